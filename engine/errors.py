@@ -1,0 +1,87 @@
+"""Everything that can go wrong in words that its person may read.
+
+    DreamError                  str() is shown to the person as it stands
+    ├── InvalidRequest          what was asked for cannot be done; says what can
+    │   └── PromptError         bad prompt syntax; knows the character it points at
+    ├── UnreadablePicture       an attachment or file is not a picture we open (broken, huge, hostile)
+    ├── ModelUnavailable        this engine has not got the model, method or upscaler, and why
+    ├── WeightsError            a checkpoint is missing, corrupt, of another architecture or not what its hash says
+    ├── OutOfMemory             not even one picture of this size fits
+    ├── NotFinite               the numbers of one picture became NaN or infinite
+    ├── Cancelled               somebody stopped the job
+    ├── EngineRestarting        recoverable: the engine died or is not ready yet; the job may be tried again
+    └── EngineUnusable          not recoverable without the host: the engine cannot start
+
+Knows neither torch nor Discord. A class's name is its code when it crosses a process border (`Failure.error`).
+"""
+
+from __future__ import annotations
+
+
+class DreamError(Exception):
+    """A mistake or a mishap whose text the person who asked may read."""
+
+    @property
+    def code(self) -> str:
+        """The class's name, by which the error crosses a process border."""
+        return type(self).__name__
+
+
+class InvalidRequest(DreamError):
+    """What was asked for cannot be done; the text says what can."""
+
+
+class PromptError(InvalidRequest):
+    """Bad prompt syntax. *position* is the index of the offending character in *source*."""
+
+    def __init__(self, message: str, source: str, position: int) -> None:
+        super().__init__(message)
+        self.source = source
+        self.position = position
+
+    @property
+    def pointer(self) -> str:
+        """Two lines for a monospaced block: the prompt, and a caret under the character."""
+        return f"{self.source}\n{' ' * self.position}^"
+
+
+class UnreadablePicture(DreamError):
+    """These bytes are not a picture that we open: broken, too large, or of another kind."""
+
+
+class ModelUnavailable(DreamError):
+    """This engine has not got the model, method or upscaler that was asked for; the text says why."""
+
+
+class WeightsError(DreamError):
+    """A checkpoint is missing, corrupt, of another architecture, or not what its hash says."""
+
+
+class OutOfMemory(DreamError):
+    """Not even one picture of this size fits into the device's memory."""
+
+
+class NotFinite(DreamError):
+    """The numbers of one picture became NaN or infinite; its neighbours are not harmed."""
+
+
+class Cancelled(DreamError):
+    """Somebody stopped the job."""
+
+
+class EngineRestarting(DreamError):
+    """The engine died or is not ready yet. Recoverable: the same job may be tried again."""
+
+
+class EngineUnusable(DreamError):
+    """The engine cannot start; the host has to do something about it."""
+
+
+def error_from_code(code: str, message: str) -> DreamError:
+    """Rebuild what `Failure.error` and `Failure.message` say; a code that nobody knows becomes a plain DreamError."""
+    known = {cls.__name__: cls for cls in _descendants(DreamError) if cls is not PromptError}
+    return known.get(code, InvalidRequest if code == "PromptError" else DreamError)(message)
+
+
+def _descendants(cls: type[DreamError]) -> list[type[DreamError]]:
+    return [cls, *(deep for child in cls.__subclasses__() for deep in _descendants(child))]
