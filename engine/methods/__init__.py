@@ -1,0 +1,54 @@
+"""One synthesis method per file; the file's name is the method's name. There is no list to edit.
+
+A module `engine/methods/<name>.py` has a docstring (its help text) and `METHOD`, an object that is a `Method`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from engine.errors import ModelUnavailable
+from engine.steps import State, Step
+
+if TYPE_CHECKING:
+    from engine.messages import Job
+    from engine.requests import DreamRequest
+    from engine.runtime import Runtime
+
+S = TypeVar("S", bound=State)
+
+
+class Method(Protocol[S]):
+    """One way of making pictures. All of it runs in the engine process; `load` and `begin` in a thread."""
+
+    def load(self, request: DreamRequest, runtime: Runtime) -> None:
+        """Bring the nets that *request* needs into memory; raises DreamErrors in words."""
+        ...
+
+    def begin(self, job: Job, images: Mapping[str, bytes], runtime: Runtime) -> list[S]:
+        """One state per picture, index 0 … count-1: prompts embedded, x_T drawn. *images*: SHA-256 → bytes."""
+        ...
+
+    def lane(self, state: S) -> Hashable:
+        """Asked before every step: states of equal lanes share one forward pass."""
+        ...
+
+    def advance(self, states: list[S], runtime: Runtime) -> list[Step]:
+        """One step for each, together, answered in order. Out-of-memory may leave it before any state has changed."""
+        ...
+
+
+def method_names() -> tuple[str, ...]:
+    """The names of all methods: the files of this folder, without those that begin with an underscore."""
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")))
+
+
+def find_method(name: str) -> Method[Any]:
+    """Import `engine.methods.<name>` and return its METHOD; raises ModelUnavailable if there is none."""
+    if name not in method_names():
+        raise ModelUnavailable(f"There is no method “{name}”; there is {', '.join(method_names())}.")
+    method: Method[Any] = importlib.import_module(f"{__name__}.{name}").METHOD
+    return method
