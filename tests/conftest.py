@@ -1,4 +1,4 @@
-"""What every test shares: one torch thread (two were up to 100 times slower on tiny nets) and no stray configuration."""
+"""What every test shares: one torch thread (two were up to 100 times slower on tiny nets), no stray configuration."""
 
 from __future__ import annotations
 
