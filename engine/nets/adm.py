@@ -1,0 +1,174 @@
+"""The ADM U-Net of guided-diffusion (Dhariwal & Nichol 2021), written anew, reading the reference's checkpoints.
+
+`build_adm(flags)` makes the net that a mapping of guided-diffusion's option names describes; its state dict has the
+reference's names. Two additions, absent from a reference checkpoint: a text embedding may steer the net through its
+time embedding (`context_dim`), and a pixel-unshuffle may stand before it (`patch`), which makes a small net fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from engine.nets.adm_blocks import (
+    AttentionBlock,
+    Downsample,
+    EmbeddedSequential,
+    GroupNorm32,
+    ResBlock,
+    Upsample,
+    timestep_embedding,
+    zeroed,
+)
+from engine.nets.adm_flags import AdmFlags, read_flags
+
+NUM_CLASSES = 1000
+
+
+def build_adm(flags: Mapping[str, object]) -> UNetModel:
+    """The net that guided-diffusion's option names describe, in float32. Raises WeightsError for a wrong flag."""
+    return UNetModel(read_flags(flags))
+
+
+class UNetModel(nn.Module):
+    """x_t and t → what the net was trained to predict (eps or x_0), with learned variances behind it if it has them."""
+
+    def __init__(self, flags: AdmFlags) -> None:
+        super().__init__()
+        self.flags = flags
+        self.torso_dtype = torch.float32
+        self.model_channels = flags.num_channels
+        self.emb_channels = 4 * flags.num_channels
+        self.time_embed = nn.Sequential(
+            nn.Linear(flags.num_channels, self.emb_channels),
+            nn.SiLU(),
+            nn.Linear(self.emb_channels, self.emb_channels),
+        )
+        if flags.class_cond:
+            self.label_emb = nn.Embedding(NUM_CLASSES, self.emb_channels)
+        if flags.context_dim:
+            self.context_embed = nn.Linear(flags.context_dim, self.emb_channels)
+            self.context_null = nn.Parameter(torch.zeros(self.emb_channels))
+        self._build_blocks()
+
+    def _build_blocks(self) -> None:
+        """Down, middle and up, in the reference's order, which is that of its state dict."""
+        flags = self.flags
+        width = int(flags.channel_mult[0] * flags.num_channels)
+        stem = nn.Conv2d(flags.in_channels, width, 3, padding=1)
+        self.input_blocks = nn.ModuleList([EmbeddedSequential(stem)])
+        skips, width, downsampling = [width], width, 1
+        for level, mult in enumerate(flags.channel_mult):
+            for _ in range(flags.num_res_blocks):
+                block = self._res_block(width, width := int(mult * flags.num_channels))
+                self.input_blocks.append(EmbeddedSequential(block, *self._attention(width, downsampling)))
+                skips.append(width)
+            if level < len(flags.channel_mult) - 1:
+                self.input_blocks.append(EmbeddedSequential(self._resample(Downsample, width)))
+                skips.append(width)
+                downsampling *= 2
+        self.middle_block = EmbeddedSequential(
+            self._res_block(width, width), self._attention_block(width), self._res_block(width, width)
+        )
+        self.output_blocks = nn.ModuleList()
+        for level, mult in reversed(list(enumerate(flags.channel_mult))):
+            for i in range(flags.num_res_blocks + 1):
+                block = self._res_block(width + skips.pop(), width := int(mult * flags.num_channels))
+                layers = [block, *self._attention(width, downsampling)]
+                if level and i == flags.num_res_blocks:
+                    layers.append(self._resample(Upsample, width))
+                    downsampling //= 2
+                self.output_blocks.append(EmbeddedSequential(*layers))
+        self.out = nn.Sequential(
+            GroupNorm32(width), nn.SiLU(), zeroed(nn.Conv2d(width, flags.out_channels, 3, padding=1))
+        )
+
+    def _res_block(self, channels: int, out_channels: int, resample: nn.Module | None = None) -> ResBlock:
+        return ResBlock(
+            channels,
+            out_channels,
+            self.emb_channels,
+            scale_shift=self.flags.use_scale_shift_norm,
+            dropout=self.flags.dropout,
+            resample=resample,
+        )
+
+    def _resample(self, kind: type[Downsample] | type[Upsample], width: int) -> nn.Module:
+        if self.flags.resblock_updown:
+            return self._res_block(width, width, kind(width, learned=False))
+        return kind(width, learned=True)
+
+    def _attention(self, width: int, downsampling: int) -> list[AttentionBlock]:
+        return [self._attention_block(width)] if self.flags.attends(downsampling) else []
+
+    def _attention_block(self, width: int) -> AttentionBlock:
+        return AttentionBlock(width, self.flags.heads(width), self.flags.use_new_attention_order)
+
+    def set_torso_dtype(self, dtype: torch.dtype) -> UNetModel:
+        """Keep the convolutions between stem and head in *dtype*; norms, embeddings and head stay in float32."""
+        self.torso_dtype = dtype
+        for blocks in (self.input_blocks, self.middle_block, self.output_blocks):
+            for module in blocks.modules():
+                if isinstance(module, nn.Conv1d | nn.Conv2d):
+                    module.to(dtype)
+        return self
+
+    def forward(
+        self,
+        x: Tensor,
+        timesteps: Tensor,
+        y: Tensor | None = None,
+        context: Tensor | None = None,
+        context_mask: Tensor | None = None,
+    ) -> Tensor:
+        """One prediction per sample.
+
+        Args:
+            x: [N, 3, H, W] in [-1, 1] plus noise; sides are multiples of patch x 2^(levels - 1).
+            timesteps: [N], in the 1000 steps of training; may be fractional.
+            y: [N] class numbers, for a net with `class_cond`.
+            context: [N, context_dim], for a net that reads text; missing = dropped for all.
+            context_mask: [N], true (or 1) where the context counts, false where it is dropped.
+
+        Returns:
+            [N, 3, H, W], or [N, 6, H, W] with learned variances.
+        """
+        emb = self._embed(timesteps, y, context, context_mask)
+        h = F.pixel_unshuffle(x, self.flags.patch).to(self.torso_dtype)
+        skips: list[Tensor] = []
+        for block in self.input_blocks:
+            h = self._run(block, h, emb)
+            skips.append(h)
+        h = self._run(self.middle_block, h, emb)
+        for block in self.output_blocks:
+            h = self._run(block, torch.cat([h, skips.pop()], dim=1), emb)
+        return F.pixel_shuffle(self.out(h.to(x.dtype)), self.flags.patch)
+
+    def _embed(
+        self, timesteps: Tensor, y: Tensor | None, context: Tensor | None, context_mask: Tensor | None
+    ) -> Tensor:
+        emb: Tensor = self.time_embed(timestep_embedding(timesteps, self.model_channels))
+        if self.flags.class_cond:
+            if y is None:
+                raise ValueError("this net is class-conditional: y is missing")
+            emb = emb + self.label_emb(y)
+        if not self.flags.context_dim:
+            return emb
+        if context is None:
+            return emb + self.context_null
+        steer: Tensor = self.context_embed(context)
+        if context_mask is not None:
+            steer = torch.where(context_mask.bool()[:, None], steer, self.context_null)
+        return emb + steer
+
+    def _run(self, block: nn.Module, h: Tensor, emb: Tensor) -> Tensor:
+        if self.flags.use_checkpoint and torch.is_grad_enabled():
+            # The re-entrant form asks for the gradients of the weights too and fails when they are frozen.
+            again: Tensor = checkpoint(block, h, emb, use_reentrant=False)
+            return again
+        out: Tensor = block(h, emb)
+        return out

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from engine.errors import WeightsError
+from engine.nets.adm import build_adm
+from engine.nets.adm_flags import read_flags
+from tests.golden import TOLERANCE, distance, golden, seeded
+
+PRIMER = {
+    "image_size": 16,
+    "num_channels": 32,
+    "channel_mult": "1,2",
+    "num_res_blocks": 1,
+    "attention_resolutions": "4",
+    "num_heads": 1,
+    "resblock_updown": True,
+    "predict_xstart": True,
+    "context_dim": 8,
+    "patch": 2,
+}
+GOLDEN = ("adm_uncond_256_style", "adm_lsun_style", "adm_portrait_style", "adm_class_cond_new_attention")
+
+
+def primer_like(**flags: object) -> torch.nn.Module:
+    torch.manual_seed(0)
+    net = build_adm({**PRIMER, **flags}).eval()
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    return net
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_the_forward_pass_is_the_references(name: str) -> None:
+    file = golden(name)
+    net = build_adm(file.metadata["flags"]).eval()
+    file.fill(net)
+    size = file.metadata["flags"]["image_size"]
+    y = torch.tensor([3, 907]) if file.metadata["flags"]["class_cond"] else None
+    with torch.no_grad():
+        out = net(seeded((2, 3, size, size), 7), torch.tensor([13, 801]), y)
+    assert distance(file["forward"], out) < TOLERANCE
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_the_state_dict_has_the_references_names_in_its_order(name: str) -> None:
+    file = golden(name)
+    assert file.names == list(build_adm(file.metadata["flags"]).state_dict())
+
+
+@pytest.mark.parametrize(
+    ("flags", "millions"),
+    [
+        ({"image_size": 256, "num_channels": 256, "num_head_channels": 64}, 552.8),
+        ({"image_size": 512, "num_channels": 256, "num_head_channels": 64}, 558.0),
+    ],
+)
+def test_the_published_nets_have_their_published_sizes(flags: dict[str, object], millions: float) -> None:
+    with torch.device("meta"):
+        net = build_adm(
+            {
+                **flags,
+                "attention_resolutions": "32,16,8",
+                "resblock_updown": True,
+                "learn_sigma": True,
+                "use_fp16": True,
+            }
+        )
+    assert millions == pytest.approx(sum(p.numel() for p in net.parameters()) / 1e6, abs=0.05)
+
+
+def test_gradients_reach_every_weight_and_the_picture() -> None:
+    net = primer_like()
+    x = torch.randn(2, 3, 16, 16, requires_grad=True)
+    context = torch.randn(2, 8)
+    net(x, torch.tensor([5, 900]), context=context, context_mask=torch.tensor([True, False])).square().sum().backward()
+    assert x.grad is not None and x.grad.abs().sum() > 0
+    assert [] == [name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+
+
+def test_checkpointing_changes_no_gradient_even_with_frozen_weights() -> None:
+    gradients = []
+    for use_checkpoint in (False, True):
+        net = primer_like(use_checkpoint=use_checkpoint).requires_grad_(False)
+        x = torch.linspace(-1, 1, 768).view(1, 3, 16, 16).requires_grad_()
+        net(x, torch.tensor([5])).square().sum().backward()
+        gradients.append(x.grad)
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=0, atol=0)
+
+
+def test_a_mask_drops_the_text_of_one_sample_only() -> None:
+    net = primer_like()
+    x, t, context = torch.randn(2, 3, 16, 16), torch.tensor([5, 900]), torch.randn(2, 8)
+    with torch.no_grad():
+        masked = net(x, t, context=context, context_mask=torch.tensor([True, False]))
+        kept, dropped = net(x, t, context=context), net(x, t)
+    torch.testing.assert_close(masked, torch.stack([kept[0], dropped[1]]), rtol=1e-5, atol=1e-5)
+    assert (kept[1] - dropped[1]).abs().max() > 1e-3
+
+
+def test_a_patch_lets_the_net_see_a_smaller_map_with_more_channels() -> None:
+    net = primer_like(patch=4, attention_resolutions="2")
+    assert (32, 48, 3, 3) == net.input_blocks[0][0].weight.shape
+    assert (1, 3, 16, 24) == net(torch.randn(1, 3, 16, 24), torch.tensor([1])).shape
+
+
+def test_half_precision_is_kept_to_the_convolutions_of_the_torso() -> None:
+    net = primer_like().set_torso_dtype(torch.bfloat16)
+    types = {name: p.dtype for name, p in net.named_parameters()}
+    assert torch.bfloat16 == types["middle_block.0.in_layers.2.weight"] == types["middle_block.1.qkv.weight"]
+    assert torch.float32 == types["middle_block.0.in_layers.0.weight"] == types["out.2.weight"]
+    x = torch.randn(1, 3, 16, 16)
+    with torch.no_grad():
+        assert distance(primer_like()(x, torch.tensor([9])), net(x, torch.tensor([9]))) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ({"num_chanels": 64}, "did you mean “num_channels”"),
+        ({"image_size": 40}, "needs channel_mult"),
+        ({"num_channels": "many"}, "num_channels='many'"),
+        ({"use_fp16": "True,"}, "use_fp16='True,'"),
+        ({"use_neighborhood_attention": True}, "neighbourhood attention"),
+    ],
+)
+def test_a_wrong_flag_is_named(flags: dict[str, object], words: str) -> None:
+    with pytest.raises(WeightsError, match=words):
+        read_flags(flags)
+
+
+def test_a_width_below_one_may_be_given_as_a_flag() -> None:
+    assert (0.5, 1.0, 2.0) == read_flags({"image_size": 32, "channel_mult": "0.5,1,2"}).channel_mult
