@@ -1,0 +1,1 @@
+"""Everything that makes pictures: methods, upscalers, guidance, and the small models that ship with the package."""
