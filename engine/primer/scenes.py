@@ -1,0 +1,235 @@
+"""What a picture of the primer's world shows, as a value, and how such values are drawn by lot.
+
+A scene knows nothing of words (captions.py) or of pixels (painter.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
+
+import numpy as np
+
+from engine.primer.vocabulary import KNOWN
+
+Domain = Literal["narrow", "full"]
+_T = TypeVar("_T")
+
+COLOURS = KNOWN["colours"]
+SHAPES = KNOWN["shapes"]
+OBJECTS = KNOWN["things"]
+KINDS = SHAPES + OBJECTS
+"""Class order of the labels: the shapes, then the objects."""
+PLACES = (*KNOWN["places"], "mountain")
+TIMES = KNOWN["times"]
+STYLES = ("plain", *KNOWN["styles"])
+RELATIONS = ("left of", "right of", "above", "below", "beside", "on", "inside")
+POSITIONS = KNOWN["positions"]
+FLYING = frozenset({"balloon", "rocket", "bird", "butterfly", "owl"})
+"""Objects that need no ground."""
+NATURAL_COLOUR = dict(
+    owl="brown", house="red", boat="red", tree="green", pine="green", fish="orange", cat="orange", mushroom="red",
+    rocket="red", flower="pink", balloon="red", car="red", bird="blue", butterfly="orange", cup="white",
+    umbrella="purple", castle="grey", robot="cyan", star="yellow", heart="red", circle="red", square="blue",
+    triangle="green", diamond="cyan", ring="yellow", cross="red",
+)  # fmt: skip
+"""The colour of a kind when nothing is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """`count` equal things of one kind; `size` is small, medium or big, `position` one of `POSITIONS`."""
+
+    kind: str
+    colour: str
+    count: int = 1
+    size: str = "medium"
+    position: str = "middle"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One picture.
+
+    `things`: none, one, or two with a `relation` of the first to the second. `background`: one colour, two for a gradient
+    from top to bottom, none where there is a `place` (with its `time`). `extras`: of sun, moon, cloud, mountain, starry.
+    """
+
+    things: tuple[Thing, ...] = ()
+    relation: str = ""
+    background: tuple[str, ...] = ()
+    place: str = ""
+    time: str = ""
+    extras: tuple[str, ...] = ()
+    style: str = "plain"
+
+
+class _Lot:
+    """Cheap draws: `Generator.choice` costs more than a polygon."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+
+    def chance(self, probability: float) -> bool:
+        return self._rng.random() < probability
+
+    def one(self, items: Sequence[_T]) -> _T:
+        return items[int(self._rng.integers(len(items)))]
+
+    def other(self, items: Sequence[_T], but: _T) -> _T:
+        return self.one([item for item in items if item != but])
+
+    def weighted(self, *pairs: tuple[_T, float]) -> _T:
+        left = self._rng.random() * sum(weight for _, weight in pairs)
+        for item, weight in pairs:
+            left -= weight
+            if left < 0:
+                return item
+        return pairs[-1][0]
+
+
+def sample_scene(rng: np.random.Generator, domain: Domain) -> Scene:
+    """Draw a scene. narrow: plain style, at most one thing. full: 60 % narrow, else counts, relations, styles."""
+    lot = _Lot(rng)
+    if domain == "narrow":
+        return _single(lot)
+    kind = lot.weighted(("narrow", 0.60), ("count", 0.11), ("relation", 0.13), ("style", 0.16))
+    if kind == "narrow":
+        return _single(lot)
+    if kind == "count":
+        return _several(lot)
+    if kind == "relation":
+        return _related(lot)
+    return _styled(lot)
+
+
+def _single(lot: _Lot) -> Scene:
+    what = lot.weighted(("empty", 0.09), ("shape", 0.35), ("object", 0.56))
+    if what == "empty":
+        return _empty(lot)
+    kind = lot.one(SHAPES if what == "shape" else OBJECTS)
+    in_place = lot.chance(0.10 if what == "shape" else 0.48)
+    scene = _place_for(lot, kind) if in_place else _backdrop(lot)
+    size = lot.weighted(("medium", 0.74), ("big", 0.13), ("small", 0.13))
+    position = _position(lot, in_place) if size != "big" and lot.chance(0.25) else "middle"
+    return replace(scene, things=(Thing(kind, _colour_for(lot, kind, scene), 1, size, position),))
+
+
+def _position(lot: _Lot, in_place: bool) -> str:
+    return lot.one(POSITIONS[:2] if in_place else POSITIONS[:4])
+
+
+def _several(lot: _Lot) -> Scene:
+    kind = lot.one(SHAPES if lot.chance(0.4) else OBJECTS)
+    scene = _place_for(lot, kind) if kind in OBJECTS and lot.chance(0.45) else _backdrop(lot)
+    count = lot.weighted((2, 4), (3, 3), (4, 2), (5, 2))
+    return replace(scene, things=(Thing(kind, _colour_for(lot, kind, scene), count),))
+
+
+def _related(lot: _Lot) -> Scene:
+    if lot.chance(0.35):
+        return _related_in_place(lot)
+    kinds = KINDS if lot.chance(0.5) else SHAPES
+    first = lot.one(kinds)
+    second = lot.other(kinds, first)
+    relation = lot.one(RELATIONS[:5]) if lot.chance(0.75) else lot.weighted(("on", 0.5), ("inside", 0.5))
+    if relation == "inside":
+        second = lot.one(("circle", "square", "heart", "diamond"))
+        first = lot.other(SHAPES, second)
+    if relation == "on":
+        second = lot.one(_FLAT_TOPS)
+        first = lot.other(KINDS, second)
+    scene = _backdrop(lot)
+    one = _colour_for(lot, first, scene)
+    other = _colour_for(lot, second, replace(scene, background=(*scene.background, one)))
+    sizes = ("medium", "medium") if relation in ("on", "inside") else (_size(lot), _size(lot))
+    things = (Thing(first, one, 1, sizes[0]), Thing(second, other, 1, sizes[1]))
+    return replace(scene, things=things, relation=relation)
+
+
+def _size(lot: _Lot) -> str:
+    return lot.weighted(("medium", 0.8), ("small", 0.12), ("big", 0.08))
+
+
+_FLAT_TOPS = ("square", "house", "car", "robot", "castle", "mushroom", "cup")
+
+
+def _related_in_place(lot: _Lot) -> Scene:
+    first = lot.one(OBJECTS)
+    second = lot.other(OBJECTS, first)
+    if lot.chance(0.3):
+        first, relation = lot.one(("balloon", "rocket", "bird", "butterfly")), "above"
+        second = lot.one([kind for kind in OBJECTS if kind not in FLYING])
+    else:
+        relation = lot.one(("left of", "right of", "beside"))
+    scene = _place_for(lot, second)
+    one = _colour_for(lot, first, scene)
+    other = _colour_for(lot, second, replace(scene, background=(one,)))
+    return replace(scene, things=(Thing(first, one), Thing(second, other)), relation=relation)
+
+
+def _styled(lot: _Lot) -> Scene:
+    style = lot.one(STYLES[1:])
+    scene = _single(lot)
+    if style != "pixel" and lot.chance(0.25):  # sixteen cells hold one thing
+        scene = _several(lot) if lot.chance(0.5) else _related(lot)
+    if style in ("pixel", "neon") and scene.things and scene.things[0].size == "small":
+        scene = replace(scene, things=(replace(scene.things[0], size="medium"), *scene.things[1:]))
+    return replace(scene, style=style)
+
+
+def _empty(lot: _Lot) -> Scene:
+    if lot.chance(0.1):
+        return _backdrop(lot)
+    return _furnished(lot, lot.one(PLACES), generous=True)
+
+
+def _backdrop(lot: _Lot) -> Scene:
+    first = lot.one(COLOURS)
+    if lot.chance(0.82):
+        return Scene(background=(first,))
+    return Scene(background=(first, lot.other(COLOURS, first)))
+
+
+def _place_for(lot: _Lot, kind: str) -> Scene:
+    """A place where such a thing may be met: boats and fish mostly at sea, rockets in space, the rest anywhere."""
+    likely = {"boat": "sea", "fish": "sea", "rocket": "space", "umbrella": "beach", "balloon": "sky", "bird": "sky"}
+    if kind in likely and lot.chance(0.6):
+        place = likely[kind]
+    elif kind in SHAPES or kind in FLYING:
+        place = lot.one(PLACES)
+    else:
+        place = lot.one([place for place in PLACES if place not in ("sky", "space")])
+    return _furnished(lot, place)
+
+
+def _furnished(lot: _Lot, place: str, generous: bool = False) -> Scene:
+    if place == "space":
+        return Scene(place="space", time="night", extras=("moon",) if lot.chance(0.3) else ())
+    time = lot.weighted(("day", 0.36), ("morning", 0.12), ("sunset", 0.2), ("night", 0.22), ("fog", 0.1))
+    likely = 0.6 if generous else 0.4
+    light = {"night": "moon", "fog": ""}.get(time, "sun")
+    extras = [light] if light and lot.chance(likely) else []
+    if time in ("day", "morning") and lot.chance(likely):
+        extras.append("cloud")
+    if place in ("meadow", "sea", "snow", "desert", "beach") and lot.chance(0.14):
+        extras.append("mountain")
+    if time == "night" and lot.chance(0.75):
+        extras.append("starry")
+    return Scene(place=place, time=time, extras=tuple(extras))
+
+
+_HARD_TO_SEE = {
+    "night": ("black",), "fog": ("grey", "white"), "snow": ("white",), "space": ("black",), "forest": ("green",),
+    "meadow": (), "sea": (), "desert": ("brown",), "sky": (), "city": ("black",), "beach": (), "mountain": (),
+}  # fmt: skip
+
+
+def _colour_for(lot: _Lot, kind: str, scene: Scene) -> str:
+    """Its natural colour now and then, else any that stands out from what is behind it."""
+    hidden = {*scene.background, *_HARD_TO_SEE.get(scene.time, ()), *_HARD_TO_SEE.get(scene.place, ())}
+    natural = NATURAL_COLOUR[kind]
+    if kind in OBJECTS and natural not in hidden and lot.chance(0.2):
+        return natural
+    return lot.one([colour for colour in COLOURS if colour not in hidden])
