@@ -1,0 +1,112 @@
+"""The words around config.toml: what is wrong with a file, and the example that documents every key."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import textwrap
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+_WIDTH = 100
+_RIGHT: Mapping[str, str] = {
+    "int_type": "a whole number, without quotes",
+    "int_from_float": "a whole number",
+    "float_type": "a number, without quotes",
+    "finite_number": "a finite number",
+    "bool_type": "true or false, without quotes",
+    "string_type": "text in quotes",
+    "string_too_short": "text that is not empty",
+    "tuple_type": "a list, as in [1, 2]",
+    "mapping_type": "a table, as in [section]",
+    "model_type": "a table, as in [section]",
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "literal_error": "one of {expected}",
+    "string_pattern_mismatch": "the id of a role (digits only)",
+}
+_HEAD = """\
+# dreambot's settings. Copy this file to config.toml and change what you like: every key may be left out, and what
+# stands here is what holds then. Secrets never stand here: the bot's token comes from the environment, DISCORD_TOKEN.
+"""
+
+
+def explain_all(error: ValidationError, model: type[BaseModel], name: str) -> str:
+    """Every mistake that *error* knows, a line each: file, section, key, value and what would be right."""
+    return "\n".join(_explain(details, model, name) for details in error.errors(include_url=False))
+
+
+def toml_error(path: Path, error: tomllib.TOMLDecodeError) -> str:
+    """A file that is no TOML at all; the parser's own words name line and column."""
+    return f"{path} is not valid TOML: {error}."
+
+
+def render_example(model: type[BaseModel]) -> str:
+    """config.example.toml: every section and key of *model* with its description and default.
+
+    A mapping of sections (the roles) is commented out: its heading holds an id that only the host knows.
+    """
+    return _HEAD + "".join(_render_field(name, field) for name, field in model.model_fields.items())
+
+
+def _explain(details: Any, model: type[BaseModel], name: str) -> str:
+    loc = [str(part) for part in details["loc"] if part != "[key]"]
+    where = f"{name}, [{'.'.join(loc[:-1]) or loc[0]}] {loc[-1] if len(loc) > 1 else ''}".rstrip()
+    if details["type"] == "extra_forbidden":
+        return f"{where}: there is no such {'key' if len(loc) > 1 else 'section'}{_guess(loc, model)}"
+    right = _RIGHT.get(details["type"], details["msg"][0].lower() + details["msg"][1:])
+    return f"{where}: {_shown(details['input'])} is not right; it must be {right.format(**details.get('ctx', {}))}."
+
+
+def _guess(loc: list[str], model: type[BaseModel]) -> str:
+    known = _keys_at(loc[:-1], model)
+    near = difflib.get_close_matches(loc[-1], known, n=1, cutoff=0.5)
+    return f"; did you mean “{near[0]}”?" if near else f"; there is {', '.join(sorted(known))}."
+
+
+def _keys_at(path: list[str], model: type[BaseModel]) -> list[str]:
+    for part in path:
+        if part in model.model_fields:
+            model = _model_in(model.model_fields[part].annotation) or model
+    return [key for key, field in model.model_fields.items() if not field.exclude]
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The section behind a field, or behind the values of a mapping of sections."""
+    inner = get_args(annotation)[-1] if get_args(annotation) else annotation
+    return inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
+
+
+def _shown(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _render_field(name: str, field: FieldInfo) -> str:
+    section = _model_in(field.annotation)
+    assert section is not None, f"{name} is not a section"
+    if section is field.annotation:
+        return "\n" + _render_section(name, section)
+    commented = _render_section(f"{name}.123456789012345678", section).splitlines()
+    return "\n" + "".join(f"{line}\n" if line.startswith("#") else f"# {line}".rstrip() + "\n" for line in commented)
+
+
+def _render_section(name: str, section: type[BaseModel]) -> str:
+    keys = "".join(_render_key(key, field) for key, field in section.model_fields.items() if not field.exclude)
+    return f"[{name}]\n{_comment(section.__doc__ or '')}\n{keys}"
+
+
+def _render_key(key: str, field: FieldInfo) -> str:
+    value = field.default if field.default is not None else field.examples[0] if field.examples else None
+    return f"{_comment(field.description or '')}{key} = {_shown(value)}\n"
+
+
+def _comment(text: str) -> str:
+    lines = textwrap.wrap(" ".join(text.split()), _WIDTH)
+    return "".join(f"# {line}\n" for line in lines)

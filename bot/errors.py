@@ -1,0 +1,77 @@
+"""What goes wrong on the bot's side of the border, in words; continues the tree of `engine.errors`.
+
+DreamError
+├── Refused                 the request is fine, but not now or not for this person
+│   ├── TooLarge            beyond the host's limits of size, steps or count
+│   ├── QueueFull           too many jobs wait, of everybody's or of this person's
+│   ├── CoolingDown         the last submission is too recent; knows when it is over
+│   ├── QuotaUsedUp         the allowance does not reach; knows when it comes back
+│   └── ShuttingDown        the bot is about to stop and takes nothing new
+├── NotAllowed              this belongs to somebody else
+├── NothingToCancel         the job has ended already, or never was
+├── PictureGone             the picture is no longer kept
+├── SetAside                the job was under way each time the engine died; it is not tried again
+├── ConfigError             config.toml says something that cannot be
+├── FolderInUse             another dreambot owns the data folder
+└── StoreError              the database or the pictures' folder cannot be read or written
+"""
+
+from __future__ import annotations
+
+from engine.errors import DreamError
+
+
+class Refused(DreamError):
+    """Not now, or not for this person. *retry_at* (unix seconds) says when it would work, where that is known."""
+
+    def __init__(self, message: str, retry_at: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_at = retry_at
+
+
+class TooLarge(Refused):
+    """More pixels, steps or pictures than the host allows; the text says how many are."""
+
+
+class QueueFull(Refused):
+    """Too many jobs are waiting already: the whole bot's, or this person's."""
+
+
+class CoolingDown(Refused):
+    """The last submission was too short a time ago."""
+
+
+class QuotaUsedUp(Refused):
+    """What is left of the allowance does not pay for this; *retry_at* is when more comes back."""
+
+
+class ShuttingDown(Refused):
+    """The bot is about to stop; what waits is kept, nothing new is taken."""
+
+
+class NotAllowed(DreamError):
+    """Only the job's owner or a moderator may do that."""
+
+
+class NothingToCancel(DreamError):
+    """There is no such job, or it has ended."""
+
+
+class PictureGone(DreamError):
+    """The picture is no longer kept, or its job never made it."""
+
+
+class SetAside(DreamError):
+    """The engine died each time this job was under way; an apology instead of another try."""
+
+
+class ConfigError(DreamError):
+    """The configuration cannot be used; the text names section, key, value and what would be right."""
+
+
+class FolderInUse(DreamError):
+    """Another dreambot works on this data folder."""
+
+
+class StoreError(DreamError):
+    """The database cannot be used: newer than this code, read-only, locked, corrupt, or the disk is full."""

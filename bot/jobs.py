@@ -1,0 +1,150 @@
+"""What the Discord side and the core say to each other: jobs, pictures, places in the queue. Frozen values only."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from engine.messages import Progress, Request
+
+Kind: TypeAlias = Literal["dream", "again", "variation", "remix", "upscale"]
+ID_LENGTH = 10
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u to misread
+
+
+class JobState(StrEnum):
+    """Where a job is. The last three are ends: nothing leaves them."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will happen to the job."""
+        return self not in (JobState.QUEUED, JobState.RUNNING)
+
+
+class Priority(IntEnum):
+    """Who goes first among those who have cost the same; what each is worth stands in `bot.queue`."""
+
+    BATCH = 0
+    NORMAL = 1
+    ROLE = 2
+    HOST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a job comes from: the person, the place, and the job whose button or reaction it was."""
+
+    channel_id: int
+    user_id: int
+    user_name: str
+    guild_id: int | None = None
+    interaction_id: int | None = None
+    interaction_token: str = field(default="", repr=False)
+    """A secret of 15 minutes. Only on its way in: rows that are read back never carry it (see `store.interactions`)."""
+    kind: Kind = "dream"
+    parent_job: str = ""
+    parent_index: int = 0
+
+    @property
+    def owner(self) -> str:
+        """The opaque name under which queue, ledger and engine know this person."""
+        return owner_of(self.user_id)
+
+
+@dataclass(frozen=True, slots=True)
+class PictureRow:
+    """One finished picture: its file lies on disk, durable, before this row exists."""
+
+    job_id: str
+    index: int
+    path: Path | None
+    """The PNG; None when it is no longer kept."""
+    width: int
+    height: int
+    sha256: str
+    """Of the file's bytes: the name by which an `UpscaleRequest` asks for it."""
+    size: int
+    """Bytes."""
+    facts: Mapping[str, object]
+    """`engine.messages.Picture.facts` without the embedding."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """One job as the store knows it. Times are unix seconds, *cost* is in units (megapixel steps)."""
+
+    id: str
+    attempt: int
+    deaths: int
+    """How often the engine or the bot died while this job was under way."""
+    origin: Origin
+    owner: str
+    request: Request
+    priority: Priority
+    state: JobState
+    error_code: str
+    """Code of the DreamError of a job that has failed, else empty."""
+    error_text: str
+    cost: float
+    created_at: float
+    started_at: float | None = None
+    """When the present attempt (of a finished job: the last one) crossed to the engine."""
+    finished_at: float | None = None
+    message_id: int | None = None
+    """The message that shows the job, in `origin.channel_id`, once it is known."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """The engine's timings of the finished job: phase → s."""
+    pictures: tuple[PictureRow, ...] = ()
+
+    def owned_by(self, user_id: int) -> bool:
+        """Whether this is that person's own job."""
+        return self.owner == owner_of(user_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a waiting job stands under the fair order. Times are unix seconds and ranges, not promises."""
+
+    position: int
+    """1 = next."""
+    waiting: int
+    """How many jobs wait in all."""
+    ahead_cost: float
+    """Units that will be painted before it, what is left of the running jobs included."""
+    starts: float
+    """When it will probably begin."""
+    earliest: float
+    """The picture will be finished between this …"""
+    latest: float
+    """… and this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What has become of one job; a newer one replaces all older ones."""
+
+    job: JobRow
+    progress: Progress | None = None
+    """Of the running attempt: newest step, newest snapshot of every picture."""
+    place: Place | None = None
+    """Of a waiting job."""
+
+
+def new_job_id() -> str:
+    """A fresh id: 10 characters, 50 random bits; fits file names, custom ids and voices."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(ID_LENGTH))
+
+
+def owner_of(user_id: int) -> str:
+    """``discord:<user id>``."""
+    return f"discord:{user_id}"
