@@ -1,0 +1,189 @@
+"""What a method may use: the device, the dtype, and nets that are loaded once and leave when others need the memory.
+
+One `Runtime` per engine process. Safe to use from the loading thread and the stepping loop at the same time.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from torch import nn
+
+from engine.errors import EngineUnusable
+
+if TYPE_CHECKING:
+    from engine.guidance.perceptor import Perceptor
+
+T = TypeVar("T")
+
+NETS_SHARE = 0.6
+"""Of the device's memory; the rest is for pictures on their way."""
+MEBIBYTES_PER_SLOT = 1500
+"""What one guided 512×512 picture needs on a GPU, roughly; too many are noticed and split, too few waste time."""
+
+
+@dataclass(slots=True)
+class _Net:
+    value: Any
+    size: int
+
+
+class Runtime:
+    """*device* is "auto", "cpu", "cuda", "cuda:1", "mps"; raises EngineUnusable for one that does not work here."""
+
+    def __init__(self, device: str = "auto", *, dtype: torch.dtype | None = None) -> None:
+        self.device = find_device(device)
+        self.dtype = dtype or fast_dtype(self.device)
+        self._nets: OrderedDict[str, _Net] = OrderedDict()
+        self._loading: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
+        self._budget = int(device_memory(self.device) * NETS_SHARE)
+
+    def net(self, key: str, load: Callable[[], T]) -> T:
+        """What *load* returned for *key*: it runs once, however many threads ask. Any object that holds modules will do.
+
+        The least recently used nets leave when all together are over the budget; who still holds one keeps it.
+        """
+        with self._lock:
+            turn = self._loading.setdefault(key, threading.Lock())
+        with turn:
+            with self._lock:
+                if key in self._nets:
+                    self._nets.move_to_end(key)
+                    found: T = self._nets[key].value
+                    return found
+            value = load()
+            with self._lock:
+                self._nets[key] = _Net(value, size_of(value))
+                self._make_room()
+            return value
+
+    def perceptor(self, name: str) -> Perceptor:
+        """The CLIP of that name, loaded once; raises DreamErrors in words."""
+        from engine.guidance.perceptor import load_perceptor
+
+        return self.net(f"perceptor:{name}", lambda: load_perceptor(name, self))
+
+    def shed(self) -> bool:
+        """After out-of-memory: let all nets go but the one used last, and give freed memory back. True if any left."""
+        with self._lock:
+            leaving = list(self._nets)[:-1]
+            for key in leaving:
+                del self._nets[key]
+        self.release()
+        return bool(leaving)
+
+    def release(self) -> None:
+        """Collect what only cycles hold (a traceback holds every tensor of its frames) and empty torch's cache."""
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        elif self.device.type == "mps":
+            torch.mps.empty_cache()
+
+    def alive(self) -> bool:
+        """Whether the device still computes. After an illegal access every CUDA call fails until the process ends."""
+        try:
+            return float(torch.ones(2, device=self.device).sum()) == 2.0
+        except RuntimeError:
+            return False
+
+    def synchronize(self) -> None:
+        """Wait for the device, so that clocks tell the truth."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        elif self.device.type == "mps":
+            torch.mps.synchronize()
+
+    @property
+    def slots(self) -> int:
+        """How many pictures may be under way together."""
+        if self.device.type == "cpu":
+            return 4
+        free = device_memory(self.device) * (1 - NETS_SHARE / 2)
+        return min(max(int(free / 2**20 / MEBIBYTES_PER_SLOT), 1), 64)
+
+    @property
+    def description(self) -> str:
+        """For people: ``NVIDIA H200 (143 GB)``, ``CPU (2 cores)``."""
+        if self.device.type == "cuda":
+            name = torch.cuda.get_device_name(self.device)
+            return f"{name} ({device_memory(self.device) / 1e9:.0f} GB)"
+        return f"CPU ({cores()} cores)" if self.device.type == "cpu" else self.device.type.upper()
+
+    def _make_room(self) -> None:
+        total = sum(net.size for net in self._nets.values())
+        while total > self._budget and len(self._nets) > 1:
+            _, net = self._nets.popitem(last=False)
+            total -= net.size
+
+
+def find_device(name: str) -> torch.device:
+    """The device of that name, tried out; "auto" takes the first GPU that computes, else the CPU."""
+    if name != "auto":
+        return _tried(name)
+    for candidate in ("cuda", "mps"):
+        if (torch.cuda if candidate == "cuda" else torch.backends.mps).is_available():
+            try:
+                return _tried(candidate)
+            except EngineUnusable:
+                continue
+    return torch.device("cpu")
+
+
+def _tried(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.ones(2, device=device).mul(2).sum().item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise EngineUnusable(f"The device “{name}” does not work with this PyTorch: {why}") from error
+    return device
+
+
+def fast_dtype(device: torch.device) -> torch.dtype:
+    """Half precision where the hardware is faster at it (NVIDIA from Volta on; Pascal is 64 times slower)."""
+    if device.type == "cuda" and torch.version.cuda and torch.cuda.get_device_capability(device) >= (7, 0):
+        return torch.float16
+    return torch.float32
+
+
+def device_memory(device: torch.device) -> int:
+    """Bytes in all."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return 8 * 2**30
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def size_of(value: object) -> int:
+    """Bytes of all parameters and buffers of the modules in *value*, itself or directly among its attributes."""
+    tensors = {id(tensor): tensor for module in _modules(value) for tensor in _tensors(module)}
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+
+
+def _modules(value: object) -> Iterator[nn.Module]:
+    if isinstance(value, nn.Module):
+        yield value
+    else:
+        yield from (item for item in getattr(value, "__dict__", {}).values() if isinstance(item, nn.Module))
+
+
+def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
+    yield from module.parameters()
+    yield from module.buffers()
