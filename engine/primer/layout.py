@@ -114,7 +114,7 @@ def _cluster(thing: Thing, lot: random.Random, x: float, y: float, span: float) 
 def _rows(thing: Thing, lot: random.Random, ground: float) -> list[Spot]:
     front, back = _ROWS[thing.count]
     extent = (0.42 if thing.count == 2 else 0.3) * _SCALE[thing.size]
-    feet = ((front, 0.96 if back else min(0.95, ground + 0.24)), (back, ground + 0.04))
+    feet = ((front, 0.96 if back else min(0.95, max(0.74, ground + 0.24))), (back, ground + 0.04))
     return [_standing(thing, lot, x, foot + lot.uniform(-0.02, 0.02), extent) for xs, foot in feet for x in xs]
 
 
@@ -141,7 +141,7 @@ _RAISED = {"heart": 0.05, "triangle": -0.12}
 def _side(thing: Thing, lot: random.Random, x: float, extent: float, ground: float) -> list[Spot]:
     x += lot.uniform(-0.015, 0.015)
     if thing.count == 1 and _stands(thing, ground):
-        return [_standing(thing, lot, x, min(0.95, ground + 0.25), extent)]
+        return [_standing(thing, lot, x, min(0.95, max(0.74, ground + 0.25)), extent)]
     return _cluster(thing, lot, x, 0.5 if ground == 1 else 0.46, extent)
 
 

@@ -31,10 +31,10 @@ def paint_plain(scene: Scene, size: int, seed: int) -> Image.Image:
     """Return the scene before its style is applied."""
     lot = random.Random(seed)
     side = size * _OVERSAMPLING
-    canvas = _background(scene, side, lot)
+    ground = places.horizon(scene, lot)
+    canvas = _background(scene, side, lot, ground)
     draw = ImageDraw.Draw(canvas)
     pen = Pen(draw, 0, 0, side)
-    ground = places.horizon(scene, lot)
     if scene.place or scene.extras:
         places.furnish(pen, scene, lot, ground)
     for spot in arrange(scene, lot, ground):
@@ -42,9 +42,9 @@ def paint_plain(scene: Scene, size: int, seed: int) -> Image.Image:
     return canvas.reduce(_OVERSAMPLING)
 
 
-def _background(scene: Scene, side: int, lot: random.Random) -> Image.Image:
+def _background(scene: Scene, side: int, lot: random.Random, ground: float) -> Image.Image:
     if scene.place:
-        return places.gradient(side, places.sky_stops(scene, lot))
+        return places.gradient(side, places.sky_stops(scene, lot), ground)
     stops = tuple(vary(MAIN[colour], lot) for colour in scene.background)
     if len(stops) == 1:
         return Image.new("RGB", (side, side), stops[0])

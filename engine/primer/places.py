@@ -29,9 +29,9 @@ def _crescent() -> tuple[tuple[float, float], ...]:
 _CRESCENT = _crescent()
 
 
-def gradient(size: int, stops: tuple[RGB, ...]) -> Image.Image:
-    """Return a square picture that runs through `stops` from top to bottom."""
-    where = np.linspace(0, len(stops) - 1, size)
+def gradient(size: int, stops: tuple[RGB, ...], end: float = 1.0) -> Image.Image:
+    """Return a square picture that runs through `stops` from the top down to y = `end`."""
+    where = np.linspace(0, (len(stops) - 1) / end, size)
     column = np.stack([np.interp(where, range(len(stops)), channel) for channel in zip(*stops, strict=True)], axis=1)
     return Image.fromarray((column + 0.5).astype(np.uint8)[:, None, :]).resize((size, size), Image.Resampling.NEAREST)
 
@@ -45,9 +45,9 @@ def horizon(scene: Scene, lot: random.Random) -> float:
     """Return the y at which the ground begins; 1 where there is none."""
     if scene.place in ("", "sky", "space"):
         return 1.0
-    swims = any(thing.kind in ("fish", "boat") for thing in scene.things)
-    if scene.place == "sea" and swims:
-        return lot.uniform(0.44, 0.54)
+    kinds = [thing.kind for thing in scene.things]
+    if scene.place == "sea" and ("fish" in kinds or "boat" in kinds):
+        return lot.uniform(0.28, 0.36) if "fish" in kinds else lot.uniform(0.44, 0.54)
     return lot.uniform(0.52, 0.6) if scene.place == "beach" else lot.uniform(0.6, 0.68)
 
 

@@ -31,12 +31,12 @@ def _watercolour(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     """Wandering outlines, pigment that gathers at edges and in clouds, bare paper around."""
     width, height = image.size
     unit = min(width, height) / 64
-    soft = image.filter(ImageFilter.GaussianBlur(0.55 * unit))
+    soft = image.filter(ImageFilter.GaussianBlur(0.42 * unit))
     pixels = _wander(np.asarray(soft, np.float32), rng, 0.8 * unit)
     edges = _slope(pixels)[..., None]
     paint = _PAPER + (pixels - _PAPER) * (0.86 + 0.045 * _field(rng, 7, width, height))[..., None]
     paint = paint * (1 - np.minimum(0.22, edges / 500))
-    paint += 2.0 * _field(rng, 64, width, height, smooth=False)[..., None]
+    paint += 2.0 * _field(rng, 64, width, height)[..., None]
     bare = _bare_rim(rng, width, height)[..., None]
     return _picture(paint + (_PAPER - paint) * bare)
 
@@ -79,13 +79,13 @@ def _neon(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     hue = _vivid(np.asarray(image.filter(ImageFilter.GaussianBlur(unit)), np.float32))
     tubes = hue * edge
     halo = np.asarray(_picture(tubes).filter(ImageFilter.GaussianBlur(2.2 * unit)), np.float32)
-    lit = _DARK + 0.09 * _vivid(pixels) + tubes + 0.9 * halo + 70 * edge * edge
+    lit = _DARK + 0.09 * hue + tubes + 0.9 * halo + 70 * edge * edge
     return _picture(lit)
 
 
 def _vivid(pixels: Floats) -> Floats:
     """Return the colours at full brightness and high saturation; what is grey becomes a cool white."""
-    low, high = pixels.min(axis=2, keepdims=True), pixels.max(axis=2, keepdims=True)
+    low, high = _fold(np.minimum, pixels)[..., None], _fold(np.maximum, pixels)[..., None]
     chroma = (high - low) / (high + 1)
     pure = (pixels - low) / (high - low + 12) * 255
     share = np.clip(chroma * 2.2, 0, 1)
@@ -96,13 +96,19 @@ def _vivid(pixels: Floats) -> Floats:
 def _slope(pixels: Floats, reach: int = 1) -> Floats:
     """Return how much the colour changes across `reach` pixels, [H, W], the largest of the channels."""
     slope = np.zeros(pixels.shape[:2], np.float32)
-    across = np.abs(pixels[:, reach:] - pixels[:, :-reach]).max(axis=2)
-    down = np.abs(pixels[reach:] - pixels[:-reach]).max(axis=2)
+    across = _fold(np.maximum, np.abs(pixels[:, reach:] - pixels[:, :-reach]))
+    down = _fold(np.maximum, np.abs(pixels[reach:] - pixels[:-reach]))
     half = reach // 2
     slope[:, half : half + across.shape[1]] = across
     body = slope[half : half + down.shape[0]]
     np.maximum(body, down, out=body)
     return slope
+
+
+def _fold(pick: np.ufunc, pixels: Floats) -> Floats:
+    """Return the largest (or smallest) of the three channels, [H, W]; several times as fast as `max(axis=2)`."""
+    folded: Floats = pick(pick(pixels[..., 0], pixels[..., 1]), pixels[..., 2])
+    return folded
 
 
 def _wander(pixels: Floats, rng: np.random.Generator, reach: float) -> Floats:
@@ -114,10 +120,10 @@ def _wander(pixels: Floats, rng: np.random.Generator, reach: float) -> Floats:
     return pixels[y, x]
 
 
-def _field(rng: np.random.Generator, cells: int, width: int, height: int, smooth: bool = True) -> Floats:
+def _field(rng: np.random.Generator, cells: int, width: int, height: int) -> Floats:
     """Return a random field [height, width] of variance about one that varies over a `cells` x `cells` grid."""
     coarse = Image.fromarray(rng.standard_normal((cells, cells), dtype=np.float32))
-    return np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST))
+    return np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC))
 
 
 def _picture(pixels: Floats) -> Image.Image:

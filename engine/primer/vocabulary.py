@@ -109,7 +109,7 @@ _FAMILIES: tuple[tuple[str, str], ...] = (
 _STOP_WORDS = frozenset(
     "a an the is are it its this that there at by to from for some very nice beautiful pretty lovely cute plain simple flat"
     " full hot air shape colour color coloured colored scene landscape picture pictures image photo drawing painting paint"
-    " painted art artwork illustration style styled sits sitting stands standing side against as".split()
+    " painted art artwork illustration style styled sits sitting stands standing side against as outer".split()
 )
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 
