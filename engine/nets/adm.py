@@ -84,7 +84,7 @@ class UNetModel(nn.Module):
                     downsampling //= 2
                 self.output_blocks.append(EmbeddedSequential(*layers))
         self.out = nn.Sequential(
-            GroupNorm32(width), nn.SiLU(), zeroed(nn.Conv2d(width, flags.out_channels, 3, padding=1))
+            GroupNorm32(width, flags.norm_groups), nn.SiLU(), zeroed(nn.Conv2d(width, flags.out_channels, 3, padding=1))
         )
 
     def _res_block(self, channels: int, out_channels: int, resample: nn.Module | None = None) -> ResBlock:
@@ -93,6 +93,7 @@ class UNetModel(nn.Module):
             out_channels,
             self.emb_channels,
             scale_shift=self.flags.use_scale_shift_norm,
+            groups=self.flags.norm_groups,
             dropout=self.flags.dropout,
             resample=resample,
         )
@@ -106,7 +107,9 @@ class UNetModel(nn.Module):
         return [self._attention_block(width)] if self.flags.attends(downsampling) else []
 
     def _attention_block(self, width: int) -> AttentionBlock:
-        return AttentionBlock(width, self.flags.heads(width), self.flags.use_new_attention_order)
+        return AttentionBlock(
+            width, self.flags.heads(width), self.flags.use_new_attention_order, self.flags.norm_groups
+        )
 
     def set_torso_dtype(self, dtype: torch.dtype) -> UNetModel:
         """Keep the convolutions between stem and head in *dtype*; norms, embeddings and head stay in float32."""
@@ -131,7 +134,7 @@ class UNetModel(nn.Module):
             x: [N, 3, H, W] in [-1, 1] plus noise; sides are multiples of patch x 2^(levels - 1).
             timesteps: [N], in the 1000 steps of training; may be fractional.
             y: [N] class numbers, for a net with `class_cond`.
-            context: [N, context_dim], for a net that reads text; missing = dropped for all.
+            context: [N, context_dim] unit vectors, for a net that reads text; missing = dropped for all.
             context_mask: [N], true (or 1) where the context counts, false where it is dropped.
 
         Returns:
@@ -160,7 +163,8 @@ class UNetModel(nn.Module):
             return emb
         if context is None:
             return emb + self.context_null
-        steer: Tensor = self.context_embed(context)
+        # Unit vectors have entries of about 1/√D; a Linear starts and learns well from entries of about 1.
+        steer: Tensor = self.context_embed(context * self.flags.context_dim**0.5)
         if context_mask is not None:
             steer = torch.where(context_mask.bool()[:, None], steer, self.context_null)
         return emb + steer

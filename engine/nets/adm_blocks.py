@@ -13,10 +13,10 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class GroupNorm32(nn.GroupNorm):
-    """32 groups (fewer for a width that 32 does not divide), computed in float32 whatever the torso's type is: half precision overflows here first."""
+    """32 groups (fewer for a width that 32 does not divide), always in float32: half precision overflows here first."""
 
-    def __init__(self, channels: int) -> None:
-        super().__init__(math.gcd(32, channels), channels)
+    def __init__(self, channels: int, groups: int = 32) -> None:
+        super().__init__(math.gcd(groups, channels), channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """NCHW or NCT → the same."""
@@ -59,6 +59,7 @@ class ResBlock(nn.Module):
         emb_channels: int,
         *,
         scale_shift: bool,
+        groups: int = 32,
         dropout: float = 0.0,
         resample: nn.Module | None = None,
     ) -> None:
@@ -66,13 +67,13 @@ class ResBlock(nn.Module):
         self.scale_shift = scale_shift
         self.resample = nn.Identity() if resample is None else resample
         self.in_layers = nn.Sequential(
-            GroupNorm32(channels), nn.SiLU(), nn.Conv2d(channels, out_channels, 3, padding=1)
+            GroupNorm32(channels, groups), nn.SiLU(), nn.Conv2d(channels, out_channels, 3, padding=1)
         )
         self.emb_layers = nn.Sequential(
             nn.SiLU(), nn.Linear(emb_channels, 2 * out_channels if scale_shift else out_channels)
         )
         self.out_layers = nn.Sequential(
-            GroupNorm32(out_channels),
+            GroupNorm32(out_channels, groups),
             nn.SiLU(),
             nn.Dropout(dropout),
             zeroed(nn.Conv2d(out_channels, out_channels, 3, padding=1)),
@@ -102,10 +103,10 @@ class AttentionBlock(nn.Module):
     *new_order*: the rows of `qkv` are (q|k|v) x heads; otherwise, as in the first checkpoints, heads x (q|k|v).
     """
 
-    def __init__(self, channels: int, heads: int, new_order: bool) -> None:
+    def __init__(self, channels: int, heads: int, new_order: bool, groups: int = 32) -> None:
         super().__init__()
         self.heads, self.new_order = heads, new_order
-        self.norm = GroupNorm32(channels)
+        self.norm = GroupNorm32(channels, groups)
         self.qkv = nn.Conv1d(channels, 3 * channels, 1)
         self.proj_out = zeroed(nn.Conv1d(channels, channels, 1))
 

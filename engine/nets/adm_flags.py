@@ -1,7 +1,8 @@
 """The options that say which ADM U-Net a checkpoint holds: guided-diffusion's own names, read from any mapping.
 
-Two names are ours: `context_dim` (the net reads a text embedding of that size) and `patch` (the net sees the picture
-through a pixel-unshuffle of that factor). `image_size` is the picture's; `attention_resolutions` are those of the
+Three names are ours: `context_dim` (the net reads a text embedding of that size), `patch` (the net sees the picture
+through a pixel-unshuffle of that factor) and `norm_groups` (a narrow net with 32 groups would normalise nearly every
+channel by itself and so forget how bright its plain areas are). `image_size` is the picture's; `attention_resolutions` are those of the
 feature maps, so with a patch of 2 a 64-pixel picture has maps of 32, 16, ….
 """
 
@@ -19,9 +20,7 @@ CHANNEL_MULT_BY_SIZE: Mapping[int, tuple[float, ...]] = {
     128: (1, 1, 2, 3, 4),
     64: (1, 2, 3, 4),
 }
-SAMPLING_FLAGS = frozenset(
-    ("timestep_respacing", "use_kl", "rescale_timesteps", "rescale_learned_sigmas", "num_heads_upsample")
-)
+SAMPLING_FLAGS = frozenset(("timestep_respacing", "use_kl", "rescale_learned_sigmas", "num_heads_upsample"))
 """Flags of the reference that say nothing about the net, or nothing that its checkpoints use: accepted, not read."""
 
 
@@ -47,8 +46,10 @@ class AdmFlags:
     diffusion_steps: int = 1000
     noise_schedule: str = "linear"
     predict_xstart: bool = False
+    rescale_timesteps: bool = False
     context_dim: int = 0
     patch: int = 1
+    norm_groups: int = 32
 
     @property
     def in_channels(self) -> int:
