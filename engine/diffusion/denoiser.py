@@ -1,0 +1,89 @@
+"""What a net says about a noisy picture, whatever it was trained to predict: `(x_t, moments) → Prediction`.
+
+Images are NCHW in [-1, 1]; ᾱ is [N, 1, 1, 1] in float64 (see `respacing.Moments`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from torch import Tensor
+
+from engine.diffusion.respacing import Moments
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The picture and the noise that x_t is taken to be made of; *log_variance* where the net has learned it."""
+
+    pred_xstart: Tensor
+    eps: Tensor
+    log_variance: Tensor | None = None
+
+
+Net: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+"""x_t [N, 3, H, W] and timesteps [N] → [N, 3 or 6, H, W]."""
+Denoiser: TypeAlias = Callable[[Tensor, Moments], Prediction]
+
+
+def predict_xstart(x_t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
+    """Solve x_t = √ᾱ·x_0 + √(1-ᾱ)·ε for x_0 (Ho et al. 2020, eq. 15)."""
+    return (1 / alpha_bar).sqrt().to(x_t) * x_t - (1 / alpha_bar - 1).sqrt().to(x_t) * eps
+
+
+def predict_eps(x_t: Tensor, pred_xstart: Tensor, alpha_bar: Tensor) -> Tensor:
+    """Solve the same equation for ε."""
+    return ((1 / alpha_bar).sqrt().to(x_t) * x_t - pred_xstart) / (1 / alpha_bar - 1).sqrt().to(x_t)
+
+
+def q_sample(x_start: Tensor, noise: Tensor, alpha_bar: Tensor) -> Tensor:
+    """The noisy picture x_t = √ᾱ·x_0 + √(1-ᾱ)·ε (Ho et al. 2020, eq. 4)."""
+    return alpha_bar.sqrt().to(x_start) * x_start + (1 - alpha_bar).sqrt().to(x_start) * noise
+
+
+def eps_denoiser(net: Net, learned_variance: bool) -> Denoiser:
+    """Wrap a net that predicts ε, and behind it, if it has learned it, where between β̃ and β the variance lies."""
+
+    def denoise(x_t: Tensor, moments: Moments) -> Prediction:
+        out = net(x_t, moments.timestep.to(x_t.device))
+        eps, log_variance = _split(out, moments) if learned_variance else (out, None)
+        return Prediction(predict_xstart(x_t, eps, moments.alpha_bar), eps, log_variance)
+
+    return denoise
+
+
+def xstart_denoiser(net: Net, learned_variance: bool = False) -> Denoiser:
+    """Wrap a net that predicts x_0 itself."""
+
+    def denoise(x_t: Tensor, moments: Moments) -> Prediction:
+        out = net(x_t, moments.timestep.to(x_t.device))
+        x_start, log_variance = _split(out, moments) if learned_variance else (out, None)
+        return Prediction(x_start, predict_eps(x_t, x_start, moments.alpha_bar), log_variance)
+
+    return denoise
+
+
+def clipped(prediction: Prediction, x_t: Tensor, moments: Moments, low: float = -1, high: float = 1) -> Prediction:
+    """The prediction with its picture clamped, and the noise that follows from that."""
+    return with_xstart(prediction, prediction.pred_xstart.clamp(low, high), x_t, moments)
+
+
+def conditioned(prediction: Prediction, gradient: Tensor, x_t: Tensor, moments: Moments) -> Prediction:
+    """Lean towards *gradient* = ∇ log p(y | x_t): ε' = ε - √(1-ᾱ)·g, x_0' follows (Song et al. 2020, eq. 14)."""
+    eps = prediction.eps - (1 - moments.alpha_bar).sqrt().to(x_t) * gradient
+    return replace(prediction, eps=eps, pred_xstart=predict_xstart(x_t, eps, moments.alpha_bar))
+
+
+def with_xstart(prediction: Prediction, pred_xstart: Tensor, x_t: Tensor, moments: Moments) -> Prediction:
+    """Another picture in the same x_t, and so another noise."""
+    return replace(prediction, pred_xstart=pred_xstart, eps=predict_eps(x_t, pred_xstart, moments.alpha_bar))
+
+
+def _split(out: Tensor, moments: Moments) -> tuple[Tensor, Tensor]:
+    """Nichol & Dhariwal 2021, eq. 15: the second half v ∈ [-1, 1] interpolates between log β̃ and log β."""
+    prediction, v = out.chunk(2, dim=1)
+    part = (v + 1) / 2
+    small, large = moments.log_variance_small.to(out), moments.log_variance_large.to(out)
+    return prediction, part * large + (1 - part) * small

@@ -1,0 +1,81 @@
+"""From x_t to x_{t-1}, given what the net said. Pure functions of a batch in which every sample has its own moment.
+
+x, predictions and noise are NCHW; eta is a number or [N, 1, 1, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from engine.diffusion.denoiser import Prediction, predict_xstart
+from engine.diffusion.respacing import Moments
+
+ADAMS_BASHFORTH: tuple[tuple[float, ...], ...] = (
+    (1.0,),
+    (3 / 2, -1 / 2),
+    (23 / 12, -16 / 12, 5 / 12),
+    (55 / 24, -59 / 24, 37 / 24, -9 / 24),
+)
+"""Coefficients of order 1 to 4 (Liu et al. 2022, PLMS), the newest first."""
+
+
+def ddim_step(prediction: Prediction, moments: Moments, eta: float | Tensor, noise: Tensor) -> Tensor:
+    """One step of DDIM (Song et al. 2020, eq. 12 and 16): eta 0 is deterministic, eta 1 as noisy as DDPM."""
+    bar, prev = moments.alpha_bar, moments.alpha_bar_prev
+    sigma = eta * ((1 - prev) / (1 - bar)).sqrt() * (1 - bar / prev).sqrt()
+    direction = (1 - prev - sigma**2).clamp_min(0).sqrt()
+    x_start, eps = prediction.pred_xstart, prediction.eps
+    return prev.sqrt().to(x_start) * x_start + direction.to(eps) * eps + sigma.to(noise) * noise
+
+
+def posterior_mean(x_t: Tensor, pred_xstart: Tensor, moments: Moments) -> Tensor:
+    """The mean of q(x_{t-1} | x_t, x_0) (Ho et al. 2020, eq. 7)."""
+    bar, prev = moments.alpha_bar, moments.alpha_bar_prev
+    alpha = bar / prev
+    of_xstart = prev.sqrt() * (1 - alpha) / (1 - bar)
+    of_x_t = alpha.sqrt() * (1 - prev) / (1 - bar)
+    return of_xstart.to(x_t) * pred_xstart + of_x_t.to(x_t) * x_t
+
+
+def ancestral_step(
+    x_t: Tensor, prediction: Prediction, moments: Moments, noise: Tensor, gradient: Tensor | None = None
+) -> Tensor:
+    """One step of DDPM (Ho et al. 2020, algorithm 2).
+
+    With *gradient* = ∇ log p(y | x_t) the mean moves by Σ·g (Dhariwal & Nichol 2021, algorithm 1), so *prediction* is
+    then the one before guidance. The variance is the learned one, or β̃ where the net has learned none.
+    """
+    log_variance = prediction.log_variance
+    if log_variance is None:
+        log_variance = moments.log_variance_small.to(x_t)
+    mean = posterior_mean(x_t, prediction.pred_xstart, moments)
+    if gradient is not None:
+        mean = mean + log_variance.exp() * gradient
+    moving = (moments.alpha_bar_prev < 1).to(x_t)
+    return mean + moving * (0.5 * log_variance).exp() * noise
+
+
+def plms_step(x_t: Tensor, history: Sequence[Tensor], moments: Moments, last: Tensor) -> Tensor:
+    """One pseudo linear multi-step (Liu et al. 2022, eq. 12), of as high an order as *history* has entries, 4 at most.
+
+    *history* holds the ε of this and the former steps, the newest first. *last*, the present pred_xstart, is the
+    answer for those samples that are at their last stop.
+    """
+    coefficients = ADAMS_BASHFORTH[min(len(history), 4) - 1]
+    eps = torch.stack([c * e for c, e in zip(coefficients, history, strict=False)]).sum(0)
+    return euler_step(x_t, eps, moments, last)
+
+
+def euler_step(x_t: Tensor, eps: Tensor, moments: Moments, last: Tensor) -> Tensor:
+    """Carry x_t along *eps* to the next stop: DDIM without noise. Samples at their last stop take *last* instead.
+
+    The first step of PLMS (pseudo improved Euler) is this twice: with ε, and again with the mean of ε and the ε found
+    where the first one led, at the next stop.
+    """
+    prev = moments.alpha_bar_prev
+    x_start = predict_xstart(x_t, eps, moments.alpha_bar)
+    moved = prev.sqrt().to(x_t) * x_start + (1 - prev).sqrt().to(x_t) * eps
+    return torch.where((prev >= 1).to(x_t.device), last, moved)

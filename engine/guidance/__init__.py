@@ -1,0 +1,1 @@
+"""What pulls a picture towards its prompts: perceptors, targets, cutouts, losses."""

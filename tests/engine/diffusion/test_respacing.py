@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from engine.diffusion.respacing import ddim_counts, make_walk, respace
+from engine.diffusion.schedules import alphas_cumprod
+from engine.errors import InvalidRequest
+
+
+def test_an_integer_stride() -> None:
+    assert (0, 250, 500, 750) == respace(1000, "ddim4")
+
+
+def test_a_count_is_spread_from_end_to_end() -> None:
+    assert (0, 333, 666, 999) == respace(1000, "4")
+    assert (0, 999) == respace(1000, "2")
+    assert (0,) == respace(1000, "1")
+
+
+def test_sections_share_the_steps() -> None:
+    assert (0, 2, 4, 5, 9) == respace(10, "3,2")
+    assert (0, 3, 4, 6, 7) == respace(10, "2,2,1")
+
+
+def test_as_many_steps_as_there_are_is_no_respacing() -> None:
+    bars = alphas_cumprod("linear", 1000)
+    for spec in ("1000", "ddim1000"):
+        walk = make_walk(bars, spec)
+        assert tuple(range(1000)) == walk.timesteps
+        assert torch.equal(bars, walk.alphas_cumprod)
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("ddim150", "ddim143, and plain 150 works"),
+        ("ddim2000", "1000 is the most"),
+        ("1001", "1000 is the most"),
+        ("600,10", "500 is the most"),
+        ("fast", "“fast” is no way"),
+        ("0", "“0” is no way"),
+        ("10,,5", "“10,,5” is no way"),
+        ("-5", "no way"),
+    ],
+)
+def test_what_does_not_exist_is_refused_with_what_does(spec: str, words: str) -> None:
+    with pytest.raises(InvalidRequest, match=words):
+        respace(1000, spec)
+
+
+def test_every_advertised_ddim_count_exists() -> None:
+    for count in ddim_counts(100):
+        assert count == len(respace(100, f"ddim{count}"))
+
+
+def test_the_last_stop_leads_to_the_picture_itself() -> None:
+    walk = make_walk(alphas_cumprod("cosine", 1000), "5")
+    assert 1.0 == walk.at(0).alpha_bar_prev
+    assert [walk.at(i).alpha_bar for i in range(4)] == [walk.at(i + 1).alpha_bar_prev for i in range(4)]
+    assert walk.at(1).log_variance_small == walk.at(0).log_variance_small
+
+
+def test_timesteps_are_rescaled_for_a_net_with_another_number_of_steps() -> None:
+    walk = make_walk(alphas_cumprod("linear", 4000), "4", rescale_timesteps=True)
+    assert [0, 333.25, 666.5, 999.75] == pytest.approx([walk.at(i).timestep for i in range(4)], abs=0.2)
