@@ -47,7 +47,7 @@ class Runtime:
         self._budget = int(device_memory(self.device) * NETS_SHARE)
 
     def net(self, key: str, load: Callable[[], T]) -> T:
-        """What *load* returned for *key*: it runs once, however many threads ask. Any object that holds modules will do.
+        """What *load* returned for *key*; it runs once, however many threads ask. Its modules count as memory.
 
         The least recently used nets leave when all together are over the budget; who still holds one keeps it.
         """

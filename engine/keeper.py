@@ -1,0 +1,137 @@
+"""Keeps one engine child running: starts it, notices its end or its silence, and starts it again. Knows no jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.child import UNUSABLE_STATUS, Child, start_child
+from engine.messages import Ready
+from engine.wire import Message, WireError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a keeper waits for what. *stall* must outlast one step of a huge picture on a CPU."""
+
+    backoff: tuple[float, float] = (0.5, 30.0)
+    """Seconds before the first restart, and at most; doubling between."""
+    tries: int = 4
+    """So many children in a row that ended before they were ready make the engine unusable."""
+    stall: float = 900.0
+    """Seconds of silence, while starting or with work at hand, after which a child counts as hung."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Whom a keeper tells what; all are called on the event loop."""
+
+    receive: Callable[[Message], None]
+    """A message came; may raise WireError, which ends the child."""
+    died: Callable[[], None]
+    """The child has ended; nothing more comes from it."""
+    gave_up: Callable[[str], None]
+    """It seems that it cannot start, and why in words; it is still tried from time to time."""
+    busy: Callable[[], bool]
+    """Whether the child has work at hand."""
+
+
+class Keeper:
+    """One child at a time, until `stop` (which lets it go) or until the task of `run` is cancelled (which ends it)."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        listener: Listener,
+        patience: Patience,
+        pid_file: Path | None = None,
+    ) -> None:
+        self.child: Child | None = None
+        self._command, self._environ = command, environ
+        self._listener, self._patience, self._pid_file = listener, patience, pid_file
+        self._ready = self._stopping = False
+        self._heard = 0.0
+
+    def stop(self) -> None:
+        """Start no other child after this one."""
+        self._stopping = True
+
+    def touch(self) -> None:
+        """The child has just got work: its silence counts from now."""
+        self._heard = time.monotonic()
+
+    async def run(self) -> None:
+        """Children, one after the other."""
+        failures, (pause, longest) = 0, self._patience.backoff
+        while not self._stopping:
+            started = time.monotonic()
+            status, last_words = await self._live_once()
+            if self._stopping:
+                return
+            failures = 0 if self._ready else failures + 1
+            if self._ready and time.monotonic() - started > longest:
+                pause = self._patience.backoff[0]
+            if status == UNUSABLE_STATUS or failures >= self._patience.tries:
+                self._listener.gave_up(last_words)
+            log.warning("The engine ended (status %s); it is started again in %.1f s.", status, pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, longest)
+
+    async def _live_once(self) -> tuple[int, str]:
+        """One child from start to end → (its exit status, its last words)."""
+        self._ready = False
+        try:
+            child = await start_child(self._command, self._environ)
+        except (OSError, TimeoutError) as error:
+            return -1, f"it could not be started: {error}"
+        self.child = child
+        self.touch()
+        self._name_pid(child.pid)
+        watchdog = asyncio.create_task(self._watch(child), name="engine watchdog")
+        try:
+            await self._read_all(child)
+        finally:
+            watchdog.cancel()
+            self.child = None
+            self._listener.died()
+            ending = asyncio.create_task(child.end())  # goes on while this task is being cancelled
+            status = await asyncio.shield(ending)
+            self._name_pid(None)
+        return status, child.last_words[-1] if child.last_words else f"it ended with status {status}, without a word"
+
+    async def _read_all(self, child: Child) -> None:
+        """Messages until the connection ends; a child that speaks another language is ended."""
+        try:
+            while (message := await child.read()) is not None:
+                self.touch()
+                self._ready = self._ready or isinstance(message, Ready)
+                self._listener.receive(message)
+        except (WireError, OSError) as error:
+            log.error("The engine's connection broke: %s", error)
+            child.kill()
+
+    async def _watch(self, child: Child) -> None:
+        while True:
+            await asyncio.sleep(min(self._patience.stall / 4, 10))
+            waiting = self._listener.busy() or not self._ready
+            if waiting and time.monotonic() - self._heard > self._patience.stall:
+                log.error("The engine has said nothing for %.0f s; it is ended.", self._patience.stall)
+                child.kill()
+
+    def _name_pid(self, pid: int | None) -> None:
+        if self._pid_file is None:
+            return
+        if pid is None:
+            self._pid_file.unlink(missing_ok=True)
+            return
+        self._pid_file.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self._pid_file.with_suffix(".pid.new")
+        fresh.write_text(f"{pid}\n", encoding="ascii")
+        fresh.replace(self._pid_file)

@@ -1,0 +1,226 @@
+"""A child that speaks the engine's protocol and paints coloured tiles: no torch, ready in half a second.
+
+    LocalEngine(command=[sys.executable, "-m", "tests.fake_engine"])
+
+Every dream has 8 steps of DREAMBOT_FAKE_STEP seconds (0.02), every upscale 2; DREAMBOT_FAKE_SLOTS (4) pictures are
+painted together, the others wait. Words in the prompt steer it:
+
+    slowly      ten times as long               nan         Failure(NotFinite) at step 4
+    hang        no progress, but cancellable    die         the process ends at step 3, on the first attempt only
+    stall       the whole process stands still  die always  … on every attempt
+    broken      an unknown error of the engine
+
+The pictures' colours follow from prompt and seed, so that equal requests give equal pictures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import queue
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+from engine.errors import Cancelled, DreamError, EngineRestarting, NotFinite
+from engine.link import take_socket
+from engine.messages import (
+    Cancel,
+    Command,
+    Drain,
+    Embed,
+    Embeddings,
+    Event,
+    Failure,
+    Job,
+    Picture,
+    Progress,
+    Ready,
+    Result,
+    Submit,
+)
+from engine.pictures import grid, open_picture, pixels_sha256, snapshot, to_png
+from engine.replay import make_record, text_chunks
+from engine.requests import DreamRequest
+from engine.wire import SyncWire
+
+STEPS = 8
+STEP_SECONDS = float(os.environ.get("DREAMBOT_FAKE_STEP", "0.02"))
+SLOTS = int(os.environ.get("DREAMBOT_FAKE_SLOTS", "4"))
+
+
+@dataclass
+class Painting:
+    job: Job
+    images: Mapping[str, bytes]
+    step: int = 0
+    ticks: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def words(self) -> set[str]:
+        request = self.job.request
+        return {w for p in request.prompts for w in p.text.split()} if isinstance(request, DreamRequest) else set()
+
+    @property
+    def steps(self) -> int:
+        return STEPS if isinstance(self.job.request, DreamRequest) else 2
+
+
+class FakeEngine:
+    def __init__(self, wire: SyncWire) -> None:
+        self.wire = wire
+        self.commands: queue.Queue[Command | None] = queue.Queue()
+        self.paintings: dict[str, Painting] = {}
+        self.draining = False
+
+    def run(self) -> None:
+        threading.Thread(target=self.read, daemon=True).start()
+        self.send_ready()
+        while not (self.draining and not self.paintings):
+            while not self.commands.empty() or not self.paintings:
+                command = self.commands.get()
+                if command is None:
+                    return
+                self.handle(command)
+                if self.draining and not self.paintings:
+                    return
+            time.sleep(STEP_SECONDS)
+            self.tick()
+
+    def read(self) -> None:
+        while (message := self.wire.receive()) is not None:
+            self.commands.put(message)  # type: ignore[arg-type]
+        os._exit(0)
+
+    def handle(self, command: Command) -> None:
+        match command:
+            case Submit(job, images) if self.draining:
+                self.fail(Painting(job, images), EngineRestarting("The engine is shutting down."))
+            case Submit(job, images):
+                self.paintings[job.id] = Painting(job, images)
+                self.send_ready()
+            case Cancel(job_id, attempt):
+                painting = self.paintings.get(job_id)
+                if painting and painting.job.attempt == attempt:
+                    self.fail(painting, Cancelled("Cancelled."))
+            case Embed():
+                self.wire.send(embed(command))
+            case Drain():
+                self.draining = True
+
+    def tick(self) -> None:
+        room = SLOTS
+        for painting in list(self.paintings.values()):
+            room -= painting.job.request.count
+            if room >= 0 or room + painting.job.request.count == SLOTS:
+                self.advance(painting)
+
+    def advance(self, painting: Painting) -> None:
+        words = painting.words
+        painting.ticks += 1
+        if "hang" in words or ("slowly" in words and painting.ticks % 10):
+            return
+        painting.step += 1
+        if "stall" in words:
+            time.sleep(3600)
+        if "die" in words and painting.step == 3 and (painting.job.attempt <= 1 or "always" in words):
+            os._exit(1)
+        if "nan" in words and painting.step == 4:
+            self.fail(painting, NotFinite("The numbers of this picture became infinite; another seed may help."))
+        elif "broken" in words and painting.step == 4:
+            self.fail(painting, DreamError("Something broke; it has been logged (id 0fa4e0)."))
+        elif painting.step < painting.steps:
+            self.send_progress(painting)
+        else:
+            self.finish(painting)
+
+    def send_progress(self, painting: Painting) -> None:
+        done = painting.step / painting.steps
+        request, snapshots = painting.job.request, {}
+        if isinstance(request, DreamRequest):
+            snapshots = {i: snapshot(paint(request, i, 32, 32, done), 128) for i in range(request.count)}
+        self.wire.send(
+            Progress(painting.job.id, painting.job.attempt, painting.step, painting.steps, STEP_SECONDS, snapshots)
+        )
+
+    def finish(self, painting: Painting) -> None:
+        job = painting.job
+        seconds = {"steps": time.monotonic() - painting.started}
+        for index in range(job.request.count):
+            image = result(job, painting.images, index)
+            record = make_record(job.request, index, {"fake": True})
+            facts = {
+                "replay": record,
+                "width": image.width,
+                "height": image.height,
+                "seed": job.request.seed + index if isinstance(job.request, DreamRequest) else None,
+                "seconds": seconds,
+                "clip_score": 0.3 - index / 50,
+                "notes": [],
+                "embedding": list(vector(f"{job.id}/{index}".encode())),
+                "perceptor": "fake",
+                "sha256": pixels_sha256(image),
+            }
+            self.wire.send(Picture(job.id, job.attempt, index, to_png(image, text_chunks(record)), facts))
+        self.end(painting, Result(job.id, job.attempt, job.request.count, seconds))
+
+    def fail(self, painting: Painting, error: DreamError) -> None:
+        self.end(painting, Failure(painting.job.id, painting.job.attempt, error.code, str(error)))
+
+    def end(self, painting: Painting, event: Event) -> None:
+        self.paintings.pop(painting.job.id, None)
+        self.wire.send(event)
+        self.send_ready()
+
+    def send_ready(self) -> None:
+        taken = sum(painting.job.request.count for painting in self.paintings.values())
+        self.wire.send(
+            Ready(
+                worker="fake",
+                pid=os.getpid(),
+                device="CPU (fake)",
+                slots=max(SLOTS - taken, 0),
+                methods=("clip_diffusion", "pixels"),
+                upscalers=("lanczos", "primer"),
+                models=("primer",),
+            )
+        )
+
+
+def result(job: Job, images: Mapping[str, bytes], index: int) -> Image.Image:
+    request = job.request
+    if isinstance(request, DreamRequest):
+        return paint(request, index, request.width, request.height, 1.0)
+    image = open_picture(images[request.image])
+    return image.resize((image.width * request.scale, image.height * request.scale), Image.Resampling.LANCZOS)
+
+
+def paint(request: DreamRequest, index: int, width: int, height: int, done: float) -> Image.Image:
+    """Four tiles in colours that follow from prompt and seed; grey at first, in full colour when *done* is 1."""
+    key = "|".join(f"{p.text}{p.image}:{p.weight}" for p in request.prompts) + f"|{request.seed + index}"
+    digest = hashlib.sha256(key.encode()).digest()
+    colours = [tuple(round(128 + (c - 128) * done) for c in digest[i : i + 3]) for i in (0, 3, 6, 9)]
+    tiles = [Image.new("RGB", (max(width // 2, 1), max(height // 2, 1)), colour) for colour in colours]
+    return grid(tiles).resize((width, height), Image.Resampling.NEAREST)
+
+
+def vector(key: bytes) -> tuple[float, ...]:
+    numbers = [byte - 127.5 for byte in hashlib.sha256(key).digest()]
+    length = sum(n * n for n in numbers) ** 0.5
+    return tuple(n / length for n in numbers)
+
+
+def embed(question: Embed) -> Embeddings:
+    try:
+        keys = [t.encode() for t in question.texts] + [open_picture(i).tobytes() for i in question.images]
+    except DreamError as error:
+        return Embeddings(question.id, (), "fake", str(error))
+    return Embeddings(question.id, tuple(vector(key) for key in keys), question.perceptor or "fake")
+
+
+if __name__ == "__main__":
+    FakeEngine(SyncWire(take_socket())).run()
