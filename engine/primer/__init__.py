@@ -1,1 +1,1 @@
-"""The small models that ship with the package, the painter that draws their training pictures, how they were trained."""
+"""The small models that ship with the package, the painter of their training pictures, how they were trained."""

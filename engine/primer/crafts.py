@@ -1,4 +1,4 @@
-"""What was made: house, castle, boat, car, rocket, balloon, cup, umbrella. The free colour is that of walls, hull or cloth."""
+"""What was made: house, castle, boat, car, rocket, balloon, cup, umbrella. The free colour is that of hull or walls."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ _REDDISH = frozenset({"red", "brown", "orange", "pink"})
 _ROCKET = smooth(((0, -1.06), (0.26, -0.62), (0.36, -0.1), (0.3, 0.5), (-0.3, 0.5), (-0.36, -0.1), (-0.26, -0.62)))
 _FLAME = smooth(((0, 1.0), (-0.22, 0.66), (-0.16, 0.46), (0.16, 0.46), (0.22, 0.66)), 4)
 _CAR_CABIN = ((-0.56, -0.08), (-0.36, -0.5), (0.3, -0.5), (0.6, -0.08))
-_ENVELOPE = smooth(((0, -1.0), (0.5, -0.86), (0.74, -0.4), (0.6, 0.06), (0.22, 0.46), (-0.22, 0.46), (-0.6, 0.06), (-0.74, -0.4), (-0.5, -0.86)))
-_GORE = smooth(((0, -1.0), (0.24, -0.8), (0.32, -0.36), (0.24, 0.1), (0.1, 0.46), (-0.1, 0.46), (-0.24, 0.1), (-0.32, -0.36), (-0.24, -0.8)))
+_ENVELOPE_RIGHT = ((0.5, -0.86), (0.74, -0.4), (0.6, 0.06), (0.22, 0.46))
+_ENVELOPE = smooth(((0, -1.0), *_ENVELOPE_RIGHT, *((-u, v) for u, v in reversed(_ENVELOPE_RIGHT))))
+_GORE_RIGHT = ((0.24, -0.8), (0.32, -0.36), (0.24, 0.1), (0.1, 0.46))
+_GORE = smooth(((0, -1.0), *_GORE_RIGHT, *((-u, v) for u, v in reversed(_GORE_RIGHT))))
 
 
 def _roof(colour: Tones) -> RGB:

@@ -46,9 +46,10 @@ class Rendered:
 def render(
     count: int, seed: int, size: int = 64, domain: Domain = "full", workers: int | None = None, first: int = 0
 ) -> Rendered:
-    """Paint pictures `first` to `first + count` of the endless series `seed`, with `workers` processes (None: one per core).
+    """Paint pictures `first` to `first + count` of the endless series `seed`, with `workers` processes.
 
-    Worker processes are forked where the system can: call it before a GPU context exists if possible.
+    Without `workers`, one for each core. They are forked where the system can: call it before a GPU context exists if
+    possible.
     """
     return _render(count, seed, (size,), domain, workers, first)
 
@@ -82,7 +83,8 @@ def _render(count: int, seed: int, sizes: tuple[int, ...], domain: Domain, worke
             whole[rows] = piece
         tokens[:, rows], labels[:, rows] = part.tokens, part.labels
         captions += part.captions
-    return Rendered(images[0], tokens[0], tokens[1], captions, labels[0], labels[1], images[1] if len(images) > 1 else None)
+    large = images[1] if len(images) > 1 else None
+    return Rendered(images[0], tokens[0], tokens[1], captions, labels[0], labels[1], large)
 
 
 @dataclass(frozen=True)

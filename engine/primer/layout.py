@@ -21,7 +21,12 @@ _GROUPS = {
     5: (((0.0, 0.0), (-0.64, -0.64), (0.64, -0.64), (-0.64, 0.64), (0.64, 0.64)), 0.62),
 }
 """Offsets in half extents of the whole group, and the extent of one as a share of half of the group's."""
-_ROWS = {2: ((0.27, 0.73), ()), 3: ((0.19, 0.5, 0.81), ()), 4: ((0.28, 0.72), (0.28, 0.72)), 5: ((0.19, 0.5, 0.81), (0.32, 0.68))}
+_ROWS = {
+    2: ((0.27, 0.73), ()),
+    3: ((0.19, 0.5, 0.81), ()),
+    4: ((0.28, 0.72), (0.28, 0.72)),
+    5: ((0.19, 0.5, 0.81), (0.32, 0.68)),
+}
 """On the ground: x of the front row, then of the back row."""
 
 
@@ -104,11 +109,12 @@ def _cluster(thing: Thing, lot: random.Random, x: float, y: float, span: float) 
     if thing.count == 1:
         return [_spot(thing, lot, x, y, span)]
     extent = span / 2 * share * (0.75 if thing.size == "small" else 1.0) * lot.uniform(0.94, 1.0)
-    jitter = 0.02 * span
-    return [
-        _spot(thing, lot, x + u * span / 2 + lot.uniform(-jitter, jitter), y + v * span / 2 + lot.uniform(-jitter, jitter), extent)
-        for u, v in offsets
-    ]
+    half = span / 2
+
+    def near(centre: float) -> float:
+        return centre + lot.uniform(-0.04, 0.04) * half
+
+    return [_spot(thing, lot, near(x + u * half), near(y + v * half), extent) for u, v in offsets]
 
 
 def _rows(thing: Thing, lot: random.Random, ground: float) -> list[Spot]:
@@ -128,7 +134,8 @@ def _pair(scene: Scene, lot: random.Random, ground: float) -> list[Spot]:
         return _mounted(first, second, lot, ground)
     if scene.relation == "inside":
         outer = lot.uniform(0.84, 0.9)
-        return [_spot(second, lot, 0.5, 0.5, outer), *_cluster(first, lot, 0.5, 0.5 - _RAISED.get(second.kind, 0), outer * 0.46)]
+        inner = _cluster(first, lot, 0.5, 0.5 - _RAISED.get(second.kind, 0), outer * 0.46)
+        return [_spot(second, lot, 0.5, 0.5, outer), *inner]
     swap = scene.relation == "right of" or (scene.relation == "beside" and lot.random() < 0.5)
     xs = (0.73, 0.27) if swap else (0.27, 0.73)
     return [*_side(first, lot, xs[0], one, ground), *_side(second, lot, xs[1], other, ground)]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from engine.primer import places
+from engine.primer import places, skies
 from engine.primer.layout import Spot, arrange
 from engine.primer.palette import MAIN, SKY, Tones, mix, tones, under_light, vary
 from engine.primer.parts import PARTS
@@ -36,7 +36,8 @@ def paint_plain(scene: Scene, size: int, seed: int) -> Image.Image:
     draw = ImageDraw.Draw(canvas)
     pen = Pen(draw, 0, 0, side)
     if scene.place or scene.extras:
-        places.furnish(pen, scene, lot, ground)
+        skies.fill_sky(pen, scene, lot, ground)
+        places.lay_ground(pen, scene, lot, ground)
     for spot in arrange(scene, lot, ground):
         _thing(draw, pen, side, spot, scene, lot)
     return canvas.reduce(_OVERSAMPLING)
@@ -44,11 +45,11 @@ def paint_plain(scene: Scene, size: int, seed: int) -> Image.Image:
 
 def _background(scene: Scene, side: int, lot: random.Random, ground: float) -> Image.Image:
     if scene.place:
-        return places.gradient(side, places.sky_stops(scene, lot), ground)
+        return skies.gradient(side, skies.sky_stops(scene, lot), ground)
     stops = tuple(vary(MAIN[colour], lot) for colour in scene.background)
     if len(stops) == 1:
         return Image.new("RGB", (side, side), stops[0])
-    return places.gradient(side, stops)
+    return skies.gradient(side, stops)
 
 
 def _thing(draw: ImageDraw.ImageDraw, pen: Pen, side: int, spot: Spot, scene: Scene, lot: random.Random) -> None:
@@ -72,5 +73,5 @@ def _tinted(colour: Tones, scene: Scene) -> Tones:
     share = _TINT.get(scene.time, 0.0) if scene.place not in ("", "space") else 0.0
     if not share:
         return colour
-    light = SKY[scene.time][0]
-    return Tones(mix(colour.main, light, share), mix(colour.dark, light, share), mix(colour.light, light, share), colour.name)
+    main, dark, light = (mix(tone, SKY[scene.time][0], share) for tone in colour[:3])
+    return Tones(main, dark, light, colour.name)

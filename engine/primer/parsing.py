@@ -18,7 +18,8 @@ _OWN_COLOURS = {
     "sun": ("yellow", "orange", "red"), "moon": ("white", "yellow"), "cloud": ("white", "grey"), "mountain": ("grey",),
     "starry": ("black", "blue"), "sky": ("blue",), "sea": ("blue",), "meadow": ("green",), "snow": ("white",),
     "beach": ("yellow",), "desert": ("yellow",), "forest": ("green",), "city": ("grey",), "space": ("black", "purple"),
-    "fog": ("white", "grey"), "sunset": ("red", "orange", "pink"), "night": ("black", "blue"), "morning": ("pink", "yellow"),
+    "fog": ("white", "grey"), "sunset": ("red", "orange", "pink"), "night": ("black", "blue"),
+    "morning": ("pink", "yellow"),
 }  # fmt: skip
 
 
@@ -87,7 +88,7 @@ class _Reader:
         if len(self.things) == 2:
             raise UnpaintableCaption(f'A picture holds at most two kinds of things: "{kind}" is one too many.')
         if len(self.colours) > 1:
-            raise UnpaintableCaption(f'A {kind} has one colour here, not {" and ".join(self.colours)}.')
+            raise UnpaintableCaption(f"A {kind} has one colour here, not {' and '.join(self.colours)}.")
         if self.things:
             self.relation = self.joint or "beside"
         colour = self.colours[0] if self.colours else NATURAL_COLOUR[kind]
@@ -136,7 +137,7 @@ def _complete(read: _Reader) -> Scene:
         raise UnpaintableCaption(f'"{read.colours[-1]}" cannot be placed: no noun follows it.')
     places, extras = _places(read)
     if read.background and places:
-        raise UnpaintableCaption(f'A picture has a background or a place: "{places[0]}" cannot be on a coloured background.')
+        raise UnpaintableCaption(f'A picture has a coloured background or a place: "{places[0]}" is one too many.')
     if not (read.things or read.background or places or extras or read.time):
         raise UnpaintableCaption("There is nothing to paint in this caption: name a thing, a place or a background.")
     scene = Scene(tuple(read.things), read.relation, read.background, "", "", extras, read.style)

@@ -1,4 +1,4 @@
-"""Every kind by name, with where it stands: `FOOT` is the y of its lowest point, `SIDE` its half width, in [-1, 1] units."""
+"""Every kind by name, and the y of its lowest point (`FOOT`) and of its highest (`HEAD`) in [-1, 1]."""
 
 from __future__ import annotations
 

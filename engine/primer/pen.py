@@ -30,12 +30,14 @@ class Pen:
         self._draw.ellipse(self._box(u, v, across, down), fill=fill)
 
     def pie(self, u: float, v: float, across: float, down: float, start: float, end: float, fill: RGB) -> None:
-        """Fill the part of an ellipse cut off by the chord from angle `start` to `end` (degrees, clockwise from east)."""
+        """Fill what a chord cuts off an ellipse, from angle `start` to `end` (degrees, clockwise from east)."""
         self._draw.chord(self._box(u, v, across, down), *self._mirrored(start, end), fill=fill)
 
     def arc(self, u: float, v: float, radius: float, start: float, end: float, fill: RGB, width: float) -> None:
         """Stroke a circle's arc from angle `start` to `end`; `width` lies inside the radius."""
-        self._draw.arc(self._box(u, v, radius, radius), *self._mirrored(start, end), fill=fill, width=self._thick(width))
+        self._draw.arc(
+            self._box(u, v, radius, radius), *self._mirrored(start, end), fill=fill, width=self._thick(width)
+        )
 
     def box(self, left: float, top: float, right: float, bottom: float, fill: RGB, corner: float = 0.0) -> None:
         """Fill a rectangle, its corners rounded by `corner`."""
@@ -69,7 +71,8 @@ def smooth(points: Points, steps: int = 6) -> tuple[tuple[float, float], ...]:
         before, here, then, after = (points[(i + k) % count] for k in (-1, 0, 1, 2))
         for step in range(steps):
             t = step / steps
-            curve.append((_spline(t, before[0], here[0], then[0], after[0]), _spline(t, before[1], here[1], then[1], after[1])))
+            u, v = (_spline(t, *corners) for corners in zip(before, here, then, after, strict=True))
+            curve.append((u, v))
     return tuple(curve)
 
 
@@ -77,12 +80,11 @@ def _spline(t: float, a: float, b: float, c: float, d: float) -> float:
     return 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t * t + (3 * b - a - 3 * c + d) * t * t * t)
 
 
-def regular(corners: int, radius: float = 1.0, inner: float | None = None, turn: float = -90.0) -> tuple[tuple[float, float], ...]:
-    """Return a regular polygon, or with `inner` a star whose notches lie at that radius; `turn` in degrees."""
-    steps = corners * (1 if inner is None else 2)
+def spikes(count: int, inner: float) -> tuple[tuple[float, float], ...]:
+    """Return a star of radius 1, one spike upwards, its notches at radius `inner`."""
     points = []
-    for i in range(steps):
-        reach = radius if inner is None or i % 2 == 0 else inner
-        angle = math.radians(turn + 360.0 * i / steps)
+    for i in range(2 * count):
+        reach = 1.0 if i % 2 == 0 else inner
+        angle = math.pi * i / count - math.pi / 2
         points.append((reach * math.cos(angle), reach * math.sin(angle)))
     return tuple(points)

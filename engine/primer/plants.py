@@ -9,7 +9,10 @@ from engine.primer.pen import Pen, smooth
 
 _PETALS = tuple((0.36 * math.cos(a), 0.36 * math.sin(a) - 0.42) for a in (math.pi * i / 3 + 0.52 for i in range(6)))
 _LEAF_CURVE = smooth(((0.02, 0.78), (0.2, 0.42), (0.62, 0.34), (0.46, 0.68)), 5)
-_CAP = smooth(((-0.96, 0.06), (-0.8, -0.44), (-0.36, -0.8), (0.36, -0.8), (0.8, -0.44), (0.96, 0.06), (0.5, 0.2), (-0.5, 0.2)))
+_CAP = smooth(
+    ((-0.96, 0.06), (-0.8, -0.44), (-0.36, -0.8), (0.36, -0.8), (0.8, -0.44), (0.96, 0.06), (0.5, 0.2), (-0.5, 0.2))
+)
+_SPOTS = ((-0.5, -0.22, 0.17, 0.15), (0.04, -0.5, 0.18, 0.15), (0.52, -0.18, 0.15, 0.14), (0.02, -0.04, 0.13, 0.1))
 _STEM = ((-0.22, 0.1), (0.22, 0.1), (0.3, 0.86), (0.24, 0.97), (-0.24, 0.97), (-0.3, 0.86))
 
 
@@ -49,5 +52,5 @@ def mushroom(pen: Pen, colour: Tones) -> None:
     pen.ellipse(0, 0.12, 0.62, 0.14, colour.dark)
     pen.polygon(_CAP, colour.main)
     spot = (255, 252, 244) if colour.name not in ("white", "yellow", "pink") else mix(colour.dark, (150, 60, 40), 0.4)
-    for u, v, across, down in ((-0.5, -0.22, 0.17, 0.15), (0.04, -0.5, 0.18, 0.15), (0.52, -0.18, 0.15, 0.14), (0.02, -0.04, 0.13, 0.1)):
+    for u, v, across, down in _SPOTS:
         pen.ellipse(u, v, across, down, spot)

@@ -28,12 +28,13 @@ RELATIONS = ("left of", "right of", "above", "below", "beside", "on", "inside")
 POSITIONS = KNOWN["positions"]
 FLYING = frozenset({"balloon", "rocket", "bird", "butterfly", "owl"})
 """Objects that need no ground."""
-NATURAL_COLOUR = dict(
-    owl="brown", house="red", boat="red", tree="green", pine="green", fish="orange", cat="orange", mushroom="red",
-    rocket="red", flower="pink", balloon="red", car="red", bird="blue", butterfly="orange", cup="white",
-    umbrella="purple", castle="grey", robot="cyan", star="yellow", heart="red", circle="red", square="blue",
-    triangle="green", diamond="cyan", ring="yellow", cross="red",
-)  # fmt: skip
+NATURAL_COLOUR = {
+    "owl": "brown", "house": "red", "boat": "red", "tree": "green", "pine": "green", "fish": "orange",
+    "cat": "orange", "mushroom": "red", "rocket": "red", "flower": "pink", "balloon": "red", "car": "red",
+    "bird": "blue", "butterfly": "orange", "cup": "white", "umbrella": "purple", "castle": "grey",
+    "robot": "cyan", "star": "yellow", "heart": "red", "circle": "red", "square": "blue", "triangle": "green",
+    "diamond": "cyan", "ring": "yellow", "cross": "red",
+}  # fmt: skip
 """The colour of a kind when nothing is said."""
 
 
@@ -52,8 +53,9 @@ class Thing:
 class Scene:
     """One picture.
 
-    `things`: none, one, or two with a `relation` of the first to the second. `background`: one colour, two for a gradient
-    from top to bottom, none where there is a `place` (with its `time`). `extras`: of sun, moon, cloud, mountain, starry.
+    `things`: none, one, or two with a `relation` of the first to the second. `background`: one colour, two for a
+    gradient from top to bottom, none where there is a `place` (with its `time`). `extras`: of sun, moon, cloud,
+    mountain, starry.
     """
 
     things: tuple[Thing, ...] = ()
@@ -174,9 +176,15 @@ def _styled(lot: _Lot) -> Scene:
     scene = _single(lot)
     if style != "pixel" and lot.chance(0.25):  # sixteen cells hold one thing
         scene = _several(lot) if lot.chance(0.5) else _related(lot)
-    if style in ("pixel", "neon") and scene.things and scene.things[0].size == "small":
-        scene = replace(scene, things=(replace(scene.things[0], size="medium"), *scene.things[1:]))
+    if not scene.things and scene.background:
+        scene = _furnished(lot, lot.one(PLACES), generous=True)
+    if style == "pixel":
+        scene = replace(scene, things=tuple(_easily_seen(thing) for thing in scene.things))
     return replace(scene, style=style)
+
+
+def _easily_seen(thing: Thing) -> Thing:
+    return replace(thing, size="medium" if thing.size == "small" else thing.size, position="middle")
 
 
 def _empty(lot: _Lot) -> Scene:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 
 from engine.primer.palette import Tones
-from engine.primer.pen import Pen, regular
+from engine.primer.pen import Pen, spikes
 
-_STAR = tuple((x * 1.05, y * 1.05 + 0.1) for x, y in regular(5, 1.0, 0.44))
+_STAR = tuple((x * 1.05, y * 1.05 + 0.1) for x, y in spikes(5, 0.44))
 _HEART = tuple(
     (
         math.sin(t) ** 3,
         -(13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t)) / 16 - 0.11,
     )
-    for t in (2 * math.pi * i / 40 for i in range(40))
+    for t in (2 * math.pi * i / 72 for i in range(72))
 )
 _ARM = 0.33
 _CROSS = (

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 
 _PAPER = np.array((251, 247, 238), np.float32)
 _INK = np.array((38, 34, 48), np.float32)
@@ -35,7 +35,7 @@ def _watercolour(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     pixels = _wander(np.asarray(soft, np.float32), rng, 0.8 * unit)
     edges = _slope(pixels)[..., None]
     paint = _PAPER + (pixels - _PAPER) * (0.86 + 0.045 * _field(rng, 7, width, height))[..., None]
-    paint = paint * (1 - np.minimum(0.22, edges / 500))
+    paint = paint * (1 - np.minimum(0.15, edges / 600))
     paint += 2.0 * _field(rng, 64, width, height)[..., None]
     bare = _bare_rim(rng, width, height)[..., None]
     return _picture(paint + (_PAPER - paint) * bare)
@@ -46,7 +46,8 @@ def _bare_rim(rng: np.random.Generator, width: int, height: int) -> Floats:
     x = np.minimum(np.arange(width) + 0.5, width - np.arange(width) - 0.5) / width
     y = np.minimum(np.arange(height) + 0.5, height - np.arange(height) - 0.5) / height
     distance = np.minimum(x[None, :], y[:, None]) - 0.035 - 0.018 * _field(rng, 9, width, height)
-    return np.clip(0.5 - distance * 64, 0, 1).astype(np.float32)
+    bare: Floats = np.clip(0.5 - distance * 64, 0, 1).astype(np.float32)
+    return bare
 
 
 def _ink(image: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -54,7 +55,7 @@ def _ink(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     width, height = image.size
     unit = min(width, height) / 64
     pixels = np.asarray(image.filter(ImageFilter.GaussianBlur(0.35 * unit)), np.float32)
-    line = np.clip((_slope(pixels, round(unit)) - 16) / 60, 0, 1)[..., None]
+    line = np.clip((_slope(pixels, _step(unit)) - 10) / 50, 0, 1)[..., None]
     light = pixels @ np.array((0.3, 0.59, 0.11), np.float32)
     wash = np.clip((150 - light) / 150, 0, 1) * (0.34 + 0.05 * _field(rng, 6, width, height))
     paper = _PAPER + (_INK - _PAPER) * wash[..., None]
@@ -65,7 +66,8 @@ def _pixel(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     """Few large cells in few flat colours, taken from the picture's own palette so that cells do not blur."""
     width, height = image.size
     cells = (max(1, _CELLS * width // max(width, height)), max(1, _CELLS * height // max(width, height)))
-    palette = image.resize((64, 64), Image.Resampling.BOX).quantize(12, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    sample = image.resize((64, 64), Image.Resampling.BOX)
+    palette = sample.quantize(12, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     small = image.resize(cells, Image.Resampling.BOX).quantize(palette=palette, dither=Image.Dither.NONE)
     return small.convert("RGB").resize((width, height), Image.Resampling.NEAREST)
 
@@ -75,7 +77,7 @@ def _neon(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     width, height = image.size
     unit = min(width, height) / 64
     pixels = np.asarray(image, np.float32)
-    edge = np.clip((_slope(pixels, round(unit)) - 14) / 70, 0, 1)[..., None]
+    edge = np.clip((_slope(pixels, _step(unit)) - 12) / 50, 0, 1)[..., None]
     hue = _vivid(np.asarray(image.filter(ImageFilter.GaussianBlur(unit)), np.float32))
     tubes = hue * edge
     halo = np.asarray(_picture(tubes).filter(ImageFilter.GaussianBlur(2.2 * unit)), np.float32)
@@ -103,6 +105,10 @@ def _slope(pixels: Floats, reach: int = 1) -> Floats:
     body = slope[half : half + down.shape[0]]
     np.maximum(body, down, out=body)
     return slope
+
+
+def _step(unit: float) -> int:
+    return max(1, round(unit))
 
 
 def _fold(pick: np.ufunc, pixels: Floats) -> Floats:

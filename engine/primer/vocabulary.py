@@ -1,8 +1,8 @@
 """The words the primer's models know, and how a text becomes token ids.
 
-A token is a word, or a family of words that mean the same to the painter: "crimson" is "red", "kitten" is "cat", "owls"
-is "owl". Articles and the like carry nothing and take no token. Shipped weights depend on the ids, so the table below is
-**append-only**: id = 3 + position; a new word goes to the end (or joins a family), nothing moves, nothing leaves.
+A token is a word, or a family of words that mean the same to the painter: "crimson" is "red", "kitten" is "cat",
+"owls" is "owl". Articles and the like carry nothing and take no token. Shipped weights depend on the ids, so the table
+below is **append-only**: id = 3 + position; a new word goes to the end (or joins a family), nothing moves or leaves.
 
 Imports neither numpy nor Pillow: the bot reads this file to warn about words that no model has seen.
 """
@@ -106,11 +106,13 @@ _FAMILIES: tuple[tuple[str, str], ...] = (
     ("grammar", "of"),
 )
 # Words that say nothing about a picture. Known, but without a token.
-_STOP_WORDS = frozenset(
-    "a an the is are it its this that there at by to from for some very nice beautiful pretty lovely cute plain simple flat"
-    " full hot air shape colour color coloured colored scene landscape picture pictures image photo drawing painting paint"
-    " painted art artwork illustration style styled sits sitting stands standing side against as outer".split()
-)
+_SAYING_NOTHING = """
+    a an the is are it its this that there at by to from for some very nice beautiful pretty lovely cute
+    plain simple flat full hot air shape colour color coloured colored scene landscape picture pictures image
+    photo drawing painting paint painted art artwork illustration style styled sits sitting stands standing
+    side against as outer
+"""
+_STOP_WORDS = frozenset(_SAYING_NOTHING.split())
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 
 CANONICAL: Mapping[str, str] = MappingProxyType(
