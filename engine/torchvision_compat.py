@@ -27,9 +27,9 @@ def ensure_torchvision() -> bool:
     if torch.version.cuda or torch.version.hip or _loads(Path(spec.origin).parent):
         return True
     if not _declared:
-        library = torch.library.Library("torchvision", "FRAGMENT")
+        library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
         for operator in ("nms", "qnms"):
-            library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+            library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
         _declared.append(library)
     return False
 
@@ -39,7 +39,7 @@ def _loads(root: Path) -> bool:
     compiled = [*root.glob("_C*.so"), *root.glob("_C*.pyd")]
     for path in compiled:
         try:
-            torch.ops.load_library(str(path))
+            torch.ops.load_library(str(path))  # type: ignore[no-untyped-call]
         except OSError:
             continue
         return True

@@ -1,0 +1,99 @@
+"""Real CLIPs through open_clip: OpenAI's own files, or any model that open_clip knows by name."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import regex
+import torch
+from torch import Tensor
+
+from engine.errors import ModelUnavailable, WeightsError
+from engine.guidance.perceptor import CLIP_MEAN, CLIP_STD, Perceptor
+from engine.torchvision_compat import ensure_torchvision
+
+ensure_torchvision()
+open_clip: Any = importlib.import_module("open_clip")
+
+OPENAI = ("RN50", "RN101", "RN50x4", "RN50x16", "RN50x64", "ViT-B-32", "ViT-B-16", "ViT-L-14", "ViT-L-14-336")
+
+
+def load_open_clip(name: str, device: torch.device) -> Perceptor:
+    """*name*: a path of one of OpenAI's files, an OpenAI name ("ViT-B/32"), or "architecture/tag" of open_clip's list.
+
+    Raises ModelUnavailable for a name that nobody knows or a download that fails, WeightsError for a strange file.
+    """
+    if Path(name).is_file():
+        return load_openai_file(Path(name), device)
+    architecture, tag = _split(name)
+    try:
+        net = open_clip.create_model(
+            architecture, pretrained=tag, device=device, force_quick_gelu=tag == "openai", weights_only=True
+        )
+    except (RuntimeError, OSError, ValueError) as error:
+        raise ModelUnavailable(f"The CLIP “{name}” could not be loaded: {_first_line(error)}") from error
+    return from_open_clip(name, net, device, architecture)
+
+
+def load_openai_file(path: Path, device: torch.device) -> Perceptor:
+    """One of OpenAI's files. TorchScript can run code when it is loaded, so only files with a published hash are."""
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    name = next((n for n in OPENAI if sha256 in str(open_clip.get_pretrained_url(n, "openai"))), None)
+    if name is None:
+        raise WeightsError(f"“{path.name}” is none of OpenAI's nine CLIP files: its SHA-256 is {sha256}.")
+    net = open_clip.load_openai_model(str(path), precision="fp32", device=device)
+    return from_open_clip(name, net, device, name, sha256)
+
+
+def from_open_clip(
+    name: str, net: Any, device: torch.device, architecture: str = "ViT-B-32", sha256: str = ""
+) -> Perceptor:
+    """Any net of open_clip's as a perceptor, frozen."""
+    net = net.eval().requires_grad_(False).to(device)
+    size = net.visual.image_size
+    return Perceptor(
+        name,
+        net,
+        tokenizer(architecture),
+        size=size if isinstance(size, int) else size[0],
+        dim=net.visual.output_dim,
+        mean=getattr(net.visual, "image_mean", None) or CLIP_MEAN,
+        std=getattr(net.visual, "image_std", None) or CLIP_STD,
+        device=device,
+        sha256=sha256,
+    )
+
+
+def tokenizer(architecture: str = "ViT-B-32") -> Callable[[Sequence[str]], Tensor]:
+    """N texts → [N, 77] ids, as OpenAI's tokenizer has them. Models with a tokenizer of their own keep it.
+
+    The one difference mended here: OpenAI spells its two special tokens with bars, and they count in a text too.
+    """
+    tokens: Any = open_clip.get_tokenizer(architecture)
+    if isinstance(tokens, open_clip.SimpleTokenizer):
+        for ours, theirs in (("<start_of_text>", "<|startoftext|>"), ("<end_of_text>", "<|endoftext|>")):
+            tokens.encoder[theirs] = tokens.encoder.pop(ours)
+            tokens.pat = regex.compile(tokens.pat.pattern.replace(ours, regex.escape(theirs)), regex.IGNORECASE)
+            del tokens.cache[ours]
+            tokens.cache[theirs] = theirs
+    found: Callable[[Sequence[str]], Tensor] = tokens
+    return found
+
+
+def _split(name: str) -> tuple[str, str]:
+    """A perceptor's name → open_clip's architecture and tag."""
+    openai = name.replace("/", "-").replace("@", "-").removesuffix("px")
+    if openai in OPENAI:
+        return openai, "openai"
+    architecture, _, tag = name.rpartition("/")
+    if (architecture, tag) in open_clip.list_pretrained():
+        return architecture, tag
+    raise ModelUnavailable(f"There is no CLIP “{name}”; there is primer, ViT-B/32, ViT-B/16, RN50, ViT-L/14 and more.")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
