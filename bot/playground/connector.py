@@ -1,0 +1,69 @@
+"""Leads a bot to the local Discord through discord.py's documented `connector=` option; nothing of the library is patched.
+
+The bot goes on speaking to https://discord.com and wss://gateway.discord.gg. Only the resolver (every name of Discord is 127.0.0.1)
+and the trusted certificate authority differ. Any other host name is refused, so nothing outside can be contacted.
+"""
+
+import json
+import socket
+import ssl
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+HOSTS = ("discord.com", "gateway.discord.gg", "cdn.discordapp.com", "media.discordapp.net")
+"""Equal to server.tls.HOSTS; repeated so that a bot needs no server code."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """What a bot must know to join a local Discord."""
+
+    port: int
+    ca: str
+    """The authority's certificate, PEM."""
+    token: str = field(repr=False)
+
+    def write(self, path: Path) -> None:
+        """Keep it in a file that only this user can read."""
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+
+def read_link(path: Path) -> Link:
+    return Link(**json.loads(path.read_text(encoding="utf-8")))
+
+
+class LoopbackResolver(AbstractResolver):
+    """Resolves Discord's names to one port on 127.0.0.1 and nothing else; remembers what was asked for."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.asked: set[str] = set()
+
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
+        self.asked.add(host)
+        if host not in HOSTS:
+            raise OSError(None, f"{host} is not part of the local Discord, and nothing else is contacted")
+        return [
+            ResolveResult(
+                hostname=host, host="127.0.0.1", port=self._port, family=socket.AF_INET, proto=0, flags=socket.AI_NUMERICHOST
+            )
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def local_connector(port: int, ca: str) -> aiohttp.TCPConnector:
+    """A connector to the local Discord. The session that uses it closes it: make a new one for every start of a bot."""
+    trust = ssl.create_default_context(cadata=ca)
+    return aiohttp.TCPConnector(resolver=LoopbackResolver(port), ssl=trust, limit=0, use_dns_cache=False)
+
+
+def connector_from_file(path: Path | str) -> aiohttp.TCPConnector:
+    """The connector for the link file that DREAMBOT_PLAYGROUND names."""
+    link = read_link(Path(path))
+    return local_connector(link.port, link.ca)

@@ -1,0 +1,156 @@
+"""Fills a command's options with what a person typed, as a client does: types, ranges, choices, required ones."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .commands import (
+    ATTACHMENT,
+    BOOLEAN,
+    CHANNEL_OPTION,
+    INTEGER,
+    MENTIONABLE,
+    NUMBER,
+    ROLE_OPTION,
+    STRING,
+    SUB_COMMAND,
+    SUB_COMMAND_GROUP,
+    USER_OPTION,
+)  # fmt: skip
+from .json_types import Json
+from .payloads import channel_payload, interaction_member, role_payload, user_payload
+from .permissions import permissions
+from .world import Channel, World
+
+TEXT = 6000
+"""The most that a string option takes ("Application Command Option Structure": max_length)."""
+_MEMBER_KEYS = ("user", "deaf", "mute")
+
+
+@dataclass
+class Filled:
+    """The `options` and `resolved` of an interaction, and what is wrong with them in words."""
+
+    options: list[Json] = field(default_factory=list)
+    resolved: Json = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+
+
+class _Bad(Exception):
+    """One value does not fit its option."""
+
+
+def fill(world: World, channel: Channel, command: Json, full_name: str, values: Mapping[str, Any], *, focused: str = "") -> Filled:
+    """Place *values* under the subcommand that *full_name* says; with *focused* the others may be incomplete."""
+    filled = Filled()
+    path, declared = _descend(command, full_name.split(" ")[1:], filled)
+    known = {option["name"]: option for option in declared}
+    for name in values.keys() - known.keys():
+        filled.wrong.append(f"/{full_name} has no option {name!r}; it has {sorted(known)}")
+    leaves = []
+    for name, option in known.items():
+        if name in values:
+            leaves += _leaf(world, channel, option, values[name], filled, focused=focused)
+        elif option.get("required") and not focused:
+            filled.wrong.append(f"/{full_name} needs {name!r}")
+    filled.options = _nested(path, leaves)
+    return filled
+
+
+def _descend(command: Json, names: list[str], filled: Filled) -> tuple[list[tuple[str, int]], list[Json]]:
+    """The subcommand's path and its options."""
+    options, path = command.get("options") or [], []
+    for name in names:
+        child = next((o for o in options if o["name"] == name and o["type"] in (SUB_COMMAND, SUB_COMMAND_GROUP)), None)
+        if child is None:
+            filled.wrong.append(f"/{command['name']} has no subcommand {name!r}")
+            return path, []
+        path.append((name, child["type"]))
+        options = child.get("options") or []
+    if any(o["type"] in (SUB_COMMAND, SUB_COMMAND_GROUP) for o in options):
+        filled.wrong.append(f"/{command['name']} needs a subcommand: {sorted(o['name'] for o in options)}")
+    return path, options
+
+
+def _nested(path: list[tuple[str, int]], leaves: list[Json]) -> list[Json]:
+    for name, kind in reversed(path):
+        leaves = [{"name": name, "type": kind, "options": leaves}]
+    return leaves
+
+
+def _leaf(world: World, channel: Channel, option: Json, value: Any, filled: Filled, *, focused: str) -> list[Json]:
+    name, kind = option["name"], option["type"]
+    if focused == name:
+        # What is being typed is sent as text, whatever the type ("Autocomplete": values are not validated).
+        return [{"name": name, "type": kind, "value": str(value), "focused": True}]
+    try:
+        fitting = _fitting(option, value)
+        _resolve(world, channel, kind, fitting, filled.resolved)
+    except _Bad as bad:
+        filled.wrong += [] if focused else [f"{name}: {bad}"]
+        return []
+    return [{"name": name, "type": kind, "value": fitting}]
+
+
+def _fitting(option: Json, value: Any) -> Any:
+    kind = option["type"]
+    if kind == STRING:
+        return _choice(option, _text(option, str(value)))
+    if kind in (INTEGER, NUMBER):
+        return _choice(option, _number(option, value))
+    if kind == BOOLEAN:
+        if not isinstance(value, bool) and str(value).lower() not in ("true", "false"):
+            raise _Bad(f"{value!r} is neither true nor false")
+        return value if isinstance(value, bool) else str(value).lower() == "true"
+    return str(int(value))
+
+
+def _text(option: Json, text: str) -> str:
+    low, high = option.get("min_length", 0), option.get("max_length", TEXT)
+    if not low <= len(text) <= high:
+        raise _Bad(f"{low} to {high} characters, not {len(text)}")
+    return text
+
+
+def _number(option: Json, value: Any) -> int | float:
+    try:
+        number = int(value) if option["type"] == INTEGER else float(value)
+    except ValueError:
+        raise _Bad(f"{value!r} is not a number") from None
+    # discord.py's own range: an integer a double can hold.
+    low, high = option.get("min_value", -(2**53)), option.get("max_value", 2**53)
+    if not low <= number <= high:
+        raise _Bad(f"{low} to {high}, not {number}")
+    return number
+
+
+def _choice(option: Json, value: Any) -> Any:
+    """Choices bind (autocomplete's do not). A choice may be given by its shown name."""
+    choices = option.get("choices") or []
+    for choice in choices:
+        if value in (choice["value"], choice["name"]):
+            return choice["value"]
+    if choices:
+        raise _Bad(f"{value!r} is not offered; there are {[choice['name'] for choice in choices]}")
+    return value
+
+
+def _resolve(world: World, channel: Channel, kind: int, value: Any, resolved: Json) -> None:
+    """People, roles and channels come along in full ("Resolved Data Structure")."""
+    if kind not in (USER_OPTION, CHANNEL_OPTION, ROLE_OPTION, MENTIONABLE) or kind == ATTACHMENT:
+        return
+    snowflake, guild = int(value), world.guild_of(channel)
+    if kind in (USER_OPTION, MENTIONABLE) and snowflake in world.users:
+        resolved.setdefault("users", {})[value] = user_payload(world.users[snowflake])
+        if guild and snowflake in guild.members:
+            member = interaction_member(world, channel, guild.members[snowflake])
+            resolved.setdefault("members", {})[value] = {k: v for k, v in member.items() if k not in _MEMBER_KEYS}
+    elif kind in (ROLE_OPTION, MENTIONABLE) and guild and snowflake in guild.roles:
+        resolved.setdefault("roles", {})[value] = role_payload(guild.roles[snowflake])
+    elif kind == CHANNEL_OPTION and snowflake in world.channels:
+        found = world.channels[snowflake]
+        shown = channel_payload(world, found)
+        shown["permissions"] = str(permissions(world, found, world.app.id))
+        resolved.setdefault("channels", {})[value] = shown
+    else:
+        raise _Bad(f"nobody and nothing here has the id {value}")

@@ -1,0 +1,24 @@
+"""Snowflakes: ids that hold their time of birth (docs: reference.mdx, "Snowflakes")."""
+
+from .clock import Clock
+
+EPOCH = 1_420_070_400.0
+"""The first second of 2015, from which snowflakes count."""
+
+
+class Snowflakes:
+    """Gives ids that grow strictly, two in the same millisecond included."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last = 0
+
+    def next(self) -> int:
+        born = int((self._clock.now() - EPOCH) * 1000) << 22
+        self._last = max(born, self._last + 1)
+        return self._last
+
+
+def born(snowflake: int) -> float:
+    """Unix seconds at which *snowflake* was made."""
+    return (snowflake >> 22) / 1000 + EPOCH

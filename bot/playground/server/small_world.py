@@ -1,0 +1,54 @@
+"""The world that the playground and the tests start with: one server, five channels, three people and the bot."""
+
+import secrets
+
+from .clock import Clock
+from .ids import Snowflakes
+from .permissions import EVERYDAY, Permission
+from .world import Application, Channel, ChannelType, Guild, Member, Overwrite, Role, User, World
+
+BOT_NAME = "Dreambot"
+
+
+def small_world(clock: Clock, ids: Snowflakes) -> World:
+    """Olive owns the server, Mo moderates it, Max is a member; the bot may not speak in #quiet."""
+    olive = User(ids.next(), "olive", "Olive", color=0xC2703D)
+    max_ = User(ids.next(), "max", "Max", color=0x3D7BC2)
+    mo = User(ids.next(), "mo", "Mo", color=0x5B8C3A)
+    bot = User(ids.next(), BOT_NAME, None, bot=True, color=0x7A4FB5)
+    app = Application(bot.id, BOT_NAME, f"local.{secrets.token_urlsafe(24)}", olive.id)
+    world = World(app, clock.now)
+    for user in (olive, max_, mo, bot):
+        world.users[user.id] = user
+    _add_guild(world, ids, olive, mo)
+    for user in (olive, max_, mo):
+        dm = Channel(ids.next(), ChannelType.DM, recipients=(bot.id, user.id))
+        world.channels[dm.id] = dm
+    return world
+
+
+def _add_guild(world: World, ids: Snowflakes, olive: User, mo: User) -> None:
+    guild = Guild(ids.next(), "The Atelier", olive.id)
+    moderator = Role(ids.next(), "Moderator", Permission.MANAGE_MESSAGES | Permission.MODERATE_MEMBERS, 2, 0x5B8C3A)
+    bots = Role(ids.next(), BOT_NAME, EVERYDAY, 1, managed_by=world.app.id)
+    guild.roles = {guild.id: Role(guild.id, "@everyone", EVERYDAY), moderator.id: moderator, bots.id: bots}
+    for user in world.users.values():
+        guild.members[user.id] = Member(user.id, world.now() - 86_400)
+    guild.members[mo.id].roles.append(moderator.id)
+    guild.members[world.app.id].roles.append(bots.id)
+    world.guilds[guild.id] = guild
+    _add_channels(world, ids, guild)
+
+
+def _add_channels(world: World, ids: Snowflakes, guild: Guild) -> None:
+    topics = {
+        "studio": "Paint here: /dream",
+        "gallery": "The pictures worth keeping",
+        "quiet": "The bot may read here, not speak",
+        "late-night": "Age-restricted",
+    }
+    for position, (name, topic) in enumerate(topics.items()):
+        channel = Channel(ids.next(), ChannelType.TEXT, name, guild.id, position, topic, nsfw=name == "late-night")
+        world.channels[channel.id] = channel
+    quiet = world.channel_named("quiet")
+    quiet.overwrites[world.app.id] = Overwrite(world.app.id, 1, deny=Permission.SEND_MESSAGES)

@@ -1,0 +1,71 @@
+/** Presses and commands on their way: each one ends in "done" or in a sentence that says why not. */
+
+import { ApiError, newNonce } from "./api.js";
+
+/** @typedef {import("./store.js").Store} Store */
+/** @typedef {import("./api.js").Api} Api */
+/** @typedef {{resolve: () => void, reject: (error: Error) => void, timer: number}} Waiting */
+
+const PATIENCE = 20_000;
+const NO_ANSWER = "The application did not respond.";
+
+export class Interactions {
+  /** @type {Map<string, Waiting>} */
+  #waiting = new Map();
+
+  /** @param {Store} store @param {() => Api} api of the person who acts now */
+  constructor(store, api) {
+    this.store = store;
+    this.api = api;
+    store.addEventListener("done", (event) => this.#settle(/** @type {CustomEvent} */ (event).detail));
+    store.addEventListener("modal", (event) => this.#settle(/** @type {CustomEvent} */ (event).detail));
+    store.addEventListener("failed", (event) => this.#settle(/** @type {CustomEvent} */ (event).detail, true));
+  }
+
+  /**
+   * Sends one interaction and waits until the bot has answered it.
+   * @param {Record<string, any>} body without nonce and channel @param {Record<string, File>} [files]
+   * @returns {Promise<void>} rejects with ApiError, whose message is for the person
+   */
+  async send(body, files = {}) {
+    const nonce = newNonce();
+    const answered = this.#wait(nonce);
+    try {
+      await this.api().act({ channel: this.store.channel, ...body, nonce }, files);
+    } catch (error) {
+      this.#settle({ nonce, text: error instanceof Error ? error.message : NO_ANSWER }, true);
+    }
+    return answered;
+  }
+
+  /** @param {string} nonce @returns {Promise<void>} */
+  #wait(nonce) {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.#settle({ nonce, text: NO_ANSWER }, true), PATIENCE);
+      this.#waiting.set(nonce, { resolve, reject, timer });
+    });
+  }
+
+  /** @param {{nonce?: string, text?: string}} answer @param {boolean} [failed] */
+  #settle(answer, failed = false) {
+    const waiting = this.#waiting.get(answer.nonce ?? "");
+    if (!waiting) return;
+    clearTimeout(waiting.timer);
+    this.#waiting.delete(answer.nonce ?? "");
+    if (failed) waiting.reject(new ApiError(answer.text || NO_ANSWER));
+    else waiting.resolve();
+  }
+}
+
+/**
+ * Marks a control as waiting until the bot has answered; further presses wait too.
+ * @param {HTMLElement} control @param {Promise<void>} answer
+ */
+export async function busy(control, answer) {
+  control.setAttribute("aria-busy", "true");
+  try {
+    await answer;
+  } finally {
+    control.removeAttribute("aria-busy");
+  }
+}

@@ -1,0 +1,180 @@
+/** One message. It is drawn once and then kept in step: only the parts that changed are drawn again. */
+
+import { drawComponents } from "./components.js";
+import { clockTime } from "./time.js";
+import { el, icon, iconButton, present } from "./dom.js";
+import { drawAttachments, drawEmbeds } from "./embeds.js";
+import { markdown } from "./markdown.js";
+import { avatar } from "./people.js";
+import { PictureFrame } from "./pictures.js";
+import { addReactionButton, drawReactions, openPalette } from "./reactions.js";
+import { displayName, isEphemeral, isThinking } from "./store.js";
+
+/** @typedef {import("./types.js").Message} Message */
+/** @typedef {import("./types.js").Picture} Picture */
+/** @typedef {import("./types.js").Component} Component */
+/** @typedef {import("./dom.js").Child} Child */
+/**
+ * What a message needs from the page around it.
+ * @typedef {{names: import("./markdown.js").Names, mayDelete: (message: Message) => boolean,
+ *   press: (message: Message, component: Component, values?: string[]) => Promise<void>,
+ *   react: (message: Message, emoji: import("./types.js").Emoji, add: boolean) => void,
+ *   remove: (message: Message) => void, dismiss: (message: Message) => void,
+ *   open: (view: MessageView, frame: PictureFrame) => void, jump: (id: string) => void}} Surroundings
+ */
+
+const PARTS = ["reference", "head", "body", "embeds", "files", "components", "reactions", "notes"];
+
+export class MessageView {
+  /** @type {PictureFrame[]} in drawing order */
+  frames = [];
+  /** @type {Map<string, string>} part → what it was drawn from */
+  #drawn = new Map();
+  #next = 0;
+
+  /** @param {Message} message @param {Surroundings} around */
+  constructor(message, around) {
+    this.message = message;
+    this.around = around;
+    /** @type {Record<string, HTMLElement>} */
+    this.parts = Object.fromEntries(PARTS.map((name) => [name, el("div", { class: `part ${name}` })]));
+    this.tools = el("div", { class: "tools" });
+    this.element = el("article", { class: "message", tabindex: "-1", data: { id: message.id } }, this.parts.reference,
+      avatar(message.author), el("div", { class: "column" }, ...PARTS.slice(1).map((name) => this.parts[name])), this.tools);
+    this.update(message);
+  }
+
+  /** @param {Message} message */
+  update(message) {
+    this.message = message;
+    const focused = this.#focusedControl();
+    this.element.classList.toggle("ephemeral", isEphemeral(message));
+    this.element.classList.toggle("thinking", isThinking(message));
+    this.element.setAttribute("aria-label", `${displayName(message.author)}, ${new Date(message.timestamp).toLocaleTimeString()}`);
+    this.#text(message);
+    this.#media(message);
+    this.#part("reactions", [message.reactions, isEphemeral(message)], () => this.#reactions(message));
+    this.#part("notes", [isEphemeral(message)], () => this.#notes(message));
+    this.#toolbar(message);
+    if (focused) this.#control(focused)?.focus();
+  }
+
+  /** Says next to the message why a press came to nothing. @param {string} text */
+  fail(text) {
+    for (const old of this.parts.notes.querySelectorAll(".failure")) old.remove();
+    const note = el("p", { class: "failure", role: "alert" }, icon("warn"), el("span", {}, text),
+      iconButton("close", "Dismiss", () => note.remove()));
+    this.parts.notes.append(note);
+  }
+
+  forget() {
+    for (const frame of this.frames) frame.forget();
+  }
+
+  /** @param {string} name @param {unknown} from @param {() => Child[]} draw */
+  #part(name, from, draw) {
+    const key = JSON.stringify(from) ?? "";
+    if (this.#drawn.get(name) === key) return;
+    this.#drawn.set(name, key);
+    this.parts[name].replaceChildren(...present(draw()));
+  }
+
+  /** @param {Message} message */
+  #text(message) {
+    const used = message.interaction ?? message.interaction_metadata;
+    this.#part("reference", [used, message.referenced_message?.id, message.message_reference], () => this.#reference(message));
+    this.#part("head", [message.author, message.timestamp], () => [
+      el("span", { class: "author" }, displayName(message.author)), message.author.bot && el("span", { class: "badge" }, "app"),
+      clockTime(message.timestamp)]);
+    this.#part("body", [message.content, message.edited_timestamp, message.flags], () => this.#body(message));
+  }
+
+  /** Embeds, files and components share one row of picture places, so a picture keeps its place when it moves. @param {Message} message */
+  #media(message) {
+    const { names, press } = this.around;
+    /** @param {Picture} picture */
+    const frame = (picture) => this.#frame(picture);
+    const key = [message.embeds, message.attachments, message.components];
+    if (this.#drawn.get("media") === JSON.stringify(key)) return;
+    this.#drawn.set("media", JSON.stringify(key));
+    this.#next = 0;
+    this.parts.embeds.replaceChildren(...drawEmbeds(message.embeds ?? [], names, frame));
+    this.parts.files.replaceChildren(...drawAttachments(message.attachments ?? [], frame));
+    this.parts.components.replaceChildren(...drawComponents(message.components ?? [], {
+      names, frame, press: (component, values) => press(this.message, component, values) }));
+    for (const unused of this.frames.splice(this.#next)) unused.forget();
+  }
+
+  /** @param {Picture} picture */
+  #frame(picture) {
+    const frame = this.frames[this.#next] ?? new PictureFrame((opened) => this.around.open(this, opened));
+    this.frames[this.#next++] = frame;
+    frame.show(picture);
+    return frame.element;
+  }
+
+  /** @param {Message} message @returns {Child[]} */
+  #reference(message) {
+    const metadata = message.interaction_metadata;
+    const user = message.interaction?.user ?? metadata?.user;
+    const name = message.interaction?.name ?? metadata?.name;
+    if (user && name) return [icon("reply"), el("b", {}, displayName(user)), " used ", el("span", { class: "mention" }, `/${name}`)];
+    const original = message.referenced_message;
+    if (!message.message_reference) return [];
+    if (!original) return [icon("reply"), el("i", {}, "The message it answers is gone.")];
+    const text = original.content || (original.attachments?.length || original.embeds?.length ? "a picture" : "a message");
+    return [icon("reply"), el("b", {}, displayName(original.author)),
+      el("button", { type: "button", class: "excerpt", on: { click: () => this.around.jump(original.id) } }, text)];
+  }
+
+  /** @param {Message} message @returns {Child[]} */
+  #body(message) {
+    if (isThinking(message)) {
+      return [el("p", { class: "waiting" }, el("span", { class: "dots", "aria-hidden": "true" }, el("i"), el("i"), el("i")),
+        `${displayName(message.author)} is thinking…`)];
+    }
+    const prose = el("div", { class: "prose" }, markdown(message.content, this.around.names));
+    if (message.edited_timestamp) prose.append(el("span", { class: "edited", title: message.edited_timestamp }, "(edited)"));
+    return message.content || message.edited_timestamp ? [prose] : [];
+  }
+
+  /** @param {Message} message @returns {Child[]} */
+  #reactions(message) {
+    if (isEphemeral(message) || !message.reactions?.length) return [];
+    const react = this.#react;
+    const add = addReactionButton(() => openPalette(add, react));
+    return [...drawReactions(message.reactions, react), add];
+  }
+
+  /** @param {import("./types.js").Emoji} emoji @param {boolean} add */
+  #react = (emoji, add) => this.around.react(this.message, emoji, add);
+
+  /** @param {Message} message @returns {Child[]} */
+  #notes(message) {
+    if (!isEphemeral(message)) return [];
+    const dismiss = el("button", { type: "button", class: "text-button", on: { click: () => this.around.dismiss(this.message) } }, "Dismiss message");
+    return [el("p", { class: "private" }, icon("eye"), "Only you can see this", el("span", { "aria-hidden": "true" }, "·"), dismiss)];
+  }
+
+  /** @param {Message} message */
+  #toolbar(message) {
+    if (this.tools.childElementCount || isEphemeral(message)) return;
+    const react = addReactionButton(() => openPalette(react, this.#react));
+    this.tools.append(react);
+    if (this.around.mayDelete(message)) {
+      this.tools.append(iconButton("trash", "Delete this message", () => this.around.remove(this.message)));
+    }
+  }
+
+  /** @returns {string} the custom id of the control that has the focus, if it is ours */
+  #focusedControl() {
+    const active = document.activeElement;
+    if (!(active instanceof HTMLElement) || !this.element.contains(active)) return "";
+    return active.dataset.customId ?? "";
+  }
+
+  /** @param {string} customId @returns {HTMLElement|null} */
+  #control(customId) {
+    return this.element.querySelector(`[data-custom-id="${CSS.escape(customId)}"]`);
+  }
+}

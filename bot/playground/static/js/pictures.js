@@ -1,0 +1,112 @@
+/**
+ * Pictures that change without a flicker, and what they looked like before.
+ *
+ * Each address is fetched once and kept as a blob, so that a progress picture can still be looked at after the server
+ * has replaced it.
+ */
+
+import { el } from "./dom.js";
+
+/** @typedef {import("./types.js").Picture} Picture */
+/** @typedef {{url: string, blob: string, picture: Picture}} Seen */
+
+const HISTORY = 60;
+
+/** @type {Map<string, Promise<string>>} address → blob address */
+const blobs = new Map();
+
+/** @param {string} url @returns {Promise<string>} a blob address; rejects where the picture cannot be had */
+export function load(url) {
+  let blob = blobs.get(url);
+  if (!blob) {
+    blob = fetchBlob(url);
+    blob.catch(() => blobs.delete(url));
+    blobs.set(url, blob);
+  }
+  return blob;
+}
+
+/** @param {string} url @returns {Promise<string>} */
+async function fetchBlob(url) {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`The picture answered ${response.status}.`);
+  return URL.createObjectURL(await response.blob());
+}
+
+/** One place for a picture inside a message. It stays the same element while its picture changes. */
+export class PictureFrame {
+  /** @type {Seen[]} oldest first; the last one is what is shown */
+  seen = [];
+  /** @type {Picture|null} */
+  picture = null;
+
+  /** @param {(frame: PictureFrame) => void} open */
+  constructor(open) {
+    this.element = el("button", { type: "button", class: "picture", on: { click: () => open(this) } });
+  }
+
+  /** @param {Picture} picture */
+  show(picture) {
+    const before = this.picture;
+    this.picture = picture;
+    this.#describe(picture);
+    if (before?.url !== picture.url) void this.#replace(picture);
+  }
+
+  /** Lets go of every blob that only this frame remembers. */
+  forget() {
+    for (const { url, blob } of this.seen) {
+      blobs.delete(url);
+      URL.revokeObjectURL(blob);
+    }
+    this.seen = [];
+  }
+
+  /** @param {Picture} picture */
+  #describe(picture) {
+    this.element.setAttribute("aria-label", `Open picture: ${picture.alt || picture.name}`);
+    if (picture.width && picture.height) this.#proportion(picture.width / picture.height);
+  }
+
+  /** @param {number} ratio width : height */
+  #proportion(ratio) {
+    this.element.style.setProperty("--ratio", String(ratio));
+  }
+
+  /** The new picture is decoded first and laid over the old one. @param {Picture} picture */
+  async #replace(picture) {
+    try {
+      const blob = await load(picture.url);
+      const image = el("img", { src: blob, alt: picture.alt, draggable: "false" });
+      await image.decode();
+      if (this.picture?.url === picture.url) this.#lay(image, blob, picture);
+    } catch {
+      if (this.picture?.url === picture.url && !this.element.querySelector("img")) this.#missing();
+    }
+  }
+
+  /** @param {HTMLImageElement} image @param {string} blob @param {Picture} picture */
+  #lay(image, blob, picture) {
+    this.seen = [...this.seen.filter((seen) => seen.url !== picture.url), { url: picture.url, blob, picture }].slice(-HISTORY);
+    if (!picture.width || !picture.height) this.#proportion(image.naturalWidth / image.naturalHeight);
+    this.element.classList.remove("missing");
+    for (const note of this.element.querySelectorAll(".missing-note")) note.remove();
+    const old = this.element.querySelectorAll("img");
+    this.element.append(image);
+    if (old.length) image.classList.add("arriving");
+    this.element.dispatchEvent(new CustomEvent("seen", { bubbles: true }));
+    const settle = () => {
+      image.classList.remove("arriving");
+      for (const each of old) each.remove();
+    };
+    if (old.length && !matchMedia("(prefers-reduced-motion: reduce)").matches) {
+      image.addEventListener("animationend", settle, { once: true });
+      setTimeout(settle, 600);
+    } else settle();
+  }
+
+  #missing() {
+    this.element.classList.add("missing");
+    this.element.replaceChildren(el("span", { class: "missing-note" }, "This picture could not be loaded."));
+  }
+}

@@ -1,0 +1,111 @@
+/** The drawer: what the bot sent over the wire, with everything that the judges found wrong; and the switches for trouble. */
+
+import { byId, el } from "./dom.js";
+
+/** @typedef {import("./types.js").SentEntry} SentEntry */
+/** @typedef {import("./types.js").Trouble} Trouble */
+/** @typedef {import("./api.js").Api} Api */
+
+const OPEN_PAUSE = 1200;
+const CLOSED_PAUSE = 5000;
+const KEPT = 300;
+
+export class SentDrawer {
+  last = 0;
+  findings = 0;
+  #timer = 0;
+
+  /** @param {() => Api} api @param {(body: Record<string, unknown>) => Promise<void>} control */
+  constructor(api, control) {
+    this.api = api;
+    this.control = control;
+    this.drawer = byId("drawer");
+    this.list = byId("sent-list");
+    this.empty = byId("sent-empty");
+    this.only = /** @type {HTMLInputElement} */ (byId("only-findings"));
+    this.button = byId("open-drawer");
+    this.count = byId("finding-count");
+    this.button.addEventListener("click", () => this.toggle());
+    byId("close-drawer").addEventListener("click", () => this.toggle());
+    this.only.addEventListener("change", () => this.list.classList.toggle("only-findings", this.only.checked));
+    this.drawer.addEventListener("keydown", (event) => event.key === "Escape" && this.toggle());
+    void this.#poll();
+  }
+
+  toggle() {
+    const open = this.drawer.hidden;
+    this.drawer.hidden = !open;
+    document.body.classList.toggle("drawer-open", open);
+    this.button.setAttribute("aria-expanded", String(open));
+    if (open) byId("close-drawer").focus();
+    else this.button.focus();
+    void this.#poll();
+  }
+
+  /** @param {Trouble[]} troubles */
+  showTroubles(troubles) {
+    const box = byId("troubles");
+    box.hidden = !troubles.length;
+    byId("trouble-list").replaceChildren(...troubles.map((trouble) => this.#switch(trouble)));
+  }
+
+  /** @param {Trouble} trouble */
+  #switch(trouble) {
+    const box = el("input", { type: "checkbox", role: "switch", checked: trouble.on, data: { trouble: trouble.id } });
+    box.addEventListener("change", () => void this.control({ do: "trouble", id: trouble.id, on: box.checked }));
+    return el("label", { class: "switch", title: trouble.help }, box, el("span", {}, trouble.label));
+  }
+
+  async #poll() {
+    clearTimeout(this.#timer);
+    try {
+      const { entries, last } = document.hidden ? { entries: [], last: this.last } : await this.api().sent(this.last);
+      if (last < this.last) this.#restart();
+      else this.#take(entries, last);
+    } catch {
+      // The stream's banner already says that the server is away.
+    }
+    this.#timer = setTimeout(() => void this.#poll(), this.drawer.hidden ? CLOSED_PAUSE : OPEN_PAUSE);
+  }
+
+  /** The server began anew: so does the list. */
+  #restart() {
+    this.last = this.findings = 0;
+    this.list.replaceChildren();
+    this.#drawCount();
+  }
+
+  /** @param {SentEntry[]} entries @param {number} last */
+  #take(entries, last) {
+    const news = entries.filter((entry) => entry.n > this.last);
+    if (!news.length) return;
+    const atEnd = this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < 60;
+    this.last = last;
+    this.findings += news.reduce((sum, entry) => sum + entry.findings.length, 0);
+    this.list.append(...news.map(drawEntry));
+    while (this.list.childElementCount > KEPT) this.list.firstElementChild?.remove();
+    this.empty.hidden = true;
+    this.#drawCount();
+    if (atEnd) this.list.scrollTop = this.list.scrollHeight;
+  }
+
+  #drawCount() {
+    this.count.textContent = this.findings ? String(this.findings) : "";
+    this.count.hidden = !this.findings;
+    this.button.title = this.findings ? `What the bot sent: ${this.findings} findings` : "What the bot sent";
+  }
+}
+
+/** @param {SentEntry} entry */
+function drawEntry(entry) {
+  const bad = entry.findings.length > 0;
+  const time = new Date(entry.at * 1000).toLocaleTimeString(undefined, { hour12: false });
+  const took = entry.seconds === undefined || entry.seconds === null ? "" : ` · ${Math.round(entry.seconds * 1000)} ms`;
+  const body = entry.body === undefined || entry.body === null || entry.body === "" ? null
+    : el("pre", { tabindex: "0" }, el("code", {}, typeof entry.body === "string" ? entry.body : JSON.stringify(entry.body, null, 2)));
+  return el("li", { class: bad ? "sent bad" : "sent" }, el("details", { open: bad },
+    el("summary", {}, el("span", { class: entry.status >= 400 ? "status bad" : "status" }, entry.status),
+      el("span", { class: "method" }, entry.method), el("span", { class: "route" }, entry.route),
+      el("span", { class: "when" }, `${time}${took}`)),
+    ...entry.findings.map((finding) => el("p", { class: "finding" }, finding)), body ?? el("p", { class: "quiet" }, "No body.")));
+}

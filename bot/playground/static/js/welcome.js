@@ -1,0 +1,31 @@
+/** What an empty channel says: where one is, and a few prompts to begin with. */
+
+import { el } from "./dom.js";
+
+/** Prompts of words that even the smallest model knows. */
+const PROMPTS = [
+  "a red circle on a blue background",
+  "a watercolor owl in a forest",
+  "a sunset over the sea, oil painting",
+  "a green tree | blue sky:0.5 | people:-0.3",
+];
+
+/**
+ * @param {import("./store.js").Store} store @param {(line: string) => void} write puts a line into the composer
+ * @returns {HTMLElement}
+ */
+export function welcome(store, write) {
+  const dream = store.commands.find((command) => command.name === "dream");
+  return el("section", { class: "welcome" },
+    el("span", { class: "mark large", "aria-hidden": "true" }),
+    el("h2", {}, "What would you like to see?"),
+    dream ? invitation(write) : el("p", { class: "quiet" }, store.state.bot?.online ? "The bot has no commands yet." : "The bot is on its way. Its commands will appear here."));
+}
+
+/** @param {(line: string) => void} write */
+function invitation(write) {
+  return el("div", { class: "invitation" },
+    el("p", { class: "quiet" }, "Type ", el("kbd", {}, "/"), " for the commands, or take one of these:"),
+    el("ul", { class: "examples" }, ...PROMPTS.map((prompt) => el("li", {},
+      el("button", { type: "button", class: "example", on: { click: () => write(`/dream ${prompt}`) } }, prompt)))));
+}
