@@ -1,0 +1,85 @@
+"""Captions are short and true; their hard negatives are wrong in exactly one respect."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+
+from engine.primer.captions import MAX_WORDS, caption, caption_pair, describe, hard_negative
+from engine.primer.contradictions import contradict
+from engine.primer.dataset import scene_at
+from engine.primer.scenes import Scene, Thing
+from engine.primer.vocabulary import tokenise, unknown_words
+from engine.primer.wording import Plan, put
+
+_ALL = Plan(frozenset({"colour", "background", "count", "articles", "relation", "style", "size", "position"}), 0)
+
+
+def _pairs(count: int) -> list[tuple[Scene, str, str]]:
+    scenes = [scene_at(8, i) for i in range(count)]
+    return [(scene, *caption_pair(scene, np.random.default_rng(i))) for i, scene in enumerate(scenes)]
+
+
+def _differences(one: Scene, other: Scene) -> int:
+    """In how many respects two scenes differ; two colours swapped are one respect."""
+    if len(one.things) != len(other.things):
+        return 99
+    whole = {f.name for f in fields(Scene) if f.name not in ("things", "extras")}
+    found = sum(getattr(one, name) != getattr(other, name) for name in whole)
+    for a, b in zip(one.things, other.things, strict=True):
+        found += sum(getattr(a, f.name) != getattr(b, f.name) for f in fields(Thing))
+    colours = [sorted([*(t.colour for t in scene.things), *scene.background]) for scene in (one, other)]
+    return found - 1 if found == 2 and colours[0] == colours[1] else found
+
+
+def test_a_circle_on_a_background_is_said_as_people_say_it() -> None:
+    scene = Scene((Thing("circle", "red"),), background=("blue",))
+    assert "a red circle on blue" == put(scene, _ALL)
+    assert "a red circle on a blue background" in {caption(scene, np.random.default_rng(i)) for i in range(60)}
+    assert {"red circle", "circle"} & {caption(scene, np.random.default_rng(i)) for i in range(300)}
+
+
+def test_articles_and_plurals_are_right() -> None:
+    assert "an orange owl on grey" == put(Scene((Thing("owl", "orange"),), background=("grey",)), _ALL)
+    assert "three blue butterflies on pink" == put(Scene((Thing("butterfly", "blue", 3),), background=("pink",)), _ALL)
+
+
+def test_captions_are_short_and_every_word_is_known() -> None:
+    for _, right, wrong in _pairs(3000):
+        for text in (right, wrong):
+            assert 1 <= len(text.split()) <= MAX_WORDS
+            assert () == unknown_words(text)
+            assert 2 < np.count_nonzero(tokenise(text))
+
+
+def test_most_captions_name_the_thing_and_its_colour() -> None:
+    singles = [(scene, text) for scene, text, _ in _pairs(3000) if len(scene.things) == 1 and scene.style != "ink"]
+    named = sum(scene.things[0].colour in text.split() for scene, text in singles)
+    assert 0.75 < named / len(singles) < 0.98
+
+
+def test_a_hard_negative_reads_differently_to_the_model() -> None:
+    assert [] == [(right, wrong) for _, right, wrong in _pairs(3000) if tokenise(right) == tokenise(wrong)]
+
+
+def test_a_hard_negative_differs_in_exactly_one_respect() -> None:
+    everything = Plan(frozenset({*_ALL.tells, "place", "time", "extras"}), 0)
+    for i in range(3000):
+        scene = scene_at(8, i)
+        other = contradict(scene, everything, np.random.default_rng(i))
+        if scene.place == "space" and other.place != "space":
+            continue  # leaving space takes its eternal night along
+        assert 1 == _differences(scene, other), (describe(scene), describe(other))
+
+
+def test_a_colour_swap_keeps_every_word() -> None:
+    scene = Scene((Thing("circle", "red"),), background=("blue",))
+    swaps = {hard_negative(scene, np.random.default_rng(i)) for i in range(80)}
+    assert "a blue circle on a red background" in swaps
+
+
+def test_the_negative_belongs_to_the_caption_of_the_same_generator_state() -> None:
+    scene = scene_at(8, 1)
+    pair = caption_pair(scene, np.random.default_rng(4))
+    assert pair == (caption(scene, np.random.default_rng(4)), hard_negative(scene, np.random.default_rng(4)))
