@@ -47,7 +47,7 @@ def fill_sky(pen: Pen, scene: Scene, lot: random.Random, ground: float) -> None:
     if "starry" in scene.extras or scene.place == "space":
         _stars(pen, lot, ground)
     if scene.place == "space":
-        _planet(pen, lot)
+        _planet(pen, lot, lot.choice((0.16, 0.84)) if not scene.extras else 0.84)
     side = _free_side(scene, lot)
     for extra in scene.extras:
         if extra in ("sun", "moon"):
@@ -73,8 +73,8 @@ def _stars(pen: Pen, lot: random.Random, ground: float) -> None:
         )
 
 
-def _planet(pen: Pen, lot: random.Random) -> None:
-    x, y, radius = lot.choice((0.14, 0.86)), lot.choice((0.16, 0.84)), lot.uniform(0.07, 0.11)
+def _planet(pen: Pen, lot: random.Random, y: float) -> None:
+    x, radius = lot.choice((0.14, 0.86)), lot.uniform(0.07, 0.11)
     colour = lot.choice(((226, 150, 96), (112, 150, 214), (196, 120, 170), (132, 190, 160)))
     pen.ellipse(x, y, radius, radius, colour)
     pen.pie(x, y, radius, radius, 20, 160, mix(colour, INK, 0.25))
