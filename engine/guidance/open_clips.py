@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import regex
 import torch
 from torch import Tensor
 
@@ -18,6 +17,7 @@ from engine.torchvision_compat import ensure_torchvision
 
 ensure_torchvision()
 open_clip: Any = importlib.import_module("open_clip")
+regex: Any = importlib.import_module("regex")  # comes with open_clip, has no types
 
 OPENAI = ("RN50", "RN101", "RN50x4", "RN50x16", "RN50x64", "ViT-B-32", "ViT-B-16", "ViT-L-14", "ViT-L-14-336")
 

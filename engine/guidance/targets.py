@@ -1,0 +1,65 @@
+"""Prompts → targets: what the pictures' views shall be near to, or far from, and how much each counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from engine.guidance.cutouts import CutRecipe, cut, draw_cuts
+from engine.guidance.perceptor import Perceptor
+from engine.prompts import Prompt
+from engine.tensors import to_signed, to_unit
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """P unit vectors and their weights, which add up to 1 or -1; padded with zeros to a power of two."""
+
+    vectors: Tensor
+    """[P, D]."""
+    weights: Tensor
+    """[P]."""
+
+    @property
+    def wanted(self) -> Tensor:
+        """The unit vector in the middle of all that has a positive weight, each by its weight: [D]."""
+        return F.normalize(self.weights.clamp_min(0) @ self.vectors, dim=-1)
+
+
+def make_targets(
+    perceptor: Perceptor, prompts: Sequence[Prompt], pictures: Mapping[str, Tensor], recipe: CutRecipe
+) -> Targets:
+    """Embed every prompt. *pictures*: SHA-256 → [3, H, W] in [0, 1]; a picture becomes as many targets as it has cuts.
+
+    Weights are divided by the absolute value of their sum, as in all tools of this family: so `a:2|b:2` is `a|b`.
+    """
+    vectors, weights = list[Tensor](), list[Tensor]()
+    for prompt in prompts:
+        found = _embed(perceptor, prompt, pictures, recipe)
+        vectors.append(found)
+        weights.append(torch.full((len(found),), prompt.weight / len(found), device=found.device))
+    all_weights = torch.cat(weights)
+    return _padded(Targets(torch.cat(vectors), all_weights / all_weights.sum().abs()))
+
+
+def power_of_two(count: int) -> int:
+    """The smallest power of two that is not smaller: sizes of batches and lists are rounded up to these."""
+    return 1 << max(count - 1, 0).bit_length()
+
+
+def _embed(perceptor: Perceptor, prompt: Prompt, pictures: Mapping[str, Tensor], recipe: CutRecipe) -> Tensor:
+    if prompt.text:
+        return perceptor.encode_text([prompt.text])
+    picture = to_signed(pictures[prompt.image])[None]
+    cuts = draw_cuts(recipe, 0, 0, 0, (picture.shape[2], picture.shape[3]), perceptor.size)
+    with torch.no_grad():
+        return perceptor.encode_image(to_unit(cut(picture, [cuts], perceptor.size)))
+
+
+def _padded(targets: Targets) -> Targets:
+    missing = power_of_two(len(targets.weights)) - len(targets.weights)
+    return Targets(F.pad(targets.vectors, (0, 0, 0, missing)), F.pad(targets.weights, (0, missing)))
