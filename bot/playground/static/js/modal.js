@@ -14,6 +14,9 @@ import { markdown } from "./markdown.js";
 const PARAGRAPH = 2;
 let fields = 0;
 
+/** @type {Record<number, (component: Component, readers: Reader[]) => HTMLElement>} */
+const CONTROLS = { 3: select, 4: textInput, 19: fileInput };
+
 export class Modal {
   /** @param {Names} names @param {Submit} submit rejects with the sentence to show */
   constructor(names, submit) {
@@ -66,7 +69,7 @@ export class Modal {
 
 /** @param {string} label @param {string} help @param {Component} component @param {Reader[]} readers */
 function field(label, help, component, readers) {
-  const control = { 3: select, 4: textInput, 19: fileInput }[component.type]?.(component, readers);
+  const control = CONTROLS[component.type]?.(component, readers);
   if (!control) return el("p", { class: "unknown" }, `[component type ${component.type}: not drawn here]`);
   const id = `modal-field-${++fields}`;
   control.id = id;

@@ -33,7 +33,7 @@ export class SentDrawer {
   }
 
   toggle() {
-    const open = this.drawer.hidden;
+    const open = Boolean(this.drawer.hidden);
     this.drawer.hidden = !open;
     document.body.classList.toggle("drawer-open", open);
     this.button.setAttribute("aria-expanded", String(open));
