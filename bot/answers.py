@@ -1,0 +1,166 @@
+"""How the bot answers whoever asked: once in public with the message that will hold the picture, or privately in words.
+
+An interaction must be answered within three seconds and can be answered once. If the work takes long, the answer
+defers by itself; words that only one person may read are then sent after the public “thinking …” has been removed,
+because Discord makes the first follow-up of a public deferral public, whatever it asks for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import Protocol, TypeAlias
+
+import discord
+
+from bot.faces import Face
+from bot.wording import mention
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 1.6
+"""Seconds of silence before an interaction is deferred; Discord gives up after three, network included."""
+VANISHES = 20.0
+"""Seconds that a word in public, meant for one person, stays."""
+TOO_LATE = frozenset({10062, 10015, 50027, 40060})
+"""Discord's codes for an interaction that nobody can answer any more."""
+NO_DIRECT_MESSAGES = frozenset({50007, 50278, 40003})
+
+AnyInteraction: TypeAlias = discord.Interaction[discord.Client]
+
+
+class Answer(Protocol):
+    """One answer to one person."""
+
+    async def show(self, face: Face) -> int | None:
+        """Post *face* for everybody; the id of the message, or None where it is unknown."""
+        ...
+
+    async def tell(self, words: str) -> None:
+        """Say *words* to the person alone; never raises."""
+        ...
+
+
+class InteractionAnswer:
+    """The answer to a command, a button or a form."""
+
+    def __init__(self, interaction: AnyInteraction, *, private: bool = False) -> None:
+        self._interaction = interaction
+        self._private = private
+        self._lock = asyncio.Lock()
+        self._deferred = False
+        self._timer = asyncio.create_task(self._defer_later())
+
+    @classmethod
+    def of(cls, interaction: AnyInteraction, *, private: bool = False) -> InteractionAnswer:
+        """The one answer of *interaction*; it starts to watch the clock when it is first asked for.
+
+        *private*: nobody else will see the answer, so the “thinking …” need not be seen either.
+        """
+        answer = interaction.extras.get("answer")
+        if not isinstance(answer, cls):
+            answer = interaction.extras["answer"] = cls(interaction, private=private)
+        return answer
+
+    async def show(self, face: Face) -> int | None:
+        """Answer in public. Raises what Discord raises: too late, no permission."""
+        async with self._lock:
+            self._timer.cancel()
+            files, view = face.new_files(), face.new_view()
+            if self._deferred:
+                edited = await self._interaction.edit_original_response(embed=face.embed, attachments=files, view=view)
+                return edited.id
+            response = await self._interaction.response.send_message(
+                embed=face.embed, files=files, view=view or discord.utils.MISSING
+            )
+            return response.message_id
+
+    async def tell(self, words: str, embed: discord.Embed | None = None) -> None:
+        """Answer privately, whatever has been said in public before."""
+        async with self._lock:
+            self._timer.cancel()
+            try:
+                await self._whisper(words, embed or discord.utils.MISSING)
+            except discord.HTTPException as error:
+                log.info("an answer came too late or was refused: %s", error)
+
+    async def nod(self) -> None:
+        """Take note of a button without a word: the message that it belongs to will change by itself."""
+        async with self._lock:
+            self._timer.cancel()
+            with contextlib.suppress(discord.HTTPException):
+                if self._deferred:
+                    await self._interaction.delete_original_response()
+                elif not self._interaction.response.is_done():
+                    await self._interaction.response.defer()
+
+    async def ask(self, form: discord.ui.Modal) -> None:
+        """Open a form. Must be the first thing that happens to the interaction."""
+        async with self._lock:
+            self._timer.cancel()
+            await self._interaction.response.send_modal(form)
+
+    async def _whisper(self, words: str, embed: discord.Embed) -> None:
+        if not self._interaction.response.is_done():
+            await self._interaction.response.send_message(words, embed=embed, ephemeral=True)
+            return
+        if self._deferred and not self._private:
+            await self._interaction.delete_original_response()
+        self._deferred = False
+        await self._interaction.followup.send(words, embed=embed, ephemeral=True)
+
+    async def _defer_later(self) -> None:
+        await asyncio.sleep(PATIENCE)
+        async with self._lock:
+            if self._interaction.response.is_done():
+                return
+            try:
+                await self._interaction.response.defer(thinking=True, ephemeral=self._private)
+                self._deferred = True
+            except discord.HTTPException as error:
+                log.info("an interaction could not be deferred: %s", error)
+
+
+class ReactionAnswer:
+    """The answer to a reaction: a reply to the message, or a direct message to the one who reacted."""
+
+    def __init__(self, client: discord.Client, channel_id: int, message_id: int, guild_id: int | None, user_id: int):
+        self._client = client
+        self._channel = client.get_partial_messageable(channel_id, guild_id=guild_id)
+        self._reference = discord.MessageReference(
+            message_id=message_id, channel_id=channel_id, guild_id=guild_id, fail_if_not_exists=False
+        )
+        self._user_id = user_id
+
+    async def show(self, face: Face) -> int | None:
+        """Reply in public. Raises what Discord raises."""
+        sent = await self._channel.send(
+            embed=face.embed,
+            files=face.new_files(),
+            view=face.new_view() or discord.utils.MISSING,
+            reference=self._reference,
+        )
+        return sent.id
+
+    async def tell(self, words: str) -> None:
+        """A direct message; where those are closed, a short reply that removes itself."""
+        try:
+            await self._direct(words)
+        except discord.HTTPException as error:
+            if error.code not in NO_DIRECT_MESSAGES:
+                log.info("a direct message was refused: %s", error)
+            with contextlib.suppress(discord.HTTPException):
+                await self._reply(words)
+
+    async def _direct(self, words: str) -> None:
+        direct = await self._client.create_dm(discord.Object(self._user_id))
+        await direct.send(words)
+
+    async def _reply(self, words: str) -> None:
+        await self._channel.send(
+            f"{mention(self._user_id)} {words}",
+            reference=self._reference,
+            delete_after=VANISHES,
+            allowed_mentions=discord.AllowedMentions(users=[discord.Object(self._user_id)], replied_user=False),
+        )

@@ -1,0 +1,90 @@
+"""Draws what a message shows: the embed of an update, its picture within the upload limit, the buttons that fit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+from bot.attachments import Upload, result_upload, snapshot_upload
+from bot.dispatch import Dispatcher
+from bot.embeds import Parent, embed_for
+from bot.errors import PictureGone
+from bot.faces import Face
+from bot.jobs import JobRow, JobState, Update
+from bot.views.sets import buttons_for
+from bot.wording import message_link
+from engine.errors import UnreadablePicture
+from engine.requests import DreamRequest
+
+ANCESTORS = 20
+"""Enlargements of enlargements that are followed back to the words."""
+
+
+class FaceArtist:
+    """Draws faces; remembers only where the pictures of unfinished jobs come from."""
+
+    def __init__(self, dispatcher: Dispatcher, clock: Callable[[], float] = time.time) -> None:
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._parents: dict[str, Parent | None] = {}
+
+    async def face(self, update: Update, upload_limit: int) -> Face:
+        """The whole message for *update*; its file has at most *upload_limit* bytes."""
+        job = update.job
+        try:
+            upload = await self._upload(update, upload_limit)
+            notes = [upload.note] if upload and upload.note else []
+        except (PictureGone, UnreadablePicture) as error:
+            upload, notes = None, [str(error)]
+        return await self._drawn(update, upload, notes, job)
+
+    async def refusal(self, update: Update, why: str) -> Face:
+        """The end of a job whose picture Discord does not take, in words."""
+        note = f"Discord does not accept the picture: {why}. It is kept, and counts as painted."
+        return await self._drawn(update, None, [note], update.job)
+
+    async def _drawn(self, update: Update, upload: Upload | None, notes: list[str], job: JobRow) -> Face:
+        embed = embed_for(
+            update,
+            now=self._clock(),
+            parent=await self._parent(job),
+            picture=upload.name if upload else "",
+            notes=notes,
+        )
+        files = ((upload.name, upload.data),) if upload else ()
+        return Face(embed, files, partial(buttons_for, job))
+
+    async def _upload(self, update: Update, limit: int) -> Upload | None:
+        job = update.job
+        if job.state is JobState.DONE and job.pictures:
+            pngs = [await self._dispatcher.picture(job.id, picture.index) for picture in job.pictures]
+            return await result_upload(job.id, pngs, limit)
+        if job.state is JobState.RUNNING and update.progress:
+            return await snapshot_upload(job.id, update.progress.snapshots, job.request.count)
+        return None
+
+    async def _parent(self, job: JobRow) -> Parent | None:
+        """Where *job* comes from; asked once, for every edit of a message would ask again."""
+        if not job.origin.parent_job:
+            return None
+        if job.id not in self._parents:
+            self._parents[job.id] = await self._find_parent(job)
+        return self._parents.pop(job.id) if job.state.over else self._parents[job.id]
+
+    async def _find_parent(self, job: JobRow) -> Parent | None:
+        parent = await self._dispatcher.job(job.origin.parent_job)
+        if parent is None:
+            return None
+        where = parent.origin
+        link = message_link(where.guild_id, where.channel_id, parent.message_id) if parent.message_id else ""
+        return Parent(where.user_id, link, await self._words_of(parent), parent.request.count)
+
+    async def _words_of(self, job: JobRow) -> DreamRequest | None:
+        """The request from which everything came: enlargements are followed back."""
+        row: JobRow | None = job
+        for _ in range(ANCESTORS):
+            if row is None or isinstance(row.request, DreamRequest):
+                return row.request if row and isinstance(row.request, DreamRequest) else None
+            row = await self._dispatcher.job(row.origin.parent_job)
+        return None

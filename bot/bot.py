@@ -1,0 +1,154 @@
+"""DreamBot: opens the store, starts the engine, loads every cog, closes in the right order.
+
+`DreamTree.on_error` and the guard of `bot.views.press` are the border where errors become words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import pkgutil
+import time
+from collections.abc import Callable, Mapping
+
+import aiohttp
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+import bot.cogs
+from bot.answers import InteractionAnswer
+from bot.artist import FaceArtist
+from bot.config import Config
+from bot.delivery import Delivery
+from bot.dispatch import Dispatcher
+from bot.orders import Orders
+from bot.registration import register_commands
+from bot.speak import speak
+from bot.store import Store
+from bot.views.sets import ALL
+from engine.client import Engine, LocalEngine
+
+log = logging.getLogger(__name__)
+
+GUILDS_SECONDS = 0.25
+"""How long after the last server's data the bot counts as ready; more servers may follow at any time."""
+RATE_LIMIT_SECONDS = 60.0
+"""Longer waits are ours to plan, not the library's."""
+DRAIN_SECONDS = 8.0
+"""How long running pictures may take to finish when the bot is told to stop; then they go back to the queue."""
+
+
+class DreamTree(app_commands.CommandTree["DreamBot"]):
+    """The commands; what they raise becomes words for the person who used them."""
+
+    async def on_error(self, interaction: discord.Interaction[DreamBot], error: app_commands.AppCommandError) -> None:
+        """Say it privately, whatever was said before."""
+        name = interaction.command.qualified_name if interaction.command else "unknown"
+        await InteractionAnswer.of(interaction).tell(speak(error, f"the command /{name}"))
+
+
+class DreamBot(commands.AutoShardedBot):
+    """The bot. Its parts exist from `setup_hook` on."""
+
+    config: Config
+    store: Store
+    engine: Engine
+    dispatcher: Dispatcher
+    delivery: Delivery
+    orders: Orders
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        connector: aiohttp.BaseConnector | None = None,
+        engine: Engine | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(
+            command_prefix=commands.when_mentioned,
+            help_command=None,
+            intents=discord.Intents(guilds=True, guild_reactions=True, dm_reactions=True),
+            allowed_mentions=discord.AllowedMentions.none(),
+            max_messages=None,
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            chunk_guilds_at_startup=False,
+            guild_ready_timeout=GUILDS_SECONDS,
+            max_ratelimit_timeout=RATE_LIMIT_SECONDS,
+            tree_cls=DreamTree,
+            activity=discord.CustomActivity("/dream"),
+            connector=connector,
+        )
+        self.config = config
+        self.clock = clock
+        self.engine = engine or local_engine(config)
+        self._opened = False
+        self._at_work = False
+        self._registering: asyncio.Task[None] | None = None
+
+    @property
+    def unavailable(self) -> Mapping[str, str]:
+        """Methods, models and upscalers that this engine cannot use, with the reason."""
+        return self.engine.ready.unavailable if self.engine.ready else {}
+
+    async def setup_hook(self) -> None:
+        """Everything that does not need the gateway. Raises FolderInUse, StoreError."""
+        self.store = await Store.open(self.config.folder)
+        self._opened = True
+        self.dispatcher = Dispatcher(self.config, self.store, self.engine, clock=self.clock)
+        artist = FaceArtist(self.dispatcher, self.clock)
+        self.delivery = Delivery(self, self.config, self.dispatcher, self.store, artist, self.clock)
+        self.orders = Orders(self.config, self.dispatcher, self.delivery, artist)
+        await self.engine.start()
+        await self.dispatcher.start()
+        for module in pkgutil.iter_modules(bot.cogs.__path__, "bot.cogs."):
+            await self.load_extension(module.name)
+        self.add_dynamic_items(*ALL)
+        self._registering = asyncio.create_task(register_commands(self))
+
+    async def on_ready(self) -> None:
+        """May come many times; the work of the last life is taken up once."""
+        log.info("ready as %s in %d servers", self.user, len(self.guilds))
+        if not self._at_work:
+            self._at_work = True
+            await self.delivery.start()
+            self.dispatch("at_work")
+
+    async def close(self) -> None:
+        """Take nothing new, let pictures and messages that are nearly there arrive, then leave. Idempotent."""
+        if self._opened:
+            self._opened = False
+            await self.dispatcher.close(DRAIN_SECONDS)
+            await self.delivery.settle(DRAIN_SECONDS)
+            await self.delivery.close()
+        if self._registering:
+            self._registering.cancel()
+        await super().close()
+        await self.engine.close()
+        if hasattr(self, "store"):
+            await self.store.close()
+
+
+def local_engine(config: Config) -> LocalEngine:
+    """The engine as a child of this process, by the settings."""
+    settings = config.engine
+    return LocalEngine(
+        [settings.python, "-m", "engine.process"] if settings.python else None,
+        data=config.folder,
+        environ=os.environ,
+        threads=settings.threads or "auto",
+        device=settings.device,
+    )
+
+
+def make_bot(
+    config: Config,
+    *,
+    connector: aiohttp.BaseConnector | None = None,
+    engine: Engine | None = None,
+    clock: Callable[[], float] = time.time,
+) -> DreamBot:
+    """A bot that has not connected yet: `async with make_bot(config) as bot: await bot.start(token)`."""
+    return DreamBot(config, connector=connector, engine=engine, clock=clock)

@@ -1,0 +1,33 @@
+"""`/queue`: who is painted now, who comes next, and when."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.answers import InteractionAnswer
+from bot.bot import DreamBot
+from bot.jobs import owner_of
+from bot.tables import queue_embed
+
+
+class Queue(commands.Cog):
+    """The command."""
+
+    def __init__(self, bot: DreamBot) -> None:
+        self.bot = bot
+
+    @app_commands.command(name="queue", description="Who is painted now, who comes next, and when.")
+    @app_commands.allowed_installs(guilds=True, users=True)
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+    async def queue(self, interaction: discord.Interaction[discord.Client]) -> None:
+        """Show it to the one who asks."""
+        dispatcher = self.bot.dispatcher
+        embed = queue_embed(dispatcher.running(), dispatcher.queue(), owner_of(interaction.user.id))
+        await InteractionAnswer.of(interaction, private=True).tell("", embed)
+
+
+async def setup(bot: DreamBot) -> None:
+    """Called by discord.py when the file is loaded."""
+    await bot.add_cog(Queue(bot))

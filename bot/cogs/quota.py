@@ -1,0 +1,34 @@
+"""`/quota`: what one may still spend, what it was spent on, and when more comes back."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.answers import InteractionAnswer
+from bot.bot import DreamBot
+from bot.callers import Caller
+from bot.tables import quota_embed
+
+
+class Quota(commands.Cog):
+    """The command."""
+
+    def __init__(self, bot: DreamBot) -> None:
+        self.bot = bot
+
+    @app_commands.command(name="quota", description="What you may still spend, and when more comes back.")
+    @app_commands.allowed_installs(guilds=True, users=True)
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+    async def quota(self, interaction: discord.Interaction[discord.Client]) -> None:
+        """Show it to the one who asks."""
+        answer, caller = InteractionAnswer.of(interaction, private=True), Caller.of_interaction(interaction)
+        balance = await self.bot.dispatcher.balance(caller.user_id, caller.roles)
+        entries = await self.bot.dispatcher.ledger(caller.user_id)
+        await answer.tell("", quota_embed(balance, entries))
+
+
+async def setup(bot: DreamBot) -> None:
+    """Called by discord.py when the file is loaded."""
+    await bot.add_cog(Quota(bot))

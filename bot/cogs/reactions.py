@@ -1,0 +1,117 @@
+"""Reactions on results do what the buttons do, also on messages that nobody has cached, and after a restart.
+
+What was reacted to while the bot was away is read again once it is back, for recent results. Which reactions have been
+dealt with is kept in the store, so that nothing is done twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import discord
+from discord.ext import commands
+
+from bot.answers import ReactionAnswer
+from bot.bot import DreamBot
+from bot.callers import Caller
+from bot.jobs import JobRow, JobState
+from bot.posting import FAILURES
+from bot.reactions import Reaction, Wish, read_reaction
+from bot.speak import speak
+
+log = logging.getLogger(__name__)
+
+RECENT_SECONDS = 24 * 3600.0
+RECENT_MESSAGES = 50
+REMEMBERED_SECONDS = 7 * 24 * 3600.0
+"""How long a reaction counts as dealt with; longer than anything that is read again."""
+PEOPLE = 25
+"""People whose reaction of one kind is read again at most."""
+
+
+class Reactions(commands.Cog):
+    """Listens, and looks back once after every start."""
+
+    def __init__(self, bot: DreamBot) -> None:
+        self.bot = bot
+        self._looking_back: asyncio.Task[None] | None = None
+
+    async def cog_unload(self) -> None:
+        """Stop looking back."""
+        if self._looking_back:
+            self._looking_back.cancel()
+
+    @commands.Cog.listener()
+    async def on_raw_reaction_add(self, event: discord.RawReactionActionEvent) -> None:
+        """Somebody reacted to some message, in nearly all cases not one of ours."""
+        reaction = read_reaction(event.emoji.name) if event.emoji.is_unicode_emoji() else None
+        if reaction is None or event.user_id == self.bot.application_id or (event.member and event.member.bot):
+            return
+        job = await self.bot.dispatcher.job_by_message(event.channel_id, event.message_id)
+        if job is not None:
+            await self._seen(event.message_id, str(event.emoji), event.user_id)
+            await self._grant(job, reaction, event.message_id, Caller.of_reaction(self.bot, event))
+
+    @commands.Cog.listener()
+    async def on_at_work(self) -> None:
+        """The bot is back: see what it has missed."""
+        self._looking_back = asyncio.create_task(self._look_back())
+
+    async def _grant(self, job: JobRow, reaction: Reaction, message_id: int, caller: Caller) -> None:
+        answer = ReactionAnswer(self.bot, caller.channel_id, message_id, caller.guild_id, caller.user_id)
+        try:
+            await self._do(job, reaction, message_id, caller, answer)
+        except Exception as error:  # noqa: BLE001 - one of the two borders where an error becomes words
+            await answer.tell(speak(error, f"the reaction {reaction.wish.value}"))
+
+    async def _do(
+        self, job: JobRow, reaction: Reaction, message_id: int, caller: Caller, answer: ReactionAnswer
+    ) -> None:
+        orders = self.bot.orders
+        match reaction.wish:
+            case Wish.UPSCALE:
+                await orders.upscale(job, reaction.index, caller, answer)
+            case Wish.AGAIN:
+                await orders.again(job, caller, answer)
+            case Wish.AWAY if job.state.over:
+                await orders.delete(job, message_id, caller)
+            case Wish.AWAY:
+                await orders.cancel(job, caller)
+
+    async def _seen(self, message_id: int, emoji: str, user_id: int) -> bool:
+        """Whether this reaction is new; from now on it is not."""
+        key = f"reaction:{message_id}:{emoji}:{user_id}"
+        return await self.bot.store.presses.first(key, self.bot.clock(), REMEMBERED_SECONDS)
+
+    async def _look_back(self) -> None:
+        since = self.bot.clock() - RECENT_SECONDS
+        for channel_id, message_id, job_id in await self.bot.store.messages.recent(since, RECENT_MESSAGES):
+            job = await self.bot.dispatcher.job(job_id)
+            if job is not None and job.state is JobState.DONE:
+                try:
+                    await self._read_again(job, channel_id, message_id)
+                except FAILURES as error:
+                    log.info("reactions to job %s cannot be read again: %s", job_id, error)
+
+    async def _read_again(self, job: JobRow, channel_id: int, message_id: int) -> None:
+        channel = self.bot.get_partial_messageable(channel_id, guild_id=job.origin.guild_id)
+        message = await channel.fetch_message(message_id)
+        for group in message.reactions:
+            reaction = read_reaction(str(group.emoji)) if isinstance(group.emoji, str) else None
+            if reaction is None:
+                continue
+            async for person in group.users(limit=PEOPLE):
+                if not person.bot and await self._seen(message_id, str(group.emoji), person.id):
+                    await self._grant(job, reaction, message_id, await self._caller(job, channel_id, person))
+
+    async def _caller(self, job: JobRow, channel_id: int, person: discord.Member | discord.User) -> Caller:
+        """The list of people who reacted has no roles; those are asked for, one person at a time."""
+        guild = self.bot.get_guild(job.origin.guild_id) if job.origin.guild_id else None
+        member = await guild.fetch_member(person.id) if guild else person
+        return Caller.of_person(self.bot, channel_id, guild, member)
+
+
+async def setup(bot: DreamBot) -> None:
+    """Called by discord.py when the file is loaded."""
+    await bot.add_cog(Reactions(bot))

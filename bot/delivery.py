@@ -1,0 +1,155 @@
+"""Keeps one Discord message in step with one job, for every job: one letter each, one turnstile for all.
+
+Subscribes to the dispatcher; after a restart it picks up what the last life left: jobs that are not over, and ends that
+nobody was told of (the outbox).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Coroutine
+
+import discord
+
+from bot.artist import FaceArtist
+from bot.config import Config
+from bot.dispatch import Dispatcher
+from bot.faces import Face
+from bot.jobs import JobRow, Update
+from bot.letters import Desk, Letter
+from bot.pacing import Pace, Turnstile
+from bot.posting import FAILURES, Address, Post
+from bot.store import Store
+
+log = logging.getLogger(__name__)
+
+
+class Delivery:
+    """All letters on their way. *clock* is unix seconds."""
+
+    def __init__(
+        self,
+        client: discord.Client,
+        config: Config,
+        dispatcher: Dispatcher,
+        store: Store,
+        artist: FaceArtist,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.now = clock
+        self._client = client
+        self._dispatcher = dispatcher
+        self._store = store
+        pace = Pace(config.delivery.edit_seconds, config.delivery.burst)
+        self._turnstile = Turnstile(pace)
+        self._desk = Desk(
+            artist=artist,
+            turnstile=self._turnstile,
+            posted=dispatcher.posted,
+            owed=self._is_owed,
+            closed=self._closed,
+            ping_after=config.delivery.ping_after_seconds,
+        )
+        self._letters: dict[str, Letter] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._unsubscribe: Callable[[], None] | None = None
+
+    async def start(self) -> None:
+        """Listen to the dispatcher, and take up what was left. Call when Discord can be written to."""
+        self._keep("turnstile", self._turnstile.run())
+        self._unsubscribe = self._dispatcher.subscribe(self._hear)
+        for job in await self._left_over():
+            self._begin(Update(job, self._dispatcher.progress(job.id), self._dispatcher.place(job.id)), fresh=False)
+
+    async def close(self) -> None:
+        """Stop at once; what was not said stays in the outbox."""
+        if self._unsubscribe:
+            self._unsubscribe()
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def settle(self, seconds: float) -> None:
+        """Give ends that are on their way *seconds* to arrive."""
+        going = [self._tasks[job_id] for job_id, letter in self._letters.items() if letter.job.state.over]
+        if going:
+            await asyncio.wait(going, timeout=seconds)
+
+    def expect(self, job: JobRow) -> None:
+        """Somebody is about to answer with this job's message."""
+        self._begin(Update(job, place=self._dispatcher.place(job.id)), fresh=True)
+
+    async def answered(self, job: JobRow, message_id: int | None, face: Face) -> None:
+        """The message of *job* has been posted as *message_id* and shows *face*; None if that failed."""
+        if message_id is not None:
+            await self._dispatcher.posted(job.id, job.origin.channel_id, message_id)
+        if letter := self._letters.get(job.id):
+            letter.address(message_id, face)
+
+    async def remove(self, job: JobRow, message_id: int | None) -> None:
+        """Say no more about *job*, and delete its message. The dispatcher has discarded it before."""
+        letter = self._letters.get(job.id)
+        if letter:
+            self._tasks[job.id].cancel()
+        message_id = message_id or (letter.message_id if letter else None) or job.message_id
+        if message_id is not None:
+            with contextlib.suppress(*FAILURES):
+                await Post(self._client, await self._address(job)).delete(message_id)
+
+    def _hear(self, update: Update) -> None:
+        if letter := self._letters.get(update.job.id):
+            letter.offer(update)
+        else:
+            self._begin(update, fresh=update.job.message_id is None and not update.job.state.over)
+
+    def _begin(self, update: Update, *, fresh: bool) -> None:
+        if update.job.id not in self._letters:
+            letter = self._letters[update.job.id] = Letter(update, self._desk)
+            self._keep(update.job.id, self._carry(letter, fresh))
+
+    async def _carry(self, letter: Letter, fresh: bool) -> None:
+        job = letter.job
+        try:
+            await letter.run(Post(self._client, await self._address(job)), fresh=fresh)
+        finally:
+            del self._letters[job.id]
+            self._turnstile.pace.forget(job.id)
+
+    async def _address(self, job: JobRow) -> Address:
+        interaction = await self._store.interactions.find(job.id, self.now())
+        where = job.origin
+        return Address(where.guild_id, where.channel_id, where.user_id, interaction.token if interaction else "")
+
+    async def _left_over(self) -> list[JobRow]:
+        """Ends that nobody was told of, oldest first, then what is not over."""
+        owed = [row.job_id for row in await self._store.deliveries.pending()]
+        found = [await self._dispatcher.job(job_id) for job_id in dict.fromkeys(owed)]
+        alive = [*self._dispatcher.running(), *(job for job, _ in self._dispatcher.queue())]
+        return [job for job in (*found, *alive) if job is not None]
+
+    async def _is_owed(self, job_id: str) -> bool:
+        row = await self._store.deliveries.find(job_id)
+        return row is not None and row.state == "pending"
+
+    async def _closed(self, job_id: str, failed: str) -> None:
+        """Close the outbox row; the interaction's token has done its work."""
+        if failed:
+            log.warning("job %s could not be delivered: %s", job_id, failed)
+            await self._store.deliveries.undeliverable(job_id, "result", failed, self.now())
+        else:
+            await self._store.deliveries.delivered(job_id, "result", self.now())
+        await self._store.interactions.erase(job_id)
+
+    def _keep(self, name: str, work: Coroutine[None, None, None]) -> None:
+        task = self._tasks[name] = asyncio.create_task(work, name=f"delivery {name}")
+        task.add_done_callback(lambda done: self._over(name, done))
+
+    def _over(self, name: str, task: asyncio.Task[None]) -> None:
+        if self._tasks.get(name) is task:
+            del self._tasks[name]
+        if not task.cancelled() and (error := task.exception()):
+            log.error("the letter of job %s broke", name, exc_info=error)

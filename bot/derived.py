@@ -1,0 +1,169 @@
+"""New requests from finished pictures: again, a variation, a remix. Pure; upscales are made by the dispatcher."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from bot.errors import Refused
+from bot.jobs import JobRow
+from engine.messages import Request
+from engine.models import DEFAULT_MODEL, MODELS
+from engine.prompts import Prompt, format_prompts
+from engine.requests import (
+    MAX_SEED,
+    METHODS,
+    NEGATIVE_WEIGHT,
+    DreamRequest,
+    UpscaleRequest,
+    build_request,
+    parse_settings,
+)
+
+REPAINTED = 0.6
+"""Share of the steps that is painted over a first picture: enough to differ, too little to lose its composition."""
+_REQUEST_KEYS = ("size", "steps", "seed", "count", "method", "model")
+"""Settings of a form that are no options of a method."""
+
+
+def new_seed() -> int:
+    """A seed nobody has seen."""
+    return secrets.randbelow(MAX_SEED + 1)
+
+
+def dream_of(job: JobRow) -> DreamRequest:
+    """The request of a painted picture; raises Refused for an enlarged one, which has no words of its own."""
+    if not isinstance(job.request, DreamRequest):
+        raise Refused("This is an enlarged picture; use the buttons of the picture that it was made from.")
+    return job.request
+
+
+def again(job: JobRow) -> Request:
+    """The same words with another seed; a job that did not succeed is tried as it was."""
+    if isinstance(job.request, UpscaleRequest) or not job.pictures:
+        return job.request
+    return job.request.model_copy(update={"seed": new_seed()})
+
+
+def variation(job: JobRow, index: int) -> DreamRequest:
+    """The same words, starting from that picture instead of from nothing."""
+    request = dream_of(job).model_copy(update={"seed": new_seed(), "count": 1})
+    return starting_from(request, _picture(job, index))
+
+
+def starting_from(request: DreamRequest, sha256: str, *, chosen: bool = False) -> DreamRequest:
+    """*request* with a picture to start from; how much of it stays is left alone if the person has *chosen* that."""
+    changes: dict[str, Any] = {"init_image": sha256}
+    if not chosen and "skip_steps" in type(request.options).model_fields:
+        skipped = round(request.options.steps * (1 - REPAINTED))
+        changes["options"] = request.options.model_copy(update={"skip_steps": min(skipped, request.options.steps - 1)})
+    return request.model_copy(update=changes)
+
+
+def _picture(job: JobRow, index: int) -> str:
+    for picture in job.pictures:
+        if picture.index == index:
+            return picture.sha256
+    raise Refused(f"This result has no picture {index + 1}.")
+
+
+def remix(job: JobRow, prompt: str, negative: str, settings: str) -> DreamRequest:
+    """What the form says, with the pictures that the original was given. Raises InvalidRequest, PromptError."""
+    request = dream_of(job)
+    words = parse_settings(settings)
+    numbers = {key: _whole(key, words[key]) for key in ("steps", "seed", "count") if key in words}
+    return build_request(
+        prompt,
+        negative=negative,
+        model=words.get("model", DEFAULT_MODEL),
+        method=words.get("method", ""),
+        size=words.get("size", ""),
+        steps=numbers.get("steps"),
+        seed=numbers.get("seed"),
+        count=numbers.get("count", 1),
+        init_image=request.init_image,
+        target_image=request.target_image,
+        settings={key: value for key, value in words.items() if key not in _REQUEST_KEYS},
+    )
+
+
+def _whole(key: str, text: str) -> int:
+    if not text.isdecimal() or len(text) > 10:
+        raise Refused(f"{key} is a whole number, as in “{key}=7”; you wrote “{text}”.")
+    return int(text)
+
+
+def form_of(request: DreamRequest) -> tuple[str, str, str]:
+    """Prompt, negative prompt and settings as a form shows them; `remix` reads them back into the same request."""
+    texts = [prompt for prompt in request.prompts if prompt.text]
+    pushed = [prompt for prompt in texts if prompt.weight < 0]
+    pulled = [prompt for prompt in texts if prompt.weight >= 0]
+    negative = [p.model_copy(update={"weight": p.weight / NEGATIVE_WEIGHT}) for p in pushed]
+    if not pulled or not all(_is_round(p) for p in negative):
+        return format_prompts(texts), "", settings_of(request)
+    return format_prompts(pulled), format_prompts(negative), settings_of(request)
+
+
+def _is_round(prompt: Prompt) -> bool:
+    """Whether dividing and multiplying again gives the same weight, so that nothing changes unseen."""
+    return float(f"{prompt.weight:g}") * NEGATIVE_WEIGHT == prompt.weight * NEGATIVE_WEIGHT and prompt.weight <= 100
+
+
+def settings_of(request: DreamRequest) -> str:
+    """``size=256x256 steps=25 seed=7``, and whatever else differs from what the model usually does."""
+    settings: dict[str, object] = {
+        "size": f"{request.width}x{request.height}",
+        "steps": request.options.steps,
+        "seed": request.seed,
+    }
+    if request.count > 1:
+        settings["count"] = request.count
+    return " ".join(f"{key}={value}" for key, value in (settings | _unusual(request)).items())
+
+
+def _unusual(request: DreamRequest) -> Mapping[str, object]:
+    """Options that are not the model's defaults."""
+    model = MODELS.get(request.model)
+    usual: dict[str, object] = {name: field.default for name, field in METHODS[request.method].model_fields.items()}
+    usual |= dict(model.defaults.get(request.method, {})) if model else {}
+    named: dict[str, object] = {}
+    if model is None or request.model != DEFAULT_MODEL:
+        named["model"] = request.model
+    if model is None or request.method != model.methods[0]:
+        named["method"] = request.method
+    options = request.options.model_dump(exclude={"method", "steps"})
+    return {**named} | {name: f"{value:g}" for name, value in options.items() if value != usual.get(name)}
+
+
+def slash_command(request: DreamRequest) -> str:
+    """The command that asks for the same picture again; what cannot be typed (pictures) is left out."""
+    prompt, negative, _ = form_of(request)
+    parts = [f"/dream prompt:{prompt}"]
+    if negative:
+        parts.append(f"negative:{negative}")
+    parts.append(f"size:{request.width}x{request.height} steps:{request.options.steps} seed:{request.seed}")
+    if request.count > 1:
+        parts.append(f"count:{request.count}")
+    unusual = dict(_unusual(request))
+    parts += [f"{name}:{unusual.pop(name)}" for name in ("method", "model") if name in unusual]
+    if unusual:
+        parts.append(f"more:{' '.join(f'{key}={value}' for key, value in unusual.items())}")
+    return " ".join(parts)
+
+
+def shell_command(request: DreamRequest) -> str:
+    """The same from a shell, beside the engine."""
+    unusual = dict(_unusual(request))
+    parts = ["python -m engine dream", _quoted(format_prompts(p for p in request.prompts if p.text))]
+    parts.append(f"--size {request.width}x{request.height} --steps {request.options.steps} --seed {request.seed}")
+    if request.count > 1:
+        parts.append(f"--count {request.count}")
+    parts += [f"--{name} {unusual.pop(name)}" for name in ("method", "model") if name in unusual]
+    parts += [f"--set {key}={value}" for key, value in unusual.items()]
+    return " ".join(parts)
+
+
+def _quoted(text: str) -> str:
+    """One word for a POSIX shell."""
+    return "'" + text.replace("'", "'\"'\"'") + "'"

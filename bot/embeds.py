@@ -1,0 +1,190 @@
+"""How a job looks at each moment of its life: one embed from one `Update`. Pure functions.
+
+    queued      what was understood, the place in the queue, a time that ticks by itself
+    painting    the picture as far as it is, a bar, the step, the time
+    done        the picture, what it takes to paint it again, how well CLIP finds the words in it
+    failed      why, in words, and that nothing was charged
+
+Text of people passes `wording.plain`, so that it can neither ping, link nor format.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import discord
+
+from bot.jobs import JobRow, JobState, PictureRow, Update
+from bot.wording import (
+    bar,
+    count,
+    duration,
+    mention,
+    plain,
+    relative,
+    show_prompts,
+    show_request,
+    words_notes,
+)
+from engine.messages import Progress
+from engine.requests import DreamRequest
+
+COLOURS = {
+    JobState.QUEUED: 0x8D99AE,
+    JobState.RUNNING: 0x4F7CAC,
+    JobState.DONE: 0x3C9D7F,
+    JobState.FAILED: 0xC1554A,
+    JobState.CANCELLED: 0x6C757D,
+}
+NOTES = 5
+"""Notes that one message shows at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The picture that a job comes from: whose, where, and what was asked for when it was painted."""
+
+    user_id: int
+    link: str
+    dream: DreamRequest | None
+    pictures: int
+
+
+def embed_for(
+    update: Update, *, now: float, parent: Parent | None = None, picture: str = "", notes: Sequence[str] = ()
+) -> discord.Embed:
+    """The embed of *update* at *now* (unix seconds). *picture* is the name of the file sent with it, or none."""
+    job = update.job
+    embed = discord.Embed(colour=COLOURS[job.state], description=_description(update, now, parent, notes))
+    if picture:
+        embed.set_image(url=f"attachment://{picture}")
+    if job.state is JobState.DONE:
+        embed.set_footer(text=footer(job))
+    return embed
+
+
+def _description(update: Update, now: float, parent: Parent | None, notes: Sequence[str]) -> str:
+    job = update.job
+    small = [*_lineage(job, parent), *all_notes(job), *notes][: NOTES + 1]
+    lines = [f"**{headline(job, parent)}**", *(f"-# {line}" for line in small)]
+    if status := status_line(update, now):
+        lines += ["", status]
+    return "\n".join(lines)
+
+
+def headline(job: JobRow, parent: Parent | None) -> str:
+    """The words a picture was painted from; an enlarged picture keeps those of its parent."""
+    if not isinstance(job.request, DreamRequest) and parent and parent.dream:
+        return show_prompts(parent.dream.prompts)
+    return show_request(job.request)
+
+
+def status_line(update: Update, now: float) -> str:
+    """What is happening, in a line or two; empty when the picture speaks for itself."""
+    job = update.job
+    match job.state:
+        case JobState.QUEUED:
+            return _queued(update)
+        case JobState.RUNNING:
+            return _running(update.progress, now, enlarging=not isinstance(job.request, DreamRequest))
+        case JobState.FAILED:
+            return f"{job.error_text or 'This could not be painted.'}\nNothing was charged."
+        case JobState.CANCELLED:
+            return "Cancelled. Nothing was charged."
+        case _:
+            return ""
+
+
+def _queued(update: Update) -> str:
+    lines = []
+    if update.job.deaths:
+        lines.append("The engine stopped and is starting again. Nothing is lost: this begins anew in a moment.")
+    if place := update.place:
+        where = "Next in line" if place.position == 1 else f"Place {place.position} of {place.waiting} in the queue"
+        lines.append(f"{where} · ready {relative(place.latest)}")
+    return "\n".join(lines) or "Waiting for the engine …"
+
+
+def _running(progress: Progress | None, now: float, *, enlarging: bool) -> str:
+    if progress is None or not progress.steps:
+        return "Getting ready to enlarge …" if enlarging else "Getting ready to paint …"
+    share = progress.step / progress.steps
+    unit = "tile" if enlarging else "step"
+    line = f"{bar(share)} {math.floor(share * 100)} % · {unit} {progress.step} of {progress.steps}"
+    left = (progress.steps - progress.step) * progress.seconds_per_step
+    return f"{line} · ready {relative(now + left)}" if left >= 2 else line
+
+
+def _lineage(job: JobRow, parent: Parent | None) -> list[str]:
+    """Where the picture comes from: ``Remixed from a picture of @a``, as a link."""
+    if parent is None:
+        return []
+    which = f"picture {job.origin.parent_index + 1}" if parent.pictures > 1 else "picture"
+    here = f"[this {which}]({parent.link})" if parent.link else f"a {which}"
+    whose = "" if parent.user_id == job.origin.user_id else f" of {mention(parent.user_id)}"
+    match job.origin.kind:
+        case "remix":
+            return [f"Remixed from {here}{whose}"]
+        case "variation":
+            return [f"Variation of {here}{whose}"]
+        case "again":
+            return [f"The words of {here}{whose} with another seed"]
+        case "upscale":
+            return [f"Enlarged {job.request.scale} times from {here}{whose}"] if job.request.kind == "upscale" else []
+        case _:
+            return []
+
+
+def all_notes(job: JobRow) -> list[str]:
+    """Sentences for the person: about unknown words while waiting, what the engine has to say once it is done."""
+    said = [note for picture in job.pictures for note in _notes(picture)]
+    return list(dict.fromkeys(said)) or words_notes(job.request)
+
+
+def _notes(picture: PictureRow) -> Iterable[str]:
+    notes = picture.facts.get("notes")
+    return [plain(str(note)) for note in notes] if isinstance(notes, list | tuple) else []
+
+
+def footer(job: JobRow) -> str:
+    """``seed 7 · 256×256 · 25 steps · clip_diffusion · primer · CLIP 0.31 · 8.2 s``."""
+    first = job.pictures[0] if job.pictures else None
+    size = f"{first.width}×{first.height}" if first else ""
+    request = job.request
+    if isinstance(request, DreamRequest):
+        facts = [seeds(request), size, count(request.options.steps, "step"), request.method, request.model]
+    else:
+        facts = [size, f"upscaler {request.upscaler}"]
+    return " · ".join(fact for fact in (*facts, scores(job), took(job)) if fact)
+
+
+def seeds(request: DreamRequest) -> str:
+    """``seed 7``, or ``seeds 7–10`` for several pictures."""
+    last = request.seed + request.count - 1
+    return f"seed {request.seed}" if request.count == 1 else f"seeds {request.seed}–{last}"
+
+
+def score(picture: PictureRow) -> float | None:
+    """The cosine between picture and words, or None where nobody measured it."""
+    value = picture.facts.get("clip_score")
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def best(pictures: Sequence[PictureRow]) -> PictureRow:
+    """The picture that CLIP likes best; the first one where nothing was measured. Needs at least one."""
+    return max(pictures, key=lambda picture: (-1.0 if (value := score(picture)) is None else value, -picture.index))
+
+
+def scores(job: JobRow) -> str:
+    """``CLIP 0.31``, or for a grid ``CLIP 0.27, 0.31``; empty where nothing was measured."""
+    known = [value for picture in job.pictures if (value := score(picture)) is not None]
+    return f"CLIP {', '.join(f'{value:.2f}' for value in known)}" if known else ""
+
+
+def took(job: JobRow) -> str:
+    """How long painting took, waiting left out."""
+    if job.started_at is None or job.finished_at is None:
+        return ""
+    return duration(max(0.0, job.finished_at - job.started_at))

@@ -1,0 +1,170 @@
+"""One job, one message: a letter carries the newest state of its job to Discord until the end has arrived there.
+
+    offered      a newer update replaces an older one that was not sent yet
+    addressed    the message is known: answered just now, stored, or found again after a crash
+    delivered    the end is shown (`bot.endings`), the outbox row is closed, a long wait ends with a short reply
+
+Progress that meets an obstacle is dropped; the end is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from bot.endings import Artist, Ending, Way
+from bot.faces import Face
+from bot.jobs import JobRow, JobState, Update
+from bot.pacing import Turnstile, Urgency
+from bot.posting import FAILURES, Post, Trouble, nonce, trouble_of
+from bot.wording import mention
+
+log = logging.getLogger(__name__)
+
+ANSWER_SECONDS = 10.0
+"""How long the message of a fresh job may take to be answered; then it is posted instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What all letters share."""
+
+    artist: Artist
+    turnstile: Turnstile
+    posted: Callable[[str, int, int], Awaitable[None]]
+    """Job, channel, message: write down that this message shows that job."""
+    owed: Callable[[str], Awaitable[bool]]
+    """Whether anybody still wants to be told of the job's end: not once its message was deleted on purpose."""
+    closed: Callable[[str, str], Awaitable[None]]
+    """Job, and why it could not be delivered (empty: it was): nothing more is owed."""
+    ping_after: float
+    """Seconds after which a person may have looked away."""
+
+
+class Letter:
+    """Keeps one message in step with one job; `run` it in a task of its own."""
+
+    def __init__(self, update: Update, desk: Desk) -> None:
+        self.newest = update
+        self.message_id = update.job.message_id
+        self._desk = desk
+        self._news = asyncio.Event()
+        self._addressed = asyncio.Event()
+        self._by_token = False
+        self._silent = False
+        self._shown = ""
+        self._news.set()
+
+    @property
+    def job(self) -> JobRow:
+        """The job, as far as it is known here."""
+        return self.newest.job
+
+    @property
+    def urgency(self) -> Urgency:
+        """How urgent the newest update is."""
+        if self.job.state.over:
+            return Urgency.FINAL
+        return Urgency.PLACE if self.job.state is JobState.QUEUED else Urgency.PROGRESS
+
+    def offer(self, update: Update) -> None:
+        """Take note of something newer. Nothing but another end follows an end."""
+        if update.job.state.over or not self.job.state.over:
+            self.newest = update
+            self._news.set()
+            self._desk.turnstile.hurry(self.job.id, self.urgency)
+
+    def address(self, message_id: int | None, face: Face | None = None) -> None:
+        """The message has been posted and shows *face*, or (None) could not be: another one is posted then."""
+        self.message_id = message_id
+        self._shown = face.fingerprint if face else ""
+        self._addressed.set()
+
+    async def run(self, post: Post, *, fresh: bool) -> None:
+        """Carry updates until the end has been delivered. *fresh*: somebody is just answering with the message."""
+        self._post = post
+        if fresh:
+            await self._wait_for_answer()
+        elif self.message_id is None:
+            await self._find()
+        if self.message_id is None and not self.job.state.over:
+            await self._attempt(self._post_first)
+        while await self._next_turn() is not Urgency.FINAL:
+            if not self._silent:
+                await self._attempt(self._edit)
+        await self._finish(searched=fresh)
+
+    async def _next_turn(self) -> Urgency:
+        """Wait for news and for permission to send them; how urgent they are by then."""
+        await self._news.wait()
+        await self._desk.turnstile.turn(self.job.id, self.urgency)
+        self._news.clear()
+        return self.urgency
+
+    async def _wait_for_answer(self) -> None:
+        try:
+            await asyncio.wait_for(self._addressed.wait(), ANSWER_SECONDS)
+        except TimeoutError:
+            log.info("job %s: nobody has answered with its message", self.job.id)
+
+    async def _find(self) -> None:
+        self.message_id = await self._post.find(self.job.id, self.job.created_at)
+        await self._remember()
+
+    async def _attempt(self, send: Callable[[Face], Awaitable[None]]) -> None:
+        """Show the newest state, unless it looks like the last one; an obstacle is noted, not fought."""
+        try:
+            face = await self._desk.artist.face(self.newest, self._post.upload_limit)
+            if face.fingerprint == self._shown:
+                self._desk.turnstile.pace.give_back(self.job.id)
+                return
+            await send(face)
+            self._shown = face.fingerprint
+        except FAILURES as error:
+            trouble = trouble_of(error)
+            log.info("job %s: an edit met %s: %s", self.job.id, trouble.name, error)
+            if trouble is Trouble.NO_ACCESS and self._post.address.token and not self._by_token:
+                self._by_token = True
+                self._news.set()
+            elif trouble is not Trouble.LATER:
+                self._silent = True
+
+    async def _edit(self, face: Face) -> None:
+        if self.message_id is not None:
+            edit = self._post.edit_by_token if self._by_token else self._post.edit
+            await edit(self.message_id, face)
+
+    async def _post_first(self, face: Face) -> None:
+        self.message_id = await self._post.send(face, nonce(self.job.id, "first"))
+        await self._remember()
+
+    async def _remember(self) -> None:
+        if self.message_id is not None:
+            await self._desk.posted(self.job.id, self._post.address.channel_id, self.message_id)
+
+    async def _finish(self, *, searched: bool) -> None:
+        if not await self._desk.owed(self.job.id):
+            return
+        way = Way.POST if self.message_id is None else Way.TOKEN if self._by_token else Way.EDIT
+        ending = Ending(self.newest, self._post, self._desk.artist, self.message_id, way, searched)
+        await ending.deliver()
+        if ending.message_id != self.message_id:
+            self.message_id = ending.message_id
+            await self._remember()
+        await self._desk.closed(self.job.id, ending.failed)
+        if ending.way in (Way.EDIT, Way.POST) and not ending.failed:
+            await self._ping()
+
+    async def _ping(self) -> None:
+        """Call whoever has waited long. After the outbox is closed: rather no call than two."""
+        job = self.job
+        waited = (job.finished_at or job.created_at) - job.created_at
+        if self.message_id is None or job.state is JobState.CANCELLED or waited < self._desk.ping_after:
+            return
+        what = "your picture is" if job.request.count == 1 else "your pictures are"
+        words = f"{what} ready." if job.state is JobState.DONE else "it could not be painted; the reason stands above."
+        with contextlib.suppress(*FAILURES):
+            await self._post.reply(self.message_id, f"{mention(job.origin.user_id)} {words}", nonce(job.id, "ping"))

@@ -1,0 +1,157 @@
+"""What people can order, by command, button, form or reaction: one way to the queue, one way to the answer.
+
+Every order checks the place before it costs anything, then is submitted (one transaction), then answered with the
+message that will hold the picture. What goes wrong is raised as a DreamError; whoever called turns it into words.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bot.answers import Answer
+from bot.artist import FaceArtist
+from bot.callers import Caller
+from bot.config import Config
+from bot.delivery import Delivery
+from bot.derived import again, variation
+from bot.dispatch import Dispatcher
+from bot.embeds import best
+from bot.errors import PictureGone, Refused
+from bot.jobs import JobRow, JobState, Kind, PictureRow, Update
+from bot.posting import FAILURES
+from engine.messages import Request
+
+log = logging.getLogger(__name__)
+
+SCALES = (4, 3, 2)
+"""How far a picture is enlarged: the first that stays within the host's limit."""
+NO_PICTURES: Mapping[str, bytes] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The picture from which an order comes."""
+
+    job_id: str = ""
+    index: int = 0
+
+
+class Orders:
+    """Takes orders. One per bot."""
+
+    def __init__(self, config: Config, dispatcher: Dispatcher, delivery: Delivery, artist: FaceArtist) -> None:
+        self._config = config
+        self._dispatcher = dispatcher
+        self._delivery = delivery
+        self._artist = artist
+
+    async def dream(
+        self, request: Request, caller: Caller, answer: Answer, images: Mapping[str, bytes] = NO_PICTURES
+    ) -> JobRow:
+        """A request that somebody has typed."""
+        return await self._place(request, caller, answer, "dream", Parent(), images)
+
+    async def again(self, job: JobRow, caller: Caller, answer: Answer) -> JobRow:
+        """The same words with another seed; what has failed is tried as it was."""
+        self._check_over(job)
+        await self._first_press("again", job, 0, caller)
+        return await self._place(again(job), caller, answer, "again", Parent(job.id))
+
+    async def variation(self, job: JobRow, index: int, caller: Caller, answer: Answer) -> JobRow:
+        """Paint on from one picture of a result."""
+        self._check_done(job)
+        await self._first_press("vary", job, index, caller)
+        return await self._place(variation(job, index), caller, answer, "variation", Parent(job.id, index))
+
+    async def remix(self, job: JobRow, request: Request, caller: Caller, answer: Answer) -> JobRow:
+        """What somebody has made of the words of a result."""
+        return await self._place(request, caller, answer, "remix", Parent(job.id))
+
+    async def upscale(self, job: JobRow, index: int | None, caller: Caller, answer: Answer) -> JobRow:
+        """Enlarge one picture of a result; without an *index* the one that CLIP likes best."""
+        self._check_done(job)
+        picture = _picture(job, index)
+        scale = self._scale(picture)
+        request = await self._dispatcher.upscale_request(job.id, picture.index, scale=scale)
+        caller.check_place()
+        if not await self._dispatcher.press(f"up:{job.id}:{picture.index}:{request.upscaler}"):
+            raise Refused("That picture is being enlarged already; the result is on its way.")
+        return await self._place(request, caller, answer, "upscale", Parent(job.id, picture.index))
+
+    async def delete(self, job: JobRow, message_id: int | None, caller: Caller) -> None:
+        """Remove a job's message; whatever still runs is cancelled. Raises NotAllowed."""
+        caller.check_owner(job, "delete this")
+        await self._dispatcher.discard(job.id, caller.user_id, caller.moderator)
+        await self._delivery.remove(job, message_id)
+
+    async def cancel(self, job: JobRow, caller: Caller) -> None:
+        """Stop a job that is not over. Raises NotAllowed or NothingToCancel."""
+        caller.check_owner(job, "cancel this")
+        await self._dispatcher.cancel(job.id, caller.user_id, caller.moderator)
+
+    async def _place(
+        self,
+        request: Request,
+        caller: Caller,
+        answer: Answer,
+        kind: Kind,
+        parent: Parent,
+        images: Mapping[str, bytes] = NO_PICTURES,
+    ) -> JobRow:
+        caller.check_place()
+        self._check_wait(caller)
+        origin = caller.origin(kind, parent.job_id, parent.index)
+        job = await self._dispatcher.submit(request, origin, images, roles=caller.roles)
+        self._delivery.expect(job)
+        await self._answer(job, answer)
+        return job
+
+    async def _answer(self, job: JobRow, answer: Answer) -> None:
+        """Show the job for the first time. If Discord refuses, the letter finds another way: the job is safe."""
+        face = await self._artist.face(Update(job, place=self._dispatcher.place(job.id)), 0)
+        try:
+            message_id = await answer.show(face)
+        except FAILURES as error:
+            log.info("job %s could not be answered: %s", job.id, error)
+            message_id = None
+        await self._delivery.answered(job, message_id, face)
+
+    def _check_wait(self, caller: Caller) -> None:
+        waiting = self._dispatcher.queue()
+        if waiting and not caller.resident:
+            caller.check_time(waiting[-1][1].latest - self._delivery.now())
+
+    async def _first_press(self, action: str, job: JobRow, index: int, caller: Caller) -> None:
+        caller.check_place()
+        if not await self._dispatcher.press(f"{action}:{job.id}:{index}:{caller.user_id}"):
+            raise Refused("You have just pressed that; the result is on its way.")
+
+    def _scale(self, picture: PictureRow) -> int:
+        most = self._config.limits.max_upscaled
+        for scale in SCALES:
+            if max(picture.width, picture.height) * scale <= most:
+                return scale
+        raise Refused(
+            f"This picture is {picture.width}×{picture.height} already; {most} pixels a side is the most here."
+        )
+
+    def _check_done(self, job: JobRow) -> None:
+        self._check_over(job)
+        if job.state is not JobState.DONE or not job.pictures:
+            raise PictureGone("There is no picture here to work with.")
+
+    def _check_over(self, job: JobRow) -> None:
+        if not job.state.over:
+            raise Refused("This is still being painted; wait until it is finished.")
+
+
+def _picture(job: JobRow, index: int | None) -> PictureRow:
+    if index is None:
+        return best(job.pictures)
+    for picture in job.pictures:
+        if picture.index == index:
+            return picture
+    raise Refused(f"This result has {len(job.pictures)} pictures; there is no picture {index + 1}.")
+

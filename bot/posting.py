@@ -1,0 +1,207 @@
+"""Talking to Discord about one message: edit it, post it, find it again; and what each refusal means for the next try.
+
+Knows nothing of jobs' states; `bot.letters` decides what to do about a `Trouble`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum, auto
+
+import aiohttp
+import discord
+
+from bot.faces import Face
+
+log = logging.getLogger(__name__)
+
+HISTORY = 100
+"""Messages that are searched for a lost one."""
+SLACK = 30.0
+"""Seconds that clocks may differ by."""
+
+
+class Trouble(Enum):
+    """Why a message could not be sent, by what can be done about it."""
+
+    GONE = auto()
+    """The message is no longer there: post another."""
+    TOO_OLD = auto()
+    """Discord lets nobody edit it any more (30046), or its thread is archived: post another."""
+    TOO_LARGE = auto()
+    """The files are over the limit: send smaller ones."""
+    NO_ACCESS = auto()
+    """The bot may not write here: another way, or none."""
+    EXPIRED = auto()
+    """The interaction's token is dead."""
+    LATER = auto()
+    """Discord or the network is busy: the same again after a while."""
+    REFUSED = auto()
+    """Discord does not want this content: say so in words."""
+
+
+_BY_CODE = {
+    10008: Trouble.GONE,
+    30046: Trouble.TOO_OLD,
+    50083: Trouble.TOO_OLD,
+    40005: Trouble.TOO_LARGE,
+    10003: Trouble.NO_ACCESS,
+    10004: Trouble.NO_ACCESS,
+    50001: Trouble.NO_ACCESS,
+    50007: Trouble.NO_ACCESS,
+    50013: Trouble.NO_ACCESS,
+    50278: Trouble.NO_ACCESS,
+    50027: Trouble.EXPIRED,
+    10062: Trouble.EXPIRED,
+    10015: Trouble.EXPIRED,
+}
+_BY_STATUS = {401: Trouble.EXPIRED, 403: Trouble.NO_ACCESS, 404: Trouble.GONE, 413: Trouble.TOO_LARGE}
+WEATHER = (discord.DiscordServerError, discord.RateLimited, aiohttp.ClientError, OSError, TimeoutError)
+"""What passes by itself."""
+FAILURES = (discord.HTTPException, *WEATHER)
+"""All that a request to Discord may raise."""
+
+
+def trouble_of(error: BaseException) -> Trouble:
+    """What *error* (one of FAILURES) means for the next try."""
+    if isinstance(error, WEATHER):
+        return Trouble.LATER
+    if not isinstance(error, discord.HTTPException) or error.status == 429:
+        return Trouble.LATER
+    return _BY_CODE.get(error.code) or _BY_STATUS.get(error.status, Trouble.REFUSED)
+
+
+def patience_for(error: BaseException, tries: int) -> float:
+    """Seconds to wait after LATER: what Discord says, else 1, 2, 4 … 60."""
+    return error.retry_after if isinstance(error, discord.RateLimited) else min(60.0, 2.0**tries)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a job's message belongs. *token*: the interaction's secret while it lives, else empty."""
+
+    guild_id: int | None
+    channel_id: int
+    user_id: int
+    token: str = ""
+
+
+def nonce(job_id: str, purpose: str) -> str:
+    """At most 25 characters by which Discord recognises the same message sent twice within a few minutes."""
+    return hashlib.blake2b(f"{job_id}:{purpose}".encode(), digest_size=12).hexdigest()
+
+
+class Post:
+    """Requests about the messages at one address."""
+
+    def __init__(self, client: discord.Client, address: Address) -> None:
+        self._client = client
+        self.address = address
+        self.channel = client.get_partial_messageable(address.channel_id, guild_id=address.guild_id)
+
+    @property
+    def upload_limit(self) -> int:
+        """Bytes that one file may have when the bot itself sends it here."""
+        guild = self._client.get_guild(self.address.guild_id) if self.address.guild_id else None
+        return guild.filesize_limit if guild else discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
+
+    async def edit(self, message_id: int, face: Face) -> None:
+        """Make the message look like *face*, with the bot's own token. Repeatable: the files are named explicitly."""
+        message = self.channel.get_partial_message(message_id)
+        await message.edit(content=None, embed=face.embed, attachments=face.new_files(), view=face.new_view())
+
+    async def edit_by_token(self, message_id: int, face: Face) -> None:
+        """The same through the interaction, where the bot is a guest."""
+        await self._webhook().edit_message(
+            message_id, content=None, embed=face.embed, attachments=face.new_files(), view=face.new_view()
+        )
+
+    async def send(self, face: Face, key: str) -> int:
+        """Post a new message, once per *key* as far as Discord remembers; its id."""
+        sent = await self.channel.send(
+            embed=face.embed,
+            files=face.new_files(),
+            view=face.new_view() or discord.utils.MISSING,
+            nonce=key,
+        )
+        return sent.id
+
+    async def send_directly(self, face: Face, key: str) -> None:
+        """To the person alone, where nothing else is left."""
+        direct = await self._client.create_dm(discord.Object(self.address.user_id))
+        await direct.send(
+            "I could not post this where you asked for it, so here it is.",
+            embed=face.embed,
+            files=face.new_files(),
+            view=face.new_view() or discord.utils.MISSING,
+            nonce=key,
+        )
+
+    async def reply(self, message_id: int, words: str, key: str) -> None:
+        """A short reply that pings the person, and nobody else."""
+        person = discord.Object(self.address.user_id)
+        await self.channel.send(
+            words,
+            reference=discord.MessageReference(
+                message_id=message_id,
+                channel_id=self.address.channel_id,
+                guild_id=self.address.guild_id,
+                fail_if_not_exists=False,
+            ),
+            allowed_mentions=discord.AllowedMentions(users=[person], replied_user=False),
+            nonce=key,
+        )
+
+    async def delete(self, message_id: int) -> None:
+        """Remove a message of ours."""
+        await self.channel.get_partial_message(message_id).delete()
+
+    async def find(self, job_id: str, since: float, without: int | None = None) -> int | None:
+        """The id of our message about *job_id* that was posted after *since* (unix seconds), other than *without*."""
+        return await self._original(without) or await self._in_history(job_id, since, without)
+
+    async def _original(self, without: int | None) -> int | None:
+        if not self.address.token:
+            return None
+        hook = self._webhook()
+        try:
+            original = await hook.fetch_message("@original")  # type: ignore[arg-type]
+            if original.flags.loading:  # “thinking …”, for ever: its answer got lost
+                await hook.delete_message("@original")  # type: ignore[arg-type]
+                return None
+        except FAILURES as error:
+            log.debug("the interaction's own answer cannot be read: %s", error)
+            return None
+        return original.id if original.id != without else None
+
+    async def _in_history(self, job_id: str, since: float, without: int | None) -> int | None:
+        after = datetime.fromtimestamp(max(0.0, since - SLACK), UTC)
+        try:
+            async for message in self.channel.history(limit=HISTORY, after=after, oldest_first=without is None):
+                if message.id != without and self._is_ours(message) and job_id in _custom_ids(message):
+                    return message.id
+        except FAILURES as error:
+            log.info("the channel's history cannot be read: %s", error)
+        return None
+
+    def _is_ours(self, message: discord.Message) -> bool:
+        return self._client.user is not None and message.author.id == self._client.user.id
+
+    def _webhook(self) -> discord.Webhook:
+        return discord.Webhook.partial(self._client.application_id or 0, self.address.token, client=self._client)
+
+
+def _custom_ids(message: discord.Message) -> set[str]:
+    """The job ids that a message's buttons carry."""
+    found = set()
+    for row in message.components:
+        for item in getattr(row, "children", ()):
+            parts = (getattr(item, "custom_id", "") or "").split(":")
+            if len(parts) > 2 and parts[0] == "dream":
+                found.add(parts[2])
+    return found
+
+

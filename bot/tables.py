@@ -1,0 +1,87 @@
+"""How the queue and a person's quota look: pure functions from rows to embeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import discord
+
+from bot.jobs import JobRow, Place
+from bot.quota import Balance, Entry
+from bot.wording import bar, count, mention, number, relative, shorten, show_request
+
+COLOUR = 0x4F7CAC
+SHOWN = 10
+"""Lines of a list."""
+_WORDS = 80
+_ENTRIES = {
+    "reserved": "held for",
+    "charged": "spent on",
+    "refunded": "given back for",
+    "granted": "granted",
+    "reset": "the window began anew",
+}
+
+
+def queue_embed(running: Sequence[JobRow], waiting: Sequence[tuple[JobRow, Place]], asker: str) -> discord.Embed:
+    """Who is painted now and who comes next, in the order that is fair by cost; *asker*'s own jobs are marked."""
+    lines = [f"Now: {_who(job, asker)} · {_about(job)}" for job in running[:SHOWN]]
+    for job, place in waiting[:SHOWN]:
+        lines.append(f"{place.position}. {_who(job, asker)} · {_about(job)} · ready {relative(place.latest)}")
+    lines += [
+        f"{place.position}. {_who(job, asker)} · {_about(job)} · ready {relative(place.latest)}"
+        for job, place in waiting[SHOWN:]
+        if job.owner == asker
+    ][:SHOWN]
+    if len(waiting) > SHOWN:
+        lines.append(f"… {count(len(waiting), 'job waits', 'jobs wait')} in all.")
+    embed = discord.Embed(
+        title="The queue", colour=COLOUR, description="\n".join(lines) or "Nobody waits: your turn is now."
+    )
+    if waiting:
+        embed.set_footer(text="Whoever has used less goes first; large pictures count for more than small ones.")
+    return embed
+
+
+def _who(job: JobRow, asker: str) -> str:
+    return "**you**" if job.owner == asker else mention(job.origin.user_id)
+
+
+def _about(job: JobRow) -> str:
+    return shorten(show_request(job.request), _WORDS)
+
+
+def quota_embed(balance: Balance, entries: Sequence[Entry]) -> discord.Embed:
+    """What is left, when it comes back, and what it was spent on."""
+    embed = discord.Embed(title="Your quota", colour=COLOUR, description=_balance(balance))
+    if entries:
+        embed.add_field(name="Lately", value=shorten("\n".join(map(_entry, entries)), 1000), inline=False)
+    embed.set_footer(text="A unit is a million pixels painted for one step: 256×256 in 25 steps costs 1.64.")
+    return embed
+
+
+def _balance(balance: Balance) -> str:
+    if balance.unlimited:
+        return "Nothing is counted against you: paint as much as you like."
+    lines = [
+        f"{bar(balance.left / (balance.allowance + balance.credit))} **{_units(balance.left)}** of "
+        f"{_units(balance.allowance)} units left"
+    ]
+    if balance.reserved:
+        lines.append(f"{_units(balance.reserved)} of what is gone are held for pictures that are not finished.")
+    if balance.credit:
+        lines.append(f"{_units(balance.credit)} of what is left were granted to you and do not run out.")
+    if balance.resets_at is not None:
+        lines.append(f"More comes back {relative(balance.resets_at)}.")
+    return "\n".join(lines)
+
+
+def _entry(entry: Entry) -> str:
+    what = _ENTRIES[entry.kind]
+    amount = "" if entry.kind == "reset" else f"{_units(entry.amount)} "
+    about = f" `{entry.job_id}`" if entry.job_id else f": {entry.note}" if entry.note else ""
+    return f"{relative(entry.at)} · {amount}{what}{about}"
+
+
+def _units(units: float) -> str:
+    return number(round(units, 2))

@@ -1,0 +1,102 @@
+"""The buttons under a finished picture."""
+
+from __future__ import annotations
+
+import discord
+
+from bot.answers import InteractionAnswer
+from bot.callers import Caller
+from bot.embeds import best
+from bot.info import info_embed
+from bot.jobs import JobRow
+from bot.views.press import AnyInteraction, PressButton, client_of, template
+from bot.views.remix import RemixForm
+from bot.wording import mention
+
+
+class UpscaleButton(PressButton, template=template("up")):
+    """Enlarge this picture. Anybody may, at their own cost."""
+
+    action = "up"
+    label = "Upscale"
+    style = discord.ButtonStyle.primary
+
+    async def pressed(
+        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+    ) -> None:
+        """Order the upscale."""
+        await client_of(interaction).orders.upscale(job, self.index, caller, answer)
+
+
+class AgainButton(PressButton, template=template("again")):
+    """The same words with another seed."""
+
+    action = "again"
+    label = "Again"
+
+    async def pressed(
+        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+    ) -> None:
+        """Order it."""
+        await client_of(interaction).orders.again(job, caller, answer)
+
+
+class VariationButton(PressButton, template=template("vary")):
+    """Paint on from this picture with another seed."""
+
+    action = "vary"
+    label = "Variation"
+    numbered = "Vary"
+
+    async def pressed(
+        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+    ) -> None:
+        """Order it."""
+        index = best(job.pictures).index if self.index is None and job.pictures else self.index or 0
+        await client_of(interaction).orders.variation(job, index, caller, answer)
+
+
+class RemixButton(PressButton, template=template("remix")):
+    """A form with the words and settings, to be changed by anybody."""
+
+    action = "remix"
+    label = "Remix"
+    private = True
+
+    async def pressed(
+        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+    ) -> None:
+        """Open the form; what comes of it arrives in `bot.cogs.remix`."""
+        caller.check_place()
+        await answer.ask(RemixForm(job))
+
+
+class InfoButton(PressButton, template=template("info")):
+    """Everything that is known about the picture, for the one who asks."""
+
+    action = "info"
+    label = "Info"
+    private = True
+
+    async def pressed(
+        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+    ) -> None:
+        """Tell it."""
+        await answer.tell("", info_embed(job))
+
+
+class DeleteButton(PressButton, template=template("delete")):
+    """Remove the message. The owner and moderators may."""
+
+    action = "delete"
+    label = "Delete"
+    private = True
+
+    async def pressed(
+        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+    ) -> None:
+        """Remove it, and say who did where that was not the owner."""
+        message_id = interaction.message.id if interaction.message else None
+        await client_of(interaction).orders.delete(job, message_id, caller)
+        whose = "" if job.owned_by(caller.user_id) else f" of {mention(job.origin.user_id)}"
+        await answer.tell(f"Deleted. The picture{whose} stays in the records, but nowhere in this channel.")

@@ -1,0 +1,66 @@
+"""Which buttons a message has at each moment of its job's life."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from discord import ui
+
+from bot.jobs import JobRow, JobState
+from bot.views.press import PressButton
+from bot.views.progress import CancelButton
+from bot.views.result import (
+    AgainButton,
+    DeleteButton,
+    InfoButton,
+    RemixButton,
+    UpscaleButton,
+    VariationButton,
+)
+from engine.requests import DreamRequest
+
+ALL: tuple[type[PressButton], ...] = (
+    UpscaleButton,
+    AgainButton,
+    VariationButton,
+    RemixButton,
+    InfoButton,
+    CancelButton,
+    DeleteButton,
+)
+"""Every kind of button, to be made known to discord.py at start."""
+PER_ROW = 5
+Kinds: TypeAlias = list[tuple[type[PressButton], int | None]]
+
+
+def buttons_for(job: JobRow) -> ui.View:
+    """A fresh set for *job*: nothing but DynamicItems, and never stopped.
+
+    discord.py forgets a kind of button for the whole process when a View that mixes it with others ends.
+    """
+    view = ui.View(timeout=None)
+    for row, kinds in enumerate(_rows(job)):
+        for kind, index in kinds:
+            view.add_item(kind(job.id, index, row))
+    return view
+
+
+def _rows(job: JobRow) -> list[Kinds]:
+    painted = isinstance(job.request, DreamRequest)
+    if not job.state.over:
+        return [[(CancelButton, None)]]
+    if job.state is not JobState.DONE:
+        return [[(AgainButton, None), *([(RemixButton, None)] if painted else []), (DeleteButton, None)]]
+    if not painted:
+        return [[(UpscaleButton, None), (InfoButton, None), (DeleteButton, None)]]
+    if len(job.pictures) <= 1:
+        first: Kinds = [(kind, None) for kind in (UpscaleButton, VariationButton, AgainButton, RemixButton)]
+        return [first, [(InfoButton, None), (DeleteButton, None)]]
+    last: Kinds = [(kind, None) for kind in (AgainButton, RemixButton, InfoButton, DeleteButton)]
+    return [*_per_picture(UpscaleButton, job), *_per_picture(VariationButton, job), last]
+
+
+def _per_picture(kind: type[PressButton], job: JobRow) -> list[Kinds]:
+    """One button for each picture, five in a row."""
+    buttons: Kinds = [(kind, picture.index) for picture in job.pictures]
+    return [buttons[start : start + PER_ROW] for start in range(0, len(buttons), PER_ROW)]
