@@ -81,7 +81,7 @@ class Ready:
     upscalers: tuple[str, ...]
     models: tuple[str, ...]
     unavailable: Mapping[str, str] = field(default_factory=dict)
-    """Name of a method, model or upscaler → the reason why it cannot be used."""
+    """Name of a method or model, or `upscaler <name>`, or `engine` → the reason why it cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +114,16 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The attempt ended well: every one of its *pictures* has been sent. *seconds*: phase → s."""
+    """The attempt ended well: every one of its *pictures* has been sent. *seconds*: phase → s.
+
+    Where some of many pictures failed, *pictures* is less than was asked for and *notes* say which, and why.
+    """
 
     job_id: str
     attempt: int
     pictures: int
     seconds: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,10 @@ MEBIBYTES_PER_SLOT = 1500
 """What one guided 512×512 picture needs on a GPU, roughly; too many are noticed and split, too few waste time."""
 
 
+class DeviceLost(RuntimeError):
+    """The device has failed for good; only a new process can use it again."""
+
+
 @dataclass(slots=True)
 class _Net:
     value: Any

@@ -1,0 +1,46 @@
+"""The engine's one loop: whatever other threads have posted, then one step of the worker; it sleeps when idle."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable
+from typing import Protocol
+
+Call = Callable[[], None]
+
+
+class Stepper(Protocol):
+    """What the loop drives."""
+
+    def step(self) -> bool:
+        """Do a little; False when there is nothing to do until something is posted."""
+        ...
+
+
+class Loop:
+    """`post` may be called from any thread; everything posted runs on the loop's own, between two steps."""
+
+    def __init__(self) -> None:
+        self._posted: queue.SimpleQueue[Call] = queue.SimpleQueue()
+        self._stopped = False
+
+    def post(self, call: Call) -> None:
+        """Run *call* soon, on the loop's thread."""
+        self._posted.put(call)
+
+    def stop(self) -> None:
+        """Leave `run` after this turn."""
+        self._stopped = True
+
+    def run(self, worker: Stepper) -> None:
+        """Turn until `stop`."""
+        idle = False
+        while not self._stopped:
+            self._run_posted(wait=idle)
+            idle = not self._stopped and not worker.step()
+
+    def _run_posted(self, *, wait: bool) -> None:
+        if wait:
+            self._posted.get()()
+        while not self._posted.empty():
+            self._posted.get()()

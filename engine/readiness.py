@@ -1,0 +1,68 @@
+"""What this engine can do, and why not the rest: the contents of `Ready`. Looks at files, loads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from engine.border import guarded
+from engine.checkpoints import PRIMER_WEIGHTS
+from engine.errors import DreamError
+from engine.messages import Ready
+from engine.methods import method_names
+from engine.models import MODELS
+from engine.requests import METHODS
+from engine.upscalers import find_upscaler, upscaler_names
+
+FILES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "primer": {"clip_diffusion": ("clip", "diffusion"), "pixels": ("clip",)},
+}
+"""Model → method → the weights that it cannot do without."""
+
+
+def look_around(worker: str, pid: int, device: str, slots: int) -> Ready:
+    """A `Ready` with everything that is usable here, and a reason for everything that is not."""
+    methods = {name: _method_problem(name) for name in method_names() if name in METHODS}
+    models = {name: _model_problem(name) for name in MODELS}
+    upscalers = {name: _upscaler_problem(name) for name in upscaler_names()}
+    named = methods | models | {f"upscaler {name}": problem for name, problem in upscalers.items()}
+    return Ready(
+        worker=worker,
+        pid=pid,
+        device=device,
+        slots=slots,
+        methods=_usable(methods),
+        upscalers=_usable(upscalers),
+        models=_usable(models),
+        unavailable={name: problem for name, problem in named.items() if problem},
+    )
+
+
+def _usable(problems: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(name for name, problem in problems.items() if not problem)
+
+
+def _method_problem(method: str) -> str:
+    """Why no model can be painted with by *method*."""
+    return _least([_missing(name, method) for name, model in MODELS.items() if method in model.methods])
+
+
+def _model_problem(model: str) -> str:
+    """Why no method can paint with *model*."""
+    return _least([_missing(model, method) for method in MODELS[model].methods])
+
+
+def _least(problems: list[str]) -> str:
+    """Nothing if anything works; else the first problem."""
+    return "" if "" in problems else problems[0] if problems else "no model can be painted with by it"
+
+
+def _missing(model: str, method: str) -> str:
+    """Why *model* cannot paint by *method*; empty if it can."""
+    files = FILES.get(model, {}).get(method, ())
+    absent = [f"{name}.safetensors" for name in files if not (PRIMER_WEIGHTS / f"{name}.safetensors").is_file()]
+    return f"{MODELS[model].title} has no weights here: {', '.join(absent)} missing" if absent else ""
+
+
+def _upscaler_problem(name: str) -> str:
+    upscaler = guarded(find_upscaler, name)
+    return str(upscaler) if isinstance(upscaler, DreamError) else upscaler.missing()

@@ -1,0 +1,274 @@
+"""Admits jobs, keeps their pictures moving, and answers for every one of them. Knows no pipe, no Discord.
+
+    handle(command)     on the loop, between two steps
+    step()              one step of one lane; False when there is nothing to do
+    emit(event)         is called, on the loop's thread, with everything that happens
+
+What is slow (loading, decoding, encoding) happens on other threads and comes back through `Loop.post`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from PIL import Image
+from torch import Tensor
+
+from engine import embedding
+from engine.admission import Admitted, FindMethod, admit
+from engine.attempts import SNAPSHOT_SECONDS, Attempt, Painting, Stage
+from engine.background import Background
+from engine.border import guarded
+from engine.errors import Cancelled, DreamError, EngineRestarting
+from engine.finishing import begin_finish, load_finisher, make_picture, needs_finish
+from engine.guidance.perceptor import Perceptor
+from engine.lanes import Lanes
+from engine.loop import Loop
+from engine.messages import Cancel, Command, Drain, Embed, Embeddings, Event, Failure, Job, Picture, Result, Submit
+from engine.methods import find_method
+from engine.models import DEFAULT_MODEL, MODELS
+from engine.pictures import snapshot
+from engine.readiness import look_around
+from engine.requests import DreamRequest, build_request
+from engine.runtime import Runtime, cores
+from engine.steps import Failed, Finished, Running, State, Step
+from engine.threads import Threads
+from engine.upscalers import Upscaler
+
+log = logging.getLogger(__name__)
+
+WARM_UP = "warm-up"
+WARM_UP_STEPS = 8
+
+
+class Worker:
+    """One engine's work. *threads* is a number of CPU threads or "auto"; *slots* pictures are painted together."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        loop: Loop,
+        emit: Callable[[Event], None],
+        *,
+        name: str = "local",
+        threads: str = "auto",
+        slots: int = 0,
+        find_method: FindMethod = find_method,
+    ) -> None:
+        self.runtime = runtime
+        self._loop, self._emit, self._find_method = loop, emit, find_method
+        self._lanes = Lanes(runtime, Threads(threads, cores() if runtime.device.type == "cpu" else 1))
+        self._loading, self._encoding = Background(loop, "loading", 2), Background(loop, "encoding", 2)
+        self._attempts: dict[str, Attempt] = {}
+        self._slots = slots or runtime.slots
+        self._can = look_around(name, os.getpid(), runtime.description, -1)
+        self._draining = False
+
+    def handle(self, command: Command) -> None:
+        """Take a command."""
+        match command:
+            case Submit(job, images):
+                self._submit(Attempt(job, images))
+            case Cancel(job_id, attempt):
+                if (found := self._attempts.get(job_id)) and found.job.attempt == attempt:
+                    self._end(found, found.failure(Cancelled("Cancelled.")))
+            case Embed():
+                self._loading.run(partial(embedding.prepare, command, self.runtime), partial(self._answer, command))
+            case Drain():
+                self._draining = True
+
+    def step(self) -> bool:
+        """One step of whoever has waited longest, and news of everybody. Raises DeviceLost."""
+        self._fill_slots()
+        self._announce()
+        group = self._lanes.next_group(p for p in self._paintings() if p.stage is Stage.PAINTING)
+        if group:
+            for painting, step in zip(group, self._lanes.advance(group), strict=True):
+                self._take_step(painting, step)
+        for attempt in list(self._attempts.values()):
+            self._tell(attempt)
+        self._announce()
+        if self._draining and not self._attempts:
+            self._loop.stop()
+        return bool(group)
+
+    def warm_up(self) -> None:
+        """Paint a small picture for nobody: nets in memory, kernels chosen, threads counted. Real work ends it."""
+        model = MODELS[DEFAULT_MODEL]
+        if self._attempts or model.name not in self._can.models or model.methods[0] not in self._can.methods:
+            return
+        request = build_request("a red circle", seed=0, steps=WARM_UP_STEPS)
+        self._submit(Attempt(Job(WARM_UP, 0, "", request), {}, quiet=True))
+
+    def close(self) -> None:
+        """Leave everything as it is and start nothing more."""
+        self._attempts.clear()
+        self._loading.close()
+        self._encoding.close()
+
+    # before the first step
+
+    def _submit(self, attempt: Attempt) -> None:
+        older = self._attempts.get(attempt.job.id)
+        if older and older.job.attempt == attempt.job.attempt:
+            return
+        if self._draining:
+            self._send(attempt, attempt.failure(EngineRestarting("The engine is about to restart; try again.")))
+            return
+        if older:
+            self._end(older, older.failure(Cancelled("A newer attempt has taken its place.")))
+        self._attempts.pop(WARM_UP, None)
+        self._attempts[attempt.job.id] = attempt
+        self._loading.run(
+            partial(admit, attempt.job, attempt.images, self.runtime, self._find_method), partial(self._admit, attempt)
+        )
+
+    def _admit(self, attempt: Attempt, admitted: Admitted | DreamError) -> None:
+        if not self._is_current(attempt):
+            return
+        if isinstance(admitted, DreamError):
+            self._end(attempt, attempt.failure(admitted))
+            return
+        attempt.images = {}
+        attempt.seconds.update(admitted.seconds)
+        attempt.steps = max(state.steps for state in admitted.states)
+        attempt.paintings = [Painting(attempt, state.index, admitted.painter, state) for state in admitted.states]
+        if isinstance(attempt.job.request, DreamRequest):  # while the first steps are taken
+            self._loading.run(partial(load_finisher, attempt.job.request, self.runtime), lambda _: None)
+
+    def _fill_slots(self) -> None:
+        """The next free slot goes to the job that has the fewest; so many pictures of one do not shut out others."""
+        free = self._slots - sum(p.stage in (Stage.PAINTING, Stage.AWAY) for p in self._paintings())
+        for _ in range(free):
+            waiting = [a for a in self._attempts.values() if any(p.stage is Stage.WAITING for p in a.paintings)]
+            if not waiting:
+                return
+            attempt = min(waiting, key=lambda a: sum(p.stage in (Stage.PAINTING, Stage.AWAY) for p in a.paintings))
+            painting = next(p for p in attempt.paintings if p.stage is Stage.WAITING)
+            painting.stage = Stage.PAINTING
+            painting.started = painting.since = time.monotonic()
+
+    # from step to step
+
+    def _take_step(self, painting: Painting, step: Step) -> None:
+        match step:
+            case Running():
+                if not painting.finishing:
+                    painting.steps_done = step.step
+                self._order_snapshot(painting, step)
+            case Finished(image, facts):
+                painting.stage = Stage.AWAY
+                if painting.finishing:
+                    painting.clock("finish")
+                    self._deliver(painting, image)
+                else:
+                    painting.clock("steps")
+                    painting.steps_done, painting.facts = painting.attempt.steps, facts
+                    self._finish(painting, image)
+            case Failed(error):
+                self._fail(painting, error)
+
+    def _finish(self, painting: Painting, image: Image.Image) -> None:
+        """Enlarge it if it is smaller than what was asked for; then it is done."""
+        if not needs_finish(painting.attempt.job.request, image):
+            self._deliver(painting, image)
+            return
+        self._loading.run(partial(begin_finish, painting, image, self.runtime), partial(self._go_on, painting))
+
+    def _go_on(self, painting: Painting, begun: tuple[Upscaler[Any], State, str] | DreamError) -> None:
+        if not self._is_current(painting.attempt):
+            return
+        if isinstance(begun, DreamError):
+            self._fail(painting, begun)
+            return
+        painting.painter, painting.state, note = begun
+        painting.finishing, painting.stage = True, Stage.PAINTING
+        if note:
+            painting.attempt.notes = (note,)
+
+    def _deliver(self, painting: Painting, image: Image.Image) -> None:
+        notes = painting.attempt.notes
+        self._encoding.run(
+            partial(make_picture, painting, image, notes, self.runtime), partial(self._hand_over, painting)
+        )
+
+    def _hand_over(self, painting: Painting, picture: Picture | DreamError) -> None:
+        if not self._is_current(painting.attempt):
+            return
+        if isinstance(picture, DreamError):
+            self._fail(painting, picture)
+            return
+        painting.stage = Stage.DONE
+        self._send(painting.attempt, picture)
+        self._end_if_over(painting.attempt)
+
+    def _fail(self, painting: Painting, error: DreamError) -> None:
+        painting.stage, painting.error = Stage.FAILED, error
+        self._end_if_over(painting.attempt)
+
+    def _order_snapshot(self, painting: Painting, step: Running) -> None:
+        """The newest wins: while one is being encoded, or it is too soon, this one is left out."""
+        now = time.monotonic()
+        if step.preview and not painting.encoding and now - painting.snapshot_at >= SNAPSHOT_SECONDS:
+            painting.encoding, painting.snapshot_at = True, now
+            self._encoding.run(partial(_draw, step.preview), partial(self._take_snapshot, painting))
+
+    def _take_snapshot(self, painting: Painting, data: bytes | DreamError) -> None:
+        painting.encoding = False
+        if isinstance(data, bytes) and self._is_current(painting.attempt) and not painting.is_over:
+            painting.attempt.snapshots[painting.index] = data
+            self._tell(painting.attempt)
+
+    def _answer(self, question: Embed, prepared: tuple[Perceptor, Tensor | None] | DreamError) -> None:
+        answered: Embeddings | DreamError = (
+            prepared
+            if isinstance(prepared, DreamError)
+            else guarded(embedding.answer, question, *prepared, self.runtime)
+        )
+        if isinstance(answered, DreamError):
+            answered = Embeddings(question.id, (), question.perceptor, str(answered))
+        self._emit(answered)
+
+    # what others are told
+
+    def _tell(self, attempt: Attempt) -> None:
+        if attempt.paintings and (progress := attempt.progress()):
+            self._send(attempt, progress)
+
+    def _announce(self) -> None:
+        """`Ready`, if the number of free slots has changed."""
+        taken = sum(attempt.pictures_left for attempt in self._attempts.values() if not attempt.quiet)
+        free = max(self._slots - taken, 0)
+        if free != self._can.slots:
+            self._can = dataclasses.replace(self._can, slots=free)
+            self._emit(self._can)
+
+    def _end_if_over(self, attempt: Attempt) -> None:
+        if attempt.is_over:
+            self._end(attempt, attempt.end())
+
+    def _end(self, attempt: Attempt, event: Result | Failure) -> None:
+        del self._attempts[attempt.job.id]
+        self._send(attempt, event)
+
+    def _send(self, attempt: Attempt, event: Event) -> None:
+        if not attempt.quiet:
+            self._emit(event)
+        elif isinstance(event, Failure):
+            log.warning("Warming up failed: %s", event.message)
+
+    def _is_current(self, attempt: Attempt) -> bool:
+        return self._attempts.get(attempt.job.id) is attempt
+
+    def _paintings(self) -> Iterator[Painting]:
+        return (painting for attempt in self._attempts.values() for painting in attempt.paintings)
+
+
+def _draw(preview: Callable[[], Image.Image]) -> bytes:
+    return snapshot(preview())
