@@ -89,9 +89,11 @@ def _shown(value: object) -> str:
 
 
 def _render_field(name: str, field: FieldInfo) -> str:
-    section = _model_in(field.annotation)
-    assert section is not None, f"{name} is not a section"
-    if section is field.annotation:
+    annotation: object = field.annotation
+    section = _model_in(annotation)
+    if section is None:
+        raise TypeError(f"{name} is not a section")
+    if section is annotation:
         return "\n" + _render_section(name, section)
     commented = _render_section(f"{name}.123456789012345678", section).splitlines()
     return "\n" + "".join(f"{line}\n" if line.startswith("#") else f"# {line}".rstrip() + "\n" for line in commented)

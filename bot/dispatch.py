@@ -1,41 +1,95 @@
 """Between people and the engine: takes requests, keeps them durable, hands them over in fair order, books their ends.
 
 Knows no Discord. Everything that a person would miss after a crash is one transaction: submission (job, reservation,
-interaction), hand-over, each picture, the end (state, charge or refund, outbox). See `bot.queue` for the order.
+interaction), hand-over, each picture, the end (state, charge or refund, outbox).
+
+    submit ──► bot.intake ──► bot.board (bot.queue, bot.forecast, bot.speeds) ──► bot.runner ──► engine
+    updates ◄── bot.board ◄── bot.books (store, bot.quota) ◄─────────────────────── bot.runner ◄──┘
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
 import time
-from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Coroutine, Mapping
 
+from bot.board import Board
+from bot.books import Books
 from bot.config import Config
-from bot.jobs import JobRow, Origin, Place, Priority, Update
-from bot.quota import Balance, Entry
+from bot.errors import NotAllowed, NothingToCancel, PictureGone, ShuttingDown, StoreError
+from bot.intake import Intake
+from bot.jobs import JobRow, JobState, Origin, Place, Priority, Update, owner_of
+from bot.quota import Balance, Entry, Ledger
+from bot.runner import Runner
+from bot.store import Store, files
+from bot.store.database import unbroken
+from bot.upkeep import EVERY_SECONDS, Upkeep
+from engine.client import Engine
 from engine.messages import Progress, Request
 from engine.requests import UpscaleRequest
 
-if TYPE_CHECKING:
-    from bot.store import Store
-    from engine.client import Engine
+log = logging.getLogger(__name__)
+
+_LEARN_FROM = 50
+"""Finished jobs from which speeds are learnt at the start."""
+_REMEMBER_SECONDS = 3600.0
+"""After a restart, what people have cost within this time still counts in the order."""
 
 
 class Dispatcher:
     """One per bot. *store* is open and *engine* is started and closed by whoever owns them; *clock* is unix seconds."""
 
-    def __init__(
-        self, config: Config, store: Store, engine: Engine, *, clock: Callable[[], float] = time.time
-    ) -> None: ...
+    def __init__(self, config: Config, store: Store, engine: Engine, *, clock: Callable[[], float] = time.time) -> None:
+        self._config = config
+        self._store = store
+        self._clock = clock
+        self._ledger = Ledger(store.ledger, config.quota)
+        self._board = Board(clock, config.queue.deaths)
+        self._intake = Intake(config, store, self._ledger)
+        self._books = Books(config, store, self._ledger, self._board, clock)
+        self._runner = Runner(store, engine, self._board, self._books)
+        self._upkeep = Upkeep(config, store)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._closing = False
 
     async def start(self) -> None:
         """Recover what the last life left (orphans go back to the queue) and begin to work."""
+        await self._upkeep.tidy(self._clock())
+        for job in await self._store.jobs.lately_done(_LEARN_FROM):
+            if job.started_at and job.finished_at:
+                self._board.speeds.learn(job.request, job.finished_at - job.started_at)
+        self._board.queue.remember(await self._store.jobs.costs_since(self._clock() - _REMEMBER_SECONDS))
+        await self._books.recover()
+        self._begin("hand over", self._runner.hand_over())
+        self._begin("listen", self._runner.listen())
+        self._begin("tidy", self._tidy())
+        self._runner.wake()
 
     async def close(self, drain_seconds: float = 0.0) -> None:
         """Take nothing new, give running jobs *drain_seconds*, hand the rest back to the queue. Idempotent."""
+        self._closing = True
+        self._runner.stop_handing_over()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(drain_seconds):
+                await self._nothing_runs()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for job in self._board.handed_out():
+            try:
+                await self._books.hand_back(job)
+            except StoreError as error:
+                log.error("job %s stays as it is until the next start: %s", job.id, error)
+            await self._runner.cancel(job)
 
     async def wait(self) -> None:
         """Return after `close`; raise what broke the dispatcher otherwise. The bot's main task awaits this."""
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            if not task.cancelled():
+                task.result()
 
     async def submit(
         self,
@@ -51,85 +105,187 @@ class Dispatcher:
         *images*: SHA-256 → bytes of attachments that the request names. Pictures of earlier jobs and attachments that
         are still kept need not come along. *roles* are the person's Discord roles; *priority* overrides theirs.
 
-        Raises Refused (TooLarge, QueueFull, CoolingDown, QuotaUsedUp, ShuttingDown), ModelUnavailable, PictureGone
-        (an image that nobody has) or InvalidRequest (bytes that are not what their name says).
+        Raises Refused (TooLarge, QueueFull, CoolingDown, QuotaUsedUp, ShuttingDown), ModelUnavailable, EngineUnusable,
+        PictureGone (an image that nobody has) or InvalidRequest (bytes that are not what their name says).
         """
-        raise NotImplementedError
+        if self._closing:
+            raise ShuttingDown("The bot is about to restart and takes nothing new; please try again in a minute.")
+        return await unbroken(self._submit(request, origin, images or {}, roles, priority))
 
     async def cancel(self, job_id: str, by: int, moderator: bool = False) -> JobRow:
         """End a queued or running job now, with its reservation given back; its row is returned.
 
         Raises NotAllowed (*by* is neither the owner nor a *moderator*) or NothingToCancel.
         """
-        raise NotImplementedError
+        job = await self._touchable(job_id, by, moderator, "cancel")
+        return await unbroken(self._cancel(job, by))
 
     async def discard(self, job_id: str, by: int, moderator: bool = False) -> JobRow:
         """The message is to go: cancel the job if it is not over, close its deliveries, forget its messages.
 
         Pictures stay in the owner's history. Raises NotAllowed or NothingToCancel (no such job).
         """
-        raise NotImplementedError
+        job = await self._touchable(job_id, by, moderator, "delete")
+        return await unbroken(self._discard(job, by))
 
     async def job(self, job_id: str) -> JobRow | None:
         """The job of that id, from the store."""
-        raise NotImplementedError
+        return await self._store.jobs.find(job_id)
 
     async def job_by_message(self, channel_id: int, message_id: int) -> JobRow | None:
         """The job that this message shows."""
-        raise NotImplementedError
+        job_id = await self._store.messages.job_id(channel_id, message_id)
+        return None if job_id is None else await self._store.jobs.find(job_id)
 
     async def history(self, user_id: int, limit: int = 10, before: float | None = None) -> list[JobRow]:
         """This person's jobs, newest first, created before *before* (unix seconds)."""
-        raise NotImplementedError
+        return await self._store.jobs.of_owner(owner_of(user_id), limit, before)
+
+    async def children(self, job_id: str) -> list[JobRow]:
+        """Jobs that came from this one's buttons and reactions, oldest first."""
+        return await self._store.jobs.children(job_id)
 
     async def picture(self, job_id: str, index: int) -> bytes:
         """The PNG's bytes. Raises PictureGone."""
-        raise NotImplementedError
+        picture = await self._store.pictures.find(job_id, index)
+        data = await files.read(picture.path) if picture is not None and picture.path is not None else None
+        if data is None:
+            raise PictureGone(f"Picture {index + 1} of job {job_id} is no longer kept.")
+        return data
 
     async def upscale_request(self, job_id: str, index: int, upscaler: str = "", scale: int = 0) -> UpscaleRequest:
         """The request that enlarges a stored picture (empty and 0: the request's defaults). Raises PictureGone."""
-        raise NotImplementedError
+        picture = await self._store.pictures.find(job_id, index)
+        if picture is None or picture.path is None:
+            raise PictureGone(f"Picture {index + 1} of job {job_id} is no longer kept, so it cannot be enlarged.")
+        chosen = ({"upscaler": upscaler} if upscaler else {}) | ({"scale": scale} if scale else {})
+        return UpscaleRequest.model_validate(
+            {"image": picture.sha256, "width": picture.width, "height": picture.height, **chosen}
+        )
 
     async def posted(self, job_id: str, channel_id: int, message_id: int) -> None:
         """Remember which message shows the job. Repeating it changes nothing; a later message replaces the link."""
+        await self._store.messages.link(job_id, channel_id, message_id, self._clock())
+        self._board.shown_by(job_id, message_id)
 
     async def press(self, key: str) -> bool:
         """De-duplication: True exactly once per *key* within `delivery.press_seconds`, restarts included."""
-        raise NotImplementedError
+        return await self._store.presses.first(key, self._clock(), self._config.delivery.press_seconds)
 
     def place(self, job_id: str) -> Place | None:
         """Where a waiting job stands; None if it does not wait."""
-        raise NotImplementedError
+        return self._board.place(job_id)
 
     def progress(self, job_id: str) -> Progress | None:
         """The newest progress of a running job, with the newest snapshot of every picture."""
-        raise NotImplementedError
+        return self._board.progress(job_id)
 
     def queue(self) -> list[tuple[JobRow, Place]]:
         """Who waits, in the order in which they will be painted."""
-        raise NotImplementedError
+        return self._board.waiting()
 
     def running(self) -> list[JobRow]:
         """What the engine paints now."""
-        raise NotImplementedError
+        return self._board.running()
 
     def subscribe(self, callback: Callable[[Update], None]) -> Callable[[], None]:
         """Call *callback* on the loop, soon, for each change of any job; returns what ends that.
 
         Changes: submitted, place changed, handed over, progress, picture, ended, gone back to the queue.
         """
-        raise NotImplementedError
+        return self._board.subscribe(callback)
 
     async def balance(self, user_id: int, roles: Collection[int] = ()) -> Balance:
         """What this person may still spend."""
-        raise NotImplementedError
+        standing = self._config.standing(user_id, roles)
+        return await self._ledger.balance(owner_of(user_id), standing.units, self._clock())
 
     async def ledger(self, user_id: int, limit: int = 10) -> list[Entry]:
         """This person's newest entries, newest first."""
-        raise NotImplementedError
+        return await self._ledger.history(owner_of(user_id), limit)
 
-    async def grant(self, user_id: int, units: float, by: int, reason: str) -> None:
-        """Give *units* beyond the allowance (negative takes back); leaves an audit row."""
+    async def grant(self, user_id: int, units: float, by: int, reason: str) -> float:
+        """Give *units* beyond the allowance (negative takes back, never below zero); leaves an audit row.
+
+        Returns the units that really moved.
+        """
+        owner, actor, now = owner_of(user_id), owner_of(by), self._clock()
+        async with self._store.transaction() as session:
+            moved = await self._ledger.grant(session, owner, units, now, actor, reason)
+            await self._store.audit.add(actor, "grant", owner, now, session, units=moved, reason=reason)
+        return moved
 
     async def reset_quota(self, user_id: int, by: int, reason: str) -> None:
         """Count this person's window from now on; leaves an audit row."""
+        owner, actor, now = owner_of(user_id), owner_of(by), self._clock()
+        async with self._store.transaction() as session:
+            await self._ledger.reset(session, owner, now, actor, reason)
+            await self._store.audit.add(actor, "reset quota", owner, now, session, reason=reason)
+
+    def _begin(self, name: str, work: Coroutine[None, None, None]) -> None:
+        self._tasks.append(asyncio.create_task(work, name=f"dispatcher: {name}"))
+
+    async def _tidy(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY_SECONDS)
+            await self._upkeep.tidy(self._clock())
+
+    async def _nothing_runs(self) -> None:
+        """Until the last running job has ended."""
+        changed = asyncio.Event()
+        unsubscribe = self._board.subscribe(lambda _: changed.set())
+        try:
+            while self._board.running():
+                await changed.wait()
+                changed.clear()
+        finally:
+            unsubscribe()
+
+    async def _submit(
+        self,
+        request: Request,
+        origin: Origin,
+        images: Mapping[str, bytes],
+        roles: Collection[int],
+        priority: Priority | None,
+    ) -> JobRow:
+        job = await self._intake.take(request, origin, images, roles, priority, self._runner.ready, self._clock())
+        self._board.join(job)
+        self._runner.wake()
+        return job
+
+    async def _touchable(self, job_id: str, by: int, moderator: bool, what: str) -> JobRow:
+        job = await self._store.jobs.find(job_id)
+        if job is None:
+            raise NothingToCancel(f"There is no job {job_id}.")
+        if not (moderator or job.owned_by(by)):
+            raise NotAllowed(f"Only {job.origin.user_name} or a moderator can {what} this.")
+        return job
+
+    async def _cancel(self, job: JobRow, by: int) -> JobRow:
+        running = self._board.row(job.id)
+        ended = await self._books.cancelled(job, None if job.owned_by(by) else by)
+        if ended is None:
+            raise NothingToCancel(_OVER.get(job.state, "This has just ended; there is nothing left to cancel."))
+        if running is not None and running.state is JobState.RUNNING:
+            await self._runner.cancel(running)
+        self._runner.wake()
+        return ended
+
+    async def _discard(self, job: JobRow, by: int) -> JobRow:
+        with contextlib.suppress(NothingToCancel):
+            job = await self._cancel(job, by)
+        now = self._clock()
+        async with self._store.transaction() as session:
+            await self._store.deliveries.drop(session, job.id, now)
+            await self._store.messages.forget(session, job.id)
+            if not job.owned_by(by):
+                await self._store.audit.add(owner_of(by), "delete", job.id, now, session, owner=job.owner)
+        return job
+
+
+_OVER: Mapping[JobState, str] = {
+    JobState.DONE: "This picture is finished already; there is nothing to cancel.",
+    JobState.FAILED: "This has failed already; there is nothing to cancel.",
+    JobState.CANCELLED: "This has been cancelled already.",
+}

@@ -104,6 +104,8 @@ class JobRow:
     """The message that shows the job, in `origin.channel_id`, once it is known."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """The engine's timings of the finished job: phase → s."""
+    running_limit: int = 1
+    """How many jobs of this person may run at a time, as it was when they asked."""
     pictures: tuple[PictureRow, ...] = ()
 
     def owned_by(self, user_id: int) -> bool:

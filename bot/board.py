@@ -1,0 +1,189 @@
+"""The living jobs in memory: who waits, who runs, how far they are. What must survive is in the store too."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from bot.forecast import Underway, forecast
+from bot.jobs import JobRow, JobState, PictureRow, Place, Update
+from bot.queue import FairQueue, Ticket
+from bot.speeds import Span, Speeds
+from engine.messages import Progress, Ready
+
+Subscriber = Callable[[Update], None]
+_FRESH_SECONDS = 1.0
+"""A forecast is good for that long if nothing changes."""
+
+
+class Board:
+    """Rows of queued and running jobs, the fair queue over them, and everybody who wants to hear of changes."""
+
+    def __init__(self, clock: Callable[[], float], deaths: int) -> None:
+        self.queue = FairQueue()
+        self.speeds = Speeds()
+        self._clock = clock
+        self._deaths = deaths
+        self._rows: dict[str, JobRow] = {}
+        self._progress: dict[str, Progress] = {}
+        self._slots = 1
+        self._subscribers: list[Subscriber] = []
+        self._places: Mapping[str, Place] = {}
+        self._places_until = 0.0
+        self._told: dict[str, int] = {}
+        self._telling = False
+
+    # Who is there
+
+    def row(self, job_id: str, attempt: int | None = None) -> JobRow | None:
+        """A living job, if it is (still) in that attempt."""
+        job = self._rows.get(job_id)
+        return job if job is not None and attempt in (None, job.attempt) else None
+
+    def running(self) -> list[JobRow]:
+        """Jobs that have been handed over."""
+        return [job for job in self._rows.values() if job.state is JobState.RUNNING]
+
+    def handed_out(self) -> list[JobRow]:
+        """Jobs that the queue has handed out: the running ones, and those on their way to being so."""
+        return [self._rows[ticket.job_id] for ticket in self.queue.running]
+
+    def progress(self, job_id: str) -> Progress | None:
+        """How far a running job is."""
+        return self._progress.get(job_id)
+
+    def waiting(self) -> list[tuple[JobRow, Place]]:
+        """Who waits, in order."""
+        places = self._forecast()
+        return sorted(
+            ((self._rows[job_id], place) for job_id, place in places.items()), key=lambda pair: pair[1].position
+        )
+
+    def place(self, job_id: str) -> Place | None:
+        """Where a waiting job stands."""
+        return self._forecast().get(job_id)
+
+    # What happens to them
+
+    def join(self, job: JobRow) -> None:
+        """A job waits that did not before."""
+        self._rows[job.id] = job
+        self.queue.add(self._ticket(job))
+        self._changed(job)
+
+    def started(self, job: JobRow) -> None:
+        """The queue has handed it out, and the store knows."""
+        self._rows[job.id] = job
+        self._changed(job)
+
+    def went_back(self, job: JobRow) -> None:
+        """A job that was handed out waits again, in its next attempt."""
+        self._rows[job.id] = job
+        self._progress.pop(job.id, None)
+        self.queue.give_back(job.id, self._ticket(job))
+        self._changed(job)
+
+    def ended(self, job: JobRow) -> None:
+        """A job is over, from whichever state; what it had not painted does not count against its owner."""
+        if job.id not in self._rows:  # set aside before it ever got here
+            return
+        if not self.queue.remove(job.id):
+            self.queue.ended(job.id, 1.0 if job.state is JobState.DONE else self._painted(job.id))
+        if job.state is JobState.DONE and job.started_at and job.finished_at:
+            self.speeds.learn(job.request, job.finished_at - job.started_at)
+        del self._rows[job.id]
+        self._changed(job)
+        self._progress.pop(job.id, None)
+
+    def advanced(self, job: JobRow, progress: Progress) -> None:
+        """The engine has come further; snapshots that it did not send again are kept."""
+        before = self._progress.get(job.id)
+        if before is not None and before.attempt == progress.attempt:
+            progress = replace(progress, snapshots={**before.snapshots, **progress.snapshots})
+        self._progress[job.id] = progress
+        self.tell(Update(job, progress))
+
+    def finished_one(self, job: JobRow, picture: PictureRow) -> None:
+        """One of its pictures is durable."""
+        others = (other for other in job.pictures if other.index != picture.index)
+        job = replace(job, pictures=tuple(sorted((*others, picture), key=lambda row: row.index)))
+        self._rows[job.id] = job
+        self.tell(Update(job, self._progress.get(job.id)))
+
+    def shown_by(self, job_id: str, message_id: int) -> None:
+        """The job's message is known."""
+        if job_id in self._rows:
+            self._rows[job_id] = replace(self._rows[job_id], message_id=message_id)
+
+    def engine_has(self, ready: Ready, fresh: bool) -> None:
+        """So many slots the engine has free; the most that was ever seen of one process is what it has in all."""
+        self._slots = max(ready.slots, 1 if fresh else self._slots)
+        self._places_until = 0.0
+
+    # Who hears of it
+
+    def subscribe(self, callback: Subscriber) -> Callable[[], None]:
+        """Call *callback* soon after each change; returns what ends that."""
+        self._subscribers.append(callback)
+        return lambda: self._subscribers.remove(callback) if callback in self._subscribers else None
+
+    def tell(self, update: Update) -> None:
+        """Every subscriber hears of it in a turn of the loop of their own: what they break does not break us."""
+        loop = asyncio.get_running_loop()
+        for callback in self._subscribers:
+            loop.call_soon(callback, update)
+
+    def _changed(self, job: JobRow) -> None:
+        self._places_until = 0.0
+        self.tell(Update(job, self._progress.get(job.id), self.place(job.id)))
+        if not self._telling:
+            self._telling = True
+            asyncio.get_running_loop().call_soon(self._tell_moved)
+
+    def _tell_moved(self) -> None:
+        """Whoever has moved in the queue is told, once per turn of the loop however much has changed in it."""
+        self._telling = False
+        places = self._forecast()
+        for job_id, place in places.items():
+            if self._told.get(job_id, place.position) != place.position:
+                self.tell(Update(self._rows[job_id], None, place))
+        self._told = {job_id: place.position for job_id, place in places.items()}
+
+    # What will happen
+
+    def _forecast(self) -> Mapping[str, Place]:
+        now = self._clock()
+        if not 0 <= self._places_until - now <= _FRESH_SECONDS:
+            under_way = [self._underway(ticket, now) for ticket in self.queue.running]
+            self._places = forecast(self.queue.order(), under_way, self._expect, self._slots, now)
+            self._places_until = now + _FRESH_SECONDS
+        return self._places
+
+    def _expect(self, ticket: Ticket) -> Span:
+        return self.speeds.expect(self._rows[ticket.job_id].request)
+
+    def _underway(self, ticket: Ticket, now: float) -> Underway:
+        job, painted = self._rows[ticket.job_id], self._painted(ticket.job_id)
+        elapsed = max(0.0, now - (job.started_at or now)) if job.state is JobState.RUNNING else 0.0
+        whole = self.speeds.expect(job.request)
+        if painted > 0 and elapsed > 0:  # this very job's own speed is the best witness
+            rest = elapsed * (1 - painted) / painted
+            return Underway(ticket, Span(rest * 0.8, rest, rest * 1.5), 1 - painted)
+        rests = (max(0.0, seconds - elapsed) for seconds in (whole.low, whole.likely, whole.high))
+        return Underway(ticket, Span(*rests), 1.0)
+
+    def _painted(self, job_id: str) -> float:
+        progress = self._progress.get(job_id)
+        return min(1.0, progress.step / progress.steps) if progress and progress.steps else 0.0
+
+    def _ticket(self, job: JobRow) -> Ticket:
+        return Ticket(
+            job_id=job.id,
+            owner=job.owner,
+            cost=max(job.cost, 1e-6),
+            pictures=job.request.count,
+            priority=job.priority,
+            running_limit=job.running_limit,
+            alone=0 < job.deaths >= self._deaths - 1,
+        )

@@ -1,0 +1,76 @@
+"""All that outlives a restart: one SQLite file and two folders of pictures, owned by one process at a time.
+
+<data>/dreambot.lock        who works here
+<data>/dreambot.sqlite3     everything else points into this
+<data>/pictures/<year>/     what was painted
+<data>/inputs/              what people attached
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+
+from bot.errors import StoreError
+from bot.lock import FolderLock
+from bot.store import files
+from bot.store.database import Database
+from bot.store.deliveries import Deliveries
+from bot.store.inputs import Inputs
+from bot.store.jobs import Jobs
+from bot.store.ledger import LedgerRows
+from bot.store.messages import Interactions, Messages, Presses
+from bot.store.people import Audit, Settings
+from bot.store.pictures import Pictures
+
+DATABASE = "dreambot.sqlite3"
+
+
+class Store:
+    """The data folder, opened. Compound writes share one `transaction()`, whose session the repositories take."""
+
+    def __init__(self, folder: Path, lock: FolderLock, database: Database) -> None:
+        self.folder = folder
+        self.database = database
+        self.transaction = database.transaction
+        self._lock = lock
+        self.pictures = Pictures(database, folder)
+        self.jobs = Jobs(database, self.pictures)
+        self.inputs = Inputs(database, folder)
+        self.ledger = LedgerRows(database)
+        self.interactions = Interactions(database)
+        self.messages = Messages(database)
+        self.presses = Presses(database)
+        self.deliveries = Deliveries(database)
+        self.settings = Settings(database)
+        self.audit = Audit(database)
+
+    @classmethod
+    async def open(cls, folder: Path) -> Store:
+        """Take the folder's lock, migrate the database, sweep up after a crash. Raises FolderInUse or StoreError."""
+        lock = FolderLock(folder)
+        try:
+            lock.acquire()
+        except OSError as error:
+            raise StoreError(f"The data folder {folder} cannot be used: {error.strerror or error}.") from error
+        try:
+            store = cls(folder, lock, await Database.open(folder / DATABASE))
+        except BaseException:
+            lock.release()
+            raise
+        await files.sweep_temporaries(folder)
+        await store.inputs.sweep()
+        return store
+
+    async def close(self) -> None:
+        """Close the database and let others have the folder. Idempotent."""
+        await self.database.close()
+        self._lock.release()
+
+    async def __aenter__(self) -> Store:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

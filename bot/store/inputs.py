@@ -1,0 +1,68 @@
+"""Attachments that requests name by SHA-256: files under `<data>/inputs/`, kept at least while a job needs them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from bot.store import files
+from bot.store.database import Database, Session
+
+FOLDER = "inputs"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class Inputs:
+    """The tables `inputs` and `job_inputs`, and their folder."""
+
+    def __init__(self, database: Database, data: Path) -> None:
+        self._database = database
+        self._data = data
+
+    async def keep(self, session: Session, job_id: str, sha256: str, data: bytes, now: float) -> None:
+        """The job brings this attachment along: the file, durable, then its row."""
+        await files.write_durably(self._path(sha256), data)
+        await session.run("INSERT OR IGNORE INTO inputs VALUES (?, ?, ?)", sha256, len(data), now)
+        await self.link(session, job_id, sha256)
+
+    async def link(self, session: Session, job_id: str, sha256: str) -> None:
+        """The job needs an attachment that is kept already."""
+        await session.run("INSERT OR IGNORE INTO job_inputs VALUES (?, ?)", job_id, sha256)
+
+    async def has(self, session: Session, sha256: str) -> bool:
+        """Whether this attachment is kept."""
+        return await session.one("SELECT 1 FROM inputs WHERE sha256 = ?", sha256) is not None
+
+    async def read(self, sha256: str) -> bytes | None:
+        """The attachment's bytes, or None if it is not kept."""
+        return await files.read(self._path(sha256))
+
+    async def let_go(self, before: float) -> None:
+        """Delete attachments kept since *before* that no waiting or running job needs."""
+        async with self._database.transaction() as session:
+            rows = await session.all(
+                "SELECT sha256 FROM inputs WHERE created_at < ? AND NOT EXISTS ("
+                " SELECT 1 FROM job_inputs JOIN jobs ON jobs.id = job_id"
+                " WHERE job_inputs.sha256 = inputs.sha256 AND state IN ('queued', 'running'))",
+                before,
+            )
+            for row in rows:
+                await session.run("DELETE FROM job_inputs WHERE sha256 = ?", row[0])
+                await session.run("DELETE FROM inputs WHERE sha256 = ?", row[0])
+                # Still inside, so that a submission that brings the same picture cannot come between.
+                await files.remove(self._path(row[0]))
+
+    async def sweep(self) -> None:
+        """Delete files whose submission never became a job (a crash between file and row)."""
+        folder = self._data / FOLDER
+        async with self._database.reading() as session:
+            known = {row[0] for row in await session.all("SELECT sha256 FROM inputs")}
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if path.name not in known:
+                await files.remove(path)
+
+    def _path(self, sha256: str) -> Path:
+        # The name becomes a path: nothing but a hash may get here, wherever the request came from.
+        if not _SHA256.fullmatch(sha256):
+            raise ValueError(f"{sha256!r} is not a SHA-256")
+        return self._data / FOLDER / sha256

@@ -1,0 +1,197 @@
+"""Jobs as rows. A change of state says from which state and attempt it comes, so a late one changes nothing."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from typing import cast
+
+from bot.jobs import JobRow, JobState, Kind, Origin, PictureRow, Priority
+from bot.store.database import Database, Session
+from bot.store.pictures import Pictures
+from engine.requests import request_from_json, request_to_json
+
+STEPS_PER_UNIT = 1_000_000
+"""Costs are stored as whole pixel steps; a unit is a million of them."""
+_SELECT = """
+    SELECT jobs.*, (
+        SELECT message_id FROM messages
+        WHERE messages.job_id = jobs.id AND messages.channel_id = jobs.channel_id
+        ORDER BY messages.created_at DESC, message_id DESC LIMIT 1
+    ) AS message_id
+    FROM jobs
+"""
+
+
+def pixel_steps(units: float) -> int:
+    """Units → the whole number that is stored."""
+    return round(units * STEPS_PER_UNIT)
+
+
+class Jobs:
+    """The table `jobs`."""
+
+    def __init__(self, database: Database, pictures: Pictures) -> None:
+        self._database = database
+        self._pictures = pictures
+
+    async def insert(self, session: Session, job: JobRow) -> None:
+        """A new job; its interaction's token goes elsewhere (`Interactions`)."""
+        origin = job.origin
+        await session.run(
+            "INSERT INTO jobs (id, attempt, deaths, owner, kind, user_id, user_name, guild_id, channel_id,"
+            " interaction_id, parent_job, parent_index, priority, running_limit, request, cost, state, created_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            job.id,
+            job.attempt,
+            job.deaths,
+            job.owner,
+            origin.kind,
+            origin.user_id,
+            origin.user_name,
+            origin.guild_id,
+            origin.channel_id,
+            origin.interaction_id,
+            origin.parent_job,
+            origin.parent_index,
+            int(job.priority),
+            job.running_limit,
+            request_to_json(job.request),
+            pixel_steps(job.cost),
+            job.state.value,
+            job.created_at,
+        )
+
+    async def find(self, job_id: str, session: Session | None = None) -> JobRow | None:
+        """The job of that id, pictures included."""
+        rows = await self._rows("WHERE id = ?", job_id, session=session)
+        return rows[0] if rows else None
+
+    async def alive(self, session: Session | None = None) -> list[JobRow]:
+        """Queued and running jobs, oldest first."""
+        return await self._rows("WHERE state IN ('queued', 'running') ORDER BY created_at, rowid", session=session)
+
+    async def of_owner(self, owner: str, limit: int, before: float | None = None) -> list[JobRow]:
+        """One person's jobs, newest first."""
+        until = float("inf") if before is None else before
+        return await self._rows(
+            "WHERE owner = ? AND created_at < ? ORDER BY created_at DESC, rowid DESC LIMIT ?", owner, until, limit
+        )
+
+    async def children(self, job_id: str) -> list[JobRow]:
+        """Jobs that came from this one's buttons and reactions, oldest first."""
+        return await self._rows("WHERE parent_job = ? ORDER BY created_at, rowid", job_id)
+
+    async def lately_done(self, limit: int) -> list[JobRow]:
+        """The last finished jobs, oldest first: what speeds can be learnt from."""
+        rows = await self._rows("WHERE state = 'done' ORDER BY finished_at DESC LIMIT ?", limit)
+        return rows[::-1]
+
+    async def waiting(self, session: Session, owner: str) -> tuple[int, int]:
+        """(this person's, everybody's) jobs that wait."""
+        row = await session.one("SELECT count(*), total(owner = ?) FROM jobs WHERE state = 'queued'", owner)
+        assert row is not None
+        return int(row[1]), int(row[0])
+
+    async def last_submission(self, session: Session, owner: str) -> float | None:
+        """When this person last asked for something other than an upscale."""
+        row = await session.one("SELECT max(created_at) FROM jobs WHERE owner = ? AND kind <> 'upscale'", owner)
+        return None if row is None else row[0]
+
+    async def costs_since(self, since: float) -> dict[str, float]:
+        """Owner → units of the jobs that were handed over after *since*."""
+        async with self._database.reading() as session:
+            rows = await session.all(
+                "SELECT owner, sum(cost) FROM jobs WHERE started_at >= ? AND state <> 'queued' GROUP BY owner", since
+            )
+        return {row[0]: row[1] / STEPS_PER_UNIT for row in rows}
+
+    async def start(self, session: Session, job_id: str, attempt: int, now: float) -> bool:
+        """queued → running; False if the job is not waiting in this attempt any more."""
+        row = await session.one(
+            "UPDATE jobs SET state = 'running', started_at = ? WHERE id = ? AND attempt = ? AND state = 'queued'"
+            " RETURNING id",
+            now,
+            job_id,
+            attempt,
+        )
+        return row is not None
+
+    async def go_back(self, session: Session, job_id: str, attempt: int, *, died: bool) -> bool:
+        """running → queued with the next attempt; False if this attempt has ended meanwhile."""
+        row = await session.one(
+            "UPDATE jobs SET state = 'queued', attempt = attempt + 1, deaths = deaths + ?"
+            " WHERE id = ? AND attempt = ? AND state = 'running' RETURNING id",
+            int(died),
+            job_id,
+            attempt,
+        )
+        return row is not None
+
+    async def end(
+        self,
+        session: Session,
+        job_id: str,
+        attempt: int | None,
+        state: JobState,
+        now: float,
+        *,
+        error_code: str = "",
+        error_text: str = "",
+        seconds: Mapping[str, float] | None = None,
+    ) -> bool:
+        """queued or running → an end; False if it had ended, or is in another *attempt* (None = in any)."""
+        row = await session.one(
+            "UPDATE jobs SET state = ?, finished_at = ?, error_code = ?, error_text = ?, seconds = ?"
+            " WHERE id = ? AND attempt = coalesce(?, attempt) AND state IN ('queued', 'running') RETURNING id",
+            state.value,
+            now,
+            error_code,
+            error_text,
+            json.dumps(dict(seconds or {})),
+            job_id,
+            attempt,
+        )
+        return row is not None
+
+    async def _rows(self, where: str, *values: object, session: Session | None = None) -> list[JobRow]:
+        async with self._database.reading(session) as own:
+            rows = await own.all(_SELECT + where, *values)
+            return [_job(row, await self._pictures.of_job(row["id"], own)) for row in rows]
+
+
+def _job(row: sqlite3.Row, pictures: tuple[PictureRow, ...]) -> JobRow:
+    return JobRow(
+        id=row["id"],
+        attempt=row["attempt"],
+        deaths=row["deaths"],
+        origin=_origin(row),
+        owner=row["owner"],
+        request=request_from_json(row["request"]),
+        priority=Priority(row["priority"]),
+        running_limit=row["running_limit"],
+        state=JobState(row["state"]),
+        error_code=row["error_code"],
+        error_text=row["error_text"],
+        cost=row["cost"] / STEPS_PER_UNIT,
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        message_id=row["message_id"],
+        seconds=json.loads(row["seconds"]),
+        pictures=pictures,
+    )
+
+
+def _origin(row: sqlite3.Row) -> Origin:
+    return Origin(
+        channel_id=row["channel_id"],
+        user_id=row["user_id"],
+        user_name=row["user_name"],
+        guild_id=row["guild_id"],
+        interaction_id=row["interaction_id"],
+        kind=cast(Kind, row["kind"]),
+        parent_job=row["parent_job"],
+        parent_index=row["parent_index"],
+    )

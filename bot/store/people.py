@@ -1,0 +1,82 @@
+"""What servers and people have set, and the record of who did what: settings and audit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from bot.store.database import Database, Session
+
+Scope: TypeAlias = Literal["bot", "server", "person"]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One thing that a host or moderator did."""
+
+    at: float
+    actor: str
+    action: str
+    subject: str
+    details: Mapping[str, object]
+
+
+class Settings:
+    """The table `settings`: JSON values by scope, subject (a server's or person's id) and key."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def all(self, scope: Scope, subject: str = "") -> dict[str, object]:
+        """Everything that is set for one subject."""
+        async with self._database.reading() as session:
+            rows = await session.all("SELECT key, value FROM settings WHERE scope = ? AND subject = ?", scope, subject)
+        return {row["key"]: json.loads(row["value"]) for row in rows}
+
+    async def put(self, scope: Scope, subject: str, key: str, value: object, session: Session | None = None) -> None:
+        """Set one value; None takes it away."""
+        async with self._database.within(session) as own:
+            if value is None:
+                await own.run("DELETE FROM settings WHERE scope = ? AND subject = ? AND key = ?", scope, subject, key)
+            else:
+                await own.run(
+                    "INSERT OR REPLACE INTO settings VALUES (?, ?, ?, ?)", scope, subject, key, json.dumps(value)
+                )
+
+
+class Audit:
+    """The table `audit`: only ever added to."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(
+        self,
+        actor: str,
+        action: str,
+        subject: str,
+        now: float,
+        session: Session | None = None,
+        **details: object,
+    ) -> None:
+        """Record that *actor* did *action* to *subject*."""
+        async with self._database.within(session) as own:
+            await own.run(
+                "INSERT INTO audit (at, actor, action, subject, details) VALUES (?, ?, ?, ?, ?)",
+                now,
+                actor,
+                action,
+                subject,
+                json.dumps(details, ensure_ascii=False),
+            )
+
+    async def newest(self, limit: int = 50) -> list[AuditEntry]:
+        """The last entries, newest first."""
+        async with self._database.reading() as session:
+            rows = await session.all("SELECT * FROM audit ORDER BY id DESC LIMIT ?", limit)
+        return [
+            AuditEntry(row["at"], row["actor"], row["action"], row["subject"], json.loads(row["details"]))
+            for row in rows
+        ]

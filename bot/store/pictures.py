@@ -1,0 +1,146 @@
+"""Finished pictures: files under `<data>/pictures/<year>/`, and a row for each once its file is durable."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import struct
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bot.jobs import JobRow, PictureRow
+from bot.store import files
+from bot.store.database import Database, Session
+from engine.messages import Picture
+
+FOLDER = "pictures"
+
+
+class Pictures:
+    """The table `pictures` and its folder."""
+
+    def __init__(self, database: Database, data: Path) -> None:
+        self._database = database
+        self._data = data
+
+    async def keep(self, job: JobRow, picture: Picture) -> Path:
+        """Write the file, durable when this returns; its path relative to the data folder.
+
+        The name depends on the job alone, so that a second attempt replaces what the first one left.
+        """
+        year = time.strftime("%y", time.gmtime(job.created_at))
+        relative = Path(FOLDER, year, f"{job.id}-{picture.index}.png")
+        await files.write_durably(self._data / relative, picture.png)
+        return relative
+
+    async def insert(self, session: Session, picture: Picture, path: Path, now: float) -> PictureRow | None:
+        """The row of a file that `keep` has written; None if the job is not running in this attempt any more."""
+        facts = {key: value for key, value in picture.facts.items() if key != "embedding"}
+        row = await session.one(
+            "INSERT OR REPLACE INTO pictures SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+            " WHERE EXISTS (SELECT 1 FROM jobs WHERE id = ? AND attempt = ? AND state = 'running') RETURNING *",
+            picture.job_id,
+            picture.index,
+            path.as_posix(),
+            _side(facts, "width"),
+            _side(facts, "height"),
+            hashlib.sha256(picture.png).hexdigest(),
+            len(picture.png),
+            json.dumps(facts, ensure_ascii=False),
+            str(facts.get("perceptor") or ""),
+            _packed(picture.facts.get("embedding")),
+            now,
+            picture.job_id,
+            picture.attempt,
+        )
+        return None if row is None else self._picture(row)
+
+    async def of_job(self, job_id: str, session: Session) -> tuple[PictureRow, ...]:
+        """All pictures of one job, by index."""
+        rows = await session.all("SELECT * FROM pictures WHERE job_id = ? ORDER BY idx", job_id)
+        return tuple(self._picture(row) for row in rows)
+
+    async def find(self, job_id: str, index: int) -> PictureRow | None:
+        """One picture of one job."""
+        async with self._database.reading() as session:
+            row = await session.one("SELECT * FROM pictures WHERE job_id = ? AND idx = ?", job_id, index)
+        return None if row is None else self._picture(row)
+
+    async def by_sha(self, sha256: str, session: Session | None = None) -> PictureRow | None:
+        """A kept picture whose file has this hash."""
+        async with self._database.reading(session) as own:
+            row = await own.one("SELECT * FROM pictures WHERE sha256 = ? AND path IS NOT NULL LIMIT 1", sha256)
+        return None if row is None else self._picture(row)
+
+    async def embedding(self, job_id: str, index: int) -> tuple[str, tuple[float, ...]] | None:
+        """(perceptor, vector) of one picture, at half precision; None if it has none."""
+        async with self._database.reading() as session:
+            row = await session.one(
+                "SELECT perceptor, embedding FROM pictures WHERE job_id = ? AND idx = ?", job_id, index
+            )
+        if row is None or row["embedding"] is None:
+            return None
+        return row["perceptor"], struct.unpack(f"<{len(row['embedding']) // 2}e", row["embedding"])
+
+    async def drop_rows(self, session: Session, job_id: str) -> None:
+        """Forget what an attempt has finished: the next one paints all of it again, over the same files."""
+        await session.run("DELETE FROM pictures WHERE job_id = ?", job_id)
+
+    async def oldest(self, before: float, limit: int) -> list[PictureRow]:
+        """Kept pictures that were finished before *before*, oldest first.
+
+        Not those that somebody still waits for: undelivered ones, and sources of jobs that are not over.
+        """
+        async with self._database.reading() as session:
+            rows = await session.all(
+                "SELECT * FROM pictures WHERE path IS NOT NULL AND created_at < ?"
+                " AND job_id NOT IN (SELECT job_id FROM deliveries WHERE state = 'pending')"
+                " AND NOT EXISTS (SELECT 1 FROM jobs WHERE state IN ('queued', 'running')"
+                "  AND (jobs.id = job_id OR instr(jobs.request, pictures.sha256)))"
+                " ORDER BY created_at LIMIT ?",
+                before,
+                limit,
+            )
+        return [self._picture(row) for row in rows]
+
+    async def kept_bytes(self) -> int:
+        """Disk that kept pictures take."""
+        async with self._database.reading() as session:
+            row = await session.one("SELECT coalesce(sum(size), 0) FROM pictures WHERE path IS NOT NULL")
+        return 0 if row is None else int(row[0])
+
+    async def let_go(self, picture: PictureRow) -> None:
+        """Delete the file, then say so in the row. A crash between the two leaves a path that reads as gone."""
+        if picture.path is not None:
+            await files.remove(picture.path)
+        async with self._database.transaction() as session:
+            await session.run(
+                "UPDATE pictures SET path = NULL WHERE job_id = ? AND idx = ?", picture.job_id, picture.index
+            )
+
+    def _picture(self, row: sqlite3.Row) -> PictureRow:
+        return PictureRow(
+            job_id=row["job_id"],
+            index=row["idx"],
+            path=None if row["path"] is None else self._data / row["path"],
+            width=row["width"],
+            height=row["height"],
+            sha256=row["sha256"],
+            size=row["size"],
+            facts=json.loads(row["facts"]),
+        )
+
+
+def _side(facts: Mapping[str, object], name: str) -> int:
+    value = facts.get(name)
+    if not isinstance(value, int):
+        raise TypeError(f"a picture's facts lack its {name}")  # the engine's promise, see engine.messages.Picture
+    return value
+
+
+def _packed(embedding: object) -> bytes | None:
+    if not isinstance(embedding, Sequence) or isinstance(embedding, str):
+        return None
+    return struct.pack(f"<{len(embedding)}e", *embedding)

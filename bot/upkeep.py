@@ -1,0 +1,51 @@
+"""What has to be done now and then: secrets forgotten, old presses dropped, old pictures let go."""
+
+from __future__ import annotations
+
+import logging
+
+from bot.config import Config
+from bot.errors import StoreError
+from bot.store import Store
+
+log = logging.getLogger(__name__)
+
+EVERY_SECONDS = 60.0
+_DAY = 86_400.0
+_BATCH = 50
+"""Pictures that are let go in one go; the rest waits for the next round, so that nobody waits for us."""
+
+
+class Upkeep:
+    """Tidies one store."""
+
+    def __init__(self, config: Config, store: Store) -> None:
+        self._config = config
+        self._store = store
+
+    async def tidy(self, now: float) -> None:
+        """One round. What fails is logged, and tried again in the next."""
+        try:
+            await self._store.interactions.erase_expired(now)
+            await self._store.presses.forget(now - max(self._config.delivery.press_seconds, _DAY))
+            await self._let_old_go(now)
+            await self._keep_within_budget(now)
+        except StoreError as error:
+            log.error("tidying up: %s", error)
+
+    async def _let_old_go(self, now: float) -> None:
+        days = self._config.retention.pictures_days
+        if days:
+            for picture in await self._store.pictures.oldest(now - days * _DAY, _BATCH):
+                await self._store.pictures.let_go(picture)
+            await self._store.inputs.let_go(now - days * _DAY)
+
+    async def _keep_within_budget(self, now: float) -> None:
+        budget = self._config.retention.pictures_megabytes * 1_000_000
+        kept = await self._store.pictures.kept_bytes()
+        if not budget or kept <= budget:
+            return
+        for picture in await self._store.pictures.oldest(now, _BATCH):
+            if kept > budget:
+                await self._store.pictures.let_go(picture)
+                kept -= picture.size

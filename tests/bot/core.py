@@ -1,0 +1,118 @@
+"""A running core for tests: real SQLite, real files, a fake engine; and a way to crash it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bot.config import Config
+from bot.dispatch import Dispatcher
+from bot.jobs import JobRow, JobState, Kind, Origin, Update
+from bot.store import Store
+from engine.requests import DreamRequest, build_request
+from tests.bot.fakes import FakeClock, FakeEngine
+
+ANN, BOB, CID, MOD = 11, 22, 33, 99
+NAMES = {ANN: "ann", BOB: "bob", CID: "cid", MOD: "mod"}
+
+
+def config(**sections: dict[str, object]) -> Config:
+    """Settings in which nothing waits for a clock unless a test asks for it."""
+    return Config.model_validate({"queue": {"cooldown_seconds": 0.0, **sections.pop("queue", {})}, **sections})
+
+
+def dream(
+    prompt: str = "a fox", *, count: int = 1, steps: int = 25, seed: int = 7, init_image: str = ""
+) -> DreamRequest:
+    return build_request(prompt, steps=steps, seed=seed, count=count, init_image=init_image)
+
+
+def origin(user: int = ANN, *, kind: Kind = "dream", token: str = "", parent: str = "") -> Origin:
+    return Origin(
+        channel_id=500,
+        user_id=user,
+        user_name=NAMES[user],
+        guild_id=400,
+        interaction_id=77 if token else None,
+        interaction_token=token,
+        kind=kind,
+        parent_job=parent,
+    )
+
+
+@dataclass
+class Core:
+    folder: Path
+    settings: Config
+    clock: FakeClock
+    engine: FakeEngine
+    store: Store
+    dispatcher: Dispatcher
+    updates: list[Update] = field(default_factory=list)
+
+    async def ask(self, user: int = ANN, request: DreamRequest | None = None) -> JobRow:
+        return await self.dispatcher.submit(request or dream(), origin(user))
+
+    async def row(self, job_id: str) -> JobRow:
+        job = await self.dispatcher.job(job_id)
+        assert job is not None
+        return job
+
+    async def until(self, condition: Callable[[], bool], what: str = "") -> None:
+        """Wait for something in memory."""
+        async with asyncio.timeout(10):
+            while not condition():
+                await asyncio.sleep(0.002)
+
+    async def until_state(self, job_id: str, state: JobState) -> JobRow:
+        """Wait until the store knows the job in that state."""
+        async with asyncio.timeout(10):
+            while (job := await self.row(job_id)).state is not state:
+                await asyncio.sleep(0.002)
+        return job
+
+    async def handed(self, job_id: str) -> None:
+        """Wait until the engine has the job."""
+        await self.until(lambda: job_id in self.engine.under_way)
+
+    async def crash(self) -> None:
+        """Die as a process does: tasks stop where they are, an open transaction is lost, the lock is free."""
+        tasks = self.dispatcher._tasks
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.store.close()
+
+
+@asynccontextmanager
+async def running_core(
+    folder: Path,
+    settings: Config | None = None,
+    *,
+    clock: FakeClock | None = None,
+    slots: int = 1,
+    engine_up: bool = True,
+) -> AsyncIterator[Core]:
+    """A started dispatcher on *folder*, taken down at the end unless it has crashed by then."""
+    settings, clock, engine = settings or config(), clock or FakeClock(), FakeEngine(slots)
+    store = await Store.open(folder)
+    core = Core(folder, settings, clock, engine, store, Dispatcher(settings, store, engine, clock=clock))
+    core.dispatcher.subscribe(core.updates.append)
+    if engine_up:
+        await engine.start()
+    await core.dispatcher.start()
+    try:
+        yield core
+    finally:
+        await core.crash()
+
+
+async def count(store: Store, table: str, where: str = "1") -> int:
+    """Rows of a table."""
+    async with store.database.reading() as session:
+        row = await session.one(f"SELECT count(*) FROM {table} WHERE {where}")
+    assert row is not None
+    return int(row[0])

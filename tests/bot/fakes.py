@@ -1,0 +1,141 @@
+"""Fakes of the world around the core: an engine in this process, which does what the test says, and a clock."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from engine.errors import EngineRestarting
+from engine.messages import Embeddings, Event, Failure, Job, Picture, Progress, Ready, Result
+from engine.requests import DreamRequest
+
+
+class FakeClock:
+    """Unix seconds that move when they are told to."""
+
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class FakeEngine:
+    """Satisfies `engine.client.Engine`. Nothing happens by itself: tests say what is painted, what fails, what dies."""
+
+    def __init__(self, slots: int = 1) -> None:
+        self.ready: Ready | None = None
+        self.all_slots = slots
+        self.under_way: dict[str, Job] = {}
+        self.images: dict[str, Mapping[str, bytes]] = {}
+        self.handed: list[Job] = []
+        self.cancelled: list[tuple[str, int]] = []
+        self.refuses = False
+        self.pid = 1
+        self._events: asyncio.Queue[Event | None] = asyncio.Queue()
+
+    async def start(self) -> None:
+        self.tell_ready()
+
+    async def submit(self, job: Job, images: Mapping[str, bytes]) -> None:
+        if self.refuses or self.ready is None:
+            raise EngineRestarting("The engine is restarting.")
+        self.under_way[job.id] = job
+        self.images[job.id] = images
+        self.handed.append(job)
+        self.tell_ready()
+
+    async def cancel(self, job_id: str, attempt: int) -> None:
+        self.cancelled.append((job_id, attempt))
+        if job_id in self.under_way:
+            self.fail(job_id, "Cancelled", "Stopped.")
+
+    async def embed(
+        self, *, texts: Sequence[str] = (), images: Sequence[bytes] = (), perceptor: str = ""
+    ) -> Embeddings:
+        return Embeddings("1", tuple((1.0, 0.0) for _ in (*texts, *images)), perceptor)
+
+    async def events(self) -> AsyncIterator[Event]:
+        while (event := await self._events.get()) is not None:
+            yield event
+
+    async def drain(self, seconds: float) -> None:
+        self.refuses = True
+
+    async def close(self) -> None:
+        self._events.put_nowait(None)
+
+    # What tests make happen
+
+    def tell_ready(self, unavailable: Mapping[str, str] | None = None) -> None:
+        taken = sum(job.request.count for job in self.under_way.values())
+        self.ready = Ready(
+            worker="fake",
+            pid=self.pid,
+            device="none",
+            slots=max(0, self.all_slots - taken),
+            methods=("clip_diffusion", "pixels"),
+            upscalers=("primer", "lanczos"),
+            models=("primer",),
+            unavailable=unavailable or {},
+        )
+        self.say(self.ready)
+
+    def say(self, event: Event) -> None:
+        self._events.put_nowait(event)
+
+    def progress(self, job_id: str, step: int, steps: int = 10, snapshots: Mapping[int, bytes] | None = None) -> None:
+        self.say(Progress(job_id, self.under_way[job_id].attempt, step, steps, 0.1, snapshots or {}))
+
+    def picture(self, job_id: str, index: int = 0, embedding: Sequence[float] | None = None) -> bytes:
+        """Say that one picture is done; its bytes."""
+        job = self.under_way[job_id]
+        png = png_of(job, index)
+        width, height = size_of(job)
+        facts = {"width": width, "height": height, "seed": index, "clip_score": 0.3, "perceptor": "fake", "notes": []}
+        self.say(Picture(job_id, job.attempt, index, png, {**facts, "embedding": embedding}))
+        return png
+
+    def paint(self, job_id: str) -> None:
+        """Every picture, then the result."""
+        job = self.under_way[job_id]
+        for index in range(job.request.count):
+            self.picture(job_id, index)
+        self.result(job_id)
+
+    def result(self, job_id: str) -> None:
+        job = self.under_way.pop(job_id)
+        self.say(Result(job_id, job.attempt, job.request.count, {"steps": 1.0}))
+        self.tell_ready()
+
+    def fail(self, job_id: str, error: str, message: str) -> None:
+        job = self.under_way.pop(job_id)
+        self.say(Failure(job_id, job.attempt, error, message))
+        self.tell_ready()
+
+    def die(self) -> None:
+        """As `LocalEngine` does when its child is gone; `revive` follows."""
+        self.ready = None
+        for job in self.under_way.values():
+            self.say(Failure(job.id, job.attempt, "EngineRestarting", "The engine is restarting."))
+        self.under_way.clear()
+
+    def revive(self) -> None:
+        self.pid += 1
+        self.tell_ready()
+
+
+def png_of(job: Job, index: int) -> bytes:
+    """Not a PNG, for the core never looks inside; the same for every attempt."""
+    seed = job.request.seed if isinstance(job.request, DreamRequest) else 0
+    return b"png:" + hashlib.sha256(f"{job.id}/{index}/{seed}".encode()).digest()
+
+
+def size_of(job: Job) -> tuple[int, int]:
+    request = job.request
+    scale = 1 if isinstance(request, DreamRequest) else request.scale
+    return request.width * scale, request.height * scale
