@@ -1,7 +1,7 @@
-"""Leads a bot to the local Discord through discord.py's documented `connector=` option; nothing of the library is patched.
+"""Leads a bot to the local Discord through discord.py's documented `connector=` option; the library is not patched.
 
-The bot goes on speaking to https://discord.com and wss://gateway.discord.gg. Only the resolver (every name of Discord is 127.0.0.1)
-and the trusted certificate authority differ. Any other host name is refused, so nothing outside can be contacted.
+The bot goes on speaking to https://discord.com and wss://gateway.discord.gg. Only the resolver (each name of Discord is
+127.0.0.1) and the trusted certificate authority differ. Any other host name is refused: nothing outside is contacted.
 """
 
 import json
@@ -43,13 +43,20 @@ class LoopbackResolver(AbstractResolver):
         self._port = port
         self.asked: set[str] = set()
 
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
         self.asked.add(host)
         if host not in HOSTS:
             raise OSError(None, f"{host} is not part of the local Discord, and nothing else is contacted")
         return [
             ResolveResult(
-                hostname=host, host="127.0.0.1", port=self._port, family=socket.AF_INET, proto=0, flags=socket.AI_NUMERICHOST
+                hostname=host,
+                host="127.0.0.1",
+                port=self._port,
+                family=socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
             )
         ]
 

@@ -1,4 +1,4 @@
-"""A small discord.py bot that uses every part of the protocol once. It tests the local Discord, not the project's bot."""
+"""A small discord.py bot that uses every part of the protocol once, to test the local Discord with."""
 
 import asyncio
 import io
@@ -32,7 +32,9 @@ class Again(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template
         self.n = n
 
     @classmethod
-    async def from_custom_id(cls, interaction: discord.Interaction, item: discord.ui.Item[Any], match: re.Match[str]) -> Self:
+    async def from_custom_id(
+        cls, interaction: discord.Interaction, item: discord.ui.Item[Any], match: re.Match[str]
+    ) -> Self:
         return cls(int(match["n"]))
 
     async def callback(self, interaction: discord.Interaction) -> None:
@@ -43,7 +45,9 @@ class Again(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template
 class Form(discord.ui.Modal, title="Remix"):
     """A form with one field in a label."""
 
-    prompt: discord.ui.Label[Self] = discord.ui.Label(text="Prompt", component=discord.ui.TextInput(custom_id="prompt", default="old"))
+    prompt: discord.ui.Label[Self] = discord.ui.Label(
+        text="Prompt", component=discord.ui.TextInput(custom_id="prompt", default="old")
+    )
 
     async def on_submit(self, interaction: discord.Interaction) -> None:
         assert isinstance(self.prompt.component, discord.ui.TextInput)
@@ -64,7 +68,9 @@ class ProtocolBot(discord.Client):
 
     def __init__(self, connector: aiohttp.BaseConnector, intents: discord.Intents = INTENTS, **options: Any) -> None:
         options = {"guild_ready_timeout": 0.02, "max_messages": None, **options}
-        super().__init__(intents=intents, connector=connector, allowed_mentions=discord.AllowedMentions.none(), **options)
+        super().__init__(
+            intents=intents, connector=connector, allowed_mentions=discord.AllowedMentions.none(), **options
+        )
         self.tree = app_commands.CommandTree(self)
         self.reactions: list[str] = []
         self.resumed = asyncio.Event()
@@ -89,7 +95,10 @@ def add_commands(bot: ProtocolBot) -> None:
     @tree.command(description="Defer, edit with pictures, end with an embed and a button")
     @app_commands.describe(prompt="what to paint", image="a picture to start from", steps="how long")
     async def paint(
-        interaction: discord.Interaction, prompt: str, image: discord.Attachment | None = None, steps: app_commands.Range[int, 1, 9] = 2
+        interaction: discord.Interaction,
+        prompt: str,
+        image: discord.Attachment | None = None,
+        steps: app_commands.Range[int, 1, 9] = 2,
     ) -> None:
         await interaction.response.defer()
         bot.fetched = await image.read() if image else b""
@@ -97,7 +106,9 @@ def add_commands(bot: ProtocolBot) -> None:
             await interaction.edit_original_response(content=f"{step + 1}/{steps}", attachments=[png("blue", "p.png")])
         embed = discord.Embed(title=prompt).set_image(url="attachment://p.png")
         view = discord.ui.View(timeout=None).add_item(Again(7))
-        await interaction.edit_original_response(content="done", embed=embed, attachments=[png("red", "p.png")], view=view)
+        await interaction.edit_original_response(
+            content="done", embed=embed, attachments=[png("red", "p.png")], view=view
+        )
 
     @paint.autocomplete("prompt")
     async def suggest(interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:

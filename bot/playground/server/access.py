@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from .messages import Message
-from .permissions import Permission, permissions
-from .refusals import missing_access, missing_permissions, unknown
-from .routing import Call
-from .world import Channel, Guild
+from bot.playground.server.messages import Message
+from bot.playground.server.permissions import Permission, permissions
+from bot.playground.server.refusals import missing_access, missing_permissions, unknown
+from bot.playground.server.routing import Call
+from bot.playground.server.world import Channel, Guild
 
 if TYPE_CHECKING:
-    from .local import LocalDiscord
+    from bot.playground.server.local import LocalDiscord
 
 
 def channel_of(site: "LocalDiscord", call: Call, needed: int = 0) -> Channel:

@@ -2,17 +2,17 @@
 
 from typing import TYPE_CHECKING
 
-from .commands import check_choices
-from .compose import edit_message, new_message, unknown_fields
-from .interactions import USER_INSTALL_FOLLOWUPS, Callback, Interaction, InteractionType, Outcome
-from .json_types import Json
-from .messages import CONTEXT_MENU, EPHEMERAL, LOADING, NORMAL, REPLY, SLASH, Message
-from .modals import checked_modal
-from .refusals import FormErrors, Refusal, unknown
-from .routing import Call
+from bot.playground.server.commands import check_choices
+from bot.playground.server.compose import edit_message, new_message, unknown_fields
+from bot.playground.server.interactions import USER_INSTALL_FOLLOWUPS, Callback, Interaction, InteractionType, Outcome
+from bot.playground.server.json_types import Json
+from bot.playground.server.messages import CONTEXT_MENU, EPHEMERAL, LOADING, NORMAL, REPLY, SLASH, Message
+from bot.playground.server.modals import checked_modal
+from bot.playground.server.refusals import FormErrors, Refusal, unknown
+from bot.playground.server.routing import Call
 
 if TYPE_CHECKING:
-    from .local import LocalDiscord
+    from bot.playground.server.local import LocalDiscord
 
 _ALLOWED = {
     InteractionType.COMMAND: {4, 5, 9},
@@ -42,8 +42,10 @@ def answer(site: "LocalDiscord", interaction: Interaction, call: Call) -> Messag
 
 
 def _kind(interaction: Interaction, body: Json) -> Callback:
-    given = body.get("type")
-    allowed = _ALLOWED[interaction.type] - ({6, 7} if interaction.type is InteractionType.MODAL and not interaction.source else set())
+    given = int(body.get("type") or 0)
+    allowed = _ALLOWED[interaction.type] - (
+        {6, 7} if interaction.type is InteractionType.MODAL and not interaction.source else set()
+    )
     if given not in allowed:
         errors = FormErrors()
         errors.add("type", "BASE_TYPE_CHOICES", f"Value must be one of {sorted(allowed)}.")
@@ -71,7 +73,9 @@ def _message(site: "LocalDiscord", interaction: Interaction, kind: Callback, dat
     if kind is Callback.DEFERRED_MESSAGE:
         # Only EPHEMERAL counts here ("Interaction Callback Data Structure", note on flags).
         flags = LOADING | (int(data.get("flags") or 0) & EPHEMERAL)
-        message = Message(site.ids.next(), channel.id, channel.guild_id, site.world.app.id, site.clock.now(), flags=flags)
+        message = Message(
+            site.ids.next(), channel.id, channel.guild_id, site.world.app.id, site.clock.now(), flags=flags
+        )
     else:
         message = new_message(site, channel, site.world.app.id, data, call.uploads, interaction=True)
     return _sign(site, interaction, message, first=True)
@@ -87,7 +91,13 @@ def _sign(site: "LocalDiscord", interaction: Interaction, message: Message, *, f
     if first and interaction.type is InteractionType.COMMAND:
         message.command = interaction.command_name
     if message.type == REPLY:
-        message.reference = interaction.source.id if first and interaction.source else interaction.original.id if interaction.original else None
+        message.reference = (
+            interaction.source.id
+            if first and interaction.source
+            else interaction.original.id
+            if interaction.original
+            else None
+        )
     if not first and interaction.original:
         message.metadata["original_response_message_id"] = str(interaction.original.id)
     interaction.mine[message.id] = message

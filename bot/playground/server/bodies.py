@@ -1,15 +1,15 @@
-"""Reads a request's body: JSON, or multipart with payload_json and files[n] (docs: reference.mdx, "Uploading Files")."""
+"""Reads a body: JSON, or multipart with payload_json and files[n] (docs: reference.mdx, "Uploading Files")."""
 
 import json
 from typing import Any
 
 from aiohttp import BodyPartReader, MultipartReader, web
 
-from .refusals import malformed, too_large
-from .routing import Upload
+from bot.playground.server.refusals import malformed, too_large
+from bot.playground.server.routing import Upload
 
 MAX_REQUEST = 25 * 2**20
-"""Bytes (docs: resources/message.mdx, "Create Message"); guilds with a higher tier may send their file size (guesses.md)."""
+"""Bytes (docs: resources/message.mdx, "Create Message"); boosted guilds may send more (guesses.md)."""
 
 
 async def read_body(request: web.Request, limit: int) -> tuple[Any, list[Upload]]:

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from PIL import Image
 
-from .clock import Clock
-from .json_types import Json
+from bot.playground.server.clock import Clock
+from bot.playground.server.json_types import Json
 
 LIFE = 24 * 3600.0
 """Seconds for which an address is good; Discord publishes no number (guesses.md)."""

@@ -4,10 +4,10 @@ import re
 from collections import deque
 from typing import Any
 
-from .clock import Clock
-from .ids import Snowflakes
-from .json_types import Json
-from .refusals import FormErrors, Refusal, unknown
+from bot.playground.server.clock import Clock
+from bot.playground.server.ids import Snowflakes
+from bot.playground.server.json_types import Json
+from bot.playground.server.refusals import FormErrors, Refusal, unknown
 
 CHAT_INPUT, USER, MESSAGE = 1, 2, 3
 SUB_COMMAND, SUB_COMMAND_GROUP, STRING, INTEGER, BOOLEAN = 1, 2, 3, 4, 5
@@ -54,7 +54,9 @@ class CommandBook:
     def upsert(self, guild_id: int | None, body: Json) -> tuple[Json, bool]:
         """Create, or replace the one of the same name ("Create Global Application Command"); True where it is new."""
         _check_counts([body])
-        old = next((c for c in self.all(guild_id) if (c["name"], c["type"]) == (body["name"], body.get("type", 1))), None)
+        old = next(
+            (c for c in self.all(guild_id) if (c["name"], c["type"]) == (body["name"], body.get("type", 1))), None
+        )
         if old is None:
             _check_counts([*self.all(guild_id), body])
         return self._keep(guild_id, body, old), old is None
@@ -108,7 +110,9 @@ class CommandBook:
 
 
 def _option_payload(option: Json) -> Json:
-    payload = {key: value for key, value in option.items() if value is not None and not (key == "required" and not value)}
+    payload = {
+        key: value for key, value in option.items() if value is not None and not (key == "required" and not value)
+    }
     if "options" in payload:
         payload["options"] = [_option_payload(child) for child in payload["options"]]
     return payload
@@ -137,7 +141,11 @@ def _check_command(body: Json, path: str, errors: FormErrors) -> None:
         _check_description(body.get("description"), f"{at}description", errors)
         _check_options(body.get("options") or [], f"{at}options", errors)
     elif body.get("description"):
-        errors.add(f"{at}description", "APPLICATION_COMMAND_INVALID_DESCRIPTION", "Context menu commands cannot have a description")
+        errors.add(
+            f"{at}description",
+            "APPLICATION_COMMAND_INVALID_DESCRIPTION",
+            "Context menu commands cannot have a description",
+        )
     if _characters(body) > CHARACTERS:
         errors.add(path, "APPLICATION_COMMAND_TOO_LARGE", f"Command exceeds maximum size ({CHARACTERS})")
 
@@ -176,9 +184,17 @@ def _check_option(option: Json, path: str, errors: FormErrors) -> None:
     _check_description(option.get("description"), f"{path}.description", errors)
     choices = option.get("choices") or []
     if choices and option.get("autocomplete"):
-        errors.add(f"{path}.choices", "APPLICATION_COMMAND_OPTIONS_CHOICES_AUTOCOMPLETE", "Options with autocomplete cannot have choices")
+        errors.add(
+            f"{path}.choices",
+            "APPLICATION_COMMAND_OPTIONS_CHOICES_AUTOCOMPLETE",
+            "Options with autocomplete cannot have choices",
+        )
     if (choices or option.get("autocomplete")) and option.get("type") not in _CHOOSABLE:
-        errors.add(f"{path}.type", "APPLICATION_COMMAND_OPTIONS_TYPE_INVALID", "Only strings, integers and numbers have choices")
+        errors.add(
+            f"{path}.type",
+            "APPLICATION_COMMAND_OPTIONS_TYPE_INVALID",
+            "Only strings, integers and numbers have choices",
+        )
     check_choices(choices, f"{path}.choices", errors)
     _check_options(option.get("options") or [], f"{path}.options", errors)
 

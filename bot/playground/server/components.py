@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import Any
 
-from .json_types import Json
-from .refusals import FormErrors
+from bot.playground.server.json_types import Json
+from bot.playground.server.refusals import FormErrors
 
 CUSTOM_ID, LABEL, PLACEHOLDER = 100, 80, 150
 ROWS, BUTTONS, OPTIONS, OPTION_TEXT = 5, 5, 25, 100
@@ -40,7 +40,15 @@ class Kind(IntEnum):
 
 
 SELECTS = {Kind.STRING_SELECT, Kind.USER_SELECT, Kind.ROLE_SELECT, Kind.MENTIONABLE_SELECT, Kind.CHANNEL_SELECT}
-_V2_TOP = {Kind.ACTION_ROW, Kind.SECTION, Kind.TEXT_DISPLAY, Kind.MEDIA_GALLERY, Kind.FILE, Kind.SEPARATOR, Kind.CONTAINER}
+_V2_TOP = {
+    Kind.ACTION_ROW,
+    Kind.SECTION,
+    Kind.TEXT_DISPLAY,
+    Kind.MEDIA_GALLERY,
+    Kind.FILE,
+    Kind.SEPARATOR,
+    Kind.CONTAINER,
+}
 _LINK, _PREMIUM = 5, 6
 
 
@@ -110,7 +118,9 @@ def _check_unique_ids(everything: list[Json], errors: FormErrors) -> None:
     for key in ("custom_id", "id"):
         given = [component[key] for component in everything if component.get(key)]
         for value in {value for value in given if given.count(value) > 1}:
-            errors.add("components", "COMPONENT_CUSTOM_ID_DUPLICATED", f"Component {key} {value!r} cannot be duplicated")
+            errors.add(
+                "components", "COMPONENT_CUSTOM_ID_DUPLICATED", f"Component {key} {value!r} cannot be duplicated"
+            )
 
 
 def _check_one(component: Json, path: str, errors: FormErrors) -> None:
@@ -138,10 +148,16 @@ def _check_row(row: Json, path: str, errors: FormErrors) -> None:
     _length(children, f"{path}.components", 1, BUTTONS, errors)
     selects = sum(kind in SELECTS for kind in kinds)
     if selects > 1 or (selects and len(kinds) > 1):
-        errors.add(f"{path}.components", "COMPONENT_LAYOUT_WIDTH_EXCEEDED", "The specified component exceeds the maximum width")
+        errors.add(
+            f"{path}.components", "COMPONENT_LAYOUT_WIDTH_EXCEEDED", "The specified component exceeds the maximum width"
+        )
     for number, kind in enumerate(kinds):
         if kind != Kind.BUTTON and kind not in SELECTS:
-            errors.add(f"{path}.components.{number}.type", "UNION_TYPE_CHOICES", "Value of field 'type' must be one of (2, 3, 5, 6, 7, 8).")
+            errors.add(
+                f"{path}.components.{number}.type",
+                "UNION_TYPE_CHOICES",
+                "Value of field 'type' must be one of (2, 3, 5, 6, 7, 8).",
+            )
 
 
 def _check_button(button: Json, path: str, errors: FormErrors) -> None:
@@ -152,7 +168,9 @@ def _check_button(button: Json, path: str, errors: FormErrors) -> None:
         errors.required(f"{path}.{wanted}")
     for other in {"url", "sku_id", "custom_id"} - {wanted}:
         if button.get(other):
-            errors.add(f"{path}.{other}", "BUTTON_COMPONENT_FIELD_CONFLICT", f"A button of style {style} cannot have {other}.")
+            errors.add(
+                f"{path}.{other}", "BUTTON_COMPONENT_FIELD_CONFLICT", f"A button of style {style} cannot have {other}."
+            )
     if style not in range(1, 7):
         errors.add(f"{path}.style", "BASE_TYPE_CHOICES", "Value must be one of {1, 2, 3, 4, 5, 6}.")
     if style != _PREMIUM and not button.get("label") and not button.get("emoji"):
@@ -181,7 +199,11 @@ def check_options(select: Json, path: str, errors: FormErrors) -> None:
         for key in ("label", "value"):
             _length(option.get(key) or "", f"{path}.options.{number}.{key}", 1, OPTION_TEXT, errors)
         if values.count(option.get("value")) > 1:
-            errors.add(f"{path}.options.{number}.value", "SELECT_COMPONENT_OPTION_VALUE_DUPLICATED", "The specified option value is already used")
+            errors.add(
+                f"{path}.options.{number}.value",
+                "SELECT_COMPONENT_OPTION_VALUE_DUPLICATED",
+                "The specified option value is already used",
+            )
 
 
 def _check_custom_id(component: Json, path: str, errors: FormErrors) -> None:

@@ -1,25 +1,35 @@
-"""From a request's body to a message: limits, files, mentions (docs: resources/message.mdx, "Create Message", "Edit Message")."""
+"""From a body to a message: limits, files, mentions (docs: resources/message.mdx, "Create Message", "Edit Message")."""
 
 from typing import TYPE_CHECKING, Any
 
-from .cdn import StoredFile, looked_at, safe_name
-from .components import V2_FLAG, Kind, check_components, numbered, walk
-from .json_types import Json
-from .limits import ALT_TEXT, ATTACHMENTS, check_content, check_embeds, check_nonce, file_limit
-from .mentions import Mentions, check_allowed, found
-from .messages import EPHEMERAL, LOADING, NORMAL, Message
-from .refusals import FormErrors, Refusal, empty_message, too_large
-from .routing import Upload
-from .world import Channel
+from bot.playground.server.cdn import StoredFile, looked_at, safe_name
+from bot.playground.server.components import V2_FLAG, Kind, check_components, numbered, walk
+from bot.playground.server.json_types import Json
+from bot.playground.server.limits import ALT_TEXT, ATTACHMENTS, check_content, check_embeds, check_nonce, file_limit
+from bot.playground.server.mentions import Mentions, check_allowed, found
+from bot.playground.server.messages import EPHEMERAL, LOADING, NORMAL, Message
+from bot.playground.server.refusals import FormErrors, Refusal, empty_message, too_large
+from bot.playground.server.routing import Upload
+from bot.playground.server.world import Channel
 
 if TYPE_CHECKING:
-    from .local import LocalDiscord
+    from bot.playground.server.local import LocalDiscord
 
 SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS = 1 << 2, 1 << 12
 _SETTABLE = SUPPRESS_EMBEDS | SUPPRESS_NOTIFICATIONS | V2_FLAG
 _USERS_ONLY: Json = {"parse": ["users"]}
 KNOWN_FIELDS = {
-    *("content", "nonce", "enforce_nonce", "tts", "embeds", "embed", "allowed_mentions", "message_reference", "components"),
+    *(
+        "content",
+        "nonce",
+        "enforce_nonce",
+        "tts",
+        "embeds",
+        "embed",
+        "allowed_mentions",
+        "message_reference",
+        "components",
+    ),
     *("attachments", "flags", "username", "avatar_url", "thread_name", "applied_tags", "file", "files"),
 }
 """What a message's body may have here; the schemas let anything pass, so the rest becomes a finding."""
@@ -31,7 +41,13 @@ def unknown_fields(body: Json) -> list[str]:
 
 
 def new_message(
-    site: "LocalDiscord", channel: Channel, author_id: int, body: Json, uploads: list[Upload], *, interaction: bool = False
+    site: "LocalDiscord",
+    channel: Channel,
+    author_id: int,
+    body: Json,
+    uploads: list[Upload],
+    *,
+    interaction: bool = False,
 ) -> Message:
     """The message that *body* describes, checked but not kept yet; raises Refusal."""
     errors = FormErrors()
@@ -46,7 +62,19 @@ def new_message(
     if not (content or embeds or components or files):
         raise empty_message()
     now = site.clock.now()
-    message = Message(site.ids.next(), channel.id, channel.guild_id, author_id, now, NORMAL, content, flags, embeds, numbered(components), files)
+    message = Message(
+        site.ids.next(),
+        channel.id,
+        channel.guild_id,
+        author_id,
+        now,
+        NORMAL,
+        content,
+        flags,
+        embeds,
+        numbered(components),
+        files,
+    )
     message.nonce, message.tts = body.get("nonce"), bool(body.get("tts"))
     message.mentions = _mentions(site, channel, message, body, interaction=interaction)
     for file in files:
@@ -54,7 +82,9 @@ def new_message(
     return message
 
 
-def edit_message(site: "LocalDiscord", message: Message, body: Json, uploads: list[Upload], *, interaction: bool = False) -> None:
+def edit_message(
+    site: "LocalDiscord", message: Message, body: Json, uploads: list[Upload], *, interaction: bool = False
+) -> None:
     """Change *message* as *body* says: a missing key keeps, null empties. Nothing changes when something is refused."""
     errors = FormErrors()
     channel = site.world.channels[message.channel_id]
@@ -104,7 +134,10 @@ def _mentions(site: "LocalDiscord", channel: Channel, message: Message, body: Js
     allowed: Any = body.get("allowed_mentions")
     if allowed is None and interaction:
         allowed = _USERS_ONLY
-    texts = [message.content, *(c.get("content") or "" for c in walk(message.components) if c.get("type") == Kind.TEXT_DISPLAY)]
+    texts = [
+        message.content,
+        *(c.get("content") or "" for c in walk(message.components) if c.get("type") == Kind.TEXT_DISPLAY),
+    ]
     return found(site.world, channel, message.author_id, "\n".join(texts), allowed)
 
 
@@ -119,7 +152,9 @@ def _kept(message: Message, body: Json, errors: FormErrors) -> list[StoredFile]:
         if given in own:
             kept.append(_described(own[given], entry))
         elif len(given) > 2:  # Not the number of a file in this request, so it must have been one of the message's.
-            errors.add(f"attachments.{number}.id", "ATTACHMENT_NOT_FOUND", f"Attachment {given} is not part of this message.")
+            errors.add(
+                f"attachments.{number}.id", "ATTACHMENT_NOT_FOUND", f"Attachment {given} is not part of this message."
+            )
     pointed = {file.id for file in message.files if _shown_by_address(file, body.get("embeds") or [])}
     return kept + [file for file in message.files if file.id in pointed and file not in kept]
 
@@ -148,7 +183,13 @@ def _new_files(
 
 
 def _new_file(
-    site: "LocalDiscord", channel: Channel, upload: Upload, entries: dict[str, Json], errors: FormErrors, *, ephemeral: bool
+    site: "LocalDiscord",
+    channel: Channel,
+    upload: Upload,
+    entries: dict[str, Json],
+    errors: FormErrors,
+    *,
+    ephemeral: bool,
 ) -> StoredFile:
     number = upload.field.removeprefix("files[").removesuffix("]")
     entry = entries.get(number, {})
@@ -164,7 +205,11 @@ def _check_media(components: list[Json], files: list[StoredFile], errors: FormEr
     """An "attachment://" in a component must name a file of the message."""
     names = {file.filename for file in files}
     for component in walk(components):
-        items = [component.get("media"), component.get("file"), *(item.get("media") for item in component.get("items") or [])]
+        items = [
+            component.get("media"),
+            component.get("file"),
+            *(item.get("media") for item in component.get("items") or []),
+        ]
         for url in (item.get("url", "") for item in items if isinstance(item, dict)):
             if url.startswith("attachment://") and url.removeprefix("attachment://") not in names:
                 code = "UNFURLED_MEDIA_ITEM_REFERENCED_ATTACHMENT_NOT_FOUND"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import IntFlag
 from typing import Protocol
 
-from .json_types import Json
+from bot.playground.server.json_types import Json
 
 
 class Intent(IntFlag):
@@ -30,7 +30,7 @@ KNOWN_BITS = (1 << 17) - 1 | 1 << 20 | 1 << 21 | 1 << 24 | 1 << 25
 
 @dataclass(frozen=True)
 class Event:
-    """One happening. Receivers see it through their own eyes: `render` gets the receiver's id and whether it may read content."""
+    """One happening, seen through the receiver's eyes: `render` gets its id and whether it may read content."""
 
     name: str
     render: Callable[[int, bool], Json]

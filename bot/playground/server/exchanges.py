@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .json_types import Json
+from bot.playground.server.json_types import Json
 
 KEPT = 2000
 

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from .json_types import Json
+from bot.playground.server.json_types import Json
 
 
 @dataclass
@@ -51,7 +51,9 @@ class Faults:
     def clear(self) -> None:
         self._waiting.clear()
 
-    def rate_limited(self, pattern: str = "", retry_after: float = 0.05, *, times: int = 1, scope: str = "user") -> Fault:
+    def rate_limited(
+        self, pattern: str = "", retry_after: float = 0.05, *, times: int = 1, scope: str = "user"
+    ) -> Fault:
         """429 as docs: topics/rate-limits.mdx, "Exceeding A Rate Limit"."""
         body: Json = {"message": "You are being rate limited.", "retry_after": retry_after, "global": scope == "global"}
         headers = {"Retry-After": f"{max(1, round(retry_after))}", "X-RateLimit-Scope": scope}
@@ -61,7 +63,9 @@ class Faults:
 
     def server_error(self, pattern: str = "", status: int = 502, *, times: int = 1, after: bool = False) -> Fault:
         """A 5xx; the body is not Discord's JSON, it comes from the proxy before it."""
-        return self.add(Fault(pattern, status, {"message": f"{status}: local fault", "code": 0}, times=times, after=after))
+        return self.add(
+            Fault(pattern, status, {"message": f"{status}: local fault", "code": 0}, times=times, after=after)
+        )
 
     def refuse(self, pattern: str, status: int, code: int, message: str, *, times: int = 1) -> Fault:
         """Any refusal by Discord's code, e.g. 50013 or 20009."""

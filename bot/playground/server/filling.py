@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .commands import (
+from bot.playground.server.commands import (
     ATTACHMENT,
     BOOLEAN,
     CHANNEL_OPTION,
@@ -17,10 +17,10 @@ from .commands import (
     SUB_COMMAND_GROUP,
     USER_OPTION,
 )  # fmt: skip
-from .json_types import Json
-from .payloads import channel_payload, interaction_member, role_payload, user_payload
-from .permissions import permissions
-from .world import Channel, World
+from bot.playground.server.json_types import Json
+from bot.playground.server.payloads import channel_payload, interaction_member, role_payload, user_payload
+from bot.playground.server.permissions import permissions
+from bot.playground.server.world import Channel, World
 
 TEXT = 6000
 """The most that a string option takes ("Application Command Option Structure": max_length)."""
@@ -40,7 +40,9 @@ class _Bad(Exception):
     """One value does not fit its option."""
 
 
-def fill(world: World, channel: Channel, command: Json, full_name: str, values: Mapping[str, Any], *, focused: str = "") -> Filled:
+def fill(
+    world: World, channel: Channel, command: Json, full_name: str, values: Mapping[str, Any], *, focused: str = ""
+) -> Filled:
     """Place *values* under the subcommand that *full_name* says; with *focused* the others may be incomplete."""
     filled = Filled()
     path, declared = _descend(command, full_name.split(" ")[1:], filled)
@@ -59,7 +61,8 @@ def fill(world: World, channel: Channel, command: Json, full_name: str, values: 
 
 def _descend(command: Json, names: list[str], filled: Filled) -> tuple[list[tuple[str, int]], list[Json]]:
     """The subcommand's path and its options."""
-    options, path = command.get("options") or [], []
+    options: list[Json] = command.get("options") or []
+    path: list[tuple[str, int]] = []
     for name in names:
         child = next((o for o in options if o["name"] == name and o["type"] in (SUB_COMMAND, SUB_COMMAND_GROUP)), None)
         if child is None:

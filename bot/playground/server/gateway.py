@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from .events import KNOWN_BITS, PRIVILEGED
-from .json_types import Json
-from .payloads import guild_create_payload, member_payload, user_payload
-from .session import Session
+from bot.playground.server.events import KNOWN_BITS, PRIVILEGED
+from bot.playground.server.json_types import Json
+from bot.playground.server.payloads import guild_create_payload, member_payload, user_payload
+from bot.playground.server.session import Session
 
 if TYPE_CHECKING:
-    from .local import LocalDiscord
+    from bot.playground.server.local import LocalDiscord
 
 HEARTBEAT_MS = 41_250
 MAX_PAYLOAD = 4096
@@ -33,7 +33,7 @@ class CloseGatewayError(Exception):
 
 
 class Connection:
-    """One socket. Frames are queued and written in order; compressed as one zlib stream where the client asks for it."""
+    """One socket. Frames are written in order; compressed as one zlib stream where the client asks for it."""
 
     def __init__(self, site: "LocalDiscord", socket: web.WebSocketResponse, compress: str) -> None:
         self._site = site
@@ -80,7 +80,9 @@ class Connection:
             await self._socket.send_str(text)
         else:
             # One stream for the whole connection; a flush marks the end of each message ("Transport Compression").
-            await self._socket.send_bytes(self._deflate.compress(text.encode()) + self._deflate.flush(zlib.Z_SYNC_FLUSH))
+            await self._socket.send_bytes(
+                self._deflate.compress(text.encode()) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
+            )
 
     async def _read(self) -> None:
         async for message in self._socket:
@@ -179,7 +181,11 @@ class Connection:
         asked = data.get("user_ids")
         wanted = {int(asked)} if isinstance(asked, str) else {int(user) for user in asked or ()}
         start = str(data.get("query", "")).lower()
-        found = [m for m in guild.members.values() if m.user_id in wanted or (not wanted and _named(world.users[m.user_id].username, start))]
+        found = [
+            m
+            for m in guild.members.values()
+            if m.user_id in wanted or (not wanted and _named(world.users[m.user_id].username, start))
+        ]
         session.dispatch(
             "GUILD_MEMBERS_CHUNK",
             {
@@ -235,4 +241,3 @@ def _shard(given: Any) -> tuple[int, int]:
     if not 0 <= number < count:
         raise CloseGatewayError(4010, "Invalid shard.")
     return (number, count)
-

@@ -1,6 +1,6 @@
 """Snowflakes: ids that hold their time of birth (docs: reference.mdx, "Snowflakes")."""
 
-from .clock import Clock
+from bot.playground.server.clock import Clock
 
 EPOCH = 1_420_070_400.0
 """The first second of 2015, from which snowflakes count."""

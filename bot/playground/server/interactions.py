@@ -1,4 +1,4 @@
-"""Interactions: what a person's action becomes, how long it may be answered (docs: interactions/receiving-and-responding.mdx)."""
+"""Interactions: a person's action on its way to the bot (docs: interactions/receiving-and-responding.mdx)."""
 
 import asyncio
 import secrets
@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from .events import Event, fixed
-from .json_types import Json
-from .limits import file_limit
-from .messages import Message
-from .payloads import FEATURES, LOCALE, channel_payload, interaction_member, user_payload
-from .permissions import app_permissions
-from .refusals import already_acknowledged, expired_token, unknown
-from .world import Channel, ChannelType
+from bot.playground.server.events import Event, fixed
+from bot.playground.server.json_types import Json
+from bot.playground.server.limits import file_limit
+from bot.playground.server.messages import Message
+from bot.playground.server.payloads import FEATURES, LOCALE, channel_payload, interaction_member, user_payload
+from bot.playground.server.permissions import app_permissions
+from bot.playground.server.refusals import already_acknowledged, expired_token, unknown
+from bot.playground.server.world import Channel, ChannelType
 
 if TYPE_CHECKING:
-    from .local import LocalDiscord
+    from bot.playground.server.local import LocalDiscord
 
 ANSWER_SECONDS = 3.0
 TOKEN_SECONDS = 15 * 60.0
@@ -115,7 +115,9 @@ class Interactions:
         now = self._site.clock.now()
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         token = secrets.token_urlsafe(48)
-        interaction = Interaction(self._site.ids.next(), token, kind, user_id, channel.id, channel.guild_id, data, now, outcome, source)
+        interaction = Interaction(
+            self._site.ids.next(), token, kind, user_id, channel.id, channel.guild_id, data, now, outcome, source
+        )
         interaction.nonce = nonce
         interaction.owners = self._owners(user_id, channel)
         interaction.parent = self.metadata(parent) if parent else None
@@ -154,9 +156,15 @@ class Interactions:
             self._tell(interaction, "INTERACTION_FAILURE", {**base, "reason": outcome.failed})
             return
         if outcome.modal is not None:
-            self._tell(interaction, "INTERACTION_MODAL_CREATE", {**base, **outcome.modal, "channel_id": str(interaction.channel_id)})
+            self._tell(
+                interaction,
+                "INTERACTION_MODAL_CREATE",
+                {**base, **outcome.modal, "channel_id": str(interaction.channel_id)},
+            )
         if outcome.callback is Callback.CHOICES:
-            self._tell(interaction, "APPLICATION_COMMAND_AUTOCOMPLETE_RESPONSE", {**base, "choices": list(outcome.choices)})
+            self._tell(
+                interaction, "APPLICATION_COMMAND_AUTOCOMPLETE_RESPONSE", {**base, "choices": list(outcome.choices)}
+            )
         else:
             self._tell(interaction, "INTERACTION_SUCCESS", base)
 
@@ -214,7 +222,7 @@ class Interactions:
         else:
             payload["user"] = user_payload(world.users[interaction.user_id])
         if interaction.source is not None:
-            payload["message"] = self._site.messages.render(interaction.source, world.app.id)
+            payload["message"] = self._site.show(interaction.source, world.app.id)
         return payload
 
     def _owners(self, user_id: int, channel: Channel) -> Json:

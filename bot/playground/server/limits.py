@@ -1,10 +1,10 @@
-"""Limits of content, embeds and files that a body may break (docs: resources/message.mdx, "Embed Limits" and others)."""
+"""Limits of content, embeds and files (docs: resources/message.mdx, "Embed Limits" and others)."""
 
 from typing import Any
 
-from .json_types import Json
-from .refusals import FormErrors
-from .world import Guild
+from bot.playground.server.json_types import Json
+from bot.playground.server.refusals import FormErrors
+from bot.playground.server.world import Guild
 
 CONTENT = 2000
 """resources/message.mdx, "Create Message"; resources/webhook.mdx, "Execute Webhook"."""

@@ -4,24 +4,26 @@ from typing import Self
 
 from aiohttp import web
 
-from .cdn import Files
-from .clock import Clock
-from .commands import CommandBook
-from .events import Event, Hub, Intent, fixed
-from .exchanges import Record
-from .faults import Faults
-from .ids import Snowflakes
-from .interactions import Interactions
-from .messages import Messages
-from .people import People
-from .posting import Posting
-from .ratelimits import RateLimits
-from .rest import Rest
+from bot.playground.server.cdn import Files
+from bot.playground.server.clock import Clock
+from bot.playground.server.commands import CommandBook
+from bot.playground.server.events import Event, Hub, Intent, fixed
+from bot.playground.server.exchanges import Record
+from bot.playground.server.faults import Faults
+from bot.playground.server.ids import Snowflakes
+from bot.playground.server.interactions import Interactions
+from bot.playground.server.messages import Messages
+from bot.playground.server.people import People
+from bot.playground.server.posting import Posting
+from bot.playground.server.ratelimits import RateLimits
+from bot.playground.server.rendering import Rendering
+from bot.playground.server.rest import Rest
+from bot.playground.server.sessions import Gateway
+from bot.playground.server.small_world import small_world
+from bot.playground.server.tls import Authority
+from bot.playground.server.world import World
+
 from .routes.messages import OLD_EDITS
-from .sessions import Gateway
-from .small_world import small_world
-from .tls import Authority
-from .world import World
 
 LOOPBACK = "127.0.0.1"
 
@@ -38,6 +40,7 @@ class LocalDiscord:
         self.hub = Hub()
         self.files = Files(self.clock)
         self.messages = Messages(self.world, self.files)
+        self.show = Rendering(self.world, self.files, self.messages).message
         self.posting = Posting(self)
         self.commands = CommandBook(self.clock, self.ids, self.world.app.id)
         self.interactions = Interactions(self)
@@ -99,4 +102,6 @@ class LocalDiscord:
         file = self.files.fetch(request.path, dict(request.query))
         if file is None:
             return web.Response(status=404, text="This content is no longer available.")
-        return web.Response(body=file.data, content_type=file.content_type, headers={"Cache-Control": "private, max-age=86400"})
+        return web.Response(
+            body=file.data, content_type=file.content_type, headers={"Cache-Control": "private, max-age=86400"}
+        )

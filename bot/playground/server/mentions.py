@@ -4,10 +4,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from .json_types import Json
-from .permissions import Permission, permissions
-from .refusals import FormErrors
-from .world import Channel, World
+from bot.playground.server.json_types import Json
+from bot.playground.server.permissions import Permission, permissions
+from bot.playground.server.refusals import FormErrors
+from bot.playground.server.world import Channel, World
 
 _USER, _ROLE, _EVERYONE = re.compile(r"<@!?(\d+)>"), re.compile(r"<@&(\d+)>"), re.compile(r"@(?:everyone|here)\b")
 _KINDS = {"users", "roles", "everyone"}
@@ -33,7 +33,11 @@ def check_allowed(allowed: Any, errors: FormErrors) -> None:
     for kind in ("users", "roles"):
         listed = allowed.get(kind) or ()
         if listed and kind in parse:
-            errors.add("allowed_mentions", "MESSAGE_ALLOWED_MENTIONS_PARSE_EXCLUSIVE", f'parse:["{kind}"] and {kind}: [ids...] are mutually exclusive.')
+            errors.add(
+                "allowed_mentions",
+                "MESSAGE_ALLOWED_MENTIONS_PARSE_EXCLUSIVE",
+                f'parse:["{kind}"] and {kind}: [ids...] are mutually exclusive.',
+            )
         if len(listed) > _MOST:
             errors.too_long(f"allowed_mentions.{kind}", _MOST)
 
@@ -42,7 +46,11 @@ def found(world: World, channel: Channel, author_id: int, text: str, allowed: Js
     """The mentions in *text* that *allowed* lets through and that exist; @everyone needs its permission."""
     guild = world.guild_of(channel)
     users = [int(user) for user in _USER.findall(text) if _allows(allowed, "users", user) and int(user) in world.users]
-    roles = [int(role) for role in _ROLE.findall(text) if guild and int(role) in guild.roles and _allows(allowed, "roles", role)]
+    roles = [
+        int(role)
+        for role in _ROLE.findall(text)
+        if guild and int(role) in guild.roles and _allows(allowed, "roles", role)
+    ]
     may = permissions(world, channel, author_id) & Permission.MENTION_EVERYONE
     everyone = bool(_EVERYONE.search(text)) and bool(may) and _allows(allowed, "everyone", "")
     return Mentions(tuple(dict.fromkeys(users)), tuple(dict.fromkeys(roles)), everyone)

@@ -1,10 +1,10 @@
-"""Modals: what a form may hold, and what a person's answers look like (docs: components/reference.mdx, "Label", "Text Input")."""
+"""Modals: what a form may hold and what its answers look like (docs: components/reference.mdx, "Label")."""
 
 from typing import Any
 
-from .components import CUSTOM_ID, Kind, check_options, numbered, walk
-from .json_types import Json
-from .refusals import FormErrors
+from bot.playground.server.components import CUSTOM_ID, Kind, check_options, numbered, walk
+from bot.playground.server.json_types import Json
+from bot.playground.server.refusals import FormErrors
 
 TITLE, COMPONENTS, LABEL, DESCRIPTION, TEXT = 45, 5, 45, 100, 4000
 _CHOOSING = {Kind.STRING_SELECT, Kind.CHECKBOX_GROUP}

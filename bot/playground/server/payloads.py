@@ -1,10 +1,10 @@
-"""People, roles, members, channels and guilds as the API shows them (docs: the "… Structure" table of each resource)."""
+"""People, roles, members, channels, guilds as the API shows them (docs: each resource's "… Structure" table)."""
 
-from .clock import iso
-from .events import Intent
-from .json_types import Json
-from .permissions import permissions
-from .world import Application, Channel, Guild, Member, Role, User, World
+from bot.playground.server.clock import iso
+from bot.playground.server.events import Intent
+from bot.playground.server.json_types import Json
+from bot.playground.server.permissions import permissions
+from bot.playground.server.world import Application, Channel, Guild, Member, Role, User, World
 
 FEATURES: list[str] = []
 LOCALE = "en-US"
@@ -95,7 +95,13 @@ def channel_payload(world: World, channel: Channel) -> Json:
     last = str(channel.last_message_id) if channel.last_message_id else None
     if channel.is_private:
         others = [user_payload(world.users[user]) for user in channel.recipients if user != world.app.id]
-        return {"id": str(channel.id), "type": int(channel.type), "last_message_id": last, "flags": 0, "recipients": others}
+        return {
+            "id": str(channel.id),
+            "type": int(channel.type),
+            "last_message_id": last,
+            "flags": 0,
+            "recipients": others,
+        }
     payload: Json = {
         "id": str(channel.id),
         "type": int(channel.type),
@@ -140,7 +146,27 @@ def _thread_part(channel: Channel) -> Json:
 
 def guild_payload(world: World, guild: Guild) -> Json:
     """GET /guilds/{guild} (docs: resources/guild.mdx, "Guild Structure")."""
-    absent = ["icon", "description", "home_header", "splash", "discovery_splash", "banner", "application_id", "afk_channel_id", "system_channel_id", "widget_channel_id", "rules_channel_id", "safety_alerts_channel_id", "public_updates_channel_id", "max_presences", "vanity_url_code", "latest_onboarding_question_id", "incidents_data", "hub_type", "premium_progress_bar_enabled_user_updated_at"]
+    absent = [
+        "icon",
+        "description",
+        "home_header",
+        "splash",
+        "discovery_splash",
+        "banner",
+        "application_id",
+        "afk_channel_id",
+        "system_channel_id",
+        "widget_channel_id",
+        "rules_channel_id",
+        "safety_alerts_channel_id",
+        "public_updates_channel_id",
+        "max_presences",
+        "vanity_url_code",
+        "latest_onboarding_question_id",
+        "incidents_data",
+        "hub_type",
+        "premium_progress_bar_enabled_user_updated_at",
+    ]
     return {
         **dict.fromkeys(absent),
         "id": str(guild.id),
@@ -205,16 +231,18 @@ def application_payload(world: World) -> Json:
         "bot": user_payload(world.users[app.id]),
         "verify_key": "0" * 64,
         "flags": _application_flags(app),
+        "flags_new": str(_application_flags(app)),
         "summary": "",
         "owner": user_payload(world.users[app.owner_id]),
         "team": None,
-        "guild_id": None,
         "redirect_uris": [],
         "interactions_endpoint_url": None,
         "role_connections_verification_url": None,
         "event_webhooks_status": 1,
         "approximate_guild_count": len(world.guilds),
         "approximate_user_install_count": len(app.user_installs),
+        "approximate_user_authorization_count": 0,
+        "eligible_oauth2_scopes": [],
         "explicit_content_filter": 0,
         "integration_types_config": {"0": {}, "1": {}},
         "max_participants": None,

@@ -1,25 +1,26 @@
-"""What people do with their clients: commands, buttons, forms, reactions, messages. Refuses what a client would not offer."""
+"""What people do: commands, buttons, forms, reactions, messages. Refuses what a client would not offer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .cdn import StoredFile, looked_at, safe_name
-from .commands import CHAT_INPUT, MESSAGE
-from .components import SELECTS, Kind, find
-from .filling import Filled, fill
-from .interactions import Interaction, InteractionType
-from .json_types import Json
-from .limits import CONTENT, file_limit
-from .mentions import found
-from .messages import Message
-from .modals import submitted, wrong_answers
-from .permissions import Permission, permissions
+from bot.playground.server.cdn import StoredFile, looked_at, safe_name
+from bot.playground.server.commands import CHAT_INPUT, MESSAGE
+from bot.playground.server.components import SELECTS, Kind, find
+from bot.playground.server.filling import Filled, fill
+from bot.playground.server.interactions import Interaction, InteractionType
+from bot.playground.server.json_types import Json
+from bot.playground.server.limits import CONTENT, file_limit
+from bot.playground.server.mentions import found
+from bot.playground.server.messages import Message
+from bot.playground.server.modals import submitted, wrong_answers
+from bot.playground.server.permissions import Permission, permissions
+from bot.playground.server.world import Channel
+
 from .routes.reactions import emoji_key, same_emoji
-from .world import Channel
 
 if TYPE_CHECKING:
-    from .local import LocalDiscord
+    from bot.playground.server.local import LocalDiscord
 
 
 class NotPossibleError(Exception):
@@ -54,11 +55,15 @@ class People:
         channel = self._commandable(user, channel_id)
         registered = self._command(channel, command)
         kept = {name: self._keep(channel, file) for name, file in (files or {}).items()}
-        filled = fill(self._site.world, channel, registered, command, {**(options or {}), **{n: f.id for n, f in kept.items()}})
+        filled = fill(
+            self._site.world, channel, registered, command, {**(options or {}), **{n: f.id for n, f in kept.items()}}
+        )
         self._refuse(filled.wrong)
         data = self._command_data(registered, filled, channel)
         if kept:
-            data.setdefault("resolved", {})["attachments"] = {str(f.id): self._site.files.payload(f) for f in kept.values()}
+            data.setdefault("resolved", {})["attachments"] = {
+                str(f.id): self._site.files.payload(f) for f in kept.values()
+            }
         return self._site.interactions.start(InteractionType.COMMAND, user, channel, data, nonce=nonce)
 
     def autocomplete(
@@ -76,12 +81,14 @@ class People:
         """Use a command from a message's context menu."""
         channel = self._commandable(user, message.channel_id)
         registered = self._command(channel, command, MESSAGE)
-        shown = self._site.messages.render(message, self._site.world.app.id)
+        shown = self._site.show(message, self._site.world.app.id)
         data = self._command_data(registered, Filled(), channel)
         data |= {"target_id": str(message.id), "resolved": {"messages": {str(message.id): shown}}}
         return self._site.interactions.start(InteractionType.COMMAND, user, channel, data, nonce=nonce)
 
-    def click(self, user: int, message: Message, custom_id: str, values: list[str] | None = None, *, nonce: str = "") -> Interaction:
+    def click(
+        self, user: int, message: Message, custom_id: str, values: list[str] | None = None, *, nonce: str = ""
+    ) -> Interaction:
         """Press a button or choose from a menu."""
         channel = self._visible(user, message.channel_id)
         component = find(message.components, custom_id)
@@ -92,7 +99,9 @@ class People:
         data: Json = {"component_type": component["type"], "custom_id": custom_id, "id": component["id"]}
         if component["type"] in SELECTS:
             data["values"] = self._chosen(component, values or [])
-        return self._site.interactions.start(InteractionType.COMPONENT, user, channel, data, source=message, nonce=nonce)
+        return self._site.interactions.start(
+            InteractionType.COMPONENT, user, channel, data, source=message, nonce=nonce
+        )
 
     def submit(self, user: int, opened_by: Interaction, values: Mapping[str, Any], *, nonce: str = "") -> Interaction:
         """Send the form that *opened_by* was answered with."""
@@ -118,17 +127,32 @@ class People:
         self._visible(user, message.channel_id)
         self._site.posting.unreact(message, same_emoji(list(message.reactions), emoji_key(emoji)), user)
 
-    def say(self, user: int, channel_id: int, content: str, files: list[Attached] | None = None, *, reply_to: int | None = None) -> Message:
+    def say(
+        self,
+        user: int,
+        channel_id: int,
+        content: str,
+        files: list[Attached] | None = None,
+        *,
+        reply_to: int | None = None,
+    ) -> Message:
         """Write a message."""
         channel = self._visible(user, channel_id)
-        self._need(user, channel, Permission.SEND_MESSAGES_IN_THREADS if channel.is_thread else Permission.SEND_MESSAGES, "write")
+        self._need(
+            user,
+            channel,
+            Permission.SEND_MESSAGES_IN_THREADS if channel.is_thread else Permission.SEND_MESSAGES,
+            "write",
+        )
         if not content.strip() and not files:
             raise NotPossibleError("an empty message cannot be sent")
         if len(content) > CONTENT:
             raise NotPossibleError(f"a message has at most {CONTENT} characters, not {len(content)}")
         kept = [self._keep(channel, file, ephemeral=False) for file in files or []]
         now = self._site.clock.now()
-        message = Message(self._site.ids.next(), channel.id, channel.guild_id, user, now, content=content.strip(), files=kept)
+        message = Message(
+            self._site.ids.next(), channel.id, channel.guild_id, user, now, content=content.strip(), files=kept
+        )
         message.mentions = found(self._site.world, channel, user, content, None)
         if reply_to is not None:
             message.type, message.reference = 19, reply_to
@@ -185,7 +209,9 @@ class People:
         name = safe_name(file.filename)
         kind, size = looked_at(file.data, name)
         folder = self._site.world.app.id if ephemeral else channel.id
-        return self._site.files.keep(StoredFile(self._site.ids.next(), folder, name, file.data, kind, ephemeral, None, size))
+        return self._site.files.keep(
+            StoredFile(self._site.ids.next(), folder, name, file.data, kind, ephemeral, None, size)
+        )
 
     @staticmethod
     def _chosen(component: Json, values: list[str]) -> list[str]:
@@ -201,5 +227,3 @@ class People:
     def _refuse(wrong: list[str]) -> None:
         if wrong:
             raise NotPossibleError("; ".join(wrong))
-
-

@@ -2,7 +2,7 @@
 
 from enum import IntFlag
 
-from .world import Channel, ChannelType, Guild, World
+from bot.playground.server.world import Channel, ChannelType, Guild, World
 
 
 class Permission(IntFlag):
@@ -102,7 +102,7 @@ def _without_what_is_implied(bits: int, channel: Channel) -> int:
 
 
 def app_permissions(world: World, channel: Channel, app_user: int) -> int:
-    """`app_permissions` of an interaction; in a DM a fixed set (interactions/receiving-and-responding.mdx, note ***)."""
+    """`app_permissions` of an interaction; in a DM a fixed set (receiving-and-responding.mdx, note ***)."""
     if channel.guild_id is not None and app_user in world.guilds[channel.guild_id].members:
         return permissions(world, channel, app_user)
     bits = Permission.ATTACH_FILES | Permission.EMBED_LINKS | Permission.MENTION_EVERYONE

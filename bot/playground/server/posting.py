@@ -2,14 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from .events import Event, Intent, fixed
-from .json_types import Json
-from .messages import Message, emoji_payload
-from .payloads import member_payload
-from .world import Channel
+from bot.playground.server.events import Event, Intent, fixed
+from bot.playground.server.json_types import Json
+from bot.playground.server.messages import Message
+from bot.playground.server.payloads import member_payload
+from bot.playground.server.rendering import emoji_payload
+from bot.playground.server.world import Channel
 
 if TYPE_CHECKING:
-    from .local import LocalDiscord
+    from bot.playground.server.local import LocalDiscord
 
 
 class Posting:
@@ -58,7 +59,9 @@ class Posting:
         who.remove(user_id)
         if not who:
             del message.reactions[emoji]
-        self._tell_reaction("MESSAGE_REACTION_REMOVE", message, {**self._reaction(message, emoji, user_id), "burst": False, "type": 0})
+        self._tell_reaction(
+            "MESSAGE_REACTION_REMOVE", message, {**self._reaction(message, emoji, user_id), "burst": False, "type": 0}
+        )
         return True
 
     def clear_reactions(self, message: Message, emoji: str | None = None) -> None:
@@ -84,15 +87,19 @@ class Posting:
         """To those who see it; an ephemeral one only to its person, never over the gateway."""
 
         def render(viewer: int, content: bool) -> Json:
-            data = self._site.messages.render(message, viewer, content=content)
-            return {**data, **self._around(message), "channel_type": int(self._site.world.channels[message.channel_id].type)}
+            data = self._site.show(message, viewer, content=content)
+            return {
+                **data,
+                **self._around(message),
+                "channel_type": int(self._site.world.channels[message.channel_id].type),
+            }
 
         intent = self._intent(message, Intent.GUILD_MESSAGES, Intent.DIRECT_MESSAGES)
         event = Event(name, render, message.guild_id, message.channel_id, intent, message.visible_to)
         self._site.hub.publish(event)
 
     def _around(self, message: Message) -> Json:
-        """What MESSAGE_CREATE has beyond the message (docs: events/gateway-events.mdx, "Message Create Extra Fields")."""
+        """What MESSAGE_CREATE has beyond the message (docs: events/gateway-events.mdx, "… Extra Fields")."""
         if message.guild_id is None:
             return {}
         guild = self._site.world.guilds[message.guild_id]

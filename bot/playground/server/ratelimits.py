@@ -1,10 +1,10 @@
-"""Rate limits per bucket, with Discord's headers (docs: topics/rate-limits.mdx). The numbers are guesses (guesses.md)."""
+"""Rate limits per bucket, with Discord's headers (docs: topics/rate-limits.mdx); numbers are guesses (guesses.md)."""
 
 import hashlib
 from collections import deque
 from dataclasses import dataclass, field
 
-from .clock import Clock
+from bot.playground.server.clock import Clock
 
 GLOBAL_PER_SECOND = 50
 INVALID_PER_TEN_MINUTES = 10_000

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .json_types import Json
+from bot.playground.server.json_types import Json
 
 
 @dataclass
@@ -100,7 +100,7 @@ def malformed(detail: str) -> Refusal:
 
 
 class FormErrors:
-    """Collects what is wrong in a body; `check` raises 50035 with the tree of places (docs: reference.mdx, "Error Messages")."""
+    """Collects what is wrong in a body; `check` raises 50035 with a tree (docs: reference.mdx, "Error Messages")."""
 
     def __init__(self) -> None:
         self._tree: Json = {}

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from .bodies import MAX_REQUEST, read_body
-from .exchanges import Exchange, redacted
-from .faults import Injected
-from .ratelimits import Verdict
-from .refusals import Refusal, unauthorized
-from .routes import all_routes
-from .routing import Call, Reply, Route
+from bot.playground.server.bodies import MAX_REQUEST, read_body
+from bot.playground.server.exchanges import Exchange, redacted
+from bot.playground.server.faults import Injected
+from bot.playground.server.ratelimits import Verdict
+from bot.playground.server.refusals import Refusal, unauthorized
+from bot.playground.server.routes import all_routes
+from bot.playground.server.routing import Call, Reply, Route
 
 if TYPE_CHECKING:
-    from .local import LocalDiscord
+    from bot.playground.server.local import LocalDiscord
 
 PREFIXES = ("/api/v10", "/api/v9", "/api")
 VIA = {"Via": "1.1 local"}
@@ -60,9 +60,13 @@ class Rest:
             return _injected(injected, exchange)
         if found is None:
             # Never a friendly default: a route that is not played here must be seen.
-            return _json(501, {"message": f"{request.method} {line} is not part of the local server", "code": 0}, exchange)
+            return _json(
+                501, {"message": f"{request.method} {line} is not part of the local server", "code": 0}, exchange
+            )
         route, params = found
-        call = Call(request.method, path, params, dict(request.query), body, uploads, request.headers, exchange.findings)
+        call = Call(
+            request.method, path, params, dict(request.query), body, uploads, request.headers, exchange.findings
+        )
         verdict = self._site.limits.take(route.method, route.template, params, by_token=route.by_token)
         response = await self._checked(route, call, verdict, exchange)
         lost = await self._site.faults.after(request.method, line)
@@ -79,7 +83,7 @@ class Rest:
         return _replied(reply, exchange, verdict.headers)
 
     def _check_sender(self, route: Route, call: Call) -> None:
-        """The bot's token, and a User-Agent by the rules (docs: reference.mdx, "User Agent"); tokens in paths need neither."""
+        """The bot's token and a User-Agent by the rules (reference.mdx, "User Agent"); tokens in paths need neither."""
         if route.by_token:
             return
         if call.headers.get("Authorization") != f"Bot {self._site.world.app.token}":
@@ -119,4 +123,6 @@ def _json(status: int, body: Any, exchange: Exchange, headers: dict[str, str] | 
     """Exactly "application/json": with a charset behind it discord.py takes the body for plain text."""
     exchange.answer = body
     data = json.dumps(body).encode()
-    return web.Response(status=status, body=data, headers={**VIA, **(headers or {}), "Content-Type": "application/json"})
+    return web.Response(
+        status=status, body=data, headers={**VIA, **(headers or {}), "Content-Type": "application/json"}
+    )

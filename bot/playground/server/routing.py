@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .json_types import Json
-from .refusals import malformed
+from bot.playground.server.json_types import Json
+from bot.playground.server.refusals import malformed
 
 if TYPE_CHECKING:
-    from .local import LocalDiscord
+    from bot.playground.server.local import LocalDiscord
 
 
 @dataclass(frozen=True)

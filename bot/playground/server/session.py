@@ -5,11 +5,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from .events import Event, Intent
-from .exchanges import Record
-from .json_types import Json
-from .permissions import Permission, permissions
-from .world import World
+from bot.playground.server.events import Event, Intent
+from bot.playground.server.exchanges import Record
+from bot.playground.server.json_types import Json
+from bot.playground.server.permissions import Permission, permissions
+from bot.playground.server.world import World
 
 REPLAYED = 2000
 """How many events a session remembers for RESUME; Discord publishes no number (guesses.md)."""

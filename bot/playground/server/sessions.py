@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from .gateway import Connection
-from .session import Session
+from bot.playground.server.gateway import Connection
+from bot.playground.server.session import Session
 
 if TYPE_CHECKING:
-    from .local import LocalDiscord
+    from bot.playground.server.local import LocalDiscord
 
 
 class Gateway:

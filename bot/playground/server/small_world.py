@@ -2,10 +2,10 @@
 
 import secrets
 
-from .clock import Clock
-from .ids import Snowflakes
-from .permissions import EVERYDAY, Permission
-from .world import Application, Channel, ChannelType, Guild, Member, Overwrite, Role, User, World
+from bot.playground.server.clock import Clock
+from bot.playground.server.ids import Snowflakes
+from bot.playground.server.permissions import EVERYDAY, Permission
+from bot.playground.server.world import Application, Channel, ChannelType, Guild, Member, Overwrite, Role, User, World
 
 BOT_NAME = "Dreambot"
 

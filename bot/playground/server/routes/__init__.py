@@ -1,7 +1,16 @@
 """REST v10 by resource; `all_routes` puts them together."""
 
-from ..routing import Routes
-from . import applications, channels, guilds, interactions, messages, reactions, users, webhooks
+from bot.playground.server.routes import (
+    applications,
+    channels,
+    guilds,
+    interactions,
+    messages,
+    reactions,
+    users,
+    webhooks,
+)
+from bot.playground.server.routing import Routes
 
 _RESOURCES = (applications, channels, guilds, interactions, messages, reactions, users, webhooks)
 

@@ -1,14 +1,14 @@
-"""The app itself, its commands, and where its gateway is (docs: interactions/application-commands.mdx, resources/application.mdx)."""
+"""The app itself, its commands, and where its gateway is (docs: interactions/application-commands.mdx)."""
 
 from typing import TYPE_CHECKING
 
-from ..json_types import Json
-from ..payloads import application_payload
-from ..refusals import malformed, missing_access, unknown
-from ..routing import NO_CONTENT, Call, Reply, Routes
+from bot.playground.server.json_types import Json
+from bot.playground.server.payloads import application_payload
+from bot.playground.server.refusals import malformed, missing_access, unknown
+from bot.playground.server.routing import NO_CONTENT, Call, Reply, Routes
 
 if TYPE_CHECKING:
-    from ..local import LocalDiscord
+    from bot.playground.server.local import LocalDiscord
 
 routes = Routes()
 GATEWAY = "wss://gateway.discord.gg"

@@ -2,17 +2,17 @@
 
 from typing import TYPE_CHECKING
 
-from ..access import channel_of, check, message_of, send_permission
-from ..events import Event, Intent, fixed
-from ..messages import HAS_THREAD
-from ..payloads import channel_payload
-from ..permissions import Permission
-from ..refusals import FormErrors, Refusal
-from ..routing import NO_CONTENT, Call, Reply, Routes
-from ..world import Channel, ChannelType
+from bot.playground.server.access import channel_of, check, message_of, send_permission
+from bot.playground.server.events import Event, Intent, fixed
+from bot.playground.server.messages import HAS_THREAD
+from bot.playground.server.payloads import channel_payload
+from bot.playground.server.permissions import Permission
+from bot.playground.server.refusals import FormErrors, Refusal
+from bot.playground.server.routing import NO_CONTENT, Call, Reply, Routes
+from bot.playground.server.world import Channel, ChannelType
 
 if TYPE_CHECKING:
-    from ..local import LocalDiscord
+    from bot.playground.server.local import LocalDiscord
 
 routes = Routes()
 

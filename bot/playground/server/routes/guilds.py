@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from ..access import guild_of
-from ..payloads import channel_payload, guild_payload, member_payload, role_payload
-from ..refusals import unknown
-from ..routing import Call, Reply, Routes
+from bot.playground.server.access import guild_of
+from bot.playground.server.payloads import channel_payload, guild_payload, member_payload, role_payload
+from bot.playground.server.refusals import unknown
+from bot.playground.server.routing import Call, Reply, Routes
 
 if TYPE_CHECKING:
-    from ..local import LocalDiscord
+    from bot.playground.server.local import LocalDiscord
 
 routes = Routes()
 

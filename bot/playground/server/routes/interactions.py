@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from ..answers import answer
-from ..interactions import Callback, Interaction
-from ..json_types import Json
-from ..messages import Message
-from ..routing import NO_CONTENT, Call, Reply, Routes
+from bot.playground.server.answers import answer
+from bot.playground.server.interactions import Callback, Interaction
+from bot.playground.server.json_types import Json
+from bot.playground.server.messages import Message
+from bot.playground.server.routing import NO_CONTENT, Call, Reply, Routes
 
 if TYPE_CHECKING:
-    from ..local import LocalDiscord
+    from bot.playground.server.local import LocalDiscord
 
 routes = Routes()
 
@@ -36,5 +36,5 @@ def _response(site: "LocalDiscord", interaction: Interaction, message: Message |
         }
     if message is None or interaction.callback not in (Callback.MESSAGE, Callback.UPDATE):
         return {"interaction": about}
-    shown = site.messages.render(message, site.world.app.id)
+    shown = site.show(message, site.world.app.id)
     return {"interaction": about, "resource": {"type": int(interaction.callback), "message": shown}}

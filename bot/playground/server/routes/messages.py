@@ -2,15 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from ..access import channel_of, check, message_of, send_permission
-from ..compose import edit_message, lost_pictures, new_message, reference_of, unknown_fields
-from ..messages import REPLY, Message
-from ..permissions import Permission
-from ..refusals import FormErrors, Refusal, not_the_author, too_many_old_edits
-from ..routing import NO_CONTENT, Call, Reply, Routes
+from bot.playground.server.access import channel_of, check, message_of, send_permission
+from bot.playground.server.compose import edit_message, lost_pictures, new_message, reference_of, unknown_fields
+from bot.playground.server.messages import REPLY, Message
+from bot.playground.server.permissions import Permission
+from bot.playground.server.refusals import FormErrors, Refusal, not_the_author, too_many_old_edits
+from bot.playground.server.routing import NO_CONTENT, Call, Reply, Routes
 
 if TYPE_CHECKING:
-    from ..local import LocalDiscord
+    from bot.playground.server.local import LocalDiscord
 
 routes = Routes()
 OLD = 3600.0
@@ -98,7 +98,9 @@ def _count_old_edit(site: "LocalDiscord", message: Message) -> None:
         return
     message.old_edits = [at for at in message.old_edits if at > now - OLD_EDITS_SECONDS]
     if len(message.old_edits) >= site.old_edits:
-        raise too_many_old_edits(message.old_edits[0] + OLD_EDITS_SECONDS - now if message.old_edits else OLD_EDITS_SECONDS)
+        raise too_many_old_edits(
+            message.old_edits[0] + OLD_EDITS_SECONDS - now if message.old_edits else OLD_EDITS_SECONDS
+        )
     message.old_edits.append(now)
 
 
@@ -117,7 +119,12 @@ async def bulk_delete(site: "LocalDiscord", call: Call) -> Reply:
     channel = channel_of(site, call, Permission.MANAGE_MESSAGES)
     wanted = [int(message) for message in call.json.get("messages") or []]
     if not 2 <= len(wanted) <= 100:
-        raise Refusal(400, 50016, "Provided too few or too many messages to delete. Must provide at least 2 and fewer than 100 messages to delete")
+        raise Refusal(
+            400,
+            50016,
+            "Provided too few or too many messages to delete. "
+            "Must provide at least 2 and fewer than 100 messages to delete",
+        )
     found = [site.messages.get(channel.id, message) for message in wanted]
     if any(m is not None and site.clock.now() - m.created_at > BULK_SECONDS for m in found):
         raise Refusal(400, 50034, "You can only bulk delete messages that are under 14 days old.")
@@ -128,7 +135,7 @@ async def bulk_delete(site: "LocalDiscord", call: Call) -> Reply:
 
 
 def _render(site: "LocalDiscord", message: Message) -> dict[str, object]:
-    return site.messages.render(message, site.world.app.id, content=site.reads_content)
+    return site.show(message, site.world.app.id, content=site.reads_content)
 
 
 def _shown(site: "LocalDiscord", message: Message) -> Reply:

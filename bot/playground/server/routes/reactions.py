@@ -3,14 +3,14 @@
 import unicodedata
 from typing import TYPE_CHECKING
 
-from ..access import check, message_of
-from ..payloads import user_payload
-from ..permissions import Permission
-from ..refusals import Refusal, unknown
-from ..routing import NO_CONTENT, Call, Reply, Routes
+from bot.playground.server.access import check, message_of
+from bot.playground.server.payloads import user_payload
+from bot.playground.server.permissions import Permission
+from bot.playground.server.refusals import Refusal, unknown
+from bot.playground.server.routing import NO_CONTENT, Call, Reply, Routes
 
 if TYPE_CHECKING:
-    from ..local import LocalDiscord
+    from bot.playground.server.local import LocalDiscord
 
 routes = Routes()
 DIFFERENT = 20

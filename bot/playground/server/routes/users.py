@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from ..payloads import channel_payload, own_user_payload, user_payload
-from ..refusals import Refusal, unknown
-from ..routing import Call, Reply, Routes
-from ..world import Channel, ChannelType
+from bot.playground.server.payloads import channel_payload, own_user_payload, user_payload
+from bot.playground.server.refusals import Refusal, unknown
+from bot.playground.server.routing import Call, Reply, Routes
+from bot.playground.server.world import Channel, ChannelType
 
 if TYPE_CHECKING:
-    from ..local import LocalDiscord
+    from bot.playground.server.local import LocalDiscord
 
 routes = Routes()
 

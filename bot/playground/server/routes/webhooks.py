@@ -1,13 +1,13 @@
-"""The webhook of an interaction: follow-ups and edits by its token (docs: resources/webhook.mdx, "Execute Webhook" and on)."""
+"""An interaction's webhook: follow-ups and edits by its token (docs: resources/webhook.mdx, "Execute Webhook")."""
 
 from typing import TYPE_CHECKING
 
-from ..answers import edit_own, follow_up, own_message
-from ..messages import Message
-from ..routing import NO_CONTENT, Call, Reply, Routes
+from bot.playground.server.answers import edit_own, follow_up, own_message
+from bot.playground.server.messages import Message
+from bot.playground.server.routing import NO_CONTENT, Call, Reply, Routes
 
 if TYPE_CHECKING:
-    from ..local import LocalDiscord
+    from bot.playground.server.local import LocalDiscord
 
 routes = Routes()
 
@@ -66,4 +66,4 @@ def _deleted(site: "LocalDiscord", call: Call) -> Reply:
 
 
 def _shown(site: "LocalDiscord", message: Message) -> Reply:
-    return Reply(site.messages.render(message, site.world.app.id))
+    return Reply(site.show(message, site.world.app.id))
