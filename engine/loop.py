@@ -34,7 +34,7 @@ class Loop:
 
     def run(self, worker: Stepper) -> None:
         """Turn until `stop`."""
-        idle = False
+        self._stopped = idle = False
         while not self._stopped:
             self._run_posted(wait=idle)
             idle = not self._stopped and not worker.step()
