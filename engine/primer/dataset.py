@@ -20,6 +20,8 @@ from engine.primer.scenes import COLOURS, KINDS, Domain, Scene, sample_scene
 from engine.primer.vocabulary import CONTEXT, tokenise
 
 _CHUNK = 250
+_PLAY: dict[Domain, float] = {"tidy": 0.15, "narrow": 1.0, "full": 1.0}
+"""How freely sizes, spots and shades vary between pictures of one scene."""
 _KIND = {kind: i for i, kind in enumerate(KINDS)}
 _COLOUR = {colour: i for i, colour in enumerate(COLOURS)}
 
@@ -126,7 +128,7 @@ def _draw(span: tuple[int, int], seed: int, sizes: tuple[int, ...], domain: Doma
         labels[:, row] = _label(scene)
         lot = int(rng.integers(1 << 31))
         for size, array in zip(sizes, images, strict=True):
-            array[row] = paint(scene, size, lot)
+            array[row] = paint(scene, size, lot, _PLAY[domain])
     return _Part(images, tokens, labels, captions)
 
 

@@ -21,15 +21,29 @@ _TINT = {"morning": 0.04, "sunset": 0.08, "night": 0.14, "fog": 0.14}
 """How much of the sky's colour falls on the things."""
 
 
-def paint(scene: Scene, size: int, seed: int) -> NDArray[np.uint8]:
-    """Return the scene as uint8 [size, size, 3]. The same seed gives the same composition at every size."""
-    picture = paint_plain(scene, size, seed)
+class _Restrained(random.Random):
+    """Draws from the middle of each range only: `play` is the share of the range that is left."""
+
+    def __init__(self, seed: int, play: float) -> None:
+        super().__init__(seed)
+        self._play = play
+
+    def uniform(self, a: float, b: float) -> float:
+        return (a + b) / 2 + (self.random() - 0.5) * (b - a) * self._play
+
+
+def paint(scene: Scene, size: int, seed: int, play: float = 1.0) -> NDArray[np.uint8]:
+    """Return the scene as uint8 [size, size, 3]. The same seed gives the same composition at every size.
+
+    *play* in [0, 1]: how freely sizes, spots and shades vary between seeds.
+    """
+    picture = paint_plain(scene, size, seed, play)
     return np.asarray(picture if scene.style == "plain" else apply_style(picture, scene.style, seed))
 
 
-def paint_plain(scene: Scene, size: int, seed: int) -> Image.Image:
+def paint_plain(scene: Scene, size: int, seed: int, play: float = 1.0) -> Image.Image:
     """Return the scene before its style is applied."""
-    lot = random.Random(seed)
+    lot = random.Random(seed) if play == 1 else _Restrained(seed, play)
     side = size * _OVERSAMPLING
     ground = places.horizon(scene, lot)
     canvas = _background(scene, side, lot, ground)

@@ -13,7 +13,7 @@ import numpy as np
 
 from engine.primer.vocabulary import KNOWN
 
-Domain = Literal["narrow", "full"]
+Domain = Literal["tidy", "narrow", "full"]
 _T = TypeVar("_T")
 
 COLOURS = KNOWN["colours"]
@@ -92,8 +92,11 @@ class _Lot:
 
 
 def sample_scene(rng: np.random.Generator, domain: Domain) -> Scene:
-    """Draw a scene. narrow: plain style, at most one thing. full: 60 % narrow, else counts, relations, styles."""
+    """Draw a scene. tidy: one thing, mostly in the middle. narrow: at most one thing, plain. full: 60 % narrow, else
+    counts, relations, styles."""
     lot = _Lot(rng)
+    if domain == "tidy":
+        return _tidied(lot, _single(lot))
     if domain == "narrow":
         return _single(lot)
     kind = lot.weighted(("narrow", 0.60), ("count", 0.11), ("relation", 0.13), ("style", 0.16))
@@ -116,6 +119,13 @@ def _single(lot: _Lot) -> Scene:
     size = lot.weighted(("medium", 0.74), ("big", 0.13), ("small", 0.13))
     position = _position(lot, in_place) if size != "big" and lot.chance(0.25) else "middle"
     return replace(scene, things=(Thing(kind, _colour_for(lot, kind, scene), 1, size, position),))
+
+
+def _tidied(lot: _Lot, scene: Scene) -> Scene:
+    """What a beginner learns first: one thing, medium and in the middle eight times out of ten."""
+    if not scene.things or lot.chance(0.2):
+        return scene
+    return replace(scene, things=(replace(scene.things[0], size="medium", position="middle"),))
 
 
 def _position(lot: _Lot, in_place: bool) -> str:
