@@ -31,6 +31,8 @@ class Model:
     """The net's own picture is this many times smaller; `finish` enlarges it."""
     finish: str = ""
     """The upscaler that every picture of this model goes through, or none."""
+    perceptor: str = "primer"
+    """The CLIP that guides it unless the request says otherwise."""
     limited_words: bool = False
     """It understands only the words of `engine.primer.vocabulary`."""
     defaults: Mapping[str, Mapping[str, object]] = field(default_factory=dict)

@@ -43,6 +43,9 @@ class ClipDiffusionOptions(Options):
     )
     cutouts: int = Field(default=4, ge=1, le=256, description="views of the picture that CLIP sees in each step")
     cut_power: float = Field(default=1.0, ge=0.1, le=10, description="> 1 prefers small views, < 1 large ones")
+    flip: float = Field(default=0.0, ge=0, le=1, description="part of the views that are mirrored")
+    gray: float = Field(default=0.0, ge=0, le=1, description="part of the views without colour")
+    cut_noise: float = Field(default=0.1, ge=0, le=1, description="grain on every view")
     tv_scale: float = Field(default=0.0, ge=0, le=100000, description="smoothness (total variation)")
     range_scale: float = Field(default=0.0, ge=0, le=100000, description="penalty on colours out of range")
     saturation_scale: float = Field(default=0.0, ge=0, le=100000, description="penalty on oversaturated colours")
@@ -63,6 +66,9 @@ class PixelsOptions(Options):
     learning_rate: float = Field(default=0.1, gt=0, le=1, description="of Adam")
     cutouts: int = Field(default=4, ge=1, le=256, description="views of the picture that CLIP sees in each step")
     cut_power: float = Field(default=1.0, ge=0.1, le=10, description="> 1 prefers small views, < 1 large ones")
+    flip: float = Field(default=0.0, ge=0, le=1, description="part of the views that are mirrored")
+    gray: float = Field(default=0.0, ge=0, le=1, description="part of the views without colour")
+    cut_noise: float = Field(default=0.1, ge=0, le=1, description="grain on every view")
     tv_scale: float = Field(default=1.0, ge=0, le=100000, description="smoothness (total variation)")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+import torch
 from torch import Tensor
 
 from engine.diffusion.respacing import Moments
@@ -61,6 +62,24 @@ def xstart_denoiser(net: Net, learned_variance: bool = False) -> Denoiser:
         out = net(x_t, moments.timestep.to(x_t.device))
         x_start, log_variance = _split(out, moments) if learned_variance else (out, None)
         return Prediction(x_start, predict_eps(x_t, x_start, moments.alpha_bar), log_variance)
+
+    return denoise
+
+
+def free_guidance(reading: Denoiser, blind: Denoiser, scale: Tensor) -> Denoiser:
+    """Classifier-free guidance (Ho & Salimans 2022): from what *blind* says, *scale* times towards what *reading* says.
+
+    *scale* is [N, 1, 1, 1]; 1 is *reading* alone, 0 *blind* alone. Only *reading* is differentiated: that is the half
+    of the work, and its gradient points the same way.
+    """
+
+    def denoise(x_t: Tensor, moments: Moments) -> Prediction:
+        told = reading(x_t, moments)
+        with torch.no_grad():
+            untold = blind(x_t.detach(), moments)
+        by = scale.to(x_t)
+        pred_xstart = untold.pred_xstart + by * (told.pred_xstart - untold.pred_xstart)
+        return with_xstart(told, pred_xstart, x_t, moments)
 
     return denoise
 

@@ -11,13 +11,21 @@ from torch.nn import functional as F
 
 from engine.guidance.cutouts import CutRecipe, cut, draw_cuts
 from engine.guidance.perceptor import Perceptor
+from engine.pictures import open_picture
 from engine.prompts import Prompt
-from engine.tensors import to_signed, to_unit
+from engine.requests import DreamRequest
+from engine.tensors import to_signed, to_tensor, to_unit
+
+FEWEST = 4
+LARGEST = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """P unit vectors and their weights, which add up to 1 or -1; padded with zeros to a power of two."""
+    """P unit vectors and their weights, which add up to 1 or -1.
+
+    Padded with zeros to 4, 8, 16, … so that requests with few and fewer prompts can share a pass.
+    """
 
     vectors: Tensor
     """[P, D]."""
@@ -46,6 +54,14 @@ def make_targets(
     return _padded(Targets(torch.cat(vectors), all_weights / all_weights.sum().abs()))
 
 
+def decode(request: DreamRequest, images: Mapping[str, bytes], device: torch.device) -> dict[str, Tensor]:
+    """Every picture that *request* names: SHA-256 → [3, H, W] in [0, 1], at most `LARGEST` wide and high."""
+    opened = {sha: open_picture(images[sha]) for sha in request.images}
+    for picture in opened.values():
+        picture.thumbnail((LARGEST, LARGEST))
+    return {sha: to_tensor(picture).to(device) for sha, picture in opened.items()}
+
+
 def power_of_two(count: int) -> int:
     """The smallest power of two that is not smaller: sizes of batches and lists are rounded up to these."""
     return 1 << max(count - 1, 0).bit_length()
@@ -61,5 +77,5 @@ def _embed(perceptor: Perceptor, prompt: Prompt, pictures: Mapping[str, Tensor],
 
 
 def _padded(targets: Targets) -> Targets:
-    missing = power_of_two(len(targets.weights)) - len(targets.weights)
+    missing = max(power_of_two(len(targets.weights)), FEWEST) - len(targets.weights)
     return Targets(F.pad(targets.vectors, (0, 0, 0, missing)), F.pad(targets.weights, (0, missing)))

@@ -1,0 +1,66 @@
+"""A diffusion net with what it takes to use it: its flags, its noise schedule, and where its weights came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from engine.checkpoints import PRIMER_WEIGHTS, read_checkpoint
+from engine.diffusion.denoiser import Denoiser, eps_denoiser, xstart_denoiser
+from engine.diffusion.respacing import Walk, make_walk
+from engine.diffusion.schedules import alphas_cumprod
+from engine.errors import ModelUnavailable
+from engine.nets.adm import UNetModel, build_adm
+from engine.nets.adm_flags import AdmFlags
+
+if TYPE_CHECKING:
+    from engine.runtime import Runtime
+
+FILES = {"primer": PRIMER_WEIGHTS / "diffusion.safetensors"}
+
+
+@dataclass(frozen=True)
+class DiffusionNet:
+    """Frozen weights on their device."""
+
+    net: UNetModel
+    sha256: str = ""
+
+    @property
+    def flags(self) -> AdmFlags:
+        """What the net is."""
+        return self.net.flags
+
+    def walk(self, steps: int) -> Walk:
+        """*steps* stops, evenly over the process that the net was trained for. Raises InvalidRequest for too many."""
+        bars = alphas_cumprod(self.flags.noise_schedule, self.flags.diffusion_steps)
+        return make_walk(bars, str(steps), self.flags.rescale_timesteps)
+
+    def denoiser(self, context: Tensor | None = None) -> Denoiser:
+        """The net as a denoiser that reads *context* [N, D], where it can, or nothing."""
+
+        def net(x_t: Tensor, timesteps: Tensor) -> Tensor:
+            out: Tensor = self.net(x_t, timesteps, context=context)
+            return out
+
+        wrap = xstart_denoiser if self.flags.predict_xstart else eps_denoiser
+        return wrap(net, self.flags.learn_sigma)
+
+
+def load_diffusion_net(model: str, runtime: Runtime) -> DiffusionNet:
+    """The net of that model, loaded once. Raises ModelUnavailable or WeightsError."""
+    if model not in FILES:
+        raise ModelUnavailable(f"The weights of “{model}” are not here.")
+    return runtime.net(f"diffusion:{model}", lambda: read_diffusion_net(FILES[model], runtime.device, runtime.dtype))
+
+
+def read_diffusion_net(path: Path, device: torch.device, dtype: torch.dtype) -> DiffusionNet:
+    """A safetensors file with flags → its net, frozen, with its torso in *dtype*."""
+    checkpoint = read_checkpoint(path)
+    net = build_adm(checkpoint.flags)
+    checkpoint.fill(net)
+    return DiffusionNet(net.eval().requires_grad_(False).set_torso_dtype(dtype).to(device), checkpoint.sha256)

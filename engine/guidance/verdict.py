@@ -1,0 +1,29 @@
+"""What a perceptor thinks of a finished picture."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from engine.guidance.cutouts import CutRecipe, cut, draw_cuts
+from engine.guidance.perceptor import Perceptor
+from engine.guidance.targets import Targets
+from engine.tensors import to_signed, to_unit
+
+DIGITS = 5
+
+
+@torch.no_grad()
+def judge(perceptor: Perceptor, picture: Tensor, targets: Targets) -> dict[str, object]:
+    """[3, H, W] in [0, 1] → facts: clip_score (cosine with what is wanted), embedding of the whole picture, perceptor.
+
+    A guide likes what it has guided; for an honest ranking ask another perceptor.
+    """
+    whole = draw_cuts(CutRecipe(1), 0, 0, 0, (picture.shape[1], picture.shape[2]), perceptor.size)
+    view = to_unit(cut(to_signed(picture.clamp(0, 1))[None], [whole], perceptor.size))
+    embedding = perceptor.encode_image(view)[0]
+    return {
+        "clip_score": round(float(embedding @ targets.wanted), DIGITS),
+        "embedding": [round(value, DIGITS) for value in embedding.tolist()],
+        "perceptor": perceptor.id,
+    }

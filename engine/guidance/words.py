@@ -1,0 +1,56 @@
+"""What a model of few words says about a prompt: which words it lacks, and which it has. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.errors import InvalidRequest
+from engine.models import Model
+from engine.primer.vocabulary import END, KNOWN, START, tokenise, unknown_words
+from engine.prompts import Prompt, check_weights
+from engine.requests import DreamRequest
+
+EXAMPLES = 4
+"""Words shown of each topic."""
+
+
+def readable(request: DreamRequest, model: Model) -> tuple[tuple[Prompt, ...], tuple[str, ...]]:
+    """The prompts of *request*, its target picture among them, that *model* understands, and notes for the person."""
+    prompts = request.prompts
+    if request.target_image:
+        prompts = (*prompts, Prompt(image=request.target_image))
+    return understood(prompts, model.title) if model.limited_words else (prompts, ())
+
+
+def understood(prompts: Sequence[Prompt], title: str) -> tuple[tuple[Prompt, ...], tuple[str, ...]]:
+    """The prompts that say anything to the model called *title*, and sentences for the person about what was missed.
+
+    Raises InvalidRequest if it knows no word of them.
+    """
+    strange = tuple(dict.fromkeys(word for prompt in prompts for word in unknown_words(prompt.text)))
+    kept = tuple(prompt for prompt in prompts if prompt.image or says_something(prompt.text))
+    if not kept:
+        raise InvalidRequest(f"{_sentence(title)} knows none of these words. {vocabulary()}")
+    if len(kept) < len(prompts):
+        check_weights(kept)
+    if not strange:
+        return kept, ()
+    return kept, (f"{_sentence(title)} doesn't know: {', '.join(strange)}. {vocabulary()}",)
+
+
+def says_something(text: str) -> bool:
+    """Whether any token is left of *text*."""
+    return any(token > max(START, END) for token in tokenise(text))
+
+
+def vocabulary() -> str:
+    """One sentence with a few words of every topic."""
+    topics = (
+        f"{topic} ({', '.join(words[:EXAMPLES])}{', …' if len(words) > EXAMPLES else ''})"
+        for topic, words in KNOWN.items()
+    )
+    return f"It knows {', '.join(topics)}."
+
+
+def _sentence(title: str) -> str:
+    return title[:1].upper() + title[1:]

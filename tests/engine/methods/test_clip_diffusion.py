@@ -1,0 +1,287 @@
+from __future__ import annotations
+
+import hashlib
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+from engine.errors import InvalidRequest, NotFinite
+from engine.guidance.perceptor import Perceptor
+from engine.methods.clip_diffusion import METHOD, Sample
+from engine.runtime import Runtime
+from engine.steps import Failed, Finished, Running
+from tests.engine.tiny import gaussian_runtime, job_of, paint, tiny_perceptor, tiny_runtime
+
+PROMPT = "a red circle on a blue background"
+QUICK = {"steps": "5", "cutouts": "2"}
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Runtime:
+    return tiny_runtime()
+
+
+@pytest.fixture(scope="module")
+def plain() -> Runtime:
+    """With a net that has no mind of its own, so that only guidance decides."""
+    return gaussian_runtime()
+
+
+def begin(
+    runtime: Runtime, prompt: str = PROMPT, settings: dict[str, str] | None = None, **request: object
+) -> list[Sample]:
+    return METHOD.begin(job_of(prompt, {**QUICK, **(settings or {})}, **{"seed": 7, **request}), {}, runtime)
+
+
+def finish(runtime: Runtime, states: list[Sample]) -> list[np.ndarray]:
+    return [pixels(step) for step in paint(METHOD, states, runtime)]
+
+
+def pixels(step: object) -> np.ndarray:
+    assert isinstance(step, Finished), step
+    return np.asarray(step.image).astype(int)
+
+
+def png(image: Image.Image) -> tuple[str, bytes]:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return hashlib.sha256(buffer.getvalue()).hexdigest(), buffer.getvalue()
+
+
+def test_a_picture_is_as_large_as_asked_for_before_its_finish(runtime: Runtime) -> None:
+    assert (48, 80, 3) == finish(runtime, begin(runtime, size="320x192"))[0].shape
+
+
+def test_steps_are_counted_and_the_last_one_finishes(runtime: Runtime) -> None:
+    states = begin(runtime)
+    steps = [METHOD.advance(states, runtime)[0] for _ in range(5)]
+    assert [1, 2, 3, 4] == [s.step for s in steps if isinstance(s, Running)]
+    assert isinstance(steps[-1], Finished)
+
+
+def test_a_preview_is_the_predicted_picture_and_outlives_later_steps(runtime: Runtime) -> None:
+    states = begin(runtime)
+    (first,) = METHOD.advance(states, runtime)
+    assert isinstance(first, Running) and first.preview is not None
+    before = first.preview().tobytes()
+    METHOD.advance(states, runtime)
+    assert before == first.preview().tobytes()
+    assert (64, 64) == first.preview().size
+
+
+def test_the_same_seed_paints_the_same_picture_and_another_one_another(runtime: Runtime) -> None:
+    first, again, other = (finish(runtime, begin(runtime, seed=seed))[0] for seed in (7, 7, 8))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_picture_two_of_many_is_the_picture_of_seed_plus_two(runtime: Runtime) -> None:
+    many = begin(runtime, count=3)
+    for state in many:
+        state.bucket = 4
+    alone = begin(runtime, seed=9)
+    alone[0].bucket = 4
+    assert np.array_equal(finish(runtime, many)[2], finish(runtime, alone)[0])
+
+
+def test_between_neighbours_that_join_and_leave_a_picture_stays_as_it_was_to_the_bit(runtime: Runtime) -> None:
+    alone, watched = begin(runtime), begin(runtime)
+    neighbours = [begin(runtime, prompt, {"steps": n}, seed=seed)[0] for prompt, n, seed in COMPANY]
+    for state in (*alone, *watched, *neighbours):
+        state.bucket = 8
+    expected = finish(runtime, alone)[0]
+    present = neighbours[:3]
+    for step in range(5):
+        group = [*present[:2], *watched, *present[2:]]
+        steps = METHOD.advance(group, runtime)
+        present = [
+            s for s, answer in zip(group, steps, strict=True) if s is not watched[0] and isinstance(answer, Running)
+        ]
+        present += neighbours[3 + step : 4 + step]
+    assert np.array_equal(expected, pixels(steps[group.index(watched[0])]))
+
+
+COMPANY = [
+    ("an owl", "3", 1),
+    ("a green house | fog:-0.4", "9", 2),
+    ("a boat", "2", 3),
+    ("a star", "7", 4),
+    ("snow", "5", 5),
+    ("a cat", "6", 6),
+    ("a rocket", "4", 8),
+]
+
+
+def test_in_another_bucket_a_picture_is_the_same_within_rounding(runtime: Runtime) -> None:
+    alone, among = begin(runtime), begin(runtime, count=8)
+    assert np.abs(finish(runtime, alone)[0] - finish(runtime, among)[0]).max() <= 1
+
+
+def test_a_step_that_fails_has_changed_nothing(runtime: Runtime) -> None:
+    expected = finish(runtime, begin(runtime))[0]
+
+    class Short(Perceptor):
+        def encode_image(self, images: torch.Tensor) -> torch.Tensor:
+            raise torch.OutOfMemoryError("out of memory")
+
+    poor = tiny_runtime()
+    short = tiny_perceptor()
+    short.__class__ = Short
+    poor._nets["perceptor:primer"].value = short
+    states = begin(runtime)
+    METHOD.advance(states, runtime)
+    x = states[0].x.clone()
+    with pytest.raises(torch.OutOfMemoryError):
+        METHOD.advance(states, poor)
+    assert (1, True) == (states[0].step, torch.equal(x, states[0].x))
+    assert np.array_equal(expected, finish(runtime, states)[0])
+
+
+def test_a_picture_that_is_not_finite_fails_alone(runtime: Runtime) -> None:
+    states, alone = begin(runtime, count=4), begin(runtime, count=4)
+    expected = finish(runtime, alone)
+    states[2].x[0, 0, 0] = float("nan")
+    steps = METHOD.advance(states, runtime)
+    assert isinstance(steps[2], Failed) and isinstance(steps[2].error, NotFinite)
+    assert "step 1 of 5" in str(steps[2].error)
+    for _ in range(4):
+        steps = METHOD.advance(states, runtime)
+    for i in (0, 1, 3):
+        assert np.array_equal(expected[i], pixels(steps[i]))
+
+
+def score(runtime: Runtime, prompt: str, settings: dict[str, str]) -> float:
+    """Cosine with PROMPT, of four pictures painted by *prompt*."""
+    states = begin(runtime, prompt, {"steps": "12", "cfg_scale": "1", **settings}, count=4)
+    wanted = begin(runtime)[0].pull.targets.wanted
+    steps = paint(METHOD, states, runtime)
+    return float(np.mean([np.dot(s.facts["embedding"], wanted.numpy()) for s in steps if isinstance(s, Finished)]))
+
+
+def test_guidance_pulls_towards_the_prompt_and_a_negative_weight_pushes_away(plain: Runtime) -> None:
+    free = score(plain, PROMPT, {"clip_guidance_scale": "0"})
+    strong = {"clip_guidance_scale": "1000", "clamp_max": "0.3"}
+    assert score(plain, PROMPT, strong) > free + 0.05
+    assert score(plain, f"{PROMPT}:-1", strong) < free - 0.05
+
+
+def test_without_any_pull_no_gradient_is_taken(runtime: Runtime) -> None:
+    states = begin(runtime, settings={"clip_guidance_scale": "0"})
+    assert not states[0].pull.acts
+    METHOD.advance(states, runtime)
+    assert not states[0].x.requires_grad
+
+
+def test_saturation_and_range_have_real_gradients(plain: Runtime) -> None:
+    loose, tamed = (
+        finish(plain, begin(plain, settings={"range_scale": scale, "clip_guidance_scale": "0"}))[0]
+        for scale in ("0", "500")
+    )
+    assert not np.array_equal(loose, tamed)
+
+
+def test_smoothness_smooths(plain: Runtime) -> None:
+    def roughness(tv: str) -> float:
+        picture = finish(plain, begin(plain, settings={"tv_scale": tv, "clip_guidance_scale": "0", "clamp_max": "0"}))[
+            0
+        ]
+        return float(np.abs(np.diff(picture, axis=0)).mean())
+
+    assert roughness("2000") < 0.9 * roughness("0")
+
+
+def half_red() -> Image.Image:
+    image = Image.new("RGB", (100, 100), "blue")
+    ImageDraw.Draw(image).rectangle((0, 0, 49, 99), fill="red")
+    return image
+
+
+def test_an_init_picture_shines_through_the_fewer_steps_are_left(runtime: Runtime) -> None:
+    sha, data = png(half_red())
+    reference = np.asarray(half_red().resize((64, 64))).astype(int)
+
+    def likeness(skip: str) -> float:
+        job = job_of(PROMPT, {"steps": "30", "skip_steps": skip}, seed=7, init_image=sha)
+        (state,) = METHOD.begin(job, {sha: data}, runtime)
+        assert 30 - int(skip) == state.steps
+        x = to_levels(state.x)
+        return float(np.corrcoef(x.ravel(), reference.ravel())[0, 1])
+
+    assert likeness("29") > 0.99
+    assert likeness("29") > likeness("15") > likeness("0") + 0.2
+
+
+def to_levels(x: torch.Tensor) -> np.ndarray:
+    return x.permute(1, 2, 0).numpy()
+
+
+def test_init_scale_holds_on_to_the_init_picture(plain: Runtime) -> None:
+    sha, data = png(half_red())
+
+    def distance(scale: str) -> float:
+        settings = {
+            "steps": "10",
+            "skip_steps": "5",
+            "init_scale": scale,
+            "clip_guidance_scale": "0",
+            "clamp_max": "0.5",
+        }
+        states = METHOD.begin(job_of(PROMPT, settings, seed=7, init_image=sha), {sha: data}, plain)
+        return float(np.abs(finish(plain, states)[0] - np.asarray(half_red().resize((64, 64)))).mean())
+
+    assert distance("1000") < distance("0") - 5
+
+
+def test_a_target_picture_is_one_more_prompt(runtime: Runtime) -> None:
+    sha, data = png(half_red())
+    job = job_of(PROMPT, QUICK, seed=7, target_image=sha)
+    (state,) = METHOD.begin(job, {sha: data}, runtime)
+    assert [0.5, 0.25, 0.25, 0.0] == state.pull.targets.weights.tolist()
+
+
+def test_facts_say_what_was_painted_and_how(runtime: Runtime) -> None:
+    (step,) = paint(METHOD, begin(runtime, "a red circle in cyberpunk by Dali"), runtime)
+    assert isinstance(step, Finished)
+    assert "primer" == step.facts["perceptor"]
+    assert -1 <= step.facts["clip_score"] <= 1
+    assert 1 == pytest.approx(np.linalg.norm(step.facts["embedding"]), abs=1e-3)
+    assert {"weights": "0" * 64, "dtype": "float32", "bucket": 1} == step.facts["resolved"]
+    (note,) = step.facts["notes"]
+    assert note.startswith("The small model doesn't know: cyberpunk, dali. It knows colours (red, ")
+
+
+def test_words_that_the_model_has_none_of_are_refused_before_anything_is_painted(runtime: Runtime) -> None:
+    job = job_of("cyberpunk Dali")
+    with pytest.raises(InvalidRequest, match="knows none of these words"):
+        METHOD.load(job.request, runtime)
+
+
+def test_a_part_without_a_known_word_is_left_out_with_a_note(runtime: Runtime) -> None:
+    (state,) = begin(runtime, "an owl | cyberpunk:-0.5")
+    assert [1.0, 0.0, 0.0, 0.0] == state.pull.targets.weights.tolist()
+    assert "cyberpunk" in state.notes[0]
+
+
+def test_lanes_tell_apart_what_cannot_share_a_pass(runtime: Runtime) -> None:
+    def lane(prompt: str = PROMPT, settings: dict[str, str] | None = None, **request: object) -> object:
+        return METHOD.lane(begin(runtime, prompt, settings, **request)[0])
+
+    assert lane() == lane("an owl", {"steps": "9", "eta": "0.3", "cfg_scale": "5", "clamp_max": "1"}, seed=3)
+    others = [lane(settings=s) for s in ({"cutouts": "3"}, {"clip_guidance_scale": "0"}, {"cfg_scale": "1"})]
+    others += [lane("owl|cat|boat|house|a car"), lane(size="320x256")]
+    assert 6 == len({lane(), *others})
+
+
+def test_more_steps_than_the_net_was_trained_with_are_refused(runtime: Runtime) -> None:
+    with pytest.raises(InvalidRequest, match="400"):
+        METHOD.load(job_of(PROMPT, {"steps": "500"}).request, tiny_runtime(diffusion_steps=400))
+
+
+def test_an_eps_net_with_learned_variances_paints_too() -> None:
+    runtime = tiny_runtime(predict_xstart=False, learn_sigma=True, noise_schedule="linear", context_dim=0)
+    states = begin(runtime, settings={"clip_guidance_scale": "1000"})
+    assert states[0].context is None
+    assert (64, 64, 3) == finish(runtime, states)[0].shape
