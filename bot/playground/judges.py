@@ -14,7 +14,7 @@ from typing import Any
 from jsonschema import Draft7Validator, Draft202012Validator  # type: ignore[import-untyped]
 from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped]
 from jsonschema.protocols import Validator  # type: ignore[import-untyped]
-from referencing import Registry, Resource, Specification
+from referencing import Registry, Specification
 
 from bot.playground.server.exchanges import Exchange
 from bot.playground.server.json_types import Json

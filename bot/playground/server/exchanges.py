@@ -30,6 +30,8 @@ class Exchange:
     status: int = 0
     answer: Any = None
     seconds: float = 0.0
+    injected: bool = False
+    """The answer was made by a fault on purpose."""
     findings: list[str] = field(default_factory=list)
     """What a judge has against it."""
 

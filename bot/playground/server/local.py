@@ -13,6 +13,7 @@ from bot.playground.server.faults import Faults
 from bot.playground.server.ids import Snowflakes
 from bot.playground.server.interactions import Interactions
 from bot.playground.server.messages import Messages
+from bot.playground.server.payloads import channel_payload
 from bot.playground.server.people import People
 from bot.playground.server.posting import Posting
 from bot.playground.server.ratelimits import RateLimits
@@ -21,7 +22,7 @@ from bot.playground.server.rest import Rest
 from bot.playground.server.sessions import Gateway
 from bot.playground.server.small_world import small_world
 from bot.playground.server.tls import Authority
-from bot.playground.server.world import World
+from bot.playground.server.world import Channel, World
 
 from .routes.messages import OLD_EDITS
 
@@ -86,6 +87,11 @@ class LocalDiscord:
     def commands_changed(self) -> None:
         """Tell the people's clients; bots are not told."""
         self.hub.publish(Event("APPLICATION_COMMANDS_UPDATE", fixed({}), people_only=True))
+
+    def channel_changed(self, channel: Channel) -> None:
+        """CHANNEL_UPDATE, after its permissions or name were changed."""
+        data = channel_payload(self.world, channel)
+        self.hub.publish(Event("CHANNEL_UPDATE", fixed(data), channel.guild_id, channel.id, Intent.GUILDS))
 
     async def _dispatch(self, request: web.Request) -> web.StreamResponse:
         host = request.host.partition(":")[0]

@@ -116,6 +116,7 @@ def _replied(reply: Reply, exchange: Exchange, headers: dict[str, str]) -> web.R
 
 
 def _injected(fault: Injected, exchange: Exchange) -> web.Response:
+    exchange.injected = True
     return _json(fault.status, fault.body, exchange, fault.headers)
 
 
