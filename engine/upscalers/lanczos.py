@@ -9,7 +9,7 @@ from PIL import Image
 
 from engine.messages import Job
 from engine.steps import Step
-from engine.upscalers._tiles import Canvas, cut, open_small
+from engine.upscalers._tiles import Canvas, cut, open_small, resample
 
 if TYPE_CHECKING:
     from engine.runtime import Runtime
@@ -18,7 +18,7 @@ CORE = 512
 
 
 class Lanczos:
-    """Pillow's resampling of a box reads the pixels around it, so a tile needs no context of its own."""
+    """Resampling a box reads the pixels around it, so a tile needs no context of its own."""
 
     def missing(self) -> str:
         """Never."""
@@ -49,7 +49,7 @@ class Lanczos:
 def _enlarged(state: Canvas) -> Image.Image:
     left, top, right, bottom = state.tile.core
     size = ((right - left) * state.scale, (bottom - top) * state.scale)
-    return state.small.resize(size, Image.Resampling.LANCZOS, box=(left, top, right, bottom))
+    return resample(state.small, state.tile.core, size)
 
 
 UPSCALER = Lanczos()

@@ -17,7 +17,7 @@ from engine.messages import Job
 from engine.nets.compact import Compact, compact_from
 from engine.steps import Step
 from engine.tensors import to_image, to_tensor
-from engine.upscalers._tiles import Canvas, cut, open_small
+from engine.upscalers._tiles import Canvas, cut, open_small, resample
 
 if TYPE_CHECKING:
     from engine.runtime import Runtime
@@ -88,7 +88,7 @@ def _core(state: Canvas, large: Image.Image, net_scale: int) -> Image.Image:
     box = (x * net_scale, y * net_scale, (x + width) * net_scale, (y + height) * net_scale)
     if state.scale == net_scale:
         return large.crop(box)
-    return large.resize((width * state.scale, height * state.scale), Image.Resampling.LANCZOS, box=box)
+    return resample(large, box, (width * state.scale, height * state.scale))
 
 
 UPSCALER = PrimerUpscaler()
