@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import aiohttp
 import discord
 
 from bot.bot import make_bot
@@ -19,8 +21,9 @@ from bot.logs import setup_logging
 from bot.playground.connector import connector_from_file, read_link
 from engine.errors import DreamError
 
-HOW_TO_START = """\
-DISCORD_TOKEN is not set. https://discord.com/developers/applications gives you a token: New Application, Bot, Reset Token.
+PORTAL = "https://discord.com/developers/applications"
+HOW_TO_START = f"""\
+DISCORD_TOKEN is not set. You get a token at {PORTAL} (New Application, then Bot).
 To try everything without one: python -m bot playground"""
 COMMANDS = {
     "run": "join Discord (the default); needs DISCORD_TOKEN",
@@ -37,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from bot.playground.supervisor import main as play  # its dependencies are an extra
 
         return play(options.config)
-    setup_logging()
+    setup_logging(logging.ERROR if options.command == "doctor" else logging.INFO)
     try:
         config = load_config(options.config, os.environ)
         if options.command == "doctor":
@@ -73,9 +76,9 @@ def _run(config: Config) -> int:
     try:
         return asyncio.run(_stay(config, token, link))
     except discord.LoginFailure:
-        print("Discord does not accept this token. Reset it at https://discord.com/developers/applications (Bot).")
-    except discord.PrivilegedIntentsRequired:
-        print("Discord refuses the intents of this bot, although it asks for no privileged one; is the token a bot's?")
+        print(f"Discord does not accept this token. Reset it at {PORTAL} (Bot).", file=sys.stderr)
+    except (discord.HTTPException, aiohttp.ClientError) as error:
+        print(f"Discord cannot be reached: {error}.", file=sys.stderr)
     return 1
 
 
@@ -83,7 +86,8 @@ async def _stay(config: Config, token: str, link: str | None) -> int:
     connector = connector_from_file(link) if link else None
     async with make_bot(config, connector=connector) as bot:
         stop = _stop_event()
-        tasks = [asyncio.create_task(bot.start(token)), asyncio.create_task(stop.wait())]
+        await bot.login(token)
+        tasks = [asyncio.create_task(work) for work in (bot.connect(), bot.dispatcher.wait(), stop.wait())]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         task.cancel()

@@ -129,7 +129,7 @@ class ReactionAnswer:
         self._client = client
         self._channel = client.get_partial_messageable(channel_id, guild_id=guild_id)
         self._reference = discord.MessageReference(
-            message_id=message_id, channel_id=channel_id, guild_id=guild_id, fail_if_not_exists=False
+            message_id=message_id, channel_id=channel_id, fail_if_not_exists=False
         )
         self._user_id = user_id
 

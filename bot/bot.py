@@ -32,12 +32,14 @@ from engine.client import Engine, LocalEngine
 
 log = logging.getLogger(__name__)
 
+discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # no word about voice, which nobody wants here
+
 GUILDS_SECONDS = 0.25
 """How long after the last server's data the bot counts as ready; more servers may follow at any time."""
 RATE_LIMIT_SECONDS = 60.0
 """Longer waits are ours to plan, not the library's."""
 DRAIN_SECONDS = 8.0
-"""How long running pictures may take to finish when the bot is told to stop; then they go back to the queue."""
+"""How long what runs may take to finish when the bot is told to stop; then it goes back to the queue."""
 
 
 class DreamTree(app_commands.CommandTree["DreamBot"]):
@@ -85,7 +87,8 @@ class DreamBot(commands.AutoShardedBot):
         self.clock = clock
         self.engine = engine or local_engine(config)
         self._opened = False
-        self._at_work = False
+        self.at_work = False
+        self.drain_seconds = DRAIN_SECONDS
         self._registering: asyncio.Task[None] | None = None
 
     @property
@@ -111,8 +114,8 @@ class DreamBot(commands.AutoShardedBot):
     async def on_ready(self) -> None:
         """May come many times; the work of the last life is taken up once."""
         log.info("ready as %s in %d servers", self.user, len(self.guilds))
-        if not self._at_work:
-            self._at_work = True
+        if not self.at_work:
+            self.at_work = True
             await self.delivery.start()
             self.dispatch("at_work")
 
@@ -120,8 +123,8 @@ class DreamBot(commands.AutoShardedBot):
         """Take nothing new, let pictures and messages that are nearly there arrive, then leave. Idempotent."""
         if self._opened:
             self._opened = False
-            await self.dispatcher.close(DRAIN_SECONDS)
-            await self.delivery.settle(DRAIN_SECONDS)
+            await self.dispatcher.close(self.drain_seconds)
+            await self.delivery.settle(self.drain_seconds)
             await self.delivery.close()
         if self._registering:
             self._registering.cancel()

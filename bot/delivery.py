@@ -23,6 +23,7 @@ from bot.letters import Desk, Letter
 from bot.pacing import Pace, Turnstile
 from bot.posting import FAILURES, Address, Post
 from bot.store import Store
+from bot.store.deliveries import Purpose
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,6 @@ class Delivery:
             posted=dispatcher.posted,
             owed=self._is_owed,
             closed=self._closed,
-            ping_after=config.delivery.ping_after_seconds,
         )
         self._letters: dict[str, Letter] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -117,7 +117,7 @@ class Delivery:
             await letter.run(Post(self._client, await self._address(job)), fresh=fresh)
         finally:
             del self._letters[job.id]
-            self._turnstile.pace.forget(job.id)
+            self._turnstile.forget(letter.spot)
 
     async def _address(self, job: JobRow) -> Address:
         interaction = await self._store.interactions.find(job.id, self.now())
@@ -131,17 +131,17 @@ class Delivery:
         alive = [*self._dispatcher.running(), *(job for job, _ in self._dispatcher.queue())]
         return [job for job in (*found, *alive) if job is not None]
 
-    async def _is_owed(self, job_id: str) -> bool:
-        row = await self._store.deliveries.find(job_id)
+    async def _is_owed(self, job_id: str, purpose: Purpose) -> bool:
+        row = await self._store.deliveries.find(job_id, purpose)
         return row is not None and row.state == "pending"
 
-    async def _closed(self, job_id: str, failed: str) -> None:
+    async def _closed(self, job_id: str, purpose: Purpose, failed: str) -> None:
         """Close the outbox row; the interaction's token has done its work."""
         if failed:
-            log.warning("job %s could not be delivered: %s", job_id, failed)
-            await self._store.deliveries.undeliverable(job_id, "result", failed, self.now())
+            log.warning("the %s of job %s could not be delivered: %s", purpose, job_id, failed)
+            await self._store.deliveries.undeliverable(job_id, purpose, failed, self.now())
         else:
-            await self._store.deliveries.delivered(job_id, "result", self.now())
+            await self._store.deliveries.delivered(job_id, purpose, self.now())
         await self._store.interactions.erase(job_id)
 
     def _keep(self, name: str, work: Coroutine[None, None, None]) -> None:

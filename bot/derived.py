@@ -119,7 +119,7 @@ def settings_of(request: DreamRequest) -> str:
     }
     if request.count > 1:
         settings["count"] = request.count
-    return " ".join(f"{key}={value}" for key, value in (settings | _unusual(request)).items())
+    return " ".join(f"{key}={value}" for key, value in {**settings, **_unusual(request)}.items())
 
 
 def _unusual(request: DreamRequest) -> Mapping[str, object]:

@@ -23,6 +23,7 @@ from bot.wording import (
     duration,
     mention,
     plain,
+    plain_lines,
     relative,
     show_prompts,
     show_request,
@@ -90,7 +91,8 @@ def status_line(update: Update, now: float) -> str:
         case JobState.RUNNING:
             return _running(update.progress, now, enlarging=not isinstance(job.request, DreamRequest))
         case JobState.FAILED:
-            return f"{job.error_text or 'This could not be painted.'}\nNothing was charged."
+            why = plain_lines(job.error_text) or "This could not be painted."
+            return why if "charged" in why else f"{why}\nNothing was charged."
         case JobState.CANCELLED:
             return "Cancelled. Nothing was charged."
         case _:

@@ -2,7 +2,7 @@
 
     offered      a newer update replaces an older one that was not sent yet
     addressed    the message is known: answered just now, stored, or found again after a crash
-    delivered    the end is shown (`bot.endings`), the outbox row is closed, a long wait ends with a short reply
+    delivered    the end is shown (`bot.endings`), its outbox row is closed, a long wait ends with a short reply
 
 Progress that meets an obstacle is dropped; the end is not.
 """
@@ -10,7 +10,6 @@ Progress that meets an obstacle is dropped; the end is not.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -18,8 +17,9 @@ from dataclasses import dataclass
 from bot.endings import Artist, Ending, Way
 from bot.faces import Face
 from bot.jobs import JobRow, JobState, Update
-from bot.pacing import Turnstile, Urgency
+from bot.pacing import Spot, Turnstile, Urgency
 from bot.posting import FAILURES, Post, Trouble, nonce, trouble_of
+from bot.store.deliveries import Purpose
 from bot.wording import mention
 
 log = logging.getLogger(__name__)
@@ -36,12 +36,10 @@ class Desk:
     turnstile: Turnstile
     posted: Callable[[str, int, int], Awaitable[None]]
     """Job, channel, message: write down that this message shows that job."""
-    owed: Callable[[str], Awaitable[bool]]
-    """Whether anybody still wants to be told of the job's end: not once its message was deleted on purpose."""
-    closed: Callable[[str, str], Awaitable[None]]
-    """Job, and why it could not be delivered (empty: it was): nothing more is owed."""
-    ping_after: float
-    """Seconds after which a person may have looked away."""
+    owed: Callable[[str, Purpose], Awaitable[bool]]
+    """Whether this still has to be said about that job: not once its message was deleted on purpose."""
+    closed: Callable[[str, Purpose, str], Awaitable[None]]
+    """Job, purpose, and why it could not be said (empty: it was): it is no longer owed."""
 
 
 class Letter:
@@ -64,6 +62,11 @@ class Letter:
         return self.newest.job
 
     @property
+    def spot(self) -> Spot:
+        """Whose limits its edits count against."""
+        return Spot(self.job.id, self.job.origin.channel_id)
+
+    @property
     def urgency(self) -> Urgency:
         """How urgent the newest update is."""
         if self.job.state.over:
@@ -75,7 +78,7 @@ class Letter:
         if update.job.state.over or not self.job.state.over:
             self.newest = update
             self._news.set()
-            self._desk.turnstile.hurry(self.job.id, self.urgency)
+            self._desk.turnstile.hurry(self.spot, self.urgency)
 
     def address(self, message_id: int | None, face: Face | None = None) -> None:
         """The message has been posted and shows *face*, or (None) could not be: another one is posted then."""
@@ -100,7 +103,7 @@ class Letter:
     async def _next_turn(self) -> Urgency:
         """Wait for news and for permission to send them; how urgent they are by then."""
         await self._news.wait()
-        await self._desk.turnstile.turn(self.job.id, self.urgency)
+        await self._desk.turnstile.turn(self.spot, self.urgency)
         self._news.clear()
         return self.urgency
 
@@ -119,7 +122,7 @@ class Letter:
         try:
             face = await self._desk.artist.face(self.newest, self._post.upload_limit)
             if face.fingerprint == self._shown:
-                self._desk.turnstile.pace.give_back(self.job.id)
+                self._desk.turnstile.give_back(self.spot)
                 return
             await send(face)
             self._shown = face.fingerprint
@@ -146,25 +149,29 @@ class Letter:
             await self._desk.posted(self.job.id, self._post.address.channel_id, self.message_id)
 
     async def _finish(self, *, searched: bool) -> None:
-        if not await self._desk.owed(self.job.id):
-            return
+        if await self._desk.owed(self.job.id, "result"):
+            await self._say_the_end(searched)
+        if await self._desk.owed(self.job.id, "ping"):
+            await self._ping()
+
+    async def _say_the_end(self, searched: bool) -> None:
         way = Way.POST if self.message_id is None else Way.TOKEN if self._by_token else Way.EDIT
         ending = Ending(self.newest, self._post, self._desk.artist, self.message_id, way, searched)
         await ending.deliver()
         if ending.message_id != self.message_id:
             self.message_id = ending.message_id
             await self._remember()
-        await self._desk.closed(self.job.id, ending.failed)
-        if ending.way in (Way.EDIT, Way.POST) and not ending.failed:
-            await self._ping()
+        await self._desk.closed(self.job.id, "result", ending.failed)
 
     async def _ping(self) -> None:
-        """Call whoever has waited long. After the outbox is closed: rather no call than two."""
-        job = self.job
-        waited = (job.finished_at or job.created_at) - job.created_at
-        if self.message_id is None or job.state is JobState.CANCELLED or waited < self._desk.ping_after:
-            return
+        """Call whoever has waited long, with one try: a lost call is better than two."""
+        job, why = self.job, "there is no message to reply to"
         what = "your picture is" if job.request.count == 1 else "your pictures are"
-        words = f"{what} ready." if job.state is JobState.DONE else "it could not be painted; the reason stands above."
-        with contextlib.suppress(*FAILURES):
-            await self._post.reply(self.message_id, f"{mention(job.origin.user_id)} {words}", nonce(job.id, "ping"))
+        if self.message_id is not None and not self._by_token:
+            try:
+                words = f"{mention(job.origin.user_id)} {what} ready."
+                await self._post.reply(self.message_id, words, nonce(job.id, "ping"))
+                why = ""
+            except FAILURES as error:
+                why = str(error)
+        await self._desk.closed(job.id, "ping", why)

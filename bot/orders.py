@@ -154,4 +154,3 @@ def _picture(job: JobRow, index: int | None) -> PictureRow:
         if picture.index == index:
             return picture
     raise Refused(f"This result has {len(job.pictures)} pictures; there is no picture {index + 1}.")
-

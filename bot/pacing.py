@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 
 Clock = Callable[[], float]
+PATIENCE = 5.0
+"""Places in the queue change for everybody at once: they wait this many times longer than progress."""
 
 
 class Urgency(IntEnum):
@@ -24,19 +26,26 @@ class Urgency(IntEnum):
     PLACE = 2
 
 
-@dataclass(slots=True)
-class Bucket:
-    """A token bucket: *capacity* at once, then one per *seconds*."""
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """*capacity* at once, then one per *seconds*."""
 
     capacity: int
     seconds: float
+
+
+@dataclass(slots=True)
+class Bucket:
+    """A token bucket: what is left of a rate."""
+
+    rate: Rate
     level: float
     at: float
 
     def wait(self, now: float) -> float:
         """Seconds until one may be taken."""
         self._fill(now)
-        return max(0.0, (1 - self.level) * self.seconds)
+        return max(0.0, (1 - self.level) * self.rate.seconds)
 
     def take(self, now: float) -> None:
         """Take one; the level may fall below zero for what cannot wait."""
@@ -44,59 +53,65 @@ class Bucket:
         self.level -= 1
 
     def _fill(self, now: float) -> None:
-        gained = (now - self.at) / self.seconds if self.seconds else float(self.capacity)
-        self.level, self.at = min(float(self.capacity), self.level + gained), now
+        gained = max(0.0, now - self.at) / self.rate.seconds
+        self.level, self.at = min(float(self.rate.capacity), self.level + gained), now
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """One message, and the channel whose limits it shares."""
+
+    message: Hashable
+    channel: Hashable
+
+
 class Pace:
-    """The rules alone: how long a message has to wait at a moment. One bucket per message, one for the whole bot."""
+    """The rules alone: how long a message has to wait at a moment. A bucket each for messages, channels, the bot.
 
-    seconds: float
-    """Between two edits of one message, once its burst is used up."""
-    burst: int = 2
-    per_second: float = 4.0
-    """Edits of the whole bot."""
-    patience: float = 5.0
-    """Places in the queue change for everybody at once: they wait this many times longer."""
-    _whole: Bucket | None = None
-    _each: dict[Hashable, Bucket] = field(default_factory=dict)
-    _places: dict[Hashable, float] = field(default_factory=dict)
+    *seconds* lie between two edits of one message, once its *burst* is used up. Discord limits a channel to about one
+    edit per second; we stay a little below that, so that ends never wait behind progress.
+    """
 
-    def wait(self, key: Hashable, urgency: Urgency, now: float) -> float:
-        """Seconds until *key* may be edited. The end of a job does not wait for its message's bucket."""
-        whole = self._bucket_of_all(now).wait(now)
+    def __init__(self, seconds: float, burst: int = 2, *, share: float = 0.4, per_second: float = 4.0) -> None:
+        self._message = Rate(burst, seconds)
+        self._channel = Rate(3, seconds * share)
+        self._bot = Rate(8, 1 / per_second)
+        self._place_seconds = PATIENCE * seconds
+        self._buckets: dict[Hashable, Bucket] = {}
+        self._places: dict[Hashable, float] = {}
+
+    def wait(self, spot: Spot, urgency: Urgency, now: float) -> float:
+        """Seconds until *spot* may be edited; the end of a job waits for nothing but the whole bot's limit."""
         if urgency is Urgency.FINAL:
-            return whole
-        own = self._bucket(key, now).wait(now)
-        if urgency is Urgency.PLACE:
-            own = max(own, self._places.get(key, now) - now)
-        return max(own, whole)
+            return self._of_bot(now).wait(now)
+        later = self._places.get(spot.message, now) - now if urgency is Urgency.PLACE else 0.0
+        return max(later, *(bucket.wait(now) for bucket in self._all(spot, now)))
 
-    def take(self, key: Hashable, urgency: Urgency, now: float) -> None:
-        """Count one edit of *key*."""
-        self._bucket_of_all(now).take(now)
-        self._bucket(key, now).take(now)
-        self._places[key] = now + self.patience * self.seconds
+    def take(self, spot: Spot, now: float) -> None:
+        """Count one edit of *spot*."""
+        for bucket in self._all(spot, now):
+            bucket.take(now)
+        self._places[spot.message] = now + self._place_seconds
 
-    def give_back(self, key: Hashable) -> None:
+    def give_back(self, spot: Spot, now: float) -> None:
         """The edit turned out to be unnecessary."""
-        for bucket in (self._whole, self._each.get(key)):
-            if bucket:
-                bucket.level += 1
+        for bucket in self._all(spot, now):
+            bucket.level += 1
 
-    def forget(self, key: Hashable) -> None:
+    def forget(self, spot: Spot) -> None:
         """The message is finished: its bucket is no longer needed."""
-        self._each.pop(key, None)
-        self._places.pop(key, None)
+        self._buckets.pop(("message", spot.message), None)
+        self._places.pop(spot.message, None)
 
-    def _bucket(self, key: Hashable, now: float) -> Bucket:
-        return self._each.setdefault(key, Bucket(self.burst, self.seconds, self.burst, now))
+    def _all(self, spot: Spot, now: float) -> tuple[Bucket, Bucket, Bucket]:
+        message = self._bucket(("message", spot.message), self._message, now)
+        return message, self._bucket(("channel", spot.channel), self._channel, now), self._of_bot(now)
 
-    def _bucket_of_all(self, now: float) -> Bucket:
-        if self._whole is None:
-            self._whole = Bucket(max(1, round(self.per_second)), 1 / self.per_second, max(1, self.per_second), now)
-        return self._whole
+    def _of_bot(self, now: float) -> Bucket:
+        return self._bucket("bot", self._bot, now)
+
+    def _bucket(self, key: Hashable, rate: Rate, now: float) -> Bucket:
+        return self._buckets.setdefault(key, Bucket(rate, rate.capacity, now))
 
 
 @dataclass(slots=True)
@@ -109,26 +124,35 @@ class Turnstile:
     """Lets one message through at a time, the most urgent first, as fast as `Pace` allows. `run` does the work."""
 
     def __init__(self, pace: Pace, clock: Clock = time.monotonic) -> None:
-        self.pace = pace
+        self._pace = pace
         self._clock = clock
-        self._waiting: dict[Hashable, _Waiting] = {}
+        self._waiting: dict[Spot, _Waiting] = {}
         self._changed = asyncio.Event()
 
-    async def turn(self, key: Hashable, urgency: Urgency) -> None:
-        """Return when *key* may be edited; one waiter per key."""
+    async def turn(self, spot: Spot, urgency: Urgency) -> None:
+        """Return when *spot* may be edited; one waiter per message."""
         waiting = _Waiting(urgency, asyncio.get_running_loop().create_future())
-        self._waiting[key] = waiting
+        self._waiting[spot] = waiting
         self._changed.set()
         try:
             await waiting.let_through
         finally:
-            self._waiting.pop(key, None)
+            self._waiting.pop(spot, None)
 
-    def hurry(self, key: Hashable, urgency: Urgency) -> None:
-        """What *key* waits with has become more (or less) urgent."""
-        if key in self._waiting:
-            self._waiting[key].urgency = urgency
+    def hurry(self, spot: Spot, urgency: Urgency) -> None:
+        """What *spot* waits with has become more (or less) urgent."""
+        if spot in self._waiting:
+            self._waiting[spot].urgency = urgency
             self._changed.set()
+
+    def give_back(self, spot: Spot) -> None:
+        """Its turn was not needed."""
+        self._pace.give_back(spot, self._clock())
+        self._changed.set()
+
+    def forget(self, spot: Spot) -> None:
+        """There will be no more turns."""
+        self._pace.forget(spot)
 
     async def run(self) -> None:
         """Open the turnstile again and again, until cancelled."""
@@ -144,11 +168,13 @@ class Turnstile:
         """Let everybody through who may pass now; seconds until somebody else may, or None if nobody waits."""
         now = self._clock()
         pauses = []
-        for key, waiting in sorted(self._waiting.items(), key=lambda item: item[1].urgency):
-            pause = self.pace.wait(key, waiting.urgency, now)
+        for spot, waiting in sorted(self._waiting.items(), key=lambda item: item[1].urgency):
+            if waiting.let_through.done():
+                continue
+            pause = self._pace.wait(spot, waiting.urgency, now)
             if pause > 0:
                 pauses.append(pause)
-            elif not waiting.let_through.done():
-                self.pace.take(key, waiting.urgency, now)
+            else:
+                self._pace.take(spot, now)
                 waiting.let_through.set_result(None)
         return min(pauses, default=None)

@@ -148,7 +148,6 @@ class Post:
             reference=discord.MessageReference(
                 message_id=message_id,
                 channel_id=self.address.channel_id,
-                guild_id=self.address.guild_id,
                 fail_if_not_exists=False,
             ),
             allowed_mentions=discord.AllowedMentions(users=[person], replied_user=False),
@@ -203,5 +202,3 @@ def _custom_ids(message: discord.Message) -> set[str]:
             if len(parts) > 2 and parts[0] == "dream":
                 found.add(parts[2])
     return found
-
-

@@ -24,6 +24,11 @@ def plain(text: str) -> str:
     return _MARKUP.sub(r"\\\1", _BLANKS.sub(" ", text).strip())
 
 
+def plain_lines(text: str) -> str:
+    """Like `plain`, line by line."""
+    return "\n".join(map(plain, text.splitlines()))
+
+
 def shorten(text: str, most: int) -> str:
     """*text* with at most *most* characters, cut at a blank where one is near."""
     if len(text) <= most:

@@ -14,6 +14,7 @@ from bot.derived import remix
 from bot.errors import Refused
 from bot.speak import speak
 from bot.views.remix import FORM_ID, form_values
+from bot.wording import shorten
 
 
 class Remix(commands.Cog):
@@ -29,11 +30,11 @@ class Remix(commands.Cog):
         match = FORM_ID.fullmatch(str(data.get("custom_id", "")))
         if interaction.type is not discord.InteractionType.modal_submit or not match:
             return
-        answer = InteractionAnswer.of(interaction)
+        answer, values = InteractionAnswer.of(interaction), form_values(data)
         try:
-            await self._remix(interaction, answer, match["job"], form_values(data))
+            await self._remix(interaction, answer, match["job"], values)
         except Exception as error:  # noqa: BLE001 - one of the two borders where an error becomes words
-            await answer.tell(speak(error, "a remix"))
+            await answer.tell(speak(error, "a remix") + _given_back(values))
 
     async def _remix(
         self,
@@ -47,6 +48,12 @@ class Remix(commands.Cog):
             raise Refused("I no longer know the picture that you wanted to remix; its records are gone.")
         request = remix(job, values.get("prompt", ""), values.get("negative", ""), values.get("settings", ""))
         await self.bot.orders.remix(job, request, Caller.of_interaction(interaction), answer)
+
+
+def _given_back(values: dict[str, str]) -> str:
+    """What was typed: the form is gone, and nobody likes to type twice."""
+    words = shorten(values.get("prompt", "").replace("`", "ˋ"), 1000)
+    return f"\nYour words, to be copied:\n```\n{words}\n```" if words else ""
 
 
 async def setup(bot: DreamBot) -> None:
