@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from engine.errors import InvalidRequest
 from engine.models import DEFAULT_MODEL, MODELS, Model
@@ -53,9 +53,19 @@ class ClipDiffusionOptions(Options):
         default=0.05, ge=0, le=10, description="largest rms of the guidance gradient, per picture; 0 = no clamp"
     )
     skip_steps: int = Field(
-        default=0, ge=0, le=999, description="with an init picture: leave out this many first steps"
+        default=0, ge=0, le=999, description="with an init picture: leave out this many first steps; usually half"
     )
     init_scale: float = Field(default=0.0, ge=0, le=100000, description="how hard the init picture holds on")
+
+    def check(self, *, has_init: bool) -> None:
+        """Raise InvalidRequest where options contradict each other or lack their init picture."""
+        if self.skip_steps >= self.steps:
+            raise InvalidRequest(
+                f"skip_steps={self.skip_steps} leaves nothing of {self.steps} steps; {self.steps - 1} is the most."
+            )
+        for name in ("skip_steps", "init_scale"):
+            if getattr(self, name) and not has_init:
+                raise InvalidRequest(f"{name}={getattr(self, name):g} needs an init picture; leave it out without one.")
 
 
 class PixelsOptions(Options):
@@ -92,6 +102,12 @@ class DreamRequest(BaseModel):
     count: int = Field(default=1, ge=1, le=MAX_COUNT)
     init_image: str = ""
     target_image: str = ""
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> DreamRequest:
+        if isinstance(self.options, ClipDiffusionOptions):
+            self.options.check(has_init=bool(self.init_image))
+        return self
 
     @property
     def method(self) -> str:
@@ -184,6 +200,8 @@ def build_request(
     width, height = parse_size(size) if size else chosen.size
     chosen.check_size(width, height)
     options = build_options(chosen, method, ({} if steps is None else {"steps": str(steps)}) | dict(settings or {}))
+    if init_image and isinstance(options, ClipDiffusionOptions) and "skip_steps" not in (settings or {}):
+        options = options.model_copy(update={"skip_steps": options.steps // 2})
     try:
         return DreamRequest(
             prompts=prompts,

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 FACTORS = (16, 8, 4, 2, 1)
 """How much smaller than the picture the grids are."""
+LARGEST_PIXEL = 4
+"""The grids' picture is at most this many times smaller than the finished one: no net ties it to a size."""
 SPREAD = 0.1
 """Of the colours that painting starts with."""
 BETAS = (0.9, 0.99)
@@ -80,7 +82,8 @@ class Pixels:
         recipe = CutRecipe(options.cutouts, options.cut_power, options.flip, options.gray, options.cut_noise)
         pictures = decode(request, images, runtime.device)
         targets = make_targets(runtime.perceptor(model.perceptor), prompts, pictures, recipe)
-        sides = request.height // model.scale, request.width // model.scale
+        scale = min(model.scale, LARGEST_PIXEL)
+        sides = request.height // scale, request.width // scale
         init = _colours_of(request, images, sides)
         states = []
         for index in range(request.count):
