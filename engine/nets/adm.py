@@ -101,7 +101,7 @@ class UNetModel(nn.Module):
     def _resample(self, kind: type[Downsample] | type[Upsample], width: int) -> nn.Module:
         if self.flags.resblock_updown:
             return self._res_block(width, width, kind(width, learned=False))
-        return kind(width, learned=True)
+        return kind(width, learned=self.flags.conv_resample)
 
     def _attention(self, width: int, downsampling: int) -> list[AttentionBlock]:
         return [self._attention_block(width)] if self.flags.attends(downsampling) else []

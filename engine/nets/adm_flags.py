@@ -40,6 +40,7 @@ class AdmFlags:
     use_checkpoint: bool = False
     use_scale_shift_norm: bool = True
     resblock_updown: bool = False
+    conv_resample: bool = True
     use_fp16: bool = False
     use_new_attention_order: bool = False
     learn_sigma: bool = False
