@@ -111,7 +111,9 @@ class Keeper:
         try:
             while (message := await child.read()) is not None:
                 self.touch()
-                self._ready = self._ready or isinstance(message, Ready)
+                if isinstance(message, Ready) and not self._ready:
+                    self._ready = True
+                    self._name_pid(child.pid, ".ready")
                 self._listener.receive(message)
         except (WireError, OSError) as error:
             log.error("The engine's connection broke: %s", error)
@@ -125,13 +127,15 @@ class Keeper:
                 log.error("The engine has said nothing for %.0f s; it is ended.", self._patience.stall)
                 child.kill()
 
-    def _name_pid(self, pid: int | None) -> None:
+    def _name_pid(self, pid: int | None, suffix: str = ".pid") -> None:
+        """Tell who looks on: `engine.pid` names the child, `engine.ready` too once it can paint."""
         if self._pid_file is None:
             return
         if pid is None:
             self._pid_file.unlink(missing_ok=True)
+            self._pid_file.with_suffix(".ready").unlink(missing_ok=True)
             return
         self._pid_file.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._pid_file.with_suffix(".pid.new")
+        fresh = self._pid_file.with_suffix(f"{suffix}.new")
         fresh.write_text(f"{pid}\n", encoding="ascii")
-        fresh.replace(self._pid_file)
+        fresh.replace(self._pid_file.with_suffix(suffix))

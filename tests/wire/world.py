@@ -30,7 +30,7 @@ REAL_ENGINE = (sys.executable, "-m", "engine.process")
 class MakeBot(Protocol):
     """Makes a bot that has not connected yet."""
 
-    def __call__(self, world: World, connector: aiohttp.BaseConnector) -> discord.Client: ...
+    def __call__(self, world: World, connector: aiohttp.BaseConnector, /) -> discord.Client: ...
 
 
 class World:

@@ -23,9 +23,15 @@ class Fault:
     delay: float = 0.0
     times: int = 1
     after: bool = False
+    every: int = 1
+    """Only every so-manieth matching request is hit."""
+    seen: int = 0
 
     def matches(self, line: str) -> bool:
-        return self.times != 0 and re.search(self.pattern, line) is not None
+        if self.times == 0 or re.search(self.pattern, line) is None:
+            return False
+        self.seen += 1
+        return self.seen % self.every == 0
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,11 @@ class Faults:
     def add(self, fault: Fault) -> Fault:
         self._waiting.append(fault)
         return fault
+
+    def remove(self, fault: Fault) -> None:
+        """It happens no more."""
+        if fault in self._waiting:
+            self._waiting.remove(fault)
 
     def clear(self) -> None:
         self._waiting.clear()
