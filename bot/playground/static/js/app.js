@@ -9,6 +9,7 @@ import { Interactions } from "./interactions.js";
 import { Lightbox } from "./lightbox.js";
 import { Machine } from "./machine.js";
 import { MessageList } from "./messages.js";
+import { plain } from "./markdown.js";
 import { Modal } from "./modal.js";
 import { showPeople } from "./people.js";
 import { SentDrawer } from "./sent.js";
@@ -69,7 +70,7 @@ function openPicture(_view, frame) {
 
 /** @param {Message} message */
 function titleOf(message) {
-  return message.embeds?.[0]?.title || message.content.split("\n")[0] || "";
+  return plain(message.embeds?.[0]?.title || message.content.split("\n")[0] || "", names);
 }
 
 const list = new MessageList(store, {
@@ -91,7 +92,7 @@ const composer = new Composer(store, {
   say: async (content) => {
     await api.act({ type: "say", channel: store.channel, content });
   },
-  suggest: async (command, options, focused) => {
+  autocomplete: async (command, options, focused) => {
     const answer = await api.act({ type: "autocomplete", channel: store.channel, command: command.name, options, focused });
     return answer.choices ?? [];
   },

@@ -63,7 +63,15 @@ export class Lightbox {
     this.before.disabled = this.at === 0;
     this.after.disabled = this.at >= this.slides.length - 1;
     this.place.textContent = this.slides.length > 1 ? `${this.at + 1} of ${this.slides.length}` : "";
+    this.#keepFocus();
     this.#showMoment();
+  }
+
+  /** A control that has just been switched off would take the keys with it. */
+  #keepFocus() {
+    const lost = [this.before, this.after, this.replayButton].some((button) =>
+      button === document.activeElement && (button.disabled || button.hidden));
+    if (lost || !this.dialog.contains(document.activeElement)) this.dialog.focus();
   }
 
   /** @param {Seen} seen @param {number} index @param {number} count */

@@ -114,6 +114,11 @@ function join(out, block) {
   else out.push(block);
 }
 
+/** The words without their marks, on one line. @param {string} text @param {Names} names @returns {string} */
+export function plain(text, names) {
+  return el("span", {}, markdown(text, names)).textContent?.replace(/\s+/g, " ").trim() ?? "";
+}
+
 /** @param {string} text */
 function trimCode(text) {
   return /^ .*[^ ].* $/.test(text) ? text.slice(1, -1) : text;

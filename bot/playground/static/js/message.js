@@ -23,7 +23,7 @@ import { displayName, isEphemeral, isThinking } from "./store.js";
  *   open: (view: MessageView, frame: PictureFrame) => void, jump: (id: string) => void}} Surroundings
  */
 
-const PARTS = ["reference", "head", "body", "embeds", "files", "components", "reactions", "notes"];
+const PARTS = ["reference", "head", "body", "embeds", "files", "components", "reactions", "notes", "tools"];
 
 export class MessageView {
   /** @type {PictureFrame[]} in drawing order */
@@ -38,9 +38,8 @@ export class MessageView {
     this.around = around;
     /** @type {Record<string, HTMLElement>} */
     this.parts = Object.fromEntries(PARTS.map((name) => [name, el("div", { class: `part ${name}` })]));
-    this.tools = el("div", { class: "tools" });
     this.element = el("article", { class: "message", tabindex: "-1", data: { id: message.id } }, this.parts.reference,
-      avatar(message.author), el("div", { class: "column" }, ...PARTS.slice(1).map((name) => this.parts[name])), this.tools);
+      avatar(message.author), el("div", { class: "column" }, ...PARTS.slice(1, -1).map((name) => this.parts[name])), this.parts.tools);
     this.update(message);
   }
 
@@ -55,7 +54,7 @@ export class MessageView {
     this.#media(message);
     this.#part("reactions", [message.reactions, isEphemeral(message)], () => this.#reactions(message));
     this.#part("notes", [isEphemeral(message)], () => this.#notes(message));
-    this.#toolbar(message);
+    this.#part("tools", [isEphemeral(message), this.around.mayDelete(message)], () => this.#toolbar(message));
     if (focused) this.#control(focused)?.focus();
   }
 
@@ -156,14 +155,12 @@ export class MessageView {
     return [el("p", { class: "private" }, icon("eye"), "Only you can see this", el("span", { "aria-hidden": "true" }, "·"), dismiss)];
   }
 
-  /** @param {Message} message */
+  /** @param {Message} message @returns {Child[]} */
   #toolbar(message) {
-    if (this.tools.childElementCount || isEphemeral(message)) return;
+    if (isEphemeral(message)) return [];
     const react = addReactionButton(() => openPalette(react, this.#react));
-    this.tools.append(react);
-    if (this.around.mayDelete(message)) {
-      this.tools.append(iconButton("trash", "Delete this message", () => this.around.remove(this.message)));
-    }
+    const remove = this.around.mayDelete(message) && iconButton("trash", "Delete this message", () => this.around.remove(this.message));
+    return [react, remove];
   }
 
   /** @returns {string} the custom id of the control that has the focus, if it is ours */

@@ -1,6 +1,7 @@
 /** The list of messages: new ones at the bottom, the view kept where the reader is. */
 
 import { announce, byId, el, icon, iconButton } from "./dom.js";
+import { plain } from "./markdown.js";
 import { MessageView } from "./message.js";
 import { displayName, isEphemeral, isThinking } from "./store.js";
 
@@ -27,7 +28,9 @@ export class MessageList {
     this.pill.addEventListener("click", () => this.toEnd());
     this.scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     this.scroller.addEventListener("keydown", (event) => this.#walk(event));
-    new ResizeObserver(() => this.atEnd && this.toEnd()).observe(this.list);
+    const follow = new ResizeObserver(() => this.atEnd && this.toEnd());
+    follow.observe(this.list);
+    follow.observe(this.scroller);
     this.#listen();
   }
 
@@ -123,9 +126,9 @@ export class MessageList {
   /** @param {Message|undefined} before @param {Message} message */
   #say(before, message) {
     const who = displayName(message.author);
-    if (!before) announce(isThinking(message) ? `${who} is thinking.` : `${who}${isEphemeral(message) ? ", to you only" : ""}: ${summary(message)}`);
-    else if (isThinking(before) && !isThinking(message)) announce(`${who}: ${summary(message)}`);
-    else if (controls(before) !== controls(message)) announce(`${who} has finished: ${summary(message)}`);
+    if (!before) announce(isThinking(message) ? `${who} is thinking.` : `${who}${isEphemeral(message) ? ", to you only" : ""}: ${summary(message, this.around.names)}`);
+    else if (isThinking(before) && !isThinking(message)) announce(`${who}: ${summary(message, this.around.names)}`);
+    else if (controls(before) !== controls(message)) announce(`${who} has finished: ${summary(message, this.around.names)}`);
   }
 
   /** @param {Message} message */
@@ -189,10 +192,10 @@ function controls(message) {
   return JSON.stringify((message.components ?? []).map((row) => (row.components ?? []).map((each) => each.custom_id)));
 }
 
-/** @param {Message} message */
-function summary(message) {
+/** @param {Message} message @param {import("./markdown.js").Names} names */
+function summary(message, names) {
   const embed = message.embeds?.[0];
   const pictures = (message.attachments?.length ?? 0) + (message.embeds ?? []).filter((each) => each.image).length;
-  const words = [message.content, embed?.title, embed?.description].filter(Boolean).join(". ").slice(0, 200);
+  const words = [message.content, embed?.title, embed?.description].filter(Boolean).map((text) => plain(text ?? "", names)).join(". ").slice(0, 200);
   return [words, pictures ? (pictures === 1 ? "one picture" : `${pictures} pictures`) : ""].filter(Boolean).join("; ") || "a message";
 }

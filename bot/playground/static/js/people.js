@@ -25,6 +25,6 @@ export function showPeople(store, become) {
     const radio = el("input", { type: "radio", name: "person", value: user.id, checked: user.id === store.state.me });
     radio.addEventListener("change", () => become(user.id));
     return el("label", { class: "person", title: user.role ? `${displayName(user)}, ${user.role}` : displayName(user) }, radio, avatar(user),
-      el("span", { class: "person-name" }, displayName(user)), user.role && el("span", { class: "person-role" }, user.role));
+      el("span", { class: "person-words" }, el("span", {}, displayName(user)), user.role && el("span", { class: "person-role" }, user.role)));
   }));
 }

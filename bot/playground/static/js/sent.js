@@ -46,7 +46,11 @@ export class SentDrawer {
   showTroubles(troubles) {
     const box = byId("troubles");
     box.hidden = !troubles.length;
-    byId("trouble-list").replaceChildren(...troubles.map((trouble) => this.#switch(trouble)));
+    const list = byId("trouble-list");
+    const known = /** @type {HTMLInputElement[]} */ ([...list.querySelectorAll("input")]);
+    if (known.map((input) => input.dataset.trouble).join() !== troubles.map((trouble) => trouble.id).join()) {
+      list.replaceChildren(...troubles.map((trouble) => this.#switch(trouble)));
+    } else for (const [index, trouble] of troubles.entries()) known[index].checked = trouble.on;
   }
 
   /** @param {Trouble} trouble */

@@ -1,0 +1,27 @@
+/** What was sent before, for the arrow keys; kept as long as the tab lives. */
+
+const REMEMBERED = 50;
+const KEY = "dreambot.lines";
+
+export class Recall {
+  /** How far back; 0 is the line being written. */
+  back = 0;
+
+  constructor() {
+    const stored = JSON.parse(sessionStorage.getItem(KEY) ?? "[]");
+    /** @type {string[]} oldest first */
+    this.lines = Array.isArray(stored) ? stored.map(String) : [];
+  }
+
+  /** @param {string} line */
+  remember(line) {
+    this.lines = [...this.lines.filter((each) => each !== line), line].slice(-REMEMBERED);
+    sessionStorage.setItem(KEY, JSON.stringify(this.lines));
+  }
+
+  /** @param {1|-1} step 1 is older, -1 newer @returns {string} */
+  go(step) {
+    this.back = Math.min(Math.max(this.back + step, 0), this.lines.length);
+    return this.back ? this.lines[this.lines.length - this.back] : "";
+  }
+}

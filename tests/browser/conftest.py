@@ -1,0 +1,122 @@
+"""A headless Chromium, the stand-in behind the page, and a page that must neither complain nor look elsewhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
+
+from tests.browser.standin import StandIn, serve
+
+ROOT = Path(__file__).parents[2]
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+DESKTOP = {"width": 1280, "height": 800}
+PHONE = {"width": 375, "height": 780}
+
+
+def chromium() -> str:
+    """The system's browser. Where there is none: a failure in CI, a skip with the remedy elsewhere."""
+    found = next((path for name in NAMES if (path := shutil.which(name))), None)
+    if found:
+        return found
+    remedy = "No Chromium was found. On Debian or Ubuntu: sudo apt install chromium"
+    if os.environ.get("CI") == "true":
+        pytest.fail(remedy)
+    pytest.skip(remedy)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    path = chromium()
+    async with async_playwright() as playwright:
+        started = await playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield started
+        await started.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def world() -> StandIn:
+    """The stand-in's state; steps are short."""
+    return StandIn(step=0.06)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def address(world: StandIn) -> AsyncIterator[str]:
+    async with serve(world) as served:
+        yield served
+
+
+class Watch:
+    """Notes everything that a page complains about, and every host that it asks."""
+
+    def __init__(self) -> None:
+        self.complaints: list[str] = []
+        self.hosts: set[str] = set()
+        self.forgiven: list[str] = []
+
+    def forgive(self, part: str) -> None:
+        """Complaints that contain *part* are what the test provokes."""
+        self.forgiven.append(part)
+
+    def follow(self, page: Page) -> None:
+        """Watch *page* from now on."""
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
+        page.on("request", self._request)
+
+    def check(self) -> None:
+        """Fail when there was anything."""
+        left = [each for each in self.complaints if not any(part in each for part in self.forgiven)]
+        assert left == []
+        assert self.hosts <= {"127.0.0.1"}
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.type}: {message.text}")
+
+    def _request(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme not in ("data", "blob"):
+            self.hosts.add(parts.hostname or request.url)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def watch() -> AsyncIterator[Watch]:
+    watched = Watch()
+    yield watched
+    watched.check()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(browser: Browser, address: str, watch: Watch) -> AsyncIterator[Page]:
+    """The page, opened by the first person, in a window of its own."""
+    async with await browser.new_context(viewport=DESKTOP, color_scheme="light") as context:
+        opened = await context.new_page()
+        opened.set_default_timeout(10_000)
+        watch.follow(opened)
+        await opened.goto(address)
+        await opened.wait_for_selector(".person")
+        yield opened
+
+
+async def shot(page: Page, name: str) -> None:
+    """Keep a screenshot, where `DREAMBOT_PICTURES` names the folder for it (docs/pictures for the documentation)."""
+    folder = os.environ.get("DREAMBOT_PICTURES")
+    if folder:
+        await page.screenshot(path=ROOT / folder / f"playground-{name}.png", animations="disabled")
+
+
+async def send(page: Page, line: str) -> None:
+    """Write one line and send it."""
+    await page.fill("#line", line)
+    await page.press("#line", "Enter")

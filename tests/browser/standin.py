@@ -1,0 +1,305 @@
+"""A throw-away server behind the page: it speaks the page's HTTP and plays a bot that paints, all in one small process.
+
+The page's own tests run against it, because it can be told to be slow, silent, rude or gone. The tests that prove
+that the page and the real playground fit each other are in `test_playground.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import itertools
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from tests.browser import stories
+from tests.browser.world import BOT, CHANNELS, COMMANDS, PEOPLE, SUGGESTIONS, Json
+
+STATIC = Path(__file__).parents[2] / "bot" / "playground" / "static"
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+EPHEMERAL = 64
+
+
+class StandIn:
+    """The state of the little world, and everything that the page may do in it."""
+
+    def __init__(self, step: float = 0.1) -> None:
+        self.step = step
+        self.ids = itertools.count(1_000_000)
+        self.messages: dict[str, Json] = {}
+        self.owners: dict[str, str] = {}
+        self.reactions: dict[str, dict[str, set[str]]] = {}
+        self.pictures: dict[str, bytes] = {}
+        self.sent: list[Json] = []
+        self.listeners: dict[asyncio.Queue[tuple[str, Json]], str] = {}
+        self.online = True
+        self.engine = "ready"
+        self.acts: list[Json] = []
+        self.troubles: list[Json] = [{"id": "slow", "label": "Slow network", "on": False}]
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.cancelled: set[str] = set()
+
+    # -- what everybody hears -------------------------------------------------------------------------------------
+
+    def tell(self, event: str, data: Json, user: str = "") -> None:
+        """Send one event to *user*, or to everybody."""
+        for queue, listener in self.listeners.items():
+            if user in ("", listener):
+                queue.put_nowait((event, data))
+
+    def hang_up(self) -> None:
+        """Drop every stream, as a server does that dies."""
+        for queue in self.listeners:
+            queue.put_nowait(("", {}))
+
+    def post(self, channel: str, author: Json, user: str = "", **parts: Any) -> Json:
+        """A new message; *user* is set when only that person sees it."""
+        message = {
+            "id": str(next(self.ids)),
+            "channel_id": channel,
+            "author": author,
+            "content": "",
+            "timestamp": _now(),
+            "edited_timestamp": None,
+            "flags": EPHEMERAL if user else 0,
+            "attachments": [],
+            "embeds": [],
+            "components": [],
+            **parts,
+        }
+        if user:
+            message["flags"] |= EPHEMERAL
+            self.owners[message["id"]] = user
+        self.messages[message["id"]] = message
+        self.tell("message_create", message, user)
+        return message
+
+    def edit(self, message: Json, **parts: Any) -> None:
+        """Change a message, unless somebody has deleted it."""
+        if message["id"] in self.messages:
+            message.update(flags=message["flags"] & ~128, edited_timestamp=_now(), **parts)
+            self.tell("message_update", message, self.owners.get(message["id"], ""))
+
+    def picture(self, data: bytes, name: str, side: int) -> Json:
+        """Store *data* and describe it as an attachment."""
+        key = f"{next(self.ids)}/{name}"
+        self.pictures[key] = data
+        shape = {"width": side, "height": side, "size": len(data), "content_type": "image/png"}
+        return {"id": key.split("/")[0], "filename": name, "url": f"/cdn/attachments/{key}", **shape}
+
+    def log(self, method: str, route: str, status: int, body: object = None, findings: tuple[str, ...] = ()) -> None:
+        """Note something that the bot is supposed to have sent."""
+        entry = {"method": method, "route": route, "status": status, "body": body, "findings": list(findings)}
+        now = datetime.datetime.now().timestamp()
+        self.sent.append({"n": len(self.sent) + 1, "at": now, "seconds": 0.004, **entry})
+
+    def spawn(self, story: Awaitable[None]) -> None:
+        """Play *story* beside everything else."""
+        task = asyncio.ensure_future(story)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    # -- what the page does ---------------------------------------------------------------------------------------
+
+    def snapshot(self, user: str) -> Json:
+        """All that *user* may see."""
+        seen = [self._seen_by(m, user) for m in self.messages.values() if self.owners.get(m["id"], user) == user]
+        return {
+            "users": [*PEOPLE, BOT],
+            "me": user,
+            "guild": {"name": "The Studio"},
+            "channels": CHANNELS,
+            "channel": "1",
+            "messages": seen,
+            "commands": COMMANDS if self.online else [],
+            "bot": {"online": self.online},
+            "engine": {"state": self.engine},
+            "permissions": {c["id"]: "8192" if user == "103" else "0" for c in CHANNELS},
+            "troubles": self.troubles,
+        }
+
+    def _seen_by(self, message: Json, user: str) -> Json:
+        reactions = self.reaction_list(message["id"], user)
+        return {**message, "reactions": reactions} if reactions else message
+
+    def reaction_list(self, message_id: str, user: str) -> list[Json]:
+        """The reactions of one message, from the side of *user*."""
+        found = self.reactions.get(message_id, {})
+        return [
+            {"emoji": {"id": None, "name": e}, "count": len(who), "me": user in who} for e, who in found.items() if who
+        ]
+
+    def react(self, message_id: str, emoji: str, user: str, *, add: bool) -> None:
+        """Add or take away one reaction and tell everybody."""
+        who = self.reactions.setdefault(message_id, {}).setdefault(emoji, set())
+        (who.add if add else who.discard)(user)
+        channel = self.messages[message_id]["channel_id"]
+        for queue, listener in self.listeners.items():
+            data = {"channel_id": channel, "message_id": message_id}
+            queue.put_nowait(("reaction", {**data, "reactions": self.reaction_list(message_id, listener)}))
+
+    def remove(self, message_id: str) -> None:
+        """Delete a message."""
+        message = self.messages.pop(message_id)
+        self.tell("message_delete", {"id": message_id, "channel_id": message["channel_id"]})
+
+    async def act(self, user: str, body: Json) -> Json:
+        """One thing that a person does. Raises ValueError with a sentence."""
+        self.acts.append({"user": user, **body})
+        kind = body["type"]
+        if kind == "say":
+            author = next(person for person in PEOPLE if person["id"] == user)
+            self.post(body["channel"], author, content=body["content"])
+        elif kind in ("react", "unreact"):
+            self.react(body["message"], body["emoji"], user, add=kind == "react")
+        elif kind == "delete":
+            self.remove(body["message"])
+        elif kind == "autocomplete":
+            typed = str(body["options"].get(body["focused"], ""))
+            choices = [word for word in SUGGESTIONS[body["focused"]] if typed in word]
+            return {"choices": [{"name": word, "value": word} for word in choices]}
+        elif not self.online:
+            raise ValueError("The bot is offline; it cannot answer.")
+        else:
+            self.spawn(stories.play(self, user, body))
+        return {"ok": True}
+
+    async def control(self, body: Json) -> Json:
+        """Restart, kill, make trouble."""
+        if body["do"] == "trouble":
+            for trouble in self.troubles:
+                trouble["on"] = body["on"] if trouble["id"] == body["id"] else trouble["on"]
+            self.tell("troubles", {"troubles": self.troubles})
+        else:
+            self.spawn(stories.restart(self, whole=body["do"] != "kill_engine"))
+        return {"ok": True}
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat()
+
+
+# -- HTTP ---------------------------------------------------------------------------------------------------------
+
+
+def make_app(world: StandIn) -> web.Application:
+    """The page, its files, and the page's HTTP interface over *world*."""
+
+    async def page(_: web.Request) -> web.StreamResponse:
+        return web.FileResponse(STATIC / "index.html")
+
+    async def static(request: web.Request) -> web.StreamResponse:
+        path = (STATIC / request.match_info["path"]).resolve()
+        if not (path.is_relative_to(STATIC) and path.is_file()):
+            raise web.HTTPNotFound
+        return web.FileResponse(path)
+
+    async def cdn(request: web.Request) -> web.StreamResponse:
+        data = world.pictures.get(request.match_info["key"])
+        if data is None:
+            raise web.HTTPNotFound
+        return web.Response(body=data, content_type="image/png")
+
+    async def events(request: web.Request) -> web.StreamResponse:
+        return await _stream(world, request)
+
+    async def act(request: web.Request) -> web.StreamResponse:
+        form = await request.post()
+        body = json.loads(str(form["json"]))
+        names = {key: part.filename for key, part in form.items() if isinstance(part, web.FileField)}
+        return await _answer(world.act(request.query.get("user") or "101", {**body, "files": names}))
+
+    async def control(request: web.Request) -> web.StreamResponse:
+        return await _answer(world.control(await request.json()))
+
+    async def sent(request: web.Request) -> web.StreamResponse:
+        after = int(request.query.get("after", "0"))
+        return web.json_response({"entries": world.sent[after:], "last": len(world.sent)})
+
+    app = web.Application(middlewares=[_headers])
+    app.add_routes(
+        [
+            web.get("/", page),
+            web.get("/static/{path:.+}", static),
+            web.get("/cdn/attachments/{key:.+}", cdn),
+            web.get("/play/events", events),
+            web.post("/play/act", act),
+            web.post("/play/control", control),
+            web.get("/play/sent", sent),
+        ]
+    )
+    return app
+
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@web.middleware
+async def _headers(request: web.Request, handler: Handler) -> web.StreamResponse:
+    response = await handler(request)
+    if not response.prepared:
+        response.headers.update(
+            {"Content-Security-Policy": CSP, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+        )
+    return response
+
+
+async def _answer(work: Awaitable[Json]) -> web.Response:
+    try:
+        return web.json_response(await work)
+    except ValueError as error:
+        return web.json_response({"error": str(error)}, status=400)
+
+
+async def _stream(world: StandIn, request: web.Request) -> web.StreamResponse:
+    user = request.query.get("user") or "101"
+    queue: asyncio.Queue[tuple[str, Json]] = asyncio.Queue()
+    queue.put_nowait(("snapshot", world.snapshot(user)))
+    world.listeners[queue] = user
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+    await response.prepare(request)
+    try:
+        while True:
+            event, data = await queue.get()
+            if not event:
+                break
+            await response.write(f"event: {event}\ndata: {json.dumps(data)}\n\n".encode())
+    except (ConnectionResetError, asyncio.CancelledError):
+        pass
+    finally:
+        world.listeners.pop(queue, None)
+    return response
+
+
+@asynccontextmanager
+async def serve(world: StandIn, port: int = 0) -> AsyncIterator[str]:
+    """Serve *world* on loopback and give its address."""
+    runner = web.AppRunner(make_app(world), handler_cancellation=True, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", port)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        for task in list(world.tasks):
+            task.cancel()
+        await runner.cleanup()
+
+
+async def _main() -> None:
+    async with serve(StandIn(step=0.5), 8765) as address:
+        print(address, flush=True)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_main())

@@ -1,0 +1,143 @@
+"""What the stand-in's bot does when somebody runs a command or presses a button."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from tests.browser.paint import paint
+from tests.browser.world import BOT, COMMANDS, PEOPLE, Json, button, remix_modal, row
+
+if TYPE_CHECKING:
+    from tests.browser.standin import StandIn
+
+STEPS = 25
+NO_ANSWER = "The application did not respond."
+
+
+async def play(world: StandIn, user: str, body: Json) -> None:
+    """Answer one interaction of *user*."""
+    if body["type"] == "slash":
+        await _slash(world, user, body)
+    elif body["type"] == "click":
+        await _click(world, user, body)
+    else:
+        world.tell("interaction_done", {"nonce": body["nonce"]}, user)
+        await _dream(world, user, body["channel"], str(body["values"]["prompt"]), 1)
+
+
+async def restart(world: StandIn, *, whole: bool) -> None:
+    """The bot (or only the engine) goes away and comes back."""
+    world.online, world.engine = not whole, "gone"
+    world.tell("bot_state", {"online": world.online, "engine": {"state": "gone"}})
+    await asyncio.sleep(world.step * 5)
+    world.online, world.engine = True, "ready"
+    world.tell("commands", {"commands": COMMANDS})
+    world.tell("bot_state", {"online": True, "engine": {"state": "ready"}})
+
+
+async def _slash(world: StandIn, user: str, body: Json) -> None:
+    nonce, channel, options = body["nonce"], body["channel"], body["options"]
+    if options.get("prompt") == "silence":
+        await asyncio.sleep(world.step)
+        world.tell("interaction_failed", {"nonce": nonce, "text": NO_ANSWER}, user)
+        return
+    world.tell("interaction_done", {"nonce": nonce}, user)
+    if body["command"] == "dream":
+        await _dream(world, user, channel, options["prompt"], int(options.get("count", 1)))
+    elif body["command"] == "queue":
+        world.post(channel, BOT, **_used(user, "queue"), embeds=[_queue()])
+    else:
+        text = f"You have **87 of 100** units left.\nThe next day begins <t:{int(time.time()) + 3700}:R>."
+        world.post(channel, BOT, user, **_used(user, body["command"]), content=text)
+
+
+def _used(user: str, name: str) -> Json:
+    person = next(each for each in PEOPLE if each["id"] == user)
+    return {"interaction": {"id": "5", "type": 2, "name": name, "user": person}}
+
+
+def _queue() -> Json:
+    fields = [
+        {"name": "1 · Ada", "value": "a fox in fog", "inline": True},
+        {"name": "2 · Béla", "value": "castle:2 | fog", "inline": True},
+        {"name": "Waiting", "value": f"about <t:{int(time.time()) + 95}:R>", "inline": True},
+    ]
+    return {"title": "The queue", "description": "Fair by cost between people.", "color": 0xF0B541, "fields": fields}
+
+
+async def _dream(world: StandIn, user: str, channel: str, prompt: str, count: int) -> None:
+    message = world.post(channel, BOT, flags=128, **_used(user, "dream"))
+    world.log("POST", "/interactions/{id}/{token}/callback", 200, {"type": 5})
+    job, seed = f"j{message['id']}", abs(hash(prompt)) % 9999
+    await asyncio.sleep(world.step)
+    cancel = [row(button("Cancel", f"dream:cancel:{job}", 4))]
+    for step in range(0, STEPS + 1, 5):
+        if job in world.cancelled:
+            world.edit(message, content=f"Cancelled: {prompt}", embeds=[], attachments=[], components=[])
+            return
+        done = step * 12 // STEPS
+        text = f"**{prompt}**\n`{'█' * done}{'░' * (12 - done)}` step {step} of {STEPS} · ready <t:{int(time.time()) + STEPS - step}:R>"
+        shot = world.picture(paint(seed, 0.05 + 0.9 * step / STEPS, 128), f"{job}.png", 128)
+        world.edit(message, content=text, attachments=[shot], components=cancel)
+        world.log("PATCH", "/channels/{id}/messages/{id}", 200, {"content": text, "attachments": [{"id": 0}]})
+        await asyncio.sleep(world.step)
+    _finish(world, message, job, prompt, seed, count)
+
+
+def _finish(world: StandIn, message: Json, job: str, prompt: str, seed: int, count: int) -> None:
+    shots = [world.picture(paint(seed + n, 1.0, 256), f"{job}-{n}.png", 256) for n in range(count)]
+    text = f"**{prompt}**\nseed `{seed}` · 25 steps · 4.2 s · CLIP 0.31"
+    ups = [button(f"Upscale {n + 1}" if count > 1 else "Upscale", f"dream:up:{job}:{n}", 1) for n in range(count)]
+    more = [
+        button("Again", f"dream:again:{job}", emoji="🔁"),
+        button("Variation", f"dream:vary:{job}"),
+        button("Remix", f"dream:remix:{job}"),
+        button("Info", f"dream:info:{job}"),
+        button("Delete", f"dream:delete:{job}", 4),
+    ]
+    world.edit(message, content=text, attachments=shots, components=[row(*ups), row(*more)])
+    world.log("PATCH", "/channels/{id}/messages/{id}", 200, {"content": text}, ("attachments/0/id: 0 is not a string",))
+
+
+async def _click(world: StandIn, user: str, body: Json) -> None:
+    action = body["custom_id"].split(":")[1]
+    message = world.messages[body["message"]]
+    job, nonce = body["custom_id"].split(":")[2], body["nonce"]
+    prompt = message["content"].split("**")[1] if "**" in message["content"] else ""
+    if action == "remix":
+        world.tell("modal", {"nonce": nonce, **remix_modal(job, prompt)}, user)
+        return
+    if action == "vary":
+        await asyncio.sleep(world.step)
+        world.tell("interaction_failed", {"nonce": nonce, "text": NO_ANSWER}, user)
+        return
+    world.tell("interaction_done", {"nonce": nonce}, user)
+    if action == "cancel":
+        world.cancelled.add(job)
+    elif action == "delete":
+        world.remove(message["id"])
+    elif action == "info":
+        command = f"```\n/dream {prompt} seed:7\n```-# model primer · 25 steps"
+        world.post(message["channel_id"], BOT, user, content=command)
+    elif action == "again":
+        await _dream(world, user, message["channel_id"], prompt, 1)
+    else:
+        await _upscale(world, message)
+
+
+async def _upscale(world: StandIn, message: Json) -> None:
+    reply = {"message_reference": {"message_id": message["id"]}, "referenced_message": message}
+    answer = world.post(message["channel_id"], BOT, flags=128, **reply)
+    await asyncio.sleep(world.step * 3)
+    world.edit(
+        answer,
+        content="1024 × 1024",
+        attachments=[world.picture(paint(message_seed(message), 1, 1024), "big.png", 1024)],
+    )
+
+
+def message_seed(message: Json) -> int:
+    """The seed that a finished message names."""
+    return int(message["content"].split("seed `")[1].split("`")[0])

@@ -1,0 +1,151 @@
+"""Writing: the slash menu, the form, the one-line form, and mistakes told in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.conftest import send, shot
+from tests.browser.paint import paint
+from tests.browser.standin import StandIn
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+
+def slashes(world: StandIn) -> list[dict[str, object]]:
+    return [{"command": act["command"], **act["options"]} for act in world.acts if act["type"] == "slash"]
+
+
+async def test_the_slash_menu_is_walked_with_the_arrow_keys(page: Page, world: StandIn) -> None:
+    await page.keyboard.type("/qu")
+    options = page.locator("#composer-menu [role=option]")
+    await expect(options).to_have_count(2)
+    await page.keyboard.press("ArrowDown")
+    await expect(options.nth(1)).to_have_attribute("aria-selected", "true")
+    await shot(page, "menu")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".message")).to_have_count(1)
+    assert [{"command": "quota"}] == slashes(world)
+
+
+async def test_escape_closes_the_menu_and_leaves_the_form(page: Page) -> None:
+    await page.keyboard.type("/")
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#composer-menu [role=listbox]")).to_be_hidden()
+    await page.fill("#line", "/dream an owl seed:7")
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Tab")
+    await expect(page.locator(".option-form")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#line")).to_have_value("/dream an owl seed:7")
+
+
+async def test_a_form_sends_what_its_chips_hold(page: Page, world: StandIn) -> None:
+    await page.keyboard.type("/dream")
+    await page.keyboard.press("Enter")
+    await page.keyboard.type("a castle | fog:0.5")
+    await page.click(".adder[data-option=seed]")
+    await page.keyboard.type("7")
+    await page.click(".adder[data-option=method]")
+    await page.locator(".chip[data-option=method] select").select_option("pixels")
+    await page.click(".adder[data-option=private]")
+    await shot(page, "form")
+    await page.locator(".chip[data-option=seed] input").press("Enter")
+    await expect(page.locator(".message")).to_have_count(1)
+    expected = {"command": "dream", "prompt": "a castle | fog:0.5", "seed": 7, "method": "pixels", "private": True}
+    assert [expected] == slashes(world)
+
+
+async def test_autocomplete_offers_what_the_bot_says(page: Page, world: StandIn) -> None:
+    await page.keyboard.type("/dream")
+    await page.keyboard.press("Enter")
+    await page.click(".adder[data-option=model]")
+    await page.keyboard.type("lsun")
+    await expect(page.locator(".chip [role=option]")).to_have_text(["lsun-bedroom"])
+    await page.keyboard.press("ArrowDown")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".chip[data-option=model] input")).to_have_value("lsun-bedroom")
+
+
+async def test_a_required_option_is_missed_in_words(page: Page, world: StandIn) -> None:
+    await page.keyboard.type("/dream")
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".composer-form .complaint")).to_have_text("/dream needs a prompt.")
+    assert [] == slashes(world)
+
+
+async def test_one_line_is_understood_as_it_is_typed(page: Page, world: StandIn) -> None:
+    await page.fill("#line", "/dream a fox seed:7 count:2")
+    await expect(page.locator(".piece")).to_have_text(["prompt a fox", "seed 7", "count 2"])
+    await shot(page, "one-line")
+    await page.press("#line", "Enter")
+    await expect(page.locator(".message")).to_have_count(1)
+    assert [{"command": "dream", "prompt": "a fox", "seed": 7, "count": 2}] == slashes(world)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("/dream a fox seed:seven", "seed is a whole number; “seven” is not."),
+        ("/dream a fox count:9", "count is at most 4; 9 is too large."),
+        ("/dream a fox method:oil", "method is one of clip_diffusion, pixels; “oil” is not."),
+        ("/dream seed:7", "/dream needs a prompt."),
+        ("/queue now", "/queue has no place for “now”."),
+        ("/paint a fox", "There is no command /paint. There is /dream, /queue, /quota, /gallery best."),
+    ],
+)
+async def test_a_wrong_line_is_answered_in_words(page: Page, world: StandIn, line: str, words: str) -> None:
+    await page.fill("#line", line)
+    await page.press("#line", "Enter")
+    await expect(page.locator("#complaint")).to_have_text(words)
+    assert [] == slashes(world)
+
+
+async def test_options_of_a_line_complete_with_tab(page: Page) -> None:
+    await page.fill("#line", "/dream a fox mod")
+    await page.keyboard.press("Tab")
+    await expect(page.locator("#line")).to_have_value("/dream a fox model:")
+    await expect(page.locator("#composer-menu [role=option]")).to_have_text(["primer", "adm-256", "lsun-bedroom"])
+    await page.keyboard.press("Tab")
+    await expect(page.locator("#line")).to_have_value("/dream a fox model:primer ")
+
+
+async def test_arrow_up_brings_back_what_was_sent(page: Page) -> None:
+    await send(page, "/dream a fox seed:7")
+    await expect(page.locator(".message")).to_have_count(1)
+    await page.keyboard.press("ArrowUp")
+    await expect(page.locator("#line")).to_have_value("/dream a fox seed:7")
+    await page.keyboard.press("ArrowDown")
+    await expect(page.locator("#line")).to_have_value("")
+
+
+async def test_a_chosen_picture_travels_with_the_command(page: Page, world: StandIn, tmp_path: Path) -> None:
+    picture = tmp_path / "owl.png"
+    picture.write_bytes(paint(1, size=32))
+    await page.fill("#line", "/dream a fox")
+    await page.keyboard.press("Tab")
+    async with page.expect_file_chooser() as chooser:
+        await page.click(".adder[data-option=image]")
+    await (await chooser.value).set_files(picture)
+    await expect(page.locator(".file-face")).to_have_text("owl.png")
+    await page.locator(".option-main textarea").press("Enter")
+    await expect(page.locator(".message")).to_have_count(1)
+    assert [{"file:image": "owl.png"}] == [
+        {k: v for k, v in act["files"].items() if k != "json"} for act in world.acts if act["type"] == "slash"
+    ]
+
+
+async def test_plain_words_are_said(page: Page) -> None:
+    await send(page, "what a fox!")
+    await expect(page.locator(".message .prose")).to_have_text("what a fox!")
+    await expect(page.locator(".message .author")).to_have_text("Ada")
+
+
+async def test_a_slash_anywhere_begins_a_command(page: Page) -> None:
+    await page.locator("#open-drawer").focus()
+    await page.keyboard.press("/")
+    await expect(page.locator("#line")).to_be_focused()
+    await expect(page.locator("#composer-menu [role=option]")).to_have_count(4)

@@ -1,0 +1,199 @@
+"""Everything around the pictures: people, reactions, private answers, failures in words, hostile text, coming back."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.conftest import Watch, send, shot
+from tests.browser.paint import paint
+from tests.browser.standin import StandIn
+from tests.browser.world import BOT, PEOPLE, button, row
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+
+async def become(page: Page, name: str) -> None:
+    await page.locator(".person", has_text=name).click()
+    await expect(page.locator(".person", has_text=name).locator("input")).to_be_checked()
+
+
+async def test_a_private_answer_is_marked_and_seen_by_one_person(page: Page) -> None:
+    await send(page, "/quota")
+    await expect(page.locator(".message.ephemeral .private")).to_contain_text("Only you can see this")
+    await expect(page.locator(".message.ephemeral strong")).to_have_text("87 of 100")
+    await become(page, "Béla")
+    await expect(page.locator(".message")).to_have_count(0)
+    await become(page, "Ada")
+    await page.click("text=Dismiss message")
+    await expect(page.locator(".message")).to_have_count(0)
+
+
+async def test_a_relative_time_ticks(page: Page) -> None:
+    await page.clock.install()
+    await send(page, "/queue")
+    moment = page.locator("time[data-ticks]")
+    before = await moment.inner_text()
+    await page.clock.fast_forward(90_000)
+    await expect(moment).not_to_have_text(before)
+
+
+async def test_reactions_are_added_counted_and_taken_back(page: Page, world: StandIn) -> None:
+    message = world.post("1", BOT, content="vote")
+    await page.locator(".message").hover()
+    await page.locator(".tools .react").click()
+    await page.keyboard.press("ArrowRight")
+    await page.keyboard.press("Enter")
+    mine = page.locator(".reaction")
+    await expect(mine).to_have_attribute("aria-label", "🔁, 1, yours too")
+    world.react(message["id"], "🔁", "102", add=True)
+    await expect(mine.locator(".count")).to_have_text("2")
+    await shot(page, "reactions")
+    await mine.click()
+    await expect(mine).to_have_attribute("aria-pressed", "false")
+    await expect(mine.locator(".count")).to_have_text("1")
+
+
+async def test_an_edit_keeps_the_reactions(page: Page, world: StandIn) -> None:
+    message = world.post("1", BOT, content="vote")
+    world.react(message["id"], "🔁", "102", add=True)
+    await expect(page.locator(".reaction")).to_have_count(1)
+    world.edit(message, content="vote now")
+    await expect(page.locator(".message .prose")).to_contain_text("vote now")
+    await expect(page.locator(".reaction")).to_have_count(1)
+
+
+async def test_a_press_without_an_answer_is_told_at_the_message(page: Page, world: StandIn) -> None:
+    world.post("1", BOT, content="**an owl**", components=[row(button("Variation", "dream:vary:j1"))])
+    await page.locator(".message .button").click()
+    await expect(page.locator(".message .failure")).to_contain_text("The application did not respond.")
+    await expect(page.locator(".message .button")).not_to_have_attribute("aria-busy", "true")
+
+
+async def test_a_command_without_an_answer_is_told_in_the_list(page: Page) -> None:
+    await send(page, "/dream silence")
+    await expect(page.locator(".pending.failed")).to_contain_text("The application did not respond.")
+    await shot(page, "no-answer")
+    await page.locator(".pending.failed button").click()
+    await expect(page.locator(".pending")).to_have_count(0)
+
+
+async def test_an_offline_bot_is_told_in_words(page: Page, world: StandIn, watch: Watch) -> None:
+    watch.forgive("400")
+    world.online = False
+    await send(page, "/dream an owl")
+    await expect(page.locator(".pending.failed")).to_contain_text("The bot is offline; it cannot answer.")
+
+
+@pytest.mark.parametrize(("name", "lamp"), [("Restart bot", "#bot-state"), ("Kill engine", "#engine-state")])
+async def test_bot_and_engine_go_and_come_back(page: Page, world: StandIn, name: str, lamp: str) -> None:
+    world.step = 0.3
+    await page.get_by_role("button", name=name).click()
+    await expect(page.locator(lamp)).to_have_attribute("data-lamp", "bad")
+    await expect(page.locator(lamp)).to_have_attribute("data-lamp", "good")
+
+
+async def test_a_prompt_full_of_markup_stays_text(page: Page) -> None:
+    evil = '<img src=x onerror="window.caught=1"><script>window.caught=1</script>'
+    await send(page, f"/dream {evil}")
+    await expect(page.locator(".message .button", has_text="Remix")).to_be_visible()
+    await expect(page.locator(".message strong")).to_have_text(evil)
+    assert await page.evaluate("window.caught") is None
+    assert await page.locator(".message img[src=x], .message script").count() == 0
+
+
+async def test_an_unknown_component_is_named(page: Page, world: StandIn) -> None:
+    world.post("1", BOT, components=[{"type": 99}, row(button("Old", "x:y", disabled=True))])
+    await expect(page.locator(".message .unknown")).to_have_text("[component type 99: not drawn here]")
+    await expect(page.locator(".message .button")).to_be_disabled()
+
+
+async def test_newer_layouts_are_drawn(page: Page, world: StandIn) -> None:
+    media = {"url": world.picture(paint(3), "a.png", 256)["url"]}
+    inside = [
+        {"type": 10, "content": "# Results\nof *today*"},
+        {"type": 14},
+        {"type": 12, "items": [{"media": media, "description": "hills"}] * 2},
+        {"type": 9, "components": [{"type": 10, "content": "More"}], "accessory": button("Open", "x:open")},
+    ]
+    world.post("1", BOT, flags=1 << 15, components=[{"type": 17, "accent_color": 0xF0B541, "components": inside}])
+    message = page.locator(".message")
+    await expect(message.locator(".heading")).to_have_text("Results")
+    await expect(message.locator(".picture img")).to_have_count(2)
+    await expect(message.get_by_role("button", name="Open", exact=True)).to_be_visible()
+
+
+async def test_a_menu_sends_its_choice(page: Page, world: StandIn) -> None:
+    options = [{"label": "Small", "value": "s"}, {"label": "Large", "value": "l"}]
+    world.post("1", BOT, components=[row({"type": 3, "custom_id": "dream:vary:size", "options": options})])
+    await page.locator(".message select").select_option("l")
+    await expect(page.locator(".message .failure")).to_be_visible()
+    assert [["l"]] == [act["values"] for act in world.acts]
+
+
+async def test_channels_keep_their_own_messages_and_show_news(page: Page, world: StandIn) -> None:
+    world.post("4", PEOPLE[1], content="owls here")
+    line = page.locator(".channel", has_text="owl studies")
+    await expect(line).to_have_class("channel unread thread")
+    await line.click()
+    await expect(page.locator("h1")).to_have_text("owl studies")
+    await expect(page.locator(".message .prose")).to_have_text("owls here")
+    await expect(line).to_have_class("channel thread")
+    await shot(page, "thread")
+
+
+async def test_only_the_author_and_moderators_may_delete(page: Page, world: StandIn) -> None:
+    world.post("1", PEOPLE[1], content="mine")
+    trash = page.get_by_label("Delete this message")
+    await expect(page.locator(".message")).to_have_count(1)
+    await expect(trash).to_have_count(0)
+    await become(page, "Cleo")
+    await page.locator(".message").hover()
+    await trash.click()
+    await expect(page.locator(".message")).to_have_count(0)
+
+
+async def test_the_drawer_shows_what_was_sent_and_what_was_wrong(page: Page, world: StandIn) -> None:
+    world.log("POST", "/interactions/{id}/callback", 200, {"type": 5})
+    world.log("PATCH", "/channels/{id}/messages/{id}", 400, {"content": "x"}, ("content: too long",))
+    await page.click("#open-drawer")
+    await expect(page.locator(".sent")).to_have_count(2)
+    await expect(page.locator("#finding-count")).to_have_text("1")
+    await expect(page.locator(".finding")).to_have_text("content: too long")
+    await shot(page, "sent")
+    await page.click("text=Only what is wrong")
+    await expect(page.locator(".sent:visible")).to_have_count(1)
+    await page.click("text=Slow network")
+    await expect(page.locator("[data-trouble=slow]")).to_be_checked()
+    assert world.troubles[0]["on"]
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#drawer")).to_be_hidden()
+
+
+async def test_a_lost_connection_is_told_and_mended(page: Page, world: StandIn, watch: Watch) -> None:
+    watch.forgive("ERR_INCOMPLETE_CHUNKED_ENCODING")
+    await send(page, "first")
+    await expect(page.locator(".message")).to_have_count(1)
+    world.hang_up()
+    await expect(page.locator("#connection")).to_be_visible()
+    world.post("1", PEOPLE[1], content="while you were away")
+    await expect(page.locator(".message")).to_have_count(2, timeout=15_000)
+    await expect(page.locator("#connection")).to_be_hidden()
+
+
+async def test_news_are_announced_to_those_who_listen(page: Page, world: StandIn) -> None:
+    world.post("1", PEOPLE[1], content="**hello** there")
+    await expect(page.locator("#announcer")).to_contain_text("Béla: hello there")
+
+
+async def test_a_reader_above_is_not_pulled_down(page: Page, world: StandIn) -> None:
+    for number in range(40):
+        world.post("1", PEOPLE[number % 2], content=f"line {number}")
+    await expect(page.locator(".message")).to_have_count(40)
+    await page.locator("#scroller").evaluate("box => { box.scrollTop = 0; }")
+    await expect(page.locator(".message").first).to_be_in_viewport()
+    world.post("1", PEOPLE[0], content="news")
+    await expect(page.locator("#to-end")).to_be_visible()
+    await expect(page.locator(".message").first).to_be_in_viewport()
+    await page.click("#to-end")
+    await expect(page.locator(".message").last).to_be_in_viewport()

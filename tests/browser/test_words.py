@@ -1,0 +1,87 @@
+"""The two little languages of the page, asked in the browser itself: markdown, and the one-line form of a command."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Page
+
+from tests.browser.world import COMMANDS
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+DRAW = """async (text) => {
+    const { markdown } = await import("/static/js/markdown.js");
+    const box = document.createElement("div");
+    box.append(markdown(text, { user: (id) => ({ 101: "Ada" })[id], channel: () => "dreams" }));
+    return box.innerHTML;
+}"""
+READ = """async ([line, commands]) => {
+    const { parseLine, resolve } = await import("/static/js/commandline.js");
+    const read = parseLine(line, commands);
+    return read.kind === "command" ? resolve(read.command, read.given).values : read;
+}"""
+WRITE = """async ([line, commands]) => {
+    const { parseLine, writeLine } = await import("/static/js/commandline.js");
+    const read = parseLine(line, commands);
+    return writeLine(read.command, read.given);
+}"""
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("plain", "<p>plain</p>"),
+        ("**b** *i* __u__ ~~s~~", "<p><strong>b</strong> <em>i</em> <u>u</u> <s>s</s></p>"),
+        ("***both***", "<p><strong><em>both</em></strong></p>"),
+        ("snake_case_name", "<p>snake_case_name</p>"),
+        ("2 * 3 * 4", "<p>2 * 3 * 4</p>"),
+        ("`**code**`", "<p><code>**code**</code></p>"),
+        (r"\*not\*", "<p>*not*</p>"),
+        ("<b>&amp;</b>", "<p>&lt;b&gt;&amp;amp;&lt;/b&gt;</p>"),
+        ("```py\nx = 1\n```", '<pre tabindex="0"><code>x = 1</code></pre>'),
+        ("> a\n> b", "<blockquote><p>a</p><p>b</p></blockquote>"),
+        ("- a\n- b", "<ul><li>a</li><li>b</li></ul>"),
+        ("## Title", '<p class="heading heading-2">Title</p>'),
+        ("<@101> <@7>", '<p><span class="mention">@Ada</span> <span class="mention">@somebody</span></p>'),
+        ("<#1>", '<p><span class="mention">#dreams</span></p>'),
+        ("[x](https://a.b/c)", '<p>x<span class="address"> (https://a.b/c)</span></p>'),
+        ("[x](javascript:alert(1))", "<p>[x](javascript:alert(1))</p>"),
+        ("**open", "<p>**open</p>"),
+        ("<:owl:123>", "<p>:owl:</p>"),
+    ],
+)
+async def test_markdown_becomes_elements(page: Page, text: str, html: str) -> None:
+    assert html == await page.evaluate(DRAW, text)
+
+
+async def test_long_hostile_text_is_drawn_in_a_blink(page: Page) -> None:
+    seconds = await page.evaluate(
+        f"async () => {{ const draw = {DRAW}; const start = performance.now();"
+        " await draw('*_~|`['.repeat(700)); await draw('**a'.repeat(1300)); return (performance.now() - start) / 1000; }"
+    )
+    assert seconds < 1.5
+
+
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        ("/dream a fox", {"prompt": "a fox"}),
+        ("/dream a fox seed:7 count:2", {"prompt": "a fox", "seed": 7, "count": 2}),
+        ("/dream seed:7 a fox", {"prompt": "a fox", "seed": 7}),
+        ("/dream castle:2 | fog:-0.5", {"prompt": "castle:2 | fog:-0.5"}),
+        ("/dream prompt:a fox seed:7", {"prompt": "a fox", "seed": 7}),
+        ("/dream a fox negative:blurry, dark seed:7", {"prompt": "a fox", "negative": "blurry, dark", "seed": 7}),
+        ('/dream a fox model:"my net" in fog', {"prompt": "a fox in fog", "model": "my net"}),
+        ("/dream a fox method:Pixels", {"prompt": "a fox", "method": "pixels"}),
+        ("/dream a fox private:yes", {"prompt": "a fox", "private": True}),
+    ],
+)
+async def test_a_line_becomes_values(page: Page, line: str, values: dict[str, object]) -> None:
+    assert values == await page.evaluate(READ, [line, COMMANDS])
+
+
+@pytest.mark.parametrize("line", ["/dream a fox seed:7 count:2", '/dream a fox negative:"very dark" seed:7'])
+async def test_a_line_survives_being_read_and_written(page: Page, line: str) -> None:
+    once = await page.evaluate(WRITE, [line, COMMANDS])
+    assert once == await page.evaluate(WRITE, [once, COMMANDS])
+    assert await page.evaluate(READ, [line, COMMANDS]) == await page.evaluate(READ, [once, COMMANDS])
