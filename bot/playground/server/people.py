@@ -188,7 +188,7 @@ class People:
         usable = self._site.commands.usable(channel.guild_id)
         found_ = next((c for c in usable if c["name"] == wanted and c["type"] == kind), None)
         if found_ is None:
-            raise NotPossibleError(f"there is no command {name!r}; there are {sorted(c['name'] for c in usable)}")
+            raise NotPossibleError(f"there is no command /{name}; there is {_listed(usable)}")
         if found_["nsfw"] and channel.guild_id and not channel.nsfw:
             raise NotPossibleError(f"/{name} is for age-restricted channels")
         return found_
@@ -227,3 +227,9 @@ class People:
     def _refuse(wrong: list[str]) -> None:
         if wrong:
             raise NotPossibleError("; ".join(wrong))
+
+
+def _listed(commands: list[Json]) -> str:
+    return (
+        ", ".join(sorted(f"/{command['name']}" for command in commands)) or "none at all: the bot has registered none"
+    )

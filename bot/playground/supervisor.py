@@ -1,0 +1,146 @@
+"""`python -m bot playground`: the local Discord, its page and the bot, from one command to one address."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bot.config import CONFIG_VARIABLE, DATA_VARIABLE, TOKEN_VARIABLE, Config, load_config
+from engine.errors import DreamError
+
+if TYPE_CHECKING:
+    from bot.playground.page import Page
+
+PORTS = 50
+"""How many ports are tried from the wanted one on."""
+INSTALL = "The playground needs a few packages more: python -m pip install 'dreambot[playground]'"
+QUICK = """\
+[delivery]
+edit_seconds = 0.5
+
+[queue]
+cooldown_seconds = 0.0
+"""
+"""Settings where the host has none: nothing has to be gentle to a server on the same machine."""
+
+
+def main(config_path: Path | None) -> int:
+    """Run until Ctrl-C; the exit code is 1 for a mistake in words."""
+    try:
+        import trustme  # noqa: F401 - asked for first, to say in words what is missing
+    except ImportError:
+        print(INSTALL, file=sys.stderr)
+        return 1
+    try:
+        config = load_config(config_path, os.environ)
+        with _folder() as folder:
+            asyncio.run(_play(config, _settings(config_path, folder), folder))
+    except DreamError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A world lives as long as its server: data of a world that is gone would only confuse the next one."""
+    with tempfile.TemporaryDirectory(prefix="dreambot-playground-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+def _settings(config_path: Path | None, folder: Path) -> Path:
+    """The host's settings where named, else quick ones of our own."""
+    named = os.environ.get(CONFIG_VARIABLE, "").strip()
+    if config_path or named:
+        return config_path or Path(named)
+    if Path("config.toml").is_file():
+        return Path("config.toml")
+    quick = folder / "config.toml"
+    quick.write_text(QUICK, encoding="utf-8")
+    return quick
+
+
+async def _play(config: Config, settings: Path, folder: Path) -> None:
+    from bot.playground.child import Child, start_bot  # here and below: what needs the extra packages
+    from bot.playground.connector import Link
+    from bot.playground.machine import BotAndEngine
+    from bot.playground.page import Page
+    from bot.playground.server.local import LocalDiscord
+
+    started = time.monotonic()
+    async with AsyncExitStack() as stack:
+        site = await stack.enter_async_context(LocalDiscord())
+        link = folder / "link.json"
+        Link(site.port, site.authority.pem, site.world.app.token).write(link)
+        environ = _bot_environment(folder, link)
+
+        async def start() -> Child:
+            return await start_bot(environ, folder / "bot.log", settings)
+
+        machine = BotAndEngine(start, site.gateway, folder / "data")
+        page = Page(site, machine)
+        await _open(page, config.playground.port)
+        stack.push_async_callback(page.close)
+        machine.changed = page.tell_state
+        stack.push_async_callback(machine.stop)
+        site.gateway.listeners.append(_announcer(started))
+        print(f"The playground is open: {page.url}   (Ctrl-C closes it; log: {folder / 'bot.log'})", flush=True)
+        await _first(machine.keep(), machine.watch(), _until_told())
+
+
+def _bot_environment(folder: Path, link: Path) -> dict[str, str]:
+    """Ours without a real token: the bot of the playground cannot even by mistake reach Discord."""
+    kept = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
+    return {**kept, "DREAMBOT_PLAYGROUND": str(link), DATA_VARIABLE: str(folder / "data"), "PYTHONUNBUFFERED": "1"}
+
+
+async def _open(page: "Page", port: int) -> None:
+    for candidate in range(port, port + PORTS):
+        with contextlib.suppress(OSError):
+            await page.start(candidate)
+            return
+    raise DreamError(f"No free port from {port} to {port + PORTS - 1} on 127.0.0.1; set another in [playground] port.")
+
+
+def _announcer(started: float) -> Callable[[bool], None]:
+    """Says once how long it took until the bot was online."""
+    said = False
+
+    def announce(online: bool) -> None:
+        nonlocal said
+        if online and not said:
+            said = True
+            print(f"The bot is online after {time.monotonic() - started:.1f} s.", flush=True)
+
+    return announce
+
+
+async def _first(*work: Coroutine[None, None, None]) -> None:
+    """Do all until the first one ends or fails; the others are cancelled."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+async def _until_told() -> None:
+    """Return at Ctrl-C or SIGTERM, so that everything can end in order."""
+    told, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt
+            loop.add_signal_handler(number, told.set)
+    await told.wait()
