@@ -82,6 +82,8 @@ class Attempt:
 
     job: Job
     images: Mapping[str, bytes]
+    bucket: int = 1
+    """The smallest batch that its pictures may run in."""
     quiet: bool = False
     """The engine's own warm-up: nobody is told."""
     paintings: list[Painting] = field(default_factory=list)
@@ -120,9 +122,8 @@ class Attempt:
             error = failed[0].error
             assert error is not None
             return self.failure(error)
-        total = {"total": time.monotonic() - self.started}
         notes = tuple(f"Picture {p.index + 1} of {len(self.paintings)} failed: {p.error}" for p in failed)
-        return Result(*self.key, len(self.paintings) - len(failed), self.seconds | total, notes)
+        return Result(*self.key, len(self.paintings) - len(failed), self._all_seconds(), notes)
 
     def failure(self, error: DreamError) -> Failure:
         """The attempt as ended by *error*."""
@@ -139,6 +140,14 @@ class Attempt:
         self._measure(step, now)
         snapshots, self.snapshots = self.snapshots, {}
         return Progress(*self.key, int(step), self.steps, self._rate, snapshots)
+
+    def _all_seconds(self) -> dict[str, float]:
+        """Phase → seconds, of pictures that are painted together those of the slowest."""
+        seconds = dict(self.seconds)
+        for painting in self.paintings:
+            for phase, value in painting.seconds.items():
+                seconds[phase] = max(value, seconds.get(phase, 0.0))
+        return seconds | {"total": time.monotonic() - self.started}
 
     def _mean_step(self) -> float:
         return sum(p.steps_done for p in self.paintings) / len(self.paintings)

@@ -20,7 +20,8 @@ class State(Protocol):
     """One picture on its way. Every method has its own mutable dataclass with these fields and what else it needs.
 
     `advance` changes a state only after its forward pass has succeeded, so that a step may be repeated or split
-    after out-of-memory and gives the same numbers.
+    after out-of-memory and gives the same numbers. A method that pads its batches has an attribute `bucket` too, the
+    smallest batch that the picture may run in: a replay sets that of the first time, for equal pixels.
     """
 
     job_id: str

@@ -13,7 +13,7 @@ import dataclasses
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -30,7 +30,20 @@ from engine.finishing import begin_finish, load_finisher, make_picture, needs_fi
 from engine.guidance.perceptor import Perceptor
 from engine.lanes import Lanes
 from engine.loop import Loop
-from engine.messages import Cancel, Command, Drain, Embed, Embeddings, Event, Failure, Job, Picture, Result, Submit
+from engine.messages import (
+    Cancel,
+    Command,
+    Drain,
+    Embed,
+    Embeddings,
+    Event,
+    Failure,
+    Job,
+    Picture,
+    Ready,
+    Result,
+    Submit,
+)
 from engine.methods import find_method
 from engine.models import DEFAULT_MODEL, MODELS
 from engine.pictures import snapshot
@@ -70,11 +83,16 @@ class Worker:
         self._can = look_around(name, os.getpid(), runtime.description, -1)
         self._draining = False
 
+    @property
+    def ready(self) -> Ready:
+        """What it can do now."""
+        return self._can
+
     def handle(self, command: Command) -> None:
         """Take a command."""
         match command:
             case Submit(job, images):
-                self._submit(Attempt(job, images))
+                self.submit(job, images)
             case Cancel(job_id, attempt):
                 if (found := self._attempts.get(job_id)) and found.job.attempt == attempt:
                     self._end(found, found.failure(Cancelled("Cancelled.")))
@@ -97,6 +115,10 @@ class Worker:
         if self._draining and not self._attempts:
             self._loop.stop()
         return bool(group)
+
+    def submit(self, job: Job, images: Mapping[str, bytes], bucket: int = 1) -> None:
+        """Start *job*. *bucket*: the smallest batch that it may run in; a replay asks for that of the first time."""
+        self._submit(Attempt(job, images, bucket=bucket))
 
     def warm_up(self) -> None:
         """Paint a small picture for nobody: nets in memory, kernels chosen, threads counted. Real work ends it."""
@@ -136,6 +158,9 @@ class Worker:
             self._end(attempt, attempt.failure(admitted))
             return
         attempt.images = {}
+        for state in admitted.states:
+            if attempt.bucket > 1 and hasattr(state, "bucket"):
+                state.bucket = attempt.bucket
         attempt.seconds.update(admitted.seconds)
         attempt.steps = max(state.steps for state in admitted.states)
         attempt.paintings = [Painting(attempt, state.index, admitted.painter, state) for state in admitted.states]
@@ -205,6 +230,7 @@ class Worker:
             self._fail(painting, picture)
             return
         painting.stage = Stage.DONE
+        painting.clock("encode")
         self._send(painting.attempt, picture)
         self._end_if_over(painting.attempt)
 

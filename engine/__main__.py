@@ -1,0 +1,6 @@
+"""`python -m engine`: the engine from the shell."""
+
+from engine.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""`python -m engine dream|upscale|score|models|methods|primer|…`: every command is a file in `engine/commands/`.
+
+Nothing here imports torch: `--help` answers at once. Mistakes are one line on stderr and the exit status 2.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from engine.commands.console import speaking
+from engine.commands.dream import dream
+from engine.commands.listing import methods, models, options_help
+from engine.commands.primer import primer
+from engine.commands.score import score
+from engine.commands.upscale import upscale
+
+app = typer.Typer(
+    name="engine",
+    help="Paint pictures from words, enlarge and judge them, train the small models.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command(epilog=options_help())(dream)
+for command in (upscale, score, models, methods):
+    app.command()(command)
+app.add_typer(primer, name="primer")
+
+
+def main() -> None:
+    """Run a command; errors become words."""
+    with speaking():
+        app()

@@ -1,0 +1,105 @@
+"""How commands talk to people: errors in one line, a bar that moves while a picture forms. No torch."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from engine.environment import THREADS
+from engine.errors import DreamError, InvalidRequest, PromptError
+from engine.messages import Progress as Step
+
+MISTAKE = 2
+INTERRUPTED = 130
+
+errors = Console(stderr=True, highlight=False)
+
+
+@contextlib.contextmanager
+def speaking() -> Iterator[None]:
+    """DreamErrors end the program with one line (a bad prompt with its caret below) and the status 2."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        yield
+    except DreamError as error:
+        errors.print(f"[red]error:[/red] {_escaped(str(error))}", soft_wrap=True)
+        if isinstance(error, PromptError) and error.source.strip():
+            errors.print(error.pointer, markup=False, soft_wrap=True)
+        sys.exit(MISTAKE)
+    except KeyboardInterrupt:
+        errors.print("Stopped.")
+        sys.exit(INTERRUPTED)
+
+
+def calm_torch() -> None:
+    """Before torch is imported: its other threads compute alone, and wait without spinning."""
+    for name, value in THREADS.items():
+        os.environ.setdefault(name, value)
+
+
+class Bar:
+    """A progress bar on stderr while it is entered; nothing where stderr is no terminal."""
+
+    def __init__(self, doing: str) -> None:
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=errors,
+            transient=True,
+            disable=not errors.is_terminal,
+        )
+        self._task = self._bar.add_task(doing, total=None)
+
+    def __enter__(self) -> Bar:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def say(self, doing: str) -> None:
+        """What it waits for now."""
+        self._bar.update(self._task, description=doing)
+
+    def move(self, progress: Step) -> None:
+        """So far."""
+        done = progress.step >= progress.steps
+        doing = "Finishing" if done else "Painting"
+        self._bar.update(self._task, description=doing, completed=progress.step, total=progress.steps)
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file that somebody named; raises InvalidRequest."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidRequest(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write, with the folders that are missing; raises InvalidRequest."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        raise InvalidRequest(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+Device: TypeAlias = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Threads: TypeAlias = Annotated[str, typer.Option(help="CPU threads; auto finds out what is fastest.")]

@@ -1,0 +1,71 @@
+"""`python -m engine models` and `methods`: what there is, from the catalogue and the options models themselves."""
+
+from __future__ import annotations
+
+from pydantic.fields import FieldInfo
+from rich.console import Console
+from rich.table import Table
+
+from engine.commands.console import calm_torch
+from engine.models import MODELS
+from engine.requests import METHODS, Options
+from engine.upscalers import upscaler_names
+
+SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+
+
+def models() -> None:
+    """The models: what they can paint, and whether they are installed here."""
+    calm_torch()
+    from engine.readiness import look_around
+
+    ready = look_around("shell", 0, "", 0)
+    table = Table("", "", "size", "methods", box=None, header_style="dim", pad_edge=False)
+    table.add_column("here", overflow="fold")
+    for model in MODELS.values():
+        sizes = f"{model.size[0]}×{model.size[1]}\n[dim]{model.smallest}–{model.largest} by {model.multiple}[/dim]"
+        here = "yes" if model.name in ready.models else ready.unavailable[model.name]
+        table.add_row(f"[bold]{model.name}[/bold]", model.title, sizes, "\n".join(model.methods), here)
+    for name in upscaler_names():
+        reason = ready.unavailable.get(f"upscaler {name}", "yes")
+        table.add_row(f"[bold]{name}[/bold]", "an upscaler", "", "", reason)
+    Console(highlight=False).print(table)
+
+
+def methods() -> None:
+    """The methods: how each paints, and every option with its range and default."""
+    console = Console()
+    for name, options in METHODS.items():
+        console.print(f"[bold]{name}[/bold]  {options.__doc__}", highlight=False)
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
+        for option, span, default, description in option_rows(options):
+            table.add_row(option, default, f"[dim]{span}[/dim]", description)
+        console.print(table)
+        console.print()
+
+
+def options_help() -> str:
+    """For the end of `dream --help`: each method's options with defaults and ranges."""
+    paragraphs = [
+        f"[bold]--set, for {name}:[/bold] "
+        + ", ".join(f"{option}={default} [dim]({span})[/dim]" for option, span, default, _ in option_rows(options))
+        for name, options in METHODS.items()
+    ]
+    return "\n\n".join([*paragraphs, "[dim]python -m engine methods[/dim] says what each of them does."])
+
+
+def option_rows(options: type[Options]) -> list[tuple[str, str, str, str]]:
+    """(name, range, default, description) of every option."""
+    return [
+        (name, _span(field), f"{field.default:g}", field.description or "")
+        for name, field in options.model_fields.items()
+        if name != "method"
+    ]
+
+
+def _span(field: FieldInfo) -> str:
+    """``2–1000``, or ``> 0, ≤ 1`` where an end is open."""
+    bounds = {name: getattr(part, name) for part in field.metadata for name in SIGNS if hasattr(part, name)}
+    if set(bounds) == {"ge", "le"}:
+        return f"{bounds['ge']:g}–{bounds['le']:g}"
+    return ", ".join(f"{SIGNS[name]} {value:g}" for name, value in bounds.items())

@@ -1,0 +1,45 @@
+"""`python -m engine primer train clip|grader|classifier|diffusion|upscaler`: the small models, remade from nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from engine.commands.console import Threads, calm_torch
+
+Minutes = Annotated[float, typer.Option(min=0, help="Stop after so long; 0 = as long as the recipe says.")]
+Pictures = Annotated[int, typer.Option(min=500, help="So many are painted to learn from.")]
+
+
+def train(
+    net: Annotated[str, typer.Argument(help="clip, grader, classifier, diffusion or upscaler.", show_default=False)],
+    minutes: Minutes = 0.0,
+    pictures: Pictures = 150_000,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    threads: Threads = "auto",
+    anew: Annotated[bool, typer.Option("--anew", help="Forget an unfinished run instead of going on with it.")] = False,
+    install: Annotated[bool, typer.Option("--install", help="Then put the weights where the engine looks.")] = False,
+) -> None:
+    """Remake the small model NET from nothing: paint its pictures, train it, say how good it is.
+
+    An interrupted run goes on where it was. Its files lie in DREAMBOT_TRAINING, or in the user's cache folder.
+    """
+    from engine.training.memory import keep_memory
+
+    keep_memory()
+    calm_torch()
+    import os
+
+    from engine.primer import remake
+    from engine.runtime import find_device
+    from engine.threads import Threads as Pace
+
+    run = remake.trainer(net, minutes=minutes, pictures=pictures, device=find_device(device).type)
+    if run.device.type == "cpu":
+        run.threads = Pace(threads, os.cpu_count() or 1)
+    if not anew and run.resume():
+        typer.echo(f"{net}: going on at step {run.step:,}")
+    scores = run.run()
+    typer.echo("  ".join(f"{name} {value:.4g}" for name, value in scores.items()))
+    typer.echo(str(remake.install(run, net) if install else run.folder / "weights.safetensors"))

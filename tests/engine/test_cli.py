@@ -1,0 +1,205 @@
+"""The shell: what it prints, what it writes, and how it says no."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine import cli
+from engine.pictures import to_png
+from engine.replay import read_record
+from engine.requests import METHODS
+from tests.engine.workshop import TinyMethod
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Said:
+    status: int
+    out: str
+    err: str
+
+
+Shell = Callable[..., Said]
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    """Run a command in this process and an empty folder, with a tiny method in the place of the real one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("engine.methods.clip_diffusion.METHOD", TinyMethod())
+
+    def run(*words: object) -> Said:
+        threads = ["--threads", "1"] if words[0] in ("dream", "upscale") else []
+        monkeypatch.setattr(sys, "argv", ["engine", *map(str, words), *threads])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        out, err = capsys.readouterr()
+        return Said(int(end.value.code or 0), out, err)
+
+    return run
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    path = tmp_path / "small.png"
+    path.write_bytes(to_png(Image.linear_gradient("L").resize((40, 30))))
+    return path
+
+
+def test_a_dream_becomes_a_file_that_knows_how_it_was_made(shell: Shell) -> None:
+    said = shell("dream", "a red circle", "--seed", 7, "--steps", 4, "--out", "x.png")
+
+    assert 0 == said.status
+    assert "x.png  256×256, seed 7, CLIP score 0.500\n" == said.out
+    assert 7 == read_record(Path("x.png").read_bytes())["request"]["seed"]
+
+
+def test_json_is_one_record_of_all_that_was_asked_and_found(shell: Shell) -> None:
+    said = shell(
+        "dream", "a cat:2 | fog:-0.5", "--seed", 7, "--steps", 4, "--set", "eta=0.5", "--out", "x.png", "--json"
+    )
+
+    record = json.loads(said.out)
+    pixels = Image.open("x.png").tobytes()
+    assert 0.5 == record["request"]["options"]["eta"]
+    assert hashlib.sha256(pixels).hexdigest() == record["pictures"][0]["sha256"]
+    assert ("x.png", 0.5) == (record["pictures"][0]["path"], record["pictures"][0]["clip_score"])
+    assert {"start", "load", "begin", "steps", "encode", "total"} <= set(record["seconds"])
+    assert {"device", "dtype"} <= set(record["resolved"])
+
+
+def test_many_pictures_are_many_files(shell: Shell) -> None:
+    said = shell("dream", "a cat", "--seed", 7, "--steps", 4, "--count", 3, "--out", "new/x.png")
+
+    assert ["new/x-0.png", "new/x-1.png", "new/x-2.png"] == [line.split("  ")[0] for line in said.out.splitlines()]
+    assert all(Path(f"new/x-{i}.png").is_file() for i in range(3))
+
+
+def test_without_a_name_the_seed_is_the_name(shell: Shell, tmp_path: Path) -> None:
+    shell("dream", "a cat", "--seed", 7, "--steps", 2)
+    shell("dream", "a cat", "--seed", 8, "--steps", 2, "--out", tmp_path / "folder")
+
+    assert Path("dream-7.png").is_file() and Path("folder/dream-8.png").is_file()
+
+
+def test_a_replay_is_the_same_picture_pixel_by_pixel(shell: Shell) -> None:
+    shell("dream", "a cat", "--seed", 7, "--steps", 4, "--count", 2, "--out", "x.png")
+
+    said = shell("dream", "--replay", "x-1.png", "--out", "again.png")
+
+    assert "seed 8" in said.out
+    assert "The same picture, pixel by pixel." in said.err
+    assert (
+        Path("x-1.png").read_bytes() != b""
+        and (np.asarray(Image.open("x-1.png")) == np.asarray(Image.open("again.png"))).all()
+    )
+
+
+def test_a_replay_takes_no_other_wishes(shell: Shell) -> None:
+    shell("dream", "a cat", "--seed", 7, "--steps", 2, "--out", "x.png")
+
+    said = shell("dream", "--replay", "x.png", "--seed", 8, "--negative", "dogs")
+
+    assert (2, "error: --replay paints the picture as it was; leave out negative, seed.\n") == (said.status, said.err)
+
+
+def test_pictures_on_the_way_are_written_where_they_are_wanted(shell: Shell) -> None:
+    shell("dream", "a cat", "--seed", 7, "--steps", 60, "--out", "x.png", "--snapshots", "way")
+
+    written = sorted(Path("way").iterdir())
+    assert written
+    assert {"WEBP"} == {Image.open(io.BytesIO(path.read_bytes())).format for path in written}
+    assert written[0].name.startswith("x-0-step-")
+
+
+def test_a_picture_is_enlarged(shell: Shell, small: Path) -> None:
+    said = shell("upscale", small, "--upscaler", "lanczos", "--scale", 3, "--out", "large.png")
+
+    assert (0, "large.png  120×90\n") == (said.status, said.out)
+    assert (120, 90) == Image.open("large.png").size
+
+
+def test_the_painter_paints_without_any_net(shell: Shell) -> None:
+    said = shell("primer", "paint", "a red circle on a blue background", "--out", "p.png", "--size", 64)
+
+    red, _, blue = Image.open("p.png").convert("RGB").getpixel((2, 2))
+    assert (0, "p.png\n") == (said.status, said.out)
+    assert blue > red
+
+
+def test_every_option_of_every_method_is_explained(shell: Shell) -> None:
+    said = shell("methods")
+
+    for name, options in METHODS.items():
+        assert name in said.out
+        for option, field in options.model_fields.items():
+            assert option == "method" or (option in said.out and field.description in said.out)
+
+
+def test_the_help_of_dream_names_options_and_ranges(shell: Shell) -> None:
+    said = shell("dream", "--help")
+
+    assert "eta=1 (0–1)" in said.out
+    assert "learning_rate=0.1 (> 0, ≤ 1)" in said.out
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["dream", "cat", "--size", "100x100"], "the nearest it can is 192×192"),
+        (["dream", "cat", "--set", "ets=1"], "did you mean “eta”"),
+        (["dream", "cat", "--set", "eta"], "not of the form option=value"),
+        (["dream", "cat", "--steps", "1"], "steps"),
+        (["dream", "cat", "--method", "magic"], "There is no method “magic”"),
+        (["dream", "cat", "--model", "magic"], "There is no model “magic”"),
+        (["dream", "cat", "--out", "x.jpg"], "Pictures are written as PNG"),
+        (["dream", "cat", "--init", "absent.png"], "absent.png cannot be read: No such file"),
+        (["dream", "--replay", "small.png"], "This PNG holds no record"),
+        (["dream", ""], "The prompt is empty"),
+        (["dream", "cat", "--device", "tpu9"], "The device “tpu9” does not work"),
+        (["dream", "nan"], "became infinite"),
+        (["upscale", "small.png", "--scale", "99"], "2 to 8 times, not 99"),
+        (["upscale", "small.png", "--upscaler", "magic"], "There is no upscaler “magic”"),
+        (["primer", "paint", "cyberpunk"], "cyberpunk"),
+    ],
+)
+def test_a_mistake_is_one_line_and_the_status_2(shell: Shell, small: Path, words: list[str], error: str) -> None:
+    said = shell(*words)
+
+    assert (2, "", 1) == (said.status, said.out, len(said.err.splitlines())), said.err
+    assert error in said.err
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "engine", *words], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_bad_prompt_syntax_points_at_the_character() -> None:
+    done = run("dream", "a cat | fog:-x")
+
+    error, prompt, caret = done.stderr.splitlines()
+    assert (2, "a cat | fog:-x") == (done.returncode, prompt)
+    assert prompt.index("-x") == caret.index("^")
+    assert "“-x” is not a number" in error
+
+
+def test_the_shell_answers_without_torch() -> None:
+    code = "import sys, engine.cli; print([m for m in ('torch', 'open_clip', 'spandrel') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert "[]\n" == done.stdout
