@@ -211,7 +211,8 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
     named = environ.get(CONFIG_VARIABLE, "").strip()
     found = path or (Path(named) if named else next((place for place in _usual_places() if place.is_file()), None))
     tables = _read(found) if found else {}
-    if "token" in tables.get("discord", {}):
+    discord = tables.get("discord")
+    if isinstance(discord, dict) and "token" in discord:
         raise ConfigError(
             f"{found}, [discord] token: a token is a secret; put it into the environment as DISCORD_TOKEN."
         )
@@ -231,7 +232,7 @@ def _usual_places() -> tuple[Path, Path]:
     return Path("config.toml"), platformdirs.user_config_path(APP, False) / "config.toml"
 
 
-def _read(path: Path) -> dict[str, dict[str, object]]:
+def _read(path: Path) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
@@ -240,7 +241,7 @@ def _read(path: Path) -> dict[str, dict[str, object]]:
         raise ConfigError(f"{path} cannot be read: {error}.") from error
 
 
-def _as_json(tables: dict[str, dict[str, object]]) -> str:
+def _as_json(tables: dict[str, object]) -> str:
     # Pydantic's strict mode takes lists for tuples only when it reads JSON; dates become text, which no key accepts.
     return json.dumps(tables, default=str)
 

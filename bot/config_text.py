@@ -15,11 +15,11 @@ from pydantic.fields import FieldInfo
 
 _WIDTH = 100
 _RIGHT: Mapping[str, str] = {
-    "int_type": "a whole number, without quotes",
+    "int_type": "a whole number",
     "int_from_float": "a whole number",
-    "float_type": "a number, without quotes",
+    "float_type": "a number",
     "finite_number": "a finite number",
-    "bool_type": "true or false, without quotes",
+    "bool_type": "true or false",
     "string_type": "text in quotes",
     "string_too_short": "text that is not empty",
     "tuple_type": "a list, as in [1, 2]",
@@ -32,6 +32,7 @@ _RIGHT: Mapping[str, str] = {
     "literal_error": "one of {expected}",
     "string_pattern_mismatch": "the id of a role (digits only)",
 }
+_UNQUOTED = ("int_type", "float_type", "bool_type")
 _HEAD = """\
 # dreambot's settings. Copy this file to config.toml and change what you like: every key may be left out, and what
 # stands here is what holds then. Secrets never stand here: the bot's token comes from the environment, DISCORD_TOKEN.
@@ -57,12 +58,23 @@ def render_example(model: type[BaseModel]) -> str:
 
 
 def _explain(details: Any, model: type[BaseModel], name: str) -> str:
-    loc = [str(part) for part in details["loc"] if part != "[key]"]
-    where = f"{name}, [{'.'.join(loc[:-1]) or loc[0]}] {loc[-1] if len(loc) > 1 else ''}".rstrip()
+    loc = details["loc"]
+    if loc[-1] == "[key]":  # the heading itself, as in [roles.staff]
+        return f"{name}, [{'.'.join(map(str, loc[:-1]))}]: this is not right; it must be {_RIGHT[details['type']]}."
+    where = f"{name}, {_place(loc)}"
     if details["type"] == "extra_forbidden":
-        return f"{where}: there is no such {'key' if len(loc) > 1 else 'section'}{_guess(loc, model)}"
+        return f"{where}: there is no such {'key' if len(loc) > 1 else 'section'}{_guess([*map(str, loc)], model)}"
     right = _RIGHT.get(details["type"], details["msg"][0].lower() + details["msg"][1:])
-    return f"{where}: {_shown(details['input'])} is not right; it must be {right.format(**details.get('ctx', {}))}."
+    quoted = ", without quotes" if details["type"] in _UNQUOTED and isinstance(details["input"], str) else ""
+    right = right.format(**details.get("ctx", {})) + quoted
+    return f"{where}: {_shown(details['input'])} is not right; it must be {right}."
+
+
+def _place(loc: tuple[str | int, ...]) -> str:
+    """``[section] key, entry n``: what the parts of a pydantic location mean in a TOML file."""
+    names = [str(part) for part in loc if isinstance(part, str)]
+    entry = "".join(f", entry {part + 1}" for part in loc if isinstance(part, int))
+    return (f"[{'.'.join(names[:-1])}] {names[-1]}" if len(names) > 1 else f"[{names[0]}]") + entry
 
 
 def _guess(loc: list[str], model: type[BaseModel]) -> str:

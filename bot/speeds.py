@@ -16,8 +16,11 @@ _MEMORY = 0.25
 _SPREAD = 1.3
 """A range spans this many deviations to either side: about 80 % of a normal distribution."""
 _LEAST = math.log(1.1)
+_ONCE = math.log(1.6)
 _UNKNOWN = math.log(2.5)
-"""Deviations (of the logarithm): even a steady machine is not exact to 10 %; of new work we know little."""
+"""Deviations (of the logarithm): even a steady machine is not exact to 10 %; one measurement says something; of work
+that was never seen we know little.
+"""
 _GUESS = 3.0
 """Seconds per unit before anything has been measured: a small CPU."""
 
@@ -36,7 +39,7 @@ class _Rate:
     """Running mean and variance of the logarithm of seconds per unit; logarithms, for rates scatter by factors."""
 
     mean: float
-    variance: float = _UNKNOWN**2
+    variance: float = _ONCE**2
     seen: int = 1
 
     def learn(self, value: float) -> None:
@@ -81,4 +84,4 @@ class Speeds:
     def _similar(self, request: Request) -> _Rate:
         """For work that was never seen: the mean of the same kind of work, else a guess."""
         means = [rate.mean for key, rate in self._rates.items() if key[0] == request.kind]
-        return _Rate(sum(means) / len(means) if means else math.log(_GUESS))
+        return _Rate(sum(means) / len(means) if means else math.log(_GUESS), _UNKNOWN**2)

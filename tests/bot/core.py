@@ -101,10 +101,10 @@ async def running_core(
     store = await Store.open(folder)
     core = Core(folder, settings, clock, engine, store, Dispatcher(settings, store, engine, clock=clock))
     core.dispatcher.subscribe(core.updates.append)
-    if engine_up:
-        await engine.start()
-    await core.dispatcher.start()
     try:
+        if engine_up:
+            await engine.start()
+        await core.dispatcher.start()
         yield core
     finally:
         await core.crash()

@@ -264,7 +264,7 @@ async def test_what_is_too_large_for_the_host_is_refused_in_words(
 async def test_an_upscale_that_would_be_too_large_says_what_fits(tmp_path: Path) -> None:
     request = UpscaleRequest(image=SHA, width=1200, height=900, scale=4)
     async with running_core(tmp_path) as core:
-        with pytest.raises(TooLarge, match="would be 4800 pixels long; 4096 is the most here. 3 times would fit"):
+        with pytest.raises(TooLarge, match=r"would be 4800 pixels long; 4096 is the most here\. 3 times would fit"):
             await core.dispatcher.submit(request, origin(kind="upscale"), {SHA: b"attached"})
 
 
@@ -273,7 +273,7 @@ async def test_what_the_engine_has_not_got_is_refused_with_the_reason(tmp_path: 
     async with running_core(tmp_path) as core:
         core.engine.tell_ready({"esrgan": "its weights are missing"})
         with pytest.raises(
-            ModelUnavailable, match="“esrgan” cannot be used here: its weights are missing. There is primer"
+            ModelUnavailable, match=r"“esrgan” cannot be used here: its weights are missing\. There is primer"
         ):
             await core.dispatcher.submit(request, origin(), {SHA: b"attached"})
 
