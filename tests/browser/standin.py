@@ -151,13 +151,20 @@ class StandIn:
         message = self.messages.pop(message_id)
         self.tell("message_delete", {"id": message_id, "channel_id": message["channel_id"]})
 
+    def answering(self, message_id: str | None) -> Json:
+        """What makes a message an answer to another one."""
+        original = self.messages.get(message_id or "")
+        if original is None:
+            return {}
+        return {"message_reference": {"message_id": original["id"]}, "referenced_message": original}
+
     async def act(self, user: str, body: Json) -> Json:
         """One thing that a person does. Raises ValueError with a sentence."""
         self.acts.append({"user": user, **body})
         kind = body["type"]
         if kind == "say":
             author = next(person for person in PEOPLE if person["id"] == user)
-            self.post(body["channel"], author, content=body["content"])
+            self.post(body["channel"], author, content=body["content"], **self.answering(body.get("reply_to")))
         elif kind in ("react", "unreact"):
             self.react(body["message"], body["emoji"], user, add=kind == "react")
         elif kind == "delete":

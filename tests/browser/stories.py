@@ -22,6 +22,10 @@ async def play(world: StandIn, user: str, body: Json) -> None:
         await _slash(world, user, body)
     elif body["type"] == "click":
         await _click(world, user, body)
+    elif body["type"] == "context":
+        world.tell("interaction_done", {"nonce": body["nonce"]}, user)
+        said = world.messages[body["message"]]["content"]
+        world.post(body["channel"], BOT, user, content=f"{body['command']}: {said}")
     else:
         world.tell("interaction_done", {"nonce": body["nonce"]}, user)
         await _dream(world, user, body["channel"], str(body["values"]["prompt"]), 1)
@@ -78,7 +82,9 @@ async def _dream(world: StandIn, user: str, channel: str, prompt: str, count: in
             world.edit(message, content=f"Cancelled: {prompt}", embeds=[], attachments=[], components=[])
             return
         done = step * 12 // STEPS
-        text = f"**{prompt}**\n`{'█' * done}{'░' * (12 - done)}` step {step} of {STEPS} · ready <t:{int(time.time()) + STEPS - step}:R>"
+        bar = "█" * done + "░" * (12 - done)
+        ready = f"ready <t:{int(time.time()) + STEPS - step}:R>"
+        text = f"**{prompt}**\n`{bar}` step {step} of {STEPS} · {ready}"
         shot = world.picture(paint(seed, 0.05 + 0.9 * step / STEPS, 128), f"{job}.png", 128)
         world.edit(message, content=text, attachments=[shot], components=cancel)
         world.log("PATCH", "/channels/{id}/messages/{id}", 200, {"content": text, "attachments": [{"id": 0}]})
@@ -128,8 +134,7 @@ async def _click(world: StandIn, user: str, body: Json) -> None:
 
 
 async def _upscale(world: StandIn, message: Json) -> None:
-    reply = {"message_reference": {"message_id": message["id"]}, "referenced_message": message}
-    answer = world.post(message["channel_id"], BOT, flags=128, **reply)
+    answer = world.post(message["channel_id"], BOT, flags=128, **world.answering(message["id"]))
     await asyncio.sleep(world.step * 3)
     world.edit(
         answer,

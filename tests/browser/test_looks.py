@@ -22,13 +22,15 @@ FAINT_TEXT = """() => {
         return layers.reverse().reduce((below, layer) => layer.length ? over(layer, below) : below, [255, 255, 255]);
     };
     const seen = (element) => element.checkVisibility({ opacityProperty: true, visibilityProperty: true })
-        && element.getBoundingClientRect().width > 1 && !element.closest(".hidden, :disabled, .emoji, .spoiler:not(.shown)");
+        && element.getBoundingClientRect().width > 1
+        && !element.closest(".hidden, :disabled, .emoji, .spoiler:not(.shown)");
     const faint = [];
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     for (let node = walker.nextNode(); node; node = walker.nextNode()) {
         const element = node.parentElement;
         if (!node.data.trim() || !seen(element)) continue;
-        const [a, b] = [luminance(over(parse(getComputedStyle(element).color), background(element))), luminance(background(element))];
+        const below = background(element);
+        const [a, b] = [luminance(over(parse(getComputedStyle(element).color), below)), luminance(below)];
         const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
         if (ratio < 4.5) faint.push(`${ratio.toFixed(2)} ${element.className} ${node.data.trim().slice(0, 40)}`);
     }

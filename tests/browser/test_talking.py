@@ -197,3 +197,31 @@ async def test_a_reader_above_is_not_pulled_down(page: Page, world: StandIn) -> 
     await expect(page.locator(".message").first).to_be_in_viewport()
     await page.click("#to-end")
     await expect(page.locator(".message").last).to_be_in_viewport()
+
+
+async def test_words_can_answer_a_message(page: Page, world: StandIn) -> None:
+    world.post("1", PEOPLE[1], content="which owl?")
+    await page.locator(".message").hover()
+    await page.get_by_label("Answer", exact=True).click()
+    await expect(page.locator("#replying")).to_contain_text("Answering Béla")
+    await page.keyboard.type("the brown one")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".message").last.locator(".reference")).to_contain_text("which owl?")
+    await expect(page.locator("#replying")).to_be_empty()
+
+
+async def test_a_command_can_be_applied_to_a_message(page: Page, world: StandIn) -> None:
+    world.post("1", PEOPLE[1], content="an owl")
+    await page.locator(".message").hover()
+    await page.get_by_label("Commands for this message").click()
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".message.ephemeral .prose")).to_have_text("Describe: an owl")
+
+
+async def test_a_link_to_a_message_leads_there(page: Page, world: StandIn) -> None:
+    first = world.post("1", PEOPLE[1], content="the first")
+    world.post("4", BOT, content=f"from [this picture](https://discord.com/channels/1/1/{first['id']})")
+    await page.locator(".channel", has_text="owl studies").click()
+    await page.get_by_role("button", name="this picture").click()
+    await expect(page.locator("h1")).to_have_text("dreams")
+    await expect(page.locator(".message", has_text="the first")).to_be_focused()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-from playwright.async_api import Page
+from collections.abc import AsyncIterator
 
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page
+
+from tests.browser.standin import StandIn, serve
 from tests.browser.world import COMMANDS
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -27,6 +31,15 @@ WRITE = """async ([line, commands]) => {
 }"""
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def sheet(browser: Browser) -> AsyncIterator[Page]:
+    """One page for all questions: they leave nothing behind."""
+    async with serve(StandIn()) as address, await browser.new_context() as context:
+        page = await context.new_page()
+        await page.goto(address)
+        yield page
+
+
 @pytest.mark.parametrize(
     ("text", "html"),
     [
@@ -36,7 +49,7 @@ WRITE = """async ([line, commands]) => {
         ("snake_case_name", "<p>snake_case_name</p>"),
         ("2 * 3 * 4", "<p>2 * 3 * 4</p>"),
         ("`**code**`", "<p><code>**code**</code></p>"),
-        (r"\*not\*", "<p>*not*</p>"),
+        (r"\*not\* \@a \:b \<c", "<p>*not* @a :b &lt;c</p>"),
         ("<b>&amp;</b>", "<p>&lt;b&gt;&amp;amp;&lt;/b&gt;</p>"),
         ("```py\nx = 1\n```", '<pre tabindex="0"><code>x = 1</code></pre>'),
         ("> a\n> b", "<blockquote><p>a</p><p>b</p></blockquote>"),
@@ -50,14 +63,15 @@ WRITE = """async ([line, commands]) => {
         ("<:owl:123>", "<p>:owl:</p>"),
     ],
 )
-async def test_markdown_becomes_elements(page: Page, text: str, html: str) -> None:
-    assert html == await page.evaluate(DRAW, text)
+async def test_markdown_becomes_elements(sheet: Page, text: str, html: str) -> None:
+    assert html == await sheet.evaluate(DRAW, text)
 
 
-async def test_long_hostile_text_is_drawn_in_a_blink(page: Page) -> None:
-    seconds = await page.evaluate(
+async def test_long_hostile_text_is_drawn_in_a_blink(sheet: Page) -> None:
+    seconds = await sheet.evaluate(
         f"async () => {{ const draw = {DRAW}; const start = performance.now();"
-        " await draw('*_~|`['.repeat(700)); await draw('**a'.repeat(1300)); return (performance.now() - start) / 1000; }"
+        " await draw('*_~|`['.repeat(700)); await draw('**a'.repeat(1300));"
+        " return (performance.now() - start) / 1000; }"
     )
     assert seconds < 1.5
 
@@ -73,15 +87,17 @@ async def test_long_hostile_text_is_drawn_in_a_blink(page: Page) -> None:
         ("/dream a fox negative:blurry, dark seed:7", {"prompt": "a fox", "negative": "blurry, dark", "seed": 7}),
         ('/dream a fox model:"my net" in fog', {"prompt": "a fox in fog", "model": "my net"}),
         ("/dream a fox method:Pixels", {"prompt": "a fox", "method": "pixels"}),
+        ("/dream a fox size:my size seed:7", {"prompt": "a fox", "size": "my size", "seed": 7}),
+        ("/dream size:256x256 a fox", {"prompt": "a fox", "size": "256x256"}),
         ("/dream a fox private:yes", {"prompt": "a fox", "private": True}),
     ],
 )
-async def test_a_line_becomes_values(page: Page, line: str, values: dict[str, object]) -> None:
-    assert values == await page.evaluate(READ, [line, COMMANDS])
+async def test_a_line_becomes_values(sheet: Page, line: str, values: dict[str, object]) -> None:
+    assert values == await sheet.evaluate(READ, [line, COMMANDS])
 
 
 @pytest.mark.parametrize("line", ["/dream a fox seed:7 count:2", '/dream a fox negative:"very dark" seed:7'])
-async def test_a_line_survives_being_read_and_written(page: Page, line: str) -> None:
-    once = await page.evaluate(WRITE, [line, COMMANDS])
-    assert once == await page.evaluate(WRITE, [once, COMMANDS])
-    assert await page.evaluate(READ, [line, COMMANDS]) == await page.evaluate(READ, [once, COMMANDS])
+async def test_a_line_survives_being_read_and_written(sheet: Page, line: str) -> None:
+    once = await sheet.evaluate(WRITE, [line, COMMANDS])
+    assert once == await sheet.evaluate(WRITE, [once, COMMANDS])
+    assert await sheet.evaluate(READ, [line, COMMANDS]) == await sheet.evaluate(READ, [once, COMMANDS])

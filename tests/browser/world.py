@@ -64,6 +64,7 @@ COMMANDS: list[Json] = [
     },
     {"id": "701", "name": "queue", "type": 1, "description": "Who is next, and when", "options": []},
     {"id": "702", "name": "quota", "type": 1, "description": "What is left of today's allowance", "options": []},
+    {"id": "704", "name": "Describe", "type": 3, "description": ""},
     {
         "id": "703",
         "name": "gallery",

@@ -41,6 +41,10 @@ const names = {
     return channel && channelName(channel);
   },
   command: (name) => composer.write(`/${name} `),
+  jump: (channel, message) => {
+    if (channel !== store.channel) store.selectChannel(channel);
+    if (!list.jump(message)) toast("That message is gone.");
+  },
 };
 
 /** Runs a request whose failure is a sentence at the bottom of the page. @param {Promise<unknown>} request */
@@ -70,7 +74,9 @@ function openPicture(_view, frame) {
 
 /** @param {Message} message */
 function titleOf(message) {
-  return plain(message.embeds?.[0]?.title || message.content.split("\n")[0] || "", names);
+  const embed = message.embeds?.[0];
+  const text = embed?.title || embed?.description || message.content;
+  return plain(text.split("\n")[0] ?? "", names);
 }
 
 const list = new MessageList(store, {
@@ -82,6 +88,12 @@ const list = new MessageList(store, {
   },
   react: (message, emoji, add) =>
     void orSay(api.act({ type: add ? "react" : "unreact", channel: message.channel_id, message: message.id, emoji: emojiText(emoji) })),
+  commands: () => store.messageCommands,
+  apply: async (message, command) => {
+    const body = { type: "context", channel: message.channel_id, message: message.id, command };
+    await interactions.send(body).catch((error) => list.views.get(message.id)?.fail(error.message));
+  },
+  reply: (message) => composer.answer(message),
   remove: (message) => void orSay(api.act({ type: "delete", channel: message.channel_id, message: message.id })),
   dismiss: (message) => store.dismiss(message),
   open: openPicture,
@@ -89,8 +101,8 @@ const list = new MessageList(store, {
 }, () => welcome(store, (line) => composer.write(line)));
 
 const composer = new Composer(store, {
-  say: async (content) => {
-    await api.act({ type: "say", channel: store.channel, content });
+  say: async (content, answered) => {
+    await api.act({ type: "say", channel: store.channel, content, ...(answered && { reply_to: answered }) });
   },
   autocomplete: async (command, options, focused) => {
     const answer = await api.act({ type: "autocomplete", channel: store.channel, command: command.name, options, focused });

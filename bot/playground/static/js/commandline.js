@@ -57,9 +57,10 @@ function readOptions(text, command) {
   const given = {};
   const marks = markers(text, command);
   const free = [text.slice(0, marks[0]?.from ?? text.length)];
+  const led = free[0].trim() !== "";
   for (const mark of marks) {
     const option = /** @type {Option} */ (command.options.find((each) => each.name === mark.name));
-    const [value, rest] = takeValue(text.slice(mark.start, mark.end).trim(), option, command);
+    const [value, rest] = takeValue(text.slice(mark.start, mark.end).trim(), option, isOneWord(option, command, led));
     given[mark.name] = value;
     free.push(rest);
   }
@@ -69,21 +70,25 @@ function readOptions(text, command) {
   return { given: { [main.name]: stray, ...given }, stray: "" };
 }
 
-/** Quoted text, a choice or one word; free text goes on to the next option. @param {string} text @param {Option} option @param {Command} command */
-function takeValue(text, option, command) {
+/** Quoted text, a choice or one word; free text goes on to the next option. @param {string} text @param {Option} option @param {boolean} oneWord */
+function takeValue(text, option, oneWord) {
   const quoted = /^"([^"]*)"\s*(.*)$/s.exec(text);
   if (quoted) return [quoted[1], quoted[2]];
   const choice = longestChoice(text, option);
   if (choice) return [choice, text.slice(choice.length)];
-  if (!isOneWord(option, command)) return [text, ""];
+  if (!oneWord) return [text, ""];
   const [word] = text.split(/\s/, 1);
   return [word, text.slice(word.length)];
 }
 
-/** @param {Option} option @param {Command} command */
-function isOneWord(option, command) {
-  const free = option.type === STRING && !option.choices?.length && !option.autocomplete;
-  return !free && option.name !== mainOption(command)?.name;
+/**
+ * Numbers and choices are one word, texts are not. A text with suggestions goes on only when the main text stands in
+ * front: `/dream a fox more:eta=1 cutouts=8`, but `/dream size:256x256 a fox`.
+ * @param {Option} option @param {Command} command @param {boolean} led whether the line begins with free text
+ */
+function isOneWord(option, command, led) {
+  if (option.type !== STRING || option.choices?.length) return true;
+  return Boolean(option.autocomplete) && !led && option.name !== mainOption(command)?.name;
 }
 
 /** @param {string} text @param {Option} option @returns {string} */
@@ -180,7 +185,7 @@ export function completionAt(text, caret, commands) {
   const option = command.options.find((each) => each.name === mark?.name);
   if (mark && option && isOffered(option)) {
     const typed = body.slice(mark.start, caret - offset);
-    if (!/\S\s/.test(typed)) return { kind: "value", command, option, from: mark.start + offset, to: caret, typed: typed.trim() };
+    if (option.autocomplete || !/\S\s/.test(typed)) return { kind: "value", command, option, from: mark.start + offset, to: caret, typed: typed.trim() };
   }
   const word = /(?:^|\s)([\p{L}_-]*)$/u.exec(text.slice(offset, caret))?.[1] ?? "";
   return word.length < 2 ? null : { kind: "option", command, from: caret - word.length, to: caret, typed: word };

@@ -5,12 +5,13 @@ import { ATTACHMENT, parseLine, resolve, writeLine } from "./commandline.js";
 import { OptionForm } from "./form.js";
 import { Menu } from "./menu.js";
 import { Recall } from "./recall.js";
+import { ReplyLine } from "./reply.js";
 import { askFor, suggest } from "./suggestions.js";
 
 /** @typedef {import("./types.js").Command} Command */
 /** @typedef {import("./types.js").OptionValue} OptionValue */
 /**
- * @typedef {{say: (content: string) => Promise<void>, autocomplete: import("./suggestions.js").Autocomplete,
+ * @typedef {{say: (content: string, answered: string|null) => Promise<void>, autocomplete: import("./suggestions.js").Autocomplete,
  *   run: (command: Command, values: Record<string, OptionValue>, files: Record<string, File>) => void}} Actions
  */
 
@@ -18,6 +19,7 @@ export class Composer {
   /** @type {OptionForm|null} */
   form = null;
   recall = new Recall();
+  replying = new ReplyLine();
   #asked = 0;
 
   /** @param {import("./store.js").Store} store @param {Actions} actions */
@@ -60,6 +62,12 @@ export class Composer {
     this.#typed();
   }
 
+  /** @param {import("./types.js").Message} message the one that the next words answer */
+  answer(message) {
+    this.replying.set(message);
+    this.focus();
+  }
+
   submit() {
     if (this.form) this.#submitForm(this.form);
     else this.#submitLine();
@@ -92,7 +100,7 @@ export class Composer {
   async #say(content) {
     this.#clear();
     try {
-      await this.actions.say(content);
+      await this.actions.say(content, this.replying.take(this.store.channel));
       this.recall.remember(content);
     } catch (error) {
       this.line.value ||= content;
@@ -200,6 +208,7 @@ export class Composer {
       event.preventDefault();
       this.submit();
     } else if (event.key === "Tab" && !event.shiftKey && this.#tabOpens()) event.preventDefault();
+    else if (event.key === "Escape") this.replying.clear();
     else if (event.key === "ArrowUp" && single && (this.recall.back > 0 || !this.line.value)) this.#recalled(event, 1);
     else if (event.key === "ArrowDown" && single && this.recall.back > 0) this.#recalled(event, -1);
   }

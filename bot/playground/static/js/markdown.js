@@ -7,13 +7,14 @@ import { timestamp } from "./time.js";
 
 /**
  * How mentions get their names, and what a click on a command does.
- * @typedef {{user: (id: string) => string|undefined, channel: (id: string) => string|undefined, command?: (name: string) => void}} Names
+ * @typedef {{user: (id: string) => string|undefined, channel: (id: string) => string|undefined,
+ *   command?: (name: string) => void, jump?: (channel: string, message: string) => void}} Names
  */
 
 /** Each rule: where it begins, and what it becomes. The earliest match wins; among equals, the first rule. */
 /** @type {{pattern: RegExp, draw: (match: RegExpExecArray, names: Names) => Child|Child[]}[]} */
 const INLINE = [
-  { pattern: /\\([\\*_~|`<>#()[\]\-.!])/, draw: (match) => match[1] },
+  { pattern: /\\([^0-9A-Za-z\s])/, draw: (match) => match[1] },
   { pattern: /(`+)([\s\S]*?[^`])\1(?!`)/, draw: (match) => el("code", {}, trimCode(match[2])) },
   { pattern: /<t:(-?\d{1,13})(?::([tTdDfFR]))?>/, draw: (match) => timestamp(Number(match[1]), match[2] ?? "f") },
   { pattern: /<@!?(\d+)>/, draw: (match, names) => mention(`@${names.user(match[1]) ?? "somebody"}`) },
@@ -135,8 +136,13 @@ function commandMention(name, names) {
   return el("button", { type: "button", class: "mention", on: { click: choose } }, `/${name}`);
 }
 
-/** @param {RegExpExecArray} match @param {Names} names */
+/** A link to a message of this page leads there; any other address is only shown. @param {RegExpExecArray} match @param {Names} names */
 function link(match, names) {
+  const message = /\/channels\/[@\w]+\/(\d+)\/(\d+)>?$/.exec(match[2]);
+  if (message && names.jump) {
+    const jump = () => names.jump?.(message[1], message[2]);
+    return el("button", { type: "button", class: "jump", on: { click: jump } }, ...inline(match[1], names));
+  }
   return [...inline(match[1], names), el("span", { class: "address" }, ` (${match[2].replace(/^<|>$/g, "")})`)];
 }
 

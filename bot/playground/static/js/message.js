@@ -7,6 +7,7 @@ import { drawAttachments, drawEmbeds } from "./embeds.js";
 import { markdown } from "./markdown.js";
 import { avatar } from "./people.js";
 import { PictureFrame } from "./pictures.js";
+import { openPopover } from "./popover.js";
 import { addReactionButton, drawReactions, openPalette } from "./reactions.js";
 import { displayName, isEphemeral, isThinking } from "./store.js";
 
@@ -19,6 +20,7 @@ import { displayName, isEphemeral, isThinking } from "./store.js";
  * @typedef {{names: import("./markdown.js").Names, mayDelete: (message: Message) => boolean,
  *   press: (message: Message, component: Component, values?: string[]) => Promise<void>,
  *   react: (message: Message, emoji: import("./types.js").Emoji, add: boolean) => void,
+ *   commands: () => string[], apply: (message: Message, command: string) => void, reply: (message: Message) => void,
  *   remove: (message: Message) => void, dismiss: (message: Message) => void,
  *   open: (view: MessageView, frame: PictureFrame) => void, jump: (id: string) => void}} Surroundings
  */
@@ -54,7 +56,7 @@ export class MessageView {
     this.#media(message);
     this.#part("reactions", [message.reactions, isEphemeral(message)], () => this.#reactions(message));
     this.#part("notes", [isEphemeral(message)], () => this.#notes(message));
-    this.#part("tools", [isEphemeral(message), this.around.mayDelete(message)], () => this.#toolbar(message));
+    this.#part("tools", [isEphemeral(message), this.around.mayDelete(message), this.around.commands()], () => this.#toolbar(message));
     if (focused) this.#control(focused)?.focus();
   }
 
@@ -160,7 +162,16 @@ export class MessageView {
     if (isEphemeral(message)) return [];
     const react = addReactionButton(() => openPalette(react, this.#react));
     const remove = this.around.mayDelete(message) && iconButton("trash", "Delete this message", () => this.around.remove(this.message));
-    return [react, remove];
+    const answer = iconButton("reply", "Answer", () => this.around.reply(this.message));
+    const names = this.around.commands();
+    const apps = iconButton("more", "Commands for this message", () => this.#openCommands(apps, names));
+    return [react, answer, names.length > 0 && apps, remove];
+  }
+
+  /** @param {HTMLElement} anchor @param {string[]} names */
+  #openCommands(anchor, names) {
+    const buttons = names.map((name) => el("button", { type: "button", on: { click: () => this.around.apply(this.message, name) } }, name));
+    openPopover(anchor, "apps", "Commands for this message", buttons, 1);
   }
 
   /** @returns {string} the custom id of the control that has the focus, if it is ours */

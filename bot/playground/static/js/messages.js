@@ -38,7 +38,8 @@ export class MessageList {
     this.store.addEventListener("snapshot", () => this.#redraw());
     this.store.addEventListener("channel", () => this.#redraw(true));
     this.store.addEventListener("message", (event) => this.#changed(/** @type {CustomEvent<Message>} */ (event).detail));
-    for (const name of ["commands", "state"]) this.store.addEventListener(name, () => this.#group());
+    this.store.addEventListener("state", () => this.#group());
+    this.store.addEventListener("commands", () => this.#redraw());
     this.store.addEventListener("removed", (event) => this.#removed(/** @type {CustomEvent<Message>} */ (event).detail));
   }
 
@@ -46,11 +47,14 @@ export class MessageList {
     this.scroller.scrollTop = this.scroller.scrollHeight;
   }
 
-  /** @param {string} id */
+  /** @param {string} id @returns {boolean} whether the message is here */
   jump(id) {
     const element = this.views.get(id)?.element;
     element?.scrollIntoView({ block: "center" });
     element?.focus();
+    element?.classList.add("found");
+    setTimeout(() => element?.classList.remove("found"), 1600);
+    return element !== undefined;
   }
 
   /**
@@ -70,7 +74,7 @@ export class MessageList {
       fail: (text) => {
         clearTimeout(timer);
         line.classList.add("failed");
-        line.replaceChildren(icon("warn"), el("span", {}, el("b", {}, text), ` ${who}: ${what}`), iconButton("close", "Dismiss", () => line.remove()));
+        line.replaceChildren(icon("warn"), el("span", {}, el("b", {}, text), ` ${who}’s ${what}`), iconButton("close", "Dismiss", () => line.remove()));
         this.list.append(line);
         announce(text);
       },

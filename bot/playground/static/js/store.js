@@ -79,6 +79,11 @@ export class Store extends EventTarget {
     return all.map((command) => ({ ...command, options: command.options.map((option) => this.#withChoices(option)) }));
   }
 
+  /** @returns {string[]} the names of commands that belong to a message */
+  get messageCommands() {
+    return this.state.commands.filter((command) => command.type === 3).map((command) => command.name);
+  }
+
   /** @param {Option} option @returns {Option} */
   #withChoices(option) {
     const people = this.state.users.map((user) => ({ name: displayName(user), value: user.id }));

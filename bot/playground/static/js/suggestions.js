@@ -26,7 +26,7 @@ export async function suggest(text, caret, commands, effects) {
   const given = line.kind === "command" ? line.given : {};
   if (completion.kind === "option") return { items: optionItems(completion, given, effects), preselect: false };
   const choices = await valueChoices(completion, given, effects);
-  return { items: choices.map((choice) => ({ name: choice.name, pick: () => effects.replace(completion, `${written(choice)} `) })), preselect: false };
+  return { items: choices.map((choice) => ({ name: choice.name, pick: () => effects.replace(completion, `${choice.value} `) })), preselect: false };
 }
 
 /**
@@ -66,10 +66,4 @@ async function valueChoices({ command, option, typed }, given, effects) {
   const fixed = option.type === BOOLEAN ? ["true", "false"].map((word) => ({ name: word, value: word })) : option.choices;
   if (fixed?.length) return fixed.filter((choice) => choice.name.toLowerCase().includes(typed.toLowerCase()));
   return askFor(effects.autocomplete, command, given, option, typed).catch(() => []);
-}
-
-/** @param {Choice} choice */
-function written(choice) {
-  const text = String(choice.value);
-  return /\s/.test(text) ? `"${text}"` : text;
 }

@@ -1,0 +1,34 @@
+/** The line above the composer that says which message will be answered. */
+
+import { byId, el, icon, iconButton } from "./dom.js";
+import { displayName } from "./store.js";
+
+/** @typedef {import("./types.js").Message} Message */
+
+export class ReplyLine {
+  /** @type {Message|null} */
+  #message = null;
+
+  constructor() {
+    this.element = byId("replying");
+  }
+
+  /** @param {Message} message */
+  set(message) {
+    this.#message = message;
+    this.element.replaceChildren(icon("reply"), el("span", {}, "Answering ", el("b", {}, displayName(message.author))),
+      iconButton("close", "Do not answer", () => this.clear(), { class: "icon-button tiny" }));
+  }
+
+  clear() {
+    this.#message = null;
+    this.element.replaceChildren();
+  }
+
+  /** @returns {string|null} the id of the message to answer, once; only in its own channel @param {string} channel */
+  take(channel) {
+    const message = this.#message;
+    this.clear();
+    return message?.channel_id === channel ? message.id : null;
+  }
+}
