@@ -1,0 +1,110 @@
+"""Your own checkpoints: `[models.<name>]` in config.toml, a file and the flags of its net. No torch.
+
+[models.my-paintings]
+file = "~/runs/paintings/ema_0.9999_058000.pt"
+size = [256, 256]
+flags = { image_size = 256, num_channels = 128, num_heads = 1, attention_resolutions = "16", learn_sigma = true }
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, field_validator
+
+from engine.errors import WeightsError
+from engine.nets.adm_flags import read_flags
+from engine.weights.entry import Entry, Kind
+from engine.weights.licences import OWN
+from engine.weights.table import PUBLISHED, add_entries
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")]
+ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,39}$")]
+Flag: TypeAlias = bool | int | float | str
+
+
+class OwnModel(BaseModel):
+    """A diffusion model of your own: the file with its weights, and what net they belong to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str = Field(min_length=1, description="Its weights: safetensors, or a PyTorch file.", examples=["~/mine.pt"])
+    flags: Mapping[str, Flag] = Field(
+        description="The options it was trained with, by guided-diffusion's names.",
+        examples=[{"image_size": 256, "num_channels": 128, "learn_sigma": True}],
+    )
+    title: str = Field(default="", max_length=60, description="What people are shown; empty = its name.")
+    sha256: Sha256 = Field(
+        default="", description="Hash of the file; empty = `python -m engine weights verify --trust NAME` remembers it."
+    )
+    sources: tuple[str, ...] = Field(default=(), description="Addresses to download it from, tried in turn.")
+    licence: str = Field(default=OWN, description="What may be done with it.")
+    size: tuple[int, int] | None = Field(
+        default=None, description="Width and height when nobody says otherwise; left out = the image_size of the flags."
+    )
+    perceptor: str = Field(default="ViT-B/32", description="The CLIP that guides it.")
+    defaults: Mapping[str, Flag] = Field(
+        default_factory=dict, description="Options that suit it.", examples=[{"steps": 50, "clip_guidance_scale": 1000}]
+    )
+
+    @field_validator("flags")
+    @classmethod
+    def _are_flags(cls, flags: Mapping[str, Flag]) -> Mapping[str, Flag]:
+        try:
+            read_flags(flags)
+        except WeightsError as error:
+            raise ValueError(str(error)) from error
+        return flags
+
+    def entry(self, name: str) -> Entry:
+        """It, as one of the table."""
+        return Entry(
+            name=name,
+            kind=Kind.DIFFUSION,
+            title=self.title or name,
+            file=str(Path(self.file).expanduser().absolute()),
+            licence=self.licence,
+            sources=self.sources,
+            sha256=self.sha256,
+            flags=dict(self.flags),
+        )
+
+
+_OWN: TypeAdapter[dict[str, OwnModel]] = TypeAdapter(dict[ModelName, OwnModel])
+
+
+def read_own(tables: object) -> dict[str, OwnModel]:
+    """The `models` table of a configuration, as TOML gives it. Raises WeightsError that names the key."""
+    try:
+        own = _OWN.validate_python(tables)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(["models", *(str(part) for part in first["loc"] if part != "[key]")])
+        raise WeightsError(f"{where}: {first['msg']}.".replace("..", ".")) from error
+    if taken := sorted(PUBLISHED.keys() & own.keys() | {"primer"} & own.keys()):
+        raise WeightsError(f"models.{taken[0]}: that name is taken by a published model; choose another.")
+    return own
+
+
+def find_own(environ: Mapping[str, str] = os.environ) -> dict[str, OwnModel]:
+    """The models of the configuration that the bot would read; none where there is no file. Raises WeightsError."""
+    named = environ.get("DREAMBOT_CONFIG", "").strip()
+    usual = (Path("config.toml"), platformdirs.user_config_path("dreambot", False) / "config.toml")
+    path = Path(named) if named else next((place for place in usual if place.is_file()), None)
+    if path is None:
+        return {}
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise WeightsError(f"{path} cannot be read: {error}.") from error
+    return read_own(tables.get("models", {}))
+
+
+def add_own(own: Mapping[str, OwnModel]) -> None:
+    """Make them known to the table of weights in this process."""
+    add_entries(model.entry(name) for name, model in own.items())

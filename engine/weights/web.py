@@ -1,0 +1,148 @@
+"""One request for the bytes of a file from some position on: only http(s), few redirects, no surprises. No torch."""
+
+from __future__ import annotations
+
+import email.message
+import http
+import http.client
+import re
+import urllib.error
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from typing import IO, Any
+
+MAX_REDIRECTS = 5
+SCHEMES = ("http", "https")
+
+
+class SourceFailed(Exception):
+    """This address does not give us the file; another one may."""
+
+
+class Interrupted(SourceFailed):
+    """It did not now; it may in a moment."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer whose body is still to be read."""
+
+    body: http.client.HTTPResponse
+    start: int
+    """Where in the file the body begins."""
+    total: int | None
+    """Bytes of the whole file, if the server says."""
+    validator: str
+    """What tells this version of the file from others: a strong ETag or a date; empty if there is neither."""
+    framed: bool
+    """Whether an early end would be noticed."""
+
+
+def request_from(url: str, start: int, validator: str, timeout: float) -> Answer | None:
+    """Ask for *url* from byte *start* on, if it still is the version of *validator*; else it begins at 0.
+
+    None: it ends right there. Raises SourceFailed or Interrupted in words. *timeout*: seconds of silence.
+    """
+    check_scheme(url)
+    headers = {"User-Agent": "dreambot", "Accept-Encoding": "identity"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+        if validator:
+            headers["If-Range"] = validator
+    try:
+        request = urllib.request.Request(url, headers=headers)  # noqa: S310 - the scheme was checked
+        body = _opener().open(request, timeout=timeout)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if start and error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            ends_there = error.headers.get("Content-Range", "") == f"bytes */{start}"
+            return None if ends_there else request_from(url, 0, "", timeout)
+        if error.code < http.HTTPStatus.BAD_REQUEST:
+            raise SourceFailed("it leads on and on, or away from the web") from error
+        again = error.code >= http.HTTPStatus.INTERNAL_SERVER_ERROR or error.code == http.HTTPStatus.TOO_MANY_REQUESTS
+        raise (Interrupted if again else SourceFailed)(f"it answers {error.code} {error.reason}") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise Interrupted(_reason(error)) from error
+    except ValueError as error:
+        raise SourceFailed(f"its address cannot be used: {error}") from error
+    return _answer(body, start)
+
+
+def check_scheme(url: str) -> None:
+    """Raise SourceFailed for anything but the web: no files, no FTP."""
+    if urllib.parse.urlsplit(url).scheme.lower() not in SCHEMES:
+        raise SourceFailed(f"“{url}” is not an http or https address")
+
+
+def host(url: str) -> str:
+    """The part that a person recognises."""
+    return urllib.parse.urlsplit(url).hostname or url
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Few, never away from the web, and never from https down to http."""
+
+    max_redirections = MAX_REDIRECTS
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        check_scheme(newurl)
+        if req.type == "https" and urllib.parse.urlsplit(newurl).scheme == "http":
+            raise SourceFailed(f"it leads from https down to http ({host(newurl)})")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """Only what is needed: the usual one opens files and FTP too."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        _Redirects(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.UnknownHandler(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
+def _answer(body: Any, start: int) -> Answer:
+    """Read the headers; a server that ignores ranges begins at 0."""
+    length = _number(body.headers.get("Content-Length"))
+    framed = length is not None or body.headers.get("Transfer-Encoding", "").lower() == "chunked"
+    if body.status == http.HTTPStatus.PARTIAL_CONTENT:
+        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", body.headers.get("Content-Range", "").strip())
+        if not found or int(found[1]) != start:
+            body.close()
+            raise SourceFailed("it sends another part of the file than it was asked for")
+        return Answer(body, start, _number(found[2]), _validator(body.headers), framed)
+    if body.status != http.HTTPStatus.OK:
+        body.close()
+        raise SourceFailed(f"it answers {body.status}")
+    return Answer(body, 0, length, _validator(body.headers), framed)
+
+
+def _validator(headers: email.message.Message) -> str:
+    etag = headers.get("ETag", "")
+    return etag if etag.startswith('"') else headers.get("Last-Modified", "")
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() else None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError):
+        return "it does not answer"
+    inner = getattr(error, "reason", error)
+    return f"it cannot be reached: {getattr(inner, 'strerror', None) or inner or type(inner).__name__}"
