@@ -21,7 +21,9 @@ from bot.embeds import best
 from bot.errors import PictureGone, Refused
 from bot.jobs import JobRow, JobState, Kind, PictureRow, Update
 from bot.posting import FAILURES
+from bot.wording import message_link
 from engine.messages import Request
+from engine.requests import UpscaleRequest
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +78,7 @@ class Orders:
         scale = self._scale(picture)
         request = await self._dispatcher.upscale_request(job.id, picture.index, scale=scale)
         caller.check_place()
+        await self._check_not_enlarged(job, picture.index, request)
         if not await self._dispatcher.press(f"up:{job.id}:{picture.index}:{request.upscaler}"):
             raise Refused("That picture is being enlarged already; the result is on its way.")
         return await self._place(request, caller, answer, "upscale", Parent(job.id, picture.index))
@@ -117,6 +120,15 @@ class Orders:
             log.info("job %s could not be answered: %s", job.id, error)
             message_id = None
         await self._delivery.answered(job, message_id, face)
+
+    async def _check_not_enlarged(self, job: JobRow, index: int, request: UpscaleRequest) -> None:
+        """The same picture once is enough, as long as the result can be seen: where it is, is said instead."""
+        for child in await self._dispatcher.children(job.id):
+            same = child.request == request and child.origin.parent_index == index
+            if same and child.message_id and child.state not in (JobState.FAILED, JobState.CANCELLED):
+                link = message_link(child.origin.guild_id, child.origin.channel_id, child.message_id)
+                done = "has been enlarged already" if child.state.over else "is being enlarged already"
+                raise Refused(f"That picture {done}: {link}")
 
     def _check_wait(self, caller: Caller) -> None:
         waiting = self._dispatcher.queue()

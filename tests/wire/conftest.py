@@ -33,6 +33,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "engine": {"device": "cpu", "threads": 1},
 }
 """Settings of the bot under test: as in the playground, quick."""
+DRAIN_SECONDS = 0.2
+"""How long a bot waits for its pictures when it is stopped; a test may stop it in the middle of one."""
 
 
 @pytest.fixture(scope="session")
@@ -87,7 +89,9 @@ def dreambot_maker(options: dict[str, Any]) -> MakeBot:
         config = Config.model_validate({**sections, "data": {"folder": str(world.folder)}})
         command = REAL_ENGINE if real else FAKE_ENGINE
         engine = LocalEngine(command, data=world.folder, environ={**os.environ, **environ}, threads=1, device="cpu")
-        return make_bot(config, connector=connector, engine=engine, clock=world.site.clock.now)
+        bot = make_bot(config, connector=connector, engine=engine, clock=world.site.clock.now)
+        bot.drain_seconds = DRAIN_SECONDS
+        return bot
 
     return make
 

@@ -1,0 +1,114 @@
+"""Waiting and running jobs are stopped by their owner or a moderator; nothing is charged."""
+
+from __future__ import annotations
+
+from tests.wire.looks import begun, is_painting, is_result, whispered
+from tests.wire.people import Person, Shown
+from tests.wire.world import World
+
+
+def is_cancelled(message: Shown) -> bool:
+    return "Cancelled. Nothing was charged." in message.text
+
+
+async def test_a_running_job_is_cancelled_by_its_button(world: World, max_: Person) -> None:
+    message = await begun(max_, "hang an owl")
+
+    await max_.click(message, "Cancel")
+
+    await max_.wait_for(message, is_cancelled)
+    assert ["Again", "Remix", "Delete"] == list(message.buttons)
+    assert 0 == (await world.bot.dispatcher.balance(max_.id)).used
+    assert [] == world.bot.dispatcher.running()
+
+
+async def test_a_waiting_job_is_cancelled_by_its_button(world: World, max_: Person) -> None:
+    await begun(max_, "hang an owl")
+    answer = await max_.slash("dream", prompt="a fox")
+    assert "Next in line" in answer.message.text
+
+    await max_.click(answer.message, "Cancel")
+
+    await max_.wait_for(answer.message, is_cancelled)
+    assert [] == world.bot.dispatcher.queue()
+    assert 1 == len(world.bot.dispatcher.running())
+
+
+async def test_nobody_else_can_cancel_it(world: World, mo: Person, max_: Person) -> None:
+    message = await begun(mo, "hang an owl")
+
+    answer = await max_.click(message, "Cancel")
+
+    assert "Only Mo or a moderator may cancel this." == whispered(answer)
+    assert 1 == len(world.bot.dispatcher.running())
+
+
+async def test_a_moderator_can_cancel_it(max_: Person, mo: Person) -> None:
+    message = await begun(max_, "hang an owl")
+
+    await mo.click(message, "Cancel")
+
+    await max_.wait_for(message, is_cancelled)
+
+
+async def test_a_cross_as_reaction_cancels_what_is_not_finished(max_: Person) -> None:
+    answer = await max_.slash("dream", prompt="slowly an owl")
+    message = await max_.wait_for(answer.message, is_painting)
+
+    max_.react(message, "❌")
+
+    await max_.wait_for(message, is_cancelled)
+
+
+async def test_what_was_cancelled_is_tried_again_with_the_same_seed(max_: Person) -> None:
+    message = await begun(max_, "hang an owl", seed=11)
+    await max_.click(message, "Cancel")
+    await max_.wait_for(message, is_cancelled)
+
+    answer = await max_.click(message, "Again")
+
+    await max_.wait_for(answer.message, lambda shown: is_painting(shown) or "Getting ready" in shown.text)
+    [child, _] = await max_.world.bot.dispatcher.history(max_.id)
+    assert 11 == child.request.seed
+
+
+async def test_cancelling_what_has_just_ended_is_answered_in_words(world: World, max_: Person) -> None:
+    message = await begun(max_, "hang an owl")
+    custom_id = message.buttons["Cancel"]
+    await world.bot.dispatcher.cancel(world.bot.dispatcher.running()[0].id, max_.id)
+
+    answer = await max_.click(message, custom_id)
+
+    assert "This has been cancelled already." == whispered(answer)
+
+
+async def test_a_finished_picture_is_deleted_by_its_owner(world: World, max_: Person) -> None:
+    answer = await max_.slash("dream", prompt="an owl")
+    message = await max_.wait_for(answer.message, is_result)
+
+    told = await max_.click(message, "Delete")
+
+    assert message.gone
+    assert "Deleted. The picture stays in the records, but nowhere in this channel." == whispered(told)
+
+
+async def test_a_finished_picture_is_deleted_by_a_moderators_cross(world: World, max_: Person, mo: Person) -> None:
+    answer = await max_.slash("dream", prompt="an owl")
+    message = await max_.wait_for(answer.message, is_result)
+
+    mo.react(message, "❌")
+
+    await world.until(lambda: message.gone, what="the message to go")
+    assert "delete" == (await world.bot.store.audit.newest(1))[0].action
+
+
+async def test_a_strangers_cross_deletes_nothing_and_is_answered_in_a_dm(
+    world: World, mo: Person, max_: Person
+) -> None:
+    answer = await mo.slash("dream", prompt="an owl")
+    message = await mo.wait_for(answer.message, is_result)
+
+    max_.react(message, "❌")
+
+    await max_.wait_for_message(lambda m: "Only Mo or a moderator may delete this." in m.text, channel="dm")
+    assert not message.gone

@@ -1,0 +1,95 @@
+"""From `/dream` to a picture."""
+
+from __future__ import annotations
+
+import io
+
+from PIL import Image
+
+from tests.wire.looks import dreamt, is_painting, is_result, whispered
+from tests.wire.people import Person, upload
+from tests.wire.world import World
+
+
+async def test_a_dream_is_one_message_that_ends_as_a_picture(max_: Person) -> None:
+    message = await dreamt(max_, "a fox in fog", seed=7)
+
+    assert [message.id] == [shown.id for shown in max_.sees()]
+    assert ["Upscale", "Variation", "Again", "Remix", "Info", "Delete"] == list(message.buttons)
+    assert "**a fox in fog**" in message.text
+    assert "seed 7 · 256×256 · 25 steps · clip_diffusion · primer · CLIP 0.3" in message.text
+
+
+async def test_the_picture_can_be_watched_while_it_forms(world: World, max_: Person) -> None:
+    answer = await max_.slash("dream", prompt="slowly an owl")
+
+    message = await max_.wait_for(answer.message, is_painting)
+
+    assert ["Cancel"] == list(message.buttons)
+    assert [f"{world.bot.dispatcher.running()[0].id}.webp"] == list(message.files)
+
+
+async def test_every_look_of_the_message_has_at_most_one_picture(max_: Person) -> None:
+    message = await dreamt(max_, "slowly an owl")
+
+    pictures = [sum("image" in embed for embed in look["embeds"]) for look in message.history]
+    assert {0, 1} == set(pictures)
+    assert [] == [look["attachments"] for look in message.history if look["attachments"]]
+
+
+async def test_the_answer_shows_the_prompt_as_it_was_understood(max_: Person) -> None:
+    message = await dreamt(max_, "castle:2 | fog | people:-0.5")
+
+    assert "**castle ×2 · fog · people ×−0.5**" in message.text
+
+
+async def test_words_that_the_small_model_lacks_are_named(max_: Person) -> None:
+    message = await dreamt(max_, "a cyberpunk owl")
+
+    assert "The small model does not know “cyberpunk”." in message.text
+
+
+async def test_several_pictures_come_as_one_grid_with_buttons_for_each(max_: Person) -> None:
+    message = await dreamt(max_, "an owl", count=3, seed=1)
+
+    numbered = [f"{what} {n}" for what in ("Upscale", "Vary") for n in (1, 2, 3)]
+    assert [*numbered, "Again", "Remix", "Info", "Delete"] == list(message.buttons)
+    assert "seeds 1–3" in message.text
+    assert 256 * 2 < Image.open(io.BytesIO(message.pictures[0])).width < 256 * 2 + 20
+
+
+async def test_a_mention_in_a_prompt_pings_nobody(max_: Person, olive: Person) -> None:
+    message = await dreamt(max_, f"{olive.mention} and @everyone")
+
+    assert ([], False) == (message.raw["mentions"], message.raw["mention_everyone"])
+
+
+async def test_an_attached_picture_is_what_painting_starts_from(world: World, max_: Person) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (64, 48), "orange").save(picture, "PNG")
+
+    answer = await max_.slash("dream", prompt="an owl", steps=20, image=upload(picture.getvalue(), "my owl.png"))
+    await max_.wait_for(answer.message, is_result)
+
+    [job] = await world.bot.dispatcher.history(max_.id)
+    assert 64 == len(job.request.images[0])
+    assert 8 == job.request.options.skip_steps
+
+
+async def test_an_attachment_that_is_no_picture_is_refused_in_words(world: World, max_: Person) -> None:
+    answer = await max_.slash("dream", prompt="an owl", image=upload(b"\x89PNG\r\n\x1a\nnot really"))
+
+    assert "The picture is broken or incomplete: it cannot be decoded." == whispered(answer)
+    assert [] == await world.bot.dispatcher.history(max_.id)
+
+
+async def test_methods_models_sizes_and_options_are_offered_while_typing(max_: Person) -> None:
+    async def offered(option: str, typed: str, **others: str) -> list[str]:
+        given = {"prompt": "an owl", **others, option: typed}
+        return [choice["value"] for choice in await max_.autocomplete("dream", option, **given)]
+
+    assert ["pixels"] == await offered("method", "pix")
+    assert ["primer"] == await offered("model", "")
+    assert "256x256" == (await offered("size", "2"))[0]
+    assert ["eta=0.5 tv_scale=0"] == await offered("more", "eta=0.5 tv")
+    assert ["learning_rate=0.1"] == await offered("more", "lea", method="pixels")

@@ -1,0 +1,101 @@
+"""Again, Variation and Remix: new pictures from old ones, by anybody, with their parents named."""
+
+from __future__ import annotations
+
+from bot.playground.server.json_types import Json
+from tests.wire.looks import child_of, dreamt, is_result, link, whispered
+from tests.wire.people import Person
+from tests.wire.world import World
+
+
+def fields(form: Json) -> dict[str, str]:
+    """Custom id → what stands in the field when the form opens."""
+    inputs = [label["component"] for label in form["components"]]
+    return {item["custom_id"]: item.get("value") or "" for item in inputs}
+
+
+async def test_the_form_opens_with_words_and_settings(max_: Person) -> None:
+    parent = await dreamt(max_, "owl:2 | fog", negative="people", seed=7, steps=9, more="eta=0.5")
+
+    opened = await max_.click(parent, "Remix")
+
+    assert {
+        "prompt": "owl:2 | fog",
+        "negative": "people",
+        "settings": "size=256x256 steps=9 seed=7 eta=0.5",
+    } == fields(opened.modal)
+
+
+async def test_anybody_may_remix_and_the_child_names_its_parent(world: World, max_: Person, mo: Person) -> None:
+    parent = await dreamt(max_, "an owl", seed=7)
+
+    sent = await mo.submit(await mo.click(parent, "Remix"), prompt="an owl in the snow")
+
+    child = await mo.wait_for(sent.message, is_result)
+    headline = f"**an owl in the snow**\n-# Remixed from [this picture]({link(world, parent)}) of {max_.mention}"
+    assert headline in child.text
+    assert "seed 7 " in child.text
+    assert 1 == len(await world.bot.dispatcher.history(mo.id))
+
+
+async def test_without_a_seed_the_remix_draws_a_new_one(max_: Person) -> None:
+    parent = await dreamt(max_, "an owl", seed=7)
+
+    sent = await max_.submit(await max_.click(parent, "Remix"), settings="size=256x256 steps=9")
+
+    child = await max_.wait_for(sent.message, is_result)
+    assert "seed 7 " not in child.text
+    assert "9 steps" in child.text
+
+
+async def test_a_form_opened_before_a_restart_can_be_sent_after_it(world: World, max_: Person) -> None:
+    parent = await dreamt(max_, "an owl")
+    opened = await max_.click(parent, "Remix")
+    await world.restart_bot()
+
+    sent = await max_.submit(opened, prompt="a fox")
+
+    child = await max_.wait_for(sent.message, is_result)
+    assert "**a fox**" in child.text
+
+
+async def test_a_mistake_in_the_form_is_pointed_at_and_the_words_are_given_back(max_: Person) -> None:
+    parent = await dreamt(max_, "an owl")
+
+    sent = await max_.submit(await max_.click(parent, "Remix"), prompt="fox | owl:")
+
+    pointer = "```\nfox | owl:\n         ^\n```"
+    assert f"A weight is missing after the colon, as in “fog:0.5”.\n{pointer}" in whispered(sent)
+    assert "Your words, to be copied:\n```\nfox | owl:\n```" in whispered(sent)
+
+
+async def test_again_keeps_the_words_and_draws_a_new_seed(max_: Person) -> None:
+    parent = await dreamt(max_, "an owl", seed=7)
+
+    answer = await max_.click(parent, "Again")
+
+    child = await max_.wait_for(answer.message, is_result)
+    assert "**an owl**" in child.text
+    assert "with another seed" in child.text
+    assert "seed 7 " not in child.text
+
+
+async def test_again_by_reaction_is_a_reply(world: World, max_: Person, mo: Person) -> None:
+    parent = await dreamt(max_, "an owl", seed=7)
+
+    mo.react(parent, "🔁")
+
+    child = await child_of(mo, parent)
+    assert str(parent.id) == child.raw["message_reference"]["message_id"]
+    assert f"The words of [this picture]({link(world, parent)}) of {max_.mention} with another seed" in child.text
+
+
+async def test_a_variation_starts_from_the_chosen_picture(world: World, max_: Person) -> None:
+    parent = await dreamt(max_, "an owl", count=2)
+
+    answer = await max_.click(parent, "Vary 2")
+
+    await max_.wait_for(answer.message, is_result)
+    child, original = await world.bot.dispatcher.history(max_.id)
+    assert (original.pictures[1].sha256,) == child.request.images
+    assert (10, 1) == (child.request.options.skip_steps, child.request.count)

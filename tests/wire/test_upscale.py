@@ -1,0 +1,136 @@
+"""A finished picture is enlarged: by button or reaction, once per picture, also after a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+
+import pytest
+from PIL import Image
+
+from tests.wire.looks import child_of, dreamt, is_enlarged, job_id, link, whispered
+from tests.wire.people import Person, Shown
+from tests.wire.world import World
+
+
+def width(message: Shown) -> int:
+    return Image.open(io.BytesIO(message.pictures[0])).width
+
+
+async def test_the_button_enlarges_and_says_what(world: World, max_: Person) -> None:
+    parent = await dreamt(max_, "an owl")
+
+    answer = await max_.click(parent, "Upscale")
+
+    child = await max_.wait_for(answer.message, is_enlarged)
+    assert f"**an owl**\n-# Enlarged 4 times from [this picture]({link(world, parent)})" in child.text
+    assert 1024 == width(child)
+    assert ["Upscale", "Info", "Delete"] == list(child.buttons)
+
+
+async def test_the_reaction_does_the_same_as_a_reply(max_: Person) -> None:
+    parent = await dreamt(max_, "an owl")
+
+    max_.react(parent, "⬆️")
+
+    child = await child_of(max_, parent)
+    assert str(parent.id) == child.raw["message_reference"]["message_id"]
+    assert 1024 == width(child)
+
+
+async def test_somebody_else_may_too_and_the_child_says_whose_picture_it_was(
+    world: World, max_: Person, mo: Person
+) -> None:
+    parent = await dreamt(max_, "an owl")
+
+    answer = await mo.click(parent, "Upscale")
+
+    child = await mo.wait_for(answer.message, is_enlarged)
+    assert f" of {max_.mention}" in child.text
+    [job] = await world.bot.dispatcher.history(mo.id)
+    assert 0 < job.cost == (await world.bot.dispatcher.balance(mo.id)).used
+
+
+@pytest.mark.parametrize(("emoji", "index"), [("2️⃣", 1), ("3️⃣", 2)])
+async def test_on_a_grid_a_digit_chooses_the_picture(world: World, max_: Person, emoji: str, index: int) -> None:
+    parent = await dreamt(max_, "an owl", count=3)
+
+    max_.react(parent, emoji)
+
+    await child_of(max_, parent)
+    child, original = await world.bot.dispatcher.history(max_.id)
+    assert (original.pictures[index].sha256,) == child.request.images
+
+
+async def test_on_a_grid_the_arrow_takes_the_picture_that_clip_likes_best(world: World, max_: Person) -> None:
+    parent = await dreamt(max_, "an owl", count=3, seed=5)
+
+    max_.react(parent, "⬆️")
+
+    await child_of(max_, parent)
+    child, original = await world.bot.dispatcher.history(max_.id)
+    best = max(original.pictures, key=lambda picture: (picture.facts["clip_score"], -picture.index))
+    assert (best.sha256,) == child.request.images
+
+
+async def test_a_picture_is_enlarged_once_and_later_presses_lead_there(world: World, max_: Person, mo: Person) -> None:
+    parent = await dreamt(max_, "an owl")
+    first = await max_.click(parent, "Upscale")
+    await max_.wait_for(first.message, is_enlarged)
+
+    second = await mo.click(parent, "Upscale")
+
+    assert f"That picture has been enlarged already: {link(world, first.message)}" == whispered(second)
+    assert [] == await world.bot.dispatcher.history(mo.id)
+
+
+@pytest.mark.bot(delivery={"press_seconds": 60.0})
+async def test_two_presses_at_the_same_moment_are_one(world: World, max_: Person, mo: Person) -> None:
+    parent = await dreamt(max_, "an owl")
+
+    await asyncio.gather(max_.click(parent, "Upscale"), mo.click(parent, "Upscale"))
+
+    assert 1 == len(await world.bot.dispatcher.children(job_id(parent)))
+
+
+async def test_what_was_deleted_can_be_enlarged_again(world: World, max_: Person) -> None:
+    parent = await dreamt(max_, "an owl")
+    first = await max_.click(parent, "Upscale")
+    await max_.click(await max_.wait_for(first.message, is_enlarged), "Delete")
+
+    second = await max_.click(parent, "Upscale")
+
+    await max_.wait_for(second.message, is_enlarged)
+
+
+async def test_buttons_and_reactions_of_old_messages_work_after_a_restart(world: World, max_: Person) -> None:
+    one, two = await dreamt(max_, "an owl"), await dreamt(max_, "a fox")
+    await world.restart_bot()
+
+    answer = await max_.click(one, "Upscale")
+    await max_.wait_for(answer.message, is_enlarged)
+    max_.react(two, "⬆️")
+
+    await max_.wait_for_message(lambda m: is_enlarged(m) and m.raw["message_reference"]["message_id"] == str(two.id))
+
+
+async def test_reactions_made_while_the_bot_was_away_are_done_once_when_it_is_back(world: World, max_: Person) -> None:
+    parent = await dreamt(max_, "an owl")
+    await world.stop_bot()
+
+    max_.react(parent, "⬆️")
+    await world.start_bot()
+    await child_of(max_, parent)
+    await world.restart_bot()
+    await dreamt(max_, "a fox")
+
+    assert 1 == len(await world.bot.dispatcher.children(job_id(parent)))
+
+
+@pytest.mark.bot(limits={"max_upscaled": 300})
+async def test_a_picture_that_is_large_enough_is_refused_in_words(max_: Person) -> None:
+    parent = await dreamt(max_, "an owl")
+
+    answer = await max_.click(parent, "Upscale")
+
+    assert "This picture is 256×256 already; 300 pixels a side is the most here." == whispered(answer)
