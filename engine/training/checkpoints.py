@@ -1,0 +1,69 @@
+"""Training states to resume from, and finished weights to ship. Both appear whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from engine.errors import WeightsError
+
+
+def save_state(path: Path, state: Mapping[str, object]) -> None:
+    """Write tensors and plain values; a crash in between leaves the file that was there."""
+    with _replacing(path) as unfinished:
+        torch.save(dict(state), unfinished.path)
+
+
+def load_state(path: Path) -> dict[str, object]:
+    """Read what `save_state` wrote, tensors and plain values only. Raises WeightsError."""
+    try:
+        state: dict[str, object] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        raise WeightsError(f"The training state {path} cannot be read: {error}") from error
+    return state
+
+
+def save_weights(
+    path: Path,
+    net: nn.Module,
+    flags: Mapping[str, object],
+    recipe: Mapping[str, object],
+    dtype: torch.dtype = torch.float16,
+) -> None:
+    """Write *net* as safetensors, with `flags` (how to build it) and `recipe` (how it was made) as metadata."""
+    tensors = {name: _packed(tensor, dtype) for name, tensor in net.state_dict().items()}
+    metadata = {"flags": json.dumps(dict(flags)), "recipe": json.dumps(dict(recipe))}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _replacing(path) as unfinished:
+        save_file(tensors, unfinished.path, metadata)
+
+
+def _packed(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    return (tensor.to(dtype) if tensor.is_floating_point() else tensor).detach().cpu().contiguous()
+
+
+class _replacing:  # noqa: N801 -- used as a verb
+    """A new file beside *path* that takes its name, flushed to disk, when the block succeeds."""
+
+    def __init__(self, path: Path) -> None:
+        self.target = path
+        self.path = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+
+    def __enter__(self) -> _replacing:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            self.path.unlink(missing_ok=True)
+            return
+        with self.path.open("rb") as file:
+            os.fsync(file.fileno())
+        self.path.replace(self.target)

@@ -1,0 +1,130 @@
+"""Learning to denoise: the task behind the primer's diffusion model and behind fine-tuning one on a folder of pictures.
+
+The net predicts x_0. Per-step weights are those of v-prediction (Salimans & Ho 2022), SNR + 1, capped: uncapped they
+weigh almost clean pictures a hundred times more, and the net learns grain instead of structure (Hang et al. 2023).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from engine.diffusion.denoiser import q_sample
+from engine.diffusion.schedules import alphas_cumprod
+from engine.nets.adm import UNetModel
+from engine.pictures import grid
+from engine.tensors import per_sample, to_image
+from engine.training.sampling import sample
+from engine.training.task import Batch, Scores
+
+_TEST_LEVELS = (250, 500, 750)
+
+
+class DiffusionTask:
+    """x_0-prediction of *pictures*, text-conditioned if the net has a `context_dim`.
+
+    *pictures*: uint8 [N, H, W, 3]; *contexts*: [N, D] unit vectors, dropped for a share *dropout* of the samples, so
+    that one net paints with and without a text. *held_out*: the same of pictures that are never trained on.
+    *easy*: the first so many pictures come first; the others join from a third of the run on, up to *hard_share*.
+    """
+
+    name = "diffusion"
+
+    def __init__(
+        self,
+        net: UNetModel,
+        pictures: NDArray[np.uint8],
+        contexts: Tensor | None = None,
+        *,
+        held_out: tuple[NDArray[np.uint8], Tensor | None],
+        dropout: float = 0.2,
+        weight_cap: float = 5.0,
+        easy: int = 0,
+        hard_share: float = 0.6,
+    ) -> None:
+        self.net: nn.Module = net
+        self._flags = net.flags
+        self.pictures, self.contexts = torch.from_numpy(pictures), contexts
+        self._dropout, self._cap = dropout, weight_cap
+        self._easy, self._hard_share = easy, hard_share
+        self.alpha_bar = alphas_cumprod(net.flags.noise_schedule, net.flags.diffusion_steps)
+        self._test = torch.from_numpy(held_out[0][:192]), None if held_out[1] is None else held_out[1][:192]
+
+    def batch(self, count: int, generator: torch.Generator, done: float = 1.0) -> Batch:
+        """Pictures, their contexts, noise, and timesteps one per equal stretch of the schedule (less variance)."""
+        rows = self._rows(count, generator, done)
+        images = to_signed_images(self.pictures[rows])
+        steps = len(self.alpha_bar)
+        stretch = (torch.arange(count) + torch.rand(count, generator=generator)) * (steps / count)
+        batch = {
+            "images": images,
+            "noise": torch.randn(images.shape, generator=generator).contiguous(memory_format=torch.channels_last),
+            "timesteps": stretch.long().clamp(max=steps - 1),
+        }
+        if self.contexts is not None:
+            batch["contexts"] = self.contexts[rows].float()
+            batch["told"] = torch.rand(count, generator=generator) >= self._dropout
+        return batch
+
+    def _rows(self, count: int, generator: torch.Generator, done: float) -> Tensor:
+        """Which pictures: easy ones, and more and more of the others."""
+        total = len(self.pictures)
+        if not 0 < self._easy < total:
+            return torch.randint(total, (count,), generator=generator)
+        hard = torch.rand(count, generator=generator) < hard_share(done, self._hard_share)
+        easy_rows = torch.randint(self._easy, (count,), generator=generator)
+        return torch.where(hard, torch.randint(self._easy, total, (count,), generator=generator), easy_rows)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """min(SNR + 1, cap) · |x_0 - x̂_0|², averaged."""
+        bar = per_sample(self.alpha_bar[batch["timesteps"].cpu()])
+        x_t = q_sample(batch["images"], batch["noise"], bar)
+        guess = self.net(x_t, batch["timesteps"], context=batch.get("contexts"), context_mask=batch.get("told"))
+        weight = (1 / (1 - bar)).clamp(max=self._cap).to(guess)  # SNR + 1 = 1 / (1 - ᾱ)
+        loss: Tensor = (weight * (guess.float() - batch["images"]).square()).mean()
+        return loss
+
+    def scores(self, net: nn.Module) -> Scores:
+        """Mean squared error of x̂_0 on held-out pictures at three noise levels, with their text."""
+        images, contexts = to_signed_images(self._test[0]), self._test[1]
+        device = next(net.parameters()).device
+        noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
+        out = {}
+        for level in _TEST_LEVELS:
+            timesteps = torch.full((len(images),), level)
+            x_t = q_sample(images, noise, per_sample(self.alpha_bar[timesteps]))
+            told = None if contexts is None else contexts.float().to(device)
+            guess = net(x_t.to(device), timesteps.to(device), context=told)
+            out[f"mse{level}"] = float((guess.cpu() - images).square().mean())
+        return out
+
+    def sheet(self, net: nn.Module) -> Image.Image | None:
+        """32 pictures from the texts of the first held-out ones, beside a row without any text."""
+        contexts = self._test[1]
+        count = 24
+        told = None if contexts is None else contexts[:count].float()
+        pictures = sample(cast(UNetModel, net), count, contexts=told, cfg_scale=2.5, seed=1)
+        if told is not None:
+            pictures = torch.cat([pictures, sample(cast(UNetModel, net), 8, seed=2)])
+        return grid([to_image(picture) for picture in pictures])
+
+    def flags(self) -> Mapping[str, object]:
+        """What `build_adm` needs."""
+        return asdict(self._flags)
+
+
+def hard_share(done: float, most: float, start: float = 0.35, full: float = 0.6) -> float:
+    """The share of pictures that are not the easy ones: none until *start* of the run, *most* from *full* on."""
+    return most * min(max((done - start) / (full - start), 0.0), 1.0)
+
+
+def to_signed_images(images: Tensor) -> Tensor:
+    """uint8 [N, H, W, 3] → float [N, 3, H, W] in [-1, 1], channels last in memory."""
+    return images.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)

@@ -1,0 +1,257 @@
+"""The loop: steps, schedule, average, files, words. It knows no task."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from engine.errors import NotFinite
+from engine.threads import Threads
+from engine.training.checkpoints import load_state, save_state, save_weights
+from engine.training.ema import Ema
+from engine.training.optimizers import make_optimizers
+from engine.training.progress import Meter, Reporter
+from engine.training.task import Batch, Scores, Task
+
+_MOST_BAD_STEPS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How long, how fast, how carefully. A run ends after `steps`, or after `minutes` if given and over first."""
+
+    steps: int
+    batch: int
+    lr: float
+    minutes: float = 0.0
+    warmup: int = 200
+    """Steps over which the learning rate rises from zero."""
+    decay: float = 0.35
+    """The last part of the run, over which the learning rate falls to zero; 0 = it never falls."""
+    weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.99)
+    clip: float = 1.0
+    ema: float = 0.999
+    muon: bool = False
+    adam_only: tuple[str, ...] = ()
+    """With Muon: prefixes of matrices that AdamW keeps."""
+    seed: int = 0
+    score_seconds: float = 180.0
+    sheet_seconds: float = 600.0
+    save_seconds: float = 180.0
+
+
+@dataclass(slots=True)
+class _Due:
+    """Fires at most every *seconds*."""
+
+    seconds: float
+    last: float = field(default_factory=time.perf_counter)
+
+    def __call__(self) -> bool:
+        now = time.perf_counter()
+        if now - self.last < self.seconds:
+            return False
+        self.last = now
+        return True
+
+
+class Trainer:
+    """One run of one task. `folder` gets `state.pt` (to resume), `weights.safetensors` and sample sheets."""
+
+    def __init__(
+        self,
+        task: Task,
+        recipe: Recipe,
+        folder: Path,
+        *,
+        device: str = "cpu",
+        reporter: Reporter | None = None,
+        threads: Threads | None = None,
+        facts: Mapping[str, object] | None = None,
+    ) -> None:
+        self.task, self.recipe, self.folder = task, recipe, folder
+        self.device = torch.device(device)
+        self.reporter = reporter or Reporter(task.name)
+        self.threads = threads or usual_threads(device)
+        self.facts = dict(facts or {})
+        task.net.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.ema = Ema(task.net, recipe.ema)
+        self.optimizers = make_optimizers(
+            task.net,
+            lr=recipe.lr,
+            weight_decay=recipe.weight_decay,
+            betas=recipe.betas,
+            muon=recipe.muon,
+            adam_only=recipe.adam_only,
+        )
+        self.generator = torch.Generator().manual_seed(recipe.seed)
+        self.step, self.seconds, self.bad_steps = 0, 0.0, 0
+        self.recent_loss = math.nan
+        self.log: list[dict[str, float]] = []
+        folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def done(self) -> float:
+        """0 … 1: by steps or by minutes, whichever is further."""
+        by_time = self.seconds / 60 / self.recipe.minutes if self.recipe.minutes else 0.0
+        return max(self.step / self.recipe.steps, by_time)
+
+    def run(self) -> Scores:
+        """Train to the end (or to Ctrl-C, which saves), and return the last scores. Raises NotFinite."""
+        meter = Meter()
+        score, sheet, save = (
+            _Due(s) for s in (self.recipe.score_seconds, self.recipe.sheet_seconds, self.recipe.save_seconds)
+        )
+        try:
+            while self.done < 1:
+                self._timed_step()
+                self._report(meter)
+                if score():
+                    self._score()
+                if sheet():
+                    self._sheet()
+                if save():
+                    self.save()
+        except KeyboardInterrupt:
+            self.reporter.note(f"{self.task.name}: stopped by hand; run it again to go on")
+        scores = self._score()
+        self._sheet()
+        self.save()
+        return scores
+
+    def _timed_step(self) -> None:
+        start = time.perf_counter()
+        with self.threads.step(self.task.name):
+            self._step(self.task.batch(self.recipe.batch, self.generator, self.done))
+        self.seconds += time.perf_counter() - start
+
+    def _step(self, batch: Batch) -> None:
+        factor = learning_rate(self.step, self.done, self.recipe)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+            for group in optimizer.param_groups:
+                group["lr"] = self.recipe.lr * factor
+        batch = {key: value.to(self.device, non_blocking=True) for key, value in batch.items()}
+        self.task.net.train()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            loss = self.task.loss(batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(self.task.net.parameters(), self.recipe.clip)
+        self.step += 1
+        if self._is_sound(loss, norm):
+            for optimizer in self.optimizers:
+                optimizer.step()
+            self.ema.update(self.task.net, self.step)
+
+    def _is_sound(self, loss: Tensor, norm: Tensor) -> bool:
+        """Note the loss; a step that is not finite is skipped, too many of them end the run."""
+        value = float(loss.detach())
+        if math.isfinite(value) and math.isfinite(float(norm)):
+            self.bad_steps = 0
+            self.recent_loss = value if math.isnan(self.recent_loss) else 0.98 * self.recent_loss + 0.02 * value
+            return True
+        self.bad_steps += 1
+        if self.bad_steps > _MOST_BAD_STEPS:
+            raise NotFinite(
+                f"The loss of {self.task.name} is not finite; a learning rate below {self.recipe.lr:g} may help."
+            )
+        return False
+
+    def _report(self, meter: Meter) -> None:
+        done, pictures = self.done, self.step * self.recipe.batch
+        eta = self.seconds * (1 - done) / done if done else math.inf
+        rate = meter.count(pictures)
+        self.reporter.progress(done, pictures, rate, eta, {"loss": self.recent_loss, "threads": self.threads.count})
+
+    @torch.no_grad()
+    def _score(self) -> Scores:
+        self.ema.net.eval()
+        scores = self.task.scores(self.ema.net)
+        row = {
+            "pictures": self.step * self.recipe.batch,
+            "minutes": self.seconds / 60,
+            "loss": self.recent_loss,
+            **scores,
+        }
+        self.log.append(row)
+        self.reporter.note(f"{self.task.name}: " + "  ".join(f"{key} {value:.5g}" for key, value in row.items()))
+        return scores
+
+    @torch.no_grad()
+    def _sheet(self) -> None:
+        sheet = self.task.sheet(self.ema.net)
+        if sheet is not None:
+            sheet.save(self.folder / f"sheet-{self.step:07}.png")
+
+    def save(self) -> None:
+        """Write the state to resume from, and the averaged net as weights."""
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "log": self.log,
+            "net": self.task.net.state_dict(),
+            "ema": self.ema.net.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "generator": self.generator.get_state(),
+        }
+        save_state(self.folder / "state.pt", state)
+        save_weights(self.folder / "weights.safetensors", self.ema.net, self.task.flags(), self.story())
+
+    def story(self) -> dict[str, object]:
+        """The recipe and what came of it, for the metadata of the weights."""
+        return {
+            **asdict(self.recipe),
+            **self.facts,
+            "pictures": self.step * self.recipe.batch,
+            "minutes_spent": round(self.seconds / 60, 1),
+            "device": self.device.type,
+            "scores": self.log[-1] if self.log else {},
+        }
+
+    def resume(self, path: Path | None = None) -> bool:
+        """Go on from `state.pt` of the folder (or another), if it is there."""
+        path = path or self.folder / "state.pt"
+        if not path.exists():
+            return False
+        state = load_state(path)
+        self.task.net.load_state_dict(_part(state, "net"))
+        self.ema.net.load_state_dict(_part(state, "ema"))
+        for optimizer, stored in zip(self.optimizers, _items(state, "optimizers"), strict=True):
+            optimizer.load_state_dict(stored)
+        self.generator.set_state(state["generator"])  # type: ignore[arg-type]
+        self.step, self.seconds = int(state["step"]), float(state["seconds"])  # type: ignore[call-overload, arg-type]
+        self.log = list(state["log"])  # type: ignore[call-overload]
+        return True
+
+
+def usual_threads(device: str) -> Threads:
+    """As many threads as OMP_NUM_THREADS says, else whatever turns out to be faster, one or all."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "auto") if device == "cpu" else "1"
+    return Threads(wanted, os.cpu_count() or 1)
+
+
+def learning_rate(step: int, done: float, recipe: Recipe) -> float:
+    """The factor at a step: up over `warmup` steps, level, down to zero over the last `decay` of the run."""
+    rise = min(1.0, (step + 1) / recipe.warmup) if recipe.warmup else 1.0
+    fall = min(1.0, (1 - done) / recipe.decay) if recipe.decay else 1.0
+    return rise * max(fall, 0.0)
+
+
+def _part(state: Mapping[str, object], key: str) -> dict[str, Tensor]:
+    part = state[key]
+    assert isinstance(part, dict)
+    return part
+
+
+def _items(state: Mapping[str, object], key: str) -> Iterable[dict[str, object]]:
+    items = state[key]
+    assert isinstance(items, list)
+    return items

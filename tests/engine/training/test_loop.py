@@ -1,0 +1,102 @@
+"""A run learns, is interrupted, goes on as if nothing had been, and leaves weights that say how they were made."""
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine.checkpoints import read_checkpoint
+from engine.errors import NotFinite, WeightsError
+from engine.threads import Threads
+from engine.training.checkpoints import load_state
+from engine.training.loop import Recipe, Trainer, learning_rate
+from engine.training.progress import Reporter
+from tests.engine.training.toy import Doubling
+
+RECIPE = Recipe(steps=120, batch=8, lr=0.1, warmup=5, decay=0.5, weight_decay=0.0, ema=0.9)
+
+
+def run_of(folder: Path, recipe: Recipe = RECIPE, task: Doubling | None = None) -> Trainer:
+    reporter = Reporter("doubling", io.StringIO())
+    return Trainer(task or Doubling(), recipe, folder, reporter=reporter, threads=Threads("1", 1))
+
+
+def weight(run: Trainer) -> float:
+    return float(next(run.task.net.parameters()))
+
+
+def test_a_run_learns_its_task(tmp_path: Path) -> None:
+    assert run_of(tmp_path).run()["error"] < 0.05
+
+
+def test_a_run_that_was_cut_ends_where_a_whole_one_ends(tmp_path: Path) -> None:
+    whole = run_of(tmp_path / "whole")
+    whole.run()
+    first = run_of(tmp_path / "cut")
+    for _ in range(50):
+        first._timed_step()
+    first.save()
+    second = run_of(tmp_path / "cut")
+    assert second.resume()
+    second.run()
+    assert weight(whole) == weight(second)
+    assert whole.step == second.step == 120
+
+
+def test_without_a_state_there_is_nothing_to_resume(tmp_path: Path) -> None:
+    assert not run_of(tmp_path).resume()
+
+
+def test_a_broken_state_is_an_error_in_words(tmp_path: Path) -> None:
+    (tmp_path / "state.pt").write_bytes(b"not a state")
+    with pytest.raises(WeightsError, match="cannot be read"):
+        run_of(tmp_path).resume()
+
+
+def test_weights_carry_their_flags_and_their_story(tmp_path: Path) -> None:
+    run = run_of(tmp_path)
+    run.run()
+    checkpoint = read_checkpoint(tmp_path / "weights.safetensors")
+    assert {"factor": 2} == checkpoint.flags
+    raw = (tmp_path / "weights.safetensors").read_bytes()
+    header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
+    story = json.loads(header["__metadata__"]["recipe"])
+    assert story["pictures"] == 120 * 8
+    assert story["scores"]["error"] < 0.05
+    assert checkpoint.tensors["weight"].dtype == torch.float16
+
+
+def test_a_single_bad_step_is_skipped_and_many_end_the_run(tmp_path: Path) -> None:
+    run = run_of(tmp_path, task=Doubling(broken_from=3))
+    with pytest.raises(NotFinite, match="doubling"):
+        run.run()
+    assert torch.isfinite(torch.tensor(weight(run)))
+
+
+def test_a_run_leaves_a_sheet_and_no_half_written_files(tmp_path: Path) -> None:
+    run_of(tmp_path).run()
+    assert {"state.pt", "weights.safetensors", "sheet-0000120.png"} == {path.name for path in tmp_path.iterdir()}
+    assert load_state(tmp_path / "state.pt")["step"] == 120
+
+
+def test_minutes_end_a_run_before_its_steps_do(tmp_path: Path) -> None:
+    run = run_of(tmp_path, replace(RECIPE, steps=10**9, minutes=0.002))
+    run.run()
+    assert 0 < run.step < 10**6
+
+
+def test_the_learning_rate_rises_stays_and_falls_to_nothing() -> None:
+    recipe = replace(RECIPE, warmup=10, decay=0.4)
+    assert learning_rate(0, 0.0, recipe) == pytest.approx(0.1)
+    assert learning_rate(50, 0.3, recipe) == 1
+    assert learning_rate(100, 0.8, recipe) == pytest.approx(0.5)
+    assert learning_rate(120, 1.0, recipe) == 0
+
+
+def test_the_average_follows_quickly_at_first(tmp_path: Path) -> None:
+    run = run_of(tmp_path, replace(RECIPE, ema=0.9999))
+    run.run()
+    assert abs(float(next(run.ema.net.parameters())) - 2) < 0.5
