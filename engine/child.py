@@ -64,7 +64,7 @@ class Child:
             self.kill()
         status = await self.process.wait()
         if self._listener is not None:
-            await asyncio.wait([self._listener], timeout=1)
+            await asyncio.wait([self._listener], timeout=EXIT_SECONDS)  # longer only if its own children keep the pipe
             self._listener.cancel()
         return status
 
@@ -102,7 +102,7 @@ async def start_child(command: Sequence[str], environ: Mapping[str, str]) -> Chi
             stderr=asyncio.subprocess.STDOUT,
             pass_fds=link.handles,
         )
-    except OSError:
+    except BaseException:
         link.close()
         raise
     try:

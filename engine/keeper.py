@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,8 +101,7 @@ class Keeper:
             watchdog.cancel()
             self.child = None
             self._listener.died()
-            ending = asyncio.create_task(child.end())  # goes on while this task is being cancelled
-            status = await asyncio.shield(ending)
+            status = await _unhurried(child.end())
             self._name_pid(None)
         return status, child.last_words[-1] if child.last_words else f"it ended with status {status}, without a word"
 
@@ -139,3 +138,13 @@ class Keeper:
         fresh = self._pid_file.with_suffix(f"{suffix}.new")
         fresh.write_text(f"{pid}\n", encoding="ascii")
         fresh.replace(self._pid_file.with_suffix(suffix))
+
+
+async def _unhurried(ending: Coroutine[None, None, int]) -> int:
+    """Wait for *ending* to the end, also while the task that waits is being cancelled."""
+    task = asyncio.create_task(ending)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
