@@ -43,7 +43,11 @@ class StandIn:
         self.online = True
         self.engine = "ready"
         self.acts: list[Json] = []
-        self.troubles: list[Json] = [{"id": "slow", "label": "Slow network", "on": False}]
+        self.troubles: list[Json] = [
+            {"id": "slow", "label": "Slow network", "once": False, "on": False},
+            {"id": "drop", "label": "Break the connection", "once": True, "on": False},
+        ]
+        self.happened: list[Json] = []
         self.tasks: set[asyncio.Task[None]] = set()
         self.cancelled: set[str] = set()
 
@@ -182,8 +186,11 @@ class StandIn:
     async def control(self, body: Json) -> Json:
         """Restart, kill, make trouble."""
         if body["do"] == "trouble":
-            for trouble in self.troubles:
-                trouble["on"] = body["on"] if trouble["id"] == body["id"] else trouble["on"]
+            trouble = next(each for each in self.troubles if each["id"] == body["id"])
+            if trouble["once"]:
+                self.happened.append({"id": body["id"], "on": body["on"]})
+            else:
+                trouble["on"] = body["on"]
             self.tell("troubles", {"troubles": self.troubles})
         else:
             self.spawn(stories.restart(self, whole=body["do"] != "kill_engine"))

@@ -163,7 +163,11 @@ async def test_the_drawer_shows_what_was_sent_and_what_was_wrong(page: Page, wor
     await shot(page, "sent")
     await page.click("text=Only what is wrong")
     await expect(page.locator(".sent:visible")).to_have_count(1)
+    await page.click("text=Make trouble")
     await page.click("text=Slow network")
+    await expect(page.locator("#trouble-count")).to_have_text("1 on")
+    await page.click("text=Break the connection")
+    assert [{"id": "drop", "on": True}] == world.happened
     await expect(page.locator("[data-trouble=slow]")).to_be_checked()
     assert world.troubles[0]["on"]
     await page.keyboard.press("Escape")

@@ -37,7 +37,10 @@ class Troubles:
         self._on: set[str] = set()
 
     def listed(self) -> list[Json]:
-        return [{"id": t.id, "label": t.label, "help": t.help, "on": t.id in self._on} for t in ALL.values()]
+        """All of them for the page, which draws those that happen *once* as buttons."""
+        return [
+            {"id": t.id, "label": t.label, "help": t.help, "once": t.once, "on": t.id in self._on} for t in ALL.values()
+        ]
 
     def set(self, trouble_id: str, on: bool) -> None:
         """Raises KeyError for a switch that does not exist."""

@@ -84,9 +84,9 @@ export class MessageView {
   #text(message) {
     const used = message.interaction ?? message.interaction_metadata;
     this.#part("reference", [used, message.referenced_message?.id, message.message_reference], () => this.#reference(message));
-    this.#part("head", [message.author, message.timestamp], () => [
+    this.#part("head", [message.author, message.timestamp, edited(message) && !message.content], () => [
       el("span", { class: "author" }, displayName(message.author)), message.author.bot && el("span", { class: "badge" }, "app"),
-      clockTime(message.timestamp)]);
+      clockTime(message.timestamp), edited(message) && !message.content && editedMark(message)]);
     this.#part("body", [message.content, message.edited_timestamp, message.flags], () => this.#body(message));
   }
 
@@ -134,9 +134,8 @@ export class MessageView {
       return [el("p", { class: "waiting" }, el("span", { class: "dots", "aria-hidden": "true" }, el("i"), el("i"), el("i")),
         `${displayName(message.author)} is thinking…`)];
     }
-    const prose = el("div", { class: "prose" }, markdown(message.content, this.around.names));
-    if (message.edited_timestamp) prose.append(el("span", { class: "edited", title: message.edited_timestamp }, "(edited)"));
-    return message.content || message.edited_timestamp ? [prose] : [];
+    if (!message.content) return [];
+    return [el("div", { class: "prose" }, markdown(message.content, this.around.names), edited(message) && editedMark(message))];
   }
 
   /** @param {Message} message @returns {Child[]} */
@@ -185,4 +184,14 @@ export class MessageView {
   #control(customId) {
     return this.element.querySelector(`[data-custom-id="${CSS.escape(customId)}"]`);
   }
+}
+
+/** @param {Message} message */
+function edited(message) {
+  return Boolean(message.edited_timestamp) && !isThinking(message);
+}
+
+/** @param {Message} message the mark stands at the end of its words, or beside its time where it has none */
+function editedMark(message) {
+  return el("span", { class: "edited", title: new Date(message.edited_timestamp ?? 0).toLocaleString() }, "(edited)");
 }

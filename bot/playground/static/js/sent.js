@@ -47,10 +47,18 @@ export class SentDrawer {
     const box = byId("troubles");
     box.hidden = !troubles.length;
     const list = byId("trouble-list");
-    const known = /** @type {HTMLInputElement[]} */ ([...list.querySelectorAll("input")]);
-    if (known.map((input) => input.dataset.trouble).join() !== troubles.map((trouble) => trouble.id).join()) {
-      list.replaceChildren(...troubles.map((trouble) => this.#switch(trouble)));
-    } else for (const [index, trouble] of troubles.entries()) known[index].checked = trouble.on;
+    const known = /** @type {HTMLElement[]} */ ([...list.querySelectorAll("[data-trouble]")]);
+    if (known.map((control) => control.dataset.trouble).join() !== troubles.map((trouble) => trouble.id).join()) {
+      list.replaceChildren(...troubles.map((trouble) => trouble.once ? this.#button(trouble) : this.#switch(trouble)));
+    } else for (const [index, trouble] of troubles.entries()) /** @type {HTMLInputElement} */ (known[index]).checked = trouble.on;
+    const on = troubles.filter((trouble) => trouble.on).length;
+    byId("trouble-count").textContent = on ? `${on} on` : "";
+  }
+
+  /** @param {Trouble} trouble something that happens once */
+  #button(trouble) {
+    const press = () => void this.control({ do: "trouble", id: trouble.id, on: true });
+    return el("button", { type: "button", class: "button quiet-button", title: trouble.help, data: { trouble: trouble.id }, on: { click: press } }, trouble.label);
   }
 
   /** @param {Trouble} trouble */
@@ -109,7 +117,12 @@ function drawEntry(entry) {
     : el("pre", { tabindex: "0" }, el("code", {}, typeof entry.body === "string" ? entry.body : JSON.stringify(entry.body, null, 2)));
   return el("li", { class: bad ? "sent bad" : "sent" }, el("details", { open: bad },
     el("summary", {}, el("span", { class: entry.status >= 400 ? "status bad" : "status" }, entry.status),
-      el("span", { class: "method" }, entry.method), el("span", { class: "route" }, entry.route),
+      el("span", { class: "method" }, entry.method), el("span", { class: "route", title: entry.route }, shortIds(entry.route)),
       el("span", { class: "when" }, `${time}${took}`)),
     ...entry.findings.map((finding) => el("p", { class: "finding" }, finding)), body ?? el("p", { class: "quiet" }, "No body.")));
+}
+
+/** Ids are long and differ at their ends. @param {string} route */
+function shortIds(route) {
+  return route.replace(/\d{12,}(\d{4})/g, "…$1");
 }

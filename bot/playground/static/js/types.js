@@ -35,7 +35,7 @@
  * @typedef {{name: string, description: string, options: Option[]}} Command
  * @typedef {{online: boolean}} BotState
  * @typedef {{state: string, note?: string}} EngineState
- * @typedef {{id: string, label: string, help?: string, on: boolean}} Trouble
+ * @typedef {{id: string, label: string, help?: string, once?: boolean, on: boolean}} Trouble
  * @typedef {{users: User[], me: string, guild?: {name: string}, channels: Channel[], channel?: string,
  *            messages: Message[], commands: RegisteredCommand[], bot?: BotState, engine?: EngineState,
  *            application?: User|null, permissions?: Record<string, string>, troubles?: Trouble[]}} Snapshot
