@@ -20,11 +20,19 @@ def about() -> None:
 @bench.command()
 def prompts(
     count: Annotated[int, typer.Option(min=64, help="Held-out captions, a multiple of 64.")] = 512,
-    domain: Annotated[str, typer.Option(help="tidy, narrow or full: the painter's worlds, from easy to all of it.")] = "full",
-    modes: Annotated[str, typer.Option(help="Which of default, clip, cfg, none, real; commas between.")] = "real,default,clip,none",
+    domain: Annotated[
+        str, typer.Option(help="tidy, narrow or full: the painter's worlds, from easy to all of it.")
+    ] = "full",
+    modes: Annotated[
+        str, typer.Option(help="Which of default, clip, cfg, none, real; commas between.")
+    ] = "real,default,clip,none",
     settings: Annotated[str, typer.Option(help="Options of the method for all modes, as in “steps=40 eta=0.5”.")] = "",
-    weights: Annotated[str, typer.Option(help="Negative weights to try; commas between, empty for none.")] = "-0.2,-0.3,-0.5",
-    sheet: Annotated[Path | None, typer.Option(help="A PNG for the first 64 pictures of the first painted mode.")] = None,
+    weights: Annotated[
+        str, typer.Option(help="Negative weights to try; commas between, empty for none.")
+    ] = "-0.2,-0.3,-0.5",
+    sheet: Annotated[
+        Path | None, typer.Option(help="A PNG for the first 64 pictures of the first painted mode.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     batch: Annotated[int, typer.Option(min=1, help="Pictures painted together.")] = 16,
 ) -> None:

@@ -26,7 +26,12 @@ class Classifier(nn.Module):
         self.classes, self.widths = classes, widths
         layers: list[nn.Module] = []
         for before, width in zip((3, *widths), widths, strict=False):
-            layers += [nn.Conv2d(before, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2)]
+            layers += [
+                nn.Conv2d(before, width, 3, padding=1, bias=False),
+                nn.BatchNorm2d(width),
+                nn.ReLU(),
+                nn.MaxPool2d(2),
+            ]
         self.features = nn.Sequential(*layers)
         self.head = nn.Linear(widths[-1], len(classes))
 

@@ -1,0 +1,1 @@
+"""How good the pictures are, in figures with their uncertainty. Speed and memory are in tests/benchmarks."""

@@ -1,0 +1,106 @@
+"""Each of the primer's nets from nothing: its pictures, its task, its recipe, its place.
+
+The order is clip, then diffusion (told by the guide), then the upscaler (taught by the diffusion model's own grain);
+grader and classifier need nothing but the painter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from engine.checkpoints import PRIMER_WEIGHTS, read_checkpoint
+from engine.errors import InvalidRequest
+from engine.nets.adm import UNetModel, build_adm
+from engine.nets.small_clip import SmallClip, build_small_clip
+from engine.primer import train_classifier, train_clip, train_diffusion, train_upscaler
+from engine.primer.albums import album, training_folder
+from engine.primer.dataset import Rendered
+from engine.training.loop import Recipe, Trainer
+from engine.training.task import Task
+
+GUIDE_SEED, GRADER_SEED, TIDY_SEED, UPSCALER_SEED, HELD_OUT_SEED = 12, 13, 14, 16, 901
+"""Series of the painter. The grader's and the classifier's are not the guide's; nobody learns from the held-out one."""
+DREAMS = 1500
+
+
+def trainer(name: str, *, minutes: float = 0.0, pictures: int = 150_000, device: str = "cpu") -> Trainer:
+    """The run that remakes net *name* out of so many *pictures*, in a folder of its own outside the repository.
+
+    *minutes* 0 = as long as the recipe says. Raises InvalidRequest for an unknown name, WeightsError where a net that
+    it builds on is missing.
+    """
+    if name not in _TASKS:
+        raise InvalidRequest(f"There is no small model “{name}”; there is {', '.join(_TASKS)}.")
+    task, recipe = _TASKS[name](pictures)
+    torch.manual_seed(recipe.seed)
+    if minutes:
+        recipe = replace(recipe, minutes=minutes, steps=10**9)
+    return Trainer(task, recipe, training_folder() / name, device=device, facts={"painted": pictures})
+
+
+def install(run: Trainer, name: str) -> Path:
+    """Put the run's weights where the package looks for them."""
+    target = PRIMER_WEIGHTS / f"{name}.safetensors"
+    target.write_bytes((run.folder / "weights.safetensors").read_bytes())
+    return target
+
+
+def load_guide() -> SmallClip:
+    """The guide as it is installed. Raises WeightsError."""
+    checkpoint = read_checkpoint(PRIMER_WEIGHTS / "clip.safetensors")
+    guide = build_small_clip(checkpoint.flags)
+    checkpoint.fill(guide)
+    return guide.eval().requires_grad_(False)
+
+
+def load_diffusion() -> UNetModel:
+    """The diffusion net as it is installed. Raises WeightsError."""
+    checkpoint = read_checkpoint(PRIMER_WEIGHTS / "diffusion.safetensors")
+    net = build_adm(checkpoint.flags)
+    checkpoint.fill(net)
+    return net.eval().requires_grad_(False)
+
+
+def _clip(pictures: int) -> tuple[Task, Recipe]:
+    task = train_clip.ClipTask("clip", train_clip.GUIDE, album(pictures, GUIDE_SEED), _held_out(), spoilt=True)
+    return task, train_clip.GUIDE_RECIPE
+
+
+def _grader(pictures: int) -> tuple[Task, Recipe]:
+    task = train_clip.ClipTask("grader", train_clip.GRADER, album(pictures, GRADER_SEED), _held_out(), spoilt=False)
+    return task, train_clip.GRADER_RECIPE
+
+
+def _classifier(pictures: int) -> tuple[Task, Recipe]:
+    return train_classifier.ClassifierTask(album(pictures, GRADER_SEED), _held_out()), train_classifier.RECIPE
+
+
+def _diffusion(pictures: int) -> tuple[Task, Recipe]:
+    tidy, full = album(pictures, TIDY_SEED, "tidy"), album(pictures, GUIDE_SEED)
+    return train_diffusion.diffusion_task(load_guide(), tidy, full, _held_out()), train_diffusion.RECIPE
+
+
+def _upscaler(pictures: int) -> tuple[Task, Recipe]:
+    count = max(pictures // 25, DREAMS)  # large pictures are large; windows of them are many
+    painted = album(count, UPSCALER_SEED, large=256)
+    contexts = train_diffusion.told(load_guide(), painted)
+    dreamt = train_upscaler.dreamt_pictures(load_diffusion(), painted, contexts, min(DREAMS, count))
+    return train_upscaler.UpscalerTask(painted, album(256, HELD_OUT_SEED, large=256), dreamt), train_upscaler.RECIPE
+
+
+def _held_out() -> Rendered:
+    return album(4096, HELD_OUT_SEED)
+
+
+_TASKS: Mapping[str, Callable[[int], tuple[Task, Recipe]]] = {
+    "clip": _clip,
+    "grader": _grader,
+    "classifier": _classifier,
+    "diffusion": _diffusion,
+    "upscaler": _upscaler,
+}
+NETS = tuple(_TASKS)

@@ -1,0 +1,55 @@
+"""How the diffusion model is made: tidy pictures first, all kinds later, told by the guide's text embedding."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.nets.adm import UNetModel, build_adm
+from engine.nets.small_clip import SmallClip
+from engine.primer.dataset import Rendered
+from engine.training.diffusion import DiffusionTask
+from engine.training.loop import Recipe
+
+FLAGS: dict[str, object] = {
+    "image_size": 64,
+    "patch": 4,
+    "num_channels": 64,
+    "channel_mult": (1, 1.5, 3),
+    "num_res_blocks": 1,
+    "attention_resolutions": (8, 4),
+    "num_head_channels": 32,
+    "use_new_attention_order": True,
+    "use_scale_shift_norm": True,
+    "conv_resample": False,
+    "norm_groups": 8,
+    "predict_xstart": True,
+    "noise_schedule": "cosine",
+}
+RECIPE = Recipe(
+    steps=60_000, batch=16, lr=1e-3, warmup=200, decay=0.4, weight_decay=0.01, ema=0.9995, seed=3,
+    score_seconds=600, sheet_seconds=1800,
+)  # fmt: skip
+
+
+def build_diffusion(context_dim: int) -> UNetModel:
+    """The primer's net, untrained."""
+    return build_adm({**FLAGS, "context_dim": context_dim})
+
+
+def diffusion_task(guide: SmallClip, tidy: Rendered, full: Rendered, held_out: Rendered) -> DiffusionTask:
+    """Tidy pictures are the easy ones of the curriculum."""
+    net = build_diffusion(guide.flags.dim)
+    contexts = torch.cat([told(guide, tidy), told(guide, full)])
+    pictures = np.concatenate([tidy.images, full.images])
+    test = held_out.images, told(guide, held_out)
+    return DiffusionTask(net, pictures, contexts, held_out=test, easy=len(tidy.images))
+
+
+@torch.no_grad()
+def told(guide: SmallClip, pictures: Rendered) -> Tensor:
+    """What the guide makes of every caption: [N, D] unit vectors, in half precision to save memory."""
+    guide.eval()
+    tokens = torch.from_numpy(pictures.tokens)
+    return torch.cat([guide.encode_text(part).half() for part in torch.split(tokens, 1024)])
