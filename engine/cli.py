@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typer
 
+from engine.commands.bench import bench
 from engine.commands.console import speaking
 from engine.commands.dream import dream
 from engine.commands.listing import methods, models, options_help
@@ -26,6 +27,7 @@ app.command(epilog=options_help())(dream)
 for command in (upscale, score, models, methods):
     app.command()(command)
 app.add_typer(primer, name="primer")
+app.add_typer(bench, name="bench")
 
 
 def main() -> None:

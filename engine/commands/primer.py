@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from engine.commands.console import write_file
+from engine.commands.train import train
 from engine.pictures import contact_sheet, to_png
 
 primer = typer.Typer(help="The small models that ship with the package.", no_args_is_help=True)
@@ -37,3 +38,6 @@ def paint(
     image = pictures[0] if count == 1 else contact_sheet(pictures, [f"seed {seed + i}" for i in range(count)])
     write_file(out, to_png(image))
     typer.echo(str(out))
+
+
+primer.command()(train)
