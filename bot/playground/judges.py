@@ -20,6 +20,8 @@ from bot.playground.server.exchanges import Exchange
 from bot.playground.server.json_types import Json
 
 _ROOT = "urn:discord"
+_SNOWFLAKES = 2**50
+"""Numbers from here on can only be ids."""
 _SHOWN = 4
 """Findings of one body that are put into words; more only repeat the first."""
 
@@ -131,16 +133,10 @@ def _answer(exchange: Exchange, operation: Json, pointer: str, validator: Callab
 def _normal(body: Any) -> Any:
     """The known difference: discord.py sends some ids as numbers, which Discord takes (reference.mdx, "Snowflakes")."""
     if isinstance(body, dict):
-        return {key: _text_id(key, value) for key, value in body.items()}
+        return {key: _attachments(value) if key == "attachments" else _normal(value) for key, value in body.items()}
+    if isinstance(body, int) and body >= _SNOWFLAKES:
+        return str(body)
     return [_normal(value) for value in body] if isinstance(body, list) else body
-
-
-def _text_id(key: str, value: Any) -> Any:
-    if key == "attachments":
-        return _attachments(value)
-    if key.endswith("_id") and isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return _normal(value)
 
 
 def _attachments(value: Any) -> Any:

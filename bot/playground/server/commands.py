@@ -28,6 +28,7 @@ class CommandBook:
         self._clock, self._ids, self._app_id = clock, ids, app_id
         self._books: dict[int | None, dict[int, Json]] = {}
         self._created: deque[float] = deque()
+        self.creates_per_day = CREATES_PER_DAY
 
     def all(self, guild_id: int | None = None) -> list[Json]:
         return list(self._books.get(guild_id, {}).values())
@@ -82,7 +83,7 @@ class CommandBook:
         now = self._clock.now()
         while self._created and self._created[0] < now - 86_400:
             self._created.popleft()
-        if len(self._created) >= CREATES_PER_DAY:
+        if len(self._created) >= self.creates_per_day:
             raise Refusal(400, 30034, "Max number of daily application command creates has been reached (200)")
         self._created.append(now)
 

@@ -66,7 +66,8 @@ class Faults:
         self, pattern: str = "", retry_after: float = 0.05, *, times: int = 1, scope: str = "user"
     ) -> Fault:
         """429 as docs: topics/rate-limits.mdx, "Exceeding A Rate Limit"."""
-        body: Json = {"message": "You are being rate limited.", "retry_after": retry_after, "global": scope == "global"}
+        body: Json = {"message": "You are being rate limited.", "retry_after": retry_after, "code": 0}
+        body["global"] = scope == "global"
         headers = {"Retry-After": f"{max(1, round(retry_after))}", "X-RateLimit-Scope": scope}
         if scope == "global":
             headers["X-RateLimit-Global"] = "true"

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 HEARTBEAT_MS = 41_250
 ACK_SECONDS = 0.02
-"""A line to Discord is never faster. An answer that comes before discord.py has noted the time of its heartbeat makes it
-warn that it is 41 seconds behind."""
+"""A line to Discord is never faster. An acknowledgement that comes before discord.py has noted the time of its
+heartbeat makes it warn that it is 41 seconds behind."""
 MAX_PAYLOAD = 4096
 """Bytes that a client may send at once, else 4002 (events/gateway.mdx, "Sending Events")."""
 SENDS_PER_MINUTE = 120

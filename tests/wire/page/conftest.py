@@ -1,0 +1,106 @@
+"""For tests of the page's server: a page whose bot answers by hand, and a browser without a window."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+
+from bot.playground.page import Page
+from bot.playground.server.json_types import Json
+from bot.playground.server.local import LocalDiscord
+from bot.playground.server.people import NotPossibleError
+from bot.playground.server.tls import Authority
+from tests.wire.raw import RawBot
+
+
+class StillMachine:
+    """Processes that only remember what was asked of them."""
+
+    def __init__(self) -> None:
+        self.wishes: list[str] = []
+        self.now: Json = {"online": True, "engine": {"state": "ready"}}
+
+    def state(self) -> Json:
+        return self.now
+
+    async def control(self, wish: str) -> None:
+        if wish == "fly":
+            raise NotPossibleError("machines do not fly")
+        self.wishes.append(wish)
+
+
+class Browser:
+    """What a page does with its server."""
+
+    def __init__(self, site: LocalDiscord, page: Page, machine: StillMachine, session: aiohttp.ClientSession) -> None:
+        self.site, self.page, self.machine, self.session = site, page, machine, session
+        self.base = page.url.rstrip("/")
+        self.ids = {user.username: user.id for user in site.world.users.values()}
+        self.studio = site.world.channel_named("studio").id
+
+    async def get(self, path: str, **headers: str) -> tuple[int, str, Mapping[str, str]]:
+        async with self.session.get(self.base + path, headers=headers) as response:
+            return response.status, await response.text(errors="replace"), response.headers
+
+    async def post(self, path: str, body: Any, **headers: str) -> tuple[int, Any]:
+        given = {"Origin": self.base, **headers}
+        async with self.session.post(self.base + path, json=body, headers=given) as response:
+            text = await response.text()
+            return response.status, json.loads(text) if text.startswith("{") else text
+
+    async def act(self, user: str, body: Json, files: Mapping[str, bytes] | None = None) -> tuple[int, Json]:
+        """One act in #studio, as the page sends it."""
+        form = aiohttp.FormData({"json": json.dumps({"channel": str(self.studio), **body})})
+        for name, data in (files or {}).items():
+            form.add_field(f"file:{name}", data, filename=f"{name}.png", content_type="image/png")
+        url = f"{self.base}/play/act?user={self.ids[user]}"
+        async with self.session.post(url, data=form, headers={"Origin": self.base}) as response:
+            return response.status, await response.json()
+
+    @asynccontextmanager
+    async def stream(self, user: str = "max") -> AsyncIterator[Stream]:
+        async with self.session.get(f"{self.base}/play/events?user={self.ids[user]}") as response:
+            yield Stream(response)
+
+
+class Stream:
+    """One person's server-sent events."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self.response = response
+
+    async def next(self, name: str = "") -> Json:
+        """The next event, or the next one of that name."""
+        while True:
+            event, data = await asyncio.wait_for(self._one(), 5)
+            if name in ("", event):
+                return data
+
+    async def _one(self) -> tuple[str, Json]:
+        lines: dict[str, str] = {}
+        while line := (await self.response.content.readline()).decode().rstrip("\n"):
+            key, _, value = line.partition(": ")
+            lines[key] = value
+        return (lines["event"], json.loads(lines["data"])) if "event" in lines else await self._one()
+
+
+@pytest.fixture
+async def browser(authority: Authority) -> AsyncIterator[Browser]:
+    async with LocalDiscord(authority) as site, aiohttp.ClientSession() as session:
+        machine = StillMachine()
+        page = Page(site, machine)
+        await page.start()
+        yield Browser(site, page, machine, session)
+        await page.close()
+
+
+@pytest.fixture
+async def raw(browser: Browser) -> AsyncIterator[RawBot]:
+    async with RawBot(browser.site) as raw:
+        yield raw

@@ -1,0 +1,154 @@
+"""Registering application commands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bot.playground.server.json_types import Json
+from bot.playground.server.local import LocalDiscord
+from bot.playground.server.people import NotPossibleError
+from bot.playground.server.world import Channel
+from tests.wire.protocol.acting import PAINT, register
+from tests.wire.raw import RawBot
+
+
+def command(**change: Any) -> Json:
+    return {"name": "c", "description": "d", **change}
+
+
+def option(**change: Any) -> Json:
+    return {"type": 3, "name": "o", "description": "d", **change}
+
+
+async def test_registering_again_keeps_ids_and_removes_what_is_not_named(raw: RawBot) -> None:
+    first = await register(raw, PAINT, command())
+
+    second = await register(raw, PAINT)
+
+    assert first[0]["id"] == second[0]["id"]
+    assert first[0]["version"] != second[0]["version"]
+    app = raw.site.world.app.id
+    assert ["paint"] == [each["name"] for each in (await raw.ask("GET", f"/applications/{app}/commands")).body]
+
+
+async def test_one_command_can_be_made_read_changed_and_deleted(raw: RawBot) -> None:
+    base = f"/applications/{raw.site.world.app.id}/commands"
+    made, again = await raw.ask("POST", base, command()), await raw.ask("POST", base, command(description="e"))
+    path = f"{base}/{made.body['id']}"
+
+    changed = await raw.ask("PATCH", path, {"description": "f"})
+    deleted = await raw.ask("DELETE", path)
+    gone = await raw.ask("GET", path)
+
+    assert (201, 200, made.body["id"]) == (made.status, again.status, again.body["id"])
+    assert ("f", 204) == (changed.body["description"], deleted.status)
+    assert (404, 10063) == (gone.status, gone.code)
+
+
+WRONG: dict[str, Json] = {
+    "upper case": command(name="Dream"),
+    "blank in the name": command(name="my dream"),
+    "name of 33": command(name="x" * 33),
+    "no description": command(description=""),
+    "description of 101": command(description="x" * 101),
+    "26 options": command(options=[option(name=f"o{n}") for n in range(26)]),
+    "required after optional": command(options=[option(), option(name="p", required=True)]),
+    "same option twice": command(options=[option(), option()]),
+    "26 choices": command(options=[option(choices=[{"name": f"{n}", "value": f"{n}"} for n in range(26)])]),
+    "choice of 101": command(options=[option(choices=[{"name": "n", "value": "x" * 101}])]),
+    "choices with autocomplete": command(options=[option(choices=[{"name": "n", "value": "v"}], autocomplete=True)]),
+    "choices for a file": command(options=[option(type=11, choices=[{"name": "n", "value": "v"}])]),
+    "context menu with description": {"name": "Remix", "type": 3, "description": "d"},
+    "8001 characters": command(
+        options=[
+            option(name=f"o{n}", choices=[{"name": f"{c}" * 40, "value": f"{c}" * 40} for c in range(10, 30)])
+            for n in range(3)
+        ]
+    ),
+}
+
+
+@pytest.mark.parametrize("body", WRONG.values(), ids=WRONG.keys())
+async def test_a_command_that_breaks_a_rule_is_refused(raw: RawBot, body: Json) -> None:
+    reply = await raw.ask("POST", f"/applications/{raw.site.world.app.id}/commands", body)
+
+    assert (400, 50035) == (reply.status, reply.code)
+
+
+async def test_a_hundred_commands_are_the_most_and_names_are_used_once(raw: RawBot) -> None:
+    path = f"/applications/{raw.site.world.app.id}/commands"
+
+    many = await raw.ask("PUT", path, [command(name=f"c{number}") for number in range(101)])
+    twice = await raw.ask("PUT", path, [command(), command()])
+
+    assert (400, 30032) == (many.status, many.code)
+    assert (400, 50035) == (twice.status, twice.code)
+
+
+async def test_only_so_many_commands_are_made_in_a_day_and_replacing_makes_none(
+    raw: RawBot, site: LocalDiscord
+) -> None:
+    assert 200 == site.commands.creates_per_day
+    site.commands.creates_per_day = 4
+    for attempt in range(2):
+        for _ in range(3):
+            await register(raw, command(name=f"a{attempt}"), command(name=f"b{attempt}"))
+    path = f"/applications/{site.world.app.id}/commands"
+
+    refused = await raw.ask("PUT", path, [command(name="one-more")])
+    site.clock.forward(86_401)
+
+    assert (400, 30034) == (refused.status, refused.code)
+    assert 200 == (await raw.ask("PUT", path, [command(name="one-more")])).status
+
+
+async def test_a_servers_own_command_hides_the_global_one(raw: RawBot, site: LocalDiscord, studio: Channel) -> None:
+    await register(raw, command())
+    guild = next(iter(site.world.guilds))
+    path = f"/applications/{site.world.app.id}/guilds/{guild}/commands"
+    await raw.ask("PUT", path, [command(description="own")])
+
+    assert ["own"] == [each["description"] for each in site.commands.usable(guild)]
+
+
+async def test_subcommands_are_used_by_their_full_name(
+    raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int
+) -> None:
+    best = {"type": 1, "name": "best", "description": "d", "options": [option(name="of", required=True)]}
+    await register(raw, command(name="gallery", options=[best]))
+    line = await raw.identify()
+
+    interaction = site.people.slash(max_id, studio.id, "gallery best", {"of": "max"})
+    data = (await line.event("INTERACTION_CREATE"))["data"]
+
+    assert ("gallery", "best") == (data["name"], data["options"][0]["name"])
+    assert "max" == data["options"][0]["options"][0]["value"]
+    assert "gallery best" == interaction.command_name
+    with pytest.raises(NotPossibleError, match="needs a subcommand"):
+        site.people.slash(max_id, studio.id, "gallery")
+
+
+async def test_a_command_for_adults_is_only_offered_where_it_belongs(
+    raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int
+) -> None:
+    await register(raw, command(nsfw=True))
+
+    with pytest.raises(NotPossibleError, match="age-restricted"):
+        site.people.slash(max_id, studio.id, "c")
+    assert site.people.slash(max_id, site.world.channel_named("late-night").id, "c")
+
+
+async def test_a_message_command_brings_its_message_along(
+    raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int
+) -> None:
+    await register(raw, {"name": "Remix this", "type": 3})
+    line = await raw.identify()
+    said = site.people.say(max_id, studio.id, "a fox in fog")
+
+    site.people.on_message(max_id, said, "Remix this")
+    data = (await line.event("INTERACTION_CREATE"))["data"]
+
+    assert (3, str(said.id)) == (data["type"], data["target_id"])
+    assert "a fox in fog" == data["resolved"]["messages"][str(said.id)]["content"]

@@ -1,0 +1,194 @@
+"""The gateway's rules, frame by frame."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bot.playground.server.local import LocalDiscord
+from bot.playground.server.world import Channel
+from tests.wire.raw import GUILDS_AND_MESSAGES, RawBot
+
+GUILDS = 1
+
+
+async def test_hello_comes_first_and_heartbeats_are_acknowledged(raw: RawBot) -> None:
+    line = await raw.connect()
+
+    hello = await line.frame()
+    await line.send(1, None)
+
+    assert 10 == hello["op"]
+    assert 41_250 == hello["d"]["heartbeat_interval"]
+    assert 11 == (await line.frame())["op"]
+
+
+async def test_ready_is_followed_by_the_server_with_channels_and_the_bot_as_its_member(raw: RawBot) -> None:
+    line = await raw.connect()
+    await line.identify()
+
+    ready = await line.event("READY")
+    guild = await line.event("GUILD_CREATE")
+
+    assert [{"id": guild["id"], "unavailable": True}] == ready["guilds"]
+    assert ["studio", "gallery", "quiet", "late-night"] == [channel["name"] for channel in guild["channels"]]
+    assert [str(raw.site.world.app.id)] == [member["user"]["id"] for member in guild["members"]]
+
+
+async def test_frames_come_as_one_zlib_stream_where_that_was_asked_for(raw: RawBot) -> None:
+    line = await raw.connect(compress=True)
+
+    hello = await line.frame()
+    await line.identify()
+
+    assert 10 == hello["op"]
+    assert "Dreambot" == (await line.event("READY"))["user"]["username"]
+
+
+@pytest.mark.parametrize(
+    ("op", "data", "code"),
+    [
+        (2, {"token": "wrong", "intents": 1, "properties": {}}, 4004),
+        (2, {"intents": 1}, 4002),
+        (3, {"status": "online"}, 4003),
+        (99, None, 4001),
+        (1, "x" * 5000, 4002),
+    ],
+)
+async def test_what_is_wrong_ends_the_line_with_its_code(raw: RawBot, op: int, data: object, code: int) -> None:
+    line = await raw.connect()
+
+    await line.send(op, data)
+
+    assert code == await line.close_code()
+
+
+@pytest.mark.parametrize(("intents", "code"), [(1 << 15, 4014), (1 << 30, 4013)])
+async def test_intents_that_are_unknown_or_not_switched_on_are_refused(raw: RawBot, intents: int, code: int) -> None:
+    line = await raw.connect()
+
+    await line.identify(intents)
+
+    assert code == await line.close_code()
+
+
+async def test_identifying_twice_and_impossible_shards_are_refused(raw: RawBot) -> None:
+    twice = await raw.identify()
+    await twice.identify()
+    wrong = await raw.connect()
+    await wrong.identify(shard=[2, 2])
+
+    assert 4005 == await twice.close_code()
+    assert 4010 == await wrong.close_code()
+
+
+async def test_a_flood_of_frames_ends_the_line(raw: RawBot) -> None:
+    line = await raw.connect()
+
+    for _ in range(121):
+        await line.send(1, None)
+
+    assert 4008 == await line.close_code()
+
+
+async def test_a_broken_line_is_resumed_and_what_was_missed_is_told_in_order(
+    raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int
+) -> None:
+    line = await raw.identify()
+    await line.event("GUILD_CREATE")
+    site.gateway.cut()
+    while site.gateway.online:
+        await asyncio.sleep(0.005)
+    for text in ("one", "two"):
+        site.people.say(max_id, studio.id, text)
+
+    again = await raw.connect()
+    await again.resume(line.session_id, line.seq)
+    first, second = await again.event("MESSAGE_CREATE"), await again.event("MESSAGE_CREATE")
+
+    assert int(first["id"]) < int(second["id"])
+    assert "RESUMED" == (await again.frame())["t"]
+
+
+async def test_a_session_that_is_not_known_cannot_be_resumed(raw: RawBot) -> None:
+    line = await raw.connect()
+    await line.frame()
+
+    await line.resume("nobody", 1)
+
+    assert (9, False) == ((frame := await line.frame())["op"], frame["d"])
+
+
+async def test_a_client_that_says_goodbye_gives_its_session_up(raw: RawBot, site: LocalDiscord) -> None:
+    line = await raw.identify()
+
+    await line.socket.close(code=1000)
+    while site.gateway.online:
+        await asyncio.sleep(0.005)
+
+    assert site.gateway.find(line.session_id) is None
+
+
+async def test_reconnect_and_invalid_session_are_announced(raw: RawBot, site: LocalDiscord) -> None:
+    line = await raw.identify()
+    await line.event("GUILD_CREATE")
+
+    site.gateway.ask_to_reconnect()
+    site.gateway.invalidate()
+
+    assert [7, 9] == [(await line.frame())["op"], (await line.frame())["op"]]
+    assert site.gateway.find(line.session_id) is None
+
+
+async def test_only_events_of_the_chosen_intents_come(
+    raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int
+) -> None:
+    few, many = await raw.identify(GUILDS | 1 << 10), await raw.identify(GUILDS_AND_MESSAGES)
+
+    message = site.people.say(max_id, studio.id, "hello")
+    site.people.react(max_id, message, "👍")
+
+    assert "GUILD_CREATE" == (await few.frame())["t"]
+    assert "MESSAGE_REACTION_ADD" == (await few.frame())["t"]
+    assert str(message.id) == (await many.event("MESSAGE_CREATE"))["id"]
+
+
+async def test_what_others_write_is_blank_without_the_privileged_intent_unless_it_mentions_the_bot(
+    raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int
+) -> None:
+    line = await raw.identify()
+
+    site.people.say(max_id, studio.id, "a secret")
+    site.people.say(max_id, studio.id, f"<@{site.world.app.id}> hello")
+
+    assert "" == (await line.event("MESSAGE_CREATE"))["content"]
+    assert f"<@{site.world.app.id}> hello" == (await line.event("MESSAGE_CREATE"))["content"]
+
+
+async def test_each_shard_hears_of_its_own_servers_and_direct_messages_go_to_the_first(
+    raw: RawBot, site: LocalDiscord, max_id: int
+) -> None:
+    guild = next(iter(site.world.guilds))
+    owner = (guild >> 22) % 2
+    lines = [await raw.identify(shard=[number, 2]) for number in (0, 1)]
+    await lines[owner].event("GUILD_CREATE")
+
+    dm = site.world.dm(max_id, site.world.app.id)
+    assert dm is not None
+    site.people.say(max_id, dm.id, "hello")
+
+    assert "hello" == (await lines[0].event("MESSAGE_CREATE"))["content"]
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(lines[1].event("MESSAGE_CREATE"), 0.05)
+
+
+async def test_members_are_told_on_request(raw: RawBot, max_id: int) -> None:
+    line = await raw.identify()
+    guild = await line.event("GUILD_CREATE")
+
+    await line.send(8, {"guild_id": guild["id"], "user_ids": [str(max_id), "1"], "nonce": "n"})
+    chunk = await line.event("GUILD_MEMBERS_CHUNK")
+
+    assert ["max"] == [member["user"]["username"] for member in chunk["members"]]
+    assert ("n", ["1"]) == (chunk["nonce"], chunk["not_found"])
