@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Lanes:
-    """Advances groups of pictures. Remembers how many of a lane fit into memory."""
+    """Advances groups of pictures. Remembers how many of a lane fit into memory, as long as the lane lives."""
 
     def __init__(self, runtime: Runtime, threads: Threads) -> None:
         self._runtime, self._threads = runtime, threads
@@ -35,9 +35,10 @@ class Lanes:
         waiting = sorted(paintings, key=lambda p: p.turn)
         if not waiting:
             return []
-        lane = _lane(waiting[0])
-        group = [p for p in waiting if _lane(p) == lane]
-        return group[: self._widest.get(lane, len(group))]
+        lanes = [_lane(p) for p in waiting]
+        group = [p for p, lane in zip(waiting, lanes, strict=True) if lane == lanes[0]]
+        self._widest = {lane: most for lane, most in self._widest.items() if lane in lanes}
+        return group[: self._widest.get(lanes[0], len(group))]
 
     def advance(self, group: list[Painting]) -> list[Step]:
         """One step for each of *group*, answered in order. Raises DeviceLost."""

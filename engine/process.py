@@ -56,9 +56,12 @@ def _serve(wire: SyncWire) -> int:
     worker = Worker(runtime, loop, outbox.put, threads=os.environ.get("DREAMBOT_THREADS", "auto"))
     loop.post(worker.warm_up)
     threading.Thread(target=_read, args=(wire, worker, loop), name="reader", daemon=True).start()
-    loop.run(worker)
-    worker.close()
-    outbox.close()
+    try:
+        loop.run(worker)
+    finally:  # also when the device is lost: the client sees the end of the connection and starts another child
+        worker.close()
+        outbox.close()
+        wire.close()
     return 0
 
 

@@ -11,6 +11,7 @@ Either side may be broken or hostile: whatever is not exactly this raises `WireE
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import functools
 import json
@@ -101,6 +102,12 @@ class SyncWire:
             return None
         header = _parse_header(self._read(_header_size(prefix)))
         return _assemble(header, [self._read(blob.size) for blob in header.blobs])
+
+    def close(self) -> None:
+        """End the connection for both sides; a `receive` under way returns or raises."""
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+        self._sock.close()
 
     def _read(self, size: int, *, eof_is_fine: bool = False) -> bytes:
         buffer = bytearray(size)

@@ -122,11 +122,10 @@ class Worker:
 
     def warm_up(self) -> None:
         """Paint a small picture for nobody: nets in memory, kernels chosen, threads counted. Real work ends it."""
-        model = MODELS[DEFAULT_MODEL]
-        if self._attempts or model.name not in self._can.models or model.methods[0] not in self._can.methods:
-            return
-        request = build_request("a red circle", seed=0, steps=WARM_UP_STEPS)
-        self._submit(Attempt(Job(WARM_UP, 0, "", request), {}, quiet=True))
+        method = next((name for name in MODELS[DEFAULT_MODEL].methods if name in self._can.methods), "")
+        if method and not self._attempts:
+            request = build_request("a red circle", method=method, seed=0, steps=WARM_UP_STEPS)
+            self._submit(Attempt(Job(WARM_UP, 0, "", request), {}, quiet=True))
 
     def close(self) -> None:
         """Leave everything as it is and start nothing more."""

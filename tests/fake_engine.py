@@ -113,10 +113,11 @@ class FakeEngine:
                 self.draining = True
 
     def tick(self) -> None:
-        room = SLOTS
+        """A step for everybody who has a slot: the eldest always, others while there is room for all their pictures."""
+        taken = 0
         for painting in list(self.paintings.values()):
-            room -= painting.job.request.count
-            if room >= 0 or room + painting.job.request.count == SLOTS:
+            if not taken or taken + painting.job.request.count <= SLOTS:
+                taken += painting.job.request.count
                 self.advance(painting)
 
     def advance(self, painting: Painting) -> None:

@@ -13,6 +13,7 @@ from engine.errors import Cancelled
 from engine.messages import Cancel, Drain, Embed, Embeddings, Failure, Picture, Ready, Result
 from engine.pictures import open_picture, read_text
 from engine.replay import read_record, replay_request
+from engine.runtime import DeviceLost
 from engine.upscalers import primer
 from tests.engine.workshop import TinyMethod, Workshop
 
@@ -327,3 +328,28 @@ def test_a_question_that_cannot_be_answered_is_answered_in_words() -> None:
     answer = next(e for e in shop.events if isinstance(e, Embeddings))
     assert ("1", ()) == (answer.id, answer.vectors)
     assert "not both" in answer.error
+
+
+def test_warming_up_is_quiet_and_gives_way_to_real_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.readiness._missing", lambda model, method: "")
+    shop = Workshop(TinyMethod(pause=0.02))
+    shop.worker.warm_up()
+    shop.run_until(lambda: len(shop.method.groups) >= 2)
+    warm_steps = len(shop.method.groups)
+
+    shop.submit("a")
+    shop.run("a")
+
+    assert warm_steps < 8
+    assert {"a"} == {job for group in shop.method.groups[warm_steps:] for job, _ in group}
+    assert {"a"} == {e.job_id for e in shop.events if not isinstance(e, Ready)}
+    assert 8 == next(e.slots for e in shop.events if isinstance(e, Ready))
+
+
+def test_a_lost_device_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = Workshop()
+    monkeypatch.setattr(shop.worker.runtime, "alive", lambda: False)
+
+    shop.submit("a", "boom")
+    with pytest.raises(DeviceLost):
+        shop.run("a")
