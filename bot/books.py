@@ -33,6 +33,8 @@ class Books:
 
     async def recover(self) -> None:
         """After a start: what the last life left. Jobs that ran are orphans; a poor one may have killed the machine."""
+        for job_id, attempt in await self._store.jobs.unreadable():
+            await self._give_up(job_id, attempt)
         for job in await self._store.jobs.alive():
             if job.state is JobState.RUNNING:
                 await self.died(job)
@@ -104,6 +106,15 @@ class Books:
     async def hand_back(self, job: JobRow) -> None:
         """Back to the queue through no fault of anybody's: we are stopping, or the engine was not there."""
         await self._go_back(job, died=False)
+
+    async def _give_up(self, job_id: str, attempt: int) -> None:
+        """A job that another version took and this one cannot read: nobody could show it, but nobody pays for it."""
+        now, why = self._clock(), "This job was taken by another version of the bot, which alone can read it."
+        async with self._store.transaction() as session:
+            await self._store.jobs.end(
+                session, job_id, attempt, JobState.FAILED, now, error_code="InvalidRequest", error_text=why
+            )
+            await self._ledger.refund(session, job_id, now)
 
     async def _go_back(self, job: JobRow, *, died: bool) -> None:
         async with self._store.transaction() as session:

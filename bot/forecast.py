@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import heapq
+from bisect import insort
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from bot.jobs import Place
 from bot.queue import Ticket
@@ -32,50 +34,52 @@ def forecast(
     Played three times, with the low, the likely and the high duration of everything: ends that depend on many jobs
     are ranges that have grown with each of them.
     """
-    waiting = list(order)
-    runs = [
-        _play(waiting, running, lambda span: span.low, expect, slots, now),
-        _play(waiting, running, lambda span: span.likely, expect, slots, now),
-        _play(waiting, running, lambda span: span.high, expect, slots, now),
-    ]
+    waiting = [(ticket, expect(ticket)) for ticket in order]
+    low, likely, high = (_play(waiting, running, pick, slots, now) for pick in (_LOW, _LIKELY, _HIGH))
     ahead = sum(job.ticket.cost * job.share_left for job in running)
     places: dict[str, Place] = {}
-    for position, ticket in enumerate(waiting, start=1):
-        low, likely, high = (run[ticket.job_id] for run in runs)
-        places[ticket.job_id] = Place(position, len(waiting), ahead, likely[0], low[1], high[1])
+    for number, (ticket, _) in enumerate(waiting):
+        places[ticket.job_id] = Place(
+            number + 1, len(waiting), ahead, likely[number][0], low[number][1], high[number][1]
+        )
         ahead += ticket.cost
     return places
 
 
+_LOW, _LIKELY, _HIGH = attrgetter("low"), attrgetter("likely"), attrgetter("high")
+
+
 def _play(
-    waiting: Sequence[Ticket],
+    waiting: Sequence[tuple[Ticket, Span]],
     running: Sequence[Underway],
     pick: Callable[[Span], float],
-    expect: Callable[[Ticket], Span],
     slots: int,
     now: float,
-) -> Mapping[str, tuple[float, float]]:
-    """Job id → (begin, end). A job takes as many slots as it has pictures, and waits for its owner's running limit."""
+) -> Sequence[tuple[float, float]]:
+    """(begin, end) of each. A job takes as many slots as it has pictures, and waits for its owner's running limit."""
     free = [now] * max(slots, 1)
     mine: dict[str, list[float]] = {}
     for job in running:
-        _occupy(free, job.ticket, now + pick(job.left))
-        mine.setdefault(job.ticket.owner, []).append(now + pick(job.left))
-    plan: dict[str, tuple[float, float]] = {}
-    begin = now
-    for ticket in waiting:
-        ends = sorted(mine.setdefault(ticket.owner, []))
+        end = now + pick(job.left)
+        _occupy(free, job.ticket.pictures, end)
+        insort(mine.setdefault(job.ticket.owner, []), end)
+    plan: list[tuple[float, float]] = []
+    for ticket, span in waiting:
+        ends = mine.setdefault(ticket.owner, [])
         turn = ends[-ticket.running_limit] if len(ends) >= ticket.running_limit else now
-        room = heapq.nsmallest(min(ticket.pictures, len(free)), free)[-1]
-        begin = max(room, turn)
-        end = begin + pick(expect(ticket))
-        _occupy(free, ticket, end)
-        mine[ticket.owner].append(end)
-        plan[ticket.job_id] = begin, end
+        begin = max(_room(free, ticket.pictures), turn)
+        end = begin + pick(span)
+        _occupy(free, ticket.pictures, end)
+        insort(ends, end)
+        plan.append((begin, end))
     return plan
 
 
-def _occupy(free: list[float], ticket: Ticket, until: float) -> None:
-    heapq.heapify(free)
-    for _ in range(min(ticket.pictures, len(free))):
+def _room(free: list[float], pictures: int) -> float:
+    """When so many slots will be free; *free* is a heap."""
+    return free[0] if pictures == 1 else heapq.nsmallest(min(pictures, len(free)), free)[-1]
+
+
+def _occupy(free: list[float], pictures: int, until: float) -> None:
+    for _ in range(min(pictures, len(free))):
         heapq.heapreplace(free, max(until, free[0]))

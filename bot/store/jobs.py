@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from collections.abc import Mapping
 from typing import cast
@@ -10,7 +11,11 @@ from typing import cast
 from bot.jobs import JobRow, JobState, Kind, Origin, PictureRow, Priority
 from bot.store.database import Database, Session
 from bot.store.pictures import Pictures
+from engine.errors import InvalidRequest
+from engine.messages import Request
 from engine.requests import request_from_json, request_to_json
+
+log = logging.getLogger(__name__)
 
 STEPS_PER_UNIT = 1_000_000
 """Costs are stored as whole pixel steps; a unit is a million of them."""
@@ -71,6 +76,12 @@ class Jobs:
     async def alive(self, session: Session | None = None) -> list[JobRow]:
         """Queued and running jobs, oldest first."""
         return await self._rows("WHERE state IN ('queued', 'running') ORDER BY created_at, rowid", session=session)
+
+    async def unreadable(self) -> list[tuple[str, int]]:
+        """(id, attempt) of queued and running jobs whose request this version cannot read."""
+        async with self._database.reading() as session:
+            rows = await session.all("SELECT id, attempt, request FROM jobs WHERE state IN ('queued', 'running')")
+        return [(row["id"], row["attempt"]) for row in rows if _request(row) is None]
 
     async def of_owner(self, owner: str, limit: int, before: float | None = None) -> list[JobRow]:
         """One person's jobs, newest first."""
@@ -158,17 +169,30 @@ class Jobs:
     async def _rows(self, where: str, *values: object, session: Session | None = None) -> list[JobRow]:
         async with self._database.reading(session) as own:
             rows = await own.all(_SELECT + where, *values)
-            return [_job(row, await self._pictures.of_job(row["id"], own)) for row in rows]
+            return [
+                _job(row, request, await self._pictures.of_job(row["id"], own))
+                for row in rows
+                if (request := _request(row)) is not None
+            ]
 
 
-def _job(row: sqlite3.Row, pictures: tuple[PictureRow, ...]) -> JobRow:
+def _request(row: sqlite3.Row) -> Request | None:
+    """The job's request; None, and a line in the log, for one that another version wrote: one row must not stop all."""
+    try:
+        return request_from_json(row["request"])
+    except InvalidRequest as error:
+        log.error("job %s cannot be read by this version: %s", row["id"], error)
+        return None
+
+
+def _job(row: sqlite3.Row, request: Request, pictures: tuple[PictureRow, ...]) -> JobRow:
     return JobRow(
         id=row["id"],
         attempt=row["attempt"],
         deaths=row["deaths"],
         origin=_origin(row),
         owner=row["owner"],
-        request=request_from_json(row["request"]),
+        request=request,
         priority=Priority(row["priority"]),
         running_limit=row["running_limit"],
         state=JobState(row["state"]),

@@ -148,6 +148,20 @@ async def test_a_job_that_takes_the_machine_down_each_time_is_set_aside(tmp_path
         assert [job.id] == [d.job_id for d in await core.store.deliveries.pending()]
 
 
+async def test_a_job_of_another_version_stops_nobody_and_costs_nothing(tmp_path: Path) -> None:
+    async with running_core(tmp_path, engine_up=False) as core:
+        foreign, other = await core.ask(ANN), await core.ask(BOB)
+        async with core.store.transaction() as session:
+            await session.run('UPDATE jobs SET request = \'{"kind": "opera"}\' WHERE id = ?', foreign.id)
+        await core.crash()
+
+    async with running_core(tmp_path) as core:
+        await core.handed(other.id)
+        assert 1 == await count(core.store, "jobs", f"id = '{foreign.id}' AND state = 'failed'")
+        assert (0.0, 0.0) == ((balance := await core.dispatcher.balance(ANN)).used, balance.reserved)
+        assert [] == await core.dispatcher.history(ANN)
+
+
 async def test_who_had_much_before_a_restart_waits_for_who_had_little(tmp_path: Path) -> None:
     settings = config(queue={"per_user": 9})
     async with running_core(tmp_path, settings) as core:
