@@ -36,7 +36,7 @@ discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # no word
 
 GUILDS_SECONDS = 0.25
 """How long after the last server's data the bot counts as ready; more servers may follow at any time."""
-RATE_LIMIT_SECONDS = 60.0
+RATE_LIMIT_SECONDS = 30.0
 """Longer waits are ours to plan, not the library's."""
 DRAIN_SECONDS = 8.0
 """How long what runs may take to finish when the bot is told to stop; then it goes back to the queue."""

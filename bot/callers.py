@@ -96,16 +96,21 @@ class Caller:
 
     def check_place(self) -> None:
         """Raise Refused, naming what is missing, unless a picture can be posted here."""
-        needed = ["attach_files", "embed_links"]
-        if self.guild_id and self.resident:
-            needed = ["view_channel", "send_messages_in_threads" if self.in_thread else "send_messages", *needed]
-        missing = [_NEEDED[name] for name in needed if not getattr(self.allowed, name)]
+        missing = self._missing()
         if missing:
             raise Refused(
                 f"I cannot post a picture here: I lack the permission{'s' if len(missing) > 1 else ''} "
                 f"{listed(missing)}. Somebody who manages this channel can give {'them' if len(missing) > 1 else 'it'} "
                 "to me; nothing was queued."
             )
+
+    def _missing(self) -> list[str]:
+        """Discord's names of the permissions that are lacking; whoever may not write may do nothing else either."""
+        if self.guild_id and self.resident:
+            for name in ("view_channel", "send_messages_in_threads" if self.in_thread else "send_messages"):
+                if not getattr(self.allowed, name):
+                    return [_NEEDED[name]]
+        return [_NEEDED[name] for name in ("attach_files", "embed_links") if not getattr(self.allowed, name)]
 
     def check_time(self, seconds: float) -> None:
         """Where the bot is a guest, only the interaction's token can deliver, so long waits are refused at once."""

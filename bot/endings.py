@@ -97,14 +97,14 @@ class Ending:
         """Choose what to try next."""
         limit = self._limit or self.post.upload_limit
         match trouble_of(error):
-            case Trouble.LATER:
+            case Trouble.LATER | Trouble.TOO_OLD as trouble if not (trouble is Trouble.TOO_OLD and self._edits):
                 await asyncio.sleep(patience_for(error, self._tries))
                 self._tries += 1
             case Trouble.TOO_LARGE if limit > SMALLEST_LIMIT:
                 self._limit, self._face = max(SMALLEST_LIMIT, limit // 2), None
             case Trouble.TOO_LARGE | Trouble.REFUSED if self._face and self._face.files:
                 self._face = await self.artist.refusal(self.update, _reason(error))
-            case Trouble.GONE | Trouble.TOO_OLD as trouble if self.way in (Way.EDIT, Way.TOKEN):
+            case Trouble.GONE | Trouble.TOO_OLD as trouble if self._edits:
                 await self._replace(trouble)
             case Trouble.NO_ACCESS if self.way is Way.EDIT and self.post.address.token:
                 self.way = Way.TOKEN
@@ -122,6 +122,10 @@ class Ending:
         self.message_id, self.way = found, Way.POST if found is None else Way.EDIT
         if trouble is Trouble.TOO_OLD:
             self._too_old = lost
+
+    @property
+    def _edits(self) -> bool:
+        return self.way in (Way.EDIT, Way.TOKEN)
 
     @property
     def _id(self) -> str:

@@ -58,7 +58,7 @@ _BY_CODE = {
     10062: Trouble.EXPIRED,
     10015: Trouble.EXPIRED,
 }
-_BY_STATUS = {401: Trouble.EXPIRED, 403: Trouble.NO_ACCESS, 404: Trouble.GONE, 413: Trouble.TOO_LARGE}
+_BY_STATUS = {401: Trouble.EXPIRED, 403: Trouble.NO_ACCESS, 404: Trouble.GONE, 413: Trouble.TOO_LARGE, 429: Trouble.LATER}
 WEATHER = (discord.DiscordServerError, discord.RateLimited, aiohttp.ClientError, OSError, TimeoutError)
 """What passes by itself."""
 FAILURES = (discord.HTTPException, *WEATHER)
@@ -67,9 +67,11 @@ FAILURES = (discord.HTTPException, *WEATHER)
 
 def trouble_of(error: BaseException) -> Trouble:
     """What *error* (one of FAILURES) means for the next try."""
+    if isinstance(error, discord.RateLimited):  # longer than the library may wait: for one message that means 30046
+        return Trouble.TOO_OLD
     if isinstance(error, WEATHER):
         return Trouble.LATER
-    if not isinstance(error, discord.HTTPException) or error.status == 429:
+    if not isinstance(error, discord.HTTPException):
         return Trouble.LATER
     return _BY_CODE.get(error.code) or _BY_STATUS.get(error.status, Trouble.REFUSED)
 

@@ -1,0 +1,108 @@
+"""Whatever dies, the picture comes: one job, one charge, one live message."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+from bot.store import Store
+from tests.wire.looks import begun, dreamt, is_painting, is_result
+from tests.wire.people import Person
+from tests.wire.world import World
+
+
+def engine_pid(world: World) -> int:
+    return int(world.bot.engine.ready.pid)
+
+
+async def test_an_engine_killed_in_the_middle_starts_again_and_the_picture_comes(world: World, max_: Person) -> None:
+    answer = await max_.slash("dream", prompt="slowly an owl")
+    message = await max_.wait_for(answer.message, is_painting)
+
+    os.kill(engine_pid(world), signal.SIGKILL)
+
+    await max_.wait_for(message, lambda m: "The engine stopped and is starting again." in m.text)
+    await max_.wait_for(message, is_result)
+    [job] = await world.bot.dispatcher.history(max_.id)
+    assert (1, 2) == (job.deaths, job.attempt)
+    assert job.cost == (await world.bot.dispatcher.balance(max_.id)).used
+
+
+async def test_a_job_that_kills_the_engine_each_time_is_set_aside_with_an_apology(max_: Person) -> None:
+    answer = await max_.slash("dream", prompt="die always")
+
+    message = await max_.wait_for(answer.message, lambda m: "Sorry" in m.text, seconds=30)
+
+    assert 1 == message.text.count("Nothing was charged")
+    assert ["Again", "Remix", "Delete"] == list(message.buttons)
+
+
+async def test_a_bot_stopped_while_painting_finishes_the_same_message_after_its_return(
+    world: World, max_: Person
+) -> None:
+    message = await begun(max_, "slowly an owl")
+
+    await world.restart_bot()
+
+    await max_.wait_for(message, is_result)
+    assert [message.id] == [shown.id for shown in max_.sees()]
+
+
+async def test_an_end_that_nobody_was_told_of_is_told_after_the_return(world: World, max_: Person) -> None:
+    message = await begun(max_, "slowly an owl")
+    world.faults.server_error(r"PATCH .*/messages/", 503, times=-1)
+    await world.until(lambda: not world.bot.dispatcher.running(), what="the end")
+    await world.stop_bot()
+    world.faults.clear()
+
+    await world.start_bot()
+
+    await max_.wait_for(message, is_result)
+    await nothing_is_owed(world)
+
+
+async def test_a_message_whose_id_got_lost_is_found_again_by_its_buttons(world: World, max_: Person) -> None:
+    message = await begun(max_, "slowly an owl")
+    await world.stop_bot()
+    world.expire_tokens()
+    world.allow("50027")
+    await forget_messages(world)
+
+    await world.start_bot()
+
+    await max_.wait_for(message, is_result)
+    assert [message.id] == [shown.id for shown in max_.sees()]
+
+
+async def test_a_message_whose_id_got_lost_is_asked_for_while_the_token_lives(world: World, max_: Person) -> None:
+    message = await begun(max_, "slowly an owl")
+    await world.stop_bot()
+    await forget_messages(world)
+
+    await world.start_bot()
+
+    await max_.wait_for(message, is_result)
+    assert any(e.path.endswith("/messages/@original") for e in world.site.record.exchanges)
+
+
+async def test_after_a_restart_the_commands_are_not_registered_again(world: World, max_: Person) -> None:
+    await dreamt(max_, "an owl")
+
+    await world.restart_bot()
+    await dreamt(max_, "a fox")
+
+    assert 1 == len([e for e in world.site.record.exchanges if e.method == "PUT" and e.path.endswith("/commands")])
+
+
+async def nothing_is_owed(world: World) -> None:
+    """Wait until the outbox is empty."""
+    async with asyncio.timeout(5):
+        while await world.bot.store.deliveries.pending():
+            await asyncio.sleep(0.01)
+
+
+async def forget_messages(world: World) -> None:
+    """As if the bot had died between Discord's answer and its own note of it."""
+    async with await Store.open(world.folder) as store, store.transaction() as session:
+        await session.run("DELETE FROM messages")
