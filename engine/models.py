@@ -65,7 +65,7 @@ MODELS: Mapping[str, Model] = {
             scale=4,
             finish="primer",
             limited_words=True,
-            defaults={"clip_diffusion": {}, "pixels": {}},
+            defaults={"clip_diffusion": {"clamp_max": 0.0, "shift_max": 0.3}, "pixels": {}},
         ),
     )
 }

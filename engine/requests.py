@@ -37,7 +37,9 @@ class ClipDiffusionOptions(Options):
     method: Literal["clip_diffusion"] = "clip_diffusion"
     steps: int = Field(default=25, ge=2, le=1000, description="denoising steps; more is slower and cleaner")
     eta: float = Field(default=1.0, ge=0, le=1, description="fresh noise per step: 0 = plain DDIM, 1 = as much as DDPM")
-    clip_guidance_scale: float = Field(default=0.3, ge=0, le=100000, description="how hard CLIP pulls; 0 = not at all")
+    clip_guidance_scale: float = Field(
+        default=1000.0, ge=0, le=100000, description="how hard CLIP pulls; 0 = not at all"
+    )
     cfg_scale: float = Field(
         default=2.5, ge=0, le=30, description="classifier-free guidance, where the net reads the prompt; 1 = none"
     )
@@ -49,8 +51,9 @@ class ClipDiffusionOptions(Options):
     tv_scale: float = Field(default=0.0, ge=0, le=100000, description="smoothness (total variation)")
     range_scale: float = Field(default=0.0, ge=0, le=100000, description="penalty on colours out of range")
     saturation_scale: float = Field(default=0.0, ge=0, le=100000, description="penalty on oversaturated colours")
-    clamp_max: float = Field(
-        default=0.05, ge=0, le=10, description="largest rms of the guidance gradient, per picture; 0 = no clamp"
+    clamp_max: float = Field(default=0.05, ge=0, le=10, description="largest rms of guidance's gradient; 0 = no limit")
+    shift_max: float = Field(
+        default=0.0, ge=0, le=10, description="largest change that guidance makes in one step, as rms; 0 = no limit"
     )
     skip_steps: int = Field(
         default=0, ge=0, le=999, description="with an init picture: leave out this many first steps; usually half"

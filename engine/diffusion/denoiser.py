@@ -91,8 +91,12 @@ def clipped(prediction: Prediction, x_t: Tensor, moments: Moments, low: float = 
 
 def conditioned(prediction: Prediction, gradient: Tensor, x_t: Tensor, moments: Moments) -> Prediction:
     """Lean towards *gradient* = ∇ log p(y | x_t): ε' = ε - √(1-ᾱ)·g, x_0' follows (Song et al. 2020, eq. 14)."""
-    eps = prediction.eps - (1 - moments.alpha_bar).sqrt().to(x_t) * gradient
-    return replace(prediction, eps=eps, pred_xstart=predict_xstart(x_t, eps, moments.alpha_bar))
+    return with_xstart(prediction, prediction.pred_xstart + xstart_shift(gradient, moments), x_t, moments)
+
+
+def xstart_shift(gradient: Tensor, moments: Moments) -> Tensor:
+    """What leaning towards *gradient* changes in x_0: (1-ᾱ)/√ᾱ · g, the same equation solved for the picture."""
+    return ((1 - moments.alpha_bar) / moments.alpha_bar.sqrt()).to(gradient) * gradient
 
 
 def with_xstart(prediction: Prediction, pred_xstart: Tensor, x_t: Tensor, moments: Moments) -> Prediction:

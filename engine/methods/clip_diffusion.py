@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from engine.diffusion.denoiser import Denoiser, Prediction, clipped, conditioned, free_guidance, q_sample
+from engine.diffusion.denoiser import (
+    Denoiser,
+    Prediction,
+    clipped,
+    free_guidance,
+    q_sample,
+    with_xstart,
+    xstart_shift,
+)
 from engine.diffusion.respacing import Moments, Walk, stack
 from engine.diffusion.samplers import ddim_step
 from engine.diffusion_net import DiffusionNet, load_diffusion_net
@@ -158,13 +166,19 @@ def _denoiser(net: DiffusionNet, batch: list[Sample]) -> Denoiser:
 
 
 def _lean(prediction: Prediction, x: Tensor, moments: Moments, perceptor: Perceptor, batch: list[Sample]) -> Prediction:
-    """Against the gradient of all losses with respect to x_t, through the net."""
+    """Against the gradient g of all losses with respect to x_t, through the net.
+
+    Two limits, both per sample: `clamp_max` on the rms of g, as the notebooks have it; `shift_max`, times √(1-ᾱ), on
+    the rms of what becomes of it in the predicted picture, which keeps the first, noisiest steps from deciding all.
+    """
     sides = (x.shape[2], x.shape[3])
     cuts = [s.pull.draw(s.seed, s.index, s.step, sides, perceptor.size) for s in batch]
     loss = total_loss(perceptor, prediction.pred_xstart, [s.pull for s in batch], cuts)
     (gradient,) = torch.autograd.grad(loss.sum(), x)
-    most = torch.tensor([s.options.clamp_max for s in batch], device=x.device)
-    return conditioned(prediction, -limit_rms(gradient, most), x, moments)
+    limits = torch.tensor([(s.options.clamp_max, s.options.shift_max) for s in batch], device=x.device)
+    shift = xstart_shift(-limit_rms(gradient, limits[:, 0]), moments)
+    shift = limit_rms(shift, limits[:, 1] * (1 - moments.alpha_bar).sqrt().flatten().to(x))
+    return with_xstart(prediction, prediction.pred_xstart + shift, x, moments)
 
 
 def _commit(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from engine.diffusion.denoiser import predict_eps
 from engine.diffusion.schedules import alphas_cumprod
 from engine.diffusion_net import DiffusionNet
 from engine.guidance.perceptor import Perceptor, primer_tokens
@@ -57,25 +58,26 @@ def fill(net: nn.Module) -> None:
 
 
 class GaussianNet(nn.Module):
-    """The ideal x_0-net for pictures whose pixels are independent, grey on average, with a spread of 0.5."""
+    """The ideal net for pictures whose pixels are independent, grey on average, with a spread of 0.5."""
 
     torso_dtype = torch.float32
 
-    def __init__(self) -> None:
+    def __init__(self, predict_xstart: bool) -> None:
         super().__init__()
-        self.flags = read_flags(NET)
-        self.bars = alphas_cumprod("cosine", 1000).float()
+        self.flags = read_flags({**NET, "predict_xstart": predict_xstart})
+        self.bars = alphas_cumprod("cosine", 1000)
 
     def forward(self, x: torch.Tensor, timesteps: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
-        """E[x_0 | x_t]."""
+        """E[x_0 | x_t], or the noise that follows from it."""
         bar = per_sample(self.bars[timesteps.long()])
-        return 0.25 * bar.sqrt() / (0.25 * bar + 1 - bar) * x
+        x_start = (0.25 * bar.sqrt() / (0.25 * bar + 1 - bar)).to(x) * x
+        return x_start if self.flags.predict_xstart else predict_eps(x, x_start, bar)
 
 
-def gaussian_runtime() -> Runtime:
+def gaussian_runtime(predict_xstart: bool = True) -> Runtime:
     """A runtime whose net knows nothing, so that guidance alone makes the picture."""
     runtime = Runtime("cpu")
-    runtime.net("diffusion:primer", lambda: DiffusionNet(GaussianNet(), "1" * 64))  # type: ignore[arg-type]
+    runtime.net("diffusion:primer", lambda: DiffusionNet(GaussianNet(predict_xstart), "1" * 64))  # type: ignore[arg-type]
     runtime.net("perceptor:primer", tiny_perceptor)
     return runtime
 
