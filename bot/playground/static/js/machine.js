@@ -52,7 +52,7 @@ export class Machine {
   #lamp(what, colour, words, note) {
     const element = byId(`${what}-state`);
     const text = byId(`${what}-words`);
-    if (text.textContent && text.textContent !== words) announce(`The ${what} is ${words}.`);
+    if (text.textContent && text.textContent !== words) announce(`The ${what} is ${words.replace("…", "")}.`);
     element.dataset.lamp = colour;
     element.title = note ?? "";
     text.textContent = words;

@@ -1,0 +1,239 @@
+"""The real thing: `python -m bot playground`, the real bot and library, an engine child, and the page in a browser."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Locator, Page, expect
+
+from tests.browser.conftest import DESKTOP, ROOT, Watch, send, shot
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
+
+READY = 60_000
+"""Milliseconds that a busy machine may take."""
+FAKE = f"""#!/bin/sh
+cd {ROOT}
+DREAMBOT_FAKE_STEP=0.12 exec {sys.executable} -m tests.fake_engine
+"""
+CONFIG = """
+[delivery]
+edit_seconds = 0.2
+press_seconds = 0.2
+
+[queue]
+cooldown_seconds = 0.0
+
+[playground]
+port = {port}
+"""
+
+
+@asynccontextmanager
+async def playing(folder: Path, *, fake: bool) -> AsyncIterator[str]:
+    """Run the playground as a person does, and give the address that it prints."""
+    config = folder / "config.toml"
+    config.write_text(CONFIG.format(port=free_port()))
+    if fake:
+        child = folder / "fake-python"
+        child.write_text(FAKE)
+        child.chmod(0o755)
+        config.write_text(f'{config.read_text()}\n[engine]\npython = "{child}"\n')
+    command = [sys.executable, "-m", "bot", "playground", "--config", str(config)]
+    environ = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environ, stdout=asyncio.subprocess.PIPE)
+    try:
+        yield await asyncio.wait_for(printed_address(process), 60)
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(process.wait(), 30)
+
+
+async def printed_address(process: asyncio.subprocess.Process) -> str:
+    """The first address among the lines that it prints."""
+    assert process.stdout
+    async for line in process.stdout:
+        if found := re.search(r"http://127\.0\.0\.1:\d+/", line.decode()):
+            return found[0]
+    raise AssertionError("the playground ended without an address")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def playground(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> AsyncIterator[str]:
+    """One playground with the fake engine for all tests of this file; *browser* comes first, for it may be missing."""
+    async with playing(tmp_path_factory.mktemp("playground"), fake=True) as address:
+        yield address
+
+
+@asynccontextmanager
+async def opened(browser: Browser, address: str, watch: Watch) -> AsyncIterator[Page]:
+    async with await browser.new_context(viewport=DESKTOP, color_scheme="light") as context:
+        page = await context.new_page()
+        page.set_default_timeout(READY)
+        expect.set_options(timeout=READY)
+        watch.follow(page)
+        await page.goto(address)
+        await expect(page.locator("#bot-state")).to_have_attribute("data-lamp", "good")
+        await expect(page.locator("#engine-state")).to_have_attribute("data-lamp", "good")
+        yield page
+        expect.set_options(timeout=5000)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(browser: Browser, playground: str, watch: Watch) -> AsyncIterator[Page]:
+    async with opened(browser, playground, watch) as ready:
+        yield ready
+
+
+async def latest(page: Page, words: str) -> Locator:
+    """The newest message with *words*, pinned by its id: later ones may quote it."""
+    found = page.locator(".message", has_text=words).last
+    number = await found.get_attribute("data-id")
+    return page.locator(f'.message[data-id="{number}"]')
+
+
+async def dream(page: Page, prompt: str) -> Locator:
+    """Paint *prompt* and wait for the buttons of the result."""
+    await send(page, f"/dream {prompt}")
+    message = await latest(page, prompt)
+    await expect(message.locator(".button", has_text="Remix")).to_be_visible()
+    return message
+
+
+async def enlarged(page: Page) -> None:
+    """Wait for an enlarged picture at the end of the list."""
+    await expect(page.locator(".message").last).to_contain_text("Enlarged")
+    await expect(page.locator(".message").last.locator(".picture img")).to_have_count(1)
+
+
+async def test_a_dream_thinks_forms_and_is_done(page: Page) -> None:
+    await send(page, "/dream a fox in fog seed:7 count:2")
+    message = await latest(page, "a fox in fog")
+    await expect(message.locator(".reference")).to_have_text("Olive used /dream")
+    await expect(message).to_contain_text(re.compile(r"step \d of 8"))
+    await expect(message.locator(".button", has_text="Remix")).to_be_visible()
+    await expect(message).to_contain_text("seeds 7–8")
+    await message.locator(".picture").first.click()
+    await expect(page.locator(".thumbnail").first).to_be_visible()
+    await page.keyboard.press("Escape")
+
+
+async def test_upscale_and_remix_bring_new_pictures(page: Page) -> None:
+    message = await dream(page, "an owl")
+    await message.locator(".button", has_text="Upscale").click()
+    await enlarged(page)
+    await message.locator(".button", has_text="Remix").click()
+    prompt = page.get_by_role("dialog").get_by_label("Prompt")
+    await expect(prompt).to_have_value("an owl")
+    await prompt.fill("two owls")
+    await page.get_by_role("dialog").get_by_role("button", name="Submit").click()
+    remix = await latest(page, "two owls")
+    await expect(remix.locator(".button", has_text="Remix")).to_be_visible()
+    await expect(remix).to_contain_text("Remixed from")
+
+
+async def test_cancel_stops_what_is_being_painted(page: Page) -> None:
+    await send(page, "/dream hang up the moon")
+    message = await latest(page, "hang up the moon")
+    await message.locator(".button", has_text="Cancel").click()
+    await expect(message).to_contain_text("Cancelled. Nothing was charged.")
+
+
+async def test_info_is_for_one_pair_of_eyes(page: Page) -> None:
+    message = await dream(page, "a lamp")
+    await message.locator(".button", has_text="Info").click()
+    note = page.locator(".message.ephemeral").last
+    await expect(note).to_contain_text("Only you can see this")
+    await expect(note.locator("pre, code").first).to_contain_text("/dream")
+    await page.locator(".person", has_text="Max").click()
+    await expect(page.locator(".person", has_text="Max").locator("input")).to_be_checked()
+    await expect(message).to_be_visible()
+    await expect(page.locator(".message.ephemeral")).to_have_count(0)
+
+
+async def test_a_reaction_enlarges(page: Page) -> None:
+    message = await dream(page, "a green tree")
+    await message.hover()
+    await message.locator(".tools .react").click()
+    await page.get_by_label("upscale", exact=True).click()
+    await enlarged(page)
+
+
+async def test_a_mistake_is_answered_in_words(page: Page) -> None:
+    await send(page, "/dream castle:2 | fog: size:100x100")
+    await expect(page.locator(".message.ephemeral").last).to_be_visible()
+    await expect(page.locator(".message.ephemeral").last).not_to_contain_text("Something broke")
+
+
+async def test_markup_in_a_prompt_stays_text(page: Page) -> None:
+    evil = '<img src=x onerror="window.caught=1">'
+    await dream(page, evil)
+    assert await page.evaluate("window.caught") is None
+    assert await page.locator("img[src=x]").count() == 0
+
+
+async def test_autocomplete_comes_from_the_bot(page: Page) -> None:
+    await page.fill("#line", "/dream a fox method:")
+    await expect(page.locator("#composer-menu [role=option]")).to_have_count(2)
+    await page.fill("#line", "")
+
+
+async def test_a_picture_survives_the_restart_of_the_bot(page: Page) -> None:
+    await send(page, "/dream slowly rising sun")
+    message = await latest(page, "slowly rising sun")
+    await expect(message).to_contain_text(re.compile(r"step \d of 8"))
+    await page.get_by_role("button", name="Restart bot").click()
+    await expect(page.locator("#bot-state")).to_have_attribute("data-lamp", "bad")
+    await expect(page.locator("#bot-state")).to_have_attribute("data-lamp", "good")
+    await expect(message.locator(".button", has_text="Remix")).to_be_visible()
+    await message.locator(".button", has_text="Upscale").click()
+    await enlarged(page)
+
+
+async def test_a_picture_survives_the_death_of_the_engine(page: Page) -> None:
+    await send(page, "/dream slowly sinking moon")
+    message = await latest(page, "slowly sinking moon")
+    await expect(message).to_contain_text(re.compile(r"step \d of 8"))
+    await page.get_by_role("button", name="Kill engine").click()
+    await expect(page.locator("#engine-state")).not_to_have_attribute("data-lamp", "good")
+    await expect(page.locator("#engine-state")).to_have_attribute("data-lamp", "good")
+    await expect(message.locator(".button", has_text="Remix")).to_be_visible()
+
+
+async def test_nothing_that_the_bot_sent_was_wrong(page: Page) -> None:
+    """Last in this file: the judges have seen everything above."""
+    await page.click("#open-drawer")
+    await expect(page.locator(".sent").first).to_be_visible()
+    await shot(page, "what-the-bot-sent")
+    assert [] == await page.locator(".finding").all_inner_texts()
+
+
+async def test_the_real_engine_paints_enlarges_and_comes_back(browser: Browser, tmp_path: Path, watch: Watch) -> None:
+    async with playing(tmp_path, fake=False) as address, opened(browser, address, watch) as page:
+        await send(page, "/dream a red circle on a blue background seed:7")
+        message = await latest(page, "a red circle")
+        await expect(message.locator(".picture img").first).to_be_visible()
+        await shot(page, "real-progress")
+        await expect(message.locator(".button", has_text="Remix")).to_be_visible()
+        await shot(page, "real-result")
+        await message.locator(".button", has_text="Upscale").click()
+        await expect(page.locator(".message", has_text="Enlarged").last.locator(".button").first).to_be_visible()
+        await shot(page, "real-upscale")
