@@ -6,11 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-import torch
-
 from engine.border import guarded
 from engine.errors import DreamError
 from engine.loop import Loop
+from engine.threads import use_threads
 
 T = TypeVar("T")
 
@@ -20,7 +19,7 @@ class Background:
 
     def __init__(self, loop: Loop, name: str, workers: int) -> None:
         self._loop = loop
-        self._pool = ThreadPoolExecutor(workers, name, initializer=torch.set_num_threads, initargs=(1,))
+        self._pool = ThreadPoolExecutor(workers, name, initializer=use_threads, initargs=(1,))
 
     def run(self, call: Callable[[], T], then: Callable[[T | DreamError], None]) -> None:
         """Do *call* elsewhere; then *then*, on the loop, with what it returned or the DreamError that it became."""

@@ -23,6 +23,12 @@ AGAIN_SECONDS = 600.0
 """A verdict holds so long; machines become busy and idle."""
 
 
+def use_threads(count: int) -> None:
+    """torch computes with so many threads when it is called from this one."""
+    torch.set_num_threads(count)
+    torch.get_num_threads()  # without this the first computation would take over what another thread has set since
+
+
 class Threads:
     """*wanted* is a number, or "auto". Must be used on one thread only: torch counts threads per thread."""
 
@@ -31,7 +37,7 @@ class Threads:
         wanted: str,
         cores: int,
         *,
-        apply: Callable[[int], None] = torch.set_num_threads,
+        apply: Callable[[int], None] = use_threads,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         fixed = min(int(wanted), 256) if wanted.isdecimal() and int(wanted) > 0 else 0

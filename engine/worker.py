@@ -80,7 +80,8 @@ class Worker:
         self._loading, self._encoding = Background(loop, "loading", 2), Background(loop, "encoding", 2)
         self._attempts: dict[str, Attempt] = {}
         self._slots = slots or runtime.slots
-        self._can = look_around(name, os.getpid(), runtime.description, -1)
+        self._can = look_around(name, os.getpid(), runtime.description, self._slots)
+        self._told: Ready | None = None
         self._draining = False
 
     @property
@@ -267,11 +268,11 @@ class Worker:
             self._send(attempt, progress)
 
     def _announce(self) -> None:
-        """`Ready`, if the number of free slots has changed."""
+        """`Ready`: at first, and whenever something about it has changed."""
         taken = sum(attempt.pictures_left for attempt in self._attempts.values() if not attempt.quiet)
-        free = max(self._slots - taken, 0)
-        if free != self._can.slots:
-            self._can = dataclasses.replace(self._can, slots=free)
+        self._can = dataclasses.replace(self._can, slots=max(self._slots - taken, 0))
+        if self._can != self._told:
+            self._told = self._can
             self._emit(self._can)
 
     def _end_if_over(self, attempt: Attempt) -> None:

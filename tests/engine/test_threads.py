@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from engine.threads import AGAIN_SECONDS, Threads
+
+ROOT = Path(__file__).parents[2]
 
 
 class Machine:
@@ -80,3 +86,17 @@ def test_a_number_that_was_set_is_kept(wanted: str, cores: int, used: list[int])
 @pytest.mark.parametrize("nonsense", ["", "many", "0", "-2"])
 def test_nonsense_means_auto(nonsense: str) -> None:
     assert 8 == Machine(nonsense, one=1, all=0.2).steps(8)[-1]
+
+
+def test_what_another_thread_sets_does_not_change_ours() -> None:
+    code = """
+import threading, torch
+from engine.threads import use_threads
+use_threads(2)
+other = threading.Thread(target=use_threads, args=(1,))
+other.start(); other.join()
+print(torch.get_num_threads())
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert "2\n" == done.stdout
