@@ -21,8 +21,6 @@ from engine.requests import (
     parse_settings,
 )
 
-REPAINTED = 0.6
-"""Share of the steps that is painted over a first picture: enough to differ, too little to lose its composition."""
 _REQUEST_KEYS = ("size", "steps", "seed", "count", "method", "model")
 """Settings of a form that are no options of a method."""
 
@@ -48,16 +46,10 @@ def again(job: JobRow) -> Request:
 
 def variation(job: JobRow, index: int) -> DreamRequest:
     """The same words, starting from that picture instead of from nothing."""
-    request = dream_of(job).model_copy(update={"seed": new_seed(), "count": 1})
-    return starting_from(request, _picture(job, index))
-
-
-def starting_from(request: DreamRequest, sha256: str, *, chosen: bool = False) -> DreamRequest:
-    """*request* with a picture to start from; how much of it stays is left alone if the person has *chosen* that."""
-    changes: dict[str, Any] = {"init_image": sha256}
-    if not chosen and "skip_steps" in type(request.options).model_fields:
-        skipped = round(request.options.steps * (1 - REPAINTED))
-        changes["options"] = request.options.model_copy(update={"skip_steps": min(skipped, request.options.steps - 1)})
+    request = dream_of(job)
+    changes: dict[str, Any] = {"seed": new_seed(), "count": 1, "init_image": _picture(job, index)}
+    if "skip_steps" in type(request.options).model_fields:
+        changes["options"] = request.options.model_copy(update={"skip_steps": request.options.steps // 2})
     return request.model_copy(update=changes)
 
 

@@ -25,6 +25,9 @@ def info_embed(job: JobRow) -> discord.Embed:
         embed.add_field(name="The same again, here", value=_code(slash_command(request)), inline=False)
         embed.add_field(name="The same from a shell", value=_code(shell_command(request)), inline=False)
         embed.add_field(name="Settings", value=_code(settings_of(request)), inline=False)
+        if request.images:
+            what = "It was painted over a picture; the commands need that too (image:)."
+            embed.add_field(name="Started from", value=what, inline=False)
     else:
         text = f"{request.width}×{request.height}, {request.scale} times, by {request.upscaler}"
         embed.add_field(name="Enlarged", value=text, inline=False)

@@ -14,13 +14,14 @@ from bot.answers import InteractionAnswer
 from bot.attachments import read_attachment
 from bot.bot import DreamBot
 from bot.callers import Caller
-from bot.derived import starting_from
 from engine.models import DEFAULT_MODEL
 from engine.prompts import MAX_PROMPT
 from engine.requests import MAX_SEED, build_request, parse_settings
 
 AnyInteraction: TypeAlias = discord.Interaction[discord.Client]
 Words = app_commands.Range[str, 1, MAX_PROMPT]
+NOT_YET = "0" * 64
+"""Stands for the hash of a picture that has not been fetched."""
 Choices: TypeAlias = list[app_commands.Choice[str]]
 
 
@@ -62,7 +63,6 @@ class Dream(commands.Cog):
         """Check everything that can be checked from the words alone, then fetch the picture, then queue."""
         answer, caller = InteractionAnswer.of(interaction), Caller.of_interaction(interaction)
         caller.check_place()
-        settings = parse_settings(more or "")
         request = build_request(
             prompt,
             negative=negative or "",
@@ -72,12 +72,13 @@ class Dream(commands.Cog):
             steps=steps,
             seed=seed,
             count=count or 1,
-            settings=settings,
+            init_image=NOT_YET if image else "",
+            settings=parse_settings(more or ""),
         )
         images: Mapping[str, bytes] = {}
         if image is not None:
             sha256, data = await read_attachment(image)
-            request, images = starting_from(request, sha256, chosen="skip_steps" in settings), {sha256: data}
+            request, images = request.model_copy(update={"init_image": sha256}), {sha256: data}
         await self.bot.orders.dream(request, caller, answer, images)
 
     @dream.autocomplete("method")

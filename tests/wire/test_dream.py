@@ -73,7 +73,7 @@ async def test_an_attached_picture_is_what_painting_starts_from(world: World, ma
 
     [job] = await world.bot.dispatcher.history(max_.id)
     assert 64 == len(job.request.images[0])
-    assert 8 == job.request.options.skip_steps
+    assert 10 == job.request.options.skip_steps
 
 
 async def test_an_attachment_that_is_no_picture_is_refused_in_words(world: World, max_: Person) -> None:

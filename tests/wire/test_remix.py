@@ -98,4 +98,4 @@ async def test_a_variation_starts_from_the_chosen_picture(world: World, max_: Pe
     await max_.wait_for(answer.message, is_result)
     child, original = await world.bot.dispatcher.history(max_.id)
     assert (original.pictures[1].sha256,) == child.request.images
-    assert (10, 1) == (child.request.options.skip_steps, child.request.count)
+    assert (12, 1) == (child.request.options.skip_steps, child.request.count)

@@ -1,0 +1,132 @@
+"""New requests from finished pictures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.derived import again, form_of, remix, settings_of, shell_command, slash_command, variation
+from bot.errors import Refused
+from bot.jobs import JobState
+from engine.errors import InvalidRequest
+from engine.requests import DreamRequest, build_request
+from tests.bot.samples import done, enlarged, job
+
+WORDS = st.text(st.characters(codec="ascii", categories=("L", "N", "P", "Zs")), min_size=1, max_size=30)
+
+
+def test_again_draws_another_seed_and_changes_nothing_else() -> None:
+    request = again(done("an owl"))
+
+    assert isinstance(request, DreamRequest)
+    assert 7 != request.seed
+    assert done("an owl").request == request.model_copy(update={"seed": 7})
+
+
+def test_what_has_failed_is_tried_as_it_was() -> None:
+    failed = job(state=JobState.FAILED)
+
+    assert failed.request == again(failed)
+
+
+def test_an_upscale_that_failed_is_tried_as_it_was() -> None:
+    assert enlarged().request == again(replace(enlarged(), state=JobState.FAILED, pictures=()))
+
+
+def test_a_variation_is_one_picture_painted_over_the_chosen_one() -> None:
+    request = variation(done(pictures=3), 2)
+
+    assert (f"{2:064d}", 1, 12) == (request.init_image, request.count, request.options.skip_steps)  # type: ignore[union-attr]
+
+
+def test_a_variation_of_a_method_without_steps_to_skip_starts_from_the_picture_all_the_same() -> None:
+    request = variation(done(method="pixels"), 0)
+
+    assert ("pixels", f"{0:064d}") == (request.method, request.init_image)
+
+
+def test_there_is_no_variation_of_a_picture_that_is_not_there() -> None:
+    with pytest.raises(Refused, match="This result has no picture 3"):
+        variation(done(pictures=2), 2)
+
+
+def test_an_enlarged_picture_has_no_words_to_vary() -> None:
+    with pytest.raises(Refused, match="enlarged picture"):
+        variation(enlarged(), 0)
+
+
+@given(WORDS, st.sampled_from([1.0, 2.0, 0.5, -0.5, -0.3, -1.0]), st.integers(0, 2**32 - 1), st.integers(1, 4))
+def test_a_form_sent_back_unchanged_asks_for_the_same(words: str, weight: float, seed: int, count: int) -> None:
+    text = words.replace("\\", "").replace("|", "").replace(":", "").strip() or "owl"
+    request = build_request(f"an owl:3 | {text}:{weight}", seed=seed, count=count, settings={"eta": "0.5"})
+    prompt, negative, settings = form_of(request)
+
+    back = remix(done(), prompt, negative, settings)
+
+    assert sorted(request.prompts, key=repr) == sorted(back.prompts, key=repr)
+    assert request.model_copy(update={"prompts": ()}) == back.model_copy(update={"prompts": ()})
+
+
+def test_a_negative_prompt_comes_back_as_one() -> None:
+    assert ("owl:2", "people", "size=256x256 steps=25 seed=7") == form_of(
+        build_request("owl:2", negative="people", seed=7)
+    )
+
+
+def test_other_negative_weights_stay_in_the_prompt() -> None:
+    assert "owl:2 | people:-0.5" == form_of(build_request("owl:2 | people:-0.5"))[0]
+
+
+def test_a_form_may_change_everything() -> None:
+    request = remix(done(), "a fox", "", "size=192x256 steps=9 count=2 method=pixels cutouts=8")
+
+    assert ("pixels", 192, 256, 9, 2) == (
+        request.method,
+        request.width,
+        request.height,
+        request.options.steps,
+        request.count,
+    )
+
+
+@pytest.mark.parametrize("settings", ["steps=many", "seed=-1", "count=1.5"])
+def test_settings_that_are_no_whole_numbers_are_refused_by_name(settings: str) -> None:
+    with pytest.raises(Refused, match=rf"{settings.partition('=')[0]} is a whole number"):
+        remix(done(), "a fox", "", settings)
+
+
+def test_a_seed_that_is_too_large_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="seed"):
+        remix(done(), "a fox", "", "seed=9999999999")
+
+
+def test_a_remix_keeps_the_picture_that_the_original_started_from() -> None:
+    request = build_request("an owl", init_image="f" * 64, settings={"skip_steps": "3"})
+
+    child = remix(done(request=request), "a fox", "", settings_of(request))
+
+    assert ("f" * 64, 3) == (child.init_image, child.options.skip_steps)  # type: ignore[union-attr]
+
+
+def test_commands_to_copy_leave_out_what_is_usual() -> None:
+    request = build_request("owl:2 | it's fog", negative="people", seed=7, count=2, settings={"eta": "0.5"})
+
+    assert (
+        "/dream prompt:owl:2 | it's fog negative:people size:256x256 steps:25 seed:7 count:2 more:eta=0.5"
+        == slash_command(request)
+    )
+    assert (
+        "python -m engine dream 'owl:2 | it'\"'\"'s fog | people:-0.3' --size 256x256 --steps 25 --seed 7 --count 2 "
+        "--set eta=0.5" == shell_command(request)
+    )
+
+
+def test_another_method_is_named_in_every_command() -> None:
+    request = build_request("owl", method="pixels", seed=1)
+
+    assert "method:pixels" in slash_command(request)
+    assert "--method pixels" in shell_command(request)
+    assert "method=pixels" in settings_of(request)

@@ -1,0 +1,52 @@
+"""`/queue`, `/quota` and Info: what can be asked, answered to nobody else."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.wire.looks import begun, dreamt, whispered
+from tests.wire.people import Person
+
+
+async def test_the_queue_shows_the_order_and_marks_ones_own_jobs(max_: Person, mo: Person) -> None:
+    await begun(mo, "hang an owl")
+    await mo.slash("dream", prompt="a fox")
+    await max_.slash("dream", prompt="castle:2 | fog")
+
+    text = whispered(await max_.slash("queue"))
+
+    assert f"Now: {mo.mention} · hang an owl" in text
+    assert "**you** · castle ×2 · fog · ready <t:" in text
+    assert f"{mo.mention} · a fox · ready <t:" in text
+
+
+async def test_an_empty_queue_says_so(max_: Person) -> None:
+    assert "The queue\nNobody waits: your turn is now." == whispered(await max_.slash("queue"))
+
+
+@pytest.mark.bot(quota={"units": 10.0})
+async def test_the_quota_shows_what_is_left_and_what_it_was_spent_on(max_: Person) -> None:
+    await dreamt(max_, "an owl")
+
+    text = whispered(await max_.slash("quota"))
+
+    assert "▰▰▰▰▰▰▰▰▱▱ **8.36** of 10 units left" in text
+    assert "More comes back <t:" in text
+    assert "1.64 spent on `" in text
+
+
+@pytest.mark.bot(quota={"units": 0.0})
+async def test_without_a_quota_nothing_is_counted(max_: Person) -> None:
+    assert "Nothing is counted against you: paint as much as you like." in whispered(await max_.slash("quota"))
+
+
+async def test_info_has_commands_that_paint_the_same_again(max_: Person, mo: Person) -> None:
+    message = await dreamt(max_, "castle:2 | it's foggy", negative="people", seed=7, more="eta=0.5")
+
+    text = whispered(await mo.click(message, "Info"))
+
+    slash = "/dream prompt:castle:2 | it's foggy negative:people size:256x256 steps:25 seed:7 more:eta=0.5"
+    assert f"```\n{slash}\n```" in text
+    assert "--size 256x256 --steps 25 --seed 7 --set eta=0.5\n```" in text
+    assert "256×256 · seed 7 · CLIP 0.3" in text
+    assert "1.64 units" in text
