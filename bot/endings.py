@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
@@ -61,6 +62,7 @@ class Ending:
     message_id: int | None
     way: Way
     searched: bool
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     failed: str = ""
     """Why it could not be delivered at all; empty otherwise."""
     _limit: int = 0
@@ -98,7 +100,7 @@ class Ending:
         limit = self._limit or self.post.upload_limit
         match trouble_of(error):
             case Trouble.LATER | Trouble.TOO_OLD as trouble if not (trouble is Trouble.TOO_OLD and self._edits):
-                await asyncio.sleep(patience_for(error, self._tries))
+                await self.sleep(patience_for(error, self._tries))
                 self._tries += 1
             case Trouble.TOO_LARGE if limit > SMALLEST_LIMIT:
                 self._limit, self._face = max(SMALLEST_LIMIT, limit // 2), None

@@ -124,16 +124,6 @@ async def test_where_the_bot_may_no_longer_write_the_picture_comes_directly(worl
     assert not is_result(message)
 
 
-async def test_a_picture_that_discord_refuses_is_replaced_by_words(world: World, max_: Person) -> None:
-    message = await begun(max_, "slowly an owl")
-    world.faults.refuse(PATCH, 400, 20009, "Explicit content cannot be sent to the desired recipient(s)", times=-1)
-    await world.until(lambda: world.faults.hits > 0, what="the first refusal")
-    await world.until(lambda: not world.bot.dispatcher.running(), what="the end")
-    world.faults.clear()
-
-    await max_.wait_for(message, lambda m: "Info" in m.buttons)
-
-
 async def test_an_answer_that_came_too_late_is_a_message_all_the_same(world: World, max_: Person) -> None:
     world.faults.refuse(r"POST .*/callback", 404, 10062, "Unknown interaction")
     world.allow("10062")

@@ -1,0 +1,64 @@
+"""What `/dream` offers while somebody types."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.completion import LONGEST, MOST, methods, models, more, sizes
+from engine.models import MODELS
+from engine.requests import METHODS, build_options, parse_settings, parse_size
+
+
+def test_methods_say_what_they_are() -> None:
+    [(shown, value)] = methods("pix", "", {})
+
+    assert "pixels" == value
+    assert shown.startswith("pixels – a pyramid of colour grids")
+
+
+def test_what_cannot_be_used_says_why() -> None:
+    assert ("primer – not available: no weights here", "primer") in models("", "", {"primer": "no weights here"})
+
+
+def test_sizes_begin_with_the_usual_one() -> None:
+    assert ("256x256 usual", "256x256") == sizes("", "primer", 1024)[0]
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("limit", [256, 384, 4096])
+def test_every_size_that_is_offered_can_be_painted(model: str, limit: int) -> None:
+    for _, size in sizes("", model, limit):
+        width, height = parse_size(size)
+        MODELS[model].check_size(width, height)
+        assert max(width, height) <= max(limit, *MODELS[model].size)
+
+
+def test_sizes_follow_what_was_typed() -> None:
+    assert all(size.startswith("512x3") for _, size in sizes("512 × 3", "primer", 1024))
+
+
+def test_options_are_offered_with_range_and_usual_value() -> None:
+    assert [("eta=1 · 0 to 1 · fresh noise per step: 0 = plain DDIM, 1 = as much as DDPM", "eta=1")] == more(
+        "et", "clip_diffusion", "primer"
+    )
+
+
+def test_options_that_stand_already_are_not_offered_twice() -> None:
+    assert not [value for _, value in more("eta=0.5 ", "", "") if value.count("eta=") > 1]
+
+
+def test_what_is_complete_is_left_alone() -> None:
+    assert [("eta=0.5", "eta=0.5")] == more("eta=0.5", "", "")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_option_that_is_offered_is_accepted_as_it_stands(method: str) -> None:
+    for _, value in more("", method, "primer"):
+        build_options(MODELS["primer"], method, parse_settings(value))
+
+
+@pytest.mark.parametrize("typed", ["", "a", "eta=0.5 " * 12, "x" * 200])
+def test_nothing_is_longer_or_more_than_discord_takes(typed: str) -> None:
+    for offered in (more(typed, "", ""), methods(typed, "", {}), sizes(typed, "", 4096)):
+        assert len(offered) <= MOST
+        assert all(0 < len(shown) <= LONGEST and 0 < len(value) <= LONGEST for shown, value in offered)

@@ -1,0 +1,65 @@
+"""How the queue and a person's quota look."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bot.jobs import Origin, Place
+from bot.quota import Balance, Entry
+from bot.tables import queue_embed, quota_embed
+from tests.bot.samples import NOW, job, running
+
+BOB = Origin(channel_id=20, user_id=31, user_name="Bob", guild_id=10)
+
+
+def place(position: int) -> Place:
+    return Place(position, 12, 1.0, NOW, NOW + 10, NOW + 60 * position)
+
+
+def test_the_queue_is_a_list_in_order() -> None:
+    other = replace(job("a fox"), owner="discord:31", origin=BOB)
+
+    embed = queue_embed([running(3).job], [(other, place(1)), (job("a cat"), place(2))], "discord:30")
+
+    assert [
+        "Now: **you** · an owl",
+        f"1. <@31> · a fox · ready <t:{NOW + 60:.0f}:R>",
+        f"2. **you** · a cat · ready <t:{NOW + 120:.0f}:R>",
+    ] == (embed.description or "").splitlines()
+
+
+def test_ones_own_jobs_are_shown_however_long_the_queue_is() -> None:
+    others = [(replace(job(f"fox {n}"), owner="discord:31", origin=BOB), place(n + 1)) for n in range(11)]
+
+    text = queue_embed([], [*others, (job("my owl"), place(12))], "discord:30").description or ""
+
+    assert "12. **you** · my owl" in text
+    assert "11. <@31>" not in text
+    assert "… 12 jobs wait in all." in text
+
+
+def test_the_quota_says_what_is_left_held_granted_and_when_it_comes_back() -> None:
+    text = quota_embed(Balance(200.0, 90.0, 10.0, 20.0, NOW + 3600), []).description or ""
+
+    assert "**120** of 200 units left" in text
+    assert "10 of what is gone are held for pictures that are not finished." in text
+    assert "20 of what is left were granted to you and do not run out." in text
+    assert f"More comes back <t:{NOW + 3600:.0f}:R>." in text
+
+
+def test_the_history_reads_like_an_account() -> None:
+    entries = [
+        Entry(NOW, "charged", 1.6384, "abc", ""),
+        Entry(NOW, "refunded", 2.0, "abd", ""),
+        Entry(NOW, "granted", 50.0, "", "for the contest"),
+        Entry(NOW, "reset", 0.0, "", "a fresh start"),
+    ]
+
+    [field] = quota_embed(Balance(200.0, 0.0, 0.0, 0.0, None), entries).fields
+    lines = [line.partition(" · ")[2] for line in (field.value or "").splitlines()]
+    assert [
+        "1.64 spent on `abc`",
+        "2 given back for `abd`",
+        "50 granted: for the contest",
+        "the window began anew: a fresh start",
+    ] == lines
