@@ -109,8 +109,8 @@ def _query(exchange: Exchange, operation: Json) -> Iterator[str]:
 
 
 def _answer(exchange: Exchange, operation: Json, pointer: str, validator: Callable[[str], Validator]) -> Iterator[str]:
-    if exchange.status >= 500:
-        return
+    if exchange.status >= 500 or (exchange.status >= 400 and exchange.answer is None):
+        return  # not Discord's words but those of the proxy before it
     described = operation["responses"]
     key = str(exchange.status) if str(exchange.status) in described else f"{exchange.status // 100}XX"
     if key not in described:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bot.playground.server.choosing import UnknownThingError, add_channel, add_mentionable, add_role, add_user
 from bot.playground.server.commands import (
-    ATTACHMENT,
     BOOLEAN,
     CHANNEL_OPTION,
     INTEGER,
@@ -18,13 +18,10 @@ from bot.playground.server.commands import (
     USER_OPTION,
 )  # fmt: skip
 from bot.playground.server.json_types import Json
-from bot.playground.server.payloads import channel_payload, interaction_member, role_payload, user_payload
-from bot.playground.server.permissions import permissions
 from bot.playground.server.world import Channel, World
 
 TEXT = 6000
 """The most that a string option takes ("Application Command Option Structure": max_length)."""
-_MEMBER_KEYS = ("user", "deaf", "mute")
 
 
 @dataclass
@@ -88,8 +85,9 @@ def _leaf(world: World, channel: Channel, option: Json, value: Any, filled: Fill
         return [{"name": name, "type": kind, "value": str(value), "focused": True}]
     try:
         fitting = _fitting(option, value)
-        _resolve(world, channel, kind, fitting, filled.resolved)
-    except _Bad as bad:
+        if kind in _BY_OPTION:
+            _BY_OPTION[kind](world, channel, fitting, filled.resolved)
+    except (_Bad, UnknownThingError) as bad:
         filled.wrong += [] if focused else [f"{name}: {bad}"]
         return []
     return [{"name": name, "type": kind, "value": fitting}]
@@ -138,22 +136,9 @@ def _choice(option: Json, value: Any) -> Any:
     return value
 
 
-def _resolve(world: World, channel: Channel, kind: int, value: Any, resolved: Json) -> None:
-    """People, roles and channels come along in full ("Resolved Data Structure")."""
-    if kind not in (USER_OPTION, CHANNEL_OPTION, ROLE_OPTION, MENTIONABLE) or kind == ATTACHMENT:
-        return
-    snowflake, guild = int(value), world.guild_of(channel)
-    if kind in (USER_OPTION, MENTIONABLE) and snowflake in world.users:
-        resolved.setdefault("users", {})[value] = user_payload(world.users[snowflake])
-        if guild and snowflake in guild.members:
-            member = interaction_member(world, channel, guild.members[snowflake])
-            resolved.setdefault("members", {})[value] = {k: v for k, v in member.items() if k not in _MEMBER_KEYS}
-    elif kind in (ROLE_OPTION, MENTIONABLE) and guild and snowflake in guild.roles:
-        resolved.setdefault("roles", {})[value] = role_payload(guild.roles[snowflake])
-    elif kind == CHANNEL_OPTION and snowflake in world.channels:
-        found = world.channels[snowflake]
-        shown = channel_payload(world, found)
-        shown["permissions"] = str(permissions(world, found, world.app.id))
-        resolved.setdefault("channels", {})[value] = shown
-    else:
-        raise _Bad(f"nobody and nothing here has the id {value}")
+_BY_OPTION = {
+    USER_OPTION: add_user,
+    ROLE_OPTION: add_role,
+    MENTIONABLE: add_mentionable,
+    CHANNEL_OPTION: add_channel,
+}

@@ -10,6 +10,7 @@ from bot.playground.server.events import Event, fixed
 from bot.playground.server.json_types import Json
 from bot.playground.server.limits import file_limit
 from bot.playground.server.messages import Message
+from bot.playground.server.offers import context_of
 from bot.playground.server.payloads import FEATURES, LOCALE, channel_payload, interaction_member, user_payload
 from bot.playground.server.permissions import app_permissions
 from bot.playground.server.refusals import already_acknowledged, expired_token, unknown
@@ -211,7 +212,7 @@ class Interactions:
             "entitlements": [],
             "entitlement_sku_ids": [],
             "authorizing_integration_owners": interaction.owners,
-            "context": _context(channel, world.app.id),
+            "context": context_of(world, channel),
             "attachment_size_limit": file_limit(guild),
         }
         if guild is not None:
@@ -245,10 +246,3 @@ class Interactions:
     def _tell(self, interaction: Interaction, name: str, data: Json) -> None:
         event = Event(name, fixed(data), interaction.guild_id, interaction.channel_id, only_for=interaction.user_id)
         self._site.hub.publish(event)
-
-
-def _context(channel: Channel, app_id: int) -> int:
-    """docs: "Interaction Context Types": guild 0, the app's own DM 1, other private channels 2."""
-    if channel.guild_id is not None:
-        return 0
-    return 1 if channel.type is ChannelType.DM and app_id in channel.recipients else 2

@@ -17,7 +17,7 @@ def user_payload(user: User) -> Json:
         "username": user.username,
         "discriminator": "0" if not user.bot else "0001",
         "global_name": user.global_name,
-        "avatar": f"{user.color:032x}" if user.color else None,
+        "avatar": None,
         "avatar_decoration_data": None,
         "banner": None,
         "accent_color": None,

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bot.playground.server.cdn import StoredFile, looked_at, safe_name
+from bot.playground.server.choosing import resolve_choice, resolve_fields, wrong_choice
 from bot.playground.server.commands import CHAT_INPUT, MESSAGE
-from bot.playground.server.components import SELECTS, Kind, find
+from bot.playground.server.components import SELECTS, find
 from bot.playground.server.filling import Filled, fill
 from bot.playground.server.interactions import Interaction, InteractionType
 from bot.playground.server.json_types import Json
@@ -14,6 +15,7 @@ from bot.playground.server.limits import CONTENT, file_limit
 from bot.playground.server.mentions import found
 from bot.playground.server.messages import Message
 from bot.playground.server.modals import submitted, wrong_answers
+from bot.playground.server.offers import why_not
 from bot.playground.server.permissions import Permission, permissions
 from bot.playground.server.world import Channel
 
@@ -53,7 +55,7 @@ class People:
     ) -> Interaction:
         """Use a slash command; *command* is the full name ("gallery show"), *files* go to attachment options."""
         channel = self._commandable(user, channel_id)
-        registered = self._command(channel, command)
+        registered = self._command(user, channel, command)
         kept = {name: self._keep(channel, file) for name, file in (files or {}).items()}
         filled = fill(
             self._site.world, channel, registered, command, {**(options or {}), **{n: f.id for n, f in kept.items()}}
@@ -71,7 +73,7 @@ class People:
     ) -> Interaction:
         """Ask for suggestions for the option *focused*, with what has been typed so far."""
         channel = self._commandable(user, channel_id)
-        registered = self._command(channel, command)
+        registered = self._command(user, channel, command)
         filled = fill(self._site.world, channel, registered, command, {focused: "", **options}, focused=focused)
         self._refuse(filled.wrong)
         data = self._command_data(registered, filled, channel)
@@ -80,7 +82,7 @@ class People:
     def on_message(self, user: int, message: Message, command: str, *, nonce: str = "") -> Interaction:
         """Use a command from a message's context menu."""
         channel = self._commandable(user, message.channel_id)
-        registered = self._command(channel, command, MESSAGE)
+        registered = self._command(user, channel, command, MESSAGE)
         shown = self._site.show(message, self._site.world.app.id)
         data = self._command_data(registered, Filled(), channel)
         data |= {"target_id": str(message.id), "resolved": {"messages": {str(message.id): shown}}}
@@ -98,19 +100,28 @@ class People:
             raise NotPossibleError(f"{custom_id!r} is greyed out")
         data: Json = {"component_type": component["type"], "custom_id": custom_id, "id": component["id"]}
         if component["type"] in SELECTS:
-            data["values"] = self._chosen(component, values or [])
+            self._refuse([wrong for wrong in [wrong_choice(component, values or [])] if wrong])
+            data["values"] = values or []
+            resolved = resolve_choice(self._site.world, channel, component["type"], values or [])
+            data |= {"resolved": resolved} if resolved else {}
         return self._site.interactions.start(
             InteractionType.COMPONENT, user, channel, data, source=message, nonce=nonce
         )
 
     def submit(self, user: int, opened_by: Interaction, values: Mapping[str, Any], *, nonce: str = "") -> Interaction:
-        """Send the form that *opened_by* was answered with."""
+        """Send the form that *opened_by* was answered with; an `Attached` goes into a field for files."""
         modal = opened_by.outcome.result().modal if opened_by.outcome.done() else None
         if modal is None or opened_by.user_id != user:
             raise NotPossibleError("no form is open")
-        self._refuse(wrong_answers(modal, dict(values)))
         channel = self._site.world.channels[opened_by.channel_id]
-        data: Json = {"custom_id": modal["custom_id"], "components": submitted(modal, dict(values))}
+        kept = {name: self._keep(channel, value) for name, value in values.items() if isinstance(value, Attached)}
+        given = {**values, **{name: [str(file.id)] for name, file in kept.items()}}
+        self._refuse(wrong_answers(modal, given))
+        data: Json = {"custom_id": modal["custom_id"], "components": submitted(modal, given)}
+        resolved = resolve_fields(self._site.world, channel, data["components"])
+        if kept:
+            resolved["attachments"] = {str(file.id): self._site.files.payload(file) for file in kept.values()}
+        data |= {"resolved": resolved} if resolved else {}
         start = self._site.interactions.start
         return start(InteractionType.MODAL, user, channel, data, source=opened_by.source, parent=opened_by, nonce=nonce)
 
@@ -183,14 +194,13 @@ class People:
         if not permissions(self._site.world, channel, user) & needed:
             raise NotPossibleError(f"you may not {what} here")
 
-    def _command(self, channel: Channel, name: str, kind: int = CHAT_INPUT) -> Json:
+    def _command(self, user: int, channel: Channel, name: str, kind: int = CHAT_INPUT) -> Json:
         wanted = name if kind == MESSAGE else name.split(" ")[0]
         usable = self._site.commands.usable(channel.guild_id)
         found_ = next((c for c in usable if c["name"] == wanted and c["type"] == kind), None)
         if found_ is None:
             raise NotPossibleError(f"there is no command /{name}; there is {_listed(usable)}")
-        if found_["nsfw"] and channel.guild_id and not channel.nsfw:
-            raise NotPossibleError(f"/{name} is for age-restricted channels")
+        self._refuse([reason for reason in [why_not(self._site.world, channel, user, found_)] if reason])
         return found_
 
     def _command_data(self, registered: Json, filled: Filled, channel: Channel) -> Json:
@@ -212,16 +222,6 @@ class People:
         return self._site.files.keep(
             StoredFile(self._site.ids.next(), folder, name, file.data, kind, ephemeral, None, size)
         )
-
-    @staticmethod
-    def _chosen(component: Json, values: list[str]) -> list[str]:
-        low, high = component.get("min_values", 1), component.get("max_values", 1)
-        if not low <= len(values) <= high:
-            raise NotPossibleError(f"choose {low} to {high}, not {len(values)}")
-        offered = {option["value"] for option in component.get("options") or []}
-        if component["type"] == Kind.STRING_SELECT and not set(values) <= offered:
-            raise NotPossibleError(f"{sorted(set(values) - offered)} is not offered; there are {sorted(offered)}")
-        return values
 
     @staticmethod
     def _refuse(wrong: list[str]) -> None:

@@ -58,6 +58,7 @@ class RateLimits:
     clock: Clock
     allowances: dict[str, Allowance] = field(default_factory=lambda: dict(ROOMY))
     global_per_second: int = GLOBAL_PER_SECOND * 100
+    invalid_allowed: int = INVALID_PER_TEN_MINUTES
     _buckets: dict[tuple[str, str], Bucket] = field(default_factory=dict)
     _lately: deque[float] = field(default_factory=deque)
     _invalid: deque[float] = field(default_factory=deque)
@@ -94,7 +95,7 @@ class RateLimits:
 
     @property
     def banned(self) -> bool:
-        return self.invalid >= INVALID_PER_TEN_MINUTES
+        return self.invalid >= self.invalid_allowed
 
     def _too_many_in_all(self, now: float) -> bool:
         while self._lately and self._lately[0] <= now - 1:

@@ -49,6 +49,9 @@ class Rest:
         self, request: web.Request, path: str, found: tuple[Route, dict[str, str]] | None, exchange: Exchange
     ) -> web.Response:
         line = redacted(path)
+        if self._site.limits.banned:
+            # Not from Discord but from the proxy before it: no JSON, and no Via ("Invalid Request Limit").
+            return web.Response(status=429, text="error code: 1015", headers={"Retry-After": "600"})
         try:
             body, uploads = await read_body(request, self._request_limit())
         except Refusal as refusal:

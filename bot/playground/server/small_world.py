@@ -1,4 +1,4 @@
-"""The world that the playground and the tests start with: one server, five channels, three people and the bot."""
+"""The world that playground and tests start with: a server with channels and a thread, three people, the bot."""
 
 import secrets
 
@@ -12,10 +12,10 @@ BOT_NAME = "Dreambot"
 
 def small_world(clock: Clock, ids: Snowflakes) -> World:
     """Olive owns the server, Mo moderates it, Max is a member; the bot may not speak in #quiet."""
-    olive = User(ids.next(), "olive", "Olive", color=0xC2703D)
-    max_ = User(ids.next(), "max", "Max", color=0x3D7BC2)
-    mo = User(ids.next(), "mo", "Mo", color=0x5B8C3A)
-    bot = User(ids.next(), BOT_NAME, None, bot=True, color=0x7A4FB5)
+    olive = User(ids.next(), "olive", "Olive")
+    max_ = User(ids.next(), "max", "Max")
+    mo = User(ids.next(), "mo", "Mo")
+    bot = User(ids.next(), BOT_NAME, None, bot=True)
     app = Application(bot.id, BOT_NAME, f"local.{secrets.token_urlsafe(24)}", olive.id)
     world = World(app, clock.now)
     for user in (olive, max_, mo, bot):
@@ -24,6 +24,10 @@ def small_world(clock: Clock, ids: Snowflakes) -> World:
     for user in (olive, max_, mo):
         dm = Channel(ids.next(), ChannelType.DM, recipients=(bot.id, user.id))
         world.channels[dm.id] = dm
+    # Max has the app for himself as well: where it is no member, as in a talk with Olive, only that counts.
+    app.user_installs.add(max_.id)
+    talk = Channel(ids.next(), ChannelType.DM, recipients=(max_.id, olive.id))
+    world.channels[talk.id] = talk
     return world
 
 
@@ -50,5 +54,9 @@ def _add_channels(world: World, ids: Snowflakes, guild: Guild) -> None:
     for position, (name, topic) in enumerate(topics.items()):
         channel = Channel(ids.next(), ChannelType.TEXT, name, guild.id, position, topic, nsfw=name == "late-night")
         world.channels[channel.id] = channel
+    studio = world.channel_named("studio")
+    thread = Channel(ids.next(), ChannelType.PUBLIC_THREAD, "owl studies", guild.id, parent_id=studio.id)
+    thread.owner_id, thread.created_at = guild.owner_id, world.now()
+    world.channels[thread.id] = thread
     quiet = world.channel_named("quiet")
     quiet.overwrites[world.app.id] = Overwrite(world.app.id, 1, deny=Permission.SEND_MESSAGES)

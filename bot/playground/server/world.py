@@ -23,8 +23,8 @@ class User:
     username: str
     global_name: str | None = None
     bot: bool = False
-    color: int = 0
-    """Colour of the avatar, 0xRRGGBB; the local CDN draws it."""
+    takes_dms: bool = True
+    """Whether the app may write to this person."""
 
 
 @dataclass

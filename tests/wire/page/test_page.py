@@ -31,7 +31,7 @@ async def test_the_stream_begins_with_everything_that_this_person_sees(browser: 
         user["username"]: user["role"] for user in snapshot["users"] if "role" in user
     }
     names = [channel.get("name") or channel["recipients"][0]["username"] for channel in snapshot["channels"]]
-    assert ["studio", "gallery", "quiet", "late-night", "Dreambot"] == names
+    assert ["studio", "gallery", "quiet", "late-night", "owl studies", "Dreambot", "olive"] == names
     assert ["paint"] == [command["name"] for command in snapshot["commands"]]
     assert (True, "ready") == (snapshot["bot"]["online"], snapshot["engine"]["state"])
     assert snapshot["channel"] in snapshot["permissions"]

@@ -8,7 +8,9 @@ import pytest
 
 from bot.playground.server.json_types import Json
 from bot.playground.server.local import LocalDiscord
+from bot.playground.server.offers import offered
 from bot.playground.server.people import NotPossibleError
+from bot.playground.server.permissions import Permission
 from bot.playground.server.world import Channel
 from tests.wire.protocol.acting import PAINT, register
 from tests.wire.raw import RawBot
@@ -152,3 +154,28 @@ async def test_a_message_command_brings_its_message_along(
 
     assert (3, str(said.id)) == (data["type"], data["target_id"])
     assert "a fox in fog" == data["resolved"]["messages"][str(said.id)]["content"]
+
+
+async def test_commands_are_offered_where_they_belong(
+    raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int, mo_id: int
+) -> None:
+    moderators = str(int(Permission.MANAGE_MESSAGES))
+    await register(
+        raw,
+        command(name="plain"),
+        command(name="guild-only", contexts=[0]),
+        command(name="anywhere", contexts=[0, 1, 2], integration_types=[0, 1]),
+        command(name="for-moderators", default_member_permissions=moderators),
+        command(name="for-admins", default_member_permissions="0"),
+    )
+    dm, talk = site.world.dm(max_id, site.world.app.id), site.world.dm(max_id, site.world.app.owner_id)
+    assert dm is not None and talk is not None
+
+    def names(channel: Channel, user: int) -> set[str]:
+        return {each["name"] for each in offered(site.world, site.commands, channel, user)}
+
+    assert {"plain", "guild-only", "anywhere"} == names(studio, max_id)
+    assert {"plain", "guild-only", "anywhere", "for-moderators"} == names(studio, mo_id)
+    assert 5 == len(names(studio, site.world.app.owner_id))
+    assert {"plain", "anywhere", "for-moderators", "for-admins"} == names(dm, max_id)
+    assert ({"anywhere"}, set()) == (names(talk, max_id), names(talk, site.world.app.owner_id))

@@ -86,6 +86,20 @@ async def test_all_requests_together_have_a_limit_of_their_own(raw: RawBot, site
     assert (True, "global") == (replies[-1].body["global"], replies[-1].headers["X-RateLimit-Scope"])
 
 
+async def test_an_address_that_asks_wrongly_too_often_is_shut_out_without_json(raw: RawBot, site: LocalDiscord) -> None:
+    site.limits.invalid_allowed = 2
+    token, raw.headers = raw.headers, {**raw.headers, "Authorization": "Bot wrong"}
+    for _ in range(2):
+        await raw.ask("GET", "/users/@me")
+
+    async with raw.session.get(f"{API}/users/@me", headers=token) as response:
+        assert (429, "error code: 1015") == (response.status, await response.text())
+        assert "Via" not in response.headers
+    site.clock.forward(601)
+    raw.headers = token
+    assert 200 == (await raw.ask("GET", "/users/@me")).status
+
+
 async def test_faults_come_in_their_order_and_are_used_up(raw: RawBot, site: LocalDiscord) -> None:
     site.faults.rate_limited("GET /users", 0.01)
     site.faults.server_error("GET /users", 502)

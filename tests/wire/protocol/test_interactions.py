@@ -8,8 +8,8 @@ from bot.playground.server.interactions import InteractionType
 from bot.playground.server.local import LocalDiscord
 from bot.playground.server.messages import EPHEMERAL
 from bot.playground.server.people import Attached, NotPossibleError
-from bot.playground.server.world import Channel, ChannelType
-from tests.wire.protocol.acting import answer, button, hook, picture, register, used
+from bot.playground.server.world import Channel
+from tests.wire.protocol.acting import PAINT, answer, button, hook, picture, register, used
 from tests.wire.raw import RawBot
 
 MESSAGE, DEFER, DEFER_UPDATE, UPDATE, CHOICES, MODAL = 4, 5, 6, 7, 8, 9
@@ -291,19 +291,53 @@ async def test_in_a_direct_message_the_person_comes_without_a_server(
 
 
 async def test_where_the_app_is_only_installed_by_a_person_five_follow_ups_are_the_most(
-    raw: RawBot, site: LocalDiscord, max_id: int, mo_id: int
+    raw: RawBot, site: LocalDiscord, max_id: int
 ) -> None:
     line = await raw.identify()
-    private = Channel(site.ids.next(), ChannelType.DM, recipients=(max_id, mo_id))
-    site.world.channels[private.id] = private
-    site.world.app.user_installs.add(max_id)
-    interaction = await used(raw, max_id, private)
+    talk = site.world.dm(max_id, site.world.app.owner_id)
+    assert talk is not None
+    await register(raw, {**PAINT, "integration_types": [0, 1], "contexts": [0, 1, 2]})
+    interaction = site.people.slash(max_id, talk.id, "paint", {"prompt": "a fox"})
     told = await line.event("INTERACTION_CREATE")
     await answer(raw, interaction, {"type": MESSAGE, "data": {"content": "hello"}})
 
     sent = [await raw.ask("POST", hook(raw, interaction), {"content": f"{n}"}) for n in range(6)]
-    outside = await raw.ask("POST", f"/channels/{private.id}/messages", {"content": "no"})
+    outside = await raw.ask("POST", f"/channels/{talk.id}/messages", {"content": "no"})
 
     assert (2, {"1": str(max_id)}) == (told["context"], told["authorizing_integration_owners"])
     assert [200] * 5 + [400] == [reply.status for reply in sent]
     assert (403, 50001) == (outside.status, outside.code)
+
+
+async def test_a_menu_of_people_brings_the_chosen_along(
+    raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int, mo_id: int
+) -> None:
+    line = await raw.identify()
+    menu = {"type": 1, "components": [{"type": 5, "custom_id": "who", "max_values": 2}]}
+    posted = await raw.ask("POST", f"/channels/{studio.id}/messages", {"content": "who?", "components": [menu]})
+    message = site.messages.get(studio.id, int(posted.body["id"]))
+    assert message is not None
+
+    site.people.click(max_id, message, "who", [str(mo_id)])
+    data = (await line.event("INTERACTION_CREATE"))["data"]
+
+    assert [str(mo_id)] == data["values"]
+    assert "mo" == data["resolved"]["users"][str(mo_id)]["username"]
+    assert data["resolved"]["members"][str(mo_id)]["roles"]
+    with pytest.raises(NotPossibleError, match="choose 1 to 2, not 0"):
+        site.people.click(max_id, message, "who", [])
+
+
+async def test_a_file_can_be_put_into_a_form(raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int) -> None:
+    line = await raw.identify()
+    interaction = await used(raw, max_id, studio)
+    field = {"type": 18, "label": "Picture", "component": {"type": 19, "custom_id": "file"}}
+    form = {"title": "T", "custom_id": "m", "components": [field]}
+    await answer(raw, interaction, {"type": MODAL, "data": form})
+
+    site.people.submit(max_id, interaction, {"file": Attached("a.png", picture())})
+    await line.event("INTERACTION_CREATE")
+    data = (await line.event("INTERACTION_CREATE"))["data"]
+
+    chosen = data["components"][0]["component"]["values"][0]
+    assert (200, picture()) == await raw.fetch(data["resolved"]["attachments"][chosen]["url"])

@@ -145,3 +145,16 @@ async def test_in_a_direct_message_the_app_has_the_documented_rights(
 
     wanted = P.ATTACH_FILES | P.EMBED_LINKS | P.MENTION_EVERYONE | P.USE_EXTERNAL_EMOJIS
     assert int(wanted) == int(told["app_permissions"])
+
+
+async def test_somebody_who_takes_no_direct_messages_cannot_be_written_to(
+    raw: RawBot, site: LocalDiscord, max_id: int
+) -> None:
+    dm = await raw.ask("POST", "/users/@me/channels", {"recipient_id": str(max_id)})
+    written = await raw.ask("POST", f"/channels/{dm.body['id']}/messages", {"content": "hello"})
+    site.world.users[max_id].takes_dms = False
+
+    refused = await raw.ask("POST", f"/channels/{dm.body['id']}/messages", {"content": "hello?"})
+
+    assert 200 == written.status
+    assert (403, 50007) == (refused.status, refused.code)

@@ -6,7 +6,7 @@ from bot.playground.server.access import channel_of, check, message_of, send_per
 from bot.playground.server.compose import edit_message, lost_pictures, new_message, reference_of, unknown_fields
 from bot.playground.server.messages import REPLY, Message
 from bot.playground.server.permissions import Permission
-from bot.playground.server.refusals import FormErrors, Refusal, not_the_author, too_many_old_edits
+from bot.playground.server.refusals import FormErrors, Refusal, cannot_message_user, not_the_author, too_many_old_edits
 from bot.playground.server.routing import NO_CONTENT, Call, Reply, Routes
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ BULK_SECONDS = 14 * 86_400.0
 async def create_message(site: "LocalDiscord", call: Call) -> Reply:
     channel = channel_of(site, call)
     check(site, channel, send_permission(channel) | (Permission.ATTACH_FILES if call.uploads else 0))
+    if channel.is_private and not all(site.world.users[user].takes_dms for user in channel.recipients):
+        raise cannot_message_user()
     body = call.json
     call.findings += unknown_fields(body)
     if body.get("enforce_nonce") and body.get("nonce") is not None:
