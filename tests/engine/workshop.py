@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from torch import Tensor
 from engine.errors import NotFinite
 from engine.loop import Loop
 from engine.messages import Command, Event, Failure, Job, Picture, Progress, Result, Submit
+from engine.methods import Method
 from engine.prompts import Prompt
 from engine.requests import DreamRequest, PixelsOptions
 from engine.runtime import Runtime
@@ -93,13 +95,25 @@ def words_of(request: DreamRequest) -> frozenset[str]:
 class Workshop:
     """A worker, its loop, and all that it has said."""
 
-    def __init__(self, method: TinyMethod | None = None, slots: int = 8) -> None:
+    def __init__(
+        self,
+        method: TinyMethod | None = None,
+        *,
+        slots: int = 8,
+        runtime: Runtime | None = None,
+        find: Callable[[str], Method[Any]] | None = None,
+    ) -> None:
         torch.set_num_threads(1)
         self.method = method or TinyMethod()
         self.events: list[Event] = []
         self.loop = Loop()
         self.worker = Worker(
-            Runtime("cpu"), self.loop, self.events.append, threads="1", slots=slots, find_method=lambda _: self.method
+            runtime or Runtime("cpu"),
+            self.loop,
+            self.events.append,
+            threads="1",
+            slots=slots,
+            find_method=find or (lambda _: self.method),
         )
 
     def submit(
