@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from engine.errors import ModelUnavailable, WeightsError
+from engine.errors import ModelUnavailable
 from engine.guidance.perceptor import CLIP_MEAN, CLIP_STD, Perceptor
 from engine.torchvision_compat import ensure_torchvision
+from engine.weights.clip import clip_named, clip_of_hash, plain, read_clip
+from engine.weights.entry import Entry
+from engine.weights.folder import weights_folder
+from engine.weights.opened import Opened, open_hashed
 
 ensure_torchvision()
 open_clip: Any = importlib.import_module("open_clip")
 regex: Any = importlib.import_module("regex")  # comes with open_clip, has no types
 
-OPENAI = ("RN50", "RN101", "RN50x4", "RN50x16", "RN50x64", "ViT-B-32", "ViT-B-16", "ViT-L-14", "ViT-L-14-336")
 
-
-def load_open_clip(name: str, device: torch.device) -> Perceptor:
+def load_open_clip(name: str, device: torch.device, environ: Mapping[str, str] = os.environ) -> Perceptor:
     """*name*: a path of one of OpenAI's files, an OpenAI name ("ViT-B/32"), or "architecture/tag" of open_clip's list.
 
-    Raises ModelUnavailable for a name that nobody knows or a download that fails, WeightsError for a strange file.
+    OpenAI's come from the weights folder, the others through open_clip, which downloads them. Raises ModelUnavailable
+    for a name that nobody knows, a file that is not here or a download that fails, WeightsError for a strange file.
     """
     if Path(name).is_file():
         return load_openai_file(Path(name), device)
+    if openai := clip_named(name):
+        with weights_folder(environ).open(openai) as opened:
+            return from_openai(openai, opened, device)
     architecture, tag = _split(name)
     try:
-        net = open_clip.create_model(
-            architecture, pretrained=tag, device=device, force_quick_gelu=tag == "openai", weights_only=True
-        )
+        net = open_clip.create_model(architecture, pretrained=tag, device=device, weights_only=True)
     except (RuntimeError, OSError, ValueError) as error:
         raise ModelUnavailable(f"The CLIP “{name}” could not be loaded: {_first_line(error)}") from error
     return from_open_clip(name, net, device, architecture)
@@ -41,12 +45,15 @@ def load_open_clip(name: str, device: torch.device) -> Perceptor:
 
 def load_openai_file(path: Path, device: torch.device) -> Perceptor:
     """One of OpenAI's files. TorchScript can run code when it is loaded, so only files with a published hash are."""
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    name = next((n for n in OPENAI if sha256 in str(open_clip.get_pretrained_url(n, "openai"))), None)
-    if name is None:
-        raise WeightsError(f"“{path.name}” is none of OpenAI's nine CLIP files: its SHA-256 is {sha256}.")
-    net = open_clip.load_openai_model(str(path), precision="fp32", device=device)
-    return from_open_clip(name, net, device, name, sha256)
+    with open_hashed(path, path.name) as opened:
+        return from_openai(clip_of_hash(path, opened.sha256), opened, device)
+
+
+def from_openai(entry: Entry, opened: Opened, device: torch.device) -> Perceptor:
+    """The CLIP in an open file whose hash is the published one. Raises WeightsError."""
+    state = read_clip(opened, entry.sha256)
+    build: Any = importlib.import_module("open_clip.model").build_model_from_openai_state_dict
+    return from_open_clip(plain(entry.name), build(state).float(), device, plain(entry.name), opened.sha256)
 
 
 def from_open_clip(
@@ -86,9 +93,6 @@ def tokenizer(architecture: str = "ViT-B-32") -> Callable[[Sequence[str]], Tenso
 
 def _split(name: str) -> tuple[str, str]:
     """A perceptor's name → open_clip's architecture and tag."""
-    openai = name.replace("/", "-").replace("@", "-").removesuffix("px")
-    if openai in OPENAI:
-        return openai, "openai"
     architecture, _, tag = name.rpartition("/")
     if (architecture, tag) in open_clip.list_pretrained():
         return architecture, tag
