@@ -1,0 +1,140 @@
+"""`python -m bot …` as a process of its own: how fast, how large, how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import stat
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from bot.playground.connector import Link
+from bot.playground.server.local import LocalDiscord
+
+ROOT = Path(__file__).parents[2]
+
+
+def environ(folder: Path, **more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in ("DISCORD_TOKEN", "DREAMBOT_CONFIG")}
+    return {**kept, "DREAMBOT_DATA": str(folder / "data"), "PYTHONUNBUFFERED": "1", **more}
+
+
+async def ran(folder: Path, *arguments: str, **more: str) -> tuple[int, str]:
+    """Exit code and everything that was printed."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "bot",
+        *arguments,
+        cwd=ROOT,
+        env=environ(folder, **more),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    out, _ = await asyncio.wait_for(process.communicate(), 60)
+    return process.returncode or 0, out.decode()
+
+
+async def test_without_a_token_two_lines_say_how_to_get_one_and_what_needs_none(tmp_path: Path) -> None:
+    code, out = await ran(tmp_path, "run")
+
+    first, second = out.strip().splitlines()
+    assert (1, True, True) == (code, "DISCORD_TOKEN is not set." in first, "python -m bot playground" in second)
+    assert "https://discord.com/developers/applications" in first
+
+
+async def test_a_mistake_in_the_settings_is_said_in_words(tmp_path: Path) -> None:
+    (tmp_path / "my.toml").write_text("[queue]\nper_usr = 3\n")
+
+    code, out = await ran(tmp_path, "run", "--config", str(tmp_path / "my.toml"))
+
+    assert (1, True) == (code, "per_user" in out)
+    assert "Traceback" not in out
+
+
+async def test_an_unknown_command_is_a_usage_error(tmp_path: Path) -> None:
+    code, out = await ran(tmp_path, "paint")
+
+    assert (2, True) == (code, "playground" in out)
+
+
+class Running:
+    """A bot in a process of its own, on a local Discord, with the fake engine for a child."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.log = ""
+
+    async def until(self, pattern: str) -> None:
+        """Read its log up to a line that matches."""
+        assert self.process.stdout is not None
+        async with asyncio.timeout(30):
+            while not re.search(pattern, self.log):
+                line = await self.process.stdout.readline()
+                assert line, f"it ended:\n{self.log}"
+                self.log += line.decode()
+
+    async def ended(self) -> int:
+        """Wait for its end; the exit code."""
+        assert self.process.stdout is not None
+        self.log += (await asyncio.wait_for(self.process.stdout.read(), 20)).decode()
+        return await self.process.wait()
+
+
+@asynccontextmanager
+async def running(folder: Path, site: LocalDiscord) -> AsyncIterator[Running]:
+    fake = folder / "fake-python"
+    fake.write_text(f"#!/bin/sh\nexec {sys.executable} -m tests.fake_engine\n")
+    fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
+    (folder / "config.toml").write_text(f'[engine]\npython = "{fake}"\n')
+    Link(site.port, site.authority.pem, site.world.app.token).write(folder / "link.json")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "bot",
+        "run",
+        "--config",
+        str(folder / "config.toml"),
+        cwd=ROOT,
+        env=environ(folder, DREAMBOT_PLAYGROUND=str(folder / "link.json")),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        yield Running(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_a_running_bot_is_small_knows_no_torch_and_ends_at_a_signal(tmp_path: Path) -> None:
+    async with LocalDiscord() as site, running(tmp_path, site) as bot:
+        await bot.until("ready as Dreambot")
+        status = Path(f"/proc/{bot.process.pid}/status").read_text()
+        loaded = Path(f"/proc/{bot.process.pid}/maps").read_text()
+
+        bot.process.send_signal(signal.SIGTERM)
+
+        assert 0 == await bot.ended()
+        assert int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) < 150 * 1024
+        assert "torch" not in loaded
+        assert site.world.app.token not in bot.log
+        assert "Traceback" not in bot.log
+
+
+async def test_a_token_that_discord_does_not_accept_is_said_in_words(tmp_path: Path) -> None:
+    async with LocalDiscord() as site:
+        site.world.app.token = "another"
+        async with running(tmp_path, site) as bot:
+            Link(site.port, site.authority.pem, "wrong").write(tmp_path / "link.json")
+
+            assert 1 == await bot.ended()
+            assert "Discord does not accept this token." in bot.log
