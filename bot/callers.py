@@ -6,7 +6,7 @@ it cannot be posted to.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import discord
 
@@ -44,7 +44,7 @@ class Caller:
     resident: bool
     """The bot is a member of this place: it can write here by itself, without an interaction's token."""
     interaction_id: int | None = None
-    interaction_token: str = ""
+    interaction_token: str = field(default="", repr=False)
 
     @classmethod
     def of_interaction(cls, interaction: discord.Interaction[discord.Client]) -> Caller:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum, auto
 
@@ -88,7 +88,7 @@ class Address:
     guild_id: int | None
     channel_id: int
     user_id: int
-    token: str = ""
+    token: str = field(default="", repr=False)
 
 
 def nonce(job_id: str, purpose: str) -> str:

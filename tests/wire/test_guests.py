@@ -1,0 +1,38 @@
+"""Places where the bot is a guest: installed by a person, it can only speak through that person's interactions."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.playground.server.world import Channel, ChannelType
+from tests.wire.looks import dreamt, is_painting, is_result
+from tests.wire.people import Person
+from tests.wire.world import World
+
+
+@pytest.fixture
+def parlour(world: World, max_: Person, olive: Person) -> str:
+    """A conversation of two people, one of whom has installed the bot for herself."""
+    world.site.world.app.user_installs.add(max_.id)
+    place = Channel(world.site.ids.next(), ChannelType.DM, recipients=(max_.id, olive.id))
+    world.site.world.channels[place.id] = place
+    world.allow("50001")  # the bot tries its own voice first
+    return str(place.id)
+
+
+async def test_a_guest_answers_through_the_interaction(world: World, max_: Person, parlour: str) -> None:
+    message = await dreamt(max_, "an owl", channel=parlour)
+
+    assert is_result(message)
+    assert any(e.route.startswith("/webhooks/") for e in world.site.record.exchanges if e.method == "PATCH")
+
+
+async def test_when_the_token_dies_the_picture_comes_directly(world: World, max_: Person, parlour: str) -> None:
+    answer = await max_.slash("dream", prompt="slowly an owl", channel=parlour)
+    await max_.wait_for(answer.message, is_painting)
+    world.allow("50027", "10015")
+
+    world.expire_tokens()
+
+    direct = await max_.wait_for_message(is_result, channel="dm")
+    assert "I could not post this where you asked for it, so here it is." == direct.content
