@@ -1,0 +1,66 @@
+"""Every command, option and button that exists is documented, with the ranges and defaults that it really has."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from discord import app_commands
+
+import bot.cogs
+from engine.commands.listing import option_rows
+from engine.requests import METHODS
+
+ROOT = Path(__file__).parent.parent
+USING = (ROOT / "docs" / "using.md").read_text(encoding="utf-8")
+
+
+def option_table(method: str) -> str:
+    """The documentation of one method, from its options model."""
+    options = METHODS[method]
+    rows = [f"| `{name}` | {default} | {span} | {text} |" for name, span, default, text in option_rows(options)]
+    head = [
+        f"### {method}",
+        "",
+        (options.__doc__ or "").strip(),
+        "",
+        "| Option | Usual | Range | Meaning |",
+        "|---|---|---|---|",
+    ]
+    return "\n".join([*head, *rows])
+
+
+def slash_commands() -> list[app_commands.Command[Any, ..., Any]]:
+    """Every slash command of every cog."""
+    modules = [importlib.import_module(found.name) for found in pkgutil.iter_modules(bot.cogs.__path__, "bot.cogs.")]
+    members = [
+        member
+        for module in modules
+        for _, cog in inspect.getmembers(module, inspect.isclass)
+        for member in vars(cog).values()
+    ]
+    return [member for member in members if isinstance(member, app_commands.Command)]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_options_of_every_method_are_in_the_documentation_as_they_are(method: str) -> None:
+    assert option_table(method) in USING, f"docs/using.md should hold:\n\n{option_table(method)}"
+
+
+def test_every_command_and_every_option_of_it_is_in_the_documentation() -> None:
+    missing = [
+        f"/{command.qualified_name} {name}"
+        for command in slash_commands()
+        for name in ["", *(parameter.display_name for parameter in command.parameters)]
+        if f"`{name}`" not in USING and f"`/{command.qualified_name}{' ' + name if name else ''}" not in USING
+    ]
+
+    assert [] == missing
+
+
+def test_there_are_commands_to_document() -> None:
+    assert {"dream", "queue", "quota"} <= {command.qualified_name for command in slash_commands()}
