@@ -1,10 +1,11 @@
 """Primer: the small net that ships with the package. Draws crisp edges into small, clean pictures.
 
-It enlarges four times; every other scale is resampled from that.
+It enlarges four times, beyond that in two passes; every other scale is resampled from there.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ WEIGHTS = PRIMER_WEIGHTS / "upscaler.safetensors"
 CPU_CORE = 128
 GPU_CORE = 512
 RESAMPLING = 4
-"""Context that resampling from ×4 wants beside what the net reaches, in small pixels."""
+"""Context that resampling wants beside what the net reaches, in small pixels."""
 
 
 class PrimerUpscaler:
@@ -46,23 +47,28 @@ class PrimerUpscaler:
         return [self.enlarge(job.id, 0, image, scale, runtime)]
 
     def enlarge(self, job_id: str, index: int, image: Image.Image, scale: int, runtime: Runtime) -> Canvas:
-        """Tiles of 128² small pixels on a CPU, 512² on a GPU."""
+        """Tiles of 128² small pixels on a CPU, 512² on a GPU; fewer where a second pass sees four times as many."""
         core = CPU_CORE if runtime.device.type == "cpu" else GPU_CORE
-        context = self._net(runtime).reach + RESAMPLING
+        net = self._net(runtime)
+        context = net.reach + RESAMPLING
+        if _passes(net, scale) > 1:
+            core, context = core // net.scale, context + math.ceil(net.reach / net.scale)
         return Canvas(job_id, index, image, scale, cut(*image.size, core=core, context=context))
 
     def lane(self, state: Canvas) -> Hashable:
-        """Windows of one size go through the net together."""
+        """Windows of one size go through the net together, equally often."""
         left, top, right, bottom = state.tile.window
-        return right - left, bottom - top
+        return right - left, bottom - top, state.scale
 
     @torch.no_grad()
     def advance(self, states: list[Canvas], runtime: Runtime) -> list[Step]:
-        """One tile each, in one forward pass."""
+        """One tile each, together."""
         net = self._net(runtime)
-        windows = torch.stack([to_tensor(state.small.crop(state.tile.window)) for state in states])
-        enlarged = net(windows.to(runtime.device))
-        cores = [_core(state, to_image(large), net.scale) for state, large in zip(states, enlarged, strict=True)]
+        passes = _passes(net, states[0].scale)
+        windows = torch.stack([to_tensor(state.small.crop(state.tile.window)) for state in states]).to(runtime.device)
+        for _ in range(passes):
+            windows = net(windows).clamp(0, 1)
+        cores = [_core(s, to_image(large), net.scale**passes) for s, large in zip(states, windows, strict=True)]
         return [state.paste(core) for state, core in zip(states, cores, strict=True)]
 
     def _net(self, runtime: Runtime) -> Compact:
@@ -81,8 +87,13 @@ def _load(device: torch.device) -> Compact:
     return net.eval().requires_grad_(False).to(device)
 
 
+def _passes(net: Compact, scale: int) -> int:
+    """How often the net is applied for a picture *scale* times larger."""
+    return 1 if scale <= net.scale else 2
+
+
 def _core(state: Canvas, large: Image.Image, net_scale: int) -> Image.Image:
-    """The core of an enlarged window at the wanted scale; resampling reads the context around it."""
+    """The core of a window that the net made *net_scale* times larger, at the wanted scale."""
     (window_left, window_top, _, _), (left, top, right, bottom) = state.tile.window, state.tile.core
     x, y, width, height = left - window_left, top - window_top, right - left, bottom - top
     box = (x * net_scale, y * net_scale, (x + width) * net_scale, (y + height) * net_scale)
