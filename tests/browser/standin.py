@@ -275,6 +275,8 @@ async def _answer(work: Awaitable[Json]) -> web.Response:
 
 async def _stream(world: StandIn, request: web.Request) -> web.StreamResponse:
     user = request.query.get("user") or "101"
+    if user not in {person["id"] for person in PEOPLE}:
+        raise web.HTTPBadRequest(text="nobody has this id")
     queue: asyncio.Queue[tuple[str, Json]] = asyncio.Queue()
     queue.put_nowait(("snapshot", world.snapshot(user)))
     world.listeners[queue] = user

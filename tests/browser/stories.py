@@ -82,19 +82,22 @@ async def _dream(world: StandIn, user: str, channel: str, prompt: str, count: in
             world.edit(message, content=f"Cancelled: {prompt}", embeds=[], attachments=[], components=[])
             return
         done = step * 12 // STEPS
-        bar = "█" * done + "░" * (12 - done)
-        ready = f"ready <t:{int(time.time()) + STEPS - step}:R>"
-        text = f"**{prompt}**\n`{bar}` step {step} of {STEPS} · {ready}"
+        bar = "▰" * done + "▱" * (12 - done)
+        line = f"{bar} step {step} of {STEPS} · ready <t:{int(time.time()) + STEPS - step}:R>"
         shot = world.picture(paint(seed, 0.05 + 0.9 * step / STEPS, 128), f"{job}.png", 128)
-        world.edit(message, content=text, attachments=[shot], components=cancel)
-        world.log("PATCH", "/channels/{id}/messages/{id}", 200, {"content": text, "attachments": [{"id": 0}]})
+        embed = {"description": f"**{prompt}**\n\n{line}", "color": 0x4F7CAC, "image": shot}
+        world.edit(message, embeds=[embed], components=cancel)
+        world.log("PATCH", "/channels/{id}/messages/{id}", 200, {"embeds": [{"description": line}]})
         await asyncio.sleep(world.step)
     _finish(world, message, job, prompt, seed, count)
 
 
 def _finish(world: StandIn, message: Json, job: str, prompt: str, seed: int, count: int) -> None:
     shots = [world.picture(paint(seed + n, 1.0, 256), f"{job}-{n}.png", 256) for n in range(count)]
-    text = f"**{prompt}**\nseed `{seed}` · 25 steps · 4.2 s · CLIP 0.31"
+    footer = f"seed {seed} · 256×256 · 25 steps · CLIP 0.31 · 4.2 s"
+    embed: Json = {"description": f"**{prompt}**", "color": 0x3C9D7F, "footer": {"text": footer}}
+    alone = {"embeds": [embed | {"image": shots[0]}]}
+    several = {"embeds": [embed], "attachments": shots}
     ups = [button(f"Upscale {n + 1}" if count > 1 else "Upscale", f"dream:up:{job}:{n}", 1) for n in range(count)]
     more = [
         button("Again", f"dream:again:{job}", emoji="🔁"),
@@ -103,15 +106,17 @@ def _finish(world: StandIn, message: Json, job: str, prompt: str, seed: int, cou
         button("Info", f"dream:info:{job}"),
         button("Delete", f"dream:delete:{job}", 4),
     ]
-    world.edit(message, content=text, attachments=shots, components=[row(*ups), row(*more)])
-    world.log("PATCH", "/channels/{id}/messages/{id}", 200, {"content": text}, ("attachments/0/id: 0 is not a string",))
+    world.edit(message, **(alone if count == 1 else several), components=[row(*ups), row(*more)])
+    finding = "embeds/0/color: 3972479 is a made-up finding"
+    world.log("PATCH", "/channels/{id}/messages/{id}", 200, {"embeds": [embed]}, (finding,))
 
 
 async def _click(world: StandIn, user: str, body: Json) -> None:
     action = body["custom_id"].split(":")[1]
     message = world.messages[body["message"]]
     job, nonce = body["custom_id"].split(":")[2], body["nonce"]
-    prompt = message["content"].split("**")[1] if "**" in message["content"] else ""
+    words = "".join(embed.get("description", "") for embed in message["embeds"]) or message["content"]
+    prompt = words.split("**")[1] if "**" in words else ""
     if action == "remix":
         world.tell("modal", {"nonce": nonce, **remix_modal(job, prompt)}, user)
         return
@@ -145,4 +150,4 @@ async def _upscale(world: StandIn, message: Json) -> None:
 
 def message_seed(message: Json) -> int:
     """The seed that a finished message names."""
-    return int(message["content"].split("seed `")[1].split("`")[0])
+    return int(message["embeds"][0]["footer"]["text"].split()[1])

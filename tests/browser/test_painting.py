@@ -40,7 +40,7 @@ async def test_a_message_thinks_then_shows_progress_then_the_result(page: Page, 
     await expect(page.locator(".message .button")).to_have_text(
         ["Upscale", "🔁Again", "Variation", "Remix", "Info", "Delete"]
     )
-    await expect(page.locator(".message .prose")).to_contain_text("(edited)")
+    await expect(page.locator(".message .head")).to_contain_text("(edited)")
     await expect(page.locator(".message .picture img")).to_have_count(1)
     await shot(page, "result")
 

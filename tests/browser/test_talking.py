@@ -185,6 +185,25 @@ async def test_a_lost_connection_is_told_and_mended(page: Page, world: StandIn, 
     await expect(page.locator("#connection")).to_be_hidden()
 
 
+async def test_somebody_whom_the_server_forgot_becomes_the_first_person(page: Page, watch: Watch) -> None:
+    watch.forgive("400")
+    await page.evaluate("sessionStorage.setItem('dreambot.person', '666')")
+    await page.reload()
+    await expect(page.locator(".person", has_text="Ada").locator("input")).to_be_checked()
+    await send(page, "hello")
+    await expect(page.locator(".message .author")).to_have_text("Ada")
+
+
+async def test_a_renewed_signature_is_no_new_picture(page: Page, world: StandIn) -> None:
+    shot_ = world.picture(paint(1), "a.png", 256)
+    message = world.post("1", BOT, attachments=[shot_])
+    await expect(page.locator(".picture img")).to_have_count(1)
+    world.edit(message, attachments=[{**shot_, "url": f"{shot_['url']}?ex=2"}])
+    await expect(page.locator(".head")).to_contain_text("(edited)")
+    await page.click(".picture")
+    await expect(page.locator(".thumbnail")).to_have_count(1)
+
+
 async def test_news_are_announced_to_those_who_listen(page: Page, world: StandIn) -> None:
     world.post("1", PEOPLE[1], content="**hello** there")
     await expect(page.locator("#announcer")).to_contain_text("Béla: hello there")

@@ -81,7 +81,7 @@ export class Stream {
     const source = new EventSource(`/play/events?user=${encodeURIComponent(user)}`);
     this.source = source;
     for (const name of EVENTS) source.addEventListener(name, (event) => this.#receive(name, event));
-    source.addEventListener("error", () => this.#lost(source, user));
+    source.addEventListener("error", () => this.#lost(source));
   }
 
   close() {
@@ -99,12 +99,16 @@ export class Stream {
     this.hear(name, JSON.parse(event.data));
   }
 
-  /** The browser retries by itself unless the server refused; then this does. @param {EventSource} source @param {string} user */
-  #lost(source, user) {
+  /**
+   * The browser retries by itself unless the server refused. Then this does, as whoever the server takes as the first:
+   * a server that began anew does not know the people of the old one.
+   * @param {EventSource} source
+   */
+  #lost(source) {
     if (source !== this.source) return;
     this.connection(false);
     if (source.readyState !== EventSource.CLOSED) return;
-    this.timer = setTimeout(() => this.open(user), this.retry);
+    this.timer = setTimeout(() => this.open(""), this.retry);
     this.retry = Math.min(this.retry * 2, LAST_RETRY);
   }
 }

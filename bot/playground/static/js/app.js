@@ -126,6 +126,7 @@ for (const name of ["snapshot", "troubles"]) store.addEventListener(name, () => 
 /** @param {string} id */
 function become(id) {
   sessionStorage.setItem(PERSON, id);
+  interactions.forget();
   api = new Api(id);
   stream.open(id);
   const user = store.users.get(id);
@@ -156,7 +157,7 @@ function wire() {
   new Machine(store, control);
   showChannels(store);
   store.addEventListener("snapshot", () => {
-    if (!api.user) api = new Api(store.state.me);
+    if (api.user !== store.state.me) api = new Api(store.state.me);
     showPeople(store, become);
   });
   store.addEventListener("channel", () => {

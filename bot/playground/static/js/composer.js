@@ -1,6 +1,6 @@
 /** Where one writes: plain words, a command on one line, or a command as a form. */
 
-import { byId, el } from "./dom.js";
+import { byId, el, grow } from "./dom.js";
 import { ATTACHMENT, parseLine, resolve, writeLine } from "./commandline.js";
 import { OptionForm } from "./form.js";
 import { Menu } from "./menu.js";
@@ -126,6 +126,7 @@ export class Composer {
   }
 
   #typed() {
+    grow(this.line);
     this.#complain("");
     this.recall.back = 0;
     this.#drawHint();

@@ -93,6 +93,13 @@ export function byId(id) {
   return found;
 }
 
+/** Lets a text field be as high as its text, where the browser's own way (field-sizing) is missing. @param {HTMLTextAreaElement} field */
+export function grow(field) {
+  if (CSS.supports("field-sizing", "content")) return;
+  field.style.height = "auto";
+  field.style.height = `${field.scrollHeight}px`;
+}
+
 /**
  * Says a sentence to people who listen rather than look.
  * @param {string} text

@@ -1,6 +1,6 @@
 /** One option of a command as a field: text, number, choice, suggestion or file. */
 
-import { el, icon, iconButton } from "./dom.js";
+import { el, grow, icon, iconButton } from "./dom.js";
 import { ATTACHMENT, BOOLEAN, INTEGER, NUMBER } from "./commandline.js";
 import { Menu } from "./menu.js";
 
@@ -45,7 +45,8 @@ export class Field {
     if (option.choices?.length) return choiceList(option.choices.map((choice) => [String(choice.value), choice.name]));
     if (option.type === BOOLEAN) return choiceList([["true", "yes"], ["false", "no"]]);
     if (option.type === ATTACHMENT) return this.#fileInput();
-    if (wide) return el("textarea", { rows: "1", maxlength: option.max_length, placeholder: option.description, enterkeyhint: "send" });
+    if (wide) return el("textarea", { rows: "1", maxlength: option.max_length, placeholder: option.description, enterkeyhint: "send",
+      on: { input: (/** @type {Event} */ event) => grow(/** @type {HTMLTextAreaElement} */ (event.target)) } });
     const numeric = { [INTEGER]: "numeric", [NUMBER]: "decimal" }[option.type];
     return el("input", { type: "text", inputmode: numeric, placeholder: placeholder(option), maxlength: option.max_length });
   }

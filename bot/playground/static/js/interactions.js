@@ -38,6 +38,11 @@ export class Interactions {
     return answered;
   }
 
+  /** Answers to somebody else are not waited for any longer. */
+  forget() {
+    for (const nonce of [...this.#waiting.keys()]) this.#settle({ nonce });
+  }
+
   /** @param {string} nonce @returns {Promise<void>} */
   #wait(nonce) {
     return new Promise((resolve, reject) => {

@@ -20,7 +20,7 @@ export class Machine {
     this.store = store;
     this.control = control;
     this.panel = byId("machine");
-    for (const button of this.panel.querySelectorAll("button")) button.addEventListener("click", () => void this.#press(button));
+    for (const button of document.querySelectorAll("button[data-do]")) button.addEventListener("click", () => void this.#press(/** @type {HTMLButtonElement} */ (button)));
     for (const name of ["snapshot", "state"]) store.addEventListener(name, () => this.#draw());
     this.#popover(byId("open-machine"));
   }

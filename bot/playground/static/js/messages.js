@@ -131,8 +131,9 @@ export class MessageList {
   #say(before, message) {
     const who = displayName(message.author);
     if (!before) announce(isThinking(message) ? `${who} is thinking.` : `${who}${isEphemeral(message) ? ", to you only" : ""}: ${summary(message, this.around.names)}`);
-    else if (isThinking(before) && !isThinking(message)) announce(`${who}: ${summary(message, this.around.names)}`);
-    else if (controls(before) !== controls(message)) announce(`${who} has finished: ${summary(message, this.around.names)}`);
+    else if (isThinking(before) !== isThinking(message) || controls(before) !== controls(message)) {
+      announce(`${who}: ${summary(message, this.around.names)}`);
+    }
   }
 
   /** @param {Message} message */

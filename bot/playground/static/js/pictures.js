@@ -33,10 +33,15 @@ async function fetchBlob(url) {
   return URL.createObjectURL(await response.blob());
 }
 
+/** An address without its signature, which the server renews while the picture stays the same. @param {string} url */
+function bare(url) {
+  return url.split("?")[0];
+}
+
 /** One place for a picture inside a message. It stays the same element while its picture changes. */
 export class PictureFrame {
-  /** @type {Seen[]} oldest first; the last one is what is shown */
-  seen = [];
+  /** @type {Seen[]} in the order of asking; the blob of one that has not arrived is empty */
+  #asked = [];
   /** @type {Picture|null} */
   picture = null;
 
@@ -45,21 +50,26 @@ export class PictureFrame {
     this.element = el("button", { type: "button", class: "picture", on: { click: () => open(this) } });
   }
 
+  /** @returns {Seen[]} oldest first; what arrived too late to be shown is there too */
+  get seen() {
+    return this.#asked.filter((seen) => seen.blob);
+  }
+
   /** @param {Picture} picture */
   show(picture) {
     const before = this.picture;
     this.picture = picture;
     this.#describe(picture);
-    if (before?.url !== picture.url) void this.#replace(picture);
+    if (!before || bare(before.url) !== bare(picture.url)) void this.#replace(picture);
   }
 
   /** Lets go of every blob that only this frame remembers. */
   forget() {
-    for (const { url, blob } of this.seen) {
+    for (const { url, blob } of this.#asked) {
       blobs.delete(url);
-      URL.revokeObjectURL(blob);
+      if (blob) URL.revokeObjectURL(blob);
     }
-    this.seen = [];
+    this.#asked = [];
   }
 
   /** @param {Picture} picture */
@@ -75,19 +85,26 @@ export class PictureFrame {
 
   /** The new picture is decoded first and laid over the old one. @param {Picture} picture */
   async #replace(picture) {
+    const seen = { url: picture.url, blob: "", picture };
+    this.#asked = [...this.#asked.filter((each) => bare(each.url) !== bare(picture.url)), seen].slice(-HISTORY);
     try {
       const blob = await load(picture.url);
+      seen.blob = blob;
       const image = el("img", { src: blob, alt: picture.alt, draggable: "false" });
       await image.decode();
-      if (this.picture?.url === picture.url) this.#lay(image, blob, picture);
+      if (this.#isCurrent(picture)) this.#lay(image, picture);
     } catch {
-      if (this.picture?.url === picture.url && !this.element.querySelector("img")) this.#missing();
+      if (this.#isCurrent(picture) && !this.element.querySelector("img")) this.#missing();
     }
   }
 
-  /** @param {HTMLImageElement} image @param {string} blob @param {Picture} picture */
-  #lay(image, blob, picture) {
-    this.seen = [...this.seen.filter((seen) => seen.url !== picture.url), { url: picture.url, blob, picture }].slice(-HISTORY);
+  /** @param {Picture} picture whether nothing newer has been asked for meanwhile */
+  #isCurrent(picture) {
+    return this.picture !== null && bare(this.picture.url) === bare(picture.url);
+  }
+
+  /** @param {HTMLImageElement} image @param {Picture} picture */
+  #lay(image, picture) {
     if (!picture.width || !picture.height) this.#proportion(image.naturalWidth / image.naturalHeight);
     this.element.classList.remove("missing");
     for (const note of this.element.querySelectorAll(".missing-note")) note.remove();
