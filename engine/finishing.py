@@ -48,6 +48,12 @@ def begin_finish(painting: Painting, image: Image.Image, runtime: Runtime) -> tu
     return upscaler, upscaler.enlarge(painting.attempt.job.id, painting.index, image, scale, runtime), note
 
 
+def merged(method: Mapping[str, object], upscaler: Mapping[str, object]) -> dict[str, object]:
+    """The facts of a finished picture: what it was resolved to is said by both who painted it."""
+    resolved: list[Any] = [facts.get("resolved") or {} for facts in (method, upscaler)]
+    return {**upscaler, **method, "resolved": {**resolved[1], **resolved[0]}}
+
+
 def make_picture(painting: Painting, image: Image.Image, notes: tuple[str, ...], runtime: Runtime) -> Picture:
     """Everything that is slow about a finished picture; called on another thread."""
     started = time.monotonic()

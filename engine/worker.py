@@ -26,7 +26,7 @@ from engine.attempts import SNAPSHOT_SECONDS, Attempt, Painting, Stage
 from engine.background import Background
 from engine.border import guarded
 from engine.errors import Cancelled, DreamError, EngineRestarting
-from engine.finishing import begin_finish, load_finisher, make_picture, needs_finish
+from engine.finishing import begin_finish, load_finisher, make_picture, merged, needs_finish
 from engine.guidance.perceptor import Perceptor
 from engine.lanes import Lanes
 from engine.loop import Loop
@@ -191,6 +191,7 @@ class Worker:
                 painting.stage = Stage.AWAY
                 if painting.finishing:
                     painting.clock("finish")
+                    painting.facts = merged(painting.facts, facts)
                     self._deliver(painting, image)
                 else:
                     painting.clock("steps")

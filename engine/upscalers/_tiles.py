@@ -58,12 +58,14 @@ class Canvas:
         """The next one."""
         return self.tiles[self.step]
 
-    def paste(self, enlarged: Image.Image) -> Step:
-        """Put the enlarged core of `tile` into its place; that is one step."""
+    def paste(self, enlarged: Image.Image, resolved: Mapping[str, object]) -> Step:
+        """Put the enlarged core of `tile` into its place; that is one step. *resolved* goes into the replay record."""
         left, top, _, _ = self.tile.core
         self.large.paste(enlarged, (left * self.scale, top * self.scale))
         self.step += 1
-        return Finished(self.large) if self.step == self.steps else Running(self.step, self.steps, self.preview)
+        if self.step < self.steps:
+            return Running(self.step, self.steps, self.preview)
+        return Finished(self.large, {"resolved": resolved})
 
     def preview(self) -> Image.Image:
         """The picture so far, small."""

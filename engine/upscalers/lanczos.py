@@ -43,7 +43,7 @@ class Lanczos:
     def advance(self, states: list[Canvas], runtime: Runtime) -> list[Step]:
         """One tile each."""
         tiles = [_enlarged(state) for state in states]
-        return [state.paste(tile) for state, tile in zip(states, tiles, strict=True)]
+        return [state.paste(tile, {"upscaler": "lanczos"}) for state, tile in zip(states, tiles, strict=True)]
 
 
 def _enlarged(state: Canvas) -> Image.Image:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -30,6 +31,14 @@ RESAMPLING = 4
 """Context that resampling wants beside what the net reaches, in small pixels."""
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """The net and the hash of its weights."""
+
+    net: Compact
+    sha256: str
+
+
 class PrimerUpscaler:
     """Tiles whose context covers all that the net reaches: the result is that of the untiled picture."""
 
@@ -39,7 +48,7 @@ class PrimerUpscaler:
 
     def load(self, request: object, runtime: Runtime) -> None:
         """Raises ModelUnavailable, WeightsError."""
-        self._net(runtime)
+        self._load(runtime)
 
     def begin(self, job: Job, images: Mapping[str, bytes], runtime: Runtime) -> list[Canvas]:
         """Raises UnreadablePicture, InvalidRequest."""
@@ -49,7 +58,7 @@ class PrimerUpscaler:
     def enlarge(self, job_id: str, index: int, image: Image.Image, scale: int, runtime: Runtime) -> Canvas:
         """Tiles of 128² small pixels on a CPU, 512² on a GPU; fewer where a second pass sees four times as many."""
         core = CPU_CORE if runtime.device.type == "cpu" else GPU_CORE
-        net = self._net(runtime)
+        net = self._load(runtime).net
         context = net.reach + RESAMPLING
         if _passes(net, scale) > 1:
             core, context = core // net.scale, context + math.ceil(net.reach / net.scale)
@@ -63,19 +72,20 @@ class PrimerUpscaler:
     @torch.no_grad()
     def advance(self, states: list[Canvas], runtime: Runtime) -> list[Step]:
         """One tile each, together."""
-        net = self._net(runtime)
+        loaded = self._load(runtime)
+        net, resolved = loaded.net, {"upscaler": "primer", "upscaler_weights": loaded.sha256}
         passes = _passes(net, states[0].scale)
         windows = torch.stack([to_tensor(state.small.crop(state.tile.window)) for state in states]).to(runtime.device)
         for _ in range(passes):
             windows = net(windows).clamp(0, 1)
         cores = [_core(s, to_image(large), net.scale**passes) for s, large in zip(states, windows, strict=True)]
-        return [state.paste(core) for state, core in zip(states, cores, strict=True)]
+        return [state.paste(core, resolved) for state, core in zip(states, cores, strict=True)]
 
-    def _net(self, runtime: Runtime) -> Compact:
+    def _load(self, runtime: Runtime) -> Loaded:
         return runtime.net("upscaler:primer", lambda: _load(runtime.device))
 
 
-def _load(device: torch.device) -> Compact:
+def _load(device: torch.device) -> Loaded:
     if not WEIGHTS.is_file():
         raise ModelUnavailable("The small upscaler's weights are not installed; “lanczos” is always there.")
     checkpoint = read_checkpoint(WEIGHTS)
@@ -84,7 +94,7 @@ def _load(device: torch.device) -> Compact:
     except KeyError as error:
         raise WeightsError(f"“{WEIGHTS.name}” does not hold a compact upscaler: {error} is missing.") from error
     checkpoint.fill(net)
-    return net.eval().requires_grad_(False).to(device)
+    return Loaded(net.eval().requires_grad_(False).to(device), checkpoint.sha256)
 
 
 def _passes(net: Compact, scale: int) -> int:

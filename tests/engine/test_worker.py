@@ -262,6 +262,7 @@ def test_a_small_picture_is_finished_by_an_upscaler(monkeypatch: pytest.MonkeyPa
 
     assert (64, 64) == open_picture(picture.png).size
     assert "Enlarged by plain resampling" in picture.facts["notes"][0]
+    assert "lanczos" == picture.facts["replay"]["resolved"]["upscaler"]
     assert {"load", "begin", "steps", "finish", "encode"} == set(picture.facts["seconds"])
 
 

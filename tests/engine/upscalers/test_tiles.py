@@ -90,7 +90,7 @@ def test_every_core_has_its_context_unless_the_picture_ends() -> None:
 @pytest.mark.parametrize("size", [(70, 50), (24, 24), (10, 90)])
 def test_the_net_has_no_seams(fresh: Runtime, size: tuple[int, int]) -> None:
     image = grain(*size)
-    net = fresh.net("upscaler:primer", lambda: primer._load(fresh.device))
+    net = primer._load(fresh.device).net
     with torch.no_grad():
         whole = to_image(net(to_tensor(image)[None])[0])
 
