@@ -9,7 +9,7 @@ import torch
 
 from engine.diffusion_net import DiffusionNet
 from engine.errors import ModelUnavailable
-from engine.nets.adm import build_adm
+from engine.weights.blueprint import blueprint
 from engine.weights.entry import Entry, Kind
 from engine.weights.folder import Folder, weights_folder
 from engine.weights.table import find_entry
@@ -30,8 +30,7 @@ def read_diffusion(entry: Entry, folder: Folder, device: torch.device, dtype: to
     """
     if entry.kind is not Kind.DIFFUSION:
         raise ModelUnavailable(f"“{entry.name}” is no diffusion model but a checkpoint of the kind {entry.kind.value}.")
-    with torch.device("meta"):
-        net = build_adm(entry.flags)
+    net = blueprint(entry.flags)
     with folder.open(entry) as opened:
         fit(net, read_tensors(opened, folder), opened.path.name)
     return DiffusionNet(net.eval().requires_grad_(False).set_torso_dtype(dtype).to(device), opened.sha256)
