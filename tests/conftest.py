@@ -6,5 +6,5 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
-for name in ("DISCORD_TOKEN", "DREAMBOT_CONFIG", "DREAMBOT_PLAYGROUND"):
+for name in ("DISCORD_TOKEN", "DREAMBOT_CONFIG", "DREAMBOT_DATA", "DREAMBOT_PLAYGROUND"):
     os.environ.pop(name, None)
