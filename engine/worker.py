@@ -12,8 +12,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -22,7 +21,7 @@ from torch import Tensor
 
 from engine import embedding
 from engine.admission import Admitted, FindMethod, admit
-from engine.attempts import SNAPSHOT_SECONDS, Attempt, Painting, Stage
+from engine.attempts import Attempt, Painting, Stage
 from engine.background import Background
 from engine.border import guarded
 from engine.errors import Cancelled, DreamError, EngineRestarting
@@ -46,10 +45,11 @@ from engine.messages import (
 )
 from engine.methods import find_method
 from engine.models import DEFAULT_MODEL, MODELS
-from engine.pictures import snapshot
 from engine.readiness import look_around
 from engine.requests import DreamRequest, build_request
+from engine.roster import Roster
 from engine.runtime import Runtime, cores
+from engine.snapshots import Snapshots
 from engine.steps import Failed, Finished, Running, State, Step
 from engine.threads import Threads
 from engine.upscalers import Upscaler
@@ -78,9 +78,9 @@ class Worker:
         self._loop, self._emit, self._find_method = loop, emit, find_method
         self._lanes = Lanes(runtime, Threads(threads, cores() if runtime.device.type == "cpu" else 1))
         self._loading, self._encoding = Background(loop, "loading", 2), Background(loop, "encoding", 2)
-        self._attempts: dict[str, Attempt] = {}
-        self._slots = slots or runtime.slots
-        self._can = look_around(name, os.getpid(), runtime.description, self._slots)
+        self._snapshots = Snapshots(self._encoding, lambda painting: self._tell(painting.attempt))
+        self._roster = Roster(slots or runtime.slots)
+        self._can = look_around(name, os.getpid(), runtime.description, self._roster.free)
         self._told: Ready | None = None
         self._draining = False
 
@@ -95,7 +95,7 @@ class Worker:
             case Submit(job, images):
                 self.submit(job, images)
             case Cancel(job_id, attempt):
-                if (found := self._attempts.get(job_id)) and found.job.attempt == attempt:
+                if (found := self._roster.find(job_id)) and found.job.attempt == attempt:
                     self._end(found, found.failure(Cancelled("Cancelled.")))
             case Embed():
                 self._loading.run(partial(embedding.prepare, command, self.runtime), partial(self._answer, command))
@@ -104,16 +104,16 @@ class Worker:
 
     def step(self) -> bool:
         """One step of whoever has waited longest, and news of everybody. Raises DeviceLost."""
-        self._fill_slots()
+        self._roster.fill_slots()
         self._announce()
-        group = self._lanes.next_group(p for p in self._paintings() if p.stage is Stage.PAINTING)
+        group = self._lanes.next_group(self._roster.painting())
         if group:
             for painting, step in zip(group, self._lanes.advance(group), strict=True):
                 self._take_step(painting, step)
-        for attempt in list(self._attempts.values()):
+        for attempt in self._roster:
             self._tell(attempt)
         self._announce()
-        if self._draining and not self._attempts:
+        if self._draining and not self._roster:
             self._loop.stop()
         return bool(group)
 
@@ -124,20 +124,20 @@ class Worker:
     def warm_up(self) -> None:
         """Paint a small picture for nobody: nets in memory, kernels chosen, threads counted. Real work ends it."""
         method = next((name for name in MODELS[DEFAULT_MODEL].methods if name in self._can.methods), "")
-        if method and not self._attempts:
+        if method and not self._roster:
             request = build_request("a red circle", method=method, seed=0, steps=WARM_UP_STEPS)
             self._submit(Attempt(Job(WARM_UP, 0, "", request), {}, quiet=True))
 
     def close(self) -> None:
         """Leave everything as it is and start nothing more."""
-        self._attempts.clear()
+        self._roster.clear()
         self._loading.close()
         self._encoding.close()
 
     # before the first step
 
     def _submit(self, attempt: Attempt) -> None:
-        older = self._attempts.get(attempt.job.id)
+        older = self._roster.find(attempt.job.id)
         if older and older.job.attempt == attempt.job.attempt:
             return
         if self._draining:
@@ -145,14 +145,14 @@ class Worker:
             return
         if older:
             self._end(older, older.failure(Cancelled("A newer attempt has taken its place.")))
-        self._attempts.pop(WARM_UP, None)
-        self._attempts[attempt.job.id] = attempt
+        self._roster.remove(WARM_UP)
+        self._roster.add(attempt)
         self._loading.run(
             partial(admit, attempt.job, attempt.images, self.runtime, self._find_method), partial(self._admit, attempt)
         )
 
     def _admit(self, attempt: Attempt, admitted: Admitted | DreamError) -> None:
-        if not self._is_current(attempt):
+        if not self._roster.has(attempt):
             return
         if isinstance(admitted, DreamError):
             self._end(attempt, attempt.failure(admitted))
@@ -167,18 +167,6 @@ class Worker:
         if isinstance(attempt.job.request, DreamRequest):  # while the first steps are taken
             self._loading.run(partial(load_finisher, attempt.job.request, self.runtime), lambda _: None)
 
-    def _fill_slots(self) -> None:
-        """The next free slot goes to the job that has the fewest; so many pictures of one do not shut out others."""
-        free = self._slots - sum(p.stage in (Stage.PAINTING, Stage.AWAY) for p in self._paintings())
-        for _ in range(free):
-            waiting = [a for a in self._attempts.values() if any(p.stage is Stage.WAITING for p in a.paintings)]
-            if not waiting:
-                return
-            attempt = min(waiting, key=lambda a: sum(p.stage in (Stage.PAINTING, Stage.AWAY) for p in a.paintings))
-            painting = next(p for p in attempt.paintings if p.stage is Stage.WAITING)
-            painting.stage = Stage.PAINTING
-            painting.started = painting.since = time.monotonic()
-
     # from step to step
 
     def _take_step(self, painting: Painting, step: Step) -> None:
@@ -186,7 +174,7 @@ class Worker:
             case Running():
                 if not painting.finishing:
                     painting.steps_done = step.step
-                self._order_snapshot(painting, step)
+                self._snapshots.offer(painting, step)
             case Finished(image, facts):
                 painting.stage = Stage.AWAY
                 if painting.finishing:
@@ -208,7 +196,7 @@ class Worker:
         self._loading.run(partial(begin_finish, painting, image, self.runtime), partial(self._go_on, painting))
 
     def _go_on(self, painting: Painting, begun: tuple[Upscaler[Any], State, str] | DreamError) -> None:
-        if not self._is_current(painting.attempt):
+        if not self._roster.has(painting.attempt):
             return
         if isinstance(begun, DreamError):
             self._fail(painting, begun)
@@ -225,7 +213,7 @@ class Worker:
         )
 
     def _hand_over(self, painting: Painting, picture: Picture | DreamError) -> None:
-        if not self._is_current(painting.attempt):
+        if not self._roster.has(painting.attempt):
             return
         if isinstance(picture, DreamError):
             self._fail(painting, picture)
@@ -238,19 +226,6 @@ class Worker:
     def _fail(self, painting: Painting, error: DreamError) -> None:
         painting.stage, painting.error = Stage.FAILED, error
         self._end_if_over(painting.attempt)
-
-    def _order_snapshot(self, painting: Painting, step: Running) -> None:
-        """The newest wins: while one is being encoded, or it is too soon, this one is left out."""
-        now = time.monotonic()
-        if step.preview and not painting.encoding and now - painting.snapshot_at >= SNAPSHOT_SECONDS:
-            painting.encoding, painting.snapshot_at = True, now
-            self._encoding.run(partial(_draw, step.preview), partial(self._take_snapshot, painting))
-
-    def _take_snapshot(self, painting: Painting, data: bytes | DreamError) -> None:
-        painting.encoding = False
-        if isinstance(data, bytes) and self._is_current(painting.attempt) and not painting.is_over:
-            painting.attempt.snapshots[painting.index] = data
-            self._tell(painting.attempt)
 
     def _answer(self, question: Embed, prepared: tuple[Perceptor, Tensor | None] | DreamError) -> None:
         answered: Embeddings | DreamError = (
@@ -270,8 +245,7 @@ class Worker:
 
     def _announce(self) -> None:
         """`Ready`: at first, and whenever something about it has changed."""
-        taken = sum(attempt.pictures_left for attempt in self._attempts.values() if not attempt.quiet)
-        self._can = dataclasses.replace(self._can, slots=max(self._slots - taken, 0))
+        self._can = dataclasses.replace(self._can, slots=self._roster.free)
         if self._can != self._told:
             self._told = self._can
             self._emit(self._can)
@@ -281,7 +255,7 @@ class Worker:
             self._end(attempt, attempt.end())
 
     def _end(self, attempt: Attempt, event: Result | Failure) -> None:
-        del self._attempts[attempt.job.id]
+        self._roster.remove(attempt.job.id)
         self._send(attempt, event)
 
     def _send(self, attempt: Attempt, event: Event) -> None:
@@ -289,13 +263,3 @@ class Worker:
             self._emit(event)
         elif isinstance(event, Failure):
             log.warning("Warming up failed: %s", event.message)
-
-    def _is_current(self, attempt: Attempt) -> bool:
-        return self._attempts.get(attempt.job.id) is attempt
-
-    def _paintings(self) -> Iterator[Painting]:
-        return (painting for attempt in self._attempts.values() for painting in attempt.paintings)
-
-
-def _draw(preview: Callable[[], Image.Image]) -> bytes:
-    return snapshot(preview())

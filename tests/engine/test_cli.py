@@ -166,8 +166,9 @@ def test_every_option_of_every_method_is_explained(shell: Shell) -> None:
 def test_the_help_of_dream_names_options_and_ranges(shell: Shell) -> None:
     said = shell("dream", "--help")
 
+    rate = METHODS["pixels"].model_fields["learning_rate"].default
     assert "eta=1 (0–1)" in said.out
-    assert "learning_rate=0.1 (> 0, ≤ 1)" in said.out
+    assert f"learning_rate={rate:g} (> 0, ≤ 1)" in said.out
 
 
 @pytest.mark.parametrize(

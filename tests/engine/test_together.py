@@ -33,7 +33,7 @@ def pixels(shop: Workshop, job: str, index: int = 0) -> NDArray[np.int_]:
 
 
 def steps_of(shop: Workshop, job: str) -> int:
-    attempt = shop.worker._attempts.get(job)
+    attempt = shop.worker._roster.find(job)
     return attempt.paintings[0].steps_done if attempt and attempt.paintings else 0
 
 

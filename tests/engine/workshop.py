@@ -151,7 +151,7 @@ class Workshop:
     def run(self, *jobs: str) -> None:
         """Until each of *jobs* (all, if none is named) has had its last word."""
         wanted = set(jobs)
-        self.run_until(lambda: wanted <= set(self.ends) if wanted else not self.worker._attempts)
+        self.run_until(lambda: wanted <= set(self.ends) if wanted else not self.worker._roster)
 
     def run_until_step(self, job: str, step: int) -> None:
         self.run_until(lambda: any((job, step) in group for group in self.method.groups))

@@ -1,0 +1,39 @@
+"""Pictures to look at while they form, drawn and encoded off the stepping loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+from PIL import Image
+
+from engine.attempts import SNAPSHOT_SECONDS, Painting
+from engine.background import Background
+from engine.errors import DreamError
+from engine.pictures import snapshot
+from engine.steps import Running
+
+
+class Snapshots:
+    """The newest wins: while one of a picture is being encoded, or it is too soon, the next is left out."""
+
+    def __init__(self, background: Background, ready: Callable[[Painting], None]) -> None:
+        self._background, self._ready = background, ready
+
+    def offer(self, painting: Painting, step: Running) -> None:
+        """*step* has just been taken; `ready` is called when a snapshot of it lies in the attempt."""
+        now = time.monotonic()
+        if step.preview and not painting.encoding and now - painting.snapshot_at >= SNAPSHOT_SECONDS:
+            painting.encoding, painting.snapshot_at = True, now
+            self._background.run(partial(_draw, step.preview), partial(self._take, painting))
+
+    def _take(self, painting: Painting, data: bytes | DreamError) -> None:
+        painting.encoding = False
+        if isinstance(data, bytes) and not painting.is_over:
+            painting.attempt.snapshots[painting.index] = data
+            self._ready(painting)
+
+
+def _draw(preview: Callable[[], Image.Image]) -> bytes:
+    return snapshot(preview())
