@@ -50,6 +50,7 @@ class StandIn:
         self.happened: list[Json] = []
         self.tasks: set[asyncio.Task[None]] = set()
         self.cancelled: set[str] = set()
+        self.held: dict[str, asyncio.Event] = {}
 
     # -- what everybody hears -------------------------------------------------------------------------------------
 
@@ -104,6 +105,16 @@ class StandIn:
         entry = {"method": method, "route": route, "status": status, "body": body, "findings": list(findings)}
         now = datetime.datetime.now().timestamp()
         self.sent.append({"n": len(self.sent) + 1, "at": now, "seconds": 0.004, **entry})
+
+    def hold(self, moment: str) -> asyncio.Event:
+        """Let stories wait at *moment* ("thinking", "step 10") until the event is set."""
+        return self.held.setdefault(moment, asyncio.Event())
+
+    async def reach(self, moment: str) -> None:
+        """A story has come to *moment*; then some time passes, until somebody lets it go on."""
+        if moment in self.held:
+            await self.held[moment].wait()
+        await asyncio.sleep(self.step)
 
     def spawn(self, story: Awaitable[None]) -> None:
         """Play *story* beside everything else."""

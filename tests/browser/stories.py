@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import zlib
 from typing import TYPE_CHECKING
 
 from tests.browser.paint import paint
@@ -35,7 +36,7 @@ async def restart(world: StandIn, *, whole: bool) -> None:
     """The bot (or only the engine) goes away and comes back."""
     world.online, world.engine = not whole, "gone"
     world.tell("bot_state", {"online": world.online, "engine": {"state": "gone"}})
-    await asyncio.sleep(world.step * 5)
+    await world.reach("gone")
     world.online, world.engine = True, "ready"
     world.tell("commands", {"commands": COMMANDS})
     world.tell("bot_state", {"online": True, "engine": {"state": "ready"}})
@@ -74,8 +75,8 @@ def _queue() -> Json:
 async def _dream(world: StandIn, user: str, channel: str, prompt: str, count: int) -> None:
     message = world.post(channel, BOT, flags=128, **_used(user, "dream"))
     world.log("POST", "/interactions/{id}/{token}/callback", 200, {"type": 5})
-    job, seed = f"j{message['id']}", abs(hash(prompt)) % 9999
-    await asyncio.sleep(world.step)
+    job, seed = f"j{message['id']}", zlib.crc32(prompt.encode()) % 9999
+    await world.reach("thinking")
     cancel = [row(button("Cancel", f"dream:cancel:{job}", 4))]
     for step in range(0, STEPS + 1, 5):
         if job in world.cancelled:
@@ -88,7 +89,7 @@ async def _dream(world: StandIn, user: str, channel: str, prompt: str, count: in
         embed = {"description": f"**{prompt}**\n\n{line}", "color": 0x4F7CAC, "image": shot}
         world.edit(message, embeds=[embed], components=cancel)
         world.log("PATCH", "/channels/{id}/messages/{id}", 200, {"embeds": [{"description": line}]})
-        await asyncio.sleep(world.step)
+        await world.reach(f"step {step}")
     _finish(world, message, job, prompt, seed, count)
 
 

@@ -29,14 +29,16 @@ async def dream(page: Page, line: str = "/dream an owl") -> None:
 
 
 async def test_a_message_thinks_then_shows_progress_then_the_result(page: Page, world: StandIn) -> None:
-    world.step = 0.3
+    thinking, half = world.hold("thinking"), world.hold("step 10")
     await send(page, "/dream an owl")
     await expect(page.locator(".message .waiting")).to_have_text("dreambot is thinking…")
-    await shot(page, "thinking")
     await expect(page.locator(".message .reference")).to_have_text("Ada used /dream")
+    await shot(page, "thinking")
+    thinking.set()
     await expect(page.locator(".message .prose")).to_contain_text("step 10 of 25")
     await expect(page.locator(".message .picture img").last).to_be_visible()
     await shot(page, "progress")
+    half.set()
     await expect(page.locator(".message .button")).to_have_text(
         ["Upscale", "🔁Again", "Variation", "Remix", "Info", "Delete"]
     )
@@ -52,11 +54,12 @@ async def test_a_frame_is_never_empty_while_its_picture_changes(page: Page) -> N
 
 
 async def test_the_frame_keeps_its_size_while_the_picture_forms(page: Page, world: StandIn) -> None:
-    world.step = 0.2
+    half = world.hold("step 10")
     await send(page, "/dream an owl")
     frame = page.locator(".message .picture")
     await expect(frame.locator("img").last).to_be_visible()
     small = await frame.bounding_box()
+    half.set()
     await expect(page.locator(".message .button", has_text="Remix")).to_be_visible()
     large = await frame.bounding_box()
     assert small and large
@@ -106,9 +109,10 @@ async def test_a_picture_that_cannot_be_had_says_so(page: Page, world: StandIn, 
 
 
 async def test_cancel_stops_a_picture(page: Page, world: StandIn) -> None:
-    world.step = 0.4
+    half = world.hold("step 10")
     await send(page, "/dream an owl")
     await page.locator(".message .button", has_text="Cancel").click()
+    half.set()
     await expect(page.locator(".message .prose")).to_contain_text("Cancelled: an owl")
     await expect(page.locator(".message .picture")).to_have_count(0)
 

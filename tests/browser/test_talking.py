@@ -87,9 +87,10 @@ async def test_an_offline_bot_is_told_in_words(page: Page, world: StandIn, watch
 
 @pytest.mark.parametrize(("name", "lamp"), [("Restart bot", "#bot-state"), ("Kill engine", "#engine-state")])
 async def test_bot_and_engine_go_and_come_back(page: Page, world: StandIn, name: str, lamp: str) -> None:
-    world.step = 0.3
+    gone = world.hold("gone")
     await page.get_by_role("button", name=name).click()
     await expect(page.locator(lamp)).to_have_attribute("data-lamp", "bad")
+    gone.set()
     await expect(page.locator(lamp)).to_have_attribute("data-lamp", "good")
 
 
