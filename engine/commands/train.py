@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +20,7 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     threads: Threads = "auto",
     anew: Annotated[bool, typer.Option("--anew", help="Forget an unfinished run instead of going on with it.")] = False,
+    start: Annotated[Path | None, typer.Option(help="Finished weights to begin with, instead of random ones.")] = None,
     install: Annotated[bool, typer.Option("--install", help="Then put the weights where the engine looks.")] = False,
 ) -> None:
     """Remake the small model NET from nothing: paint its pictures, train it, say how good it is.
@@ -35,7 +37,7 @@ def train(
     from engine.runtime import find_device
     from engine.threads import Threads as Pace
 
-    run = remake.trainer(net, minutes=minutes, pictures=pictures, device=find_device(device).type)
+    run = remake.trainer(net, minutes=minutes, pictures=pictures, device=find_device(device).type, start=start)
     if run.device.type == "cpu":
         run.threads = Pace(threads, os.cpu_count() or 1)
     if not anew and run.resume():

@@ -27,19 +27,25 @@ GUIDE_SEED, GRADER_SEED, TIDY_SEED, UPSCALER_SEED, HELD_OUT_SEED = 12, 13, 14, 1
 DREAMS = 1500
 
 
-def trainer(name: str, *, minutes: float = 0.0, pictures: int = 150_000, device: str = "cpu") -> Trainer:
+def trainer(
+    name: str, *, minutes: float = 0.0, pictures: int = 150_000, device: str = "cpu", start: Path | None = None
+) -> Trainer:
     """The run that remakes net *name* out of so many *pictures*, in a folder of its own outside the repository.
 
-    *minutes* 0 = as long as the recipe says. Raises InvalidRequest for an unknown name, WeightsError where a net that
-    it builds on is missing.
+    *minutes* 0 = as long as the recipe says. *start*: finished weights to begin with instead of random ones; then the
+    guide's text tower stays as it is, because the diffusion model reads it.
+    Raises InvalidRequest for an unknown name, WeightsError where a net that it builds on is missing.
     """
     if name not in _TASKS:
         raise InvalidRequest(f"There is no small model “{name}”; there is {', '.join(_TASKS)}.")
-    task, recipe = _TASKS[name](pictures)
-    torch.manual_seed(recipe.seed)
+    torch.manual_seed(list(_TASKS).index(name))
+    task, recipe = _TASKS[name](pictures, start is not None)
     if minutes:
         recipe = replace(recipe, minutes=minutes, steps=10**9)
-    return Trainer(task, recipe, training_folder() / name, device=device, facts={"painted": pictures})
+    run = Trainer(task, recipe, training_folder() / name, device=device, facts={"painted": pictures})
+    if start is not None:
+        run.start_from(read_checkpoint(start).tensors)
+    return run
 
 
 def install(run: Trainer, name: str) -> Path:
@@ -65,26 +71,27 @@ def load_diffusion() -> UNetModel:
     return net.eval().requires_grad_(False)
 
 
-def _clip(pictures: int) -> tuple[Task, Recipe]:
-    task = train_clip.ClipTask("clip", train_clip.GUIDE, album(pictures, GUIDE_SEED), _held_out(), spoilt=True)
+def _clip(pictures: int, tuning: bool) -> tuple[Task, Recipe]:
+    painted = album(pictures, GUIDE_SEED)
+    task = train_clip.ClipTask("clip", train_clip.GUIDE, painted, _held_out(), spoilt=True, words_stay=tuning)
     return task, train_clip.GUIDE_RECIPE
 
 
-def _grader(pictures: int) -> tuple[Task, Recipe]:
+def _grader(pictures: int, tuning: bool) -> tuple[Task, Recipe]:
     task = train_clip.ClipTask("grader", train_clip.GRADER, album(pictures, GRADER_SEED), _held_out(), spoilt=False)
     return task, train_clip.GRADER_RECIPE
 
 
-def _classifier(pictures: int) -> tuple[Task, Recipe]:
+def _classifier(pictures: int, tuning: bool) -> tuple[Task, Recipe]:
     return train_classifier.ClassifierTask(album(pictures, GRADER_SEED), _held_out()), train_classifier.RECIPE
 
 
-def _diffusion(pictures: int) -> tuple[Task, Recipe]:
+def _diffusion(pictures: int, tuning: bool) -> tuple[Task, Recipe]:
     tidy, full = album(pictures, TIDY_SEED, "tidy"), album(pictures, GUIDE_SEED)
     return train_diffusion.diffusion_task(load_guide(), tidy, full, _held_out()), train_diffusion.RECIPE
 
 
-def _upscaler(pictures: int) -> tuple[Task, Recipe]:
+def _upscaler(pictures: int, tuning: bool) -> tuple[Task, Recipe]:
     count = max(pictures // 25, DREAMS)  # large pictures are large; windows of them are many
     painted = album(count, UPSCALER_SEED, large=256)
     contexts = train_diffusion.told(load_guide(), painted)
@@ -96,7 +103,7 @@ def _held_out() -> Rendered:
     return album(4096, HELD_OUT_SEED)
 
 
-_TASKS: Mapping[str, Callable[[int], tuple[Task, Recipe]]] = {
+_TASKS: Mapping[str, Callable[[int, bool], tuple[Task, Recipe]]] = {
     "clip": _clip,
     "grader": _grader,
     "classifier": _classifier,

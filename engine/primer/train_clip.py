@@ -36,6 +36,7 @@ class ClipTask:
 
     *hard*: weight of a term of its own, caption against its own hard negative, which teaches what belongs to what
     ("red on blue" or "blue on red") long before the batch does. *spoilt*: see pictures as they are while they form.
+    *words_stay*: only the image tower learns, so that a diffusion model which reads the text tower stays in tune.
     """
 
     def __init__(
@@ -47,9 +48,12 @@ class ClipTask:
         *,
         spoilt: bool,
         hard: float = 1.0,
+        words_stay: bool = False,
     ) -> None:
         self.name = name
-        self.net: nn.Module = SmallClip(flags)
+        net = SmallClip(flags)
+        net.text.requires_grad_(not words_stay)
+        self.net: nn.Module = net
         self._images = torch.from_numpy(pictures.images)
         self._tokens = torch.from_numpy(pictures.tokens)
         self._negatives = torch.from_numpy(pictures.negatives)

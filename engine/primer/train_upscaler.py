@@ -51,7 +51,7 @@ class UpscalerTask:
 
     def __init__(self, pictures: Rendered, held_out: Rendered, dreamt: Tensor | None = None) -> None:
         assert pictures.large is not None and held_out.large is not None
-        self.net: nn.Module = Compact(FEATURES, LAYERS, scale=4)
+        self.net: nn.Module = awakened(Compact(FEATURES, LAYERS, scale=4))
         self._small, self._large = torch.from_numpy(pictures.images), torch.from_numpy(pictures.large)
         self._test = torch.from_numpy(held_out.images[:64]), torch.from_numpy(held_out.large[:64])
         self._dreamt = dreamt
@@ -96,6 +96,21 @@ class UpscalerTask:
     def flags(self) -> Mapping[str, object]:
         """The tensors say all of it; this is for people."""
         return {"architecture": "compact", "features": FEATURES, "layers": LAYERS, "scale": 4}
+
+
+@torch.no_grad()
+def awakened(net: Compact) -> Compact:
+    """A start that keeps the signal's strength through the layers (He et al. 2015) and whispers at the end.
+
+    With PyTorch's own start, eleven layers without skips let a thousandth through, and nothing is learned for long.
+    """
+    convolutions = [layer for layer in net.body if isinstance(layer, nn.Conv2d)]
+    for layer in convolutions:
+        nn.init.kaiming_normal_(layer.weight, a=0.25)  # PReLU's slope below zero
+        assert layer.bias is not None
+        nn.init.zeros_(layer.bias)
+    convolutions[-1].weight.mul_(0.1)
+    return net
 
 
 @torch.no_grad()

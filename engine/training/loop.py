@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine.errors import NotFinite
+from engine.errors import NotFinite, WeightsError
 from engine.threads import Threads
 from engine.training.checkpoints import load_state, save_state, save_weights
 from engine.training.ema import Ema
@@ -190,6 +190,14 @@ class Trainer:
         sheet = self.task.sheet(self.ema.net)
         if sheet is not None:
             sheet.save(self.folder / f"sheet-{self.step:07}.png")
+
+    def start_from(self, tensors: Mapping[str, Tensor]) -> None:
+        """Begin with finished weights instead of random ones: what fine-tuning is. Raises WeightsError."""
+        for net in (self.task.net, self.ema.net):
+            try:
+                net.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+            except RuntimeError as error:
+                raise WeightsError(f"These weights are not those of a {self.task.name}: {error}") from error
 
     def save(self) -> None:
         """Write the state to resume from, and the averaged net as weights."""

@@ -79,6 +79,13 @@ def test_a_clip_that_tells_captions_apart_has_less_loss(painted: Rendered) -> No
     assert float(task.loss(batch).detach()) < before / 2
 
 
+def test_the_words_of_a_finished_guide_can_stay_as_they_are(painted: Rendered) -> None:
+    task = ClipTask("clip", SMALL, painted, painted, spoilt=True, words_stay=True)
+    task.loss(task.batch(4, torch.Generator().manual_seed(0))).backward()
+    learning = {name.split(".")[0] for name, p in task.net.named_parameters() if p.grad is not None}
+    assert {"image", "log_scale"} == learning
+
+
 def test_equal_captions_do_not_count_as_wrong() -> None:
     same = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [1.0, 0.0]]), dim=1)
     assert top_1(same, same, 2) == 1

@@ -50,6 +50,17 @@ def test_without_a_state_there_is_nothing_to_resume(tmp_path: Path) -> None:
     assert not run_of(tmp_path).resume()
 
 
+def test_a_run_may_begin_with_finished_weights(tmp_path: Path) -> None:
+    run = run_of(tmp_path, replace(RECIPE, steps=1, lr=0.0))
+    run.start_from({"weight": torch.tensor([[1.5]], dtype=torch.float16)})
+    assert run.run()["error"] == pytest.approx(0.5)
+
+
+def test_weights_of_another_net_are_an_error_in_words(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="not those of a doubling"):
+        run_of(tmp_path).start_from({"bias": torch.zeros(1)})
+
+
 def test_a_broken_state_is_an_error_in_words(tmp_path: Path) -> None:
     (tmp_path / "state.pt").write_bytes(b"not a state")
     with pytest.raises(WeightsError, match="cannot be read"):
