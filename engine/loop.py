@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 Call = Callable[[], None]
+IDLE_SECONDS = 20.0
+"""So often an idle worker may look whether the world has changed."""
 
 
 class Stepper(Protocol):
@@ -40,7 +42,10 @@ class Loop:
             idle = not self._stopped and not worker.step()
 
     def _run_posted(self, *, wait: bool) -> None:
-        if wait:
-            self._posted.get()()
+        try:
+            call = self._posted.get(wait, IDLE_SECONDS)
+        except queue.Empty:
+            return
+        call()
         while not self._posted.empty():
             self._posted.get()()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -56,6 +57,8 @@ from engine.upscalers import Upscaler
 
 log = logging.getLogger(__name__)
 
+LOOK_SECONDS = 15.0
+"""Between two looks at what is installed."""
 WARM_UP = "warm-up"
 WARM_UP_STEPS = 8
 
@@ -80,6 +83,7 @@ class Worker:
         self._loading, self._encoding = Background(loop, "loading", 2), Background(loop, "encoding", 2)
         self._snapshots = Snapshots(self._encoding, lambda painting: self._tell(painting.attempt))
         self._roster = Roster(slots or runtime.slots)
+        self._name, self._looked_at = name, time.monotonic()
         self._can = look_around(name, os.getpid(), runtime.description, self._roster.free)
         self._told: Ready | None = None
         self._draining = False
@@ -244,7 +248,10 @@ class Worker:
             self._send(attempt, progress)
 
     def _announce(self) -> None:
-        """`Ready`: at first, and whenever something about it has changed."""
+        """`Ready`: at first, and whenever something about it has changed (weights may be installed meanwhile)."""
+        if time.monotonic() - self._looked_at > LOOK_SECONDS:
+            self._looked_at = time.monotonic()
+            self._can = look_around(self._name, os.getpid(), self.runtime.description, self._roster.free)
         self._can = dataclasses.replace(self._can, slots=self._roster.free)
         if self._can != self._told:
             self._told = self._can

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from engine.errors import Cancelled
+from engine.loop import Loop
 from engine.messages import Cancel, Drain, Embed, Embeddings, Failure, Picture, Ready, Result
 from engine.pictures import open_picture, read_text
 from engine.replay import read_record, replay_request
@@ -349,6 +350,35 @@ def test_warming_up_is_quiet_and_gives_way_to_real_work(monkeypatch: pytest.Monk
     assert {"a"} == {job for group in shop.method.groups[warm_steps:] for job, _ in group}
     assert {"a"} == {e.job_id for e in shop.events if not isinstance(e, Ready)}
     assert 8 == next(e.slots for e in shop.events if isinstance(e, Ready))
+
+
+def test_weights_that_are_installed_meanwhile_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.readiness._missing", lambda model, method: "no weights")
+    monkeypatch.setattr("engine.worker.LOOK_SECONDS", 0.05)
+    shop = Workshop()
+    shop.run_until(lambda: bool(shop.events))
+
+    monkeypatch.setattr("engine.readiness._missing", lambda model, method: "")
+    shop.run_until(lambda: len(shop.events) == 2)
+
+    before, after = shop.events
+    assert ((), True) == (before.models, "primer" in after.models)
+
+
+def test_an_idle_loop_looks_up_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.loop.IDLE_SECONDS", 0.02)
+    loop, looks = Loop(), []
+
+    class Idle:
+        def step(self) -> bool:
+            looks.append(1)
+            if len(looks) == 3:
+                loop.stop()
+            return False
+
+    loop.run(Idle())
+
+    assert [1, 1, 1] == looks
 
 
 def test_a_lost_device_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
