@@ -70,6 +70,7 @@ class Gateway:
         for session, _ in tuple(self._sessions.values()):
             self.drop(session)
         for connection in self._connections:
+            connection.session = None
             connection.send({"op": 9, "t": None, "s": None, "d": False})
 
     async def close(self) -> None:

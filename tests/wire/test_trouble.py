@@ -1,0 +1,75 @@
+"""Switches for trouble, turned while the bot paints: the picture comes all the same, in the same message."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.playground.server.troubles import ALL, Troubles
+from tests.wire.looks import dreamt, is_painting, is_result
+from tests.wire.people import Person
+from tests.wire.world import World
+
+LATER = 40.0
+"""Seconds that a recovery may take: the library itself waits before it tries again."""
+TOLD_IN_TEST_DELIVERY = {"tokens", "permissions", "delete"}
+
+
+@pytest.mark.parametrize("trouble", ["cut", "reconnect"])
+async def test_a_gateway_that_breaks_or_asks_to_reconnect_delays_no_picture_and_loses_no_press(
+    world: World, max_: Person, trouble: str
+) -> None:
+    answer = await max_.slash("dream", prompt="a fox slowly")
+    await max_.wait_for(answer.message, is_painting)
+
+    Troubles(world.site).set(trouble, True)
+    message = await max_.wait_for(answer.message, is_result, LATER)
+
+    assert not (await max_.click(message, "Info")).failed
+    assert [message.id] == [m.id for m in max_.sees() if not m.ephemeral]
+
+
+async def test_when_answers_are_slow_edits_are_dropped_and_not_queued(world: World, max_: Person) -> None:
+    world.faults.slow("PATCH", 0.25)
+
+    answer = await max_.slash("dream", prompt="a fox slowly")
+    await max_.wait_for(answer.message, is_result, LATER)
+
+    edits = [exchange for exchange in world.site.record.exchanges if exchange.method == "PATCH"]
+    assert 2 <= len(edits) <= 14
+
+
+async def test_under_real_rate_limits_the_bot_is_never_told_to_wait(world: World, max_: Person, mo: Person) -> None:
+    world.site.limits.realistic()
+
+    await dreamt(max_, "a fox")
+    await dreamt(mo, "an owl")
+
+    assert 0 == world.site.limits.invalid
+
+
+@pytest.mark.slow
+async def test_with_every_third_request_failing_the_picture_comes(world: World, max_: Person) -> None:
+    Troubles(world.site).set("errors", True)
+
+    answer = await max_.slash("dream", prompt="a fox")
+
+    await max_.wait_for(answer.message, is_result, LATER)
+
+
+@pytest.mark.slow
+async def test_a_session_that_is_forgotten_is_begun_anew(world: World, max_: Person) -> None:
+    message = await dreamt(max_, "a fox")
+    before = {exchange.number for exchange in world.site.record.exchanges}
+
+    Troubles(world.site).set("invalidate", True)
+    await world.until(lambda: not world.site.gateway.online)
+    await world.until(lambda: world.site.gateway.online, LATER)
+
+    assert not (await max_.click(message, "Info")).failed
+    assert "PUT" not in {e.method for e in world.site.record.exchanges if e.number not in before}
+
+
+def test_every_switch_is_tried() -> None:
+    here = {"cut", "reconnect", "slow", "rate_limits", "errors", "invalidate"}
+
+    assert here | TOLD_IN_TEST_DELIVERY == set(ALL)
