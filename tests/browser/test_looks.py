@@ -125,7 +125,7 @@ async def test_a_question_mark_shows_the_keys(page: Page) -> None:
 
 
 async def test_a_phone_shows_all_of_it_without_scrolling_sideways(page: Page, world: StandIn) -> None:
-    await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    await page.set_viewport_size(PHONE)
     await send(page, "/dream an owl in a forest of very tall and narrow trees count:4")
     await expect(page.locator(".message .button", has_text="Remix")).to_be_visible()
     await shot(page, "phone")
@@ -136,7 +136,7 @@ async def test_a_phone_shows_all_of_it_without_scrolling_sideways(page: Page, wo
     await expect(page.locator("#sidebar")).not_to_be_in_viewport()
     await page.get_by_role("button", name="Bot and engine").click()
     await expect(page.get_by_role("button", name="Restart bot")).to_be_visible()
-    await page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]
+    await page.set_viewport_size(DESKTOP)
 
 
 async def test_less_motion_means_no_crossfade(page: Page) -> None:

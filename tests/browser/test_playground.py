@@ -226,6 +226,12 @@ async def test_nothing_that_the_bot_sent_was_wrong(page: Page) -> None:
     assert [] == await page.locator(".finding").all_inner_texts()
 
 
+WEIGHTS = [ROOT / "engine" / "primer" / "weights" / f"{name}.safetensors" for name in ("diffusion", "upscaler", "clip")]
+
+
+@pytest.mark.skipif(
+    not all(path.is_file() for path in WEIGHTS), reason="the small model's weights are not in this checkout"
+)
 async def test_the_real_engine_paints_enlarges_and_comes_back(browser: Browser, tmp_path: Path, watch: Watch) -> None:
     async with playing(tmp_path, fake=False) as address, opened(browser, address, watch) as page:
         await send(page, "/dream a red circle on a blue background seed:7")

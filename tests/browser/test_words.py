@@ -8,6 +8,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
+from engine.primer.vocabulary import unknown_words
+from engine.prompts import parse_prompts
 from tests.browser.standin import StandIn, serve
 from tests.browser.world import COMMANDS
 
@@ -94,6 +96,12 @@ async def test_long_hostile_text_is_drawn_in_a_blink(sheet: Page) -> None:
 )
 async def test_a_line_becomes_values(sheet: Page, line: str, values: dict[str, object]) -> None:
     assert values == await sheet.evaluate(READ, [line, COMMANDS])
+
+
+async def test_the_first_prompts_are_made_of_words_that_the_small_model_knows(sheet: Page) -> None:
+    prompts = await sheet.evaluate("import('/static/js/welcome.js').then(({ PROMPTS }) => PROMPTS)")
+    assert prompts
+    assert [] == [word for prompt in prompts for part in parse_prompts(prompt) for word in unknown_words(part.text)]
 
 
 @pytest.mark.parametrize("line", ["/dream a fox seed:7 count:2", '/dream a fox negative:"very dark" seed:7'])

@@ -3,11 +3,11 @@
 import { el } from "./dom.js";
 
 /** Prompts of words that even the smallest model knows. */
-const PROMPTS = [
+export const PROMPTS = [
   "a red circle on a blue background",
-  "a watercolor owl in a forest",
-  "a sunset over the sea, oil painting",
-  "a green tree | blue sky:0.5 | people:-0.3",
+  "a watercolor owl in the forest",
+  "a sailboat on the sea at sunset",
+  "a castle on a hill | fog:0.5 | green:-0.3",
 ];
 
 /**
