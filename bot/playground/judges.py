@@ -16,9 +16,10 @@ from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped
 from jsonschema.protocols import Validator  # type: ignore[import-untyped]
 from referencing import Registry, Specification
 
-from bot.playground.server.exchanges import Exchange
+from bot.playground.server.exchanges import Exchange, Record
 from bot.playground.server.json_types import Json
 
+OPENAPI, GATEWAY = "openapi.json", "gateway-schema.json"
 _ROOT = "urn:discord"
 _SNOWFLAKES = 2**50
 """Numbers from here on can only be ids."""
@@ -26,6 +27,13 @@ _SHOWN = 4
 """Findings of one body that are put into words; more only repeat the first."""
 
 
+def judge_by(folder: Path, record: Record) -> None:
+    """Have all that *record* gets judged by the files OPENAPI and GATEWAY of *folder*; raises OSError without them."""
+    record.judges.append(openapi_judge(folder / OPENAPI))
+    record.event_judges.append(gateway_judge(folder / GATEWAY))
+
+
+@cache
 def openapi_judge(path: Path) -> Callable[[Exchange], list[str]]:
     """A judge of requests and answers by Discord's openapi.json."""
     spec = json.loads(path.read_text(encoding="utf-8"))
@@ -48,6 +56,7 @@ def openapi_judge(path: Path) -> Callable[[Exchange], list[str]]:
     return judge
 
 
+@cache
 def gateway_judge(path: Path) -> Callable[[str, Json], list[str]]:
     """A judge of events by a schema whose definitions are named Gateway…DispatchData."""
     schema = json.loads(path.read_text(encoding="utf-8"))

@@ -17,7 +17,9 @@ from engine.errors import DreamError
 
 if TYPE_CHECKING:
     from bot.playground.page import Page
+    from bot.playground.server.exchanges import Record
 
+SCHEMAS_VARIABLE = "DREAMBOT_SCHEMAS"
 PORTS = 50
 """How many ports are tried from the wanted one on."""
 INSTALL = "The playground needs a few packages more: python -m pip install 'dreambot[playground]'"
@@ -79,6 +81,7 @@ async def _play(config: Config, settings: Path, folder: Path) -> None:
     started = time.monotonic()
     async with AsyncExitStack() as stack:
         site = await stack.enter_async_context(LocalDiscord())
+        _judge(site.record)
         link = folder / "link.json"
         Link(site.port, site.authority.pem, site.world.app.token).write(link)
         environ = _bot_environment(folder, link)
@@ -95,6 +98,19 @@ async def _play(config: Config, settings: Path, folder: Path) -> None:
         site.gateway.listeners.append(_announcer(started))
         print(f"The playground is open: {page.url}   (Ctrl-C closes it; log: {folder / 'bot.log'})", flush=True)
         await _first(machine.keep(), machine.watch(), _until_told())
+
+
+def _judge(record: "Record") -> None:
+    """Where $DREAMBOT_SCHEMAS names a folder with Discord's schemas, the page shows what they have against the bot."""
+    named = os.environ.get(SCHEMAS_VARIABLE, "").strip()
+    if not named:
+        return
+    try:
+        from bot.playground.judges import judge_by
+
+        judge_by(Path(named), record)
+    except (ImportError, OSError) as error:
+        raise DreamError(f"${SCHEMAS_VARIABLE} is {named}, but nothing can be judged by it: {error}.") from error
 
 
 def _bot_environment(folder: Path, link: Path) -> dict[str, str]:

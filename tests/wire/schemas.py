@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from functools import cache
-
-from bot.playground.judges import gateway_judge, openapi_judge
+from bot.playground.judges import GATEWAY, OPENAPI, judge_by
 from bot.playground.server.exchanges import Record
 from tests.shared import SHARED
 
-OPENAPI = SHARED / "discord" / "openapi.json"
-GATEWAY = SHARED / "discord" / "gateway-schema.json"
-
-_openapi = cache(openapi_judge)
-_gateway = cache(gateway_judge)
+FOLDER = SHARED / "discord"
 
 
 def present() -> bool:
-    return OPENAPI.exists() and GATEWAY.exists()
+    return (FOLDER / OPENAPI).exists() and (FOLDER / GATEWAY).exists()
 
 
 def judge(record: Record) -> None:
     """Have every exchange and event of *record* judged from now on."""
     if present():
-        record.judges.append(_openapi(OPENAPI))
-        record.event_judges.append(_gateway(GATEWAY))
+        judge_by(FOLDER, record)

@@ -2,6 +2,8 @@
 
 import json
 import time
+import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -81,6 +83,11 @@ class Rest:
             if not verdict.passed:
                 raise _rate_limited(verdict)
             reply = await route.handler(self._site, call)
+        except (TypeError, AttributeError, KeyError, ValueError) as error:
+            # The handlers trust the types in a body; a wrong one fails somewhere inside. A finding says where.
+            exchange.findings.append(f"the body cannot be read: {type(error).__name__}: {error} ({_place(error)})")
+            refusal = Refusal(400, 50035, "Invalid Form Body")
+            return _json(refusal.status, refusal.body(), exchange, verdict.headers)
         except Refusal as refusal:
             return _json(refusal.status, refusal.body(), exchange, {**verdict.headers, **refusal.headers})
         return _replied(reply, exchange, verdict.headers)
@@ -104,6 +111,11 @@ def _without_prefix(path: str) -> str:
         if path.startswith(prefix + "/"):
             return path.removeprefix(prefix)
     return path
+
+
+def _place(error: Exception) -> str:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(frame.filename).name}:{frame.lineno}"
 
 
 def _rate_limited(verdict: Verdict) -> Refusal:
