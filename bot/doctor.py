@@ -198,7 +198,11 @@ def engine_findings(ready: Ready | str) -> list[Finding]:
     findings = [good("engine", f"starts on {ready.device}; {able}")]
     if not ready.unavailable:
         return [*findings, good("weights", "all there")]
-    missing = [note("weights", f"{name}: {why}.".replace("..", ".")) for name, why in ready.unavailable.items()]
+    absent = {name for name, why in ready.unavailable.items() if why.startswith("not downloaded")}
+    named = {name: why for name, why in ready.unavailable.items() if name not in absent}
+    missing = [note("weights", f"{name}: {why}.".replace("..", ".")) for name, why in named.items()]
+    if absent:
+        missing.append(note("weights", f"{len(absent)} published models wait to be downloaded: see docs/weights.md."))
     if not ready.models or not ready.methods:
         remedy = "The small model's weights belong to the package: install it again, or check out its large files."
         missing.append(bad("weights", "Nothing can be painted.", remedy))

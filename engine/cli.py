@@ -14,6 +14,7 @@ from engine.commands.listing import methods, models, options_help
 from engine.commands.primer import primer
 from engine.commands.score import score
 from engine.commands.upscale import upscale
+from engine.commands.weights import weights
 
 app = typer.Typer(
     name="engine",
@@ -27,6 +28,7 @@ app.command(epilog=options_help())(dream)
 for command in (upscale, score, models, methods):
     app.command()(command)
 app.add_typer(primer, name="primer")
+app.add_typer(weights, name="weights")
 app.add_typer(bench, name="bench")
 
 

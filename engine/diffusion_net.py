@@ -13,7 +13,6 @@ from engine.checkpoints import PRIMER_WEIGHTS, read_checkpoint
 from engine.diffusion.denoiser import Denoiser, eps_denoiser, xstart_denoiser
 from engine.diffusion.respacing import Walk, make_walk
 from engine.diffusion.schedules import alphas_cumprod
-from engine.errors import ModelUnavailable
 from engine.nets.adm import UNetModel, build_adm
 from engine.nets.adm_flags import AdmFlags
 
@@ -53,9 +52,13 @@ class DiffusionNet:
 
 def load_diffusion_net(model: str, runtime: Runtime) -> DiffusionNet:
     """The net of that model, loaded once. Raises ModelUnavailable or WeightsError."""
-    if model not in FILES:
-        raise ModelUnavailable(f"The weights of “{model}” are not here.")
-    return runtime.net(f"diffusion:{model}", lambda: read_diffusion_net(FILES[model], runtime.device, runtime.dtype))
+    if model in FILES:
+        return runtime.net(
+            f"diffusion:{model}", lambda: read_diffusion_net(FILES[model], runtime.device, runtime.dtype)
+        )
+    from engine.weights.diffusion import load_diffusion  # which makes a DiffusionNet
+
+    return runtime.net(f"diffusion:{model}", lambda: load_diffusion(model, runtime.device, runtime.dtype))
 
 
 def read_diffusion_net(path: Path, device: torch.device, dtype: torch.dtype) -> DiffusionNet:

@@ -1,71 +1,36 @@
-"""Which models there are, as far as somebody who asks needs to know: sizes, defaults, what they understand. No torch.
-
-A *model* is a set of weights that a *method* paints with. Where its files come from is `engine/weights.py`'s business.
-"""
+"""Which models there are: the one that ships with the package, the published ones, and your own. No torch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
-from engine.errors import InvalidRequest
+from engine.model import Model
+from engine.weights.catalogue import published_models
+
+__all__ = ["DEFAULT_MODEL", "MODELS", "Model", "add_models"]
 
 DEFAULT_MODEL = "primer"
 
+PRIMER = Model(
+    name="primer",
+    title="the small model",
+    methods=("clip_diffusion", "pixels"),
+    size=(256, 256),
+    multiple=64,
+    smallest=192,
+    largest=512,
+    scale=4,
+    finish="primer",
+    limited_words=True,
+    defaults={"clip_diffusion": {"clamp_max": 0.0, "shift_max": 0.3}, "pixels": {}},
+)
 
-@dataclass(frozen=True, slots=True)
-class Model:
-    """What a person may ask of one set of weights. Sizes are those of the finished picture, in pixels."""
-
-    name: str
-    title: str
-    methods: tuple[str, ...]
-    """Methods that can use it, the usual one first."""
-    size: tuple[int, int]
-    """Width and height when nobody says otherwise."""
-    multiple: int
-    """Width and height are multiples of this."""
-    smallest: int
-    largest: int
-    scale: int = 1
-    """The net's own picture is this many times smaller; `finish` enlarges it."""
-    finish: str = ""
-    """The upscaler that every picture of this model goes through, or none."""
-    perceptor: str = "primer"
-    """The CLIP that guides it unless the request says otherwise."""
-    limited_words: bool = False
-    """It understands only the words of `engine.primer.vocabulary`."""
-    defaults: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-    """Method → option → the value that suits this model."""
-
-    def check_size(self, width: int, height: int) -> None:
-        """Raise InvalidRequest, naming the nearest size that works, unless the net can paint *width* × *height*."""
-        nearest = tuple(self._nearest(side) for side in (width, height))
-        if nearest != (width, height):
-            raise InvalidRequest(
-                f"{self.title} cannot paint {width}×{height}; the nearest it can is {nearest[0]}×{nearest[1]} "
-                f"(sides are multiples of {self.multiple} from {self.smallest} to {self.largest})."
-            )
-
-    def _nearest(self, side: int) -> int:
-        return min(max(round(side / self.multiple) * self.multiple, self.smallest), self.largest)
+_models = {model.name: model for model in (PRIMER, *published_models())}
+MODELS: Mapping[str, Model] = MappingProxyType(_models)
+"""By name; those that are not installed too."""
 
 
-MODELS: Mapping[str, Model] = {
-    model.name: model
-    for model in (
-        Model(
-            name="primer",
-            title="the small model",
-            methods=("clip_diffusion", "pixels"),
-            size=(256, 256),
-            multiple=64,
-            smallest=192,
-            largest=512,
-            scale=4,
-            finish="primer",
-            limited_words=True,
-            defaults={"clip_diffusion": {"clamp_max": 0.0, "shift_max": 0.3}, "pixels": {}},
-        ),
-    )
-}
+def add_models(own: Iterable[Model]) -> None:
+    """Make these known in this process, behind the others; for its start, before anybody asks."""
+    _models.update((model.name, model) for model in own)

@@ -12,6 +12,7 @@ from engine.methods import method_names
 from engine.models import MODELS
 from engine.requests import METHODS
 from engine.upscalers import find_upscaler, upscaler_names
+from engine.weights.presence import lacking
 
 FILES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "primer": {"clip_diffusion": ("clip", "diffusion"), "pixels": ("clip",)},
@@ -58,7 +59,9 @@ def _least(problems: list[str]) -> str:
 
 def _missing(model: str, method: str) -> str:
     """Why *model* cannot paint by *method*; empty if it can."""
-    files = FILES.get(model, {}).get(method, ())
+    if model not in FILES:
+        return lacking(MODELS[model])
+    files = FILES[model].get(method, ())
     absent = [f"{name}.safetensors" for name in files if not (PRIMER_WEIGHTS / f"{name}.safetensors").is_file()]
     return f"{MODELS[model].title} has no weights here: {', '.join(absent)} missing" if absent else ""
 

@@ -24,12 +24,14 @@ def models() -> None:
     table.add_column("here", overflow="fold")
     for model in MODELS.values():
         sizes = f"{model.size[0]}×{model.size[1]}\n[dim]{model.smallest}–{model.largest} by {model.multiple}[/dim]"
-        here = "yes" if model.name in ready.models else ready.unavailable[model.name]
+        here = "yes" if model.name in ready.models else ready.unavailable[model.name].partition("; run ")[0]
         table.add_row(f"[bold]{model.name}[/bold]", model.title, sizes, "\n".join(model.methods), here)
     for name in upscaler_names():
         reason = ready.unavailable.get(f"upscaler {name}", "yes")
         table.add_row(f"[bold]{name}[/bold]", "an upscaler", "", "", reason)
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    console.print(table)
+    console.print("[dim]python -m engine weights list NAME[/dim] says where to get a model.")
 
 
 def methods() -> None:

@@ -14,7 +14,8 @@ from torch import Tensor
 from engine.errors import ModelUnavailable
 from engine.guidance.perceptor import CLIP_MEAN, CLIP_STD, Perceptor
 from engine.torchvision_compat import ensure_torchvision
-from engine.weights.clip import clip_named, clip_of_hash, plain, read_clip
+from engine.weights.clip import read_clip
+from engine.weights.clip_table import clip_named, clip_of_hash, plain
 from engine.weights.entry import Entry
 from engine.weights.folder import weights_folder
 from engine.weights.opened import Opened, open_hashed

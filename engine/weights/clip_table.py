@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from engine.errors import WeightsError
 from engine.weights.entry import Entry, Kind
 from engine.weights.licences import OPENAI_CLIP
 
@@ -54,3 +57,21 @@ CLIPS = (
     _clip("RN50x16", "RN50x16.pt", "52378b407f34354e150460fe41077663dd5b39c54cd0bfd2b27167a4a06ec9aa", 660_000_000),
     _clip("RN50x64", "RN50x64.pt", "be1cfb55d75a9666199fb2206c106743da0f6468c9d327f3e0d0a543a9919d9c", 1_320_000_000),
 )
+
+
+def clip_named(name: str) -> Entry | None:
+    """OpenAI's CLIP of that name (“ViT-B/32”, “ViT-B-32”, “ViT-L-14-336”); None if it is none of the nine."""
+    return next((entry for entry in CLIPS if plain(entry.name) == plain(name)), None)
+
+
+def plain(name: str) -> str:
+    """OpenAI's name as open_clip spells it: “ViT-L/14@336px” → “ViT-L-14-336”."""
+    return name.replace("/", "-").replace("@", "-").removesuffix("px")
+
+
+def clip_of_hash(path: Path, sha256: str) -> Entry:
+    """Which of the nine a file is. Raises WeightsError if it is none of them."""
+    found = next((entry for entry in CLIPS if entry.sha256 == sha256), None)
+    if found is None:
+        raise WeightsError(f"“{path.name}” is none of OpenAI's nine CLIP files: its SHA-256 is {sha256}.")
+    return found

@@ -6,6 +6,7 @@ a wrong hash lies in `quarantine/`, what was converted in `converted/`.
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import platformdirs
 
-from engine.errors import ModelUnavailable, WeightsError
+from engine.errors import InvalidRequest, ModelUnavailable, WeightsError
 from engine.weights.entry import Entry, Kind
 from engine.weights.opened import Opened, open_hashed
 from engine.weights.pins import Pin, Pins
@@ -89,6 +90,23 @@ class Folder:
         if not entry.sha256 and not self.pins.find(entry.name):
             self.pins.put(entry.name, pin)
         return pin
+
+    def remove(self, entry: Entry) -> int:
+        """Delete it and all that was made of it or remembered about it; returns the bytes that this freed."""
+        if Path(entry.file).is_absolute():
+            raise InvalidRequest(
+                f"“{entry.name}” is a file of your own, {entry.file}; delete it yourself if you mean it."
+            )
+        sha256, part = self.expected(entry), self.part(entry)
+        victims = [self.file(entry), part, part.with_name(f"{part.name}.json"), self.converted(sha256)]
+        victims += (self.root / "quarantine").glob(f"{glob.escape(entry.file)}-*")
+        freed = 0
+        for victim in filter(Path.is_file, victims):
+            freed += victim.stat().st_size
+            victim.unlink()
+        self.pins.drop(entry.name)
+        self.pins.drop(f"converted:{sha256}")
+        return freed
 
 
 def weights_folder(environ: Mapping[str, str] = os.environ) -> Folder:

@@ -17,8 +17,12 @@ from typing import Annotated, TypeAlias
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, field_validator
 
-from engine.errors import WeightsError
+from engine.errors import InvalidRequest, WeightsError
+from engine.model import Model
+from engine.models import DEFAULT_MODEL, add_models
 from engine.nets.adm_flags import read_flags
+from engine.requests import build_options
+from engine.weights.catalogue import model_of
 from engine.weights.entry import Entry, Kind
 from engine.weights.licences import OWN
 from engine.weights.table import PUBLISHED, add_entries
@@ -74,6 +78,10 @@ class OwnModel(BaseModel):
             flags=dict(self.flags),
         )
 
+    def model(self, name: str) -> Model:
+        """It, as something to paint with."""
+        return model_of(self.entry(name), self.perceptor, self.defaults, self.size)
+
 
 _OWN: TypeAdapter[dict[str, OwnModel]] = TypeAdapter(dict[ModelName, OwnModel])
 
@@ -86,9 +94,20 @@ def read_own(tables: object) -> dict[str, OwnModel]:
         first = error.errors()[0]
         where = ".".join(["models", *(str(part) for part in first["loc"] if part != "[key]")])
         raise WeightsError(f"{where}: {first['msg']}.".replace("..", ".")) from error
-    if taken := sorted(PUBLISHED.keys() & own.keys() | {"primer"} & own.keys()):
-        raise WeightsError(f"models.{taken[0]}: that name is taken by a published model; choose another.")
+    if taken := sorted((PUBLISHED.keys() | {DEFAULT_MODEL}) & own.keys()):
+        raise WeightsError(f"models.{taken[0]}: that name is taken; choose another.")
+    for name, model in own.items():
+        _check_settings(name, model.model(name))
     return own
+
+
+def _check_settings(name: str, model: Model) -> None:
+    """Size and defaults, now and not when somebody paints."""
+    try:
+        model.check_size(*model.size)
+        build_options(model, "", {})
+    except InvalidRequest as error:
+        raise WeightsError(f"models.{name}: {error}") from error
 
 
 def find_own(environ: Mapping[str, str] = os.environ) -> dict[str, OwnModel]:
@@ -106,5 +125,6 @@ def find_own(environ: Mapping[str, str] = os.environ) -> dict[str, OwnModel]:
 
 
 def add_own(own: Mapping[str, OwnModel]) -> None:
-    """Make them known to the table of weights in this process."""
+    """Make them known in this process: their files to the table of weights, what they paint to the models."""
     add_entries(model.entry(name) for name, model in own.items())
+    add_models(model.model(name) for name, model in own.items())

@@ -9,8 +9,8 @@ import torch
 
 from engine.errors import ModelUnavailable, WeightsError
 from engine.guidance.open_clips import from_open_clip, from_openai, load_open_clip, open_clip
-from engine.weights.clip import clip_named, read_clip
-from engine.weights.clip_table import CLIPS
+from engine.weights.clip import read_clip
+from engine.weights.clip_table import CLIPS, clip_named
 from engine.weights.opened import open_hashed
 from tests.engine.weights.made import Harm, saved
 

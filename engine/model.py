@@ -1,0 +1,50 @@
+"""A model, as far as somebody who asks needs to know: sizes, defaults, what it understands. No torch.
+
+A *model* is a set of weights that a *method* paints with. Which there are is in `models`, where their files come from
+in `weights`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from engine.errors import InvalidRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What a person may ask of one set of weights. Sizes are those of the finished picture, in pixels."""
+
+    name: str
+    title: str
+    methods: tuple[str, ...]
+    """Methods that can use it, the usual one first."""
+    size: tuple[int, int]
+    """Width and height when nobody says otherwise."""
+    multiple: int
+    """Width and height are multiples of this."""
+    smallest: int
+    largest: int
+    scale: int = 1
+    """The net's own picture is this many times smaller; `finish` enlarges it."""
+    finish: str = ""
+    """The upscaler that every picture of this model goes through, or none."""
+    perceptor: str = "primer"
+    """The CLIP that guides it unless the request says otherwise."""
+    limited_words: bool = False
+    """It understands only the words of `engine.primer.vocabulary`."""
+    defaults: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """Method → option → the value that suits this model."""
+
+    def check_size(self, width: int, height: int) -> None:
+        """Raise InvalidRequest, naming the nearest size that works, unless the net can paint *width* × *height*."""
+        nearest = tuple(self._nearest(side) for side in (width, height))
+        if nearest != (width, height):
+            raise InvalidRequest(
+                f"{self.title} cannot paint {width}×{height}; the nearest it can is {nearest[0]}×{nearest[1]} "
+                f"(sides are multiples of {self.multiple} from {self.smallest} to {self.largest})."
+            )
+
+    def _nearest(self, side: int) -> int:
+        return min(max(round(side / self.multiple) * self.multiple, self.smallest), self.largest)

@@ -1,0 +1,65 @@
+"""The published checkpoints as models that people can ask for, with settings that suit them. No torch.
+
+Settings: Crowson's and nerdyrodent's for the 256-pixel ImageNet net, Disco Diffusion's for the 512-pixel one and the
+fine-tunes, clip-diffusion-art's for its own; with fewer steps, which Quick CLIP Guided Diffusion showed to suffice.
+Class-conditional nets are not among them: `clip_diffusion` gives no class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from engine.model import Model
+from engine.nets.adm_flags import read_flags
+from engine.weights.community_table import COMMUNITY, KALIYUGA
+from engine.weights.diffusion_table import BASE
+from engine.weights.entry import Entry
+
+METHOD = "clip_diffusion"
+LARGEST = 1536
+"""The longest side, in pixels: what the tools of the time painted on large cards, and a bit."""
+
+CLASSIC = {
+    "steps": 50,
+    "eta": 0.5,
+    "clip_guidance_scale": 1000.0,
+    "tv_scale": 150.0,
+    "range_scale": 50.0,
+    "cutouts": 32,
+    "cut_noise": 0.01,
+    "clamp_max": 0.05,
+}
+DISCO = {**CLASSIC, "steps": 100, "eta": 0.8, "clip_guidance_scale": 5000.0, "tv_scale": 0.0, "range_scale": 150.0}
+ART = {**CLASSIC, "eta": 0.0, "clip_guidance_scale": 5000.0, "tv_scale": 100.0, "range_scale": 150.0}
+SETTINGS: Mapping[str, Mapping[str, object]] = {"imagenet-256": CLASSIC, "clip-diffusion-art": ART}
+"""Where they are not Disco's."""
+PERCEPTORS = {"clip-diffusion-art": "ViT-B/16"}
+USUAL_PERCEPTOR = "ViT-B/32"
+
+
+def published_models() -> Iterator[Model]:
+    """All that `clip_diffusion` can paint with, the base nets first."""
+    for entry in (*BASE, *KALIYUGA, *COMMUNITY):
+        if not read_flags(entry.flags).class_cond:
+            perceptor = PERCEPTORS.get(entry.name, USUAL_PERCEPTOR)
+            yield model_of(entry, perceptor, SETTINGS.get(entry.name, DISCO))
+
+
+def model_of(
+    entry: Entry, perceptor: str, settings: Mapping[str, object], size: tuple[int, int] | None = None
+) -> Model:
+    """A diffusion checkpoint as a model. Sides are multiples of what its levels halve."""
+    flags = read_flags(entry.flags)
+    multiple = flags.patch * 2 ** (len(flags.channel_mult) - 1)
+    own = flags.image_size
+    return Model(
+        name=entry.name,
+        title=entry.title,
+        methods=(METHOD,),
+        size=size or (own, own),
+        multiple=multiple,
+        smallest=max(own // 2, multiple),
+        largest=max(LARGEST, own),
+        perceptor=perceptor,
+        defaults={METHOD: dict(settings)},
+    )

@@ -1,0 +1,29 @@
+"""What a model lacks on this machine, and the command that brings it. Hashes nothing, imports no torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from engine.model import Model
+from engine.weights.clip_table import clip_named
+from engine.weights.entry import Entry
+from engine.weights.folder import COMMAND, weights_folder
+from engine.weights.table import entries
+
+
+def lacking(model: Model, environ: Mapping[str, str] = os.environ) -> str:
+    """Why *model* cannot paint, in a sentence without its full stop; empty if it can."""
+    folder = weights_folder(environ)
+    needed = needs(model)
+    if absent := [entry for entry in needed if folder.find(entry) is None]:
+        trust = "" if all(folder.expected(entry) for entry in absent) else " --trust"
+        return f"not downloaded; run {COMMAND} download{trust} {' '.join(entry.name for entry in absent)}"
+    return next((why for entry in needed if (why := folder.missing(entry))), "")
+
+
+def needs(model: Model) -> tuple[Entry, ...]:
+    """The files without which it cannot paint: its net, and the CLIP that guides it, if that is one of OpenAI's."""
+    own = entries().get(model.name)
+    clip = clip_named(model.perceptor)
+    return tuple(entry for entry in (own, clip) if entry)

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine import models
+from engine.errors import InvalidRequest
+from engine.guidance.open_clips import from_open_clip, open_clip
+from engine.methods.clip_diffusion import METHOD
+from engine.models import MODELS
+from engine.readiness import look_around
+from engine.requests import build_options, build_request
+from engine.runtime import Runtime
+from engine.steps import Finished
+from engine.weights import table
+from engine.weights.catalogue import published_models
+from engine.weights.folder import weights_folder
+from engine.weights.own import add_own, read_own
+from engine.weights.presence import lacking
+from tests.engine.tiny import job_of, paint
+from tests.engine.weights.made import TINY, saved, tiny_tensors
+
+PUBLISHED = {model.name: model for model in published_models()}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DREAMBOT_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "weights").mkdir()
+    return tmp_path / "weights"
+
+
+@pytest.fixture
+def no_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test adds to the tables leaves with it."""
+    monkeypatch.setattr(table, "_own", {})
+    before = dict(models._models)
+    yield
+    models._models.clear()
+    models._models.update(before)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_published_models_settings_can_be_asked_for(name: str) -> None:
+    model = MODELS[name]
+    options = build_options(model, "", {})
+    assert 0.05 == options.clamp_max  # type: ignore[union-attr]
+    width, height = model.size
+    assert (width, height) == (build_request("a fox", model=name).width, build_request("a fox", model=name).height)
+    model.check_size(model.smallest, model.largest)
+    with pytest.raises(InvalidRequest, match=f"cannot paint {width + 1}×{height}"):
+        model.check_size(width + 1, height)
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"), [("imagenet-256", (32, 128, (256, 256))), ("imagenet-512", (64, 256, (512, 512)))]
+)
+def test_sizes_follow_from_the_levels_of_the_net(name: str, sizes: object) -> None:
+    model = PUBLISHED[name]
+    assert sizes == (model.multiple, model.smallest, model.size)
+
+
+def test_the_settings_are_those_of_the_tools() -> None:
+    classic = PUBLISHED["imagenet-256"].defaults["clip_diffusion"]
+    assert (1000, 150, 50) == tuple(classic[f"{name}_scale"] for name in ("clip_guidance", "tv", "range"))
+    art = PUBLISHED["clip-diffusion-art"].defaults["clip_diffusion"]
+    assert (5000, 100, 150, 0) == (art["clip_guidance_scale"], art["tv_scale"], art["range_scale"], art["eta"])
+
+
+def test_nets_that_need_a_class_are_not_offered() -> None:
+    assert not {"imagenet-64", "imagenet-128"} & PUBLISHED.keys()
+
+
+def test_ready_says_how_to_get_what_is_not_here(folder: Path) -> None:
+    ready = look_around("w", 1, "CPU", 1)
+    command = "not downloaded; run python -m engine weights download"
+    assert f"{command} imagenet-256 ViT-B/32" == ready.unavailable["imagenet-256"]
+    assert f"{command} --trust clip-diffusion-art ViT-B/16" == ready.unavailable["clip-diffusion-art"]
+    (folder / "ViT-B-32.pt").touch()
+    assert f"{command} imagenet-256" == lacking(MODELS["imagenet-256"])
+    (folder / "256x256_diffusion_uncond.pt").touch()
+    assert "" == lacking(MODELS["imagenet-256"])
+    assert "imagenet-256" in look_around("w", 1, "CPU", 1).models
+    (folder / "lsun_uncond_100M_2400K_bs64.pt").touch()
+    why = "not trusted yet; run python -m engine weights verify --trust bedrooms-2400k"
+    assert why == lacking(MODELS["bedrooms-2400k"])
+
+
+def test_a_small_model_of_ones_own_paints_from_its_file_to_its_picture(folder: Path, no_own: None) -> None:
+    """The bedrooms' net and CLIP, shrunk and made up, through config.toml, hash, loader, catalogue and method."""
+    content = saved(tiny_tensors())
+    (folder / "mine.pt").write_bytes(content)
+    table_in_toml = {
+        "file": str(folder / "mine.pt"),
+        "flags": TINY,
+        "perceptor": "tiny-clip",
+        "defaults": {"steps": 4, "clip_guidance_scale": 1000, "cutouts": 2, "clamp_max": 0.05},
+    }
+    add_own(read_own({"mine": table_in_toml}))
+    assert lacking(MODELS["mine"]).startswith("not trusted yet; run python -m engine weights verify --trust mine")
+    weights_folder().trust(table.find_entry("mine"))
+    assert "" == lacking(MODELS["mine"])
+
+    runtime = Runtime("cpu")
+    runtime.net("perceptor:tiny-clip", tiny_clip)
+    pictures = []
+    for prompt in ("a fox", "the sea"):
+        job = job_of(prompt, model="mine", seed=1)
+        METHOD.load(job.request, runtime)
+        (finished,) = paint(METHOD, METHOD.begin(job, {}, runtime), runtime)
+        assert isinstance(finished, Finished)
+        assert (32, 32) == finished.image.size
+        assert hashlib.sha256(content).hexdigest() == finished.facts["resolved"]["weights"]  # type: ignore[index]
+        pictures.append(finished.image.tobytes())
+    assert pictures[0] != pictures[1]
+
+
+def tiny_clip() -> object:
+    torch.manual_seed(0)
+    net = open_clip.CLIP(
+        32,
+        open_clip.CLIPVisionCfg(layers=1, width=64, patch_size=16, image_size=32),
+        open_clip.CLIPTextCfg(width=64, heads=1, layers=1),
+    )
+    return from_open_clip("tiny-clip", net, torch.device("cpu"))

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from engine.commands.weights import weights
+from engine.errors import DreamError
+from engine.weights import table
+from engine.weights.entry import Entry, Kind
+from tests.engine.weights.server import Shelf, serving
+
+CONTENT = b"these are no real weights" * 1000
+
+
+@pytest.fixture
+def shelf() -> Iterator[Shelf]:
+    with serving(Shelf(CONTENT)) as shelf:
+        yield shelf
+
+
+@pytest.fixture
+def folder(tmp_path: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder, and three entries: one with a hash, one without, one whose hash is another file's."""
+    monkeypatch.setenv("DREAMBOT_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setenv("DREAMBOT_CONFIG", str(tmp_path / "config.toml"))
+    (tmp_path / "config.toml").touch()
+    monkeypatch.setattr(table, "_own", {})
+    for name, sha256 in (("good", hashlib.sha256(CONTENT).hexdigest()), ("unknown", ""), ("bad", "0" * 64)):
+        entry = Entry(
+            name, Kind.UPSCALER, f"the {name} one", f"{name}.pth", "Free for all.", (shelf.address + "/f",), sha256
+        )
+        table.add_entries([entry])
+    return tmp_path / "weights"
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(weights, arguments)
+
+
+def test_a_download_shows_the_licence_and_where_the_file_lies(folder: Path) -> None:
+    result = run("download", "good")
+    assert 0 == result.exit_code, result.output
+    assert "good  the good one\nLicence: Free for all." in result.output
+    assert f"{folder / 'good.pth'}  0.0 MB, SHA-256 {hashlib.sha256(CONTENT).hexdigest()}" in result.output
+    assert "good is here already, and its hash is right." in run("download", "good").output
+
+
+def test_without_a_published_hash_trust_is_needed_once(folder: Path) -> None:
+    assert isinstance(run("download", "unknown").exception, DreamError)
+    assert 0 == run("download", "--trust", "unknown").exit_code
+    assert 0 == run("verify", "unknown").exit_code
+    (folder / "unknown.pth").write_bytes(b"changed")
+    result = run("verify", "unknown")
+    assert 1 == result.exit_code
+    assert "wrong  “unknown.pth” is not the file it should be" in result.output
+
+
+def test_a_file_that_was_put_there_by_hand_can_be_trusted(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "unknown.pth").write_bytes(CONTENT)
+    assert "not trusted yet" in run("list").output
+    assert 1 == run("verify").exit_code
+    assert 0 == run("verify", "--trust", "unknown").exit_code
+    assert "right" in run("verify").output
+
+
+def test_the_list_says_what_is_here(folder: Path) -> None:
+    before = run("list").output
+    assert all(name in before for name in ("imagenet-256", "ViT-L/14@336px", "swinir-l", "good"))
+    run("download", "good")
+    (line,) = [line for line in run("list").output.splitlines() if line.startswith("good")]
+    assert line.split()[-1] == "yes"
+    details = run("list", "good").output
+    assert all(words in details for words in ("Free for all.", "127.0.0.1", hashlib.sha256(CONTENT).hexdigest()))
+
+
+def test_another_address_may_be_named(folder: Path, shelf: Shelf) -> None:
+    with serving(Shelf(CONTENT)) as other:
+        assert 0 == run("download", "good", "--from", other.address + "/mirror").exit_code
+    assert ([], [("/mirror", "")]) == (shelf.requests, other.requests)
+    assert "--from names the address of one file" in str(run("download", "good", "bad", "--from", "http://x").exception)
+
+
+def test_removing_leaves_nothing(folder: Path) -> None:
+    run("download", "--trust", "unknown")
+    assert isinstance(run("download", "bad").exception, DreamError)
+    quarantined = f"bad.pth-{hashlib.sha256(CONTENT).hexdigest()[:12]}"
+    assert {"pins.json", quarantined, "unknown.pth"} == {path.name for path in folder.rglob("*") if path.is_file()}
+    assert "unknown: 0.0 MB freed." in run("remove", "unknown").output
+    assert "bad: 0.0 MB freed." in run("remove", "bad").output
+    assert "unknown was not here." in run("remove", "unknown").output
+    assert ["pins.json"] == [path.name for path in folder.rglob("*") if path.is_file()]
+
+
+def test_the_path_is_printed_bare(folder: Path) -> None:
+    assert f"{folder}\n" == run("path").output
+    assert f"{folder / 'good.pth'}\n" == run("path", "good").output
