@@ -24,8 +24,10 @@ class Patience:
     """Seconds before the first restart, and at most; doubling between."""
     tries: int = 4
     """So many children in a row that ended before they were ready make the engine unusable."""
+    start: float = 300.0
+    """Seconds until a child must be ready; importing torch from a slow disk takes long."""
     stall: float = 900.0
-    """Seconds of silence, while starting or with work at hand, after which a child counts as hung."""
+    """Seconds of silence with work at hand after which a child counts as hung."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +123,9 @@ class Keeper:
     async def _watch(self, child: Child) -> None:
         while True:
             await asyncio.sleep(min(self._patience.stall / 4, 10))
-            waiting = self._listener.busy() or not self._ready
-            if waiting and time.monotonic() - self._heard > self._patience.stall:
-                log.error("The engine has said nothing for %.0f s; it is ended.", self._patience.stall)
+            limit = self._patience.stall if self._ready else self._patience.start
+            if (self._listener.busy() or not self._ready) and time.monotonic() - self._heard > limit:
+                log.error("The engine has said nothing for %.0f s; it is ended.", limit)
                 child.kill()
 
     def _name_pid(self, pid: int | None, suffix: str = ".pid") -> None:

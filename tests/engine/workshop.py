@@ -143,7 +143,7 @@ class Workshop:
     def handle(self, command: Command) -> None:
         self.worker.handle(command)
 
-    def run_until(self, over: Callable[[], bool], seconds: float = 20) -> None:
+    def run_until(self, over: Callable[[], bool], seconds: float = 100) -> None:
         """Turn the loop until *over* says so."""
         watch = _Watch(self, over, time.monotonic() + seconds)
         self.loop.run(watch)
