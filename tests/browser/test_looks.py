@@ -65,7 +65,6 @@ async def test_every_text_is_readable(page: Page, world: StandIn, scheme: str) -
     await fill(page, world)
     await page.click("#open-drawer")
     await expect(page.locator(".sent.bad").first).to_be_visible()
-    await shot(page, f"everything-{scheme}")
     assert [] == await page.evaluate(FAINT_TEXT)
 
 
@@ -128,7 +127,6 @@ async def test_a_phone_shows_all_of_it_without_scrolling_sideways(page: Page, wo
     await page.set_viewport_size(PHONE)
     await send(page, "/dream an owl in a forest of very tall and narrow trees count:4")
     await expect(page.locator(".message .button", has_text="Remix")).to_be_visible()
-    await shot(page, "phone")
     assert await page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     await page.get_by_role("button", name="Channels", exact=True).click()
     await page.locator(".channel", has_text="announcements").click()

@@ -33,18 +33,15 @@ async def test_a_message_thinks_then_shows_progress_then_the_result(page: Page, 
     await send(page, "/dream an owl")
     await expect(page.locator(".message .waiting")).to_have_text("dreambot is thinking…")
     await expect(page.locator(".message .reference")).to_have_text("Ada used /dream")
-    await shot(page, "thinking")
     thinking.set()
     await expect(page.locator(".message .prose")).to_contain_text("step 10 of 25")
     await expect(page.locator(".message .picture img").last).to_be_visible()
-    await shot(page, "progress")
     half.set()
     await expect(page.locator(".message .button")).to_have_text(
         ["Upscale", "🔁Again", "Variation", "Remix", "Info", "Delete"]
     )
     await expect(page.locator(".message .head")).to_contain_text("(edited)")
     await expect(page.locator(".message .picture img")).to_have_count(1)
-    await shot(page, "result")
 
 
 async def test_a_frame_is_never_empty_while_its_picture_changes(page: Page) -> None:
@@ -74,7 +71,6 @@ async def test_a_picture_opens_large_with_its_history(page: Page) -> None:
     newest = page.locator(".thumbnail").last
     await expect(newest).to_have_attribute("aria-current", "true")
     assert await page.locator(".thumbnail").count() >= 3
-    await shot(page, "lightbox")
     before = await page.locator(".lightbox-image").get_attribute("src")
     await page.keyboard.press("ArrowUp")
     await expect(page.locator(".lightbox-image")).not_to_have_attribute("src", before or "")
@@ -123,7 +119,6 @@ async def test_upscale_answers_with_a_larger_picture(page: Page) -> None:
     answer = page.locator(".message").last
     await expect(answer.locator(".reference")).to_contain_text("dreambot")
     await expect(answer.locator(".prose")).to_contain_text("1024 × 1024")
-    await shot(page, "upscale")
 
 
 async def test_remix_opens_a_form_and_paints_what_it_says(page: Page, world: StandIn) -> None:

@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.browser.conftest import DESKTOP, ROOT, Watch, send, shot
+from tests.browser.conftest import DESKTOP, PHONE, ROOT, Watch, send, shot
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
 
@@ -232,14 +232,27 @@ WEIGHTS = [ROOT / "engine" / "primer" / "weights" / f"{name}.safetensors" for na
 @pytest.mark.skipif(
     not all(path.is_file() for path in WEIGHTS), reason="the small model's weights are not in this checkout"
 )
-async def test_the_real_engine_paints_enlarges_and_comes_back(browser: Browser, tmp_path: Path, watch: Watch) -> None:
+async def test_the_real_engine_paints_and_enlarges(browser: Browser, tmp_path: Path, watch: Watch) -> None:
     async with playing(tmp_path, fake=False) as address, opened(browser, address, watch) as page:
-        await send(page, "/dream a red circle on a blue background seed:7")
-        message = await latest(page, "a red circle")
+        await send(page, "/dream a sailboat on the sea at sunset seed:7")
+        message = await latest(page, "a sailboat")
         await expect(message.locator(".picture img").first).to_be_visible()
-        await shot(page, "real-progress")
+        await shot(page, "painting")
         await expect(message.locator(".button", has_text="Remix")).to_be_visible()
-        await shot(page, "real-result")
+        await shot(page, "result")
+        await message.locator(".picture").click()
+        await expect(page.locator(".thumbnail").nth(1)).to_be_visible()
+        await shot(page, "history")
+        await page.keyboard.press("Escape")
         await message.locator(".button", has_text="Upscale").click()
-        await expect(page.locator(".message", has_text="Enlarged").last.locator(".button").first).to_be_visible()
-        await shot(page, "real-upscale")
+        await enlarged(page)
+        await expect(page.locator(".message").last).to_contain_text("1024×1024")
+        await take_more_pictures(page)
+
+
+async def take_more_pictures(page: Page) -> None:
+    """The same page in the dark, and on a telephone."""
+    await page.emulate_media(color_scheme="dark")
+    await shot(page, "dark")
+    await page.set_viewport_size(PHONE)
+    await shot(page, "phone")

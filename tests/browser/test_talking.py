@@ -48,7 +48,6 @@ async def test_reactions_are_added_counted_and_taken_back(page: Page, world: Sta
     await expect(mine).to_have_attribute("aria-label", "🔁, 1, yours too")
     world.react(message["id"], "🔁", "102", add=True)
     await expect(mine.locator(".count")).to_have_text("2")
-    await shot(page, "reactions")
     await mine.click()
     await expect(mine).to_have_attribute("aria-pressed", "false")
     await expect(mine.locator(".count")).to_have_text("1")
@@ -140,7 +139,6 @@ async def test_channels_keep_their_own_messages_and_show_news(page: Page, world:
     await expect(page.locator("h1")).to_have_text("owl studies")
     await expect(page.locator(".message .prose")).to_have_text("owls here")
     await expect(line).to_have_class("channel thread")
-    await shot(page, "thread")
 
 
 async def test_only_the_author_and_moderators_may_delete(page: Page, world: StandIn) -> None:

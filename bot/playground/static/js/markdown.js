@@ -80,7 +80,8 @@ function blocks(text, names) {
   /** @type {string[]} */
   let paragraph = [];
   const flush = () => {
-    if (paragraph.length) out.push(el("p", {}, ...inline(paragraph.join("\n"), names)));
+    const lines = paragraph.join("\n").replace(out.length ? /^\n+|\n+$/g : /\n+$/g, "");
+    if (lines) out.push(el("p", {}, ...inline(lines, names)));
     paragraph = [];
   };
   for (const line of text.split("\n")) {
