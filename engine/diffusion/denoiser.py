@@ -66,19 +66,25 @@ def xstart_denoiser(net: Net, learned_variance: bool = False) -> Denoiser:
     return denoise
 
 
-def free_guidance(reading: Denoiser, blind: Denoiser, scale: Tensor) -> Denoiser:
+def free_guidance(
+    reading: Denoiser, blind: Denoiser, scale: Tensor, against: Denoiser | None = None, aversion: Tensor | None = None
+) -> Denoiser:
     """Classifier-free guidance (Ho & Salimans 2022): from what *blind* says, *scale* times towards what *reading* says.
 
-    *scale* is [N, 1, 1, 1]; 1 is *reading* alone, 0 *blind* alone. Only *reading* is differentiated: that is the half
-    of the work, and its gradient points the same way.
+    What *against* says, a net that reads what is not wanted, is subtracted *aversion* times (composable diffusion,
+    Liu et al. 2022). *scale* and *aversion* are [N, 1, 1, 1]; a scale of 1 is *reading* alone, of 0 *blind* alone.
+    Only *reading* is differentiated: that is a fraction of the work, and its gradient points the same way.
     """
 
     def denoise(x_t: Tensor, moments: Moments) -> Prediction:
         told = reading(x_t, moments)
+        still = x_t.detach()
         with torch.no_grad():
-            untold = blind(x_t.detach(), moments)
-        by = scale.to(x_t)
-        pred_xstart = untold.pred_xstart + by * (told.pred_xstart - untold.pred_xstart)
+            ground = blind(still, moments).pred_xstart
+            away = torch.zeros_like(ground)
+            if against is not None and aversion is not None:
+                away = aversion.to(x_t) * (against(still, moments).pred_xstart - ground)
+        pred_xstart = ground + scale.to(x_t) * (told.pred_xstart - ground - away)
         return with_xstart(told, pred_xstart, x_t, moments)
 
     return denoise

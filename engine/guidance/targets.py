@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -34,8 +35,19 @@ class Targets:
 
     @property
     def wanted(self) -> Tensor:
-        """The unit vector in the middle of all that has a positive weight, each by its weight: [D]."""
+        """The unit vector amid all that has a positive weight, each by its weight: [D]; 0 if nothing has."""
         return F.normalize(self.weights.clamp_min(0) @ self.vectors, dim=-1)
+
+    @property
+    def unwanted(self) -> Tensor:
+        """The same of all that has a negative weight."""
+        return F.normalize(-self.weights.clamp_max(0) @ self.vectors, dim=-1)
+
+    @property
+    def aversion(self) -> float:
+        """All negative weight over all positive weight: 0 if nothing is unwanted, infinite if nothing is wanted."""
+        positive, negative = float(self.weights.clamp_min(0).sum()), float(-self.weights.clamp_max(0).sum())
+        return negative / positive if positive else math.inf
 
 
 def make_targets(

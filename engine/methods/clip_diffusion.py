@@ -16,10 +16,8 @@ import torch
 from torch import Tensor
 
 from engine.diffusion.denoiser import (
-    Denoiser,
     Prediction,
     clipped,
-    free_guidance,
     q_sample,
     with_xstart,
     xstart_shift,
@@ -37,6 +35,7 @@ from engine.guidance.words import readable
 from engine.messages import Job
 from engine.models import MODELS, Model
 from engine.pictures import fit, open_picture
+from engine.reading import Reading, read, reading_denoiser
 from engine.requests import ClipDiffusionOptions, DreamRequest
 from engine.steps import Failed, Finished, Running, Step
 from engine.tensors import noise, per_sample, to_image, to_signed, to_tensor, to_unit
@@ -61,8 +60,8 @@ class Sample:
     x: Tensor
     """[3, H, W], noisy, in [-1, 1] and beyond."""
     pull: Pull
-    context: Tensor | None
-    """[D], for a net that reads text."""
+    reading: Reading | None
+    """For a net that reads text."""
     notes: tuple[str, ...]
     bucket: int = 1
     """The smallest batch it may run in; a replay sets that of the first time."""
@@ -108,7 +107,7 @@ class ClipDiffusion:
                 walk=(walk := net.walk(options.steps)),
                 x=_start(walk, options, request.seed, index, sides, init, runtime.device),
                 pull=Pull(targets, recipe, _scales(options), init),
-                context=targets.wanted if net.flags.context_dim and options.cfg_scale else None,
+                reading=read(targets) if net.flags.context_dim and options.cfg_scale else None,
                 notes=notes,
             )
             for index in range(request.count)
@@ -116,9 +115,9 @@ class ClipDiffusion:
 
     def lane(self, state: Sample) -> Hashable:
         """Equal for samples that one forward pass can serve."""
-        reads = state.context is not None
-        free = reads and state.options.cfg_scale != 1
-        return state.model.name, tuple(state.x.shape), state.pull.shape, state.pull.acts, reads, free, state.bucket
+        reading = state.reading
+        reads = reading is not None, reading is not None and reading.unwanted is not None, state.options.cfg_scale != 1
+        return state.model.name, tuple(state.x.shape), state.pull.shape, state.pull.acts, reads, state.bucket
 
     def advance(self, states: list[Sample], runtime: Runtime) -> list[Step]:
         """One denoising step for each."""
@@ -147,22 +146,13 @@ def _predict(net: DiffusionNet, perceptor: Perceptor, batch: list[Sample], momen
     acts = batch[0].pull.acts
     with torch.set_grad_enabled(acts):
         x = torch.stack([s.x for s in batch]).requires_grad_(acts)
-        prediction = _denoiser(net, batch)(x, moments)
+        denoise = reading_denoiser(net, [s.reading for s in batch], [s.options.cfg_scale for s in batch])
+        prediction = denoise(x, moments)
         if acts:
             prediction = _lean(prediction, x, moments, perceptor, batch)
         x = x.detach()
         prediction = Prediction(prediction.pred_xstart.detach(), prediction.eps.detach())
     return clipped(prediction, x, moments) if net.flags.predict_xstart else prediction
-
-
-def _denoiser(net: DiffusionNet, batch: list[Sample]) -> Denoiser:
-    """The net, with classifier-free guidance where it reads text."""
-    contexts = [s.context for s in batch if s.context is not None]
-    if not contexts:
-        return net.denoiser()
-    reading = net.denoiser(torch.stack(contexts))
-    scale = per_sample(torch.tensor([s.options.cfg_scale for s in batch]))
-    return reading if bool((scale == 1).all()) else free_guidance(reading, net.denoiser(), scale)
 
 
 def _lean(prediction: Prediction, x: Tensor, moments: Moments, perceptor: Perceptor, batch: list[Sample]) -> Prediction:

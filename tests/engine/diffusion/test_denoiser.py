@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.diffusion.denoiser import eps_denoiser, free_guidance, predict_xstart, xstart_denoiser
+from engine.diffusion.denoiser import Denoiser, eps_denoiser, free_guidance, predict_xstart, xstart_denoiser
 from engine.diffusion.respacing import make_walk, stack
 from engine.diffusion.schedules import alphas_cumprod
 from tests.golden import seeded
@@ -44,3 +44,13 @@ def test_free_guidance_reaches_beyond_what_was_told() -> None:
         torch.full((2, 1, 1, 1), 3.0),
     )
     torch.testing.assert_close(guided(X, MOMENTS).pred_xstart, 1.3 * ones)
+
+
+def test_what_is_not_wanted_is_subtracted() -> None:
+    def saying(value: float) -> Denoiser:
+        return xstart_denoiser(lambda x, t: torch.full_like(X, value))
+
+    three, half = torch.full((2, 1, 1, 1), 3.0), torch.full((2, 1, 1, 1), 0.5)
+    guided = free_guidance(saying(0.5), saying(0.1), three, saying(0.3), half)
+    expected = 0.1 + 3 * (0.4 - 0.5 * 0.2)
+    torch.testing.assert_close(guided(X, MOMENTS).pred_xstart, torch.full_like(X, expected))

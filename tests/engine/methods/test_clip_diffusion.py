@@ -106,7 +106,7 @@ def test_between_neighbours_that_join_and_leave_a_picture_stays_as_it_was_to_the
 
 COMPANY = [
     ("an owl", "3", 1),
-    ("a green house | fog:-0.4", "9", 2),
+    ("a green house | fog:0.4", "9", 2),
     ("a boat", "2", 3),
     ("a star", "7", 4),
     ("snow", "5", 5),
@@ -275,8 +275,8 @@ def test_lanes_tell_apart_what_cannot_share_a_pass(runtime: Runtime) -> None:
 
     assert lane() == lane("an owl", {"steps": "9", "eta": "0.3", "cfg_scale": "5", "clamp_max": "1"}, seed=3)
     others = [lane(settings=s) for s in ({"cutouts": "3"}, {"clip_guidance_scale": "0"}, {"cfg_scale": "1"})]
-    others += [lane("owl|cat|boat|house|a car"), lane(size="320x256")]
-    assert 6 == len({lane(), *others})
+    others += [lane("owl|cat|boat|house|a car"), lane(size="320x256"), lane("an owl | fog:-0.3")]
+    assert 7 == len({lane(), *others})
 
 
 def test_more_steps_than_the_net_was_trained_with_are_refused(runtime: Runtime) -> None:
@@ -287,5 +287,5 @@ def test_more_steps_than_the_net_was_trained_with_are_refused(runtime: Runtime) 
 def test_an_eps_net_with_learned_variances_paints_too() -> None:
     runtime = tiny_runtime(predict_xstart=False, learn_sigma=True, noise_schedule="linear", context_dim=0)
     states = begin(runtime, settings={"clip_guidance_scale": "1000"})
-    assert states[0].context is None
+    assert states[0].reading is None
     assert (64, 64, 3) == finish(runtime, states)[0].shape

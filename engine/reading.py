@@ -1,0 +1,54 @@
+"""What a diffusion net that reads text is told, and what it answers then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.diffusion.denoiser import Denoiser, free_guidance
+from engine.diffusion_net import DiffusionNet
+from engine.guidance.targets import Targets
+from engine.tensors import per_sample
+
+AVERSION_GAIN, AVERSION_MOST = 4.0, 1.5
+"""What is not wanted overlaps with what is, so it is subtracted more than its weight says; but where it is cancelled,
+more would only burn the colours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is wanted, what is not (or nothing), and how many times that is subtracted."""
+
+    wanted: Tensor
+    """[D]."""
+    unwanted: Tensor | None
+    """[D]."""
+    aversion: float
+
+
+def read(targets: Targets) -> Reading | None:
+    """What a net shall be told of *targets*; nothing where nothing is wanted."""
+    if not targets.wanted.any():
+        return None
+    aversion = min(AVERSION_GAIN * targets.aversion, AVERSION_MOST)
+    return Reading(targets.wanted, targets.unwanted if aversion else None, aversion)
+
+
+def reading_denoiser(net: DiffusionNet, readings: Sequence[Reading | None], scales: Sequence[float]) -> Denoiser:
+    """*net* as each sample's denoiser, with classifier-free guidance by that sample's scale.
+
+    Either all samples read or none does, and all of them or none have something unwanted.
+    """
+    told = [r for r in readings if r is not None]
+    if not told:
+        return net.denoiser()
+    wanted = net.denoiser(torch.stack([r.wanted for r in told]))
+    scale = per_sample(torch.tensor(scales))
+    unwanted = [r.unwanted for r in told if r.unwanted is not None]
+    if unwanted:
+        aversion = per_sample(torch.tensor([r.aversion for r in told]))
+        return free_guidance(wanted, net.denoiser(), scale, net.denoiser(torch.stack(unwanted)), aversion)
+    return wanted if bool((scale == 1).all()) else free_guidance(wanted, net.denoiser(), scale)
