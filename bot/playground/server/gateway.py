@@ -53,7 +53,10 @@ class Connection:
         await self._socket.close(code=code, message=reason.encode())
 
     def cut(self) -> None:
-        """Drop the line without a word, as a failing network does."""
+        """Drop the line without a word, as a failing network does. From now on nothing gets through."""
+        if self.session is not None:
+            self.session.send = None
+            self._site.gateway.announce()
         transport = self._socket._req.transport if self._socket._req else None
         if transport is not None:
             transport.abort()
