@@ -15,7 +15,7 @@ from typing import Protocol, TypeAlias
 import discord
 
 from bot.faces import Face
-from bot.wording import mention
+from bot.wording import mention, message_link
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +132,7 @@ class ReactionAnswer:
             message_id=message_id, channel_id=channel_id, fail_if_not_exists=False
         )
         self._user_id = user_id
+        self._link = message_link(guild_id, channel_id, message_id)
 
     async def show(self, face: Face) -> int | None:
         """Reply in public. Raises what Discord raises."""
@@ -146,7 +147,7 @@ class ReactionAnswer:
     async def tell(self, words: str) -> None:
         """A direct message; where those are closed, a short reply that removes itself."""
         try:
-            await self._direct(words)
+            await self._direct(f"{words}\n-# This is about {self._link}")
         except discord.HTTPException as error:
             if error.code not in NO_DIRECT_MESSAGES:
                 log.info("a direct message was refused: %s", error)

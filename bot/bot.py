@@ -38,8 +38,10 @@ GUILDS_SECONDS = 0.25
 """How long after the last server's data the bot counts as ready; more servers may follow at any time."""
 RATE_LIMIT_SECONDS = 30.0
 """Longer waits are ours to plan, not the library's."""
-DRAIN_SECONDS = 8.0
+DRAIN_SECONDS = 6.0
 """How long what runs may take to finish when the bot is told to stop; then it goes back to the queue."""
+SETTLE_SECONDS = 2.0
+"""How long ends may take to reach Discord then; those that do not are told after the next start. Docker waits 10 s."""
 
 
 class DreamTree(app_commands.CommandTree["DreamBot"]):
@@ -124,7 +126,7 @@ class DreamBot(commands.AutoShardedBot):
         if self._opened:
             self._opened = False
             await self.dispatcher.close(self.drain_seconds)
-            await self.delivery.settle(self.drain_seconds)
+            await self.delivery.settle(SETTLE_SECONDS)
             await self.delivery.close()
         if self._registering:
             self._registering.cancel()

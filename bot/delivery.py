@@ -16,6 +16,7 @@ import discord
 
 from bot.artist import FaceArtist
 from bot.config import Config
+from bot.crashpoints import crashpoint
 from bot.dispatch import Dispatcher
 from bot.faces import Face
 from bot.jobs import JobRow, Update
@@ -87,6 +88,7 @@ class Delivery:
         """The message of *job* has been posted as *message_id* and shows *face*; None if that failed."""
         if message_id is not None:
             await self._dispatcher.posted(job.id, job.origin.channel_id, message_id)
+            crashpoint("posted")
         if letter := self._letters.get(job.id):
             letter.address(message_id, face)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import discord
 
-from bot.derived import settings_of, shell_command, slash_command
+from bot.derived import shell_command, slash_command
 from bot.embeds import COLOURS, score
 from bot.jobs import JobRow, PictureRow
 from bot.wording import duration, mention, shorten, show_request
@@ -24,7 +24,6 @@ def info_embed(job: JobRow) -> discord.Embed:
     if isinstance(request, DreamRequest):
         embed.add_field(name="The same again, here", value=_code(slash_command(request)), inline=False)
         embed.add_field(name="The same from a shell", value=_code(shell_command(request)), inline=False)
-        embed.add_field(name="Settings", value=_code(settings_of(request)), inline=False)
         if request.images:
             what = "It was painted over a picture; the commands need that too (image:)."
             embed.add_field(name="Started from", value=what, inline=False)

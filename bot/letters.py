@@ -14,6 +14,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from bot.crashpoints import crashpoint
 from bot.endings import Artist, Ending, Way
 from bot.faces import Face
 from bot.jobs import JobRow, JobState, Update
@@ -158,10 +159,12 @@ class Letter:
         way = Way.POST if self.message_id is None else Way.TOKEN if self._by_token else Way.EDIT
         ending = Ending(self.newest, self._post, self._desk.artist, self.message_id, way, searched)
         await ending.deliver()
+        crashpoint("end sent")
         if ending.message_id != self.message_id:
             self.message_id = ending.message_id
             await self._remember()
         await self._desk.closed(self.job.id, "result", ending.failed)
+        crashpoint("delivered")
 
     async def _ping(self) -> None:
         """Call whoever has waited long, with one try: a lost call is better than two."""
@@ -174,4 +177,5 @@ class Letter:
                 why = ""
             except FAILURES as error:
                 why = str(error)
+        crashpoint("pinged")
         await self._desk.closed(job.id, "ping", why)

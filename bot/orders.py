@@ -14,6 +14,7 @@ from bot.answers import Answer
 from bot.artist import FaceArtist
 from bot.callers import Caller
 from bot.config import Config
+from bot.crashpoints import crashpoint
 from bot.delivery import Delivery
 from bot.derived import again, variation
 from bot.dispatch import Dispatcher
@@ -119,6 +120,7 @@ class Orders:
         except FAILURES as error:
             log.info("job %s could not be answered: %s", job.id, error)
             message_id = None
+        crashpoint("answered")
         await self._delivery.answered(job, message_id, face)
 
     async def _check_not_enlarged(self, job: JobRow, index: int, request: UpscaleRequest) -> None:

@@ -58,7 +58,13 @@ _BY_CODE = {
     10062: Trouble.EXPIRED,
     10015: Trouble.EXPIRED,
 }
-_BY_STATUS = {401: Trouble.EXPIRED, 403: Trouble.NO_ACCESS, 404: Trouble.GONE, 413: Trouble.TOO_LARGE, 429: Trouble.LATER}
+_BY_STATUS = {
+    401: Trouble.EXPIRED,
+    403: Trouble.NO_ACCESS,
+    404: Trouble.GONE,
+    413: Trouble.TOO_LARGE,
+    429: Trouble.LATER,
+}
 WEATHER = (discord.DiscordServerError, discord.RateLimited, aiohttp.ClientError, OSError, TimeoutError)
 """What passes by itself."""
 FAILURES = (discord.HTTPException, *WEATHER)

@@ -1,9 +1,9 @@
 """What a reaction on one of our messages asks for. Pure.
 
-    ⬆️        enlarge; on a grid the picture that CLIP likes best
-    1️⃣ … 🔟   enlarge that picture
-    🔁        the same words with another seed
-    ❌        delete a result, cancel what is not finished; for the owner and moderators
+⬆️        enlarge; on a grid the picture that CLIP likes best
+1️⃣ … 🔟   enlarge that picture
+🔁        the same words with another seed
+❌        delete a result, cancel what is not finished; for the owner and moderators
 """
 
 from __future__ import annotations

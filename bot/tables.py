@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import discord
 
 from bot.jobs import JobRow, Place
 from bot.quota import Balance, Entry
-from bot.wording import bar, count, mention, number, relative, shorten, show_request
+from bot.wording import bar, count, mention, message_link, number, plain, relative, shorten, show_request
 
 COLOUR = 0x4F7CAC
 SHOWN = 10
 """Lines of a list."""
 _WORDS = 80
+_FIELD = 1000
+"""Characters of a field."""
 _ENTRIES = {
     "reserved": "held for",
     "charged": "spent on",
@@ -51,11 +53,14 @@ def _about(job: JobRow) -> str:
     return shorten(show_request(job.request), _WORDS)
 
 
-def quota_embed(balance: Balance, entries: Sequence[Entry]) -> discord.Embed:
-    """What is left, when it comes back, and what it was spent on."""
+def quota_embed(balance: Balance, entries: Sequence[Entry], jobs: Mapping[str, JobRow]) -> discord.Embed:
+    """What is left, when it comes back, and what it was spent on; *jobs* by id, as far as they are known."""
     embed = discord.Embed(title="Your quota", colour=COLOUR, description=_balance(balance))
-    if entries:
-        embed.add_field(name="Lately", value=shorten("\n".join(map(_entry, entries)), 1000), inline=False)
+    lines = [_entry(entry, jobs.get(entry.job_id)) for entry in entries]
+    while sum(len(line) + 1 for line in lines) > _FIELD:
+        lines.pop()
+    if lines:
+        embed.add_field(name="Lately", value="\n".join(lines), inline=False)
     embed.set_footer(text="A unit is a million pixels painted for one step: 256×256 in 25 steps costs 1.64.")
     return embed
 
@@ -76,11 +81,21 @@ def _balance(balance: Balance) -> str:
     return "\n".join(lines)
 
 
-def _entry(entry: Entry) -> str:
+def _entry(entry: Entry, job: JobRow | None) -> str:
     what = _ENTRIES[entry.kind]
     amount = "" if entry.kind == "reset" else f"{_units(entry.amount)} "
-    about = f" `{entry.job_id}`" if entry.job_id else f": {entry.note}" if entry.note else ""
-    return f"{relative(entry.at)} · {amount}{what}{about}"
+    about = f": {plain(entry.note)}" if entry.note else ""
+    return f"{amount}{what}{_job(job) if entry.job_id else about} · {relative(entry.at)}"
+
+
+def _job(job: JobRow | None) -> str:
+    """What it was, as a link where its message is known."""
+    if job is None:
+        return " something of which the records are gone"
+    words = shorten(show_request(job.request), _WORDS // 2)
+    if not job.message_id:
+        return f" {words}"
+    return f" [{words}]({message_link(job.origin.guild_id, job.origin.channel_id, job.message_id)})"
 
 
 def _units(units: float) -> str:

@@ -13,6 +13,7 @@ from engine.requests import DreamRequest
 
 _MARKUP = re.compile(r"([\\*_~`|>#\[\]()<@:])")
 _BLANKS = re.compile(r"\s+")
+NO_BREAK = "\u00a0"
 BAR = 10
 """Cells of a progress bar."""
 PROMPT_SHOWN = 600
@@ -91,7 +92,11 @@ def message_link(guild_id: int | None, channel_id: int, message_id: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``0.8 s``, ``12 s``, ``3 min 5 s``, ``1 h 4 min``."""
+    """``0.8 s``, ``12 s``, ``3 min 5 s``, ``1 h 4 min``; the blanks do not break."""
+    return _duration(seconds).replace(" ", NO_BREAK)
+
+
+def _duration(seconds: float) -> str:
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)

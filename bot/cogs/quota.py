@@ -26,7 +26,8 @@ class Quota(commands.Cog):
         answer, caller = InteractionAnswer.of(interaction, private=True), Caller.of_interaction(interaction)
         balance = await self.bot.dispatcher.balance(caller.user_id, caller.roles)
         entries = await self.bot.dispatcher.ledger(caller.user_id)
-        await answer.tell("", quota_embed(balance, entries))
+        jobs = [await self.bot.dispatcher.job(job_id) for job_id in {entry.job_id for entry in entries} if job_id]
+        await answer.tell("", quota_embed(balance, entries, {job.id: job for job in jobs if job}))
 
 
 async def setup(bot: DreamBot) -> None:

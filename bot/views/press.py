@@ -62,9 +62,7 @@ class PressButton(ui.DynamicItem[ui.Button[ui.View]], template=template("never")
         )
 
     @classmethod
-    async def from_custom_id(
-        cls, interaction: AnyInteraction, item: ui.Item[ui.View], match: re.Match[str], /
-    ) -> Self:
+    async def from_custom_id(cls, interaction: AnyInteraction, item: ui.Item[ui.View], match: re.Match[str], /) -> Self:
         """Rebuild the button from what Discord says was pressed."""
         index = match["index"]
         return cls(match["job"], None if index is None else int(index))

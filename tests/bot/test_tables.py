@@ -39,7 +39,7 @@ def test_ones_own_jobs_are_shown_however_long_the_queue_is() -> None:
 
 
 def test_the_quota_says_what_is_left_held_granted_and_when_it_comes_back() -> None:
-    text = quota_embed(Balance(200.0, 90.0, 10.0, 20.0, NOW + 3600), []).description or ""
+    text = quota_embed(Balance(200.0, 90.0, 10.0, 20.0, NOW + 3600), [], {}).description or ""
 
     assert "**120** of 200 units left" in text
     assert "10 of what is gone are held for pictures that are not finished." in text
@@ -51,15 +51,26 @@ def test_the_history_reads_like_an_account() -> None:
     entries = [
         Entry(NOW, "charged", 1.6384, "abc", ""),
         Entry(NOW, "refunded", 2.0, "abd", ""),
+        Entry(NOW, "reserved", 3.0, "abe", ""),
         Entry(NOW, "granted", 50.0, "", "for the contest"),
         Entry(NOW, "reset", 0.0, "", "a fresh start"),
     ]
 
-    [field] = quota_embed(Balance(200.0, 0.0, 0.0, 0.0, None), entries).fields
-    lines = [line.partition(" · ")[2] for line in (field.value or "").splitlines()]
+    jobs = {"abc": job("an owl", message_id=40), "abd": job("a fox")}
+    [field] = quota_embed(Balance(200.0, 0.0, 0.0, 0.0, None), entries, jobs).fields
+    ago = f"<t:{NOW:.0f}:R>"
     assert [
-        "1.64 spent on `abc`",
-        "2 given back for `abd`",
-        "50 granted: for the contest",
-        "the window began anew: a fresh start",
-    ] == lines
+        f"1.64 spent on [an owl](https://discord.com/channels/10/20/40) · {ago}",
+        f"2 given back for a fox · {ago}",
+        f"3 held for something of which the records are gone · {ago}",
+        f"50 granted: for the contest · {ago}",
+        f"the window began anew: a fresh start · {ago}",
+    ] == (field.value or "").splitlines()
+
+
+def test_a_long_history_fits_into_its_field() -> None:
+    entries = [Entry(NOW, "charged", 1.0, f"{n}", "") for n in range(50)]
+    jobs = {f"{n}": job("an owl in the snow " * 20, message_id=40) for n in range(50)}
+
+    [field] = quota_embed(Balance(200.0, 0.0, 0.0, 0.0, None), entries, jobs).fields
+    assert len(field.value or "") <= 1000

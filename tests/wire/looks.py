@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.wire.people import Answer, Person, Shown
 from tests.wire.world import World
 
@@ -31,13 +33,13 @@ def is_over(message: Shown) -> bool:
     return bool(message.buttons) and "Cancel" not in message.buttons
 
 
-async def dreamt(person: Person, prompt: str, **options: object) -> Shown:
+async def dreamt(person: Person, prompt: str, **options: Any) -> Shown:
     """`/dream`, and the picture that comes of it."""
     answer = await person.slash("dream", prompt=prompt, **options)
     return await person.wait_for(answer.message, is_result, what=f"the picture of “{prompt}”")
 
 
-async def begun(person: Person, prompt: str, **options: object) -> Shown:
+async def begun(person: Person, prompt: str, **options: Any) -> Shown:
     """`/dream`, and the message when the engine has taken the job."""
     answer = await person.slash("dream", prompt=prompt, **options)
     return await person.wait_for(answer.message, is_begun, what=f"“{prompt}” to begin")

@@ -32,7 +32,7 @@ async def test_the_quota_shows_what_is_left_and_what_it_was_spent_on(max_: Perso
 
     assert "▰▰▰▰▰▰▰▰▱▱ **8.36** of 10 units left" in text
     assert "More comes back <t:" in text
-    assert "1.64 spent on `" in text
+    assert "1.64 spent on [an owl](https://discord.com/channels/" in text
 
 
 @pytest.mark.bot(quota={"units": 0.0})

@@ -1,0 +1,107 @@
+"""The bot's process dies at every point of a job's journey: one job, one charge, one live final message."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.playground.connector import Link
+from bot.playground.server.local import LocalDiscord
+from bot.playground.server.tls import Authority
+from tests.wire import schemas
+from tests.wire.conftest import dreambot_maker
+from tests.wire.crashing_bot import KILLED
+from tests.wire.looks import is_result
+from tests.wire.world import World
+
+ROOT = Path(__file__).parents[2]
+POINTS = [
+    "submitted",
+    "answered",
+    "posted",
+    "started",
+    "handed over",
+    "picture file",
+    "picture row",
+    "ended",
+    "end sent",
+    "delivered",
+    "pinged",
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", POINTS)
+async def test_wherever_the_bot_dies_there_is_one_job_one_charge_and_one_message(
+    authority: Authority, tmp_path: Path, point: str
+) -> None:
+    async with LocalDiscord(authority) as site:
+        schemas.judge(site.record)
+        world = World(site, dreambot_maker({"delivery": {"ping_after_seconds": 0.0}}), tmp_path / "data")
+        (tmp_path / "data").mkdir()
+        await one_life(world, tmp_path, point)
+
+        await world.start_bot()
+
+        message = await world.max.wait_for_message(is_result)
+        await nothing_is_owed(world)
+        [job] = await world.bot.dispatcher.history(world.max.id)
+        assert job.cost == (await world.bot.dispatcher.balance(world.max.id)).used
+        assert [message.id] == [shown.id for shown in world.max.sees() if shown.state.embeds]
+        assert 1 == sum("ready." in shown.content for shown in world.max.sees())
+        await world.stop_bot()
+        assert [] == site.record.findings()
+
+
+async def one_life(world: World, folder: Path, point: str) -> None:
+    """Start a bot in a process of its own, ask it for a picture, and wait for its death."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.wire.crashing_bot",
+        "--config",
+        str(settings(folder)),
+        cwd=ROOT,
+        env={**os.environ, "DREAMBOT_CRASH_AT": point, "DREAMBOT_PLAYGROUND": str(link(world, folder))},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        await world.until(lambda: world.site.gateway.online and world.site.commands.all(), 60, what="the first life")
+        world.site.people.slash(world.max.id, world.channel("studio").id, "dream", {"prompt": "an owl"})
+        assert KILLED == await asyncio.wait_for(process.wait(), 60)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def settings(folder: Path) -> Path:
+    """Settings with the fake engine, and a ping for every picture."""
+    fake = folder / "fake-python"
+    fake.write_text(f"#!/bin/sh\nexec {sys.executable} -m tests.fake_engine\n")
+    fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
+    path = folder / "config.toml"
+    path.write_text(
+        f'[data]\nfolder = "{folder / "data"}"\n[engine]\npython = "{fake}"\n'
+        "[delivery]\nedit_seconds = 0.1\nping_after_seconds = 0.0\n"
+    )
+    return path
+
+
+def link(world: World, folder: Path) -> Path:
+    path = folder / "link.json"
+    Link(world.site.port, world.site.authority.pem, world.site.world.app.token).write(path)
+    return path
+
+
+async def nothing_is_owed(world: World) -> None:
+    """Wait until everything has been said."""
+    async with asyncio.timeout(20):
+        while await world.bot.store.deliveries.pending():
+            await asyncio.sleep(0.02)
