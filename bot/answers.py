@@ -31,10 +31,14 @@ AnyInteraction: TypeAlias = discord.Interaction[discord.Client]
 
 
 class Answer(Protocol):
-    """One answer to one person."""
+    """One answer to one person; at most one of these."""
 
     async def show(self, face: Face) -> int | None:
         """Post *face* for everybody; the id of the message, or None where it is unknown."""
+        ...
+
+    async def announce(self, words: str) -> None:
+        """Say *words* to everybody, pinging nobody; never raises."""
         ...
 
     async def tell(self, words: str) -> None:
@@ -75,6 +79,17 @@ class InteractionAnswer:
                 embed=face.embed, files=files, view=view or discord.utils.MISSING
             )
             return response.message_id
+
+    async def announce(self, words: str) -> None:
+        """Answer for everybody to read."""
+        async with self._lock:
+            self._timer.cancel()
+            with contextlib.suppress(discord.HTTPException):
+                if self._deferred:
+                    await self._interaction.delete_original_response()
+                    await self._interaction.followup.send(words)
+                else:
+                    await self._interaction.response.send_message(words)
 
     async def tell(self, words: str, embed: discord.Embed | None = None) -> None:
         """Answer privately, whatever has been said in public before."""
@@ -143,6 +158,11 @@ class ReactionAnswer:
             reference=self._reference,
         )
         return sent.id
+
+    async def announce(self, words: str) -> None:
+        """A message of its own: the one that was reacted to may be gone."""
+        with contextlib.suppress(discord.HTTPException):
+            await self._channel.send(words)
 
     async def tell(self, words: str) -> None:
         """A direct message; where those are closed, a short reply that removes itself."""

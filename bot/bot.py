@@ -114,12 +114,12 @@ class DreamBot(commands.AutoShardedBot):
         self._registering = asyncio.create_task(register_commands(self))
 
     async def on_ready(self) -> None:
-        """May come many times; the work of the last life is taken up once."""
+        """May come many times; the work of the last life is taken up once, missed reactions each time."""
         log.info("ready as %s in %d servers", self.user, len(self.guilds))
         if not self.at_work:
             self.at_work = True
             await self.delivery.start()
-            self.dispatch("at_work")
+        self.dispatch("at_work")
 
     async def close(self) -> None:
         """Take nothing new, let pictures and messages that are nearly there arrive, then leave. Idempotent."""

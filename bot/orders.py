@@ -22,7 +22,7 @@ from bot.embeds import best
 from bot.errors import PictureGone, Refused
 from bot.jobs import JobRow, JobState, Kind, PictureRow, Update
 from bot.posting import FAILURES
-from bot.wording import message_link
+from bot.wording import mention, message_link
 from engine.messages import Request
 from engine.requests import UpscaleRequest
 
@@ -84,11 +84,18 @@ class Orders:
             raise Refused("That picture is being enlarged already; the result is on its way.")
         return await self._place(request, caller, answer, "upscale", Parent(job.id, picture.index))
 
-    async def delete(self, job: JobRow, message_id: int | None, caller: Caller) -> None:
-        """Remove a job's message; whatever still runs is cancelled. Raises NotAllowed."""
+    async def delete(self, job: JobRow, message_id: int | None, caller: Caller, answer: Answer) -> bool:
+        """Remove a job's message; whatever still runs is cancelled. Raises NotAllowed.
+
+        A moderator's deletion is announced, so that nobody has to wonder; True if it was.
+        """
         caller.check_owner(job, "delete this")
         await self._dispatcher.discard(job.id, caller.user_id, caller.moderator)
         await self._delivery.remove(job, message_id)
+        if job.owned_by(caller.user_id):
+            return False
+        await answer.announce(f"{mention(caller.user_id)} deleted a picture of {mention(job.origin.user_id)}.")
+        return True
 
     async def cancel(self, job: JobRow, caller: Caller) -> None:
         """Stop a job that is not over. Raises NotAllowed or NothingToCancel."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 
 import discord
 from discord.ext import commands
@@ -51,11 +52,16 @@ class Reactions(commands.Cog):
         job = await self.bot.dispatcher.job_by_message(event.channel_id, event.message_id)
         if job is not None:
             await self._seen(event.message_id, str(event.emoji), event.user_id)
-            await self._grant(job, reaction, event.message_id, Caller.of_reaction(self.bot, event))
+            caller = Caller.of_reaction(self.bot, event)
+            if event.member is None and job.owned_by(caller.user_id):  # a direct message names nobody
+                caller = replace(caller, user_name=job.origin.user_name)
+            await self._grant(job, reaction, event.message_id, caller)
 
     @commands.Cog.listener()
     async def on_at_work(self) -> None:
-        """The bot is back: see what it has missed."""
+        """The bot is back, or its connection is: see what it has missed."""
+        if self._looking_back:
+            self._looking_back.cancel()
         self._looking_back = asyncio.create_task(self._look_back())
 
     async def _grant(self, job: JobRow, reaction: Reaction, message_id: int, caller: Caller) -> None:
@@ -75,7 +81,7 @@ class Reactions(commands.Cog):
             case Wish.AGAIN:
                 await orders.again(job, caller, answer)
             case Wish.AWAY if job.state.over:
-                await orders.delete(job, message_id, caller)
+                await orders.delete(job, message_id, caller, answer)
             case Wish.AWAY:
                 await orders.cancel(job, caller)
 

@@ -11,7 +11,6 @@ from bot.info import info_embed
 from bot.jobs import JobRow
 from bot.views.press import AnyInteraction, PressButton, client_of, template
 from bot.views.remix import RemixForm
-from bot.wording import mention
 
 
 class UpscaleButton(PressButton, template=template("up")):
@@ -95,8 +94,7 @@ class DeleteButton(PressButton, template=template("delete")):
     async def pressed(
         self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
     ) -> None:
-        """Remove it, and say who did where that was not the owner."""
+        """Remove it."""
         message_id = interaction.message.id if interaction.message else None
-        await client_of(interaction).orders.delete(job, message_id, caller)
-        whose = "" if job.owned_by(caller.user_id) else f" of {mention(job.origin.user_id)}"
-        await answer.tell(f"Deleted. The picture{whose} stays in the records, but nowhere in this channel.")
+        if not await client_of(interaction).orders.delete(job, message_id, caller, answer):
+            await answer.tell("Deleted. The picture stays in your history, but nowhere in this channel.")

@@ -89,7 +89,7 @@ async def test_a_finished_picture_is_deleted_by_its_owner(world: World, max_: Pe
     told = await max_.click(message, "Delete")
 
     assert message.gone
-    assert "Deleted. The picture stays in the records, but nowhere in this channel." == whispered(told)
+    assert "Deleted. The picture stays in your history, but nowhere in this channel." == whispered(told)
 
 
 async def test_a_finished_picture_is_deleted_by_a_moderators_cross(world: World, max_: Person, mo: Person) -> None:
@@ -98,8 +98,19 @@ async def test_a_finished_picture_is_deleted_by_a_moderators_cross(world: World,
 
     mo.react(message, "❌")
 
-    await world.until(lambda: message.gone, what="the message to go")
+    await max_.wait_for_message(lambda m: f"{mo.mention} deleted a picture of {max_.mention}." == m.content)
+    assert message.gone
     assert "delete" == (await world.bot.store.audit.newest(1))[0].action
+
+
+async def test_a_finished_picture_is_deleted_by_a_moderators_button(max_: Person, mo: Person) -> None:
+    answer = await max_.slash("dream", prompt="an owl")
+    message = await max_.wait_for(answer.message, is_result)
+
+    told = await mo.click(message, "Delete")
+
+    assert f"{mo.mention} deleted a picture of {max_.mention}." == told.message.content
+    assert (message.gone, told.message.ephemeral, []) == (True, False, told.message.raw["mentions"])
 
 
 async def test_a_strangers_cross_deletes_nothing_and_is_answered_in_a_dm(

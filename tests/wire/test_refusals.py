@@ -134,6 +134,14 @@ async def test_a_mistake_of_ours_is_logged_under_an_id(world: World, max_: Perso
     assert whispered(answer).startswith("Something broke; it has been logged (id ")
 
 
+async def test_in_threads_everything_works(max_: Person) -> None:
+    answer = await max_.slash("dream", prompt="an owl", channel="owl studies")
+
+    message = await max_.wait_for(answer.message, is_result)
+    max_.react(message, "🔁")
+    await max_.wait_for_message(lambda m: m.id > message.id and is_result(m), channel="owl studies")
+
+
 async def test_in_direct_messages_everything_works(max_: Person, world: World) -> None:
     place = str(world.dm(max_).id)
 
