@@ -13,6 +13,7 @@ from pathlib import Path
 from bot.config import Config, load_config
 from bot.logs import setup_logging
 from engine.errors import DreamError
+from engine.weights.own import share_own
 
 HOW_TO_START = """\
 DISCORD_TOKEN is not set. You get a token at https://discord.com/developers/applications (New Application, then Bot).
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     setup_logging(logging.ERROR if options.command == "doctor" else logging.INFO)
     try:
         config = load_config(options.config, os.environ)
+        share_own(config.models, os.environ)
         if options.command == "doctor":
             from bot.doctor import examine
 

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints,
 from bot.config_text import explain_all, toml_error
 from bot.errors import ConfigError
 from bot.jobs import Priority
+from engine.weights.own import ModelName, OwnModel
 
 APP = "dreambot"
 TOKEN_VARIABLE = "DISCORD_TOKEN"  # noqa: S105 - the variable's name, not a token
@@ -182,6 +183,7 @@ class Config(Section):
     retention: RetentionSection = RetentionSection()
     playground: PlaygroundSection = PlaygroundSection()
     roles: Mapping[RoleId, RoleSection] = Field(default_factory=dict)
+    models: Mapping[ModelName, OwnModel] = Field(default_factory=dict, examples=["my-paintings"])
 
     @property
     def folder(self) -> Path:

@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 _WIDTH = 100
 _RIGHT: Mapping[str, str] = {
@@ -52,13 +53,17 @@ def toml_error(path: Path, error: tomllib.TOMLDecodeError) -> str:
 def render_example(model: type[BaseModel]) -> str:
     """config.example.toml: every section and key of *model* with its description and default.
 
-    A mapping of sections (the roles) is commented out: its heading holds an id that only the host knows.
+    A mapping of sections (roles, models) is commented out: its heading holds what only the host knows.
     """
     return _HEAD + "".join(_render_field(name, field) for name, field in model.model_fields.items())
 
 
 def _explain(details: Any, model: type[BaseModel], name: str) -> str:
     loc = details["loc"]
+    if details["type"] == "value_error":  # the check has its own sentence
+        where = f"[{'.'.join(map(str, loc[:-1]))}]" if loc[-1] == "[key]" else _place(loc)
+        sentence = str(details["ctx"]["error"])
+        return f"{name}, {where}: {sentence}{'' if sentence[-1:] in '.?' else '.'}"
     if loc[-1] == "[key]":  # the heading itself, as in [roles.staff]
         return f"{name}, [{'.'.join(map(str, loc[:-1]))}]: this is not right; it must be {_RIGHT[details['type']]}."
     where = f"{name}, {_place(loc)}"
@@ -107,7 +112,8 @@ def _render_field(name: str, field: FieldInfo) -> str:
         raise TypeError(f"{name} is not a section")
     if section is annotation:
         return "\n" + _render_section(name, section)
-    commented = _render_section(f"{name}.123456789012345678", section).splitlines()
+    example = (field.examples or ["123456789012345678"])[0]
+    commented = _render_section(f"{name}.{example}", section).splitlines()
     return "\n" + "".join(f"{line}\n" if line.startswith("#") else f"# {line}".rstrip() + "\n" for line in commented)
 
 
@@ -117,8 +123,16 @@ def _render_section(name: str, section: type[BaseModel]) -> str:
 
 
 def _render_key(key: str, field: FieldInfo) -> str:
-    value = field.default if field.default is not None else field.examples[0] if field.examples else None
-    return f"{_comment(field.description or '')}{key} = {_shown(value)}\n"
+    nothing = field.default is None or field.default is PydanticUndefined
+    value = (field.examples or [None])[0] if nothing else field.default
+    return f"{_comment(field.description or '')}{key} = {_toml(value)}\n"
+
+
+def _toml(value: object) -> str:
+    """A value as TOML writes it; JSON's way, but for tables."""
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{key} = {_toml(item)}' for key, item in value.items())} }}"
+    return _shown(value)
 
 
 def _comment(text: str) -> str:

@@ -49,8 +49,10 @@ def main() -> int:
 def _serve(wire: SyncWire) -> int:
     from engine.loop import Loop
     from engine.runtime import Runtime
+    from engine.weights.own import add_own, given_own
     from engine.worker import Worker
 
+    add_own(given_own(os.environ))
     outbox, loop = Outbox(wire), Loop()
     runtime = Runtime(os.environ.get("DREAMBOT_DEVICE", "auto"))
     worker = Worker(runtime, loop, outbox.put, threads=os.environ.get("DREAMBOT_THREADS", "auto"))

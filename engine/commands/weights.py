@@ -17,7 +17,6 @@ from engine.errors import DreamError, InvalidRequest
 from engine.weights.download import Download
 from engine.weights.entry import Entry
 from engine.weights.folder import Folder, weights_folder
-from engine.weights.own import add_own, find_own
 from engine.weights.table import entries, find_entry
 from engine.weights.transfer import Report
 
@@ -34,7 +33,6 @@ WRONG = 1
 @weights.callback()
 def about() -> None:
     """Published checkpoints, and your own from config.toml: list, download, verify, remove, path."""
-    add_own(find_own())
 
 
 @weights.command(name="list")

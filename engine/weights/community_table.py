@@ -6,6 +6,7 @@ Hashes: as Disco Diffusion, discoart, progrockdiffusion and entmike's Disco publ
 from __future__ import annotations
 
 from engine.weights.diffusion_nets import IMAGENET_512, LSUN, PORTRAIT, UKIYO_E
+from engine.weights.licences import OF_IMAGENET
 
 _FACE = "https://huggingface.co"
 
@@ -92,6 +93,7 @@ COMMUNITY = (
         "handpainted computer graphics",
         f"{_FACE}/Feiart/FeiArt-Handpainted-CG-Diffusion/resolve/main/FeiArt-Handpainted-CG-Diffusion.pt",
         sha256="85f95f0618f288476ffcec9f48160542ba626f655b3df963543388dcd059f86a",
+        licence=OF_IMAGENET,
     ),
     UKIYO_E.entry(
         "ukiyo-e",
@@ -111,5 +113,6 @@ COMMUNITY = (
         "isometric views",
         f"{_FACE}/Revrart/IsometricDiffusionRevrart512px/resolve/main/IsometricDiffusionRevrart512px.pt",
         sha256="649bb7d10ea5170b71bc24adfb17f0305955fde38d2bb1bc5428c6d5baf9811c",
+        licence=OF_IMAGENET,
     ),
 )

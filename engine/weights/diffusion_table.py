@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from engine.weights.diffusion_nets import IMAGENET_64, IMAGENET_128, IMAGENET_256, IMAGENET_512, LSUN
 from engine.weights.entry import Entry, Kind
-from engine.weights.licences import CLIP_DIFFUSION_ART, OPENAI_DIFFUSION, SECONDARY
+from engine.weights.licences import CLIP_DIFFUSION_ART, OF_IMAGENET, OPENAI_BEDROOMS, OPENAI_DIFFUSION, SECONDARY
 
 _OPENAI = "https://openaipublic.blob.core.windows.net/diffusion"
 _FACE = "https://huggingface.co"
@@ -32,7 +32,7 @@ BASE = (
         "https://ipfs.io/ipfs/QmYNhbgnjPRuprob6WiELb3egd8rZa2xTEYGzAfkLuaKJw"
         "?filename=512x512_diffusion_uncond_finetune_008100.pt",
         sha256="9c111ab89e214862b76e1fa6a1b3f1d329b1a88281885943d2cdbe357ad57648",
-        licence=OPENAI_DIFFUSION,
+        licence=OF_IMAGENET,
     ),
     IMAGENET_128.entry(
         "imagenet-128",
@@ -51,13 +51,13 @@ BASE = (
         "LSUN bedrooms",
         f"{_OPENAI}/march-2021/lsun_uncond_100M_1200K_bs128.pt",
         sha256="38e66420ba5c703df8ce78750721976e13442064b5df847b82f05ebc65120534",
-        licence=OPENAI_DIFFUSION,
+        licence=OPENAI_BEDROOMS,
     ),
     LSUN.entry(
         "bedrooms-2400k",
         "LSUN bedrooms, trained for longer",
         f"{_OPENAI}/march-2021/lsun_uncond_100M_2400K_bs64.pt",
-        licence=OPENAI_DIFFUSION,
+        licence=OPENAI_BEDROOMS,
     ),
     LSUN.entry(
         "clip-diffusion-art",

@@ -8,14 +8,15 @@ flags = { image_size = 256, num_channels = 128, num_heads = 1, attention_resolut
 
 from __future__ import annotations
 
-import os
+import json
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from engine.errors import InvalidRequest, WeightsError
 from engine.model import Model
@@ -27,8 +28,24 @@ from engine.weights.entry import Entry, Kind
 from engine.weights.licences import OWN
 from engine.weights.table import PUBLISHED, add_entries
 
-Sha256 = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")]
-ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,39}$")]
+VARIABLE = "DREAMBOT_MODELS"
+"""How a bot or a shell tells its engine child: the same tables as JSON."""
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,39}", text):
+        raise ValueError("a model's name has up to 40 of a–z, 0–9, dots and hyphens")
+    return text
+
+
+def _sha256(text: str) -> str:
+    if text and not re.fullmatch(r"[0-9a-f]{64}", text):
+        raise ValueError(f"“{text}” is no SHA-256; one has 64 of 0–9 and a–f")
+    return text
+
+
+ModelName = Annotated[str, AfterValidator(_name)]
+Sha256 = Annotated[str, AfterValidator(_sha256)]
 Flag: TypeAlias = bool | int | float | str
 
 
@@ -49,7 +66,9 @@ class OwnModel(BaseModel):
     sources: tuple[str, ...] = Field(default=(), description="Addresses to download it from, tried in turn.")
     licence: str = Field(default=OWN, description="What may be done with it.")
     size: tuple[int, int] | None = Field(
-        default=None, description="Width and height when nobody says otherwise; left out = the image_size of the flags."
+        default=None,
+        description="Width and height when nobody says otherwise; left out = the image_size of the flags.",
+        examples=[[256, 256]],
     )
     perceptor: str = Field(default="ViT-B/32", description="The CLIP that guides it.")
     defaults: Mapping[str, Flag] = Field(
@@ -62,7 +81,7 @@ class OwnModel(BaseModel):
         try:
             read_flags(flags)
         except WeightsError as error:
-            raise ValueError(str(error)) from error
+            raise ValueError(str(error).replace("?.", "?")) from error
         return flags
 
     def entry(self, name: str) -> Entry:
@@ -93,16 +112,20 @@ def read_own(tables: object) -> dict[str, OwnModel]:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(["models", *(str(part) for part in first["loc"] if part != "[key]")])
-        raise WeightsError(f"{where}: {first['msg']}.".replace("..", ".")) from error
+        raise WeightsError(f"{where}: {first.get('ctx', {}).get('error', first['msg'])}.".replace("..", ".")) from error
+    check_own(own)
+    return own
+
+
+def check_own(own: Mapping[str, OwnModel]) -> None:
+    """Names, sizes and settings, now and not when somebody paints. Raises WeightsError."""
     if taken := sorted((PUBLISHED.keys() | {DEFAULT_MODEL}) & own.keys()):
         raise WeightsError(f"models.{taken[0]}: that name is taken; choose another.")
     for name, model in own.items():
         _check_settings(name, model.model(name))
-    return own
 
 
 def _check_settings(name: str, model: Model) -> None:
-    """Size and defaults, now and not when somebody paints."""
     try:
         model.check_size(*model.size)
         build_options(model, "", {})
@@ -110,7 +133,7 @@ def _check_settings(name: str, model: Model) -> None:
         raise WeightsError(f"models.{name}: {error}") from error
 
 
-def find_own(environ: Mapping[str, str] = os.environ) -> dict[str, OwnModel]:
+def find_own(environ: Mapping[str, str]) -> dict[str, OwnModel]:
     """The models of the configuration that the bot would read; none where there is no file. Raises WeightsError."""
     named = environ.get("DREAMBOT_CONFIG", "").strip()
     usual = (Path("config.toml"), platformdirs.user_config_path("dreambot", False) / "config.toml")
@@ -124,7 +147,22 @@ def find_own(environ: Mapping[str, str] = os.environ) -> dict[str, OwnModel]:
     return read_own(tables.get("models", {}))
 
 
+def given_own(environ: Mapping[str, str]) -> dict[str, OwnModel]:
+    """The models that whoever started this process has shared. Raises WeightsError."""
+    try:
+        return read_own(json.loads(environ.get(VARIABLE) or "{}"))
+    except json.JSONDecodeError as error:
+        raise WeightsError(f"{VARIABLE} is not JSON: {error}.") from error
+
+
 def add_own(own: Mapping[str, OwnModel]) -> None:
     """Make them known in this process: their files to the table of weights, what they paint to the models."""
     add_entries(model.entry(name) for name, model in own.items())
     add_models(model.model(name) for name, model in own.items())
+
+
+def share_own(own: Mapping[str, OwnModel], environ: MutableMapping[str, str]) -> None:
+    """The same, and to every engine that is started with this environment."""
+    check_own(own)
+    add_own(own)
+    environ[VARIABLE] = _OWN.dump_json(dict(own)).decode()

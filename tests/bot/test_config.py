@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -12,6 +13,7 @@ from bot.config import Config, load_config
 from bot.config_text import render_example
 from bot.errors import ConfigError
 from bot.jobs import Priority
+from engine.weights.own import check_own
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 
@@ -37,7 +39,7 @@ def test_the_example_is_the_model() -> None:
 
 
 def test_the_example_holds_every_key_and_every_default() -> None:
-    defaults = Config().model_dump(mode="json", exclude={"roles"})
+    defaults = Config().model_dump(mode="json", exclude={"roles", "models"})
 
     assert defaults == tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))
     assert Config() == load_config(EXAMPLE, {})
@@ -45,13 +47,24 @@ def test_the_example_holds_every_key_and_every_default() -> None:
 
 def test_the_role_of_the_example_works_when_it_is_no_comment() -> None:
     lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
-    role = [line.removeprefix("# ") for line in lines[lines.index("# [roles.123456789012345678]") :]]
+    first, after = lines.index("# [roles.123456789012345678]"), lines.index("# [models.my-paintings]")
+    role = [line.removeprefix("# ") for line in lines[first:after]]
     config = Config.model_validate(tomllib.loads("\n".join(line for line in role if re.match(r"\[|\w+ = ", line))))
 
     standing = config.standing(1, [123456789012345678])
     assert (1000.0, 10, 2, 1.0, Priority.ROLE) == (
         standing.units, standing.waiting, standing.running, standing.cooldown, standing.priority
     )  # fmt: skip
+
+
+def test_the_model_of_the_example_works_when_it_is_no_comment() -> None:
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    model = [line.removeprefix("# ") for line in lines[lines.index("# [models.my-paintings]") :]]
+    tables = tomllib.loads("\n".join(line for line in model if re.match(r"\[|\w+ = ", line)))
+
+    config = Config.model_validate_json(json.dumps(tables))
+    check_own(config.models)
+    assert (256, 256) == config.models["my-paintings"].size
 
 
 def test_every_key_is_described() -> None:
@@ -104,6 +117,14 @@ def test_every_key_is_described() -> None:
             "FILE, [roles.12] unitz: there is no such key; did you mean “units”?",
         ),
         ("[roles.staff]", "FILE, [roles.staff]: this is not right; it must be the id of a role (digits only)."),
+        (
+            '[models.Mine]\nfile = "a.pt"\nflags = {}',
+            "FILE, [models.Mine]: a model's name has up to 40 of a–z, 0–9, dots and hyphens.",
+        ),
+        (
+            '[models.mine]\nfile = "a.pt"\nflags = { num_chanels = 128 }',
+            "FILE, [models.mine] flags: There is no model flag “num_chanels”; did you mean “num_channels”?",
+        ),
         (
             "[quota]\nunits = 1979-05-27",
             'FILE, [quota] units: "1979-05-27" is not right; it must be a number, without quotes.',

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from engine.environment import child_environment
 from engine.errors import WeightsError
-from engine.weights.own import OwnModel, find_own, read_own
+from engine.weights.own import VARIABLE, OwnModel, find_own, given_own, read_own
 from tests.engine.weights.made import TINY
 
 MINE = {"file": "~/mine.pt", "flags": TINY}
@@ -45,8 +47,8 @@ def test_without_a_configuration_there_is_none(tmp_path: Path, monkeypatch: pyte
             {"mine": {**MINE, "flags": {**TINY, "num_chanels": 3}}},
             r"models\.mine\.flags: .*did you mean “num_channels”",
         ),
-        ({"mine": {**MINE, "sha256": "abc"}}, r"models\.mine\.sha256: "),
-        ({"Mine!": MINE}, r"models\.Mine!: "),
+        ({"mine": {**MINE, "sha256": "abc"}}, r"models\.mine\.sha256: “abc” is no SHA-256"),
+        ({"Mine!": MINE}, r"models\.Mine!: a model's name has up to 40"),
         ({"imagenet-256": MINE}, r"models\.imagenet-256: that name is taken"),
         ({"primer": MINE}, r"models\.primer: that name is taken"),
         ({"mine": {**MINE, "size": [101, 101]}}, r"models\.mine: mine cannot paint 101×101"),
@@ -62,3 +64,12 @@ def test_a_mistake_is_named_with_its_place(tables: object, words: str) -> None:
 
 def test_every_field_says_what_it_is_for() -> None:
     assert [] == [name for name, field in OwnModel.model_fields.items() if not field.description]
+
+
+def test_an_engine_is_told_of_them_by_its_environment() -> None:
+    own = read_own({"mine": MINE})
+    environ = child_environment({VARIABLE: json.dumps({"mine": MINE})}, device="cpu", threads="1")
+    assert own == given_own(environ)
+    assert {} == given_own({})
+    with pytest.raises(WeightsError, match="DREAMBOT_MODELS is not JSON"):
+        given_own({VARIABLE: "{"})
