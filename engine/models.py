@@ -23,7 +23,7 @@ PRIMER = Model(
     scale=4,
     finish="primer",
     limited_words=True,
-    defaults={"clip_diffusion": {"clamp_max": 0.0, "shift_max": 0.3}, "pixels": {}},
+    defaults={"clip_diffusion": {"clamp_max": 0.0, "shift_max": 0.1}, "pixels": {}},
 )
 
 _models = {model.name: model for model in (PRIMER, *published_models())}
