@@ -25,6 +25,7 @@ from bot.wording import (
     plain,
     plain_lines,
     relative,
+    shorten,
     show_prompts,
     show_request,
     words_notes,
@@ -39,6 +40,10 @@ COLOURS = {
     JobState.FAILED: 0xC1554A,
     JobState.CANCELLED: 0x6C757D,
 }
+HEADLINE = 1200
+"""Characters of the words above a picture."""
+NOTE = 300
+"""Characters of one note."""
 NOTES = 5
 """Notes that one message shows at most."""
 
@@ -78,8 +83,8 @@ def _description(update: Update, now: float, parent: Parent | None, notes: Seque
 def headline(job: JobRow, parent: Parent | None) -> str:
     """The words a picture was painted from; an enlarged picture keeps those of its parent."""
     if not isinstance(job.request, DreamRequest) and parent and parent.dream:
-        return show_prompts(parent.dream.prompts)
-    return show_request(job.request)
+        return shorten(show_prompts(parent.dream.prompts), HEADLINE)
+    return shorten(show_request(job.request), HEADLINE)
 
 
 def status_line(update: Update, now: float) -> str:
@@ -91,7 +96,7 @@ def status_line(update: Update, now: float) -> str:
         case JobState.RUNNING:
             return _running(update.progress, now, enlarging=not isinstance(job.request, DreamRequest))
         case JobState.FAILED:
-            why = plain_lines(job.error_text) or "This could not be painted."
+            why = plain_lines(shorten(job.error_text, HEADLINE)) or "This could not be painted."
             return why if "charged" in why else f"{why}\nNothing was charged."
         case JobState.CANCELLED:
             return "Cancelled. Nothing was charged."
@@ -147,7 +152,7 @@ def all_notes(job: JobRow) -> list[str]:
 
 def _notes(picture: PictureRow) -> Iterable[str]:
     notes = picture.facts.get("notes")
-    return [plain(str(note)) for note in notes] if isinstance(notes, list | tuple) else []
+    return [plain(shorten(str(note), NOTE)) for note in notes] if isinstance(notes, list | tuple) else []
 
 
 def footer(job: JobRow) -> str:

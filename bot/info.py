@@ -7,19 +7,21 @@ from collections.abc import Iterator
 import discord
 
 from bot.derived import shell_command, slash_command
-from bot.embeds import COLOURS, score
+from bot.embeds import COLOURS, headline, score
 from bot.jobs import JobRow, PictureRow
-from bot.wording import duration, mention, shorten, show_request
+from bot.wording import duration, mention, shorten
 from engine.requests import DreamRequest
 
 _FIELD = 1000
 """Characters that a field takes, code block included."""
 _PHASES = 6
+_WORTH_SAYING = 0.05
+"""Seconds."""
 
 
 def info_embed(job: JobRow) -> discord.Embed:
     """The facts of *job* as one embed; command lines stand in code blocks, to be copied."""
-    embed = discord.Embed(colour=COLOURS[job.state], description=shorten(f"**{show_request(job.request)}**", 2000))
+    embed = discord.Embed(colour=COLOURS[job.state], description=f"**{headline(job, None)}**")
     request = job.request
     if isinstance(request, DreamRequest):
         embed.add_field(name="The same again, here", value=_code(slash_command(request)), inline=False)
@@ -62,7 +64,8 @@ def _facts(picture: PictureRow) -> Iterator[str]:
 
 
 def _times(job: JobRow) -> str:
-    phases = [f"{name} {duration(seconds)}" for name, seconds in list(job.seconds.items())[:_PHASES]]
+    long = {name: seconds for name, seconds in job.seconds.items() if seconds >= _WORTH_SAYING and name != "total"}
+    phases = [f"{name} {duration(seconds)}" for name, seconds in list(long.items())[:_PHASES]]
     if job.started_at is not None and job.finished_at is not None:
         phases.append(f"in all {duration(job.finished_at - job.started_at)}")
     return ", ".join(phases) or "not measured"

@@ -10,10 +10,13 @@ import secrets
 
 from discord import app_commands
 
+from bot.wording import shorten
 from engine.errors import DreamError, PromptError
 
 log = logging.getLogger(__name__)
 
+LONGEST = 800
+"""Characters of a sentence; Discord takes 2000 in all."""
 WINDOW = 46
 """Characters of the prompt shown around a mistake, so that the caret stays under it on a narrow screen."""
 
@@ -22,9 +25,9 @@ def speak(error: BaseException, doing: str = "a request") -> str:
     """Words for *error*; whatever is no DreamError is logged with its traceback, as having broken *doing*."""
     error = getattr(error, "original", error)
     if isinstance(error, PromptError):
-        return f"{error}\n{_pointer(error)}"
+        return f"{shorten(str(error), LONGEST)}\n{_pointer(error)}"
     if isinstance(error, DreamError):
-        return str(error)
+        return shorten(str(error), LONGEST)
     if isinstance(error, app_commands.CommandSignatureMismatch | app_commands.CommandNotFound):
         return "This command has just changed. Please type it once more; Discord may need a minute to show the new one."
     number = secrets.token_hex(3)
