@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Page, Request, ViewportSize, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, Request, ViewportSize, async_playwright, expect
 
-from tests.browser.standin import StandIn, serve
+from tests.browser.serving import serve
+from tests.browser.standin import StandIn
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -27,6 +28,9 @@ FLAGS = [
 ]
 DESKTOP: ViewportSize = {"width": 1280, "height": 800}
 PHONE: ViewportSize = {"width": 375, "height": 780}
+PATIENCE = 10_000
+"""Milliseconds that something may take to appear on a busy machine."""
+expect.set_options(timeout=PATIENCE)
 
 
 def chromium() -> str:
@@ -107,7 +111,7 @@ async def page(browser: Browser, address: str, watch: Watch) -> AsyncIterator[Pa
     """The page, opened by the first person, in a window of its own."""
     async with await browser.new_context(viewport=DESKTOP, color_scheme="light") as context:
         opened = await context.new_page()
-        opened.set_default_timeout(10_000)
+        opened.set_default_timeout(PATIENCE)
         watch.follow(opened)
         await opened.goto(address)
         await opened.wait_for_selector(".person")

@@ -8,7 +8,7 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,9 +16,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.browser.conftest import DESKTOP, PHONE, ROOT, Watch, send, shot
+from tests.browser.conftest import DESKTOP, PATIENCE, PHONE, ROOT, Watch, send, shot
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 READY = 60_000
 """Milliseconds that a busy machine may take."""
@@ -83,18 +83,24 @@ async def playground(tmp_path_factory: pytest.TempPathFactory, browser: Browser)
         yield address
 
 
+@pytest.fixture(autouse=True)
+def patience() -> Iterator[None]:
+    """Here processes start and stop; what should appear may take its time."""
+    expect.set_options(timeout=READY)
+    yield
+    expect.set_options(timeout=PATIENCE)
+
+
 @asynccontextmanager
 async def opened(browser: Browser, address: str, watch: Watch) -> AsyncIterator[Page]:
     async with await browser.new_context(viewport=DESKTOP, color_scheme="light") as context:
         page = await context.new_page()
         page.set_default_timeout(READY)
-        expect.set_options(timeout=READY)
         watch.follow(page)
         await page.goto(address)
         await expect(page.locator("#bot-state")).to_have_attribute("data-lamp", "good")
         await expect(page.locator("#engine-state")).to_have_attribute("data-lamp", "good")
         yield page
-        expect.set_options(timeout=5000)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -128,11 +134,10 @@ async def test_a_dream_thinks_forms_and_is_done(page: Page) -> None:
     await send(page, "/dream a fox in fog seed:7 count:2")
     message = await latest(page, "a fox in fog")
     await expect(message.locator(".reference")).to_have_text("Olive used /dream")
-    await expect(message).to_contain_text(re.compile(r"step \d of 8"))
     await expect(message.locator(".button", has_text="Remix")).to_be_visible()
     await expect(message).to_contain_text("seeds 7–8")
     await message.locator(".picture").first.click()
-    await expect(page.locator(".thumbnail").first).to_be_visible()
+    await expect(page.locator(".thumbnail").nth(1)).to_be_visible()  # at least one picture came before the last one
     await page.keyboard.press("Escape")
 
 

@@ -10,7 +10,8 @@ from playwright.async_api import Browser, Page
 
 from engine.primer.vocabulary import unknown_words
 from engine.prompts import parse_prompts
-from tests.browser.standin import StandIn, serve
+from tests.browser.serving import serve
+from tests.browser.standin import StandIn
 from tests.browser.world import COMMANDS
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
