@@ -99,9 +99,9 @@ def remove(names: Names) -> None:
     folder = weights_folder()
     for entry in map(find_entry, names):
         freed = folder.remove(entry)
-        out.print(
-            f"{escape(entry.name)}: {freed / 1e6:,.1f} MB freed." if freed else f"{escape(entry.name)} was not here."
-        )
+        stays = f" {entry.file} stays: it is yours." if entry.is_own else ""
+        said = f"{freed / 1e6:,.1f} MB freed." if freed else "nothing to delete."
+        out.print(f"{escape(entry.name)}: {said}{escape(stays)}")
 
 
 @weights.command()

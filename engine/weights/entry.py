@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 LARGEST = 16 * 2**30
 """Bytes; no checkpoint of this family comes near."""
@@ -43,6 +44,11 @@ class Entry:
     """Of its net, by the reference's option names."""
     page: str = ""
     """Where a person finds it when no source works."""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is the host's own file, somewhere else."""
+        return Path(self.file).is_absolute()
 
     @property
     def limit(self) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import platformdirs
 
-from engine.errors import InvalidRequest, ModelUnavailable, WeightsError
+from engine.errors import ModelUnavailable, WeightsError
 from engine.weights.entry import Entry, Kind
 from engine.weights.opened import Opened, open_hashed
 from engine.weights.pins import Pin, Pins
@@ -38,7 +38,7 @@ class Folder:
         return Pins(self.root)
 
     def file(self, entry: Entry) -> Path:
-        """Where it belongs."""
+        """Where it belongs: in the folder, unless it is a whole path."""
         return self.root / entry.file
 
     def part(self, entry: Entry) -> Path:
@@ -92,14 +92,14 @@ class Folder:
         return pin
 
     def remove(self, entry: Entry) -> int:
-        """Delete it and all that was made of it or remembered about it; returns the bytes that this freed."""
-        if Path(entry.file).is_absolute():
-            raise InvalidRequest(
-                f"“{entry.name}” is a file of your own, {entry.file}; delete it yourself if you mean it."
-            )
+        """Delete it and all that was made of it or remembered about it; returns the bytes that this freed.
+
+        A file of one's own stays: only what was made of it goes.
+        """
         sha256, part = self.expected(entry), self.part(entry)
-        victims = [self.file(entry), part, part.with_name(f"{part.name}.json"), self.converted(sha256)]
-        victims += (self.root / "quarantine").glob(f"{glob.escape(entry.file)}-*")
+        victims = [part, part.with_name(f"{part.name}.json"), self.converted(sha256)]
+        if not entry.is_own:
+            victims += [self.file(entry), *(self.root / "quarantine").glob(f"{glob.escape(entry.file)}-*")]
         freed = 0
         for victim in filter(Path.is_file, victims):
             freed += victim.stat().st_size

@@ -6,20 +6,44 @@ converted to safetensors by a process of its own, once.
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from engine.errors import WeightsError
+from engine.errors import ModelUnavailable, WeightsError
 from engine.weights.archive import Format, find_format
 from engine.weights.convert import converted
-from engine.weights.folder import Folder
+from engine.weights.entry import Kind
+from engine.weights.folder import Folder, weights_folder
 from engine.weights.opened import Opened
 from engine.weights.safetensors_file import read_safetensors
 from engine.weights.state_dict import BREAKAGE, broken, state_dict_of
+from engine.weights.table import find_entry
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a checkpoint holds, and the hash of the file that it was read from."""
+
+    tensors: dict[str, Tensor]
+    sha256: str
+
+
+def load_tensors(name: str, kind: Kind, environ: Mapping[str, str] = os.environ) -> Loaded:
+    """A checkpoint of the table, for nets that say themselves what they are (upscalers) or are all alike (secondary).
+
+    Raises ModelUnavailable (not here, or of another kind) or WeightsError (not what it should be).
+    """
+    entry, folder = find_entry(name), weights_folder(environ)
+    if entry.kind is not kind:
+        raise ModelUnavailable(f"“{entry.name}” is no checkpoint of the kind {kind.value} but of {entry.kind.value}.")
+    with folder.open(entry) as opened:
+        return Loaded(read_tensors(opened, folder), opened.sha256)
 
 
 def read_tensors(opened: Opened, folder: Folder) -> dict[str, Tensor]:

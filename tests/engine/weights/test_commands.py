@@ -92,8 +92,18 @@ def test_removing_leaves_nothing(folder: Path) -> None:
     assert {"pins.json", quarantined, "unknown.pth"} == {path.name for path in folder.rglob("*") if path.is_file()}
     assert "unknown: 0.0 MB freed." in run("remove", "unknown").output
     assert "bad: 0.0 MB freed." in run("remove", "bad").output
-    assert "unknown was not here." in run("remove", "unknown").output
+    assert "unknown: nothing to delete." in run("remove", "unknown").output
     assert ["pins.json"] == [path.name for path in folder.rglob("*") if path.is_file()]
+
+
+def test_a_file_of_ones_own_is_never_deleted(folder: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.pth"
+    mine.write_bytes(CONTENT)
+    table.add_entries([Entry("mine", Kind.UPSCALER, "my own", str(mine), "Mine.")])
+    assert 0 == run("verify", "--trust", "mine").exit_code
+    assert f"mine: nothing to delete. {mine} stays: it is yours." in run("remove", "mine").output
+    assert CONTENT == mine.read_bytes()
+    assert 1 == run("verify", "mine").exit_code
 
 
 def test_the_path_is_printed_bare(folder: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -16,11 +17,13 @@ from torch import Tensor
 from engine.diffusion_net import DiffusionNet
 from engine.errors import ModelUnavailable, WeightsError
 from engine.nets.adm import build_adm
+from engine.weights import table
 from engine.weights.convert import converter_environment
 from engine.weights.diffusion import read_diffusion
 from engine.weights.entry import Kind
 from engine.weights.folder import Folder
 from engine.weights.opened import open_hashed
+from engine.weights.tensors import load_tensors
 from engine.weights.unpickling import unpickle
 from tests.engine.weights.made import TINY, Harm, lightning, put, rezipped, saved, tiny_tensors
 
@@ -266,6 +269,16 @@ PLACE = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
 def test_a_safetensors_header_is_not_believed(folder: Folder, content: bytes, words: str) -> None:
     with pytest.raises(WeightsError, match=words):
         load(folder, content)
+
+
+def test_an_upscalers_smoothed_tensors_are_what_is_loaded(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = saved({"params": {"body.0.weight": torch.zeros(1)}, "params_ema": {"body.0.weight": torch.ones(1)}})
+    monkeypatch.setattr(table, "_own", {"net": put(folder, content, kind=Kind.UPSCALER)})
+    loaded = load_tensors("net", Kind.UPSCALER, {"DREAMBOT_WEIGHTS": str(folder.root)})
+    assert {"body.0.weight": 1.0} == {name: tensor.item() for name, tensor in loaded.tensors.items()}
+    assert hashlib.sha256(content).hexdigest() == loaded.sha256
+    with pytest.raises(ModelUnavailable, match="“net” is no checkpoint of the kind secondary but of upscaler"):
+        load_tensors("net", Kind.SECONDARY)
 
 
 def test_the_converter_gets_no_secret() -> None:
