@@ -30,6 +30,7 @@ from engine.requests import DreamRequest, build_request
 from engine.runtime import Runtime
 from engine.steps import Finished, State
 from engine.tensors import to_tensor
+from engine.upscalers import find_upscaler
 
 HELD_OUT_SERIES = 990
 """Of the painter; no net has seen it."""
@@ -110,6 +111,19 @@ def _paint(requests: Sequence[DreamRequest], runtime: Runtime) -> list[Image.Ima
                 images[state.job_id] = step.image
         states = [state for state in states if state.step < state.steps]
     return [images[str(i)] for i in range(len(requests))]
+
+
+def enlarged(images: Sequence[Image.Image], runtime: Runtime, scale: int = 4) -> list[Image.Image]:
+    """The same pictures as people get them: through the small upscaler."""
+    upscaler = find_upscaler("primer")
+    upscaler.load(None, runtime)
+    done = []
+    for i, image in enumerate(images):
+        state, step = upscaler.enlarge("bench", i, image, scale, runtime), None
+        while not isinstance(step, Finished):
+            (step,) = upscaler.advance([state], runtime)
+        done.append(step.image)
+    return done
 
 
 class Judges:

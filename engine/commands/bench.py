@@ -54,7 +54,7 @@ def prompts(
         images = bench.painted(asked) if mode == "real" else list(bench.dream(texts, runtime, options, batch=batch))
         typer.echo(f"{mode:8} {bench.verdict(asked, images, judges)}")
         if sheet is not None and mode != "real":
-            first = [image.resize((128, 128)) for image in images[:64]]
+            first = [image.resize((128, 128)) for image in bench.enlarged(images[:64], runtime)]
             write_file(sheet, to_png(contact_sheet(first, texts[:64], columns=8)))
             sheet = None
     for weight in (float(word) for word in weights.split(",") if word):

@@ -2,8 +2,8 @@
 
 Three names are ours: `context_dim` (the net reads a text embedding of that size), `patch` (the net sees the picture
 through a pixel-unshuffle of that factor) and `norm_groups` (a narrow net with 32 groups would normalise nearly every
-channel by itself and so forget how bright its plain areas are). `image_size` is the picture's; `attention_resolutions` are those of the
-feature maps, so with a patch of 2 a 64-pixel picture has maps of 32, 16, ….
+channel by itself and so forget how bright its plain areas are). `image_size` is the picture's;
+`attention_resolutions` are those of the feature maps, so with a patch of 2 a 64-pixel picture has maps of 32, 16, ….
 """
 
 from __future__ import annotations

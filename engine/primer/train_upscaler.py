@@ -37,8 +37,8 @@ RECIPE = Recipe(
     seed=4,
 )
 FEATURES, LAYERS = 32, 10
-_WINDOW = 32
-"""Side of the small windows it learns from."""
+_WINDOW, _TRIES = 24, 3
+"""Side of the small windows it learns from, and how many are drawn to choose one."""
 
 
 class UpscalerTask:
@@ -148,11 +148,17 @@ def _worn(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _windows(small: Tensor, large: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """One window for the whole batch: where it lies varies from batch to batch."""
-    top, left = (int(torch.randint(small.shape[-1] - _WINDOW + 1, (), generator=generator)) for _ in range(2))
-    low = small[:, :, top : top + _WINDOW, left : left + _WINDOW]
-    high = large[:, :, 4 * top : 4 * (top + _WINDOW), 4 * left : 4 * (left + _WINDOW)]
-    return low, high
+    """One window of every picture: of a few at random the one with most to see, since plain ground teaches nothing."""
+    pairs = [_window(low, high, generator) for low, high in zip(small, large, strict=True)]
+    return torch.stack([low for low, _ in pairs]), torch.stack([high for _, high in pairs])
+
+
+def _window(low: Tensor, high: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    corners = torch.randint(low.shape[-1] - _WINDOW + 1, (_TRIES, 2), generator=generator).tolist()
+    cut = [low[:, top : top + _WINDOW, left : left + _WINDOW] for top, left in corners]
+    best = max(range(_TRIES), key=lambda i: float(cut[i].var(dim=(1, 2)).sum()))
+    top, left = (4 * corner for corner in corners[best])
+    return cut[best], high[:, top : top + 4 * _WINDOW, left : left + 4 * _WINDOW]
 
 
 def _charbonnier(difference: Tensor, epsilon: float = 1e-3) -> Tensor:
