@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from engine.guidance.targets import Targets
+from engine.reading import AVERSION_MOST, read
+
+
+def targets(weights: list[float], *vectors: list[float]) -> Targets:
+    return Targets(torch.tensor(vectors), torch.tensor(weights))
+
+
+EAST, NORTH, NORTH_EAST = [1.0, 0.0], [0.0, 1.0], [0.6, 0.8]
+
+
+def aversion(weight: float, unwanted: list[float]) -> float:
+    reading = read(targets([1.0, -weight], EAST, unwanted))
+    assert reading is not None
+    return reading.aversion
+
+
+def test_what_is_wanted_is_read_and_nothing_else_where_nothing_is_unwanted() -> None:
+    reading = read(targets([1.0], NORTH))
+    assert reading is not None and reading.unwanted is None
+    assert NORTH == reading.wanted.tolist()
+
+
+def test_the_more_weight_the_more_is_subtracted_up_to_a_limit() -> None:
+    assert 0 < aversion(0.1, NORTH) < aversion(0.2, NORTH) <= aversion(0.99, NORTH) == AVERSION_MOST
+
+
+def test_what_lies_near_what_is_wanted_is_subtracted_more() -> None:
+    assert aversion(0.1, NORTH_EAST) > aversion(0.1, NORTH) == pytest.approx(aversion(0.1, [-1.0, 0.0]))
+
+
+def test_where_nothing_is_wanted_nothing_is_read() -> None:
+    assert read(targets([-1.0], NORTH)) is None
