@@ -15,6 +15,7 @@ The pictures' colours follow from prompt and seed, so that equal requests give e
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import queue
@@ -224,4 +225,5 @@ def embed(question: Embed) -> Embeddings:
 
 
 if __name__ == "__main__":
-    FakeEngine(SyncWire(take_socket())).run()
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the bot has closed; so does its engine
+        FakeEngine(SyncWire(take_socket())).run()
