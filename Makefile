@@ -3,7 +3,7 @@
 #   make play        the playground: paint in a browser, no account, no GPU
 #   make test        the tests (minutes)          make test-slow   the long ones
 #   make check       format, lint, types, architecture
-#   make bench       speed and memory as ratios   make clean       remove .venv and caches
+#   make clean       remove .venv and caches
 #
 # PYTHON=python3.12 chooses the interpreter. TORCH=cpu takes PyTorch's CPU build from its own index (smaller, no CUDA).
 
@@ -18,7 +18,7 @@ ifeq ($(TORCH),cpu)
 TORCH_INDEX := --index-url https://download.pytorch.org/whl/cpu
 endif
 
-.PHONY: play run test test-slow check format bench clean install install-dev
+.PHONY: play run test test-slow check format clean install install-dev
 
 play: install
 	$(PY) -m bot playground
@@ -41,9 +41,6 @@ check: install-dev
 format: install-dev
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
-
-bench: install-dev
-	$(PY) -m tests.benchmarks
 
 install: $(VENV)/.play
 install-dev: $(VENV)/.dev
