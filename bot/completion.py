@@ -98,14 +98,14 @@ def _first_line(options: type[Options]) -> str:
 
 
 def _fitting(typed: str, shown: Iterator[Suggestion], unavailable: Mapping[str, str]) -> list[Suggestion]:
+    """What matches *typed*, first what can be used here; the rest says why it cannot."""
     wanted = typed.lower().strip()
-    return _cut(
-        [
-            (f"{name} – not available: {unavailable[name]}" if name in unavailable else text, name)
-            for text, name in shown
-            if wanted in name.lower()
-        ]
-    )
+    fitting = sorted(((t, name) for t, name in shown if wanted in name.lower()), key=lambda one: one[1] in unavailable)
+    return _cut([(_unless(name, t, unavailable), name) for t, name in fitting])
+
+
+def _unless(name: str, text: str, unavailable: Mapping[str, str]) -> str:
+    return f"{name} – not here: {unavailable[name]}" if name in unavailable else text
 
 
 def _cut(suggestions: list[Suggestion]) -> list[Suggestion]:

@@ -17,7 +17,13 @@ def test_methods_say_what_they_are() -> None:
 
 
 def test_what_cannot_be_used_says_why() -> None:
-    assert ("primer – not available: no weights here", "primer") in models("", "", {"primer": "no weights here"})
+    assert ("primer – not here: no weights", "primer") in models("prim", "", {"primer": "no weights"})
+
+
+def test_what_can_be_used_stands_first() -> None:
+    usable = [name for _, name in models("", "", {})]
+
+    assert [*usable[1:], usable[0]] == [name for _, name in models("", "", {usable[0]: "no weights"})]
 
 
 def test_sizes_begin_with_the_usual_one() -> None:
@@ -38,9 +44,9 @@ def test_sizes_follow_what_was_typed() -> None:
 
 
 def test_options_are_offered_with_range_and_usual_value() -> None:
-    assert [("eta=1 · 0 to 1 · fresh noise per step: 0 = plain DDIM, 1 = as much as DDPM", "eta=1")] == more(
-        "et", "clip_diffusion", "primer"
-    )
+    [(shown, value)] = more("et", "clip_diffusion", "primer")
+
+    assert shown.startswith(f"{value} · 0 to 1 · fresh noise per step")
 
 
 def test_options_that_stand_already_are_not_offered_twice() -> None:
