@@ -153,6 +153,8 @@ def shell_command(request: DreamRequest) -> str:
         parts.append(f"--count {request.count}")
     parts += [f"--{name} {unusual.pop(name)}" for name in ("method", "model") if name in unusual]
     parts += [f"--set {key}={value}" for key, value in unusual.items()]
+    if request.init_image:
+        parts.append("--init PICTURE.png")
     return " ".join(parts)
 
 

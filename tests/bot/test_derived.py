@@ -124,6 +124,12 @@ def test_commands_to_copy_leave_out_what_is_usual() -> None:
     )
 
 
+def test_a_picture_to_start_from_has_its_place_in_the_shell() -> None:
+    request = build_request("owl", seed=1, init_image="f" * 64)
+
+    assert shell_command(request).endswith("--set skip_steps=12 --init PICTURE.png")
+
+
 def test_another_method_is_named_in_every_command() -> None:
     request = build_request("owl", method="pixels", seed=1)
 
