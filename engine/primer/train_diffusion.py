@@ -28,7 +28,8 @@ FLAGS: dict[str, object] = {
     "noise_schedule": "cosine",
 }
 RECIPE = Recipe(
-    steps=60_000, batch=16, lr=1e-3, warmup=200, decay=0.4, weight_decay=0.01, ema=0.9995, seed=3,
+    steps=10_000, batch=32, lr=1e-3, warmup=100, decay=0.4, weight_decay=0.01, ema=0.9985, seed=3,
+    muon=True, adam_only=("input_blocks.0.", "out.", "context_embed", "time_embed"),
     score_seconds=600, sheet_seconds=1800,
 )  # fmt: skip
 
