@@ -88,7 +88,8 @@ def _classifier(pictures: int, tuning: bool) -> tuple[Task, Recipe]:
 
 def _diffusion(pictures: int, tuning: bool) -> tuple[Task, Recipe]:
     tidy, full = album(pictures, TIDY_SEED, "tidy"), album(pictures, GUIDE_SEED)
-    return train_diffusion.diffusion_task(load_guide(), tidy, full, _held_out()), train_diffusion.RECIPE
+    task = train_diffusion.diffusion_task(load_guide(), tidy, full, _held_out(), tuning=tuning)
+    return task, train_diffusion.RECIPE
 
 
 def _upscaler(pictures: int, tuning: bool) -> tuple[Task, Recipe]:

@@ -32,7 +32,8 @@ class DiffusionTask:
 
     *pictures*: uint8 [N, H, W, 3]; *contexts*: [N, D] unit vectors, dropped for a share *dropout* of the samples, so
     that one net paints with and without a text. *held_out*: the same of pictures that are never trained on.
-    *easy*: the first so many pictures come first; the others join from a third of the run on, up to *hard_share*.
+    *easy*: the first so many pictures come first; the others join over the part *widening* of the run, up to
+    *hard_share*.
     """
 
     name = "diffusion"
@@ -48,12 +49,13 @@ class DiffusionTask:
         weight_cap: float = 5.0,
         easy: int = 0,
         hard_share: float = 0.6,
+        widening: tuple[float, float] = (0.35, 0.6),
     ) -> None:
         self.net: nn.Module = net
         self._flags = net.flags
         self.pictures, self.contexts = torch.from_numpy(pictures), contexts
         self._dropout, self._cap = dropout, weight_cap
-        self._easy, self._hard_share = easy, hard_share
+        self._easy, self._hard_share, self._widening = easy, hard_share, widening
         self.alpha_bar = alphas_cumprod(net.flags.noise_schedule, net.flags.diffusion_steps)
         self._test = torch.from_numpy(held_out[0][:192]), None if held_out[1] is None else held_out[1][:192]
 
@@ -78,7 +80,7 @@ class DiffusionTask:
         total = len(self.pictures)
         if not 0 < self._easy < total:
             return torch.randint(total, (count,), generator=generator)
-        hard = torch.rand(count, generator=generator) < hard_share(done, self._hard_share)
+        hard = torch.rand(count, generator=generator) < hard_share(done, self._hard_share, *self._widening)
         easy_rows = torch.randint(self._easy, (count,), generator=generator)
         return torch.where(hard, torch.randint(self._easy, total, (count,), generator=generator), easy_rows)
 
@@ -120,7 +122,7 @@ class DiffusionTask:
         return asdict(self._flags)
 
 
-def hard_share(done: float, most: float, start: float = 0.35, full: float = 0.6) -> float:
+def hard_share(done: float, most: float, start: float, full: float) -> float:
     """The share of pictures that are not the easy ones: none until *start* of the run, *most* from *full* on."""
     return most * min(max((done - start) / (full - start), 0.0), 1.0)
 

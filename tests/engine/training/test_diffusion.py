@@ -66,7 +66,7 @@ def test_only_easy_pictures_at_first_and_most_others_later() -> None:
     subject = task(easy=16, hard_share=1.0)
     assert (subject._rows(200, generator(), done=0.0) < 16).all()
     assert (subject._rows(200, generator(), done=1.0) >= 16).all()
-    assert hard_share(0.475, 0.6) == pytest.approx(0.3)
+    assert hard_share(0.475, 0.6, 0.35, 0.6) == pytest.approx(0.3)
 
 
 def test_a_net_learns_to_paint_what_it_is_told() -> None:
