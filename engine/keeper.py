@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.child import UNUSABLE_STATUS, Child, start_child
-from engine.messages import Ready
+from engine.messages import Ready, Result
 from engine.wire import Message, WireError
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ class Patience:
     """How long a keeper waits for what. *stall* must outlast one step of a huge picture on a CPU."""
 
     backoff: tuple[float, float] = (0.5, 30.0)
-    """Seconds before the first restart, and at most; doubling between."""
+    """Seconds before the first restart, and at most; doubling between for children that finish nothing."""
     tries: int = 4
     """So many children in a row that ended before they were ready make the engine unusable."""
     start: float = 300.0
@@ -58,7 +58,7 @@ class Keeper:
         self.child: Child | None = None
         self._command, self._environ = command, environ
         self._listener, self._patience, self._pid_file = listener, patience, pid_file
-        self._ready = self._stopping = False
+        self._ready = self._useful = self._stopping = False
         self._heard = 0.0
 
     def stop(self) -> None:
@@ -78,7 +78,9 @@ class Keeper:
             if self._stopping:
                 return
             failures = 0 if self._ready else failures + 1
-            if self._ready and time.monotonic() - started > longest:
+            # A child that painted something is no broken installation: whoever waits behind a job that kills engines
+            # must not wait for an ever longer pause too. One that never finishes anything is tried more and more rarely.
+            if self._useful or (self._ready and time.monotonic() - started > longest):
                 pause = self._patience.backoff[0]
             if status == UNUSABLE_STATUS or failures >= self._patience.tries:
                 self._listener.gave_up(last_words)
@@ -88,7 +90,7 @@ class Keeper:
 
     async def _live_once(self) -> tuple[int, str]:
         """One child from start to end → (its exit status, its last words)."""
-        self._ready = False
+        self._ready = self._useful = False
         try:
             child = await start_child(self._command, self._environ)
         except (OSError, TimeoutError) as error:
@@ -115,6 +117,7 @@ class Keeper:
                 if isinstance(message, Ready) and not self._ready:
                     self._ready = True
                     self._name_pid(child.pid, ".ready")
+                self._useful = self._useful or isinstance(message, Result)
                 self._listener.receive(message)
         except (WireError, OSError) as error:
             log.error("The engine's connection broke: %s", error)

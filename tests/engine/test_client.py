@@ -97,6 +97,24 @@ async def test_a_job_cannot_be_handed_over_before_the_engine_is_ready() -> None:
             await client.submit("a")
 
 
+@pytest.mark.parametrize(("paints", "pauses"), [(True, ["0.1", "0.1"]), (False, ["0.1", "0.2"])])
+async def test_the_pause_grows_only_for_engines_that_finish_nothing(
+    caplog: pytest.LogCaptureFixture, paints: bool, pauses: list[str]
+) -> None:
+    async with started(patience=Patience(backoff=(0.1, 30.0))) as client:
+        for life in (1, 2):
+            await client.until(lambda _, life=life: len({ready.pid for ready in client.readies}) == life)  # type: ignore[misc]
+            if paints:
+                await client.submit(f"good {life}")
+                await client.until(lambda _, life=life: bool(client.ends(f"good {life}")))  # type: ignore[misc]
+            await client.submit(f"bad {life}", "die")
+            await client.until(lambda _, life=life: bool(client.ends(f"bad {life}")))  # type: ignore[misc]
+        await client.until(lambda _: len({ready.pid for ready in client.readies}) == 3)
+
+    told = [record.getMessage() for record in caplog.records if "started again in" in record.getMessage()]
+    assert pauses == [message.split(" in ")[1].removesuffix(" s.") for message in told]
+
+
 async def test_killing_the_engine_fails_what_runs_and_it_comes_back(tmp_path: Path) -> None:
     async with started(data=tmp_path, step=0.2) as client:
         await client.until(lambda seen: bool(seen))
