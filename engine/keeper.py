@@ -78,8 +78,8 @@ class Keeper:
             if self._stopping:
                 return
             failures = 0 if self._ready else failures + 1
-            # A child that painted something is no broken installation: whoever waits behind a job that kills engines
-            # must not wait for an ever longer pause too. One that never finishes anything is tried more and more rarely.
+            # A child that painted something is no broken installation: whoever waits behind jobs that kill engines
+            # must not wait ever longer too. One that never finishes anything is tried more and more rarely.
             if self._useful or (self._ready and time.monotonic() - started > longest):
                 pause = self._patience.backoff[0]
             if status == UNUSABLE_STATUS or failures >= self._patience.tries:

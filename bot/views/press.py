@@ -9,6 +9,7 @@ discord.py gives a DynamicItem no error hook: what its callback raises is only l
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Self, TypeAlias
 
 import discord
@@ -42,7 +43,7 @@ def client_of(interaction: AnyInteraction) -> DreamBot:
     return interaction.client  # type: ignore[return-value]
 
 
-class PressButton(ui.DynamicItem[ui.Button[ui.View]], template=template("never")):
+class PressButton(ui.DynamicItem[ui.Button[ui.View]], ABC, template=template("never")):
     """A button about one job, or about one picture of it. Subclasses say what a press does."""
 
     action: ClassVar[str]
@@ -76,11 +77,11 @@ class PressButton(ui.DynamicItem[ui.Button[ui.View]], template=template("never")
         except Exception as error:  # noqa: BLE001 - one of the two borders where an error becomes words
             await answer.tell(speak(error, f"the button {self.custom_id}"))
 
+    @abstractmethod
     async def pressed(
         self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
     ) -> None:
         """Do what the button says, and answer."""
-        raise NotImplementedError
 
     async def _job(self, interaction: AnyInteraction) -> JobRow:
         job = await client_of(interaction).dispatcher.job(self.job_id)
