@@ -14,7 +14,7 @@ from typing import Protocol, TypeAlias
 
 import discord
 
-from bot.faces import Face
+from bot.faces import Face, Sheet
 from bot.wording import mention, message_link
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,11 @@ AnyInteraction: TypeAlias = discord.Interaction[discord.Client]
 
 class Answer(Protocol):
     """One answer to one person; at most one of these."""
+
+    @property
+    def upload_limit(self) -> int:
+        """Bytes that one file of the answer may have."""
+        ...
 
     async def show(self, face: Face) -> int | None:
         """Post *face* for everybody; the id of the message, or None where it is unknown."""
@@ -91,14 +96,31 @@ class InteractionAnswer:
                 else:
                     await self._interaction.response.send_message(words)
 
+    @property
+    def upload_limit(self) -> int:
+        """Bytes that one file of the answer may have."""
+        return self._interaction.filesize_limit
+
     async def tell(self, words: str, embed: discord.Embed | None = None) -> None:
         """Answer privately, whatever has been said in public before."""
+        await self.hand(Sheet(words, (embed,) if embed else ()))
+
+    async def hand(self, sheet: Sheet) -> None:
+        """Answer privately with more than words; never raises."""
         async with self._lock:
             self._timer.cancel()
             try:
-                await self._whisper(words, embed or discord.utils.MISSING)
+                await self._whisper(sheet)
             except discord.HTTPException as error:
                 log.info("an answer came too late or was refused: %s", error)
+
+    async def turn(self, sheet: Sheet) -> None:
+        """Put *sheet* in the place of the message whose button was pressed. `nod` first: what is slow comes between."""
+        async with self._lock:
+            with contextlib.suppress(discord.HTTPException):
+                await self._interaction.edit_original_response(
+                    content=sheet.words, embeds=sheet.embeds, attachments=sheet.new_files(), view=sheet.new_view()
+                )
 
     async def nod(self) -> None:
         """Take note of a button without a word: the message that it belongs to will change by itself."""
@@ -116,14 +138,17 @@ class InteractionAnswer:
             self._timer.cancel()
             await self._interaction.response.send_modal(form)
 
-    async def _whisper(self, words: str, embed: discord.Embed) -> None:
+    async def _whisper(self, sheet: Sheet) -> None:
+        embeds, files, view = list(sheet.embeds), sheet.new_files(), sheet.new_view() or discord.utils.MISSING
         if not self._interaction.response.is_done():
-            await self._interaction.response.send_message(words, embed=embed, ephemeral=True)
+            await self._interaction.response.send_message(
+                sheet.words, embeds=embeds, files=files, view=view, ephemeral=True
+            )
             return
         if self._deferred and not self._private:
             await self._interaction.delete_original_response()
         self._deferred = False
-        await self._interaction.followup.send(words, embed=embed, ephemeral=True)
+        await self._interaction.followup.send(sheet.words, embeds=embeds, files=files, view=view, ephemeral=True)
 
     async def _defer_later(self) -> None:
         await asyncio.sleep(PATIENCE)
@@ -148,6 +173,11 @@ class ReactionAnswer:
         )
         self._user_id = user_id
         self._link = message_link(guild_id, channel_id, message_id)
+
+    @property
+    def upload_limit(self) -> int:
+        """What Discord takes from everybody."""
+        return discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
 
     async def show(self, face: Face) -> int | None:
         """Reply in public. Raises what Discord raises."""

@@ -19,6 +19,8 @@ CDN = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
 """The only places that attachments are fetched from."""
 TYPES = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
 DOWNLOAD_SECONDS = 20.0
+THUMBNAIL_SIDE = 160
+"""Pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,11 @@ def _result_upload(job_id: str, pngs: Sequence[bytes], limit: int) -> Upload:
 
 def _open_own(png: bytes) -> Image.Image:
     return open_picture(png, max_bytes=max(len(png), MAX_BYTES))
+
+
+async def thumbnail(name: str, png: bytes) -> Upload:
+    """A picture small enough to stand beside a line of text."""
+    return await asyncio.to_thread(lambda: Upload(f"{name}.webp", snapshot(_open_own(png), side=THUMBNAIL_SIDE)))
 
 
 async def snapshot_upload(job_id: str, snapshots: Mapping[int, bytes], pictures: int) -> Upload | None:

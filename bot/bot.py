@@ -19,6 +19,7 @@ from discord.ext import commands
 
 import bot.cogs
 from bot.answers import InteractionAnswer
+from bot.archive import Archive
 from bot.artist import FaceArtist
 from bot.config import Config
 from bot.delivery import Delivery
@@ -27,7 +28,7 @@ from bot.orders import Orders
 from bot.registration import register_commands
 from bot.speak import speak
 from bot.store import Store
-from bot.views.sets import ALL
+from bot.views.sets import ALL, MENUS
 from engine.client import Engine, LocalEngine
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class DreamBot(commands.AutoShardedBot):
     dispatcher: Dispatcher
     delivery: Delivery
     orders: Orders
+    archive: Archive
 
     def __init__(
         self,
@@ -106,11 +108,12 @@ class DreamBot(commands.AutoShardedBot):
         artist = FaceArtist(self.dispatcher, self.clock)
         self.delivery = Delivery(self, self.config, self.dispatcher, self.store, artist, self.clock)
         self.orders = Orders(self.config, self.dispatcher, self.delivery, artist)
+        self.archive = Archive(self.store, self.clock)
         await self.engine.start()
         await self.dispatcher.start()
         for module in pkgutil.iter_modules(bot.cogs.__path__, "bot.cogs."):
             await self.load_extension(module.name)
-        self.add_dynamic_items(*ALL)
+        self.add_dynamic_items(*ALL, *MENUS)
         self._registering = asyncio.create_task(register_commands(self))
 
     async def on_ready(self) -> None:

@@ -137,4 +137,5 @@ class Caller:
             kind=kind,
             parent_job=parent_job,
             parent_index=parent_index,
+            server_id=self.guild_id,
         )

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 
 import discord
 
@@ -92,15 +93,22 @@ class Delivery:
         if letter := self._letters.get(job.id):
             letter.address(message_id, face)
 
-    async def remove(self, job: JobRow, message_id: int | None) -> None:
-        """Say no more about *job*, and delete its message. The dispatcher has discarded it before."""
+    async def remove(self, job: JobRow, message_id: int | None, channel_id: int | None = None) -> None:
+        """Say no more about *job*, and delete its message. The dispatcher has discarded it before.
+
+        *message_id* is in the channel *channel_id*, which is not the job's own where it was posted again elsewhere.
+        """
         letter = self._letters.get(job.id)
         if letter:
             self._tasks[job.id].cancel()
-        message_id = message_id or (letter.message_id if letter else None) or job.message_id
+        address = await self._address(job)
+        if message_id is None:
+            message_id = (letter.message_id if letter else None) or job.message_id
+        elif channel_id is not None:
+            address = replace(address, channel_id=channel_id)
         if message_id is not None:
             with contextlib.suppress(*FAILURES):
-                await Post(self._client, await self._address(job)).delete(message_id)
+                await Post(self._client, address).delete(message_id)
 
     def _hear(self, update: Update) -> None:
         if letter := self._letters.get(update.job.id):

@@ -54,6 +54,10 @@ class Origin:
     kind: Kind = "dream"
     parent_job: str = ""
     parent_index: int = 0
+    server_id: int | None = None
+    """The server in which it was asked for: the one that it is shown in, but for results that go by direct message."""
+    spoiler: bool = False
+    """The picture is to be covered until somebody wants to see it."""
 
     @property
     def owner(self) -> str:

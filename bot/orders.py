@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from bot.answers import Answer
 from bot.artist import FaceArtist
@@ -19,9 +20,11 @@ from bot.delivery import Delivery
 from bot.derived import again, variation
 from bot.dispatch import Dispatcher
 from bot.embeds import best
-from bot.errors import PictureGone, Refused
+from bot.errors import NotAllowed, PictureGone, Refused
+from bot.faces import Sheet
 from bot.jobs import JobRow, JobState, Kind, PictureRow, Update
 from bot.posting import FAILURES
+from bot.views.sets import buttons_for
 from bot.wording import mention, message_link
 from engine.messages import Request
 from engine.requests import UpscaleRequest
@@ -91,7 +94,7 @@ class Orders:
         """
         caller.check_owner(job, "delete this")
         await self._dispatcher.discard(job.id, caller.user_id, caller.moderator)
-        await self._delivery.remove(job, message_id)
+        await self._delivery.remove(job, message_id, caller.channel_id)
         if job.owned_by(caller.user_id):
             return False
         await answer.announce(f"{mention(caller.user_id)} deleted a picture of {mention(job.origin.user_id)}.")
@@ -101,6 +104,24 @@ class Orders:
         """Stop a job that is not over. Raises NotAllowed or NothingToCancel."""
         caller.check_owner(job, "cancel this")
         await self._dispatcher.cancel(job.id, caller.user_id, caller.moderator)
+
+    async def sheet(self, job: JobRow, upload_limit: int) -> Sheet:
+        """The job as its owner alone sees it, with buttons that work there too."""
+        face = await self._artist.face(self._now(job), upload_limit)
+        return Sheet("", (face.embed,), face.files, partial(buttons_for, job, private=True))
+
+    async def post_again(self, job: JobRow, caller: Caller, answer: Answer) -> None:
+        """Show a picture from its owner's history to everybody, where its owner is now."""
+        if not job.owned_by(caller.user_id):
+            raise NotAllowed("This is in somebody else's history.")
+        self._check_done(job)
+        await self._first_press("post", job, 0, caller)
+        face = await self._artist.face(self._now(job), answer.upload_limit)
+        if (message_id := await answer.show(face)) is not None:
+            await self._dispatcher.posted(job.id, caller.channel_id, message_id)
+
+    def _now(self, job: JobRow) -> Update:
+        return Update(job, self._dispatcher.progress(job.id), self._dispatcher.place(job.id))
 
     async def _place(
         self,

@@ -77,6 +77,16 @@ class Deliveries:
         """Nobody can be told: no channel, no permission. The picture stays in its owner's history."""
         await self._close(job_id, purpose, "undeliverable", error, now)
 
+    async def shown(self, job_id: str, now: float) -> None:
+        """What could not be delivered has been seen after all, in its owner's history."""
+        async with self._database.transaction() as session:
+            await session.run(
+                "UPDATE deliveries SET state = 'delivered', closed_at = ?"
+                " WHERE job_id = ? AND purpose = 'result' AND state = 'undeliverable'",
+                now,
+                job_id,
+            )
+
     async def drop(self, session: Session, job_id: str, now: float) -> None:
         """Nobody wants to be told any more: the message was deleted on purpose."""
         await session.run(

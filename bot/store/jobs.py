@@ -27,6 +27,9 @@ _SELECT = """
     ) AS message_id
     FROM jobs
 """
+_BESIDE = "(SELECT created_at, rowid FROM jobs WHERE id = ?)"
+_OLDER = f"WHERE owner = ? AND (created_at, rowid) < {_BESIDE} ORDER BY created_at DESC, rowid DESC LIMIT ?"
+_NEWER = f"WHERE owner = ? AND (created_at, rowid) > {_BESIDE} ORDER BY created_at, rowid LIMIT ?"
 
 
 def pixel_steps(units: float) -> int:
@@ -46,8 +49,9 @@ class Jobs:
         origin = job.origin
         await session.run(
             "INSERT INTO jobs (id, attempt, deaths, owner, kind, user_id, user_name, guild_id, channel_id,"
-            " interaction_id, parent_job, parent_index, priority, running_limit, request, cost, state, created_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " interaction_id, parent_job, parent_index, priority, running_limit, request, cost, state, created_at,"
+            " server_id, spoiler)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             job.id,
             job.attempt,
             job.deaths,
@@ -66,6 +70,8 @@ class Jobs:
             pixel_steps(job.cost),
             job.state.value,
             job.created_at,
+            origin.server_id,
+            int(origin.spoiler),
         )
 
     async def find(self, job_id: str, session: Session | None = None) -> JobRow | None:
@@ -89,6 +95,19 @@ class Jobs:
         return await self._rows(
             "WHERE owner = ? AND created_at < ? ORDER BY created_at DESC, rowid DESC LIMIT ?", owner, until, limit
         )
+
+    async def page(self, owner: str, limit: int, beside: str = "", *, older: bool = True) -> list[JobRow]:
+        """One person's jobs, newest first: the newest, or those that follow the job *beside*, older or newer ones."""
+        if not beside:
+            return await self._rows("WHERE owner = ? ORDER BY created_at DESC, rowid DESC LIMIT ?", owner, limit)
+        rows = await self._rows(_OLDER if older else _NEWER, owner, beside, limit)
+        return rows if older else rows[::-1]
+
+    async def count_of(self, owner: str) -> int:
+        """How many jobs this person has asked for."""
+        async with self._database.reading() as session:
+            row = await session.one("SELECT count(*) FROM jobs WHERE owner = ?", owner)
+        return 0 if row is None else int(row[0])
 
     async def children(self, job_id: str) -> list[JobRow]:
         """Jobs that came from this one's buttons and reactions, oldest first."""
@@ -218,4 +237,6 @@ def _origin(row: sqlite3.Row) -> Origin:
         kind=cast(Kind, row["kind"]),
         parent_job=row["parent_job"],
         parent_index=row["parent_index"],
+        server_id=row["server_id"],
+        spoiler=bool(row["spoiler"]),
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, ClassVar, Self, TypeAlias
 
 import discord
@@ -43,8 +44,31 @@ def client_of(interaction: AnyInteraction) -> DreamBot:
     return interaction.client  # type: ignore[return-value]
 
 
-class PressButton(ui.DynamicItem[ui.Button[ui.View]], ABC, template=template("never")):
-    """A button about one job, or about one picture of it. Subclasses say what a press does."""
+async def guarded(
+    interaction: AnyInteraction,
+    work: Callable[[InteractionAnswer], Awaitable[None]],
+    *,
+    private: bool = True,
+    doing: str = "",
+) -> None:
+    """Do *work* with the interaction's answer; whatever goes wrong is said to the one who acted."""
+    answer = InteractionAnswer.of(interaction, private=private)
+    try:
+        await work(answer)
+    except Exception as error:  # noqa: BLE001 - one of the two borders where an error becomes words
+        await answer.tell(speak(error, doing))
+
+
+async def find_job(interaction: AnyInteraction, job_id: str) -> JobRow:
+    """The job of that id. Raises Refused."""
+    job = await client_of(interaction).dispatcher.job(job_id)
+    if job is None:
+        raise Refused("I no longer know this picture; its records are gone.")
+    return job
+
+
+class IdButton(ui.DynamicItem[ui.Button[ui.View]], ABC, template=template("none")):
+    """A button whose custom id names an id, and perhaps a number. Subclasses say what a press does."""
 
     action: ClassVar[str]
     label: ClassVar[str]
@@ -69,22 +93,28 @@ class PressButton(ui.DynamicItem[ui.Button[ui.View]], ABC, template=template("ne
         return cls(match["job"], None if index is None else int(index))
 
     async def callback(self, interaction: AnyInteraction) -> None:
-        """Run `pressed`; whatever goes wrong is said to the one who pressed."""
-        answer = InteractionAnswer.of(interaction, private=self.private)
-        try:
-            job = await self._job(interaction)
-            await self.pressed(interaction, answer, Caller.of_interaction(interaction), job)
-        except Exception as error:  # noqa: BLE001 - one of the two borders where an error becomes words
-            await answer.tell(speak(error, f"the button {self.custom_id}"))
+        """Run `act`; whatever goes wrong is said to the one who pressed."""
+
+        async def press(answer: InteractionAnswer) -> None:
+            await self.act(interaction, answer)
+
+        await guarded(interaction, press, private=self.private, doing=f"the button {self.custom_id}")
+
+    @abstractmethod
+    async def act(self, interaction: AnyInteraction, answer: InteractionAnswer) -> None:
+        """Do what the button says, and answer."""
+
+
+class PressButton(IdButton, template=template("never")):
+    """A button about one job, or about one picture of it."""
+
+    async def act(self, interaction: AnyInteraction, answer: InteractionAnswer) -> None:
+        """Find the job, then `pressed`."""
+        job = await find_job(interaction, self.job_id)
+        await self.pressed(interaction, answer, Caller.of_interaction(interaction), job)
 
     @abstractmethod
     async def pressed(
         self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
     ) -> None:
         """Do what the button says, and answer."""
-
-    async def _job(self, interaction: AnyInteraction) -> JobRow:
-        job = await client_of(interaction).dispatcher.job(self.job_id)
-        if job is None:
-            raise Refused("I no longer know this picture; its records are gone.")
-        return job

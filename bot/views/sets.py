@@ -7,7 +7,8 @@ from typing import TypeAlias
 from discord import ui
 
 from bot.jobs import JobRow, JobState
-from bot.views.press import PressButton
+from bot.views.history import HistoryMenu, NewerButton, OlderButton, PostButton
+from bot.views.press import IdButton, PressButton
 from bot.views.progress import CancelButton
 from bot.views.result import (
     AgainButton,
@@ -19,7 +20,7 @@ from bot.views.result import (
 )
 from engine.requests import DreamRequest
 
-ALL: tuple[type[PressButton], ...] = (
+ALL: tuple[type[IdButton], ...] = (
     UpscaleButton,
     AgainButton,
     VariationButton,
@@ -27,22 +28,36 @@ ALL: tuple[type[PressButton], ...] = (
     InfoButton,
     CancelButton,
     DeleteButton,
+    PostButton,
+    OlderButton,
+    NewerButton,
 )
 """Every kind of button, to be made known to discord.py at start."""
+MENUS = (HistoryMenu,)
+"""Every kind of menu, likewise."""
+PUBLIC = (DeleteButton,)
+"""Buttons that make sense only where everybody sees the message."""
 PER_ROW = 5
 Kinds: TypeAlias = list[tuple[type[PressButton], int | None]]
 
 
-def buttons_for(job: JobRow) -> ui.View:
-    """A fresh set for *job*: nothing but DynamicItems, and never stopped.
+def buttons_for(job: JobRow, *, private: bool = False) -> ui.View:
+    """A fresh set for *job*: nothing but DynamicItems, and never stopped. *private*: only its owner sees the message.
 
     discord.py forgets a kind of button for the whole process when a View that mixes it with others ends.
     """
     view = ui.View(timeout=None)
-    for row, kinds in enumerate(_rows(job)):
+    for row, kinds in enumerate(_private(job) if private else _rows(job)):
         for kind, index in kinds:
             view.add_item(kind(job.id, index, row))
     return view
+
+
+def _private(job: JobRow) -> list[Kinds]:
+    rows = [[(kind, index) for kind, index in row if kind not in PUBLIC] for row in _rows(job)]
+    if job.state is JobState.DONE:
+        rows[-1].append((PostButton, None))
+    return rows
 
 
 def _rows(job: JobRow) -> list[Kinds]:

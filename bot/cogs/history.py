@@ -1,0 +1,31 @@
+"""`/history`: what one has painted, for oneself to see; any of it can be shown again."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.answers import InteractionAnswer
+from bot.bot import DreamBot
+from bot.views.history import history_sheet
+
+
+class History(commands.Cog):
+    """The command."""
+
+    def __init__(self, bot: DreamBot) -> None:
+        self.bot = bot
+
+    @app_commands.command(name="history", description="What you have painted; any of it can be shown again.")
+    @app_commands.allowed_installs(guilds=True, users=True)
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+    async def history(self, interaction: discord.Interaction[discord.Client]) -> None:
+        """Show the newest page to the one who asks."""
+        answer = InteractionAnswer.of(interaction, private=True)
+        await answer.hand(await history_sheet(interaction))
+
+
+async def setup(bot: DreamBot) -> None:
+    """Called by discord.py when the file is loaded."""
+    await bot.add_cog(History(bot))

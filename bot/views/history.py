@@ -1,0 +1,123 @@
+"""What one can do with one's own history: turn its pages, look at something again, post it again."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import Any, ClassVar, Self, cast
+
+import discord
+from discord import ui
+
+from bot.answers import InteractionAnswer
+from bot.archive import Line, Page
+from bot.attachments import Upload, thumbnail
+from bot.callers import Caller
+from bot.errors import NotAllowed
+from bot.faces import Sheet
+from bot.history import embed_of, option_of, title
+from bot.jobs import JobRow
+from bot.views.press import AnyInteraction, IdButton, PressButton, client_of, find_job, guarded, template
+from engine.errors import UnreadablePicture
+
+
+class OlderButton(IdButton, template=template("older")):
+    """The page after the job that it names."""
+
+    action = "older"
+    label = "Older"
+    older: ClassVar[bool] = True
+
+    async def act(self, interaction: AnyInteraction, answer: InteractionAnswer) -> None:
+        """Turn the page; the job beside it need not be there any more."""
+        await answer.nod()
+        await answer.turn(await history_sheet(interaction, self.job_id, older=self.older))
+
+
+class NewerButton(OlderButton, template=template("newer")):
+    """The page before it."""
+
+    action = "newer"
+    label = "Newer"
+    older = False
+
+
+class HistoryMenu(ui.DynamicItem[ui.Select[ui.View]], template="dream:history"):
+    """Show one job of the page again."""
+
+    def __init__(self, lines: tuple[Line, ...] = ()) -> None:
+        options = [
+            discord.SelectOption(value=value, label=label, description=words)
+            for value, label, words in (option_of(line, place) for place, line in enumerate(lines, 1))
+        ]
+        menu: ui.Select[ui.View] = ui.Select(
+            custom_id="dream:history", placeholder="Show one of them again …", options=options, row=0
+        )
+        super().__init__(menu)
+
+    @classmethod
+    async def from_custom_id(cls, interaction: AnyInteraction, item: ui.Item[ui.View], match: re.Match[str], /) -> Self:
+        """What was chosen stands in the interaction."""
+        return cls()
+
+    async def callback(self, interaction: AnyInteraction) -> None:
+        """Show it to its owner alone, with buttons that work."""
+        chosen = cast(dict[str, Any], interaction.data or {}).get("values") or [""]
+
+        async def show(answer: InteractionAnswer) -> None:
+            job = await find_job(interaction, str(chosen[0]))
+            await show_again(interaction, answer, job)
+
+        await guarded(interaction, show, doing="a choice from a history")
+
+
+class PostButton(PressButton, template=template("post")):
+    """Post a picture of one's own history where one is now."""
+
+    action = "post"
+    label = "Post here"
+    style = discord.ButtonStyle.success
+
+    async def pressed(
+        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+    ) -> None:
+        """Post it, for everybody to see."""
+        await client_of(interaction).orders.post_again(job, caller, answer)
+
+
+async def history_sheet(interaction: AnyInteraction, beside: str = "", *, older: bool = True) -> Sheet:
+    """A page of the history of whoever asks."""
+    client = client_of(interaction)
+    page = await client.archive.page(interaction.user.id, beside, older=older)
+    uploads = [upload for line in page.lines if (upload := await _thumbnail(interaction, line))]
+    files = tuple((upload.name, upload.data) for upload in uploads)
+    embeds = tuple(embed_of(line, {name for name, _ in files}) for line in page.lines)
+    return Sheet(title(page), embeds, files, partial(_buttons, page))
+
+
+async def show_again(interaction: AnyInteraction, answer: InteractionAnswer, job: JobRow) -> None:
+    """Hand one's own job to its owner: picture, facts, buttons. Raises NotAllowed."""
+    if not job.owned_by(interaction.user.id):
+        raise NotAllowed("This is in somebody else's history.")
+    client = client_of(interaction)
+    await answer.hand(await client.orders.sheet(job, answer.upload_limit))
+    await client.archive.shown(job)
+
+
+def _buttons(page: Page) -> ui.View:
+    view = ui.View(timeout=None)
+    if page.lines:
+        view.add_item(HistoryMenu(page.lines))
+    if page.newer:
+        view.add_item(NewerButton(page.lines[0].job.id, row=1))
+    if page.older:
+        view.add_item(OlderButton(page.lines[-1].job.id, row=1))
+    return view
+
+
+async def _thumbnail(interaction: AnyInteraction, line: Line) -> Upload | None:
+    png = await client_of(interaction).archive.png(line.kept) if line.kept else None
+    try:
+        return await thumbnail(line.job.id, png) if png else None
+    except UnreadablePicture:  # damaged on disk: the line stands without it
+        return None

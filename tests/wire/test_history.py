@@ -1,0 +1,161 @@
+"""`/history`: one's own pictures, found again, shown again, posted again."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bot.playground.server.components import walk
+from bot.playground.server.permissions import Permission
+from tests.wire.looks import begun, dreamt, is_over, is_result, job_id, link, whispered
+from tests.wire.people import Answer, Person, Shown
+from tests.wire.world import World
+
+
+async def opened(person: Person, **where: str) -> Shown:
+    """The newest page."""
+    answer = await person.slash("history", **where)
+    assert answer.message.ephemeral
+    return answer.message
+
+
+def offered(page: Shown) -> list[str]:
+    """The jobs in the page's menu."""
+    return [option["value"] for c in walk(page.state.components) for option in c.get("options") or []]
+
+
+def buttons(page: Shown) -> set[str]:
+    return {label for label in page.buttons if label in ("Older", "Newer")}
+
+
+async def shown(person: Person, page: Shown, job: str) -> Shown:
+    """One job of the page, seen by its owner alone."""
+    answer = await person.click(page, "dream:history", [job])
+    return next(message for message in answer.messages if message.id != page.id)
+
+
+async def owed(world: World, job: str) -> bool:
+    """Whether the end of a job is still on its way."""
+    row = await world.bot.store.deliveries.find(job)
+    return row is None or row.state == "pending"
+
+
+async def test_whoever_has_painted_nothing_reads_how_to_begin(max_: Person) -> None:
+    assert "You have not painted anything yet. Try /dream." == whispered(await max_.slash("history"))
+
+
+async def test_the_newest_come_first_with_state_cost_and_a_thumbnail(world: World, max_: Person) -> None:
+    owl = await dreamt(max_, "an owl")
+    failed = await max_.slash("dream", prompt="broken")
+    await max_.wait_for(failed.message, is_over)
+    await begun(max_, "hang a fox")
+
+    page = await opened(max_)
+
+    first, second, third = page.state.embeds
+    assert "Your 3 jobs, newest first. Only you see this." == page.content
+    assert "**hang a fox**\nBeing painted now\n" in first["description"]
+    assert "1.64 units held" in first["description"]
+    assert "**broken**\nFailed: " in second["description"]
+    assert "nothing charged" in second["description"]
+    assert "**an owl**\nPainted: 1 picture\n" in third["description"]
+    assert f"1.64 units · [where it is]({link(world, owl)}) · job {job_id(owl)}" in third["description"]
+    assert [f"{job_id(owl)}.webp"] == list(page.files)
+    assert f"/{job_id(owl)}.webp" in page.raw["embeds"][2]["thumbnail"]["url"]
+
+
+async def test_pages_turn_both_ways_after_a_restart_too(world: World, max_: Person) -> None:
+    for number in range(7):
+        await dreamt(max_, f"owl {number}")
+    page = await opened(max_)
+    newest = offered(page)
+    assert (5, {"Older"}) == (len(newest), buttons(page))
+    await world.restart_bot()
+
+    await max_.click(page, "Older")
+    await max_.wait_for(page, lambda m: "owl 1" in m.text)
+    assert (2, {"Newer"}) == (len(offered(page)), buttons(page))
+    await max_.click(page, "Newer")
+
+    await max_.wait_for(page, lambda m: "owl 6" in m.text)
+    assert newest == offered(page)
+
+
+async def test_one_of_them_is_shown_again_with_buttons_that_work(max_: Person) -> None:
+    owl = await dreamt(max_, "an owl", count=2)
+
+    again = await shown(max_, await opened(max_), job_id(owl))
+
+    assert again.ephemeral
+    assert 1 == len(again.pictures)
+    assert {"Upscale 1", "Upscale 2", "Vary 1", "Vary 2", "Again", "Remix", "Info", "Post here"} == set(again.buttons)
+    answer = await max_.click(again, "Again")
+    await max_.wait_for(answer.message, is_result)
+
+
+async def test_it_can_be_posted_where_one_is_now_and_deleted_there(world: World, max_: Person, mo: Person) -> None:
+    owl = await dreamt(max_, "an owl")
+    again = await shown(max_, await opened(max_, channel="gallery"), job_id(owl))
+
+    posted = (await max_.click(again, "Post here")).message
+
+    assert is_result(posted)
+    assert not posted.ephemeral
+    mo.react(posted, "🔁")
+    await mo.wait_for_message(lambda m: m.id > posted.id and is_result(m), channel="gallery")
+    await max_.click(posted, "Delete")
+    assert posted.gone
+    assert not owl.gone
+
+
+async def test_pressing_post_twice_posts_once(max_: Person) -> None:
+    owl = await dreamt(max_, "an owl")
+    again = await shown(max_, await opened(max_), job_id(owl))
+
+    await max_.click(again, "Post here")
+    second = await max_.click(again, "Post here")
+
+    assert "You have just pressed that; the result is on its way." == whispered(second)
+
+
+async def test_where_the_bot_may_not_write_nothing_is_posted(max_: Person) -> None:
+    owl = await dreamt(max_, "an owl")
+    again = await shown(max_, await opened(max_, channel="quiet"), job_id(owl))
+
+    answer = await max_.click(again, "Post here")
+
+    assert "I cannot post a picture here: I lack the permission Send Messages." in whispered(answer)
+
+
+async def test_what_could_not_be_delivered_is_found_here(world: World, max_: Person) -> None:
+    answer = await max_.slash("dream", prompt="slowly an owl")
+    await max_.wait_for(answer.message, lambda m: "▰" in m.text)
+    world.site.world.users[max_.id].takes_dms = False
+    world.allow("50001", "50013", "50007", "50027", "could not be delivered")
+    world.take_permission(Permission.VIEW_CHANNEL)
+    world.expire_tokens()
+    jobs = await world.bot.dispatcher.history(max_.id)
+
+    async with asyncio.timeout(10):
+        while await owed(world, jobs[0].id):
+            await asyncio.sleep(0.01)
+    page = await opened(max_, channel="gallery")
+    assert "Painted: 1 picture, but it could not be shown in its channel. Choose it below to see it." in page.text
+
+    again = await shown(max_, page, jobs[0].id)
+
+    assert 1 == len(again.pictures)
+    assert "could not be shown" not in (await opened(max_, channel="gallery")).text
+
+
+async def test_nobody_is_shown_the_history_of_somebody_else(max_: Person, mo: Person) -> None:
+    owl = await dreamt(max_, "an owl")
+    fox = await dreamt(mo, "a fox")
+    page = await opened(max_)
+    for component in walk(page.state.components):  # a client that lies about what was chosen
+        for option in component.get("options") or []:
+            option["value"] = job_id(fox)
+
+    answer: Answer = await max_.click(page, "dream:history", [job_id(fox)])
+
+    assert ["This is in somebody else's history."] == [m.text for m in answer.messages if m.id != page.id]
+    assert job_id(owl) != job_id(fox)
