@@ -18,12 +18,17 @@ _FRESH_SECONDS = 1.0
 
 
 class Board:
-    """Rows of queued and running jobs, the fair queue over them, and everybody who wants to hear of changes."""
+    """Rows of queued and running jobs, the fair queue over them, and everybody who wants to hear of changes.
 
-    def __init__(self, clock: Callable[[], float], deaths: int) -> None:
+    *clock* is unix seconds; *ticks* measures how long jobs take, for clocks are set now and then.
+    """
+
+    def __init__(self, clock: Callable[[], float], deaths: int, ticks: Callable[[], float] | None = None) -> None:
         self.queue = FairQueue()
         self.speeds = Speeds()
         self._clock = clock
+        self._ticks = ticks or clock
+        self._began: dict[str, float] = {}
         self._deaths = deaths
         self._rows: dict[str, JobRow] = {}
         self._progress: dict[str, Progress] = {}
@@ -74,6 +79,7 @@ class Board:
 
     def started(self, job: JobRow) -> None:
         """The queue has handed it out, and the store knows."""
+        self._began[job.id] = self._ticks()
         self._rows[job.id] = job
         self._changed(job)
 
@@ -81,6 +87,7 @@ class Board:
         """A job that was handed out waits again, in its next attempt."""
         self._rows[job.id] = job
         self._progress.pop(job.id, None)
+        self._began.pop(job.id, None)
         self.queue.give_back(job.id, self._ticket(job))
         self._changed(job)
 
@@ -90,8 +97,9 @@ class Board:
             return
         if not self.queue.remove(job.id):
             self.queue.ended(job.id, 1.0 if job.state is JobState.DONE else self._painted(job.id))
-        if job.state is JobState.DONE and job.started_at and job.finished_at:
-            self.speeds.learn(job.request, job.finished_at - job.started_at)
+        began = self._began.pop(job.id, None)
+        if job.state is JobState.DONE and began is not None:
+            self.speeds.learn(job.request, self._ticks() - began)
         del self._rows[job.id]
         self._changed(job)
         self._progress.pop(job.id, None)
@@ -165,7 +173,7 @@ class Board:
 
     def _underway(self, ticket: Ticket, now: float) -> Underway:
         job, painted = self._rows[ticket.job_id], self._painted(ticket.job_id)
-        elapsed = max(0.0, now - (job.started_at or now)) if job.state is JobState.RUNNING else 0.0
+        elapsed = max(0.0, self._ticks() - self._began[job.id]) if job.id in self._began else 0.0
         whole = self.speeds.expect(job.request)
         if painted > 0 and elapsed > 0:  # this very job's own speed is the best witness
             rest = elapsed * (1 - painted) / painted

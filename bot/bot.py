@@ -104,7 +104,7 @@ class DreamBot(commands.AutoShardedBot):
         """Everything that does not need the gateway. Raises FolderInUse, StoreError."""
         self.store = await Store.open(self.config.folder)
         self._opened = True
-        self.dispatcher = Dispatcher(self.config, self.store, self.engine, clock=self.clock)
+        self.dispatcher = Dispatcher(self.config, self.store, self.engine, clock=self.clock, ticks=time.monotonic)
         artist = FaceArtist(self.dispatcher, self.clock)
         self.delivery = Delivery(self, self.config, self.dispatcher, self.store, artist, self.clock)
         self.orders = Orders(self.config, self.dispatcher, self.delivery, artist)

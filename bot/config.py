@@ -146,6 +146,9 @@ class RetentionSection(Section):
         le=10**9,
         description="Disk that pictures may take; the oldest go first; 0 = all there is.",
     )
+    free_megabytes: int = Field(
+        default=500, ge=0, le=10**9, description="New jobs are refused while the disk has less room left than this."
+    )
 
 
 class PlaygroundSection(Section):

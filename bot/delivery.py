@@ -19,6 +19,7 @@ from bot.artist import FaceArtist
 from bot.config import Config
 from bot.crashpoints import crashpoint
 from bot.dispatch import Dispatcher
+from bot.errors import StoreError
 from bot.faces import Face
 from bot.jobs import JobRow, Update
 from bot.letters import Desk, Letter
@@ -28,6 +29,9 @@ from bot.store import Store
 from bot.store.deliveries import Purpose
 
 log = logging.getLogger(__name__)
+
+ROUND_SECONDS = 60.0
+"""How often is looked for ends that nobody carries any more, because their letter broke."""
 
 
 class Delivery:
@@ -63,6 +67,11 @@ class Delivery:
         """Listen to the dispatcher, and take up what was left. Call when Discord can be written to."""
         self._keep("turnstile", self._turnstile.run())
         self._unsubscribe = self._dispatcher.subscribe(self._hear)
+        await self.take_up()
+        self._keep("rounds", self._rounds())
+
+    async def take_up(self) -> None:
+        """Carry what nobody carries: ends that were not told, jobs that are not over. Repeating it changes nothing."""
         for job in await self._left_over():
             self._begin(Update(job, self._dispatcher.progress(job.id), self._dispatcher.place(job.id)), fresh=False)
 
@@ -87,11 +96,9 @@ class Delivery:
 
     async def answered(self, job: JobRow, message_id: int | None, face: Face) -> None:
         """The message of *job* has been posted as *message_id* and shows *face*; None if that failed."""
-        if message_id is not None:
-            await self._dispatcher.posted(job.id, job.origin.channel_id, message_id)
-            crashpoint("posted")
+        noted = message_id is None or await self._note(job, message_id)
         if letter := self._letters.get(job.id):
-            letter.address(message_id, face)
+            letter.address(message_id, face, noted=noted)
 
     async def remove(self, job: JobRow, message_id: int | None, channel_id: int | None = None) -> None:
         """Say no more about *job*, and delete its message. The dispatcher has discarded it before.
@@ -109,6 +116,22 @@ class Delivery:
         if message_id is not None:
             with contextlib.suppress(*FAILURES):
                 await Post(self._client, address).delete(message_id)
+
+    async def _note(self, job: JobRow, message_id: int) -> bool:
+        """Write down that this message shows *job*; False where the store cannot now, and the letter has to."""
+        try:
+            await self._dispatcher.posted(job.id, job.origin.channel_id, message_id)
+        except StoreError as error:
+            log.error("job %s: its message cannot be noted yet: %s", job.id, error)
+            return False
+        crashpoint("posted")
+        return True
+
+    async def _rounds(self) -> None:
+        while True:
+            await asyncio.sleep(ROUND_SECONDS)
+            with contextlib.suppress(StoreError):  # the next round tries again
+                await self.take_up()
 
     def _hear(self, update: Update) -> None:
         if letter := self._letters.get(update.job.id):

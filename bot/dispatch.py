@@ -18,14 +18,15 @@ from collections.abc import Callable, Collection, Coroutine, Mapping
 from bot.board import Board
 from bot.books import Books
 from bot.config import Config
-from bot.errors import NotAllowed, NothingToCancel, PictureGone, ShuttingDown, StoreError
+from bot.errors import NotAllowed, NothingToCancel, PictureGone, PlaceGone, ShuttingDown, StoreError
 from bot.intake import Intake
 from bot.jobs import JobRow, JobState, Origin, Place, Priority, Update, owner_of
+from bot.limits import check_room
 from bot.quota import Balance, Entry, Ledger
 from bot.runner import Runner
 from bot.store import Store, files
 from bot.store.database import unbroken
-from bot.upkeep import EVERY_SECONDS, Upkeep
+from bot.upkeep import EVERY_SECONDS, Steadiness, Upkeep
 from engine.client import Engine
 from engine.messages import Progress, Request
 from engine.requests import UpscaleRequest
@@ -39,24 +40,36 @@ _REMEMBER_SECONDS = 3600.0
 
 
 class Dispatcher:
-    """One per bot. *store* is open and *engine* is started and closed by whoever owns them; *clock* is unix seconds."""
+    """One per bot. *store* is open and *engine* is started and closed by whoever owns them.
 
-    def __init__(self, config: Config, store: Store, engine: Engine, *, clock: Callable[[], float] = time.time) -> None:
+    *clock* is unix seconds, and may be set at any time; *ticks* measures durations (without it, *clock* does).
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        engine: Engine,
+        *,
+        clock: Callable[[], float] = time.time,
+        ticks: Callable[[], float] | None = None,
+    ) -> None:
         self._config = config
         self._store = store
         self._clock = clock
         self._ledger = Ledger(store.ledger, config.quota)
-        self._board = Board(clock, config.queue.deaths)
+        self._board = Board(clock, config.queue.deaths, ticks)
         self._intake = Intake(config, store, self._ledger)
         self._books = Books(config, store, self._ledger, self._board, clock)
         self._runner = Runner(store, engine, self._board, self._books)
         self._upkeep = Upkeep(config, store)
+        self._steadiness = Steadiness()
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
 
     async def start(self) -> None:
         """Recover what the last life left (orphans go back to the queue) and begin to work."""
-        await self._upkeep.tidy(self._clock())
+        await self._tidy_once()
         for job in await self._store.jobs.lately_done(_LEARN_FROM):
             if job.started_at and job.finished_at:
                 self._board.speeds.learn(job.request, job.finished_at - job.started_at)
@@ -105,11 +118,13 @@ class Dispatcher:
         *images*: SHA-256 → bytes of attachments that the request names. Pictures of earlier jobs and attachments that
         are still kept need not come along. *roles* are the person's Discord roles; *priority* overrides theirs.
 
-        Raises Refused (TooLarge, QueueFull, CoolingDown, QuotaUsedUp, ShuttingDown), ModelUnavailable, EngineUnusable,
-        PictureGone (an image that nobody has) or InvalidRequest (bytes that are not what their name says).
+        Raises Refused (TooLarge, QueueFull, CoolingDown, QuotaUsedUp, NoRoom, ShuttingDown), ModelUnavailable,
+        EngineUnusable, PictureGone (an image that nobody has) or InvalidRequest (bytes that are not what they are said
+        to be).
         """
         if self._closing:
             raise ShuttingDown("The bot is about to restart and takes nothing new; please try again in a minute.")
+        check_room(self._store.folder, self._config.retention.free_megabytes)
         return await unbroken(self._submit(request, origin, images or {}, roles, priority))
 
     async def cancel(self, job_id: str, by: int, moderator: bool = False) -> JobRow:
@@ -127,6 +142,21 @@ class Dispatcher:
         """
         job = await self._touchable(job_id, by, moderator, "delete")
         return await unbroken(self._discard(job, by))
+
+    async def abandon(self, *, guild_id: int | None = None, channel_id: int | None = None) -> int:
+        """That server or channel is gone: jobs that wait there end, and cost nothing; how many there were.
+
+        What the engine paints already is finished: its owner gets it directly, or finds it in the history.
+        """
+        gone = PlaceGone("The place where this was to be shown is gone, so it was not painted. Nothing was charged.")
+        lost = [
+            job
+            for job, _ in self._board.waiting()
+            if job.origin.channel_id == channel_id or (guild_id is not None and job.origin.guild_id == guild_id)
+        ]
+        for job in lost:
+            await unbroken(self._books.failed(job, gone))
+        return len(lost)
 
     async def job(self, job_id: str) -> JobRow | None:
         """The job of that id, from the store."""
@@ -228,7 +258,11 @@ class Dispatcher:
     async def _tidy(self) -> None:
         while True:
             await asyncio.sleep(EVERY_SECONDS)
-            await self._upkeep.tidy(self._clock())
+            await self._tidy_once()
+
+    async def _tidy_once(self) -> None:
+        now = self._clock()
+        await self._upkeep.tidy(now, by_age=self._steadiness.holds(now))
 
     async def _nothing_runs(self) -> None:
         """Until the last running job has ended."""

@@ -21,9 +21,11 @@ from typing import Protocol
 
 import discord
 
+from bot.errors import StoreError
 from bot.faces import Face
 from bot.jobs import JobState, Update
-from bot.posting import FAILURES, Post, Trouble, nonce, patience_for, trouble_of
+from bot.patience import pause_after
+from bot.posting import FAILURES, Post, Trouble, asked_at, nonce, patience_for, trouble_of
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +81,10 @@ class Ending:
             except FAILURES as error:
                 log.info("job %s: its end met %s by %s: %s", self._id, trouble_of(error).name, self.way.name, error)
                 await self._learn(error)
+            except StoreError as error:  # a picture that cannot be read for the moment
+                log.error("job %s: its end has to wait: %s", self._id, error)
+                await self.sleep(pause_after(self._tries))
+                self._tries += 1
         if self._too_old is not None and not self.failed:
             with contextlib.suppress(*FAILURES):
                 await self.post.delete(self._too_old)
@@ -120,7 +126,9 @@ class Ending:
         lost, found = self.message_id, None
         if not self.searched:
             self.searched = True
-            found = await self.post.find(self._id, self.update.job.created_at, without=lost)
+            job = self.update.job
+            since = asked_at(job.created_at, job.origin.interaction_id)
+            found = await self.post.find(self._id, since, without=lost)
         self.message_id, self.way = found, Way.POST if found is None else Way.EDIT
         if trouble is Trouble.TOO_OLD:
             self._too_old = lost

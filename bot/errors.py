@@ -6,10 +6,12 @@ DreamError
 │   ├── QueueFull           too many jobs wait, of everybody's or of this person's
 │   ├── CoolingDown         the last submission is too recent; knows when it is over
 │   ├── QuotaUsedUp         the allowance does not reach; knows when it comes back
+│   ├── NoRoom              the disk is nearly full, so a picture could not be kept
 │   └── ShuttingDown        the bot is about to stop and takes nothing new
 ├── NotAllowed              this belongs to somebody else
 ├── NothingToCancel         the job has ended already, or never was
 ├── PictureGone             the picture is no longer kept
+├── PlaceGone               the server or channel where a job was to be shown is no longer there
 ├── SetAside                the job was under way each time the engine died; it is not tried again
 ├── ConfigError             config.toml says something that cannot be
 ├── FolderInUse             another dreambot owns the data folder
@@ -45,6 +47,10 @@ class QuotaUsedUp(Refused):
     """What is left of the allowance does not pay for this; *retry_at* is when more comes back."""
 
 
+class NoRoom(Refused):
+    """The disk is nearly full; what waits goes on."""
+
+
 class ShuttingDown(Refused):
     """The bot is about to stop; what waits is kept, nothing new is taken."""
 
@@ -59,6 +65,10 @@ class NothingToCancel(DreamError):
 
 class PictureGone(DreamError):
     """The picture is no longer kept, or its job never made it."""
+
+
+class PlaceGone(DreamError):
+    """The bot was removed from the server, or the channel was deleted, before the job's turn came."""
 
 
 class SetAside(DreamError):

@@ -16,10 +16,12 @@ from dataclasses import dataclass
 
 from bot.crashpoints import crashpoint
 from bot.endings import Artist, Ending, Way
+from bot.errors import StoreError
 from bot.faces import Face
 from bot.jobs import JobRow, JobState, Update
 from bot.pacing import Spot, Turnstile, Urgency
-from bot.posting import FAILURES, Post, Trouble, nonce, trouble_of
+from bot.patience import patiently
+from bot.posting import FAILURES, Post, Trouble, asked_at, nonce, trouble_of
 from bot.store.deliveries import Purpose
 from bot.wording import mention
 
@@ -54,6 +56,7 @@ class Letter:
         self._addressed = asyncio.Event()
         self._by_token = False
         self._silent = False
+        self._noted = True
         self._shown = ""
         self._news.set()
 
@@ -81,9 +84,13 @@ class Letter:
             self._news.set()
             self._desk.turnstile.hurry(self.spot, self.urgency)
 
-    def address(self, message_id: int | None, face: Face | None = None) -> None:
-        """The message has been posted and shows *face*, or (None) could not be: another one is posted then."""
+    def address(self, message_id: int | None, face: Face | None = None, *, noted: bool = True) -> None:
+        """The message has been posted and shows *face*, or (None) could not be: another one is posted then.
+
+        *noted*: the store knows it already; otherwise it is told when it can be.
+        """
         self.message_id = message_id
+        self._noted = noted
         self._shown = face.fingerprint if face else ""
         self._addressed.set()
 
@@ -115,7 +122,8 @@ class Letter:
             log.info("job %s: nobody has answered with its message", self.job.id)
 
     async def _find(self) -> None:
-        self.message_id = await self._post.find(self.job.id, self.job.created_at)
+        job = self.job
+        self.message_id = await self._post.find(job.id, asked_at(job.created_at, job.origin.interaction_id))
         await self._remember()
 
     async def _attempt(self, send: Callable[[Face], Awaitable[None]]) -> None:
@@ -135,6 +143,8 @@ class Letter:
                 self._news.set()
             elif trouble is not Trouble.LATER:
                 self._silent = True
+        except StoreError as error:
+            log.warning("job %s: an edit is left out: %s", self.job.id, error)
 
     async def _edit(self, face: Face) -> None:
         if self.message_id is not None:
@@ -146,24 +156,29 @@ class Letter:
         await self._remember()
 
     async def _remember(self) -> None:
-        if self.message_id is not None:
-            await self._desk.posted(self.job.id, self._post.address.channel_id, self.message_id)
+        message_id = self.message_id
+        if message_id is not None:
+            await patiently(lambda: self._desk.posted(self.job.id, self._post.address.channel_id, message_id))
+            self._noted = True
 
     async def _finish(self, *, searched: bool) -> None:
-        if await self._desk.owed(self.job.id, "result"):
+        if not self._noted:
+            await self._remember()
+        if await patiently(lambda: self._desk.owed(self.job.id, "result")):
             await self._say_the_end(searched)
-        if await self._desk.owed(self.job.id, "ping"):
+        if await patiently(lambda: self._desk.owed(self.job.id, "ping")):
             await self._ping()
 
     async def _say_the_end(self, searched: bool) -> None:
         way = Way.POST if self.message_id is None else Way.TOKEN if self._by_token else Way.EDIT
         ending = Ending(self.newest, self._post, self._desk.artist, self.message_id, way, searched)
+        crashpoint("sending end")
         await ending.deliver()
         crashpoint("end sent")
         if ending.message_id != self.message_id:
             self.message_id = ending.message_id
             await self._remember()
-        await self._desk.closed(self.job.id, "result", ending.failed)
+        await patiently(lambda: self._desk.closed(self.job.id, "result", ending.failed))
         crashpoint("delivered")
 
     async def _ping(self) -> None:
@@ -171,6 +186,7 @@ class Letter:
         job, why = self.job, "there is no message to reply to"
         what = "your picture is" if job.request.count == 1 else "your pictures are"
         if self.message_id is not None and not self._by_token:
+            crashpoint("pinging")
             try:
                 words = f"{mention(job.origin.user_id)} {what} ready."
                 await self._post.reply(self.message_id, words, nonce(job.id, "ping"))
@@ -178,4 +194,4 @@ class Letter:
             except FAILURES as error:
                 why = str(error)
         crashpoint("pinged")
-        await self._desk.closed(job.id, "ping", why)
+        await patiently(lambda: self._desk.closed(job.id, "ping", why))

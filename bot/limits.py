@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import shutil
+from pathlib import Path
 
 from bot.config import LimitsSection, QueueSection, Standing
-from bot.errors import CoolingDown, QueueFull, TooLarge
+from bot.errors import CoolingDown, NoRoom, QueueFull, TooLarge
 from engine.errors import EngineUnusable, ModelUnavailable
 from engine.messages import Ready, Request
 from engine.requests import DreamRequest
@@ -40,6 +42,15 @@ def check_available(request: Request, ready: Ready | None) -> None:
         _has("model", request.model, ready.models, ready)
     else:
         _has("upscaler", request.upscaler, ready.upscalers, ready)
+
+
+def check_room(folder: Path, megabytes: int) -> None:
+    """Raise NoRoom when the disk under *folder* has less than *megabytes* left: better now than after painting."""
+    if shutil.disk_usage(folder).free < megabytes * 1_000_000:
+        raise NoRoom(
+            "The disk on which pictures are kept here is nearly full, so nothing new is taken. "
+            "What waits already is painted; whoever runs this bot has to make room."
+        )
 
 
 def check_waiting(mine: int, everybody: int, standing: Standing, queue: QueueSection) -> None:

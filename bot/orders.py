@@ -143,6 +143,7 @@ class Orders:
     async def _answer(self, job: JobRow, answer: Answer) -> None:
         """Show the job for the first time. If Discord refuses, the letter finds another way: the job is safe."""
         face = await self._artist.face(Update(job, place=self._dispatcher.place(job.id)), 0)
+        crashpoint("answering")
         try:
             message_id = await answer.show(face)
         except FAILURES as error:

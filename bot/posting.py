@@ -97,6 +97,16 @@ class Address:
     token: str = field(default="", repr=False)
 
 
+def asked_at(created_at: float, interaction_id: int | None) -> float:
+    """When a job was asked for, at the earliest (unix seconds): by our clock or by Discord's, which is in its ids.
+
+    A clock of ours that ran ahead would otherwise look for a lost message only after it was posted.
+    """
+    if interaction_id is None:
+        return created_at
+    return min(created_at, discord.utils.snowflake_time(interaction_id).timestamp())
+
+
 def nonce(job_id: str, purpose: str) -> str:
     """At most 25 characters by which Discord recognises the same message sent twice within a few minutes."""
     return hashlib.blake2b(f"{job_id}:{purpose}".encode(), digest_size=12).hexdigest()

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import logging
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
 from bot.board import Board
 from bot.books import Books
 from bot.crashpoints import crashpoint
 from bot.errors import PictureGone, StoreError
 from bot.jobs import JobRow
+from bot.patience import patiently
 from bot.store import Store, files
 from engine.client import Engine
 from engine.errors import Cancelled, EngineRestarting, EngineUnusable, error_from_code
 from engine.messages import Event, Failure, Job, Picture, Progress, Ready, Result
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
-_FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0
 
 
 class Runner:
@@ -165,15 +161,3 @@ class Runner:
             await self._books.cancelled(job)
         else:
             await self._books.failed(job, error_from_code(event.error, event.message))
-
-
-async def patiently(work: Callable[[], Awaitable[T]]) -> T:
-    """Do *work* again, ever more slowly, until the store takes it: an end that is not booked would be lost."""
-    for tries in itertools.count():
-        try:
-            return await work()
-        except StoreError as error:
-            wait = min(_FIRST_WAIT * 2**tries, _LONGEST_WAIT)
-            log.error("%s Trying again in %.1f s.", error, wait)
-            await asyncio.sleep(wait)
-    raise AssertionError("count() has no end")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 
 from bot.config import Config
 from bot.errors import StoreError
@@ -16,6 +18,35 @@ _BATCH = 50
 """Pictures that are let go in one go; the rest waits for the next round, so that nobody waits for us."""
 
 
+STEADY_SECONDS = 3600.0
+"""How long the clock must have gone evenly before anything is deleted because of its age."""
+_JUMP = 30.0
+"""Seconds between two rounds that are no drift any more."""
+
+
+class Steadiness:
+    """Whether the wall clock can be trusted: it has not been set since so long, nor have we just started.
+
+    A machine that wakes up in the year 2038 would otherwise delete every picture before its clock is put right.
+    """
+
+    def __init__(self, ticks: Callable[[], float] = time.monotonic) -> None:
+        self._ticks = ticks
+        self._offset: float | None = None
+        self._since = 0.0
+
+    def holds(self, now: float) -> bool:
+        """Look at the clock, which says *now*; True once it has gone evenly for an hour."""
+        ticks = self._ticks()
+        offset = now - ticks
+        if self._offset is None or abs(offset - self._offset) > _JUMP:
+            if self._offset is not None:
+                log.warning("the clock was set by %+.0f s; nothing is deleted for its age now", offset - self._offset)
+            self._since = ticks
+        self._offset = offset
+        return ticks - self._since >= STEADY_SECONDS
+
+
 class Upkeep:
     """Tidies one store."""
 
@@ -23,12 +54,13 @@ class Upkeep:
         self._config = config
         self._store = store
 
-    async def tidy(self, now: float) -> None:
-        """One round. What fails is logged, and tried again in the next."""
+    async def tidy(self, now: float, *, by_age: bool = True) -> None:
+        """One round; *by_age*: what is too old may go. What fails is logged, and tried again in the next."""
         try:
             await self._store.interactions.erase_expired(now)
             await self._store.presses.forget(now - max(self._config.delivery.press_seconds, _DAY))
-            await self._let_old_go(now)
+            if by_age:
+                await self._let_old_go(now)
             await self._keep_within_budget(now)
         except StoreError as error:
             log.error("tidying up: %s", error)

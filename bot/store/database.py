@@ -145,7 +145,21 @@ class _in_words:  # noqa: N801 - reads as a word: with _in_words():
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.IntegrityError):
-            raise StoreError(f"The database cannot be used: {error}.") from error
+            raise StoreError(f"The database cannot be used: {error}.{_remedy(error)}") from error
+
+
+_REMEDIES = {
+    sqlite3.SQLITE_FULL: " The disk of this machine is full; nothing is lost, but somebody has to make room.",
+    sqlite3.SQLITE_READONLY: " Its file or folder is write-protected; the bot's user must be allowed to write there.",
+    sqlite3.SQLITE_BUSY: " Another program holds it; please try again in a moment.",
+    sqlite3.SQLITE_CORRUPT: " Restore it from a backup: python -m bot restore.",
+    sqlite3.SQLITE_NOTADB: " Move it away to begin anew, or restore a backup: python -m bot restore.",
+}
+"""What helps, by SQLite's primary result code (https://sqlite.org/rescode.html)."""
+
+
+def _remedy(error: sqlite3.DatabaseError) -> str:
+    return _REMEDIES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "")
 
 
 async def _migrate(connection: aiosqlite.Connection, path: Path, folder: Traversable) -> None:

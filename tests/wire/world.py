@@ -15,10 +15,11 @@ import aiohttp
 import discord
 
 from bot.playground.connector import LoopbackResolver, local_connector
-from bot.playground.server.events import Event
+from bot.playground.server.events import Event, Intent, fixed
 from bot.playground.server.faults import Faults
 from bot.playground.server.json_types import Json
 from bot.playground.server.local import LocalDiscord
+from bot.playground.server.payloads import channel_payload
 from bot.playground.server.permissions import Permission
 from bot.playground.server.world import Channel, Overwrite
 from tests.wire.people import PATIENCE, Person, Shown
@@ -104,6 +105,19 @@ class World:
         overwrite = self.channel(channel).overwrites.setdefault(me, Overwrite(me, 1))
         overwrite.deny |= permission
         self.site.channel_changed(self.channel(channel))
+
+    def delete_channel(self, name: str = "studio") -> None:
+        """Somebody deletes that channel, with everything in it."""
+        channel = self.channel(name)
+        data = channel_payload(self.site.world, channel)
+        self.site.hub.publish(Event("CHANNEL_DELETE", fixed(data), channel.guild_id, channel.id, Intent.GUILDS))
+        del self.site.world.channels[channel.id]
+
+    def throw_bot_out(self) -> None:
+        """The owner removes the bot from the server."""
+        me, (guild,) = self.site.world.app.id, self.site.world.guilds.values()
+        self.site.hub.publish(Event("GUILD_DELETE", fixed({"id": str(guild.id)}), only_for=me, intent=Intent.GUILDS))
+        del guild.members[me]
 
     # -- time and trouble ---------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from bot.playground.server.answers import edit_own, follow_up, own_message
 from bot.playground.server.messages import Message
+from bot.playground.server.refusals import unknown
 from bot.playground.server.routing import NO_CONTENT, Call, Reply, Routes
 
 if TYPE_CHECKING:
@@ -52,7 +53,10 @@ async def delete_followup(site: "LocalDiscord", call: Call) -> Reply:
 
 def _target(site: "LocalDiscord", call: Call) -> Message:
     interaction = site.interactions.by_token(call.id("app"), call.params["token"])
-    return own_message(site, interaction, call.params.get("message", "@original"))
+    message = own_message(site, interaction, call.params.get("message", "@original"))
+    if message.channel_id not in site.world.channels:  # a deleted channel took its messages along
+        raise unknown("Channel")
+    return message
 
 
 def _edited(site: "LocalDiscord", call: Call) -> Reply:
