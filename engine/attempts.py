@@ -84,6 +84,10 @@ class Attempt:
     images: Mapping[str, bytes]
     bucket: int = 1
     """The smallest batch that its pictures may run in."""
+    only: frozenset[int] = frozenset()
+    """Of many pictures, those that are wanted; empty = all."""
+    closely: bool = False
+    """Every step is shown, not only as many as an eye can follow."""
     quiet: bool = False
     """The engine's own warm-up: nobody is told."""
     paintings: list[Painting] = field(default_factory=list)
@@ -108,7 +112,9 @@ class Attempt:
     @property
     def pictures_left(self) -> int:
         """How many are not over yet."""
-        return sum(not p.is_over for p in self.paintings) if self.paintings else self.job.request.count
+        if not self.paintings:
+            return len(self.only) or self.job.request.count
+        return sum(not p.is_over for p in self.paintings)
 
     @property
     def is_over(self) -> bool:
@@ -122,7 +128,7 @@ class Attempt:
             error = failed[0].error
             assert error is not None
             return self.failure(error)
-        notes = tuple(f"Picture {p.index + 1} of {len(self.paintings)} failed: {p.error}" for p in failed)
+        notes = tuple(f"Picture {p.index + 1} of {self.job.request.count} failed: {p.error}" for p in failed)
         return Result(*self.key, len(self.paintings) - len(failed), self._all_seconds(), notes)
 
     def failure(self, error: DreamError) -> Failure:
@@ -133,9 +139,9 @@ class Attempt:
         """What there is to tell, if it is time. Snapshots of one step travel together, so it waits for the last."""
         now, step = time.monotonic(), self._mean_step()
         news = self.snapshots or step > self._sent_step
-        if not news or any(p.encoding for p in self.paintings):
+        if not news or (any(p.encoding for p in self.paintings) and not self.closely):
             return None
-        if now - self._sent_at < PROGRESS_SECONDS[0 if self.snapshots else 1]:
+        if now - self._sent_at < self._pause:
             return None
         self._measure(step, now)
         snapshots, self.snapshots = self.snapshots, {}
@@ -148,6 +154,12 @@ class Attempt:
             for phase, value in painting.seconds.items():
                 seconds[phase] = max(value, seconds.get(phase, 0.0))
         return seconds | {"total": time.monotonic() - self.started}
+
+    @property
+    def _pause(self) -> float:
+        if self.closely and self.snapshots:
+            return 0.0
+        return PROGRESS_SECONDS[0 if self.snapshots else 1]
 
     def _mean_step(self) -> float:
         return sum(p.steps_done for p in self.paintings) / len(self.paintings)

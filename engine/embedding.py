@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
+from PIL import Image
 from torch import Tensor
 
 from engine.errors import InvalidRequest
@@ -25,15 +28,21 @@ def prepare(question: Embed, runtime: Runtime) -> tuple[Perceptor, Tensor | None
     perceptor = runtime.perceptor(question.perceptor or DEFAULT_PERCEPTOR)
     if question.texts:
         return perceptor, None
-    images = [fit(open_picture(data), perceptor.size, perceptor.size) for data in question.images]
-    return perceptor, torch.stack([to_tensor(image) for image in images])
+    return perceptor, views(map(open_picture, question.images), perceptor)
+
+
+def answer(question: Embed, perceptor: Perceptor, images: Tensor | None, runtime: Runtime) -> Embeddings:
+    """The quick part, on the stepping loop."""
+    vectors = perceptor.encode_text(question.texts) if images is None else see(images, perceptor, runtime)
+    return Embeddings(question.id, tuple(tuple(row) for row in vectors.float().tolist()), perceptor.id)
+
+
+def views(images: Iterable[Image.Image], perceptor: Perceptor) -> Tensor:
+    """Pictures as the perceptor takes them in, the middle of each: [N, 3, size, size] in [0, 1], on the CPU."""
+    return torch.stack([to_tensor(fit(image, perceptor.size, perceptor.size)) for image in images])
 
 
 @torch.no_grad()
-def answer(question: Embed, perceptor: Perceptor, images: Tensor | None, runtime: Runtime) -> Embeddings:
-    """The quick part, on the stepping loop."""
-    if images is None:
-        vectors = perceptor.encode_text(question.texts)
-    else:
-        vectors = torch.cat([perceptor.encode_image(part.to(runtime.device)) for part in torch.split(images, BATCH)])
-    return Embeddings(question.id, tuple(tuple(row) for row in vectors.float().tolist()), perceptor.id)
+def see(images: Tensor, perceptor: Perceptor, runtime: Runtime) -> Tensor:
+    """`views` → [N, dim], L2-normalised, a few at a time."""
+    return torch.cat([perceptor.encode_image(part.to(runtime.device)) for part in torch.split(images, BATCH)])

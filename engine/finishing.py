@@ -63,7 +63,8 @@ def make_picture(painting: Painting, image: Image.Image, notes: tuple[str, ...],
     facts = {str(key): _json(value) for key, value in painting.facts.items()}
     own = facts.pop("resolved", None)
     resolved = {"device": runtime.description, "dtype": str(runtime.dtype).removeprefix("torch.")} | (own or {})
-    record = make_record(request, painting.index, resolved)
+    pixels = pixels_sha256(image)
+    record = make_record(request, painting.index, resolved, pixels)
     png = to_png(image, text_chunks(record))
     return Picture(
         *painting.attempt.key,
@@ -78,7 +79,7 @@ def make_picture(painting: Painting, image: Image.Image, notes: tuple[str, ...],
             "seed": request.seed + painting.index if isinstance(request, DreamRequest) else None,
             "seconds": painting.attempt.seconds | painting.seconds | {"encode": time.monotonic() - started},
             "notes": [*notes, *(facts.get("notes") or ())],
-            "sha256": pixels_sha256(image),
+            "sha256": pixels,
         },
     )
 

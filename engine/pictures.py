@@ -10,7 +10,7 @@ import io
 import math
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin, UnidentifiedImageError
@@ -25,6 +25,7 @@ SNAPSHOT_SIDE = 256
 _WEBP_SIDE = 16_383
 _QUALITIES = (95, 90, 80, 65, 50)
 _BACKGROUND = (30, 31, 34)
+_GOLD = (250, 190, 60)
 _BROKEN = (
     OSError,  # truncated data, unknown formats
     SyntaxError,  # Pillow's word for a broken PNG
@@ -76,14 +77,24 @@ def grid(images: Sequence[Image.Image]) -> Image.Image:
     return _lay_out(images, columns, max(2, max(i.width for i in images) // 64), 0)[0]
 
 
-def contact_sheet(images: Sequence[Image.Image], captions: Sequence[str], *, columns: int = 0) -> Image.Image:
-    """All pictures in rows, each with a caption of one line under it; *columns* 0 chooses."""
+def contact_sheet(
+    images: Sequence[Image.Image], captions: Sequence[str], *, columns: int = 0, marked: Collection[int] = ()
+) -> Image.Image:
+    """All pictures in rows, each with a caption of one line under it; *columns* 0 chooses.
+
+    Those whose position is in *marked* get a frame.
+    """
     side = max(image.width for image in images)
     size = min(max(side // 14, 11), 28)
     sheet, corners = _lay_out(images, columns or math.ceil(math.sqrt(len(images))), max(4, side // 32), size * 2)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size)
-    for (x, y), caption in zip(corners, captions, strict=True):
+    for place, ((x, y), caption) in enumerate(zip(corners, captions, strict=True)):
         text = _shortened(caption, font, side)
+        if place in marked:
+            cell = max(image.height for image in images)
+            draw.rectangle(
+                (x, y - size * 2 - cell, x + side - 1, y - size * 2 - 1), outline=_GOLD, width=side // 64 + 1
+            )
         draw.text((x + side / 2, y - size * 0.3), text, font=font, fill=(220, 221, 222), anchor="ms")
     return sheet
 

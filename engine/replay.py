@@ -2,6 +2,8 @@
 
 It travels in the finished PNG twice: as JSON under `dreambot`, and under `parameters` as a line that people and other
 programs can read. The promise: equal pixels on one machine in one batch bucket; elsewhere within rounding.
+
+A PNG may come from anywhere, so nothing in its record is believed before it is checked.
 """
 
 from __future__ import annotations
@@ -15,20 +17,27 @@ from engine.errors import InvalidRequest
 from engine.messages import Request
 from engine.pictures import read_text
 from engine.prompts import format_prompts
-from engine.requests import DreamRequest, request_from_json
+from engine.requests import MAX_COUNT, DreamRequest, find_model, request_from_json
 
 RECORD_VERSION = 1
 KEYWORD = "dreambot"
+LARGEST_RECORD = 256 * 1024
+"""Characters; ours have a few thousand."""
+LARGEST_BUCKET = 256
 
 
-def make_record(request: Request, index: int, resolved: Mapping[str, object]) -> dict[str, object]:
-    """The record of picture *index* of *request*; *resolved* is JSON: hashes of weights, dtype, bucket, device."""
+def make_record(request: Request, index: int, resolved: Mapping[str, object], pixels: str = "") -> dict[str, object]:
+    """The record of picture *index* of *request*; *resolved* is JSON: hashes of weights, dtype, bucket, device.
+
+    *pixels*: SHA-256 of what was painted, by which a picture that was changed later is noticed.
+    """
     return {
         "record": RECORD_VERSION,
         "engine": engine_version(),
         "request": request.model_dump(mode="json"),
         "index": index,
         "resolved": dict(resolved),
+        "pixels": pixels,
     }
 
 
@@ -38,36 +47,70 @@ def text_chunks(record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def read_record(png: bytes) -> dict[str, Any]:
-    """The record in a PNG; raises UnreadablePicture for what is no PNG, InvalidRequest for one without a record."""
+    """The record in a PNG; raises UnreadablePicture for what is no PNG, InvalidRequest for one without a good record.
+
+    What comes back has the form of ours; whether its request can be painted is `check_model`'s question.
+    """
     text = read_text(png).get(KEYWORD)
     if text is None:
         raise InvalidRequest("This PNG holds no record of how it was made; pictures painted here do.")
+    if len(text) > LARGEST_RECORD:
+        raise InvalidRequest(f"The record in this PNG has {len(text)} characters; no record of ours is so long.")
     try:
         record = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InvalidRequest("The record in this PNG is broken.") from error
-    if not isinstance(record, dict) or not isinstance(record.get("index"), int) or "request" not in record:
+    if not isinstance(record, dict) or type(record.get("record")) is not int or record["record"] < 1:
         raise InvalidRequest("The record in this PNG is not one of ours.")
-    return record
+    if record["record"] > RECORD_VERSION:
+        raise InvalidRequest(
+            f"The record in this PNG has the form {record['record']}, and engine {engine_version()} reads forms up to "
+            f"{RECORD_VERSION}: it was painted by a newer engine; replay it there."
+        )
+    index = record.get("index")
+    if type(index) is not int or not 0 <= index < MAX_COUNT or not isinstance(record.get("request"), dict):
+        raise InvalidRequest("The record in this PNG is not one of ours.")
+    resolved = record.get("resolved")
+    return record | {
+        "engine": str(record.get("engine", "unknown"))[:40],
+        "resolved": resolved if isinstance(resolved, dict) else {},
+        "pixels": str(record.get("pixels", ""))[:64],
+    }
 
 
 def replay_request(record: Mapping[str, Any]) -> Request:
     """The request that paints the record's one picture again; raises InvalidRequest."""
     request = request_from_json(json.dumps(record["request"]))
-    if isinstance(request, DreamRequest):
-        return request.model_copy(update={"seed": request.seed + record["index"], "count": 1})
-    return request
+    if not isinstance(request, DreamRequest):
+        return request
+    if record["index"] >= request.count:
+        raise InvalidRequest("The record in this PNG contradicts itself: there was no such picture in its request.")
+    return request.model_copy(update={"seed": request.seed + record["index"], "count": 1})
+
+
+def check_model(request: DreamRequest) -> None:
+    """Raise InvalidRequest unless there is such a model that paints so: a record came past the edge that asks that."""
+    model = find_model(request.model)
+    model.check_size(request.width, request.height)
+    if request.method not in model.methods:
+        raise InvalidRequest(f"{model.title} cannot paint by “{request.method}”, as the record in this PNG has it.")
+
+
+def replay_bucket(record: Mapping[str, Any]) -> int:
+    """The batch bucket of the first time; 1 where the record has no sensible one."""
+    bucket = record["resolved"].get("bucket")
+    return bucket if type(bucket) is int and 1 <= bucket <= LARGEST_BUCKET else 1
 
 
 def describe(record: Mapping[str, Any]) -> str:
     """One paragraph for people: the prompt, then what else was chosen."""
-    request = replay_request(record)
+    request = request_from_json(json.dumps(record["request"]))
     if not isinstance(request, DreamRequest):
         return f"Upscaled {request.scale} times by {request.upscaler}, engine {record['engine']}"
     chosen = {
         "Model": request.model,
         "Size": f"{request.width}x{request.height}",
-        "Seed": request.seed,
+        "Seed": request.seed + record["index"],
         **{name.replace("_", " ").capitalize(): value for name, value in request.options.model_dump().items()},
         "Engine": record["engine"],
     }

@@ -101,7 +101,7 @@ class DreamRequest(BaseModel):
     options: MethodOptions = ClipDiffusionOptions()
     width: int = Field(default=256, ge=16, le=4096)
     height: int = Field(default=256, ge=16, le=4096)
-    seed: int = Field(default=0, ge=0, le=MAX_SEED)
+    seed: int = Field(default=0, ge=0, le=MAX_SEED + MAX_COUNT)  # of many, the last can be asked for by itself
     count: int = Field(default=1, ge=1, le=MAX_COUNT)
     init_image: str = ""
     target_image: str = ""

@@ -24,7 +24,8 @@ class Snapshots:
     def offer(self, painting: Painting, step: Running) -> None:
         """*step* has just been taken; `ready` is called when a snapshot of it lies in the attempt."""
         now = time.monotonic()
-        if step.preview and not painting.encoding and now - painting.snapshot_at >= SNAPSHOT_SECONDS:
+        pause = 0.0 if painting.attempt.closely else SNAPSHOT_SECONDS
+        if step.preview and not painting.encoding and now - painting.snapshot_at >= pause:
             painting.encoding, painting.snapshot_at = True, now
             self._background.run(partial(_draw, step.preview), partial(self._take, painting))
 

@@ -7,7 +7,7 @@ painted = studio.paint(build_request("a red circle", seed=7))
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from engine.errors import error_from_code
@@ -34,6 +34,7 @@ class Studio:
         self._loop = Loop()
         self._events: list[Event] = []
         self._tell: Callable[[Progress], None] | None = None
+        self._keep: Callable[[Picture], None] | None = None
         self._worker = Worker(self.runtime, self._loop, self._hear, threads=threads)
 
     @property
@@ -47,12 +48,19 @@ class Studio:
         images: Mapping[str, bytes] | None = None,
         *,
         tell: Callable[[Progress], None] | None = None,
+        keep: Callable[[Picture], None] | None = None,
         bucket: int = 1,
+        only: Collection[int] = (),
+        closely: bool = False,
     ) -> Painted:
-        """Paint *request*; raises DreamErrors in words. *images*: SHA-256 → bytes; *tell* is called with progress."""
-        self._events, self._tell = [], tell
+        """Paint *request*; raises DreamErrors in words. *images*: SHA-256 → bytes.
+
+        *tell* is called with progress, *keep* with every picture as soon as it is finished. *only* are the indices of
+        the pictures that are wanted, if not all; *closely* asks for a snapshot of every step.
+        """
+        self._events, self._tell, self._keep = [], tell, keep
         job = Job(secrets.token_hex(6), 1, "studio", request)
-        self._worker.submit(job, images or {}, bucket)
+        self._worker.submit(job, images or {}, bucket, only=only, closely=closely)
         self._loop.run(self._worker)
         end = self._events[-1]
         if isinstance(end, Failure):
@@ -68,6 +76,8 @@ class Studio:
     def _hear(self, event: Event) -> None:
         if isinstance(event, Picture | Result | Failure):
             self._events.append(event)
+        if isinstance(event, Picture) and self._keep:
+            self._keep(event)
         if isinstance(event, Result | Failure):
             self._loop.stop()
         elif isinstance(event, Progress) and self._tell:

@@ -13,7 +13,7 @@ import dataclasses
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -121,9 +121,20 @@ class Worker:
             self._loop.stop()
         return bool(group)
 
-    def submit(self, job: Job, images: Mapping[str, bytes], bucket: int = 1) -> None:
-        """Start *job*. *bucket*: the smallest batch that it may run in; a replay asks for that of the first time."""
-        self._submit(Attempt(job, images, bucket=bucket))
+    def submit(
+        self,
+        job: Job,
+        images: Mapping[str, bytes],
+        bucket: int = 1,
+        *,
+        only: Collection[int] = (),
+        closely: bool = False,
+    ) -> None:
+        """Start *job*. *bucket*: the smallest batch that it may run in; a replay asks for that of the first time.
+
+        *only*: the indices of the pictures that are wanted, if not all. *closely*: a snapshot of every step.
+        """
+        self._submit(Attempt(job, images, bucket=bucket, only=frozenset(only), closely=closely))
 
     def warm_up(self) -> None:
         """Paint a small picture for nobody: nets in memory, kernels chosen, threads counted. Real work ends it."""
@@ -162,12 +173,13 @@ class Worker:
             self._end(attempt, attempt.failure(admitted))
             return
         attempt.images = {}
-        for state in admitted.states:
+        states = [state for state in admitted.states if not attempt.only or state.index in attempt.only]
+        for state in states:
             if attempt.bucket > 1 and hasattr(state, "bucket"):
                 state.bucket = attempt.bucket
         attempt.seconds.update(admitted.seconds)
-        attempt.steps = max(state.steps for state in admitted.states)
-        attempt.paintings = [Painting(attempt, state.index, admitted.painter, state) for state in admitted.states]
+        attempt.steps = max(state.steps for state in states)
+        attempt.paintings = [Painting(attempt, state.index, admitted.painter, state) for state in states]
         if isinstance(attempt.job.request, DreamRequest):  # while the first steps are taken
             self._loading.run(partial(load_finisher, attempt.job.request, self.runtime), lambda _: None)
 

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -18,6 +19,8 @@ from engine.environment import THREADS
 from engine.errors import DreamError, InvalidRequest, PromptError
 from engine.messages import Progress as Step
 
+WRONG = 1
+"""Nobody made a mistake, but the answer is no."""
 MISTAKE = 2
 INTERRUPTED = 130
 
@@ -44,6 +47,23 @@ def calm_torch() -> None:
     """Before torch is imported: its other threads compute alone, and wait without spinning."""
     for name, value in THREADS.items():
         os.environ.setdefault(name, value)
+
+
+class Clock:
+    """Seconds since it was made, and how many of them passed before the work began."""
+
+    def __init__(self) -> None:
+        self._made = time.monotonic()
+        self.start = 0.0
+
+    def begin(self) -> None:
+        """All is ready; the work begins."""
+        self.start = self.seconds
+
+    @property
+    def seconds(self) -> float:
+        """So far."""
+        return time.monotonic() - self._made
 
 
 class Bar:
@@ -89,11 +109,18 @@ def read_file(path: Path) -> bytes:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write, with the folders that are missing; raises InvalidRequest."""
+    """Write, with the folders that are missing, all of it or nothing; raises InvalidRequest."""
+    part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
         raise InvalidRequest(f"{path} cannot be written: {error.strerror or error}.") from error
 
 

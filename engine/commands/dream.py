@@ -8,11 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from engine.commands.console import Device, Threads, read_file
-from engine.commands.painting import Order, paint
+from engine.commands.best import Wanted, check_wanted, choose
+from engine.commands.console import INTERRUPTED, WRONG, Bar, Clock, Device, Threads, errors, read_file
+from engine.commands.order import Done, Order, begun_seed, painted_before
+from engine.commands.painting import paint, start_studio
+from engine.commands.telling import tell
 from engine.errors import InvalidRequest
+from engine.evolution import check_kind
 from engine.models import DEFAULT_MODEL, MODELS
-from engine.replay import read_record, replay_request
+from engine.replay import check_model, read_record, replay_bucket, replay_request
 from engine.requests import METHODS, DreamRequest, build_request, parse_settings
 
 PROMPT = typer.Argument(
@@ -22,7 +26,16 @@ METHOD = typer.Option(help=f"{' or '.join(METHODS)}; if empty the model's usual 
 SIZE = typer.Option(help="Width x height, as in 256x256; if empty the model's usual one.")
 SET = typer.Option("--set", metavar="OPTION=VALUE", help="An option of the method (below); repeatable.")
 REPLAY = typer.Option(help="Paint this PNG again from the record in it, and compare.", show_default=False)
-OUT = typer.Option(help="A PNG file, or a folder.", show_default="dream-SEED.png")
+OUT = typer.Option(
+    help="A PNG file, or a folder; of many, each has its index in its name.", show_default="dream-SEED.png"
+)
+RESUME = typer.Option("--resume", help="Go on where the same command was interrupted: what is finished stays.")
+BEST = typer.Option(help="Rank them by a CLIP that did not guide, draw a sheet and mark so many.", show_default=False)
+GRADER = typer.Option(help="The CLIP that ranks; as for score.", show_default="one that did not guide")
+ENLARGE = typer.Option("--upscale-best", help="Enlarge the best as well.")
+EVOLUTION = typer.Option(
+    help="A .gif, .webp or .mp4 of how each picture came to be.", metavar="FILE", show_default=False
+)
 
 
 def dream(
@@ -39,6 +52,11 @@ def dream(
     settings: Annotated[list[str] | None, SET] = None,
     replay: Annotated[Path | None, REPLAY] = None,
     out: Annotated[Path | None, OUT] = None,
+    resume: Annotated[bool, RESUME] = False,
+    best: Annotated[int, BEST] = 0,
+    grader: Annotated[str, GRADER] = "",
+    upscale_best: Annotated[bool, ENLARGE] = False,
+    evolution: Annotated[Path | None, EVOLUTION] = None,
     snapshots: Annotated[
         Path | None, typer.Option(help="A folder for the pictures on the way.", show_default=False)
     ] = None,
@@ -58,19 +76,48 @@ def dream(
         "target_image": _attach(target, images),
         "settings": parse_settings(" ".join(settings or ())),
     }
+    wanted = Wanted(best, grader, upscale_best)
+    check_wanted(wanted, count)
+    if evolution:
+        check_kind(evolution.suffix)
     original, bucket = b"", 1
     if replay:
-        request, bucket, original = _replayed(replay, prompt, asked, images)
+        if resume or count > 1:
+            raise InvalidRequest("--replay paints one picture, and all of it; leave out --resume and --count.")
+        request, bucket, original = _replayed(replay, prompt, model, asked, images)
+        out = out or Path(f"{replay.stem}-again.png")
     else:
+        if resume and seed is None:
+            asked["seed"] = begun_seed(_named(out))
         request = build_request(prompt, model=model, count=count, **asked)
-    paint(Order(request, images, _place(out, request.seed), snapshots, as_json, bucket, original), device, threads)
+    order = Order(request, images, _place(out, request.seed), snapshots, evolution, as_json, bucket, original)
+    if not _fulfil(order, painted_before(order) if resume else {}, wanted, device, threads):
+        raise typer.Exit(WRONG)
+
+
+def _fulfil(order: Order, before: dict[int, Done], wanted: Wanted, device: str, threads: str) -> bool:
+    """Paint, choose, tell; False if a replay is not equal to its original."""
+    clock, count = Clock(), order.request.count
+    try:
+        with Bar("Starting") as bar:
+            studio = start_studio(device, threads)
+            clock.begin()
+            finished = paint(order, studio, bar, before)
+            choice = choose(finished, wanted, studio, bar) if wanted.best else None
+    except KeyboardInterrupt:
+        there = sum(order.path(index).exists() for index in range(count))
+        seed = f"--seed {order.request.seed} " if isinstance(order.request, DreamRequest) else ""
+        errors.print(f"Stopped with {there} of {count} pictures there; the same command with {seed}--resume goes on.")
+        raise typer.Exit(INTERRUPTED) from None
+    return tell(finished, clock, choice)
 
 
 def _replayed(
-    path: Path, prompt: str, asked: dict[str, Any], images: dict[str, bytes]
+    path: Path, prompt: str, model: str, asked: dict[str, Any], images: dict[str, bytes]
 ) -> tuple[DreamRequest, int, bytes]:
     """The request in a PNG, the batch bucket it ran in, and the PNG itself."""
-    changed = [name for name, value in (("prompt", prompt), *asked.items()) if value and not name.endswith("_image")]
+    given = {"prompt": prompt, "model": model if model != DEFAULT_MODEL else "", **asked}
+    changed = [name for name, value in given.items() if value not in ("", None, {}) and not name.endswith("_image")]
     if changed:
         raise InvalidRequest(f"--replay paints the picture as it was; leave out {', '.join(changed)}.")
     png = read_file(path)
@@ -78,13 +125,13 @@ def _replayed(
     request = replay_request(record)
     if not isinstance(request, DreamRequest):
         raise InvalidRequest(f"{path} was enlarged, not painted; use upscale with the picture that it was made from.")
+    check_model(request)
     missing = [sha for sha in request.images if sha not in images]
     if missing:
         raise InvalidRequest(
             f"This picture was painted from another one (SHA-256 {missing[0][:12]}…): add it by --init."
         )
-    bucket = record.get("resolved", {}).get("bucket", 1)
-    return request, bucket if isinstance(bucket, int) else 1, png
+    return request, replay_bucket(record), png
 
 
 def _attach(path: Path | None, images: dict[str, bytes]) -> str:
@@ -95,6 +142,13 @@ def _attach(path: Path | None, images: dict[str, bytes]) -> str:
     sha = hashlib.sha256(data).hexdigest()
     images[sha] = data
     return sha
+
+
+def _named(out: Path | None) -> Path:
+    """The file by which a resumed order is found again."""
+    if out is None or out.is_dir() or not out.suffix:
+        raise InvalidRequest("--resume needs the --seed of the first time, or the PNG file that --out named.")
+    return out
 
 
 def _place(out: Path | None, seed: int) -> Path:

@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from engine.commands.console import Device, Threads, read_file
-from engine.commands.painting import Order, paint
+from engine.commands.console import Bar, Clock, Device, Threads, read_file
+from engine.commands.order import Order
+from engine.commands.painting import paint, start_studio
+from engine.commands.telling import tell
 from engine.errors import InvalidRequest
 from engine.pictures import open_picture
 from engine.requests import UpscaleRequest
@@ -37,4 +39,9 @@ def upscale(
     place = out or Path(f"{picture.stem}-x{scale}.png")
     if place.suffix.lower() != ".png":
         raise InvalidRequest(f"Pictures are written as PNG; {place.name} is the name of something else.")
-    paint(Order(request, {sha: data}, place, as_json=as_json), device, threads)
+    clock = Clock()
+    with Bar("Starting") as bar:
+        studio = start_studio(device, threads)
+        clock.begin()
+        finished = paint(Order(request, {sha: data}, place, as_json=as_json), studio, bar)
+    tell(finished, clock)

@@ -73,6 +73,7 @@ def from_open_clip(
         std=getattr(net.visual, "image_std", None) or CLIP_STD,
         device=device,
         sha256=sha256,
+        scale=float(net.logit_scale.exp()),
     )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from engine.runtime import Runtime
 
 PRIMER_FILES = {"primer": "clip", "primer-grader": "grader"}
+LARGEST_SCALE = 100.0
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -34,7 +35,10 @@ class Towers(Protocol):
 
 
 class Perceptor:
-    """One CLIP, frozen. *id* names it beside every embedding that is kept; *sha256* is its weights', if it is known."""
+    """One CLIP, frozen. *id* names it beside every embedding that is kept; *sha256* is its weights', if it is known.
+
+    *scale* is what its training multiplied cosines by before the softmax.
+    """
 
     def __init__(
         self,
@@ -48,11 +52,13 @@ class Perceptor:
         std: Sequence[float] = (1, 1, 1),
         device: torch.device | None = None,
         sha256: str = "",
+        scale: float = 100.0,
     ) -> None:
         self.id = name
         self.size = size
         self.dim = dim
         self.sha256 = sha256
+        self.scale = scale
         self.towers = towers  # not hidden: whoever counts memory looks for modules among the attributes
         self._tokens = tokens
         self._device = device or torch.device("cpu")
@@ -90,7 +96,14 @@ def load_small_clip(name: str, file: str, device: torch.device) -> Perceptor:
     checkpoint.fill(net)
     net = net.eval().requires_grad_(False).to(device)
     return Perceptor(
-        name, net, primer_tokens, size=net.flags.size, dim=net.flags.dim, device=device, sha256=checkpoint.sha256
+        name,
+        net,
+        primer_tokens,
+        size=net.flags.size,
+        dim=net.flags.dim,
+        device=device,
+        sha256=checkpoint.sha256,
+        scale=min(float(net.log_scale.exp()), LARGEST_SCALE),
     )
 
 

@@ -13,6 +13,11 @@ from engine.tensors import to_signed, to_unit
 DIGITS = 5
 
 
+def named(perceptor: Perceptor) -> dict[str, object]:
+    """Who guided, for the replay record: its id and its weights' SHA-256."""
+    return {"perceptor": perceptor.id, "perceptor_weights": perceptor.sha256}
+
+
 @torch.no_grad()
 def judge(perceptor: Perceptor, picture: Tensor, targets: Targets) -> dict[str, object]:
     """[3, H, W] in [0, 1] → facts: clip_score (cosine with what is wanted), embedding of the whole picture, perceptor.

@@ -30,7 +30,7 @@ from engine.guidance.cutouts import CutRecipe
 from engine.guidance.losses import limit_rms
 from engine.guidance.pull import Pull, Scales, total_loss
 from engine.guidance.targets import decode, make_targets, power_of_two
-from engine.guidance.verdict import judge
+from engine.guidance.verdict import judge, named
 from engine.guidance.words import readable
 from engine.messages import Job
 from engine.models import MODELS, Model
@@ -131,7 +131,8 @@ class ClipDiffusion:
         eta = per_sample(torch.tensor([s.options.eta for s in batch], dtype=torch.float64))
         x = ddim_step(prediction, moments, eta, torch.stack(fresh).to(runtime.device))
         alive = x.isfinite().flatten(1).all(1).tolist()
-        resolved = {"weights": net.sha256, "dtype": str(net.net.torso_dtype).removeprefix("torch."), "bucket": bucket}
+        dtype = str(net.net.torso_dtype).removeprefix("torch.")
+        resolved = {"weights": net.sha256, "dtype": dtype, "bucket": bucket, **named(perceptor)}
         return [
             _commit(state, x[i], prediction.pred_xstart[i], perceptor, resolved) if alive[i] else Failed(_broken(state))
             for i, state in enumerate(states)

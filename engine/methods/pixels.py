@@ -18,7 +18,7 @@ from engine.errors import NotFinite
 from engine.guidance.cutouts import CutRecipe, window_matrix
 from engine.guidance.pull import Pull, Scales, total_loss
 from engine.guidance.targets import decode, make_targets, power_of_two
-from engine.guidance.verdict import judge
+from engine.guidance.verdict import judge, named
 from engine.guidance.words import readable
 from engine.messages import Job
 from engine.models import MODELS, Model
@@ -127,7 +127,7 @@ class Pixels:
         with torch.no_grad():
             moved = _adam(batch, gradient)
             pictures = to_unit(_picture(moved[0], sides))
-        resolved = {"dtype": "float32", "bucket": bucket}
+        resolved = {"dtype": "float32", "bucket": bucket, **named(perceptor)}
         alive = moved[0].isfinite().all(1).tolist()
         return [
             _commit(state, [m[i] for m in moved], pictures[i], perceptor, resolved)

@@ -252,7 +252,13 @@ def test_facts_say_what_was_painted_and_how(runtime: Runtime) -> None:
     assert "primer" == step.facts["perceptor"]
     assert -1 <= step.facts["clip_score"] <= 1
     assert 1 == pytest.approx(np.linalg.norm(step.facts["embedding"]), abs=1e-3)
-    assert {"weights": "0" * 64, "dtype": "float32", "bucket": 1} == step.facts["resolved"]
+    assert {
+        "weights": "0" * 64,
+        "dtype": "float32",
+        "bucket": 1,
+        "perceptor": "primer",
+        "perceptor_weights": "",
+    } == step.facts["resolved"]
     (note,) = step.facts["notes"]
     assert note.startswith("The small model doesn't know: cyberpunk, dali. It knows colours (red, ")
 

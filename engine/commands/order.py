@@ -1,0 +1,101 @@
+"""An order from the shell: what is to be painted, where it goes, and what of it was painted before. No torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.commands.console import read_file
+from engine.errors import DreamError, InvalidRequest
+from engine.messages import Request
+from engine.pictures import open_picture, pixels_sha256
+from engine.replay import read_record
+from engine.requests import DreamRequest, request_from_json
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be painted, and where everything goes."""
+
+    request: Request
+    images: Mapping[str, bytes]
+    out: Path
+    snapshots: Path | None = None
+    evolution: Path | None = None
+    as_json: bool = False
+    bucket: int = 1
+    original: bytes = field(default=b"", repr=False)
+    """The PNG that is painted again, to be compared with."""
+
+    def path(self, index: int) -> Path:
+        """The file of one picture."""
+        return self.numbered(self.out, index)
+
+    def numbered(self, path: Path, index: int) -> Path:
+        """*path* for one picture: of many, each has its index in its name."""
+        return path if self.request.count == 1 else path.with_stem(f"{path.stem}-{index}")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A picture that lies in its file. *facts* as in `engine.messages.Picture`, as far as they are known."""
+
+    index: int
+    path: Path
+    facts: Mapping[str, Any]
+
+
+def painted_before(order: Order) -> dict[int, Done]:
+    """The pictures of this very order that lie there already; raises InvalidRequest where another one does."""
+    paths = {index: order.path(index) for index in range(order.request.count)}
+    return {index: _recognised(order, index, path) for index, path in paths.items() if path.exists()}
+
+
+def begun_seed(out: Path) -> int:
+    """The seed of the pictures that were begun under that name; raises InvalidRequest if there are none."""
+    for path in sorted({out, *out.parent.glob(f"{out.stem}-*.png")}):
+        try:
+            asked = _asked(read_record(read_file(path)))
+        except DreamError:
+            continue
+        if isinstance(asked, DreamRequest):
+            return asked.seed
+    raise InvalidRequest(f"Nothing that could be resumed lies at {out}; to begin, leave --resume out or give a --seed.")
+
+
+def _recognised(order: Order, index: int, path: Path) -> Done:
+    try:
+        png = read_file(path)
+        record, image = read_record(png), open_picture(png)
+        asked = _asked(record)
+    except DreamError as error:
+        raise InvalidRequest(f"{path} is in the way of --resume: {error}") from error
+    if record["index"] != index or _but_count(asked) != _but_count(order.request):
+        raise InvalidRequest(
+            f"{path} is in the way of --resume: it was painted with other words or settings. Choose another --out, "
+            "or leave --resume out to paint over it."
+        )
+    facts: dict[str, Any] = {
+        "replay": record,
+        "seed": asked.seed + index if isinstance(asked, DreamRequest) else None,
+        "width": image.width,
+        "height": image.height,
+        "sha256": pixels_sha256(image),
+        "clip_score": None,
+        "perceptor": "",
+        "seconds": {},
+        "notes": [],
+    }
+    return Done(index, path, facts)
+
+
+def _asked(record: Mapping[str, Any]) -> Request:
+    return request_from_json(json.dumps(record["request"]))
+
+
+def _but_count(request: Request) -> Request:
+    """More pictures may be asked for than the first time."""
+    return request.model_copy(update={"count": 1}) if isinstance(request, DreamRequest) else request

@@ -1,0 +1,185 @@
+"""Many pictures of one prompt: each durable as it finishes, resumed, ranked, and shown as it came to be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.errors import NotFinite
+from engine.pictures import to_png
+from engine.replay import KEYWORD, read_record
+from engine.steps import Failed, Step
+from tests.engine.shell import Shell
+from tests.engine.tiny import tiny_perceptor
+from tests.engine.workshop import TinyMethod, TinyState
+
+MANY = ("dream", "a cat", "--seed", 7, "--steps", 3, "--count", 6, "--size", "192x192", "--out", "x.png")
+
+
+class Interrupted(TinyMethod):
+    """Somebody presses Ctrl-C before the sixth picture's first step."""
+
+    def advance(self, states: list[TinyState], runtime: Any) -> Sequence[Step]:
+        if any(state.index == 5 for state in states):
+            raise KeyboardInterrupt
+        return super().advance(states, runtime)
+
+
+@pytest.fixture
+def eye(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every perceptor is a tiny one."""
+    monkeypatch.setattr("engine.runtime.Runtime.perceptor", lambda self, name: tiny_perceptor())
+
+
+def files() -> list[str]:
+    return sorted(path.name for path in Path().iterdir() if path.suffix == ".png")
+
+
+def test_an_interrupted_run_keeps_its_pictures_and_goes_on_where_it_was(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = shell(*MANY[:-1], "whole.png")
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.methods.clip_diffusion.METHOD", Interrupted())
+        stopped = shell(*MANY)
+    there = [name for name in files() if name.startswith("x-")]
+    times = {name: Path(name).stat().st_mtime_ns for name in there}
+    resumed = shell(*MANY, "--resume")
+
+    assert (0, 130, 0) == (whole.status, stopped.status, resumed.status)
+    assert 1 <= len(there) <= 5
+    assert f"Stopped with {len(there)} of 6 pictures there; the same command with --seed 7 --resume" in stopped.err
+    assert times == {name: Path(name).stat().st_mtime_ns for name in there}
+    assert 6 == len(resumed.out.splitlines())
+    for index in range(6):
+        assert (np.asarray(Image.open(f"x-{index}.png")) == np.asarray(Image.open(f"whole-{index}.png"))).all()
+        assert read_record(Path(f"x-{index}.png").read_bytes()) == read_record(Path(f"whole-{index}.png").read_bytes())
+
+
+def test_more_can_be_asked_for_later_and_the_seed_is_found_in_what_is_there(shell: Shell) -> None:
+    shell("dream", "a cat", "--seed", 7, "--steps", 3, "--count", 2, "--out", "x.png")
+
+    said = shell("dream", "a cat", "--steps", 3, "--count", 3, "--out", "x.png", "--resume")
+
+    assert [f"x-{i}.png  256×256, seed {7 + i}" for i in range(3)] == [
+        line.partition(", CLIP")[0] for line in said.out.splitlines()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["dream", "a dog", "--seed", 7, "--steps", 3, "--count", 2], "painted with other words or settings"),
+        (["dream", "a cat", "--seed", 7, "--steps", 4, "--count", 2], "painted with other words or settings"),
+        (["dream", "a cat", "--seed", 8, "--steps", 3, "--count", 2], "painted with other words or settings"),
+    ],
+)
+def test_other_pictures_in_the_way_are_not_painted_over(shell: Shell, words: list[Any], error: str) -> None:
+    shell("dream", "a cat", "--seed", 7, "--steps", 3, "--count", 2, "--out", "x.png")
+    before = Path("x-0.png").read_bytes()
+
+    said = shell(*words, "--out", "x.png", "--resume")
+
+    assert (2, before) == (said.status, Path("x-0.png").read_bytes())
+    assert "x-0.png is in the way of --resume" in said.err and error in said.err
+
+
+@pytest.mark.usefixtures("eye")
+def test_the_best_are_found_marked_and_enlarged(shell: Shell) -> None:
+    said = shell(*MANY, "--best", 2, "--upscale-best", "--json")
+
+    record = json.loads(said.out)
+    grades = [picture["grade"] for picture in record["pictures"]]
+    best = record["choice"]["best"]
+    assert sorted(range(6), key=lambda index: -grades[index])[:2] == best
+    assert [f"x-{index}-x4.png" for index in best] == [record["pictures"][index]["larger"] for index in best]
+    assert all((768, 768) == Image.open(f"x-{index}-x4.png").size for index in best)
+    assert 4 == sum("larger" not in picture for picture in record["pictures"])
+    sheet = Image.open(record["choice"]["sheet"]).convert("RGB")
+    assert (250, 190, 60) == sheet.getpixel((1, 1)), "the best is marked"
+    assert (250, 190, 60) != sheet.getpixel((sheet.width - 2, 1)), "the third is not"
+
+
+@pytest.mark.usefixtures("eye")
+def test_the_lines_come_in_the_order_of_the_grades(shell: Shell) -> None:
+    said = shell(*MANY, "--best", 1)
+
+    *pictures, sheet = said.out.splitlines()
+    grades = [float(line.partition("grade ")[2].split(",")[0]) for line in pictures]
+    assert sorted(grades, reverse=True) == grades
+    assert pictures[0].endswith("best 1") and "x-sheet.png" == sheet
+
+
+def test_how_a_picture_came_to_be_is_a_file_of_its_own(shell: Shell) -> None:
+    shell("dream", "a cat", "--seed", 7, "--steps", 30, "--out", "x.png", "--evolution", "way.webp")
+
+    film: Any = Image.open("way.webp")
+    assert film.n_frames >= 4
+
+
+def test_a_replay_never_paints_over_its_original(shell: Shell) -> None:
+    shell("dream", "a cat", "--seed", 7, "--steps", 3)
+    before = Path("dream-7.png").read_bytes()
+
+    said = shell("dream", "--replay", "dream-7.png", "--json")
+
+    assert before == Path("dream-7.png").read_bytes()
+    assert {"equal": True, "differing_pixels": 0, "largest_difference": 0, "reasons": []} == json.loads(said.out)[
+        "replay"
+    ]
+    assert Path("dream-7-again.png").is_file()
+
+
+def test_a_replay_that_differs_says_by_how_much_and_why_and_ends_with_1(shell: Shell) -> None:
+    shell("dream", "a cat", "--seed", 7, "--steps", 3, "--out", "x.png")
+    pixels = np.array(Image.open("x.png"))
+    pixels[0, :4] ^= 8
+    record = read_record(Path("x.png").read_bytes())
+    record["resolved"]["device"] = "abacus"
+    Path("y.png").write_bytes(to_png(Image.fromarray(pixels), {KEYWORD: json.dumps(record)}))
+
+    said = shell("dream", "--replay", "y.png")
+
+    assert 1 == said.status
+    assert "Not equal: 4 of 65,536 pixels (0.01%) differ, by at most 8 of 255." in said.err
+    assert "The PNG was changed after it was painted" in said.err
+    assert "Another value for the device: abacus then, CPU" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["dream", "a cat", "--resume"], "--resume needs the --seed of the first time"),
+        (["dream", "a cat", "--resume", "--out", "new.png"], "Nothing that could be resumed lies at new.png"),
+        (["dream", "a cat", "--best", 3, "--count", 2], "--best 3 of --count 2 cannot be chosen; 1 to 2 can"),
+        (["dream", "a cat", "--grader", "primer"], "belong to --best"),
+        (["dream", "a cat", "--evolution", "way.avi"], "An evolution ends in .gif, .webp, .mp4"),
+        (["dream", "--replay", "small.png", "--model", "lsun"], "leave out model"),
+        (["dream", "--replay", "small.png", "--count", 3], "leave out --resume and --count"),
+    ],
+)
+@pytest.mark.usefixtures("small")
+def test_a_mistake_is_one_line_and_the_status_2(shell: Shell, words: list[Any], error: str) -> None:
+    said = shell(*words)
+
+    assert (2, "", 1) == (said.status, said.out, len(said.err.splitlines())), said.err
+    assert error in said.err
+
+
+def test_pictures_that_fail_do_not_take_the_others_along(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Second(TinyMethod):
+        def advance(self, states: list[TinyState], runtime: Any) -> Sequence[Step]:
+            steps = super().advance(states, runtime)
+            return [Failed(NotFinite("no")) if s.index == 1 else step for s, step in zip(states, steps, strict=True)]
+
+    monkeypatch.setattr("engine.methods.clip_diffusion.METHOD", Second())
+    said = shell("dream", "a cat", "--seed", 7, "--steps", 3, "--count", 3, "--out", "x.png")
+
+    assert (0, ["x-0.png", "x-2.png"]) == (said.status, files())
+    assert "Picture 2 of 3 failed: no" in said.err

@@ -1,0 +1,40 @@
+"""The shell's fixtures: an empty folder, a tiny method in the place of the real one, a small picture."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from engine import cli
+from engine.pictures import to_png
+from tests.engine.shell import Said, Shell
+from tests.engine.workshop import TinyMethod
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    """Run a command in this process and an empty folder, with a tiny method in the place of the real one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("DREAMBOT_WEIGHTS", str(tmp_path / "no weights"))
+    monkeypatch.setattr("engine.methods.clip_diffusion.METHOD", TinyMethod())
+
+    def run(*words: object) -> Said:
+        threads = ["--threads", "1"] if words[0] in ("dream", "upscale") else []
+        monkeypatch.setattr(sys, "argv", ["engine", *map(str, words), *threads])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        out, err = capsys.readouterr()
+        return Said(int(end.value.code or 0), out, err)
+
+    return run
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    path = tmp_path / "small.png"
+    path.write_bytes(to_png(Image.linear_gradient("L").resize((40, 30))))
+    return path
