@@ -1,4 +1,4 @@
-"""`python -m bot [run|playground|doctor] [--config PATH]`: read the config, then do it. Never imports torch."""
+"""`python -m bot [COMMAND] [--config PATH]`: read the config, then do it. Never imports torch."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ COMMANDS = {
     "run": "join Discord (the default); needs DISCORD_TOKEN",
     "playground": "a small Discord on this machine, to try everything without a token",
     "doctor": "check token, permissions, database, engine, device and weights, and say what to do",
+    "backup": "copy database and pictures into one file, also while the bot runs",
+    "restore": "put a backup back; the bot must not run meanwhile",
 }
 PLAYGROUND_VARIABLE = "DREAMBOT_PLAYGROUND"
 
@@ -33,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from bot.playground.supervisor import main as play
 
         return play(options.config)
-    setup_logging(logging.ERROR if options.command == "doctor" else logging.INFO)
+    setup_logging(logging.INFO if options.command == "run" else logging.ERROR)
     try:
         config = load_config(options.config, os.environ)
         share_own(config.models, os.environ)
@@ -41,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from bot.doctor import examine
 
             return asyncio.run(examine(config))
+        if options.command in ("backup", "restore"):
+            print(_copied(config, options))
+            return 0
         return _run(config)
     except DreamError as error:
         print(error, file=sys.stderr)
@@ -53,9 +58,25 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bot", description="A Discord bot that paints.", parents=[common])
     parser.set_defaults(config=None, command="run")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for name, text in COMMANDS.items():
-        commands.add_parser(name, help=text, description=text, parents=[common])
+    made = {
+        name: commands.add_parser(name, help=text, description=text, parents=[common])
+        for name, text in COMMANDS.items()
+    }
+    made["backup"].add_argument("file", type=Path, metavar="FILE", help="where to put it; replaced if it is there")
+    made["restore"].add_argument("file", type=Path, metavar="FILE", help="a file that `backup` has made")
+    made["restore"].add_argument("--replace", action="store_true", help="move aside what is there already")
     return parser
+
+
+def _copied(config: Config, options: argparse.Namespace) -> str:
+    """Make a backup or put one back; what was done."""
+    if options.command == "backup":
+        from bot.backup import make_backup
+
+        return make_backup(config.folder, options.file)
+    from bot.restore import restore
+
+    return restore(config.folder, options.file, replace=options.replace)
 
 
 def _run(config: Config) -> int:

@@ -162,9 +162,19 @@ def _remedy(error: sqlite3.DatabaseError) -> str:
     return _REMEDIES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "")
 
 
+def newest_schema() -> int:
+    """The number of the newest schema that this version knows."""
+    return _steps(files("bot.store") / "schema")[-1][0]
+
+
+def _steps(folder: Traversable) -> list[tuple[int, Traversable]]:
+    found = ((int(file.name.split("_")[0]), file) for file in folder.iterdir() if file.name.endswith(".sql"))
+    return sorted(found, key=lambda step: step[0])
+
+
 async def _migrate(connection: aiosqlite.Connection, path: Path, folder: Traversable) -> None:
     """Run every numbered file above PRAGMA user_version, each in a transaction of its own with the new number."""
-    steps = sorted((int(file.name.split("_")[0]), file) for file in folder.iterdir() if file.name.endswith(".sql"))
+    steps = _steps(folder)
     with _in_words():
         rows = list(await connection.execute_fetchall("PRAGMA user_version"))
     present, newest = int(rows[0][0]), steps[-1][0]
