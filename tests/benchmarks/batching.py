@@ -1,0 +1,55 @@
+"""Continuous batching: the same dreams of the small model, each begun when the one before it is over, or joining while
+others are on their way. Pictures per CPU second, through the engine's own worker.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from engine.messages import Job, Submit
+from engine.methods import find_method
+from engine.requests import build_request
+from engine.runtime import Runtime
+from tests.benchmarks.measure import Figure, side_by_side
+from tests.engine.workshop import Workshop
+
+JOBS, SLOTS = 8, 8
+PROMPTS = ("an owl at night", "a red circle on a blue background", "a boat at sunset", "a green tree in a meadow")
+
+
+def run() -> list[Figure]:
+    """Together against one at a time."""
+    shop = Workshop(slots=SLOTS, runtime=Runtime("cpu"), find=find_method)
+    pair = side_by_side(lambda: _one_at_a_time(shop), lambda: _as_they_come(shop), rounds=2)
+    return [
+        Figure("one at a time", JOBS / pair.before, "pictures per CPU s"),
+        Figure("arriving at random", JOBS / pair.after, "pictures per CPU s"),
+        Figure("speed-up", pair.ratio, "×", "≥ 1 on a CPU, ≥ 3 on a GPU"),
+    ]
+
+
+def _one_at_a_time(shop: Workshop) -> None:
+    for number in range(JOBS):
+        _submit(shop, number)
+        shop.run()
+
+
+def _as_they_come(shop: Workshop) -> None:
+    """Each job comes a few steps after the one before it."""
+    lots = random.Random(0)
+    for number in range(JOBS):
+        _submit(shop, number)
+        for _ in range(lots.randint(1, 4)):
+            shop.run_until(_after_one_more_step())
+    shop.run()
+
+
+def _after_one_more_step() -> Callable[[], bool]:
+    turns = iter((False, True))
+    return lambda: next(turns, True)
+
+
+def _submit(shop: Workshop, number: int) -> None:
+    request = build_request(PROMPTS[number % len(PROMPTS)], seed=number, steps=12)
+    shop.handle(Submit(Job(str(number), 1, "bench", request), {}))
