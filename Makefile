@@ -2,7 +2,7 @@
 #
 #   make play        the playground: paint in a browser, no account, no GPU
 #   make test        the tests (minutes)          make test-slow   the long ones
-#   make check       format, lint, types, architecture
+#   make check       format, lint, types, architecture      make bench   speed and memory, side by side
 #   make clean       remove .venv and caches
 #
 # PYTHON=python3.12 chooses the interpreter. TORCH=cpu takes PyTorch's CPU build from its own index (smaller, no CUDA).
@@ -18,7 +18,7 @@ ifeq ($(TORCH),cpu)
 TORCH_INDEX := --index-url https://download.pytorch.org/whl/cpu
 endif
 
-.PHONY: play run test test-slow check format clean install install-dev
+.PHONY: play run test test-slow check bench format clean install install-dev
 
 play: install
 	$(PY) -m bot playground
@@ -37,6 +37,10 @@ check: install-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(PY) -m pytest tests/test_architecture.py
+
+bench: install-dev
+	$(PY) -m pip install -q --no-deps guided-diffusion-sdk==1.0.0
+	$(PY) -m tests.benchmarks
 
 format: install-dev
 	$(VENV)/bin/ruff format .
