@@ -1,4 +1,4 @@
-"""`python -m engine dream|upscale|score|models|methods|primer|…`: every command is a file in `engine/commands/`.
+"""`python -m engine dream|upscale|score|search|models|methods|primer|…`: every command is a file in `engine/commands/`.
 
 Nothing here imports torch: `--help` answers at once. Mistakes are one line on stderr and the exit status 2.
 """
@@ -15,6 +15,7 @@ from engine.commands.dream import dream
 from engine.commands.listing import methods, models, options_help
 from engine.commands.primer import primer
 from engine.commands.score import score
+from engine.commands.search import search
 from engine.commands.upscale import upscale
 from engine.commands.weights import weights
 from engine.weights.own import find_own, share_own
@@ -28,7 +29,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command(epilog=options_help())(dream)
-for command in (upscale, score, models, methods):
+for command in (upscale, score, search, models, methods):
     app.command()(command)
 app.add_typer(primer, name="primer")
 app.add_typer(weights, name="weights")

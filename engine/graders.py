@@ -37,7 +37,7 @@ def choose_grader(guides: Collection[str], environ: Mapping[str, str] = os.envir
         return fair, ""
     if not guiding:
         return GRADER, (
-            "Judged by the small grader, which knows the small models' world only; for other pictures "
+            "The small grader sees; it knows the small models' world only. For other pictures "
             f"run {COMMAND} download {CLIPS[0].name}."
         )
     guide = min(guides, key=lambda name: name == "primer")

@@ -60,7 +60,11 @@ class Judge:
 
     def look(self, images: Iterable[Image.Image]) -> Floats:
         """N pictures → [N, D], each of length 1."""
-        return see(views(images, self._perceptor), self._perceptor, self._runtime).cpu().numpy()
+        seen = list(images)
+        if not seen:
+            return np.empty((0, self.dim), np.float32)
+        vectors: Floats = see(views(seen, self._perceptor), self._perceptor, self._runtime).cpu().numpy()
+        return vectors
 
     def wish(self, prompts: Sequence[Prompt], pictures: Mapping[str, Image.Image] | None = None) -> Wish:
         """Embed the parts; *pictures*: SHA-256 → what image prompts name.

@@ -21,6 +21,7 @@ BOT_MAY_USE = {
     "engine.primer.vocabulary",
     "engine.prompts",
     "engine.requests",
+    "engine.vectors",
     "engine.weights.own",
 }
 """All that the bot may know of the engine."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import sys
@@ -93,6 +94,10 @@ class Bar:
         """What it waits for now."""
         self._bar.update(self._task, description=doing)
 
+    def count(self, doing: str, done: int, of: int) -> None:
+        """So many of so many."""
+        self._bar.update(self._task, description=doing, completed=done, total=of)
+
     def move(self, progress: Step) -> None:
         """So far."""
         done = progress.step >= progress.steps
@@ -122,6 +127,21 @@ def write_file(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             part.unlink()
         raise InvalidRequest(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def echo_json(record: object) -> None:
+    """Print *record*; a file's name that is no text comes out escaped."""
+    text = json.dumps(record, ensure_ascii=False, indent=2)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = json.dumps(record, indent=2)
+    typer.echo(text)
+
+
+def printable(text: object) -> str:
+    """What comes from strangers, a file's name for one, without what could steer a terminal."""
+    return "".join(letter if letter.isprintable() else "�" for letter in str(text))
 
 
 def _escaped(text: str) -> str:

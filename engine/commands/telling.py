@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import typer
 
 from engine.commands.best import Choice
-from engine.commands.console import Clock, errors
+from engine.commands.console import Clock, echo_json, errors
 from engine.commands.order import Done
 from engine.commands.painting import Finished
 from engine.likeness import Likeness, compare, reasons
@@ -22,7 +21,7 @@ def tell(finished: Finished, clock: Clock, choice: Choice | None = None) -> bool
     likeness, why = _replayed(finished)
     if finished.order.as_json:
         record = _record(finished, clock, choice) | _replay_record(likeness, why)
-        typer.echo(json.dumps(record, ensure_ascii=False, indent=2))
+        echo_json(record)
     else:
         _lines(finished, choice)
         errors.print(f"{clock.seconds:.1f} s", markup=False)

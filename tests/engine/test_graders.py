@@ -51,4 +51,4 @@ def test_pictures_from_anywhere_are_judged_by_what_ships_with_a_warning(weights:
     name, note = choose_grader([], weights)
 
     assert "primer-grader" == name
-    assert "knows the small models' world only" in note and "download ViT-B/32" in note
+    assert "it knows the small models' world only" in note and "download ViT-B/32" in note
