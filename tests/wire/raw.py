@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import aiohttp
+import pytest
 
 from bot.playground.connector import local_connector
 from bot.playground.server.json_types import Json
@@ -67,10 +68,10 @@ class RawBot:
         async with self.session.get(url) as response:
             return response.status, await response.read()
 
-    async def connect(self, *, compress: bool = False) -> Line:
-        """A gateway connection that has said nothing yet."""
-        socket = await self.session.ws_connect(GATEWAY + ("&compress=zlib-stream" if compress else ""))
-        return Line(self, socket, zlib.decompressobj() if compress else None)
+    async def connect(self, compress: str = "") -> Line:
+        """A gateway connection that has said nothing yet; *compress* is empty, "zlib-stream" or "zstd-stream"."""
+        socket = await self.session.ws_connect(GATEWAY + (f"&compress={compress}" if compress else ""))
+        return Line(self, socket, inflater(compress))
 
     async def identify(self, intents: int = GUILDS_AND_MESSAGES, **more: Any) -> Line:
         """A gateway connection that is READY."""
@@ -78,6 +79,13 @@ class RawBot:
         await line.identify(intents, **more)
         await line.event("READY")
         return line
+
+
+def inflater(compress: str) -> Any:
+    """What reads a compressed stream, message by message; None for none."""
+    if compress == "zstd-stream":
+        return pytest.importorskip("zstandard").ZstdDecompressor().decompressobj()
+    return zlib.decompressobj() if compress else None
 
 
 class Line:
@@ -106,6 +114,7 @@ class Line:
         assert message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY), (
             f"closed with {self.socket.close_code}"
         )
+        assert bool(self._inflate) == (message.type is aiohttp.WSMsgType.BINARY)
         data = self._inflate.decompress(message.data) if self._inflate else message.data
         frame: Json = json.loads(data)
         self.seq = frame["s"] or self.seq

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import zlib
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from bot.playground.server.events import KNOWN_BITS, PRIVILEGED
 from bot.playground.server.json_types import Json
+from bot.playground.server.packing import packer
 from bot.playground.server.payloads import guild_create_payload, member_payload, user_payload
 from bot.playground.server.session import Session
 
@@ -24,6 +24,8 @@ MAX_PAYLOAD = 4096
 """Bytes that a client may send at once, else 4002 (events/gateway.mdx, "Sending Events")."""
 SENDS_PER_MINUTE = 120
 """More give 4008 (events/gateway.mdx, "Rate Limiting")."""
+PATIENCE = 1.5
+"""Heartbeats may be this many intervals apart, else 4009; Discord publishes no number (guesses.md)."""
 
 
 class CloseGatewayError(Exception):
@@ -36,14 +38,15 @@ class CloseGatewayError(Exception):
 
 
 class Connection:
-    """One socket. Frames are written in order; compressed as one zlib stream where the client asks for it."""
+    """One socket. Frames are written in order; compressed as one stream where the client asks for it."""
 
     def __init__(self, site: "LocalDiscord", socket: web.WebSocketResponse, compress: str) -> None:
         self._site = site
         self._socket = socket
-        self._deflate = zlib.compressobj() if compress == "zlib-stream" else None
+        self._pack = packer(compress)
         self._frames: asyncio.Queue[Json] = asyncio.Queue()
         self._sent_at: deque[float] = deque()
+        self._alarm: asyncio.TimerHandle | None = None
         self.session: Session | None = None
 
     def send(self, frame: Json) -> None:
@@ -63,15 +66,26 @@ class Connection:
 
     async def run(self) -> None:
         """Talk until the socket closes."""
-        self.send({"op": 10, "t": None, "s": None, "d": {"heartbeat_interval": HEARTBEAT_MS, "_trace": ["local"]}})
+        interval = self._site.gateway.heartbeat_ms
+        self.send({"op": 10, "t": None, "s": None, "d": {"heartbeat_interval": interval, "_trace": ["local"]}})
         writer = asyncio.create_task(self._write())
+        self._expect_heartbeat()
         try:
             await self._read()
         except CloseGatewayError as stop:
             await self.close(stop.code, stop.reason)
         finally:
             writer.cancel()
+            if self._alarm:
+                self._alarm.cancel()
             self._detach()
+
+    def _expect_heartbeat(self) -> None:
+        """A client that is not heard of in time has died (4009)."""
+        if self._alarm:
+            self._alarm.cancel()
+        loop, seconds = asyncio.get_running_loop(), self._site.gateway.heartbeat_ms * PATIENCE / 1000
+        self._alarm = loop.call_later(seconds, lambda: loop.create_task(self.close(4009, "Session timed out.")))
 
     async def _write(self) -> None:
         while not self._socket.closed:
@@ -82,13 +96,10 @@ class Connection:
                 return
 
     async def _put(self, text: str) -> None:
-        if self._deflate is None:
+        if self._pack is None:
             await self._socket.send_str(text)
         else:
-            # One stream for the whole connection; a flush marks the end of each message ("Transport Compression").
-            await self._socket.send_bytes(
-                self._deflate.compress(text.encode()) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
-            )
+            await self._socket.send_bytes(self._pack(text.encode()))
 
     async def _read(self) -> None:
         async for message in self._socket:
@@ -111,6 +122,7 @@ class Connection:
     def _take(self, frame: Json) -> None:
         op, data = frame.get("op"), frame.get("d")
         if op == 1:
+            self._expect_heartbeat()
             asyncio.get_running_loop().call_later(ACK_SECONDS, self.send, {"op": 11, "t": None, "s": None, "d": None})
         elif op == 2:
             self._identify(data)
@@ -129,6 +141,12 @@ class Connection:
         self._check_token(data)
         _check_intents(data["intents"], self._site.world.app.privileged_intents)
         shard = _shard(data.get("shard"))
+        if not self._site.gateway.identifies.take():
+            self.send({"op": 9, "t": None, "s": None, "d": False})
+            return
+        if self._site.gateway.identifies.remaining < 0:
+            self._site.gateway.reset_token()
+            raise CloseGatewayError(4004, "Authentication failed.")
         app = self._site.world
         self.session = Session(app, self._site.record, data["intents"], shard, self.send)
         self._site.gateway.add(self.session)

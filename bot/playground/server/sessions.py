@@ -1,11 +1,13 @@
 """All gateway sessions and sockets of the bot, and the troubles that can be made for them."""
 
+import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from bot.playground.server.gateway import Connection
+from bot.playground.server.gateway import HEARTBEAT_MS, Connection
+from bot.playground.server.identifies import Identifies
 from bot.playground.server.session import Session
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ class Gateway:
         self._sessions: dict[str, tuple[Session, Callable[[], None]]] = {}
         self._connections: set[Connection] = set()
         self.listeners: list[Callable[[bool], None]] = []
+        self.identifies = Identifies(site.clock)
+        self.heartbeat_ms: float = HEARTBEAT_MS
 
     @property
     def online(self) -> bool:
@@ -72,6 +76,15 @@ class Gateway:
         for connection in self._connections:
             connection.session = None
             connection.send({"op": 9, "t": None, "s": None, "d": False})
+
+    def reset_token(self) -> None:
+        """Over the day's limit: all sessions end and the token is another one ("Rate Limiting")."""
+        self._site.world.app.token = f"local.{secrets.token_urlsafe(24)}"
+        for session, _ in tuple(self._sessions.values()):
+            self.drop(session)
+        for connection in tuple(self._connections):
+            if connection.session is not None:
+                connection.cut()
 
     async def close(self) -> None:
         for connection in tuple(self._connections):

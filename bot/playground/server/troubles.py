@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.playground.server.faults import Fault
+from bot.playground.server.identifies import WINDOW
 from bot.playground.server.json_types import Json
 from bot.playground.server.permissions import Permission
 from bot.playground.server.ratelimits import GLOBAL_PER_SECOND, ROOMY
@@ -68,6 +69,7 @@ def _fault(fault: Callable[[], Fault]) -> Switch:
 
 
 def _rate_limits(site: "LocalDiscord", on: bool) -> None:
+    site.gateway.identifies.window = WINDOW if on else 0.0
     if on:
         site.limits.realistic()
     else:

@@ -36,8 +36,9 @@ async def test_ready_is_followed_by_the_server_with_channels_and_the_bot_as_its_
     assert [str(raw.site.world.app.id)] == [member["user"]["id"] for member in guild["members"]]
 
 
-async def test_frames_come_as_one_zlib_stream_where_that_was_asked_for(raw: RawBot) -> None:
-    line = await raw.connect(compress=True)
+@pytest.mark.parametrize("compress", ["zlib-stream", "zstd-stream"])
+async def test_frames_come_as_one_compressed_stream_where_that_was_asked_for(raw: RawBot, compress: str) -> None:
+    line = await raw.connect(compress)
 
     hello = await line.frame()
     await line.identify()
@@ -90,6 +91,47 @@ async def test_a_flood_of_frames_ends_the_line(raw: RawBot) -> None:
         await line.send(1, None)
 
     assert 4008 == await line.close_code()
+
+
+async def test_a_client_whose_heart_stops_is_let_go(raw: RawBot, site: LocalDiscord) -> None:
+    site.gateway.heartbeat_ms = 60
+    line = await raw.identify()
+
+    assert 4009 == await line.close_code()
+
+
+async def test_a_second_session_within_five_seconds_is_invalid_where_limits_are_real(
+    raw: RawBot, site: LocalDiscord
+) -> None:
+    site.gateway.identifies.window = 5.0
+    await raw.identify()
+
+    line = await raw.connect()
+    await line.identify()
+    await line.frame()
+    refused = await line.frame()
+    site.clock.forward(5)
+    await line.identify()
+
+    assert (9, False) == (refused["op"], refused["d"])
+    assert "READY" == (await line.frame())["t"]
+
+
+async def test_sessions_are_counted_and_the_token_is_another_one_when_the_day_s_are_used_up(
+    raw: RawBot, site: LocalDiscord
+) -> None:
+    site.gateway.identifies.per_day, token = 2, site.world.app.token
+    await raw.identify()
+    left = (await raw.ask("GET", "/gateway/bot")).body["session_start_limit"]
+    await raw.identify()
+
+    over = await raw.connect()
+    await over.identify()
+
+    assert (2, 1, 1) == (left["total"], left["remaining"], left["max_concurrency"])
+    assert 4004 == await over.close_code()
+    assert token != site.world.app.token
+    assert 401 == (await raw.ask("GET", "/users/@me")).status
 
 
 async def test_a_broken_line_is_resumed_and_what_was_missed_is_told_in_order(

@@ -21,8 +21,7 @@ async def get_gateway(site: "LocalDiscord", call: Call) -> Reply:
 
 @routes.add("GET", "/gateway/bot")
 async def get_gateway_bot(site: "LocalDiscord", call: Call) -> Reply:
-    limit = {"total": 1000, "remaining": 1000, "reset_after": 86_400_000, "max_concurrency": 1}
-    return Reply({"url": GATEWAY, "shards": 1, "session_start_limit": limit})
+    return Reply({"url": GATEWAY, "shards": 1, "session_start_limit": site.gateway.identifies.payload()})
 
 
 @routes.add("GET", "/applications/@me")

@@ -1,0 +1,42 @@
+"""Transport compression: one stream for a whole connection, flushed after each message.
+
+docs: events/gateway.mdx, "Transport Compression" (zlib-stream, zstd-stream).
+"""
+
+import contextlib
+import importlib
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+Pack = Callable[[bytes], bytes]
+
+
+def packer(wanted: str) -> Pack | None:
+    """Compresses message after message as *wanted* says; None where the frames go as text."""
+    making = {"zlib-stream": _zlib_stream, "zstd-stream": _zstd_stream}.get(wanted)
+    return making() if making else None
+
+
+def _zlib_stream() -> Pack:
+    stream = zlib.compressobj()
+    return lambda data: stream.compress(data) + stream.flush(zlib.Z_SYNC_FLUSH)
+
+
+def _zstd_stream() -> Pack | None:
+    """None where Python has no zstd: a client on the same machine does not ask for it then either."""
+    for module, begin in (("zstandard", _by_package), ("compression.zstd", _by_standard_library)):
+        with contextlib.suppress(ImportError):
+            return begin(importlib.import_module(module))
+    return None
+
+
+def _by_package(zstandard: Any) -> Pack:
+    stream = zstandard.ZstdCompressor().compressobj()
+    return lambda data: stream.compress(data) + stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+
+
+def _by_standard_library(zstd: Any) -> Pack:
+    """From Python 3.14 on."""
+    stream = zstd.ZstdCompressor()
+    return lambda data: stream.compress(data, stream.FLUSH_BLOCK)
