@@ -7,6 +7,7 @@ from bot.playground.server.events import Event
 from bot.playground.server.json_types import Json
 from bot.playground.server.local import LocalDiscord
 from bot.playground.server.messages import Message
+from bot.playground.server.offers import offered
 from bot.playground.server.payloads import channel_payload, user_payload
 from bot.playground.server.permissions import Permission, guild_permissions, permissions
 from bot.playground.server.troubles import Troubles
@@ -72,7 +73,7 @@ class Eyes:
         if event.name == "INTERACTION_FAILURE":
             return "interaction_failed", {"nonce": data["nonce"], "text": data["reason"]}
         if event.name == "APPLICATION_COMMANDS_UPDATE":
-            return "commands", {"commands": self.commands()}
+            return "commands", {"commands": self.commands(), "offered": self.offered()}
         return None
 
     def _reactions(self, data: Json) -> Json:
@@ -85,20 +86,33 @@ class Eyes:
         guild = next(iter(self._site.world.guilds), None)
         return self._site.commands.usable(guild)
 
+    def offered(self) -> dict[str, list[str]]:
+        """By channel, the ids of the commands that this person can use there."""
+        world, book = self._site.world, self._site.commands
+        return {
+            str(channel.id): [command["id"] for command in offered(world, book, channel, self._me)]
+            for channel in self._channels()
+        }
+
+    def _channels(self) -> list[Channel]:
+        return [c for c in self._site.world.channels.values() if self._site.people.sees(self._me, c)]
+
     def snapshot(self, troubles: Troubles) -> Json:
         """Everything that this person may see now; state of bot and engine is added by the page's server."""
         world = self._site.world
-        channels = [channel for channel in world.channels.values() if self._site.people.sees(self._me, channel)]
+        channels = self._channels()
         guild = next(iter(world.guilds.values()))
         snapshot: Json = {
             "users": [self._user(guild, user) for user in world.users.values()],
             "me": str(self._me),
             "application": user_payload(world.users[world.app.id]),
             "guild": {"id": str(guild.id), "name": guild.name},
+            "roles": [{"id": str(role.id), "name": role.name} for role in guild.roles.values()],
             "channels": [self._channel(channel) for channel in channels],
             "channel": str(channels[0].id),
             "messages": [self._site.show(message, self._me) for c in channels for message in self._newest(c)],
             "commands": self.commands(),
+            "offered": self.offered(),
             "permissions": {str(c.id): str(permissions(world, c, self._me)) for c in channels},
             "troubles": troubles.listed(),
         }

@@ -9,10 +9,12 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from bot.playground import full_disk
 from bot.playground.child import Child
 from bot.playground.server.json_types import Json
 from bot.playground.server.people import NotPossibleError
 from bot.playground.server.sessions import Gateway
+from bot.playground.server.troubles import Trouble
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 """Seconds before a bot that ended by itself is started again; doubled each time, anew after a long life."""
@@ -30,11 +32,19 @@ class BotAndEngine:
         self._child: Child | None = None
         self._wanted = asyncio.Event()
         self._told: Json = {}
+        self._disk_full = False
         self.changed: Callable[[], None] = lambda: None
         gateway.listeners.append(lambda _online: self._look())
 
     def state(self) -> Json:
         return {"online": self._gateway.online, "engine": self._engine()}
+
+    @property
+    def troubles(self) -> tuple[Trouble, ...]:
+        """What can be made hard for the process itself, on this system."""
+        words = "The bot can write no file, its database included."
+        full = Trouble("disk", "Disk full", words, lambda _, on: self._fill_disk(on))
+        return (full,) if full_disk.possible() else ()
 
     async def control(self, wish: str) -> None:
         """restart_bot, kill_bot or kill_engine; raises NotPossibleError."""
@@ -50,6 +60,7 @@ class BotAndEngine:
             began = asyncio.get_running_loop().time()
             self._wanted.clear()
             self._child = await self._start()
+            self._fill_disk(self._disk_full)
             status = await self._child.wait()
             if self._wanted.is_set():
                 continue  # somebody asked for the restart: no pause
@@ -68,6 +79,13 @@ class BotAndEngine:
     async def stop(self) -> None:
         if self._child is not None:
             await self._child.stop()
+
+    def _fill_disk(self, full: bool) -> None:
+        """Also for the lives to come."""
+        self._disk_full = full
+        if self._child is not None and self._child.running:
+            with contextlib.suppress(ProcessLookupError):
+                full_disk.fill(self._child.pid, full)
 
     def _look(self) -> None:
         state = self.state()

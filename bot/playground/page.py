@@ -43,7 +43,7 @@ class Page:
         self._site = site
         self._machine = machine
         self._static = static
-        self._troubles = Troubles(site)
+        self._troubles = Troubles(site, *machine.troubles)
         self._api = PageApi(site, machine, self._troubles)
         self._streams: set[asyncio.Queue[tuple[str, Json]]] = set()
         self._runner: web.AppRunner | None = None

@@ -1,7 +1,7 @@
 """What the page asks for: acts of a person, control of the processes, the list of what the bot sent. Knows no HTTP."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ from bot.playground.server.local import LocalDiscord
 from bot.playground.server.messages import Message
 from bot.playground.server.people import Attached, NotPossibleError
 from bot.playground.server.refusals import Refusal
-from bot.playground.server.troubles import Troubles
+from bot.playground.server.troubles import Trouble, Troubles
 
 BODY_SHOWN = 6000
 """Characters of a body that the panel gets."""
@@ -23,6 +23,11 @@ class Machine(Protocol):
 
     def state(self) -> Json:
         """{"online": …, "engine": {"state": "ready" | "starting" | "gone", "note": …}}"""
+        ...
+
+    @property
+    def troubles(self) -> Sequence[Trouble]:
+        """Switches of its own."""
         ...
 
     async def control(self, wish: str) -> None:
@@ -57,6 +62,7 @@ class PageApi:
         self._acts: dict[str, Callable[[Wish], Awaitable[Json]]] = {
             "slash": self._slash,
             "context": self._context,
+            "user": self._user,
             "autocomplete": self._autocomplete,
             "click": self._click,
             "submit": self._submit,
@@ -103,6 +109,11 @@ class PageApi:
     async def _context(self, wish: Wish) -> Json:
         command = str(wish.body["command"])
         self._site.people.on_message(wish.user, self._message(wish), command, nonce=wish.nonce)
+        return {"ok": True}
+
+    async def _user(self, wish: Wish) -> Json:
+        target, command = int(wish.body["target"]), str(wish.body["command"])
+        self._site.people.on_user(wish.user, wish.channel, target, command, nonce=wish.nonce)
         return {"ok": True}
 
     async def _autocomplete(self, wish: Wish) -> Json:

@@ -23,7 +23,7 @@ def wrong_choice(component: Json, values: list[str]) -> str:
     if not low <= len(values) <= high:
         return f"choose {low} to {high}, not {len(values)}"
     offered = {option["value"] for option in component.get("options") or []}
-    if component["type"] == Kind.STRING_SELECT and not set(values) <= offered:
+    if component["type"] in (Kind.STRING_SELECT, Kind.RADIO_GROUP, Kind.CHECKBOX_GROUP) and not set(values) <= offered:
         return f"{sorted(set(values) - offered)} is not offered; there are {sorted(offered)}"
     return ""
 
@@ -56,7 +56,7 @@ def add_mentionable(world: World, channel: Channel, value: str, resolved: Json) 
 
 def add_channel(world: World, channel: Channel, value: str, resolved: Json) -> None:
     found = world.channels.get(int(value))
-    if found is None:
+    if found is None or found.guild_id != channel.guild_id:
         raise UnknownThingError(f"no channel here has the id {value}")
     bits = str(permissions(world, found, world.app.id))
     resolved.setdefault("channels", {})[value] = {**channel_payload(world, found), "permissions": bits}

@@ -90,11 +90,12 @@ class CommandBook:
     def _payload(self, guild_id: int | None, body: Json, command_id: int) -> Json:
         """docs: "Application Command Structure"."""
         kind = body.get("type") or CHAT_INPUT
+        permissions = body.get("default_member_permissions")
         payload: Json = {
             "id": str(command_id),
             "application_id": str(self._app_id),
             "version": str(self._ids.next()),
-            "default_member_permissions": body.get("default_member_permissions"),
+            "default_member_permissions": None if permissions is None else str(permissions),
             "type": kind,
             "name": body["name"],
             "name_localizations": body.get("name_localizations"),

@@ -87,10 +87,19 @@ def _leaf(world: World, channel: Channel, option: Json, value: Any, filled: Fill
         fitting = _fitting(option, value)
         if kind in _BY_OPTION:
             _BY_OPTION[kind](world, channel, fitting, filled.resolved)
+            _check_channel_type(world, option, fitting)
     except (_Bad, UnknownThingError) as bad:
         filled.wrong += [] if focused else [f"{name}: {bad}"]
         return []
-    return [{"name": name, "type": kind, "value": fitting}]
+    # While suggestions are asked for, numbers are text as well: so it was observed (guesses.md).
+    return [{"name": name, "type": kind, "value": str(fitting) if focused and kind in (INTEGER, NUMBER) else fitting}]
+
+
+def _check_channel_type(world: World, option: Json, value: str) -> None:
+    """`channel_types` bind ("Application Command Option Structure")."""
+    wanted = option.get("channel_types") if option["type"] == CHANNEL_OPTION else None
+    if wanted and world.channels[int(value)].type not in wanted:
+        raise _Bad(f"only channels of the types {wanted} can be chosen")
 
 
 def _fitting(option: Json, value: Any) -> Any:
@@ -103,7 +112,9 @@ def _fitting(option: Json, value: Any) -> Any:
         if not isinstance(value, bool) and str(value).lower() not in ("true", "false"):
             raise _Bad(f"{value!r} is neither true nor false")
         return value if isinstance(value, bool) else str(value).lower() == "true"
-    return str(int(value))
+    if not str(value).isdigit():
+        raise _Bad(f"{value!r} is no id")
+    return str(value)
 
 
 def _text(option: Json, text: str) -> str:

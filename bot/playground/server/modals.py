@@ -1,13 +1,17 @@
 """Modals: what a form may hold and what its answers look like (docs: components/reference.mdx, "Label")."""
 
+from collections.abc import Collection
 from typing import Any
 
-from bot.playground.server.components import CUSTOM_ID, Kind, check_options, numbered, walk
+from bot.playground.server.choosing import wrong_choice
+from bot.playground.server.components import CUSTOM_ID, SELECTS, Kind, check_options, numbered, walk
 from bot.playground.server.json_types import Json
 from bot.playground.server.refusals import FormErrors
 
 TITLE, COMPONENTS, LABEL, DESCRIPTION, TEXT = 45, 5, 45, 100, 4000
-_CHOOSING = {Kind.STRING_SELECT, Kind.CHECKBOX_GROUP}
+_CHOOSING = {*SELECTS, Kind.CHECKBOX_GROUP, Kind.FILE_UPLOAD}
+_FIELDS = {*_CHOOSING, Kind.TEXT_INPUT, Kind.RADIO_GROUP, Kind.CHECKBOX}
+"""What a label may hold (docs: components/reference.mdx, "Label Child Components")."""
 
 
 def checked_modal(data: Json) -> Json:
@@ -36,18 +40,21 @@ def _check_part(part: Json, path: str, errors: FormErrors) -> None:
             errors.bad_length(f"{path}.label", 1, LABEL)
         if len(part.get("description") or "") > DESCRIPTION:
             errors.too_long(f"{path}.description", DESCRIPTION)
-        _check_field(part.get("component") or {}, f"{path}.component", errors)
+        _check_field(part.get("component") or {}, f"{path}.component", errors, _FIELDS)
     elif kind == Kind.ACTION_ROW:
         for number, child in enumerate(part.get("components") or []):
-            _check_field(child, f"{path}.components.{number}", errors)
+            _check_field(child, f"{path}.components.{number}", errors, {Kind.TEXT_INPUT})
             if child.get("type") == Kind.TEXT_INPUT and not 1 <= len(child.get("label") or "") <= LABEL:
                 errors.bad_length(f"{path}.components.{number}.label", 1, LABEL)
     elif kind != Kind.TEXT_DISPLAY:
         errors.add(f"{path}.type", "UNION_TYPE_CHOICES", "Value of field 'type' must be one of (1, 10, 18).")
 
 
-def _check_field(field: Json, path: str, errors: FormErrors) -> None:
-    if field.get("type") == Kind.STRING_SELECT:
+def _check_field(field: Json, path: str, errors: FormErrors, allowed: Collection[int]) -> None:
+    if field.get("type") not in allowed:
+        kinds = ", ".join(str(int(kind)) for kind in sorted(allowed))
+        errors.add(f"{path}.type", "UNION_TYPE_CHOICES", f"Value of field 'type' must be one of ({kinds}).")
+    if field.get("type") in (Kind.STRING_SELECT, Kind.RADIO_GROUP, Kind.CHECKBOX_GROUP):
         check_options(field, path, errors)
     if field.get("type") != Kind.TEXT_INPUT:
         return
@@ -68,15 +75,30 @@ def wrong_answers(modal: Json, values: dict[str, Any]) -> list[str]:
     names = {field["custom_id"] for field in fields_of(modal)}
     wrong = [f"the form has no field {name!r}, only {sorted(names)}" for name in values.keys() - names]
     for field in fields_of(modal):
-        text = values.get(field["custom_id"], field.get("value") or "")
-        if field["type"] != Kind.TEXT_INPUT:
-            continue
-        if not text and field.get("required", True):
-            wrong.append(f"{field['custom_id']} must not be empty")
-        low, high = field.get("min_length") or 0, field.get("max_length") or TEXT
-        if text and not low <= len(text) <= high:
-            wrong.append(f"{field['custom_id']} must have {low} to {high} characters, not {len(text)}")
+        if field["type"] == Kind.TEXT_INPUT:
+            wrong += _wrong_text(field, str(values.get(field["custom_id"], field.get("value") or "")))
+        elif field["type"] != Kind.CHECKBOX:
+            wrong += _wrong_selection(field, _chosen(field, values))
     return wrong
+
+
+def _wrong_text(field: Json, text: str) -> list[str]:
+    if not text:
+        return [f"{field['custom_id']} must not be empty"] if field.get("required", True) else []
+    low, high = field.get("min_length") or 0, field.get("max_length") or TEXT
+    if low <= len(text) <= high:
+        return []
+    return [f"{field['custom_id']} must have {low} to {high} characters, not {len(text)}"]
+
+
+def _wrong_selection(field: Json, chosen: list[str]) -> list[str]:
+    """Menus, files and check marks; what is not required may be left alone."""
+    if not chosen:
+        needed = field.get("required", True) and field.get("min_values") != 0
+        return [f"{field['custom_id']} must be chosen"] if needed else []
+    most = field.get("max_values") or (len(field["options"]) if field["type"] == Kind.CHECKBOX_GROUP else 1)
+    found = wrong_choice({**field, "max_values": most}, chosen)
+    return [f"{field['custom_id']}: {found}"] if found else []
 
 
 def submitted(modal: Json, values: dict[str, Any]) -> list[Json]:
@@ -96,16 +118,23 @@ def submitted(modal: Json, values: dict[str, Any]) -> list[Json]:
 def _answer(field: Json, values: dict[str, Any]) -> Json:
     answer: Json = {"type": field["type"], "id": field["id"], "custom_id": field["custom_id"]}
     value = values.get(field["custom_id"])
-    if field["type"] in _CHOOSING or field["type"] in range(5, 9) or field["type"] == Kind.FILE_UPLOAD:
-        chosen = [value] if isinstance(value, str) else list(value or _preselected(field))
-        return {**answer, "values": chosen}
+    if field["type"] in _CHOOSING:
+        return {**answer, "values": _chosen(field, values)}
     if field["type"] == Kind.CHECKBOX:
         return {**answer, "value": bool(value if value is not None else field.get("default"))}
     if field["type"] == Kind.RADIO_GROUP:
-        chosen = [value] if value else _preselected(field)
-        return {**answer, "value": chosen[0] if chosen else None}
+        return {**answer, "value": next(iter(_chosen(field, values)), None)}
     return {**answer, "value": str(value if value is not None else field.get("value") or "")}
 
 
+def _chosen(field: Json, values: dict[str, Any]) -> list[str]:
+    """What was chosen, or else what the form came with."""
+    value = values.get(field["custom_id"])
+    if value is None:
+        return _preselected(field)
+    return [value] if isinstance(value, str) else list(value)
+
+
 def _preselected(field: Json) -> list[str]:
-    return [option["value"] for option in field.get("options") or [] if option.get("default")]
+    named = [str(default["id"]) for default in field.get("default_values") or []]
+    return named or [option["value"] for option in field.get("options") or [] if option.get("default")]

@@ -5,8 +5,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bot.playground.server.cdn import StoredFile, looked_at, safe_name
-from bot.playground.server.choosing import resolve_choice, resolve_fields, wrong_choice
-from bot.playground.server.commands import CHAT_INPUT, MESSAGE
+from bot.playground.server.choosing import (
+    UnknownThingError,
+    add_user,
+    resolve_choice,
+    resolve_fields,
+    wrong_choice,
+)
+from bot.playground.server.commands import CHAT_INPUT, MESSAGE, USER
 from bot.playground.server.components import SELECTS, find
 from bot.playground.server.filling import Filled, fill
 from bot.playground.server.interactions import Interaction, InteractionType
@@ -86,6 +92,19 @@ class People:
         shown = self._site.show(message, self._site.world.app.id)
         data = self._command_data(registered, Filled(), channel)
         data |= {"target_id": str(message.id), "resolved": {"messages": {str(message.id): shown}}}
+        return self._site.interactions.start(InteractionType.COMMAND, user, channel, data, nonce=nonce)
+
+    def on_user(self, user: int, channel_id: int, target: int, command: str, *, nonce: str = "") -> Interaction:
+        """Use a command from a person's context menu."""
+        channel = self._commandable(user, channel_id)
+        registered = self._command(user, channel, command, USER)
+        data = self._command_data(registered, Filled(), channel)
+        resolved: Json = {}
+        try:
+            add_user(self._site.world, channel, str(target), resolved)
+        except UnknownThingError as error:
+            raise NotPossibleError(str(error)) from error
+        data |= {"target_id": str(target), "resolved": resolved}
         return self._site.interactions.start(InteractionType.COMMAND, user, channel, data, nonce=nonce)
 
     def click(
@@ -195,7 +214,7 @@ class People:
             raise NotPossibleError(f"you may not {what} here")
 
     def _command(self, user: int, channel: Channel, name: str, kind: int = CHAT_INPUT) -> Json:
-        wanted = name if kind == MESSAGE else name.split(" ")[0]
+        wanted = name.split(" ")[0] if kind == CHAT_INPUT else name
         usable = self._site.commands.usable(channel.guild_id)
         found_ = next((c for c in usable if c["name"] == wanted and c["type"] == kind), None)
         if found_ is None:

@@ -31,21 +31,23 @@ class Trouble:
 
 
 class Troubles:
-    """All switches and which of them are on."""
+    """All switches and which of them are on; *more* are those of whoever runs the bot."""
 
-    def __init__(self, site: "LocalDiscord") -> None:
+    def __init__(self, site: "LocalDiscord", *more: Trouble) -> None:
         self._site = site
+        self._all = {**ALL, **{trouble.id: trouble for trouble in more}}
         self._on: set[str] = set()
 
     def listed(self) -> list[Json]:
         """All of them for the page, which draws those that happen *once* as buttons."""
         return [
-            {"id": t.id, "label": t.label, "help": t.help, "once": t.once, "on": t.id in self._on} for t in ALL.values()
+            {"id": t.id, "label": t.label, "help": t.help, "once": t.once, "on": t.id in self._on}
+            for t in self._all.values()
         ]
 
     def set(self, trouble_id: str, on: bool) -> None:
         """Raises KeyError for a switch that does not exist."""
-        trouble = ALL[trouble_id]
+        trouble = self._all[trouble_id]
         if trouble.once:
             if on:
                 trouble.switch(self._site, True)

@@ -16,6 +16,7 @@ from bot.playground.server.json_types import Json
 from bot.playground.server.local import LocalDiscord
 from bot.playground.server.people import NotPossibleError
 from bot.playground.server.tls import Authority
+from bot.playground.server.troubles import Trouble
 from tests.wire.raw import RawBot
 
 
@@ -25,6 +26,10 @@ class StillMachine:
     def __init__(self) -> None:
         self.wishes: list[str] = []
         self.now: Json = {"online": True, "engine": {"state": "ready"}}
+
+    @property
+    def troubles(self) -> tuple[Trouble, ...]:
+        return ()
 
     def state(self) -> Json:
         return self.now

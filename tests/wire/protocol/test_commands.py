@@ -179,3 +179,53 @@ async def test_commands_are_offered_where_they_belong(
     assert 5 == len(names(studio, site.world.app.owner_id))
     assert {"plain", "anywhere", "for-moderators", "for-admins"} == names(dm, max_id)
     assert ({"anywhere"}, set()) == (names(talk, max_id), names(talk, site.world.app.owner_id))
+
+
+async def test_a_group_of_subcommands_takes_people_roles_and_channels(
+    raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int, mo_id: int
+) -> None:
+    options = [
+        option(name="who", type=6, required=True),
+        option(name="role", type=8),
+        option(name="any", type=9),
+        option(name="where", type=7, channel_types=[0]),
+    ]
+    allow = {"type": 1, "name": "allow", "description": "d", "options": options}
+    group = {"type": 2, "name": "limits", "description": "d", "options": [allow]}
+    await register(raw, command(name="admin", options=[group]))
+    line = await raw.identify()
+    moderator = site.world.guilds[studio.guild_id or 0].members[mo_id].roles[0]
+    thread = site.world.channel_named("owl studies")
+
+    given = {"who": str(mo_id), "role": str(moderator), "any": str(moderator), "where": str(studio.id)}
+    site.people.slash(max_id, studio.id, "admin limits allow", given)
+    data = (await line.event("INTERACTION_CREATE"))["data"]
+
+    assert ("limits", 2) == (data["options"][0]["name"], data["options"][0]["type"])
+    assert given == {o["name"]: o["value"] for o in data["options"][0]["options"][0]["options"]}
+    assert {"users", "members", "roles", "channels"} == set(data["resolved"])
+    for wrong, words in (
+        ({"where": str(thread.id)}, "only channels"),
+        ({"who": "nobody"}, "is no id"),
+        ({"role": "1"}, "no role"),
+    ):
+        with pytest.raises(NotPossibleError, match=words):
+            site.people.slash(max_id, studio.id, "admin limits allow", {**given, **wrong})
+
+
+async def test_a_user_command_brings_its_person_along(
+    raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int, mo_id: int
+) -> None:
+    await register(raw, {"name": "Their pictures", "type": 2})
+    line = await raw.identify()
+
+    site.people.on_user(max_id, studio.id, mo_id, "Their pictures")
+    data = (await line.event("INTERACTION_CREATE"))["data"]
+
+    assert (2, str(mo_id)) == (data["type"], data["target_id"])
+    assert ("mo", True) == (
+        data["resolved"]["users"][str(mo_id)]["username"],
+        str(mo_id) in data["resolved"]["members"],
+    )
+    with pytest.raises(NotPossibleError, match="nobody here"):
+        site.people.on_user(max_id, studio.id, 1, "Their pictures")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.playground.server.interactions import InteractionType
+from bot.playground.server.json_types import Json
 from bot.playground.server.local import LocalDiscord
 from bot.playground.server.messages import EPHEMERAL
 from bot.playground.server.people import Attached, NotPossibleError
@@ -341,3 +342,63 @@ async def test_a_file_can_be_put_into_a_form(raw: RawBot, site: LocalDiscord, st
 
     chosen = data["components"][0]["component"]["values"][0]
     assert (200, picture()) == await raw.fetch(data["resolved"]["attachments"][chosen]["url"])
+
+
+EVERY_FIELD: list[Json] = [
+    {"type": 4, "custom_id": "text", "style": 1},
+    {"type": 3, "custom_id": "menu", "options": [{"label": w, "value": w} for w in "ab"], "max_values": 2},
+    {"type": 5, "custom_id": "who"},
+    {"type": 21, "custom_id": "one", "options": [{"label": w, "value": w} for w in "ab"]},
+    {"type": 22, "custom_id": "some", "options": [{"label": w, "value": w, "default": w == "a"} for w in "ab"]},
+]
+
+
+def labelled(fields: list[Json]) -> Json:
+    """A form with one label for each field."""
+    parts = [{"type": 18, "label": field["custom_id"], "component": field} for field in fields]
+    return {"title": "T", "custom_id": "m", "components": parts}
+
+
+async def test_every_kind_of_field_can_be_filled_in(
+    raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int
+) -> None:
+    line, interaction = await raw.identify(), await used(raw, max_id, studio)
+    await answer(raw, interaction, {"type": MODAL, "data": labelled(EVERY_FIELD)})
+
+    site.people.submit(max_id, interaction, {"text": "t", "menu": ["a", "b"], "who": [str(max_id)], "one": "b"})
+    await line.event("INTERACTION_CREATE")
+    sent = (await line.event("INTERACTION_CREATE"))["data"]
+
+    values = [part["component"].get("values", part["component"].get("value")) for part in sent["components"]]
+    assert ["t", ["a", "b"], [str(max_id)], "b", ["a"]] == values
+    assert [str(max_id)] == list(sent["resolved"]["users"])
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"menu": []}, "menu must be chosen"),
+        ({"menu": ["a", "c"]}, "menu: .* is not offered"),
+        ({"who": ["1", "2"]}, "who: choose 1 to 1, not 2"),
+        ({"one": "z"}, "one: .* is not offered"),
+        ({"some": []}, "some must be chosen"),
+    ],
+)
+async def test_what_a_menu_in_a_form_does_not_offer_cannot_be_sent(
+    raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int, values: Json, words: str
+) -> None:
+    interaction = await used(raw, max_id, studio)
+    await answer(raw, interaction, {"type": MODAL, "data": labelled(EVERY_FIELD)})
+    good = {"text": "t", "menu": ["a"], "who": [str(max_id)], "one": "b"}
+
+    with pytest.raises(NotPossibleError, match=words):
+        site.people.submit(max_id, interaction, {**good, **values})
+
+
+async def test_a_button_is_no_field_of_a_form(raw: RawBot, studio: Channel, max_id: int) -> None:
+    interaction = await used(raw, max_id, studio)
+    field = {"type": 2, "style": 1, "label": "x", "custom_id": "b"}
+
+    refused = await answer(raw, interaction, {"type": MODAL, "data": labelled([field])})
+
+    assert (400, 50035) == (refused.status, refused.code)

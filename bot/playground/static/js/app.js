@@ -5,6 +5,7 @@ import { showChannels, channelName } from "./channels.js";
 import { Composer } from "./composer.js";
 import { announce, byId, toast } from "./dom.js";
 import { emojiText } from "./components.js";
+import { showGate } from "./gate.js";
 import { Interactions } from "./interactions.js";
 import { Lightbox } from "./lightbox.js";
 import { Machine } from "./machine.js";
@@ -89,6 +90,12 @@ const list = new MessageList(store, {
   react: (message, emoji, add) =>
     void orSay(api.act({ type: add ? "react" : "unreact", channel: message.channel_id, message: message.id, emoji: emojiText(emoji) })),
   commands: () => store.messageCommands,
+  optionsOf: (menu) => store.optionsOf(menu),
+  userCommands: () => store.userCommands,
+  applyTo: async (message, command) => {
+    const body = { type: "user", channel: message.channel_id, target: message.author.id, command };
+    await interactions.send(body).catch((error) => list.views.get(message.id)?.fail(error.message));
+  },
   apply: async (message, command) => {
     const body = { type: "context", channel: message.channel_id, message: message.id, command };
     await interactions.send(body).catch((error) => list.views.get(message.id)?.fail(error.message));
@@ -116,7 +123,7 @@ const composer = new Composer(store, {
   },
 });
 
-const modal = new Modal(names, (data, values, files) =>
+const modal = new Modal(names, (menu) => store.optionsOf(menu), (data, values, files) =>
   interactions.send({ type: "submit", modal: data.id, custom_id: data.custom_id, values }, files));
 store.addEventListener("modal", (event) => modal.open(/** @type {CustomEvent} */ (event).detail));
 
@@ -156,6 +163,7 @@ function shortcut(event) {
 function wire() {
   new Machine(store, control);
   showChannels(store);
+  showGate(store, () => composer.focus());
   store.addEventListener("snapshot", () => {
     if (api.user !== store.state.me) api = new Api(store.state.me);
     showPeople(store, become);

@@ -10,7 +10,8 @@ import { drawMenu } from "./selects.js";
 /** @typedef {import("./markdown.js").Names} Names */
 /** @typedef {import("./embeds.js").Frame} Frame */
 /** @typedef {(component: Component, values?: string[]) => Promise<void>} Press resolves when the bot has answered */
-/** @typedef {{names: Names, frame: Frame, press: Press}} Drawing */
+/** @typedef {import("./types.js").SelectOption} SelectOption */
+/** @typedef {{names: Names, frame: Frame, press: Press, optionsOf: (menu: Component) => SelectOption[]}} Drawing */
 
 const LINK = 5;
 const STYLES = ["", "primary", "secondary", "success", "danger", "link"];
@@ -19,7 +20,11 @@ const STYLES = ["", "primary", "secondary", "success", "danger", "link"];
 const DRAW = {
   1: (row, drawing) => el("div", { class: "row" }, ...drawComponents(row.components ?? [], drawing)),
   2: drawButton,
-  3: (menu, drawing) => drawMenu(menu, drawing.press),
+  3: choose,
+  5: choose,
+  6: choose,
+  7: choose,
+  8: choose,
   9: (section, drawing) => el("div", { class: "section" },
     el("div", { class: "section-text" }, ...drawComponents(section.components ?? [], drawing)),
     ...drawComponents(section.accessory ? [section.accessory] : [], drawing)),
@@ -35,6 +40,11 @@ const DRAW = {
 /** @param {Component[]} components @param {Drawing} drawing @returns {HTMLElement[]} */
 export function drawComponents(components, drawing) {
   return components.map((component) => (DRAW[component.type] ?? drawUnknown)(component, drawing));
+}
+
+/** @param {Component} menu @param {Drawing} drawing */
+function choose(menu, drawing) {
+  return drawMenu({ ...menu, options: drawing.optionsOf(menu) }, drawing.press);
 }
 
 /** @param {Component} component */

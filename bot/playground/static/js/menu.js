@@ -39,6 +39,7 @@ export class Menu {
   hide() {
     this.items = [];
     this.active = -1;
+    this.element.replaceChildren();
     this.element.hidden = true;
     this.input.setAttribute("aria-expanded", "false");
     this.input.removeAttribute("aria-activedescendant");

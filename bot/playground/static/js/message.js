@@ -21,7 +21,8 @@ import { displayName, isEphemeral, isThinking } from "./store.js";
  *   press: (message: Message, component: Component, values?: string[]) => Promise<void>,
  *   react: (message: Message, emoji: import("./types.js").Emoji, add: boolean) => void,
  *   commands: () => string[], apply: (message: Message, command: string) => void, reply: (message: Message) => void,
- *   remove: (message: Message) => void, dismiss: (message: Message) => void,
+ *   optionsOf: (menu: Component) => import("./types.js").SelectOption[],
+ *   userCommands: () => string[], applyTo: (message: Message, command: string) => void, remove: (message: Message) => void, dismiss: (message: Message) => void,
  *   open: (view: MessageView, frame: PictureFrame) => void, jump: (id: string) => void}} Surroundings
  */
 
@@ -84,15 +85,15 @@ export class MessageView {
   #text(message) {
     const used = message.interaction ?? message.interaction_metadata;
     this.#part("reference", [used, message.referenced_message?.id, message.message_reference], () => this.#reference(message));
-    this.#part("head", [message.author, message.timestamp, edited(message) && !message.content], () => [
-      el("span", { class: "author" }, displayName(message.author)), message.author.bot && el("span", { class: "badge" }, "app"),
+    this.#part("head", [message.author, message.timestamp, edited(message) && !message.content, this.around.userCommands()], () => [
+      this.#author(message), message.author.bot && el("span", { class: "badge" }, "app"),
       clockTime(message.timestamp), edited(message) && !message.content && editedMark(message)]);
     this.#part("body", [message.content, message.edited_timestamp, message.flags], () => this.#body(message));
   }
 
   /** Embeds, files and components share one row of picture places, so a picture keeps its place when it moves. @param {Message} message */
   #media(message) {
-    const { names, press } = this.around;
+    const { names, press, optionsOf } = this.around;
     /** @param {Picture} picture */
     const frame = (picture) => this.#frame(picture);
     const key = [message.embeds, message.attachments, message.components];
@@ -102,7 +103,7 @@ export class MessageView {
     this.parts.embeds.replaceChildren(...drawEmbeds(message.embeds ?? [], names, frame));
     this.parts.files.replaceChildren(...drawAttachments(message.attachments ?? [], frame));
     this.parts.components.replaceChildren(...drawComponents(message.components ?? [], {
-      names, frame, press: (component, values) => press(this.message, component, values) }));
+      names, frame, optionsOf, press: (component, values) => press(this.message, component, values) }));
     for (const unused of this.frames.splice(this.#next)) unused.forget();
   }
 
@@ -112,6 +113,18 @@ export class MessageView {
     this.frames[this.#next++] = frame;
     frame.show(picture);
     return frame.element;
+  }
+
+  /** The name; a button where there are commands for people. @param {Message} message */
+  #author(message) {
+    const name = displayName(message.author);
+    const commands = this.around.userCommands();
+    if (!commands.length) return el("span", { class: "author" }, name);
+    const label = `Commands for ${name}`;
+    const button = el("button", { type: "button", class: "author", title: label, on: { click: () =>
+      openPopover(button, "apps", label, commands.map((command) =>
+        el("button", { type: "button", on: { click: () => this.around.applyTo(this.message, command) } }, command)), 1) } }, name);
+    return button;
   }
 
   /** @param {Message} message @returns {Child[]} */

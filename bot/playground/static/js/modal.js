@@ -2,25 +2,32 @@
 
 import { byId, el, iconButton } from "./dom.js";
 import { busy } from "./interactions.js";
-import { checkList, singleSelect } from "./selects.js";
+import { checkList, radioList, singleSelect } from "./selects.js";
 import { markdown } from "./markdown.js";
 
 /** @typedef {import("./types.js").Component} Component */
 /** @typedef {import("./types.js").ModalData} ModalData */
 /** @typedef {import("./markdown.js").Names} Names */
-/** @typedef {{customId: string, read: () => string|string[], files: () => File[]}} Reader */
-/** @typedef {(modal: ModalData, values: Record<string, string|string[]>, files: Record<string, File>) => Promise<void>} Submit */
+/** @typedef {import("./types.js").SelectOption} SelectOption */
+/** @typedef {string|boolean|string[]} Value */
+/** @typedef {{customId: string, read: () => Value, files: () => File[]}} Reader */
+/** @typedef {(modal: ModalData, values: Record<string, Value>, files: Record<string, File>) => Promise<void>} Submit */
 
 const PARAGRAPH = 2;
+const CHECKBOX = 23;
 let fields = 0;
 
 /** @type {Record<number, (component: Component, readers: Reader[]) => HTMLElement>} */
-const CONTROLS = { 3: select, 4: textInput, 19: fileInput };
+const CONTROLS = { 3: select, 4: textInput, 5: select, 6: select, 7: select, 8: select, 19: fileInput, 21: radios, 22: checks, 23: checkbox };
 
 export class Modal {
-  /** @param {Names} names @param {Submit} submit rejects with the sentence to show */
-  constructor(names, submit) {
+  /**
+   * @param {Names} names @param {(menu: Component) => SelectOption[]} optionsOf what a menu offers
+   * @param {Submit} submit rejects with the sentence to show
+   */
+  constructor(names, optionsOf, submit) {
     this.names = names;
+    this.optionsOf = optionsOf;
     this.submit = submit;
     this.dialog = /** @type {HTMLDialogElement} */ (byId("modal"));
   }
@@ -60,10 +67,15 @@ export class Modal {
 
   /** @param {Component} component @param {Reader[]} readers @returns {HTMLElement} */
   #draw(component, readers) {
-    if (component.type === 1) return el("div", {}, ...(component.components ?? []).map((inner) => field(inner.label ?? "", "", inner, readers)));
+    if (component.type === 1) return el("div", {}, ...(component.components ?? []).map((inner) => this.#field(inner.label ?? "", "", inner, readers)));
     if (component.type === 10) return el("div", { class: "prose" }, markdown(component.content ?? "", this.names));
-    if (component.type === 18 && component.component) return field(component.label ?? "", component.description ?? "", component.component, readers);
-    return field("", "", component, readers);
+    if (component.type === 18 && component.component) return this.#field(component.label ?? "", component.description ?? "", component.component, readers);
+    return this.#field("", "", component, readers);
+  }
+
+  /** @param {string} label @param {string} help @param {Component} component @param {Reader[]} readers */
+  #field(label, help, component, readers) {
+    return field(label, help, { ...component, options: this.optionsOf(component) }, readers);
   }
 }
 
@@ -73,9 +85,11 @@ function field(label, help, component, readers) {
   if (!control) return el("p", { class: "unknown" }, `[component type ${component.type}: not drawn here]`);
   const id = `modal-field-${++fields}`;
   control.id = id;
+  if (label) control.removeAttribute("aria-label");
   if (help) control.setAttribute("aria-describedby", `${id}-help`);
-  const star = component.required !== false && el("span", { class: "required", "aria-hidden": "true" }, " *");
-  return el("div", { class: "modal-field" }, el("label", { for: id }, label, star), help && el("p", { class: "quiet", id: `${id}-help` }, help), control);
+  const star = component.required !== false && component.type !== CHECKBOX && el("span", { class: "required", "aria-hidden": "true" }, " *");
+  if (control instanceof HTMLFieldSetElement) control.setAttribute("aria-labelledby", `${id}-name`);
+  return el("div", { class: "modal-field" }, el("label", { for: id, id: `${id}-name` }, label, star), help && el("p", { class: "quiet", id: `${id}-help` }, help), control);
 }
 
 /** @param {Component} component @param {Reader[]} readers */
@@ -90,12 +104,36 @@ function textInput(component, readers) {
 
 /** @param {Component} component @param {Reader[]} readers @returns {HTMLElement} */
 function select(component, readers) {
-  const several = (component.max_values ?? 1) > 1;
-  const control = several ? checkList(component) : singleSelect(component);
-  if (control instanceof HTMLSelectElement) control.required = component.required !== false;
-  const read = () => control instanceof HTMLSelectElement ? [control.value].filter(Boolean)
-    : [...control.querySelectorAll("input:checked")].map((box) => /** @type {HTMLInputElement} */ (box).value);
-  readers.push({ customId: component.custom_id ?? "", read, files: () => [] });
+  if ((component.max_values ?? 1) > 1) return checks(component, readers);
+  const control = singleSelect(component);
+  control.required = component.required !== false;
+  readers.push({ customId: component.custom_id ?? "", read: () => [control.value].filter(Boolean), files: () => [] });
+  return control;
+}
+
+/** @param {Component} component @param {Reader[]} readers */
+function checks(component, readers) {
+  const control = checkList({ ...component, placeholder: component.placeholder ?? "" });
+  readers.push({ customId: component.custom_id ?? "", read: () => marked(control), files: () => [] });
+  return control;
+}
+
+/** @param {Component} component @param {Reader[]} readers */
+function radios(component, readers) {
+  const control = radioList(component);
+  readers.push({ customId: component.custom_id ?? "", read: () => marked(control), files: () => [] });
+  return control;
+}
+
+/** @param {HTMLElement} control @returns {string[]} */
+function marked(control) {
+  return [...control.querySelectorAll("input:checked")].map((box) => /** @type {HTMLInputElement} */ (box).value);
+}
+
+/** @param {Component} component @param {Reader[]} readers */
+function checkbox(component, readers) {
+  const control = el("input", { type: "checkbox", checked: component.default, data: { customId: component.custom_id ?? "" } });
+  readers.push({ customId: component.custom_id ?? "", read: () => control.checked, files: () => [] });
   return control;
 }
 

@@ -6,7 +6,9 @@ import { busy } from "./interactions.js";
 /** @typedef {import("./types.js").Component} Component */
 /** @typedef {(component: Component, values?: string[]) => Promise<void>} Press */
 
-/** @param {Component} menu @param {Press} press @returns {HTMLElement} */
+/** @typedef {import("./types.js").SelectOption} SelectOption */
+
+/** @param {Component} menu one whose options are known @param {Press} press @returns {HTMLElement} */
 export function drawMenu(menu, press) {
   return (menu.max_values ?? 1) > 1 ? drawSeveral(menu, press) : drawOne(menu, press);
 }
@@ -39,7 +41,21 @@ function drawSeveral(menu, press) {
 
 /** @param {Component} menu */
 export function checkList(menu) {
-  return el("fieldset", { class: "checks", disabled: menu.disabled }, el("legend", {}, menu.placeholder ?? "Choose"),
+  return marks(menu, "checkbox", menu.placeholder ?? "Choose");
+}
+
+let groups = 0;
+
+/** One of several, all of them seen at once. @param {Component} menu */
+export function radioList(menu) {
+  return marks(menu, "radio", "");
+}
+
+/** @param {Component} menu @param {"checkbox"|"radio"} type @param {string} legend */
+function marks(menu, type, legend) {
+  const name = `group-${++groups}`;
+  return el("fieldset", { class: "checks", disabled: menu.disabled, data: { customId: menu.custom_id ?? "" } }, legend && el("legend", {}, legend),
     ...(menu.options ?? []).map((option) => el("label", { class: "check" },
-      el("input", { type: "checkbox", value: option.value, checked: option.default }), option.label)));
+      el("input", { type, name, value: option.value, checked: option.default }), el("span", {}, option.label,
+        option.description && el("small", { class: "quiet" }, option.description)))));
 }

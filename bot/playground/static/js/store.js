@@ -5,11 +5,18 @@
 /** @typedef {import("./types.js").User} User */
 /** @typedef {import("./types.js").Channel} Channel */
 /** @typedef {import("./types.js").Option} Option */
+/** @typedef {import("./types.js").Choice} Choice */
+/** @typedef {import("./types.js").Component} Component */
+/** @typedef {import("./types.js").SelectOption} SelectOption */
 /** @typedef {import("./types.js").Command} Command */
 /** @typedef {import("./types.js").RegisteredCommand} RegisteredCommand */
 
 const EPHEMERAL = 1 << 6;
 const LOADING = 1 << 7;
+const SLASH = 1;
+const ON_USER = 2;
+const ON_MESSAGE = 3;
+const DIRECT = [1, 3];
 const MANAGE_MESSAGES = 1n << 13n;
 const ADMINISTRATOR = 1n << 3n;
 
@@ -44,7 +51,7 @@ export class Store extends EventTarget {
     message_update: (data) => this.#message(data, false),
     message_delete: (data) => this.#remove(data.id),
     reaction: (data) => this.#reaction(data),
-    commands: (data) => this.#commands(data.commands ?? data),
+    commands: (data) => this.#commands(data),
     bot_state: (data) => this.#botState(data),
     troubles: (data) => this.#troubles(data.troubles ?? data),
     modal: (data) => this.#tell("modal", data),
@@ -73,23 +80,51 @@ export class Store extends EventTarget {
       message.channel_id === this.channel && !this.dismissed.has(message.id));
   }
 
-  /** @returns {Command[]} every command and subcommand by its full name; people and channels are offered as choices */
+  /** @returns {Command[]} every command and subcommand by its full name; people, roles and channels are offered as choices */
   get commands() {
-    const all = this.state.commands.filter((command) => (command.type ?? 1) === 1).flatMap((command) => flatten(command, ""));
+    const all = this.#offered(SLASH).flatMap((command) => flatten(command, ""));
     return all.map((command) => ({ ...command, options: command.options.map((option) => this.#withChoices(option)) }));
   }
 
   /** @returns {string[]} the names of commands that belong to a message */
   get messageCommands() {
-    return this.state.commands.filter((command) => command.type === 3).map((command) => command.name);
+    return this.#offered(ON_MESSAGE).map((command) => command.name);
+  }
+
+  /** @returns {string[]} the names of commands that belong to a person */
+  get userCommands() {
+    return this.#offered(ON_USER).map((command) => command.name);
+  }
+
+  /** What this person can use in the channel that is open. @param {number} type */
+  #offered(type) {
+    const ids = this.state.offered?.[this.channel];
+    return this.state.commands.filter((command) => (command.type ?? SLASH) === type && (!ids || ids.includes(command.id ?? "")));
   }
 
   /** @param {Option} option @returns {Option} */
   #withChoices(option) {
-    const people = this.state.users.map((user) => ({ name: displayName(user), value: user.id }));
-    const channels = this.state.channels.map((channel) => ({ name: channel.name ?? channel.id, value: channel.id }));
-    const choices = { 6: people, 7: channels }[option.type];
+    const { 6: people, 7: channels, 8: roles } = this.#choices(option.channel_types);
+    const choices = { 6: people, 7: channels, 8: roles, 9: [...people, ...roles] }[option.type];
     return choices ? { ...option, choices } : option;
+  }
+
+  /** People, channels and roles that can be chosen here. @param {number[]} [channelTypes] @returns {Record<6|7|8, Choice[]>} */
+  #choices(channelTypes) {
+    const fits = (/** @type {{type: number}} */ { type }) => !DIRECT.includes(type) && (!channelTypes?.length || channelTypes.includes(type));
+    return {
+      6: this.state.users.map((user) => ({ name: displayName(user), value: user.id })),
+      7: this.state.channels.filter(fits).map((channel) => ({ name: channel.name ?? channel.id, value: channel.id })),
+      8: (this.state.roles ?? []).map((role) => ({ name: role.name, value: role.id })),
+    };
+  }
+
+  /** What a menu offers: its own words, or people, roles and channels. @param {Component} menu @returns {SelectOption[]} */
+  optionsOf(menu) {
+    const { 6: people, 7: channels, 8: roles } = this.#choices(menu.channel_types);
+    const choices = { 5: people, 6: roles, 7: [...people, ...roles], 8: channels }[menu.type];
+    const chosen = new Set((menu.default_values ?? []).map((each) => each.id));
+    return choices?.map(({ name, value }) => ({ label: name, value: String(value), default: chosen.has(String(value)) })) ?? menu.options ?? [];
   }
 
   /** @param {string} id */
@@ -157,9 +192,10 @@ export class Store extends EventTarget {
     this.#tell("message", changed);
   }
 
-  /** @param {RegisteredCommand[]} commands */
-  #commands(commands) {
+  /** @param {{commands: RegisteredCommand[], offered?: Record<string, string[]>}} data */
+  #commands({ commands, offered }) {
     this.state.commands = commands;
+    this.state.offered = offered;
     this.#tell("commands");
   }
 

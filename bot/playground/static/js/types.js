@@ -13,10 +13,11 @@
  * @typedef {{title?: string, description?: string, url?: string, color?: number, timestamp?: string, image?: Media,
  *            thumbnail?: Media, author?: {name: string, icon_url?: string}, footer?: {text: string},
  *            fields?: {name: string, value: string, inline?: boolean}[]}} Embed
+ * @typedef {{id: string, name: string}} Role
  * @typedef {{label: string, value: string, description?: string|null, default?: boolean, emoji?: Emoji}} SelectOption
  * @typedef {{type: number, id?: number, custom_id?: string, style?: number, label?: string|null, disabled?: boolean,
  *            url?: string, emoji?: Emoji|null, components?: Component[], component?: Component, accessory?: Component,
- *            options?: SelectOption[], placeholder?: string|null, min_values?: number, max_values?: number, required?: boolean,
+ *            options?: SelectOption[], default_values?: {id: string}[], channel_types?: number[], default?: boolean, placeholder?: string|null, min_values?: number, max_values?: number, required?: boolean,
  *            value?: string|null, min_length?: number, max_length?: number, content?: string,
  *            description?: string|null, media?: Media, items?: {media: Media, description?: string|null}[],
  *            file?: Media, name?: string, accent_color?: number|null, divider?: boolean, spoiler?: boolean}} Component
@@ -29,7 +30,7 @@
  * @typedef {string|number|boolean} OptionValue
  * @typedef {{name: string, value: string|number}} Choice
  * @typedef {{name: string, description: string, type: number, required?: boolean, choices?: Choice[],
- *            autocomplete?: boolean, min_value?: number, max_value?: number, min_length?: number, max_length?: number,
+ *            autocomplete?: boolean, channel_types?: number[], min_value?: number, max_value?: number, min_length?: number, max_length?: number,
  *            options?: Option[]}} Option
  * @typedef {{id?: string, name: string, description: string, type?: number, options?: Option[]}} RegisteredCommand
  * @typedef {{name: string, description: string, options: Option[]}} Command
@@ -37,7 +38,7 @@
  * @typedef {{state: string, note?: string}} EngineState
  * @typedef {{id: string, label: string, help?: string, once?: boolean, on: boolean}} Trouble
  * @typedef {{users: User[], me: string, guild?: {name: string}, channels: Channel[], channel?: string,
- *            messages: Message[], commands: RegisteredCommand[], bot?: BotState, engine?: EngineState,
+ *            messages: Message[], commands: RegisteredCommand[], offered?: Record<string, string[]>, roles?: Role[], bot?: BotState, engine?: EngineState,
  *            application?: User|null, permissions?: Record<string, string>, troubles?: Trouble[]}} Snapshot
  * @typedef {{nonce?: string, id?: string, custom_id: string, title: string, components: Component[]}} ModalData
  * @typedef {{n: number, at: number, method: string, route: string, status: number, seconds?: number, body?: unknown,

@@ -19,7 +19,14 @@ export function welcome(store, write) {
   return el("section", { class: "welcome" },
     el("span", { class: "mark large", "aria-hidden": "true" }),
     el("h2", {}, "What would you like to see?"),
-    dream ? invitation(write) : el("p", { class: "quiet" }, store.state.bot?.online ? "The bot has no commands yet." : "The bot is on its way. Its commands will appear here."));
+    dream ? invitation(write) : el("p", { class: "quiet" }, ...hint(store)));
+}
+
+/** @param {import("./store.js").Store} store */
+function hint(store) {
+  if (store.commands.length) return ["Type ", el("kbd", {}, "/"), " for the commands."];
+  if (!store.state.bot?.online) return ["The bot is on its way. Its commands will appear here."];
+  return [store.state.commands.length ? "The bot has no commands for you here." : "The bot has no commands yet."];
 }
 
 /** @param {(line: string) => void} write */

@@ -1,0 +1,148 @@
+"""Everything a bot can ask for, asked by a real bot on the real server, answered in the page by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Locator, Page, expect
+
+from bot.playground.connector import local_connector
+from bot.playground.page import Page as Server
+from bot.playground.server.local import LocalDiscord
+from tests.browser.asking_bot import AskingBot
+from tests.browser.conftest import Watch, send, shot
+from tests.wire import schemas
+from tests.wire.page.conftest import StillMachine
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def address() -> AsyncIterator[str]:
+    """The page of a local Discord with the asking bot; what crosses its wire is judged."""
+    async with LocalDiscord() as site:
+        schemas.judge(site.record)
+        server = Server(site, StillMachine())
+        await server.start()
+        async with AskingBot(local_connector(site.port, site.authority.pem)) as bot:
+            running = asyncio.create_task(bot.start(site.world.app.token))
+            while not (bot.is_ready() and site.commands.all()):
+                await asyncio.sleep(0.01)
+            yield server.url
+            await bot.close()
+            await asyncio.gather(running, return_exceptions=True)
+        await server.close()
+        assert [] == site.record.findings()
+
+
+def newest(page: Page) -> Locator:
+    return page.locator(".message").last
+
+
+async def become(page: Page, name: str) -> None:
+    await page.locator(".person", has_text=name).click()
+    await expect(page.locator(".person", has_text=name).locator("input")).to_be_checked()
+
+
+async def test_a_command_in_a_group_takes_people_roles_and_channels(page: Page) -> None:
+    await become(page, "Mo")
+    await page.keyboard.type("/adm")
+    await expect(page.locator("#composer-menu [role=option]").first).to_contain_text("/admin limits allow")
+    await page.keyboard.press("Enter")
+    await page.locator(".chip[data-option=who] select").select_option(label="Max")
+    await page.locator(".chip[data-option=amount] input").fill("3")
+    await page.locator(".chip[data-option=unit] input").fill("pix")
+    await page.locator(".chip [role=option]", has_text="pixels").click()
+    await page.click(".adder[data-option=role]")
+    await page.locator(".chip[data-option=role] select").select_option(label="Moderator")
+    await page.click(".adder[data-option=where]")
+    await page.locator(".chip[data-option=where] select").select_option(label="gallery")
+    assert ["studio", "gallery", "quiet", "late-night"] == await page.locator(
+        ".chip[data-option=where] option"
+    ).all_text_contents()
+    await shot(page, "options")
+    await page.locator(".chip[data-option=amount] input").press("Enter")
+    await expect(newest(page)).to_contain_text("max 3 pixels Moderator gallery")
+
+
+async def test_one_line_names_people_by_their_names(page: Page) -> None:
+    await become(page, "Olive")
+    await send(page, "/admin limits allow who:Mo amount:2 unit:minutes")
+    await expect(newest(page)).to_contain_text("mo 2 minutes None None")
+
+
+async def test_members_are_not_offered_what_is_for_moderators(page: Page) -> None:
+    await become(page, "Max")
+    await page.keyboard.type("/adm")
+    await expect(page.locator("#composer-menu [role=option]")).to_have_count(0)
+
+
+async def test_a_form_with_every_field_is_filled_in(page: Page) -> None:
+    await become(page, "Max")
+    await send(page, "/form")
+    form = page.get_by_role("dialog", name="Every field")
+    await form.get_by_label("Words").fill("a fox")
+    await form.get_by_label("Colour").select_option("blue")
+    await form.get_by_label("Who").select_option(label="Olive")
+    await form.get_by_label("large").check()
+    await form.get_by_label("fog").check()
+    await form.get_by_label("rain").check()
+    await shot(page, "fields")
+    await form.get_by_role("button", name="Submit").click()
+    await expect(newest(page)).to_contain_text("a fox blue olive large fog rain")
+
+
+async def test_a_form_that_is_not_complete_says_so(page: Page, watch: Watch) -> None:
+    watch.forgive("400")  # the browser notes every refusal
+    await send(page, "/form")
+    form = page.get_by_role("dialog", name="Every field")
+    await form.get_by_label("Words").fill("a fox")
+    await form.get_by_label("Colour").select_option("blue")
+    await form.get_by_label("Who").select_option(label="Olive")
+    await form.get_by_role("button", name="Submit").click()
+    await expect(form.get_by_role("alert")).to_contain_text("Size must be chosen", ignore_case=True)
+
+
+async def test_menus_of_people_and_roles_are_chosen_from(page: Page) -> None:
+    await send(page, "/menus")
+    menus = newest(page)
+    await menus.get_by_label("Somebody").select_option(label="Max")
+    await expect(newest(page)).to_contain_text("chose max")
+    first = page.locator(".message", has_text="choose")
+    await first.get_by_label("Moderator").check()
+    await first.get_by_role("button", name="Apply").click()
+    await expect(newest(page)).to_contain_text("Moderator")
+
+
+async def test_people_and_messages_have_commands_of_their_own(page: Page) -> None:
+    await send(page, "hello there")
+    said = page.locator(".message", has_text="hello there").first
+    await said.get_by_role("button", name="Olive").click()
+    await page.get_by_role("button", name="Who is this").click()
+    await expect(newest(page)).to_contain_text("this is olive")
+    await said.hover()
+    await said.get_by_role("button", name="Commands for this message").click()
+    await page.get_by_role("button", name="Quote").click()
+    await expect(newest(page)).to_contain_text("“hello there”")
+
+
+async def test_an_age_restricted_channel_asks_once_and_has_its_own_commands(page: Page) -> None:
+    await page.keyboard.type("/la")
+    await expect(page.locator("#composer-menu [role=option]")).to_have_count(0)
+    await page.locator(".channel", has_text="late-night").click()
+    await expect(page.locator("#gate")).to_contain_text("late-night is age-restricted")
+    await expect(page.locator("#composer")).to_be_hidden()
+    await shot(page, "gate")
+    await page.get_by_role("button", name="Back").click()
+    await expect(page.locator("h1")).to_have_text("studio")
+    await page.locator(".channel", has_text="late-night").click()
+    await page.keyboard.press("Enter")  # the way in has the focus
+    await expect(page.locator("#line")).to_be_focused()
+    await send(page, "/late")
+    await expect(newest(page)).to_contain_text("it is late")
+    await page.reload()
+    await page.locator(".channel", has_text="late-night").click()
+    await expect(page.locator("#gate")).to_be_hidden()
