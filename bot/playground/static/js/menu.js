@@ -18,7 +18,7 @@ export class Menu {
     this.element = el("ul", { class: "menu", id: this.id, role: "listbox", "aria-label": label, hidden: true });
     for (const [name, value] of Object.entries({ role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false",
       "aria-controls": this.id, autocomplete: "off" })) input.setAttribute(name, value);
-    input.addEventListener("blur", () => setTimeout(() => this.hide(), 150));
+    input.addEventListener("blur", () => setTimeout(() => document.activeElement !== input && this.hide(), 150));
   }
 
   get open() {
