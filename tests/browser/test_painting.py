@@ -129,7 +129,7 @@ async def test_remix_opens_a_form_and_paints_what_it_says(page: Page, world: Sta
     prompt = dialog.get_by_label("Prompt")
     await expect(prompt).to_be_focused()
     await expect(prompt).to_have_value("an owl")
-    await expect(dialog.locator(".unknown")).to_have_text("[component type 21: not drawn here]")
+    await expect(dialog.locator(".unknown")).to_have_text("[component type 99: not drawn here]")
     await shot(page, "remix")
     await prompt.fill("two owls")
     await dialog.get_by_role("button", name="Submit").click()

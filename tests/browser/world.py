@@ -104,6 +104,6 @@ def remix_modal(job: str, prompt: str) -> Json:
                 "component": text,
             },
             {"type": 18, "label": "Steps", "component": steps},
-            {"type": 21, "custom_id": "future"},
+            {"type": 99, "custom_id": "future"},
         ],
     }

@@ -30,6 +30,7 @@ export class Interactions {
   async send(body, files = {}) {
     const nonce = newNonce();
     const answered = this.#wait(nonce);
+    answered.catch(() => {}); // the answer may come before the request has returned; our caller hears of it below
     try {
       await this.api().act({ channel: this.store.channel, ...body, nonce }, files);
     } catch (error) {
