@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     setup_logging(logging.INFO if options.command == "run" else logging.ERROR)
     try:
         config = load_config(options.config, os.environ)
+        if options.command == "run":
+            setup_logging(logging.getLevelNamesMapping()[config.log.level.upper()], config.log.format)
         share_own(config.models, os.environ)
         if options.command == "doctor":
             from bot.doctor import examine

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.errors import StoreError
+from bot.store import DATABASE
 from bot.store.files import sync_folder
-from bot.tarball import DATABASE, FORMAT, MANIFEST, Manifest, check_archive, check_database, in_words
+from bot.tarball import FORMAT, MANIFEST, Manifest, check_archive, check_database, in_words
 from bot.wording import count
 
 

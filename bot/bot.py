@@ -24,6 +24,8 @@ from bot.artist import FaceArtist
 from bot.config import Config
 from bot.delivery import Delivery
 from bot.dispatch import Dispatcher
+from bot.measures import ErrorCount, Measures
+from bot.monitor import Monitor
 from bot.orders import Orders
 from bot.registration import register_commands
 from bot.speak import speak
@@ -92,8 +94,12 @@ class DreamBot(commands.AutoShardedBot):
         self.engine = engine or local_engine(config)
         self._opened = False
         self.at_work = False
+        self.online = False
         self.drain_seconds = DRAIN_SECONDS
         self._registering: asyncio.Task[None] | None = None
+        self.measures = Measures(clock)
+        self.monitor = Monitor(self)
+        self._error_count = ErrorCount(self.measures)
 
     @property
     def unavailable(self) -> Mapping[str, str]:
@@ -104,11 +110,14 @@ class DreamBot(commands.AutoShardedBot):
         """Everything that does not need the gateway. Raises FolderInUse, StoreError."""
         self.store = await Store.open(self.config.folder)
         self._opened = True
+        logging.getLogger().addHandler(self._error_count)
         self.dispatcher = Dispatcher(self.config, self.store, self.engine, clock=self.clock, ticks=time.monotonic)
         artist = FaceArtist(self.dispatcher, self.clock)
-        self.delivery = Delivery(self, self.config, self.dispatcher, self.store, artist, self.clock)
+        self.delivery = Delivery(self, self.config, self.dispatcher, self.store, artist, self.clock, self.measures.sent)
+        self.dispatcher.subscribe(self.measures.hear)
         self.orders = Orders(self.config, self.dispatcher, self.delivery, artist)
         self.archive = Archive(self.store, self.clock)
+        await self.monitor.start()
         await self.engine.start()
         await self.dispatcher.start()
         for module in pkgutil.iter_modules(bot.cogs.__path__, "bot.cogs."):
@@ -119,10 +128,19 @@ class DreamBot(commands.AutoShardedBot):
     async def on_ready(self) -> None:
         """May come many times; the work of the last life is taken up once, missed reactions each time."""
         log.info("ready as %s in %d servers", self.user, len(self.guilds))
+        self.online = True
         if not self.at_work:
             self.at_work = True
             await self.delivery.start()
         self.dispatch("at_work")
+
+    async def on_resumed(self) -> None:
+        """The line was broken for a moment; nothing was missed."""
+        self.online = True
+
+    async def on_disconnect(self) -> None:
+        """discord.py connects again by itself, and says so each time it fails."""
+        self.online = False
 
     async def close(self) -> None:
         """Take nothing new, let pictures and messages that are nearly there arrive, then leave. Idempotent."""
@@ -134,6 +152,8 @@ class DreamBot(commands.AutoShardedBot):
         if self._registering:
             self._registering.cancel()
         await super().close()
+        await self.monitor.close()
+        logging.getLogger().removeHandler(self._error_count)
         await self.engine.close()
         if hasattr(self, "store"):
             await self.store.close()

@@ -151,6 +151,23 @@ class RetentionSection(Section):
     )
 
 
+class LogSection(Section):
+    """What the bot writes to stderr. Neither tokens nor, at "info" and above, anything that people wrote."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description='What is logged: "debug", "info", "warning" or "error", and worse.'
+    )
+    format: Literal["text", "json"] = Field(
+        default="text", description='"text" for people, "json" for log collectors: one object per line.'
+    )
+
+
+class MonitorSection(Section):
+    """Figures for Prometheus at /metrics and the bot's health at /health, for this machine only (127.0.0.1)."""
+
+    port: int = Field(default=0, ge=0, le=65_535, description="Port on loopback; 0 = nothing is served.")
+
+
 class PlaygroundSection(Section):
     """The small Discord on loopback."""
 
@@ -184,6 +201,8 @@ class Config(Section):
     limits: LimitsSection = LimitsSection()
     delivery: DeliverySection = DeliverySection()
     retention: RetentionSection = RetentionSection()
+    log: LogSection = LogSection()
+    monitor: MonitorSection = MonitorSection()
     playground: PlaygroundSection = PlaygroundSection()
     roles: Mapping[RoleId, RoleSection] = Field(default_factory=dict)
     models: Mapping[ModelName, OwnModel] = Field(default_factory=dict, examples=["my-paintings"])

@@ -24,7 +24,7 @@ from bot.faces import Face
 from bot.jobs import JobRow, Update
 from bot.letters import Desk, Letter
 from bot.pacing import Pace, Turnstile
-from bot.posting import FAILURES, Address, Post
+from bot.posting import FAILURES, Address, Counted, Post
 from bot.store import Store
 from bot.store.deliveries import Purpose
 
@@ -45,8 +45,10 @@ class Delivery:
         store: Store,
         artist: FaceArtist,
         clock: Callable[[], float] = time.time,
+        counted: Counted = lambda what, trouble: None,
     ) -> None:
         self.now = clock
+        self._counted = counted
         self._client = client
         self._dispatcher = dispatcher
         self._store = store
@@ -115,7 +117,7 @@ class Delivery:
             address = replace(address, channel_id=channel_id)
         if message_id is not None:
             with contextlib.suppress(*FAILURES):
-                await Post(self._client, address).delete(message_id)
+                await Post(self._client, address, self._counted).delete(message_id)
 
     async def _note(self, job: JobRow, message_id: int) -> bool:
         """Write down that this message shows *job*; False where the store cannot now, and the letter has to."""
@@ -147,7 +149,7 @@ class Delivery:
     async def _carry(self, letter: Letter, fresh: bool) -> None:
         job = letter.job
         try:
-            await letter.run(Post(self._client, await self._address(job)), fresh=fresh)
+            await letter.run(Post(self._client, await self._address(job), self._counted), fresh=fresh)
         finally:
             del self._letters[job.id]
             self._turnstile.forget(letter.spot)

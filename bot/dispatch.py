@@ -28,7 +28,7 @@ from bot.store import Store, files
 from bot.store.database import unbroken
 from bot.upkeep import EVERY_SECONDS, Steadiness, Upkeep
 from engine.client import Engine
-from engine.messages import Progress, Request
+from engine.messages import Progress, Ready, Request
 from engine.requests import UpscaleRequest
 
 log = logging.getLogger(__name__)
@@ -201,6 +201,11 @@ class Dispatcher:
     async def press(self, key: str) -> bool:
         """De-duplication: True exactly once per *key* within `delivery.press_seconds`, restarts included."""
         return await self._store.presses.first(key, self._clock(), self._config.delivery.press_seconds)
+
+    @property
+    def engine_ready(self) -> Ready | None:
+        """What the engine can do, or why it cannot start; None while it is down for a moment."""
+        return self._runner.ready
 
     def place(self, job_id: str) -> Place | None:
         """Where a waiting job stands; None if it does not wait."""

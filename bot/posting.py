@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum, auto
@@ -112,11 +114,16 @@ def nonce(job_id: str, purpose: str) -> str:
     return hashlib.blake2b(f"{job_id}:{purpose}".encode(), digest_size=12).hexdigest()
 
 
+Counted = Callable[[str, str], None]
+"""Is told of every request: what it did, and the name of its `Trouble` or nothing."""
+
+
 class Post:
     """Requests about the messages at one address."""
 
-    def __init__(self, client: discord.Client, address: Address) -> None:
+    def __init__(self, client: discord.Client, address: Address, counted: Counted = lambda what, trouble: None) -> None:
         self._client = client
+        self._counted = counted
         self.address = address
         self.channel = client.get_partial_messageable(address.channel_id, guild_id=address.guild_id)
 
@@ -129,48 +136,53 @@ class Post:
     async def edit(self, message_id: int, face: Face) -> None:
         """Make the message look like *face*, with the bot's own token. Repeatable: the files are named explicitly."""
         message = self.channel.get_partial_message(message_id)
-        await message.edit(content=None, embed=face.embed, attachments=face.new_files(), view=face.new_view())
+        with self._counting("edit"):
+            await message.edit(content=None, embed=face.embed, attachments=face.new_files(), view=face.new_view())
 
     async def edit_by_token(self, message_id: int, face: Face) -> None:
         """The same through the interaction, where the bot is a guest."""
-        await self._webhook().edit_message(
-            message_id, content=None, embed=face.embed, attachments=face.new_files(), view=face.new_view()
-        )
+        with self._counting("edit by token"):
+            await self._webhook().edit_message(
+                message_id, content=None, embed=face.embed, attachments=face.new_files(), view=face.new_view()
+            )
 
     async def send(self, face: Face, key: str) -> int:
         """Post a new message, once per *key* as far as Discord remembers; its id."""
-        sent = await self.channel.send(
-            embed=face.embed,
-            files=face.new_files(),
-            view=face.new_view() or discord.utils.MISSING,
-            nonce=key,
-        )
+        with self._counting("post"):
+            sent = await self.channel.send(
+                embed=face.embed,
+                files=face.new_files(),
+                view=face.new_view() or discord.utils.MISSING,
+                nonce=key,
+            )
         return sent.id
 
     async def send_directly(self, face: Face, key: str) -> None:
         """To the person alone, where nothing else is left."""
-        direct = await self._client.create_dm(discord.Object(self.address.user_id))
-        await direct.send(
-            "I could not post this where you asked for it, so here it is.",
-            embed=face.embed,
-            files=face.new_files(),
-            view=face.new_view() or discord.utils.MISSING,
-            nonce=key,
-        )
+        with self._counting("direct message"):
+            direct = await self._client.create_dm(discord.Object(self.address.user_id))
+            await direct.send(
+                "I could not post this where you asked for it, so here it is.",
+                embed=face.embed,
+                files=face.new_files(),
+                view=face.new_view() or discord.utils.MISSING,
+                nonce=key,
+            )
 
     async def reply(self, message_id: int, words: str, key: str) -> None:
         """A short reply that pings the person, and nobody else."""
         person = discord.Object(self.address.user_id)
-        await self.channel.send(
-            words,
-            reference=discord.MessageReference(
-                message_id=message_id,
-                channel_id=self.address.channel_id,
-                fail_if_not_exists=False,
-            ),
-            allowed_mentions=discord.AllowedMentions(users=[person], replied_user=False),
-            nonce=key,
-        )
+        with self._counting("reply"):
+            await self.channel.send(
+                words,
+                reference=discord.MessageReference(
+                    message_id=message_id,
+                    channel_id=self.address.channel_id,
+                    fail_if_not_exists=False,
+                ),
+                allowed_mentions=discord.AllowedMentions(users=[person], replied_user=False),
+                nonce=key,
+            )
 
     async def delete(self, message_id: int) -> None:
         """Remove a message of ours."""
@@ -203,6 +215,15 @@ class Post:
         except FAILURES as error:
             log.info("the channel's history cannot be read: %s", error)
         return None
+
+    @contextmanager
+    def _counting(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except FAILURES as error:
+            self._counted(what, trouble_of(error).name.lower())
+            raise
+        self._counted(what, "")
 
     def _is_ours(self, message: discord.Message) -> bool:
         return self._client.user is not None and message.author.id == self._client.user.id

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from bot.errors import StoreError
 from bot.lock import FolderLock
+from bot.store import DATABASE
 from bot.store.files import sync_tree
-from bot.tarball import DATABASE, FOLDERS, check_archive, in_words
+from bot.tarball import FOLDERS, check_archive, in_words
 from bot.wording import count
 
 _LIVING = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", *FOLDERS)

@@ -11,6 +11,7 @@ import itertools
 import logging
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -41,12 +42,29 @@ log = logging.getLogger(__name__)
 RESTARTING = "The engine is restarting; the job can be tried again in a moment."
 
 
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """How an engine's process is doing."""
+
+    ends: int = 0
+    """How often it has ended and was started again."""
+    rest: float = 0.0
+    """Seconds until the next start; 0 while it runs or is starting."""
+    last_words: str = ""
+    """What the last one that ended said at its end."""
+
+
 class Engine(Protocol):
     """Something that paints. Events have one reader."""
 
     @property
     def ready(self) -> Ready | None:
         """What it can do now; None while it is down."""
+        ...
+
+    @property
+    def pulse(self) -> Pulse:
+        """How its process is doing."""
         ...
 
     async def start(self) -> None:
@@ -111,6 +129,11 @@ class LocalEngine:
         self._numbers = itertools.count(1)
         self._unusable = ""
         self._closing = False
+
+    @property
+    def pulse(self) -> Pulse:
+        """How the child is doing."""
+        return Pulse(self._keeper.ends, self._keeper.rest, self._keeper.last_words)
 
     async def start(self) -> None:
         """Start the child and keep one running from now on."""

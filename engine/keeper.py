@@ -60,6 +60,14 @@ class Keeper:
         self._listener, self._patience, self._pid_file = listener, patience, pid_file
         self._ready = self._useful = self._stopping = False
         self._heard = 0.0
+        self.ends = 0
+        self.last_words = ""
+        self._rests_until = 0.0
+
+    @property
+    def rest(self) -> float:
+        """Seconds until the next child is started; 0 while there is one."""
+        return max(0.0, self._rests_until - time.monotonic())
 
     def stop(self) -> None:
         """Start no other child after this one."""
@@ -77,6 +85,7 @@ class Keeper:
             status, last_words = await self._live_once()
             if self._stopping:
                 return
+            self.ends, self.last_words = self.ends + 1, last_words
             failures = 0 if self._ready else failures + 1
             # A child that painted something is no broken installation: whoever waits behind jobs that kill engines
             # must not wait ever longer too. One that never finishes anything is tried more and more rarely.
@@ -85,6 +94,7 @@ class Keeper:
             if status == UNUSABLE_STATUS or failures >= self._patience.tries:
                 self._listener.gave_up(last_words)
             log.warning("The engine ended (status %s); it is started again in %.1f s.", status, pause)
+            self._rests_until = time.monotonic() + pause
             await asyncio.sleep(pause)
             pause = min(pause * 2, longest)
 

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 
+from engine.client import Pulse
 from engine.errors import EngineRestarting
 from engine.messages import Embeddings, Event, Failure, Job, Picture, Progress, Ready, Result
 from engine.requests import DreamRequest
@@ -36,6 +37,7 @@ class FakeEngine:
         self.cancelled: list[tuple[str, int]] = []
         self.refuses = False
         self.pid = 1
+        self.pulse = Pulse()
         self._events: asyncio.Queue[Event | None] = asyncio.Queue()
 
     async def start(self) -> None:

@@ -19,6 +19,7 @@ import pytest
 
 from bot.bot import make_bot
 from bot.config import Config
+from bot.logs import RedactingFormatter
 from bot.playground.server.local import LocalDiscord
 from bot.playground.server.tls import Authority
 from engine.client import LocalEngine
@@ -108,18 +109,33 @@ class Errors(logging.Handler):
             self._found.append(record)
 
 
+class Lines(logging.Handler):
+    """Keeps every line as it would be stored."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__(logging.INFO)
+        self.setFormatter(RedactingFormatter())
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines.append(self.format(record))
+
+
 @asynccontextmanager
 async def opened(authority: Authority, folder: Path, make: MakeBot) -> AsyncIterator[World]:
     """A world with its bot online; afterwards nothing may have gone wrong that was not allowed."""
     async with LocalDiscord(authority) as site:
         schemas.judge(site.record)
         world = World(site, make, folder)
-        handler = Errors(world.logged)
-        logging.getLogger().addHandler(handler)
+        handlers, root = (Errors(world.logged), Lines(world.lines)), logging.getLogger()
+        root.setLevel(logging.INFO)
+        for handler in handlers:
+            root.addHandler(handler)
         try:
             await world.start_bot()
             yield world
         finally:
             await world.stop_bot()
-            logging.getLogger().removeHandler(handler)
+            for handler in handlers:
+                root.removeHandler(handler)
         assert [] == world.trouble()

@@ -148,6 +148,7 @@ class Person:
 
     async def slash(self, command: str, /, *, channel: str = "studio", **options: Any) -> Answer:
         """Use a command; options whose value is an `upload` go along as files. Waits for the first answer."""
+        self.world.typed |= {text for text in options.values() if isinstance(text, str)}
         files = {name: value for name, value in options.items() if isinstance(value, Attached)}
         rest = {name: value for name, value in options.items() if name not in files}
         act = self.world.site.people.slash
@@ -168,6 +169,7 @@ class Person:
 
     async def submit(self, opened: Answer, /, **values: Any) -> Answer:
         """Send an open form; fields that are not given keep what they are filled with."""
+        self.world.typed |= {text for text in values.values() if isinstance(text, str)}
         return await self._answer(self.world.site.people.submit(self.id, opened.interaction, values))
 
     async def use_on(self, message: Shown, command: str) -> Answer:

@@ -42,6 +42,8 @@ class World:
         self.folder = folder
         self.history: dict[int, list[Json]] = defaultdict(list)
         self.logged: list[logging.LogRecord] = []
+        self.lines: list[str] = []
+        self.typed: set[str] = set()
         self.make_bot = make_bot
         self._bot: discord.Client | None = None
         self._running: asyncio.Task[None] | None = None
@@ -181,8 +183,15 @@ class World:
             if e.status >= 400 and not e.injected
         ]
         logged = [f"logged by {record.name}: {record.getMessage()}" for record in self.logged]
-        found = [*self.site.record.findings(), *refused, *logged]
+        found = [*self.site.record.findings(), *refused, *logged, *self._leaks()]
         return [text for text in found if not any(pattern.search(text) for pattern in self._allowed)]
+
+    def _leaks(self) -> list[str]:
+        """Lines of the log (INFO and worse) in which a secret stands, or what somebody wrote."""
+        tokens = {*self.site.interactions._by_token, self.site.world.app.token}
+        prompts = {text for text in self.typed if " " in text.strip()}
+        secret = [f"a token in the log: {line}" for line in self.lines if any(token in line for token in tokens)]
+        return secret + [f"a prompt in the log: {line}" for line in self.lines if any(text in line for text in prompts)]
 
 
 async def _either(work: Any, seconds: float) -> None:

@@ -1,0 +1,33 @@
+"""`/engine`: what can be painted here and how fast; the host also sees how everything is doing."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.answers import InteractionAnswer
+from bot.bot import DreamBot
+from bot.engine_embed import engine_embed
+from bot.figures import look
+
+
+class EngineCommand(commands.Cog):
+    """The command."""
+
+    def __init__(self, bot: DreamBot) -> None:
+        self.bot = bot
+
+    @app_commands.command(name="engine", description="What can be painted here, and how fast.")
+    @app_commands.allowed_installs(guilds=True, users=True)
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+    async def engine(self, interaction: discord.Interaction[discord.Client]) -> None:
+        """Show it to the one who asks."""
+        host = interaction.user.id in self.bot.config.discord.owner_ids
+        embed = engine_embed(await look(self.bot), host)
+        await InteractionAnswer.of(interaction, private=True).tell("", embed)
+
+
+async def setup(bot: DreamBot) -> None:
+    """Called by discord.py when the file is loaded."""
+    await bot.add_cog(EngineCommand(bot))

@@ -1,0 +1,95 @@
+"""`/engine` and the monitor, on a running bot."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+
+import aiohttp
+import pytest
+
+from tests.wire.looks import dreamt, is_painting, whispered
+from tests.wire.people import Person
+from tests.wire.world import World
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+PORT = free_port()
+
+
+async def get(path: str, **headers: str) -> tuple[int, str]:
+    address = f"http://127.0.0.1:{PORT}{path}"
+    async with aiohttp.ClientSession() as session, session.get(address, headers=headers) as answer:
+        return answer.status, await answer.text()
+
+
+async def test_everybody_sees_what_can_be_painted(world: World, max_: Person) -> None:
+    await world.until(lambda: world.bot.engine.ready, what="the engine")
+    text = whispered(await max_.slash("engine"))
+
+    assert "could take 4 more pictures now" in text
+    assert "Methods: clip_diffusion" in text
+    assert "Memory" not in text
+
+
+async def test_the_host_sees_how_everything_is_doing(world: World, max_: Person) -> None:
+    await dreamt(max_, "an owl")
+    host = world.bot.config.discord.model_copy(update={"owner_ids": (max_.id,)})
+    world.bot.config = world.bot.config.model_copy(update={"discord": host})
+
+    text = whispered(await max_.slash("engine"))
+
+    assert "Ended: 1 done" in text
+    assert "engine restarted 0 times" in text
+    assert "requests about messages in the last minute" in text
+
+
+async def test_an_engine_that_has_died_is_announced_with_its_restarts(world: World, max_: Person) -> None:
+    answer = await max_.slash("dream", prompt="slowly an owl")
+    await max_.wait_for(answer.message, is_painting)
+    os.kill(world.bot.engine.ready.pid, signal.SIGKILL)
+    await world.until(lambda: world.bot.engine.pulse.ends == 1, what="the end to be noticed")
+
+    text = whispered(await max_.slash("engine"))
+
+    assert "Nothing is lost meanwhile." in text
+
+
+@pytest.mark.bot(monitor={"port": PORT})
+async def test_the_monitor_serves_figures_and_health_on_loopback(world: World, max_: Person) -> None:
+    await dreamt(max_, "an owl")
+
+    status, text = await get("/metrics")
+    assert (200, True) == (status, 'dreambot_jobs_ended_total{state="done"} 1.0' in text)
+    assert "dreambot_connected 1.0" in text
+    assert "owl" not in text
+    assert (200, True) == ((found := await get("/health"))[0], '"status": "ok"' in found[1])
+    assert 403 == (await get("/metrics", Host="evil.example"))[0]
+
+    world.site.gateway.cut()
+    async with asyncio.timeout(10):
+        while (await get("/health"))[0] == 200:
+            await asyncio.sleep(0.01)
+
+
+async def test_without_a_port_nothing_listens(world: World) -> None:
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await get("/health")
+
+
+async def test_what_people_write_and_what_discord_entrusts_to_us_is_found_in_a_log(world: World, max_: Person) -> None:
+    await dreamt(max_, "an owl in the fog")
+    token = next(iter(world.site.interactions._by_token))
+    assert [] == world.trouble()
+
+    world.lines += ["job abc: an owl in the fog", f"PATCH /webhooks/1/{token}"]
+
+    assert ["a token in the log", "a prompt in the log"] == [text.partition(":")[0] for text in world.trouble()]
+    world.lines.clear()
