@@ -43,8 +43,13 @@ _BROKEN = (
 """What decoders have been seen to raise for hostile bytes."""
 
 
-def open_picture(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Foreign bytes → RGB, upright, transparency on white, the first frame if it moves; raises UnreadablePicture."""
+def open_picture(
+    data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS, alpha: bool = False
+) -> Image.Image:
+    """Foreign bytes → RGB, upright, transparency on white, the first frame if it moves; raises UnreadablePicture.
+
+    *alpha*: RGBA instead, where there is transparency.
+    """
     if len(data) > max_bytes:
         raise UnreadablePicture(
             f"The picture has {_megabytes(len(data))}; {_megabytes(max_bytes)} is the most that is opened here."
@@ -53,7 +58,7 @@ def open_picture(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = M
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_size(image.width, image.height, max_pixels)
             image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
+            return _to_rgb(ImageOps.exif_transpose(image), alpha)
     except UnidentifiedImageError as error:
         raise UnreadablePicture("This is not a picture that is opened here: PNG, JPEG, WebP and GIF are.") from error
     except Image.DecompressionBombError as error:
@@ -104,7 +109,7 @@ def to_png(image: Image.Image, text: Mapping[str, str] | None = None) -> bytes:
     chunks = PngImagePlugin.PngInfo()
     for key, value in (text or {}).items():
         chunks.add_itxt(key, value, zip=len(value) > 1024)
-    return _encoded(image, "PNG", pnginfo=chunks, compress_level=6)
+    return _encoded(image, "PNG", alpha=True, pnginfo=chunks, compress_level=6)
 
 
 def read_text(png: bytes) -> dict[str, str]:
@@ -161,13 +166,13 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
         )
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image, alpha: bool) -> Image.Image:
     if image.mode.startswith("I"):  # 16 bits of grey, which Pillow would clip instead of scale
         levels = np.clip(np.asarray(image, dtype=np.float32) / 257, 0, 255)
         return Image.fromarray(levels.round().astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+        return image if alpha else Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     return image.convert("RGB")
 
 
@@ -195,9 +200,9 @@ def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, wi
     return line + "…"
 
 
-def _encoded(image: Image.Image, name: str, **options: object) -> bytes:
+def _encoded(image: Image.Image, name: str, *, alpha: bool = False, **options: object) -> bytes:
     buffer = io.BytesIO()
-    image.convert("RGB").save(buffer, name, **options)
+    (image if alpha and image.mode == "RGBA" else image.convert("RGB")).save(buffer, name, **options)
     return buffer.getvalue()
 
 

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from engine.errors import EngineUnusable
+from engine.memory import device_memory, free_memory
 
 if TYPE_CHECKING:
     from engine.guidance.perceptor import Perceptor
@@ -92,6 +93,10 @@ class Runtime:
         elif self.device.type == "mps":
             torch.mps.empty_cache()
 
+    def free_memory(self) -> int:
+        """Bytes that pictures could take now, without letting a net go."""
+        return free_memory(self.device)
+
     def alive(self) -> bool:
         """Whether the device still computes. After an illegal access every CUDA call fails until the process ends."""
         try:
@@ -157,15 +162,6 @@ def fast_dtype(device: torch.device) -> torch.dtype:
     if device.type == "cuda" and torch.version.cuda and torch.cuda.get_device_capability(device) >= (7, 0):
         return torch.float16
     return torch.float32
-
-
-def device_memory(device: torch.device) -> int:
-    """Bytes in all."""
-    if device.type == "cuda":
-        return int(torch.cuda.get_device_properties(device).total_memory)
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return 8 * 2**30
 
 
 def cores() -> int:

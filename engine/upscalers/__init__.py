@@ -1,19 +1,25 @@
 """One upscaler per file; the file's name is the upscaler's name. The contract is that of `engine.methods`.
 
 A module `engine/upscalers/<name>.py` has a docstring (its help text) and `UPSCALER`, an object that is an `Upscaler`.
+Beside those there is one for every checkpoint of that kind in `engine.weights.table`, published or your own.
 """
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import pkgutil
 from collections.abc import Hashable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from PIL import Image
 
 from engine.errors import ModelUnavailable
 from engine.steps import State, Step
+from engine.weights.entry import Kind
+from engine.weights.presence import lacking_files
+from engine.weights.table import entries, find_entry
 
 if TYPE_CHECKING:
     from engine.messages import Job
@@ -51,13 +57,34 @@ class Upscaler(Protocol[S]):
 
 
 def upscaler_names() -> tuple[str, ...]:
-    """The names of all upscalers: the files of this folder, without those that begin with an underscore."""
-    return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")))
+    """The names of all upscalers: the files of this folder, then the checkpoints."""
+    return (*_files(), *(entry.name for entry in entries().values() if entry.kind is Kind.UPSCALER))
 
 
 def find_upscaler(name: str) -> Upscaler[Any]:
-    """Import `engine.upscalers.<name>` and return its UPSCALER; raises ModelUnavailable if there is none."""
+    """The upscaler of that name, the same object each time; raises ModelUnavailable if there is none."""
+    if name in _files():
+        upscaler: Upscaler[Any] = importlib.import_module(f"{__name__}.{name}").UPSCALER
+        return upscaler
     if name not in upscaler_names():
-        raise ModelUnavailable(f"There is no upscaler “{name}”; there is {', '.join(upscaler_names())}.")
-    upscaler: Upscaler[Any] = importlib.import_module(f"{__name__}.{name}").UPSCALER
-    return upscaler
+        near = difflib.get_close_matches(name, upscaler_names(), n=1, cutoff=0.5)
+        known = f"; did you mean “{near[0]}”?" if near else f"; there is {', '.join(upscaler_names())}."
+        raise ModelUnavailable(f"There is no upscaler “{name}”{known}")
+    return _of_checkpoint(name)
+
+
+@cache
+def _files() -> tuple[str, ...]:
+    """Without those that begin with an underscore."""
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")))
+
+
+@cache
+def _of_checkpoint(name: str) -> Upscaler[Any]:
+    from engine.upscalers._net import NetUpscaler  # torch
+    from engine.weights.upscaler import load_upscaler
+
+    def missing() -> str:
+        return lacking_files([find_entry(name)])
+
+    return NetUpscaler(name, lambda device, dtype: load_upscaler(name, device, dtype), missing)

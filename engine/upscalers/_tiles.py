@@ -1,16 +1,18 @@
-"""Cutting a picture into windows that can be enlarged one by one without seams.
+"""Cutting a picture into windows that can be enlarged one by one without seams, and laying them together again.
 
 A window is a core and context around it. All windows of a picture have one size (so that they share forward passes);
 at the picture's borders they are pushed inwards, so that a net pads with zeros only where it would without tiles.
+Where a net reaches further than its context, neighbours overlap: each shows more than its core and fades into the next.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+import numpy as np
 from PIL import Image
 
 from engine.errors import InvalidRequest
@@ -18,15 +20,32 @@ from engine.messages import Job
 from engine.pictures import open_picture
 from engine.requests import UpscaleRequest
 from engine.steps import Finished, Running, Step
+from engine.upscalers._surface import Surface
 
 Box: TypeAlias = tuple[int, int, int, int]
+Span: TypeAlias = tuple[int, int, int, int]
 MAX_OUTPUT = 16_384
+MAX_PIXELS = 2**28
+"""Of the large picture: three quarters of a gigabyte."""
 LANCZOS_REACH = 3
+PREVIEW_SIDE = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Cutting:
+    """How a picture is cut; lengths in small pixels. Cores of at most *core*², *context* around them."""
+
+    core: int
+    context: int = 0
+    fade: int = 0
+    """Neighbours overlap by so much on either side of where their cores meet; less than *context*."""
+    grain: int = 1
+    """Windows begin and end on multiples of this; so must the picture, the core and the context."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """*window* is looked at, *core* is what becomes of it; both (left, top, right, bottom) in the small picture."""
+    """*window* is looked at, *core* is its share of the picture; both (left, top, right, bottom), in small pixels."""
 
     window: Box
     core: Box
@@ -38,15 +57,26 @@ class Canvas:
 
     job_id: str
     index: int
-    small: Image.Image
+    surface: Surface
     scale: int
-    tiles: tuple[Tile, ...]
+    cutting: Cutting
     step: int = 0
+    precise: bool = False
+    """Half precision was not enough for it."""
+    tiles: tuple[Tile, ...] = field(init=False)
     large: Image.Image = field(init=False)
+    _row: Image.Image | None = None
+    """The tiles so far of the row that is being worked on, from fade to fade."""
 
     def __post_init__(self) -> None:
         size = (self.small.width * self.scale, self.small.height * self.scale)
         self.large = self.small.resize(size, Image.Resampling.BILINEAR)  # seen only where tiles are still to come
+        self.tiles = cut(*self.small.size, self.cutting)
+
+    @property
+    def small(self) -> Image.Image:
+        """What is cut and enlarged: RGB, with what was added to its sides to make them fit."""
+        return self.surface.rgb
 
     @property
     def steps(self) -> int:
@@ -58,40 +88,89 @@ class Canvas:
         """The next one."""
         return self.tiles[self.step]
 
+    @property
+    def shown(self) -> Box:
+        """What the next tile shows: its core, and what fades into its neighbours."""
+        left, top, right, bottom = self.tile.core
+        fade, (width, height) = self.cutting.fade, self.small.size
+        return max(left - fade, 0), max(top - fade, 0), min(right + fade, width), min(bottom + fade, height)
+
     def paste(self, enlarged: Image.Image, resolved: Mapping[str, object]) -> Step:
-        """Put the enlarged core of `tile` into its place; that is one step. *resolved* goes into the replay record."""
-        left, top, _, _ = self.tile.core
-        self.large.paste(enlarged, (left * self.scale, top * self.scale))
+        """Put what the next tile shows into its place; that is one step. *resolved* goes into the replay record."""
+        if self.cutting.fade:
+            self._blend(enlarged)
+        else:
+            left, top, _, _ = self.tile.core
+            self.large.paste(enlarged, (left * self.scale, top * self.scale))
         self.step += 1
         if self.step < self.steps:
             return Running(self.step, self.steps, self.preview)
-        return Finished(self.large, {"resolved": resolved})
+        return Finished(self.surface.finish(self.large, self.scale), {"resolved": resolved})
 
     def preview(self) -> Image.Image:
         """The picture so far, small."""
-        small = self.large.copy()
-        small.thumbnail((512, 512), Image.Resampling.BILINEAR, reducing_gap=1.0)
-        return small
+        shrink = min(PREVIEW_SIDE / max(self.large.size), 1)
+        size = (max(round(self.large.width * shrink), 1), max(round(self.large.height * shrink), 1))
+        return self.large.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.0)
+
+    def refine(self) -> bool:
+        """Cut what is left of the picture into tiles of half the size, from the row on that is being worked on.
+
+        False if they are as small as is of any use.
+        """
+        core = self.cutting.core // 2 // self.cutting.grain * self.cutting.grain
+        if core < max(self.cutting.grain, 2 * self.cutting.fade, 1):
+            return False
+        top = self.tile.core[1]
+        done = tuple(tile for tile in self.tiles if tile.core[1] < top)
+        self.cutting, self._row = replace(self.cutting, core=core), None
+        self.tiles, self.step = done + cut(*self.small.size, self.cutting, top), len(done)
+        return True
+
+    def _blend(self, enlarged: Image.Image) -> None:
+        """First across, tile by tile, into the row; then down, the row into the picture: a fade is the same in both."""
+        scale, (left, top, _, bottom) = self.scale, self.shown
+        width = 2 * self.cutting.fade * scale
+        if self._row is None:
+            self._row = Image.new("RGB", (self.large.width, (bottom - top) * scale))
+        self._row.paste(enlarged, (left * scale, 0), _ramp(enlarged.size, width, across=True) if left else None)
+        if self.tile.core[2] == self.small.width:
+            mask = _ramp(self._row.size, width, across=False) if top else None
+            self.large.paste(self._row, (0, top * scale), mask)
+            self._row = None
 
 
-def cut(width: int, height: int, *, core: int, context: int) -> tuple[Tile, ...]:
-    """Tiles with cores of at most *core*² that cover *width* × *height* once, each with *context* pixels around it."""
-    across = _spans(width, core, context)
+def cut(width: int, height: int, cutting: Cutting, top: int = 0) -> tuple[Tile, ...]:
+    """Tiles whose cores cover *width* × *height* once, from the line *top* on, in rows."""
+    across = _spans(width, cutting, 0)
     return tuple(
         Tile((wl, wt, wr, wb), (cl, ct, cr, cb))
-        for wt, wb, ct, cb in _spans(height, core, context)
+        for wt, wb, ct, cb in _spans(height, cutting, top)
         for wl, wr, cl, cr in across
     )
 
 
-def _spans(length: int, core: int, context: int) -> list[tuple[int, int, int, int]]:
-    """(window start, window end, core start, core end) along one side."""
-    window = min(length, core + 2 * context)
+def _spans(length: int, cutting: Cutting, start: int) -> list[Span]:
+    """(window start, window end, core start, core end) along one side: cores of one size, but for the last."""
+    if length <= cutting.core + 2 * cutting.context and not start:
+        return [(0, length, 0, length)]  # one window sees everything
+    count = math.ceil((length - start) / cutting.core)
+    core = math.ceil((length - start) / count / cutting.grain) * cutting.grain
+    window = min(length, core + 2 * cutting.context)
     spans = []
-    for start in range(0, length, core):
-        left = min(max(start - context, 0), length - window)
-        spans.append((left, left + window, start, min(start + core, length)))
+    for begin in range(start, length, core):
+        left = min(max(begin - cutting.context, 0), length - window)
+        spans.append((left, left + window, begin, min(begin + core, length)))
     return spans
+
+
+def _ramp(size: tuple[int, int], length: int, *, across: bool) -> Image.Image:
+    """A mask of that size that rises from 0 to 255 within its first *length* columns (or rows)."""
+    side = size[0] if across else size[1]
+    rising = np.clip((np.arange(side) + 0.5) / length, 0, 1) * 255
+    levels = rising.round().astype(np.uint8)
+    line = Image.fromarray(levels[None] if across else levels[:, None])
+    return line.resize(size, Image.Resampling.NEAREST)
 
 
 def resample(image: Image.Image, box: Box, size: tuple[int, int]) -> Image.Image:
@@ -107,15 +186,20 @@ def resample(image: Image.Image, box: Box, size: tuple[int, int]) -> Image.Image
 
 
 def open_small(job: Job, images: Mapping[str, bytes]) -> tuple[Image.Image, int]:
-    """The picture and the scale of an upscale job; raises UnreadablePicture, InvalidRequest in words."""
+    """The picture (RGB, or RGBA) and the scale of an upscale job; raises UnreadablePicture, InvalidRequest in words."""
     request = job.request
     assert isinstance(request, UpscaleRequest)
-    image = open_picture(images[request.image])
-    longest = max(image.size) * request.scale
-    if longest > MAX_OUTPUT:
-        most = MAX_OUTPUT // max(image.size)
+    image = open_picture(images[request.image], alpha=True)
+    check_large(image.width, image.height, request.scale)
+    return image, request.scale
+
+
+def check_large(width: int, height: int, scale: int) -> None:
+    """Raise InvalidRequest, with the largest scale that would do, for what becomes too large."""
+    most = min(MAX_OUTPUT // max(width, height), math.isqrt(MAX_PIXELS // (width * height)))
+    if scale > most:
         raise InvalidRequest(
-            f"{image.width}×{image.height} times {request.scale} would be {longest} pixels long; {MAX_OUTPUT} is the "
+            f"{width}×{height} times {scale} would be {width * scale}×{height * scale}; {MAX_OUTPUT} pixels a side and "
+            f"{MAX_PIXELS / 1e6:.0f} megapixels are the "
             + (f"most, so {most} is the largest scale for this picture." if most > 1 else "most: it is large enough.")
         )
-    return image, request.scale

@@ -9,7 +9,8 @@ from PIL import Image
 
 from engine.messages import Job
 from engine.steps import Step
-from engine.upscalers._tiles import Canvas, cut, open_small, resample
+from engine.upscalers._surface import prepare
+from engine.upscalers._tiles import Canvas, Cutting, open_small, resample
 
 if TYPE_CHECKING:
     from engine.runtime import Runtime
@@ -34,7 +35,7 @@ class Lanczos:
 
     def enlarge(self, job_id: str, index: int, image: Image.Image, scale: int, runtime: Runtime) -> Canvas:
         """Tiles of 512 × 512 small pixels."""
-        return Canvas(job_id, index, image, scale, cut(*image.size, core=CORE, context=0))
+        return Canvas(job_id, index, prepare(image), scale, Cutting(CORE))
 
     def lane(self, state: Canvas) -> Hashable:
         """All share one lane: a step is cheap."""

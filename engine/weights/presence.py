@@ -1,9 +1,9 @@
-"""What a model lacks on this machine, and the command that brings it. Hashes nothing, imports no torch."""
+"""What a model or a checkpoint lacks on this machine, and the command that brings it. No hashing, no torch."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from engine.model import Model
 from engine.weights.clip_table import clip_named
@@ -14,8 +14,12 @@ from engine.weights.table import entries
 
 def lacking(model: Model, environ: Mapping[str, str] = os.environ) -> str:
     """Why *model* cannot paint, in a sentence without its full stop; empty if it can."""
+    return lacking_files(needs(model), environ)
+
+
+def lacking_files(needed: Sequence[Entry], environ: Mapping[str, str] = os.environ) -> str:
+    """Why not all of these can be loaded, in a sentence without its full stop; empty if they can."""
     folder = weights_folder(environ)
-    needed = needs(model)
     if absent := [entry for entry in needed if folder.find(entry) is None]:
         trust = "" if all(folder.expected(entry) for entry in absent) else " --trust"
         return f"not downloaded; run {COMMAND} download{trust} {' '.join(entry.name for entry in absent)}"

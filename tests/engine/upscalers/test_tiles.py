@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 from safetensors.torch import save_file
 
 from engine.errors import DreamError, InvalidRequest, ModelUnavailable, WeightsError
 from engine.messages import Job
 from engine.nets.compact import Compact, compact_from
-from engine.pictures import to_png
 from engine.requests import UpscaleRequest
 from engine.runtime import Runtime
 from engine.steps import Failed, Finished, Running
 from engine.tensors import to_image, to_tensor
 from engine.torchvision_compat import ensure_torchvision
-from engine.upscalers import Upscaler, find_upscaler, lanczos, primer, upscaler_names
-from engine.upscalers._tiles import MAX_OUTPUT, cut
+from engine.upscalers import Upscaler, _net, find_upscaler, lanczos, primer
+from engine.upscalers._net import NetUpscaler
+from engine.upscalers._surface import prepare
+from engine.upscalers._tiles import MAX_OUTPUT, Canvas, Cutting, cut
+from engine.weights.upscaler import UpscalerNet
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +41,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     torch.manual_seed(0)
     save_file(Compact(8, 3).state_dict(), path, {"flags": json.dumps({})})
     monkeypatch.setattr(primer, "WEIGHTS", path)
-    monkeypatch.setattr(primer, "CPU_CORE", 24)
+    monkeypatch.setattr(_net, "CORES", (24, 24))
     return path
 
 
@@ -52,12 +55,19 @@ def grain(width: int, height: int) -> Image.Image:
 
 
 def enlarged(upscaler: Upscaler[object], image: Image.Image, scale: int, runtime: Runtime) -> Image.Image:
-    state = upscaler.enlarge("a", 0, image, scale, runtime)
+    return finished(upscaler, upscaler.enlarge("a", 0, image, scale, runtime), runtime)
+
+
+def finished(upscaler: Upscaler[object], state: object, runtime: Runtime) -> Image.Image:
+    return finished_step(upscaler, state, runtime).image
+
+
+def finished_step(upscaler: Upscaler[object], state: object, runtime: Runtime) -> Finished:
     while True:
         step = upscaler.advance([state], runtime)[0]
         assert not isinstance(step, Failed)
         if isinstance(step, Finished):
-            return step.image
+            return step
 
 
 def difference(a: Image.Image, b: Image.Image) -> int:
@@ -68,7 +78,7 @@ def difference(a: Image.Image, b: Image.Image) -> int:
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (24, 24), (25, 24), (100, 37), (7, 300)])
 def test_cores_cover_every_pixel_once_and_windows_stay_inside(width: int, height: int) -> None:
     seen = np.zeros((height, width), dtype=int)
-    tiles = cut(width, height, core=24, context=5)
+    tiles = cut(width, height, Cutting(24, 5))
 
     for tile in tiles:
         left, top, right, bottom = tile.core
@@ -81,10 +91,21 @@ def test_cores_cover_every_pixel_once_and_windows_stay_inside(width: int, height
 
 
 def test_every_core_has_its_context_unless_the_picture_ends() -> None:
-    for tile in cut(100, 90, core=24, context=5):
+    for tile in cut(100, 90, Cutting(24, 5)):
         (wl, wt, wr, wb), (left, top, right, bottom) = tile.window, tile.core
         assert left - wl >= min(5, left) and top - wt >= min(5, top)
         assert wr - right >= min(5, 100 - right) and wb - bottom >= min(5, 90 - bottom)
+
+
+def test_what_one_window_can_see_is_not_cut() -> None:
+    assert [(0, 0, 34, 34)] == [tile.core for tile in cut(34, 34, Cutting(24, 5))]
+
+
+def test_windows_lie_on_the_grain_of_the_net_and_cores_are_of_one_size() -> None:
+    tiles = cut(200, 104, Cutting(64, 16, 8, 8))
+
+    assert {0} == {side % 8 for tile in tiles for side in (*tile.window, *tile.core)}
+    assert {56, 32} == {tile.core[2] - tile.core[0] for tile in tiles}
 
 
 @pytest.mark.parametrize("size", [(70, 50), (24, 24), (10, 90)])
@@ -101,7 +122,7 @@ def test_the_net_has_no_seams(fresh: Runtime, size: tuple[int, int]) -> None:
 def test_other_scales_have_no_seams_either(fresh: Runtime, scale: int, monkeypatch: pytest.MonkeyPatch) -> None:
     image = grain(60, 52)
     tiled = enlarged(primer.UPSCALER, image, scale, fresh)
-    monkeypatch.setattr(primer, "CPU_CORE", 1000)
+    monkeypatch.setattr(_net, "CORES", (1000, 1000))
 
     assert (60 * scale, 52 * scale) == tiled.size
     assert difference(enlarged(primer.UPSCALER, image, scale, fresh), tiled) <= 1
@@ -148,16 +169,166 @@ def test_a_preview_shows_what_is_done(fresh: Runtime) -> None:
 
 
 def upscale_job(image: Image.Image, scale: int) -> tuple[Job, dict[str, bytes]]:
-    png = to_png(image)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    png = buffer.getvalue()
     sha = hashlib.sha256(png).hexdigest()
     request = UpscaleRequest(image=sha, scale=scale, width=image.width, height=image.height)
     return Job("a", 1, "", request), {sha: png}
 
 
-@pytest.mark.parametrize("name", upscaler_names())
+@pytest.mark.parametrize("name", ["lanczos", "primer"])
 def test_a_job_that_would_become_too_large_says_which_scale_would_do(name: str, fresh: Runtime) -> None:
-    with pytest.raises(InvalidRequest, match=f"{MAX_OUTPUT} is the most, so 2 is the largest scale"):
+    with pytest.raises(InvalidRequest, match=f"{MAX_OUTPUT} pixels a side and .* so 2 is the largest scale"):
         find_upscaler(name).begin(*upscale_job(Image.new("RGB", (8000, 4)), 4), fresh)
+
+
+def test_a_picture_of_too_many_pixels_says_which_scale_would_do(
+    fresh: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.upscalers._tiles.MAX_PIXELS", 300 * 200 * 9)
+
+    with pytest.raises(InvalidRequest, match=r"300×200 times 4 would be 1200×800; .* so 3 is the largest scale"):
+        lanczos.UPSCALER.begin(*upscale_job(Image.new("RGB", (300, 200)), 4), fresh)
+
+
+class Global(torch.nn.Module):
+    """A net that looks at all of its window: every window becomes as bright as its mean."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mean = x.mean((1, 2, 3), keepdim=True)
+        return mean.expand(-1, 3, x.shape[2] * 4, x.shape[3] * 4)
+
+
+def made_of(module: torch.nn.Module, **what: object) -> NetUpscaler:
+    """An upscaler made of *module*, which enlarges four times."""
+    net = UpscalerNet(module, scale=4, **what)  # type: ignore[arg-type]
+    return NetUpscaler("made", lambda device, dtype: net, lambda: "")
+
+
+def test_even_tiles_of_a_net_that_sees_everything_fade_into_each_other(runtime: Runtime) -> None:
+    """Nothing can make its tiles alike, but no edge may show where they meet: not across, not down, not in corners."""
+    y, x = np.mgrid[0:96, 0:120]
+    image = Image.fromarray(np.stack([(x + y) * 255 // 216] * 3, -1).astype(np.uint8))
+    state = Canvas("a", 0, prepare(image), 4, Cutting(32, 16, 8))
+    upscaler, steps = made_of(Global()), []
+
+    while not steps or not isinstance(steps[-1], Finished):
+        steps += upscaler.advance([state], Runtime("cpu"))
+    levels = np.asarray(steps[-1].image, dtype=int)
+
+    assert 12 == len(steps)
+    assert 100 < levels.max() - levels.min(), "the tiles do differ"
+    assert max(np.abs(np.diff(levels, axis=0)).max(), np.abs(np.diff(levels, axis=1)).max()) <= 2
+
+
+class Hungry(torch.nn.Module):
+    """Nearest neighbours; windows of more than *most* pixels do not fit into memory."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most, self.seen = most, []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen.append(tuple(x.shape[2:]))
+        if x.shape[0] * x.shape[2] * x.shape[3] > self.most:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return torch.nn.functional.interpolate(x, scale_factor=4, mode="nearest")
+
+
+@pytest.mark.parametrize("fade", [0, 4])
+def test_smaller_tiles_after_out_of_memory_give_the_same_picture(fade: int) -> None:
+    image, runtime = grain(100, 90), Runtime("cpu")
+    upscaler = made_of(net := Hungry(48 * 48))
+    state = Canvas("a", 0, prepare(image), 4, Cutting(64, 8, fade))
+    with pytest.raises(torch.OutOfMemoryError):
+        upscaler.advance([state], runtime)
+    assert (0, 4) == (state.step, state.steps), "nothing has happened to it"
+
+    assert upscaler.lighten(state, runtime)
+    assert (0, 12) == (state.step, state.steps)
+    for _ in range(6):
+        upscaler.advance([state], runtime)
+    net.most = 32 * 32  # and again, in the middle of a row
+    assert upscaler.lighten(state, runtime)
+    assert (4, 4 + 7 * 4) == (state.step, state.steps), "the rows that are done stay"
+    step = finished_step(upscaler, state, runtime)
+
+    assert 0 == difference(image.resize((400, 360), Image.Resampling.NEAREST), step.image)
+
+
+def test_tiles_get_no_smaller_than_is_of_use() -> None:
+    state = Canvas("a", 0, prepare(grain(100, 90)), 4, Cutting(64, 32, 16, 8))
+
+    assert state.refine()
+    assert not state.refine()
+
+
+def test_what_half_precision_cannot_hold_is_done_again_in_full(runtime: Runtime) -> None:
+    class Overflowing(torch.nn.Module):
+        def __init__(self, dtype: torch.dtype) -> None:
+            super().__init__()
+            self.dtype = dtype
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            large = torch.nn.functional.interpolate(x, scale_factor=4, mode="nearest")
+            return large * 1e5 / 1e5 if self.dtype is torch.float32 else large / 0
+
+    def load(device: torch.device, dtype: torch.dtype) -> UpscalerNet:
+        return UpscalerNet(Overflowing(dtype), scale=4, dtype=dtype)
+
+    upscaler, half = NetUpscaler("made", load, lambda: ""), Runtime("cpu", dtype=torch.bfloat16)
+    state = upscaler.enlarge("a", 0, grain(9, 9), 4, half)
+
+    assert isinstance(upscaler.advance([state], half)[0], Running)
+    (step,) = upscaler.advance([state], half)
+
+    assert isinstance(step, Finished)
+    assert "float32" == step.facts["resolved"]["upscaler_dtype"]
+    assert difference(grain(9, 9).resize((36, 36), Image.Resampling.NEAREST), step.image) <= 1
+
+
+def test_a_damaged_net_is_said_in_words(runtime: Runtime) -> None:
+    class Broken(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.full((len(x), 3, x.shape[2] * 4, x.shape[3] * 4), torch.nan)
+
+    upscaler = made_of(Broken())
+    (step,) = upscaler.advance([upscaler.enlarge("a", 0, grain(4, 4), 4, runtime)], Runtime("cpu"))
+
+    assert isinstance(step, Failed)
+    assert "“made” stopped being finite" in str(step.error)
+
+
+@pytest.mark.parametrize("name", ["lanczos", "primer"])
+def test_transparency_is_enlarged_too_and_what_is_hidden_leaves_no_halo(name: str, fresh: Runtime) -> None:
+    disc = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
+    ImageDraw.Draw(disc).ellipse((8, 8, 32, 32), fill=(200, 60, 60, 255))
+    state = find_upscaler(name).begin(*upscale_job(disc, 4), fresh)[0]
+
+    large = finished(find_upscaler(name), state, fresh)
+
+    assert ("RGBA", (160, 160)) == (large.mode, large.size)
+    assert (0, 255) == (large.getpixel((2, 2))[3], large.getpixel((80, 80))[3])
+    if name == "lanczos":  # the random net has colours of its own
+        seen = np.asarray(large)[np.asarray(large)[..., 3] > 16]
+        assert 190 < seen[:, 0].min(), "black shines through nowhere"
+
+
+def test_what_is_opaque_or_grey_stays_so(fresh: Runtime) -> None:
+    opaque = grain(20, 20).convert("RGBA")
+    grey = Image.linear_gradient("L").resize((24, 20))
+
+    assert "RGB" == finished(primer.UPSCALER, primer.UPSCALER.begin(*upscale_job(opaque, 4), fresh)[0], fresh).mode
+    large = np.asarray(finished(primer.UPSCALER, primer.UPSCALER.begin(*upscale_job(grey, 4), fresh)[0], fresh))
+    assert (80, 96, 3) == large.shape
+    assert (large == large[..., :1]).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 30), (25, 1), (3, 49)])
+@pytest.mark.parametrize("name", ["lanczos", "primer"])
+def test_no_picture_is_too_small_or_too_odd(name: str, size: tuple[int, int], fresh: Runtime) -> None:
+    assert (3 * size[0], 3 * size[1]) == enlarged(find_upscaler(name), grain(*size), 3, fresh).size
 
 
 def test_missing_weights_are_said_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: Runtime) -> None:
@@ -176,8 +347,10 @@ def test_weights_of_another_architecture_are_refused(weights: Path, runtime: Run
 
 
 def test_an_unknown_upscaler_is_named(runtime: Runtime) -> None:
-    with pytest.raises(DreamError, match="lanczos, primer"):
+    with pytest.raises(DreamError, match="There is no upscaler “magic”; there is lanczos, primer, realesrgan-x4plus,"):
         find_upscaler("magic")
+    with pytest.raises(DreamError, match="did you mean “realesrgan-x4plus”"):
+        find_upscaler("realesrgan_x4plus")
 
 
 def test_the_compact_net_is_the_one_that_spandrel_knows() -> None:
