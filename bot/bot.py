@@ -41,10 +41,8 @@ GUILDS_SECONDS = 0.25
 """How long after the last server's data the bot counts as ready; more servers may follow at any time."""
 RATE_LIMIT_SECONDS = 30.0
 """Longer waits are ours to plan, not the library's."""
-DRAIN_SECONDS = 6.0
-"""How long what runs may take to finish when the bot is told to stop; then it goes back to the queue."""
 SETTLE_SECONDS = 2.0
-"""How long ends may take to reach Discord then; those that do not are told after the next start. Docker waits 10 s."""
+"""How long ends may take to reach Discord when the bot is told to stop; others are told after the next start."""
 
 
 class DreamTree(app_commands.CommandTree["DreamBot"]):
@@ -95,7 +93,7 @@ class DreamBot(commands.AutoShardedBot):
         self._opened = False
         self.at_work = False
         self.online = False
-        self.drain_seconds = DRAIN_SECONDS
+        self.drain_seconds = config.queue.drain_seconds
         self._registering: asyncio.Task[None] | None = None
         self.measures = Measures(clock)
         self.monitor = Monitor(self)

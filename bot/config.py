@@ -76,6 +76,13 @@ class QueueSection(Section):
     cooldown_seconds: float = Field(
         default=3.0, ge=0, le=86_400, description="Seconds between two submissions of one person; 0 = none."
     )
+    drain_seconds: float = Field(
+        default=6.0,
+        ge=0,
+        le=3600,
+        description="Seconds that running jobs may take to finish when the bot is told to stop (SIGTERM); then they go "
+        "back to the queue. It leaves at most 3 seconds later.",
+    )
     deaths: int = Field(
         default=3, ge=1, le=10, description="A job is set aside when the engine has died this many times under it."
     )

@@ -87,10 +87,14 @@ class Delivery:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def settle(self, seconds: float) -> None:
-        """Give ends that are on their way *seconds* to arrive."""
-        going = [self._tasks[job_id] for job_id, letter in self._letters.items() if letter.job.state.over]
-        if going:
-            await asyncio.wait(going, timeout=seconds)
+        """Give ends that are on their way, and words of parting, *seconds* to arrive."""
+        await asyncio.sleep(0)  # what the dispatcher has just told everybody comes in a turn of the loop of its own
+        going = {self._tasks[job_id] for job_id, letter in self._letters.items() if letter.job.state.over}
+        parting = {asyncio.create_task(one.parted.wait()) for one in self._letters.values() if one.newest.parting}
+        if going | parting:
+            await asyncio.wait(going | parting, timeout=seconds)
+        for task in parting:
+            task.cancel()
 
     def expect(self, job: JobRow) -> None:
         """Somebody is about to answer with this job's message."""

@@ -93,6 +93,8 @@ class Dispatcher:
         for job in self._board.handed_out():
             try:
                 await self._books.hand_back(job)
+                if (back := self._board.row(job.id)) is not None:
+                    self._board.tell(Update(back, parting=True))
             except StoreError as error:
                 log.error("job %s stays as it is until the next start: %s", job.id, error)
             await self._runner.cancel(job)

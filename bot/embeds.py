@@ -105,6 +105,8 @@ def status_line(update: Update, now: float) -> str:
 
 
 def _queued(update: Update) -> str:
+    if update.parting:
+        return "The bot is being restarted. Nothing is lost: this goes on when it is back."
     lines = []
     if update.job.deaths:
         lines.append("The engine stopped and is starting again. Nothing is lost: this begins anew in a moment.")

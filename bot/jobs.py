@@ -144,6 +144,8 @@ class Update:
     """Of the running attempt: newest step, newest snapshot of every picture."""
     place: Place | None = None
     """Of a waiting job."""
+    parting: bool = False
+    """The bot is being stopped: the job goes on when it is back."""
 
 
 def new_job_id() -> str:

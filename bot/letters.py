@@ -54,6 +54,7 @@ class Letter:
         self._desk = desk
         self._news = asyncio.Event()
         self._addressed = asyncio.Event()
+        self.parted = asyncio.Event()
         self._by_token = False
         self._silent = False
         self._noted = True
@@ -75,6 +76,8 @@ class Letter:
         """How urgent the newest update is."""
         if self.job.state.over:
             return Urgency.FINAL
+        if self.newest.parting:
+            return Urgency.PARTING
         return Urgency.PLACE if self.job.state is JobState.QUEUED else Urgency.PROGRESS
 
     def offer(self, update: Update) -> None:
@@ -106,6 +109,8 @@ class Letter:
         while await self._next_turn() is not Urgency.FINAL:
             if not self._silent:
                 await self._attempt(self._edit)
+            if self.newest.parting:
+                self.parted.set()
         await self._finish(searched=fresh)
 
     async def _next_turn(self) -> Urgency:

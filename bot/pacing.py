@@ -22,8 +22,9 @@ class Urgency(IntEnum):
     """Who goes first when several wait."""
 
     FINAL = 0
-    PROGRESS = 1
-    PLACE = 2
+    PARTING = 1
+    PROGRESS = 2
+    PLACE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,8 @@ class Pace:
         self._places: dict[Hashable, float] = {}
 
     def wait(self, spot: Spot, urgency: Urgency, now: float) -> float:
-        """Seconds until *spot* may be edited; the end of a job waits for nothing but the whole bot's limit."""
-        if urgency is Urgency.FINAL:
+        """Seconds until *spot* may be edited; what is said last waits for nothing but the whole bot's limit."""
+        if urgency in (Urgency.FINAL, Urgency.PARTING):
             return self._of_bot(now).wait(now)
         later = self._places.get(spot.message, now) - now if urgency is Urgency.PLACE else 0.0
         return max(later, *(bucket.wait(now) for bucket in self._all(spot, now)))

@@ -130,6 +130,24 @@ async def test_a_running_bot_is_small_knows_no_torch_and_ends_at_a_signal(tmp_pa
         assert "Traceback" not in bot.log
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGTERM")
+async def test_a_picture_under_way_is_finished_before_the_bot_obeys_a_signal(tmp_path: Path) -> None:
+    async with LocalDiscord() as site, running(tmp_path, site) as bot:
+        await bot.until("registered the commands")
+        person = next(user.id for user in site.world.users.values() if user.username == "max")
+        channel = site.world.channel_named("studio")
+        await site.people.slash(person, channel.id, "dream", {"prompt": "an owl slowly"}).outcome
+        async with asyncio.timeout(30):
+            while "▰" not in str(site.messages.seen_by(channel.id, person)[0].embeds):
+                await asyncio.sleep(0.02)
+
+        bot.process.send_signal(signal.SIGTERM)
+
+        assert 0 == await bot.ended()
+        [message] = site.messages.seen_by(channel.id, person)
+        assert ["Info"] == [c["label"] for row in message.components for c in row["components"] if c["label"] == "Info"]
+
+
 async def test_a_token_that_discord_does_not_accept_is_said_in_words(tmp_path: Path) -> None:
     async with LocalDiscord() as site:
         site.world.app.token = "another"

@@ -1,18 +1,33 @@
-"""`python -m bot` that ends at a named crash point as if it had been killed: DREAMBOT_CRASH_AT."""
+"""`python -m bot` in which something dies at a named crash point as if it had been killed.
+
+DREAMBOT_CRASH_AT names the point, DREAMBOT_CRASH_WHO what dies there: the bot, the engine, or both.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
+from pathlib import Path
 
 from bot import crashpoints
 from bot.__main__ import main
 
 KILLED = 137
+CAME_BY = "came-by"
+"""A file in the data folder that appears when the point has been reached."""
 
 
 def die(name: str) -> None:
-    if name == os.environ["DREAMBOT_CRASH_AT"]:
+    folder = Path(os.environ["DREAMBOT_DATA"])
+    if name != os.environ["DREAMBOT_CRASH_AT"] or (folder / CAME_BY).exists():
+        return
+    (folder / CAME_BY).touch()
+    if os.environ["DREAMBOT_CRASH_WHO"] in ("engine", "both"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, ValueError):
+            os.kill(int((folder / "engine.pid").read_text()), signal.SIGKILL)
+    if os.environ["DREAMBOT_CRASH_WHO"] in ("bot", "both"):
         os._exit(KILLED)
 
 

@@ -1,4 +1,4 @@
-"""The bot's process dies at every point of a job's journey: one job, one charge, one live final message."""
+"""Bot, engine or both die at each point of a job's journey: one job, one charge, one live final message, then peace."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from bot.playground.server.local import LocalDiscord
 from bot.playground.server.tls import Authority
 from tests.wire import schemas
 from tests.wire.conftest import dreambot_maker
-from tests.wire.crashing_bot import KILLED
+from tests.wire.crashing_bot import CAME_BY, KILLED
 from tests.wire.looks import is_result
 from tests.wire.world import World
 
 ROOT = Path(__file__).parents[2]
 POINTS = [
     "submitted",
+    "answering",
     "answered",
     "posted",
     "started",
@@ -29,37 +30,64 @@ POINTS = [
     "picture file",
     "picture row",
     "ended",
+    "sending end",
     "end sent",
     "delivered",
+    "pinging",
     "pinged",
 ]
+"""After every commit, before and after every call of Discord's, between a file and its row."""
+WRITES = ("POST", "PATCH", "PUT", "DELETE")
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("who", ["bot", "engine", "both"])
 @pytest.mark.parametrize("point", POINTS)
-async def test_wherever_the_bot_dies_there_is_one_job_one_charge_and_one_message(
-    authority: Authority, tmp_path: Path, point: str
+async def test_whatever_dies_wherever_there_is_one_job_one_charge_and_one_message(
+    authority: Authority, tmp_path: Path, point: str, who: str
 ) -> None:
     async with LocalDiscord(authority) as site:
         schemas.judge(site.record)
         world = World(site, dreambot_maker({"delivery": {"ping_after_seconds": 0.0}}), tmp_path / "data")
         (tmp_path / "data").mkdir()
-        await one_life(world, tmp_path, point)
+        await one_life(world, tmp_path, point, who)
 
         await world.start_bot()
-
         message = await world.max.wait_for_message(is_result)
-        await nothing_is_owed(world)
-        [job] = await world.bot.dispatcher.history(world.max.id)
-        assert job.cost == (await world.bot.dispatcher.balance(world.max.id)).used
-        assert [message.id] == [shown.id for shown in world.max.sees() if shown.state.embeds]
-        assert 1 == sum("ready." in shown.content for shown in world.max.sees())
+        first = await outcome(world)
         await world.stop_bot()
+        before = written(world)
+
+        await world.start_bot()
+        second = await outcome(world)
+        await world.stop_bot()
+
+        assert ([message.id], 1, "done", 1, "charged", {"delivered"}) == first
+        assert first == second
+        assert before == written(world)
         assert [] == site.record.findings()
 
 
-async def one_life(world: World, folder: Path, point: str) -> None:
-    """Start a bot in a process of its own, ask it for a picture, and wait for its death."""
+async def outcome(world: World) -> tuple[object, ...]:
+    """Messages with a picture, pings, the job's state, pictures kept, its charge, what became of its deliveries."""
+    await nothing_is_owed(world)
+    [job] = await world.bot.dispatcher.history(world.max.id)
+    assert job.cost == (await world.bot.dispatcher.balance(world.max.id)).used
+    async with world.bot.store.database.reading() as session:
+        [charge] = await session.all("SELECT state FROM charges")
+        deliveries = {row[0] for row in await session.all("SELECT state FROM deliveries")}
+    shown = [message.id for message in world.max.sees() if message.state.embeds]
+    pings = sum("ready." in message.content for message in world.max.sees())
+    return shown, pings, job.state.value, len(job.pictures), charge[0], deliveries
+
+
+def written(world: World) -> int:
+    """Requests that change something, so far."""
+    return sum(exchange.method in WRITES for exchange in world.site.record.exchanges)
+
+
+async def one_life(world: World, folder: Path, point: str, who: str) -> None:
+    """Start a bot in a process of its own, ask it for a picture, and wait for what happens at *point*, then its end."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -67,14 +95,23 @@ async def one_life(world: World, folder: Path, point: str) -> None:
         "--config",
         str(settings(folder)),
         cwd=ROOT,
-        env={**os.environ, "DREAMBOT_CRASH_AT": point, "DREAMBOT_PLAYGROUND": str(link(world, folder))},
+        env={
+            **os.environ,
+            "DREAMBOT_CRASH_AT": point,
+            "DREAMBOT_CRASH_WHO": who,
+            "DREAMBOT_DATA": str(folder / "data"),
+            "DREAMBOT_PLAYGROUND": str(link(world, folder)),
+        },
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
         await world.until(lambda: world.site.gateway.online and world.site.commands.all(), 60, what="the first life")
         world.site.people.slash(world.max.id, world.channel("studio").id, "dream", {"prompt": "an owl"})
-        assert KILLED == await asyncio.wait_for(process.wait(), 60)
+        if who == "engine":  # the bot lives on, and is stopped as usual
+            await world.until((folder / "data" / CAME_BY).exists, 60, what=f"the point “{point}”")
+            process.terminate()
+        assert (0 if who == "engine" else KILLED) == await asyncio.wait_for(process.wait(), 60)
     finally:
         if process.returncode is None:
             process.kill()
@@ -87,10 +124,7 @@ def settings(folder: Path) -> Path:
     fake.write_text(f"#!/bin/sh\nexec {sys.executable} -m tests.fake_engine\n")
     fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
     path = folder / "config.toml"
-    path.write_text(
-        f'[data]\nfolder = "{folder / "data"}"\n[engine]\npython = "{fake}"\n'
-        "[delivery]\nedit_seconds = 0.1\nping_after_seconds = 0.0\n"
-    )
+    path.write_text(f'[engine]\npython = "{fake}"\n[delivery]\nedit_seconds = 0.1\nping_after_seconds = 0.0\n')
     return path
 
 

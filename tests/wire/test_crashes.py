@@ -49,6 +49,42 @@ async def test_a_bot_stopped_while_painting_finishes_the_same_message_after_its_
     assert [message.id] == [shown.id for shown in max_.sees()]
 
 
+async def test_who_has_to_wait_for_a_restart_is_told_so(world: World, max_: Person, mo: Person) -> None:
+    answer = await max_.slash("dream", prompt="slowly an owl")
+    message = await max_.wait_for(answer.message, is_painting)
+
+    await world.stop_bot()
+    assert "The bot is being restarted. Nothing is lost: this goes on when it is back." in message.text
+    await world.start_bot()
+
+    await max_.wait_for(message, is_result)
+    [job] = await world.bot.dispatcher.history(max_.id)
+    assert (0, 2) == (job.deaths, job.attempt)
+
+
+async def test_a_bot_that_is_told_to_stop_takes_nothing_new_and_lets_what_runs_finish(
+    world: World, max_: Person, mo: Person
+) -> None:
+    world.bot.drain_seconds = 20.0
+    answer = await max_.slash("dream", prompt="slowly an owl")
+    message = await max_.wait_for(answer.message, is_painting)
+
+    stopping = asyncio.create_task(world.stop_bot())
+    await asyncio.sleep(0.05)
+    refused = await mo.slash("dream", prompt="a fox")
+    await stopping
+
+    assert "The bot is about to restart and takes nothing new" in refused.message.text
+    assert is_result(message)
+    assert "done" == (await stored_states(world))
+
+
+async def stored_states(world: World) -> str:
+    """The states of all jobs, as the stopped bot has left them."""
+    async with await Store.open(world.folder) as store, store.database.reading() as session:
+        return ",".join(row[0] for row in await session.all("SELECT state FROM jobs"))
+
+
 async def test_an_end_that_nobody_was_told_of_is_told_after_the_return(world: World, max_: Person) -> None:
     message = await begun(max_, "slowly an owl")
     world.faults.server_error(r"PATCH .*/messages/", 503, times=-1)

@@ -1,0 +1,98 @@
+"""What the pages for hosts say is true of the code: numbers, messages, settings, figures, file names."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import discord
+import pytest
+import yaml
+
+from bot.config import Config
+from bot.doctor_discord import WANTED
+from bot.monitor import exposition
+from tests.bot.test_measures import figures, lived
+
+ROOT = Path(__file__).parent.parent
+HOSTING = (ROOT / "docs" / "hosting.md").read_text(encoding="utf-8")
+SECURITY = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+PAGES = HOSTING + SECURITY
+UNTRIED = ("Dockerfile", "compose.yaml", "docs/dreambot.service")
+GONE_AFTER = 3.0
+"""Seconds after the drain within which the bot says that it is gone."""
+
+
+def sources() -> str:
+    """All code, with the quotes between two parts of one text taken out."""
+    files = [path for name in ("bot", "engine") for path in (ROOT / name).rglob("*.py")]
+    return re.sub(r'"\s*\n\s*f?"', "", "\n".join(path.read_text(encoding="utf-8") for path in files))
+
+
+def test_the_invitation_asks_for_what_the_bot_needs() -> None:
+    address = discord.utils.oauth_url(1, permissions=WANTED, scopes=("bot", "applications.commands"))
+
+    assert f"`{WANTED.value}`" in HOSTING
+    assert address.replace("client_id=1&", "client_id=YOUR_APPLICATION_ID&") in HOSTING.splitlines()
+    assert not WANTED.administrator
+
+
+def test_every_message_in_the_list_of_troubles_is_one_that_is_said() -> None:
+    table = HOSTING.partition("## When something is wrong")[2].partition("\n## ")[0]
+    first_cells = [line.split(" | ")[0] for line in table.splitlines() if line.startswith("| `")]
+    messages = [message for cell in first_cells for message in re.findall(r"`([^`]+)`", cell)]
+    code = sources()
+
+    assert len(messages) > 15
+    unknown = [m for m in messages if not m.startswith("The database cannot be used: ") and not said(m, code)]
+    assert [] == unknown
+
+
+def said(message: str, code: str) -> bool:
+    """Whether the code holds *message*, numbers and names in it aside."""
+    pattern = re.escape(message).replace("\\-9", r"(-9|%s)")
+    return re.search(pattern, code) is not None
+
+
+@pytest.mark.parametrize(("section", "key"), sorted(set(re.findall(r"`\[(\w+)\] (\w+)`", PAGES))))
+def test_every_setting_that_is_named_exists(section: str, key: str) -> None:
+    assert key in getattr(Config(), section).model_fields
+
+
+def test_every_figure_that_is_named_is_served() -> None:
+    measures = figures().measures
+    lived(measures)
+    measures.errors["x"] = 1
+    served = exposition(figures(measures)).decode()
+
+    for name in set(re.findall(r"dreambot_\w+", HOSTING)):
+        assert re.search(rf"^{name}\b", served, re.MULTILINE), name
+
+
+@pytest.mark.parametrize("name", UNTRIED)
+def test_what_was_never_run_says_so(name: str) -> None:
+    assert re.search("Never (run|built) as it stands", (ROOT / name).read_text(encoding="utf-8"))
+
+
+def test_nobody_is_killed_while_draining() -> None:
+    needed = Config().queue.drain_seconds + GONE_AFTER
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
+    unit = (ROOT / "docs" / "dreambot.service").read_text(encoding="utf-8")
+
+    for service in compose["services"].values():
+        assert needed <= int(service["stop_grace_period"].removesuffix("s"))
+    assert needed <= int(re.findall(r"TimeoutStopSec=(\d+)", unit)[0])
+
+
+def test_what_the_image_is_made_of_is_there() -> None:
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    copied = [name for line in re.findall(r"^COPY (.*)$", text, re.MULTILINE) for name in line.split()[:-1]]
+
+    assert {"bot", "engine", "pyproject.toml"} <= set(copied)
+    assert [] == [name for name in copied if not (ROOT / name).exists()]
+
+
+def test_pages_lead_to_pages_that_exist() -> None:
+    for page in (ROOT / "docs").glob("*.md"):
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} → {target}"
