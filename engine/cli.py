@@ -1,4 +1,4 @@
-"""`python -m engine dream|upscale|score|search|models|methods|primer|…`: every command is a file in `engine/commands/`.
+"""`python -m engine dream|upscale|score|compare|search|models|…`: every command is a file in `engine/commands/`.
 
 Nothing here imports torch: `--help` answers at once. Mistakes are one line on stderr and the exit status 2.
 """
@@ -10,6 +10,7 @@ import os
 import typer
 
 from engine.commands.bench import bench
+from engine.commands.compare import compare
 from engine.commands.console import speaking
 from engine.commands.dream import dream
 from engine.commands.listing import methods, models, options_help
@@ -29,7 +30,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command(epilog=options_help())(dream)
-for command in (upscale, score, search, models, methods):
+for command in (upscale, score, compare, search, models, methods):
     app.command()(command)
 app.add_typer(primer, name="primer")
 app.add_typer(weights, name="weights")

@@ -74,6 +74,11 @@ def fit(image: Image.Image, width: int, height: int) -> Image.Image:
     return ImageOps.fit(image.convert("RGB"), (width, height), method=Image.Resampling.LANCZOS)
 
 
+def within(image: Image.Image, side: int) -> Image.Image:
+    """*image* in RGB, enlarged or reduced so that its longer side has *side* pixels; nothing is cut off."""
+    return ImageOps.contain(image.convert("RGB"), (side, side), method=Image.Resampling.LANCZOS)
+
+
 def grid(images: Sequence[Image.Image]) -> Image.Image:
     """All pictures in one, as square as it gets, with narrow gaps; a single picture comes back as it is."""
     if len(images) == 1:

@@ -12,7 +12,7 @@ from engine.commands.console import Bar, read_file, write_file
 from engine.commands.painting import Finished
 from engine.errors import InvalidRequest
 from engine.graders import choose_grader, guide_of
-from engine.pictures import contact_sheet, open_picture, to_png
+from engine.pictures import contact_sheet, open_picture, to_png, within
 from engine.requests import DreamRequest, UpscaleRequest
 
 if TYPE_CHECKING:
@@ -59,10 +59,8 @@ def choose(finished: Finished, wanted: Wanted, studio: Studio, bar: Bar) -> Choi
     grades = {index: round(float(judge.look([image])[0] @ wish.direction), 5) for index, image in images.items()}
     ranking = sorted(grades, key=lambda index: -grades[index])
     best = tuple(ranking[: wanted.best])
-    for image in images.values():
-        image.thumbnail((CELL, CELL))
     captions = [f"{place}.  #{index}  {grades[index]:.3f}" for place, index in enumerate(ranking, 1)]
-    sheet = contact_sheet([images[index] for index in ranking], captions, marked=range(len(best)))
+    sheet = contact_sheet([within(images[index], CELL) for index in ranking], captions, marked=range(len(best)))
     place = finished.order.out.with_stem(f"{finished.order.out.stem}-sheet")
     write_file(place, to_png(sheet))
     larger = _enlarged(finished, best, studio, bar) if wanted.enlarge else {}

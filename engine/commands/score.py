@@ -1,52 +1,121 @@
-"""`python -m engine score picture.png "a red circle"`: how well a picture fits words, as a CLIP sees it."""
+"""`python -m engine score picture.png --text "a red circle"`: how well pictures fit words, as a CLIP sees it."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
-from engine.commands.console import Device, calm_torch, read_file
-from engine.pictures import fit, open_picture
+from engine.commands.console import Device, calm_torch, echo_json, errors, printable
+from engine.commands.gallery import Shown, fair_grader, open_all
+from engine.errors import InvalidRequest
 from engine.prompts import parse_prompts
 
-PERCEPTOR = typer.Option(help="primer, primer-grader, an OpenAI or open_clip name (ViT-B/32), or a file.")
+PICTURES = typer.Argument(metavar="PICTURE…", help="PNG, JPEG, WebP or GIF.", show_default=False)
+TEXT = typer.Option(help="Words, in parts and with weights as in a prompt; repeatable.", show_default=False)
+PERCEPTOR = typer.Option(
+    help="primer, primer-grader, an OpenAI or open_clip name (ViT-B/32), or a file.",
+    show_default="one that did not guide",
+)
+DIGITS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """N pictures, T texts: *cosines* and *odds* are [N][T]; *parts* are for each text its parts, and [N] cosines."""
+
+    perceptor: str
+    cosines: list[list[float]]
+    odds: list[list[float]]
+    parts: list[dict[str, list[float]]]
+    notes: list[str]
 
 
 def score(
-    picture: Annotated[Path, typer.Argument(help="PNG, JPEG, WebP or GIF.", show_default=False)],
-    prompt: Annotated[str, typer.Argument(help="Words, in parts with | where there are several.", show_default=False)],
-    perceptor: Annotated[str, PERCEPTOR] = "primer-grader",
+    pictures: Annotated[list[Path], PICTURES],
+    text: Annotated[list[str] | None, TEXT] = None,
+    perceptor: Annotated[str, PERCEPTOR] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print a record.")] = False,
     device: Device = "auto",
 ) -> None:
-    """Judge PICTURE by PROMPT: the cosine between them, 1 is the most; each part by itself where there are several.
+    """Judge every PICTURE by every text: the cosine between them, 1 is the most, and how it would bet.
 
-    A guide likes what it has guided, so the small model's pictures are judged by a grader that never guides.
+    The bet is the softmax over the texts, or over the pictures if there is one text. A guide likes what it has guided,
+    so a CLIP judges that did not guide, where there is one.
     """
-    prompts = parse_prompts(prompt)
-    image = open_picture(read_file(picture))
-    calm_torch()
-    import torch
-
-    from engine.runtime import Runtime
-    from engine.tensors import to_tensor
-
-    torch.set_num_threads(1)
-    runtime = Runtime(device)
-    clip = runtime.perceptor(perceptor)
-    with torch.no_grad():
-        seen = clip.encode_image(to_tensor(fit(image, clip.size, clip.size))[None].to(runtime.device))[0]
-    vectors = clip.encode_text([part.text for part in prompts])
-    parts = {part.text: round(float(seen @ vector), 5) for part, vector in zip(prompts, vectors, strict=True)}
-    weights = torch.tensor([max(part.weight, 0.0) for part in prompts]).to(vectors)
-    total = round(float(seen @ torch.nn.functional.normalize(weights @ vectors, dim=-1)), 5)
+    if not text:
+        raise InvalidRequest("Say what the pictures shall show by --text; compare judges them by their own prompts.")
+    for prompt in text:
+        parse_prompts(prompt)
+    shown = open_all(pictures)
+    scores = find_scores(shown, text, perceptor, device)
     if as_json:
-        typer.echo(json.dumps({"score": total, "parts": parts, "perceptor": clip.id}, ensure_ascii=False, indent=2))
+        echo_json(_record(shown, text, scores))
         return
-    typer.echo(f"{total:.3f}")
-    if len(parts) > 1:
-        for text, value in parts.items():
-            typer.echo(f"  {value:+.3f}  {text}")
+    if len(shown) == len(text) == 1:
+        typer.echo(f"{scores.cosines[0][0]:.3f}")
+        for part, values in scores.parts[0].items() if len(scores.parts[0]) > 1 else ():
+            typer.echo(f"  {values[0]:+.3f}  {part}")
+    else:
+        _print(shown, text, scores)
+    for note in scores.notes:
+        errors.print(note, markup=False, soft_wrap=True)
+    errors.print(f"seen by {scores.perceptor}", markup=False)
+
+
+def find_scores(shown: Sequence[Shown], texts: Sequence[str], perceptor: str, device: str) -> Scores:
+    """Every picture by every text; raises DreamErrors."""
+    name, note = (perceptor, "") if perceptor else fair_grader(shown)
+    calm_torch()
+    import numpy as np
+
+    from engine.judging import Judge
+    from engine.runtime import Runtime
+
+    judge = Judge(name, Runtime(device))
+    wishes = [judge.wish(parse_prompts(text)) for text in texts]
+    seen = judge.look([one.image for one in shown])
+    cosines = seen @ np.stack([wish.direction for wish in wishes]).T
+    odds = judge.odds(cosines, axis=0 if len(texts) == 1 else 1)
+    parts = [
+        {part.text: _rounded(seen @ vector) for part, vector in zip(wish.prompts, wish.parts, strict=True)}
+        for wish in wishes
+    ]
+    notes = list(dict.fromkeys(filter(None, [note, *(note for wish in wishes for note in wish.notes)])))
+    return Scores(judge.id, [_rounded(row) for row in cosines], [_rounded(row) for row in odds], parts, notes)
+
+
+def _print(shown: Sequence[Shown], texts: Sequence[str], scores: Scores) -> None:
+    table = Table("", *(escape(printable(text)) for text in texts), box=None, header_style="dim", pad_edge=False)
+    for one, cosines, odds in zip(shown, scores.cosines, scores.odds, strict=True):
+        cells = [f"{cosine:+.3f} [dim]{bet:4.0%}[/dim]" for cosine, bet in zip(cosines, odds, strict=True)]
+        table.add_row(escape(printable(one.path)), *cells)
+    Console(highlight=False).print(table)
+
+
+def _record(shown: Sequence[Shown], texts: Sequence[str], scores: Scores) -> dict[str, Any]:
+    return {
+        "perceptor": scores.perceptor,
+        "texts": list(texts),
+        "softmax_over": "pictures" if len(texts) == 1 else "texts",
+        "pictures": [
+            {
+                "path": str(one.path),
+                "scores": scores.cosines[i],
+                "softmax": scores.odds[i],
+                "parts": [{part: values[i] for part, values in parts.items()} for parts in scores.parts],
+            }
+            for i, one in enumerate(shown)
+        ],
+        "notes": scores.notes,
+    }
+
+
+def _rounded(values: Any) -> list[float]:
+    return [round(float(value), DIGITS) for value in values]

@@ -15,7 +15,7 @@ from engine.album import Album, Entry, Found
 from engine.commands.console import Bar, Device, calm_torch, echo_json, errors, printable, read_file, write_file
 from engine.errors import DreamError, InvalidRequest
 from engine.graders import choose_grader
-from engine.pictures import MAX_BYTES, contact_sheet, open_picture, to_png
+from engine.pictures import MAX_BYTES, contact_sheet, open_picture, to_png, within
 from engine.prompts import Prompt, parse_prompts
 
 if TYPE_CHECKING:
@@ -133,8 +133,7 @@ def _draw(folder: Path, found: Sequence[Found], place: Path) -> None:
             image = open_picture(read_file(folder / one.path))
         except DreamError:  # gone since it was looked at
             image = Image.new("RGB", (CELL, CELL))
-        image.thumbnail((CELL, CELL))
-        images.append(image)
+        images.append(within(image, CELL))
         captions.append(f"{one.score:.3f}  {printable(one.path.with_suffix(''))}")
     write_file(place, to_png(contact_sheet(images, captions)))
 

@@ -16,7 +16,6 @@ from PIL import Image
 from engine.replay import read_record
 from engine.requests import METHODS
 from tests.engine.shell import Shell
-from tests.engine.tiny import tiny_perceptor
 
 ROOT = Path(__file__).parents[2]
 
@@ -89,19 +88,6 @@ def test_a_picture_is_enlarged(shell: Shell, small: Path) -> None:
 
     assert (0, "large.png  120×90\n") == (said.status, said.out)
     assert (120, 90) == Image.open("large.png").size
-
-
-def test_a_picture_is_judged_as_a_whole_and_part_by_part(
-    shell: Shell, small: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("engine.runtime.Runtime.perceptor", lambda self, name: tiny_perceptor())
-
-    whole = shell("score", small, "a red circle")
-    parts = json.loads(shell("score", small, "a red circle:3 | a blue star", "--json").out)
-
-    assert -1 <= float(whole.out) <= 1
-    assert {"a red circle", "a blue star"} == set(parts["parts"])
-    assert f"{parts['parts']['a red circle']:.3f}" == whole.out.strip()
 
 
 def test_the_painter_paints_without_any_net(shell: Shell) -> None:

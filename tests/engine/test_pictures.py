@@ -22,6 +22,7 @@ from engine.pictures import (
     read_text,
     snapshot,
     to_png,
+    within,
 )
 
 
@@ -253,3 +254,15 @@ def test_a_picture_too_long_for_webp_becomes_jpeg() -> None:
 
     assert "jpg" == extension
     assert "JPEG" == Image.open(io.BytesIO(data)).format
+
+
+def test_a_picture_is_brought_within_a_side_whole() -> None:
+    assert [(50, 38), (100, 75)] == [within(gradient(40, 30), side).size for side in (50, 100)]
+    assert (2, 20) == within(gradient(4, 40), 20).size
+
+
+def test_marked_pictures_have_a_frame() -> None:
+    sheet = contact_sheet([gradient()] * 3, ["a", "b", "c"], columns=3, marked=[1])
+
+    first, second = sheet.getpixel((0, 0)), sheet.getpixel((44, 0))
+    assert (first, second) == (gradient().getpixel((0, 0)), (250, 190, 60))

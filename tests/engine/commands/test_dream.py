@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from engine.errors import NotFinite
+from engine.methods.clip_diffusion import ClipDiffusion
 from engine.pictures import to_png
 from engine.replay import KEYWORD, read_record
 from engine.steps import Failed, Step
@@ -150,6 +151,20 @@ def test_a_replay_that_differs_says_by_how_much_and_why_and_ends_with_1(shell: S
     assert "Not equal: 4 of 65,536 pixels (0.01%) differ, by at most 8 of 255." in said.err
     assert "The PNG was changed after it was painted" in said.err
     assert "Another value for the device: abacus then, CPU" in said.err
+
+
+def test_the_real_small_model_paints_its_pictures_again_pixel_by_pixel(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.methods.clip_diffusion.METHOD", ClipDiffusion())
+    shell("dream", "a red circle", "--seed", 7, "--steps", 3, "--count", 2, "--size", "192x192", "--out", "x.png")
+
+    record = json.loads(shell("dream", "--replay", "x-1.png", "--json").out)
+
+    assert record["replay"]["equal"]
+    assert {"weights", "perceptor", "perceptor_weights", "upscaler_weights", "bucket", "dtype", "device"} <= set(
+        record["resolved"]
+    )
 
 
 @pytest.mark.parametrize(
