@@ -1,5 +1,5 @@
-"""One question to a folder of 100,000 pictures: its CPU time, and what is gained over numpy's conversion of halves and BLAS.
-The vectors have as many numbers as those of the small grader, ViT-B/32 and ViT-L/14.
+"""One question to a folder of 100,000 pictures: its CPU time, and what is gained over numpy's conversion of halves and
+BLAS. The vectors have as many numbers as those of the small grader, ViT-B/32 and ViT-L/14.
 """
 
 from __future__ import annotations
