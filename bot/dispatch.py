@@ -29,7 +29,7 @@ from bot.store.database import unbroken
 from bot.upkeep import EVERY_SECONDS, Steadiness, Upkeep
 from engine.client import Engine
 from engine.messages import Progress, Ready, Request
-from engine.requests import UpscaleRequest
+from engine.requests import AUTO, USUAL_SCALE, UpscaleRequest, best_upscaler
 
 log = logging.getLogger(__name__)
 
@@ -186,13 +186,17 @@ class Dispatcher:
         return data
 
     async def upscale_request(self, job_id: str, index: int, upscaler: str = "", scale: int = 0) -> UpscaleRequest:
-        """The request that enlarges a stored picture (empty and 0: the request's defaults). Raises PictureGone."""
+        """The request that enlarges a stored picture (by default by the best that is here). Raises PictureGone."""
         picture = await self._store.pictures.find(job_id, index)
         if picture is None or picture.path is None:
             raise PictureGone(f"Picture {index + 1} of job {job_id} is no longer kept, so it cannot be enlarged.")
-        chosen = ({"upscaler": upscaler} if upscaler else {}) | ({"scale": scale} if scale else {})
-        return UpscaleRequest.model_validate(
-            {"image": picture.sha256, "width": picture.width, "height": picture.height, **chosen}
+        times, ready = scale or USUAL_SCALE, self.engine_ready
+        return UpscaleRequest(
+            image=picture.sha256,
+            upscaler=upscaler or (best_upscaler(ready.upscalers, times) if ready and ready.upscalers else AUTO),
+            scale=times,
+            width=picture.width,
+            height=picture.height,
         )
 
     async def posted(self, job_id: str, channel_id: int, message_id: int) -> None:

@@ -10,7 +10,7 @@ from bot.config import LimitsSection, QueueSection, Standing
 from bot.errors import CoolingDown, NoRoom, QueueFull, TooLarge
 from engine.errors import EngineUnusable, ModelUnavailable
 from engine.messages import Ready, Request
-from engine.requests import DreamRequest
+from engine.requests import AUTO, DreamRequest
 
 
 def check_size(request: Request, limits: LimitsSection) -> None:
@@ -40,7 +40,7 @@ def check_available(request: Request, ready: Ready | None) -> None:
     if isinstance(request, DreamRequest):
         _has("method", request.method, ready.methods, ready)
         _has("model", request.model, ready.models, ready)
-    else:
+    elif request.upscaler != AUTO:
         _has("upscaler", request.upscaler, ready.upscalers, ready)
 
 

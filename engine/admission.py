@@ -12,10 +12,11 @@ from engine.attempts import Painter
 from engine.errors import InvalidRequest
 from engine.messages import Job
 from engine.methods import Method
-from engine.requests import UpscaleRequest
+from engine.replay import find_record
+from engine.requests import AUTO, UpscaleRequest, best_upscaler
 from engine.runtime import Runtime
 from engine.steps import State
-from engine.upscalers import find_upscaler
+from engine.upscalers import find_upscaler, usable_upscalers
 
 FindMethod: TypeAlias = Callable[[str], Method[Any]]
 
@@ -27,6 +28,8 @@ class Admitted:
     painter: Painter
     states: list[State]
     seconds: Mapping[str, float]
+    source: Mapping[str, object] | None = None
+    """The record of how the picture was made that is to be enlarged, if it holds one."""
 
 
 def admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method: FindMethod) -> Admitted:
@@ -34,9 +37,11 @@ def admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method: 
     _check_images(job, images)
     started = time.monotonic()
     painter: Painter
+    source = None
     if isinstance(job.request, UpscaleRequest):
-        painter = find_upscaler(job.request.upscaler)
+        painter = find_upscaler(_upscaler(job.request))
         painter.load(job.request, runtime)
+        source = find_record(images[job.request.image])
     else:
         painter = find_method(job.request.method)
         painter.load(job.request, runtime)
@@ -44,7 +49,11 @@ def admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method: 
     states = painter.begin(job, images, runtime)
     if len(states) != job.request.count:
         raise RuntimeError(f"{len(states)} states were begun for {job.request.count} pictures")
-    return Admitted(painter, states, {"load": loaded - started, "begin": time.monotonic() - loaded})
+    return Admitted(painter, states, {"load": loaded - started, "begin": time.monotonic() - loaded}, source)
+
+
+def _upscaler(request: UpscaleRequest) -> str:
+    return request.upscaler if request.upscaler != AUTO else best_upscaler(usable_upscalers(), request.scale)
 
 
 def _check_images(job: Job, images: Mapping[str, bytes]) -> None:

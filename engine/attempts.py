@@ -94,6 +94,8 @@ class Attempt:
     """Empty while its nets are being loaded."""
     steps: int = 0
     """Of the method, for one picture."""
+    source: Mapping[str, object] | None = None
+    """The record of the picture that is enlarged."""
     notes: tuple[str, ...] = ()
     """Sentences for the person, about every picture."""
     started: float = field(default_factory=time.monotonic)

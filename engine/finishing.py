@@ -65,6 +65,8 @@ def make_picture(painting: Painting, image: Image.Image, notes: tuple[str, ...],
     resolved = {"device": runtime.description, "dtype": str(runtime.dtype).removeprefix("torch.")} | (own or {})
     pixels = pixels_sha256(image)
     record = make_record(request, painting.index, resolved, pixels)
+    if painting.attempt.source is not None:
+        record["source"] = painting.attempt.source
     png = to_png(image, text_chunks(record))
     return Picture(
         *painting.attempt.key,

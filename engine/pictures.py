@@ -22,7 +22,10 @@ MAX_BYTES = 32 * 2**20
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 16_384
 SNAPSHOT_SIDE = 256
+SUFFIXES = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
+"""In which format a file of that name is written."""
 _WEBP_SIDE = 16_383
+_JPEG_SIDE = 65_535
 _QUALITIES = (95, 90, 80, 65, 50)
 _BACKGROUND = (30, 31, 34)
 _GOLD = (250, 190, 60)
@@ -115,6 +118,20 @@ def to_png(image: Image.Image, text: Mapping[str, str] | None = None) -> bytes:
     for key, value in (text or {}).items():
         chunks.add_itxt(key, value, zip=len(value) > 1024)
     return _encoded(image, "PNG", alpha=True, pnginfo=chunks, compress_level=6)
+
+
+def in_format(png: bytes, suffix: str) -> bytes:
+    """A PNG in the format that a file's *suffix* names; raises UnreadablePicture where a side is too long for it."""
+    name = SUFFIXES[suffix.lower()]
+    if name == "PNG":
+        return png
+    with Image.open(io.BytesIO(png), formats=("PNG",)) as image:  # our own: no limit but the format's
+        most = {"WEBP": _WEBP_SIDE, "JPEG": _JPEG_SIDE}[name]
+        if max(image.size) > most:
+            raise UnreadablePicture(f"{image.width}×{image.height} is too large for {_title(name)}; PNG can hold it.")
+        if name == "WEBP":
+            return _encoded(image, name, alpha=True, quality=_QUALITIES[0])
+        return _encoded(_to_rgb(image, alpha=False), name, quality=_QUALITIES[0], subsampling=0)
 
 
 def read_text(png: bytes) -> dict[str, str]:

@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from engine.errors import InvalidRequest
+from engine.errors import DreamError, InvalidRequest
 from engine.messages import Request
 from engine.pictures import read_text
 from engine.prompts import format_prompts
@@ -21,6 +21,9 @@ from engine.requests import MAX_COUNT, DreamRequest, find_model, request_from_js
 
 RECORD_VERSION = 1
 KEYWORD = "dreambot"
+KEPT = ("record", "engine", "request", "index", "resolved", "pixels", "source")
+LONGEST_SOURCE = 32_768
+"""Characters of a record within a record; ours are a tenth of it."""
 LARGEST_RECORD = 256 * 1024
 """Characters; ours have a few thousand."""
 LARGEST_BUCKET = 256
@@ -78,6 +81,17 @@ def read_record(png: bytes) -> dict[str, Any]:
     }
 
 
+def find_record(data: bytes) -> dict[str, Any] | None:
+    """The record in a picture from anywhere, made safe to be kept in another one; None if there is none to be kept."""
+    try:
+        record = read_record(data)
+        describe(record)
+        kept = json.dumps({name: record[name] for name in KEPT if name in record}, allow_nan=False)
+    except (DreamError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    return json.loads(kept) if len(kept) <= LONGEST_SOURCE else None
+
+
 def replay_request(record: Mapping[str, Any]) -> Request:
     """The request that paints the record's one picture again; raises InvalidRequest."""
     request = request_from_json(json.dumps(record["request"]))
@@ -106,7 +120,8 @@ def describe(record: Mapping[str, Any]) -> str:
     """One paragraph for people: the prompt, then what else was chosen."""
     request = request_from_json(json.dumps(record["request"]))
     if not isinstance(request, DreamRequest):
-        return f"Upscaled {request.scale} times by {request.upscaler}, engine {record['engine']}"
+        by = record.get("resolved", {}).get("upscaler") or request.upscaler
+        return f"Upscaled {request.scale} times by {by}, engine {record['engine']}"
     chosen = {
         "Model": request.model,
         "Size": f"{request.width}x{request.height}",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
@@ -21,6 +21,12 @@ REQUEST_VERSION: Literal[1] = 1
 MAX_SEED = 2**32 - 1
 MAX_COUNT = 100
 NEGATIVE_WEIGHT = -0.3
+AUTO = "auto"
+"""The upscaler that suits best of those that are here."""
+LEARNED = ("realesrgan-x4plus", "realesr-general", "swinir-l", "swinir-m", "realesrgan-x2plus", "realesrgan-anime")
+SHIPPED = ("primer", "lanczos")
+"""What "auto" takes: the first of the learned ones that is here, then one's own, then what ships with the package."""
+USUAL_SCALE = 4
 
 
 class Options(BaseModel):
@@ -137,8 +143,8 @@ class UpscaleRequest(BaseModel):
     version: Literal[1] = REQUEST_VERSION
     kind: Literal["upscale"] = "upscale"
     image: str
-    upscaler: str = "primer"
-    scale: int = Field(default=4, ge=2, le=8)
+    upscaler: str = AUTO
+    scale: int = Field(default=USUAL_SCALE, ge=2, le=8)
     width: int = Field(ge=1, le=16384, description="of the picture that comes in")
     height: int = Field(ge=1, le=16384)
 
@@ -156,6 +162,13 @@ class UpscaleRequest(BaseModel):
     def cost(self) -> float:
         """Megapixel steps: an output pixel counts as one step."""
         return self.width * self.height * self.scale**2 / 1e6
+
+
+def best_upscaler(usable: Collection[str], scale: int) -> str:
+    """What "auto" stands for where these can be used; for twice the size the net that was made for it."""
+    doubling = ("realesrgan-x2plus",) if scale == 2 else ()
+    own = (name for name in usable if name not in (*LEARNED, *SHIPPED))
+    return next((name for name in (*doubling, *LEARNED, *own, *SHIPPED) if name in usable), SHIPPED[-1])
 
 
 AnyRequest: TypeAlias = Annotated[DreamRequest | UpscaleRequest, Field(discriminator="kind")]

@@ -172,7 +172,7 @@ class Worker:
         if isinstance(admitted, DreamError):
             self._end(attempt, attempt.failure(admitted))
             return
-        attempt.images = {}
+        attempt.images, attempt.source = {}, admitted.source
         states = [state for state in admitted.states if not attempt.only or state.index in attempt.only]
         for state in states:
             if attempt.bucket > 1 and hasattr(state, "bucket"):

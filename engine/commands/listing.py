@@ -10,6 +10,7 @@ from engine.commands.console import calm_torch
 from engine.models import MODELS
 from engine.requests import METHODS, Options
 from engine.upscalers import upscaler_names
+from engine.weights.table import entries
 
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
@@ -27,8 +28,9 @@ def models() -> None:
         here = "yes" if model.name in ready.models else ready.unavailable[model.name].partition("; run ")[0]
         table.add_row(f"[bold]{model.name}[/bold]", model.title, sizes, "\n".join(model.methods), here)
     for name in upscaler_names():
-        reason = ready.unavailable.get(f"upscaler {name}", "yes")
-        table.add_row(f"[bold]{name}[/bold]", "an upscaler", "", "", reason)
+        reason = ready.unavailable.get(f"upscaler {name}", "yes").partition("; run ")[0]
+        title = entries()[name].title if name in entries() else "an upscaler"
+        table.add_row(f"[bold]{name}[/bold]", title, "", "upscale", reason)
     console = Console(highlight=False)
     console.print(table)
     console.print("[dim]python -m engine weights list NAME[/dim] says where to get a model.")

@@ -10,7 +10,7 @@ from engine.commands.console import Bar, calm_torch, write_file
 from engine.commands.order import Done, Order
 from engine.evolution import animate
 from engine.messages import Picture, Progress
-from engine.pictures import open_picture
+from engine.pictures import in_format, open_picture
 
 if TYPE_CHECKING:
     from engine.studio import Studio
@@ -86,7 +86,7 @@ class Work:
     def keep(self, picture: Picture) -> None:
         """A picture is finished."""
         path = self._order.path(picture.index)
-        write_file(path, picture.png)
+        write_file(path, in_format(picture.png, path.suffix))
         self._done[picture.index] = Done(picture.index, path, picture.facts)
         self.last = picture.png
         if self._order.evolution:

@@ -38,6 +38,12 @@ def _lines(finished: Finished, choice: Choice | None) -> None:
         words = [f"{facts['width']}×{facts['height']}"]
         words += [f"seed {facts['seed']}"] if facts["seed"] is not None else []
         words += [f"CLIP score {facts['clip_score']:.3f}"] if isinstance(facts["clip_score"], float) else []
+        by = (
+            facts["replay"]["resolved"].get("upscaler")
+            if not isinstance(finished.order.request, DreamRequest)
+            else None
+        )
+        words += [f"by {by}"] if by else []
         words += [f"grade {grades[done.index]:.3f}"] if done.index in grades else []
         words += [f"best {choice.best.index(done.index) + 1}"] if choice and done.index in choice.best else []
         typer.echo(f"{done.path}  {', '.join(words)}")

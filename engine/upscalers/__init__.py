@@ -63,14 +63,24 @@ def upscaler_names() -> tuple[str, ...]:
 
 def find_upscaler(name: str) -> Upscaler[Any]:
     """The upscaler of that name, the same object each time; raises ModelUnavailable if there is none."""
-    if name in _files():
-        upscaler: Upscaler[Any] = importlib.import_module(f"{__name__}.{name}").UPSCALER
-        return upscaler
+    check_known(name)
+    if name not in _files():
+        return _of_checkpoint(name)
+    upscaler: Upscaler[Any] = importlib.import_module(f"{__name__}.{name}").UPSCALER
+    return upscaler
+
+
+def check_known(name: str) -> None:
+    """Raises ModelUnavailable, with a guess, if there is no upscaler of that name, installed or not."""
     if name not in upscaler_names():
         near = difflib.get_close_matches(name, upscaler_names(), n=1, cutoff=0.5)
         known = f"; did you mean “{near[0]}”?" if near else f"; there is {', '.join(upscaler_names())}."
         raise ModelUnavailable(f"There is no upscaler “{name}”{known}")
-    return _of_checkpoint(name)
+
+
+def usable_upscalers() -> tuple[str, ...]:
+    """Those that lack nothing here."""
+    return tuple(name for name in upscaler_names() if not find_upscaler(name).missing())
 
 
 @cache

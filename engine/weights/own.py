@@ -1,9 +1,13 @@
-"""Your own checkpoints: `[models.<name>]` in config.toml, a file and the flags of its net. No torch.
+"""Your own checkpoints: `[models.<name>]` in config.toml, a file and what net it holds. No torch.
 
 [models.my-paintings]
 file = "~/runs/paintings/ema_0.9999_058000.pt"
 size = [256, 256]
 flags = { image_size = 256, num_channels = 128, num_heads = 1, attention_resolutions = "16", learn_sigma = true }
+
+[models.my-faces]
+kind = "upscaler"
+file = "~/4x-faces.safetensors"
 """
 
 from __future__ import annotations
@@ -13,16 +17,25 @@ import re
 import tomllib
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import platformdirs
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from engine.errors import InvalidRequest, WeightsError
 from engine.model import Model
 from engine.models import DEFAULT_MODEL, add_models
 from engine.nets.adm_flags import read_flags
-from engine.requests import build_options
+from engine.requests import AUTO, SHIPPED, build_options
 from engine.weights.catalogue import model_of
 from engine.weights.entry import Entry, Kind
 from engine.weights.licences import OWN
@@ -50,13 +63,18 @@ Flag: TypeAlias = bool | int | float | str
 
 
 class OwnModel(BaseModel):
-    """A diffusion model of your own: the file with its weights, and what net they belong to."""
+    """A diffusion model or an upscaler of your own: the file with its weights, and what net they belong to.
+
+    An upscaler is any that spandrel recognises (ESRGAN, Compact, SwinIR, HAT …); it needs no flags.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     file: str = Field(min_length=1, description="Its weights: safetensors, or a PyTorch file.", examples=["~/mine.pt"])
+    kind: Literal["diffusion", "upscaler"] = Field(default="diffusion", description="What it is for.")
     flags: Mapping[str, Flag] = Field(
-        description="The options it was trained with, by guided-diffusion's names.",
+        default_factory=dict,
+        description="The options that a diffusion model was trained with, by guided-diffusion's names.",
         examples=[{"image_size": 256, "num_channels": 128, "learn_sigma": True}],
     )
     title: str = Field(default="", max_length=60, description="What people are shown; empty = its name.")
@@ -84,11 +102,25 @@ class OwnModel(BaseModel):
             raise ValueError(str(error).replace("?.", "?")) from error
         return flags
 
+    @model_validator(mode="after")
+    def _suit_their_kind(self) -> OwnModel:
+        if self.kind == "diffusion" and "flags" not in self.model_fields_set:
+            raise ValueError("a diffusion model needs its flags, as they were when it was trained")
+        odd = {"flags", "size", "perceptor", "defaults"} & self.model_fields_set
+        if self.kind == "upscaler" and odd:
+            raise ValueError(f"an upscaler has no {' and no '.join(sorted(odd))}; its file says all that is needed")
+        return self
+
+    @property
+    def paints(self) -> bool:
+        """Whether `/dream` can paint with it."""
+        return self.kind == "diffusion"
+
     def entry(self, name: str) -> Entry:
         """It, as one of the table."""
         return Entry(
             name=name,
-            kind=Kind.DIFFUSION,
+            kind=Kind(self.kind),
             title=self.title or name,
             file=str(Path(self.file).expanduser().absolute()),
             licence=self.licence,
@@ -119,10 +151,11 @@ def read_own(tables: object) -> dict[str, OwnModel]:
 
 def check_own(own: Mapping[str, OwnModel]) -> None:
     """Names, sizes and settings, now and not when somebody paints. Raises WeightsError."""
-    if taken := sorted((PUBLISHED.keys() | {DEFAULT_MODEL}) & own.keys()):
+    if taken := sorted((PUBLISHED.keys() | {DEFAULT_MODEL, AUTO, *SHIPPED}) & own.keys()):
         raise WeightsError(f"models.{taken[0]}: that name is taken; choose another.")
     for name, model in own.items():
-        _check_settings(name, model.model(name))
+        if model.paints:
+            _check_settings(name, model.model(name))
 
 
 def _check_settings(name: str, model: Model) -> None:
@@ -158,11 +191,11 @@ def given_own(environ: Mapping[str, str]) -> dict[str, OwnModel]:
 def add_own(own: Mapping[str, OwnModel]) -> None:
     """Make them known in this process: their files to the table of weights, what they paint to the models."""
     add_entries(model.entry(name) for name, model in own.items())
-    add_models(model.model(name) for name, model in own.items())
+    add_models(model.model(name) for name, model in own.items() if model.paints)
 
 
 def share_own(own: Mapping[str, OwnModel], environ: MutableMapping[str, str]) -> None:
     """The same, and to every engine that is started with this environment."""
     check_own(own)
     add_own(own)
-    environ[VARIABLE] = _OWN.dump_json(dict(own)).decode()
+    environ[VARIABLE] = _OWN.dump_json(dict(own), exclude_unset=True).decode()

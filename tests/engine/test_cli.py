@@ -86,10 +86,97 @@ def test_pictures_on_the_way_are_written_where_they_are_wanted(shell: Shell) -> 
 def test_a_picture_is_enlarged(shell: Shell, small: Path) -> None:
     said = shell("upscale", small, "--upscaler", "lanczos", "--scale", 3, "--out", "large.png")
 
-    assert (0, "large.png  120×90\n") == (said.status, said.out)
+    assert (0, "large.png  120×90, by lanczos\n") == (said.status, said.out)
     assert (120, 90) == Image.open("large.png").size
 
 
+<<<<<<< HEAD
+=======
+@pytest.mark.parametrize(
+    ("name", "kind"), [("x.webp", "WEBP"), ("x.JPG", "JPEG"), ("x.jpeg", "JPEG"), ("x.png", "PNG")]
+)
+def test_the_name_says_the_format(shell: Shell, small: Path, name: str, kind: str) -> None:
+    shell("upscale", small, "--upscaler", "lanczos", "--scale", 2, "--out", name)
+
+    assert (kind, (80, 60)) == (Image.open(name).format, Image.open(name).size)
+
+
+def test_a_folder_is_enlarged_picture_by_picture_and_a_broken_one_harms_no_other(shell: Shell, small: Path) -> None:
+    folder = Path("many")
+    folder.mkdir()
+    for name in ("b.png", "a.png"):
+        (folder / name).write_bytes(small.read_bytes())
+    (folder / "broken.png").write_bytes(b"nothing")
+    (folder / "notes.txt").write_text("not a picture")
+
+    said = shell("upscale", folder, "--upscaler", "lanczos", "--scale", 2, "--out", "large")
+
+    lines = ["large/a-x2.png  80×60, by lanczos", "large/b-x2.png  80×60, by lanczos"]
+    assert (2, lines) == (said.status, said.out.splitlines())
+    assert "many/broken.png: This is not a picture" in said.err
+    assert "1 of 3 could not be enlarged." in said.err
+
+
+def test_several_pictures_as_json_are_a_record_each(shell: Shell, small: Path) -> None:
+    Path("other.png").write_bytes(small.read_bytes())
+
+    said = shell("upscale", small, "other.png", "--upscaler", "lanczos", "--scale", 2, "--out", "large", "--json")
+
+    first, _, second = said.out.partition("\n}\n")
+    records = [json.loads(first + "}"), json.loads(second)]
+    assert ["large/small-x2.png", "large/other-x2.png"] == [record["pictures"][0]["path"] for record in records]
+    assert ["lanczos"] * 2 == [record["resolved"]["upscaler"] for record in records]
+
+
+def test_auto_takes_what_is_here_and_says_what_it_was(
+    shell: Shell, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.admission.usable_upscalers", lambda: ("lanczos",))
+
+    said = shell("upscale", small, "--scale", 2, "--out", "x.png")
+
+    assert "by lanczos" in said.out
+    record = read_record(Path("x.png").read_bytes())
+    assert ("auto", "lanczos") == (record["request"]["upscaler"], record["resolved"]["upscaler"])
+    assert "by lanczos" in Image.open("x.png").text["parameters"]
+
+
+def test_an_enlarged_picture_still_knows_how_it_was_painted(shell: Shell) -> None:
+    shell("dream", "a red circle", "--seed", 7, "--steps", 4, "--out", "x.png")
+
+    shell("upscale", "x.png", "--upscaler", "lanczos", "--scale", 2, "--out", "large.png")
+    shell("upscale", "large.png", "--upscaler", "lanczos", "--scale", 2, "--out", "huge.png")
+
+    large, huge = (read_record(Path(name).read_bytes()) for name in ("large.png", "huge.png"))
+    assert ("upscale", 7) == (large["request"]["kind"], large["source"]["request"]["seed"])
+    assert large == huge["source"]
+
+
+def test_a_missing_upscaler_names_the_command_that_brings_it(
+    shell: Shell, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DREAMBOT_WEIGHTS", str(small.parent / "weights"))
+
+    said = shell("upscale", small, "--upscaler", "realesrgan-x4plus")
+
+    assert 2 == said.status
+    assert "not downloaded; run python -m engine weights download realesrgan-x4plus" in said.err
+
+
+def test_a_picture_is_judged_as_a_whole_and_part_by_part(
+    shell: Shell, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.runtime.Runtime.perceptor", lambda self, name: tiny_perceptor())
+
+    whole = shell("score", small, "a red circle")
+    parts = json.loads(shell("score", small, "a red circle:3 | a blue star", "--json").out)
+
+    assert -1 <= float(whole.out) <= 1
+    assert {"a red circle", "a blue star"} == set(parts["parts"])
+    assert f"{parts['parts']['a red circle']:.3f}" == whole.out.strip()
+
+
+>>>>>>> a50e12c (Upscalers are asked for by the names people know; a folder is enlarged as easily as a picture, and no picture forgets how it was painted)
 def test_the_painter_paints_without_any_net(shell: Shell) -> None:
     said = shell("primer", "paint", "a red circle on a blue background", "--out", "p.png", "--size", 64)
 
@@ -132,6 +219,11 @@ def test_the_help_of_dream_names_options_and_ranges(shell: Shell) -> None:
         (["dream", "nan"], "became infinite"),
         (["upscale", "small.png", "--scale", "99"], "2 to 8 times, not 99"),
         (["upscale", "small.png", "--upscaler", "magic"], "There is no upscaler “magic”"),
+        (["upscale", "small.png", "--upscaler", "realesrgan"], "did you mean “realesrgan-anime”"),
+        (["upscale", "small.png", "--out", "x.gif"], "written as PNG, WebP or JPEG; x.gif is"),
+        (["upscale", "small.png", "small.png"], "Two of these pictures would become small-x4.png"),
+        (["upscale", "small.png", "a.png", "--out", "x.png"], "x.png is the name of one picture"),
+        (["upscale", "absent.png"], "absent.png cannot be read: No such file"),
         (["primer", "paint", "cyberpunk"], "cyberpunk"),
     ],
 )

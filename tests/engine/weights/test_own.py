@@ -7,7 +7,12 @@ import pytest
 
 from engine.environment import child_environment
 from engine.errors import WeightsError
-from engine.weights.own import VARIABLE, OwnModel, find_own, given_own, read_own
+from engine.models import MODELS
+from engine.upscalers import upscaler_names
+from engine.weights import table
+from engine.weights.entry import Kind
+from engine.weights.own import VARIABLE, OwnModel, find_own, given_own, read_own, share_own
+from engine.weights.table import entries
 from tests.engine.weights.made import TINY
 
 MINE = {"file": "~/mine.pt", "flags": TINY}
@@ -55,11 +60,26 @@ def test_without_a_configuration_there_is_none(tmp_path: Path, monkeypatch: pyte
         ({"mine": {**MINE, "defaults": {"stepz": 3}}}, r"models\.mine: .*stepz"),
         ({"mine": {**MINE, "defaults": {"steps": 0}}}, r"models\.mine: steps"),
         ({"mine": 3}, r"models\.mine: "),
+        ({"mine": {"file": "~/mine.pt"}}, r"models\.mine: a diffusion model needs its flags"),
+        ({"lanczos": {"kind": "upscaler", "file": "x"}}, r"models\.lanczos: that name is taken"),
+        ({"mine": {**MINE, "kind": "upscaler"}}, r"models\.mine: an upscaler has no flags; its file says all"),
+        ({"mine": {**MINE, "kind": "clip"}}, r"models\.mine\.kind: .*'diffusion' or 'upscaler'"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(tables: object, words: str) -> None:
     with pytest.raises(WeightsError, match=words):
         read_own(tables)
+
+
+def test_an_upscaler_of_ones_own_is_no_model_to_paint_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "_own", {})
+    environ: dict[str, str] = {}
+
+    share_own(read_own({"my-faces": {"kind": "upscaler", "file": "/w/4x-faces.safetensors"}}), environ)
+
+    assert (Kind.UPSCALER, "/w/4x-faces.safetensors") == (entries()["my-faces"].kind, entries()["my-faces"].file)
+    assert "my-faces" in upscaler_names() and "my-faces" not in MODELS
+    assert not given_own(environ)["my-faces"].paints
 
 
 def test_every_field_says_what_it_is_for() -> None:
