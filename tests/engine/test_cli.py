@@ -90,8 +90,6 @@ def test_a_picture_is_enlarged(shell: Shell, small: Path) -> None:
     assert (120, 90) == Image.open("large.png").size
 
 
-<<<<<<< HEAD
-=======
 @pytest.mark.parametrize(
     ("name", "kind"), [("x.webp", "WEBP"), ("x.JPG", "JPEG"), ("x.jpeg", "JPEG"), ("x.png", "PNG")]
 )
@@ -163,20 +161,6 @@ def test_a_missing_upscaler_names_the_command_that_brings_it(
     assert "not downloaded; run python -m engine weights download realesrgan-x4plus" in said.err
 
 
-def test_a_picture_is_judged_as_a_whole_and_part_by_part(
-    shell: Shell, small: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("engine.runtime.Runtime.perceptor", lambda self, name: tiny_perceptor())
-
-    whole = shell("score", small, "a red circle")
-    parts = json.loads(shell("score", small, "a red circle:3 | a blue star", "--json").out)
-
-    assert -1 <= float(whole.out) <= 1
-    assert {"a red circle", "a blue star"} == set(parts["parts"])
-    assert f"{parts['parts']['a red circle']:.3f}" == whole.out.strip()
-
-
->>>>>>> a50e12c (Upscalers are asked for by the names people know; a folder is enlarged as easily as a picture, and no picture forgets how it was painted)
 def test_the_painter_paints_without_any_net(shell: Shell) -> None:
     said = shell("primer", "paint", "a red circle on a blue background", "--out", "p.png", "--size", 64)
 
