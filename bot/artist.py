@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from bot.attachments import Upload, result_upload, snapshot_upload
@@ -45,13 +46,16 @@ class FaceArtist:
         return await self._drawn(update, None, [note], update.job)
 
     async def _drawn(self, update: Update, upload: Upload | None, notes: list[str], job: JobRow) -> Face:
+        covered = job.origin.spoiler and upload is not None
         embed = embed_for(
             update,
             now=self._clock(),
             parent=await self._parent(job),
-            picture=upload.name if upload else "",
+            picture="" if upload is None or covered else upload.name,  # an embed cannot cover its picture
             notes=notes,
         )
+        if upload and covered:
+            upload = replace(upload, name=f"SPOILER_{upload.name}")
         files = ((upload.name, upload.data),) if upload else ()
         return Face(embed, files, partial(buttons_for, job))
 

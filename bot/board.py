@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from bot.forecast import Underway, forecast
@@ -119,6 +119,13 @@ class Board:
         self._rows[job.id] = job
         self.tell(Update(job, self._progress.get(job.id)))
 
+    def hold(self, servers: Collection[int]) -> None:
+        """Nothing of *servers* starts until this is called again without them; everybody who waits hears of it."""
+        self.queue.hold(servers)
+        self._places_until = 0.0
+        for job, place in self.waiting():
+            self.tell(Update(job, None, place))
+
     def shown_by(self, job_id: str, message_id: int) -> None:
         """The job's message is known."""
         if job_id in self._rows:
@@ -164,7 +171,10 @@ class Board:
         now = self._clock()
         if not 0 <= self._places_until - now <= _FRESH_SECONDS:
             under_way = [self._underway(ticket, now) for ticket in self.queue.running]
-            self._places = forecast(self.queue.order(), under_way, self._expect, self._slots, now)
+            order = list(self.queue.order())
+            self._places = forecast(order, under_way, self._expect, self._slots, now)
+            held = [ticket.job_id for ticket in order if self.queue.holds(ticket)]
+            self._places = {**self._places, **{name: replace(self._places[name], held=True) for name in held}}
             self._places_until = now + _FRESH_SECONDS
         return self._places
 
@@ -193,5 +203,6 @@ class Board:
             pictures=job.request.count,
             priority=job.priority,
             running_limit=job.running_limit,
+            server=job.origin.server_id or 0,
             alone=0 < job.deaths >= self._deaths - 1,
         )

@@ -15,9 +15,11 @@ from bot.crashpoints import crashpoint
 from bot.errors import SetAside
 from bot.jobs import JobRow, JobState, owner_of
 from bot.quota import Ledger
+from bot.rules import Choices
 from bot.store import Store
 from bot.store.database import Session
-from engine.errors import DreamError
+from bot.wording import because
+from engine.errors import Cancelled, DreamError
 from engine.messages import Picture, Result
 
 
@@ -72,7 +74,8 @@ class Books:
 
         async def settle(session: Session, now: float) -> None:
             await self._ledger.charge(session, job.id, now, share)
-            if now - job.created_at >= self._config.delivery.ping_after_seconds:
+            long = now - job.created_at >= self._config.delivery.ping_after_seconds
+            if long and (await self._choices(session, job)).pings:
                 await self._store.deliveries.add(session, job.id, "ping", now)
 
         await self._end(job, JobState.DONE, settle, attempt=job.attempt, seconds=result.seconds)
@@ -85,15 +88,25 @@ class Books:
 
         await self._end(job, JobState.FAILED, settle, attempt=job.attempt, error=error)
 
-    async def cancelled(self, job: JobRow, moderator: int | None = None) -> JobRow | None:
+    async def cancelled(self, job: JobRow, moderator: int | None = None, reason: str = "") -> JobRow | None:
         """To cancelled, in whichever attempt it is; nothing is charged. None if it had ended already."""
 
         async def settle(session: Session, now: float) -> None:
             await self._ledger.refund(session, job.id, now)
             if moderator is not None:
-                await self._store.audit.add(owner_of(moderator), "cancel", job.id, now, session, owner=job.owner)
+                await self._store.audit.add(
+                    owner_of(moderator),
+                    "cancel",
+                    job.id,
+                    now,
+                    session,
+                    server_id=job.origin.server_id,
+                    owner=job.owner,
+                    reason=reason,
+                )
 
-        return await self._end(job, JobState.CANCELLED, settle, attempt=None)
+        error = None if moderator is None else Cancelled(f"A moderator cancelled this{because(reason)}")
+        return await self._end(job, JobState.CANCELLED, settle, attempt=None, error=error)
 
     async def died(self, job: JobRow) -> None:
         """The engine (or the bot) died under it: back to the queue, or set aside with an apology."""
@@ -115,6 +128,10 @@ class Books:
                 session, job_id, attempt, JobState.FAILED, now, error_code="InvalidRequest", error_text=why
             )
             await self._ledger.refund(session, job_id, now)
+
+    async def _choices(self, session: Session, job: JobRow) -> Choices:
+        """What the job's owner has chosen, as it is now."""
+        return Choices.read(await self._store.settings.all("person", str(job.origin.user_id), session))
 
     async def _go_back(self, job: JobRow, *, died: bool) -> None:
         async with self._store.transaction() as session:

@@ -25,6 +25,7 @@ from bot.config import Config
 from bot.delivery import Delivery
 from bot.dispatch import Dispatcher
 from bot.measures import ErrorCount, Measures
+from bot.moderation import Moderation
 from bot.monitor import Monitor
 from bot.orders import Orders
 from bot.registration import register_commands
@@ -62,6 +63,7 @@ class DreamBot(commands.AutoShardedBot):
     engine: Engine
     dispatcher: Dispatcher
     delivery: Delivery
+    moderation: Moderation
     orders: Orders
     archive: Archive
 
@@ -113,10 +115,12 @@ class DreamBot(commands.AutoShardedBot):
         artist = FaceArtist(self.dispatcher, self.clock)
         self.delivery = Delivery(self, self.config, self.dispatcher, self.store, artist, self.clock, self.measures.sent)
         self.dispatcher.subscribe(self.measures.hear)
-        self.orders = Orders(self.config, self.dispatcher, self.delivery, artist)
+        self.moderation = Moderation(self.store, self.dispatcher, self.clock)
+        self.orders = Orders(self, self.config, self.dispatcher, self.moderation, self.delivery, artist)
         self.archive = Archive(self.store, self.clock)
         await self.monitor.start()
         await self.engine.start()
+        await self.moderation.restore()
         await self.dispatcher.start()
         for module in pkgutil.iter_modules(bot.cogs.__path__, "bot.cogs."):
             await self.load_extension(module.name)

@@ -6,12 +6,14 @@ it cannot be posted to.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import discord
 
 from bot.errors import NotAllowed, Refused
 from bot.jobs import JobRow, Kind, Origin
+from bot.rules import Venue
 from bot.wording import listed
 
 _NEEDED = {
@@ -43,6 +45,12 @@ class Caller:
     in_thread: bool
     resident: bool
     """The bot is a member of this place: it can write here by itself, without an interaction's token."""
+    manager: bool = False
+    """May manage this server, and so decide about its rules and its members."""
+    above: tuple[int, ...] = ()
+    """What the channel is part of: a thread's or post's parent, the category."""
+    restricted: bool = False
+    """Whether Discord shows this place to adults only."""
     interaction_id: int | None = None
     interaction_token: str = field(default="", repr=False)
 
@@ -61,6 +69,9 @@ class Caller:
             allowed=interaction.app_permissions,
             in_thread=isinstance(interaction.channel, discord.Thread),
             resident=guild is not None or (interaction.guild_id is None and interaction.context.dm_channel),
+            manager=interaction.guild_id is not None and interaction.permissions.manage_guild,
+            above=_above(interaction.channel),
+            restricted=_is_restricted(interaction.channel),
             interaction_id=interaction.id,
             interaction_token=interaction.token,
         )
@@ -92,7 +103,25 @@ class Caller:
             allowed=channel.permissions_for(guild.me) if guild and channel else discord.Permissions.all(),
             in_thread=isinstance(channel, discord.Thread),
             resident=True,
+            manager=bool(member and guild and member.guild_permissions.manage_guild),
+            above=_above(channel),
+            restricted=_is_restricted(channel),
         )
+
+    @property
+    def venue(self) -> Venue:
+        """The place, as far as rules care."""
+        return Venue(self.guild_id, (self.channel_id, *self.above), self.restricted, self.roles)
+
+    @property
+    def in_own_talk(self) -> bool:
+        """Whether this is the direct message with the bot."""
+        return self.guild_id is None and self.resident
+
+    def check_manager(self, hosts: Collection[int]) -> None:
+        """Raise NotAllowed unless this person may manage the server, or is one of the *hosts*."""
+        if not self.manager and self.user_id not in hosts:
+            raise NotAllowed("Only people who may manage this server can do that.")
 
     def check_place(self) -> None:
         """Raise Refused, naming what is missing, unless a picture can be posted here."""
@@ -139,3 +168,17 @@ class Caller:
             parent_index=parent_index,
             server_id=self.guild_id,
         )
+
+
+def _above(channel: object) -> tuple[int, ...]:
+    """Ids of a channel's parent (of a thread or a forum's post) and category, as far as they are known."""
+    ids = (getattr(channel, "parent_id", None), getattr(channel, "category_id", None))
+    return tuple(found for found in ids if found)
+
+
+def _is_restricted(channel: object) -> bool:
+    """Whether Discord shows it to adults only; a thread is what its parent is. What is not known is not restricted."""
+    if not isinstance(channel, discord.abc.GuildChannel | discord.Thread):
+        return False
+    parent = channel.parent if isinstance(channel, discord.Thread) else channel
+    return bool(getattr(parent, "nsfw", False))

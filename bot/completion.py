@@ -5,7 +5,7 @@ A suggestion is (what is shown, what is filled in); Discord takes 25 of at most 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from pydantic.fields import FieldInfo
@@ -36,12 +36,15 @@ def models(typed: str, method: str, unavailable: Mapping[str, str]) -> list[Sugg
     return _fitting(typed, shown, unavailable)
 
 
-def sizes(typed: str, model_name: str, max_side: int) -> list[Suggestion]:
-    """Sizes that the model can paint, its own first; nothing over *max_side*."""
+def sizes(
+    typed: str, model_name: str, max_side: int, price: Callable[[int, int], str] | None = None
+) -> list[Suggestion]:
+    """Sizes that the model can paint, its own first; nothing over *max_side*. *price*: what to say of a size's cost."""
     model = MODELS.get(model_name, MODELS[DEFAULT_MODEL])
     wanted = typed.lower().replace("×", "x").replace(" ", "")
-    offered = [(f"{w}x{h}", shape) for w, h, shape in _sizes(model, max_side)]
-    return [(f"{size} {shape}".rstrip(), size) for size, shape in offered if size.startswith(wanted)][:MOST]
+    offered = [(f"{w}x{h}", shape, w, h) for w, h, shape in _sizes(model, max_side)]
+    fitting = [one for one in offered if one[0].startswith(wanted)][:MOST]
+    return [(f"{size} {shape}{f' · {price(w, h)}' if price else ''}", size) for size, shape, w, h in fitting]
 
 
 def _sizes(model: Model, max_side: int) -> Iterator[tuple[int, int, str]]:

@@ -96,6 +96,16 @@ class QuotaSection(Section):
         default="day", description='"day" starts anew at midnight UTC; "rolling" looks back over the last `hours`.'
     )
     hours: float = Field(default=24.0, gt=0, le=24 * 366, description='Length of a "rolling" window.')
+    server_units: float = Field(
+        default=0.0,
+        ge=0,
+        le=1e9,
+        description="Units per server and window, for all its members together; 0 = no limit.",
+    )
+    moderators_grant: bool = Field(
+        default=True,
+        description="Whether a server's moderators may grant units and reset windows; false = hosts alone may.",
+    )
 
 
 class RoleSection(Section):
@@ -117,6 +127,12 @@ class RoleSection(Section):
     priority: Literal["host", "role", "normal", "batch"] = Field(
         default="role", description='Who goes first among equals: "host", "role", "normal", "batch".'
     )
+
+
+class ServerSection(Section):
+    """What one server has (its id stands in the heading). As many of these tables as there are such servers."""
+
+    units: float = Field(ge=0, le=1e9, description="Instead of quota.server_units; 0 = no limit.", examples=[5000.0])
 
 
 class LimitsSection(Section):
@@ -181,7 +197,7 @@ class PlaygroundSection(Section):
     port: int = Field(default=8765, ge=1, le=65_535, description="Port of its page; the next free one if it is taken.")
 
 
-RoleId = Annotated[str, StringConstraints(pattern=r"^\d{1,20}$")]
+DiscordId = Annotated[str, StringConstraints(pattern=r"^\d{1,20}$")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,13 +227,21 @@ class Config(Section):
     log: LogSection = LogSection()
     monitor: MonitorSection = MonitorSection()
     playground: PlaygroundSection = PlaygroundSection()
-    roles: Mapping[RoleId, RoleSection] = Field(default_factory=dict)
+    roles: Mapping[DiscordId, RoleSection] = Field(default_factory=dict)
+    servers: Mapping[DiscordId, ServerSection] = Field(default_factory=dict)
     models: Mapping[ModelName, OwnModel] = Field(default_factory=dict, examples=["my-paintings"])
 
     @property
     def folder(self) -> Path:
         """The data folder; nothing has been created yet."""
         return Path(self.data.folder).expanduser() if self.data.folder else platformdirs.user_data_path(APP, False)
+
+    def server_units(self, server_id: int | None) -> float:
+        """What all members of a server may spend together per window; 0 = no limit."""
+        if server_id is None:
+            return 0.0
+        own = self.servers.get(str(server_id))
+        return self.quota.server_units if own is None else own.units
 
     def standing(self, user_id: int, roles: Collection[int] = ()) -> Standing:
         """The best that this person's *roles* give them, each limit by itself."""

@@ -31,7 +31,7 @@ _RIGHT: Mapping[str, str] = {
     "less_than": "less than {lt}",
     "less_than_equal": "at most {le}",
     "literal_error": "one of {expected}",
-    "string_pattern_mismatch": "the id of a role (digits only)",
+    "string_pattern_mismatch": "an id (digits only)",
 }
 _UNQUOTED = ("int_type", "float_type", "bool_type")
 _HEAD = """\

@@ -23,7 +23,9 @@ from bot.intake import Intake
 from bot.jobs import JobRow, JobState, Origin, Place, Priority, Update, owner_of
 from bot.limits import check_room
 from bot.quota import Balance, Entry, Ledger
+from bot.rules import NOWHERE, Venue
 from bot.runner import Runner
+from bot.speeds import Span
 from bot.store import Store, files
 from bot.store.database import unbroken
 from bot.upkeep import EVERY_SECONDS, Steadiness, Upkeep
@@ -114,28 +116,39 @@ class Dispatcher:
         *,
         roles: Collection[int] = (),
         priority: Priority | None = None,
+        venue: Venue = NOWHERE,
     ) -> JobRow:
         """Take a request: ONE transaction of job, reservation and interaction; durable when this returns.
 
         *images*: SHA-256 → bytes of attachments that the request names. Pictures of earlier jobs and attachments that
         are still kept need not come along. *roles* are the person's Discord roles; *priority* overrides theirs.
+        *venue*: where they ask, whose rules hold.
 
-        Raises Refused (TooLarge, QueueFull, CoolingDown, QuotaUsedUp, NoRoom, ShuttingDown), ModelUnavailable,
-        EngineUnusable, PictureGone (an image that nobody has) or InvalidRequest (bytes that are not what they are said
-        to be).
+        Raises Refused (Blocked, BlockedWords, TooLarge, QueueFull, CoolingDown, QuotaUsedUp, NoRoom, ShuttingDown),
+        ModelUnavailable, EngineUnusable, PictureGone (an image that nobody has) or InvalidRequest (bytes that are not
+        what their name says).
         """
         if self._closing:
             raise ShuttingDown("The bot is about to restart and takes nothing new; please try again in a minute.")
         check_room(self._store.folder, self._config.retention.free_megabytes)
-        return await unbroken(self._submit(request, origin, images or {}, roles, priority))
+        return await unbroken(self._submit(request, origin, images or {}, roles, priority, venue))
 
-    async def cancel(self, job_id: str, by: int, moderator: bool = False) -> JobRow:
+    async def check_showing(self, job: JobRow, user_id: int, venue: Venue) -> None:
+        """Raise Refused unless this person may show that picture there."""
+        await self._intake.check_showing(job, user_id, venue, self._clock())
+
+    def hold(self, servers: Collection[int]) -> None:
+        """Nothing that was asked for in *servers* starts until this is called again without them."""
+        self._board.hold(servers)
+        self._runner.wake()
+
+    async def cancel(self, job_id: str, by: int, moderator: bool = False, reason: str = "") -> JobRow:
         """End a queued or running job now, with its reservation given back; its row is returned.
 
         Raises NotAllowed (*by* is neither the owner nor a *moderator*) or NothingToCancel.
         """
         job = await self._touchable(job_id, by, moderator, "cancel")
-        return await unbroken(self._cancel(job, by))
+        return await unbroken(self._cancel(job, by, reason))
 
     async def discard(self, job_id: str, by: int, moderator: bool = False) -> JobRow:
         """The message is to go: cancel the job if it is not over, close its deliveries, forget its messages.
@@ -204,6 +217,10 @@ class Dispatcher:
         await self._store.messages.link(job_id, channel_id, message_id, self._clock())
         self._board.shown_by(job_id, message_id)
 
+    def expected(self, request: Request) -> Span:
+        """How long painting this will take, waiting left out."""
+        return self._board.speeds.expect(request)
+
     async def press(self, key: str) -> bool:
         """De-duplication: True exactly once per *key* within `delivery.press_seconds`, restarts included."""
         return await self._store.presses.first(key, self._clock(), self._config.delivery.press_seconds)
@@ -245,7 +262,7 @@ class Dispatcher:
         """This person's newest entries, newest first."""
         return await self._ledger.history(owner_of(user_id), limit)
 
-    async def grant(self, user_id: int, units: float, by: int, reason: str) -> float:
+    async def grant(self, user_id: int, units: float, by: int, reason: str, server_id: int | None = None) -> float:
         """Give *units* beyond the allowance (negative takes back, never below zero); leaves an audit row.
 
         Returns the units that really moved.
@@ -253,15 +270,17 @@ class Dispatcher:
         owner, actor, now = owner_of(user_id), owner_of(by), self._clock()
         async with self._store.transaction() as session:
             moved = await self._ledger.grant(session, owner, units, now, actor, reason)
-            await self._store.audit.add(actor, "grant", owner, now, session, units=moved, reason=reason)
+            await self._store.audit.add(
+                actor, "grant", owner, now, session, server_id=server_id, units=moved, reason=reason
+            )
         return moved
 
-    async def reset_quota(self, user_id: int, by: int, reason: str) -> None:
+    async def reset_quota(self, user_id: int, by: int, reason: str, server_id: int | None = None) -> None:
         """Count this person's window from now on; leaves an audit row."""
         owner, actor, now = owner_of(user_id), owner_of(by), self._clock()
         async with self._store.transaction() as session:
             await self._ledger.reset(session, owner, now, actor, reason)
-            await self._store.audit.add(actor, "reset quota", owner, now, session, reason=reason)
+            await self._store.audit.add(actor, "reset quota", owner, now, session, server_id=server_id, reason=reason)
 
     def _begin(self, name: str, work: Coroutine[None, None, None]) -> None:
         self._tasks.append(asyncio.create_task(work, name=f"dispatcher: {name}"))
@@ -293,8 +312,10 @@ class Dispatcher:
         images: Mapping[str, bytes],
         roles: Collection[int],
         priority: Priority | None,
+        venue: Venue,
     ) -> JobRow:
-        job = await self._intake.take(request, origin, images, roles, priority, self._runner.ready, self._clock())
+        ready, now = self._runner.ready, self._clock()
+        job = await self._intake.take(request, origin, images, roles, priority, ready, now, venue)
         self._board.join(job)
         self._runner.wake()
         return job
@@ -307,9 +328,9 @@ class Dispatcher:
             raise NotAllowed(f"Only {job.origin.user_name} or a moderator can {what} this.")
         return job
 
-    async def _cancel(self, job: JobRow, by: int) -> JobRow:
+    async def _cancel(self, job: JobRow, by: int, reason: str = "") -> JobRow:
         running = self._board.row(job.id)
-        ended = await self._books.cancelled(job, None if job.owned_by(by) else by)
+        ended = await self._books.cancelled(job, None if job.owned_by(by) and not reason else by, reason)
         if ended is None:
             raise NothingToCancel(_OVER.get(job.state, "This has just ended; there is nothing left to cancel."))
         if running is not None and running.state is JobState.RUNNING:
@@ -325,7 +346,10 @@ class Dispatcher:
             await self._store.deliveries.drop(session, job.id, now)
             await self._store.messages.forget(session, job.id)
             if not job.owned_by(by):
-                await self._store.audit.add(owner_of(by), "delete", job.id, now, session, owner=job.owner)
+                where = job.origin.server_id
+                await self._store.audit.add(
+                    owner_of(by), "delete", job.id, now, session, server_id=where, owner=job.owner
+                )
         return job
 
 

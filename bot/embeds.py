@@ -28,6 +28,7 @@ from bot.wording import (
     shorten,
     show_prompts,
     show_request,
+    units,
     words_notes,
 )
 from engine.messages import Progress
@@ -99,7 +100,8 @@ def status_line(update: Update, now: float) -> str:
             why = plain_lines(shorten(job.error_text, HEADLINE)) or "This could not be painted."
             return why if "charged" in why else f"{why}\nNothing was charged."
         case JobState.CANCELLED:
-            return "Cancelled. Nothing was charged."
+            why = f"{shorten(job.error_text, NOTE)} " if job.error_text else "Cancelled. "
+            return f"{why}Nothing was charged."
         case _:
             return ""
 
@@ -110,9 +112,11 @@ def _queued(update: Update) -> str:
     lines = []
     if update.job.deaths:
         lines.append("The engine stopped and is starting again. Nothing is lost: this begins anew in a moment.")
-    if place := update.place:
+    if (place := update.place) and place.held:
+        lines.append("Paused by a moderator; this waits and keeps its place.")
+    elif place:
         where = "Next in line" if place.position == 1 else f"Place {place.position} of {place.waiting} in the queue"
-        lines.append(f"{where} · ready {relative(place.latest)}")
+        lines.append(f"{where} · ready {relative(place.latest)} · {units(update.job.cost)}")
     return "\n".join(lines) or "Waiting for the engine …"
 
 

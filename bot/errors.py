@@ -7,6 +7,8 @@ DreamError
 │   ├── CoolingDown         the last submission is too recent; knows when it is over
 │   ├── QuotaUsedUp         the allowance does not reach; knows when it comes back
 │   ├── NoRoom              the disk is nearly full, so a picture could not be kept
+│   ├── BlockedWords        words that are not painted here; says why
+│   ├── Blocked             this person may not paint here; says why
 │   └── ShuttingDown        the bot is about to stop and takes nothing new
 ├── NotAllowed              this belongs to somebody else
 ├── NothingToCancel         the job has ended already, or never was
@@ -49,6 +51,14 @@ class QuotaUsedUp(Refused):
 
 class NoRoom(Refused):
     """The disk is nearly full; what waits goes on."""
+
+
+class BlockedWords(Refused):
+    """The prompt holds words that are not painted in this place."""
+
+
+class Blocked(Refused):
+    """A moderator has taken this person's leave to paint here."""
 
 
 class ShuttingDown(Refused):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from bot.config import Config, Standing
 from bot.crashpoints import crashpoint
-from bot.errors import PictureGone
+from bot.errors import Blocked, PictureGone, ShuttingDown
 from bot.jobs import JobRow, JobState, Origin, Priority, new_job_id
 from bot.limits import check_available, check_cooldown, check_size, check_waiting
 from bot.quota import Ledger
+from bot.rules import NOWHERE, Halt, ServerRules, Venue, blocked_words
 from bot.store import Store
 from bot.store.database import Session
 from engine.errors import InvalidRequest
@@ -34,6 +36,7 @@ class Intake:
         priority: Priority | None,
         ready: Ready | None,
         now: float,
+        venue: Venue = NOWHERE,
     ) -> JobRow:
         """The durable job. Raises what `Dispatcher.submit` says."""
         check_size(request, self._config.limits)
@@ -42,13 +45,52 @@ class Intake:
         standing = self._config.standing(origin.user_id, roles)
         job = _new_job(request, origin, standing, priority, now)
         async with self._store.transaction() as session:
+            job = await self._by_the_rules(session, job, venue, now)
             await self._check(session, job, standing, now)
             await self._store.jobs.insert(session, job)
-            await self._ledger.reserve(session, job.id, job.owner, job.cost, standing.units, now, origin.guild_id)
+            if origin.server_id is not None and standing.units:  # a host is not counted
+                allowance = self._config.server_units(origin.server_id)
+                await self._ledger.check_server(session, origin.server_id, job.cost, allowance, now)
+            await self._ledger.reserve(session, job.id, job.owner, job.cost, standing.units, now, origin.server_id)
             await self._store.interactions.insert(session, job.id, origin, now)
             await self._keep_images(session, job, images, now)
         crashpoint("submitted")
         return job
+
+    async def check_showing(self, job: JobRow, user_id: int, venue: Venue, now: float) -> None:
+        """Raise Refused unless this person may show that picture there."""
+        async with self._store.database.reading() as session:
+            rules = await self._rules(session, user_id, venue, now)
+        rules.check_words(job.request, venue)
+
+    async def _by_the_rules(self, session: Session, job: JobRow, venue: Venue, now: float) -> JobRow:
+        """The job as this place takes it; read in the same transaction, so that no rule can change in between."""
+        rules = await self._rules(session, job.origin.user_id, venue, now)
+        if rules_say := await self._not_taking(session, venue):
+            raise ShuttingDown(rules_say)
+        rules.check_words(job.request, venue)
+        check_size(job.request, rules.limits(self._config.limits))
+        parent = await self._store.jobs.find(job.origin.parent_job, session) if job.origin.parent_job else None
+        covered = rules.covers(job.request) or bool(parent and parent.origin.spoiler)
+        return replace(job, origin=replace(job.origin, spoiler=covered))
+
+    async def _rules(self, session: Session, user_id: int, venue: Venue, now: float) -> ServerRules:
+        """The rules of the place, once person and place have passed them."""
+        block = await self._store.blocks.find(user_id, venue.server_id, now, session)
+        if block is not None:
+            raise Blocked(blocked_words(block))
+        values = await self._store.settings.all("server", str(venue.server_id), session) if venue.server_id else {}
+        rules = ServerRules.read(values)
+        rules.check_place(venue)
+        return rules
+
+    async def _not_taking(self, session: Session, venue: Venue) -> str:
+        """Why nothing new is taken here now; empty if it is."""
+        for scope, subject in (("bot", ""), *((("server", str(venue.server_id)),) if venue.server_id else ())):
+            halt = Halt.read(await self._store.settings.all(scope, subject, session))
+            if halt.halt == "draining":
+                return halt.words
+        return ""
 
     async def _check(self, session: Session, job: JobRow, standing: Standing, now: float) -> None:
         if job.origin.kind != "upscale":  # pressing Upscale under each of four pictures is no flood

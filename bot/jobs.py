@@ -133,6 +133,8 @@ class Place:
     """The picture will be finished between this …"""
     latest: float
     """… and this."""
+    held: bool = False
+    """A moderator has paused the queue: nothing is known about when it goes on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+
+import discord
 
 from bot.answers import Answer
 from bot.artist import FaceArtist
@@ -22,10 +24,13 @@ from bot.dispatch import Dispatcher
 from bot.embeds import best
 from bot.errors import NotAllowed, PictureGone, Refused
 from bot.faces import Sheet
-from bot.jobs import JobRow, JobState, Kind, PictureRow, Update
+from bot.jobs import JobRow, JobState, Kind, Origin, PictureRow, Update
+from bot.moderation import Moderation
 from bot.posting import FAILURES
+from bot.private import DirectAnswer
 from bot.views.sets import buttons_for
 from bot.wording import mention, message_link
+from engine.errors import DreamError
 from engine.messages import Request
 from engine.requests import UpscaleRequest
 
@@ -47,9 +52,19 @@ class Parent:
 class Orders:
     """Takes orders. One per bot."""
 
-    def __init__(self, config: Config, dispatcher: Dispatcher, delivery: Delivery, artist: FaceArtist) -> None:
+    def __init__(
+        self,
+        client: discord.Client,
+        config: Config,
+        dispatcher: Dispatcher,
+        moderation: Moderation,
+        delivery: Delivery,
+        artist: FaceArtist,
+    ) -> None:
+        self._client = client
         self._config = config
         self._dispatcher = dispatcher
+        self._moderation = moderation
         self._delivery = delivery
         self._artist = artist
 
@@ -115,6 +130,7 @@ class Orders:
         if not job.owned_by(caller.user_id):
             raise NotAllowed("This is in somebody else's history.")
         self._check_done(job)
+        await self._dispatcher.check_showing(job, caller.user_id, caller.venue)
         await self._first_press("post", job, 0, caller)
         face = await self._artist.face(self._now(job), answer.upload_limit)
         if (message_id := await answer.show(face)) is not None:
@@ -132,10 +148,29 @@ class Orders:
         parent: Parent,
         images: Mapping[str, bytes] = NO_PICTURES,
     ) -> JobRow:
+        origin = caller.origin(kind, parent.job_id, parent.index)
+        if not caller.in_own_talk and (await self._moderation.choices(caller.user_id)).private:
+            return await self._place_privately(request, caller, answer, origin, images)
         caller.check_place()
         self._check_wait(caller)
-        origin = caller.origin(kind, parent.job_id, parent.index)
-        job = await self._dispatcher.submit(request, origin, images, roles=caller.roles)
+        return await self._submit(request, caller, answer, origin, images)
+
+    async def _place_privately(
+        self, request: Request, caller: Caller, answer: Answer, origin: Origin, images: Mapping[str, bytes]
+    ) -> JobRow:
+        """The bot's own direct message holds the picture; the interaction only says so, and is not needed again."""
+        direct = await DirectAnswer.open(self._client, caller.user_id, answer)
+        origin = replace(origin, guild_id=None, channel_id=direct.channel_id, interaction_id=None, interaction_token="")
+        try:
+            return await self._submit(request, caller, direct, origin, images)
+        except DreamError:
+            await direct.withdraw()
+            raise
+
+    async def _submit(
+        self, request: Request, caller: Caller, answer: Answer, origin: Origin, images: Mapping[str, bytes]
+    ) -> JobRow:
+        job = await self._dispatcher.submit(request, origin, images, roles=caller.roles, venue=caller.venue)
         self._delivery.expect(job)
         await self._answer(job, answer)
         return job

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import insort
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 
@@ -28,6 +28,8 @@ HEAD_START: Mapping[Priority, float] = {
 """Units of cost by which a job may go earlier than its owner's virtual time says. A usual picture costs about 1.6."""
 SHARE: Mapping[Priority, float] = {Priority.HOST: 4.0, Priority.ROLE: 2.0, Priority.NORMAL: 1.0, Priority.BATCH: 0.5}
 """How many times slower than the plain cost an owner's virtual time grows."""
+EVERYTHING = -1
+"""Stands for all servers, and for what belongs to none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Ticket:
     priority: Priority = Priority.NORMAL
     running_limit: int = 1
     """How many jobs of this owner may run at a time."""
+    server: int = 0
+    """Where it was asked for; 0 = in no server. A server can be held."""
     alone: bool = False
     """Suspected of killing the engine: runs with nothing beside it, so that only the guilty is blamed."""
 
@@ -73,6 +77,7 @@ class FairQueue:
         self._running: dict[str, _Waiting] = {}
         self._now = 0.0
         self._arrivals = count()
+        self._held: frozenset[int] = frozenset()
 
     def __len__(self) -> int:
         return sum(map(len, self._lines.values()))
@@ -81,6 +86,14 @@ class FairQueue:
     def running(self) -> list[Ticket]:
         """What has been handed out and has not ended."""
         return [entry.ticket for entry in self._running.values()]
+
+    def hold(self, servers: Collection[int]) -> None:
+        """From now on nothing starts that was asked for in one of *servers*; `EVERYTHING` among them holds all."""
+        self._held = frozenset(servers)
+
+    def holds(self, ticket: Ticket) -> bool:
+        """Whether this job may not start for now."""
+        return EVERYTHING in self._held or ticket.server in self._held
 
     def add(self, ticket: Ticket) -> None:
         """Join the line. Who was away does not gain by it: their virtual time starts at the present one."""
@@ -130,9 +143,15 @@ class FairQueue:
             self._settle()
 
     def order(self) -> Iterator[Ticket]:
-        """Waiting jobs in the order in which they will start, if nobody comes or goes."""
+        """Waiting jobs in the order in which they will start, if nobody comes or goes; what is held comes last."""
         virtual = dict(self._virtual)
-        lines = {owner: iter(line) for owner, line in self._lines.items()}
+        for held in (False, True):
+            lines = [[entry for entry in line if self.holds(entry.ticket) is held] for line in self._lines.values()]
+            yield from self._merged([line for line in lines if line], virtual)
+
+    def _merged(self, waiting: list[list[_Waiting]], virtual: dict[str, float]) -> Iterator[Ticket]:
+        """The lines, none of them empty, as one; moves their owners' *virtual* times on."""
+        lines = {line[0].ticket.owner: iter(line) for line in waiting}
         heap = [self._candidate(next(line), virtual) for line in lines.values()]
         heapq.heapify(heap)
         while heap:
@@ -150,13 +169,14 @@ class FairQueue:
         return self._candidate(entry, self._virtual)[:2]
 
     def _eligible(self) -> Iterator[_Waiting]:
-        """The head of every line whose owner may have one more job running."""
+        """The first of every line that is not held, if its owner may have one more job running."""
         busy: dict[str, int] = {}
         for entry in self._running.values():
             busy[entry.ticket.owner] = busy.get(entry.ticket.owner, 0) + 1
         for owner, line in self._lines.items():
-            if busy.get(owner, 0) < line[0].ticket.running_limit:
-                yield line[0]
+            first = next((entry for entry in line if not self.holds(entry.ticket)), None)
+            if first is not None and busy.get(owner, 0) < first.ticket.running_limit:
+                yield first
 
     def _may_start(self, ticket: Ticket, room: int) -> bool:
         if not self._running:

@@ -29,12 +29,8 @@ def queue_embed(running: Sequence[JobRow], waiting: Sequence[tuple[JobRow, Place
     """Who is painted now and who comes next, in the order that is fair by cost; *asker*'s own jobs are marked."""
     lines = [f"Now: {_who(job, asker)} · {_about(job)}" for job in running[:SHOWN]]
     for job, place in waiting[:SHOWN]:
-        lines.append(f"{place.position}. {_who(job, asker)} · {_about(job)} · ready {relative(place.latest)}")
-    lines += [
-        f"{place.position}. {_who(job, asker)} · {_about(job)} · ready {relative(place.latest)}"
-        for job, place in waiting[SHOWN:]
-        if job.owner == asker
-    ][:SHOWN]
+        lines.append(_waits(job, place, asker))
+    lines += [_waits(job, place, asker) for job, place in waiting[SHOWN:] if job.owner == asker][:SHOWN]
     if len(waiting) > SHOWN:
         lines.append(f"… {count(len(waiting), 'job waits', 'jobs wait')} in all.")
     embed = discord.Embed(
@@ -43,6 +39,11 @@ def queue_embed(running: Sequence[JobRow], waiting: Sequence[tuple[JobRow, Place
     if waiting:
         embed.set_footer(text="Whoever has used less goes first; large pictures count for more than small ones.")
     return embed
+
+
+def _waits(job: JobRow, place: Place, asker: str) -> str:
+    when = "paused by a moderator" if place.held else f"ready {relative(place.latest)}"
+    return f"{place.position}. {_who(job, asker)} · {_about(job)} · {when}"
 
 
 def _who(job: JobRow, asker: str) -> str:

@@ -30,6 +30,12 @@ def plain_lines(text: str) -> str:
     return "\n".join(map(plain, text.splitlines()))
 
 
+def because(reason: str) -> str:
+    """``: too dark.``, or the full stop alone; closes a sentence with what somebody has typed."""
+    said = plain(reason).rstrip(". ")
+    return f": {said}{'' if said[-1] in '!?…' else '.'}" if said else "."
+
+
 def shorten(text: str, most: int) -> str:
     """*text* with at most *most* characters, cut at a blank where one is near."""
     if len(text) <= most:
@@ -65,6 +71,11 @@ def number(value: float) -> str:
     return f"{value:g}".replace("-", "−")
 
 
+def units(cost: float) -> str:
+    """``1.64 units``: what a job costs."""
+    return f"{number(round(cost, 2))} units"
+
+
 def bar(share: float, cells: int = BAR) -> str:
     """``▰▰▰▰▰▰▱▱▱▱`` for 0.6; shares outside 0 … 1 are clipped."""
     filled = round(min(max(share, 0.0), 1.0) * cells)
@@ -79,6 +90,11 @@ def relative(unix: float) -> str:
 def clock_time(unix: float) -> str:
     """Hour and minute in the reader's own time zone."""
     return f"<t:{round(unix)}:t>"
+
+
+def clock_date(unix: float) -> str:
+    """Day, hour and minute in the reader's own time zone."""
+    return f"<t:{round(unix)}:f>"
 
 
 def mention(user_id: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import discord
@@ -14,6 +14,9 @@ from bot.answers import InteractionAnswer
 from bot.attachments import read_attachment
 from bot.bot import DreamBot
 from bot.callers import Caller
+from bot.rules import preferred
+from bot.wording import duration, units
+from engine.errors import DreamError
 from engine.models import DEFAULT_MODEL
 from engine.prompts import MAX_PROMPT
 from engine.requests import MAX_SEED, build_request, parse_settings
@@ -62,13 +65,18 @@ class Dream(commands.Cog):
     ) -> None:
         """Check everything that can be checked from the words alone, then fetch the picture, then queue."""
         answer, caller = InteractionAnswer.of(interaction), Caller.of_interaction(interaction)
-        caller.check_place()
+        choices = await self.bot.moderation.choices(caller.user_id)
+        if not choices.private:
+            caller.check_place()
+        wanted = model or "", method or "", size or ""
+        rules = await self.bot.moderation.rules(caller.guild_id)
+        usual_model, usual_method, usual_size = preferred(*wanted, (choices, rules), DEFAULT_MODEL)
         request = build_request(
             prompt,
             negative=negative or "",
-            model=model or DEFAULT_MODEL,
-            method=method or "",
-            size=size or "",
+            model=usual_model,
+            method=usual_method,
+            size=usual_size,
             steps=steps,
             seed=seed,
             count=count or 1,
@@ -91,7 +99,28 @@ class Dream(commands.Cog):
 
     @dream.autocomplete("size")
     async def _sizes(self, interaction: AnyInteraction, typed: str) -> Choices:
-        return _choices(completion.sizes(typed, _typed(interaction, "model"), self.bot.config.limits.max_size))
+        most = self.bot.config.limits.max_size
+        return _choices(completion.sizes(typed, _typed(interaction, "model"), most, self._price(interaction)))
+
+    def _price(self, interaction: AnyInteraction) -> Callable[[int, int], str] | None:
+        """What a size would cost with all that is typed so far, and how long it would take to paint."""
+        steps, count = _typed(interaction, "steps"), _typed(interaction, "count")
+        try:
+            request = build_request(
+                "a",
+                model=_typed(interaction, "model") or DEFAULT_MODEL,
+                method=_typed(interaction, "method"),
+                steps=int(steps) if steps else None,
+                count=int(count) if count else 1,
+            )
+        except (DreamError, ValueError):
+            return None
+
+        def price(width: int, height: int) -> str:
+            sized = request.model_copy(update={"width": width, "height": height})
+            return f"{units(sized.cost)}, about {duration(self.bot.dispatcher.expected(sized).likely)}"
+
+        return price
 
     @dream.autocomplete("more")
     async def _more(self, interaction: AnyInteraction, typed: str) -> Choices:

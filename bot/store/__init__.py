@@ -14,6 +14,7 @@ from types import TracebackType
 from bot.errors import StoreError
 from bot.lock import FolderLock
 from bot.store import files
+from bot.store.blocks import Blocks
 from bot.store.database import Database
 from bot.store.deliveries import Deliveries
 from bot.store.inputs import Inputs
@@ -43,6 +44,7 @@ class Store:
         self.presses = Presses(database)
         self.deliveries = Deliveries(database)
         self.settings = Settings(database)
+        self.blocks = Blocks(database)
         self.audit = Audit(database)
 
     @classmethod

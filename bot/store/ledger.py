@@ -66,6 +66,16 @@ class LedgerRows:
         assert window is not None and credit is not None
         return Totals(used=window[0], held=window[1], oldest=window[2], credit=credit[0])
 
+    async def of_server(self, session: Session, server_id: int, since: float) -> int:
+        """What all members of a server have spent or hold from *since* on, however it is paid for."""
+        row = await session.one(
+            "SELECT coalesce(sum(iif(state = 'reserved', reserved, charged)), 0)"
+            " FROM charges WHERE guild_id = ? AND reserved_at >= ?",
+            server_id,
+            since,
+        )
+        return 0 if row is None else int(row[0])
+
     async def counted_since(self, session: Session, owner: str, since: float) -> list[Charge]:
         """Charges that count in the window, oldest first."""
         rows = await session.all(

@@ -29,11 +29,17 @@ class Settings:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def all(self, scope: Scope, subject: str = "") -> dict[str, object]:
+    async def all(self, scope: Scope, subject: str = "", session: Session | None = None) -> dict[str, object]:
         """Everything that is set for one subject."""
-        async with self._database.reading() as session:
-            rows = await session.all("SELECT key, value FROM settings WHERE scope = ? AND subject = ?", scope, subject)
+        async with self._database.reading(session) as own:
+            rows = await own.all("SELECT key, value FROM settings WHERE scope = ? AND subject = ?", scope, subject)
         return {row["key"]: json.loads(row["value"]) for row in rows}
+
+    async def everywhere(self, scope: Scope, key: str) -> dict[str, object]:
+        """Subject → value of one key, where it is set."""
+        async with self._database.reading() as session:
+            rows = await session.all("SELECT subject, value FROM settings WHERE scope = ? AND key = ?", scope, key)
+        return {row["subject"]: json.loads(row["value"]) for row in rows}
 
     async def put(self, scope: Scope, subject: str, key: str, value: object, session: Session | None = None) -> None:
         """Set one value; None takes it away."""
@@ -59,23 +65,28 @@ class Audit:
         subject: str,
         now: float,
         session: Session | None = None,
+        *,
+        server_id: int | None = None,
         **details: object,
     ) -> None:
-        """Record that *actor* did *action* to *subject*."""
+        """Record that *actor* did *action* to *subject*; in which server, or (None) as a host for all of them."""
         async with self._database.within(session) as own:
             await own.run(
-                "INSERT INTO audit (at, actor, action, subject, details) VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO audit (at, actor, action, subject, details, server_id) VALUES (?, ?, ?, ?, ?, ?)",
                 now,
                 actor,
                 action,
                 subject,
                 json.dumps(details, ensure_ascii=False),
+                server_id,
             )
 
-    async def newest(self, limit: int = 50) -> list[AuditEntry]:
-        """The last entries, newest first."""
+    async def newest(self, limit: int = 50, *, server_id: int | None = None) -> list[AuditEntry]:
+        """The last entries, newest first: of one server, or (None) all."""
         async with self._database.reading() as session:
-            rows = await session.all("SELECT * FROM audit ORDER BY id DESC LIMIT ?", limit)
+            rows = await session.all(
+                "SELECT * FROM audit WHERE ?1 IS NULL OR server_id = ?1 ORDER BY id DESC LIMIT ?2", server_id, limit
+            )
         return [
             AuditEntry(row["at"], row["actor"], row["action"], row["subject"], json.loads(row["details"]))
             for row in rows

@@ -116,7 +116,7 @@ def _buttons(page: Page) -> ui.View:
 
 
 async def _thumbnail(interaction: AnyInteraction, line: Line) -> Upload | None:
-    png = await client_of(interaction).archive.png(line.kept) if line.kept else None
+    png = await client_of(interaction).archive.png(line.kept) if line.kept and not line.job.origin.spoiler else None
     try:
         return await thumbnail(line.job.id, png) if png else None
     except UnreadablePicture:  # damaged on disk: the line stands without it

@@ -23,7 +23,7 @@ def place(position: int, waiting: int) -> Place:
 def test_a_waiting_job_shows_its_place_and_a_time_that_ticks() -> None:
     update = Update(job("castle:2 | fog"), place=place(3, 5))
 
-    assert f"**castle ×2 · fog**\n\nPlace 3 of 5 in the queue · ready <t:{NOW + 90:.0f}:R>" == text(update)
+    assert f"**castle ×2 · fog**\n\nPlace 3 of 5 in the queue · ready <t:{NOW + 90:.0f}:R> · 1.64 units" == text(update)
 
 
 def test_the_first_in_line_knows_it() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.jobs import Priority
-from bot.queue import FairQueue, Ticket
+from bot.queue import EVERYTHING, FairQueue, Ticket
 
 
 def ticket(name: str, cost: float = 1.0, **more: object) -> Ticket:
@@ -108,6 +108,40 @@ def test_nobody_overtakes_a_job_that_waits_for_room() -> None:
 
 def test_a_job_larger_than_the_engine_goes_when_nothing_else_runs() -> None:
     assert "A1" == queue_of(ticket("A1", pictures=8)).next(room=4).job_id  # type: ignore[union-attr]
+
+
+def test_what_is_held_waits_and_holds_nobody_up() -> None:
+    queue = queue_of(ticket("A1", server=7), ticket("A2"), ticket("B1", server=7), ticket("C1", server=8))
+    queue.hold({7})
+
+    assert ["A2", "C1", "B1", "A1"] == [entry.job_id for entry in queue.order()]
+    assert ["A2", "C1"] == served(queue)
+    queue.hold(())
+    assert ["B1", "A1"] == served(queue)
+
+
+def test_everything_can_be_held() -> None:
+    queue = queue_of(ticket("A1", server=7), ticket("B1"))
+    queue.hold({EVERYTHING})
+
+    assert [] == served(queue)
+    assert ["A1", "B1"] == [entry.job_id for entry in queue.order()]
+
+
+@given(st.lists(st.tuples(st.sampled_from("ABC"), st.integers(1, 9), st.integers(0, 3)), max_size=25))
+def test_the_order_that_is_shown_is_the_order_that_happens_while_something_is_held(
+    jobs: list[tuple[str, int, int]],
+) -> None:
+    queue = FairQueue()
+    queue.hold({1, 2})
+    for number, (owner, cost, server) in enumerate(jobs):
+        queue.add(ticket(f"{owner}{number}", float(cost), server=server))
+    free = sum(server not in (1, 2) for _, _, server in jobs)
+
+    shown = [entry.job_id for entry in queue.order()]
+
+    assert len(jobs) == len(shown)
+    assert shown[:free] == served(queue)
 
 
 def test_an_owner_at_the_running_limit_is_passed_by() -> None:

@@ -1,0 +1,247 @@
+"""`/admin`: what moderators decide. Discord shows it to people who may manage the server; that is checked again here.
+
+Every decision leaves a line in the record, and is said where it belongs: a cancelled job says so itself, what concerns
+everybody is said to everybody, and the moderators' channel hears of all of it.
+"""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.announce import tell_moderators
+from bot.answers import InteractionAnswer
+from bot.bot import DreamBot
+from bot.bylaws import blocks_embed, log_embed, words_embed
+from bot.callers import Caller
+from bot.errors import NotAllowed, Refused
+from bot.rules import Halt, Word
+from bot.wording import because, count, mention, number, plain, shorten, show_request
+
+AnyInteraction = discord.Interaction[discord.Client]
+Reason = app_commands.Range[str, 1, 200]
+Phrase = app_commands.Range[str, 1, 60]
+Id = app_commands.Range[str, 1, 12]
+_DAY = 86_400.0
+_EVERYWHERE = "For all servers; hosts only."
+
+
+class Admin(commands.Cog):
+    """The commands."""
+
+    admin = app_commands.Group(
+        name="admin",
+        description="For people who manage this server.",
+        default_permissions=discord.Permissions(manage_guild=True),
+        guild_only=True,
+        allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
+    )
+    words = app_commands.Group(name="words", description="Words that are not painted here.", parent=admin)
+
+    def __init__(self, bot: DreamBot) -> None:
+        self.bot = bot
+
+    @admin.command(name="cancel", description="Stop a job that waits or is being painted; nothing is charged.")
+    @app_commands.describe(job="The job's id, as Info and /history show it.", reason="Why; its message says so.")
+    async def cancel(self, interaction: AnyInteraction, job: Id, reason: Reason | None = None) -> None:
+        """Stop it; its own message announces that."""
+        answer, caller = self._begin(interaction, private=True)
+        row = await self.bot.dispatcher.job(job.strip().lower())
+        host = self._is_host(caller)
+        if row is None or not (host or row.origin.server_id == caller.guild_id):
+            raise Refused(f"There is no job “{plain(job)}” in this server.")
+        await self.bot.dispatcher.cancel(row.id, caller.user_id, moderator=True, reason=reason or "")
+        await answer.tell(f"Job {row.id} is cancelled; its message says so.")
+        words = f"{mention(caller.user_id)} cancelled a job of {mention(row.origin.user_id)}{because(reason or '')}"
+        await self._tell_moderators(caller, words)
+
+    @cancel.autocomplete("job")
+    async def _jobs(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
+        dispatcher = self.bot.dispatcher
+        alive = [*dispatcher.running(), *(job for job, _ in dispatcher.queue())]
+        mine = [job for job in alive if job.origin.server_id == interaction.guild_id]
+        named = [(f"{job.origin.user_name}: {show_request(job.request)}", job.id) for job in mine]
+        fitting = [(name, job_id) for name, job_id in named if typed.lower() in f"{job_id} {name}".lower()]
+        return [
+            app_commands.Choice(name=shorten(f"{job_id} · {name}", 100), value=job_id) for name, job_id in fitting[:25]
+        ]
+
+    @admin.command(name="pause", description="Nothing of this server is painted until you resume; all places are kept.")
+    @app_commands.describe(reason="Why; everybody reads it.", everywhere=_EVERYWHERE)
+    async def pause(self, interaction: AnyInteraction, reason: Reason, everywhere: bool = False) -> None:
+        """Hold what waits; what is being painted is finished."""
+        await self._halt(
+            interaction, Halt(halt="paused", halt_reason=reason), everywhere, "paused the queue; all places are kept"
+        )
+
+    @admin.command(name="drain", description="Nothing new is taken until you resume; what waits is still painted.")
+    @app_commands.describe(reason="Why; everybody reads it.", everywhere=_EVERYWHERE)
+    async def drain(self, interaction: AnyInteraction, reason: Reason, everywhere: bool = False) -> None:
+        """Take nothing new."""
+        words = "lets nothing new be taken for now; what waits is still painted"
+        await self._halt(interaction, Halt(halt="draining", halt_reason=reason), everywhere, words)
+
+    @admin.command(name="resume", description="The queue goes on, and takes new jobs.")
+    @app_commands.describe(everywhere=_EVERYWHERE)
+    async def resume(self, interaction: AnyInteraction, everywhere: bool = False) -> None:
+        """Go on as usual."""
+        await self._halt(interaction, Halt(), everywhere, "lets the queue go on")
+
+    async def _halt(self, interaction: AnyInteraction, halt: Halt, everywhere: bool, words: str) -> None:
+        answer, caller = self._begin(interaction)
+        await self.bot.moderation.halt(self._scope(caller, everywhere), caller.user_id, halt)
+        await self._announce(answer, caller, f"{mention(caller.user_id)} {words}{because(halt.halt_reason)}")
+
+    @admin.command(name="block", description="Keep somebody from painting; what they have waiting is cancelled.")
+    @app_commands.describe(
+        user="Who.", reason="Why; they read it.", days="For how long; without: until lifted.", everywhere=_EVERYWHERE
+    )
+    async def block(
+        self,
+        interaction: AnyInteraction,
+        user: discord.User,
+        reason: Reason,
+        days: app_commands.Range[float, 0.01, 3650.0] | None = None,
+        everywhere: bool = False,
+    ) -> None:
+        """Block; the person reads why when they next ask."""
+        answer, caller = self._begin(interaction, private=True)
+        scope = self._scope(caller, everywhere)
+        if user.id in self.bot.config.discord.owner_ids:
+            raise NotAllowed("A host cannot be blocked.")
+        until = None if days is None else self.bot.clock() + days * _DAY
+        cancelled = await self.bot.moderation.block(scope, user.id, caller.user_id, reason, until)
+        stopped = f" {count(len(cancelled), 'job')} of theirs {'is' if len(cancelled) == 1 else 'are'} cancelled."
+        await answer.tell(f"{mention(user.id)} is blocked.{stopped if cancelled else ''}")
+        await self._tell_moderators(caller, f"{mention(caller.user_id)} blocked {mention(user.id)}{because(reason)}")
+
+    @admin.command(name="unblock", description="Let somebody paint again.")
+    @app_commands.describe(user="Who.", reason="Why; for the record.", everywhere=_EVERYWHERE)
+    async def unblock(
+        self,
+        interaction: AnyInteraction,
+        user: discord.User,
+        reason: Reason | None = None,
+        everywhere: bool = False,
+    ) -> None:
+        """Lift a block."""
+        answer, caller = self._begin(interaction, private=True)
+        await self.bot.moderation.unblock(self._scope(caller, everywhere), user.id, caller.user_id, reason or "")
+        await answer.tell(f"{mention(user.id)} may paint again.")
+        await self._tell_moderators(
+            caller, f"{mention(caller.user_id)} unblocked {mention(user.id)}{because(reason or '')}"
+        )
+
+    @admin.command(name="blocked", description="Who may not paint here, and why.")
+    async def blocked(self, interaction: AnyInteraction) -> None:
+        """Show it to the one who asks."""
+        answer, caller = self._begin(interaction, private=True)
+        await answer.tell("", blocks_embed(await self.bot.moderation.blocks(caller.guild_id)))
+
+    @admin.command(
+        name="grant", description="Give somebody units beyond their allowance; a negative number takes back."
+    )
+    @app_commands.describe(
+        user="Who.", units="How many; a usual picture costs 1.64.", reason="Why; everybody reads it."
+    )
+    async def grant(
+        self,
+        interaction: AnyInteraction,
+        user: discord.User,
+        units: app_commands.Range[float, -1e6, 1e6],
+        reason: Reason,
+    ) -> None:
+        """Give units."""
+        answer, caller = self._begin(interaction)
+        self._check_may_grant(caller)
+        moved = await self.bot.dispatcher.grant(user.id, units, caller.user_id, reason, caller.guild_id)
+        if not moved:
+            raise Refused("Nothing has moved: there is nothing left to take back.")
+        verb = f"granted {mention(user.id)} {number(moved)}" if moved > 0 else f"took {number(-moved)}"
+        whom = "units" if moved > 0 else f"units back from {mention(user.id)}"
+        await self._announce(answer, caller, f"{mention(caller.user_id)} {verb} {whom}{because(reason)}")
+
+    @admin.command(name="reset", description="Count somebody's allowance from now on, as if they had spent nothing.")
+    @app_commands.describe(user="Who.", reason="Why; everybody reads it.")
+    async def reset(self, interaction: AnyInteraction, user: discord.User, reason: Reason) -> None:
+        """Start their window afresh."""
+        answer, caller = self._begin(interaction)
+        self._check_may_grant(caller)
+        await self.bot.dispatcher.reset_quota(user.id, caller.user_id, reason, caller.guild_id)
+        words = f"{mention(caller.user_id)} reset the quota of {mention(user.id)}{because(reason)}"
+        await self._announce(answer, caller, words)
+
+    @admin.command(name="log", description="What moderators did, the latest first.")
+    @app_commands.describe(everywhere=_EVERYWHERE)
+    async def log(self, interaction: AnyInteraction, everywhere: bool = False) -> None:
+        """Show it to the one who asks."""
+        answer, caller = self._begin(interaction, private=True)
+        await answer.tell("", log_embed(await self.bot.moderation.log(self._scope(caller, everywhere))))
+
+    @words.command(name="add", description="Do not paint a word or phrase here.")
+    @app_commands.describe(phrase="Whole words; look-alike letters are seen through.", reason="Why; who asks reads it.")
+    async def add_word(self, interaction: AnyInteraction, phrase: Phrase, reason: Reason | None = None) -> None:
+        """Block it."""
+        answer, caller = self._begin(interaction, private=True)
+        word = Word(phrase=phrase, reason=reason or "")
+        await self.bot.moderation.add_word(self._server(caller), caller.user_id, word)
+        await answer.tell(f"“{plain(phrase)}” is not painted here any more; what waits already still is.")
+        await self._tell_moderators(caller, f"{mention(caller.user_id)} blocked the word “{plain(phrase)}”.")
+
+    @words.command(name="remove", description="Paint a word again.")
+    @app_commands.describe(phrase="The word or phrase.")
+    async def remove_word(self, interaction: AnyInteraction, phrase: Phrase) -> None:
+        """Unblock it."""
+        answer, caller = self._begin(interaction, private=True)
+        await self.bot.moderation.remove_word(self._server(caller), caller.user_id, phrase)
+        await answer.tell(f"“{plain(phrase)}” is painted again.")
+        await self._tell_moderators(caller, f"{mention(caller.user_id)} unblocked the word “{plain(phrase)}”.")
+
+    @words.command(name="list", description="Which words are not painted here, and why.")
+    async def list_words(self, interaction: AnyInteraction) -> None:
+        """Show it to the one who asks."""
+        answer, caller = self._begin(interaction, private=True)
+        rules = await self.bot.moderation.rules(self._server(caller))
+        await answer.tell("", words_embed(rules.words))
+
+    def _begin(self, interaction: AnyInteraction, *, private: bool = False) -> tuple[InteractionAnswer, Caller]:
+        """Who asks, and their answer. Raises NotAllowed: the server's own permissions may show /admin to anybody."""
+        answer = InteractionAnswer.of(interaction, private=private)
+        caller = Caller.of_interaction(interaction)
+        caller.check_manager(self.bot.config.discord.owner_ids)
+        self._server(caller)
+        return answer, caller
+
+    def _server(self, caller: Caller) -> int:
+        if caller.guild_id is None or not caller.resident:
+            raise Refused("There is no server here that I am a member of, so there is nothing to decide.")
+        return caller.guild_id
+
+    def _is_host(self, caller: Caller) -> bool:
+        return caller.user_id in self.bot.config.discord.owner_ids
+
+    def _scope(self, caller: Caller, everywhere: bool) -> int | None:
+        """The server that a decision is for; None for all. Raises NotAllowed."""
+        if everywhere and not self._is_host(caller):
+            raise NotAllowed("Only a host decides for all servers.")
+        return None if everywhere else caller.guild_id
+
+    def _check_may_grant(self, caller: Caller) -> None:
+        if not (self.bot.config.quota.moderators_grant or self._is_host(caller)):
+            raise NotAllowed("Only a host changes quotas here.")
+
+    async def _announce(self, answer: InteractionAnswer, caller: Caller, words: str) -> None:
+        """Say it to everybody here, and in the moderators' channel if that is another one."""
+        await answer.announce(words)
+        await self._tell_moderators(caller, words)
+
+    async def _tell_moderators(self, caller: Caller, words: str) -> None:
+        rules = await self.bot.moderation.rules(caller.guild_id)
+        if rules.report_channel != caller.channel_id:
+            await tell_moderators(self.bot, caller.guild_id, rules, words)
+
+
+async def setup(bot: DreamBot) -> None:
+    """Called by discord.py when the file is loaded."""
+    await bot.add_cog(Admin(bot))

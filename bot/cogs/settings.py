@@ -1,0 +1,226 @@
+"""`/settings mine` and `/settings server`: what is usual for a person, and what holds in a server."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot import completion
+from bot.announce import tell_moderators
+from bot.answers import InteractionAnswer
+from bot.bot import DreamBot
+from bot.bylaws import USUAL, changes_words, choices_embed, rules_embed
+from bot.callers import Caller
+from bot.errors import Refused
+from bot.wording import listed, mention
+from engine.models import DEFAULT_MODEL, MODELS, Model
+from engine.requests import build_options, find_model, parse_size
+
+AnyInteraction = discord.Interaction[discord.Client]
+Name = app_commands.Range[str, 1, 60]
+_NEEDED = ("view_channel", "send_messages", "embed_links", "attach_files")
+_NAMES = {
+    "view_channel": "View Channel",
+    "send_messages": "Send Messages",
+    "embed_links": "Embed Links",
+    "attach_files": "Attach Files",
+}
+
+
+class Settings(commands.Cog):
+    """The two commands."""
+
+    settings = app_commands.Group(
+        name="settings",
+        description="What is usual for you, and what holds in this server.",
+        allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
+        allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
+    )
+
+    def __init__(self, bot: DreamBot) -> None:
+        self.bot = bot
+
+    @settings.command(name="mine", description="What is usual for you; without options: what you have chosen.")
+    @app_commands.describe(
+        model="Which set of weights you usually paint with; “usual” puts it back.",
+        method="How you usually paint; “usual” puts it back.",
+        size="Your usual width x height; “usual” puts it back.",
+        pings="Whether a reply pings you after a long wait.",
+        private="Whether your results come by direct message, for nobody else to see.",
+    )
+    async def mine(
+        self,
+        interaction: AnyInteraction,
+        model: Name | None = None,
+        method: Name | None = None,
+        size: Name | None = None,
+        pings: bool | None = None,
+        private: bool | None = None,
+    ) -> None:
+        """Change what was given, and show all of it to the one who asks."""
+        answer, caller = InteractionAnswer.of(interaction, private=True), Caller.of_interaction(interaction)
+        changes = _usual(model, method, size)
+        changes |= {key: value for key, value in (("pings", pings), ("private", private)) if value is not None}
+        choices = await self.bot.moderation.choose(caller.user_id, changes)
+        balance = await self.bot.dispatcher.balance(caller.user_id, caller.roles)
+        await answer.tell("", choices_embed(choices, balance))
+
+    @settings.command(name="server", description="What holds in this server; who may manage it may change it.")
+    @app_commands.describe(
+        add_channel="Paint in this channel (or category), and in no other that is not named too.",
+        remove_channel="No longer paint in this one.",
+        add_role="Paint for this role, and for no other that is not named too.",
+        remove_role="No longer just for this one.",
+        model="The usual set of weights; “usual” puts it back.",
+        method="The usual way to paint; “usual” puts it back.",
+        size="The usual width x height; “usual” puts it back.",
+        max_size="Longest side of a picture, in pixels; 0 = what the host allows.",
+        max_steps="Steps of a picture; 0 = what the host allows.",
+        max_count="Pictures of a job; 0 = what the host allows.",
+        mature="Where words for adults are painted.",
+        spoilers="Which pictures are covered until somebody wants to see them.",
+        report_channel="Where reports go, and what moderators do is told.",
+        no_reports="Take no reports any more.",
+    )
+    @app_commands.choices(
+        mature=[
+            app_commands.Choice(name="in age-restricted channels only", value="restricted"),
+            app_commands.Choice(name="nowhere", value="never"),
+        ],
+        spoilers=[
+            app_commands.Choice(name="none", value="never"),
+            app_commands.Choice(name="those of mature words", value="mature"),
+            app_commands.Choice(name="all", value="always"),
+        ],
+    )
+    async def server(
+        self,
+        interaction: AnyInteraction,
+        add_channel: app_commands.AppCommandChannel | None = None,
+        remove_channel: app_commands.AppCommandChannel | None = None,
+        add_role: discord.Role | None = None,
+        remove_role: discord.Role | None = None,
+        model: Name | None = None,
+        method: Name | None = None,
+        size: Name | None = None,
+        max_size: app_commands.Range[int, 0, 4096] | None = None,
+        max_steps: app_commands.Range[int, 0, 2000] | None = None,
+        max_count: app_commands.Range[int, 0, 10] | None = None,
+        mature: str | None = None,
+        spoilers: str | None = None,
+        report_channel: app_commands.AppCommandChannel | None = None,
+        no_reports: bool | None = None,
+    ) -> None:
+        """Show the rules privately, or change them for everybody to read."""
+        answer, caller = InteractionAnswer.of(interaction), Caller.of_interaction(interaction)
+        server_id = self._server_of(caller)
+        changes = _usual(model, method, size)
+        limits = {"max_size": max_size, "max_steps": max_steps, "max_count": max_count}
+        changes |= {key: value or None for key, value in limits.items() if value is not None}
+        changes |= {key: value for key, value in (("mature", mature), ("spoilers", spoilers)) if value is not None}
+        if report_channel is not None:
+            changes["report_channel"] = self._report_channel(server_id, report_channel.id)
+        elif no_reports:
+            changes["report_channel"] = None
+        members = [
+            (key, thing.id, present)
+            for key, thing, present in (
+                ("channels", add_channel, True),
+                ("channels", remove_channel, False),
+                ("roles", add_role, True),
+                ("roles", remove_role, False),
+            )
+            if thing is not None
+        ]
+        if not changes and not members:
+            await answer.tell("", rules_embed(await self.bot.moderation.rules(server_id)))
+            return
+        caller.check_manager(self.bot.config.discord.owner_ids)
+        await self._change(answer, caller, server_id, changes, members)
+
+    async def _change(
+        self,
+        answer: InteractionAnswer,
+        caller: Caller,
+        server_id: int,
+        changes: dict[str, object],
+        members: list[tuple[str, int, bool]],
+    ) -> None:
+        moderation, said = self.bot.moderation, []
+        if changes:
+            await moderation.change_rules(server_id, caller.user_id, changes)
+            said.append(changes_words(changes))
+        for key, member, present in members:
+            await moderation.add_member(server_id, caller.user_id, key, member, present=present)
+            what = f"<#{member}>" if key == "channels" else f"<@&{member}>"
+            said.append(f"{what} {'is' if present else 'is no longer'} among the {key}")
+        words = f"{mention(caller.user_id)} changed what holds here: {listed(said)}."
+        await answer.announce(words)
+        rules = await moderation.rules(server_id)
+        if rules.report_channel != caller.channel_id:
+            await tell_moderators(self.bot, server_id, rules, words)
+
+    def _server_of(self, caller: Caller) -> int:
+        if caller.guild_id is None or not caller.resident:
+            raise Refused("There is no server here that I am a member of, so there are no rules to set.")
+        return caller.guild_id
+
+    def _report_channel(self, server_id: int, channel_id: int) -> int:
+        """Raise Refused unless reports can be posted there."""
+        guild = self.bot.get_guild(server_id)
+        channel = guild.get_channel_or_thread(channel_id) if guild else None
+        if guild is None or not isinstance(channel, discord.TextChannel | discord.Thread):
+            raise Refused("Reports go to a text channel or a thread; please choose one.")
+        allowed = channel.permissions_for(guild.me)
+        missing = [_NAMES[name] for name in _NEEDED if not getattr(allowed, name)]
+        if missing:
+            raise Refused(f"I cannot write reports to <#{channel_id}>: I lack {listed(missing)} there.")
+        return channel_id
+
+    @mine.autocomplete("method")
+    @server.autocomplete("method")
+    async def _methods(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
+        model = str(getattr(interaction.namespace, "model", "") or "")
+        return _choices(completion.methods(typed, model, self.bot.unavailable))
+
+    @mine.autocomplete("model")
+    @server.autocomplete("model")
+    async def _models(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
+        return _choices(completion.models(typed, "", self.bot.unavailable))
+
+    @mine.autocomplete("size")
+    @server.autocomplete("size")
+    async def _sizes(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
+        model = str(getattr(interaction.namespace, "model", "") or "")
+        return _choices(completion.sizes(typed, model, self.bot.config.limits.max_size))
+
+
+def _usual(model: str | None, method: str | None, size: str | None) -> dict[str, object]:
+    """What to store of a usual model, method and size; checked now, so that no picture fails for it later."""
+    given = {key: value for key, value in (("model", model), ("method", method), ("size", size)) if value is not None}
+    named = {key: value for key, value in given.items() if value != USUAL}
+    chosen = find_model(named.get("model", DEFAULT_MODEL))
+    if "method" in named:
+        build_options(chosen if "model" in named else _painter_by(named["method"]), named["method"], {})
+    if "size" in named:
+        width, height = parse_size(named["size"])
+        named["size"] = f"{width}x{height}"
+        if "model" in named:
+            chosen.check_size(width, height)
+    return {key: named.get(key) for key in given}
+
+
+def _painter_by(method: str) -> Model:
+    """A model that can paint by *method*, or the usual one, which then says what it can."""
+    return next((model for model in MODELS.values() if method in model.methods), find_model(DEFAULT_MODEL))
+
+
+def _choices(suggestions: list[completion.Suggestion]) -> list[app_commands.Choice[str]]:
+    usual = (f"{USUAL} – put it back", USUAL)
+    return [app_commands.Choice(name=name, value=value) for name, value in [*suggestions[: completion.MOST - 1], usual]]
+
+
+async def setup(bot: DreamBot) -> None:
+    """Called by discord.py when the file is loaded."""
+    await bot.add_cog(Settings(bot))

@@ -1,0 +1,68 @@
+"""Rules as values: what is usual, what is refused, and what another version has stored."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from bot.config import LimitsSection
+from bot.errors import BlockedWords, Refused
+from bot.rules import NOWHERE, Choices, ServerRules, Venue, Word, preferred
+from engine.models import DEFAULT_MODEL
+from engine.requests import build_request
+
+
+def test_what_was_typed_goes_first_then_mine_then_the_servers() -> None:
+    mine, here = Choices(size="320x256"), ServerRules(size="256x320", method="pixels")
+
+    assert (DEFAULT_MODEL, "pixels", "320x256") == preferred("", "", "", (mine, here), DEFAULT_MODEL)
+    assert (DEFAULT_MODEL, "clip_diffusion", "256x256") == preferred(
+        "", "clip_diffusion", "256x256", (mine, here), DEFAULT_MODEL
+    )
+    assert (DEFAULT_MODEL, "", "") == preferred("", "", "", (), DEFAULT_MODEL)
+
+
+def test_what_a_model_cannot_do_is_passed_over() -> None:
+    mine, here = Choices(size="2000x16", method="oil", model="gone"), ServerRules(size="256x320")
+
+    assert (DEFAULT_MODEL, "", "256x320") == preferred("", "", "", (mine, here), DEFAULT_MODEL)
+
+
+def test_a_server_is_never_more_generous_than_the_host() -> None:
+    host = LimitsSection(max_steps=100)
+
+    assert 50 == ServerRules(max_steps=50).limits(host).max_steps
+    assert 100 == ServerRules(max_steps=500).limits(host).max_steps
+    assert host == ServerRules().limits(host)
+
+
+def test_a_value_that_cannot_be_read_costs_the_others_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR):
+        rules = ServerRules.read({"max_steps": "many", "mature": "sometimes", "size": "256x256", "future": 1})
+
+    assert ServerRules(size="256x256") == rules
+    assert 2 == len(caplog.records)
+
+
+def test_a_category_stands_for_its_channels_and_a_channel_for_its_threads() -> None:
+    rules = ServerRules(channels=(7,))
+
+    rules.check_place(Venue(1, (9, 8, 7)))
+    with pytest.raises(Refused, match="pictures are painted in <#7>; please ask there"):
+        rules.check_place(Venue(1, (9, 8)))
+
+
+def test_the_reason_of_a_blocked_word_is_said_as_it_was_typed_and_formats_nothing() -> None:
+    rules = ServerRules(words=(Word(phrase="owl", reason="**no** @everyone."),))
+
+    with pytest.raises(BlockedWords) as refused:
+        rules.check_words(build_request("an owl"), NOWHERE)
+
+    assert "“owl” is not painted in this server: \\*\\*no\\*\\* \\@everyone." == str(refused.value)
+
+
+def test_what_a_picture_is_to_keep_away_from_may_be_anything() -> None:
+    rules = ServerRules(words=(Word(phrase="owl"),))
+
+    rules.check_words(build_request("a fox:2 | owl:-1", negative="naked owl"), NOWHERE)

@@ -1,0 +1,229 @@
+"""`/admin`: what moderators decide holds, is on record, and is said where it belongs."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bot.playground.server.people import NotPossibleError
+from tests.wire.looks import begun, dreamt, is_result, job_id, whispered
+from tests.wire.people import Answer, Person, Shown
+from tests.wire.world import World
+
+
+async def said(answer: Answer) -> str:
+    """What everybody reads; nobody is pinged by it."""
+    assert not answer.message.ephemeral
+    assert [] == answer.message.raw["mentions"]
+    return answer.message.content
+
+
+def is_stopped(message: Shown) -> bool:
+    return "A moderator cancelled this" in message.text
+
+
+async def test_discord_shows_it_to_managers_only_and_the_bot_checks_again(world: World, max_: Person) -> None:
+    with pytest.raises(NotPossibleError, match="you lack the permissions"):
+        await max_.slash("admin log")
+    for command in world.site.commands.all():  # a server may have given the command to everybody
+        command["default_member_permissions"] = None
+
+    for command, options in (
+        ("admin log", {}),
+        ("admin pause", {"reason": "no"}),
+        ("admin block", {"user": max_.id, "reason": "no"}),
+        ("admin grant", {"user": max_.id, "units": 1000, "reason": "please"}),
+        ("admin words add", {"phrase": "owl"}),
+    ):
+        answer = await max_.slash(command, **options)
+        assert "Only people who may manage this server can do that." == whispered(answer)
+
+
+async def test_a_job_is_cancelled_by_its_id_and_its_message_says_so(world: World, olive: Person, max_: Person) -> None:
+    running = await begun(max_, "hang an owl")
+    waiting = (await max_.slash("dream", prompt="a fox")).message
+    jobs = await world.bot.dispatcher.history(max_.id)
+    offered = await olive.autocomplete("admin cancel", "job")
+    assert [jobs[1].id, jobs[0].id] == [choice["value"] for choice in offered]
+
+    for job in jobs:
+        answer = await olive.slash("admin cancel", job=job.id, reason="too many owls")
+        assert f"Job {job.id} is cancelled; its message says so." == whispered(answer)
+
+    for message in (running, waiting):
+        await max_.wait_for(message, is_stopped)
+        assert "A moderator cancelled this: too many owls. Nothing was charged." in message.text
+    assert 0 == (await world.bot.dispatcher.balance(max_.id)).used
+    assert f"{olive.mention} cancelled a job of {max_.mention} (job {jobs[0].id}): too many owls" in whispered(
+        await olive.slash("admin log")
+    )
+
+
+async def test_cancelling_what_is_over_or_never_was_is_refused(olive: Person, max_: Person) -> None:
+    owl = await dreamt(max_, "an owl")
+
+    assert "This picture is finished already" in whispered(await olive.slash("admin cancel", job=job_id(owl)))
+    assert "There is no job “nonsense” in this server." == whispered(await olive.slash("admin cancel", job="nonsense"))
+
+
+async def test_jobs_of_other_places_are_none_of_a_moderators_business(
+    world: World, olive: Person, max_: Person
+) -> None:
+    await begun(max_, "hang an owl", channel=str(world.dm(max_).id))
+    job = (await world.bot.dispatcher.history(max_.id))[0]
+
+    assert [] == await olive.autocomplete("admin cancel", "job")
+    assert f"There is no job “{job.id}” in this server." == whispered(await olive.slash("admin cancel", job=job.id))
+
+
+async def test_a_paused_queue_keeps_its_places_over_a_restart_and_goes_on(
+    world: World, olive: Person, max_: Person
+) -> None:
+    running = await begun(max_, "slowly an owl")
+    waiting = (await max_.slash("dream", prompt="a fox")).message
+
+    answer = await olive.slash("admin pause", reason="dinner")
+
+    assert f"{olive.mention} paused the queue; all places are kept: dinner." == await said(answer)
+    await max_.wait_for(running, is_result)
+    await max_.wait_for(waiting, lambda m: "Paused by a moderator; this waits and keeps its place." in m.text)
+    assert "a fox · paused by a moderator" in whispered(await max_.slash("queue"))
+    assert "The queue is paused already." == whispered(await olive.slash("admin pause", reason="again"))
+    elsewhere = await dreamt(max_, "a fox", channel=str(world.dm(max_).id))
+    assert is_result(elsewhere)
+    await world.restart_bot()
+    assert 1 == len(world.bot.dispatcher.queue())
+    assert f"{olive.mention} lets the queue go on." == await said(await olive.slash("admin resume"))
+    await max_.wait_for(waiting, is_result)
+    log = whispered(await olive.slash("admin log"))
+    assert log.index("let the queue go on") < log.index("paused the queue: dinner")
+
+
+async def test_a_draining_queue_takes_nothing_new_and_paints_what_waits(olive: Person, max_: Person) -> None:
+    running = await begun(max_, "slowly an owl")
+    waiting = (await max_.slash("dream", prompt="a fox")).message
+
+    await olive.slash("admin drain", reason="we move")
+
+    refused = whispered(await max_.slash("dream", prompt="a cat"))
+    assert "Nothing new is taken for now: we move. What waits already is still painted." == refused
+    await max_.wait_for(running, is_result)
+    await max_.wait_for(waiting, is_result)
+    await olive.slash("admin resume")
+    await dreamt(max_, "a cat")
+
+
+async def test_only_hosts_decide_for_all_servers(olive: Person, max_: Person) -> None:
+    for command, options in (("pause", {"reason": "x"}), ("block", {"user": max_.id, "reason": "x"}), ("log", {})):
+        answer = await olive.slash(f"admin {command}", everywhere=True, **options)  # type: ignore[arg-type]
+        assert "Only a host decides for all servers." == whispered(answer)
+
+
+async def test_who_is_blocked_reads_why_and_loses_what_waits(world: World, olive: Person, max_: Person) -> None:
+    running = await begun(max_, "hang an owl")
+    waiting = (await max_.slash("dream", prompt="a fox")).message
+
+    answer = await olive.slash("admin block", user=max_.id, reason="floods", days=1)
+
+    assert f"{max_.mention} is blocked. 2 jobs of theirs are cancelled." == whispered(answer)
+    for message in (running, waiting):
+        await max_.wait_for(message, is_stopped)
+    refused = whispered(await max_.slash("dream", prompt="an owl"))
+    assert "A moderator has decided that you do not paint in this server until <t:" in refused
+    assert refused.endswith(": floods.")
+    assert f"{max_.mention} since <t:" in whispered(await olive.slash("admin blocked"))
+    world.forward(86_401)
+    await dreamt(max_, "an owl")
+    assert "Everybody may paint." in whispered(await olive.slash("admin blocked"))
+
+
+async def test_a_block_holds_for_buttons_and_reactions_too_until_it_is_lifted(
+    world: World, olive: Person, max_: Person, mo: Person
+) -> None:
+    owl = await dreamt(mo, "an owl")
+    await olive.slash("admin block", user=max_.id, reason="floods")
+
+    assert "you do not paint in this server" in whispered(await max_.click(owl, "Again"))
+    world.forward(1)  # the press has been long enough ago
+    max_.react(owl, "🔁")
+    await max_.wait_for_message(lambda m: "you do not paint in this server: floods." in m.text, channel="dm")
+
+    assert f"{max_.mention} may paint again." == whispered(await olive.slash("admin unblock", user=max_.id))
+    assert "That person is not blocked here." == whispered(await olive.slash("admin unblock", user=max_.id))
+    await dreamt(max_, "a fox")
+
+
+async def test_a_block_and_a_request_at_the_same_moment_leave_nothing_behind(
+    world: World, olive: Person, max_: Person
+) -> None:
+    asked = [max_.slash("dream", prompt=f"hang an owl {number}") for number in range(3)]
+
+    await asyncio.gather(*asked, olive.slash("admin block", user=max_.id, reason="floods"))
+
+    await world.until(lambda: not world.bot.dispatcher.queue() and not world.bot.dispatcher.running())
+    assert all(job.state.over for job in await world.bot.dispatcher.history(max_.id))
+    assert 0 == (await world.bot.dispatcher.balance(max_.id)).reserved
+
+
+@pytest.mark.bot(quota={"units": 2.0})
+async def test_units_are_granted_and_quotas_reset_for_everybody_to_read(olive: Person, max_: Person) -> None:
+    await dreamt(max_, "an owl")
+
+    granted = await olive.slash("admin grant", user=max_.id, units=10, reason="won the contest")
+    assert f"{olive.mention} granted {max_.mention} 10 units: won the contest." == await said(granted)
+    taken = await olive.slash("admin grant", user=max_.id, units=-25, reason="cheated")
+    assert f"{olive.mention} took 10 units back from {max_.mention}: cheated." == await said(taken)
+    assert "there is nothing left to take back." in whispered(
+        await olive.slash("admin grant", user=max_.id, units=-1, reason="still")
+    )
+    await olive.slash("admin reset", user=max_.id, reason="a mistake of ours")
+
+    text = whispered(await max_.slash("quota"))
+    assert "**2** of 2 units left" in text
+    assert "the window began anew: a mistake of ours" in text
+
+
+@pytest.mark.bot(quota={"moderators_grant": False})
+async def test_a_host_may_keep_quotas_to_themselves(olive: Person, max_: Person) -> None:
+    answer = await olive.slash("admin grant", user=max_.id, units=10, reason="please")
+
+    assert "Only a host changes quotas here." == whispered(answer)
+
+
+async def test_blocked_words_are_refused_with_the_reason_in_whatever_letters(olive: Person, max_: Person) -> None:
+    await olive.slash("admin words add", phrase="red owl", reason="a running joke, long dead")
+
+    for prompt in ("a red owl", "RED   0wl", "a r​ed оwl at night | fog"):
+        assert "“red owl” is not painted in this server: a running joke, long dead." == whispered(
+            await max_.slash("dream", prompt=prompt)
+        )
+    await dreamt(max_, "an owl, red")
+    assert "“red owl”: a running joke, long dead" in whispered(await olive.slash("admin words list"))
+    assert "“RED OWL” is painted again." == whispered(await olive.slash("admin words remove", phrase="RED OWL"))
+    assert "That word is not blocked here." == whispered(await olive.slash("admin words remove", phrase="RED OWL"))
+    await dreamt(max_, "a red owl")
+
+
+async def test_what_is_no_word_cannot_be_blocked(olive: Person) -> None:
+    assert "it has neither letters nor digits" in whispered(await olive.slash("admin words add", phrase="…​"))
+
+
+async def test_the_moderators_channel_hears_of_everything(world: World, olive: Person, max_: Person) -> None:
+    await olive.slash("settings server", report_channel=world.channel("late-night").id)
+
+    await olive.slash("admin block", user=max_.id, reason="floods @everyone")
+    await olive.slash("admin words add", phrase="owl")
+    await olive.slash("admin pause", reason="dinner")
+
+    await world.until(lambda: len(olive.sees("late-night")) == 4)
+    heard = olive.sees("late-night")
+    assert f"{olive.mention} blocked {max_.mention}: floods \\@everyone." == heard[1].content
+    assert all(not m.raw["mentions"] and not m.raw["mention_everyone"] for m in heard)
+
+
+async def test_reports_cannot_go_where_the_bot_may_not_write(world: World, olive: Person) -> None:
+    answer = await olive.slash("settings server", report_channel=world.channel("quiet").id)
+
+    quiet = world.channel("quiet").id
+    assert f"I cannot write reports to <#{quiet}>: I lack Send Messages" in whispered(answer)

@@ -1,0 +1,256 @@
+"""`/settings`: what is usual for a person, what holds in a server, and that it really holds."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.playground.server.world import Channel, ChannelType, Role
+from tests.wire.looks import begun, dreamt, is_over, is_result, whispered
+from tests.wire.people import Person
+from tests.wire.world import World
+
+
+async def refusal(person: Person, prompt: str = "an owl", **options: object) -> str:
+    """What `/dream` is refused with; nothing may have been queued."""
+    before = len(await person.world.bot.dispatcher.history(person.id, limit=100))
+    text = whispered(await person.slash("dream", prompt=prompt, **options))
+    assert before == len(await person.world.bot.dispatcher.history(person.id, limit=100))
+    return text
+
+
+def dm(person: Person) -> str:
+    """The direct message with the bot."""
+    return str(person.world.dm(person).id)
+
+
+# -- one's own --
+
+
+async def test_what_is_usual_for_me_is_used_where_i_say_nothing_else(world: World, max_: Person) -> None:
+    await max_.slash("settings mine", size="320x256", method="pixels")
+
+    usual = await dreamt(max_, "an owl")
+    other = await dreamt(max_, "an owl", size="256x256", method="clip_diffusion")
+
+    assert "320×256 · 80 steps · pixels · primer" in usual.text
+    assert "256×256 · 25 steps · clip_diffusion" in other.text
+
+
+async def test_my_settings_are_shown_put_back_and_outlive_a_restart(world: World, max_: Person) -> None:
+    await max_.slash("settings mine", size="320X256", pings=False)
+    await world.restart_bot()
+
+    assert "320x256\nA ping after a long wait: no\nResults: where you ask" in whispered(
+        await max_.slash("settings mine")
+    )
+    assert "method, size: usual\n" in whispered(await max_.slash("settings mine", size="usual"))
+
+
+async def test_a_size_that_nothing_can_paint_is_refused_at_once(max_: Person) -> None:
+    answer = await max_.slash("settings mine", model="primer", size="250x300")
+
+    assert "the nearest it can is 256×320" in whispered(answer)
+    assert "there is no method" in whispered(await max_.slash("settings mine", method="oil")).lower()
+
+
+async def test_without_pings_a_long_wait_ends_quietly(world: World, max_: Person) -> None:
+    await max_.slash("settings mine", pings=False)
+    answer = await max_.slash("dream", prompt="slowly an owl")
+    world.forward(61)
+    await max_.wait_for(answer.message, is_result)
+    await dreamt(max_, "a fox")
+
+    assert [] == [message for message in max_.sees() if message.raw["mentions"]]
+
+
+async def test_private_results_go_by_direct_message_and_nobody_else_sees_them(
+    world: World, max_: Person, mo: Person
+) -> None:
+    await max_.slash("settings mine", private=True)
+
+    answer = await max_.slash("dream", prompt="an owl")
+
+    result = await max_.wait_for_message(is_result, channel="dm")
+    assert f"Only you will see it: https://discord.com/channels/@me/{world.dm(max_).id}/{result.id}" == whispered(
+        answer
+    )
+    assert [] == mo.sees()
+    await world.restart_bot()
+    again = await max_.click(result, "Again")
+    await max_.wait_for(again.message, is_result)
+
+
+async def test_where_direct_messages_are_closed_private_results_are_refused_before_anything_is_queued(
+    world: World, max_: Person
+) -> None:
+    await max_.slash("settings mine", private=True)
+    world.site.world.users[max_.id].takes_dms = False
+    world.allow("50007")
+
+    assert "your direct messages are closed to me" in await refusal(max_)
+
+
+async def test_a_private_request_that_is_refused_leaves_nothing_behind(max_: Person) -> None:
+    await max_.slash("settings mine", private=True)
+
+    await refusal(max_, size="8x8")
+    await refusal(max_, "a naked owl")
+
+    assert [] == max_.sees("dm")
+
+
+# -- the server's --
+
+
+async def test_anybody_may_read_the_rules_and_managers_alone_may_change_them(max_: Person, mo: Person) -> None:
+    assert "Where: everywhere\nWho: everybody" in whispered(await max_.slash("settings server"))
+    for person in (max_, mo):
+        answer = await person.slash("settings server", max_steps=5)
+        assert "Only people who may manage this server can do that." == whispered(answer)
+
+
+async def test_a_change_is_said_to_everybody_and_kept_in_the_record(world: World, olive: Person) -> None:
+    answer = await olive.slash("settings server", max_steps=20, mature="never")
+
+    assert f"{olive.mention} changed what holds here: max steps: 20, mature: never." == answer.message.content
+    assert not answer.message.ephemeral
+    assert [] == answer.message.raw["mentions"]
+    assert "changed the rules: max steps: 20, mature: never" in whispered(await olive.slash("admin log"))
+
+
+async def test_the_limits_of_a_server_are_tighter_than_the_hosts(olive: Person, max_: Person) -> None:
+    await olive.slash("settings server", max_steps=20, max_size=256, max_count=1)
+
+    assert "The number of steps is 25; 20 steps is the most here." == await refusal(max_)
+    assert "320; 256 pixels is the most here." in await refusal(max_, steps=5, size="320x256")
+    assert "1 pictures is the most here." in await refusal(max_, steps=5, count=2)
+    await olive.slash("settings server", max_steps=0, max_size=0, max_count=0)
+    await dreamt(max_, "an owl", count=2)
+
+
+async def test_pictures_are_painted_where_the_server_says(world: World, olive: Person, max_: Person) -> None:
+    studio = world.channel("studio")
+    await olive.slash("settings server", add_channel=studio.id)
+
+    assert f"In this server pictures are painted in <#{studio.id}>; please ask there." == await refusal(
+        max_, channel="gallery"
+    )
+    await dreamt(max_, "an owl")
+    await dreamt(max_, "an owl", channel="owl studies")
+    await olive.slash("settings server", remove_channel=studio.id)
+    await dreamt(max_, "an owl", channel="gallery")
+
+
+async def test_two_changes_at_once_lose_neither(world: World, olive: Person) -> None:
+    import asyncio
+
+    channels = [world.channel(name).id for name in ("studio", "gallery", "late-night")]
+    await asyncio.gather(*(olive.slash("settings server", add_channel=channel) for channel in channels))
+
+    rules = await world.bot.moderation.rules(world.channel("studio").guild_id)
+    assert set(channels) == set(rules.channels)
+
+
+async def test_painting_may_be_for_a_role(world: World, olive: Person, max_: Person, mo: Person) -> None:
+    guild = world.site.world.guilds[world.channel("studio").guild_id or 0]
+    role: Role = next(role for role in guild.roles.values() if role.name == "Moderator")
+    await olive.slash("settings server", add_role=role.id)
+
+    assert f"In this server painting is for <@&{role.id}>." in await refusal(max_)
+    await dreamt(mo, "an owl")
+
+
+async def test_a_rule_that_changes_later_changes_nothing_that_waits(olive: Person, max_: Person) -> None:
+    running = await begun(max_, "hang an owl")
+    waiting = await max_.slash("dream", prompt="a fox")
+
+    await olive.slash("settings server", max_steps=5, spoilers="always")
+    await max_.click(running, "Cancel")
+
+    result = await max_.wait_for(waiting.message, is_result)
+    assert not any(name.startswith("SPOILER_") for name in result.files)
+
+
+# -- what is for adults --
+
+
+async def test_mature_words_are_painted_in_age_restricted_channels_only(max_: Person) -> None:
+    refused = "“naked” is painted in age-restricted channels only, and this is none."
+
+    assert refused == await refusal(max_, "a nаkеd owl")  # with Cyrillic letters
+    assert refused == await refusal(max_, "a naked owl", channel=dm(max_))
+    await dreamt(max_, "a naked owl", channel="late-night")
+    await dreamt(max_, "an owl", negative="naked people")
+
+
+async def test_a_server_may_have_nothing_of_the_kind(olive: Person, max_: Person) -> None:
+    await olive.slash("settings server", mature="never")
+
+    assert "this server paints nothing of that kind." in await refusal(max_, "a naked owl", channel="late-night")
+
+
+async def test_some_things_are_painted_nowhere(max_: Person) -> None:
+    refused = "Sexual pictures of minors are not painted, anywhere."
+
+    assert refused == await refusal(max_, "a naked child", channel="late-night")
+    assert refused == await refusal(max_, "nude | schoolgirl", channel="late-night")
+
+
+async def test_a_thread_is_as_restricted_as_its_channel(world: World, max_: Person) -> None:
+    parent = world.channel("late-night")
+    thread = Channel(
+        world.site.ids.next(), ChannelType.PUBLIC_THREAD, "night studies", parent.guild_id, parent_id=parent.id
+    )
+    thread.nsfw, thread.owner_id, thread.created_at = True, max_.id, 0.0
+    world.site.world.channels[thread.id] = thread
+
+    await dreamt(max_, "a naked owl", channel="night studies")
+
+
+async def test_covered_pictures_are_spoilers_from_the_first_snapshot_on(olive: Person, max_: Person) -> None:
+    await olive.slash("settings server", spoilers="mature")
+
+    result = await dreamt(max_, "a naked owl", channel="late-night")
+    plain = await dreamt(max_, "an owl", channel="late-night")
+
+    shown = [file["filename"] for state in result.history for file in state["attachments"]]
+    assert shown
+    assert all(name.startswith("SPOILER_") for name in shown)
+    assert not any(embed.get("image") for state in result.history for embed in state["embeds"])
+    assert not any(name.startswith("SPOILER_") for name in plain.files)
+    enlarged = await max_.click(result, "Upscale")
+    await max_.wait_for(enlarged.message, is_result)
+    assert all(name.startswith("SPOILER_") for name in enlarged.message.files)
+
+
+async def test_what_was_painted_for_adults_cannot_be_posted_elsewhere(max_: Person) -> None:
+    await dreamt(max_, "a naked owl", channel="late-night")
+    page = (await max_.slash("history")).message
+    jobs = await max_.world.bot.dispatcher.history(max_.id)
+    shown = (await max_.click(page, "dream:history", [jobs[0].id])).messages[-1]
+
+    answer = await max_.click(shown, "Post here")
+
+    assert "is painted in age-restricted channels only" in whispered(answer)
+
+
+@pytest.mark.bot(quota={"server_units": 3.0})
+async def test_a_server_has_an_allowance_for_all_its_members_together(max_: Person, mo: Person) -> None:
+    await dreamt(max_, "an owl")
+
+    assert (
+        "This costs 1.64 units, and this server has 1.36 of its 3 left for everybody together. The next day begins at "
+        "00:00 UTC"
+    ) in await refusal(mo)
+    failed = await mo.slash("dream", prompt="broken", steps=10)
+    await mo.wait_for(failed.message, is_over)
+    await dreamt(mo, "an owl", steps=20)
+    await dreamt(mo, "an owl", channel=dm(mo))
+
+
+async def test_the_cost_and_the_time_are_known_before_anything_is_spent(max_: Person) -> None:
+    offered = await max_.autocomplete("dream", "size", prompt="an owl", count=2)
+
+    assert offered[0]["name"].startswith("256x256 usual · 3.28 units, about ")
+    await begun(max_, "hang an owl")
+    assert "1.64 units" in (await max_.slash("dream", prompt="a fox")).message.text
