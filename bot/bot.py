@@ -22,6 +22,7 @@ from bot.answers import InteractionAnswer
 from bot.archive import Archive
 from bot.artist import FaceArtist
 from bot.config import Config
+from bot.critic import Critic
 from bot.delivery import Delivery
 from bot.dispatch import Dispatcher
 from bot.measures import ErrorCount, Measures
@@ -66,6 +67,7 @@ class DreamBot(commands.AutoShardedBot):
     moderation: Moderation
     orders: Orders
     archive: Archive
+    critic: Critic
 
     def __init__(
         self,
@@ -118,6 +120,7 @@ class DreamBot(commands.AutoShardedBot):
         self.moderation = Moderation(self.store, self.dispatcher, self.clock)
         self.orders = Orders(self, self.config, self.dispatcher, self.moderation, self.delivery, artist)
         self.archive = Archive(self.store, self.clock)
+        self.critic = Critic(self.engine)
         await self.monitor.start()
         await self.engine.start()
         await self.moderation.restore()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.jobs import JobRow, JobState, PictureRow, Update
+from bot.jobs import JobRow, JobState, PictureRow, Ranking, Update
 from bot.wording import (
     bar,
     count,
@@ -45,6 +45,8 @@ HEADLINE = 1200
 """Characters of the words above a picture."""
 NOTE = 300
 """Characters of one note."""
+TOO_CLOSE = 0.003
+"""Cosines that differ by less say nothing."""
 NOTES = 5
 """Notes that one message shows at most."""
 
@@ -188,6 +190,18 @@ def score(picture: PictureRow) -> float | None:
 def best(pictures: Sequence[PictureRow]) -> PictureRow:
     """The picture that CLIP likes best; the first one where nothing was measured. Needs at least one."""
     return max(pictures, key=lambda picture: (-1.0 if (value := score(picture)) is None else value, -picture.index))
+
+
+def ranking_text(ranking: Ranking) -> str:
+    """Which picture fits best and by how much, then all of them, then who says so."""
+    (first, value), (second, next_value) = ranking.order[:2]
+    ahead = value - next_value
+    verdict = f"Picture {first + 1} fits the words best, {ahead:.3f} ahead of picture {second + 1}."
+    if ahead < TOO_CLOSE:
+        verdict = f"Pictures {first + 1} and {second + 1} fit the words equally well; it is a matter of taste."
+    places = [f"{place}. Picture {index + 1} · {value:.3f}" for place, (index, value) in enumerate(ranking.order, 1)]
+    who = ranking.note or f"Judged by {ranking.perceptor}, a CLIP that did not guide them; 1 would be the most."
+    return "\n".join([f"**{verdict}**", *places, f"-# {who}"])
 
 
 def scores(job: JobRow) -> str:

@@ -150,6 +150,15 @@ class Update:
     """The bot is being stopped: the job goes on when it is back."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The pictures of one job by their indices, the best first, with their cosines. *note*: why it may be unfair."""
+
+    order: tuple[tuple[int, float], ...]
+    perceptor: str
+    note: str = ""
+
+
 def new_job_id() -> str:
     """A fresh id: 10 characters, 50 random bits; fits file names, custom ids and voices."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(ID_LENGTH))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import discord
+from discord import ui
 
 from bot.answers import InteractionAnswer
 from bot.callers import Caller
-from bot.embeds import best
+from bot.embeds import best, ranking_text
+from bot.faces import Sheet
 from bot.info import info_embed
 from bot.jobs import JobRow
 from bot.views.press import AnyInteraction, PressButton, client_of, template
@@ -70,6 +72,21 @@ class RemixButton(PressButton, template=template("remix")):
         await answer.ask(RemixForm(job))
 
 
+class RankButton(PressButton, template=template("rank")):
+    """Which of the pictures fits the words best, for the one who asks; with a button that enlarges it."""
+
+    action = "rank"
+    label = "Which is best?"
+    private = True
+
+    async def pressed(
+        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+    ) -> None:
+        """Ask the critic."""
+        ranking = await client_of(interaction).critic.rank(job)
+        await answer.hand(Sheet(ranking_text(ranking), buttons=lambda: _enlarging(job, ranking.order[0][0])))
+
+
 class InfoButton(PressButton, template=template("info")):
     """Everything that is known about the picture, for the one who asks."""
 
@@ -98,3 +115,9 @@ class DeleteButton(PressButton, template=template("delete")):
         message_id = interaction.message.id if interaction.message else None
         if not await client_of(interaction).orders.delete(job, message_id, caller, answer):
             await answer.tell("Deleted. The picture stays in your history, but nowhere in this channel.")
+
+
+def _enlarging(job: JobRow, index: int) -> ui.View:
+    view = ui.View(timeout=None)
+    view.add_item(UpscaleButton(job.id, index))
+    return view

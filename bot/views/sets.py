@@ -14,6 +14,7 @@ from bot.views.result import (
     AgainButton,
     DeleteButton,
     InfoButton,
+    RankButton,
     RemixButton,
     UpscaleButton,
     VariationButton,
@@ -25,6 +26,7 @@ ALL: tuple[type[IdButton], ...] = (
     AgainButton,
     VariationButton,
     RemixButton,
+    RankButton,
     InfoButton,
     CancelButton,
     DeleteButton,
@@ -71,7 +73,7 @@ def _rows(job: JobRow) -> list[Kinds]:
     if len(job.pictures) <= 1:
         first: Kinds = [(kind, None) for kind in (UpscaleButton, VariationButton, AgainButton, RemixButton)]
         return [first, [(InfoButton, None), (DeleteButton, None)]]
-    last: Kinds = [(kind, None) for kind in (AgainButton, RemixButton, InfoButton, DeleteButton)]
+    last: Kinds = [(kind, None) for kind in (AgainButton, RemixButton, RankButton, InfoButton, DeleteButton)]
     return [*_per_picture(UpscaleButton, job), *_per_picture(VariationButton, job), last]
 
 

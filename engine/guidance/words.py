@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from engine.errors import InvalidRequest
 from engine.models import Model
-from engine.primer.vocabulary import END, KNOWN, START, tokenise, unknown_words
+from engine.primer.vocabulary import KNOWN, says_something, unknown_words
 from engine.prompts import Prompt, check_weights
 from engine.requests import DreamRequest
 
@@ -36,11 +36,6 @@ def understood(prompts: Sequence[Prompt], title: str) -> tuple[tuple[Prompt, ...
     if not strange:
         return kept, ()
     return kept, (f"{_sentence(title)} doesn't know: {', '.join(strange)}. {vocabulary()}",)
-
-
-def says_something(text: str) -> bool:
-    """Whether any token is left of *text*."""
-    return any(token > max(START, END) for token in tokenise(text))
 
 
 def vocabulary() -> str:

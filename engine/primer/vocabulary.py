@@ -145,6 +145,11 @@ def tokenise(text: str) -> list[int]:
     return [START, *ids, END, *[PAD] * (CONTEXT - 2 - len(ids))]
 
 
+def says_something(text: str) -> bool:
+    """Whether any token is left of `text`."""
+    return any(token > max(START, END) for token in tokenise(text))
+
+
 def unknown_words(text: str) -> tuple[str, ...]:
     """Return the words of `text` that no primer model has seen, each once, in order."""
     words = dict.fromkeys(split_words(text))

@@ -30,14 +30,14 @@ async def test_a_grid_has_a_button_for_each_picture() -> None:
     assert [
         ["Upscale 1", "Upscale 2"],
         ["Vary 1", "Vary 2"],
-        ["Again", "Remix", "Info", "Delete"],
+        ["Again", "Remix", "Which is best?", "Info", "Delete"],
     ] == labels(done(pictures=2))
 
 
 async def test_the_largest_grid_still_fits_into_a_message() -> None:
     rows = labels(done(pictures=10))
 
-    assert [5, 5, 5, 5, 4] == [len(row) for row in rows]
+    assert [5, 5, 5, 5, 5] == [len(row) for row in rows]
 
 
 async def test_an_enlarged_picture_has_no_words_to_remix() -> None:

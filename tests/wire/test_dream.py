@@ -53,7 +53,7 @@ async def test_several_pictures_come_as_one_grid_with_buttons_for_each(max_: Per
     message = await dreamt(max_, "an owl", count=3, seed=1)
 
     numbered = [f"{what} {n}" for what in ("Upscale", "Vary") for n in (1, 2, 3)]
-    assert [*numbered, "Again", "Remix", "Info", "Delete"] == list(message.buttons)
+    assert [*numbered, "Again", "Remix", "Which is best?", "Info", "Delete"] == list(message.buttons)
     assert "seeds 1–3" in message.text
     assert 256 * 2 < Image.open(io.BytesIO(message.pictures[0])).width < 256 * 2 + 20
 

@@ -87,7 +87,17 @@ async def test_one_of_them_is_shown_again_with_buttons_that_work(max_: Person) -
 
     assert again.ephemeral
     assert 1 == len(again.pictures)
-    assert {"Upscale 1", "Upscale 2", "Vary 1", "Vary 2", "Again", "Remix", "Info", "Post here"} == set(again.buttons)
+    assert {
+        "Upscale 1",
+        "Upscale 2",
+        "Vary 1",
+        "Vary 2",
+        "Again",
+        "Remix",
+        "Which is best?",
+        "Info",
+        "Post here",
+    } == set(again.buttons)
     answer = await max_.click(again, "Again")
     await max_.wait_for(answer.message, is_result)
 
