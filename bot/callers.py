@@ -14,7 +14,7 @@ import discord
 from bot.errors import NotAllowed, Refused
 from bot.jobs import JobRow, Kind, Origin
 from bot.rules import Venue
-from bot.wording import listed
+from bot.wording import listed, plain
 
 _NEEDED = {
     "view_channel": "View Channel",
@@ -152,7 +152,7 @@ class Caller:
     def check_owner(self, job: JobRow, doing: str) -> None:
         """Raise NotAllowed unless this is the job's owner or a moderator of the place; *doing* completes “may …”."""
         if not (self.moderator or job.owned_by(self.user_id)):
-            raise NotAllowed(f"Only {job.origin.user_name or 'its owner'} or a moderator may {doing}.")
+            raise NotAllowed(f"Only {plain(job.origin.user_name) or 'its owner'} or a moderator may {doing}.")
 
     def origin(self, kind: Kind = "dream", parent_job: str = "", parent_index: int = 0) -> Origin:
         """What the store remembers of this."""

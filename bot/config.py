@@ -81,7 +81,7 @@ class QueueSection(Section):
         ge=0,
         le=3600,
         description="Seconds that running jobs may take to finish when the bot is told to stop (SIGTERM); then they go "
-        "back to the queue. It leaves at most 3 seconds later.",
+        "back to the queue. It leaves soon afterwards, within 12 seconds.",
     )
     deaths: int = Field(
         default=3, ge=1, le=10, description="A job is set aside when the engine has died this many times under it."
@@ -292,7 +292,9 @@ def _read(path: Path) -> dict[str, object]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(toml_error(path, error)) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise ConfigError(f"{path} cannot be read: its lists or tables lie too deep in each other.") from error
+    except (OSError, ValueError) as error:  # also numbers of thousands of digits
         raise ConfigError(f"{path} cannot be read: {error}.") from error
 
 

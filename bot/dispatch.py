@@ -29,6 +29,7 @@ from bot.speeds import Span
 from bot.store import Store, files
 from bot.store.database import unbroken
 from bot.upkeep import EVERY_SECONDS, Steadiness, Upkeep
+from bot.wording import plain
 from engine.client import Engine
 from engine.messages import Progress, Ready, Request
 from engine.requests import AUTO, USUAL_SCALE, UpscaleRequest, best_upscaler
@@ -325,7 +326,7 @@ class Dispatcher:
         if job is None:
             raise NothingToCancel(f"There is no job {job_id}.")
         if not (moderator or job.owned_by(by)):
-            raise NotAllowed(f"Only {job.origin.user_name} or a moderator can {what} this.")
+            raise NotAllowed(f"Only {plain(job.origin.user_name)} or a moderator can {what} this.")
         return job
 
     async def _cancel(self, job: JobRow, by: int, reason: str = "") -> JobRow:

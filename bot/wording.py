@@ -13,6 +13,8 @@ from engine.requests import DreamRequest
 
 _MARKUP = re.compile(r"([\\*_~`|>#\[\]()<@:])")
 _BLANKS = re.compile(r"\s+")
+_INVISIBLE = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
+"""Marks that turn the text after them around or hide in it; joiners stay, emoji and Persian need them."""
 NO_BREAK = "\u00a0"
 BAR = 10
 """Cells of a progress bar."""
@@ -21,8 +23,8 @@ PROMPT_SHOWN = 600
 
 
 def plain(text: str) -> str:
-    """*text* so that Discord shows it as it is: no bold, links, mentions, timestamps or line breaks."""
-    return _MARKUP.sub(r"\\\1", _BLANKS.sub(" ", text).strip())
+    """*text* so that Discord shows it as it is: no bold, links, mentions, timestamps, line breaks, reversed text."""
+    return _MARKUP.sub(r"\\\1", _BLANKS.sub(" ", _INVISIBLE.sub("", text)).strip())
 
 
 def plain_lines(text: str) -> str:

@@ -19,7 +19,7 @@ HOSTING = (ROOT / "docs" / "hosting.md").read_text(encoding="utf-8")
 SECURITY = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 PAGES = HOSTING + SECURITY
 UNTRIED = ("Dockerfile", "compose.yaml", "docs/dreambot.service")
-GONE_AFTER = 3.0
+GONE_AFTER = 12.0
 """Seconds after the drain within which the bot says that it is gone."""
 
 
