@@ -13,6 +13,7 @@ from engine.commands.bench import bench
 from engine.commands.compare import compare
 from engine.commands.console import speaking
 from engine.commands.dream import dream
+from engine.commands.evolution import evolution
 from engine.commands.listing import methods, models, options_help
 from engine.commands.primer import primer
 from engine.commands.score import score
@@ -30,7 +31,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command(epilog=options_help())(dream)
-for command in (upscale, score, compare, search, models, methods):
+for command in (upscale, evolution, score, compare, search, models, methods):
     app.command()(command)
 app.add_typer(primer, name="primer")
 app.add_typer(weights, name="weights")

@@ -87,6 +87,8 @@ def dream(
         request, bucket, original = _replayed(replay, prompt, model, asked, images)
         out = out or Path(f"{replay.stem}-again.png")
     else:
+        if resume and count == 1:
+            raise InvalidRequest("--resume goes on with several pictures: give the --count of all of them.")
         if resume and seed is None:
             asked["seed"] = begun_seed(_named(out))
         request = build_request(prompt, model=model, count=count, **asked)
@@ -107,7 +109,8 @@ def _fulfil(order: Order, before: dict[int, Done], wanted: Wanted, device: str, 
     except KeyboardInterrupt:
         there = sum(order.path(index).exists() for index in range(count))
         seed = f"--seed {order.request.seed} " if isinstance(order.request, DreamRequest) else ""
-        errors.print(f"Stopped with {there} of {count} pictures there; the same command with {seed}--resume goes on.")
+        words = f"Stopped with {there} of {count} pictures there; the same command with {seed}--resume goes on."
+        errors.print(words if count > 1 else "Stopped.", soft_wrap=True)
         raise typer.Exit(INTERRUPTED) from None
     return tell(finished, clock, choice)
 

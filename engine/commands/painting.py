@@ -59,6 +59,8 @@ def paint(order: Order, studio: Studio, bar: Bar, before: Mapping[int, Done] | N
         )
         seconds, notes = painted.seconds, painted.notes
     pictures = [done[index] for index in sorted(done)]
+    if before and (order.evolution or order.snapshots):
+        notes = (*notes, f"{len(before)} pictures were painted before; how those came to be was not kept.")
     of_pictures: list[Any] = [note for picture in pictures for note in picture.facts["notes"]]
     all_notes = list(dict.fromkeys([*notes, *map(str, of_pictures)]))
     return Finished(order, pictures, seconds, all_notes, work.last if order.original else b"")

@@ -66,11 +66,13 @@ def test_an_interrupted_run_keeps_its_pictures_and_goes_on_where_it_was(
 def test_more_can_be_asked_for_later_and_the_seed_is_found_in_what_is_there(shell: Shell) -> None:
     shell("dream", "a cat", "--seed", 7, "--steps", 3, "--count", 2, "--out", "x.png")
 
-    said = shell("dream", "a cat", "--steps", 3, "--count", 3, "--out", "x.png", "--resume")
+    said = shell("dream", "a cat", "--steps", 3, "--count", 3, "--out", "x.png", "--resume", "--evolution", "way.gif")
 
     assert [f"x-{i}.png  256×256, seed {7 + i}" for i in range(3)] == [
         line.partition(", CLIP")[0] for line in said.out.splitlines()
     ]
+    assert "2 pictures were painted before; how those came to be was not kept." in said.err
+    assert ["way-2.gif"] == [path.name for path in Path().glob("way*")]
 
 
 @pytest.mark.parametrize(
@@ -170,8 +172,12 @@ def test_the_real_small_model_paints_its_pictures_again_pixel_by_pixel(
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (["dream", "a cat", "--resume"], "--resume needs the --seed of the first time"),
-        (["dream", "a cat", "--resume", "--out", "new.png"], "Nothing that could be resumed lies at new.png"),
+        (["dream", "a cat", "--resume", "--seed", 7], "give the --count of all of them"),
+        (["dream", "a cat", "--count", 3, "--resume"], "--resume needs the --seed of the first time"),
+        (
+            ["dream", "a cat", "--count", 3, "--resume", "--out", "new.png"],
+            "Nothing that could be resumed lies at new.png",
+        ),
         (["dream", "a cat", "--best", 3, "--count", 2], "--best 3 of --count 2 cannot be chosen; 1 to 2 can"),
         (["dream", "a cat", "--grader", "primer"], "belong to --best"),
         (["dream", "a cat", "--evolution", "way.avi"], "An evolution ends in .gif, .webp, .mp4"),
