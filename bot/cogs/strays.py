@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import discord
+from discord import ui
 from discord.ext import commands
 
 from bot.answers import InteractionAnswer
@@ -32,7 +33,8 @@ class Strays(commands.Cog):
 
 def is_stray(custom_id: str) -> bool:
     """Whether *custom_id* looks like one of ours and belongs to nothing."""
-    known = (item.__discord_ui_compiled_template__ for item in (*ALL, *MENUS))
+    kinds: tuple[type[ui.DynamicItem[ui.Item[ui.View]]], ...] = (*ALL, *MENUS)
+    known = (kind.__discord_ui_compiled_template__ for kind in kinds)
     return custom_id.startswith(f"{PREFIX}:") and not any(pattern.fullmatch(custom_id) for pattern in known)
 
 
