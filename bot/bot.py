@@ -30,8 +30,10 @@ from bot.moderation import Moderation
 from bot.monitor import Monitor
 from bot.orders import Orders
 from bot.registration import register_commands
+from bot.reporting import Reporting
 from bot.speak import speak
 from bot.store import Store
+from bot.views.report import report_buttons
 from bot.views.sets import ALL, MENUS
 from engine.client import Engine, LocalEngine
 
@@ -68,6 +70,7 @@ class DreamBot(commands.AutoShardedBot):
     orders: Orders
     archive: Archive
     critic: Critic
+    reporting: Reporting
 
     def __init__(
         self,
@@ -121,6 +124,9 @@ class DreamBot(commands.AutoShardedBot):
         self.orders = Orders(self, self.config, self.dispatcher, self.moderation, self.delivery, artist)
         self.archive = Archive(self.store, self.clock)
         self.critic = Critic(self.engine)
+        self.reporting = Reporting(
+            self, self.store, self.dispatcher, self.moderation, self.delivery, artist, report_buttons
+        )
         await self.monitor.start()
         await self.engine.start()
         await self.moderation.restore()

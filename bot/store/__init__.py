@@ -23,6 +23,7 @@ from bot.store.ledger import LedgerRows
 from bot.store.messages import Interactions, Messages, Presses
 from bot.store.people import Audit, Settings
 from bot.store.pictures import Pictures
+from bot.store.reports import Reports
 
 DATABASE = "dreambot.sqlite3"
 
@@ -45,6 +46,7 @@ class Store:
         self.deliveries = Deliveries(database)
         self.settings = Settings(database)
         self.blocks = Blocks(database)
+        self.reports = Reports(database)
         self.audit = Audit(database)
 
     @classmethod

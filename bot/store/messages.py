@@ -75,6 +75,14 @@ class Messages:
             )
         return None if row is None else str(row[0])
 
+    async def of_job(self, job_id: str) -> list[tuple[int, int]]:
+        """(channel, message) wherever the job is shown, oldest first."""
+        async with self._database.reading() as session:
+            rows = await session.all(
+                "SELECT channel_id, message_id FROM messages WHERE job_id = ? ORDER BY created_at, message_id", job_id
+            )
+        return [(row[0], row[1]) for row in rows]
+
     async def recent(self, since: float, limit: int) -> list[tuple[int, int, str]]:
         """(channel, message, job) of the messages posted after *since*, newest first."""
         async with self._database.reading() as session:

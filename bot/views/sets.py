@@ -10,6 +10,7 @@ from bot.jobs import JobRow, JobState
 from bot.views.history import HistoryMenu, NewerButton, OlderButton, PostButton
 from bot.views.press import IdButton, PressButton
 from bot.views.progress import CancelButton
+from bot.views.report import ReportBlockButton, ReportButton, ReportDeleteButton, ReportDismissButton
 from bot.views.result import (
     AgainButton,
     DeleteButton,
@@ -33,12 +34,17 @@ ALL: tuple[type[IdButton], ...] = (
     PostButton,
     OlderButton,
     NewerButton,
+    ReportButton,
+    ReportDeleteButton,
+    ReportBlockButton,
+    ReportDismissButton,
 )
 """Every kind of button, to be made known to discord.py at start."""
 MENUS = (HistoryMenu,)
 """Every kind of menu, likewise."""
-PUBLIC = (DeleteButton,)
+PUBLIC = (DeleteButton, ReportButton)
 """Buttons that make sense only where everybody sees the message."""
+ROWS = 5
 PER_ROW = 5
 Kinds: TypeAlias = list[tuple[type[PressButton], int | None]]
 
@@ -49,7 +55,7 @@ def buttons_for(job: JobRow, *, private: bool = False) -> ui.View:
     discord.py forgets a kind of button for the whole process when a View that mixes it with others ends.
     """
     view = ui.View(timeout=None)
-    for row, kinds in enumerate(_private(job) if private else _rows(job)):
+    for row, kinds in enumerate(_private(job) if private else _public(job)):
         for kind, index in kinds:
             view.add_item(kind(job.id, index, row))
     return view
@@ -59,6 +65,14 @@ def _private(job: JobRow) -> list[Kinds]:
     rows = [[(kind, index) for kind, index in row if kind not in PUBLIC] for row in _rows(job)]
     if job.state is JobState.DONE:
         rows[-1].append((PostButton, None))
+    return rows
+
+
+def _public(job: JobRow) -> list[Kinds]:
+    """Where there is a server, a result can be reported to its moderators."""
+    rows = _rows(job)
+    if job.state is JobState.DONE and job.origin.guild_id is not None:
+        rows[-1].append((ReportButton, None))
     return rows
 
 
@@ -73,8 +87,11 @@ def _rows(job: JobRow) -> list[Kinds]:
     if len(job.pictures) <= 1:
         first: Kinds = [(kind, None) for kind in (UpscaleButton, VariationButton, AgainButton, RemixButton)]
         return [first, [(InfoButton, None), (DeleteButton, None)]]
-    last: Kinds = [(kind, None) for kind in (AgainButton, RemixButton, RankButton, InfoButton, DeleteButton)]
-    return [*_per_picture(UpscaleButton, job), *_per_picture(VariationButton, job), last]
+    numbered = [*_per_picture(UpscaleButton, job), *_per_picture(VariationButton, job)]
+    if len(numbered) + 2 > ROWS:  # more than five pictures leave one row for everything else
+        return [*numbered, [(kind, None) for kind in (AgainButton, RemixButton, InfoButton, DeleteButton)]]
+    whole: Kinds = [(kind, None) for kind in (AgainButton, RemixButton, RankButton)]
+    return [*numbered, whole, [(InfoButton, None), (DeleteButton, None)]]
 
 
 def _per_picture(kind: type[PressButton], job: JobRow) -> list[Kinds]:

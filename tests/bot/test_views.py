@@ -22,15 +22,16 @@ async def test_an_unfinished_job_can_be_cancelled() -> None:
     assert [["Cancel"]] == labels(job(state=JobState.RUNNING))
 
 
-async def test_a_picture_has_six_buttons() -> None:
-    assert [["Upscale", "Variation", "Again", "Remix"], ["Info", "Delete"]] == labels(done())
+async def test_a_picture_has_seven_buttons() -> None:
+    assert [["Upscale", "Variation", "Again", "Remix"], ["Info", "Delete", "Report"]] == labels(done())
 
 
 async def test_a_grid_has_a_button_for_each_picture() -> None:
     assert [
         ["Upscale 1", "Upscale 2"],
         ["Vary 1", "Vary 2"],
-        ["Again", "Remix", "Which is best?", "Info", "Delete"],
+        ["Again", "Remix", "Which is best?"],
+        ["Info", "Delete", "Report"],
     ] == labels(done(pictures=2))
 
 
@@ -41,7 +42,7 @@ async def test_the_largest_grid_still_fits_into_a_message() -> None:
 
 
 async def test_an_enlarged_picture_has_no_words_to_remix() -> None:
-    assert [["Upscale", "Info", "Delete"]] == labels(enlarged())
+    assert [["Upscale", "Info", "Delete", "Report"]] == labels(enlarged())
 
 
 @pytest.mark.parametrize("state", [JobState.FAILED, JobState.CANCELLED])

@@ -25,7 +25,7 @@ async def test_the_button_enlarges_and_says_what(world: World, max_: Person) -> 
     child = await max_.wait_for(answer.message, is_enlarged)
     assert f"**an owl**\n-# Enlarged 4 times from [this picture]({link(world, parent)})" in child.text
     assert 1024 == width(child)
-    assert ["Upscale", "Info", "Delete"] == list(child.buttons)
+    assert ["Upscale", "Info", "Delete", "Report"] == list(child.buttons)
 
 
 async def test_the_reaction_does_the_same_as_a_reply(max_: Person) -> None:
