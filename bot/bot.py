@@ -179,6 +179,8 @@ def local_engine(config: Config) -> LocalEngine:
         environ=os.environ,
         threads=settings.threads or "auto",
         device=settings.device,
+        nets_megabytes=settings.nets_megabytes,
+        idle_minutes=settings.idle_minutes,
     )
 
 

@@ -65,6 +65,19 @@ class EngineSection(Section):
         default=0, ge=0, le=1024, description="CPU threads of the engine; 0 = as many as it has cores."
     )
     python: str = Field(default="", description="Python that runs the engine; empty = the one that runs the bot.")
+    nets_megabytes: int = Field(
+        default=0,
+        ge=0,
+        le=10**6,
+        description="Memory that models may take together on that device; those used longest ago leave. "
+        "0 = six tenths of what it has.",
+    )
+    idle_minutes: float = Field(
+        default=15.0,
+        ge=0,
+        le=10**5,
+        description="Large models leave the memory when nobody has wanted a picture for so long; 0 = never.",
+    )
 
 
 class QueueSection(Section):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from engine.attempts import Painter
-from engine.errors import InvalidRequest
+from engine.border import is_out_of_memory
+from engine.errors import InvalidRequest, OutOfMemory
 from engine.messages import Job
 from engine.methods import Method
 from engine.replay import find_record
@@ -18,6 +20,9 @@ from engine.runtime import Runtime
 from engine.steps import State
 from engine.upscalers import find_upscaler, usable_upscalers
 
+log = logging.getLogger(__name__)
+
+FULL = "There is no memory left for this beside the pictures that are being painted; try again when they are finished."
 FindMethod: TypeAlias = Callable[[str], Method[Any]]
 
 
@@ -33,8 +38,23 @@ class Admitted:
 
 
 def admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method: FindMethod) -> Admitted:
-    """Load what *job* needs and begin its pictures; raises DreamErrors in words."""
+    """Load what *job* needs and begin its pictures; raises DreamErrors in words.
+
+    When memory runs out, nets that belong to no picture under way leave, and it is tried once more.
+    """
     _check_images(job, images)
+    try:
+        return _admit(job, images, runtime, find_method)
+    except Exception as error:  # only what says that memory is used up
+        if not is_out_of_memory(error):
+            raise
+        log.warning("No memory for job %s; idle nets leave.", job.id)
+    if not runtime.shed():
+        raise OutOfMemory(FULL)
+    return _admit(job, images, runtime, find_method)
+
+
+def _admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method: FindMethod) -> Admitted:
     started = time.monotonic()
     painter: Painter
     source = None

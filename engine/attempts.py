@@ -63,6 +63,8 @@ class Painting:
     encoding: bool = False
     """A snapshot of it is being encoded."""
     error: DreamError | None = None
+    memory: int = 0
+    """Bytes that it took at most, its nets not counted; 0 where the device does not say."""
 
     @property
     def is_over(self) -> bool:

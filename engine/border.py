@@ -26,7 +26,7 @@ def guarded(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Drea
         return error.with_traceback(None)
     except Exception as error:  # the border: one job's unknown mishap must not end the others
         if is_out_of_memory(error):
-            return OutOfMemory("There is not enough memory for this; a smaller picture or fewer cutouts may fit.")
+            return OutOfMemory("There is not enough memory for this, whatever was tried; a smaller picture may fit.")
         number = secrets.token_hex(3)
         log.exception("Something broke (id %s)", number)
         return Unexpected(f"Something broke; it has been logged (id {number}).")

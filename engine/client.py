@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from engine.child import DEFAULT_COMMAND, Child
-from engine.environment import child_environment
+from engine.environment import MemoryRules, child_environment
 from engine.errors import DreamError, EngineRestarting, EngineUnusable
 from engine.keeper import Keeper, Listener, Patience
 from engine.mailbox import Mailbox
@@ -101,7 +101,8 @@ class Engine(Protocol):
 class LocalEngine:
     """An engine in a child process of its own.
 
-    *data*: the folder in which `engine.pid` names the child. *threads*: a number, or "auto".
+    *data*: the folder in which `engine.pid` names the child. *threads*: a number, or "auto". *nets_megabytes* and
+    *idle_minutes* as in `engine.environment.MemoryRules`.
     """
 
     def __init__(
@@ -112,12 +113,19 @@ class LocalEngine:
         environ: Mapping[str, str] | None = None,
         threads: int | str = "auto",
         device: str = "auto",
+        nets_megabytes: int = 0,
+        idle_minutes: float = 0.0,
         patience: Patience | None = None,
     ) -> None:
         self.ready: Ready | None = None
         self._keeper = Keeper(
             tuple(command or DEFAULT_COMMAND),
-            child_environment(os.environ if environ is None else environ, device=device, threads=str(threads)),
+            child_environment(
+                os.environ if environ is None else environ,
+                device=device,
+                threads=str(threads),
+                memory=MemoryRules(nets_megabytes, idle_minutes),
+            ),
             Listener(self._receive, self._bury, self._give_up, lambda: bool(self._attempts or self._questions)),
             patience or Patience(),
             data / "engine.pid" if data else None,

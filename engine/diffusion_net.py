@@ -56,9 +56,12 @@ def load_diffusion_net(model: str, runtime: Runtime) -> DiffusionNet:
         return runtime.net(
             f"diffusion:{model}", lambda: read_diffusion_net(FILES[model], runtime.device, runtime.dtype)
         )
-    from engine.weights.diffusion import load_diffusion  # which makes a DiffusionNet
+    from engine.weights.diffusion import load_diffusion, net_bytes  # which makes a DiffusionNet
 
-    return runtime.net(f"diffusion:{model}", lambda: load_diffusion(model, runtime.device, runtime.dtype))
+    def load() -> DiffusionNet:
+        return load_diffusion(model, runtime.device, runtime.dtype)
+
+    return runtime.net(f"diffusion:{model}", load, expected=net_bytes(model, runtime.dtype))
 
 
 def read_diffusion_net(path: Path, device: torch.device, dtype: torch.dtype) -> DiffusionNet:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+
+from engine.errors import EngineUnusable
 
 _ALLOWED = """
     PATH HOME USER LOGNAME USERPROFILE APPDATA LOCALAPPDATA PROGRAMDATA SYSTEMROOT SYSTEMDRIVE WINDIR COMSPEC PATHEXT
@@ -15,6 +18,7 @@ _ALLOWED = """
 """
 ALLOWED = frozenset(_ALLOWED.split())
 _PREFIXES = "LC_ XDG_ CUDA_ NVIDIA_ HIP_ ROCR_ HSA_ PYTORCH_ OMP_ GOMP_ KMP_ MKL_ MALLOC_ DREAMBOT_FAKE_"
+MEMORY_VARIABLES = ("DREAMBOT_NETS_MEGABYTES", "DREAMBOT_IDLE_MINUTES")
 PREFIXES = tuple(_PREFIXES.split())
 """The last one steers the child of the tests."""
 
@@ -31,7 +35,43 @@ MALLOC = {
 }
 
 
-def child_environment(environ: Mapping[str, str], *, device: str, threads: str) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class MemoryRules:
+    """What an engine may do with its device's memory, as its host has set it."""
+
+    nets_megabytes: int = 0
+    """Nets together take no more; 0 = a share of what the device has."""
+    idle_minutes: float = 0.0
+    """After so long without a job large nets leave; 0 = never."""
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> MemoryRules:
+        """As `variables` has written it. Raises EngineUnusable for what is no number."""
+        nets, idle = (environ.get(name) or "0" for name in MEMORY_VARIABLES)
+        try:
+            return cls(int(nets), float(idle))
+        except ValueError as error:
+            raise EngineUnusable(f"{' and '.join(MEMORY_VARIABLES)} are numbers, not “{nets}” and “{idle}”.") from error
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """For the environment of a child."""
+        return dict(zip(MEMORY_VARIABLES, (str(self.nets_megabytes), str(self.idle_minutes)), strict=True))
+
+    @property
+    def nets_bytes(self) -> int:
+        """The budget of nets."""
+        return self.nets_megabytes * 2**20
+
+    @property
+    def idle_seconds(self) -> float:
+        """The patience."""
+        return self.idle_minutes * 60
+
+
+def child_environment(
+    environ: Mapping[str, str], *, device: str, threads: str, memory: MemoryRules | None = None
+) -> dict[str, str]:
     """*environ* without everything that is not known to be needed (tokens above all), and what makes torch fast.
 
     Values that the host has set win over ours.
@@ -39,6 +79,7 @@ def child_environment(environ: Mapping[str, str], *, device: str, threads: str) 
     kept = {name: value for name, value in environ.items() if name in ALLOWED or name.startswith(PREFIXES)}
     tuned = THREADS | (MALLOC if sys.platform == "linux" else {})
     ours = {"DREAMBOT_DEVICE": device, "DREAMBOT_THREADS": threads, "PYTHONUNBUFFERED": "1"}
+    ours |= (memory or MemoryRules()).variables
     return tuned | kept | ours | _search_path(kept.get("PYTHONPATH", ""))
 
 

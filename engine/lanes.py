@@ -1,13 +1,19 @@
 """Which pictures take the next step together, and how that step survives lack of memory and broken neighbours.
 
+When memory runs out: half as many at once, down to one; then nets leave that this step does not need; then the painter
+makes the picture's step lighter (its `lighten`), as often as it can; and only then the picture fails, in words. What a
+picture takes is measured where the device says it, so that the next ones are not begun where they would not fit.
+
 The one rule of order: whoever has waited longest goes next, and takes along whoever shares its lane. So lanes take
 turns, and so do pictures of a lane that is too wide for the memory. Knows no jobs, no threads, no wire.
 """
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Hashable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from engine.attempts import Painter, Painting
 from engine.border import Unexpected, guarded
@@ -22,6 +28,19 @@ if TYPE_CHECKING:
     Lane: TypeAlias = tuple[int, Hashable]
 
 
+SPARE = 0.9
+"""Of the free memory; what is measured is not all that is needed (fragments, other programs)."""
+
+
+@runtime_checkable
+class Lightens(Protocol):
+    """A painter that can do with less memory, at the cost of time."""
+
+    def lighten(self, state: State, runtime: Runtime) -> bool:
+        """Make all further steps of *state* take less, and paint the same; False if that is not possible any more."""
+        ...
+
+
 class Lanes:
     """Advances groups of pictures. Remembers how many of a lane fit into memory, as long as the lane lives."""
 
@@ -29,6 +48,10 @@ class Lanes:
         self._runtime, self._threads = runtime, threads
         self._turn = 0
         self._widest: dict[Lane, int] = {}
+        self._each: dict[Lane, int] = {}
+        """Bytes that one picture of a lane takes while it is advanced."""
+        self._short = False
+        """Memory has run out in this step."""
 
     def next_group(self, paintings: Iterable[Painting]) -> list[Painting]:
         """The pictures of the next step, all of one painter and lane; empty if there are none."""
@@ -37,8 +60,10 @@ class Lanes:
             return []
         lanes = [_lane(p) for p in waiting]
         group = [p for p, lane in zip(waiting, lanes, strict=True) if lane == lanes[0]]
-        self._widest = {lane: most for lane, most in self._widest.items() if lane in lanes}
-        return group[: self._widest.get(lanes[0], len(group))]
+        for known in (self._widest, self._each):
+            for lane in known.keys() - set(lanes):
+                del known[lane]
+        return group[: min(self._widest.get(lanes[0], len(group)), self._fitting(lanes[0]))]
 
     def advance(self, group: list[Painting]) -> list[Step]:
         """One step for each of *group*, answered in order. Raises DeviceLost."""
@@ -46,25 +71,47 @@ class Lanes:
         for painting in group:
             painting.turn = self._turn
         lane = _lane(group[0])
-        with self._threads.step((lane, len(group))):
-            return self._advance(group[0].painter, [p.state for p in group], lane)
+        with self._threads.step((lane, len(group))), self._runtime.peak() as peak:
+            self._short = False
+            steps = self._advance(group[0].painter, [p.state for p in group], lane)
+        if not self._short:  # else what did not fit counts too
+            self._note(lane, group, peak.bytes // len(group))
+        return steps
+
+    def _fitting(self, lane: Lane) -> int:
+        """How many pictures of *lane* the memory has room for, at least one."""
+        each = self._each.get(lane, 0)
+        return max(int(self._runtime.free_memory() * SPARE) // each, 1) if each else sys.maxsize
+
+    def _note(self, lane: Lane, group: list[Painting], each: int) -> None:
+        self._each[lane] = max(each, self._each.get(lane, 0))
+        for painting in group:
+            painting.memory = max(painting.memory, each)
 
     def _advance(self, painter: Painter, states: list[State], lane: Lane) -> list[Step]:
         """Together if it works; else in halves, down to those that fail alone."""
+        began = time.monotonic()
         steps = guarded(_checked_advance, painter, states, self._runtime)
         if not isinstance(steps, DreamError):
             return steps
         if isinstance(steps, Unexpected) and not self._runtime.alive():
             raise DeviceLost("The device does not compute any more.")
         if isinstance(steps, OutOfMemory):
+            self._short = True
             self._runtime.release()
             self._widest[lane] = max(min(self._widest.get(lane, len(states)), len(states) // 2), 1)
         if len(states) > 1:
             middle = (len(states) + 1) // 2
             return [*self._advance(painter, states[:middle], lane), *self._advance(painter, states[middle:], lane)]
-        if isinstance(steps, OutOfMemory) and self._runtime.shed():
+        if isinstance(steps, OutOfMemory) and self._relieve(painter, states[0], began):
             return self._advance(painter, states, lane)
         return [Failed(steps)]
+
+    def _relieve(self, painter: Painter, state: State, began: float) -> bool:
+        """Whether the step that began then, and ran out of memory with *state* alone, is worth another try."""
+        if self._runtime.shed(unused_since=began):
+            return True
+        return isinstance(painter, Lightens) and painter.lighten(state, self._runtime)
 
 
 def _lane(painting: Painting) -> Lane:

@@ -101,8 +101,9 @@ class Picture:
     """One finished picture of a job of many; durable at once. *facts* is JSON.
 
     Keys of *facts*: `replay` (the replay record, also in the PNG's text chunk), `width`, `height`, `seed`,
-    `seconds` (phase → s), `clip_score` (cosine with the weighted positive prompts, or None), `notes` (sentences
-    for the person), `embedding` (list of floats, or None), `perceptor`, `sha256` (of the RGB pixels).
+    `seconds` (phase → s), `memory` (bytes that it took at most beside its nets, or None), `clip_score` (cosine with
+    the weighted positive prompts, or None), `notes` (sentences for the person), `embedding` (list of floats, or None),
+    `perceptor`, `sha256` (of the RGB pixels).
     """
 
     job_id: str

@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.child import UNUSABLE_STATUS
+from engine.environment import MemoryRules
 from engine.errors import DreamError
 from engine.link import take_socket
 from engine.messages import Cancel, Drain, Embed, Event, Submit
@@ -54,8 +55,10 @@ def _serve(wire: SyncWire) -> int:
 
     add_own(given_own(os.environ))
     outbox, loop = Outbox(wire), Loop()
-    runtime = Runtime(os.environ.get("DREAMBOT_DEVICE", "auto"))
-    worker = Worker(runtime, loop, outbox.put, threads=os.environ.get("DREAMBOT_THREADS", "auto"))
+    memory = MemoryRules.of(os.environ)
+    runtime = Runtime(os.environ.get("DREAMBOT_DEVICE", "auto"), nets=memory.nets_bytes)
+    threads = os.environ.get("DREAMBOT_THREADS", "auto")
+    worker = Worker(runtime, loop, outbox.put, threads=threads, idle_seconds=memory.idle_seconds)
     loop.post(worker.warm_up)
     threading.Thread(target=_read, args=(wire, worker, loop), name="reader", daemon=True).start()
     try:

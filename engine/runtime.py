@@ -8,15 +8,17 @@ from __future__ import annotations
 import gc
 import os
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import nn
 
-from engine.errors import EngineUnusable
+from engine.errors import EngineUnusable, OutOfMemory
 from engine.memory import device_memory, free_memory
 
 if TYPE_CHECKING:
@@ -26,6 +28,10 @@ T = TypeVar("T")
 
 NETS_SHARE = 0.6
 """Of the device's memory; the rest is for pictures on their way."""
+IN_USE_SECONDS = 60.0
+"""A net that was used within these seconds belongs to a picture that is under way, and leaves last."""
+SMALL = 64 * 2**20
+"""Bytes. Nets up to this size stay when the engine is idle: they are no burden, and people do not wait for them."""
 MEBIBYTES_PER_SLOT = 1500
 """What one guided 512×512 picture needs on a GPU, roughly; too many are noticed and split, too few waste time."""
 
@@ -38,23 +44,36 @@ class DeviceLost(RuntimeError):
 class _Net:
     value: Any
     size: int
+    used: float
+    """When it was asked for last."""
+
+
+@dataclass(slots=True)
+class Peak:
+    """Bytes that a piece of work took beyond what was taken before; 0 where the device does not say (a CPU)."""
+
+    bytes: int = 0
 
 
 class Runtime:
-    """*device* is "auto", "cpu", "cuda", "cuda:1", "mps"; raises EngineUnusable for one that does not work here."""
+    """*device* is "auto", "cpu", "cuda", "cuda:1", "mps"; raises EngineUnusable for one that does not work here.
 
-    def __init__(self, device: str = "auto", *, dtype: torch.dtype | None = None) -> None:
+    *nets*: bytes that nets may take together; 0 = a share of the device's memory.
+    """
+
+    def __init__(self, device: str = "auto", *, dtype: torch.dtype | None = None, nets: int = 0) -> None:
         self.device = find_device(device)
         self.dtype = dtype or fast_dtype(self.device)
         self._nets: OrderedDict[str, _Net] = OrderedDict()
         self._loading: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
-        self._budget = int(device_memory(self.device) * NETS_SHARE)
+        self._budget = nets or int(device_memory(self.device) * NETS_SHARE)
 
-    def net(self, key: str, load: Callable[[], T]) -> T:
+    def net(self, key: str, load: Callable[[], T], expected: int = 0) -> T:
         """What *load* returned for *key*; it runs once, however many threads ask. Its modules count as memory.
 
         The least recently used nets leave when all together are over the budget; who still holds one keeps it.
+        *expected*: about how many bytes it will take; room is made before, and OutOfMemory raised if there is none.
         """
         with self._lock:
             turn = self._loading.setdefault(key, threading.Lock())
@@ -62,11 +81,16 @@ class Runtime:
             with self._lock:
                 if key in self._nets:
                     self._nets.move_to_end(key)
+                    self._nets[key].used = time.monotonic()
                     found: T = self._nets[key].value
                     return found
+                self._check_expected(key, expected)
+                left = self._make_room(expected)
+            if left and expected:
+                self.release()
             value = load()
             with self._lock:
-                self._nets[key] = _Net(value, size_of(value))
+                self._nets[key] = _Net(value, size_of(value), time.monotonic())
                 self._make_room()
             return value
 
@@ -76,14 +100,38 @@ class Runtime:
 
         return self.net(f"perceptor:{name}", lambda: load_perceptor(name, self))
 
-    def shed(self) -> bool:
-        """After out-of-memory: let all nets go but the one used last, and give freed memory back. True if any left."""
+    @property
+    def nets(self) -> Mapping[str, int]:
+        """What is loaded, the least recently used first → its bytes."""
         with self._lock:
-            leaving = list(self._nets)[:-1]
+            return {key: net.size for key, net in self._nets.items()}
+
+    def shed(self, unused_since: float | None = None, larger_than: int = 0) -> bool:
+        """Let all nets go that nobody has asked for since then (`time.monotonic`), and give freed memory back.
+
+        Without a time: those that belong to no picture under way. True if any left.
+        """
+        since = time.monotonic() - IN_USE_SECONDS if unused_since is None else unused_since
+        with self._lock:
+            leaving = [key for key, net in self._nets.items() if net.used < since and net.size > larger_than]
             for key in leaving:
                 del self._nets[key]
         self.release()
         return bool(leaving)
+
+    @contextmanager
+    def peak(self) -> Iterator[Peak]:
+        """Around work on the stepping loop: how much memory it takes at most, known when it is left."""
+        peak = Peak()
+        if self.device.type != "cuda":
+            yield peak
+            return
+        torch.cuda.reset_peak_memory_stats(self.device)
+        before = torch.cuda.memory_allocated(self.device)
+        try:
+            yield peak
+        finally:
+            peak.bytes = max(torch.cuda.max_memory_allocated(self.device) - before, 0)
 
     def release(self) -> None:
         """Collect what only cycles hold (a traceback holds every tensor of its frames) and empty torch's cache."""
@@ -127,11 +175,20 @@ class Runtime:
             return f"{name} ({device_memory(self.device) / 1e9:.0f} GB)"
         return f"CPU ({cores()} cores)" if self.device.type == "cpu" else self.device.type.upper()
 
-    def _make_room(self) -> None:
-        total = sum(net.size for net in self._nets.values())
-        while total > self._budget and len(self._nets) > 1:
+    def _check_expected(self, key: str, expected: int) -> None:
+        if expected > (most := device_memory(self.device)):
+            raise OutOfMemory(
+                f"The weights of “{key.partition(':')[2]}” alone take {expected / 1e9:.1f} GB, and {self.description} "
+                f"has {most / 1e9:.1f} GB in all."
+            )
+
+    def _make_room(self, more: int = 0) -> bool:
+        """Until the nets, and *more* bytes, are within the budget, or one net is left; True if any had to leave."""
+        total, before = sum(net.size for net in self._nets.values()) + more, len(self._nets)
+        while total > self._budget and len(self._nets) > (0 if more else 1):
             _, net = self._nets.popitem(last=False)
             total -= net.size
+        return len(self._nets) < before
 
 
 def find_device(name: str) -> torch.device:

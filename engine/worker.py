@@ -49,7 +49,7 @@ from engine.models import DEFAULT_MODEL, MODELS
 from engine.readiness import look_around
 from engine.requests import DreamRequest, build_request
 from engine.roster import Roster
-from engine.runtime import Runtime, cores
+from engine.runtime import SMALL, Runtime, cores
 from engine.snapshots import Snapshots
 from engine.steps import Failed, Finished, Running, State, Step
 from engine.threads import Threads
@@ -64,7 +64,10 @@ WARM_UP_STEPS = 8
 
 
 class Worker:
-    """One engine's work. *threads* is a number of CPU threads or "auto"; *slots* pictures are painted together."""
+    """One engine's work. *threads* is a number of CPU threads or "auto"; *slots* pictures are painted together.
+
+    *idle_seconds*: after so long without a job large nets leave; 0 = never.
+    """
 
     def __init__(
         self,
@@ -75,6 +78,7 @@ class Worker:
         name: str = "local",
         threads: str = "auto",
         slots: int = 0,
+        idle_seconds: float = 0.0,
         find_method: FindMethod = find_method,
     ) -> None:
         self.runtime = runtime
@@ -86,6 +90,7 @@ class Worker:
         self._name, self._looked_at = name, time.monotonic()
         self._can = look_around(name, os.getpid(), runtime.description, self._roster.free)
         self._told: Ready | None = None
+        self._idle_seconds, self._busy_at, self._unloaded = idle_seconds, time.monotonic(), False
         self._draining = False
 
     @property
@@ -102,6 +107,7 @@ class Worker:
                 if (found := self._roster.find(job_id)) and found.job.attempt == attempt:
                     self._end(found, found.failure(Cancelled("Cancelled.")))
             case Embed():
+                self._busy_at, self._unloaded = time.monotonic(), False
                 self._loading.run(partial(embedding.prepare, command, self.runtime), partial(self._answer, command))
             case Drain():
                 self._draining = True
@@ -119,6 +125,7 @@ class Worker:
         self._announce()
         if self._draining and not self._roster:
             self._loop.stop()
+        self._unload_when_idle()
         return bool(group)
 
     def submit(
@@ -148,6 +155,15 @@ class Worker:
         self._roster.clear()
         self._loading.close()
         self._encoding.close()
+
+    def _unload_when_idle(self) -> None:
+        """Large nets leave when nobody has wanted anything for long: others may need the memory."""
+        if self._roster:
+            self._busy_at, self._unloaded = time.monotonic(), False
+        elif self._idle_seconds and not self._unloaded and time.monotonic() - self._busy_at > self._idle_seconds:
+            self._unloaded = True
+            if self.runtime.shed(unused_since=self._busy_at + self._idle_seconds, larger_than=SMALL):
+                log.info("Nobody has wanted anything for %.0f minutes: large nets left.", self._idle_seconds / 60)
 
     # before the first step
 
@@ -190,6 +206,7 @@ class Worker:
             case Running():
                 if not painting.finishing:
                     painting.steps_done = step.step
+                    painting.attempt.steps = max(p.state.steps for p in painting.attempt.paintings if not p.finishing)
                 self._snapshots.offer(painting, step)
             case Finished(image, facts):
                 painting.stage = Stage.AWAY

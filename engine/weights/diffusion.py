@@ -23,6 +23,12 @@ def load_diffusion(
     return read_diffusion(find_entry(name), weights_folder(environ), device, dtype)
 
 
+def net_bytes(name: str, dtype: torch.dtype, environ: Mapping[str, str] = os.environ) -> int:
+    """About what its net takes in memory: its file, which holds float32, in *dtype*. 0 if the file is not here."""
+    path = weights_folder(environ).find(find_entry(name))
+    return path.stat().st_size * dtype.itemsize // torch.float32.itemsize if path else 0
+
+
 def read_diffusion(entry: Entry, folder: Folder, device: torch.device, dtype: torch.dtype) -> DiffusionNet:
     """The frozen net, its torso in *dtype*. Raises ModelUnavailable (not here) or WeightsError (not what it should be).
 

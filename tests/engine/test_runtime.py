@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from engine.errors import EngineUnusable, WeightsError
+from engine.errors import EngineUnusable, OutOfMemory, WeightsError
+from engine.memory import container_memory, device_memory
 from engine.runtime import Runtime, find_device, size_of
 
 
@@ -65,14 +67,66 @@ def test_a_load_that_failed_is_tried_again() -> None:
     assert isinstance(runtime.net("a", lambda: nn.Linear(1, 1)), nn.Module)
 
 
-def test_after_out_of_memory_all_but_the_last_net_leave() -> None:
+def test_nets_leave_that_nobody_has_asked_for_since_a_step_began() -> None:
     runtime = Runtime("cpu")
-    for name in ("a", "b"):
+    for name in ("a", "b", "c"):
         runtime.net(name, lambda: nn.Linear(1, 1))
+    began = time.monotonic()
+    runtime.net("b", lambda: nn.Linear(1, 1))
 
-    assert runtime.shed()
-    assert ["b"] == list(runtime._nets)
-    assert not runtime.shed()
+    assert runtime.shed(unused_since=began)
+    assert {"b": 8} == runtime.nets
+    assert not runtime.shed(unused_since=began)
+
+
+def test_nets_of_pictures_under_way_stay_and_small_ones_too_if_wanted() -> None:
+    runtime = Runtime("cpu")
+    for name, width in (("large", 64), ("small", 1)):
+        runtime.net(name, lambda width=width: nn.Linear(width, 64))
+
+    assert not runtime.shed(), "they were used a moment ago"
+    assert runtime.shed(unused_since=time.monotonic() + 1, larger_than=1000)
+    assert ["small"] == list(runtime.nets)
+
+
+def test_room_is_made_before_a_net_comes() -> None:
+    runtime, seen = Runtime("cpu", nets=2500), []
+    for name in ("a", "b"):
+        runtime.net(name, lambda: nn.Linear(16, 16))
+
+    def load() -> nn.Module:
+        seen.extend(runtime.nets)
+        return nn.Linear(16, 16)
+
+    runtime.net("c", load, expected=1088)
+
+    assert ["b"] == seen
+    assert ["b", "c"] == list(runtime.nets)
+
+
+def test_what_no_memory_could_hold_is_said_before_it_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = Runtime("cpu")
+    monkeypatch.setattr("engine.runtime.device_memory", lambda device: 8 * 10**9)
+
+    with pytest.raises(OutOfMemory, match=r"The weights of “imagenet-256” alone take 9\.0 GB, and CPU .* has 8\.0 GB"):
+        runtime.net("diffusion:imagenet-256", lambda: pytest.fail("loaded"), expected=9 * 10**9)
+
+
+def test_a_container_s_limit_counts_as_the_memory_there_is(tmp_path: Path) -> None:
+    (tmp_path / "memory.current").write_text("700000000\n")
+    (tmp_path / "memory.stat").write_text("anon 5\ninactive_file 200000000\n")
+
+    (tmp_path / "memory.max").write_text("max\n")
+    assert (0, 0) == container_memory(tmp_path)
+    (tmp_path / "memory.max").write_text("1000000000\n")
+    assert (1_000_000_000, 500_000_000) == container_memory(tmp_path)
+    assert (0, 0) == container_memory(tmp_path / "absent")
+
+
+def test_memory_is_known() -> None:
+    runtime = Runtime("cpu")
+
+    assert 0 < runtime.free_memory() <= device_memory(runtime.device)
 
 
 def test_the_size_of_a_thing_is_that_of_the_modules_in_it_each_counted_once() -> None:

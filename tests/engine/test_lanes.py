@@ -1,0 +1,208 @@
+"""What happens when memory runs out, step by step; and that what was measured is heeded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+from torch import nn
+
+from engine.attempts import Attempt, Painting, Stage
+from engine.environment import MemoryRules, child_environment
+from engine.errors import EngineUnusable, OutOfMemory
+from engine.lanes import Lanes
+from engine.messages import Job
+from engine.requests import build_request
+from engine.runtime import Peak, Runtime
+from engine.steps import Failed, Running, Step
+from engine.threads import Threads
+from tests.engine.workshop import Workshop
+
+NO_MEMORY = torch.OutOfMemoryError("CUDA out of memory.")
+
+
+class Card(Runtime):
+    """A device with so much free memory, which says what a step took."""
+
+    def __init__(self, free: int) -> None:
+        super().__init__("cpu")
+        self.free, self.taken = free, 0
+
+    def free_memory(self) -> int:
+        return self.free
+
+    @contextmanager
+    def peak(self) -> Iterator[Peak]:
+        peak = Peak()
+        yield peak
+        peak.bytes = self.taken
+
+
+@dataclass
+class State:
+    job_id: str = "a"
+    index: int = 0
+    step: int = 0
+    steps: int = 100
+    weight: int = 100
+
+
+@dataclass
+class Painter:
+    """A picture takes its state's weight; `lighten` halves that down to *lightest*."""
+
+    card: Card
+    lightest: int = 1000
+    needs: tuple[str, ...] = ()
+    groups: list[list[int]] = field(default_factory=list)
+
+    def lane(self, state: State) -> str:
+        return "one"
+
+    def advance(self, states: list[State], runtime: Runtime) -> list[Step]:
+        for name in self.needs:
+            runtime.net(name, lambda: nn.Linear(1, 1))
+        self.groups.append([state.weight for state in states])
+        self.card.taken = sum(state.weight for state in states)
+        if self.card.taken > self.card.free:
+            raise NO_MEMORY
+        for state in states:
+            state.step += 1
+        return [Running(state.step, state.steps) for state in states]
+
+    def lighten(self, state: State, runtime: Runtime) -> bool:
+        if state.weight // 2 < self.lightest:
+            return False
+        state.weight //= 2
+        return True
+
+
+def paintings(painter: Painter, count: int, weight: int = 100) -> list[Painting]:
+    attempt = Attempt(Job("a", 1, "", build_request("a cat", seed=1)), {})
+    return [Painting(attempt, i, painter, State(index=i, weight=weight), Stage.PAINTING) for i in range(count)]  # type: ignore[arg-type]
+
+
+def lanes(card: Card) -> Lanes:
+    return Lanes(card, Threads("1", 1))
+
+
+def test_what_a_picture_took_says_how_many_are_begun_together() -> None:
+    card = Card(1000)
+    painter = Painter(card)
+    crowd, all_lanes = paintings(painter, 8), lanes(card)
+    all_lanes.advance(crowd[:2])
+
+    card.free = 500
+    group = all_lanes.next_group(crowd)
+
+    assert 4 == len(group), "five would take all of it, and some is spared"
+    assert {100} == {painting.memory for painting in crowd[:2]}
+
+
+def test_one_picture_is_always_tried() -> None:
+    card = Card(150)
+    crowd, all_lanes = paintings(Painter(card), 2), lanes(card)
+    all_lanes.advance(crowd[:1])
+    card.free = 10
+
+    assert 1 == len(all_lanes.next_group(crowd))
+
+
+def test_first_fewer_at_once_then_idle_nets_leave_then_the_step_becomes_lighter_then_words() -> None:
+    card = Card(30)
+    painter = Painter(card, lightest=40, needs=("used",))
+    card.net("idle", lambda: nn.Linear(1, 1))
+    crowd = paintings(painter, 2, weight=160)
+
+    steps = lanes(card).advance(crowd)
+
+    assert [[160, 160], [160], [160], [80], [40], [160], [80], [40]] == painter.groups
+    assert ["used"] == list(card.nets)
+    assert all(isinstance(step, Failed) and isinstance(step.error, OutOfMemory) for step in steps)
+    assert "not enough memory for this, whatever was tried" in str(steps[0].error)
+
+
+def test_a_lighter_step_goes_on_and_stays_light() -> None:
+    card = Card(90)
+    painter = Painter(card, lightest=10)
+    (picture,) = paintings(painter, 1, weight=160)
+    all_lanes = lanes(card)
+
+    first = all_lanes.advance([picture])
+    all_lanes.advance([picture])
+
+    assert isinstance(first[0], Running)
+    assert [[160], [80], [80]] == painter.groups
+
+
+def test_nets_that_a_step_needs_never_leave_so_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = Card(1)
+    painter = Painter(card, needs=("net", "perceptor"))
+
+    (step,) = lanes(card).advance(paintings(painter, 1))
+
+    assert isinstance(step, Failed)
+    assert 1 == len(painter.groups)
+
+
+def test_a_job_that_finds_no_memory_is_begun_again_once_idle_nets_have_left() -> None:
+    shop, tries = Workshop(), []
+    load = shop.method.load
+    shop.worker.runtime.net("idle", lambda: nn.Linear(1, 1))
+    shop.worker.runtime._nets["idle"].used -= 1000
+
+    def hungry(request: object, runtime: Runtime) -> None:
+        tries.append(list(runtime.nets))
+        if "idle" in runtime.nets:
+            raise NO_MEMORY
+        load(request, runtime)  # type: ignore[arg-type]
+
+    shop.method.load = hungry  # type: ignore[method-assign]
+    shop.submit("a")
+    shop.run("a")
+
+    assert [["idle"], []] == tries
+    assert 1 == shop.ends["a"].pictures
+
+
+def test_a_job_for_which_there_is_no_memory_at_all_fails_in_words() -> None:
+    shop = Workshop()
+
+    def hungry(request: object, runtime: Runtime) -> None:
+        raise NO_MEMORY
+
+    shop.method.load = hungry  # type: ignore[method-assign]
+    shop.submit("a")
+    shop.run("a")
+
+    assert "OutOfMemory" == shop.ends["a"].error
+    assert "no memory left for this beside the pictures" in shop.ends["a"].message
+
+
+def test_large_nets_leave_an_idle_engine_and_small_ones_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.worker.SMALL", 1000)
+    shop = Workshop()
+    shop.worker._idle_seconds = 0.05
+    for name, width in (("large", 64), ("small", 1)):
+        shop.worker.runtime.net(name, lambda width=width: nn.Linear(width, 64))
+
+    shop.run_until(lambda: len(shop.worker.runtime.nets) == 1)
+    shop.submit("a")
+    shop.run("a")
+
+    assert "small" in shop.worker.runtime.nets and "large" not in shop.worker.runtime.nets
+
+
+def test_a_host_s_rules_reach_the_engine() -> None:
+    rules = MemoryRules(4000, 7.5)
+
+    child = child_environment({}, device="cpu", threads="1", memory=rules)
+
+    assert rules == MemoryRules.of(child)
+    assert (4000 * 2**20, 450.0) == (rules.nets_bytes, rules.idle_seconds)
+    assert MemoryRules() == MemoryRules.of({})
+    with pytest.raises(EngineUnusable, match="are numbers, not “much” and “0”"):
+        MemoryRules.of({"DREAMBOT_NETS_MEGABYTES": "much"})
