@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from bot.wording import shorten
 from engine.models import DEFAULT_MODEL, MODELS, Model
-from engine.requests import METHODS, Options
+from engine.requests import METHODS, PROFILES, Options, option_span, option_text
 
 Suggestion: TypeAlias = tuple[str, str]
 MOST = 25
@@ -77,18 +77,32 @@ def more(typed: str, method: str, model_name: str) -> list[Suggestion]:
         return _cut([(f"{head}{word}", f"{head}{word}")])
     taken = {part.partition("=")[0] for part in done.split()}
     return _cut(
-        [
-            (f"{key}={usual[key]:g} · {_range(field)} · {field.description or ''}", f"{head}{key}={usual[key]:g}")
+        _profiles(head, name, chosen, taken)
+        + [
+            (
+                f"{key}={option_text(usual[key])} · {_range(field)} · {field.description or ''}",
+                f"{head}{key}={option_text(usual[key])}",
+            )
             for key, field in fields.items()
             if key.startswith(name) and key not in taken
         ]
     )
 
 
+def _profiles(head: str, typed: str, method: str, taken: Collection[str]) -> list[Suggestion]:
+    """Words for many options, once somebody begins to type “profile”."""
+    if not typed or not "profile".startswith(typed) or "profile" in taken or method != "clip_diffusion":
+        return []
+    return [
+        (f"profile={profile.name} · {profile.about} · {profile.teraflops:.0f} TFLOP", f"{head}profile={profile.name}")
+        for profile in PROFILES.values()
+    ]
+
+
 def _range(field: FieldInfo) -> str:
     """``0 to 1``, from the field's own limits."""
     low, high = (_limit(field, names) for names in (("ge", "gt"), ("le", "lt")))
-    return f"{low:g} to {high:g}" if low is not None and high is not None else "any number"
+    return f"{low:g} to {high:g}" if low is not None and high is not None else option_span(field)
 
 
 def _limit(field: FieldInfo, names: Collection[str]) -> float | None:

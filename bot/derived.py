@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from typing import Any
 
 from bot.errors import Refused
 from bot.jobs import JobRow
@@ -18,6 +17,7 @@ from engine.requests import (
     DreamRequest,
     UpscaleRequest,
     build_request,
+    option_text,
     parse_settings,
 )
 
@@ -47,10 +47,7 @@ def again(job: JobRow) -> Request:
 def variation(job: JobRow, index: int) -> DreamRequest:
     """The same words, starting from that picture instead of from nothing."""
     request = dream_of(job)
-    changes: dict[str, Any] = {"seed": new_seed(), "count": 1, "init_image": _picture(job, index)}
-    if "skip_steps" in type(request.options).model_fields:
-        changes["options"] = request.options.model_copy(update={"skip_steps": request.options.steps // 2})
-    return request.model_copy(update=changes)
+    return request.starting_from(_picture(job, index)).model_copy(update={"seed": new_seed(), "count": 1})
 
 
 def _picture(job: JobRow, index: int) -> str:
@@ -76,6 +73,7 @@ def remix(job: JobRow, prompt: str, negative: str, settings: str) -> DreamReques
         count=numbers.get("count", 1),
         init_image=request.init_image,
         target_image=request.target_image,
+        mask_image=request.mask_image,
         settings={key: value for key, value in words.items() if key not in _REQUEST_KEYS},
     )
 
@@ -125,7 +123,7 @@ def _unusual(request: DreamRequest) -> Mapping[str, object]:
     if model is None or request.method != model.methods[0]:
         named["method"] = request.method
     options = request.options.model_dump(exclude={"method", "steps"})
-    return {**named} | {name: f"{value:g}" for name, value in options.items() if value != usual.get(name)}
+    return {**named} | {name: option_text(value) for name, value in options.items() if value != usual.get(name)}
 
 
 def slash_command(request: DreamRequest) -> str:

@@ -14,7 +14,7 @@ from engine.commands.compare import compare
 from engine.commands.console import speaking
 from engine.commands.dream import dream
 from engine.commands.evolution import evolution
-from engine.commands.listing import methods, models, options_help
+from engine.commands.listing import methods, models, options_help, profiles
 from engine.commands.primer import primer
 from engine.commands.score import score
 from engine.commands.search import search
@@ -31,7 +31,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command(epilog=options_help())(dream)
-for command in (upscale, evolution, score, compare, search, models, methods):
+for command in (upscale, evolution, score, compare, search, models, methods, profiles):
     app.command()(command)
 app.add_typer(primer, name="primer")
 app.add_typer(weights, name="weights")

@@ -34,16 +34,17 @@ class DiffusionNet:
         """What the net is."""
         return self.net.flags
 
-    def walk(self, steps: int) -> Walk:
-        """*steps* stops, evenly over the process that the net was trained for. Raises InvalidRequest for too many."""
+    def walk(self, spacing: str) -> Walk:
+        """The process that the net was trained for, respaced. Raises InvalidRequest where there is no such walk."""
         bars = alphas_cumprod(self.flags.noise_schedule, self.flags.diffusion_steps)
-        return make_walk(bars, str(steps), self.flags.rescale_timesteps)
+        return make_walk(bars, spacing, self.flags.rescale_timesteps)
 
-    def denoiser(self, context: Tensor | None = None) -> Denoiser:
-        """The net as a denoiser that reads *context* [N, D], where it can, or nothing."""
+    def denoiser(self, context: Tensor | None = None, classes: Tensor | None = None) -> Denoiser:
+        """The net as a denoiser that reads *context* [N, D], where it can, or nothing; *classes* [N] if it has any."""
 
         def net(x_t: Tensor, timesteps: Tensor) -> Tensor:
-            out: Tensor = self.net(x_t, timesteps, context=context)
+            told = {} if classes is None else {"y": classes}
+            out: Tensor = self.net(x_t, timesteps, context=context, **told)
             return out
 
         wrap = xstart_denoiser if self.flags.predict_xstart else eps_denoiser

@@ -32,6 +32,12 @@ class Model:
     """The upscaler that every picture of this model goes through, or none."""
     perceptor: str = "primer"
     """The CLIP that guides it unless the request says otherwise."""
+    train_steps: int = 1000
+    """Timesteps of the process that its net was trained for."""
+    classes: int = 0
+    """So many classes that its net was trained with, and wants one of."""
+    reads: bool = False
+    """Its net reads the prompt by itself."""
     limited_words: bool = False
     """It understands only the words of `engine.primer.vocabulary`."""
     defaults: Mapping[str, Mapping[str, object]] = field(default_factory=dict)

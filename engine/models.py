@@ -22,6 +22,7 @@ PRIMER = Model(
     largest=512,
     scale=4,
     finish="primer",
+    reads=True,
     limited_words=True,
     defaults={"clip_diffusion": {"clamp_max": 0.0, "shift_max": 0.1}, "pixels": {}},
 )

@@ -38,14 +38,17 @@ def read(targets: Targets) -> Reading | None:
     return Reading(targets.wanted, targets.unwanted if aversion else None, aversion)
 
 
-def reading_denoiser(net: DiffusionNet, readings: Sequence[Reading | None], scales: Sequence[float]) -> Denoiser:
+def reading_denoiser(
+    net: DiffusionNet, readings: Sequence[Reading | None], scales: Sequence[float], classes: Tensor | None = None
+) -> Denoiser:
     """*net* as each sample's denoiser, with classifier-free guidance by that sample's scale.
 
-    Either all samples read or none does, and all of them or none have something unwanted.
+    Either all samples read or none does, and all of them or none have something unwanted. *classes* [N] is for a net
+    that was trained with them.
     """
     told = [r for r in readings if r is not None]
     if not told:
-        return net.denoiser()
+        return net.denoiser(classes=classes)
     wanted = net.denoiser(torch.stack([r.wanted for r in told]))
     scale = per_sample(torch.tensor(scales))
     unwanted = [r.unwanted for r in told if r.unwanted is not None]

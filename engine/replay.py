@@ -126,10 +126,19 @@ def describe(record: Mapping[str, Any]) -> str:
         "Model": request.model,
         "Size": f"{request.width}x{request.height}",
         "Seed": request.seed + record["index"],
-        **{name.replace("_", " ").capitalize(): value for name, value in request.options.model_dump().items()},
+        **{name.replace("_", " ").capitalize(): value for name, value in _notable(request).items()},
         "Engine": record["engine"],
     }
     return f"{format_prompts(request.prompts)}\n" + ", ".join(f"{name}: {value}" for name, value in chosen.items())
+
+
+def _notable(request: DreamRequest) -> dict[str, object]:
+    """The method, the steps, and every option that is not as it usually is."""
+    fields = type(request.options).model_fields
+    values = request.options.model_dump()
+    return {
+        name: value for name, value in values.items() if name in ("method", "steps") or value != fields[name].default
+    }
 
 
 def engine_version() -> str:

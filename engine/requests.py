@@ -6,16 +6,50 @@ values and a model's defaults become one. Pictures are named by the SHA-256 of t
 
 from __future__ import annotations
 
-import difflib
+import re
 import secrets
-from collections.abc import Collection, Mapping
-from typing import Annotated, Any, Literal, TypeAlias
+from collections.abc import Collection, Iterable, Mapping
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from engine.diffusion.spacing import respace
 from engine.errors import InvalidRequest
 from engine.models import DEFAULT_MODEL, MODELS, Model
+from engine.options.base import (
+    Options,
+    first_problem,
+    guess,
+    option_names,
+    option_span,
+    option_text,
+    refuse,
+)
+from engine.options.clip_diffusion import ClipDiffusionOptions, settled
+from engine.options.pixels import PixelsOptions
+from engine.options.profiles import PROFILES, Profile, find_profile
 from engine.prompts import Prompt, check_weights, parse_prompts
+
+__all__ = [
+    "METHODS",
+    "PROFILES",
+    "ClipDiffusionOptions",
+    "DreamRequest",
+    "MethodOptions",
+    "Options",
+    "PixelsOptions",
+    "UpscaleRequest",
+    "build_options",
+    "build_request",
+    "find_model",
+    "option_names",
+    "option_span",
+    "option_text",
+    "parse_settings",
+    "parse_size",
+    "request_from_json",
+    "request_to_json",
+]
 
 REQUEST_VERSION: Literal[1] = 1
 MAX_SEED = 2**32 - 1
@@ -27,69 +61,8 @@ LEARNED = ("realesrgan-x4plus", "realesr-general", "swinir-l", "swinir-m", "real
 SHIPPED = ("primer", "lanczos")
 """What "auto" takes: the first of the learned ones that is here, then one's own, then what ships with the package."""
 USUAL_SCALE = 4
-
-
-class Options(BaseModel):
-    """What the options of every method share. Unknown names are refused, never dropped."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    steps: int
-
-
-class ClipDiffusionOptions(Options):
-    """CLIP-guided diffusion: noise becomes a picture while CLIP pulls every step towards the prompt."""
-
-    method: Literal["clip_diffusion"] = "clip_diffusion"
-    steps: int = Field(default=25, ge=2, le=1000, description="denoising steps; more is slower and cleaner")
-    eta: float = Field(default=1.0, ge=0, le=1, description="fresh noise per step: 0 = plain DDIM, 1 = as much as DDPM")
-    clip_guidance_scale: float = Field(
-        default=1000.0, ge=0, le=100000, description="how hard CLIP pulls; 0 = not at all"
-    )
-    cfg_scale: float = Field(
-        default=2.5, ge=0, le=30, description="classifier-free guidance, where the net reads the prompt; 1 = none"
-    )
-    cutouts: int = Field(default=4, ge=1, le=256, description="views of the picture that CLIP sees in each step")
-    cut_power: float = Field(default=1.0, ge=0.1, le=10, description="> 1 prefers small views, < 1 large ones")
-    flip: float = Field(default=0.0, ge=0, le=1, description="part of the views that are mirrored")
-    gray: float = Field(default=0.0, ge=0, le=1, description="part of the views without colour")
-    cut_noise: float = Field(default=0.1, ge=0, le=1, description="grain on every view")
-    tv_scale: float = Field(default=0.0, ge=0, le=100000, description="smoothness (total variation)")
-    range_scale: float = Field(default=0.0, ge=0, le=100000, description="penalty on colours out of range")
-    saturation_scale: float = Field(default=0.0, ge=0, le=100000, description="penalty on oversaturated colours")
-    clamp_max: float = Field(default=0.05, ge=0, le=10, description="largest rms of guidance's gradient; 0 = no limit")
-    shift_max: float = Field(
-        default=0.0, ge=0, le=10, description="largest change that guidance makes in one step, as rms; 0 = no limit"
-    )
-    skip_steps: int = Field(
-        default=0, ge=0, le=999, description="with an init picture: leave out this many first steps; usually half"
-    )
-    init_scale: float = Field(default=0.0, ge=0, le=100000, description="how hard the init picture holds on")
-
-    def check(self, *, has_init: bool) -> None:
-        """Raise InvalidRequest where options contradict each other or lack their init picture."""
-        if self.skip_steps >= self.steps:
-            raise InvalidRequest(
-                f"skip_steps={self.skip_steps} leaves nothing of {self.steps} steps; {self.steps - 1} is the most."
-            )
-        for name in ("skip_steps", "init_scale"):
-            if getattr(self, name) and not has_init:
-                raise InvalidRequest(f"{name}={getattr(self, name):g} needs an init picture; leave it out without one.")
-
-
-class PixelsOptions(Options):
-    """Pixels: a pyramid of colour grids painted by CLIP alone; no generator, the look of an abstract painter."""
-
-    method: Literal["pixels"] = "pixels"
-    steps: int = Field(default=80, ge=5, le=2000, description="optimiser steps")
-    learning_rate: float = Field(default=0.05, gt=0, le=1, description="of Adam")
-    cutouts: int = Field(default=4, ge=1, le=256, description="views of the picture that CLIP sees in each step")
-    cut_power: float = Field(default=1.0, ge=0.1, le=10, description="> 1 prefers small views, < 1 large ones")
-    flip: float = Field(default=0.0, ge=0, le=1, description="part of the views that are mirrored")
-    gray: float = Field(default=0.0, ge=0, le=1, description="part of the views without colour")
-    cut_noise: float = Field(default=0.1, ge=0, le=1, description="grain on every view")
-    tv_scale: float = Field(default=3.0, ge=0, le=100000, description="smoothness (total variation)")
-
+PROFILE = "profile"
+"""Beside a method's options: a word for many of them."""
 
 MethodOptions: TypeAlias = Annotated[ClipDiffusionOptions | PixelsOptions, Field(discriminator="method")]
 METHODS: Mapping[str, type[Options]] = {"clip_diffusion": ClipDiffusionOptions, "pixels": PixelsOptions}
@@ -111,12 +84,26 @@ class DreamRequest(BaseModel):
     count: int = Field(default=1, ge=1, le=MAX_COUNT)
     init_image: str = ""
     target_image: str = ""
+    mask_image: str = ""
+    """White where it is painted, black where the init picture stays."""
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> DreamRequest:
         if isinstance(self.options, ClipDiffusionOptions):
-            self.options.check(has_init=bool(self.init_image))
+            pictures = (self.init_image, self.target_image, self.mask_image)
+            self.options.check(**dict(zip(("has_init", "has_target", "has_mask"), map(bool, pictures), strict=True)))
+        elif self.mask_image:
+            refuse(f"{self.method} takes no mask; clip_diffusion does.")
+        check_weights(self.targets)
         return self
+
+    @property
+    def targets(self) -> tuple[Prompt, ...]:
+        """All that guides: the prompts, and the target picture with its weight."""
+        if not self.target_image:
+            return self.prompts
+        weight = self.options.target_weight if isinstance(self.options, ClipDiffusionOptions) else 1.0
+        return (*self.prompts, Prompt(image=self.target_image, weight=weight))
 
     @property
     def method(self) -> str:
@@ -126,8 +113,15 @@ class DreamRequest(BaseModel):
     @property
     def images(self) -> tuple[str, ...]:
         """SHA-256 of every picture that this request needs beside it."""
-        named = [self.init_image, self.target_image, *(p.image for p in self.prompts)]
+        named = [self.init_image, self.target_image, self.mask_image, *(p.image for p in self.prompts)]
         return tuple(dict.fromkeys(sha for sha in named if sha))
+
+    def starting_from(self, image: str) -> DreamRequest:
+        """The same, but from the picture *image* in place of noise, clouds or another, with half of the steps left."""
+        options = self.options
+        if isinstance(options, ClipDiffusionOptions):
+            options = options.model_copy(update={"skip_steps": options.steps // 2, "perlin": "none"})
+        return self.model_copy(update={"init_image": image, "options": options})
 
     @property
     def cost(self) -> float:
@@ -180,7 +174,7 @@ def request_from_json(raw: str | bytes) -> DreamRequest | UpscaleRequest:
     try:
         return _REQUEST.validate_json(raw)
     except ValidationError as error:
-        raise InvalidRequest(_first_error(error)) from error
+        raise InvalidRequest(first_problem(error, METHODS)) from error
 
 
 def request_to_json(request: DreamRequest | UpscaleRequest) -> str:
@@ -200,12 +194,13 @@ def build_request(
     count: int = 1,
     init_image: str = "",
     target_image: str = "",
+    mask_image: str = "",
     settings: Mapping[str, str] | None = None,
 ) -> DreamRequest:
     """Everything a person typed → one resolved request. Raises InvalidRequest or PromptError in words.
 
-    *size* is ``WxH``; *settings* are the method's options by name as text; what is missing comes from the model's
-    defaults. A missing *seed* is drawn at random.
+    *size* is ``WxH``; *settings* are the method's options by name as text, and `profile`; what is missing comes from
+    the profile, then from the model's defaults. A missing *seed* is drawn at random.
     """
     chosen = find_model(model)
     prompts = parse_prompts(prompt) + tuple(
@@ -216,7 +211,8 @@ def build_request(
     width, height = parse_size(size) if size else chosen.size
     chosen.check_size(width, height)
     options = build_options(chosen, method, ({} if steps is None else {"steps": str(steps)}) | dict(settings or {}))
-    if init_image and isinstance(options, ClipDiffusionOptions) and "skip_steps" not in (settings or {}):
+    starts = init_image and not mask_image and "skip_steps" not in (settings or {})
+    if starts and isinstance(options, ClipDiffusionOptions):
         options = options.model_copy(update={"skip_steps": options.steps // 2})
     try:
         return DreamRequest(
@@ -229,38 +225,73 @@ def build_request(
             count=count,
             init_image=init_image,
             target_image=target_image,
+            mask_image=mask_image,
         )
     except ValidationError as error:
-        raise InvalidRequest(_first_error(error)) from error
+        raise InvalidRequest(first_problem(error, METHODS)) from error
 
 
 def build_options(model: Model, method: str, settings: Mapping[str, str]) -> MethodOptions:
-    """The options of *method* (the model's usual one if empty): the model's defaults, then *settings* as text."""
+    """The options of *method* (the model's usual one if empty): the model's defaults, a profile's, *settings* as text.
+
+    Each goes before the one in front of it. Raises InvalidRequest or PromptError in words.
+    """
     name = method or model.methods[0]
     if name not in METHODS:
-        raise InvalidRequest(f"There is no method “{name}”{_guess(name, METHODS)}.")
+        refuse(_guessed(f"There is no method “{name}”", name, METHODS))
     if name not in model.methods:
-        raise InvalidRequest(f"{model.title} cannot paint by “{name}”; it can by {', '.join(model.methods)}.")
-    cls = METHODS[name]
-    known = set(cls.model_fields) - {"method"}
-    for key in settings:
-        if key not in known:
-            raise InvalidRequest(f"{name} has no option “{key}”{_guess(key, known)}.")
+        refuse(f"{model.title} cannot paint by “{name}”; it can by {', '.join(model.methods)}.")
+    chosen, profile = dict(settings), _profile(name, settings)
+    chosen.pop(PROFILE, None)
+    for key in chosen:
+        if key not in option_names(METHODS[name]):
+            refuse(_guessed(f"{name} has no option “{key}”", key, (*option_names(METHODS[name]), PROFILE)))
+    usual = dict(model.defaults.get(name, {})) | (profile.settings(model) if profile else {})
     try:
-        return cls.model_validate({**model.defaults.get(name, {}), **settings})  # type: ignore[return-value]
+        if METHODS[name] is not ClipDiffusionOptions:
+            return METHODS[name].model_validate({**usual, **chosen})  # type: ignore[return-value]
+        return _fitting(model, ClipDiffusionOptions.model_validate(settled(usual, chosen)), chosen)
     except ValidationError as error:
-        raise InvalidRequest(_first_error(error)) from error
+        problem = first_problem(error, {name: METHODS[name]}, name)
+        raise InvalidRequest(problem) from error
+
+
+def _profile(method: str, settings: Mapping[str, str]) -> Profile | None:
+    if PROFILE not in settings:
+        return None
+    if METHODS[method] is not ClipDiffusionOptions:
+        refuse(f"{method} has no profiles; clip_diffusion has.")
+    return find_profile(settings[PROFILE])
+
+
+def _fitting(model: Model, options: ClipDiffusionOptions, chosen: Mapping[str, str]) -> ClipDiffusionOptions:
+    """*options*, if *model* can do what they say."""
+    respace(model.train_steps, options.spacing)
+    if options.class_id >= model.classes:
+        has = f"its classes are 0 to {model.classes - 1}" if model.classes else "it has no classes; leave class_id out"
+        refuse(f"class_id={options.class_id} is none of {model.title}: {has}.")
+    if "cfg_scale" in chosen and options.cfg_scale != 1 and not model.reads:
+        refuse(f"cfg_scale={options.cfg_scale:g} guides nets that read the prompt, and {model.title} does not.")
+    return options
 
 
 def parse_settings(text: str) -> dict[str, str]:
-    """``steps=40 eta=0.5`` (blanks or commas between) → a mapping; raises InvalidRequest for anything else."""
+    """``steps=40 eta=0.5`` (blanks or commas between) → a mapping; raises InvalidRequest for anything else.
+
+    A schedule may have blanks around its signs, and commas that no option follows belong to the value before them.
+    """
     pairs: dict[str, str] = {}
-    for word in text.replace(",", " ").split():
+    for word in _BETWEEN.split(_AROUND.sub(r"\1", text)):
         key, mark, value = word.partition("=")
-        if not (key and mark and value):
-            raise InvalidRequest(f"“{word}” is not of the form option=value, as in “steps=40 eta=0.5”.")
-        pairs[key] = value
+        if word and not (key and mark and value):
+            refuse(f"“{word}” is not of the form option=value, as in “steps=40 eta=0.5”.")
+        if word:
+            pairs[key] = value
     return pairs
+
+
+_AROUND = re.compile(r"\s*([+*])\s*")
+_BETWEEN = re.compile(r"\s*,?\s+|,(?=[a-z_]+=|$)")
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -274,20 +305,9 @@ def parse_size(text: str) -> tuple[int, int]:
 def find_model(name: str) -> Model:
     """The model of that name, or InvalidRequest with a guess."""
     if name not in MODELS:
-        raise InvalidRequest(f"There is no model “{name}”{_guess(name, MODELS)}.")
+        refuse(_guessed(f"There is no model “{name}”", name, MODELS))
     return MODELS[name]
 
 
-def _guess(word: str, known: Any) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean “{near[0]}”?" if near else f"; there is {', '.join(sorted(known))}"
-
-
-def _first_error(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(
-        str(part) for part in first["loc"] if part not in METHODS and part not in ("options", "dream", "upscale")
-    )
-    given = first.get("input")
-    shown = f" (got {given!r})" if isinstance(given, str | int | float) else ""
-    return f"{where or 'request'}: {first['msg'][0].lower()}{first['msg'][1:]}{shown}."
+def _guessed(sentence: str, word: str, known: Iterable[str]) -> str:
+    return f"{sentence}{guess(word, known)}.".replace("?.", "?")

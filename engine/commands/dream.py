@@ -17,7 +17,7 @@ from engine.errors import InvalidRequest
 from engine.evolution import check_kind
 from engine.models import DEFAULT_MODEL, MODELS
 from engine.replay import check_model, read_record, replay_bucket, replay_request
-from engine.requests import METHODS, DreamRequest, build_request, parse_settings
+from engine.requests import METHODS, PROFILES, DreamRequest, build_request, parse_settings
 
 PROMPT = typer.Argument(
     help="What to paint, as in “castle:2 | fog | people:-0.5”: parts, and weights if they differ.", show_default=False
@@ -49,6 +49,10 @@ def dream(
     count: Annotated[int, typer.Option(help="So many pictures, with the seeds SEED, SEED+1, …")] = 1,
     init: Annotated[Path | None, typer.Option(help="A picture to start from.", show_default=False)] = None,
     target: Annotated[Path | None, typer.Option(help="A picture to come near to.", show_default=False)] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="With --init: painted where it is white, kept where black.", show_default=False)
+    ] = None,
+    profile: Annotated[str, typer.Option(help=f"A word for many options: {' or '.join(PROFILES)}.")] = "",
     settings: Annotated[list[str] | None, SET] = None,
     replay: Annotated[Path | None, REPLAY] = None,
     out: Annotated[Path | None, OUT] = None,
@@ -74,7 +78,8 @@ def dream(
         "seed": seed,
         "init_image": _attach(init, images),
         "target_image": _attach(target, images),
-        "settings": parse_settings(" ".join(settings or ())),
+        "mask_image": _attach(mask, images),
+        "settings": ({"profile": profile} if profile else {}) | parse_settings(" ".join(settings or ())),
     }
     wanted = Wanted(best, grader, upscale_best)
     check_wanted(wanted, count)
@@ -132,7 +137,8 @@ def _replayed(
     missing = [sha for sha in request.images if sha not in images]
     if missing:
         raise InvalidRequest(
-            f"This picture was painted from another one (SHA-256 {missing[0][:12]}…): add it by --init."
+            f"This picture was painted from another one (SHA-256 {missing[0][:12]}…): "
+            "add it by --init, --target or --mask."
         )
     return request, replay_bucket(record), png
 

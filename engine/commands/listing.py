@@ -1,18 +1,16 @@
-"""`python -m engine models` and `methods`: what there is, from the catalogue and the options models themselves."""
+"""`python -m engine models`, `methods`, `profiles`: what there is, from the catalogue and the options themselves."""
 
 from __future__ import annotations
 
-from pydantic.fields import FieldInfo
 from rich.console import Console
 from rich.table import Table
 
 from engine.commands.console import calm_torch
 from engine.models import MODELS
-from engine.requests import METHODS, Options
+from engine.options.profiles import profile_rows
+from engine.requests import METHODS, Options, option_names, option_span, option_text
 from engine.upscalers import upscaler_names
 from engine.weights.table import entries
-
-SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 
 def models() -> None:
@@ -48,6 +46,17 @@ def methods() -> None:
         console.print()
 
 
+def profiles() -> None:
+    """The profiles: words for many options of clip_diffusion, whose settings they are, and what a picture costs."""
+    console = Console(highlight=False)
+    for name, about, teraflops, settings, source in profile_rows():
+        console.print(f"[bold]{name}[/bold]  {about}")
+        console.print(f"  {source}", markup=False, style="dim")
+        console.print(f"  {settings}", markup=False)
+        console.print(f"  {teraflops} TFLOP for 256×256 on the 256-pixel ImageNet net", style="dim")
+        console.print()
+
+
 def options_help() -> str:
     """For the end of `dream --help`: each method's options with defaults and ranges."""
     paragraphs = [
@@ -61,15 +70,15 @@ def options_help() -> str:
 def option_rows(options: type[Options]) -> list[tuple[str, str, str, str]]:
     """(name, range, default, description) of every option."""
     return [
-        (name, _span(field), f"{field.default:g}", field.description or "")
-        for name, field in options.model_fields.items()
-        if name != "method"
+        (
+            name,
+            option_span(options.model_fields[name]),
+            option_text(options.model_fields[name].default),
+            _about(options, name),
+        )
+        for name in option_names(options)
     ]
 
 
-def _span(field: FieldInfo) -> str:
-    """``2–1000``, or ``> 0, ≤ 1`` where an end is open."""
-    bounds = {name: getattr(part, name) for part in field.metadata for name in SIGNS if hasattr(part, name)}
-    if set(bounds) == {"ge", "le"}:
-        return f"{bounds['ge']:g}–{bounds['le']:g}"
-    return ", ".join(f"{SIGNS[name]} {value:g}" for name, value in bounds.items())
+def _about(options: type[Options], name: str) -> str:
+    return options.model_fields[name].description or ""

@@ -5,6 +5,7 @@ Images are NCHW in [-1, 1]; ᾱ is [N, 1, 1, 1] in float64 (see `respacing.Momen
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -24,6 +25,8 @@ class Prediction:
     log_variance: Tensor | None = None
 
 
+SPREAD = 0.5
+"""Of a pixel's values over many pictures, in [-1, 1]."""
 Net: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """x_t [N, 3, H, W] and timesteps [N] → [N, 3 or 6, H, W]."""
 Denoiser: TypeAlias = Callable[[Tensor, Moments], Prediction]
@@ -66,6 +69,25 @@ def xstart_denoiser(net: Net, learned_variance: bool = False) -> Denoiser:
     return denoise
 
 
+def v_denoiser(net: Net) -> Denoiser:
+    """Wrap a net that predicts v = α·ε - σ·x_0 at the cosine time 2/π·atan2(σ, α) (Salimans & Ho 2022)."""
+
+    def denoise(x_t: Tensor, moments: Moments) -> Prediction:
+        alpha, sigma = moments.alpha_bar.sqrt(), (1 - moments.alpha_bar).sqrt()
+        time = torch.atan2(sigma, alpha).flatten() * (2 / math.pi)
+        v = net(x_t, time.to(x_t))
+        alpha, sigma = alpha.to(x_t), sigma.to(x_t)
+        return Prediction(alpha * x_t - sigma * v, sigma * x_t + alpha * v)
+
+    return denoise
+
+
+def plain_slope(moments: Moments) -> Tensor:
+    """∂x_0/∂x_t of the ideal net for pixels that know nothing of one another: s²√ᾱ / (s²ᾱ + 1-ᾱ). [N, 1, 1, 1]."""
+    bar = moments.alpha_bar
+    return SPREAD**2 * bar.sqrt() / (SPREAD**2 * bar + 1 - bar)
+
+
 def free_guidance(
     reading: Denoiser, blind: Denoiser, scale: Tensor, against: Denoiser | None = None, aversion: Tensor | None = None
 ) -> Denoiser:
@@ -103,6 +125,11 @@ def conditioned(prediction: Prediction, gradient: Tensor, x_t: Tensor, moments: 
 def xstart_shift(gradient: Tensor, moments: Moments) -> Tensor:
     """What leaning towards *gradient* changes in x_0: (1-ᾱ)/√ᾱ · g, the same equation solved for the picture."""
     return ((1 - moments.alpha_bar) / moments.alpha_bar.sqrt()).to(gradient) * gradient
+
+
+def gradient_of_shift(shift: Tensor, moments: Moments) -> Tensor:
+    """The gradient that changes x_0 by *shift*: the inverse of `xstart_shift`."""
+    return (moments.alpha_bar.sqrt() / (1 - moments.alpha_bar)).to(shift) * shift
 
 
 def with_xstart(prediction: Prediction, pred_xstart: Tensor, x_t: Tensor, moments: Moments) -> Prediction:

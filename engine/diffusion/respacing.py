@@ -1,6 +1,6 @@
-"""Which of the training steps a shorter walk uses: ``ddim50``, ``50`` or ``10,15,25``, as guided-diffusion reads them.
+"""The walk that a spacing makes of the process that a net was trained for, and the moments of its stops.
 
-Also, which moments those are: a `Moment` is one stop of that walk, a `Moments` one stop per sample of a batch.
+A `Moment` is one stop of that walk, a `Moments` one stop per sample of a batch.
 """
 
 from __future__ import annotations
@@ -12,27 +12,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from engine.errors import InvalidRequest
+from engine.diffusion.spacing import respace
 from engine.tensors import per_sample
-
-
-def respace(steps: int, spec: str) -> tuple[int, ...]:
-    """The timesteps, rising, that *spec* picks out of *steps*.
-
-    ``ddimN``: N steps at one integer stride. ``N``: N steps evenly over the whole range, both ends included.
-    ``a,b,c``: the range in equal sections, with a, b and c steps evenly in each.
-    Raises InvalidRequest, with the nearest value that works, where there is no such walk.
-    """
-    text = spec.strip()
-    if text.startswith("ddim"):
-        return _strided(steps, _count(text.removeprefix("ddim"), spec))
-    counts = [_count(part, spec) for part in text.split(",")]
-    return _sections(steps, counts)
-
-
-def ddim_counts(steps: int) -> tuple[int, ...]:
-    """All N for which ``ddimN`` exists: some integer stride meets exactly N of *steps* timesteps."""
-    return tuple(sorted({len(range(0, steps, stride)) for stride in range(1, steps + 1)}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +50,8 @@ class Walk:
     timesteps: tuple[int, ...]
     alphas_cumprod: Tensor
     """ᾱ at the stops: [len(timesteps)], float64."""
+    steps: int = 1000
+    """Of the whole process, that these stops are picked from."""
     timestep_scale: float = 1.0
     """What the net's timesteps are multiplied by, for nets whose training had other than 1000 steps."""
 
@@ -78,6 +61,10 @@ class Walk:
     def at(self, stop: int) -> Moment:
         """The moment of that stop."""
         return self._moments[stop]
+
+    def noisiness(self, stop: int) -> float:
+        """The timestep of that stop as schedules count it: 0, the picture, to 999, noise, however long the process."""
+        return self.timesteps[stop] * 1000 / self.steps
 
     @cached_property
     def _moments(self) -> tuple[Moment, ...]:
@@ -95,46 +82,10 @@ def make_walk(alphas_cumprod: Tensor, spec: str, rescale_timesteps: bool = False
     """Respace the process with these ᾱ (of all training steps) by *spec*; see `respace` for what that may be."""
     steps = len(alphas_cumprod)
     timesteps = respace(steps, spec)
-    return Walk(timesteps, alphas_cumprod[list(timesteps)], 1000 / steps if rescale_timesteps else 1.0)
+    return Walk(timesteps, alphas_cumprod[list(timesteps)], steps, 1000 / steps if rescale_timesteps else 1.0)
 
 
 def stack(moments: Sequence[Moment]) -> Moments:
     """One moment per sample → their batch."""
     rows = torch.tensor([astuple(m) for m in moments], dtype=torch.float64)
     return Moments(rows[:, 0].float(), *(per_sample(column) for column in rows[:, 1:].unbind(1)))
-
-
-def _count(text: str, spec: str) -> int:
-    if not text.strip().isdecimal() or int(text) < 1:
-        raise InvalidRequest(f"“{spec}” is no way to space the steps; it looks like 50, ddim50 or 10,15,25.")
-    return int(text)
-
-
-def _strided(steps: int, count: int) -> tuple[int, ...]:
-    for stride in range(1, steps + 1):
-        if len(range(0, steps, stride)) == count:
-            return tuple(range(0, steps, stride))
-    nearest = min(ddim_counts(steps), key=lambda n: (abs(n - count), n))
-    raise InvalidRequest(
-        f"ddim{count} does not exist: no whole stride meets {count} of {steps} steps; "
-        f"the nearest that does is ddim{nearest}, and plain {count} works too."
-        if count <= steps
-        else f"{count} steps are more than the {steps} that the net was trained with; {steps} is the most."
-    )
-
-
-def _sections(steps: int, counts: Sequence[int]) -> tuple[int, ...]:
-    """As many equal sections as counts, the earlier ones longer by one where it does not divide."""
-    size, extra = divmod(steps, len(counts))
-    start, picked = 0, list[int]()
-    for i, count in enumerate(counts):
-        length = size + (1 if i < extra else 0)
-        if count > length:
-            raise InvalidRequest(f"{count} steps do not fit into a section of {length}; {length} is the most.")
-        stride = (length - 1) / (count - 1) if count > 1 else 1.0
-        position = 0.0
-        for _ in range(count):
-            picked.append(start + round(position))
-            position += stride  # summed, not multiplied: so the reference does, and ties round by it
-        start += length
-    return tuple(picked)

@@ -5,8 +5,6 @@ x, predictions and noise are NCHW; eta is a number or [N, 1, 1, 1].
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
@@ -58,15 +56,15 @@ def ancestral_step(
     return mean + moving * (0.5 * log_variance).exp() * noise
 
 
-def plms_step(x_t: Tensor, history: Sequence[Tensor], moments: Moments, last: Tensor) -> Tensor:
-    """One pseudo linear multi-step (Liu et al. 2022, eq. 12), of as high an order as *history* has entries, 4 at most.
+def plms_eps(history: Tensor, depth: Tensor) -> Tensor:
+    """The ε of a pseudo linear multi-step (Liu et al. 2022, eq. 12): [K, N, C, H, W] → [N, C, H, W].
 
-    *history* holds the ε of this and the former steps, the newest first. *last*, the present pred_xstart, is the
-    answer for those samples that are at their last stop.
+    *history* holds the ε of this and the former steps, the newest first; of each sample, the first *depth* [N] count,
+    which is the order: 4 at most.
     """
-    coefficients = ADAMS_BASHFORTH[min(len(history), 4) - 1]
-    eps = torch.stack([c * e for c, e in zip(coefficients, history, strict=False)]).sum(0)
-    return euler_step(x_t, eps, moments, last)
+    table = torch.tensor([row + (0.0,) * (4 - len(row)) for row in ADAMS_BASHFORTH], dtype=torch.float64)
+    weights = table[depth.clamp(1, 4) - 1].T[: len(history)]
+    return (weights[:, :, None, None, None].to(history) * history).sum(0)
 
 
 def euler_step(x_t: Tensor, eps: Tensor, moments: Moments, last: Tensor) -> Tensor:
@@ -79,3 +77,26 @@ def euler_step(x_t: Tensor, eps: Tensor, moments: Moments, last: Tensor) -> Tens
     x_start = predict_xstart(x_t, eps, moments.alpha_bar)
     moved = prev.sqrt().to(x_t) * x_start + (1 - prev).sqrt().to(x_t) * eps
     return torch.where((prev >= 1).to(x_t.device), last, moved)
+
+
+def dpmpp_2m_step(
+    x_t: Tensor, prediction: Prediction, moments: Moments, former: Tensor, alpha_bar_former: Tensor
+) -> Tensor:
+    """One step of DPM-Solver++(2M) (Lu et al. 2022, algorithm 2), of second order, without noise.
+
+    *former* is the pred_xstart of the step before, taken at *alpha_bar_former* [N, 1, 1, 1]. Where there was none that
+    is 0, and the step is of first order (which is DDIM without noise); so is the last one, which has no end in λ.
+    """
+    bar, prev = moments.alpha_bar, moments.alpha_bar_prev
+    step, before = _log_snr(prev) - _log_snr(bar), _log_snr(bar) - _log_snr(alpha_bar_former)
+    two = (alpha_bar_former > 0) & (prev < 1)
+    lean = torch.where(two, step / (2 * before), torch.zeros_like(step))
+    x_start = prediction.pred_xstart
+    ahead = (1 + lean).to(x_start) * x_start - lean.to(x_start) * former
+    keep, gain = ((1 - prev) / (1 - bar)).sqrt(), prev.sqrt() * (1 - (-step).exp())
+    return keep.to(x_t) * x_t + gain.to(x_t) * ahead
+
+
+def _log_snr(alpha_bar: Tensor) -> Tensor:
+    """λ = log(√ᾱ / √(1-ᾱ))."""
+    return (alpha_bar.log() - (1 - alpha_bar).log()) / 2

@@ -5,6 +5,9 @@ Pictures are NCHW in [-1, 1]. A sum over samples then has, for each sample, the 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -19,12 +22,22 @@ def spherical_distance(x: Tensor, y: Tensor) -> Tensor:
     return 2 * half_chord.arcsin() ** 2
 
 
-def clip_loss(views: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+def cos_spherical_distance(x: Tensor, y: Tensor) -> Tensor:
+    """The same, and ½·exp(2·(1 - cos)), which pulls harder on what is far (clip-diffusion-art)."""
+    return spherical_distance(x, y) + ((1 - (x * y).sum(-1)) / 0.5).exp() / 2
+
+
+Distance: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+DISTANCES: Mapping[str, Distance] = {"spherical": spherical_distance, "cos_spherical": cos_spherical_distance}
+"""By the option's words."""
+
+
+def clip_loss(views: Tensor, targets: Tensor, weights: Tensor, distance: Distance = spherical_distance) -> Tensor:
     """Σ over targets of weight · distance, averaged over views.
 
     views [N, C, D] and targets [N, P, D] are unit vectors, weights are [N, P]. Answers [N].
     """
-    distances = spherical_distance(views[:, :, None], targets[:, None])
+    distances = distance(views[:, :, None], targets[:, None])
     return (distances * weights[:, None]).sum(-1).mean(-1)
 
 

@@ -1,15 +1,16 @@
-"""All that pulls one picture in one direction: its targets, how it is cut, what counts how much; and their sum."""
+"""All that pulls one picture in one direction: who looks, what at, what counts how much; and the sum's gradient."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from engine.guidance.cutouts import CutRecipe, Cuts, cut, draw_cuts
-from engine.guidance.losses import clip_loss, mse_loss, range_loss, saturation_loss, tv_loss
+from engine.diffusion.framing import rolled
+from engine.guidance.cutouts import CutRecipe, cut, draw_cuts
+from engine.guidance.losses import DISTANCES, clip_loss, mse_loss, range_loss, saturation_loss, tv_loss
 from engine.guidance.perceptor import Perceptor
 from engine.guidance.targets import Targets
 from engine.tensors import to_unit
@@ -19,7 +20,7 @@ from engine.tensors import to_unit
 class Scales:
     """How much each loss counts; 0 = not at all."""
 
-    clip: float
+    clip: float = 0.0
     tv: float = 0.0
     range: float = 0.0
     saturation: float = 0.0
@@ -27,38 +28,82 @@ class Scales:
 
 
 @dataclass(frozen=True, slots=True)
-class Pull:
-    """What one picture is drawn towards."""
+class Eye:
+    """One CLIP that looks: its name, how much its gradient counts, and where the prompts lie for it."""
 
+    perceptor: str
     targets: Targets
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """What one picture is drawn towards in one step."""
+
+    eyes: tuple[Eye, ...]
     recipe: CutRecipe
     scales: Scales
     init: Tensor | None = field(default=None, compare=False)
     """[3, H, W] in [-1, 1]: the picture that `scales.init` holds on to."""
+    distance: str = "spherical"
+    lots: int = 1
+    """So many times the cuts of the recipe; only one lot is in memory at a time."""
 
     @property
-    def shape(self) -> tuple[int, int, bool]:
-        """Equal for pulls that can act together: cuts, targets, whether CLIP looks at all."""
-        return self.recipe.count, len(self.targets.weights), self.scales.clip != 0
+    def targets(self) -> Targets:
+        """The prompts, as the first eye knows them."""
+        return self.eyes[0].targets
+
+    @property
+    def shape(self) -> Hashable:
+        """Equal for pulls that can act together: eyes, targets, cuts, whether CLIP looks at all."""
+        eyes = tuple((eye.perceptor, len(eye.targets.weights)) for eye in self.eyes)
+        return eyes, self.recipe.total, self.recipe.rim, self.lots, self.distance, self.scales.clip != 0
 
     @property
     def acts(self) -> bool:
         """Whether there is any pull."""
         return any((self.scales.clip, self.scales.tv, self.scales.range, self.scales.saturation, self.scales.init))
 
-    def draw(self, seed: int, index: int, step: int, sides: tuple[int, int], size: int) -> Cuts:
-        """This step's cuts; see `draw_cuts`."""
-        return draw_cuts(self.recipe, seed, index, step, sides, size)
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Which picture it is, and in which step: the key of what is drawn for it."""
+
+    seed: int
+    index: int
+    step: int
 
 
-def total_loss(perceptor: Perceptor, seen: Tensor, pulls: Sequence[Pull], cuts: Sequence[Cuts]) -> Tensor:
-    """The sum of all losses of each picture: *seen* [N, 3, H, W] in [-1, 1] → [N].
+def pull_gradient(
+    perceptors: Sequence[Perceptor],
+    seen: Tensor,
+    pulls: Sequence[Pull],
+    turns: Sequence[Turn],
+    moved: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
+    """∂/∂seen of the sum of all losses of each picture: [N, 3, H, W] in [-1, 1] → the same shape.
 
-    *pulls* and *cuts* are one per picture and of one `shape`. A loss that counts for nobody is not computed.
+    *pulls* and *turns* are one per picture, the pulls of one `shape`; *perceptors* are those of their eyes. CLIP sees
+    the pictures *moved* down and across, if that is given. Each lot's graph is freed before the next is made.
     """
-    total = torch.zeros(len(pulls), device=seen.device)
-    if pulls[0].scales.clip:
-        total = total + _column(pulls, lambda s: s.clip, seen) * _clip(perceptor, seen, pulls, cuts)
+    leaf = seen.detach().requires_grad_()
+    with torch.enable_grad():
+        looks = [(eye, lot) for eye in range(len(perceptors)) for lot in range(pulls[0].lots)]
+        first = looks[0] if pulls[0].scales.clip else None
+        gradient = _gradient(leaf, _small_losses(leaf, pulls, _look(perceptors, leaf, pulls, turns, moved, first)))
+        for look in looks[1:] if pulls[0].scales.clip else ():
+            gradient = gradient + _gradient(leaf, _look(perceptors, leaf, pulls, turns, moved, look))
+    return gradient
+
+
+def _gradient(leaf: Tensor, loss: Tensor) -> Tensor:
+    (gradient,) = torch.autograd.grad(loss.sum(), leaf)
+    return gradient
+
+
+def _small_losses(seen: Tensor, pulls: Sequence[Pull], total: Tensor) -> Tensor:
+    """*total* and all losses that look at pixels. One that counts for nobody is not computed."""
     losses: tuple[tuple[Callable[[Scales], float], Callable[[Tensor], Tensor]], ...] = (
         (lambda s: s.tv, tv_loss),
         (lambda s: s.range, range_loss),
@@ -67,19 +112,38 @@ def total_loss(perceptor: Perceptor, seen: Tensor, pulls: Sequence[Pull], cuts: 
     )
     for scale, loss in losses:
         if any(scale(p.scales) for p in pulls):
-            total = total + _column(pulls, scale, seen) * loss(seen)
+            total = total + _column([scale(p.scales) for p in pulls], seen) * loss(seen)
     return total
 
 
-def _clip(perceptor: Perceptor, seen: Tensor, pulls: Sequence[Pull], cuts: Sequence[Cuts]) -> Tensor:
-    views = perceptor.encode_image(to_unit(cut(seen, cuts, perceptor.size)))
-    targets = torch.stack([p.targets.vectors for p in pulls])
-    weights = torch.stack([p.targets.weights for p in pulls])
-    return clip_loss(views.view(len(pulls), -1, views.shape[-1]), targets, weights)
+def _look(
+    perceptors: Sequence[Perceptor],
+    seen: Tensor,
+    pulls: Sequence[Pull],
+    turns: Sequence[Turn],
+    moved: tuple[Tensor, Tensor] | None,
+    look: tuple[int, int] | None,
+) -> Tensor:
+    """The CLIP loss of one eye and one lot of cuts, of every picture: [N]."""
+    if look is None:
+        return torch.zeros(len(pulls), device=seen.device)
+    number, lot = look
+    perceptor, eyes = perceptors[number], [p.eyes[number] for p in pulls]
+    shown = rolled(seen, *moved) if moved else seen
+    sides, name = (seen.shape[2], seen.shape[3]), f" {number}/{lot}" if number or lot else ""
+    cuts = [
+        draw_cuts(p.recipe, t.seed, t.index, t.step, sides, perceptor.size, name)
+        for p, t in zip(pulls, turns, strict=True)
+    ]
+    views = perceptor.encode_image(to_unit(cut(shown, cuts, perceptor.size)))
+    targets = torch.stack([eye.targets.vectors for eye in eyes])
+    weights = torch.stack([eye.targets.weights for eye in eyes])
+    loss = clip_loss(views.view(len(pulls), -1, views.shape[-1]), targets, weights, DISTANCES[pulls[0].distance])
+    return _column([p.scales.clip * p.eyes[number].weight / p.lots for p in pulls], seen) * loss
 
 
-def _column(pulls: Sequence[Pull], scale: Callable[[Scales], float], like: Tensor) -> Tensor:
-    return torch.tensor([scale(p.scales) for p in pulls], device=like.device)
+def _column(values: Sequence[float], like: Tensor) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32, device=like.device)
 
 
 def _inits(pulls: Sequence[Pull], x: Tensor) -> Tensor:

@@ -13,9 +13,9 @@ from engine.tensors import to_signed, to_unit
 DIGITS = 5
 
 
-def named(perceptor: Perceptor) -> dict[str, object]:
-    """Who guided, for the replay record: its id and its weights' SHA-256."""
-    return {"perceptor": perceptor.id, "perceptor_weights": perceptor.sha256}
+def named(*perceptors: Perceptor) -> dict[str, object]:
+    """Who guided, for the replay record: their ids and their weights' SHA-256, joined by plus signs."""
+    return {"perceptor": "+".join(p.id for p in perceptors), "perceptor_weights": "+".join(p.sha256 for p in perceptors)}
 
 
 @torch.no_grad()

@@ -16,9 +16,7 @@ EXAMPLES = 4
 
 def readable(request: DreamRequest, model: Model) -> tuple[tuple[Prompt, ...], tuple[str, ...]]:
     """The prompts of *request*, its target picture among them, that *model* understands, and notes for the person."""
-    prompts = request.prompts
-    if request.target_image:
-        prompts = (*prompts, Prompt(image=request.target_image))
+    prompts = request.targets
     return understood(prompts, model.title) if model.limited_words else (prompts, ())
 
 

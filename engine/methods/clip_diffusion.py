@@ -2,52 +2,51 @@
 
 Each step makes one forward pass with gradient (cond_fn with the prediction, as in crowsonkb's fork; half of the work of
 the classic two passes), looks at random views of the predicted picture through CLIP, and leans the prediction against
-the gradient of the losses, before DDIM takes the step. Nets that read text are guided by the text itself as well
+the gradient of the losses, before a sampler takes the step. Nets that read text are guided by the text itself as well
 (classifier-free). Everything is per sample, so pictures of different people at different steps share a pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from engine.diffusion.denoiser import (
-    Prediction,
-    clipped,
-    q_sample,
-    with_xstart,
-    xstart_shift,
-)
-from engine.diffusion.respacing import Moments, Walk, stack
-from engine.diffusion.samplers import ddim_step
+from engine.diffusion.denoiser import Denoiser
+from engine.diffusion.framing import mirrored, wandering
+from engine.diffusion.respacing import Walk, stack
+from engine.diffusion.solvers import SOLVERS, Move, Stand
 from engine.diffusion_net import DiffusionNet, load_diffusion_net
-from engine.errors import NotFinite
-from engine.guidance.cutouts import CutRecipe
-from engine.guidance.losses import limit_rms
-from engine.guidance.pull import Pull, Scales, total_loss
+from engine.errors import InvalidRequest, NotFinite
+from engine.guidance.leaning import Guidance, Stay
+from engine.guidance.plan import limits_at, pull_at, recipe_at
+from engine.guidance.pull import Eye, Pull, Turn
 from engine.guidance.targets import decode, make_targets, power_of_two
 from engine.guidance.verdict import judge, named
 from engine.guidance.words import readable
 from engine.messages import Job
 from engine.models import MODELS, Model
-from engine.pictures import fit, open_picture
+from engine.options.perceptors import Weighted, read_perceptors
 from engine.reading import Reading, read, reading_denoiser
 from engine.requests import ClipDiffusionOptions, DreamRequest
+from engine.secondary_net import check_sides, load_secondary
+from engine.starts import Start, axes, make_starts
 from engine.steps import Failed, Finished, Running, Step
-from engine.tensors import noise, per_sample, to_image, to_signed, to_tensor, to_unit
+from engine.tensors import noise, per_sample, to_image, to_unit, uniform
 
 if TYPE_CHECKING:
-    from engine.guidance.perceptor import Perceptor
     from engine.runtime import Runtime
+
+PLMS_ORDER = 2
+"""Unless somebody says otherwise."""
 
 
 @dataclass
 class Sample:
-    """One picture on its way; `x` and `step` change when a step has succeeded, all else stays."""
+    """One picture on its way; `x`, `history` and `step` change when a step has succeeded, all else stays."""
 
     job_id: str
     index: int
@@ -59,10 +58,16 @@ class Sample:
     walk: Walk
     x: Tensor
     """[3, H, W], noisy, in [-1, 1] and beyond."""
-    pull: Pull
+    start: Start
+    eyes: tuple[Eye, ...]
+    """Those that guide."""
+    own: Eye
+    """The one that judges the finished picture."""
     reading: Reading | None
     """For a net that reads text."""
     notes: tuple[str, ...]
+    history: tuple[Tensor, ...] = ()
+    """What the sampler has to remember of former steps, the newest first."""
     bucket: int = 1
     """The smallest batch it may run in; a replay sets that of the first time."""
 
@@ -71,30 +76,64 @@ class Sample:
         """Where on its walk the next step begins; the last is 0."""
         return self.steps - self.step - 1
 
+    @property
+    def pull(self) -> Pull:
+        """What draws it in the next step."""
+        at = self.walk.noisiness(self.stop)
+        return pull_at(self.options, self.eyes, self.start.init, at, self.options.steps - self.stop - 1)
+
+    @property
+    def turn(self) -> Turn:
+        """The key of what is drawn for it in the next step."""
+        return Turn(self.seed, self.index, self.step)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """How far it may lean in the next step."""
+        return limits_at(self.options, self.walk.noisiness(self.stop))
+
+    @property
+    def depth(self) -> int:
+        """Former answers that its sampler has."""
+        return len(self.history)
+
 
 class ClipDiffusion:
     """The method; see the module's docstring."""
 
     def load(self, request: DreamRequest, runtime: Runtime) -> None:
-        """Net and perceptor into memory; refuses words that the model cannot read at all."""
-        model = MODELS[request.model]
+        """Nets and perceptors into memory; refuses words that the model cannot read at all, and walks it cannot go."""
+        model, options = MODELS[request.model], request.options
+        assert isinstance(options, ClipDiffusionOptions)
         readable(request, model)
-        load_diffusion_net(model.name, runtime).walk(request.options.steps)
-        runtime.perceptor(model.perceptor)
+        net = load_diffusion_net(model.name, runtime)
+        net.walk(options.spacing)
+        if options.class_id >= 0 and not net.flags.class_cond:
+            raise InvalidRequest(f"class_id={options.class_id} needs a net with classes; {model.title} has none.")
+        if options.gradient == "secondary":
+            check_sides(_sides(request, model))
+            load_secondary(runtime)
+        for clip in (*_guiding(options, model), *([Weighted(model.perceptor)] if net.flags.context_dim else [])):
+            runtime.perceptor(clip.name)
 
     @torch.no_grad()
     def begin(self, job: Job, images: Mapping[str, bytes], runtime: Runtime) -> list[Sample]:
-        """One sample per picture: x_T drawn (or the init picture, made noisy), prompts embedded once for all."""
+        """One sample per picture: x_T drawn (or what it starts from, made noisy), prompts embedded once for all."""
         request = job.request
         assert isinstance(request, DreamRequest) and isinstance(request.options, ClipDiffusionOptions)
         model, options = MODELS[request.model], request.options
-        net, perceptor = load_diffusion_net(model.name, runtime), runtime.perceptor(model.perceptor)
+        net = load_diffusion_net(model.name, runtime)
         prompts, notes = readable(request, model)
-        pictures = decode(request, images, runtime.device)
-        recipe = CutRecipe(options.cutouts, options.cut_power, options.flip, options.gray, options.cut_noise)
-        targets = make_targets(perceptor, prompts, pictures, recipe)
-        sides = request.height // model.scale, request.width // model.scale
-        init = _init(request, images, sides, runtime.device)
+        pictures, walk = decode(request, images, runtime.device), net.walk(options.spacing)
+        recipe = recipe_at(options, walk.noisiness(len(walk) - 1))
+
+        def eye(clip: Weighted) -> Eye:
+            return Eye(clip.name, make_targets(runtime.perceptor(clip.name), prompts, pictures, recipe), clip.weight)
+
+        eyes = tuple(eye(clip) for clip in _guiding(options, model))
+        own = next((e for e in eyes if e.perceptor == model.perceptor), None)
+        if own is None:
+            own = eye(Weighted(model.perceptor)) if net.flags.context_dim else eyes[0]
         return [
             Sample(
                 job_id=job.id,
@@ -104,37 +143,40 @@ class ClipDiffusion:
                 model=model,
                 options=options,
                 seed=request.seed,
-                walk=(walk := net.walk(options.steps)),
-                x=_start(walk, options, request.seed, index, sides, init, runtime.device),
-                pull=Pull(targets, recipe, _scales(options), init),
-                reading=read(targets) if net.flags.context_dim and options.cfg_scale else None,
+                walk=walk,
+                x=start.x,
+                start=start,
+                eyes=eyes,
+                own=own,
+                reading=read(own.targets) if net.flags.context_dim and options.cfg_scale else None,
                 notes=notes,
             )
-            for index in range(request.count)
+            for index, start in enumerate(
+                make_starts(request, options, walk, images, _sides(request, model), runtime.device)
+            )
         ]
 
     def lane(self, state: Sample) -> Hashable:
         """Equal for samples that one forward pass can serve."""
-        reading = state.reading
-        reads = reading is not None, reading is not None and reading.unwanted is not None, state.options.cfg_scale != 1
-        return state.model.name, tuple(state.x.shape), state.pull.shape, state.pull.acts, reads, state.bucket
+        reading, options, pull = state.reading, state.options, state.pull
+        reads = reading is not None, reading is not None and reading.unwanted is not None, options.cfg_scale != 1
+        first = options.sampler == "plms" and _order(options) > 1 and not state.history and state.stop > 0
+        solver = options.sampler, first, options.gradient
+        frame = state.start.mask is not None, options.seamless != "none"
+        return state.model.name, tuple(state.x.shape), pull.shape, pull.acts, reads, solver, frame, state.bucket
 
     def advance(self, states: list[Sample], runtime: Runtime) -> list[Step]:
         """One denoising step for each."""
         net = load_diffusion_net(states[0].model.name, runtime)
-        perceptor = runtime.perceptor(states[0].model.perceptor)
         bucket = max(power_of_two(len(states)), states[0].bucket)
         batch = states + [states[0]] * (bucket - len(states))
-        moments = stack([s.walk.at(s.stop) for s in batch])
-        prediction = _predict(net, perceptor, batch, moments)
-        fresh = [noise(s.seed, s.index, s.step, "eta", s.x.shape) for s in batch]
-        eta = per_sample(torch.tensor([s.options.eta for s in batch], dtype=torch.float64))
-        x = ddim_step(prediction, moments, eta, torch.stack(fresh).to(runtime.device))
-        alive = x.isfinite().flatten(1).all(1).tolist()
+        move = _step(net, batch, runtime)
+        alive = move.x.isfinite().flatten(1).all(1).tolist()
         dtype = str(net.net.torso_dtype).removeprefix("torch.")
-        resolved = {"weights": net.sha256, "dtype": dtype, "bucket": bucket, **named(perceptor)}
+        guides = [runtime.perceptor(eye.perceptor) for eye in states[0].eyes]
+        resolved = {"weights": net.sha256, "dtype": dtype, "bucket": bucket, **named(*guides)}
         return [
-            _commit(state, x[i], prediction.pred_xstart[i], perceptor, resolved) if alive[i] else Failed(_broken(state))
+            _commit(state, move, i, runtime, resolved) if alive[i] else Failed(_broken(state))
             for i, state in enumerate(states)
         ]
 
@@ -142,47 +184,104 @@ class ClipDiffusion:
 METHOD = ClipDiffusion()
 
 
-def _predict(net: DiffusionNet, perceptor: Perceptor, batch: list[Sample], moments: Moments) -> Prediction:
-    """What the net says about every x_t, leaning towards the prompts."""
-    acts = batch[0].pull.acts
-    with torch.set_grad_enabled(acts):
-        x = torch.stack([s.x for s in batch]).requires_grad_(acts)
-        denoise = reading_denoiser(net, [s.reading for s in batch], [s.options.cfg_scale for s in batch])
-        prediction = denoise(x, moments)
-        if acts:
-            prediction = _lean(prediction, x, moments, perceptor, batch)
-        x = x.detach()
-        prediction = Prediction(prediction.pred_xstart.detach(), prediction.eps.detach())
-    return clipped(prediction, x, moments) if net.flags.predict_xstart else prediction
+def _step(net: DiffusionNet, batch: Sequence[Sample], runtime: Runtime) -> Move:
+    """Where every sample of the batch is one stop further on."""
+    sampler, moved = batch[0].options.sampler, _moved(batch)
+    guidance = _guidance(batch, runtime, moved)
+    denoise = _denoiser(net, batch)
+    if moved:
+        denoise = wandering(denoise, *moved)
+    stand = _stand(batch, SOLVERS[sampler].memory, runtime)
+    move = SOLVERS[sampler].step(
+        stand, lambda x, moments: guidance.ask(denoise, x, moments, clips=net.flags.predict_xstart)
+    )
+    return Move(_symmetric(batch, move.x), move.pred_xstart, move.memory)
 
 
-def _lean(prediction: Prediction, x: Tensor, moments: Moments, perceptor: Perceptor, batch: list[Sample]) -> Prediction:
-    """Against the gradient g of all losses with respect to x_t, through the net.
-
-    Two limits, both per sample: `clamp_max` on the rms of g, as the notebooks have it; `shift_max`, times √(1-ᾱ), on
-    the rms of what becomes of it in the predicted picture, which keeps the first, noisiest steps from deciding all.
-    """
-    sides = (x.shape[2], x.shape[3])
-    cuts = [s.pull.draw(s.seed, s.index, s.step, sides, perceptor.size) for s in batch]
-    loss = total_loss(perceptor, prediction.pred_xstart, [s.pull for s in batch], cuts)
-    (gradient,) = torch.autograd.grad(loss.sum(), x)
-    limits = torch.tensor([(s.options.clamp_max, s.options.shift_max) for s in batch], device=x.device)
-    shift = xstart_shift(-limit_rms(gradient, limits[:, 0]), moments)
-    shift = limit_rms(shift, limits[:, 1] * (1 - moments.alpha_bar).sqrt().flatten().to(x))
-    return with_xstart(prediction, prediction.pred_xstart + shift, x, moments)
+def _denoiser(net: DiffusionNet, batch: Sequence[Sample]) -> Denoiser:
+    """The net, told what each sample is to be."""
+    classes = torch.tensor([_class_of(s) for s in batch], device=batch[0].x.device) if net.flags.class_cond else None
+    return reading_denoiser(net, [s.reading for s in batch], [s.options.cfg_scale for s in batch], classes)
 
 
-def _commit(
-    state: Sample, x: Tensor, pred_xstart: Tensor, perceptor: Perceptor, resolved: Mapping[str, object]
-) -> Step:
-    """The step has succeeded: the sample takes its new x."""
-    state.x, state.step = x.clone(), state.step + 1
+def _class_of(sample: Sample) -> int:
+    """The class that was chosen, or another one in every step, which keeps the net from settling on any."""
+    if sample.options.class_id >= 0:
+        return sample.options.class_id
+    return int(uniform(sample.seed, sample.index, sample.step, "class", (1,)) * sample.model.classes)
+
+
+def _guidance(batch: Sequence[Sample], runtime: Runtime, moved: tuple[Tensor, Tensor] | None) -> Guidance:
+    first = batch[0]
+    device, through = runtime.device, first.options.gradient
+    inits, masks = [s.start.init for s in batch], [s.start.mask for s in batch]
+    masked = first.start.mask is not None
+    return Guidance(
+        perceptors=[runtime.perceptor(eye.perceptor) for eye in first.eyes],
+        pulls=[s.pull for s in batch],
+        turns=[s.turn for s in batch],
+        limits=torch.tensor([s.limits for s in batch], device=device),
+        blended=torch.tensor([s.options.sees == "blended" for s in batch]),
+        gradient=through,
+        secondary=load_secondary(runtime) if through == "secondary" else None,
+        moved=moved,
+        stay=Stay(_stacked(inits), _stacked(masks)) if masked else None,
+    )
+
+
+def _stand(batch: Sequence[Sample], memory: int, runtime: Runtime) -> Stand:
+    """Everything that a sampler has to know about the batch."""
+    x = torch.stack([s.x for s in batch])
+    blank = torch.zeros_like(batch[0].x)
+    rows = [torch.stack([s.history[k] if k < s.depth else blank for s in batch]) for k in range(memory)]
+    fresh = [noise(s.seed, s.index, s.step, "eta", s.x.shape) for s in batch]
+    former = [s.walk.at(s.stop + 1).alpha_bar if s.depth else 0.0 for s in batch]
+    return Stand(
+        x=x,
+        moments=stack([s.walk.at(s.stop) for s in batch]),
+        ahead=stack([s.walk.at(max(s.stop - 1, 0)) for s in batch]),
+        history=torch.stack(rows) if rows else x.new_zeros(0, *x.shape),
+        depth=torch.tensor([s.depth for s in batch]),
+        former_alpha_bar=per_sample(torch.tensor(former, dtype=torch.float64)),
+        eta=per_sample(torch.tensor([s.options.eta for s in batch], dtype=torch.float64)),
+        order=torch.tensor([_order(s.options) for s in batch]),
+        noise=torch.stack(fresh).to(runtime.device),
+    )
+
+
+def _moved(batch: Sequence[Sample]) -> tuple[Tensor, Tensor] | None:
+    """How far down and across nets see each picture moved, so that its seams are everywhere and nowhere."""
+    if batch[0].options.seamless == "none":
+        return None
+    draws = torch.stack([uniform(s.seed, s.index, s.step, "seam", (2,)) for s in batch])
+    down, across = ((draws[:, i] * batch[0].x.shape[1 + i]).long() for i in range(2))
+    wishes = [s.options.seamless for s in batch]
+    return (
+        down * torch.tensor([wish in ("down", "both") for wish in wishes]),
+        across * torch.tensor([wish in ("across", "both") for wish in wishes]),
+    )
+
+
+def _symmetric(batch: Sequence[Sample], x: Tensor) -> Tensor:
+    wishes = torch.tensor([axes(s.options) for s in batch])
+    held = torch.tensor([(s.step + 1) / s.steps <= s.options.symmetry_until for s in batch])
+    return mirrored(x, wishes[:, 0] & held, wishes[:, 1] & held)
+
+
+def _commit(state: Sample, move: Move, i: int, runtime: Runtime, resolved: Mapping[str, object]) -> Step:
+    """The step has succeeded: the sample takes its new x, and remembers."""
+    facts: dict[str, object] = {}
+    if state.step + 1 == state.steps:
+        perceptor = runtime.perceptor(state.own.perceptor)
+        facts = judge(perceptor, to_unit(move.x[i]), state.own.targets)
+    state.x, state.step = move.x[i].clone(), state.step + 1
+    if move.memory is not None:
+        most = SOLVERS[state.options.sampler].memory
+        state.history = (move.memory[i].clone(), *state.history)[:most]
     if state.step < state.steps:
-        shown = pred_xstart.clone()
+        shown = move.pred_xstart[i].clone()
         return Running(state.step, state.steps, lambda: to_image(to_unit(shown)))
-    picture = to_unit(state.x)
-    facts = judge(perceptor, picture, state.pull.targets) | {"notes": list(state.notes), "resolved": dict(resolved)}
-    return Finished(to_image(picture), facts)
+    return Finished(to_image(to_unit(state.x)), facts | {"notes": list(state.notes), "resolved": dict(resolved)})
 
 
 def _broken(state: Sample) -> NotFinite:
@@ -192,38 +291,18 @@ def _broken(state: Sample) -> NotFinite:
     )
 
 
-def _scales(options: ClipDiffusionOptions) -> Scales:
-    return Scales(
-        clip=options.clip_guidance_scale,
-        tv=options.tv_scale,
-        range=options.range_scale,
-        saturation=options.saturation_scale,
-        init=options.init_scale,
-    )
+def _guiding(options: ClipDiffusionOptions, model: Model) -> tuple[Weighted, ...]:
+    return read_perceptors(options.perceptors, model.perceptor)
 
 
-def _init(
-    request: DreamRequest, images: Mapping[str, bytes], sides: tuple[int, int], device: torch.device
-) -> Tensor | None:
-    """The init picture at the net's own size: [3, H, W] in [-1, 1]."""
-    if not request.init_image:
-        return None
-    height, width = sides
-    return to_signed(to_tensor(fit(open_picture(images[request.init_image]), width, height))).to(device)
+def _order(options: ClipDiffusionOptions) -> int:
+    return options.order or PLMS_ORDER
 
 
-def _start(
-    walk: Walk,
-    options: ClipDiffusionOptions,
-    seed: int,
-    index: int,
-    sides: tuple[int, int],
-    init: Tensor | None,
-    device: torch.device,
-) -> Tensor:
-    """x at the first stop: noise, or the init picture under as much noise as is left there."""
-    fresh = noise(seed, index, 0, "x_T", (3, *sides)).to(device)
-    if init is None:
-        return fresh
-    moments = stack([walk.at(len(walk) - options.skip_steps - 1)])
-    return q_sample(init[None], fresh[None], moments.alpha_bar)[0]
+def _sides(request: DreamRequest, model: Model) -> tuple[int, int]:
+    """Height and width at the net's own size."""
+    return request.height // model.scale, request.width // model.scale
+
+
+def _stacked(pictures: Sequence[Tensor | None]) -> Tensor:
+    return torch.stack([picture for picture in pictures if picture is not None])

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from engine.errors import NotFinite
 from engine.guidance.cutouts import CutRecipe, window_matrix
-from engine.guidance.pull import Pull, Scales, total_loss
+from engine.guidance.pull import Eye, Pull, Scales, Turn, pull_gradient
 from engine.guidance.targets import decode, make_targets, power_of_two
 from engine.guidance.verdict import judge, named
 from engine.guidance.words import readable
@@ -81,7 +81,7 @@ class Pixels:
         prompts, notes = readable(request, model)
         recipe = CutRecipe(options.cutouts, options.cut_power, options.flip, options.gray, options.cut_noise)
         pictures = decode(request, images, runtime.device)
-        targets = make_targets(runtime.perceptor(model.perceptor), prompts, pictures, recipe)
+        eye = Eye(model.perceptor, make_targets(runtime.perceptor(model.perceptor), prompts, pictures, recipe))
         scale = min(model.scale, LARGEST_PIXEL)
         sides = request.height // scale, request.width // scale
         init = _colours_of(request, images, sides)
@@ -99,7 +99,7 @@ class Pixels:
                     options=options,
                     seed=request.seed,
                     sides=sides,
-                    pull=Pull(targets, recipe, Scales(1.0, tv=options.tv_scale)),
+                    pull=Pull((eye,), recipe, Scales(1.0, tv=options.tv_scale)),
                     notes=notes,
                     colours=colours,
                     mean=torch.zeros_like(colours),
@@ -121,9 +121,9 @@ class Pixels:
         with torch.enable_grad():
             colours = torch.stack([s.colours for s in batch]).requires_grad_()
             picture = _picture(colours, sides)
-            cuts = [s.pull.draw(s.seed, s.index, s.step, sides, perceptor.size) for s in batch]
-            loss = total_loss(perceptor, picture, [s.pull for s in batch], cuts).sum()
-        (gradient,) = torch.autograd.grad(loss, colours)
+        turns = [Turn(s.seed, s.index, s.step) for s in batch]
+        wanted = pull_gradient((perceptor,), picture, [s.pull for s in batch], turns)
+        (gradient,) = torch.autograd.grad(picture, colours, wanted)
         with torch.no_grad():
             moved = _adam(batch, gradient)
             pictures = to_unit(_picture(moved[0], sides))

@@ -2,7 +2,6 @@
 
 Settings: Crowson's and nerdyrodent's for the 256-pixel ImageNet net, Disco Diffusion's for the 512-pixel one and the
 fine-tunes, clip-diffusion-art's for its own; with fewer steps, which Quick CLIP Guided Diffusion showed to suffice.
-Class-conditional nets are not among them: `clip_diffusion` gives no class.
 """
 
 from __future__ import annotations
@@ -31,18 +30,23 @@ CLASSIC = {
 }
 DISCO = {**CLASSIC, "steps": 100, "eta": 0.8, "clip_guidance_scale": 5000.0, "tv_scale": 0.0, "range_scale": 150.0}
 ART = {**CLASSIC, "eta": 0.0, "clip_guidance_scale": 5000.0, "tv_scale": 100.0, "range_scale": 150.0}
-SETTINGS: Mapping[str, Mapping[str, object]] = {"imagenet-256": CLASSIC, "clip-diffusion-art": ART}
+SETTINGS: Mapping[str, Mapping[str, object]] = {
+    "imagenet-256": CLASSIC,
+    "imagenet-128": CLASSIC,
+    "imagenet-64": CLASSIC,
+    "clip-diffusion-art": ART,
+}
 """Where they are not Disco's."""
 PERCEPTORS = {"clip-diffusion-art": "ViT-B/16"}
 USUAL_PERCEPTOR = "ViT-B/32"
+NUM_CLASSES = 1000
+"""Of ImageNet: what the class-conditional nets were trained with."""
 
 
 def published_models() -> Iterator[Model]:
     """All that `clip_diffusion` can paint with, the base nets first."""
     for entry in (*BASE, *KALIYUGA, *COMMUNITY):
-        if not read_flags(entry.flags).class_cond:
-            perceptor = PERCEPTORS.get(entry.name, USUAL_PERCEPTOR)
-            yield model_of(entry, perceptor, SETTINGS.get(entry.name, DISCO))
+        yield model_of(entry, PERCEPTORS.get(entry.name, USUAL_PERCEPTOR), SETTINGS.get(entry.name, DISCO))
 
 
 def model_of(
@@ -61,5 +65,8 @@ def model_of(
         smallest=max(own // 2, multiple),
         largest=max(LARGEST, own),
         perceptor=perceptor,
+        train_steps=flags.diffusion_steps,
+        classes=NUM_CLASSES if flags.class_cond else 0,
+        reads=bool(flags.context_dim),
         defaults={METHOD: dict(settings)},
     )

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.diffusion.respacing import ddim_counts, make_walk, respace
+from engine.diffusion.respacing import make_walk
 from engine.diffusion.schedules import alphas_cumprod
+from engine.diffusion.spacing import ddim_counts, respace
 from engine.errors import InvalidRequest
 
 

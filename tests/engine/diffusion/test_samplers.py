@@ -8,9 +8,20 @@ from torch import Tensor
 
 from engine.diffusion.denoiser import Denoiser, Prediction, clipped, conditioned, predict_eps, predict_xstart, q_sample
 from engine.diffusion.respacing import Moments, Walk, make_walk, stack
-from engine.diffusion.samplers import ancestral_step, ddim_step, euler_step, plms_step, posterior_mean
+from engine.diffusion.samplers import ancestral_step, ddim_step, posterior_mean
 from engine.diffusion.schedules import alphas_cumprod
-from tests.engine.diffusion.walks import Guide, clamped_pull, denoiser_of, everywhere, predict, walk_of
+from engine.diffusion.solvers import SOLVERS
+from tests.engine.diffusion.walks import (
+    Guide,
+    answering,
+    clamped_pull,
+    denoiser_of,
+    everywhere,
+    predict,
+    standing,
+    walk_of,
+    walked,
+)
 from tests.golden import TOLERANCE, Golden, distance, golden, seeded
 
 FULL = ("adm_uncond_256_style", "adm_lsun_style")
@@ -26,26 +37,11 @@ def files(name: str) -> tuple[Golden, Walk, Denoiser]:
 
 
 def ddim_loop(walk: Walk, denoise: Denoiser, guide: Guide | None = None, clip: bool = False) -> Tensor:
-    x = X_T
-    for stop in reversed(range(len(walk))):
-        moments = everywhere(walk, stop, 2)
-        x = ddim_step(predict(denoise, x, moments, guide, clip), moments, 0.0, torch.zeros_like(x))
-    return x
+    return walked("ddim", walk, answering(denoise, guide, clip), X_T)
 
 
 def plms_loop(walk: Walk, denoise: Denoiser, order: int, guide: Guide | None = None) -> Tensor:
-    x, history = X_T, list[Tensor]()
-    for stop in reversed(range(len(walk))):
-        moments = everywhere(walk, stop, 2)
-        now = predict(denoise, x, moments, guide)
-        if order > 1 and not history:
-            ahead = euler_step(x, now.eps, moments, now.pred_xstart)
-            then = predict(denoise, ahead, everywhere(walk, stop - 1, 2), guide)
-            x, history = euler_step(x, (now.eps + then.eps) / 2, moments, now.pred_xstart), [now.eps]
-        else:
-            history = [now.eps, *history][:order]
-            x = plms_step(x, history, moments, now.pred_xstart)
-    return x
+    return walked("plms", walk, answering(denoise, guide), X_T, order=order)
 
 
 @pytest.mark.parametrize("name", FULL)
@@ -102,13 +98,8 @@ def test_a_noisy_guided_ddim_step_is_the_references(name: str) -> None:
 @pytest.mark.parametrize("name", FULL)
 def test_a_guided_ancestral_step_is_the_references(name: str) -> None:
     file, walk, denoise = files(name)
-    moments = everywhere(walk, 4, 2)
-    x = X.clone().requires_grad_()
-    prediction = denoise(x, moments)
-    gradient = clamped_pull(x, prediction)
-    assert (
-        distance(file["p_sample_guided"], ancestral_step(X, prediction, moments, NOISE, gradient).detach()) < TOLERANCE
-    )
+    move = SOLVERS["ddpm"].step(standing(walk, 4, X, noise=NOISE), answering(denoise, clamped_pull))
+    assert distance(file["p_sample_guided"], move.x) < TOLERANCE
 
 
 def test_plms_of_order_one_is_ddim_without_noise() -> None:

@@ -1,15 +1,17 @@
-"""A walk over the golden files' process, and its net as a denoiser."""
+"""Walks by every solver; among them that of the golden files' process, with its net as a denoiser."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from engine.diffusion.denoiser import Denoiser, Prediction, clipped, conditioned, eps_denoiser
-from engine.diffusion.respacing import Moments, Walk, make_walk, stack
+from engine.diffusion.respacing import Moment, Moments, Walk, make_walk, stack
 from engine.diffusion.schedules import alphas_cumprod
+from engine.diffusion.solvers import SOLVERS, Answer, Ask, Stand
 from engine.nets.adm import build_adm
 from tests.golden import Golden
 
@@ -30,6 +32,12 @@ def denoiser_of(file: Golden) -> Denoiser:
     return eps_denoiser(net, learned_variance=True)
 
 
+def cosine_moment(time: float) -> Moment:
+    """The stop at which a v-net's clock shows *time*."""
+    bar = math.cos(time * math.pi / 2) ** 2
+    return Moment(0.0, bar, 1.0, 0.0, 0.0)
+
+
 def everywhere(walk: Walk, stop: int, samples: int) -> Moments:
     """All samples at one stop."""
     return stack([walk.at(stop)] * samples)
@@ -40,6 +48,58 @@ def clamped_pull(x: Tensor, prediction: Prediction) -> Tensor:
     (g,) = torch.autograd.grad(-(prediction.pred_xstart - 0.5).square().sum(), x)
     rms = g.square().mean((1, 2, 3), keepdim=True).sqrt()
     return g * rms.clamp(max=0.05) / rms
+
+
+def answering(denoise: Denoiser, guide: Guide | None = None, clip: bool = False) -> Ask:
+    """The net as solvers ask it, guided by *guide*."""
+
+    def ask(x: Tensor, moments: Moments) -> Answer:
+        leaning = predict(denoise, x, moments, guide, clip)
+        if guide is None:
+            return Answer(leaning, leaning)
+        x = x.detach().requires_grad_()
+        plain = denoise(x, moments)
+        gradient = guide(x, plain)
+        assert plain.log_variance is not None
+        parts = (plain.pred_xstart.detach(), plain.eps.detach(), plain.log_variance.detach())
+        return Answer(Prediction(*parts), leaning, gradient)
+
+    return ask
+
+
+def standing(
+    walk: Walk,
+    stop: int,
+    x: Tensor,
+    history: list[Tensor] | None = None,
+    *,
+    order: int = 1,
+    noise: Tensor | None = None,
+) -> Stand:
+    """All samples at one stop, with the same memory."""
+    n, taken = len(x), history or []
+    blank = [torch.zeros_like(x)] * (3 - len(taken))
+    former = walk.at(stop + 1).alpha_bar if taken and stop + 1 < len(walk) else 0.0
+    return Stand(
+        x=x,
+        moments=everywhere(walk, stop, n),
+        ahead=everywhere(walk, max(stop - 1, 0), n),
+        history=torch.stack([*taken, *blank]),
+        depth=torch.full((n,), len(taken)),
+        former_alpha_bar=torch.full((n, 1, 1, 1), former, dtype=torch.float64),
+        eta=torch.zeros(n, 1, 1, 1, dtype=torch.float64),
+        order=torch.full((n,), order),
+        noise=torch.zeros_like(x) if noise is None else noise,
+    )
+
+
+def walked(sampler: str, walk: Walk, ask: Ask, x: Tensor, *, order: int = 1) -> Tensor:
+    """From *x* at the first stop to the picture."""
+    history = list[Tensor]()
+    for stop in reversed(range(len(walk))):
+        move = SOLVERS[sampler].step(standing(walk, stop, x, history, order=order), ask)
+        x, history = move.x, [m for m in (move.memory, *history) if m is not None][: SOLVERS[sampler].memory]
+    return x
 
 
 def predict(denoise: Denoiser, x: Tensor, moments: Moments, guide: Guide | None, clip: bool = False) -> Prediction:

@@ -1,0 +1,133 @@
+"""The samplers as something to walk with: a batch at its stops → the batch at the next ones, and what to remember.
+
+Everything is per sample: moments, noise, and how many former answers a multistep method has. Where a sample lacks them,
+their weights are exactly 0, so that a picture is the same alone and among neighbours. No state is kept here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import torch
+from torch import Tensor
+
+from engine.diffusion.denoiser import Prediction
+from engine.diffusion.respacing import Moments
+from engine.diffusion.samplers import ancestral_step, ddim_step, dpmpp_2m_step, euler_step, plms_eps
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the net says about x_t, and what guidance makes of it."""
+
+    plain: Prediction
+    leaning: Prediction
+    gradient: Tensor | None = None
+    """∇ log p(y | x_t), limited; none where nothing guides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """Where every sample of a batch is."""
+
+    x: Tensor
+    moments: Moments
+    ahead: Moments
+    """The next stops; at the last one, that itself."""
+    history: Tensor
+    """[K, N, C, H, W]: what solvers had to remember, the newest first, 0 where nothing is."""
+    depth: Tensor
+    """[N], on the CPU: how many entries of it there are."""
+    former_alpha_bar: Tensor
+    """[N, 1, 1, 1]: ᾱ one stop earlier; 0 where no step was taken yet."""
+    eta: Tensor
+    """[N, 1, 1, 1]."""
+    order: Tensor
+    """[N], on the CPU."""
+    noise: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Where every sample is then; the picture that it has in mind; what its solver wants to be remembered."""
+
+    x: Tensor
+    pred_xstart: Tensor
+    memory: Tensor | None = None
+
+
+Ask: TypeAlias = Callable[[Tensor, Moments], Answer]
+"""x_t and its moments → the net's answer, guided."""
+
+
+class Solver(Protocol):
+    """One way to take a step. *memory* says how many former answers it wants to have beside the present one."""
+
+    memory: int
+
+    def step(self, stand: Stand, ask: Ask) -> Move:
+        """From these stops to the next."""
+        ...
+
+
+class Ddim:
+    """Song et al. 2020, with as much fresh noise as `eta` says."""
+
+    memory = 0
+
+    def step(self, stand: Stand, ask: Ask) -> Move:
+        """One evaluation."""
+        leaning = ask(stand.x, stand.moments).leaning
+        return Move(ddim_step(leaning, stand.moments, stand.eta, stand.noise), leaning.pred_xstart)
+
+
+class Ancestral:
+    """DDPM (Ho et al. 2020), with the learned variance where there is one; guidance moves the mean."""
+
+    memory = 0
+
+    def step(self, stand: Stand, ask: Ask) -> Move:
+        """One evaluation."""
+        answer = ask(stand.x, stand.moments)
+        x = ancestral_step(stand.x, answer.plain, stand.moments, stand.noise, answer.gradient)
+        return Move(x, answer.leaning.pred_xstart)
+
+
+class Plms:
+    """Pseudo linear multi-step (Liu et al. 2022), begun by one improved Euler step, which evaluates twice."""
+
+    memory = 3
+
+    def step(self, stand: Stand, ask: Ask) -> Move:
+        """One evaluation; two where `begins`, for all of the batch."""
+        now = ask(stand.x, stand.moments).leaning
+        depth = torch.minimum(stand.depth + 1, stand.order)
+        eps = plms_eps(torch.cat([now.eps[None], stand.history]), depth)
+        if begins(stand):
+            there = euler_step(stand.x, now.eps, stand.moments, now.pred_xstart)
+            eps = (now.eps + ask(there, stand.ahead).leaning.eps) / 2
+        return Move(euler_step(stand.x, eps, stand.moments, now.pred_xstart), now.pred_xstart, now.eps)
+
+
+class DpmPlusPlus:
+    """DPM-Solver++(2M) (Lu et al. 2022): of second order, one evaluation a step, good in few steps."""
+
+    memory = 1
+
+    def step(self, stand: Stand, ask: Ask) -> Move:
+        """One evaluation."""
+        now = ask(stand.x, stand.moments).leaning
+        x = dpmpp_2m_step(stand.x, now, stand.moments, stand.history[0], stand.former_alpha_bar)
+        return Move(x, now.pred_xstart, now.pred_xstart)
+
+
+def begins(stand: Stand) -> bool:
+    """Whether PLMS takes its first, double step: a batch begins together or not at all."""
+    first = (stand.depth == 0) & (stand.order > 1) & (stand.moments.alpha_bar_prev < 1).flatten()
+    return bool(first.all())
+
+
+SOLVERS: Mapping[str, Solver] = {"ddim": Ddim(), "ddpm": Ancestral(), "plms": Plms(), "dpmpp_2m": DpmPlusPlus()}
+"""By the option's words."""

@@ -1,0 +1,88 @@
+"""The secondary net of Crowson (2021), by its names: a small convolutional U-Net that stands in for a large one.
+
+It predicts v (Salimans & Ho 2022) at the cosine time t, for which α = cos(πt/2) and σ = sin(πt/2), and has no
+attention: sides may be any multiples of 32.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+WIDTHS = (64, 128, 128, 256, 256, 512)
+FEATURES = 16
+MULTIPLE = 2 ** (len(WIDTHS) - 1)
+"""Of which both sides of a picture are multiples."""
+
+
+class FourierFeatures(nn.Module):
+    """[N, 1] → [N, 16]: cosine and sine of 2π times random frequencies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(FEATURES // 2, 1))
+
+    def forward(self, t: Tensor) -> Tensor:
+        """Of every time."""
+        angle = 2 * math.pi * t @ self.weight.T
+        return torch.cat([angle.cos(), angle.sin()], dim=-1)
+
+
+class ConvBlock(nn.Sequential):
+    """Convolution and ReLU."""
+
+    def __init__(self, channels: int, out_channels: int) -> None:
+        super().__init__(nn.Conv2d(channels, out_channels, 3, padding=1), nn.ReLU(inplace=True))
+
+
+class SkipBlock(nn.Module):
+    """What *main* makes of its input, and the input beside it."""
+
+    def __init__(self, *main: nn.Module) -> None:
+        super().__init__()
+        self.main = nn.Sequential(*main)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] → [N, C' + C, H, W]."""
+        return torch.cat([self.main(x), x], dim=1)
+
+
+class SecondaryNet(nn.Module):
+    """x_t and the cosine time → v."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.timestep_embed = FourierFeatures()
+        first = WIDTHS[0]
+        self.net = nn.Sequential(
+            ConvBlock(3 + FEATURES, first),
+            ConvBlock(first, first),
+            _level(1),
+            ConvBlock(2 * first, first),
+            nn.Conv2d(first, 3, 3, padding=1),
+        )
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        """[N, 3, H, W] in [-1, 1] plus noise, and [N] in [0, 1] → v, [N, 3, H, W]."""
+        planes = self.timestep_embed(t[:, None])[:, :, None, None].expand(-1, -1, *x.shape[2:])
+        v: Tensor = self.net(torch.cat([x, planes], dim=1))
+        return v
+
+
+def _level(depth: int) -> SkipBlock:
+    """The net from *depth* down, between its halving and its doubling of the picture."""
+    above, width = WIDTHS[depth - 1], WIDTHS[depth]
+    if depth == len(WIDTHS) - 1:
+        inner: list[nn.Module] = [ConvBlock(width, width)]
+    else:
+        inner = [_level(depth + 1), ConvBlock(2 * width, width)]
+    return SkipBlock(
+        nn.AvgPool2d(2),
+        ConvBlock(above, width),
+        ConvBlock(width, width),
+        *inner,
+        ConvBlock(width, above),
+        nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
+    )

@@ -1,0 +1,221 @@
+"""The options of `clip_diffusion`, in four groups: how it walks, what CLIP is shown, what pulls, how it is framed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from engine.diffusion.spacing import EVEN, step_count
+from engine.errors import InvalidRequest
+from engine.options.base import Options, option_text
+from engine.options.perceptors import USUAL, read_perceptors
+from engine.options.schedule import Schedule, WholeSchedule, constant
+
+NOISE_OF: Mapping[str, float] = {"ddpm": 1.0, "plms": 0.0, "dpmpp_2m": 0.0}
+"""Sampler → the eta that it has by its nature; ddim leaves it open."""
+DEPENDENTS: Mapping[str, tuple[str, ...]] = {
+    "sampler": ("eta", "order"),
+    "cut_kind": ("overview", "cut_power"),
+    "symmetry": ("symmetry_until",),
+}
+"""Option → what a model or a profile says beside it, which falls when somebody chooses another."""
+PERLIN_SKIP = 5
+"""One in so many steps is left out for a Perlin start, unless somebody says otherwise."""
+
+
+class Walking(Options):
+    """From noise to picture: how many steps, which, and by which solver."""
+
+    steps: int = Field(default=25, ge=2, le=1000, description="denoising steps; more is slower and cleaner")
+    sampler: Literal["ddim", "ddpm", "plms", "dpmpp_2m"] = Field(
+        default="ddim", description="the solver: ddim with eta, ddpm (ancestral), plms or dpmpp_2m (both without noise)"
+    )
+    eta: float = Field(default=1.0, ge=0, le=1, description="fresh noise per step: 0 = plain DDIM, 1 = as much as DDPM")
+    order: int = Field(default=0, ge=0, le=4, description="of plms, 1 to 4; 0 = its usual, 2")
+    respacing: str = Field(
+        default=EVEN, max_length=60, description="which steps of training: even, ddim50 (one stride) or 10,15,25"
+    )
+    skip_steps: int = Field(
+        default=0, ge=0, le=999, description="with an init picture: leave out this many first steps; usually half"
+    )
+    cfg_scale: float = Field(
+        default=2.5, ge=0, le=30, description="classifier-free guidance, where the net reads the prompt; 1 = none"
+    )
+    class_id: int = Field(
+        default=-1, ge=-1, le=999, description="ImageNet class, for a net that has them; -1 = another in every step"
+    )
+
+
+class Looking(BaseModel):
+    """What CLIP is shown of the picture, which CLIP, and how near is near."""
+
+    perceptors: str = Field(
+        default=USUAL, max_length=200, description="the CLIPs that guide, as in ViT-B/32+RN50:0.5; usual = the model's"
+    )
+    target_weight: float = Field(default=1.0, ge=-100, le=100, description="of the target picture, among the prompts")
+    distance: Literal["spherical", "cos_spherical"] = Field(
+        default="spherical", description="between view and prompt; cos_spherical pulls harder on what is far"
+    )
+    sees: Literal["predicted", "blended"] = Field(
+        default="predicted", description="CLIP sees the predicted picture, or, as in the notebooks, that over the noisy"
+    )
+    cut_kind: Literal["mixed", "classic", "padded", "disco"] = Field(
+        default="mixed", description="where views lie: our mix, random squares, with black rim, overview beside inner"
+    )
+    cutouts: WholeSchedule = Field(
+        default=4, ge=1, le=256, validate_default=True, description="views of the picture that CLIP sees in each step"
+    )
+    overview: WholeSchedule = Field(
+        default=0, ge=0, le=64, validate_default=True, description="with cut_kind=disco: views of the whole beside them"
+    )
+    cut_batches: int = Field(default=1, ge=1, le=16, description="so many times the views, one lot after the other")
+    cut_power: Schedule = Field(
+        default=1.0, ge=0.1, le=10, validate_default=True, description="> 1 prefers small views, < 1 large ones"
+    )
+    flip: float = Field(default=0.0, ge=0, le=1, description="part of the views that are mirrored")
+    gray: Schedule = Field(
+        default=0.0, ge=0, le=1, validate_default=True, description="part of the views without colour"
+    )
+    cut_noise: float = Field(default=0.1, ge=0, le=1, description="grain on every view")
+
+
+class Pulling(BaseModel):
+    """What draws the picture, how hard, in which steps, and through which net."""
+
+    clip_guidance_scale: Schedule = Field(
+        default=1000.0, ge=0, le=1000000, validate_default=True, description="how hard CLIP pulls; 0 = not at all"
+    )
+    tv_scale: Schedule = Field(
+        default=0.0, ge=0, le=100000, validate_default=True, description="smoothness (total variation)"
+    )
+    range_scale: Schedule = Field(
+        default=0.0, ge=0, le=100000, validate_default=True, description="penalty on colours out of range"
+    )
+    saturation_scale: Schedule = Field(
+        default=0.0, ge=0, le=100000, validate_default=True, description="penalty on oversaturated colours"
+    )
+    init_scale: Schedule = Field(
+        default=0.0, ge=0, le=100000, validate_default=True, description="how hard the init picture holds on"
+    )
+    clamp_max: Schedule = Field(
+        default=0.05,
+        ge=0,
+        le=10,
+        validate_default=True,
+        description="largest rms of guidance's gradient; 0 = no limit",
+    )
+    shift_max: Schedule = Field(
+        default=0.0,
+        ge=0,
+        le=10,
+        validate_default=True,
+        description="largest change that guidance makes in one step, as rms; 0 = no limit",
+    )
+    gradient: Literal["net", "secondary", "xstart"] = Field(
+        default="net",
+        description="taken through the net, through the small secondary net, or of the predicted picture alone",
+    )
+    guide_every: WholeSchedule = Field(
+        default=1, ge=1, le=100, validate_default=True, description="guide every k-th step only"
+    )
+    guide_from: float = Field(default=0.0, ge=0, le=1, description="part of the walk before which nothing is guided")
+    guide_until: float = Field(default=1.0, ge=0, le=1, description="part of the walk after which nothing is guided")
+
+
+class Framing(BaseModel):
+    """Where it starts from, and what holds for the picture as a whole."""
+
+    perlin: Literal["none", "mixed", "color", "gray"] = Field(
+        default="none", description="start from clouds (Perlin noise) instead of an init picture"
+    )
+    symmetry: Literal["none", "vertical", "horizontal", "both"] = Field(
+        default="none", description="mirrored across that axis: vertical makes left and right alike"
+    )
+    symmetry_until: float = Field(default=1.0, gt=0, le=1, description="part of the walk in which symmetry is enforced")
+    seamless: Literal["none", "across", "down", "both"] = Field(
+        default="none", description="edges that fit each other, for tiles laid across, down or both"
+    )
+
+
+class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
+    """CLIP-guided diffusion: noise becomes a picture while CLIP pulls every step towards the prompt."""
+
+    method: Literal["clip_diffusion"] = "clip_diffusion"
+
+    @property
+    def spacing(self) -> str:
+        """How the walk is respaced; see `engine.diffusion.spacing`."""
+        return str(self.steps) if self.respacing == EVEN else self.respacing
+
+    def check(self, *, has_init: bool, has_target: bool = False, has_mask: bool = False) -> None:
+        """Raise InvalidRequest where options contradict each other or lack the picture that they speak of."""
+        read_perceptors(self.perceptors, USUAL)
+        for sentence in (*self._of_steps(has_init), *self._of_samplers(), *self._of_pictures(has_init, has_target)):
+            raise InvalidRequest(sentence)
+        if has_mask and not has_init:
+            raise InvalidRequest("A mask needs an init picture: what it covers is kept from that.")
+        if has_mask and self.symmetry != "none":
+            raise InvalidRequest("A mask and symmetry contradict each other: leave out one of them.")
+
+    def _of_steps(self, has_init: bool) -> Iterator[str]:
+        if self.respacing != EVEN and step_count(self.respacing) != self.steps:
+            made = step_count(self.respacing)
+            yield f"respacing={self.respacing} makes {made} steps, not {self.steps}; leave out steps or say {made}."
+        if self.skip_steps >= self.steps:
+            yield f"skip_steps={self.skip_steps} leaves nothing of {self.steps} steps; {self.steps - 1} is the most."
+        if self.skip_steps and not has_init and self.perlin == "none":
+            yield f"skip_steps={self.skip_steps} needs an init picture; leave it out without one."
+        if self.guide_from >= self.guide_until:
+            yield (
+                f"guide_from={self.guide_from:g} is not before guide_until={self.guide_until:g}, "
+                "so that nothing would be guided; clip_guidance_scale=0 says so plainly."
+            )
+
+    def _of_samplers(self) -> Iterator[str]:
+        natural = NOISE_OF.get(self.sampler, self.eta)
+        if self.eta != natural:
+            why = "adds none" if natural == 0 else "has noise of its own"
+            yield (
+                f"eta={self.eta:g} sets the noise of ddim, and {self.sampler} {why}; "
+                f"leave out eta, or take sampler=ddim."
+            )
+        if self.order and self.sampler != "plms":
+            yield f"order={self.order} is one of plms; leave it out, or take sampler=plms."
+
+    def _of_pictures(self, has_init: bool, has_target: bool) -> Iterator[str]:
+        if self.init_scale.largest and not (has_init or self.perlin != "none"):
+            yield f"init_scale={self.init_scale} needs an init picture; leave it out without one."
+        if has_init and self.perlin != "none":
+            yield f"perlin={self.perlin} and an init picture are two starts; leave out one of them."
+        if self.target_weight != 1 and not has_target:
+            yield f"target_weight={self.target_weight:g} needs a target picture; leave it out without one."
+        if self.overview.largest and self.cut_kind != "disco":
+            yield f"overview={self.overview} counts views of cut_kind=disco; leave it out, or take that."
+        if self.cut_kind == "padded" and self.cut_power != constant(1.0):
+            yield f"cut_power={self.cut_power} changes nothing with cut_kind=padded, which draws its own sizes."
+        if self.symmetry_until < 1 and self.symmetry == "none":
+            yield f"symmetry_until={self.symmetry_until:g} needs symmetry, as in symmetry=vertical."
+
+
+def settled(usual: Mapping[str, object], chosen: Mapping[str, str]) -> dict[str, object]:
+    """*usual* (of a model and a profile) and over it what somebody has *chosen*, with all that follows from both."""
+    known = ClipDiffusionOptions.model_fields
+    fallen = {name for option, names in DEPENDENTS.items() if option in chosen for name in names} - chosen.keys()
+    found: dict[str, object] = {name: value for name, value in usual.items() if name not in fallen} | dict(chosen)
+    if "steps" in chosen and "respacing" not in chosen:
+        found.pop("respacing", None)
+    if found.get("respacing", EVEN) != EVEN and "steps" not in chosen:
+        found["steps"] = step_count(str(found["respacing"]))
+    sampler = str(found.get("sampler", known["sampler"].default))
+    if sampler in NOISE_OF and "eta" not in chosen:
+        found["eta"] = NOISE_OF[sampler]
+    if found.get("perlin", "none") != "none" and "skip_steps" not in chosen:
+        found["skip_steps"] = _as_int(found.get("steps", known["steps"].default)) // PERLIN_SKIP
+    return found
+
+
+def _as_int(value: object) -> int:
+    text = option_text(value)
+    return int(text) if text.isdecimal() and len(text) < 7 else 0
