@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from engine.diffusion.denoiser import Denoiser, Prediction, with_xstart
 from engine.diffusion.respacing import Moments
@@ -38,15 +39,27 @@ def rolled(x: Tensor, down: Tensor, across: Tensor) -> Tensor:
     return moved.permute(0, 3, 1, 2).contiguous()
 
 
-def wandering(denoise: Denoiser, down: Tensor, across: Tensor) -> Denoiser:
-    """*denoise*, seeing each picture moved by so many pixels [N]; moved otherwise in every step, it has no edges."""
+def wandering(denoise: Denoiser, down: Tensor, across: Tensor, margin: tuple[int, int] = (0, 0)) -> Denoiser:
+    """*denoise*, seeing each picture moved by so many pixels [N], and beyond its edges a *margin* of what comes there.
+
+    Moved otherwise in every step, a picture has no edges; the margin (pixels above and below, left and right) keeps
+    the last steps from leaving a trace of where they were.
+    """
+    high, wide = margin
 
     def moved(x_t: Tensor, moments: Moments) -> Prediction:
-        said = denoise(rolled(x_t, down, across), moments)
-        parts = (said.pred_xstart, said.eps, said.log_variance)
-        return Prediction(*(None if part is None else rolled(part, -down, -across) for part in parts))  # type: ignore[arg-type]
+        seen = F.pad(rolled(x_t, down, across), (wide, wide, high, high), "circular")
+        said = denoise(seen, moments)
+        back = (_cropped(part, high, wide) for part in (said.pred_xstart, said.eps))
+        variance = said.log_variance if said.log_variance is None else _cropped(said.log_variance, high, wide)
+        pred_xstart, eps = (rolled(part, -down, -across) for part in back)
+        return Prediction(pred_xstart, eps, None if variance is None else rolled(variance, -down, -across))
 
     return moved
+
+
+def _cropped(x: Tensor, high: int, wide: int) -> Tensor:
+    return x[..., high : x.shape[-2] - high, wide : x.shape[-1] - wide]
 
 
 def kept(prediction: Prediction, stays: Tensor, mask: Tensor, x_t: Tensor, moments: Moments) -> Prediction:

@@ -17,6 +17,9 @@ from engine.diffusion.denoiser import Prediction
 from engine.diffusion.respacing import Moments
 from engine.diffusion.samplers import ancestral_step, ddim_step, dpmpp_2m_step, euler_step, plms_eps
 
+FAINTEST = 1e-6
+"""ᾱ. Below it (the first stop of a cosine schedule) a rounding error of ε is a picture, and PLMS starts plainly."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -125,8 +128,14 @@ class DpmPlusPlus:
 
 def begins(stand: Stand) -> bool:
     """Whether PLMS takes its first, double step: a batch begins together or not at all."""
-    first = (stand.depth == 0) & (stand.order > 1) & (stand.moments.alpha_bar_prev < 1).flatten()
-    return bool(first.all())
+    moments = stand.moments
+    able = can_begin(moments.alpha_bar.flatten(), moments.alpha_bar_prev.flatten())
+    return bool(((stand.depth == 0) & (stand.order > 1) & able).all())
+
+
+def can_begin(alpha_bar: Tensor, alpha_bar_prev: Tensor) -> Tensor:
+    """Where the double step is possible: before the last stop, and where x_0 can be told from ε at all."""
+    return (alpha_bar >= FAINTEST) & (alpha_bar_prev < 1)
 
 
 SOLVERS: Mapping[str, Solver] = {"ddim": Ddim(), "ddpm": Ancestral(), "plms": Plms(), "dpmpp_2m": DpmPlusPlus()}

@@ -84,14 +84,17 @@ def pull_gradient(
 ) -> Tensor:
     """∂/∂seen of the sum of all losses of each picture: [N, 3, H, W] in [-1, 1] → the same shape.
 
-    *pulls* and *turns* are one per picture, the pulls of one `shape`; *perceptors* are those of their eyes. CLIP sees
-    the pictures *moved* down and across, if that is given. Each lot's graph is freed before the next is made.
+    *pulls* and *turns* are one per picture, the pulls of one `shape`; *perceptors* are those of their eyes. CLIP and
+    smoothness see the pictures *moved* down and across, if that is given. Each lot's graph is freed before the next
+    is made.
     """
     leaf = seen.detach().requires_grad_()
     with torch.enable_grad():
         looks = [(eye, lot) for eye in range(len(perceptors)) for lot in range(pulls[0].lots)]
         first = looks[0] if pulls[0].scales.clip else None
-        gradient = _gradient(leaf, _small_losses(leaf, pulls, _look(perceptors, leaf, pulls, turns, moved, first)))
+        gradient = _gradient(
+            leaf, _small_losses(leaf, pulls, moved, _look(perceptors, leaf, pulls, turns, moved, first))
+        )
         for look in looks[1:] if pulls[0].scales.clip else ():
             gradient = gradient + _gradient(leaf, _look(perceptors, leaf, pulls, turns, moved, look))
     return gradient
@@ -102,10 +105,10 @@ def _gradient(leaf: Tensor, loss: Tensor) -> Tensor:
     return gradient
 
 
-def _small_losses(seen: Tensor, pulls: Sequence[Pull], total: Tensor) -> Tensor:
+def _small_losses(seen: Tensor, pulls: Sequence[Pull], moved: tuple[Tensor, Tensor] | None, total: Tensor) -> Tensor:
     """*total* and all losses that look at pixels. One that counts for nobody is not computed."""
     losses: tuple[tuple[Callable[[Scales], float], Callable[[Tensor], Tensor]], ...] = (
-        (lambda s: s.tv, tv_loss),
+        (lambda s: s.tv, lambda x: tv_loss(rolled(x, *moved) if moved else x)),
         (lambda s: s.range, range_loss),
         (lambda s: s.saturation, saturation_loss),
         (lambda s: s.init, lambda x: mse_loss(x, _inits(pulls, x))),

@@ -18,7 +18,7 @@ from torch import Tensor
 from engine.diffusion.denoiser import Denoiser
 from engine.diffusion.framing import mirrored, wandering
 from engine.diffusion.respacing import Walk, stack
-from engine.diffusion.solvers import SOLVERS, Move, Stand
+from engine.diffusion.solvers import SOLVERS, Move, Stand, can_begin
 from engine.diffusion_net import DiffusionNet, load_diffusion_net
 from engine.errors import InvalidRequest, NotFinite
 from engine.guidance.leaning import Guidance, Stay
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 PLMS_ORDER = 2
 """Unless somebody says otherwise."""
+SEAM_BELOW = 400
+"""Timestep from which on nets see what lies beyond the edges of a seamless picture; before, moving it is enough."""
 
 
 @dataclass
@@ -160,9 +162,8 @@ class ClipDiffusion:
         """Equal for samples that one forward pass can serve."""
         reading, options, pull = state.reading, state.options, state.pull
         reads = reading is not None, reading is not None and reading.unwanted is not None, options.cfg_scale != 1
-        first = options.sampler == "plms" and _order(options) > 1 and not state.history and state.stop > 0
-        solver = options.sampler, first, options.gradient
-        frame = state.start.mask is not None, options.seamless != "none"
+        solver = options.sampler, _begins(state), options.gradient
+        frame = state.start.mask is not None, options.seamless, _margin(state)
         return state.model.name, tuple(state.x.shape), pull.shape, pull.acts, reads, solver, frame, state.bucket
 
     def advance(self, states: list[Sample], runtime: Runtime) -> list[Step]:
@@ -190,7 +191,9 @@ def _step(net: DiffusionNet, batch: Sequence[Sample], runtime: Runtime) -> Move:
     guidance = _guidance(batch, runtime, moved)
     denoise = _denoiser(net, batch)
     if moved:
-        denoise = wandering(denoise, *moved)
+        across, down = (batch[0].options.seamless in (word, "both") for word in ("across", "down"))
+        margin = _margin(batch[0])
+        denoise = wandering(denoise, *moved, (margin * down, margin * across))
     stand = _stand(batch, SOLVERS[sampler].memory, runtime)
     move = SOLVERS[sampler].step(
         stand, lambda x, moments: guidance.ask(denoise, x, moments, clips=net.flags.predict_xstart)
@@ -289,6 +292,19 @@ def _broken(state: Sample) -> NotFinite:
         f"The numbers of this picture stopped being finite in step {state.step + 1} of {state.steps}; "
         "a smaller clip_guidance_scale or clamp_max usually helps."
     )
+
+
+def _begins(state: Sample) -> bool:
+    """Whether its next step is the double one that PLMS begins with."""
+    here = state.walk.at(state.stop)
+    able = bool(can_begin(torch.tensor(here.alpha_bar), torch.tensor(here.alpha_bar_prev)))
+    return state.options.sampler == "plms" and _order(state.options) > 1 and not state.history and able
+
+
+def _margin(state: Sample) -> int:
+    """How much of the picture the net sees repeated beyond its edges, in pixels: late, when a seam would stay."""
+    late = state.options.seamless != "none" and state.walk.noisiness(state.stop) < SEAM_BELOW
+    return state.model.multiple // state.model.scale if late else 0
 
 
 def _guiding(options: ClipDiffusionOptions, model: Model) -> tuple[Weighted, ...]:

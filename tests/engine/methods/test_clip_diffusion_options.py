@@ -1,0 +1,278 @@
+"""Every option of clip_diffusion in the method itself, with a primer of random weights."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from engine.errors import InvalidRequest, ModelUnavailable
+from engine.guidance.perceptor import Perceptor
+from engine.methods.clip_diffusion import METHOD, Sample
+from engine.nets.secondary import SecondaryNet
+from engine.requests import parse_settings
+from engine.runtime import Runtime
+from engine.steps import Finished, Running
+from tests.engine.tiny import gaussian_runtime, job_of, paint, tiny_perceptor, tiny_runtime
+
+PROMPT = "a red circle on a blue background"
+SAMPLERS = ("sampler=ddim", "sampler=ddpm", "sampler=plms", "sampler=plms order=4", "sampler=dpmpp_2m")
+KINDS = (
+    *SAMPLERS,
+    "cut_kind=classic cut_batches=2",
+    "cut_kind=padded flip=0.5",
+    "cut_kind=disco overview=[4]*400+[1]*600 cutouts=[1]*400+[4]*600 gray=[0.5]*400+[0]*600",
+    "gradient=xstart sees=blended",
+    "guide_every=2 guide_from=0.2 guide_until=0.8",
+    "perlin=mixed distance=cos_spherical",
+    "symmetry=both symmetry_until=0.6",
+    "seamless=both sampler=plms",
+    "seamless=across clamp_max=[0.1]*300+[0.02]*700",
+    "tv_scale=[100]*2+[0]*2 clip_guidance_scale=[0]*200+[2000]*800",
+)
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Runtime:
+    found = tiny_runtime()
+    found.net("perceptor:primer-grader", lambda: _grader())
+    return found
+
+
+def _grader() -> Perceptor:
+    other = tiny_perceptor()
+    other.id = "primer-grader"
+    return other
+
+
+def begin(runtime: Runtime, settings: str = "", **request: object) -> list[Sample]:
+    images = request.pop("images", {})
+    asked = {"steps": "5", "cutouts": "2", **parse_settings(settings)}
+    job = job_of(str(request.pop("prompt", PROMPT)), asked, **{"seed": 7, **request})
+    METHOD.load(job.request, runtime)  # type: ignore[arg-type]
+    return METHOD.begin(job, images, runtime)  # type: ignore[arg-type]
+
+
+def pixels(step: object) -> NDArray[np.int_]:
+    assert isinstance(step, Finished), step
+    return np.asarray(step.image).astype(int)
+
+
+def alone(runtime: Runtime, settings: str, **request: object) -> NDArray[np.int_]:
+    (state,) = begin(runtime, settings, **request)
+    state.bucket = 2
+    return pixels(paint(METHOD, [state], runtime)[0])
+
+
+@pytest.mark.parametrize("settings", KINDS)
+def test_between_neighbours_at_other_steps_a_picture_stays_as_it_was_to_the_bit(
+    runtime: Runtime, settings: str
+) -> None:
+    expected = alone(runtime, settings)
+    (watched,) = begin(runtime, settings)
+    company = [begin(runtime, f"{settings} steps={n}", seed=n, prompt="an owl | a boat")[0] for n in (4, 7)]
+    for state in (watched, *company):
+        state.bucket = 2
+    last: object = None
+    METHOD.advance(company[:1], runtime)
+    while not isinstance(last, Finished):
+        lane = METHOD.lane(watched)
+        group = [watched, *[s for s in company if s.step < s.steps and METHOD.lane(s) == lane][:1]]
+        last = METHOD.advance(group, runtime)[0]
+        strangers = [s for s in company if s.step < s.steps and s not in group]
+        if strangers:
+            METHOD.advance(strangers[:1], runtime)
+    assert np.array_equal(expected, pixels(last))
+
+
+@pytest.mark.parametrize("settings", SAMPLERS)
+def test_a_step_that_fails_has_changed_nothing_whatever_the_sampler(runtime: Runtime, settings: str) -> None:
+    expected = alone(runtime, settings)
+
+    class Short(Perceptor):
+        def encode_image(self, images: torch.Tensor) -> torch.Tensor:
+            raise torch.OutOfMemoryError("out of memory")
+
+    poor, short = tiny_runtime(), tiny_perceptor()
+    short.__class__ = Short
+    poor._nets["perceptor:primer"].value = short
+    states = begin(runtime, settings)
+    states[0].bucket = 2
+    for _ in range(3):
+        METHOD.advance(states, runtime)
+        kept = (states[0].step, states[0].x.clone(), len(states[0].history))
+        with pytest.raises(torch.OutOfMemoryError):
+            METHOD.advance(states, poor)
+        assert (kept[0], True, kept[2]) == (states[0].step, torch.equal(kept[1], states[0].x), len(states[0].history))
+    assert np.array_equal(expected, pixels(paint(METHOD, states, runtime)[0]))
+
+
+def test_samplers_paint_different_pictures_and_share_no_pass(runtime: Runtime) -> None:
+    pictures = [alone(runtime, settings).tobytes() for settings in SAMPLERS]
+    assert len(SAMPLERS) == len(set(pictures))
+    names = {METHOD.lane(begin(runtime, settings)[0]) for settings in SAMPLERS}
+    assert 4 == len(names)
+
+
+def test_in_many_steps_all_samplers_without_noise_agree() -> None:
+    plain = gaussian_runtime(predict_xstart=False)
+    settings = "steps=80 clip_guidance_scale=0 {}"
+    ddim, plms, dpm = (alone(plain, settings.format(s)) for s in ("eta=0", "sampler=plms", "sampler=dpmpp_2m"))
+    assert np.abs(ddim - plms).max() <= 6 and np.abs(ddim - dpm).max() <= 6
+
+
+def test_schedules_change_how_many_views_there_are_on_the_way(runtime: Runtime) -> None:
+    (state,) = begin(runtime, "steps=10 cutouts=[2]*500+[5]*500")
+    counts = []
+    while state.step < state.steps:
+        counts.append(state.pull.recipe.count)
+        METHOD.advance([state], runtime)
+    assert [2] * 5 + [5] * 5 == counts
+
+
+def test_guidance_acts_within_its_interval_in_every_kth_step(runtime: Runtime) -> None:
+    (state,) = begin(runtime, "steps=10 guide_from=0.2 guide_until=0.8 guide_every=2")
+    acts = []
+    while state.step < state.steps:
+        acts.append(state.pull.acts)
+        METHOD.advance([state], runtime)
+    assert [False, False, True, False, True, False, True, False, False, False] == acts
+
+
+def test_a_respaced_walk_stops_where_it_was_told(runtime: Runtime) -> None:
+    (state,) = METHOD.begin(job_of(PROMPT, {"respacing": "2,3,5"}), {}, runtime)
+    assert (10, 10) == (state.steps, len(state.walk))
+    assert 2 == sum(t < 334 for t in state.walk.timesteps)
+
+
+def test_for_independent_pixels_the_gradient_of_the_picture_alone_paints_what_the_nets_paints() -> None:
+    plain = gaussian_runtime()
+    settings = "steps=10 clip_guidance_scale=2000 clamp_max=0.3 shift_max=0 gradient={}"
+    net, xstart = (alone(plain, settings.format(g)) for g in ("net", "xstart"))
+    assert np.abs(net - alone(plain, "steps=10 clip_guidance_scale=0")).max() > 20
+    assert np.abs(net - xstart).max() <= 1
+
+
+def png(image: Image.Image) -> tuple[str, bytes]:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return hashlib.sha256(buffer.getvalue()).hexdigest(), buffer.getvalue()
+
+
+def two_halves(left: str, right: str) -> Image.Image:
+    image = Image.new("RGB", (64, 64), right)
+    ImageDraw.Draw(image).rectangle((0, 0, 31, 63), fill=left)
+    return image
+
+
+@pytest.mark.parametrize("settings", [*SAMPLERS, "seamless=both", "gradient=xstart sees=blended"])
+def test_it_is_painted_only_where_the_mask_is_white(runtime: Runtime, settings: str) -> None:
+    init, mask = png(two_halves("green", "orange")), png(two_halves("white", "black"))
+    pictures = {"init_image": init[0], "mask_image": mask[0], "images": dict((init, mask))}
+    painted = alone(runtime, settings, **pictures)
+    before = np.asarray(two_halves("green", "orange")).astype(int)
+    assert np.abs(painted[:, 32:] - before[:, 32:]).max() <= 1
+    assert np.abs(painted[:, :32] - before[:, :32]).mean() > 10
+
+
+@pytest.mark.parametrize(("word", "flips"), [("vertical", (1,)), ("horizontal", (0,)), ("both", (0, 1))])
+def test_halves_mirror_each_other(runtime: Runtime, word: str, flips: tuple[int, ...]) -> None:
+    picture = alone(runtime, f"symmetry={word}")
+    for axis in (0, 1):
+        assert (axis in flips) == bool(np.array_equal(picture, np.flip(picture, axis)))
+
+
+def test_clouds_show_through_when_few_steps_are_left(runtime: Runtime) -> None:
+    (state,) = begin(runtime, "perlin=gray steps=20 skip_steps=19 clip_guidance_scale=0 cfg_scale=1")
+    assert state.start.init is not None
+    correlation = np.corrcoef(state.x.numpy().ravel(), state.start.init.numpy().ravel())[0, 1]
+    assert correlation > 0.95
+
+
+def test_several_clips_guide_together_and_the_models_own_one_judges(runtime: Runtime) -> None:
+    (state,) = begin(runtime, "perceptors=primer-grader:0.5+primer")
+    assert [("primer-grader", 0.5), ("primer", 1.0)] == [(eye.perceptor, eye.weight) for eye in state.eyes]
+    (step,) = paint(METHOD, [state], runtime)
+    assert isinstance(step, Finished) and "primer" == step.facts["perceptor"]
+    assert not np.array_equal(pixels(step), alone(runtime, ""))
+
+
+def test_a_target_pictures_weight_is_among_the_prompts(runtime: Runtime) -> None:
+    sha, data = png(two_halves("red", "blue"))
+    (state,) = begin(runtime, "target_weight=3", target_image=sha, images={sha: data})
+    assert [0.25, 0.375, 0.375, 0.0] == state.pull.targets.weights.tolist()
+
+
+def with_classes() -> Runtime:
+    return tiny_runtime(class_cond=True, context_dim=0)
+
+
+def test_a_class_that_is_chosen_counts_and_one_that_is_not_changes_in_every_step() -> None:
+    classes = with_classes()
+    told = list[int]()
+    net = classes._nets["diffusion:primer"].value.net
+    net.register_forward_pre_hook(lambda module, args, kwargs: told.append(int(kwargs["y"][0])), with_kwargs=True)
+
+    def asked(class_id: int) -> list[int]:
+        (state,) = METHOD.begin(job_of(PROMPT, {"steps": "4", "cutouts": "2"}, seed=7), {}, classes)
+        state.options = state.options.model_copy(update={"class_id": class_id})
+        state.model = type(state.model)(**{**_fields(state.model), "classes": 1000})
+        told.clear()
+        paint(METHOD, [state], classes)
+        return list(told)
+
+    assert [207] * 4 == asked(207)
+    changing = asked(-1)
+    assert len(set(changing)) > 1 and changing == asked(-1)
+
+
+def _fields(model: object) -> dict[str, object]:
+    return {name: getattr(model, name) for name in model.__dataclass_fields__}  # type: ignore[attr-defined]
+
+
+def test_the_secondary_net_takes_the_gradient() -> None:
+    runtime = tiny_runtime()
+    torch.manual_seed(3)
+    runtime.net("secondary", lambda: SecondaryNet().eval().requires_grad_(False))
+    through_it, through_the_net = (begin(runtime, f"steps=2 gradient={g}") for g in ("secondary", "net"))
+    METHOD.advance(through_it, runtime)
+    METHOD.advance(through_the_net, runtime)
+    assert not torch.equal(through_it[0].x, through_the_net[0].x)
+
+
+def test_without_its_file_the_secondary_net_says_how_to_get_it(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+) -> None:
+    monkeypatch.setenv("DREAMBOT_WEIGHTS", str(tmp_path))
+    with pytest.raises(ModelUnavailable, match="weights download"):
+        begin(runtime, "gradient=secondary")
+
+
+def test_the_secondary_net_cannot_look_at_every_size(runtime: Runtime) -> None:
+    with pytest.raises(InvalidRequest, match=r"multiples of 32 .* which is 80×48 here"):
+        begin(runtime, "gradient=secondary", size="320x192")
+
+
+def test_edges_of_a_seamless_picture_fit_each_other() -> None:
+    plain = gaussian_runtime()
+    smooth = "steps=12 clip_guidance_scale=0 tv_scale=3000 clamp_max=0 shift_max=0 {}"
+
+    def jump(settings: str) -> float:
+        picture = alone(plain, smooth.format(settings))
+        inner = np.abs(np.diff(picture, axis=1)).mean()
+        return float(np.abs(picture[:, 0] - picture[:, -1]).mean() / inner)
+
+    assert jump("seamless=none") > 1.2
+    assert jump("seamless=across") < 1.2
+
+
+def test_a_preview_is_there_in_every_step_of_every_sampler(runtime: Runtime) -> None:
+    for settings in SAMPLERS:
+        (step,) = METHOD.advance(begin(runtime, settings), runtime)
+        assert isinstance(step, Running) and step.preview is not None
+        assert (64, 64) == step.preview().size
