@@ -13,7 +13,9 @@ from discord import app_commands
 
 import bot.cogs
 from engine.commands.listing import option_rows
-from engine.requests import METHODS
+from engine.options.base import schedulable
+from engine.options.profiles import profile_rows
+from engine.requests import METHODS, ClipDiffusionOptions
 
 ROOT = Path(__file__).parent.parent
 USING = (ROOT / "docs" / "using.md").read_text(encoding="utf-8")
@@ -64,3 +66,13 @@ def test_every_command_and_every_option_of_it_is_in_the_documentation() -> None:
 
 def test_there_are_commands_to_document() -> None:
     assert {"dream", "queue", "quota"} <= {command.qualified_name for command in slash_commands()}
+
+
+def test_every_profile_is_in_the_documentation_with_its_cost_and_source() -> None:
+    rows = [f"| `{name}` | {cost} | {about} | {source} |" for name, about, cost, _, source in profile_rows()]
+    assert [] == [row for row in rows if row not in USING]
+
+
+def test_every_option_that_may_change_along_the_walk_is_named() -> None:
+    names = [f"`{name}`" for name, field in ClipDiffusionOptions.model_fields.items() if schedulable(field)]
+    assert f"These options may change: {', '.join(names)}." in USING

@@ -15,7 +15,10 @@ DIGITS = 5
 
 def named(*perceptors: Perceptor) -> dict[str, object]:
     """Who guided, for the replay record: their ids and their weights' SHA-256, joined by plus signs."""
-    return {"perceptor": "+".join(p.id for p in perceptors), "perceptor_weights": "+".join(p.sha256 for p in perceptors)}
+    return {
+        "perceptor": "+".join(p.id for p in perceptors),
+        "perceptor_weights": "+".join(p.sha256 for p in perceptors),
+    }
 
 
 @torch.no_grad()

@@ -33,7 +33,7 @@ async def test_the_caret_stays_under_the_mistake_in_a_long_prompt(max_: Person) 
 async def test_an_unknown_option_is_met_with_a_guess(max_: Person) -> None:
     answer = await max_.slash("dream", prompt="an owl", more="cutout=8")
 
-    assert "clip_diffusion has no option “cutout”; did you mean “cutouts”?." == whispered(answer)
+    assert "clip_diffusion has no option “cutout”; did you mean “cutouts”?" == whispered(answer)
 
 
 async def test_a_size_that_cannot_be_painted_is_met_with_the_nearest_one(max_: Person) -> None:
