@@ -1,0 +1,82 @@
+"""The stage on the local Discord: real HTTP, a real WebSocket, real time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tests.opinions.looks import Look, look
+from tests.opinions.painter import Painter
+from tests.wire.people import Answer, Person, Shown
+from tests.wire.world import World
+
+QUIET = 0.25
+"""Seconds without a request after which the bot has said all; its own pace in these tests is 0.1 s."""
+
+
+class LocalStage:
+    """Satisfies `scenario.Stage`."""
+
+    def __init__(self, world: World, painter: Painter) -> None:
+        self.world, self.painter = world, painter
+        self.opened: Answer | None = None
+
+    def person(self, who: str) -> Person:
+        return {"max": self.world.max, "mo": self.world.mo}[who]
+
+    async def slash(self, who: str, command: str, **options: Any) -> int:
+        answer = await self.person(who).slash(command, **options)
+        await self.quiet()
+        return answer.message.id
+
+    async def click(self, who: str, message: int, label: str) -> int:
+        answer = await self.person(who).click(self.shown(message), label)
+        if answer.outcome.modal is not None:
+            self.opened = answer
+            return 0
+        await self.quiet()
+        return max([each.id for each in answer.messages] or [message])
+
+    def form(self) -> dict[str, str]:
+        assert self.opened is not None
+        parts = [part for part in self.opened.modal["components"] if "component" in part]
+        return {part["label"]: part["component"].get("value") or "" for part in parts}
+
+    async def submit(self, who: str, **values: str) -> int:
+        assert self.opened is not None
+        answer = await self.person(who).submit(self.opened, **values)
+        await self.quiet()
+        return answer.message.id
+
+    async def react(self, who: str, message: int, emoji: str) -> None:
+        self.person(who).react(self.shown(message), emoji)
+        await self.quiet()
+
+    async def suggestions(self, who: str, command: str, option: str, typed: str, **options: Any) -> list[str]:
+        choices = await self.person(who).autocomplete(command, option, **{**options, option: typed})
+        return [choice["name"] for choice in choices]
+
+    async def paint(self) -> None:
+        await self.painter.finish()
+        await self.quiet()
+
+    def look(self, message: int) -> Look:
+        state = self.shown(message).state
+        return look(state.content, state.embeds, state.components, len(state.files), ephemeral=state.ephemeral)
+
+    def newest(self) -> int:
+        return max(shown.id for shown in self.world.olive.sees())
+
+    def gone(self, message: int) -> bool:
+        return self.world.site.messages.get(self.world.channel("studio").id, message) is None
+
+    def shown(self, message: int) -> Shown:
+        state = self.world.site.messages.get(self.world.channel("studio").id, message)
+        assert state is not None
+        return Shown(state, self.world.max)
+
+    async def quiet(self) -> None:
+        """Wait until the bot has sent nothing for a while."""
+        before = -1
+        while before != (before := len(self.world.site.record.exchanges)):
+            await asyncio.sleep(QUIET)

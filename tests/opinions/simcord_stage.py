@@ -1,0 +1,112 @@
+"""The stage on SimCord: somebody else's idea of Discord, in this process, with a clock of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import discord
+import simcord  # type: ignore[import-untyped]
+
+from bot.bot import DreamBot
+from tests.opinions.looks import Look, look
+from tests.opinions.painter import Painter
+
+QUIET = 0.12
+"""Seconds of real time: the bot's loops go on where SimCord thinks that they rest."""
+RESTING = frozenset({"Runner.hand_over", "Runner.listen", "Turnstile.run", "Delivery._carry"})
+"""The bot's own loops, which wait for work; SimCord knows only discord.py's ways of waiting."""
+
+
+class Resting(dict[asyncio.Task[Any], str]):
+    """SimCord's book of waits that are meant, with the bot's loops in it from the start."""
+
+    def get(self, task: asyncio.Task[Any], default: Any = None) -> Any:
+        resting = getattr(task.get_coro(), "__qualname__", "") in RESTING
+        return "waits for work" if resting else super().get(task, default)
+
+
+def running(bot: DreamBot) -> Any:
+    """`async with running(bot) as env`. The test looks at what commands raised: mistakes told in words are meant."""
+    run = simcord.run(bot, shard_count=1, settle_timeout=20.0, check_errors=False)
+    run._env._work.external_waits = Resting()  # there is no public way to say it before the bot starts
+    return run
+
+
+class SimcordStage:
+    """Satisfies `scenario.Stage`."""
+
+    def __init__(self, env: Any, painter: Painter) -> None:
+        self.env, self.painter = env, painter
+        guild = env.create_guild("The Atelier")
+        self.channel = guild.create_text_channel("studio")
+        moderator = guild.create_role("Moderator", permissions=discord.Permissions(manage_messages=True))
+        self.people = {
+            "max": guild.add_member(env.create_user("max", global_name="Max")),
+            "mo": guild.add_member(env.create_user("mo", global_name="Mo"), roles=[moderator]),
+        }
+        self.opened: Any = None
+
+    async def slash(self, who: str, command: str, **options: Any) -> int:
+        answer = await self.people[who].slash(self.channel, command, **options)
+        await self.quiet()
+        return int(answer.response.id)
+
+    async def click(self, who: str, message: int, label: str) -> int:
+        answer = await self.people[who].click(self.message(message), label=label)
+        if answer.modal is not None:
+            self.opened = answer
+            return 0
+        await self.quiet()
+        said = [each.id for each in (answer.response, *answer.followups) if each is not None]
+        return int(max(said or [message]))
+
+    def form(self) -> dict[str, str]:
+        parts = [part for part in self.opened.modal["components"] if "component" in part]
+        return {part["label"]: part["component"].get("value") or "" for part in parts}
+
+    async def submit(self, who: str, **values: str) -> int:
+        fields = [part["component"] for part in self.opened.modal["components"] if "component" in part]
+        filled = {field["custom_id"]: field.get("value") or "" for field in fields}
+        answer = await self.people[who].submit_modal(self.opened, {**filled, **values})
+        await self.quiet()
+        return int(answer.response.id)
+
+    async def react(self, who: str, message: int, emoji: str) -> None:
+        await self.people[who].react(self.message(message), emoji)
+        await self.quiet()
+
+    async def suggestions(self, who: str, command: str, option: str, typed: str, **options: Any) -> list[str]:
+        choices = await self.people[who].autocomplete(self.channel, command, option, typed, **options)
+        return [choice["name"] for choice in choices]
+
+    async def paint(self) -> None:
+        await self.painter.finish()
+        await self.quiet()
+
+    async def quiet(self) -> None:
+        """Let its time pass until the bot has sent nothing for a while."""
+        before = -1
+        while before != (before := len(self.env.http_requests)):
+            await self.env.advance_time(5)
+            await asyncio.sleep(QUIET)
+
+    def look(self, message: int) -> Look:
+        shown = self.message(message)
+        embeds = [embed.to_dict() for embed in shown.embeds]
+        return look(
+            shown.content, embeds, shown.components, len(shown.attachments), ephemeral=bool(shown.flags.ephemeral)
+        )
+
+    def newest(self) -> int:
+        return int(self.channel.last_message.id)
+
+    def gone(self, message: int) -> bool:
+        try:
+            self.message(message)
+        except simcord.BackendError:
+            return True
+        return False
+
+    def message(self, message: int) -> Any:
+        return simcord.ResponseMessage(self.env, self.env.backend.get_message(self.channel.id, message))

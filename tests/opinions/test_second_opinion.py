@@ -1,0 +1,64 @@
+"""The same afternoon on two Discords that were made by different people: what is seen is the same."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import discord
+import pytest
+
+from bot.bot import DreamBot, make_bot
+from bot.config import Config
+from bot.playground.server.tls import Authority
+from engine.errors import DreamError
+from tests.opinions.local_stage import LocalStage
+from tests.opinions.painter import Painter
+from tests.opinions.scenario import afternoon
+from tests.wire.conftest import SETTINGS, opened
+from tests.wire.world import World
+
+simcord_stage = pytest.importorskip("tests.opinions.simcord_stage", reason="needs simcord, which has a mind of its own")
+
+
+def bot_in(folder: Path, painter: Painter, **options: Any) -> DreamBot:
+    config = Config.model_validate({**SETTINGS, "data": {"folder": str(folder)}})
+    bot = make_bot(config, engine=painter, **options)
+    bot.drain_seconds = 0.1
+    return bot
+
+
+async def on_the_local_one(authority: Authority, folder: Path) -> list[object]:
+    painter = Painter(slots=4)
+
+    def make(world: World, connector: aiohttp.BaseConnector) -> discord.Client:
+        return bot_in(folder, painter, connector=connector, clock=world.site.clock.now)
+
+    async with opened(authority, folder, make) as world:
+        return await afternoon(LocalStage(world, painter))
+
+
+async def on_the_other_one(folder: Path) -> list[object]:
+    painter = Painter(slots=4)
+    bot = bot_in(folder, painter)
+    async with simcord_stage.running(bot) as env:
+        bot.clock = lambda: env.now().timestamp()
+        seen = await afternoon(simcord_stage.SimcordStage(env, painter))
+        await bot.close()
+        raised = [getattr(error, "original", error) for error in env.errors]
+        assert [] == [error for error in raised if not isinstance(error, DreamError)]
+        return seen
+
+
+async def test_what_people_see_is_the_same_on_a_discord_that_somebody_else_made(
+    authority: Authority, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    here = await on_the_local_one(authority, tmp_path / "here")
+    there = await on_the_other_one(tmp_path / "there")
+
+    assert here == there
+    assert [] == [record for record in caplog.records if record.levelno >= logging.ERROR]
