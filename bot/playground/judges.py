@@ -23,6 +23,7 @@ OPENAPI, GATEWAY = "openapi.json", "gateway-schema.json"
 _ROOT = "urn:discord"
 _SNOWFLAKES = 2**50
 """Numbers from here on can only be ids."""
+_TYPES, _MEDIA = "channel_types", 16
 _SHOWN = 4
 """Findings of one body that are put into words; more only repeat the first."""
 
@@ -101,7 +102,7 @@ def _request(exchange: Exchange, operation: Json, pointer: str, validator: Calla
         if exchange.body is not None:
             yield f"a body of type {exchange.content_type!r} is not described; there are {sorted(content)}"
         return
-    body = _normal(exchange.body)
+    body = _normal(_without_media(exchange.body))
     if exchange.files and isinstance(body, dict):
         body = {**body, **dict.fromkeys((field for field, _, _ in exchange.files), "bytes")}
     schema = f"{pointer}/requestBody/content/{_escaped(exchange.content_type)}/schema"
@@ -136,7 +137,17 @@ def _answer(exchange: Exchange, operation: Json, pointer: str, validator: Callab
     if exchange.status >= 400 and isinstance(answer, dict):
         # The schema wants numbers as codes of single fields; the docs show words (reference.mdx, "Error Messages").
         answer = {key: value for key, value in answer.items() if key != "errors"}
-    yield from _words(validator(schema), answer, "answer")
+    yield from _words(validator(schema), _without_media(answer), "answer")
+
+
+def _without_media(body: Any) -> Any:
+    """Media channels are documented (resources/channel.mdx, "Channel Types": 16) but missing in the description."""
+    if isinstance(body, dict):
+        kept = {
+            key: [each for each in value if each != _MEDIA] for key, value in body.items() if key == _TYPES and value
+        }
+        return {key: kept.get(key) or _without_media(value) for key, value in body.items()}
+    return [_without_media(value) for value in body] if isinstance(body, list) else body
 
 
 def _normal(body: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from tests.opinions.looks import Look
+from tests.opinions.looks import Look, same
 
 
 class Stage(Protocol):
@@ -75,7 +75,7 @@ async def afternoon(stage: Stage) -> list[object]:
     seen.append(stage.look(await stage.slash("max", "dream", prompt="castle:2 | fog:")))
     seen.append(stage.look(await stage.slash("max", "dream", prompt="a tree", size="13x13")))
     seen.append(stage.look(await stage.slash("max", "quota")))
-    seen.append(await stage.suggestions("max", "dream", "size", "25", prompt="an owl"))
+    seen += [same(name) for name in await stage.suggestions("max", "dream", "size", "25", prompt="an owl")]
     seen.append(stage.look(await stage.click("max", remix, "Info")))
     await stage.click("max", remix, "Delete")
     seen.append(stage.gone(remix))
