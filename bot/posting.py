@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 HISTORY = 100
 """Messages that are searched for a lost one."""
+UNTOLD_SECONDS = 60.0
+"""How long a limit is taken to last that does not say so."""
 SLACK = 30.0
 """Seconds that clocks may differ by."""
 
@@ -107,6 +109,17 @@ def asked_at(created_at: float, interaction_id: int | None) -> float:
     if interaction_id is None:
         return created_at
     return min(created_at, discord.utils.snowflake_time(interaction_id).timestamp())
+
+
+@contextmanager
+def _endless_limits_told() -> Iterator[None]:
+    """A 429 that does not say for how long breaks discord.py; it is a limit that nobody can wait for."""
+    try:
+        yield
+    except KeyError as error:
+        if error.args != ("retry_after",):
+            raise
+        raise discord.RateLimited(UNTOLD_SECONDS) from error
 
 
 def nonce(job_id: str, purpose: str) -> str:
@@ -219,7 +232,8 @@ class Post:
     @contextmanager
     def _counting(self, what: str) -> Iterator[None]:
         try:
-            yield
+            with _endless_limits_told():
+                yield
         except FAILURES as error:
             self._counted(what, trouble_of(error).name.lower())
             raise
