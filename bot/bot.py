@@ -25,11 +25,14 @@ from bot.config import Config
 from bot.critic import Critic
 from bot.delivery import Delivery
 from bot.dispatch import Dispatcher
+from bot.farewell import Farewell
 from bot.measures import ErrorCount, Measures
 from bot.moderation import Moderation
 from bot.monitor import Monitor
 from bot.orders import Orders
+from bot.quota import Ledger
 from bot.registration import register_commands
+from bot.removals import Removals
 from bot.reporting import Reporting
 from bot.speak import speak
 from bot.store import Store
@@ -69,6 +72,8 @@ class DreamBot(commands.AutoShardedBot):
     moderation: Moderation
     orders: Orders
     archive: Archive
+    farewell: Farewell
+    removals: Removals
     critic: Critic
     reporting: Reporting
 
@@ -102,6 +107,7 @@ class DreamBot(commands.AutoShardedBot):
         self.online = False
         self.drain_seconds = config.queue.drain_seconds
         self._registering: asyncio.Task[None] | None = None
+        self._removing: asyncio.Task[None] | None = None
         self.measures = Measures(clock)
         self.monitor = Monitor(self)
         self._error_count = ErrorCount(self.measures)
@@ -123,6 +129,9 @@ class DreamBot(commands.AutoShardedBot):
         self.moderation = Moderation(self.store, self.dispatcher, self.clock)
         self.orders = Orders(self, self.config, self.dispatcher, self.moderation, self.delivery, artist)
         self.archive = Archive(self.store, self.clock)
+        ledger = Ledger(self.store.ledger, self.config.quota)
+        self.farewell = Farewell(self.store, ledger, self.dispatcher, self.delivery, self.clock)
+        self.removals = Removals(self, self.store)
         self.critic = Critic(self.engine)
         self.reporting = Reporting(
             self, self.store, self.dispatcher, self.moderation, self.delivery, artist, report_buttons
@@ -143,6 +152,7 @@ class DreamBot(commands.AutoShardedBot):
         if not self.at_work:
             self.at_work = True
             await self.delivery.start()
+            self._removing = asyncio.create_task(self.removals.run())
         self.dispatch("at_work")
 
     async def on_resumed(self) -> None:
@@ -160,8 +170,9 @@ class DreamBot(commands.AutoShardedBot):
             await self.dispatcher.close(self.drain_seconds)
             await self.delivery.settle(SETTLE_SECONDS)
             await self.delivery.close()
-        if self._registering:
-            self._registering.cancel()
+        for task in (self._registering, self._removing):
+            if task:
+                task.cancel()
         await super().close()
         await self.monitor.close()
         logging.getLogger().removeHandler(self._error_count)

@@ -106,6 +106,12 @@ class Delivery:
         if letter := self._letters.get(job.id):
             letter.address(message_id, face, noted=noted)
 
+    def drop(self, owner: str) -> None:
+        """Say no more about anything of this person's, who is being forgotten."""
+        for job_id, letter in list(self._letters.items()):
+            if letter.job.owner == owner and (task := self._tasks.get(job_id)):
+                task.cancel()
+
     async def remove(self, job: JobRow, message_id: int | None, channel_id: int | None = None) -> None:
         """Say no more about *job*, and delete its message. The dispatcher has discarded it before.
 

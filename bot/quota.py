@@ -97,7 +97,7 @@ class Ledger:
         """Raise QuotaUsedUp unless *allowance* (0 = no limit) lets a server's members together spend *units* more."""
         if not allowance:
             return
-        used = await self._rows.of_server(session, server_id, self._window(now))
+        used = await self._rows.of_server(session, server_id, self.window_start(now))
         if used + pixel_steps(units) > pixel_steps(allowance):
             left = max(0, pixel_steps(allowance) - used)
             when = f" The next day begins {_when((now // DAY + 1) * DAY, now)}." if self._config.window == "day" else ""
@@ -109,7 +109,7 @@ class Ledger:
     async def server_left(self, server_id: int, allowance: float, now: float) -> float:
         """What a server's members may still spend together, in units."""
         async with self._rows.database.reading() as session:
-            used = await self._rows.of_server(session, server_id, self._window(now))
+            used = await self._rows.of_server(session, server_id, self.window_start(now))
         return max(0.0, allowance - used / STEPS_PER_UNIT)
 
     async def charge(self, session: Session, job_id: str, now: float, share: float = 1.0) -> None:
@@ -160,11 +160,11 @@ class Ledger:
     async def _since(self, session: Session, owner: str, now: float) -> float:
         """Start of the present window: charges from then on count."""
         reset = await self._rows.last_reset(session, owner)
-        start = self._window(now)
+        start = self.window_start(now)
         # A reset in the future (the clock was set back) must not make everything free.
         return start if reset is None or reset > now else max(start, math.nextafter(reset, math.inf))
 
-    def _window(self, now: float) -> float:
+    def window_start(self, now: float) -> float:
         """When the present window began, for those who have had no reset."""
         return now // DAY * DAY if self._config.window == "day" else math.nextafter(now - self._seconds, math.inf)
 

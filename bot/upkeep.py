@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from bot.config import Config
 from bot.errors import StoreError
+from bot.quota import Ledger
 from bot.store import Store
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,8 @@ class Upkeep:
             await self._store.presses.forget(now - max(self._config.delivery.press_seconds, _DAY))
             if by_age:
                 await self._let_old_go(now)
+                quota = self._config.quota
+                await self._store.farewells.erase_names(Ledger(self._store.ledger, quota).window_start(now))
             await self._keep_within_budget(now)
         except StoreError as error:
             log.error("tidying up: %s", error)

@@ -17,6 +17,7 @@ from bot.store import files
 from bot.store.blocks import Blocks
 from bot.store.database import Database
 from bot.store.deliveries import Deliveries
+from bot.store.farewells import Farewells
 from bot.store.inputs import Inputs
 from bot.store.jobs import Jobs
 from bot.store.ledger import LedgerRows
@@ -47,6 +48,7 @@ class Store:
         self.settings = Settings(database)
         self.blocks = Blocks(database)
         self.reports = Reports(database)
+        self.farewells = Farewells(database, folder)
         self.audit = Audit(database)
 
     @classmethod

@@ -52,6 +52,16 @@ class Inputs:
                 # Still inside, so that a submission that brings the same picture cannot come between.
                 await files.remove(self._path(row[0]))
 
+    async def drop_unneeded(self) -> None:
+        """Delete attachments that no job names any more."""
+        async with self._database.transaction() as session:
+            rows = await session.all(
+                "DELETE FROM inputs WHERE sha256 NOT IN (SELECT sha256 FROM job_inputs) RETURNING sha256"
+            )
+            for row in rows:
+                # Still inside, so that a submission that brings the same picture cannot come between.
+                await files.remove(self._path(row[0]))
+
     async def sweep(self) -> None:
         """Delete files whose submission never became a job (a crash between file and row)."""
         folder = self._data / FOLDER

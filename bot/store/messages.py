@@ -61,10 +61,14 @@ class Messages:
         self._database = database
 
     async def link(self, job_id: str, channel_id: int, message_id: int, now: float) -> None:
-        """This message shows that job. Repeating it changes nothing."""
+        """This message shows that job. Repeating it changes nothing; a job that was forgotten meanwhile stays so."""
         async with self._database.transaction() as session:
             await session.run(
-                "INSERT INTO messages VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", channel_id, message_id, job_id, now
+                "INSERT INTO messages SELECT ?, ?, id, ? FROM jobs WHERE id = ? ON CONFLICT DO NOTHING",
+                channel_id,
+                message_id,
+                now,
+                job_id,
             )
 
     async def job_id(self, channel_id: int, message_id: int) -> str | None:

@@ -7,6 +7,7 @@ from typing import TypeAlias
 from discord import ui
 
 from bot.jobs import JobRow, JobState
+from bot.views.forget import ForgetButton
 from bot.views.history import HistoryMenu, NewerButton, OlderButton, PostButton
 from bot.views.press import IdButton, PressButton
 from bot.views.progress import CancelButton
@@ -38,6 +39,7 @@ ALL: tuple[type[IdButton], ...] = (
     ReportDeleteButton,
     ReportBlockButton,
     ReportDismissButton,
+    ForgetButton,
 )
 """Every kind of button, to be made known to discord.py at start."""
 MENUS = (HistoryMenu,)

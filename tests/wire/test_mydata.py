@@ -1,0 +1,144 @@
+"""`/mydata` and `/forget`: a copy of everything, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import zipfile
+from typing import Any
+
+import pytest
+
+from tests.bot.core import count
+from tests.wire.looks import begun, dreamt, is_result, job_id, whispered
+from tests.wire.people import Person, upload
+from tests.wire.protocol_bot import picture
+from tests.wire.world import World
+
+
+async def copied(person: Person) -> tuple[dict[str, Any], list[str]]:
+    """The data and the names of the pictures in a person's copy."""
+    answer = await person.slash("mydata")
+    assert answer.message.ephemeral
+    with zipfile.ZipFile(io.BytesIO(answer.message.files["dreambot-mydata.zip"])) as archive:
+        assert archive.testzip() is None
+        names = [name for name in archive.namelist() if name != "data.json"]
+        return json.loads(archive.read("data.json")), names
+
+
+async def forgotten(person: Person) -> str:
+    """Ask to be forgotten, and mean it."""
+    question = await person.slash("forget")
+    await person.click(question.message, "Forget all of it")
+    await person.wait_for(question.message, lambda m: "You are forgotten." in m.text)
+    return question.message.text
+
+
+async def test_a_copy_holds_jobs_prompts_ledger_settings_and_pictures(world: World, max_: Person, mo: Person) -> None:
+    await max_.slash("settings mine", size="320x256")
+    owl = await dreamt(max_, "an owl | fog", seed=7)
+    await dreamt(mo, "a fox")
+
+    data, pictures = await copied(max_)
+
+    assert {"size": "320x256"} == data["settings"]
+    [job] = data["jobs"]
+    assert (job_id(owl), "done", 7) == (job["id"], job["state"], job["request"]["seed"])
+    assert ["an owl", "fog"] == [prompt["text"] for prompt in job["request"]["prompts"]]
+    assert [("charged", job["units"])] == [(line["what"], line["units"]) for line in data["ledger"]]
+    assert [f"pictures/{job_id(owl)}-0.png"] == pictures == [one["file"] for one in job["pictures"]]
+    assert "token" not in json.dumps(data)
+
+
+async def test_who_has_nothing_gets_an_empty_copy(max_: Person) -> None:
+    data, pictures = await copied(max_)
+
+    assert ([], [], []) == (data["jobs"], data["ledger"], pictures)
+
+
+async def test_forgetting_asks_first_and_deletes_everything(world: World, max_: Person, mo: Person) -> None:
+    owl = await dreamt(max_, "an owl", image=upload(picture("green", 64)), size="256x256")
+    fox = await dreamt(mo, "a fox")
+    await max_.slash("settings mine", pings=False)
+    await begun(max_, "hang an owl")
+
+    question = whispered(await max_.slash("forget"))
+    assert "2 jobs with their prompts, 1 picture, the messages that show them" in question
+    assert "1 job that is not finished is cancelled first." in question
+    assert not owl.gone
+    await forgotten(max_)
+
+    store = world.bot.store
+    assert {1} == {await count(store, "jobs"), await count(store, "pictures")}
+    assert [0, 0] == [await count(store, "inputs"), await count(store, "settings", f"subject = '{max_.id}'")]
+    assert [f"{job_id(fox)}-0.png"] == [path.name for path in (world.folder / "pictures").rglob("*.png")]
+    await max_.wait_for(owl, lambda m: m.gone)
+    await world.until(lambda: [fox.id] == [m.id for m in mo.sees()])
+    assert [] == world.bot.dispatcher.running()
+    assert "You have not painted anything yet" in whispered(await max_.slash("history"))
+    assert not any(b"an owl" in path.read_bytes() for path in world.folder.glob("dreambot.sqlite3"))
+
+
+async def test_a_question_from_before_a_restart_can_be_answered_twice(world: World, max_: Person) -> None:
+    await dreamt(max_, "an owl")
+    question = await max_.slash("forget")
+    await world.restart_bot()
+
+    await asyncio.gather(*(max_.click(question.message, "Forget all of it") for _ in range(2)))
+    await max_.wait_for(question.message, lambda m: "You are forgotten." in m.text)
+
+    assert 0 == await count(world.bot.store, "jobs")
+    await dreamt(max_, "a fox")
+
+
+async def test_messages_are_deleted_over_restarts(world: World, max_: Person, mo: Person) -> None:
+    owls = [await dreamt(max_, f"owl {number}") for number in range(3)]
+    await forgotten(max_)
+    await world.restart_bot()
+
+    await world.until(lambda: all(owl.gone for owl in owls))
+
+    while await world.bot.store.farewells.to_remove(1):
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.bot(quota={"units": 2.0})
+async def test_being_forgotten_pays_for_no_picture(world: World, olive: Person, max_: Person) -> None:
+    await olive.slash("admin grant", user=max_.id, units=5, reason="a prize")
+    await dreamt(max_, "an owl", count=2)
+    await forgotten(max_)
+
+    text = whispered(await max_.slash("quota"))
+    assert "**0** of 2 units left" in text
+    assert "something of which the records are gone" in text
+    assert "a prize" not in text
+    world.forward(86_400)
+    await world.bot.store.farewells.erase_names(world.site.clock.now() - 60)
+    assert 0 == await count(world.bot.store, "charges", f"owner = 'discord:{max_.id}'")
+    assert 0 == await count(world.bot.store, "credits", f"owner = 'discord:{max_.id}'")
+    assert 0 == await count(world.bot.store, "forgotten")
+    assert 1 == await count(world.bot.store, "charges")
+    await dreamt(max_, "a fox")
+
+
+async def test_a_block_outlives_being_forgotten(world: World, olive: Person, max_: Person) -> None:
+    await dreamt(max_, "an owl")
+    await olive.slash("admin block", user=max_.id, reason="floods")
+
+    await forgotten(max_)
+
+    assert "you do not paint in this server: floods." in whispered(await max_.slash("dream", prompt="a fox"))
+
+
+async def test_what_others_made_from_it_stays_theirs(max_: Person, mo: Person) -> None:
+    owl = await dreamt(max_, "an owl")
+    child = (await mo.click(owl, "Again")).message
+    await mo.wait_for(child, is_result)
+
+    await forgotten(max_)
+
+    await mo.wait_for(owl, lambda m: m.gone)
+    assert not child.gone
+    again = (await mo.click(child, "Variation")).message
+    await mo.wait_for(again, is_result)
