@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 SCALES = (4, 3, 2)
 """How far a picture is enlarged: the first that stays within the host's limit."""
+FORM_SCALES = (2, 3, 4, 8)
+"""What the form offers, within the same limit."""
 NO_PICTURES: Mapping[str, bytes] = {}
 
 
@@ -90,15 +92,33 @@ class Orders:
         """What somebody has made of the words of a result."""
         return await self._place(request, caller, answer, "remix", Parent(job.id))
 
-    async def upscale(self, job: JobRow, index: int | None, caller: Caller, answer: Answer) -> JobRow:
-        """Enlarge one picture of a result; without an *index* the one that CLIP likes best."""
+    @property
+    def upscalers(self) -> tuple[str, ...]:
+        """What the engine can enlarge with; nothing while it is down."""
+        ready = self._dispatcher.engine_ready
+        return ready.upscalers if ready else ()
+
+    def scales(self, job: JobRow, index: int | None) -> list[int]:
+        """How far that picture may be enlarged, what is usual first. Raises Refused if not at all."""
         self._check_done(job)
         picture = _picture(job, index)
-        scale = self._scale(picture)
-        request = await self._dispatcher.upscale_request(job.id, picture.index, scale=scale)
+        usual, most = self._scale(picture), self._config.limits.max_upscaled
+        return [usual, *(n for n in FORM_SCALES if n != usual and max(picture.width, picture.height) * n <= most)]
+
+    async def upscale(
+        self, job: JobRow, index: int | None, caller: Caller, answer: Answer, upscaler: str = "", scale: int = 0
+    ) -> JobRow:
+        """Enlarge one picture of a result; without an *index* the one that CLIP likes best.
+
+        Without an *upscaler* by the best that is here; without a *scale* as far as is usual.
+        """
+        self._check_done(job)
+        picture = _picture(job, index)
+        scale = scale or self._scale(picture)
+        request = await self._dispatcher.upscale_request(job.id, picture.index, upscaler, scale)
         caller.check_place()
         await self._check_not_enlarged(job, picture.index, request)
-        if not await self._dispatcher.press(f"up:{job.id}:{picture.index}:{request.upscaler}"):
+        if not await self._dispatcher.press(f"up:{job.id}:{picture.index}:{request.upscaler}:{request.scale}"):
             raise Refused("That picture is being enlarged already; the result is on its way.")
         return await self._place(request, caller, answer, "upscale", Parent(job.id, picture.index))
 

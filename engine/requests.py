@@ -57,8 +57,18 @@ MAX_COUNT = 100
 NEGATIVE_WEIGHT = -0.3
 AUTO = "auto"
 """The upscaler that suits best of those that are here."""
-LEARNED = ("realesrgan-x4plus", "realesr-general", "swinir-l", "swinir-m", "realesrgan-x2plus", "realesrgan-anime")
-SHIPPED = ("primer", "lanczos")
+LEARNED: Mapping[str, str] = {
+    "realesrgan-x4plus": "photographs and paintings",
+    "realesr-general": "small and fast",
+    "swinir-l": "real-world pictures, slow",
+    "swinir-m": "real-world pictures",
+    "realesrgan-x2plus": "made for twice the size",
+    "realesrgan-anime": "drawings",
+}
+SHIPPED: Mapping[str, str] = {
+    "primer": "small, clean pictures like the small model's",
+    "lanczos": "plain resampling: invents nothing",
+}
 """What "auto" takes: the first of the learned ones that is here, then one's own, then what ships with the package."""
 USUAL_SCALE = 4
 PROFILE = "profile"
@@ -162,7 +172,7 @@ def best_upscaler(usable: Collection[str], scale: int) -> str:
     """What "auto" stands for where these can be used; for twice the size the net that was made for it."""
     doubling = ("realesrgan-x2plus",) if scale == 2 else ()
     own = (name for name in usable if name not in (*LEARNED, *SHIPPED))
-    return next((name for name in (*doubling, *LEARNED, *own, *SHIPPED) if name in usable), SHIPPED[-1])
+    return next((name for name in (*doubling, *LEARNED, *own, *SHIPPED) if name in usable), "lanczos")
 
 
 AnyRequest: TypeAlias = Annotated[DreamRequest | UpscaleRequest, Field(discriminator="kind")]

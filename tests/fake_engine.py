@@ -51,6 +51,7 @@ from engine.wire import SyncWire
 STEPS = 8
 STEP_SECONDS = float(os.environ.get("DREAMBOT_FAKE_STEP", "0.02"))
 SLOTS = int(os.environ.get("DREAMBOT_FAKE_SLOTS", "4"))
+UPSCALERS = tuple(os.environ.get("DREAMBOT_FAKE_UPSCALERS", "lanczos,primer").split(","))
 
 
 @dataclass
@@ -187,7 +188,7 @@ class FakeEngine:
                 device="CPU (fake)",
                 slots=max(SLOTS - taken, 0),
                 methods=("clip_diffusion", "pixels"),
-                upscalers=("lanczos", "primer"),
+                upscalers=UPSCALERS,
                 models=("primer",),
             )
         )

@@ -58,7 +58,7 @@ class RemixForm(ui.Modal):
 
 
 def form_values(data: Mapping[str, Any]) -> dict[str, str]:
-    """Custom id → text of every field of a form that was sent, from the interaction's data."""
+    """Custom id → text (or the first choice) of every field of a form that was sent, from the interaction's data."""
     return dict(_fields(data.get("components", [])))
 
 
@@ -68,4 +68,5 @@ def _fields(components: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
         if inner:
             yield from _fields(inner)
         elif "custom_id" in component:
-            yield component["custom_id"], component.get("value") or ""
+            chosen = component.get("values") or [""]
+            yield component["custom_id"], str(component.get("value") or chosen[0])

@@ -13,6 +13,7 @@ from bot.info import info_embed
 from bot.jobs import JobRow
 from bot.views.press import AnyInteraction, PressButton, client_of, template
 from bot.views.remix import RemixForm
+from bot.views.upscale import UpscaleForm, is_choice
 
 
 class UpscaleButton(PressButton, template=template("up")):
@@ -25,8 +26,13 @@ class UpscaleButton(PressButton, template=template("up")):
     async def pressed(
         self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
     ) -> None:
-        """Order the upscale."""
-        await client_of(interaction).orders.upscale(job, self.index, caller, answer)
+        """Order the upscale; where there is a choice, ask for it first."""
+        orders = client_of(interaction).orders
+        if is_choice(upscalers := orders.upscalers):
+            caller.check_place()
+            await answer.ask(UpscaleForm(job, self.index, upscalers, orders.scales(job, self.index)))
+            return
+        await orders.upscale(job, self.index, caller, answer)
 
 
 class AgainButton(PressButton, template=template("again")):

@@ -8,6 +8,7 @@ import io
 import pytest
 from PIL import Image
 
+from bot.playground.server.json_types import Json
 from tests.wire.looks import child_of, dreamt, is_enlarged, job_id, link, whispered
 from tests.wire.people import Person, Shown
 from tests.wire.world import World
@@ -134,3 +135,53 @@ async def test_a_picture_that_is_large_enough_is_refused_in_words(max_: Person) 
     answer = await max_.click(parent, "Upscale")
 
     assert "This picture is 256×256 already; 300 pixels a side is the most here." == whispered(answer)
+
+
+CHOICE = {"environ": {"DREAMBOT_FAKE_UPSCALERS": "lanczos,primer,realesrgan-x4plus,my-faces"}}
+
+
+def choices(form: Json) -> dict[str, list[str]]:
+    """Custom id → what can be chosen."""
+    parts = [label["component"] for label in form["components"]]
+    return {part["custom_id"]: [option["value"] for option in part["options"]] for part in parts}
+
+
+@pytest.mark.bot(**CHOICE, limits={"max_upscaled": 1024})
+async def test_where_the_engine_has_more_the_button_asks_which_and_how_far(world: World, max_: Person) -> None:
+    parent = await dreamt(max_, "an owl")
+
+    opened = await max_.click(parent, "Upscale")
+
+    assert {
+        "upscaler": ["auto", "lanczos", "primer", "realesrgan-x4plus", "my-faces"],
+        "scale": ["2", "3", "4"],
+    } == choices(opened.modal)
+    answer = await max_.submit(opened, upscaler="my-faces", scale="2")
+    child = await max_.wait_for(answer.message, is_enlarged)
+    assert 512 == width(child)
+    [job, _] = await world.bot.dispatcher.history(max_.id)
+    assert ("my-faces", 2) == (job.request.upscaler, job.request.scale)
+
+
+@pytest.mark.bot(**CHOICE)
+async def test_left_as_it_is_the_form_takes_the_best_also_after_a_restart(world: World, max_: Person) -> None:
+    parent = await dreamt(max_, "an owl", count=2)
+    opened = await max_.click(parent, "Upscale 2")
+    await world.restart_bot()
+
+    answer = await max_.submit(opened)
+
+    assert 1024 == width(await max_.wait_for(answer.message, is_enlarged))
+    job, original = await world.bot.dispatcher.history(max_.id)
+    assert job.request.upscaler in ("realesrgan-x4plus", "auto"), "the engine may be starting still"
+    assert (4, (original.pictures[1].sha256,)) == (job.request.scale, job.request.images)
+
+
+@pytest.mark.bot(**CHOICE)
+async def test_a_reaction_takes_the_best_without_a_form(world: World, max_: Person) -> None:
+    parent = await dreamt(max_, "an owl")
+
+    max_.react(parent, "⬆️")
+
+    await child_of(max_, parent)
+    assert "realesrgan-x4plus" == (await world.bot.dispatcher.history(max_.id))[0].request.upscaler
