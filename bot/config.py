@@ -180,7 +180,8 @@ class RetentionSection(Section):
         default=20_000,
         ge=0,
         le=10**9,
-        description="Disk that pictures may take; the oldest go first; 0 = all there is.",
+        description="Disk that pictures may take; 0 = all there is. The oldest go first, before them those from "
+        "which nobody has made another one.",
     )
     free_megabytes: int = Field(
         default=500, ge=0, le=10**9, description="New jobs are refused while the disk has less room left than this."

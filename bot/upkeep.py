@@ -80,7 +80,7 @@ class Upkeep:
         kept = await self._store.pictures.kept_bytes()
         if not budget or kept <= budget:
             return
-        for picture in await self._store.pictures.oldest(now, _BATCH):
+        for picture in await self._store.pictures.oldest(now, _BATCH, unused_first=True):
             if kept > budget:
                 await self._store.pictures.let_go(picture)
                 kept -= picture.size

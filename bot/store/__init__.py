@@ -66,6 +66,7 @@ class Store:
             raise
         await files.sweep_temporaries(folder)
         await store.inputs.sweep()
+        await store.pictures.sweep()
         return store
 
     async def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import sqlite3
@@ -88,10 +89,11 @@ class Pictures:
         """Forget what an attempt has finished: the next one paints all of it again, over the same files."""
         await session.run("DELETE FROM pictures WHERE job_id = ?", job_id)
 
-    async def oldest(self, before: float, limit: int) -> list[PictureRow]:
+    async def oldest(self, before: float, limit: int, *, unused_first: bool = False) -> list[PictureRow]:
         """Kept pictures that were finished before *before*, oldest first.
 
-        Not those that somebody still waits for: undelivered ones, and sources of jobs that are not over.
+        Not those that somebody still waits for: undelivered ones, and sources of jobs that are not over. With
+        *unused_first* those from which nobody has made another one come before all others.
         """
         async with self._database.reading() as session:
             rows = await session.all(
@@ -99,11 +101,27 @@ class Pictures:
                 " AND job_id NOT IN (SELECT job_id FROM deliveries WHERE state = 'pending')"
                 " AND NOT EXISTS (SELECT 1 FROM jobs WHERE state IN ('queued', 'running')"
                 "  AND (jobs.id = job_id OR instr(jobs.request, pictures.sha256)))"
-                " ORDER BY created_at LIMIT ?",
+                " ORDER BY ? AND EXISTS (SELECT 1 FROM jobs child WHERE child.parent_job = pictures.job_id"
+                "  AND child.parent_index = pictures.idx AND child.kind IN ('upscale', 'variation')), created_at LIMIT ?",
                 before,
+                unused_first,
                 limit,
             )
         return [self._picture(row) for row in rows]
+
+    async def sweep(self) -> None:
+        """Delete files that no row names, of jobs that are over: what an attempt left that was cancelled or failed.
+
+        Files of jobs that are not known here are left alone: they are not ours to judge.
+        """
+        folder = self._data / FOLDER
+        names = await asyncio.to_thread(lambda: sorted(folder.glob("*/*.png")) if folder.is_dir() else [])
+        async with self._database.reading() as session:
+            rows = {row[0] for row in await session.all("SELECT path FROM pictures WHERE path IS NOT NULL")}
+            over = {row[0] for row in await session.all("SELECT id FROM jobs WHERE state NOT IN ('queued', 'running')")}
+        for path in names:
+            if path.relative_to(self._data).as_posix() not in rows and path.stem.rpartition("-")[0] in over:
+                await files.remove(path)
 
     async def kept_bytes(self) -> int:
         """Disk that kept pictures take."""

@@ -166,6 +166,39 @@ async def test_the_oldest_go_first_when_the_disk_budget_is_used_up(core: Core) -
     assert [False, True, True] == [(await core.row(job)).pictures[0].path is not None for job in jobs]
 
 
+async def test_what_somebody_has_made_something_of_goes_last(core: Core) -> None:
+    jobs = []
+    for _ in range(3):
+        jobs.append(await painted(core))
+        await core.store.deliveries.delivered(jobs[-1], "result", core.clock())
+        core.clock.advance(10)
+    enlarged = await core.dispatcher.submit(
+        await core.dispatcher.upscale_request(jobs[0], 0), origin(kind="upscale", parent=jobs[0])
+    )
+    await core.dispatcher.cancel(enlarged.id, ANN)
+    async with core.store.transaction() as session:
+        await session.run("UPDATE pictures SET size = 400000")
+    await Upkeep(config(retention={"pictures_megabytes": 1}), core.store).tidy(core.clock())
+
+    assert [True, False, True] == [(await core.row(job)).pictures[0].path is not None for job in jobs]
+
+
+async def test_files_that_no_row_names_are_swept_up_once_their_job_is_over(tmp_path: Path) -> None:
+    async with running_core(tmp_path) as core:
+        done, cancelled = await painted(core), await core.ask(BOB)
+        await core.handed(cancelled.id)
+        await core.dispatcher.cancel(cancelled.id, BOB)
+        running = await core.ask(BOB)
+    [kept] = tmp_path.rglob("*.png")
+    left = {name: kept.with_name(f"{name}-0.png") for name in (cancelled.id, running.id, "unknown000")}
+    for path in left.values():
+        path.write_bytes(b"png")
+
+    async with running_core(tmp_path, engine_up=False) as core:
+        assert [False, True, True] == [path.exists() for path in left.values()]
+        assert await core.dispatcher.picture(done, 0)
+
+
 async def test_what_somebody_waits_for_is_kept(core: Core) -> None:
     undelivered, source = await painted(core, ANN), await painted(core, BOB)
     await core.store.deliveries.delivered(source, "result", core.clock())
