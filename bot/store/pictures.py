@@ -102,7 +102,8 @@ class Pictures:
                 " AND NOT EXISTS (SELECT 1 FROM jobs WHERE state IN ('queued', 'running')"
                 "  AND (jobs.id = job_id OR instr(jobs.request, pictures.sha256)))"
                 " ORDER BY ? AND EXISTS (SELECT 1 FROM jobs child WHERE child.parent_job = pictures.job_id"
-                "  AND child.parent_index = pictures.idx AND child.kind IN ('upscale', 'variation')), created_at LIMIT ?",
+                "  AND child.parent_index = pictures.idx AND child.kind IN ('upscale', 'variation')), created_at"
+                " LIMIT ?",
                 before,
                 unused_first,
                 limit,
