@@ -32,6 +32,8 @@ class Model:
     """The upscaler that every picture of this model goes through, or none."""
     perceptor: str = "primer"
     """The CLIP that guides it unless the request says otherwise."""
+    view_share: float = 0.01
+    """What one view through its CLIP costs, over one guided pass of its net at its usual size; see `work`."""
     train_steps: int = 1000
     """Timesteps of the process that its net was trained for."""
     classes: int = 0

@@ -22,6 +22,7 @@ PRIMER = Model(
     largest=512,
     scale=4,
     finish="primer",
+    view_share=0.04,  # measured
     reads=True,
     limited_words=True,
     defaults={"clip_diffusion": {"clamp_max": 0.0, "shift_max": 0.1}, "pixels": {}},

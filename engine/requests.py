@@ -26,6 +26,7 @@ from engine.options.base import (
     refuse,
 )
 from engine.options.clip_diffusion import ClipDiffusionOptions, settled
+from engine.options.effort import effort
 from engine.options.pixels import PixelsOptions
 from engine.options.profiles import PROFILES, Profile, find_profile
 from engine.prompts import Prompt, check_weights, parse_prompts
@@ -135,8 +136,10 @@ class DreamRequest(BaseModel):
 
     @property
     def cost(self) -> float:
-        """Megapixel steps: what quotas and fairness count."""
-        return self.width * self.height * self.options.steps * self.count / 1e6
+        """Megapixel steps as the model usually takes them: what quotas and fairness count."""
+        model = MODELS.get(self.model)
+        each = effort(self.options, model) if model else 1.0
+        return self.width * self.height * self.options.steps * self.count * each / 1e6
 
 
 class UpscaleRequest(BaseModel):

@@ -80,10 +80,11 @@ def cut(images: Tensor, cuts: Sequence[Cuts], size: int) -> Tensor:
     """
     n, channels, height, width = images.shape
     rim = cuts[0].rim
+    beyond = max(height, width) // 2 if rim else 0  # of the size alone: how sums are rounded must not depend on windows
     windows = torch.stack([c.windows for c in cuts]).to(images)
     count = windows.shape[1]
-    rows = window_matrix(windows[..., 0], windows[..., 2], height, size, rim)
-    columns = window_matrix(windows[..., 1], windows[..., 3], width, size, rim)
+    rows = window_matrix(windows[..., 0], windows[..., 2], height, size, beyond)
+    columns = window_matrix(windows[..., 1], windows[..., 3], width, size, beyond)
     flip = torch.stack([c.flip for c in cuts]).to(images.device)
     columns = torch.where(flip[..., None, None], columns.flip(-2), columns)
     bands = rows.reshape(n, 1, count * size, height) @ images
@@ -101,16 +102,15 @@ def cut(images: Tensor, cuts: Sequence[Cuts], size: int) -> Tensor:
     return views.reshape(n * count, channels, size, size)
 
 
-def window_matrix(start: Tensor, length: Tensor, source: int, target: int, rim: bool = False) -> Tensor:
+def window_matrix(start: Tensor, length: Tensor, source: int, target: int, beyond: int = 0) -> Tensor:
     """The rows that resize the pixels [start, start + length) of *source* to *target*: [...] → [..., target, source].
 
     A triangle filter as wide as one target pixel, at least as one source pixel. What lies outside of the picture
-    repeats its edge, or, with a *rim*, counts as 0, so that rows there add up to less than 1.
+    repeats its edge; or it counts as 0, up to so many pixels *beyond*, so that rows there add up to less than 1.
     """
-    beyond = int(torch.maximum(-start, start + length - source).max().clamp_min(0).ceil()) if rim else 0
     scale = (length / target)[..., None]
     centre = start[..., None] + (torch.arange(target, device=start.device, dtype=start.dtype) + 0.5) * scale
-    if not rim:
+    if not beyond:
         centre = centre.clamp(0.5, source - 0.5)
     pixel = torch.arange(-beyond, source + beyond, device=start.device, dtype=start.dtype)
     distance = (pixel + 0.5 - centre[..., None]).abs()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from engine import work
 from engine.errors import InvalidRequest
 from engine.model import Model
 from engine.options.base import guess, option_text
@@ -16,11 +17,6 @@ from engine.options.clip_diffusion import ClipDiffusionOptions, settled
 from engine.options.perceptors import read_perceptors
 
 METHOD = "clip_diffusion"
-NET_TERAFLOP = 2.24
-"""One forward pass of the 256-pixel ImageNet net at 256x256; backward to the picture costs as much again."""
-SECONDARY_TERAFLOP = 0.05
-CLIP_TERAFLOP: Mapping[str, float] = {"ViT-B/32": 0.0177, "ViT-B/16": 0.072, "RN50": 0.0232}
-"""Forward and backward of one view."""
 USUAL_CLIP = "ViT-B/32"
 
 
@@ -54,11 +50,11 @@ def teraflops(options: ClipDiffusionOptions) -> float:
     """The nets' work for one picture of 256x256 on the 256-pixel ImageNet net, in 10¹² operations."""
     clips = read_perceptors(options.perceptors, USUAL_CLIP)
     views = options.cut_batches * (options.cutouts.mean + options.overview.mean)
-    looking = views * sum(CLIP_TERAFLOP.get(clip.name, CLIP_TERAFLOP[USUAL_CLIP]) for clip in clips)
-    through = {"net": NET_TERAFLOP, "secondary": SECONDARY_TERAFLOP, "xstart": 0.0}[options.gradient]
+    looking = views * sum(work.clip_cost(clip.name) for clip in clips)
+    through = {"net": work.NET, "secondary": work.SECONDARY, "xstart": 0.0}[options.gradient]
     guided = (options.guide_until - options.guide_from) / options.guide_every.mean
     steps = options.steps - options.skip_steps
-    return steps * (NET_TERAFLOP + guided * (through + looking))
+    return steps * (work.NET + guided * (through + looking))
 
 
 PROFILES: Mapping[str, Profile] = {

@@ -13,6 +13,7 @@ from engine.nets.adm_flags import read_flags
 from engine.weights.community_table import COMMUNITY, KALIYUGA
 from engine.weights.diffusion_table import BASE
 from engine.weights.entry import Entry
+from engine.work import view_share
 
 METHOD = "clip_diffusion"
 LARGEST = 1536
@@ -65,6 +66,7 @@ def model_of(
         smallest=max(own // 2, multiple),
         largest=max(LARGEST, own),
         perceptor=perceptor,
+        view_share=view_share(flags.num_channels, own, perceptor),
         train_steps=flags.diffusion_steps,
         classes=NUM_CLASSES if flags.class_cond else 0,
         reads=bool(flags.context_dim),

@@ -1,0 +1,34 @@
+"""How much work a request's options make, beside what its model usually does: 1 = as usual. What quotas count by."""
+
+from __future__ import annotations
+
+from engine import work
+from engine.model import Model
+from engine.options.clip_diffusion import ClipDiffusionOptions, settled
+from engine.options.perceptors import read_perceptors
+from engine.options.pixels import PixelsOptions
+
+BACKWARD = 0.5
+"""Of a guided pass of the net, forward is as much."""
+PIXELS_REST = 4.0
+"""What a step of pixels costs beside its views, in views."""
+
+
+def effort(options: ClipDiffusionOptions | PixelsOptions, model: Model) -> float:
+    """The work of one step of *options* over that of one of the model's usual ones."""
+    usual = model.defaults.get(options.method, {})
+    if isinstance(options, PixelsOptions):
+        before = PixelsOptions.model_validate(usual)
+        return (PIXELS_REST + options.cutouts) / (PIXELS_REST + before.cutouts)
+    return _work(options, model) / _work(ClipDiffusionOptions.model_validate(settled(usual, {})), model)
+
+
+def _work(options: ClipDiffusionOptions, model: Model) -> float:
+    """Of one step, a guided pass of the net with no views being 1."""
+    clips = read_perceptors(options.perceptors, model.perceptor)
+    heads = sum(work.clip_cost(clip.name) for clip in clips) / work.clip_cost(model.perceptor)
+    views = options.cut_batches * (options.cutouts.mean + options.overview.mean)
+    through = {"net": 1 - BACKWARD, "secondary": work.SECONDARY / work.NET / 2, "xstart": 0.0}[options.gradient]
+    looking = views * heads * model.view_share if options.clip_guidance_scale.largest else 0.0
+    guided = (options.guide_until - options.guide_from) / options.guide_every.mean
+    return BACKWARD + guided * (through + looking)

@@ -1,0 +1,34 @@
+"""What nets cost, in 10¹² operations, for quotas and to tell what a choice means. Counted, not measured. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+NET = 2.24
+"""One forward pass of the 256-pixel ImageNet net at 256x256; backward to the picture costs as much again."""
+NET_CHANNELS = 256
+SECONDARY = 0.1
+"""Forward and backward of the secondary net at 256x256."""
+CLIP: Mapping[str, float] = {
+    "ViT-B/32": 0.0177,
+    "ViT-B/16": 0.072,
+    "ViT-L/14": 0.331,
+    "ViT-L/14@336px": 0.797,
+    "RN50": 0.0232,
+    "RN101": 0.038,
+    "RN50x4": 0.082,
+    "RN50x16": 0.292,
+    "RN50x64": 1.04,
+}
+"""Forward and backward of one view."""
+
+
+def clip_cost(name: str) -> float:
+    """Of one view through that CLIP; of one that is not in the table, as of the usual one."""
+    return CLIP.get(name, CLIP["ViT-B/32"])
+
+
+def view_share(channels: int, size: int, perceptor: str) -> float:
+    """One view through *perceptor* over one guided pass of an ADM net of that width and picture size, roughly."""
+    net = 2 * NET * (channels / NET_CHANNELS) ** 2 * (size / 256) ** 2
+    return clip_cost(perceptor) / net
