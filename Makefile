@@ -3,6 +3,7 @@
 #   make play        the playground: paint in a browser, no account, no GPU
 #   make test        the tests (minutes)          make test-slow   the long ones
 #   make check       format, lint, types, architecture      make bench   speed and memory, side by side
+#   make pictures    the pictures of docs/playground.md, anew, from the real thing (needs Chromium)
 #   make clean       remove .venv and caches
 #
 # PYTHON=python3.12 chooses the interpreter. TORCH=cpu takes PyTorch's CPU build from its own index (smaller, no CUDA).
@@ -18,7 +19,7 @@ ifeq ($(TORCH),cpu)
 TORCH_INDEX := --index-url https://download.pytorch.org/whl/cpu
 endif
 
-.PHONY: play run test test-slow check bench format clean install install-dev
+.PHONY: play run test test-slow pictures check bench format clean install install-dev
 
 play: install
 	$(PY) -m bot playground
@@ -31,6 +32,9 @@ test: install-dev
 
 test-slow: install-dev
 	$(PY) -m pytest -m slow --timeout 1500
+
+pictures: install-dev
+	DREAMBOT_PICTURES=docs/pictures $(PY) -m pytest tests/browser/test_tour.py
 
 check: install-dev
 	$(VENV)/bin/ruff format --check .

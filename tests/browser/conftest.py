@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
+from PIL import Image
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, ViewportSize, async_playwright, expect
 
 from tests.browser.serving import serve
@@ -119,10 +121,11 @@ async def page(browser: Browser, address: str, watch: Watch) -> AsyncIterator[Pa
 
 
 async def shot(page: Page, name: str) -> None:
-    """Keep a screenshot, where `DREAMBOT_PICTURES` names the folder for it (docs/pictures for the documentation)."""
+    """Keep a screenshot, where `DREAMBOT_PICTURES` names the folder for it (`make pictures`)."""
     folder = os.environ.get("DREAMBOT_PICTURES")
     if folder:
-        await page.screenshot(path=ROOT / folder / f"playground-{name}.png", animations="disabled")
+        taken = Image.open(io.BytesIO(await page.screenshot(animations="disabled"))).convert("RGB")
+        taken.save(ROOT / folder / f"playground-{name}.webp", quality=92, method=6)
 
 
 async def send(page: Page, line: str) -> None:

@@ -13,7 +13,7 @@ from bot.playground.connector import local_connector
 from bot.playground.page import Page as Server
 from bot.playground.server.local import LocalDiscord
 from tests.browser.asking_bot import AskingBot
-from tests.browser.conftest import Watch, send, shot
+from tests.browser.conftest import Watch, send
 from tests.wire import schemas
 from tests.wire.page.conftest import StillMachine
 
@@ -63,7 +63,6 @@ async def test_a_command_in_a_group_takes_people_roles_and_channels(page: Page) 
     assert ["studio", "gallery", "quiet", "late-night"] == await page.locator(
         ".chip[data-option=where] option"
     ).all_text_contents()
-    await shot(page, "options")
     await page.locator(".chip[data-option=amount] input").press("Enter")
     await expect(newest(page)).to_contain_text("max 3 pixels Moderator gallery")
 
@@ -90,7 +89,6 @@ async def test_a_form_with_every_field_is_filled_in(page: Page) -> None:
     await form.get_by_label("large").check()
     await form.get_by_label("fog").check()
     await form.get_by_label("rain").check()
-    await shot(page, "fields")
     await form.get_by_role("button", name="Submit").click()
     await expect(newest(page)).to_contain_text("a fox blue olive large fog rain")
 
@@ -135,7 +133,6 @@ async def test_an_age_restricted_channel_asks_once_and_has_its_own_commands(page
     await page.locator(".channel", has_text="late-night").click()
     await expect(page.locator("#gate")).to_contain_text("late-night is age-restricted")
     await expect(page.locator("#composer")).to_be_hidden()
-    await shot(page, "gate")
     await page.get_by_role("button", name="Back").click()
     await expect(page.locator("h1")).to_have_text("studio")
     await page.locator(".channel", has_text="late-night").click()
@@ -146,3 +143,10 @@ async def test_an_age_restricted_channel_asks_once_and_has_its_own_commands(page
     await page.reload()
     await page.locator(".channel", has_text="late-night").click()
     await expect(page.locator("#gate")).to_be_hidden()
+
+
+async def test_what_everybody_may_use_is_listed_first(page: Page) -> None:
+    await become(page, "Olive")
+    await page.keyboard.type("/")
+    options = page.locator("#composer-menu .menu-name")
+    await expect(options).to_have_text(["/form", "/menus", "/admin limits allow"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.conftest import send, shot
+from tests.browser.conftest import send
 from tests.browser.paint import paint
 from tests.browser.standin import StandIn
 
@@ -24,7 +24,6 @@ async def test_the_slash_menu_is_walked_with_the_arrow_keys(page: Page, world: S
     await expect(options).to_have_count(2)
     await page.keyboard.press("ArrowDown")
     await expect(options.nth(1)).to_have_attribute("aria-selected", "true")
-    await shot(page, "menu")
     await page.keyboard.press("Enter")
     await expect(page.locator(".message")).to_have_count(1)
     assert [{"command": "quota"}] == slashes(world)
@@ -51,7 +50,6 @@ async def test_a_form_sends_what_its_chips_hold(page: Page, world: StandIn) -> N
     await page.click(".adder[data-option=method]")
     await page.locator(".chip[data-option=method] select").select_option("pixels")
     await page.click(".adder[data-option=private]")
-    await shot(page, "form")
     await page.locator(".chip[data-option=seed] input").press("Enter")
     await expect(page.locator(".message")).to_have_count(1)
     expected = {"command": "dream", "prompt": "a castle | fog:0.5", "seed": 7, "method": "pixels", "private": True}
@@ -80,7 +78,6 @@ async def test_a_required_option_is_missed_in_words(page: Page, world: StandIn) 
 async def test_one_line_is_understood_as_it_is_typed(page: Page, world: StandIn) -> None:
     await page.fill("#line", "/dream a fox seed:7 count:2")
     await expect(page.locator(".piece")).to_have_text(["prompt a fox", "seed 7", "count 2"])
-    await shot(page, "one-line")
     await page.press("#line", "Enter")
     await expect(page.locator(".message")).to_have_count(1)
     assert [{"command": "dream", "prompt": "a fox", "seed": 7, "count": 2}] == slashes(world)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.conftest import DESKTOP, PHONE, send, shot
+from tests.browser.conftest import DESKTOP, PHONE, send
 from tests.browser.standin import StandIn
 from tests.browser.world import BOT
 
@@ -146,6 +146,5 @@ async def test_less_motion_means_no_crossfade(page: Page) -> None:
 
 async def test_an_empty_channel_invites(page: Page) -> None:
     await expect(page.locator(".welcome h2")).to_have_text("What would you like to see?")
-    await shot(page, "welcome")
     await page.locator(".example").first.click()
     await expect(page.locator("#line")).to_have_value("/dream a red circle on a blue background")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.conftest import Watch, send, shot
+from tests.browser.conftest import Watch, send
 from tests.browser.standin import StandIn
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -130,7 +130,6 @@ async def test_remix_opens_a_form_and_paints_what_it_says(page: Page, world: Sta
     await expect(prompt).to_be_focused()
     await expect(prompt).to_have_value("an owl")
     await expect(dialog.locator(".unknown")).to_have_text("[component type 99: not drawn here]")
-    await shot(page, "remix")
     await prompt.fill("two owls")
     await dialog.get_by_role("button", name="Submit").click()
     await expect(dialog).to_be_hidden()

@@ -2,78 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import re
-import signal
-import socket
-import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.browser.conftest import DESKTOP, PATIENCE, PHONE, ROOT, Watch, send, shot
+from tests.browser.conftest import PATIENCE, Watch, send
+from tests.browser.playing import READY, enlarged, latest, opened, playing
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
-
-READY = 60_000
-"""Milliseconds that a busy machine may take."""
-FAKE = f"""#!/bin/sh
-cd {ROOT}
-DREAMBOT_FAKE_STEP=0.12 exec {sys.executable} -m tests.fake_engine
-"""
-CONFIG = """
-[delivery]
-edit_seconds = 0.2
-press_seconds = 0.2
-
-[queue]
-cooldown_seconds = 0.0
-
-[playground]
-port = {port}
-"""
-
-
-@asynccontextmanager
-async def playing(folder: Path, *, fake: bool) -> AsyncIterator[str]:
-    """Run the playground as a person does, and give the address that it prints."""
-    config = folder / "config.toml"
-    config.write_text(CONFIG.format(port=free_port()))
-    if fake:
-        child = folder / "fake-python"
-        child.write_text(FAKE)
-        child.chmod(0o755)
-        config.write_text(f'{config.read_text()}\n[engine]\npython = "{child}"\n')
-    command = [sys.executable, "-m", "bot", "playground", "--config", str(config)]
-    environ = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environ, stdout=asyncio.subprocess.PIPE)
-    try:
-        yield await asyncio.wait_for(printed_address(process), 60)
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(process.wait(), 30)
-
-
-async def printed_address(process: asyncio.subprocess.Process) -> str:
-    """The first address among the lines that it prints."""
-    assert process.stdout
-    async for line in process.stdout:
-        if found := re.search(r"http://127\.0\.0\.1:\d+/", line.decode()):
-            return found[0]
-    raise AssertionError("the playground ended without an address")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -91,29 +30,10 @@ def patience() -> Iterator[None]:
     expect.set_options(timeout=PATIENCE)
 
 
-@asynccontextmanager
-async def opened(browser: Browser, address: str, watch: Watch) -> AsyncIterator[Page]:
-    async with await browser.new_context(viewport=DESKTOP, color_scheme="light") as context:
-        page = await context.new_page()
-        page.set_default_timeout(READY)
-        watch.follow(page)
-        await page.goto(address)
-        await expect(page.locator("#bot-state")).to_have_attribute("data-lamp", "good")
-        await expect(page.locator("#engine-state")).to_have_attribute("data-lamp", "good")
-        yield page
-
-
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: Browser, playground: str, watch: Watch) -> AsyncIterator[Page]:
     async with opened(browser, playground, watch) as ready:
         yield ready
-
-
-async def latest(page: Page, words: str) -> Locator:
-    """The newest message with *words*, pinned by its id: later ones may quote it."""
-    found = page.locator(".message", has_text=words).last
-    number = await found.get_attribute("data-id")
-    return page.locator(f'.message[data-id="{number}"]')
 
 
 async def dream(page: Page, prompt: str) -> Locator:
@@ -122,12 +42,6 @@ async def dream(page: Page, prompt: str) -> Locator:
     message = await latest(page, prompt)
     await expect(message.locator(".button", has_text="Remix")).to_be_visible()
     return message
-
-
-async def enlarged(page: Page) -> None:
-    """Wait for an enlarged picture at the end of the list."""
-    await expect(page.locator(".message").last).to_contain_text("Enlarged")
-    await expect(page.locator(".message").last.locator(".picture img")).to_have_count(1)
 
 
 async def test_a_dream_thinks_forms_and_is_done(page: Page) -> None:
@@ -227,37 +141,4 @@ async def test_nothing_that_the_bot_sent_was_wrong(page: Page) -> None:
     """Last in this file: the judges have seen everything above."""
     await page.click("#open-drawer")
     await expect(page.locator(".sent").first).to_be_visible()
-    await shot(page, "what-the-bot-sent")
     assert [] == await page.locator(".finding").all_inner_texts()
-
-
-WEIGHTS = [ROOT / "engine" / "primer" / "weights" / f"{name}.safetensors" for name in ("diffusion", "upscaler", "clip")]
-
-
-@pytest.mark.skipif(
-    not all(path.is_file() for path in WEIGHTS), reason="the small model's weights are not in this checkout"
-)
-async def test_the_real_engine_paints_and_enlarges(browser: Browser, tmp_path: Path, watch: Watch) -> None:
-    async with playing(tmp_path, fake=False) as address, opened(browser, address, watch) as page:
-        await send(page, "/dream a sailboat on the sea at sunset seed:7")
-        message = await latest(page, "a sailboat")
-        await expect(message.locator(".picture img").first).to_be_visible()
-        await shot(page, "painting")
-        await expect(message.locator(".button", has_text="Remix")).to_be_visible()
-        await shot(page, "result")
-        await message.locator(".picture").click()
-        await expect(page.locator(".thumbnail").nth(1)).to_be_visible()
-        await shot(page, "history")
-        await page.keyboard.press("Escape")
-        await message.locator(".button", has_text="Upscale").click()
-        await enlarged(page)
-        await expect(page.locator(".message").last).to_contain_text("1024×1024")
-        await take_more_pictures(page)
-
-
-async def take_more_pictures(page: Page) -> None:
-    """The same page in the dark, and on a telephone."""
-    await page.emulate_media(color_scheme="dark")
-    await shot(page, "dark")
-    await page.set_viewport_size(PHONE)
-    await shot(page, "phone")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.conftest import Watch, send, shot
+from tests.browser.conftest import Watch, send
 from tests.browser.paint import paint
 from tests.browser.standin import StandIn
 from tests.browser.world import BOT, PEOPLE, button, row
@@ -72,7 +72,6 @@ async def test_a_press_without_an_answer_is_told_at_the_message(page: Page, worl
 async def test_a_command_without_an_answer_is_told_in_the_list(page: Page) -> None:
     await send(page, "/dream silence")
     await expect(page.locator(".pending.failed")).to_contain_text("The application did not respond.")
-    await shot(page, "no-answer")
     await page.locator(".pending.failed button").click()
     await expect(page.locator(".pending")).to_have_count(0)
 
@@ -159,7 +158,6 @@ async def test_the_drawer_shows_what_was_sent_and_what_was_wrong(page: Page, wor
     await expect(page.locator(".sent")).to_have_count(2)
     await expect(page.locator("#finding-count")).to_have_text("1")
     await expect(page.locator(".finding")).to_have_text("content: too long")
-    await shot(page, "sent")
     await page.click("text=Only what is wrong")
     await expect(page.locator(".sent:visible")).to_have_count(1)
     await page.click("text=Make trouble")

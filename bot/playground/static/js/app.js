@@ -148,7 +148,7 @@ function showSidebar(open) {
 
 /** @param {KeyboardEvent} event */
 function shortcut(event) {
-  const typing = event.target instanceof Element && event.target.closest("input, textarea, select, dialog[open]");
+  const typing = event.target instanceof Element && event.target.closest("input:not([type=radio], [type=checkbox]), textarea, select, dialog[open]");
   if (event.altKey && /^[1-9]$/.test(event.key)) {
     event.preventDefault();
     const radio = byId("people").querySelectorAll("input")[Number(event.key) - 1];

@@ -37,6 +37,7 @@ export class SentDrawer {
     this.drawer.hidden = !open;
     document.body.classList.toggle("drawer-open", open);
     this.button.setAttribute("aria-expanded", String(open));
+    if (open) this.list.scrollTop = this.list.scrollHeight;
     if (open) byId("close-drawer").focus();
     else this.button.focus();
     void this.#poll();
@@ -46,11 +47,11 @@ export class SentDrawer {
   showTroubles(troubles) {
     const box = byId("troubles");
     box.hidden = !troubles.length;
-    const list = byId("trouble-list");
-    const known = /** @type {HTMLElement[]} */ ([...list.querySelectorAll("[data-trouble]")]);
-    if (known.map((control) => control.dataset.trouble).join() !== troubles.map((trouble) => trouble.id).join()) {
-      list.replaceChildren(...troubles.map((trouble) => trouble.once ? this.#button(trouble) : this.#switch(trouble)));
-    } else for (const [index, trouble] of troubles.entries()) /** @type {HTMLInputElement} */ (known[index]).checked = trouble.on;
+    const known = new Map([...box.querySelectorAll("[data-trouble]")].map((each) => [/** @type {HTMLElement} */ (each).dataset.trouble, each]));
+    if (known.size !== troubles.length || troubles.some((trouble) => !known.has(trouble.id))) {
+      byId("trouble-list").replaceChildren(...troubles.filter((trouble) => !trouble.once).map((trouble) => this.#switch(trouble)));
+      byId("trouble-once").replaceChildren(...troubles.filter((trouble) => trouble.once).map((trouble) => this.#button(trouble)));
+    } else for (const trouble of troubles) /** @type {HTMLInputElement} */ (known.get(trouble.id)).checked = trouble.on;
     const on = troubles.filter((trouble) => trouble.on).length;
     byId("trouble-count").textContent = on ? `${on} on` : "";
   }

@@ -82,7 +82,7 @@ export class Store extends EventTarget {
 
   /** @returns {Command[]} every command and subcommand by its full name; people, roles and channels are offered as choices */
   get commands() {
-    const all = this.#offered(SLASH).flatMap((command) => flatten(command, ""));
+    const all = this.#offered(SLASH).flatMap((command) => flatten(command, "", Boolean(command.default_member_permissions)));
     return all.map((command) => ({ ...command, options: command.options.map((option) => this.#withChoices(option)) }));
   }
 
@@ -222,11 +222,11 @@ export class Store extends EventTarget {
   }
 }
 
-/** @param {RegisteredCommand|Option} command @param {string} before @returns {Command[]} */
-function flatten(command, before) {
+/** @param {RegisteredCommand|Option} command @param {string} before @param {boolean} special @returns {Command[]} */
+function flatten(command, before, special) {
   const name = before ? `${before} ${command.name}` : command.name;
   const options = command.options ?? [];
   const nested = options.filter((option) => option.type === 1 || option.type === 2);
-  if (nested.length) return nested.flatMap((option) => flatten(option, name));
-  return [{ name, description: command.description, options }];
+  if (nested.length) return nested.flatMap((option) => flatten(option, name, special));
+  return [{ name, description: command.description, options, special }];
 }

@@ -42,7 +42,9 @@ export function askFor(autocomplete, command, given, option, typed) {
 function commandItems(typed, commands, effects) {
   const low = typed.trimEnd().toLowerCase();
   const known = commands.filter((command) => command.name.toLowerCase().includes(low));
-  known.sort((a, b) => Number(b.name.startsWith(low)) - Number(a.name.startsWith(low)) || a.name.localeCompare(b.name));
+  // What everybody may use comes before what only some may.
+  known.sort((a, b) => Number(b.name.startsWith(low)) - Number(a.name.startsWith(low))
+    || Number(Boolean(a.special)) - Number(Boolean(b.special)) || a.name.localeCompare(b.name));
   return known.map((command) => ({ name: `/${command.name}`, detail: command.description,
     pick: () => command.options.length ? effects.form(command, {}) : effects.run(command) }));
 }

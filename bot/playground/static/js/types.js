@@ -32,8 +32,9 @@
  * @typedef {{name: string, description: string, type: number, required?: boolean, choices?: Choice[],
  *            autocomplete?: boolean, channel_types?: number[], min_value?: number, max_value?: number, min_length?: number, max_length?: number,
  *            options?: Option[]}} Option
- * @typedef {{id?: string, name: string, description: string, type?: number, options?: Option[]}} RegisteredCommand
- * @typedef {{name: string, description: string, options: Option[]}} Command
+ * @typedef {{id?: string, name: string, description: string, type?: number, options?: Option[],
+ *            default_member_permissions?: string|null}} RegisteredCommand
+ * @typedef {{name: string, description: string, options: Option[], special?: boolean}} Command
  * @typedef {{online: boolean}} BotState
  * @typedef {{state: string, note?: string}} EngineState
  * @typedef {{id: string, label: string, help?: string, once?: boolean, on: boolean}} Trouble

@@ -1,0 +1,97 @@
+"""`python -m bot playground` as a person starts it, and what to look for in its page."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from playwright.async_api import Browser, Locator, Page, expect
+
+from tests.browser.conftest import DESKTOP, ROOT, Watch
+
+READY = 60_000
+"""Milliseconds that a busy machine may take."""
+FAKE = f"""#!/bin/sh
+cd {ROOT}
+DREAMBOT_FAKE_STEP=0.12 exec {sys.executable} -m tests.fake_engine
+"""
+CONFIG = """
+[delivery]
+edit_seconds = 0.2
+press_seconds = 0.2
+
+[queue]
+cooldown_seconds = 0.0
+
+[playground]
+port = {port}
+"""
+
+
+@asynccontextmanager
+async def playing(folder: Path, *, fake: bool) -> AsyncIterator[str]:
+    """Run the playground as a person does, and give the address that it prints."""
+    config = folder / "config.toml"
+    config.write_text(CONFIG.format(port=free_port()))
+    if fake:
+        child = folder / "fake-python"
+        child.write_text(FAKE)
+        child.chmod(0o755)
+        config.write_text(f'{config.read_text()}\n[engine]\npython = "{child}"\n')
+    command = [sys.executable, "-m", "bot", "playground", "--config", str(config)]
+    environ = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environ, stdout=asyncio.subprocess.PIPE)
+    try:
+        yield await asyncio.wait_for(printed_address(process), 60)
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(process.wait(), 30)
+
+
+async def printed_address(process: asyncio.subprocess.Process) -> str:
+    """The first address among the lines that it prints."""
+    assert process.stdout
+    async for line in process.stdout:
+        if found := re.search(r"http://127\.0\.0\.1:\d+/", line.decode()):
+            return found[0]
+    raise AssertionError("the playground ended without an address")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def opened(browser: Browser, address: str, watch: Watch) -> AsyncIterator[Page]:
+    async with await browser.new_context(viewport=DESKTOP, color_scheme="light") as context:
+        page = await context.new_page()
+        page.set_default_timeout(READY)
+        watch.follow(page)
+        await page.goto(address)
+        await expect(page.locator("#bot-state")).to_have_attribute("data-lamp", "good")
+        await expect(page.locator("#engine-state")).to_have_attribute("data-lamp", "good")
+        yield page
+
+
+async def latest(page: Page, words: str) -> Locator:
+    """The newest message with *words*, pinned by its id: later ones may quote it."""
+    found = page.locator(".message", has_text=words).last
+    number = await found.get_attribute("data-id")
+    return page.locator(f'.message[data-id="{number}"]')
+
+
+async def enlarged(page: Page) -> None:
+    """Wait for an enlarged picture at the end of the list."""
+    await expect(page.locator(".message").last).to_contain_text("Enlarged")
+    await expect(page.locator(".message").last.locator(".picture img")).to_have_count(1)
