@@ -172,8 +172,9 @@ class Caller:
 
 def _above(channel: object) -> tuple[int, ...]:
     """Ids of a channel's parent (of a thread or a forum's post) and category, as far as they are known."""
-    ids = (getattr(channel, "parent_id", None), getattr(channel, "category_id", None))
-    return tuple(found for found in ids if found)
+    parent_id = channel.parent_id if isinstance(channel, discord.Thread) else None
+    parent = channel.parent if isinstance(channel, discord.Thread) else channel  # a parent may not be cached
+    return tuple(found for found in (parent_id, getattr(parent, "category_id", None)) if found)
 
 
 def _is_restricted(channel: object) -> bool:

@@ -4,7 +4,7 @@ from bot.playground.server.clock import iso
 from bot.playground.server.events import Intent
 from bot.playground.server.json_types import Json
 from bot.playground.server.permissions import permissions
-from bot.playground.server.world import Application, Channel, Guild, Member, Role, User, World
+from bot.playground.server.world import Application, Channel, ChannelType, Guild, Member, Role, User, World
 
 FEATURES: list[str] = []
 LOCALE = "en-US"
@@ -120,11 +120,13 @@ def _text_part(channel: Channel) -> Json:
         {"id": str(o.id), "type": o.type, "allow": str(int(o.allow)), "deny": str(int(o.deny))}
         for o in channel.overwrites.values()
     ]
+    forum: Json = {"available_tags": [], "default_reaction_emoji": None, "default_sort_order": None}
     return {
         "topic": channel.topic,
         "nsfw": channel.nsfw,
         "position": channel.position,
         "permission_overwrites": overwrites,
+        **(forum if channel.type is ChannelType.FORUM else {}),
     }
 
 

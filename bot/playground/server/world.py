@@ -13,6 +13,8 @@ class ChannelType(IntEnum):
     GROUP_DM = 3
     PUBLIC_THREAD = 11
     PRIVATE_THREAD = 12
+    FORUM = 15
+    """Holds posts (threads) only; nobody writes into it directly."""
 
 
 @dataclass
