@@ -11,6 +11,7 @@ import os
 import pkgutil
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import aiohttp
 import discord
@@ -25,7 +26,9 @@ from bot.config import Config
 from bot.critic import Critic
 from bot.delivery import Delivery
 from bot.dispatch import Dispatcher
+from bot.evolutions import Evolutions
 from bot.farewell import Farewell
+from bot.limits import has_room
 from bot.measures import ErrorCount, Measures
 from bot.moderation import Moderation
 from bot.monitor import Monitor
@@ -76,6 +79,7 @@ class DreamBot(commands.AutoShardedBot):
     removals: Removals
     critic: Critic
     reporting: Reporting
+    evolutions: Evolutions
 
     def __init__(
         self,
@@ -136,6 +140,10 @@ class DreamBot(commands.AutoShardedBot):
         self.reporting = Reporting(
             self, self.store, self.dispatcher, self.moderation, self.delivery, artist, report_buttons
         )
+        self.evolutions = Evolutions(
+            self.store, partial(has_room, self.config.folder, self.config.retention.free_megabytes)
+        )
+        self.dispatcher.subscribe(self.evolutions.hear)
         await self.monitor.start()
         await self.engine.start()
         await self.moderation.restore()
@@ -170,6 +178,7 @@ class DreamBot(commands.AutoShardedBot):
             await self.dispatcher.close(self.drain_seconds)
             await self.delivery.settle(SETTLE_SECONDS)
             await self.delivery.close()
+            await self.evolutions.close()
         for task in (self._registering, self._removing):
             if task:
                 task.cancel()

@@ -61,7 +61,7 @@ class Farewell:
         return Belongings(*await self._store.farewells.counts(owner_of(user_id)))
 
     async def copy(self, user_id: int, most_bytes: int) -> Copy:
-        """Jobs, prompts, ledger and settings as JSON, then as many pictures, newest first, as fit into *most_bytes*."""
+        """Jobs, prompts, ledger and settings as JSON, then what fits into *most_bytes*: pictures, newest first, and their ways."""
         jobs = await self._store.jobs.of_owner(owner_of(user_id), _EVERYTHING)
         entries = await self._ledger.history(owner_of(user_id), _EVERYTHING)
         settings = await self._store.settings.all("person", str(user_id))
@@ -74,7 +74,8 @@ class Farewell:
         }
         text = json.dumps(about, ensure_ascii=False, indent=1)
         paths = [picture.path for job in jobs for picture in job.pictures if picture.path is not None]
-        return await asyncio.to_thread(_pack, text, paths, most_bytes)
+        frames = [self._store.frames.path(job.id) for job in jobs]
+        return await asyncio.to_thread(_pack, text, paths, frames, most_bytes)
 
     async def forget(self, user_id: int) -> None:
         """Cancel what is under way, then delete everything. Done when this returns, but for messages on Discord.
@@ -109,17 +110,25 @@ class Farewell:
         return True
 
 
-def _pack(text: str, paths: list[Path], most_bytes: int) -> Copy:
-    buffer, packed = io.BytesIO(), 0
+def _pack(text: str, pictures: list[Path], frames: list[Path], most_bytes: int) -> Copy:
+    buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("data.json", text)
-        for path in paths:
-            with contextlib.suppress(OSError):  # gone in the meantime
-                data = path.read_bytes()
-                if buffer.tell() + len(data) + _SPARE < most_bytes:
-                    archive.writestr(f"pictures/{path.name}", data, compress_type=zipfile.ZIP_STORED)
-                    packed += 1
-    return Copy(buffer.getvalue(), packed, len(paths) - packed)
+        packed = _pack_files(archive, buffer, "pictures", pictures, most_bytes)
+        _pack_files(archive, buffer, "frames", frames, most_bytes)
+    return Copy(buffer.getvalue(), packed, len(pictures) - packed)
+
+
+def _pack_files(archive: zipfile.ZipFile, buffer: io.BytesIO, folder: str, paths: list[Path], most_bytes: int) -> int:
+    """How many of *paths* fitted."""
+    packed = 0
+    for path in paths:
+        with contextlib.suppress(OSError):  # gone in the meantime, or never there
+            data = path.read_bytes()
+            if buffer.tell() + len(data) + _SPARE < most_bytes:
+                archive.writestr(f"{folder}/{path.name}", data, compress_type=zipfile.ZIP_STORED)
+                packed += 1
+    return packed
 
 
 def _job(job: JobRow) -> dict[str, object]:

@@ -46,11 +46,16 @@ def check_available(request: Request, ready: Ready | None) -> None:
 
 def check_room(folder: Path, megabytes: int) -> None:
     """Raise NoRoom when the disk under *folder* has less than *megabytes* left: better now than after painting."""
-    if shutil.disk_usage(folder).free < megabytes * 1_000_000:
+    if not has_room(folder, megabytes):
         raise NoRoom(
             "The disk on which pictures are kept here is nearly full, so nothing new is taken. "
             "What waits already is painted; whoever runs this bot has to make room."
         )
+
+
+def has_room(folder: Path, megabytes: int) -> bool:
+    """Whether the disk under *folder* has at least *megabytes* left."""
+    return shutil.disk_usage(folder).free >= megabytes * 1_000_000
 
 
 def check_waiting(mine: int, everybody: int, standing: Standing, queue: QueueSection) -> None:

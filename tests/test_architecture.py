@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 BOT_MAY_USE = {
     "engine.client",
     "engine.errors",
+    "engine.evolution",
     "engine.graders",
     "engine.messages",
     "engine.models",

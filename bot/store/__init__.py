@@ -1,9 +1,10 @@
-"""All that outlives a restart: one SQLite file and two folders of pictures, owned by one process at a time.
+"""All that outlives a restart: one SQLite file and three folders of pictures, owned by one process at a time.
 
 <data>/dreambot.lock        who works here
 <data>/dreambot.sqlite3     everything else points into this
 <data>/pictures/<year>/     what was painted
 <data>/inputs/              what people attached
+<data>/frames/              how pictures came to be; not in backups
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from bot.store.blocks import Blocks
 from bot.store.database import Database
 from bot.store.deliveries import Deliveries
 from bot.store.farewells import Farewells
+from bot.store.frames import Frames
 from bot.store.inputs import Inputs
 from bot.store.jobs import Jobs
 from bot.store.ledger import LedgerRows
@@ -40,6 +42,7 @@ class Store:
         self.pictures = Pictures(database, folder)
         self.jobs = Jobs(database, self.pictures)
         self.inputs = Inputs(database, folder)
+        self.frames = Frames(folder)
         self.ledger = LedgerRows(database)
         self.interactions = Interactions(database)
         self.messages = Messages(database)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bot.store.database import Database, Session
+from bot.store.frames import frames_path
 
 FORGOTTEN = "forgotten"
 """Whose the charges are that belonged to somebody who is forgotten."""
@@ -30,12 +31,13 @@ class Farewells:
         return int(row[0]), int(row[2]), int(row[1])
 
     async def files(self, owner: str) -> list[Path]:
-        """Every picture of theirs on disk."""
+        """Every picture of theirs on disk, and how each came to be."""
         async with self._database.reading() as session:
             rows = await session.all(
                 "SELECT path FROM pictures JOIN jobs ON jobs.id = job_id WHERE owner = ? AND path IS NOT NULL", owner
             )
-        return [self._data / row[0] for row in rows]
+            jobs = await session.all("SELECT id FROM jobs WHERE owner = ?", owner)
+        return [*(self._data / row[0] for row in rows), *(frames_path(self._data, row[0]) for row in jobs)]
 
     async def alive(self, session: Session, owner: str) -> bool:
         """Whether something of theirs still waits or runs."""

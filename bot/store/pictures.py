@@ -14,6 +14,7 @@ from pathlib import Path
 from bot.jobs import JobRow, PictureRow
 from bot.store import files
 from bot.store.database import Database, Session
+from bot.store.frames import frames_path
 from engine.messages import Picture
 
 FOLDER = "pictures"
@@ -134,6 +135,7 @@ class Pictures:
         """Delete the file, then say so in the row. A crash between the two leaves a path that reads as gone."""
         if picture.path is not None:
             await files.remove(picture.path)
+            await files.remove(frames_path(self._data, picture.job_id))
         async with self._database.transaction() as session:
             await session.run(
                 "UPDATE pictures SET path = NULL WHERE job_id = ? AND idx = ?", picture.job_id, picture.index

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import discord
 from discord import ui
 
@@ -90,7 +92,9 @@ class RankButton(PressButton, template=template("rank")):
     ) -> None:
         """Ask the critic."""
         ranking = await client_of(interaction).critic.rank(job)
-        await answer.hand(Sheet(ranking_text(ranking), buttons=lambda: _enlarging(job, ranking.order[0][0])))
+        await answer.hand(
+            Sheet(ranking_text(ranking), buttons=partial(_one, UpscaleButton, job.id, ranking.order[0][0]))
+        )
 
 
 class InfoButton(PressButton, template=template("info")):
@@ -104,7 +108,23 @@ class InfoButton(PressButton, template=template("info")):
         self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
     ) -> None:
         """Tell it."""
-        await answer.tell("", info_embed(job))
+        kept = await client_of(interaction).evolutions.has(job)
+        await answer.hand(Sheet("", (info_embed(job),), buttons=partial(_one, WatchButton, job.id) if kept else None))
+
+
+class WatchButton(PressButton, template=template("watch")):
+    """How the picture came to be, for the one who asks."""
+
+    action = "watch"
+    label = "Watch it form"
+    private = True
+
+    async def pressed(
+        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+    ) -> None:
+        """Show the film."""
+        film = await client_of(interaction).evolutions.film(job, answer.upload_limit)
+        await answer.hand(Sheet("", files=((film.name, film.data),)))
 
 
 class DeleteButton(PressButton, template=template("delete")):
@@ -123,7 +143,7 @@ class DeleteButton(PressButton, template=template("delete")):
             await answer.tell("Deleted. The picture stays in your history, but nowhere in this channel.")
 
 
-def _enlarging(job: JobRow, index: int) -> ui.View:
+def _one(kind: type[PressButton], job_id: str, index: int | None = None) -> ui.View:
     view = ui.View(timeout=None)
-    view.add_item(UpscaleButton(job.id, index))
+    view.add_item(kind(job_id, index))
     return view

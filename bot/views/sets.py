@@ -20,6 +20,7 @@ from bot.views.result import (
     RemixButton,
     UpscaleButton,
     VariationButton,
+    WatchButton,
 )
 from engine.requests import DreamRequest
 
@@ -30,6 +31,7 @@ ALL: tuple[type[IdButton], ...] = (
     RemixButton,
     RankButton,
     InfoButton,
+    WatchButton,
     CancelButton,
     DeleteButton,
     PostButton,

@@ -1,0 +1,103 @@
+"""How a picture came to be can be watched by whoever asks, also after a restart, as long as the picture is kept."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import Any
+
+from PIL import Image
+
+from tests.wire.looks import begun, dreamt, is_result, whispered
+from tests.wire.people import Person, Shown
+from tests.wire.world import World
+
+WATCH = "Watch it form"
+
+
+async def kept(world: World, person: Person) -> Any:
+    """The newest job, once the way to its picture is on the disk."""
+    [job, *_] = await world.bot.dispatcher.history(person.id)
+    path = world.bot.store.folder / "frames" / f"{job.id}.zip"
+    await world.until(path.exists, what="the way to be kept")
+    return job
+
+
+async def watched(person: Person, result: Shown) -> Any:
+    """The film that the buttons lead to."""
+    info = (await person.click(result, "Info")).message
+    film = (await person.click(info, WATCH)).message
+    assert film.ephemeral
+    [(name, data)] = film.files.items()
+    assert name.endswith("-evolution.gif")
+    return Image.open(io.BytesIO(data))
+
+
+async def test_anybody_can_watch_how_a_picture_came_to_be(world: World, max_: Person, mo: Person) -> None:
+    result = await dreamt(max_, "an owl")
+    job = await kept(world, max_)
+
+    film = await watched(mo, result)
+
+    film.seek(film.n_frames - 1)
+    last, finished = film.convert("RGB"), Image.open(job.pictures[0].path).resize(film.size)
+    assert film.n_frames >= 4
+    assert 2000 == film.info["duration"]
+    assert all(abs(a - b) < 40 for a, b in zip(last.getpixel((9, 9)), finished.getpixel((9, 9)), strict=True))
+
+
+async def test_a_grid_forms_together_and_a_restart_forgets_nothing(world: World, max_: Person) -> None:
+    result = await dreamt(max_, "an owl", count=3)
+    await kept(world, max_)
+
+    await world.restart_bot()
+
+    film = await watched(max_, result)
+    assert 380 < film.width == film.height
+
+
+async def test_a_job_that_begins_again_after_the_engines_death_begins_its_way_again(world: World, max_: Person) -> None:
+    result = await dreamt(max_, "die an owl")
+    await kept(world, max_)
+
+    film = await watched(max_, result)
+
+    assert 4 <= film.n_frames <= 9
+
+
+async def test_what_is_no_longer_kept_cannot_be_watched(world: World, max_: Person) -> None:
+    result = await dreamt(max_, "an owl")
+    job = await kept(world, max_)
+    info = (await max_.click(result, "Info")).message
+    await world.bot.store.pictures.let_go(job.pictures[0])
+
+    assert not await world.bot.store.frames.has(job.id)
+    assert "How this came to be is no longer kept." == whispered(await max_.click(info, WATCH))
+    assert WATCH not in (await max_.click(result, "Info")).message.buttons
+
+
+async def test_what_was_cancelled_leaves_nothing_behind(world: World, max_: Person) -> None:
+    running = await begun(max_, "slowly an owl")
+    await max_.wait_for(running, lambda message: message.pictures)
+    await max_.click(running, "Cancel")
+    await max_.wait_for(running, lambda message: "Cancelled" in message.text)
+    result = await dreamt(max_, "a fox")
+    await kept(world, max_)
+
+    assert is_result(result)
+    assert 1 == len(list((world.bot.store.folder / "frames").iterdir()))
+
+
+async def test_whoever_is_forgotten_leaves_no_way_behind_and_their_copy_holds_it(
+    world: World, max_: Person, mo: Person
+) -> None:
+    await dreamt(max_, "an owl")
+    await dreamt(mo, "a fox")
+    job, other = await kept(world, max_), await kept(world, mo)
+
+    copy = await world.bot.farewell.copy(max_.id, 10_000_000)
+    await world.bot.farewell.forget(max_.id)
+
+    assert f"frames/{job.id}.zip" in zipfile.ZipFile(io.BytesIO(copy.data)).namelist()
+    assert 1 == copy.pictures
+    assert [f"{other.id}.zip"] == [path.name for path in (world.bot.store.folder / "frames").iterdir()]
