@@ -61,7 +61,7 @@ class Farewell:
         return Belongings(*await self._store.farewells.counts(owner_of(user_id)))
 
     async def copy(self, user_id: int, most_bytes: int) -> Copy:
-        """Jobs, prompts, ledger and settings as JSON, then what fits into *most_bytes*: pictures, newest first, and their ways."""
+        """Jobs, prompts, ledger and settings as JSON; then pictures, newest first, and snapshots, as they fit."""
         jobs = await self._store.jobs.of_owner(owner_of(user_id), _EVERYTHING)
         entries = await self._ledger.history(owner_of(user_id), _EVERYTHING)
         settings = await self._store.settings.all("person", str(user_id))

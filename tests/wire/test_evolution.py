@@ -26,7 +26,7 @@ async def kept(world: World, person: Person) -> Any:
 async def watched(person: Person, result: Shown) -> Any:
     """The film that the buttons lead to."""
     info = (await person.click(result, "Info")).message
-    film = (await person.click(info, WATCH)).message
+    film = await person.wait_for((await person.click(info, WATCH)).message, lambda message: message.files)
     assert film.ephemeral
     [(name, data)] = film.files.items()
     assert name.endswith("-evolution.gif")

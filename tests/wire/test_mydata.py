@@ -23,7 +23,7 @@ async def copied(person: Person) -> tuple[dict[str, Any], list[str]]:
     assert answer.message.ephemeral
     with zipfile.ZipFile(io.BytesIO(answer.message.files["dreambot-mydata.zip"])) as archive:
         assert archive.testzip() is None
-        names = [name for name in archive.namelist() if name != "data.json"]
+        names = [name for name in archive.namelist() if name.startswith("pictures/")]
         return json.loads(archive.read("data.json")), names
 
 
