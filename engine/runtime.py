@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -67,6 +67,8 @@ class Runtime:
         self._nets: OrderedDict[str, _Net] = OrderedDict()
         self._loading: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
+        self.lessons: dict[Hashable, int] = {}
+        """What painters have learned about memory here, each by keys of its own; for the stepping loop and loading."""
         self._budget = nets or int(device_memory(self.device) * NETS_SHARE)
 
     def net(self, key: str, load: Callable[[], T], expected: int = 0) -> T:

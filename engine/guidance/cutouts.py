@@ -59,6 +59,13 @@ class Cuts:
     rim: bool = False
     """What lies beyond the picture is black; else its edge is repeated."""
 
+    def part(self, number: int, parts: int) -> Cuts:
+        """The cuts of one of so many *parts*, as equal as it gets."""
+        total = len(self.windows)
+        some = slice(number * total // parts, (number + 1) * total // parts)
+        grain = None if self.noise is None else self.noise[some]
+        return Cuts(self.windows[some], self.flip[some], self.gray[some], grain, self.rim)
+
 
 def draw_cuts(
     recipe: CutRecipe, seed: int, index: int, step: int, sides: tuple[int, int], size: int, lot: str = ""

@@ -48,6 +48,8 @@ class Pull:
     distance: str = "spherical"
     lots: int = 1
     """So many times the cuts of the recipe; only one lot is in memory at a time."""
+    parts: int = 1
+    """A lot's cuts are looked at in so many parts, one after the other: less memory, the same gradient."""
 
     @property
     def targets(self) -> Targets:
@@ -58,7 +60,7 @@ class Pull:
     def shape(self) -> Hashable:
         """Equal for pulls that can act together: eyes, targets, cuts, whether CLIP looks at all."""
         eyes = tuple((eye.perceptor, len(eye.targets.weights)) for eye in self.eyes)
-        return eyes, self.recipe.total, self.recipe.rim, self.lots, self.distance, self.scales.clip != 0
+        return eyes, self.recipe.total, self.recipe.rim, self.lots, self.parts, self.distance, self.scales.clip != 0
 
     @property
     def acts(self) -> bool:
@@ -85,12 +87,13 @@ def pull_gradient(
     """∂/∂seen of the sum of all losses of each picture: [N, 3, H, W] in [-1, 1] → the same shape.
 
     *pulls* and *turns* are one per picture, the pulls of one `shape`; *perceptors* are those of their eyes. CLIP and
-    smoothness see the pictures *moved* down and across, if that is given. Each lot's graph is freed before the next
-    is made.
+    smoothness see the pictures *moved* down and across, if that is given. The graph of each lot, or part of one, is
+    freed before the next is made.
     """
     leaf = seen.detach().requires_grad_()
     with torch.enable_grad():
-        looks = [(eye, lot) for eye in range(len(perceptors)) for lot in range(pulls[0].lots)]
+        eyes, lots, parts = range(len(perceptors)), range(pulls[0].lots), range(pulls[0].parts)
+        looks = [(eye, lot, part) for eye in eyes for lot in lots for part in parts]
         first = looks[0] if pulls[0].scales.clip else None
         gradient = _gradient(
             leaf, _small_losses(leaf, pulls, moved, _look(perceptors, leaf, pulls, turns, moved, first))
@@ -125,24 +128,25 @@ def _look(
     pulls: Sequence[Pull],
     turns: Sequence[Turn],
     moved: tuple[Tensor, Tensor] | None,
-    look: tuple[int, int] | None,
+    look: tuple[int, int, int] | None,
 ) -> Tensor:
-    """The CLIP loss of one eye and one lot of cuts, of every picture: [N]."""
+    """The CLIP loss of one eye and one part of a lot of cuts, of every picture: [N]. Parts add up to their lot."""
     if look is None:
         return torch.zeros(len(pulls), device=seen.device)
-    number, lot = look
+    number, lot, part = look
     perceptor, eyes = perceptors[number], [p.eyes[number] for p in pulls]
     shown = rolled(seen, *moved) if moved else seen
     sides, name = (seen.shape[2], seen.shape[3]), f" {number}/{lot}" if number or lot else ""
     cuts = [
-        draw_cuts(p.recipe, t.seed, t.index, t.step, sides, perceptor.size, name)
+        draw_cuts(p.recipe, t.seed, t.index, t.step, sides, perceptor.size, name).part(part, p.parts)
         for p, t in zip(pulls, turns, strict=True)
     ]
     views = perceptor.encode_image(to_unit(cut(shown, cuts, perceptor.size)))
     targets = torch.stack([eye.targets.vectors for eye in eyes])
     weights = torch.stack([eye.targets.weights for eye in eyes])
     loss = clip_loss(views.view(len(pulls), -1, views.shape[-1]), targets, weights, DISTANCES[pulls[0].distance])
-    return _column([p.scales.clip * p.eyes[number].weight / p.lots for p in pulls], seen) * loss
+    share = len(cuts[0].windows) / pulls[0].recipe.total
+    return _column([p.scales.clip * p.eyes[number].weight / p.lots * share for p in pulls], seen) * loss
 
 
 def _column(values: Sequence[float], like: Tensor) -> Tensor:

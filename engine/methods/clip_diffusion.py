@@ -9,7 +9,7 @@ the gradient of the losses, before a sampler takes the step. Nets that read text
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -40,6 +40,7 @@ from engine.tensors import noise, per_sample, to_image, to_unit, uniform
 if TYPE_CHECKING:
     from engine.runtime import Runtime
 
+METHOD_NAME = "clip_diffusion"
 PLMS_ORDER = 2
 """Unless somebody says otherwise."""
 SEAM_BELOW = 400
@@ -72,6 +73,9 @@ class Sample:
     """What the sampler has to remember of former steps, the newest first."""
     bucket: int = 1
     """The smallest batch it may run in; a replay sets that of the first time."""
+    thrift: int = 0
+    """How much memory its steps save, at the cost of time: 1 = the net remembers less, beyond that CLIP looks at half
+    as many cuts at once, a quarter …"""
 
     @property
     def stop(self) -> int:
@@ -82,7 +86,8 @@ class Sample:
     def pull(self) -> Pull:
         """What draws it in the next step."""
         at = self.walk.noisiness(self.stop)
-        return pull_at(self.options, self.eyes, self.start.init, at, self.options.steps - self.stop - 1)
+        pull = pull_at(self.options, self.eyes, self.start.init, at, self.options.steps - self.stop - 1)
+        return replace(pull, parts=min(2 ** (self.thrift - 1), pull.recipe.total)) if self.thrift > 1 else pull
 
     @property
     def turn(self) -> Turn:
@@ -152,6 +157,7 @@ class ClipDiffusion:
                 own=own,
                 reading=read(own.targets) if net.flags.context_dim and options.cfg_scale else None,
                 notes=notes,
+                thrift=runtime.lessons.get(_kind(model, start.x, options), 0),
             )
             for index, start in enumerate(
                 make_starts(request, options, walk, images, _sides(request, model), runtime.device)
@@ -164,7 +170,17 @@ class ClipDiffusion:
         reads = reading is not None, reading is not None and reading.unwanted is not None, options.cfg_scale != 1
         solver = options.sampler, _begins(state), options.gradient
         frame = state.start.mask is not None, options.seamless, _margin(state)
-        return state.model.name, tuple(state.x.shape), pull.shape, pull.acts, reads, solver, frame, state.bucket
+        frugal = state.thrift, state.bucket
+        return state.model.name, tuple(state.x.shape), pull.shape, pull.acts, reads, solver, frame, frugal
+
+    def lighten(self, state: Sample, runtime: Runtime) -> bool:
+        """First the net remembers less, then CLIP looks at fewer cuts at once; later pictures of its kind begin so."""
+        pull = state.pull
+        if not pull.acts or (state.thrift and (pull.parts == pull.recipe.total or not pull.scales.clip)):
+            return False
+        state.thrift += 1
+        runtime.lessons[_kind(state.model, state.x, state.options)] = state.thrift
+        return True
 
     def advance(self, states: list[Sample], runtime: Runtime) -> list[Step]:
         """One denoising step for each."""
@@ -189,6 +205,7 @@ def _step(net: DiffusionNet, batch: Sequence[Sample], runtime: Runtime) -> Move:
     """Where every sample of the batch is one stop further on."""
     sampler, moved = batch[0].options.sampler, _moved(batch)
     guidance = _guidance(batch, runtime, moved)
+    net.net.thrifty = batch[0].thrift > 0
     denoise = _denoiser(net, batch)
     if moved:
         across, down = (batch[0].options.seamless in (word, "both") for word in ("across", "down"))
@@ -305,6 +322,11 @@ def _margin(state: Sample) -> int:
     """How much of the picture the net sees repeated beyond its edges, in pixels: late, when a seam would stay."""
     late = state.options.seamless != "none" and state.walk.noisiness(state.stop) < SEAM_BELOW
     return state.model.multiple // state.model.scale if late else 0
+
+
+def _kind(model: Model, x: Tensor, options: ClipDiffusionOptions) -> Hashable:
+    """Pictures of one kind take equally much memory."""
+    return METHOD_NAME, model.name, tuple(x.shape), str(options.cutouts), options.perceptors
 
 
 def _guiding(options: ClipDiffusionOptions, model: Model) -> tuple[Weighted, ...]:

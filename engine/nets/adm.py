@@ -41,6 +41,8 @@ class UNetModel(nn.Module):
         super().__init__()
         self.flags = flags
         self.torso_dtype = torch.float32
+        self.thrifty = False
+        """Blocks are computed again on the way back instead of being remembered, as with the flag `use_checkpoint`."""
         self.model_channels = flags.num_channels
         self.emb_channels = 4 * flags.num_channels
         self.time_embed = nn.Sequential(
@@ -170,7 +172,7 @@ class UNetModel(nn.Module):
         return emb + steer
 
     def _run(self, block: nn.Module, h: Tensor, emb: Tensor) -> Tensor:
-        if self.flags.use_checkpoint and torch.is_grad_enabled():
+        if (self.flags.use_checkpoint or self.thrifty) and torch.is_grad_enabled():
             # The re-entrant form asks for the gradients of the weights too and fails when they are frozen.
             again: Tensor = checkpoint(block, h, emb, use_reentrant=False)
             return again

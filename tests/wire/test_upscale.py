@@ -94,6 +94,7 @@ async def test_two_presses_at_the_same_moment_are_one(world: World, max_: Person
     assert 1 == len(await world.bot.dispatcher.children(job_id(parent)))
 
 
+@pytest.mark.bot(delivery={"press_seconds": 0.0})
 async def test_what_was_deleted_can_be_enlarged_again(world: World, max_: Person) -> None:
     parent = await dreamt(max_, "an owl")
     first = await max_.click(parent, "Upscale")

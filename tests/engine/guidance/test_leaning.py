@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -112,6 +114,15 @@ def test_what_stays_is_seen_and_kept(perceptor: Perceptor) -> None:
     answer = guidance(perceptor, Scales(1000), stay=stay).ask(ideal, X, moments(), False)
     assert torch.equal(stay.picture[..., 16:], answer.leaning.pred_xstart[..., 16:])
     assert answer.gradient is not None and not answer.gradient[..., 16:].any() and answer.gradient[..., :16].any()
+
+
+@pytest.mark.parametrize("parts", [2, 3])
+def test_cuts_that_are_looked_at_in_parts_pull_as_they_do_together(perceptor: Perceptor, parts: int) -> None:
+    whole, parted = (
+        pull_gradient([perceptor], X, [replace(pull(perceptor, Scales(1000, tv=5)), parts=n)] * 2, TURNS)
+        for n in (1, parts)
+    )
+    assert (whole - parted).abs().max() < 1e-4 * whole.abs().max()
 
 
 def test_lots_of_cuts_are_averaged_and_drawn_anew(perceptor: Perceptor) -> None:

@@ -8,11 +8,14 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from engine.attempts import Attempt, Painting, Stage
 from engine.errors import InvalidRequest, NotFinite
 from engine.guidance.perceptor import Perceptor
+from engine.lanes import Lanes
 from engine.methods.clip_diffusion import METHOD, Sample
 from engine.runtime import Runtime
 from engine.steps import Failed, Finished, Running
+from engine.threads import Threads
 from tests.engine.tiny import gaussian_runtime, job_of, paint, tiny_perceptor, tiny_runtime
 
 PROMPT = "a red circle on a blue background"
@@ -295,3 +298,69 @@ def test_an_eps_net_with_learned_variances_paints_too() -> None:
     states = begin(runtime, settings={"clip_guidance_scale": "1000"})
     assert states[0].reading is None
     assert (64, 64, 3) == finish(runtime, states)[0].shape
+
+
+@pytest.mark.parametrize("settings", [{}, {"cutouts": "3", "cut_batches": "2"}, {"gradient": "xstart"}])
+def test_with_less_memory_it_is_the_same_picture(settings: dict[str, str]) -> None:
+    runtime = tiny_runtime()
+    roomy = finish(runtime, begin(runtime, settings=settings))[0]
+
+    (state,) = begin(runtime, settings=settings)
+    frugal, lanes = [], {METHOD.lane(state)}
+    while METHOD.lighten(state, runtime):
+        lanes.add(METHOD.lane(state))
+        frugal.append(state.thrift)
+    thrifty = finish(runtime, [state])[0]
+
+    assert list(range(1, len(lanes))) == frugal, "each is a lane of its own"
+    assert state.pull.parts == state.pull.recipe.total, "CLIP looks at one cut at a time"
+    assert np.abs(roomy - thrifty).max() <= 1
+
+
+def test_what_one_picture_has_learned_about_memory_the_next_of_its_kind_knows() -> None:
+    runtime = tiny_runtime()
+    (first,) = begin(runtime)
+    assert METHOD.lighten(first, runtime)
+
+    assert [1, 0] == [begin(runtime, seed=8)[0].thrift, begin(runtime, size="320x192")[0].thrift]
+
+
+def test_where_nothing_pulls_nothing_can_be_saved(runtime: Runtime) -> None:
+    (state,) = begin(runtime, settings={"clip_guidance_scale": "0"})
+
+    assert not METHOD.lighten(state, runtime)
+
+
+def test_the_net_really_remembers_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime, calls = tiny_runtime(), []
+    monkeypatch.setattr("engine.nets.adm.checkpoint", lambda block, *inputs, **_: calls.append(1) or block(*inputs))
+    (state,) = begin(runtime)
+
+    METHOD.advance([state], runtime)
+    assert not calls
+    METHOD.lighten(state, runtime)
+    METHOD.advance([state], runtime)
+    assert calls
+
+
+def test_out_of_memory_is_mended_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CLIP can look at no more than two views here; the worker finds that out, and the picture is the same."""
+    runtime = tiny_runtime()
+    roomy = finish(runtime, begin(runtime, settings={"cutouts": "8"}))[0]
+    encode = Perceptor.encode_image
+
+    def narrow(self: Perceptor, views: torch.Tensor) -> torch.Tensor:
+        if len(views) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return encode(self, views)
+
+    monkeypatch.setattr(Perceptor, "encode_image", narrow)
+    (state,) = begin(runtime, settings={"cutouts": "8"})
+    painting = Painting(Attempt(job_of(PROMPT, QUICK), {}), 0, METHOD, state, Stage.PAINTING)  # type: ignore[arg-type]
+    lanes, step = Lanes(runtime, Threads("1", 1)), None
+    while not isinstance(step, Finished):
+        (step,) = lanes.advance([painting])
+        assert not isinstance(step, Failed), step
+
+    assert 3 == state.thrift
+    assert np.abs(roomy - pixels(step)).max() <= 1
