@@ -15,6 +15,7 @@ from typing import Protocol, TypeAlias
 import discord
 
 from bot.faces import Face, Sheet
+from bot.posting import FAILURES
 from bot.wording import mention, message_link
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,9 @@ TOO_LATE = frozenset({10062, 10015, 50027, 40060})
 NO_DIRECT_MESSAGES = frozenset({50007, 50278, 40003})
 
 AnyInteraction: TypeAlias = discord.Interaction[discord.Client]
+
+UNSAID = (*FAILURES, RuntimeError)
+"""Why an answer may not reach anybody: refused, too late, no network; or (a RuntimeError) we are leaving just now."""
 
 
 class Answer(Protocol):
@@ -89,7 +93,7 @@ class InteractionAnswer:
         """Answer for everybody to read."""
         async with self._lock:
             self._timer.cancel()
-            with contextlib.suppress(discord.HTTPException):
+            with contextlib.suppress(*UNSAID):
                 if self._deferred:
                     await self._interaction.delete_original_response()
                     await self._interaction.followup.send(words)
@@ -111,13 +115,13 @@ class InteractionAnswer:
             self._timer.cancel()
             try:
                 await self._whisper(sheet)
-            except discord.HTTPException as error:
+            except UNSAID as error:
                 log.info("an answer came too late or was refused: %s", error)
 
     async def turn(self, sheet: Sheet) -> None:
         """Put *sheet* in the place of the message whose button was pressed. `nod` first: what is slow comes between."""
         async with self._lock:
-            with contextlib.suppress(discord.HTTPException):
+            with contextlib.suppress(*UNSAID):
                 await self._interaction.edit_original_response(
                     content=sheet.words, embeds=sheet.embeds, attachments=sheet.new_files(), view=sheet.new_view()
                 )
@@ -126,7 +130,7 @@ class InteractionAnswer:
         """Take note of a button without a word: the message that it belongs to will change by itself."""
         async with self._lock:
             self._timer.cancel()
-            with contextlib.suppress(discord.HTTPException):
+            with contextlib.suppress(*UNSAID):
                 if self._deferred:
                     await self._interaction.delete_original_response()
                 elif not self._interaction.response.is_done():
@@ -158,7 +162,7 @@ class InteractionAnswer:
             try:
                 await self._interaction.response.defer(thinking=True, ephemeral=self._private)
                 self._deferred = True
-            except discord.HTTPException as error:
+            except UNSAID as error:
                 log.info("an interaction could not be deferred: %s", error)
 
 
@@ -191,17 +195,17 @@ class ReactionAnswer:
 
     async def announce(self, words: str) -> None:
         """A message of its own: the one that was reacted to may be gone."""
-        with contextlib.suppress(discord.HTTPException):
+        with contextlib.suppress(*UNSAID):
             await self._channel.send(words)
 
     async def tell(self, words: str) -> None:
         """A direct message; where those are closed, a short reply that removes itself."""
         try:
             await self._direct(f"{words}\n-# This is about {self._link}")
-        except discord.HTTPException as error:
+        except UNSAID as error:
             if error.code not in NO_DIRECT_MESSAGES:
                 log.info("a direct message was refused: %s", error)
-            with contextlib.suppress(discord.HTTPException):
+            with contextlib.suppress(*UNSAID):
                 await self._reply(words)
 
     async def _direct(self, words: str) -> None:
