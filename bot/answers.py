@@ -203,7 +203,7 @@ class ReactionAnswer:
         try:
             await self._direct(f"{words}\n-# This is about {self._link}")
         except UNSAID as error:
-            if error.code not in NO_DIRECT_MESSAGES:
+            if getattr(error, "code", 0) not in NO_DIRECT_MESSAGES:
                 log.info("a direct message was refused: %s", error)
             with contextlib.suppress(*UNSAID):
                 await self._reply(words)

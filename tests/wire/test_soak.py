@@ -114,10 +114,10 @@ WRONGLY_CHARGED = """
 """
 
 
-def shown_jobs(world: World) -> Counter[str]:
+def shown_jobs(world: World, *channels: str) -> Counter[str]:
     """Job → messages in which it can be seen, by their buttons."""
     found: Counter[str] = Counter()
-    for message in world.olive.sees():
+    for message in (message for channel in channels or ("studio",) for message in world.olive.sees(channel)):
         ids = (str(c.get("custom_id", "")).split(":") for c in walk(message.state.components))
         found.update({parts[2] for parts in ids if len(parts) > 2 and parts[0] == "dream"})
     return found
