@@ -259,6 +259,13 @@ class Dispatcher:
         standing = self._config.standing(user_id, roles)
         return await self._ledger.balance(owner_of(user_id), standing.units, self._clock())
 
+    async def server_left(self, server_id: int | None) -> tuple[float, float] | None:
+        """(left, allowance) of what a server's members may spend together; None where there is no limit."""
+        allowance = self._config.server_units(server_id)
+        if server_id is None or not allowance:
+            return None
+        return await self._ledger.server_left(server_id, allowance, self._clock()), allowance
+
     async def ledger(self, user_id: int, limit: int = 10) -> list[Entry]:
         """This person's newest entries, newest first."""
         return await self._ledger.history(owner_of(user_id), limit)

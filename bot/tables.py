@@ -54,9 +54,20 @@ def _about(job: JobRow) -> str:
     return shorten(show_request(job.request), _WORDS)
 
 
-def quota_embed(balance: Balance, entries: Sequence[Entry], jobs: Mapping[str, JobRow]) -> discord.Embed:
-    """What is left, when it comes back, and what it was spent on; *jobs* by id, as far as they are known."""
+def quota_embed(
+    balance: Balance,
+    entries: Sequence[Entry],
+    jobs: Mapping[str, JobRow],
+    server: tuple[float, float] | None = None,
+) -> discord.Embed:
+    """What is left, when it comes back, and what it was spent on; *jobs* by id, as far as they are known.
+
+    *server*: (left, allowance) of what all members of this server may spend together, if that is limited.
+    """
     embed = discord.Embed(title="Your quota", colour=COLOUR, description=_balance(balance))
+    if server is not None:
+        shared = f"{_units(server[0])} of {_units(server[1])} units left for everybody together"
+        embed.add_field(name="This server", value=shared, inline=False)
     lines = [_entry(entry, jobs.get(entry.job_id)) for entry in entries]
     while sum(len(line) + 1 for line in lines) > _FIELD:
         lines.pop()

@@ -27,7 +27,8 @@ class Quota(commands.Cog):
         balance = await self.bot.dispatcher.balance(caller.user_id, caller.roles)
         entries = await self.bot.dispatcher.ledger(caller.user_id)
         jobs = [await self.bot.dispatcher.job(job_id) for job_id in {entry.job_id for entry in entries} if job_id]
-        await answer.tell("", quota_embed(balance, entries, {job.id: job for job in jobs if job}))
+        server = await self.bot.dispatcher.server_left(caller.guild_id)
+        await answer.tell("", quota_embed(balance, entries, {job.id: job for job in jobs if job}, server))
 
 
 async def setup(bot: DreamBot) -> None:
