@@ -20,12 +20,17 @@ def pause_after(tries: int) -> float:
     return min(FIRST_WAIT * 2.0**tries, LONGEST_WAIT)
 
 
-async def patiently(work: Callable[[], Awaitable[T]]) -> T:
-    """Do *work* again, ever more slowly, until the store takes it: an end that is not booked would be lost."""
-    for tries in itertools.count():
+async def patiently(work: Callable[[], Awaitable[T]], tries: int | None = None) -> T:
+    """Do *work* again, ever more slowly, until the store takes it: an end that is not booked would be lost.
+
+    With a number of *tries* the last StoreError is raised.
+    """
+    for made in itertools.count():
         try:
             return await work()
         except StoreError as error:
-            log.error("%s Trying again in %.1f s.", error, pause_after(tries))
-            await asyncio.sleep(pause_after(tries))
+            if made + 1 == tries:
+                raise
+            log.error("%s Trying again in %.1f s.", error, pause_after(made))
+            await asyncio.sleep(pause_after(made))
     raise AssertionError("count() has no end")

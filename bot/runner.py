@@ -20,6 +20,10 @@ from engine.messages import Event, Failure, Job, Picture, Progress, Ready, Resul
 log = logging.getLogger(__name__)
 
 
+PICTURE_TRIES = 3
+"""A picture that cannot be stored is tried again so often; then its job fails, for others must be able to go on."""
+
+
 class Runner:
     """Keeps the engine busy in the queue's order."""
 
@@ -143,7 +147,7 @@ class Runner:
     async def _keep(self, job: JobRow, picture: Picture) -> None:
         """A picture that cannot be stored ends its job in words: the person must not wait for it for ever."""
         try:
-            await self._books.picture(job, picture)
+            await patiently(lambda: self._books.picture(job, picture), PICTURE_TRIES)
         except StoreError as error:
             log.error("picture %d of job %s is lost: %s", picture.index, job.id, error)
             lost = StoreError(

@@ -131,6 +131,19 @@ async def test_a_full_disk_in_the_middle_costs_a_picture_its_job_and_nobody_anyt
         assert [] == list((tmp_path / "pictures").rglob("*.*"))
 
 
+@pytest.mark.parametrize("trouble", [write_protected, held])
+async def test_a_picture_that_cannot_be_stored_for_a_moment_is_not_lost(tmp_path: Path, trouble: Trouble) -> None:
+    async with running_core(tmp_path) as core:
+        job = await core.ask()
+        await core.handed(job.id)
+        async with trouble(core):
+            core.engine.paint(job.id)
+            await core.until(lambda: bool(list((tmp_path / "pictures").rglob("*.png"))))
+        await core.until_state(job.id, JobState.DONE)
+
+        assert await core.dispatcher.picture(job.id, 0)
+
+
 async def test_a_nearly_full_disk_takes_nothing_new_and_paints_what_waits(tmp_path: Path) -> None:
     async with running_core(tmp_path, engine_up=False) as core:
         job = await core.ask()
