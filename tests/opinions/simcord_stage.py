@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import discord
 import simcord  # type: ignore[import-untyped]
 
+import bot
 from bot.bot import DreamBot
 from tests.opinions.looks import Look, look
 from tests.opinions.painter import Painter
 
 QUIET = 0.12
 """Seconds of real time: the bot's loops go on where SimCord thinks that they rest."""
-RESTING = frozenset({"Runner.hand_over", "Runner.listen", "Turnstile.run", "Delivery._carry"})
-"""The bot's own loops, which wait for work; SimCord knows only discord.py's ways of waiting."""
+OURS = Path(bot.__file__).parent
 
 
 class Resting(dict[asyncio.Task[Any], str]):
-    """SimCord's book of waits that are meant, with the bot's loops in it from the start."""
+    """SimCord's book of waits that are meant: it knows those of discord.py; the loops of the bot are added."""
 
     def get(self, task: asyncio.Task[Any], default: Any = None) -> Any:
-        resting = getattr(task.get_coro(), "__qualname__", "") in RESTING
+        code = getattr(task.get_coro(), "cr_code", None)
+        resting = code is not None and Path(code.co_filename).is_relative_to(OURS)
         return "waits for work" if resting else super().get(task, default)
 
 
-def running(bot: DreamBot) -> Any:
-    """`async with running(bot) as env`. The test looks at what commands raised: mistakes told in words are meant."""
-    run = simcord.run(bot, shard_count=1, settle_timeout=20.0, check_errors=False)
+def running(client: DreamBot) -> Any:
+    """`async with running(client) as env`. The test looks at what commands raised: mistakes told in words are meant."""
+    run = simcord.run(client, shard_count=1, settle_timeout=20.0, check_errors=False)
     run._env._work.external_waits = Resting()  # there is no public way to say it before the bot starts
     return run
 
