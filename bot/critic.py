@@ -18,7 +18,7 @@ from bot.jobs import JobRow, PictureRow, Ranking
 from bot.store import files
 from engine.client import Engine
 from engine.errors import EngineRestarting
-from engine.graders import choose_grader, guide_of
+from engine.graders import choose_grader, guides_of
 from engine.messages import Embeddings
 from engine.pictures import MAX_BYTES, open_picture, to_png, within
 from engine.primer.vocabulary import says_something
@@ -46,7 +46,7 @@ class Critic:
     async def rank(self, job: JobRow) -> Ranking:
         """Rank a finished job's pictures. Raises PictureGone, Refused and what the engine says."""
         request = dream_of(job)
-        name, note = choose_grader([guide_of(request)])
+        name, note = choose_grader(guides_of(request))
         async with self._turn:
             if job.id not in self._said:
                 self._said[job.id] = Ranking(await self._ranked(job.pictures, request.prompts, name), name, note)

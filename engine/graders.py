@@ -9,18 +9,23 @@ import os
 from collections.abc import Collection, Mapping
 
 from engine.models import MODELS
+from engine.options.perceptors import USUAL, read_perceptors
 from engine.requests import DreamRequest
 from engine.weights.clip_table import CLIPS, clip_named, plain
 from engine.weights.folder import COMMAND, weights_folder
 
 GRADER = "primer-grader"
 """Comes with the package; knows the small models' world."""
+SMALL = (GRADER, "primer")
 BEST_FIRST = ("ViT-L/14@336px", "ViT-L/14", "ViT-B/16", "ViT-B/32", "RN50x16", "RN50x4", "RN101", "RN50", "RN50x64")
 
 
-def guide_of(request: DreamRequest) -> str:
-    """The CLIP that guides it; empty for a model that nobody knows here."""
-    return MODELS[request.model].perceptor if request.model in MODELS else ""
+def guides_of(request: DreamRequest) -> frozenset[str]:
+    """The CLIPs that guide it; none for a model that nobody knows here."""
+    if request.model not in MODELS:
+        return frozenset()
+    asked = getattr(request.options, "perceptors", USUAL)
+    return frozenset(clip.name for clip in read_perceptors(asked, MODELS[request.model].perceptor))
 
 
 def choose_grader(guides: Collection[str], environ: Mapping[str, str] = os.environ) -> tuple[str, str]:
@@ -30,8 +35,9 @@ def choose_grader(guides: Collection[str], environ: Mapping[str, str] = os.envir
     guided any of them.
     """
     guiding = {plain(name) for name in guides if name}
-    if guiding == {"primer"}:
-        return GRADER, ""
+    small = next((name for name in SMALL if name not in guiding), "")
+    if small and guiding and guiding <= set(SMALL):
+        return small, ""
     here = [name for name in BEST_FIRST if _is_here(name, environ)]
     if fair := next((name for name in here if plain(name) not in guiding), ""):
         return fair, ""
@@ -40,7 +46,7 @@ def choose_grader(guides: Collection[str], environ: Mapping[str, str] = os.envir
             "The small grader sees; it knows the small models' world only. For other pictures "
             f"run {COMMAND} download {CLIPS[0].name}."
         )
-    guide = min(guides, key=lambda name: name == "primer")
+    guide = min(sorted(guides), key=lambda name: name in SMALL)
     other = next(name for name in ("ViT-B/32", "ViT-B/16") if plain(name) not in guiding)
     return guide, (
         f"Judged by {guide}, which guided these pictures itself and likes its own; for a fairer word run {COMMAND} "

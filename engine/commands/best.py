@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from engine.commands.console import Bar, read_file, write_file
 from engine.commands.painting import Finished
 from engine.errors import InvalidRequest
-from engine.graders import choose_grader, guide_of
+from engine.graders import choose_grader, guides_of
 from engine.pictures import contact_sheet, open_picture, to_png, within
 from engine.requests import DreamRequest, UpscaleRequest
 
@@ -52,7 +52,7 @@ def choose(finished: Finished, wanted: Wanted, studio: Studio, bar: Bar) -> Choi
     request = finished.order.request
     assert isinstance(request, DreamRequest)
     bar.say("Judging")
-    name, note = (wanted.grader, "") if wanted.grader else choose_grader([guide_of(request)])
+    name, note = (wanted.grader, "") if wanted.grader else choose_grader(guides_of(request))
     judge = Judge(name, studio.runtime)
     wish = judge.wish(request.prompts, {sha: open_picture(finished.order.images[sha]) for sha in _pictures(request)})
     images = {done.index: open_picture(read_file(done.path)) for done in finished.pictures}

@@ -11,7 +11,7 @@ from PIL import Image
 
 from engine.commands.console import read_file
 from engine.errors import DreamError, InvalidRequest
-from engine.graders import choose_grader, guide_of
+from engine.graders import choose_grader, guides_of
 from engine.pictures import open_picture
 from engine.replay import read_record, replay_request
 from engine.requests import DreamRequest
@@ -39,7 +39,7 @@ def open_all(paths: Sequence[Path]) -> list[Shown]:
 
 def fair_grader(shown: Iterable[Shown]) -> tuple[str, str]:
     """Who judges these pictures, and a note where that is not fair; by what their records say of who guided."""
-    return choose_grader({guide_of(one.request) if one.request else "" for one in shown})
+    return choose_grader(frozenset().union(*(guides_of(one.request) for one in shown if one.request)))
 
 
 def _opened(path: Path) -> Shown:

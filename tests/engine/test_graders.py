@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.graders import choose_grader, guide_of
+from engine.graders import choose_grader, guides_of
 from engine.requests import build_request
 from engine.weights.clip_table import clip_named
 
@@ -27,7 +27,19 @@ def install(weights: dict[str, str], *names: str) -> None:
 def test_the_small_models_pictures_go_to_their_grader_whatever_else_is_here(weights: dict[str, str]) -> None:
     install(weights, "ViT-B/32")
 
-    assert ("primer-grader", "") == choose_grader([guide_of(build_request("an owl"))], weights)
+    assert ("primer-grader", "") == choose_grader(guides_of(build_request("an owl")), weights)
+
+
+def test_whoever_was_asked_to_guide_besides_does_not_judge(weights: dict[str, str]) -> None:
+    both = guides_of(build_request("an owl", settings={"perceptors": "usual+primer-grader"}))
+    turned = guides_of(build_request("an owl", settings={"perceptors": "primer-grader"}))
+
+    name, note = choose_grader(both, weights)
+
+    assert ("primer", "") == choose_grader(turned, weights)
+    assert name in both and "guided these pictures itself" in note
+    install(weights, "RN50")
+    assert ("RN50", "") == choose_grader(both, weights)
 
 
 def test_others_go_to_the_best_clip_that_did_not_guide(weights: dict[str, str]) -> None:
