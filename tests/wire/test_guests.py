@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from bot.playground.server.permissions import Permission
 from bot.playground.server.world import Channel, ChannelType
 from tests.wire.looks import dreamt, is_painting, is_result
 from tests.wire.people import Person
+from tests.wire.test_elsewhere import foreign_server
 from tests.wire.world import World
 
 
@@ -36,3 +38,19 @@ async def test_when_the_token_dies_the_picture_comes_directly(world: World, max_
 
     direct = await max_.wait_for_message(is_result, channel="dm")
     assert "I could not post this where you asked for it, so here it is." == direct.content
+
+
+@pytest.mark.parametrize("shows", [True, False])
+async def test_where_nobody_may_show_apps_of_their_own_the_picture_is_for_one_pair_of_eyes(
+    world: World, max_: Person, mo: Person, shows: bool
+) -> None:
+    place = foreign_server(world)
+    guild = world.site.world.guilds[world.channel(place).guild_id or 0]
+    guild.owner_id = mo.id  # an owner may do everything
+    if not shows:
+        guild.roles[guild.id].permissions &= ~Permission.USE_EXTERNAL_APPS
+
+    message = await dreamt(max_, "an owl", channel=place)
+
+    assert shows is not message.ephemeral
+    assert shows is bool(mo.sees(place))

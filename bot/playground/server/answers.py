@@ -8,6 +8,7 @@ from bot.playground.server.interactions import USER_INSTALL_FOLLOWUPS, Callback,
 from bot.playground.server.json_types import Json
 from bot.playground.server.messages import CONTEXT_MENU, EPHEMERAL, LOADING, NORMAL, REPLY, SLASH, Message
 from bot.playground.server.modals import checked_modal
+from bot.playground.server.permissions import Permission, permissions
 from bot.playground.server.refusals import FormErrors, Refusal, unknown
 from bot.playground.server.routing import Call
 
@@ -85,6 +86,8 @@ def _sign(site: "LocalDiscord", interaction: Interaction, message: Message, *, f
     """Mark a message as this interaction's and post it."""
     message.by_webhook = True
     message.metadata = site.interactions.metadata(interaction)
+    if _only_for_its_person(site, interaction):
+        message.flags |= EPHEMERAL
     if message.flags & EPHEMERAL:
         message.visible_to = interaction.user_id
     message.type = _type(interaction, first=first)
@@ -102,6 +105,15 @@ def _sign(site: "LocalDiscord", interaction: Interaction, message: Message, *, f
         message.metadata["original_response_message_id"] = str(interaction.original.id)
     interaction.mine[message.id] = message
     return site.posting.post(message)
+
+
+def _only_for_its_person(site: "LocalDiscord", interaction: Interaction) -> bool:
+    """In a server without the app, a person who may not show their own apps there is answered alone
+    (topics/permissions.mdx, USE_EXTERNAL_APPS)."""
+    if interaction.guild_id is None or "0" in interaction.owners:
+        return False
+    channel = site.world.channels[interaction.channel_id]
+    return not permissions(site.world, channel, interaction.user_id) & Permission.USE_EXTERNAL_APPS
 
 
 def _type(interaction: Interaction, *, first: bool) -> int:

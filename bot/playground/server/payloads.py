@@ -120,7 +120,8 @@ def _text_part(channel: Channel) -> Json:
         {"id": str(o.id), "type": o.type, "allow": str(int(o.allow)), "deny": str(int(o.deny))}
         for o in channel.overwrites.values()
     ]
-    forum: Json = {"available_tags": [], "default_reaction_emoji": None, "default_sort_order": None}
+    forum: Json = dict.fromkeys(("default_reaction_emoji", "default_sort_order"))
+    forum |= {"available_tags": [], "default_forum_layout": 0}
     return {
         "topic": channel.topic,
         "nsfw": channel.nsfw,
