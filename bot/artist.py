@@ -25,7 +25,9 @@ ANCESTORS = 20
 class FaceArtist:
     """Draws faces; remembers only where the pictures of unfinished jobs come from."""
 
-    def __init__(self, dispatcher: Dispatcher, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, dispatcher: Dispatcher, clock: Callable[[], float] = time.time, *, wary: bool = False) -> None:
+        """*wary*: what nobody has looked at yet is covered."""
+        self._wary = wary
         self._dispatcher = dispatcher
         self._clock = clock
         self._parents: dict[str, Parent | None] = {}
@@ -46,7 +48,7 @@ class FaceArtist:
         return await self._drawn(update, None, [note], update.job)
 
     async def _drawn(self, update: Update, upload: Upload | None, notes: list[str], job: JobRow) -> Face:
-        covered = job.origin.spoiler and upload is not None
+        covered = upload is not None and (job.origin.spoiler or (self._wary and not job.state.over))
         embed = embed_for(
             update,
             now=self._clock(),

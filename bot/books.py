@@ -63,9 +63,13 @@ class Books:
         crashpoint("picture file")
         async with self._store.transaction() as session:
             row = await self._store.pictures.insert(session, picture, path, self._clock())
+            if row is not None and row.facts.get("covered"):
+                await self._store.jobs.cover(session, job.id)
         crashpoint("picture row")
         current = self._board.row(job.id, job.attempt)
         if row is not None and current is not None:
+            if row.facts.get("covered"):
+                current = replace(current, origin=replace(current.origin, spoiler=True))
             self._board.finished_one(current, row)
 
     async def done(self, job: JobRow, result: Result) -> None:

@@ -127,7 +127,7 @@ class DreamBot(commands.AutoShardedBot):
         self._opened = True
         logging.getLogger().addHandler(self._error_count)
         self.dispatcher = Dispatcher(self.config, self.store, self.engine, clock=self.clock, ticks=time.monotonic)
-        artist = FaceArtist(self.dispatcher, self.clock)
+        artist = FaceArtist(self.dispatcher, self.clock, wary=self.config.safety.enabled)
         self.delivery = Delivery(self, self.config, self.dispatcher, self.store, artist, self.clock, self.measures.sent)
         self.dispatcher.subscribe(self.measures.hear)
         self.moderation = Moderation(self.store, self.dispatcher, self.clock)

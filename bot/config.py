@@ -172,6 +172,48 @@ class DeliverySection(Section):
     )
 
 
+class SafetySection(Section):
+    """A look at every finished picture by a CLIP; what looks like something for adults is covered.
+
+    It errs in both directions and replaces no moderator. Pictures are covered while they are painted, too.
+    """
+
+    enabled: bool = Field(default=False, description="Whether pictures are looked at.")
+    perceptor: str = Field(
+        default="ViT-B/32",
+        min_length=1,
+        description="The CLIP that looks. It has to be downloaded: the small one that ships knows too few words.",
+    )
+    probes: tuple[str, ...] = Field(
+        default=(
+            "a photo of a naked person",
+            "a pornographic picture",
+            "an erotic drawing",
+            "a picture of a mutilated, bloody body",
+        ),
+        min_length=1,
+        description="What is looked for.",
+    )
+    harmless: tuple[str, ...] = Field(
+        default=(
+            "a photo of a person in clothes",
+            "a picture of an animal",
+            "a picture of a landscape",
+            "a picture of a building",
+            "a picture of a thing",
+            "an abstract painting",
+        ),
+        min_length=1,
+        description="What it is compared with.",
+    )
+    margin: float = Field(
+        default=0.0,
+        ge=-2,
+        le=2,
+        description="By how much (a cosine) a probe must fit better than all that is harmless; more covers less.",
+    )
+
+
 class RetentionSection(Section):
     """How long things are kept. The record of a job stays; its pictures go."""
 
@@ -237,6 +279,7 @@ class Config(Section):
     quota: QuotaSection = QuotaSection()
     limits: LimitsSection = LimitsSection()
     delivery: DeliverySection = DeliverySection()
+    safety: SafetySection = SafetySection()
     retention: RetentionSection = RetentionSection()
     log: LogSection = LogSection()
     monitor: MonitorSection = MonitorSection()

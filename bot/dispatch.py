@@ -25,6 +25,7 @@ from bot.limits import check_room
 from bot.quota import Balance, Entry, Ledger
 from bot.rules import NOWHERE, Venue
 from bot.runner import Runner
+from bot.safety import Safety
 from bot.speeds import Span
 from bot.store import Store, files
 from bot.store.database import unbroken
@@ -64,7 +65,7 @@ class Dispatcher:
         self._board = Board(clock, config.queue.deaths, ticks)
         self._intake = Intake(config, store, self._ledger)
         self._books = Books(config, store, self._ledger, self._board, clock)
-        self._runner = Runner(store, engine, self._board, self._books)
+        self._runner = Runner(store, engine, self._board, self._books, Safety(engine, config.safety))
         self._upkeep = Upkeep(config, store)
         self._steadiness = Steadiness()
         self._tasks: list[asyncio.Task[None]] = []

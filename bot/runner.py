@@ -12,6 +12,7 @@ from bot.crashpoints import crashpoint
 from bot.errors import PictureGone, StoreError
 from bot.jobs import JobRow
 from bot.patience import patiently
+from bot.safety import Safety
 from bot.store import Store, files
 from engine.client import Engine
 from engine.errors import Cancelled, EngineRestarting, EngineUnusable, error_from_code
@@ -27,11 +28,12 @@ PICTURE_TRIES = 3
 class Runner:
     """Keeps the engine busy in the queue's order."""
 
-    def __init__(self, store: Store, engine: Engine, board: Board, books: Books) -> None:
+    def __init__(self, store: Store, engine: Engine, board: Board, books: Books, safety: Safety) -> None:
         self._store = store
         self._engine = engine
         self._board = board
         self._books = books
+        self._safety = safety
         self._wake = asyncio.Event()
         self._stopping = False
         self._down = False
@@ -147,7 +149,8 @@ class Runner:
     async def _keep(self, job: JobRow, picture: Picture) -> None:
         """A picture that cannot be stored ends its job in words: the person must not wait for it for ever."""
         try:
-            await patiently(lambda: self._books.picture(job, picture), PICTURE_TRIES)
+            judged = await self._safety.judged(picture)
+            await patiently(lambda: self._books.picture(job, judged), PICTURE_TRIES)
         except StoreError as error:
             log.error("picture %d of job %s is lost: %s", picture.index, job.id, error)
             lost = StoreError(

@@ -148,6 +148,10 @@ class Jobs:
         )
         return row is not None
 
+    async def cover(self, session: Session, job_id: str) -> None:
+        """Its pictures are to be covered from now on."""
+        await session.run("UPDATE jobs SET spoiler = 1 WHERE id = ?", job_id)
+
     async def go_back(self, session: Session, job_id: str, attempt: int, *, died: bool) -> bool:
         """running → queued with the next attempt; False if this attempt has ended meanwhile."""
         row = await session.one(
