@@ -8,7 +8,7 @@ from rich.table import Table
 from engine.commands.console import calm_torch
 from engine.models import MODELS
 from engine.options.profiles import profile_rows
-from engine.requests import METHODS, Options, option_names, option_span, option_text
+from engine.requests import METHODS, SHIPPED, Options, option_names, option_span, option_text
 from engine.upscalers import upscaler_names
 from engine.weights.table import entries
 
@@ -27,8 +27,9 @@ def models() -> None:
         table.add_row(f"[bold]{model.name}[/bold]", model.title, sizes, "\n".join(model.methods), here)
     for name in upscaler_names():
         reason = ready.unavailable.get(f"upscaler {name}", "yes").partition("; run ")[0]
-        title = entries()[name].title if name in entries() else "an upscaler"
-        table.add_row(f"[bold]{name}[/bold]", title, "", "upscale", reason)
+        entry = entries().get(name)
+        title, size = (entry.title, f"{entry.size / 1e6:,.0f} MB" if entry.size else "") if entry else ("", "")
+        table.add_row(f"[bold]{name}[/bold]", title or SHIPPED[name], size, "upscale", reason)
     console = Console(highlight=False)
     console.print(table)
     console.print("[dim]python -m engine weights list NAME[/dim] says where to get a model.")

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
+import torch
 from PIL import Image
 
-from engine.errors import InvalidRequest
+from engine.errors import InvalidRequest, OutOfMemory
+from engine.memory import free_memory
 from engine.messages import Job
 from engine.pictures import open_picture
 from engine.requests import UpscaleRequest
@@ -27,6 +29,8 @@ Span: TypeAlias = tuple[int, int, int, int]
 MAX_OUTPUT = 16_384
 MAX_PIXELS = 2**28
 """Of the large picture: three quarters of a gigabyte."""
+PIXEL_BYTES = 8
+"""System memory for each of its pixels, at most: the picture itself, what is cut out of it, the PNG."""
 LANCZOS_REACH = 3
 PREVIEW_SIDE = 512
 
@@ -191,7 +195,18 @@ def open_small(job: Job, images: Mapping[str, bytes]) -> tuple[Image.Image, int]
     assert isinstance(request, UpscaleRequest)
     image = open_picture(images[request.image], alpha=True)
     check_large(image.width, image.height, request.scale)
+    check_room(image.width * image.height * request.scale**2)
     return image, request.scale
+
+
+def check_room(pixels: int) -> None:
+    """Raise OutOfMemory for a picture of so many pixels that this machine cannot hold now."""
+    needed, free = pixels * PIXEL_BYTES, free_memory(torch.device("cpu"))
+    if needed > free:
+        raise OutOfMemory(
+            f"A picture of {pixels / 1e6:.0f} megapixels takes {needed / 1e9:.1f} GB of memory here, and "
+            f"{free / 1e9:.1f} GB are free; a smaller scale may fit."
+        )
 
 
 def check_large(width: int, height: int, scale: int) -> None:

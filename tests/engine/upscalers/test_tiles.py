@@ -13,7 +13,7 @@ import torch
 from PIL import Image, ImageDraw
 from safetensors.torch import save_file
 
-from engine.errors import DreamError, InvalidRequest, ModelUnavailable, WeightsError
+from engine.errors import DreamError, InvalidRequest, ModelUnavailable, OutOfMemory, WeightsError
 from engine.messages import Job
 from engine.nets.compact import Compact, compact_from
 from engine.requests import UpscaleRequest
@@ -189,6 +189,15 @@ def test_a_picture_of_too_many_pixels_says_which_scale_would_do(
     monkeypatch.setattr("engine.upscalers._tiles.MAX_PIXELS", 300 * 200 * 9)
 
     with pytest.raises(InvalidRequest, match=r"300×200 times 4 would be 1200×800; .* so 3 is the largest scale"):
+        lanczos.UPSCALER.begin(*upscale_job(Image.new("RGB", (300, 200)), 4), fresh)
+
+
+def test_a_picture_that_the_machine_cannot_hold_is_refused_before_it_is_begun(
+    fresh: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.upscalers._tiles.free_memory", lambda device: 10**6)
+
+    with pytest.raises(OutOfMemory, match=r"of 1 megapixels takes 0\.0 GB .* 0\.0 GB are free; a smaller scale"):
         lanczos.UPSCALER.begin(*upscale_job(Image.new("RGB", (300, 200)), 4), fresh)
 
 
