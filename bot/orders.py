@@ -13,7 +13,7 @@ from functools import partial
 
 import discord
 
-from bot.answers import Answer
+from bot.answers import UNSAID, Answer
 from bot.artist import FaceArtist
 from bot.callers import Caller
 from bot.config import Config
@@ -26,7 +26,6 @@ from bot.errors import NotAllowed, PictureGone, Refused
 from bot.faces import Sheet
 from bot.jobs import JobRow, JobState, Kind, Origin, PictureRow, Update
 from bot.moderation import Moderation
-from bot.posting import FAILURES
 from bot.private import DirectAnswer
 from bot.views.sets import buttons_for
 from bot.wording import mention, message_link
@@ -201,7 +200,7 @@ class Orders:
         crashpoint("answering")
         try:
             message_id = await answer.show(face)
-        except FAILURES as error:
+        except UNSAID as error:
             log.info("job %s could not be answered: %s", job.id, error)
             message_id = None
         crashpoint("answered")

@@ -41,6 +41,7 @@ WRITES = ("POST", "PATCH", "PUT", "DELETE")
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("who", ["bot", "engine", "both"])
 @pytest.mark.parametrize("point", POINTS)
 async def test_whatever_dies_wherever_there_is_one_job_one_charge_and_one_message(
@@ -53,7 +54,7 @@ async def test_whatever_dies_wherever_there_is_one_job_one_charge_and_one_messag
         await one_life(world, tmp_path, point, who)
 
         await world.start_bot()
-        message = await world.max.wait_for_message(is_result)
+        message = await world.max.wait_for_message(is_result, seconds=60)
         first = await outcome(world)
         await world.stop_bot()
         before = written(world)
@@ -136,6 +137,6 @@ def link(world: World, folder: Path) -> Path:
 
 async def nothing_is_owed(world: World) -> None:
     """Wait until everything has been said."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await world.bot.store.deliveries.pending():
             await asyncio.sleep(0.02)

@@ -24,6 +24,8 @@ from bot.playground.server.permissions import Permission
 from bot.playground.server.world import Channel, Overwrite
 from tests.wire.people import PATIENCE, Person, Shown
 
+STARTED = 60.0
+"""Seconds within which a bot is there even on a machine that does ten other things."""
 FAKE_ENGINE = (sys.executable, "-m", "tests.fake_engine")
 REAL_ENGINE = (sys.executable, "-m", "engine.process")
 
@@ -71,7 +73,7 @@ class World:
         self.asked = resolver.asked
         self._bot = self.make_bot(self, connector)
         self._running = asyncio.create_task(self._bot.start(self.site.world.app.token))
-        await self.until(self._up, what="the bot to be ready with its commands")
+        await self.until(self._up, STARTED, what="the bot to be ready with its commands")
 
     def _up(self) -> bool:
         assert self._running is not None
