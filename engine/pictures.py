@@ -9,6 +9,7 @@ import hashlib
 import io
 import math
 import struct
+import warnings
 import zlib
 from collections.abc import Collection, Mapping, Sequence
 
@@ -125,13 +126,19 @@ def in_format(png: bytes, suffix: str) -> bytes:
     name = SUFFIXES[suffix.lower()]
     if name == "PNG":
         return png
-    with Image.open(io.BytesIO(png), formats=("PNG",)) as image:  # our own: no limit but the format's
+    with warnings.catch_warnings(), _own_png(png) as image:
         most = {"WEBP": _WEBP_SIDE, "JPEG": _JPEG_SIDE}[name]
         if max(image.size) > most:
             raise UnreadablePicture(f"{image.width}×{image.height} is too large for {_title(name)}; PNG can hold it.")
         if name == "WEBP":
             return _encoded(image, name, alpha=True, quality=_QUALITIES[0])
         return _encoded(_to_rgb(image, alpha=False), name, quality=_QUALITIES[0], subsampling=0)
+
+
+def _own_png(png: bytes) -> Image.Image:
+    """A picture that was made here: Pillow's warning of large ones says nothing new. For a `catch_warnings` block."""
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    return Image.open(io.BytesIO(png), formats=("PNG",))
 
 
 def read_text(png: bytes) -> dict[str, str]:

@@ -27,8 +27,8 @@ from engine.upscalers._surface import Surface
 Box: TypeAlias = tuple[int, int, int, int]
 Span: TypeAlias = tuple[int, int, int, int]
 MAX_OUTPUT = 16_384
-MAX_PIXELS = 2**28
-"""Of the large picture: three quarters of a gigabyte."""
+MAX_PIXELS = 178_000_000
+"""Of the large picture: half a gigabyte, and what Pillow still opens."""
 PIXEL_BYTES = 8
 """System memory for each of its pixels, at most: the picture itself, what is cut out of it, the PNG."""
 LANCZOS_REACH = 3

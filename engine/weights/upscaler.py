@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -104,6 +105,7 @@ def recognise(
 def describe(name: str, tensors: Mapping[str, Tensor]) -> Any:
     """spandrel's descriptor of an RGB upscaler, filled with *tensors*. Raises WeightsError."""
     ensure_torchvision()
+    warnings.filterwarnings("ignore", "torch.meshgrid", UserWarning)  # SwinIR's spelling; nobody here can mend it
     spandrel: Any = importlib.import_module("spandrel")
     try:
         with NoInit():

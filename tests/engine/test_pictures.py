@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import struct
+import warnings
 import zlib
 
 import numpy as np
@@ -17,6 +18,7 @@ from engine.pictures import (
     fit,
     fit_to_bytes,
     grid,
+    in_format,
     open_picture,
     pixels_sha256,
     read_text,
@@ -266,3 +268,23 @@ def test_marked_pictures_have_a_frame() -> None:
 
     first, second = sheet.getpixel((0, 0)), sheet.getpixel((44, 0))
     assert (first, second) == (gradient().getpixel((0, 0)), (250, 190, 60))
+
+
+def test_a_picture_of_ours_is_written_in_the_format_of_its_name() -> None:
+    png = to_png(Image.new("RGBA", (4, 3), (200, 10, 10, 0)))
+
+    assert png is in_format(png, ".PNG")
+    webp, jpeg = (Image.open(io.BytesIO(in_format(png, suffix))) for suffix in (".webp", ".jpg"))
+    assert ("WEBP", "RGBA", "JPEG", "RGB") == (webp.format, webp.mode, jpeg.format, jpeg.mode)
+    assert min(jpeg.getpixel((1, 1))) > 250, "what is transparent becomes white where nothing else can be"
+
+
+def test_what_a_format_cannot_hold_is_said_and_large_pictures_warn_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    png = to_png(Image.new("RGB", (16_384, 1)))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)
+
+    with pytest.raises(UnreadablePicture, match="16384×1 is too large for WebP; PNG can hold it"):
+        in_format(png, ".webp")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert in_format(png, ".jpg").startswith(b"\xff\xd8")

@@ -30,7 +30,7 @@ from engine.weights.upscaler import UpscalerNet, describe, load_upscaler, recogn
 from tests.engine.upscalers.published import FULL, SCALES, TINY, srvgg, tensors
 from tests.engine.weights.made import Harm, rezipped, saved
 
-pytestmark = pytest.mark.filterwarnings("ignore:torch.meshgrid")
+pytestmark = pytest.mark.filterwarnings("ignore:torch.meshgrid")  # pytest resets what the loader says
 CPU = torch.device("cpu")
 
 
