@@ -39,8 +39,7 @@ def pull_at(
 
 def guides(options: ClipDiffusionOptions, timestep: float, step: int) -> bool:
     """Whether *step* is one that is guided: within the interval, and every k-th of it."""
-    part = step / options.steps
-    within = options.guide_from <= part < options.guide_until or (options.guide_until == 1 and part >= 1)
+    within = options.guide_from <= step / options.steps < options.guide_until
     return within and step % int(options.guide_every.at(timestep)) == 0
 
 

@@ -12,7 +12,7 @@ from bot.derived import again, form_of, remix, settings_of, shell_command, slash
 from bot.errors import Refused
 from bot.jobs import JobState
 from engine.errors import InvalidRequest
-from engine.requests import DreamRequest, build_request
+from engine.requests import DreamRequest, build_request, parse_settings
 from tests.bot.samples import done, enlarged, job
 
 WORDS = st.text(st.characters(codec="ascii", categories=("L", "N", "P", "Zs")), min_size=1, max_size=30)
@@ -68,6 +68,25 @@ def test_a_form_sent_back_unchanged_asks_for_the_same(words: str, weight: float,
 
     assert sorted(request.prompts, key=repr) == sorted(back.prompts, key=repr)
     assert request.model_copy(update={"prompts": ()}) == back.model_copy(update={"prompts": ()})
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "sampler=plms order=4",
+        "respacing=10,15,25",
+        "cutouts=[12]*400+[4]*600 cut_kind=disco overview=[4]*2+[1]*3",
+        "perceptors=primer+primer-grader:0.5 perlin=mixed",
+        "profile=disco sampler=dpmpp_2m",
+    ],
+)
+def test_options_of_every_kind_come_back_from_a_form_and_from_a_command(settings: str) -> None:
+    request = build_request("an owl", seed=7, settings=parse_settings(settings))
+
+    assert request == remix(done(), *form_of(request))
+    more = slash_command(request).partition("more:")[2]
+    again = build_request("an owl", seed=7, steps=request.options.steps, settings=parse_settings(more))
+    assert request == again
 
 
 def test_a_negative_prompt_comes_back_as_one() -> None:
