@@ -20,6 +20,10 @@ _SIGN = re.compile(r"[@$€](?=\w)|(?<=\w)[!|¡](?=\w)")
 """Signs that stand for letters where one could stand; at the end of a word they are what they are."""
 _SAME = str.maketrans({"l": "i"})
 """One stroke is one letter, however it is written."""
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""Characters that nobody sees though Unicode calls them letters, marks or symbols."""
 _NO_WORD = re.compile(r"[\W_]+")
 _INSIDE = re.compile(r"(?<=\w)[^\w\s]+(?=\w)|_")
 _REPEATED = re.compile(r"(.)\1{2,}")
@@ -34,7 +38,7 @@ def fold(text: str) -> str:
     'naked owi'
     """
     shown = "".join(char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) != "Cf")
-    bare = unicodedata.normalize("NFKD", shown.casefold())
+    bare = unicodedata.normalize("NFKD", _UNSEEN.sub("", shown).casefold())
     letters = "".join(char for char in bare if not unicodedata.combining(char))
     spelt = _SIGN.sub(lambda found: found[0].translate(_SIGNS), letters.translate(_LOOKALIKES))
     return _REPEATED.sub(r"\1", spelt.translate(_SAME))

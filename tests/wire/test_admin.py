@@ -60,6 +60,7 @@ async def test_a_job_is_cancelled_by_its_id_and_its_message_says_so(world: World
     )
 
 
+@pytest.mark.slow
 async def test_cancelling_what_is_over_or_never_was_is_refused(olive: Person, max_: Person) -> None:
     owl = await dreamt(max_, "an owl")
 
@@ -67,6 +68,7 @@ async def test_cancelling_what_is_over_or_never_was_is_refused(olive: Person, ma
     assert "There is no job “nonsense” in this server." == whispered(await olive.slash("admin cancel", job="nonsense"))
 
 
+@pytest.mark.slow
 async def test_jobs_of_other_places_are_none_of_a_moderators_business(
     world: World, olive: Person, max_: Person
 ) -> None:
@@ -100,6 +102,7 @@ async def test_a_paused_queue_keeps_its_places_over_a_restart_and_goes_on(
     assert log.index("let the queue go on") < log.index("paused the queue: dinner")
 
 
+@pytest.mark.slow
 async def test_a_draining_queue_takes_nothing_new_and_paints_what_waits(olive: Person, max_: Person) -> None:
     running = await begun(max_, "slowly an owl")
     waiting = (await max_.slash("dream", prompt="a fox")).message
@@ -114,6 +117,7 @@ async def test_a_draining_queue_takes_nothing_new_and_paints_what_waits(olive: P
     await dreamt(max_, "a cat")
 
 
+@pytest.mark.slow
 async def test_only_hosts_decide_for_all_servers(olive: Person, max_: Person) -> None:
     for command, options in (("pause", {"reason": "x"}), ("block", {"user": max_.id, "reason": "x"}), ("log", {})):
         answer = await olive.slash(f"admin {command}", everywhere=True, **options)  # type: ignore[arg-type]
@@ -138,6 +142,7 @@ async def test_who_is_blocked_reads_why_and_loses_what_waits(world: World, olive
     assert "Everybody may paint." in whispered(await olive.slash("admin blocked"))
 
 
+@pytest.mark.slow
 async def test_a_block_holds_for_buttons_and_reactions_too_until_it_is_lifted(
     world: World, olive: Person, max_: Person, mo: Person
 ) -> None:
@@ -184,6 +189,7 @@ async def test_units_are_granted_and_quotas_reset_for_everybody_to_read(olive: P
     assert "the window began anew: a mistake of ours" in text
 
 
+@pytest.mark.slow
 @pytest.mark.bot(quota={"moderators_grant": False})
 async def test_a_host_may_keep_quotas_to_themselves(olive: Person, max_: Person) -> None:
     answer = await olive.slash("admin grant", user=max_.id, units=10, reason="please")
@@ -205,10 +211,12 @@ async def test_blocked_words_are_refused_with_the_reason_in_whatever_letters(oli
     await dreamt(max_, "a red owl")
 
 
+@pytest.mark.slow
 async def test_what_is_no_word_cannot_be_blocked(olive: Person) -> None:
     assert "it has neither letters nor digits" in whispered(await olive.slash("admin words add", phrase="…​"))
 
 
+@pytest.mark.slow
 async def test_the_moderators_channel_hears_of_everything(world: World, olive: Person, max_: Person) -> None:
     await olive.slash("settings server", report_channel=world.channel("late-night").id)
 
@@ -222,6 +230,7 @@ async def test_the_moderators_channel_hears_of_everything(world: World, olive: P
     assert all(not m.raw["mentions"] and not m.raw["mention_everyone"] for m in heard)
 
 
+@pytest.mark.slow
 async def test_reports_cannot_go_where_the_bot_may_not_write(world: World, olive: Person) -> None:
     answer = await olive.slash("settings server", report_channel=world.channel("quiet").id)
 

@@ -59,6 +59,7 @@ async def test_a_post_of_a_forum_is_a_place_like_any_other(world: World, max_: P
     await mo.wait_for_message(lambda m: m.id > owl.id and is_result(m), channel=post)
 
 
+@pytest.mark.slow
 async def test_a_forum_stands_for_its_posts(world: World, olive: Person, max_: Person) -> None:
     post = post_in_a_forum(world)
     parent = world.channel(post).parent_id
@@ -69,6 +70,7 @@ async def test_a_forum_stands_for_its_posts(world: World, olive: Person, max_: P
     assert f"pictures are painted in <#{parent}>" in whispered(await max_.slash("dream", prompt="an owl"))
 
 
+@pytest.mark.slow
 async def test_a_post_is_as_restricted_as_its_forum(world: World, max_: Person) -> None:
     post = post_in_a_forum(world, restricted=True)
     await world.restart_bot()
@@ -76,6 +78,7 @@ async def test_a_post_is_as_restricted_as_its_forum(world: World, max_: Person) 
     await dreamt(max_, "a naked owl", channel=post)
 
 
+@pytest.mark.slow
 async def test_a_thread_needs_a_permission_of_its_own(world: World, max_: Person) -> None:
     await dreamt(max_, "an owl", channel="owl studies")
     world.take_permission(Permission.SEND_MESSAGES_IN_THREADS)
@@ -86,6 +89,7 @@ async def test_a_thread_needs_a_permission_of_its_own(world: World, max_: Person
     assert "I lack the permission Send Messages in Threads." in whispered(answer)
 
 
+@pytest.mark.slow
 async def test_where_the_bot_is_a_guest_it_paints_and_has_no_rules(world: World, max_: Person) -> None:
     here = foreign_server(world)
 
@@ -96,6 +100,7 @@ async def test_where_the_bot_is_a_guest_it_paints_and_has_no_rules(world: World,
     )
 
 
+@pytest.mark.slow
 async def test_a_guest_may_deliver_directly_and_then_waits_as_long_as_it_takes(world: World, max_: Person) -> None:
     here = foreign_server(world)
     await max_.slash("settings mine", private=True, channel=here)
@@ -107,6 +112,7 @@ async def test_a_guest_may_deliver_directly_and_then_waits_as_long_as_it_takes(w
     assert "Only you will see it: https://discord.com/channels/@me/" in whispered(answer)
 
 
+@pytest.mark.slow
 async def test_who_has_not_installed_it_is_offered_nothing_there(world: World, mo: Person) -> None:
     here = foreign_server(world)
 

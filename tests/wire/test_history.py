@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from bot.playground.server.components import walk
 from bot.playground.server.permissions import Permission
 from tests.wire.looks import begun, dreamt, is_over, is_result, job_id, link, whispered
@@ -39,6 +41,7 @@ async def owed(world: World, job: str) -> bool:
     return row is None or row.state == "pending"
 
 
+@pytest.mark.slow
 async def test_whoever_has_painted_nothing_reads_how_to_begin(max_: Person) -> None:
     assert "You have not painted anything yet. Try /dream." == whispered(await max_.slash("history"))
 
@@ -117,6 +120,7 @@ async def test_it_can_be_posted_where_one_is_now_and_deleted_there(world: World,
     assert not owl.gone
 
 
+@pytest.mark.slow
 async def test_pressing_post_twice_posts_once(max_: Person) -> None:
     owl = await dreamt(max_, "an owl")
     again = await shown(max_, await opened(max_), job_id(owl))
@@ -127,6 +131,7 @@ async def test_pressing_post_twice_posts_once(max_: Person) -> None:
     assert "You have just pressed that; the result is on its way." == whispered(second)
 
 
+@pytest.mark.slow
 async def test_where_the_bot_may_not_write_nothing_is_posted(max_: Person) -> None:
     owl = await dreamt(max_, "an owl")
     again = await shown(max_, await opened(max_, channel="quiet"), job_id(owl))

@@ -51,6 +51,7 @@ async def test_a_copy_holds_jobs_prompts_ledger_settings_and_pictures(world: Wor
     assert "token" not in json.dumps(data)
 
 
+@pytest.mark.slow
 async def test_who_has_nothing_gets_an_empty_copy(max_: Person) -> None:
     data, pictures = await copied(max_)
 
@@ -80,6 +81,7 @@ async def test_forgetting_asks_first_and_deletes_everything(world: World, max_: 
     assert not any(b"an owl" in path.read_bytes() for path in world.folder.glob("dreambot.sqlite3"))
 
 
+@pytest.mark.slow
 async def test_a_question_from_before_a_restart_can_be_answered_twice(world: World, max_: Person) -> None:
     await dreamt(max_, "an owl")
     question = await max_.slash("forget")
@@ -92,6 +94,7 @@ async def test_a_question_from_before_a_restart_can_be_answered_twice(world: Wor
     await dreamt(max_, "a fox")
 
 
+@pytest.mark.slow
 async def test_messages_are_deleted_over_restarts(world: World, max_: Person, mo: Person) -> None:
     owls = [await dreamt(max_, f"owl {number}") for number in range(3)]
     world.allow("10008")  # one may be deleted in the moment of the restart, and once more after it
@@ -123,6 +126,7 @@ async def test_being_forgotten_pays_for_no_picture(world: World, olive: Person, 
     await dreamt(max_, "a fox")
 
 
+@pytest.mark.slow
 async def test_a_block_outlives_being_forgotten(world: World, olive: Person, max_: Person) -> None:
     await dreamt(max_, "an owl")
     await olive.slash("admin block", user=max_.id, reason="floods")
@@ -132,6 +136,7 @@ async def test_a_block_outlives_being_forgotten(world: World, olive: Person, max
     assert "you do not paint in this server: floods." in whispered(await max_.slash("dream", prompt="a fox"))
 
 
+@pytest.mark.slow
 async def test_what_others_made_from_it_stays_theirs(max_: Person, mo: Person) -> None:
     owl = await dreamt(max_, "an owl")
     child = (await mo.click(owl, "Again")).message

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from bot.playground.server.permissions import Permission
 from tests.wire.looks import dreamt, is_enlarged, job_id, link, whispered
 from tests.wire.people import Answer, Person, Shown
@@ -43,6 +45,7 @@ async def test_a_report_reaches_the_moderators_with_everything_they_need(
     assert not shown.raw["mention_everyone"]
 
 
+@pytest.mark.slow
 async def test_without_a_channel_for_reports_that_is_said_at_once(max_: Person) -> None:
     owl = await dreamt(max_, "an owl")
 
@@ -51,6 +54,7 @@ async def test_without_a_channel_for_reports_that_is_said_at_once(max_: Person) 
     )
 
 
+@pytest.mark.slow
 async def test_in_a_direct_message_there_is_nothing_to_report(max_: Person) -> None:
     owl = await dreamt(max_, "an owl", channel=str(max_.world.dm(max_).id))
 
@@ -112,6 +116,7 @@ async def test_of_two_moderators_who_press_at_once_one_decides(
     assert owl.gone is ("Deleted by" in shown.text)
 
 
+@pytest.mark.slow
 async def test_members_cannot_deal_with_reports_and_blocking_is_for_managers(
     world: World, olive: Person, max_: Person, mo: Person
 ) -> None:
@@ -137,6 +142,7 @@ async def test_members_cannot_deal_with_reports_and_blocking_is_for_managers(
     )
 
 
+@pytest.mark.slow
 async def test_a_dismissed_report_is_closed_for_good(world: World, olive: Person, max_: Person, mo: Person) -> None:
     await take_reports(olive)
     owl = await dreamt(max_, "an owl")
@@ -151,6 +157,7 @@ async def test_a_dismissed_report_is_closed_for_good(world: World, olive: Person
     assert "dismissed a report about a picture of" in whispered(await olive.slash("admin log"))
 
 
+@pytest.mark.slow
 async def test_where_nobody_can_be_told_the_report_is_none(
     world: World, olive: Person, max_: Person, mo: Person
 ) -> None:
@@ -164,6 +171,7 @@ async def test_where_nobody_can_be_told_the_report_is_none(
     assert await world.bot.store.reports.find(job_id(owl)) is None
 
 
+@pytest.mark.slow
 async def test_nobody_floods_the_moderators(world: World, olive: Person, max_: Person, mo: Person) -> None:
     await take_reports(olive)
     owls = [await dreamt(max_, f"owl {number}") for number in range(11)]
@@ -174,6 +182,7 @@ async def test_nobody_floods_the_moderators(world: World, olive: Person, max_: P
     assert "You have reported a lot within the hour" in answers[10]
 
 
+@pytest.mark.slow
 async def test_an_enlarged_picture_can_be_reported_too(olive: Person, max_: Person, mo: Person) -> None:
     await take_reports(olive)
     owl = await dreamt(max_, "an owl")

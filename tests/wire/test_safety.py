@@ -27,6 +27,7 @@ async def test_what_is_found_stays_covered_and_so_does_what_is_made_of_it(world:
     assert all(name.startswith("SPOILER_") for name in shown(enlarged))
 
 
+@pytest.mark.slow
 @pytest.mark.bot(safety={"enabled": True, "margin": 2.0})
 async def test_what_is_harmless_is_uncovered_when_it_is_finished(max_: Person) -> None:
     answer = await max_.slash("dream", prompt="slowly an owl")

@@ -36,6 +36,7 @@ async def test_what_is_usual_for_me_is_used_where_i_say_nothing_else(world: Worl
     assert "256×256 · 25 steps · clip_diffusion" in other.text
 
 
+@pytest.mark.slow
 async def test_my_settings_are_shown_put_back_and_outlive_a_restart(world: World, max_: Person) -> None:
     await max_.slash("settings mine", size="320X256", pings=False)
     await world.restart_bot()
@@ -46,6 +47,7 @@ async def test_my_settings_are_shown_put_back_and_outlive_a_restart(world: World
     assert "method, size: usual\n" in whispered(await max_.slash("settings mine", size="usual"))
 
 
+@pytest.mark.slow
 async def test_a_size_that_nothing_can_paint_is_refused_at_once(max_: Person) -> None:
     answer = await max_.slash("settings mine", model="primer", size="250x300")
 
@@ -53,6 +55,7 @@ async def test_a_size_that_nothing_can_paint_is_refused_at_once(max_: Person) ->
     assert "there is no method" in whispered(await max_.slash("settings mine", method="oil")).lower()
 
 
+@pytest.mark.slow
 async def test_without_pings_a_long_wait_ends_quietly(world: World, max_: Person) -> None:
     await max_.slash("settings mine", pings=False)
     answer = await max_.slash("dream", prompt="slowly an owl")
@@ -90,6 +93,7 @@ async def test_where_direct_messages_are_closed_private_results_are_refused_befo
     assert "your direct messages are closed to me" in await refusal(max_)
 
 
+@pytest.mark.slow
 async def test_a_private_request_that_is_refused_leaves_nothing_behind(max_: Person) -> None:
     await max_.slash("settings mine", private=True)
 
@@ -118,6 +122,7 @@ async def test_a_change_is_said_to_everybody_and_kept_in_the_record(world: World
     assert "changed the rules: max steps: 20, mature: never" in whispered(await olive.slash("admin log"))
 
 
+@pytest.mark.slow
 async def test_the_limits_of_a_server_are_tighter_than_the_hosts(olive: Person, max_: Person) -> None:
     await olive.slash("settings server", max_steps=20, max_size=256, max_count=1)
 
@@ -141,6 +146,7 @@ async def test_pictures_are_painted_where_the_server_says(world: World, olive: P
     await dreamt(max_, "an owl", channel="gallery")
 
 
+@pytest.mark.slow
 async def test_two_changes_at_once_lose_neither(world: World, olive: Person) -> None:
     import asyncio
 
@@ -151,6 +157,7 @@ async def test_two_changes_at_once_lose_neither(world: World, olive: Person) -> 
     assert set(channels) == set(rules.channels)
 
 
+@pytest.mark.slow
 async def test_painting_may_be_for_a_role(world: World, olive: Person, max_: Person, mo: Person) -> None:
     guild = world.site.world.guilds[world.channel("studio").guild_id or 0]
     role: Role = next(role for role in guild.roles.values() if role.name == "Moderator")
@@ -183,12 +190,14 @@ async def test_mature_words_are_painted_in_age_restricted_channels_only(max_: Pe
     await dreamt(max_, "an owl", negative="naked people")
 
 
+@pytest.mark.slow
 async def test_a_server_may_have_nothing_of_the_kind(olive: Person, max_: Person) -> None:
     await olive.slash("settings server", mature="never")
 
     assert "this server paints nothing of that kind." in await refusal(max_, "a naked owl", channel="late-night")
 
 
+@pytest.mark.slow
 async def test_some_things_are_painted_nowhere(max_: Person) -> None:
     refused = "Sexual pictures of minors are not painted, anywhere."
 
@@ -196,6 +205,7 @@ async def test_some_things_are_painted_nowhere(max_: Person) -> None:
     assert refused == await refusal(max_, "nude | schoolgirl", channel="late-night")
 
 
+@pytest.mark.slow
 async def test_a_thread_is_as_restricted_as_its_channel(world: World, max_: Person) -> None:
     parent = world.channel("late-night")
     thread = Channel(
@@ -223,6 +233,7 @@ async def test_covered_pictures_are_spoilers_from_the_first_snapshot_on(olive: P
     assert all(name.startswith("SPOILER_") for name in enlarged.message.files)
 
 
+@pytest.mark.slow
 async def test_what_was_painted_for_adults_cannot_be_posted_elsewhere(max_: Person) -> None:
     await dreamt(max_, "a naked owl", channel="late-night")
     page = (await max_.slash("history")).message
