@@ -23,6 +23,8 @@ _RIGHT: Mapping[str, str] = {
     "bool_type": "true or false",
     "string_type": "text in quotes",
     "string_too_short": "text that is not empty",
+    "too_short": "a list of at least {min_length}",
+    "too_long": "a list of at most {max_length}",
     "tuple_type": "a list, as in [1, 2]",
     "mapping_type": "a table, as in [section]",
     "model_type": "a table, as in [section]",
