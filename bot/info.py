@@ -10,7 +10,7 @@ from bot.derived import shell_command, slash_command
 from bot.embeds import COLOURS, headline, score
 from bot.jobs import JobRow, PictureRow
 from bot.wording import duration, mention, shorten
-from engine.requests import DreamRequest
+from engine.requests import DreamRequest, UpscaleRequest
 
 _FIELD = 1000
 """Characters that a field takes, code block included."""
@@ -30,7 +30,7 @@ def info_embed(job: JobRow) -> discord.Embed:
             what = "It was painted over a picture; the commands need that too (image:)."
             embed.add_field(name="Started from", value=what, inline=False)
     else:
-        text = f"{request.width}×{request.height}, {request.scale} times, by {request.upscaler}"
+        text = f"{request.width}×{request.height}, {request.scale} times, by {_upscaler(job, request)}"
         embed.add_field(name="Enlarged", value=text, inline=False)
     if job.pictures:
         lines = "\n".join(_picture(picture, len(job.pictures)) for picture in job.pictures)
@@ -40,6 +40,15 @@ def info_embed(job: JobRow) -> discord.Embed:
     embed.add_field(name="By", value=mention(job.origin.user_id), inline=True)
     embed.set_footer(text=f"job {job.id}")
     return embed
+
+
+def _upscaler(job: JobRow, request: UpscaleRequest) -> str:
+    """The one that was really used; the request may have left the choice to the engine."""
+    for picture in job.pictures:
+        match picture.facts.get("replay"):
+            case {"resolved": {"upscaler": str(name)}}:
+                return name
+    return request.upscaler
 
 
 def _code(text: str) -> str:

@@ -45,7 +45,7 @@ def enlarged(**changes: Any) -> JobRow:
     """A finished upscale of somebody's picture."""
     origin = Origin(channel_id=20, user_id=30, user_name="Alice", guild_id=10, kind="upscale", parent_job="parent")
     request = UpscaleRequest(image="0" * 64, width=256, height=256)
-    return replace(done(), request=request, origin=origin, pictures=(picture(0, side=1024),), **changes)
+    return replace(done(), **{"request": request, "origin": origin, "pictures": (picture(0, side=1024),), **changes})
 
 
 def picture(index: int, score: float | None = None, side: int = 256, **facts: Any) -> PictureRow:

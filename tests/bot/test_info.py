@@ -11,7 +11,7 @@ from bot.info import info_embed
 from bot.jobs import Update
 from engine.prompts import MAX_PROMPT
 from engine.requests import build_request
-from tests.bot.samples import NOW, done, enlarged
+from tests.bot.samples import NOW, done, enlarged, picture
 
 WORDS = st.text(st.sampled_from("owl *_`|<@#:\\ "), min_size=1, max_size=MAX_PROMPT - 10)
 
@@ -21,7 +21,10 @@ def fields(embed: discord.Embed) -> dict[str, str]:
 
 
 def test_an_enlarged_picture_says_from_what_and_by_what() -> None:
-    assert "256×256, 4 times, by primer" == fields(info_embed(enlarged()))["Enlarged"]
+    known = picture(0, side=1024, replay={"resolved": {"upscaler": "primer"}})
+
+    assert "256×256, 4 times, by primer" == fields(info_embed(enlarged(pictures=(known,))))["Enlarged"]
+    assert "256×256, 4 times, by auto" == fields(info_embed(enlarged()))["Enlarged"]
 
 
 def test_the_commands_of_a_picture_that_started_from_another_say_what_else_they_need() -> None:
