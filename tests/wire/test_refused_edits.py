@@ -45,6 +45,7 @@ REFUSALS: list[tuple[int, int, str, int, Callable[[Shown], bool], bool]] = [
 @pytest.mark.bot(quota={"units": 0.0})
 async def test_whatever_discord_says_to_the_end_of_a_job_it_is_told_once(world: World, max_: Person) -> None:
     ends_only(world)
+    world.allow("429: answer .* is a required property")  # what 30046 says of itself is not what the schema has for 429
     for status, code, words, times, looks, same in REFUSALS:
         seen = {message.id for message in max_.sees()}
         world.faults.refuse(EDIT, status, code, words, times=times)
