@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.config import DATA_VARIABLE
 from bot.playground import full_disk
 from bot.playground.child import Child, start_bot
 from bot.playground.machine import BotAndEngine
@@ -31,10 +32,17 @@ pytestmark = [
 @asynccontextmanager
 async def kept(world: World, folder: Path) -> AsyncIterator[BotAndEngine]:
     """The bot as the playground keeps it: a process of its own, started again when it ends."""
-    environ = {**os.environ, "DREAMBOT_PLAYGROUND": str(link(world, folder)), "DREAMBOT_FAKE_STEP": "0.1"}
+    environ = {
+        **os.environ,
+        "DREAMBOT_PLAYGROUND": str(link(world, folder)),
+        "DREAMBOT_FAKE_STEP": "0.1",
+        DATA_VARIABLE: str(folder / "data"),
+    }
+    config = settings(folder)
+    config.write_text(config.read_text() + "[queue]\ncooldown_seconds = 0.0\n")
 
     async def start() -> Child:
-        return await start_bot(environ, folder / "bot.log", settings(folder))
+        return await start_bot(environ, folder / "bot.log", config)
 
     machine = BotAndEngine(start, world.site.gateway, folder / "data")
     keeping = asyncio.create_task(machine.keep())
