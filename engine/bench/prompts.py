@@ -37,11 +37,11 @@ HELD_OUT_SERIES = 990
 AMONG = 64
 MODES: Mapping[str, Mapping[str, str]] = {
     "default": {},
-    "clip": {"cfg_scale": "0"},
+    "clip": {"cfg_scale": "0", "clip_guidance_scale": "5000", "shift_max": "0.25"},
     "cfg": {"clip_guidance_scale": "0"},
     "none": {"cfg_scale": "0", "clip_guidance_scale": "0"},
 }
-"""What guides: both, CLIP alone, the text conditioning alone, nothing."""
+"""What guides: both, CLIP alone (which must pull harder without the other's help), the conditioning alone, nothing."""
 
 
 @dataclass(frozen=True, slots=True)

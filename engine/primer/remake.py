@@ -89,7 +89,7 @@ def _classifier(pictures: int, tuning: bool) -> tuple[Task, Recipe]:
 def _diffusion(pictures: int, tuning: bool) -> tuple[Task, Recipe]:
     tidy, full = album(pictures, TIDY_SEED, "tidy"), album(pictures, GUIDE_SEED)
     task = train_diffusion.diffusion_task(load_guide(), tidy, full, _held_out(), tuning=tuning)
-    return task, train_diffusion.RECIPE
+    return task, train_diffusion.TUNING if tuning else train_diffusion.RECIPE
 
 
 def _upscaler(pictures: int, tuning: bool) -> tuple[Task, Recipe]:

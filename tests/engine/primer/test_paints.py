@@ -69,7 +69,7 @@ def test_a_red_circle_on_a_blue_background_has_a_red_middle_and_a_blue_rim() -> 
 
 
 def test_an_abstract_painter_has_its_red_nearer_to_the_middle_and_its_blue_to_the_rim() -> None:
-    pictures = painted(RED_ON_BLUE, "pixels")
+    pictures = painted(RED_ON_BLUE, "pixels", count=4)  # it has no idea of a circle: some are better than others
     assert warmth(middle(pictures)) > warmth(rim(pictures)) + 0.3
 
 
