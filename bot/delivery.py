@@ -73,9 +73,17 @@ class Delivery:
         self._keep("rounds", self._rounds())
 
     async def take_up(self) -> None:
-        """Carry what nobody carries: ends that were not told, jobs that are not over. Repeating it changes nothing."""
+        """Carry what nobody carries: ends that were not told, jobs that are not over. Repeating it changes nothing.
+
+        A letter that is carried may have missed something too: somebody asked before we listened, and was painted.
+        """
         for job in await self._left_over():
-            self._begin(Update(job, self._dispatcher.progress(job.id), self._dispatcher.place(job.id)), fresh=False)
+            update = Update(job, self._dispatcher.progress(job.id), self._dispatcher.place(job.id))
+            letter = self._letters.get(job.id)
+            if letter is None:
+                self._begin(update, fresh=False)
+            elif letter.job.state is not job.state:
+                letter.offer(update)
 
     async def close(self) -> None:
         """Stop at once; what was not said stays in the outbox."""

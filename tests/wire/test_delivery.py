@@ -61,6 +61,17 @@ async def test_a_short_wait_ends_without_a_ping(world: World, max_: Person) -> N
     assert [] == [message for message in max_.sees() if message.raw["mentions"]]
 
 
+async def test_what_ended_before_anybody_listened_is_told_as_soon_as_somebody_does(world: World, max_: Person) -> None:
+    delivery = world.bot.delivery
+    delivery._unsubscribe()  # as in the moment between the first command and Discord's word that all is ready
+    message = (await max_.slash("dream", prompt="an owl")).message
+    await world.until(lambda: not world.bot.dispatcher.running() and not world.bot.dispatcher.queue())
+
+    await delivery.take_up()
+
+    await max_.wait_for(message, is_result)
+
+
 async def test_a_message_too_old_to_be_edited_is_replaced(world: World, max_: Person) -> None:
     first = await begun(max_, "slowly an owl")
     world.allow("30046")
