@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
+from typing import TYPE_CHECKING
 
 import discord
 from discord import ui
@@ -11,6 +13,9 @@ from bot.answers import InteractionAnswer
 from bot.callers import Caller
 from bot.jobs import JobRow
 from bot.views.press import AnyInteraction, PressButton, client_of, custom_id, template
+
+if TYPE_CHECKING:
+    from bot.reporting import Reporting
 
 REPORT_ID = re.compile(r"dream:complaint:(?P<job>[0-9a-z]{1,12})")
 FORM_SECONDS = 900.0
@@ -51,54 +56,58 @@ class ReportButton(PressButton, template=template("report")):
         await answer.ask(ReportForm(job))
 
 
-class ReportDeleteButton(PressButton, template=template("rdelete")):
+class DecideButton(PressButton, template=template("never")):
+    """One thing that a moderator can do about a report."""
+
+    private = True
+
+    async def pressed(
+        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+    ) -> None:
+        """Deal with the report; its message says so."""
+        reporting = client_of(interaction).reporting
+        await answer.nod()
+        await self.decide(reporting, job, caller)
+        await reporting.refresh(job)
+
+    @abstractmethod
+    async def decide(self, reporting: Reporting, job: JobRow, caller: Caller) -> None:
+        """Do what the button says."""
+
+
+class ReportDeleteButton(DecideButton, template=template("rdelete")):
     """Take the reported picture away."""
 
     action = "rdelete"
     label = "Delete the picture"
     style = discord.ButtonStyle.danger
-    private = True
 
-    async def pressed(
-        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
-    ) -> None:
-        """Deal with the report; its message says so."""
-        await answer.nod()
-        await client_of(interaction).reporting.delete(job, caller)
-        await client_of(interaction).reporting.refresh(job)
+    async def decide(self, reporting: Reporting, job: JobRow, caller: Caller) -> None:
+        """Delete it."""
+        await reporting.delete(job, caller)
 
 
-class ReportBlockButton(PressButton, template=template("rblock")):
+class ReportBlockButton(DecideButton, template=template("rblock")):
     """Take it away, and block its owner."""
 
     action = "rblock"
     label = "Delete it and block its owner"
     style = discord.ButtonStyle.danger
-    private = True
 
-    async def pressed(
-        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
-    ) -> None:
-        """Deal with the report; its message says so."""
-        await answer.nod()
-        await client_of(interaction).reporting.block(job, caller)
-        await client_of(interaction).reporting.refresh(job)
+    async def decide(self, reporting: Reporting, job: JobRow, caller: Caller) -> None:
+        """Delete it, and block."""
+        await reporting.block(job, caller)
 
 
-class ReportDismissButton(PressButton, template=template("rdismiss")):
+class ReportDismissButton(DecideButton, template=template("rdismiss")):
     """Nothing is wrong with it."""
 
     action = "rdismiss"
     label = "Dismiss"
-    private = True
 
-    async def pressed(
-        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
-    ) -> None:
-        """Deal with the report; its message says so."""
-        await answer.nod()
-        await client_of(interaction).reporting.dismiss(job, caller)
-        await client_of(interaction).reporting.refresh(job)
+    async def decide(self, reporting: Reporting, job: JobRow, caller: Caller) -> None:
+        """Leave it as it is."""
+        await reporting.dismiss(job, caller)
 
 
 def report_buttons(job_id: str) -> ui.View:
