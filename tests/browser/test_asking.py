@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from bot.playground.connector import local_connector
 from bot.playground.page import Page as Server
@@ -76,6 +76,18 @@ async def test_one_line_names_people_by_their_names(page: Page) -> None:
 async def test_members_are_not_offered_what_is_for_moderators(page: Page) -> None:
     await become(page, "Max")
     await page.keyboard.type("/adm")
+    await expect(page.locator("#composer-menu [role=option]")).to_have_count(0)
+
+
+async def test_a_list_that_was_opened_for_somebody_else_is_read_again(page: Page) -> None:
+    async def late(route: Route) -> None:
+        await asyncio.sleep(0.5)
+        await route.continue_()
+
+    await page.route("**/play/events*", late)
+    await become(page, "Max")
+    await page.keyboard.type("/adm")
+    await expect(page.locator("#composer-menu [role=option]").first).to_contain_text("/admin")
     await expect(page.locator("#composer-menu [role=option]")).to_have_count(0)
 
 

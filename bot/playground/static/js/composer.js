@@ -47,6 +47,13 @@ export class Composer {
     this.element.addEventListener("drop", (event) => this.#files(event, event.dataTransfer));
     this.element.addEventListener("dragover", (event) => event.preventDefault());
     this.store.addEventListener("commands", () => this.#typed());
+    for (const name of ["snapshot", "channel"]) this.store.addEventListener(name, () => this.#elsewhere());
+  }
+
+  /** Another person or another channel has other commands: what is written so far is read again. */
+  #elsewhere() {
+    this.#drawHint();
+    if (!this.form && (this.menu.open || document.activeElement === this.line)) void this.#suggest();
   }
 
   focus() {
