@@ -23,13 +23,13 @@ class Board:
     *clock* is unix seconds; *ticks* measures how long jobs take, for clocks are set now and then.
     """
 
-    def __init__(self, clock: Callable[[], float], deaths: int, ticks: Callable[[], float] | None = None) -> None:
+    def __init__(self, clock: Callable[[], float], ticks: Callable[[], float] | None = None) -> None:
         self.queue = FairQueue()
         self.speeds = Speeds()
         self._clock = clock
         self._ticks = ticks or clock
         self._began: dict[str, float] = {}
-        self._deaths = deaths
+        self._in_company: set[str] = set()
         self._rows: dict[str, JobRow] = {}
         self._progress: dict[str, Progress] = {}
         self._slots = 1
@@ -53,6 +53,10 @@ class Board:
     def handed_out(self) -> list[JobRow]:
         """Jobs that the queue has handed out: the running ones, and those on their way to being so."""
         return [self._rows[ticket.job_id] for ticket in self.queue.running]
+
+    def was_alone(self, job_id: str) -> bool:
+        """Whether no other job was with the engine while this one was, in its present attempt."""
+        return job_id not in self._in_company
 
     def progress(self, job_id: str) -> Progress | None:
         """How far a running job is."""
@@ -81,6 +85,8 @@ class Board:
         """The queue has handed it out, and the store knows."""
         self._began[job.id] = self._ticks()
         self._rows[job.id] = job
+        if len(there := {ticket.job_id for ticket in self.queue.running}) > 1:
+            self._in_company |= there
         self._changed(job)
 
     def went_back(self, job: JobRow) -> None:
@@ -88,6 +94,7 @@ class Board:
         self._rows[job.id] = job
         self._progress.pop(job.id, None)
         self._began.pop(job.id, None)
+        self._in_company.discard(job.id)
         self.queue.give_back(job.id, self._ticket(job))
         self._changed(job)
 
@@ -98,6 +105,7 @@ class Board:
         if not self.queue.remove(job.id):
             self.queue.ended(job.id, 1.0 if job.state is JobState.DONE else self._painted(job.id))
         began = self._began.pop(job.id, None)
+        self._in_company.discard(job.id)
         if job.state is JobState.DONE and began is not None:
             self.speeds.learn(job.request, self._ticks() - began)
         del self._rows[job.id]
@@ -204,5 +212,5 @@ class Board:
             priority=job.priority,
             running_limit=job.running_limit,
             server=job.origin.server_id or 0,
-            alone=0 < job.deaths >= self._deaths - 1,
+            alone=job.deaths > 0,
         )

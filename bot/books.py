@@ -34,12 +34,12 @@ class Books:
         self._clock = clock
 
     async def recover(self) -> None:
-        """After a start: what the last life left. Jobs that ran are orphans; a poor one may have killed the machine."""
+        """After a start: what the last life left. Jobs that ran are orphans, and not to blame for it."""
         for job_id, attempt in await self._store.jobs.unreadable():
             await self._give_up(job_id, attempt)
         for job in await self._store.jobs.alive():
             if job.state is JobState.RUNNING:
-                await self.died(job)
+                await self.hand_back(job)
         for job in await self._store.jobs.alive():
             self._board.join(job)
 
@@ -113,15 +113,18 @@ class Books:
         return await self._end(job, JobState.CANCELLED, settle, attempt=None, error=error)
 
     async def died(self, job: JobRow) -> None:
-        """The engine (or the bot) died under it: back to the queue, or set aside with an apology."""
+        """The engine died under it: back to the queue, or set aside with an apology.
+
+        Who was not alone in it is a suspect, no more, however often: it is tried again by itself (`Ticket.alone`).
+        """
         deaths = job.deaths + 1
-        if deaths >= self._config.queue.deaths:
+        if deaths >= self._config.queue.deaths and self._board.was_alone(job.id):
             await self.failed(job, apology(deaths))
         else:
             await self._go_back(job, died=True)
 
     async def hand_back(self, job: JobRow) -> None:
-        """Back to the queue through no fault of anybody's: we are stopping, or the engine was not there."""
+        """Back to the queue through no fault of its own: we are stopping, have just started, or the engine was away."""
         await self._go_back(job, died=False)
 
     async def _give_up(self, job_id: str, attempt: int) -> None:
@@ -191,6 +194,10 @@ class Books:
 def apology(deaths: int) -> SetAside:
     """What the owner of a job reads that was there each time."""
     return SetAside(
-        f"Sorry: the engine broke down {deaths} times while it painted this, so it will not be tried again. "
+        f"Sorry: the engine broke down {_times(deaths)} while it painted this, so it will not be tried again. "
         "Nothing was charged; other settings may work."
     )
+
+
+def _times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")

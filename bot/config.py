@@ -97,7 +97,11 @@ class QueueSection(Section):
         "back to the queue. It leaves soon afterwards, within 12 seconds.",
     )
     deaths: int = Field(
-        default=3, ge=1, le=10, description="A job is set aside when the engine has died this many times under it."
+        default=2,
+        ge=1,
+        le=10,
+        description="A job is set aside when the engine has died this many times under it; the bot's own ends do not "
+        "count. Who was there at the first death is tried again alone, so that none is blamed for another's.",
     )
 
 

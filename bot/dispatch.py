@@ -62,7 +62,7 @@ class Dispatcher:
         self._store = store
         self._clock = clock
         self._ledger = Ledger(store.ledger, config.quota)
-        self._board = Board(clock, config.queue.deaths, ticks)
+        self._board = Board(clock, ticks)
         self._intake = Intake(config, store, self._ledger)
         self._books = Books(config, store, self._ledger, self._board, clock)
         self._runner = Runner(store, engine, self._board, self._books, Safety(engine, config.safety))

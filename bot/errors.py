@@ -14,7 +14,7 @@ DreamError
 ├── NothingToCancel         the job has ended already, or never was
 ├── PictureGone             the picture is no longer kept
 ├── PlaceGone               the server or channel where a job was to be shown is no longer there
-├── SetAside                the job was under way each time the engine died; it is not tried again
+├── SetAside                the engine died under this job alone, time and again; it is not tried again
 ├── ConfigError             config.toml says something that cannot be
 ├── FolderInUse             another dreambot owns the data folder
 └── StoreError              the database or the pictures' folder cannot be read or written
@@ -82,7 +82,7 @@ class PlaceGone(DreamError):
 
 
 class SetAside(DreamError):
-    """The engine died each time this job was under way; an apology instead of another try."""
+    """The engine died each time it painted this job; an apology instead of another try."""
 
 
 class ConfigError(DreamError):

@@ -90,7 +90,7 @@ class JobRow:
     id: str
     attempt: int
     deaths: int
-    """How often the engine or the bot died while this job was under way."""
+    """How often the engine died while this job was in it; the bot's own deaths do not count."""
     origin: Origin
     owner: str
     request: Request

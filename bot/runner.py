@@ -162,6 +162,8 @@ class Runner:
     async def _end(self, job: JobRow, event: Result | Failure) -> None:
         if isinstance(event, Result):
             await self._books.done(job, event)
+        elif event.error == EngineRestarting.__name__ and self._stopping:  # we, or the machine, are being stopped
+            await self._books.hand_back(job)
         elif event.error == EngineRestarting.__name__:
             await self._books.died(job)
         elif event.error == Cancelled.__name__:

@@ -45,12 +45,17 @@ class Model:
     defaults: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     """Method → option → the value that suits this model."""
 
+    @property
+    def subject(self) -> str:
+        """The title at the beginning of a sentence: “The small model”, but a name stays as it is written."""
+        return self.title[0].upper() + self.title[1:] if self.title.startswith("the ") else self.title
+
     def check_size(self, width: int, height: int) -> None:
         """Raise InvalidRequest, naming the nearest size that works, unless the net can paint *width* × *height*."""
         nearest = tuple(self._nearest(side) for side in (width, height))
         if nearest != (width, height):
             raise InvalidRequest(
-                f"{self.title} cannot paint {width}×{height}; the nearest it can is {nearest[0]}×{nearest[1]} "
+                f"{self.subject} cannot paint {width}×{height}; the nearest it can is {nearest[0]}×{nearest[1]} "
                 f"(sides are multiples of {self.multiple} from {self.smallest} to {self.largest})."
             )
 

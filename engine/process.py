@@ -113,7 +113,10 @@ def _prepare_process() -> None:
     faulthandler.enable()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.captureWarnings(True)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal is the client's to answer
+    # Ctrl-C in the terminal, and the SIGTERM that a machine sends to everybody when it goes down, are the client's to
+    # answer: it lets what runs finish, then closes the connection.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

@@ -128,24 +128,40 @@ async def test_orphans_go_back_with_their_attempt_counted(tmp_path: Path) -> Non
 
     async with running_core(tmp_path, engine_up=False) as core:
         row = await core.row(job.id)
-        assert (JobState.QUEUED, 2, 1) == (row.state, row.attempt, row.deaths)
+        assert (JobState.QUEUED, 2, 0) == (row.state, row.attempt, row.deaths)
         assert {job.id, waiting.id} == {queued.id for queued, _ in core.dispatcher.queue()}
         assert 1 == (await core.row(waiting.id)).attempt
 
 
-async def test_a_job_that_takes_the_machine_down_each_time_is_set_aside(tmp_path: Path) -> None:
+async def test_however_often_bot_and_machine_die_no_job_is_set_aside_for_it(tmp_path: Path) -> None:
     async with running_core(tmp_path) as core:
         job = await core.ask()
-    for _ in range(3):
+    for _ in range(5):
         async with running_core(tmp_path) as core:
             await core.handed(job.id)
             await core.crash()
 
     async with running_core(tmp_path) as core:
-        row = await core.row(job.id)
-        assert (JobState.FAILED, "SetAside") == (row.state, row.error_code)
+        await core.handed(job.id)
+        assert (6, 0) == ((row := await core.row(job.id)).attempt, row.deaths)
+        core.engine.paint(job.id)
+        await core.until_state(job.id, JobState.DONE)
+
+
+async def test_what_killed_the_engine_once_is_still_known_after_a_restart(tmp_path: Path) -> None:
+    async with running_core(tmp_path) as core:
+        job = await core.ask()
+        await core.handed(job.id)
+        core.engine.die()
+        await core.until(lambda: not core.dispatcher.running())
+        await core.crash()
+
+    async with running_core(tmp_path, slots=4) as core:
+        await core.handed(job.id)
+        core.engine.die()
+
+        assert "SetAside" == (await core.until_state(job.id, JobState.FAILED)).error_code
         assert 0 == (await core.dispatcher.balance(ANN)).used
-        assert [job.id] == [d.job_id for d in await core.store.deliveries.pending()]
 
 
 async def test_a_job_of_another_version_stops_nobody_and_costs_nothing(tmp_path: Path) -> None:

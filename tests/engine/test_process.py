@@ -48,7 +48,8 @@ async def test_the_real_child_works_whatever_the_terminal_says_and_is_answered_f
     async with started(command=(sys.executable, "-m", "engine.process"), threads=1) as client:
         await client.until(lambda seen: bool(seen), 60)
         first = client.readies[0]
-        os.kill(first.pid, signal.SIGINT)  # Ctrl-C reaches parent and child; it is the parent's to answer
+        for number in (signal.SIGINT, signal.SIGTERM):  # they reach parent and child; they are the parent's to answer
+            os.kill(first.pid, number)
         await upscale(client, "a", 64, 2)
         await client.until(lambda _: bool(client.ends("a")), 30)
         await upscale(client, "b", 2000, 8)

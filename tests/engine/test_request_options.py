@@ -126,3 +126,8 @@ def test_a_request_of_the_first_version_is_read_as_what_it_was() -> None:
         '"init_image":"","target_image":""}'
     )
     assert build_request("an owl", seed=7) == request_from_json(stored)
+
+
+def test_what_the_small_model_cannot_do_is_said_in_a_sentence() -> None:
+    with pytest.raises(InvalidRequest, match=r"^The small model cannot paint 13×13; the nearest it can is 192×192"):
+        build_request("an owl", size="13x13")
