@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -141,7 +142,18 @@ class ImageTower(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """[N, 3, H, W] in [0, 1] → [N, dim], not normalised."""
-        h = self.stages(images * 2 - 1)
+        return self._embedded(self.stages(images * 2 - 1))
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """[N, 3, H, W] in [0, 1] → the map behind every size's blocks, and last the embedding, not normalised."""
+        h, maps = images * 2 - 1, []
+        for stage, following in pairwise(self.stages):
+            h = stage(h)
+            if isinstance(stage, ResidualBlock) and not isinstance(following, ResidualBlock):
+                maps.append(h)
+        return [*maps, self._embedded(self.stages[-1](h))]
+
+    def _embedded(self, h: Tensor) -> Tensor:
         if self.layers:
             h = h.flatten(2).transpose(1, 2) + self.places
             for layer in self.layers:

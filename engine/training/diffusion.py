@@ -19,12 +19,17 @@ from torch import Tensor, nn
 from engine.diffusion.denoiser import q_sample
 from engine.diffusion.schedules import alphas_cumprod
 from engine.nets.adm import UNetModel
+from engine.perceptual import Features, perceptual_distance
 from engine.pictures import grid
 from engine.tensors import per_sample, to_image
 from engine.training.sampling import sample
 from engine.training.task import Batch, Scores
 
 _TEST_LEVELS = (250, 500, 750)
+_BLIND = 0.03
+"""ᾱ below which x̂_0 is a mean of many pictures whatever it learns."""
+_SHIFT = 8
+"""Pixels; more than a patch of the nets that see."""
 
 
 class DiffusionTask:
@@ -33,7 +38,8 @@ class DiffusionTask:
     *pictures*: uint8 [N, H, W, 3]; *contexts*: [N, D] unit vectors, dropped for a share *dropout* of the samples, so
     that one net paints with and without a text. *held_out*: the same of pictures that are never trained on.
     *easy*: the first so many pictures come first; the others join over the part *widening* of the run, up to
-    *hard_share*.
+    *hard_share*. *features*: x̂_0 must look right to these as well, with the weight *perceptual*, except where hardly
+    anything of the picture is left in the noise.
     """
 
     name = "diffusion"
@@ -50,12 +56,15 @@ class DiffusionTask:
         easy: int = 0,
         hard_share: float = 0.6,
         widening: tuple[float, float] = (0.35, 0.6),
+        features: Features | None = None,
+        perceptual: float = 0.3,
     ) -> None:
         self.net: nn.Module = net
         self._flags = net.flags
         self.pictures, self.contexts = torch.from_numpy(pictures), contexts
         self._dropout, self._cap = dropout, weight_cap
         self._easy, self._hard_share, self._widening = easy, hard_share, widening
+        self._features, self._perceptual = features, perceptual
         self.alpha_bar = alphas_cumprod(net.flags.noise_schedule, net.flags.diffusion_steps)
         self._test = torch.from_numpy(held_out[0][:192]), None if held_out[1] is None else held_out[1][:192]
 
@@ -85,12 +94,15 @@ class DiffusionTask:
         return torch.where(hard, torch.randint(self._easy, total, (count,), generator=generator), easy_rows)
 
     def loss(self, batch: Batch) -> Tensor:
-        """min(SNR + 1, cap) · |x_0 - x̂_0|², averaged."""
+        """min(SNR + 1, cap) · |x_0 - x̂_0|², averaged, and what *features* see."""
         bar = per_sample(self.alpha_bar[batch["timesteps"].cpu()])
         x_t = q_sample(batch["images"], batch["noise"], bar)
         guess = self.net(x_t, batch["timesteps"], context=batch.get("contexts"), context_mask=batch.get("told"))
         weight = (1 / (1 - bar)).clamp(max=self._cap).to(guess)  # SNR + 1 = 1 / (1 - ᾱ)
         loss: Tensor = (weight * (guess.float() - batch["images"]).square()).mean()
+        if self._features is not None:
+            distance = perceptual_distance(self._features, guess.float(), batch["images"], _shift(batch["timesteps"]))
+            loss = loss + self._perceptual * (distance * (bar.flatten() > _BLIND).to(distance)).mean()
         return loss
 
     def scores(self, net: nn.Module) -> Scores:
@@ -120,6 +132,12 @@ class DiffusionTask:
     def flags(self) -> Mapping[str, object]:
         """What `build_adm` needs."""
         return asdict(self._flags)
+
+
+def _shift(timesteps: Tensor) -> tuple[int, int]:
+    """By lot, and the same again in a run that is resumed: out of the batch's own lots."""
+    lot = int(timesteps.sum())
+    return lot % _SHIFT, lot // _SHIFT % _SHIFT
 
 
 def hard_share(done: float, most: float, start: float, full: float) -> float:

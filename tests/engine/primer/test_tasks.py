@@ -105,6 +105,19 @@ def test_the_diffusion_model_learns_and_reads_the_guide(painted: Rendered, tidy:
     task.loss(task.batch(2, torch.Generator().manual_seed(0))).backward()
 
 
+def test_a_diffusion_model_that_is_tuned_must_look_right_to_the_guide_and_meets_all_kinds_at_once(
+    painted: Rendered, tidy: Rendered
+) -> None:
+    guide = SmallClip(SMALL).eval().requires_grad_(False)
+    task, fresh = (
+        diffusion_task(guide, tidy, painted, painted, tuning=True),
+        diffusion_task(guide, tidy, painted, painted),
+    )
+    assert (task._rows(100, torch.Generator().manual_seed(0), done=0.0) >= len(tidy.images)).any()
+    batch = task.batch(4, torch.Generator().manual_seed(0))
+    assert task.loss(batch) > fresh.loss(batch)
+
+
 def test_the_upscaler_learns_and_its_tensors_say_what_it_is(painted: Rendered, tidy: Rendered) -> None:
     guide = SmallClip(SMALL)
     net = diffusion_task(guide, tidy, painted, painted).net.eval()

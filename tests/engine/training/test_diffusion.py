@@ -62,6 +62,18 @@ def test_the_loss_of_a_net_that_knows_nothing_is_its_weighted_error() -> None:
     assert float(subject.loss(batch).detach()) == pytest.approx(float(expected), rel=1e-4)
 
 
+def test_what_the_features_see_is_added_where_something_is_left_of_the_picture() -> None:
+    def reds(images: torch.Tensor) -> list[torch.Tensor]:
+        return [images[:, :1].flatten(1) + torch.arange(256) / 256]
+
+    plain, seeing = task(), task(features=reds, perceptual=0.5)
+    batch = plain.batch(16, generator())
+    added = float((seeing.loss(batch) - plain.loss(batch)).detach())
+    assert 0 < added < 0.5 * 2
+    blind = {**batch, "timesteps": torch.full((16,), 999)}
+    assert float(seeing.loss(blind).detach()) == float(plain.loss(blind).detach())
+
+
 def test_only_easy_pictures_at_first_and_most_others_later() -> None:
     subject = task(easy=16, hard_share=1.0)
     assert (subject._rows(200, generator(), done=0.0) < 16).all()
