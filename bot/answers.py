@@ -126,6 +126,12 @@ class InteractionAnswer:
                     content=sheet.words, embeds=sheet.embeds, attachments=sheet.new_files(), view=sheet.new_view()
                 )
 
+    async def redress(self, view: discord.ui.View) -> None:
+        """Give the message whose button was pressed other buttons, and leave the rest of it as it is. `nod` first."""
+        async with self._lock:
+            with contextlib.suppress(*UNSAID):
+                await self._interaction.edit_original_response(view=view)
+
     async def nod(self) -> None:
         """Take note of a button without a word: the message that it belongs to will change by itself."""
         async with self._lock:

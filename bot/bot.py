@@ -132,7 +132,7 @@ class DreamBot(commands.AutoShardedBot):
         self.dispatcher.subscribe(self.measures.hear)
         self.moderation = Moderation(self.store, self.dispatcher, self.clock)
         self.orders = Orders(self, self.config, self.dispatcher, self.moderation, self.delivery, artist)
-        self.archive = Archive(self.store, self.clock)
+        self.archive = Archive(self.store, self.config.retention, self.clock)
         ledger = Ledger(self.store.ledger, self.config.quota)
         self.farewell = Farewell(self.store, ledger, self.dispatcher, self.delivery, self.clock)
         self.removals = Removals(self, self.store)

@@ -226,8 +226,16 @@ class RetentionSection(Section):
         default=20_000,
         ge=0,
         le=10**9,
-        description="Disk that pictures may take; 0 = all there is. The oldest go first, before them those from "
-        "which nobody has made another one.",
+        description="Disk that pictures may take, attachments and what “Watch it form” shows included; 0 = all there "
+        "is. First goes what “Watch it form” shows, then attachments, then pictures from which nobody has made another "
+        "one, then the others, at last what somebody keeps; each time the oldest.",
+    )
+    keep_pictures: int = Field(
+        default=100,
+        ge=0,
+        le=10**6,
+        description="Pictures that one person may keep, so that they do not go for their age; 0 = none. What all keep "
+        "together takes half of `pictures_megabytes` at most.",
     )
     free_megabytes: int = Field(
         default=500, ge=0, le=10**9, description="New jobs are refused while the disk has less room left than this."

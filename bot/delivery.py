@@ -59,6 +59,7 @@ class Delivery:
             turnstile=self._turnstile,
             posted=dispatcher.posted,
             owed=self._is_owed,
+            called=store.calls.note,
             closed=self._closed,
         )
         self._letters: dict[str, Letter] = {}
@@ -135,6 +136,14 @@ class Delivery:
             address = replace(address, channel_id=channel_id)
         if message_id is not None:
             with contextlib.suppress(*FAILURES):
+                await Post(self._client, address, self._counted).delete(message_id)
+        await self.remove_calls(job)
+
+    async def remove_calls(self, job: JobRow) -> None:
+        """Delete the replies that told the job's owner of a long wait's end: there is nothing to see any more."""
+        for channel_id, message_id in await self._store.calls.take(job.id):
+            with contextlib.suppress(*FAILURES):
+                address = replace(await self._address(job), channel_id=channel_id)
                 await Post(self._client, address, self._counted).delete(message_id)
 
     async def _note(self, job: JobRow, message_id: int) -> bool:

@@ -155,7 +155,8 @@ class Dispatcher:
     async def discard(self, job_id: str, by: int, moderator: bool = False) -> JobRow:
         """The message is to go: cancel the job if it is not over, close its deliveries, forget its messages.
 
-        Pictures stay in the owner's history. Raises NotAllowed or NothingToCancel (no such job).
+        Pictures stay in the owner's history, but nobody keeps them any longer. Raises NotAllowed or NothingToCancel
+        (no such job).
         """
         job = await self._touchable(job_id, by, moderator, "delete")
         return await unbroken(self._discard(job, by))
@@ -354,6 +355,7 @@ class Dispatcher:
         async with self._store.transaction() as session:
             await self._store.deliveries.drop(session, job.id, now)
             await self._store.messages.forget(session, job.id)
+            await self._store.keeps.forget(session, job.id)
             if not job.owned_by(by):
                 where = job.origin.server_id
                 await self._store.audit.add(

@@ -61,14 +61,16 @@ class Farewell:
         return Belongings(*await self._store.farewells.counts(owner_of(user_id)))
 
     async def copy(self, user_id: int, most_bytes: int) -> Copy:
-        """Jobs, prompts, ledger and settings as JSON; then pictures, newest first, and snapshots, as they fit."""
+        """Jobs, prompts, ledger, settings, keeps as JSON; then pictures, newest first, and snapshots, as they fit."""
         jobs = await self._store.jobs.of_owner(owner_of(user_id), _EVERYTHING)
         entries = await self._ledger.history(owner_of(user_id), _EVERYTHING)
         settings = await self._store.settings.all("person", str(user_id))
+        keeps = await self._store.keeps.of_person(user_id)
         about = {
             "person": str(user_id),
             "copied_at": _time(self._clock()),
             "settings": settings,
+            "keeps": [{"job": keep.job_id, "since": _time(keep.at)} for keep in keeps],
             "jobs": [_job(job) for job in jobs],
             "ledger": [_entry(entry) for entry in entries],
         }

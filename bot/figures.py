@@ -35,7 +35,7 @@ class Figures:
     owed: int
     """Ends and pings that were not told yet."""
     kept_bytes: int
-    """Disk that pictures take."""
+    """Disk that pictures take, attachments and the ways to pictures included."""
     free_bytes: int
     """Disk that is left."""
     memory: Mapping[str, int]
@@ -55,7 +55,7 @@ async def look(bot: DreamBot) -> Figures:
     """Look now. Never raises because the store does not answer: that is one of the findings."""
     owed = kept = 0
     try:
-        owed, kept = len(await bot.store.deliveries.pending()), await bot.store.pictures.kept_bytes()
+        owed, kept = len(await bot.store.deliveries.pending()), await bot.store.used_bytes()
         database = True
     except StoreError:
         database = False

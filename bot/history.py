@@ -9,27 +9,34 @@ import discord
 from bot.archive import Line, Page
 from bot.embeds import COLOURS
 from bot.jobs import JobRow, JobState
-from bot.wording import count, message_link, number, plain, relative, shorten, show_request
+from bot.wording import count, mention, message_link, number, plain, relative, shorten, show_request
 
 _WORDS = 200
 _WHY = 120
 _LABEL = 100
 """Characters that a line of a menu takes."""
 NOTHING = "You have not painted anything yet. Try /dream."
+NOTHING_KEPT = "You keep nothing yet. Under any picture, Info has a button for that: Keep."
+PIN = "📌"
+"""Marks what somebody keeps."""
 
 
 def title(page: Page) -> str:
     """``Your 23 jobs, newest first.``"""
     if not page.lines:
-        return NOTHING
-    return f"Your {count(page.total, 'job')}, newest first. Only you see this."
+        return NOTHING_KEPT if page.only_kept else NOTHING
+    keeps = f"{page.keeps} of the {count(page.may_keep, 'picture')} that you may"
+    if page.only_kept:
+        return f"You keep {keeps}, from {count(page.total, 'job')}, newest first. Only you see this."
+    also = f"\n{PIN} You keep {keeps}." if page.keeps else ""
+    return f"Your {count(page.total, 'job')}, newest first. Only you see this.{also}"
 
 
 def embed_of(line: Line, thumbnails: Collection[str]) -> discord.Embed:
     """One job; its thumbnail is among the files named *thumbnails*, or there is none."""
     job = line.job
     head = f"**{shorten(show_request(job.request), _WORDS)}**"
-    embed = discord.Embed(colour=COLOURS[job.state], description=f"{head}\n{_state(line)}\n-# {_facts(job)}")
+    embed = discord.Embed(colour=COLOURS[job.state], description=f"{head}\n{_state(line)}\n-# {_facts(line)}")
     if (name := f"{job.id}.webp") in thumbnails:
         embed.set_thumbnail(url=f"attachment://{name}")
     return embed
@@ -54,14 +61,15 @@ def _state(line: Line) -> str:
             return "Cancelled"
     if line.kept is None:
         return "Painted; the pictures are no longer kept"
-    painted = f"Painted: {count(len(job.pictures), 'picture')}"
+    painted = f"Painted: {count(len(job.pictures), 'picture')}{f' · {PIN} kept' if line.keeps else ''}"
     if line.undelivered:
         return f"{painted}, but it could not be shown in its channel. Choose it below to see it."
     return painted
 
 
-def _facts(job: JobRow) -> str:
-    facts = [relative(job.created_at), _cost(job)]
+def _facts(line: Line) -> str:
+    job = line.job
+    facts = [relative(job.created_at), _cost(job) if line.own else f"by {mention(job.origin.user_id)}"]
     if job.message_id:
         where = message_link(job.origin.guild_id, job.origin.channel_id, job.message_id)
         facts.append(f"[where it is]({where})")

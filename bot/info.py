@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import discord
 
 from bot.derived import shell_command, slash_command
 from bot.embeds import COLOURS, headline, score
 from bot.jobs import JobRow, PictureRow
-from bot.wording import duration, mention, shorten
+from bot.wording import count, duration, listed, mention, shorten
 from engine.requests import DreamRequest, UpscaleRequest
 
 _FIELD = 1000
@@ -19,8 +19,11 @@ _WORTH_SAYING = 0.05
 """Seconds."""
 
 
-def info_embed(job: JobRow) -> discord.Embed:
-    """The facts of *job* as one embed; command lines stand in code blocks, to be copied."""
+def info_embed(job: JobRow, keepers: Collection[int] = (), user_id: int = 0) -> discord.Embed:
+    """The facts of *job* as one embed; command lines stand in code blocks, to be copied.
+
+    *keepers*: the people who keep it, as *user_id* reads it.
+    """
     embed = discord.Embed(colour=COLOURS[job.state], description=f"**{headline(job, None)}**")
     request = job.request
     if isinstance(request, DreamRequest):
@@ -35,6 +38,7 @@ def info_embed(job: JobRow) -> discord.Embed:
     if job.pictures:
         lines = "\n".join(_picture(picture, len(job.pictures)) for picture in job.pictures)
         embed.add_field(name="Pictures", value=shorten(lines, _FIELD), inline=False)
+        embed.add_field(name="Kept", value=_kept(job, keepers, user_id), inline=False)
     embed.add_field(name="Time", value=_times(job), inline=True)
     embed.add_field(name="Cost", value=f"{job.cost:.2f} units", inline=True)
     embed.add_field(name="By", value=mention(job.origin.user_id), inline=True)
@@ -70,6 +74,18 @@ def _facts(picture: PictureRow) -> Iterator[str]:
     yield f"{picture.size / 1024:.0f} kB"
     if isinstance(pixels := picture.facts.get("sha256"), str) and pixels:
         yield f"pixels `{pixels[:12]}`"
+
+
+def _kept(job: JobRow, keepers: Collection[int], user_id: int) -> str:
+    """Whether it stays when older pictures go."""
+    if not job.on_disk:
+        return "no longer: only Discord still has a copy"
+    others = len(keepers) - (user_id in keepers)
+    who = [*(["you"] if user_id in keepers else []), *([count(others, "other person", "others")] if others else [])]
+    stays = "stays" if job.on_disk == 1 else "stay"
+    return (
+        f"by {listed(who)}: {stays} when older pictures go" if who else "by nobody: the oldest go when room is needed"
+    )
 
 
 def _times(job: JobRow) -> str:

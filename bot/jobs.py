@@ -112,6 +112,11 @@ class JobRow:
     """How many jobs of this person may run at a time, as it was when they asked."""
     pictures: tuple[PictureRow, ...] = ()
 
+    @property
+    def on_disk(self) -> int:
+        """How many of its pictures are still here; none of a job that is not done."""
+        return sum(picture.path is not None for picture in self.pictures) if self.state is JobState.DONE else 0
+
     def owned_by(self, user_id: int) -> bool:
         """Whether this is that person's own job."""
         return self.owner == owner_of(user_id)

@@ -41,6 +41,8 @@ class Desk:
     """Job, channel, message: write down that this message shows that job."""
     owed: Callable[[str, Purpose], Awaitable[bool]]
     """Whether this still has to be said about that job: not once its message was deleted on purpose."""
+    called: Callable[[str, int, int], Awaitable[None]]
+    """Job, channel, message: write down that this reply called the job's owner."""
     closed: Callable[[str, Purpose, str], Awaitable[None]]
     """Job, purpose, and why it could not be said (empty: it was): it is no longer owed."""
 
@@ -194,7 +196,8 @@ class Letter:
             crashpoint("pinging")
             try:
                 words = f"{mention(job.origin.user_id)} {what} ready."
-                await self._post.reply(self.message_id, words, nonce(job.id, "ping"))
+                call = await self._post.reply(self.message_id, words, nonce(job.id, "ping"))
+                await patiently(lambda: self._desk.called(job.id, self._post.address.channel_id, call))
                 why = ""
             except FAILURES as error:
                 why = str(error)

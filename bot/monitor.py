@@ -115,7 +115,7 @@ def _metrics(figures: Figures) -> Iterator[Metric]:
     yield _gauge("engine_up", "1 while the engine takes jobs.", int(up))
     yield _gauge("engine_free_slots", "Pictures that the engine could take now.", ready.slots if ready else 0)
     yield _counter("engine_restarts", "How often the engine has ended.", "", {"": figures.pulse.ends})
-    yield _gauge("pictures_bytes", "Disk that kept pictures take.", figures.kept_bytes)
+    yield _gauge("pictures_bytes", "Disk that pictures, attachments and ways to pictures take.", figures.kept_bytes)
     yield _gauge("disk_free_bytes", "Disk that is left.", figures.free_bytes)
     memory = GaugeMetricFamily("dreambot_memory_bytes", "Resident memory, by process.", labels=["process"])
     for process, held in figures.memory.items():

@@ -27,7 +27,7 @@ from bot.faces import Sheet
 from bot.jobs import JobRow, JobState, Kind, Origin, PictureRow, Update
 from bot.moderation import Moderation
 from bot.private import DirectAnswer
-from bot.views.sets import buttons_for
+from bot.views.sets import private_buttons_for
 from bot.wording import mention, message_link
 from engine.errors import DreamError
 from engine.messages import Request
@@ -139,10 +139,14 @@ class Orders:
         caller.check_owner(job, "cancel this")
         await self._dispatcher.cancel(job.id, caller.user_id, caller.moderator)
 
-    async def sheet(self, job: JobRow, upload_limit: int) -> Sheet:
-        """The job as its owner alone sees it, with buttons that work there too."""
+    async def sheet(self, job: JobRow, upload_limit: int, user_id: int, *, kept: bool) -> Sheet:
+        """The job as one person alone sees it, who has *kept* it or not, with buttons that work there too."""
         face = await self._artist.face(self._now(job), upload_limit)
-        return Sheet("", (face.embed,), face.files, partial(buttons_for, job, private=True))
+        return Sheet("", (face.embed,), face.files, partial(self.private_buttons, job, user_id, kept=kept))
+
+    def private_buttons(self, job: JobRow, user_id: int, *, kept: bool) -> discord.ui.View:
+        """A fresh set of the buttons there."""
+        return private_buttons_for(job, own=job.owned_by(user_id), kept=kept)
 
     async def post_again(self, job: JobRow, caller: Caller, answer: Answer) -> None:
         """Show a picture from its owner's history to everybody, where its owner is now."""

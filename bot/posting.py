@@ -182,11 +182,11 @@ class Post:
                 nonce=key,
             )
 
-    async def reply(self, message_id: int, words: str, key: str) -> None:
-        """A short reply that pings the person, and nobody else."""
+    async def reply(self, message_id: int, words: str, key: str) -> int:
+        """A short reply that pings the person, and nobody else; its id."""
         person = discord.Object(self.address.user_id)
         with self._counting("reply"):
-            await self.channel.send(
+            sent = await self.channel.send(
                 words,
                 reference=discord.MessageReference(
                     message_id=message_id,
@@ -196,6 +196,7 @@ class Post:
                 allowed_mentions=discord.AllowedMentions(users=[person], replied_user=False),
                 nonce=key,
             )
+        return sent.id
 
     async def delete(self, message_id: int) -> None:
         """Remove a message of ours."""

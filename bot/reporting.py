@@ -147,6 +147,7 @@ class Reporting:
         for channel_id, message_id in messages:
             with contextlib.suppress(*FAILURES):  # somebody was faster, or the channel is gone
                 await self._post(caller.guild_id, channel_id, job).delete(message_id)
+        await self._delivery.remove_calls(job)
         words = f"{mention(caller.user_id)} deleted a picture of {mention(job.origin.user_id)} that was reported."
         for channel_id in dict.fromkeys(channel_id for channel_id, _ in messages):
             with contextlib.suppress(*FAILURES):

@@ -71,16 +71,28 @@ class Upkeep:
     async def _let_old_go(self, now: float) -> None:
         days = self._config.retention.pictures_days
         if days:
-            for picture in await self._store.pictures.oldest(now - days * _DAY, _BATCH):
+            for picture in await self._store.pictures.aged(now - days * _DAY, _BATCH):
                 await self._store.pictures.let_go(picture)
             await self._store.inputs.let_go(now - days * _DAY)
 
     async def _keep_within_budget(self, now: float) -> None:
+        """What is missed least goes first: ways to pictures, attachments, pictures, at last what somebody keeps."""
         budget = self._config.retention.pictures_megabytes * 1_000_000
-        kept = await self._store.pictures.kept_bytes()
-        if not budget or kept <= budget:
-            return
-        for picture in await self._store.pictures.oldest(now, _BATCH, unused_first=True):
-            if kept > budget:
-                await self._store.pictures.let_go(picture)
-                kept -= picture.size
+        over = await self._store.used_bytes() - budget if budget else 0
+        if over > 0:
+            over -= await self._store.frames.let_go(over)
+        if over > 0:
+            over -= await self._store.inputs.let_go(now, over)
+        if over > 0:
+            await self._let_pictures_go(over)
+
+    async def _let_pictures_go(self, over: int) -> None:
+        for picture, kept in await self._store.pictures.least_missed(_BATCH):
+            if over <= 0:
+                break
+            if kept:
+                log.warning(
+                    "pictures_megabytes is used up by what people keep: job %s goes all the same", picture.job_id
+                )
+            await self._store.pictures.let_go(picture)
+            over -= picture.size

@@ -1,4 +1,4 @@
-"""`/history`: what one has painted, for oneself to see; any of it can be shown again."""
+"""`/history`: what one has painted, or keeps, for oneself to see; any of it can be shown again."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ class History(commands.Cog):
     @app_commands.command(name="history", description="What you have painted; any of it can be shown again.")
     @app_commands.allowed_installs(guilds=True, users=True)
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
-    async def history(self, interaction: discord.Interaction[discord.Client]) -> None:
+    @app_commands.describe(kept="Only what you keep, of others' too.")
+    async def history(self, interaction: discord.Interaction[discord.Client], kept: bool = False) -> None:
         """Show the newest page to the one who asks."""
         answer = InteractionAnswer.of(interaction, private=True)
-        await answer.hand(await history_sheet(interaction))
+        await answer.hand(await history_sheet(interaction, only_kept=kept))
 
 
 async def setup(bot: DreamBot) -> None:

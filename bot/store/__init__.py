@@ -22,8 +22,9 @@ from bot.store.farewells import Farewells
 from bot.store.frames import Frames
 from bot.store.inputs import Inputs
 from bot.store.jobs import Jobs
+from bot.store.keeps import Keeps
 from bot.store.ledger import LedgerRows
-from bot.store.messages import Interactions, Messages, Presses
+from bot.store.messages import Calls, Interactions, Messages, Presses
 from bot.store.people import Audit, Settings
 from bot.store.pictures import Pictures
 from bot.store.reports import Reports
@@ -43,9 +44,11 @@ class Store:
         self.jobs = Jobs(database, self.pictures)
         self.inputs = Inputs(database, folder)
         self.frames = Frames(folder)
+        self.keeps = Keeps(database)
         self.ledger = LedgerRows(database)
         self.interactions = Interactions(database)
         self.messages = Messages(database)
+        self.calls = Calls(database)
         self.presses = Presses(database)
         self.deliveries = Deliveries(database)
         self.settings = Settings(database)
@@ -71,6 +74,10 @@ class Store:
         await store.inputs.sweep()
         await store.pictures.sweep()
         return store
+
+    async def used_bytes(self) -> int:
+        """Disk that pictures, attachments and the ways to pictures take."""
+        return await self.pictures.kept_bytes() + await self.inputs.kept_bytes() + await self.frames.kept_bytes()
 
     async def close(self) -> None:
         """Close the database and let others have the folder. Idempotent."""

@@ -51,12 +51,15 @@ class Farewells:
         being forgotten would pay for new pictures. They are paid up: nothing is owed, no credit is left.
         """
         await session.run(
-            "INSERT OR IGNORE INTO removals SELECT channel_id, message_id FROM messages"
+            "INSERT OR IGNORE INTO removals SELECT channel_id, message_id FROM ("
+            " SELECT channel_id, message_id, job_id FROM messages"
+            " UNION SELECT channel_id, message_id, job_id FROM calls)"
             " WHERE job_id IN (SELECT id FROM jobs WHERE owner = ?)",
             owner,
         )
         await session.run("DELETE FROM jobs WHERE owner = ?", owner)
         await session.run("DELETE FROM settings WHERE scope = 'person' AND subject = ?", str(user_id))
+        await session.run("DELETE FROM keeps WHERE user_id = ?", user_id)
         await session.run("DELETE FROM report_voices WHERE user_id = ?", user_id)
         await session.run("UPDATE charges SET owner = ? WHERE owner = ? AND reserved_at < ?", FORGOTTEN, owner, since)
         await session.run("DELETE FROM credits WHERE owner = ? AND NOT (kind = 'reset' AND at >= ?)", owner, since)

@@ -6,6 +6,7 @@ A frame is what the grid looked like after one step: the newest snapshot of ever
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import re
 import zipfile
@@ -53,9 +54,32 @@ class Frames:
         """Whether frames of that job are kept."""
         return await asyncio.to_thread(self.path(job_id).is_file)
 
+    async def kept_bytes(self) -> int:
+        """Disk that they take."""
+        return sum(size for _, size in await asyncio.to_thread(self._by_age))
+
+    async def let_go(self, most_bytes: int) -> int:
+        """Delete them, the oldest first, until *most_bytes* are free; how many are. Raises StoreError."""
+        freed = 0
+        for path, size in await asyncio.to_thread(self._by_age):
+            if freed >= most_bytes:
+                break
+            await files.remove(path)
+            freed += size
+        return freed
+
     def _too_many(self) -> list[Path]:
-        paths = sorted((self._data / FOLDER).glob("*.zip"), key=lambda path: path.stat().st_mtime)
+        paths = [path for path, _ in self._by_age()]
         return paths[: max(len(paths) - MOST, 0)]
+
+    def _by_age(self) -> list[tuple[Path, int]]:
+        """Path and bytes, the oldest first."""
+        found = []
+        for path in (self._data / FOLDER).glob("*.zip"):
+            with contextlib.suppress(FileNotFoundError):  # gone in the meantime
+                state = path.stat()
+                found.append((state.st_mtime, path, state.st_size))
+        return [(path, size) for _, path, size in sorted(found)]
 
 
 def _packed(frames: Sequence[Frame]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from bot.store import files
 from bot.store.database import Database, Session
 
 FOLDER = "inputs"
+_BATCH = 50
+"""Attachments that are let go in one go; nobody else reads or writes meanwhile."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -37,20 +40,35 @@ class Inputs:
         """The attachment's bytes, or None if it is not kept."""
         return await files.read(self._path(sha256))
 
-    async def let_go(self, before: float) -> None:
-        """Delete attachments kept since *before* that no waiting or running job needs."""
+    async def kept_bytes(self) -> int:
+        """Disk that attachments take."""
+        async with self._database.reading() as session:
+            row = await session.one("SELECT coalesce(sum(size), 0) FROM inputs")
+        return 0 if row is None else int(row[0])
+
+    async def let_go(self, before: float, most_bytes: float = math.inf) -> int:
+        """Delete attachments older than *before* that no job needs that waits, runs or is kept by somebody.
+
+        The oldest first, until *most_bytes* are free; how many are.
+        """
+        freed = 0
         async with self._database.transaction() as session:
             rows = await session.all(
-                "SELECT sha256 FROM inputs WHERE created_at < ? AND NOT EXISTS ("
-                " SELECT 1 FROM job_inputs JOIN jobs ON jobs.id = job_id"
-                " WHERE job_inputs.sha256 = inputs.sha256 AND state IN ('queued', 'running'))",
+                "SELECT sha256, size FROM inputs WHERE created_at < ? AND NOT EXISTS ("
+                " SELECT 1 FROM job_inputs JOIN jobs ON jobs.id = job_id WHERE job_inputs.sha256 = inputs.sha256"
+                " AND (state IN ('queued', 'running') OR job_id IN (SELECT job_id FROM keeps)))"
+                " ORDER BY created_at LIMIT ?",
                 before,
+                _BATCH,
             )
-            for row in rows:
-                await session.run("DELETE FROM job_inputs WHERE sha256 = ?", row[0])
-                await session.run("DELETE FROM inputs WHERE sha256 = ?", row[0])
-                # Still inside, so that a submission that brings the same picture cannot come between.
-                await files.remove(self._path(row[0]))
+            for sha256, size in rows:
+                if freed < most_bytes:
+                    await session.run("DELETE FROM job_inputs WHERE sha256 = ?", sha256)
+                    await session.run("DELETE FROM inputs WHERE sha256 = ?", sha256)
+                    # Still inside, so that a submission that brings the same picture cannot come between.
+                    await files.remove(self._path(sha256))
+                    freed += size
+        return freed
 
     async def drop_unneeded(self) -> None:
         """Delete attachments that no job names any more."""

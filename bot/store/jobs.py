@@ -28,8 +28,10 @@ _SELECT = """
     FROM jobs
 """
 _BESIDE = "(SELECT created_at, rowid FROM jobs WHERE id = ?)"
-_OLDER = f"WHERE owner = ? AND (created_at, rowid) < {_BESIDE} ORDER BY created_at DESC, rowid DESC LIMIT ?"
-_NEWER = f"WHERE owner = ? AND (created_at, rowid) > {_BESIDE} ORDER BY created_at, rowid LIMIT ?"
+_OLDER = f"AND (created_at, rowid) < {_BESIDE} ORDER BY created_at DESC, rowid DESC LIMIT ?"
+_NEWER = f"AND (created_at, rowid) > {_BESIDE} ORDER BY created_at, rowid LIMIT ?"
+_OWN = "owner = ?"
+_KEPT = "id IN (SELECT job_id FROM keeps WHERE user_id = ?)"
 
 
 def pixel_steps(units: float) -> int:
@@ -96,17 +98,21 @@ class Jobs:
             "WHERE owner = ? AND created_at < ? ORDER BY created_at DESC, rowid DESC LIMIT ?", owner, until, limit
         )
 
-    async def page(self, owner: str, limit: int, beside: str = "", *, older: bool = True) -> list[JobRow]:
-        """One person's jobs, newest first: the newest, or those that follow the job *beside*, older or newer ones."""
+    async def page(self, whose: str | int, limit: int, beside: str = "", *, older: bool = True) -> list[JobRow]:
+        """Jobs of an owner, or (a person's id) those that they keep, newest first.
+
+        The newest, or those that follow the job *beside*, older or newer ones.
+        """
+        which = f"WHERE {_which(whose)} "
         if not beside:
-            return await self._rows("WHERE owner = ? ORDER BY created_at DESC, rowid DESC LIMIT ?", owner, limit)
-        rows = await self._rows(_OLDER if older else _NEWER, owner, beside, limit)
+            return await self._rows(f"{which} ORDER BY created_at DESC, rowid DESC LIMIT ?", whose, limit)
+        rows = await self._rows(which + (_OLDER if older else _NEWER), whose, beside, limit)
         return rows if older else rows[::-1]
 
-    async def count_of(self, owner: str) -> int:
-        """How many jobs this person has asked for."""
+    async def count_of(self, whose: str | int) -> int:
+        """How many jobs this owner has asked for, or (a person's id) this person keeps."""
         async with self._database.reading() as session:
-            row = await session.one("SELECT count(*) FROM jobs WHERE owner = ?", owner)
+            row = await session.one(f"SELECT count(*) FROM jobs WHERE {_which(whose)}", whose)  # noqa: S608 - ours
         return 0 if row is None else int(row[0])
 
     async def children(self, job_id: str) -> list[JobRow]:
@@ -197,6 +203,10 @@ class Jobs:
                 for row in rows
                 if (request := _request(row)) is not None
             ]
+
+
+def _which(whose: str | int) -> str:
+    return _OWN if isinstance(whose, str) else _KEPT
 
 
 def _request(row: sqlite3.Row) -> Request | None:

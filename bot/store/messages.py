@@ -1,4 +1,4 @@
-"""How jobs and Discord's messages find each other: interactions (a secret for 15 minutes), messages, presses."""
+"""How jobs and Discord's messages find each other: interactions (a secret for 15 minutes), messages, calls, presses."""
 
 from __future__ import annotations
 
@@ -101,6 +101,28 @@ class Messages:
     async def forget(self, session: Session, job_id: str) -> None:
         """The job's messages are gone."""
         await session.run("DELETE FROM messages WHERE job_id = ?", job_id)
+
+
+class Calls:
+    """The table `calls`: the short replies that told somebody of a long wait's end. They show no job."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def note(self, job_id: str, channel_id: int, message_id: int) -> None:
+        """This reply called the job's owner; of a job that was forgotten meanwhile it has to be deleted."""
+        async with self._database.transaction() as session:
+            known = await session.one("SELECT 1 FROM jobs WHERE id = ?", job_id)
+            if known is None:
+                await session.run("INSERT OR IGNORE INTO removals VALUES (?, ?)", channel_id, message_id)
+            else:
+                await session.run("INSERT OR IGNORE INTO calls VALUES (?, ?, ?)", channel_id, message_id, job_id)
+
+    async def take(self, job_id: str) -> list[tuple[int, int]]:
+        """(channel, message) of the job's replies, which are to be deleted now."""
+        async with self._database.transaction() as session:
+            rows = await session.all("DELETE FROM calls WHERE job_id = ? RETURNING channel_id, message_id", job_id)
+        return [(row[0], row[1]) for row in rows]
 
 
 class Presses:

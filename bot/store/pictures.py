@@ -18,6 +18,16 @@ from bot.store.frames import frames_path
 from engine.messages import Picture
 
 FOLDER = "pictures"
+_IDLE = """
+    SELECT *, job_id IN (SELECT job_id FROM keeps) AS kept FROM pictures
+    WHERE path IS NOT NULL
+    AND job_id NOT IN (SELECT job_id FROM deliveries WHERE state = 'pending')
+    AND NOT EXISTS (
+        SELECT 1 FROM jobs WHERE state IN ('queued', 'running')
+        AND (jobs.id = job_id OR instr(jobs.request, pictures.sha256))
+    ) AND
+"""
+"""Not those that somebody still waits for: undelivered ones, and sources of jobs that are not over."""
 
 
 class Pictures:
@@ -90,26 +100,27 @@ class Pictures:
         """Forget what an attempt has finished: the next one paints all of it again, over the same files."""
         await session.run("DELETE FROM pictures WHERE job_id = ?", job_id)
 
-    async def oldest(self, before: float, limit: int, *, unused_first: bool = False) -> list[PictureRow]:
-        """Kept pictures that were finished before *before*, oldest first.
-
-        Not those that somebody still waits for: undelivered ones, and sources of jobs that are not over. With
-        *unused_first* those from which nobody has made another one come before all others.
-        """
-        async with self._database.reading() as session:
-            rows = await session.all(
-                "SELECT * FROM pictures WHERE path IS NOT NULL AND created_at < ?"
-                " AND job_id NOT IN (SELECT job_id FROM deliveries WHERE state = 'pending')"
-                " AND NOT EXISTS (SELECT 1 FROM jobs WHERE state IN ('queued', 'running')"
-                "  AND (jobs.id = job_id OR instr(jobs.request, pictures.sha256)))"
-                " ORDER BY ? AND EXISTS (SELECT 1 FROM jobs child WHERE child.parent_job = pictures.job_id"
-                "  AND child.parent_index = pictures.idx AND child.kind IN ('upscale', 'variation')), created_at"
-                " LIMIT ?",
-                before,
-                unused_first,
-                limit,
-            )
+    async def aged(self, before: float, limit: int) -> list[PictureRow]:
+        """Pictures on the disk that were finished before *before* and that nobody keeps, oldest first."""
+        rows = await self._idle("created_at < ? AND NOT kept ORDER BY created_at LIMIT ?", before, limit)
         return [self._picture(row) for row in rows]
+
+    async def least_missed(self, limit: int) -> list[tuple[PictureRow, bool]]:
+        """Pictures on the disk and whether somebody keeps them, in the order in which they make room.
+
+        First those from which nobody has made another one, then the others, at last what somebody keeps; the oldest
+        first each time.
+        """
+        rows = await self._idle(
+            "1 ORDER BY kept, EXISTS (SELECT 1 FROM jobs child WHERE child.parent_job = pictures.job_id"
+            " AND child.parent_index = pictures.idx AND child.kind IN ('upscale', 'variation')), created_at LIMIT ?",
+            limit,
+        )
+        return [(self._picture(row), bool(row["kept"])) for row in rows]
+
+    async def _idle(self, where: str, *values: object) -> list[sqlite3.Row]:
+        async with self._database.reading() as session:
+            return await session.all(_IDLE + where, *values)
 
     async def sweep(self) -> None:
         """Delete files that no row names, of jobs that are over: what an attempt left that was cancelled or failed.

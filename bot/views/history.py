@@ -1,4 +1,4 @@
-"""What one can do with one's own history: turn its pages, look at something again, post it again."""
+"""What one can do with one's history and with what one keeps: turn pages, look at something again, post it again."""
 
 from __future__ import annotations
 
@@ -27,11 +27,13 @@ class OlderButton(IdButton, template=template("older")):
     action = "older"
     label = "Older"
     older: ClassVar[bool] = True
+    only_kept: ClassVar[bool] = False
 
     async def act(self, interaction: AnyInteraction, answer: InteractionAnswer) -> None:
         """Turn the page; the job beside it need not be there any more."""
         await answer.nod()
-        await answer.turn(await history_sheet(interaction, self.job_id, older=self.older))
+        sheet = await history_sheet(interaction, self.job_id, older=self.older, only_kept=self.only_kept)
+        await answer.turn(sheet)
 
 
 class NewerButton(OlderButton, template=template("newer")):
@@ -40,6 +42,20 @@ class NewerButton(OlderButton, template=template("newer")):
     action = "newer"
     label = "Newer"
     older = False
+
+
+class KeptOlderButton(OlderButton, template=template("keptolder")):
+    """The same among what one keeps."""
+
+    action = "keptolder"
+    only_kept = True
+
+
+class KeptNewerButton(NewerButton, template=template("keptnewer")):
+    """The page before it."""
+
+    action = "keptnewer"
+    only_kept = True
 
 
 class HistoryMenu(ui.DynamicItem[ui.Select[ui.View]], template="dream:history"):
@@ -85,10 +101,12 @@ class PostButton(PressButton, template=template("post")):
         await client_of(interaction).orders.post_again(job, caller, answer)
 
 
-async def history_sheet(interaction: AnyInteraction, beside: str = "", *, older: bool = True) -> Sheet:
-    """A page of the history of whoever asks."""
+async def history_sheet(
+    interaction: AnyInteraction, beside: str = "", *, older: bool = True, only_kept: bool = False
+) -> Sheet:
+    """A page of the history of whoever asks, or of what they keep."""
     client = client_of(interaction)
-    page = await client.archive.page(interaction.user.id, beside, older=older)
+    page = await client.archive.page(interaction.user.id, beside, older=older, only_kept=only_kept)
     uploads = [upload for line in page.lines if (upload := await _thumbnail(interaction, line))]
     files = tuple((upload.name, upload.data) for upload in uploads)
     embeds = tuple(embed_of(line, {name for name, _ in files}) for line in page.lines)
@@ -96,22 +114,25 @@ async def history_sheet(interaction: AnyInteraction, beside: str = "", *, older:
 
 
 async def show_again(interaction: AnyInteraction, answer: InteractionAnswer, job: JobRow) -> None:
-    """Hand one's own job to its owner: picture, facts, buttons. Raises NotAllowed."""
-    if not job.owned_by(interaction.user.id):
+    """Hand a job to its owner, or to whoever keeps it: picture, facts, buttons. Raises NotAllowed."""
+    client, user_id = client_of(interaction), interaction.user.id
+    kept = user_id in await client.archive.keepers(job)
+    if not (kept or job.owned_by(user_id)):
         raise NotAllowed("This is in somebody else's history.")
-    client = client_of(interaction)
-    await answer.hand(await client.orders.sheet(job, answer.upload_limit))
-    await client.archive.shown(job)
+    await answer.hand(await client.orders.sheet(job, answer.upload_limit, user_id, kept=kept))
+    if job.owned_by(user_id):
+        await client.archive.shown(job)
 
 
 def _buttons(page: Page) -> ui.View:
     view = ui.View(timeout=None)
     if page.lines:
         view.add_item(HistoryMenu(page.lines))
+    newer, older = (KeptNewerButton, KeptOlderButton) if page.only_kept else (NewerButton, OlderButton)
     if page.newer:
-        view.add_item(NewerButton(page.lines[0].job.id, row=1))
+        view.add_item(newer(page.lines[0].job.id, row=1))
     if page.older:
-        view.add_item(OlderButton(page.lines[-1].job.id, row=1))
+        view.add_item(older(page.lines[-1].job.id, row=1))
     return view
 
 

@@ -11,7 +11,6 @@ from bot.answers import InteractionAnswer
 from bot.callers import Caller
 from bot.embeds import best, ranking_text
 from bot.faces import Sheet
-from bot.info import info_embed
 from bot.jobs import JobRow
 from bot.views.press import AnyInteraction, PressButton, client_of, template
 from bot.views.remix import RemixForm
@@ -95,36 +94,6 @@ class RankButton(PressButton, template=template("rank")):
         await answer.hand(
             Sheet(ranking_text(ranking), buttons=partial(_one, UpscaleButton, job.id, ranking.order[0][0]))
         )
-
-
-class InfoButton(PressButton, template=template("info")):
-    """Everything that is known about the picture, for the one who asks."""
-
-    action = "info"
-    label = "Info"
-    private = True
-
-    async def pressed(
-        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
-    ) -> None:
-        """Tell it."""
-        kept = await client_of(interaction).evolutions.has(job)
-        await answer.hand(Sheet("", (info_embed(job),), buttons=partial(_one, WatchButton, job.id) if kept else None))
-
-
-class WatchButton(PressButton, template=template("watch")):
-    """How the picture came to be, for the one who asks."""
-
-    action = "watch"
-    label = "Watch it form"
-    private = True
-
-    async def pressed(
-        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
-    ) -> None:
-        """Show the film."""
-        film = await client_of(interaction).evolutions.film(job, answer.upload_limit)
-        await answer.hand(Sheet("", files=((film.name, film.data),)))
 
 
 class DeleteButton(PressButton, template=template("delete")):

@@ -8,19 +8,25 @@ from discord import ui
 
 from bot.jobs import JobRow, JobState
 from bot.views.forget import ForgetButton
-from bot.views.history import HistoryMenu, NewerButton, OlderButton, PostButton
+from bot.views.history import (
+    HistoryMenu,
+    KeptNewerButton,
+    KeptOlderButton,
+    NewerButton,
+    OlderButton,
+    PostButton,
+)
+from bot.views.info import InfoButton, KeepButton, LetGoButton, WatchButton
 from bot.views.press import IdButton, PressButton
 from bot.views.progress import CancelButton
 from bot.views.report import ReportBlockButton, ReportButton, ReportDeleteButton, ReportDismissButton
 from bot.views.result import (
     AgainButton,
     DeleteButton,
-    InfoButton,
     RankButton,
     RemixButton,
     UpscaleButton,
     VariationButton,
-    WatchButton,
 )
 from engine.requests import DreamRequest
 
@@ -32,11 +38,15 @@ ALL: tuple[type[IdButton], ...] = (
     RankButton,
     InfoButton,
     WatchButton,
+    KeepButton,
+    LetGoButton,
     CancelButton,
     DeleteButton,
     PostButton,
     OlderButton,
     NewerButton,
+    KeptOlderButton,
+    KeptNewerButton,
     ReportButton,
     ReportDeleteButton,
     ReportBlockButton,
@@ -53,21 +63,32 @@ PER_ROW = 5
 Kinds: TypeAlias = list[tuple[type[PressButton], int | None]]
 
 
-def buttons_for(job: JobRow, *, private: bool = False) -> ui.View:
-    """A fresh set for *job*: nothing but DynamicItems, and never stopped. *private*: only its owner sees the message.
+def buttons_for(job: JobRow) -> ui.View:
+    """A fresh set for *job*, for everybody: nothing but DynamicItems, and never stopped.
 
     discord.py forgets a kind of button for the whole process when a View that mixes it with others ends.
     """
+    return _view(job, _public(job))
+
+
+def private_buttons_for(job: JobRow, *, own: bool, kept: bool) -> ui.View:
+    """The same where one person alone sees the message: the job is their *own*, they have *kept* it."""
+    return _view(job, _private(job, own, kept))
+
+
+def _view(job: JobRow, rows: list[Kinds]) -> ui.View:
     view = ui.View(timeout=None)
-    for row, kinds in enumerate(_private(job) if private else _public(job)):
+    for row, kinds in enumerate(rows):
         for kind, index in kinds:
             view.add_item(kind(job.id, index, row))
     return view
 
 
-def _private(job: JobRow) -> list[Kinds]:
+def _private(job: JobRow, own: bool, kept: bool) -> list[Kinds]:
     rows = [[(kind, index) for kind, index in row if kind not in PUBLIC] for row in _rows(job)]
-    if job.state is JobState.DONE:
+    if kept or job.on_disk:
+        rows[-1].append((LetGoButton if kept else KeepButton, None))
+    if own and job.state is JobState.DONE:
         rows[-1].append((PostButton, None))
     return rows
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 
 import pytest
@@ -65,7 +66,9 @@ async def test_what_ended_before_anybody_listened_is_told_as_soon_as_somebody_do
     delivery = world.bot.delivery
     delivery._unsubscribe()  # as in the moment between the first command and Discord's word that all is ready
     message = (await max_.slash("dream", prompt="an owl")).message
-    await world.until(lambda: not world.bot.dispatcher.running() and not world.bot.dispatcher.queue())
+    async with asyncio.timeout(10):
+        while not (await world.bot.dispatcher.history(max_.id))[0].state.over:
+            await asyncio.sleep(0.01)
 
     await delivery.take_up()
 

@@ -99,6 +99,7 @@ async def test_one_of_them_is_shown_again_with_buttons_that_work(max_: Person) -
         "Remix",
         "Which is best?",
         "Info",
+        "Keep",
         "Post here",
     } == set(again.buttons)
     answer = await max_.click(again, "Again")

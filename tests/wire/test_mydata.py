@@ -65,7 +65,7 @@ async def test_forgetting_asks_first_and_deletes_everything(world: World, max_: 
     await begun(max_, "hang an owl")
 
     question = whispered(await max_.slash("forget"))
-    assert "2 jobs with their prompts, 1 picture, the messages that show them" in question
+    assert "2 jobs with their prompts, 1 picture, the messages that show them and those that called you" in question
     assert "1 job that is not finished is cancelled first." in question
     assert not owl.gone
     await forgotten(max_)
@@ -79,6 +79,25 @@ async def test_forgetting_asks_first_and_deletes_everything(world: World, max_: 
     assert [] == world.bot.dispatcher.running()
     assert "You have not painted anything yet" in whispered(await max_.slash("history"))
     assert not any(b"an owl" in path.read_bytes() for path in world.folder.glob("dreambot.sqlite3"))
+
+
+@pytest.mark.bot(delivery={"ping_after_seconds": 0.0})
+async def test_the_reply_that_called_somebody_goes_too_also_after_a_restart(
+    world: World, max_: Person, mo: Person
+) -> None:
+    owl = await dreamt(max_, "an owl")
+    call = await max_.wait_for_message(lambda m: f"{max_.mention} your picture is ready." == m.content)
+    fox = await dreamt(mo, "a fox")
+    other = await mo.wait_for_message(lambda m: f"{mo.mention} your picture is ready." == m.content)
+    await world.restart_bot()
+
+    await forgotten(max_)
+
+    await world.until(lambda: owl.gone and call.gone)
+    assert [fox.id, other.id] == [m.id for m in mo.sees()]
+    await mo.click(fox, "Delete")
+    await world.until(lambda: other.gone)
+    assert 0 == await count(world.bot.store, "calls")
 
 
 @pytest.mark.slow

@@ -1,7 +1,8 @@
-"""What earlier versions have written can be read: a database of schema 4 with its pictures, as that version left them.
+"""What earlier versions have written can be read: databases of schemas 4 and 5, as those versions left them.
 
 `samples/schema-0004.sql` was dumped from a bot of that time: a dream and its enlargement, a failure, a cancellation,
-one job that was being painted and one that waited.
+one job that was being painted and one that waited. `samples/schema-0005.sql`, of a later time, holds a dream, its
+enlargement, one job that waited, somebody who was blocked, and a message that was still to be deleted.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from bot.archive import Archive
 from bot.jobs import JobState
 from bot.store import DATABASE
 from bot.store.database import newest_schema
+from bot.upkeep import Upkeep
 from engine.replay import read_record, replay_request
 from engine.requests import DreamRequest
-from tests.bot.core import ANN, BOB, CID, running_core
+from tests.bot.core import ANN, BOB, CID, config, running_core
 
 SAMPLES = Path(__file__).parent / "samples"
 DREAM, ENLARGED, FAILED, PAINTED, WAITED, CANCELLED = (
@@ -29,13 +32,13 @@ DREAM, ENLARGED, FAILED, PAINTED, WAITED, CANCELLED = (
 )
 
 
-def old_folder(folder: Path) -> Path:
-    """A data folder as a bot of schema 4 left it."""
+def old_folder(folder: Path, schema: int = 4) -> Path:
+    """A data folder as a bot of that schema left it."""
     (folder / "pictures" / "27").mkdir(parents=True)
     for png in SAMPLES.glob("*.png"):
         shutil.copy(png, folder / "pictures" / "27")
     with closing(sqlite3.connect(folder / DATABASE)) as connection:
-        connection.executescript((SAMPLES / "schema-0004.sql").read_text(encoding="utf-8"))
+        connection.executescript((SAMPLES / f"schema-{schema:04}.sql").read_text(encoding="utf-8"))
     return folder
 
 
@@ -74,3 +77,23 @@ async def test_old_pictures_are_read_with_their_records(tmp_path: Path) -> None:
     assert (["a fox", "fog"], 7, 1) == ([prompt.text for prompt in request.prompts], request.seed, request.count)
     assert request == job.request
     assert "upscale" == replay_request(read_record(enlarged)).kind
+
+
+async def test_pictures_of_a_time_before_keeping_are_kept_like_new_ones(tmp_path: Path) -> None:
+    async with running_core(old_folder(tmp_path, 5)) as core:
+        archive = Archive(core.store, core.settings.retention, core.clock)
+        assert frozenset() == await archive.keepers(await core.row(DREAM))
+        assert [(500, 900)] == await core.store.farewells.to_remove(9)
+        assert [CID] == [block.user_id for block in await core.store.blocks.of_server(400, core.clock())]
+
+        words = await archive.keep(await core.row(DREAM), ANN)
+
+        assert "Kept: it stays when older pictures go. You keep 1 of the 100 pictures that you may." == words
+        await core.handed(WAITED)
+        core.engine.paint(WAITED)
+        await core.until_state(WAITED, JobState.DONE)
+        await Upkeep(config(retention={"pictures_days": 1.0}), core.store).tidy(core.clock() + 5 * 86_400)
+        assert [True, True] == [(await core.row(job)).on_disk == 1 for job in (DREAM, ENLARGED)]  # one is not told yet
+        await core.store.deliveries.delivered(ENLARGED, "result", core.clock())
+        await Upkeep(config(retention={"pictures_days": 1.0}), core.store).tidy(core.clock() + 5 * 86_400)
+        assert [1, 0] == [(await core.row(job)).on_disk for job in (DREAM, ENLARGED)]

@@ -1,0 +1,99 @@
+"""What the Info button tells, and what can be done from there: watch how it came to be, keep it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from discord import ui
+
+from bot.answers import InteractionAnswer
+from bot.callers import Caller
+from bot.faces import Sheet
+from bot.info import info_embed
+from bot.jobs import JobRow
+from bot.views.press import PREFIX, AnyInteraction, PressButton, client_of, template
+
+
+class InfoButton(PressButton, template=template("info")):
+    """Everything that is known about the picture, for the one who asks."""
+
+    action = "info"
+    label = "Info"
+    private = True
+
+    async def pressed(
+        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+    ) -> None:
+        """Tell it."""
+        await answer.hand(await info_sheet(interaction, job))
+
+
+class WatchButton(PressButton, template=template("watch")):
+    """How the picture came to be, for the one who asks."""
+
+    action = "watch"
+    label = "Watch it form"
+    private = True
+
+    async def pressed(
+        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+    ) -> None:
+        """Show the film."""
+        film = await client_of(interaction).evolutions.film(job, answer.upload_limit)
+        await answer.hand(Sheet("", files=((film.name, film.data),)))
+
+
+class KeepButton(PressButton, template=template("keep")):
+    """From now on retention passes the picture over. Anybody may, for themselves."""
+
+    action = "keep"
+    label = "Keep"
+    private = True
+    keeps: ClassVar[bool] = True
+
+    async def pressed(
+        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+    ) -> None:
+        """Do it, let the message show the other button, and say what it means."""
+        client = client_of(interaction)
+        keep = client.archive.keep if self.keeps else client.archive.keep_no_longer
+        words = await keep(job, caller.user_id)
+        await answer.nod()
+        if _has_info(interaction):
+            await answer.redress(client.orders.private_buttons(job, caller.user_id, kept=self.keeps))
+        else:
+            await answer.turn(await info_sheet(interaction, job))
+        await answer.tell(words)
+
+
+class LetGoButton(KeepButton, template=template("letgo")):
+    """It goes when its time has come, like others."""
+
+    action = "letgo"
+    label = "Keep no longer"
+    keeps = False
+
+
+async def info_sheet(interaction: AnyInteraction, job: JobRow) -> Sheet:
+    """The facts about a job, with what whoever asks can do."""
+    client, user_id = client_of(interaction), interaction.user.id
+    watchable, keepers = await client.evolutions.has(job), await client.archive.keepers(job)
+
+    def buttons() -> ui.View:
+        view = ui.View(timeout=None)
+        if watchable:
+            view.add_item(WatchButton(job.id))
+        if user_id in keepers:
+            view.add_item(LetGoButton(job.id))
+        elif job.on_disk:
+            view.add_item(KeepButton(job.id))
+        return view
+
+    return Sheet("", (info_embed(job, keepers, user_id),), buttons=buttons)
+
+
+def _has_info(interaction: AnyInteraction) -> bool:
+    """Whether the message that was pressed has an Info button: then it shows the picture, and is not Info itself."""
+    rows = interaction.message.components if interaction.message else []
+    ids = [getattr(item, "custom_id", None) or "" for row in rows for item in getattr(row, "children", ())]
+    return any(one.startswith(f"{PREFIX}:{InfoButton.action}:") for one in ids)
