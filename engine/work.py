@@ -28,6 +28,17 @@ def clip_cost(name: str) -> float:
     return CLIP.get(name, CLIP["ViT-B/32"])
 
 
+def gradient_cost(gradient: str, looks_apart: int = 0) -> float:
+    """What the gradient of one guided step takes beside the net's own forward pass, without the views.
+
+    *looks_apart*: so many times guidance looks for itself, which takes a forward pass of its own where the gradient
+    needs the net's prediction; 0 = it looks at what the net says anyway.
+    """
+    back = {"net": NET, "secondary": SECONDARY, "xstart": 0.0}[gradient]
+    forward = 0.0 if gradient == "secondary" else NET
+    return looks_apart * (forward + back) if looks_apart else back
+
+
 def view_share(channels: int, size: int, perceptor: str) -> float:
     """One view through *perceptor* over one guided pass of an ADM net of that width and picture size, roughly."""
     net = 2 * NET * (channels / NET_CHANNELS) ** 2 * (size / 256) ** 2

@@ -79,6 +79,16 @@ def euler_step(x_t: Tensor, eps: Tensor, moments: Moments, last: Tensor) -> Tens
     return torch.where((prev >= 1).to(x_t.device), last, moved)
 
 
+def guidance_step(x_t: Tensor, gradient: Tensor, here: Tensor, moments: Moments, share: float) -> Tensor:
+    """An Euler step of the guidance alone, for a *share* of the way to the next stop; x_t stays as noisy as it is.
+
+    With x̄ = x/√ᾱ and σ = √(1/ᾱ - 1), the flow is dx̄/dσ = ε - √(1-ᾱ)·g; this is its second term (Wizadwongsa &
+    Suwajanakorn 2023, eq. 11). *here* [N, 1, 1, 1] is ᾱ of x_t: of this stop, or already of the next.
+    """
+    span = (1 / moments.alpha_bar - 1).sqrt() - (1 / moments.alpha_bar_prev - 1).sqrt()
+    return x_t + (share * here.sqrt() * span * (1 - here).sqrt()).to(x_t) * gradient
+
+
 def dpmpp_2m_step(
     x_t: Tensor, prediction: Prediction, moments: Moments, former: Tensor, alpha_bar_former: Tensor
 ) -> Tensor:

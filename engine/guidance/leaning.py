@@ -67,19 +67,42 @@ class Guidance:
 
     def ask(self, denoise: Denoiser, x: Tensor, moments: Moments, clips: bool) -> Answer:
         """What *denoise* says about *x*, plainly and leaning; with *clips*, both within [-1, 1]."""
-        through = self.acts and self.gradient == "net"
+        if not self.acts:
+            plain = self.plain(denoise, x, moments, clips)
+            return Answer(plain, plain)
+        prediction, leaf = self._asked(denoise, x, moments)
+        shift = self._shift(prediction, leaf, moments)
+        x, plain = x.detach(), _detached(prediction)
+        leaning = with_xstart(plain, plain.pred_xstart + shift, x, moments)
+        return Answer(
+            self._framed(plain, x, moments, clips),
+            self._framed(leaning, x, moments, clips),
+            self._within(gradient_of_shift(shift, moments)),
+        )
+
+    @torch.no_grad()
+    def plain(self, denoise: Denoiser, x: Tensor, moments: Moments, clips: bool) -> Prediction:
+        """What *denoise* says about *x* where nothing leans."""
+        return self._framed(denoise(x, moments), x, moments, clips)
+
+    def pull(self, denoise: Denoiser, x: Tensor, moments: Moments) -> Tensor | None:
+        """Only ∇ log p(y | x_t), limited; *denoise* is not asked where a secondary net takes the gradient."""
+        if not self.acts:
+            return None
+        prediction, leaf = (None, x.detach()) if self.secondary is not None else self._asked(denoise, x, moments)
+        return self._within(gradient_of_shift(self._shift(prediction, leaf, moments), moments))
+
+    def _asked(self, denoise: Denoiser, x: Tensor, moments: Moments) -> tuple[Prediction, Tensor]:
+        """The net's answer, with its graph where the gradient goes through it, and the leaf of that."""
+        through = self.gradient == "net"
         with torch.set_grad_enabled(through):
             leaf = x.detach().requires_grad_(through)
-            prediction = denoise(leaf, moments)
-        shift = self._shift(prediction, leaf, moments) if self.acts else None
-        x, plain = x.detach(), _detached(prediction)
-        leaning = plain if shift is None else with_xstart(plain, plain.pred_xstart + shift, x, moments)
-        gradient = None if shift is None else gradient_of_shift(shift, moments)
-        if self.stay is not None and gradient is not None:
-            gradient = gradient * self.stay.mask
-        return Answer(self._framed(plain, x, moments, clips), self._framed(leaning, x, moments, clips), gradient)
+            return denoise(leaf, moments), leaf
 
-    def _shift(self, prediction: Prediction, x: Tensor, moments: Moments) -> Tensor:
+    def _within(self, gradient: Tensor) -> Tensor:
+        return gradient if self.stay is None else gradient * self.stay.mask
+
+    def _shift(self, prediction: Prediction | None, x: Tensor, moments: Moments) -> Tensor:
         """How the predicted picture changes: against the gradient of all losses with respect to x_t.
 
         Two limits, both per sample: `clamp_max` on the rms of the gradient, as the notebooks have it; `shift_max`,
@@ -94,12 +117,13 @@ class Guidance:
         shift = xstart_shift(-limit_rms(gradient, self.limits[:, 0]), moments)
         return limit_rms(shift, self.limits[:, 1] * (1 - moments.alpha_bar).sqrt().flatten().to(x))
 
-    def _base(self, prediction: Prediction, x: Tensor, moments: Moments) -> Tensor:
+    def _base(self, prediction: Prediction | None, x: Tensor, moments: Moments) -> Tensor:
         """The predicted picture, with the graph that the gradient shall take."""
-        if self.gradient == "net":
-            return prediction.pred_xstart
         if self.secondary is not None:
             return self.secondary(x, moments).pred_xstart
+        assert prediction is not None
+        if self.gradient == "net":
+            return prediction.pred_xstart
         return prediction.pred_xstart.detach() + plain_slope(moments).to(x) * (x - x.detach())
 
     def _seen(self, base: Tensor, x: Tensor, moments: Moments) -> Tensor:
@@ -115,6 +139,27 @@ class Guidance:
         if clips:
             prediction = clipped(prediction, x, moments)
         return prediction if self.stay is None else kept(prediction, self.stay.picture, self.stay.mask, x, moments)
+
+
+@dataclass(frozen=True, slots=True)
+class Guided:
+    """A net and what leans it, as solvers ask them. *clips*: what it says lies within [-1, 1]."""
+
+    guidance: Guidance
+    denoise: Denoiser
+    clips: bool
+
+    def __call__(self, x: Tensor, moments: Moments) -> Answer:
+        """Both, of one pass."""
+        return self.guidance.ask(self.denoise, x, moments, self.clips)
+
+    def plain(self, x: Tensor, moments: Moments) -> Prediction:
+        """The net alone."""
+        return self.guidance.plain(self.denoise, x, moments, self.clips)
+
+    def gradient(self, x: Tensor, moments: Moments) -> Tensor | None:
+        """The guidance alone."""
+        return self.guidance.pull(self.denoise, x, moments)
 
 
 def _detached(prediction: Prediction) -> Prediction:

@@ -13,7 +13,7 @@ from engine.diffusion.framing import mirrored, wandering
 from engine.diffusion.respacing import stack
 from engine.diffusion.solvers import SOLVERS, Move, Stand
 from engine.diffusion_net import DiffusionNet
-from engine.guidance.leaning import Guidance, Stay
+from engine.guidance.leaning import Guidance, Guided, Stay
 from engine.methods._sample import Sample
 from engine.reading import reading_denoiser
 from engine.secondary_net import load_secondary
@@ -35,9 +35,7 @@ def step_together(net: DiffusionNet, batch: Sequence[Sample], runtime: Runtime) 
         margin = batch[0].margin
         denoise = wandering(denoise, *moved, (margin * down, margin * across))
     stand = _stand(batch, SOLVERS[sampler].memory, runtime)
-    move = SOLVERS[sampler].step(
-        stand, lambda x, moments: guidance.ask(denoise, x, moments, clips=net.flags.predict_xstart)
-    )
+    move = SOLVERS[sampler].step(stand, Guided(guidance, denoise, clips=net.flags.predict_xstart))
     return Move(_symmetric(batch, move.x), move.pred_xstart, move.memory)
 
 

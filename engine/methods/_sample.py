@@ -13,13 +13,11 @@ from engine.diffusion.solvers import can_begin
 from engine.guidance.plan import limits_at, pull_at
 from engine.guidance.pull import Eye, Pull, Turn
 from engine.model import Model
-from engine.options.clip_diffusion import ClipDiffusionOptions
+from engine.options.clip_diffusion import USUAL_ORDER, ClipDiffusionOptions
 from engine.reading import Reading
 from engine.starts import Start
 from engine.tensors import uniform
 
-PLMS_ORDER = 2
-"""Unless somebody says otherwise."""
 SEAM_BELOW = 400
 """Timestep from which on nets see what lies beyond the edges of a seamless picture; before, moving it is enough."""
 
@@ -83,8 +81,8 @@ class Sample:
 
     @property
     def order(self) -> int:
-        """Of PLMS."""
-        return self.options.order or PLMS_ORDER
+        """Of its sampler's multi-step."""
+        return self.options.order or USUAL_ORDER.get(self.options.sampler, 1)
 
     @property
     def begins(self) -> bool:

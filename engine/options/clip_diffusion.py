@@ -13,8 +13,12 @@ from engine.options.base import Options, option_text
 from engine.options.perceptors import USUAL, read_perceptors
 from engine.options.schedule import Schedule, WholeSchedule, constant
 
-NOISE_OF: Mapping[str, float] = {"ddpm": 1.0, "plms": 0.0, "dpmpp_2m": 0.0}
+NOISE_OF: Mapping[str, float] = {"ddpm": 1.0, "plms": 0.0, "dpmpp_2m": 0.0, "ltsp": 0.0, "stsp": 0.0}
 """Sampler → the eta that it has by its nature; ddim leaves it open."""
+USUAL_ORDER: Mapping[str, int] = {"plms": 2, "ltsp": 4, "stsp": 4}
+"""Sampler → the order of its multi-step, unless somebody says otherwise; others have none to choose."""
+LOOKS_APART: Mapping[str, int] = {"ltsp": 1, "stsp": 2}
+"""Sampler → how often in a step guidance looks for itself; with others it looks at what the net says anyway."""
 DEPENDENTS: Mapping[str, tuple[str, ...]] = {
     "sampler": ("eta", "order"),
     "cut_kind": ("overview", "cut_power"),
@@ -29,11 +33,14 @@ class Walking(Options):
     """From noise to picture: how many steps, which, and by which solver."""
 
     steps: int = Field(default=25, ge=2, le=1000, description="denoising steps; more is slower and cleaner")
-    sampler: Literal["ddim", "ddpm", "plms", "dpmpp_2m"] = Field(
-        default="ddim", description="the solver: ddim with eta, ddpm (ancestral), plms or dpmpp_2m (both without noise)"
+    sampler: Literal["ddim", "ddpm", "plms", "dpmpp_2m", "ltsp", "stsp"] = Field(
+        default="ddim",
+        description="the solver: ddim with eta, ddpm (ancestral), or without noise plms, dpmpp_2m, ltsp, stsp",
     )
     eta: float = Field(default=1.0, ge=0, le=1, description="fresh noise per step: 0 = plain DDIM, 1 = as much as DDPM")
-    order: int = Field(default=0, ge=0, le=4, description="of plms, 1 to 4; 0 = its usual, 2")
+    order: int = Field(
+        default=0, ge=0, le=4, description="of plms, ltsp and stsp, 1 to 4; 0 = usual, 2 of plms, else 4"
+    )
     respacing: str = Field(
         default=EVEN, max_length=60, description="which steps of training: even, ddim50 (one stride) or 10,15,25"
     )
@@ -149,6 +156,16 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
         """How the walk is respaced; see `engine.diffusion.spacing`."""
         return str(self.steps) if self.respacing == EVEN else self.respacing
 
+    @property
+    def looks_apart(self) -> int:
+        """How often in a guided step guidance looks for itself."""
+        return LOOKS_APART.get(self.sampler, 0)
+
+    @property
+    def looks(self) -> int:
+        """How often in a guided step CLIP sees all its views."""
+        return max(self.looks_apart, 1)
+
     def check(self, *, has_init: bool, has_target: bool = False, has_mask: bool = False) -> None:
         """Raise InvalidRequest where options contradict each other or lack the picture that they speak of."""
         read_perceptors(self.perceptors, USUAL)
@@ -181,8 +198,8 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
                 f"eta={self.eta:g} sets the noise of ddim, and {self.sampler} {why}; "
                 f"leave out eta, or take sampler=ddim."
             )
-        if self.order and self.sampler != "plms":
-            yield f"order={self.order} is one of plms; leave it out, or take sampler=plms."
+        if self.order and self.sampler not in USUAL_ORDER:
+            yield f"order={self.order} is one of plms, ltsp and stsp; leave it out, or take sampler=plms."
 
     def _of_pictures(self, has_init: bool, has_target: bool) -> Iterator[str]:
         if self.init_scale.largest and not (has_init or self.perlin != "none"):

@@ -8,8 +8,8 @@ from engine.options.clip_diffusion import ClipDiffusionOptions, settled
 from engine.options.perceptors import read_perceptors
 from engine.options.pixels import PixelsOptions
 
-BACKWARD = 0.5
-"""Of a guided pass of the net, forward is as much."""
+FORWARD = 0.5
+"""Of a guided pass of the net; backward is as much."""
 PIXELS_REST = 4.0
 """What a step of pixels costs beside its views, in views."""
 
@@ -27,8 +27,8 @@ def _work(options: ClipDiffusionOptions, model: Model) -> float:
     """Of one step, a guided pass of the net with no views being 1."""
     clips = read_perceptors(options.perceptors, model.perceptor)
     heads = sum(work.clip_cost(clip.name) for clip in clips) / work.clip_cost(model.perceptor)
-    views = options.cut_batches * (options.cutouts.mean + options.overview.mean)
-    through = {"net": 1 - BACKWARD, "secondary": work.SECONDARY / work.NET / 2, "xstart": 0.0}[options.gradient]
+    views = options.looks * options.cut_batches * (options.cutouts.mean + options.overview.mean)
+    through = (1 - FORWARD) * work.gradient_cost(options.gradient, options.looks_apart) / work.NET
     looking = views * heads * model.view_share if options.clip_guidance_scale.largest else 0.0
     guided = (options.guide_until - options.guide_from) / options.guide_every.mean
-    return BACKWARD + guided * (through + looking)
+    return FORWARD + guided * (through + looking)

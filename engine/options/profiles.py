@@ -49,9 +49,9 @@ class Profile:
 def teraflops(options: ClipDiffusionOptions) -> float:
     """The nets' work for one picture of 256x256 on the 256-pixel ImageNet net, in 10¹² operations."""
     clips = read_perceptors(options.perceptors, USUAL_CLIP)
-    views = options.cut_batches * (options.cutouts.mean + options.overview.mean)
+    views = options.looks * options.cut_batches * (options.cutouts.mean + options.overview.mean)
     looking = views * sum(work.clip_cost(clip.name) for clip in clips)
-    through = {"net": work.NET, "secondary": work.SECONDARY, "xstart": 0.0}[options.gradient]
+    through = work.gradient_cost(options.gradient, options.looks_apart)
     guided = (options.guide_until - options.guide_from) / options.guide_every.mean
     steps = options.steps - options.skip_steps
     return steps * (work.NET + guided * (through + looking))

@@ -74,6 +74,7 @@ def test_a_form_sent_back_unchanged_asks_for_the_same(words: str, weight: float,
     "settings",
     [
         "sampler=plms order=4",
+        "sampler=stsp order=3",
         "respacing=10,15,25",
         "cutouts=[12]*400+[4]*600 cut_kind=disco overview=[4]*2+[1]*3",
         "perceptors=primer+primer-grader:0.5 perlin=mixed",

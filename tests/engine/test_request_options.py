@@ -31,7 +31,8 @@ def test_with_an_init_picture_half_of_the_steps_are_left_out_unless_somebody_say
         ({"settings": {"init_scale": "100"}}, "init_scale=100 needs an init picture"),
         ({"settings": {"eta": "0.5", "sampler": "plms"}}, "eta=0.5 sets the noise of ddim, and plms adds none"),
         ({"settings": {"eta": "0.5", "sampler": "ddpm"}}, "ddpm has noise of its own"),
-        ({"settings": {"order": "3"}}, "order=3 is one of plms"),
+        ({"settings": {"order": "3"}}, "order=3 is one of plms, ltsp and stsp"),
+        ({"settings": {"eta": "1", "sampler": "stsp"}}, "eta=1 sets the noise of ddim, and stsp adds none"),
         ({"steps": 40, "settings": {"respacing": "ddim50"}}, "respacing=ddim50 makes 50 steps, not 40"),
         ({"settings": {"respacing": "ddim150"}}, "the nearest that does is ddim143"),
         ({"settings": {"respacing": "soon"}}, "“soon” is no way to space the steps"),
@@ -76,8 +77,8 @@ def test_a_stored_request_that_contradicts_itself_is_refused_in_words() -> None:
 
 
 def test_a_sampler_brings_the_noise_that_it_has() -> None:
-    assert [1.0, 1.0, 0.0, 0.0] == [
-        options(settings={"sampler": sampler}).eta for sampler in ("ddim", "ddpm", "plms", "dpmpp_2m")
+    assert [1.0, 1.0, 0.0, 0.0, 0.0, 0.0] == [
+        options(settings={"sampler": sampler}).eta for sampler in ("ddim", "ddpm", "plms", "dpmpp_2m", "ltsp", "stsp")
     ]
 
 

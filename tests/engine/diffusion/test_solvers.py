@@ -9,18 +9,43 @@ from torch import Tensor
 from engine.diffusion.denoiser import SPREAD, Prediction, plain_slope, predict_eps
 from engine.diffusion.respacing import Moments, Walk, make_walk
 from engine.diffusion.schedules import alphas_cumprod
-from engine.diffusion.solvers import SOLVERS, Answer, Move, Stand
-from tests.engine.diffusion.walks import standing
+from engine.diffusion.solvers import SOLVERS, Answer, Ask, Move, Stand
+from tests.engine.diffusion.walks import Asked, standing
 from tests.golden import seeded
 
 X = seeded((2, 3, 4, 4), 3).double()
 
 
-def gaussian(x: Tensor, moments: Moments) -> Answer:
+MEASURED, UNSURE = 0.4, 0.6
+"""What a guide knows of every pixel, and how far that may be off: together with SPREAD, what it may be then."""
+SURE = 1 / (1 / SPREAD**2 + 1 / UNSURE**2)
+MEAN = SURE * MEASURED / UNSURE**2
+
+
+def ideal(x: Tensor, moments: Moments) -> Prediction:
     """The ideal net for independent pixels of a known spread, whose walk is known exactly."""
     x_start = plain_slope(moments) * x
-    prediction = Prediction(x_start, predict_eps(x, x_start, moments.alpha_bar))
-    return Answer(prediction, prediction)
+    return Prediction(x_start, predict_eps(x, x_start, moments.alpha_bar))
+
+
+def informed(x: Tensor, moments: Moments) -> Prediction:
+    """The ideal net for pixels that have been measured, whose walk is known exactly too."""
+    bar = moments.alpha_bar
+    x_start = MEAN + SURE * bar.sqrt() / (SURE * bar + 1 - bar) * (x - bar.sqrt() * MEAN)
+    return Prediction(x_start, predict_eps(x, x_start, bar))
+
+
+@Asked
+def gaussian(x: Tensor, moments: Moments) -> Answer:
+    """The ideal net, and nothing that guides."""
+    return Answer(ideal(x, moments), ideal(x, moments))
+
+
+@Asked
+def measured(x: Tensor, moments: Moments) -> Answer:
+    """The ideal net, guided by a measurement: ε of what is known then is ε - √(1-ᾱ)·∇ log p(y | x_t)."""
+    plain, leaning = ideal(x, moments), informed(x, moments)
+    return Answer(plain, leaning, (plain.eps - leaning.eps) / (1 - moments.alpha_bar).sqrt())
 
 
 def evenly(steps: int, clock: str) -> Walk:
@@ -32,19 +57,27 @@ def evenly(steps: int, clock: str) -> Walk:
     return Walk(tuple(range(steps + 1)), bars)
 
 
-def error(sampler: str, steps: int, clock: str, order: int = 1) -> float:
-    """How far from the exact solution of the probability flow it arrives at the last stop."""
-    walk, x, history = evenly(steps, clock), X, list[Tensor]()
-    for stop in range(steps, 0, -1):
-        move = SOLVERS[sampler].step(standing(walk, stop, x, history, order=order), gaussian)
+def arrived(sampler: str, walk: Walk, order: int, ask: Ask) -> Tensor:
+    """Where it is at the last stop."""
+    x, history = X, list[Tensor]()
+    for stop in range(len(walk) - 1, 0, -1):
+        move = SOLVERS[sampler].step(standing(walk, stop, x, history, order=order), ask)
         x, history = move.x, [m for m in (move.memory, *history) if m is not None][:3]
+    return x
+
+
+def error(sampler: str, steps: int, clock: str, order: int = 1, guided: bool = False) -> float:
+    """How far from the exact solution of the probability flow it arrives at the last stop."""
+    walk = evenly(steps, clock)
     first, last = walk.at(steps).alpha_bar, walk.at(0).alpha_bar
-    spread = [math.sqrt(SPREAD**2 * bar + 1 - bar) for bar in (first, last)]
-    return float((x - X * spread[1] / spread[0]).abs().max())
+    mean, variance = (MEAN, SURE) if guided else (0.0, SPREAD**2)
+    spread = [math.sqrt(variance * bar + 1 - bar) for bar in (first, last)]
+    exact = mean * math.sqrt(last) + (X - mean * math.sqrt(first)) * spread[1] / spread[0]
+    return float((arrived(sampler, walk, order, measured if guided else gaussian) - exact).abs().max())
 
 
-def order_of_convergence(sampler: str, clock: str, order: int = 1) -> float:
-    return math.log2(error(sampler, 40, clock, order) / error(sampler, 80, clock, order))
+def order_of_convergence(sampler: str, clock: str, order: int = 1, guided: bool = False, steps: int = 40) -> float:
+    return math.log2(error(sampler, steps, clock, order, guided) / error(sampler, 2 * steps, clock, order, guided))
 
 
 @pytest.mark.parametrize(
@@ -59,6 +92,53 @@ def test_every_order_of_plms_is_nearer_than_the_one_below() -> None:
     errors = [error("plms", 160, "sigma", order) for order in (1, 2, 3, 4)]
     assert errors == sorted(errors, reverse=True)
     assert errors[3] < errors[0] / 100
+
+
+@pytest.mark.parametrize("sampler", ["ltsp", "stsp"])
+@pytest.mark.parametrize("order", [1, 4])
+def test_split_guidance_arrives_at_what_a_measurement_tells_halving_the_steps_at_twice_the_error(
+    sampler: str, order: int
+) -> None:
+    assert 1 == pytest.approx(order_of_convergence(sampler, "sigma", order, guided=True, steps=160), abs=0.15)
+    assert error(sampler, 640, "sigma", order, guided=True) < 1e-2
+
+
+@pytest.mark.parametrize("steps", [10, 20, 40, 80])
+def test_half_of_the_guidance_behind_is_nearer_than_all_of_it_before(steps: int) -> None:
+    before, half = (error(sampler, steps, "sigma", 4, guided=True) for sampler in ("ltsp", "stsp"))
+    assert half < 0.8 * before
+
+
+@pytest.mark.parametrize(("order", "expected"), [(1, 1), (2, 2)])
+@pytest.mark.parametrize("sampler", ["ltsp", "stsp"])
+def test_without_guidance_splitting_is_a_multistep_of_its_order(sampler: str, order: int, expected: int) -> None:
+    assert expected == pytest.approx(order_of_convergence(sampler, "sigma", order), abs=0.25)
+
+
+@pytest.mark.parametrize("sampler", ["ltsp", "stsp"])
+def test_without_guidance_splitting_of_order_one_is_ddim_and_each_later_step_of_another_is_plms(sampler: str) -> None:
+    walk = make_walk(alphas_cumprod("linear", 1000), "10")
+    memory = [seeded((2, 3, 4, 4), n).double() for n in (5, 6, 7)]
+    torch.testing.assert_close(arrived("ddim", walk, 1, gaussian), arrived(sampler, walk, 1, gaussian))
+    for stop in (6, 0):
+        stand = standing(walk, stop, X, memory, order=4)
+        split, whole = (SOLVERS[name].step(stand, gaussian) for name in (sampler, "plms"))
+        assert torch.equal(whole.x, split.x) and split.memory is not None
+
+
+def test_splitting_takes_no_guidance_where_all_is_noise_and_none_behind_the_end() -> None:
+    walk, asked = make_walk(alphas_cumprod("cosine", 1000), "10"), list[float]()
+
+    @Asked
+    def watched(x: Tensor, moments: Moments) -> Answer:
+        asked.append(float(moments.alpha_bar.max()))
+        return measured(x, moments)
+
+    first, last = standing(walk, 9, X), standing(walk, 0, X)
+    assert torch.equal(SOLVERS["stsp"].step(first, gaussian).x, SOLVERS["stsp"].step(first, measured).x)
+    SOLVERS["stsp"].step(last, watched)
+    assert 2 == len(asked)
+    assert not torch.equal(SOLVERS["stsp"].step(last, gaussian).x, SOLVERS["stsp"].step(last, measured).x)
 
 
 def test_the_first_and_the_last_step_of_dpm_solver_are_those_of_ddim() -> None:
@@ -92,8 +172,8 @@ def test_samples_at_other_stops_with_other_memories_do_not_touch_each_other(samp
         standing(walk, stop, seeded((1, 3, 4, 4), stop).double(), memory[:depth], order=order, noise=memory[2])
         for stop, depth, order in ((7, 1, 4), (4, 3, 4), (0, 2, 2), (5, 3, 1))
     ]
-    together: Move = SOLVERS[sampler].step(stand_of(stands), gaussian)
-    alone = torch.cat([SOLVERS[sampler].step(stand, gaussian).x for stand in stands])
+    together: Move = SOLVERS[sampler].step(stand_of(stands), measured)
+    alone = torch.cat([SOLVERS[sampler].step(stand, measured).x for stand in stands])
     assert torch.equal(alone, together.x)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -50,6 +51,22 @@ def clamped_pull(x: Tensor, prediction: Prediction) -> Tensor:
     return g * rms.clamp(max=0.05) / rms
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What solvers ask, from one function that answers all."""
+
+    answer: Callable[[Tensor, Moments], Answer]
+
+    def __call__(self, x: Tensor, moments: Moments) -> Answer:
+        return self.answer(x, moments)
+
+    def plain(self, x: Tensor, moments: Moments) -> Prediction:
+        return self.answer(x, moments).plain
+
+    def gradient(self, x: Tensor, moments: Moments) -> Tensor | None:
+        return self.answer(x, moments).gradient
+
+
 def answering(denoise: Denoiser, guide: Guide | None = None, clip: bool = False) -> Ask:
     """The net as solvers ask it, guided by *guide*."""
 
@@ -64,7 +81,7 @@ def answering(denoise: Denoiser, guide: Guide | None = None, clip: bool = False)
         parts = (plain.pred_xstart.detach(), plain.eps.detach(), plain.log_variance.detach())
         return Answer(Prediction(*parts), leaning, gradient)
 
-    return ask
+    return Asked(ask)
 
 
 def standing(

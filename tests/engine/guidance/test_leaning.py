@@ -11,7 +11,7 @@ from engine.diffusion.respacing import Moments, make_walk, stack
 from engine.diffusion.schedules import alphas_cumprod
 from engine.diffusion.solvers import Answer
 from engine.guidance.cutouts import CutRecipe
-from engine.guidance.leaning import Guidance, Stay
+from engine.guidance.leaning import Guidance, Guided, Stay
 from engine.guidance.perceptor import Perceptor
 from engine.guidance.pull import Eye, Pull, Scales, Turn, pull_gradient
 from engine.guidance.targets import Targets, make_targets
@@ -88,6 +88,31 @@ def test_through_a_secondary_net_the_large_one_takes_no_gradient(perceptor: Perc
 
     guidance(perceptor, Scales(1000), "secondary", secondary=ideal).ask(large, X, moments(), False)
     assert [False] == asked
+
+
+@pytest.mark.parametrize("gradient", ["net", "secondary", "xstart"])
+def test_asked_apart_net_and_guidance_say_what_they_say_together(perceptor: Perceptor, gradient: str) -> None:
+    second = ideal if gradient == "secondary" else None
+    passes = []
+
+    def large(x: Tensor, at: Moments) -> Prediction:
+        passes.append(x.requires_grad)
+        return ideal(x, at)
+
+    guided = Guided(guidance(perceptor, Scales(1000, tv=5), gradient, secondary=second), large, clips=True)
+    together = guided(X, moments())
+    assert together.gradient is not None and [gradient == "net"] == passes
+    torch.testing.assert_close(together.plain.eps, guided.plain(X, moments()).eps)
+    passes.clear()
+    torch.testing.assert_close(together.gradient, guided.gradient(X, moments()))
+    assert {"net": [True], "secondary": [], "xstart": [False]}[gradient] == passes
+
+
+def test_where_nothing_pulls_there_is_no_gradient_and_no_pass_for_it(perceptor: Perceptor) -> None:
+    def never(x: Tensor, at: Moments) -> Prediction:
+        raise AssertionError("asked")
+
+    assert Guided(guidance(perceptor, Scales()), never, clips=False).gradient(X, moments()) is None
 
 
 def test_the_gradient_that_ancestral_steps_take_is_the_one_that_leans(perceptor: Perceptor) -> None:

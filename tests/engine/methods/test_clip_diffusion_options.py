@@ -21,7 +21,15 @@ from engine.steps import Finished, Running
 from tests.engine.tiny import gaussian_runtime, job_of, paint, tiny_perceptor, tiny_runtime
 
 PROMPT = "a red circle on a blue background"
-SAMPLERS = ("sampler=ddim", "sampler=ddpm", "sampler=plms", "sampler=plms order=4", "sampler=dpmpp_2m")
+SAMPLERS = (
+    "sampler=ddim",
+    "sampler=ddpm",
+    "sampler=plms",
+    "sampler=plms order=4",
+    "sampler=dpmpp_2m",
+    "sampler=ltsp",
+    "sampler=stsp",
+)
 KINDS = (
     *SAMPLERS,
     "cut_kind=classic cut_batches=2",
@@ -116,14 +124,15 @@ def test_samplers_paint_different_pictures_and_share_no_pass(runtime: Runtime) -
     pictures = [alone(runtime, settings).tobytes() for settings in SAMPLERS]
     assert len(SAMPLERS) == len(set(pictures))
     names = {METHOD.lane(begin(runtime, settings)[0]) for settings in SAMPLERS}
-    assert 4 == len(names)
+    assert 6 == len(names)
 
 
 def test_in_many_steps_all_samplers_without_noise_agree() -> None:
     plain = gaussian_runtime(predict_xstart=False)
     settings = "steps=80 clip_guidance_scale=0 {}"
-    ddim, plms, dpm = (alone(plain, settings.format(s)) for s in ("eta=0", "sampler=plms", "sampler=dpmpp_2m"))
-    assert np.abs(ddim - plms).max() <= 6 and np.abs(ddim - dpm).max() <= 6
+    ddim = alone(plain, settings.format("eta=0"))
+    for sampler in ("plms", "dpmpp_2m", "ltsp", "stsp"):
+        assert np.abs(ddim - alone(plain, settings.format(f"sampler={sampler}"))).max() <= 6
 
 
 def test_schedules_change_how_many_views_there_are_on_the_way(runtime: Runtime) -> None:

@@ -29,3 +29,15 @@ def test_less_work_costs_less() -> None:
 
 def test_a_larger_clip_costs_more() -> None:
     assert cost("perceptors=ViT-L/14", "imagenet-256") > 2 * cost(model="imagenet-256")
+
+
+def test_guidance_that_looks_for_itself_costs_what_it_asks_the_nets_for() -> None:
+    """A guided pass of the net is 1: half forward, half backward. Splitting asks it forward once more."""
+    lone = "cutouts=1 clip_guidance_scale=0 tv_scale=1 sampler={} gradient={}"
+    for gradient, expected in (("net", (1.5, 2.5)), ("xstart", (2.0, 3.0))):
+        usual = cost(lone.format("plms", gradient))
+        assert expected == pytest.approx([cost(lone.format(s, gradient)) / usual for s in ("ltsp", "stsp")])
+    once, twice = (cost(f"cutouts=256 sampler={sampler}") for sampler in ("ltsp", "stsp"))
+    assert 1.8 < twice / once < 2
+    through = (cost(lone.format(sampler, "secondary"), "imagenet-256") for sampler in ("plms", "ltsp"))
+    assert 1 == len({round(value, 6) for value in through})
