@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
+from engine.course import Course, Script, Terms
 from engine.errors import DreamError
 from engine.messages import Failure, Job, Progress, Result
 from engine.methods import Method
@@ -71,6 +72,25 @@ class Painting:
         """Nothing more comes of it."""
         return self.stage in (Stage.DONE, Stage.FAILED)
 
+    @property
+    def terms(self) -> Terms | None:
+        """On which its next step is to be run; None where that is free, as always but in a replay."""
+        return self._script.at(self.state.step) if self._script.stretches else None
+
+    @property
+    def _script(self) -> Course:
+        script = self.attempt.script or Script()
+        return script.finish if self.finishing else script.steps
+
+    def prepare(self) -> None:
+        """Before its next step: in a replay the batch is as large, and the step as thrifty, as the first time."""
+        if (terms := self.terms) is None:
+            return
+        if hasattr(self.state, "bucket"):
+            self.state.bucket = terms.bucket
+        if hasattr(self.state, "thrift"):
+            self.state.thrift = max(terms.thrift, self.state.thrift)
+
     def clock(self, phase: str) -> None:
         """What has passed since the last call was *phase*."""
         now = time.monotonic()
@@ -84,8 +104,8 @@ class Attempt:
 
     job: Job
     images: Mapping[str, bytes]
-    bucket: int = 1
-    """The smallest batch that its pictures may run in."""
+    script: Script | None = None
+    """What a replay follows."""
     only: frozenset[int] = frozenset()
     """Of many pictures, those that are wanted; empty = all."""
     closely: bool = False

@@ -45,7 +45,11 @@ def begin_finish(painting: Painting, image: Image.Image, runtime: Runtime) -> tu
     assert isinstance(request, DreamRequest)
     upscaler, note = load_finisher(request, runtime)
     scale = max(math.ceil(request.width / image.width), math.ceil(request.height / image.height))
-    return upscaler, upscaler.enlarge(painting.attempt.job.id, painting.index, image, scale, runtime), note
+    state = upscaler.enlarge(painting.attempt.job.id, painting.index, image, scale, runtime)
+    script = painting.attempt.script
+    if script and script.core and hasattr(state, "begin_with"):
+        state.begin_with(script.core)
+    return upscaler, state, note
 
 
 def merged(method: Mapping[str, object], upscaler: Mapping[str, object]) -> dict[str, object]:

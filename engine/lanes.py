@@ -58,6 +58,8 @@ class Lanes:
         waiting = sorted(paintings, key=lambda p: p.turn)
         if not waiting:
             return []
+        for painting in waiting:
+            painting.prepare()
         lanes = [_lane(p) for p in waiting]
         group = [p for p, lane in zip(waiting, lanes, strict=True) if lane == lanes[0]]
         for known in (self._widest, self._each):
@@ -71,7 +73,8 @@ class Lanes:
         for painting in group:
             painting.turn = self._turn
         lane = _lane(group[0])
-        with self._threads.step((lane, len(group))), self._runtime.peak() as peak:
+        terms = group[0].terms
+        with self._threads.step((lane, len(group)), terms.threads if terms else 0), self._runtime.peak() as peak:
             self._short = False
             steps = self._advance(group[0].painter, [p.state for p in group], lane)
         if not self._short:  # else what did not fit counts too

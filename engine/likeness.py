@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.course import Terms, read_course
 from engine.pictures import open_picture, pixels_sha256
 
 WORDS = {
@@ -18,9 +19,9 @@ WORDS = {
     "upscaler_weights": "the upscaler's weights",
     "device": "the device",
     "dtype": "the number format",
-    "bucket": "the size of the batch",
 }
 """What a replay record resolves, and what people call it; the weightiest first."""
+COURSES = {"course": "steps", "upscaler_course": "tiles of the upscaler"}
 SHOWN = 12
 """Characters of a hash."""
 
@@ -64,8 +65,8 @@ def reasons(original: bytes, then: Mapping[str, Any], now: Mapping[str, Any]) ->
     """Why the picture of the record *then* may differ from that of *now*, in sentences; never empty."""
     found = list(_reasons(original, then, now))
     return found or [
-        "All that is recorded is the same. Then it shared its steps with other pictures for a part of the way, "
-        "or other versions of PyTorch or of a driver rounded otherwise."
+        "All that is recorded is the same. Then other versions of PyTorch or of a driver have rounded otherwise, "
+        "or another processor."
     ]
 
 
@@ -78,6 +79,30 @@ def _reasons(original: bytes, then: Mapping[str, Any], now: Mapping[str, Any]) -
         before, after = (str(record["resolved"].get(key, "")) for record in (then, now))
         if before and before != after:
             yield f"Another value for {words}: {_short(before)} then, {_short(after) or 'none'} now."
+    yield from _of_courses(then["resolved"], now["resolved"])
+
+
+def _of_courses(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """How each step was run is recorded, and repeated where that is possible."""
+    for key, words in COURSES.items():
+        first, again = (read_course(resolved.get(key)) for resolved in (then, now))
+        other = [number for number in range(first.steps) if first.at(number) != again.at(number)]
+        if other:
+            before, after = (_run(course.at(other[0])) for course in (first, again))
+            yield (
+                f"{len(other)} of {first.steps} {words} could not be run as they were the first time: "
+                f"{before} then, {after} now."
+            )
+        elif key == "course" and not first.steps:
+            yield (
+                "Its record does not hold how each step was run; those that it shared with other pictures were rounded "
+                "otherwise."
+            )
+
+
+def _run(terms: Terms) -> str:
+    threads = f"{terms.threads} thread{'s' * (terms.threads != 1)}"
+    return f"{terms.bucket} at once on {threads}" + (f", thrift {terms.thrift}" if terms.thrift else "")
 
 
 def _short(value: str) -> str:

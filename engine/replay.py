@@ -1,7 +1,8 @@
 """The replay record: what was asked for and what it was resolved to, enough to paint a picture again. No torch.
 
 It travels in the finished PNG twice: as JSON under `dreambot`, and under `parameters` as a line that people and other
-programs can read. The promise: equal pixels on one machine in one batch bucket; elsewhere within rounding.
+programs can read. The promise: equal pixels on one machine, because each step is run as it was run the first time (see
+`engine.course`); elsewhere within rounding.
 
 A PNG may come from anywhere, so nothing in its record is believed before it is checked.
 """
@@ -26,11 +27,10 @@ LONGEST_SOURCE = 32_768
 """Characters of a record within a record; ours are a tenth of it."""
 LARGEST_RECORD = 256 * 1024
 """Characters; ours have a few thousand."""
-LARGEST_BUCKET = 256
 
 
 def make_record(request: Request, index: int, resolved: Mapping[str, object], pixels: str = "") -> dict[str, object]:
-    """The record of picture *index* of *request*; *resolved* is JSON: hashes of weights, dtype, bucket, device.
+    """The record of picture *index* of *request*; *resolved* is JSON: hashes of weights, dtype, course, device.
 
     *pixels*: SHA-256 of what was painted, by which a picture that was changed later is noticed.
     """
@@ -108,12 +108,6 @@ def check_model(request: DreamRequest) -> None:
     model.check_size(request.width, request.height)
     if request.method not in model.methods:
         raise InvalidRequest(f"{model.subject} cannot paint by “{request.method}”, as the record in this PNG has it.")
-
-
-def replay_bucket(record: Mapping[str, Any]) -> int:
-    """The batch bucket of the first time; 1 where the record has no sensible one."""
-    bucket = record["resolved"].get("bucket")
-    return bucket if type(bucket) is int and 1 <= bucket <= LARGEST_BUCKET else 1
 
 
 def describe(record: Mapping[str, Any]) -> str:

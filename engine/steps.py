@@ -20,8 +20,11 @@ class State(Protocol):
     """One picture on its way. Every method has its own mutable dataclass with these fields and what else it needs.
 
     `advance` changes a state only after its forward pass has succeeded, so that a step may be repeated or split
-    after out-of-memory and gives the same numbers. A method that pads its batches has an attribute `bucket` too, the
-    smallest batch that the picture may run in: a replay sets that of the first time, for equal pixels.
+    after out-of-memory and gives the same numbers.
+
+    How a step is rounded depends on the size of its batch and on what is done to save memory. A method to which that
+    matters has an attribute `bucket` (the smallest batch that the picture may run in) and perhaps `thrift`, which a
+    replay sets before every step; and it keeps a `course` of how each step was run, which goes into `resolved`.
     """
 
     job_id: str

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+from engine.course import Script
 from engine.errors import error_from_code
 from engine.loop import Loop
 from engine.messages import Event, Failure, Job, Picture, Progress, Ready, Request, Result
@@ -49,18 +50,18 @@ class Studio:
         *,
         tell: Callable[[Progress], None] | None = None,
         keep: Callable[[Picture], None] | None = None,
-        bucket: int = 1,
+        script: Script | None = None,
         only: Collection[int] = (),
         closely: bool = False,
     ) -> Painted:
         """Paint *request*; raises DreamErrors in words. *images*: SHA-256 → bytes.
 
         *tell* is called with progress, *keep* with every picture as soon as it is finished. *only* are the indices of
-        the pictures that are wanted, if not all; *closely* asks for a snapshot of every step.
+        the pictures that are wanted, if not all; *closely* asks for a snapshot of every step. A replay has a *script*.
         """
         self._events, self._tell, self._keep = [], tell, keep
         job = Job(secrets.token_hex(6), 1, "studio", request)
-        self._worker.submit(job, images or {}, bucket, only=only, closely=closely)
+        self._worker.submit(job, images or {}, script, only=only, closely=closely)
         self._loop.run(self._worker)
         end = self._events[-1]
         if isinstance(end, Failure):

@@ -42,7 +42,7 @@ class Threads:
     ) -> None:
         fixed = min(int(wanted), 256) if wanted.isdecimal() and int(wanted) > 0 else 0
         self._candidates = (fixed,) if fixed else (1, cores) if cores > 1 else (1,)
-        self._apply, self._clock = apply, clock
+        self._apply, self._clock, self._cores = apply, clock, cores
         self.count = 0
         self._decided_at = clock()
         self._trial: _Trial | None = _Trial(self._candidates) if len(self._candidates) > 1 else None
@@ -51,8 +51,15 @@ class Threads:
         self._use(self._candidates[0])
 
     @contextlib.contextmanager
-    def step(self, kind: Hashable) -> Iterator[None]:
-        """Around one step. Only steps of one *kind* (lane and number of pictures) are compared with each other."""
+    def step(self, kind: Hashable, count: int = 0) -> Iterator[None]:
+        """Around one step. Only steps of one *kind* (lane and number of pictures) are compared with each other.
+
+        *count*: a replay wants so many threads, and gets them where there are so many cores and nobody has chosen.
+        """
+        if 0 < count <= self._cores and len(self._candidates) > 1:
+            with self._as_wanted(count):
+                yield
+            return
         if self._trial is None and len(self._candidates) > 1 and self._clock() - self._decided_at > AGAIN_SECONDS:
             self._trial = _Trial(self._candidates)
         if self._trial:
@@ -64,6 +71,15 @@ class Threads:
             self._take(self._trial, kind, seconds)
         else:
             self._watch(kind, seconds)
+
+    @contextlib.contextmanager
+    def _as_wanted(self, count: int) -> Iterator[None]:
+        former = self.count
+        self._use(count)
+        try:
+            yield
+        finally:
+            self._use(former)
 
     def _take(self, trial: _Trial, kind: Hashable, seconds: float) -> None:
         if (verdict := trial.add(kind, seconds)) is not None:

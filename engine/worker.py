@@ -25,6 +25,7 @@ from engine.admission import Admitted, FindMethod, admit
 from engine.attempts import Attempt, Painting, Stage
 from engine.background import Background
 from engine.border import guarded
+from engine.course import Script
 from engine.errors import Cancelled, DreamError, EngineRestarting
 from engine.finishing import begin_finish, load_finisher, make_picture, merged, needs_finish
 from engine.guidance.perceptor import Perceptor
@@ -132,16 +133,16 @@ class Worker:
         self,
         job: Job,
         images: Mapping[str, bytes],
-        bucket: int = 1,
+        script: Script | None = None,
         *,
         only: Collection[int] = (),
         closely: bool = False,
     ) -> None:
-        """Start *job*. *bucket*: the smallest batch that it may run in; a replay asks for that of the first time.
+        """Start *job*. *script*: what a replay follows.
 
         *only*: the indices of the pictures that are wanted, if not all. *closely*: a snapshot of every step.
         """
-        self._submit(Attempt(job, images, bucket=bucket, only=frozenset(only), closely=closely))
+        self._submit(Attempt(job, images, script=script, only=frozenset(only), closely=closely))
 
     def warm_up(self) -> None:
         """Paint a small picture for nobody: nets in memory, kernels chosen, threads counted. Real work ends it."""
@@ -190,9 +191,6 @@ class Worker:
             return
         attempt.images, attempt.source = {}, admitted.source
         states = [state for state in admitted.states if not attempt.only or state.index in attempt.only]
-        for state in states:
-            if attempt.bucket > 1 and hasattr(state, "bucket"):
-                state.bucket = attempt.bucket
         attempt.seconds.update(admitted.seconds)
         attempt.steps = max(state.steps for state in states)
         attempt.paintings = [Painting(attempt, state.index, admitted.painter, state) for state in states]

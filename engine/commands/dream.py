@@ -13,10 +13,11 @@ from engine.commands.console import INTERRUPTED, WRONG, Bar, Clock, Device, Thre
 from engine.commands.order import Done, Order, begun_seed, painted_before
 from engine.commands.painting import paint, start_studio
 from engine.commands.telling import tell
+from engine.course import Script, read_script
 from engine.errors import InvalidRequest
 from engine.evolution import check_kind
 from engine.models import DEFAULT_MODEL, MODELS
-from engine.replay import check_model, read_record, replay_bucket, replay_request
+from engine.replay import check_model, read_record, replay_request
 from engine.requests import METHODS, PROFILES, DreamRequest, build_request, parse_settings
 
 PROMPT = typer.Argument(
@@ -85,11 +86,11 @@ def dream(
     check_wanted(wanted, count)
     if evolution:
         check_kind(evolution.suffix)
-    original, bucket = b"", 1
+    original, script = b"", None
     if replay:
         if resume or count > 1:
             raise InvalidRequest("--replay paints one picture, and all of it; leave out --resume and --count.")
-        request, bucket, original = _replayed(replay, prompt, model, asked, images)
+        request, script, original = _replayed(replay, prompt, model, asked, images)
         out = out or Path(f"{replay.stem}-again.png")
     else:
         if resume and count == 1:
@@ -97,7 +98,7 @@ def dream(
         if resume and seed is None:
             asked["seed"] = begun_seed(_named(out))
         request = build_request(prompt, model=model, count=count, **asked)
-    order = Order(request, images, _place(out, request.seed), snapshots, evolution, as_json, bucket, original)
+    order = Order(request, images, _place(out, request.seed), snapshots, evolution, as_json, script, original)
     if not _fulfil(order, painted_before(order) if resume else {}, wanted, device, threads):
         raise typer.Exit(WRONG)
 
@@ -122,8 +123,8 @@ def _fulfil(order: Order, before: dict[int, Done], wanted: Wanted, device: str, 
 
 def _replayed(
     path: Path, prompt: str, model: str, asked: dict[str, Any], images: dict[str, bytes]
-) -> tuple[DreamRequest, int, bytes]:
-    """The request in a PNG, the batch bucket it ran in, and the PNG itself."""
+) -> tuple[DreamRequest, Script, bytes]:
+    """The request in a PNG, how its steps were run, and the PNG itself."""
     given = {"prompt": prompt, "model": model if model != DEFAULT_MODEL else "", **asked}
     changed = [name for name, value in given.items() if value not in ("", None, {}) and not name.endswith("_image")]
     if changed:
@@ -140,7 +141,7 @@ def _replayed(
             f"This picture was painted from another one (SHA-256 {missing[0][:12]}…): "
             "add it by --init, --target or --mask."
         )
-    return request, replay_bucket(record), png
+    return request, read_script(record["resolved"]), png
 
 
 def _attach(path: Path | None, images: dict[str, bytes]) -> str:

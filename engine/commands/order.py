@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.commands.console import read_file
+from engine.course import Script
 from engine.errors import DreamError, InvalidRequest
 from engine.messages import Request
 from engine.pictures import open_picture, pixels_sha256
@@ -26,7 +27,8 @@ class Order:
     snapshots: Path | None = None
     evolution: Path | None = None
     as_json: bool = False
-    bucket: int = 1
+    script: Script | None = None
+    """What a replay follows."""
     original: bytes = field(default=b"", repr=False)
     """The PNG that is painted again, to be compared with."""
 

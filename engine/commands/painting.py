@@ -53,7 +53,7 @@ def paint(order: Order, studio: Studio, bar: Bar, before: Mapping[int, Done] | N
             order.images,
             tell=work.follow,
             keep=work.keep,
-            bucket=order.bucket,
+            script=order.script,
             only=missing,
             closely=order.evolution is not None,
         )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
+from engine.course import Course
 from engine.diffusion.respacing import Walk
 from engine.diffusion.solvers import can_begin
 from engine.guidance.plan import limits_at, pull_at
@@ -47,10 +48,12 @@ class Sample:
     history: tuple[Tensor, ...] = ()
     """What the sampler has to remember of former steps, the newest first."""
     bucket: int = 1
-    """The smallest batch it may run in; a replay sets that of the first time."""
+    """The smallest batch it may run in; a replay sets that of the first time, step by step."""
     thrift: int = 0
     """How much memory its steps save, at the cost of time: 1 = the net remembers less, beyond that CLIP looks at half
     as many cuts at once, a quarter …"""
+    course: Course = field(default_factory=Course)
+    """How its steps were run."""
 
     @property
     def stop(self) -> int:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from engine.course import Terms
 from engine.diffusion.solvers import SOLVERS, Move
 from engine.diffusion_net import load_diffusion_net
 from engine.errors import InvalidRequest, NotFinite
@@ -106,7 +107,13 @@ class ClipDiffusion:
         return state.lane
 
     def lighten(self, state: Sample, runtime: Runtime) -> bool:
-        """First the net remembers less, then CLIP looks at fewer cuts at once; later pictures of its kind begin so."""
+        """First the net remembers less, then CLIP looks at fewer cuts at once; later pictures of its kind begin so.
+
+        A replay gives up its batch, if that is larger than it has to be, before anything else.
+        """
+        if state.bucket > 1:
+            state.bucket = 1
+            return True
         pull = state.pull
         if not pull.acts or (state.thrift and (pull.parts == pull.recipe.total or not pull.scales.clip)):
             return False
@@ -123,9 +130,10 @@ class ClipDiffusion:
         alive = move.x.isfinite().flatten(1).all(1).tolist()
         dtype = str(net.net.torso_dtype).removeprefix("torch.")
         guides = [runtime.perceptor(eye.perceptor) for eye in states[0].eyes]
+        terms = Terms(bucket, torch.get_num_threads(), states[0].thrift)
         resolved = {"weights": net.sha256, "dtype": dtype, "bucket": bucket, **named(*guides)}
         return [
-            _commit(state, move, i, runtime, resolved) if alive[i] else Failed(_broken(state))
+            _commit(state, move, i, runtime, terms, resolved) if alive[i] else Failed(_broken(state))
             for i, state in enumerate(states)
         ]
 
@@ -133,20 +141,21 @@ class ClipDiffusion:
 METHOD = ClipDiffusion()
 
 
-def _commit(state: Sample, move: Move, i: int, runtime: Runtime, resolved: Mapping[str, object]) -> Step:
+def _commit(state: Sample, move: Move, i: int, runtime: Runtime, terms: Terms, resolved: Mapping[str, object]) -> Step:
     """The step has succeeded: the sample takes its new x, and remembers."""
     facts: dict[str, object] = {}
     if state.step + 1 == state.steps:
         perceptor = runtime.perceptor(state.own.perceptor)
         facts = judge(perceptor, to_unit(move.x[i]), state.own.targets)
-    state.x, state.step = move.x[i].clone(), state.step + 1
+    state.x, state.step, state.course = move.x[i].clone(), state.step + 1, state.course.then(terms)
     if move.memory is not None:
         most = SOLVERS[state.options.sampler].memory
         state.history = (move.memory[i].clone(), *state.history)[:most]
     if state.step < state.steps:
         shown = move.pred_xstart[i].clone()
         return Running(state.step, state.steps, lambda: to_image(to_unit(shown)))
-    return Finished(to_image(to_unit(state.x)), facts | {"notes": list(state.notes), "resolved": dict(resolved)})
+    facts |= {"notes": list(state.notes), "resolved": {**resolved, "course": state.course.rows}}
+    return Finished(to_image(to_unit(state.x)), facts)
 
 
 def _broken(state: Sample) -> NotFinite:

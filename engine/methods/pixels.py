@@ -8,12 +8,13 @@ colours against the same losses that guide diffusion. Coarse grids make large fo
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from engine.course import Course, Terms
 from engine.errors import NotFinite
 from engine.guidance.cutouts import CutRecipe, window_matrix
 from engine.guidance.pull import Eye, Pull, Scales, Turn, pull_gradient
@@ -61,6 +62,9 @@ class Grids:
     mean: Tensor
     square: Tensor
     bucket: int = 1
+    """The smallest batch it may run in; a replay sets that of the first time, step by step."""
+    course: Course = field(default_factory=Course)
+    """How its steps were run."""
 
 
 class Pixels:
@@ -127,10 +131,11 @@ class Pixels:
         with torch.no_grad():
             moved = _adam(batch, gradient)
             pictures = to_unit(_picture(moved[0], sides))
+        terms = Terms(bucket, torch.get_num_threads())
         resolved = {"dtype": "float32", "bucket": bucket, **named(perceptor)}
         alive = moved[0].isfinite().all(1).tolist()
         return [
-            _commit(state, [m[i] for m in moved], pictures[i], perceptor, resolved)
+            _commit(state, [m[i] for m in moved], pictures[i], perceptor, terms, resolved)
             if alive[i]
             else Failed(_broken(state))
             for i, state in enumerate(states)
@@ -198,16 +203,21 @@ def _colours_of(request: DreamRequest, images: Mapping[str, bytes], sides: tuple
 
 
 def _commit(
-    state: Grids, moved: Sequence[Tensor], picture: Tensor, perceptor: Perceptor, resolved: Mapping[str, object]
+    state: Grids,
+    moved: Sequence[Tensor],
+    picture: Tensor,
+    perceptor: Perceptor,
+    terms: Terms,
+    resolved: Mapping[str, object],
 ) -> Step:
     """The step has succeeded: the state takes its new colours and moments."""
     state.colours, state.mean, state.square = (m.clone() for m in moved)
-    state.step += 1
+    state.step, state.course = state.step + 1, state.course.then(terms)
     if state.step < state.steps:
         shown = picture.clone()
         return Running(state.step, state.steps, lambda: to_image(shown))
-    facts = judge(perceptor, picture, state.pull.targets) | {"notes": list(state.notes), "resolved": dict(resolved)}
-    return Finished(to_image(picture), facts)
+    found = {"notes": list(state.notes), "resolved": {**resolved, "course": state.course.rows}}
+    return Finished(to_image(picture), judge(perceptor, picture, state.pull.targets) | found)
 
 
 def _broken(state: Grids) -> NotFinite:

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from engine.course import Terms
 from engine.errors import NotFinite
 from engine.messages import Job
 from engine.steps import Failed, Running, Step
@@ -65,13 +66,15 @@ class NetUpscaler:
     def lane(self, state: Canvas) -> Hashable:
         """Windows of one size go through the net together, equally often."""
         left, top, right, bottom = state.tile.window
-        return right - left, bottom - top, state.scale, state.precise
+        return right - left, bottom - top, state.scale, state.precise, state.bucket
 
     @torch.no_grad()
     def advance(self, states: list[Canvas], runtime: Runtime) -> list[Step]:
         """One tile each, together."""
         net = self._net(runtime, precise=states[0].precise)
-        windows = torch.stack([to_tensor(state.small.crop(state.tile.window)) for state in states])
+        batch = states + [states[0]] * (states[0].bucket - len(states))
+        terms = Terms(len(batch), torch.get_num_threads())
+        windows = torch.stack([to_tensor(state.small.crop(state.tile.window)) for state in batch])
         large, finite = windows.to(runtime.device), torch.tensor(True)
         passes = count_passes(net.scale, states[0].scale)
         for _ in range(passes):
@@ -79,22 +82,29 @@ class NetUpscaler:
             finite = finite & large.isfinite().flatten(1).all(1).cpu()
             large = large.clamp(0, 1)
         shown = [
-            _shown(s, w, net.scale**passes) if ok else None for s, w, ok in zip(states, large, finite, strict=True)
+            _shown(s, w, net.scale**passes) if ok else None for s, w, ok in zip(states, large, finite, strict=False)
         ]
-        return [self._commit(state, image, net) for state, image in zip(states, shown, strict=True)]
+        return [self._commit(state, image, net, terms) for state, image in zip(states, shown, strict=True)]
 
     def lighten(self, state: Canvas, runtime: Runtime) -> bool:
-        """After out-of-memory: smaller tiles from here on; False if they cannot be any smaller."""
+        """After out-of-memory: smaller tiles from here on; False if they cannot be any smaller.
+
+        A replay gives up its batch, if that is larger than it has to be, before anything else.
+        """
+        if state.bucket > 1:
+            state.bucket = 1
+            return True
         return state.refine()
 
-    def _commit(self, state: Canvas, shown: Image.Image | None, net: UpscalerNet) -> Step:
+    def _commit(self, state: Canvas, shown: Image.Image | None, net: UpscalerNet, terms: Terms) -> Step:
         if shown is None and net.dtype is torch.float32:
             return Failed(NotFinite(f"The numbers of “{self.name}” stopped being finite; its weights may be damaged."))
         if shown is None:  # too large for half precision: the same tile again, and all after it
             state.precise = True
             return Running(state.step, state.steps)
         dtype = str(net.dtype).removeprefix("torch.")
-        return state.paste(shown, {"upscaler": self.name, "upscaler_weights": net.sha256, "upscaler_dtype": dtype})
+        resolved = {"upscaler": self.name, "upscaler_weights": net.sha256, "upscaler_dtype": dtype}
+        return state.paste(shown, resolved, terms)
 
     def _net(self, runtime: Runtime, *, precise: bool = False) -> UpscalerNet:
         dtype = torch.float32 if precise else runtime.dtype

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from engine.course import Course, Terms
 from engine.errors import InvalidRequest, OutOfMemory
 from engine.memory import free_memory
 from engine.messages import Job
@@ -67,6 +68,10 @@ class Canvas:
     step: int = 0
     precise: bool = False
     """Half precision was not enough for it."""
+    bucket: int = 1
+    """The smallest batch its tiles may run in; a replay sets that of the first time, tile by tile."""
+    course: Course = field(default_factory=Course)
+    """How its tiles were run."""
     tiles: tuple[Tile, ...] = field(init=False)
     large: Image.Image = field(init=False)
     _row: Image.Image | None = None
@@ -99,17 +104,23 @@ class Canvas:
         fade, (width, height) = self.cutting.fade, self.small.size
         return max(left - fade, 0), max(top - fade, 0), min(right + fade, width), min(bottom + fade, height)
 
-    def paste(self, enlarged: Image.Image, resolved: Mapping[str, object]) -> Step:
-        """Put what the next tile shows into its place; that is one step. *resolved* goes into the replay record."""
+    def paste(self, enlarged: Image.Image, resolved: Mapping[str, object], terms: Terms | None = None) -> Step:
+        """Put what the next tile shows into its place; that is one step. *resolved* goes into the replay record.
+
+        *terms*: how it was run, where that matters.
+        """
         if self.cutting.fade:
             self._blend(enlarged)
         else:
             left, top, _, _ = self.tile.core
             self.large.paste(enlarged, (left * self.scale, top * self.scale))
         self.step += 1
+        if terms:
+            self.course = self.course.then(terms)
         if self.step < self.steps:
             return Running(self.step, self.steps, self.preview)
-        return Finished(self.surface.finish(self.large, self.scale), {"resolved": resolved})
+        way = {"upscaler_course": self.course.rows, "upscaler_core": self.cutting.core} if terms else {}
+        return Finished(self.surface.finish(self.large, self.scale), {"resolved": {**resolved, **way}})
 
     def preview(self) -> Image.Image:
         """The picture so far, small."""
@@ -129,7 +140,14 @@ class Canvas:
         done = tuple(tile for tile in self.tiles if tile.core[1] < top)
         self.cutting, self._row = replace(self.cutting, core=core), None
         self.tiles, self.step = done + cut(*self.small.size, self.cutting, top), len(done)
+        self.course = self.course.first(self.step)
         return True
+
+    def begin_with(self, core: int) -> None:
+        """Before the first step: cut it into tiles with cores of that size, as near as its net can have it."""
+        core = max(core // self.cutting.grain * self.cutting.grain, self.cutting.grain, 2 * self.cutting.fade)
+        self.cutting = replace(self.cutting, core=core)
+        self.tiles = cut(*self.small.size, self.cutting)
 
     def _blend(self, enlarged: Image.Image) -> None:
         """First across, tile by tile, into the row; then down, the row into the picture: a fade is the same in both."""

@@ -16,7 +16,7 @@ def png(pixels: np.ndarray) -> bytes:
 
 
 def record(**resolved: object) -> dict[str, object]:
-    return {"engine": "1.0", "resolved": resolved, "pixels": ""}
+    return {"engine": "1.0", "resolved": {"course": [[4, 1, 0, 9]], **resolved}, "pixels": ""}
 
 
 def test_equal_pixels_are_the_same_picture_however_they_are_packed() -> None:
@@ -45,8 +45,8 @@ def test_other_sizes_are_said() -> None:
 
 
 def test_reasons_are_what_the_records_resolved_otherwise() -> None:
-    then = record(weights="a" * 64, dtype="float32", device="CPU (2 cores)", bucket=4)
-    now = record(weights="b" * 64, dtype="float32", device="NVIDIA H100 (80 GB)", bucket=4)
+    then = record(weights="a" * 64, dtype="float32", device="CPU (2 cores)")
+    now = record(weights="b" * 64, dtype="float32", device="NVIDIA H100 (80 GB)")
 
     assert [
         "Another value for the net's weights: aaaaaaaaaaaa… then, bbbbbbbbbbbb… now.",
@@ -60,6 +60,22 @@ def test_a_picture_that_was_changed_after_it_was_painted_is_told_apart() -> None
     (sentence,) = reasons(png(GREY + 1), painted, record())
 
     assert "The PNG was changed after it was painted: its pixels are not those of its record." == sentence
+
+
+def test_a_step_that_could_not_be_run_as_the_first_time_is_told() -> None:
+    then = record(course=[[2, 8, 0, 3], [8, 8, 1, 6]])
+    now = record(course=[[2, 8, 0, 3], [8, 2, 1, 6]])
+
+    assert [
+        "6 of 9 steps could not be run as they were the first time: 8 at once on 8 threads, thrift 1 then, "
+        "8 at once on 2 threads, thrift 1 now."
+    ] == reasons(png(GREY), then, now)
+
+
+def test_a_record_that_knows_no_more_than_one_bucket_says_so() -> None:
+    (sentence,) = reasons(png(GREY), record(bucket=4, course=None), record(bucket=4))
+
+    assert sentence.startswith("Its record does not hold how each step was run")
 
 
 def test_nothing_known_is_said_too_and_what_a_stranger_wrote_cannot_steer_the_terminal() -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from engine.errors import DreamError, InvalidRequest
 from engine.pictures import to_png
-from engine.replay import KEYWORD, check_model, make_record, read_record, replay_bucket, replay_request
+from engine.replay import KEYWORD, check_model, make_record, read_record, replay_request
 from engine.requests import MAX_SEED, build_request
 
 
@@ -88,10 +88,3 @@ def test_a_request_that_no_edge_would_let_in_is_not_painted_again(changed: dict[
 
     with pytest.raises(DreamError):
         check_model(replay_request(read_record(png_with(json.dumps(record)))))
-
-
-@pytest.mark.parametrize(("bucket", "used"), [(4, 4), (0, 1), (2**40, 1), ("4", 1), (True, 1), (None, 1)])
-def test_only_a_sensible_bucket_is_used(bucket: object, used: int) -> None:
-    record = record_of() | {"resolved": {"bucket": bucket}}
-
-    assert used == replay_bucket(read_record(png_with(json.dumps(record))))

@@ -100,3 +100,23 @@ print(torch.get_num_threads())
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert "2\n" == done.stdout
+
+
+def test_a_replay_gets_as_many_threads_as_the_first_time_and_nothing_is_concluded_from_that() -> None:
+    machine = Machine(cores=8, one=1, all=0.2)
+    machine.step()
+
+    with machine.threads.step("lane", 4):
+        assert 4 == machine.threads.count
+        machine.now += 100
+
+    assert [1, 1, 8] == machine.steps(3)
+
+
+def test_more_threads_than_there_are_cores_or_than_somebody_has_chosen_are_not_given() -> None:
+    for machine in (Machine("auto", cores=8), Machine("2", cores=8)):
+        before = machine.threads.count
+        with machine.threads.step("lane", 64):
+            assert before == machine.threads.count
+    with machine.threads.step("lane", 8):
+        assert 2 == machine.threads.count

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
-from engine.messages import Cancel, Job, Submit
+from engine.course import Course, Script, Terms, read_script
+from engine.messages import Cancel, Job, Picture, Submit
 from engine.methods import find_method
 from engine.methods.clip_diffusion import ClipDiffusion, Sample
 from engine.pictures import open_picture
+from engine.replay import read_record, replay_request
 from engine.requests import build_request
 from engine.runtime import Runtime
 from engine.steps import Step
+from tests.engine.shell import Shell
 from tests.engine.tiny import tiny_runtime
 from tests.engine.workshop import Workshop
 
@@ -22,9 +27,16 @@ ROUNDING = 1
 
 
 def submit(
-    shop: Workshop, job: str, method: str = "clip_diffusion", *, seed: int = 7, steps: int = 8, count: int = 1
+    shop: Workshop,
+    job: str,
+    method: str = "clip_diffusion",
+    *,
+    seed: int = 7,
+    steps: int = 8,
+    count: int = 1,
+    size: str = "192x192",
 ) -> None:
-    request = build_request("a red circle", method=method, size="192x192", seed=seed, steps=steps, count=count)
+    request = build_request("a red circle", method=method, size=size, seed=seed, steps=steps, count=count)
     shop.handle(Submit(Job(job, 1, "somebody", request), {}))
 
 
@@ -94,10 +106,64 @@ def test_in_the_same_bucket_it_is_equal_to_the_bit() -> None:
     for neighbours in (0, 3):
         shop = Workshop(runtime=tiny_runtime(), find=find_method)
         request = build_request("a red circle", size="192x192", seed=7, steps=6)
-        shop.worker.submit(Job("a", 1, "somebody", request), {}, bucket=4)
+        shop.worker.submit(Job("a", 1, "somebody", request), {}, Script(Course.steady(Terms(4))))
         if neighbours:
             submit(shop, "b", seed=1, steps=20, count=neighbours)
         shop.run("a")
         pictures.append(pixels(shop, "a"))
 
     assert (pictures[0] == pictures[1]).all()
+
+
+def crowded(shop: Workshop, size: str = "192x192") -> Picture:
+    """A picture that is joined by one, then by two more, and is alone again at its end; PNG and all."""
+    submit(shop, "watched", steps=12, size=size)
+    shop.run_until(lambda: steps_of(shop, "watched") >= 2)
+    submit(shop, "short", seed=50, steps=4, size=size)
+    shop.run_until(lambda: steps_of(shop, "watched") >= 4)
+    submit(shop, "pair", seed=60, steps=5, count=2, size=size)
+    shop.run("watched", "short", "pair")
+    return shop.pictures("watched")[0]
+
+
+def test_what_was_painted_while_others_came_and_went_is_painted_again_to_the_bit_alone() -> None:
+    first = crowded(Workshop(runtime=tiny_runtime(), find=find_method))
+    record = read_record(first.png)
+    shop = Workshop(runtime=tiny_runtime(), find=find_method)
+    job = Job("again", 1, "somebody", replay_request(record))
+    shop.worker.submit(job, {}, read_script(record["resolved"]))
+    shop.run("again")
+    again = shop.pictures("again")[0]
+
+    assert 3 <= len(record["resolved"]["course"]), "it was alone, with others, and alone again"
+    for key in ("course", "upscaler_course", "upscaler_core"):
+        assert record["resolved"][key] == again.facts["replay"]["resolved"][key], key
+    assert first.facts["sha256"] == again.facts["sha256"]
+
+
+def test_a_finish_that_was_shared_is_shared_again() -> None:
+    shop = Workshop(runtime=tiny_runtime(), find=find_method)
+    submit(shop, "pair", count=3)
+    shop.run("pair")
+    record = read_record(shop.pictures("pair")[1].png)
+    shared = [[3, 1, 0, 1]]
+    script = read_script({**record["resolved"], "upscaler_course": shared, "upscaler_core": 40})
+    alone = Workshop(runtime=tiny_runtime(), find=find_method)
+    alone.worker.submit(Job("again", 1, "somebody", replay_request(record)), {}, script)
+    alone.run("again")
+
+    resolved = alone.pictures("again")[0].facts["replay"]["resolved"]
+    assert (40, 3) == (resolved["upscaler_core"], resolved["upscaler_course"][0][0])
+
+
+def test_the_real_small_model_s_picture_among_others_is_equal_when_the_shell_replays_it(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At this size some pixels differ when its steps are run in batches of any other sizes."""
+    monkeypatch.setattr("engine.methods.clip_diffusion.METHOD", ClipDiffusion())
+    picture = crowded(Workshop(runtime=Runtime("cpu"), find=find_method), "192x320")
+    Path("among.png").write_bytes(picture.png)
+
+    said = shell("dream", "--replay", "among.png")
+
+    assert (0, True) == (said.status, "Equal: the same picture, pixel by pixel." in said.err), said.err

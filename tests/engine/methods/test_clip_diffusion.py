@@ -259,6 +259,7 @@ def test_facts_say_what_was_painted_and_how(runtime: Runtime) -> None:
         "weights": "0" * 64,
         "dtype": "float32",
         "bucket": 1,
+        "course": [[1, torch.get_num_threads(), 0, 5]],
         "perceptor": "primer",
         "perceptor_weights": "",
     } == step.facts["resolved"]
