@@ -29,7 +29,8 @@ from engine.diffusion.respacing import Moments
 from engine.diffusion.solvers import Answer
 from engine.guidance.losses import limit_rms
 from engine.guidance.perceptor import Perceptor
-from engine.guidance.pull import Pull, Turn, pull_gradient
+from engine.guidance.pull import Pull, pull_gradient
+from engine.guidance.turn import Turn
 from engine.tensors import per_sample
 
 

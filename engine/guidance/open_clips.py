@@ -13,6 +13,7 @@ from torch import Tensor
 
 from engine.errors import ModelUnavailable
 from engine.guidance.perceptor import CLIP_MEAN, CLIP_STD, Perceptor
+from engine.perceptual import Features
 from engine.torchvision_compat import ensure_torchvision
 from engine.weights.clip import read_clip
 from engine.weights.clip_table import clip_named, clip_of_hash, plain
@@ -74,7 +75,20 @@ def from_open_clip(
         device=device,
         sha256=sha256,
         scale=float(net.logit_scale.exp()),
+        maps=_maps(net.visual),
     )
+
+
+def _maps(tower: Any) -> Features | None:
+    """What every block of a transformer, or every stage of a ResNet, makes of pictures; none of towers that hide it."""
+    if not hasattr(tower, "forward_intermediates"):
+        return None
+
+    def maps(images: Tensor) -> Sequence[Tensor]:
+        found: Sequence[Tensor] = tower.forward_intermediates(images, intermediates_only=True)["image_intermediates"]
+        return found
+
+    return maps
 
 
 def tokenizer(architecture: str = "ViT-B-32") -> Callable[[Sequence[str]], Tensor]:

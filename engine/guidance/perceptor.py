@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from engine.checkpoints import PRIMER_WEIGHTS, read_checkpoint
 from engine.nets.small_clip import build_small_clip
+from engine.perceptual import Features
 from engine.primer.vocabulary import tokenise
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class Towers(Protocol):
 class Perceptor:
     """One CLIP, frozen. *id* names it beside every embedding that is kept; *sha256* is its weights', if it is known.
 
-    *scale* is what its training multiplied cosines by before the softmax.
+    *scale* is what its training multiplied cosines by before the softmax. *maps*: normalised pictures → the feature
+    maps of its image tower, if it shows any.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Perceptor:
         device: torch.device | None = None,
         sha256: str = "",
         scale: float = 100.0,
+        maps: Features | None = None,
     ) -> None:
         self.id = name
         self.size = size
@@ -61,6 +64,7 @@ class Perceptor:
         self.scale = scale
         self.towers = towers  # not hidden: whoever counts memory looks for modules among the attributes
         self._tokens = tokens
+        self._maps = maps
         self._device = device or torch.device("cpu")
         self._mean = torch.tensor(mean, dtype=torch.float32, device=self._device).view(1, 3, 1, 1)
         self._std = torch.tensor(std, dtype=torch.float32, device=self._device).view(1, 3, 1, 1)
@@ -74,6 +78,16 @@ class Perceptor:
     def encode_image(self, images: Tensor) -> Tensor:
         """[N, 3, size, size] in [0, 1] → [N, dim], L2-normalised, differentiable."""
         return F.normalize(self.towers.encode_image((images - self._mean) / self._std).float(), dim=-1)
+
+    @property
+    def shows_features(self) -> bool:
+        """Whether there are `features`."""
+        return self._maps is not None
+
+    def features(self, images: Tensor) -> Sequence[Tensor]:
+        """[N, 3, size, size] in [0, 1] → maps [N, C, h, w], early to late, differentiable; see `shows_features`."""
+        assert self._maps is not None
+        return self._maps((images - self._mean) / self._std)
 
 
 def load_perceptor(name: str, runtime: Runtime) -> Perceptor:
@@ -104,6 +118,7 @@ def load_small_clip(name: str, file: str, device: torch.device) -> Perceptor:
         device=device,
         sha256=checkpoint.sha256,
         scale=min(float(net.log_scale.exp()), LARGEST_SCALE),
+        maps=net.image.features,
     )
 
 

@@ -49,10 +49,12 @@ def limits_at(options: ClipDiffusionOptions, timestep: float) -> tuple[float, fl
 
 
 def _scales(options: ClipDiffusionOptions, timestep: float) -> Scales:
+    init = {options.init_distance: options.init_scale.at(timestep)}
     return Scales(
         clip=options.clip_guidance_scale.at(timestep),
         tv=options.tv_scale.at(timestep),
         range=options.range_scale.at(timestep),
         saturation=options.saturation_scale.at(timestep),
-        init=options.init_scale.at(timestep),
+        init=init.get("pixels", 0.0),
+        features=init.get("features", 0.0),
     )

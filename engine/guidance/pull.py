@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 import torch
 from torch import Tensor
@@ -12,7 +12,9 @@ from engine.diffusion.framing import rolled
 from engine.guidance.cutouts import CutRecipe, cut, draw_cuts
 from engine.guidance.losses import DISTANCES, clip_loss, mse_loss, range_loss, saturation_loss, tv_loss
 from engine.guidance.perceptor import Perceptor
+from engine.guidance.resemblance import feature_distance
 from engine.guidance.targets import Targets
+from engine.guidance.turn import Turn
 from engine.tensors import to_unit
 
 
@@ -25,6 +27,9 @@ class Scales:
     range: float = 0.0
     saturation: float = 0.0
     init: float = 0.0
+    """Of the distance from the init picture in pixels."""
+    features: float = 0.0
+    """Of that in the feature maps of the first eye."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,7 @@ class Pull:
     recipe: CutRecipe
     scales: Scales
     init: Tensor | None = field(default=None, compare=False)
-    """[3, H, W] in [-1, 1]: the picture that `scales.init` holds on to."""
+    """[3, H, W] in [-1, 1]: the picture that `scales.init` and `scales.features` hold on to."""
     distance: str = "spherical"
     lots: int = 1
     """So many times the cuts of the recipe; only one lot is in memory at a time."""
@@ -58,23 +63,15 @@ class Pull:
 
     @property
     def shape(self) -> Hashable:
-        """Equal for pulls that can act together: eyes, targets, cuts, whether CLIP looks at all."""
+        """Equal for pulls that can act together: eyes, targets, cuts, whether CLIP looks at all, and at what."""
         eyes = tuple((eye.perceptor, len(eye.targets.weights)) for eye in self.eyes)
-        return eyes, self.recipe.total, self.recipe.rim, self.lots, self.parts, self.distance, self.scales.clip != 0
+        looks = self.scales.clip != 0, self.scales.features != 0
+        return eyes, self.recipe.total, self.recipe.rim, self.lots, self.parts, self.distance, looks
 
     @property
     def acts(self) -> bool:
         """Whether there is any pull."""
-        return any((self.scales.clip, self.scales.tv, self.scales.range, self.scales.saturation, self.scales.init))
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """Which picture it is, and in which step: the key of what is drawn for it."""
-
-    seed: int
-    index: int
-    step: int
+        return any(astuple(self.scales))
 
 
 def pull_gradient(
@@ -95,9 +92,12 @@ def pull_gradient(
         eyes, lots, parts = range(len(perceptors)), range(pulls[0].lots), range(pulls[0].parts)
         looks = [(eye, lot, part) for eye in eyes for lot in lots for part in parts]
         first = looks[0] if pulls[0].scales.clip else None
-        gradient = _gradient(
-            leaf, _small_losses(leaf, pulls, moved, _look(perceptors, leaf, pulls, turns, moved, first))
-        )
+        total = _look(perceptors, leaf, pulls, turns, moved, first)
+        total = _small_losses(leaf, pulls, moved, total)
+        if pulls[0].scales.features:
+            unlike = feature_distance(perceptors[0], leaf, _inits(pulls, leaf), turns)
+            total = total + _column([p.scales.features for p in pulls], leaf) * unlike
+        gradient = _gradient(leaf, total)
         for look in looks[1:] if pulls[0].scales.clip else ():
             gradient = gradient + _gradient(leaf, _look(perceptors, leaf, pulls, turns, moved, look))
     return gradient

@@ -12,7 +12,8 @@ from engine.course import Course
 from engine.diffusion.respacing import Walk
 from engine.diffusion.solvers import can_begin
 from engine.guidance.plan import limits_at, pull_at
-from engine.guidance.pull import Eye, Pull, Turn
+from engine.guidance.pull import Eye, Pull
+from engine.guidance.turn import Turn
 from engine.model import Model
 from engine.options.clip_diffusion import USUAL_ORDER, ClipDiffusionOptions
 from engine.reading import Reading

@@ -60,6 +60,9 @@ class ClipDiffusion:
             load_secondary(runtime)
         for clip in (*_guiding(options, model), *([Weighted(model.perceptor)] if net.flags.context_dim else [])):
             runtime.perceptor(clip.name)
+        first = _guiding(options, model)[0].name
+        if options.init_distance == "features" and not runtime.perceptor(first).shows_features:
+            raise InvalidRequest(f"init_distance=features needs a CLIP that shows its feature maps; {first} does not.")
 
     @torch.no_grad()
     def begin(self, job: Job, images: Mapping[str, bytes], runtime: Runtime) -> list[Sample]:

@@ -17,8 +17,9 @@ from torch import Tensor
 from engine.course import Course, Terms
 from engine.errors import NotFinite
 from engine.guidance.cutouts import CutRecipe, window_matrix
-from engine.guidance.pull import Eye, Pull, Scales, Turn, pull_gradient
+from engine.guidance.pull import Eye, Pull, Scales, pull_gradient
 from engine.guidance.targets import decode, make_targets, power_of_two
+from engine.guidance.turn import Turn
 from engine.guidance.verdict import judge, named
 from engine.guidance.words import readable
 from engine.messages import Job

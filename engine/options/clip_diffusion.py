@@ -106,6 +106,9 @@ class Pulling(BaseModel):
     init_scale: Schedule = Field(
         default=0.0, ge=0, le=100000, validate_default=True, description="how hard the init picture holds on"
     )
+    init_distance: Literal["pixels", "features"] = Field(
+        default="pixels", description="of init_scale: between colours, or between shapes, as the guiding CLIP sees them"
+    )
     clamp_max: Schedule = Field(
         default=0.05,
         ge=0,
@@ -204,6 +207,8 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
     def _of_pictures(self, has_init: bool, has_target: bool) -> Iterator[str]:
         if self.init_scale.largest and not (has_init or self.perlin != "none"):
             yield f"init_scale={self.init_scale} needs an init picture; leave it out without one."
+        if self.init_distance != "pixels" and not self.init_scale.largest:
+            yield f"init_distance={self.init_distance} says how init_scale measures; say that too, as init_scale=1000."
         if has_init and self.perlin != "none":
             yield f"perlin={self.perlin} and an init picture are two starts; leave out one of them."
         if self.target_weight != 1 and not has_target:

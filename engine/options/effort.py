@@ -10,6 +10,8 @@ from engine.options.pixels import PixelsOptions
 
 FORWARD = 0.5
 """Of a guided pass of the net; backward is as much."""
+LIKENESS = 1.5
+"""What init_distance=features costs, in views: forward and backward of the picture, forward of the init picture."""
 PIXELS_REST = 4.0
 """What a step of pixels costs beside its views, in views."""
 
@@ -30,5 +32,8 @@ def _work(options: ClipDiffusionOptions, model: Model) -> float:
     views = options.looks * options.cut_batches * (options.cutouts.mean + options.overview.mean)
     through = (1 - FORWARD) * work.gradient_cost(options.gradient, options.looks_apart) / work.NET
     looking = views * heads * model.view_share if options.clip_guidance_scale.largest else 0.0
+    if options.init_distance == "features":
+        first = work.clip_cost(clips[0].name) / work.clip_cost(model.perceptor)
+        looking += options.looks * LIKENESS * first * model.view_share
     guided = (options.guide_until - options.guide_from) / options.guide_every.mean
     return FORWARD + guided * (through + looking)

@@ -29,6 +29,7 @@ def test_with_an_init_picture_half_of_the_steps_are_left_out_unless_somebody_say
         ),
         ({"settings": {"skip_steps": "5"}}, "skip_steps=5 needs an init picture"),
         ({"settings": {"init_scale": "100"}}, "init_scale=100 needs an init picture"),
+        ({"settings": {"init_distance": "features"}}, "init_distance=features says how init_scale measures"),
         ({"settings": {"eta": "0.5", "sampler": "plms"}}, "eta=0.5 sets the noise of ddim, and plms adds none"),
         ({"settings": {"eta": "0.5", "sampler": "ddpm"}}, "ddpm has noise of its own"),
         ({"settings": {"order": "3"}}, "order=3 is one of plms, ltsp and stsp"),

@@ -40,7 +40,7 @@ CLIP = {"size": 32, "dim": 16, "text_width": 32, "text_layers": 1, "widths": [16
 def tiny_perceptor() -> Perceptor:
     torch.manual_seed(1)
     net = build_small_clip(CLIP).eval().requires_grad_(False)
-    return Perceptor("primer", net, primer_tokens, size=net.flags.size, dim=net.flags.dim)
+    return Perceptor("primer", net, primer_tokens, size=net.flags.size, dim=net.flags.dim, maps=net.image.features)
 
 
 def tiny_net(**flags: object) -> DiffusionNet:

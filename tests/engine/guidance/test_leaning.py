@@ -13,8 +13,9 @@ from engine.diffusion.solvers import Answer
 from engine.guidance.cutouts import CutRecipe
 from engine.guidance.leaning import Guidance, Guided, Stay
 from engine.guidance.perceptor import Perceptor
-from engine.guidance.pull import Eye, Pull, Scales, Turn, pull_gradient
+from engine.guidance.pull import Eye, Pull, Scales, pull_gradient
 from engine.guidance.targets import Targets, make_targets
+from engine.guidance.turn import Turn
 from engine.prompts import parse_prompts
 from tests.engine.tiny import tiny_perceptor
 from tests.golden import seeded

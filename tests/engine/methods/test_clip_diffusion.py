@@ -11,10 +11,13 @@ from PIL import Image, ImageDraw
 from engine.attempts import Attempt, Painting, Stage
 from engine.errors import InvalidRequest, NotFinite
 from engine.guidance.perceptor import Perceptor
+from engine.guidance.resemblance import feature_distance
+from engine.guidance.turn import Turn
 from engine.lanes import Lanes
 from engine.methods.clip_diffusion import METHOD, Sample
 from engine.runtime import Runtime
 from engine.steps import Failed, Finished, Running
+from engine.tensors import to_signed, to_tensor
 from engine.threads import Threads
 from tests.engine.tiny import gaussian_runtime, job_of, paint, tiny_perceptor, tiny_runtime
 
@@ -240,6 +243,29 @@ def test_init_scale_holds_on_to_the_init_picture(plain: Runtime) -> None:
         return float(np.abs(finish(plain, states)[0] - np.asarray(half_red().resize((64, 64)))).mean())
 
     assert distance("1000") < distance("0") - 5
+
+
+def test_held_by_shapes_a_picture_ends_nearer_to_its_init_as_the_guide_sees_it(plain: Runtime) -> None:
+    sha, data = png(half_red())
+    init = to_signed(to_tensor(half_red().resize((64, 64))))[None]
+
+    def distance(scale: str) -> float:
+        held = {"init_scale": scale, "init_distance": "features"} if scale != "0" else {}
+        settings = {"steps": "10", "skip_steps": "5", "clip_guidance_scale": "0", "shift_max": "0.5", **held}
+        states = METHOD.begin(job_of(PROMPT, settings, seed=7, init_image=sha), {sha: data}, plain)
+        painted = to_signed(to_tensor(Image.fromarray(finish(plain, states)[0].astype(np.uint8))))[None]
+        return float(feature_distance(plain.perceptor("primer"), painted, init, [Turn(1, 0, 0)]))
+
+    assert distance("30000") < 0.9 * distance("0")
+
+
+def test_a_clip_that_hides_its_maps_cannot_hold_by_shapes() -> None:
+    hiding = tiny_runtime()
+    hiding.perceptor("primer")._maps = None
+    sha, _ = png(half_red())
+    job = job_of(PROMPT, {"init_scale": "1000", "init_distance": "features"}, init_image=sha)
+    with pytest.raises(InvalidRequest, match="needs a CLIP that shows its feature maps; primer does not"):
+        METHOD.load(job.request, hiding)
 
 
 def test_a_target_picture_is_one_more_prompt(runtime: Runtime) -> None:

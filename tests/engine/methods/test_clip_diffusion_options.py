@@ -38,6 +38,7 @@ KINDS = (
     "gradient=xstart sees=blended",
     "guide_every=2 guide_from=0.2 guide_until=0.8",
     "perlin=mixed distance=cos_spherical",
+    "perlin=mixed init_scale=500 init_distance=features sampler=stsp",
     "symmetry=both symmetry_until=0.6",
     "seamless=both sampler=plms",
     "seamless=across clamp_max=[0.1]*300+[0.02]*700",

@@ -41,3 +41,11 @@ def test_guidance_that_looks_for_itself_costs_what_it_asks_the_nets_for() -> Non
     assert 1.8 < twice / once < 2
     through = (cost(lone.format(sampler, "secondary"), "imagenet-256") for sampler in ("plms", "ltsp"))
     assert 1 == len({round(value, 6) for value in through})
+
+
+def test_holding_on_by_shapes_costs_a_view_and_a_half() -> None:
+    by_colours, by_shapes, view = (
+        cost(f"perlin=mixed skip_steps=0 init_scale=10 {more}")
+        for more in ("", "init_distance=features", "init_distance=features cutouts=5")
+    )
+    assert 1.5 == pytest.approx((by_shapes - by_colours) / (view - by_shapes))
