@@ -1,8 +1,9 @@
 """The ADM U-Net of guided-diffusion (Dhariwal & Nichol 2021), written anew, reading the reference's checkpoints.
 
 `build_adm(flags)` makes the net that a mapping of guided-diffusion's option names describes; its state dict has the
-reference's names. Two additions, absent from a reference checkpoint: a text embedding may steer the net through its
-time embedding (`context_dim`), and a pixel-unshuffle may stand before it (`patch`), which makes a small net fast.
+reference's names. Three additions, absent from a reference checkpoint: a text embedding may steer the net through its
+time embedding (`context_dim`), a pixel-unshuffle may stand before it (`patch`), which makes a small net fast, and a
+small head behind it (`fine`) goes over small things.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from engine.nets.adm_blocks import (
     zeroed,
 )
 from engine.nets.adm_flags import AdmFlags, read_flags
+from engine.nets.fine_head import FineHead
 
 NUM_CLASSES = 1000
 
@@ -36,6 +38,9 @@ def build_adm(flags: Mapping[str, object]) -> UNetModel:
 
 class UNetModel(nn.Module):
     """x_t and t → what the net was trained to predict (eps or x_0), with learned variances behind it if it has them."""
+
+    later = ("fine.",)
+    """Parts that a finished net can be given afterwards."""
 
     def __init__(self, flags: AdmFlags) -> None:
         super().__init__()
@@ -56,6 +61,8 @@ class UNetModel(nn.Module):
             self.context_embed = nn.Linear(flags.context_dim, self.emb_channels)
             self.context_null = nn.Parameter(torch.zeros(self.emb_channels))
         self._build_blocks()
+        if flags.fine:
+            self.fine = FineHead(flags, self.emb_channels)
 
     def _build_blocks(self) -> None:
         """Down, middle and up, in the reference's order, which is that of its state dict."""
@@ -151,7 +158,8 @@ class UNetModel(nn.Module):
         h = self._run(self.middle_block, h, emb)
         for block in self.output_blocks:
             h = self._run(block, torch.cat([h, skips.pop()], dim=1), emb)
-        return F.pixel_shuffle(self.out(h.to(x.dtype)), self.flags.patch)
+        coarse = F.pixel_shuffle(self.out(h.to(x.dtype)), self.flags.patch)
+        return self.fine(x, coarse, h, emb) if self.flags.fine else coarse
 
     def _embed(
         self, timesteps: Tensor, y: Tensor | None, context: Tensor | None, context_mask: Tensor | None

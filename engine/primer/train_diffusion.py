@@ -11,12 +11,15 @@ from torch import Tensor
 from engine.nets.adm import UNetModel, build_adm
 from engine.nets.small_clip import SmallClip
 from engine.primer.dataset import Rendered
+from engine.primer.scenes import POSITIONS
+from engine.primer.vocabulary import KNOWN, split_words
 from engine.training.diffusion import DiffusionTask
 from engine.training.loop import Recipe
 
 FLAGS: dict[str, object] = {
     "image_size": 64,
     "patch": 4,
+    "fine": 48,
     "num_channels": 64,
     "channel_mult": (1, 1.5, 3),
     "num_res_blocks": 1,
@@ -31,9 +34,10 @@ FLAGS: dict[str, object] = {
 }
 RECIPE = Recipe(
     steps=22_000, batch=64, lr=1e-3, warmup=100, decay=0.4, weight_decay=0.01, ema=0.9995, seed=3,
-    muon=True, adam_only=("input_blocks.0.", "out.", "context_embed", "time_embed"),
+    muon=True, adam_only=("input_blocks.0.", "out.", "fine.stem.", "fine.out.", "context_embed", "time_embed"),
     score_seconds=600, sheet_seconds=1800,
 )  # fmt: skip
+_HARD = frozenset(("small", *KNOWN["styles"], *(word for spot in POSITIONS for word in split_words(spot)))) - {"middle"}
 TUNING = replace(RECIPE, lr=1e-3, decay=0.7, steps=9000)
 """For a finished net: a lower learning rate that falls for most of the run."""
 
@@ -65,7 +69,18 @@ def diffusion_task(
         hard_share=0.85 if tuning else 0.7,
         widening=widening,
         features=guide.image.features if tuning else None,
+        dwelt_on=len(tidy.images) + hard_singles(full) if tuning else None,
     )
+
+
+def hard_singles(pictures: Rendered) -> Tensor:
+    """Rows that show a single thing which is small, stands aside or is drawn in a style: what is learned last."""
+    hard = [
+        row
+        for row, caption in enumerate(pictures.captions)
+        if pictures.labels[row] >= 0 and not _HARD.isdisjoint(split_words(caption))
+    ]
+    return torch.tensor(hard, dtype=torch.long)
 
 
 @torch.no_grad()

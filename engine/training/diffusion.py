@@ -58,6 +58,8 @@ class DiffusionTask:
         widening: tuple[float, float] = (0.35, 0.6),
         features: Features | None = None,
         perceptual: float = 0.3,
+        dwelt_on: Tensor | None = None,
+        dwelling: float = 0.25,
     ) -> None:
         self.net: nn.Module = net
         self._flags = net.flags
@@ -65,12 +67,13 @@ class DiffusionTask:
         self._dropout, self._cap = dropout, weight_cap
         self._easy, self._hard_share, self._widening = easy, hard_share, widening
         self._features, self._perceptual = features, perceptual
+        self._dwelt_on, self._dwelling = dwelt_on, dwelling
         self.alpha_bar = alphas_cumprod(net.flags.noise_schedule, net.flags.diffusion_steps)
         self._test = torch.from_numpy(held_out[0][:192]), None if held_out[1] is None else held_out[1][:192]
 
     def batch(self, count: int, generator: torch.Generator, done: float = 1.0) -> Batch:
         """Pictures, their contexts, noise, and timesteps one per equal stretch of the schedule (less variance)."""
-        rows = self._rows(count, generator, done)
+        rows = self._dwell(self._rows(count, generator, done), generator)
         images = to_signed_images(self.pictures[rows])
         steps = len(self.alpha_bar)
         stretch = (torch.arange(count) + torch.rand(count, generator=generator)) * (steps / count)
@@ -92,6 +95,13 @@ class DiffusionTask:
         hard = torch.rand(count, generator=generator) < hard_share(done, self._hard_share, *self._widening)
         easy_rows = torch.randint(self._easy, (count,), generator=generator)
         return torch.where(hard, torch.randint(self._easy, total, (count,), generator=generator), easy_rows)
+
+    def _dwell(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        """Some of the rows give way to those that need more time."""
+        if self._dwelt_on is None or not len(self._dwelt_on):
+            return rows
+        instead = self._dwelt_on[torch.randint(len(self._dwelt_on), rows.shape, generator=generator)]
+        return torch.where(torch.rand(rows.shape, generator=generator) < self._dwelling, instead, rows)
 
     def loss(self, batch: Batch) -> Tensor:
         """min(SNR + 1, cap) · |x_0 - x̂_0|², averaged, and what *features* see."""

@@ -193,10 +193,15 @@ class Trainer:
             sheet.save(self.folder / f"sheet-{self.step:07}.png")
 
     def start_from(self, tensors: Mapping[str, Tensor]) -> None:
-        """Begin with finished weights instead of random ones: what fine-tuning is. Raises WeightsError."""
+        """Begin with finished weights instead of random ones: what fine-tuning is. Raises WeightsError.
+
+        Parts that the net calls `later` may be missing: they change nothing until they have learned.
+        """
+        later = tuple(getattr(self.task.net, "later", ()))
         for net in (self.task.net, self.ema.net):
+            begun = {name: tensor for name, tensor in self.task.net.state_dict().items() if name.startswith(later)}
             try:
-                net.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+                net.load_state_dict({**begun, **{name: tensor.float() for name, tensor in tensors.items()}})
             except RuntimeError as error:
                 raise WeightsError(f"These weights are not those of a {self.task.name}: {error}") from error
 

@@ -105,6 +105,26 @@ def test_a_patch_lets_the_net_see_a_smaller_map_with_more_channels() -> None:
     assert (1, 3, 16, 24) == net(torch.randn(1, 3, 16, 24), torch.tensor([1])).shape
 
 
+@pytest.mark.parametrize("learn_sigma", [False, True])
+def test_a_fine_head_changes_nothing_before_it_has_learned(learn_sigma: bool) -> None:
+    coarse = primer_like(learn_sigma=learn_sigma)
+    fine = build_adm({**PRIMER, "fine": 16, "learn_sigma": learn_sigma}).eval()
+    missing, unexpected = fine.load_state_dict(coarse.state_dict(), strict=False)
+    assert not unexpected
+    assert missing
+    assert all(name.startswith(type(fine).later) for name in missing)
+    x, t = torch.randn(2, 3, 16, 24), torch.tensor([9, 400])
+    torch.testing.assert_close(coarse(x, t), fine(x, t))
+
+
+def test_a_fine_head_looks_at_half_the_patch() -> None:
+    net = primer_like(patch=4, attention_resolutions="2", fine=16)
+    assert (16, 2 * 3 * 2**2, 3, 3) == net.fine.stem.weight.shape
+    x = torch.randn(1, 3, 16, 16, requires_grad=True)
+    net(x, torch.tensor([9]))[..., 8, 8].sum().backward()
+    assert x.grad is not None and x.grad.abs().sum() > 0
+
+
 def test_half_precision_is_kept_to_the_convolutions_of_the_torso() -> None:
     net = primer_like().set_torso_dtype(torch.bfloat16)
     types = {name: p.dtype for name, p in net.named_parameters()}
@@ -120,6 +140,7 @@ def test_half_precision_is_kept_to_the_convolutions_of_the_torso() -> None:
     [
         ({"num_chanels": 64}, "did you mean “num_channels”"),
         ({"image_size": 40}, "needs channel_mult"),
+        ({"fine": 16, "patch": 1}, "a patch that is even; this one has 1"),
         ({"num_channels": "many"}, "num_channels='many'"),
         ({"use_fp16": "True,"}, "use_fp16='True,'"),
         ({"use_neighborhood_attention": True}, "neighbourhood attention"),

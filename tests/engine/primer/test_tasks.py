@@ -12,7 +12,7 @@ from engine.primer import remake
 from engine.primer.dataset import Rendered, render, render_pair
 from engine.primer.train_classifier import ClassifierTask
 from engine.primer.train_clip import ClipTask, top_1
-from engine.primer.train_diffusion import diffusion_task, told
+from engine.primer.train_diffusion import diffusion_task, hard_singles, told
 from engine.primer.train_upscaler import UpscalerTask, dreamt_pictures
 from engine.training.task import Task
 
@@ -116,6 +116,17 @@ def test_a_diffusion_model_that_is_tuned_must_look_right_to_the_guide_and_meets_
     assert (task._rows(100, torch.Generator().manual_seed(0), done=0.0) >= len(tidy.images)).any()
     batch = task.batch(4, torch.Generator().manual_seed(0))
     assert task.loss(batch) > fresh.loss(batch)
+
+
+def test_single_things_that_are_small_or_aside_or_in_a_style_are_the_hard_ones(painted: Rendered) -> None:
+    hard = set(hard_singles(painted).tolist())
+    assert hard
+    for row, (caption, label) in enumerate(zip(painted.captions, painted.labels, strict=True)):
+        words = set(caption.split())
+        if label < 0 or not words & {"small", "left", "right", "top", "bottom", "ink", "neon", "watercolour", "pixel"}:
+            assert row not in hard
+        elif "small" in words:
+            assert row in hard
 
 
 def test_the_upscaler_learns_and_its_tensors_say_what_it_is(painted: Rendered, tidy: Rendered) -> None:

@@ -81,6 +81,15 @@ def test_only_easy_pictures_at_first_and_most_others_later() -> None:
     assert hard_share(0.475, 0.6, 0.35, 0.6) == pytest.approx(0.3)
 
 
+def test_what_needs_more_time_comes_up_more_often() -> None:
+    subject = task(dwelt_on=torch.tensor([5, 7]), dwelling=0.5)
+    blank = torch.zeros(2000, dtype=torch.long)
+    rows = subject._dwell(blank, generator())
+    assert {0, 5, 7} == set(rows.tolist())
+    assert 0.45 < float((rows > 0).float().mean()) < 0.55
+    assert torch.equal(blank, task()._dwell(blank, generator()))
+
+
 def test_a_net_learns_to_paint_what_it_is_told() -> None:
     subject = task()
     optimizer = torch.optim.AdamW(subject.net.parameters(), lr=5e-3)
@@ -95,6 +104,7 @@ def test_a_net_learns_to_paint_what_it_is_told() -> None:
     assert float(blue[2].mean()) > float(blue[0].mean()) + 0.5
 
 
+@torch.no_grad()
 def test_scores_fall_with_the_noise_level_of_a_perfect_guess() -> None:
     scores = task().scores(task().net)
     assert {"mse250", "mse500", "mse750"} == set(scores)

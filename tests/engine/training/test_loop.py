@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from engine.checkpoints import read_checkpoint
 from engine.errors import NotFinite, WeightsError
@@ -54,6 +55,18 @@ def test_a_run_may_begin_with_finished_weights(tmp_path: Path) -> None:
     run = run_of(tmp_path, replace(RECIPE, steps=1, lr=0.0))
     run.start_from({"weight": torch.tensor([[1.5]], dtype=torch.float16)})
     assert run.run()["error"] == pytest.approx(0.5)
+
+
+def test_a_net_that_has_grown_begins_with_the_weights_of_the_one_it_was(tmp_path: Path) -> None:
+    class Grown(nn.Linear):
+        later = ("bias",)
+
+    run = run_of(tmp_path, task=Doubling())
+    run.task.net, run.ema.net = Grown(1, 1), Grown(1, 1)
+    run.start_from({"weight": torch.tensor([[1.5]])})
+    assert [1.5, 1.5] == [float(net.weight) for net in (run.task.net, run.ema.net)]
+    with pytest.raises(WeightsError, match="not those of a doubling"):
+        run.start_from({"bias": torch.zeros(1)})
 
 
 def test_weights_of_another_net_are_an_error_in_words(tmp_path: Path) -> None:
