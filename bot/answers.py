@@ -42,6 +42,11 @@ class Answer(Protocol):
         """Bytes that one file of the answer may have."""
         ...
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether a question with buttons can be put to the person alone, by `hand`."""
+        ...
+
     async def show(self, face: Face) -> int | None:
         """Post *face* for everybody; the id of the message, or None where it is unknown."""
         ...
@@ -54,9 +59,15 @@ class Answer(Protocol):
         """Say *words* to the person alone; never raises."""
         ...
 
+    async def hand(self, sheet: Sheet) -> None:
+        """Hand more than words to the person alone, where that is possible, else the words; never raises."""
+        ...
+
 
 class InteractionAnswer:
     """The answer to a command, a button or a form."""
+
+    can_ask = True
 
     def __init__(self, interaction: AnyInteraction, *, private: bool = False) -> None:
         self._interaction = interaction
@@ -132,6 +143,13 @@ class InteractionAnswer:
             with contextlib.suppress(*UNSAID):
                 await self._interaction.edit_original_response(view=view)
 
+    async def take_away(self) -> None:
+        """Delete the message whose button was pressed, which one person alone sees. The press is answered by now."""
+        async with self._lock:
+            if self._interaction.message is not None:
+                with contextlib.suppress(*UNSAID):
+                    await self._interaction.followup.delete_message(self._interaction.message.id)
+
     async def nod(self) -> None:
         """Take note of a button without a word: the message that it belongs to will change by itself."""
         async with self._lock:
@@ -175,6 +193,8 @@ class InteractionAnswer:
 class ReactionAnswer:
     """The answer to a reaction: a reply to the message, or a direct message to the one who reacted."""
 
+    can_ask = False
+
     def __init__(self, client: discord.Client, channel_id: int, message_id: int, guild_id: int | None, user_id: int):
         self._client = client
         self._channel = client.get_partial_messageable(channel_id, guild_id=guild_id)
@@ -213,6 +233,10 @@ class ReactionAnswer:
                 log.info("a direct message was refused: %s", error)
             with contextlib.suppress(*UNSAID):
                 await self._reply(words)
+
+    async def hand(self, sheet: Sheet) -> None:
+        """The words alone: buttons would lead from a direct message to nowhere."""
+        await self.tell(sheet.words)
 
     async def _direct(self, words: str) -> None:
         direct = await self._client.create_dm(discord.Object(self._user_id))

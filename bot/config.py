@@ -119,6 +119,22 @@ class QuotaSection(Section):
         le=1e9,
         description="Units per server and window, for all its members together; 0 = no limit.",
     )
+    confirm_share: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="What costs more than this share of what its person has left is asked about first, by two "
+        "buttons; 0 = nothing is, for this reason.",
+    )
+    confirm_least: float = Field(
+        default=10.0, ge=0, le=1e9, description="… unless it costs fewer units than this: small pictures never ask."
+    )
+    confirm_cost: float = Field(
+        default=0.0,
+        ge=0,
+        le=1e9,
+        description="What costs more units than this is asked about however much is left; 0 = nothing is.",
+    )
     moderators_grant: bool = Field(
         default=True,
         description="Whether a server's moderators may grant units and reset windows; false = hosts alone may.",

@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Coroutine, Mapping
 from bot.board import Board
 from bot.books import Books
 from bot.config import Config
+from bot.consent import Consent
 from bot.errors import NotAllowed, NothingToCancel, PictureGone, PlaceGone, ShuttingDown, StoreError
 from bot.intake import Intake
 from bot.jobs import JobRow, JobState, Origin, Place, Priority, Update, owner_of
@@ -64,6 +65,7 @@ class Dispatcher:
         self._ledger = Ledger(store.ledger, config.quota)
         self._board = Board(clock, ticks)
         self._intake = Intake(config, store, self._ledger)
+        self.consent = Consent(config, store, self._ledger, clock)
         self._books = Books(config, store, self._ledger, self._board, clock)
         self._runner = Runner(store, engine, self._board, self._books, Safety(engine, config.safety))
         self._upkeep = Upkeep(config, store)
@@ -119,21 +121,23 @@ class Dispatcher:
         roles: Collection[int] = (),
         priority: Priority | None = None,
         venue: Venue = NOWHERE,
+        answers: str = "",
     ) -> JobRow:
         """Take a request: ONE transaction of job, reservation and interaction; durable when this returns.
 
         *images*: SHA-256 → bytes of attachments that the request names. Pictures of earlier jobs and attachments that
         are still kept need not come along. *roles* are the person's Discord roles; *priority* overrides theirs.
-        *venue*: where they ask, whose rules hold.
+        *venue*: where they ask, whose rules hold. *answers*: the question to which this is the yes; it is closed by it.
 
-        Raises Refused (Blocked, BlockedWords, TooLarge, QueueFull, CoolingDown, QuotaUsedUp, NoRoom, ShuttingDown),
+        Raises Refused (Blocked, BlockedWords, TooLarge, QueueFull, CoolingDown, QuotaUsedUp, NoRoom, ShuttingDown;
+        Unconfirmed if it costs so much that its person is to be asked first, Lapsed if they have answered already),
         ModelUnavailable, EngineUnusable, PictureGone (an image that nobody has) or InvalidRequest (bytes that are not
         what their name says).
         """
         if self._closing:
             raise ShuttingDown("The bot is about to restart and takes nothing new; please try again in a minute.")
         check_room(self._store.folder, self._config.retention.free_megabytes)
-        return await unbroken(self._submit(request, origin, images or {}, roles, priority, venue))
+        return await unbroken(self._submit(request, origin, images or {}, roles, priority, venue, answers))
 
     async def check_showing(self, job: JobRow, user_id: int, venue: Venue) -> None:
         """Raise Refused unless this person may show that picture there."""
@@ -227,6 +231,10 @@ class Dispatcher:
     async def press(self, key: str) -> bool:
         """De-duplication: True exactly once per *key* within `delivery.press_seconds`, restarts included."""
         return await self._store.presses.first(key, self._clock(), self._config.delivery.press_seconds)
+
+    async def release(self, key: str) -> None:
+        """Nothing has come of that press: the next one is not its repetition."""
+        await self._store.presses.release(key)
 
     @property
     def engine_ready(self) -> Ready | None:
@@ -323,9 +331,10 @@ class Dispatcher:
         roles: Collection[int],
         priority: Priority | None,
         venue: Venue,
+        answers: str,
     ) -> JobRow:
         ready, now = self._runner.ready, self._clock()
-        job = await self._intake.take(request, origin, images, roles, priority, ready, now, venue)
+        job = await self._intake.take(request, origin, images, roles, priority, ready, now, venue, answers)
         self._board.join(job)
         self._runner.wake()
         return job

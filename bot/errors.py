@@ -6,6 +6,8 @@ DreamError
 │   ├── QueueFull           too many jobs wait, of everybody's or of this person's
 │   ├── CoolingDown         the last submission is too recent; knows when it is over
 │   ├── QuotaUsedUp         the allowance does not reach; knows when it comes back
+│   ├── Unconfirmed         it costs much, and nobody has said yes to that yet; knows how much
+│   ├── Lapsed              the question has been answered, or was asked too long ago
 │   ├── NoRoom              the disk is nearly full, so a picture could not be kept
 │   ├── BlockedWords        words that are not painted here; says why
 │   ├── Blocked             this person may not paint here; says why
@@ -47,6 +49,24 @@ class CoolingDown(Refused):
 
 class QuotaUsedUp(Refused):
     """What is left of the allowance does not pay for this; *retry_at* is when more comes back."""
+
+
+class Unconfirmed(Refused):
+    """The job would be taken, but costs so much of what is *left* (units) that its person is asked first.
+
+    The words are for where nobody can be asked.
+    """
+
+    def __init__(self, left: float) -> None:
+        super().__init__(
+            "This costs so much of what you have left that I ask first, which I can only where you use a command or a "
+            "button. Nothing is painted or charged yet."
+        )
+        self.left = left
+
+
+class Lapsed(Refused):
+    """That question is closed: answered already, or too old."""
 
 
 class NoRoom(Refused):

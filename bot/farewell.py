@@ -66,12 +66,16 @@ class Farewell:
         entries = await self._ledger.history(owner_of(user_id), _EVERYTHING)
         settings = await self._store.settings.all("person", str(user_id))
         keeps = await self._store.keeps.of_person(user_id)
+        questions = await self._store.questions.of_owner(owner_of(user_id))
         about = {
             "person": str(user_id),
             "copied_at": _time(self._clock()),
             "settings": settings,
             "keeps": [{"job": keep.job_id, "since": _time(keep.at)} for keep in keeps],
             "jobs": [_job(job) for job in jobs],
+            "asked_about": [
+                {"at": _time(one.asked_at), "request": json.loads(request_to_json(one.request))} for one in questions
+            ],
             "ledger": [_entry(entry) for entry in entries],
         }
         text = json.dumps(about, ensure_ascii=False, indent=1)

@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from bot.config import Config, Standing
+from bot.consent import ANSWERED, worth_asking
 from bot.crashpoints import crashpoint
-from bot.errors import Blocked, PictureGone, ShuttingDown
+from bot.errors import Blocked, Lapsed, PictureGone, ShuttingDown, Unconfirmed
 from bot.jobs import JobRow, JobState, Origin, Priority, new_job_id
 from bot.limits import check_available, check_cooldown, check_size, check_waiting
 from bot.quota import Ledger
@@ -37,23 +38,31 @@ class Intake:
         ready: Ready | None,
         now: float,
         venue: Venue = NOWHERE,
+        answers: str = "",
     ) -> JobRow:
-        """The durable job. Raises what `Dispatcher.submit` says."""
+        """The durable job; *answers* is the question to which this is the yes. Raises what `Dispatcher.submit` says."""
         check_size(request, self._config.limits)
         check_available(request, ready)
         check_bytes(images)
         standing = self._config.standing(origin.user_id, roles)
         job = _new_job(request, origin, standing, priority, now)
         async with self._store.transaction() as session:
+            if answers and not await self._store.questions.answer(session, answers, job.owner, "yes"):
+                raise Lapsed(ANSWERED)
             job = await self._by_the_rules(session, job, venue, now)
             await self._check(session, job, standing, now)
             await self._store.jobs.insert(session, job)
             if origin.server_id is not None and standing.units:  # a host is not counted
                 allowance = self._config.server_units(origin.server_id)
                 await self._ledger.check_server(session, origin.server_id, job.cost, allowance, now)
+            left = await self._ledger.left(session, job.owner, standing.units, now)
             await self._ledger.reserve(session, job.id, job.owner, job.cost, standing.units, now, origin.server_id)
             await self._store.interactions.insert(session, job.id, origin, now)
             await self._keep_images(session, job, images, now)
+            if not answers and worth_asking(job.cost, left, self._config.quota):
+                raise Unconfirmed(
+                    left
+                )  # last of all, when it is known that it would be taken; and nothing has happened
         crashpoint("submitted")
         return job
 

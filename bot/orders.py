@@ -17,16 +17,18 @@ from bot.answers import UNSAID, Answer
 from bot.artist import FaceArtist
 from bot.callers import Caller
 from bot.config import Config
+from bot.consent import question_words
 from bot.crashpoints import crashpoint
 from bot.delivery import Delivery
 from bot.derived import again, variation
 from bot.dispatch import Dispatcher
 from bot.embeds import best
-from bot.errors import NotAllowed, PictureGone, Refused
+from bot.errors import NotAllowed, PictureGone, Refused, Unconfirmed
 from bot.faces import Sheet
 from bot.jobs import JobRow, JobState, Kind, Origin, PictureRow, Update
 from bot.moderation import Moderation
 from bot.private import DirectAnswer
+from bot.views.confirm import question_sheet
 from bot.views.sets import private_buttons_for
 from bot.wording import mention, message_link
 from engine.errors import DreamError
@@ -50,6 +52,16 @@ class Parent:
     index: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What is to be queued, as far as it does not depend on how the answer goes."""
+
+    request: Request
+    origin: Origin
+    images: Mapping[str, bytes]
+    answers: str
+
+
 class Orders:
     """Takes orders. One per bot."""
 
@@ -71,25 +83,25 @@ class Orders:
 
     async def dream(
         self, request: Request, caller: Caller, answer: Answer, images: Mapping[str, bytes] = NO_PICTURES
-    ) -> JobRow:
+    ) -> None:
         """A request that somebody has typed."""
-        return await self._place(request, caller, answer, "dream", Parent(), images)
+        await self._place(request, caller, answer, "dream", Parent(), images)
 
-    async def again(self, job: JobRow, caller: Caller, answer: Answer) -> JobRow:
+    async def again(self, job: JobRow, caller: Caller, answer: Answer) -> None:
         """The same words with another seed; what has failed is tried as it was."""
         self._check_over(job)
-        await self._first_press("again", job, 0, caller)
-        return await self._place(again(job), caller, answer, "again", Parent(job.id))
+        press = await self._first_press("again", job, 0, caller)
+        await self._place(again(job), caller, answer, "again", Parent(job.id), press=press)
 
-    async def variation(self, job: JobRow, index: int, caller: Caller, answer: Answer) -> JobRow:
+    async def variation(self, job: JobRow, index: int, caller: Caller, answer: Answer) -> None:
         """Paint on from one picture of a result."""
         self._check_done(job)
-        await self._first_press("vary", job, index, caller)
-        return await self._place(variation(job, index), caller, answer, "variation", Parent(job.id, index))
+        press = await self._first_press("vary", job, index, caller)
+        await self._place(variation(job, index), caller, answer, "variation", Parent(job.id, index), press=press)
 
-    async def remix(self, job: JobRow, request: Request, caller: Caller, answer: Answer) -> JobRow:
+    async def remix(self, job: JobRow, request: Request, caller: Caller, answer: Answer) -> None:
         """What somebody has made of the words of a result."""
-        return await self._place(request, caller, answer, "remix", Parent(job.id))
+        await self._place(request, caller, answer, "remix", Parent(job.id))
 
     @property
     def upscalers(self) -> tuple[str, ...]:
@@ -106,7 +118,7 @@ class Orders:
 
     async def upscale(
         self, job: JobRow, index: int | None, caller: Caller, answer: Answer, upscaler: str = "", scale: int = 0
-    ) -> JobRow:
+    ) -> None:
         """Enlarge one picture of a result; without an *index* the one that CLIP likes best.
 
         Without an *upscaler* by the best that is here; without a *scale* as far as is usual.
@@ -117,9 +129,23 @@ class Orders:
         request = await self._dispatcher.upscale_request(job.id, picture.index, upscaler, scale)
         caller.check_place()
         await self._check_not_enlarged(job, picture.index, request)
-        if not await self._dispatcher.press(f"up:{job.id}:{picture.index}:{request.upscaler}:{request.scale}"):
+        press = f"up:{job.id}:{picture.index}:{request.upscaler}:{request.scale}"
+        if not await self._dispatcher.press(press):
             raise Refused("That picture is being enlarged already; the result is on its way.")
-        return await self._place(request, caller, answer, "upscale", Parent(job.id, picture.index))
+        await self._place(request, caller, answer, "upscale", Parent(job.id, picture.index), press=press)
+
+    async def confirmed(self, question_id: str, caller: Caller, answer: Answer) -> None:
+        """Paint what somebody was asked about, now that they have said yes. Raises Lapsed or NotAllowed."""
+        question = await self._dispatcher.consent.question(question_id, caller.user_id)
+        parent = await self._dispatcher.job(question.parent_job) if question.parent_job else None
+        if parent is not None and isinstance(question.request, UpscaleRequest):
+            await self._check_not_enlarged(parent, question.parent_index, question.request)
+        place = Parent(question.parent_job, question.parent_index)
+        await self._place(question.request, caller, answer, question.kind, place, answers=question.id)
+
+    async def declined(self, question_id: str, caller: Caller) -> None:
+        """Somebody was asked and does not want it. Raises Lapsed or NotAllowed."""
+        await self._dispatcher.consent.decline(question_id, caller.user_id)
 
     async def delete(self, job: JobRow, message_id: int | None, caller: Caller, answer: Answer) -> bool:
         """Remove a job's message; whatever still runs is cancelled. Raises NotAllowed.
@@ -170,33 +196,62 @@ class Orders:
         kind: Kind,
         parent: Parent,
         images: Mapping[str, bytes] = NO_PICTURES,
-    ) -> JobRow:
-        origin = caller.origin(kind, parent.job_id, parent.index)
-        if not caller.in_own_talk and (await self._moderation.choices(caller.user_id)).private:
-            return await self._place_privately(request, caller, answer, origin, images)
-        caller.check_place()
-        self._check_wait(caller)
-        return await self._submit(request, caller, answer, origin, images)
+        *,
+        press: str = "",
+        answers: str = "",
+    ) -> None:
+        """The one way to the queue. What costs much is asked about first; *answers* names the question that was.
 
-    async def _place_privately(
-        self, request: Request, caller: Caller, answer: Answer, origin: Origin, images: Mapping[str, bytes]
-    ) -> JobRow:
-        """The bot's own direct message holds the picture; the interaction only says so, and is not needed again."""
-        direct = await DirectAnswer.open(self._client, caller.user_id, answer)
-        origin = replace(origin, guild_id=None, channel_id=direct.channel_id, interaction_id=None, interaction_token="")
+        *press* is released when nothing comes of it.
+        """
+        order = _Order(request, caller.origin(kind, parent.job_id, parent.index), images, answers)
         try:
-            return await self._submit(request, caller, direct, origin, images)
+            await self._take(order, caller, answer)
+        except DreamError as error:
+            if press and isinstance(error, Refused):
+                await self._dispatcher.release(press)
+            if not (isinstance(error, Unconfirmed) and answer.can_ask):
+                raise
+            await self._ask(order, error.left, answer)
+
+    async def _ask(self, order: _Order, left: float, answer: Answer) -> None:
+        question = await self._dispatcher.consent.ask(order.request, order.origin, order.images)
+        seconds = self._dispatcher.expected(order.request).likely
+        await answer.hand(question_sheet(question.id, question_words(order.request, left, seconds)))
+
+    async def _take(self, order: _Order, caller: Caller, answer: Answer) -> None:
+        if not caller.in_own_talk and (await self._moderation.choices(caller.user_id)).private:
+            await self._take_privately(order, caller, answer)
+        else:
+            caller.check_place()
+            self._check_wait(caller)
+            await self._submit(order, caller, answer)
+
+    async def _take_privately(self, order: _Order, caller: Caller, answer: Answer) -> None:
+        """The bot's own direct message holds the picture; the interaction only says so, and is not needed again."""
+        if not order.answers:  # before a direct message is written that would have to be taken back
+            await self._dispatcher.consent.check(order.request, caller.user_id, caller.roles)
+        direct = await DirectAnswer.open(self._client, caller.user_id, answer)
+        origin = replace(
+            order.origin, guild_id=None, channel_id=direct.channel_id, interaction_id=None, interaction_token=""
+        )
+        try:
+            await self._submit(replace(order, origin=origin), caller, direct)
         except DreamError:
             await direct.withdraw()
             raise
 
-    async def _submit(
-        self, request: Request, caller: Caller, answer: Answer, origin: Origin, images: Mapping[str, bytes]
-    ) -> JobRow:
-        job = await self._dispatcher.submit(request, origin, images, roles=caller.roles, venue=caller.venue)
+    async def _submit(self, order: _Order, caller: Caller, answer: Answer) -> None:
+        job = await self._dispatcher.submit(
+            order.request,
+            order.origin,
+            order.images,
+            roles=caller.roles,
+            venue=caller.venue,
+            answers=order.answers,
+        )
         self._delivery.expect(job)
         await self._answer(job, answer)
-        return job
 
     async def _answer(self, job: JobRow, answer: Answer) -> None:
         """Show the job for the first time. If Discord refuses, the letter finds another way: the job is safe."""
@@ -224,10 +279,13 @@ class Orders:
         if waiting and not caller.resident:
             caller.check_time(waiting[-1][1].latest - self._delivery.now())
 
-    async def _first_press(self, action: str, job: JobRow, index: int, caller: Caller) -> None:
+    async def _first_press(self, action: str, job: JobRow, index: int, caller: Caller) -> str:
+        """The key of the press. Raises Refused for its repetition."""
         caller.check_place()
-        if not await self._dispatcher.press(f"{action}:{job.id}:{index}:{caller.user_id}"):
+        press = f"{action}:{job.id}:{index}:{caller.user_id}"
+        if not await self._dispatcher.press(press):
             raise Refused("You have just pressed that; the result is on its way.")
+        return press
 
     def _scale(self, picture: PictureRow) -> int:
         most = self._config.limits.max_upscaled

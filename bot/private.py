@@ -8,7 +8,7 @@ import discord
 
 from bot.answers import NO_DIRECT_MESSAGES, Answer
 from bot.errors import Refused
-from bot.faces import Face
+from bot.faces import Face, Sheet
 from bot.posting import FAILURES
 from bot.wording import message_link
 
@@ -43,6 +43,11 @@ class DirectAnswer:
         return self._message.channel.id
 
     @property
+    def can_ask(self) -> bool:
+        """As where the person asked."""
+        return self._answer.can_ask
+
+    @property
     def upload_limit(self) -> int:
         """What Discord takes from everybody."""
         return discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
@@ -66,3 +71,7 @@ class DirectAnswer:
     async def tell(self, words: str) -> None:
         """Where the person asked."""
         await self._answer.tell(words)
+
+    async def hand(self, sheet: Sheet) -> None:
+        """Where the person asked."""
+        await self._answer.hand(sheet)

@@ -93,6 +93,13 @@ class Ledger:
             raise QuotaUsedUp(_used_up(amount, limit, totals, retry_at, now), retry_at)
         await self._rows.reserve(session, job_id, owner, guild, amount, from_credit, now)
 
+    async def left(self, session: Session, owner: str, allowance: float, now: float) -> float:
+        """What *owner* may still spend, given that allowance per window: units; infinite without a limit."""
+        if not allowance:
+            return math.inf
+        totals = await self._rows.totals(session, owner, await self._since(session, owner, now))
+        return (max(0, pixel_steps(allowance) - totals.used - totals.held) + totals.credit) / STEPS_PER_UNIT
+
     async def check_server(self, session: Session, server_id: int, units: float, allowance: float, now: float) -> None:
         """Raise QuotaUsedUp unless *allowance* (0 = no limit) lets a server's members together spend *units* more."""
         if not allowance:

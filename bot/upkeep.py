@@ -10,6 +10,7 @@ from bot.config import Config
 from bot.errors import StoreError
 from bot.quota import Ledger
 from bot.store import Store
+from bot.store.questions import VALID_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class Upkeep:
         try:
             await self._store.interactions.erase_expired(now)
             await self._store.presses.forget(now - max(self._config.delivery.press_seconds, _DAY))
+            await self._forget_questions(now)
             if by_age:
                 await self._let_old_go(now)
                 quota = self._config.quota
@@ -67,6 +69,13 @@ class Upkeep:
             await self._keep_within_budget(now)
         except StoreError as error:
             log.error("tidying up: %s", error)
+
+    async def _forget_questions(self, now: float) -> None:
+        """A while after they have lapsed, so that a late answer is told what has become of it."""
+        async with self._store.transaction() as session:
+            gone = await self._store.questions.forget(session, now - 2 * VALID_SECONDS)
+        if gone:
+            await self._store.inputs.drop_unneeded()
 
     async def _let_old_go(self, now: float) -> None:
         days = self._config.retention.pictures_days

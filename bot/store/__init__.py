@@ -27,6 +27,7 @@ from bot.store.ledger import LedgerRows
 from bot.store.messages import Calls, Interactions, Messages, Presses
 from bot.store.people import Audit, Settings
 from bot.store.pictures import Pictures
+from bot.store.questions import Questions
 from bot.store.reports import Reports
 
 DATABASE = "dreambot.sqlite3"
@@ -54,6 +55,7 @@ class Store:
         self.settings = Settings(database)
         self.blocks = Blocks(database)
         self.reports = Reports(database)
+        self.questions = Questions(database)
         self.farewells = Farewells(database, folder)
         self.audit = Audit(database)
 

@@ -60,6 +60,7 @@ class Farewells:
         await session.run("DELETE FROM jobs WHERE owner = ?", owner)
         await session.run("DELETE FROM settings WHERE scope = 'person' AND subject = ?", str(user_id))
         await session.run("DELETE FROM keeps WHERE user_id = ?", user_id)
+        await session.run("DELETE FROM questions WHERE owner = ?", owner)
         await session.run("DELETE FROM report_voices WHERE user_id = ?", user_id)
         await session.run("UPDATE charges SET owner = ? WHERE owner = ? AND reserved_at < ?", FORGOTTEN, owner, since)
         await session.run("DELETE FROM credits WHERE owner = ? AND NOT (kind = 'reset' AND at >= ?)", owner, since)

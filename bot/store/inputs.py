@@ -16,7 +16,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Inputs:
-    """The tables `inputs` and `job_inputs`, and their folder."""
+    """The tables `inputs`, `job_inputs` and `question_inputs`, and their folder."""
 
     def __init__(self, database: Database, data: Path) -> None:
         self._database = database
@@ -24,13 +24,23 @@ class Inputs:
 
     async def keep(self, session: Session, job_id: str, sha256: str, data: bytes, now: float) -> None:
         """The job brings this attachment along: the file, durable, then its row."""
-        await files.write_durably(self._path(sha256), data)
-        await session.run("INSERT OR IGNORE INTO inputs VALUES (?, ?, ?)", sha256, len(data), now)
+        await self._write(session, sha256, data, now)
         await self.link(session, job_id, sha256)
 
     async def link(self, session: Session, job_id: str, sha256: str) -> None:
         """The job needs an attachment that is kept already."""
         await session.run("INSERT OR IGNORE INTO job_inputs VALUES (?, ?)", job_id, sha256)
+
+    async def hold(self, session: Session, question_id: str, sha256: str, data: bytes | None, now: float) -> None:
+        """The question's request will need this attachment if the answer is yes; *data* comes along or is kept."""
+        if data is not None:
+            await self._write(session, sha256, data, now)
+        if await self.has(session, sha256):  # else it is a picture of ours
+            await session.run("INSERT OR IGNORE INTO question_inputs VALUES (?, ?)", question_id, sha256)
+
+    async def _write(self, session: Session, sha256: str, data: bytes, now: float) -> None:
+        await files.write_durably(self._path(sha256), data)
+        await session.run("INSERT OR IGNORE INTO inputs VALUES (?, ?, ?)", sha256, len(data), now)
 
     async def has(self, session: Session, sha256: str) -> bool:
         """Whether this attachment is kept."""
@@ -47,7 +57,7 @@ class Inputs:
         return 0 if row is None else int(row[0])
 
     async def let_go(self, before: float, most_bytes: float = math.inf) -> int:
-        """Delete attachments older than *before* that no job needs that waits, runs or is kept by somebody.
+        """Delete attachments older than *before* that no open question needs, and no job that waits, runs or is kept.
 
         The oldest first, until *most_bytes* are free; how many are.
         """
@@ -57,6 +67,7 @@ class Inputs:
                 "SELECT sha256, size FROM inputs WHERE created_at < ? AND NOT EXISTS ("
                 " SELECT 1 FROM job_inputs JOIN jobs ON jobs.id = job_id WHERE job_inputs.sha256 = inputs.sha256"
                 " AND (state IN ('queued', 'running') OR job_id IN (SELECT job_id FROM keeps)))"
+                " AND sha256 NOT IN (SELECT sha256 FROM question_inputs)"
                 " ORDER BY created_at LIMIT ?",
                 before,
                 _BATCH,
@@ -71,10 +82,11 @@ class Inputs:
         return freed
 
     async def drop_unneeded(self) -> None:
-        """Delete attachments that no job names any more."""
+        """Delete attachments that no job and no open question names any more."""
         async with self._database.transaction() as session:
             rows = await session.all(
-                "DELETE FROM inputs WHERE sha256 NOT IN (SELECT sha256 FROM job_inputs) RETURNING sha256"
+                "DELETE FROM inputs WHERE sha256 NOT IN (SELECT sha256 FROM job_inputs)"
+                " AND sha256 NOT IN (SELECT sha256 FROM question_inputs) RETURNING sha256"
             )
             for row in rows:
                 # Still inside, so that a submission that brings the same picture cannot come between.

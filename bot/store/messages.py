@@ -143,6 +143,11 @@ class Presses:
             )
         return row is not None
 
+    async def release(self, key: str) -> None:
+        """The press came to nothing: as if it had not been."""
+        async with self._database.transaction() as session:
+            await session.run("DELETE FROM presses WHERE key = ?", key)
+
     async def forget(self, before: float) -> None:
         """Drop presses from before *before*."""
         async with self._database.transaction() as session:

@@ -7,6 +7,7 @@ from typing import TypeAlias
 from discord import ui
 
 from bot.jobs import JobRow, JobState
+from bot.views.confirm import DontButton, PaintButton
 from bot.views.forget import ForgetButton
 from bot.views.history import (
     HistoryMenu,
@@ -52,6 +53,8 @@ ALL: tuple[type[IdButton], ...] = (
     ReportBlockButton,
     ReportDismissButton,
     ForgetButton,
+    PaintButton,
+    DontButton,
 )
 """Every kind of button, to be made known to discord.py at start."""
 MENUS = (HistoryMenu,)
