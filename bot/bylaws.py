@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import discord
 
 from bot.quota import Balance
-from bot.rules import Choices, ServerRules, Word
+from bot.rules import NO_PROFILE, Choices, ServerRules, Word
 from bot.store.blocks import Block
 from bot.store.people import AuditEntry
 from bot.tables import COLOUR
@@ -43,7 +43,7 @@ def rules_embed(rules: ServerRules) -> discord.Embed:
     lines = {
         "Where": listed([f"<#{one}>" for one in rules.channels], "or") or "everywhere",
         "Who": listed([f"<@&{one}>" for one in rules.roles], "or") or "everybody",
-        "Usual model, method, size": _usual(rules),
+        "Usual model, method, size, profile": _usual(rules),
         "At most": _limits(rules),
         "Mature words": _MATURE[rules.mature],
         "Covered pictures": _SPOILERS[rules.spoilers],
@@ -58,12 +58,12 @@ def rules_embed(rules: ServerRules) -> discord.Embed:
 def choices_embed(choices: Choices, balance: Balance) -> discord.Embed:
     """What one person has chosen."""
     embed = discord.Embed(title="Your settings", colour=COLOUR)
-    embed.add_field(name="Usual model, method, size", value=_usual(choices), inline=False)
+    embed.add_field(name="Usual model, method, size, profile", value=_usual(choices), inline=False)
     embed.add_field(name="A ping after a long wait", value="yes" if choices.pings else "no")
     embed.add_field(name="Results", value="by direct message" if choices.private else "where you ask")
     left = "no limit" if balance.unlimited else f"{number(round(balance.left, 2))} units left"
     embed.add_field(name="Quota", value=left)
-    embed.set_footer(text=f"“{USUAL}” as a model, method or size puts it back.")
+    embed.set_footer(text=f"“{USUAL}” as a model, method, size or profile puts it back.")
     return embed
 
 
@@ -126,7 +126,8 @@ def _value(value: object) -> str:
 
 
 def _usual(values: ServerRules | Choices) -> str:
-    return " · ".join(one for one in (values.model, values.method, values.size) if one) or USUAL
+    profile = {"": "", NO_PROFILE: "no profile"}.get(values.profile, values.profile)
+    return " · ".join(one for one in (values.model, values.method, values.size, profile) if one) or USUAL
 
 
 def _limits(rules: ServerRules) -> str:

@@ -15,6 +15,8 @@ from engine.models import DEFAULT_MODEL, MODELS, Model
 from engine.requests import METHODS, PROFILES, Options, option_span, option_text
 
 Suggestion: TypeAlias = tuple[str, str]
+PROFILED = "clip_diffusion"
+"""The method that has profiles."""
 MOST = 25
 LONGEST = 100
 _SHAPES = ((1, 1), (3, 2), (2, 3), (4, 3), (3, 4), (16, 9), (9, 16), (2, 1), (1, 2))
@@ -36,6 +38,15 @@ def models(typed: str, method: str, unavailable: Mapping[str, str]) -> list[Sugg
     return _fitting(typed, shown, unavailable)
 
 
+def profiles(typed: str, model_name: str, method: str, price: Callable[[str], str] | None = None) -> list[Suggestion]:
+    """Words for many options, where the chosen method has such; *price*: what to say of a profile's cost."""
+    model = MODELS.get(model_name, MODELS[DEFAULT_MODEL])
+    if (method or model.methods[0]) != PROFILED:
+        return []
+    shown = ((f"{name}{price(name) if price else ''} · {profile.about}", name) for name, profile in PROFILES.items())
+    return _fitting(typed, shown, {})
+
+
 def sizes(
     typed: str, model_name: str, max_side: int, price: Callable[[int, int], str] | None = None
 ) -> list[Suggestion]:
@@ -44,7 +55,7 @@ def sizes(
     wanted = typed.lower().replace("×", "x").replace(" ", "")
     offered = [(f"{w}x{h}", shape, w, h) for w, h, shape in _sizes(model, max_side)]
     fitting = [one for one in offered if one[0].startswith(wanted)][:MOST]
-    return [(f"{size} {shape}{f' · {price(w, h)}' if price else ''}", size) for size, shape, w, h in fitting]
+    return [(f"{size} {shape}{price(w, h) if price else ''}", size) for size, shape, w, h in fitting]
 
 
 def _sizes(model: Model, max_side: int) -> Iterator[tuple[int, int, str]]:
@@ -91,7 +102,7 @@ def more(typed: str, method: str, model_name: str) -> list[Suggestion]:
 
 def _profiles(head: str, typed: str, method: str, taken: Collection[str]) -> list[Suggestion]:
     """Words for many options, once somebody begins to type “profile”."""
-    if not typed or not "profile".startswith(typed) or "profile" in taken or method != "clip_diffusion":
+    if not typed or not "profile".startswith(typed) or "profile" in taken or method != PROFILED:
         return []
     return [
         (f"profile={profile.name} · {profile.about} · {profile.teraflops:.0f} TFLOP", f"{head}profile={profile.name}")

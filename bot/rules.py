@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -19,10 +19,10 @@ from bot.mature import about_minors, is_mature, is_sexual
 from bot.store.blocks import Block
 from bot.wording import because, clock_date, listed, plain
 from bot.wordlist import first_found
-from engine.errors import InvalidRequest
+from engine.errors import DreamError, InvalidRequest
 from engine.messages import Request
 from engine.models import MODELS, Model
-from engine.requests import DreamRequest, parse_size
+from engine.requests import PROFILE, DreamRequest, build_options, parse_size
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,29 @@ class Venue:
     restricted: bool = False
     """Whether Discord shows this place to adults only."""
     roles: tuple[int, ...] = ()
+
+
+NO_PROFILE = "none"
+"""What is typed to paint by no profile, whatever is usual."""
+
+
+class Ways(NamedTuple):
+    """How to paint, by name; what is empty is left to what is usual."""
+
+    model: str = ""
+    method: str = ""
+    size: str = ""
+    profile: str = ""
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The profile as a setting of `build_request`."""
+        return profile_setting(self.profile)
+
+
+def profile_setting(profile: str) -> dict[str, str]:
+    """``{"profile": "draft"}``, or nothing for none."""
+    return {PROFILE: profile} if profile not in ("", NO_PROFILE) else {}
 
 
 NOWHERE = Venue()
@@ -78,6 +101,7 @@ class ServerRules(Kept):
     size: str = ""
     method: str = ""
     model: str = ""
+    profile: str = ""
     max_size: int | None = None
     max_steps: int | None = None
     max_count: int | None = None
@@ -141,6 +165,7 @@ class Choices(Kept):
     size: str = ""
     method: str = ""
     model: str = ""
+    profile: str = ""
     pings: bool = True
     private: bool = False
     """Results come by direct message."""
@@ -160,25 +185,34 @@ def wanted_texts(request: Request) -> tuple[str, ...]:
     return tuple(prompt.text for prompt in request.prompts if prompt.text and prompt.weight > 0)
 
 
-def preferred(
-    model: str, method: str, size: str, choices: Iterable[Choices | ServerRules], usual: str
-) -> tuple[str, str, str]:
-    """Model, method and size: what was typed, else the first choice that fits what is known so far, else *usual*.
+def preferred(wanted: Ways, choices: Iterable[Choices | ServerRules], usual: str) -> Ways:
+    """What was typed, else the first choice that fits what is known so far, else *usual* and the model's own ways.
 
-    A preferred method or size that the model cannot do is passed over: whoever names a model means its own ways.
+    A preferred method, size or profile that the model cannot do is passed over: whoever names a model means its ways.
     """
     order = list(choices)
-    model = model or next((one.model for one in order if one.model in MODELS), usual)
+    model = wanted.model or next((one.model for one in order if one.model in MODELS), usual)
     known = MODELS.get(model)
-    if known is not None:
-        method = method or next((one.method for one in order if one.method in known.methods), "")
-        size = size or next((one.size for one in order if one.size and _takes(known, one.size)), "")
-    return model, method, size
+    if known is None:
+        return wanted._replace(model=model)
+    method = wanted.method or next((one.method for one in order if one.method in known.methods), "")
+    size = wanted.size or next((one.size for one in order if one.size and _takes(known, one.size)), "")
+    profiles = (one.profile for one in order if one.profile and _does(known, method, one.profile))
+    profile = wanted.profile or next(profiles, NO_PROFILE)
+    return Ways(model, method, size, profile)
 
 
 def _takes(model: Model, size: str) -> bool:
     try:
         model.check_size(*parse_size(size))
     except InvalidRequest:
+        return False
+    return True
+
+
+def _does(model: Model, method: str, profile: str) -> bool:
+    try:
+        build_options(model, method, profile_setting(profile))
+    except DreamError:
         return False
     return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import discord
@@ -14,7 +14,7 @@ from bot.answers import InteractionAnswer
 from bot.attachments import read_attachment
 from bot.bot import DreamBot
 from bot.callers import Caller
-from bot.rules import preferred
+from bot.rules import NO_PROFILE, Ways, preferred
 from bot.wording import duration, units
 from engine.errors import DreamError
 from engine.models import DEFAULT_MODEL
@@ -41,6 +41,7 @@ class Dream(commands.Cog):
         image="A picture to start from.",
         method="How to paint.",
         model="Which set of weights to paint with.",
+        profile="A word for many options, as in: draft",
         size="Width x height, as in 256x256.",
         steps="More is slower and cleaner.",
         seed="The same seed and words give the same picture.",
@@ -57,6 +58,7 @@ class Dream(commands.Cog):
         image: discord.Attachment | None = None,
         method: str | None = None,
         model: str | None = None,
+        profile: str | None = None,
         size: str | None = None,
         steps: app_commands.Range[int, 1, 2000] | None = None,
         seed: app_commands.Range[int, 0, MAX_SEED] | None = None,
@@ -65,29 +67,32 @@ class Dream(commands.Cog):
     ) -> None:
         """Check everything that can be checked from the words alone, then fetch the picture, then queue."""
         answer, caller = InteractionAnswer.of(interaction), Caller.of_interaction(interaction)
-        choices = await self.bot.moderation.choices(caller.user_id)
-        if not choices.private:
+        if not (await self.bot.moderation.choices(caller.user_id)).private:
             caller.check_place()
-        wanted = model or "", method or "", size or ""
-        rules = await self.bot.moderation.rules(caller.guild_id)
-        usual_model, usual_method, usual_size = preferred(*wanted, (choices, rules), DEFAULT_MODEL)
+        ways = await self._ways(interaction, Ways(model or "", method or "", size or "", profile or ""))
         request = build_request(
             prompt,
             negative=negative or "",
-            model=usual_model,
-            method=usual_method,
-            size=usual_size,
+            model=ways.model,
+            method=ways.method,
+            size=ways.size,
             steps=steps,
             seed=seed,
             count=count or 1,
             init_image=NOT_YET if image else "",
-            settings=parse_settings(more or ""),
+            settings=ways.settings | parse_settings(more or ""),
         )
         images: Mapping[str, bytes] = {}
         if image is not None:
             sha256, data = await read_attachment(image)
             request, images = request.model_copy(update={"init_image": sha256}), {sha256: data}
         await self.bot.orders.dream(request, caller, answer, images)
+
+    async def _ways(self, interaction: AnyInteraction, typed: Ways) -> Ways:
+        """What was typed, and what this person and this place usually want."""
+        choices = await self.bot.moderation.choices(interaction.user.id)
+        rules = await self.bot.moderation.rules(interaction.guild_id)
+        return preferred(typed, (choices, rules), DEFAULT_MODEL)
 
     @dream.autocomplete("method")
     async def _methods(self, interaction: AnyInteraction, typed: str) -> Choices:
@@ -97,30 +102,43 @@ class Dream(commands.Cog):
     async def _models(self, interaction: AnyInteraction, typed: str) -> Choices:
         return _choices(completion.models(typed, _typed(interaction, "method"), self.bot.unavailable))
 
+    @dream.autocomplete("profile")
+    async def _profiles(self, interaction: AnyInteraction, typed: str) -> Choices:
+        ways = await self._ways_so_far(interaction)
+        offered = completion.profiles(
+            typed, ways.model, ways.method, lambda name: self._price(interaction, ways._replace(profile=name))
+        )
+        return _choices([*offered, (f"{NO_PROFILE} – the model's own settings", NO_PROFILE)])
+
     @dream.autocomplete("size")
     async def _sizes(self, interaction: AnyInteraction, typed: str) -> Choices:
-        most = self.bot.config.limits.max_size
-        return _choices(completion.sizes(typed, _typed(interaction, "model"), most, self._price(interaction)))
+        most, ways = self.bot.config.limits.max_size, await self._ways_so_far(interaction)
+        return _choices(
+            completion.sizes(
+                typed, ways.model, most, lambda w, h: self._price(interaction, ways._replace(size=f"{w}x{h}"))
+            )
+        )
 
-    def _price(self, interaction: AnyInteraction) -> Callable[[int, int], str] | None:
-        """What a size would cost with all that is typed so far, and how long it would take to paint."""
+    async def _ways_so_far(self, interaction: AnyInteraction) -> Ways:
+        typed = Ways(*(_typed(interaction, name) for name in Ways._fields))
+        return await self._ways(interaction, typed)
+
+    def _price(self, interaction: AnyInteraction, ways: Ways) -> str:
+        """`` · 1.64 units, about 5 s``: what all that is typed so far costs and takes; empty if it makes no sense."""
         steps, count = _typed(interaction, "steps"), _typed(interaction, "count")
         try:
             request = build_request(
                 "a",
-                model=_typed(interaction, "model") or DEFAULT_MODEL,
-                method=_typed(interaction, "method"),
+                model=ways.model,
+                method=ways.method,
+                size=ways.size,
                 steps=int(steps) if steps else None,
                 count=int(count) if count else 1,
+                settings=ways.settings | parse_settings(_typed(interaction, "more")),
             )
         except (DreamError, ValueError):
-            return None
-
-        def price(width: int, height: int) -> str:
-            sized = request.model_copy(update={"width": width, "height": height})
-            return f"{units(sized.cost)}, about {duration(self.bot.dispatcher.expected(sized).likely)}"
-
-        return price
+            return ""
+        return f" · {units(request.cost)}, about {duration(self.bot.dispatcher.expected(request).likely)}"
 
     @dream.autocomplete("more")
     async def _more(self, interaction: AnyInteraction, typed: str) -> Choices:

@@ -13,6 +13,7 @@ from bot.bot import DreamBot
 from bot.bylaws import USUAL, changes_words, choices_embed, rules_embed
 from bot.callers import Caller
 from bot.errors import Refused
+from bot.rules import NO_PROFILE, profile_setting
 from bot.wording import listed, mention
 from engine.models import DEFAULT_MODEL, MODELS, Model
 from engine.requests import build_options, find_model, parse_size
@@ -46,6 +47,7 @@ class Settings(commands.Cog):
         model="Which set of weights you usually paint with; “usual” puts it back.",
         method="How you usually paint; “usual” puts it back.",
         size="Your usual width x height; “usual” puts it back.",
+        profile="A word for many options that you usually want; “none” for none, “usual” puts it back.",
         pings="Whether a reply pings you after a long wait.",
         private="Whether your results come by direct message, for nobody else to see.",
     )
@@ -55,12 +57,13 @@ class Settings(commands.Cog):
         model: Name | None = None,
         method: Name | None = None,
         size: Name | None = None,
+        profile: Name | None = None,
         pings: bool | None = None,
         private: bool | None = None,
     ) -> None:
         """Change what was given, and show all of it to the one who asks."""
         answer, caller = InteractionAnswer.of(interaction, private=True), Caller.of_interaction(interaction)
-        changes = _usual(model, method, size)
+        changes = _usual(model, method, size, profile)
         changes |= {key: value for key, value in (("pings", pings), ("private", private)) if value is not None}
         choices = await self.bot.moderation.choose(caller.user_id, changes)
         balance = await self.bot.dispatcher.balance(caller.user_id, caller.roles)
@@ -75,6 +78,7 @@ class Settings(commands.Cog):
         model="The usual set of weights; “usual” puts it back.",
         method="The usual way to paint; “usual” puts it back.",
         size="The usual width x height; “usual” puts it back.",
+        profile="A word for many options that are usual here; “usual” puts it back.",
         max_size="Longest side of a picture, in pixels; 0 = what the host allows.",
         max_steps="Steps of a picture; 0 = what the host allows.",
         max_count="Pictures of a job; 0 = what the host allows.",
@@ -104,6 +108,7 @@ class Settings(commands.Cog):
         model: Name | None = None,
         method: Name | None = None,
         size: Name | None = None,
+        profile: Name | None = None,
         max_size: app_commands.Range[int, 0, 4096] | None = None,
         max_steps: app_commands.Range[int, 0, 2000] | None = None,
         max_count: app_commands.Range[int, 0, 10] | None = None,
@@ -115,7 +120,7 @@ class Settings(commands.Cog):
         """Show the rules privately, or change them for everybody to read."""
         answer, caller = InteractionAnswer.of(interaction), Caller.of_interaction(interaction)
         server_id = self._server_of(caller)
-        changes = _usual(model, method, size)
+        changes = _usual(model, method, size, profile)
         limits = {"max_size": max_size, "max_steps": max_steps, "max_count": max_count}
         changes |= {key: value or None for key, value in limits.items() if value is not None}
         changes |= {key: value for key, value in (("mature", mature), ("spoilers", spoilers)) if value is not None}
@@ -189,6 +194,12 @@ class Settings(commands.Cog):
     async def _models(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
         return _choices(completion.models(typed, "", self.bot.unavailable))
 
+    @mine.autocomplete("profile")
+    @server.autocomplete("profile")
+    async def _profiles(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
+        model, method = (str(getattr(interaction.namespace, name, "") or "") for name in ("model", "method"))
+        return _choices([*completion.profiles(typed, model, method), (f"{NO_PROFILE} – paint by none", NO_PROFILE)])
+
     @mine.autocomplete("size")
     @server.autocomplete("size")
     async def _sizes(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
@@ -196,13 +207,17 @@ class Settings(commands.Cog):
         return _choices(completion.sizes(typed, model, self.bot.config.limits.max_size))
 
 
-def _usual(model: str | None, method: str | None, size: str | None) -> dict[str, object]:
-    """What to store of a usual model, method and size; checked now, so that no picture fails for it later."""
-    given = {key: value for key, value in (("model", model), ("method", method), ("size", size)) if value is not None}
+def _usual(model: str | None, method: str | None, size: str | None, profile: str | None) -> dict[str, object]:
+    """What to store of what is usual; checked now, so that no picture fails for it later."""
+    everything = (("model", model), ("method", method), ("size", size), ("profile", profile))
+    given = {key: value for key, value in everything if value is not None}
     named = {key: value for key, value in given.items() if value != USUAL}
     chosen = find_model(named.get("model", DEFAULT_MODEL))
-    if "method" in named:
-        build_options(chosen if "model" in named else _painter_by(named["method"]), named["method"], {})
+    wanted = profile_setting(named.get("profile", ""))
+    if "method" in named or wanted:
+        method = named.get("method", "")
+        painter = chosen if "model" in named else _painter_by(method)
+        build_options(painter, method, wanted)
     if "size" in named:
         width, height = parse_size(named["size"])
         named["size"] = f"{width}x{height}"

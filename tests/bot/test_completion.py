@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bot.completion import LONGEST, MOST, methods, models, more, sizes
+from bot.completion import LONGEST, MOST, methods, models, more, profiles, sizes
 from engine.models import MODELS
-from engine.requests import METHODS, build_options, parse_settings, parse_size
+from engine.requests import METHODS, PROFILES, build_options, parse_settings, parse_size
 
 
 def test_methods_say_what_they_are() -> None:
@@ -43,6 +43,13 @@ def test_sizes_follow_what_was_typed() -> None:
     assert all(size.startswith("512x3") for _, size in sizes("512 × 3", "primer", 1024))
 
 
+def test_profiles_are_offered_where_there_are_any() -> None:
+    assert list(PROFILES) == [name for _, name in profiles("", "", "")]
+    assert [] == profiles("", "primer", "pixels")
+    [(shown, _)] = profiles("disc", "", "", lambda name: f" · {name} costs much")
+    assert shown.startswith("disco · disco costs much · overview first")
+
+
 def test_options_are_offered_with_range_and_usual_value() -> None:
     [(shown, value)] = more("et", "clip_diffusion", "primer")
 
@@ -65,6 +72,7 @@ def test_every_option_that_is_offered_is_accepted_as_it_stands(method: str) -> N
 
 @pytest.mark.parametrize("typed", ["", "a", "eta=0.5 " * 12, "x" * 200])
 def test_nothing_is_longer_or_more_than_discord_takes(typed: str) -> None:
-    for offered in (more(typed, "", ""), methods(typed, "", {}), sizes(typed, "", 4096)):
+    costly = profiles(typed, "", "", lambda _: " · 1234.56 units, about 12 min 34 s")
+    for offered in (more(typed, "", ""), methods(typed, "", {}), sizes(typed, "", 4096), costly):
         assert len(offered) <= MOST
         assert all(0 < len(shown) <= LONGEST and 0 < len(value) <= LONGEST for shown, value in offered)

@@ -8,25 +8,38 @@ import pytest
 
 from bot.config import LimitsSection
 from bot.errors import BlockedWords, Refused
-from bot.rules import NOWHERE, Choices, ServerRules, Venue, Word, preferred
+from bot.rules import NOWHERE, Choices, ServerRules, Venue, Ways, Word, preferred
 from engine.models import DEFAULT_MODEL
 from engine.requests import build_request
 
 
 def test_what_was_typed_goes_first_then_mine_then_the_servers() -> None:
-    mine, here = Choices(size="320x256"), ServerRules(size="256x320", method="pixels")
+    mine, here = Choices(size="320x256", profile="disco"), ServerRules(size="256x320", profile="draft", model="primer")
+    typed = Ways(method="clip_diffusion", size="256x256", profile="art")
 
-    assert (DEFAULT_MODEL, "pixels", "320x256") == preferred("", "", "", (mine, here), DEFAULT_MODEL)
-    assert (DEFAULT_MODEL, "clip_diffusion", "256x256") == preferred(
-        "", "clip_diffusion", "256x256", (mine, here), DEFAULT_MODEL
-    )
-    assert (DEFAULT_MODEL, "", "") == preferred("", "", "", (), DEFAULT_MODEL)
+    assert (DEFAULT_MODEL, "", "320x256", "disco") == preferred(Ways(), (mine, here), DEFAULT_MODEL)
+    assert (DEFAULT_MODEL, "", "256x320", "draft") == preferred(Ways(), (Choices(), here), DEFAULT_MODEL)
+    assert typed._replace(model=DEFAULT_MODEL) == preferred(typed, (mine, here), DEFAULT_MODEL)
+    assert (DEFAULT_MODEL, "", "", "none") == preferred(Ways(), (), DEFAULT_MODEL)
 
 
 def test_what_a_model_cannot_do_is_passed_over() -> None:
-    mine, here = Choices(size="2000x16", method="oil", model="gone"), ServerRules(size="256x320")
+    mine, here = Choices(size="2000x16", method="oil", model="gone", profile="baroque"), ServerRules(size="256x320")
 
-    assert (DEFAULT_MODEL, "", "256x320") == preferred("", "", "", (mine, here), DEFAULT_MODEL)
+    assert (DEFAULT_MODEL, "", "256x320", "none") == preferred(Ways(), (mine, here), DEFAULT_MODEL)
+
+
+def test_a_profile_is_passed_over_where_the_method_has_none_and_none_is_a_choice_too() -> None:
+    mine, here = Choices(profile="disco"), ServerRules(method="pixels", profile="draft")
+
+    assert ("pixels", "none") == preferred(Ways(), (mine, here), DEFAULT_MODEL)[1::2]
+    assert ("clip_diffusion", "disco") == preferred(Ways(method="clip_diffusion"), (mine, here), DEFAULT_MODEL)[1::2]
+    assert "none" == preferred(Ways(), (Choices(profile="none"), ServerRules(profile="draft")), DEFAULT_MODEL).profile
+    assert ({"profile": "art"}, {}, {}) == (
+        Ways(profile="art").settings,
+        Ways(profile="none").settings,
+        Ways().settings,
+    )
 
 
 def test_a_server_is_never_more_generous_than_the_host() -> None:

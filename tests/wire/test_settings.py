@@ -36,6 +36,57 @@ async def test_what_is_usual_for_me_is_used_where_i_say_nothing_else(world: Worl
     assert "256×256 · 25 steps · clip_diffusion" in other.text
 
 
+async def test_my_usual_profile_is_used_where_it_can_be_and_where_i_name_no_other(world: World, max_: Person) -> None:
+    await max_.slash("settings mine", profile="draft")
+
+    draft = await dreamt(max_, "an owl")
+    other = await dreamt(max_, "an owl", profile="art", more="steps=12")
+    none = await dreamt(max_, "an owl", profile="none")
+    pixels = await dreamt(max_, "an owl", method="pixels")
+
+    assert "256×256 · 15 steps" in draft.text
+    assert "256×256 · 12 steps" in other.text
+    assert "256×256 · 25 steps" in none.text
+    assert "80 steps · pixels" in pixels.text
+    jobs = await world.bot.dispatcher.history(max_.id)
+    assert ["padded", "xstart"] == [jobs[2].request.options.cut_kind, jobs[3].request.options.gradient]
+
+
+async def test_the_servers_usual_profile_holds_for_who_has_none_and_outlives_a_restart(
+    world: World, max_: Person, mo: Person, olive: Person
+) -> None:
+    await olive.slash("settings server", profile="draft")
+    await mo.slash("settings mine", profile="none")
+    await world.restart_bot()
+
+    assert "15 steps" in (await dreamt(max_, "an owl")).text
+    assert "25 steps" in (await dreamt(mo, "an owl")).text
+    assert "Usual model, method, size, profile: draft" in whispered(await max_.slash("settings server"))
+    assert "Usual model, method, size, profile: no profile" in whispered(await mo.slash("settings mine"))
+
+
+@pytest.mark.slow
+async def test_profiles_are_offered_with_their_cost_and_checked_at_once(max_: Person) -> None:
+    await max_.slash("settings mine", size="320x256")
+
+    [art, none] = await max_.autocomplete("dream", "profile", prompt="an owl", profile="ar", count="2")
+    assert art["name"].startswith("art · ")
+    assert " units, about " in art["name"]
+    assert ("art", "none") == (art["value"], none["value"])
+    [size, *_] = await max_.autocomplete("dream", "size", prompt="an owl", size="256x256", profile="draft")
+    assert "256x256 usual · 0.56 units" in size["name"]
+    mine = await max_.autocomplete("settings mine", "profile", profile="")
+    assert ["draft", "fast", "classic", "art", "disco", "none", "usual"] == [choice["value"] for choice in mine]
+    assert ["none", "usual"] == [
+        choice["value"] for choice in await max_.autocomplete("settings mine", "profile", method="pixels", profile="")
+    ]
+    refused = whispered(await max_.slash("settings mine", profile="darft"))
+    assert "There is no profile “darft”; did you mean “draft”?" == refused
+    assert "pixels has no profiles; clip_diffusion has." == whispered(
+        await max_.slash("settings mine", method="pixels", profile="draft")
+    )
+
+
 @pytest.mark.slow
 async def test_my_settings_are_shown_put_back_and_outlive_a_restart(world: World, max_: Person) -> None:
     await max_.slash("settings mine", size="320X256", pings=False)
@@ -44,7 +95,7 @@ async def test_my_settings_are_shown_put_back_and_outlive_a_restart(world: World
     assert "320x256\nA ping after a long wait: no\nResults: where you ask" in whispered(
         await max_.slash("settings mine")
     )
-    assert "method, size: usual\n" in whispered(await max_.slash("settings mine", size="usual"))
+    assert "size, profile: usual\n" in whispered(await max_.slash("settings mine", size="usual"))
 
 
 @pytest.mark.slow
