@@ -167,6 +167,7 @@ class Caller:
             parent_job=parent_job,
             parent_index=parent_index,
             server_id=self.guild_id,
+            thread_of=self.above[0] if self.in_thread and self.above else None,
         )
 
 

@@ -166,7 +166,7 @@ class Dispatcher:
         return await unbroken(self._discard(job, by))
 
     async def abandon(self, *, guild_id: int | None = None, channel_id: int | None = None) -> int:
-        """That server or channel is gone: jobs that wait there end, and cost nothing; how many there were.
+        """That server, or that channel with its threads, is gone: what waits there ends, and costs nothing; how much.
 
         What the engine paints already is finished: its owner gets it directly, or finds it in the history.
         """
@@ -174,7 +174,8 @@ class Dispatcher:
         lost = [
             job
             for job, _ in self._board.waiting()
-            if job.origin.channel_id == channel_id or (guild_id is not None and job.origin.guild_id == guild_id)
+            if (channel_id is not None and job.origin.is_in(channel_id))
+            or (guild_id is not None and job.origin.guild_id == guild_id)
         ]
         for job in lost:
             await unbroken(self._books.failed(job, gone))

@@ -1,8 +1,8 @@
 """The last word about a job: its ways to Discord are tried in turn until one of them arrives.
 
-    EDIT      the bot edits its message                 → gone, too old: POST · no access: TOKEN, else DIRECT
+    EDIT      the bot edits its message                 → gone, too old, archived: POST · no access: TOKEN, else DIRECT
     TOKEN     the interaction edits it, while it lives  → gone: POST · expired: DIRECT
-    POST      a new message under a nonce               → no access: DIRECT
+    POST      a new message under a nonce               → no access, a locked thread: DIRECT
     DIRECT    to the person alone, finished pictures only
 
 Bad weather is waited out on the way where it is met; files that are too large are made smaller; a picture that Discord
@@ -70,7 +70,7 @@ class Ending:
     _limit: int = 0
     _tries: int = 0
     _face: Face | None = None
-    _too_old: int | None = None
+    _outdated: int | None = None
 
     async def deliver(self) -> None:
         """Return when the end has arrived, or has *failed* on every way."""
@@ -85,9 +85,9 @@ class Ending:
                 log.error("job %s: its end has to wait: %s", self._id, error)
                 await self.sleep(pause_after(self._tries))
                 self._tries += 1
-        if self._too_old is not None and not self.failed:
+        if self._outdated is not None and not self.failed:
             with contextlib.suppress(*FAILURES):
-                await self.post.delete(self._too_old)
+                await self.post.delete(self._outdated)
 
     async def _send(self) -> None:
         self._face = self._face or await self.artist.face(self.update, self._limit or self.post.upload_limit)
@@ -112,7 +112,7 @@ class Ending:
                 self._limit, self._face = max(SMALLEST_LIMIT, limit // 2), None
             case Trouble.TOO_LARGE | Trouble.REFUSED if self._face and self._face.files:
                 self._face = await self.artist.refusal(self.update, _reason(error))
-            case Trouble.GONE | Trouble.TOO_OLD as trouble if self._edits:
+            case Trouble.GONE | Trouble.TOO_OLD | Trouble.ARCHIVED as trouble if self._edits:
                 await self._replace(trouble)
             case Trouble.NO_ACCESS if self.way is Way.EDIT and self.post.address.token:
                 self.way = Way.TOKEN
@@ -130,8 +130,8 @@ class Ending:
             since = asked_at(job.created_at, job.origin.interaction_id)
             found = await self.post.find(self._id, since, without=lost)
         self.message_id, self.way = found, Way.POST if found is None else Way.EDIT
-        if trouble is Trouble.TOO_OLD:
-            self._too_old = lost
+        if trouble is not Trouble.GONE:
+            self._outdated = lost
 
     @property
     def _edits(self) -> bool:

@@ -58,6 +58,12 @@ class Origin:
     """The server in which it was asked for: the one that it is shown in, but for results that go by direct message."""
     spoiler: bool = False
     """The picture is to be covered until somebody wants to see it."""
+    thread_of: int | None = None
+    """The channel that `channel_id` is a thread (or a forum's post) of."""
+
+    def is_in(self, channel_id: int) -> bool:
+        """Whether it is shown in that channel, or in a thread of it."""
+        return channel_id in (self.channel_id, self.thread_of)
 
     @property
     def owner(self) -> str:

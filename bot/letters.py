@@ -124,7 +124,8 @@ class Letter:
 
     async def _wait_for_answer(self) -> None:
         try:
-            await asyncio.wait_for(self._addressed.wait(), ANSWER_SECONDS)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._addressed.wait()
         except TimeoutError:
             log.info("job %s: nobody has answered with its message", self.job.id)
 

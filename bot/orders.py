@@ -233,7 +233,12 @@ class Orders:
             await self._dispatcher.consent.check(order.request, caller.user_id, caller.roles)
         direct = await DirectAnswer.open(self._client, caller.user_id, answer)
         origin = replace(
-            order.origin, guild_id=None, channel_id=direct.channel_id, interaction_id=None, interaction_token=""
+            order.origin,
+            guild_id=None,
+            channel_id=direct.channel_id,
+            thread_of=None,
+            interaction_id=None,
+            interaction_token="",
         )
         try:
             await self._submit(replace(order, origin=origin), caller, direct)

@@ -8,6 +8,7 @@ Knows time only as numbers, and no Discord.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -160,10 +161,10 @@ class Turnstile:
         while True:
             self._changed.clear()
             pause = self._open()
-            try:
-                await asyncio.wait_for(self._changed.wait(), pause)
-            except TimeoutError:
-                continue
+            # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with what it waits for.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._changed.wait()
 
     def _open(self) -> float | None:
         """Let everybody through who may pass now; seconds until somebody else may, or None if nobody waits."""

@@ -34,7 +34,9 @@ class Trouble(Enum):
     GONE = auto()
     """The message is no longer there: post another."""
     TOO_OLD = auto()
-    """Discord lets nobody edit it any more (30046), or its thread is archived: post another."""
+    """Discord lets nobody edit it any more (30046): post another."""
+    ARCHIVED = auto()
+    """Its thread is archived: a new message opens it again, unless it is locked, too."""
     TOO_LARGE = auto()
     """The files are over the limit: send smaller ones."""
     NO_ACCESS = auto()
@@ -50,7 +52,7 @@ class Trouble(Enum):
 _BY_CODE = {
     10008: Trouble.GONE,
     30046: Trouble.TOO_OLD,
-    50083: Trouble.TOO_OLD,
+    50083: Trouble.ARCHIVED,
     40005: Trouble.TOO_LARGE,
     10003: Trouble.NO_ACCESS,
     10004: Trouble.NO_ACCESS,
@@ -58,6 +60,7 @@ _BY_CODE = {
     50007: Trouble.NO_ACCESS,
     50013: Trouble.NO_ACCESS,
     50278: Trouble.NO_ACCESS,
+    160005: Trouble.NO_ACCESS,
     50027: Trouble.EXPIRED,
     10062: Trouble.EXPIRED,
     10015: Trouble.EXPIRED,

@@ -1,13 +1,15 @@
-"""Servers and channels that go away while somebody waits there: nobody paints for a place that is gone."""
+"""Servers, channels and threads that go away while somebody waits there: nobody paints for a place that is gone."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 
 import discord
 from discord.ext import commands
 
 from bot.bot import DreamBot
+from bot.posting import FAILURES
 
 log = logging.getLogger(__name__)
 
@@ -26,15 +28,41 @@ class Places(commands.Cog):
 
     @commands.Cog.listener()
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
-        """With a channel go its threads."""
-        lost = await self.bot.dispatcher.abandon(channel_id=channel.id)
-        if lost:
-            log.info("the channel %d was deleted; %d waiting jobs ended", channel.id, lost)
+        """With a channel go its threads, also those that are archived and that nobody has cached."""
+        await self._gone(channel.id)
 
     @commands.Cog.listener()
     async def on_raw_thread_delete(self, event: discord.RawThreadDeleteEvent) -> None:
         """Threads that nobody has cached, too."""
-        await self.bot.dispatcher.abandon(channel_id=event.thread_id)
+        await self._gone(event.thread_id)
+
+    @commands.Cog.listener()
+    async def on_thread_remove(self, thread: discord.Thread) -> None:
+        """Somebody has taken the bot out of a thread: a private one it does not see any more."""
+        if thread.is_private():
+            await self._gone(thread.id)
+
+    @commands.Cog.listener()
+    async def on_at_work(self) -> None:
+        """What was deleted while nobody listened: Discord is asked about every place that is not known now."""
+        for channel_id, guild_id in {
+            (job.origin.channel_id, job.origin.guild_id) for job, _ in self.bot.dispatcher.queue()
+        }:
+            guild = self.bot.get_guild(guild_id) if guild_id else None
+            if guild is not None and guild.get_channel_or_thread(channel_id) is None:
+                with contextlib.suppress(*FAILURES):
+                    await self._ask(channel_id)
+
+    async def _ask(self, channel_id: int) -> None:
+        try:
+            await self.bot.fetch_channel(channel_id)
+        except discord.NotFound:
+            await self._gone(channel_id)
+
+    async def _gone(self, channel_id: int) -> None:
+        lost = await self.bot.dispatcher.abandon(channel_id=channel_id)
+        if lost:
+            log.info("the channel %d is gone; %d waiting jobs ended", channel_id, lost)
 
 
 async def setup(bot: DreamBot) -> None:

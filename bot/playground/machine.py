@@ -67,7 +67,8 @@ class BotAndEngine:
             pause = FIRST_PAUSE if asyncio.get_running_loop().time() - began > LONG_LIFE else pause
             print(f"The bot ended with status {status}; it is started again in {pause:.0f} s.", file=sys.stderr)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._wanted.wait()
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def watch(self) -> None:

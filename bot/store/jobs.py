@@ -52,8 +52,8 @@ class Jobs:
         await session.run(
             "INSERT INTO jobs (id, attempt, deaths, owner, kind, user_id, user_name, guild_id, channel_id,"
             " interaction_id, parent_job, parent_index, priority, running_limit, request, cost, state, created_at,"
-            " server_id, spoiler)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " server_id, spoiler, thread_of)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             job.id,
             job.attempt,
             job.deaths,
@@ -74,6 +74,7 @@ class Jobs:
             job.created_at,
             origin.server_id,
             int(origin.spoiler),
+            origin.thread_of,
         )
 
     async def find(self, job_id: str, session: Session | None = None) -> JobRow | None:
@@ -253,4 +254,5 @@ def _origin(row: sqlite3.Row) -> Origin:
         parent_index=row["parent_index"],
         server_id=row["server_id"],
         spoiler=bool(row["spoiler"]),
+        thread_of=row["thread_of"],
     )

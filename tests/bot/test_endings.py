@@ -212,7 +212,8 @@ async def test_when_every_way_is_closed_it_says_why() -> None:
     [
         (Trouble.GONE, GONE),
         (Trouble.TOO_OLD, refusal(429, 30046)),
-        (Trouble.TOO_OLD, refusal(400, 50083)),
+        (Trouble.ARCHIVED, refusal(400, 50083)),
+        (Trouble.NO_ACCESS, refusal(400, 160005)),
         (Trouble.TOO_OLD, LONG_LIMIT),
         (Trouble.TOO_LARGE, refusal(413, 0)),
         (Trouble.NO_ACCESS, refusal(403, 0)),

@@ -139,3 +139,23 @@ async def test_who_stops_waiting_takes_no_turn() -> None:
 
     assert ["one"] == turns.order
     running.cancel()
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_turnstile_that_is_stopped_in_the_moment_of_news_stops(turns: int) -> None:
+    turnstile = Turnstile(Pace(3.0, 2))
+    running = asyncio.create_task(turnstile.run())
+    for _ in range(2):
+        await turnstile.turn(ONE, Urgency.PROGRESS)
+    waiting = asyncio.create_task(turnstile.turn(ONE, Urgency.PROGRESS))  # for seconds
+    await asyncio.sleep(0.02)
+
+    turnstile.give_back(ONE)
+    for _ in range(turns):  # of the loop, within which the news arrives
+        await asyncio.sleep(0)
+    running.cancel()
+
+    done, _ = await asyncio.wait({running}, timeout=2)
+    assert running in done
+    assert running.cancelled()
+    waiting.cancel()

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from bot.jobs import JobRow, JobState
+from bot.playground.server.world import Channel, ChannelType
 from tests.wire.looks import begun, is_result
 from tests.wire.people import Person
+from tests.wire.test_elsewhere import post_in_a_forum
 from tests.wire.world import World
 
+THREAD = "owl studies"
 REFUSED = ("10003", "50001", "50013", "10008", "10015")
 """What Discord answers to a bot that writes to a place that is gone."""
 
@@ -72,6 +75,136 @@ async def test_what_waits_for_a_place_that_is_gone_is_not_painted_and_costs_noth
     assert ("PlaceGone", True) == (job.error_code, "Nothing was charged" in job.error_text)
     assert [] == world.bot.dispatcher.queue()
     assert 2 == len(world.bot.dispatcher.running())
+
+
+async def until_failed(world: World, person: Person) -> JobRow:
+    """That person's newest job, which must not be painted."""
+    async with asyncio.timeout(10):
+        while (job := (await world.bot.dispatcher.history(person.id))[0]).state is not JobState.FAILED:
+            await asyncio.sleep(0.01)
+    assert ("PlaceGone", True) == (job.error_code, "Nothing was charged" in job.error_text)
+    return job
+
+
+@pytest.mark.parametrize("how", ["thread", "channel", "channel of an archived thread", "forum"])
+async def test_what_waits_in_a_thread_goes_with_it_and_with_its_channel(
+    world: World, max_: Person, mo: Person, how: str
+) -> None:
+    place = post_in_a_forum(world) if how == "forum" else THREAD
+    if how == "forum":
+        await world.restart_bot()
+    await begun(mo, "hang an owl", channel="gallery")
+    await begun(max_, "hang a fox", channel=place)
+    await max_.slash("dream", prompt="a cat", channel=place)
+    world.allow(*REFUSED, "50007", "could not be delivered")
+
+    if how == "thread":
+        world.delete_thread(THREAD)
+    elif how == "forum":
+        world.delete_channel("ideas")
+    else:
+        if "archived" in how:
+            world.close_thread(THREAD)
+        world.delete_channel("studio")
+
+    await until_failed(world, max_)
+    assert [] == world.bot.dispatcher.queue()
+    assert 2 == len(world.bot.dispatcher.running())
+
+
+@pytest.mark.parametrize("how", ["thread", "channel"])
+async def test_what_is_being_painted_for_a_thread_that_goes_comes_directly(
+    world: World, max_: Person, how: str
+) -> None:
+    await begun(max_, "slowly an owl", channel=THREAD)
+    world.allow(*REFUSED)
+
+    world.delete_thread(THREAD) if how == "thread" else world.delete_channel("studio")
+
+    await max_.wait_for_message(is_result, channel="dm")
+    await ended(world, max_, "delivered")
+
+
+async def test_a_picture_opens_the_archived_thread_that_it_belongs_to(world: World, max_: Person) -> None:
+    first = await begun(max_, "slowly an owl", channel=THREAD)
+    world.allow("50083")
+
+    world.close_thread(THREAD)
+
+    second = await max_.wait_for_message(is_result, channel=THREAD)
+    assert first.id != second.id
+    await world.until(lambda: first.gone, what="the message that could not be edited to go")
+    assert not world.channel(THREAD).archived
+    await ended(world, max_, "delivered")
+
+
+@pytest.mark.parametrize("archived", [False, True])
+async def test_what_belongs_into_a_locked_thread_comes_directly(world: World, max_: Person, archived: bool) -> None:
+    await begun(max_, "slowly an owl", channel=THREAD)
+    waiting = (await max_.slash("dream", prompt="a fox", channel=THREAD)).message
+    world.allow("50083", "160005")
+
+    world.close_thread(THREAD, archived=archived, locked=True)
+
+    await world.until(lambda: 2 == len([m for m in max_.sees("dm") if is_result(m)]), what="both pictures")
+    assert not is_result(waiting)
+    await ended(world, max_, "delivered")
+
+
+async def test_being_taken_out_of_a_private_thread_ends_what_waits_there_and_of_a_public_one_nothing(
+    world: World, max_: Person, mo: Person
+) -> None:
+    ids, parent = world.site.ids, world.channel("studio")
+    secret = Channel(ids.next(), ChannelType.PRIVATE_THREAD, "secret owls", parent.guild_id, parent_id=parent.id)
+    secret.owner_id, secret.created_at = max_.id, world.site.clock.now()
+    world.site.world.channels[secret.id] = secret
+    await world.restart_bot()
+    running = await begun(mo, "slowly an owl", channel=THREAD)
+    await begun(max_, "hang a fox", channel=THREAD)
+    await max_.slash("dream", prompt="a cat", channel="secret owls")
+
+    world.take_bot_out_of_thread(THREAD)
+    world.take_bot_out_of_thread("secret owls")
+
+    await until_failed(world, max_)
+    await mo.wait_for(running, is_result)
+
+
+async def test_what_waits_in_a_category_stays_when_the_category_goes(world: World, max_: Person) -> None:
+    ids, studio = world.site.ids, world.channel("studio")
+    category = Channel(ids.next(), ChannelType.CATEGORY, "ateliers", studio.guild_id)
+    world.site.world.channels[category.id] = category
+    studio.parent_id = category.id
+    await world.restart_bot()
+    await begun(max_, "slowly an owl")
+    waiting = (await max_.slash("dream", prompt="a fox")).message
+
+    studio.parent_id = None
+    world.delete_channel("ateliers")
+    world.site.channel_changed(studio)
+
+    await max_.wait_for(waiting, is_result)
+
+
+@pytest.mark.parametrize("how", ["thread", "channel"])
+async def test_what_was_deleted_while_the_bot_was_away_is_noticed_when_it_is_back(
+    world: World, max_: Person, mo: Person, how: str
+) -> None:
+    await begun(mo, "hang an owl", channel="gallery")
+    await begun(max_, "hang a fox", channel="gallery")
+    await max_.slash("dream", prompt="a cat", channel=THREAD)
+    await max_.slash("dream", prompt="a dog", channel="gallery")
+    world.allow(*REFUSED, "50007", "could not be delivered")
+    await world.stop_bot()
+
+    world.delete_thread(THREAD) if how == "thread" else world.delete_channel("studio")
+    await world.start_bot()
+
+    async with asyncio.timeout(10):
+        while (job := (await world.bot.dispatcher.history(max_.id))[1]).state is not JobState.FAILED:
+            await asyncio.sleep(0.01)
+    assert "PlaceGone" == job.error_code
+    assert JobState.QUEUED is (await world.bot.dispatcher.history(max_.id))[0].state
 
 
 async def test_a_bot_thrown_out_of_the_server_finishes_by_the_token_while_it_lives_and_goes_on_elsewhere(

@@ -115,7 +115,33 @@ class World:
         channel = self.channel(name)
         data = channel_payload(self.site.world, channel)
         self.site.hub.publish(Event("CHANNEL_DELETE", fixed(data), channel.guild_id, channel.id, Intent.GUILDS))
+        for inside in [
+            one for one in self.site.world.channels.values() if one.is_thread and one.parent_id == channel.id
+        ]:
+            del self.site.world.channels[inside.id]  # Discord says nothing of these
         del self.site.world.channels[channel.id]
+
+    def delete_thread(self, name: str) -> None:
+        """Somebody deletes a thread."""
+        thread = self.channel(name)
+        data: Json = {"id": str(thread.id), "guild_id": str(thread.guild_id), "parent_id": str(thread.parent_id)}
+        data["type"] = int(thread.type)
+        self.site.hub.publish(Event("THREAD_DELETE", fixed(data), thread.guild_id, thread.id, Intent.GUILDS))
+        del self.site.world.channels[thread.id]
+
+    def close_thread(self, name: str, *, archived: bool = True, locked: bool = False) -> None:
+        """Somebody closes a thread, or time does."""
+        thread = self.channel(name)
+        thread.archived, thread.locked = archived, locked
+        self.site.thread_changed(thread)
+
+    def take_bot_out_of_thread(self, name: str) -> None:
+        """Somebody removes the bot from a thread's members."""
+        me, thread = self.site.world.app.id, self.channel(name)
+        data: Json = {"id": str(thread.id), "guild_id": str(thread.guild_id), "member_count": 1}
+        data["removed_member_ids"] = [str(me)]
+        event = Event("THREAD_MEMBERS_UPDATE", fixed(data), thread.guild_id, thread.id, Intent.GUILDS, me)
+        self.site.hub.publish(event)
 
     def throw_bot_out(self) -> None:
         """The owner removes the bot from the server."""

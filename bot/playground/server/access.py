@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from bot.playground.server.messages import Message
 from bot.playground.server.permissions import Permission, permissions
-from bot.playground.server.refusals import missing_access, missing_permissions, unknown
+from bot.playground.server.refusals import missing_access, missing_permissions, thread_archived, thread_locked, unknown
 from bot.playground.server.routing import Call
 from bot.playground.server.world import Channel, Guild
 
@@ -32,6 +32,27 @@ def check(site: "LocalDiscord", channel: Channel, needed: int) -> None:
 
 def send_permission(channel: Channel) -> Permission:
     return Permission.SEND_MESSAGES_IN_THREADS if channel.is_thread else Permission.SEND_MESSAGES
+
+
+def check_editable(site: "LocalDiscord", channel: Channel) -> None:
+    """Refuse in a thread that is archived, or locked for who may not manage threads."""
+    if channel.archived:
+        raise thread_archived()
+    if channel.locked and not _manages_threads(site, channel):
+        raise thread_locked()
+
+
+def open_thread(site: "LocalDiscord", channel: Channel) -> None:
+    """Somebody writes: an archived thread is open again; a locked one refuses (topics/threads.mdx)."""
+    if channel.locked and not _manages_threads(site, channel):
+        raise thread_archived() if channel.archived else thread_locked()
+    if channel.archived:
+        channel.archived = False
+        site.thread_changed(channel)
+
+
+def _manages_threads(site: "LocalDiscord", channel: Channel) -> bool:
+    return bool(permissions(site.world, channel, site.world.app.id) & Permission.MANAGE_THREADS)
 
 
 def message_of(site: "LocalDiscord", call: Call, needed: int = 0) -> Message:

@@ -93,6 +93,11 @@ class LocalDiscord:
         data = channel_payload(self.world, channel)
         self.hub.publish(Event("CHANNEL_UPDATE", fixed(data), channel.guild_id, channel.id, Intent.GUILDS))
 
+    def thread_changed(self, thread: Channel) -> None:
+        """THREAD_UPDATE, after it was archived, locked or opened again."""
+        data = channel_payload(self.world, thread)
+        self.hub.publish(Event("THREAD_UPDATE", fixed(data), thread.guild_id, thread.id, Intent.GUILDS))
+
     async def _dispatch(self, request: web.Request) -> web.StreamResponse:
         host = request.host.partition(":")[0]
         if host == "discord.com" and request.path.startswith("/api/"):

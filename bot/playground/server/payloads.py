@@ -135,10 +135,10 @@ def _thread_part(channel: Channel) -> Json:
     return {
         "owner_id": str(channel.owner_id),
         "thread_metadata": {
-            "archived": False,
+            "archived": channel.archived,
             "archive_timestamp": iso(channel.created_at),
             "auto_archive_duration": 1440,
-            "locked": False,
+            "locked": channel.locked,
             "create_timestamp": iso(channel.created_at),
         },
         "message_count": 0,

@@ -65,6 +65,14 @@ def cannot_message_user() -> Refusal:
     return Refusal(403, 50007, "Cannot send messages to this user")
 
 
+def thread_archived() -> Refusal:
+    return Refusal(400, 50083, "Thread is archived")
+
+
+def thread_locked() -> Refusal:
+    return Refusal(400, 160005, "Thread is locked")
+
+
 def empty_message() -> Refusal:
     return Refusal(400, 50006, "Cannot send an empty message")
 

@@ -11,6 +11,8 @@ class ChannelType(IntEnum):
     TEXT = 0
     DM = 1
     GROUP_DM = 3
+    CATEGORY = 4
+    """Holds channels only."""
     PUBLIC_THREAD = 11
     PRIVATE_THREAD = 12
     FORUM = 15
@@ -70,6 +72,10 @@ class Channel:
     recipients: tuple[int, ...] = ()
     last_message_id: int | None = None
     slowmode: int = 0
+    archived: bool = False
+    """Of a thread: nothing in it changes until somebody writes."""
+    locked: bool = False
+    """Of a thread: only those who may manage threads write or edit."""
 
     @property
     def is_thread(self) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from bot.playground.server.access import channel_of, check, message_of, send_permission
+from bot.playground.server.access import channel_of, check, check_editable, message_of, open_thread, send_permission
 from bot.playground.server.compose import edit_message, lost_pictures, new_message, reference_of, unknown_fields
 from bot.playground.server.messages import REPLY, Message
 from bot.playground.server.permissions import Permission
@@ -27,6 +27,7 @@ async def create_message(site: "LocalDiscord", call: Call) -> Reply:
     check(site, channel, send_permission(channel) | (Permission.ATTACH_FILES if call.uploads else 0))
     if channel.is_private and not all(site.world.users[user].takes_dms for user in channel.recipients):
         raise cannot_message_user()
+    open_thread(site, channel)
     body = call.json
     call.findings += unknown_fields(body)
     if body.get("enforce_nonce") and body.get("nonce") is not None:
@@ -86,6 +87,7 @@ async def patch_message(site: "LocalDiscord", call: Call) -> Reply:
     message = message_of(site, call)
     if message.author_id != site.world.app.id:
         raise not_the_author()
+    check_editable(site, site.world.channels[message.channel_id])
     call.findings += unknown_fields(call.json)
     _count_old_edit(site, message)
     edit_message(site, message, call.json, call.uploads)

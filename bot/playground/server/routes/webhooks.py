@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from bot.playground.server.access import check_editable
 from bot.playground.server.answers import edit_own, follow_up, own_message
 from bot.playground.server.messages import Message
 from bot.playground.server.refusals import unknown
@@ -61,7 +62,9 @@ def _target(site: "LocalDiscord", call: Call) -> Message:
 
 def _edited(site: "LocalDiscord", call: Call) -> Reply:
     interaction = site.interactions.by_token(call.id("app"), call.params["token"])
-    return _shown(site, edit_own(site, interaction, _target(site, call), call))
+    message = _target(site, call)
+    check_editable(site, site.world.channels[message.channel_id])
+    return _shown(site, edit_own(site, interaction, message, call))
 
 
 def _deleted(site: "LocalDiscord", call: Call) -> Reply:
