@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
-from bot.attachments import Upload, result_upload, snapshot_upload
+from bot.attachments import Upload, batch_so_far, batch_upload, result_upload, snapshot_upload
 from bot.dispatch import Dispatcher
 from bot.embeds import Parent, embed_for
 from bot.errors import PictureGone
 from bot.faces import Face
 from bot.jobs import JobRow, JobState, Update
+from bot.ranks import ordered
+from bot.sheets import thumbnail
 from bot.views.sets import buttons_for
 from bot.wording import message_link
 from engine.errors import UnreadablePicture
@@ -25,9 +28,18 @@ ANCESTORS = 20
 class FaceArtist:
     """Draws faces; remembers only where the pictures of unfinished jobs come from."""
 
-    def __init__(self, dispatcher: Dispatcher, clock: Callable[[], float] = time.time, *, wary: bool = False) -> None:
-        """*wary*: what nobody has looked at yet is covered."""
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        clock: Callable[[], float] = time.time,
+        *,
+        wary: bool = False,
+        graded: Callable[[JobRow], Awaitable[JobRow]] | None = None,
+    ) -> None:
+        """*wary*: what nobody has looked at yet is covered. *graded*: asks how good the pictures of a batch are."""
         self._wary = wary
+        self._graded = graded
+        self._thumbnails: dict[str, dict[int, bytes]] = {}
         self._dispatcher = dispatcher
         self._clock = clock
         self._parents: dict[str, Parent | None] = {}
@@ -35,6 +47,9 @@ class FaceArtist:
     async def face(self, update: Update, upload_limit: int) -> Face:
         """The whole message for *update*; its file has at most *upload_limit* bytes."""
         job = update.job
+        if job.is_batch and job.state is JobState.DONE and self._graded:
+            job = await self._graded(job)
+            update = replace(update, job=job)
         try:
             upload = await self._upload(update, upload_limit)
             notes = [upload.note] if upload and upload.note else []
@@ -63,12 +78,26 @@ class FaceArtist:
 
     async def _upload(self, update: Update, limit: int) -> Upload | None:
         job = update.job
+        if job.is_batch:
+            return await self._batch_upload(job, limit)
         if job.state is JobState.DONE and job.pictures:
             pngs = [await self._dispatcher.picture(job.id, picture.index) for picture in job.pictures]
             return await result_upload(job.id, pngs, limit)
         if job.state is JobState.RUNNING and update.progress:
             return await snapshot_upload(job.id, update.progress.snapshots, job.request.count)
         return None
+
+    async def _batch_upload(self, job: JobRow, limit: int) -> Upload | None:
+        """The sheet of a batch; a picture is read once for all the sheets that show it on the way."""
+        known = self._thumbnails.pop(job.id, {})
+        for picture in job.pictures:
+            if picture.index not in known:
+                png = await self._dispatcher.picture(job.id, picture.index)
+                known[picture.index] = await asyncio.to_thread(thumbnail, png)
+        if not job.state.over:
+            self._thumbnails[job.id] = known
+            return await batch_so_far(job.id, known, job.request.count)
+        return await batch_upload(job.id, known, ordered(job), limit) if job.state is JobState.DONE else None
 
     async def _parent(self, job: JobRow) -> Parent | None:
         """Where *job* comes from; asked once, for every edit of a message would ask again."""

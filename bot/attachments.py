@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 import discord
 from PIL import Image
 
+from bot.ranks import Order
+from bot.sheets import ranked_sheet, sheet_so_far
 from engine.errors import UnreadablePicture
 from engine.pictures import MAX_BYTES, MAX_PIXELS, fit_to_bytes, grid, open_picture, snapshot, to_png
 
@@ -77,6 +79,21 @@ def _result_upload(job_id: str, pngs: Sequence[bytes], limit: int) -> Upload:
 
 def _open_own(png: bytes) -> Image.Image:
     return open_picture(png, max_bytes=max(len(png), MAX_BYTES))
+
+
+async def batch_upload(job_id: str, thumbnails: Mapping[int, bytes], order: Order, limit: int) -> Upload:
+    """What a finished batch shows: all its pictures on one sheet in *order*, within *limit* bytes."""
+    indices = [picture.index for picture in order.pictures]
+    png = await asyncio.to_thread(ranked_sheet, thumbnails, indices, judged=order.judged)
+    data, extension, note = await asyncio.to_thread(fit_to_bytes, png, limit)
+    return Upload(f"{job_id}.{extension}", data, note)
+
+
+async def batch_so_far(job_id: str, thumbnails: Mapping[int, bytes], pictures: int) -> Upload | None:
+    """What a batch of so many *pictures* shows while it is painted; nothing before the first."""
+    if not thumbnails:
+        return None
+    return Upload(f"{job_id}.webp", await asyncio.to_thread(sheet_so_far, thumbnails, pictures))
 
 
 async def thumbnail(name: str, png: bytes) -> Upload:

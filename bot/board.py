@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from bot.forecast import Underway, forecast
 from bot.jobs import JobRow, JobState, PictureRow, Place, Update
+from bot.parts import PORTION
 from bot.queue import FairQueue, Ticket
 from bot.speeds import Span, Speeds
 from engine.messages import Progress, Ready
@@ -89,13 +90,16 @@ class Board:
             self._in_company |= there
         self._changed(job)
 
-    def went_back(self, job: JobRow) -> None:
-        """A job that was handed out waits again, in its next attempt."""
+    def went_back(self, job: JobRow, painted: float = 0.0) -> None:
+        """A job that was handed out waits again, in its next attempt.
+
+        *painted*: the part of what was handed out that counts against its owner; a batch goes on after it.
+        """
         self._rows[job.id] = job
         self._progress.pop(job.id, None)
         self._began.pop(job.id, None)
         self._in_company.discard(job.id)
-        self.queue.give_back(job.id, self._ticket(job))
+        self.queue.give_back(job.id, self._ticket(job), painted)
         self._changed(job)
 
     def ended(self, job: JobRow) -> None:
@@ -106,7 +110,7 @@ class Board:
             self.queue.ended(job.id, 1.0 if job.state is JobState.DONE else self._painted(job.id))
         began = self._began.pop(job.id, None)
         self._in_company.discard(job.id)
-        if job.state is JobState.DONE and began is not None:
+        if job.state is JobState.DONE and began is not None and not job.is_batch:  # which stands still for others
             self.speeds.learn(job.request, self._ticks() - began)
         del self._rows[job.id]
         self._changed(job)
@@ -187,9 +191,13 @@ class Board:
         return self._places
 
     def _expect(self, ticket: Ticket) -> Span:
-        return self.speeds.expect(self._rows[ticket.job_id].request)
+        job = self._rows[ticket.job_id]
+        whole, left = self.speeds.expect(job.request), len(job.missing) / job.request.count
+        return Span(whole.low * left, whole.likely * left, whole.high * left)
 
     def _underway(self, ticket: Ticket, now: float) -> Underway:
+        if ticket.background:
+            return Underway(ticket, self._expect(ticket), 1.0)
         job, painted = self._rows[ticket.job_id], self._painted(ticket.job_id)
         elapsed = max(0.0, self._ticks() - self._began[job.id]) if job.id in self._began else 0.0
         whole = self.speeds.expect(job.request)
@@ -204,13 +212,14 @@ class Board:
         return min(1.0, progress.step / progress.steps) if progress and progress.steps else 0.0
 
     def _ticket(self, job: JobRow) -> Ticket:
+        portion = min(PORTION, len(job.missing)) / job.request.count if job.is_batch else 1.0
         return Ticket(
             job_id=job.id,
             owner=job.owner,
-            cost=max(job.cost, 1e-6),
-            pictures=job.request.count,
+            cost=max(job.cost * portion, 1e-6),
+            pictures=1 if job.is_batch else job.request.count,
             priority=job.priority,
             running_limit=job.running_limit,
             server=job.origin.server_id or 0,
-            alone=job.deaths > 0,
+            alone=job.deaths > (1 if job.is_batch else 0),  # behind all others it might wait for that for ever
         )

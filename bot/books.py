@@ -7,7 +7,7 @@ wherever the bot dies. Saying an end twice, or too late, changes nothing.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from bot.board import Board
 from bot.config import Config
@@ -74,29 +74,26 @@ class Books:
 
     async def done(self, job: JobRow, result: Result) -> None:
         """running → done: what was painted is charged."""
-        share = min(len(job.pictures), job.request.count) / job.request.count
 
-        async def settle(session: Session, now: float) -> None:
-            await self._ledger.charge(session, job.id, now, share)
+        async def also(session: Session, now: float) -> None:
             long = now - job.created_at >= self._config.delivery.ping_after_seconds
             if long and (await self._choices(session, job)).pings:
                 await self._store.deliveries.add(session, job.id, "ping", now)
 
-        await self._end(job, JobState.DONE, settle, attempt=job.attempt, seconds=result.seconds)
+        text = "\n".join(result.notes)
+        await self._end(job, _End(JobState.DONE, text=text, seconds=result.seconds), also, attempt=job.attempt)
 
     async def failed(self, job: JobRow, error: DreamError) -> None:
-        """To failed, in *error*'s words; nothing is charged."""
-
-        async def settle(session: Session, now: float) -> None:
-            await self._ledger.refund(session, job.id, now)
-
-        await self._end(job, JobState.FAILED, settle, attempt=job.attempt, error=error)
+        """To failed, in *error*'s words; nothing is charged. What is painted of a batch is kept, and done."""
+        await self._end(job, _End(JobState.FAILED, error.code, str(error)), _nothing, attempt=job.attempt)
 
     async def cancelled(self, job: JobRow, moderator: int | None = None, reason: str = "") -> JobRow | None:
-        """To cancelled, in whichever attempt it is; nothing is charged. None if it had ended already."""
+        """To cancelled, in whichever attempt it is; nothing is charged. None if it had ended already.
 
-        async def settle(session: Session, now: float) -> None:
-            await self._ledger.refund(session, job.id, now)
+        What is painted of a batch is kept, and done.
+        """
+
+        async def also(session: Session, now: float) -> None:
             if moderator is not None:
                 await self._store.audit.add(
                     owner_of(moderator),
@@ -109,8 +106,10 @@ class Books:
                     reason=reason,
                 )
 
-        error = None if moderator is None else Cancelled(f"A moderator cancelled this{because(reason)}")
-        return await self._end(job, JobState.CANCELLED, settle, attempt=None, error=error)
+        end = _End(JobState.CANCELLED)
+        if moderator is not None:
+            end = _End(JobState.CANCELLED, Cancelled.__name__, f"A moderator cancelled this{because(reason)}")
+        return await self._end(job, end, also, attempt=None)
 
     async def died(self, job: JobRow) -> None:
         """The engine died under it: back to the queue, or set aside with an apology.
@@ -121,11 +120,18 @@ class Books:
         if deaths >= self._config.queue.deaths and self._board.was_alone(job.id):
             await self.failed(job, apology(deaths))
         else:
-            await self._go_back(job, died=True)
+            await self._go_back(job, deaths)
 
     async def hand_back(self, job: JobRow) -> None:
         """Back to the queue through no fault of its own: we are stopping, have just started, or the engine was away."""
-        await self._go_back(job, died=False)
+        await self._go_back(job, job.deaths)
+
+    async def went_on(self, job: JobRow, painted: float) -> None:
+        """A part of a batch is painted, and the rest waits for its turn; what gets on has killed nobody.
+
+        *painted* (0…1): of what was handed out.
+        """
+        await self._go_back(job, 0, painted)
 
     async def _give_up(self, job_id: str, attempt: int) -> None:
         """A job that another version took and this one cannot read: nobody could show it, but nobody pays for it."""
@@ -140,62 +146,82 @@ class Books:
         """What the job's owner has chosen, as it is now."""
         return Choices.read(await self._store.settings.all("person", str(job.origin.user_id), session))
 
-    async def _go_back(self, job: JobRow, *, died: bool) -> None:
+    async def _go_back(self, job: JobRow, deaths: int, painted: float = 0.0) -> None:
+        """To the next attempt, which paints everything again; of a batch, what is missing."""
         async with self._store.transaction() as session:
-            if not await self._store.jobs.go_back(session, job.id, job.attempt, died=died):
+            if not await self._store.jobs.go_back(session, job.id, job.attempt, deaths):
                 return
-            await self._store.pictures.drop_rows(session, job.id)
+            if not job.is_batch:
+                await self._store.pictures.drop_rows(session, job.id)
         crashpoint("went back")
         current = self._board.row(job.id, job.attempt)
         if current is not None:
-            self._board.went_back(
-                replace(
-                    current,
-                    attempt=job.attempt + 1,
-                    deaths=job.deaths + died,
-                    state=JobState.QUEUED,
-                    started_at=None,
-                    pictures=(),
-                )
-            )
+            back = replace(current, attempt=job.attempt + 1, deaths=deaths, state=JobState.QUEUED)
+            self._board.went_back(back if job.is_batch else replace(back, started_at=None, pictures=()), painted)
 
     async def _end(
-        self,
-        job: JobRow,
-        state: JobState,
-        settle: Callable[[Session, float], Awaitable[None]],
-        *,
-        attempt: int | None,
-        error: DreamError | None = None,
-        seconds: Mapping[str, float] | None = None,
+        self, job: JobRow, end: _End, also: Callable[[Session, float], Awaitable[None]], *, attempt: int | None
     ) -> JobRow | None:
         now = self._clock()
-        code, text = (error.code, str(error)) if error else ("", "")
         async with self._store.transaction() as session:
+            pictures = await self._store.pictures.of_job(job.id, session)
+            if job.is_batch and pictures:
+                end = end.cut_short(len(pictures), job.request.count)
             if not await self._store.jobs.end(
-                session, job.id, attempt, state, now, error_code=code, error_text=text, seconds=seconds
+                session, job.id, attempt, end.state, now, error_code=end.code, error_text=end.text, seconds=end.seconds
             ):
                 return None
-            await settle(session, now)
+            await self._settle(session, job, end.state, len(pictures), now)
+            await also(session, now)
             await self._store.deliveries.add(session, job.id, "result", now)
         crashpoint("ended")
         ended = replace(
             self._board.row(job.id) or job,
-            state=state,
+            state=end.state,
             finished_at=now,
-            error_code=code,
-            error_text=text,
-            seconds=dict(seconds or {}),
+            error_code=end.code,
+            error_text=end.text,
+            seconds=dict(end.seconds),
+            pictures=pictures,
         )
         self._board.ended(ended)
         return ended
+
+    async def _settle(self, session: Session, job: JobRow, state: JobState, pictures: int, now: float) -> None:
+        """What was painted is charged, if it is somebody's; all the rest comes back."""
+        if state is JobState.DONE:
+            await self._ledger.charge(session, job.id, now, min(pictures / job.request.count, 1.0))
+        else:
+            await self._ledger.refund(session, job.id, now)
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How a job ends: its state, an error's code and words, how long the phases took."""
+
+    state: JobState
+    code: str = ""
+    text: str = ""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def cut_short(self, painted: int, wanted: int) -> _End:
+        """The end of a batch of which so much is painted: that stays, and is done."""
+        if self.state is JobState.DONE:
+            return self
+        how = "Stopped" if self.state is JobState.CANCELLED else "This ended"
+        words = f"{how} after {painted} of {wanted} pictures; only those count."
+        return _End(JobState.DONE, self.code, f"{words} {self.text}".strip())
+
+
+async def _nothing(session: Session, now: float) -> None:
+    """Nothing else has to be booked."""
 
 
 def apology(deaths: int) -> SetAside:
     """What the owner of a job reads that was there each time."""
     return SetAside(
         f"Sorry: the engine broke down {_times(deaths)} while it painted this, so it will not be tried again. "
-        "Nothing was charged; other settings may work."
+        "Other settings may work."
     )
 
 

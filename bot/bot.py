@@ -28,6 +28,7 @@ from bot.delivery import Delivery
 from bot.dispatch import Dispatcher
 from bot.evolutions import Evolutions
 from bot.farewell import Farewell
+from bot.grades import Grades
 from bot.limits import has_room
 from bot.measures import ErrorCount, Measures
 from bot.moderation import Moderation
@@ -78,6 +79,7 @@ class DreamBot(commands.AutoShardedBot):
     farewell: Farewell
     removals: Removals
     critic: Critic
+    grades: Grades
     reporting: Reporting
     evolutions: Evolutions
 
@@ -127,7 +129,11 @@ class DreamBot(commands.AutoShardedBot):
         self._opened = True
         logging.getLogger().addHandler(self._error_count)
         self.dispatcher = Dispatcher(self.config, self.store, self.engine, clock=self.clock, ticks=time.monotonic)
-        artist = FaceArtist(self.dispatcher, self.clock, wary=self.config.safety.enabled)
+        self.critic = Critic(self.engine)
+        self.grades = Grades(self.critic, self.store)
+        self.dispatcher.subscribe(self.grades.hear)
+        wary = self.config.safety.enabled
+        artist = FaceArtist(self.dispatcher, self.clock, wary=wary, graded=self.grades.graded)
         self.delivery = Delivery(self, self.config, self.dispatcher, self.store, artist, self.clock, self.measures.sent)
         self.dispatcher.subscribe(self.measures.hear)
         self.moderation = Moderation(self.store, self.dispatcher, self.clock)
@@ -136,7 +142,6 @@ class DreamBot(commands.AutoShardedBot):
         ledger = Ledger(self.store.ledger, self.config.quota)
         self.farewell = Farewell(self.store, ledger, self.dispatcher, self.delivery, self.clock)
         self.removals = Removals(self, self.store)
-        self.critic = Critic(self.engine)
         self.reporting = Reporting(
             self, self.store, self.dispatcher, self.moderation, self.delivery, artist, report_buttons
         )
@@ -178,6 +183,7 @@ class DreamBot(commands.AutoShardedBot):
             await self.dispatcher.close(self.drain_seconds)
             await self.delivery.settle(SETTLE_SECONDS)
             await self.delivery.close()
+            await self.grades.close()
             await self.evolutions.close()
         for task in (self._registering, self._removing):
             if task:

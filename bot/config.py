@@ -173,7 +173,8 @@ class LimitsSection(Section):
 
     max_size: int = Field(default=1024, ge=64, le=4096, description="Longest side of a painted picture, in pixels.")
     max_steps: int = Field(default=250, ge=2, le=2000, description="Steps of one picture.")
-    max_count: int = Field(default=4, ge=1, le=10, description="Pictures of one job.")
+    max_count: int = Field(default=4, ge=1, le=10, description="Pictures of one job that are painted at once.")
+    max_batch: int = Field(default=24, ge=0, le=100, description="Pictures of one batch: more than that; 0 = none.")
     max_upscaled: int = Field(default=4096, ge=256, le=16_384, description="Longest side after an upscale, in pixels.")
 
 

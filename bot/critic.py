@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from engine.messages import Embeddings
 from engine.pictures import MAX_BYTES, open_picture, to_png, within
 from engine.primer.vocabulary import says_something
 from engine.prompts import Prompt
+from engine.requests import DreamRequest
 
 SIDE = 336
 """Pixels; no CLIP of this family sees more."""
@@ -31,6 +32,7 @@ SECONDS = 60.0
 """The longest that anybody waits for the engine."""
 PAUSE = 0.25
 """Seconds until it is asked again."""
+FEWER = "Fewer than two of these pictures are still kept; there is nothing to compare."
 SMALL = "primer"
 """Perceptors whose names begin so know only the words of the primer's vocabulary."""
 
@@ -49,20 +51,28 @@ class Critic:
         name, note = choose_grader(guides_of(request))
         async with self._turn:
             if job.id not in self._said:
-                self._said[job.id] = Ranking(await self._ranked(job.pictures, request.prompts, name), name, note)
+                found = await self._cosines(job.pictures, request.prompts, name)
+                if len(found) < 2:
+                    raise PictureGone(FEWER)
+                self._said[job.id] = Ranking(tuple(sorted(found.items(), key=lambda one: -one[1])), name, note)
                 while len(self._said) > REMEMBERED:
                     self._said.popitem(last=False)
             return self._said[job.id]
 
-    async def _ranked(
+    async def cosines(self, request: DreamRequest, pictures: Sequence[PictureRow]) -> tuple[str, Mapping[int, float]]:
+        """The judge's name, and index → cosine for each of *pictures* that is still kept. Raises as `rank` does."""
+        name, _ = choose_grader(guides_of(request))
+        return name, await self._cosines(pictures, request.prompts, name)
+
+    async def _cosines(
         self, pictures: Sequence[PictureRow], prompts: Sequence[Prompt], name: str
-    ) -> tuple[tuple[int, float], ...]:
+    ) -> Mapping[int, float]:
         parts = [prompt for prompt in prompts if _is_read(prompt, name)]
         if not parts:
             raise Refused(f"The CLIP that would judge, {name}, knows none of these words.")
         seen = [(picture.index, view) for picture in pictures if (view := await _view(picture))]
-        if len(seen) < 2:
-            raise PictureGone("Fewer than two of these pictures are still kept; there is nothing to compare.")
+        if not seen:
+            return {}
         try:
             async with asyncio.timeout(SECONDS):
                 words = await self._embed(name, texts=[part.text for part in parts])
@@ -71,8 +81,7 @@ class Critic:
             raise Refused("The engine has too much to do to judge pictures just now; try again later.") from error
         aim = np.array([part.weight for part in parts]) @ np.array(words.vectors)
         cosines = np.array(views.vectors) @ (aim / max(float(np.linalg.norm(aim)), 1e-12))
-        found = [(index, float(cosine)) for (index, _), cosine in zip(seen, cosines, strict=True)]
-        return tuple(sorted(found, key=lambda place: -place[1]))
+        return {index: float(cosine) for (index, _), cosine in zip(seen, cosines, strict=True)}
 
     async def _embed(self, name: str, *, texts: Sequence[str] = (), images: Sequence[bytes] = ()) -> Embeddings:
         """An engine that is starting is waited for."""

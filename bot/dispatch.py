@@ -143,6 +143,17 @@ class Dispatcher:
         """Raise Refused unless this person may show that picture there."""
         await self._intake.check_showing(job, user_id, venue, self._clock())
 
+    async def pick(self, batch: JobRow, index: int, origin: Origin, venue: Venue = NOWHERE) -> JobRow:
+        """Show one picture of a batch by itself: a job that is done, and costs nothing; durable when this returns.
+
+        Raises Refused where the place's rules or the disk say so, PictureGone.
+        """
+        if self._closing:
+            raise ShuttingDown("The bot is about to restart; please try again in a minute.")
+        check_room(self._store.folder, self._config.retention.free_megabytes)
+        await self._intake.check_showing(batch, origin.user_id, venue, self._clock())
+        return await unbroken(self._intake.pick(batch, index, origin, self._clock()))
+
     def hold(self, servers: Collection[int]) -> None:
         """Nothing that was asked for in *servers* starts until this is called again without them."""
         self._board.hold(servers)
@@ -170,7 +181,7 @@ class Dispatcher:
 
         What the engine paints already is finished: its owner gets it directly, or finds it in the history.
         """
-        gone = PlaceGone("The place where this was to be shown is gone, so it was not painted. Nothing was charged.")
+        gone = PlaceGone("The place where this was to be shown is gone, so nothing more is painted.")
         lost = [
             job
             for job, _ in self._board.waiting()

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import discord
 
 from bot.jobs import JobRow, JobState, PictureRow, Ranking, Update
+from bot.ranks import figure, merit, ordered
 from bot.wording import (
     bar,
     count,
@@ -47,6 +48,10 @@ NOTE = 300
 """Characters of one note."""
 TOO_CLOSE = 0.003
 """Cosines that differ by less say nothing."""
+BEST = 3
+"""Pictures of a batch that are named."""
+COARSE = 30.0
+"""Seconds to which it is said when a batch will be ready: it moves with every other job."""
 NOTES = 5
 """Notes that one message shows at most."""
 
@@ -66,7 +71,8 @@ def embed_for(
 ) -> discord.Embed:
     """The embed of *update* at *now* (unix seconds). *picture* is the name of the file sent with it, or none."""
     job = update.job
-    embed = discord.Embed(colour=COLOURS[job.state], description=_description(update, now, parent, notes))
+    state = JobState.RUNNING if job.is_batch and job.pictures and not job.state.over else job.state
+    embed = discord.Embed(colour=COLOURS[state], description=_description(update, now, parent, notes))
     if picture:
         embed.set_image(url=f"attachment://{picture}")
     if job.state is JobState.DONE:
@@ -76,7 +82,7 @@ def embed_for(
 
 def _description(update: Update, now: float, parent: Parent | None, notes: Sequence[str]) -> str:
     job = update.job
-    small = [*_lineage(job, parent), *all_notes(job), *notes][: NOTES + 1]
+    small = [*_lineage(job, parent), *_ranks(job), *all_notes(job), *notes][: NOTES + 1]
     lines = [f"**{headline(job, parent)}**", *(f"-# {line}" for line in small)]
     if status := status_line(update, now):
         lines += ["", status]
@@ -94,8 +100,12 @@ def status_line(update: Update, now: float) -> str:
     """What is happening, in a line or two; empty when the picture speaks for itself."""
     job = update.job
     match job.state:
+        case JobState.QUEUED if job.is_batch and job.pictures:
+            return _batch(update, now)
         case JobState.QUEUED:
             return _queued(update)
+        case JobState.RUNNING if job.is_batch:
+            return _batch(update, now)
         case JobState.RUNNING:
             return _running(update.progress, now, enlarging=not isinstance(job.request, DreamRequest))
         case JobState.FAILED:
@@ -104,8 +114,8 @@ def status_line(update: Update, now: float) -> str:
         case JobState.CANCELLED:
             why = f"{shorten(job.error_text, NOTE)} " if job.error_text else "Cancelled. "
             return f"{why}Nothing was charged."
-        case _:
-            return ""
+        case _:  # a batch may have ended before everything was painted, and some pictures may have failed
+            return plain_lines(shorten(job.error_text, HEADLINE))
 
 
 def _queued(update: Update) -> str:
@@ -119,7 +129,36 @@ def _queued(update: Update) -> str:
     elif place:
         where = "Next in line" if place.position == 1 else f"Place {place.position} of {place.waiting} in the queue"
         lines.append(f"{where} · ready {relative(place.latest)} · {units(update.job.cost)}")
+        if update.job.is_batch:
+            lines.append(f"-# {update.job.request.count} pictures are painted while nobody else waits; each is kept.")
     return "\n".join(lines) or "Waiting for the engine …"
+
+
+def _batch(update: Update, now: float) -> str:
+    """How far a batch is that has begun."""
+    job = update.job
+    painted, wanted = len(job.pictures), job.request.count
+    lines = [f"{bar(painted / wanted)} {painted} of {wanted} painted"]
+    if update.parting:
+        lines.append("The bot is being restarted. Nothing is lost: this goes on when it is back.")
+    elif job.deaths and job.state is JobState.QUEUED:
+        lines.append("The engine stopped and is starting again. What is painted stays.")
+    elif update.place and update.place.held:
+        lines.append("Paused by a moderator; this waits and keeps its place.")
+    elif update.progress and update.progress.steps and job.state is JobState.RUNNING:
+        left = (update.progress.steps - update.progress.step) * update.progress.seconds_per_step
+        lines[0] += f" · ready {relative(math.ceil((now + left) / COARSE) * COARSE)}"
+    lines.append("-# Others go first. Cancel keeps what is painted, and only that counts.")
+    return "\n".join(lines)
+
+
+def _ranks(job: JobRow) -> list[str]:
+    """Which pictures of a batch are the best, and who says so."""
+    if not job.is_batch or job.state is not JobState.DONE or len(job.pictures) < 2:
+        return []
+    order = ordered(job)
+    best_of_all = " · ".join(str(picture.index + 1) for picture in order.pictures[:BEST])
+    return [f"The best: {best_of_all}. {order.words}" if order.judged else order.words]
 
 
 def _running(progress: Progress | None, now: float, *, enlarging: bool) -> str:
@@ -144,6 +183,9 @@ def _lineage(job: JobRow, parent: Parent | None) -> list[str]:
             return [f"Remixed from {here}{whose}"]
         case "variation":
             return [f"Variation of {here}{whose}"]
+        case "pick":
+            batch = f"[this batch]({parent.link})" if parent.link else "a batch"
+            return [f"Picture {job.origin.parent_index + 1} of {batch}{whose}"]
         case "again":
             return [f"The words of {here}{whose} with another seed"]
         case "upscale":
@@ -183,13 +225,12 @@ def seeds(request: DreamRequest) -> str:
 
 def score(picture: PictureRow) -> float | None:
     """The cosine between picture and words, or None where nobody measured it."""
-    value = picture.facts.get("clip_score")
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    return figure(picture, "clip_score")
 
 
 def best(pictures: Sequence[PictureRow]) -> PictureRow:
     """The picture that CLIP likes best; the first one where nothing was measured. Needs at least one."""
-    return max(pictures, key=lambda picture: (-1.0 if (value := score(picture)) is None else value, -picture.index))
+    return max(pictures, key=lambda picture: (-1.0 if (value := merit(picture)) is None else value, -picture.index))
 
 
 def ranking_text(ranking: Ranking) -> str:
@@ -207,11 +248,13 @@ def ranking_text(ranking: Ranking) -> str:
 def scores(job: JobRow) -> str:
     """``CLIP 0.31``, or for a grid ``CLIP 0.27, 0.31``; empty where nothing was measured."""
     known = [value for picture in job.pictures if (value := score(picture)) is not None]
+    if job.is_batch and len(known) > 1:
+        return f"CLIP {min(known):.2f}–{max(known):.2f}"
     return f"CLIP {', '.join(f'{value:.2f}' for value in known)}" if known else ""
 
 
 def took(job: JobRow) -> str:
     """How long painting took, waiting left out."""
-    if job.started_at is None or job.finished_at is None:
+    if job.started_at is None or job.finished_at is None or job.origin.kind == "pick":
         return ""
     return duration(max(0.0, job.finished_at - job.started_at))

@@ -44,7 +44,7 @@ class Evolutions:
     def hear(self, update: Update) -> None:
         """Something has become of a job (subscribe this to the dispatcher)."""
         job, progress = update.job, update.progress
-        if not isinstance(job.request, DreamRequest):
+        if not isinstance(job.request, DreamRequest) or job.is_batch:
             return
         if job.state is JobState.RUNNING and progress and progress.snapshots:
             self._collect(self._frames.setdefault(job.id, []), progress.snapshots)

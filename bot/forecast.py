@@ -36,7 +36,7 @@ def forecast(
     """
     waiting = [(ticket, expect(ticket)) for ticket in order]
     low, likely, high = (_play(waiting, running, pick, slots, now) for pick in (_LOW, _LIKELY, _HIGH))
-    ahead = sum(job.ticket.cost * job.share_left for job in running)
+    ahead = sum(job.ticket.cost * job.share_left for job in running if not job.ticket.background)
     places: dict[str, Place] = {}
     for number, (ticket, _) in enumerate(waiting):
         places[ticket.job_id] = Place(
@@ -56,15 +56,26 @@ def _play(
     slots: int,
     now: float,
 ) -> Sequence[tuple[float, float]]:
-    """(begin, end) of each. A job takes as many slots as it has pictures, and waits for its owner's running limit."""
+    """(begin, end) of each. A job takes as many slots as it has pictures, and waits for its owner's running limit.
+
+    What is in the background takes no slot: one after the other, it fills the time that all others leave.
+    """
     free = [now] * max(slots, 1)
     mine: dict[str, list[float]] = {}
+    behind = now
     for job in running:
         end = now + pick(job.left)
+        if job.ticket.background:
+            behind = end
+            continue
         _occupy(free, job.ticket.pictures, end)
         insort(mine.setdefault(job.ticket.owner, []), end)
     plan: list[tuple[float, float]] = []
     for ticket, span in waiting:
+        if ticket.background:
+            begin, behind = max(behind, *free), max(behind, *free) + pick(span)
+            plan.append((begin, behind))
+            continue
         ends = mine.setdefault(ticket.owner, [])
         turn = ends[-ticket.running_limit] if len(ends) >= ticket.running_limit else now
         begin = max(_room(free, ticket.pictures), turn)

@@ -14,10 +14,11 @@ from bot.jobs import JobRow, JobState, Origin, Priority, new_job_id
 from bot.limits import check_available, check_cooldown, check_size, check_waiting
 from bot.quota import Ledger
 from bot.rules import NOWHERE, Halt, ServerRules, Venue, blocked_words
-from bot.store import Store
+from bot.store import Store, files
 from bot.store.database import Session
 from engine.errors import InvalidRequest
-from engine.messages import Ready, Request
+from engine.messages import Picture, Ready, Request
+from engine.requests import DreamRequest
 
 
 class Intake:
@@ -45,6 +46,8 @@ class Intake:
         check_available(request, ready)
         check_bytes(images)
         standing = self._config.standing(origin.user_id, roles)
+        if request.count > self._config.limits.max_count:
+            priority = Priority.BACKGROUND
         job = _new_job(request, origin, standing, priority, now)
         async with self._store.transaction() as session:
             if answers and not await self._store.questions.answer(session, answers, job.owner, "yes"):
@@ -65,6 +68,29 @@ class Intake:
                 )  # last of all, when it is known that it would be taken; and nothing has happened
         crashpoint("submitted")
         return job
+
+    async def pick(self, batch: JobRow, index: int, origin: Origin, now: float) -> JobRow:
+        """One picture of *batch* as a job of its own that is done already; it costs nothing. Raises PictureGone."""
+        picture = next((one for one in batch.pictures if one.index == index), None)
+        png = await files.read(picture.path) if picture and picture.path else None
+        if picture is None or png is None or not isinstance(batch.request, DreamRequest):
+            raise PictureGone(f"Picture {index + 1} of this batch is no longer kept.")
+        request = batch.request.model_copy(update={"seed": batch.request.seed + index, "count": 1})
+        origin = replace(origin, spoiler=origin.spoiler or batch.origin.spoiler)
+        job = replace(_new_job(request, origin, self._config.standing(origin.user_id), None, now), cost=0.0)
+        facts = dict(picture.facts)
+        if known := await self._store.pictures.embedding(batch.id, index):
+            facts["embedding"] = list(known[1])
+        async with self._store.transaction() as session:
+            await self._store.jobs.insert(session, job)
+            await self._store.interactions.insert(session, job.id, origin, now)
+            await self._store.jobs.start(session, job.id, job.attempt, now)
+            copy = Picture(job.id, job.attempt, 0, png, facts)
+            row = await self._store.pictures.insert(session, copy, await self._store.pictures.keep(job, copy), now)
+            await self._store.jobs.end(session, job.id, job.attempt, JobState.DONE, now)
+            await self._store.deliveries.add(session, job.id, "result", now)
+        assert row is not None
+        return replace(job, state=JobState.DONE, started_at=now, finished_at=now, pictures=(row,))
 
     async def check_showing(self, job: JobRow, user_id: int, venue: Venue, now: float) -> None:
         """Raise Refused unless this person may show that picture there."""

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 from engine.messages import Progress, Request
 
-Kind: TypeAlias = Literal["dream", "again", "variation", "remix", "upscale"]
+Kind: TypeAlias = Literal["dream", "again", "variation", "remix", "upscale", "pick"]
 ID_LENGTH = 10
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u to misread
 
@@ -34,6 +34,8 @@ class JobState(StrEnum):
 class Priority(IntEnum):
     """Who goes first among those who have cost the same; what each is worth stands in `bot.queue`."""
 
+    BACKGROUND = -1
+    """Of many pictures of one prompt: everybody else's are painted first, while these are under way too."""
     BATCH = 0
     NORMAL = 1
     ROLE = 2
@@ -105,10 +107,11 @@ class JobRow:
     error_code: str
     """Code of the DreamError of a job that has failed, else empty."""
     error_text: str
+    """Why it has failed or was cancelled; of a batch that is done, why it ended before all was painted."""
     cost: float
     created_at: float
     started_at: float | None = None
-    """When the present attempt (of a finished job: the last one) crossed to the engine."""
+    """When the present attempt (of a finished job: the last one; of a batch: the first) crossed to the engine."""
     finished_at: float | None = None
     message_id: int | None = None
     """The message that shows the job, in `origin.channel_id`, once it is known."""
@@ -122,6 +125,17 @@ class JobRow:
     def on_disk(self) -> int:
         """How many of its pictures are still here; none of a job that is not done."""
         return sum(picture.path is not None for picture in self.pictures) if self.state is JobState.DONE else 0
+
+    @property
+    def is_batch(self) -> bool:
+        """Many pictures, painted in parts (`bot.parts`) behind everybody else; each counts as soon as it is kept."""
+        return self.priority is Priority.BACKGROUND
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """Indices of the pictures that are not painted yet."""
+        painted = {picture.index for picture in self.pictures}
+        return tuple(index for index in range(self.request.count) if index not in painted)
 
     def owned_by(self, user_id: int) -> bool:
         """Whether this is that person's own job."""

@@ -18,7 +18,7 @@ def check_size(request: Request, limits: LimitsSection) -> None:
     if isinstance(request, DreamRequest):
         _most("side of a picture", "pixels", max(request.width, request.height), limits.max_size)
         _most("number of steps", "steps", request.options.steps, limits.max_steps)
-        _most("number of pictures", "pictures", request.count, limits.max_count)
+        _most("number of pictures", "pictures", request.count, max(limits.max_count, limits.max_batch))
     else:
         side = max(request.width, request.height)
         if side * request.scale > limits.max_upscaled:

@@ -60,6 +60,8 @@ class _Order:
     origin: Origin
     images: Mapping[str, bytes]
     answers: str
+    picked: tuple[JobRow, int] | None = None
+    """Nothing is to be painted: this picture of a batch is shown by itself."""
 
 
 class Orders:
@@ -102,6 +104,23 @@ class Orders:
     async def remix(self, job: JobRow, request: Request, caller: Caller, answer: Answer) -> None:
         """What somebody has made of the words of a result."""
         await self._place(request, caller, answer, "remix", Parent(job.id))
+
+    async def pick(self, job: JobRow, index: int, caller: Caller, answer: Answer) -> None:
+        """Show one picture of a batch by itself, with the buttons of any picture. It costs nothing."""
+        self._check_done(job)
+        _picture(job, index)
+        caller.check_place()
+        for child in await self._dispatcher.children(job.id):
+            if child.origin.kind == "pick" and child.origin.parent_index == index and child.message_id:
+                link = message_link(child.origin.guild_id, child.origin.channel_id, child.message_id)
+                raise Refused(f"Picture {index + 1} is shown already: {link}")
+        press = await self._first_press("pick", job, index, caller)
+        order = _Order(job.request, caller.origin("pick", job.id, index), NO_PICTURES, "", (job, index))
+        try:
+            await self._take(order, caller, answer)
+        except Refused:
+            await self._dispatcher.release(press)
+            raise
 
     @property
     def upscalers(self) -> tuple[str, ...]:
@@ -224,12 +243,15 @@ class Orders:
             await self._take_privately(order, caller, answer)
         else:
             caller.check_place()
-            self._check_wait(caller)
+            if not order.picked:
+                self._check_guest(order.request, caller)
             await self._submit(order, caller, answer)
 
     async def _take_privately(self, order: _Order, caller: Caller, answer: Answer) -> None:
         """The bot's own direct message holds the picture; the interaction only says so, and is not needed again."""
-        if not order.answers:  # before a direct message is written that would have to be taken back
+        if (
+            not order.answers and not order.picked
+        ):  # before a direct message is written that would have to be taken back
             await self._dispatcher.consent.check(order.request, caller.user_id, caller.roles)
         direct = await DirectAnswer.open(self._client, caller.user_id, answer)
         origin = replace(
@@ -247,7 +269,14 @@ class Orders:
             raise
 
     async def _submit(self, order: _Order, caller: Caller, answer: Answer) -> None:
-        job = await self._dispatcher.submit(
+        job = await self._durable(order, caller)
+        self._delivery.expect(job)
+        await self._answer(job, answer)
+
+    async def _durable(self, order: _Order, caller: Caller) -> JobRow:
+        if order.picked:
+            return await self._dispatcher.pick(*order.picked, order.origin, caller.venue)
+        return await self._dispatcher.submit(
             order.request,
             order.origin,
             order.images,
@@ -255,12 +284,10 @@ class Orders:
             venue=caller.venue,
             answers=order.answers,
         )
-        self._delivery.expect(job)
-        await self._answer(job, answer)
 
     async def _answer(self, job: JobRow, answer: Answer) -> None:
         """Show the job for the first time. If Discord refuses, the letter finds another way: the job is safe."""
-        face = await self._artist.face(Update(job, place=self._dispatcher.place(job.id)), 0)
+        face = await self._artist.face(Update(job, place=self._dispatcher.place(job.id)), answer.upload_limit)
         crashpoint("answering")
         try:
             message_id = await answer.show(face)
@@ -279,9 +306,17 @@ class Orders:
                 done = "has been enlarged already" if child.state.over else "is being enlarged already"
                 raise Refused(f"That picture {done}: {link}")
 
-    def _check_wait(self, caller: Caller) -> None:
-        waiting = self._dispatcher.queue()
-        if waiting and not caller.resident:
+    def _check_guest(self, request: Request, caller: Caller) -> None:
+        """Where the bot is a guest it can answer for a while only. Raises Refused."""
+        if caller.resident:
+            return
+        at_once = self._config.limits.max_count
+        if request.count > at_once:
+            raise Refused(
+                f"I am not a member here, so I can only answer for 15 minutes, and {request.count} pictures may take "
+                f"longer. Ask for {at_once} at most, or invite me to this server."
+            )
+        if waiting := self._dispatcher.queue():
             caller.check_time(waiting[-1][1].latest - self._delivery.now())
 
     async def _first_press(self, action: str, job: JobRow, index: int, caller: Caller) -> str:

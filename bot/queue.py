@@ -7,6 +7,8 @@ waits longer, who asks rarely goes first, and nobody starves: everybody else's v
 We differ from the paper where people differ from packets: a person's line is priced when its head starts and not when
 it is joined, so cancelling a job moves the person's others forward; and what a cancelled job had not used comes back.
 Priority is a head start in cost plus a larger share. Both are bounded: a lower priority waits longer, never for ever.
+What is in the background (a batch) stands behind everybody in order, one at a time, and in nobody's way: the engine
+lets all others pass it between two steps, so it takes neither room nor a place among its owner's running jobs.
 """
 
 from __future__ import annotations
@@ -24,9 +26,16 @@ HEAD_START: Mapping[Priority, float] = {
     Priority.ROLE: 10.0,
     Priority.NORMAL: 0.0,
     Priority.BATCH: -20.0,
+    Priority.BACKGROUND: 0.0,
 }
 """Units of cost by which a job may go earlier than its owner's virtual time says. A usual picture costs about 1.6."""
-SHARE: Mapping[Priority, float] = {Priority.HOST: 4.0, Priority.ROLE: 2.0, Priority.NORMAL: 1.0, Priority.BATCH: 0.5}
+SHARE: Mapping[Priority, float] = {
+    Priority.HOST: 4.0,
+    Priority.ROLE: 2.0,
+    Priority.NORMAL: 1.0,
+    Priority.BATCH: 0.5,
+    Priority.BACKGROUND: 1.0,
+}
 """How many times slower than the plain cost an owner's virtual time grows."""
 EVERYTHING = -1
 """Stands for all servers, and for what belongs to none."""
@@ -48,6 +57,11 @@ class Ticket:
     """Where it was asked for; 0 = in no server. A server can be held."""
     alone: bool = False
     """Suspected of killing the engine: runs with nothing beside it, so that only the guilty is blamed."""
+
+    @property
+    def background(self) -> bool:
+        """Whether all others go first."""
+        return self.priority is Priority.BACKGROUND
 
     @property
     def span(self) -> float:
@@ -108,9 +122,12 @@ class FairQueue:
         """Hand out the job whose turn it is, if the engine has *room* for its pictures; None if it must wait.
 
         Nobody overtakes a job that waits for room: else large jobs would starve. With nothing running it goes anyway.
+        What is in the background goes when nobody else can, and overtakes nobody by that.
         """
-        entry = min(self._eligible(), key=self._key, default=None)
+        entry = min(self._eligible(background=False), key=self._key, default=None)
         if entry is None or not self._may_start(entry.ticket, room):
+            entry = self._next_behind(entry)
+        if entry is None:
             return None
         self._leave(entry)
         self._running[entry.ticket.job_id] = entry
@@ -119,10 +136,20 @@ class FairQueue:
         self._advance(start)
         return entry.ticket
 
-    def give_back(self, job_id: str, ticket: Ticket | None = None) -> None:
-        """A running job waits again, in its old place and at no cost; as *ticket* where something has changed."""
+    def _next_behind(self, front: _Waiting | None) -> _Waiting | None:
+        """What may start in the background, while *front* (if anything) has to wait; not what *front* waits for."""
+        if front is not None and front.ticket.alone:
+            return None
+        entry = min(self._eligible(background=True), key=self._key, default=None)
+        return entry if entry is not None and self._may_start(entry.ticket, entry.ticket.pictures) else None
+
+    def give_back(self, job_id: str, ticket: Ticket | None = None, painted: float = 0.0) -> None:
+        """A running job waits again, in its old place; as *ticket* where something has changed.
+
+        Of its cost the part *painted* (0…1) counts: nothing, unless it is a batch that goes on.
+        """
         entry = self._running.pop(job_id)
-        self._virtual[entry.ticket.owner] -= entry.ticket.span
+        self._virtual[entry.ticket.owner] -= entry.ticket.span * (1 - painted)
         self._join(_Waiting.of(ticket or entry.ticket, entry.arrival))
 
     def remove(self, job_id: str) -> bool:
@@ -143,11 +170,17 @@ class FairQueue:
             self._settle()
 
     def order(self) -> Iterator[Ticket]:
-        """Waiting jobs in the order in which they will start, if nobody comes or goes; what is held comes last."""
+        """Waiting jobs in the order in which they will start, if nobody comes or goes.
+
+        What is in the background comes behind all others, and what is held last.
+        """
         virtual = dict(self._virtual)
-        for held in (False, True):
-            lines = [[entry for entry in line if self.holds(entry.ticket) is held] for line in self._lines.values()]
+        for group in ((False, False), (False, True), (True, False), (True, True)):
+            lines = [[entry for entry in line if self._group(entry.ticket) == group] for line in self._lines.values()]
             yield from self._merged([line for line in lines if line], virtual)
+
+    def _group(self, ticket: Ticket) -> tuple[bool, bool]:
+        return self.holds(ticket), ticket.background
 
     def _merged(self, waiting: list[list[_Waiting]], virtual: dict[str, float]) -> Iterator[Ticket]:
         """The lines, none of them empty, as one; moves their owners' *virtual* times on."""
@@ -168,20 +201,27 @@ class FairQueue:
     def _key(self, entry: _Waiting) -> tuple[float, int]:
         return self._candidate(entry, self._virtual)[:2]
 
-    def _eligible(self) -> Iterator[_Waiting]:
-        """The first of every line that is not held, if its owner may have one more job running."""
+    def _eligible(self, *, background: bool) -> Iterator[_Waiting]:
+        """The first of every line that is not held, if its owner may have one more job running.
+
+        In the *background* one job runs at a time, whosever it is.
+        """
         busy: dict[str, int] = {}
-        for entry in self._running.values():
-            busy[entry.ticket.owner] = busy.get(entry.ticket.owner, 0) + 1
+        for ticket in self.running:
+            if ticket.background and background:
+                return
+            if not ticket.background:
+                busy[ticket.owner] = busy.get(ticket.owner, 0) + 1
         for owner, line in self._lines.items():
-            first = next((entry for entry in line if not self.holds(entry.ticket)), None)
-            if first is not None and busy.get(owner, 0) < first.ticket.running_limit:
+            first = next((entry for entry in line if self._group(entry.ticket) == (False, background)), None)
+            if first is not None and (background or busy.get(owner, 0) < first.ticket.running_limit):
                 yield first
 
     def _may_start(self, ticket: Ticket, room: int) -> bool:
-        if not self._running:
-            return True
-        return ticket.pictures <= room and not ticket.alone and not any(other.alone for other in self.running)
+        others = self.running
+        if others and (ticket.alone or any(other.alone for other in others)):
+            return False
+        return ticket.pictures <= room or all(other.background for other in others)
 
     def _join(self, entry: _Waiting) -> None:
         owner = entry.ticket.owner

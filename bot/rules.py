@@ -115,6 +115,7 @@ class ServerRules(Kept):
     def limits(self, host: LimitsSection) -> LimitsSection:
         """The host's limits, or the server's where those are tighter."""
         own = {key: getattr(self, key) for key in ("max_size", "max_steps", "max_count")}
+        own["max_batch"] = self.max_count  # whoever wants few pictures of a prompt does not want many
         return host.model_copy(
             update={key: min(value, getattr(host, key)) for key, value in own.items() if value is not None}
         )

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Mapping
+from dataclasses import replace
 
 from bot.board import Board
 from bot.books import Books
 from bot.crashpoints import crashpoint
 from bot.errors import PictureGone, StoreError
 from bot.jobs import JobRow
+from bot.parts import PORTION, Part, next_part, of_the_whole
 from bot.patience import patiently
 from bot.safety import Safety
 from bot.store import Store, files
+from bot.wording import listed
 from engine.client import Engine
-from engine.errors import Cancelled, EngineRestarting, EngineUnusable, error_from_code
+from engine.errors import Cancelled, EngineRestarting, EngineUnusable, NotFinite, error_from_code
 from engine.messages import Event, Failure, Job, Picture, Progress, Ready, Result
 
 log = logging.getLogger(__name__)
@@ -39,6 +43,10 @@ class Runner:
         self._down = False
         self._last: Ready | None = None
         self._unseen: dict[str, int] = {}
+        self._parts: dict[str, Part] = {}
+        """What the engine has of every running job."""
+        self._hopeless: dict[str, dict[int, str]] = {}
+        """Job → its pictures that have failed, and why; until the bot is started again they are not tried again."""
 
     @property
     def ready(self) -> Ready | None:
@@ -76,8 +84,13 @@ class Runner:
     def _next(self) -> JobRow | None:
         if self._stopping or self._down or self._engine.ready is None:
             return None
-        ticket = self._board.queue.next(self._engine.ready.slots - sum(self._unseen.values()))
+        ticket = self._board.queue.next(self._room)
         return None if ticket is None else self._board.row(ticket.job_id)
+
+    @property
+    def _room(self) -> int:
+        """How many more pictures the engine can take."""
+        return self._engine.ready.slots - sum(self._unseen.values()) if self._engine.ready else 0
 
     async def _cross(self, job: JobRow) -> None:
         started = await patiently(lambda: self._books.start(job))
@@ -85,19 +98,22 @@ class Runner:
             return
         images = await patiently(lambda: self._images(started))
         if images is None:
-            gone = PictureGone(
-                "The picture that this starts from is no longer kept, so nothing was painted or charged."
-            )
+            gone = PictureGone("The picture that this starts from is no longer kept.")
             await patiently(lambda: self._books.failed(started, gone))
             return
         if self._board.row(job.id, job.attempt) is not None:  # else it was cancelled meanwhile
             await self._submit(started, images)
 
     async def _submit(self, job: JobRow, images: dict[str, bytes]) -> None:
-        # The engine's free slots do not count this job until it has read it: we do, until we hear of it.
-        self._unseen[job.id] = job.request.count
+        part = next_part(job, self._room, self._hopeless.get(job.id, ()))
+        if part is None:  # the last life has painted all of it, and not lived to say so
+            await patiently(lambda: self._books.done(job, Result(job.id, job.attempt, len(job.pictures))))
+            return
+        self._parts[job.id] = part
+        if not job.is_batch:  # The engine's free slots do not count this job until it has read it: we do until then.
+            self._unseen[job.id] = part.request.count
         try:
-            await self._engine.submit(Job(job.id, job.attempt, job.owner, job.request), images)
+            await self._engine.submit(Job(job.id, job.attempt, job.owner, part.request, job.is_batch), images)
         except (EngineRestarting, EngineUnusable) as error:
             log.info("job %s could not be handed over: %s", job.id, error)
             self._down = True  # until the engine says that it is ready
@@ -128,13 +144,18 @@ class Runner:
             job = self._board.row(event.job_id, event.attempt)
             if job is None or job.started_at is None:
                 log.debug("late: %s of %s, attempt %d", type(event).__name__, event.job_id, event.attempt)
-            elif isinstance(event, Progress):
-                self._board.advanced(job, event)
-            elif isinstance(event, Picture):
-                await self._keep(job, event)
             else:
-                await patiently(lambda: self._end(job, event))
-                self.wake()
+                part = self._parts.get(job.id) or Part(job.request)
+                await self._take(job, part, of_the_whole(event, job, part))
+
+    async def _take(self, job: JobRow, part: Part, event: Progress | Picture | Result | Failure) -> None:
+        if isinstance(event, Progress):
+            self._board.advanced(job, event)
+        elif isinstance(event, Picture):
+            await self._keep(job, event)
+        else:
+            await patiently(lambda: self._end(job, part, event))
+            self.wake()
 
     def _is_ready(self, ready: Ready) -> None:
         fresh = self._last is None or self._last.pid != ready.pid
@@ -153,20 +174,46 @@ class Runner:
             await patiently(lambda: self._books.picture(job, judged), PICTURE_TRIES)
         except StoreError as error:
             log.error("picture %d of job %s is lost: %s", picture.index, job.id, error)
-            lost = StoreError(
-                "The picture is painted but could not be stored here; nothing was charged. Try again later."
-            )
+            lost = StoreError("The picture is painted but could not be stored here. Try again later.")
             await patiently(lambda: self._books.failed(job, lost))
             await self.cancel(job)
 
-    async def _end(self, job: JobRow, event: Result | Failure) -> None:
-        if isinstance(event, Result):
+    async def _end(self, job: JobRow, part: Part, event: Result | Failure) -> None:
+        self._parts.pop(job.id, None)
+        if job.is_batch and (isinstance(event, Result) or event.error == NotFinite.__name__):
+            await self._go_on(job, part, event)
+        elif isinstance(event, Result):
             await self._books.done(job, event)
         elif event.error == EngineRestarting.__name__ and self._stopping:  # we, or the machine, are being stopped
             await self._books.hand_back(job)
         elif event.error == EngineRestarting.__name__:
-            await self._books.died(job)
+            got_on = job.is_batch and len(job.pictures) > part.before
+            await self._books.died(replace(job, deaths=0) if got_on else job)
         elif event.error == Cancelled.__name__:
             await self._books.cancelled(job)
         else:
             await self._books.failed(job, error_from_code(event.error, event.message))
+
+    async def _go_on(self, job: JobRow, part: Part, event: Result | Failure) -> None:
+        """A part of a batch has ended: the next one waits for its turn, or all is done that can be."""
+        said = event.notes[0].partition("failed: ")[2] if isinstance(event, Result) and event.notes else ""
+        why = event.message if isinstance(event, Failure) else said
+        failed = self._hopeless.setdefault(job.id, {})
+        failed.update({index: why for index in part.indices if index in job.missing})
+        if set(job.missing) - set(failed):
+            await self._books.went_on(job, part.request.count / min(PORTION, job.request.count - part.before))
+            return
+        self._hopeless.pop(job.id)
+        if not job.pictures:
+            await self._books.failed(job, NotFinite(why))
+            return
+        seconds = event.seconds if isinstance(event, Result) else {}
+        notes = (_failures(failed),) if failed else ()
+        await self._books.done(job, Result(job.id, job.attempt, len(job.pictures), seconds, notes))
+
+
+def _failures(failed: Mapping[int, str]) -> str:
+    """``Pictures 3 and 7 failed, and do not count: …``"""
+    numbers = listed([str(index + 1) for index in sorted(failed)])
+    what = "Picture {} failed, and does not" if len(failed) == 1 else "Pictures {} failed, and do not"
+    return f"{what.format(numbers)} count: {next(iter(failed.values()))}"

@@ -53,8 +53,11 @@ class Lanes:
         self._short = False
         """Memory has run out in this step."""
 
-    def next_group(self, paintings: Iterable[Painting]) -> list[Painting]:
-        """The pictures of the next step, all of one painter and lane; empty if there are none."""
+    def next_group(self, paintings: Iterable[Painting], under_way: Iterable[Painting] = ()) -> list[Painting]:
+        """The pictures of the next step, all of one painter and lane; empty if there are none.
+
+        *under_way*: others, which have no turn now; what is known about their lanes is kept.
+        """
         waiting = sorted(paintings, key=lambda p: p.turn)
         if not waiting:
             return []
@@ -63,7 +66,7 @@ class Lanes:
         lanes = [_lane(p) for p in waiting]
         group = [p for p, lane in zip(waiting, lanes, strict=True) if lane == lanes[0]]
         for known in (self._widest, self._each):
-            for lane in known.keys() - set(lanes):
+            for lane in known.keys() - {*lanes, *map(_lane, under_way)}:
                 del known[lane]
         return group[: min(self._widest.get(lanes[0], len(group)), self._fitting(lanes[0]))]
 

@@ -26,6 +26,8 @@ class Job:
     attempt: int
     owner: str
     request: Request
+    background: bool = False
+    """Takes no slot from others: while one of theirs is painted, it gets one step in a few."""
 
 
 # client → engine

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from engine.attempts import Attempt, Painting, Stage
 
 UNDER_WAY = (Stage.PAINTING, Stage.AWAY)
+BACKGROUND_TURNS = 8
+"""In the background one step in so many is taken while there are others: it waits, and it arrives."""
 
 
 class Roster:
@@ -16,6 +18,7 @@ class Roster:
     def __init__(self, slots: int) -> None:
         self._slots = slots
         self._attempts: dict[str, Attempt] = {}
+        self._turns = 0
 
     def __iter__(self) -> Iterator[Attempt]:
         return iter(list(self._attempts.values()))
@@ -47,17 +50,33 @@ class Roster:
         """Every picture that can take a step."""
         return (p for attempt in self._attempts.values() for p in attempt.paintings if p.stage is Stage.PAINTING)
 
+    def whose_turn(self) -> list[Painting]:
+        """Those among whom the next step goes round: what is in the background lets all others pass, but for a few."""
+        everything = list(self.painting())
+        front = [painting for painting in everything if not painting.attempt.job.background]
+        if not front or len(front) == len(everything):
+            return everything
+        self._turns += 1
+        behind = [painting for painting in everything if painting.attempt.job.background]
+        return front if self._turns % BACKGROUND_TURNS else behind
+
     @property
     def free(self) -> int:
         """How many more pictures can be taken, if each that waits gets its slot first."""
-        taken = sum(attempt.pictures_left for attempt in self._attempts.values() if not attempt.quiet)
+        taken = sum(a.pictures_left for a in self._attempts.values() if not (a.quiet or a.job.background))
         return max(self._slots - taken, 0)
 
     def fill_slots(self) -> None:
-        """The next free slot goes to the job that has the fewest: so many pictures of one do not shut out others."""
-        free = self._slots - sum(_under_way(attempt) for attempt in self._attempts.values())
-        for _ in range(free):
-            waiting = [a for a in self._attempts.values() if any(p.stage is Stage.WAITING for p in a.paintings)]
+        """The next free slot goes to the job that has the fewest: so many pictures of one do not shut out others.
+
+        What is in the background has slots of its own: what stands still there takes memory, but no time.
+        """
+        for background in (False, True):
+            self._fill([attempt for attempt in self._attempts.values() if attempt.job.background is background])
+
+    def _fill(self, attempts: list[Attempt]) -> None:
+        for _ in range(self._slots - sum(map(_under_way, attempts))):
+            waiting = [a for a in attempts if any(p.stage is Stage.WAITING for p in a.paintings)]
             if not waiting:
                 return
             painting = next(p for p in min(waiting, key=_under_way).paintings if p.stage is Stage.WAITING)

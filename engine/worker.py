@@ -117,7 +117,7 @@ class Worker:
         """One step of whoever has waited longest, and news of everybody. Raises DeviceLost."""
         self._roster.fill_slots()
         self._announce()
-        group = self._lanes.next_group(self._roster.painting())
+        group = self._lanes.next_group(self._roster.whose_turn(), list(self._roster.painting()))
         if group:
             for painting, step in zip(group, self._lanes.advance(group), strict=True):
                 self._take_step(painting, step)
@@ -205,7 +205,8 @@ class Worker:
                 if not painting.finishing:
                     painting.steps_done = step.step
                     painting.attempt.steps = max(p.state.steps for p in painting.attempt.paintings if not p.finishing)
-                self._snapshots.offer(painting, step)
+                if not painting.attempt.job.background:  # nobody watches so many at a time
+                    self._snapshots.offer(painting, step)
             case Finished(image, facts):
                 painting.stage = Stage.AWAY
                 if painting.finishing:

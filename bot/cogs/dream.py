@@ -19,7 +19,7 @@ from bot.wording import duration, units
 from engine.errors import DreamError
 from engine.models import DEFAULT_MODEL
 from engine.prompts import MAX_PROMPT
-from engine.requests import MAX_SEED, build_request, parse_settings
+from engine.requests import MAX_COUNT, MAX_SEED, build_request, parse_settings
 
 AnyInteraction: TypeAlias = discord.Interaction[discord.Client]
 Words = app_commands.Range[str, 1, MAX_PROMPT]
@@ -45,7 +45,7 @@ class Dream(commands.Cog):
         size="Width x height, as in 256x256.",
         steps="More is slower and cleaner.",
         seed="The same seed and words give the same picture.",
-        count="How many pictures, each with a seed of its own.",
+        count="How many pictures, each with a seed of its own. Many come as a batch, which lets others pass.",
         more="Further options, as in: eta=0.5 cutouts=8",
     )
     @app_commands.allowed_installs(guilds=True, users=True)
@@ -62,7 +62,7 @@ class Dream(commands.Cog):
         size: str | None = None,
         steps: app_commands.Range[int, 1, 2000] | None = None,
         seed: app_commands.Range[int, 0, MAX_SEED] | None = None,
-        count: app_commands.Range[int, 1, 4] | None = None,
+        count: app_commands.Range[int, 1, MAX_COUNT] | None = None,
         more: app_commands.Range[str, 1, 500] | None = None,
     ) -> None:
         """Check everything that can be checked from the words alone, then fetch the picture, then queue."""

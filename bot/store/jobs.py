@@ -132,8 +132,10 @@ class Jobs:
         return int(row[1]), int(row[0])
 
     async def last_submission(self, session: Session, owner: str) -> float | None:
-        """When this person last asked for something other than an upscale."""
-        row = await session.one("SELECT max(created_at) FROM jobs WHERE owner = ? AND kind <> 'upscale'", owner)
+        """When this person last asked for something to be painted."""
+        row = await session.one(
+            "SELECT max(created_at) FROM jobs WHERE owner = ? AND kind NOT IN ('upscale', 'pick')", owner
+        )
         return None if row is None else row[0]
 
     async def costs_since(self, since: float) -> dict[str, float]:
@@ -147,8 +149,10 @@ class Jobs:
     async def start(self, session: Session, job_id: str, attempt: int, now: float) -> bool:
         """queued → running; False if the job is not waiting in this attempt any more."""
         row = await session.one(
-            "UPDATE jobs SET state = 'running', started_at = ? WHERE id = ? AND attempt = ? AND state = 'queued'"
-            " RETURNING id",
+            "UPDATE jobs SET state = 'running', started_at = iif(priority = ?, coalesce(started_at, ?), ?)"
+            " WHERE id = ? AND attempt = ? AND state = 'queued' RETURNING id",
+            int(Priority.BACKGROUND),
+            now,
             now,
             job_id,
             attempt,
@@ -159,12 +163,12 @@ class Jobs:
         """Its pictures are to be covered from now on."""
         await session.run("UPDATE jobs SET spoiler = 1 WHERE id = ?", job_id)
 
-    async def go_back(self, session: Session, job_id: str, attempt: int, *, died: bool) -> bool:
+    async def go_back(self, session: Session, job_id: str, attempt: int, deaths: int) -> bool:
         """running → queued with the next attempt; False if this attempt has ended meanwhile."""
         row = await session.one(
-            "UPDATE jobs SET state = 'queued', attempt = attempt + 1, deaths = deaths + ?"
+            "UPDATE jobs SET state = 'queued', attempt = attempt + 1, deaths = ?"
             " WHERE id = ? AND attempt = ? AND state = 'running' RETURNING id",
-            int(died),
+            deaths,
             job_id,
             attempt,
         )

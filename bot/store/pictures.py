@@ -96,6 +96,17 @@ class Pictures:
             return None
         return row["perceptor"], struct.unpack(f"<{len(row['embedding']) // 2}e", row["embedding"])
 
+    async def learn(self, job_id: str, facts: Mapping[int, Mapping[str, object]]) -> None:
+        """Add to what is known about pictures of a job: index → facts. Those that are gone have none."""
+        async with self._database.transaction() as session:
+            for index, more in facts.items():
+                await session.run(
+                    "UPDATE pictures SET facts = json_patch(facts, ?) WHERE job_id = ? AND idx = ?",
+                    json.dumps(more, ensure_ascii=False),
+                    job_id,
+                    index,
+                )
+
     async def drop_rows(self, session: Session, job_id: str) -> None:
         """Forget what an attempt has finished: the next one paints all of it again, over the same files."""
         await session.run("DELETE FROM pictures WHERE job_id = ?", job_id)

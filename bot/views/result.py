@@ -17,6 +17,18 @@ from bot.views.remix import RemixForm
 from bot.views.upscale import UpscaleForm, is_choice
 
 
+async def enlarge(
+    interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow, index: int | None
+) -> None:
+    """Order an upscale of one picture; where there is a choice of upscalers, ask for it first."""
+    orders = client_of(interaction).orders
+    if is_choice(upscalers := orders.upscalers):
+        caller.check_place()
+        await answer.ask(UpscaleForm(job, index, upscalers, orders.scales(job, index)))
+        return
+    await orders.upscale(job, index, caller, answer)
+
+
 class UpscaleButton(PressButton, template=template("up")):
     """Enlarge this picture. Anybody may, at their own cost."""
 
@@ -27,13 +39,8 @@ class UpscaleButton(PressButton, template=template("up")):
     async def pressed(
         self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
     ) -> None:
-        """Order the upscale; where there is a choice, ask for it first."""
-        orders = client_of(interaction).orders
-        if is_choice(upscalers := orders.upscalers):
-            caller.check_place()
-            await answer.ask(UpscaleForm(job, self.index, upscalers, orders.scales(job, self.index)))
-            return
-        await orders.upscale(job, self.index, caller, answer)
+        """Order the upscale."""
+        await enlarge(interaction, answer, caller, job, self.index)
 
 
 class AgainButton(PressButton, template=template("again")):

@@ -7,6 +7,7 @@ from typing import TypeAlias
 from discord import ui
 
 from bot.jobs import JobRow, JobState
+from bot.views.batch import EnlargeMenu, PickMenu, menus
 from bot.views.confirm import DontButton, PaintButton
 from bot.views.forget import ForgetButton
 from bot.views.history import (
@@ -57,7 +58,7 @@ ALL: tuple[type[IdButton], ...] = (
     DontButton,
 )
 """Every kind of button, to be made known to discord.py at start."""
-MENUS = (HistoryMenu,)
+MENUS = (HistoryMenu, PickMenu, EnlargeMenu)
 """Every kind of menu, likewise."""
 PUBLIC = (DeleteButton, ReportButton)
 """Buttons that make sense only where everybody sees the message."""
@@ -81,10 +82,18 @@ def private_buttons_for(job: JobRow, *, own: bool, kept: bool) -> ui.View:
 
 def _view(job: JobRow, rows: list[Kinds]) -> ui.View:
     view = ui.View(timeout=None)
-    for row, kinds in enumerate(rows):
+    above = menus(job) if _is_sheet(job) else ()
+    for menu in above:
+        view.add_item(menu)
+    for row, kinds in enumerate(rows, len(above)):
         for kind, index in kinds:
             view.add_item(kind(job.id, index, row))
     return view
+
+
+def _is_sheet(job: JobRow) -> bool:
+    """Whether *job* shows a batch from which one can choose."""
+    return job.is_batch and job.state is JobState.DONE and len(job.pictures) > 1
 
 
 def _private(job: JobRow, own: bool, kept: bool) -> list[Kinds]:
@@ -112,6 +121,8 @@ def _rows(job: JobRow) -> list[Kinds]:
         return [[(AgainButton, None), *([(RemixButton, None)] if painted else []), (DeleteButton, None)]]
     if not painted:
         return [[(UpscaleButton, None), (InfoButton, None), (DeleteButton, None)]]
+    if _is_sheet(job):
+        return [[(AgainButton, None), (RemixButton, None), (InfoButton, None), (DeleteButton, None)]]
     if len(job.pictures) <= 1:
         first: Kinds = [(kind, None) for kind in (UpscaleButton, VariationButton, AgainButton, RemixButton)]
         return [first, [(InfoButton, None), (DeleteButton, None)]]

@@ -86,7 +86,8 @@ def test_every_key_is_described() -> None:
         ("[que]\nper_user = 3", "FILE, [que]: there is no such section; did you mean “queue”?"),
         (
             "[limits]\nzzz = 3",
-            "FILE, [limits] zzz: there is no such key; there is max_count, max_size, max_steps, max_upscaled.",
+            "FILE, [limits] zzz: there is no such key; "
+            "there is max_batch, max_count, max_size, max_steps, max_upscaled.",
         ),
         (
             '[queue]\nper_user = "three"',

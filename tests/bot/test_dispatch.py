@@ -249,7 +249,7 @@ async def test_a_refused_request_leaves_nothing_behind(tmp_path: Path) -> None:
     [
         ({"max_size": 128}, "The side of a picture is 256; 128 pixels is the most here."),
         ({"max_steps": 10}, "The number of steps is 25; 10 steps is the most here."),
-        ({"max_count": 1}, "The number of pictures is 2; 1 pictures is the most here."),
+        ({"max_count": 1, "max_batch": 0}, "The number of pictures is 2; 1 pictures is the most here."),
     ],
 )
 async def test_what_is_too_large_for_the_host_is_refused_in_words(

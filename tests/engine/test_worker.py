@@ -220,6 +220,34 @@ def test_no_more_pictures_than_slots_are_under_way_and_a_long_job_does_not_shut_
     assert len(shop.pictures("long")) <= 4
 
 
+def test_what_is_in_the_background_lets_others_pass_between_two_steps_and_does_not_stand_still() -> None:
+    shop = Workshop(slots=2)
+
+    shop.submit("behind", count=4, steps=200, background=True)
+    shop.run_until_step("behind", 3)
+    taken = len(shop.method.groups)
+    assert 2 == shop.worker._roster.free
+    shop.submit("front", "other", count=2, steps=40)
+    shop.run("front")
+
+    jobs = [group[0][0] for group in shop.method.groups[taken:]]
+    together = jobs[jobs.index("front") : len(jobs) - jobs[::-1].index("front")]
+    assert (40, 5) == (together.count("front"), together.count("behind"))
+
+
+def test_a_picture_painted_in_the_background_is_the_same() -> None:
+    alone, passed = Workshop(), Workshop()
+
+    alone.submit("a", count=2, steps=20)
+    alone.run("a")
+    passed.submit("a", count=2, steps=20, background=True)
+    passed.run_until_step("a", 3)
+    passed.submit("b", steps=20)
+    passed.run("a", "b")
+
+    assert alone.pictures("a")[1].facts["sha256"] == passed.pictures("a")[1].facts["sha256"]
+
+
 def test_ready_tells_how_many_more_pictures_it_takes() -> None:
     shop = Workshop(slots=3)
 

@@ -128,6 +128,7 @@ class Workshop:
         steps: int = 6,
         seed: int = 7,
         count: int = 1,
+        background: bool = False,
     ) -> None:
         request = DreamRequest(
             prompts=(Prompt(text=prompt),),
@@ -138,7 +139,7 @@ class Workshop:
             count=count,
             init_image=init_image,
         )
-        self.handle(Submit(Job(job, attempt, "somebody", request), images or {}))
+        self.handle(Submit(Job(job, attempt, "somebody", request, background), images or {}))
 
     def handle(self, command: Command) -> None:
         self.worker.handle(command)

@@ -89,5 +89,5 @@ async def test_a_disk_that_fills_up_while_a_picture_forms_costs_nobody_anything(
             message = await world.max.wait_for(answer.message, is_over, 40)
             again = await dreamt(world.max, "a fox")
 
-    assert is_result(message) or "nothing was charged" in message.text
+    assert is_result(message) or "Nothing was charged." in message.text
     assert "**a fox**" in again.text

@@ -72,7 +72,7 @@ async def test_what_waits_for_a_place_that_is_gone_is_not_painted_and_costs_noth
     async with asyncio.timeout(10):
         while (job := (await world.bot.dispatcher.history(max_.id))[0]).state is not JobState.FAILED:
             await asyncio.sleep(0.01)
-    assert ("PlaceGone", True) == (job.error_code, "Nothing was charged" in job.error_text)
+    assert ("PlaceGone", True) == (job.error_code, "nothing more is painted" in job.error_text)
     assert [] == world.bot.dispatcher.queue()
     assert 2 == len(world.bot.dispatcher.running())
 

@@ -1,0 +1,69 @@
+"""A batch crosses to the engine part by part: some of the pictures that are still missing, as a request of its own.
+
+Picture *i* of a request is the picture that its words and the seed + *i* give alone, so a part is the same request with
+another seed and fewer pictures. What is painted is durable and is never painted again, whatever dies in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from itertools import count, takewhile
+
+from bot.jobs import JobRow
+from engine.messages import Failure, Picture, Progress, Request, Result
+from engine.requests import DreamRequest
+
+PORTION = 8
+"""Pictures of a batch that are painted together at most: as many as would be lost when the engine dies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """*request* paints the pictures of its job from number *first* on; *before* of them lay there already."""
+
+    request: Request
+    first: int = 0
+    before: int = 0
+
+    @property
+    def indices(self) -> range:
+        """Which pictures of the whole these are."""
+        return range(self.first, self.first + self.request.count)
+
+
+def next_part(job: JobRow, room: int, hopeless: Collection[int] = ()) -> Part | None:
+    """What to hand over of *job* where the engine has *room* for so many pictures; None if nothing is missing.
+
+    *hopeless*: pictures that have failed and will not be tried again.
+    """
+    if not isinstance(job.request, DreamRequest) or not job.is_batch:
+        return Part(job.request)
+    missing = set(job.missing) - set(hopeless)
+    if not missing:
+        return None
+    first = min(missing)
+    together = sum(1 for _ in takewhile(missing.__contains__, count(first)))
+    pictures = min(together, PORTION, max(room, 1))
+    request = job.request.model_copy(update={"seed": job.request.seed + first, "count": pictures})
+    return Part(request, first, len(job.pictures))
+
+
+def of_the_whole(
+    event: Progress | Picture | Result | Failure, job: JobRow, part: Part
+) -> Progress | Picture | Result | Failure:
+    """What the engine said about *part*, as a word about all of *job*."""
+    if not job.is_batch:
+        return event
+    if isinstance(event, Picture):
+        return replace(event, index=part.first + event.index)
+    if isinstance(event, Progress):
+        painted, all_of_them = part.request.count, job.request.count
+        return replace(
+            event,
+            step=part.before * event.steps + painted * event.step,
+            steps=all_of_them * event.steps,
+            seconds_per_step=event.seconds_per_step / painted,
+            snapshots={},
+        )
+    return event
