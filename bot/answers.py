@@ -94,6 +94,7 @@ class InteractionAnswer:
             files, view = face.new_files(), face.new_view()
             if self._deferred:
                 edited = await self._interaction.edit_original_response(embed=face.embed, attachments=files, view=view)
+                self._deferred = False  # it is no “thinking …” any more, which whispered words would have to remove
                 return edited.id
             response = await self._interaction.response.send_message(
                 embed=face.embed, files=files, view=view or discord.utils.MISSING

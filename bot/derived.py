@@ -153,6 +153,8 @@ def shell_command(request: DreamRequest) -> str:
     parts += [f"--set {key}={value}" for key, value in unusual.items()]
     if request.init_image:
         parts.append("--init PICTURE.png")
+    if request.mask_image:
+        parts.append("--mask MASK.png")
     return " ".join(parts)
 
 

@@ -30,7 +30,8 @@ def info_embed(job: JobRow, keepers: Collection[int] = (), user_id: int = 0) -> 
         embed.add_field(name="The same again, here", value=_code(slash_command(request)), inline=False)
         embed.add_field(name="The same from a shell", value=_code(shell_command(request)), inline=False)
         if request.images:
-            what = "It was painted over a picture; the commands need that too (image:)."
+            needed = "that and its mask too (image:, mask:)" if request.mask_image else "that too (image:)"
+            what = f"It was painted over a picture; the commands need {needed}."
             embed.add_field(name="Started from", value=what, inline=False)
     else:
         text = f"{request.width}×{request.height}, {request.scale} times, by {_upscaler(job, request)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import discord
@@ -14,6 +15,8 @@ from bot.answers import InteractionAnswer
 from bot.attachments import read_attachment
 from bot.bot import DreamBot
 from bot.callers import Caller
+from bot.errors import Refused
+from bot.masks import ALONE, make_mask
 from bot.rules import NO_PROFILE, Ways, preferred
 from bot.wording import duration, units
 from engine.errors import DreamError
@@ -39,6 +42,7 @@ class Dream(commands.Cog):
         prompt="What to paint. Parts and weights: castle:2 | fog | people:-0.5",
         negative="What to keep away from.",
         image="A picture to start from.",
+        mask="Which part of image is painted anew: white (or transparent). Black stays as it is.",
         method="How to paint.",
         model="Which set of weights to paint with.",
         profile="A word for many options, as in: draft",
@@ -56,6 +60,7 @@ class Dream(commands.Cog):
         prompt: Words,
         negative: Words | None = None,
         image: discord.Attachment | None = None,
+        mask: discord.Attachment | None = None,
         method: str | None = None,
         model: str | None = None,
         profile: str | None = None,
@@ -65,10 +70,12 @@ class Dream(commands.Cog):
         count: app_commands.Range[int, 1, MAX_COUNT] | None = None,
         more: app_commands.Range[str, 1, 500] | None = None,
     ) -> None:
-        """Check everything that can be checked from the words alone, then fetch the picture, then queue."""
+        """Check everything that can be checked from the words alone, then fetch the pictures, then queue."""
         answer, caller = InteractionAnswer.of(interaction), Caller.of_interaction(interaction)
         if not (await self.bot.moderation.choices(caller.user_id)).private:
             caller.check_place()
+        if mask and not image:
+            raise Refused(ALONE)
         ways = await self._ways(interaction, Ways(model or "", method or "", size or "", profile or ""))
         request = build_request(
             prompt,
@@ -80,13 +87,14 @@ class Dream(commands.Cog):
             seed=seed,
             count=count or 1,
             init_image=NOT_YET if image else "",
+            mask_image=NOT_YET if mask else "",
             settings=ways.settings | parse_settings(more or ""),
         )
-        images: Mapping[str, bytes] = {}
-        if image is not None:
-            sha256, data = await read_attachment(image)
-            request, images = request.model_copy(update={"init_image": sha256}), {sha256: data}
-        await self.bot.orders.dream(request, caller, answer, images)
+        attached = await _fetched(image, mask)
+        request = request.model_copy(update={"init_image": attached.image, "mask_image": attached.mask})
+        await self.bot.orders.dream(request, caller, answer, attached.images)
+        if attached.note:
+            await answer.tell(attached.note)
 
     async def _ways(self, interaction: AnyInteraction, typed: Ways) -> Ways:
         """What was typed, and what this person and this place usually want."""
@@ -143,6 +151,27 @@ class Dream(commands.Cog):
     @dream.autocomplete("more")
     async def _more(self, interaction: AnyInteraction, typed: str) -> Choices:
         return _choices(completion.more(typed, _typed(interaction, "method"), _typed(interaction, "model")))
+
+
+@dataclass(frozen=True, slots=True)
+class _Attached:
+    """Names (SHA-256) of what came along, and its bytes by name; *note*: what had to be done to it."""
+
+    image: str = ""
+    mask: str = ""
+    images: Mapping[str, bytes] = field(default_factory=dict)
+    note: str = ""
+
+
+async def _fetched(image: discord.Attachment | None, mask: discord.Attachment | None) -> _Attached:
+    """Raises UnreadablePicture for what is no picture, Refused for a mask that says nothing."""
+    if image is None:
+        return _Attached()
+    sha256, data = await read_attachment(image)
+    if mask is None:
+        return _Attached(sha256, "", {sha256: data})
+    made = await make_mask((await read_attachment(mask))[1], data)
+    return _Attached(sha256, made.sha256, {sha256: data, made.sha256: made.png}, made.note)
 
 
 def _typed(interaction: AnyInteraction, option: str) -> str:
