@@ -41,7 +41,7 @@ from bot.reporting import Reporting
 from bot.speak import speak
 from bot.store import Store
 from bot.views.report import report_buttons
-from bot.views.sets import ALL, MENUS
+from bot.views.sets import ALL, OTHERS
 from engine.client import Engine, LocalEngine
 
 log = logging.getLogger(__name__)
@@ -155,7 +155,7 @@ class DreamBot(commands.AutoShardedBot):
         await self.dispatcher.start()
         for module in pkgutil.iter_modules(bot.cogs.__path__, "bot.cogs."):
             await self.load_extension(module.name)
-        self.add_dynamic_items(*ALL, *MENUS)
+        self.add_dynamic_items(*ALL, *OTHERS)
         self._registering = asyncio.create_task(register_commands(self))
 
     async def on_ready(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import discord
 
+from bot.moderation import LOG_PAGE, LogPage
 from bot.quota import Balance
 from bot.rules import NO_PROFILE, Choices, ServerRules, Word
 from bot.store.blocks import Block
@@ -20,7 +21,7 @@ USUAL = "usual"
 """What is typed to put a setting back."""
 _MATURE = {"restricted": "in age-restricted channels only", "never": "nowhere"}
 _SPOILERS = {"never": "none", "mature": "those of mature words", "always": "all"}
-_ACTIONS: Mapping[str, str] = {
+ACTIONS: Mapping[str, str] = {
     "cancel": "cancelled a job of {about}",
     "delete": "deleted a picture of {about}",
     "dismiss report": "dismissed a report about a picture of {about}",
@@ -89,17 +90,28 @@ def blocks_embed(blocks: Sequence[Block]) -> discord.Embed:
     return discord.Embed(title="Who may not paint", colour=COLOUR, description=_fitting(lines, "Everybody may paint."))
 
 
-def log_embed(entries: Sequence[AuditEntry]) -> discord.Embed:
+def log_embed(page: LogPage) -> discord.Embed:
     """What was decided, by whom, and why."""
-    lines = [f"{relative(entry.at)} {_person(entry.actor)} {_deed(entry)}" for entry in entries]
-    nothing = "Nothing has been decided yet."
-    return discord.Embed(title="What moderators did", colour=COLOUR, description=_fitting(lines, nothing))
+    lines = [
+        shorten(f"{relative(entry.at)} {_person(entry.actor)} {_deed(entry)}", _DESCRIPTION // LOG_PAGE)
+        for entry in page.entries
+    ]
+    only = bool(page.wanted.action or page.wanted.owner)
+    nothing = "Nothing like that has been decided." if only else "Nothing has been decided yet."
+    embed = discord.Embed(title="What moderators did", colour=COLOUR, description="\n".join(lines) or nothing)
+    return embed.set_footer(text=_found(page)) if page.entries else embed
+
+
+def _found(page: LogPage) -> str:
+    """``57 entries · only: block``."""
+    only = f" · only: {page.wanted.action}" if page.wanted.action else ""
+    return count(page.total, "entry", "entries") + only + (" · only one person's" if page.wanted.owner else "")
 
 
 def _deed(entry: AuditEntry) -> str:
     details = entry.details
     changes = details.get("changes")
-    words = _ACTIONS.get(entry.action, plain(entry.action)).format(
+    words = ACTIONS.get(entry.action, plain(entry.action)).format(
         about=_person(str(details.get("owner", ""))),
         subject=_person(entry.subject),
         units=_value(details.get("units", "")),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from bot.dispatch import Dispatcher
 from bot.errors import NothingToCancel, Refused
@@ -16,11 +17,26 @@ from bot.rules import Choices, Halt, ServerRules, Word
 from bot.store import Store
 from bot.store.blocks import EVERYWHERE, Block
 from bot.store.database import Session
-from bot.store.people import AuditEntry
+from bot.store.people import AuditEntry, AuditFilter
 from bot.wordlist import fold
 
 WORDS = 500
 """Words that one server may keep from being painted."""
+
+
+LOG_PAGE = 10
+"""Entries of the record on one page."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Part of the record, newest first. *total*: all that is *wanted*; *newer*, *older*: whether more follow."""
+
+    wanted: AuditFilter
+    entries: tuple[AuditEntry, ...] = ()
+    total: int = 0
+    newer: bool = False
+    older: bool = False
 
 
 class Moderation:
@@ -143,9 +159,19 @@ class Moderation:
 
     # The record
 
-    async def log(self, server_id: int | None, limit: int = 25) -> list[AuditEntry]:
-        """What was decided, newest first: in one server, or (None) anywhere."""
-        return await self._store.audit.newest(limit, server_id=server_id)
+    async def log(self, wanted: AuditFilter, beside: int | None = None, *, older: bool = True) -> LogPage:
+        """What was decided, newest first: the last page, or the one next to the entry *beside*."""
+        audit = self._store.audit
+        entries = await audit.page(wanted, LOG_PAGE, beside, older=older) or await audit.page(wanted, LOG_PAGE)
+        if not entries:
+            return LogPage(wanted)
+        return LogPage(
+            wanted,
+            tuple(entries),
+            await audit.count(wanted),
+            newer=bool(await audit.page(wanted, 1, entries[0].id, older=False)),
+            older=bool(await audit.page(wanted, 1, entries[-1].id)),
+        )
 
     async def _paused(self) -> set[int]:
         servers = await self._store.settings.everywhere("server", "halt")

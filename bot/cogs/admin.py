@@ -13,10 +13,11 @@ from discord.ext import commands
 from bot.announce import tell_moderators
 from bot.answers import InteractionAnswer
 from bot.bot import DreamBot
-from bot.bylaws import blocks_embed, log_embed, words_embed
+from bot.bylaws import ACTIONS, blocks_embed, words_embed
 from bot.callers import Caller
 from bot.errors import NotAllowed, Refused
 from bot.rules import Halt, Word
+from bot.views.log import Look, log_sheet
 from bot.wording import because, count, mention, number, plain, shorten, show_request
 
 AnyInteraction = discord.Interaction[discord.Client]
@@ -173,11 +174,21 @@ class Admin(commands.Cog):
         await self._announce(answer, caller, words)
 
     @admin.command(name="log", description="What moderators did, the latest first.")
-    @app_commands.describe(everywhere=_EVERYWHERE)
-    async def log(self, interaction: AnyInteraction, everywhere: bool = False) -> None:
-        """Show it to the one who asks."""
-        answer, caller = self._begin(interaction, private=True)
-        await answer.tell("", log_embed(await self.bot.moderation.log(self._scope(caller, everywhere))))
+    @app_commands.describe(
+        user="Only what this person did, or what concerned them.", action="Only this.", everywhere=_EVERYWHERE
+    )
+    @app_commands.choices(action=[app_commands.Choice(name=name, value=name) for name in ACTIONS])
+    async def log(
+        self,
+        interaction: AnyInteraction,
+        user: discord.User | None = None,
+        action: app_commands.Choice[str] | None = None,
+        everywhere: bool = False,
+    ) -> None:
+        """Show the newest page to the one who asks."""
+        answer, _ = self._begin(interaction, private=True)
+        look = Look(everywhere, user.id if user else None, action.value if action else "")
+        await answer.hand(await log_sheet(interaction, look))
 
     @words.command(name="add", description="Do not paint a word or phrase here.")
     @app_commands.describe(phrase="Whole words; look-alike letters are seen through.", reason="Why; who asks reads it.")

@@ -11,7 +11,7 @@ from discord.ext import commands
 from bot.answers import InteractionAnswer
 from bot.bot import DreamBot
 from bot.views.press import PREFIX
-from bot.views.sets import ALL, MENUS
+from bot.views.sets import ALL, OTHERS
 
 SENTENCE = "This button is from another version of me, and I do not know it any more. Nothing was done."
 
@@ -33,7 +33,7 @@ class Strays(commands.Cog):
 
 def is_stray(custom_id: str) -> bool:
     """Whether *custom_id* looks like one of ours and belongs to nothing."""
-    kinds: tuple[type[ui.DynamicItem[ui.Item[ui.View]]], ...] = (*ALL, *MENUS)
+    kinds: tuple[type[ui.DynamicItem[ui.Item[ui.View]]], ...] = (*ALL, *OTHERS)
     known = (kind.__discord_ui_compiled_template__ for kind in kinds)
     return custom_id.startswith(f"{PREFIX}:") and not any(pattern.fullmatch(custom_id) for pattern in known)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -21,6 +22,22 @@ class AuditEntry:
     action: str
     subject: str
     details: Mapping[str, object]
+    id: int = 0
+    """Later ones have larger ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which entries are wanted: of one server (None: of all), of one kind, by or about one person."""
+
+    server_id: int | None = None
+    action: str = ""
+    owner: str = ""
+
+    @property
+    def values(self) -> tuple[object, ...]:
+        """As the statements take them."""
+        return self.server_id, self.action, self.owner
 
 
 class Settings:
@@ -83,11 +100,36 @@ class Audit:
 
     async def newest(self, limit: int = 50, *, server_id: int | None = None) -> list[AuditEntry]:
         """The last entries, newest first: of one server, or (None) all."""
+        return await self.page(AuditFilter(server_id), limit)
+
+    async def page(
+        self, wanted: AuditFilter, limit: int, beside: int | None = None, *, older: bool = True
+    ) -> list[AuditEntry]:
+        """Entries that are *wanted*, newest first: the last ones, or those that follow the entry *beside*."""
+        beyond = "" if beside is None else f"AND id {'<' if older else '>'} ?4"
+        order = "DESC" if older or beside is None else ""
         async with self._database.reading() as session:
             rows = await session.all(
-                "SELECT * FROM audit WHERE ?1 IS NULL OR server_id = ?1 ORDER BY id DESC LIMIT ?2", server_id, limit
+                f"{_AUDIT} {beyond} ORDER BY id {order} LIMIT ?5",
+                *wanted.values,
+                beside,
+                limit,
             )
-        return [
-            AuditEntry(row["at"], row["actor"], row["action"], row["subject"], json.loads(row["details"]))
-            for row in rows
-        ]
+        found = [_entry(row) for row in rows]
+        return found if order else found[::-1]
+
+    async def count(self, wanted: AuditFilter) -> int:
+        """How many entries are *wanted*."""
+        async with self._database.reading() as session:
+            row = await session.one(f"SELECT count(*) FROM ({_AUDIT})", *wanted.values)  # noqa: S608 - a constant
+        return 0 if row is None else int(row[0])
+
+
+_AUDIT = """
+    SELECT * FROM audit WHERE (?1 IS NULL OR server_id = ?1) AND (?2 = '' OR action = ?2)
+    AND (?3 = '' OR ?3 IN (actor, subject, json_extract(details, '$.owner')))
+"""
+
+
+def _entry(row: sqlite3.Row) -> AuditEntry:
+    return AuditEntry(row["at"], row["actor"], row["action"], row["subject"], json.loads(row["details"]), row["id"])

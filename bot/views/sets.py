@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from discord import ui
 
@@ -19,6 +19,7 @@ from bot.views.history import (
     PostButton,
 )
 from bot.views.info import InfoButton, KeepButton, LetGoButton, WatchButton
+from bot.views.log import LogNewerButton, LogOlderButton
 from bot.views.press import IdButton, PressButton
 from bot.views.progress import CancelButton
 from bot.views.report import ReportBlockButton, ReportButton, ReportDeleteButton, ReportDismissButton
@@ -58,8 +59,14 @@ ALL: tuple[type[IdButton], ...] = (
     DontButton,
 )
 """Every kind of button, to be made known to discord.py at start."""
-MENUS = (HistoryMenu, PickMenu, EnlargeMenu)
-"""Every kind of menu, likewise."""
+OTHERS: tuple[type[ui.DynamicItem[Any]], ...] = (
+    HistoryMenu,
+    PickMenu,
+    EnlargeMenu,
+    LogOlderButton,
+    LogNewerButton,
+)
+"""Menus, and buttons whose custom ids hold more than an id, likewise."""
 PUBLIC = (DeleteButton, ReportButton)
 """Buttons that make sense only where everybody sees the message."""
 ROWS = 5

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 
+from bot.playground.server.components import walk
 from bot.playground.server.people import NotPossibleError
 from tests.wire.looks import begun, dreamt, is_result, job_id, whispered
 from tests.wire.people import Answer, Person, Shown
@@ -236,3 +238,104 @@ async def test_reports_cannot_go_where_the_bot_may_not_write(world: World, olive
 
     quiet = world.channel("quiet").id
     assert f"I cannot write reports to <#{quiet}>: I lack Send Messages" in whispered(answer)
+
+
+async def filled(world: World, olive: Person, entries: int) -> None:
+    """A record of so many decisions of Olive's, the latest about “word 1”."""
+    guild = world.channel("studio").guild_id
+    for number in range(entries, 0, -1):
+        await world.bot.store.audit.add(
+            f"discord:{olive.id}",
+            "block word",
+            str(guild),
+            world.site.clock.now(),
+            server_id=guild,
+            phrase=f"w{number}.",
+        )
+
+
+def words_of(page: Shown) -> list[int]:
+    return [int(found) for found in re.findall(r"“w(\d+)\.”", page.text)]
+
+
+async def test_the_record_has_pages_that_turn_both_ways_after_a_restart(world: World, olive: Person) -> None:
+    await filled(world, olive, 23)
+    page = (await olive.slash("admin log")).message
+    assert list(range(1, 11)) == words_of(page)
+    assert ["Older"] == list(page.buttons)
+    assert "23 entries" in page.text
+    await world.restart_bot()
+
+    await olive.click(page, "Older")
+    await olive.wait_for(page, lambda m: list(range(11, 21)) == words_of(m))
+    assert ["Newer", "Older"] == list(page.buttons)
+    await olive.click(page, "Older")
+    await olive.wait_for(page, lambda m: [21, 22, 23] == words_of(m))
+    assert ["Newer"] == list(page.buttons)
+    await olive.click(page, "Newer")
+    await olive.wait_for(page, lambda m: list(range(11, 21)) == words_of(m))
+    await olive.click(page, "Newer")
+    await olive.wait_for(page, lambda m: list(range(1, 11)) == words_of(m))
+
+
+async def test_the_record_can_be_searched_by_person_and_by_what_was_decided(
+    world: World, olive: Person, max_: Person, mo: Person
+) -> None:
+    await filled(world, olive, 12)
+    await begun(max_, "hang an owl")
+    [job] = await world.bot.dispatcher.history(max_.id)
+    await olive.slash("admin cancel", job=job.id, reason="too many owls")
+    await olive.slash("admin block", user=max_.id, reason="floods")
+    await olive.slash("admin block", user=mo.id, reason="sleeps")
+    await olive.slash("admin unblock", user=max_.id)
+
+    about = whispered(await olive.slash("admin log", user=max_.id))
+    blocks = whispered(await olive.slash("admin log", action="block"))
+    none = whispered(await olive.slash("admin log", user=mo.id, action="cancel"))
+    words = (await olive.slash("admin log", user=olive.id, action="block word")).message
+
+    assert (True, True, False) == ("unblocked" in about, "floods" in about, "sleeps" in about)
+    assert f"cancelled a job of {max_.mention}" in about
+    assert (False, True, True) == ("unblocked" in blocks, "floods" in blocks, "sleeps" in blocks)
+    assert "Nothing like that has been decided." == none.splitlines()[-1]
+    await olive.click(words, "Older")
+    await olive.wait_for(words, lambda m: [11, 12] == words_of(m))
+    assert "12 entries · only: block word · only one person's" in words.text
+
+
+async def test_who_may_not_manage_the_server_any_more_turns_no_page(world: World, olive: Person, max_: Person) -> None:
+    await filled(world, olive, 11)
+    page = (await olive.slash("admin log")).message
+    page.state.visible_to = max_.id  # a client that lies about who was answered
+
+    answer = await max_.click(page, "Older")
+
+    assert ["Only people who may manage this server can do that."] == [
+        m.text for m in answer.messages if m.id != page.id
+    ]
+    everywhere = page.buttons["Older"].replace(":here:", ":all:")
+    for component in walk(page.state.components):
+        if component.get("custom_id") == page.buttons["Older"]:
+            component["custom_id"] = everywhere
+            break
+    page.state.visible_to = olive.id
+    answer = await olive.click(page, everywhere)
+    assert ["Only a host decides for all servers."] == [m.text for m in answer.messages if m.id != page.id]
+
+
+async def test_the_longest_entries_fit_on_one_page(world: World, olive: Person) -> None:
+    guild = world.channel("studio").guild_id
+    for number in range(12):
+        await world.bot.store.audit.add(
+            f"discord:{olive.id}",
+            "rules",
+            str(guild),
+            world.site.clock.now(),
+            server_id=guild,
+            changes={f"{number} {key}": "*" * 300 for key in range(10)},
+        )
+
+    page = (await olive.slash("admin log")).message
+
+    assert 10 == len(page.state.embeds[0]["description"].splitlines())
+    assert len(page.state.embeds[0]["description"]) <= 4096
