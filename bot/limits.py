@@ -40,6 +40,9 @@ def check_available(request: Request, ready: Ready | None) -> None:
     if isinstance(request, DreamRequest):
         _has("method", request.method, ready.methods, ready)
         _has("model", request.model, ready.models, ready)
+        for name in request.helpers:
+            if why := ready.unavailable.get(name):
+                raise ModelUnavailable(f"This needs the {name}, which is not here: {why}.".replace("..", "."))
     elif request.upscaler != AUTO:
         _has("upscaler", request.upscaler, ready.upscalers, ready)
 

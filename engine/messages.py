@@ -83,7 +83,7 @@ class Ready:
     upscalers: tuple[str, ...]
     models: tuple[str, ...]
     unavailable: Mapping[str, str] = field(default_factory=dict)
-    """Name of a method or model, or `upscaler <name>`, or `engine` → the reason why it cannot be used."""
+    """Name of a method or model, `upscaler <name>`, one of `DreamRequest.helpers`, or `engine` → why it is not here."""
 
 
 @dataclass(frozen=True, slots=True)

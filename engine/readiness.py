@@ -10,9 +10,11 @@ from engine.errors import DreamError
 from engine.messages import Ready
 from engine.methods import method_names
 from engine.models import MODELS
-from engine.requests import METHODS
+from engine.requests import METHODS, SECONDARY_NET, clip_key
 from engine.upscalers import find_upscaler, upscaler_names
-from engine.weights.presence import lacking
+from engine.weights.clip_table import CLIPS
+from engine.weights.diffusion_table import SECONDARY_MODEL
+from engine.weights.presence import lacking, lacking_files
 
 FILES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "primer": {"clip_diffusion": ("clip", "diffusion"), "pixels": ("clip",)},
@@ -25,7 +27,9 @@ def look_around(worker: str, pid: int, device: str, slots: int) -> Ready:
     methods = {name: _method_problem(name) for name in method_names() if name in METHODS}
     models = {name: _model_problem(name) for name in MODELS}
     upscalers = {name: _upscaler_problem(name) for name in upscaler_names()}
-    named = methods | models | {f"upscaler {name}": problem for name, problem in upscalers.items()}
+    helpers = {clip_key(clip.name): lacking_files([clip]) for clip in CLIPS}
+    helpers[SECONDARY_NET] = lacking_files([SECONDARY_MODEL])
+    named = methods | models | {f"upscaler {name}": problem for name, problem in upscalers.items()} | helpers
     return Ready(
         worker=worker,
         pid=pid,

@@ -27,6 +27,7 @@ from engine.options.base import (
 )
 from engine.options.clip_diffusion import ClipDiffusionOptions, settled
 from engine.options.effort import effort
+from engine.options.perceptors import USUAL, read_perceptors
 from engine.options.pixels import PixelsOptions
 from engine.options.profiles import PROFILES, Profile, find_profile
 from engine.prompts import Prompt, check_weights, parse_prompts
@@ -117,6 +118,14 @@ class DreamRequest(BaseModel):
         return (*self.prompts, Prompt(image=self.target_image, weight=weight))
 
     @property
+    def helpers(self) -> tuple[str, ...]:
+        """What it needs beside its model, by the names of `Ready.unavailable`: CLIPs that guide, the secondary net."""
+        usual = MODELS[self.model].perceptor if self.model in MODELS else ""
+        clips = read_perceptors(getattr(self.options, "perceptors", USUAL), usual)
+        second = (SECONDARY_NET,) if getattr(self.options, "gradient", "") == "secondary" else ()
+        return (*(clip_key(clip.name) for clip in clips), *second)
+
+    @property
     def method(self) -> str:
         """How it is painted; the literal inside the options."""
         return self.options.method
@@ -176,6 +185,14 @@ def best_upscaler(usable: Collection[str], scale: int) -> str:
     doubling = ("realesrgan-x2plus",) if scale == 2 else ()
     own = (name for name in usable if name not in (*LEARNED, *SHIPPED))
     return next((name for name in (*doubling, *LEARNED, *own, *SHIPPED) if name in usable), "lanczos")
+
+
+SECONDARY_NET = "secondary net"
+
+
+def clip_key(name: str) -> str:
+    """How a CLIP is called among what is not here."""
+    return f"CLIP {name}"
 
 
 AnyRequest: TypeAlias = Annotated[DreamRequest | UpscaleRequest, Field(discriminator="kind")]

@@ -23,7 +23,7 @@ from bot.errors import (
 from bot.jobs import JobRow, JobState, Priority, Update
 from bot.store import Store
 from engine.errors import EngineUnusable, InvalidRequest, ModelUnavailable
-from engine.requests import UpscaleRequest
+from engine.requests import UpscaleRequest, build_request
 from tests.bot.core import ANN, BOB, CID, MOD, Core, config, count, dream, origin, running_core
 
 SHA = hashlib.sha256(b"attached").hexdigest()
@@ -722,3 +722,29 @@ def _picture_without_a_size(core: Core, job_id: str):  # type: ignore[no-untyped
 
 def test_no_configuration_is_a_configuration() -> None:
     assert Config() == Config.model_validate({})
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"perceptors": "ViT-B/16"}, "This needs the CLIP ViT-B/16, which is not here: not downloaded; run …."),
+        (
+            {"perceptors": "usual+ViT-B/16:0.5"},
+            "This needs the CLIP ViT-B/16, which is not here: not downloaded; run ….",
+        ),
+        ({"gradient": "secondary"}, "This needs the secondary net, which is not here: not downloaded; run that."),
+    ],
+)
+async def test_what_a_picture_needs_beside_its_model_is_said_before_it_is_queued(
+    tmp_path: Path, settings: dict[str, str], said: str
+) -> None:
+    async with running_core(tmp_path) as core:
+        core.engine.tell_ready(
+            {"CLIP ViT-B/16": "not downloaded; run …", "secondary net": "not downloaded; run that.", "CLIP RN50": "x"}
+        )
+        with pytest.raises(ModelUnavailable) as refused:
+            await core.ask(ANN, build_request("a fox", settings=settings))
+
+        assert said == str(refused.value)
+        assert ([], 0.0) == (core.dispatcher.queue(), (await core.dispatcher.balance(ANN)).reserved)
+        await core.ask(ANN, build_request("a fox"))

@@ -81,7 +81,11 @@ def test_ready_says_how_to_get_what_is_not_here(folder: Path) -> None:
     command = "not downloaded; run python -m engine weights download"
     assert f"{command} imagenet-256 ViT-B/32" == ready.unavailable["imagenet-256"]
     assert f"{command} --trust clip-diffusion-art ViT-B/16" == ready.unavailable["clip-diffusion-art"]
+    asked = build_request("a", settings={"perceptors": "ViT-B/32+usual", "gradient": "secondary"})
+    assert ("CLIP ViT-B/32", "CLIP primer", "secondary net") == asked.helpers
+    assert [f"{command} ViT-B/32", None, f"{command} secondary"] == [ready.unavailable.get(it) for it in asked.helpers]
     (folder / "ViT-B-32.pt").touch()
+    assert "CLIP ViT-B/32" not in look_around("w", 1, "CPU", 1).unavailable
     assert f"{command} imagenet-256" == lacking(MODELS["imagenet-256"])
     (folder / "256x256_diffusion_uncond.pt").touch()
     assert "" == lacking(MODELS["imagenet-256"])
