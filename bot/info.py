@@ -15,14 +15,16 @@ from engine.requests import DreamRequest, UpscaleRequest
 _FIELD = 1000
 """Characters that a field takes, code block included."""
 _PHASES = 6
+THE_FILE = "The file that you see"
+_LOSSY = {"webp": "WebP", "jpg": "JPEG"}
 _WORTH_SAYING = 0.05
 """Seconds."""
 
 
-def info_embed(job: JobRow, keepers: Collection[int] = (), user_id: int = 0) -> discord.Embed:
+def info_embed(job: JobRow, keepers: Collection[int] = (), user_id: int = 0, file: str = "") -> discord.Embed:
     """The facts of *job* as one embed; command lines stand in code blocks, to be copied.
 
-    *keepers*: the people who keep it, as *user_id* reads it.
+    *keepers*: the people who keep it, as *user_id* reads it. *file*: what has to be known about the file that is shown.
     """
     embed = discord.Embed(colour=COLOURS[job.state], description=f"**{headline(job, None)}**")
     request = job.request
@@ -39,12 +41,29 @@ def info_embed(job: JobRow, keepers: Collection[int] = (), user_id: int = 0) -> 
     if job.pictures:
         lines = "\n".join(_picture(picture, len(job.pictures)) for picture in job.pictures)
         embed.add_field(name="Pictures", value=shorten(lines, _FIELD), inline=False)
+        if file:
+            embed.add_field(name=THE_FILE, value=file, inline=False)
         embed.add_field(name="Kept", value=_kept(job, keepers, user_id), inline=False)
     embed.add_field(name="Time", value=_times(job), inline=True)
     embed.add_field(name="Cost", value=f"{job.cost:.2f} units", inline=True)
     embed.add_field(name="By", value=mention(job.origin.user_id), inline=True)
     embed.set_footer(text=f"job {job.id}")
     return embed
+
+
+def about_file(job: JobRow, name: str) -> str:
+    """What whoever saves the shown file *name* has to know: that it is no PNG, and where the PNG is. Else nothing."""
+    format_ = _LOSSY.get(name.rpartition(".")[2].lower())
+    if format_ is None or job.is_batch:
+        return ""
+    png = "the PNG" if len(job.pictures) == 1 else "a PNG of all of them"
+    lossy = (
+        f"{format_}, for {png} is larger than Discord takes here: it lost a little, and no record to replay is in it."
+    )
+    if not job.on_disk:
+        return f"{lossy} The PNG has gone."
+    these = "The PNG is" if job.on_disk == 1 else "The PNGs are"
+    return f"{lossy} {these} on the bot's disk, whole: Upscale and Variation start from there."
 
 
 def _upscaler(job: JobRow, request: UpscaleRequest) -> str:

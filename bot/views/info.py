@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 from discord import ui
 
 from bot.answers import InteractionAnswer
 from bot.callers import Caller
 from bot.faces import Sheet
-from bot.info import info_embed
+from bot.info import THE_FILE, about_file, info_embed
 from bot.jobs import JobRow
 from bot.views.press import PREFIX, AnyInteraction, PressButton, client_of, template
 
@@ -89,7 +91,20 @@ async def info_sheet(interaction: AnyInteraction, job: JobRow) -> Sheet:
             view.add_item(KeepButton(job.id))
         return view
 
-    return Sheet("", (info_embed(job, keepers, user_id),), buttons=buttons)
+    return Sheet("", (info_embed(job, keepers, user_id, _file(interaction, job)),), buttons=buttons)
+
+
+def _file(interaction: AnyInteraction, job: JobRow) -> str:
+    """About the file in the message that was pressed; where that is Info itself, what stands there already."""
+    message = interaction.message
+    if message is None:
+        return ""
+    # A file that an embed shows is none of the message's attachments.
+    addresses = [*(file.url for file in message.attachments), *(embed.image.url for embed in message.embeds)]
+    for address in filter(None, addresses):
+        return about_file(job, PurePosixPath(urlsplit(address).path).name)
+    said = [field.value or "" for embed in message.embeds for field in embed.fields if field.name == THE_FILE]
+    return said[0] if said else ""
 
 
 def _has_info(interaction: AnyInteraction) -> bool:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.embeds import embed_for
-from bot.info import info_embed
+from bot.info import about_file, info_embed
 from bot.jobs import Update
 from engine.prompts import MAX_PROMPT
 from engine.requests import build_request
@@ -32,6 +32,15 @@ def test_the_commands_of_a_picture_that_started_from_another_say_what_else_they_
 
     assert "image:" in fields(info_embed(started))["Started from"]
     assert "more:skip_steps=12" in fields(info_embed(started))["The same again, here"]
+
+
+def test_a_file_that_had_to_be_made_smaller_is_told_of_and_a_png_is_not() -> None:
+    grid = done(pictures=2, request=build_request("an owl", seed=7, count=2))
+
+    assert "" == about_file(done(), "abc123def4.png")
+    assert "WebP, for the PNG is larger than Discord takes here" in about_file(done(), "SPOILER_abc123def4.webp")
+    assert "JPEG, for a PNG of all of them is larger than Discord takes here" in about_file(grid, "abc123def4.jpg")
+    assert "The PNGs are on the bot's disk, whole" in about_file(grid, "abc123def4.jpg")
 
 
 def test_long_times_are_told_by_phase() -> None:

@@ -103,6 +103,14 @@ async def test_a_picture_over_the_upload_limit_is_re_encoded_with_a_note(world: 
     assert f"{job.id}.webp" == name
     assert len(data) < 10 * 2**20 < job.pictures[0].path.stat().st_size
     assert (1900, 1900) == Image.open(io.BytesIO(data)).size
+    info = (await max_.click(message, "Info")).message
+    told = (
+        "The file that you see: WebP, for the PNG is larger than Discord takes here: it lost a little, and no record "
+        "to replay is in it. The PNG is on the bot's disk, whole: Upscale and Variation start from there."
+    )
+    assert told in info.text
+    await max_.click(info, "Keep")
+    await max_.wait_for(info, lambda m: "Keep no longer" in m.buttons and told in m.text)
 
 
 async def test_a_busy_discord_is_waited_for(world: World, max_: Person) -> None:
