@@ -11,11 +11,12 @@ from bot.errors import StoreError
 from bot.lock import FolderLock
 from bot.store import DATABASE
 from bot.store.files import sync_tree
+from bot.store.frames import FOLDER as FRAMES
 from bot.tarball import FOLDERS, check_archive, in_words
 from bot.wording import count
 
-_LIVING = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", *FOLDERS)
-"""What makes up a bot's memory."""
+_LIVING = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", *FOLDERS, FRAMES)
+"""What makes up a bot's memory. How pictures came to be is in no backup: it is large, and no picture is lost by it."""
 
 
 def restore(folder: Path, source: Path, *, replace: bool = False) -> str:

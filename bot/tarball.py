@@ -5,6 +5,8 @@
     dreambot.sqlite3                 a copy of one moment, without interaction tokens
     manifest.json                    version, time, schema, and the SHA-256 of every other member; last
 
+How pictures came to be (frames/) is left out: a restored bot says that it is no longer kept.
+
 An archive comes from outside, so that nothing in it is trusted: only these names, only plain files, only what hashes to
 what the list says, and only a database that SQLite finds whole.
 """

@@ -75,6 +75,7 @@ class Store:
         await files.sweep_temporaries(folder)
         await store.inputs.sweep()
         await store.pictures.sweep()
+        await store.frames.sweep(await store.jobs.ids())
         return store
 
     async def used_bytes(self) -> int:

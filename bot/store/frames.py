@@ -10,7 +10,7 @@ import contextlib
 import io
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -67,6 +67,12 @@ class Frames:
             await files.remove(path)
             freed += size
         return freed
+
+    async def sweep(self, known: Collection[str]) -> None:
+        """Delete those of jobs that are not *known*: a crash came between a job's end and its forgetting."""
+        for path, _ in await asyncio.to_thread(self._by_age):
+            if path.stem not in known:
+                await files.remove(path)
 
     def _too_many(self) -> list[Path]:
         paths = [path for path, _ in self._by_age()]

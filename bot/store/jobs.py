@@ -110,6 +110,11 @@ class Jobs:
         rows = await self._rows(which + (_OLDER if older else _NEWER), whose, beside, limit)
         return rows if older else rows[::-1]
 
+    async def ids(self) -> frozenset[str]:
+        """Of all jobs that are known."""
+        async with self._database.reading() as session:
+            return frozenset([row[0] for row in await session.all("SELECT id FROM jobs")])
+
     async def count_of(self, whose: str | int) -> int:
         """How many jobs this owner has asked for, or (a person's id) this person keeps."""
         async with self._database.reading() as session:

@@ -6,8 +6,11 @@ import io
 import zipfile
 from typing import Any
 
+import pytest
 from PIL import Image
 
+from bot.backup import make_backup
+from bot.restore import restore
 from tests.wire.looks import begun, dreamt, is_result, whispered
 from tests.wire.people import Person, Shown
 from tests.wire.world import World
@@ -74,6 +77,26 @@ async def test_what_is_no_longer_kept_cannot_be_watched(world: World, max_: Pers
     assert not await world.bot.store.frames.has(job.id)
     assert "How this came to be is no longer kept." == whispered(await max_.click(info, WATCH))
     assert WATCH not in (await max_.click(result, "Info")).message.buttons
+
+
+async def test_a_restored_bot_says_that_it_no_longer_knows_the_way(
+    world: World, max_: Person, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    result = await dreamt(max_, "an owl")
+    await kept(world, max_)
+    info = (await max_.click(result, "Info")).message
+    backup = tmp_path_factory.mktemp("backups") / "backup.tar"
+    make_backup(world.folder, backup)
+    await world.stop_bot()
+
+    restore(world.folder, backup, replace=True)
+    await world.start_bot()
+
+    assert "How this came to be is no longer kept." == whispered(await max_.click(info, WATCH))
+    later = (await max_.click(result, "Info")).message
+    assert ["Keep"] == list(later.buttons)
+    await max_.click(later, "Keep")
+    await max_.wait_for(later, lambda m: "Keep no longer" in m.buttons)
 
 
 async def test_what_was_cancelled_leaves_nothing_behind(world: World, max_: Person) -> None:

@@ -46,3 +46,13 @@ async def test_the_oldest_of_too_many_are_forgotten(tmp_path: Path, monkeypatch:
         os.utime(frames_path(tmp_path, f"job{number}"), (number, number))
 
     assert ["job2.zip", "job3.zip", "job4.zip"] == sorted(path.name for path in (tmp_path / "frames").iterdir())
+
+
+async def test_ways_of_jobs_that_nobody_knows_are_swept_up(tmp_path: Path) -> None:
+    frames = Frames(tmp_path)
+    for job in ("job1", "job2"):
+        await frames.keep(job, WAY)
+
+    await frames.sweep({"job2"})
+
+    assert [False, True] == [await frames.has(job) for job in ("job1", "job2")]
