@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
+from bot.company import Company, Work
 from bot.forecast import Underway, forecast
 from bot.jobs import JobRow, JobState, PictureRow, Place, Update
+from bot.lateness import Lateness
 from bot.parts import PORTION
 from bot.queue import FairQueue, Ticket
-from bot.speeds import Span, Speeds
 from engine.messages import Progress, Ready
 
 Subscriber = Callable[[Update], None]
@@ -26,10 +27,11 @@ class Board:
 
     def __init__(self, clock: Callable[[], float], ticks: Callable[[], float] | None = None) -> None:
         self.queue = FairQueue()
-        self.speeds = Speeds()
+        self.company = Company()
+        self.speeds = self.company.speeds
+        self.lateness = Lateness()
         self._clock = clock
         self._ticks = ticks or clock
-        self._began: dict[str, float] = {}
         self._in_company: set[str] = set()
         self._rows: dict[str, JobRow] = {}
         self._progress: dict[str, Progress] = {}
@@ -84,7 +86,9 @@ class Board:
 
     def started(self, job: JobRow) -> None:
         """The queue has handed it out, and the store knows."""
-        self._began[job.id] = self._ticks()
+        self.lateness.starts(job.id, self._clock())
+        if not job.is_batch:
+            self.company.joins(job.id, job.request, self._ticks())
         self._rows[job.id] = job
         if len(there := {ticket.job_id for ticket in self.queue.running}) > 1:
             self._in_company |= there
@@ -97,7 +101,8 @@ class Board:
         """
         self._rows[job.id] = job
         self._progress.pop(job.id, None)
-        self._began.pop(job.id, None)
+        self.company.leaves(job.id, self._ticks(), finished=False)
+        self.lateness.forget(job.id)
         self._in_company.discard(job.id)
         self.queue.give_back(job.id, self._ticket(job), painted)
         self._changed(job)
@@ -108,10 +113,9 @@ class Board:
             return
         if not self.queue.remove(job.id):
             self.queue.ended(job.id, 1.0 if job.state is JobState.DONE else self._painted(job.id))
-        began = self._began.pop(job.id, None)
+        self.company.leaves(job.id, self._ticks(), finished=job.state is JobState.DONE)
+        self.lateness.forget(job.id)
         self._in_company.discard(job.id)
-        if job.state is JobState.DONE and began is not None and not job.is_batch:  # which stands still for others
-            self.speeds.learn(job.request, self._ticks() - began)
         del self._rows[job.id]
         self._changed(job)
         self._progress.pop(job.id, None)
@@ -134,6 +138,7 @@ class Board:
     def hold(self, servers: Collection[int]) -> None:
         """Nothing of *servers* starts until this is called again without them; everybody who waits hears of it."""
         self.queue.hold(servers)
+        self.lateness.forget(*self._rows)
         self._places_until = 0.0
         for job, place in self.waiting():
             self.tell(Update(job, None, place))
@@ -182,30 +187,30 @@ class Board:
     def _forecast(self) -> Mapping[str, Place]:
         now = self._clock()
         if not 0 <= self._places_until - now <= _FRESH_SECONDS:
-            under_way = [self._underway(ticket, now) for ticket in self.queue.running]
+            under_way = [self._underway(ticket) for ticket in self.queue.running]
             order = list(self.queue.order())
-            self._places = forecast(order, under_way, self._expect, self._slots, now)
-            held = [ticket.job_id for ticket in order if self.queue.holds(ticket)]
-            self._places = {**self._places, **{name: replace(self._places[name], held=True) for name in held}}
+            places = forecast(order, under_way, self._expect, self._slots, now, self.company.together)
+            self._places = {ticket.job_id: self._said(ticket, places[ticket.job_id], now) for ticket in order}
             self._places_until = now + _FRESH_SECONDS
         return self._places
 
-    def _expect(self, ticket: Ticket) -> Span:
-        job = self._rows[ticket.job_id]
-        whole, left = self.speeds.expect(job.request), len(job.missing) / job.request.count
-        return Span(whole.low * left, whole.likely * left, whole.high * left)
+    def _said(self, ticket: Ticket, place: Place, now: float) -> Place:
+        """What is said about a waiting job; how that turns out is remembered."""
+        place = replace(place, held=self.queue.holds(ticket))
+        if ticket.background:  # which stands still for others, for as long as they like
+            return place
+        self.lateness.foretell(ticket.job_id, place, now)
+        return self.lateness.corrected(place, now)
 
-    def _underway(self, ticket: Ticket, now: float) -> Underway:
-        if ticket.background:
+    def _expect(self, ticket: Ticket) -> Work:
+        job = self._rows[ticket.job_id]
+        return self.company.work(job.request, len(job.missing) / job.request.count)
+
+    def _underway(self, ticket: Ticket) -> Underway:
+        left = self.company.left(ticket.job_id, self._painted(ticket.job_id), self._ticks())
+        if left is None:
             return Underway(ticket, self._expect(ticket), 1.0)
-        job, painted = self._rows[ticket.job_id], self._painted(ticket.job_id)
-        elapsed = max(0.0, self._ticks() - self._began[job.id]) if job.id in self._began else 0.0
-        whole = self.speeds.expect(job.request)
-        if painted > 0 and elapsed > 0:  # this very job's own speed is the best witness
-            rest = elapsed * (1 - painted) / painted
-            return Underway(ticket, Span(rest * 0.8, rest, rest * 1.5), 1 - painted)
-        rests = (max(0.0, seconds - elapsed) for seconds in (whole.low, whole.likely, whole.high))
-        return Underway(ticket, Span(*rests), 1.0)
+        return Underway(ticket, left, 1 - self._painted(ticket.job_id))
 
     def _painted(self, job_id: str) -> float:
         progress = self._progress.get(job_id)

@@ -76,9 +76,11 @@ class Dispatcher:
     async def start(self) -> None:
         """Recover what the last life left (orphans go back to the queue) and begin to work."""
         await self._tidy_once()
-        for job in await self._store.jobs.lately_done(_LEARN_FROM):
-            if job.started_at and job.finished_at:
-                self._board.speeds.learn(job.request, job.finished_at - job.started_at)
+        self._board.company.remember(
+            (job.id, job.request, job.started_at, job.finished_at)
+            for job in await self._store.jobs.lately_done(_LEARN_FROM)
+            if job.started_at and job.finished_at and not job.is_batch
+        )
         self._board.queue.remember(await self._store.jobs.costs_since(self._clock() - _REMEMBER_SECONDS))
         await self._books.recover()
         self._begin("hand over", self._runner.hand_over())

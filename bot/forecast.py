@@ -1,13 +1,14 @@
-"""When waiting jobs will begin and end: the fair order played through on the engine's slots. Pure."""
+"""When waiting jobs will begin and end: the fair order played through in rounds, as the engine paints. Pure."""
 
 from __future__ import annotations
 
 import heapq
-from bisect import insort
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 
+from bot.company import TOGETHER, Work, round_seconds
 from bot.jobs import Place
 from bot.queue import Ticket
 from bot.speeds import Span
@@ -15,32 +16,33 @@ from bot.speeds import Span
 
 @dataclass(frozen=True, slots=True)
 class Underway:
-    """A running job: its ticket, the seconds it will still take, and the part of it (0…1) that they paint."""
+    """A running job: its ticket, what it still takes, and the part of it (0…1) that this paints."""
 
     ticket: Ticket
-    left: Span
+    left: Work
     share_left: float
 
 
 def forecast(
     order: Iterable[Ticket],
     running: Sequence[Underway],
-    expect: Callable[[Ticket], Span],
+    expect: Callable[[Ticket], Work],
     slots: int,
     now: float,
+    together: float = TOGETHER,
 ) -> Mapping[str, Place]:
     """Job id → its place, for every job that waits. *slots*: pictures that the engine paints at a time.
 
-    Played three times, with the low, the likely and the high duration of everything: ends that depend on many jobs
-    are ranges that have grown with each of them.
+    *together* as in `bot.company`. Played three times, with the low, the likely and the high duration of everything:
+    ends that depend on many jobs are ranges that have grown with each of them.
     """
     waiting = [(ticket, expect(ticket)) for ticket in order]
-    low, likely, high = (_play(waiting, running, pick, slots, now) for pick in (_LOW, _LIKELY, _HIGH))
+    low, likely, high = (_Play(waiting, running, pick, slots, now, together).plan() for pick in (_LOW, _LIKELY, _HIGH))
     ahead = sum(job.ticket.cost * job.share_left for job in running if not job.ticket.background)
     places: dict[str, Place] = {}
     for number, (ticket, _) in enumerate(waiting):
         places[ticket.job_id] = Place(
-            number + 1, len(waiting), ahead, likely[number][0], low[number][1], high[number][1]
+            number + 1, len(waiting), ahead, likely[number][0], low[number][1], high[number][1], ready=likely[number][1]
         )
         ahead += ticket.cost
     return places
@@ -49,48 +51,73 @@ def forecast(
 _LOW, _LIKELY, _HIGH = attrgetter("low"), attrgetter("likely"), attrgetter("high")
 
 
-def _play(
-    waiting: Sequence[tuple[Ticket, Span]],
-    running: Sequence[Underway],
-    pick: Callable[[Span], float],
-    slots: int,
-    now: float,
-) -> Sequence[tuple[float, float]]:
-    """(begin, end) of each. A job takes as many slots as it has pictures, and waits for its owner's running limit.
+@dataclass(slots=True)
+class _Play:
+    """One way that it may go. A job takes as many slots as it has pictures; nobody overtakes who waits for room.
 
     What is in the background takes no slot: one after the other, it fills the time that all others leave.
     """
-    free = [now] * max(slots, 1)
-    mine: dict[str, list[float]] = {}
-    behind = now
-    for job in running:
-        end = now + pick(job.left)
-        if job.ticket.background:
-            behind = end
-            continue
-        _occupy(free, job.ticket.pictures, end)
-        insort(mine.setdefault(job.ticket.owner, []), end)
-    plan: list[tuple[float, float]] = []
-    for ticket, span in waiting:
-        if ticket.background:
-            begin, behind = max(behind, *free), max(behind, *free) + pick(span)
-            plan.append((begin, behind))
-            continue
-        ends = mine.setdefault(ticket.owner, [])
-        turn = ends[-ticket.running_limit] if len(ends) >= ticket.running_limit else now
-        begin = max(_room(free, ticket.pictures), turn)
-        end = begin + pick(span)
-        _occupy(free, ticket.pictures, end)
-        insort(ends, end)
-        plan.append((begin, end))
-    return plan
 
+    waiting: Sequence[tuple[Ticket, Work]]
+    running: Sequence[Underway]
+    pick: Callable[[Span], float]
+    slots: int
+    now: float
+    together: float
+    _round: float = 0.0
+    _inside: list[tuple[float, int, float, Ticket]] = field(default_factory=list)
+    """Round in which it ends, number, seconds of one of its steps alone, ticket."""
+    _busy: Counter[str] = field(default_factory=Counter)
+    """Owner → jobs inside."""
+    _pictures: int = 0
+    _lonely: int = 0
+    """Jobs inside that have to be alone there."""
 
-def _room(free: list[float], pictures: int) -> float:
-    """When so many slots will be free; *free* is a heap."""
-    return free[0] if pictures == 1 else heapq.nsmallest(min(pictures, len(free)), free)[-1]
+    def plan(self) -> Sequence[tuple[float, float]]:
+        """(begin, end) of each."""
+        times = [(self.now, self.now)] * len(self.waiting)
+        for number, job in enumerate(self.running, 1):
+            if not job.ticket.background:
+                self._enter(-number, job.ticket, job.left)
+        left = [number for number, (ticket, _) in enumerate(self.waiting) if not ticket.background]
+        while left or self._inside:
+            if (turn := self._turn(left)) is not None:
+                number = left.pop(turn)
+                times[number] = self.now, self.now
+                self._enter(number, *self.waiting[number])
+            elif (ended := self._leave()) >= 0:
+                times[ended] = times[ended][0], self.now
+        self.now += sum(self.pick(job.left.alone) for job in self.running if job.ticket.background)
+        for number, (ticket, work) in enumerate(self.waiting):
+            if ticket.background:
+                times[number] = self.now, self.now + self.pick(work.alone)
+                self.now = times[number][1]
+        return times
 
+    def _enter(self, number: int, ticket: Ticket, work: Work) -> None:
+        step = self.pick(work.alone) / work.rounds
+        heapq.heappush(self._inside, (self._round + work.rounds, number, step, ticket))
+        self._count(ticket, 1)
 
-def _occupy(free: list[float], pictures: int, until: float) -> None:
-    for _ in range(min(pictures, len(free))):
-        heapq.heapreplace(free, max(until, free[0]))
+    def _leave(self) -> int:
+        """Paint until the next one is finished; its number."""
+        round_lasts = round_seconds([step for _, _, step, _ in self._inside], self._pictures, self.together)
+        end, number, _, ticket = heapq.heappop(self._inside)
+        self.now += (end - self._round) * round_lasts
+        self._round = end
+        self._count(ticket, -1)
+        return number
+
+    def _count(self, ticket: Ticket, by: int) -> None:
+        self._busy[ticket.owner] += by
+        self._pictures += by * ticket.pictures
+        self._lonely += by * ticket.alone
+
+    def _turn(self, left: Sequence[int]) -> int | None:
+        """Who of those that are *left* is next, if there is room: as `FairQueue.next` does it."""
+        for turn, number in enumerate(left):
+            ticket = self.waiting[number][0]
+            if self._busy[ticket.owner] < ticket.running_limit:
+                room = ticket.pictures <= self.slots - self._pictures and not ticket.alone and not self._lonely
+                return turn if room or not self._inside else None
+        return None

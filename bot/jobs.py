@@ -158,6 +158,8 @@ class Place:
     """The picture will be finished between this …"""
     latest: float
     """… and this."""
+    ready: float = 0.0
+    """When it will probably be finished."""
     held: bool = False
     """A moderator has paused the queue: nothing is known about when it goes on."""
 

@@ -65,7 +65,7 @@ class Measures:
         self.steps = Tally(STEPS)
         """Seconds per step, once per message of the engine."""
         self.misses = Tally(SECONDS)
-        """Seconds by which jobs ended beside the middle of the range that was said when they were submitted."""
+        """Seconds by which jobs ended beside the time that was held likely when they were submitted."""
         self.in_range = 0
         """How many of them ended within that range."""
         self.requests: Counter[str] = Counter()
@@ -116,7 +116,7 @@ class Measures:
             return
         self.lasted.add(max(0.0, job.finished_at - job.started_at))
         if promised is not None:
-            self.misses.add(abs(job.finished_at - (promised.earliest + promised.latest) / 2))
+            self.misses.add(abs(job.finished_at - promised.ready))
             self.in_range += promised.earliest <= job.finished_at <= promised.latest
 
 

@@ -103,7 +103,7 @@ def _metrics(figures: Figures) -> Iterator[Metric]:
     yield _histogram("job_wait_seconds", "From submission to hand-over.", seen.waits)
     yield _histogram("job_duration_seconds", "From hand-over to the end, of finished jobs.", seen.lasted)
     yield _histogram("step_seconds", "One step of a picture.", seen.steps)
-    yield _histogram("eta_error_seconds", "Between the end and the middle of the range that was promised.", seen.misses)
+    yield _histogram("eta_error_seconds", "Between the end and the time that was held likely.", seen.misses)
     yield _counter("eta_in_range", "Jobs that ended within the range that was promised.", "", {"": seen.in_range})
     yield _counter("discord_requests", "Requests about messages, by what they did.", "kind", seen.requests)
     yield _counter("discord_refusals", "How such requests failed.", "trouble", seen.refusals)

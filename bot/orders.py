@@ -316,8 +316,8 @@ class Orders:
                 f"I am not a member here, so I can only answer for 15 minutes, and {request.count} pictures may take "
                 f"longer. Ask for {at_once} at most, or invite me to this server."
             )
-        if waiting := self._dispatcher.queue():
-            caller.check_time(waiting[-1][1].latest - self._delivery.now())
+        if waiting := [place for job, place in self._dispatcher.queue() if not job.is_batch]:  # which let others pass
+            caller.check_time(waiting[-1].latest - self._delivery.now())
 
     async def _first_press(self, action: str, job: JobRow, index: int, caller: Caller) -> str:
         """The key of the press. Raises Refused for its repetition."""
