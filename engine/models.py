@@ -15,7 +15,7 @@ DEFAULT_MODEL = "primer"
 PRIMER = Model(
     name="primer",
     title="the small model",
-    methods=("clip_diffusion", "pixels"),
+    methods=("clip_diffusion", "clipdraw", "pixels"),
     size=(256, 256),
     multiple=64,
     smallest=192,
@@ -25,7 +25,7 @@ PRIMER = Model(
     view_share=0.04,  # measured
     reads=True,
     limited_words=True,
-    defaults={"clip_diffusion": {"clamp_max": 0.0, "shift_max": 0.1}, "pixels": {}},
+    defaults={"clip_diffusion": {"clamp_max": 0.0, "shift_max": 0.1}, "clipdraw": {}, "pixels": {}},
 )
 
 _models = {model.name: model for model in (PRIMER, *published_models())}

@@ -26,6 +26,7 @@ from engine.options.base import (
     refuse,
 )
 from engine.options.clip_diffusion import ClipDiffusionOptions, settled
+from engine.options.clipdraw import ClipdrawOptions
 from engine.options.effort import effort
 from engine.options.perceptors import USUAL, read_perceptors
 from engine.options.pixels import PixelsOptions
@@ -36,6 +37,7 @@ __all__ = [
     "METHODS",
     "PROFILES",
     "ClipDiffusionOptions",
+    "ClipdrawOptions",
     "DreamRequest",
     "MethodOptions",
     "Options",
@@ -76,8 +78,14 @@ USUAL_SCALE = 4
 PROFILE = "profile"
 """Beside a method's options: a word for many of them."""
 
-MethodOptions: TypeAlias = Annotated[ClipDiffusionOptions | PixelsOptions, Field(discriminator="method")]
-METHODS: Mapping[str, type[Options]] = {"clip_diffusion": ClipDiffusionOptions, "pixels": PixelsOptions}
+MethodOptions: TypeAlias = Annotated[
+    ClipDiffusionOptions | ClipdrawOptions | PixelsOptions, Field(discriminator="method")
+]
+METHODS: Mapping[str, type[Options]] = {
+    "clip_diffusion": ClipDiffusionOptions,
+    "clipdraw": ClipdrawOptions,
+    "pixels": PixelsOptions,
+}
 
 
 class DreamRequest(BaseModel):

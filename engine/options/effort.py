@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine import work
 from engine.model import Model
 from engine.options.clip_diffusion import ClipDiffusionOptions, settled
+from engine.options.clipdraw import ClipdrawOptions
 from engine.options.perceptors import read_perceptors
 from engine.options.pixels import PixelsOptions
 
@@ -14,15 +15,22 @@ LIKENESS = 1.5
 """What init_distance=features costs, in views: forward and backward of the picture, forward of the init picture."""
 PIXELS_REST = 4.0
 """What a step of pixels costs beside its views, in views."""
+STROKE = 0.2
+"""What each stroke of clipdraw costs, in views."""
 
 
-def effort(options: ClipDiffusionOptions | PixelsOptions, model: Model) -> float:
+def effort(options: ClipDiffusionOptions | ClipdrawOptions | PixelsOptions, model: Model) -> float:
     """The work of one step of *options* over that of one of the model's usual ones."""
     usual = model.defaults.get(options.method, {})
-    if isinstance(options, PixelsOptions):
-        before = PixelsOptions.model_validate(usual)
-        return (PIXELS_REST + options.cutouts) / (PIXELS_REST + before.cutouts)
+    if not isinstance(options, ClipDiffusionOptions):
+        return _views(options) / _views(type(options).model_validate(usual))
     return _work(options, model) / _work(ClipDiffusionOptions.model_validate(settled(usual, {})), model)
+
+
+def _views(options: ClipdrawOptions | PixelsOptions) -> float:
+    """Of one step without a net, in views through CLIP."""
+    rest = PIXELS_REST if isinstance(options, PixelsOptions) else STROKE * options.strokes
+    return rest + options.cutouts
 
 
 def _work(options: ClipDiffusionOptions, model: Model) -> float:

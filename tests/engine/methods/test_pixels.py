@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from engine.methods.pixels import METHOD, Grids
+from engine.methods._adam import Painting
+from engine.methods.pixels import METHOD
 from engine.runtime import Runtime
 from engine.steps import Failed, Finished, Running
 from tests.engine.tiny import job_of, paint, tiny_runtime
@@ -24,7 +25,7 @@ def runtime() -> Runtime:
 
 def begin(
     runtime: Runtime, prompt: str = PROMPT, settings: dict[str, str] | None = None, **request: object
-) -> list[Grids]:
+) -> list[Painting]:
     chosen = {"method": "pixels", "seed": 7, **request}
     return METHOD.begin(job_of(prompt, {**QUICK, **(settings or {})}, **chosen), {}, runtime)
 
@@ -34,7 +35,7 @@ def pixels(step: object) -> np.ndarray:
     return np.asarray(step.image).astype(int)
 
 
-def finish(runtime: Runtime, states: list[Grids]) -> list[np.ndarray]:
+def finish(runtime: Runtime, states: list[Painting]) -> list[np.ndarray]:
     return [pixels(step) for step in paint(METHOD, states, runtime)]
 
 
@@ -81,11 +82,11 @@ def test_a_picture_is_the_same_to_the_bit_between_neighbours_that_join_later(run
 
 def test_a_picture_that_is_not_finite_fails_alone(runtime: Runtime) -> None:
     states, alone = begin(runtime, count=2), begin(runtime, count=2)
-    states[1].colours[0] = float("inf")
+    states[1].numbers[0] = float("inf")
     expected, steps = METHOD.advance(alone, runtime), METHOD.advance(states, runtime)
     assert isinstance(steps[1], Failed) and "step 1 of 6" in str(steps[1].error)
     assert isinstance(expected[0], Running) and isinstance(steps[0], Running)
-    assert torch.equal(alone[0].colours, states[0].colours)
+    assert torch.equal(alone[0].numbers, states[0].numbers)
 
 
 def test_an_init_picture_is_what_painting_starts_from(runtime: Runtime) -> None:

@@ -1,0 +1,201 @@
+"""Methods without a generator: a canvas made of numbers, which Adam (Kingma & Ba 2015) moves as CLIP pulls.
+
+A method of this kind says what its numbers are (a `Canvas` for a request, and where they begin); steps, batches,
+snapshots, facts and failures are the same for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from engine.course import Course, Terms
+from engine.errors import NotFinite
+from engine.guidance.cutouts import CutRecipe
+from engine.guidance.pull import Eye, Pull, Scales, pull_gradient
+from engine.guidance.targets import decode, make_targets, power_of_two
+from engine.guidance.turn import Turn
+from engine.guidance.verdict import judge, named
+from engine.guidance.words import readable
+from engine.messages import Job
+from engine.models import MODELS, Model
+from engine.options.optimised import OptimisedOptions
+from engine.requests import DreamRequest
+from engine.steps import Failed, Finished, Running, Step
+from engine.tensors import to_image, to_unit
+
+if TYPE_CHECKING:
+    from engine.guidance.perceptor import Perceptor
+    from engine.runtime import Runtime
+
+BETAS = (0.9, 0.99)
+
+
+class Canvas(Protocol):
+    """What the numbers of one picture mean. Equal canvases are painted on together, so it is a value that hashes."""
+
+    def paint(self, numbers: Tensor) -> Tensor:
+        """[N, P] → [N, 3, H, W] in [-1, 1], differentiable, each row by itself."""
+        ...
+
+    def rates(self) -> Tensor:
+        """[P]: how fast each number may move beside the others."""
+        ...
+
+    def settle(self, numbers: Tensor) -> Tensor:
+        """[N, P] → the same, within what the numbers may be."""
+        ...
+
+    def finish(self, numbers: Tensor) -> Image.Image:
+        """[P] → the finished picture."""
+        ...
+
+
+@dataclass
+class Painting:
+    """One picture on its way: its numbers, and Adam's two moments of them."""
+
+    job_id: str
+    index: int
+    steps: int
+    step: int
+    model: Model
+    options: OptimisedOptions
+    seed: int
+    canvas: Canvas
+    pull: Pull
+    notes: tuple[str, ...]
+    numbers: Tensor
+    """[P]"""
+    mean: Tensor
+    square: Tensor
+    bucket: int = 1
+    """The smallest batch it may run in; a replay sets that of the first time, step by step."""
+    course: Course = field(default_factory=Course)
+    """How its steps were run."""
+
+
+class ByAdam:
+    """All of a method but its canvas."""
+
+    def canvas(self, request: DreamRequest, model: Model) -> Canvas:
+        """What the pictures of *request* are made of."""
+        raise NotImplementedError
+
+    def first(self, request: DreamRequest, canvas: Canvas, images: Mapping[str, bytes], index: int) -> Tensor:
+        """The numbers that picture *index* begins with: [P] on the CPU."""
+        raise NotImplementedError
+
+    def load(self, request: DreamRequest, runtime: Runtime) -> None:
+        """The perceptor into memory; refuses words that it cannot read at all."""
+        model = MODELS[request.model]
+        readable(request, model)
+        runtime.perceptor(model.perceptor)
+
+    @torch.no_grad()
+    def begin(self, job: Job, images: Mapping[str, bytes], runtime: Runtime) -> list[Painting]:
+        """One state per picture, prompts embedded once for all."""
+        request = job.request
+        assert isinstance(request, DreamRequest) and isinstance(request.options, OptimisedOptions)
+        model, options = MODELS[request.model], request.options
+        prompts, notes = readable(request, model)
+        recipe = CutRecipe(options.cutouts, options.cut_power, options.flip, options.gray, options.cut_noise)
+        pictures = decode(request, images, runtime.device)
+        eye = Eye(model.perceptor, make_targets(runtime.perceptor(model.perceptor), prompts, pictures, recipe))
+        canvas = self.canvas(request, model)
+        states = []
+        for index in range(request.count):
+            numbers = self.first(request, canvas, images, index).to(runtime.device)
+            states.append(
+                Painting(
+                    job_id=job.id,
+                    index=index,
+                    steps=options.steps,
+                    step=0,
+                    model=model,
+                    options=options,
+                    seed=request.seed,
+                    canvas=canvas,
+                    pull=Pull((eye,), recipe, Scales(1.0, tv=options.tv_scale)),
+                    notes=notes,
+                    numbers=numbers,
+                    mean=torch.zeros_like(numbers),
+                    square=torch.zeros_like(numbers),
+                )
+            )
+        return states
+
+    def lane(self, state: Painting) -> Hashable:
+        """Equal for pictures that can be looked at together."""
+        return state.model.name, state.canvas, state.pull.shape, state.bucket
+
+    def advance(self, states: list[Painting], runtime: Runtime) -> list[Step]:
+        """One step of Adam for each."""
+        perceptor = runtime.perceptor(states[0].model.perceptor)
+        bucket = max(power_of_two(len(states)), states[0].bucket)
+        batch = states + [states[0]] * (bucket - len(states))
+        canvas = batch[0].canvas
+        with torch.enable_grad():
+            numbers = torch.stack([s.numbers for s in batch]).requires_grad_()
+            picture = canvas.paint(numbers)
+        turns = [Turn(s.seed, s.index, s.step) for s in batch]
+        wanted = pull_gradient((perceptor,), picture, [s.pull for s in batch], turns)
+        (gradient,) = torch.autograd.grad(picture, numbers, wanted)
+        with torch.no_grad():
+            values, mean, square = _adam(batch, gradient)
+            moved = canvas.settle(values), mean, square
+            pictures = to_unit(canvas.paint(moved[0]))
+        terms = Terms(bucket, torch.get_num_threads())
+        resolved = {"dtype": "float32", "bucket": bucket, **named(perceptor)}
+        alive = (values.isfinite() & square.isfinite()).all(1).tolist()
+        return [
+            _commit(state, [m[i] for m in moved], pictures[i], perceptor, terms, resolved)
+            if alive[i]
+            else Failed(_broken(state))
+            for i, state in enumerate(states)
+        ]
+
+
+def _adam(batch: Sequence[Painting], gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Numbers, mean and square of every picture after its own step; the rate falls to nothing along a half cosine."""
+    first, second = BETAS
+    mean = torch.stack([s.mean for s in batch]).lerp(gradient, 1 - first)
+    square = torch.stack([s.square for s in batch]).lerp(gradient.square(), 1 - second)
+    count = torch.tensor([s.step + 1 for s in batch], dtype=torch.float64)
+    part = torch.tensor([s.step / s.steps for s in batch], dtype=torch.float64)
+    rate = torch.tensor([s.options.learning_rate for s in batch], dtype=torch.float64)
+    size = rate * (1 + torch.cos(torch.pi * part)) / 2 / (1 - first**count)
+    correction = (1 - second**count).sqrt()
+    root = square.sqrt() / correction.to(gradient)[:, None] + 1e-12
+    move = size.to(gradient)[:, None] * mean / root * batch[0].canvas.rates().to(gradient)
+    return torch.stack([s.numbers for s in batch]) - move, mean, square
+
+
+def _commit(
+    state: Painting,
+    moved: Sequence[Tensor],
+    picture: Tensor,
+    perceptor: Perceptor,
+    terms: Terms,
+    resolved: Mapping[str, object],
+) -> Step:
+    """The step has succeeded: the state takes its new numbers and moments."""
+    state.numbers, state.mean, state.square = (m.clone() for m in moved)
+    state.step, state.course = state.step + 1, state.course.then(terms)
+    if state.step < state.steps:
+        shown = picture.clone()
+        return Running(state.step, state.steps, lambda: to_image(shown))
+    found = {"notes": list(state.notes), "resolved": {**resolved, "course": state.course.rows}}
+    return Finished(state.canvas.finish(state.numbers), judge(perceptor, picture, state.pull.targets) | found)
+
+
+def _broken(state: Painting) -> NotFinite:
+    return NotFinite(
+        f"The numbers of this picture stopped being finite in step {state.step + 1} of {state.steps}; "
+        "a smaller learning_rate usually helps."
+    )

@@ -1,0 +1,145 @@
+"""CLIPDraw: strokes of a pen or a brush, moved by CLIP alone; sharp at any size.
+
+Frans, Soros & Witkowski 2021 (arXiv 2106.14843): Bézier curves with a width, a colour and an opacity lie on paper,
+CLIP looks at the drawing, and the gradient moves points, widths and colours. CLIP sees a small drawing; the last one
+is drawn once more at full size, since curves have no pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from PIL import Image, ImageColor
+from torch import Tensor
+
+from engine.methods._adam import ByAdam, Canvas
+from engine.models import Model
+from engine.pictures import fit, open_picture
+from engine.requests import ClipdrawOptions, DreamRequest
+from engine.strokes import Strokes, draw
+from engine.tensors import noise, to_image, to_signed, to_tensor, uniform
+
+LARGEST_SIDE = 224
+"""Pixels of the drawing that CLIP sees: as many as most CLIPs look at."""
+INKS: Mapping[str, tuple[float, ...]] = {"black": (0.0, 0.0, 0.0), "white": (1.0, 1.0, 1.0)}
+PAPERS: Mapping[str, str] = {"white": "#ffffff", "black": "#101014", "cream": "#f6efdf"}
+REACH = 0.1
+"""A control point lies within this of the one before it, at first; in units of the longer side."""
+THINNEST, THICKEST = 0.25, 4.0
+"""A stroke's width stays within these times that of the beginning."""
+PALEST = 0.3
+"""Opacity of the palest stroke, at first."""
+POINT_RATE, WIDTH_RATE, COLOUR_RATE = 1 / 224, 0.1 / 224, 0.01
+"""The paper's rates for points (one pixel of 224), widths and colours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The numbers of each stroke: its points, its width, red, green, blue, opacity."""
+
+    height: int
+    width: int
+    """Of the drawing that CLIP sees."""
+    full_height: int
+    full_width: int
+    """Of the finished one."""
+    strokes: int
+    curves: int
+    stroke_width: float
+    """In units of the longer side."""
+    ink: str
+    paper: str
+
+    @property
+    def coordinates(self) -> int:
+        """Of one stroke."""
+        return 2 * (3 * self.curves + 1)
+
+    @property
+    def corner(self) -> tuple[float, float]:
+        """x and y of the lower right corner, in units of the longer side."""
+        longer = max(self.height, self.width)
+        return self.width / longer, self.height / longer
+
+    def paint(self, numbers: Tensor) -> Tensor:
+        """[N, P] → [N, 3, H, W] in [-1, 1]."""
+        return to_signed(self._drawn(numbers, (self.height, self.width)))
+
+    def rates(self) -> Tensor:
+        """Points are quick, widths slow; a given ink stays as it is."""
+        colour = 0.0 if self.ink in INKS else COLOUR_RATE
+        one = [POINT_RATE] * self.coordinates + [WIDTH_RATE] + [colour] * 3 + [COLOUR_RATE]
+        return torch.tensor(one).repeat(self.strokes)
+
+    def settle(self, numbers: Tensor) -> Tensor:
+        """Widths, colours and opacities within what they may be; points may leave the sheet."""
+        points, width, rest = self._parts(numbers)
+        width = width.clamp(THINNEST * self.stroke_width, THICKEST * self.stroke_width)
+        return torch.cat([points, width, rest.clamp(0, 1)], dim=-1).flatten(-2)
+
+    @torch.no_grad()
+    def finish(self, numbers: Tensor) -> Image.Image:
+        """[P] → the drawing at full size."""
+        return to_image(self._drawn(numbers[None], (self.full_height, self.full_width))[0])
+
+    def _drawn(self, numbers: Tensor, size: tuple[int, int]) -> Tensor:
+        points, width, rest = self._parts(numbers)
+        strokes = Strokes(points.reshape(*points.shape[:-1], -1, 2), width[..., 0], rest[..., :3], rest[..., 3])
+        paper = torch.tensor(ImageColor.getrgb(PAPERS[self.paper])) / 255
+        return draw(strokes, paper.to(numbers), size)
+
+    def _parts(self, numbers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """[..., P] → points [..., S, 2V], width [..., S, 1], colour and opacity [..., S, 4]."""
+        by_stroke = numbers.reshape(*numbers.shape[:-1], self.strokes, -1)
+        points, width, rest = torch.split(by_stroke, [self.coordinates, 1, 4], dim=-1)
+        return points, width, rest
+
+
+class Clipdraw(ByAdam):
+    """The method; see the module's docstring."""
+
+    def canvas(self, request: DreamRequest, model: Model) -> Sheet:
+        """A sheet that is small while CLIP looks, and as large as asked for in the end."""
+        options = request.options
+        assert isinstance(options, ClipdrawOptions)
+        scale = max(model.scale, math.ceil(max(request.height, request.width) / LARGEST_SIDE))
+        return Sheet(
+            request.height // scale,
+            request.width // scale,
+            request.height,
+            request.width,
+            options.strokes,
+            options.curves,
+            options.stroke_width / 100,
+            options.ink,
+            options.paper,
+        )
+
+    def first(self, request: DreamRequest, canvas: Canvas, images: Mapping[str, bytes], index: int) -> Tensor:
+        """Short strokes anywhere, of any colour, or of the init picture's where they begin."""
+        assert isinstance(canvas, Sheet)
+        lots = uniform(request.seed, index, 0, "strokes", (canvas.strokes, 6))
+        start = lots[:, None, :2] * torch.tensor(canvas.corner)
+        way = REACH * (2 * uniform(request.seed, index, 0, "ways", (canvas.strokes, 3 * canvas.curves, 2)) - 1)
+        points = torch.cat([start, start + way.cumsum(1)], dim=1).flatten(1)
+        width = canvas.stroke_width * (0.25 * noise(request.seed, index, 0, "widths", (canvas.strokes, 1))).exp()
+        colours = lots[:, 2:5]
+        if request.init_image:
+            colours = _colours_at(open_picture(images[request.init_image]), canvas, start[:, 0])
+        if canvas.ink in INKS:
+            colours = torch.tensor(INKS[canvas.ink]).expand(canvas.strokes, 3)
+        opacity = PALEST + (1 - PALEST) * lots[:, 5:]
+        return canvas.settle(torch.cat([points, width, colours, opacity], dim=1).flatten())
+
+
+METHOD = Clipdraw()
+
+
+def _colours_at(image: Image.Image, canvas: Sheet, places: Tensor) -> Tensor:
+    """The picture's colours at *places* [S, 2]: [S, 3]."""
+    picture = to_tensor(fit(image, canvas.width, canvas.height))
+    x, y = (places * max(canvas.height, canvas.width)).long().unbind(1)
+    return picture[:, y.clamp(max=canvas.height - 1), x.clamp(max=canvas.width - 1)].T

@@ -1,0 +1,143 @@
+"""clipdraw: what strokes may be, that CLIP moves them, and that each drawing is its own."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from engine.methods._adam import Painting
+from engine.methods.clipdraw import METHOD, Sheet
+from engine.runtime import Runtime
+from engine.steps import Failed, Finished, Running
+from tests.engine.tiny import job_of, paint, tiny_runtime
+
+PROMPT = "a red circle on a blue background"
+QUICK = {"steps": "6", "cutouts": "2", "strokes": "5", "curves": "1"}
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Runtime:
+    return tiny_runtime()
+
+
+def begin(
+    runtime: Runtime, prompt: str = PROMPT, settings: dict[str, str] | None = None, **request: object
+) -> list[Painting]:
+    chosen = {"method": "clipdraw", "seed": 7, **request}
+    return METHOD.begin(job_of(prompt, {**QUICK, **(settings or {})}, **chosen), {}, runtime)
+
+
+def drawing(step: object) -> np.ndarray:
+    assert isinstance(step, Finished), step
+    return np.asarray(step.image).astype(int)
+
+
+def finish(runtime: Runtime, states: list[Painting]) -> list[np.ndarray]:
+    return [drawing(step) for step in paint(METHOD, states, runtime)]
+
+
+def test_a_drawing_is_finished_at_full_size_because_curves_have_no_pixels(runtime: Runtime) -> None:
+    states = begin(runtime, size="320x192")
+    assert (48, 80) == (states[0].canvas.height, states[0].canvas.width)
+    assert (192, 320, 3) == finish(runtime, states)[0].shape
+
+
+def test_clip_looks_at_a_small_drawing_however_large_it_shall_be() -> None:
+    sheet = METHOD.canvas(job_of(PROMPT, size="512x384", method="clipdraw").request, _model_of_scale_one())
+    assert (128, 170) == (sheet.height, sheet.width)
+
+
+def test_drawing_comes_nearer_to_the_prompt(runtime: Runtime) -> None:
+    def score(prompt: str, steps: str) -> float:
+        states = begin(runtime, prompt, {"steps": steps, "strokes": "6"})
+        wanted = begin(runtime)[0].pull.targets.wanted.numpy()
+        (step,) = paint(METHOD, states, runtime)
+        assert isinstance(step, Finished)
+        return float(np.dot(step.facts["embedding"], wanted))
+
+    assert score(PROMPT, "30") > score(PROMPT, "5") + 0.03
+    assert score(f"{PROMPT}:-1", "30") < score(PROMPT, "5") - 0.03
+
+
+def test_the_same_seed_draws_the_same_and_another_one_another(runtime: Runtime) -> None:
+    first, again, other = (finish(runtime, begin(runtime, seed=seed))[0] for seed in (7, 7, 8))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_a_drawing_is_the_same_to_the_bit_between_neighbours_that_join_later(runtime: Runtime) -> None:
+    alone, watched = begin(runtime), begin(runtime)
+    late = [begin(runtime, prompt, seed=i)[0] for i, prompt in enumerate(("an owl", "snow | fog:-0.3", "a boat"))]
+    for state in (*alone, *watched, *late):
+        state.bucket = 4
+    expected = finish(runtime, alone)[0]
+    for step in range(6):
+        group = [*late[: step // 2], *watched]
+        steps = METHOD.advance(group, runtime)
+    assert np.array_equal(expected, drawing(steps[-1]))
+
+
+def test_a_drawing_that_is_not_finite_fails_alone(runtime: Runtime) -> None:
+    states, alone = begin(runtime, count=2), begin(runtime, count=2)
+    states[1].numbers[0] = float("nan")
+    expected, steps = METHOD.advance(alone, runtime), METHOD.advance(states, runtime)
+    assert isinstance(steps[1], Failed) and "step 1 of 6" in str(steps[1].error)
+    assert isinstance(expected[0], Running) and isinstance(steps[0], Running)
+    assert torch.equal(alone[0].numbers, states[0].numbers)
+
+
+def test_widths_and_colours_stay_within_what_they_may_be(runtime: Runtime) -> None:
+    states = begin(runtime, settings={"learning_rate": "20", "steps": "12", "stroke_width": "4"})
+    finish(runtime, states)
+    sheet = states[0].canvas
+    assert isinstance(sheet, Sheet)
+    _, width, rest = sheet._parts(states[0].numbers)
+    assert 0.0099 <= float(width.min()) <= float(width.max()) <= 0.1601
+    assert 0 <= float(rest.min()) <= float(rest.max()) <= 1
+
+
+@pytest.mark.parametrize(("ink", "paper", "darkest"), [("black", "white", True), ("white", "black", False)])
+def test_a_given_ink_keeps_its_colour(runtime: Runtime, ink: str, paper: str, darkest: bool) -> None:
+    picture = finish(runtime, begin(runtime, settings={"ink": ink, "paper": paper, "learning_rate": "10"}))[0]
+    assert np.ptp(picture, axis=2).max() <= 5  # the black paper is a little blue
+    assert (picture[0, 0].mean() > 128) == darkest
+    assert picture.min() < 60 < 190 < picture.max()
+
+
+def test_strokes_begin_with_the_colours_of_an_init_picture(runtime: Runtime) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64), (0, 128, 255)).save(buffer, "PNG")
+    sha = hashlib.sha256(buffer.getvalue()).hexdigest()
+    job = job_of(PROMPT, QUICK, method="clipdraw", init_image=sha)
+    (state,) = METHOD.begin(job, {sha: buffer.getvalue()}, runtime)
+    assert isinstance(state.canvas, Sheet)
+    colours = state.canvas._parts(state.numbers)[2][:, :3]
+    torch.testing.assert_close(torch.tensor([0, 128 / 255, 1]).expand(5, 3), colours)
+
+
+def test_lanes_tell_apart_what_cannot_be_drawn_together(runtime: Runtime) -> None:
+    def lane(settings: dict[str, str] | None = None, **request: object) -> object:
+        return METHOD.lane(begin(runtime, PROMPT, settings, **request)[0])
+
+    assert lane() == lane({"steps": "9", "learning_rate": "0.3"}, seed=3)
+    assert 4 == len({lane(), lane({"strokes": "6"}), lane({"ink": "black"}), lane(size="320x256")})
+
+
+def test_facts_say_how_near_it_came_and_what_was_not_understood(runtime: Runtime) -> None:
+    (step,) = paint(METHOD, begin(runtime, "a red circle in cyberpunk"), runtime)
+    assert isinstance(step, Finished)
+    assert {"clip_score", "embedding", "perceptor", "notes", "resolved"} == set(step.facts)
+    assert "cyberpunk" in step.facts["notes"][0]
+
+
+def _model_of_scale_one() -> object:
+    from dataclasses import replace
+
+    from engine.models import MODELS
+
+    return replace(MODELS["primer"], scale=1)
