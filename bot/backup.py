@@ -40,6 +40,12 @@ def make_backup(folder: Path, target: Path) -> str:
     """Write *target*, whole or not at all, and read it again; what it holds, in a sentence. Raises StoreError."""
     if not (folder / DATABASE).is_file():
         raise StoreError(f"There is nothing to back up: {folder} has no {DATABASE}.")
+    if target.is_dir():
+        raise StoreError(
+            f"{target} is a folder; name the file that the backup shall become, as in {target / 'bot.tar'}."
+        )
+    if not target.absolute().parent.is_dir():
+        raise StoreError(f"There is no folder {target.absolute().parent} to put the backup into; make it first.")
     with in_words(target), tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".backup-") as spare:
         copy, fresh = Path(spare, DATABASE), Path(spare, "backup.tar")
         copy_database(folder / DATABASE, copy)
@@ -118,4 +124,6 @@ def _summary(target: Path, manifest: Manifest, damaged: int) -> str:
     if not damaged:
         return text
     verb = "was" if damaged == 1 else "were"
-    return f"{text} {count(damaged, 'picture', 'pictures')} {verb} damaged on the disk before; look at its health."
+    return (
+        f"{text} {count(damaged, 'picture', 'pictures')} {verb} damaged on the disk before; look at that disk's health."
+    )

@@ -8,28 +8,21 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
-import sqlite3
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 from bot.config import Config
+from bot.doctor_data import check_folder
 from bot.doctor_discord import check_discord
-from bot.errors import FolderInUse
 from bot.findings import Finding, Verdict, bad, can_colour, good, note, render, summary
-from bot.lock import FolderLock
-from bot.store import DATABASE
 from engine.client import LocalEngine
 from engine.messages import Ready
 
 ENGINE_SECONDS = 120.0
 """Importing torch takes long on a slow disk."""
 ROOT = Path(__file__).resolve().parent.parent
-LITTLE_DISK = 2 * 10**9
-"""Bytes under which somebody should know."""
 OLD_GPUS = "https://download.pytorch.org/whl/cu126"
 
 
@@ -46,64 +39,12 @@ async def examine(config: Config) -> int:
 async def _findings(config: Config) -> AsyncIterator[Finding]:
     async for finding in check_discord(config):
         yield finding
-    for finding in check_folder(config.folder):
+    for finding in check_folder(config.folder, config.retention):
         yield finding
     for finding in device_findings(await probe(config.engine.python or sys.executable), config.engine.device):
         yield finding
     for finding in engine_findings(await first_ready(config)):
         yield finding
-
-
-def check_folder(folder: Path) -> list[Finding]:
-    """Can it be written to, is there room, is its database whole, does another dreambot work on it?"""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            free = shutil.disk_usage(folder).free
-    except OSError as error:
-        return [
-            bad(
-                "data",
-                f"{folder} cannot be written to: {error.strerror}.",
-                "Give this user the right to, or name another folder: DREAMBOT_DATA, or [data] folder in config.toml.",
-            )
-        ]
-    room = f"{free / 1e9:.1f} GB free"
-    where = (
-        good("data", f"{folder}, {room}")
-        if free >= LITTLE_DISK
-        else note("data", f"{folder}, only {room}", "Free some space, or set [retention] pictures_megabytes lower.")
-    )
-    return [where, check_lock(folder), check_database(folder / DATABASE)]
-
-
-def check_lock(folder: Path) -> Finding:
-    """Whether a bot runs on this folder now."""
-    lock = FolderLock(folder)
-    try:
-        lock.acquire()
-    except FolderInUse as error:
-        return note("lock", str(error).partition(".")[0] + ".", "That is fine if it is your running bot.")
-    lock.release()
-    return good("lock", "no other dreambot works here")
-
-
-def check_database(path: Path) -> Finding:
-    """Open it read-only and let SQLite look for damage."""
-    if not path.exists():
-        return good("database", "none yet; the first start makes it")
-    try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-        try:
-            verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            jobs = connection.execute("SELECT count(*) FROM jobs").fetchone()[0]
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        verdict, jobs = str(error), 0
-    if verdict == "ok":
-        return good("database", f"whole, {jobs} jobs")
-    return bad("database", f"{path} is damaged: {verdict}.", "Restore it from a backup, or move it away to begin anew.")
 
 
 async def probe(python: str) -> dict[str, Any]:

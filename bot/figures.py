@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.errors import StoreError
+from bot.limits import has_room
 from bot.measures import Measures
 from bot.memory import resident_bytes
 from engine.client import Pulse
@@ -30,6 +31,10 @@ class Figures:
     """Discord's gateway is there."""
     database: bool
     """The store answers."""
+    unwritable: str
+    """Why the last thing could not be written down, in words; empty if it could."""
+    has_room: bool
+    """The disk has so much left that new jobs are taken."""
     waiting: int
     running: int
     owed: int
@@ -42,12 +47,23 @@ class Figures:
     """Process → resident bytes."""
 
     @property
+    def can_write(self) -> bool:
+        """The store answers, and took the last thing that was to be written down."""
+        return self.database and not self.unwritable
+
+    @property
     def trouble(self) -> str:
         """Why the bot cannot do its work now; empty if it can. An engine that is just restarting is no trouble."""
         if not self.connected:
             return "not connected to Discord"
         if not self.database:
             return "the database cannot be read"
+        if self.unwritable:
+            return self.unwritable
+        if not self.has_room:
+            return (
+                "the disk is nearly full, so nothing new is taken: make room, or lower [retention] pictures_megabytes"
+            )
         return self.ready.unavailable.get("engine", "") if self.ready else ""
 
 
@@ -67,6 +83,8 @@ async def look(bot: DreamBot) -> Figures:
         pulse=bot.engine.pulse,
         connected=bot.online and not bot.is_closed(),
         database=database,
+        unwritable=bot.store.database.trouble,
+        has_room=has_room(bot.store.folder, bot.config.retention.free_megabytes),
         waiting=len(bot.dispatcher.queue()),
         running=len(bot.dispatcher.running()),
         owed=owed,

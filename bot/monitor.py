@@ -72,7 +72,8 @@ class Monitor:
         body = {
             "status": figures.trouble or "ok",
             "discord": figures.connected,
-            "database": figures.database,
+            "database": figures.can_write,
+            "disk": figures.has_room,
             "engine": figures.ready is not None and "engine" not in figures.ready.unavailable,
             "waiting": figures.waiting,
             "running": figures.running,
@@ -110,7 +111,7 @@ def _metrics(figures: Figures) -> Iterator[Metric]:
     yield _counter("errors_logged", "Errors, by logger.", "logger", seen.errors)
     yield _gauge("deliveries_owed", "Ends and pings that were not told yet.", figures.owed)
     yield _gauge("connected", "1 while Discord's gateway is there.", int(figures.connected))
-    yield _gauge("database_up", "1 while the store answers.", int(figures.database))
+    yield _gauge("database_up", "1 while the store answers and can be written to.", int(figures.can_write))
     up = ready is not None and "engine" not in ready.unavailable
     yield _gauge("engine_up", "1 while the engine takes jobs.", int(up))
     yield _gauge("engine_free_slots", "Pictures that the engine could take now.", ready.slots if ready else 0)

@@ -55,6 +55,8 @@ class Database:
         self._session = Session(connection)
         self._lock = asyncio.Lock()
         self._holder: asyncio.Task[Any] | None = None
+        self.trouble = ""
+        """Why the last thing could not be written down, in words; empty once something could again."""
 
     @classmethod
     async def open(cls, path: Path, migrations: Traversable | None = None) -> Database:
@@ -87,7 +89,10 @@ class Database:
                 await unbroken(self._session.run("BEGIN IMMEDIATE"))
                 yield self._session
                 await unbroken(self._session.run("COMMIT"))
-            except BaseException:
+                self.trouble = ""
+            except BaseException as error:
+                if isinstance(error, StoreError):
+                    self.trouble = str(error)
                 if self._connection.in_transaction:
                     await unbroken(self._session.run("ROLLBACK"))
                 raise

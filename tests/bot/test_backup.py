@@ -270,3 +270,15 @@ def test_from_the_shell_a_backup_is_made_and_put_back(tmp_path: Path) -> None:
     assert (1, True) == ((result := run("restore", file, data="new"))[0], "--replace" in result[1])
     assert 0 == run("restore", file, "--replace", data="new")[0]
     assert (1, True) == ((result := run("restore", str(tmp_path / "no.tar"), data="x"))[0], "No such file" in result[1])
+
+
+def test_a_place_that_is_none_is_said_before_anything_is_copied(tmp_path: Path) -> None:
+    folder = old_folder(tmp_path / "data")
+    (tmp_path / "backups").mkdir()
+
+    with pytest.raises(StoreError, match=r"is a folder; name the file that the backup shall become, as in .*bot\.tar"):
+        make_backup(folder, tmp_path / "backups")
+    with pytest.raises(StoreError, match=r"There is no folder .*nowhere to put the backup into; make it first\."):
+        make_backup(folder, tmp_path / "nowhere" / "x.tar")
+
+    assert [] == list((tmp_path / "backups").iterdir())

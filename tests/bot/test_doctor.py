@@ -8,11 +8,17 @@ from typing import Any
 
 import pytest
 
-from bot.doctor import check_database, check_folder, check_lock, device_findings, engine_findings
+from bot.config import RetentionSection
+from bot.doctor import device_findings, engine_findings
+from bot.doctor_data import check_database, check_folder, check_lock, check_pictures, check_rights
 from bot.findings import Verdict, bad, good, render, summary
 from bot.lock import FolderLock
+from bot.store import DATABASE
+from bot.store.database import newest_schema
 from engine.messages import Ready
+from tests.bot.store.test_old_data import old_folder
 
+USUAL = RetentionSection()
 CPU = {"name": "cpu", "title": "CPU (2 cores)", "problem": "", "bytes": 0}
 
 
@@ -65,13 +71,13 @@ def test_a_torch_that_cannot_be_imported_is_a_problem() -> None:
 
 
 def test_a_fresh_folder_is_good(tmp_path: Path) -> None:
-    assert {Verdict.GOOD} == {finding.verdict for finding in check_folder(tmp_path / "new")}
+    assert {Verdict.GOOD} == {finding.verdict for finding in check_folder(tmp_path / "new", USUAL)}
 
 
 def test_a_folder_that_is_a_file_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
 
-    [found] = check_folder(tmp_path / "file")
+    [found] = check_folder(tmp_path / "file", USUAL)
     assert Verdict.BAD is found.verdict
 
 
@@ -86,15 +92,86 @@ def test_a_running_bot_is_noticed(tmp_path: Path) -> None:
 def test_a_damaged_database_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "x.sqlite3").write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
 
-    assert Verdict.BAD is check_database(tmp_path / "x.sqlite3").verdict
+    [found] = check_database(tmp_path / "x.sqlite3")
+    assert (Verdict.BAD, True) == (found.verdict, "is damaged" in found.text)
 
 
 def test_a_whole_database_is_good(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "x.sqlite3") as connection:
         connection.execute("CREATE TABLE jobs (id)")
+        connection.execute(f"PRAGMA user_version = {newest_schema()}")
     connection.close()
 
-    assert "whole, 0 jobs" == check_database(tmp_path / "x.sqlite3").text
+    assert ["whole, 0 jobs"] == [found.text for found in check_database(tmp_path / "x.sqlite3")]
+
+
+@pytest.mark.parametrize(
+    ("schema", "verdict", "words"),
+    [
+        (4, Verdict.WORTH_KNOWING, "Make a backup first"),
+        (newest_schema() + 1, Verdict.BAD, "Install the newer version"),
+    ],
+)
+def test_a_database_of_another_version_is_known_before_the_start(
+    tmp_path: Path, schema: int, verdict: Verdict, words: str
+) -> None:
+    with sqlite3.connect(tmp_path / "x.sqlite3") as connection:
+        connection.execute("CREATE TABLE jobs (id)")
+        connection.execute(f"PRAGMA user_version = {schema}")
+    connection.close()
+
+    found = check_database(tmp_path / "x.sqlite3")[-1]
+
+    assert (verdict, True) == (found.verdict, words in found.remedy)
+
+
+def test_a_database_that_another_program_holds_is_not_called_damaged(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "x.sqlite3", isolation_level=None)
+    other.execute("CREATE TABLE jobs (id)")
+    other.execute("BEGIN EXCLUSIVE")
+
+    [found] = check_database(tmp_path / "x.sqlite3")
+    other.close()
+
+    assert found.text.endswith("cannot be read: database is locked.")
+
+
+async def test_pictures_are_counted_and_missing_ones_told(tmp_path: Path) -> None:
+    folder = old_folder(tmp_path)
+    next(folder.rglob("aaaaaaaaa1-0.png")).unlink()
+
+    counted, missing = check_pictures(folder, USUAL)
+
+    assert "2 pictures, 0.0 GB of 20.0" == counted.text
+    assert missing.text.startswith("1 file is missing in ")
+
+
+def test_room_that_is_nearly_used_up_is_worth_knowing(tmp_path: Path) -> None:
+    folder = old_folder(tmp_path)
+    with sqlite3.connect(folder / DATABASE) as connection:
+        connection.execute("UPDATE pictures SET size = 490000")
+    connection.close()
+
+    assert [Verdict.WORTH_KNOWING] == [
+        f.verdict for f in check_pictures(folder, RetentionSection(pictures_megabytes=1))
+    ]
+
+
+def test_a_disk_on_which_nothing_new_is_taken_is_a_problem(tmp_path: Path) -> None:
+    found = check_folder(tmp_path, RetentionSection(free_megabytes=10**9))[0]
+
+    assert (Verdict.BAD, True) == (found.verdict, "takes nothing new" in found.text)
+
+
+def test_files_of_another_user_are_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = old_folder(tmp_path)
+    assert [] == check_rights(folder)
+    monkeypatch.setattr("bot.doctor_data.os.access", lambda path, mode: path.suffix != ".png")
+
+    [found] = check_rights(folder)
+
+    assert ".png and 1 more cannot be written to by this user." in found.text
+    assert f"chown -R USER {folder}" in found.remedy
 
 
 @pytest.mark.parametrize("ready", ["it ended at once", Ready("w", 0, "none", 0, (), (), (), {"engine": "no torch"})])

@@ -34,6 +34,8 @@ def figures(measures: Measures | None = None, **changes: object) -> Figures:
         "pulse": Pulse(),
         "connected": True,
         "database": True,
+        "unwritable": "",
+        "has_room": True,
         "waiting": 2,
         "running": 1,
         "owed": 0,
@@ -154,6 +156,8 @@ def test_prometheus_reads_what_was_measured() -> None:
         ({"ready": None}, ""),
         ({"connected": False}, "not connected to Discord"),
         ({"database": False}, "the database cannot be read"),
+        ({"unwritable": "The database cannot be used: database is locked."}, "database is locked"),
+        ({"has_room": False}, "the disk is nearly full, so nothing new is taken"),
         ({"ready": replace(READY, unavailable={"engine": "The engine cannot start: no driver"})}, "cannot start"),
     ],
 )

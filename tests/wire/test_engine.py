@@ -78,6 +78,33 @@ async def test_the_monitor_serves_figures_and_health_on_loopback(world: World, m
     assert 200 == (await get("/health"))[0]
 
 
+@pytest.mark.bot(monitor={"port": PORT})
+async def test_health_says_what_a_host_has_to_do_while_nothing_can_be_written_down(world: World, max_: Person) -> None:
+    world.allow("write-protected")
+    database = world.bot.store.database
+    async with database.reading() as session:
+        await session.all("PRAGMA query_only = ON")
+    refused = whispered(await max_.slash("dream", prompt="an owl"))
+
+    status, text = await get("/health")
+
+    words = "write-protected; the bot's user must be allowed to write there."
+    assert (503, True, True) == (status, words in text, words in refused)
+    assert "dreambot_database_up 0.0" in (await get("/metrics"))[1]
+    async with database.reading() as session:
+        await session.all("PRAGMA query_only = OFF")
+    await dreamt(max_, "an owl")
+    assert 200 == (await get("/health"))[0]
+
+
+@pytest.mark.bot(monitor={"port": PORT}, retention={"free_megabytes": 10**9})
+async def test_health_says_that_the_disk_is_nearly_full(world: World, max_: Person) -> None:
+    status, text = await get("/health")
+
+    assert (503, True) == (status, "the disk is nearly full, so nothing new is taken: make room" in text)
+    assert "nearly full" in whispered(await max_.slash("dream", prompt="an owl"))
+
+
 async def test_without_a_port_nothing_listens(world: World) -> None:
     with pytest.raises(aiohttp.ClientConnectorError):
         await get("/health")
