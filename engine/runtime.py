@@ -20,6 +20,7 @@ from torch import nn
 
 from engine.errors import EngineUnusable, OutOfMemory
 from engine.memory import device_memory, free_memory
+from engine.nets.quickened import quicken
 
 if TYPE_CHECKING:
     from engine.guidance.perceptor import Perceptor
@@ -100,7 +101,13 @@ class Runtime:
         """The CLIP of that name, loaded once; raises DreamErrors in words."""
         from engine.guidance.perceptor import load_perceptor
 
-        return self.net(f"perceptor:{name}", lambda: load_perceptor(name, self))
+        def load() -> Perceptor:
+            perceptor = load_perceptor(name, self)
+            for net in modules_in(perceptor):
+                quicken(net)
+            return perceptor
+
+        return self.net(f"perceptor:{name}", load)
 
     @property
     def nets(self) -> Mapping[str, int]:
@@ -232,11 +239,12 @@ def cores() -> int:
 
 def size_of(value: object) -> int:
     """Bytes of all parameters and buffers of the modules in *value*, itself or directly among its attributes."""
-    tensors = {id(tensor): tensor for module in _modules(value) for tensor in _tensors(module)}
+    tensors = {id(tensor): tensor for module in modules_in(value) for tensor in _tensors(module)}
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
 
 
-def _modules(value: object) -> Iterator[nn.Module]:
+def modules_in(value: object) -> Iterator[nn.Module]:
+    """*value* itself, if it is one, or those directly among its attributes."""
     if isinstance(value, nn.Module):
         yield value
     else:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine.nets.swift import PointConv1d, PointConv2d
+
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -79,7 +81,7 @@ class ResBlock(nn.Module):
             zeroed(nn.Conv2d(out_channels, out_channels, 3, padding=1)),
         )
         self.skip_connection: nn.Module = (
-            nn.Identity() if channels == out_channels else nn.Conv2d(channels, out_channels, 1)
+            nn.Identity() if channels == out_channels else PointConv2d(channels, out_channels)
         )
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
@@ -107,8 +109,8 @@ class AttentionBlock(nn.Module):
         super().__init__()
         self.heads, self.new_order = heads, new_order
         self.norm = GroupNorm32(channels, groups)
-        self.qkv = nn.Conv1d(channels, 3 * channels, 1)
-        self.proj_out = zeroed(nn.Conv1d(channels, channels, 1))
+        self.qkv = PointConv1d(channels, 3 * channels)
+        self.proj_out = zeroed(PointConv1d(channels, channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] → the same."""

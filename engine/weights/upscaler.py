@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import WeightsError
+from engine.nets.quickened import quicken
 from engine.torchvision_compat import ensure_torchvision
 from engine.weights.blueprint import NoInit
 from engine.weights.entry import Kind
@@ -85,7 +86,7 @@ def recognise(
     check_honest(name, tensors)
     found = describe(name, tensors)
     best, autocast = _bearable(found, device, dtype)
-    net = found.model.eval().requires_grad_(False).to(device, torch.float32 if autocast else best)
+    net = quicken(found.model.eval().requires_grad_(False).to(device, torch.float32 if autocast else best))
     kind = found.architecture.id
     grain, reach, exact = _geometry(kind, net, found.size_requirements)
     return UpscalerNet(
