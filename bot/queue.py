@@ -2,7 +2,8 @@
 
 Every owner has a virtual time, which grows by the cost of each of their jobs that starts. The owner whose next job
 would start earliest in virtual time is next (Goyal, Vin, Cheng 1996, "Start-time Fair Queueing"). So who asks for much
-waits longer, who asks rarely goes first, and nobody starves: everybody else's virtual time grows with every job.
+waits longer, who asks rarely goes first, and nobody starves: everybody else's virtual time grows with every job, and
+so does the time at which newcomers come in.
 
 We differ from the paper where people differ from packets: a person's line is priced when its head starts and not when
 it is joined, so cancelling a job moves the person's others forward; and what a cancelled job had not used comes back.
@@ -89,7 +90,7 @@ class FairQueue:
         self._lines: dict[str, list[_Waiting]] = {}
         self._virtual: dict[str, float] = {}
         self._running: dict[str, _Waiting] = {}
-        self._now = 0.0
+        self._now = self._share = 0.0
         self._arrivals = count()
         self._held: frozenset[int] = frozenset()
 
@@ -111,6 +112,8 @@ class FairQueue:
 
     def add(self, ticket: Ticket) -> None:
         """Join the line. Who was away does not gain by it: their virtual time starts at the present one."""
+        if ticket.owner not in self._present():
+            self._virtual[ticket.owner] = max(self._virtual.get(ticket.owner, self._now), self._now)
         self._join(_Waiting.of(ticket, next(self._arrivals)))
 
     def remember(self, costs: Mapping[str, float]) -> None:
@@ -133,7 +136,7 @@ class FairQueue:
         self._running[entry.ticket.job_id] = entry
         start = self._virtual[entry.ticket.owner]
         self._virtual[entry.ticket.owner] = start + entry.ticket.span
-        self._advance(start)
+        self._advance(start, entry.ticket.span)
         return entry.ticket
 
     def _next_behind(self, front: _Waiting | None) -> _Waiting | None:
@@ -224,9 +227,7 @@ class FairQueue:
         return ticket.pictures <= room or all(other.background for other in others)
 
     def _join(self, entry: _Waiting) -> None:
-        owner = entry.ticket.owner
-        self._virtual[owner] = max(self._virtual.get(owner, self._now), self._now)
-        insort(self._lines.setdefault(owner, []), entry)
+        insort(self._lines.setdefault(entry.ticket.owner, []), entry)
 
     def _leave(self, entry: _Waiting) -> None:
         line = self._lines[entry.ticket.owner]
@@ -234,21 +235,28 @@ class FairQueue:
         if not line:
             del self._lines[entry.ticket.owner]
 
-    def _advance(self, started: float) -> None:
-        """The present virtual time: the smallest start among those who wait, and never back.
+    def _advance(self, started: float, span: float) -> None:
+        """The present virtual time, at which newcomers come in; it never goes back.
 
-        The paper takes the start of the job in service; with head starts that could jump ahead of who waits.
+        The paper takes the start of the job in service; with head starts that could jump ahead of who waits. And it
+        moves on by everybody's share of each job, as in Parekh and Gallager (1993): else newcomers without end, who
+        would all come in at one time, would starve whoever has had something.
         """
         waiting = (self._virtual[owner] for owner in self._lines)
-        self._now = max(self._now, min([started, *waiting]))
+        self._now = max(self._now + self._share, min([started, *waiting]))
+        self._share = span / len(self._present())  # of the job that starts: it counts when the next one does
+
+    def _present(self) -> set[str]:
+        """Who has something waiting or running."""
+        return self._lines.keys() | {entry.ticket.owner for entry in self._running.values()}
 
     def _settle(self) -> None:
         """Forget who owes nothing; when nothing waits or runs, forgive everybody (a busy period is over)."""
         if not self._lines and not self._running:
             self._virtual.clear()
-            self._now = 0.0
+            self._now = self._share = 0.0
             return
-        busy = self._lines.keys() | {entry.ticket.owner for entry in self._running.values()}
+        busy = self._present()
         self._virtual = {
             owner: virtual for owner, virtual in self._virtual.items() if virtual > self._now or owner in busy
         }

@@ -1,19 +1,30 @@
-"""Random lives: people ask and cancel, the engine paints, fails and dies, the bot crashes."""
+"""Random lives: people ask, say yes or no, cancel; a moderator grants; the engine paints, fails, dies; the bot crashes.
+
+Whatever happens, every unit is where it belongs: held for a job that lives, spent on pictures that are there, or back.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import random
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
-from bot.errors import Refused
-from bot.jobs import JobState
-from tests.bot.core import ANN, BOB, CID, Core, config, dream, running_core
+from bot.errors import Lapsed, Refused, Unconfirmed
+from bot.jobs import JobRow, JobState, owner_of
+from bot.store.questions import Question
+from tests.bot.core import ANN, BOB, CID, MOD, Core, config, dream, origin, running_core
 from tests.bot.fakes import FakeClock
 
-SETTINGS = config(queue={"per_user": 4}, quota={"units": 30.0, "window": "rolling", "hours": 1.0})
+SETTINGS = config(
+    queue={"per_user": 4},
+    quota={"units": 30.0, "window": "rolling", "hours": 1.0, "confirm_share": 0.3, "confirm_least": 3.0},
+)
+ALLOWANCE = 30_000_000
+"""Pixel steps per window."""
 BOOKED = {
     JobState.QUEUED: "reserved",
     JobState.RUNNING: "reserved",
@@ -31,6 +42,7 @@ class Life:
         self.random = random.Random(seed)
         self.clock = FakeClock()
         self.stack = AsyncExitStack()
+        self.questions: list[tuple[Question, int]] = []
         self.core: Core
 
     async def begin(self) -> None:
@@ -40,16 +52,41 @@ class Life:
 
     async def act(self) -> None:
         """Something happens."""
-        await self.random.choice([self.ask, self.ask, self.ask, self.cancel, self.paint, self.paint, self.fail])()
+        await self.random.choice(
+            [self.ask] * 4 + [self.answer, self.cancel, self.paint, self.paint, self.fail, self.grant]
+        )()
         self.clock.advance(self.random.uniform(0, 60))
         if self.random.random() < 0.1:
             await self.random.choice([self.die, self.crash, self.close])()
 
     async def ask(self) -> None:
+        user, request = self.random.choice([ANN, BOB, CID]), dream(count=self.random.randint(1, 3))
         try:
-            await self.core.ask(self.random.choice([ANN, BOB, CID]), dream(count=self.random.randint(1, 3)))
+            await self.core.ask(user, request)
+        except Unconfirmed:
+            self.questions.append((await self.core.dispatcher.consent.ask(request, origin(user)), user))
         except Refused:
             return
+
+    async def answer(self) -> None:
+        """Yes, no, or yes from two hands at once, now and then to what has been answered before."""
+        if not self.questions:
+            return
+        question, user = self.random.choice(self.questions[-3:])
+        submit, before = self.core.dispatcher.submit, len(await self.core.dispatcher.history(user, 10_000))
+        if self.random.random() < 0.2:
+            with contextlib.suppress(Lapsed):
+                await self.core.dispatcher.consent.decline(question.id, user)
+            return
+        yes = [submit(question.request, origin(user), answers=question.id) for _ in range(self.random.randint(1, 2))]
+        said = await asyncio.gather(*yes, return_exceptions=True)
+        taken = [job for job in said if isinstance(job, JobRow)]
+        assert all(isinstance(one, JobRow | Refused) for one in said)
+        assert len(taken) == len(await self.core.dispatcher.history(user, 10_000)) - before <= 1
+
+    async def grant(self) -> None:
+        user = self.random.choice([ANN, BOB, CID])
+        await self.core.dispatcher.grant(user, self.random.randint(-6, 8), MOD, "")
 
     async def cancel(self) -> None:
         alive = await self.core.store.jobs.alive()
@@ -60,7 +97,10 @@ class Life:
     async def paint(self) -> None:
         if under_way := list(self.core.engine.under_way):
             job_id = self.random.choice(under_way)
-            self.core.engine.paint(job_id)
+            for index in range(self.core.engine.under_way[job_id].request.count):
+                if index == 0 or self.random.random() < 0.8:  # now and then one of several fails
+                    self.core.engine.picture(job_id, index)
+            self.core.engine.result(job_id)
             await self.core.until(lambda: job_id not in {job.id for job in self.core.dispatcher.running()})
 
     async def fail(self) -> None:
@@ -91,9 +131,24 @@ class Life:
         for state, booked, cost, reserved, charged, deliveries, pictures, wanted in rows:
             assert BOOKED[JobState(state)] == booked
             assert cost == reserved
-            assert (cost if state == "done" else 0) == charged
+            assert (round(cost * pictures / wanted) if state == "done" else 0) == charged
             assert int(JobState(state).over) == deliveries
-            assert pictures == wanted or state != "done"
+            assert 0 < pictures <= wanted or state != "done"
+        for user in (ANN, BOB, CID):
+            await self.check_purse(user)
+
+    async def check_purse(self, user: int) -> None:
+        """Nobody has more than they were given, and what is given is there, held or spent."""
+        async with self.core.store.transaction() as session:
+            [(given, held, spent)] = await session.all(
+                "SELECT (SELECT coalesce(sum(amount), 0) FROM credits WHERE owner = ?1),"
+                " coalesce(sum(iif(state = 'reserved', from_credit, 0)), 0), coalesce(sum(charged_credit), 0)"
+                " FROM charges WHERE owner = ?1",
+                owner_of(user),
+            )
+        balance = await self.core.dispatcher.balance(user)
+        assert given - held - spent == round(balance.credit * 1e6) >= 0
+        assert round((balance.used + balance.reserved) * 1e6) <= ALLOWANCE
 
     async def finish(self) -> None:
         """Nothing dies any more; everything comes to its end."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from itertools import count
+
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.jobs import Priority
@@ -11,7 +13,7 @@ from bot.queue import EVERYTHING, FairQueue, Ticket
 
 def ticket(name: str, cost: float = 1.0, **more: object) -> Ticket:
     """`A1` is the first job of A."""
-    return Ticket(job_id=name, owner=name[0], cost=cost, **{"running_limit": 9, **more})  # type: ignore[arg-type]
+    return Ticket(job_id=name, cost=cost, **{"owner": name[0], "running_limit": 9, **more})  # type: ignore[arg-type]
 
 
 def queue_of(*tickets: Ticket | str) -> FairQueue:
@@ -217,3 +219,47 @@ def test_nobody_who_waits_gets_further_behind_than_one_job_of_each(wanted: list[
         for one in had:
             for other in had:
                 assert had[one] - had[other] <= largest[one] + 1e-9
+
+
+def test_newcomers_without_end_starve_nobody() -> None:
+    """Each of them goes before who has had something, but the time at which they come in moves on."""
+    queue = queue_of(ticket("A1", 20.0), ticket("A2", 1.0))
+    served_after = None
+    for number in range(200):
+        queue.add(ticket(f"N{number}", owner=f"newcomer {number}"))
+        entry = queue.next(1)
+        assert entry is not None
+        queue.ended(entry.job_id)
+        if entry.job_id == "A2":
+            served_after = number
+            break
+
+    assert served_after is not None
+    assert 20 <= served_after <= 60
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 200), st.floats(1, 8), st.sampled_from([p for p in Priority if p >= 0])),
+        min_size=1,
+        max_size=40,
+    ),
+    st.floats(0, 30),
+)
+def test_whatever_comes_everybody_gets_their_turn(crowd: list[tuple[int, float, Priority]], had: float) -> None:
+    """Whoever had much waits while others come for ever, always eight of them; but not for ever."""
+    queue = FairQueue()
+    queue.remember({"patient": had})
+    queue.add(ticket("patient1", 1.0, owner="patient", priority=Priority.BATCH))
+    for turn in count():
+        while len(queue) <= 8:
+            number, cost, priority = crowd[(turn + len(queue)) % len(crowd)]
+            name = f"{turn}-{len(queue)}"
+            queue.add(ticket(name, cost, owner=f"{number}-{turn // 7}", priority=priority))
+        entry = queue.next(1)
+        assert entry is not None
+        queue.ended(entry.job_id)
+        if entry.owner == "patient":
+            return
+        assert turn < 6000

@@ -173,7 +173,9 @@ def running(world: World) -> list[Shown]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(SECONDS + 240)
-@pytest.mark.bot(queue={"per_user": 50}, quota={"units": 0.0}, environ={"DREAMBOT_FAKE_STEP": "0.01"})
+@pytest.mark.bot(
+    queue={"per_user": 50}, quota={"units": 0.0, "confirm_cost": 2.0}, environ={"DREAMBOT_FAKE_STEP": "0.01"}
+)
 async def test_whatever_is_pressed_is_answered_and_every_job_comes_to_an_end(world: World) -> None:
     world.allow("10008")  # the bot asks for messages that the monkey has just deleted
     world.allow("50001", "50007", "50027", "10015")  # where it is a guest it tries its own voice, or comes too late
