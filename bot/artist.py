@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
-from bot.attachments import Upload, batch_so_far, batch_upload, result_upload, snapshot_upload
+from bot.attachments import Upload, batch_so_far, batch_upload, comparison_upload, result_upload, snapshot_upload
+from bot.comparison import Comparison
 from bot.dispatch import Dispatcher
-from bot.embeds import Parent, embed_for
+from bot.embeds import Parent, captions, embed_for
 from bot.errors import PictureGone
 from bot.faces import Face
 from bot.jobs import JobRow, JobState, Update
@@ -78,8 +79,8 @@ class FaceArtist:
 
     async def _upload(self, update: Update, limit: int) -> Upload | None:
         job = update.job
-        if job.is_batch:
-            return await self._batch_upload(job, limit)
+        if job.in_parts:
+            return await self._sheet_upload(job, limit)
         if job.state is JobState.DONE and job.pictures:
             pngs = [await self._dispatcher.picture(job.id, picture.index) for picture in job.pictures]
             return await result_upload(job.id, pngs, limit)
@@ -87,8 +88,8 @@ class FaceArtist:
             return await snapshot_upload(job.id, update.progress.snapshots, job.request.count)
         return None
 
-    async def _batch_upload(self, job: JobRow, limit: int) -> Upload | None:
-        """The sheet of a batch; a picture is read once for all the sheets that show it on the way."""
+    async def _sheet_upload(self, job: JobRow, limit: int) -> Upload | None:
+        """The sheet of a batch or a comparison; a picture is read once for all the sheets that show it on the way."""
         known = self._thumbnails.pop(job.id, {})
         for picture in job.pictures:
             if picture.index not in known:
@@ -96,8 +97,13 @@ class FaceArtist:
                 known[picture.index] = await asyncio.to_thread(thumbnail, png)
         if not job.state.over:
             self._thumbnails[job.id] = known
-            return await batch_so_far(job.id, known, job.request.count)
-        return await batch_upload(job.id, known, ordered(job), limit) if job.state is JobState.DONE else None
+        elif job.state is not JobState.DONE:
+            return None
+        if isinstance(job.request, Comparison):
+            return await comparison_upload(job.id, known, captions(job), limit)
+        if job.state.over:
+            return await batch_upload(job.id, known, ordered(job), limit)
+        return await batch_so_far(job.id, known, job.request.count)
 
     async def _parent(self, job: JobRow) -> Parent | None:
         """Where *job* comes from; asked once, for every edit of a message would ask again."""
@@ -113,13 +119,18 @@ class FaceArtist:
             return None
         where = parent.origin
         link = message_link(where.guild_id, where.channel_id, parent.message_id) if parent.message_id else ""
-        return Parent(where.user_id, link, await self._words_of(parent), parent.request.count)
+        words = await self._words_of(parent, job.origin.parent_index)
+        sheet = "comparison" if isinstance(parent.request, Comparison) else "batch"
+        return Parent(where.user_id, link, words, parent.request.count, sheet)
 
-    async def _words_of(self, job: JobRow) -> DreamRequest | None:
-        """The request from which everything came: enlargements are followed back."""
+    async def _words_of(self, job: JobRow, index: int) -> DreamRequest | None:
+        """The request from which everything came: enlargements are followed back to picture *index* of it."""
         row: JobRow | None = job
         for _ in range(ANCESTORS):
+            if row is not None and isinstance(row.request, Comparison):
+                return row.request.ways[index].request if index < row.request.count else None
             if row is None or isinstance(row.request, DreamRequest):
                 return row.request if row and isinstance(row.request, DreamRequest) else None
+            index = row.origin.parent_index
             row = await self._dispatcher.job(row.origin.parent_job)
         return None

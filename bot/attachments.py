@@ -13,7 +13,7 @@ import discord
 from PIL import Image
 
 from bot.ranks import Order
-from bot.sheets import ranked_sheet, sheet_so_far
+from bot.sheets import ranked_sheet, sheet_so_far, side_by_side
 from engine.errors import UnreadablePicture
 from engine.pictures import MAX_BYTES, MAX_PIXELS, fit_to_bytes, grid, open_picture, snapshot, to_png
 
@@ -94,6 +94,17 @@ async def batch_so_far(job_id: str, thumbnails: Mapping[int, bytes], pictures: i
     if not thumbnails:
         return None
     return Upload(f"{job_id}.webp", await asyncio.to_thread(sheet_so_far, thumbnails, pictures))
+
+
+async def comparison_upload(
+    job_id: str, thumbnails: Mapping[int, bytes], captions: Sequence[str], limit: int
+) -> Upload | None:
+    """What a comparison shows: its pictures side by side, each with its caption; nothing before the first."""
+    if not thumbnails:
+        return None
+    png = await asyncio.to_thread(side_by_side, thumbnails, captions)
+    data, extension, note = await asyncio.to_thread(fit_to_bytes, png, limit)
+    return Upload(f"{job_id}.{extension}", data, note)
 
 
 async def thumbnail(name: str, png: bytes) -> Upload:

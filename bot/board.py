@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from bot.company import Company, Work
+from bot.comparison import share_of
 from bot.forecast import Underway, forecast
 from bot.jobs import JobRow, JobState, PictureRow, Place, Update
 from bot.lateness import Lateness
@@ -87,7 +88,7 @@ class Board:
     def started(self, job: JobRow) -> None:
         """The queue has handed it out, and the store knows."""
         self.lateness.starts(job.id, self._clock())
-        if not job.is_batch:
+        if not job.in_parts:
             self.company.joins(job.id, job.request, self._ticks())
         self._rows[job.id] = job
         if len(there := {ticket.job_id for ticket in self.queue.running}) > 1:
@@ -204,7 +205,7 @@ class Board:
 
     def _expect(self, ticket: Ticket) -> Work:
         job = self._rows[ticket.job_id]
-        return self.company.work(job.request, len(job.missing) / job.request.count)
+        return self.company.work(job.request, share_of(job.request, job.missing))
 
     def _underway(self, ticket: Ticket) -> Underway:
         left = self.company.left(ticket.job_id, self._painted(ticket.job_id), self._ticks())
@@ -217,12 +218,15 @@ class Board:
         return min(1.0, progress.step / progress.steps) if progress and progress.steps else 0.0
 
     def _ticket(self, job: JobRow) -> Ticket:
-        portion = min(PORTION, len(job.missing)) / job.request.count if job.is_batch else 1.0
+        if job.is_batch:
+            portion = min(PORTION, len(job.missing)) / job.request.count
+        else:
+            portion = share_of(job.request, job.missing[:1]) if job.in_parts and job.missing else 1.0
         return Ticket(
             job_id=job.id,
             owner=job.owner,
             cost=max(job.cost * portion, 1e-6),
-            pictures=1 if job.is_batch else job.request.count,
+            pictures=1 if job.in_parts else job.request.count,
             priority=job.priority,
             running_limit=job.running_limit,
             server=job.origin.server_id or 0,

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bot.board import Board
+from bot.comparison import share_of
 from bot.config import Config
 from bot.crashpoints import crashpoint
 from bot.errors import SetAside
@@ -84,13 +85,13 @@ class Books:
         await self._end(job, _End(JobState.DONE, text=text, seconds=result.seconds), also, attempt=job.attempt)
 
     async def failed(self, job: JobRow, error: DreamError) -> None:
-        """To failed, in *error*'s words; nothing is charged. What is painted of a batch is kept, and done."""
+        """To failed, in *error*'s words; nothing is charged. What is painted in parts is kept, and done."""
         await self._end(job, _End(JobState.FAILED, error.code, str(error)), _nothing, attempt=job.attempt)
 
     async def cancelled(self, job: JobRow, moderator: int | None = None, reason: str = "") -> JobRow | None:
         """To cancelled, in whichever attempt it is; nothing is charged. None if it had ended already.
 
-        What is painted of a batch is kept, and done.
+        What is painted in parts is kept, and done.
         """
 
         async def also(session: Session, now: float) -> None:
@@ -127,7 +128,7 @@ class Books:
         await self._go_back(job, job.deaths)
 
     async def went_on(self, job: JobRow, painted: float) -> None:
-        """A part of a batch is painted, and the rest waits for its turn; what gets on has killed nobody.
+        """A part is painted, and the rest waits for its turn; what gets on has killed nobody.
 
         *painted* (0…1): of what was handed out.
         """
@@ -147,17 +148,17 @@ class Books:
         return Choices.read(await self._store.settings.all("person", str(job.origin.user_id), session))
 
     async def _go_back(self, job: JobRow, deaths: int, painted: float = 0.0) -> None:
-        """To the next attempt, which paints everything again; of a batch, what is missing."""
+        """To the next attempt, which paints everything again; what is painted in parts, what is missing."""
         async with self._store.transaction() as session:
             if not await self._store.jobs.go_back(session, job.id, job.attempt, deaths):
                 return
-            if not job.is_batch:
+            if not job.in_parts:
                 await self._store.pictures.drop_rows(session, job.id)
         crashpoint("went back")
         current = self._board.row(job.id, job.attempt)
         if current is not None:
             back = replace(current, attempt=job.attempt + 1, deaths=deaths, state=JobState.QUEUED)
-            self._board.went_back(back if job.is_batch else replace(back, started_at=None, pictures=()), painted)
+            self._board.went_back(back if job.in_parts else replace(back, started_at=None, pictures=()), painted)
 
     async def _end(
         self, job: JobRow, end: _End, also: Callable[[Session, float], Awaitable[None]], *, attempt: int | None
@@ -165,13 +166,14 @@ class Books:
         now = self._clock()
         async with self._store.transaction() as session:
             pictures = await self._store.pictures.of_job(job.id, session)
-            if job.is_batch and pictures:
+            if job.in_parts and pictures:
                 end = end.cut_short(len(pictures), job.request.count)
             if not await self._store.jobs.end(
                 session, job.id, attempt, end.state, now, error_code=end.code, error_text=end.text, seconds=end.seconds
             ):
                 return None
-            await self._settle(session, job, end.state, len(pictures), now)
+            share = share_of(job.request, {picture.index for picture in pictures})
+            await self._settle(session, job, end.state, share, now)
             await also(session, now)
             await self._store.deliveries.add(session, job.id, "result", now)
         crashpoint("ended")
@@ -187,10 +189,10 @@ class Books:
         self._board.ended(ended)
         return ended
 
-    async def _settle(self, session: Session, job: JobRow, state: JobState, pictures: int, now: float) -> None:
+    async def _settle(self, session: Session, job: JobRow, state: JobState, share: float, now: float) -> None:
         """What was painted is charged, if it is somebody's; all the rest comes back."""
         if state is JobState.DONE:
-            await self._ledger.charge(session, job.id, now, min(pictures / job.request.count, 1.0))
+            await self._ledger.charge(session, job.id, now, share)
         else:
             await self._ledger.refund(session, job.id, now)
 
@@ -205,7 +207,7 @@ class _End:
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     def cut_short(self, painted: int, wanted: int) -> _End:
-        """The end of a batch of which so much is painted: that stays, and is done."""
+        """The end of something of which so many pictures are painted: they stay, and are done."""
         if self.state is JobState.DONE:
             return self
         how = "Stopped" if self.state is JobState.CANCELLED else "This ended"

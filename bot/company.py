@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from bot.comparison import Asked, Comparison
 from bot.speeds import Span, Speeds
-from engine.messages import Request
 from engine.requests import ClipDiffusionOptions, DreamRequest
 
 TOGETHER = 0.9
@@ -36,7 +36,7 @@ class Work:
 
 @dataclass(slots=True)
 class _Member:
-    request: Request
+    request: Asked
     work: Work
     expected: float = 0.0
     """Rounds that should have been painted by now."""
@@ -56,7 +56,7 @@ class Company:
     _mean: float = math.log(2)
     _variance: float = 0.25
 
-    def joins(self, job_id: str, request: Request, at: float) -> None:
+    def joins(self, job_id: str, request: Asked, at: float) -> None:
         """From now on it is painted."""
         self._go_on(at)
         self._members[job_id] = _Member(request, self.work(request))
@@ -68,9 +68,9 @@ class Company:
         if member is not None and finished and member.expected > 0:
             self._learn(member)
 
-    def remember(self, past: Iterable[tuple[str, Request, float, float]]) -> None:
+    def remember(self, past: Iterable[tuple[str, Asked, float, float]]) -> None:
         """Learn from finished jobs of an earlier life: id, request, when each began and ended."""
-        happened: list[tuple[float, bool, str, Request]] = []
+        happened: list[tuple[float, bool, str, Asked]] = []
         for job_id, request, began, ended in past:
             happened += [(began, False, job_id, request), (ended, True, job_id, request)]
         for at, over, job_id, request in sorted(happened, key=lambda one: one[:2]):
@@ -79,11 +79,11 @@ class Company:
             else:
                 self.joins(job_id, request, at)
 
-    def work(self, request: Request, share: float = 1.0) -> Work:
+    def work(self, request: Asked, share: float = 1.0) -> Work:
         """What that request takes from beginning to end, or a *share* of it."""
         whole = self.speeds.expect(request)
         alone = Span(whole.low * share, whole.likely * share, whole.high * share)
-        return Work(alone, rounds_of(request), request.count)
+        return Work(alone, rounds_of(request), 1 if isinstance(request, Comparison) else request.count)
 
     def left(self, job_id: str, painted: float, at: float) -> Work | None:
         """What a member still takes, of which the part *painted* (0…1) is there; None for who is none.
@@ -136,8 +136,10 @@ def round_seconds(steps: list[float], pictures: int, together: float) -> float:
     return float(sum(steps) * pictures ** (together - 1))
 
 
-def rounds_of(request: Request) -> float:
-    """In how many rounds a request is painted."""
+def rounds_of(request: Asked) -> float:
+    """In how many rounds a request is painted; of a comparison one way after the other."""
+    if isinstance(request, Comparison):
+        return sum(rounds_of(way.request) for way in request.ways)
     if not isinstance(request, DreamRequest):
         return _TILES
     skipped = request.options.skip_steps if isinstance(request.options, ClipDiffusionOptions) else 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping
 
+from bot.comparison import Asked
 from bot.config import Config, QuotaSection
 from bot.errors import Lapsed, NotAllowed, Unconfirmed
 from bot.jobs import Origin, new_job_id, owner_of
@@ -16,8 +17,7 @@ from bot.store import Store
 from bot.store.database import unbroken
 from bot.store.questions import VALID_SECONDS, Question
 from bot.wording import duration, number, units
-from engine.messages import Request
-from engine.requests import DreamRequest
+from engine.requests import UpscaleRequest
 
 ANSWERED = "You have answered that already."
 LAPSED = "That question has lapsed after ten minutes. Nothing was painted or charged; just ask again."
@@ -33,14 +33,14 @@ class Consent:
         self._ledger = ledger
         self._clock = clock
 
-    async def check(self, request: Request, user_id: int, roles: Collection[int]) -> None:
+    async def check(self, request: Asked, user_id: int, roles: Collection[int]) -> None:
         """Raise Unconfirmed for what could be paid and is asked about, before anything else is tried."""
         standing, now = self._config.standing(user_id, roles), self._clock()
         left = (await self._ledger.balance(owner_of(user_id), standing.units, now)).left
         if request.cost <= left and worth_asking(request.cost, left, self._config.quota):
             raise Unconfirmed(left)
 
-    async def ask(self, request: Request, origin: Origin, images: Mapping[str, bytes] = NO_PICTURES) -> Question:
+    async def ask(self, request: Asked, origin: Origin, images: Mapping[str, bytes] = NO_PICTURES) -> Question:
         """Remember a request that is Unconfirmed, and the pictures (SHA-256 → bytes) that it brings along."""
         question = Question(
             new_job_id(), origin.owner, origin.kind, origin.parent_job, origin.parent_index, request, self._clock()
@@ -86,14 +86,14 @@ def worth_asking(cost: float, left: float, quota: QuotaSection) -> bool:
     return bool(share) and cost >= quota.confirm_least and not math.isinf(left) and cost > share * left
 
 
-def question_words(request: Request, left: float, seconds: float) -> str:
+def question_words(request: Asked, left: float, seconds: float) -> str:
     """``This costs 12 units of the 18 that you have left and takes about 3 min. Paint it?``"""
     of_what = "" if math.isinf(left) else f" of the {number(round(left, 2))} that you have left"
     return f"This costs {units(request.cost)}{of_what} and takes about {duration(_rounded(seconds))}. {_ask(request)}"
 
 
-def _ask(request: Request) -> str:
-    if not isinstance(request, DreamRequest):
+def _ask(request: Asked) -> str:
+    if isinstance(request, UpscaleRequest):
         return "Enlarge it?"
     return "Paint it?" if request.count == 1 else f"Paint all {request.count} pictures?"
 

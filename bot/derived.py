@@ -5,9 +5,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 
+from bot.comparison import PLACES, Asked, Comparison
 from bot.errors import Refused
 from bot.jobs import JobRow
-from engine.messages import Request
 from engine.models import DEFAULT_MODEL, MODELS
 from engine.prompts import Prompt, format_prompts
 from engine.requests import (
@@ -32,15 +32,19 @@ def new_seed() -> int:
 
 def dream_of(job: JobRow) -> DreamRequest:
     """The request of a painted picture; raises Refused for an enlarged one, which has no words of its own."""
+    if isinstance(job.request, Comparison):
+        raise Refused("This is a comparison: show one of its pictures by itself, and use the buttons there.")
     if not isinstance(job.request, DreamRequest):
         raise Refused("This is an enlarged picture; use the buttons of the picture that it was made from.")
     return job.request
 
 
-def again(job: JobRow) -> Request:
+def again(job: JobRow) -> Asked:
     """The same words with another seed; a job that did not succeed is tried as it was."""
     if isinstance(job.request, UpscaleRequest) or not job.pictures:
         return job.request
+    if isinstance(job.request, Comparison):
+        return job.request.with_seed(new_seed())
     return job.request.model_copy(update={"seed": new_seed()})
 
 
@@ -140,6 +144,16 @@ def slash_command(request: DreamRequest) -> str:
     if unusual:
         parts.append(f"more:{' '.join(f'{key}={value}' for key, value in unusual.items())}")
     return " ".join(parts)
+
+
+def compare_command(comparison: Comparison) -> str:
+    """The command that asks for the same comparison again, without the pictures that it may have started from."""
+    prompt, negative, _ = form_of(comparison.ways[0].request)
+    parts = [f"/compare prompt:{prompt}"]
+    parts += [f"{place}:{way.label}" for place, way in zip(PLACES, comparison.ways, strict=False)]
+    if negative:
+        parts.append(f"negative:{negative}")
+    return " ".join([*parts, f"seed:{comparison.seed}"])
 
 
 def shell_command(request: DreamRequest) -> str:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Coroutine, Mapping
 
 from bot.board import Board
 from bot.books import Books
+from bot.comparison import Asked
 from bot.config import Config
 from bot.consent import Consent
 from bot.errors import NotAllowed, NothingToCancel, PictureGone, PlaceGone, ShuttingDown, StoreError
@@ -33,7 +34,7 @@ from bot.store.database import unbroken
 from bot.upkeep import EVERY_SECONDS, Steadiness, Upkeep
 from bot.wording import plain
 from engine.client import Engine
-from engine.messages import Progress, Ready, Request
+from engine.messages import Progress, Ready
 from engine.requests import AUTO, USUAL_SCALE, UpscaleRequest, best_upscaler
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ class Dispatcher:
         self._board.company.remember(
             (job.id, job.request, job.started_at, job.finished_at)
             for job in await self._store.jobs.lately_done(_LEARN_FROM)
-            if job.started_at and job.finished_at and not job.is_batch
+            if job.started_at and job.finished_at and not job.in_parts
         )
         self._board.queue.remember(await self._store.jobs.costs_since(self._clock() - _REMEMBER_SECONDS))
         await self._books.recover()
@@ -116,7 +117,7 @@ class Dispatcher:
 
     async def submit(
         self,
-        request: Request,
+        request: Asked,
         origin: Origin,
         images: Mapping[str, bytes] | None = None,
         *,
@@ -238,7 +239,7 @@ class Dispatcher:
         await self._store.messages.link(job_id, channel_id, message_id, self._clock())
         self._board.shown_by(job_id, message_id)
 
-    def expected(self, request: Request) -> Span:
+    def expected(self, request: Asked) -> Span:
         """How long painting this will take, waiting left out."""
         return self._board.speeds.expect(request)
 
@@ -339,7 +340,7 @@ class Dispatcher:
 
     async def _submit(
         self,
-        request: Request,
+        request: Asked,
         origin: Origin,
         images: Mapping[str, bytes],
         roles: Collection[int],

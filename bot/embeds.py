@@ -11,11 +11,12 @@ Text of people passes `wording.plain`, so that it can neither ping, link nor for
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import discord
 
+from bot.comparison import Comparison
 from bot.jobs import JobRow, JobState, PictureRow, Ranking, Update
 from bot.ranks import figure, merit, ordered
 from bot.wording import (
@@ -64,6 +65,8 @@ class Parent:
     link: str
     dream: DreamRequest | None
     pictures: int
+    sheet: str = "batch"
+    """What many pictures under one message are called."""
 
 
 def embed_for(
@@ -71,7 +74,7 @@ def embed_for(
 ) -> discord.Embed:
     """The embed of *update* at *now* (unix seconds). *picture* is the name of the file sent with it, or none."""
     job = update.job
-    state = JobState.RUNNING if job.is_batch and job.pictures and not job.state.over else job.state
+    state = JobState.RUNNING if job.in_parts and job.pictures and not job.state.over else job.state
     embed = discord.Embed(colour=COLOURS[state], description=_description(update, now, parent, notes))
     if picture:
         embed.set_image(url=f"attachment://{picture}")
@@ -100,12 +103,12 @@ def status_line(update: Update, now: float) -> str:
     """What is happening, in a line or two; empty when the picture speaks for itself."""
     job = update.job
     match job.state:
-        case JobState.QUEUED if job.is_batch and job.pictures:
-            return _batch(update, now)
+        case JobState.QUEUED if job.in_parts and job.pictures:
+            return _parts(update, now)
         case JobState.QUEUED:
             return _queued(update)
-        case JobState.RUNNING if job.is_batch:
-            return _batch(update, now)
+        case JobState.RUNNING if job.in_parts:
+            return _parts(update, now)
         case JobState.RUNNING:
             return _running(update.progress, now, enlarging=not isinstance(job.request, DreamRequest))
         case JobState.FAILED:
@@ -134,8 +137,8 @@ def _queued(update: Update) -> str:
     return "\n".join(lines) or "Waiting for the engine …"
 
 
-def _batch(update: Update, now: float) -> str:
-    """How far a batch is that has begun."""
+def _parts(update: Update, now: float) -> str:
+    """How far something is that has begun and is painted in parts."""
     job = update.job
     painted, wanted = len(job.pictures), job.request.count
     lines = [f"{bar(painted / wanted)} {painted} of {wanted} painted"]
@@ -148,7 +151,8 @@ def _batch(update: Update, now: float) -> str:
     elif update.progress and update.progress.steps and job.state is JobState.RUNNING:
         left = (update.progress.steps - update.progress.step) * update.progress.seconds_per_step
         lines[0] += f" · ready {relative(math.ceil((now + left) / COARSE) * COARSE)}"
-    lines.append("-# Others go first. Cancel keeps what is painted, and only that counts.")
+    others = "Others go first. " if job.is_batch else ""
+    lines.append(f"-# {others}Cancel keeps what is painted, and only that counts.")
     return "\n".join(lines)
 
 
@@ -184,8 +188,8 @@ def _lineage(job: JobRow, parent: Parent | None) -> list[str]:
         case "variation":
             return [f"Variation of {here}{whose}"]
         case "pick":
-            batch = f"[this batch]({parent.link})" if parent.link else "a batch"
-            return [f"Picture {job.origin.parent_index + 1} of {batch}{whose}"]
+            of_these = f"[this {parent.sheet}]({parent.link})" if parent.link else f"a {parent.sheet}"
+            return [f"Picture {job.origin.parent_index + 1} of {of_these}{whose}"]
         case "again":
             return [f"The words of {here}{whose} with another seed"]
         case "upscale":
@@ -212,6 +216,8 @@ def footer(job: JobRow) -> str:
     request = job.request
     if isinstance(request, DreamRequest):
         facts = [seeds(request), size, count(request.options.steps, "step"), request.method, request.model]
+    elif isinstance(request, Comparison):
+        facts = [f"seed {request.seed}", f"{len(job.pictures)} ways", units(job.cost)]
     else:
         facts = [size, f"upscaler {request.upscaler}"]
     return " · ".join(fact for fact in (*facts, scores(job), took(job)) if fact)
@@ -245,9 +251,29 @@ def ranking_text(ranking: Ranking) -> str:
     return "\n".join([f"**{verdict}**", *places, f"-# {who}"])
 
 
+def captions(job: JobRow) -> list[str]:
+    """What stands under each picture of a comparison: its way, and how long it took once it is painted."""
+    if not isinstance(job.request, Comparison):
+        return []
+    took = {picture.index: _seconds(picture) for picture in job.pictures}
+    return [
+        f"{way.label} · {duration(took[index])}" if took.get(index) else way.label
+        for index, way in enumerate(job.request.ways)
+    ]
+
+
+def _seconds(picture: PictureRow) -> float:
+    """How long a picture took by itself, in all its phases; 0 where nobody measured it."""
+    phases = picture.facts.get("seconds")
+    values = phases.values() if isinstance(phases, Mapping) else ()
+    return sum(value for value in values if isinstance(value, int | float) and math.isfinite(value))
+
+
 def scores(job: JobRow) -> str:
     """``CLIP 0.31``, or for a grid ``CLIP 0.27, 0.31``; empty where nothing was measured."""
     known = [value for picture in job.pictures if (value := score(picture)) is not None]
+    if isinstance(job.request, Comparison):  # the CLIPs that guided may be different ones
+        return ""
     if job.is_batch and len(known) > 1:
         return f"CLIP {min(known):.2f}–{max(known):.2f}"
     return f"CLIP {', '.join(f'{value:.2f}' for value in known)}" if known else ""

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bot.comparison import asked_to_json
 from bot.delivery import Delivery
 from bot.dispatch import Dispatcher
 from bot.errors import NothingToCancel, Refused
 from bot.jobs import JobRow, owner_of
 from bot.quota import Entry, Ledger
 from bot.store import Store, files
-from engine.requests import request_to_json
 
 _EVERYTHING = 1_000_000
 _TRIES = 5
@@ -74,7 +74,7 @@ class Farewell:
             "keeps": [{"job": keep.job_id, "since": _time(keep.at)} for keep in keeps],
             "jobs": [_job(job) for job in jobs],
             "asked_about": [
-                {"at": _time(one.asked_at), "request": json.loads(request_to_json(one.request))} for one in questions
+                {"at": _time(one.asked_at), "request": json.loads(asked_to_json(one.request))} for one in questions
             ],
             "ledger": [_entry(entry) for entry in entries],
         }
@@ -149,7 +149,7 @@ def _job(job: JobRow) -> dict[str, object]:
         "server": origin.server_id and str(origin.server_id),
         "channel": str(origin.channel_id),
         "parent": origin.parent_job,
-        "request": json.loads(request_to_json(job.request)),
+        "request": json.loads(asked_to_json(job.request)),
         "units": job.cost,
         "error": job.error_text,
         "pictures": [

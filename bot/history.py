@@ -7,6 +7,7 @@ from collections.abc import Collection
 import discord
 
 from bot.archive import Line, Page
+from bot.comparison import share_of
 from bot.embeds import COLOURS
 from bot.jobs import JobRow, JobState
 from bot.wording import count, mention, message_link, number, plain, relative, shorten, show_request
@@ -78,7 +79,7 @@ def _facts(line: Line) -> str:
 
 def _cost(job: JobRow) -> str:
     if job.state is JobState.DONE:
-        share = min(len(job.pictures), job.request.count) / job.request.count
+        share = share_of(job.request, {picture.index for picture in job.pictures})
         return f"{number(round(job.cost * share, 2))} units"
     return "nothing charged" if job.state.over else f"{number(round(job.cost, 2))} units held"
 

@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterator
 
 import discord
 
-from bot.derived import shell_command, slash_command
+from bot.comparison import Comparison, Way
+from bot.derived import compare_command, shell_command, slash_command
 from bot.embeds import COLOURS, headline, score
 from bot.jobs import JobRow, PictureRow
-from bot.wording import count, duration, listed, mention, shorten
+from bot.wording import count, duration, listed, mention, plain, shorten, units
 from engine.requests import DreamRequest, UpscaleRequest
 
 _FIELD = 1000
@@ -35,6 +36,9 @@ def info_embed(job: JobRow, keepers: Collection[int] = (), user_id: int = 0, fil
             needed = "that and its mask too (image:, mask:)" if request.mask_image else "that too (image:)"
             what = f"It was painted over a picture; the commands need {needed}."
             embed.add_field(name="Started from", value=what, inline=False)
+    elif isinstance(request, Comparison):
+        embed.add_field(name="The same again, here", value=_code(compare_command(request)), inline=False)
+        embed.add_field(name="Ways", value=shorten("\n".join(map(_way, request.ways)), _FIELD), inline=False)
     else:
         text = f"{request.width}×{request.height}, {request.scale} times, by {_upscaler(job, request)}"
         embed.add_field(name="Enlarged", value=text, inline=False)
@@ -54,7 +58,7 @@ def info_embed(job: JobRow, keepers: Collection[int] = (), user_id: int = 0, fil
 def about_file(job: JobRow, name: str) -> str:
     """What whoever saves the shown file *name* has to know: that it is no PNG, and where the PNG is. Else nothing."""
     format_ = _LOSSY.get(name.rpartition(".")[2].lower())
-    if format_ is None or job.is_batch:
+    if format_ is None or job.in_parts:
         return ""
     png = "the PNG" if len(job.pictures) == 1 else "a PNG of all of them"
     lossy = (
@@ -64,6 +68,12 @@ def about_file(job: JobRow, name: str) -> str:
         return f"{lossy} The PNG has gone."
     these = "The PNG is" if job.on_disk == 1 else "The PNGs are"
     return f"{lossy} {these} on the bot's disk, whole: Upscale and Variation start from there."
+
+
+def _way(way: Way) -> str:
+    """``pixels: 80 steps · pixels · primer · 5.24 units``."""
+    asked = way.request
+    return f"{plain(way.label)}: {asked.options.steps} steps · {asked.method} · {asked.model} · {units(asked.cost)}"
 
 
 def _upscaler(job: JobRow, request: UpscaleRequest) -> str:

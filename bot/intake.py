@@ -6,18 +6,20 @@ import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
+from bot.comparison import Asked
 from bot.config import Config, Standing
 from bot.consent import ANSWERED, worth_asking
 from bot.crashpoints import crashpoint
 from bot.errors import Blocked, Lapsed, PictureGone, ShuttingDown, Unconfirmed
 from bot.jobs import JobRow, JobState, Origin, Priority, new_job_id
 from bot.limits import check_available, check_cooldown, check_size, check_waiting
+from bot.parts import alone
 from bot.quota import Ledger
 from bot.rules import NOWHERE, Halt, ServerRules, Venue, blocked_words
 from bot.store import Store, files
 from bot.store.database import Session
 from engine.errors import InvalidRequest
-from engine.messages import Picture, Ready, Request
+from engine.messages import Picture, Ready
 from engine.requests import DreamRequest
 
 
@@ -31,7 +33,7 @@ class Intake:
 
     async def take(
         self,
-        request: Request,
+        request: Asked,
         origin: Origin,
         images: Mapping[str, bytes],
         roles: Collection[int],
@@ -46,7 +48,7 @@ class Intake:
         check_available(request, ready)
         check_bytes(images)
         standing = self._config.standing(origin.user_id, roles)
-        if request.count > self._config.limits.max_count:
+        if isinstance(request, DreamRequest) and request.count > self._config.limits.max_count:
             priority = Priority.BACKGROUND
         job = _new_job(request, origin, standing, priority, now)
         async with self._store.transaction() as session:
@@ -70,12 +72,12 @@ class Intake:
         return job
 
     async def pick(self, batch: JobRow, index: int, origin: Origin, now: float) -> JobRow:
-        """One picture of *batch* as a job of its own that is done already; it costs nothing. Raises PictureGone."""
+        """One picture of a batch or comparison as a job of its own: done, and at no cost. Raises PictureGone."""
         picture = next((one for one in batch.pictures if one.index == index), None)
         png = await files.read(picture.path) if picture and picture.path else None
-        if picture is None or png is None or not isinstance(batch.request, DreamRequest):
-            raise PictureGone(f"Picture {index + 1} of this batch is no longer kept.")
-        request = batch.request.model_copy(update={"seed": batch.request.seed + index, "count": 1})
+        if picture is None or png is None:
+            raise PictureGone(f"Picture {index + 1} is no longer kept.")
+        request = alone(batch, index)
         origin = replace(origin, spoiler=origin.spoiler or batch.origin.spoiler)
         job = replace(_new_job(request, origin, self._config.standing(origin.user_id), None, now), cost=0.0)
         facts = dict(picture.facts)
@@ -151,7 +153,7 @@ def check_bytes(images: Mapping[str, bytes]) -> None:
             raise InvalidRequest("An attached picture is not the one that the request names; attach it again.")
 
 
-def _new_job(request: Request, origin: Origin, standing: Standing, priority: Priority | None, now: float) -> JobRow:
+def _new_job(request: Asked, origin: Origin, standing: Standing, priority: Priority | None, now: float) -> JobRow:
     return JobRow(
         id=new_job_id(),
         attempt=1,

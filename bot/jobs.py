@@ -9,7 +9,8 @@ from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from engine.messages import Progress, Request
+from bot.comparison import Asked, Comparison
+from engine.messages import Progress
 
 Kind: TypeAlias = Literal["dream", "again", "variation", "remix", "upscale", "pick"]
 ID_LENGTH = 10
@@ -101,7 +102,7 @@ class JobRow:
     """How often the engine died while this job was in it; the bot's own deaths do not count."""
     origin: Origin
     owner: str
-    request: Request
+    request: Asked
     priority: Priority
     state: JobState
     error_code: str
@@ -130,6 +131,11 @@ class JobRow:
     def is_batch(self) -> bool:
         """Many pictures, painted in parts (`bot.parts`) behind everybody else; each counts as soon as it is kept."""
         return self.priority is Priority.BACKGROUND
+
+    @property
+    def in_parts(self) -> bool:
+        """Painted picture by picture; what is painted stays, whatever becomes of the rest."""
+        return self.is_batch or isinstance(self.request, Comparison)
 
     @property
     def missing(self) -> tuple[int, ...]:

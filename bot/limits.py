@@ -6,16 +6,21 @@ import math
 import shutil
 from pathlib import Path
 
+from bot.comparison import Asked, Comparison, named
 from bot.config import LimitsSection, QueueSection, Standing
 from bot.errors import CoolingDown, NoRoom, QueueFull, TooLarge
 from engine.errors import EngineUnusable, ModelUnavailable
-from engine.messages import Ready, Request
+from engine.messages import Ready
 from engine.requests import AUTO, DreamRequest
 
 
-def check_size(request: Request, limits: LimitsSection) -> None:
-    """Raise TooLarge where the host allows less than the request's own limits do."""
-    if isinstance(request, DreamRequest):
+def check_size(request: Asked, limits: LimitsSection) -> None:
+    """Raise TooLarge where the host allows less than the request's own limits do; of a comparison, for which way."""
+    if isinstance(request, Comparison):
+        for way in request.ways:
+            with named(way.label):
+                check_size(way.request, limits)
+    elif isinstance(request, DreamRequest):
         _most("side of a picture", "pixels", max(request.width, request.height), limits.max_size)
         _most("number of steps", "steps", request.options.steps, limits.max_steps)
         _most("number of pictures", "pictures", request.count, max(limits.max_count, limits.max_batch))
@@ -28,7 +33,7 @@ def check_size(request: Request, limits: LimitsSection) -> None:
             )
 
 
-def check_available(request: Request, ready: Ready | None) -> None:
+def check_available(request: Asked, ready: Ready | None) -> None:
     """Raise ModelUnavailable for what this engine has not got, EngineUnusable if it cannot start.
 
     While it is down for a moment nothing is refused: the job waits for it.
@@ -37,7 +42,11 @@ def check_available(request: Request, ready: Ready | None) -> None:
         return
     if "engine" in ready.unavailable:
         raise EngineUnusable(ready.unavailable["engine"])
-    if isinstance(request, DreamRequest):
+    if isinstance(request, Comparison):
+        for way in request.ways:
+            with named(way.label):
+                check_available(way.request, ready)
+    elif isinstance(request, DreamRequest):
         _has("method", request.method, ready.methods, ready)
         _has("model", request.model, ready.models, ready)
         for name in request.helpers:

@@ -80,7 +80,7 @@ class Measures:
 
     def hear(self, update: Update) -> None:
         """Something has become of a job (subscribe this to the dispatcher)."""
-        job, key = update.job, (update.job.id, 1 if update.job.is_batch else update.job.attempt)
+        job, key = update.job, (update.job.id, 1 if update.job.in_parts else update.job.attempt)
         if update.place is not None:
             self._promises.setdefault(job.id, update.place)
         if job.started_at is not None and key not in self._started and job.state is JobState.RUNNING:
@@ -112,7 +112,7 @@ class Measures:
         promised = self._promises.pop(job.id, None)
         if job.state is not JobState.DONE or job.finished_at is None or job.started_at is None:
             return
-        if job.is_batch:  # which stands still for others, for as long as they like
+        if job.in_parts:  # which stands still for others, for as long as they like
             return
         self.lasted.add(max(0.0, job.finished_at - job.started_at))
         if promised is not None:

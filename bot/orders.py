@@ -16,6 +16,7 @@ import discord
 from bot.answers import UNSAID, Answer
 from bot.artist import FaceArtist
 from bot.callers import Caller
+from bot.comparison import Asked, Comparison
 from bot.config import Config
 from bot.consent import question_words
 from bot.crashpoints import crashpoint
@@ -32,8 +33,7 @@ from bot.views.confirm import question_sheet
 from bot.views.sets import private_buttons_for
 from bot.wording import mention, message_link
 from engine.errors import DreamError
-from engine.messages import Request
-from engine.requests import UpscaleRequest
+from engine.requests import DreamRequest, UpscaleRequest
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Parent:
 class _Order:
     """What is to be queued, as far as it does not depend on how the answer goes."""
 
-    request: Request
+    request: Asked
     origin: Origin
     images: Mapping[str, bytes]
     answers: str
@@ -84,10 +84,14 @@ class Orders:
         self._artist = artist
 
     async def dream(
-        self, request: Request, caller: Caller, answer: Answer, images: Mapping[str, bytes] = NO_PICTURES
+        self, request: Asked, caller: Caller, answer: Answer, images: Mapping[str, bytes] = NO_PICTURES
     ) -> None:
         """A request that somebody has typed."""
         await self._place(request, caller, answer, "dream", Parent(), images)
+
+    async def compare(self, comparison: Comparison, caller: Caller, answer: Answer) -> None:
+        """The same words in several ways."""
+        await self._place(comparison, caller, answer, "dream", Parent())
 
     async def again(self, job: JobRow, caller: Caller, answer: Answer) -> None:
         """The same words with another seed; what has failed is tried as it was."""
@@ -101,7 +105,7 @@ class Orders:
         press = await self._first_press("vary", job, index, caller)
         await self._place(variation(job, index), caller, answer, "variation", Parent(job.id, index), press=press)
 
-    async def remix(self, job: JobRow, request: Request, caller: Caller, answer: Answer) -> None:
+    async def remix(self, job: JobRow, request: Asked, caller: Caller, answer: Answer) -> None:
         """What somebody has made of the words of a result."""
         await self._place(request, caller, answer, "remix", Parent(job.id))
 
@@ -209,7 +213,7 @@ class Orders:
 
     async def _place(
         self,
-        request: Request,
+        request: Asked,
         caller: Caller,
         answer: Answer,
         kind: Kind,
@@ -306,12 +310,12 @@ class Orders:
                 done = "has been enlarged already" if child.state.over else "is being enlarged already"
                 raise Refused(f"That picture {done}: {link}")
 
-    def _check_guest(self, request: Request, caller: Caller) -> None:
+    def _check_guest(self, request: Asked, caller: Caller) -> None:
         """Where the bot is a guest it can answer for a while only. Raises Refused."""
         if caller.resident:
             return
         at_once = self._config.limits.max_count
-        if request.count > at_once:
+        if isinstance(request, DreamRequest) and request.count > at_once:
             raise Refused(
                 f"I am not a member here, so I can only answer for 15 minutes, and {request.count} pictures may take "
                 f"longer. Ask for {at_once} at most, or invite me to this server."

@@ -1,7 +1,8 @@
-"""A batch crosses to the engine part by part: some of the pictures that are still missing, as a request of its own.
+"""A batch or a comparison crosses to the engine in parts: pictures that are still missing, as a request of its own.
 
-Picture *i* of a request is the picture that its words and the seed + *i* give alone, so a part is the same request with
-another seed and fewer pictures. What is painted is durable and is never painted again, whatever dies in between.
+Picture *i* of a request is the picture that its words and the seed + *i* give alone, so a part of a batch is the same
+request with another seed and fewer pictures; of a comparison it is the next way. What is painted is durable and is
+never painted again, whatever dies in between.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from itertools import count, takewhile
 
+from bot.comparison import Comparison
+from bot.derived import dream_of
 from bot.jobs import JobRow
 from engine.messages import Failure, Picture, Progress, Request, Result
-from engine.requests import DreamRequest
+from engine.requests import DreamRequest, UpscaleRequest
 
 PORTION = 8
 """Pictures of a batch that are painted together at most: as many as would be lost when the engine dies."""
@@ -37,9 +40,11 @@ def next_part(job: JobRow, room: int, hopeless: Collection[int] = ()) -> Part | 
 
     *hopeless*: pictures that have failed and will not be tried again.
     """
-    if not isinstance(job.request, DreamRequest) or not job.is_batch:
-        return Part(job.request)
     missing = set(job.missing) - set(hopeless)
+    if isinstance(job.request, Comparison):
+        return Part(job.request.ways[min(missing)].request, min(missing), len(job.pictures)) if missing else None
+    if isinstance(job.request, UpscaleRequest) or not job.is_batch:
+        return Part(job.request)
     if not missing:
         return None
     first = min(missing)
@@ -49,11 +54,24 @@ def next_part(job: JobRow, room: int, hopeless: Collection[int] = ()) -> Part | 
     return Part(request, first, len(job.pictures))
 
 
+def alone(job: JobRow, index: int) -> DreamRequest:
+    """What paints one picture of a batch or a comparison by itself. Raises Refused where nothing was painted."""
+    if isinstance(job.request, Comparison) and index < job.request.count:
+        return job.request.ways[index].request
+    request = dream_of(job)
+    return request.model_copy(update={"seed": request.seed + index, "count": 1})
+
+
+def handed_out(job: JobRow, part: Part) -> int:
+    """For how many pictures *part* was counted when the queue handed it out."""
+    return min(PORTION, job.request.count - part.before) if job.is_batch else part.request.count
+
+
 def of_the_whole(
     event: Progress | Picture | Result | Failure, job: JobRow, part: Part
 ) -> Progress | Picture | Result | Failure:
     """What the engine said about *part*, as a word about all of *job*."""
-    if not job.is_batch:
+    if not job.in_parts:
         return event
     if isinstance(event, Picture):
         return replace(event, index=part.first + event.index)

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from bot.comparison import Asked, Comparison
 from bot.config import LimitsSection
 from bot.errors import BlockedWords, Refused
 from bot.mature import about_minors, is_mature, is_sexual
@@ -20,7 +21,6 @@ from bot.store.blocks import Block
 from bot.wording import because, clock_date, listed, plain
 from bot.wordlist import first_found
 from engine.errors import DreamError, InvalidRequest
-from engine.messages import Request
 from engine.models import MODELS, Model
 from engine.requests import PROFILE, DreamRequest, build_options, parse_size
 
@@ -129,7 +129,7 @@ class ServerRules(Kept):
             roles = listed([f"<@&{role}>" for role in self.roles], "or")
             raise Refused(f"In this server painting is for {roles}. Its moderators give the role.")
 
-    def check_words(self, request: Request, venue: Venue) -> None:
+    def check_words(self, request: Asked, venue: Venue) -> None:
         """Raise BlockedWords, with the reason, for what is not painted here."""
         texts = wanted_texts(request)
         if blocked := first_found(texts, [word.phrase for word in self.words]):
@@ -143,7 +143,7 @@ class ServerRules(Kept):
         if found and not venue.restricted:
             raise BlockedWords(f"“{plain(found)}” is painted in age-restricted channels only, and this is none.")
 
-    def covers(self, request: Request) -> bool:
+    def covers(self, request: Asked) -> bool:
         """Whether the picture is to be a spoiler."""
         return self.spoilers == "always" or (self.spoilers == "mature" and bool(is_mature(wanted_texts(request))))
 
@@ -179,9 +179,9 @@ def blocked_words(block: Block) -> str:
     return f"A moderator has decided that you do not paint {where}{until}{because(block.reason)}"
 
 
-def wanted_texts(request: Request) -> tuple[str, ...]:
+def wanted_texts(request: Asked) -> tuple[str, ...]:
     """The words that a picture is to show; what it is to keep away from may be anything."""
-    if not isinstance(request, DreamRequest):
+    if not isinstance(request, DreamRequest | Comparison):
         return ()
     return tuple(prompt.text for prompt in request.prompts if prompt.text and prompt.weight > 0)
 

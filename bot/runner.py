@@ -13,7 +13,7 @@ from bot.books import Books
 from bot.crashpoints import crashpoint
 from bot.errors import PictureGone, StoreError
 from bot.jobs import JobRow
-from bot.parts import PORTION, Part, next_part, of_the_whole
+from bot.parts import Part, handed_out, next_part, of_the_whole
 from bot.patience import patiently
 from bot.safety import Safety
 from bot.store import Store, files
@@ -141,11 +141,12 @@ class Runner:
             self._is_ready(event)
         elif isinstance(event, Progress | Picture | Result | Failure):
             self._seen(event.job_id)
-            job = self._board.row(event.job_id, event.attempt)
-            if job is None or job.started_at is None:
+            job, part = self._board.row(event.job_id, event.attempt), self._parts.get(event.job_id)
+            if job is None or job.started_at is None or part is None:
+                if self._board.row(event.job_id) is None:
+                    self._parts.pop(event.job_id, None)
                 log.debug("late: %s of %s, attempt %d", type(event).__name__, event.job_id, event.attempt)
             else:
-                part = self._parts.get(job.id) or Part(job.request)
                 await self._take(job, part, of_the_whole(event, job, part))
 
     async def _take(self, job: JobRow, part: Part, event: Progress | Picture | Result | Failure) -> None:
@@ -180,14 +181,14 @@ class Runner:
 
     async def _end(self, job: JobRow, part: Part, event: Result | Failure) -> None:
         self._parts.pop(job.id, None)
-        if job.is_batch and (isinstance(event, Result) or event.error == NotFinite.__name__):
+        if job.in_parts and (isinstance(event, Result) or event.error == NotFinite.__name__):
             await self._go_on(job, part, event)
         elif isinstance(event, Result):
             await self._books.done(job, event)
         elif event.error == EngineRestarting.__name__ and self._stopping:  # we, or the machine, are being stopped
             await self._books.hand_back(job)
         elif event.error == EngineRestarting.__name__:
-            got_on = job.is_batch and len(job.pictures) > part.before
+            got_on = job.in_parts and len(job.pictures) > part.before
             await self._books.died(replace(job, deaths=0) if got_on else job)
         elif event.error == Cancelled.__name__:
             await self._books.cancelled(job)
@@ -195,13 +196,13 @@ class Runner:
             await self._books.failed(job, error_from_code(event.error, event.message))
 
     async def _go_on(self, job: JobRow, part: Part, event: Result | Failure) -> None:
-        """A part of a batch has ended: the next one waits for its turn, or all is done that can be."""
+        """A part has ended: the next one waits for its turn, or all is done that can be."""
         said = event.notes[0].partition("failed: ")[2] if isinstance(event, Result) and event.notes else ""
         why = event.message if isinstance(event, Failure) else said
         failed = self._hopeless.setdefault(job.id, {})
         failed.update({index: why for index in part.indices if index in job.missing})
         if set(job.missing) - set(failed):
-            await self._books.went_on(job, part.request.count / min(PORTION, job.request.count - part.before))
+            await self._books.went_on(job, part.request.count / handed_out(job, part))
             return
         self._hopeless.pop(job.id)
         if not job.pictures:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from engine.pictures import MAX_BYTES, open_picture, to_png, within
+from engine.pictures import MAX_BYTES, contact_sheet, open_picture, to_png, within
 
 THUMBNAIL = 256
 """Pixels of a picture's longer side, at most."""
@@ -43,6 +43,15 @@ def sheet_so_far(thumbnails: Mapping[int, bytes], pictures: int) -> bytes:
 def ranked_sheet(thumbnails: Mapping[int, bytes], order: Sequence[int], *, judged: bool) -> bytes:
     """The pictures of *order*, the best first, as PNG; *judged*: the order is a judgement, so the best have frames."""
     return to_png(_drawn([thumbnails[index] for index in order], order, framed=judged))
+
+
+def side_by_side(thumbnails: Mapping[int, bytes], captions: Sequence[str]) -> bytes:
+    """A few pictures with a caption under each, as PNG; dark where one is missing. Needs at least one."""
+    known = {index: _opened(data) for index, data in thumbnails.items()}
+    largest = max(known.values(), key=lambda image: image.size)
+    images = [known.get(index) or Image.new("RGB", largest.size, EMPTY) for index in range(len(captions))]
+    numbered = [f"{number} · {caption}" for number, caption in enumerate(captions, 1)]
+    return to_png(contact_sheet(images, numbered, columns=2 if len(images) == 4 else len(images)))
 
 
 def _drawn(cells: Sequence[bytes | None], numbers: Sequence[int], *, framed: bool) -> Image.Image:

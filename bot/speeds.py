@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from bot.comparison import Asked, Comparison
 from engine.messages import Request
 from engine.requests import DreamRequest
 
@@ -63,9 +64,9 @@ class Speeds:
     def __init__(self) -> None:
         self._rates: dict[Key, _Rate] = {}
 
-    def learn(self, request: Request, seconds: float) -> None:
+    def learn(self, request: Asked, seconds: float) -> None:
         """A job of this request took so long from hand-over to its end."""
-        if seconds <= 0 or request.cost <= 0:
+        if seconds <= 0 or request.cost <= 0 or isinstance(request, Comparison):
             return
         value = math.log(seconds / request.cost)
         rate = self._rates.get(speed_key(request))
@@ -74,8 +75,11 @@ class Speeds:
         else:
             rate.learn(value)
 
-    def expect(self, request: Request) -> Span:
-        """How long this request will take."""
+    def expect(self, request: Asked) -> Span:
+        """How long this request will take; of a comparison all its ways, one after the other."""
+        if isinstance(request, Comparison):
+            spans = [self.expect(way.request) for way in request.ways]
+            return Span(sum(s.low for s in spans), sum(s.likely for s in spans), sum(s.high for s in spans))
         rate = self._rates.get(speed_key(request)) or self._similar(request)
         deviation = _SPREAD * max(math.sqrt(rate.variance), _LEAST)
         likely = request.cost * math.exp(rate.mean)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from engine.messages import Request
+from bot.comparison import Asked, Comparison
 from engine.models import MODELS
 from engine.primer.vocabulary import KNOWN, unknown_words
 from engine.prompts import Prompt
@@ -56,9 +56,9 @@ def show_prompts(prompts: Iterable[Prompt]) -> str:
     return " · ".join(_show(prompt) for prompt in prompts)
 
 
-def show_request(request: Request) -> str:
+def show_request(request: Asked) -> str:
     """What a request is about, in one line: its prompts, or what is enlarged how far."""
-    if isinstance(request, DreamRequest):
+    if isinstance(request, DreamRequest | Comparison):
         return show_prompts(request.prompts)
     return f"{request.width}×{request.height} enlarged {request.scale} times"
 
@@ -137,8 +137,10 @@ def listed(words: Sequence[str], last: str = "and") -> str:
     return f"{', '.join(words[:-1])} {last} {words[-1]}"
 
 
-def words_notes(request: Request) -> list[str]:
+def words_notes(request: Asked) -> list[str]:
     """Sentences about words that a model of few words has never seen; empty for models that read anything."""
+    if isinstance(request, Comparison):
+        return list(dict.fromkeys(note for way in request.ways for note in words_notes(way.request)))
     if not isinstance(request, DreamRequest) or not MODELS[request.model].limited_words:
         return []
     strange = dict.fromkeys(word for prompt in request.prompts for word in unknown_words(prompt.text))

@@ -8,12 +8,11 @@ import sqlite3
 from collections.abc import Mapping
 from typing import cast
 
+from bot.comparison import Asked, asked_from_json, asked_to_json
 from bot.jobs import JobRow, JobState, Kind, Origin, PictureRow, Priority
 from bot.store.database import Database, Session
 from bot.store.pictures import Pictures
 from engine.errors import InvalidRequest
-from engine.messages import Request
-from engine.requests import request_from_json, request_to_json
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +67,7 @@ class Jobs:
             origin.parent_index,
             int(job.priority),
             job.running_limit,
-            request_to_json(job.request),
+            asked_to_json(job.request),
             pixel_steps(job.cost),
             job.state.value,
             job.created_at,
@@ -154,9 +153,9 @@ class Jobs:
     async def start(self, session: Session, job_id: str, attempt: int, now: float) -> bool:
         """queued → running; False if the job is not waiting in this attempt any more."""
         row = await session.one(
-            "UPDATE jobs SET state = 'running', started_at = iif(priority = ?, coalesce(started_at, ?), ?)"
+            "UPDATE jobs SET state = 'running', started_at ="
+            " iif(EXISTS (SELECT 1 FROM pictures WHERE job_id = jobs.id), coalesce(started_at, ?), ?)"
             " WHERE id = ? AND attempt = ? AND state = 'queued' RETURNING id",
-            int(Priority.BACKGROUND),
             now,
             now,
             job_id,
@@ -219,16 +218,16 @@ def _which(whose: str | int) -> str:
     return _OWN if isinstance(whose, str) else _KEPT
 
 
-def _request(row: sqlite3.Row) -> Request | None:
+def _request(row: sqlite3.Row) -> Asked | None:
     """The job's request; None, and a line in the log, for one that another version wrote: one row must not stop all."""
     try:
-        return request_from_json(row["request"])
+        return asked_from_json(row["request"])
     except InvalidRequest as error:
         log.error("job %s cannot be read by this version: %s", row["id"], error)
         return None
 
 
-def _job(row: sqlite3.Row, request: Request, pictures: tuple[PictureRow, ...]) -> JobRow:
+def _job(row: sqlite3.Row, request: Asked, pictures: tuple[PictureRow, ...]) -> JobRow:
     return JobRow(
         id=row["id"],
         attempt=row["attempt"],

@@ -6,11 +6,10 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
 
+from bot.comparison import Asked, asked_from_json, asked_to_json
 from bot.jobs import Kind
 from bot.store.database import Database, Session
 from engine.errors import InvalidRequest
-from engine.messages import Request
-from engine.requests import request_from_json, request_to_json
 
 Reply: TypeAlias = Literal["", "yes", "no"]
 VALID_SECONDS = 600.0
@@ -28,7 +27,7 @@ class Question:
     kind: Kind
     parent_job: str
     parent_index: int
-    request: Request
+    request: Asked
     asked_at: float
     answer: Reply = ""
 
@@ -55,7 +54,7 @@ class Questions:
             question.kind,
             question.parent_job,
             question.parent_index,
-            request_to_json(question.request),
+            asked_to_json(question.request),
             question.asked_at,
         )
 
@@ -90,7 +89,7 @@ class Questions:
 
 def _question(row: sqlite3.Row) -> Question | None:
     try:
-        request = request_from_json(row["request"])
+        request = asked_from_json(row["request"])
     except InvalidRequest:
         return None
     return Question(

@@ -1,4 +1,7 @@
-"""The two menus under a finished batch: show one of its pictures by itself, enlarge one. The best stand first."""
+"""The two menus under a finished batch or comparison: show one of its pictures by itself, enlarge one of them.
+
+Of a batch the best stand first.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,18 @@ from discord import ui
 
 from bot.answers import InteractionAnswer
 from bot.callers import Caller
+from bot.comparison import Comparison
 from bot.errors import Refused
 from bot.jobs import JobRow, PictureRow
 from bot.ranks import merit, ordered
 from bot.views.press import AnyInteraction, client_of, custom_id, find_job, guarded, template
 from bot.views.result import enlarge
+from bot.wording import shorten
 
 MOST = 25
 """Lines that Discord gives a menu."""
+LABEL = 100
+"""Characters of a line."""
 
 
 class BatchMenu(ui.DynamicItem[ui.Select[ui.View]], template=template("never")):
@@ -83,7 +90,11 @@ class EnlargeMenu(BatchMenu, template=template("enlarge")):
 
 
 def menus(job: JobRow) -> tuple[PickMenu, EnlargeMenu]:
-    """Both menus for a finished batch of two pictures or more."""
+    """Both menus for a finished batch or comparison of two pictures or more."""
+    if isinstance(job.request, Comparison):
+        ways = job.request.ways
+        lines = tuple(_line(picture, 0, ways[picture.index].label) for picture in job.pictures)
+        return PickMenu(job.id, lines, 0), EnlargeMenu(job.id, lines, 1)
     order = ordered(job)
     lines = tuple(_line(picture, place) for place, picture in enumerate(order.pictures[:MOST], 1))
     if not order.judged:
@@ -91,8 +102,10 @@ def menus(job: JobRow) -> tuple[PickMenu, EnlargeMenu]:
     return PickMenu(job.id, lines, 0), EnlargeMenu(job.id, lines, 1)
 
 
-def _line(picture: PictureRow, place: int) -> discord.SelectOption:
-    """*place*: 1 = the best; 0 = nobody has judged."""
+def _line(picture: PictureRow, place: int, way: str = "") -> discord.SelectOption:
+    """*place*: 1 = the best; 0 = nobody has judged. *way*: what it was painted by, in a comparison."""
+    if way:
+        return discord.SelectOption(value=str(picture.index), label=shorten(f"{picture.index + 1} · {way}", LABEL))
     value, seed = merit(picture), picture.facts.get("seed")
     facts = [{0: "", 1: "the best"}.get(place, f"place {place}"), f"CLIP {value:.3f}" if value is not None else ""]
     facts.append(f"seed {seed}" if seed is not None else "")

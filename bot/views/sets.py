@@ -99,8 +99,8 @@ def _view(job: JobRow, rows: list[Kinds]) -> ui.View:
 
 
 def _is_sheet(job: JobRow) -> bool:
-    """Whether *job* shows a batch from which one can choose."""
-    return job.is_batch and job.state is JobState.DONE and len(job.pictures) > 1
+    """Whether *job* shows a batch or a comparison from which one can choose."""
+    return job.in_parts and job.state is JobState.DONE and len(job.pictures) > 1
 
 
 def _private(job: JobRow, own: bool, kept: bool) -> list[Kinds]:
@@ -126,10 +126,11 @@ def _rows(job: JobRow) -> list[Kinds]:
         return [[(CancelButton, None)]]
     if job.state is not JobState.DONE:
         return [[(AgainButton, None), *([(RemixButton, None)] if painted else []), (DeleteButton, None)]]
+    if _is_sheet(job):
+        remix: Kinds = [(RemixButton, None)] if painted else []
+        return [[(AgainButton, None), *remix, (InfoButton, None), (DeleteButton, None)]]
     if not painted:
         return [[(UpscaleButton, None), (InfoButton, None), (DeleteButton, None)]]
-    if _is_sheet(job):
-        return [[(AgainButton, None), (RemixButton, None), (InfoButton, None), (DeleteButton, None)]]
     if len(job.pictures) <= 1:
         first: Kinds = [(kind, None) for kind in (UpscaleButton, VariationButton, AgainButton, RemixButton)]
         return [first, [(InfoButton, None), (DeleteButton, None)]]

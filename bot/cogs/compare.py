@@ -1,0 +1,79 @@
+"""`/compare`: the same words and the same seed, painted in several ways, side by side."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.answers import InteractionAnswer
+from bot.bot import DreamBot
+from bot.callers import Caller
+from bot.rules import preferred
+from bot.waywords import Wanted, compared, offered
+from engine.models import DEFAULT_MODEL
+from engine.prompts import MAX_PROMPT
+from engine.requests import MAX_SEED
+
+AnyInteraction: TypeAlias = discord.Interaction[discord.Client]
+Words = app_commands.Range[str, 1, MAX_PROMPT]
+WayWords = app_commands.Range[str, 1, 80]
+Choices: TypeAlias = list[app_commands.Choice[str]]
+
+
+class Compare(commands.Cog):
+    """The command, and what it offers while somebody types."""
+
+    def __init__(self, bot: DreamBot) -> None:
+        self.bot = bot
+
+    @app_commands.command(name="compare", description="Paint the same words in two to four ways, side by side.")
+    @app_commands.describe(
+        prompt="What to paint. Parts and weights: castle:2 | fog | people:-0.5",
+        first="A profile, method or model, as in draft; options may follow, as in draft eta=0.5",
+        second="Another one.",
+        third="Another one.",
+        fourth="Another one.",
+        negative="What to keep away from.",
+        size="Width x height, as in 256x256.",
+        seed="The same for all of them.",
+    )
+    @app_commands.allowed_installs(guilds=True, users=True)
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+    async def compare(
+        self,
+        interaction: AnyInteraction,
+        prompt: Words,
+        first: WayWords,
+        second: WayWords,
+        third: WayWords | None = None,
+        fourth: WayWords | None = None,
+        negative: Words | None = None,
+        size: str | None = None,
+        seed: app_commands.Range[int, 0, MAX_SEED] | None = None,
+    ) -> None:
+        """Check every way from the words alone, then queue all of them as one job."""
+        answer, caller = InteractionAnswer.of(interaction), Caller.of_interaction(interaction)
+        choices = await self.bot.moderation.choices(caller.user_id)
+        if not choices.private:
+            caller.check_place()
+        usual = choices, await self.bot.moderation.rules(caller.guild_id)
+        texts = [text for text in (first, second, third, fourth) if text]
+        wanted = Wanted(prompt, negative or "", size or "", seed)
+        comparison = compared(texts, wanted, lambda ways: preferred(ways, usual, DEFAULT_MODEL))
+        await self.bot.orders.compare(comparison, caller, answer)
+
+    @compare.autocomplete("first")
+    @compare.autocomplete("second")
+    @compare.autocomplete("third")
+    @compare.autocomplete("fourth")
+    async def _ways(self, interaction: AnyInteraction, typed: str) -> Choices:
+        shown = offered(typed, self.bot.unavailable)
+        return [app_commands.Choice(name=text[:100], value=value) for text, value in shown if value]
+
+
+async def setup(bot: DreamBot) -> None:
+    """Called by discord.py when the file is loaded."""
+    await bot.add_cog(Compare(bot))
