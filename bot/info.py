@@ -109,12 +109,12 @@ def _facts(picture: PictureRow) -> Iterator[str]:
 def _kept(job: JobRow, keepers: Collection[int], user_id: int) -> str:
     """Whether it stays when older pictures go."""
     if not job.on_disk:
-        return "no longer: only Discord still has a copy"
+        return "no longer; only Discord still has a copy"
     others = len(keepers) - (user_id in keepers)
     who = [*(["you"] if user_id in keepers else []), *([count(others, "other person", "others")] if others else [])]
-    stays = "stays" if job.on_disk == 1 else "stay"
+    stays = "it stays" if job.on_disk == 1 else "they stay"
     return (
-        f"by {listed(who)}: {stays} when older pictures go" if who else "by nobody: the oldest go when room is needed"
+        f"by {listed(who)}; {stays} when older pictures go" if who else "by nobody; the oldest go when room is needed"
     )
 
 

@@ -40,14 +40,14 @@ async def test_what_is_kept_stays_over_a_restart_and_years_and_can_be_enlarged(
 ) -> None:
     owl, fox = await dreamt(max_, "an owl"), await dreamt(max_, "a fox")
     info = await informed(mo, owl)
-    assert "Kept: by nobody: the oldest go when room is needed" in info.text
+    assert "Kept: by nobody; the oldest go when room is needed" in info.text
 
     answer = await mo.click(info, "Keep")
 
-    await mo.wait_for(info, lambda m: "Kept: by you: stays when older pictures go" in m.text)
+    await mo.wait_for(info, lambda m: "Kept: by you; it stays when older pictures go" in m.text)
     words = "Kept: it stays when older pictures go. You keep 1 of the 100 pictures that you may."
     await world.until(lambda: [words] == said(answer, info))
-    assert "Kept: by 1 other person: stays" in (await informed(max_, owl)).text
+    assert "Kept: by 1 other person; it stays" in (await informed(max_, owl)).text
     await world.restart_bot()
     await years_go_by(world)
     assert "no longer kept" in whispered(await mo.click(fox, "Upscale"))
@@ -130,7 +130,7 @@ async def test_what_has_gone_offers_no_keeping_and_an_old_button_says_why(world:
     assert "only Discord still has a copy, so it cannot be kept" in whispered(await max_.click(info, "Keep"))
     later = await informed(max_, owl)
     assert "Keep" not in later.buttons
-    assert "Kept: no longer: only Discord still has a copy" in later.text
+    assert "Kept: no longer; only Discord still has a copy" in later.text
 
 
 async def test_deleting_a_picture_ends_its_keeping(world: World, max_: Person, mo: Person) -> None:
