@@ -7,7 +7,7 @@ snapshots, facts and failures are the same for all.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -76,8 +76,15 @@ class Painting:
     square: Tensor
     bucket: int = 1
     """The smallest batch it may run in; a replay sets that of the first time, step by step."""
+    thrift: int = 0
+    """How much memory its steps save, at the cost of time: CLIP looks at half as many cuts at once, a quarter …"""
     course: Course = field(default_factory=Course)
     """How its steps were run."""
+
+    @property
+    def parts(self) -> int:
+        """So many times CLIP looks, each time at so many fewer cuts."""
+        return min(1 << self.thrift, self.pull.recipe.total)
 
 
 class ByAdam:
@@ -126,13 +133,28 @@ class ByAdam:
                     numbers=numbers,
                     mean=torch.zeros_like(numbers),
                     square=torch.zeros_like(numbers),
+                    thrift=runtime.lessons.get(_kind(model, canvas, recipe), 0),
                 )
             )
         return states
 
     def lane(self, state: Painting) -> Hashable:
         """Equal for pictures that can be looked at together."""
-        return state.model.name, state.canvas, state.pull.shape, state.bucket
+        return state.model.name, state.canvas, state.pull.shape, state.bucket, state.thrift
+
+    def lighten(self, state: Painting, runtime: Runtime) -> bool:
+        """CLIP looks at half as many cuts at once; later pictures of its kind begin so.
+
+        A replay gives up its batch, if that is larger than it has to be, before anything else.
+        """
+        if state.bucket > 1:
+            state.bucket = 1
+            return True
+        if state.parts == state.pull.recipe.total:
+            return False
+        state.thrift += 1
+        runtime.lessons[_kind(state.model, state.canvas, state.pull.recipe)] = state.thrift
+        return True
 
     def advance(self, states: list[Painting], runtime: Runtime) -> list[Step]:
         """One step of Adam for each."""
@@ -144,13 +166,14 @@ class ByAdam:
             numbers = torch.stack([s.numbers for s in batch]).requires_grad_()
             picture = canvas.paint(numbers)
         turns = [Turn(s.seed, s.index, s.step) for s in batch]
-        wanted = pull_gradient((perceptor,), picture, [s.pull for s in batch], turns)
+        pulls = [replace(s.pull, parts=s.parts) for s in batch]
+        wanted = pull_gradient((perceptor,), picture, pulls, turns)
         (gradient,) = torch.autograd.grad(picture, numbers, wanted)
         with torch.no_grad():
             values, mean, square = _adam(batch, gradient)
             moved = canvas.settle(values), mean, square
             pictures = to_unit(canvas.paint(moved[0]))
-        terms = Terms(bucket, torch.get_num_threads())
+        terms = Terms(bucket, torch.get_num_threads(), states[0].thrift)
         resolved = {"dtype": "float32", "bucket": bucket, **named(perceptor)}
         alive = (values.isfinite() & square.isfinite()).all(1).tolist()
         return [
@@ -159,6 +182,11 @@ class ByAdam:
             else Failed(_broken(state))
             for i, state in enumerate(states)
         ]
+
+
+def _kind(model: Model, canvas: Canvas, recipe: CutRecipe) -> Hashable:
+    """Pictures of one kind take equally much memory."""
+    return "adam", model.name, canvas, recipe.total
 
 
 def _adam(batch: Sequence[Painting], gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -8,10 +8,15 @@ import pytest
 import torch
 from PIL import Image
 
+from engine.attempts import Attempt, Stage
+from engine.attempts import Painting as Place
+from engine.guidance.perceptor import Perceptor
+from engine.lanes import Lanes
 from engine.methods._adam import Painting
 from engine.methods.pixels import METHOD
 from engine.runtime import Runtime
 from engine.steps import Failed, Finished, Running
+from engine.threads import Threads
 from tests.engine.tiny import job_of, paint, tiny_runtime
 
 PROMPT = "a red circle on a blue background"
@@ -112,3 +117,36 @@ def test_facts_say_how_near_it_came_and_what_was_not_understood(runtime: Runtime
     assert isinstance(step, Finished)
     assert {"clip_score", "embedding", "perceptor", "notes", "resolved"} == set(step.facts)
     assert "cyberpunk" in step.facts["notes"][0]
+
+
+def test_where_clip_finds_no_memory_for_all_cuts_it_looks_at_fewer_and_the_picture_is_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No more than two views fit here; the worker finds that out, and the next picture knows it."""
+    runtime, cuts = tiny_runtime(), {"cutouts": "8"}
+    roomy = finish(runtime, begin(runtime, settings=cuts))[0]
+    encode = Perceptor.encode_image
+
+    def narrow(self: Perceptor, views: torch.Tensor) -> torch.Tensor:
+        if len(views) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return encode(self, views)
+
+    monkeypatch.setattr(Perceptor, "encode_image", narrow)
+    (state,) = begin(runtime, settings=cuts)
+    place = Place(Attempt(job_of(PROMPT, QUICK), {}), 0, METHOD, state, Stage.PAINTING)  # type: ignore[arg-type]
+    lanes, step = Lanes(runtime, Threads("1", 1)), None
+    while not isinstance(step, Finished):
+        (step,) = lanes.advance([place])
+        assert not isinstance(step, Failed), step
+
+    assert (2, 2) == (state.thrift, begin(runtime, settings=cuts)[0].thrift)
+    assert [(1, 2, 6)] == [(bucket, thrift, steps) for bucket, _, thrift, steps in state.course.rows]
+    assert np.abs(roomy - pixels(step)).max() <= 1
+
+
+def test_where_one_cut_is_too_much_nothing_can_be_saved() -> None:
+    runtime = tiny_runtime()
+    (state,) = begin(runtime)
+
+    assert [True, False] == [METHOD.lighten(state, runtime) for _ in range(2)]
