@@ -151,3 +151,15 @@ def test_auto_finds_something_that_computes() -> None:
 
 def test_a_healthy_device_is_alive() -> None:
     assert Runtime("cpu").alive()
+
+
+@pytest.mark.parametrize(("gibibytes", "slots"), [(1, 1), (8, 3), (24, 11), (1000, 64)])
+def test_a_small_card_begins_fewer_pictures_and_keeps_fewer_nets(
+    gibibytes: int, slots: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.runtime.device_memory", lambda device: gibibytes * 2**30)
+    runtime = Runtime("cpu")
+    runtime.device = torch.device("cuda")
+
+    assert slots == runtime.slots
+    assert 0.5 < runtime._budget / (gibibytes * 2**30) < 0.7, "pictures need the rest"
