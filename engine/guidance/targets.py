@@ -15,7 +15,7 @@ from engine.guidance.perceptor import Perceptor
 from engine.pictures import open_picture
 from engine.prompts import Prompt
 from engine.requests import DreamRequest
-from engine.tensors import to_signed, to_tensor, to_unit
+from engine.tensors import noise, to_signed, to_tensor, to_unit
 
 FEWEST = 4
 LARGEST = 1024
@@ -51,9 +51,15 @@ class Targets:
 
 
 def make_targets(
-    perceptor: Perceptor, prompts: Sequence[Prompt], pictures: Mapping[str, Tensor], recipe: CutRecipe
+    perceptor: Perceptor,
+    prompts: Sequence[Prompt],
+    pictures: Mapping[str, Tensor],
+    recipe: CutRecipe,
+    directions: Sequence[tuple[int, float]] = (),
 ) -> Targets:
     """Embed every prompt. *pictures*: SHA-256 → [3, H, W] in [0, 1]; a picture becomes as many targets as it has cuts.
+
+    *directions*: seeds and weights of random vectors that are targets as well ("noise prompts").
 
     Weights are divided by the absolute value of their sum, as in all tools of this family: so `a:2|b:2` is `a|b`.
     """
@@ -62,6 +68,9 @@ def make_targets(
         found = _embed(perceptor, prompt, pictures, recipe)
         vectors.append(found)
         weights.append(torch.full((len(found),), prompt.weight / len(found), device=found.device))
+    for seed, weight in directions:
+        vectors.append(F.normalize(noise(seed, 0, 0, "direction", (1, perceptor.dim)), dim=-1).to(vectors[0]))
+        weights.append(torch.full((1,), weight, device=vectors[0].device))
     all_weights = torch.cat(weights)
     return _padded(Targets(torch.cat(vectors), all_weights / all_weights.sum().abs()))
 

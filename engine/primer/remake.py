@@ -1,7 +1,7 @@
 """Each of the primer's nets from nothing: its pictures, its task, its recipe, its place.
 
-The order is clip, then diffusion (told by the guide), then the upscaler (taught by the diffusion model's own grain);
-grader and classifier need nothing but the painter.
+The order is clip, then diffusion and vqgan (told by the guide), then the upscaler (taught by the diffusion model's own
+grain); grader and classifier need nothing but the painter.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from engine.checkpoints import PRIMER_WEIGHTS, read_checkpoint
 from engine.errors import InvalidRequest
 from engine.nets.adm import UNetModel, build_adm
 from engine.nets.small_clip import SmallClip, build_small_clip
-from engine.primer import train_classifier, train_clip, train_diffusion, train_upscaler
+from engine.primer import train_classifier, train_clip, train_diffusion, train_upscaler, train_vqgan
 from engine.primer.albums import album, training_folder
 from engine.primer.dataset import Rendered
 from engine.training.loop import Recipe, Trainer
@@ -100,6 +100,11 @@ def _upscaler(pictures: int, tuning: bool) -> tuple[Task, Recipe]:
     return train_upscaler.UpscalerTask(painted, album(256, HELD_OUT_SEED, large=256), dreamt), train_upscaler.RECIPE
 
 
+def _vqgan(pictures: int, tuning: bool) -> tuple[Task, Recipe]:
+    features = load_guide().image.features
+    return train_vqgan.VqganTask(album(pictures, GUIDE_SEED), _held_out(), features), train_vqgan.RECIPE
+
+
 def _held_out() -> Rendered:
     return album(4096, HELD_OUT_SEED)
 
@@ -110,5 +115,6 @@ _TASKS: Mapping[str, Callable[[int, bool], tuple[Task, Recipe]]] = {
     "classifier": _classifier,
     "diffusion": _diffusion,
     "upscaler": _upscaler,
+    "vqgan": _vqgan,
 }
 NETS = tuple(_TASKS)

@@ -6,7 +6,7 @@
     download           sources in turn, resumed, hashed; a file gets its name only after its hash matched (no torch)
     opened             a file that was hashed through the very handle from which it is read (no torch)
     tensors, convert   safetensors, PyTorch archives, and foreign pickles, which a process of their own converts
-    diffusion, clip    a checkpoint as a net; `fitting` says in one sentence why it does not fit
+    diffusion, vqgan, clip   a checkpoint as a net; `fitting` says in one sentence why it does not fit
 
 Nothing here runs code that a file brings along.
 """

@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping
 
 from engine.model import Model
 from engine.nets.adm_flags import read_flags
+from engine.nets.vqgan_flags import read_vqgan_flags
 from engine.weights.community_table import COMMUNITY, KALIYUGA
 from engine.weights.diffusion_table import BASE
 from engine.weights.entry import Entry
+from engine.weights.vqgan_table import VQGANS
 from engine.work import view_share
 
 METHOD = "clip_diffusion"
@@ -40,14 +42,34 @@ SETTINGS: Mapping[str, Mapping[str, object]] = {
 """Where they are not Disco's."""
 PERCEPTORS = {"clip-diffusion-art": "ViT-B/16"}
 USUAL_PERCEPTOR = "ViT-B/32"
+VQGAN_SIDES = 16, 128
+"""Sides of a VQGAN's picture are multiples of the first, and no smaller than the second."""
 NUM_CLASSES = 1000
 """Of ImageNet: what the class-conditional nets were trained with."""
 
 
 def published_models() -> Iterator[Model]:
-    """All that `clip_diffusion` can paint with, the base nets first."""
+    """All that can be painted with: for `clip_diffusion`, the base nets first, then for `vqgan_clip`."""
     for entry in (*BASE, *KALIYUGA, *COMMUNITY):
         yield model_of(entry, PERCEPTORS.get(entry.name, USUAL_PERCEPTOR), SETTINGS.get(entry.name, DISCO))
+    yield from map(vqgan_model, VQGANS)
+
+
+def vqgan_model(entry: Entry) -> Model:
+    """A VQGAN checkpoint as a model, with the notebooks' settings, which are the method's own."""
+    own = read_vqgan_flags(entry.flags).resolution
+    multiple, smallest = VQGAN_SIDES
+    return Model(
+        name=entry.name,
+        title=entry.title,
+        methods=("vqgan_clip",),
+        size=(own, own),
+        multiple=multiple,
+        smallest=smallest,
+        largest=LARGEST,
+        perceptor=USUAL_PERCEPTOR,
+        defaults={"vqgan_clip": {}},
+    )
 
 
 def model_of(

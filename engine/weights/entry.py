@@ -18,6 +18,7 @@ class Kind(StrEnum):
 
     DIFFUSION = "diffusion"
     SECONDARY = "secondary"
+    VQGAN = "vqgan"
     CLIP = "clip"
     UPSCALER = "upscaler"
 

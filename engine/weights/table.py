@@ -13,9 +13,10 @@ from engine.weights.community_table import COMMUNITY, KALIYUGA
 from engine.weights.diffusion_table import BASE, SECONDARY_MODEL
 from engine.weights.entry import Entry
 from engine.weights.upscaler_table import UPSCALERS
+from engine.weights.vqgan_table import VQGANS
 
 PUBLISHED: Mapping[str, Entry] = MappingProxyType(
-    {entry.name: entry for entry in (*BASE, *KALIYUGA, *COMMUNITY, SECONDARY_MODEL, *CLIPS, *UPSCALERS)}
+    {entry.name: entry for entry in (*BASE, *KALIYUGA, *COMMUNITY, SECONDARY_MODEL, *VQGANS, *CLIPS, *UPSCALERS)}
 )
 _own: dict[str, Entry] = {}
 

@@ -8,12 +8,16 @@ import torch
 from engine.nets.classifier import build_classifier
 from engine.nets.compact import compact_from
 from engine.nets.small_clip import SmallClip, SmallClipFlags, build_small_clip
+from engine.nets.vqgan import build_vqgan
+from engine.nets.vqgan_flags import read_vqgan_flags
 from engine.primer import remake
 from engine.primer.dataset import Rendered, render, render_pair
 from engine.primer.train_classifier import ClassifierTask
 from engine.primer.train_clip import ClipTask, top_1
 from engine.primer.train_diffusion import diffusion_task, hard_singles, told
 from engine.primer.train_upscaler import UpscalerTask, dreamt_pictures
+from engine.primer.train_vqgan import FLAGS as VQGAN_FLAGS
+from engine.primer.train_vqgan import Places, VqganTask
 from engine.training.task import Task
 
 SMALL = SmallClipFlags(dim=16, text_width=32, text_layers=1, widths=(16, 32), blocks=(1, 1))
@@ -140,5 +144,38 @@ def test_the_upscaler_learns_and_its_tensors_say_what_it_is(painted: Rendered, t
     compact_from(task.net.state_dict()).load_state_dict(task.net.state_dict())
 
 
+def test_the_vqgan_learns_and_its_codebook_goes_where_the_pictures_are(painted: Rendered) -> None:
+    task = VqganTask(painted, painted, SmallClip(SMALL).requires_grad_(False).image.features)
+    learns(task)
+    net = task._vqgan
+    batch = task.batch(8, torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        before = (net.encode(batch["images"]) - net.lookup(net.indices(net.encode(batch["images"])))).square().mean()
+        for _ in range(40):
+            task.loss(batch)
+        z = net.encode(batch["images"])
+        after = (z - net.lookup(net.indices(z))).square().mean()
+    assert after < 0.75 * before
+    build_vqgan(read_vqgan_flags(task.flags())).load_state_dict(net.state_dict())
+
+
+def test_a_vector_that_nothing_chooses_begins_again_until_the_codebook_is_settled() -> None:
+    net = build_vqgan(read_vqgan_flags({**VQGAN_FLAGS, "n_embed": 8}))
+    z = torch.randn(4, 16, 4, 4, generator=torch.Generator().manual_seed(0))
+    places = Places(net)
+    with torch.no_grad():
+        places.follow(z, settled=False)  # an untrained codebook begins in the first batch
+        net.codebook[3] = places._sum[3] = 100.0
+        places._chosen[3] = 1.0
+        for _ in range(39):
+            places.follow(z, settled=False)
+        assert 100 == net.codebook[3].min().round()
+        for _ in range(60):
+            places.follow(z, settled=True)
+        assert 100 == net.codebook[3].min().round()
+        places.follow(z, settled=False)
+    assert net.codebook[3].abs().max() < 10
+
+
 def test_there_is_a_recipe_for_every_weights_file() -> None:
-    assert {"clip", "grader", "classifier", "diffusion", "upscaler"} == set(remake.NETS)
+    assert {"clip", "grader", "classifier", "diffusion", "upscaler", "vqgan"} == set(remake.NETS)
