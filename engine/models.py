@@ -15,7 +15,7 @@ DEFAULT_MODEL = "primer"
 PRIMER = Model(
     name="primer",
     title="the small model",
-    methods=("clip_diffusion", "clipdraw", "pixels"),
+    methods=("clip_diffusion", "clipdraw", "pixels", "vqgan_clip"),
     size=(256, 256),
     multiple=64,
     smallest=192,
@@ -25,7 +25,12 @@ PRIMER = Model(
     view_share=0.04,  # measured
     reads=True,
     limited_words=True,
-    defaults={"clip_diffusion": {"clamp_max": 0.0, "shift_max": 0.1}, "clipdraw": {}, "pixels": {}},
+    defaults={
+        "clip_diffusion": {"clamp_max": 0.0, "shift_max": 0.1},
+        "clipdraw": {},
+        "pixels": {},
+        "vqgan_clip": {"steps": 80, "cutouts": 8, "learning_rate": 0.3, "decay": "cosine"},
+    },
 )
 
 _models = {model.name: model for model in (PRIMER, *published_models())}

@@ -17,7 +17,12 @@ from engine.weights.diffusion_table import SECONDARY_MODEL
 from engine.weights.presence import lacking, lacking_files
 
 FILES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "primer": {"clip_diffusion": ("clip", "diffusion"), "clipdraw": ("clip",), "pixels": ("clip",)},
+    "primer": {
+        "clip_diffusion": ("clip", "diffusion"),
+        "clipdraw": ("clip",),
+        "pixels": ("clip",),
+        "vqgan_clip": ("clip", "vqgan"),
+    },
 }
 """Model → method → the weights that it cannot do without."""
 

@@ -31,6 +31,7 @@ from engine.options.effort import effort
 from engine.options.perceptors import USUAL, read_perceptors
 from engine.options.pixels import PixelsOptions
 from engine.options.profiles import PROFILES, Profile, find_profile
+from engine.options.vqgan_clip import VqganClipOptions
 from engine.prompts import Prompt, check_weights, parse_prompts
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "Options",
     "PixelsOptions",
     "UpscaleRequest",
+    "VqganClipOptions",
     "build_options",
     "build_request",
     "find_model",
@@ -79,12 +81,13 @@ PROFILE = "profile"
 """Beside a method's options: a word for many of them."""
 
 MethodOptions: TypeAlias = Annotated[
-    ClipDiffusionOptions | ClipdrawOptions | PixelsOptions, Field(discriminator="method")
+    ClipDiffusionOptions | ClipdrawOptions | PixelsOptions | VqganClipOptions, Field(discriminator="method")
 ]
 METHODS: Mapping[str, type[Options]] = {
     "clip_diffusion": ClipDiffusionOptions,
     "clipdraw": ClipdrawOptions,
     "pixels": PixelsOptions,
+    "vqgan_clip": VqganClipOptions,
 }
 
 
@@ -114,7 +117,12 @@ class DreamRequest(BaseModel):
             self.options.check(**dict(zip(("has_init", "has_target", "has_mask"), map(bool, pictures), strict=True)))
         elif self.mask_image:
             refuse(f"{self.method} takes no mask; clip_diffusion does.")
+        noise: tuple[Prompt, ...] = ()
+        if isinstance(self.options, VqganClipOptions):
+            self.options.check(has_init=bool(self.init_image), has_target=bool(self.target_image))
+            noise = self.options.noise_weights
         check_weights(self.targets)
+        check_weights((*self.targets, *noise))
         return self
 
     @property
@@ -122,7 +130,7 @@ class DreamRequest(BaseModel):
         """All that guides: the prompts, and the target picture with its weight."""
         if not self.target_image:
             return self.prompts
-        weight = self.options.target_weight if isinstance(self.options, ClipDiffusionOptions) else 1.0
+        weight = getattr(self.options, "target_weight", 1.0)
         return (*self.prompts, Prompt(image=self.target_image, weight=weight))
 
     @property
@@ -149,6 +157,8 @@ class DreamRequest(BaseModel):
         options = self.options
         if isinstance(options, ClipDiffusionOptions):
             options = options.model_copy(update={"skip_steps": options.steps // 2, "perlin": "none"})
+        elif isinstance(options, VqganClipOptions):
+            options = options.model_copy(update={"steps": max(options.steps // 2, 2), "start": "codes"})
         return self.model_copy(update={"init_image": image, "options": options})
 
     @property

@@ -1,4 +1,4 @@
-"""`python -m engine primer train clip|grader|classifier|diffusion|upscaler|vqgan`: the small models, remade from nothing."""
+"""`python -m engine primer train NET`: the small models, remade from nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ Pictures = Annotated[int, typer.Option(min=500, help="So many are painted to lea
 
 
 def train(
-    net: Annotated[str, typer.Argument(help="clip, grader, classifier, diffusion, upscaler or vqgan.", show_default=False)],
+    net: Annotated[
+        str, typer.Argument(help="clip, grader, classifier, diffusion, upscaler or vqgan.", show_default=False)
+    ],
     minutes: Minutes = 0.0,
     pictures: Pictures = 150_000,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",

@@ -12,7 +12,6 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 

@@ -8,6 +8,7 @@ from engine.options.clip_diffusion import ClipDiffusionOptions, settled
 from engine.options.clipdraw import ClipdrawOptions
 from engine.options.perceptors import read_perceptors
 from engine.options.pixels import PixelsOptions
+from engine.options.vqgan_clip import VqganClipOptions
 
 FORWARD = 0.5
 """Of a guided pass of the net; backward is as much."""
@@ -17,11 +18,15 @@ PIXELS_REST = 4.0
 """What a step of pixels costs beside its views, in views."""
 STROKE = 0.2
 """What each stroke of clipdraw costs, in views."""
+VQGAN_REST, SMALL_VQGAN_REST = 25.0, 4.0
+"""What a step of vqgan_clip costs beside its views, in views: a published decoder, and the small one. Counted."""
 
 
-def effort(options: ClipDiffusionOptions | ClipdrawOptions | PixelsOptions, model: Model) -> float:
+def effort(options: ClipDiffusionOptions | ClipdrawOptions | PixelsOptions | VqganClipOptions, model: Model) -> float:
     """The work of one step of *options* over that of one of the model's usual ones."""
     usual = model.defaults.get(options.method, {})
+    if isinstance(options, VqganClipOptions):
+        return _looks(options, model) / _looks(VqganClipOptions.model_validate(usual), model)
     if not isinstance(options, ClipDiffusionOptions):
         return _views(options) / _views(type(options).model_validate(usual))
     return _work(options, model) / _work(ClipDiffusionOptions.model_validate(settled(usual, {})), model)
@@ -35,8 +40,8 @@ def _views(options: ClipdrawOptions | PixelsOptions) -> float:
 
 def _work(options: ClipDiffusionOptions, model: Model) -> float:
     """Of one step, a guided pass of the net with no views being 1."""
+    heads = _heads(options.perceptors, model)
     clips = read_perceptors(options.perceptors, model.perceptor)
-    heads = sum(work.clip_cost(clip.name) for clip in clips) / work.clip_cost(model.perceptor)
     views = options.looks * options.cut_batches * (options.cutouts.mean + options.overview.mean)
     through = (1 - FORWARD) * work.gradient_cost(options.gradient, options.looks_apart) / work.NET
     looking = views * heads * model.view_share if options.clip_guidance_scale.largest else 0.0
@@ -45,3 +50,15 @@ def _work(options: ClipDiffusionOptions, model: Model) -> float:
         looking += options.looks * LIKENESS * first * model.view_share
     guided = (options.guide_until - options.guide_from) / options.guide_every.mean
     return FORWARD + guided * (through + looking)
+
+
+def _looks(options: VqganClipOptions, model: Model) -> float:
+    """Of one step of vqgan_clip, in views through the model's CLIP."""
+    rest = SMALL_VQGAN_REST if model.limited_words else VQGAN_REST
+    return rest + options.cut_batches * options.cutouts.mean * _heads(options.perceptors, model)
+
+
+def _heads(perceptors: str, model: Model) -> float:
+    """What a view through all these CLIPs costs, over one through the model's own."""
+    clips = read_perceptors(perceptors, model.perceptor)
+    return sum(work.clip_cost(clip.name) for clip in clips) / work.clip_cost(model.perceptor)
