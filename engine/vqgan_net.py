@@ -64,7 +64,7 @@ class _ClampWithGrad(torch.autograd.Function):
         ctx.save_for_backward(x - x.clamp(low, high))
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None]:
         """What would lead further out is dropped."""
         (outside,) = ctx.saved_tensors  # type: ignore[attr-defined]
         return gradient * (gradient * outside >= 0), None, None

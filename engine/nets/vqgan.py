@@ -10,7 +10,6 @@ The discriminator and the perceptual net that its checkpoints bring along belong
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import cast
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -34,8 +33,8 @@ class ResnetBlock(nn.Module):
         """[N, C, H, W] → [N, C', H, W]."""
         h = self.conv1(F.silu(self.norm1(x)))
         h = self.conv2(F.silu(self.norm2(h)))
-        across: Tensor = self.nin_shortcut(x) if hasattr(self, "nin_shortcut") else x
-        return across + h
+        out: Tensor = h + (self.nin_shortcut(x) if hasattr(self, "nin_shortcut") else x)
+        return out
 
 
 class AttnBlock(nn.Module):
@@ -225,7 +224,7 @@ class Vqgan(nn.Module):
     @property
     def codebook(self) -> Tensor:
         """[n_embed, embed_dim]."""
-        return cast(Tensor, self.quantize.vectors)
+        return self.quantize.vectors
 
     def encode(self, pictures: Tensor) -> Tensor:
         """Pictures → what is to be quantised: [N, embed_dim, h, w]."""

@@ -33,7 +33,7 @@ class VqganFlags:
     @property
     def factor(self) -> int:
         """How much smaller than the picture the grid of codes is."""
-        return self.patch * 2 ** (len(self.ch_mult) - 1)
+        return self.patch << (len(self.ch_mult) - 1)
 
     @property
     def widths(self) -> list[int]:

@@ -14,6 +14,7 @@ from engine.options.perceptors import USUAL, read_perceptors
 from engine.options.schedule import Schedule, WholeSchedule
 from engine.prompts import MAX_WEIGHT, Prompt
 
+NONE = "none"
 MOST_NOISE_PROMPTS = 8
 _NOISE_PROMPT = re.compile(r"(\d{1,10})(?::([+-]?(?:\d+(?:\.\d*)?|\.\d+)))?\Z")
 
@@ -41,7 +42,9 @@ class VqganClipOptions(Options):
     )
     target_weight: float = Field(default=1.0, ge=-100, le=100, description="of the target picture, among the prompts")
     noise_prompts: str = Field(
-        default="", max_length=200, description="random directions to pull in, by seed and weight, as in 7:0.3+12:-0.2"
+        default=NONE,
+        max_length=200,
+        description="random directions to pull in, by seed and weight, as in 7:0.3+12:-0.2",
     )
     distance: Literal["spherical", "cos_spherical"] = Field(
         default="spherical", description="between view and prompt; cos_spherical pulls harder on what is far"
@@ -94,7 +97,7 @@ class VqganClipOptions(Options):
 
 def read_noise_prompts(text: str) -> tuple[tuple[int, float], ...]:
     """``7:0.3+12`` → ((7, 0.3), (12, 1.0)). Raises InvalidRequest in words."""
-    parts = [part.strip() for part in re.split(r"\+(?=\s*\d)", text)] if text.strip() else []
+    parts = [part.strip() for part in re.split(r"\+(?=\s*\d)", text)] if text.strip() not in ("", NONE) else []
     if len(parts) > MOST_NOISE_PROMPTS:
         raise InvalidRequest(f"noise_prompts names {len(parts)} seeds; {MOST_NOISE_PROMPTS} is the most.")
     return tuple(_noise_prompt(part) for part in parts)

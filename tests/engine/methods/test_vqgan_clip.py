@@ -202,7 +202,7 @@ def test_schedules_run_from_the_first_step_to_the_last(runtime: Runtime) -> None
 
 def test_the_rate_stays_or_falls_to_nothing(runtime: Runtime) -> None:
     def rates(decay: str) -> list[float]:
-        (state,) = begin(runtime, settings={"decay": decay})
+        (state,) = begin(runtime, settings={"decay": decay, "learning_rate": "0.1"})
         found = []
         for step in (0, 3):
             state.step = step
@@ -216,7 +216,7 @@ def test_the_rate_stays_or_falls_to_nothing(runtime: Runtime) -> None:
 def test_adam_and_adamw_move_as_pytorchs_do(runtime: Runtime) -> None:
     gradients = torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     for name, optimizer in (("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)):
-        (state,) = begin(runtime, settings={"optimizer": name, "learning_rate": "0.2"})
+        (state,) = begin(runtime, settings={"optimizer": name, "learning_rate": "0.2", "decay": "none"})
         expected = state.z.clone().requires_grad_()
         reference = optimizer([expected], lr=0.2)
         for gradient in gradients:
