@@ -29,7 +29,14 @@ PRIMER = Model(
         "clip_diffusion": {"clamp_max": 0.0, "shift_max": 0.1},
         "clipdraw": {},
         "pixels": {},
-        "vqgan_clip": {"steps": 80, "cutouts": 8, "learning_rate": 0.3, "decay": "cosine"},
+        "vqgan_clip": {
+            "steps": 80,
+            "cutouts": 6,
+            "learning_rate": 0.3,
+            "decay": "cosine",
+            "cut_kind": "mixed",
+            "flip": 0.0,
+        },
     },
 )
 

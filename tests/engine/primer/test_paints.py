@@ -18,7 +18,7 @@ from engine.steps import Finished
 from tests.engine.tiny import paint
 
 RED_ON_BLUE = "a red circle on a blue background"
-STEPS = {"clip_diffusion": 12, "pixels": 40}
+STEPS = {"clip_diffusion": 12, "pixels": 40, "vqgan_clip": 40}
 METHODS = pytest.mark.parametrize("method", list(STEPS))
 
 
@@ -71,6 +71,12 @@ def test_a_red_circle_on_a_blue_background_has_a_red_middle_and_a_blue_rim() -> 
 def test_an_abstract_painter_has_its_red_nearer_to_the_middle_and_its_blue_to_the_rim() -> None:
     pictures = painted(RED_ON_BLUE, "pixels", count=4)  # it has no idea of a circle: some are better than others
     assert warmth(middle(pictures)) > warmth(rim(pictures)) + 0.3
+
+
+def test_a_grid_of_codes_has_its_red_in_the_middle_and_its_blue_at_the_rim() -> None:
+    pictures = painted(RED_ON_BLUE, "vqgan_clip")
+    assert warmth(middle(pictures)) > warmth(rim(pictures)) + 0.3
+    assert warmth(rim(pictures)) < -0.1
 
 
 def test_colours_change_places_with_their_words() -> None:
