@@ -263,9 +263,9 @@ def captions(job: JobRow) -> list[str]:
 
 
 def _seconds(picture: PictureRow) -> float:
-    """How long a picture took by itself, in all its phases; 0 where nobody measured it."""
+    """How long a picture took by itself, without the loading of nets; 0 where nobody measured it."""
     phases = picture.facts.get("seconds")
-    values = phases.values() if isinstance(phases, Mapping) else ()
+    values = [value for phase, value in phases.items() if phase != "load"] if isinstance(phases, Mapping) else []
     return sum(value for value in values if isinstance(value, int | float) and math.isfinite(value))
 
 

@@ -72,10 +72,9 @@ def _drawn(cells: Sequence[bytes | None], numbers: Sequence[int], *, framed: boo
             continue
         sheet.paste(image.resize((width, height), Image.Resampling.LANCZOS), (x, y))
         if framed and place < BEST:
-            edge = max(gap - 1, 3)
-            draw.rectangle(
-                (x - edge, y - edge, x + width - 1 + edge, y + height - 1 + edge), None, FRAMES[place], edge + 2
-            )
+            edge = gap // 2
+            box = (x - edge, y - edge, x + width - 1 + edge, y + height - 1 + edge)
+            draw.rectangle(box, None, FRAMES[place], edge + 2)
         _badge(draw, (x, y), str(number + 1), font)
     return sheet
 

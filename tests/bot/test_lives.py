@@ -60,7 +60,7 @@ class Life:
             await self.random.choice([self.die, self.crash, self.close])()
 
     async def ask(self) -> None:
-        user, request = self.random.choice([ANN, BOB, CID]), dream(count=self.random.randint(1, 3))
+        user, request = self.random.choice([ANN, BOB, CID]), dream(count=self.random.choice([1, 2, 3, 6]))
         try:
             await self.core.ask(user, request)
         except Unconfirmed:
@@ -100,8 +100,9 @@ class Life:
             for index in range(self.core.engine.under_way[job_id].request.count):
                 if index == 0 or self.random.random() < 0.8:  # now and then one of several fails
                     self.core.engine.picture(job_id, index)
+            attempt = self.core.engine.under_way[job_id].attempt
             self.core.engine.result(job_id)
-            await self.core.until(lambda: job_id not in {job.id for job in self.core.dispatcher.running()})
+            await self.core.until(lambda: self.core.dispatcher._board.row(job_id, attempt) is None)
 
     async def fail(self) -> None:
         if under_way := list(self.core.engine.under_way):
@@ -153,9 +154,10 @@ class Life:
     async def finish(self) -> None:
         """Nothing dies any more; everything comes to its end."""
         while alive := await self.core.store.jobs.alive():
+            missing = sum(len(job.missing) for job in alive)  # of a batch a part is painted at a time
             await self.core.until(lambda: bool(self.core.engine.under_way))
             await self.paint()
-            assert len(await self.core.store.jobs.alive()) < len(alive)
+            assert sum(len(job.missing) for job in await self.core.store.jobs.alive()) < missing
 
 
 async def live(folder: Path, seed: int, acts: int) -> None:
