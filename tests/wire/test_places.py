@@ -82,7 +82,7 @@ async def until_failed(world: World, person: Person) -> JobRow:
     async with asyncio.timeout(10):
         while (job := (await world.bot.dispatcher.history(person.id))[0]).state is not JobState.FAILED:
             await asyncio.sleep(0.01)
-    assert ("PlaceGone", True) == (job.error_code, "Nothing was charged" in job.error_text)
+    assert ("PlaceGone", True) == (job.error_code, "nothing more is painted" in job.error_text)
     return job
 
 
