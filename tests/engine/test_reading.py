@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from engine.guidance.targets import Targets
-from engine.reading import AVERSION_MOST, read
+from engine.reading import AVERSION_LEAST_MOST, AVERSION_MOST, read
 
 
 def targets(weights: list[float], *vectors: list[float]) -> Targets:
@@ -27,7 +27,12 @@ def test_what_is_wanted_is_read_and_nothing_else_where_nothing_is_unwanted() -> 
 
 
 def test_the_more_weight_the_more_is_subtracted_up_to_a_limit() -> None:
-    assert 0 < aversion(0.1, NORTH) < aversion(0.2, NORTH) <= aversion(0.99, NORTH) == AVERSION_MOST
+    assert 0 < aversion(0.05, NORTH) < aversion(0.1, NORTH) < aversion(0.2, NORTH) <= AVERSION_MOST
+
+
+def test_a_large_weight_leaves_some_of_it_to_clip() -> None:
+    assert aversion(0.25, NORTH) > aversion(0.4, NORTH) > aversion(0.6, NORTH) == aversion(0.99, NORTH)
+    assert AVERSION_LEAST_MOST == aversion(0.99, NORTH)
 
 
 def test_what_lies_near_what_is_wanted_is_subtracted_more() -> None:
