@@ -121,7 +121,9 @@ class AttentionBlock(nn.Module):
             q, k, v = qkv.view(n, 3, self.heads, c // self.heads, -1).transpose(-1, -2).unbind(1)
         else:
             q, k, v = qkv.view(n, self.heads, 3, c // self.heads, -1).transpose(-1, -2).unbind(2)
-        h = F.scaled_dot_product_attention(q, k, v).transpose(-1, -2).reshape(n, c, -1)
+        # Of rows that lie crosswise in memory, an odd number is rounded by a picture's place in the batch.
+        h = F.scaled_dot_product_attention(q.contiguous(), k.contiguous(), v.contiguous())
+        h = h.transpose(-1, -2).reshape(n, c, -1)
         out: Tensor = flat + self.proj_out(h)
         return out.view(n, c, height, width)
 

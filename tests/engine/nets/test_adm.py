@@ -125,6 +125,16 @@ def test_a_fine_head_looks_at_half_the_patch() -> None:
     assert x.grad is not None and x.grad.abs().sum() > 0
 
 
+@torch.no_grad()
+def test_a_picture_of_three_by_three_tokens_is_rounded_alike_wherever_it_stands_in_its_batch() -> None:
+    net = primer_like(
+        channel_mult="1,2,3", num_channels=64, attention_resolutions="2", num_head_channels=32, num_heads=4
+    )
+    x, t, context = torch.randn(2, 3, 24, 24), torch.tensor([9, 400]), torch.randn(2, 8)
+    there = net(x.flip(0), t.flip(0), context=context.flip(0)).flip(0)
+    assert torch.equal(net(x, t, context=context), there)
+
+
 def test_half_precision_is_kept_to_the_convolutions_of_the_torso() -> None:
     net = primer_like().set_torso_dtype(torch.bfloat16)
     types = {name: p.dtype for name, p in net.named_parameters()}
