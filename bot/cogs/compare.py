@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
-import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.answers import InteractionAnswer
+from bot.answers import AnyInteraction, InteractionAnswer
 from bot.bot import DreamBot
 from bot.callers import Caller
 from bot.rules import preferred
@@ -17,10 +14,8 @@ from engine.models import DEFAULT_MODEL
 from engine.prompts import MAX_PROMPT
 from engine.requests import MAX_SEED
 
-AnyInteraction: TypeAlias = discord.Interaction[discord.Client]
 Words = app_commands.Range[str, 1, MAX_PROMPT]
 WayWords = app_commands.Range[str, 1, 80]
-Choices: TypeAlias = list[app_commands.Choice[str]]
 
 
 class Compare(commands.Cog):
@@ -69,7 +64,7 @@ class Compare(commands.Cog):
     @compare.autocomplete("second")
     @compare.autocomplete("third")
     @compare.autocomplete("fourth")
-    async def _ways(self, interaction: AnyInteraction, typed: str) -> Choices:
+    async def _ways(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
         shown = offered(typed, self.bot.unavailable)
         return [app_commands.Choice(name=text[:100], value=value) for text, value in shown if value]
 

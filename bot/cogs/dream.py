@@ -11,7 +11,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot import completion
-from bot.answers import InteractionAnswer
+from bot.answers import AnyInteraction, InteractionAnswer
 from bot.attachments import read_attachment
 from bot.bot import DreamBot
 from bot.callers import Caller
@@ -24,7 +24,6 @@ from engine.models import DEFAULT_MODEL
 from engine.prompts import MAX_PROMPT
 from engine.requests import MAX_COUNT, MAX_SEED, build_request, parse_settings
 
-AnyInteraction: TypeAlias = discord.Interaction[discord.Client]
 Words = app_commands.Range[str, 1, MAX_PROMPT]
 NOT_YET = "0" * 64
 """Stands for the hash of a picture that has not been fetched."""

@@ -6,6 +6,7 @@ snapshots, facts and failures are the same for all.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
@@ -14,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from engine.adam import adam_move, cosine_fall
 from engine.course import Course, Terms
 from engine.errors import NotFinite
 from engine.guidance.cutouts import CutRecipe
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from engine.guidance.perceptor import Perceptor
     from engine.runtime import Runtime
 
-BETAS = (0.9, 0.99)
+BETAS, EPSILON = (0.9, 0.99), 1e-12
 
 
 class Canvas(Protocol):
@@ -87,16 +89,16 @@ class Painting:
         return min(1 << self.thrift, self.pull.recipe.total)
 
 
-class ByAdam:
+class ByAdam(ABC):
     """All of a method but its canvas."""
 
+    @abstractmethod
     def canvas(self, request: DreamRequest, model: Model) -> Canvas:
         """What the pictures of *request* are made of."""
-        raise NotImplementedError
 
+    @abstractmethod
     def first(self, request: DreamRequest, canvas: Canvas, images: Mapping[str, bytes], index: int) -> Tensor:
         """The numbers that picture *index* begins with: [P] on the CPU."""
-        raise NotImplementedError
 
     def load(self, request: DreamRequest, runtime: Runtime) -> None:
         """The perceptor into memory; refuses words that it cannot read at all."""
@@ -147,14 +149,9 @@ class ByAdam:
 
         A replay gives up its batch, if that is larger than it has to be, before anything else.
         """
-        if state.bucket > 1:
-            state.bucket = 1
-            return True
-        if state.parts == state.pull.recipe.total:
-            return False
-        state.thrift += 1
-        runtime.lessons[_kind(state.model, state.canvas, state.pull.recipe)] = state.thrift
-        return True
+        return look_at_fewer(
+            state, _kind(state.model, state.canvas, state.pull.recipe), state.pull.recipe.total, runtime
+        )
 
     def advance(self, states: list[Painting], runtime: Runtime) -> list[Step]:
         """One step of Adam for each."""
@@ -170,16 +167,17 @@ class ByAdam:
         wanted = pull_gradient((perceptor,), picture, pulls, turns)
         (gradient,) = torch.autograd.grad(picture, numbers, wanted)
         with torch.no_grad():
-            values, mean, square = _adam(batch, gradient)
+            values, mean, square = _moved(batch, gradient)
             moved = canvas.settle(values), mean, square
-            pictures = to_unit(canvas.paint(moved[0]))
+            finishes = any(s.step + 1 == s.steps for s in states)
+            pictures = to_unit(canvas.paint(moved[0]) if finishes else picture.detach())
         terms = Terms(bucket, torch.get_num_threads(), states[0].thrift)
         resolved = {"dtype": "float32", "bucket": bucket, **named(perceptor)}
         alive = (values.isfinite() & square.isfinite()).all(1).tolist()
         return [
             _commit(state, [m[i] for m in moved], pictures[i], perceptor, terms, resolved)
             if alive[i]
-            else Failed(_broken(state))
+            else Failed(broken(state))
             for i, state in enumerate(states)
         ]
 
@@ -189,19 +187,13 @@ def _kind(model: Model, canvas: Canvas, recipe: CutRecipe) -> Hashable:
     return "adam", model.name, canvas, recipe.total
 
 
-def _adam(batch: Sequence[Painting], gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _moved(batch: Sequence[Painting], gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Numbers, mean and square of every picture after its own step; the rate falls to nothing along a half cosine."""
-    first, second = BETAS
-    mean = torch.stack([s.mean for s in batch]).lerp(gradient, 1 - first)
-    square = torch.stack([s.square for s in batch]).lerp(gradient.square(), 1 - second)
-    count = torch.tensor([s.step + 1 for s in batch], dtype=torch.float64)
-    part = torch.tensor([s.step / s.steps for s in batch], dtype=torch.float64)
-    rate = torch.tensor([s.options.learning_rate for s in batch], dtype=torch.float64)
-    size = rate * (1 + torch.cos(torch.pi * part)) / 2 / (1 - first**count)
-    correction = (1 - second**count).sqrt()
-    root = square.sqrt() / correction.to(gradient)[:, None] + 1e-12
-    move = size.to(gradient)[:, None] * mean / root * batch[0].canvas.rates().to(gradient)
-    return torch.stack([s.numbers for s in batch]) - move, mean, square
+    before, *moments = (torch.stack([getattr(s, name) for s in batch]) for name in ("numbers", "mean", "square"))
+    rates = [s.options.learning_rate * cosine_fall(s.step, s.steps) for s in batch]
+    counts = [s.step + 1 for s in batch]
+    move, mean, square = adam_move((moments[0], moments[1]), gradient, counts, rates, betas=BETAS, epsilon=EPSILON)
+    return before - move * batch[0].canvas.rates().to(gradient), mean, square
 
 
 def _commit(
@@ -222,7 +214,32 @@ def _commit(
     return Finished(state.canvas.finish(state.numbers), judge(perceptor, picture, state.pull.targets) | found)
 
 
-def _broken(state: Painting) -> NotFinite:
+class _Optimised(Protocol):
+    """What the two kinds of state that Adam moves have in common."""
+
+    step: int
+    steps: int
+    bucket: int
+    thrift: int
+
+
+def look_at_fewer(state: _Optimised, kind: Hashable, cuts: int, runtime: Runtime) -> bool:
+    """CLIP looks at half as many of all *cuts* at once, a quarter …; later pictures of this *kind* begin so.
+
+    A replay gives up its batch, if that is larger than it has to be, before anything else. False: nothing is left.
+    """
+    if state.bucket > 1:
+        state.bucket = 1
+        return True
+    if 1 << state.thrift >= cuts:
+        return False
+    state.thrift += 1
+    runtime.lessons[kind] = state.thrift
+    return True
+
+
+def broken(state: _Optimised) -> NotFinite:
+    """Why a picture whose numbers stopped being numbers cannot go on."""
     return NotFinite(
         f"The numbers of this picture stopped being finite in step {state.step + 1} of {state.steps}; "
         "a smaller learning_rate usually helps."

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from engine.adam import adam_move, cosine_fall
 from engine.course import Course
 from engine.guidance.cutouts import CutRecipe
 from engine.guidance.pull import Eye, Pull, Scales
@@ -16,7 +17,7 @@ from engine.options.schedule import TIMESTEPS
 from engine.options.vqgan_clip import VqganClipOptions
 from engine.tensors import per_sample
 
-BETAS = (0.9, 0.999)
+BETAS, EPSILON = (0.9, 0.999), 1e-8
 """PyTorch's own, as in the notebooks."""
 SHRINKING = 0.01
 """AdamW's weight decay, PyTorch's own."""
@@ -72,9 +73,8 @@ class Grid:
     @property
     def rate(self) -> float:
         """The learning rate of the next step."""
-        if self.options.decay == "none":
-            return self.options.learning_rate
-        return self.options.learning_rate * (1 + float(torch.cos(torch.tensor(torch.pi * self.step / self.steps)))) / 2
+        fall = 1.0 if self.options.decay == "none" else cosine_fall(self.step, self.steps)
+        return self.options.learning_rate * fall
 
     @property
     def lane(self) -> Hashable:
@@ -106,17 +106,10 @@ def hold(batch: Sequence[Grid]) -> Tensor:
     return torch.stack(pulls)
 
 
-def adam(batch: Sequence[Grid], gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """z, mean and square of every picture after its own step of Adam (Kingma & Ba 2015) or AdamW."""
-    first, second = BETAS
-    z, mean, square = (torch.stack([getattr(g, name) for g in batch]) for name in ("z", "mean", "square"))
-    mean = mean.lerp(gradient, 1 - first)
-    square = square.lerp(gradient.square(), 1 - second)
-    count = torch.tensor([g.step + 1 for g in batch], dtype=torch.float64)
-    rate = torch.tensor([g.rate for g in batch], dtype=torch.float64)
-    shrink = torch.tensor([SHRINKING * (g.options.optimizer == "adamw") for g in batch], dtype=torch.float64)
-    size, root, kept = (
-        per_sample(numbers).to(gradient)
-        for numbers in (rate / (1 - first**count), (1 - second**count).sqrt(), 1 - rate * shrink)
-    )
-    return z * kept - size * mean / (square.sqrt() / root + 1e-8), mean, square
+def moved(batch: Sequence[Grid], gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """z, mean and square of every picture after its own step of Adam or AdamW."""
+    z, *moments = (torch.stack([getattr(g, name) for g in batch]) for name in ("z", "mean", "square"))
+    counts, rates = [g.step + 1 for g in batch], [g.rate for g in batch]
+    move, mean, square = adam_move((moments[0], moments[1]), gradient, counts, rates, betas=BETAS, epsilon=EPSILON)
+    shrink = [SHRINKING * (g.options.optimizer == "adamw") * g.rate for g in batch]
+    return z * (1 - per_sample(torch.tensor(shrink, dtype=torch.float64))).to(z) - move, mean, square

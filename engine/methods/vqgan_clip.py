@@ -16,14 +16,15 @@ import torch
 from torch import Tensor
 
 from engine.course import Terms
-from engine.errors import NotFinite
 from engine.guidance.pull import Eye, pull_gradient
 from engine.guidance.targets import decode, make_targets, power_of_two
 from engine.guidance.turn import Turn
 from engine.guidance.verdict import judge, named
 from engine.guidance.words import readable
 from engine.messages import Job
-from engine.methods._grid import Grid, adam, hold, recipe_at
+from engine.methods._adam import broken, look_at_fewer
+from engine.methods._grid import Grid, hold, recipe_at
+from engine.methods._grid import moved as stepped
 from engine.models import MODELS, Model
 from engine.options.perceptors import Weighted, read_perceptors
 from engine.options.schedule import TIMESTEPS
@@ -92,14 +93,7 @@ class VqganClip:
 
     def lighten(self, state: Grid, runtime: Runtime) -> bool:
         """A replay gives up its batch; then CLIP looks at half as many cuts at once; later pictures begin so."""
-        if state.bucket > 1:
-            state.bucket = 1
-            return True
-        if state.pull.parts == state.pull.recipe.total:
-            return False
-        state.thrift += 1
-        runtime.lessons[_kind(state.model, state.z, state.options)] = state.thrift
-        return True
+        return look_at_fewer(state, _kind(state.model, state.z, state.options), state.pull.recipe.total, runtime)
 
     def advance(self, states: list[Grid], runtime: Runtime) -> list[Step]:
         """One step of the optimiser for each."""
@@ -114,7 +108,7 @@ class VqganClip:
         wanted = pull_gradient(guides, picture, [g.pull for g in batch], turns)
         (gradient,) = torch.autograd.grad(picture, z, wanted)
         with torch.no_grad():
-            values, mean, square = adam(batch, gradient + hold(batch))
+            values, mean, square = stepped(batch, gradient + hold(batch))
             low, high = net.bounds()
             moved = values.clamp(low, high)
             last = any(g.step + 1 == g.steps for g in states)
@@ -125,7 +119,7 @@ class VqganClip:
         return [
             _commit(g, (moved[i], mean[i], square[i]), shown[i], runtime, terms, resolved)
             if alive[i]
-            else Failed(_broken(g))
+            else Failed(broken(g))
             for i, g in enumerate(states)
         ]
 
@@ -215,10 +209,3 @@ def _sides(request: DreamRequest) -> tuple[int, int]:
     """Height and width at the net's own size."""
     scale = MODELS[request.model].scale
     return request.height // scale, request.width // scale
-
-
-def _broken(grid: Grid) -> NotFinite:
-    return NotFinite(
-        f"The numbers of this picture stopped being finite in step {grid.step + 1} of {grid.steps}; "
-        "a smaller learning_rate usually helps."
-    )

@@ -13,7 +13,7 @@ from PIL import Image
 from engine.methods._adam import Painting
 from engine.methods.clipdraw import METHOD, Sheet
 from engine.runtime import Runtime
-from engine.steps import Failed, Finished, Running
+from engine.steps import Finished
 from tests.engine.tiny import job_of, paint, tiny_runtime
 
 PROMPT = "a red circle on a blue background"
@@ -64,33 +64,6 @@ def test_drawing_comes_nearer_to_the_prompt(runtime: Runtime) -> None:
     assert score(f"{PROMPT}:-1", "30") < score(PROMPT, "5") - 0.03
 
 
-def test_the_same_seed_draws_the_same_and_another_one_another(runtime: Runtime) -> None:
-    first, again, other = (finish(runtime, begin(runtime, seed=seed))[0] for seed in (7, 7, 8))
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
-
-
-def test_a_drawing_is_the_same_to_the_bit_between_neighbours_that_join_later(runtime: Runtime) -> None:
-    alone, watched = begin(runtime), begin(runtime)
-    late = [begin(runtime, prompt, seed=i)[0] for i, prompt in enumerate(("an owl", "snow | fog:-0.3", "a boat"))]
-    for state in (*alone, *watched, *late):
-        state.bucket = 4
-    expected = finish(runtime, alone)[0]
-    for step in range(6):
-        group = [*late[: step // 2], *watched]
-        steps = METHOD.advance(group, runtime)
-    assert np.array_equal(expected, drawing(steps[-1]))
-
-
-def test_a_drawing_that_is_not_finite_fails_alone(runtime: Runtime) -> None:
-    states, alone = begin(runtime, count=2), begin(runtime, count=2)
-    states[1].numbers[0] = float("nan")
-    expected, steps = METHOD.advance(alone, runtime), METHOD.advance(states, runtime)
-    assert isinstance(steps[1], Failed) and "step 1 of 6" in str(steps[1].error)
-    assert isinstance(expected[0], Running) and isinstance(steps[0], Running)
-    assert torch.equal(alone[0].numbers, states[0].numbers)
-
-
 def test_widths_and_colours_stay_within_what_they_may_be(runtime: Runtime) -> None:
     states = begin(runtime, settings={"learning_rate": "20", "steps": "12", "stroke_width": "4"})
     finish(runtime, states)
@@ -126,13 +99,6 @@ def test_lanes_tell_apart_what_cannot_be_drawn_together(runtime: Runtime) -> Non
 
     assert lane() == lane({"steps": "9", "learning_rate": "0.3"}, seed=3)
     assert 4 == len({lane(), lane({"strokes": "6"}), lane({"ink": "black"}), lane(size="320x256")})
-
-
-def test_facts_say_how_near_it_came_and_what_was_not_understood(runtime: Runtime) -> None:
-    (step,) = paint(METHOD, begin(runtime, "a red circle in cyberpunk"), runtime)
-    assert isinstance(step, Finished)
-    assert {"clip_score", "embedding", "perceptor", "notes", "resolved"} == set(step.facts)
-    assert "cyberpunk" in step.facts["notes"][0]
 
 
 def _model_of_scale_one() -> object:

@@ -15,7 +15,7 @@ from engine.lanes import Lanes
 from engine.methods._adam import Painting
 from engine.methods.pixels import METHOD
 from engine.runtime import Runtime
-from engine.steps import Failed, Finished, Running
+from engine.steps import Failed, Finished
 from engine.threads import Threads
 from tests.engine.tiny import job_of, paint, tiny_runtime
 
@@ -67,33 +67,6 @@ def test_smoothness_smooths(runtime: Runtime) -> None:
     assert roughness("100") < 0.8 * roughness("0")
 
 
-def test_the_same_seed_paints_the_same_picture_and_another_one_another(runtime: Runtime) -> None:
-    first, again, other = (finish(runtime, begin(runtime, seed=seed))[0] for seed in (7, 7, 8))
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
-
-
-def test_a_picture_is_the_same_to_the_bit_between_neighbours_that_join_later(runtime: Runtime) -> None:
-    alone, watched = begin(runtime), begin(runtime)
-    late = [begin(runtime, prompt, seed=i)[0] for i, prompt in enumerate(("an owl", "snow | fog:-0.3", "a boat"))]
-    for state in (*alone, *watched, *late):
-        state.bucket = 4
-    expected = finish(runtime, alone)[0]
-    for step in range(6):
-        group = [*late[: step // 2], *watched]
-        steps = METHOD.advance(group, runtime)
-    assert np.array_equal(expected, pixels(steps[-1]))
-
-
-def test_a_picture_that_is_not_finite_fails_alone(runtime: Runtime) -> None:
-    states, alone = begin(runtime, count=2), begin(runtime, count=2)
-    states[1].numbers[0] = float("inf")
-    expected, steps = METHOD.advance(alone, runtime), METHOD.advance(states, runtime)
-    assert isinstance(steps[1], Failed) and "step 1 of 6" in str(steps[1].error)
-    assert isinstance(expected[0], Running) and isinstance(steps[0], Running)
-    assert torch.equal(alone[0].numbers, states[0].numbers)
-
-
 def test_an_init_picture_is_what_painting_starts_from(runtime: Runtime) -> None:
     image = Image.effect_noise((64, 64), 60).convert("RGB").resize((16, 16)).resize((64, 64), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
@@ -110,13 +83,6 @@ def test_lanes_tell_apart_what_cannot_be_looked_at_together(runtime: Runtime) ->
 
     assert lane() == lane({"steps": "9", "learning_rate": "0.3", "tv_scale": "3"}, seed=3)
     assert 3 == len({lane(), lane({"cutouts": "3"}), lane(size="320x256")})
-
-
-def test_facts_say_how_near_it_came_and_what_was_not_understood(runtime: Runtime) -> None:
-    (step,) = paint(METHOD, begin(runtime, "a red circle in cyberpunk"), runtime)
-    assert isinstance(step, Finished)
-    assert {"clip_score", "embedding", "perceptor", "notes", "resolved"} == set(step.facts)
-    assert "cyberpunk" in step.facts["notes"][0]
 
 
 def test_where_clip_finds_no_memory_for_all_cuts_it_looks_at_fewer_and_the_picture_is_the_same(

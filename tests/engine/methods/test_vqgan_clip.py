@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from engine.errors import DreamError, InvalidRequest
-from engine.methods._grid import Grid, adam
+from engine.methods._grid import Grid, moved
 from engine.methods.vqgan_clip import METHOD, from_corners
 from engine.nets.vqgan import build_vqgan
 from engine.nets.vqgan_flags import read_vqgan_flags
@@ -222,7 +222,7 @@ def test_adam_and_adamw_move_as_pytorchs_do(runtime: Runtime) -> None:
         for gradient in gradients:
             expected.grad = gradient
             reference.step()
-            z, mean, square = adam([state], gradient[None])
+            z, mean, square = moved([state], gradient[None])
             state.z, state.mean, state.square, state.step = z[0], mean[0], square[0], state.step + 1
         torch.testing.assert_close(expected.detach(), state.z, atol=1e-5, rtol=1e-5)
 
