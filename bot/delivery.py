@@ -65,6 +65,7 @@ class Delivery:
         self._letters: dict[str, Letter] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._unsubscribe: Callable[[], None] | None = None
+        self._closing = False
 
     async def start(self) -> None:
         """Listen to the dispatcher, and take up what was left. Call when Discord can be written to."""
@@ -87,7 +88,8 @@ class Delivery:
                 letter.offer(update)
 
     async def close(self) -> None:
-        """Stop at once; what was not said stays in the outbox."""
+        """Stop at once; what was not said, and what somebody still asks for, stays in the outbox."""
+        self._closing = True
         if self._unsubscribe:
             self._unsubscribe()
         tasks = list(self._tasks.values())
@@ -169,7 +171,7 @@ class Delivery:
             self._begin(update, fresh=update.job.message_id is None and not update.job.state.over)
 
     def _begin(self, update: Update, *, fresh: bool) -> None:
-        if update.job.id not in self._letters:
+        if update.job.id not in self._letters and not self._closing:
             letter = self._letters[update.job.id] = Letter(update, self._desk)
             self._keep(update.job.id, self._carry(letter, fresh))
 

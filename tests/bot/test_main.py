@@ -134,9 +134,11 @@ async def test_a_running_bot_is_small_knows_no_torch_and_ends_at_a_signal(tmp_pa
 async def test_a_picture_under_way_is_finished_before_the_bot_obeys_a_signal(tmp_path: Path) -> None:
     async with LocalDiscord() as site, running(tmp_path, site) as bot:
         await bot.until("registered the commands")
+        await bot.until("ready as Dreambot")
         person = next(user.id for user in site.world.users.values() if user.username == "max")
         channel = site.world.channel_named("studio")
-        await site.people.slash(person, channel.id, "dream", {"prompt": "an owl slowly"}).outcome
+        outcome = await site.people.slash(person, channel.id, "dream", {"prompt": "an owl slowly"}).outcome
+        assert "" == outcome.failed
         async with asyncio.timeout(30):
             while "▰" not in str(site.messages.seen_by(channel.id, person)[0].embeds):
                 await asyncio.sleep(0.02)

@@ -75,6 +75,17 @@ async def test_what_ended_before_anybody_listened_is_told_as_soon_as_somebody_do
     await max_.wait_for(message, is_result)
 
 
+async def test_what_is_asked_for_while_the_bot_leaves_is_told_by_the_next(world: World, max_: Person) -> None:
+    leaving = world.bot.delivery
+    await leaving.close()
+
+    message = (await max_.slash("dream", prompt="an owl")).message
+    assert {} == leaving._letters, "nobody would be left to carry it, and the database is about to be closed"
+    await world.restart_bot()
+
+    await max_.wait_for(message, is_result)
+
+
 async def test_a_message_too_old_to_be_edited_is_replaced(world: World, max_: Person) -> None:
     first = await begun(max_, "slowly an owl")
     world.allow("30046")
