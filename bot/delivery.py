@@ -68,7 +68,12 @@ class Delivery:
         self._closing = False
 
     async def start(self) -> None:
-        """Listen to the dispatcher, and take up what was left. Call when Discord can be written to."""
+        """Listen to the dispatcher, and take up what was left. Call when Discord can be written to.
+
+        Closed before or meanwhile, it begins nothing.
+        """
+        if self._closing:
+            return
         self._keep("turnstile", self._turnstile.run())
         self._unsubscribe = self._dispatcher.subscribe(self._hear)
         await self.take_up()
@@ -209,6 +214,9 @@ class Delivery:
         await self._store.interactions.erase(job_id)
 
     def _keep(self, name: str, work: Coroutine[None, None, None]) -> None:
+        if self._closing:  # it may close while it starts
+            work.close()
+            return
         task = self._tasks[name] = asyncio.create_task(work, name=f"delivery {name}")
         task.add_done_callback(lambda done: self._over(name, done))
 

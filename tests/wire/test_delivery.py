@@ -86,6 +86,20 @@ async def test_what_is_asked_for_while_the_bot_leaves_is_told_by_the_next(world:
     await max_.wait_for(message, is_result)
 
 
+async def test_a_delivery_that_is_closed_while_it_starts_begins_nothing(
+    world: World, max_: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = world.bot.delivery
+    await dreamt(max_, "an owl")
+    await delivery.close()
+    delivery._closing = False
+    monkeypatch.setattr(delivery, "take_up", delivery.close)  # as if the bot were told to leave in that moment
+
+    await delivery.start()
+
+    assert not any(task.get_name() == "delivery rounds" for task in asyncio.all_tasks())
+
+
 async def test_a_message_too_old_to_be_edited_is_replaced(world: World, max_: Person) -> None:
     first = await begun(max_, "slowly an owl")
     world.allow("30046")
