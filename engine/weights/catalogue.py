@@ -10,12 +10,14 @@ from collections.abc import Iterator, Mapping
 
 from engine.model import Model
 from engine.nets.adm_flags import read_flags
+from engine.nets.biggan_flags import read_biggan_flags
 from engine.nets.vqgan_flags import read_vqgan_flags
+from engine.weights.biggan_table import BIGGANS
 from engine.weights.community_table import COMMUNITY, KALIYUGA
 from engine.weights.diffusion_table import BASE
 from engine.weights.entry import Entry
 from engine.weights.vqgan_table import VQGANS
-from engine.work import view_share
+from engine.work import biggan_view_share, view_share
 
 METHOD = "clip_diffusion"
 LARGEST = 1536
@@ -49,10 +51,11 @@ NUM_CLASSES = 1000
 
 
 def published_models() -> Iterator[Model]:
-    """All that can be painted with: for `clip_diffusion`, the base nets first, then for `vqgan_clip`."""
+    """All that can be painted with: for `clip_diffusion`, the base nets first, for `vqgan_clip`, for `biggan_clip`."""
     for entry in (*BASE, *KALIYUGA, *COMMUNITY):
         yield model_of(entry, PERCEPTORS.get(entry.name, USUAL_PERCEPTOR), SETTINGS.get(entry.name, DISCO))
     yield from map(vqgan_model, VQGANS)
+    yield from map(biggan_model, BIGGANS)
 
 
 def vqgan_model(entry: Entry) -> Model:
@@ -69,6 +72,25 @@ def vqgan_model(entry: Entry) -> Model:
         largest=LARGEST,
         perceptor=USUAL_PERCEPTOR,
         defaults={"vqgan_clip": {}},
+    )
+
+
+def biggan_model(entry: Entry) -> Model:
+    """A BigGAN checkpoint as a model, with the method's own settings. It paints one size and no other."""
+    flags = read_biggan_flags(entry.flags)
+    own = flags.output_dim
+    return Model(
+        name=entry.name,
+        title=entry.title,
+        methods=("biggan_clip",),
+        size=(own, own),
+        multiple=own,
+        smallest=own,
+        largest=own,
+        perceptor=USUAL_PERCEPTOR,
+        view_share=biggan_view_share(flags.channel_width, own, USUAL_PERCEPTOR),
+        classes=flags.num_classes,
+        defaults={"biggan_clip": {}},
     )
 
 

@@ -19,6 +19,7 @@ class Kind(StrEnum):
     DIFFUSION = "diffusion"
     SECONDARY = "secondary"
     VQGAN = "vqgan"
+    BIGGAN = "biggan"
     CLIP = "clip"
     UPSCALER = "upscaler"
 

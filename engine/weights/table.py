@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from engine.errors import ModelUnavailable
+from engine.weights.biggan_table import BIGGANS
 from engine.weights.clip_table import CLIPS
 from engine.weights.community_table import COMMUNITY, KALIYUGA
 from engine.weights.diffusion_table import BASE, SECONDARY_MODEL
@@ -16,7 +17,10 @@ from engine.weights.upscaler_table import UPSCALERS
 from engine.weights.vqgan_table import VQGANS
 
 PUBLISHED: Mapping[str, Entry] = MappingProxyType(
-    {entry.name: entry for entry in (*BASE, *KALIYUGA, *COMMUNITY, SECONDARY_MODEL, *VQGANS, *CLIPS, *UPSCALERS)}
+    {
+        entry.name: entry
+        for entry in (*BASE, *KALIYUGA, *COMMUNITY, SECONDARY_MODEL, *VQGANS, *BIGGANS, *CLIPS, *UPSCALERS)
+    }
 )
 _own: dict[str, Entry] = {}
 
