@@ -69,7 +69,7 @@ def remix(job: JobRow, prompt: str, negative: str, settings: str) -> DreamReques
     return build_request(
         prompt,
         negative=negative,
-        model=words.get("model", DEFAULT_MODEL),
+        model=words.get("model", ""),
         method=words.get("method", ""),
         size=words.get("size", ""),
         steps=numbers.get("steps"),

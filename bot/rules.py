@@ -7,7 +7,7 @@ waits. Rules know ids only; whoever asks brings a `Venue`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Self
 
@@ -22,7 +22,7 @@ from bot.wording import because, clock_date, listed, plain
 from bot.wordlist import first_found
 from engine.errors import DreamError, InvalidRequest
 from engine.models import MODELS, Model
-from engine.requests import PROFILE, DreamRequest, build_options, parse_size
+from engine.requests import PROFILE, DreamRequest, build_options, painter_by, parse_size
 
 log = logging.getLogger(__name__)
 
@@ -186,13 +186,15 @@ def wanted_texts(request: Asked) -> tuple[str, ...]:
     return tuple(prompt.text for prompt in request.prompts if prompt.text and prompt.weight > 0)
 
 
-def preferred(wanted: Ways, choices: Iterable[Choices | ServerRules], usual: str) -> Ways:
+def preferred(wanted: Ways, choices: Iterable[Choices | ServerRules], usual: str, absent: Collection[str] = ()) -> Ways:
     """What was typed, else the first choice that fits what is known so far, else *usual* and the model's own ways.
 
     A preferred method, size or profile that the model cannot do is passed over: whoever names a model means its ways.
+    So is a preferred model that cannot paint by the method that was typed; those that are *absent* are taken last.
     """
     order = list(choices)
-    model = wanted.model or next((one.model for one in order if one.model in MODELS), usual)
+    model = next((one.model for one in order if one.model in MODELS), usual)
+    model = wanted.model or painter_by(wanted.method, model, absent)
     known = MODELS.get(model)
     if known is None:
         return wanted._replace(model=model)

@@ -53,6 +53,10 @@ class Model:
     def check_size(self, width: int, height: int) -> None:
         """Raise InvalidRequest, naming the nearest size that works, unless the net can paint *width* × *height*."""
         nearest = tuple(self._nearest(side) for side in (width, height))
+        if nearest != (width, height) and self.smallest == self.largest:
+            raise InvalidRequest(
+                f"{self.subject} cannot paint {width}×{height}; all its pictures are {self.largest}×{self.largest}."
+            )
         if nearest != (width, height):
             raise InvalidRequest(
                 f"{self.subject} cannot paint {width}×{height}; the nearest it can is {nearest[0]}×{nearest[1]} "

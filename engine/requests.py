@@ -25,6 +25,7 @@ from engine.options.base import (
     option_text,
     refuse,
 )
+from engine.options.biggan_clip import BigganClipOptions
 from engine.options.clip_diffusion import ClipDiffusionOptions, settled
 from engine.options.clipdraw import ClipdrawOptions
 from engine.options.effort import effort
@@ -37,6 +38,7 @@ from engine.prompts import Prompt, check_weights, parse_prompts
 __all__ = [
     "METHODS",
     "PROFILES",
+    "BigganClipOptions",
     "ClipDiffusionOptions",
     "ClipdrawOptions",
     "DreamRequest",
@@ -51,6 +53,7 @@ __all__ = [
     "option_names",
     "option_span",
     "option_text",
+    "painter_by",
     "parse_settings",
     "parse_size",
     "request_from_json",
@@ -81,13 +84,15 @@ PROFILE = "profile"
 """Beside a method's options: a word for many of them."""
 
 MethodOptions: TypeAlias = Annotated[
-    ClipDiffusionOptions | ClipdrawOptions | PixelsOptions | VqganClipOptions, Field(discriminator="method")
+    ClipDiffusionOptions | ClipdrawOptions | PixelsOptions | VqganClipOptions | BigganClipOptions,
+    Field(discriminator="method"),
 ]
 METHODS: Mapping[str, type[Options]] = {
     "clip_diffusion": ClipDiffusionOptions,
     "clipdraw": ClipdrawOptions,
     "pixels": PixelsOptions,
     "vqgan_clip": VqganClipOptions,
+    "biggan_clip": BigganClipOptions,
 }
 
 
@@ -118,8 +123,9 @@ class DreamRequest(BaseModel):
         elif self.mask_image:
             refuse(f"{self.method} takes no mask; clip_diffusion does.")
         noise: tuple[Prompt, ...] = ()
-        if isinstance(self.options, VqganClipOptions):
+        if isinstance(self.options, VqganClipOptions | BigganClipOptions):
             self.options.check(has_init=bool(self.init_image), has_target=bool(self.target_image))
+        if isinstance(self.options, VqganClipOptions):
             noise = self.options.noise_weights
         check_weights(self.targets)
         check_weights((*self.targets, *noise))
@@ -159,6 +165,8 @@ class DreamRequest(BaseModel):
             options = options.model_copy(update={"skip_steps": options.steps // 2, "perlin": "none"})
         elif isinstance(options, VqganClipOptions):
             options = options.model_copy(update={"steps": max(options.steps // 2, 2), "start": "codes"})
+        elif isinstance(options, BigganClipOptions):
+            options = options.holding()
         return self.model_copy(update={"init_image": image, "options": options})
 
     @property
@@ -234,7 +242,7 @@ def build_request(
     prompt: str,
     *,
     negative: str = "",
-    model: str = DEFAULT_MODEL,
+    model: str = "",
     method: str = "",
     size: str = "",
     steps: int | None = None,
@@ -248,9 +256,10 @@ def build_request(
     """Everything a person typed → one resolved request. Raises InvalidRequest or PromptError in words.
 
     *size* is ``WxH``; *settings* are the method's options by name as text, and `profile`; what is missing comes from
-    the profile, then from the model's defaults. A missing *seed* is drawn at random.
+    the profile, then from the model's defaults. A missing *seed* is drawn at random; a missing *model* is the usual
+    one, or another that can paint by *method*.
     """
-    chosen = find_model(model)
+    chosen = find_model(model or painter_by(method))
     prompts = parse_prompts(prompt) + tuple(
         part.model_copy(update={"weight": part.weight * NEGATIVE_WEIGHT})
         for part in (parse_prompts(negative) if negative.strip() else ())
@@ -262,6 +271,8 @@ def build_request(
     starts = init_image and not mask_image and "skip_steps" not in (settings or {})
     if starts and isinstance(options, ClipDiffusionOptions):
         options = options.model_copy(update={"skip_steps": options.steps // 2})
+    if init_image and isinstance(options, BigganClipOptions) and "init_weight" not in (settings or {}):
+        options = options.holding()
     try:
         return DreamRequest(
             prompts=prompts,
@@ -296,6 +307,8 @@ def build_options(model: Model, method: str, settings: Mapping[str, str]) -> Met
             refuse(_guessed(f"{name} has no option “{key}”", key, (*option_names(METHODS[name]), PROFILE)))
     usual = dict(model.defaults.get(name, {})) | (profile.settings(model) if profile else {})
     try:
+        if METHODS[name] is BigganClipOptions:
+            return _beginning(model, BigganClipOptions.model_validate({**usual, **chosen}))
         if METHODS[name] is not ClipDiffusionOptions:
             return METHODS[name].model_validate({**usual, **chosen})  # type: ignore[return-value]
         return _fitting(model, ClipDiffusionOptions.model_validate(settled(usual, chosen)), chosen)
@@ -320,6 +333,12 @@ def _fitting(model: Model, options: ClipDiffusionOptions, chosen: Mapping[str, s
         refuse(f"class_id={options.class_id} is none of {model.title}: {has}.")
     if "cfg_scale" in chosen and options.cfg_scale != 1 and not model.reads:
         refuse(f"cfg_scale={options.cfg_scale:g} guides nets that read the prompt, and {model.title} does not.")
+    return options
+
+
+def _beginning(model: Model, options: BigganClipOptions) -> BigganClipOptions:
+    """*options*, if *model* has the classes that they name."""
+    options.check_classes(model.classes, model.title)
     return options
 
 
@@ -355,6 +374,17 @@ def find_model(name: str) -> Model:
     if name not in MODELS:
         refuse(_guessed(f"There is no model “{name}”", name, MODELS))
     return MODELS[name]
+
+
+def painter_by(method: str, usual: str = DEFAULT_MODEL, absent: Collection[str] = ()) -> str:
+    """The name of a model that can paint by *method*: *usual* if it can, else the first one that is not *absent*.
+
+    *usual* where nobody can, or where no method is named: it is asked then, and says what it can.
+    """
+    able = [model.name for model in MODELS.values() if method in model.methods]
+    if usual in able or not able:
+        return usual
+    return next((name for name in able if name not in absent), able[0])
 
 
 def _guessed(sentence: str, word: str, known: Iterable[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,8 +32,9 @@ class VqganNet:
         """How much smaller than the picture the grid is."""
         return self.net.flags.factor
 
+    @cached_property
     def bounds(self) -> tuple[Tensor, Tensor]:
-        """The least and the most that any vector has, for each channel: [1, D, 1, 1] twice."""
+        """The least and the most that any vector has, for each channel: [1, D, 1, 1] twice. Of a frozen net, once."""
         low, high = (found.view(1, -1, 1, 1) for found in self.net.codebook.aminmax(dim=0))
         return low, high
 

@@ -23,6 +23,11 @@ CLIP: Mapping[str, float] = {
 """Forward and backward of one view."""
 
 
+BIGGAN: Mapping[int, float] = {128: 0.037, 256: 0.12, 512: 0.155}
+"""Forward and backward of BigGAN-deep by its pictures' side, 128 channels wide."""
+BIGGAN_CHANNELS = 128
+
+
 def clip_cost(name: str) -> float:
     """Of one view through that CLIP; of one that is not in the table, as of the usual one."""
     return CLIP.get(name, CLIP["ViT-B/32"])
@@ -42,4 +47,11 @@ def gradient_cost(gradient: str, looks_apart: int = 0) -> float:
 def view_share(channels: int, size: int, perceptor: str) -> float:
     """One view through *perceptor* over one guided pass of an ADM net of that width and picture size, roughly."""
     net = 2 * NET * (channels / NET_CHANNELS) ** 2 * (size / 256) ** 2
+    return clip_cost(perceptor) / net
+
+
+def biggan_view_share(channels: int, size: int, perceptor: str) -> float:
+    """One view through *perceptor* over a BigGAN's pass, forward and backward, roughly."""
+    nearest = min(BIGGAN, key=lambda side: abs(side - size))
+    net = BIGGAN[nearest] * (size / nearest) ** 2 * (channels / BIGGAN_CHANNELS) ** 2
     return clip_cost(perceptor) / net

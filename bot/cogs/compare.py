@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from discord import app_commands
 from discord.ext import commands
 
 from bot.answers import AnyInteraction, InteractionAnswer
 from bot.bot import DreamBot
 from bot.callers import Caller
-from bot.rules import preferred
+from bot.rules import Choices, ServerRules, Ways, preferred
 from bot.waywords import Wanted, compared, offered
 from engine.models import DEFAULT_MODEL
 from engine.prompts import MAX_PROMPT
@@ -57,8 +59,11 @@ class Compare(commands.Cog):
         usual = choices, await self.bot.moderation.rules(caller.guild_id)
         texts = [text for text in (first, second, third, fourth) if text]
         wanted = Wanted(prompt, negative or "", size or "", seed)
-        comparison = compared(texts, wanted, lambda ways: preferred(ways, usual, DEFAULT_MODEL))
+        comparison = compared(texts, wanted, self._preferring(usual))
         await self.bot.orders.compare(comparison, caller, answer)
+
+    def _preferring(self, usual: tuple[Choices, ServerRules]) -> Callable[[Ways], Ways]:
+        return lambda ways: preferred(ways, usual, DEFAULT_MODEL, self.bot.unavailable)
 
     @compare.autocomplete("first")
     @compare.autocomplete("second")

@@ -99,7 +99,7 @@ class Dream(commands.Cog):
         """What was typed, and what this person and this place usually want."""
         choices = await self.bot.moderation.choices(interaction.user.id)
         rules = await self.bot.moderation.rules(interaction.guild_id)
-        return preferred(typed, (choices, rules), DEFAULT_MODEL)
+        return preferred(typed, (choices, rules), DEFAULT_MODEL, self.bot.unavailable)
 
     @dream.autocomplete("method")
     async def _methods(self, interaction: AnyInteraction, typed: str) -> Choices:

@@ -15,8 +15,8 @@ from bot.callers import Caller
 from bot.errors import Refused
 from bot.rules import NO_PROFILE, profile_setting
 from bot.wording import listed, mention
-from engine.models import DEFAULT_MODEL, MODELS, Model
-from engine.requests import build_options, find_model, parse_size
+from engine.models import DEFAULT_MODEL
+from engine.requests import build_options, find_model, painter_by, parse_size
 
 AnyInteraction = discord.Interaction[discord.Client]
 Name = app_commands.Range[str, 1, 60]
@@ -216,7 +216,7 @@ def _usual(model: str | None, method: str | None, size: str | None, profile: str
     wanted = profile_setting(named.get("profile", ""))
     if "method" in named or wanted:
         method = named.get("method", "")
-        painter = chosen if "model" in named else _painter_by(method)
+        painter = chosen if "model" in named else find_model(painter_by(method))
         build_options(painter, method, wanted)
     if "size" in named:
         width, height = parse_size(named["size"])
@@ -224,11 +224,6 @@ def _usual(model: str | None, method: str | None, size: str | None, profile: str
         if "model" in named:
             chosen.check_size(width, height)
     return {key: named.get(key) for key in given}
-
-
-def _painter_by(method: str) -> Model:
-    """A model that can paint by *method*, or the usual one, which then says what it can."""
-    return next((model for model in MODELS.values() if method in model.methods), find_model(DEFAULT_MODEL))
 
 
 def _choices(suggestions: list[completion.Suggestion]) -> list[app_commands.Choice[str]]:

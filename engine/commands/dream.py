@@ -23,6 +23,9 @@ from engine.requests import METHODS, PROFILES, DreamRequest, build_request, pars
 PROMPT = typer.Argument(
     help="What to paint, as in “castle:2 | fog | people:-0.5”: parts, and weights if they differ.", show_default=False
 )
+MODEL = typer.Option(
+    help=f"{' or '.join(MODELS)}; if empty {DEFAULT_MODEL}, or the first that can paint by the method."
+)
 METHOD = typer.Option(help=f"{' or '.join(METHODS)}; if empty the model's usual one.")
 SIZE = typer.Option(help="Width x height, as in 256x256; if empty the model's usual one.")
 SET = typer.Option("--set", metavar="OPTION=VALUE", help="An option of the method (below); repeatable.")
@@ -42,7 +45,7 @@ EVOLUTION = typer.Option(
 def dream(
     prompt: Annotated[str, PROMPT] = "",
     negative: Annotated[str, typer.Option(help="What to keep away from.")] = "",
-    model: Annotated[str, typer.Option(help=" or ".join(MODELS))] = DEFAULT_MODEL,
+    model: Annotated[str, MODEL] = "",
     method: Annotated[str, METHOD] = "",
     size: Annotated[str, SIZE] = "",
     steps: Annotated[int | None, typer.Option(help="More is slower and cleaner.", show_default=False)] = None,
@@ -125,7 +128,7 @@ def _replayed(
     path: Path, prompt: str, model: str, asked: dict[str, Any], images: dict[str, bytes]
 ) -> tuple[DreamRequest, Script, bytes]:
     """The request in a PNG, how its steps were run, and the PNG itself."""
-    given = {"prompt": prompt, "model": model if model != DEFAULT_MODEL else "", **asked}
+    given = {"prompt": prompt, "model": model, **asked}
     changed = [name for name, value in given.items() if value not in ("", None, {}) and not name.endswith("_image")]
     if changed:
         raise InvalidRequest(f"--replay paints the picture as it was; leave out {', '.join(changed)}.")

@@ -1,9 +1,10 @@
-"""Where the cuts lie. Four recipes, each with numbers that have a key:
+"""Where the cuts lie. Five recipes, each with numbers that have a key:
 
 mixed     every fourth shows the whole picture, the others squares of at least 0.7 of the shorter side
 classic   squares from CLIP's own size to the shorter side (Crowson's notebooks)
 padded    a black rim of a quarter around the picture; every fourth shows all of it, the others squares whose size
           is a normal distribution's around 0.8 (clip-diffusion-art, Quick CLIP Guided Diffusion)
+big_sleep squares of half to nearly all of the shorter side, most of them large (Murdock's “The Big Sleep”)
 disco     so many overviews, in colour, gray and mirrored, beside inner squares as in classic (Disco Diffusion)
 """
 
@@ -25,6 +26,8 @@ OVERVIEW_PART = 4
 RIM_PART = 4
 """The rim is this many times narrower than the picture is high."""
 PADDED_MEAN, PADDED_SPREAD = 0.8, 0.3
+SLEEP_SIZES = 0.5, 0.95
+"""Of the shorter side, with a normal distribution's mean and spread as in padded."""
 VARIED_OVERVIEWS = 4
 """Up to so many, overviews differ: colour, gray, mirrored, both. More of them are all plain."""
 
@@ -88,6 +91,13 @@ def _padded(recipe: Recipe, key: Key, sides: tuple[int, int], size: int) -> Wind
     return Windows(windows, draws[:, 3] < recipe.flip, draws[:, 4] < recipe.gray)
 
 
+def _big_sleep(recipe: Recipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
+    draws = _draws(key, recipe.count)
+    part = PADDED_MEAN + PADDED_SPREAD * noise(*key[:3], f"{key[3]} sizes", (recipe.count,)).double()
+    windows = _placed(draws, (min(sides) * part.clamp(*SLEEP_SIZES)).floor(), *sides)
+    return Windows(windows, draws[:, 3] < recipe.flip, draws[:, 4] < recipe.gray)
+
+
 def _disco(recipe: Recipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
     whole, inner = recipe.overview, recipe.count
     draws = _draws(key, whole + inner)
@@ -103,6 +113,7 @@ KINDS: Mapping[str, Callable[[Recipe, Key, tuple[int, int], int], Windows]] = {
     "mixed": _mixed,
     "classic": _classic,
     "padded": _padded,
+    "big_sleep": _big_sleep,
     "disco": _disco,
 }
 """By the option's words."""

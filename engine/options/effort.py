@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from engine import work
 from engine.model import Model
+from engine.options.biggan_clip import BigganClipOptions
 from engine.options.clip_diffusion import ClipDiffusionOptions, settled
 from engine.options.clipdraw import ClipdrawOptions
 from engine.options.perceptors import read_perceptors
@@ -22,11 +25,16 @@ VQGAN_REST, SMALL_VQGAN_REST = 25.0, 4.0
 """What a step of vqgan_clip costs beside its views, in views: a published decoder, and the small one. Counted."""
 
 
-def effort(options: ClipDiffusionOptions | ClipdrawOptions | PixelsOptions | VqganClipOptions, model: Model) -> float:
+AnyOptions: TypeAlias = ClipDiffusionOptions | ClipdrawOptions | PixelsOptions | VqganClipOptions | BigganClipOptions
+
+
+def effort(options: AnyOptions, model: Model) -> float:
     """The work of one step of *options* over that of one of the model's usual ones."""
     usual = model.defaults.get(options.method, {})
     if isinstance(options, VqganClipOptions):
         return _looks(options, model) / _looks(VqganClipOptions.model_validate(usual), model)
+    if isinstance(options, BigganClipOptions):
+        return _sleeps(options, model) / _sleeps(BigganClipOptions.model_validate(usual), model)
     if not isinstance(options, ClipDiffusionOptions):
         return _views(options) / _views(type(options).model_validate(usual))
     return _work(options, model) / _work(ClipDiffusionOptions.model_validate(settled(usual, {})), model)
@@ -56,6 +64,12 @@ def _looks(options: VqganClipOptions, model: Model) -> float:
     """Of one step of vqgan_clip, in views through the model's CLIP."""
     rest = SMALL_VQGAN_REST if model.limited_words else VQGAN_REST
     return rest + options.cut_batches * options.cutouts.mean * _heads(options.perceptors, model)
+
+
+def _sleeps(options: BigganClipOptions, model: Model) -> float:
+    """Of one step of biggan_clip, a pass of the net with no views being 1."""
+    views = options.cut_batches * options.cutouts.mean * _heads(options.perceptors, model)
+    return 1 + views * model.view_share
 
 
 def _heads(perceptors: str, model: Model) -> float:

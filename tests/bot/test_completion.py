@@ -6,7 +6,7 @@ import pytest
 
 from bot.completion import LONGEST, MOST, methods, models, more, profiles, sizes
 from engine.models import MODELS
-from engine.requests import METHODS, PROFILES, build_options, parse_settings, parse_size
+from engine.requests import METHODS, PROFILES, build_options, painter_by, parse_settings, parse_size
 
 
 def test_methods_say_what_they_are() -> None:
@@ -66,8 +66,9 @@ def test_what_is_complete_is_left_alone() -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_option_that_is_offered_is_accepted_as_it_stands(method: str) -> None:
-    for _, value in more("", method, "primer"):
-        build_options(MODELS["primer"], method, parse_settings(value))
+    model = painter_by(method)
+    for _, value in more("", method, model):
+        build_options(MODELS[model], method, parse_settings(value))
 
 
 @pytest.mark.parametrize("typed", ["", "a", "eta=0.5 " * 12, "x" * 200])

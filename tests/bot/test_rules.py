@@ -29,6 +29,16 @@ def test_what_a_model_cannot_do_is_passed_over() -> None:
     assert (DEFAULT_MODEL, "", "256x320", "none") == preferred(Ways(), (mine, here), DEFAULT_MODEL)
 
 
+def test_whoever_names_a_method_alone_means_a_model_that_can_paint_by_it_and_is_here() -> None:
+    mine, by = Choices(model="imagenet-256"), Ways(method="biggan_clip")
+
+    assert "biggan-deep-512" == preferred(by, (mine,), DEFAULT_MODEL).model
+    assert "biggan-deep-256" == preferred(by, (), DEFAULT_MODEL, {"biggan-deep-512": "not downloaded"}).model
+    assert DEFAULT_MODEL == preferred(Ways(method="pixels"), (mine,), DEFAULT_MODEL).model
+    assert "imagenet-256" == preferred(Ways(method="oil"), (mine,), DEFAULT_MODEL).model
+    assert "primer" == preferred(by._replace(model="primer"), (), DEFAULT_MODEL).model
+
+
 def test_a_profile_is_passed_over_where_the_method_has_none_and_none_is_a_choice_too() -> None:
     mine, here = Choices(profile="disco"), ServerRules(method="pixels", profile="draft")
 

@@ -99,8 +99,8 @@ def test_what_is_painted_consists_of_vectors_of_the_codebook(runtime: Runtime) -
 def test_the_grid_stays_within_the_bounds_of_the_codebook(runtime: Runtime) -> None:
     states = begin(runtime, settings={"learning_rate": "2"})
     finish(runtime, states)
-    low, high = tiny_vqgan().bounds()
-    assert bool(((states[0].z >= low[0]) & (states[0].z <= high[0])).all())
+    low, high = tiny_vqgan().bounds
+    assert bool(((states[0].numbers >= low[0]) & (states[0].numbers <= high[0])).all())
 
 
 def test_a_number_beyond_the_bounds_hears_only_what_leads_it_back() -> None:
@@ -136,11 +136,11 @@ def test_a_picture_is_the_same_to_the_bit_between_neighbours_that_join_later(run
 
 def test_a_picture_that_is_not_finite_fails_alone(runtime: Runtime) -> None:
     states, alone = begin(runtime, count=2), begin(runtime, count=2)
-    states[1].z[0] = float("nan")
+    states[1].numbers[0] = float("nan")
     expected, steps = METHOD.advance(alone, runtime), METHOD.advance(states, runtime)
     assert isinstance(steps[1], Failed) and "step 1 of 6" in str(steps[1].error)
     assert isinstance(expected[0], Running) and isinstance(steps[0], Running)
-    assert torch.equal(alone[0].z, states[0].z)
+    assert torch.equal(alone[0].numbers, states[0].numbers)
 
 
 def test_an_init_picture_is_what_painting_starts_from_and_can_be_held_on_to(runtime: Runtime) -> None:
@@ -148,18 +148,18 @@ def test_an_init_picture_is_what_painting_starts_from_and_can_be_held_on_to(runt
 
     def left(weight: str) -> float:
         (state,) = begin(runtime, settings={"init_weight": weight, "steps": "20"}, init_image=sha, images=images)
-        before = state.z.clone()
+        before = state.numbers.clone()
         finish(runtime, [state])
-        return float((state.z - before).square().mean())
+        return float((state.numbers - before).square().mean())
 
     (begun,) = begin(runtime, init_image=sha, images=images)
-    assert begun.held is not None and torch.equal(begun.held, begun.z)
+    assert begun.held is not None and torch.equal(begun.held, begun.numbers)
     assert left("1000") < left("0") / 2
 
 
 @pytest.mark.parametrize("start", ["codes", "pixels"])
 def test_every_start_follows_from_the_seed_alone(runtime: Runtime, start: str) -> None:
-    first, again, other = (begin(runtime, settings={"start": start}, seed=seed)[0].z for seed in (7, 7, 8))
+    first, again, other = (begin(runtime, settings={"start": start}, seed=seed)[0].numbers for seed in (7, 7, 8))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
@@ -169,7 +169,7 @@ def test_a_gradient_goes_evenly_from_corner_to_corner(runtime: Runtime) -> None:
     picture = from_corners(corners, 5, 9)
     torch.testing.assert_close(corners, picture[:, ::4, ::8])
     torch.testing.assert_close(corners.mean((1, 2)), picture[:, 2, 4])
-    assert (4, 8, 8) == begin(runtime, settings={"start": "gradient"})[0].z.shape
+    assert (4, 8, 8) == begin(runtime, settings={"start": "gradient"})[0].numbers.shape
 
 
 def test_a_target_picture_and_a_noise_prompt_pull_too(runtime: Runtime) -> None:
@@ -217,14 +217,14 @@ def test_adam_and_adamw_move_as_pytorchs_do(runtime: Runtime) -> None:
     gradients = torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     for name, optimizer in (("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)):
         (state,) = begin(runtime, settings={"optimizer": name, "learning_rate": "0.2", "decay": "none"})
-        expected = state.z.clone().requires_grad_()
+        expected = state.numbers.clone().requires_grad_()
         reference = optimizer([expected], lr=0.2)
         for gradient in gradients:
             expected.grad = gradient
             reference.step()
             z, mean, square = moved([state], gradient[None])
-            state.z, state.mean, state.square, state.step = z[0], mean[0], square[0], state.step + 1
-        torch.testing.assert_close(expected.detach(), state.z, atol=1e-5, rtol=1e-5)
+            state.numbers, state.mean, state.square, state.step = z[0], mean[0], square[0], state.step + 1
+        torch.testing.assert_close(expected.detach(), state.numbers, atol=1e-5, rtol=1e-5)
 
 
 def test_less_memory_paints_the_same(runtime: Runtime) -> None:

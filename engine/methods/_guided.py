@@ -1,0 +1,93 @@
+"""One picture on its way through a method with a generator: the numbers that Adam moves, and all that draws them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from torch import Tensor
+
+from engine.course import Course
+from engine.guidance.cutouts import CutRecipe
+from engine.guidance.pull import Eye, Pull, Scales
+from engine.model import Model
+from engine.options.biggan_clip import BigganClipOptions
+from engine.options.schedule import TIMESTEPS
+from engine.options.vqgan_clip import VqganClipOptions
+
+BETAS, EPSILON = (0.9, 0.999), 1e-8
+"""Of Adam: PyTorch's own, as in the notebooks."""
+
+GeneratorOptions: TypeAlias = VqganClipOptions | BigganClipOptions
+
+
+@dataclass
+class Guided(ABC):
+    """`numbers`, their moments and `step` change when a step has succeeded, all else stays."""
+
+    job_id: str
+    index: int
+    steps: int
+    step: int
+    model: Model
+    options: GeneratorOptions
+    seed: int
+    eyes: tuple[Eye, ...]
+    """Those that guide."""
+    own: Eye
+    """The one that judges the finished picture."""
+    notes: tuple[str, ...]
+    numbers: Tensor
+    """What the generator makes a picture of."""
+    held: Tensor | None
+    """What an init picture left, for the next steps to hold on to."""
+    mean: Tensor
+    square: Tensor
+    bucket: int = 1
+    """The smallest batch it may run in; a replay sets that of the first time, step by step."""
+    thrift: int = 0
+    """How much memory its steps save, at the cost of time: CLIP looks at half as many cuts at once, a quarter …"""
+    course: Course = field(default_factory=Course)
+    """How its steps were run."""
+
+    @property
+    def place(self) -> float:
+        """Where its schedules stand: 999 in the first step, falling evenly."""
+        return TIMESTEPS * (1 - self.step / self.steps) - 1
+
+    @property
+    def pull(self) -> Pull:
+        """What draws it in the next step."""
+        recipe = recipe_at(self.options, self.place)
+        return Pull(
+            eyes=self.eyes,
+            recipe=recipe,
+            scales=self.scales,
+            distance=self.options.distance,
+            lots=self.options.cut_batches,
+            parts=min(2**self.thrift, recipe.total),
+        )
+
+    @property
+    @abstractmethod
+    def scales(self) -> Scales:
+        """How much each loss of the picture counts in the next step."""
+
+    @property
+    def lane(self) -> Hashable:
+        """Equal for pictures that can be painted together."""
+        return self.model.name, tuple(self.numbers.shape), self.pull.shape, self.bucket, self.thrift
+
+
+def recipe_at(options: GeneratorOptions, place: float) -> CutRecipe:
+    """How views are cut at *place*, 999 (the beginning) to 0."""
+    return CutRecipe(
+        count=int(options.cutouts.at(place)),
+        power=options.cut_power.at(place),
+        flip=options.flip,
+        gray=options.gray.at(place),
+        noise=options.cut_noise,
+        kind=options.cut_kind,
+    )

@@ -1,0 +1,369 @@
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from engine import models
+from engine.biggan_net import BigganNet
+from engine.errors import DreamError, InvalidRequest
+from engine.guidance.class_names import NAMES, class_vectors
+from engine.methods._latents import Latents, class_weights, crowd, moved, prior_gradient, strangeness
+from engine.methods.biggan_clip import METHOD
+from engine.models import MODELS
+from engine.nets.biggan import build_biggan
+from engine.nets.biggan_flags import read_biggan_flags
+from engine.requests import BigganClipOptions, build_request, parse_settings
+from engine.runtime import Runtime
+from engine.steps import Failed, Finished, Running
+from tests.engine.tiny import fill, job_of, paint, tiny_runtime
+
+PROMPT = "a red circle on a blue background"
+QUICK = {"steps": "6", "cutouts": "2", "classes": "all"}
+INIT = "f" * 64
+FLAGS = {
+    "output_dim": 32, "z_dim": 16, "class_embed_dim": 16, "channel_width": 4, "num_classes": 1000,
+    "layers": [[True, 16, 8], [True, 8, 4], [True, 4, 2], [False, 2, 1]], "attention_layer_position": 2, "n_stats": 5,
+}  # fmt: skip
+
+
+def tiny_biggan() -> BigganNet:
+    net = build_biggan(read_biggan_flags(FLAGS)).eval().requires_grad_(False)
+    fill(net)
+    return BigganNet(net, "0" * 64)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _model() -> Iterator[None]:
+    """A model whose net is the tiny one, and which the tiny CLIP guides."""
+    sizes = {"size": (32, 32), "multiple": 32, "smallest": 32, "largest": 32}
+    tiny = replace(MODELS["biggan-deep-128"], name="tiny", title="the tiny net", perceptor="primer", **sizes)  # type: ignore[arg-type]
+    models._models["tiny"] = tiny
+    yield
+    del models._models["tiny"]
+
+
+@pytest.fixture(scope="module")
+def runtime(_model: None) -> Runtime:
+    runtime = tiny_runtime()
+    runtime.net("biggan:tiny", tiny_biggan)
+    return runtime
+
+
+def begin(
+    runtime: Runtime, prompt: str = PROMPT, settings: dict[str, str] | None = None, **request: object
+) -> list[Latents]:
+    images = request.pop("images", {})
+    chosen = {"model": "tiny", "seed": 7, **request}
+    return METHOD.begin(job_of(prompt, {**QUICK, **(settings or {})}, **chosen), images, runtime)  # type: ignore[arg-type]
+
+
+def pixels(step: object) -> np.ndarray:
+    assert isinstance(step, Finished), step
+    return np.asarray(step.image).astype(int)
+
+
+def finish(runtime: Runtime, states: list[Latents]) -> list[np.ndarray]:
+    return [pixels(step) for step in paint(METHOD, states, runtime)]
+
+
+def encoded(image: Image.Image) -> tuple[str, dict[str, bytes]]:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    sha = hashlib.sha256(buffer.getvalue()).hexdigest()
+    return sha, {sha: buffer.getvalue()}
+
+
+def noisy_picture() -> Image.Image:
+    return Image.effect_noise((64, 64), 80).convert("RGB")
+
+
+def near(runtime: Runtime, prompt: str, steps: str, **settings: str) -> float:
+    """How near the picture comes to the usual prompt, for the eye that guides."""
+    wanted = begin(runtime)[0].own.targets.wanted.numpy()
+    (step,) = paint(METHOD, begin(runtime, prompt, {"steps": steps, **settings}), runtime)
+    assert isinstance(step, Finished)
+    return float(np.dot(step.facts["embedding"], wanted))  # type: ignore[arg-type]
+
+
+def test_numbers_and_classes_go_where_the_prompt_draws_them_and_a_negative_one_pushes_away(runtime: Runtime) -> None:
+    before = near(runtime, PROMPT, "2", learning_rate="0.000001")
+    assert near(runtime, PROMPT, "40") > before + 0.02
+    assert near(runtime, f"{PROMPT}:-1", "40") < before - 0.02
+
+
+@pytest.mark.parametrize("settings", [{"max_classes": "5"}, {"latents": "one"}, {"truncation": "0.4"}])
+def test_so_they_do_however_they_are_read(runtime: Runtime, settings: dict[str, str]) -> None:
+    before = near(runtime, PROMPT, "2", learning_rate="0.000001", **settings)
+    assert near(runtime, PROMPT, "40", **settings) > before + 0.01
+
+
+def test_the_same_seed_paints_the_same_picture_and_another_one_another(runtime: Runtime) -> None:
+    first, again, other = (finish(runtime, begin(runtime, seed=seed))[0] for seed in (7, 7, 8))
+    assert (32, 32, 3) == first.shape
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_one_picture_of_many_can_be_painted_by_itself(runtime: Runtime) -> None:
+    many, alone = begin(runtime, count=3), begin(runtime, seed=9)
+    alone[0].bucket = 4
+    assert np.array_equal(finish(runtime, many)[2], finish(runtime, alone)[0])
+
+
+def test_a_picture_is_the_same_to_the_bit_between_neighbours_that_join_later(runtime: Runtime) -> None:
+    alone, watched = begin(runtime), begin(runtime)
+    ways = ({"truncation": "0.3"}, {"max_classes": "4"}, {"latent_weight": "0", "ema_decay": "0.9"})
+    prompts = "an owl", "snow | fog:-0.3", "a boat"
+    late = [begin(runtime, prompt, way, seed=i)[0] for i, (prompt, way) in enumerate(zip(prompts, ways, strict=True))]
+    for state in (*alone, *watched, *late):
+        state.bucket = 4
+    expected = finish(runtime, alone)[0]
+    for step in range(6):
+        steps = METHOD.advance([*late[: step // 2], *watched], runtime)
+    assert np.array_equal(expected, pixels(steps[-1]))
+
+
+def test_a_picture_that_is_not_finite_fails_alone(runtime: Runtime) -> None:
+    states, alone = begin(runtime, count=2), begin(runtime, count=2)
+    states[1].numbers[0] = float("nan")
+    expected, steps = METHOD.advance(alone, runtime), METHOD.advance(states, runtime)
+    assert isinstance(steps[1], Failed) and "step 1 of 6" in str(steps[1].error)
+    assert isinstance(expected[0], Running) and isinstance(steps[0], Running)
+    assert torch.equal(alone[0].numbers, states[0].numbers)
+
+
+def test_every_block_has_numbers_of_its_own_or_all_have_the_same(runtime: Runtime) -> None:
+    each, one = (begin(runtime, settings={"latents": way})[0] for way in ("each", "one"))
+    assert [(5, 1016), (1, 1016)] == [tuple(state.numbers.shape) for state in (each, one)]
+    z, classes = one.numbers[None, :, :16], one.numbers[None, :, 16:].sigmoid()
+    full = tiny_biggan().net(z.expand(-1, 5, -1), classes.expand(-1, 5, -1), torch.ones(1))
+    torch.testing.assert_close(full, METHOD.paint(tiny_biggan(), [one], one.numbers[None]))
+
+
+def test_with_all_classes_each_begins_faintly_as_in_big_sleep(runtime: Runtime) -> None:
+    logits = begin(runtime)[0].numbers[:, 16:]
+    assert -3.9 == pytest.approx(float(logits.mean()), abs=0.02)
+    assert 0.3 == pytest.approx(float(logits.std()), abs=0.02)
+    z = begin(runtime, count=40)
+    assert 1 == pytest.approx(float(torch.stack([s.numbers[:, :16] for s in z]).std()), abs=0.05)
+
+
+@pytest.mark.parametrize("most", ["0", "3"])
+def test_it_begins_with_the_classes_that_are_named_and_little_else(runtime: Runtime, most: str) -> None:
+    (state,) = begin(runtime, settings={"classes": "980:3+483", "max_classes": most})
+    options = state.options
+    weights = class_weights(state.numbers[:, 16:], options.max_classes, options.class_temperature)
+    assert [980, 483] == weights[0].topk(2).indices.tolist()
+    rest = float(weights[0].sum() - weights[0].topk(2).values.sum())
+    assert rest < 1 and weights[0, 980] > 0.5
+    if most == "0":
+        assert [0.75, 0.25] == pytest.approx(weights[0, [980, 483]].tolist())
+
+
+def test_the_likely_classes_are_those_whose_names_are_nearest_to_all_prompts(runtime: Runtime) -> None:
+    (state,) = begin(runtime, "a fox | snow:-0.4", {"classes": "likely"})
+    perceptor = runtime.perceptor("primer")
+    direction = perceptor.encode_text(["a fox"])[0] - 0.4 * perceptor.encode_text(["snow"])[0]
+    near = class_vectors("primer", runtime) @ direction
+    begun = state.numbers[:, 16:].sigmoid()[0].topk(3).indices
+    torch.testing.assert_close(near.topk(3).values, near[begun].sort(descending=True).values)
+    assert all(f"{NAMES[number]} ({number})" in state.notes[-1] for number in begun.tolist())
+    assert state.notes[-1].startswith("It began with the classes ")
+
+
+def test_of_an_init_picture_it_begins_with_what_clip_sees_in_it_and_holds_on_to_its_colours(runtime: Runtime) -> None:
+    sha, images = encoded(noisy_picture())
+
+    def left(weight: str) -> float:
+        settings = {"init_weight": weight, "steps": "40", "learning_rate": "0.2", "ema_decay": "0"}
+        picture = finish(runtime, begin(runtime, settings=settings, init_image=sha, images=images))[0]
+        wanted = np.asarray(noisy_picture().resize((32, 32), Image.Resampling.LANCZOS)).astype(int)
+        return float(np.square(picture - wanted).mean())
+
+    assert left("10000") < left("0") - 100
+    settings = {"classes": "likely"}
+    assert begin(runtime, settings=settings)[0].notes != begin(runtime, "x", settings)[0].notes
+    seen = [begin(runtime, words, settings, init_image=sha, images=images)[0].notes for words in (PROMPT, "an owl")]
+    assert seen[0] == seen[1]
+
+
+def test_a_target_picture_pulls_too(runtime: Runtime) -> None:
+    sha, images = encoded(noisy_picture())
+    plain = finish(runtime, begin(runtime))[0]
+    assert not np.array_equal(plain, finish(runtime, begin(runtime, target_image=sha, images=images))[0])
+
+
+def test_two_clips_can_guide(runtime: Runtime) -> None:
+    runtime.net("perceptor:primer-grader", lambda: runtime.perceptor("primer"))
+    (both,) = begin(runtime, settings={"perceptors": "primer+primer-grader:0.5"})
+    assert [1, 0.5] == [eye.weight for eye in both.eyes]
+    (step,) = paint(METHOD, [both], runtime)
+    assert isinstance(step, Finished) and "primer+primer" == step.facts["resolved"]["perceptor"]  # type: ignore[index]
+
+
+def test_of_the_strongest_classes_each_is_weighed_against_those_that_are_weaker() -> None:
+    logits = torch.tensor([[3.0, 1.0, 2.0, 0.0]])
+    expected = torch.zeros(1, 4)
+    expected[0, 0] = F.softmax(logits / 2, -1)[0, 0]
+    expected[0, 2] = F.softmax(logits[:, 1:] / 2, -1)[0, 1]
+    torch.testing.assert_close(expected, class_weights(logits, 2, 2.0))
+    cold = class_weights(logits, 1, 0.05)
+    torch.testing.assert_close(torch.tensor([[1.0, 0, 0, 0]]), cold)
+
+
+def test_normal_numbers_are_less_strange_than_others() -> None:
+    normal = torch.randn(8, 4096, generator=torch.Generator().manual_seed(0))
+    assert 4 == pytest.approx(float(strangeness(normal / normal.square().mean().sqrt())), abs=0.2)
+    others = normal * 2, normal + 1, normal.abs(), normal.exp(), normal.sign()
+    assert all(strangeness(other) > strangeness(normal) + 0.5 for other in others)
+
+
+def test_the_crowd_is_all_classes_but_the_strongest() -> None:
+    weights = torch.tensor([[0.9, 0.1, 0.2], [0.0, 0.0, 0.7]])
+    assert (25.0 + 100.0) / 4 == pytest.approx(float(crowd(weights)))
+
+
+def test_weights_of_zero_leave_the_numbers_to_clip(runtime: Runtime) -> None:
+    states = [begin(runtime, settings=one)[0] for one in ({}, {"latent_weight": "0", "class_weight": "0"})]
+    some, none = prior_gradient(states, 16)
+    assert not torch.equal(torch.zeros_like(some), some)
+    assert torch.equal(torch.zeros_like(none), none)
+
+
+def test_less_truncation_means_numbers_that_spread_less_and_are_kept_so(runtime: Runtime) -> None:
+    wide, narrow = (begin(runtime, settings={"truncation": spread})[0] for spread in ("1", "0.25"))
+    torch.testing.assert_close(wide.numbers[:, :16] / 4, narrow.numbers[:, :16])
+    gradients = prior_gradient([wide, narrow], 16)[..., :16]
+    torch.testing.assert_close(4 * gradients[0], gradients[1], rtol=1e-3, atol=1e-4)
+
+
+def test_adam_moves_as_pytorchs_does_and_the_average_forgets_the_beginning_evenly(runtime: Runtime) -> None:
+    (state,) = begin(runtime, settings={"learning_rate": "0.2", "ema_decay": "0.9"})
+    expected = state.numbers.clone().requires_grad_()
+    reference = torch.optim.Adam([expected], lr=0.2)
+    seen: list[Tensor] = [expected.detach().clone()]
+    for step in range(3):
+        expected.grad = torch.randn(expected.shape, generator=torch.Generator().manual_seed(step))
+        changed = moved([state], expected.grad[None])
+        reference.step()
+        seen.append(expected.detach().clone())
+        for name, values in changed.items():
+            setattr(state, name, values[0])
+        state.step += 1
+    torch.testing.assert_close(expected.detach(), state.numbers, atol=1e-5, rtol=1e-5)
+    shares = torch.tensor([0.9**age for age in (3, 2, 1, 0)])
+    average = (torch.stack(seen) * (shares / shares.sum())[:, None, None]).sum(0)
+    torch.testing.assert_close(average, state.average, atol=1e-5, rtol=1e-5)
+
+
+def test_the_finished_picture_is_that_of_the_average(runtime: Runtime) -> None:
+    (state,) = begin(runtime, settings={"ema_decay": "0.9", "learning_rate": "0.5"})
+    picture = finish(runtime, [state])[0]
+    average, last = (
+        METHOD.paint(tiny_biggan(), [state], numbers[None])[0] for numbers in (state.average, state.numbers)
+    )
+    painted = [((p.permute(1, 2, 0) + 1) / 2 * 255).round().numpy() for p in (average, last)]
+    assert np.array_equal(painted[0], picture)
+    assert not np.array_equal(painted[1], picture)
+
+
+def test_less_memory_paints_the_same(runtime: Runtime) -> None:
+    roomy, narrow = begin(runtime, settings={"cutouts": "4"}), begin(runtime, settings={"cutouts": "4"})
+    assert METHOD.lighten(narrow[0], runtime) and METHOD.lighten(narrow[0], runtime)
+    assert not METHOD.lighten(narrow[0], runtime)
+    expected, found = (METHOD.advance(states, runtime)[0] for states in (roomy, narrow))
+    assert isinstance(expected, Running) and isinstance(found, Running)
+    torch.testing.assert_close(roomy[0].mean, narrow[0].mean, atol=1e-6, rtol=1e-3)
+    assert 2 == begin(runtime, settings={"cutouts": "4"})[0].thrift, "later ones of its kind begin so"
+    runtime.lessons.clear()
+
+
+def test_lanes_tell_apart_what_cannot_be_painted_together(runtime: Runtime) -> None:
+    def lane(settings: dict[str, str] | None = None, **request: object) -> object:
+        return METHOD.lane(begin(runtime, PROMPT, settings, **request)[0])
+
+    assert lane() == lane({"steps": "9", "truncation": "0.4", "max_classes": "7", "tv_scale": "3"}, seed=3)
+    assert 3 == len({lane(), lane({"cutouts": "3"}), lane({"latents": "one"})})
+
+
+def test_facts_say_how_near_it_came_and_what_painted_it(runtime: Runtime) -> None:
+    (step,) = paint(METHOD, begin(runtime), runtime)
+    assert isinstance(step, Finished)
+    assert {"clip_score", "embedding", "perceptor", "notes", "resolved"} == set(step.facts)
+    assert "0" * 64 == step.facts["resolved"]["weights"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ("steps=1", r"steps=1 is out of range \(2–2000\); 2 is the least"),
+        ("learning_rate=0", "learning_rate=0 is out of range"),
+        ("truncation=0", "truncation=0 is out of range"),
+        ("truncation=1.5", "truncation=1.5 is out of range"),
+        ("ema_decay=1", "ema_decay=1 is out of range"),
+        ("latents=two", "latents=two is none of its words"),
+        ("cut_kind=disco", "cut_kind=disco is none of its words"),
+        ("init_weight=1", "init_weight=1 needs an init picture"),
+        ("target_weight=2", "target_weight=2 needs a target picture"),
+        ("cut_power=2", "changes nothing with cut_kind=big_sleep"),
+        ("class_temperature=3", "class_temperature=3 is one of max_classes"),
+        ("classes=volcano", "“volcano” is neither likely nor all nor a class's number"),
+        ("classes=", "is not of the form"),
+        ("classes=980+", "“” is neither likely"),
+        ("classes=1000", "classes names 1000, which is none of BigGAN-deep, 256 pixels: it has 0 to 999"),
+        ("classes=5:0", r"the weight 0 is out of range"),
+        ("classes=5:101", r"the weight 101 is out of range \(> 0, ≤ 100\)"),
+        ("classes=5+7+5", "names 5 twice; give it a weight instead, as in 5:2"),
+        ("classes=5+7 max_classes=1", "names 2 to begin with, and max_classes=1 lets fewer mix"),
+        (f"classes={'+'.join(map(str, range(21)))}", "classes names 21; 20 is the most"),
+        ("perceptors=nobody", "There is no CLIP “nobody”"),
+        ("profile=fast", "biggan_clip has no profiles"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words(settings: str, words: str) -> None:
+    with pytest.raises(DreamError, match=words):
+        build_request(PROMPT, model="biggan-deep-256", settings=parse_settings(settings))
+
+
+def test_a_net_with_other_classes_cannot_begin_with_imagenets() -> None:
+    own = replace(MODELS["tiny"], name="own", classes=10)
+    models._models["own"] = own
+    try:
+        with pytest.raises(InvalidRequest, match="ImageNet's 1000 classes, and the tiny net has 10 others"):
+            build_request(PROMPT, model="own")
+        with pytest.raises(InvalidRequest, match="max_classes=10 limits nothing: the tiny net has 10 classes"):
+            build_request(PROMPT, model="own", settings={"classes": "all", "max_classes": "10"})
+    finally:
+        del models._models["own"]
+
+
+def test_it_paints_one_size_alone_and_takes_no_mask() -> None:
+    with pytest.raises(InvalidRequest, match="cannot paint 256×128; all its pictures are 256×256"):
+        build_request(PROMPT, model="biggan-deep-256", size="256x128")
+    with pytest.raises(InvalidRequest, match="biggan_clip takes no mask"):
+        build_request(PROMPT, model="biggan-deep-256", init_image=INIT, mask_image=INIT)
+
+
+def test_an_init_picture_is_held_on_to_unless_somebody_says_otherwise() -> None:
+    def weight(**request: object) -> object:
+        options = build_request(PROMPT, model="biggan-deep-256", **request).options  # type: ignore[arg-type]
+        assert isinstance(options, BigganClipOptions)
+        return options.init_weight.plain
+
+    assert [0, 300, 0, 5] == [
+        weight(),
+        weight(init_image=INIT),
+        weight(init_image=INIT, settings={"init_weight": "0"}),
+        weight(init_image=INIT, settings={"init_weight": "5"}),
+    ]
+    varied = build_request(PROMPT, model="biggan-deep-256").starting_from(INIT)
+    assert isinstance(varied.options, BigganClipOptions) and 300 == varied.options.init_weight.plain
