@@ -27,8 +27,9 @@ from engine.methods._latents import (
     prior_gradient,
     some_present,
 )
-from engine.models import Model
+from engine.models import MODELS, Model
 from engine.options.biggan_clip import ALL, BigganClipOptions
+from engine.requests import DreamRequest
 from engine.tensors import noise, to_unit
 
 if TYPE_CHECKING:
@@ -47,6 +48,13 @@ class BigganClip(ByGenerator[Latents, BigganNet]):
     def net(self, model: Model, runtime: Runtime) -> BigganNet:
         """The generator alone: nobody has published more."""
         return load_biggan_net(model.name, runtime)
+
+    def load(self, request: DreamRequest, runtime: Runtime) -> None:
+        """Refuses classes that the model has not, too: a request may come out of a picture's record."""
+        model, options = MODELS[request.model], request.options
+        assert isinstance(options, BigganClipOptions)
+        options.check_classes(model.classes, model.title)
+        super().load(request, runtime)
 
     def starts(self, net: BigganNet, beginning: Beginning) -> Iterator[Start]:
         """Random numbers for each picture, and the same classes for all of them."""

@@ -95,6 +95,10 @@ class BigganClipOptions(Options):
     def check(self, *, has_init: bool, has_target: bool) -> None:
         """Raise InvalidRequest for options that contradict each other or what comes with the request."""
         read_perceptors(self.perceptors, "primer")
+        if len(self.chosen) > (self.max_classes or MOST_CLASSES):
+            raise InvalidRequest(
+                f"classes names {len(self.chosen)} to begin with, and max_classes={self.max_classes} lets fewer mix."
+            )
         if complaint := next(self._complaints(has_init, has_target), ""):
             raise InvalidRequest(complaint)
 
@@ -118,8 +122,6 @@ class BigganClipOptions(Options):
             yield f"target_weight={self.target_weight:g} needs a target picture; leave it out without one."
         if self.class_temperature != 2 and not self.max_classes:
             yield f"class_temperature={self.class_temperature:g} is one of max_classes; set that too, or leave it out."
-        if self.max_classes and len(self.chosen) > self.max_classes:
-            yield f"classes names {len(self.chosen)} to begin with, and max_classes={self.max_classes} lets fewer mix."
         if self.cut_kind == "big_sleep" and any(power != 1 for power in self.cut_power.numbers):
             yield f"cut_power={self.cut_power} changes nothing with cut_kind=big_sleep, which draws its own sizes."
 

@@ -66,7 +66,8 @@ class Folder:
     def missing(self, entry: Entry) -> str:
         """Why it cannot be loaded, in a sentence without its full stop; empty if it seems it can. Hashes nothing."""
         if self.find(entry) is None:
-            return f"not downloaded; run {COMMAND} download {entry.name}"
+            trust = "" if self.expected(entry) else " --trust"
+            return f"not downloaded; run {COMMAND} download{trust} {entry.name}"
         return "" if self.expected(entry) else f"not trusted yet; run {COMMAND} verify --trust {entry.name}"
 
     @contextmanager

@@ -14,17 +14,23 @@ from torch.nn import functional as F
 
 from engine import models
 from engine.biggan_net import BigganNet
+from engine.course import read_script
 from engine.errors import DreamError, InvalidRequest
 from engine.guidance.class_names import NAMES, class_vectors
+from engine.messages import Job, Submit
+from engine.methods import find_method
 from engine.methods._latents import Latents, class_weights, crowd, moved, prior_gradient, strangeness
-from engine.methods.biggan_clip import METHOD
+from engine.methods.biggan_clip import METHOD, BigganClip
 from engine.models import MODELS
 from engine.nets.biggan import build_biggan
 from engine.nets.biggan_flags import read_biggan_flags
-from engine.requests import BigganClipOptions, build_request, parse_settings
+from engine.pictures import open_picture
+from engine.replay import read_record, replay_request
+from engine.requests import BigganClipOptions, build_request, parse_settings, request_from_json, request_to_json
 from engine.runtime import Runtime
-from engine.steps import Failed, Finished, Running
+from engine.steps import Failed, Finished, Running, Step
 from tests.engine.tiny import fill, job_of, paint, tiny_runtime
+from tests.engine.workshop import Workshop
 
 PROMPT = "a red circle on a blue background"
 QUICK = {"steps": "6", "cutouts": "2", "classes": "all"}
@@ -367,3 +373,70 @@ def test_an_init_picture_is_held_on_to_unless_somebody_says_otherwise() -> None:
     ]
     varied = build_request(PROMPT, model="biggan-deep-256").starting_from(INIT)
     assert isinstance(varied.options, BigganClipOptions) and 300 == varied.options.init_weight.plain
+
+
+def submit(shop: Workshop, job: str, steps: str, seed: int = 7, count: int = 1) -> None:
+    request = job_of(PROMPT, {**QUICK, "steps": steps}, model="tiny", seed=seed, count=count).request
+    shop.handle(Submit(Job(job, 1, "somebody", request), {}))
+
+
+def steps_of(shop: Workshop, job: str) -> int:
+    attempt = shop.worker._roster.find(job)
+    return attempt.paintings[0].steps_done if attempt and attempt.paintings else 0
+
+
+def test_what_was_painted_among_others_is_painted_again_to_the_bit_from_its_record(runtime: Runtime) -> None:
+    shop = Workshop(runtime=runtime, find=find_method)
+    submit(shop, "watched", "12")
+    shop.run_until(lambda: steps_of(shop, "watched") >= 2)
+    submit(shop, "pair", "4", seed=60, count=2)
+    shop.run("watched", "pair")
+    first = shop.pictures("watched")[0]
+    record = read_record(first.png)
+
+    again = Workshop(runtime=runtime, find=find_method)
+    again.worker.submit(Job("again", 1, "somebody", replay_request(record)), {}, read_script(record["resolved"]))
+    again.run("again")
+
+    assert 3 <= len(record["resolved"]["course"]), "it was alone, with others, and alone again"
+    assert first.facts["sha256"] == again.pictures("again")[0].facts["sha256"]
+
+
+class Narrow(BigganClip):
+    """Two views of one picture fit into memory."""
+
+    def __init__(self) -> None:
+        self.refused = 0
+
+    def advance(self, states: list[Latents], runtime: Runtime) -> list[Step]:
+        if sum(s.pull.recipe.total / s.pull.parts for s in states) > 2:
+            self.refused += 1
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return super().advance(states, runtime)
+
+
+def test_where_memory_runs_out_steps_are_made_lighter_and_the_picture_is_the_same(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "shed", lambda *_, **__: False)  # the tiny nets come from no file
+    pictures, narrow = [], Narrow()
+    for method in (METHOD, narrow):
+        shop = Workshop(runtime=runtime, find=lambda _, method=method: method)
+        request = job_of(PROMPT, {**QUICK, "cutouts": "8", "steps": "3"}, model="tiny", seed=7, count=2).request
+        shop.handle(Submit(Job("a", 1, "somebody", request), {}))
+        shop.run("a")
+        pictures.append([np.asarray(open_picture(shop.pictures("a")[i].png), dtype=int) for i in (0, 1)])
+    runtime.lessons.clear()
+    assert narrow.refused >= 3
+    assert all(np.abs(roomy - light).max() <= 3 for roomy, light in zip(*pictures, strict=True))
+
+
+def test_classes_that_came_in_a_record_are_looked_at_again(runtime: Runtime) -> None:
+    request = job_of(PROMPT, {"classes": "5"}, model="tiny").request
+    METHOD.load(request, runtime)
+    foreign = request.model_copy(update={"options": request.options.model_copy(update={"classes": "1000"})})
+    with pytest.raises(InvalidRequest, match="classes names 1000, which is none of the tiny net"):
+        METHOD.load(foreign, runtime)
+    written = request_to_json(request).replace('"classes":"5"', '"classes":"five"')
+    with pytest.raises(InvalidRequest, match="“five” is neither likely"):
+        request_from_json(written)

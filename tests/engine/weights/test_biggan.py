@@ -11,11 +11,17 @@ from torch import Tensor
 
 from engine.biggan_net import BigganNet
 from engine.errors import ModelUnavailable, WeightsError
+from engine.methods.biggan_clip import METHOD
+from engine.models import MODELS
 from engine.nets.biggan import build_biggan
 from engine.nets.biggan_flags import read_biggan_flags
+from engine.readiness import look_around
+from engine.requests import BigganClipOptions, build_options, build_request
+from engine.runtime import Runtime
 from engine.weights.biggan import biggan_blueprint, folded, read_biggan
 from engine.weights.entry import Kind
 from engine.weights.folder import Folder
+from engine.weights.presence import lacking
 from engine.weights.table import PUBLISHED, find_entry
 from tests.engine.weights.made import Harm, put, saved
 from tests.golden import golden
@@ -154,3 +160,23 @@ def test_a_checkpoint_that_would_run_code_runs_none(tmp_path: Path) -> None:
 def test_what_is_folded_already_stays_as_it_is() -> None:
     tensors = {"a.weight": torch.ones(2, 2), "a.bias": torch.ones(2)}
     assert tensors == folded(tensors, "a file")
+
+
+@pytest.mark.parametrize("name", BIGGANS)
+def test_every_net_is_a_model_of_one_size_that_says_what_it_lacks(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DREAMBOT_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    model = MODELS[name]
+    side = int(name.rpartition("-")[2])
+    assert ((side, side), side, side, 1000) == (model.size, model.smallest, model.largest, model.classes)
+    options = build_options(model, "", {})
+    assert isinstance(options, BigganClipOptions) and (0.07, "likely") == (options.learning_rate, options.classes)
+    command = f"not downloaded; run python -m engine weights download --trust {name} ViT-B/32"
+    assert command == lacking(model)
+    unavailable = look_around("w", 1, "CPU", 1).unavailable
+    assert command == unavailable[name]
+    assert unavailable["biggan_clip"] == unavailable["biggan-deep-512"]
+    with pytest.raises(ModelUnavailable, match=f"run python -m engine weights download --trust {name}"):
+        METHOD.load(build_request("a fox", model=name), Runtime("cpu"))
