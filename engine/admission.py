@@ -12,8 +12,10 @@ from typing import Any, TypeAlias
 from engine.attempts import Painter
 from engine.border import is_out_of_memory
 from engine.errors import InvalidRequest, OutOfMemory
+from engine.fitting import Form, fit
 from engine.messages import Job
 from engine.methods import Method
+from engine.needs import Needs
 from engine.replay import find_record
 from engine.requests import AUTO, UpscaleRequest, best_upscaler
 from engine.runtime import Runtime
@@ -35,11 +37,14 @@ class Admitted:
     seconds: Mapping[str, float]
     source: Mapping[str, object] | None = None
     """The record of how the picture was made that is to be enlarged, if it holds one."""
+    needs: Needs | None = None
+    """What each of its pictures takes, where that is known."""
 
 
 def admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method: FindMethod) -> Admitted:
     """Load what *job* needs and begin its pictures; raises DreamErrors in words.
 
+    What can never fit into memory is refused before anything is loaded; what fits in a lighter form begins in that.
     When memory runs out, nets that belong to no picture under way leave, and it is tried once more.
     """
     _check_images(job, images)
@@ -57,19 +62,24 @@ def admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method: 
 def _admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method: FindMethod) -> Admitted:
     started = time.monotonic()
     painter: Painter
-    source = None
+    source, form = None, Form()
     if isinstance(job.request, UpscaleRequest):
         painter = find_upscaler(_upscaler(job.request))
         painter.load(job.request, runtime)
         source = find_record(images[job.request.image])
     else:
         painter = find_method(job.request.method)
+        form = fit(painter, job.request, runtime)
         painter.load(job.request, runtime)
     loaded = time.monotonic()
     states = painter.begin(job, images, runtime)
     if len(states) != job.request.count:
         raise RuntimeError(f"{len(states)} states were begun for {job.request.count} pictures")
-    return Admitted(painter, states, {"load": loaded - started, "begin": time.monotonic() - loaded}, source)
+    if form.thrift:
+        for state in states:
+            state.thrift = max(state.thrift, form.thrift)
+    seconds = {"load": loaded - started, "begin": time.monotonic() - loaded}
+    return Admitted(painter, states, seconds, source, form.needs)
 
 
 def _upscaler(request: UpscaleRequest) -> str:

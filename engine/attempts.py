@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.course import Course, Script, Terms
 from engine.errors import DreamError
@@ -14,6 +14,9 @@ from engine.messages import Failure, Job, Progress, Result
 from engine.methods import Method
 from engine.steps import State
 from engine.upscalers import Upscaler
+
+if TYPE_CHECKING:
+    from engine.needs import Needs
 
 Painter = Method[Any] | Upscaler[Any]
 
@@ -66,6 +69,13 @@ class Painting:
     error: DreamError | None = None
     memory: int = 0
     """Bytes that it took at most, its nets not counted; 0 where the device does not say."""
+    needs: Needs | None = None
+    """What its method's steps take; nothing where that is not known."""
+
+    @property
+    def expected(self) -> int:
+        """Bytes that its next step is expected to take; 0 if nobody knows."""
+        return self.needs.known(getattr(self.state, "thrift", 0)) if self.needs and not self.finishing else 0
 
     @property
     def is_over(self) -> bool:

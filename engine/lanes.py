@@ -2,7 +2,8 @@
 
 When memory runs out: half as many at once, down to one; then nets leave that this step does not need; then the painter
 makes the picture's step lighter (its `lighten`), as often as it can; and only then the picture fails, in words. What a
-picture takes is measured where the device says it, so that the next ones are not begun where they would not fit.
+picture takes is measured where the device says it, and expected where it was rehearsed (`engine.needs`): no more are
+advanced together than fit, and the others wait for their turn.
 
 The one rule of order: whoever has waited longest goes next, and takes along whoever shares its lane. So lanes take
 turns, and so do pictures of a lane that is too wide for the memory. Knows no jobs, no threads, no wire.
@@ -19,7 +20,7 @@ from engine.attempts import Painter, Painting
 from engine.border import Unexpected, guarded
 from engine.errors import DreamError, OutOfMemory
 from engine.runtime import DeviceLost, Runtime
-from engine.steps import Failed, State, Step
+from engine.steps import Failed, Finished, State, Step
 from engine.threads import Threads
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Lanes:
         for known in (self._widest, self._each):
             for lane in known.keys() - {*lanes, *map(_lane, under_way)}:
                 del known[lane]
-        return group[: min(self._widest.get(lanes[0], len(group)), self._fitting(lanes[0]))]
+        return group[: min(self._widest.get(lanes[0], len(group)), self._fitting(lanes[0], group[0].expected))]
 
     def advance(self, group: list[Painting]) -> list[Step]:
         """One step for each of *group*, answered in order. Raises DeviceLost."""
@@ -82,15 +83,23 @@ class Lanes:
             steps = self._advance(group[0].painter, [p.state for p in group], lane)
         if not self._short:  # else what did not fit counts too
             self._note(lane, group, peak.bytes // len(group))
+            _learn(group, steps)
         return steps
 
-    def _fitting(self, lane: Lane) -> int:
-        """How many pictures of *lane* the memory has room for, at least one."""
-        each = self._each.get(lane, 0)
-        return max(int(self._runtime.free_memory() * SPARE) // each, 1) if each else sys.maxsize
+    def _fitting(self, lane: Lane, expected: int) -> int:
+        """How many pictures of *lane* the memory has room for, at least one. What was measured goes before *expected*.
+
+        Batches are filled up to a power of two, so that an expected step of three takes as much as one of four.
+        """
+        each = self._each.get(lane, 0) or expected
+        if not each:
+            return sys.maxsize
+        room = max(int(self._runtime.free_memory() * SPARE) // each, 1)
+        return room if lane in self._each else 1 << (room.bit_length() - 1)
 
     def _note(self, lane: Lane, group: list[Painting], each: int) -> None:
-        self._each[lane] = max(each, self._each.get(lane, 0))
+        if each:
+            self._each[lane] = max(each, self._each.get(lane, 0))
         for painting in group:
             painting.memory = max(painting.memory, each)
 
@@ -118,6 +127,13 @@ class Lanes:
         if self._runtime.shed(unused_since=began):
             return True
         return isinstance(painter, Lightens) and painter.lighten(state, self._runtime)
+
+
+def _learn(group: list[Painting], steps: list[Step]) -> None:
+    """A picture that is through tells what its kind takes."""
+    for painting, step in zip(group, steps, strict=True):
+        if isinstance(step, Finished) and painting.needs and painting.memory and not painting.finishing:
+            painting.needs.learn(getattr(painting.state, "thrift", 0), painting.memory)
 
 
 def _lane(painting: Painting) -> Lane:

@@ -29,6 +29,29 @@ def free_memory(device: torch.device) -> int:
     return max(min(available, most - used), 0) if most else available
 
 
+def within_reach(device: torch.device, held: int = 0) -> int:
+    """Bytes that nets and pictures of this process may have together: what is free, and what they have already.
+
+    *held*: on a processor, `held_memory` before there were any; an allocator keeps what pictures have freed.
+    """
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(free) + torch.cuda.memory_reserved(device)
+    return free_memory(device) + max(held_memory() - held, 0)
+
+
+def beyond(device: torch.device) -> int:
+    """Bytes that there may be in need beside those within reach: swap; where the system does not say, all memory."""
+    if device.type != "cpu" or container_memory()[0]:
+        return 0
+    return _meminfo("SwapFree") if _meminfo("MemTotal") else system_memory()
+
+
+def held_memory() -> int:
+    """Bytes of its own that this process has in memory, files not counted; 0 where the system does not say."""
+    return _listed(Path("/proc/self/status"), "RssAnon")
+
+
 def system_memory() -> int:
     """Of the machine."""
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
@@ -47,12 +70,22 @@ def container_memory(root: Path = CGROUP) -> tuple[int, int]:
         return 0, 0
 
 
-def _available(meminfo: Path = Path("/proc/meminfo")) -> int:
+def _available() -> int:
     """Bytes that could be taken without swapping, as Linux estimates it; elsewhere half of all."""
+    return _meminfo("MemAvailable") or system_memory() // 2
+
+
+def _meminfo(name: str) -> int:
+    """Bytes; 0 where the system does not say."""
+    return _listed(Path("/proc/meminfo"), name)
+
+
+def _listed(path: Path, name: str) -> int:
+    """One line of a file like ``MemAvailable:   12595 kB``, in bytes."""
     try:
-        for line in meminfo.read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
+        for line in path.read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith(f"{name}:"):
                 return int(line.split()[1]) * 1024
     except (OSError, ValueError, IndexError):
         pass
-    return system_memory() // 2
+    return 0

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from engine.errors import EngineUnusable, OutOfMemory
-from engine.memory import device_memory, free_memory
+from engine.memory import beyond, device_memory, free_memory, held_memory, within_reach
 from engine.nets.quickened import quicken
 
 if TYPE_CHECKING:
@@ -70,6 +70,9 @@ class Runtime:
         self._lock = threading.Lock()
         self.lessons: dict[Hashable, int] = {}
         """What painters have learned about memory here, each by keys of its own; for the stepping loop and loading."""
+        self.learnt: dict[Hashable, int] = {}
+        """What a picture of some kind was seen to take beside its nets, in bytes; see `engine.needs`."""
+        self._held = held_memory()
         self._budget = nets or int(device_memory(self.device) * NETS_SHARE)
 
     def net(self, key: str, load: Callable[[], T], expected: int = 0) -> T:
@@ -151,8 +154,18 @@ class Runtime:
             torch.mps.empty_cache()
 
     def free_memory(self) -> int:
-        """Bytes that pictures could take now, without letting a net go."""
+        """Bytes that the next step could take, without letting a net go."""
+        if self.device.type == "cpu":
+            return max(self.reach() - sum(self.nets.values()), 0)
         return free_memory(self.device)
+
+    def reach(self) -> int:
+        """Bytes that nets and the largest step can have together here, whatever is loaded or painted now."""
+        return within_reach(self.device, self._held)
+
+    def most(self) -> int:
+        """Bytes beyond which nothing can go: what needs more is not even tried."""
+        return self.reach() + beyond(self.device)
 
     def alive(self) -> bool:
         """Whether the device still computes. After an illegal access every CUDA call fails until the process ends."""

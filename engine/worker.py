@@ -193,7 +193,9 @@ class Worker:
         states = [state for state in admitted.states if not attempt.only or state.index in attempt.only]
         attempt.seconds.update(admitted.seconds)
         attempt.steps = max(state.steps for state in states)
-        attempt.paintings = [Painting(attempt, state.index, admitted.painter, state) for state in states]
+        attempt.paintings = [
+            Painting(attempt, state.index, admitted.painter, state, needs=admitted.needs) for state in states
+        ]
         if isinstance(attempt.job.request, DreamRequest):  # while the first steps are taken
             self._loading.run(partial(load_finisher, attempt.job.request, self.runtime), lambda _: None)
 

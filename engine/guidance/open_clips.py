@@ -13,8 +13,10 @@ from torch import Tensor
 
 from engine.errors import ModelUnavailable
 from engine.guidance.perceptor import CLIP_MEAN, CLIP_STD, Perceptor
+from engine.nets.quickened import quicken
 from engine.perceptual import Features
 from engine.torchvision_compat import ensure_torchvision
+from engine.weights.blueprint import NoInit
 from engine.weights.clip import read_clip
 from engine.weights.clip_table import clip_named, clip_of_hash, plain
 from engine.weights.entry import Entry
@@ -56,6 +58,18 @@ def from_openai(entry: Entry, opened: Opened, device: torch.device) -> Perceptor
     state = read_clip(opened, entry.sha256)
     build: Any = importlib.import_module("open_clip.model").build_model_from_openai_state_dict
     return from_open_clip(plain(entry.name), build(state).float(), device, plain(entry.name), opened.sha256)
+
+
+def shape_of(name: str) -> Perceptor:
+    """The CLIP that `load_open_clip` would bring, on the meta device: shapes, no weights. Raises ModelUnavailable."""
+    openai = clip_named(Path(name).stem if Path(name).is_file() else name)
+    architecture = plain(openai.name) if openai else _split(name)[0]
+    config: Any = open_clip.get_model_config(f"{architecture}-quickgelu" if openai else architecture)
+    if config is None or set(config) - {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}:
+        raise ModelUnavailable(f"The shape of the CLIP “{name}” is not known before it is loaded.")
+    with torch.device("meta"), NoInit():
+        net = importlib.import_module("open_clip.model").CLIP(**config)
+    return from_open_clip(name, quicken(net), torch.device("meta"), architecture)
 
 
 def from_open_clip(

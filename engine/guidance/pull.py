@@ -89,8 +89,7 @@ def pull_gradient(
     """
     leaf = seen.detach().requires_grad_()
     with torch.enable_grad():
-        eyes, lots, parts = range(len(perceptors)), range(pulls[0].lots), range(pulls[0].parts)
-        looks = [(eye, lot, part) for eye in eyes for lot in lots for part in parts]
+        looks = _looks(len(perceptors), pulls[0], rehearsed=leaf.is_meta)
         first = looks[0] if pulls[0].scales.clip else None
         total = _look(perceptors, leaf, pulls, turns, moved, first)
         total = _small_losses(leaf, pulls, moved, total)
@@ -101,6 +100,13 @@ def pull_gradient(
         for look in looks[1:] if pulls[0].scales.clip else ():
             gradient = gradient + _gradient(leaf, _look(perceptors, leaf, pulls, turns, moved, look))
     return gradient
+
+
+def _looks(eyes: int, pull: Pull, *, rehearsed: bool) -> list[tuple[int, int, int]]:
+    """Every eye, lot and part; where it is only rehearsed, of each eye the first and the last, which is the largest."""
+    looks = [(lot, part) for lot in range(pull.lots) for part in range(pull.parts)]
+    some = dict.fromkeys((looks[0], looks[-1])) if rehearsed else looks
+    return [(eye, lot, part) for eye in range(eyes) for lot, part in some]
 
 
 def _gradient(leaf: Tensor, loss: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine.nets.attention import attend
 from engine.nets.swift import PointConv1d, PointConv2d
 
 M = TypeVar("M", bound=nn.Module)
@@ -122,7 +123,7 @@ class AttentionBlock(nn.Module):
         else:
             q, k, v = qkv.view(n, self.heads, 3, c // self.heads, -1).transpose(-1, -2).unbind(2)
         # Of rows that lie crosswise in memory, an odd number is rounded by a picture's place in the batch.
-        h = F.scaled_dot_product_attention(q.contiguous(), k.contiguous(), v.contiguous())
+        h = attend(q.contiguous(), k.contiguous(), v.contiguous())
         h = h.transpose(-1, -2).reshape(n, c, -1)
         out: Tensor = flat + self.proj_out(h)
         return out.view(n, c, height, width)

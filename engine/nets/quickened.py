@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from engine.nets.attention import attend
 from engine.nets.swift import is_worth, linear
 
 M = TypeVar("M", bound=nn.Module)
@@ -38,7 +38,7 @@ class SwiftAttention(nn.MultiheadAttention):
         n, length, width = query.shape
         qkv = linear(query, self.in_proj_weight, self.in_proj_bias)
         q, k, v = qkv.view(n, length, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
-        h = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).reshape(n, length, width)
+        h = attend(q, k, v, mask).transpose(1, 2).reshape(n, length, width)
         return linear(h, self.out_proj.weight, self.out_proj.bias), None
 
 

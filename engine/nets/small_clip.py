@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.errors import WeightsError
+from engine.nets.attention import attend
 
 END = 2
 """The token at which the text tower's embedding is read; everything behind it is padding."""
@@ -115,7 +116,7 @@ class TransformerLayer(nn.Module):
         """[N, T, C] → the same; *seen* [N, 1, 1, T] is true for tokens that may be looked at."""
         n, length, width = x.shape
         q, k, v = self.qkv(self.norm_1(x)).view(n, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        h = F.scaled_dot_product_attention(q, k, v, attn_mask=seen)
+        h = attend(q, k, v, seen)
         x = x + self.out(h.transpose(1, 2).reshape(n, length, width))
         out: Tensor = x + self.mlp(self.norm_2(x))
         return out

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from engine.attempts import Attempt, Painting, Stage
@@ -17,7 +18,7 @@ from engine.lanes import Lanes
 from engine.messages import Job
 from engine.requests import build_request
 from engine.runtime import Peak, Runtime
-from engine.steps import Failed, Running, Step
+from engine.steps import Failed, Finished, Running, Step
 from engine.threads import Threads
 from tests.engine.workshop import Workshop
 
@@ -85,6 +86,27 @@ def paintings(painter: Painter, count: int, weight: int = 100) -> list[Painting]
     return [Painting(attempt, i, painter, State(index=i, weight=weight), Stage.PAINTING) for i in range(count)]  # type: ignore[arg-type]
 
 
+@dataclass
+class Expecting:
+    """Stands where `engine.needs.Needs` does: what a picture takes in each of its forms."""
+
+    forms: dict[int, int]
+    learned: dict[int, int] = field(default_factory=dict)
+
+    def known(self, thrift: int) -> int:
+        return self.forms.get(thrift, 0)
+
+    def learn(self, thrift: int, taken: int) -> None:
+        self.learned[thrift] = taken
+
+
+def expecting(crowd: list[Painting], forms: dict[int, int]) -> Expecting:
+    needs = Expecting(forms)
+    for painting in crowd:
+        painting.needs = needs  # type: ignore[assignment]
+    return needs
+
+
 def lanes(card: Card) -> Lanes:
     return Lanes(card, Threads("1", 1))
 
@@ -100,6 +122,49 @@ def test_what_a_picture_took_says_how_many_are_begun_together() -> None:
 
     assert 4 == len(group), "five would take all of it, and some is spared"
     assert {100} == {painting.memory for painting in crowd[:2]}
+
+
+def test_no_more_begin_together_than_are_expected_to_fit_and_the_others_take_turns() -> None:
+    card = Card(1000)
+    painter = Painter(card)
+    crowd, all_lanes = paintings(painter, 6, weight=250), lanes(card)
+    expecting(crowd, {0: 250})
+
+    turns = []
+    for _ in range(3):
+        card.taken = 0
+        group = all_lanes.next_group(crowd)
+        turns.append([p.index for p in group])
+        for painting in group:
+            painting.turn = 1 + len(turns)
+
+    assert [[0, 1], [2, 3], [4, 5]] == turns, "three would be filled up to four, and four do not fit"
+
+
+def test_what_is_measured_replaces_what_was_expected() -> None:
+    card = Card(1000)
+    crowd, all_lanes = paintings(Painter(card), 8), lanes(card)
+    expecting(crowd, {0: 900})
+    assert 1 == len(all_lanes.next_group(crowd))
+
+    all_lanes.advance(crowd[:1])
+
+    assert 8 == len(all_lanes.next_group(crowd)), "each took 100"
+
+
+def test_a_finished_picture_tells_what_its_kind_takes() -> None:
+    class Last(Painter):
+        def advance(self, states: list[State], runtime: Runtime) -> list[Step]:
+            super().advance(states, runtime)
+            return [Finished(Image.new("RGB", (1, 1))) for _ in states]
+
+    card = Card(1000)
+    crowd = paintings(Last(card), 1)
+    needs = expecting(crowd, {})
+
+    lanes(card).advance(crowd)
+
+    assert {0: 100} == needs.learned
 
 
 def test_one_picture_is_always_tried() -> None:

@@ -123,6 +123,20 @@ def test_a_container_s_limit_counts_as_the_memory_there_is(tmp_path: Path) -> No
     assert (0, 0) == container_memory(tmp_path / "absent")
 
 
+def test_what_a_process_holds_counts_as_within_its_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = [500]
+    monkeypatch.setattr("engine.memory.free_memory", lambda device: 10_000)
+    monkeypatch.setattr("engine.memory.held_memory", lambda: held[0])
+    monkeypatch.setattr("engine.runtime.held_memory", lambda: held[0])
+    runtime = Runtime("cpu")
+    runtime.net("a", lambda: nn.Linear(16, 16))  # 1,088 bytes
+
+    held[0] = 7500  # what pictures have freed lies in the allocator
+
+    assert 17_000 == runtime.reach()
+    assert 17_000 - 1088 == runtime.free_memory(), "nets stay while a step is taken"
+
+
 def test_memory_is_known() -> None:
     runtime = Runtime("cpu")
 
