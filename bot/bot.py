@@ -207,6 +207,7 @@ def local_engine(config: Config) -> LocalEngine:
         device=settings.device,
         nets_megabytes=settings.nets_megabytes,
         idle_minutes=settings.idle_minutes,
+        compiled=config.folder / "compiled" if settings.compile == "on" else None,
     )
 
 

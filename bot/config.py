@@ -6,8 +6,6 @@ these models (`bot.config_text.render_example`), which is why every field has a 
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,8 @@ from typing import Annotated, Literal
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
 
-from bot.config_text import explain_all, toml_error
+from bot.config_file import as_json, read_tables, usual_places
+from bot.config_text import explain_all
 from bot.errors import ConfigError
 from bot.jobs import Priority
 from engine.weights.own import ModelName, OwnModel
@@ -77,6 +76,11 @@ class EngineSection(Section):
         ge=0,
         le=10**5,
         description="Large models leave the memory when nobody has wanted a picture for so long; 0 = never.",
+    )
+    compile: Literal["off", "on"] = Field(
+        default="off",
+        description='"on" lets PyTorch compile models while they paint, and keeps that in the folder "compiled" of the '
+        "data folder. Meant for GPUs, where nobody has measured it; it needs a C++ compiler or Triton.",
     )
 
 
@@ -350,15 +354,15 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
     Raises ConfigError: every mistake of the file in one text, a line each.
     """
     named = environ.get(CONFIG_VARIABLE, "").strip()
-    found = path or (Path(named) if named else next((place for place in _usual_places() if place.is_file()), None))
-    tables = _read(found) if found else {}
+    found = path or (Path(named) if named else next((place for place in usual_places(APP) if place.is_file()), None))
+    tables = read_tables(found) if found else {}
     discord = tables.get("discord")
     if isinstance(discord, dict) and "token" in discord:
         raise ConfigError(
             f"{found}, [discord] token: a token is a secret; put it into the environment as DISCORD_TOKEN."
         )
     try:
-        config = Config.model_validate_json(_as_json(tables))
+        config = Config.model_validate_json(as_json(tables))
     except ValidationError as error:
         raise ConfigError(explain_all(error, Config, str(found))) from error
     return _with_environment(config, environ)
@@ -367,26 +371,6 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
 def _best_priority(held: list[RoleSection]) -> Priority:
     # A role may also lower its members (batch), so NORMAL only counts where no role says anything.
     return max((Priority[role.priority.upper()] for role in held), default=Priority.NORMAL)
-
-
-def _usual_places() -> tuple[Path, Path]:
-    return Path("config.toml"), platformdirs.user_config_path(APP, False) / "config.toml"
-
-
-def _read(path: Path) -> dict[str, object]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(toml_error(path, error)) from error
-    except RecursionError as error:
-        raise ConfigError(f"{path} cannot be read: its lists or tables lie too deep in each other.") from error
-    except (OSError, ValueError) as error:  # also numbers of thousands of digits
-        raise ConfigError(f"{path} cannot be read: {error}.") from error
-
-
-def _as_json(tables: dict[str, object]) -> str:
-    # Pydantic's strict mode takes lists for tuples only when it reads JSON; dates become text, which no key accepts.
-    return json.dumps(tables, default=str)
 
 
 def _with_environment(config: Config, environ: Mapping[str, str]) -> Config:

@@ -41,13 +41,16 @@ async def _findings(config: Config) -> AsyncIterator[Finding]:
         yield finding
     for finding in check_folder(config.folder, config.retention):
         yield finding
-    for finding in device_findings(await probe(config.engine.python or sys.executable), config.engine.device):
+    python = config.engine.python or sys.executable
+    for finding in device_findings(await probe(python), config.engine.device):
         yield finding
+    if config.engine.compile == "on":
+        yield compile_finding(await probe(python, "--compile", config.engine.device))
     for finding in engine_findings(await first_ready(config)):
         yield finding
 
 
-async def probe(python: str) -> dict[str, Any]:
+async def probe(python: str, *question: str) -> dict[str, Any]:
     """What torch says about this machine's devices, asked in a process of its own; {"error": …} if that fails."""
     environ = {name: value for name, value in os.environ.items() if name != "DISCORD_TOKEN"}
     try:
@@ -55,6 +58,7 @@ async def probe(python: str) -> dict[str, Any]:
             python,
             "-m",
             "engine.probe",
+            *question,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=environ,
@@ -103,6 +107,17 @@ def _device(device: dict[str, Any], found: dict[str, Any]) -> Finding:
                 "(CUDA 12.6 still serves Pascal and Volta), or set [engine] device to cpu.",
             )
     return bad(device["name"], f"{shown}: {device['problem']}", "Update its driver, or set [engine] device to cpu.")
+
+
+def compile_finding(found: dict[str, Any]) -> Finding:
+    """Whether what [engine] compile wants is possible."""
+    if problem := found.get("error") or found["problem"]:
+        remedy = (
+            "On a processor install a C++ compiler (Debian: apt install g++); on a GPU Triton comes with PyTorch's "
+            'CUDA build. Or set [engine] compile = "off". Without it pictures are painted all the same.'
+        )
+        return note("compile", f"Models cannot be compiled here: {problem}", remedy)
+    return good("compile", "a small model could be compiled")
 
 
 async def first_ready(config: Config) -> Ready | str:

@@ -62,6 +62,8 @@ def _add_operation(embed: discord.Embed, figures: Figures) -> None:
     disk = f"pictures {figures.kept_bytes / 1e9:.1f} GB, {figures.free_bytes / 1e9:.1f} GB free"
     embed.add_field(name="Disk", value=disk)
     embed.add_field(name="Discord", value=_discord(figures))
+    if figures.ready is not None and figures.ready.compiled:
+        embed.add_field(name="Compiled", value=shorten(figures.ready.compiled, 300))
     embed.add_field(name="Errors logged", value=str(sum(seen.errors.values())))
     if figures.pulse.ends and figures.pulse.last_words:
         embed.add_field(name="Last words", value=shorten(figures.pulse.last_words, 300), inline=False)

@@ -93,13 +93,15 @@ class Painting:
         return script.finish if self.finishing else script.steps
 
     def prepare(self) -> None:
-        """Before its next step: in a replay the batch is as large, and the step as thrifty, as the first time."""
+        """Before its next step: in a replay batch, thrift and whether nets are compiled are as the first time."""
         if (terms := self.terms) is None:
             return
         if hasattr(self.state, "bucket"):
             self.state.bucket = terms.bucket
         if hasattr(self.state, "thrift"):
             self.state.thrift = max(terms.thrift, self.state.thrift)
+        if hasattr(self.state, "compiled"):
+            self.state.compiled = terms.compiled
 
     def clock(self, phase: str) -> None:
         """What has passed since the last call was *phase*."""

@@ -102,7 +102,7 @@ class LocalEngine:
     """An engine in a child process of its own.
 
     *data*: the folder in which `engine.pid` names the child. *threads*: a number, or "auto". *nets_megabytes* and
-    *idle_minutes* as in `engine.environment.MemoryRules`.
+    *idle_minutes* as in `engine.environment.MemoryRules`. *compiled*: nets are compiled, and kept in this folder.
     """
 
     def __init__(
@@ -115,6 +115,7 @@ class LocalEngine:
         device: str = "auto",
         nets_megabytes: int = 0,
         idle_minutes: float = 0.0,
+        compiled: Path | None = None,
         patience: Patience | None = None,
     ) -> None:
         self.ready: Ready | None = None
@@ -125,6 +126,7 @@ class LocalEngine:
                 device=device,
                 threads=str(threads),
                 memory=MemoryRules(nets_megabytes, idle_minutes),
+                compiled=compiled,
             ),
             Listener(self._receive, self._bury, self._give_up, lambda: bool(self._attempts or self._questions)),
             patience or Patience(),

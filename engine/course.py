@@ -1,9 +1,10 @@
-"""How a picture's steps were run, for a replay: in batches of what size, on how many threads, how thriftily. No torch.
+"""How a picture's steps were run, for a replay: in batches of what size, on how many threads, how thriftily, and by
+compiled nets or not. No torch.
 
-Sums are rounded otherwise in a batch of another size, on another number of threads, or when they are taken in parts;
-nothing else about a picture's neighbours, nor its place among them, leaves a trace. Pictures join and leave, so each
-step has terms of its own; in the record they are rows `[bucket, threads, thrift, steps]`, one for each stretch of steps
-with equal terms.
+Sums are rounded otherwise in a batch of another size, on another number of threads, when they are taken in parts, or
+by nets that are compiled; nothing else about a picture's neighbours, nor its place among them, leaves a trace. Pictures
+join and leave, so each step has terms of its own; in the record they are rows `[bucket, threads, thrift, steps]`, one
+for each stretch of steps with equal terms, and `[bucket, threads, thrift, steps, 1]` where the nets were compiled.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class Terms(NamedTuple):
     """Of the CPU; 0 = as it comes."""
     thrift: int = 0
     """How much memory is saved at the cost of time: see `engine.methods`."""
+    compiled: bool = False
+    """Whether the nets ran compiled: see `engine.compiling`."""
 
 
 class Stretch(NamedTuple):
@@ -58,7 +61,7 @@ class Course:
     @property
     def rows(self) -> list[list[int]]:
         """As JSON has it."""
-        return [[*stretch.terms, stretch.steps] for stretch in self.stretches]
+        return [[*terms[:3], steps, *([1] if terms.compiled else [])] for terms, steps in self.stretches]
 
     def at(self, step: int) -> Terms:
         """The terms of that step, from 0; beyond its end those of the last one."""
@@ -107,16 +110,16 @@ def read_course(value: object) -> Course:
     """The course of such rows; an empty one for anything else, also if only one row of them is wrong."""
     if not isinstance(value, list) or len(value) > MOST_STEPS or not all(_is_row(row) for row in value):
         return Course()
-    course = Course(tuple(Stretch(Terms(*row[:3]), row[3]) for row in value))
+    course = Course(tuple(Stretch(Terms(row[0], row[1], row[2], len(row) == 5), row[3]) for row in value))
     return course if course.steps <= MOST_STEPS else Course()
 
 
 def _is_row(row: object) -> bool:
-    """bucket, threads, thrift, steps: each within what there can be."""
-    if not isinstance(row, list) or len(row) != 4:
+    """bucket, threads, thrift, steps, perhaps a 1: each within what there can be."""
+    if not isinstance(row, list) or len(row) not in (4, 5):
         return False
-    bounds = (1, LARGEST_BUCKET), (0, MOST_THREADS), (0, MOST_THRIFT), (1, MOST_STEPS)
-    return all(type(n) is int and low <= n <= high for n, (low, high) in zip(row, bounds, strict=True))
+    bounds = (1, LARGEST_BUCKET), (0, MOST_THREADS), (0, MOST_THRIFT), (1, MOST_STEPS), (1, 1)
+    return all(type(n) is int and low <= n <= high for n, (low, high) in zip(row, bounds, strict=False))
 
 
 def _within(value: object, low: int, high: int) -> int:

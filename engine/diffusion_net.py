@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,15 +55,18 @@ class DiffusionNet:
 def load_diffusion_net(model: str, runtime: Runtime) -> DiffusionNet:
     """The net of that model, loaded once. Raises ModelUnavailable or WeightsError."""
     if model in FILES:
-        return runtime.net(
-            f"diffusion:{model}", lambda: read_diffusion_net(FILES[model], runtime.device, runtime.dtype)
-        )
-    from engine.weights.diffusion import load_diffusion, net_bytes  # which makes a DiffusionNet
+        read, expected = partial(read_diffusion_net, FILES[model]), 0
+    else:
+        from engine.weights.diffusion import load_diffusion, net_bytes  # which makes a DiffusionNet
+
+        read, expected = partial(load_diffusion, model), net_bytes(model, runtime.dtype)
 
     def load() -> DiffusionNet:
-        return load_diffusion(model, runtime.device, runtime.dtype)
+        found = read(runtime.device, runtime.dtype)
+        runtime.compiler.take(found.net)
+        return found
 
-    return runtime.net(f"diffusion:{model}", load, expected=net_bytes(model, runtime.dtype))
+    return runtime.net(f"diffusion:{model}", load, expected=expected)
 
 
 def read_diffusion_net(path: Path, device: torch.device, dtype: torch.dtype) -> DiffusionNet:

@@ -14,11 +14,12 @@ _ALLOWED = """
     PATH HOME USER LOGNAME USERPROFILE APPDATA LOCALAPPDATA PROGRAMDATA SYSTEMROOT SYSTEMDRIVE WINDIR COMSPEC PATHEXT
     TEMP TMP TMPDIR LANG LANGUAGE TZ PYTHONPATH PYTHONHOME PYTHONUTF8 PYTHONIOENCODING VIRTUAL_ENV
     LD_LIBRARY_PATH LD_PRELOAD DYLD_LIBRARY_PATH HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy
-    SSL_CERT_FILE SSL_CERT_DIR HF_HOME HF_HUB_OFFLINE TORCH_HOME DREAMBOT_WEIGHTS DREAMBOT_MODELS
+    CC CXX SSL_CERT_FILE SSL_CERT_DIR HF_HOME HF_HUB_OFFLINE TORCH_HOME DREAMBOT_WEIGHTS DREAMBOT_MODELS
 """
 ALLOWED = frozenset(_ALLOWED.split())
 _PREFIXES = "LC_ XDG_ CUDA_ NVIDIA_ HIP_ ROCR_ HSA_ PYTORCH_ OMP_ GOMP_ KMP_ MKL_ MALLOC_ DREAMBOT_FAKE_"
 MEMORY_VARIABLES = ("DREAMBOT_NETS_MEGABYTES", "DREAMBOT_IDLE_MINUTES")
+COMPILED_VARIABLE = "DREAMBOT_COMPILED"
 PREFIXES = tuple(_PREFIXES.split())
 """The last one steers the child of the tests."""
 
@@ -70,16 +71,23 @@ class MemoryRules:
 
 
 def child_environment(
-    environ: Mapping[str, str], *, device: str, threads: str, memory: MemoryRules | None = None
+    environ: Mapping[str, str],
+    *,
+    device: str,
+    threads: str,
+    memory: MemoryRules | None = None,
+    compiled: Path | None = None,
 ) -> dict[str, str]:
     """*environ* without everything that is not known to be needed (tokens above all), and what makes torch fast.
 
+    *compiled*: nets are compiled, and kept in this folder.
     Values that the host has set win over ours.
     """
     kept = {name: value for name, value in environ.items() if name in ALLOWED or name.startswith(PREFIXES)}
     tuned = THREADS | (MALLOC if sys.platform == "linux" else {})
     ours = {"DREAMBOT_DEVICE": device, "DREAMBOT_THREADS": threads, "PYTHONUNBUFFERED": "1"}
     ours |= (memory or MemoryRules()).variables
+    ours |= {COMPILED_VARIABLE: str(compiled.absolute())} if compiled else {}
     return tuned | kept | ours | _search_path(kept.get("PYTHONPATH", ""))
 
 

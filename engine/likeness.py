@@ -102,7 +102,11 @@ def _of_courses(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str
 
 def _run(terms: Terms) -> str:
     threads = f"{terms.threads} thread{'s' * (terms.threads != 1)}"
-    return f"{terms.bucket} at once on {threads}" + (f", thrift {terms.thrift}" if terms.thrift else "")
+    return (
+        f"{terms.bucket} at once on {threads}"
+        + (f", thrift {terms.thrift}" if terms.thrift else "")
+        + (", by compiled nets" if terms.compiled else "")
+    )
 
 
 def _short(value: str) -> str:

@@ -84,6 +84,8 @@ class Ready:
     models: tuple[str, ...]
     unavailable: Mapping[str, str] = field(default_factory=dict)
     """Name of a method or model, `upscaler <name>`, one of `DreamRequest.helpers`, or `engine` → why it is not here."""
+    compiled: str = ""
+    """How far its nets are compiled, or why not, in a sentence without its full stop; empty where nobody wants that."""
 
 
 @dataclass(frozen=True, slots=True)

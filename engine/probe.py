@@ -1,4 +1,5 @@
-"""`python -m engine.probe`: which devices torch sees here and whether they compute, as one line of JSON.
+"""`python -m engine.probe`: which devices torch sees here and whether they compute, as one line of JSON. With
+`--compile DEVICE` also whether nets can be compiled for that one.
 
 A process of its own, because a driver that does not fit its torch may end the process that asks.
 """
@@ -7,12 +8,18 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+import tempfile
+from pathlib import Path
 
 import torch
 
 
 def main() -> None:
     """Print the findings."""
+    if sys.argv[1:2] == ["--compile"]:
+        print(json.dumps({"problem": _compile_problem(sys.argv[2])}))
+        return
     print(json.dumps({"torch": torch.__version__, "cuda": torch.version.cuda or "", "devices": _devices()}))
 
 
@@ -44,6 +51,20 @@ def _problem(device: str) -> str:
     except (RuntimeError, AssertionError) as error:
         return str(error).splitlines()[0]
     return "" if total == total else "it computes NaN"
+
+
+def _compile_problem(name: str) -> str:
+    """Why not even a small net can be compiled for the device of that name; empty if it can."""
+    from engine.compiling import make_compiler
+    from engine.runtime import find_device
+
+    device = find_device(name)
+    net = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.SiLU()).requires_grad_(False).to(device)
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+        compiler = make_compiler(Path(folder), waits=True)
+        compiler.take(net)
+        compiler.step("probe", lambda: net(torch.ones(2, 4, device=device)))
+    return compiler.problem
 
 
 if __name__ == "__main__":

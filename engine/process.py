@@ -13,10 +13,11 @@ import signal
 import sys
 import threading
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.child import UNUSABLE_STATUS
-from engine.environment import MemoryRules
+from engine.environment import COMPILED_VARIABLE, MemoryRules
 from engine.errors import DreamError
 from engine.link import take_socket
 from engine.messages import Cancel, Drain, Embed, Event, Submit
@@ -48,6 +49,7 @@ def main() -> int:
 
 
 def _serve(wire: SyncWire) -> int:
+    from engine.compiling import make_compiler
     from engine.loop import Loop
     from engine.runtime import Runtime
     from engine.weights.own import add_own, given_own
@@ -56,7 +58,9 @@ def _serve(wire: SyncWire) -> int:
     add_own(given_own(os.environ))
     outbox, loop = Outbox(wire), Loop()
     memory = MemoryRules.of(os.environ)
-    runtime = Runtime(os.environ.get("DREAMBOT_DEVICE", "auto"), nets=memory.nets_bytes)
+    folder = os.environ.get(COMPILED_VARIABLE)
+    compiler = make_compiler(Path(folder) if folder else None)
+    runtime = Runtime(os.environ.get("DREAMBOT_DEVICE", "auto"), nets=memory.nets_bytes, compiler=compiler)
     threads = os.environ.get("DREAMBOT_THREADS", "auto")
     worker = Worker(runtime, loop, outbox.put, threads=threads, idle_seconds=memory.idle_seconds)
     loop.post(worker.warm_up)

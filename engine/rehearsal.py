@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import torch
 from PIL import Image
 
+from engine.compiling import Compiler
 from engine.diffusion_net import DiffusionNet
 from engine.errors import ModelUnavailable
 from engine.live_bytes import META, LiveBytes
@@ -73,6 +74,7 @@ class Stage(Runtime):
     def __init__(self, dtype: torch.dtype) -> None:
         self.device = META
         self.dtype = dtype
+        self.compiler = Compiler(takes=False)
         self.lessons: dict[Hashable, int] = {}
         self._values: dict[str, Any] = {}
 

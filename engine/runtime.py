@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import nn
 
+from engine.compiling import Compiler
 from engine.errors import EngineUnusable, OutOfMemory
 from engine.memory import beyond, device_memory, free_memory, held_memory, within_reach
 from engine.nets.quickened import quicken
@@ -59,11 +60,20 @@ class Peak:
 class Runtime:
     """*device* is "auto", "cpu", "cuda", "cuda:1", "mps"; raises EngineUnusable for one that does not work here.
 
-    *nets*: bytes that nets may take together; 0 = a share of the device's memory.
+    *nets*: bytes that nets may take together; 0 = a share of the device's memory. Without a *compiler* nothing is
+    compiled.
     """
 
-    def __init__(self, device: str = "auto", *, dtype: torch.dtype | None = None, nets: int = 0) -> None:
+    def __init__(
+        self,
+        device: str = "auto",
+        *,
+        dtype: torch.dtype | None = None,
+        nets: int = 0,
+        compiler: Compiler | None = None,
+    ) -> None:
         self.device = find_device(device)
+        self.compiler = compiler or Compiler(takes=False)
         self.dtype = dtype or fast_dtype(self.device)
         self._nets: OrderedDict[str, _Net] = OrderedDict()
         self._loading: dict[str, threading.Lock] = {}
@@ -108,6 +118,8 @@ class Runtime:
             perceptor = load_perceptor(name, self)
             for net in modules_in(perceptor):
                 quicken(net)
+            if tower := perceptor.image_tower:
+                self.compiler.take(tower)
             return perceptor
 
         return self.net(f"perceptor:{name}", load)

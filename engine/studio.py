@@ -9,7 +9,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from engine.compiling import make_compiler
 from engine.course import Script
 from engine.errors import error_from_code
 from engine.loop import Loop
@@ -28,10 +30,13 @@ class Painted:
 
 
 class Studio:
-    """One runtime and one worker, without a child process. *device* and *threads* as in `Runtime` and `Threads`."""
+    """One runtime and one worker, without a child process. *device* and *threads* as in `Runtime` and `Threads`.
 
-    def __init__(self, device: str = "auto", threads: str = "auto") -> None:
-        self.runtime = Runtime(device)
+    *compiled*: nets are compiled before they are used, and kept in this folder.
+    """
+
+    def __init__(self, device: str = "auto", threads: str = "auto", compiled: Path | None = None) -> None:
+        self.runtime = Runtime(device, compiler=make_compiler(compiled, waits=True))
         self._loop = Loop()
         self._events: list[Event] = []
         self._tell: Callable[[Progress], None] | None = None
@@ -42,6 +47,11 @@ class Studio:
     def ready(self) -> Ready:
         """What can be painted here, and why not the rest."""
         return self._worker.ready
+
+    @property
+    def compiles(self) -> bool:
+        """Whether the first step of a kind may wait for minutes."""
+        return self.runtime.compiler.takes
 
     def paint(
         self,

@@ -156,6 +156,7 @@ class Worker:
         self._roster.clear()
         self._loading.close()
         self._encoding.close()
+        self.runtime.compiler.close()
 
     def _unload_when_idle(self) -> None:
         """Large nets leave when nobody has wanted anything for long: others may need the memory."""
@@ -282,7 +283,7 @@ class Worker:
         if time.monotonic() - self._looked_at > LOOK_SECONDS:
             self._looked_at = time.monotonic()
             self._can = look_around(self._name, os.getpid(), self.runtime.description, self._roster.free)
-        self._can = dataclasses.replace(self._can, slots=self._roster.free)
+        self._can = dataclasses.replace(self._can, slots=self._roster.free, compiled=self.runtime.compiler.state)
         if self._can != self._told:
             self._told = self._can
             self._emit(self._can)

@@ -149,4 +149,7 @@ def _escaped(text: str) -> str:
 
 
 Device: TypeAlias = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Compiled: TypeAlias = Annotated[
+    bool, typer.Option("--compile", help="Let PyTorch compile the nets first, and keep that; meant for GPUs.")
+]
 Threads: TypeAlias = Annotated[str, typer.Option(help="CPU threads; auto finds out what is fastest.")]

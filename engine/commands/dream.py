@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from engine.commands.best import Wanted, check_wanted, choose
-from engine.commands.console import INTERRUPTED, WRONG, Bar, Clock, Device, Threads, errors, read_file
+from engine.commands.console import INTERRUPTED, WRONG, Bar, Clock, Compiled, Device, Threads, errors, read_file
 from engine.commands.order import Done, Order, begun_seed, painted_before
-from engine.commands.painting import paint, start_studio
+from engine.commands.painting import Means, paint, start_studio
 from engine.commands.telling import tell
 from engine.course import Script, read_script
 from engine.errors import InvalidRequest
@@ -71,6 +71,7 @@ def dream(
     as_json: Annotated[bool, typer.Option("--json", help="Print one record of all that was asked and found.")] = False,
     device: Device = "auto",
     threads: Threads = "auto",
+    compiled: Compiled = False,
 ) -> None:
     """Paint PROMPT."""
     images: dict[str, bytes] = {}
@@ -102,16 +103,16 @@ def dream(
             asked["seed"] = begun_seed(_named(out))
         request = build_request(prompt, model=model, count=count, **asked)
     order = Order(request, images, _place(out, request.seed), snapshots, evolution, as_json, script, original)
-    if not _fulfil(order, painted_before(order) if resume else {}, wanted, device, threads):
+    if not _fulfil(order, painted_before(order) if resume else {}, wanted, Means(device, threads, compiled)):
         raise typer.Exit(WRONG)
 
 
-def _fulfil(order: Order, before: dict[int, Done], wanted: Wanted, device: str, threads: str) -> bool:
+def _fulfil(order: Order, before: dict[int, Done], wanted: Wanted, means: Means) -> bool:
     """Paint, choose, tell; False if a replay is not equal to its original."""
     clock, count = Clock(), order.request.count
     try:
         with Bar("Starting") as bar:
-            studio = start_studio(device, threads)
+            studio = start_studio(means)
             clock.begin()
             finished = paint(order, studio, bar, before)
             choice = choose(finished, wanted, studio, bar) if wanted.best else None

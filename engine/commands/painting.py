@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import platformdirs
+
 from engine.commands.console import Bar, calm_torch, write_file
 from engine.commands.order import Done, Order
 from engine.evolution import animate
@@ -28,12 +30,22 @@ class Finished:
     """The PNG of a replay."""
 
 
-def start_studio(device: str, threads: str) -> Studio:
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What an engine in this process is given to paint with."""
+
+    device: str = "auto"
+    threads: str = "auto"
+    compiled: bool = False
+
+
+def start_studio(means: Means) -> Studio:
     """The engine in this process; takes two seconds of torch."""
     calm_torch()
     from engine.studio import Studio
 
-    return Studio(device, threads)
+    kept = platformdirs.user_cache_path("dreambot", False) / "compiled"
+    return Studio(means.device, means.threads, kept if means.compiled else None)
 
 
 def paint(order: Order, studio: Studio, bar: Bar, before: Mapping[int, Done] | None = None) -> Finished:
@@ -47,7 +59,7 @@ def paint(order: Order, studio: Studio, bar: Bar, before: Mapping[int, Done] | N
     seconds: Mapping[str, float] = {}
     notes: tuple[str, ...] = ()
     if missing:
-        bar.say("Loading")
+        bar.say("Loading and compiling" if studio.compiles else "Loading")
         painted = studio.paint(
             order.request,
             order.images,

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from engine.commands.console import MISTAKE, Bar, Clock, Device, Threads, errors, read_file
 from engine.commands.order import Order
-from engine.commands.painting import paint, start_studio
+from engine.commands.painting import Means, paint, start_studio
 from engine.commands.telling import tell
 from engine.errors import DreamError, InvalidRequest
 from engine.pictures import FORMATS, SUFFIXES, open_picture
@@ -46,7 +46,7 @@ def upscale(
         first = _order(files[0], places[0], upscaler, scale, as_json)
     clock = Clock()
     with Bar("Starting") as bar:
-        studio = start_studio(device, threads)
+        studio = start_studio(Means(device, threads))
         clock.begin()
         finished = None if several else paint(first, studio, bar)
     if finished:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.checkpoints import PRIMER_WEIGHTS, read_checkpoint
@@ -78,6 +78,12 @@ class Perceptor:
     def encode_image(self, images: Tensor) -> Tensor:
         """[N, 3, size, size] in [0, 1] → [N, dim], L2-normalised, differentiable."""
         return F.normalize(self.towers.encode_image((images - self._mean) / self._std).float(), dim=-1)
+
+    @property
+    def image_tower(self) -> nn.Module | None:
+        """The net that looks, by any of its names; None for one that is no module."""
+        found = (getattr(self.towers, name, None) for name in ("visual", "image"))
+        return next((net for net in found if isinstance(net, nn.Module)), None)
 
     @property
     def shows_features(self) -> bool:

@@ -82,6 +82,8 @@ class Painting:
     """How much memory its steps save, at the cost of time: CLIP looks at half as many cuts at once, a quarter …"""
     course: Course = field(default_factory=Course)
     """How its steps were run."""
+    compiled: bool | None = None
+    """Whether its nets run compiled; None = as it comes, a replay sets that of the first time."""
 
     @property
     def parts(self) -> int:
@@ -142,7 +144,7 @@ class ByAdam(ABC):
 
     def lane(self, state: Painting) -> Hashable:
         """Equal for pictures that can be looked at together."""
-        return state.model.name, state.canvas, state.pull.shape, state.bucket, state.thrift
+        return state.model.name, state.canvas, state.pull.shape, state.bucket, state.thrift, state.compiled
 
     def lighten(self, state: Painting, runtime: Runtime) -> bool:
         """CLIP looks at half as many cuts at once; later pictures of its kind begin so.
@@ -164,14 +166,18 @@ class ByAdam(ABC):
             picture = canvas.paint(numbers)
         turns = [Turn(s.seed, s.index, s.step) for s in batch]
         pulls = [replace(s.pull, parts=s.parts) for s in batch]
-        wanted = pull_gradient((perceptor,), picture, pulls, turns)
+        wanted, compiled = runtime.compiler.step(
+            (self.lane(states[0]), bucket),
+            lambda: pull_gradient((perceptor,), picture, pulls, turns),
+            states[0].compiled,
+        )
         (gradient,) = torch.autograd.grad(picture, numbers, wanted)
         with torch.no_grad():
             values, mean, square = _moved(batch, gradient)
             moved = canvas.settle(values), mean, square
             finishes = any(s.step + 1 == s.steps for s in states)
             pictures = to_unit(canvas.paint(moved[0]) if finishes else picture.detach())
-        terms = Terms(bucket, torch.get_num_threads(), states[0].thrift)
+        terms = Terms(bucket, torch.get_num_threads(), states[0].thrift, compiled)
         resolved = {"dtype": "float32", "bucket": bucket, **named(perceptor)}
         alive = (values.isfinite() & square.isfinite()).all(1).tolist()
         return [

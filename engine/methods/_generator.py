@@ -171,7 +171,11 @@ class ByGenerator(ABC, Generic[G, N]):
             numbers = torch.stack([s.numbers for s in batch]).requires_grad_()
             picture = self.paint(net, batch, numbers)
         turns = [Turn(s.seed, s.index, s.step) for s in batch]
-        wanted = pull_gradient(guides, picture, [s.pull for s in batch], turns)
+        wanted, compiled = runtime.compiler.step(
+            (self.name, states[0].lane, bucket),
+            lambda: pull_gradient(guides, picture, [s.pull for s in batch], turns),
+            states[0].compiled,
+        )
         (gradient,) = torch.autograd.grad(picture, numbers, wanted)
         own = self.own_gradient(batch)
         with torch.no_grad():
@@ -179,7 +183,7 @@ class ByGenerator(ABC, Generic[G, N]):
             last = any(s.step + 1 == s.steps for s in states)
             shown = to_unit(self.paint(net, batch, self.shown(changed)) if last else picture.detach())
         alive = torch.stack([_finite(values) for values in changed.values()]).all(0).tolist()
-        terms = Terms(bucket, torch.get_num_threads(), states[0].thrift)
+        terms = Terms(bucket, torch.get_num_threads(), states[0].thrift, compiled)
         resolved = {"weights": net.sha256, "dtype": "float32", "bucket": bucket, **named(*guides)}
         return [
             _commit(s, {key: values[i] for key, values in changed.items()}, shown[i], runtime, terms, resolved)

@@ -51,6 +51,8 @@ class Guided(ABC):
     """How much memory its steps save, at the cost of time: CLIP looks at half as many cuts at once, a quarter …"""
     course: Course = field(default_factory=Course)
     """How its steps were run."""
+    compiled: bool | None = None
+    """Whether its nets run compiled; None = as it comes, a replay sets that of the first time."""
 
     @property
     def place(self) -> float:
@@ -78,7 +80,7 @@ class Guided(ABC):
     @property
     def lane(self) -> Hashable:
         """Equal for pictures that can be painted together."""
-        return self.model.name, tuple(self.numbers.shape), self.pull.shape, self.bucket, self.thrift
+        return self.model.name, tuple(self.numbers.shape), self.pull.shape, self.bucket, self.thrift, self.compiled
 
 
 def recipe_at(options: GeneratorOptions, place: float) -> CutRecipe:

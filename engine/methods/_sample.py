@@ -55,6 +55,8 @@ class Sample:
     as many cuts at once, a quarter …"""
     course: Course = field(default_factory=Course)
     """How its steps were run."""
+    compiled: bool | None = None
+    """Whether its nets run compiled; None = as it comes, a replay sets that of the first time."""
 
     @property
     def stop(self) -> int:
@@ -115,5 +117,5 @@ class Sample:
         reads = reading is not None, reading is not None and reading.unwanted is not None, options.cfg_scale != 1
         solver = options.sampler, self.begins, options.gradient
         frame = self.start.mask is not None, options.seamless, self.margin
-        frugal = self.thrift, self.bucket
+        frugal = self.thrift, self.bucket, self.compiled
         return self.model.name, tuple(self.x.shape), pull.shape, pull.acts, reads, solver, frame, frugal

@@ -129,11 +129,13 @@ class ClipDiffusion:
         net = load_diffusion_net(states[0].model.name, runtime)
         bucket = max(power_of_two(len(states)), states[0].bucket)
         batch = states + [states[0]] * (bucket - len(states))
-        move = step_together(net, batch, runtime)
+        move, compiled = runtime.compiler.step(
+            (METHOD_NAME, states[0].lane, bucket), lambda: step_together(net, batch, runtime), states[0].compiled
+        )
         alive = move.x.isfinite().flatten(1).all(1).tolist()
         dtype = str(net.net.torso_dtype).removeprefix("torch.")
         guides = [runtime.perceptor(eye.perceptor) for eye in states[0].eyes]
-        terms = Terms(bucket, torch.get_num_threads(), states[0].thrift)
+        terms = Terms(bucket, torch.get_num_threads(), states[0].thrift, compiled)
         resolved = {"weights": net.sha256, "dtype": dtype, "bucket": bucket, **named(*guides)}
         return [
             _commit(state, move, i, runtime, terms, resolved) if alive[i] else Failed(_broken(state))

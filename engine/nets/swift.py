@@ -10,7 +10,6 @@ give torch's own numbers when it is tried.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import torch
@@ -20,17 +19,41 @@ from torch.nn import functional as F
 WORTH = 2e7
 """Multiplications and additions from which on oneDNN is faster: below, its preparations take longer than it saves."""
 NEAR = 1e-4
+_VERDICT: list[bool] = []
 
 
 def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     """a [..., M, K] · b [K, N] + bias [N], in float32 on a processor; both may be transposed views."""
+    # torch's compiler has ideas of its own about oneDNN's operation and stumbles over them; ours it leaves as it is.
+    take = _compilable if torch.compiler.is_dynamo_compiling() else _product
+    out: Tensor = take(a, b, bias)
+    return out
+
+
+def _product(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
     out: Tensor = torch.ops.mkldnn._linear_pointwise(a, b.t(), bias, "none", [], "")
     return out
 
 
-@cache
+def _like_product(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
+    return a.new_empty((*a.shape[:-1], b.shape[1]))
+
+
+_library: Any = torch.library.Library("dreambot", "DEF")  # type: ignore[no-untyped-call]
+_library.define("product(Tensor a, Tensor b, Tensor? bias) -> Tensor")
+_library.impl("product", _product, "CPU")
+torch.library.register_fake("dreambot::product", _like_product, lib=_library)
+_compilable = torch.ops.dreambot.product
+
+
 def usable() -> bool:
-    """Whether this torch has oneDNN, and it multiplies as it should."""
+    """Whether this torch has oneDNN, and it multiplies as it should; tried once."""
+    if not _VERDICT:  # a list, and no `cache`: what is compiled reads it, and cannot see through a cache
+        _VERDICT.append(_tried())
+    return _VERDICT[0]
+
+
+def _tried() -> bool:
     try:
         a, b = torch.linspace(-1, 1, 12).view(3, 4), torch.linspace(2, -1, 20).view(4, 5)
         return bool((product(a, b) - a @ b).abs().max() < NEAR)

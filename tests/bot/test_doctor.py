@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bot.config import RetentionSection
-from bot.doctor import device_findings, engine_findings
+from bot.doctor import compile_finding, device_findings, engine_findings
 from bot.doctor_data import check_database, check_folder, check_lock, check_pictures, check_rights
 from bot.findings import Verdict, bad, good, render, summary
 from bot.lock import FolderLock
@@ -68,6 +68,15 @@ def test_a_device_that_is_not_there_is_a_problem() -> None:
 
 def test_a_torch_that_cannot_be_imported_is_a_problem() -> None:
     assert Verdict.BAD is device_findings({"error": "No module named 'torch'"}, "auto")[0].verdict
+
+
+def test_what_cannot_be_compiled_is_worth_knowing_and_no_problem() -> None:
+    assert Verdict.GOOD is compile_finding({"problem": ""}).verdict
+    for found in ({"problem": "No working C++ compiler found"}, {"error": "No working C++ compiler found"}):
+        finding = compile_finding(found)
+        assert Verdict.WORTH_KNOWING is finding.verdict
+        assert "No working C++ compiler found" in finding.text
+        assert "apt install g++" in finding.remedy
 
 
 def test_a_fresh_folder_is_good(tmp_path: Path) -> None:

@@ -21,6 +21,13 @@ def test_a_stretch_of_equal_steps_is_one_row() -> None:
     assert course == read_course(json.loads(json.dumps(course.rows)))
 
 
+def test_steps_of_compiled_nets_have_rows_of_their_own() -> None:
+    course = Course().then(ALONE).then(ALONE._replace(compiled=True))
+
+    assert [[1, 1, 0, 1], [1, 1, 0, 1, 1]] == course.rows
+    assert course == read_course(json.loads(json.dumps(course.rows)))
+
+
 def test_beyond_its_end_the_last_terms_hold_and_without_any_the_usual_ones() -> None:
     assert CROWDED == Course().then(ALONE).then(CROWDED).at(99)
     assert Terms() == Course().at(3)
@@ -42,6 +49,9 @@ def test_steps_that_are_done_again_are_forgotten() -> None:
         [1, 1, 0, 5],
         [[1, 1, 0]],
         [[1, 1, 0, 5, 5]],
+        [[1, 1, 0, 5, 0]],
+        [[1, 1, 0, 5, True]],
+        [[1, 1, 0, 5, 1, 1]],
         [[1, 1, 0, 5], None],
         [[0, 1, 0, 5]],
         [[257, 1, 0, 5]],

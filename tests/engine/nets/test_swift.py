@@ -118,4 +118,4 @@ def test_without_onednn_everything_is_torch_s(monkeypatch: pytest.MonkeyPatch) -
 def test_a_onednn_that_multiplies_wrongly_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(swift, "product", lambda a, b, bias=None: a @ b + 1)
 
-    assert not swift.usable.__wrapped__()
+    assert not swift._tried()
