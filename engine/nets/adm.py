@@ -1,9 +1,9 @@
 """The ADM U-Net of guided-diffusion (Dhariwal & Nichol 2021), written anew, reading the reference's checkpoints.
 
 `build_adm(flags)` makes the net that a mapping of guided-diffusion's option names describes; its state dict has the
-reference's names. Three additions, absent from a reference checkpoint: a text embedding may steer the net through its
-time embedding (`context_dim`), a pixel-unshuffle may stand before it (`patch`), which makes a small net fast, and a
-small head behind it (`fine`) goes over small things.
+reference's names. Four additions, absent from a reference checkpoint: a text embedding may steer the net through its
+time embedding (`context_dim`) and be read more deeply for it (`reader`), a pixel-unshuffle may stand before the net
+(`patch`), which makes a small one fast, and a small head behind it (`fine`) goes over small things.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from engine.nets.adm_blocks import (
 )
 from engine.nets.adm_flags import AdmFlags, read_flags
 from engine.nets.fine_head import FineHead
+from engine.nets.text_reader import TextReader
 
 NUM_CLASSES = 1000
 
@@ -39,7 +40,7 @@ def build_adm(flags: Mapping[str, object]) -> UNetModel:
 class UNetModel(nn.Module):
     """x_t and t → what the net was trained to predict (eps or x_0), with learned variances behind it if it has them."""
 
-    later = ("fine.",)
+    later = ("fine.", "reader.")
     """Parts that a finished net can be given afterwards."""
 
     def __init__(self, flags: AdmFlags) -> None:
@@ -60,6 +61,8 @@ class UNetModel(nn.Module):
         if flags.context_dim:
             self.context_embed = nn.Linear(flags.context_dim, self.emb_channels)
             self.context_null = nn.Parameter(torch.zeros(self.emb_channels))
+        if flags.reader:
+            self.reader = TextReader(flags.context_dim, flags.reader, self.emb_channels)
         self._build_blocks()
         if flags.fine:
             self.fine = FineHead(flags, self.emb_channels)
@@ -174,7 +177,10 @@ class UNetModel(nn.Module):
         if context is None:
             return emb + self.context_null
         # Unit vectors have entries of about 1/√D; a Linear starts and learns well from entries of about 1.
-        steer: Tensor = self.context_embed(context * self.flags.context_dim**0.5)
+        even = context * self.flags.context_dim**0.5
+        steer: Tensor = self.context_embed(even)
+        if self.flags.reader:
+            steer = steer + self.reader(even)
         if context_mask is not None:
             steer = torch.where(context_mask.bool()[:, None], steer, self.context_null)
         return emb + steer

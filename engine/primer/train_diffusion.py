@@ -11,6 +11,7 @@ from torch import Tensor
 from engine.nets.adm import UNetModel, build_adm
 from engine.nets.small_clip import SmallClip
 from engine.primer.dataset import Rendered
+from engine.primer.literacy import teach_reading
 from engine.primer.scenes import POSITIONS
 from engine.primer.vocabulary import KNOWN, split_words
 from engine.training.diffusion import DiffusionTask
@@ -20,6 +21,7 @@ FLAGS: dict[str, object] = {
     "image_size": 64,
     "patch": 4,
     "fine": 48,
+    "reader": 512,
     "num_channels": 64,
     "channel_mult": (1, 1.5, 3),
     "num_res_blocks": 1,
@@ -34,7 +36,8 @@ FLAGS: dict[str, object] = {
 }
 RECIPE = Recipe(
     steps=22_000, batch=64, lr=1e-3, warmup=100, decay=0.4, weight_decay=0.01, ema=0.9995, seed=3,
-    muon=True, adam_only=("input_blocks.0.", "out.", "fine.stem.", "fine.out.", "context_embed", "time_embed"),
+    muon=True,
+    adam_only=("input_blocks.0.", "out.", "fine.stem.", "fine.out.", "context_embed", "reader.", "time_embed"),
     score_seconds=600, sheet_seconds=1800,
 )  # fmt: skip
 _HARD = frozenset(("small", *KNOWN["styles"], *(word for spot in POSITIONS for word in split_words(spot)))) - {"middle"}
@@ -58,6 +61,7 @@ def diffusion_task(
     net = build_diffusion(guide.flags.dim)
     contexts = torch.cat([told(guide, tidy), told(guide, full)])
     pictures = np.concatenate([tidy.images, full.images])
+    teach_reading(net.reader, contexts, [*tidy.captions, *full.captions])
     test = held_out.images, told(guide, held_out)
     widening = (-1.0, 0.0) if tuning else (0.35, 0.6)
     return DiffusionTask(

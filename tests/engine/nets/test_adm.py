@@ -106,15 +106,24 @@ def test_a_patch_lets_the_net_see_a_smaller_map_with_more_channels() -> None:
 
 
 @pytest.mark.parametrize("learn_sigma", [False, True])
-def test_a_fine_head_changes_nothing_before_it_has_learned(learn_sigma: bool) -> None:
-    coarse = primer_like(learn_sigma=learn_sigma)
-    fine = build_adm({**PRIMER, "fine": 16, "learn_sigma": learn_sigma}).eval()
-    missing, unexpected = fine.load_state_dict(coarse.state_dict(), strict=False)
+@pytest.mark.parametrize("part", ["fine", "reader"])
+def test_a_part_that_is_added_later_changes_nothing_before_it_has_learned(part: str, learn_sigma: bool) -> None:
+    plain = primer_like(learn_sigma=learn_sigma)
+    richer = build_adm({**PRIMER, part: 16, "learn_sigma": learn_sigma}).eval()
+    missing, unexpected = richer.load_state_dict(plain.state_dict(), strict=False)
     assert not unexpected
     assert missing
-    assert all(name.startswith(type(fine).later) for name in missing)
-    x, t = torch.randn(2, 3, 16, 24), torch.tensor([9, 400])
-    torch.testing.assert_close(coarse(x, t), fine(x, t))
+    assert all(name.startswith(type(richer).later) for name in missing)
+    x, t, context = torch.randn(2, 3, 16, 24), torch.tensor([9, 400]), torch.randn(2, 8)
+    torch.testing.assert_close(plain(x, t, context=context), richer(x, t, context=context))
+
+
+def test_a_reader_sees_what_no_single_layer_can() -> None:
+    net = primer_like(reader=32)
+    torch.nn.init.normal_(net.reader.out.weight)
+    context = torch.tensor([[1.0, *[0.0] * 7], [-1.0, *[0.0] * 7], [0.0] * 8])
+    up, down, level = net.reader(context)
+    assert (up + down - 2 * level).abs().max() > 1e-2  # a linear map would give 0
 
 
 def test_a_fine_head_looks_at_half_the_patch() -> None:
@@ -151,6 +160,7 @@ def test_half_precision_is_kept_to_the_convolutions_of_the_torso() -> None:
         ({"num_chanels": 64}, "did you mean “num_channels”"),
         ({"image_size": 40}, "needs channel_mult"),
         ({"fine": 16, "patch": 1}, "a patch that is even; this one has 1"),
+        ({"reader": 16, "context_dim": 0}, "context_dim is missing"),
         ({"num_channels": "many"}, "num_channels='many'"),
         ({"use_fp16": "True,"}, "use_fp16='True,'"),
         ({"use_neighborhood_attention": True}, "neighbourhood attention"),
