@@ -74,6 +74,7 @@ def diffusion_task(
         widening=widening,
         features=guide.image.features if tuning else None,
         dwelt_on=len(tidy.images) + hard_singles(full) if tuning else None,
+        encode=guide.encode_image,
     )
 
 

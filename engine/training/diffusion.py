@@ -6,7 +6,7 @@ weigh almost clean pictures a hundred times more, and the net learns grain inste
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import cast
 
@@ -39,7 +39,8 @@ class DiffusionTask:
     that one net paints with and without a text. *held_out*: the same of pictures that are never trained on.
     *easy*: the first so many pictures come first; the others join over the part *widening* of the run, up to
     *hard_share*. *features*: x̂_0 must look right to these as well, with the weight *perceptual*, except where hardly
-    anything of the picture is left in the noise.
+    anything of the picture is left in the noise. *encode*: pictures [N, 3, H, W] in [0, 1] → contexts; a share
+    *looking* of the samples is told by its own picture instead of its text, so that pictures can be prompts too.
     """
 
     name = "diffusion"
@@ -60,6 +61,8 @@ class DiffusionTask:
         perceptual: float = 0.3,
         dwelt_on: Tensor | None = None,
         dwelling: float = 0.25,
+        encode: Callable[[Tensor], Tensor] | None = None,
+        looking: float = 0.1,
     ) -> None:
         self.net: nn.Module = net
         self._flags = net.flags
@@ -68,6 +71,7 @@ class DiffusionTask:
         self._easy, self._hard_share, self._widening = easy, hard_share, widening
         self._features, self._perceptual = features, perceptual
         self._dwelt_on, self._dwelling = dwelt_on, dwelling
+        self._encode, self._looking = encode, looking
         self.alpha_bar = alphas_cumprod(net.flags.noise_schedule, net.flags.diffusion_steps)
         self._test = torch.from_numpy(held_out[0][:192]), None if held_out[1] is None else held_out[1][:192]
 
@@ -85,7 +89,17 @@ class DiffusionTask:
         if self.contexts is not None:
             batch["contexts"] = self.contexts[rows].float()
             batch["told"] = torch.rand(count, generator=generator) >= self._dropout
+            self._look(batch, generator)
         return batch
+
+    @torch.no_grad()
+    def _look(self, batch: dict[str, Tensor], generator: torch.Generator) -> None:
+        """Some are told what their pictures look like."""
+        if self._encode is None:
+            return
+        looking = torch.rand(len(batch["images"]), generator=generator) < self._looking
+        if looking.any():
+            batch["contexts"][looking] = self._encode((batch["images"][looking] + 1) / 2)
 
     def _rows(self, count: int, generator: torch.Generator, done: float) -> Tensor:
         """Which pictures: easy ones, and more and more of the others."""

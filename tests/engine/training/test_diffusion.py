@@ -55,6 +55,18 @@ def test_texts_are_dropped_as_often_as_said() -> None:
     assert 0.7 < float(told.float().mean()) < 0.8
 
 
+def test_some_are_told_by_their_own_pictures_and_the_others_by_their_texts() -> None:
+    def mean_colour(images: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.pad(images.mean(dim=(2, 3)), (5, 0))  # red is entry 5, blue entry 7
+
+    batch = task(encode=mean_colour, looking=0.25).batch(2000, generator())
+    red = batch["images"][:, 0, 0, 0] > 0
+    looked = batch["contexts"][:, 5:].any(dim=1)
+    assert 0.2 < float(looked.float().mean()) < 0.3
+    assert torch.equal(torch.eye(8)[5].expand(int((looked & red).sum()), -1), batch["contexts"][looked & red])
+    assert torch.equal(torch.eye(8)[0].expand(int((~looked & red).sum()), -1), batch["contexts"][~looked & red])
+
+
 def test_the_loss_of_a_net_that_knows_nothing_is_its_weighted_error() -> None:
     subject = task(weight_cap=1.0)  # with a cap of 1 every step weighs 1
     batch = subject.batch(16, generator())
