@@ -40,7 +40,9 @@ RECIPE = Recipe(
     adam_only=("input_blocks.0.", "out.", "fine.stem.", "fine.out.", "context_embed", "reader.", "time_embed"),
     score_seconds=600, sheet_seconds=1800,
 )  # fmt: skip
-_HARD = frozenset(("small", *KNOWN["styles"], *(word for spot in POSITIONS for word in split_words(spot)))) - {"middle"}
+_HARD = frozenset((*KNOWN["sizes"], *KNOWN["styles"], *(word for spot in POSITIONS for word in split_words(spot)))) - {
+    "middle"
+}
 TUNING = replace(RECIPE, lr=1e-3, decay=0.7, steps=9000)
 """For a finished net: a lower learning rate that falls for most of the run."""
 
@@ -74,12 +76,13 @@ def diffusion_task(
         widening=widening,
         features=guide.image.features if tuning else None,
         dwelt_on=len(tidy.images) + hard_singles(full) if tuning else None,
+        dwelling=0.4,
         encode=guide.encode_image,
     )
 
 
 def hard_singles(pictures: Rendered) -> Tensor:
-    """Rows that show a single thing which is small, stands aside or is drawn in a style: what is learned last."""
+    """Rows that show a single thing: small, big, aside or drawn in a style. That is what is learned last."""
     hard = [
         row
         for row, caption in enumerate(pictures.captions)
