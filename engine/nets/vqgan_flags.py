@@ -52,6 +52,10 @@ class VqganFlags:
 def read_vqgan_flags(flags: Mapping[str, object]) -> VqganFlags:
     """Raises WeightsError, in words, for names that are none and for numbers that make no net."""
     known = {field.name: field for field in fields(VqganFlags)}
+    flags = dict(flags)
+    if flags.pop("double_z", False):
+        raise WeightsError("With double_z it is no VQGAN but an autoencoder without a codebook.")
+    flags.pop("dropout", None)  # of training alone
     if unknown := sorted(set(flags) - known.keys()):
         raise WeightsError(f"A VQGAN has no flag “{unknown[0]}”; it has {', '.join(sorted(known))}.")
     found = VqganFlags(**{name: _value(name, value) for name, value in flags.items()})  # type: ignore[arg-type]

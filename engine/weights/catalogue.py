@@ -6,7 +6,9 @@ fine-tunes, clip-diffusion-art's for its own; with fewer steps, which Quick CLIP
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from engine.model import Model
 from engine.nets.adm_flags import read_flags
@@ -45,9 +47,10 @@ SETTINGS: Mapping[str, Mapping[str, object]] = {
 PERCEPTORS = {"clip-diffusion-art": "ViT-B/16"}
 USUAL_PERCEPTOR = "ViT-B/32"
 VQGAN_SIDES = 16, 128
-"""Sides of a VQGAN's picture are multiples of the first, and no smaller than the second."""
+"""Sides of a VQGAN's picture are multiples of the first, and no smaller than the second unless its training's were."""
 NUM_CLASSES = 1000
 """Of ImageNet: what the class-conditional nets were trained with."""
+NO_SETTINGS: Mapping[str, object] = MappingProxyType({})
 
 
 def published_models() -> Iterator[Model]:
@@ -58,39 +61,54 @@ def published_models() -> Iterator[Model]:
     yield from map(biggan_model, BIGGANS)
 
 
-def vqgan_model(entry: Entry) -> Model:
-    """A VQGAN checkpoint as a model, with the notebooks' settings, which are the method's own."""
-    own = read_vqgan_flags(entry.flags).resolution
-    multiple, smallest = VQGAN_SIDES
+def vqgan_model(
+    entry: Entry,
+    perceptor: str = USUAL_PERCEPTOR,
+    settings: Mapping[str, object] = NO_SETTINGS,
+    size: tuple[int, int] | None = None,
+) -> Model:
+    """A VQGAN checkpoint as a model; without *settings* with the notebooks', which are the method's own."""
+    flags = read_vqgan_flags(entry.flags)
+    own, (multiple, smallest) = flags.resolution, VQGAN_SIDES
+    multiple = math.lcm(multiple, flags.factor)
     return Model(
         name=entry.name,
         title=entry.title,
         methods=("vqgan_clip",),
-        size=(own, own),
+        size=size or (own, own),
         multiple=multiple,
-        smallest=smallest,
-        largest=LARGEST,
-        perceptor=USUAL_PERCEPTOR,
-        defaults={"vqgan_clip": {}},
+        smallest=max(min(smallest, own), multiple),
+        largest=max(LARGEST // multiple * multiple, own),
+        perceptor=perceptor,
+        defaults={"vqgan_clip": dict(settings)},
     )
 
 
-def biggan_model(entry: Entry) -> Model:
-    """A BigGAN checkpoint as a model, with the method's own settings. It paints one size and no other."""
+def biggan_model(
+    entry: Entry,
+    perceptor: str = USUAL_PERCEPTOR,
+    settings: Mapping[str, object] = NO_SETTINGS,
+    size: tuple[int, int] | None = None,
+) -> Model:
+    """A BigGAN checkpoint as a model; without *settings* with the method's own. It paints one size and no other.
+
+    Classes that are not ImageNet's have no names here, so it begins with all of them.
+    """
     flags = read_biggan_flags(entry.flags)
     own = flags.output_dim
+    nameless = {} if flags.num_classes == NUM_CLASSES else {"classes": "all"}
     return Model(
         name=entry.name,
         title=entry.title,
         methods=("biggan_clip",),
-        size=(own, own),
+        size=size or (own, own),
         multiple=own,
         smallest=own,
         largest=own,
-        perceptor=USUAL_PERCEPTOR,
-        view_share=biggan_view_share(flags.channel_width, own, USUAL_PERCEPTOR),
+        perceptor=perceptor,
+        view_share=biggan_view_share(flags.channel_width, own, perceptor),
         classes=flags.num_classes,
-        defaults={"biggan_clip": {}},
+        defaults={"biggan_clip": nameless | dict(settings)},
     )
 
 

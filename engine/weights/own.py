@@ -5,6 +5,11 @@ file = "~/runs/paintings/ema_0.9999_058000.pt"
 size = [256, 256]
 flags = { image_size = 256, num_channels = 128, num_heads = 1, attention_resolutions = "16", learn_sigma = true }
 
+[models.my-codes]
+kind = "vqgan"
+file = "~/runs/codes/last.ckpt"
+flags = { n_embed = 4096, resolution = 256 }
+
 [models.my-faces]
 kind = "upscaler"
 file = "~/4x-faces.safetensors"
@@ -15,7 +20,8 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
@@ -27,6 +33,7 @@ from pydantic import (
     Field,
     TypeAdapter,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -35,8 +42,10 @@ from engine.errors import InvalidRequest, WeightsError
 from engine.model import Model
 from engine.models import DEFAULT_MODEL, add_models
 from engine.nets.adm_flags import read_flags
+from engine.nets.biggan_flags import read_biggan_flags
+from engine.nets.vqgan_flags import read_vqgan_flags
 from engine.requests import AUTO, SHIPPED, build_options
-from engine.weights.catalogue import model_of
+from engine.weights.catalogue import biggan_model, model_of, vqgan_model
 from engine.weights.entry import Entry, Kind
 from engine.weights.licences import OWN
 from engine.weights.table import PUBLISHED, add_entries
@@ -60,10 +69,28 @@ def _sha256(text: str) -> str:
 ModelName = Annotated[str, AfterValidator(_name)]
 Sha256 = Annotated[str, AfterValidator(_sha256)]
 Flag: TypeAlias = bool | int | float | str
+Flags: TypeAlias = Flag | list[Flag | list[Flag]]
+"""Some are lists: `ch_mult` of a VQGAN, the `layers` of a BigGAN."""
+
+
+@dataclass(frozen=True, slots=True)
+class Painter:
+    """What is known of one kind of net that paints: how its flags are read, and how it becomes a model."""
+
+    read: Callable[[Mapping[str, object]], object]
+    model: Callable[[Entry, str, Mapping[str, object], tuple[int, int] | None], Model]
+
+
+PAINTERS: Mapping[str, Painter] = {
+    "diffusion": Painter(read_flags, model_of),
+    "vqgan": Painter(read_vqgan_flags, vqgan_model),
+    "biggan": Painter(read_biggan_flags, biggan_model),
+}
+"""By `kind`; an upscaler is none."""
 
 
 class OwnModel(BaseModel):
-    """A diffusion model or an upscaler of your own: the file with its weights, and what net they belong to.
+    """A model or an upscaler of your own: the file with its weights, and what net they belong to.
 
     An upscaler is any that spandrel recognises (ESRGAN, Compact, SwinIR, HAT …); it needs no flags.
     """
@@ -71,10 +98,14 @@ class OwnModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     file: str = Field(min_length=1, description="Its weights: safetensors, or a PyTorch file.", examples=["~/mine.pt"])
-    kind: Literal["diffusion", "upscaler"] = Field(default="diffusion", description="What it is for.")
-    flags: Mapping[str, Flag] = Field(
+    kind: Literal["diffusion", "vqgan", "biggan", "upscaler"] = Field(
+        default="diffusion",
+        description="What it is: for clip_diffusion, vqgan_clip or biggan_clip, or for enlarging.",
+    )
+    flags: Mapping[str, Flags] = Field(
         default_factory=dict,
-        description="The options that a diffusion model was trained with, by guided-diffusion's names.",
+        description="The options that its net was trained with, by the names of guided-diffusion, of "
+        "taming-transformers' ddconfig (and n_embed, embed_dim), or of pytorch-pretrained-biggan's configuration.",
         examples=[{"image_size": 256, "num_channels": 128, "learn_sigma": True}],
     )
     title: str = Field(default="", max_length=60, description="What people are shown; empty = its name.")
@@ -85,7 +116,7 @@ class OwnModel(BaseModel):
     licence: str = Field(default=OWN, description="What may be done with it.")
     size: tuple[int, int] | None = Field(
         default=None,
-        description="Width and height when nobody says otherwise; left out = the image_size of the flags.",
+        description="Width and height when nobody says otherwise; left out = those of its training.",
         examples=[[256, 256]],
     )
     perceptor: str = Field(default="ViT-B/32", description="The CLIP that guides it.")
@@ -95,17 +126,19 @@ class OwnModel(BaseModel):
 
     @field_validator("flags")
     @classmethod
-    def _are_flags(cls, flags: Mapping[str, Flag]) -> Mapping[str, Flag]:
+    def _are_flags(cls, flags: Mapping[str, Flags], found: ValidationInfo) -> Mapping[str, Flags]:
+        painter = PAINTERS.get(found.data.get("kind", ""))
         try:
-            read_flags(flags)
+            if painter:
+                painter.read(flags)
         except WeightsError as error:
             raise ValueError(str(error).replace("?.", "?")) from error
         return flags
 
     @model_validator(mode="after")
     def _suit_their_kind(self) -> OwnModel:
-        if self.kind == "diffusion" and "flags" not in self.model_fields_set:
-            raise ValueError("a diffusion model needs its flags, as they were when it was trained")
+        if self.paints and "flags" not in self.model_fields_set:
+            raise ValueError(f"a {self.kind} model needs its flags, as they were when it was trained")
         odd = {"flags", "size", "perceptor", "defaults"} & self.model_fields_set
         if self.kind == "upscaler" and odd:
             raise ValueError(f"an upscaler has no {' and no '.join(sorted(odd))}; its file says all that is needed")
@@ -114,7 +147,7 @@ class OwnModel(BaseModel):
     @property
     def paints(self) -> bool:
         """Whether `/dream` can paint with it."""
-        return self.kind == "diffusion"
+        return self.kind in PAINTERS
 
     def entry(self, name: str) -> Entry:
         """It, as one of the table."""
@@ -131,7 +164,7 @@ class OwnModel(BaseModel):
 
     def model(self, name: str) -> Model:
         """It, as something to paint with."""
-        return model_of(self.entry(name), self.perceptor, self.defaults, self.size)
+        return PAINTERS[self.kind].model(self.entry(name), self.perceptor, self.defaults, self.size)
 
 
 _OWN: TypeAdapter[dict[str, OwnModel]] = TypeAdapter(dict[ModelName, OwnModel])

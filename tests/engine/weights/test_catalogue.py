@@ -10,6 +10,7 @@ import torch
 from engine import models
 from engine.errors import InvalidRequest
 from engine.guidance.open_clips import from_open_clip, open_clip
+from engine.methods import find_method
 from engine.methods.clip_diffusion import METHOD
 from engine.models import MODELS
 from engine.readiness import look_around
@@ -21,7 +22,8 @@ from engine.weights.catalogue import published_models
 from engine.weights.folder import weights_folder
 from engine.weights.own import add_own, read_own
 from engine.weights.presence import lacking
-from tests.engine.tiny import job_of, paint
+from tests.engine.tiny import job_of, paint, tiny_runtime
+from tests.engine.weights import test_biggan, test_vqgan
 from tests.engine.weights.made import TINY, saved, tiny_tensors
 
 PUBLISHED = {model.name: model for model in published_models()}
@@ -123,6 +125,34 @@ def test_a_small_model_of_ones_own_paints_from_its_file_to_its_picture(folder: P
         assert hashlib.sha256(content).hexdigest() == finished.facts["resolved"]["weights"]  # type: ignore[index]
         pictures.append(finished.image.tobytes())
     assert pictures[0] != pictures[1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "flags", "tensors"),
+    [
+        ("vqgan", test_vqgan.TINY, test_vqgan.tiny_tensors()),
+        ("biggan", test_biggan.TINY, test_biggan.tiny_tensors()),
+    ],
+)
+def test_so_do_codes_and_sleepers_of_ones_own(
+    folder: Path, no_own: None, kind: str, flags: object, tensors: dict[str, torch.Tensor]
+) -> None:
+    (folder / "mine.pt").write_bytes(saved(tensors))
+    settings = {"steps": 3, "cutouts": 2}
+    file = str(folder / "mine.pt")
+    add_own(
+        read_own({"mine": {"kind": kind, "file": file, "flags": flags, "perceptor": "primer", "defaults": settings}})
+    )
+    assert lacking(MODELS["mine"]).startswith("not trusted yet")
+    weights_folder().trust(table.find_entry("mine"))
+
+    runtime, method = tiny_runtime(), find_method(MODELS["mine"].methods[0])
+    job = job_of("a fox", model="mine", seed=1)
+    method.load(job.request, runtime)
+    (finished,) = paint(method, method.begin(job, {}, runtime), runtime)
+    assert isinstance(finished, Finished)
+    assert MODELS["mine"].size == finished.image.size
+    assert hashlib.sha256(saved(tensors)).hexdigest() == finished.facts["resolved"]["weights"]  # type: ignore[index]
 
 
 def tiny_clip() -> object:
