@@ -9,7 +9,7 @@ no checkpoint but those of the package, and may run beside the stepping loop.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import torch
 from PIL import Image
 
+from engine.biggan_net import BigganNet
 from engine.compiling import Compiler
 from engine.diffusion_net import DiffusionNet
 from engine.errors import ModelUnavailable
@@ -30,6 +31,7 @@ from engine.runtime import Runtime, size_of
 from engine.secondary_net import NAME as SECONDARY
 from engine.steps import State
 from engine.vqgan_net import VqganNet
+from engine.weights.biggan import biggan_blueprint
 from engine.weights.blueprint import NoInit, blueprint
 from engine.weights.table import entries, find_entry
 from engine.weights.vqgan import vqgan_blueprint
@@ -149,8 +151,10 @@ def _shape(key: str, dtype: torch.dtype) -> Any:
         return None
     if key == SECONDARY:
         return _secondary()
-    if kind in ("diffusion", "vqgan") and name in entries():
-        return _diffusion(name, dtype) if kind == "diffusion" else _vqgan(name)
+    if kind == "diffusion" and name in entries():
+        return _diffusion(name, dtype)
+    if kind in GENERATORS and name in entries():
+        return GENERATORS[kind](name)
     if kind == "perceptor":
         return _clip(name)
     return None
@@ -176,6 +180,15 @@ def _diffusion(name: str, dtype: torch.dtype) -> DiffusionNet:
 @lru_cache(maxsize=2)
 def _vqgan(name: str) -> VqganNet:
     return VqganNet(vqgan_blueprint(find_entry(name).flags).eval().requires_grad_(False))
+
+
+@lru_cache(maxsize=2)
+def _biggan(name: str) -> BigganNet:
+    return BigganNet(biggan_blueprint(find_entry(name).flags).eval().requires_grad_(False))
+
+
+GENERATORS: Mapping[str, Callable[[str], VqganNet | BigganNet]] = {"vqgan": _vqgan, "biggan": _biggan}
+"""By the kind in their keys."""
 
 
 @lru_cache(maxsize=1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from engine.guidance.open_clips import open_clip
@@ -25,6 +26,8 @@ def class_name(number: int) -> str:
 
 def class_vectors(perceptor: str, runtime: Runtime) -> Tensor:
     """Each class's name as a caption of that CLIP: [1000, D], unit vectors; a while the first time, then kept."""
+    if runtime.device.type == "meta":  # a rehearsal wants to know the shape alone
+        return torch.empty(len(NAMES), runtime.perceptor(perceptor).dim, device=runtime.device)
 
     def embed() -> Tensor:
         return runtime.perceptor(perceptor).encode_text([AS_CAPTION.format(name) for name in NAMES])

@@ -156,7 +156,12 @@ def some_present(lots: Tensor, chosen: Sequence[tuple[int, float]], options: Big
 
 
 def nearest_classes(vectors: Tensor, wanted: Tensor, count: int, sharpness: float) -> list[tuple[int, float]]:
-    """The *count* rows of *vectors* [C, D] nearest to *wanted* [D], and parts of 1 by how near they are."""
+    """The *count* rows of *vectors* [C, D] nearest to *wanted* [D], and parts of 1 by how near they are.
+
+    Without numbers, in a rehearsal, any.
+    """
+    if vectors.is_meta:
+        return [(number, 1 / count) for number in range(count)]
     found = (vectors @ F.normalize(wanted, dim=-1)).topk(count)
     parts = (sharpness * found.values).softmax(0)
     return list(zip(found.indices.tolist(), parts.tolist(), strict=True))

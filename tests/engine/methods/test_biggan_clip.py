@@ -17,6 +17,7 @@ from engine.biggan_net import BigganNet
 from engine.course import read_script
 from engine.errors import DreamError, InvalidRequest
 from engine.guidance.class_names import NAMES, class_vectors
+from engine.live_bytes import LiveBytes
 from engine.messages import Job, Submit
 from engine.methods import find_method
 from engine.methods._latents import Latents, class_weights, crowd, moved, prior_gradient, strangeness
@@ -25,10 +26,13 @@ from engine.models import MODELS
 from engine.nets.biggan import build_biggan
 from engine.nets.biggan_flags import read_biggan_flags
 from engine.pictures import open_picture
+from engine.rehearsal import rehearse
 from engine.replay import read_record, replay_request
 from engine.requests import BigganClipOptions, build_request, parse_settings, request_from_json, request_to_json
 from engine.runtime import Runtime
 from engine.steps import Failed, Finished, Running, Step
+from engine.weights import table
+from engine.weights.entry import Entry, Kind
 from tests.engine.tiny import fill, job_of, paint, tiny_runtime
 from tests.engine.workshop import Workshop
 
@@ -53,8 +57,9 @@ def _model() -> Iterator[None]:
     sizes = {"size": (32, 32), "multiple": 32, "smallest": 32, "largest": 32}
     tiny = replace(MODELS["biggan-deep-128"], name="tiny", title="the tiny net", perceptor="primer", **sizes)  # type: ignore[arg-type]
     models._models["tiny"] = tiny
+    table._own["tiny"] = Entry("tiny", Kind.BIGGAN, "the tiny net", "/w/tiny.bin", "free", flags=FLAGS)
     yield
-    del models._models["tiny"]
+    del models._models["tiny"], table._own["tiny"]
 
 
 @pytest.fixture(scope="module")
@@ -375,8 +380,8 @@ def test_an_init_picture_is_held_on_to_unless_somebody_says_otherwise() -> None:
     assert isinstance(varied.options, BigganClipOptions) and 300 == varied.options.init_weight.plain
 
 
-def submit(shop: Workshop, job: str, steps: str, seed: int = 7, count: int = 1) -> None:
-    request = job_of(PROMPT, {**QUICK, "steps": steps}, model="tiny", seed=seed, count=count).request
+def submit(shop: Workshop, job: str, seed: int = 7, count: int = 1) -> None:
+    request = job_of(PROMPT, {**QUICK, "steps": "50"}, model="tiny", seed=seed, count=count).request
     shop.handle(Submit(Job(job, 1, "somebody", request), {}))
 
 
@@ -387,9 +392,9 @@ def steps_of(shop: Workshop, job: str) -> int:
 
 def test_what_was_painted_among_others_is_painted_again_to_the_bit_from_its_record(runtime: Runtime) -> None:
     shop = Workshop(runtime=runtime, find=find_method)
-    submit(shop, "watched", "12")
+    submit(shop, "watched")
     shop.run_until(lambda: steps_of(shop, "watched") >= 2)
-    submit(shop, "pair", "4", seed=60, count=2)
+    submit(shop, "pair", seed=60, count=2)
     shop.run("watched", "pair")
     first = shop.pictures("watched")[0]
     record = read_record(first.png)
@@ -398,7 +403,7 @@ def test_what_was_painted_among_others_is_painted_again_to_the_bit_from_its_reco
     again.worker.submit(Job("again", 1, "somebody", replay_request(record)), {}, read_script(record["resolved"]))
     again.run("again")
 
-    assert 3 <= len(record["resolved"]["course"]), "it was alone, with others, and alone again"
+    assert [1, 4] == [bucket for bucket, *_ in record["resolved"]["course"]], "it was alone, then with others"
     assert first.facts["sha256"] == again.pictures("again")[0].facts["sha256"]
 
 
@@ -440,3 +445,23 @@ def test_classes_that_came_in_a_record_are_looked_at_again(runtime: Runtime) -> 
     written = request_to_json(request).replace('"classes":"5"', '"classes":"five"')
     with pytest.raises(InvalidRequest, match="“five” is neither likely"):
         request_from_json(written)
+
+
+@pytest.mark.parametrize("settings", [{"cutouts": "8"}, {"cutouts": "8", "max_classes": "3", "latents": "one"}])
+def test_a_step_takes_as_much_memory_as_it_was_said_to_before_it_began(settings: dict[str, str]) -> None:
+    request = job_of(PROMPT, {**QUICK, **settings}, model="tiny").request
+    runtime = Runtime("cpu")
+    runtime.net("biggan:tiny", tiny_biggan)
+    states = METHOD.begin(Job("a", 1, "", request), {}, runtime)
+    with LiveBytes(torch.device("cpu")) as live:
+        METHOD.advance(states, runtime)
+    expected = rehearse(METHOD, request, torch.float32).step
+    assert live.peak == pytest.approx(expected, rel=0.05, abs=2**20)
+
+
+def test_the_published_nets_are_rehearsed_at_full_size_without_their_files() -> None:
+    request = build_request("a fox", model="biggan-deep-512")
+    found = rehearse(METHOD, request, torch.float32)
+    assert {"biggan:biggan-deep-512", "perceptor:ViT-B/32"} == set(found.nets)
+    assert 10**9 < found.step < 3 * 10**9
+    assert rehearse(METHOD, request, torch.float32, 5).step < 0.7 * found.step
