@@ -50,14 +50,18 @@ def open_folder(wanted: Path, environ: MutableMapping[str, str] = os.environ) ->
 @contextmanager
 def under_way(folder: Path) -> Iterator[None]:
     """Around whatever reads or writes *folder*: if the process dies within, the next one throws all of it away."""
-    mark = folder / f"{MARK}{os.getpid()}"
     with suppress(OSError):
-        mark.touch()
+        _mark(folder).touch()
     try:
         yield
     finally:
-        with suppress(OSError):
-            mark.unlink(missing_ok=True)
+        leave(folder)
+
+
+def leave(folder: Path) -> None:
+    """This process ends in good order, whatever is still under way: nothing of what it wrote is broken."""
+    with suppress(OSError):
+        _mark(folder).unlink(missing_ok=True)
 
 
 def clear(folder: Path) -> None:
@@ -68,6 +72,10 @@ def clear(folder: Path) -> None:
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
+
+
+def _mark(folder: Path) -> Path:
+    return folder / f"{MARK}{os.getpid()}"
 
 
 def _problem(folder: Path) -> str:

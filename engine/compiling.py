@@ -30,7 +30,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
-from engine.compiled_folder import clear, open_folder, under_way
+from engine.compiled_folder import clear, leave, open_folder, under_way
 from engine.threads import use_threads
 
 T = TypeVar("T")
@@ -40,6 +40,8 @@ REGULAR = 6
 """Steps, from which on a form is worth it: minutes at first, seconds where it was kept."""
 MOST_GRAPHS = 16
 """Of one net; further forms are painted as they always were."""
+MOST_FORMS = 512
+"""Of one net that are counted."""
 MOST_KINDS = 64
 """Kinds of steps that are remembered."""
 
@@ -84,8 +86,7 @@ class Form(NamedTuple):
 class Graph:
     """One net for one form."""
 
-    net: nn.Module
-    """A shallow copy, which shares the weights: nobody changes its flags."""
+    forward: _Forward
     form: Form
     asked: int = 0
     begun: bool = False
@@ -161,6 +162,8 @@ class Compiler:
         """Compile nothing more; what is under way is left to end by itself."""
         if self._pool:
             self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._folder:
+            leave(self._folder)
 
     def call(self, forward: _Forward, inputs: Mapping[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A net is called: compiled within a step that runs so, else as it is (a judge's look, another thread's)."""
@@ -173,7 +176,12 @@ class Compiler:
             return forward.plain(*args, **kwargs)
         if graph.run is None:
             raise _Missing
-        return graph.run(*args, **kwargs)
+        try:
+            return graph.run(*args, **kwargs)
+        except _misfits() as error:
+            graph.run = None
+            self._give_up(f"a graph does not fit what it was made for: {_why(error)}")
+            raise _Missing from None
 
     def _run(self, work: Callable[[], T], *, compiled: bool) -> tuple[T, list[Graph]]:
         step = self._here.step = _Step(compiled)
@@ -187,11 +195,6 @@ class Compiler:
         try:
             return (self._run(work, compiled=True)[0],)
         except _Missing:
-            return None
-        except _misfits() as error:
-            self._give_up(f"a graph does not fit what it was made for: {_why(error)}")
-            self._kinds.clear()
-            self._waits = False
             return None
 
     def _are_ready(self, kind: Hashable) -> bool:
@@ -207,7 +210,8 @@ class Compiler:
 
     def _ask(self, graph: Graph, waits: bool) -> None:
         graph.asked += 1
-        if graph.begun or not (waits or graph.asked >= self._regular):
+        wanted = waits or graph.asked >= self._regular
+        if not wanted or graph.begun or not graph.forward.has_room():
             return
         graph.begun = True
         if waits:
@@ -217,7 +221,7 @@ class Compiler:
         self._pool.submit(self._compile, graph)
 
     def _compile(self, graph: Graph) -> None:
-        what, began = f"{type(graph.net).__name__} for {graph.form}", time.monotonic()
+        what, began = f"{type(graph.forward.net).__name__} for {graph.form}", time.monotonic()
         log.info("Compiling %s.", what)
         try:
             graph.run = self._compiled(graph)
@@ -246,7 +250,8 @@ class Compiler:
         from torch._functorch import config
 
         config.force_non_lazy_backward_lowering = True  # the way back now, not in the middle of a picture's step
-        plain: Callable[..., Any] = type(graph.net).forward.__get__(graph.net)
+        net = graph.forward.copy(graph.form)
+        plain: Callable[..., Any] = type(net).forward.__get__(net)
         compile_: Any = torch.compile  # whose types do not know all of its arguments
         run: Callable[..., Any] = compile_(
             plain, fullgraph=True, dynamic=False, backend=self._stopping, isolate_recompiles=True, recompile_limit=1
@@ -287,20 +292,30 @@ class _Forward:
         self.net, self._compiler = net, compiler
         self.plain: Callable[..., Any] = net.forward
         self._graphs: dict[Form, Graph] = {}
+        self._full = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         inputs = {**{str(place): value for place, value in enumerate(args)}, **kwargs}
         return self._compiler.call(self, inputs, args, kwargs)
 
     def graph(self, form: Form) -> Graph:
-        """The one for *form*; of too many there is one that is never compiled."""
-        if form not in self._graphs:
-            if len(self._graphs) >= MOST_GRAPHS:
-                return Graph(self.net, form, begun=True)
-            self._graphs[form] = Graph(self._copy(form), form)
-        return self._graphs[form]
+        """The one for *form*."""
+        if form not in self._graphs and len(self._graphs) < MOST_FORMS:
+            self._graphs[form] = Graph(self, form)
+        return self._graphs.get(form) or Graph(self, form, begun=True)
 
-    def _copy(self, form: Form) -> nn.Module:
+    def has_room(self) -> bool:
+        """For one more graph; said once where there is none."""
+        full = sum(graph.begun for graph in self._graphs.values()) >= MOST_GRAPHS
+        if full and not self._full:
+            self._full = True
+            log.info(
+                "%s is compiled for %d forms; others are painted uncompiled.", type(self.net).__name__, MOST_GRAPHS
+            )
+        return not full
+
+    def copy(self, form: Form) -> nn.Module:
+        """The net as it is for *form*, which shares the weights; nobody else changes its flags."""
         net = copy.copy(self.net)
         del net.__dict__["forward"]
         if hasattr(net, "thrifty"):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from engine import compiled_folder
-from engine.compiled_folder import MARK, clear, open_folder, under_way
+from engine.compiled_folder import MARK, clear, leave, open_folder, under_way
 
 posix = pytest.mark.skipif(not hasattr(os, "getuid"), reason="Windows has other rights")
 ROOT = Path(__file__).parents[2]
@@ -110,6 +110,13 @@ def test_who_is_still_at_it_is_left_alone(tmp_path: Path) -> None:
         assert (tmp_path / "code.so").exists()
 
     assert ["code.so"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_who_ends_in_good_order_leaves_no_mark_though_something_is_under_way(tmp_path: Path) -> None:
+    with under_way(tmp_path):
+        leave(tmp_path)
+
+        assert [] == list(tmp_path.iterdir())
 
 
 def test_more_than_it_may_take_is_thrown_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -166,6 +166,7 @@ def test_a_graph_that_does_not_fit_after_all_is_given_up_and_the_step_is_right()
     assert not compiled
     assert torch.equal(Toy.forward(net, x), result)  # type: ignore[arg-type]
     assert "does not fit" in by.problem
+    assert [False] * 3 == [by.step("a", lambda: net(x))[1] for _ in range(3)]
 
 
 def test_what_fails_in_a_compiled_step_is_the_step_s_own_affair() -> None:
