@@ -15,6 +15,7 @@ from engine.commands.console import speaking
 from engine.commands.dream import dream
 from engine.commands.evolution import evolution
 from engine.commands.listing import methods, models, options_help, profiles
+from engine.commands.memory import memory
 from engine.commands.primer import primer
 from engine.commands.score import score
 from engine.commands.search import search
@@ -31,7 +32,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command(epilog=options_help())(dream)
-for command in (upscale, evolution, score, compare, search, models, methods, profiles):
+for command in (upscale, evolution, score, compare, search, models, methods, profiles, memory):
     app.command()(command)
 app.add_typer(primer, name="primer")
 app.add_typer(weights, name="weights")

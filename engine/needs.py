@@ -16,6 +16,7 @@ import torch
 from engine.border import guarded
 from engine.errors import DreamError
 from engine.methods import Method
+from engine.options.biggan_clip import ALL
 from engine.options.schedule import Schedule, constant
 from engine.rehearsal import SHIPPED, Rehearsed, rehearse
 from engine.requests import DreamRequest
@@ -80,6 +81,8 @@ def essence(request: DreamRequest) -> DreamRequest:
     changes["prompts"] = tuple(
         p.model_copy(update={"text": WORD} if p.text else {"image": PICTURE}) for p in request.prompts
     )
+    if hasattr(request.options, "classes"):  # else all of their names would be read to find those that fit the words
+        changes["options"] = request.options.model_copy(update={"classes": ALL})
     return request.model_copy(update={"seed": 0, "count": 1, **changes})
 
 
