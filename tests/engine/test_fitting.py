@@ -69,8 +69,8 @@ def method(monkeypatch: pytest.MonkeyPatch) -> Method:
     return Method()
 
 
-def request_for(size: str = "512x512", model: str = "imagenet-512", **settings: str) -> DreamRequest:
-    return build_request("a red circle", model=model, size=size, seed=1, settings=settings)
+def request_for(size: str = "512x512", model: str = "imagenet-512", method: str = "", **settings: str) -> DreamRequest:
+    return build_request("a red circle", model=model, size=size, method=method, seed=1, settings=settings)
 
 
 def megabytes_for(form: int) -> float:
@@ -182,7 +182,7 @@ def test_requests_that_take_equally_much_are_rehearsed_once(method: Method) -> N
 
 def test_a_refused_picture_has_loaded_nothing() -> None:
     card = Card(20)
-    request = request_for("512x512", "primer", cutouts="128")
+    request = request_for("512x512", "primer", "vqgan_clip", cutouts="128")
 
     with pytest.raises(OutOfMemory, match=r"needs \d+ MB of memory even in its lightest form .* has 21 MB for it"):
         admit(Job("a", 1, "", request), {}, card, find_method)
@@ -191,8 +191,8 @@ def test_a_refused_picture_has_loaded_nothing() -> None:
 
 
 def test_a_real_picture_begins_lighter_and_its_steps_never_take_more_than_was_said() -> None:
-    card = Card(190)
-    request = request_for("256x256", "primer", cutouts="64")
+    card = Card(160)
+    request = request_for("256x256", "primer", "vqgan_clip", cutouts="64")
 
     admitted = admit(Job("a", 1, "", request), {}, card, find_method)
 
