@@ -22,7 +22,8 @@ def models() -> None:
     table = Table("", "", "size", "methods", box=None, header_style="dim", pad_edge=False)
     table.add_column("here", overflow="fold")
     for model in MODELS.values():
-        sizes = f"{model.size[0]}×{model.size[1]}\n[dim]{model.smallest}–{model.largest} by {model.multiple}[/dim]"
+        others = f"{model.smallest}–{model.largest} by {model.multiple}"
+        sizes = f"{model.size[0]}×{model.size[1]}\n[dim]{others if model.smallest < model.largest else 'alone'}[/dim]"
         here = "yes" if model.name in ready.models else ready.unavailable[model.name].partition("; run ")[0]
         table.add_row(f"[bold]{model.name}[/bold]", model.title, sizes, "\n".join(model.methods), here)
     for name in upscaler_names():

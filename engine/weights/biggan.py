@@ -33,7 +33,9 @@ def read_biggan(entry: Entry, folder: Folder, device: torch.device) -> BigganNet
         raise ModelUnavailable(f"“{entry.name}” is no BigGAN but a checkpoint of the kind {entry.kind.value}.")
     net = biggan_blueprint(entry.flags)
     with folder.open(entry) as opened:
-        fit(net, folded(read_tensors(opened, folder), opened.path.name), opened.path.name)
+        tensors = folded(read_tensors(opened, folder), opened.path.name)
+        _check_variances(tensors, opened.path.name)
+        fit(net, tensors, opened.path.name)
     return BigganNet(net.eval().requires_grad_(False).to(device), opened.sha256)
 
 
@@ -63,6 +65,13 @@ def _normed(part: str, tensors: Mapping[str, Tensor], name: str) -> Tensor:
     if not bool(sigma.isfinite()) or float(sigma) == 0:
         raise WeightsError(f"“{name}” is broken: the spectral norm of {part} is {float(sigma):g}.")
     return weight / sigma
+
+
+def _check_variances(tensors: Mapping[str, Tensor], name: str) -> None:
+    """Raise WeightsError where a norm would take the root of what has none: every picture would be NaN."""
+    for key, tensor in tensors.items():
+        if key.endswith(".running_vars") and not bool((tensor >= 0).all()):
+            raise WeightsError(f"“{name}” is broken: {key} holds variances below 0, or no numbers.")
 
 
 def _sides(weight: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]]:

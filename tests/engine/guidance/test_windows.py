@@ -42,6 +42,15 @@ def test_padded_views_reach_into_a_black_rim() -> None:
     torch.testing.assert_close(view[:, :3], -torch.ones(3, 3, 24))
 
 
+def test_the_views_of_big_sleep_lie_within_and_three_in_ten_show_nearly_all_of_it() -> None:
+    top, left, height, width = draw(CutRecipe(2000, kind="big_sleep")).windows.T
+    assert torch.equal(height, width)
+    assert (32, 60) == (height.min(), height.max())  # half of 64, and 0.95 of it
+    assert [0.16, 0.31] == pytest.approx([float((height == side).double().mean()) for side in (32, 60)], abs=0.04)
+    assert min(top.min(), left.min()) >= 0
+    assert (top + height).max() <= 64 and (left + width).max() <= 96
+
+
 def test_within_the_picture_a_rim_changes_nothing() -> None:
     picture = torch.rand(1, 3, 64, 64)
     cuts = draw_cuts(CutRecipe(6, kind="classic"), 7, 0, 0, (64, 64), 16)

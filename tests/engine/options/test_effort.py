@@ -22,6 +22,12 @@ def test_nobody_gets_a_thousand_views_for_the_price_of_four() -> None:
     assert cost("cutouts=256", method="pixels") > 20 * cost(method="pixels")
 
 
+def test_more_views_and_larger_clips_cost_more_where_a_gan_paints_too() -> None:
+    usual = cost(model="biggan-deep-512")
+    assert 4 * usual < cost("cutouts=256", "biggan-deep-512") < 8 * usual
+    assert cost("perceptors=ViT-L/14", "biggan-deep-512") > 10 * usual
+
+
 def test_less_work_costs_less() -> None:
     assert cost() > cost("guide_every=2") > cost("clip_guidance_scale=0 gradient=xstart") > 0
     assert cost(model="imagenet-256") > cost("gradient=xstart", model="imagenet-256")

@@ -140,6 +140,10 @@ def without(*names: str) -> dict[str, Tensor]:
             tiny_tensors() | {"generator.gen_z.weight_u": torch.full((1024,), torch.nan)},
             "the spectral norm of generator.gen_z is nan",
         ),
+        (
+            tiny_tensors() | {"generator.bn.running_vars": torch.full((3, 4), -1.0)},
+            "generator.bn.running_vars holds variances below 0",
+        ),
     ],
 )
 def test_another_net_is_refused_in_one_sentence(tmp_path: Path, tensors: dict[str, Tensor], words: str) -> None:
