@@ -45,6 +45,9 @@ MOST_FORMS = 512
 MOST_KINDS = 64
 """Kinds of steps that are remembered."""
 
+ELSEWHERE = "using FX to symbolically trace"
+"""What torch complains of while another thread compiles: it takes that for this one. The next step will do."""
+
 log = logging.getLogger(__name__)
 
 
@@ -182,6 +185,10 @@ class Compiler:
             graph.run = None
             self._give_up(f"a graph does not fit what it was made for: {_why(error)}")
             raise _Missing from None
+        except RuntimeError as error:
+            if ELSEWHERE in str(error):
+                raise _Missing from None
+            raise
 
     def _run(self, work: Callable[[], T], *, compiled: bool) -> tuple[T, list[Graph]]:
         step = self._here.step = _Step(compiled)

@@ -169,6 +169,21 @@ def test_a_graph_that_does_not_fit_after_all_is_given_up_and_the_step_is_right()
     assert [False] * 3 == [by.step("a", lambda: net(x))[1] for _ in range(3)]
 
 
+def test_while_another_thread_compiles_a_step_that_torch_refuses_runs_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    by = compiler()
+    net, x = taken(by), torch.rand(2, 4)
+    assert by.step("a", lambda: net(x))[1]
+
+    with monkeypatch.context() as tracing:
+        tracing.setattr("torch.fx._symbolic_trace._is_fx_tracing_flag", True)
+        result, compiled = by.step("a", lambda: net(x))
+
+    assert not compiled
+    assert torch.equal(Toy.forward(net, x), result)  # type: ignore[arg-type]
+    assert not by.problem
+    assert by.step("a", lambda: net(x))[1]
+
+
 def test_what_fails_in_a_compiled_step_is_the_step_s_own_affair() -> None:
     by = compiler()
     net, x = taken(by), torch.rand(2, 4)
