@@ -18,7 +18,7 @@ from engine.nets.adm_flags import read_flags
 from engine.nets.small_clip import build_small_clip
 from engine.requests import DreamRequest, build_request
 from engine.runtime import Runtime
-from engine.steps import Finished, State, Step
+from engine.steps import Failed, Finished, State, Step
 from engine.tensors import per_sample
 
 NET = {
@@ -100,5 +100,6 @@ def paint(method: Method[State], states: list[State], runtime: Runtime) -> list[
     """Advance all states together to their ends."""
     steps = method.advance(states, runtime)
     while not isinstance(steps[0], Finished):
+        assert not isinstance(steps[0], Failed), steps[0]
         steps = method.advance(states, runtime)
     return steps
