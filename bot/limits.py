@@ -11,6 +11,7 @@ from bot.config import LimitsSection, QueueSection, Standing
 from bot.errors import CoolingDown, NoRoom, QueueFull, TooLarge
 from engine.errors import EngineUnusable, ModelUnavailable
 from engine.messages import Ready
+from engine.models import MODELS
 from engine.requests import AUTO, DreamRequest
 
 
@@ -52,6 +53,7 @@ def check_available(request: Asked, ready: Ready | None) -> None:
         for name in request.helpers:
             if why := ready.unavailable.get(name):
                 raise ModelUnavailable(f"This needs the {name}, which is not here: {why}.".replace("..", "."))
+        _fits(request, ready)
     elif request.upscaler != AUTO:
         _has("upscaler", request.upscaler, ready.upscalers, ready)
 
@@ -93,6 +95,19 @@ def check_cooldown(last: float | None, standing: Standing, now: float) -> None:
 def _most(what: str, unit: str, value: int, limit: int) -> None:
     if value > limit:
         raise TooLarge(f"The {what} is {value}; {limit} {unit} is the most here.")
+
+
+def _fits(request: DreamRequest, ready: Ready) -> None:
+    """Raise TooLarge for a picture that would never find memory there; which ones would not is learned as they come."""
+    most = ready.largest.get(request.memory_kind)
+    if most is None or request.width * request.height <= most:
+        return
+    size = MODELS[request.model].shrunk(request.width, request.height, most)
+    others = f"{size[0]}×{size[1]} would fit" if size else "no size of it would fit, but a smaller model may"
+    raise TooLarge(
+        f"For {request.width}×{request.height} with “{request.model}” there is not enough memory here, even in its "
+        f"lightest form ({ready.device}); {others}."
+    )
 
 
 def _has(kind: str, name: str, known: tuple[str, ...], ready: Ready) -> None:

@@ -13,14 +13,13 @@ from engine.models import MODELS, Model
 from engine.needs import Needs, needs_of
 from engine.rehearsal import Rehearsed
 from engine.requests import DreamRequest
+from engine.room import CERTAIN, measure
 from engine.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
 SPARE = 0.9
 """Of the memory within reach; the rest is for fragments and other programs."""
-CERTAIN = 0.95
-"""Below this share of what was counted no picture is tried: real steps took 1.00 to 1.12 times as much."""
 EIGHTHS = range(7, 0, -1)
 """Smaller sizes that are looked at where a picture does not fit, in eighths of its own."""
 
@@ -48,6 +47,8 @@ def fit(method: Method[Any], request: DreamRequest, runtime: Runtime) -> Form:
     if needs.sure() <= room:
         return Form(0, needs)
     lightest = needs.lightest()
+    if request.memory_kind not in runtime.room and (line := measure(request, needs)):
+        runtime.room[request.memory_kind] = line
     if lightest and _least(lightest) > runtime.most():
         raise OutOfMemory(_words(lightest, needs, request, runtime))
     thrift = _first_that_fits(needs, room)

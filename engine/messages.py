@@ -84,6 +84,8 @@ class Ready:
     models: tuple[str, ...]
     unavailable: Mapping[str, str] = field(default_factory=dict)
     """Name of a method or model, `upscaler <name>`, one of `DreamRequest.helpers`, or `engine` → why it is not here."""
+    largest: Mapping[str, int] = field(default_factory=dict)
+    """`DreamRequest.memory_kind` → pixels of the largest picture for which there is memory, where that is known."""
     compiled: str = ""
     """How far its nets are compiled, or why not, in a sentence without its full stop; empty where nobody wants that."""
 

@@ -63,5 +63,11 @@ class Model:
                 f"(sides are multiples of {self.multiple} from {self.smallest} to {self.largest})."
             )
 
+    def shrunk(self, width: int, height: int, pixels: int) -> tuple[int, int] | None:
+        """The largest size of about that shape, of at most so many *pixels*; None if none is so small."""
+        part = min((pixels / (width * height)) ** 0.5, 1.0)
+        wide, high = (max(int(side * part) // self.multiple * self.multiple, self.smallest) for side in (width, height))
+        return (wide, high) if wide * high <= pixels else None
+
     def _nearest(self, side: int) -> int:
         return min(max(round(side / self.multiple) * self.multiple, self.smallest), self.largest)

@@ -148,6 +148,13 @@ class DreamRequest(BaseModel):
         return (*(clip_key(clip.name) for clip in clips), *second)
 
     @property
+    def memory_kind(self) -> str:
+        """Pictures of one kind take at least so much memory by their size: ``imagenet-512 by net, ViT-B/32``."""
+        usual = MODELS[self.model].perceptor if self.model in MODELS else ""
+        clips = "+".join(clip.name for clip in read_perceptors(getattr(self.options, "perceptors", USUAL), usual))
+        return f"{self.model} by {getattr(self.options, 'gradient', self.method)}, {clips}"
+
+    @property
     def method(self) -> str:
         """How it is painted; the literal inside the options."""
         return self.options.method

@@ -25,6 +25,7 @@ from engine.nets.quickened import quicken
 
 if TYPE_CHECKING:
     from engine.guidance.perceptor import Perceptor
+    from engine.room import Line
 
 T = TypeVar("T")
 
@@ -82,6 +83,8 @@ class Runtime:
         """What painters have learned about memory here, each by keys of its own; for the stepping loop and loading."""
         self.learnt: dict[Hashable, int] = {}
         """What a picture of some kind was seen to take beside its nets, in bytes; see `engine.needs`."""
+        self.room: dict[str, Line] = {}
+        """What kinds of pictures take at least, by `DreamRequest.memory_kind`; see `engine.room`."""
         self._held = held_memory()
         self._budget = nets or int(device_memory(self.device) * NETS_SHARE)
 

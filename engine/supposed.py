@@ -12,6 +12,7 @@ from engine.fitting import fit
 from engine.methods import find_method
 from engine.needs import Needs
 from engine.requests import DreamRequest
+from engine.room import Line
 from engine.runtime import Runtime
 
 KEPT = 0.6 * 2**30
@@ -24,6 +25,7 @@ class Supposed(Runtime):
     def __init__(self, gigabytes: float) -> None:
         self.device, self.dtype = torch.device("cpu"), torch.float16
         self.learnt: dict[Hashable, int] = {}
+        self.room: dict[str, Line] = {}
         self._gigabytes = gigabytes
 
     @property

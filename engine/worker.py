@@ -49,6 +49,7 @@ from engine.methods import find_method
 from engine.models import DEFAULT_MODEL, MODELS
 from engine.readiness import look_around
 from engine.requests import DreamRequest, build_request
+from engine.room import largest
 from engine.roster import Roster
 from engine.runtime import SMALL, Runtime, cores
 from engine.snapshots import Snapshots
@@ -91,6 +92,9 @@ class Worker:
         self._name, self._looked_at = name, time.monotonic()
         self._can = look_around(name, os.getpid(), runtime.description, self._roster.free)
         self._told: Ready | None = None
+        self._largest: Mapping[str, int] = {}
+        self._kinds = 0
+        """Of pictures, about which it is known how large they may be."""
         self._idle_seconds, self._busy_at, self._unloaded = idle_seconds, time.monotonic(), False
         self._draining = False
 
@@ -280,10 +284,13 @@ class Worker:
 
     def _announce(self) -> None:
         """`Ready`: at first, and whenever something about it has changed (weights may be installed meanwhile)."""
-        if time.monotonic() - self._looked_at > LOOK_SECONDS:
-            self._looked_at = time.monotonic()
+        if time.monotonic() - self._looked_at > LOOK_SECONDS or len(self.runtime.room) > self._kinds:
+            self._looked_at, self._kinds = time.monotonic(), len(self.runtime.room)
             self._can = look_around(self._name, os.getpid(), self.runtime.description, self._roster.free)
-        self._can = dataclasses.replace(self._can, slots=self._roster.free, compiled=self.runtime.compiler.state)
+            self._largest = largest(self.runtime.room, self.runtime.most()) if self._kinds else {}
+        self._can = dataclasses.replace(
+            self._can, slots=self._roster.free, compiled=self.runtime.compiler.state, largest=self._largest
+        )
         if self._can != self._told:
             self._told = self._can
             self._emit(self._can)

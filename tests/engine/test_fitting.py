@@ -19,6 +19,7 @@ from engine.models import MODELS
 from engine.needs import UNSEEN, Needs, essence
 from engine.rehearsal import Rehearsed
 from engine.requests import DreamRequest, build_request
+from engine.room import Line, largest
 from engine.runtime import Runtime
 
 NETS, PICTURE = 1000 * 2**20, 4000 * 2**20
@@ -202,3 +203,25 @@ def test_a_real_picture_begins_lighter_and_its_steps_never_take_more_than_was_sa
     assert {} == card.lessons, "nothing has run out"
     found = admitted.needs.rehearsed(state.thrift)
     assert found and replace(found, thrift=0) != admitted.needs.rehearsed(0)
+
+
+def test_once_a_picture_did_not_fit_it_is_known_how_large_one_of_its_kind_may_be(method: Method) -> None:
+    card = Card(2300)
+    refused = request_for("1024x768")
+    with pytest.raises(OutOfMemory):
+        fit(method, refused, card)
+
+    most = largest(card.room, card.most())[refused.memory_kind]
+
+    assert "imagenet-512 by net, ViT-B/32" == refused.memory_kind
+    assert 896 * 640 <= most < 1024 * 768
+    assert MODELS["imagenet-512"].shrunk(1024, 768, most) == (960, 704)
+    assert request_for(gradient="xstart").memory_kind not in card.room, "which may be larger"
+
+
+def test_a_line_never_says_less_than_what_fits() -> None:
+    line = Line(10**9, 64 * 64, 1000.0)
+
+    assert 64 * 64 <= line.within(int(0.95 * 10**9))
+    assert 0 == line.within(10**6), "its nets alone are too large"
+    assert line.within(2 * 10**9) > (10**9 / 1000)

@@ -15,6 +15,7 @@ from engine.loop import Loop
 from engine.messages import Cancel, Drain, Embed, Embeddings, Failure, Picture, Ready, Result
 from engine.pictures import open_picture, read_text
 from engine.replay import read_record, replay_request
+from engine.room import Line
 from engine.runtime import DeviceLost
 from engine.upscalers import primer
 from tests.engine.workshop import TinyMethod, Workshop
@@ -416,3 +417,14 @@ def test_a_lost_device_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None
     shop.submit("a", "boom")
     with pytest.raises(DeviceLost):
         shop.run("a")
+
+
+def test_how_large_a_kind_of_picture_may_be_is_told_as_soon_as_it_is_known() -> None:
+    shop = Workshop()
+    shop.worker.step()
+    kind = "imagenet-512 by net, ViT-B/32"
+
+    shop.worker.runtime.room[kind] = Line(10**15, 64 * 64, 1000.0)
+    shop.worker.step()
+
+    assert [{}, {kind: 0}] == [event.largest for event in shop.events if isinstance(event, Ready)]
