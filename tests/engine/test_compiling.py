@@ -277,8 +277,8 @@ def runtime_with(by: Compiler) -> Runtime:
     return runtime
 
 
-def painted(by: Compiler, method: str, script: Script | None = None) -> tuple[str, Any]:
-    shop = Workshop(runtime=runtime_with(by), find=find_method)
+def painted(by: Compiler, method: str, script: Script | None = None, runtime: Runtime | None = None) -> tuple[str, Any]:
+    shop = Workshop(runtime=runtime or runtime_with(by), find=find_method)
     settings = {"cutouts": "4"} if method != "clip_diffusion" else {"cutouts": "4", "clip_guidance_scale": "5"}
     request = build_request("a red circle", method=method, seed=7, steps=5, size="256x256", settings=settings)
     shop.worker.submit(Job("a", 1, "somebody", request), {}, script)
@@ -299,5 +299,17 @@ def test_the_record_knows_which_steps_ran_compiled_and_a_replay_is_equal(method:
         (again := painted(compiler(waits=False), method, read_script(resolved)))[0],
         again[1]["course"],
     )
-    _, plain = painted(compiler(), method, read_script({**resolved, "course": [[1, 1, 0, 5]]}))
-    assert [[1, 1, 0, 5]] == plain["course"]
+    changed = [[1, 1, 0, 2], [1, 1, 0, 3, 1]]
+    _, mixed = painted(compiler(), method, read_script({**resolved, "course": changed}))
+    assert changed == mixed["course"]
+
+
+def test_pictures_are_painted_while_their_nets_are_compiled() -> None:
+    by, courses = compiler(waits=False, regular=2), list[Any]()
+    runtime = runtime_with(by)
+    until(lambda: courses.append(painted(by, "pixels", runtime=runtime)[1]["course"]) or len(courses[-1][-1]) == 5)
+    by.close()
+
+    first = courses[0][0]
+    assert 4 == len(first)
+    assert first[3] >= 2
