@@ -18,8 +18,9 @@ class TextReader(nn.Module):
     def __init__(self, context_dim: int, width: int, emb_channels: int) -> None:
         super().__init__()
         self.body = nn.Sequential(nn.Linear(context_dim, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.out = zeroed(nn.Linear(width, emb_channels))
 
     def forward(self, context: Tensor) -> Tensor:
-        out: Tensor = self.out(self.body(context))
+        out: Tensor = self.out(self.norm(self.body(context)))
         return out

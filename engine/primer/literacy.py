@@ -49,6 +49,7 @@ def _surroundings(scene: Scene) -> tuple[str, ...]:
 def teach_reading(reader: TextReader, contexts: Tensor, captions: Sequence[str], seed: int = 0) -> float:
     """Train the body of *reader* on *captions* and their embeddings [N, D]; its last layer stays as it is.
 
+    From then on the body does not learn any more: what denoising says of it is noise at first, and silenced it.
     Captions that the parser cannot follow are passed over. Returns the share of single things named rightly in the last
     lessons, 0 to 1.
     """
@@ -65,7 +66,7 @@ def teach_reading(reader: TextReader, contexts: Tensor, captions: Sequence[str],
     named = 0.0
     for _ in range(lessons):
         some = torch.randint(len(rows), (_BATCH,), generator=generator)
-        hidden = reader.body(contexts[rows[some]].float() * contexts.shape[1] ** 0.5)
+        hidden = reader.norm(reader.body(contexts[rows[some]].float() * contexts.shape[1] ** 0.5))
         given = [question(hidden) for question in ask]
         losses = [F.cross_entropy(answer, right[some, i]) for i, answer in enumerate(given)]
         optimizer.zero_grad(set_to_none=True)
@@ -73,6 +74,7 @@ def teach_reading(reader: TextReader, contexts: Tensor, captions: Sequence[str],
         optimizer.step()
         schedule.step()
         named += 0.05 * (float((given[0].argmax(1) == right[some, 0]).float().mean()) - named)
+    reader.body.requires_grad_(False)
     return named
 
 

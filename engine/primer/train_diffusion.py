@@ -37,7 +37,7 @@ FLAGS: dict[str, object] = {
 RECIPE = Recipe(
     steps=22_000, batch=64, lr=1e-3, warmup=100, decay=0.4, weight_decay=0.01, ema=0.9995, seed=3,
     muon=True,
-    adam_only=("input_blocks.0.", "out.", "fine.stem.", "fine.out.", "context_embed", "reader.", "time_embed"),
+    adam_only=("input_blocks.0.", "out.", "fine.stem.", "fine.out.", "context_embed", "time_embed"),
     score_seconds=600, sheet_seconds=1800,
 )  # fmt: skip
 _HARD = frozenset((*KNOWN["sizes"], *KNOWN["styles"], *(word for spot in POSITIONS for word in split_words(spot)))) - {

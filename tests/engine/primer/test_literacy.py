@@ -41,6 +41,7 @@ def test_reading_is_learned_from_captions_alone(lessons: tuple[torch.Tensor, lis
     right = teach_reading(reader, contexts, captions)
     assert right > 10 / len(KINDS)
     assert not reader.out.weight.any()  # the net that it is given to is unchanged
+    assert not any(p.requires_grad for p in reader.body.parameters())
 
 
 def test_what_cannot_be_followed_is_passed_over() -> None:
