@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from engine.adam import adam_move, cosine_fall
-from engine.course import Course, Terms
+from engine.course import Terms
 from engine.errors import NotFinite
 from engine.guidance.cutouts import CutRecipe
 from engine.guidance.pull import Eye, Pull, Scales, pull_gradient
@@ -25,6 +25,7 @@ from engine.guidance.turn import Turn
 from engine.guidance.verdict import judge, named
 from engine.guidance.words import readable
 from engine.messages import Job
+from engine.methods._optimised import Optimised
 from engine.models import MODELS, Model
 from engine.options.optimised import OptimisedOptions
 from engine.requests import DreamRequest
@@ -58,32 +59,13 @@ class Canvas(Protocol):
         ...
 
 
-@dataclass
-class Painting:
-    """One picture on its way: its numbers, and Adam's two moments of them."""
+@dataclass(kw_only=True)
+class Painting(Optimised):
+    """One picture on its way; its numbers are [P]."""
 
-    job_id: str
-    index: int
-    steps: int
-    step: int
-    model: Model
     options: OptimisedOptions
-    seed: int
     canvas: Canvas
     pull: Pull
-    notes: tuple[str, ...]
-    numbers: Tensor
-    """[P]"""
-    mean: Tensor
-    square: Tensor
-    bucket: int = 1
-    """The smallest batch it may run in; a replay sets that of the first time, step by step."""
-    thrift: int = 0
-    """How much memory its steps save, at the cost of time: CLIP looks at half as many cuts at once, a quarter …"""
-    course: Course = field(default_factory=Course)
-    """How its steps were run."""
-    compiled: bool | None = None
-    """Whether its nets run compiled; None = as it comes, a replay sets that of the first time."""
 
     @property
     def parts(self) -> int:
@@ -220,16 +202,7 @@ def _commit(
     return Finished(state.canvas.finish(state.numbers), judge(perceptor, picture, state.pull.targets) | found)
 
 
-class _Optimised(Protocol):
-    """What the two kinds of state that Adam moves have in common."""
-
-    step: int
-    steps: int
-    bucket: int
-    thrift: int
-
-
-def look_at_fewer(state: _Optimised, kind: Hashable, cuts: int, runtime: Runtime) -> bool:
+def look_at_fewer(state: Optimised, kind: Hashable, cuts: int, runtime: Runtime) -> bool:
     """CLIP looks at half as many of all *cuts* at once, a quarter …; later pictures of this *kind* begin so.
 
     A replay gives up its batch, if that is larger than it has to be, before anything else. False: nothing is left.
@@ -244,7 +217,7 @@ def look_at_fewer(state: _Optimised, kind: Hashable, cuts: int, runtime: Runtime
     return True
 
 
-def broken(state: _Optimised) -> NotFinite:
+def broken(state: Optimised) -> NotFinite:
     """Why a picture whose numbers stopped being numbers cannot go on."""
     return NotFinite(
         f"The numbers of this picture stopped being finite in step {state.step + 1} of {state.steps}; "

@@ -18,7 +18,7 @@ SHRINKING = 0.01
 """AdamW's weight decay, PyTorch's own."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Grid(Guided):
     """Its numbers are z, [D, h, w]: what the nearest vectors of the codebook are taken for.
 

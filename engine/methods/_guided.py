@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from torch import Tensor
 
-from engine.course import Course
 from engine.guidance.cutouts import CutRecipe
 from engine.guidance.pull import Eye, Pull, Scales
-from engine.model import Model
+from engine.methods._optimised import Optimised
 from engine.options.biggan_clip import BigganClipOptions
 from engine.options.schedule import TIMESTEPS
 from engine.options.vqgan_clip import VqganClipOptions
@@ -23,36 +22,17 @@ BETAS, EPSILON = (0.9, 0.999), 1e-8
 GeneratorOptions: TypeAlias = VqganClipOptions | BigganClipOptions
 
 
-@dataclass
-class Guided(ABC):
-    """`numbers`, their moments and `step` change when a step has succeeded, all else stays."""
+@dataclass(kw_only=True)
+class Guided(Optimised, ABC):
+    """Its numbers are what the generator makes a picture of."""
 
-    job_id: str
-    index: int
-    steps: int
-    step: int
-    model: Model
     options: GeneratorOptions
-    seed: int
     eyes: tuple[Eye, ...]
     """Those that guide."""
     own: Eye
     """The one that judges the finished picture."""
-    notes: tuple[str, ...]
-    numbers: Tensor
-    """What the generator makes a picture of."""
     held: Tensor | None
     """What an init picture left, for the next steps to hold on to."""
-    mean: Tensor
-    square: Tensor
-    bucket: int = 1
-    """The smallest batch it may run in; a replay sets that of the first time, step by step."""
-    thrift: int = 0
-    """How much memory its steps save, at the cost of time: CLIP looks at half as many cuts at once, a quarter …"""
-    course: Course = field(default_factory=Course)
-    """How its steps were run."""
-    compiled: bool | None = None
-    """Whether its nets run compiled; None = as it comes, a replay sets that of the first time."""
 
     @property
     def place(self) -> float:

@@ -33,7 +33,7 @@ MOST = 0.99
 """Of the only class that it begins with: a sigmoid never gets to 1."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Latents(Guided):
     """Its numbers are [L, z + classes]: L is 1, or one for the net's beginning and one for each of its blocks.
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -33,6 +31,7 @@ from engine.runtime import Runtime
 from engine.steps import Failed, Finished, Running, Step
 from engine.weights import table
 from engine.weights.entry import Entry, Kind
+from tests.engine.methods.seen import encoded, noisy_picture, pixels
 from tests.engine.tiny import fill, job_of, paint, tiny_runtime
 from tests.engine.workshop import Workshop
 
@@ -77,24 +76,8 @@ def begin(
     return METHOD.begin(job_of(prompt, {**QUICK, **(settings or {})}, **chosen), images, runtime)  # type: ignore[arg-type]
 
 
-def pixels(step: object) -> np.ndarray:
-    assert isinstance(step, Finished), step
-    return np.asarray(step.image).astype(int)
-
-
 def finish(runtime: Runtime, states: list[Latents]) -> list[np.ndarray]:
     return [pixels(step) for step in paint(METHOD, states, runtime)]
-
-
-def encoded(image: Image.Image) -> tuple[str, dict[str, bytes]]:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    sha = hashlib.sha256(buffer.getvalue()).hexdigest()
-    return sha, {sha: buffer.getvalue()}
-
-
-def noisy_picture() -> Image.Image:
-    return Image.effect_noise((64, 64), 80).convert("RGB")
 
 
 def near(runtime: Runtime, prompt: str, steps: str, **settings: str) -> float:

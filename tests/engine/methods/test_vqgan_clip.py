@@ -1,12 +1,8 @@
 from __future__ import annotations
 
-import hashlib
-import io
-
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from engine.errors import DreamError, InvalidRequest
 from engine.methods._grid import Grid, moved
@@ -17,6 +13,7 @@ from engine.requests import VqganClipOptions, build_request, parse_settings
 from engine.runtime import Runtime
 from engine.steps import Failed, Finished, Running
 from engine.vqgan_net import VqganNet, clamp_with_grad
+from tests.engine.methods.seen import encoded, noisy_picture, pixels
 from tests.engine.tiny import fill, job_of, paint, tiny_runtime
 
 PROMPT = "a red circle on a blue background"
@@ -49,24 +46,8 @@ def begin(
     return METHOD.begin(job_of(prompt, {**QUICK, **(settings or {})}, **chosen), images, runtime)  # type: ignore[arg-type]
 
 
-def pixels(step: object) -> np.ndarray:
-    assert isinstance(step, Finished), step
-    return np.asarray(step.image).astype(int)
-
-
 def finish(runtime: Runtime, states: list[Grid]) -> list[np.ndarray]:
     return [pixels(step) for step in paint(METHOD, states, runtime)]
-
-
-def encoded(image: Image.Image) -> tuple[str, dict[str, bytes]]:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    sha = hashlib.sha256(buffer.getvalue()).hexdigest()
-    return sha, {sha: buffer.getvalue()}
-
-
-def noisy_picture() -> Image.Image:
-    return Image.effect_noise((64, 64), 80).convert("RGB")
 
 
 def test_a_picture_is_as_large_as_asked_for_before_its_finish(runtime: Runtime) -> None:
