@@ -49,7 +49,6 @@ def _surroundings(scene: Scene) -> tuple[str, ...]:
 def teach_reading(reader: TextReader, contexts: Tensor, captions: Sequence[str], seed: int = 0) -> float:
     """Train the body of *reader* on *captions* and their embeddings [N, D]; its last layer stays as it is.
 
-    From then on the body does not learn any more: what denoising says of it is noise at first, and silenced it.
     Captions that the parser cannot follow are passed over. Returns the share of single things named rightly in the last
     lessons, 0 to 1.
     """
@@ -74,8 +73,13 @@ def teach_reading(reader: TextReader, contexts: Tensor, captions: Sequence[str],
         optimizer.step()
         schedule.step()
         named += 0.05 * (float((given[0].argmax(1) == right[some, 0]).float().mean()) - named)
-    reader.body.requires_grad_(False)
+    keep_reading(reader)
     return named
+
+
+def keep_reading(reader: TextReader) -> None:
+    """From now on the body does not learn any more: what denoising says of it is noise at first, and silenced it."""
+    reader.body.requires_grad_(False)
 
 
 def _exercises(captions: Sequence[str]) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from engine.checkpoints import PRIMER_WEIGHTS, read_checkpoint
 from engine.errors import InvalidRequest
@@ -26,6 +27,9 @@ GUIDE_SEED, GRADER_SEED, TIDY_SEED, UPSCALER_SEED, HELD_OUT_SEED = 12, 13, 14, 1
 """Series of the painter. The grader's and the classifier's are not the guide's; nobody learns from the held-out one."""
 DREAMS = 1500
 
+Begun = Mapping[str, Tensor] | None
+"""The finished weights that a run begins with; None = random ones."""
+
 
 def trainer(
     name: str, *, minutes: float = 0.0, pictures: int = 150_000, device: str = "cpu", start: Path | None = None
@@ -39,12 +43,13 @@ def trainer(
     if name not in _TASKS:
         raise InvalidRequest(f"There is no small model “{name}”; there is {', '.join(_TASKS)}.")
     torch.manual_seed(list(_TASKS).index(name))
-    task, recipe = _TASKS[name](pictures, start is not None)
+    begun = None if start is None else read_checkpoint(start).tensors
+    task, recipe = _TASKS[name](pictures, begun)
     if minutes:
         recipe = replace(recipe, minutes=minutes, steps=10**9)
     run = Trainer(task, recipe, training_folder() / name, device=device, facts={"painted": pictures})
-    if start is not None:
-        run.start_from(read_checkpoint(start).tensors)
+    if begun is not None:
+        run.start_from(begun)
     return run
 
 
@@ -71,28 +76,32 @@ def load_diffusion() -> UNetModel:
     return net.eval().requires_grad_(False)
 
 
-def _clip(pictures: int, tuning: bool) -> tuple[Task, Recipe]:
+def _clip(pictures: int, begun: Begun) -> tuple[Task, Recipe]:
     painted = album(pictures, GUIDE_SEED)
-    task = train_clip.ClipTask("clip", train_clip.GUIDE, painted, _held_out(), spoilt=True, words_stay=tuning)
+    task = train_clip.ClipTask(
+        "clip", train_clip.GUIDE, painted, _held_out(), spoilt=True, words_stay=begun is not None
+    )
     return task, train_clip.GUIDE_RECIPE
 
 
-def _grader(pictures: int, tuning: bool) -> tuple[Task, Recipe]:
+def _grader(pictures: int, begun: Begun) -> tuple[Task, Recipe]:
     task = train_clip.ClipTask("grader", train_clip.GRADER, album(pictures, GRADER_SEED), _held_out(), spoilt=False)
     return task, train_clip.GRADER_RECIPE
 
 
-def _classifier(pictures: int, tuning: bool) -> tuple[Task, Recipe]:
+def _classifier(pictures: int, begun: Begun) -> tuple[Task, Recipe]:
     return train_classifier.ClassifierTask(album(pictures, GRADER_SEED), _held_out()), train_classifier.RECIPE
 
 
-def _diffusion(pictures: int, tuning: bool) -> tuple[Task, Recipe]:
+def _diffusion(pictures: int, begun: Begun) -> tuple[Task, Recipe]:
     tidy, full = album(pictures, TIDY_SEED, "tidy"), album(pictures, GUIDE_SEED)
-    task = train_diffusion.diffusion_task(load_guide(), tidy, full, _held_out(), tuning=tuning)
+    tuning = begun is not None
+    reads = begun is not None and any(name.startswith("reader.") for name in begun)
+    task = train_diffusion.diffusion_task(load_guide(), tidy, full, _held_out(), tuning=tuning, reads=reads)
     return task, train_diffusion.TUNING if tuning else train_diffusion.RECIPE
 
 
-def _upscaler(pictures: int, tuning: bool) -> tuple[Task, Recipe]:
+def _upscaler(pictures: int, begun: Begun) -> tuple[Task, Recipe]:
     count = max(pictures // 25, DREAMS)  # large pictures are large; windows of them are many
     painted = album(count, UPSCALER_SEED, large=256)
     contexts = train_diffusion.told(load_guide(), painted)
@@ -100,7 +109,7 @@ def _upscaler(pictures: int, tuning: bool) -> tuple[Task, Recipe]:
     return train_upscaler.UpscalerTask(painted, album(256, HELD_OUT_SEED, large=256), dreamt), train_upscaler.RECIPE
 
 
-def _vqgan(pictures: int, tuning: bool) -> tuple[Task, Recipe]:
+def _vqgan(pictures: int, begun: Begun) -> tuple[Task, Recipe]:
     features = load_guide().image.features
     return train_vqgan.VqganTask(album(pictures, GUIDE_SEED), _held_out(), features), train_vqgan.RECIPE
 
@@ -109,7 +118,7 @@ def _held_out() -> Rendered:
     return album(4096, HELD_OUT_SEED)
 
 
-_TASKS: Mapping[str, Callable[[int, bool], tuple[Task, Recipe]]] = {
+_TASKS: Mapping[str, Callable[[int, Begun], tuple[Task, Recipe]]] = {
     "clip": _clip,
     "grader": _grader,
     "classifier": _classifier,
