@@ -13,7 +13,7 @@ from functools import partial
 
 import discord
 
-from bot.answers import UNSAID, Answer
+from bot.answers import UNSAID, Answer, InteractionAnswer
 from bot.artist import FaceArtist
 from bot.callers import Caller
 from bot.comparison import Asked, Comparison
@@ -187,6 +187,12 @@ class Orders:
         """Stop a job that is not over. Raises NotAllowed or NothingToCancel."""
         caller.check_owner(job, "cancel this")
         await self._dispatcher.cancel(job.id, caller.user_id, caller.moderator)
+
+    async def bring_up_to_date(self, job: JobRow, answer: InteractionAnswer) -> None:
+        """Make the message whose button was pressed show what has become of *job*."""
+        await answer.nod()
+        face = await self._artist.face(self._now(job), answer.upload_limit)
+        await answer.turn(Sheet("", (face.embed,), face.files, face.buttons))
 
     async def sheet(self, job: JobRow, upload_limit: int, user_id: int, *, kept: bool) -> Sheet:
         """The job as one person alone sees it, who has *kept* it or not, with buttons that work there too."""

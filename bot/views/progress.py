@@ -21,7 +21,14 @@ class CancelButton(PressButton, template=template("cancel")):
     async def pressed(
         self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
     ) -> None:
-        """Stop it; the message itself says that it is cancelled."""
+        """Stop it; the message itself says that it is cancelled.
+
+        Who presses this when the job is over looks at a message that could not be brought up to date. Where the bot is
+        a guest, nothing but a press lets it write there again.
+        """
+        if job.state.over:
+            await client_of(interaction).orders.bring_up_to_date(job, answer)
+            return
         caller.check_owner(job, "cancel this")
         await client_of(interaction).dispatcher.cancel(job.id, caller.user_id, caller.moderator)
         await answer.nod()

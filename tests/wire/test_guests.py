@@ -40,6 +40,22 @@ async def test_when_the_token_dies_the_picture_comes_directly(world: World, max_
     assert "I could not post this where you asked for it, so here it is." == direct.content
 
 
+async def test_a_message_that_the_bot_could_not_bring_up_to_date_is_when_somebody_presses_its_button(
+    world: World, max_: Person, olive: Person, parlour: str
+) -> None:
+    answer = await max_.slash("dream", prompt="slowly an owl", channel=parlour)
+    stuck = await max_.wait_for(answer.message, is_painting)
+    world.allow("50027", "10015")
+    world.expire_tokens()
+    await max_.wait_for_message(is_result, channel="dm")
+    assert "Cancel" in stuck.buttons
+
+    pressed = await olive.click(stuck, "Cancel")
+
+    assert not pressed.failed
+    await olive.wait_for(stuck, is_result)
+
+
 @pytest.mark.parametrize("shows", [True, False])
 async def test_where_nobody_may_show_apps_of_their_own_the_picture_is_for_one_pair_of_eyes(
     world: World, max_: Person, mo: Person, shows: bool

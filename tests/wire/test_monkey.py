@@ -16,6 +16,7 @@ from bot.playground.server.interactions import Callback
 from bot.playground.server.json_types import Json
 from bot.playground.server.offers import offered
 from bot.playground.server.people import NotPossibleError
+from bot.playground.server.permissions import Permission, permissions
 from tests.wire.looks import is_over
 from tests.wire.people import Answer, Person, Shown, upload
 from tests.wire.protocol_bot import picture
@@ -164,9 +165,14 @@ class Monkey:
             self.unanswered.append(f"{what} by {answer.person.id}: {answer.failed}")
 
 
-def running(world: World) -> list[Shown]:
-    """Messages that still promise something."""
-    places = [str(channel.id) for channel in world.site.world.channels.values()]
+def running(world: World, *, reachable: bool = False) -> list[Shown]:
+    """Messages that still promise something; *reachable*: where the bot has a voice of its own."""
+    site = world.site.world
+    places = [
+        str(channel.id)
+        for channel in site.channels.values()
+        if not reachable or permissions(site, channel, site.app.id) & Permission.VIEW_CHANNEL
+    ]
     shown = [m for place in places for person in (world.olive, world.max) for m in person.sees(place)]
     return [m for m in shown if m.state.author_id == world.site.world.app.id and m.buttons and not is_over(m)]
 
@@ -185,7 +191,14 @@ async def test_whatever_is_pressed_is_answered_and_every_job_comes_to_an_end(wor
         await monkey.act()
         await asyncio.sleep(monkey.random.random() * 0.1)
 
-    await world.until(lambda: not running(world), SETTLED, what="every job to end", shown=lambda: repr(running(world)))
-    assert [] == world.bot.dispatcher.queue()
+    await world.until(
+        lambda: not running(world, reachable=True), SETTLED, what="every job to end", shown=lambda: repr(running(world))
+    )
+    await world.until(
+        lambda: not (world.bot.dispatcher.queue() or world.bot.dispatcher.running()), SETTLED, what="an empty queue"
+    )
+    for message in running(world):  # where the bot is a guest and came too late, a press alone can set them right
+        monkey._note("Cancel, at the end", await message.person.click(message, "Cancel"))
+    await world.until(lambda: not running(world), SETTLED, what="every message to say what became of its job")
     assert [] == monkey.unanswered
     assert len(monkey.done) > SECONDS / 2
