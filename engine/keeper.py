@@ -129,6 +129,8 @@ class Keeper:
                     self._name_pid(child.pid, ".ready")
                 self._useful = self._useful or isinstance(message, Result)
                 self._listener.receive(message)
+        except ConnectionError as error:  # it died with something unread: an end like any other
+            log.info("The engine's connection is gone: %s", error)
         except (WireError, OSError) as error:
             log.error("The engine's connection broke: %s", error)
             child.kill()

@@ -143,6 +143,20 @@ async def test_a_child_that_dies_by_itself_is_answered_for_too() -> None:
         assert "EngineRestarting" == client.ends("a")[0].error
 
 
+async def test_a_child_that_dies_with_something_unread_has_died_like_any_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with started(data=tmp_path) as client:
+        await client.until(lambda seen: bool(seen))
+        child = int((tmp_path / "engine.pid").read_text())
+        os.kill(child, signal.SIGSTOP)
+        await client.submit("a")  # which it will never read, so that its death resets the connection
+        os.kill(child, signal.SIGKILL)
+        await client.until(lambda seen: len(client.readies) == 2)
+    assert "EngineRestarting" == client.ends("a")[0].error
+    assert [] == [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+
+
 async def test_cancel_ends_the_attempt_that_is_meant() -> None:
     async with started() as client:
         await client.until(lambda seen: bool(seen))
