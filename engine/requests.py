@@ -13,7 +13,6 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from engine.diffusion.spacing import respace
 from engine.errors import InvalidRequest
 from engine.models import DEFAULT_MODEL, MODELS, Model
 from engine.options.base import (
@@ -26,7 +25,7 @@ from engine.options.base import (
     refuse,
 )
 from engine.options.biggan_clip import BigganClipOptions
-from engine.options.clip_diffusion import ClipDiffusionOptions, settled
+from engine.options.clip_diffusion import ClipDiffusionOptions
 from engine.options.clipdraw import ClipdrawOptions
 from engine.options.effort import effort
 from engine.options.perceptors import USUAL, read_perceptors
@@ -117,18 +116,11 @@ class DreamRequest(BaseModel):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> DreamRequest:
-        if isinstance(self.options, ClipDiffusionOptions):
-            pictures = (self.init_image, self.target_image, self.mask_image)
-            self.options.check(**dict(zip(("has_init", "has_target", "has_mask"), map(bool, pictures), strict=True)))
-        elif self.mask_image:
-            refuse(f"{self.method} takes no mask; clip_diffusion does.")
-        noise: tuple[Prompt, ...] = ()
-        if isinstance(self.options, VqganClipOptions | BigganClipOptions):
-            self.options.check(has_init=bool(self.init_image), has_target=bool(self.target_image))
-        if isinstance(self.options, VqganClipOptions):
-            noise = self.options.noise_weights
+        self.options.check(
+            has_init=bool(self.init_image), has_target=bool(self.target_image), has_mask=bool(self.mask_image)
+        )
         check_weights(self.targets)
-        check_weights((*self.targets, *noise))
+        check_weights((*self.targets, *self.options.direction_weights))
         return self
 
     @property
@@ -167,14 +159,7 @@ class DreamRequest(BaseModel):
 
     def starting_from(self, image: str) -> DreamRequest:
         """The same, but from the picture *image* in place of noise, clouds or another, with half of the steps left."""
-        options = self.options
-        if isinstance(options, ClipDiffusionOptions):
-            options = options.model_copy(update={"skip_steps": options.steps // 2, "perlin": "none"})
-        elif isinstance(options, VqganClipOptions):
-            options = options.model_copy(update={"steps": max(options.steps // 2, 2), "start": "codes"})
-        elif isinstance(options, BigganClipOptions):
-            options = options.holding()
-        return self.model_copy(update={"init_image": image, "options": options})
+        return self.model_copy(update={"init_image": image, "options": self.options.painting_on()})
 
     @property
     def cost(self) -> float:
@@ -275,11 +260,8 @@ def build_request(
     width, height = parse_size(size) if size else chosen.size
     chosen.check_size(width, height)
     options = build_options(chosen, method, ({} if steps is None else {"steps": str(steps)}) | dict(settings or {}))
-    starts = init_image and not mask_image and "skip_steps" not in (settings or {})
-    if starts and isinstance(options, ClipDiffusionOptions):
-        options = options.model_copy(update={"skip_steps": options.steps // 2})
-    if init_image and isinstance(options, BigganClipOptions) and "init_weight" not in (settings or {}):
-        options = options.holding()
+    if init_image:
+        options = options.for_init(settings or {}, masked=bool(mask_image))
     try:
         return DreamRequest(
             prompts=prompts,
@@ -314,14 +296,12 @@ def build_options(model: Model, method: str, settings: Mapping[str, str]) -> Met
             refuse(_guessed(f"{name} has no option “{key}”", key, (*option_names(METHODS[name]), PROFILE)))
     usual = dict(model.defaults.get(name, {})) | (profile.settings(model) if profile else {})
     try:
-        if METHODS[name] is BigganClipOptions:
-            return _beginning(model, BigganClipOptions.model_validate({**usual, **chosen}))
-        if METHODS[name] is not ClipDiffusionOptions:
-            return METHODS[name].model_validate({**usual, **chosen})  # type: ignore[return-value]
-        return _fitting(model, ClipDiffusionOptions.model_validate(settled(usual, chosen)), chosen)
+        options = METHODS[name].settle(usual, chosen)
     except ValidationError as error:
         problem = first_problem(error, {name: METHODS[name]}, name)
         raise InvalidRequest(problem) from error
+    options.check_model(model, chosen)
+    return options  # type: ignore[return-value]
 
 
 def _profile(method: str, settings: Mapping[str, str]) -> Profile | None:
@@ -330,23 +310,6 @@ def _profile(method: str, settings: Mapping[str, str]) -> Profile | None:
     if METHODS[method] is not ClipDiffusionOptions:
         refuse(f"{method} has no profiles; clip_diffusion has.")
     return find_profile(settings[PROFILE])
-
-
-def _fitting(model: Model, options: ClipDiffusionOptions, chosen: Mapping[str, str]) -> ClipDiffusionOptions:
-    """*options*, if *model* can do what they say."""
-    respace(model.train_steps, options.spacing)
-    if options.class_id >= model.classes:
-        has = f"its classes are 0 to {model.classes - 1}" if model.classes else "it has no classes; leave class_id out"
-        refuse(f"class_id={options.class_id} is none of {model.title}: {has}.")
-    if "cfg_scale" in chosen and options.cfg_scale != 1 and not model.reads:
-        refuse(f"cfg_scale={options.cfg_scale:g} guides nets that read the prompt, and {model.title} does not.")
-    return options
-
-
-def _beginning(model: Model, options: BigganClipOptions) -> BigganClipOptions:
-    """*options*, if *model* has the classes that they name."""
-    options.check_classes(model.classes, model.title)
-    return options
 
 
 def parse_settings(text: str) -> dict[str, str]:

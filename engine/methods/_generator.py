@@ -22,12 +22,11 @@ from engine.guidance.verdict import judge, named
 from engine.guidance.words import readable
 from engine.messages import Job
 from engine.methods._adam import broken, look_at_fewer
-from engine.methods._guided import GeneratorOptions, Guided, recipe_at
+from engine.methods._guided import Guided, recipe_at
 from engine.models import MODELS, Model
-from engine.options.biggan_clip import BigganClipOptions
+from engine.options.generated import GeneratedOptions
 from engine.options.perceptors import Weighted, read_perceptors
 from engine.options.schedule import TIMESTEPS
-from engine.options.vqgan_clip import VqganClipOptions
 from engine.pictures import fit, open_picture
 from engine.prompts import check_weights
 from engine.requests import DreamRequest
@@ -192,7 +191,7 @@ class ByGenerator(ABC, Generic[G, N]):
             for i, s in enumerate(states)
         ]
 
-    def _kind(self, model: Model, numbers: Tensor, options: GeneratorOptions) -> Hashable:
+    def _kind(self, model: Model, numbers: Tensor, options: GeneratedOptions) -> Hashable:
         """Pictures of one kind take equally much memory."""
         return self.name, model.name, tuple(numbers.shape), str(options.cutouts), options.perceptors
 
@@ -229,8 +228,7 @@ def _eyes(
     """Who judges, who guides, and notes for the person."""
     model, options = MODELS[request.model], _options(request)
     prompts, notes = readable(request, model)
-    directions = options.noise if isinstance(options, VqganClipOptions) else ()
-    check_weights((*prompts, *(options.noise_weights if isinstance(options, VqganClipOptions) else ())))
+    check_weights((*prompts, *options.direction_weights))
     pictures = decode(request, images, runtime.device)
     recipe = recipe_at(options, TIMESTEPS - 1)
 
@@ -238,13 +236,17 @@ def _eyes(
         found = make_targets(runtime.perceptor(clip.name), prompts, pictures, recipe, directions)
         return Eye(clip.name, found, clip.weight)
 
-    return eye(Weighted(model.perceptor), ()), tuple(eye(c, directions) for c in _guiding(options, model)), notes
+    return (
+        eye(Weighted(model.perceptor), ()),
+        tuple(eye(c, options.directions) for c in _guiding(options, model)),
+        notes,
+    )
 
 
-def _options(request: DreamRequest) -> GeneratorOptions:
-    assert isinstance(request.options, VqganClipOptions | BigganClipOptions)
+def _options(request: DreamRequest) -> GeneratedOptions:
+    assert isinstance(request.options, GeneratedOptions)
     return request.options
 
 
-def _guiding(options: GeneratorOptions, model: Model) -> tuple[Weighted, ...]:
+def _guiding(options: GeneratedOptions, model: Model) -> tuple[Weighted, ...]:
     return read_perceptors(options.perceptors, model.perceptor)

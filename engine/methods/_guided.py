@@ -5,28 +5,24 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from torch import Tensor
 
 from engine.guidance.cutouts import CutRecipe
 from engine.guidance.pull import Eye, Pull, Scales
 from engine.methods._optimised import Optimised
-from engine.options.biggan_clip import BigganClipOptions
+from engine.options.generated import GeneratedOptions
 from engine.options.schedule import TIMESTEPS
-from engine.options.vqgan_clip import VqganClipOptions
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 """Of Adam: PyTorch's own, as in the notebooks."""
-
-GeneratorOptions: TypeAlias = VqganClipOptions | BigganClipOptions
 
 
 @dataclass(kw_only=True)
 class Guided(Optimised, ABC):
     """Its numbers are what the generator makes a picture of."""
 
-    options: GeneratorOptions
+    options: GeneratedOptions
     eyes: tuple[Eye, ...]
     """Those that guide."""
     own: Eye
@@ -63,7 +59,7 @@ class Guided(Optimised, ABC):
         return self.model.name, tuple(self.numbers.shape), self.pull.shape, self.bucket, self.thrift, self.compiled
 
 
-def recipe_at(options: GeneratorOptions, place: float) -> CutRecipe:
+def recipe_at(options: GeneratedOptions, place: float) -> CutRecipe:
     """How views are cut at *place*, 999 (the beginning) to 0."""
     return CutRecipe(
         count=int(options.cutouts.at(place)),

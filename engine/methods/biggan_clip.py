@@ -51,9 +51,7 @@ class BigganClip(ByGenerator[Latents, BigganNet]):
 
     def load(self, request: DreamRequest, runtime: Runtime) -> None:
         """Refuses classes that the model has not, too: a request may come out of a picture's record."""
-        model, options = MODELS[request.model], request.options
-        assert isinstance(options, BigganClipOptions)
-        options.check_classes(model.classes, model.title)
+        request.options.check_model(MODELS[request.model], ())
         super().load(request, runtime)
 
     def starts(self, net: BigganNet, beginning: Beginning) -> Iterator[Start]:

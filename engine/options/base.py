@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import difflib
 import typing
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
 from engine.errors import InvalidRequest
+from engine.model import Model
 from engine.options.schedule import Schedule
+from engine.prompts import Prompt
 
 LISTED = 12
 """Names that a sentence lists at most."""
@@ -23,7 +25,39 @@ class Options(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    method: str
     steps: int
+
+    @classmethod
+    def settle(cls, usual: Mapping[str, object], chosen: Mapping[str, str]) -> Self:
+        """*usual* (of a model and a profile), and over it what somebody has *chosen*. Raises ValidationError."""
+        return cls.model_validate({**usual, **chosen})
+
+    def check(self, *, has_init: bool = False, has_target: bool = False, has_mask: bool = False) -> None:
+        """Raise InvalidRequest for what contradicts itself, or lacks the picture that it speaks of."""
+        if has_mask:
+            refuse(f"{self.method} takes no mask; clip_diffusion does.")
+
+    def check_model(self, model: Model, chosen: Collection[str]) -> None:
+        """Raise InvalidRequest for what *model* cannot do; somebody has *chosen* the options of these names."""
+
+    def for_init(self, chosen: Collection[str], *, masked: bool) -> Self:
+        """The same as is usual with an init picture, as far as somebody has not *chosen* otherwise."""
+        return self
+
+    def painting_on(self) -> Self:
+        """The same for going on from a finished picture: with half of the steps, where some can be left out."""
+        return self
+
+    @property
+    def directions(self) -> tuple[tuple[int, float], ...]:
+        """Seed and weight of every random direction that pulls beside the prompts. Raises InvalidRequest in words."""
+        return ()
+
+    @property
+    def direction_weights(self) -> tuple[Prompt, ...]:
+        """The random directions as far as weights go, to be added up with those of the words."""
+        return tuple(Prompt(text="noise", weight=weight) for _, weight in self.directions)
 
 
 def option_names(options: type[Options]) -> tuple[str, ...]:

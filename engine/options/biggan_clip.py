@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Literal
 
 from pydantic import Field
 
 from engine.errors import InvalidRequest
-from engine.options.base import Options
-from engine.options.perceptors import USUAL, read_perceptors
-from engine.options.schedule import Schedule, WholeSchedule, constant
+from engine.model import Model
+from engine.options.generated import GeneratedOptions
+from engine.options.schedule import Schedule, constant
 
 LIKELY, ALL = "likely", "all"
 MOST_CLASSES, MOST_WEIGHT = 20, 100.0
@@ -22,12 +22,23 @@ HOLD = 300.0
 _CLASS = re.compile(r"(\d{1,7})(?::(\d+(?:\.\d*)?|\.\d+))?\Z")
 
 
-class BigganClipOptions(Options):
+class BigganClipOptions(GeneratedOptions):
     """BigGAN+CLIP: classes and random numbers of a GAN that CLIP moves until their picture fits; “The Big Sleep”."""
 
     method: Literal["biggan_clip"] = "biggan_clip"
     steps: int = Field(default=200, ge=2, le=2000, description="optimiser steps; Big Sleep takes 1000 and more")
     learning_rate: float = Field(default=0.07, gt=0, le=1, description="of Adam")
+    init_weight: Schedule = Field(
+        default=0.0,
+        ge=0,
+        le=10000,
+        validate_default=True,
+        description=f"how hard the init picture's colours hold on; with one usually {HOLD:g}",
+    )
+    cut_kind: Literal["big_sleep", "mixed", "classic"] = Field(
+        default="big_sleep", description="where views lie: as in Big Sleep, our mix, or random squares"
+    )
+    cut_noise: float = Field(default=0.0, ge=0, le=1, description="grain on every view")
     classes: str = Field(
         default=LIKELY,
         max_length=200,
@@ -50,60 +61,33 @@ class BigganClipOptions(Options):
     ema_decay: float = Field(
         default=0.5, ge=0, le=0.999, description="the finished picture is of averaged numbers; 0 = of the last ones"
     )
-    init_weight: Schedule = Field(
-        default=0.0,
-        ge=0,
-        le=10000,
-        validate_default=True,
-        description=f"how hard the init picture's colours hold on; with one usually {HOLD:g}",
-    )
-    perceptors: str = Field(
-        default=USUAL, max_length=200, description="the CLIPs that guide, as in ViT-B/32+RN50:0.5; usual = the model's"
-    )
-    target_weight: float = Field(default=1.0, ge=-100, le=100, description="of the target picture, among the prompts")
-    distance: Literal["spherical", "cos_spherical"] = Field(
-        default="spherical", description="between view and prompt; cos_spherical pulls harder on what is far"
-    )
-    cut_kind: Literal["big_sleep", "mixed", "classic"] = Field(
-        default="big_sleep", description="where views lie: as in Big Sleep, our mix, or random squares"
-    )
-    cutouts: WholeSchedule = Field(
-        default=32, ge=1, le=256, validate_default=True, description="views of the picture that CLIP sees in each step"
-    )
-    cut_batches: int = Field(default=1, ge=1, le=16, description="so many times the views, one lot after the other")
-    cut_power: Schedule = Field(
-        default=1.0, ge=0.1, le=10, validate_default=True, description="> 1 prefers small views, < 1 large ones"
-    )
-    flip: float = Field(default=0.0, ge=0, le=1, description="part of the views that are mirrored")
-    gray: Schedule = Field(
-        default=0.0, ge=0, le=1, validate_default=True, description="part of the views without colour"
-    )
-    cut_noise: float = Field(default=0.0, ge=0, le=1, description="grain on every view")
-    tv_scale: Schedule = Field(
-        default=0.0, ge=0, le=100000, validate_default=True, description="smoothness (total variation)"
-    )
 
     @property
     def chosen(self) -> tuple[tuple[int, float], ...]:
         """The classes that it begins with, and how much of each there is; nothing for `likely` and `all`."""
         return () if self.classes.strip() in (LIKELY, ALL) else read_classes(self.classes)
 
-    def holding(self) -> BigganClipOptions:
-        """The same for an init picture, to which they hold on: as they say, or else as usual."""
+    def for_init(self, chosen: Collection[str], *, masked: bool) -> BigganClipOptions:
+        """It holds on to the picture's colours."""
+        return self if "init_weight" in chosen else self.painting_on()
+
+    def painting_on(self) -> BigganClipOptions:
+        """It holds on to the picture's colours: as hard as it says, or else as usual."""
         return self if self.init_weight.largest else self.model_copy(update={"init_weight": constant(HOLD)})
 
-    def check(self, *, has_init: bool, has_target: bool) -> None:
-        """Raise InvalidRequest for options that contradict each other or what comes with the request."""
-        read_perceptors(self.perceptors, "primer")
+    def complaints(self, has_init: bool, has_target: bool) -> Iterator[str]:
+        """What contradicts itself, or lacks the picture that it speaks of."""
         if len(self.chosen) > (self.max_classes or MOST_CLASSES):
-            raise InvalidRequest(
-                f"classes names {len(self.chosen)} to begin with, and max_classes={self.max_classes} lets fewer mix."
-            )
-        if complaint := next(self._complaints(has_init, has_target), ""):
-            raise InvalidRequest(complaint)
+            named, most = len(self.chosen), self.max_classes
+            yield f"classes names {named} to begin with, and max_classes={most} lets fewer mix."
+        if self.class_temperature != 2 and not self.max_classes:
+            yield f"class_temperature={self.class_temperature:g} is one of max_classes; set that too, or leave it out."
+        yield from super().complaints(has_init, has_target)
+        yield from self.complaints_of_views(has_target, sizing="big_sleep")
 
-    def check_classes(self, classes: int, title: str) -> None:
-        """Raise InvalidRequest unless a net called *title*, with so many *classes*, can begin with these."""
+    def check_model(self, model: Model, chosen: Collection[str]) -> None:
+        """Raise InvalidRequest unless *model* has the classes that these begin with."""
+        classes, title = model.classes, model.title
         for number, _ in self.chosen:
             if number >= classes:
                 raise InvalidRequest(f"classes names {number}, which is none of {title}: it has 0 to {classes - 1}.")
@@ -114,16 +98,6 @@ class BigganClipOptions(Options):
             )
         if self.max_classes >= classes:
             raise InvalidRequest(f"max_classes={self.max_classes} limits nothing: {title} has {classes} classes.")
-
-    def _complaints(self, has_init: bool, has_target: bool) -> Iterator[str]:
-        if self.init_weight.largest and not has_init:
-            yield f"init_weight={self.init_weight} needs an init picture; leave it out without one."
-        if self.target_weight != 1 and not has_target:
-            yield f"target_weight={self.target_weight:g} needs a target picture; leave it out without one."
-        if self.class_temperature != 2 and not self.max_classes:
-            yield f"class_temperature={self.class_temperature:g} is one of max_classes; set that too, or leave it out."
-        if self.cut_kind == "big_sleep" and any(power != 1 for power in self.cut_power.numbers):
-            yield f"cut_power={self.cut_power} changes nothing with cut_kind=big_sleep, which draws its own sizes."
 
 
 def read_classes(text: str) -> tuple[tuple[int, float], ...]:

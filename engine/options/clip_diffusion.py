@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from engine.diffusion.spacing import EVEN, step_count
+from engine.diffusion.spacing import EVEN, respace, step_count
 from engine.errors import InvalidRequest
+from engine.model import Model
 from engine.options.base import Options, option_text
 from engine.options.perceptors import USUAL, read_perceptors
-from engine.options.schedule import Schedule, WholeSchedule, constant
+from engine.options.schedule import Schedule, WholeSchedule
+from engine.options.views import Views
 
 NOISE_OF: Mapping[str, float] = {"ddpm": 1.0, "plms": 0.0, "dpmpp_2m": 0.0, "ltsp": 0.0, "stsp": 0.0}
 """Sampler → the eta that it has by its nature; ddim leaves it open."""
@@ -55,19 +57,9 @@ class Walking(Options):
     )
 
 
-class Looking(BaseModel):
-    """What CLIP is shown of the picture, which CLIP, and how near is near."""
+class Looking(Views):
+    """What CLIP is shown of the picture."""
 
-    perceptors: str = Field(
-        default=USUAL, max_length=200, description="the CLIPs that guide, as in ViT-B/32+RN50:0.5; usual = the model's"
-    )
-    target_weight: float = Field(default=1.0, ge=-100, le=100, description="of the target picture, among the prompts")
-    distance: Literal["spherical", "cos_spherical"] = Field(
-        default="spherical", description="between view and prompt; cos_spherical pulls harder on what is far"
-    )
-    sees: Literal["predicted", "blended"] = Field(
-        default="predicted", description="CLIP sees the predicted picture, or, as in the notebooks, that over the noisy"
-    )
     cut_kind: Literal["mixed", "classic", "padded", "disco"] = Field(
         default="mixed", description="where views lie: our mix, random squares, with black rim, overview beside inner"
     )
@@ -77,15 +69,9 @@ class Looking(BaseModel):
     overview: WholeSchedule = Field(
         default=0, ge=0, le=64, validate_default=True, description="with cut_kind=disco: views of the whole beside them"
     )
-    cut_batches: int = Field(default=1, ge=1, le=16, description="so many times the views, one lot after the other")
-    cut_power: Schedule = Field(
-        default=1.0, ge=0.1, le=10, validate_default=True, description="> 1 prefers small views, < 1 large ones"
+    sees: Literal["predicted", "blended"] = Field(
+        default="predicted", description="CLIP sees the predicted picture, or, as in the notebooks, that over the noisy"
     )
-    flip: float = Field(default=0.0, ge=0, le=1, description="part of the views that are mirrored")
-    gray: Schedule = Field(
-        default=0.0, ge=0, le=1, validate_default=True, description="part of the views without colour"
-    )
-    cut_noise: float = Field(default=0.1, ge=0, le=1, description="grain on every view")
 
 
 class Pulling(BaseModel):
@@ -169,7 +155,12 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
         """How often in a guided step CLIP sees all its views."""
         return max(self.looks_apart, 1)
 
-    def check(self, *, has_init: bool, has_target: bool = False, has_mask: bool = False) -> None:
+    @classmethod
+    def settle(cls, usual: Mapping[str, object], chosen: Mapping[str, str]) -> ClipDiffusionOptions:
+        """*usual*, *chosen*, and what follows from both; see `settled`. Raises ValidationError."""
+        return cls.model_validate(settled(usual, chosen))
+
+    def check(self, *, has_init: bool = False, has_target: bool = False, has_mask: bool = False) -> None:
         """Raise InvalidRequest where options contradict each other or lack the picture that they speak of."""
         read_perceptors(self.perceptors, USUAL)
         for sentence in (*self._of_steps(has_init), *self._of_samplers(), *self._of_pictures(has_init, has_target)):
@@ -178,6 +169,28 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
             raise InvalidRequest("A mask needs an init picture: what it covers is kept from that.")
         if has_mask and self.symmetry != "none":
             raise InvalidRequest("A mask and symmetry contradict each other: leave out one of them.")
+
+    def check_model(self, model: Model, chosen: Collection[str]) -> None:
+        """Raise InvalidRequest for steps, classes or a text that *model* does not have."""
+        respace(model.train_steps, self.spacing)
+        if self.class_id >= model.classes:
+            of_model = (
+                f"its classes are 0 to {model.classes - 1}"
+                if model.classes
+                else "it has no classes; leave class_id out"
+            )
+            raise InvalidRequest(f"class_id={self.class_id} is none of {model.title}: {of_model}.")
+        if "cfg_scale" in chosen and self.cfg_scale != 1 and not model.reads:
+            guides = "guides nets that read the prompt"
+            raise InvalidRequest(f"cfg_scale={self.cfg_scale:g} {guides}, and {model.title} does not.")
+
+    def for_init(self, chosen: Collection[str], *, masked: bool) -> ClipDiffusionOptions:
+        """With a picture to begin with, the first half of the walk is left out; with a mask there is more to paint."""
+        return self if masked or "skip_steps" in chosen else self.model_copy(update={"skip_steps": self.steps // 2})
+
+    def painting_on(self) -> ClipDiffusionOptions:
+        """The first half of the walk is left out, and clouds are no start any more."""
+        return self.model_copy(update={"skip_steps": self.steps // 2, "perlin": "none"})
 
     def _of_steps(self, has_init: bool) -> Iterator[str]:
         if self.respacing != EVEN and step_count(self.respacing) != self.steps:
@@ -211,14 +224,11 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
             yield f"init_distance={self.init_distance} says how init_scale measures; say that too, as init_scale=1000."
         if has_init and self.perlin != "none":
             yield f"perlin={self.perlin} and an init picture are two starts; leave out one of them."
-        if self.target_weight != 1 and not has_target:
-            yield f"target_weight={self.target_weight:g} needs a target picture; leave it out without one."
         if self.overview.largest and self.cut_kind != "disco":
             yield f"overview={self.overview} counts views of cut_kind=disco; leave it out, or take that."
-        if self.cut_kind == "padded" and self.cut_power != constant(1.0):
-            yield f"cut_power={self.cut_power} changes nothing with cut_kind=padded, which draws its own sizes."
         if self.symmetry_until < 1 and self.symmetry == "none":
             yield f"symmetry_until={self.symmetry_until:g} needs symmetry, as in symmetry=vertical."
+        yield from self.complaints_of_views(has_target, sizing="padded")
 
 
 def settled(usual: Mapping[str, object], chosen: Mapping[str, str]) -> dict[str, object]:

@@ -30,6 +30,8 @@ PROMPTS = (
 )  # fmt: skip
 EMOJI = ("⬆️", "🔁", "❌", "1️⃣", "4️⃣", "👍", "🦊")
 SETTLED = 60.0
+FAIR = 6.0
+"""Seconds between errors of Discord: one costs an answer a second of its three, and no answer survives two."""
 LEFT_ALONE = {"admin pause", "admin drain", "settings where", "forget"}
 """Commands that stop the world or make it forget, which is their purpose; they have tests of their own."""
 
@@ -52,6 +54,7 @@ class Monkey:
         self.random = random.Random(seed)
         self.done: list[str] = []
         self.unanswered: list[str] = []
+        self._fair_until = 0.0
 
     async def act(self) -> None:
         person = self.random.choice([self.world.olive, self.world.max, self.world.mo])
@@ -150,7 +153,8 @@ class Monkey:
             await self.world.until(lambda: self.world.site.gateway.online, 30, what="the line to be back")
         elif chance < 0.1:
             self.world.faults.rate_limited("PATCH|POST", 0.05, times=2)
-        elif chance < 0.14:
+        elif chance < 0.14 and time.monotonic() > self._fair_until:
+            self._fair_until = time.monotonic() + FAIR
             self.world.faults.server_error("PATCH|POST", 502, times=1)
         elif chance < 0.17:
             self.world.expire_tokens()
