@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +10,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine import models
-from engine.biggan_net import BigganNet
 from engine.course import read_script
 from engine.errors import DreamError, InvalidRequest
 from engine.guidance.class_names import NAMES, class_vectors
@@ -21,139 +19,69 @@ from engine.methods import find_method
 from engine.methods._latents import Latents, class_weights, crowd, moved, prior_gradient, strangeness
 from engine.methods.biggan_clip import METHOD, BigganClip
 from engine.models import MODELS
-from engine.nets.biggan import build_biggan
-from engine.nets.biggan_flags import read_biggan_flags
 from engine.pictures import open_picture
 from engine.rehearsal import rehearse
 from engine.replay import read_record, replay_request
 from engine.requests import BigganClipOptions, build_request, parse_settings, request_from_json, request_to_json
 from engine.runtime import Runtime
-from engine.steps import Failed, Finished, Running, Step
-from engine.weights import table
-from engine.weights.entry import Entry, Kind
+from engine.steps import Finished, Step
+from tests.engine.methods.easels import PROMPT, Easel, tiny_biggan
 from tests.engine.methods.seen import encoded, noisy_picture, pixels
-from tests.engine.tiny import fill, job_of, paint, tiny_runtime
+from tests.engine.tiny import job_of, paint
 from tests.engine.workshop import Workshop
 
-PROMPT = "a red circle on a blue background"
-QUICK = {"steps": "6", "cutouts": "2", "classes": "all"}
 INIT = "f" * 64
-FLAGS = {
-    "output_dim": 32, "z_dim": 16, "class_embed_dim": 16, "channel_width": 4, "num_classes": 1000,
-    "layers": [[True, 16, 8], [True, 8, 4], [True, 4, 2], [False, 2, 1]], "attention_layer_position": 2, "n_stats": 5,
-}  # fmt: skip
+QUICK = {"steps": "6", "cutouts": "2", "classes": "all"}
 
 
-def tiny_biggan() -> BigganNet:
-    net = build_biggan(read_biggan_flags(FLAGS)).eval().requires_grad_(False)
-    fill(net)
-    return BigganNet(net, "0" * 64)
+@pytest.fixture
+def easel(biggan: Easel) -> Easel:
+    return biggan
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _model() -> Iterator[None]:
-    """A model whose net is the tiny one, and which the tiny CLIP guides."""
-    sizes = {"size": (32, 32), "multiple": 32, "smallest": 32, "largest": 32}
-    tiny = replace(MODELS["biggan-deep-128"], name="tiny", title="the tiny net", perceptor="primer", **sizes)  # type: ignore[arg-type]
-    models._models["tiny"] = tiny
-    table._own["tiny"] = Entry("tiny", Kind.BIGGAN, "the tiny net", "/w/tiny.bin", "free", flags=FLAGS)
-    yield
-    del models._models["tiny"], table._own["tiny"]
-
-
-@pytest.fixture(scope="module")
-def runtime(_model: None) -> Runtime:
-    runtime = tiny_runtime()
-    runtime.net("biggan:tiny", tiny_biggan)
-    return runtime
-
-
-def begin(
-    runtime: Runtime, prompt: str = PROMPT, settings: dict[str, str] | None = None, **request: object
-) -> list[Latents]:
-    images = request.pop("images", {})
-    chosen = {"model": "tiny", "seed": 7, **request}
-    return METHOD.begin(job_of(prompt, {**QUICK, **(settings or {})}, **chosen), images, runtime)  # type: ignore[arg-type]
-
-
-def finish(runtime: Runtime, states: list[Latents]) -> list[np.ndarray]:
-    return [pixels(step) for step in paint(METHOD, states, runtime)]
-
-
-def near(runtime: Runtime, prompt: str, steps: str, **settings: str) -> float:
-    """How near the picture comes to the usual prompt, for the eye that guides."""
-    wanted = begin(runtime)[0].own.targets.wanted.numpy()
-    (step,) = paint(METHOD, begin(runtime, prompt, {"steps": steps, **settings}), runtime)
-    assert isinstance(step, Finished)
-    return float(np.dot(step.facts["embedding"], wanted))  # type: ignore[arg-type]
-
-
-def test_numbers_and_classes_go_where_the_prompt_draws_them_and_a_negative_one_pushes_away(runtime: Runtime) -> None:
-    before = near(runtime, PROMPT, "2", learning_rate="0.000001")
-    assert near(runtime, PROMPT, "40") > before + 0.02
-    assert near(runtime, f"{PROMPT}:-1", "40") < before - 0.02
+@pytest.fixture
+def runtime(easel: Easel) -> Runtime:
+    return easel.runtime
 
 
 @pytest.mark.parametrize("settings", [{"max_classes": "5"}, {"latents": "one"}, {"truncation": "0.4"}])
-def test_so_they_do_however_they_are_read(runtime: Runtime, settings: dict[str, str]) -> None:
-    before = near(runtime, PROMPT, "2", learning_rate="0.000001", **settings)
-    assert near(runtime, PROMPT, "40", **settings) > before + 0.01
+def test_so_they_do_however_they_are_read(easel: Easel, settings: dict[str, str]) -> None:
+    before = easel.near(PROMPT, "2", learning_rate="0.000001", **settings)
+    assert easel.near(PROMPT, "40", **settings) > before + 0.01
 
 
-def test_the_same_seed_paints_the_same_picture_and_another_one_another(runtime: Runtime) -> None:
-    first, again, other = (finish(runtime, begin(runtime, seed=seed))[0] for seed in (7, 7, 8))
-    assert (32, 32, 3) == first.shape
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
-
-
-def test_one_picture_of_many_can_be_painted_by_itself(runtime: Runtime) -> None:
-    many, alone = begin(runtime, count=3), begin(runtime, seed=9)
-    alone[0].bucket = 4
-    assert np.array_equal(finish(runtime, many)[2], finish(runtime, alone)[0])
-
-
-def test_a_picture_is_the_same_to_the_bit_between_neighbours_that_join_later(runtime: Runtime) -> None:
-    alone, watched = begin(runtime), begin(runtime)
+def test_a_picture_is_the_same_to_the_bit_between_neighbours_that_join_later(easel: Easel, runtime: Runtime) -> None:
+    alone, watched = easel.begin(), easel.begin()
     ways = ({"truncation": "0.3"}, {"max_classes": "4"}, {"latent_weight": "0", "ema_decay": "0.9"})
     prompts = "an owl", "snow | fog:-0.3", "a boat"
-    late = [begin(runtime, prompt, way, seed=i)[0] for i, (prompt, way) in enumerate(zip(prompts, ways, strict=True))]
+    late = [easel.begin(prompt, way, seed=i)[0] for i, (prompt, way) in enumerate(zip(prompts, ways, strict=True))]
     for state in (*alone, *watched, *late):
         state.bucket = 4
-    expected = finish(runtime, alone)[0]
+    expected = easel.finish(alone)[0]
     for step in range(6):
         steps = METHOD.advance([*late[: step // 2], *watched], runtime)
     assert np.array_equal(expected, pixels(steps[-1]))
 
 
-def test_a_picture_that_is_not_finite_fails_alone(runtime: Runtime) -> None:
-    states, alone = begin(runtime, count=2), begin(runtime, count=2)
-    states[1].numbers[0] = float("nan")
-    expected, steps = METHOD.advance(alone, runtime), METHOD.advance(states, runtime)
-    assert isinstance(steps[1], Failed) and "step 1 of 6" in str(steps[1].error)
-    assert isinstance(expected[0], Running) and isinstance(steps[0], Running)
-    assert torch.equal(alone[0].numbers, states[0].numbers)
-
-
-def test_every_block_has_numbers_of_its_own_or_all_have_the_same(runtime: Runtime) -> None:
-    each, one = (begin(runtime, settings={"latents": way})[0] for way in ("each", "one"))
+def test_every_block_has_numbers_of_its_own_or_all_have_the_same(easel: Easel) -> None:
+    each, one = (easel.begin(settings={"latents": way})[0] for way in ("each", "one"))
     assert [(5, 1016), (1, 1016)] == [tuple(state.numbers.shape) for state in (each, one)]
     z, classes = one.numbers[None, :, :16], one.numbers[None, :, 16:].sigmoid()
     full = tiny_biggan().net(z.expand(-1, 5, -1), classes.expand(-1, 5, -1), torch.ones(1))
     torch.testing.assert_close(full, METHOD.paint(tiny_biggan(), [one], one.numbers[None]))
 
 
-def test_with_all_classes_each_begins_faintly_as_in_big_sleep(runtime: Runtime) -> None:
-    logits = begin(runtime)[0].numbers[:, 16:]
+def test_with_all_classes_each_begins_faintly_as_in_big_sleep(easel: Easel) -> None:
+    logits = easel.begin()[0].numbers[:, 16:]
     assert -3.9 == pytest.approx(float(logits.mean()), abs=0.02)
     assert 0.3 == pytest.approx(float(logits.std()), abs=0.02)
-    z = begin(runtime, count=40)
+    z = easel.begin(count=40)
     assert 1 == pytest.approx(float(torch.stack([s.numbers[:, :16] for s in z]).std()), abs=0.05)
 
 
 @pytest.mark.parametrize("most", ["0", "3"])
-def test_it_begins_with_the_classes_that_are_named_and_little_else(runtime: Runtime, most: str) -> None:
-    (state,) = begin(runtime, settings={"classes": "980:3+483", "max_classes": most})
+def test_it_begins_with_the_classes_that_are_named_and_little_else(easel: Easel, most: str) -> None:
+    (state,) = easel.begin(settings={"classes": "980:3+483", "max_classes": most})
     options = state.options
     weights = class_weights(state.numbers[:, 16:], options.max_classes, options.class_temperature)
     assert [980, 483] == weights[0].topk(2).indices.tolist()
@@ -163,8 +91,8 @@ def test_it_begins_with_the_classes_that_are_named_and_little_else(runtime: Runt
         assert [0.75, 0.25] == pytest.approx(weights[0, [980, 483]].tolist())
 
 
-def test_the_likely_classes_are_those_whose_names_are_nearest_to_all_prompts(runtime: Runtime) -> None:
-    (state,) = begin(runtime, "a fox | snow:-0.4", {"classes": "likely"})
+def test_the_likely_classes_are_those_whose_names_are_nearest_to_all_prompts(easel: Easel, runtime: Runtime) -> None:
+    (state,) = easel.begin("a fox | snow:-0.4", {"classes": "likely"})
     perceptor = runtime.perceptor("primer")
     direction = perceptor.encode_text(["a fox"])[0] - 0.4 * perceptor.encode_text(["snow"])[0]
     near = class_vectors("primer", runtime) @ direction
@@ -174,34 +102,26 @@ def test_the_likely_classes_are_those_whose_names_are_nearest_to_all_prompts(run
     assert state.notes[-1].startswith("It began with the classes ")
 
 
-def test_of_an_init_picture_it_begins_with_what_clip_sees_in_it_and_holds_on_to_its_colours(runtime: Runtime) -> None:
+def test_of_an_init_picture_it_begins_with_what_clip_sees_in_it_and_holds_on_to_its_colours(easel: Easel) -> None:
     sha, images = encoded(noisy_picture())
 
     def left(weight: str) -> float:
         settings = {"init_weight": weight, "steps": "40", "learning_rate": "0.2", "ema_decay": "0"}
-        picture = finish(runtime, begin(runtime, settings=settings, init_image=sha, images=images))[0]
+        picture = easel.finish(easel.begin(settings=settings, init_image=sha, images=images))[0]
         wanted = np.asarray(noisy_picture().resize((32, 32), Image.Resampling.LANCZOS)).astype(int)
         return float(np.square(picture - wanted).mean())
 
     assert left("10000") < left("0") - 100
     settings = {"classes": "likely"}
-    assert begin(runtime, settings=settings)[0].notes != begin(runtime, "x", settings)[0].notes
-    seen = [begin(runtime, words, settings, init_image=sha, images=images)[0].notes for words in (PROMPT, "an owl")]
+    assert easel.begin(settings=settings)[0].notes != easel.begin("x", settings)[0].notes
+    seen = [easel.begin(words, settings, init_image=sha, images=images)[0].notes for words in (PROMPT, "an owl")]
     assert seen[0] == seen[1]
 
 
-def test_a_target_picture_pulls_too(runtime: Runtime) -> None:
+def test_a_target_picture_pulls_too(easel: Easel) -> None:
     sha, images = encoded(noisy_picture())
-    plain = finish(runtime, begin(runtime))[0]
-    assert not np.array_equal(plain, finish(runtime, begin(runtime, target_image=sha, images=images))[0])
-
-
-def test_two_clips_can_guide(runtime: Runtime) -> None:
-    runtime.net("perceptor:primer-grader", lambda: runtime.perceptor("primer"))
-    (both,) = begin(runtime, settings={"perceptors": "primer+primer-grader:0.5"})
-    assert [1, 0.5] == [eye.weight for eye in both.eyes]
-    (step,) = paint(METHOD, [both], runtime)
-    assert isinstance(step, Finished) and "primer+primer" == step.facts["resolved"]["perceptor"]  # type: ignore[index]
+    plain = easel.finish(easel.begin())[0]
+    assert not np.array_equal(plain, easel.finish(easel.begin(target_image=sha, images=images))[0])
 
 
 def test_of_the_strongest_classes_each_is_weighed_against_those_that_are_weaker() -> None:
@@ -226,22 +146,22 @@ def test_the_crowd_is_all_classes_but_the_strongest() -> None:
     assert (25.0 + 100.0) / 4 == pytest.approx(float(crowd(weights)))
 
 
-def test_weights_of_zero_leave_the_numbers_to_clip(runtime: Runtime) -> None:
-    states = [begin(runtime, settings=one)[0] for one in ({}, {"latent_weight": "0", "class_weight": "0"})]
+def test_weights_of_zero_leave_the_numbers_to_clip(easel: Easel) -> None:
+    states = [easel.begin(settings=one)[0] for one in ({}, {"latent_weight": "0", "class_weight": "0"})]
     some, none = prior_gradient(states, 16)
     assert not torch.equal(torch.zeros_like(some), some)
     assert torch.equal(torch.zeros_like(none), none)
 
 
-def test_less_truncation_means_numbers_that_spread_less_and_are_kept_so(runtime: Runtime) -> None:
-    wide, narrow = (begin(runtime, settings={"truncation": spread})[0] for spread in ("1", "0.25"))
+def test_less_truncation_means_numbers_that_spread_less_and_are_kept_so(easel: Easel) -> None:
+    wide, narrow = (easel.begin(settings={"truncation": spread})[0] for spread in ("1", "0.25"))
     torch.testing.assert_close(wide.numbers[:, :16] / 4, narrow.numbers[:, :16])
     gradients = prior_gradient([wide, narrow], 16)[..., :16]
     torch.testing.assert_close(4 * gradients[0], gradients[1], rtol=1e-3, atol=1e-4)
 
 
-def test_adam_moves_as_pytorchs_does_and_the_average_forgets_the_beginning_evenly(runtime: Runtime) -> None:
-    (state,) = begin(runtime, settings={"learning_rate": "0.2", "ema_decay": "0.9"})
+def test_adam_moves_as_pytorchs_does_and_the_average_forgets_the_beginning_evenly(easel: Easel) -> None:
+    (state,) = easel.begin(settings={"learning_rate": "0.2", "ema_decay": "0.9"})
     expected = state.numbers.clone().requires_grad_()
     reference = torch.optim.Adam([expected], lr=0.2)
     seen: list[Tensor] = [expected.detach().clone()]
@@ -259,9 +179,9 @@ def test_adam_moves_as_pytorchs_does_and_the_average_forgets_the_beginning_evenl
     torch.testing.assert_close(average, state.average, atol=1e-5, rtol=1e-5)
 
 
-def test_the_finished_picture_is_that_of_the_average(runtime: Runtime) -> None:
-    (state,) = begin(runtime, settings={"ema_decay": "0.9", "learning_rate": "0.5"})
-    picture = finish(runtime, [state])[0]
+def test_the_finished_picture_is_that_of_the_average(easel: Easel) -> None:
+    (state,) = easel.begin(settings={"ema_decay": "0.9", "learning_rate": "0.5"})
+    picture = easel.finish([state])[0]
     average, last = (
         METHOD.paint(tiny_biggan(), [state], numbers[None])[0] for numbers in (state.average, state.numbers)
     )
@@ -270,27 +190,16 @@ def test_the_finished_picture_is_that_of_the_average(runtime: Runtime) -> None:
     assert not np.array_equal(painted[1], picture)
 
 
-def test_less_memory_paints_the_same(runtime: Runtime) -> None:
-    roomy, narrow = begin(runtime, settings={"cutouts": "4"}), begin(runtime, settings={"cutouts": "4"})
-    assert METHOD.lighten(narrow[0], runtime) and METHOD.lighten(narrow[0], runtime)
-    assert not METHOD.lighten(narrow[0], runtime)
-    expected, found = (METHOD.advance(states, runtime)[0] for states in (roomy, narrow))
-    assert isinstance(expected, Running) and isinstance(found, Running)
-    torch.testing.assert_close(roomy[0].mean, narrow[0].mean, atol=1e-6, rtol=1e-3)
-    assert 2 == begin(runtime, settings={"cutouts": "4"})[0].thrift, "later ones of its kind begin so"
-    runtime.lessons.clear()
-
-
-def test_lanes_tell_apart_what_cannot_be_painted_together(runtime: Runtime) -> None:
+def test_lanes_tell_apart_what_cannot_be_painted_together(easel: Easel) -> None:
     def lane(settings: dict[str, str] | None = None, **request: object) -> object:
-        return METHOD.lane(begin(runtime, PROMPT, settings, **request)[0])
+        return METHOD.lane(easel.begin(PROMPT, settings, **request)[0])
 
     assert lane() == lane({"steps": "9", "truncation": "0.4", "max_classes": "7", "tv_scale": "3"}, seed=3)
     assert 3 == len({lane(), lane({"cutouts": "3"}), lane({"latents": "one"})})
 
 
-def test_facts_say_how_near_it_came_and_what_painted_it(runtime: Runtime) -> None:
-    (step,) = paint(METHOD, begin(runtime), runtime)
+def test_facts_say_how_near_it_came_and_what_painted_it(easel: Easel) -> None:
+    (step,) = paint(METHOD, easel.begin(), easel.runtime)
     assert isinstance(step, Finished)
     assert {"clip_score", "embedding", "perceptor", "notes", "resolved"} == set(step.facts)
     assert "0" * 64 == step.facts["resolved"]["weights"]  # type: ignore[index]
@@ -328,7 +237,7 @@ def test_what_cannot_be_is_refused_in_words(settings: str, words: str) -> None:
         build_request(PROMPT, model="biggan-deep-256", settings=parse_settings(settings))
 
 
-def test_a_net_with_other_classes_cannot_begin_with_imagenets() -> None:
+def test_a_net_with_other_classes_cannot_begin_with_imagenets(biggan: Easel) -> None:
     own = replace(MODELS["tiny"], name="own", classes=10)
     models._models["own"] = own
     try:
@@ -431,7 +340,7 @@ def test_classes_that_came_in_a_record_are_looked_at_again(runtime: Runtime) -> 
 
 
 @pytest.mark.parametrize("settings", [{"cutouts": "8"}, {"cutouts": "8", "max_classes": "3", "latents": "one"}])
-def test_a_step_takes_as_much_memory_as_it_was_said_to_before_it_began(settings: dict[str, str]) -> None:
+def test_a_step_takes_as_much_memory_as_it_was_said_to_before_it_began(biggan: Easel, settings: dict[str, str]) -> None:
     request = job_of(PROMPT, {**QUICK, **settings}, model="tiny").request
     runtime = Runtime("cpu")
     runtime.net("biggan:tiny", tiny_biggan)

@@ -5,70 +5,34 @@ import pytest
 import torch
 
 from engine.errors import DreamError, InvalidRequest
-from engine.methods._grid import Grid, moved
+from engine.methods._grid import moved
 from engine.methods.vqgan_clip import METHOD, from_corners
-from engine.nets.vqgan import build_vqgan
-from engine.nets.vqgan_flags import read_vqgan_flags
 from engine.requests import VqganClipOptions, build_request, parse_settings
 from engine.runtime import Runtime
-from engine.steps import Failed, Finished, Running
-from engine.vqgan_net import VqganNet, clamp_with_grad
+from engine.steps import Finished
+from engine.vqgan_net import clamp_with_grad
+from tests.engine.methods.easels import PROMPT, Easel, tiny_vqgan
 from tests.engine.methods.seen import encoded, noisy_picture, pixels
-from tests.engine.tiny import fill, job_of, paint, tiny_runtime
+from tests.engine.tiny import paint
 
-PROMPT = "a red circle on a blue background"
-QUICK = {"steps": "6", "cutouts": "2"}
 INIT = "f" * 64
-FLAGS = {
-    "n_embed": 32, "embed_dim": 4, "z_channels": 8, "resolution": 64, "ch": 8, "ch_mult": (1, 1, 2),
-    "num_res_blocks": 1, "attn_resolutions": (8,), "norm_groups": 4, "patch": 2,
-}  # fmt: skip
 
 
-def tiny_vqgan() -> VqganNet:
-    net = build_vqgan(read_vqgan_flags(FLAGS)).eval().requires_grad_(False)
-    fill(net)
-    return VqganNet(net, "0" * 64)
+@pytest.fixture
+def easel(vqgan: Easel) -> Easel:
+    return vqgan
 
 
-@pytest.fixture(scope="module")
-def runtime() -> Runtime:
-    runtime = tiny_runtime()
-    runtime.net("vqgan:primer", tiny_vqgan)
-    return runtime
+@pytest.fixture
+def runtime(easel: Easel) -> Runtime:
+    return easel.runtime
 
 
-def begin(
-    runtime: Runtime, prompt: str = PROMPT, settings: dict[str, str] | None = None, **request: object
-) -> list[Grid]:
-    images = request.pop("images", {})
-    chosen = {"method": "vqgan_clip", "seed": 7, **request}
-    return METHOD.begin(job_of(prompt, {**QUICK, **(settings or {})}, **chosen), images, runtime)  # type: ignore[arg-type]
+def test_a_picture_is_as_large_as_asked_for_before_its_finish(easel: Easel) -> None:
+    assert (48, 80, 3) == easel.finish(easel.begin(size="320x192"))[0].shape
 
 
-def finish(runtime: Runtime, states: list[Grid]) -> list[np.ndarray]:
-    return [pixels(step) for step in paint(METHOD, states, runtime)]
-
-
-def test_a_picture_is_as_large_as_asked_for_before_its_finish(runtime: Runtime) -> None:
-    assert (48, 80, 3) == finish(runtime, begin(runtime, size="320x192"))[0].shape
-
-
-def near(runtime: Runtime, prompt: str, steps: str, **settings: str) -> float:
-    """How near the picture comes to the usual prompt, for the eye that guides."""
-    wanted = begin(runtime)[0].own.targets.wanted.numpy()
-    (step,) = paint(METHOD, begin(runtime, prompt, {"steps": steps, **settings}), runtime)
-    assert isinstance(step, Finished)
-    return float(np.dot(step.facts["embedding"], wanted))
-
-
-def test_the_grid_goes_where_the_prompt_draws_it_and_a_negative_one_pushes_away(runtime: Runtime) -> None:
-    before = near(runtime, PROMPT, "2", learning_rate="0.000001")
-    assert near(runtime, PROMPT, "40") > before + 0.02
-    assert near(runtime, f"{PROMPT}:-1", "40") < before - 0.02
-
-
-def test_what_is_painted_consists_of_vectors_of_the_codebook(runtime: Runtime) -> None:
+def test_what_is_painted_consists_of_vectors_of_the_codebook() -> None:
     net = tiny_vqgan()
     z = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -77,9 +41,9 @@ def test_what_is_painted_consists_of_vectors_of_the_codebook(runtime: Runtime) -
     torch.testing.assert_close(picture, again)
 
 
-def test_the_grid_stays_within_the_bounds_of_the_codebook(runtime: Runtime) -> None:
-    states = begin(runtime, settings={"learning_rate": "2"})
-    finish(runtime, states)
+def test_the_grid_stays_within_the_bounds_of_the_codebook(easel: Easel) -> None:
+    states = easel.begin(settings={"learning_rate": "2"})
+    easel.finish(states)
     low, high = tiny_vqgan().bounds
     assert bool(((states[0].numbers >= low[0]) & (states[0].numbers <= high[0])).all())
 
@@ -92,88 +56,59 @@ def test_a_number_beyond_the_bounds_hears_only_what_leads_it_back() -> None:
     assert [1, 0, 0, -1, 3] == gradient.tolist()
 
 
-def test_the_same_seed_paints_the_same_picture_and_another_one_another(runtime: Runtime) -> None:
-    first, again, other = (finish(runtime, begin(runtime, seed=seed))[0] for seed in (7, 7, 8))
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
-
-
-def test_one_picture_of_many_can_be_painted_by_itself(runtime: Runtime) -> None:
-    many, alone = begin(runtime, count=3), begin(runtime, seed=9)
-    alone[0].bucket = 4
-    assert np.array_equal(finish(runtime, many)[2], finish(runtime, alone)[0])
-
-
-def test_a_picture_is_the_same_to_the_bit_between_neighbours_that_join_later(runtime: Runtime) -> None:
-    alone, watched = begin(runtime), begin(runtime)
-    late = [begin(runtime, prompt, seed=i)[0] for i, prompt in enumerate(("an owl", "snow | fog:-0.3", "a boat"))]
+def test_a_picture_is_the_same_to_the_bit_between_neighbours_that_join_later(easel: Easel, runtime: Runtime) -> None:
+    alone, watched = easel.begin(), easel.begin()
+    late = [easel.begin(prompt, seed=i)[0] for i, prompt in enumerate(("an owl", "snow | fog:-0.3", "a boat"))]
     for state in (*alone, *watched, *late):
         state.bucket = 4
-    expected = finish(runtime, alone)[0]
+    expected = easel.finish(alone)[0]
     for step in range(6):
         steps = METHOD.advance([*late[: step // 2], *watched], runtime)
     assert np.array_equal(expected, pixels(steps[-1]))
 
 
-def test_a_picture_that_is_not_finite_fails_alone(runtime: Runtime) -> None:
-    states, alone = begin(runtime, count=2), begin(runtime, count=2)
-    states[1].numbers[0] = float("nan")
-    expected, steps = METHOD.advance(alone, runtime), METHOD.advance(states, runtime)
-    assert isinstance(steps[1], Failed) and "step 1 of 6" in str(steps[1].error)
-    assert isinstance(expected[0], Running) and isinstance(steps[0], Running)
-    assert torch.equal(alone[0].numbers, states[0].numbers)
-
-
-def test_an_init_picture_is_what_painting_starts_from_and_can_be_held_on_to(runtime: Runtime) -> None:
+def test_an_init_picture_is_what_painting_starts_from_and_can_be_held_on_to(easel: Easel) -> None:
     sha, images = encoded(noisy_picture())
 
     def left(weight: str) -> float:
-        (state,) = begin(runtime, settings={"init_weight": weight, "steps": "20"}, init_image=sha, images=images)
+        (state,) = easel.begin(settings={"init_weight": weight, "steps": "20"}, init_image=sha, images=images)
         before = state.numbers.clone()
-        finish(runtime, [state])
+        easel.finish([state])
         return float((state.numbers - before).square().mean())
 
-    (begun,) = begin(runtime, init_image=sha, images=images)
+    (begun,) = easel.begin(init_image=sha, images=images)
     assert begun.held is not None and torch.equal(begun.held, begun.numbers)
     assert left("1000") < left("0") / 2
 
 
 @pytest.mark.parametrize("start", ["codes", "pixels"])
-def test_every_start_follows_from_the_seed_alone(runtime: Runtime, start: str) -> None:
-    first, again, other = (begin(runtime, settings={"start": start}, seed=seed)[0].numbers for seed in (7, 7, 8))
+def test_every_start_follows_from_the_seed_alone(easel: Easel, start: str) -> None:
+    first, again, other = (easel.begin(settings={"start": start}, seed=seed)[0].numbers for seed in (7, 7, 8))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
-def test_a_gradient_goes_evenly_from_corner_to_corner(runtime: Runtime) -> None:
+def test_a_gradient_goes_evenly_from_corner_to_corner(easel: Easel) -> None:
     corners = torch.rand(3, 2, 2, generator=torch.Generator().manual_seed(0))
     picture = from_corners(corners, 5, 9)
     torch.testing.assert_close(corners, picture[:, ::4, ::8])
     torch.testing.assert_close(corners.mean((1, 2)), picture[:, 2, 4])
-    assert (4, 8, 8) == begin(runtime, settings={"start": "gradient"})[0].numbers.shape
+    assert (4, 8, 8) == easel.begin(settings={"start": "gradient"})[0].numbers.shape
 
 
-def test_a_target_picture_and_a_noise_prompt_pull_too(runtime: Runtime) -> None:
+def test_a_target_picture_and_a_noise_prompt_pull_too(easel: Easel) -> None:
     sha, images = encoded(noisy_picture())
-    plain = finish(runtime, begin(runtime))[0]
-    assert not np.array_equal(plain, finish(runtime, begin(runtime, target_image=sha, images=images))[0])
-    (noisy,) = begin(runtime, settings={"noise_prompts": "7:0.5+9:-0.2"})
+    plain = easel.finish(easel.begin())[0]
+    assert not np.array_equal(plain, easel.finish(easel.begin(target_image=sha, images=images))[0])
+    (noisy,) = easel.begin(settings={"noise_prompts": "7:0.5+9:-0.2"})
     weights = noisy.eyes[0].targets.weights
     assert [1, 0.5, -0.2] == pytest.approx((weights / weights[0])[:3].tolist())
     assert [1] == noisy.own.targets.weights[:1].tolist()  # it judges by the words
-    assert not np.array_equal(plain, finish(runtime, [noisy])[0])
+    assert not np.array_equal(plain, easel.finish([noisy])[0])
 
 
-def test_two_clips_can_guide(runtime: Runtime) -> None:
-    runtime.net("perceptor:primer-grader", lambda: runtime.perceptor("primer"))
-    (both,) = begin(runtime, settings={"perceptors": "primer+primer-grader:0.5"})
-    assert [1, 0.5] == [eye.weight for eye in both.eyes]
-    (step,) = paint(METHOD, [both], runtime)
-    assert isinstance(step, Finished) and "primer+primer" == step.facts["resolved"]["perceptor"]  # type: ignore[index]
-
-
-def test_schedules_run_from_the_first_step_to_the_last(runtime: Runtime) -> None:
-    (state,) = begin(runtime, settings={"cutouts": "[2]*1+[3]*1", "steps": "6"})
+def test_schedules_run_from_the_first_step_to_the_last(easel: Easel, runtime: Runtime) -> None:
+    (state,) = easel.begin(settings={"cutouts": "[2]*1+[3]*1", "steps": "6"})
     seen = []
     for _ in range(6):
         seen.append(state.pull.recipe.count)
@@ -181,9 +116,9 @@ def test_schedules_run_from_the_first_step_to_the_last(runtime: Runtime) -> None
     assert [2, 2, 2, 3, 3, 3] == seen
 
 
-def test_the_rate_stays_or_falls_to_nothing(runtime: Runtime) -> None:
+def test_the_rate_stays_or_falls_to_nothing(easel: Easel) -> None:
     def rates(decay: str) -> list[float]:
-        (state,) = begin(runtime, settings={"decay": decay, "learning_rate": "0.1"})
+        (state,) = easel.begin(settings={"decay": decay, "learning_rate": "0.1"})
         found = []
         for step in (0, 3):
             state.step = step
@@ -194,10 +129,10 @@ def test_the_rate_stays_or_falls_to_nothing(runtime: Runtime) -> None:
     assert [0.1, 0.05] == pytest.approx(rates("cosine"))
 
 
-def test_adam_and_adamw_move_as_pytorchs_do(runtime: Runtime) -> None:
+def test_adam_and_adamw_move_as_pytorchs_do(easel: Easel) -> None:
     gradients = torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     for name, optimizer in (("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)):
-        (state,) = begin(runtime, settings={"optimizer": name, "learning_rate": "0.2", "decay": "none"})
+        (state,) = easel.begin(settings={"optimizer": name, "learning_rate": "0.2", "decay": "none"})
         expected = state.numbers.clone().requires_grad_()
         reference = optimizer([expected], lr=0.2)
         for gradient in gradients:
@@ -208,27 +143,16 @@ def test_adam_and_adamw_move_as_pytorchs_do(runtime: Runtime) -> None:
         torch.testing.assert_close(expected.detach(), state.numbers, atol=1e-5, rtol=1e-5)
 
 
-def test_less_memory_paints_the_same(runtime: Runtime) -> None:
-    roomy, narrow = begin(runtime, settings={"cutouts": "4"}), begin(runtime, settings={"cutouts": "4"})
-    assert METHOD.lighten(narrow[0], runtime) and METHOD.lighten(narrow[0], runtime)
-    assert not METHOD.lighten(narrow[0], runtime)
-    expected, found = (METHOD.advance(states, runtime)[0] for states in (roomy, narrow))
-    assert isinstance(expected, Running) and isinstance(found, Running)
-    torch.testing.assert_close(roomy[0].mean, narrow[0].mean, atol=1e-6, rtol=1e-3)
-    assert 2 == begin(runtime, settings={"cutouts": "4"})[0].thrift, "later ones of its kind begin so"
-    runtime.lessons.clear()
-
-
-def test_lanes_tell_apart_what_cannot_be_painted_together(runtime: Runtime) -> None:
+def test_lanes_tell_apart_what_cannot_be_painted_together(easel: Easel) -> None:
     def lane(settings: dict[str, str] | None = None, **request: object) -> object:
-        return METHOD.lane(begin(runtime, PROMPT, settings, **request)[0])
+        return METHOD.lane(easel.begin(PROMPT, settings, **request)[0])
 
     assert lane() == lane({"steps": "9", "learning_rate": "0.3", "optimizer": "adamw", "tv_scale": "3"}, seed=3)
     assert 4 == len({lane(), lane({"cutouts": "3"}), lane(size="320x256"), lane({"cut_kind": "padded"})})
 
 
-def test_facts_say_how_near_it_came_and_what_was_not_understood(runtime: Runtime) -> None:
-    (step,) = paint(METHOD, begin(runtime, "a red circle in cyberpunk"), runtime)
+def test_facts_say_how_near_it_came_and_what_was_not_understood(easel: Easel) -> None:
+    (step,) = paint(METHOD, easel.begin("a red circle in cyberpunk"), easel.runtime)
     assert isinstance(step, Finished)
     assert {"clip_score", "embedding", "perceptor", "notes", "resolved"} == set(step.facts)
     assert "cyberpunk" in step.facts["notes"][0]  # type: ignore[index]

@@ -1,0 +1,99 @@
+"""Methods with a generator at tiny size, and what all their tests ask of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from engine import models
+from engine.biggan_net import BigganNet
+from engine.methods import biggan_clip, vqgan_clip
+from engine.methods._generator import Generator
+from engine.models import MODELS
+from engine.nets.biggan import build_biggan
+from engine.nets.biggan_flags import read_biggan_flags
+from engine.nets.vqgan import build_vqgan
+from engine.nets.vqgan_flags import read_vqgan_flags
+from engine.runtime import Runtime
+from engine.steps import Finished
+from engine.vqgan_net import VqganNet
+from engine.weights import table
+from engine.weights.entry import Entry, Kind
+from tests.engine.methods.seen import pixels
+from tests.engine.tiny import fill, job_of, paint, tiny_runtime
+
+PROMPT = "a red circle on a blue background"
+BIGGAN = {
+    "output_dim": 32, "z_dim": 16, "class_embed_dim": 16, "channel_width": 4, "num_classes": 1000,
+    "layers": [[True, 16, 8], [True, 8, 4], [True, 4, 2], [False, 2, 1]], "attention_layer_position": 2, "n_stats": 5,
+}  # fmt: skip
+VQGAN = {
+    "n_embed": 32, "embed_dim": 4, "z_channels": 8, "resolution": 64, "ch": 8, "ch_mult": (1, 1, 2),
+    "num_res_blocks": 1, "attn_resolutions": (8,), "norm_groups": 4, "patch": 2,
+}  # fmt: skip
+TINY = {"size": (32, 32), "multiple": 32, "smallest": 32, "largest": 32}
+
+
+@dataclass(frozen=True)
+class Easel:
+    """*asks* and *settings*: what its requests say, unless a test says otherwise."""
+
+    method: Generator[Any, Any]
+    runtime: Runtime
+    asks: Mapping[str, object]
+    settings: Mapping[str, str]
+
+    def begin(self, prompt: str = PROMPT, settings: Mapping[str, str] | None = None, **request: Any) -> list[Any]:
+        """The states of one job's pictures."""
+        images = request.pop("images", {})
+        job = job_of(prompt, {**self.settings, **(settings or {})}, **{"seed": 7, **self.asks, **request})  # type: ignore[arg-type]
+        return self.method.begin(job, images, self.runtime)
+
+    def finish(self, states: list[Any]) -> list[np.ndarray]:
+        """Their pictures, each [H, W, 3]."""
+        return [pixels(step) for step in paint(self.method, states, self.runtime)]
+
+    def near(self, prompt: str, steps: str, **settings: str) -> float:
+        """How near the picture comes to the usual prompt, for the eye that guides."""
+        wanted = self.begin()[0].own.targets.wanted.numpy()
+        (step,) = paint(self.method, self.begin(prompt, {"steps": steps, **settings}), self.runtime)
+        assert isinstance(step, Finished)
+        return float(np.dot(step.facts["embedding"], wanted))  # type: ignore[arg-type]
+
+
+def tiny_biggan() -> BigganNet:
+    net = build_biggan(read_biggan_flags(BIGGAN)).eval().requires_grad_(False)
+    fill(net)
+    return BigganNet(net, "0" * 64)
+
+
+def tiny_vqgan() -> VqganNet:
+    net = build_vqgan(read_vqgan_flags(VQGAN)).eval().requires_grad_(False)
+    fill(net)
+    return VqganNet(net, "0" * 64)
+
+
+@contextmanager
+def biggan_easel() -> Iterator[Easel]:
+    """The tiny net as the model “tiny”, which the tiny CLIP guides."""
+    tiny = replace(MODELS["biggan-deep-128"], name="tiny", title="the tiny net", perceptor="primer", **TINY)  # type: ignore[arg-type]
+    models._models["tiny"] = tiny
+    table._own["tiny"] = Entry("tiny", Kind.BIGGAN, "the tiny net", "/w/tiny.bin", "free", flags=BIGGAN)
+    runtime = tiny_runtime()
+    runtime.net("biggan:tiny", tiny_biggan)
+    try:
+        yield Easel(biggan_clip.METHOD, runtime, {"model": "tiny"}, {"steps": "6", "cutouts": "2", "classes": "all"})
+    finally:
+        del models._models["tiny"], table._own["tiny"]
+
+
+@contextmanager
+def vqgan_easel() -> Iterator[Easel]:
+    """The tiny net in the place of the small model's."""
+    runtime = tiny_runtime()
+    runtime.net("vqgan:primer", tiny_vqgan)
+    yield Easel(vqgan_clip.METHOD, runtime, {"method": "vqgan_clip"}, {"steps": "6", "cutouts": "2"})
