@@ -11,7 +11,7 @@ from PIL import Image
 
 from engine.embedding import see, views
 from engine.guidance.perceptor import PRIMER_FILES
-from engine.guidance.words import understood
+from engine.guidance.words import cut_short, understood
 from engine.prompts import Prompt
 from engine.runtime import Runtime
 
@@ -74,6 +74,7 @@ class Judge:
         kept, notes = tuple(prompts), tuple[str, ...]()
         if self.id in PRIMER_FILES:
             kept, notes = understood(kept, SMALL)
+        notes += cut_short(kept, [self._perceptor])
         parts = np.concatenate([self._part(prompt, pictures or {}) for prompt in kept])
         total = np.array([prompt.weight for prompt in kept], dtype=np.float32) @ parts
         return Wish(kept, parts, total / max(float(np.linalg.norm(total)), 1e-12), notes)

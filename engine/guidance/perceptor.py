@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,6 +22,8 @@ PRIMER_FILES = {"primer": "clip", "primer-grader": "grader"}
 LARGEST_SCALE = 100.0
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+_MORE = "red circle"
+"""Words that every CLIP knows: a text that stays the same with them is one of which no more is read."""
 
 
 class Towers(Protocol):
@@ -74,6 +77,17 @@ class Perceptor:
         """N texts → [N, dim], L2-normalised. One at a time, so that a text's vector does not depend on the others."""
         rows = [self.towers.encode_text(self._tokens([text]).to(self._device)) for text in texts]
         return F.normalize(torch.cat(rows).float(), dim=-1)
+
+    def unread(self, text: str) -> str:
+        """The words at the end of *text* that lie beyond the tokens which this CLIP reads; empty if it reads all."""
+        read, words = self._tokens([text]), text.split()
+        if not torch.equal(read, self._tokens([f"{text} {_MORE}"])):
+            return ""
+
+        def suffices(count: int) -> bool:
+            return torch.equal(read, self._tokens([" ".join(words[:count])]))
+
+        return " ".join(words[bisect_left(range(len(words)), True, key=suffices) :])
 
     def encode_image(self, images: Tensor) -> Tensor:
         """[N, 3, size, size] in [0, 1] → [N, dim], L2-normalised, differentiable."""

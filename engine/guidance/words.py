@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from textwrap import shorten
+from typing import TYPE_CHECKING
 
 from engine.errors import InvalidRequest
 from engine.models import Model
@@ -10,8 +12,13 @@ from engine.primer.vocabulary import KNOWN, says_something, unknown_words
 from engine.prompts import Prompt, check_weights
 from engine.requests import DreamRequest
 
+if TYPE_CHECKING:
+    from engine.guidance.perceptor import Perceptor
+
 EXAMPLES = 4
 """Words shown of each topic."""
+UNREAD = 80
+"""Characters shown of what was too long."""
 
 
 def readable(request: DreamRequest, model: Model) -> tuple[tuple[Prompt, ...], tuple[str, ...]]:
@@ -34,6 +41,21 @@ def understood(prompts: Sequence[Prompt], title: str) -> tuple[tuple[Prompt, ...
     if not strange:
         return kept, ()
     return kept, (f"{_sentence(title)} doesn't know: {', '.join(strange)}. {vocabulary()}",)
+
+
+def cut_short(prompts: Sequence[Prompt], perceptors: Iterable[Perceptor]) -> tuple[str, ...]:
+    """Sentences for the person about ends of *prompts* that some of *perceptors* do not read."""
+    eyes = list({eye.id: eye for eye in perceptors}.values())
+    ends = (max((eye.unread(prompt.text) for eye in eyes), key=len) for prompt in prompts if prompt.text)
+    return tuple(_left_out(end) for end in ends if end)
+
+
+def _left_out(end: str) -> str:
+    shown = shorten(end, UNREAD, placeholder=" …")
+    return (
+        f"A part of the prompt is too long to be read to its end; left out was “{shown}”. "
+        "What is divided by | is read part by part."
+    )
 
 
 def vocabulary() -> str:

@@ -23,7 +23,7 @@ from engine.guidance.pull import Eye, Pull, Scales, pull_gradient
 from engine.guidance.targets import decode, make_targets, power_of_two
 from engine.guidance.turn import Turn
 from engine.guidance.verdict import judge, named
-from engine.guidance.words import readable
+from engine.guidance.words import cut_short, readable
 from engine.messages import Job
 from engine.methods._optimised import Optimised
 from engine.models import MODELS, Model
@@ -100,6 +100,7 @@ class ByAdam(ABC):
         recipe = CutRecipe(options.cutouts, options.cut_power, options.flip, options.gray, options.cut_noise)
         pictures = decode(request, images, runtime.device)
         eye = Eye(model.perceptor, make_targets(runtime.perceptor(model.perceptor), prompts, pictures, recipe))
+        notes += cut_short(prompts, [runtime.perceptor(model.perceptor)])
         canvas = self.canvas(request, model)
         states = []
         for index in range(request.count):

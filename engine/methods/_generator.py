@@ -19,7 +19,7 @@ from engine.guidance.pull import Eye, pull_gradient
 from engine.guidance.targets import decode, make_targets, power_of_two
 from engine.guidance.turn import Turn
 from engine.guidance.verdict import judge, named
-from engine.guidance.words import readable
+from engine.guidance.words import cut_short, readable
 from engine.messages import Job
 from engine.methods._adam import broken, look_at_fewer
 from engine.methods._guided import Guided, recipe_at
@@ -236,11 +236,10 @@ def _eyes(
         found = make_targets(runtime.perceptor(clip.name), prompts, pictures, recipe, directions)
         return Eye(clip.name, found, clip.weight)
 
-    return (
-        eye(Weighted(model.perceptor), ()),
-        tuple(eye(c, options.directions) for c in _guiding(options, model)),
-        notes,
-    )
+    own = eye(Weighted(model.perceptor), ())
+    guiding = tuple(eye(clip, options.directions) for clip in _guiding(options, model))
+    notes += cut_short(prompts, (runtime.perceptor(e.perceptor) for e in (own, *guiding)))
+    return own, guiding, notes
 
 
 def _options(request: DreamRequest) -> GeneratedOptions:

@@ -22,7 +22,7 @@ from engine.guidance.plan import recipe_at
 from engine.guidance.pull import Eye
 from engine.guidance.targets import decode, make_targets, power_of_two
 from engine.guidance.verdict import judge, named
-from engine.guidance.words import readable
+from engine.guidance.words import cut_short, readable
 from engine.messages import Job
 from engine.methods._batch import step_together
 from engine.methods._sample import Sample
@@ -82,6 +82,7 @@ class ClipDiffusion:
         own = next((e for e in eyes if e.perceptor == model.perceptor), None)
         if own is None:
             own = eye(Weighted(model.perceptor)) if net.flags.context_dim else eyes[0]
+        notes += cut_short(prompts, (runtime.perceptor(e.perceptor) for e in (own, *eyes)))
         return [
             Sample(
                 job_id=job.id,

@@ -8,6 +8,8 @@ import torch
 
 from engine.errors import ModelUnavailable, WeightsError
 from engine.guidance.open_clips import from_open_clip, load_open_clip, open_clip, tokenizer
+from engine.guidance.perceptor import Perceptor
+from tests.engine.tiny import tiny_perceptor
 from tests.golden import TOLERANCE, Golden, distance, golden
 from tests.shared import shared
 
@@ -75,6 +77,13 @@ def test_texts_become_openais_tokens() -> None:
     tokens = tokenizer()
     for text, ids in json.loads(shared("golden", "clip_tokens.json").read_text()).items():
         assert ids + [0] * (77 - len(ids)) == tokens([text])[0].tolist(), text
+
+
+def test_openais_clips_read_75_tokens_and_say_what_they_leave_out() -> None:
+    perceptor = Perceptor("tiny", tiny_perceptor().towers, tokenizer(), size=32, dim=16)
+    assert "" == perceptor.unread("cat " * 75)
+    assert "dog, and a house" == perceptor.unread("cat " * 75 + "dog, and  a house")
+    assert "" == perceptor.unread("")
 
 
 def test_a_name_that_nobody_knows_is_answered_with_names() -> None:

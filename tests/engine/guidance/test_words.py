@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 
 from engine.errors import InvalidRequest, PromptError
-from engine.guidance.words import readable, says_something, understood
+from engine.guidance.words import cut_short, readable, says_something, understood
 from engine.models import MODELS
 from engine.prompts import parse_prompts
 from engine.requests import build_request
+from tests.engine.tiny import tiny_perceptor
 
 TITLE = "the small model"
 
@@ -47,3 +48,14 @@ def test_a_target_picture_is_a_prompt_of_its_own() -> None:
     prompts, _ = readable(request, MODELS["primer"])
     assert ["an owl", ""] == [p.text for p in prompts]
     assert "f" * 64 == prompts[1].image
+
+
+def test_what_is_too_long_to_be_read_is_named() -> None:
+    most = "red owl " * 11
+    assert () == cut_short(parse_prompts(f"{most} | a house of the unheard"), [tiny_perceptor()])
+    (note,) = cut_short(parse_prompts(f"{most} | {most} beside a purple castle"), [tiny_perceptor()] * 2)
+    assert note.startswith(
+        "A part of the prompt is too long to be read to its end; left out was “beside a purple castle”."
+    )
+    (note,) = cut_short(parse_prompts(f"{most} {'green boat ' * 30}"), [tiny_perceptor()])
+    assert "green boat …”" in note
