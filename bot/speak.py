@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
 
 from discord import app_commands
 
@@ -19,6 +22,26 @@ LONGEST = 800
 """Characters of a sentence; Discord takes 2000 in all."""
 WINDOW = 46
 """Characters of the prompt shown around a mistake, so that the caret stays under it on a narrow screen."""
+
+
+class Listener(Protocol):
+    """Who hears words that only one person may hear."""
+
+    async def tell(self, words: str) -> None:
+        """Say *words* to the person alone; never raises."""
+        ...
+
+
+@asynccontextmanager
+async def in_words(answer: Listener, doing: str = "a request", given_back: str = "") -> AsyncIterator[None]:
+    """The border of whatever discord.py has no error hook for: every error is told to the one who acted.
+
+    *given_back*: what they had typed, to follow the words.
+    """
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - the one border where any error becomes words
+        await answer.tell(speak(error, doing) + given_back)
 
 
 def speak(error: BaseException, doing: str = "a request") -> str:

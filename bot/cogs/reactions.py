@@ -19,7 +19,7 @@ from bot.callers import Caller
 from bot.jobs import JobRow, JobState
 from bot.posting import FAILURES
 from bot.reactions import Reaction, Wish, read_reaction
-from bot.speak import speak
+from bot.speak import in_words
 
 log = logging.getLogger(__name__)
 
@@ -66,10 +66,8 @@ class Reactions(commands.Cog):
 
     async def _grant(self, job: JobRow, reaction: Reaction, message_id: int, caller: Caller) -> None:
         answer = ReactionAnswer(self.bot, caller.channel_id, message_id, caller.guild_id, caller.user_id)
-        try:
+        async with in_words(answer, f"the reaction {reaction.wish.value}"):
             await self._do(job, reaction, message_id, caller, answer)
-        except Exception as error:  # noqa: BLE001 - one of the two borders where an error becomes words
-            await answer.tell(speak(error, f"the reaction {reaction.wish.value}"))
 
     async def _do(
         self, job: JobRow, reaction: Reaction, message_id: int, caller: Caller, answer: ReactionAnswer

@@ -12,7 +12,7 @@ from bot.bot import DreamBot
 from bot.callers import Caller
 from bot.derived import remix
 from bot.errors import Refused
-from bot.speak import speak
+from bot.speak import in_words
 from bot.views.remix import FORM_ID, form_values
 from bot.wording import shorten
 
@@ -31,10 +31,8 @@ class Remix(commands.Cog):
         if interaction.type is not discord.InteractionType.modal_submit or not match:
             return
         answer, values = InteractionAnswer.of(interaction), form_values(data)
-        try:
+        async with in_words(answer, "a remix", _given_back(values)):
             await self._remix(interaction, answer, match["job"], values)
-        except Exception as error:  # noqa: BLE001 - one of the two borders where an error becomes words
-            await answer.tell(speak(error, "a remix") + _given_back(values))
 
     async def _remix(
         self,

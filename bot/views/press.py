@@ -20,7 +20,7 @@ from bot.answers import InteractionAnswer
 from bot.callers import Caller
 from bot.errors import Refused
 from bot.jobs import JobRow
-from bot.speak import speak
+from bot.speak import in_words
 
 if TYPE_CHECKING:
     from bot.bot import DreamBot
@@ -53,10 +53,8 @@ async def guarded(
 ) -> None:
     """Do *work* with the interaction's answer; whatever goes wrong is said to the one who acted."""
     answer = InteractionAnswer.of(interaction, private=private)
-    try:
+    async with in_words(answer, doing):
         await work(answer)
-    except Exception as error:  # noqa: BLE001 - one of the two borders where an error becomes words
-        await answer.tell(speak(error, doing))
 
 
 async def find_job(interaction: AnyInteraction, job_id: str) -> JobRow:
