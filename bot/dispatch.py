@@ -234,6 +234,10 @@ class Dispatcher:
             height=picture.height,
         )
 
+    async def shows(self, channel_id: int, message_id: int, job: JobRow) -> bool:
+        """Whether that message is one of *job*'s."""
+        return await self._store.messages.job_id(channel_id, message_id) == job.id
+
     async def posted(self, job_id: str, channel_id: int, message_id: int) -> None:
         """Remember which message shows the job. Repeating it changes nothing; a later message replaces the link."""
         await self._store.messages.link(job_id, channel_id, message_id, self._clock())

@@ -24,11 +24,11 @@ class CancelButton(PressButton, template=template("cancel")):
         """Stop it; the message itself says that it is cancelled.
 
         Who presses this when the job is over looks at a message that could not be brought up to date. Where the bot is
-        a guest, nothing but a press lets it write there again.
+        a guest, nothing but a press lets it write there again. Only the job's own message may be, whatever id was sent.
         """
-        if job.state.over:
+        shown = interaction.message
+        if job.state.over and shown and await client_of(interaction).dispatcher.shows(shown.channel.id, shown.id, job):
             await client_of(interaction).orders.bring_up_to_date(job, answer)
-            return
         caller.check_owner(job, "cancel this")
         await client_of(interaction).dispatcher.cancel(job.id, caller.user_id, caller.moderator)
         await answer.nod()
