@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.wire.looks import begun, is_painting, is_result, whispered
+from tests.wire.looks import begun, is_over, is_painting, is_result, whispered
 from tests.wire.people import Person, Shown
 from tests.wire.world import World
 
@@ -79,7 +79,8 @@ async def test_cancelling_what_has_just_ended_is_answered_in_words(world: World,
 
     answer = await max_.click(message, custom_id)
 
-    assert "This has been cancelled already." == whispered(answer)
+    assert ["This has been cancelled already."] == [said.text for said in answer.messages if said.ephemeral]
+    assert is_over(message)
 
 
 async def test_a_finished_picture_is_deleted_by_its_owner(world: World, max_: Person) -> None:
