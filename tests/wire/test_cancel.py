@@ -79,7 +79,8 @@ async def test_cancelling_what_has_just_ended_is_answered_in_words(world: World,
 
     answer = await max_.click(message, custom_id)
 
-    assert ["This has been cancelled already."] == [said.text for said in answer.messages if said.ephemeral]
+    said = "This has been cancelled already."
+    await world.until(lambda: [said] == [one.text for one in answer.messages if one.ephemeral], what="the words")
     assert is_over(message)
 
 
