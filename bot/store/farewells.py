@@ -51,10 +51,9 @@ class Farewells:
         being forgotten would pay for new pictures. They are paid up: nothing is owed, no credit is left.
         """
         await session.run(
-            "INSERT OR IGNORE INTO removals SELECT channel_id, message_id FROM ("
-            " SELECT channel_id, message_id, job_id FROM messages"
-            " UNION SELECT channel_id, message_id, job_id FROM calls)"
-            " WHERE job_id IN (SELECT id FROM jobs WHERE owner = ?)",
+            "INSERT OR IGNORE INTO removals"
+            " SELECT channel_id, message_id FROM messages WHERE job_id IN (SELECT id FROM jobs WHERE owner = ?1)"
+            " UNION SELECT channel_id, message_id FROM calls WHERE job_id IN (SELECT id FROM jobs WHERE owner = ?1)",
             owner,
         )
         await session.run("DELETE FROM jobs WHERE owner = ?", owner)
@@ -78,8 +77,9 @@ class Farewells:
         """Charges from before *before* count for nothing any more: their forgotten owners' names go."""
         async with self._database.transaction() as session:
             await session.run(
-                "UPDATE charges SET owner = ? WHERE reserved_at < ? AND state <> 'reserved' AND EXISTS ("
-                " SELECT 1 FROM forgotten WHERE forgotten.owner = charges.owner AND reserved_at <= forgotten.at)",
+                "UPDATE charges SET owner = ? WHERE owner IN (SELECT owner FROM forgotten)"
+                " AND reserved_at < ? AND state <> 'reserved'"
+                " AND reserved_at <= (SELECT at FROM forgotten WHERE forgotten.owner = charges.owner)",
                 FORGOTTEN,
                 before,
             )

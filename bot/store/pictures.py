@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 import sqlite3
 import struct
 import time
@@ -22,12 +23,20 @@ _IDLE = """
     SELECT *, job_id IN (SELECT job_id FROM keeps) AS kept FROM pictures
     WHERE path IS NOT NULL
     AND job_id NOT IN (SELECT job_id FROM deliveries WHERE state = 'pending')
-    AND NOT EXISTS (
-        SELECT 1 FROM jobs WHERE state IN ('queued', 'running')
-        AND (jobs.id = job_id OR instr(jobs.request, pictures.sha256))
-    ) AND
+    AND job_id NOT IN (SELECT id FROM jobs WHERE state IN ('queued', 'running'))
+    AND sha256 NOT IN (SELECT value FROM json_each(?)) AND
 """
-"""Not those that somebody still waits for: undelivered ones, and sources of jobs that are not over."""
+"""Not those that somebody still waits for: undelivered ones, and sources of jobs that are not over (their hashes)."""
+_NAMED = "SELECT request FROM jobs WHERE state IN ('queued', 'running')"
+_HASH = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+_USED = """
+    EXISTS (
+        SELECT 1 FROM jobs child WHERE child.parent_job = pictures.job_id AND child.parent_job <> ''
+        AND child.parent_index = pictures.idx AND child.kind IN ('upscale', 'variation')
+    )
+"""
+"""Somebody has made another picture from it. That parent_job is not empty is said for the index, which has no other."""
+_BY_WORTH = (f"NOT kept AND NOT {_USED}", f"NOT kept AND {_USED}", "kept")
 
 
 class Pictures:
@@ -122,16 +131,16 @@ class Pictures:
         First those from which nobody has made another one, then the others, at last what somebody keeps; the oldest
         first each time.
         """
-        rows = await self._idle(
-            "1 ORDER BY kept, EXISTS (SELECT 1 FROM jobs child WHERE child.parent_job = pictures.job_id"
-            " AND child.parent_index = pictures.idx AND child.kind IN ('upscale', 'variation')), created_at LIMIT ?",
-            limit,
-        )
+        rows: list[sqlite3.Row] = []
+        for worth in _BY_WORTH:  # each by itself, so that it ends with the first few that it finds
+            if len(rows) < limit:
+                rows += await self._idle(f"{worth} ORDER BY created_at LIMIT ?", limit - len(rows))
         return [(self._picture(row), bool(row["kept"])) for row in rows]
 
     async def _idle(self, where: str, *values: object) -> list[sqlite3.Row]:
         async with self._database.reading() as session:
-            return await session.all(_IDLE + where, *values)
+            named = {name for row in await session.all(_NAMED) for name in _HASH.findall(row["request"])}
+            return await session.all(_IDLE + where, json.dumps(sorted(named)), *values)
 
     async def sweep(self) -> None:
         """Delete files that no row names, of jobs that are over: what an attempt left that was cancelled or failed.
