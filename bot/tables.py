@@ -25,12 +25,25 @@ _ENTRIES = {
 }
 
 
-def queue_embed(running: Sequence[JobRow], waiting: Sequence[tuple[JobRow, Place]], asker: str) -> discord.Embed:
-    """Who is painted now and who comes next, in the order that is fair by cost; *asker*'s own jobs are marked."""
-    lines = [f"Now: {_who(job, asker)} · {_about(job)}" for job in running[:SHOWN]]
-    for job, place in waiting[:SHOWN]:
-        lines.append(_waits(job, place, asker))
-    lines += [_waits(job, place, asker) for job, place in waiting[SHOWN:] if job.owner == asker][:SHOWN]
+def queue_embed(
+    running: Sequence[JobRow], waiting: Sequence[tuple[JobRow, Place]], asker: str, channel_id: int
+) -> discord.Embed:
+    """Who is painted now and who comes next, in the order that is fair by cost; *asker*'s own jobs are marked.
+
+    The queue is one for all servers and direct messages: words and names are told of what everybody in the channel
+    *channel_id* can see anyway, of all else only that it is there.
+    """
+
+    def told(job: JobRow) -> str:
+        if job.owner == asker:
+            return f"**you** · {_about(job)}"
+        if job.origin.channel_id == channel_id:
+            return f"{mention(job.origin.user_id)} · {_about(job)}"
+        return f"somebody · {count(job.request.count, 'picture')}"
+
+    lines = [f"Now: {told(job)}" for job in running[:SHOWN]]
+    lines += [_waits(told(job), place) for job, place in waiting[:SHOWN]]
+    lines += [_waits(told(job), place) for job, place in waiting[SHOWN:] if job.owner == asker][:SHOWN]
     if len(waiting) > SHOWN:
         lines.append(f"… {count(len(waiting), 'job waits', 'jobs wait')} in all.")
     embed = discord.Embed(
@@ -41,13 +54,9 @@ def queue_embed(running: Sequence[JobRow], waiting: Sequence[tuple[JobRow, Place
     return embed
 
 
-def _waits(job: JobRow, place: Place, asker: str) -> str:
+def _waits(told: str, place: Place) -> str:
     when = "paused by a moderator" if place.held else f"ready {relative(place.latest)}"
-    return f"{place.position}. {_who(job, asker)} · {_about(job)} · {when}"
-
-
-def _who(job: JobRow, asker: str) -> str:
-    return "**you**" if job.owner == asker else mention(job.origin.user_id)
+    return f"{place.position}. {told} · {when}"
 
 
 def _about(job: JobRow) -> str:

@@ -16,6 +16,7 @@ from bot.bot import DreamBot
 from bot.bylaws import ACTIONS, blocks_embed, words_embed
 from bot.callers import Caller
 from bot.errors import NotAllowed, Refused
+from bot.jobs import JobRow
 from bot.rules import Halt, Word
 from bot.views.log import Look, log_sheet
 from bot.wording import because, count, mention, number, plain, shorten, show_request
@@ -59,14 +60,14 @@ class Admin(commands.Cog):
 
     @cancel.autocomplete("job")
     async def _jobs(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
-        dispatcher = self.bot.dispatcher
+        caller, dispatcher = Caller.of_interaction(interaction), self.bot.dispatcher
+        if not (caller.manager or self._is_host(caller)):
+            return []
         alive = [*dispatcher.running(), *(job for job, _ in dispatcher.queue())]
-        mine = [job for job in alive if job.origin.server_id == interaction.guild_id]
-        named = [(f"{job.origin.user_name}: {show_request(job.request)}", job.id) for job in mine]
-        fitting = [(name, job_id) for name, job_id in named if typed.lower() in f"{job_id} {name}".lower()]
-        return [
-            app_commands.Choice(name=shorten(f"{job_id} · {name}", 100), value=job_id) for name, job_id in fitting[:25]
-        ]
+        mine = [job for job in alive if job.origin.server_id == caller.guild_id]
+        named = [(f"{job.id} · {job.origin.user_name}: {_seen(job)}", job.id) for job in mine]
+        fitting = [(name, job_id) for name, job_id in named if typed.lower() in name.lower()]
+        return [app_commands.Choice(name=shorten(name, 100), value=job_id) for name, job_id in fitting[:25]]
 
     @admin.command(name="pause", description="Nothing of this server is painted until you resume; all places are kept.")
     @app_commands.describe(reason="Why; everybody reads it.", everywhere=_EVERYWHERE)
@@ -251,6 +252,11 @@ class Admin(commands.Cog):
         rules = await self.bot.moderation.rules(caller.guild_id)
         if rules.report_channel != caller.channel_id:
             await tell_moderators(self.bot, caller.guild_id, rules, words)
+
+
+def _seen(job: JobRow) -> str:
+    """What a job is about, as far as moderators are to see it: not what goes to its owner alone."""
+    return f"a private {job.origin.kind}" if job.origin.guild_id is None else show_request(job.request)
 
 
 async def setup(bot: DreamBot) -> None:

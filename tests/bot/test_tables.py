@@ -19,7 +19,7 @@ def place(position: int) -> Place:
 def test_the_queue_is_a_list_in_order() -> None:
     other = replace(job("a fox"), owner="discord:31", origin=BOB)
 
-    embed = queue_embed([running(3).job], [(other, place(1)), (job("a cat"), place(2))], "discord:30")
+    embed = queue_embed([running(3).job], [(other, place(1)), (job("a cat"), place(2))], "discord:30", 20)
 
     assert [
         "Now: **you** · an owl",
@@ -28,13 +28,29 @@ def test_the_queue_is_a_list_in_order() -> None:
     ] == (embed.description or "").splitlines()
 
 
-def test_ones_own_jobs_are_shown_however_long_the_queue_is() -> None:
+def test_of_what_belongs_elsewhere_the_queue_tells_neither_words_nor_names() -> None:
+    thread = replace(BOB, channel_id=21, thread_of=20)
+    jobs = [
+        replace(job("a fox", count=pictures), owner="discord:31", origin=origin)
+        for pictures, origin in ((2, replace(BOB, channel_id=99, guild_id=None)), (1, thread))
+    ]
+
+    embed = queue_embed([jobs[0]], [(jobs[1], place(1)), (job("a cat"), place(2))], "discord:30", 20)
+
+    assert [
+        "Now: somebody · 2 pictures",
+        f"1. somebody · 1 picture · ready <t:{NOW + 60:.0f}:R>",
+        f"2. **you** · a cat · ready <t:{NOW + 120:.0f}:R>",
+    ] == (embed.description or "").splitlines()
+
+
+def test_ones_own_jobs_are_shown_however_long_the_queue_is_and_wherever_one_looks() -> None:
     others = [(replace(job(f"fox {n}"), owner="discord:31", origin=BOB), place(n + 1)) for n in range(11)]
 
-    text = queue_embed([], [*others, (job("my owl"), place(12))], "discord:30").description or ""
+    text = queue_embed([], [*others, (job("my owl"), place(12))], "discord:30", 500).description or ""
 
     assert "12. **you** · my owl" in text
-    assert "11. <@31>" not in text
+    assert "11. somebody" not in text
     assert "… 12 jobs wait in all." in text
 
 

@@ -62,6 +62,30 @@ async def test_a_job_is_cancelled_by_its_id_and_its_message_says_so(world: World
     )
 
 
+async def test_what_goes_to_its_owner_alone_is_offered_to_be_cancelled_without_its_words(
+    world: World, olive: Person, max_: Person
+) -> None:
+    await begun(max_, "hang an owl")
+    await max_.slash("settings mine", private=True)
+    await max_.slash("dream", prompt="my secret tattoo")
+    [secret, owl] = await world.bot.dispatcher.history(max_.id)
+
+    offered = await olive.autocomplete("admin cancel", "job")
+
+    assert [f"{owl.id} · Max: hang an owl", f"{secret.id} · Max: a private dream"] == [one["name"] for one in offered]
+    assert [] == await olive.autocomplete("admin cancel", "job", job="tattoo")
+    answer = await olive.slash("admin cancel", job=secret.id)
+    assert f"Job {secret.id} is cancelled; its message says so." == whispered(answer)
+
+
+async def test_who_may_not_manage_the_server_is_offered_no_jobs_to_cancel(world: World, max_: Person) -> None:
+    await begun(max_, "hang an owl")
+    for command in world.site.commands.all():  # a server may have given the command to everybody
+        command["default_member_permissions"] = None
+
+    assert [] == await max_.autocomplete("admin cancel", "job")
+
+
 @pytest.mark.slow
 async def test_cancelling_what_is_over_or_never_was_is_refused(olive: Person, max_: Person) -> None:
     owl = await dreamt(max_, "an owl")

@@ -6,6 +6,7 @@ import pytest
 
 from tests.wire.looks import begun, dreamt, whispered
 from tests.wire.people import Person
+from tests.wire.world import World
 
 
 async def test_the_queue_shows_the_order_and_marks_ones_own_jobs(max_: Person, mo: Person) -> None:
@@ -18,6 +19,24 @@ async def test_the_queue_shows_the_order_and_marks_ones_own_jobs(max_: Person, m
     assert f"Now: {mo.mention} · hang an owl" in text
     assert "**you** · castle ×2 · fog · ready <t:" in text
     assert f"{mo.mention} · a fox · ready <t:" in text
+
+
+async def test_the_queue_tells_nobody_what_is_painted_where_they_may_not_look(
+    world: World, olive: Person, max_: Person, mo: Person
+) -> None:
+    await max_.slash("settings mine", private=True)
+    await begun(olive, "hang a naked statue", channel="late-night")
+    await max_.slash("dream", prompt="hang my secret tattoo")
+    await mo.slash("dream", prompt="hang an owl")
+
+    for channel in ("studio", str(world.dm(mo).id)):
+        text = whispered(await mo.slash("queue", channel=channel))
+        lines = [line for line in text.splitlines() if "·" in line]
+        assert 2 == sum("somebody · 1 picture" in line for line in lines)
+        assert ["hang an owl" in line for line in lines] == ["**you**" in line for line in lines]
+        assert not any(hidden in text for hidden in ("statue", "tattoo", max_.mention, olive.mention))
+    assert f"{olive.mention} · hang a naked statue" in whispered(await mo.slash("queue", channel="late-night"))
+    assert "**you** · hang my secret tattoo" in whispered(await max_.slash("queue"))
 
 
 async def test_an_empty_queue_says_so(max_: Person) -> None:
