@@ -82,7 +82,7 @@ class Keeper:
         failures, (pause, longest) = 0, self._patience.backoff
         while not self._stopping:
             started = time.monotonic()
-            status, last_words = await self._live_once()
+            status, last_words = await self._live()
             if self._stopping:
                 return
             self.ends, self.last_words = self.ends + 1, last_words
@@ -98,6 +98,14 @@ class Keeper:
             await asyncio.sleep(pause)
             pause = min(pause * 2, longest)
 
+    async def _live(self) -> tuple[int, str]:
+        """One child, whatever happens → (its exit status, its last words)."""
+        try:
+            return await self._live_once()
+        except Exception as error:  # nobody watches the task of `run`: without it there would be no child ever again
+            log.exception("Something broke while the engine was looked after.")
+            return -1, f"something broke while it was looked after: {error}"
+
     async def _live_once(self) -> tuple[int, str]:
         """One child from start to end → (its exit status, its last words)."""
         self._ready = self._useful = False
@@ -106,17 +114,19 @@ class Keeper:
         except (OSError, TimeoutError) as error:
             return -1, f"it could not be started: {error}"
         self.child = child
-        self.touch()
-        self._name_pid(child.pid)
         watchdog = asyncio.create_task(self._watch(child), name="engine watchdog")
         try:
+            self.touch()
+            self._name_pid(child.pid)
             await self._read_all(child)
         finally:
             watchdog.cancel()
             self.child = None
-            self._listener.died()
-            status = await _unhurried(child.end())
-            self._name_pid(None)
+            try:
+                self._listener.died()
+            finally:
+                status = await _unhurried(child.end())
+                self._name_pid(None)
         return status, child.last_words[-1] if child.last_words else f"it ended with status {status}, without a word"
 
     async def _read_all(self, child: Child) -> None:
@@ -144,17 +154,32 @@ class Keeper:
                 child.kill()
 
     def _name_pid(self, pid: int | None, suffix: str = ".pid") -> None:
-        """Tell who looks on: `engine.pid` names the child, `engine.ready` too once it can paint."""
+        """Tell who looks on: `engine.pid` names the child, `engine.ready` too once it can paint.
+
+        A full disk costs these files, and nothing else.
+        """
         if self._pid_file is None:
             return
-        if pid is None:
-            self._pid_file.unlink(missing_ok=True)
-            self._pid_file.with_suffix(".ready").unlink(missing_ok=True)
-            return
-        self._pid_file.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._pid_file.with_suffix(f"{suffix}.new")
-        fresh.write_text(f"{pid}\n", encoding="ascii")
-        fresh.replace(self._pid_file.with_suffix(suffix))
+        try:
+            if pid is None:
+                _forget(self._pid_file)
+            else:
+                _write(self._pid_file.with_suffix(suffix), pid)
+        except OSError as error:
+            log.warning("The file that names the engine's process could not be brought up to date: %s", error)
+
+
+def _write(path: Path, pid: int) -> None:
+    """Whole, or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(f"{path.suffix}.new")
+    fresh.write_text(f"{pid}\n", encoding="ascii")
+    fresh.replace(path)
+
+
+def _forget(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.with_suffix(".ready").unlink(missing_ok=True)
 
 
 async def _unhurried(ending: Coroutine[None, None, int]) -> int:
