@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import ParamSpec
 
 from engine.border import guarded
 from engine.checkpoints import PRIMER_WEIGHTS
@@ -15,6 +16,8 @@ from engine.upscalers import find_upscaler, upscaler_names
 from engine.weights.clip_table import CLIPS
 from engine.weights.diffusion_table import SECONDARY_MODEL
 from engine.weights.presence import lacking, lacking_files
+
+P = ParamSpec("P")
 
 FILES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "primer": {
@@ -31,9 +34,9 @@ def look_around(worker: str, pid: int, device: str, slots: int) -> Ready:
     """A `Ready` with everything that is usable here, and a reason for everything that is not."""
     methods = {name: _method_problem(name) for name in method_names() if name in METHODS}
     models = {name: _model_problem(name) for name in MODELS}
-    upscalers = {name: _upscaler_problem(name) for name in upscaler_names()}
-    helpers = {clip_key(clip.name): lacking_files([clip]) for clip in CLIPS}
-    helpers[SECONDARY_NET] = lacking_files([SECONDARY_MODEL])
+    upscalers = {name: _problem(_upscaler_problem, name) for name in upscaler_names()}
+    helpers = {clip_key(clip.name): _problem(lacking_files, [clip]) for clip in CLIPS}
+    helpers[SECONDARY_NET] = _problem(lacking_files, [SECONDARY_MODEL])
     named = methods | models | {f"upscaler {name}": problem for name, problem in upscalers.items()} | helpers
     return Ready(
         worker=worker,
@@ -53,12 +56,12 @@ def _usable(problems: Mapping[str, str]) -> tuple[str, ...]:
 
 def _method_problem(method: str) -> str:
     """Why no model can be painted with by *method*."""
-    return _least([_missing(name, method) for name, model in MODELS.items() if method in model.methods])
+    return _least([_problem(_missing, name, method) for name, model in MODELS.items() if method in model.methods])
 
 
 def _model_problem(model: str) -> str:
     """Why no method can paint with *model*."""
-    return _least([_missing(model, method) for method in MODELS[model].methods])
+    return _least([_problem(_missing, model, method) for method in MODELS[model].methods])
 
 
 def _least(problems: list[str]) -> str:
@@ -76,5 +79,10 @@ def _missing(model: str, method: str) -> str:
 
 
 def _upscaler_problem(name: str) -> str:
-    upscaler = guarded(find_upscaler, name)
-    return str(upscaler) if isinstance(upscaler, DreamError) else upscaler.missing()
+    return find_upscaler(name).missing()
+
+
+def _problem(look: Callable[P, str], *args: P.args, **kwargs: P.kwargs) -> str:
+    """What *look* says; where it breaks, that is the reason for what it looked at, and everything else still works."""
+    found = guarded(look, *args, **kwargs)
+    return str(found) if isinstance(found, DreamError) else found

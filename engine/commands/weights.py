@@ -16,7 +16,7 @@ from engine.commands.console import errors
 from engine.errors import DreamError, InvalidRequest
 from engine.weights.download import Download
 from engine.weights.entry import Entry
-from engine.weights.folder import Folder, weights_folder
+from engine.weights.folder import Folder, is_there, weights_folder
 from engine.weights.table import entries, find_entry
 from engine.weights.transfer import Report
 
@@ -149,7 +149,7 @@ def _state(entry: Entry, folder: Folder) -> str:
     if folder.find(entry):
         return "[green]yes[/green]" if folder.expected(entry) else "[yellow]not trusted yet[/yellow]"
     part = folder.part(entry)
-    return f"[yellow]{part.stat().st_size / 1e6:,.0f} MB of it[/yellow]" if part.is_file() else ""
+    return f"[yellow]{part.stat().st_size / 1e6:,.0f} MB of it[/yellow]" if is_there(part) else ""
 
 
 @contextmanager

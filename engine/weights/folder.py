@@ -56,7 +56,7 @@ class Folder:
     def find(self, entry: Entry) -> Path | None:
         """The file, wherever it lies."""
         shared = [folder / entry.file for folder in self.also] if entry.kind is Kind.CLIP else []
-        return next((path for path in (self.file(entry), *shared) if path.is_file()), None)
+        return next((path for path in (self.file(entry), *shared) if is_there(path)), None)
 
     def expected(self, entry: Entry) -> str:
         """The hash that its file must have: the published one, else the pinned one; empty if there is neither."""
@@ -102,7 +102,7 @@ class Folder:
         if not entry.is_own:
             victims += [self.file(entry), *(self.root / "quarantine").glob(f"{glob.escape(entry.file)}-*")]
         freed = 0
-        for victim in filter(Path.is_file, victims):
+        for victim in filter(is_there, victims):
             freed += victim.stat().st_size
             victim.unlink()
         self.pins.drop(entry.name)
@@ -115,6 +115,14 @@ def weights_folder(environ: Mapping[str, str] = os.environ) -> Folder:
     named = environ.get(VARIABLE, "").strip()
     root = Path(named).expanduser() if named else platformdirs.user_data_path("dreambot", False) / "weights"
     return Folder(root.absolute(), (Path.home() / ".cache" / "clip",))
+
+
+def is_there(path: Path) -> bool:
+    """Whether it is a file; where nobody may look (another's folder, a share that is gone) there is nothing for us."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def check_hash(opened: Opened, expected: str) -> None:

@@ -53,9 +53,10 @@ class Pins:
             return {name: Pin(**pin) for name, pin in raw["files"].items()}
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise WeightsError(
-                f"{path}, which remembers the hashes of trusted files, cannot be read: {error}."
+                f"{path}, which remembers the hashes of trusted files, cannot be read: {error}; mend it, or move it "
+                f"away and trust the files in that folder again (python -m engine weights verify --trust NAME)."
             ) from error
 
     def _write(self, pins: Mapping[str, Pin]) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
+from engine.errors import WeightsError
 from engine.model import Model
 from engine.weights.clip_table import clip_named
 from engine.weights.entry import Entry
-from engine.weights.folder import COMMAND, weights_folder
+from engine.weights.folder import COMMAND, Folder, weights_folder
 from engine.weights.table import entries
 
 
@@ -19,7 +20,13 @@ def lacking(model: Model, environ: Mapping[str, str] = os.environ) -> str:
 
 def lacking_files(needed: Sequence[Entry], environ: Mapping[str, str] = os.environ) -> str:
     """Why not all of these can be loaded, in a sentence without its full stop; empty if they can."""
-    folder = weights_folder(environ)
+    try:
+        return _lacking(needed, weights_folder(environ))
+    except WeightsError as error:  # what remembers hashes is damaged: a problem of those who need it, and of no others
+        return str(error).removesuffix(".")
+
+
+def _lacking(needed: Sequence[Entry], folder: Folder) -> str:
     if absent := [entry for entry in needed if folder.find(entry) is None]:
         trust = "" if all(folder.expected(entry) for entry in absent) else " --trust"
         return f"not downloaded; run {COMMAND} download{trust} {' '.join(entry.name for entry in absent)}"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine import models
-from engine.errors import InvalidRequest
+from engine import models, readiness
+from engine.errors import InvalidRequest, WeightsError
 from engine.guidance.open_clips import from_open_clip, open_clip
 from engine.methods import find_method
 from engine.methods.clip_diffusion import METHOD
@@ -22,6 +22,7 @@ from engine.weights.catalogue import published_models
 from engine.weights.folder import weights_folder
 from engine.weights.own import add_own, read_own
 from engine.weights.presence import lacking
+from engine.weights.table import find_entry
 from tests.engine.tiny import job_of, paint, tiny_runtime
 from tests.engine.weights import test_biggan, test_vqgan
 from tests.engine.weights.made import TINY, saved, tiny_tensors
@@ -96,6 +97,48 @@ def test_ready_says_how_to_get_what_is_not_here(folder: Path) -> None:
     (folder / "lsun_uncond_100M_2400K_bs64.pt").touch()
     why = "not trusted yet; run python -m engine weights verify --trust bedrooms-2400k"
     assert why == lacking(MODELS["bedrooms-2400k"])
+
+
+@pytest.mark.parametrize("content", [b'{"files": ', b"\xff\xfe", b"[1]", b'{"files": {"a": 5}}', b"[" * 100_000, None])
+def test_damaged_pins_concern_only_those_who_need_them(folder: Path, content: bytes | None) -> None:
+    (folder / "256x256_diffusion_uncond.pt").touch()
+    (folder / "ViT-B-32.pt").touch()
+    (folder / "lsun_uncond_100M_2400K_bs64.pt").touch()
+    if content is None:
+        (folder / "pins.json").mkdir()
+    else:
+        (folder / "pins.json").write_bytes(content)
+    ready = look_around("w", 1, "CPU", 1)
+    assert {"primer", "imagenet-256"} <= set(ready.models)
+    assert {"primer", "lanczos"} <= set(ready.upscalers)
+    assert "clip_diffusion" in ready.methods
+    why = ready.unavailable["bedrooms-2400k"]
+    assert f"{folder / 'pins.json'}, which remembers the hashes of trusted files, cannot be read" in why
+    assert why.endswith("verify --trust NAME)")
+    with (
+        pytest.raises(WeightsError, match=r"pins\.json, which remembers"),
+        weights_folder().open(find_entry("bedrooms-2400k")),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("variable", ["DREAMBOT_WEIGHTS", "HOME"])
+def test_what_cannot_be_looked_at_is_not_here(folder: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, str(folder / ("n" * 300)))  # as a folder of somebody else: looking is an error
+    ready = look_around("w", 1, "CPU", 1)
+    assert "primer" in ready.models
+    assert ready.unavailable["CLIP ViT-B/32"].startswith("not downloaded; run ")
+    assert weights_folder().find(find_entry("ViT-B/32")) is None
+
+
+def test_a_look_that_breaks_is_the_reason_of_what_it_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> str:
+        raise RuntimeError("nobody expected this")
+
+    monkeypatch.setattr(readiness, "lacking", broken)
+    ready = look_around("w", 1, "CPU", 1)
+    assert "primer" in ready.models and "clip_diffusion" in ready.methods
+    assert ready.unavailable["imagenet-256"].startswith("Something broke; it has been logged")
 
 
 def test_a_small_model_of_ones_own_paints_from_its_file_to_its_picture(folder: Path, no_own: None) -> None:
