@@ -26,7 +26,7 @@ def run_of(folder: Path, recipe: Recipe = RECIPE, task: Doubling | None = None) 
 
 
 def weight(run: Trainer) -> float:
-    return float(next(run.task.net.parameters()))
+    return float(next(run.task.net.parameters()).detach())
 
 
 def test_a_run_learns_its_task(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_net_that_has_grown_begins_with_the_weights_of_the_one_it_was(tmp_path
     run = run_of(tmp_path, task=Doubling())
     run.task.net, run.ema.net = Grown(1, 1), Grown(1, 1)
     run.start_from({"weight": torch.tensor([[1.5]])})
-    assert [1.5, 1.5] == [float(net.weight) for net in (run.task.net, run.ema.net)]
+    assert [1.5, 1.5] == [float(net.weight.detach()) for net in (run.task.net, run.ema.net)]
     with pytest.raises(WeightsError, match="not those of a doubling"):
         run.start_from({"bias": torch.zeros(1)})
 
