@@ -39,7 +39,7 @@ def train(
     from engine.runtime import find_device
     from engine.threads import Threads as Pace
 
-    run = remake.trainer(net, minutes=minutes, pictures=pictures, device=find_device(device).type, start=start)
+    run = remake.trainer(net, minutes=minutes, pictures=pictures, device=find_device(device), start=start)
     if run.device.type == "cpu":
         run.threads = Pace(threads, os.cpu_count() or 1)
     if not anew and run.resume():

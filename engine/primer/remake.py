@@ -32,7 +32,12 @@ Begun = Mapping[str, Tensor] | None
 
 
 def trainer(
-    name: str, *, minutes: float = 0.0, pictures: int = 150_000, device: str = "cpu", start: Path | None = None
+    name: str,
+    *,
+    minutes: float = 0.0,
+    pictures: int = 150_000,
+    device: str | torch.device = "cpu",
+    start: Path | None = None,
 ) -> Trainer:
     """The run that remakes net *name* out of so many *pictures*, in a folder of its own outside the repository.
 
@@ -110,8 +115,8 @@ def _upscaler(pictures: int, begun: Begun) -> tuple[Task, Recipe]:
 
 
 def _vqgan(pictures: int, begun: Begun) -> tuple[Task, Recipe]:
-    features = load_guide().image.features
-    return train_vqgan.VqganTask(album(pictures, GUIDE_SEED), _held_out(), features), train_vqgan.RECIPE
+    eye = load_guide().image
+    return train_vqgan.VqganTask(album(pictures, GUIDE_SEED), _held_out(), eye), train_vqgan.RECIPE
 
 
 def _held_out() -> Rendered:

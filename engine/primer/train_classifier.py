@@ -15,12 +15,12 @@ from engine.primer.dataset import Rendered
 from engine.primer.scenes import KINDS
 from engine.training.augment import blurred, noisy, to_float
 from engine.training.loop import Recipe
-from engine.training.task import Batch, Scores
+from engine.training.task import Batch, Scores, Task
 
 RECIPE = Recipe(steps=1500, batch=64, lr=2e-3, warmup=100, decay=0.6, weight_decay=0.02, ema=0.995, score_seconds=60)
 
 
-class ClassifierTask:
+class ClassifierTask(Task):
     """Cross entropy over the kinds of `scenes.KINDS`."""
 
     name = "classifier"

@@ -16,7 +16,7 @@ from engine.nets.small_clip import SmallClip, SmallClipFlags
 from engine.primer.dataset import Rendered
 from engine.training.augment import blurred, noisy, to_float, zoomed
 from engine.training.loop import Recipe
-from engine.training.task import Batch, Scores
+from engine.training.task import Batch, Scores, Task
 
 GUIDE = SmallClipFlags()
 GRADER = SmallClipFlags(
@@ -31,7 +31,7 @@ GRADER_RECIPE = Recipe(
 _LARGEST_SCALE = 100.0
 
 
-class ClipTask:
+class ClipTask(Task):
     """Symmetric cross entropy; every picture must also tell its caption from all hard negatives of the batch.
 
     *hard*: weight of a term of its own, caption against its own hard negative, which teaches what belongs to what

@@ -86,6 +86,7 @@ def diffusion_task(
         dwelt_on=len(tidy.images) + hard_singles(full) if tuning else None,
         dwelling=0.3,
         encode=guide.encode_image,
+        teachers=(guide,),
     )
 
 

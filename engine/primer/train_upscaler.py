@@ -22,7 +22,7 @@ from engine.primer.sheet import contact_sheet
 from engine.tensors import per_sample
 from engine.training.augment import to_float, uniform
 from engine.training.loop import Recipe
-from engine.training.task import Batch, Scores
+from engine.training.task import Batch, Scores, Task
 
 RECIPE = Recipe(
     steps=6000,
@@ -41,7 +41,7 @@ _WINDOW, _TRIES = 24, 3
 """Side of the small windows it learns from, and how many are drawn to choose one."""
 
 
-class UpscalerTask:
+class UpscalerTask(Task):
     """Charbonnier loss on random windows, plus that of their gradients, which is what makes an edge crisp.
 
     *dreamt*: uint8 [M, 64, 64, 3], what a diffusion model made of the first M small pictures (see `dreamt_pictures`).

@@ -14,14 +14,15 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine.nets.small_clip import ImageTower
 from engine.nets.vqgan import Vqgan, build_vqgan, straight_through
 from engine.nets.vqgan_flags import read_vqgan_flags
-from engine.perceptual import Features, perceptual_distance
+from engine.perceptual import perceptual_distance
 from engine.primer.dataset import Rendered
 from engine.primer.sheet import contact_sheet
 from engine.training.diffusion import to_signed_images
 from engine.training.loop import Recipe
-from engine.training.task import Batch, Scores
+from engine.training.task import Batch, Scores, Task
 
 FLAGS: dict[str, object] = {
     "n_embed": 512,
@@ -51,19 +52,24 @@ _SHIFT = 8
 """Pixels; more than a patch of the nets that see."""
 
 
-class VqganTask:
-    """|x - x̂| and how alike both look to *features*, and the commitment of what is quantised to its vector."""
+class VqganTask(Task):
+    """|x - x̂| and how alike both look to *eye*, and the commitment of what is quantised to its vector."""
 
     name = "vqgan"
 
-    def __init__(self, pictures: Rendered, held_out: Rendered, features: Features) -> None:
+    def __init__(self, pictures: Rendered, held_out: Rendered, eye: ImageTower) -> None:
         net = build_vqgan(read_vqgan_flags(FLAGS))
         net.quantize.requires_grad_(False)
         self.net: nn.Module = net
-        self._vqgan, self._features = net, features
+        self._vqgan, self._eye = net, eye
         self._pictures = torch.from_numpy(pictures.images)
         self._test = torch.from_numpy(held_out.images[:128])
         self._places: Places | None = None
+
+    def to(self, device: torch.device) -> None:
+        """The net and the eye."""
+        self.net.to(device)
+        self._eye.to(device)
 
     def batch(self, count: int, generator: torch.Generator, done: float = 1.0) -> Batch:
         """Pictures, all of them mirrored or none."""
@@ -84,8 +90,8 @@ class VqganTask:
             indices = self._places.follow(z.detach(), bool(batch["settled"]))
         z_q = net.lookup(indices)
         guess = net.decode(straight_through(z, z_q)).float()
-        down, across = batch["shift"].tolist()
-        unlike = perceptual_distance(self._features, guess, images, (down, across)).mean()
+        down, across = batch["shift"].cpu().tolist()
+        unlike = perceptual_distance(self._eye.features, guess, images, (down, across)).mean()
         return (guess - images).abs().mean() + _PERCEPTUAL * unlike + _COMMITMENT * F.mse_loss(z, z_q)
 
     def scores(self, net: nn.Module) -> Scores:
@@ -94,7 +100,7 @@ class VqganTask:
         images = to_signed_images(self._test).to(net.codebook.device)
         indices = net.indices(net.encode(images))
         guess = net.decode(net.lookup(indices)).clamp(-1, 1)
-        unlike = perceptual_distance(self._features, guess, images).mean()
+        unlike = perceptual_distance(self._eye.features, guess, images).mean()
         l1 = (guess - images).abs().mean()
         return {"l1": float(l1), "unlike": float(unlike), "codes": float(indices.flatten().bincount().count_nonzero())}
 

@@ -6,7 +6,7 @@ weigh almost clean pictures a hundred times more, and the net learns grain inste
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import cast
 
@@ -23,7 +23,7 @@ from engine.perceptual import Features, perceptual_distance
 from engine.pictures import grid
 from engine.tensors import per_sample, to_image
 from engine.training.sampling import sample
-from engine.training.task import Batch, Scores
+from engine.training.task import Batch, Scores, Task
 
 _TEST_LEVELS = (250, 500, 750)
 _BLIND = 0.03
@@ -32,7 +32,7 @@ _SHIFT = 8
 """Pixels; more than a patch of the nets that see."""
 
 
-class DiffusionTask:
+class DiffusionTask(Task):
     """x_0-prediction of *pictures*, text-conditioned if the net has a `context_dim`.
 
     *pictures*: uint8 [N, H, W, 3]; *contexts*: [N, D] unit vectors, dropped for a share *dropout* of the samples, so
@@ -41,6 +41,7 @@ class DiffusionTask:
     *hard_share*. *features*: x̂_0 must look right to these as well, with the weight *perceptual*, except where hardly
     anything of the picture is left in the noise. *encode*: pictures [N, 3, H, W] in [0, 1] → contexts; a share
     *looking* of the samples is told by its own picture instead of its text, so that pictures can be prompts too.
+    *teachers*: the nets behind *features* and *encode*, which go where the net goes.
     """
 
     name = "diffusion"
@@ -63,8 +64,10 @@ class DiffusionTask:
         dwelling: float = 0.25,
         encode: Callable[[Tensor], Tensor] | None = None,
         looking: float = 0.1,
+        teachers: Sequence[nn.Module] = (),
     ) -> None:
         self.net: nn.Module = net
+        self._teachers, self._device = teachers, torch.device("cpu")
         self._flags = net.flags
         self.pictures, self.contexts = torch.from_numpy(pictures), contexts
         self._dropout, self._cap = dropout, weight_cap
@@ -74,6 +77,12 @@ class DiffusionTask:
         self._encode, self._looking = encode, looking
         self.alpha_bar = alphas_cumprod(net.flags.noise_schedule, net.flags.diffusion_steps)
         self._test = torch.from_numpy(held_out[0][:192]), None if held_out[1] is None else held_out[1][:192]
+
+    def to(self, device: torch.device) -> None:
+        """The net and its teachers."""
+        for module in (self.net, *self._teachers):
+            module.to(device)
+        self._device = device
 
     def batch(self, count: int, generator: torch.Generator, done: float = 1.0) -> Batch:
         """Pictures, their contexts, noise, and timesteps one per equal stretch of the schedule (less variance)."""
@@ -99,7 +108,8 @@ class DiffusionTask:
             return
         looking = torch.rand(len(batch["images"]), generator=generator) < self._looking
         if looking.any():
-            batch["contexts"][looking] = self._encode((batch["images"][looking] + 1) / 2)
+            seen = (batch["images"][looking] + 1) / 2
+            batch["contexts"][looking] = self._encode(seen.to(self._device)).to(batch["contexts"])
 
     def _rows(self, count: int, generator: torch.Generator, done: float) -> Tensor:
         """Which pictures: easy ones, and more and more of the others."""

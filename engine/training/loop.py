@@ -72,7 +72,7 @@ class Trainer:
         recipe: Recipe,
         folder: Path,
         *,
-        device: str = "cpu",
+        device: str | torch.device = "cpu",
         reporter: Reporter | None = None,
         threads: Threads | None = None,
         facts: Mapping[str, object] | None = None,
@@ -80,10 +80,11 @@ class Trainer:
         self.task, self.recipe, self.folder = task, recipe, folder
         self.device = torch.device(device)
         self.reporter = reporter or Reporter(task.name)
-        self.threads = threads or usual_threads(device)
+        self.threads = threads or usual_threads(self.device)
         self.facts = dict(facts or {})
         self.half = bfloat16_pays(self.device)
-        task.net.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        task.to(self.device)
+        task.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = Ema(task.net, recipe.ema)
         self.optimizers = make_optimizers(
             task.net,
@@ -249,13 +250,14 @@ class Trainer:
 def bfloat16_pays(device: torch.device) -> bool:
     """Whether this device multiplies bfloat16 in hardware; elsewhere it is slower than float32."""
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+        with torch.cuda.device(device):  # PyTorch answers for the card in use, which may be another
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
 
 
-def usual_threads(device: str) -> Threads:
+def usual_threads(device: torch.device) -> Threads:
     """As many threads as OMP_NUM_THREADS says, else whatever turns out to be faster, one or all."""
-    wanted = os.environ.get("OMP_NUM_THREADS", "auto") if device == "cpu" else "1"
+    wanted = os.environ.get("OMP_NUM_THREADS", "auto") if device.type == "cpu" else "1"
     return Threads(wanted, os.cpu_count() or 1)
 
 

@@ -56,7 +56,7 @@ def _guess(net: UNetModel, x: Tensor, timesteps: Tensor, told: Tensor | None, cf
         torch.cat([x, x]),
         torch.cat([timesteps, timesteps]),
         context=torch.cat([told, told]),
-        context_mask=_halves(len(x)),
+        context_mask=_halves(len(x)).to(x.device),
     )
     with_text, without = both.chunk(2)
     guess: Tensor = without + cfg_scale * (with_text - without)

@@ -19,6 +19,10 @@ class Task(Protocol):
     name: str
     net: nn.Module
 
+    def to(self, device: torch.device) -> None:
+        """Move all that `loss` and `scores` compute with to *device*: the net, and for some tasks its teachers."""
+        self.net.to(device)
+
     def batch(self, count: int, generator: torch.Generator, done: float = 1.0) -> Batch:
         """*count* training samples on the CPU, drawn with *generator*; *done* of the run (0 … 1) lies behind."""
 

@@ -156,7 +156,7 @@ def test_the_upscaler_learns_and_its_tensors_say_what_it_is(painted: Rendered, t
 
 
 def test_the_vqgan_learns_and_its_codebook_goes_where_the_pictures_are(painted: Rendered) -> None:
-    task = VqganTask(painted, painted, SmallClip(SMALL).requires_grad_(False).image.features)
+    task = VqganTask(painted, painted, SmallClip(SMALL).requires_grad_(False).image)
     learns(task)
     net = task._vqgan
     batch = task.batch(8, torch.Generator().manual_seed(1))
