@@ -7,13 +7,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import secrets
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from engine.errors import WeightsError
+from engine.weights.filelock import wait_for_lock
 
 FILE = "pins.json"
+LOCK_FILE = "pins.lock"
+"""Stays, empty: a file of its own, because the other one is replaced at every change."""
+_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +45,24 @@ class Pins:
 
     def put(self, name: str, pin: Pin) -> None:
         """Trust it from now on."""
-        self._write({**self._read(), name: pin})
+        with self._alone():
+            self._write({**self._read(), name: pin})
 
     def drop(self, name: str) -> None:
         """Trust it no more; nothing happens if it never was."""
-        pins = self._read()
-        if pins.pop(name, None):
-            self._write(pins)
+        if self.find(name) is None:
+            return
+        with self._alone():
+            self._write({other: pin for other, pin in self._read().items() if other != name})
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """From reading to writing nobody else writes, no thread and no process; else one pin would undo the other."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with _LOCK, (self.folder / LOCK_FILE).open("ab") as file:
+            with suppress(OSError):  # some network folders have no locks; the threads of this process still take turns
+                wait_for_lock(file)
+            yield
 
     def _read(self) -> dict[str, Pin]:
         path = self.folder / FILE
@@ -67,9 +85,13 @@ class Pins:
 def write_whole(path: Path, text: str) -> None:
     """Replace *path* by *text*, or leave it as it was: never half of it, also when the power fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.new{os.getpid()}")
-    with fresh.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    fresh = path.with_name(f"{path.name}.new{secrets.token_hex(6)}")  # threads and containers share process ids
+    try:
+        with fresh.open("x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise

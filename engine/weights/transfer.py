@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from engine.errors import WeightsError
+from engine.weights.filelock import lock_or_raise
 from engine.weights.pins import write_whole
 from engine.weights.web import Answer, Interrupted, SourceFailed, request_from
 
@@ -57,7 +58,7 @@ class Part:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.file: BinaryIO = self.path.open("ab+")
         try:
-            _lock(self.file)
+            lock_or_raise(self.file)
         except OSError as error:
             self.file.close()
             raise WeightsError(f"“{self.path.name}” is being downloaded by another process.") from error
@@ -185,17 +186,3 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-if os.name == "nt":
-    import msvcrt
-
-    def _lock(file: BinaryIO) -> None:
-        file.seek(1 << 62)  # a byte that is never written: Windows locks bytes against writers too
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-
-else:
-    import fcntl
-
-    def _lock(file: BinaryIO) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

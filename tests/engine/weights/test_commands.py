@@ -85,15 +85,19 @@ def test_another_address_may_be_named(folder: Path, shelf: Shelf) -> None:
     assert "--from names the address of one file" in str(run("download", "good", "bad", "--from", "http://x").exception)
 
 
+def files(folder: Path) -> set[str]:
+    return {path.name for path in folder.rglob("*") if path.is_file()}
+
+
 def test_removing_leaves_nothing(folder: Path) -> None:
     run("download", "--trust", "unknown")
     assert isinstance(run("download", "bad").exception, DreamError)
     quarantined = f"bad.pth-{hashlib.sha256(CONTENT).hexdigest()[:12]}"
-    assert {"pins.json", quarantined, "unknown.pth"} == {path.name for path in folder.rglob("*") if path.is_file()}
+    assert {"pins.json", "pins.lock", quarantined, "unknown.pth"} == files(folder)
     assert "unknown: 0.0 MB freed." in run("remove", "unknown").output
     assert "bad: 0.0 MB freed." in run("remove", "bad").output
     assert "unknown: nothing to delete." in run("remove", "unknown").output
-    assert ["pins.json"] == [path.name for path in folder.rglob("*") if path.is_file()]
+    assert {"pins.json", "pins.lock"} == files(folder)
 
 
 def test_a_file_of_ones_own_is_never_deleted(folder: Path, tmp_path: Path) -> None:
