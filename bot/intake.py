@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
+from bot.ancestry import meant_by
 from bot.comparison import Asked
 from bot.config import Config, Standing
 from bot.consent import ANSWERED, worth_asking
@@ -98,17 +99,18 @@ class Intake:
         """Raise Refused unless this person may show that picture there."""
         async with self._store.database.reading() as session:
             rules = await self._rules(session, user_id, venue, now)
-        rules.check_words(job.request, venue)
+            rules.check_words(await meant_by(self._store, session, job.request, job.origin.parent_job), venue)
 
     async def _by_the_rules(self, session: Session, job: JobRow, venue: Venue, now: float) -> JobRow:
         """The job as this place takes it; read in the same transaction, so that no rule can change in between."""
         rules = await self._rules(session, job.origin.user_id, venue, now)
         if rules_say := await self._not_taking(session, venue):
             raise ShuttingDown(rules_say)
-        rules.check_words(job.request, venue)
+        meant = await meant_by(self._store, session, job.request, job.origin.parent_job)
+        rules.check_words(meant, venue)
         check_size(job.request, rules.limits(self._config.limits))
         parent = await self._store.jobs.find(job.origin.parent_job, session) if job.origin.parent_job else None
-        covered = rules.covers(job.request) or bool(parent and parent.origin.spoiler)
+        covered = rules.covers(meant) or bool(parent and parent.origin.spoiler)
         return replace(job, origin=replace(job.origin, spoiler=covered))
 
     async def _rules(self, session: Session, user_id: int, venue: Venue, now: float) -> ServerRules:

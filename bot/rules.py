@@ -40,6 +40,19 @@ class Venue:
     roles: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """The words that a picture is to show, with those of the pictures that it is made from."""
+
+    texts: tuple[str, ...] = ()
+    known: bool = True
+    """Whether these are all: of a picture that is enlarged the records may be gone."""
+
+
+FORGOTTEN = (
+    "The words that this picture was made from are forgotten. They may have been for adults, so it is enlarged and "
+    "shown in age-restricted channels only, and this is none."
+)
 NO_PROFILE = "none"
 """What is typed to paint by no profile, whatever is usual."""
 
@@ -129,9 +142,9 @@ class ServerRules(Kept):
             roles = listed([f"<@&{role}>" for role in self.roles], "or")
             raise Refused(f"In this server painting is for {roles}. Its moderators give the role.")
 
-    def check_words(self, request: Asked, venue: Venue) -> None:
+    def check_words(self, meant: Meant, venue: Venue) -> None:
         """Raise BlockedWords, with the reason, for what is not painted here."""
-        texts = wanted_texts(request)
+        texts = meant.texts
         if blocked := first_found(texts, [word.phrase for word in self.words]):
             reason = next(word.reason for word in self.words if word.phrase == blocked)
             raise BlockedWords(f"“{plain(blocked)}” is not painted in this server{because(reason)}")
@@ -142,10 +155,12 @@ class ServerRules(Kept):
             raise BlockedWords(f"“{plain(found)}” is for adults, and this server paints nothing of that kind.")
         if found and not venue.restricted:
             raise BlockedWords(f"“{plain(found)}” is painted in age-restricted channels only, and this is none.")
+        if not meant.known and not venue.restricted:
+            raise BlockedWords(FORGOTTEN)
 
-    def covers(self, request: Asked) -> bool:
+    def covers(self, meant: Meant) -> bool:
         """Whether the picture is to be a spoiler."""
-        return self.spoilers == "always" or (self.spoilers == "mature" and bool(is_mature(wanted_texts(request))))
+        return self.spoilers == "always" or (self.spoilers == "mature" and bool(is_mature(meant.texts)))
 
 
 class Halt(Kept):

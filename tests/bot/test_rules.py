@@ -8,7 +8,7 @@ import pytest
 
 from bot.config import LimitsSection
 from bot.errors import BlockedWords, Refused
-from bot.rules import NOWHERE, Choices, ServerRules, Venue, Ways, Word, preferred
+from bot.rules import NOWHERE, Choices, Meant, ServerRules, Venue, Ways, Word, preferred, wanted_texts
 from engine.models import DEFAULT_MODEL
 from engine.requests import build_request
 
@@ -80,7 +80,7 @@ def test_the_reason_of_a_blocked_word_is_said_as_it_was_typed_and_formats_nothin
     rules = ServerRules(words=(Word(phrase="owl", reason="**no** @everyone."),))
 
     with pytest.raises(BlockedWords) as refused:
-        rules.check_words(build_request("an owl"), NOWHERE)
+        rules.check_words(Meant(("an owl",)), NOWHERE)
 
     assert "“owl” is not painted in this server: \\*\\*no\\*\\* \\@everyone." == str(refused.value)
 
@@ -88,4 +88,12 @@ def test_the_reason_of_a_blocked_word_is_said_as_it_was_typed_and_formats_nothin
 def test_what_a_picture_is_to_keep_away_from_may_be_anything() -> None:
     rules = ServerRules(words=(Word(phrase="owl"),))
 
-    rules.check_words(build_request("a fox:2 | owl:-1", negative="naked owl"), NOWHERE)
+    rules.check_words(Meant(wanted_texts(build_request("a fox:2 | owl:-1", negative="naked owl"))), NOWHERE)
+
+
+def test_what_was_made_from_forgotten_words_belongs_where_adults_alone_look() -> None:
+    forgotten = Meant(known=False)
+
+    ServerRules().check_words(forgotten, Venue(1, (2,), restricted=True))
+    with pytest.raises(BlockedWords, match="The words that this picture was made from are forgotten"):
+        ServerRules().check_words(forgotten, Venue(1, (2,)))
