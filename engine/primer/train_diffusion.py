@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +15,7 @@ from engine.primer.scenes import POSITIONS
 from engine.primer.vocabulary import KNOWN, split_words
 from engine.training.diffusion import DiffusionTask
 from engine.training.loop import Recipe
+from engine.training.rows import Rows
 
 FLAGS: dict[str, object] = {
     "image_size": 64,
@@ -67,7 +67,6 @@ def diffusion_task(
     """
     net = build_diffusion(guide.flags.dim)
     contexts = torch.cat([told(guide, tidy), told(guide, full)])
-    pictures = np.concatenate([tidy.images, full.images])
     if reads:
         keep_reading(net.reader)
     else:
@@ -76,7 +75,7 @@ def diffusion_task(
     widening = (-1.0, 0.0) if tuning else (0.35, 0.6)
     return DiffusionTask(
         net,
-        pictures,
+        Rows(tidy.images, full.images),
         contexts,
         held_out=test,
         easy=len(tidy.images),

@@ -22,6 +22,7 @@ from engine.nets.adm import UNetModel
 from engine.perceptual import Features, perceptual_distance
 from engine.pictures import grid
 from engine.tensors import per_sample, to_image
+from engine.training.rows import Rows
 from engine.training.sampling import sample
 from engine.training.task import Batch, Scores, Task
 
@@ -35,8 +36,9 @@ _SHIFT = 8
 class DiffusionTask(Task):
     """x_0-prediction of *pictures*, text-conditioned if the net has a `context_dim`.
 
-    *pictures*: uint8 [N, H, W, 3]; *contexts*: [N, D] unit vectors, dropped for a share *dropout* of the samples, so
-    that one net paints with and without a text. *held_out*: the same of pictures that are never trained on.
+    *pictures*: uint8 [N, H, W, 3], in one part or several; *contexts*: [N, D] unit vectors, dropped for a share
+    *dropout* of the samples, so that one net paints with and without a text. *held_out*: the same of pictures that are
+    never trained on.
     *easy*: the first so many pictures come first; the others join over the part *widening* of the run, up to
     *hard_share*. *features*: x̂_0 must look right to these as well, with the weight *perceptual*, except where hardly
     anything of the picture is left in the noise. *encode*: pictures [N, 3, H, W] in [0, 1] → contexts; a share
@@ -49,7 +51,7 @@ class DiffusionTask(Task):
     def __init__(
         self,
         net: UNetModel,
-        pictures: NDArray[np.uint8],
+        pictures: Rows,
         contexts: Tensor | None = None,
         *,
         held_out: tuple[NDArray[np.uint8], Tensor | None],
@@ -69,7 +71,7 @@ class DiffusionTask(Task):
         self.net: nn.Module = net
         self._teachers, self._device = teachers, torch.device("cpu")
         self._flags = net.flags
-        self.pictures, self.contexts = torch.from_numpy(pictures), contexts
+        self.pictures, self.contexts = pictures, contexts
         self._dropout, self._cap = dropout, weight_cap
         self._easy, self._hard_share, self._widening = easy, hard_share, widening
         self._features, self._perceptual = features, perceptual

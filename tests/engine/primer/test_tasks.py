@@ -1,6 +1,7 @@
 """What the primer's nets learn: every task gives batches, a loss with gradients, scores and flags."""
 
 import math
+import tracemalloc
 
 import pytest
 import torch
@@ -107,6 +108,17 @@ def test_the_diffusion_model_learns_and_reads_the_guide(painted: Rendered, tidy:
     task = diffusion_task(guide, tidy, painted, painted)
     assert (task._rows(100, torch.Generator().manual_seed(0), done=0.1) < len(tidy.images)).all()
     task.loss(task.batch(2, torch.Generator().manual_seed(0))).backward()
+
+
+def test_two_albums_are_learned_from_without_a_copy_of_either(painted: Rendered, tidy: Rendered) -> None:
+    tracemalloc.start()
+    try:
+        task = diffusion_task(SmallClip(SMALL), tidy, painted, painted, reads=True)
+        largest = max(trace.size for trace in tracemalloc.take_snapshot().traces)
+    finally:
+        tracemalloc.stop()
+    assert largest < min(tidy.images.nbytes, painted.images.nbytes)
+    assert len(tidy.images) + len(painted.images) == len(task.pictures)
 
 
 def test_a_diffusion_model_that_is_tuned_must_look_right_to_the_guide_and_meets_all_kinds_at_once(

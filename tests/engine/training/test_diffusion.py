@@ -6,6 +6,7 @@ import torch
 
 from engine.nets.adm import build_adm
 from engine.training.diffusion import DiffusionTask, hard_share
+from engine.training.rows import Rows
 from engine.training.sampling import sample
 
 FLAGS: dict[str, object] = {
@@ -38,7 +39,7 @@ def contexts(count: int = 32) -> torch.Tensor:
 def task(**options: object) -> DiffusionTask:
     torch.manual_seed(0)
     held_out = pictures(8), contexts(8)
-    return DiffusionTask(build_adm(FLAGS), pictures(), contexts(), held_out=held_out, **options)  # type: ignore[arg-type]
+    return DiffusionTask(build_adm(FLAGS), Rows(pictures()), contexts(), held_out=held_out, **options)  # type: ignore[arg-type]
 
 
 def generator() -> torch.Generator:
