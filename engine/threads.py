@@ -11,6 +11,8 @@ from collections.abc import Callable, Hashable, Iterator
 
 import torch
 
+from engine.errors import InvalidRequest
+
 WARM_UP = 1
 """Steps after a change that are not counted."""
 TRIALS = 2
@@ -23,6 +25,11 @@ AGAIN_SECONDS = 600.0
 """A verdict holds so long; machines become busy and idle."""
 
 
+AUTO = "auto"
+MOST = 1024
+"""Threads that may be asked for, as in `[engine] threads`."""
+
+
 def use_threads(count: int) -> None:
     """torch computes with so many threads when it is called from this one."""
     torch.set_num_threads(count)
@@ -30,7 +37,10 @@ def use_threads(count: int) -> None:
 
 
 class Threads:
-    """*wanted* is a number, or "auto". Must be used on one thread only: torch counts threads per thread."""
+    """*wanted* is a number, or "auto"; raises InvalidRequest for anything else.
+
+    Must be used on one thread only: torch counts threads per thread.
+    """
 
     def __init__(
         self,
@@ -40,7 +50,7 @@ class Threads:
         apply: Callable[[int], None] = use_threads,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        fixed = min(int(wanted), 256) if wanted.isdecimal() and int(wanted) > 0 else 0
+        fixed = 0 if wanted == AUTO else _number(wanted)
         self._candidates = (fixed,) if fixed else (1, cores) if cores > 1 else (1,)
         self._apply, self._clock, self._cores = apply, clock, cores
         self.count = 0
@@ -99,6 +109,15 @@ class Threads:
         if count != self.count:
             self.count = count
             self._apply(count)
+
+
+def _number(wanted: str) -> int:
+    if not wanted.isdecimal() or len(wanted) > 4 or not 1 <= int(wanted) <= MOST:
+        raise InvalidRequest(
+            f"“{wanted[:40]}” is no number of CPU threads: it must be from 1 to {MOST}, or {AUTO}, which finds out "
+            "what is fastest."
+        )
+    return int(wanted)
 
 
 class _Trial:

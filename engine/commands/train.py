@@ -39,9 +39,10 @@ def train(
     from engine.runtime import find_device
     from engine.threads import Threads as Pace
 
+    pace = Pace(threads, os.cpu_count() or 1)
     run = remake.trainer(net, minutes=minutes, pictures=pictures, device=find_device(device), start=start)
     if run.device.type == "cpu":
-        run.threads = Pace(threads, os.cpu_count() or 1)
+        run.threads = pace
     if not anew and run.resume():
         typer.echo(f"{net}: going on at step {run.step:,}")
     scores = run.run()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import NotFinite, WeightsError
-from engine.threads import Threads
+from engine.threads import AUTO, Threads
 from engine.training.checkpoints import load_state, save_state, save_weights
 from engine.training.ema import Ema
 from engine.training.optimizers import make_optimizers
@@ -257,8 +257,8 @@ def bfloat16_pays(device: torch.device) -> bool:
 
 def usual_threads(device: torch.device) -> Threads:
     """As many threads as OMP_NUM_THREADS says, else whatever turns out to be faster, one or all."""
-    wanted = os.environ.get("OMP_NUM_THREADS", "auto") if device.type == "cpu" else "1"
-    return Threads(wanted, os.cpu_count() or 1)
+    wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip() if device.type == "cpu" else "1"
+    return Threads(wanted if wanted.isdecimal() and int(wanted) else AUTO, os.cpu_count() or 1)
 
 
 def learning_rate(step: int, done: float, recipe: Recipe) -> float:

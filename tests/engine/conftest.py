@@ -23,7 +23,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     monkeypatch.setattr("engine.methods.clip_diffusion.METHOD", TinyMethod())
 
     def run(*words: object) -> Said:
-        threads = ["--threads", "1"] if words[0] in ("dream", "upscale") else []
+        threads = ["--threads", "1"] if words[0] in ("dream", "upscale") and "--threads" not in words else []
         monkeypatch.setattr(sys, "argv", ["engine", *map(str, words), *threads])
         with pytest.raises(SystemExit) as end:
             cli.main()

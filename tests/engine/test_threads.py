@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.errors import InvalidRequest
 from engine.threads import AGAIN_SECONDS, Threads
 
 ROOT = Path(__file__).parents[2]
@@ -83,9 +84,10 @@ def test_a_number_that_was_set_is_kept(wanted: str, cores: int, used: list[int])
     assert used == machine.used
 
 
-@pytest.mark.parametrize("nonsense", ["", "many", "0", "-2"])
-def test_nonsense_means_auto(nonsense: str) -> None:
-    assert 8 == Machine(nonsense, one=1, all=0.2).steps(8)[-1]
+@pytest.mark.parametrize("nonsense", ["", "many", "0", "-2", "1.5", "²", "1025", "9" * 5000])
+def test_nonsense_is_refused_with_the_range(nonsense: str) -> None:
+    with pytest.raises(InvalidRequest, match="is no number of CPU threads: it must be from 1 to 1024, or auto"):
+        Machine(nonsense)
 
 
 def test_what_another_thread_sets_does_not_change_ours() -> None:
