@@ -14,6 +14,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Collection, Coroutine, Mapping
+from dataclasses import replace
 
 from bot.board import Board
 from bot.books import Books
@@ -142,9 +143,9 @@ class Dispatcher:
         check_room(self._store.folder, self._config.retention.free_megabytes)
         return await unbroken(self._submit(request, origin, images or {}, roles, priority, venue, answers))
 
-    async def check_showing(self, job: JobRow, user_id: int, venue: Venue) -> None:
-        """Raise Refused unless this person may show that picture there."""
-        await self._intake.check_showing(job, user_id, venue, self._clock())
+    async def check_showing(self, job: JobRow, user_id: int, venue: Venue) -> bool:
+        """Raise Refused unless this person may show that picture there; whether it is to be covered there."""
+        return await self._intake.check_showing(job, user_id, venue, self._clock())
 
     async def pick(self, batch: JobRow, index: int, origin: Origin, venue: Venue = NOWHERE) -> JobRow:
         """Show one picture of a batch by itself: a job that is done, and costs nothing; durable when this returns.
@@ -154,8 +155,8 @@ class Dispatcher:
         if self._closing:
             raise ShuttingDown("The bot is about to restart; please try again in a minute.")
         check_room(self._store.folder, self._config.retention.free_megabytes)
-        await self._intake.check_showing(batch, origin.user_id, venue, self._clock())
-        return await unbroken(self._intake.pick(batch, index, origin, self._clock()))
+        covered = await self._intake.check_showing(batch, origin.user_id, venue, self._clock())
+        return await unbroken(self._intake.pick(batch, index, replace(origin, spoiler=covered), self._clock()))
 
     def hold(self, servers: Collection[int]) -> None:
         """Nothing that was asked for in *servers* starts until this is called again without them."""

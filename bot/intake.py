@@ -79,7 +79,6 @@ class Intake:
         if picture is None or png is None:
             raise PictureGone(f"Picture {index + 1} is no longer kept.")
         request = alone(batch, index)
-        origin = replace(origin, spoiler=origin.spoiler or batch.origin.spoiler)
         job = replace(_new_job(request, origin, self._config.standing(origin.user_id), None, now), cost=0.0)
         facts = dict(picture.facts)
         if known := await self._store.pictures.embedding(batch.id, index):
@@ -95,11 +94,13 @@ class Intake:
         assert row is not None
         return replace(job, state=JobState.DONE, started_at=now, finished_at=now, pictures=(row,))
 
-    async def check_showing(self, job: JobRow, user_id: int, venue: Venue, now: float) -> None:
-        """Raise Refused unless this person may show that picture there."""
+    async def check_showing(self, job: JobRow, user_id: int, venue: Venue, now: float) -> bool:
+        """Raise Refused unless this person may show that picture there; whether it is to be covered there."""
         async with self._store.database.reading() as session:
             rules = await self._rules(session, user_id, venue, now)
-            rules.check_words(await meant_by(self._store, session, job.request, job.origin.parent_job), venue)
+            meant = await meant_by(self._store, session, job.request, job.origin.parent_job)
+        rules.check_words(meant, venue)
+        return rules.covers(meant) or job.origin.spoiler
 
     async def _by_the_rules(self, session: Session, job: JobRow, venue: Venue, now: float) -> JobRow:
         """The job as this place takes it; read in the same transaction, so that no rule can change in between."""

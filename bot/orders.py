@@ -208,9 +208,10 @@ class Orders:
         if not job.owned_by(caller.user_id):
             raise NotAllowed("This is in somebody else's history.")
         self._check_done(job)
-        await self._dispatcher.check_showing(job, caller.user_id, caller.venue)
+        covered = await self._dispatcher.check_showing(job, caller.user_id, caller.venue)
         await self._first_press("post", job, 0, caller)
-        face = await self._artist.face(self._now(job), answer.upload_limit)
+        here = replace(job.origin, guild_id=caller.guild_id, spoiler=covered)
+        face = await self._artist.face(Update(replace(job, origin=here)), answer.upload_limit)
         if (message_id := await answer.show(face)) is not None:
             await self._dispatcher.posted(job.id, caller.channel_id, message_id)
 

@@ -68,7 +68,7 @@ class Reporting:
         """The channel that a report from here would go to. Raises Refused."""
         if caller.guild_id is None or not caller.resident:
             raise Refused("Reports go to the moderators of a server, and here is none that I am a member of.")
-        if job.origin.server_id != caller.guild_id:
+        if job.origin.server_id != caller.guild_id and not await self._is_shown(job, caller.channel_id):
             raise Refused("This was painted in another server; a moderator of this one can delete it here.")
         channel = (await self._moderation.rules(caller.guild_id)).report_channel
         if not channel:
@@ -77,6 +77,10 @@ class Reporting:
                 "They can choose a channel for reports in /settings server."
             )
         return channel
+
+    async def _is_shown(self, job: JobRow, channel_id: int) -> bool:
+        """Whether it was posted in that channel, wherever it was painted."""
+        return any(channel == channel_id for channel, _ in await self._store.messages.of_job(job.id))
 
     async def report(self, job: JobRow, caller: Caller, reason: str, message_id: int | None) -> None:
         """Tell the moderators, once per person. Raises Refused."""
@@ -89,6 +93,8 @@ class Reporting:
                 raise Refused("You have reported a lot within the hour; please write to a moderator directly.")
             await self._store.reports.open(session, job.id, caller.guild_id, channel, shown, now)
             before = await self._store.reports.find(job.id, session)
+            if before is not None and before.server_id != caller.guild_id:
+                raise Refused("Moderators of another server know of it; a moderator of this one can delete it here.")
             if before is not None and before.state != "open":
                 raise Refused("Moderators have looked at this picture already.")
             if not await self._store.reports.add_voice(session, job.id, Voice(caller.user_id, reason, now)):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bot.playground.server.people import NotPossibleError
@@ -33,6 +35,21 @@ def foreign_server(world: World) -> str:
     site.guilds[guild.id], site.channels[channel.id] = guild, channel
     site.app.user_installs.add(world.max.id)
     world.allow("50001")  # the bot tries its own voice first
+    return str(channel.id)
+
+
+async def second_server(world: World) -> str:
+    """A channel of another server of Olive's, with the bot and everybody in it."""
+    ids, site = world.site.ids, world.site.world
+    guild = Guild(ids.next(), "Annex", world.olive.id)
+    [first] = site.guilds.values()
+    everyone = next(role for role in first.roles.values() if role.id == first.id)
+    guild.roles = {guild.id: replace(everyone, id=guild.id)}
+    for user_id in (world.olive.id, world.max.id, world.mo.id, site.app.id):
+        guild.members[user_id] = Member(user_id, site.now())
+    channel = Channel(ids.next(), ChannelType.TEXT, "annex", guild.id)
+    site.guilds[guild.id], site.channels[channel.id] = guild, channel
+    await world.restart_bot()
     return str(channel.id)
 
 
