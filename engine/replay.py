@@ -61,6 +61,7 @@ def read_record(png: bytes) -> dict[str, Any]:
         raise InvalidRequest(f"The record in this PNG has {len(text)} characters; no record of ours is so long.")
     try:
         record = json.loads(text)
+        json.dumps(record, ensure_ascii=False).encode()  # half a surrogate pair is JSON, and cannot be written
     except (ValueError, RecursionError) as error:
         raise InvalidRequest("The record in this PNG is broken.") from error
     if not isinstance(record, dict) or type(record.get("record")) is not int or record["record"] < 1:

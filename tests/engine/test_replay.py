@@ -60,6 +60,8 @@ def test_a_record_of_a_newer_form_is_refused_with_the_way_out() -> None:
         '{"record": 1, "index": 1e3, "request": {}}',
         '{"record": 1, "index": 100000000000, "request": {}}',
         '{"record": 1, "index": 0, "request": "a cat"}',
+        '{"record": 1, "index": 0, "request": {}, "engine": "\\ud800"}',
+        '{"record": 1, "index": 0, "request": {}, "resolved": {"\\udfff": 1}}',
         '{"record": 1, "index": 0, "request": {}, "x": "' + "y" * 300_000 + '"}',
     ],
 )

@@ -61,6 +61,7 @@ def test_a_record_is_kept_without_what_others_have_put_into_it() -> None:
         holding({**RECORD, "request": REQUEST, "resolved": {"x": float("nan")}}),
         holding({**RECORD, "request": REQUEST, "resolved": {"x": "y" * LONGEST_SOURCE}}),
         holding({"index": 0, "request": REQUEST}),
+        holding({**RECORD, "request": REQUEST, "resolved": {"x": "\ud800"}}),
         holding({**RECORD, "request": REQUEST, "source": {"x": float("inf")}}),
     ],
 )
