@@ -14,7 +14,6 @@ from bot.errors import FolderInUse, PictureGone, StoreError
 from bot.jobs import JobState
 from bot.store import DATABASE, Store, files
 from bot.upkeep import Upkeep
-from engine.requests import UpscaleRequest
 from tests.bot.core import ANN, BOB, Core, config, count, dream, origin, running_core
 
 DAY = 86_400.0
@@ -219,9 +218,8 @@ async def test_attachments_go_when_no_living_job_needs_them(core: Core) -> None:
     await core.dispatcher.cancel(job.id, ANN)
     await upkeep.tidy(core.clock() + 5 * DAY)
     assert await core.store.inputs.read(sha) is None
-    request = UpscaleRequest(image=sha, width=8, height=8)
     with pytest.raises(PictureGone):
-        await core.dispatcher.submit(request, origin(kind="upscale"))
+        await core.dispatcher.submit(dream(init_image=sha), origin())
 
 
 # Settings, audit, the lock
