@@ -19,7 +19,7 @@ from bot.embeds import headline
 from bot.errors import NotAllowed, Refused
 from bot.faces import Face
 from bot.jobs import JobRow, Update, owner_of
-from bot.posting import FAILURES, Address, Post, nonce
+from bot.posting import FAILURES, Address, Post, Trouble, nonce, trouble_of
 from bot.store import Store
 from bot.store.reports import Report, ReportState, Voice
 from bot.wording import because, mention, message_link, relative, shorten
@@ -166,9 +166,22 @@ class Reporting:
         place = self._post(report.server_id, report.channel_id, job)
         face = await self._face(report, job, place.upload_limit)
         if report.message_id is None:
-            await self._store.reports.posted(job.id, await place.send(face, nonce(job.id, "report")))
-        else:
+            await self._send(report, job, face)
+            return
+        try:
             await place.edit(report.message_id, face)
+        except FAILURES as error:
+            if trouble_of(error) not in (Trouble.GONE, Trouble.NO_ACCESS):
+                raise
+            if report.state == "open":
+                await self._send(report, job, face)
+
+    async def _send(self, report: Report, job: JobRow, face: Face) -> None:
+        """Post it where reports go now, which need not be where they went when this one was begun."""
+        channel_id = (await self._moderation.rules(report.server_id)).report_channel or report.channel_id
+        key = nonce(job.id, f"report after {report.message_id}" if report.message_id else "report")
+        message_id = await self._post(report.server_id, channel_id, job).send(face, key)
+        await self._store.reports.posted(job.id, channel_id, message_id)
 
     def _post(self, server_id: int | None, channel_id: int, job: JobRow) -> Post:
         return Post(self._client, Address(server_id, channel_id, job.origin.user_id))

@@ -90,10 +90,12 @@ class Reports:
         row = await session.one("SELECT count(*) FROM report_voices WHERE user_id = ? AND at > ?", user_id, since)
         return 0 if row is None else int(row[0])
 
-    async def posted(self, job_id: str, message_id: int) -> None:
+    async def posted(self, job_id: str, channel_id: int, message_id: int) -> None:
         """Moderators can read it there."""
         async with self._database.transaction() as session:
-            await session.run("UPDATE reports SET message_id = ? WHERE job_id = ?", message_id, job_id)
+            await session.run(
+                "UPDATE reports SET channel_id = ?, message_id = ? WHERE job_id = ?", channel_id, message_id, job_id
+            )
 
     async def close(self, session: Session, job_id: str, state: ReportState, by: str, now: float) -> bool:
         """Deal with it; False if somebody has done so before."""

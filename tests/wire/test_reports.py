@@ -76,6 +76,41 @@ async def test_many_voices_make_one_report_and_each_counts_once(
     assert "You have reported this already; the moderators know." == whispered(await report(mo, owl))
 
 
+async def test_a_report_whose_message_was_deleted_by_hand_is_told_anew(
+    world: World, olive: Person, max_: Person, mo: Person
+) -> None:
+    await take_reports(olive)
+    owl = await dreamt(max_, "an owl")
+    await report(mo, owl, "dark")
+    [first] = reports(olive)
+    world.delete_behind(first)
+    world.allow("10008")
+
+    assert THANKS == whispered(await report(max_, owl, "very dark"))
+
+    [second] = reports(olive)
+    assert "Reported by 2 people" in second.text
+    assert THANKS == whispered(await report(olive, owl))
+    await olive.wait_for(second, lambda m: "Reported by 3 people" in m.text)
+
+
+async def test_a_report_follows_to_another_channel_once_its_own_is_gone(
+    world: World, olive: Person, max_: Person, mo: Person
+) -> None:
+    await take_reports(olive)
+    owl = await dreamt(max_, "an owl")
+    await report(mo, owl)
+    world.allow("10003", "10008", "50001")
+    world.delete_channel("gallery")
+    await olive.slash("settings server", report_channel=world.channel("late-night").id)
+
+    assert THANKS == whispered(await report(max_, owl))
+
+    told = await olive.wait_for_message(lambda m: "Reported by 2 people" in m.text, channel="late-night")
+    await mo.click(told, "Dismiss")
+    await mo.wait_for(told, lambda m: f"Dismissed by {mo.mention}" in m.text)
+
+
 async def test_a_form_opened_before_a_restart_counts_and_the_buttons_work_after_it(
     world: World, olive: Person, max_: Person, mo: Person
 ) -> None:
