@@ -1,8 +1,9 @@
 """How the bot answers whoever asked: once in public with the message that will hold the picture, or privately in words.
 
-An interaction must be answered within three seconds and can be answered once. If the work takes long, the answer
-defers by itself; words that only one person may read are then sent after the public “thinking …” has been removed,
-because Discord makes the first follow-up of a public deferral public, whatever it asks for.
+An interaction must be answered within three seconds and can be answered once. If the work takes long, or the files that
+go along would take long to upload, the answer defers by itself; words that only one person may read are then sent after
+the public “thinking …” has been removed, because Discord makes the first follow-up of a public deferral public,
+whatever it asks for.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
 import discord
@@ -22,6 +24,8 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 1.6
 """Seconds of silence before an interaction is deferred; Discord gives up after three, network included."""
+LIGHT = 256 * 1024
+"""Bytes of files that may go with the first answer: as much passes the slowest uplink well within the three seconds."""
 VANISHES = 20.0
 """Seconds that a word in public, meant for one person, stays."""
 TOO_LATE = frozenset({10062, 10015, 50027, 40060})
@@ -91,6 +95,8 @@ class InteractionAnswer:
         """Answer in public. Raises what Discord raises: too late, no permission."""
         async with self._lock:
             self._timer.cancel()
+            if _is_heavy(face.files):
+                await self._defer(private=False)
             files, view = face.new_files(), face.new_view()
             if self._deferred:
                 edited = await self._interaction.edit_original_response(embed=face.embed, attachments=files, view=view)
@@ -168,6 +174,8 @@ class InteractionAnswer:
             await self._interaction.response.send_modal(form)
 
     async def _whisper(self, sheet: Sheet) -> None:
+        if _is_heavy(sheet.files):
+            await self._defer(private=True)
         embeds, files, view = list(sheet.embeds), sheet.new_files(), sheet.new_view() or discord.utils.MISSING
         if not self._interaction.response.is_done():
             await self._interaction.response.send_message(
@@ -182,13 +190,20 @@ class InteractionAnswer:
     async def _defer_later(self) -> None:
         await asyncio.sleep(PATIENCE)
         async with self._lock:
-            if self._interaction.response.is_done():
-                return
             try:
-                await self._interaction.response.defer(thinking=True, ephemeral=self._private)
-                self._deferred = True
+                await self._defer(private=self._private)
             except UNSAID as error:
                 log.info("an interaction could not be deferred: %s", error)
+
+    async def _defer(self, *, private: bool) -> None:
+        """Show “thinking …”, where nothing has been answered yet."""
+        if not self._interaction.response.is_done():
+            await self._interaction.response.defer(thinking=True, ephemeral=private)
+            self._deferred, self._private = True, private
+
+
+def _is_heavy(files: Sequence[tuple[str, bytes]]) -> bool:
+    return sum(len(data) for _, data in files) > LIGHT
 
 
 class ReactionAnswer:
