@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from bot.company import Company, Work
@@ -12,7 +12,7 @@ from bot.forecast import Underway, forecast
 from bot.jobs import JobRow, JobState, PictureRow, Place, Update
 from bot.lateness import Lateness
 from bot.parts import PORTION
-from bot.queue import FairQueue, Ticket
+from bot.queue import EVERYTHING, FairQueue, Ticket
 from engine.messages import Progress, Ready
 
 Subscriber = Callable[[Update], None]
@@ -36,6 +36,7 @@ class Board:
         self._in_company: set[str] = set()
         self._rows: dict[str, JobRow] = {}
         self._progress: dict[str, Progress] = {}
+        self._reasons: Mapping[int, str] = {}
         self._slots = 1
         self._subscribers: list[Subscriber] = []
         self._places: Mapping[str, Place] = {}
@@ -136,9 +137,10 @@ class Board:
         self._rows[job.id] = job
         self.tell(Update(job, self._progress.get(job.id)))
 
-    def hold(self, servers: Collection[int]) -> None:
-        """Nothing of *servers* starts until this is called again without them; everybody who waits hears of it."""
-        self.queue.hold(servers)
+    def hold(self, reasons: Mapping[int, str]) -> None:
+        """Nothing of these servers starts until this is called again without them; everybody who waits hears why."""
+        self._reasons = dict(reasons)
+        self.queue.hold(self._reasons)
         self.lateness.forget(*self._rows)
         self._places_until = 0.0
         for job, place in self.waiting():
@@ -197,7 +199,8 @@ class Board:
 
     def _said(self, ticket: Ticket, place: Place, now: float) -> Place:
         """What is said about a waiting job; how that turns out is remembered."""
-        place = replace(place, held=self.queue.holds(ticket))
+        reason = self._reasons.get(EVERYTHING) or self._reasons.get(ticket.server, "")
+        place = replace(place, held=self.queue.holds(ticket), reason=reason)
         if ticket.background:  # which stands still for others, for as long as they like
             return place
         self.lateness.foretell(ticket.job_id, place, now)

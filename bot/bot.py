@@ -136,7 +136,7 @@ class DreamBot(commands.AutoShardedBot):
         artist = FaceArtist(self.dispatcher, self.clock, wary=wary, graded=self.grades.graded)
         self.delivery = Delivery(self, self.config, self.dispatcher, self.store, artist, self.clock, self.measures.sent)
         self.dispatcher.subscribe(self.measures.hear)
-        self.moderation = Moderation(self.store, self.dispatcher, self.clock)
+        self.moderation = Moderation(self.store, self.dispatcher, self.clock, self.config.discord.owner_ids)
         self.orders = Orders(self, self.config, self.dispatcher, self.moderation, self.delivery, artist)
         self.archive = Archive(self.store, self.config.retention, self.clock)
         ledger = Ledger(self.store.ledger, self.config.quota)

@@ -158,9 +158,9 @@ class Dispatcher:
         covered = await self._intake.check_showing(batch, origin.user_id, venue, self._clock())
         return await unbroken(self._intake.pick(batch, index, replace(origin, spoiler=covered), self._clock()))
 
-    def hold(self, servers: Collection[int]) -> None:
-        """Nothing that was asked for in *servers* starts until this is called again without them."""
-        self._board.hold(servers)
+    def hold(self, reasons: Mapping[int, str]) -> None:
+        """Nothing that was asked for in these servers starts until this is called again without them; why, of each."""
+        self._board.hold(reasons)
         self._runner.wake()
 
     async def cancel(self, job_id: str, by: int, moderator: bool = False, reason: str = "") -> JobRow:

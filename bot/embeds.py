@@ -17,10 +17,11 @@ from dataclasses import dataclass
 import discord
 
 from bot.comparison import Comparison
-from bot.jobs import JobRow, JobState, PictureRow, Ranking, Update
+from bot.jobs import JobRow, JobState, PictureRow, Place, Ranking, Update
 from bot.ranks import figure, merit, ordered
 from bot.wording import (
     bar,
+    because,
     count,
     duration,
     mention,
@@ -128,13 +129,17 @@ def _queued(update: Update) -> str:
     if update.job.deaths:
         lines.append("The engine stopped and is starting again. Nothing is lost: this begins anew in a moment.")
     if (place := update.place) and place.held:
-        lines.append("Paused by a moderator; this waits and keeps its place.")
+        lines.append(_paused(place))
     elif place:
         where = "Next in line" if place.position == 1 else f"Place {place.position} of {place.waiting} in the queue"
         lines.append(f"{where} · ready {relative(place.latest)} · {units(update.job.cost)}")
         if update.job.is_batch:
             lines.append(f"-# {update.job.request.count} pictures are painted while nobody else waits; each is kept.")
     return "\n".join(lines) or "Waiting for the engine …"
+
+
+def _paused(place: Place) -> str:
+    return f"Paused by a moderator{because(place.reason)} This waits and keeps its place."
 
 
 def _parts(update: Update, now: float) -> str:
@@ -147,7 +152,7 @@ def _parts(update: Update, now: float) -> str:
     elif job.deaths and job.state is JobState.QUEUED:
         lines.append("The engine stopped and is starting again. What is painted stays.")
     elif update.place and update.place.held:
-        lines.append("Paused by a moderator; this waits and keeps its place.")
+        lines.append(_paused(update.place))
     elif update.progress and update.progress.steps and job.state is JobState.RUNNING:
         left = (update.progress.steps - update.progress.step) * update.progress.seconds_per_step
         lines[0] += f" · ready {relative(math.ceil((now + left) / COARSE) * COARSE)}"

@@ -168,6 +168,8 @@ class Place:
     """When it will probably be finished."""
     held: bool = False
     """A moderator has paused the queue: nothing is known about when it goes on."""
+    reason: str = ""
+    """Why it is held, as the moderator has typed it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ A server's moderators decide for their server; hosts may decide for all of them 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.dispatch import Dispatcher
-from bot.errors import NothingToCancel, Refused
+from bot.errors import NotAllowed, NothingToCancel, Refused
 from bot.jobs import JobRow, owner_of
 from bot.queue import EVERYTHING
 from bot.rules import Choices, Halt, ServerRules, Word
@@ -18,6 +18,7 @@ from bot.store import Store
 from bot.store.blocks import EVERYWHERE, Block
 from bot.store.database import Session
 from bot.store.people import AuditEntry, AuditFilter
+from bot.wording import because
 from bot.wordlist import fold
 
 WORDS = 500
@@ -40,9 +41,12 @@ class LogPage:
 
 
 class Moderation:
-    """Decides, and remembers who did. *clock* is unix seconds."""
+    """Decides, and remembers who did. *clock* is unix seconds; *hosts* are people whom nobody can block."""
 
-    def __init__(self, store: Store, dispatcher: Dispatcher, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Store, dispatcher: Dispatcher, clock: Callable[[], float], hosts: Collection[int] = ()
+    ) -> None:
+        self._hosts = frozenset(hosts)
         self._store = store
         self._dispatcher = dispatcher
         self._clock = clock
@@ -111,10 +115,19 @@ class Moderation:
                 await self._store.settings.put("person", str(user_id), key, value, session)
         return await self.choices(user_id)
 
+    def check_may_be_blocked(self, user_id: int) -> None:
+        """Raise NotAllowed for whoever runs the bot."""
+        if user_id in self._hosts:
+            raise NotAllowed("A host cannot be blocked.")
+
     async def block(
         self, server_id: int | None, user_id: int, by: int, reason: str, until: float | None = None
     ) -> Sequence[JobRow]:
-        """Keep a person from painting; what they have waiting or running there is cancelled and returned."""
+        """Keep a person from painting; what they have waiting or running there is cancelled and returned.
+
+        Raises NotAllowed for a host.
+        """
+        self.check_may_be_blocked(user_id)
         where, now = server_id or EVERYWHERE, self._clock()
         async with self._store.transaction() as session:
             await self._store.blocks.put(session, Block(where, user_id, owner_of(by), reason, now, until))
@@ -145,7 +158,8 @@ class Moderation:
         async with self._store.transaction() as session:
             before = Halt.read(await self._store.settings.all(scope, subject, session))  # type: ignore[arg-type]
             if before.halt == halt.halt:
-                raise Refused(_ALREADY[halt.halt])
+                all_of_them = await self._everywhere(session) if server_id and not halt.halt else Halt()
+                raise Refused(by_host(all_of_them) or _ALREADY[halt.halt])
             for key, value in halt.model_dump().items():
                 await self._store.settings.put(scope, subject, key, value or None, session)  # type: ignore[arg-type]
             action = {"": "resume", "paused": "pause", "draining": "drain"}[halt.halt]
@@ -156,6 +170,9 @@ class Moderation:
         """How that server's queue (None: everybody's) stands."""
         scope, subject = ("server", str(server_id)) if server_id else ("bot", "")
         return Halt.read(await self._store.settings.all(scope, subject))  # type: ignore[arg-type]
+
+    async def _everywhere(self, session: Session) -> Halt:
+        return Halt.read(await self._store.settings.all("bot", session=session))
 
     # The record
 
@@ -173,11 +190,16 @@ class Moderation:
             older=bool(await audit.page(wanted, 1, entries[-1].id)),
         )
 
-    async def _paused(self) -> set[int]:
-        servers = await self._store.settings.everywhere("server", "halt")
-        held = {int(server) for server, halt in servers.items() if halt == "paused"}
-        everything = (await self._store.settings.all("bot")).get("halt") == "paused"
-        return held | ({EVERYTHING} if everything else set())
+    async def _paused(self) -> dict[int, str]:
+        """Server → why its queue is paused."""
+        settings = self._store.settings
+        servers, reasons = (
+            await settings.everywhere("server", "halt"),
+            await settings.everywhere("server", "halt_reason"),
+        )
+        held = {int(server): str(reasons.get(server, "")) for server, halt in servers.items() if halt == "paused"}
+        everywhere = await self.halted(None)
+        return held | ({EVERYTHING: everywhere.halt_reason} if everywhere.halt == "paused" else {})
 
     async def _words(self, session: Session, server_id: int) -> Sequence[Word]:
         return ServerRules.read(await self._store.settings.all("server", str(server_id), session)).words
@@ -192,6 +214,19 @@ class Moderation:
         await self._store.audit.add(
             owner_of(by), action, subject, self._clock(), session, server_id=server_id, **details
         )
+
+
+def by_host(halt: Halt) -> str:
+    """What moderators read while all servers' queues stand as *halt* says; empty if they go on."""
+    match halt.halt:
+        case "paused":
+            return (
+                f"A host has paused the queues of all servers{because(halt.halt_reason)} Only a host lets them go on."
+            )
+        case "draining":
+            return f"A host lets nothing new be taken in any server{because(halt.halt_reason)} Only a host ends that."
+        case _:
+            return ""
 
 
 _ALREADY: Mapping[str, str] = {

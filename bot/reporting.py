@@ -119,6 +119,7 @@ class Reporting:
         """The picture goes, and its owner does not paint here any more. For people who may manage the server."""
         if not caller.manager:
             raise NotAllowed("Only people who may manage this server can block somebody.")
+        self._moderation.check_may_be_blocked(job.origin.user_id)
         if await self._deal(job, caller, "blocked"):
             await self._take_away(job, caller)
             reason = "for a picture that was reported"

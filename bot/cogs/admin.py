@@ -17,6 +17,7 @@ from bot.bylaws import ACTIONS, blocks_embed, words_embed
 from bot.callers import Caller
 from bot.errors import NotAllowed, Refused
 from bot.jobs import JobRow
+from bot.moderation import by_host
 from bot.rules import Halt, Word
 from bot.views.log import Look, log_sheet
 from bot.wording import because, count, mention, number, plain, shorten, show_request
@@ -93,7 +94,10 @@ class Admin(commands.Cog):
     async def _halt(self, interaction: AnyInteraction, halt: Halt, everywhere: bool, words: str) -> None:
         answer, caller = self._begin(interaction)
         await self.bot.moderation.halt(self._scope(caller, everywhere), caller.user_id, halt)
-        await self._announce(answer, caller, f"{mention(caller.user_id)} {words}{because(halt.halt_reason)}")
+        said = f"{mention(caller.user_id)} {words}{because(halt.halt_reason)}"
+        if not halt.halt and (still := by_host(await self.bot.moderation.halted(None))):
+            said = f"{said} {still}"
+        await self._announce(answer, caller, said)
 
     @admin.command(name="block", description="Keep somebody from painting; what they have waiting is cancelled.")
     @app_commands.describe(
@@ -110,8 +114,6 @@ class Admin(commands.Cog):
         """Block; the person reads why when they next ask."""
         answer, caller = self._begin(interaction, private=True)
         scope = self._scope(caller, everywhere)
-        if user.id in self.bot.config.discord.owner_ids:
-            raise NotAllowed("A host cannot be blocked.")
         until = None if days is None else self.bot.clock() + days * _DAY
         cancelled = await self.bot.moderation.block(scope, user.id, caller.user_id, reason, until)
         stopped = f" {count(len(cancelled), 'job')} of theirs {'is' if len(cancelled) == 1 else 'are'} cancelled."

@@ -115,7 +115,7 @@ async def test_a_paused_queue_keeps_its_places_over_a_restart_and_goes_on(
 
     assert f"{olive.mention} paused the queue; all places are kept: dinner." == await said(answer)
     await max_.wait_for(running, is_result)
-    await max_.wait_for(waiting, lambda m: "Paused by a moderator; this waits and keeps its place." in m.text)
+    await max_.wait_for(waiting, lambda m: "Paused by a moderator: dinner. This waits and keeps its place." in m.text)
     assert "a fox · paused by a moderator" in whispered(await max_.slash("queue"))
     assert "The queue is paused already." == whispered(await olive.slash("admin pause", reason="again"))
     elsewhere = await dreamt(max_, "a fox", channel=str(world.dm(max_).id))
@@ -126,6 +126,28 @@ async def test_a_paused_queue_keeps_its_places_over_a_restart_and_goes_on(
     await max_.wait_for(waiting, is_result)
     log = whispered(await olive.slash("admin log"))
     assert log.index("let the queue go on") < log.index("paused the queue: dinner")
+
+
+async def test_while_a_host_has_paused_everything_a_moderator_cannot_let_it_go_on_and_reads_so(
+    world: World, olive: Person, max_: Person
+) -> None:
+    world.make_host(olive)
+    await olive.slash("admin pause", reason="repairs", everywhere=True)
+    waiting = (await max_.slash("dream", prompt="an owl")).message
+    await max_.wait_for(waiting, lambda m: "Paused by a moderator: repairs. This waits" in m.text)
+    still = "A host has paused the queues of all servers: repairs. Only a host lets them go on."
+
+    assert still == whispered(await olive.slash("admin resume"))
+    await olive.slash("admin pause", reason="dinner")
+    assert f"{olive.mention} lets the queue go on. {still}" == await said(await olive.slash("admin resume"))
+
+    assert f"{olive.mention} lets the queue go on." == await said(await olive.slash("admin resume", everywhere=True))
+    await max_.wait_for(waiting, is_result)
+    assert "Nothing is paused: the queue goes on as usual." == whispered(await olive.slash("admin resume"))
+    await olive.slash("admin drain", reason="we move", everywhere=True)
+    assert "A host lets nothing new be taken in any server: we move. Only a host ends that." == whispered(
+        await olive.slash("admin resume")
+    )
 
 
 @pytest.mark.slow

@@ -40,8 +40,7 @@ async def test_everybody_sees_what_can_be_painted(world: World, max_: Person) ->
 
 async def test_the_host_sees_how_everything_is_doing(world: World, max_: Person) -> None:
     await dreamt(max_, "an owl")
-    host = world.bot.config.discord.model_copy(update={"owner_ids": (max_.id,)})
-    world.bot.config = world.bot.config.model_copy(update={"discord": host})
+    world.make_host(max_)
 
     text = whispered(await max_.slash("engine"))
 

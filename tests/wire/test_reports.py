@@ -177,6 +177,24 @@ async def test_members_cannot_deal_with_reports_and_blocking_is_for_managers(
     )
 
 
+async def test_a_host_is_not_blocked_by_a_report_either(world: World, olive: Person, max_: Person, mo: Person) -> None:
+    world.make_host(max_)
+    await take_reports(olive)
+    owl = await dreamt(max_, "an owl")
+    await report(mo, owl)
+    [shown] = reports(olive)
+
+    answer = await olive.click(shown, "Delete it and block its owner")
+
+    await world.until(lambda: any(m.ephemeral for m in answer.messages))
+    assert ["A host cannot be blocked."] == [m.text for m in answer.messages if m.ephemeral]
+    assert "A host cannot be blocked." == whispered(await olive.slash("admin block", user=max_.id, reason="x"))
+    assert not owl.gone
+    await olive.click(shown, "Delete the picture")
+    await olive.wait_for(shown, lambda m: "Deleted by" in m.text)
+    await dreamt(max_, "a fox")
+
+
 @pytest.mark.slow
 async def test_a_dismissed_report_is_closed_for_good(world: World, olive: Person, max_: Person, mo: Person) -> None:
     await take_reports(olive)

@@ -92,6 +92,12 @@ class World:
         await self.stop_bot()
         await self.start_bot()
 
+    def make_host(self, person: Person) -> None:
+        """From now on, until the bot is restarted, this person is one who runs it."""
+        discord_section = self.bot.config.discord.model_copy(update={"owner_ids": (person.id,)})
+        self.bot.config = self.bot.config.model_copy(update={"discord": discord_section})
+        self.bot.moderation._hosts = frozenset({person.id})
+
     # -- places -------------------------------------------------------------------------------------------------------
 
     def channel(self, name: str) -> Channel:
