@@ -26,6 +26,9 @@ PATIENCE = 1.6
 """Seconds of silence before an interaction is deferred; Discord gives up after three, network included."""
 LIGHT = 256 * 1024
 """Bytes of files that may go with the first answer: as much passes the slowest uplink well within the three seconds."""
+LAST_MOMENT = 2.3
+"""Seconds after which even what should open a form is deferred: no form can follow any more, but words can."""
+PRESS_AGAIN = "That took too long for Discord to open a form. Please press again."
 VANISHES = 20.0
 """Seconds that a word in public, meant for one person, stays."""
 TOO_LATE = frozenset({10062, 10015, 50027, 40060})
@@ -73,22 +76,23 @@ class InteractionAnswer:
 
     can_ask = True
 
-    def __init__(self, interaction: AnyInteraction, *, private: bool = False) -> None:
+    def __init__(self, interaction: AnyInteraction, *, private: bool = False, form: bool = False) -> None:
         self._interaction = interaction
         self._private = private
         self._lock = asyncio.Lock()
         self._deferred = False
-        self._timer = asyncio.create_task(self._defer_later())
+        self._timer = asyncio.create_task(self._defer_after(LAST_MOMENT if form else PATIENCE))
 
     @classmethod
-    def of(cls, interaction: AnyInteraction, *, private: bool = False) -> InteractionAnswer:
+    def of(cls, interaction: AnyInteraction, *, private: bool = False, form: bool = False) -> InteractionAnswer:
         """The one answer of *interaction*; it starts to watch the clock when it is first asked for.
 
-        *private*: nobody else will see the answer, so the “thinking …” need not be seen either.
+        *private*: nobody else will see the answer, so the “thinking …” need not be seen either. *form*: a form is meant
+        to open, which can only be the first answer.
         """
         answer = interaction.extras.get("answer")
         if not isinstance(answer, cls):
-            answer = interaction.extras["answer"] = cls(interaction, private=private)
+            answer = interaction.extras["answer"] = cls(interaction, private=private, form=form)
         return answer
 
     async def show(self, face: Face) -> int | None:
@@ -168,10 +172,13 @@ class InteractionAnswer:
                     await self._interaction.response.defer()
 
     async def ask(self, form: discord.ui.Modal) -> None:
-        """Open a form. Must be the first thing that happens to the interaction."""
+        """Open a form; where it is too late for one, say so."""
         async with self._lock:
             self._timer.cancel()
-            await self._interaction.response.send_modal(form)
+            if not self._interaction.response.is_done():
+                await self._interaction.response.send_modal(form)
+                return
+        await self.tell(PRESS_AGAIN)
 
     async def _whisper(self, sheet: Sheet) -> None:
         if _is_heavy(sheet.files):
@@ -187,8 +194,8 @@ class InteractionAnswer:
         self._deferred = False
         await self._interaction.followup.send(sheet.words, embeds=embeds, files=files, view=view, ephemeral=True)
 
-    async def _defer_later(self) -> None:
-        await asyncio.sleep(PATIENCE)
+    async def _defer_after(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
         async with self._lock:
             try:
                 await self._defer(private=self._private)

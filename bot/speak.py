@@ -33,15 +33,12 @@ class Listener(Protocol):
 
 
 @asynccontextmanager
-async def in_words(answer: Listener, doing: str = "a request", given_back: str = "") -> AsyncIterator[None]:
-    """The border of whatever discord.py has no error hook for: every error is told to the one who acted.
-
-    *given_back*: what they had typed, to follow the words.
-    """
+async def in_words(answer: Listener, doing: str = "a request") -> AsyncIterator[None]:
+    """The border of whatever discord.py has no error hook for: every error is told to the one who acted."""
     try:
         yield
     except Exception as error:  # noqa: BLE001 - the one border where any error becomes words
-        await answer.tell(speak(error, doing) + given_back)
+        await answer.tell(speak(error, doing))
 
 
 def speak(error: BaseException, doing: str = "a request") -> str:

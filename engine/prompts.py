@@ -14,6 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from engine.errors import PromptError
 
 MAX_PROMPT = 1000
+"""Characters of the words."""
+MAX_SOURCE = 2 * MAX_PROMPT + 200
+"""Characters of a prompt as it is written: every character may need a backslash, every part a weight."""
 MAX_PARTS = 12
 MAX_WEIGHT = 100.0
 _WEIGHT = re.compile(r"(?<!\\):\s*([^:|\s]*)\s*$")
@@ -45,9 +48,12 @@ def parse_prompts(source: str) -> tuple[Prompt, ...]:
     """
     if not source.strip():
         raise PromptError("The prompt is empty: say what to paint.", source, 0)
-    if len(source) > MAX_PROMPT:
+    if len(source) > MAX_SOURCE:
         raise PromptError(f"The prompt has {len(source)} characters; {MAX_PROMPT} is the most.", source, MAX_PROMPT)
     prompts = tuple(_parse_part(source, start, part) for start, part in _split(source))
+    # Only the words are measured: what `format_prompts` makes of a prompt that was taken is longer, and is taken too.
+    if (length := sum(len(p.text) for p in prompts)) > MAX_PROMPT:
+        raise PromptError(f"The prompt has {length} characters; {MAX_PROMPT} is the most.", source, MAX_PROMPT)
     if len(prompts) > MAX_PARTS:
         raise PromptError(f"{len(prompts)} parts are too many; {MAX_PARTS} is the most.", source, len(source) - 1)
     check_weights(prompts, source)

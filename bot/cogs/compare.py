@@ -13,10 +13,10 @@ from bot.callers import Caller
 from bot.rules import Choices, ServerRules, Ways, preferred
 from bot.waywords import Wanted, compared, offered
 from engine.models import DEFAULT_MODEL
-from engine.prompts import MAX_PROMPT
+from engine.prompts import MAX_SOURCE
 from engine.requests import MAX_SEED
 
-Words = app_commands.Range[str, 1, MAX_PROMPT]
+Words = app_commands.Range[str, 1, MAX_SOURCE]
 WayWords = app_commands.Range[str, 1, 80]
 
 

@@ -21,10 +21,10 @@ from bot.rules import NO_PROFILE, Ways, preferred
 from bot.wording import duration, units
 from engine.errors import DreamError
 from engine.models import DEFAULT_MODEL
-from engine.prompts import MAX_PROMPT
+from engine.prompts import MAX_SOURCE
 from engine.requests import MAX_COUNT, MAX_SEED, build_request, parse_settings
 
-Words = app_commands.Range[str, 1, MAX_PROMPT]
+Words = app_commands.Range[str, 1, MAX_SOURCE]
 NOT_YET = "0" * 64
 """Stands for the hash of a picture that has not been fetched."""
 Choices: TypeAlias = list[app_commands.Choice[str]]

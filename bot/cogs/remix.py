@@ -12,9 +12,12 @@ from bot.bot import DreamBot
 from bot.callers import Caller
 from bot.derived import remix
 from bot.errors import Refused
+from bot.faces import Sheet
 from bot.speak import in_words
 from bot.views.remix import FORM_ID, form_values
-from bot.wording import shorten
+
+SHOWN = 1000
+"""Characters of somebody's words that stand in a message beside ours."""
 
 
 class Remix(commands.Cog):
@@ -31,7 +34,7 @@ class Remix(commands.Cog):
         if interaction.type is not discord.InteractionType.modal_submit or not match:
             return
         answer, values = InteractionAnswer.of(interaction), form_values(data)
-        async with in_words(answer, "a remix", _given_back(values)):
+        async with in_words(_GivingBack(answer, values.get("prompt", "")), "a remix"):
             await self._remix(interaction, answer, match["job"], values)
 
     async def _remix(
@@ -48,10 +51,22 @@ class Remix(commands.Cog):
         await self.bot.orders.remix(job, request, Caller.of_interaction(interaction), answer)
 
 
-def _given_back(values: dict[str, str]) -> str:
-    """What was typed: the form is gone, and nobody likes to type twice."""
-    words = shorten(values.get("prompt", "").replace("`", "ˋ"), 1000)
-    return f"\nYour words, to be copied:\n```\n{words}\n```" if words else ""
+class _GivingBack:
+    """Follows what is told by what was *typed*: the form is gone, and nobody likes to type twice."""
+
+    def __init__(self, answer: InteractionAnswer, typed: str) -> None:
+        self._answer = answer
+        self._typed = typed
+
+    async def tell(self, words: str) -> None:
+        """To the person alone; what would not fit into a message comes as a file."""
+        if len(self._typed) > SHOWN or "```" in self._typed:
+            file = ("prompt.txt", self._typed.encode())
+            await self._answer.hand(Sheet(f"{words}\nYour words are in the file.", files=(file,)))
+        elif self._typed:
+            await self._answer.tell(f"{words}\nYour words, to be copied:\n```\n{self._typed}\n```")
+        else:
+            await self._answer.tell(words)
 
 
 async def setup(bot: DreamBot) -> None:

@@ -19,7 +19,7 @@ from bot.errors import Refused
 from bot.jobs import JobRow, PictureRow
 from bot.ranks import merit, ordered
 from bot.views.press import AnyInteraction, client_of, custom_id, find_job, guarded, template
-from bot.views.result import enlarge
+from bot.views.result import enlarge, has_choice
 from bot.wording import shorten
 
 MOST = 25
@@ -54,7 +54,12 @@ class BatchMenu(ui.DynamicItem[ui.Select[ui.View]], template=template("never")):
             job = await find_job(interaction, self.job_id)
             await self.chosen(interaction, answer, Caller.of_interaction(interaction), job, _index(str(values[0])))
 
-        await guarded(interaction, choose, private=False, doing=f"the menu {self.action}")
+        doing = f"the menu {self.action}"
+        await guarded(interaction, choose, private=False, form=self.opens_form(interaction), doing=doing)
+
+    def opens_form(self, interaction: AnyInteraction) -> bool:
+        """Whether a form is meant to open, for which there is less time than for words."""
+        return False
 
     @abstractmethod
     async def chosen(
@@ -81,6 +86,10 @@ class EnlargeMenu(BatchMenu, template=template("enlarge")):
 
     action = "enlarge"
     invites = "Upscale one of them …"
+
+    def opens_form(self, interaction: AnyInteraction) -> bool:
+        """Where there is a choice."""
+        return has_choice(interaction)
 
     async def chosen(
         self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow, index: int

@@ -49,10 +49,11 @@ async def guarded(
     work: Callable[[InteractionAnswer], Awaitable[None]],
     *,
     private: bool = True,
+    form: bool = False,
     doing: str = "",
 ) -> None:
     """Do *work* with the interaction's answer; whatever goes wrong is said to the one who acted."""
-    answer = InteractionAnswer.of(interaction, private=private)
+    answer = InteractionAnswer.of(interaction, private=private, form=form)
     async with in_words(answer, doing):
         await work(answer)
 
@@ -96,7 +97,12 @@ class IdButton(ui.DynamicItem[ui.Button[ui.View]], ABC, template=template("none"
         async def press(answer: InteractionAnswer) -> None:
             await self.act(interaction, answer)
 
-        await guarded(interaction, press, private=self.private, doing=f"the button {self.custom_id}")
+        doing = f"the button {self.custom_id}"
+        await guarded(interaction, press, private=self.private, form=self.opens_form(interaction), doing=doing)
+
+    def opens_form(self, interaction: AnyInteraction) -> bool:
+        """Whether a form is meant to open, for which there is less time than for words."""
+        return False
 
     @abstractmethod
     async def act(self, interaction: AnyInteraction, answer: InteractionAnswer) -> None:

@@ -16,9 +16,10 @@ from discord import ui
 from bot.derived import dream_of, form_of
 from bot.jobs import JobRow
 from bot.views.press import custom_id
-from engine.prompts import MAX_PROMPT
 
 FORM_ID = re.compile(r"dream:form:(?P<job>[0-9a-z]{1,12})")
+FIELD = 4000
+"""Characters that Discord takes in a field: the parser is the one who measures, and says so in words."""
 FORM_SECONDS = 900.0
 """How long discord.py remembers that a form was shown; nothing depends on it."""
 
@@ -34,7 +35,7 @@ class RemixForm(ui.Modal):
             ui.Label(
                 text="Prompt",
                 description="Parts are separated by |, and may end in a weight: castle:2 | fog | people:-0.5",
-                component=ui.TextInput(custom_id="prompt", style=long, default=prompt, max_length=MAX_PROMPT),
+                component=ui.TextInput(custom_id="prompt", style=long, default=prompt, max_length=FIELD),
             )
         )
         self.add_item(
@@ -42,7 +43,7 @@ class RemixForm(ui.Modal):
                 text="Less of",
                 description="What the picture should keep away from.",
                 component=ui.TextInput(
-                    custom_id="negative", default=negative or None, max_length=MAX_PROMPT, required=False
+                    custom_id="negative", default=negative or None, max_length=FIELD, required=False
                 ),
             )
         )
@@ -51,7 +52,7 @@ class RemixForm(ui.Modal):
                 text="Settings",
                 description="The seed is kept, so that you see what your words change. Remove it for a new one.",
                 component=ui.TextInput(
-                    custom_id="settings", style=long, default=settings, max_length=500, required=False
+                    custom_id="settings", style=long, default=settings, max_length=FIELD, required=False
                 ),
             )
         )

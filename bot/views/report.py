@@ -48,6 +48,10 @@ class ReportButton(PressButton, template=template("report")):
     label = "Report"
     private = True
 
+    def opens_form(self, interaction: AnyInteraction) -> bool:
+        """Why, is asked."""
+        return True
+
     async def pressed(
         self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
     ) -> None:

@@ -17,6 +17,11 @@ from bot.views.remix import RemixForm
 from bot.views.upscale import UpscaleForm, is_choice
 
 
+def has_choice(interaction: AnyInteraction) -> bool:
+    """Whether `enlarge` asks first what to enlarge with."""
+    return is_choice(client_of(interaction).orders.upscalers)
+
+
 async def enlarge(
     interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow, index: int | None
 ) -> None:
@@ -35,6 +40,10 @@ class UpscaleButton(PressButton, template=template("up")):
     action = "up"
     label = "Upscale"
     style = discord.ButtonStyle.primary
+
+    def opens_form(self, interaction: AnyInteraction) -> bool:
+        """Where there is a choice."""
+        return has_choice(interaction)
 
     async def pressed(
         self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
@@ -77,6 +86,10 @@ class RemixButton(PressButton, template=template("remix")):
     action = "remix"
     label = "Remix"
     private = True
+
+    def opens_form(self, interaction: AnyInteraction) -> bool:
+        """Always."""
+        return True
 
     async def pressed(
         self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from bot import answers
 from bot.playground.server.json_types import Json
 from tests.wire.looks import child_of, dreamt, is_result, link, whispered
 from tests.wire.people import Person
@@ -99,3 +106,57 @@ async def test_a_variation_starts_from_the_chosen_picture(world: World, max_: Pe
     child, original = await world.bot.dispatcher.history(max_.id)
     assert (original.pictures[1].sha256,) == child.request.images
     assert (12, 1) == (child.request.options.skip_steps, child.request.count)
+
+
+async def test_a_prompt_full_of_colons_fits_into_the_form_and_comes_back_as_it_was(world: World, max_: Person) -> None:
+    prompt = ("ratio 16:9, lens 1:4, a poster of an owl, " * 24)[:990]
+    parent = await dreamt(max_, prompt)
+
+    sent = await max_.submit(await max_.click(parent, "Remix"))
+
+    await max_.wait_for(sent.message, is_result)
+    again, original = await world.bot.dispatcher.history(max_.id)
+    assert original.request == again.request
+
+
+async def test_words_that_are_too_long_are_given_back_as_a_file(max_: Person) -> None:
+    parent = await dreamt(max_, "an owl")
+
+    sent = await max_.submit(await max_.click(parent, "Remix"), prompt="owls " * 300)
+
+    assert "The prompt has 1499 characters; 1000 is the most." in whispered(sent)
+    assert {"prompt.txt": b"owls " * 300} == sent.message.files
+
+
+async def test_a_form_opens_however_late_everything_else_would_have_been_deferred(
+    world: World, max_: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = await dreamt(max_, "an owl")
+    monkeypatch.setattr(answers, "PATIENCE", 0.0)
+
+    async with held(world) as waits:
+        pressed = asyncio.create_task(max_.click(parent, "Remix"))
+        await world.until(waits)
+
+    assert "an owl" == fields((await pressed).modal)["prompt"]
+
+
+async def test_where_it_is_too_late_for_a_form_that_is_said(
+    world: World, max_: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = await dreamt(max_, "an owl")
+    monkeypatch.setattr(answers, "LAST_MOMENT", 0.0)
+
+    async with held(world):
+        pressed = await max_.click(parent, "Remix")
+    await max_.wait_for(pressed.message, lambda m: not m.thinking)
+
+    assert answers.PRESS_AGAIN == whispered(pressed)
+
+
+@asynccontextmanager
+async def held(world: World) -> AsyncIterator[Callable[[], bool]]:
+    """The store is held by somebody else; gives whether anybody waits for it."""
+    lock: asyncio.Lock = world.bot.store.database._lock
+    async with lock:
+        yield lambda: bool(lock._waiters)
