@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.commands.console import Bar, read_file, write_file
+from engine.commands.order import Order
 from engine.commands.painting import Finished
 from engine.errors import InvalidRequest
 from engine.graders import choose_grader, guides_of
@@ -16,6 +17,7 @@ from engine.pictures import contact_sheet, open_picture, to_png, within
 from engine.requests import DreamRequest, UpscaleRequest
 
 if TYPE_CHECKING:
+    from engine.judging import Judge, Wish
     from engine.studio import Studio
 
 SCALE = 4
@@ -33,6 +35,15 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Grading:
+    """By whom and by what pictures will be judged; *note*: why that may not be fair. Its CLIP may leave meanwhile."""
+
+    perceptor: str
+    wish: Wish
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """What was found. *grades*: index → cosine with the prompt, as *perceptor* sees it."""
 
@@ -45,16 +56,24 @@ class Choice:
     notes: tuple[str, ...] = ()
 
 
-def choose(finished: Finished, wanted: Wanted, studio: Studio, bar: Bar) -> Choice:
-    """Grade, rank, draw the sheet, enlarge the best if that is wanted; raises DreamErrors."""
-    from engine.judging import Judge
+def prepare(order: Order, wanted: Wanted, studio: Studio) -> Grading | None:
+    """Find who will judge, and see that it understands what is asked for; None where nothing is to be chosen.
 
-    request = finished.order.request
+    Raises DreamErrors: what keeps the best from being found is said before anything is painted.
+    """
+    if not wanted.best:
+        return None
+    request = order.request
     assert isinstance(request, DreamRequest)
-    bar.say("Judging")
     name, note = (wanted.grader, "") if wanted.grader else choose_grader(guides_of(request))
-    judge = Judge(name, studio.runtime)
-    wish = judge.wish(request.prompts, {sha: open_picture(finished.order.images[sha]) for sha in _pictures(request)})
+    pictures = {sha: open_picture(order.images[sha]) for sha in _pictures(request)}
+    return Grading(name, _judge(name, studio).wish(request.prompts, pictures), note)
+
+
+def choose(finished: Finished, wanted: Wanted, grading: Grading, studio: Studio, bar: Bar) -> Choice:
+    """Grade, rank, draw the sheet, enlarge the best if that is wanted; raises DreamErrors."""
+    bar.say("Judging")
+    judge, wish = _judge(grading.perceptor, studio), grading.wish
     images = {done.index: open_picture(read_file(done.path)) for done in finished.pictures}
     grades = {index: round(float(judge.look([image])[0] @ wish.direction), 5) for index, image in images.items()}
     ranking = sorted(grades, key=lambda index: -grades[index])
@@ -64,7 +83,7 @@ def choose(finished: Finished, wanted: Wanted, studio: Studio, bar: Bar) -> Choi
     place = finished.order.out.with_stem(f"{finished.order.out.stem}-sheet")
     write_file(place, to_png(sheet))
     larger = _enlarged(finished, best, studio, bar) if wanted.enlarge else {}
-    return Choice(judge.id, grades, best, place, larger, tuple(filter(None, [note, *wish.notes])))
+    return Choice(judge.id, grades, best, place, larger, tuple(filter(None, [grading.note, *wish.notes])))
 
 
 def check_wanted(wanted: Wanted, count: int) -> None:
@@ -73,6 +92,12 @@ def check_wanted(wanted: Wanted, count: int) -> None:
         raise InvalidRequest("--grader and --upscale-best belong to --best, which says how many are chosen.")
     if wanted.best and not 1 <= wanted.best <= count:
         raise InvalidRequest(f"--best {wanted.best} of --count {count} cannot be chosen; 1 to {count} can.")
+
+
+def _judge(name: str, studio: Studio) -> Judge:
+    from engine.judging import Judge
+
+    return Judge(name, studio.runtime)
 
 
 def _pictures(request: DreamRequest) -> list[str]:

@@ -24,6 +24,8 @@ WRONG = 1
 """Nobody made a mistake, but the answer is no."""
 MISTAKE = 2
 INTERRUPTED = 130
+BLOCK = 4096
+"""Bytes: what a disk hands out at once."""
 
 errors = Console(stderr=True, highlight=False)
 
@@ -113,20 +115,48 @@ def read_file(path: Path) -> bytes:
         raise InvalidRequest(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
+def is_folder(path: Path) -> bool:
+    """Whether *path* is a folder; what cannot even be asked about, a name too long for one, is none."""
+    with contextlib.suppress(OSError):
+        return path.is_dir()
+    return False
+
+
 def write_file(path: Path, data: bytes) -> None:
     """Write, with the folders that are missing, all of it or nothing; raises InvalidRequest."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _part_of(path) as part:
         with part.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+
+
+def check_writable(path: Path) -> None:
+    """Make the folders that are missing and see whether `write_file` would succeed now; raises InvalidRequest."""
+    with _part_of(path) as part:
+        part.write_bytes(bytes(BLOCK))  # a full disk still takes empty files
+        part.unlink()
+
+
+@contextlib.contextmanager
+def _part_of(path: Path) -> Iterator[Path]:
+    """Where to write what shall become *path*; gone if that fails, and InvalidRequest says why."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        if path.is_dir():
+            raise InvalidRequest(f"{path} cannot be written: it is a folder.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
     except OSError as error:
         with contextlib.suppress(OSError):
             part.unlink()
-        raise InvalidRequest(f"{path} cannot be written: {error.strerror or error}.") from error
+        raise InvalidRequest(f"{path} cannot be written: {_why(error)}.") from error
+
+
+def _why(error: OSError) -> str:
+    """Of a file where a folder should be made, the system only says that it exists."""
+    return "a part of its path is a file" if isinstance(error, FileExistsError) else error.strerror or str(error)
 
 
 def echo_json(record: object) -> None:

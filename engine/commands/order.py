@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.commands.console import read_file
+from engine.commands.console import check_writable, is_folder, read_file
 from engine.course import Script
 from engine.errors import DreamError, InvalidRequest
 from engine.messages import Request
@@ -40,6 +40,18 @@ class Order:
         """*path* for one picture: of many, each has its index in its name."""
         return path if self.request.count == 1 else path.with_stem(f"{path.stem}-{index}")
 
+    def check_places(self) -> None:
+        """Raise InvalidRequest for what could not be written, before anything is painted; makes missing folders."""
+        named = (self.out, self.evolution) if self.evolution else (self.out,)
+        places = [self.numbered(path, index) for path in named for index in range(self.request.count)]
+        for place in [*places, *([self.snapshot(0, 0)] if self.snapshots else [])]:
+            check_writable(place)
+
+    def snapshot(self, index: int, step: int) -> Path:
+        """The file of a picture on the way."""
+        assert self.snapshots
+        return self.snapshots / f"{self.out.stem}-{index}-step-{step:04d}.webp"
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -48,6 +60,19 @@ class Done:
     index: int
     path: Path
     facts: Mapping[str, Any]
+
+
+def find_place(out: Path | None, usual: str) -> Path:
+    """The PNG that *out* names, or one of the *usual* name in the folder *out*; raises InvalidRequest."""
+    if out is None:
+        return Path(usual)
+    if is_folder(out) or not out.suffix:
+        return out / usual
+    if out.suffix.lower() != ".png":
+        raise InvalidRequest(
+            f"Pictures are written as PNG, which holds the record of how they were made; not {out.name}."
+        )
+    return out
 
 
 def painted_before(order: Order) -> dict[int, Done]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-from engine.commands.console import Bar, calm_torch, write_file
+from engine.commands.console import Bar, calm_torch, errors, write_file
 from engine.commands.order import Done, Order
+from engine.errors import InvalidRequest
 from engine.evolution import animate
 from engine.messages import Picture, Progress
 from engine.pictures import in_format, open_picture
@@ -70,6 +73,7 @@ def paint(order: Order, studio: Studio, bar: Bar, before: Mapping[int, Done] | N
             closely=order.evolution is not None,
         )
         seconds, notes = painted.seconds, painted.notes
+        work.check_written()
     pictures = [done[index] for index in sorted(done)]
     if before and (order.evolution or order.snapshots):
         notes = (*notes, f"{len(before)} pictures were painted before; how those came to be was not kept.")
@@ -84,6 +88,7 @@ class Work:
     def __init__(self, order: Order, bar: Bar, done: dict[int, Done]) -> None:
         self._order, self._bar, self._done = order, bar, done
         self._frames: dict[int, list[bytes]] = {}
+        self._unwritten: list[Path] = []
         self.last = b""
         """The newest picture's PNG."""
 
@@ -92,18 +97,45 @@ class Work:
         self._bar.move(progress)
         for index, data in progress.snapshots.items():
             if self._order.snapshots:
-                name = f"{self._order.out.stem}-{index}-step-{progress.step:04d}.webp"
-                write_file(self._order.snapshots / name, data)
+                self._write(self._order.snapshot(index, progress.step), data)
             if self._order.evolution:
                 self._frames.setdefault(index, []).append(data)
 
     def keep(self, picture: Picture) -> None:
-        """A picture is finished."""
+        """A picture is finished; it is not lost where its place does not take it any more."""
         path = self._order.path(picture.index)
-        write_file(path, in_format(picture.png, path.suffix))
+        if not self._write(path, in_format(picture.png, path.suffix)):
+            keep_elsewhere(path, picture.png)
         self._done[picture.index] = Done(picture.index, path, picture.facts)
         self.last = picture.png
         if self._order.evolution:
             frames = [*self._frames.pop(picture.index, []), picture.png]
             place = self._order.numbered(self._order.evolution, picture.index)
-            write_file(place, animate([open_picture(frame) for frame in frames], place.suffix))
+            self._write(place, animate([open_picture(frame) for frame in frames], place.suffix))
+
+    def check_written(self) -> None:
+        """Raise InvalidRequest unless everything is where it was wanted."""
+        if self._unwritten:
+            more = f", nor could {len(self._unwritten) - 1:,} more" if len(self._unwritten) > 1 else ""
+            raise InvalidRequest(f"{self._unwritten[0]} could not be written{more}.")
+
+    def _write(self, path: Path, data: bytes) -> bool:
+        """Whether that succeeded; what is being painted goes on either way, and the first failure is told."""
+        try:
+            write_file(path, data)
+        except InvalidRequest as error:
+            if not self._unwritten:
+                errors.print(str(error), markup=False, soft_wrap=True)
+            self._unwritten.append(path)
+            return False
+        return True
+
+
+def keep_elsewhere(path: Path, png: bytes) -> None:
+    """Save the picture that *path* did not take among the temporary files, and say so; raises InvalidRequest."""
+    try:
+        place = Path(tempfile.mkdtemp(prefix="dreambot-")) / f"{path.stem}.png"
+    except OSError as error:
+        raise InvalidRequest(f"{path} can be kept nowhere else either: {error.strerror or error}.") from error
+    write_file(place, png)
+    errors.print(f"{path} is kept as {place}", markup=False, soft_wrap=True)

@@ -12,7 +12,17 @@ import typer
 from PIL import Image
 
 from engine.album import Album, Entry, Found
-from engine.commands.console import Bar, Device, calm_torch, echo_json, errors, printable, read_file, write_file
+from engine.commands.console import (
+    Bar,
+    Device,
+    calm_torch,
+    check_writable,
+    echo_json,
+    errors,
+    printable,
+    read_file,
+    write_file,
+)
 from engine.errors import DreamError, InvalidRequest
 from engine.graders import choose_grader
 from engine.pictures import MAX_BYTES, contact_sheet, open_picture, to_png, within
@@ -54,6 +64,7 @@ def search(
     place = _sheet_name(out, words, like or [])
     if not folder.is_dir():
         raise InvalidRequest(f"{folder} is not a folder of pictures.")
+    check_writable(place)
     name, note = (perceptor, "") if perceptor else choose_grader([])
     with Bar("Starting") as bar:
         calm_torch()

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from engine.commands.console import MISTAKE, Bar, Clock, Device, Threads, errors, read_file
+from engine.commands.console import MISTAKE, Bar, Clock, Device, Threads, check_writable, errors, is_folder, read_file
 from engine.commands.order import Order
 from engine.commands.painting import Means, paint, start_studio
 from engine.commands.telling import tell
@@ -44,6 +44,8 @@ def upscale(
     places = find_places(files, out, scale, several=several)
     if not several:  # before torch is imported: a mistake is said at once
         first = _order(files[0], places[0], upscaler, scale, as_json)
+    for place in places:
+        check_writable(place)
     clock = Clock()
     with Bar("Starting") as bar:
         studio = start_studio(Means(device, threads))
@@ -83,7 +85,7 @@ def find_pictures(given: Sequence[Path]) -> list[Path]:
 
 def find_places(files: Sequence[Path], out: Path | None, scale: int, *, several: bool) -> list[Path]:
     """Where each of them goes. Raises InvalidRequest where two would have one place, or the name is of another kind."""
-    if out is not None and out.suffix and not out.is_dir():
+    if out is not None and out.suffix and not is_folder(out):
         if several:
             raise InvalidRequest(f"{out.name} is the name of one picture; for several, --out names a folder.")
         if out.suffix.lower() not in SUFFIXES:

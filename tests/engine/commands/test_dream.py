@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.errors import NotFinite
+from engine.commands.console import check_writable
+from engine.errors import InvalidRequest, NotFinite
 from engine.methods.clip_diffusion import ClipDiffusion
 from engine.pictures import to_png
 from engine.replay import KEYWORD, read_record
@@ -29,6 +33,23 @@ class Interrupted(TinyMethod):
     def advance(self, states: list[TinyState], runtime: Any) -> Sequence[Step]:
         if any(state.index == 5 for state in states):
             raise KeyboardInterrupt
+        return super().advance(states, runtime)
+
+
+class Unused(TinyMethod):
+    """Nothing is painted."""
+
+    def begin(self, *_: Any) -> list[TinyState]:
+        raise AssertionError
+
+
+class Usurped(TinyMethod):
+    """While it paints, somebody puts a file where the folder `out` was."""
+
+    def advance(self, states: list[TinyState], runtime: Any) -> Sequence[Step]:
+        if Path("out").is_dir():
+            shutil.rmtree("out")
+            Path("out").touch()
         return super().advance(states, runtime)
 
 
@@ -206,3 +227,58 @@ def test_pictures_that_fail_do_not_take_the_others_along(shell: Shell, monkeypat
 
     assert (0, ["x-0.png", "x-2.png"]) == (said.status, files())
     assert "Picture 2 of 3 failed: no" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["--out", "small.png/x.png"], "small.png/x-0.png cannot be written: a part of its path is a file."),
+        (["--out", "small.png/y/x.png"], "small.png/y/x-0.png cannot be written: Not a directory."),
+        (["--out", f"{'x' * 300}.png"], "cannot be written: File name too long."),
+        (["--out", f"{'x' * 246}.png"], "cannot be written: File name too long."),
+        (["--out", "folders.png/a.png"], "folders.png/a-1.png cannot be written: it is a folder."),
+        (["--snapshots", "small.png"], "cannot be written: a part of its path is a file."),
+        (["--evolution", "small.png/way.gif"], "small.png/way-0.gif cannot be written"),
+        (["--best", 1, "--grader", "nope"], "There is no CLIP “nope”"),
+        (["--best", 1, "--grader", "ViT-B/32"], "not downloaded; run python -m engine weights download ViT-B/32"),
+        (["--best", 1, "--grader", "primer"], "knows none of these words"),
+    ],
+)
+@pytest.mark.usefixtures("small")
+def test_what_can_be_known_before_is_said_before_anything_is_painted(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, words: list[Any], error: str
+) -> None:
+    monkeypatch.setattr("engine.methods.clip_diffusion.METHOD", Unused())
+    Path("folders.png/a-1.png").mkdir(parents=True)
+
+    said = shell("dream", "zzz", "--seed", 7, "--steps", 3, "--count", 2, *words)
+
+    assert (2, "", 1) == (said.status, said.out, len(said.err.splitlines())), said.err
+    assert error in said.err
+    assert not list(Path().rglob("*.part"))
+
+
+def test_pictures_whose_place_is_gone_meanwhile_are_kept_elsewhere(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "elsewhere"))
+    monkeypatch.setattr("engine.methods.clip_diffusion.METHOD", Usurped())
+
+    said = shell("dream", "a cat", "--seed", 7, "--steps", 3, "--count", 2, "--out", "out/x.png", "--snapshots", "out")
+
+    kept = sorted((tmp_path / "elsewhere").rglob("*.png"), key=lambda path: path.name)
+    assert (2, ["x-0.png", "x-1.png"]) == (said.status, [path.name for path in kept])
+    assert all(f"out/{path.name} is kept as {path}" in said.err for path in kept)
+    assert [7, 7] == [read_record(path.read_bytes())["request"]["seed"] for path in kept]
+    assert "cannot be written: a part of its path is a file" in said.err and "Traceback" not in said.err
+
+
+def test_a_full_disk_is_noticed_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def full(path: Path, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+
+    with pytest.raises(InvalidRequest, match=r"x\.png cannot be written: No space left on device\."):
+        check_writable(tmp_path / "x.png")
