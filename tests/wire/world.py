@@ -79,7 +79,7 @@ class World:
         assert self._running is not None
         if self._running.done():
             self._running.result()
-        return self.bot.is_ready() and bool(self.site.commands.all())
+        return self.bot.is_ready() and any(self.site.commands.usable(guild) for guild in self.site.world.guilds)
 
     async def stop_bot(self) -> None:
         """Stop it as SIGTERM does."""

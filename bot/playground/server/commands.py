@@ -34,10 +34,9 @@ class CommandBook:
         return list(self._books.get(guild_id, {}).values())
 
     def usable(self, guild_id: int | None) -> list[Json]:
-        """What a client shows: the guild's own commands and the global ones, a guild's own first."""
-        own = self.all(guild_id) if guild_id else []
-        taken = {(command["name"], command["type"]) for command in own}
-        return own + [command for command in self.all() if (command["name"], command["type"]) not in taken]
+        """What a client shows: the guild's own commands first, then the global ones, of the same names too
+        ("Registering a Command": one name may be taken once in each of the two scopes)."""
+        return [*(self.all(guild_id) if guild_id else []), *self.all()]
 
     def get(self, guild_id: int | None, command_id: int) -> Json:
         try:

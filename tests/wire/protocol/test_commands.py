@@ -106,13 +106,15 @@ async def test_only_so_many_commands_are_made_in_a_day_and_replacing_makes_none(
     assert 200 == (await raw.ask("PUT", path, [command(name="one-more")])).status
 
 
-async def test_a_servers_own_command_hides_the_global_one(raw: RawBot, site: LocalDiscord, studio: Channel) -> None:
+async def test_a_servers_own_command_stands_before_the_global_one_of_the_same_name(
+    raw: RawBot, site: LocalDiscord, studio: Channel
+) -> None:
     await register(raw, command())
     guild = next(iter(site.world.guilds))
     path = f"/applications/{site.world.app.id}/guilds/{guild}/commands"
     await raw.ask("PUT", path, [command(description="own")])
 
-    assert ["own"] == [each["description"] for each in site.commands.usable(guild)]
+    assert ["own", "d"] == [each["description"] for each in site.commands.usable(guild)]
 
 
 async def test_subcommands_are_used_by_their_full_name(
