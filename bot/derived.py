@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from bot.comparison import PLACES, Asked, Comparison
 from bot.errors import Refused
 from bot.jobs import JobRow
+from bot.typed import one_line, words_of
 from engine.models import DEFAULT_MODEL, MODELS
-from engine.prompts import Prompt, format_prompts
 from engine.requests import (
     MAX_SEED,
     METHODS,
-    NEGATIVE_WEIGHT,
     DreamRequest,
     UpscaleRequest,
     build_request,
@@ -90,18 +89,7 @@ def _whole(key: str, text: str) -> int:
 
 def form_of(request: DreamRequest) -> tuple[str, str, str]:
     """Prompt, negative prompt and settings as a form shows them; `remix` reads them back into the same request."""
-    texts = [prompt for prompt in request.prompts if prompt.text]
-    pushed = [prompt for prompt in texts if prompt.weight < 0]
-    pulled = [prompt for prompt in texts if prompt.weight >= 0]
-    negative = [p.model_copy(update={"weight": p.weight / NEGATIVE_WEIGHT}) for p in pushed]
-    if not pulled or not all(_is_round(p) for p in negative):
-        return format_prompts(texts), "", settings_of(request)
-    return format_prompts(pulled), format_prompts(negative), settings_of(request)
-
-
-def _is_round(prompt: Prompt) -> bool:
-    """Whether dividing and multiplying again gives the same weight, so that nothing changes unseen."""
-    return float(f"{prompt.weight:g}") * NEGATIVE_WEIGHT == prompt.weight * NEGATIVE_WEIGHT and prompt.weight <= 100
+    return *words_of(request), settings_of(request)
 
 
 def settings_of(request: DreamRequest) -> str:
@@ -132,7 +120,7 @@ def _unusual(request: DreamRequest) -> Mapping[str, object]:
 
 def slash_command(request: DreamRequest) -> str:
     """The command that asks for the same picture again; what cannot be typed (pictures) is left out."""
-    prompt, negative, _ = form_of(request)
+    prompt, negative = words_of(request)
     parts = [f"/dream prompt:{prompt}"]
     if negative:
         parts.append(f"negative:{negative}")
@@ -148,7 +136,7 @@ def slash_command(request: DreamRequest) -> str:
 
 def compare_command(comparison: Comparison) -> str:
     """The command that asks for the same comparison again, without the pictures that it may have started from."""
-    prompt, negative, _ = form_of(comparison.ways[0].request)
+    prompt, negative = words_of(comparison.ways[0].request)
     parts = [f"/compare prompt:{prompt}"]
     parts += [f"{place}:{way.label}" for place, way in zip(PLACES, comparison.ways, strict=False)]
     if negative:
@@ -159,7 +147,10 @@ def compare_command(comparison: Comparison) -> str:
 def shell_command(request: DreamRequest) -> str:
     """The same from a shell, beside the engine."""
     unusual = dict(_unusual(request))
-    parts = ["python -m engine dream", _quoted(format_prompts(p for p in request.prompts if p.text))]
+    prompt, negative = one_line(request)
+    parts = ["python -m engine dream", _quoted(prompt)]
+    if negative:
+        parts.append(f"--negative {_quoted(negative)}")
     parts.append(f"--size {request.width}x{request.height} --steps {request.options.steps} --seed {request.seed}")
     if request.count > 1:
         parts.append(f"--count {request.count}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -15,9 +16,9 @@ from engine.errors import PromptError
 
 MAX_PROMPT = 1000
 """Characters of the words."""
-MAX_SOURCE = 2 * MAX_PROMPT + 200
-"""Characters of a prompt as it is written: every character may need a backslash, every part a weight."""
 MAX_PARTS = 12
+MAX_SOURCE = 2 * MAX_PROMPT + 32 * MAX_PARTS
+"""Characters of a prompt as it is written: every character may need a backslash, every part a weight of many digits."""
 MAX_WEIGHT = 100.0
 _WEIGHT = re.compile(r"(?<!\\):\s*([^:|\s]*)\s*$")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)$")
@@ -74,7 +75,16 @@ def format_prompts(prompts: Iterable[Prompt]) -> str:
 
 def _format(prompt: Prompt) -> str:
     text = prompt.text.replace("|", "\\|").replace(":", "\\:") if prompt.text else "[picture]"
-    return text if prompt.weight == 1 else f"{text}:{prompt.weight:g}"
+    if prompt.weight == 1:
+        return text
+    apart = " " if text.endswith("\\") else ""  # or that backslash would belong to the colon
+    return f"{text}{apart}:{_decimal(prompt.weight)}"
+
+
+def _decimal(number: float) -> str:
+    """The shortest that is read as the same number, without an exponent, which a weight cannot have."""
+    text = f"{Decimal(repr(number)):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _split(source: str) -> Iterator[tuple[int, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
 from rich.console import Console
@@ -16,10 +16,11 @@ from engine.commands.console import Device, echo_json, errors, printable
 from engine.commands.gallery import Shown, open_all
 from engine.commands.score import PERCEPTOR, PICTURES, Scores, find_scores
 from engine.errors import InvalidRequest
-from engine.prompts import format_prompts, parse_prompts
+from engine.prompts import Prompt, format_prompts, parse_prompts
 
 CLEAR = 2.0
 """The bet on the best is at least so many times that on the second, or it is too close to call."""
+Text: TypeAlias = tuple[Prompt, ...]
 TEXT = typer.Option(help="Words to judge them by.", show_default="the prompts in their own records")
 
 
@@ -44,10 +45,9 @@ def compare(
     """Rank PICTUREs by how well they fit words: --text, or the prompts that they were painted from."""
     if len(pictures) < 2:
         raise InvalidRequest("Name at least two pictures to compare; score judges one.")
-    if text:
-        parse_prompts(text)
+    given = parse_prompts(text) if text else ()
     shown = open_all(pictures)
-    prompts = [text or _own_words(one) for one in shown]
+    prompts = [given or _own_words(one) for one in shown]
     texts = list(dict.fromkeys(prompts))
     scores = find_scores(shown, texts, perceptor, device)
     ranking = _ranked(shown, prompts, texts, scores)
@@ -62,20 +62,20 @@ def compare(
     errors.print(f"seen by {scores.perceptor}", markup=False)
 
 
-def _own_words(one: Shown) -> str:
+def _own_words(one: Shown) -> Text:
     """The prompt of its record, without the pictures in it."""
-    prompts = [prompt for prompt in one.request.prompts if prompt.text] if one.request else []
+    prompts = tuple(prompt for prompt in one.request.prompts if prompt.text) if one.request else ()
     if not prompts:
         raise InvalidRequest(f"{one.path} holds no record of its words; say by --text what all of them shall show.")
-    return format_prompts(prompts)
+    return prompts
 
 
-def _ranked(shown: Sequence[Shown], prompts: Sequence[str], texts: Sequence[str], scores: Scores) -> list[Place]:
+def _ranked(shown: Sequence[Shown], prompts: Sequence[Text], texts: Sequence[Text], scores: Scores) -> list[Place]:
     places = []
     for i, (one, prompt) in enumerate(zip(shown, prompts, strict=True)):
         t = texts.index(prompt)
         parts = {part: values[i] for part, values in scores.parts[t].items()}
-        places.append(Place(one.path, prompt, scores.cosines[i][t], scores.odds[i][t], parts))
+        places.append(Place(one.path, format_prompts(prompt), scores.cosines[i][t], scores.odds[i][t], parts))
     return sorted(places, key=lambda place: -place.score)
 
 

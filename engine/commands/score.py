@@ -15,7 +15,7 @@ from rich.table import Table
 from engine.commands.console import Device, calm_torch, echo_json, errors, printable
 from engine.commands.gallery import Shown, fair_grader, open_all
 from engine.errors import InvalidRequest
-from engine.prompts import parse_prompts
+from engine.prompts import Prompt, parse_prompts
 
 PICTURES = typer.Argument(metavar="PICTURE…", help="PNG, JPEG, WebP or GIF.", show_default=False)
 TEXT = typer.Option(help="Words, in parts and with weights as in a prompt; repeatable.", show_default=False)
@@ -51,10 +51,9 @@ def score(
     """
     if not text:
         raise InvalidRequest("Say what the pictures shall show by --text; compare judges them by their own prompts.")
-    for prompt in text:
-        parse_prompts(prompt)
+    prompts = [parse_prompts(words) for words in text]
     shown = open_all(pictures)
-    scores = find_scores(shown, text, perceptor, device)
+    scores = find_scores(shown, prompts, perceptor, device)
     if as_json:
         echo_json(_record(shown, text, scores))
         return
@@ -69,8 +68,8 @@ def score(
     errors.print(f"seen by {scores.perceptor}", markup=False)
 
 
-def find_scores(shown: Sequence[Shown], texts: Sequence[str], perceptor: str, device: str) -> Scores:
-    """Every picture by every text; raises DreamErrors."""
+def find_scores(shown: Sequence[Shown], texts: Sequence[Sequence[Prompt]], perceptor: str, device: str) -> Scores:
+    """Every picture by every text, which is a prompt with its parts; raises DreamErrors."""
     name, note = (perceptor, "") if perceptor else fair_grader(shown)
     calm_torch()
     import numpy as np
@@ -79,7 +78,7 @@ def find_scores(shown: Sequence[Shown], texts: Sequence[str], perceptor: str, de
     from engine.runtime import Runtime
 
     judge = Judge(name, Runtime(device))
-    wishes = [judge.wish(parse_prompts(text)) for text in texts]
+    wishes = [judge.wish(text) for text in texts]
     seen = judge.look([one.image for one in shown])
     cosines = seen @ np.stack([wish.direction for wish in wishes]).T
     odds = judge.odds(cosines, axis=0 if len(texts) == 1 else 1)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
+from typing import TypeAlias
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bot.derived import again, form_of, remix, settings_of, shell_command, slash_command, variation
 from bot.errors import Refused
 from bot.jobs import JobState
-from engine.errors import InvalidRequest
+from engine.errors import InvalidRequest, PromptError
+from engine.prompts import Prompt, format_prompts
 from engine.requests import DreamRequest, build_request, parse_settings
 from tests.bot.samples import done, enlarged, job
 
+Parts: TypeAlias = list[tuple[str, float]]
 WORDS = st.text(st.characters(codec="ascii", categories=("L", "N", "P", "Zs")), min_size=1, max_size=30)
 
 
@@ -68,6 +72,38 @@ def test_a_form_sent_back_unchanged_asks_for_the_same(words: str, weight: float,
 
     assert sorted(request.prompts, key=repr) == sorted(back.prompts, key=repr)
     assert request.model_copy(update={"prompts": ()}) == back.model_copy(update={"prompts": ()})
+
+
+PARTS = st.lists(
+    st.tuples(st.sampled_from(["owl", "a fox", "16:9", "\\", "a|b"]), st.floats(-100, 100).map(lambda w: round(w, 5))),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(PARTS, PARTS)
+def test_whatever_could_be_typed_comes_back_part_by_part(parts: Parts, negative: Parts) -> None:
+    words = [format_prompts(Prompt(text=text, weight=weight) for text, weight in some) for some in (parts, negative)]
+    try:
+        request = build_request(words[0], negative=words[1], seed=7)
+    except PromptError:  # weights that add up to nothing
+        assume(False)
+
+    prompt, less, _ = form_of(request)
+
+    assert request == build_request(prompt, negative=less, seed=7)
+    option = shlex.split(shell_command(request))
+    less = option[option.index("--negative") + 1] if "--negative" in option else ""
+    assert request.prompts == build_request(option[4], negative=less).prompts
+
+
+def test_more_parts_than_a_prompt_may_have_are_shown_in_both_fields() -> None:
+    request = build_request(" | ".join(["owl"] * 11 + ["fog:-0.5"]), negative=" | ".join(["people:0.7"] * 12), seed=7)
+
+    prompt, negative, settings = form_of(request)
+
+    assert ("fog:-0.5", "people:0.7") == (prompt.split(" | ")[-1], negative.split(" | ")[0])
+    assert request == remix(done(), prompt, negative, settings)
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ from tests.engine.shell import Shell
 CIRCLE, OWL, BOAT = "a red circle on a blue background", "a brown owl in a tree", "a boat on the sea"
 
 
-def draw(path: str, words: str, asked: str = "") -> None:
+def draw(path: str, words: str, asked: str = "", negative: str = "") -> None:
     """A picture of *words*; with *asked*, the record says that it was painted from those."""
-    chunks = text_chunks(make_record(build_request(asked, seed=1), 0, {})) if asked else {}
+    chunks = text_chunks(make_record(build_request(asked, negative=negative, seed=1), 0, {})) if asked else {}
     Path(path).write_bytes(to_png(Image.fromarray(paint(parse_scene(words), 64, 0)), chunks))
 
 
@@ -115,6 +115,17 @@ def test_pictures_of_different_words_are_not_measured_with_one_measure(shell: Sh
 
     assert "other words, other measure" in said.out
     assert CIRCLE in said.out and BOAT in said.out
+
+
+def test_own_words_may_be_more_than_one_prompt_holds_and_weigh_next_to_nothing(shell: Shell) -> None:
+    draw("kept.png", CIRCLE, asked=" | ".join([CIRCLE] * 12), negative="an owl | a boat:0.0001")
+    draw("broke.png", OWL, asked=f"{CIRCLE} | an owl:0.00005")
+
+    said = shell("compare", "broke.png", "kept.png", "--json")
+
+    assert (0, "") == (said.status, said.err)
+    kept, broke = json.loads(said.out)["ranking"]
+    assert ("kept.png", f"{CIRCLE} | an owl:0.00005") == (kept["path"], broke["prompt"])
 
 
 def test_what_is_alike_is_too_close_to_call(shell: Shell) -> None:
