@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,16 +82,40 @@ def painted_before(order: Order) -> dict[int, Done]:
     return {index: _recognised(order, index, path) for index, path in paths.items() if path.exists()}
 
 
-def begun_seed(out: Path) -> int:
-    """The seed of the pictures that were begun under that name; raises InvalidRequest if there are none."""
-    for path in sorted({out, *out.parent.glob(f"{out.stem}-*.png")}):
+def begun_seed(request: DreamRequest, out: Path) -> int:
+    """The seed with which *request* was begun under that name; raises InvalidRequest if it was not."""
+    others = list[Path]()
+    for index, path in _numbered_files(out):
         try:
-            asked = _asked(read_record(read_file(path)))
+            record = read_record(read_file(path))
+            asked = _asked(record)
         except DreamError:
             continue
-        if isinstance(asked, DreamRequest):
-            return asked.seed
+        if isinstance(asked, DreamRequest) and record["index"] == index:
+            if _but_count(asked) == _but_count(request.model_copy(update={"seed": asked.seed})):
+                return asked.seed
+            others.append(path)
+    if others:
+        raise InvalidRequest(_in_the_way(others[0]))
     raise InvalidRequest(f"Nothing that could be resumed lies at {out}; to begin, leave --resume out or give a --seed.")
+
+
+def _numbered_files(out: Path) -> list[tuple[int, Path]]:
+    """What lies where the pictures of an order that goes to *out* would lie, with their indices."""
+    named = re.compile(rf"{re.escape(out.stem)}-(0|[1-9][0-9]{{0,5}}){re.escape(out.suffix)}")
+    try:
+        names = [path.name for path in out.parent.iterdir()]
+    except OSError:  # no such folder, so nothing was begun
+        return []
+    found = filter(None, map(named.fullmatch, names))
+    return sorted((int(match[1]), out.with_name(match[0])) for match in found)
+
+
+def _in_the_way(path: Path) -> str:
+    return (
+        f"{path} is in the way of --resume: it was painted with other words or settings. Choose another --out, "
+        "or leave --resume out to paint over it."
+    )
 
 
 def _recognised(order: Order, index: int, path: Path) -> Done:
@@ -101,10 +126,7 @@ def _recognised(order: Order, index: int, path: Path) -> Done:
     except DreamError as error:
         raise InvalidRequest(f"{path} is in the way of --resume: {error}") from error
     if record["index"] != index or _but_count(asked) != _but_count(order.request):
-        raise InvalidRequest(
-            f"{path} is in the way of --resume: it was painted with other words or settings. Choose another --out, "
-            "or leave --resume out to paint over it."
-        )
+        raise InvalidRequest(_in_the_way(path))
     facts: dict[str, Any] = {
         "replay": record,
         "seed": asked.seed + index if isinstance(asked, DreamRequest) else None,

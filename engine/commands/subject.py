@@ -60,7 +60,7 @@ def resumed(out: Path | None, asked: Mapping[str, Any]) -> Subject:
         return Subject(request)
     if out is None or is_folder(out) or not out.suffix:
         raise InvalidRequest("--resume needs the --seed of the first time, or the PNG file that --out named.")
-    return Subject(request.model_copy(update={"seed": begun_seed(out)}))
+    return Subject(request.model_copy(update={"seed": begun_seed(request, out)}))
 
 
 def replayed(path: Path, asked: Mapping[str, Any], images: Mapping[str, bytes]) -> Subject:

@@ -63,6 +63,11 @@ def files() -> list[str]:
     return sorted(path.name for path in Path().iterdir() if path.suffix == ".png")
 
 
+def seed_of(name: str) -> int:
+    record = read_record(Path(name).read_bytes())
+    return int(record["request"]["seed"] + record["index"])
+
+
 def test_an_interrupted_run_keeps_its_pictures_and_goes_on_where_it_was(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,6 +99,36 @@ def test_more_can_be_asked_for_later_and_the_seed_is_found_in_what_is_there(shel
     ]
     assert "2 pictures were painted before; how those came to be was not kept." in said.err
     assert ["way-2.gif"] == [path.name for path in Path().glob("way*")]
+
+
+def test_the_seed_is_that_of_the_same_order_and_of_no_neighbour(shell: Shell) -> None:
+    shell("dream", "a cat", "--seed", 5, "--steps", 3, "--count", 2, "--out", "r-0.png")
+    shell("dream", "a cat", "--seed", 6, "--steps", 3, "--out", "r-blue.png")
+    shell("dream", "a cat", "--seed", 6, "--steps", 3, "--out", "r-7.png")
+    shell("dream", "a cat", "--seed", 7, "--steps", 3, "--count", 2, "--out", "r.png")
+    Path("r-0.png").unlink()
+
+    said = shell("dream", "a cat", "--steps", 3, "--count", 2, "--out", "r.png", "--resume")
+
+    assert (0, [7, 8]) == (said.status, [seed_of(f"r-{index}.png") for index in range(2)]), said.err
+
+
+def test_a_name_may_have_brackets(shell: Shell) -> None:
+    words = ("dream", "a cat", "--steps", 3, "--out", "q[1].png")
+    shell(*words, "--seed", 7, "--count", 2)
+
+    said = shell(*words, "--count", 3, "--resume")
+
+    assert (0, [7, 8, 9]) == (said.status, [seed_of(f"q[1]-{index}.png") for index in range(3)]), said.err
+
+
+def test_what_was_begun_with_other_words_is_named(shell: Shell) -> None:
+    shell("dream", "a dog", "--seed", 7, "--steps", 3, "--count", 2, "--out", "x.png")
+
+    said = shell("dream", "a cat", "--steps", 3, "--count", 2, "--out", "x.png", "--resume")
+
+    assert 2 == said.status
+    assert "x-0.png is in the way of --resume: it was painted with other words or settings" in said.err
 
 
 @pytest.mark.parametrize(
