@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from engine.errors import WeightsError
+from engine.weights.state_dict import BREAKAGE
 
 
 def save_state(path: Path, state: Mapping[str, object]) -> None:
@@ -25,10 +26,22 @@ def save_state(path: Path, state: Mapping[str, object]) -> None:
 def load_state(path: Path) -> dict[str, object]:
     """Read what `save_state` wrote, tensors and plain values only. Raises WeightsError."""
     try:
-        state: dict[str, object] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise WeightsError(f"The training state {path} cannot be read: {error}") from error
+        file = path.open("rb")
+    except OSError as error:
+        raise unsuitable(path, f"cannot be read ({error.strerror or error})") from error
+    with file:
+        try:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+        except (*BREAKAGE, OSError, pickle.UnpicklingError) as error:  # it seeks to where a cut file has no bytes
+            raise unsuitable(path, "is cut off or damaged") from error
+    if not isinstance(state, dict):
+        raise unsuitable(path, "is none")
     return state
+
+
+def unsuitable(path: Path, why: str) -> WeightsError:
+    """The refusal of a training state, and the way out."""
+    return WeightsError(f"The training state {path} {why}; --anew begins again without it.")
 
 
 def save_weights(

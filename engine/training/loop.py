@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -14,10 +14,11 @@ from torch import Tensor
 
 from engine.errors import NotFinite, WeightsError
 from engine.threads import AUTO, Threads
-from engine.training.checkpoints import load_state, save_state, save_weights
+from engine.training.checkpoints import save_weights, unsuitable
 from engine.training.ema import Ema
 from engine.training.optimizers import make_optimizers
 from engine.training.progress import Meter, Reporter
+from engine.training.states import STATE, RunState
 from engine.training.task import Batch, Scores, Task
 
 _MOST_BAD_STEPS = 20
@@ -208,16 +209,16 @@ class Trainer:
 
     def save(self) -> None:
         """Write the state to resume from, and the averaged net as weights."""
-        state = {
-            "step": self.step,
-            "seconds": self.seconds,
-            "log": self.log,
-            "net": self.task.net.state_dict(),
-            "ema": self.ema.net.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "generator": self.generator.get_state(),
-        }
-        save_state(self.folder / "state.pt", state)
+        state = RunState(
+            step=self.step,
+            seconds=self.seconds,
+            log=self.log,
+            net=self.task.net.state_dict(),
+            ema=self.ema.net.state_dict(),
+            optimizers=[optimizer.state_dict() for optimizer in self.optimizers],
+            generator=self.generator.get_state(),
+        )
+        state.write(self.folder / STATE)
         save_weights(self.folder / "weights.safetensors", self.ema.net, self.task.flags(), self.story())
 
     def story(self) -> dict[str, object]:
@@ -232,19 +233,27 @@ class Trainer:
         }
 
     def resume(self, path: Path | None = None) -> bool:
-        """Go on from `state.pt` of the folder (or another), if it is there."""
-        path = path or self.folder / "state.pt"
+        """Go on from `state.pt` of the folder (or another), if it is there.
+
+        Raises WeightsError for a state that is damaged or another run's; then nothing has changed.
+        """
+        path = path or self.folder / STATE
         if not path.exists():
             return False
-        state = load_state(path)
-        self.task.net.load_state_dict(_part(state, "net"))
-        self.ema.net.load_state_dict(_part(state, "ema"))
-        for optimizer, stored in zip(self.optimizers, _items(state, "optimizers"), strict=True):
-            optimizer.load_state_dict(stored)
-        self.generator.set_state(state["generator"])  # type: ignore[arg-type]
-        self.step, self.seconds = int(state["step"]), float(state["seconds"])  # type: ignore[call-overload, arg-type]
-        self.log = list(state["log"])  # type: ignore[call-overload]
+        state = RunState.read(path)
+        misfit = state.misfit(self.task.net, self.optimizers)
+        if misfit:
+            raise unsuitable(path, misfit)
+        self._take(state)
         return True
+
+    def _take(self, state: RunState) -> None:
+        self.task.net.load_state_dict(state.net)
+        self.ema.net.load_state_dict(state.ema)
+        for optimizer, stored in zip(self.optimizers, state.optimizers, strict=True):
+            optimizer.load_state_dict(stored)
+        self.generator.set_state(state.generator)
+        self.step, self.seconds, self.log = state.step, state.seconds, state.log
 
 
 def bfloat16_pays(device: torch.device) -> bool:
@@ -266,15 +275,3 @@ def learning_rate(step: int, done: float, recipe: Recipe) -> float:
     rise = min(1.0, (step + 1) / recipe.warmup) if recipe.warmup else 1.0
     fall = min(1.0, (1 - done) / recipe.decay) if recipe.decay else 1.0
     return rise * max(fall, 0.0)
-
-
-def _part(state: Mapping[str, object], key: str) -> dict[str, Tensor]:
-    part = state[key]
-    assert isinstance(part, dict)
-    return part
-
-
-def _items(state: Mapping[str, object], key: str) -> Iterable[dict[str, object]]:
-    items = state[key]
-    assert isinstance(items, list)
-    return items

@@ -74,12 +74,6 @@ def test_weights_of_another_net_are_an_error_in_words(tmp_path: Path) -> None:
         run_of(tmp_path).start_from({"bias": torch.zeros(1)})
 
 
-def test_a_broken_state_is_an_error_in_words(tmp_path: Path) -> None:
-    (tmp_path / "state.pt").write_bytes(b"not a state")
-    with pytest.raises(WeightsError, match="cannot be read"):
-        run_of(tmp_path).resume()
-
-
 def test_weights_carry_their_flags_and_their_story(tmp_path: Path) -> None:
     run = run_of(tmp_path)
     run.run()
