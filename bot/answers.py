@@ -29,6 +29,8 @@ LIGHT = 256 * 1024
 LAST_MOMENT = 2.3
 """Seconds after which even what should open a form is deferred: no form can follow any more, but words can."""
 PRESS_AGAIN = "That took too long for Discord to open a form. Please press again."
+ERASE_SECONDS = 5.0
+"""How long a press may take to delete its message; discord.py waits for the limits of webhooks without end."""
 VANISHES = 20.0
 """Seconds that a word in public, meant for one person, stays."""
 TOO_LATE = frozenset({10062, 10015, 50027, 40060})
@@ -116,11 +118,13 @@ class InteractionAnswer:
         async with self._lock:
             self._timer.cancel()
             with contextlib.suppress(*UNSAID):
+                if not self._interaction.response.is_done():
+                    await self._interaction.response.send_message(words)
+                    return
                 if self._deferred:
                     await self._interaction.delete_original_response()
-                    await self._interaction.followup.send(words)
-                else:
-                    await self._interaction.response.send_message(words)
+                    self._deferred = False
+                await self._interaction.followup.send(words)
 
     @property
     def upload_limit(self) -> int:
@@ -159,6 +163,17 @@ class InteractionAnswer:
         async with self._lock:
             if self._interaction.message is not None:
                 with contextlib.suppress(*UNSAID):
+                    await self._interaction.followup.delete_message(self._interaction.message.id)
+
+    async def erase(self) -> None:
+        """Delete the message whose button was pressed, wherever it is. Raises what Discord raises."""
+        async with self._lock:
+            self._timer.cancel()
+            async with asyncio.timeout(ERASE_SECONDS):
+                if not self._interaction.response.is_done():
+                    await self._interaction.response.defer()
+                    await self._interaction.delete_original_response()
+                elif self._interaction.message is not None:
                     await self._interaction.followup.delete_message(self._interaction.message.id)
 
     async def nod(self) -> None:

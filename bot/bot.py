@@ -24,6 +24,7 @@ from bot.archive import Archive
 from bot.artist import FaceArtist
 from bot.config import Config
 from bot.critic import Critic
+from bot.deletions import Deletions
 from bot.delivery import Delivery
 from bot.dispatch import Dispatcher
 from bot.evolutions import Evolutions
@@ -75,6 +76,7 @@ class DreamBot(commands.AutoShardedBot):
     delivery: Delivery
     moderation: Moderation
     orders: Orders
+    deletions: Deletions
     archive: Archive
     farewell: Farewell
     removals: Removals
@@ -138,6 +140,7 @@ class DreamBot(commands.AutoShardedBot):
         self.dispatcher.subscribe(self.measures.hear)
         self.moderation = Moderation(self.store, self.dispatcher, self.clock, self.config.discord.owner_ids)
         self.orders = Orders(self, self.config, self.dispatcher, self.moderation, self.delivery, artist)
+        self.deletions = Deletions(self, self.dispatcher, self.delivery)
         self.archive = Archive(self.store, self.config.retention, self.clock)
         ledger = Ledger(self.store.ledger, self.config.quota)
         self.farewell = Farewell(self.store, ledger, self.dispatcher, self.delivery, self.clock)

@@ -10,8 +10,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Coroutine
-from dataclasses import replace
+from collections.abc import Callable, Collection, Coroutine
+from functools import partial
 
 import discord
 
@@ -24,7 +24,7 @@ from bot.faces import Face
 from bot.jobs import JobRow, Update
 from bot.letters import Desk, Letter
 from bot.pacing import Pace, Turnstile
-from bot.posting import FAILURES, Address, Counted, Post
+from bot.posting import Address, Counted, Erase, Post, Removal, erased
 from bot.store import Store
 from bot.store.deliveries import Purpose
 
@@ -128,30 +128,38 @@ class Delivery:
             if letter.job.owner == owner and (task := self._tasks.get(job_id)):
                 task.cancel()
 
-    async def remove(self, job: JobRow, message_id: int | None, channel_id: int | None = None) -> None:
-        """Say no more about *job*, and delete its message. The dispatcher has discarded it before.
-
-        *message_id* is in the channel *channel_id*, which is not the job's own where it was posted again elsewhere.
-        """
+    async def erase(self, job: JobRow, channel_id: int, message_id: int, erase: Erase | None = None) -> Removal:
+        """Delete one message of *job*, by *erase* first: where the bot is a guest, its own token can delete nothing."""
         letter = self._letters.get(job.id)
-        if letter:
+        if letter and message_id == letter.message_id:
             self._tasks[job.id].cancel()
-        address = await self._address(job)
-        if message_id is None:
-            message_id = (letter.message_id if letter else None) or job.message_id
-        elif channel_id is not None:
-            address = replace(address, channel_id=channel_id)
-        if message_id is not None:
-            with contextlib.suppress(*FAILURES):
-                await Post(self._client, address, self._counted).delete(message_id)
+        return await erased(*((erase,) if erase else ()), self._by_own_token(job, channel_id, message_id))
+
+    async def take_down(self, job: JobRow, messages: Collection[tuple[int, int]]) -> bool:
+        """Delete all *messages* (channel, message) of *job*, which the dispatcher has condemned before.
+
+        False if some of them cannot be deleted now: they are deleted later.
+        """
+        if job.id in self._letters:
+            self._tasks[job.id].cancel()
+        gone = [await self._take_down(job, *place) for place in messages]
         await self.remove_calls(job)
+        return all(gone)
 
     async def remove_calls(self, job: JobRow) -> None:
         """Delete the replies that told the job's owner of a long wait's end: there is nothing to see any more."""
-        for channel_id, message_id in await self._store.calls.take(job.id):
-            with contextlib.suppress(*FAILURES):
-                address = replace(await self._address(job), channel_id=channel_id)
-                await Post(self._client, address, self._counted).delete(message_id)
+        for place in await self._store.calls.take(job.id):
+            await self._take_down(job, *place)
+
+    async def _take_down(self, job: JobRow, channel_id: int, message_id: int) -> bool:
+        gone = await erased(self._by_own_token(job, channel_id, message_id)) is Removal.GONE
+        if gone:
+            await self._store.farewells.removed(channel_id, message_id)
+        return gone
+
+    def _by_own_token(self, job: JobRow, channel_id: int, message_id: int) -> Erase:
+        post = Post(self._client, Address(job.origin.guild_id, channel_id, job.origin.user_id), self._counted)
+        return partial(post.delete, message_id)
 
     async def _note(self, job: JobRow, message_id: int) -> bool:
         """Write down that this message shows *job*; False where the store cannot now, and the letter has to."""

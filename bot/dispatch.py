@@ -29,6 +29,7 @@ from bot.quota import Balance, Entry, Ledger
 from bot.rules import NOWHERE, Venue
 from bot.runner import Runner
 from bot.safety import Safety
+from bot.showings import Showings
 from bot.speeds import Span
 from bot.store import Store, files
 from bot.store.database import unbroken
@@ -67,6 +68,7 @@ class Dispatcher:
         self._ledger = Ledger(store.ledger, config.quota)
         self._board = Board(clock, ticks)
         self._intake = Intake(config, store, self._ledger)
+        self.showings = Showings(store, clock)
         self.consent = Consent(config, store, self._ledger, clock)
         self._books = Books(config, store, self._ledger, self._board, clock)
         self._runner = Runner(store, engine, self._board, self._books, Safety(engine, config.safety))
@@ -171,14 +173,14 @@ class Dispatcher:
         job = await self._touchable(job_id, by, moderator, "cancel")
         return await unbroken(self._cancel(job, by, reason))
 
-    async def discard(self, job_id: str, by: int, moderator: bool = False) -> JobRow:
-        """The message is to go: cancel the job if it is not over, close its deliveries, forget its messages.
+    async def discard(self, job_id: str, by: int, moderator: bool = False, server_id: int | None = None) -> JobRow:
+        """Every message is to go: cancel the job if it is not over, close its deliveries, condemn its messages.
 
-        Pictures stay in the owner's history, but nobody keeps them any longer. Raises NotAllowed or NothingToCancel
-        (no such job).
+        Pictures stay in the owner's history, but nobody keeps them any longer. *server_id*: where a *moderator* is one.
+        Raises NotAllowed or NothingToCancel (no such job).
         """
         job = await self._touchable(job_id, by, moderator, "delete")
-        return await unbroken(self._discard(job, by))
+        return await unbroken(self._discard(job, by, server_id))
 
     async def abandon(self, *, guild_id: int | None = None, channel_id: int | None = None) -> int:
         """That server, or that channel with its threads, is gone: what waits there ends, and costs nothing; how much.
@@ -377,19 +379,10 @@ class Dispatcher:
         self._runner.wake()
         return ended
 
-    async def _discard(self, job: JobRow, by: int) -> JobRow:
+    async def _discard(self, job: JobRow, by: int, server_id: int | None) -> JobRow:
         with contextlib.suppress(NothingToCancel):
             job = await self._cancel(job, by)
-        now = self._clock()
-        async with self._store.transaction() as session:
-            await self._store.deliveries.drop(session, job.id, now)
-            await self._store.messages.forget(session, job.id)
-            await self._store.keeps.forget(session, job.id)
-            if not job.owned_by(by):
-                where = job.origin.server_id
-                await self._store.audit.add(
-                    owner_of(by), "delete", job.id, now, session, server_id=where, owner=job.owner
-                )
+        await self.showings.discard(job, by, server_id)
         return job
 
 

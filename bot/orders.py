@@ -31,7 +31,7 @@ from bot.moderation import Moderation
 from bot.private import DirectAnswer
 from bot.views.confirm import question_sheet
 from bot.views.sets import private_buttons_for
-from bot.wording import mention, message_link
+from bot.wording import message_link
 from engine.errors import DreamError
 from engine.requests import DreamRequest, UpscaleRequest
 
@@ -169,19 +169,6 @@ class Orders:
     async def declined(self, question_id: str, caller: Caller) -> None:
         """Somebody was asked and does not want it. Raises Lapsed or NotAllowed."""
         await self._dispatcher.consent.decline(question_id, caller.user_id)
-
-    async def delete(self, job: JobRow, message_id: int | None, caller: Caller, answer: Answer) -> bool:
-        """Remove a job's message; whatever still runs is cancelled. Raises NotAllowed.
-
-        A moderator's deletion is announced, so that nobody has to wonder; True if it was.
-        """
-        caller.check_owner(job, "delete this")
-        await self._dispatcher.discard(job.id, caller.user_id, caller.moderator)
-        await self._delivery.remove(job, message_id, caller.channel_id)
-        if job.owned_by(caller.user_id):
-            return False
-        await answer.announce(f"{mention(caller.user_id)} deleted a picture of {mention(job.origin.user_id)}.")
-        return True
 
     async def cancel(self, job: JobRow, caller: Caller) -> None:
         """Stop a job that is not over. Raises NotAllowed or NothingToCancel."""

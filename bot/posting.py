@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum, auto
+from typing import TypeAlias
 
 import aiohttp
 import discord
@@ -92,6 +93,49 @@ def trouble_of(error: BaseException) -> Trouble:
 def patience_for(error: BaseException, tries: int) -> float:
     """Seconds to wait after LATER: what Discord says, else 1, 2, 4 … 60."""
     return error.retry_after if isinstance(error, discord.RateLimited) else min(60.0, 2.0**tries)
+
+
+class Removal(Enum):
+    """What has become of the attempt to delete a message."""
+
+    GONE = auto()
+    """It is no longer there, whoever deleted it."""
+    LATER = auto()
+    """Not now: the same again after a while."""
+    REFUSED = auto()
+    """Discord does not let us, and will not."""
+
+
+def removal_of(error: BaseException) -> Removal:
+    """What *error* (one of FAILURES) means for a message that was to be deleted."""
+    if isinstance(error, WEATHER):
+        return Removal.LATER
+    if getattr(error, "code", 0) in _GONE_WITH:
+        return Removal.GONE
+    return _REMOVALS.get(trouble_of(error), Removal.REFUSED)
+
+
+_GONE_WITH = frozenset({10003, 10004})
+"""The channel or the server is no longer there, and its messages neither."""
+_REMOVALS = {Trouble.GONE: Removal.GONE, Trouble.LATER: Removal.LATER}
+Erase: TypeAlias = Callable[[], Awaitable[None]]
+"""One way to delete a message."""
+
+
+async def erased(*ways: Erase) -> Removal:
+    """Delete a message in one of these *ways*, the next one where the one before is refused or put off."""
+    left = Removal.REFUSED
+    for way in ways:
+        try:
+            await way()
+        except FAILURES as error:
+            log.info("a message cannot be deleted: %s", error)
+            if (removal := removal_of(error)) is Removal.GONE:
+                return removal
+            left = Removal.LATER if Removal.LATER in (left, removal) else Removal.REFUSED
+        else:
+            return Removal.GONE
+    return left
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +247,8 @@ class Post:
 
     async def delete(self, message_id: int) -> None:
         """Remove a message of ours."""
-        await self.channel.get_partial_message(message_id).delete()
+        with self._counting("delete"):
+            await self.channel.get_partial_message(message_id).delete()
 
     async def find(self, job_id: str, since: float, without: int | None = None) -> int | None:
         """The id of our message about *job_id* that was posted after *since* (unix seconds), other than *without*."""

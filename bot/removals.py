@@ -1,14 +1,15 @@
-"""Deletes the messages of people who are forgotten: slowly, and over restarts, until none is left."""
+"""Deletes messages that could not be deleted at once: slowly, and over restarts, until none is left."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 
 import discord
 
 from bot.errors import StoreError
-from bot.posting import FAILURES, Trouble, trouble_of
+from bot.posting import Removal, erased
 from bot.store import Store
 
 log = logging.getLogger(__name__)
@@ -16,7 +17,7 @@ log = logging.getLogger(__name__)
 PAUSE = 1.0
 """Seconds between two messages: others have more urgent things to say."""
 LATER = 60.0
-"""Seconds until another try where Discord is not to be reached."""
+"""Seconds until another try where Discord is busy or wants us to wait, and between two looks at the table."""
 _BATCH = 50
 
 
@@ -37,7 +38,9 @@ class Removals:
     async def run(self) -> None:
         """For ever."""
         while True:
-            await self._news.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LATER):
+                    await self._news.wait()
             self._news.clear()
             try:
                 while messages := await self._store.farewells.to_remove(_BATCH):
@@ -45,17 +48,12 @@ class Removals:
                         await self._remove(channel_id, message_id)
                         await asyncio.sleep(self._pause)
             except StoreError as error:
-                log.error("messages of forgotten people stay for now: %s", error)
+                log.error("messages that are to be deleted stay for now: %s", error)
                 await asyncio.sleep(LATER)
-                self._news.set()
 
     async def _remove(self, channel_id: int, message_id: int) -> None:
         message = self._client.get_partial_messageable(channel_id).get_partial_message(message_id)
-        try:
-            await message.delete()
-        except FAILURES as error:
-            if trouble_of(error) is Trouble.LATER:
-                await asyncio.sleep(LATER)
-                return
-            log.info("a message of somebody forgotten cannot be deleted: %s", error)
-        await self._store.farewells.removed(channel_id, message_id)
+        if await erased(message.delete) is Removal.LATER:
+            await asyncio.sleep(LATER)
+        else:  # what Discord refuses, nobody can delete
+            await self._store.farewells.removed(channel_id, message_id)

@@ -150,11 +150,8 @@ class Reporting:
 
     async def _take_away(self, job: JobRow, caller: Caller) -> None:
         messages = await self._store.messages.of_job(job.id)
-        await self._dispatcher.discard(job.id, caller.user_id, moderator=True)
-        for channel_id, message_id in messages:
-            with contextlib.suppress(*FAILURES):  # somebody was faster, or the channel is gone
-                await self._post(caller.guild_id, channel_id, job).delete(message_id)
-        await self._delivery.remove_calls(job)
+        await self._dispatcher.discard(job.id, caller.user_id, moderator=True, server_id=caller.guild_id)
+        await self._delivery.take_down(job, messages)
         words = f"{mention(caller.user_id)} deleted a picture of {mention(job.origin.user_id)} that was reported."
         for channel_id in dict.fromkeys(channel_id for channel_id, _ in messages):
             with contextlib.suppress(*FAILURES):

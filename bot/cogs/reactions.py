@@ -79,7 +79,7 @@ class Reactions(commands.Cog):
             case Wish.AGAIN:
                 await orders.again(job, caller, answer)
             case Wish.AWAY if job.state.over:
-                await orders.delete(job, message_id, caller, answer)
+                await self.bot.deletions.delete(job, message_id, caller, answer)
             case Wish.AWAY:
                 await orders.cancel(job, caller)
 

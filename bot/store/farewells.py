@@ -99,6 +99,10 @@ class Farewells:
             rows = await session.all("SELECT channel_id, message_id FROM removals LIMIT ?", limit)
         return [(row[0], row[1]) for row in rows]
 
+    async def remove_later(self, session: Session, channel_id: int, message_id: int) -> None:
+        """This message has to be deleted as soon as that is possible."""
+        await session.run("INSERT OR IGNORE INTO removals VALUES (?, ?)", channel_id, message_id)
+
     async def removed(self, channel_id: int, message_id: int) -> None:
         """It is gone, or nobody can delete it."""
         async with self._database.transaction() as session:

@@ -98,8 +98,19 @@ class Messages:
             )
         return [(row[0], row[1], row[2]) for row in rows]
 
-    async def forget(self, session: Session, job_id: str) -> None:
-        """The job's messages are gone."""
+    async def left(self, session: Session, job_id: str) -> bool:
+        """Whether any message still shows the job."""
+        return await session.one("SELECT 1 FROM messages WHERE job_id = ? LIMIT 1", job_id) is not None
+
+    async def forget(self, session: Session, channel_id: int, message_id: int) -> None:
+        """That message is gone, or will be."""
+        await session.run("DELETE FROM messages WHERE channel_id = ? AND message_id = ?", channel_id, message_id)
+
+    async def condemn(self, session: Session, job_id: str) -> None:
+        """All messages of the job have to be deleted from now on, however long that takes; none shows it any more."""
+        await session.run(
+            "INSERT OR IGNORE INTO removals SELECT channel_id, message_id FROM messages WHERE job_id = ?", job_id
+        )
         await session.run("DELETE FROM messages WHERE job_id = ?", job_id)
 
 
@@ -119,8 +130,11 @@ class Calls:
                 await session.run("INSERT OR IGNORE INTO calls VALUES (?, ?, ?)", channel_id, message_id, job_id)
 
     async def take(self, job_id: str) -> list[tuple[int, int]]:
-        """(channel, message) of the job's replies, which are to be deleted now."""
+        """(channel, message) of the job's replies, which have to be deleted from now on."""
         async with self._database.transaction() as session:
+            await session.run(
+                "INSERT OR IGNORE INTO removals SELECT channel_id, message_id FROM calls WHERE job_id = ?", job_id
+            )
             rows = await session.all("DELETE FROM calls WHERE job_id = ? RETURNING channel_id, message_id", job_id)
         return [(row[0], row[1]) for row in rows]
 

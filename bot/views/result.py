@@ -127,9 +127,10 @@ class DeleteButton(PressButton, template=template("delete")):
         self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
     ) -> None:
         """Remove it."""
-        message_id = interaction.message.id if interaction.message else None
-        if not await client_of(interaction).orders.delete(job, message_id, caller, answer):
-            await answer.tell("Deleted. The picture stays in your history, but nowhere in this channel.")
+        assert interaction.message is not None  # a button has one
+        deletions = client_of(interaction).deletions
+        if words := await deletions.delete(job, interaction.message.id, caller, answer, answer.erase):
+            await answer.tell(words)
 
 
 def _one(kind: type[PressButton], job_id: str, index: int | None = None) -> ui.View:

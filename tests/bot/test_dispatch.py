@@ -430,6 +430,28 @@ async def test_a_discarded_message_is_forgotten_and_its_job_stopped(tmp_path: Pa
         assert [job.id] == [past.id for past in await core.dispatcher.history(ANN)]
 
 
+async def test_one_message_taken_down_leaves_the_others_and_what_people_keep(tmp_path: Path) -> None:
+    async with running_core(tmp_path) as core:
+        job = await core.ask()
+        await core.handed(job.id)
+        core.engine.paint(job.id)
+        for channel in (500, 600):
+            await core.dispatcher.posted(job.id, channel, 9001)
+        job = await core.until_state(job.id, JobState.DONE)
+        async with core.store.transaction() as session:
+            await core.store.keeps.put(session, job.id, BOB, core.clock())
+
+        assert not await core.dispatcher.showings.taken_down(job, 600, 9001, MOD, 401)
+
+        assert [(500, 9001)] == await core.dispatcher.showings.of(job)
+        assert frozenset({BOB}) == await core.store.keeps.keepers(job.id)
+        assert ["delete"] == [one.action for one in await core.store.audit.newest(server_id=401)]
+        assert await core.dispatcher.showings.taken_down(job, 500, 9001, ANN, None, later=True)
+        assert frozenset() == await core.store.keeps.keepers(job.id)
+        assert [] == await core.store.deliveries.pending()
+        assert [(500, 9001)] == await core.store.farewells.to_remove(9)
+
+
 # Failing
 
 

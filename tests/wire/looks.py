@@ -50,6 +50,13 @@ async def child_of(person: Person, parent: Shown) -> Shown:
     return await person.wait_for_message(lambda message: message.id > parent.id and is_result(message))
 
 
+async def deleted(person: Person, message: Shown) -> str:
+    """Press Delete; what is said of it, to that person or to everybody."""
+    answer = await person.click(message, "Delete")
+    await person.world.until(lambda: answer.messages, what="words about a deletion")
+    return answer.messages[0].text
+
+
 def whispered(answer: Answer) -> str:
     """What the answer says to nobody else."""
     assert answer.message.ephemeral, f"everybody can read {answer.message}"

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from bot.playground.server.components import walk
-from tests.wire.looks import child_of, dreamt, is_enlarged, is_over, is_result, link, whispered
+from tests.wire.looks import child_of, deleted, dreamt, is_enlarged, is_over, is_result, link, whispered
 from tests.wire.people import Answer, Person, Shown
 from tests.wire.world import World
 
@@ -123,7 +123,7 @@ async def test_one_of_them_is_shown_by_itself_with_the_usual_buttons_also_after_
     assert whispered(await max_.click(shown, "Info")).startswith("**an owl**")
     await mo.click(shown, "Upscale")
     assert is_enlarged(await child_of(mo, shown))
-    await mo.click(shown, "Delete")
+    await deleted(mo, shown)
     assert (True, False) == (shown.gone, sheet.gone)
 
 

@@ -90,8 +90,11 @@ async def test_a_finished_picture_is_deleted_by_its_owner(world: World, max_: Pe
 
     told = await max_.click(message, "Delete")
 
+    await world.until(lambda: told.messages)
     assert message.gone
-    assert "Deleted. The picture stays in your history, but nowhere in this channel." == whispered(told)
+    [words] = told.messages
+    assert words.ephemeral
+    assert "Deleted. The picture stays in your history, but nowhere in this channel." == words.text
 
 
 async def test_a_finished_picture_is_deleted_by_a_moderators_cross(world: World, max_: Person, mo: Person) -> None:
@@ -105,14 +108,16 @@ async def test_a_finished_picture_is_deleted_by_a_moderators_cross(world: World,
     assert "delete" == (await world.bot.store.audit.newest(1))[0].action
 
 
-async def test_a_finished_picture_is_deleted_by_a_moderators_button(max_: Person, mo: Person) -> None:
+async def test_a_finished_picture_is_deleted_by_a_moderators_button(world: World, max_: Person, mo: Person) -> None:
     answer = await max_.slash("dream", prompt="an owl")
     message = await max_.wait_for(answer.message, is_result)
 
     told = await mo.click(message, "Delete")
 
-    assert f"{mo.mention} deleted a picture of {max_.mention}." == told.message.content
-    assert (message.gone, told.message.ephemeral, []) == (True, False, told.message.raw["mentions"])
+    await world.until(lambda: told.messages)
+    [words] = told.messages
+    assert f"{mo.mention} deleted a picture of {max_.mention}." == words.content
+    assert (message.gone, words.ephemeral, []) == (True, False, words.raw["mentions"])
 
 
 async def test_a_strangers_cross_deletes_nothing_and_is_answered_in_a_dm(

@@ -8,7 +8,7 @@ import pytest
 
 from bot.playground.server.components import walk
 from bot.playground.server.permissions import Permission
-from tests.wire.looks import begun, dreamt, is_over, is_result, job_id, link, whispered
+from tests.wire.looks import begun, deleted, dreamt, is_over, is_result, job_id, link, whispered
 from tests.wire.people import Answer, Person, Shown
 from tests.wire.world import World
 
@@ -116,7 +116,7 @@ async def test_it_can_be_posted_where_one_is_now_and_deleted_there(world: World,
     assert not posted.ephemeral
     mo.react(posted, "🔁")
     await mo.wait_for_message(lambda m: m.id > posted.id and is_result(m), channel="gallery")
-    await max_.click(posted, "Delete")
+    await deleted(max_, posted)
     assert posted.gone
     assert not owl.gone
 

@@ -6,7 +6,7 @@ import pytest
 
 from bot.upkeep import Upkeep
 from tests.bot.core import config, count
-from tests.wire.looks import dreamt, is_result, job_id, whispered
+from tests.wire.looks import deleted, dreamt, is_result, job_id, whispered
 from tests.wire.people import Answer, Person, Shown
 from tests.wire.test_history import buttons, offered, opened, shown
 from tests.wire.test_mydata import copied, forgotten
@@ -138,7 +138,7 @@ async def test_deleting_a_picture_ends_its_keeping(world: World, max_: Person, m
     await kept(mo, owl)
     page = (await mo.slash("history", kept=True)).message
 
-    await max_.click(owl, "Delete")
+    await deleted(max_, owl)
 
     assert 0 == await count(world.bot.store, "keeps")
     answer = await mo.click(page, "dream:history", [job_id(owl)])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.bot.core import count
-from tests.wire.looks import begun, dreamt, is_result, job_id, whispered
+from tests.wire.looks import begun, deleted, dreamt, is_result, job_id, whispered
 from tests.wire.people import Person, upload
 from tests.wire.protocol_bot import picture
 from tests.wire.world import World
@@ -95,7 +95,7 @@ async def test_the_reply_that_called_somebody_goes_too_also_after_a_restart(
 
     await world.until(lambda: owl.gone and call.gone)
     assert [fox.id, other.id] == [m.id for m in mo.sees()]
-    await mo.click(fox, "Delete")
+    await deleted(mo, fox)
     await world.until(lambda: other.gone)
     assert 0 == await count(world.bot.store, "calls")
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from bot.playground.server.json_types import Json
-from tests.wire.looks import child_of, dreamt, is_enlarged, job_id, link, whispered
+from tests.wire.looks import child_of, deleted, dreamt, is_enlarged, job_id, link, whispered
 from tests.wire.people import Person, Shown
 from tests.wire.world import World
 
@@ -98,7 +98,7 @@ async def test_two_presses_at_the_same_moment_are_one(world: World, max_: Person
 async def test_what_was_deleted_can_be_enlarged_again(world: World, max_: Person) -> None:
     parent = await dreamt(max_, "an owl")
     first = await max_.click(parent, "Upscale")
-    await max_.click(await max_.wait_for(first.message, is_enlarged), "Delete")
+    await deleted(max_, await max_.wait_for(first.message, is_enlarged))
 
     second = await max_.click(parent, "Upscale")
 
