@@ -27,6 +27,8 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif"})
 WASTE = 0.25
 """So much of the vectors may belong to pictures that are gone before the others are written anew."""
 _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_FORM = 2
+"""Of the index; raise it when more kinds of pictures are opened than before."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS pictures (
     path BLOB PRIMARY KEY,
@@ -105,16 +107,16 @@ class Album:
         return {path: known.problem for path, known in sorted(self._known.items()) if known.row is None}
 
     def look(self) -> list[Entry]:
-        """Compare with the folder: what is gone is forgotten, what is new or changed comes back, to be remembered."""
+        """Compare with the folder: what is gone or changed is forgotten, what is new comes back, to be remembered."""
         there = {entry.path: entry for entry in scan(self.root)}
-        gone = [path for path in self._known if path not in there]
+        gone = [path for path, known in self._known.items() if there.get(path) != known.entry]
         with self._in_words(), self._transaction():
             self._index.executemany("DELETE FROM pictures WHERE path = ?", [(os.fsencode(path),) for path in gone])
         for path in gone:
             del self._known[path]
         if len(self._vectors) - len(self) > WASTE * len(self._vectors):
             self._tidy()
-        return [entry for path, entry in there.items() if path not in self._known or self._known[path].entry != entry]
+        return [entry for path, entry in there.items() if path not in self._known]
 
     def remember(self, entries: Sequence[Entry], vectors: Floats, problems: Sequence[tuple[Entry, str]] = ()) -> None:
         """*vectors* [N, dim] are what *entries* look like; *problems* are files that could not be opened, and why."""
@@ -144,6 +146,7 @@ class Album:
                 _SCHEMA,
             ):
                 self._index.execute(statement)
+            self._renew()
             self._index.execute("COMMIT")
             self._vectors = self._vectors_of(self._generation)
             self._known = {known.entry.path: known for known in self._read()}
@@ -151,6 +154,12 @@ class Album:
             self._index.close()
             raise
         self._vectors.cut(max((known.row + 1 for known in self._known.values() if known.row is not None), default=0))
+
+    def _renew(self) -> None:
+        """What an older version could not open is looked at again: it opened less, and took passing errors for good."""
+        if self._index.execute("PRAGMA application_id").fetchone()[0] != _FORM:
+            self._index.execute("DELETE FROM pictures WHERE place IS NULL")
+            self._index.execute(f"PRAGMA application_id = {_FORM}")
 
     @property
     def _generation(self) -> int:

@@ -23,7 +23,7 @@ from engine.commands.console import (
     read_file,
     write_file,
 )
-from engine.errors import DreamError, InvalidRequest
+from engine.errors import DreamError, InvalidRequest, UnreadablePicture
 from engine.graders import choose_grader
 from engine.pictures import MAX_BYTES, contact_sheet, open_picture, to_png, within
 from engine.prompts import Prompt, parse_prompts
@@ -74,9 +74,9 @@ def search(
         judge = Judge(name, Runtime(device))
         wish = judge.wish(prompts, pictures)
         with Album(folder, judge.key, judge.dim, cache) as album:
-            look_at(album, judge, bar)
+            unread = look_at(album, judge, bar)
             found = _others(album, wish, count, like or [])
-            looked, problems, mended = len(album), album.problems, album.mended
+            looked, problems, mended = len(album), {**album.problems, **unread}, album.mended
     if not found:
         raise InvalidRequest(f"There are no other pictures in {folder} that could be opened (PNG, JPEG, WebP or GIF).")
     mends = "What was remembered of this folder was broken; all of it was looked at again." if mended else ""
@@ -101,24 +101,31 @@ def search(
     errors.print(f"{len(found)} of {looked:,} pictures, seen by {judge.id}", markup=False)
 
 
-def look_at(album: Album, judge: Judge, bar: Bar) -> None:
-    """Let *judge* see what is new in the album's folder; what cannot be opened is remembered as that."""
-    news = album.look()
+def look_at(album: Album, judge: Judge, bar: Bar) -> dict[Path, str]:
+    """Let *judge* see what is new in the album's folder; what is no picture is remembered as that.
+
+    Returns what could not be read this time, and why: the next search tries again.
+    """
+    news, unread = album.look(), dict[Path, str]()
     for start in range(0, len(news), TOGETHER):
         bar.count("Looking", start, len(news))
         entries, images, problems = list[Entry](), list[Image.Image](), list[tuple[Entry, str]]()
         for entry in news[start : start + TOGETHER]:
             try:
                 if entry.size > MAX_BYTES:
-                    raise InvalidRequest(f"It has more than {MAX_BYTES // 2**20} MB.")
+                    raise UnreadablePicture(f"It has more than {MAX_BYTES // 2**20} MB.")
                 image = open_picture(read_file(album.root / entry.path))
-            except DreamError as error:
+            except UnreadablePicture as error:
                 problems.append((entry, str(error)))
+                continue
+            except InvalidRequest as error:
+                unread[entry.path] = str(error)
                 continue
             image.thumbnail((CELL * 4, CELL * 4))
             images.append(image)
             entries.append(entry)
         album.remember(entries, judge.look(images), problems)
+    return unread
 
 
 def _parts(words: str, like: Sequence[Path]) -> tuple[tuple[Prompt, ...], dict[str, Image.Image]]:

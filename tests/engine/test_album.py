@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from pathlib import Path
@@ -99,6 +100,27 @@ def test_a_file_that_cannot_be_opened_is_remembered_as_that_until_it_changes(roo
     with Album(root, "eye", DIM) as album:
         assert ["a.png"] == fill(album)
         assert {} == album.problems
+
+
+def test_what_an_older_version_could_not_open_is_looked_at_again(root: Path) -> None:
+    with Album(root, "eye", DIM) as album:
+        *news, last = album.look()
+        album.remember(news, np.array([direction(entry) for entry in news], np.float32), [(last, "It is too large.")])
+    (index,) = root.rglob("index.db")
+    with contextlib.closing(sqlite3.connect(index)) as old:
+        old.execute("PRAGMA application_id = 0")
+
+    with Album(root, "eye", DIM) as album:
+        assert [last] == album.look()
+
+
+def test_a_changed_file_that_is_not_looked_at_is_not_found_as_it_was(root: Path) -> None:
+    with Album(root, "eye", DIM) as album:
+        fill(album)
+        (root / "a.png").write_bytes(b"changed")
+        album.look()
+
+        assert "a.png" not in [str(found.path) for found in album.search(aim("a"), 9)]
 
 
 def test_vectors_that_no_index_knows_are_cut_off(root: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from engine.errors import InvalidRequest
 from engine.pictures import to_png
 from engine.primer.painter import paint
 from engine.primer.parsing import parse_scene
@@ -87,6 +88,26 @@ def test_every_picture_is_looked_at_once(shell: Shell, monkeypatch: pytest.Monke
     assert sorted([found["score"] for found in record["found"]], reverse=True) == [
         found["score"] for found in record["found"]
     ]
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_could_not_be_read_once_is_looked_at_again(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unplugged(path: Path) -> bytes:
+        if path.name == "circle.png":
+            raise InvalidRequest(f"{path} cannot be read: Input/output error.")
+        return path.read_bytes()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.commands.search.read_file", unplugged)
+        before = json.loads(shell("search", "album", SCENES["circle.png"], "--json").out)
+    after = json.loads(shell("search", "album", SCENES["circle.png"], "--json").out)
+
+    assert (3, "album/circle.png cannot be read: Input/output error.") == (
+        before["pictures"],
+        before["problems"]["album/circle.png"],
+    )
+    assert (4, ["album/broken.jpg"]) == (after["pictures"], list(after["problems"]))
+    assert "album/circle.png" == after["found"][0]["path"]
 
 
 @pytest.mark.usefixtures("folder")
