@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from engine.commands.console import Threads, calm_torch
+from engine.commands.console import INTERRUPTED, Threads, calm_torch, errors
 
 Minutes = Annotated[float, typer.Option(min=0, help="Stop after so long; 0 = as long as the recipe says.")]
 Pictures = Annotated[int, typer.Option(min=500, help="So many are painted to learn from.")]
@@ -27,7 +27,8 @@ def train(
 ) -> None:
     """Remake the small model NET from nothing: paint its pictures, train it, say how good it is.
 
-    An interrupted run goes on where it was. Its files lie in DREAMBOT_TRAINING, or in the user's cache folder.
+    An interrupted run goes on where it was, after Ctrl-C too; only a finished one is installed. Its files lie in
+    DREAMBOT_TRAINING, or in the user's cache folder.
     """
     from engine.training.memory import keep_memory
 
@@ -45,6 +46,11 @@ def train(
         run.threads = pace
     if not anew and run.resume():
         typer.echo(f"{net}: going on at step {run.step:,}")
-    scores = run.run()
+    try:
+        scores = run.run()
+    except KeyboardInterrupt:
+        again = "the same command without --anew" if anew else "the same command"
+        errors.print(f"Stopped at step {run.step:,}, and saved; {again} goes on.", soft_wrap=True)
+        raise typer.Exit(INTERRUPTED) from None
     typer.echo("  ".join(f"{name} {value:.4g}" for name, value in scores.items()))
     typer.echo(str(remake.install(run, net) if install else run.folder / "weights.safetensors"))

@@ -20,6 +20,7 @@ from engine.nets.small_clip import SmallClip, build_small_clip
 from engine.primer import train_classifier, train_clip, train_diffusion, train_upscaler, train_vqgan
 from engine.primer.albums import album, training_folder
 from engine.primer.dataset import Rendered
+from engine.training.checkpoints import copy_weights
 from engine.training.loop import Recipe, Trainer
 from engine.training.task import Task
 
@@ -59,9 +60,11 @@ def trainer(
 
 
 def install(run: Trainer, name: str) -> Path:
-    """Put the run's weights where the package looks for them."""
+    """Put the weights of a run that is done where the package looks for them. Raises InvalidRequest for another."""
+    if run.done < 1:
+        raise InvalidRequest(f"The run of {name} is not finished, and what it has learned is not installed.")
     target = PRIMER_WEIGHTS / f"{name}.safetensors"
-    target.write_bytes((run.folder / "weights.safetensors").read_bytes())
+    copy_weights(run.folder / "weights.safetensors", target)
     return target
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,6 +58,12 @@ def save_weights(
     path.parent.mkdir(parents=True, exist_ok=True)
     with _replacing(path) as unfinished:
         save_file(tensors, unfinished.path, metadata)
+
+
+def copy_weights(source: Path, target: Path) -> None:
+    """Put the file *source* in the place of *target*, which somebody may be reading."""
+    with _replacing(target) as unfinished:
+        shutil.copyfile(source, unfinished.path)
 
 
 def _packed(tensor: Tensor, dtype: torch.dtype) -> Tensor:

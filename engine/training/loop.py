@@ -17,6 +17,7 @@ from engine.threads import AUTO, Threads
 from engine.training.checkpoints import save_weights, unsuitable
 from engine.training.ema import Ema
 from engine.training.optimizers import make_optimizers
+from engine.training.patience import unhurried
 from engine.training.progress import Meter, Reporter
 from engine.training.states import STATE, RunState
 from engine.training.task import Batch, Scores, Task
@@ -108,14 +109,15 @@ class Trainer:
         return max(self.step / self.recipe.steps, by_time)
 
     def run(self) -> Scores:
-        """Train to the end (or to Ctrl-C, which saves), and return the last scores. Raises NotFinite."""
+        """Train to the end and return the last scores. Ctrl-C saves, and is raised again. Raises NotFinite."""
         meter = Meter()
         score, sheet, save = (
             _Due(s) for s in (self.recipe.score_seconds, self.recipe.sheet_seconds, self.recipe.save_seconds)
         )
         try:
             while self.done < 1:
-                self._timed_step()
+                with unhurried():
+                    self._timed_step()
                 self._report(meter)
                 if score():
                     self._score()
@@ -123,11 +125,12 @@ class Trainer:
                     self._sheet()
                 if save():
                     self.save()
+            scores = self._score()
+            self._sheet()
+            self.save()
         except KeyboardInterrupt:
-            self.reporter.note(f"{self.task.name}: stopped by hand; run it again to go on")
-        scores = self._score()
-        self._sheet()
-        self.save()
+            self.save()
+            raise
         return scores
 
     def _timed_step(self) -> None:

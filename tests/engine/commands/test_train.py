@@ -1,19 +1,66 @@
-"""`primer train`: what it is told reaches the run."""
+"""`primer train`, of a net so small that a run takes a blink: what it says, what it leaves, how it ends."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from engine.checkpoints import read_checkpoint
 from engine.errors import InvalidRequest
+from engine.primer import remake
+from engine.training.loop import Recipe
 from tests.engine.shell import Shell
+from tests.engine.training.toy import Doubling
+
+TRAIN = ("primer", "train", "classifier", "--device", "cpu", "--threads", 1)
+RECIPE = Recipe(steps=120, batch=8, lr=0.1, warmup=5, decay=0.5, weight_decay=0.0, ema=0.9)
 
 
 @pytest.fixture(autouse=True)
-def _the_same_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Doubling]:
+    """What is learned in the place of the classifier: its tasks one after the other, then always a new one."""
     monkeypatch.setattr("engine.training.memory.keep_memory", lambda: None)
+    monkeypatch.setenv("DREAMBOT_TRAINING", str(tmp_path / "training"))
+    package = tmp_path / "package"
+    package.mkdir()
+    monkeypatch.setattr(remake, "PRIMER_WEIGHTS", package)
+    (package / "classifier.safetensors").write_bytes(b"the one that ships")
+    tasks: list[Doubling] = []
+    monkeypatch.setitem(remake._TASKS, "classifier", lambda *_: (tasks.pop(0) if tasks else Doubling(), RECIPE))
+    return tasks
+
+
+def test_a_finished_net_is_installed_whole(shell: Shell, tmp_path: Path) -> None:
+    installed = tmp_path / "package" / "classifier.safetensors"
+    with installed.open("rb") as reader:
+        said = shell(*TRAIN, "--install")
+        assert b"the one that ships" == reader.read()
+    assert (0, str(installed)) == (said.status, said.out.splitlines()[-1])
+    assert 2 == pytest.approx(float(read_checkpoint(installed).tensors["weight"]), abs=0.05)
+    assert [installed] == list(installed.parent.iterdir())
+
+
+def test_an_unfinished_net_is_not_installed(shell: Shell, toy: list[Doubling], tmp_path: Path) -> None:
+    toy.append(Doubling(pressed_in=40))
+    said = shell(*TRAIN, "--install")
+    assert 130 == said.status
+    assert "Stopped at step 40, and saved; the same command goes on." in said.err
+    assert b"the one that ships" == (tmp_path / "package" / "classifier.safetensors").read_bytes()
+    again = shell(*TRAIN)
+    assert (0, "classifier: going on at step 40") == (again.status, again.out.splitlines()[0])
+
+
+def test_who_stops_a_run_begun_anew_goes_on_without_beginning_anew(shell: Shell, toy: list[Doubling]) -> None:
+    toy.append(Doubling(pressed_in=40))
+    assert "the same command without --anew goes on" in shell(*TRAIN, "--anew").err
+
+
+def test_whoever_installs_from_python_is_refused_an_unfinished_net_too() -> None:
+    with pytest.raises(InvalidRequest, match="not finished"):
+        remake.install(remake.trainer("classifier"), "classifier")
 
 
 def test_the_second_gpu_is_not_the_first(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 import io
 import json
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from engine.threads import Threads
 from engine.training.checkpoints import load_state
 from engine.training.loop import Recipe, Trainer, learning_rate
 from engine.training.progress import Reporter
+from engine.training.states import RunState
+from engine.training.task import Scores
 from tests.engine.training.toy import Doubling
 
 RECIPE = Recipe(steps=120, batch=8, lr=0.1, warmup=5, decay=0.5, weight_decay=0.0, ema=0.9)
@@ -45,6 +49,35 @@ def test_a_run_that_was_cut_ends_where_a_whole_one_ends(tmp_path: Path) -> None:
     second.run()
     assert weight(whole) == weight(second)
     assert whole.step == second.step == 120
+
+
+def test_ctrl_c_waits_for_the_end_of_a_step_saves_and_ends_the_run(tmp_path: Path) -> None:
+    whole = run_of(tmp_path / "whole")
+    whole.run()
+    stopped = run_of(tmp_path / "cut", task=Doubling(pressed_in=50))
+    with pytest.raises(KeyboardInterrupt):
+        stopped.run()
+    again = run_of(tmp_path / "cut")
+    assert again.resume()
+    assert 50 == stopped.step == again.step
+    again.run()
+    assert weight(whole) == weight(again)
+
+
+def test_ctrl_c_while_a_net_is_scored_saves_too(tmp_path: Path) -> None:
+    class Slow(Doubling):
+        def scores(self, net: nn.Module) -> Scores:
+            signal.raise_signal(signal.SIGINT)
+            return super().scores(net)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_of(tmp_path, task=Slow()).run()
+    assert 120 == RunState.read(tmp_path / "state.pt").step
+
+
+def test_a_run_beside_the_main_thread_hears_no_ctrl_c_and_learns(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(run_of(tmp_path).run).result()["error"] < 0.05
 
 
 def test_without_a_state_there_is_nothing_to_resume(tmp_path: Path) -> None:

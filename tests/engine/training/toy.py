@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 from collections.abc import Mapping
 
 import torch
@@ -13,17 +14,19 @@ from engine.training.task import Batch, Scores, Task
 
 
 class Doubling(Task):
-    """y = 2 x by one weight. `broken_from`: the loss is not a number from that batch on."""
+    """y = 2 x by one weight. From batch `broken_from` on the loss is no number; in `pressed_in` Ctrl-C is pressed."""
 
     name = "doubling"
 
-    def __init__(self, broken_from: float = math.inf) -> None:
+    def __init__(self, broken_from: float = math.inf, pressed_in: int = 0) -> None:
         torch.manual_seed(0)
         self.net: nn.Module = nn.Linear(1, 1, bias=False)
-        self.batches, self.broken_from = 0, broken_from
+        self.batches, self.broken_from, self.pressed_in = 0, broken_from, pressed_in
 
     def batch(self, count: int, generator: torch.Generator, done: float = 1.0) -> Batch:
         self.batches += 1
+        if self.batches == self.pressed_in:
+            signal.raise_signal(signal.SIGINT)
         return {"x": torch.randn(count, 1, generator=generator)}
 
     def loss(self, batch: Batch) -> Tensor:
