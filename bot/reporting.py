@@ -19,7 +19,7 @@ from bot.embeds import headline
 from bot.errors import NotAllowed, Refused
 from bot.faces import Face
 from bot.jobs import JobRow, Update, owner_of
-from bot.posting import FAILURES, Address, Post, Trouble, nonce, trouble_of
+from bot.posting import FAILURES, Address, Post, Removal, Trouble, nonce, trouble_of
 from bot.store import Store
 from bot.store.reports import Report, ReportState, Voice
 from bot.wording import because, mention, message_link, relative, shorten
@@ -111,7 +111,7 @@ class Reporting:
         await self._deal(job, caller, "dismissed")
 
     async def delete(self, job: JobRow, caller: Caller) -> None:
-        """The picture goes from wherever it is shown, which is said there."""
+        """The picture goes from wherever these moderators may say so, which is said there."""
         if await self._deal(job, caller, "deleted"):
             await self._take_away(job, caller)
 
@@ -149,13 +149,26 @@ class Reporting:
         return fresh or bool(await self._store.messages.of_job(job.id))
 
     async def _take_away(self, job: JobRow, caller: Caller) -> None:
+        """All of it from the server in which it was asked for; of what came from elsewhere only what is shown here."""
         messages = await self._store.messages.of_job(job.id)
-        await self._dispatcher.discard(job.id, caller.user_id, moderator=True, server_id=caller.guild_id)
-        await self._delivery.take_down(job, messages)
+        if job.origin.server_id == caller.guild_id:
+            await self._dispatcher.discard(job.id, caller.user_id, moderator=True, server_id=caller.guild_id)
+            await self._delivery.take_down(job, messages)
+        else:
+            messages = [place for place in messages if self._server_of(place[0]) == caller.guild_id]
+            for channel_id, message_id in messages:
+                later = await self._delivery.erase(job, channel_id, message_id) is not Removal.GONE
+                await self._dispatcher.showings.taken_down(
+                    job, channel_id, message_id, caller.user_id, caller.guild_id, later=later
+                )
         words = f"{mention(caller.user_id)} deleted a picture of {mention(job.origin.user_id)} that was reported."
         for channel_id in dict.fromkeys(channel_id for channel_id, _ in messages):
             with contextlib.suppress(*FAILURES):
                 await self._post(caller.guild_id, channel_id, job).channel.send(words)
+
+    def _server_of(self, channel_id: int) -> int | None:
+        channel = self._client.get_channel(channel_id)
+        return channel.guild.id if isinstance(channel, discord.abc.GuildChannel | discord.Thread) else None
 
     async def _show(self, job: JobRow) -> None:
         report = await self._store.reports.find(job.id)

@@ -57,7 +57,14 @@ async def test_from_another_server_it_can_be_reported_to_the_moderators_of_this_
     copy = await posted(max_, owl)
 
     assert THANKS == whispered(await report(mo, copy))
-    assert [True] == [job_id(owl) in told.text for told in reports(olive)]
+    [told] = reports(olive)
+    assert job_id(owl) in told.text
+    await mo.click(told, "Delete the picture")
+    await mo.wait_for(told, lambda m: "Deleted by" in m.text)
+    assert copy.gone
+    assert not owl.gone
+    assert f"{mo.mention} deleted a picture of {max_.mention} that was reported." == max_.sees()[-1].content
+    assert [owl.id] == [message.id for message in max_.sees(annex)]
 
 
 async def test_moderators_of_two_servers_do_not_share_a_report(
