@@ -5,16 +5,20 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 
-from bot.comparison import PLACES, Asked, Comparison
+from pydantic import ValidationError
+
+from bot.comparison import Asked, Comparison
 from bot.errors import Refused
 from bot.jobs import JobRow
-from bot.typed import one_line, words_of
+from bot.typed import words_of
+from engine.errors import DreamError
 from engine.models import DEFAULT_MODEL, MODELS
 from engine.requests import (
     MAX_SEED,
     METHODS,
     DreamRequest,
     UpscaleRequest,
+    build_options,
     build_request,
     option_text,
     parse_settings,
@@ -101,68 +105,43 @@ def settings_of(request: DreamRequest) -> str:
     }
     if request.count > 1:
         settings["count"] = request.count
-    return " ".join(f"{key}={value}" for key, value in {**settings, **_unusual(request)}.items())
+    named = {**settings, **unusual_ways(request), **needed_options(request)}
+    return " ".join(f"{key}={value}" for key, value in named.items())
 
 
-def _unusual(request: DreamRequest) -> Mapping[str, object]:
-    """Options that are not the model's defaults."""
+def unusual_ways(request: DreamRequest) -> dict[str, str]:
+    """Model and method, where they are not those of whoever says nothing."""
     model = MODELS.get(request.model)
-    usual: dict[str, object] = {name: field.default for name, field in METHODS[request.method].model_fields.items()}
-    usual |= dict(model.defaults.get(request.method, {})) if model else {}
-    named: dict[str, object] = {}
+    named = {}
     if model is None or request.model != DEFAULT_MODEL:
         named["model"] = request.model
     if model is None or request.method != model.methods[0]:
         named["method"] = request.method
-    options = request.options.model_dump(exclude={"method", "steps"})
-    return {**named} | {name: option_text(value) for name, value in options.items() if value != usual.get(name)}
+    return named
 
 
-def slash_command(request: DreamRequest) -> str:
-    """The command that asks for the same picture again; what cannot be typed (pictures) is left out."""
-    prompt, negative = words_of(request)
-    parts = [f"/dream prompt:{prompt}"]
-    if negative:
-        parts.append(f"negative:{negative}")
-    parts.append(f"size:{request.width}x{request.height} steps:{request.options.steps} seed:{request.seed}")
-    if request.count > 1:
-        parts.append(f"count:{request.count}")
-    unusual = dict(_unusual(request))
-    parts += [f"{name}:{unusual.pop(name)}" for name in ("method", "model") if name in unusual]
-    if unusual:
-        parts.append(f"more:{' '.join(f'{key}={value}' for key, value in unusual.items())}")
-    return " ".join(parts)
+def needed_options(request: DreamRequest) -> dict[str, str]:
+    """What has to be said beside model, method and steps for the same options to come of it; nothing that is usual.
+
+    One option brings others along (a sampler its noise, a picture to begin with the steps to skip), so it is tried.
+    """
+    wanted = request.options.model_dump(exclude={"method", "steps"})
+    said: dict[str, str] = {}
+    while differing := [name for name in _differing(request, wanted, said) if name not in said]:
+        said |= {name: option_text(wanted[name]) for name in differing}
+    return {name: said[name] for name in wanted if name in said}
 
 
-def compare_command(comparison: Comparison) -> str:
-    """The command that asks for the same comparison again, without the pictures that it may have started from."""
-    prompt, negative = words_of(comparison.ways[0].request)
-    parts = [f"/compare prompt:{prompt}"]
-    parts += [f"{place}:{way.label}" for place, way in zip(PLACES, comparison.ways, strict=False)]
-    if negative:
-        parts.append(f"negative:{negative}")
-    return " ".join([*parts, f"seed:{comparison.seed}"])
-
-
-def shell_command(request: DreamRequest) -> str:
-    """The same from a shell, beside the engine."""
-    unusual = dict(_unusual(request))
-    prompt, negative = one_line(request)
-    parts = ["python -m engine dream", _quoted(prompt)]
-    if negative:
-        parts.append(f"--negative {_quoted(negative)}")
-    parts.append(f"--size {request.width}x{request.height} --steps {request.options.steps} --seed {request.seed}")
-    if request.count > 1:
-        parts.append(f"--count {request.count}")
-    parts += [f"--{name} {unusual.pop(name)}" for name in ("method", "model") if name in unusual]
-    parts += [f"--set {key}={value}" for key, value in unusual.items()]
-    if request.init_image:
-        parts.append("--init PICTURE.png")
-    if request.mask_image:
-        parts.append("--mask MASK.png")
-    return " ".join(parts)
-
-
-def _quoted(text: str) -> str:
-    """One word for a POSIX shell."""
-    return "'" + text.replace("'", "'\"'\"'") + "'"
+def _differing(request: DreamRequest, wanted: Mapping[str, object], said: Mapping[str, str]) -> list[str]:
+    model, steps = MODELS.get(request.model), {"steps": str(request.options.steps)}
+    try:
+        if model is None:
+            options = METHODS[request.method].settle({}, {**steps, **said})
+        else:
+            options = build_options(model, request.method, {**steps, **said})
+    except (DreamError, ValidationError):
+        return list(wanted)
+    usual = [options]
+    if request.init_image:  # what the picture brings along is said as well: without it nothing else is painted unseen
+        usual.append(options.for_init(said, masked=bool(request.mask_image)))
+    return [name for name in wanted if any(getattr(one, name) != getattr(request.options, name) for one in usual)]

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator
 import discord
 
 from bot.comparison import Comparison, Way
-from bot.derived import compare_command, shell_command, slash_command
 from bot.embeds import COLOURS, headline, score
 from bot.jobs import JobRow, PictureRow
+from bot.lines import compare_command, shell_command, slash_command
 from bot.wording import count, duration, listed, mention, plain, shorten, units
 from engine.requests import DreamRequest, UpscaleRequest
 
@@ -17,6 +17,7 @@ _FIELD = 1000
 """Characters that a field takes, code block included."""
 _PHASES = 6
 THE_FILE = "The file that you see"
+THE_LINES = "commands.txt"
 _LOSSY = {"webp": "WebP", "jpg": "JPEG"}
 _WORTH_SAYING = 0.05
 """Seconds."""
@@ -29,15 +30,15 @@ def info_embed(job: JobRow, keepers: Collection[int] = (), user_id: int = 0, fil
     """
     embed = discord.Embed(colour=COLOURS[job.state], description=f"**{headline(job, None)}**")
     request = job.request
+    for name, line in _lines(job).items():
+        value = f"```\n{line}\n```" if _fits(line) else f"It is long: it is in {THE_LINES}."
+        embed.add_field(name=name, value=value, inline=False)
     if isinstance(request, DreamRequest):
-        embed.add_field(name="The same again, here", value=_code(slash_command(request)), inline=False)
-        embed.add_field(name="The same from a shell", value=_code(shell_command(request)), inline=False)
         if request.images:
             needed = "that and its mask too (image:, mask:)" if request.mask_image else "that too (image:)"
             what = f"It was painted over a picture; the commands need {needed}."
             embed.add_field(name="Started from", value=what, inline=False)
     elif isinstance(request, Comparison):
-        embed.add_field(name="The same again, here", value=_code(compare_command(request)), inline=False)
         embed.add_field(name="Ways", value=shorten("\n".join(map(_way, request.ways)), _FIELD), inline=False)
     else:
         text = f"{request.width}×{request.height}, {request.scale} times, by {_upscaler(job, request)}"
@@ -85,9 +86,25 @@ def _upscaler(job: JobRow, request: UpscaleRequest) -> str:
     return request.upscaler
 
 
-def _code(text: str) -> str:
-    """A code block that nothing in *text* can end."""
-    return f"```\n{shorten(text.replace('```', 'ˋˋˋ'), _FIELD)}\n```"
+def long_lines(job: JobRow) -> tuple[tuple[str, bytes], ...]:
+    """Name and bytes of the file that holds the command lines which the embed cannot; nothing where it holds all."""
+    lines = [f"{name}:\n{line}\n" for name, line in _lines(job).items() if not _fits(line)]
+    return ((THE_LINES, "\n".join(lines).encode()),) if lines else ()
+
+
+def _lines(job: JobRow) -> dict[str, str]:
+    """The command lines to be copied, by what they are for."""
+    if isinstance(job.request, DreamRequest):
+        return {
+            "The same again, here": slash_command(job.request),
+            "The same from a shell": shell_command(job.request),
+        }
+    return {"The same again, here": compare_command(job.request)} if isinstance(job.request, Comparison) else {}
+
+
+def _fits(line: str) -> bool:
+    """Whether a code block in a field can hold *line* as it is: what is cut or changed does not paint the same."""
+    return len(line) <= _FIELD and "```" not in line and not line.endswith("`")
 
 
 def _picture(picture: PictureRow, of: int) -> str:

@@ -12,10 +12,12 @@ from bot.errors import Refused
 from bot.rules import Ways
 from engine.models import MODELS
 from engine.prompts import parse_prompts
-from engine.requests import METHODS, PROFILES, build_request, parse_settings
+from engine.requests import METHODS, PROFILES, DreamRequest, build_request, parse_settings
 
 USUAL = "usual"
 """The way in which `/dream` paints when nothing is said."""
+LONGEST = 100
+"""Characters of what is filled in for somebody."""
 NAMES = ("model", "method", "profile", "size")
 """Options that are no options of a method."""
 
@@ -43,14 +45,15 @@ def compared(texts: Sequence[str], wanted: Wanted, settle: Callable[[Ways], Ways
     ways = []
     for label in labels:
         with named(label):
-            ways.append(_way(label, wanted, seed, settle))
+            ways.append(Way(label=label, request=painted(label, wanted, seed, settle)))
     return Comparison(ways=tuple(ways))
 
 
-def _way(label: str, wanted: Wanted, seed: int, settle: Callable[[Ways], Ways]) -> Way:
-    settings = dict(_read(label))
+def painted(label: str, wanted: Wanted, seed: int, settle: Callable[[Ways], Ways]) -> DreamRequest:
+    """What is painted in the way of that name. Raises PromptError, InvalidRequest or Refused."""
+    settings = dict(read_way(label))
     chosen = settle(Ways(**{"size": wanted.size} | {name: settings.pop(name) for name in NAMES if name in settings}))
-    request = build_request(
+    return build_request(
         wanted.prompt,
         negative=wanted.negative,
         model=chosen.model,
@@ -59,10 +62,9 @@ def _way(label: str, wanted: Wanted, seed: int, settle: Callable[[Ways], Ways]) 
         seed=seed,
         settings=chosen.settings | settings,
     )
-    return Way(label=label, request=request)
 
 
-def _read(label: str) -> Iterator[tuple[str, str]]:
+def read_way(label: str) -> Iterator[tuple[str, str]]:
     """Options by name; a word without a sign is a profile, a method or a model."""
     words = label.split(" ")
     for word in [word for word in words if "=" not in word and word != USUAL]:
@@ -88,4 +90,4 @@ def offered(typed: str, unavailable: Mapping[str, str]) -> list[tuple[str, str]]
     shown += [(f"{model.name} – {model.title}", model.name) for model in MODELS.values()]
     shown = [(f"{name} – not here: {unavailable[name]}" if name in unavailable else text, name) for text, name in shown]
     fitting = [(text, name) for text, name in shown if typed.strip().lower() in name.lower()]
-    return sorted(fitting, key=lambda one: one[1] in unavailable)[:25] or [(typed[:100], typed[:100])]
+    return sorted(fitting, key=lambda one: one[1] in unavailable)[:25] or [(typed, typed)] * (len(typed) <= LONGEST)

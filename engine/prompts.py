@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from engine.errors import PromptError
+from engine.numbers import number_text
 
 MAX_PROMPT = 1000
 """Characters of the words."""
@@ -78,13 +78,7 @@ def _format(prompt: Prompt) -> str:
     if prompt.weight == 1:
         return text
     apart = " " if text.endswith("\\") else ""  # or that backslash would belong to the colon
-    return f"{text}{apart}:{_decimal(prompt.weight)}"
-
-
-def _decimal(number: float) -> str:
-    """The shortest that is read as the same number, without an exponent, which a weight cannot have."""
-    text = f"{Decimal(repr(number)):f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return f"{text}{apart}:{number_text(prompt.weight)}"
 
 
 def _split(source: str) -> Iterator[tuple[int, str]]:

@@ -17,7 +17,7 @@ from engine.prompts import MAX_SOURCE
 from engine.requests import MAX_SEED
 
 Words = app_commands.Range[str, 1, MAX_SOURCE]
-WayWords = app_commands.Range[str, 1, 80]
+WayWords = app_commands.Range[str, 1, 1000]
 
 
 class Compare(commands.Cog):

@@ -67,7 +67,7 @@ class Dream(commands.Cog):
         steps: app_commands.Range[int, 1, 2000] | None = None,
         seed: app_commands.Range[int, 0, MAX_SEED] | None = None,
         count: app_commands.Range[int, 1, MAX_COUNT] | None = None,
-        more: app_commands.Range[str, 1, 500] | None = None,
+        more: app_commands.Range[str, 1, 2000] | None = None,
     ) -> None:
         """Check everything that can be checked from the words alone, then fetch the pictures, then queue."""
         answer, caller = InteractionAnswer.of(interaction), Caller.of_interaction(interaction)

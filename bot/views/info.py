@@ -11,7 +11,7 @@ from discord import ui
 from bot.answers import InteractionAnswer
 from bot.callers import Caller
 from bot.faces import Sheet
-from bot.info import THE_FILE, about_file, info_embed
+from bot.info import THE_FILE, THE_LINES, about_file, info_embed, long_lines
 from bot.jobs import JobRow
 from bot.views.press import PREFIX, AnyInteraction, PressButton, client_of, template
 
@@ -91,7 +91,8 @@ async def info_sheet(interaction: AnyInteraction, job: JobRow) -> Sheet:
             view.add_item(KeepButton(job.id))
         return view
 
-    return Sheet("", (info_embed(job, keepers, user_id, _file(interaction, job)),), buttons=buttons)
+    embed = info_embed(job, keepers, user_id, _file(interaction, job))
+    return Sheet("", (embed,), long_lines(job), buttons)
 
 
 def _file(interaction: AnyInteraction, job: JobRow) -> str:
@@ -101,8 +102,10 @@ def _file(interaction: AnyInteraction, job: JobRow) -> str:
         return ""
     # A file that an embed shows is none of the message's attachments.
     addresses = [*(file.url for file in message.attachments), *(embed.image.url for embed in message.embeds)]
-    for address in filter(None, addresses):
-        return about_file(job, PurePosixPath(urlsplit(address).path).name)
+    names = [PurePosixPath(urlsplit(address).path).name for address in addresses if address]
+    for name in names:
+        if name != THE_LINES:
+            return about_file(job, name)
     said = [field.value or "" for embed in message.embeds for field in embed.fields if field.name == THE_FILE]
     return said[0] if said else ""
 

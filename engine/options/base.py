@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from engine.errors import InvalidRequest
 from engine.model import Model
+from engine.numbers import number_text
 from engine.options.schedule import Schedule
 from engine.prompts import Prompt
 
@@ -67,7 +68,7 @@ def option_names(options: type[Options]) -> tuple[str, ...]:
 
 def option_text(value: object) -> str:
     """A value as people type it: ``25``, ``0.5``, ``ddim``, ``[12]*400+[4]*600``."""
-    return f"{value:g}" if isinstance(value, int | float) else str(value)
+    return number_text(value) if isinstance(value, int | float) else str(value)
 
 
 def option_span(field: FieldInfo) -> str:

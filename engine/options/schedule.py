@@ -15,6 +15,7 @@ from pydantic import AfterValidator, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from engine.errors import PromptError
+from engine.numbers import number_text
 
 LONGEST = 400
 """Characters."""
@@ -37,7 +38,7 @@ class Run:
         return len(self.values) * self.times
 
     def __str__(self) -> str:
-        return f"[{','.join(f'{value:g}' for value in self.values)}]*{self.times}"
+        return f"[{','.join(map(number_text, self.values))}]*{self.times}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class Schedule:
         return sum(len(run) for run in self.runs)
 
     def __str__(self) -> str:
-        return f"{self.plain:g}" if self._length == 1 else "+".join(map(str, self.runs))
+        return number_text(self.runs[0].values[0]) if self._length == 1 else "+".join(map(str, self.runs))
 
     def __ge__(self, low: float) -> bool:
         """Whether every number is; by these four pydantic holds a schedule to its option's range."""

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bot.derived import again, form_of, remix, settings_of, shell_command, slash_command, variation
+from bot.derived import again, form_of, remix, settings_of, variation
 from bot.errors import Refused
 from bot.jobs import JobState
+from bot.lines import shell_command
 from engine.errors import InvalidRequest, PromptError
 from engine.prompts import Prompt, format_prompts
 from engine.requests import DreamRequest, build_request, parse_settings
@@ -117,13 +118,10 @@ def test_more_parts_than_a_prompt_may_have_are_shown_in_both_fields() -> None:
         "profile=disco sampler=dpmpp_2m",
     ],
 )
-def test_options_of_every_kind_come_back_from_a_form_and_from_a_command(settings: str) -> None:
+def test_options_of_every_kind_come_back_from_a_form(settings: str) -> None:
     request = build_request("an owl", seed=7, settings=parse_settings(settings))
 
     assert request == remix(done(), *form_of(request))
-    more = slash_command(request).partition("more:")[2]
-    again = build_request("an owl", seed=7, steps=request.options.steps, settings=parse_settings(more))
-    assert request == again
 
 
 def test_a_negative_prompt_comes_back_as_one() -> None:
@@ -167,28 +165,12 @@ def test_a_remix_keeps_the_picture_that_the_original_started_from() -> None:
     assert ("f" * 64, 3) == (child.init_image, child.options.skip_steps)  # type: ignore[union-attr]
 
 
-def test_commands_to_copy_leave_out_what_is_usual() -> None:
-    request = build_request("owl:2 | it's fog", negative="people", seed=7, count=2, settings={"eta": "0.5"})
-
-    assert (
-        "/dream prompt:owl:2 | it's fog negative:people size:256x256 steps:25 seed:7 count:2 more:eta=0.5"
-        == slash_command(request)
-    )
-    assert (
-        "python -m engine dream 'owl:2 | it'\"'\"'s fog | people:-0.3' --size 256x256 --steps 25 --seed 7 --count 2 "
-        "--set eta=0.5" == shell_command(request)
-    )
+def test_another_method_is_named_in_the_form() -> None:
+    assert "method=pixels" in settings_of(build_request("owl", method="pixels", seed=1))
 
 
-def test_a_picture_to_start_from_has_its_place_in_the_shell() -> None:
-    request = build_request("owl", seed=1, init_image="f" * 64)
+@pytest.mark.parametrize("settings", ["sampler=ddpm", "perlin=mixed skip_steps=0", "eta=0.12345678"])
+def test_what_an_option_brings_along_is_taken_back_by_name(settings: str) -> None:
+    request = build_request("an owl", seed=7, settings=parse_settings(settings))
 
-    assert shell_command(request).endswith("--set skip_steps=12 --init PICTURE.png")
-
-
-def test_another_method_is_named_in_every_command() -> None:
-    request = build_request("owl", method="pixels", seed=1)
-
-    assert "method:pixels" in slash_command(request)
-    assert "--method pixels" in shell_command(request)
-    assert "method=pixels" in settings_of(request)
+    assert request == remix(done(), *form_of(request))

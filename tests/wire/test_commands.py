@@ -64,8 +64,23 @@ async def test_info_has_commands_that_paint_the_same_again(max_: Person, mo: Per
 
     text = whispered(await mo.click(message, "Info"))
 
-    slash = "/dream prompt:castle:2 | it's foggy negative:people size:256x256 steps:25 seed:7 more:eta=0.5"
+    ways = "method:clip_diffusion model:primer profile:none"
+    slash = f"/dream prompt:castle:2 | it's foggy negative:people {ways} size:256x256 steps:25 seed:7 more:eta=0.5"
     assert f"```\n{slash}\n```" in text
     assert "--size 256x256 --steps 25 --seed 7 --set eta=0.5\n```" in text
     assert "256×256 · seed 7 · CLIP 0.3" in text
     assert "1.64 units" in text
+
+
+async def test_a_line_that_is_too_long_for_info_is_handed_over_whole(max_: Person, mo: Person) -> None:
+    message = await dreamt(max_, "an owl: ```" + "o" * 980, seed=7)
+
+    info = (await mo.click(message, "Info")).message
+
+    assert "The same again, here: It is long: it is in commands.txt." in info.text
+    said = info.files["commands.txt"].decode()
+    assert "The same again, here:\n/dream prompt:an owl\\: ```ooo" in said
+    assert "ooo method:clip_diffusion model:primer profile:none size:256x256 steps:25 seed:7\n" in said
+    await mo.click(info, "Keep")
+    await mo.wait_for(info, lambda m: "Keep no longer" in m.buttons)
+    assert said == info.files["commands.txt"].decode()

@@ -37,7 +37,10 @@ async def test_ways_are_painted_side_by_side_from_one_seed_and_cost_their_sum(wo
     assert ["Again", "Info", "Delete", "Report"] == list(message.buttons)
     assert "seed 9 · 3 ways" in message.text
     info = whispered(await max_.click(message, "Info"))
-    assert "/compare prompt:an owl first:draft second:pixels steps=20 third:usual seed:9" in info
+    assert (
+        "/compare prompt:an owl first:draft method=clip_diffusion model=primer second:pixels steps=20 model=primer "
+        "third:usual method=clip_diffusion model=primer profile=none size:256x256 seed:9" in info
+    )
 
 
 async def test_a_way_is_shown_by_itself_and_enlarged_also_after_a_restart(
