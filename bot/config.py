@@ -68,8 +68,8 @@ class EngineSection(Section):
         default=0,
         ge=0,
         le=10**6,
-        description="Memory that models may take together on that device; those used longest ago leave. "
-        "0 = six tenths of what it has.",
+        description="Memory that models may take together on that device; those used longest ago leave, "
+        "but none of a picture under way while memory suffices. 0 = six tenths of what it has.",
     )
     idle_minutes: float = Field(
         default=15.0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import logging
 import time
@@ -39,6 +40,8 @@ class Admitted:
     """The record of how the picture was made that is to be enlarged, if it holds one."""
     needs: Needs | None = None
     """What each of its pictures takes, where that is known."""
+    nets: frozenset[str] = frozenset()
+    """Keys of the nets that were asked for."""
 
 
 def admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method: FindMethod) -> Admitted:
@@ -49,14 +52,21 @@ def admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method: 
     """
     _check_images(job, images)
     try:
-        return _admit(job, images, runtime, find_method)
+        return _held(job, images, runtime, find_method)
     except Exception as error:  # only what says that memory is used up
         if not is_out_of_memory(error):
             raise
         log.warning("No memory for job %s; idle nets leave.", job.id)
     if not runtime.shed():
         raise OutOfMemory(FULL)
-    return _admit(job, images, runtime, find_method)
+    return _held(job, images, runtime, find_method)
+
+
+def _held(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method: FindMethod) -> Admitted:
+    """The nets of a picture stay from the first that is loaded to its beginning, however many it needs."""
+    with runtime.using() as use:
+        admitted = _admit(job, images, runtime, find_method)
+    return dataclasses.replace(admitted, nets=frozenset(use.nets))
 
 
 def _admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method: FindMethod) -> Admitted:

@@ -71,6 +71,8 @@ class Painting:
     """Bytes that it took at most, its nets not counted; 0 where the device does not say."""
     needs: Needs | None = None
     """What its method's steps take; nothing where that is not known."""
+    nets: frozenset[str] = frozenset()
+    """Keys of the nets that its latest step used, or its beginning before the first."""
 
     @property
     def expected(self) -> int:

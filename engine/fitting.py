@@ -14,12 +14,10 @@ from engine.needs import Needs, needs_of
 from engine.rehearsal import Rehearsed
 from engine.requests import DreamRequest
 from engine.room import CERTAIN, measure
-from engine.runtime import Runtime
+from engine.runtime import SPARE, Runtime
 
 log = logging.getLogger(__name__)
 
-SPARE = 0.9
-"""Of the memory within reach; the rest is for fragments and other programs."""
 EIGHTHS = range(7, 0, -1)
 """Smaller sizes that are looked at where a picture does not fit, in eighths of its own."""
 

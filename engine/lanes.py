@@ -6,20 +6,23 @@ picture takes is measured where the device says it, and expected where it was re
 advanced together than fit, and the others wait for their turn.
 
 The one rule of order: whoever has waited longest goes next, and takes along whoever shares its lane. So lanes take
-turns, and so do pictures of a lane that is too wide for the memory. Knows no jobs, no threads, no wire.
+turns, and so do pictures of a lane that is too wide for the memory. One exception: where memory does not hold the nets
+of all, whoever had to load its own again takes several steps with them, so that loading takes a small share of the
+time. Knows no jobs, no threads, no wire.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from engine.attempts import Painter, Painting
 from engine.border import Unexpected, guarded
 from engine.errors import DreamError, OutOfMemory
-from engine.runtime import DeviceLost, Runtime
+from engine.runtime import SPARE, DeviceLost, Runtime
 from engine.steps import Failed, Finished, State, Step
 from engine.threads import Threads
 
@@ -29,8 +32,8 @@ if TYPE_CHECKING:
     Lane: TypeAlias = tuple[int, Hashable]
 
 
-SPARE = 0.9
-"""Of the free memory; what is measured is not all that is needed (fragments, other programs)."""
+WORTH = 3.0
+"""So many times as long as nets were loaded again steps are taken with them, before others come in their place."""
 
 
 @runtime_checkable
@@ -53,23 +56,43 @@ class Lanes:
         """Bytes that one picture of a lane takes while it is advanced."""
         self._short = False
         """Memory has run out in this step."""
+        self._debt = 0.0
+        """Seconds of steps that are to be taken with the nets that are here, before others come in their place."""
 
     def next_group(self, paintings: Iterable[Painting], under_way: Iterable[Painting] = ()) -> list[Painting]:
         """The pictures of the next step, all of one painter and lane; empty if there are none.
 
-        *under_way*: others, which have no turn now; what is known about their lanes is kept.
+        *under_way*: others, which have no turn now; what is known about their lanes is kept, and so are their nets.
         """
-        waiting = sorted(paintings, key=lambda p: p.turn)
-        if not waiting:
-            return []
-        for painting in waiting:
+        waiting = _by_turn(paintings)
+        known = set(map(id, waiting))
+        others = _by_turn(p for p in under_way if id(p) not in known)
+        for painting in (*waiting, *others):
             painting.prepare()
-        lanes = [_lane(p) for p in waiting]
-        group = [p for p, lane in zip(waiting, lanes, strict=True) if lane == lanes[0]]
-        for known in (self._widest, self._each):
-            for lane in known.keys() - {*lanes, *map(_lane, under_way)}:
+        group = self._whose_nets_are_here(waiting, others) if waiting else []
+        self._keep([*waiting, *others], group)
+        if not group:
+            return []
+        lane = _lane(group[0])
+        return group[: min(self._widest.get(lane, len(group)), self._fitting(lane, group[0].expected))]
+
+    def _whose_nets_are_here(self, waiting: list[Painting], others: list[Painting]) -> list[Painting]:
+        """All of the lane whose turn it is, or of one for which nothing has to be loaded while that would not pay."""
+        crowd, first = waiting, waiting[0]
+        if self._debt > 0 and not (here := self._runtime.nets.keys()) >= first.nets:
+            first = next((p for p in (*waiting, *others) if here >= p.nets), first)
+            crowd = waiting if any(p is first for p in waiting) else others
+        return [p for p in crowd if _lane(p) == _lane(first)]
+
+    def _keep(self, everybody: list[Painting], group: list[Painting]) -> None:
+        """What is known of lanes, and the nets, of pictures under way."""
+        for known in (self._widest, self._each) if everybody else ():
+            for lane in known.keys() - set(map(_lane, everybody)):
                 del known[lane]
-        return group[: min(self._widest.get(lanes[0], len(group)), self._fitting(lanes[0], group[0].expected))]
+        steps = [max(p.memory, p.expected) for p in everybody]
+        largest = max(steps) if steps and all(steps) else 0
+        coming = group[0].nets if group else frozenset()
+        self._runtime.keep(frozenset().union(*(p.nets for p in everybody)), largest, coming)
 
     def advance(self, group: list[Painting]) -> list[Step]:
         """One step for each of *group*, answered in order. Raises DeviceLost."""
@@ -78,13 +101,28 @@ class Lanes:
             painting.turn = self._turn
         lane = _lane(group[0])
         terms = group[0].terms
-        with self._threads.step((lane, len(group)), terms.threads if terms else 0), self._runtime.peak() as peak:
+        with (
+            self._threads.step((lane, len(group)), terms.threads if terms else 0),
+            self._runtime.peak() as peak,
+            self._using(group),
+        ):
             self._short = False
             steps = self._advance(group[0].painter, [p.state for p in group], lane)
         if not self._short:  # else what did not fit counts too
             self._note(lane, group, peak.bytes // len(group))
             _learn(group, steps)
         return steps
+
+    @contextmanager
+    def _using(self, group: list[Painting]) -> Iterator[None]:
+        """Around a step: which nets it uses, and whether they were worth loading yet."""
+        began = time.monotonic()
+        with self._runtime.using() as use:
+            yield
+        worked = time.monotonic() - began - use.again
+        self._debt = max(self._debt - worked, WORTH * use.again)
+        for painting in group:
+            painting.nets = frozenset(use.nets)
 
     def _fitting(self, lane: Lane, expected: int) -> int:
         """How many pictures of *lane* the memory has room for, at least one. What was measured goes before *expected*.
@@ -134,6 +172,10 @@ def _learn(group: list[Painting], steps: list[Step]) -> None:
     for painting, step in zip(group, steps, strict=True):
         if isinstance(step, Finished) and painting.needs and painting.memory and not painting.finishing:
             painting.needs.learn(getattr(painting.state, "thrift", 0), painting.memory)
+
+
+def _by_turn(paintings: Iterable[Painting]) -> list[Painting]:
+    return sorted(paintings, key=lambda p: p.turn)
 
 
 def _lane(painting: Painting) -> Lane:

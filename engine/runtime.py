@@ -6,14 +6,14 @@ One `Runtime` per engine process. Safe to use from the loading thread and the st
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
 from torch import nn
@@ -22,6 +22,7 @@ from engine.compiling import Compiler
 from engine.errors import EngineUnusable, OutOfMemory
 from engine.memory import beyond, device_memory, free_memory, held_memory, within_reach
 from engine.nets.quickened import quicken
+from engine.shelf import Shelf, Use
 
 if TYPE_CHECKING:
     from engine.guidance.perceptor import Perceptor
@@ -29,10 +30,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
 NETS_SHARE = 0.6
 """Of the device's memory; the rest is for pictures on their way."""
 IN_USE_SECONDS = 60.0
-"""A net that was used within these seconds belongs to a picture that is under way, and leaves last."""
+"""A net that was used within these seconds may belong to a picture that is about to begin, and leaves last."""
+SPARE = 0.9
+"""Of the memory within reach; the rest is for fragments and other programs."""
+UNKNOWN_STEP = 0.2
+"""Of the memory within reach: what is left for a step of which nobody knows what it takes."""
+TELLING_SECONDS = 1.0
 SMALL = 64 * 2**20
 """Bytes. Nets up to this size stay when the engine is idle: they are no burden, and people do not wait for them."""
 MEBIBYTES_PER_SLOT = 1500
@@ -41,14 +49,6 @@ MEBIBYTES_PER_SLOT = 1500
 
 class DeviceLost(RuntimeError):
     """The device has failed for good; only a new process can use it again."""
-
-
-@dataclass(slots=True)
-class _Net:
-    value: Any
-    size: int
-    used: float
-    """When it was asked for last."""
 
 
 @dataclass(slots=True)
@@ -76,7 +76,6 @@ class Runtime:
         self.device = find_device(device)
         self.compiler = compiler or Compiler(takes=False)
         self.dtype = dtype or fast_dtype(self.device)
-        self._nets: OrderedDict[str, _Net] = OrderedDict()
         self._loading: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
         self.lessons: dict[Hashable, int] = {}
@@ -86,31 +85,30 @@ class Runtime:
         self.room: dict[str, Line] = {}
         """What kinds of pictures take at least, by `DreamRequest.memory_kind`; see `engine.room`."""
         self._held = held_memory()
-        self._budget = nets or int(device_memory(self.device) * NETS_SHARE)
+        self._shelf = Shelf(nets or int(device_memory(self.device) * NETS_SHARE), self._suffices)
+        self._here = threading.local()
 
     def net(self, key: str, load: Callable[[], T], expected: int = 0) -> T:
         """What *load* returned for *key*; it runs once, however many threads ask. Its modules count as memory.
 
-        The least recently used nets leave when all together are over the budget; who still holds one keeps it.
+        Others may have to leave for it (see `engine.shelf`); who still holds one keeps it.
         *expected*: about how many bytes it will take; room is made before, and OutOfMemory raised if there is none.
         """
         with self._lock:
             turn = self._loading.setdefault(key, threading.Lock())
-        with turn:
+        with turn, self.using() as use:
             with self._lock:
-                if key in self._nets:
-                    self._nets.move_to_end(key)
-                    self._nets[key].used = time.monotonic()
-                    found: T = self._nets[key].value
-                    return found
+                use.nets.add(key)
+                if (found := self._shelf.find(key)) is not None:
+                    return cast(T, found.value)
                 self._check_expected(key, expected)
-                left = self._make_room(expected)
+                left = self._shelf.make_room(expected)
             if left and expected:
                 self.release()
-            value = load()
+            value, seconds = _timed(key, load)
             with self._lock:
-                self._nets[key] = _Net(value, size_of(value), time.monotonic())
-                self._make_room()
+                if self._shelf.put(key, value, size_of(value)):
+                    use.again += seconds
             return value
 
     def perceptor(self, name: str) -> Perceptor:
@@ -127,11 +125,37 @@ class Runtime:
 
         return self.net(f"perceptor:{name}", load)
 
+    @contextmanager
+    def using(self) -> Iterator[Use]:
+        """Around work on one thread: the nets that it asks for stay until it is over. Within other such work, that."""
+        if (outer := getattr(self._here, "use", None)) is not None:
+            yield outer
+            return
+        use = self._here.use = Use()
+        with self._lock:
+            self._shelf.uses.append(use)
+        try:
+            yield use
+        finally:
+            self._here.use = None
+            with self._lock:
+                self._shelf.uses.remove(use)
+
+    def keep(self, nets: Collection[str], step: int = 0, coming: Collection[str] = ()) -> None:
+        """What pictures under way used in their latest steps stays as long as memory suffices.
+
+        *step*: bytes of the largest of their steps; 0 where that is not known. *coming*: the nets of the next step.
+        """
+        with self._lock:
+            left = self._shelf.keep(nets, step, coming)
+        if left:
+            self.release()
+
     @property
     def nets(self) -> Mapping[str, int]:
         """What is loaded, the least recently used first → its bytes."""
         with self._lock:
-            return {key: net.size for key, net in self._nets.items()}
+            return {key: net.size for key, net in self._shelf.nets.items()}
 
     def shed(self, unused_since: float | None = None, larger_than: int = 0) -> bool:
         """Let all nets go that nobody has asked for since then (`time.monotonic`), and give freed memory back.
@@ -140,9 +164,14 @@ class Runtime:
         """
         since = time.monotonic() - IN_USE_SECONDS if unused_since is None else unused_since
         with self._lock:
-            leaving = [key for key, net in self._nets.items() if net.used < since and net.size > larger_than]
+            spared = self._shelf.kept | self._shelf.asked_for if unused_since is None else frozenset()
+            leaving = [
+                key
+                for key, net in self._shelf.nets.items()
+                if net.used < since and net.size > larger_than and key not in spared
+            ]
             for key in leaving:
-                del self._nets[key]
+                self._shelf.remove(key)
         self.release()
         return bool(leaving)
 
@@ -212,6 +241,11 @@ class Runtime:
             return f"{name} ({device_memory(self.device) / 1e9:.0f} GB)"
         return f"CPU ({cores()} cores)" if self.device.type == "cpu" else self.device.type.upper()
 
+    def _suffices(self, nets: int, step: int) -> bool:
+        """Whether memory holds *nets* bytes beside a step of *step* bytes, or beside any where that is not known."""
+        reach = self.reach()
+        return nets + (step or int(UNKNOWN_STEP * reach)) <= SPARE * reach
+
     def _check_expected(self, key: str, expected: int) -> None:
         if expected > (most := device_memory(self.device)):
             raise OutOfMemory(
@@ -219,13 +253,15 @@ class Runtime:
                 f"has {most / 1e9:.1f} GB in all."
             )
 
-    def _make_room(self, more: int = 0) -> bool:
-        """Until the nets, and *more* bytes, are within the budget, or one net is left; True if any had to leave."""
-        total, before = sum(net.size for net in self._nets.values()) + more, len(self._nets)
-        while total > self._budget and len(self._nets) > (0 if more else 1):
-            _, net = self._nets.popitem(last=False)
-            total -= net.size
-        return len(self._nets) < before
+
+def _timed(key: str, load: Callable[[], T]) -> tuple[T, float]:
+    """What *load* returns, and how long that took, which is told where it is worth telling."""
+    started = time.monotonic()
+    value = load()
+    seconds = time.monotonic() - started
+    if seconds > TELLING_SECONDS:
+        log.info("“%s” was loaded in %.1f s.", key, seconds)
+    return value, seconds
 
 
 def find_device(name: str) -> torch.device:

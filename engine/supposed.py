@@ -20,7 +20,10 @@ KEPT = 0.6 * 2**30
 
 
 class Supposed(Runtime):
-    """A card of so many gigabytes (of 2³⁰ bytes), empty, that computes in half precision."""
+    """A card of so many gigabytes (of 2³⁰ bytes), empty, that computes in half precision.
+
+    What nets should take together makes no difference: those of one picture stay beyond that (see `engine.shelf`).
+    """
 
     def __init__(self, gigabytes: float) -> None:
         self.device, self.dtype = torch.device("cpu"), torch.float16

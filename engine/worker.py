@@ -199,7 +199,8 @@ class Worker:
         attempt.seconds.update(admitted.seconds)
         attempt.steps = max(state.steps for state in states)
         attempt.paintings = [
-            Painting(attempt, state.index, admitted.painter, state, needs=admitted.needs) for state in states
+            Painting(attempt, state.index, admitted.painter, state, needs=admitted.needs, nets=admitted.nets)
+            for state in states
         ]
         if isinstance(attempt.job.request, DreamRequest):  # while the first steps are taken
             self._loading.run(partial(load_finisher, attempt.job.request, self.runtime), lambda _: None)
@@ -241,6 +242,7 @@ class Worker:
             self._fail(painting, begun)
             return
         painting.painter, painting.state, note = begun
+        painting.nets = frozenset()
         painting.finishing, painting.stage = True, Stage.PAINTING
         if note:
             painting.attempt.notes = (note,)

@@ -150,7 +150,7 @@ def test_more_that_is_seen_counts_and_less_does_not(method: Method) -> None:
 def test_nets_that_nobody_uses_leave_before_a_picture_is_made_lighter(method: Method) -> None:
     card = Card(megabytes_for(0))
     card.net("other", lambda: torch.nn.Linear(4096, 4096))
-    card._nets["other"].used -= 1000
+    card._shelf.nets["other"].used -= 1000
 
     assert 0 == fit(method, request_for(), card).thrift
     assert {} == card.nets

@@ -155,7 +155,7 @@ def test_whether_classes_are_drawn_changes_no_other_number() -> None:
         def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - as torch calls it
             return super().forward(torch.zeros_like(input))
 
-    net = runtime._nets["diffusion:primer"].value.net
+    net = runtime._shelf.nets["diffusion:primer"].value.net
     net.label_emb = Deaf.from_pretrained(net.label_emb.weight)
 
     def picture(class_id: int) -> bytes:

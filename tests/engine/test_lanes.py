@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from typing import ClassVar, TypeVar
 
 import pytest
 import torch
@@ -14,14 +18,17 @@ from torch import nn
 from engine.attempts import Attempt, Painting, Stage
 from engine.environment import MemoryRules, child_environment
 from engine.errors import EngineUnusable, OutOfMemory
-from engine.lanes import Lanes
-from engine.messages import Job
+from engine.lanes import WORTH, Lanes
+from engine.messages import Job, Result, Submit
+from engine.methods.clip_diffusion import ClipDiffusion
 from engine.requests import build_request
-from engine.runtime import Peak, Runtime
+from engine.runtime import SPARE, UNKNOWN_STEP, Peak, Runtime
 from engine.steps import Failed, Finished, Running, Step
 from engine.threads import Threads
+from tests.engine.tiny import job_of
 from tests.engine.workshop import Workshop
 
+T = TypeVar("T")
 NO_MEMORY = torch.OutOfMemoryError("CUDA out of memory.")
 
 
@@ -217,7 +224,7 @@ def test_a_job_that_finds_no_memory_is_begun_again_once_idle_nets_have_left() ->
     shop, tries = Workshop(), []
     load = shop.method.load
     shop.worker.runtime.net("idle", lambda: nn.Linear(1, 1))
-    shop.worker.runtime._nets["idle"].used -= 1000
+    shop.worker.runtime._shelf.nets["idle"].used -= 1000
 
     def hungry(request: object, runtime: Runtime) -> None:
         tries.append(list(runtime.nets))
@@ -271,3 +278,100 @@ def test_a_host_s_rules_reach_the_engine() -> None:
     assert MemoryRules() == MemoryRules.of({})
     with pytest.raises(EngineUnusable, match="are numbers, not “much” and “0”"):
         MemoryRules.of({"DREAMBOT_NETS_MEGABYTES": "much"})
+
+
+class Narrow(Card):
+    """A device whose memory holds so many bytes of nets beside a step, with a budget that holds none."""
+
+    def __init__(self, memory: int) -> None:
+        Runtime.__init__(self, "cpu", nets=1)
+        self.free, self.taken = 1000, 0
+        self.memory, self.loads, self.now = memory, Counter[str](), 0.0
+
+    def reach(self) -> int:
+        return int(self.memory / (SPARE - UNKNOWN_STEP)) + 1
+
+
+def nets_of(name: str) -> frozenset[str]:
+    return frozenset() if name == "-" else frozenset({f"unet {name}", f"clip {name}"})
+
+
+@dataclass
+class Model(Painter):
+    """Every lane but “-” has two nets of its own: 100 bytes each, and five seconds to load; a step takes one."""
+
+    def lane(self, state: State) -> str:
+        return state.job_id
+
+    def advance(self, states: list[State], runtime: Runtime) -> list[Step]:
+        assert isinstance(runtime, Narrow)
+        for name in nets_of(states[0].job_id):
+            runtime.net(name, partial(self._load, runtime, name))
+        steps = super().advance(states, runtime)
+        runtime.now += 1
+        runtime.taken = 0
+        return steps
+
+    def _load(self, card: Narrow, name: str) -> nn.Module:
+        card.now += 5
+        card.loads[name] += 1
+        return nn.Linear(25, 1, bias=False)
+
+
+def turns(card: Narrow, monkeypatch: pytest.MonkeyPatch, names: str, rounds: int) -> str:
+    """Whose picture took each of so many steps."""
+    monkeypatch.setattr(time, "monotonic", lambda: card.now)
+    painter, all_lanes = Model(card), lanes(card)
+    crowd = [p for name in names for p in paintings(painter, 1)]  # type: ignore[arg-type]
+    for painting, name in zip(crowd, names, strict=True):
+        painting.state.job_id, painting.nets = name, nets_of(name)
+    taken = []
+    for _ in range(rounds):
+        group = all_lanes.next_group(crowd)
+        all_lanes.advance(group)
+        taken.append(group[0].state.job_id)
+    monkeypatch.undo()
+    return "".join(taken)
+
+
+def test_models_that_take_turns_beyond_the_budget_are_loaded_once_where_memory_holds_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    card = Narrow(400)
+    assert "ab" * 25 == turns(card, monkeypatch, "ab", 50)
+    assert {"unet a": 1, "clip a": 1, "unet b": 1, "clip b": 1} == card.loads
+
+
+def test_where_memory_does_not_hold_them_each_takes_so_many_steps_that_loading_pays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    card = Narrow(399)
+    long = int(WORTH * 10)
+    assert "ab" + "a" * (long + 1) + "b" * (long + 1) == turns(card, monkeypatch, "ab", 2 * long + 4)
+    assert {"unet a": 2, "clip a": 2, "unet b": 2, "clip b": 2} == card.loads
+
+
+def test_whoever_needs_nothing_loaded_does_not_wait_for_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = Narrow(399)
+    assert "a-b" + "a-" * 15 == turns(card, monkeypatch, "a-b", 33)
+    assert {"unet a": 2, "clip a": 2, "unet b": 1, "clip b": 1} == card.loads
+
+
+def test_the_nets_of_a_picture_are_loaded_once_however_small_the_budget() -> None:
+    class Counting(Runtime):
+        loads: ClassVar[Counter[str]] = Counter()
+
+        def net(self, key: str, load: Callable[[], T], expected: int = 0) -> T:
+            def counted() -> T:
+                self.loads[key] += 1
+                return load()
+
+            return super().net(key, counted, expected)
+
+    shop = Workshop(runtime=Counting("cpu", nets=1), find=lambda _: ClipDiffusion())
+    shop.handle(Submit(job_of("a red house", {"steps": "6"}, seed=1, size="192x192"), {}))
+    shop.run("job")
+
+    assert isinstance(shop.ends["job"], Result)
+    assert (1, 1) == (Counting.loads["diffusion:primer"], Counting.loads["perceptor:primer"])
+    assert 1 == len(shop.worker.runtime.nets), "what is over the budget leaves when the picture is finished"

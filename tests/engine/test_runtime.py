@@ -35,24 +35,22 @@ def test_a_net_is_loaded_once_however_many_threads_ask() -> None:
 
 
 def test_the_net_that_was_used_longest_ago_leaves_first() -> None:
-    runtime = Runtime("cpu")
-    runtime._budget = 2500
+    runtime = Runtime("cpu", nets=2500)
     for name in ("a", "b"):
         runtime.net(name, lambda: nn.Linear(16, 16))  # 1,088 bytes
 
     runtime.net("a", lambda: nn.Linear(1, 1))
     runtime.net("c", lambda: nn.Linear(16, 16))
 
-    assert ["a", "c"] == list(runtime._nets)
+    assert ["a", "c"] == list(runtime.nets)
 
 
 def test_a_net_that_is_over_the_budget_alone_may_stay() -> None:
-    runtime = Runtime("cpu")
-    runtime._budget = 10
+    runtime = Runtime("cpu", nets=10)
 
     runtime.net("big", lambda: nn.Linear(16, 16))
 
-    assert ["big"] == list(runtime._nets)
+    assert ["big"] == list(runtime.nets)
 
 
 def test_a_load_that_failed_is_tried_again() -> None:
@@ -176,4 +174,4 @@ def test_a_small_card_begins_fewer_pictures_and_keeps_fewer_nets(
     runtime.device = torch.device("cuda")
 
     assert slots == runtime.slots
-    assert 0.5 < runtime._budget / (gibibytes * 2**30) < 0.7, "pictures need the rest"
+    assert 0.5 < runtime._shelf.budget / (gibibytes * 2**30) < 0.7, "pictures need the rest"

@@ -136,7 +136,7 @@ def test_a_step_that_fails_has_changed_nothing(runtime: Runtime) -> None:
     poor = tiny_runtime()
     short = tiny_perceptor()
     short.__class__ = Short
-    poor._nets["perceptor:primer"].value = short
+    poor._shelf.nets["perceptor:primer"].value = short
     states = begin(runtime)
     METHOD.advance(states, runtime)
     x = states[0].x.clone()

@@ -109,7 +109,7 @@ def test_a_step_that_fails_has_changed_nothing_whatever_the_sampler(runtime: Run
 
     poor, short = tiny_runtime(), tiny_perceptor()
     short.__class__ = Short
-    poor._nets["perceptor:primer"].value = short
+    poor._shelf.nets["perceptor:primer"].value = short
     states = begin(runtime, settings)
     states[0].bucket = 2
     for _ in range(3):
@@ -225,7 +225,7 @@ def with_classes() -> Runtime:
 def test_a_class_that_is_chosen_counts_and_one_that_is_not_changes_in_every_step() -> None:
     classes = with_classes()
     told = list[int]()
-    net = classes._nets["diffusion:primer"].value.net
+    net = classes._shelf.nets["diffusion:primer"].value.net
     net.register_forward_pre_hook(lambda module, args, kwargs: told.append(int(kwargs["y"][0])), with_kwargs=True)
 
     def asked(class_id: int) -> list[int]:
