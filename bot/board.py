@@ -146,9 +146,9 @@ class Board:
         for job, place in self.waiting():
             self.tell(Update(job, None, place))
 
-    def shown_by(self, job_id: str, message_id: int) -> None:
-        """The job's message is known."""
-        if job_id in self._rows:
+    def shown_by(self, job_id: str, channel_id: int, message_id: int) -> None:
+        """The job's message is known, if it is in the job's channel: elsewhere it is a copy."""
+        if job_id in self._rows and self._rows[job_id].origin.channel_id == channel_id:
             self._rows[job_id] = replace(self._rows[job_id], message_id=message_id)
 
     def engine_has(self, ready: Ready, fresh: bool) -> None:

@@ -244,7 +244,7 @@ class Dispatcher:
     async def posted(self, job_id: str, channel_id: int, message_id: int) -> None:
         """Remember which message shows the job. Repeating it changes nothing; a later message replaces the link."""
         await self._store.messages.link(job_id, channel_id, message_id, self._clock())
-        self._board.shown_by(job_id, message_id)
+        self._board.shown_by(job_id, channel_id, message_id)
 
     def expected(self, request: Asked) -> Span:
         """How long painting this will take, waiting left out."""

@@ -67,6 +67,8 @@ class Ending:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     failed: str = ""
     """Why it could not be delivered at all; empty otherwise."""
+    direct: tuple[int, int] | None = None
+    """(channel, message) of the direct message, if it came by one."""
     _limit: int = 0
     _tries: int = 0
     _face: Face | None = None
@@ -97,7 +99,7 @@ class Ending:
             case Way.TOKEN if self.message_id is not None:
                 await self.post.edit_by_token(self.message_id, self._face)
             case Way.DIRECT:
-                await self.post.send_directly(self._face, nonce(self._id, "direct"))
+                self.direct = await self.post.send_directly(self._face, nonce(self._id, "direct"))
             case _:
                 self.message_id = await self.post.send(self._face, nonce(self._id, "final"))
 

@@ -186,6 +186,8 @@ class Letter:
         if ending.message_id != self.message_id:
             self.message_id = ending.message_id
             await self._remember()
+        if direct := ending.direct:
+            await patiently(lambda: self._desk.posted(self.job.id, *direct))
         await patiently(lambda: self._desk.closed(self.job.id, "result", ending.failed))
         crashpoint("delivered")
 

@@ -217,17 +217,18 @@ class Post:
             )
         return sent.id
 
-    async def send_directly(self, face: Face, key: str) -> None:
-        """To the person alone, where nothing else is left."""
+    async def send_directly(self, face: Face, key: str) -> tuple[int, int]:
+        """To the person alone, where nothing else is left; (channel, message)."""
         with self._counting("direct message"):
             direct = await self._client.create_dm(discord.Object(self.address.user_id))
-            await direct.send(
+            sent = await direct.send(
                 "I could not post this where you asked for it, so here it is.",
                 embed=face.embed,
                 files=face.new_files(),
                 view=face.new_view() or discord.utils.MISSING,
                 nonce=key,
             )
+        return direct.id, sent.id
 
     async def reply(self, message_id: int, words: str, key: str) -> int:
         """A short reply that pings the person, and nobody else; its id."""

@@ -99,7 +99,8 @@ class Reactions(commands.Cog):
                     log.info("reactions to job %s cannot be read again: %s", job_id, error)
 
     async def _read_again(self, job: JobRow, channel_id: int, message_id: int) -> None:
-        channel = self.bot.get_partial_messageable(channel_id, guild_id=job.origin.guild_id)
+        guild = self._guild_of(job, channel_id)
+        channel = self.bot.get_partial_messageable(channel_id, guild_id=guild.id if guild else None)
         message = await channel.fetch_message(message_id)
         for group in message.reactions:
             reaction = read_reaction(str(group.emoji)) if isinstance(group.emoji, str) else None
@@ -107,11 +108,18 @@ class Reactions(commands.Cog):
                 continue
             async for person in group.users(limit=PEOPLE):
                 if not person.bot and await self._seen(message_id, str(group.emoji), person.id):
-                    await self._grant(job, reaction, message_id, await self._caller(job, channel_id, person))
+                    await self._grant(job, reaction, message_id, await self._caller(guild, channel_id, person))
 
-    async def _caller(self, job: JobRow, channel_id: int, person: discord.Member | discord.User) -> Caller:
+    def _guild_of(self, job: JobRow, channel_id: int) -> discord.Guild | None:
+        """Where a message of the job is: a copy may be in another server, or in a direct message."""
+        if channel_id == job.origin.channel_id:
+            return self.bot.get_guild(job.origin.guild_id) if job.origin.guild_id else None
+        return getattr(self.bot.get_channel(channel_id), "guild", None)
+
+    async def _caller(
+        self, guild: discord.Guild | None, channel_id: int, person: discord.Member | discord.User
+    ) -> Caller:
         """The list of people who reacted has no roles; those are asked for, one person at a time."""
-        guild = self.bot.get_guild(job.origin.guild_id) if job.origin.guild_id else None
         member = await guild.fetch_member(person.id) if guild else person
         return Caller.of_person(self.bot, channel_id, guild, member)
 

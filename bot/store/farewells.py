@@ -53,7 +53,9 @@ class Farewells:
         await session.run(
             "INSERT OR IGNORE INTO removals"
             " SELECT channel_id, message_id FROM messages WHERE job_id IN (SELECT id FROM jobs WHERE owner = ?1)"
-            " UNION SELECT channel_id, message_id FROM calls WHERE job_id IN (SELECT id FROM jobs WHERE owner = ?1)",
+            " UNION SELECT channel_id, message_id FROM calls WHERE job_id IN (SELECT id FROM jobs WHERE owner = ?1)"
+            " UNION SELECT channel_id, message_id FROM reports"
+            "  WHERE job_id IN (SELECT id FROM jobs WHERE owner = ?1) AND message_id IS NOT NULL",
             owner,
         )
         await session.run("DELETE FROM jobs WHERE owner = ?", owner)

@@ -61,15 +61,16 @@ class Messages:
         self._database = database
 
     async def link(self, job_id: str, channel_id: int, message_id: int, now: float) -> None:
-        """This message shows that job. Repeating it changes nothing; a job that was forgotten meanwhile stays so."""
+        """This message shows that job; of one that was forgotten meanwhile it has to be deleted. Repeatable."""
         async with self._database.transaction() as session:
-            await session.run(
-                "INSERT INTO messages SELECT ?, ?, id, ? FROM jobs WHERE id = ? ON CONFLICT DO NOTHING",
-                channel_id,
-                message_id,
-                now,
-                job_id,
-            )
+            if await _is_known(session, job_id, channel_id, message_id):
+                await session.run(
+                    "INSERT INTO messages VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                    channel_id,
+                    message_id,
+                    job_id,
+                    now,
+                )
 
     async def job_id(self, channel_id: int, message_id: int) -> str | None:
         """The job that this message shows."""
@@ -123,10 +124,7 @@ class Calls:
     async def note(self, job_id: str, channel_id: int, message_id: int) -> None:
         """This reply called the job's owner; of a job that was forgotten meanwhile it has to be deleted."""
         async with self._database.transaction() as session:
-            known = await session.one("SELECT 1 FROM jobs WHERE id = ?", job_id)
-            if known is None:
-                await session.run("INSERT OR IGNORE INTO removals VALUES (?, ?)", channel_id, message_id)
-            else:
+            if await _is_known(session, job_id, channel_id, message_id):
                 await session.run("INSERT OR IGNORE INTO calls VALUES (?, ?, ?)", channel_id, message_id, job_id)
 
     async def take(self, job_id: str) -> list[tuple[int, int]]:
@@ -137,6 +135,14 @@ class Calls:
             )
             rows = await session.all("DELETE FROM calls WHERE job_id = ? RETURNING channel_id, message_id", job_id)
         return [(row[0], row[1]) for row in rows]
+
+
+async def _is_known(session: Session, job_id: str, channel_id: int, message_id: int) -> bool:
+    """Whether there is such a job; where it was forgotten, its message is to be deleted."""
+    known = await session.one("SELECT 1 FROM jobs WHERE id = ?", job_id) is not None
+    if not known:
+        await session.run("INSERT OR IGNORE INTO removals VALUES (?, ?)", channel_id, message_id)
+    return known
 
 
 class Presses:

@@ -91,11 +91,16 @@ class Reports:
         return 0 if row is None else int(row[0])
 
     async def posted(self, job_id: str, channel_id: int, message_id: int) -> None:
-        """Moderators can read it there."""
+        """Moderators can read it there; of a job that was forgotten meanwhile it has to be deleted."""
         async with self._database.transaction() as session:
-            await session.run(
-                "UPDATE reports SET channel_id = ?, message_id = ? WHERE job_id = ?", channel_id, message_id, job_id
+            known = await session.one(
+                "UPDATE reports SET channel_id = ?, message_id = ? WHERE job_id = ? RETURNING 1",
+                channel_id,
+                message_id,
+                job_id,
             )
+            if known is None:
+                await session.run("INSERT OR IGNORE INTO removals VALUES (?, ?)", channel_id, message_id)
 
     async def close(self, session: Session, job_id: str, state: ReportState, by: str, now: float) -> bool:
         """Deal with it; False if somebody has done so before."""

@@ -46,7 +46,8 @@ def forget_sheet(there_is: Belongings) -> Sheet:
     )
     words = (
         f"**This deletes everything that I keep about you**: {count(there_is.jobs, 'job')} with their prompts, "
-        f"{count(there_is.pictures, 'picture')}, the messages that show them and those that called you, your settings, "
+        f"{count(there_is.pictures, 'picture')}, the messages that show them and those that called you, "
+        "what moderators were shown of them, your settings, "
         f"what you keep, units that were granted to you, and your name in the ledger.{unfinished}\n"
         "What others made from your pictures stays theirs, and what moderators decided stays on their record. What you "
         "have spent lately counts until its window is over; then that goes too.\n"

@@ -54,8 +54,9 @@ class FakePost:
         self._arrive(f"post {key}", face, self.send_errors)
         return 99
 
-    async def send_directly(self, face: Face, key: str) -> None:
+    async def send_directly(self, face: Face, key: str) -> tuple[int, int]:
         self._arrive("direct", face, self.direct_errors)
+        return 40, 98
 
     async def find(self, job_id: str, since: float, without: int | None = None) -> int | None:
         return self.found

@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
+import bot.removals
+from bot.playground.server.permissions import Permission
 from tests.bot.core import count
 from tests.wire.looks import begun, deleted, dreamt, is_result, job_id, whispered
 from tests.wire.people import Person, upload
 from tests.wire.protocol_bot import picture
+from tests.wire.test_reports import report, reports, take_reports
 from tests.wire.world import World
 
 
@@ -100,6 +103,57 @@ async def test_the_reply_that_called_somebody_goes_too_also_after_a_restart(
     assert 0 == await count(world.bot.store, "calls")
 
 
+async def test_what_moderators_were_shown_of_a_forgotten_picture_goes_too(
+    world: World, olive: Person, max_: Person, mo: Person
+) -> None:
+    await take_reports(olive)
+    owl = await dreamt(max_, "an owl")
+    await report(mo, owl)
+    [told] = reports(olive)
+
+    await forgotten(max_)
+
+    await world.until(lambda: owl.gone and told.gone)
+    await nothing_left_to_remove(world)
+
+
+async def test_a_picture_that_came_directly_goes_too_and_its_buttons_and_reactions_work(
+    world: World, max_: Person
+) -> None:
+    await begun(max_, "slowly an owl")
+    world.allow("50001", "50013", "10062", "50027", "could not be delivered")
+    world.take_permission(Permission.VIEW_CHANNEL)
+    world.expire_tokens()
+    direct = await max_.wait_for_message(is_result, channel="dm")
+    while not await count(world.bot.store, "messages", f"message_id = {direct.id}"):
+        await asyncio.sleep(0.01)
+    max_.react(direct, "🔁")
+    again = await max_.wait_for_message(lambda m: m.id > direct.id and is_result(m), channel="dm")
+
+    await forgotten(max_)
+
+    await world.until(lambda: direct.gone and again.gone)
+
+
+async def test_a_limit_that_lasts_long_puts_a_deletion_off(
+    world: World, max_: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot.removals, "LATER", 0.05)
+    owl = await dreamt(max_, "an owl")
+    limit = world.faults.rate_limited(r"DELETE /channels/.*/messages", 45.0)
+
+    await forgotten(max_)
+
+    await max_.wait_for(owl, lambda m: m.gone)
+    assert 0 == limit.times
+    await nothing_left_to_remove(world)
+
+
+async def nothing_left_to_remove(world: World) -> None:
+    while await world.bot.store.farewells.to_remove(1):
+        await asyncio.sleep(0.01)
+
+
 @pytest.mark.slow
 async def test_a_question_from_before_a_restart_can_be_answered_twice(world: World, max_: Person) -> None:
     await dreamt(max_, "an owl")
@@ -122,8 +176,7 @@ async def test_messages_are_deleted_over_restarts(world: World, max_: Person, mo
 
     await world.until(lambda: all(owl.gone for owl in owls))
 
-    while await world.bot.store.farewells.to_remove(1):
-        await asyncio.sleep(0.01)
+    await nothing_left_to_remove(world)
 
 
 @pytest.mark.bot(quota={"units": 2.0})
