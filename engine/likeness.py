@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from engine.course import Terms, read_course
-from engine.pictures import open_picture, pixels_sha256
+from engine.pictures import open_own, pixels_sha256
 
 WORDS = {
     "weights": "the net's weights",
@@ -54,7 +54,7 @@ class Likeness:
 
 def compare(first: bytes, again: bytes) -> Likeness:
     """How like two encoded pictures are; raises UnreadablePicture."""
-    a, b = (open_picture(data) for data in (first, again))
+    a, b = (open_own(data) for data in (first, again))
     if a.size != b.size:
         return Likeness(a.size, b.size, a.width * a.height, 255)
     difference = np.abs(np.asarray(a, dtype=np.int16) - np.asarray(b, dtype=np.int16)).max(2)
@@ -71,7 +71,7 @@ def reasons(original: bytes, then: Mapping[str, Any], now: Mapping[str, Any]) ->
 
 
 def _reasons(original: bytes, then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    if then["pixels"] and then["pixels"] != pixels_sha256(open_picture(original)):
+    if then["pixels"] and then["pixels"] != pixels_sha256(open_own(original)):
         yield "The PNG was changed after it was painted: its pixels are not those of its record."
     if then["engine"] != now["engine"]:
         yield f"It was painted by engine {then['engine']}; this is {now['engine']}."

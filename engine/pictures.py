@@ -5,13 +5,14 @@ Whatever comes from outside goes through `open_picture`, which never trusts what
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import math
 import struct
 import warnings
 import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin, UnidentifiedImageError
@@ -21,6 +22,10 @@ from engine.errors import UnreadablePicture
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 MAX_BYTES = 32 * 2**20
 MAX_PIXELS = 50_000_000
+OWN_BYTES = 768 * 2**20
+"""Of a file that was made here, or that somebody at this machine names."""
+OWN_PIXELS = 178_000_000
+"""The same: as many as are ever made here. Half a gigabyte, and what Pillow still opens."""
 MAX_SIDE = 16_384
 SNAPSHOT_SIDE = 256
 SUFFIXES = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
@@ -54,21 +59,67 @@ def open_picture(
 
     *alpha*: RGBA instead, where there is transparency.
     """
+    with _decoding(data, max_bytes, max_pixels) as image:
+        image.load()
+        return _to_rgb(ImageOps.exif_transpose(image), alpha)
+
+
+def open_own(data: bytes) -> Image.Image:
+    """The same for what was made here or named at this machine, and may be larger than what strangers send."""
+    return open_picture(data, max_bytes=OWN_BYTES, max_pixels=OWN_PIXELS)
+
+
+def open_reduced(data: bytes, side: int) -> Image.Image:
+    """As `open_own`, but no larger than is needed: the shorter side of large ones has *side* pixels.
+
+    What is decoded is held once, where `open_picture` holds it three times.
+    """
+    with _decoding(data, OWN_BYTES, OWN_PIXELS) as image:
+        image.draft(None, (2 * side, 2 * side))  # a JPEG can be decoded at a half, a quarter, an eighth
+        image.load()
+        plain = image.mode == "RGB" and not image.has_transparency_data
+        small = _reduced(image if plain else _to_rgb(image, alpha=False), side)
+        small.info = {key: value for key, value in image.info.items() if key != "transparency"}  # which way is up
+        return ImageOps.exif_transpose(small)
+
+
+def stored_size(data: bytes) -> tuple[int, int]:
+    """Width and height as the file has them, whichever way is up; little is decoded. Limits as of `open_own`."""
+    with _decoding(data, OWN_BYTES, OWN_PIXELS) as image:
+        return image.size
+
+
+def _reduced(image: Image.Image, side: int) -> Image.Image:
+    shrink = min(side / min(image.size), 1)
+    size = (max(round(image.width * shrink), 1), max(round(image.height * shrink), 1))
+    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+
+
+@contextlib.contextmanager
+def _decoding(data: bytes, max_bytes: int, max_pixels: int) -> Iterator[Image.Image]:
+    """Foreign bytes, of which only the head was read; whatever a decoder says becomes UnreadablePicture."""
     if len(data) > max_bytes:
         raise UnreadablePicture(
             f"The picture has {_megabytes(len(data))}; {_megabytes(max_bytes)} is the most that is opened here."
         )
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with _opened(data, max_pixels) as image:
             _check_size(image.width, image.height, max_pixels)
-            image.load()
-            return _to_rgb(ImageOps.exif_transpose(image), alpha)
+            yield image
     except UnidentifiedImageError as error:
         raise UnreadablePicture("This is not a picture that is opened here: PNG, JPEG, WebP and GIF are.") from error
     except Image.DecompressionBombError as error:
         raise UnreadablePicture(f"The picture is over {max_pixels / 1e6:.0f} megapixels.") from error
     except _BROKEN as error:
         raise UnreadablePicture("The picture is broken or incomplete: it cannot be decoded.") from error
+
+
+def _opened(data: bytes, max_pixels: int) -> Image.Image:
+    if max_pixels <= (Image.MAX_IMAGE_PIXELS or max_pixels):
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # of what is welcome here
+        return Image.open(io.BytesIO(data), formats=FORMATS)
 
 
 def fit(image: Image.Image, width: int, height: int) -> Image.Image:
@@ -136,7 +187,7 @@ def in_format(png: bytes, suffix: str) -> bytes:
 
 
 def _own_png(png: bytes) -> Image.Image:
-    """A picture that was made here: Pillow's warning of large ones says nothing new. For a `catch_warnings` block."""
+    """A PNG that is large or is only asked for its texts: Pillow's warning says nothing new. In `catch_warnings`."""
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     return Image.open(io.BytesIO(png), formats=("PNG",))
 
@@ -144,7 +195,7 @@ def _own_png(png: bytes) -> Image.Image:
 def read_text(png: bytes) -> dict[str, str]:
     """The text chunks of a PNG by keyword; empty for one without. Raises UnreadablePicture for what is no PNG."""
     try:
-        with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
+        with warnings.catch_warnings(), _own_png(png) as image:
             return {str(key): str(value) for key, value in image.info.items() if isinstance(value, str)}
     except _BROKEN as error:
         raise UnreadablePicture("This is not a PNG, so there is no record of how it was made in it.") from error

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.commands.console import Bar, read_file, write_file
+from engine.commands.gallery import SEEN
 from engine.commands.order import Order
 from engine.commands.painting import Finished
 from engine.errors import InvalidRequest
 from engine.graders import choose_grader, guides_of
-from engine.pictures import contact_sheet, open_picture, to_png, within
+from engine.pictures import contact_sheet, open_picture, open_reduced, to_png, within
 from engine.requests import DreamRequest, UpscaleRequest
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def choose(finished: Finished, wanted: Wanted, grading: Grading, studio: Studio,
     """Grade, rank, draw the sheet, enlarge the best if that is wanted; raises DreamErrors."""
     bar.say("Judging")
     judge, wish = _judge(grading.perceptor, studio), grading.wish
-    images = {done.index: open_picture(read_file(done.path)) for done in finished.pictures}
+    images = {done.index: open_reduced(read_file(done.path), SEEN) for done in finished.pictures}
     grades = {index: round(float(judge.look([image])[0] @ wish.direction), 5) for index, image in images.items()}
     ranking = sorted(grades, key=lambda index: -grades[index])
     best = tuple(ranking[: wanted.best])

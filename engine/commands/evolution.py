@@ -8,14 +8,15 @@ from typing import Annotated
 
 import typer
 
-from engine.commands.console import printable, read_file, write_file
+from engine.commands.console import check_writable, printable, read_file, write_file
 from engine.errors import InvalidRequest
-from engine.evolution import animate, check_kind
-from engine.pictures import open_picture
+from engine.evolution import LARGEST_SIDE, animate, check_kind
+from engine.pictures import open_reduced
 
 STEP = re.compile(r"(?P<name>.+)-(?P<index>\d+)-step-(?P<step>\d+)\.webp")
 """How `dream --snapshots` names them."""
 MOST = 5000
+LARGEST = max(LARGEST_SIDE.values())
 
 
 def evolution(
@@ -28,13 +29,14 @@ def evolution(
 ) -> None:
     """Show how a picture came to be, from the snapshots in FOLDER."""
     check_kind(out.suffix)
+    check_writable(out)
     ways = _ways(folder)
     if of and of not in ways:
         raise InvalidRequest(f"There are no snapshots of {of} in {folder}; there are of {_listed(ways)}.")
     if not of and len(ways) > 1:
         raise InvalidRequest(f"There are snapshots of several pictures in {folder}; choose by --of: {_listed(ways)}.")
     paths = [path for _, path in sorted(ways[of or next(iter(ways))])]
-    frames = [open_picture(read_file(path)) for path in [*paths, *([picture] if picture else [])]]
+    frames = [open_reduced(read_file(path), LARGEST) for path in [*paths, *([picture] if picture else [])]]
     write_file(out, animate(frames, out.suffix))
     typer.echo(f"{printable(out)}  {len(frames)} pictures")
 

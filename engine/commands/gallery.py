@@ -12,11 +12,13 @@ from PIL import Image
 from engine.commands.console import read_file
 from engine.errors import DreamError, InvalidRequest
 from engine.graders import choose_grader, guides_of
-from engine.pictures import open_picture
+from engine.pictures import open_reduced
 from engine.replay import read_record, replay_request
 from engine.requests import DreamRequest
 
 MOST = 1000
+SEEN = 768
+"""Pixels of the shorter side at which large pictures are judged; no CLIP takes in more than two thirds of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ def fair_grader(shown: Iterable[Shown]) -> tuple[str, str]:
 def _opened(path: Path) -> Shown:
     data = read_file(path)
     try:
-        image = open_picture(data)
+        image = open_reduced(data, SEEN)
     except DreamError as error:
         raise InvalidRequest(f"{path}: {error}") from error
     request = None

@@ -13,7 +13,7 @@ from engine.commands.console import check_writable, is_folder, read_file
 from engine.course import Script
 from engine.errors import DreamError, InvalidRequest
 from engine.messages import Request
-from engine.pictures import open_picture, pixels_sha256
+from engine.pictures import open_own, pixels_sha256
 from engine.replay import read_record
 from engine.requests import DreamRequest, request_from_json
 
@@ -121,7 +121,7 @@ def _in_the_way(path: Path) -> str:
 def _recognised(order: Order, index: int, path: Path) -> Done:
     try:
         png = read_file(path)
-        record, image = read_record(png), open_picture(png)
+        record, image = read_record(png), open_own(png)
         asked = _asked(record)
     except DreamError as error:
         raise InvalidRequest(f"{path} is in the way of --resume: {error}") from error

@@ -13,12 +13,14 @@ import platformdirs
 from engine.commands.console import Bar, calm_torch, errors, write_file
 from engine.commands.order import Done, Order
 from engine.errors import InvalidRequest
-from engine.evolution import animate
+from engine.evolution import LARGEST_SIDE, animate
 from engine.messages import Picture, Progress
-from engine.pictures import in_format, open_picture
+from engine.pictures import in_format, open_reduced
 
 if TYPE_CHECKING:
     from engine.studio import Studio
+
+LARGEST = max(LARGEST_SIDE.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class Work:
         if self._order.evolution:
             frames = [*self._frames.pop(picture.index, []), picture.png]
             place = self._order.numbered(self._order.evolution, picture.index)
-            self._write(place, animate([open_picture(frame) for frame in frames], place.suffix))
+            self._write(place, animate([open_reduced(frame, LARGEST) for frame in frames], place.suffix))
 
     def check_written(self) -> None:
         """Raise InvalidRequest unless everything is where it was wanted."""

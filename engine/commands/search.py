@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from PIL import Image
@@ -23,9 +23,10 @@ from engine.commands.console import (
     read_file,
     write_file,
 )
+from engine.commands.gallery import SEEN
 from engine.errors import DreamError, InvalidRequest, UnreadablePicture
 from engine.graders import choose_grader
-from engine.pictures import MAX_BYTES, contact_sheet, open_picture, to_png, within
+from engine.pictures import OWN_BYTES, contact_sheet, open_reduced, to_png, within
 from engine.prompts import Prompt, parse_prompts
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ def search(
             found = _others(album, wish, count, like or [])
             looked, problems, mended = len(album), {**album.problems, **unread}, album.mended
     if not found:
-        raise InvalidRequest(f"There are no other pictures in {folder} that could be opened (PNG, JPEG, WebP or GIF).")
+        nothing = f"There are no other pictures in {folder} that could be opened (PNG, JPEG, WebP or GIF)."
+        raise InvalidRequest(" ".join([nothing, *_reasons(problems)]))
     mends = "What was remembered of this folder was broken; all of it was looked at again." if mended else ""
     notes = [text for text in (note, *wish.notes, mends, _told(problems)) if text]
     _draw(folder, found, place)
@@ -112,16 +114,15 @@ def look_at(album: Album, judge: Judge, bar: Bar) -> dict[Path, str]:
         entries, images, problems = list[Entry](), list[Image.Image](), list[tuple[Entry, str]]()
         for entry in news[start : start + TOGETHER]:
             try:
-                if entry.size > MAX_BYTES:
-                    raise UnreadablePicture(f"It has more than {MAX_BYTES // 2**20} MB.")
-                image = open_picture(read_file(album.root / entry.path))
+                if entry.size > OWN_BYTES:
+                    raise UnreadablePicture(f"It has more than {OWN_BYTES // 2**20} MB.")
+                image = open_reduced(read_file(album.root / entry.path), SEEN)
             except UnreadablePicture as error:
                 problems.append((entry, str(error)))
                 continue
             except InvalidRequest as error:
                 unread[entry.path] = str(error)
                 continue
-            image.thumbnail((CELL * 4, CELL * 4))
             images.append(image)
             entries.append(entry)
         album.remember(entries, judge.look(images), problems)
@@ -134,7 +135,7 @@ def _parts(words: str, like: Sequence[Path]) -> tuple[tuple[Prompt, ...], dict[s
         raise InvalidRequest("Say what to look for: words, or a picture by --like.")
     files = {hashlib.sha256(data).hexdigest(): data for data in map(read_file, like)}
     prompts = (parse_prompts(words) if words.strip() else ()) + tuple(Prompt(image=sha) for sha in files)
-    return prompts, {sha: open_picture(data) for sha, data in files.items()}
+    return prompts, {sha: open_reduced(data, SEEN) for sha, data in files.items()}
 
 
 def _others(album: Album, wish: Wish, count: int, like: Sequence[Path]) -> list[Found]:
@@ -148,7 +149,7 @@ def _draw(folder: Path, found: Sequence[Found], place: Path) -> None:
     images, captions = list[Image.Image](), list[str]()
     for one in found:
         try:
-            image = open_picture(read_file(folder / one.path))
+            image = open_reduced(read_file(folder / one.path), CELL)
         except DreamError:  # gone since it was looked at
             image = Image.new("RGB", (CELL, CELL))
         images.append(within(image, CELL))
@@ -163,7 +164,13 @@ def _sheet_name(out: Path | None, words: str, like: Sequence[Path]) -> Path:
     return out or Path(f"search-{named or 'sheet'}.png")
 
 
-def _told(problems: dict[Path, Any]) -> str:
+def _reasons(problems: Mapping[Path, str]) -> list[str]:
+    """Why those could not be, each by name; of more, the number."""
+    shown = [f"{printable(path)}: {problem}" for path, problem in list(problems.items())[:SHOWN]]
+    return [*shown, *([f"And {len(problems) - SHOWN:,} more."] if len(problems) > SHOWN else [])]
+
+
+def _told(problems: Mapping[Path, str]) -> str:
     """In one sentence, which files could not be opened."""
     if not problems:
         return ""

@@ -15,9 +15,9 @@ from engine.commands.order import Order
 from engine.commands.painting import Means, paint, start_studio
 from engine.commands.telling import tell
 from engine.errors import DreamError, InvalidRequest
-from engine.pictures import FORMATS, SUFFIXES, open_picture
+from engine.pictures import FORMATS, SUFFIXES, open_own, stored_size
 from engine.requests import AUTO, LEARNED, SHIPPED, USUAL_SCALE, UpscaleRequest
-from engine.upscalers import check_known
+from engine.upscalers import check_known, check_large
 
 READABLE = {*SUFFIXES, ".gif"}
 PICTURES = typer.Argument(help="PNG, JPEG, WebP or GIF; folders stand for the pictures in them.", show_default=False)
@@ -101,10 +101,12 @@ def find_places(files: Sequence[Path], out: Path | None, scale: int, *, several:
 
 def _order(path: Path, place: Path, upscaler: str, scale: int, as_json: bool) -> Order:
     data = read_file(path)
-    image = open_picture(data)
+    width, height = stored_size(data)
     sha = hashlib.sha256(data).hexdigest()
     try:
-        request = UpscaleRequest(image=sha, upscaler=upscaler, scale=scale, width=image.width, height=image.height)
+        request = UpscaleRequest(image=sha, upscaler=upscaler, scale=scale, width=width, height=height)
     except ValidationError as error:
         raise InvalidRequest(f"A picture can be enlarged 2 to 8 times, not {scale} times.") from error
-    return Order(request, {sha: data}, place, as_json=as_json)
+    check_large(width, height, scale)
+    width, height = open_own(data).size  # the way it stands; a broken one is found before torch is imported
+    return Order(request.model_copy(update={"width": width, "height": height}), {sha: data}, place, as_json=as_json)

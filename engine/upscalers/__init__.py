@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import math
 import pkgutil
 from collections.abc import Hashable, Mapping
 from functools import cache
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from PIL import Image
 
-from engine.errors import ModelUnavailable
+from engine.errors import InvalidRequest, ModelUnavailable
+from engine.pictures import MAX_SIDE, OWN_PIXELS
 from engine.steps import State, Step
 from engine.weights.entry import Kind
 from engine.weights.presence import lacking_files
@@ -76,6 +78,17 @@ def check_known(name: str) -> None:
         near = difflib.get_close_matches(name, upscaler_names(), n=1, cutoff=0.5)
         known = f"; did you mean “{near[0]}”?" if near else f"; there is {', '.join(upscaler_names())}."
         raise ModelUnavailable(f"There is no upscaler “{name}”{known}")
+
+
+def check_large(width: int, height: int, scale: int) -> None:
+    """Raise InvalidRequest, with the largest scale that would do, for what becomes too large."""
+    most = min(MAX_SIDE // max(width, height), math.isqrt(OWN_PIXELS // (width * height)))
+    if scale > most:
+        raise InvalidRequest(
+            f"{width}×{height} times {scale} would be {width * scale}×{height * scale}; {MAX_SIDE} pixels a side and "
+            f"{OWN_PIXELS / 1e6:.0f} megapixels are the "
+            + (f"most, so {most} is the largest scale for this picture." if most > 1 else "most: it is large enough.")
+        )
 
 
 def usable_upscalers() -> tuple[str, ...]:

@@ -17,19 +17,17 @@ import torch
 from PIL import Image
 
 from engine.course import Course, Terms
-from engine.errors import InvalidRequest, OutOfMemory
+from engine.errors import OutOfMemory
 from engine.memory import free_memory
 from engine.messages import Job
-from engine.pictures import open_picture
+from engine.pictures import OWN_BYTES, open_picture
 from engine.requests import UpscaleRequest
 from engine.steps import Finished, Running, Step
+from engine.upscalers import check_large
 from engine.upscalers._surface import Surface
 
 Box: TypeAlias = tuple[int, int, int, int]
 Span: TypeAlias = tuple[int, int, int, int]
-MAX_OUTPUT = 16_384
-MAX_PIXELS = 178_000_000
-"""Of the large picture: half a gigabyte, and what Pillow still opens."""
 PIXEL_BYTES = 8
 """System memory for each of its pixels, at most: the picture itself, what is cut out of it, the PNG."""
 LANCZOS_REACH = 3
@@ -211,7 +209,7 @@ def open_small(job: Job, images: Mapping[str, bytes]) -> tuple[Image.Image, int]
     """The picture (RGB, or RGBA) and the scale of an upscale job; raises UnreadablePicture, InvalidRequest in words."""
     request = job.request
     assert isinstance(request, UpscaleRequest)
-    image = open_picture(images[request.image], alpha=True)
+    image = open_picture(images[request.image], max_bytes=OWN_BYTES, alpha=True)
     check_large(image.width, image.height, request.scale)
     check_room(image.width * image.height * request.scale**2)
     return image, request.scale
@@ -224,15 +222,4 @@ def check_room(pixels: int) -> None:
         raise OutOfMemory(
             f"A picture of {pixels / 1e6:.0f} megapixels takes {needed / 1e9:.1f} GB of memory here, and "
             f"{free / 1e9:.1f} GB are free; a smaller scale may fit."
-        )
-
-
-def check_large(width: int, height: int, scale: int) -> None:
-    """Raise InvalidRequest, with the largest scale that would do, for what becomes too large."""
-    most = min(MAX_OUTPUT // max(width, height), math.isqrt(MAX_PIXELS // (width * height)))
-    if scale > most:
-        raise InvalidRequest(
-            f"{width}×{height} times {scale} would be {width * scale}×{height * scale}; {MAX_OUTPUT} pixels a side and "
-            f"{MAX_PIXELS / 1e6:.0f} megapixels are the "
-            + (f"most, so {most} is the largest scale for this picture." if most > 1 else "most: it is large enough.")
         )

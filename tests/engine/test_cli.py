@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from engine.pictures import MAX_BYTES
 from engine.replay import read_record
 from engine.requests import METHODS
 from tests.engine.shell import Shell
@@ -88,6 +89,24 @@ def test_a_picture_is_enlarged(shell: Shell, small: Path) -> None:
 
     assert (0, "large.png  120×90, by lanczos\n") == (said.status, said.out)
     assert (120, 90) == Image.open("large.png").size
+
+
+def test_a_large_file_of_ones_own_is_enlarged(shell: Shell, small: Path) -> None:
+    with small.open("ab") as file:  # what follows the end of a PNG counts only as its size
+        file.write(bytes(MAX_BYTES))
+
+    said = shell("upscale", small, "--upscaler", "lanczos", "--scale", 2, "--out", "large.png")
+
+    assert (0, (80, 60)) == (said.status, Image.open("large.png").size), said.err
+
+
+def test_what_is_large_enough_is_told_so_before_it_is_decoded(shell: Shell) -> None:
+    Image.new("L", (8200, 8000)).save("large.png")
+
+    said = shell("upscale", "large.png", "--scale", 2)
+
+    assert (2, 1) == (said.status, len(said.err.splitlines()))
+    assert "178 megapixels are the most: it is large enough." in said.err
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,13 @@ from engine.pictures import (
     fit_to_bytes,
     grid,
     in_format,
+    open_own,
     open_picture,
+    open_reduced,
     pixels_sha256,
     read_text,
     snapshot,
+    stored_size,
     to_png,
     within,
 )
@@ -63,6 +66,44 @@ def test_a_photograph_is_turned_upright() -> None:
     image = open_picture(saved(gradient(40, 30), "JPEG", exif=exif))
 
     assert (30, 40) == image.size
+
+
+@pytest.mark.parametrize("name", ["PNG", "JPEG", "WEBP"])
+def test_what_is_only_looked_at_is_opened_no_larger_than_it_need_be_and_upright(name: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = saved(gradient(400, 300), name, exif=exif)
+
+    small = open_reduced(data, 60)
+
+    assert ("RGB", (60, 80), (400, 300)) == (small.mode, small.size, stored_size(data))
+    difference = np.asarray(small, dtype=int) - np.asarray(open_picture(data).resize((60, 80)), dtype=int)
+    assert np.abs(difference).max() < 8
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_what_is_small_already_is_opened_as_ever(mode: str) -> None:
+    image = gradient().convert("L" if mode == "I;16" else mode)
+    data = saved(Image.fromarray(np.asarray(image, dtype=np.uint16) * 257) if mode == "I;16" else image, "PNG")
+
+    assert pixels_sha256(open_picture(data)) == pixels_sha256(open_reduced(data, 60))
+
+
+def test_ones_own_pictures_may_be_as_large_as_what_is_made_here() -> None:
+    data = saved(Image.new("L", (13_000, 13_000)), "PNG", compress_level=1)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert (64, 64) == open_reduced(data, 64).size
+        assert {} == read_text(data)
+    with pytest.warns(Image.DecompressionBombWarning), pytest.raises(UnreadablePicture, match="50 megapixels"):
+        open_picture(data)
+
+
+def test_ones_own_pictures_are_not_endless_either() -> None:
+    for function in (open_own, stored_size, lambda data: open_reduced(data, 64)):
+        with pytest.raises(UnreadablePicture, match="178 megapixels"):
+            function(bomb(13_400, 13_400))
 
 
 def test_transparency_lies_on_white() -> None:

@@ -37,6 +37,14 @@ def test_snapshots_are_shown_in_their_order_and_then_the_finished_picture(shell:
     assert [20, 90, 160, 250] == pytest.approx(light, abs=3)
 
 
+def test_the_finished_picture_may_have_been_enlarged(shell: Shell, way: Path) -> None:
+    Image.new("L", (8000, 8000), 250).save("x.png")
+
+    said = shell("evolution", way, "--of", "x-0", "--picture", "x.png", "--out", "x.gif")
+
+    assert (0, "x.gif  4 pictures\n") == (said.status, said.out), said.err
+
+
 @pytest.mark.parametrize(
     ("words", "error"),
     [

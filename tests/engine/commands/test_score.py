@@ -40,6 +40,14 @@ def test_one_picture_and_one_text_are_one_number(shell: Shell, pictures: list[st
     assert "seen by primer-grader" in said.err
 
 
+def test_what_was_enlarged_is_judged_too(shell: Shell, pictures: list[str]) -> None:
+    Image.open("circle.png").resize((7200, 7200), Image.Resampling.NEAREST).save("large.png", compress_level=1)
+
+    small, large = (shell("score", name, "--text", CIRCLE) for name in ("circle.png", "large.png"))
+
+    assert float(small.out) == pytest.approx(float(large.out), abs=0.1), large.err
+
+
 def test_every_part_of_a_prompt_is_judged_by_itself_and_what_is_unwanted_counts_against(
     shell: Shell, pictures: list[str]
 ) -> None:

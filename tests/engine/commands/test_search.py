@@ -91,6 +91,29 @@ def test_every_picture_is_looked_at_once(shell: Shell, monkeypatch: pytest.Monke
 
 
 @pytest.mark.usefixtures("folder")
+def test_what_was_enlarged_is_found_too(shell: Shell) -> None:
+    large = Image.open("album/circle.png").resize((7200, 7200), Image.Resampling.NEAREST)
+    large.save("album/large.png", compress_level=1)
+
+    said = shell("search", "album", "--like", "album/large.png", "--count", 1)
+
+    assert (0, ["circle.png"]) == (said.status, names(said)), said.err
+
+
+def test_where_nothing_can_be_opened_every_problem_is_named(shell: Shell) -> None:
+    Path("album").mkdir()
+    for index in range(7):
+        Path(f"album/{index}.jpg").write_bytes(b"junk")
+
+    said = shell("search", "album", "a cat")
+
+    assert (2, 1) == (said.status, len(said.err.splitlines()))
+    assert "no other pictures in album" in said.err
+    assert "0.jpg: This is not a picture that is opened here: PNG, JPEG, WebP and GIF are." in said.err
+    assert said.err.endswith("And 2 more.\n") and "5.jpg" not in said.err
+
+
+@pytest.mark.usefixtures("folder")
 def test_what_could_not_be_read_once_is_looked_at_again(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     def unplugged(path: Path) -> bytes:
         if path.name == "circle.png":

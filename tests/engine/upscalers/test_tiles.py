@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from engine.errors import DreamError, InvalidRequest, ModelUnavailable, OutOfMemory, WeightsError
 from engine.messages import Job
 from engine.nets.compact import Compact, compact_from
+from engine.pictures import MAX_SIDE
 from engine.requests import UpscaleRequest
 from engine.runtime import Runtime
 from engine.steps import Failed, Finished, Running
@@ -24,7 +25,7 @@ from engine.torchvision_compat import ensure_torchvision
 from engine.upscalers import Upscaler, _net, find_upscaler, lanczos, primer
 from engine.upscalers._net import NetUpscaler
 from engine.upscalers._surface import prepare
-from engine.upscalers._tiles import MAX_OUTPUT, Canvas, Cutting, cut
+from engine.upscalers._tiles import Canvas, Cutting, cut
 from engine.weights.upscaler import UpscalerNet
 
 
@@ -179,14 +180,14 @@ def upscale_job(image: Image.Image, scale: int) -> tuple[Job, dict[str, bytes]]:
 
 @pytest.mark.parametrize("name", ["lanczos", "primer"])
 def test_a_job_that_would_become_too_large_says_which_scale_would_do(name: str, fresh: Runtime) -> None:
-    with pytest.raises(InvalidRequest, match=f"{MAX_OUTPUT} pixels a side and .* so 2 is the largest scale"):
+    with pytest.raises(InvalidRequest, match=f"{MAX_SIDE} pixels a side and .* so 2 is the largest scale"):
         find_upscaler(name).begin(*upscale_job(Image.new("RGB", (8000, 4)), 4), fresh)
 
 
 def test_a_picture_of_too_many_pixels_says_which_scale_would_do(
     fresh: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.upscalers._tiles.MAX_PIXELS", 300 * 200 * 9)
+    monkeypatch.setattr("engine.upscalers.OWN_PIXELS", 300 * 200 * 9)
 
     with pytest.raises(InvalidRequest, match=r"300×200 times 4 would be 1200×800; .* so 3 is the largest scale"):
         lanczos.UPSCALER.begin(*upscale_job(Image.new("RGB", (300, 200)), 4), fresh)
