@@ -21,7 +21,7 @@ def train(
     pictures: Pictures = 150_000,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     threads: Threads = "auto",
-    anew: Annotated[bool, typer.Option("--anew", help="Forget an unfinished run instead of going on with it.")] = False,
+    anew: Annotated[bool, typer.Option("--anew", help="Forget the run before instead of going on with it.")] = False,
     start: Annotated[Path | None, typer.Option(help="Finished weights to begin with, instead of random ones.")] = None,
     install: Annotated[bool, typer.Option("--install", help="Then put the weights where the engine looks.")] = False,
 ) -> None:
@@ -41,11 +41,12 @@ def train(
     from engine.threads import Threads as Pace
 
     pace = Pace(threads, os.cpu_count() or 1)
-    run = remake.trainer(net, minutes=minutes, pictures=pictures, device=find_device(device), start=start)
+    run = remake.trainer(net, minutes=minutes, pictures=pictures, device=find_device(device), start=start, anew=anew)
     if run.device.type == "cpu":
         run.threads = pace
     if not anew and run.resume():
-        typer.echo(f"{net}: going on at step {run.step:,}")
+        finished = "finished already, and nothing would be different now; --anew trains it again"
+        typer.echo(f"{net}: {finished if run.finished else f'going on at step {run.step:,}'}")
     try:
         scores = run.run()
     except KeyboardInterrupt:

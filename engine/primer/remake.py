@@ -22,6 +22,7 @@ from engine.primer.albums import album, training_folder
 from engine.primer.dataset import Rendered
 from engine.training.checkpoints import copy_weights
 from engine.training.loop import Recipe, Trainer
+from engine.training.states import STATE, RunState, refuse_other_start
 from engine.training.task import Task
 
 GUIDE_SEED, GRADER_SEED, TIDY_SEED, UPSCALER_SEED, HELD_OUT_SEED = 12, 13, 14, 16, 901
@@ -39,23 +40,29 @@ def trainer(
     pictures: int = 150_000,
     device: str | torch.device = "cpu",
     start: Path | None = None,
+    anew: bool = False,
 ) -> Trainer:
     """The run that remakes net *name* out of so many *pictures*, in a folder of its own outside the repository.
 
     *minutes* 0 = as long as the recipe says. *start*: finished weights to begin with instead of random ones; then the
-    guide's text tower stays as it is, because the diffusion model reads it.
-    Raises InvalidRequest for an unknown name, WeightsError where a net that it builds on is missing.
+    guide's text tower stays as it is, because the diffusion model reads it. *anew*: whatever lies in its folder.
+    Raises InvalidRequest for an unknown name, WeightsError where a net that it builds on is missing, and before
+    anything is painted where its folder has the state of an unfinished run that began with other weights.
     """
     if name not in _TASKS:
         raise InvalidRequest(f"There is no small model “{name}”; there is {', '.join(_TASKS)}.")
+    folder = training_folder() / name
+    given = None if start is None else read_checkpoint(start)
+    begun, sha256 = (given.tensors, given.sha256) if given else (None, "")
+    if not anew and (folder / STATE).exists():
+        refuse_other_start(folder / STATE, RunState.read(folder / STATE), sha256)
     torch.manual_seed(list(_TASKS).index(name))
-    begun = None if start is None else read_checkpoint(start).tensors
     task, recipe = _TASKS[name](pictures, begun)
     if minutes:
         recipe = replace(recipe, minutes=minutes, steps=10**9)
-    run = Trainer(task, recipe, training_folder() / name, device=device, facts={"painted": pictures})
+    run = Trainer(task, recipe, folder, device=device, facts={"painted": pictures})
     if begun is not None:
-        run.start_from(begun)
+        run.start_from(begun, sha256)
     return run
 
 

@@ -19,7 +19,7 @@ from engine.training.ema import Ema
 from engine.training.optimizers import make_optimizers
 from engine.training.patience import unhurried
 from engine.training.progress import Meter, Reporter
-from engine.training.states import STATE, RunState
+from engine.training.states import STATE, RunState, refuse_other_start
 from engine.training.task import Batch, Scores, Task
 
 _MOST_BAD_STEPS = 20
@@ -100,6 +100,7 @@ class Trainer:
         self.step, self.seconds, self.bad_steps = 0, 0.0, 0
         self.recent_loss = math.nan
         self.log: list[dict[str, float]] = []
+        self.start, self.finished = "", False
         folder.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -127,6 +128,7 @@ class Trainer:
                     self.save()
             scores = self._score()
             self._sheet()
+            self.finished = True
             self.save()
         except KeyboardInterrupt:
             self.save()
@@ -197,9 +199,10 @@ class Trainer:
         if sheet is not None:
             sheet.save(self.folder / f"sheet-{self.step:07}.png")
 
-    def start_from(self, tensors: Mapping[str, Tensor]) -> None:
+    def start_from(self, tensors: Mapping[str, Tensor], sha256: str = "") -> None:
         """Begin with finished weights instead of random ones: what fine-tuning is. Raises WeightsError.
 
+        *sha256*, that of their file: an unfinished run that began with others is not gone on with.
         Parts that the net calls `later` may be missing: they change nothing until they have learned.
         """
         later = tuple(getattr(self.task.net, "later", ()))
@@ -209,6 +212,7 @@ class Trainer:
                 net.load_state_dict({**begun, **{name: tensor.float() for name, tensor in tensors.items()}})
             except RuntimeError as error:
                 raise WeightsError(f"These weights are not those of a {self.task.name}: {error}") from error
+        self.start = sha256
 
     def save(self) -> None:
         """Write the state to resume from, and the averaged net as weights."""
@@ -220,9 +224,17 @@ class Trainer:
             ema=self.ema.net.state_dict(),
             optimizers=[optimizer.state_dict() for optimizer in self.optimizers],
             generator=self.generator.get_state(),
+            start=self.start,
+            plan=self.plan,
+            finished=self.finished,
         )
         state.write(self.folder / STATE)
         save_weights(self.folder / "weights.safetensors", self.ema.net, self.task.flags(), self.story())
+
+    @property
+    def plan(self) -> dict[str, object]:
+        """What a run has to have in common with this one to end like it."""
+        return {**asdict(self.recipe), **self.facts, "start": self.start}
 
     def story(self) -> dict[str, object]:
         """The recipe and what came of it, for the metadata of the weights."""
@@ -238,12 +250,17 @@ class Trainer:
     def resume(self, path: Path | None = None) -> bool:
         """Go on from `state.pt` of the folder (or another), if it is there.
 
-        Raises WeightsError for a state that is damaged or another run's; then nothing has changed.
+        A finished run is left behind, unless it is this very one: then nothing is left to do. Raises WeightsError for a
+        state that is damaged, of another net, or of an unfinished run with another start; then nothing has changed.
         """
         path = path or self.folder / STATE
         if not path.exists():
             return False
         state = RunState.read(path)
+        if state.finished and state.plan != self.plan:
+            self.reporter.note(f"{self.task.name}: the run before this one is finished; this one begins anew")
+            return False
+        refuse_other_start(path, state, self.start)
         misfit = state.misfit(self.task.net, self.optimizers)
         if misfit:
             raise unsuitable(path, misfit)
@@ -257,6 +274,8 @@ class Trainer:
             optimizer.load_state_dict(stored)
         self.generator.set_state(state.generator)
         self.step, self.seconds, self.log = state.step, state.seconds, state.log
+        self.finished = state.finished
+        self.recent_loss = self.log[-1].get("loss", math.nan) if self.log else math.nan
 
 
 def bfloat16_pays(device: torch.device) -> bool:

@@ -22,7 +22,12 @@ _KINDS = {
     "ema": dict,
     "optimizers": list,
     "generator": Tensor,
+    "start": str,
+    "plan": dict,
+    "finished": bool,
 }
+_UNMARKED: Mapping[str, object] = {"start": "", "plan": {}, "finished": False}
+"""States did not always say how their run began and whether it is over."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +41,11 @@ class RunState:
     ema: Mapping[str, Tensor]
     optimizers: Sequence[dict[str, Any]]
     generator: Tensor
+    start: str
+    """The SHA-256 of the weights that it began with; empty for random ones."""
+    plan: Mapping[str, object]
+    """All that decides what becomes of it, apart from the code: equal plans end alike."""
+    finished: bool
 
     def write(self, path: Path) -> None:
         """Into *path*, whole or not at all."""
@@ -44,7 +54,7 @@ class RunState:
     @classmethod
     def read(cls, path: Path) -> RunState:
         """What `write` wrote. Raises WeightsError."""
-        state = load_state(path)
+        state = {**_UNMARKED, **load_state(path)}
         for name, kind in _KINDS.items():
             if not isinstance(state.get(name), kind):
                 raise unsuitable(path, f"says nothing of its {name}")
@@ -57,6 +67,21 @@ class RunState:
         """What is wrong with it for *net* and *optimizers*, to follow “The training state”; nothing if it fits them."""
         own = net.state_dict()
         return _unlike(self.net, own) or _unlike(self.ema, own) or _others(self.optimizers, optimizers)
+
+
+def refuse_other_start(path: Path, state: RunState, start: str) -> None:
+    """Raise WeightsError if *state*, in *path*, is of an unfinished run that did not begin with the weights *start*."""
+    if state.finished or state.start == start:
+        return
+    if state.start:
+        raise unsuitable(
+            path,
+            f"is of an unfinished run that began with other weights (SHA-256 {state.start[:16]}…); "
+            "to go on with it, give those as --start",
+        )
+    raise unsuitable(
+        path, "is of an unfinished run that names no weights with which it began; to go on with it, leave --start out"
+    )
 
 
 def _is_lot(state: object) -> bool:

@@ -58,6 +58,47 @@ def test_who_stops_a_run_begun_anew_goes_on_without_beginning_anew(shell: Shell,
     assert "the same command without --anew goes on" in shell(*TRAIN, "--anew").err
 
 
+def test_another_start_beside_an_unfinished_run_is_refused_before_anything_is_painted(
+    shell: Shell, toy: list[Doubling], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell(*TRAIN)
+    weights = (tmp_path / "training" / "classifier" / "weights.safetensors").rename(tmp_path / "start.safetensors")
+    toy.append(Doubling(pressed_in=40))
+    assert 130 == shell(*TRAIN, "--start", weights).status
+    same = weights.rename(tmp_path / "the same.safetensors")
+
+    def paint(*_: object) -> None:
+        raise AssertionError
+
+    with monkeypatch.context() as context:
+        context.setitem(remake._TASKS, "classifier", paint)
+        said = shell(*TRAIN)
+    assert 2 == said.status
+    assert "began with other weights" in said.err and "--anew begins again" in said.err
+    assert "classifier: going on at step 40" in shell(*TRAIN, "--start", same).out
+
+
+def test_a_finished_run_is_followed_by_a_new_one_unless_nothing_would_change(shell: Shell, tmp_path: Path) -> None:
+    shell(*TRAIN)
+    again, other, anew = shell(*TRAIN, "--install"), shell(*TRAIN, "--pictures", 500), shell(*TRAIN, "--anew")
+    assert "classifier: finished already" in again.out
+    assert str(tmp_path / "package" / "classifier.safetensors") == again.out.splitlines()[-1]
+    assert "this one begins anew" in other.err
+    assert [0, 0, 0] == [said.status for said in (again, other, anew)]
+    assert "finished already" not in anew.out
+    assert "begins anew" not in anew.err
+
+
+def test_anew_begins_again_beside_a_state_that_is_damaged(shell: Shell, tmp_path: Path) -> None:
+    state = tmp_path / "training" / "classifier" / "state.pt"
+    state.parent.mkdir(parents=True)
+    state.write_bytes(b"not a state")
+    refused = shell(*TRAIN)
+    assert (2, 1) == (refused.status, len(refused.err.splitlines()))
+    assert "is cut off or damaged; --anew begins again without it." in refused.err
+    assert 0 == shell(*TRAIN, "--anew").status
+
+
 def test_whoever_installs_from_python_is_refused_an_unfinished_net_too() -> None:
     with pytest.raises(InvalidRequest, match="not finished"):
         remake.install(remake.trainer("classifier"), "classifier")

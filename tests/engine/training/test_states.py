@@ -1,7 +1,9 @@
 """A state that is no good is refused in words, with the way out, and before anything of it is used."""
 
 import copy
+import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,12 @@ from torch import nn
 
 from engine.errors import WeightsError
 from engine.training.loop import Trainer
-from tests.engine.training.test_loop import run_of
+from engine.training.progress import Reporter
+from tests.engine.training.test_loop import RECIPE, run_of
 from tests.engine.training.toy import Doubling
+
+WEIGHTS = {"weight": torch.tensor([[1.5]])}
+MARKS = {"start", "plan", "finished"}
 
 
 def advanced(folder: Path) -> Trainer:
@@ -103,6 +109,73 @@ def test_a_state_that_may_not_be_read_is_refused_in_words(tmp_path: Path) -> Non
     (tmp_path / "state.pt").mkdir()
     with pytest.raises(WeightsError, match=r"state.pt cannot be read \(.*\); --anew begins again"):
         run_of(tmp_path).resume()
+
+
+STARTS = [
+    ("a" * 64, "", "aaaaaaaaaaaaaaaa….*give those as --start"),
+    ("a" * 64, "b" * 64, "other weights"),
+    ("", "b" * 64, "leave --start out"),
+]
+
+
+@pytest.mark.parametrize(("began", "begins", "words"), STARTS)
+def test_an_unfinished_run_is_not_gone_on_with_from_another_start(
+    began: str, begins: str, words: str, tmp_path: Path
+) -> None:
+    run = run_of(tmp_path)
+    run.start_from(WEIGHTS, began)
+    run.save()
+    other = run_of(tmp_path)
+    other.start_from(WEIGHTS, begins)
+    with pytest.raises(WeightsError, match=f"{words}.*; --anew begins again"):
+        other.resume()
+
+
+def test_an_unfinished_run_goes_on_from_the_same_start(tmp_path: Path) -> None:
+    first, second = run_of(tmp_path), run_of(tmp_path)
+    first.start_from(WEIGHTS, "a" * 64)
+    first._timed_step()
+    first.save()
+    second.start_from(WEIGHTS, "a" * 64)
+    assert second.resume()
+    assert 1 == second.step
+
+
+@pytest.mark.parametrize(
+    "change", [{"recipe": replace(RECIPE, lr=0.05)}, {"facts": {"painted": 7}}, {"start": "a" * 64}]
+)
+def test_after_a_finished_run_another_one_begins_anew_and_says_so(change: dict[str, Any], tmp_path: Path) -> None:
+    run_of(tmp_path).run()
+    other, words = run_of(tmp_path), io.StringIO()
+    other.reporter = Reporter("doubling", words)
+    for name, value in change.items():
+        setattr(other, name, value)
+    assert not other.resume()
+    assert 0 == other.step
+    assert "doubling: the run before this one is finished; this one begins anew\n" == words.getvalue()
+    other.run()
+    assert 120 == other.step
+
+
+def test_after_a_finished_run_nothing_is_left_to_do_for_the_same_one(tmp_path: Path) -> None:
+    run, again = run_of(tmp_path), run_of(tmp_path)
+    run.run()
+    assert again.resume()
+    assert again.finished
+    again.run()
+    assert 0 == again.task.batches
+    assert run.log[-1] == again.log[-1]
+    assert torch.equal(run.task.net.weight, again.task.net.weight)
+
+
+def test_a_state_that_does_not_say_how_it_began_is_of_an_unfinished_run_from_nothing(tmp_path: Path) -> None:
+    run_of(tmp_path).run()
+    state = torch.load(tmp_path / "state.pt")
+    torch.save({key: value for key, value in state.items() if key not in MARKS}, tmp_path / "state.pt")
+    run = run_of(tmp_path, replace(RECIPE, steps=200))
+    assert run.resume()
+    run.run()
+    assert 200 == run.step
 
 
 def test_what_a_later_version_adds_to_a_state_is_passed_over(tmp_path: Path) -> None:
