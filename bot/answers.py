@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Sequence
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import discord
 
@@ -83,6 +83,8 @@ class InteractionAnswer:
         self._private = private
         self._lock = asyncio.Lock()
         self._deferred = False
+        self._apart = False
+        """The first answer is gone, and was another message than the one whose button was pressed."""
         self._timer = asyncio.create_task(self._defer_after(LAST_MOMENT if form else PATIENCE))
 
     @classmethod
@@ -148,7 +150,7 @@ class InteractionAnswer:
         """Put *sheet* in the place of the message whose button was pressed. `nod` first: what is slow comes between."""
         async with self._lock:
             with contextlib.suppress(*UNSAID):
-                await self._interaction.edit_original_response(
+                await self._edit_pressed(
                     content=sheet.words, embeds=sheet.embeds, attachments=sheet.new_files(), view=sheet.new_view()
                 )
 
@@ -156,7 +158,7 @@ class InteractionAnswer:
         """Give the message whose button was pressed other buttons, and leave the rest of it as it is. `nod` first."""
         async with self._lock:
             with contextlib.suppress(*UNSAID):
-                await self._interaction.edit_original_response(view=view)
+                await self._edit_pressed(view=view)
 
     async def take_away(self) -> None:
         """Delete the message whose button was pressed, which one person alone sees. The press is answered by now."""
@@ -183,6 +185,7 @@ class InteractionAnswer:
             with contextlib.suppress(*UNSAID):
                 if self._deferred:
                     await self._interaction.delete_original_response()
+                    self._deferred, self._apart = False, True
                 elif not self._interaction.response.is_done():
                     await self._interaction.response.defer()
 
@@ -194,6 +197,12 @@ class InteractionAnswer:
                 await self._interaction.response.send_modal(form)
                 return
         await self.tell(PRESS_AGAIN)
+
+    async def _edit_pressed(self, **changes: Any) -> None:
+        if self._apart and self._interaction.message is not None:
+            await self._interaction.followup.edit_message(self._interaction.message.id, **changes)
+        else:
+            await self._interaction.edit_original_response(**changes)
 
     async def _whisper(self, sheet: Sheet) -> None:
         if _is_heavy(sheet.files):

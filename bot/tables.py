@@ -16,6 +16,8 @@ SHOWN = 10
 _WORDS = 80
 _FIELD = 1000
 """Characters of a field."""
+_QUEUE = 4000
+"""Characters of the queue; Discord takes some more."""
 _ENTRIES = {
     "reserved": "held for",
     "charged": "spent on",
@@ -28,7 +30,8 @@ _ENTRIES = {
 def queue_embed(
     running: Sequence[JobRow], waiting: Sequence[tuple[JobRow, Place]], asker: str, channel_id: int
 ) -> discord.Embed:
-    """Who is painted now and who comes next, in the order that is fair by cost; *asker*'s own jobs are marked.
+    """Who is painted now and who comes next, in the order that is fair by cost; *asker*'s own jobs are marked, and lead
+    to their messages.
 
     The queue is one for all servers and direct messages: words and names are told of what everybody in the channel
     *channel_id* can see anyway, of all else only that it is there.
@@ -36,7 +39,7 @@ def queue_embed(
 
     def told(job: JobRow) -> str:
         if job.owner == asker:
-            return f"**you** · {_about(job)}"
+            return f"**you** · {_linked(job, _about(job))}"
         if job.origin.channel_id == channel_id:
             return f"{mention(job.origin.user_id)} · {_about(job)}"
         return f"somebody · {count(job.request.count, 'picture')}"
@@ -44,6 +47,8 @@ def queue_embed(
     lines = [f"Now: {told(job)}" for job in running[:SHOWN]]
     lines += [_waits(told(job), place) for job, place in waiting[:SHOWN]]
     lines += [_waits(told(job), place) for job, place in waiting[SHOWN:] if job.owner == asker][:SHOWN]
+    while sum(len(line) + 1 for line in lines) > _QUEUE:
+        lines.pop()
     if len(waiting) > SHOWN:
         lines.append(f"… {count(len(waiting), 'job waits', 'jobs wait')} in all.")
     embed = discord.Embed(
@@ -113,10 +118,13 @@ def _job(job: JobRow | None) -> str:
     """What it was, as a link where its message is known."""
     if job is None:
         return " something of which the records are gone"
-    words = shorten(show_request(job.request), _WORDS // 2)
+    return f" {_linked(job, shorten(show_request(job.request), _WORDS // 2))}"
+
+
+def _linked(job: JobRow, words: str) -> str:
     if not job.message_id:
-        return f" {words}"
-    return f" [{words}]({message_link(job.origin.guild_id, job.origin.channel_id, job.message_id)})"
+        return words
+    return f"[{words}]({message_link(job.origin.guild_id, job.origin.channel_id, job.message_id)})"
 
 
 def _units(units: float) -> str:

@@ -115,13 +115,40 @@ async def history_sheet(
 
 async def show_again(interaction: AnyInteraction, answer: InteractionAnswer, job: JobRow) -> None:
     """Hand a job to its owner, or to whoever keeps it: picture, facts, buttons. Raises NotAllowed."""
+    await answer.hand(await _sheet(interaction, answer, job))
+    await _seen(interaction, job)
+
+
+async def show_as_it_is_now(interaction: AnyInteraction, answer: InteractionAnswer, job: JobRow) -> None:
+    """Bring the sheet whose button was pressed up to date, which nothing but a press can. Raises NotAllowed."""
+    sheet = await _sheet(interaction, answer, job)
+    await answer.nod()
+    await answer.turn(sheet)
+    await _seen(interaction, job)
+
+
+async def is_sheet(interaction: AnyInteraction, job: JobRow) -> bool:
+    """Whether the message that was pressed is seen by one person alone, and is not the job's own message.
+
+    That is so, too, where a person has the bot for themselves and may not show it to others.
+    """
+    shown = interaction.message
+    if shown is None or not shown.flags.ephemeral:
+        return False
+    return not await client_of(interaction).dispatcher.shows(shown.channel.id, shown.id, job)
+
+
+async def _sheet(interaction: AnyInteraction, answer: InteractionAnswer, job: JobRow) -> Sheet:
     client, user_id = client_of(interaction), interaction.user.id
     kept = user_id in await client.archive.keepers(job)
     if not (kept or job.owned_by(user_id)):
         raise NotAllowed("This is in somebody else's history.")
-    await answer.hand(await client.orders.sheet(job, answer.upload_limit, user_id, kept=kept))
-    if job.owned_by(user_id):
-        await client.archive.shown(job)
+    return await client.orders.sheet(job, answer.upload_limit, user_id, kept=kept)
+
+
+async def _seen(interaction: AnyInteraction, job: JobRow) -> None:
+    if job.owned_by(interaction.user.id):
+        await client_of(interaction).archive.shown(job)
 
 
 def _buttons(page: Page) -> ui.View:

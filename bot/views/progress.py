@@ -1,4 +1,4 @@
-"""The button under a picture that is not finished."""
+"""The buttons under a picture that is not finished."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import discord
 from bot.answers import InteractionAnswer
 from bot.callers import Caller
 from bot.jobs import JobRow
-from bot.views.press import AnyInteraction, PressButton, client_of, template
+from bot.views.history import is_sheet, show_again, show_as_it_is_now
+from bot.views.press import AnyInteraction, PressButton, client_of, find_job, template
 
 
 class CancelButton(PressButton, template=template("cancel")):
@@ -25,10 +26,38 @@ class CancelButton(PressButton, template=template("cancel")):
 
         Who presses this when the job is over looks at a message that could not be brought up to date. Where the bot is
         a guest, nothing but a press lets it write there again. Only the job's own message may be, whatever id was sent.
+        What one person alone sees is never updated but by a press, so that it shows at once what came of this one.
         """
+        if await is_sheet(interaction, job):
+            await self._pressed_in_private(interaction, answer, caller, job)
+            return
         shown = interaction.message
         if job.state.over and shown and await client_of(interaction).dispatcher.shows(shown.channel.id, shown.id, job):
             await client_of(interaction).orders.bring_up_to_date(job, answer)
         caller.check_owner(job, "cancel this")
         await client_of(interaction).dispatcher.cancel(job.id, caller.user_id, caller.moderator)
         await answer.nod()
+
+    @staticmethod
+    async def _pressed_in_private(
+        interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+    ) -> None:
+        if not job.state.over:
+            await client_of(interaction).orders.cancel(job, caller)
+            job = await find_job(interaction, job.id)
+        await show_as_it_is_now(interaction, answer, job)
+
+
+class RefreshButton(PressButton, template=template("refresh")):
+    """Show what has become of the job since; only where one person alone sees it, for nothing else changes that."""
+
+    action = "refresh"
+    label = "Refresh"
+    private = True
+
+    async def pressed(
+        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+    ) -> None:
+        """Show it."""
+        show = show_as_it_is_now if await is_sheet(interaction, job) else show_again
+        await show(interaction, answer, job)

@@ -21,7 +21,7 @@ from bot.views.history import (
 from bot.views.info import InfoButton, KeepButton, LetGoButton, WatchButton
 from bot.views.log import LogNewerButton, LogOlderButton
 from bot.views.press import IdButton, PressButton
-from bot.views.progress import CancelButton
+from bot.views.progress import CancelButton, RefreshButton
 from bot.views.report import ReportBlockButton, ReportButton, ReportDeleteButton, ReportDismissButton
 from bot.views.result import (
     AgainButton,
@@ -44,6 +44,7 @@ ALL: tuple[type[IdButton], ...] = (
     KeepButton,
     LetGoButton,
     CancelButton,
+    RefreshButton,
     DeleteButton,
     PostButton,
     OlderButton,
@@ -105,6 +106,8 @@ def _is_sheet(job: JobRow) -> bool:
 
 def _private(job: JobRow, own: bool, kept: bool) -> list[Kinds]:
     rows = [[(kind, index) for kind, index in row if kind not in PUBLIC] for row in _rows(job)]
+    if not job.state.over:
+        rows[-1].append((RefreshButton, None))
     if kept or job.on_disk:
         rows[-1].append((LetGoButton if kept else KeepButton, None))
     if own and job.state is JobState.DONE:

@@ -54,6 +54,18 @@ def test_ones_own_jobs_are_shown_however_long_the_queue_is_and_wherever_one_look
     assert "… 12 jobs wait in all." in text
 
 
+def test_ones_own_jobs_lead_to_their_messages_and_many_of_them_still_fit() -> None:
+    words = "an owl in the fog above a castle at night " * 3
+    mine = [replace(job(words), message_id=10**18 + n, id=f"{n}") for n in range(30)]
+
+    text = queue_embed(mine[:10], [(one, place(n)) for n, one in enumerate(mine[10:], 1)], "discord:30", 20).description
+
+    assert text is not None
+    assert f"](https://discord.com/channels/10/20/{10**18})" in text.splitlines()[0]
+    assert "… 20 jobs wait in all." in text
+    assert len(text) <= 4096
+
+
 def test_the_quota_says_what_is_left_held_granted_and_when_it_comes_back() -> None:
     text = quota_embed(Balance(200.0, 90.0, 10.0, 20.0, NOW + 3600), [], {}).description or ""
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from tests.wire.looks import begun, is_over, is_painting, is_result, whispered
+import pytest
+
+from bot import answers
+from tests.wire.looks import begun, is_over, is_painting, is_result, link, whispered
 from tests.wire.people import Person, Shown
+from tests.wire.test_history import opened, shown
+from tests.wire.test_remix import held
 from tests.wire.world import World
 
 
@@ -130,3 +135,71 @@ async def test_a_strangers_cross_deletes_nothing_and_is_answered_in_a_dm(
 
     await max_.wait_for_message(lambda m: "Only Mo or a moderator may delete this." in m.text, channel="dm")
     assert not message.gone
+
+
+async def sheet_of(person: Person) -> Shown:
+    """The job that runs, as `/history` shows it to its owner alone."""
+    [job] = person.world.bot.dispatcher.running()
+    return await shown(person, await opened(person), job.id)
+
+
+async def test_what_is_cancelled_from_a_private_sheet_is_seen_there_and_in_public(max_: Person) -> None:
+    message = await begun(max_, "hang an owl")
+    sheet = await sheet_of(max_)
+    assert ["Cancel", "Refresh"] == list(sheet.buttons)
+
+    await max_.click(sheet, "Cancel")
+
+    await max_.wait_for(sheet, is_cancelled)
+    await max_.wait_for(message, is_cancelled)
+    assert ["Again", "Remix"] == list(sheet.buttons)
+    assert ["Again", "Remix", "Delete"] == list(message.buttons)
+
+
+async def test_cancel_on_a_sheet_whose_job_is_over_shows_what_became_of_it_with_private_buttons(
+    world: World, max_: Person
+) -> None:
+    message = await begun(max_, "hang an owl")
+    sheet = await sheet_of(max_)
+    await max_.click(message, "Cancel")
+    await max_.wait_for(message, is_cancelled)
+
+    await max_.click(sheet, "Cancel")
+
+    await max_.wait_for(sheet, is_cancelled)
+    assert ["Again", "Remix"] == list(sheet.buttons)
+
+
+async def test_a_sheet_is_refreshed_by_its_button(world: World, max_: Person) -> None:
+    answer = await max_.slash("dream", prompt="slowly an owl")
+    await world.until(world.bot.dispatcher.running)
+    sheet = await sheet_of(max_)
+    await max_.wait_for(answer.message, is_result)
+    assert "Cancel" in sheet.buttons
+
+    await max_.click(sheet, "Refresh")
+
+    await max_.wait_for(sheet, is_result)
+    assert {"Post here", "Keep", "Upscale"} < set(sheet.buttons)
+    assert not {"Cancel", "Refresh", "Delete", "Report"} & set(sheet.buttons)
+
+
+async def test_a_sheet_is_refreshed_however_slow_the_store_is(
+    world: World, max_: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = await begun(max_, "hang an owl")
+    sheet = await sheet_of(max_)
+    await max_.click(message, "Cancel")
+    await max_.wait_for(message, is_cancelled)
+    monkeypatch.setattr(answers, "PATIENCE", 0.0)
+
+    async with held(world):
+        await max_.click(sheet, "Refresh")
+
+    await max_.wait_for(sheet, is_cancelled)
+
+
+async def test_the_queue_leads_to_ones_own_pictures(world: World, max_: Person) -> None:
+    message = await begun(max_, "hang an owl")
+
+    assert f"**you** · [hang an owl]({link(world, message)})" in whispered(await max_.slash("queue"))
