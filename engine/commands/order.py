@@ -70,9 +70,7 @@ def find_place(out: Path | None, usual: str) -> Path:
     if is_folder(out) or not out.suffix:
         return out / usual
     if out.suffix.lower() != ".png":
-        raise InvalidRequest(
-            f"Pictures are written as PNG, which holds the record of how they were made; not {out.name}."
-        )
+        raise InvalidRequest(f"Pictures are written as PNG, which can hold how they were made; not as {out.name}.")
     return out
 
 

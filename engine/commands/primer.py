@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from engine.commands.console import write_file
+from engine.commands.console import check_writable, write_file
+from engine.commands.order import find_place
 from engine.commands.train import train
 from engine.pictures import contact_sheet, to_png
 
@@ -22,7 +23,7 @@ def about() -> None:
 @primer.command()
 def paint(
     caption: Annotated[str, typer.Argument(help="As in “a red circle on a blue background”.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="A PNG file.")] = Path("painted.png"),
+    out: Annotated[Path, typer.Option(help="A PNG file, or a folder.")] = Path("painted.png"),
     size: Annotated[int, typer.Option(min=16, max=1024, help="Pixels a side.")] = 256,
     seed: Annotated[int, typer.Option(help="Of the first picture.")] = 0,
     count: Annotated[int, typer.Option(min=1, max=64, help="So many, on one sheet.")] = 1,
@@ -33,11 +34,13 @@ def paint(
     from engine.primer.painter import paint as draw
     from engine.primer.parsing import parse_scene
 
+    place = find_place(out, "painted.png")
     scene = parse_scene(caption)
+    check_writable(place)
     pictures = [Image.fromarray(draw(scene, size, seed + i)) for i in range(count)]
     image = pictures[0] if count == 1 else contact_sheet(pictures, [f"seed {seed + i}" for i in range(count)])
-    write_file(out, to_png(image))
-    typer.echo(str(out))
+    write_file(place, to_png(image))
+    typer.echo(str(place))
 
 
 primer.command()(train)
