@@ -100,7 +100,7 @@ def _print(ranking: Sequence[Place], *, one_text: bool) -> None:
         own = [f"{place.parts[part]:+.3f}" for part in parts] if one_text else [escape(printable(place.prompt))]
         path = escape(printable(place.path))
         table.add_row(f"{number}.", path, f"{place.score:+.3f}", f"{place.bet:.0%}", *own)
-    Console(highlight=False).print(table)
+    Console(highlight=False, emoji=False).print(table)
 
 
 def _record(ranking: Sequence[Place], scores: Scores, verdict: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from engine.environment import THREADS
@@ -27,7 +28,7 @@ INTERRUPTED = 130
 BLOCK = 4096
 """Bytes: what a disk hands out at once."""
 
-errors = Console(stderr=True, highlight=False)
+errors = Console(stderr=True, highlight=False, emoji=False)
 
 
 @contextlib.contextmanager
@@ -37,7 +38,7 @@ def speaking() -> Iterator[None]:
     try:
         yield
     except DreamError as error:
-        errors.print(f"[red]error:[/red] {_escaped(str(error))}", soft_wrap=True)
+        errors.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
         if isinstance(error, PromptError) and error.source.strip():
             errors.print(error.pointer, markup=False, soft_wrap=True)
         sys.exit(MISTAKE)
@@ -75,7 +76,7 @@ class Bar:
     def __init__(self, doing: str) -> None:
         self._bar = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
@@ -172,10 +173,6 @@ def echo_json(record: object) -> None:
 def printable(text: object) -> str:
     """What comes from strangers, a file's name for one, without what could steer a terminal."""
     return "".join(letter if letter.isprintable() else "�" for letter in str(text))
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", r"\[")
 
 
 Device: TypeAlias = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from engine.commands.console import calm_torch
@@ -25,12 +26,12 @@ def models() -> None:
         others = f"{model.smallest}–{model.largest} by {model.multiple}"
         sizes = f"{model.size[0]}×{model.size[1]}\n[dim]{others if model.smallest < model.largest else 'alone'}[/dim]"
         here = "yes" if model.name in ready.models else ready.unavailable[model.name].partition("; run ")[0]
-        table.add_row(f"[bold]{model.name}[/bold]", model.title, sizes, "\n".join(model.methods), here)
+        table.add_row(f"[bold]{model.name}[/bold]", escape(model.title), sizes, "\n".join(model.methods), escape(here))
     for name in upscaler_names():
         reason = ready.unavailable.get(f"upscaler {name}", "yes").partition("; run ")[0]
         entry = entries().get(name)
         title, size = (entry.title, f"{entry.size / 1e6:,.0f} MB" if entry.size else "") if entry else ("", "")
-        table.add_row(f"[bold]{name}[/bold]", title or SHIPPED[name], size, "upscale", reason)
+        table.add_row(f"[bold]{name}[/bold]", escape(title or SHIPPED[name]), size, "upscale", escape(reason))
     console = Console(highlight=False)
     console.print(table)
     console.print("[dim]python -m engine weights list NAME[/dim] says where to get a model.")

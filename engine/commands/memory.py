@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from engine.commands.console import Device, calm_torch
@@ -44,7 +45,8 @@ def memory(
     requests = [_request(name, size, method, given) for name in names or look_around("shell", 0, "", 0).models]
     for request in requests:
         found = suppose(request, runtime)
-        begins = found.refusal or ("as it is" if found.begins == found.step else f"lighter, {amount(found.begins)}")
+        lighter = "as it is" if found.begins == found.step else f"lighter, {amount(found.begins)}"
+        begins = escape(found.refusal) or lighter
         table.add_row(
             f"[bold]{request.model}[/bold]",
             f"{request.width}×{request.height}",

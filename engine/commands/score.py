@@ -95,7 +95,7 @@ def _print(shown: Sequence[Shown], texts: Sequence[str], scores: Scores) -> None
     for one, cosines, odds in zip(shown, scores.cosines, scores.odds, strict=True):
         cells = [f"{cosine:+.3f} [dim]{bet:4.0%}[/dim]" for cosine, bet in zip(cosines, odds, strict=True)]
         table.add_row(escape(printable(one.path)), *cells)
-    Console(highlight=False).print(table)
+    Console(highlight=False, emoji=False).print(table)
 
 
 def _record(shown: Sequence[Shown], texts: Sequence[str], scores: Scores) -> dict[str, Any]:

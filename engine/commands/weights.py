@@ -23,7 +23,7 @@ from engine.weights.transfer import Report
 weights = typer.Typer(
     help="Published checkpoints and your own: list, download, verify, remove, path.", no_args_is_help=True
 )
-out = Console(highlight=False, soft_wrap=True)
+out = Console(highlight=False, emoji=False, soft_wrap=True)
 
 Names = Annotated[list[str], typer.Argument(metavar="NAME…", help="As `list` shows them, or a file's name.")]
 Trust = Annotated[bool, typer.Option("--trust", help="Where nobody has published a hash: take it, and remember its.")]
@@ -49,7 +49,7 @@ def show(names: Annotated[list[str] | None, typer.Argument(metavar="[NAME…]", 
         table.add_row(
             f"[bold]{escape(entry.name)}[/bold]", entry.kind.value, escape(entry.title), size, _state(entry, folder)
         )
-    Console(highlight=False).print(table)
+    Console(highlight=False, emoji=False).print(table)
     out.print(f"[dim]They lie in {escape(str(folder.root))}[/dim]")
 
 
@@ -74,7 +74,7 @@ def download(
         )
         with _downloading(entry.name) as report:
             pin = Download(folder, report).fetch(entry, sources=(source,) if source else (), trust=trust)
-        out.print(f"{folder.file(entry)}  {pin.size / 1e6:,.1f} MB, SHA-256 {pin.sha256}")
+        out.print(f"{escape(str(folder.file(entry)))}  {pin.size / 1e6:,.1f} MB, SHA-256 {pin.sha256}")
 
 
 @weights.command()
@@ -88,7 +88,7 @@ def verify(
     folder = weights_folder()
     wanted = [find_entry(name) for name in names] if names else [e for e in entries().values() if folder.find(e)]
     if not wanted:
-        out.print(f"There are no weights in {folder.root} yet.")
+        out.print(f"There are no weights in {escape(str(folder.root))} yet.")
     if sum(not _is_right(entry, folder, trust) for entry in wanted):
         raise typer.Exit(WRONG)
 
@@ -171,7 +171,7 @@ def _hashing(entry: Entry, folder: Folder) -> Iterator[Callable[[int], None]]:
 
 def _progress() -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from engine.environment import child_environment
 from engine.errors import WeightsError
+from engine.weights.disk import in_words
 from engine.weights.folder import Folder
 from engine.weights.opened import Opened, open_hashed
 from engine.weights.pins import Pin
@@ -37,11 +38,13 @@ def converted(opened: Opened, folder: Folder) -> dict[str, Tensor]:
     path, key = folder.converted(opened.sha256), f"converted:{opened.sha256}"
     pin = folder.pins.find(key)
     if pin is None or not path.is_file():
-        pin = _convert(opened, path)
-        folder.pins.put(key, pin)
+        with in_words(f"“{opened.name}” cannot be converted"):
+            pin = _convert(opened, path)
+        folder.remember(key, pin)
     with open_hashed(path, opened.name) as safe:
         if safe.sha256 != pin.sha256:
-            path.unlink()
+            with in_words(f"{path}, a damaged copy, cannot be deleted"):
+                path.unlink()
             raise WeightsError(f"The converted copy of “{opened.name}” was damaged and is deleted; load it again.")
         return read_safetensors(safe)
 

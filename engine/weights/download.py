@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from engine.errors import WeightsError
 from engine.weights.entry import Entry
 from engine.weights.folder import COMMAND, Folder
-from engine.weights.opened import hash_file
 from engine.weights.pins import Pin
 from engine.weights.transfer import Part, Patience, Report, transfer
 from engine.weights.web import SourceFailed, host
@@ -39,7 +38,7 @@ class Download:
             raise WeightsError(_by_hand(entry, self.folder))
         pin = self._from_any(entry, addresses, expected)
         if not entry.sha256 and not expected:
-            self.folder.pins.put(entry.name, pin)
+            self.folder.remember(entry.name, pin)
         return pin
 
     def _from_any(self, entry: Entry, addresses: Sequence[str], expected: str) -> Pin:
@@ -57,7 +56,7 @@ class Download:
         """All of it, hashed; a wrong file that was continued from an earlier attempt is asked for once more, whole."""
         continued = part.size > 0
         transfer(url, part, entry.limit, bool(expected), self.patience, self.report)
-        sha256, size = hash_file(part.file)
+        sha256, size = part.hash()
         if expected and sha256 != expected:
             if continued:
                 part.restart(url, "")

@@ -16,6 +16,7 @@ from pathlib import Path
 import platformdirs
 
 from engine.errors import ModelUnavailable, WeightsError
+from engine.weights.disk import in_words
 from engine.weights.entry import Entry, Kind
 from engine.weights.opened import Opened, open_hashed
 from engine.weights.pins import Pin, Pins
@@ -89,13 +90,18 @@ class Folder:
             check_hash(opened, self.expected(entry) or opened.sha256)
             pin = Pin(opened.sha256, opened.size, str(path))
         if not entry.sha256 and not self.pins.find(entry.name):
-            self.pins.put(entry.name, pin)
+            self.remember(entry.name, pin)
         return pin
+
+    def remember(self, name: str, pin: Pin) -> None:
+        """Pin what was found to be right. Raises WeightsError where the folder does not take it."""
+        with in_words(f"The hash of “{name}” cannot be written into {self.root}"):
+            self.pins.put(name, pin)
 
     def remove(self, entry: Entry) -> int:
         """Delete it and all that was made of it or remembered about it; returns the bytes that this freed.
 
-        A file of one's own stays: only what was made of it goes.
+        A file of one's own stays: only what was made of it goes. Raises WeightsError where the folder keeps it.
         """
         sha256, part = self.expected(entry), self.part(entry)
         victims = [part, part.with_name(f"{part.name}.json"), self.converted(sha256)]
@@ -103,10 +109,12 @@ class Folder:
             victims += [self.file(entry), *(self.root / "quarantine").glob(f"{glob.escape(entry.file)}-*")]
         freed = 0
         for victim in filter(is_there, victims):
-            freed += victim.stat().st_size
-            victim.unlink()
-        self.pins.drop(entry.name)
-        self.pins.drop(f"converted:{sha256}")
+            with in_words(f"{victim} cannot be deleted"):
+                freed += victim.stat().st_size
+                victim.unlink()
+        with in_words(f"The hash of “{entry.name}” cannot be forgotten in {self.root}"):
+            self.pins.drop(entry.name)
+            self.pins.drop(f"converted:{sha256}")
         return freed
 
 

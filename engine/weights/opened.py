@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from engine.errors import WeightsError
+from engine.weights.disk import in_words
 
 CHUNK = 1 << 20
 
@@ -37,14 +38,13 @@ class Opened:
 @contextmanager
 def open_hashed(path: Path, name: str, progress: Callable[[int], None] | None = None) -> Iterator[Opened]:
     """Open and hash *path*; the handle stands at the start. *progress* hears of bytes. Raises WeightsError."""
-    try:
+    with in_words(f"The weights “{name}” cannot be read from {path}"):
         file = _open_regular(path)
-    except OSError as error:
-        raise WeightsError(f"The weights “{name}” cannot be read from {path}: {error.strerror or error}.") from error
     with file:
-        stamp = _stamp(file)
-        sha256, size = hash_file(file, progress)
-        file.seek(0)
+        with in_words(f"The weights “{name}” cannot be read from {path}"):
+            stamp = _stamp(file)
+            sha256, size = hash_file(file, progress)
+            file.seek(0)
         opened = Opened(name, path, file, size, sha256, stamp)
         opened.check_unchanged()
         yield opened

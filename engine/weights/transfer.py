@@ -8,13 +8,16 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
 from engine.errors import WeightsError
+from engine.weights.disk import in_words
 from engine.weights.filelock import lock_or_raise
+from engine.weights.opened import hash_file
 from engine.weights.pins import write_whole
 from engine.weights.web import Answer, Interrupted, SourceFailed, request_from
 
@@ -48,15 +51,19 @@ class Patience:
 
 
 class Part:
-    """A download on its way: the bytes so far, and which version of which address they are. One process at a time."""
+    """A download on its way: the bytes so far, and which version of which address they are. One process at a time.
+
+    Raises WeightsError in words for what the disk does not take.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._note = path.with_name(f"{path.name}.json")
 
     def __enter__(self) -> Part:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.file: BinaryIO = self.path.open("ab+")
+        with self._writing():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.file: BinaryIO = self.path.open("ab+")
         try:
             lock_or_raise(self.file)
         except OSError as error:
@@ -65,13 +72,22 @@ class Part:
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self.file.close()
+        with self._writing():  # what was still to be written
+            self.file.close()
 
     @property
     def size(self) -> int:
         """Bytes so far."""
-        self.file.flush()
-        return os.fstat(self.file.fileno()).st_size
+        with self._writing():
+            self.file.flush()
+            return os.fstat(self.file.fileno()).st_size
+
+    def hash(self) -> tuple[str, int]:
+        """SHA-256 and size of what is there."""
+        with self._writing():
+            self.file.flush()
+        with in_words(f"{self.path} cannot be read"):
+            return hash_file(self.file)
 
     def version(self, url: str) -> str:
         """What told this version apart when its bytes came from *url*; empty if they came from elsewhere."""
@@ -83,25 +99,29 @@ class Part:
 
     def restart(self, url: str, validator: str) -> None:
         """Throw away what is there: from here on it is this version from this address."""
-        self.file.truncate(0)
-        write_whole(self._note, json.dumps({"url": url, "validator": validator}))
+        with self._writing():
+            self.file.truncate(0)
+            write_whole(self._note, json.dumps({"url": url, "validator": validator}))
 
     def append(self, data: bytes) -> None:
-        """The next bytes. Raises WeightsError if the disk does not take them."""
-        try:
+        """The next bytes."""
+        with self._writing():
             self.file.write(data)
-        except OSError as error:
-            raise WeightsError(f"“{self.path.name}” cannot be written: {error.strerror or error}.") from error
 
     def become(self, path: Path) -> None:
         """Everything onto the disk, then the name: *path* is whole or not there. Closes the part."""
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        self.file.close()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.replace(path)
-        self._note.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        with self._writing():
+            self.file.flush()
+            os.fsync(self.file.fileno())
+            self.file.close()
+        with in_words(f"{path} cannot be written"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.replace(path)
+            self._note.unlink(missing_ok=True)
+            _sync_folder(path.parent)
+
+    def _writing(self) -> AbstractContextManager[None]:
+        return in_words(f"{self.path} cannot be written")
 
 
 def transfer(url: str, part: Part, limit: int, known: bool, patience: Patience, report: Report) -> None:
@@ -172,7 +192,8 @@ def _check_size(answer: Answer, limit: int, known: bool) -> None:
 
 
 def _check_space(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
+    with in_words(f"{folder} cannot be written"):
+        free = shutil.disk_usage(folder).free
     if needed + SPARE > free:
         raise WeightsError(
             f"The rest of this download needs {needed / 1e9:.2f} GB; the disk of {folder} has {free / 1e9:.2f} GB left."

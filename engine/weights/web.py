@@ -62,22 +62,29 @@ def request_from(url: str, start: int, validator: str, timeout: float) -> Answer
             raise SourceFailed("it leads on and on, or away from the web") from error
         again = error.code >= http.HTTPStatus.INTERNAL_SERVER_ERROR or error.code == http.HTTPStatus.TOO_MANY_REQUESTS
         raise (Interrupted if again else SourceFailed)(f"it answers {error.code} {error.reason}") from error
+    except (ValueError, OverflowError, http.client.InvalidURL) as error:  # OverflowError: of a port
+        raise SourceFailed(f"its address cannot be used: {error}") from error
     except (OSError, http.client.HTTPException) as error:
         raise Interrupted(_reason(error)) from error
-    except ValueError as error:
-        raise SourceFailed(f"its address cannot be used: {error}") from error
     return _answer(body, start)
 
 
 def check_scheme(url: str) -> None:
     """Raise SourceFailed for anything but the web: no files, no FTP."""
-    if urllib.parse.urlsplit(url).scheme.lower() not in SCHEMES:
+    try:
+        scheme = urllib.parse.urlsplit(url).scheme.lower()
+    except ValueError as error:
+        raise SourceFailed(f"its address cannot be used: {error}") from error
+    if scheme not in SCHEMES:
         raise SourceFailed(f"“{url}” is not an http or https address")
 
 
 def host(url: str) -> str:
     """The part that a person recognises."""
-    return urllib.parse.urlsplit(url).hostname or url
+    try:
+        return urllib.parse.urlsplit(url).hostname or url
+    except ValueError:
+        return url
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

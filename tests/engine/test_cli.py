@@ -188,6 +188,23 @@ def test_the_painter_paints_without_any_net(shell: Shell) -> None:
     assert blue > red
 
 
+def test_the_painter_too_may_be_given_a_folder(shell: Shell, tmp_path: Path) -> None:
+    said = shell("primer", "paint", "a red circle", "--out", "new", "--size", 64)
+
+    assert (0, "new/painted.png\n", "PNG") == (said.status, said.out, Image.open("new/painted.png").format)
+
+
+@pytest.mark.parametrize("command", ["verify", "list", "path"])
+def test_a_folder_of_weights_may_have_any_name(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("DREAMBOT_WEIGHTS", str(tmp_path / "[/b]"))
+
+    said = shell("weights", command)
+
+    assert (0, True) == (said.status, str(tmp_path / "[/b]") in said.out)
+
+
 def test_every_option_of_every_method_is_explained(shell: Shell) -> None:
     said = shell("methods")
 
@@ -228,6 +245,10 @@ def test_the_help_of_dream_names_options_and_ranges(shell: Shell) -> None:
         (["upscale", "small.png", "a.png", "--out", "x.png"], "x.png is the name of one picture"),
         (["upscale", "absent.png"], "absent.png cannot be read: No such file"),
         (["primer", "paint", "cyberpunk"], "cyberpunk"),
+        (["primer", "paint", "a red circle", "--out", "x.jpg"], "Pictures are written as PNG"),
+        (["primer", "paint", "a red circle", "--out", "small.png/x.png"], "a part of its path is a file"),
+        (["dream", "cat", "--size", r"\[/x]"], r"“\[/x]” is not a size"),
+        (["dream", "cat", "--size", "[red]:cat:"], "“[red]:cat:” is not a size"),
     ],
 )
 def test_a_mistake_is_one_line_and_the_status_2(shell: Shell, small: Path, words: list[str], error: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from engine.commands.weights import weights
-from engine.errors import DreamError
+from engine.errors import DreamError, WeightsError
 from engine.weights import table
 from engine.weights.entry import Entry, Kind
 from tests.engine.weights.server import Shelf, serving
@@ -113,3 +114,45 @@ def test_a_file_of_ones_own_is_never_deleted(folder: Path, tmp_path: Path) -> No
 def test_the_path_is_printed_bare(folder: Path) -> None:
     assert f"{folder}\n" == run("path").output
     assert f"{folder / 'good.pth'}\n" == run("path", "good").output
+
+
+def refused(*arguments: str) -> str:
+    """What is said to a command that ends in words."""
+    result = run(*arguments)
+    assert isinstance(result.exception, WeightsError), result.exception
+    return str(result.exception)
+
+
+def test_a_folder_that_cannot_be_made_is_named(folder: Path) -> None:
+    folder.touch()
+    assert f"{folder / 'good.pth'}.part cannot be written: a part of its path is a file." == refused("download", "good")
+
+
+def test_a_file_whose_place_is_taken_is_named(folder: Path) -> None:
+    (folder / "good.pth").mkdir(parents=True)
+    assert refused("download", "good").startswith(f"{folder / 'good.pth'} cannot be written: ")
+    assert 0 == run("remove", "good").exit_code
+
+
+def test_a_hash_that_cannot_be_remembered_or_forgotten_is_said(folder: Path) -> None:
+    (folder / "pins.lock").mkdir(parents=True)
+    (folder / "unknown.pth").write_bytes(CONTENT)
+
+    result = run("verify", "--trust", "unknown")
+
+    assert 1 == result.exit_code
+    assert "The hash of “unknown” cannot be written into" in result.output and "Is a directory" in result.output
+
+
+def test_what_cannot_be_deleted_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_only(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    run("download", "good")
+    monkeypatch.setattr(Path, "unlink", read_only)
+    assert f"{folder / 'good.pth'} cannot be deleted: Read-only file system." == refused("remove", "good")
+
+
+@pytest.mark.parametrize("address", ["http://[x", "http://x:port/", "ftp://x", "x"])
+def test_an_address_that_is_none_is_a_reason(folder: Path, address: str) -> None:
+    assert refused("download", "good", "--from", address).startswith("“good” could not be downloaded. ")

@@ -1,0 +1,19 @@
+"""What a disk says no to, in words: read-only, full, somebody else's, a file where a folder should be. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from engine.errors import WeightsError
+
+
+@contextmanager
+def in_words(what: str) -> Iterator[None]:
+    """An OSError becomes a WeightsError: *what*, as in “net.pt cannot be written”, and the reason."""
+    try:
+        yield
+    except FileExistsError as error:  # of a file in the place of a folder, the system only says that it exists
+        raise WeightsError(f"{what}: a part of its path is a file.") from error
+    except OSError as error:
+        raise WeightsError(f"{what}: {error.strerror or error}.") from error
