@@ -64,7 +64,7 @@ async def test_a_large_picture_is_shown_again_and_posted_again(world: World, max
     assert is_result(copy)
     assert max(first_files(world)) <= answers.LIGHT
     await max_.click(copy, "Delete")
-    assert copy.gone
+    await world.until(lambda: copy.gone)
 
 
 async def test_a_film_follows_a_private_thinking(
