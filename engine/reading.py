@@ -16,7 +16,7 @@ from engine.tensors import per_sample
 AVERSION_GAIN, OVERLAP_GAIN = 9.0, 25.0
 """What is not wanted is subtracted more than its weight says, and more still the nearer it is to what is wanted, which
 pulls it in at the same time ("a circle on a blue background | blue:-0.3")."""
-AVERSION_MOST, AVERSION_LEAST_MOST, CLIPS_SHARE = 2.25, 1.8, 0.8
+AVERSION_MOST, AVERSION_LEAST_MOST, CLIPS_SHARE = 2.05, 1.68, 0.8
 """More than this burns the colours; less of it for a large weight, by which CLIP pushes away as well. Measured, so that
 weights of -0.2 to -0.5 take away what they name and leave two thirds of the rest."""
 
