@@ -83,7 +83,7 @@ class Dispatcher:
         self._board.company.remember(
             (job.id, job.request, job.started_at, job.finished_at)
             for job in await self._store.jobs.lately_done(_LEARN_FROM)
-            if job.started_at and job.finished_at and not job.in_parts
+            if job.started_at and job.finished_at and job.cost and not job.in_parts  # what cost nothing was only shown
         )
         self._board.queue.remember(await self._store.jobs.costs_since(self._clock() - _REMEMBER_SECONDS))
         await self._books.recover()
@@ -150,7 +150,7 @@ class Dispatcher:
         return await self._intake.check_showing(job, user_id, venue, self._clock())
 
     async def pick(self, batch: JobRow, index: int, origin: Origin, venue: Venue = NOWHERE) -> JobRow:
-        """Show one picture of a batch by itself: a job that is done, and costs nothing; durable when this returns.
+        """Show one picture of a job by itself: a job that is done, and costs nothing; durable when this returns.
 
         Raises Refused where the place's rules or the disk say so, PictureGone.
         """

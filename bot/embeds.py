@@ -286,6 +286,6 @@ def scores(job: JobRow) -> str:
 
 def took(job: JobRow) -> str:
     """How long painting took, waiting left out."""
-    if job.started_at is None or job.finished_at is None or job.origin.kind == "pick":
+    if job.started_at is None or job.finished_at is None or not job.cost:  # what cost nothing was only shown
         return ""
     return duration(max(0.0, job.finished_at - job.started_at))

@@ -21,7 +21,7 @@ from bot.store import Store, files
 from bot.store.database import Session
 from engine.errors import InvalidRequest
 from engine.messages import Picture, Ready
-from engine.requests import DreamRequest
+from engine.requests import DreamRequest, UpscaleRequest
 
 
 class Intake:
@@ -73,12 +73,15 @@ class Intake:
         return job
 
     async def pick(self, batch: JobRow, index: int, origin: Origin, now: float) -> JobRow:
-        """One picture of a batch or comparison as a job of its own: done, and at no cost. Raises PictureGone."""
+        """One picture of a batch or comparison, or an enlargement, as a job of its own: done, at no cost.
+
+        Raises PictureGone.
+        """
         picture = next((one for one in batch.pictures if one.index == index), None)
         png = await files.read(picture.path) if picture and picture.path else None
         if picture is None or png is None:
             raise PictureGone(f"Picture {index + 1} is no longer kept.")
-        request = alone(batch, index)
+        request = batch.request if isinstance(batch.request, UpscaleRequest) else alone(batch, index)
         job = replace(_new_job(request, origin, self._config.standing(origin.user_id), None, now), cost=0.0)
         facts = dict(picture.facts)
         if known := await self._store.pictures.embedding(batch.id, index):

@@ -23,6 +23,7 @@ from bot.crashpoints import crashpoint
 from bot.delivery import Delivery
 from bot.derived import again, variation
 from bot.dispatch import Dispatcher
+from bot.doubles import Doubles
 from bot.embeds import best
 from bot.errors import NotAllowed, PictureGone, Refused, Unconfirmed
 from bot.faces import Sheet
@@ -31,7 +32,6 @@ from bot.moderation import Moderation
 from bot.private import DirectAnswer
 from bot.views.confirm import question_sheet
 from bot.views.sets import private_buttons_for
-from bot.wording import message_link
 from engine.errors import DreamError
 from engine.requests import DreamRequest, UpscaleRequest
 
@@ -61,7 +61,7 @@ class _Order:
     images: Mapping[str, bytes]
     answers: str
     picked: tuple[JobRow, int] | None = None
-    """Nothing is to be painted: this picture of a batch is shown by itself."""
+    """Nothing is to be painted: this picture of that job is shown by itself."""
 
 
 class Orders:
@@ -82,6 +82,7 @@ class Orders:
         self._moderation = moderation
         self._delivery = delivery
         self._artist = artist
+        self._doubles = Doubles(client, dispatcher)
 
     async def dream(
         self, request: Asked, caller: Caller, answer: Answer, images: Mapping[str, bytes] = NO_PICTURES
@@ -114,17 +115,10 @@ class Orders:
         self._check_done(job)
         _picture(job, index)
         caller.check_place()
-        for child in await self._dispatcher.children(job.id):
-            if child.origin.kind == "pick" and child.origin.parent_index == index and child.message_id:
-                link = message_link(child.origin.guild_id, child.origin.channel_id, child.message_id)
-                raise Refused(f"Picture {index + 1} is shown already: {link}")
+        if link := await self._doubles.picked(job, index, caller):
+            raise Refused(f"Picture {index + 1} is shown already: {link}")
         press = await self._first_press("pick", job, index, caller)
-        order = _Order(job.request, caller.origin("pick", job.id, index), NO_PICTURES, "", (job, index))
-        try:
-            await self._take(order, caller, answer)
-        except Refused:
-            await self._dispatcher.release(press)
-            raise
+        await self._show(job, index, caller.origin("pick", job.id, index), press, caller, answer)
 
     @property
     def upscalers(self) -> tuple[str, ...]:
@@ -151,20 +145,22 @@ class Orders:
         scale = scale or self._scale(picture)
         request = await self._dispatcher.upscale_request(job.id, picture.index, upscaler, scale)
         caller.check_place()
-        await self._check_not_enlarged(job, picture.index, request)
+        parent = Parent(job.id, picture.index)
+        if await self._shown_enlarged(parent, request, caller, answer):
+            return
         press = f"up:{job.id}:{picture.index}:{request.upscaler}:{request.scale}"
         if not await self._dispatcher.press(press):
             raise Refused("That picture is being enlarged already; the result is on its way.")
-        await self._place(request, caller, answer, "upscale", Parent(job.id, picture.index), press=press)
+        await self._place(request, caller, answer, "upscale", parent, press=press)
 
     async def confirmed(self, question_id: str, caller: Caller, answer: Answer) -> None:
         """Paint what somebody was asked about, now that they have said yes. Raises Lapsed or NotAllowed."""
         question = await self._dispatcher.consent.question(question_id, caller.user_id)
-        parent = await self._dispatcher.job(question.parent_job) if question.parent_job else None
-        if parent is not None and isinstance(question.request, UpscaleRequest):
-            await self._check_not_enlarged(parent, question.parent_index, question.request)
-        place = Parent(question.parent_job, question.parent_index)
-        await self._place(question.request, caller, answer, question.kind, place, answers=question.id)
+        parent, request = Parent(question.parent_job, question.parent_index), question.request
+        if isinstance(request, UpscaleRequest) and await self._shown_enlarged(parent, request, caller, answer):
+            await self._dispatcher.consent.decline(question.id, caller.user_id)
+            return
+        await self._place(request, caller, answer, question.kind, parent, answers=question.id)
 
     async def declined(self, question_id: str, caller: Caller) -> None:
         """Somebody was asked and does not want it. Raises Lapsed or NotAllowed."""
@@ -295,14 +291,30 @@ class Orders:
         crashpoint("answered")
         await self._delivery.answered(job, message_id, face)
 
-    async def _check_not_enlarged(self, job: JobRow, index: int, request: UpscaleRequest) -> None:
-        """The same picture once is enough, as long as the result can be seen: where it is, is said instead."""
-        for child in await self._dispatcher.children(job.id):
-            same = child.request == request and child.origin.parent_index == index
-            if same and child.message_id and child.state not in (JobState.FAILED, JobState.CANCELLED):
-                link = message_link(child.origin.guild_id, child.origin.channel_id, child.message_id)
-                done = "has been enlarged already" if child.state.over else "is being enlarged already"
-                raise Refused(f"That picture {done}: {link}")
+    async def _shown_enlarged(self, parent: Parent, request: UpscaleRequest, caller: Caller, answer: Answer) -> bool:
+        """The same once is enough: what has been enlarged before, elsewhere, is shown once more, and costs nothing.
+
+        Raises Refused, saying where, if the caller can see it.
+        """
+        made = await self._doubles.enlarged(parent.job_id, parent.index, request, caller)
+        if made is None:
+            return False
+        press = await self._first_press("made", made, 0, caller)
+        origin = caller.origin("upscale", parent.job_id, parent.index)
+        try:
+            await self._show(made, made.pictures[0].index, origin, press, caller, answer)
+        except PictureGone:  # its file was lost: it is made again
+            return False
+        return True
+
+    async def _show(self, job: JobRow, index: int, origin: Origin, press: str, caller: Caller, answer: Answer) -> None:
+        """A picture that has been painted, as a result by itself."""
+        order = _Order(job.request, origin, NO_PICTURES, "", (job, index))
+        try:
+            await self._take(order, caller, answer)
+        except Refused:
+            await self._dispatcher.release(press)
+            raise
 
     def _check_guest(self, request: Asked, caller: Caller) -> None:
         """Where the bot is a guest it can answer for a while only. Raises Refused."""

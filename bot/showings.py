@@ -24,6 +24,11 @@ class Showings:
         """(channel, message) of every message that shows it, oldest first."""
         return await self._store.messages.of_job(job.id)
 
+    async def lost(self, channel_id: int, message_id: int) -> None:
+        """Somebody has deleted that message by hand."""
+        async with self._store.transaction() as session:
+            await self._store.messages.forget(session, channel_id, message_id)
+
     async def discard(self, job: JobRow, by: int, server_id: int | None) -> None:
         """All messages are to go, which is noted for as long as it takes. *by* whom, a moderator of *server_id*."""
         await unbroken(self._discard(job, by, server_id))

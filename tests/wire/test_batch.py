@@ -127,6 +127,19 @@ async def test_one_of_them_is_shown_by_itself_with_the_usual_buttons_also_after_
     assert (True, False) == (shown.gone, sheet.gone)
 
 
+@pytest.mark.bot(delivery={"press_seconds": 0.0})
+async def test_one_of_them_whose_message_was_deleted_by_hand_is_shown_again(world: World, max_: Person) -> None:
+    sheet = await batch(max_)
+    shown = (await choose(max_, sheet, PICK, "6")).message
+    await max_.wait_for(shown, is_result)
+    world.delete_behind(shown)
+    world.allow("10008")
+
+    again = (await choose(max_, sheet, PICK, "6")).message
+
+    await max_.wait_for(again, is_result)
+
+
 async def test_one_of_them_is_enlarged_at_the_cost_of_whoever_chooses(world: World, max_: Person, mo: Person) -> None:
     sheet = await batch(max_)
 

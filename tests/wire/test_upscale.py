@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from bot.playground.server.json_types import Json
-from tests.wire.looks import child_of, deleted, dreamt, is_enlarged, job_id, link, whispered
+from tests.wire.looks import begun, child_of, deleted, dreamt, is_enlarged, job_id, link, whispered
 from tests.wire.people import Person, Shown
 from tests.wire.world import World
 
@@ -83,6 +83,70 @@ async def test_a_picture_is_enlarged_once_and_later_presses_lead_there(world: Wo
 
     assert f"That picture has been enlarged already: {link(world, first.message)}" == whispered(second)
     assert [] == await world.bot.dispatcher.history(mo.id)
+
+
+async def test_an_enlargement_that_was_deleted_by_hand_is_shown_once_more_and_costs_nothing(
+    world: World, max_: Person, mo: Person
+) -> None:
+    parent = await dreamt(max_, "an owl")
+    first = (await max_.click(parent, "Upscale")).message
+    await max_.wait_for(first, is_enlarged)
+    large = next(iter(first.files.values()))
+    world.delete_behind(first)
+    world.allow("10008")
+
+    second = (await mo.click(parent, "Upscale")).message
+
+    await mo.wait_for(second, is_enlarged)
+    assert f"Enlarged 4 times from [this picture]({link(world, parent)}) of {max_.mention}" in second.text
+    assert large == next(iter(second.files.values()))
+    assert 0 == (await world.bot.dispatcher.balance(mo.id)).used
+    third = await max_.click(parent, "Upscale")
+    assert f"That picture has been enlarged already: {link(world, second)}" == whispered(third)
+
+
+async def test_nobody_is_sent_to_somebody_elses_direct_messages(world: World, max_: Person, mo: Person) -> None:
+    parent = await dreamt(max_, "an owl")
+    await max_.slash("settings mine", private=True)
+    told = await max_.click(parent, "Upscale")
+    private = await max_.wait_for_message(is_enlarged, channel="dm")
+
+    shown = (await mo.click(parent, "Upscale")).message
+
+    await mo.wait_for(shown, is_enlarged)
+    assert mo.id == (await world.bot.dispatcher.job(job_id(shown))).origin.user_id
+    assert f"/{private.id}" in whispered(told)
+    again = await max_.click(parent, "Upscale")
+    assert "That picture has been enlarged already: " in whispered(again)
+
+
+async def test_what_is_being_enlarged_in_private_is_named_without_a_link(
+    world: World, max_: Person, mo: Person
+) -> None:
+    parent = await dreamt(max_, "an owl")
+    await max_.slash("settings mine", private=True)
+    await begun(mo, "hang a fox")
+    await max_.click(parent, "Upscale")
+
+    said = whispered(await mo.click(parent, "Upscale"))
+
+    assert "That picture is being enlarged for somebody elsewhere." in said
+
+
+@pytest.mark.bot(delivery={"press_seconds": 0.0})
+async def test_an_enlargement_of_which_nothing_is_left_is_painted_again(world: World, max_: Person, mo: Person) -> None:
+    parent = await dreamt(max_, "an owl")
+    first = (await max_.click(parent, "Upscale")).message
+    await max_.wait_for(first, is_enlarged)
+    [picture] = (await world.bot.dispatcher.job(job_id(first))).pictures
+    await world.bot.store.pictures.let_go(picture)
+    world.delete_behind(first)
+    world.allow("10008")
+
+    second = (await mo.click(parent, "Upscale")).message
+
+    await mo.wait_for(second, is_enlarged)
+    assert 0 < (await world.bot.dispatcher.balance(mo.id)).used
 
 
 @pytest.mark.bot(delivery={"press_seconds": 60.0})
