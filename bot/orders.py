@@ -192,7 +192,7 @@ class Orders:
             raise NotAllowed("This is in somebody else's history.")
         self._check_done(job)
         covered = await self._dispatcher.check_showing(job, caller.user_id, caller.venue)
-        await self._first_press("post", job, 0, caller)
+        await self._first_press(f"post {caller.channel_id}", job, 0, caller)
         here = replace(job.origin, guild_id=caller.guild_id, spoiler=covered)
         face = await self._artist.face(Update(replace(job, origin=here)), answer.upload_limit)
         if (message_id := await answer.show(face)) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,9 @@ async def on_the_other_one(folder: Path) -> list[object]:
     bot = bot_in(folder, painter)
     async with simcord_stage.running(bot) as env:
         bot.clock = lambda: env.now().timestamp()
+        assert bot._registering is not None
+        async with asyncio.timeout(20):
+            await bot._registering
         seen = await afternoon(simcord_stage.SimcordStage(env, painter))
         await bot.close()
         raised = [getattr(error, "original", error) for error in env.errors]

@@ -116,7 +116,8 @@ async def test_a_paused_queue_keeps_its_places_over_a_restart_and_goes_on(
     assert f"{olive.mention} paused the queue; all places are kept: dinner." == await said(answer)
     await max_.wait_for(running, is_result)
     await max_.wait_for(waiting, lambda m: "Paused by a moderator: dinner. This waits and keeps its place." in m.text)
-    assert "a fox · paused by a moderator" in whispered(await max_.slash("queue"))
+    listed = whispered(await max_.slash("queue"))
+    assert "[a fox](https://" in listed and "· paused by a moderator" in listed
     assert "The queue is paused already." == whispered(await olive.slash("admin pause", reason="again"))
     elsewhere = await dreamt(max_, "a fox", channel=str(world.dm(max_).id))
     assert is_result(elsewhere)
