@@ -181,7 +181,8 @@ class Delivery:
         if letter := self._letters.get(update.job.id):
             letter.offer(update)
         else:
-            self._begin(update, fresh=update.job.message_id is None and not update.job.state.over)
+            asked_now = update.job.id not in self._dispatcher.restored and not update.job.state.over
+            self._begin(update, fresh=asked_now and update.job.message_id is None)
 
     def _begin(self, update: Update, *, fresh: bool) -> None:
         if update.job.id not in self._letters and not self._closing:

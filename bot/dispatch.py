@@ -76,6 +76,8 @@ class Dispatcher:
         self._steadiness = Steadiness()
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
+        self.restored: frozenset[str] = frozenset()
+        """Ids of the jobs that an earlier life left unfinished: nobody is about to answer with their messages."""
 
     async def start(self) -> None:
         """Recover what the last life left (orphans go back to the queue) and begin to work."""
@@ -87,6 +89,7 @@ class Dispatcher:
         )
         self._board.queue.remember(await self._store.jobs.costs_since(self._clock() - _REMEMBER_SECONDS))
         await self._books.recover()
+        self.restored = frozenset(job.id for job, _ in self.queue())
         self._begin("hand over", self._runner.hand_over())
         self._begin("listen", self._runner.listen())
         self._begin("tidy", self._tidy())

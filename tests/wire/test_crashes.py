@@ -6,6 +6,10 @@ import asyncio
 import os
 import signal
 
+import pytest
+
+from bot.delivery import Delivery
+from bot.jobs import Update
 from bot.store import Store
 from tests.wire.looks import begun, dreamt, is_painting, is_result
 from tests.wire.people import Person
@@ -120,6 +124,28 @@ async def test_a_message_whose_id_got_lost_is_asked_for_while_the_token_lives(wo
 
     await max_.wait_for(message, is_result)
     assert any(e.path.endswith("/messages/@original") for e in world.site.record.exchanges)
+
+
+async def test_a_message_whose_id_got_lost_is_found_though_news_of_its_job_come_first(
+    world: World, max_: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = await begun(max_, "slowly an owl")
+    await world.stop_bot()
+    await forget_messages(world)
+    take_up = Delivery.take_up
+
+    async def too_late(delivery: Delivery) -> None:
+        dispatcher = delivery._dispatcher
+        for job in (*dispatcher.running(), *(job for job, _ in dispatcher.queue())):
+            delivery._hear(Update(job))
+        await take_up(delivery)
+
+    monkeypatch.setattr(Delivery, "take_up", too_late)
+
+    await world.start_bot()
+
+    await max_.wait_for(message, is_result)
+    assert [message.id] == [shown.id for shown in max_.sees()]
 
 
 async def test_after_a_restart_the_commands_are_not_registered_again(world: World, max_: Person) -> None:
