@@ -20,6 +20,7 @@ from engine.needs import Needs
 from engine.replay import find_record
 from engine.requests import AUTO, UpscaleRequest, best_upscaler
 from engine.runtime import Runtime
+from engine.shelf import Use
 from engine.steps import State
 from engine.upscalers import find_upscaler, usable_upscalers
 
@@ -42,6 +43,8 @@ class Admitted:
     """What each of its pictures takes, where that is known."""
     nets: frozenset[str] = frozenset()
     """Keys of the nets that were asked for."""
+    held: Use | None = None
+    """They are held by this, until whoever takes the pictures up lets it go."""
 
 
 def admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method: FindMethod) -> Admitted:
@@ -63,10 +66,11 @@ def admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method: 
 
 
 def _held(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method: FindMethod) -> Admitted:
-    """The nets of a picture stay from the first that is loaded to its beginning, however many it needs."""
+    """The nets of a picture stay from the first that is loaded until it is taken up, however many it needs."""
     with runtime.using() as use:
         admitted = _admit(job, images, runtime, find_method)
-    return dataclasses.replace(admitted, nets=frozenset(use.nets))
+        nets = frozenset(use.nets)
+        return dataclasses.replace(admitted, nets=nets, held=runtime.hold(nets))
 
 
 def _admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method: FindMethod) -> Admitted:

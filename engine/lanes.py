@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -70,7 +70,7 @@ class Lanes:
         for painting in (*waiting, *others):
             painting.prepare()
         group = self._whose_nets_are_here(waiting, others) if waiting else []
-        self._keep([*waiting, *others], group)
+        self.keep([*waiting, *others], group)
         if not group:
             return []
         lane = _lane(group[0])
@@ -84,8 +84,8 @@ class Lanes:
             crowd = waiting if any(p is first for p in waiting) else others
         return [p for p in crowd if _lane(p) == _lane(first)]
 
-    def _keep(self, everybody: list[Painting], group: list[Painting]) -> None:
-        """What is known of lanes, and the nets, of pictures under way."""
+    def keep(self, everybody: Sequence[Painting], group: Sequence[Painting] = ()) -> None:
+        """What is known of lanes, and the nets, of *everybody* under way; *group* is next."""
         for known in (self._widest, self._each) if everybody else ():
             for lane in known.keys() - set(map(_lane, everybody)):
                 del known[lane]

@@ -141,6 +141,18 @@ class Runtime:
             with self._lock:
                 self._shelf.uses.remove(use)
 
+    def hold(self, nets: Collection[str]) -> Use:
+        """From now on these stay, until `let_go`: what has begun with them is not among the pictures under way yet."""
+        held = Use(set(nets))
+        with self._lock:
+            self._shelf.uses.append(held)
+        return held
+
+    def let_go(self, held: Use) -> None:
+        """The end of a `hold`; nothing leaves because of it alone."""
+        with self._lock:
+            self._shelf.uses.remove(held)
+
     def keep(self, nets: Collection[str], step: int = 0, coming: Collection[str] = ()) -> None:
         """What pictures under way used in their latest steps stays as long as memory suffices.
 

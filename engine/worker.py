@@ -189,11 +189,18 @@ class Worker:
         )
 
     def _admit(self, attempt: Attempt, admitted: Admitted | DreamError) -> None:
-        if not self._roster.has(attempt):
-            return
         if isinstance(admitted, DreamError):
-            self._end(attempt, attempt.failure(admitted))
+            if self._roster.has(attempt):
+                self._end(attempt, attempt.failure(admitted))
             return
+        if self._roster.has(attempt):
+            self._take_up(attempt, admitted)
+        if admitted.held:  # now that they are among the nets of pictures under way, or of nobody
+            self.runtime.let_go(admitted.held)
+        if attempt.paintings and isinstance(attempt.job.request, DreamRequest):  # while the first steps are taken
+            self._loading.run(partial(load_finisher, attempt.job.request, self.runtime), lambda _: None)
+
+    def _take_up(self, attempt: Attempt, admitted: Admitted) -> None:
         attempt.images, attempt.source = {}, admitted.source
         states = [state for state in admitted.states if not attempt.only or state.index in attempt.only]
         attempt.seconds.update(admitted.seconds)
@@ -202,8 +209,7 @@ class Worker:
             Painting(attempt, state.index, admitted.painter, state, needs=admitted.needs, nets=admitted.nets)
             for state in states
         ]
-        if isinstance(attempt.job.request, DreamRequest):  # while the first steps are taken
-            self._loading.run(partial(load_finisher, attempt.job.request, self.runtime), lambda _: None)
+        self._lanes.keep([*self._roster.painting(), *attempt.paintings])
 
     # from step to step
 

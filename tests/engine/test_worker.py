@@ -80,7 +80,7 @@ def test_a_picture_is_the_same_alone_and_between_neighbours_that_join_and_leave(
 def test_a_new_job_joins_a_running_lane_at_any_step() -> None:
     shop = Workshop()
 
-    shop.submit("a", steps=30)
+    shop.submit("a", steps=300)  # more than it takes while b is being admitted, on a busy machine too
     shop.run_until_step("a", 10)
     shop.submit("b", steps=5)
     shop.run("b")
