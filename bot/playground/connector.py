@@ -46,6 +46,7 @@ class LoopbackResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
+        """This machine, for Discord's hosts; OSError for all others."""
         self.asked.add(host)
         if host not in HOSTS:
             raise OSError(None, f"{host} is not part of the local Discord, and nothing else is contacted")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from engine.runtime import Runtime
 from tests.engine.methods.easels import Easel, biggan_easel, vqgan_easel
 
 
@@ -17,3 +18,9 @@ def biggan() -> Iterator[Easel]:
 def vqgan() -> Iterator[Easel]:
     with vqgan_easel() as easel:
         yield easel
+
+
+@pytest.fixture
+def runtime(easel: Easel) -> Runtime:
+    """Of the easel that the test's own file has chosen."""
+    return easel.runtime

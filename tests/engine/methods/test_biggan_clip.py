@@ -39,11 +39,6 @@ def easel(biggan: Easel) -> Easel:
     return biggan
 
 
-@pytest.fixture
-def runtime(easel: Easel) -> Runtime:
-    return easel.runtime
-
-
 @pytest.mark.parametrize("settings", [{"max_classes": "5"}, {"latents": "one"}, {"truncation": "0.4"}])
 def test_so_they_do_however_they_are_read(easel: Easel, settings: dict[str, str]) -> None:
     before = easel.near(PROMPT, "2", learning_rate="0.000001", **settings)

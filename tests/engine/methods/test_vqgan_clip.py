@@ -23,11 +23,6 @@ def easel(vqgan: Easel) -> Easel:
     return vqgan
 
 
-@pytest.fixture
-def runtime(easel: Easel) -> Runtime:
-    return easel.runtime
-
-
 def test_a_picture_is_as_large_as_asked_for_before_its_finish(easel: Easel) -> None:
     assert (48, 80, 3) == easel.finish(easel.begin(size="320x192"))[0].shape
 

@@ -23,6 +23,7 @@ BULK_SECONDS = 14 * 86_400.0
 
 @routes.add("POST", "/channels/{channel}/messages")
 async def create_message(site: "LocalDiscord", call: Call) -> Reply:
+    """Post it, once per nonce."""
     channel = channel_of(site, call)
     check(site, channel, send_permission(channel) | (Permission.ATTACH_FILES if call.uploads else 0))
     if channel.is_private and not all(site.world.users[user].takes_dms for user in channel.recipients):
