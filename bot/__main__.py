@@ -10,10 +10,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bot.config import Config, load_config
-from bot.logs import setup_logging
+from bot.config.logging import setup_logging
+from bot.config.settings import Config, load_config
 from engine.errors import DreamError
-from engine.weights.own import share_own
+from engine.weights.store.custom_models import share_own
 
 HOW_TO_START = """\
 DISCORD_TOKEN is not set. You get a token at https://discord.com/developers/applications (New Application, then Bot).
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             setup_logging(logging.getLevelNamesMapping()[config.log.level.upper()], config.log.format)
         share_own(config.models, os.environ)
         if options.command == "doctor":
-            from bot.doctor import examine
+            from bot.operations.doctor import examine
 
             return asyncio.run(examine(config))
         if options.command in ("backup", "restore"):
@@ -73,10 +73,10 @@ def _parser() -> argparse.ArgumentParser:
 def _copied(config: Config, options: argparse.Namespace) -> str:
     """Make a backup or put one back; what was done."""
     if options.command == "backup":
-        from bot.backup import make_backup
+        from bot.operations.backup import make_backup
 
         return make_backup(config.folder, options.file)
-    from bot.restore import restore
+    from bot.operations.restore import restore
 
     return restore(config.folder, options.file, replace=options.replace)
 
@@ -87,7 +87,7 @@ def _run(config: Config) -> int:
     if not link and not config.discord.token.get_secret_value():
         print(HOW_TO_START, file=sys.stderr)
         return 1
-    from bot.launch import launch
+    from bot.app import launch
 
     return launch(config, link)
 

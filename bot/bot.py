@@ -1,6 +1,6 @@
 """DreamBot: opens the store, starts the engine, loads every cog, closes in the right order.
 
-`DreamTree.on_error` and the guard of `bot.views.press` are the border where errors become words.
+`DreamTree.on_error` and the guard of `bot.views.base` are the border where errors become words.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ from discord import app_commands
 from discord.ext import commands
 
 import bot.cogs
-from bot.answers import InteractionAnswer
-from bot.archive import Archive
-from bot.artist import FaceArtist
-from bot.config import Config
-from bot.critic import Critic
-from bot.deletions import Deletions
-from bot.delivery import Delivery
-from bot.dispatch import Dispatcher
-from bot.evolutions import Evolutions
-from bot.farewell import Farewell
-from bot.grades import Grades
-from bot.limits import has_room
-from bot.measures import ErrorCount, Measures
-from bot.moderation import Moderation
-from bot.monitor import Monitor
-from bot.orders import Orders
-from bot.quota import Ledger
-from bot.registration import register_commands
-from bot.removals import Removals
-from bot.reporting import Reporting
-from bot.speak import speak
-from bot.store import Store
+from bot.actions.create import Orders
+from bot.actions.delete import Deletions
+from bot.actions.history import Archive
+from bot.actions.moderate import Moderation
+from bot.actions.privacy import Farewell
+from bot.actions.report import Reporting
+from bot.config.settings import Config
+from bot.delivery.deletion_queue import Removals
+from bot.delivery.renderer import FaceArtist
+from bot.delivery.service import Delivery
+from bot.interactions.error_reporting import speak
+from bot.interactions.responder import InteractionAnswer
+from bot.jobs.service import Dispatcher
+from bot.operations.command_sync import register_commands
+from bot.operations.metrics import ErrorCount, Measures
+from bot.operations.metrics_server import Monitor
+from bot.pictures.batch_scoring import Grades
+from bot.pictures.clip_ranker import Critic
+from bot.pictures.timelapse import Evolutions
+from bot.policy.limits import has_room
+from bot.policy.quota import Ledger
+from bot.storage import Store
+from bot.views.layout import ALL, OTHERS
 from bot.views.report import report_buttons
-from bot.views.sets import ALL, OTHERS
-from engine.client import Engine, LocalEngine
+from engine.client.local import Engine, LocalEngine
 
 log = logging.getLogger(__name__)
 
@@ -203,7 +203,7 @@ def local_engine(config: Config) -> LocalEngine:
     """The engine as a child of this process, by the settings."""
     settings = config.engine
     return LocalEngine(
-        [settings.python, "-m", "engine.process"] if settings.python else None,
+        [settings.python, "-m", "engine.worker.main"] if settings.python else None,
         data=config.folder,
         environ=os.environ,
         threads=settings.threads or "auto",

@@ -24,7 +24,8 @@ PREFIXES = tuple(_PREFIXES.split())
 """The last one steers the child of the tests."""
 
 THREADS = {
-    "OMP_NUM_THREADS": "1",  # engine/threads.py tries more while it runs: on a busy machine two can be 28 times slower
+    # engine/runtime/cpu_threads.py tries more while it runs: on a busy machine two can be 28 times slower
+    "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads starve the other processes of a busy machine
 }

@@ -26,9 +26,11 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
+from engine.client.transport import take_socket
 from engine.errors import Cancelled, DreamError, EngineRestarting, NotFinite
-from engine.link import take_socket
-from engine.messages import (
+from engine.images.pictures import grid, open_picture, pixels_sha256, snapshot, to_png
+from engine.protocol.framing import SyncWire
+from engine.protocol.messages import (
     Cancel,
     Command,
     Drain,
@@ -43,10 +45,8 @@ from engine.messages import (
     Result,
     Submit,
 )
-from engine.pictures import grid, open_picture, pixels_sha256, snapshot, to_png
-from engine.replay import make_record, text_chunks
-from engine.requests import DreamRequest
-from engine.wire import SyncWire
+from engine.protocol.replay_record import make_record, text_chunks
+from engine.requests.request import DreamRequest
 
 STEPS = 8
 STEP_SECONDS = float(os.environ.get("DREAMBOT_FAKE_STEP", "0.02"))

@@ -13,30 +13,37 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 BOT_MAY_USE = {
-    "engine.client",
+    "engine.client.local",
     "engine.errors",
-    "engine.evolution",
-    "engine.graders",
-    "engine.messages",
-    "engine.models",
-    "engine.pictures",
+    "engine.images.timelapse",
+    "engine.guidance.judge_choice",
+    "engine.protocol.messages",
+    "engine.catalogue.models",
+    "engine.images.pictures",
     "engine.primer.vocabulary",
-    "engine.prompts",
-    "engine.requests",
-    "engine.vectors",
-    "engine.weights.own",
+    "engine.requests.prompts",
+    "engine.requests.request",
+    "engine.images.vector_file",
+    "engine.weights.store.custom_models",
 }
 """All that the bot may know of the engine."""
 
 FORBIDDEN = {
     "engine": ("bot", "discord"),
-    "engine/nets": ("engine.guidance", "engine.diffusion", "engine.methods", "engine.runtime"),
-    "engine/diffusion": ("engine.nets", "engine.guidance", "engine.methods", "engine.runtime"),
-    "bot/store": ("discord", "bot.cogs", "bot.views", "bot.delivery"),
-    "bot/queue.py": ("discord", "aiosqlite"),
-    "bot/quota.py": ("discord",),
-    "bot/dispatch.py": ("discord",),
-    "bot/playground/server": ("bot.bot", "bot.cogs", "bot.views", "bot.delivery", "bot.dispatch", "bot.store"),
+    "engine/nets": ("engine.guidance", "engine.diffusion", "engine.methods", "engine.runtime.runtime"),
+    "engine/diffusion": ("engine.nets", "engine.guidance", "engine.methods", "engine.runtime.runtime"),
+    "bot/storage": ("discord", "bot.cogs", "bot.views", "bot.delivery.service"),
+    "bot/scheduling/fair_queue.py": ("discord", "aiosqlite"),
+    "bot/policy/quota.py": ("discord",),
+    "bot/jobs/service.py": ("discord",),
+    "bot/playground/server": (
+        "bot.bot",
+        "bot.cogs",
+        "bot.views",
+        "bot.delivery.service",
+        "bot.jobs.service",
+        "bot.storage",
+    ),
 }
 """Place → what nothing in it may import."""
 
@@ -44,7 +51,8 @@ PLUGINS = ("engine/methods", "engine/upscalers", "bot/cogs")
 """Folders whose files never import one another."""
 
 TORCH_FREE = sorted(
-    BOT_MAY_USE | {"bot.__main__", "bot.bot", "bot.dispatch", "bot.playground.supervisor", "engine.wire"}
+    BOT_MAY_USE
+    | {"bot.__main__", "bot.bot", "bot.jobs.service", "bot.playground.supervisor", "engine.protocol.framing"}
 )
 
 

@@ -12,10 +12,10 @@ import pytest
 from discord import app_commands
 
 import bot.cogs
-from engine.commands.listing import option_rows
-from engine.options.base import schedulable
-from engine.options.profiles import profile_rows
-from engine.requests import METHODS, ClipDiffusionOptions
+from engine.cli.listing import option_rows
+from engine.requests.options.base import schedulable
+from engine.requests.profiles import profile_rows
+from engine.requests.request import METHODS, ClipDiffusionOptions
 
 ROOT = Path(__file__).parent.parent
 USING = (ROOT / "docs" / "using.md").read_text(encoding="utf-8")

@@ -9,10 +9,10 @@ import discord
 import pytest
 import yaml
 
-from bot.config import Config
-from bot.doctor_discord import WANTED
-from bot.monitor import exposition
-from tests.bot.test_measures import figures, lived
+from bot.config.settings import Config
+from bot.operations.doctor_discord import WANTED
+from bot.operations.metrics_server import exposition
+from tests.bot.operations.test_metrics import figures, lived
 
 ROOT = Path(__file__).parent.parent
 HOSTING = (ROOT / "docs" / "hosting.md").read_text(encoding="utf-8")

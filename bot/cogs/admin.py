@@ -10,17 +10,17 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.announce import tell_moderators
-from bot.answers import InteractionAnswer
+from bot.actions.moderate import by_host
+from bot.actions.notify_moderators import tell_moderators
 from bot.bot import DreamBot
-from bot.bylaws import ACTIONS, blocks_embed, words_embed
-from bot.callers import Caller
+from bot.embeds.moderation import ACTIONS, blocks_embed, words_embed
 from bot.errors import NotAllowed, Refused
-from bot.jobs import JobRow
-from bot.moderation import by_host
-from bot.rules import Halt, Word
-from bot.views.log import Look, log_sheet
-from bot.wording import because, count, mention, number, plain, shorten, show_request
+from bot.interactions.context import Caller
+from bot.interactions.responder import InteractionAnswer
+from bot.models.job import JobRow
+from bot.policy.server_rules import Halt, Word
+from bot.text import because, count, mention, number, plain, shorten, show_request
+from bot.views.audit_log import Look, log_sheet
 
 AnyInteraction = discord.Interaction[discord.Client]
 Reason = app_commands.Range[str, 1, 200]

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from discord import app_commands
 from discord.ext import commands
 
-from bot.answers import AnyInteraction, InteractionAnswer
 from bot.bot import DreamBot
-from bot.callers import Caller
-from bot.rules import Choices, ServerRules, Ways, preferred
-from bot.waywords import Wanted, compared, offered
-from engine.models import DEFAULT_MODEL
-from engine.prompts import MAX_SOURCE
-from engine.requests import MAX_SEED
+from bot.interactions.context import Caller
+from bot.interactions.responder import AnyInteraction, InteractionAnswer
+from bot.policy.server_rules import Choices, ServerRules, Ways, preferred
+from bot.requests.compare_syntax import Wanted, compared, offered
+from engine.catalogue.models import DEFAULT_MODEL
+from engine.requests.prompts import MAX_SOURCE
+from engine.requests.request import MAX_SEED
 
 Words = app_commands.Range[str, 1, MAX_SOURCE]
 WayWords = app_commands.Range[str, 1, 1000]

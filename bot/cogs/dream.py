@@ -10,19 +10,19 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import completion
-from bot.answers import AnyInteraction, InteractionAnswer
-from bot.attachments import read_attachment
 from bot.bot import DreamBot
-from bot.callers import Caller
 from bot.errors import Refused
-from bot.masks import ALONE, make_mask
-from bot.rules import NO_PROFILE, Ways, preferred
-from bot.wording import duration, units
+from bot.interactions.context import Caller
+from bot.interactions.responder import AnyInteraction, InteractionAnswer
+from bot.pictures.mask import ALONE, make_mask
+from bot.pictures.uploads import read_attachment
+from bot.policy.server_rules import NO_PROFILE, Ways, preferred
+from bot.requests import autocomplete as completion
+from bot.text import duration, units
+from engine.catalogue.models import DEFAULT_MODEL
 from engine.errors import DreamError
-from engine.models import DEFAULT_MODEL
-from engine.prompts import MAX_SOURCE
-from engine.requests import MAX_COUNT, MAX_SEED, build_request, parse_settings
+from engine.requests.prompts import MAX_SOURCE
+from engine.requests.request import MAX_COUNT, MAX_SEED, build_request, parse_settings
 
 Words = app_commands.Range[str, 1, MAX_SOURCE]
 NOT_YET = "0" * 64

@@ -6,10 +6,10 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.answers import InteractionAnswer
 from bot.bot import DreamBot
-from bot.engine_embed import engine_embed
-from bot.figures import look
+from bot.embeds.engine import engine_embed
+from bot.interactions.responder import InteractionAnswer
+from bot.operations.status import look
 
 
 class EngineCommand(commands.Cog):

@@ -6,8 +6,8 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.answers import InteractionAnswer
 from bot.bot import DreamBot
+from bot.interactions.responder import InteractionAnswer
 from bot.views.history import history_sheet
 
 

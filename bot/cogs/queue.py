@@ -6,10 +6,10 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.answers import InteractionAnswer
 from bot.bot import DreamBot
-from bot.jobs import owner_of
-from bot.tables import queue_embed
+from bot.embeds.queue import queue_embed
+from bot.interactions.responder import InteractionAnswer
+from bot.models.job import owner_of
 
 
 class Queue(commands.Cog):

@@ -6,10 +6,10 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.answers import InteractionAnswer
 from bot.bot import DreamBot
-from bot.callers import Caller
-from bot.tables import quota_embed
+from bot.embeds.queue import quota_embed
+from bot.interactions.context import Caller
+from bot.interactions.responder import InteractionAnswer
 
 
 class Quota(commands.Cog):

@@ -6,17 +6,17 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import completion
-from bot.announce import tell_moderators
-from bot.answers import InteractionAnswer
+from bot.actions.notify_moderators import tell_moderators
 from bot.bot import DreamBot
-from bot.bylaws import USUAL, changes_words, choices_embed, rules_embed
-from bot.callers import Caller
+from bot.embeds.moderation import USUAL, changes_words, choices_embed, rules_embed
 from bot.errors import Refused
-from bot.rules import NO_PROFILE, profile_setting
-from bot.wording import listed, mention
-from engine.models import DEFAULT_MODEL
-from engine.requests import build_options, find_model, painter_by, parse_size
+from bot.interactions.context import Caller
+from bot.interactions.responder import InteractionAnswer
+from bot.policy.server_rules import NO_PROFILE, profile_setting
+from bot.requests import autocomplete as completion
+from bot.text import listed, mention
+from engine.catalogue.models import DEFAULT_MODEL
+from engine.requests.request import build_options, find_model, painter_by, parse_size
 
 AnyInteraction = discord.Interaction[discord.Client]
 Name = app_commands.Range[str, 1, 60]

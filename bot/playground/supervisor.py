@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.config import CONFIG_VARIABLE, DATA_VARIABLE, TOKEN_VARIABLE, Config, load_config
+from bot.config.settings import CONFIG_VARIABLE, DATA_VARIABLE, TOKEN_VARIABLE, Config, load_config
 from engine.errors import DreamError
 
 if TYPE_CHECKING:

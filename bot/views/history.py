@@ -9,15 +9,15 @@ from typing import Any, ClassVar, Self, cast
 import discord
 from discord import ui
 
-from bot.answers import InteractionAnswer
-from bot.archive import Line, Page
-from bot.attachments import Upload, thumbnail
-from bot.callers import Caller
+from bot.actions.history import Line, Page
+from bot.embeds.history import embed_of, option_of, title
 from bot.errors import NotAllowed
-from bot.faces import Sheet
-from bot.history import embed_of, option_of, title
-from bot.jobs import JobRow
-from bot.views.press import AnyInteraction, IdButton, PressButton, client_of, find_job, guarded, template
+from bot.interactions.context import Caller
+from bot.interactions.payload import Sheet
+from bot.interactions.responder import InteractionAnswer
+from bot.models.job import JobRow
+from bot.pictures.uploads import Upload, thumbnail
+from bot.views.base import AnyInteraction, IdButton, PressButton, client_of, find_job, guarded, template
 from engine.errors import UnreadablePicture
 
 

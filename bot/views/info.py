@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 
 from discord import ui
 
-from bot.answers import InteractionAnswer
-from bot.callers import Caller
-from bot.faces import Sheet
-from bot.info import THE_FILE, THE_LINES, about_file, info_embed, long_lines
-from bot.jobs import JobRow
-from bot.views.press import PREFIX, AnyInteraction, PressButton, client_of, template
+from bot.embeds.info import THE_FILE, THE_LINES, about_file, info_embed, long_lines
+from bot.interactions.context import Caller
+from bot.interactions.payload import Sheet
+from bot.interactions.responder import InteractionAnswer
+from bot.models.job import JobRow
+from bot.views.base import PREFIX, AnyInteraction, PressButton, client_of, template
 
 
 class InfoButton(PressButton, template=template("info")):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import discord
 
-from bot.answers import InteractionAnswer
-from bot.callers import Caller
-from bot.jobs import JobRow
+from bot.interactions.context import Caller
+from bot.interactions.responder import InteractionAnswer
+from bot.models.job import JobRow
+from bot.views.base import AnyInteraction, PressButton, client_of, find_job, template
 from bot.views.history import is_sheet, show_again, show_as_it_is_now
-from bot.views.press import AnyInteraction, PressButton, client_of, find_job, template
 
 
 class CancelButton(PressButton, template=template("cancel")):

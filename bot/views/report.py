@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import discord
 from discord import ui
 
-from bot.answers import InteractionAnswer
-from bot.callers import Caller
-from bot.jobs import JobRow
-from bot.views.press import AnyInteraction, PressButton, client_of, custom_id, template
+from bot.interactions.context import Caller
+from bot.interactions.responder import InteractionAnswer
+from bot.models.job import JobRow
+from bot.views.base import AnyInteraction, PressButton, client_of, custom_id, template
 
 if TYPE_CHECKING:
-    from bot.reporting import Reporting
+    from bot.actions.report import Reporting
 
 REPORT_ID = re.compile(r"dream:complaint:(?P<job>[0-9a-z]{1,12})")
 FORM_SECONDS = 900.0
@@ -24,7 +24,7 @@ MAX_REASON = 300
 
 
 class ReportForm(ui.Modal):
-    """Why a result should not be here. What is sent back arrives in `bot.cogs.reports`, restarts or not."""
+    """Why a result should not be here. What is sent back arrives in `bot.cogs.modal_reports`, restarts or not."""
 
     def __init__(self, job: JobRow) -> None:
         super().__init__(

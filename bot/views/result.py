@@ -7,14 +7,14 @@ from functools import partial
 import discord
 from discord import ui
 
-from bot.answers import InteractionAnswer
-from bot.callers import Caller
-from bot.embeds import best, ranking_text
-from bot.faces import Sheet
-from bot.jobs import JobRow
-from bot.views.press import AnyInteraction, PressButton, client_of, template
-from bot.views.remix import RemixForm
-from bot.views.upscale import UpscaleForm, is_choice
+from bot.embeds.job import best, ranking_text
+from bot.interactions.context import Caller
+from bot.interactions.payload import Sheet
+from bot.interactions.responder import InteractionAnswer
+from bot.models.job import JobRow
+from bot.views.base import AnyInteraction, PressButton, client_of, template
+from bot.views.remix_modal import RemixForm
+from bot.views.upscale_modal import UpscaleForm, is_choice
 
 
 def has_choice(interaction: AnyInteraction) -> bool:
@@ -94,7 +94,7 @@ class RemixButton(PressButton, template=template("remix")):
     async def pressed(
         self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
     ) -> None:
-        """Open the form; what comes of it arrives in `bot.cogs.remix`."""
+        """Open the form; what comes of it arrives in `bot.cogs.modal_events`."""
         caller.check_place()
         await answer.ask(RemixForm(job))
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from engine.tensors import noise, to_signed
+from engine.images.tensors import noise, to_signed
 
 LAYERS = ((1, 12), (4, 8))
 """Cells along each side of a layer's first octave, and its octaves: each has twice the cells of the one before."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from engine.diffusion.spacing import respace
-from engine.tensors import per_sample
+from engine.images.tensors import per_sample
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.guidance.windows import Windows, draw_windows
-from engine.tensors import noise
+from engine.guidance.cutout_windows import Windows, draw_windows
+from engine.images.tensors import noise
 
 
 @dataclass(frozen=True, slots=True)

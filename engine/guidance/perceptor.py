@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.checkpoints import PRIMER_WEIGHTS, read_checkpoint
+from engine.guidance.lpips import Features
+from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
 from engine.nets.small_clip import build_small_clip
-from engine.perceptual import Features
 from engine.primer.vocabulary import tokenise
 
 if TYPE_CHECKING:
-    from engine.runtime import Runtime
+    from engine.runtime.runtime import Runtime
 
 PRIMER_FILES = {"primer": "clip", "primer-grader": "grader"}
 LARGEST_SCALE = 100.0
@@ -118,7 +118,7 @@ def load_perceptor(name: str, runtime: Runtime) -> Perceptor:
     """
     if name in PRIMER_FILES:
         return load_small_clip(name, PRIMER_FILES[name], runtime.device)
-    from engine.guidance.open_clips import load_open_clip  # seconds of import, which the primer does without
+    from engine.guidance.open_clip import load_open_clip  # seconds of import, which the primer does without
 
     return load_open_clip(name, runtime.device)
 

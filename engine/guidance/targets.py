@@ -12,10 +12,10 @@ from torch.nn import functional as F
 
 from engine.guidance.cutouts import CutRecipe, cut, draw_cuts
 from engine.guidance.perceptor import Perceptor
-from engine.pictures import open_picture
-from engine.prompts import Prompt
-from engine.requests import DreamRequest
-from engine.tensors import noise, to_signed, to_tensor, to_unit
+from engine.images.pictures import open_picture
+from engine.images.tensors import noise, to_signed, to_tensor, to_unit
+from engine.requests.prompts import Prompt
+from engine.requests.request import DreamRequest
 
 FEWEST = 4
 LARGEST = 1024

@@ -8,7 +8,7 @@ from torch import Tensor
 from engine.guidance.cutouts import CutRecipe, cut, draw_cuts
 from engine.guidance.perceptor import Perceptor
 from engine.guidance.targets import Targets
-from engine.tensors import to_signed, to_unit
+from engine.images.tensors import to_signed, to_unit
 
 DIGITS = 5
 

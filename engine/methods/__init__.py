@@ -11,12 +11,12 @@ from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from engine.errors import ModelUnavailable
-from engine.steps import State, Step
+from engine.methods._base import State, Step
 
 if TYPE_CHECKING:
-    from engine.messages import Job
-    from engine.requests import DreamRequest
-    from engine.runtime import Runtime
+    from engine.protocol.messages import Job
+    from engine.requests.request import DreamRequest
+    from engine.runtime.runtime import Runtime
 
 S = TypeVar("S", bound=State)
 

@@ -15,26 +15,26 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from engine.adam import adam_move, cosine_fall
-from engine.course import Terms
+from engine.catalogue.models import MODELS, Model
 from engine.errors import NotFinite
 from engine.guidance.cutouts import CutRecipe
-from engine.guidance.pull import Eye, Pull, Scales, pull_gradient
+from engine.guidance.objective import Eye, Pull, Scales, pull_gradient
 from engine.guidance.targets import decode, make_targets, power_of_two
 from engine.guidance.turn import Turn
 from engine.guidance.verdict import judge, named
-from engine.guidance.words import cut_short, readable
-from engine.messages import Job
+from engine.guidance.vocabulary_check import cut_short, readable
+from engine.images.tensors import to_image, to_unit
+from engine.methods._adam_step import adam_move, cosine_fall
+from engine.methods._base import Failed, Finished, Running, Step
 from engine.methods._optimised import Optimised
-from engine.models import MODELS, Model
-from engine.options.optimised import OptimisedOptions
-from engine.requests import DreamRequest
-from engine.steps import Failed, Finished, Running, Step
-from engine.tensors import to_image, to_unit
+from engine.protocol.messages import Job
+from engine.protocol.step_log import Terms
+from engine.requests.options.optimiser_methods import OptimisedOptions
+from engine.requests.request import DreamRequest
 
 if TYPE_CHECKING:
     from engine.guidance.perceptor import Perceptor
-    from engine.runtime import Runtime
+    from engine.runtime.runtime import Runtime
 
 BETAS, EPSILON = (0.9, 0.99), 1e-12
 

@@ -14,27 +14,27 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from engine.course import Terms
-from engine.guidance.pull import Eye, pull_gradient
+from engine.catalogue.models import MODELS, Model
+from engine.guidance.objective import Eye, pull_gradient
 from engine.guidance.targets import decode, make_targets, power_of_two
 from engine.guidance.turn import Turn
 from engine.guidance.verdict import judge, named
-from engine.guidance.words import cut_short, readable
-from engine.messages import Job
+from engine.guidance.vocabulary_check import cut_short, readable
+from engine.images.pictures import fit, open_picture
+from engine.images.tensors import to_image, to_signed, to_tensor, to_unit
 from engine.methods._adam import broken, look_at_fewer
+from engine.methods._base import Failed, Finished, Running, Step
 from engine.methods._guided import Guided, recipe_at
-from engine.models import MODELS, Model
-from engine.options.generated import GeneratedOptions
-from engine.options.perceptors import Weighted, read_perceptors
-from engine.options.schedule import TIMESTEPS
-from engine.pictures import fit, open_picture
-from engine.prompts import check_weights
-from engine.requests import DreamRequest
-from engine.steps import Failed, Finished, Running, Step
-from engine.tensors import to_image, to_signed, to_tensor, to_unit
+from engine.protocol.messages import Job
+from engine.protocol.step_log import Terms
+from engine.requests.clip_weights import Weighted, read_perceptors
+from engine.requests.options.generator_methods import GeneratedOptions
+from engine.requests.prompts import check_weights
+from engine.requests.request import DreamRequest
+from engine.requests.schedule import TIMESTEPS
 
 if TYPE_CHECKING:
-    from engine.runtime import Runtime
+    from engine.runtime.runtime import Runtime
 
 
 class Generator(Protocol):

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from engine.guidance.cutouts import CutRecipe
-from engine.guidance.pull import Eye, Pull, Scales
+from engine.guidance.objective import Eye, Pull, Scales
 from engine.methods._optimised import Optimised
-from engine.options.generated import GeneratedOptions
-from engine.options.schedule import TIMESTEPS
+from engine.requests.options.generator_methods import GeneratedOptions
+from engine.requests.schedule import TIMESTEPS
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 """Of Adam: PyTorch's own, as in the notebooks."""

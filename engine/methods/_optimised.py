@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from engine.course import Course
-from engine.model import Model
+from engine.catalogue.model_info import Model
+from engine.protocol.step_log import Course
 
 
 @dataclass(kw_only=True)

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from engine.biggan_net import BigganNet, load_biggan_net
-from engine.guidance.class_names import class_name, class_vectors
+from engine.catalogue.models import MODELS, Model
 from engine.guidance.cutouts import CutRecipe, cut, draw_cuts
-from engine.methods._generator import Beginning, ByGenerator, Start
-from engine.methods._latents import (
+from engine.guidance.imagenet_classes import class_name, class_vectors
+from engine.images.tensors import noise, to_unit
+from engine.loaders.biggan import BigganNet, load_biggan_net
+from engine.methods._biggan_state import (
     Latents,
     all_faint,
     conditions,
@@ -27,13 +28,12 @@ from engine.methods._latents import (
     prior_gradient,
     some_present,
 )
-from engine.models import MODELS, Model
-from engine.options.biggan_clip import ALL, BigganClipOptions
-from engine.requests import DreamRequest
-from engine.tensors import noise, to_unit
+from engine.methods._generator import Beginning, ByGenerator, Start
+from engine.requests.options.biggan_clip import ALL, BigganClipOptions
+from engine.requests.request import DreamRequest
 
 if TYPE_CHECKING:
-    from engine.runtime import Runtime
+    from engine.runtime.runtime import Runtime
 
 LIKELY, SHARPNESS = 3, 20.0
 """So many classes it begins with, and how much more there is of those that are nearer."""

@@ -14,29 +14,29 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from engine.course import Terms
+from engine.catalogue.models import MODELS, Model
 from engine.diffusion.solvers import SOLVERS, Move
-from engine.diffusion_net import load_diffusion_net
 from engine.errors import InvalidRequest, NotFinite
-from engine.guidance.plan import recipe_at
-from engine.guidance.pull import Eye
+from engine.guidance.objective import Eye
+from engine.guidance.schedule_values import recipe_at
 from engine.guidance.targets import decode, make_targets, power_of_two
 from engine.guidance.verdict import judge, named
-from engine.guidance.words import cut_short, readable
-from engine.messages import Job
-from engine.methods._batch import step_together
-from engine.methods._sample import Sample
-from engine.models import MODELS, Model
-from engine.options.perceptors import Weighted, read_perceptors
-from engine.reading import read
-from engine.requests import ClipDiffusionOptions, DreamRequest
-from engine.secondary_net import check_sides, load_secondary
-from engine.starts import make_starts
-from engine.steps import Failed, Finished, Running, Step
-from engine.tensors import to_image, to_unit
+from engine.guidance.vocabulary_check import cut_short, readable
+from engine.images.tensors import to_image, to_unit
+from engine.loaders.diffusion import load_diffusion_net
+from engine.loaders.secondary import check_sides, load_secondary
+from engine.methods._base import Failed, Finished, Running, Step
+from engine.methods._diffusion_state import Sample
+from engine.methods._diffusion_step import step_together
+from engine.methods._initial_latents import make_starts
+from engine.methods._text_conditioning import read
+from engine.protocol.messages import Job
+from engine.protocol.step_log import Terms
+from engine.requests.clip_weights import Weighted, read_perceptors
+from engine.requests.request import ClipDiffusionOptions, DreamRequest
 
 if TYPE_CHECKING:
-    from engine.runtime import Runtime
+    from engine.runtime.runtime import Runtime
 
 METHOD_NAME = "clip_diffusion"
 

@@ -15,12 +15,12 @@ import torch
 from PIL import Image, ImageColor
 from torch import Tensor
 
+from engine.catalogue.models import Model
+from engine.images.pictures import fit, open_picture
+from engine.images.tensors import noise, to_image, to_signed, to_tensor, uniform
 from engine.methods._adam import ByAdam, Canvas
-from engine.models import Model
-from engine.pictures import fit, open_picture
-from engine.requests import ClipdrawOptions, DreamRequest
-from engine.strokes import Strokes, draw
-from engine.tensors import noise, to_image, to_signed, to_tensor, uniform
+from engine.methods._stroke_renderer import Strokes, draw
+from engine.requests.request import ClipdrawOptions, DreamRequest
 
 LARGEST_SIDE = 224
 """Pixels of the drawing that CLIP sees: as many as most CLIPs look at."""

@@ -14,12 +14,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from engine.catalogue.models import Model
 from engine.guidance.cutouts import window_matrix
+from engine.images.pictures import fit, open_picture
+from engine.images.tensors import noise, to_image, to_signed, to_tensor, to_unit
 from engine.methods._adam import ByAdam, Canvas
-from engine.models import Model
-from engine.pictures import fit, open_picture
-from engine.requests import DreamRequest
-from engine.tensors import noise, to_image, to_signed, to_tensor, to_unit
+from engine.requests.request import DreamRequest
 
 FACTORS = (16, 8, 4, 2, 1)
 """How much smaller than the picture the grids are."""

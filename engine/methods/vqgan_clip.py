@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from engine.catalogue.models import Model
+from engine.images.tensors import noise, to_signed, uniform
+from engine.loaders.vqgan import VqganNet, load_vqgan_net
 from engine.methods._generator import Beginning, ByGenerator, Start
-from engine.methods._grid import Grid, hold, moved
-from engine.models import Model
-from engine.options.vqgan_clip import VqganClipOptions
-from engine.tensors import noise, to_signed, uniform
-from engine.vqgan_net import VqganNet, load_vqgan_net
+from engine.methods._vqgan_state import Grid, hold, moved
+from engine.requests.options.vqgan_clip import VqganClipOptions
 
 if TYPE_CHECKING:
-    from engine.runtime import Runtime
+    from engine.runtime.runtime import Runtime
 
 
 class VqganClip(ByGenerator[Grid, VqganNet]):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.nets.attention import attend
-from engine.nets.swift import PointConv1d, PointConv2d
+from engine.nets.onednn_linear import PointConv1d, PointConv2d
 
 M = TypeVar("M", bound=nn.Module)
 

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from engine.errors import NotFinite, WeightsError
-from engine.threads import AUTO, Threads
+from engine.runtime.cpu_threads import AUTO, Threads
 from engine.training.checkpoints import save_weights, unsuitable
 from engine.training.ema import Ema
+from engine.training.interrupts import unhurried
 from engine.training.optimizers import make_optimizers
-from engine.training.patience import unhurried
 from engine.training.progress import Meter, Reporter
 from engine.training.states import STATE, RunState, refuse_other_start
 from engine.training.task import Batch, Scores, Task

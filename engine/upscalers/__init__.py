@@ -1,7 +1,7 @@
 """One upscaler per file; the file's name is the upscaler's name. The contract is that of `engine.methods`.
 
 A module `engine/upscalers/<name>.py` has a docstring (its help text) and `UPSCALER`, an object that is an `Upscaler`.
-Beside those there is one for every checkpoint of that kind in `engine.weights.table`, published or your own.
+Beside those there is one for every checkpoint of that kind in `engine.catalogue.registry`, published or your own.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from PIL import Image
 
+from engine.catalogue.entry import Kind
+from engine.catalogue.registry import entries, find_entry
 from engine.errors import InvalidRequest, ModelUnavailable
-from engine.pictures import MAX_SIDE, OWN_PIXELS
-from engine.steps import State, Step
-from engine.weights.entry import Kind
-from engine.weights.presence import lacking_files
-from engine.weights.table import entries, find_entry
+from engine.images.pictures import MAX_SIDE, OWN_PIXELS
+from engine.methods._base import State, Step
+from engine.weights.store.presence import lacking_files
 
 if TYPE_CHECKING:
-    from engine.messages import Job
-    from engine.runtime import Runtime
+    from engine.protocol.messages import Job
+    from engine.runtime.runtime import Runtime
 
 S = TypeVar("S", bound=State)
 
@@ -104,8 +104,8 @@ def _files() -> tuple[str, ...]:
 
 @cache
 def _of_checkpoint(name: str) -> Upscaler[Any]:
+    from engine.loaders.upscaler import load_upscaler
     from engine.upscalers._net import NetUpscaler  # torch
-    from engine.weights.upscaler import load_upscaler
 
     def missing() -> str:
         return lacking_files([find_entry(name)])

@@ -14,17 +14,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from engine.course import Terms
 from engine.errors import NotFinite
-from engine.messages import Job
-from engine.steps import Failed, Running, Step
-from engine.tensors import to_image, to_tensor
-from engine.upscalers._surface import prepare
+from engine.images.tensors import to_image, to_tensor
+from engine.methods._base import Failed, Running, Step
+from engine.protocol.messages import Job
+from engine.protocol.step_log import Terms
+from engine.upscalers._alpha import prepare
 from engine.upscalers._tiles import Canvas, Cutting, open_small, resample
 
 if TYPE_CHECKING:
-    from engine.runtime import Runtime
-    from engine.weights.upscaler import UpscalerNet
+    from engine.loaders.upscaler import UpscalerNet
+    from engine.runtime.runtime import Runtime
 
 RESAMPLING = 4
 """Context that resampling wants beside what the net reaches, in small pixels."""

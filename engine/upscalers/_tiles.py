@@ -16,15 +16,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from engine.course import Course, Terms
 from engine.errors import OutOfMemory
-from engine.memory import free_memory
-from engine.messages import Job
-from engine.pictures import OWN_BYTES, open_picture
-from engine.requests import UpscaleRequest
-from engine.steps import Finished, Running, Step
+from engine.images.pictures import OWN_BYTES, open_picture
+from engine.methods._base import Finished, Running, Step
+from engine.protocol.messages import Job
+from engine.protocol.step_log import Course, Terms
+from engine.requests.request import UpscaleRequest
+from engine.runtime.device_memory import free_memory
 from engine.upscalers import check_large
-from engine.upscalers._surface import Surface
+from engine.upscalers._alpha import Surface
 
 Box: TypeAlias = tuple[int, int, int, int]
 Span: TypeAlias = tuple[int, int, int, int]
@@ -56,7 +56,7 @@ class Tile:
 
 @dataclass(slots=True)
 class Canvas:
-    """The state of one picture that is being enlarged: an `engine.steps.State`."""
+    """The state of one picture that is being enlarged: an `engine.methods._base.State`."""
 
     job_id: str
     index: int

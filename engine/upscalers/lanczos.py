@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from engine.messages import Job
-from engine.steps import Step
-from engine.upscalers._surface import prepare
+from engine.methods._base import Step
+from engine.protocol.messages import Job
+from engine.upscalers._alpha import prepare
 from engine.upscalers._tiles import Canvas, Cutting, open_small, resample
 
 if TYPE_CHECKING:
-    from engine.runtime import Runtime
+    from engine.runtime.runtime import Runtime
 
 CORE = 512
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import torch
 
-from engine.checkpoints import PRIMER_WEIGHTS, read_checkpoint
 from engine.errors import ModelUnavailable, WeightsError
+from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
+from engine.loaders.upscaler import VALUES, UpscalerNet
 from engine.nets.compact import compact_from
 from engine.upscalers._net import NetUpscaler
-from engine.weights.upscaler import VALUES, UpscalerNet
 
 WEIGHTS = PRIMER_WEIGHTS / "upscaler.safetensors"
 

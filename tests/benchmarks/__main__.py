@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from engine.environment import MALLOC
-from engine.runtime import Runtime
+from engine.runtime.runtime import Runtime
 from tests.benchmarks.measure import Figure
 
 TOOLS = ("measure", "__main__")

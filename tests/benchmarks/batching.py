@@ -7,10 +7,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from engine.messages import Job, Submit
 from engine.methods import find_method
-from engine.requests import build_request
-from engine.runtime import Runtime
+from engine.protocol.messages import Job, Submit
+from engine.requests.request import build_request
+from engine.runtime.runtime import Runtime
 from tests.benchmarks.measure import Figure, side_by_side
 from tests.engine.workshop import Workshop
 

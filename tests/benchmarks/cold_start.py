@@ -33,9 +33,9 @@ marks = {}
 mark = lambda name: marks.update({name: time.process_time()})
 import torch; mark("torch")
 from engine.methods import find_method
-from engine.messages import Job
-from engine.requests import build_request
-from engine.studio import Studio; mark("imports")
+from engine.protocol.messages import Job
+from engine.requests.request import build_request
+from engine.worker.in_process import Studio; mark("imports")
 studio = Studio("cpu", "1"); assert studio.ready.methods; mark("ready")
 request = build_request("a red circle on a blue background", seed=7)
 method = find_method(request.method)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from engine.bench.figures import Mean, mean
-from engine.bench.prompts import AMONG, Judges, dream, questions
-from engine.runtime import Runtime
+from engine.evaluation.figures import Mean, mean
+from engine.evaluation.prompts import AMONG, Judges, dream, questions
+from engine.runtime.runtime import Runtime
 from tests.benchmarks.measure import Figure, cpu_seconds
 
 CAPTIONS = 24

@@ -18,16 +18,16 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from engine.checkpoints import PRIMER_WEIGHTS, read_checkpoint
-from engine.guidance.open_clips import from_open_clip, open_clip
-from engine.nets import swift
+from engine.catalogue.community_table import KALIYUGA
+from engine.guidance.open_clip import from_open_clip, open_clip
+from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
+from engine.loaders.upscaler import recognise
+from engine.nets import onednn_linear as swift
 from engine.nets.adm import build_adm
 from engine.nets.compact import compact_from
-from engine.nets.quickened import quicken
+from engine.nets.onednn_patch import quicken
 from engine.nets.secondary import SecondaryNet
 from engine.nets.small_clip import build_small_clip
-from engine.weights.community_table import KALIYUGA
-from engine.weights.upscaler import recognise
 from tests.benchmarks.measure import Figure, cpu_seconds
 from tests.engine.upscalers import published
 

@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count
 
-from bot.board import Board
-from bot.jobs import JobRow, JobState, Origin, Place, Priority, owner_of
-from engine.messages import Progress, Ready, Request
-from engine.requests import DreamRequest, UpscaleRequest, build_request
+from bot.jobs.registry import Board
+from bot.models.job import JobRow, JobState, Origin, Place, Priority, owner_of
+from engine.protocol.messages import Progress, Ready, Request
+from engine.requests.request import DreamRequest, UpscaleRequest, build_request
 from tests.benchmarks.measure import Figure
 
 HOUR = 3600.0

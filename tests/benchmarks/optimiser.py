@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engine.primer.remake import load_diffusion
+from engine.primer.tasks.remake import load_diffusion
 from engine.training.optimizers import orthogonalise
 from tests.benchmarks.measure import Figure, side_by_side
 

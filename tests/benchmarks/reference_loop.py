@@ -17,17 +17,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.diffusion_net import DiffusionNet
-from engine.guidance.open_clips import from_open_clip, open_clip
+from engine.catalogue.community_table import KALIYUGA
+from engine.catalogue.models import MODELS
+from engine.guidance.open_clip import from_open_clip, open_clip
 from engine.guidance.perceptor import Perceptor
-from engine.messages import Job
+from engine.loaders.diffusion import DiffusionNet
 from engine.methods import find_method
-from engine.models import MODELS
 from engine.nets.adm import UNetModel, build_adm
-from engine.nets.quickened import quicken
-from engine.requests import build_request
-from engine.runtime import Runtime
-from engine.weights.community_table import KALIYUGA
+from engine.nets.onednn_patch import quicken
+from engine.protocol.messages import Job
+from engine.requests.request import build_request
+from engine.runtime.runtime import Runtime
 from tests.benchmarks.measure import Figure, side_by_side
 
 MODEL, STEPS, CUTS = "pixel-art", 25, 32

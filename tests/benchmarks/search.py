@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.vectors import CHUNK, HEADER, Floats, Vectors
+from engine.images.vector_file import CHUNK, HEADER, Floats, Vectors
 from tests.benchmarks.measure import Figure, side_by_side
 
 PICTURES = 100_000

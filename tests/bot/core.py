@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bot.config import Config
-from bot.dispatch import Dispatcher
-from bot.jobs import JobRow, JobState, Kind, Origin, Update
-from bot.store import Store
-from engine.requests import DreamRequest, build_request
+from bot.config.settings import Config
+from bot.jobs.service import Dispatcher
+from bot.models.job import JobRow, JobState, Kind, Origin, Update
+from bot.storage import Store
+from engine.requests.request import DreamRequest, build_request
 from tests.bot.fakes import FakeClock, FakeEngine
 
 ANN, BOB, CID, MOD = 11, 22, 33, 99

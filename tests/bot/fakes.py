@@ -6,10 +6,10 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 
-from engine.client import Pulse
+from engine.client.local import Pulse
 from engine.errors import EngineRestarting
-from engine.messages import Embeddings, Event, Failure, Job, Picture, Progress, Ready, Result
-from engine.requests import DreamRequest
+from engine.protocol.messages import Embeddings, Event, Failure, Job, Picture, Progress, Ready, Result
+from engine.requests.request import DreamRequest
 
 
 class FakeClock:
@@ -26,7 +26,8 @@ class FakeClock:
 
 
 class FakeEngine:
-    """Satisfies `engine.client.Engine`. Nothing happens by itself: tests say what is painted, what fails, what dies."""
+    """Satisfies `engine.client.local.Engine`. Nothing happens by itself: tests say what is painted, what fails, what
+    dies."""
 
     def __init__(self, slots: int = 1) -> None:
         self.ready: Ready | None = None

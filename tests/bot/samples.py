@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bot.jobs import JobRow, JobState, Origin, PictureRow, Priority, Update
-from engine.messages import Progress
-from engine.requests import UpscaleRequest, build_request
+from bot.models.job import JobRow, JobState, Origin, PictureRow, Priority, Update
+from engine.protocol.messages import Progress
+from engine.requests.request import UpscaleRequest, build_request
 
 NOW = 1_800_000_000.0
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.dispatch import Dispatcher
-from bot.jobs import JobRow, JobState, Update
-from bot.store import Store
-from engine.client import LocalEngine
-from engine.pictures import open_picture
-from engine.requests import DreamRequest, UpscaleRequest
+from bot.jobs.service import Dispatcher
+from bot.models.job import JobRow, JobState, Update
+from bot.storage import Store
+from engine.client.local import LocalEngine
+from engine.images.pictures import open_picture
+from engine.requests.request import DreamRequest, UpscaleRequest
 from tests.bot.core import ANN, config, dream, origin
 
 

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
-from engine.requests import METHODS
+from engine.requests.request import METHODS
 from tests.browser.conftest import PATIENCE, Watch, send
 from tests.browser.playing import READY, enlarged, latest, opened, playing
 

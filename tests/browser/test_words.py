@@ -9,7 +9,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page
 
 from engine.primer.vocabulary import unknown_words
-from engine.prompts import parse_prompts
+from engine.requests.prompts import parse_prompts
 from tests.browser.serving import serve
 from tests.browser.standin import StandIn
 from tests.browser.world import COMMANDS

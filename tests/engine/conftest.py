@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from engine import cli
-from engine.pictures import to_png
+from engine.cli import main as cli
+from engine.images.pictures import to_png
 from tests.engine.shell import Said, Shell
 from tests.engine.workshop import TinyMethod
 

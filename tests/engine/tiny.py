@@ -9,17 +9,17 @@ from torch import nn
 
 from engine.diffusion.denoiser import predict_eps
 from engine.diffusion.schedules import alphas_cumprod
-from engine.diffusion_net import DiffusionNet
 from engine.guidance.perceptor import Perceptor, primer_tokens
-from engine.messages import Job
+from engine.images.tensors import per_sample
+from engine.loaders.diffusion import DiffusionNet
 from engine.methods import Method
+from engine.methods._base import Failed, Finished, State, Step
 from engine.nets.adm import build_adm
 from engine.nets.adm_flags import read_flags
 from engine.nets.small_clip import build_small_clip
-from engine.requests import DreamRequest, build_request
-from engine.runtime import Runtime
-from engine.steps import Failed, Finished, State, Step
-from engine.tensors import per_sample
+from engine.protocol.messages import Job
+from engine.requests.request import DreamRequest, build_request
+from engine.runtime.runtime import Runtime
 
 NET = {
     "image_size": 64,

@@ -15,15 +15,15 @@ import torch
 from torch import Tensor
 
 from engine.errors import NotFinite
-from engine.loop import Loop
-from engine.messages import Command, Event, Failure, Job, Picture, Progress, Result, Submit
+from engine.images.tensors import noise, to_image
 from engine.methods import Method
-from engine.prompts import Prompt
-from engine.requests import DreamRequest, PixelsOptions
-from engine.runtime import Runtime
-from engine.steps import Failed, Finished, Running, Step
-from engine.tensors import noise, to_image
-from engine.worker import Worker
+from engine.methods._base import Failed, Finished, Running, Step
+from engine.protocol.messages import Command, Event, Failure, Job, Picture, Progress, Result, Submit
+from engine.requests.prompts import Prompt
+from engine.requests.request import DreamRequest, PixelsOptions
+from engine.runtime.runtime import Runtime
+from engine.worker.event_loop import Loop
+from engine.worker.worker import Worker
 
 
 @dataclass

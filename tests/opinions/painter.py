@@ -7,7 +7,7 @@ import io
 
 from PIL import Image
 
-from engine.messages import Picture
+from engine.protocol.messages import Picture
 from tests.bot.fakes import FakeEngine, size_of
 
 

@@ -12,7 +12,7 @@ import discord
 import pytest
 
 from bot.bot import DreamBot, make_bot
-from bot.config import Config
+from bot.config.settings import Config
 from bot.playground.server.tls import Authority
 from engine.errors import DreamError
 from tests.opinions.local_stage import LocalStage

@@ -18,11 +18,11 @@ import discord
 import pytest
 
 from bot.bot import make_bot
-from bot.config import Config
-from bot.logs import RedactingFormatter
+from bot.config.logging import RedactingFormatter
+from bot.config.settings import Config
 from bot.playground.server.local import LocalDiscord
 from bot.playground.server.tls import Authority
-from engine.client import LocalEngine
+from engine.client.local import LocalEngine
 from tests.wire import schemas
 from tests.wire.people import Person
 from tests.wire.protocol_bot import ProtocolBot

@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from bot import crashpoints
+from bot import failpoints as crashpoints
 from bot.__main__ import main
 
 KILLED = 137

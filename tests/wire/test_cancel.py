@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot import answers
+from bot.interactions import responder as answers
 from tests.wire.looks import begun, is_over, is_painting, is_result, link, whispered
 from tests.wire.people import Person, Shown
 from tests.wire.test_history import opened, shown

@@ -8,9 +8,9 @@ import signal
 
 import pytest
 
-from bot.delivery import Delivery
-from bot.jobs import Update
-from bot.store import Store
+from bot.delivery.service import Delivery
+from bot.models.job import Update
+from bot.storage import Store
 from tests.wire.looks import begun, dreamt, is_painting, is_result
 from tests.wire.people import Person
 from tests.wire.world import World

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-import bot.answers
-import bot.removals
+import bot.delivery.deletion_queue
+import bot.interactions.responder
 from tests.bot.core import count
 from tests.wire.looks import deleted, dreamt, job_id, link
 from tests.wire.people import Person, Shown

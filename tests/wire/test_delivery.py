@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from bot.playground.server.permissions import Permission
-from bot.store import Store
+from bot.storage import Store
 from tests.wire.looks import begun, dreamt, is_painting, is_result
 from tests.wire.people import Person
 from tests.wire.world import World

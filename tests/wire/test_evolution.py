@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from bot.backup import make_backup
-from bot.restore import restore
+from bot.operations.backup import make_backup
+from bot.operations.restore import restore
 from tests.wire.looks import begun, dreamt, is_result, whispered
 from tests.wire.people import Person, Shown
 from tests.wire.world import World

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import DATA_VARIABLE
+from bot.config.settings import DATA_VARIABLE
 from bot.playground import full_disk
 from bot.playground.child import Child, start_bot
 from bot.playground.machine import BotAndEngine

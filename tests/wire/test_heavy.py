@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from PIL import Image
 
-from bot import answers
+from bot.interactions import responder as answers
 from tests.wire.looks import dreamt, is_result, job_id
 from tests.wire.people import Answer, Person, Shown
 from tests.wire.test_history import opened

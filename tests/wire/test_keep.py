@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.upkeep import Upkeep
+from bot.jobs.retention import Upkeep
 from tests.bot.core import config, count
 from tests.wire.looks import deleted, dreamt, is_result, job_id, whispered
 from tests.wire.people import Answer, Person, Shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from engine.pictures import to_png
+from engine.images.pictures import to_png
 from tests.wire.looks import child_of, is_result, whispered
 from tests.wire.people import Person, upload
 from tests.wire.world import World

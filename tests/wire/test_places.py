@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.jobs import JobRow, JobState
+from bot.models.job import JobRow, JobState
 from bot.playground.server.world import Channel, ChannelType
 from tests.wire.looks import begun, is_result
 from tests.wire.people import Person

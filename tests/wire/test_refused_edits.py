@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bot.pacing import Rate
+from bot.delivery.edit_limiter import Rate
 from tests.wire.looks import begun, dreamt, is_result
 from tests.wire.people import Person, Shown
 from tests.wire.world import World

@@ -7,7 +7,7 @@ from typing import Any
 
 import discord
 
-from bot.config import Config
+from bot.config.settings import Config
 from tests.wire.looks import dreamt
 from tests.wire.people import Person
 from tests.wire.world import World

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bot import answers
+from bot.interactions import responder as answers
 from bot.playground.server.json_types import Json
 from tests.wire.looks import child_of, dreamt, is_result, link, whispered
 from tests.wire.people import Person

@@ -27,7 +27,7 @@ from tests.wire.people import PATIENCE, Person, Shown
 STARTED = 60.0
 """Seconds within which a bot is there even on a machine that does ten other things."""
 FAKE_ENGINE = (sys.executable, "-m", "tests.fake_engine")
-REAL_ENGINE = (sys.executable, "-m", "engine.process")
+REAL_ENGINE = (sys.executable, "-m", "engine.worker.main")
 
 
 class MakeBot(Protocol):

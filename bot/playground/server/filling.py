@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.playground.server.choosing import UnknownThingError, add_channel, add_mentionable, add_role, add_user
-from bot.playground.server.commands import (
+from bot.playground.server.commands import (  # fmt: skip
     BOOLEAN,
     CHANNEL_OPTION,
     INTEGER,
@@ -16,7 +16,7 @@ from bot.playground.server.commands import (
     SUB_COMMAND,
     SUB_COMMAND_GROUP,
     USER_OPTION,
-)  # fmt: skip
+)
 from bot.playground.server.json_types import Json
 from bot.playground.server.world import Channel, World
 

@@ -5,13 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bot.playground.server.cdn import StoredFile, looked_at, safe_name
-from bot.playground.server.choosing import (
-    UnknownThingError,
-    add_user,
-    resolve_choice,
-    resolve_fields,
-    wrong_choice,
-)
+from bot.playground.server.choosing import UnknownThingError, add_user, resolve_choice, resolve_fields, wrong_choice
 from bot.playground.server.commands import CHAT_INPUT, MESSAGE, USER
 from bot.playground.server.components import SELECTS, find
 from bot.playground.server.filling import Filled, fill

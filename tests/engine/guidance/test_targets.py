@@ -7,7 +7,7 @@ import torch
 
 from engine.guidance.cutouts import CutRecipe
 from engine.guidance.targets import make_targets, power_of_two
-from engine.prompts import Prompt, parse_prompts
+from engine.requests.prompts import Prompt, parse_prompts
 from tests.engine.guidance.test_perceptor import small
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.runtime import Runtime
+from engine.runtime.runtime import Runtime
 from tests.engine.methods.easels import Easel, biggan_easel, vqgan_easel
 
 

@@ -9,20 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from engine import models
-from engine.biggan_net import BigganNet
+from engine.catalogue import models
+from engine.catalogue import registry as table
+from engine.catalogue.entry import Entry, Kind
+from engine.catalogue.models import MODELS
+from engine.loaders.biggan import BigganNet
+from engine.loaders.vqgan import VqganNet
 from engine.methods import biggan_clip, vqgan_clip
+from engine.methods._base import Finished
 from engine.methods._generator import Generator
-from engine.models import MODELS
 from engine.nets.biggan import build_biggan
 from engine.nets.biggan_flags import read_biggan_flags
 from engine.nets.vqgan import build_vqgan
 from engine.nets.vqgan_flags import read_vqgan_flags
-from engine.runtime import Runtime
-from engine.steps import Finished
-from engine.vqgan_net import VqganNet
-from engine.weights import table
-from engine.weights.entry import Entry, Kind
+from engine.runtime.runtime import Runtime
 from tests.engine.methods.seen import pixels
 from tests.engine.tiny import fill, job_of, paint, tiny_runtime
 

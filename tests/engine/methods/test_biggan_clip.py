@@ -9,22 +9,22 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine import models
-from engine.course import read_script
+from engine.catalogue import models
+from engine.catalogue.models import MODELS
 from engine.errors import DreamError, InvalidRequest
-from engine.guidance.class_names import NAMES, class_vectors
-from engine.live_bytes import LiveBytes
-from engine.messages import Job, Submit
+from engine.guidance.imagenet_classes import NAMES, class_vectors
+from engine.images.pictures import open_picture
+from engine.memory_planning.dry_run import rehearse
+from engine.memory_planning.meta_memory import LiveBytes
 from engine.methods import find_method
-from engine.methods._latents import Latents, class_weights, crowd, moved, prior_gradient, strangeness
+from engine.methods._base import Finished, Step
+from engine.methods._biggan_state import Latents, class_weights, crowd, moved, prior_gradient, strangeness
 from engine.methods.biggan_clip import METHOD, BigganClip
-from engine.models import MODELS
-from engine.pictures import open_picture
-from engine.rehearsal import rehearse
-from engine.replay import read_record, replay_request
-from engine.requests import BigganClipOptions, build_request, parse_settings, request_from_json, request_to_json
-from engine.runtime import Runtime
-from engine.steps import Finished, Step
+from engine.protocol.messages import Job, Submit
+from engine.protocol.replay_record import read_record, replay_request
+from engine.protocol.step_log import read_script
+from engine.requests.request import BigganClipOptions, build_request, parse_settings, request_from_json, request_to_json
+from engine.runtime.runtime import Runtime
 from tests.engine.methods.easels import PROMPT, Easel, tiny_biggan
 from tests.engine.methods.seen import encoded, noisy_picture, pixels
 from tests.engine.tiny import job_of, paint

@@ -8,17 +8,17 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from engine.attempts import Attempt, Painting, Stage
 from engine.errors import InvalidRequest, NotFinite
+from engine.guidance.feature_distance import feature_distance
 from engine.guidance.perceptor import Perceptor
-from engine.guidance.resemblance import feature_distance
 from engine.guidance.turn import Turn
-from engine.lanes import Lanes
+from engine.images.tensors import to_signed, to_tensor
+from engine.methods._base import Failed, Finished, Running
 from engine.methods.clip_diffusion import METHOD, Sample
-from engine.runtime import Runtime
-from engine.steps import Failed, Finished, Running
-from engine.tensors import to_signed, to_tensor
-from engine.threads import Threads
+from engine.runtime.cpu_threads import Threads
+from engine.runtime.runtime import Runtime
+from engine.worker.job_state import Attempt, Painting, Stage
+from engine.worker.scheduler import Lanes
 from tests.engine.tiny import gaussian_runtime, job_of, paint, tiny_perceptor, tiny_runtime
 
 PROMPT = "a red circle on a blue background"

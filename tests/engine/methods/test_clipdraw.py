@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 from engine.methods._adam import Painting
+from engine.methods._base import Finished
 from engine.methods.clipdraw import METHOD, Sheet
-from engine.runtime import Runtime
-from engine.steps import Finished
+from engine.runtime.runtime import Runtime
 from tests.engine.tiny import job_of, paint, tiny_runtime
 
 PROMPT = "a red circle on a blue background"
@@ -104,6 +104,6 @@ def test_lanes_tell_apart_what_cannot_be_drawn_together(runtime: Runtime) -> Non
 def _model_of_scale_one() -> object:
     from dataclasses import replace
 
-    from engine.models import MODELS
+    from engine.catalogue.models import MODELS
 
     return replace(MODELS["primer"], scale=1)

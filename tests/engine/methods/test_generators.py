@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.steps import Failed, Finished, Running
+from engine.methods._base import Failed, Finished, Running
 from tests.engine.methods.easels import PROMPT, Easel
 from tests.engine.tiny import paint
 

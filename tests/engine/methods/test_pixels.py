@@ -8,15 +8,15 @@ import pytest
 import torch
 from PIL import Image
 
-from engine.attempts import Attempt, Stage
-from engine.attempts import Painting as Place
 from engine.guidance.perceptor import Perceptor
-from engine.lanes import Lanes
 from engine.methods._adam import Painting
+from engine.methods._base import Failed, Finished
 from engine.methods.pixels import METHOD
-from engine.runtime import Runtime
-from engine.steps import Failed, Finished
-from engine.threads import Threads
+from engine.runtime.cpu_threads import Threads
+from engine.runtime.runtime import Runtime
+from engine.worker.job_state import Attempt, Stage
+from engine.worker.job_state import Painting as Place
+from engine.worker.scheduler import Lanes
 from tests.engine.tiny import job_of, paint, tiny_runtime
 
 PROMPT = "a red circle on a blue background"

@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from engine.errors import DreamError, InvalidRequest
-from engine.methods._grid import moved
+from engine.loaders.vqgan import clamp_with_grad
+from engine.methods._base import Finished
+from engine.methods._vqgan_state import moved
 from engine.methods.vqgan_clip import METHOD, from_corners
-from engine.requests import VqganClipOptions, build_request, parse_settings
-from engine.runtime import Runtime
-from engine.steps import Finished
-from engine.vqgan_net import clamp_with_grad
+from engine.requests.request import VqganClipOptions, build_request, parse_settings
+from engine.runtime.runtime import Runtime
 from tests.engine.methods.easels import PROMPT, Easel, tiny_vqgan
 from tests.engine.methods.seen import encoded, noisy_picture, pixels
 from tests.engine.tiny import paint

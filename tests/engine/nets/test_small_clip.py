@@ -5,7 +5,7 @@ import torch
 
 from engine.errors import WeightsError
 from engine.nets.small_clip import SmallClip, build_small_clip
-from engine.primer.train_clip import GRADER, GUIDE
+from engine.primer.tasks.clip import GRADER, GUIDE
 from engine.primer.vocabulary import tokenise
 
 TINY = {"size": 32, "dim": 16, "text_width": 32, "text_layers": 1, "widths": [16, 32], "blocks": [1, 1]}

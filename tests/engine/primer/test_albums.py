@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.primer.albums import album
-from engine.primer.dataset import render
+from engine.primer.tasks.albums import album
+from engine.primer.tasks.dataset import render
 
 
 @pytest.fixture(autouse=True)

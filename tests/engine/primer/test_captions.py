@@ -6,12 +6,12 @@ from dataclasses import fields
 
 import numpy as np
 
-from engine.primer.captions import MAX_WORDS, caption, caption_pair, describe, hard_negative
-from engine.primer.contradictions import contradict
-from engine.primer.dataset import scene_at
-from engine.primer.scenes import Scene, Thing
+from engine.primer.captions.captions import MAX_WORDS, caption, caption_pair, describe, hard_negative
+from engine.primer.captions.contradictions import contradict
+from engine.primer.captions.wording import Plan, put
+from engine.primer.painter.scenes import Scene, Thing
+from engine.primer.tasks.dataset import scene_at
 from engine.primer.vocabulary import tokenise, unknown_words
-from engine.primer.wording import Plan, put
 
 _ALL = Plan(frozenset({"colour", "background", "count", "articles", "relation", "style", "size", "position"}), 0)
 

@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from engine.primer.dataset import Rendered, render, render_pair, scene_at
-from engine.primer.scenes import COLOURS, KINDS, Domain
+from engine.primer.painter.scenes import COLOURS, KINDS, Domain
+from engine.primer.tasks.dataset import Rendered, render, render_pair, scene_at
 from engine.primer.vocabulary import CONTEXT, tokenise
 
 
@@ -56,6 +56,6 @@ def test_a_pair_shows_the_same_scene_at_two_sizes() -> None:
 
 
 def test_nothing_here_needs_torch() -> None:
-    imports = "import sys, engine.primer.dataset, engine.primer.parsing, engine.primer.sheet"
+    imports = "import sys, engine.primer.tasks.dataset, engine.primer.captions.parsing, engine.primer.painter.sheet"
     code = imports + "\nassert 'torch' not in sys.modules"
     assert 0 == subprocess.run([sys.executable, "-c", code], check=False).returncode

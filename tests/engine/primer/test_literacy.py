@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from engine.nets.text_reader import TextReader
-from engine.primer.captions import caption_pair
-from engine.primer.dataset import scene_at
-from engine.primer.literacy import QUESTIONS, answers, teach_reading
-from engine.primer.remake import load_guide
-from engine.primer.scenes import COLOURS, KINDS
+from engine.primer.captions.captions import caption_pair
+from engine.primer.painter.scenes import COLOURS, KINDS
+from engine.primer.tasks.dataset import scene_at
+from engine.primer.tasks.literacy import QUESTIONS, answers, teach_reading
+from engine.primer.tasks.remake import load_guide
 from engine.primer.vocabulary import tokenise
 
 

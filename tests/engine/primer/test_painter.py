@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.primer.dataset import scene_at
-from engine.primer.painter import paint
-from engine.primer.palette import MAIN
-from engine.primer.parsing import parse_scene
-from engine.primer.scenes import COLOURS, KINDS, NATURAL_COLOUR, PLACES, TIMES, Scene, Thing
+from engine.primer.captions.parsing import parse_scene
+from engine.primer.painter.painter import paint
+from engine.primer.painter.palette import MAIN
+from engine.primer.painter.scenes import COLOURS, KINDS, NATURAL_COLOUR, PLACES, TIMES, Scene, Thing
+from engine.primer.tasks.dataset import scene_at
 
 
 def _nearest(colour: NDArray[np.float64]) -> str:

@@ -10,11 +10,11 @@ import torch
 from torch.nn import functional as F
 
 from engine.guidance.perceptor import load_perceptor
-from engine.messages import Job
 from engine.methods import find_method
-from engine.requests import build_request
-from engine.runtime import Runtime
-from engine.steps import Finished
+from engine.methods._base import Finished
+from engine.protocol.messages import Job
+from engine.requests.request import build_request
+from engine.runtime.runtime import Runtime
 from tests.engine.tiny import paint
 
 RED_ON_BLUE = "a red circle on a blue background"

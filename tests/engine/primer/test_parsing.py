@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from engine.errors import DreamError
-from engine.primer.captions import caption_pair, describe
-from engine.primer.dataset import scene_at
-from engine.primer.parsing import UnpaintableCaption, parse_scene
-from engine.primer.scenes import Scene, Thing
+from engine.primer.captions.captions import caption_pair, describe
+from engine.primer.captions.parsing import UnpaintableCaption, parse_scene
+from engine.primer.painter.scenes import Scene, Thing
+from engine.primer.tasks.dataset import scene_at
 
 
 def test_a_full_description_reads_back_as_its_scene() -> None:

@@ -6,8 +6,8 @@ from collections import Counter
 
 import numpy as np
 
-from engine.primer.dataset import scene_at
-from engine.primer.scenes import COLOURS, KINDS, PLACES, RELATIONS, STYLES, TIMES, Scene, sample_scene
+from engine.primer.painter.scenes import COLOURS, KINDS, PLACES, RELATIONS, STYLES, TIMES, Scene, sample_scene
+from engine.primer.tasks.dataset import scene_at
 
 _FULL = [scene_at(3, i, "full") for i in range(4000)]
 _NARROW = [scene_at(3, i, "narrow") for i in range(2000)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.primer.sheet import contact_sheet
+from engine.primer.painter.sheet import contact_sheet
 
 
 def test_pictures_stand_in_rows_with_white_lines_between() -> None:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.primer.painter import paint_plain
-from engine.primer.parsing import parse_scene
-from engine.primer.scenes import STYLES
-from engine.primer.styles import apply_style
+from engine.primer.captions.parsing import parse_scene
+from engine.primer.painter.painter import paint_plain
+from engine.primer.painter.scenes import STYLES
+from engine.primer.painter.styles import apply_style
 
 _OWL = paint_plain(parse_scene("a red owl in a meadow with a sun"), 96, 1)
 

@@ -11,14 +11,14 @@ from engine.nets.compact import compact_from
 from engine.nets.small_clip import SmallClip, SmallClipFlags, build_small_clip
 from engine.nets.vqgan import build_vqgan
 from engine.nets.vqgan_flags import read_vqgan_flags
-from engine.primer import remake
-from engine.primer.dataset import Rendered, render, render_pair
-from engine.primer.train_classifier import ClassifierTask
-from engine.primer.train_clip import ClipTask, top_1
-from engine.primer.train_diffusion import diffusion_task, hard_singles, told
-from engine.primer.train_upscaler import UpscalerTask, dreamt_pictures
-from engine.primer.train_vqgan import FLAGS as VQGAN_FLAGS
-from engine.primer.train_vqgan import Places, VqganTask
+from engine.primer.tasks import remake
+from engine.primer.tasks.classifier import ClassifierTask
+from engine.primer.tasks.clip import ClipTask, top_1
+from engine.primer.tasks.dataset import Rendered, render, render_pair
+from engine.primer.tasks.diffusion import diffusion_task, hard_singles, told
+from engine.primer.tasks.upscaler import UpscalerTask, dreamt_pictures
+from engine.primer.tasks.vqgan import FLAGS as VQGAN_FLAGS
+from engine.primer.tasks.vqgan import Places, VqganTask
 from engine.training.task import Task
 
 SMALL = SmallClipFlags(dim=16, text_width=32, text_layers=1, widths=(16, 32), blocks=(1, 1))

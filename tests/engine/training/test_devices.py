@@ -12,13 +12,13 @@ import torch
 from torch import nn
 
 from engine.nets.small_clip import SmallClip
-from engine.primer.dataset import Rendered, render, render_pair
-from engine.primer.train_classifier import ClassifierTask
-from engine.primer.train_clip import ClipTask
-from engine.primer.train_diffusion import diffusion_task
-from engine.primer.train_upscaler import UpscalerTask
-from engine.primer.train_vqgan import VqganTask
-from engine.threads import Threads
+from engine.primer.tasks.classifier import ClassifierTask
+from engine.primer.tasks.clip import ClipTask
+from engine.primer.tasks.dataset import Rendered, render, render_pair
+from engine.primer.tasks.diffusion import diffusion_task
+from engine.primer.tasks.upscaler import UpscalerTask
+from engine.primer.tasks.vqgan import VqganTask
+from engine.runtime.cpu_threads import Threads
 from engine.training.loop import Recipe, Trainer
 from engine.training.progress import Reporter
 from engine.training.sampling import sample

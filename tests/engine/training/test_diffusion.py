@@ -6,7 +6,7 @@ import torch
 
 from engine.nets.adm import build_adm
 from engine.training.diffusion import DiffusionTask, hard_share
-from engine.training.rows import Rows
+from engine.training.row_view import Rows
 from engine.training.sampling import sample
 
 FLAGS: dict[str, object] = {

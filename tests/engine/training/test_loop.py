@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from engine.checkpoints import read_checkpoint
 from engine.errors import NotFinite, WeightsError
-from engine.threads import Threads
+from engine.loaders.checkpoint import read_checkpoint
+from engine.runtime.cpu_threads import Threads
 from engine.training.checkpoints import load_state
 from engine.training.loop import Recipe, Trainer, learning_rate
 from engine.training.progress import Reporter

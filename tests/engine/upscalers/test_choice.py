@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from engine.pictures import to_png
-from engine.replay import KEYWORD, LONGEST_SOURCE, find_record
-from engine.requests import SHIPPED, best_upscaler
+from engine.images.pictures import to_png
+from engine.protocol.replay_record import KEYWORD, LONGEST_SOURCE, find_record
+from engine.requests.request import SHIPPED, best_upscaler
 from engine.upscalers import usable_upscalers
-from engine.weights.folder import VARIABLE
+from engine.weights.store.folder import VARIABLE
 
 
 @pytest.mark.parametrize(

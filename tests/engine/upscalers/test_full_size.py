@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from engine.runtime import Runtime
-from engine.steps import Finished
+from engine.catalogue import registry as table
+from engine.catalogue.entry import Entry, Kind
+from engine.catalogue.registry import PUBLISHED
+from engine.methods._base import Finished
+from engine.runtime.runtime import Runtime
 from engine.upscalers import find_upscaler
-from engine.weights import table
-from engine.weights.entry import Entry, Kind
-from engine.weights.folder import VARIABLE
-from engine.weights.table import PUBLISHED
+from engine.weights.store.folder import VARIABLE
 from tests.engine.upscalers.published import FULL, tensors
 from tests.engine.upscalers.test_published import photo
 

@@ -13,20 +13,20 @@ import pytest
 import torch
 from PIL import Image
 
+from engine.catalogue import registry as table
+from engine.catalogue.entry import Entry, Kind
+from engine.catalogue.registry import PUBLISHED
 from engine.errors import ModelUnavailable, WeightsError
-from engine.runtime import Runtime
-from engine.steps import Finished
-from engine.tensors import to_image, to_tensor
+from engine.images.tensors import to_image, to_tensor
+from engine.loaders.meta_init import NoInit
+from engine.loaders.upscaler import UpscalerNet, describe, load_upscaler, recognise
+from engine.methods._base import Finished
+from engine.runtime.runtime import Runtime
 from engine.upscalers import find_upscaler, upscaler_names
+from engine.upscalers._alpha import prepare
 from engine.upscalers._net import plan
-from engine.upscalers._surface import prepare
 from engine.upscalers._tiles import Canvas, Cutting, cut
-from engine.weights import table
-from engine.weights.blueprint import NoInit
-from engine.weights.entry import Entry, Kind
-from engine.weights.folder import VARIABLE
-from engine.weights.table import PUBLISHED
-from engine.weights.upscaler import UpscalerNet, describe, load_upscaler, recognise
+from engine.weights.store.folder import VARIABLE
 from tests.engine.upscalers.published import FULL, SCALES, TINY, srvgg, tensors
 from tests.engine.weights.made import Harm, rezipped, saved
 
@@ -234,7 +234,7 @@ def test_a_net_for_grey_pictures_is_refused(folder: Path, monkeypatch: pytest.Mo
 def test_a_hostile_or_a_wrong_file_is_refused_before_spandrel_sees_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.weights.upscaler.describe", lambda *_: pytest.fail("spandrel was asked"))
+    monkeypatch.setattr("engine.loaders.upscaler.describe", lambda *_: pytest.fail("spandrel was asked"))
     marker = folder / "harmed"
     install(folder, monkeypatch, "realesrgan-x4plus", saved({"params_ema": HOLES, "more": Harm(marker)}))
     with pytest.raises(WeightsError, match="is not safe to read: it wants to run"):
@@ -253,7 +253,7 @@ def test_a_diffusion_model_is_no_upscaler() -> None:
 
 
 def test_the_engine_starts_without_spandrel() -> None:
-    code = "import sys, engine.worker, engine.upscalers._net; print('spandrel' in sys.modules)"
+    code = "import sys, engine.worker.worker, engine.upscalers._net; print('spandrel' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert "False" == done.stdout.strip()

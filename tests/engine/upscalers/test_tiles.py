@@ -14,19 +14,19 @@ from PIL import Image, ImageDraw
 from safetensors.torch import save_file
 
 from engine.errors import DreamError, InvalidRequest, ModelUnavailable, OutOfMemory, WeightsError
-from engine.messages import Job
+from engine.images.pictures import MAX_SIDE
+from engine.images.tensors import to_image, to_tensor
+from engine.loaders.torchvision_compat import ensure_torchvision
+from engine.loaders.upscaler import UpscalerNet
+from engine.methods._base import Failed, Finished, Running
 from engine.nets.compact import Compact, compact_from
-from engine.pictures import MAX_SIDE
-from engine.requests import UpscaleRequest
-from engine.runtime import Runtime
-from engine.steps import Failed, Finished, Running
-from engine.tensors import to_image, to_tensor
-from engine.torchvision_compat import ensure_torchvision
+from engine.protocol.messages import Job
+from engine.requests.request import UpscaleRequest
+from engine.runtime.runtime import Runtime
 from engine.upscalers import Upscaler, _net, find_upscaler, lanczos, primer
+from engine.upscalers._alpha import prepare
 from engine.upscalers._net import NetUpscaler
-from engine.upscalers._surface import prepare
 from engine.upscalers._tiles import Canvas, Cutting, cut
-from engine.weights.upscaler import UpscalerNet
 
 
 @pytest.fixture(scope="module")

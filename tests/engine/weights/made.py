@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.catalogue.entry import Entry, Kind
 from engine.nets.adm import build_adm
-from engine.weights.entry import Entry, Kind
-from engine.weights.folder import Folder
+from engine.weights.store.folder import Folder
 
 TINY = {
     "image_size": 32,

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from engine.catalogue.entry import Entry, Kind
 from engine.errors import ModelUnavailable, WeightsError
-from engine.weights.download import Download
-from engine.weights.entry import Entry, Kind
-from engine.weights.folder import Folder
-from engine.weights.transfer import Part, Patience
+from engine.weights.store.download import Download
+from engine.weights.store.folder import Folder
+from engine.weights.store.resume import Part, Patience
 from tests.engine.weights.server import Shelf, serving
 
 CONTENT = random.Random(0).randbytes(300_000)
@@ -197,7 +197,7 @@ def test_what_nobody_vouches_for_needs_trust_and_is_pinned_from_then_on(folder: 
 def test_a_full_disk_is_noticed_before_it_is_full(
     folder: Folder, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.weights.transfer.SPARE", 1 << 60)
+    monkeypatch.setattr("engine.weights.store.resume.SPARE", 1 << 60)
     with pytest.raises(WeightsError, match=r"needs 0.00 GB; the disk of .* has \d+\.\d\d GB left"):
         Download(folder, patience=HASTY).fetch(entry(shelf.address + "/f"))
     assert 0 == folder.part(entry()).stat().st_size

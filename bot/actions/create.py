@@ -1,0 +1,365 @@
+"""What people can order, by command, button, form or reaction: one way to the queue, one way to the answer.
+
+Every order checks the place before it costs anything, then is submitted (one transaction), then answered with the
+message that will hold the picture. What goes wrong is raised as a DreamError; whoever called turns it into words.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+import discord
+
+from bot.actions.existing_results import Doubles
+from bot.actions.moderate import Moderation
+from bot.config.settings import Config
+from bot.delivery.renderer import FaceArtist
+from bot.delivery.service import Delivery
+from bot.embeds.job import best
+from bot.errors import NotAllowed, PictureGone, Refused, Unconfirmed
+from bot.failpoints import crashpoint
+from bot.interactions.context import Caller
+from bot.interactions.direct_message import DirectAnswer
+from bot.interactions.payload import Sheet
+from bot.interactions.responder import UNSAID, Answer, InteractionAnswer
+from bot.jobs.service import Dispatcher
+from bot.models.comparison import Asked, Comparison
+from bot.models.job import JobRow, JobState, Kind, Origin, PictureRow, Update
+from bot.policy.cost_confirmation import question_words
+from bot.requests.derive import again, variation
+from bot.views.confirm_cost import question_sheet
+from bot.views.layout import private_buttons_for
+from engine.errors import DreamError
+from engine.requests.request import DreamRequest, UpscaleRequest
+
+log = logging.getLogger(__name__)
+
+SCALES = (4, 3, 2)
+"""How far a picture is enlarged: the first that stays within the host's limit."""
+FORM_SCALES = (2, 3, 4, 8)
+"""What the form offers, within the same limit."""
+NO_PICTURES: Mapping[str, bytes] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The picture from which an order comes."""
+
+    job_id: str = ""
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What is to be queued, as far as it does not depend on how the answer goes."""
+
+    request: Asked
+    origin: Origin
+    images: Mapping[str, bytes]
+    answers: str
+    picked: tuple[JobRow, int] | None = None
+    """Nothing is to be painted: this picture of that job is shown by itself."""
+
+
+class Orders:
+    """Takes orders. One per bot."""
+
+    def __init__(
+        self,
+        client: discord.Client,
+        config: Config,
+        dispatcher: Dispatcher,
+        moderation: Moderation,
+        delivery: Delivery,
+        artist: FaceArtist,
+    ) -> None:
+        self._client = client
+        self._config = config
+        self._dispatcher = dispatcher
+        self._moderation = moderation
+        self._delivery = delivery
+        self._artist = artist
+        self._doubles = Doubles(client, dispatcher)
+
+    async def dream(
+        self, request: Asked, caller: Caller, answer: Answer, images: Mapping[str, bytes] = NO_PICTURES
+    ) -> None:
+        """A request that somebody has typed."""
+        await self._place(request, caller, answer, "dream", Parent(), images)
+
+    async def compare(self, comparison: Comparison, caller: Caller, answer: Answer) -> None:
+        """The same words in several ways."""
+        await self._place(comparison, caller, answer, "dream", Parent())
+
+    async def again(self, job: JobRow, caller: Caller, answer: Answer) -> None:
+        """The same words with another seed; what has failed is tried as it was."""
+        self._check_over(job)
+        press = await self._first_press("again", job, 0, caller)
+        await self._place(again(job), caller, answer, "again", Parent(job.id), press=press)
+
+    async def variation(self, job: JobRow, index: int, caller: Caller, answer: Answer) -> None:
+        """Paint on from one picture of a result."""
+        self._check_done(job)
+        press = await self._first_press("vary", job, index, caller)
+        await self._place(variation(job, index), caller, answer, "variation", Parent(job.id, index), press=press)
+
+    async def remix(self, job: JobRow, request: Asked, caller: Caller, answer: Answer) -> None:
+        """What somebody has made of the words of a result."""
+        await self._place(request, caller, answer, "remix", Parent(job.id))
+
+    async def pick(self, job: JobRow, index: int, caller: Caller, answer: Answer) -> None:
+        """Show one picture of a batch by itself, with the buttons of any picture. It costs nothing."""
+        self._check_done(job)
+        _picture(job, index)
+        caller.check_place()
+        if link := await self._doubles.picked(job, index, caller):
+            raise Refused(f"Picture {index + 1} is shown already: {link}")
+        press = await self._first_press("pick", job, index, caller)
+        await self._show(job, index, caller.origin("pick", job.id, index), press, caller, answer)
+
+    @property
+    def upscalers(self) -> tuple[str, ...]:
+        """What the engine can enlarge with; nothing while it is down."""
+        ready = self._dispatcher.engine_ready
+        return ready.upscalers if ready else ()
+
+    def scales(self, job: JobRow, index: int | None) -> list[int]:
+        """How far that picture may be enlarged, what is usual first. Raises Refused if not at all."""
+        self._check_done(job)
+        picture = _picture(job, index)
+        usual, most = self._scale(picture), self._config.limits.max_upscaled
+        return [usual, *(n for n in FORM_SCALES if n != usual and max(picture.width, picture.height) * n <= most)]
+
+    async def upscale(
+        self, job: JobRow, index: int | None, caller: Caller, answer: Answer, upscaler: str = "", scale: int = 0
+    ) -> None:
+        """Enlarge one picture of a result; without an *index* the one that CLIP likes best.
+
+        Without an *upscaler* by the best that is here; without a *scale* as far as is usual.
+        """
+        self._check_done(job)
+        picture = _picture(job, index)
+        scale = scale or self._scale(picture)
+        request = await self._dispatcher.upscale_request(job.id, picture.index, upscaler, scale)
+        caller.check_place()
+        parent = Parent(job.id, picture.index)
+        if await self._shown_enlarged(parent, request, caller, answer):
+            return
+        press = f"up:{job.id}:{picture.index}:{request.upscaler}:{request.scale}"
+        if not await self._dispatcher.press(press):
+            raise Refused("That picture is being enlarged already; the result is on its way.")
+        await self._place(request, caller, answer, "upscale", parent, press=press)
+
+    async def confirmed(self, question_id: str, caller: Caller, answer: Answer) -> None:
+        """Paint what somebody was asked about, now that they have said yes. Raises Lapsed or NotAllowed."""
+        question = await self._dispatcher.consent.question(question_id, caller.user_id)
+        parent, request = Parent(question.parent_job, question.parent_index), question.request
+        if isinstance(request, UpscaleRequest) and await self._shown_enlarged(parent, request, caller, answer):
+            await self._dispatcher.consent.decline(question.id, caller.user_id)
+            return
+        await self._place(request, caller, answer, question.kind, parent, answers=question.id)
+
+    async def declined(self, question_id: str, caller: Caller) -> None:
+        """Somebody was asked and does not want it. Raises Lapsed or NotAllowed."""
+        await self._dispatcher.consent.decline(question_id, caller.user_id)
+
+    async def cancel(self, job: JobRow, caller: Caller) -> None:
+        """Stop a job that is not over. Raises NotAllowed or NothingToCancel."""
+        caller.check_owner(job, "cancel this")
+        await self._dispatcher.cancel(job.id, caller.user_id, caller.moderator)
+
+    async def bring_up_to_date(self, job: JobRow, answer: InteractionAnswer) -> None:
+        """Make the message whose button was pressed show what has become of *job*."""
+        await answer.nod()
+        face = await self._artist.face(self._now(job), answer.upload_limit)
+        await answer.turn(Sheet("", (face.embed,), face.files, face.buttons))
+
+    async def sheet(self, job: JobRow, upload_limit: int, user_id: int, *, kept: bool) -> Sheet:
+        """The job as one person alone sees it, who has *kept* it or not, with buttons that work there too."""
+        face = await self._artist.face(self._now(job), upload_limit)
+        return Sheet("", (face.embed,), face.files, partial(self.private_buttons, job, user_id, kept=kept))
+
+    def private_buttons(self, job: JobRow, user_id: int, *, kept: bool) -> discord.ui.View:
+        """A fresh set of the buttons there."""
+        return private_buttons_for(job, own=job.owned_by(user_id), kept=kept)
+
+    async def post_again(self, job: JobRow, caller: Caller, answer: Answer) -> None:
+        """Show a picture from its owner's history to everybody, where its owner is now."""
+        if not job.owned_by(caller.user_id):
+            raise NotAllowed("This is in somebody else's history.")
+        self._check_done(job)
+        covered = await self._dispatcher.check_showing(job, caller.user_id, caller.venue)
+        await self._first_press(f"post {caller.channel_id}", job, 0, caller)
+        here = replace(job.origin, guild_id=caller.guild_id, spoiler=covered)
+        face = await self._artist.face(Update(replace(job, origin=here)), answer.upload_limit)
+        if (message_id := await answer.show(face)) is not None:
+            await self._dispatcher.posted(job.id, caller.channel_id, message_id)
+
+    def _now(self, job: JobRow) -> Update:
+        return Update(job, self._dispatcher.progress(job.id), self._dispatcher.place(job.id))
+
+    async def _place(
+        self,
+        request: Asked,
+        caller: Caller,
+        answer: Answer,
+        kind: Kind,
+        parent: Parent,
+        images: Mapping[str, bytes] = NO_PICTURES,
+        *,
+        press: str = "",
+        answers: str = "",
+    ) -> None:
+        """The one way to the queue. What costs much is asked about first; *answers* names the question that was.
+
+        *press* is released when nothing comes of it.
+        """
+        order = _Order(request, caller.origin(kind, parent.job_id, parent.index), images, answers)
+        try:
+            await self._take(order, caller, answer)
+        except DreamError as error:
+            if press and isinstance(error, Refused):
+                await self._dispatcher.release(press)
+            if not (isinstance(error, Unconfirmed) and answer.can_ask):
+                raise
+            await self._ask(order, error.left, answer)
+
+    async def _ask(self, order: _Order, left: float, answer: Answer) -> None:
+        question = await self._dispatcher.consent.ask(order.request, order.origin, order.images)
+        seconds = self._dispatcher.expected(order.request).likely
+        await answer.hand(question_sheet(question.id, question_words(order.request, left, seconds)))
+
+    async def _take(self, order: _Order, caller: Caller, answer: Answer) -> None:
+        if not caller.in_own_talk and (await self._moderation.choices(caller.user_id)).private:
+            await self._take_privately(order, caller, answer)
+        else:
+            caller.check_place()
+            if not order.picked:
+                self._check_guest(order.request, caller)
+            await self._submit(order, caller, answer)
+
+    async def _take_privately(self, order: _Order, caller: Caller, answer: Answer) -> None:
+        """The bot's own direct message holds the picture; the interaction only says so, and is not needed again."""
+        if (
+            not order.answers and not order.picked
+        ):  # before a direct message is written that would have to be taken back
+            await self._dispatcher.consent.check(order.request, caller.user_id, caller.roles)
+        direct = await DirectAnswer.open(self._client, caller.user_id, answer)
+        origin = replace(
+            order.origin,
+            guild_id=None,
+            channel_id=direct.channel_id,
+            thread_of=None,
+            interaction_id=None,
+            interaction_token="",
+        )
+        try:
+            await self._submit(replace(order, origin=origin), caller, direct)
+        except DreamError:
+            await direct.withdraw()
+            raise
+
+    async def _submit(self, order: _Order, caller: Caller, answer: Answer) -> None:
+        job = await self._durable(order, caller)
+        self._delivery.expect(job)
+        await self._answer(job, answer)
+
+    async def _durable(self, order: _Order, caller: Caller) -> JobRow:
+        if order.picked:
+            return await self._dispatcher.pick(*order.picked, order.origin, caller.venue)
+        return await self._dispatcher.submit(
+            order.request,
+            order.origin,
+            order.images,
+            roles=caller.roles,
+            venue=caller.venue,
+            answers=order.answers,
+        )
+
+    async def _answer(self, job: JobRow, answer: Answer) -> None:
+        """Show the job for the first time. If Discord refuses, the letter finds another way: the job is safe."""
+        face = await self._artist.face(Update(job, place=self._dispatcher.place(job.id)), answer.upload_limit)
+        crashpoint("answering")
+        try:
+            message_id = await answer.show(face)
+        except UNSAID as error:
+            log.info("job %s could not be answered: %s", job.id, error)
+            message_id = None
+        crashpoint("answered")
+        await self._delivery.answered(job, message_id, face)
+
+    async def _shown_enlarged(self, parent: Parent, request: UpscaleRequest, caller: Caller, answer: Answer) -> bool:
+        """The same once is enough: what has been enlarged before, elsewhere, is shown once more, and costs nothing.
+
+        Raises Refused, saying where, if the caller can see it.
+        """
+        made = await self._doubles.enlarged(parent.job_id, parent.index, request, caller)
+        if made is None:
+            return False
+        press = await self._first_press("made", made, 0, caller)
+        origin = caller.origin("upscale", parent.job_id, parent.index)
+        try:
+            await self._show(made, made.pictures[0].index, origin, press, caller, answer)
+        except PictureGone:  # its file was lost: it is made again
+            return False
+        return True
+
+    async def _show(self, job: JobRow, index: int, origin: Origin, press: str, caller: Caller, answer: Answer) -> None:
+        """A picture that has been painted, as a result by itself."""
+        order = _Order(job.request, origin, NO_PICTURES, "", (job, index))
+        try:
+            await self._take(order, caller, answer)
+        except Refused:
+            await self._dispatcher.release(press)
+            raise
+
+    def _check_guest(self, request: Asked, caller: Caller) -> None:
+        """Where the bot is a guest it can answer for a while only. Raises Refused."""
+        if caller.resident:
+            return
+        at_once = self._config.limits.max_count
+        if isinstance(request, DreamRequest) and request.count > at_once:
+            raise Refused(
+                f"I am not a member here, so I can only answer for 15 minutes, and {request.count} pictures may take "
+                f"longer. Ask for {at_once} at most, or invite me to this server."
+            )
+        if waiting := [place for job, place in self._dispatcher.queue() if not job.is_batch]:  # which let others pass
+            caller.check_time(waiting[-1].latest - self._delivery.now())
+
+    async def _first_press(self, action: str, job: JobRow, index: int, caller: Caller) -> str:
+        """The key of the press. Raises Refused for its repetition."""
+        caller.check_place()
+        press = f"{action}:{job.id}:{index}:{caller.user_id}"
+        if not await self._dispatcher.press(press):
+            raise Refused("You have just pressed that; the result is on its way.")
+        return press
+
+    def _scale(self, picture: PictureRow) -> int:
+        most = self._config.limits.max_upscaled
+        for scale in SCALES:
+            if max(picture.width, picture.height) * scale <= most:
+                return scale
+        raise Refused(
+            f"This picture is {picture.width}×{picture.height} already; {most} pixels a side is the most here."
+        )
+
+    def _check_done(self, job: JobRow) -> None:
+        self._check_over(job)
+        if job.state is not JobState.DONE or not job.pictures:
+            raise PictureGone("There is no picture here to work with.")
+
+    def _check_over(self, job: JobRow) -> None:
+        if not job.state.over:
+            raise Refused("This is still being painted; wait until it is finished.")
+
+
+def _picture(job: JobRow, index: int | None) -> PictureRow:
+    if index is None:
+        return best(job.pictures)
+    for picture in job.pictures:
+        if picture.index == index:
+            return picture
+    raise Refused(f"This result has {len(job.pictures)} pictures; there is no picture {index + 1}.")

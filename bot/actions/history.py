@@ -1,0 +1,152 @@
+"""What one person has made, and what they keep: their pages of history. Knows no Discord."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bot.config.settings import RetentionSection
+from bot.embeds.job import best
+from bot.errors import PictureGone, Refused
+from bot.models.job import JobRow, JobState, PictureRow, owner_of
+from bot.storage import Store, files
+from bot.text import count
+
+PAGE = 5
+"""Jobs on one page."""
+KEPT_SHARE = 0.5
+"""Of the disk that pictures may take: what all people together may keep. New pictures need room, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One job on a page. *undelivered*: why its end could not be shown on Discord; empty where it could."""
+
+    job: JobRow
+    undelivered: str = ""
+    keeps: bool = False
+    """Whoever reads the page keeps it."""
+    own: bool = True
+    """And has asked for it."""
+
+    @property
+    def kept(self) -> PictureRow | None:
+        """Its best picture that is still on the disk."""
+        pictures = [picture for picture in self.job.pictures if picture.path is not None]
+        return best(pictures) if pictures and self.job.state is JobState.DONE else None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Part of what a person has made, or (*only_kept*) of what they keep, newest first.
+
+    *total*: all such jobs; *newer*, *older*: whether there are more; *keeps*: pictures that they keep, of at most
+    *may_keep*.
+    """
+
+    lines: tuple[Line, ...] = field(default=())
+    total: int = 0
+    newer: bool = False
+    older: bool = False
+    only_kept: bool = False
+    keeps: int = 0
+    may_keep: int = 0
+
+
+class Archive:
+    """Reads and changes what belongs to a person. *clock* is unix seconds."""
+
+    def __init__(self, store: Store, retention: RetentionSection, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._retention = retention
+        self._clock = clock
+
+    async def page(self, user_id: int, beside: str = "", *, older: bool = True, only_kept: bool = False) -> Page:
+        """The newest jobs, or those next to the job *beside*; a place that is gone leads back to the newest."""
+        whose, jobs = user_id if only_kept else owner_of(user_id), self._store.jobs
+        rows = await jobs.page(whose, PAGE, beside, older=older) or await jobs.page(whose, PAGE)
+        keeps, may_keep = await self._store.keeps.pictures_of(user_id), self._retention.keep_pictures
+        if not rows:
+            return Page(only_kept=only_kept, keeps=keeps, may_keep=may_keep)
+        return Page(
+            await self._lines(user_id, rows),
+            await jobs.count_of(whose),
+            newer=bool(await jobs.page(whose, 1, rows[0].id, older=False)),
+            older=bool(await jobs.page(whose, 1, rows[-1].id)),
+            only_kept=only_kept,
+            keeps=keeps,
+            may_keep=may_keep,
+        )
+
+    async def shown(self, job: JobRow) -> None:
+        """The owner has seen what could not be delivered."""
+        await self._store.deliveries.shown(job.id, self._clock())
+
+    async def png(self, picture: PictureRow) -> bytes | None:
+        """The picture's bytes, or None where its file is gone."""
+        return await files.read(picture.path) if picture.path else None
+
+    async def keepers(self, job: JobRow) -> frozenset[int]:
+        """Who keeps it."""
+        return await self._store.keeps.keepers(job.id)
+
+    async def keep(self, job: JobRow, user_id: int) -> str:
+        """Retention passes this job's pictures over from now on; what that means, in words.
+
+        Raises PictureGone where there is nothing left to keep, and Refused where this person, or all of them together,
+        keep as much as they may. Repeating it changes nothing.
+        """
+        keeps = self._store.keeps
+        async with self._store.transaction() as session:
+            pictures = await self._store.pictures.of_job(job.id, session)
+            here = sum(picture.path is not None for picture in pictures)
+            if not here:
+                raise PictureGone("This picture has gone already: only Discord still has a copy, so it cannot be kept.")
+            keepers = await keeps.keepers(job.id, session)
+            mine = await keeps.pictures_of(user_id, session)
+            if user_id not in keepers:
+                self._check_own_room(mine, here)
+                await keeps.put(session, job.id, user_id, self._clock())
+                mine += here
+            if not keepers:
+                self._check_room(await keeps.bytes(session))
+        these = "it stays when older pictures go" if here == 1 else "they stay when older pictures go"
+        return f"Kept: {these}. You keep {mine} of the {count(self._retention.keep_pictures, 'picture')} that you may."
+
+    async def keep_no_longer(self, job: JobRow, user_id: int) -> str:
+        """These pictures go when their time has come; that, in words."""
+        await self._store.keeps.lift(job.id, user_id)
+        return (
+            "Kept no longer: it goes when its time has come, like others. Until then it stays in its owner's history."
+        )
+
+    def _check_own_room(self, mine: int, more: int) -> None:
+        most = self._retention.keep_pictures
+        if not most:
+            raise Refused("Nobody keeps pictures here: whoever runs this bot has decided so.")
+        if mine + more > most:
+            raise Refused(
+                f"You keep {mine} of the {count(most, 'picture')} that you may, so {count(more, 'more', 'more')} "
+                f"{'does' if more == 1 else 'do'} not fit. /history kept:True shows what you could let go."
+            )
+
+    def _check_room(self, kept_bytes: int) -> None:
+        """Raise Refused, which undoes the transaction, when people keep too much of the disk."""
+        budget = self._retention.pictures_megabytes * 1_000_000
+        if budget and kept_bytes > budget * KEPT_SHARE:
+            raise Refused(
+                "What people keep takes half of the room that pictures have here, and new ones need the other half. "
+                "Nothing more can be kept until somebody keeps something no longer."
+            )
+
+    async def _lines(self, user_id: int, jobs: list[JobRow]) -> tuple[Line, ...]:
+        kept = await self._store.keeps.among(user_id, [job.id for job in jobs])
+        return tuple([await self._line(user_id, job, job.id in kept) for job in jobs])
+
+    async def _line(self, user_id: int, job: JobRow, keeps: bool) -> Line:
+        own = job.owned_by(user_id)
+        return Line(job, await self._undelivered(job) if own else "", keeps, own)
+
+    async def _undelivered(self, job: JobRow) -> str:
+        delivery = await self._store.deliveries.find(job.id) if job.state.over else None
+        return delivery.error if delivery and delivery.state == "undeliverable" else ""

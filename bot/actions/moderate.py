@@ -1,0 +1,236 @@
+"""What moderators decide: rules, blocks, pauses. Every decision is one transaction together with its audit row.
+
+A server's moderators decide for their server; hosts may decide for all of them (server None). Knows no Discord.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from bot.errors import NotAllowed, NothingToCancel, Refused
+from bot.jobs.service import Dispatcher
+from bot.models.job import JobRow, owner_of
+from bot.policy.server_rules import Choices, Halt, ServerRules, Word
+from bot.policy.word_filter import fold
+from bot.scheduling.fair_queue import EVERYTHING
+from bot.storage import Store
+from bot.storage.database import Session
+from bot.storage.moderation import EVERYWHERE, Block
+from bot.storage.settings import AuditEntry, AuditFilter
+from bot.text import because
+
+WORDS = 500
+"""Words that one server may keep from being painted."""
+
+
+LOG_PAGE = 10
+"""Entries of the record on one page."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Part of the record, newest first. *total*: all that is *wanted*; *newer*, *older*: whether more follow."""
+
+    wanted: AuditFilter
+    entries: tuple[AuditEntry, ...] = ()
+    total: int = 0
+    newer: bool = False
+    older: bool = False
+
+
+class Moderation:
+    """Decides, and remembers who did. *clock* is unix seconds; *hosts* are people whom nobody can block."""
+
+    def __init__(
+        self, store: Store, dispatcher: Dispatcher, clock: Callable[[], float], hosts: Collection[int] = ()
+    ) -> None:
+        self._hosts = frozenset(hosts)
+        self._store = store
+        self._dispatcher = dispatcher
+        self._clock = clock
+
+    async def restore(self) -> None:
+        """After a start, before anything is handed over: what was paused is paused."""
+        self._dispatcher.hold(await self._paused())
+
+    # Rules
+
+    async def rules(self, server_id: int | None) -> ServerRules:
+        """What holds in that server; the defaults outside of servers."""
+        return ServerRules.read(await self._store.settings.all("server", str(server_id)) if server_id else {})
+
+    async def change_rules(self, server_id: int, by: int, changes: Mapping[str, object]) -> ServerRules:
+        """Change some rules; None puts a rule back to its default. The rules as they are then."""
+        async with self._store.transaction() as session:
+            await self._put(session, server_id, changes)
+            await self._note(session, server_id, by, "rules", str(server_id), changes=dict(changes))
+        return await self.rules(server_id)
+
+    async def add_member(self, server_id: int, by: int, key: str, member: int, *, present: bool) -> ServerRules:
+        """Put an id into one of the lists (channels, roles) or take it out of it; two at once lose neither."""
+        async with self._store.transaction() as session:
+            rules = ServerRules.read(await self._store.settings.all("server", str(server_id), session))
+            others = [one for one in getattr(rules, key) if one != member]
+            wanted = [*others, member] if present else others
+            await self._put(session, server_id, {key: wanted or None})
+            await self._note(session, server_id, by, "rules", str(server_id), changes={key: wanted})
+        return await self.rules(server_id)
+
+    async def add_word(self, server_id: int, by: int, word: Word) -> None:
+        """Block a word or phrase, or give it another reason. Raises Refused for what is no word, or one too many."""
+        if not fold(word.phrase).strip() or not any(char.isalnum() for char in word.phrase):
+            raise Refused("That is no word: it has neither letters nor digits.")
+        async with self._store.transaction() as session:
+            words = [one for one in await self._words(session, server_id) if fold(one.phrase) != fold(word.phrase)]
+            if len(words) >= WORDS:
+                raise Refused(f"There are {WORDS} blocked words already; take one away first.")
+            words.append(word)
+            await self._put(session, server_id, {"words": [one.model_dump() for one in words]})
+            await self._note(
+                session, server_id, by, "block word", str(server_id), phrase=word.phrase, reason=word.reason
+            )
+
+    async def remove_word(self, server_id: int, by: int, phrase: str) -> None:
+        """Let a word be painted again. Raises Refused if it is not blocked."""
+        async with self._store.transaction() as session:
+            words = await self._words(session, server_id)
+            rest = [one for one in words if fold(one.phrase) != fold(phrase)]
+            if len(rest) == len(words):
+                raise Refused("That word is not blocked here.")
+            await self._put(session, server_id, {"words": [one.model_dump() for one in rest] or None})
+            await self._note(session, server_id, by, "unblock word", str(server_id), phrase=phrase)
+
+    # People
+
+    async def choices(self, user_id: int) -> Choices:
+        """What a person has chosen for themselves."""
+        return Choices.read(await self._store.settings.all("person", str(user_id)))
+
+    async def choose(self, user_id: int, changes: Mapping[str, object]) -> Choices:
+        """Change some choices; None puts one back to its default."""
+        async with self._store.transaction() as session:
+            for key, value in changes.items():
+                await self._store.settings.put("person", str(user_id), key, value, session)
+        return await self.choices(user_id)
+
+    def check_may_be_blocked(self, user_id: int) -> None:
+        """Raise NotAllowed for whoever runs the bot."""
+        if user_id in self._hosts:
+            raise NotAllowed("A host cannot be blocked.")
+
+    async def block(
+        self, server_id: int | None, user_id: int, by: int, reason: str, until: float | None = None
+    ) -> Sequence[JobRow]:
+        """Keep a person from painting; what they have waiting or running there is cancelled and returned.
+
+        Raises NotAllowed for a host.
+        """
+        self.check_may_be_blocked(user_id)
+        where, now = server_id or EVERYWHERE, self._clock()
+        async with self._store.transaction() as session:
+            await self._store.blocks.put(session, Block(where, user_id, owner_of(by), reason, now, until))
+            await self._note(session, server_id, by, "block", owner_of(user_id), reason=reason, until=until)
+        cancelled = []
+        for job in await self._store.jobs.alive():
+            if job.origin.user_id == user_id and where in (EVERYWHERE, job.origin.server_id):
+                with contextlib.suppress(NothingToCancel):  # it has just ended by itself
+                    cancelled.append(await self._dispatcher.cancel(job.id, by, moderator=True, reason=reason))
+        return cancelled
+
+    async def unblock(self, server_id: int | None, user_id: int, by: int, reason: str) -> None:
+        """Lift a block. Raises Refused if there is none."""
+        async with self._store.transaction() as session:
+            if not await self._store.blocks.lift(session, server_id or EVERYWHERE, user_id):
+                raise Refused("That person is not blocked here.")
+            await self._note(session, server_id, by, "unblock", owner_of(user_id), reason=reason)
+
+    async def blocks(self, server_id: int | None) -> list[Block]:
+        """Who is blocked there now."""
+        return await self._store.blocks.of_server(server_id or EVERYWHERE, self._clock())
+
+    # The queue
+
+    async def halt(self, server_id: int | None, by: int, halt: Halt) -> None:
+        """Pause, drain or (an empty halt) go on: one server's queue, or everybody's. Raises Refused if it is so now."""
+        scope, subject = ("server", str(server_id)) if server_id else ("bot", "")
+        async with self._store.transaction() as session:
+            before = Halt.read(await self._store.settings.all(scope, subject, session))  # type: ignore[arg-type]
+            if before.halt == halt.halt:
+                all_of_them = await self._everywhere(session) if server_id and not halt.halt else Halt()
+                raise Refused(by_host(all_of_them) or _ALREADY[halt.halt])
+            for key, value in halt.model_dump().items():
+                await self._store.settings.put(scope, subject, key, value or None, session)  # type: ignore[arg-type]
+            action = {"": "resume", "paused": "pause", "draining": "drain"}[halt.halt]
+            await self._note(session, server_id, by, action, "queue", reason=halt.halt_reason)
+        self._dispatcher.hold(await self._paused())
+
+    async def halted(self, server_id: int | None) -> Halt:
+        """How that server's queue (None: everybody's) stands."""
+        scope, subject = ("server", str(server_id)) if server_id else ("bot", "")
+        return Halt.read(await self._store.settings.all(scope, subject))  # type: ignore[arg-type]
+
+    async def _everywhere(self, session: Session) -> Halt:
+        return Halt.read(await self._store.settings.all("bot", session=session))
+
+    # The record
+
+    async def log(self, wanted: AuditFilter, beside: int | None = None, *, older: bool = True) -> LogPage:
+        """What was decided, newest first: the last page, or the one next to the entry *beside*."""
+        audit = self._store.audit
+        entries = await audit.page(wanted, LOG_PAGE, beside, older=older) or await audit.page(wanted, LOG_PAGE)
+        if not entries:
+            return LogPage(wanted)
+        return LogPage(
+            wanted,
+            tuple(entries),
+            await audit.count(wanted),
+            newer=bool(await audit.page(wanted, 1, entries[0].id, older=False)),
+            older=bool(await audit.page(wanted, 1, entries[-1].id)),
+        )
+
+    async def _paused(self) -> dict[int, str]:
+        """Server → why its queue is paused."""
+        settings = self._store.settings
+        servers, reasons = (
+            await settings.everywhere("server", "halt"),
+            await settings.everywhere("server", "halt_reason"),
+        )
+        held = {int(server): str(reasons.get(server, "")) for server, halt in servers.items() if halt == "paused"}
+        everywhere = await self.halted(None)
+        return held | ({EVERYTHING: everywhere.halt_reason} if everywhere.halt == "paused" else {})
+
+    async def _words(self, session: Session, server_id: int) -> Sequence[Word]:
+        return ServerRules.read(await self._store.settings.all("server", str(server_id), session)).words
+
+    async def _put(self, session: Session, server_id: int, changes: Mapping[str, object]) -> None:
+        for key, value in changes.items():
+            await self._store.settings.put("server", str(server_id), key, value, session)
+
+    async def _note(
+        self, session: Session, server_id: int | None, by: int, action: str, subject: str, **details: object
+    ) -> None:
+        await self._store.audit.add(
+            owner_of(by), action, subject, self._clock(), session, server_id=server_id, **details
+        )
+
+
+def by_host(halt: Halt) -> str:
+    """What moderators read while all servers' queues stand as *halt* says; empty if they go on."""
+    match halt.halt:
+        case "paused":
+            return (
+                f"A host has paused the queues of all servers{because(halt.halt_reason)} Only a host lets them go on."
+            )
+        case "draining":
+            return f"A host lets nothing new be taken in any server{because(halt.halt_reason)} Only a host ends that."
+        case _:
+            return ""
+
+
+_ALREADY: Mapping[str, str] = {
+    "": "Nothing is paused: the queue goes on as usual.",
+    "paused": "The queue is paused already.",
+    "draining": "Nothing new is taken already.",
+}

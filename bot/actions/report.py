@@ -1,0 +1,225 @@
+"""From “this should not be here” to a moderator's decision: one message per reported job, however many report it.
+
+reported     the voice is kept, the moderators' channel shows job, place and reasons
+dealt with   exactly once: deleted, its owner blocked, or dismissed; the message says by whom
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import discord
+
+from bot.delivery.renderer import FaceArtist
+from bot.embeds.job import headline
+from bot.errors import NotAllowed, Refused
+from bot.interactions.context import Caller
+from bot.interactions.message_api import FAILURES, Address, Post, Removal, Trouble, nonce, trouble_of
+from bot.interactions.payload import Face
+from bot.models.job import JobRow, Update, owner_of
+from bot.storage import Store
+from bot.storage.reports import Report, ReportState, Voice
+from bot.text import because, mention, message_link, relative, shorten
+
+if TYPE_CHECKING:
+    from bot.actions.moderate import Moderation
+    from bot.delivery.service import Delivery
+    from bot.jobs.service import Dispatcher
+
+PER_HOUR = 10
+"""Reports that one person may make."""
+_HOUR = 3600.0
+_REASONS = 900
+"""Characters."""
+_COLOURS = {"open": 0xC1554A, "deleted": 0x6C757D, "blocked": 0x6C757D, "dismissed": 0x6C757D}
+_DEALT = {
+    "deleted": "Deleted by {who}",
+    "blocked": "Deleted, and its owner blocked, by {who}",
+    "dismissed": "Dismissed by {who}",
+}
+
+
+class Reporting:
+    """Takes reports and lets moderators deal with them. *buttons*: those of an open report of that job."""
+
+    def __init__(
+        self,
+        client: discord.Client,
+        store: Store,
+        dispatcher: Dispatcher,
+        moderation: Moderation,
+        delivery: Delivery,
+        artist: FaceArtist,
+        buttons: Callable[[str], discord.ui.View],
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._dispatcher = dispatcher
+        self._moderation = moderation
+        self._delivery = delivery
+        self._artist = artist
+        self._buttons = buttons
+        self._posting = asyncio.Lock()
+
+    async def check(self, job: JobRow, caller: Caller) -> int:
+        """The channel that a report from here would go to. Raises Refused."""
+        if caller.guild_id is None or not caller.resident:
+            raise Refused("Reports go to the moderators of a server, and here is none that I am a member of.")
+        if job.origin.server_id != caller.guild_id and not await self._is_shown(job, caller.channel_id):
+            raise Refused("This was painted in another server; a moderator of this one can delete it here.")
+        channel = (await self._moderation.rules(caller.guild_id)).report_channel
+        if not channel:
+            raise Refused(
+                "This server takes no reports through me: please tell a moderator. "
+                "They can choose a channel for reports in /settings server."
+            )
+        return channel
+
+    async def _is_shown(self, job: JobRow, channel_id: int) -> bool:
+        """Whether it was posted in that channel, wherever it was painted."""
+        return any(channel == channel_id for channel, _ in await self._store.messages.of_job(job.id))
+
+    async def report(self, job: JobRow, caller: Caller, reason: str, message_id: int | None) -> None:
+        """Tell the moderators, once per person. Raises Refused."""
+        channel = await self.check(job, caller)
+        assert caller.guild_id is not None
+        now = self._delivery.now()
+        shown = message_link(caller.guild_id, caller.channel_id, message_id or job.message_id or 0)
+        async with self._store.transaction() as session:
+            if await self._store.reports.voices_since(session, caller.user_id, now - _HOUR) >= PER_HOUR:
+                raise Refused("You have reported a lot within the hour; please write to a moderator directly.")
+            await self._store.reports.open(session, job.id, caller.guild_id, channel, shown, now)
+            before = await self._store.reports.find(job.id, session)
+            if before is not None and before.server_id != caller.guild_id:
+                raise Refused("Moderators of another server know of it; a moderator of this one can delete it here.")
+            if before is not None and before.state != "open":
+                raise Refused("Moderators have looked at this picture already.")
+            if not await self._store.reports.add_voice(session, job.id, Voice(caller.user_id, reason, now)):
+                raise Refused("You have reported this already; the moderators know.")
+        async with self._posting:  # two people at once make one message
+            try:
+                await self._show(job)
+            except FAILURES as error:
+                await self._store.reports.drop_voice(job.id, caller.user_id)
+                raise Refused("I cannot write to the moderators' channel now: please tell one of them.") from error
+
+    async def dismiss(self, job: JobRow, caller: Caller) -> None:
+        """The picture may stay."""
+        await self._deal(job, caller, "dismissed")
+
+    async def delete(self, job: JobRow, caller: Caller) -> None:
+        """The picture goes from wherever these moderators may say so, which is said there."""
+        if await self._deal(job, caller, "deleted"):
+            await self._take_away(job, caller)
+
+    async def block(self, job: JobRow, caller: Caller) -> None:
+        """The picture goes, and its owner does not paint here any more. For people who may manage the server."""
+        if not caller.manager:
+            raise NotAllowed("Only people who may manage this server can block somebody.")
+        self._moderation.check_may_be_blocked(job.origin.user_id)
+        if await self._deal(job, caller, "blocked"):
+            await self._take_away(job, caller)
+            reason = "for a picture that was reported"
+            await self._moderation.block(caller.guild_id, job.origin.user_id, caller.user_id, reason)
+
+    async def refresh(self, job: JobRow) -> None:
+        """Let the report's message show how things stand."""
+        async with self._posting:
+            await self._show(job)
+
+    async def _deal(self, job: JobRow, caller: Caller, state: ReportState) -> bool:
+        """Close the report, on record; also again for whoever closed it so, should they have been interrupted."""
+        report = await self._store.reports.find(job.id)
+        if report is None or report.server_id != caller.guild_id:
+            raise Refused("There is no report about this in this server.")
+        if not (caller.moderator or caller.manager):
+            raise NotAllowed("Only moderators deal with reports.")
+        now, by = self._delivery.now(), owner_of(caller.user_id)
+        async with self._store.transaction() as session:
+            fresh = await self._store.reports.close(session, job.id, state, by, now)
+            if fresh and state == "dismissed":
+                await self._store.audit.add(
+                    by, "dismiss report", job.id, now, session, server_id=caller.guild_id, owner=job.owner
+                )
+        if not fresh and (report.closed_by != by or report.state != state):
+            raise Refused("Somebody has dealt with this report already.")
+        return fresh or bool(await self._store.messages.of_job(job.id))
+
+    async def _take_away(self, job: JobRow, caller: Caller) -> None:
+        """All of it from the server in which it was asked for; of what came from elsewhere only what is shown here."""
+        messages = await self._store.messages.of_job(job.id)
+        if job.origin.server_id == caller.guild_id:
+            await self._dispatcher.discard(job.id, caller.user_id, moderator=True, server_id=caller.guild_id)
+            await self._delivery.take_down(job, messages)
+        else:
+            messages = [place for place in messages if self._server_of(place[0]) == caller.guild_id]
+            for channel_id, message_id in messages:
+                later = await self._delivery.erase(job, channel_id, message_id) is not Removal.GONE
+                await self._dispatcher.showings.taken_down(
+                    job, channel_id, message_id, caller.user_id, caller.guild_id, later=later
+                )
+        words = f"{mention(caller.user_id)} deleted a picture of {mention(job.origin.user_id)} that was reported."
+        for channel_id in dict.fromkeys(channel_id for channel_id, _ in messages):
+            with contextlib.suppress(*FAILURES):
+                await self._post(caller.guild_id, channel_id, job).channel.send(words)
+
+    def _server_of(self, channel_id: int) -> int | None:
+        channel = self._client.get_channel(channel_id)
+        return channel.guild.id if isinstance(channel, discord.abc.GuildChannel | discord.Thread) else None
+
+    async def _show(self, job: JobRow) -> None:
+        report = await self._store.reports.find(job.id)
+        if report is None:
+            return
+        place = self._post(report.server_id, report.channel_id, job)
+        face = await self._face(report, job, place.upload_limit)
+        if report.message_id is None:
+            await self._send(report, job, face)
+            return
+        try:
+            await place.edit(report.message_id, face)
+        except FAILURES as error:
+            if trouble_of(error) not in (Trouble.GONE, Trouble.NO_ACCESS):
+                raise
+            if report.state == "open":
+                await self._send(report, job, face)
+
+    async def _send(self, report: Report, job: JobRow, face: Face) -> None:
+        """Post it where reports go now, which need not be where they went when this one was begun."""
+        channel_id = (await self._moderation.rules(report.server_id)).report_channel or report.channel_id
+        key = nonce(job.id, f"report after {report.message_id}" if report.message_id else "report")
+        message_id = await self._post(report.server_id, channel_id, job).send(face, key)
+        await self._store.reports.posted(job.id, channel_id, message_id)
+
+    def _post(self, server_id: int | None, channel_id: int, job: JobRow) -> Post:
+        return Post(self._client, Address(server_id, channel_id, job.origin.user_id))
+
+    async def _face(self, report: Report, job: JobRow, upload_limit: int) -> Face:
+        """Job, place, reasons; the picture is covered, and shown only as long as the report is open."""
+        embed = report_embed(report, job)
+        if report.state != "open":
+            return Face(embed)
+        painted = await self._artist.face(Update(job), upload_limit)
+        files = tuple((f"SPOILER_{name.removeprefix('SPOILER_')}", data) for name, data in painted.files)
+        return Face(embed, files, lambda: self._buttons(job.id))
+
+
+def report_embed(report: Report, job: JobRow) -> discord.Embed:
+    """What moderators read about a reported job."""
+    times = "once" if len(report.voices) == 1 else f"by {len(report.voices)} people"
+    embed = discord.Embed(
+        title=f"Reported {times}",
+        colour=_COLOURS[report.state],
+        description=f"**{headline(job, None)}**\n{report.shown_at}",
+    )
+    embed.add_field(name="Painted by", value=mention(job.origin.user_id))
+    embed.add_field(name="Job", value=job.id)
+    lines = [f"{mention(one.user_id)} {relative(one.at)}{because(shorten(one.reason, 200))}" for one in report.voices]
+    embed.add_field(name="Reported by", value=shorten("\n".join(lines), _REASONS), inline=False)
+    if report.state != "open":
+        who = mention(int(report.closed_by.partition(":")[2] or 0))
+        embed.add_field(name="Dealt with", value=_DEALT[report.state].format(who=who), inline=False)
+    return embed

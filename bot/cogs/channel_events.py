@@ -1,0 +1,70 @@
+"""Servers, channels and threads that go away while somebody waits there: nobody paints for a place that is gone."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+
+import discord
+from discord.ext import commands
+
+from bot.bot import DreamBot
+from bot.interactions.message_api import FAILURES
+
+log = logging.getLogger(__name__)
+
+
+class Places(commands.Cog):
+    """Listens to the gateway. An outage of Discord's (`guild_unavailable`) is no removal and comes elsewhere."""
+
+    def __init__(self, bot: DreamBot) -> None:
+        self.bot = bot
+
+    @commands.Cog.listener()
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        """The bot was thrown out, or the server was deleted."""
+        lost = await self.bot.dispatcher.abandon(guild_id=guild.id)
+        log.warning("the bot is no longer in the server %d; %d waiting jobs ended", guild.id, lost)
+
+    @commands.Cog.listener()
+    async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
+        """With a channel go its threads, also those that are archived and that nobody has cached."""
+        await self._gone(channel.id)
+
+    @commands.Cog.listener()
+    async def on_raw_thread_delete(self, event: discord.RawThreadDeleteEvent) -> None:
+        """Threads that nobody has cached, too."""
+        await self._gone(event.thread_id)
+
+    @commands.Cog.listener()
+    async def on_thread_remove(self, thread: discord.Thread) -> None:
+        """Somebody has taken the bot out of a thread: a private one it does not see any more."""
+        if thread.is_private():
+            await self._gone(thread.id)
+
+    @commands.Cog.listener()
+    async def on_at_work(self) -> None:
+        """What was deleted while nobody listened: Discord is asked about every place that is not known now."""
+        for channel_id, guild_id in {
+            (job.origin.channel_id, job.origin.guild_id) for job, _ in self.bot.dispatcher.queue()
+        }:
+            guild = self.bot.get_guild(guild_id) if guild_id else None
+            if guild is not None and guild.get_channel_or_thread(channel_id) is None:
+                with contextlib.suppress(*FAILURES):
+                    await self._ask(channel_id)
+
+    async def _ask(self, channel_id: int) -> None:
+        try:
+            await self.bot.fetch_channel(channel_id)
+        except discord.NotFound:
+            await self._gone(channel_id)
+
+    async def _gone(self, channel_id: int) -> None:
+        lost = await self.bot.dispatcher.abandon(channel_id=channel_id)
+        if lost:
+            log.info("the channel %d is gone; %d waiting jobs ended", channel_id, lost)
+
+
+async def setup(bot: DreamBot) -> None:
+    """Called by discord.py when the file is loaded."""
+    await bot.add_cog(Places(bot))

@@ -1,0 +1,46 @@
+"""`/mydata` and `/forget`: a copy of everything that is kept about oneself, and its end."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.bot import DreamBot
+from bot.interactions.payload import Sheet
+from bot.interactions.responder import InteractionAnswer
+from bot.text import count
+from bot.views.confirm_erasure import forget_sheet
+
+
+class MyData(commands.Cog):
+    """The two commands."""
+
+    def __init__(self, bot: DreamBot) -> None:
+        self.bot = bot
+
+    @app_commands.command(name="mydata", description="A copy of everything that is kept about you.")
+    @app_commands.allowed_installs(guilds=True, users=True)
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+    async def mydata(self, interaction: discord.Interaction[discord.Client]) -> None:
+        """Hand a ZIP to the one who asks."""
+        answer = InteractionAnswer.of(interaction, private=True)
+        copy = await self.bot.farewell.copy(interaction.user.id, answer.upload_limit)
+        words = f"Your jobs, prompts, settings and ledger, with {count(copy.pictures, 'picture')}."
+        if copy.left_out:
+            missing = count(copy.left_out, "older picture does", "older pictures do")
+            words += f" {missing} not fit into one file; /history shows them."
+        await answer.hand(Sheet(words, files=(("dreambot-mydata.zip", copy.data),)))
+
+    @app_commands.command(name="forget", description="Delete everything that is kept about you; asks first.")
+    @app_commands.allowed_installs(guilds=True, users=True)
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+    async def forget(self, interaction: discord.Interaction[discord.Client]) -> None:
+        """Say what would be deleted, with the button that does it."""
+        answer = InteractionAnswer.of(interaction, private=True)
+        await answer.hand(forget_sheet(await self.bot.farewell.belongings(interaction.user.id)))
+
+
+async def setup(bot: DreamBot) -> None:
+    """Called by discord.py when the file is loaded."""
+    await bot.add_cog(MyData(bot))

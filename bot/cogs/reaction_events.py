@@ -1,0 +1,129 @@
+"""Reactions on results do what the buttons do, also on messages that nobody has cached, and after a restart.
+
+What was reacted to while the bot was away is read again once it is back, for recent results. Which reactions have been
+dealt with is kept in the store, so that nothing is done twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+
+import discord
+from discord.ext import commands
+
+from bot.bot import DreamBot
+from bot.interactions.context import Caller
+from bot.interactions.error_reporting import in_words
+from bot.interactions.message_api import FAILURES
+from bot.interactions.reaction_parser import Reaction, Wish, read_reaction
+from bot.interactions.responder import ReactionAnswer
+from bot.models.job import JobRow, JobState
+
+log = logging.getLogger(__name__)
+
+RECENT_SECONDS = 24 * 3600.0
+RECENT_MESSAGES = 50
+REMEMBERED_SECONDS = 7 * 24 * 3600.0
+"""How long a reaction counts as dealt with; longer than anything that is read again."""
+PEOPLE = 25
+"""People whose reaction of one kind is read again at most."""
+
+
+class Reactions(commands.Cog):
+    """Listens, and looks back once after every start."""
+
+    def __init__(self, bot: DreamBot) -> None:
+        self.bot = bot
+        self._looking_back: asyncio.Task[None] | None = None
+
+    async def cog_unload(self) -> None:
+        """Stop looking back."""
+        if self._looking_back:
+            self._looking_back.cancel()
+
+    @commands.Cog.listener()
+    async def on_raw_reaction_add(self, event: discord.RawReactionActionEvent) -> None:
+        """Somebody reacted to some message, in nearly all cases not one of ours."""
+        reaction = read_reaction(event.emoji.name) if event.emoji.is_unicode_emoji() else None
+        if reaction is None or event.user_id == self.bot.application_id or (event.member and event.member.bot):
+            return
+        job = await self.bot.dispatcher.job_by_message(event.channel_id, event.message_id)
+        if job is not None:
+            await self._seen(event.message_id, str(event.emoji), event.user_id)
+            caller = Caller.of_reaction(self.bot, event)
+            if event.member is None and job.owned_by(caller.user_id):  # a direct message names nobody
+                caller = replace(caller, user_name=job.origin.user_name)
+            await self._grant(job, reaction, event.message_id, caller)
+
+    @commands.Cog.listener()
+    async def on_at_work(self) -> None:
+        """The bot is back, or its connection is: see what it has missed."""
+        if self._looking_back:
+            self._looking_back.cancel()
+        self._looking_back = asyncio.create_task(self._look_back())
+
+    async def _grant(self, job: JobRow, reaction: Reaction, message_id: int, caller: Caller) -> None:
+        answer = ReactionAnswer(self.bot, caller.channel_id, message_id, caller.guild_id, caller.user_id)
+        async with in_words(answer, f"the reaction {reaction.wish.value}"):
+            await self._do(job, reaction, message_id, caller, answer)
+
+    async def _do(
+        self, job: JobRow, reaction: Reaction, message_id: int, caller: Caller, answer: ReactionAnswer
+    ) -> None:
+        orders = self.bot.orders
+        match reaction.wish:
+            case Wish.UPSCALE:
+                await orders.upscale(job, reaction.index, caller, answer)
+            case Wish.AGAIN:
+                await orders.again(job, caller, answer)
+            case Wish.AWAY if job.state.over:
+                await self.bot.deletions.delete(job, message_id, caller, answer)
+            case Wish.AWAY:
+                await orders.cancel(job, caller)
+
+    async def _seen(self, message_id: int, emoji: str, user_id: int) -> bool:
+        """Whether this reaction is new; from now on it is not."""
+        key = f"reaction:{message_id}:{emoji}:{user_id}"
+        return await self.bot.store.presses.first(key, self.bot.clock(), REMEMBERED_SECONDS)
+
+    async def _look_back(self) -> None:
+        since = self.bot.clock() - RECENT_SECONDS
+        for channel_id, message_id, job_id in await self.bot.store.messages.recent(since, RECENT_MESSAGES):
+            job = await self.bot.dispatcher.job(job_id)
+            if job is not None and job.state is JobState.DONE:
+                try:
+                    await self._read_again(job, channel_id, message_id)
+                except FAILURES as error:
+                    log.info("reactions to job %s cannot be read again: %s", job_id, error)
+
+    async def _read_again(self, job: JobRow, channel_id: int, message_id: int) -> None:
+        guild = self._guild_of(job, channel_id)
+        channel = self.bot.get_partial_messageable(channel_id, guild_id=guild.id if guild else None)
+        message = await channel.fetch_message(message_id)
+        for group in message.reactions:
+            reaction = read_reaction(str(group.emoji)) if isinstance(group.emoji, str) else None
+            if reaction is None:
+                continue
+            async for person in group.users(limit=PEOPLE):
+                if not person.bot and await self._seen(message_id, str(group.emoji), person.id):
+                    await self._grant(job, reaction, message_id, await self._caller(guild, channel_id, person))
+
+    def _guild_of(self, job: JobRow, channel_id: int) -> discord.Guild | None:
+        """Where a message of the job is: a copy may be in another server, or in a direct message."""
+        if channel_id == job.origin.channel_id:
+            return self.bot.get_guild(job.origin.guild_id) if job.origin.guild_id else None
+        return getattr(self.bot.get_channel(channel_id), "guild", None)
+
+    async def _caller(
+        self, guild: discord.Guild | None, channel_id: int, person: discord.Member | discord.User
+    ) -> Caller:
+        """The list of people who reacted has no roles; those are asked for, one person at a time."""
+        member = await guild.fetch_member(person.id) if guild else person
+        return Caller.of_person(self.bot, channel_id, guild, member)
+
+
+async def setup(bot: DreamBot) -> None:
+    """Called by discord.py when the file is loaded."""
+    await bot.add_cog(Reactions(bot))

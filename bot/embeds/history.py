@@ -1,0 +1,89 @@
+"""How one's history looks: a page of jobs, each with a thumbnail, what became of it and what it cost. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import discord
+
+from bot.actions.history import Line, Page
+from bot.embeds.job import COLOURS
+from bot.models.comparison import share_of
+from bot.models.job import JobRow, JobState
+from bot.text import count, mention, message_link, number, plain, relative, shorten, show_request
+
+_WORDS = 200
+_WHY = 120
+_LABEL = 100
+"""Characters that a line of a menu takes."""
+NOTHING = "You have not painted anything yet. Try /dream."
+NOTHING_KEPT = "You keep nothing yet. Under any picture, Info has a button for that: Keep."
+PIN = "📌"
+"""Marks what somebody keeps."""
+
+
+def title(page: Page) -> str:
+    """``Your 23 jobs, newest first.``"""
+    if not page.lines:
+        return NOTHING_KEPT if page.only_kept else NOTHING
+    keeps = f"{page.keeps} of the {count(page.may_keep, 'picture')} that you may"
+    if page.only_kept:
+        return f"You keep {keeps}, from {count(page.total, 'job')}, newest first. Only you see this."
+    also = f"\n{PIN} You keep {keeps}." if page.keeps else ""
+    return f"Your {count(page.total, 'job')}, newest first. Only you see this.{also}"
+
+
+def embed_of(line: Line, thumbnails: Collection[str]) -> discord.Embed:
+    """One job; its thumbnail is among the files named *thumbnails*, or there is none."""
+    job = line.job
+    head = f"**{shorten(show_request(job.request), _WORDS)}**"
+    embed = discord.Embed(colour=COLOURS[job.state], description=f"{head}\n{_state(line)}\n-# {_facts(line)}")
+    if (name := f"{job.id}.webp") in thumbnails:
+        embed.set_thumbnail(url=f"attachment://{name}")
+    return embed
+
+
+def option_of(line: Line, place: int) -> tuple[str, str, str]:
+    """A line of the menu: value, label, description."""
+    label = f"{place}. {_bare(show_request(line.job.request))}"
+    return line.job.id, shorten(label, _LABEL), shorten(_bare(_state(line)), _LABEL)
+
+
+def _state(line: Line) -> str:
+    job = line.job
+    match job.state:
+        case JobState.QUEUED:
+            return "Waiting in the queue"
+        case JobState.RUNNING:
+            return "Being painted now"
+        case JobState.FAILED:
+            return f"Failed: {plain(shorten(job.error_text, _WHY)) or 'it could not be painted.'}"
+        case JobState.CANCELLED:
+            return "Cancelled"
+    if line.kept is None:
+        return "Painted; the pictures are no longer kept"
+    painted = f"Painted: {count(len(job.pictures), 'picture')}{f' · {PIN} kept' if line.keeps else ''}"
+    if line.undelivered:
+        return f"{painted}, but it could not be shown in its channel. Choose it below to see it."
+    return painted
+
+
+def _facts(line: Line) -> str:
+    job = line.job
+    facts = [relative(job.created_at), _cost(job) if line.own else f"by {mention(job.origin.user_id)}"]
+    if job.message_id:
+        where = message_link(job.origin.guild_id, job.origin.channel_id, job.message_id)
+        facts.append(f"[where it is]({where})")
+    return " · ".join((*facts, f"job {job.id}"))
+
+
+def _cost(job: JobRow) -> str:
+    if job.state is JobState.DONE:
+        share = share_of(job.request, {picture.index for picture in job.pictures})
+        return f"{number(round(job.cost * share, 2))} units"
+    return "nothing charged" if job.state.over else f"{number(round(job.cost, 2))} units held"
+
+
+def _bare(text: str) -> str:
+    """Without the signs that keep Discord from formatting: menus do not format."""
+    return text.replace("\\", "")

@@ -1,0 +1,143 @@
+"""Everything that is known about one result, for the one who asks: commands to copy, seeds, scores, timings."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+import discord
+
+from bot.embeds.job import COLOURS, headline, score
+from bot.models.comparison import Comparison, Way
+from bot.models.job import JobRow, PictureRow
+from bot.requests.command_text import compare_command, shell_command, slash_command
+from bot.text import count, duration, listed, mention, plain, shorten, units
+from engine.requests.request import DreamRequest, UpscaleRequest
+
+_FIELD = 1000
+"""Characters that a field takes, code block included."""
+_PHASES = 6
+THE_FILE = "The file that you see"
+THE_LINES = "commands.txt"
+_LOSSY = {"webp": "WebP", "jpg": "JPEG"}
+_WORTH_SAYING = 0.05
+"""Seconds."""
+
+
+def info_embed(job: JobRow, keepers: Collection[int] = (), user_id: int = 0, file: str = "") -> discord.Embed:
+    """The facts of *job* as one embed; command lines stand in code blocks, to be copied.
+
+    *keepers*: the people who keep it, as *user_id* reads it. *file*: what has to be known about the file that is shown.
+    """
+    embed = discord.Embed(colour=COLOURS[job.state], description=f"**{headline(job, None)}**")
+    request = job.request
+    for name, line in _lines(job).items():
+        value = f"```\n{line}\n```" if _fits(line) else f"It is long: it is in {THE_LINES}."
+        embed.add_field(name=name, value=value, inline=False)
+    if isinstance(request, DreamRequest):
+        if request.images:
+            needed = "that and its mask too (image:, mask:)" if request.mask_image else "that too (image:)"
+            what = f"It was painted over a picture; the commands need {needed}."
+            embed.add_field(name="Started from", value=what, inline=False)
+    elif isinstance(request, Comparison):
+        embed.add_field(name="Ways", value=shorten("\n".join(map(_way, request.ways)), _FIELD), inline=False)
+    else:
+        text = f"{request.width}×{request.height}, {request.scale} times, by {_upscaler(job, request)}"
+        embed.add_field(name="Enlarged", value=text, inline=False)
+    if job.pictures:
+        lines = "\n".join(_picture(picture, len(job.pictures)) for picture in job.pictures)
+        embed.add_field(name="Pictures", value=shorten(lines, _FIELD), inline=False)
+        if file:
+            embed.add_field(name=THE_FILE, value=file, inline=False)
+        embed.add_field(name="Kept", value=_kept(job, keepers, user_id), inline=False)
+    embed.add_field(name="Time", value=_times(job), inline=True)
+    embed.add_field(name="Cost", value=f"{job.cost:.2f} units", inline=True)
+    embed.add_field(name="By", value=mention(job.origin.user_id), inline=True)
+    embed.set_footer(text=f"job {job.id}")
+    return embed
+
+
+def about_file(job: JobRow, name: str) -> str:
+    """What whoever saves the shown file *name* has to know: that it is no PNG, and where the PNG is. Else nothing."""
+    format_ = _LOSSY.get(name.rpartition(".")[2].lower())
+    if format_ is None or job.in_parts:
+        return ""
+    png = "the PNG" if len(job.pictures) == 1 else "a PNG of all of them"
+    lossy = (
+        f"{format_}, for {png} is larger than Discord takes here: it lost a little, and no record to replay is in it."
+    )
+    if not job.on_disk:
+        return f"{lossy} The PNG has gone."
+    these = "The PNG is" if job.on_disk == 1 else "The PNGs are"
+    return f"{lossy} {these} on the bot's disk, whole: Upscale and Variation start from there."
+
+
+def _way(way: Way) -> str:
+    """``pixels: 80 steps · pixels · primer · 5.24 units``."""
+    asked = way.request
+    return f"{plain(way.label)}: {asked.options.steps} steps · {asked.method} · {asked.model} · {units(asked.cost)}"
+
+
+def _upscaler(job: JobRow, request: UpscaleRequest) -> str:
+    """The one that was really used; the request may have left the choice to the engine."""
+    for picture in job.pictures:
+        match picture.facts.get("replay"):
+            case {"resolved": {"upscaler": str(name)}}:
+                return name
+    return request.upscaler
+
+
+def long_lines(job: JobRow) -> tuple[tuple[str, bytes], ...]:
+    """Name and bytes of the file that holds the command lines which the embed cannot; nothing where it holds all."""
+    lines = [f"{name}:\n{line}\n" for name, line in _lines(job).items() if not _fits(line)]
+    return ((THE_LINES, "\n".join(lines).encode()),) if lines else ()
+
+
+def _lines(job: JobRow) -> dict[str, str]:
+    """The command lines to be copied, by what they are for."""
+    if isinstance(job.request, DreamRequest):
+        return {
+            "The same again, here": slash_command(job.request),
+            "The same from a shell": shell_command(job.request),
+        }
+    return {"The same again, here": compare_command(job.request)} if isinstance(job.request, Comparison) else {}
+
+
+def _fits(line: str) -> bool:
+    """Whether a code block in a field can hold *line* as it is: what is cut or changed does not paint the same."""
+    return len(line) <= _FIELD and "```" not in line and not line.endswith("`")
+
+
+def _picture(picture: PictureRow, of: int) -> str:
+    facts = [f"{picture.width}×{picture.height}", *_facts(picture)]
+    return (f"{picture.index + 1} · " if of > 1 else "") + " · ".join(facts)
+
+
+def _facts(picture: PictureRow) -> Iterator[str]:
+    seed, value = picture.facts.get("seed"), score(picture)
+    if seed is not None:
+        yield f"seed {seed}"
+    if value is not None:
+        yield f"CLIP {value:.3f}"
+    yield f"{picture.size / 1024:.0f} kB"
+    if isinstance(pixels := picture.facts.get("sha256"), str) and pixels:
+        yield f"pixels `{pixels[:12]}`"
+
+
+def _kept(job: JobRow, keepers: Collection[int], user_id: int) -> str:
+    """Whether it stays when older pictures go."""
+    if not job.on_disk:
+        return "no longer; only Discord still has a copy"
+    others = len(keepers) - (user_id in keepers)
+    who = [*(["you"] if user_id in keepers else []), *([count(others, "other person", "others")] if others else [])]
+    stays = "it stays" if job.on_disk == 1 else "they stay"
+    return (
+        f"by {listed(who)}; {stays} when older pictures go" if who else "by nobody; the oldest go when room is needed"
+    )
+
+
+def _times(job: JobRow) -> str:
+    long = {name: seconds for name, seconds in job.seconds.items() if seconds >= _WORTH_SAYING and name != "total"}
+    phases = [f"{name} {duration(seconds)}" for name, seconds in list(long.items())[:_PHASES]]
+    if job.started_at is not None and job.finished_at is not None:
+        phases.append(f"in all {duration(job.finished_at - job.started_at)}")
+    return ", ".join(phases) or "not measured"

@@ -1,0 +1,291 @@
+"""How a job looks at each moment of its life: one embed from one `Update`. Pure functions.
+
+    queued      what was understood, the place in the queue, a time that ticks by itself
+    painting    the picture as far as it is, a bar, the step, the time
+    done        the picture, what it takes to paint it again, how well CLIP finds the words in it
+    failed      why, in words, and that nothing was charged
+
+Text of people passes `wording.plain`, so that it can neither ping, link nor format.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import discord
+
+from bot.models.comparison import Comparison
+from bot.models.job import JobRow, JobState, PictureRow, Place, Ranking, Update
+from bot.pictures.ranking import figure, merit, ordered
+from bot.text import (
+    bar,
+    because,
+    count,
+    duration,
+    mention,
+    plain,
+    plain_lines,
+    relative,
+    shorten,
+    show_prompts,
+    show_request,
+    units,
+    words_notes,
+)
+from engine.protocol.messages import Progress
+from engine.requests.request import DreamRequest
+
+COLOURS = {
+    JobState.QUEUED: 0x8D99AE,
+    JobState.RUNNING: 0x4F7CAC,
+    JobState.DONE: 0x3C9D7F,
+    JobState.FAILED: 0xC1554A,
+    JobState.CANCELLED: 0x6C757D,
+}
+HEADLINE = 1200
+"""Characters of the words above a picture."""
+NOTE = 300
+"""Characters of one note."""
+TOO_CLOSE = 0.003
+"""Cosines that differ by less say nothing."""
+BEST = 3
+"""Pictures of a batch that are named."""
+COARSE = 30.0
+"""Seconds to which it is said when a batch will be ready: it moves with every other job."""
+NOTES = 5
+"""Notes that one message shows at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The picture that a job comes from: whose, where, and what was asked for when it was painted."""
+
+    user_id: int
+    link: str
+    dream: DreamRequest | None
+    pictures: int
+    sheet: str = "batch"
+    """What many pictures under one message are called."""
+
+
+def embed_for(
+    update: Update, *, now: float, parent: Parent | None = None, picture: str = "", notes: Sequence[str] = ()
+) -> discord.Embed:
+    """The embed of *update* at *now* (unix seconds). *picture* is the name of the file sent with it, or none."""
+    job = update.job
+    state = JobState.RUNNING if job.in_parts and job.pictures and not job.state.over else job.state
+    embed = discord.Embed(colour=COLOURS[state], description=_description(update, now, parent, notes))
+    if picture:
+        embed.set_image(url=f"attachment://{picture}")
+    if job.state is JobState.DONE:
+        embed.set_footer(text=footer(job))
+    return embed
+
+
+def _description(update: Update, now: float, parent: Parent | None, notes: Sequence[str]) -> str:
+    job = update.job
+    small = [*_lineage(job, parent), *_ranks(job), *all_notes(job), *notes][: NOTES + 1]
+    lines = [f"**{headline(job, parent)}**", *(f"-# {line}" for line in small)]
+    if status := status_line(update, now):
+        lines += ["", status]
+    return "\n".join(lines)
+
+
+def headline(job: JobRow, parent: Parent | None) -> str:
+    """The words a picture was painted from; an enlarged picture keeps those of its parent."""
+    if not isinstance(job.request, DreamRequest) and parent and parent.dream:
+        return shorten(show_prompts(parent.dream.prompts), HEADLINE)
+    return shorten(show_request(job.request), HEADLINE)
+
+
+def status_line(update: Update, now: float) -> str:
+    """What is happening, in a line or two; empty when the picture speaks for itself."""
+    job = update.job
+    match job.state:
+        case JobState.QUEUED if job.in_parts and job.pictures:
+            return _parts(update, now)
+        case JobState.QUEUED:
+            return _queued(update)
+        case JobState.RUNNING if job.in_parts:
+            return _parts(update, now)
+        case JobState.RUNNING:
+            return _running(update.progress, now, enlarging=not isinstance(job.request, DreamRequest))
+        case JobState.FAILED:
+            why = plain_lines(shorten(job.error_text, HEADLINE)) or "This could not be painted."
+            return why if "charged" in why else f"{why}\nNothing was charged."
+        case JobState.CANCELLED:
+            why = f"{shorten(job.error_text, NOTE)} " if job.error_text else "Cancelled. "
+            return f"{why}Nothing was charged."
+        case _:  # a batch may have ended before everything was painted, and some pictures may have failed
+            return plain_lines(shorten(job.error_text, HEADLINE))
+
+
+def _queued(update: Update) -> str:
+    if update.parting:
+        return "The bot is being restarted. Nothing is lost: this goes on when it is back."
+    lines = []
+    if update.job.deaths:
+        lines.append("The engine stopped and is starting again. Nothing is lost: this begins anew in a moment.")
+    if (place := update.place) and place.held:
+        lines.append(_paused(place))
+    elif place:
+        where = "Next in line" if place.position == 1 else f"Place {place.position} of {place.waiting} in the queue"
+        lines.append(f"{where} · ready {relative(place.latest)} · {units(update.job.cost)}")
+        if update.job.is_batch:
+            lines.append(f"-# {update.job.request.count} pictures are painted while nobody else waits; each is kept.")
+    return "\n".join(lines) or "Waiting for the engine …"
+
+
+def _paused(place: Place) -> str:
+    return f"Paused by a moderator{because(place.reason)} This waits and keeps its place."
+
+
+def _parts(update: Update, now: float) -> str:
+    """How far something is that has begun and is painted in parts."""
+    job = update.job
+    painted, wanted = len(job.pictures), job.request.count
+    lines = [f"{bar(painted / wanted)} {painted} of {wanted} painted"]
+    if update.parting:
+        lines.append("The bot is being restarted. Nothing is lost: this goes on when it is back.")
+    elif job.deaths and job.state is JobState.QUEUED:
+        lines.append("The engine stopped and is starting again. What is painted stays.")
+    elif update.place and update.place.held:
+        lines.append(_paused(update.place))
+    elif update.progress and update.progress.steps and job.state is JobState.RUNNING:
+        left = (update.progress.steps - update.progress.step) * update.progress.seconds_per_step
+        lines[0] += f" · ready {relative(math.ceil((now + left) / COARSE) * COARSE)}"
+    others = "Others go first. " if job.is_batch else ""
+    lines.append(f"-# {others}Cancel keeps what is painted, and only that counts.")
+    return "\n".join(lines)
+
+
+def _ranks(job: JobRow) -> list[str]:
+    """Which pictures of a batch are the best, and who says so."""
+    if not job.is_batch or job.state is not JobState.DONE or len(job.pictures) < 2:
+        return []
+    order = ordered(job)
+    best_of_all = " · ".join(str(picture.index + 1) for picture in order.pictures[:BEST])
+    return [f"The best: {best_of_all}. {order.words}" if order.judged else order.words]
+
+
+def _running(progress: Progress | None, now: float, *, enlarging: bool) -> str:
+    if progress is None or not progress.steps:
+        return "Getting ready to enlarge …" if enlarging else "Getting ready to paint …"
+    share = progress.step / progress.steps
+    unit = "tile" if enlarging else "step"
+    line = f"{bar(share)} {math.floor(share * 100)} % · {unit} {progress.step} of {progress.steps}"
+    left = (progress.steps - progress.step) * progress.seconds_per_step
+    return f"{line} · ready {relative(now + left)}" if left >= 2 else line
+
+
+def _lineage(job: JobRow, parent: Parent | None) -> list[str]:
+    """Where the picture comes from: ``Remixed from a picture of @a``, as a link."""
+    if parent is None:
+        return []
+    which = f"picture {job.origin.parent_index + 1}" if parent.pictures > 1 else "picture"
+    here = f"[this {which}]({parent.link})" if parent.link else f"a {which}"
+    whose = "" if parent.user_id == job.origin.user_id else f" of {mention(parent.user_id)}"
+    match job.origin.kind:
+        case "remix":
+            return [f"Remixed from {here}{whose}"]
+        case "variation":
+            return [f"Variation of {here}{whose}"]
+        case "pick":
+            of_these = f"[this {parent.sheet}]({parent.link})" if parent.link else f"a {parent.sheet}"
+            return [f"Picture {job.origin.parent_index + 1} of {of_these}{whose}"]
+        case "again":
+            return [f"The words of {here}{whose} with another seed"]
+        case "upscale":
+            return [f"Enlarged {job.request.scale} times from {here}{whose}"] if job.request.kind == "upscale" else []
+        case _:
+            return []
+
+
+def all_notes(job: JobRow) -> list[str]:
+    """Sentences for the person: about unknown words while waiting, what the engine has to say once it is done."""
+    said = [note for picture in job.pictures for note in _notes(picture)]
+    return list(dict.fromkeys(said)) or words_notes(job.request)
+
+
+def _notes(picture: PictureRow) -> Iterable[str]:
+    notes = picture.facts.get("notes")
+    return [plain(shorten(str(note), NOTE)) for note in notes] if isinstance(notes, list | tuple) else []
+
+
+def footer(job: JobRow) -> str:
+    """``seed 7 · 256×256 · 25 steps · clip_diffusion · primer · CLIP 0.31 · 8.2 s``."""
+    first = job.pictures[0] if job.pictures else None
+    size = f"{first.width}×{first.height}" if first else ""
+    request = job.request
+    if isinstance(request, DreamRequest):
+        facts = [seeds(request), size, count(request.options.steps, "step"), request.method, request.model]
+    elif isinstance(request, Comparison):
+        facts = [f"seed {request.seed}", f"{len(job.pictures)} ways", units(job.cost)]
+    else:
+        facts = [size, f"upscaler {request.upscaler}"]
+    return " · ".join(fact for fact in (*facts, scores(job), took(job)) if fact)
+
+
+def seeds(request: DreamRequest) -> str:
+    """``seed 7``, or ``seeds 7–10`` for several pictures."""
+    last = request.seed + request.count - 1
+    return f"seed {request.seed}" if request.count == 1 else f"seeds {request.seed}–{last}"
+
+
+def score(picture: PictureRow) -> float | None:
+    """The cosine between picture and words, or None where nobody measured it."""
+    return figure(picture, "clip_score")
+
+
+def best(pictures: Sequence[PictureRow]) -> PictureRow:
+    """The picture that CLIP likes best; the first one where nothing was measured. Needs at least one."""
+    return max(pictures, key=lambda picture: (-1.0 if (value := merit(picture)) is None else value, -picture.index))
+
+
+def ranking_text(ranking: Ranking) -> str:
+    """Which picture fits best and by how much, then all of them, then who says so."""
+    (first, value), (second, next_value) = ranking.order[:2]
+    ahead = value - next_value
+    verdict = f"Picture {first + 1} fits the words best, {ahead:.3f} ahead of picture {second + 1}."
+    if ahead < TOO_CLOSE:
+        verdict = f"Pictures {first + 1} and {second + 1} fit the words equally well; it is a matter of taste."
+    places = [f"{place}. Picture {index + 1} · {value:.3f}" for place, (index, value) in enumerate(ranking.order, 1)]
+    who = ranking.note or f"Judged by {ranking.perceptor}, a CLIP that did not guide them; 1 would be the most."
+    return "\n".join([f"**{verdict}**", *places, f"-# {who}"])
+
+
+def captions(job: JobRow) -> list[str]:
+    """What stands under each picture of a comparison: its way, and how long it took once it is painted."""
+    if not isinstance(job.request, Comparison):
+        return []
+    took = {picture.index: _seconds(picture) for picture in job.pictures}
+    return [
+        f"{way.label} · {duration(took[index])}" if took.get(index) else way.label
+        for index, way in enumerate(job.request.ways)
+    ]
+
+
+def _seconds(picture: PictureRow) -> float:
+    """How long a picture took by itself, without the loading of nets; 0 where nobody measured it."""
+    phases = picture.facts.get("seconds")
+    values = [value for phase, value in phases.items() if phase != "load"] if isinstance(phases, Mapping) else []
+    return sum(value for value in values if isinstance(value, int | float) and math.isfinite(value))
+
+
+def scores(job: JobRow) -> str:
+    """``CLIP 0.31``, or for a grid ``CLIP 0.27, 0.31``; empty where nothing was measured."""
+    known = [value for picture in job.pictures if (value := score(picture)) is not None]
+    if isinstance(job.request, Comparison):  # the CLIPs that guided may be different ones
+        return ""
+    if job.is_batch and len(known) > 1:
+        return f"CLIP {min(known):.2f}–{max(known):.2f}"
+    return f"CLIP {', '.join(f'{value:.2f}' for value in known)}" if known else ""
+
+
+def took(job: JobRow) -> str:
+    """How long painting took, waiting left out."""
+    if job.started_at is None or job.finished_at is None or not job.cost:  # what cost nothing was only shown
+        return ""
+    return duration(max(0.0, job.finished_at - job.started_at))

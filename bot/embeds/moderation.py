@@ -1,0 +1,162 @@
+"""How rules, choices and the record of decisions look: pure functions from values to embeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import discord
+
+from bot.actions.moderate import LOG_PAGE, LogPage
+from bot.embeds.queue import COLOUR
+from bot.policy.quota import Balance
+from bot.policy.server_rules import NO_PROFILE, Choices, ServerRules, Word
+from bot.storage.moderation import Block
+from bot.storage.settings import AuditEntry
+from bot.text import clock_date, count, listed, mention, number, plain, relative, shorten
+
+_FIELD = 1000
+_DESCRIPTION = 3900
+_REASON = 150
+USUAL = "usual"
+"""What is typed to put a setting back."""
+_MATURE = {"restricted": "in age-restricted channels only", "never": "nowhere"}
+_SPOILERS = {"never": "none", "mature": "those of mature words", "always": "all"}
+ACTIONS: Mapping[str, str] = {
+    "cancel": "cancelled a job of {about}",
+    "delete": "deleted a picture of {about}",
+    "dismiss report": "dismissed a report about a picture of {about}",
+    "grant": "granted {units} units to {subject}",
+    "reset quota": "reset the quota of {subject}",
+    "block": "blocked {subject}",
+    "unblock": "unblocked {subject}",
+    "pause": "paused the queue",
+    "resume": "let the queue go on",
+    "drain": "let nothing new be taken",
+    "rules": "changed the rules: {changes}",
+    "block word": "blocked “{phrase}”",
+    "unblock word": "unblocked “{phrase}”",
+}
+
+
+def rules_embed(rules: ServerRules) -> discord.Embed:
+    """Everything that holds in one server."""
+    embed = discord.Embed(title="What holds in this server", colour=COLOUR)
+    lines = {
+        "Where": listed([f"<#{one}>" for one in rules.channels], "or") or "everywhere",
+        "Who": listed([f"<@&{one}>" for one in rules.roles], "or") or "everybody",
+        "Usual model, method, size, profile": _usual(rules),
+        "At most": _limits(rules),
+        "Mature words": _MATURE[rules.mature],
+        "Covered pictures": _SPOILERS[rules.spoilers],
+        "Blocked words": str(len(rules.words)) if rules.words else "none",
+        "Reports": f"to <#{rules.report_channel}>" if rules.report_channel else "nowhere: set a report_channel",
+    }
+    for name, value in lines.items():
+        embed.add_field(name=name, value=shorten(value, _FIELD), inline=True)
+    return embed
+
+
+def choices_embed(choices: Choices, balance: Balance) -> discord.Embed:
+    """What one person has chosen."""
+    embed = discord.Embed(title="Your settings", colour=COLOUR)
+    embed.add_field(name="Usual model, method, size, profile", value=_usual(choices), inline=False)
+    embed.add_field(name="A ping after a long wait", value="yes" if choices.pings else "no")
+    embed.add_field(name="Results", value="by direct message" if choices.private else "where you ask")
+    left = "no limit" if balance.unlimited else f"{number(round(balance.left, 2))} units left"
+    embed.add_field(name="Quota", value=left)
+    embed.set_footer(text=f"“{USUAL}” as a model, method, size or profile puts it back.")
+    return embed
+
+
+def changes_words(changes: Mapping[str, object]) -> str:
+    """``max steps: 50, mature: never``."""
+    named = (f"{key.replace('_', ' ')}: {plain(shorten(_value(value), _REASON))}" for key, value in changes.items())
+    return shorten(", ".join(named), _FIELD)
+
+
+def words_embed(words: Sequence[Word]) -> discord.Embed:
+    """Every blocked word with its reason."""
+    lines = [f"“{plain(word.phrase)}”" + (f": {plain(word.reason)}" if word.reason else "") for word in words]
+    return discord.Embed(title="Words that are not painted here", colour=COLOUR, description=_fitting(lines, "None."))
+
+
+def blocks_embed(blocks: Sequence[Block]) -> discord.Embed:
+    """Everybody who may not paint."""
+    lines = [
+        f"{mention(block.user_id)} since {clock_date(block.at)}"
+        f"{f' until {clock_date(block.until)}' if block.until else ''}: {plain(shorten(block.reason, _REASON))}"
+        for block in blocks
+    ]
+    return discord.Embed(title="Who may not paint", colour=COLOUR, description=_fitting(lines, "Everybody may paint."))
+
+
+def log_embed(page: LogPage) -> discord.Embed:
+    """What was decided, by whom, and why."""
+    lines = [
+        shorten(f"{relative(entry.at)} {_person(entry.actor)} {_deed(entry)}", _DESCRIPTION // LOG_PAGE)
+        for entry in page.entries
+    ]
+    only = bool(page.wanted.action or page.wanted.owner)
+    nothing = "Nothing like that has been decided." if only else "Nothing has been decided yet."
+    embed = discord.Embed(title="What moderators did", colour=COLOUR, description="\n".join(lines) or nothing)
+    return embed.set_footer(text=_found(page)) if page.entries else embed
+
+
+def _found(page: LogPage) -> str:
+    """``57 entries · only: block``."""
+    only = f" · only: {page.wanted.action}" if page.wanted.action else ""
+    return count(page.total, "entry", "entries") + only + (" · only one person's" if page.wanted.owner else "")
+
+
+def _deed(entry: AuditEntry) -> str:
+    details = entry.details
+    changes = details.get("changes")
+    words = ACTIONS.get(entry.action, plain(entry.action)).format(
+        about=_person(str(details.get("owner", ""))),
+        subject=_person(entry.subject),
+        units=_value(details.get("units", "")),
+        phrase=plain(str(details.get("phrase", ""))),
+        changes=changes_words(changes) if isinstance(changes, Mapping) else "",
+    )
+    reason = str(details.get("reason") or "")
+    job = f" (job {entry.subject})" if entry.action in ("cancel", "delete", "dismiss report") else ""
+    return f"{words}{job}" + (f": {plain(shorten(reason, _REASON))}" if reason else "")
+
+
+def _person(name: str) -> str:
+    """``discord:7`` → a name that pings nobody inside an embed."""
+    _, _, user_id = name.partition(":")
+    return mention(int(user_id)) if user_id.isdecimal() else "somebody who is forgotten"
+
+
+def _value(value: object) -> str:
+    if value is None or value in ([], ""):
+        return USUAL
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return number(value) if isinstance(value, float) else str(value)
+
+
+def _usual(values: ServerRules | Choices) -> str:
+    profile = {"": "", NO_PROFILE: "no profile"}.get(values.profile, values.profile)
+    return " · ".join(one for one in (values.model, values.method, values.size, profile) if one) or USUAL
+
+
+def _limits(rules: ServerRules) -> str:
+    limits = (
+        f"{rules.max_size} pixels a side" if rules.max_size else "",
+        count(rules.max_steps, "step") if rules.max_steps else "",
+        count(rules.max_count, "picture") if rules.max_count else "",
+    )
+    return " · ".join(filter(None, limits)) or "what the host allows"
+
+
+def _fitting(lines: Sequence[str], nothing: str) -> str:
+    """As many lines as fit; the rest is counted."""
+    kept: list[str] = []
+    for line in lines:
+        if sum(len(one) + 1 for one in kept) + len(line) > _DESCRIPTION:
+            kept.append(f"… and {len(lines) - len(kept)} more.")
+            break
+        kept.append(line)
+    return "\n".join(kept) or nothing

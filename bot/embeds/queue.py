@@ -1,0 +1,131 @@
+"""How the queue and a person's quota look: pure functions from rows to embeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import discord
+
+from bot.models.job import JobRow, Place
+from bot.policy.quota import Balance, Entry
+from bot.text import bar, count, mention, message_link, number, plain, relative, shorten, show_request
+
+COLOUR = 0x4F7CAC
+SHOWN = 10
+"""Lines of a list."""
+_WORDS = 80
+_FIELD = 1000
+"""Characters of a field."""
+_QUEUE = 4000
+"""Characters of the queue; Discord takes some more."""
+_ENTRIES = {
+    "reserved": "held for",
+    "charged": "spent on",
+    "refunded": "given back for",
+    "granted": "granted",
+    "reset": "the window began anew",
+}
+
+
+def queue_embed(
+    running: Sequence[JobRow], waiting: Sequence[tuple[JobRow, Place]], asker: str, channel_id: int
+) -> discord.Embed:
+    """Who is painted now and who comes next, in the order that is fair by cost; *asker*'s own jobs are marked, and lead
+    to their messages.
+
+    The queue is one for all servers and direct messages: words and names are told of what everybody in the channel
+    *channel_id* can see anyway, of all else only that it is there.
+    """
+
+    def told(job: JobRow) -> str:
+        if job.owner == asker:
+            return f"**you** · {_linked(job, _about(job))}"
+        if job.origin.channel_id == channel_id:
+            return f"{mention(job.origin.user_id)} · {_about(job)}"
+        return f"somebody · {count(job.request.count, 'picture')}"
+
+    lines = [f"Now: {told(job)}" for job in running[:SHOWN]]
+    lines += [_waits(told(job), place) for job, place in waiting[:SHOWN]]
+    lines += [_waits(told(job), place) for job, place in waiting[SHOWN:] if job.owner == asker][:SHOWN]
+    while sum(len(line) + 1 for line in lines) > _QUEUE:
+        lines.pop()
+    if len(waiting) > SHOWN:
+        lines.append(f"… {count(len(waiting), 'job waits', 'jobs wait')} in all.")
+    embed = discord.Embed(
+        title="The queue", colour=COLOUR, description="\n".join(lines) or "Nobody waits: your turn is now."
+    )
+    if waiting:
+        embed.set_footer(text="Whoever has used less goes first; large pictures count for more than small ones.")
+    return embed
+
+
+def _waits(told: str, place: Place) -> str:
+    when = "paused by a moderator" if place.held else f"ready {relative(place.latest)}"
+    return f"{place.position}. {told} · {when}"
+
+
+def _about(job: JobRow) -> str:
+    return shorten(show_request(job.request), _WORDS)
+
+
+def quota_embed(
+    balance: Balance,
+    entries: Sequence[Entry],
+    jobs: Mapping[str, JobRow],
+    server: tuple[float, float] | None = None,
+) -> discord.Embed:
+    """What is left, when it comes back, and what it was spent on; *jobs* by id, as far as they are known.
+
+    *server*: (left, allowance) of what all members of this server may spend together, if that is limited.
+    """
+    embed = discord.Embed(title="Your quota", colour=COLOUR, description=_balance(balance))
+    if server is not None:
+        shared = f"{_units(server[0])} of {_units(server[1])} units left for everybody together"
+        embed.add_field(name="This server", value=shared, inline=False)
+    lines = [_entry(entry, jobs.get(entry.job_id)) for entry in entries]
+    while sum(len(line) + 1 for line in lines) > _FIELD:
+        lines.pop()
+    if lines:
+        embed.add_field(name="Lately", value="\n".join(lines), inline=False)
+    embed.set_footer(text="A unit is a million pixels painted for one step: 256×256 in 25 steps costs 1.64.")
+    return embed
+
+
+def _balance(balance: Balance) -> str:
+    if balance.unlimited:
+        return "Nothing is counted against you: paint as much as you like."
+    lines = [
+        f"{bar(balance.left / (balance.allowance + balance.credit))} **{_units(balance.left)}** of "
+        f"{_units(balance.allowance)} units left"
+    ]
+    if balance.reserved:
+        lines.append(f"{_units(balance.reserved)} of what is gone are held for pictures that are not finished.")
+    if balance.credit:
+        lines.append(f"{_units(balance.credit)} of what is left were granted to you and do not run out.")
+    if balance.resets_at is not None:
+        lines.append(f"More comes back {relative(balance.resets_at)}.")
+    return "\n".join(lines)
+
+
+def _entry(entry: Entry, job: JobRow | None) -> str:
+    what = _ENTRIES[entry.kind]
+    amount = "" if entry.kind == "reset" else f"{_units(entry.amount)} "
+    about = f": {plain(entry.note)}" if entry.note else ""
+    return f"{amount}{what}{_job(job) if entry.job_id else about} · {relative(entry.at)}"
+
+
+def _job(job: JobRow | None) -> str:
+    """What it was, as a link where its message is known."""
+    if job is None:
+        return " something of which the records are gone"
+    return f" {_linked(job, shorten(show_request(job.request), _WORDS // 2))}"
+
+
+def _linked(job: JobRow, words: str) -> str:
+    if not job.message_id:
+        return words
+    return f"[{words}]({message_link(job.origin.guild_id, job.origin.channel_id, job.message_id)})"
+
+
+def _units(units: float) -> str:
+    return number(round(units, 2))

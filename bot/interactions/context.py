@@ -1,0 +1,186 @@
+"""Who asks, and where: one value, whether it came by a command, a button or a reaction.
+
+What the bot may do at that place is known before anything is queued, so that no picture is painted for a channel that
+it cannot be posted to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+import discord
+
+from bot.errors import NotAllowed, Refused
+from bot.models.job import JobRow, Kind, Origin
+from bot.policy.server_rules import Venue
+from bot.text import listed, plain
+
+_NEEDED = {
+    "view_channel": "View Channel",
+    "send_messages": "Send Messages",
+    "send_messages_in_threads": "Send Messages in Threads",
+    "attach_files": "Attach Files",
+    "embed_links": "Embed Links",
+}
+TOKEN_SECONDS = 15 * 60
+"""How long an interaction's token lives."""
+TOKEN_MARGIN = 120
+"""Seconds of it that are kept for delivering the picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A person in a place, and what the bot may do there."""
+
+    user_id: int
+    user_name: str
+    channel_id: int
+    guild_id: int | None
+    roles: tuple[int, ...]
+    moderator: bool
+    """May manage messages here, and so everybody's pictures."""
+    allowed: discord.Permissions
+    """What the bot may do here."""
+    in_thread: bool
+    resident: bool
+    """The bot is a member of this place: it can write here by itself, without an interaction's token."""
+    manager: bool = False
+    """May manage this server, and so decide about its rules and its members."""
+    above: tuple[int, ...] = ()
+    """What the channel is part of: a thread's or post's parent, the category."""
+    restricted: bool = False
+    """Whether Discord shows this place to adults only."""
+    interaction_id: int | None = None
+    interaction_token: str = field(default="", repr=False)
+
+    @classmethod
+    def of_interaction(cls, interaction: discord.Interaction[discord.Client]) -> Caller:
+        """Who used a command, pressed a button or sent a form."""
+        member = interaction.user if isinstance(interaction.user, discord.Member) else None
+        guild = interaction.client.get_guild(interaction.guild_id) if interaction.guild_id else None
+        return cls(
+            user_id=interaction.user.id,
+            user_name=interaction.user.display_name,
+            channel_id=interaction.channel_id or 0,
+            guild_id=interaction.guild_id,
+            roles=tuple(role.id for role in member.roles) if member else (),
+            moderator=interaction.permissions.manage_messages,
+            allowed=interaction.app_permissions,
+            in_thread=isinstance(interaction.channel, discord.Thread),
+            resident=guild is not None or (interaction.guild_id is None and interaction.context.dm_channel),
+            manager=interaction.guild_id is not None and interaction.permissions.manage_guild,
+            above=_above(interaction.channel),
+            restricted=_is_restricted(interaction.channel),
+            interaction_id=interaction.id,
+            interaction_token=interaction.token,
+        )
+
+    @classmethod
+    def of_reaction(cls, client: discord.Client, event: discord.RawReactionActionEvent) -> Caller:
+        """Who reacted to a message, as far as the gateway's event and the cache say."""
+        guild = client.get_guild(event.guild_id) if event.guild_id else None
+        return cls.of_person(client, event.channel_id, guild, event.member or discord.Object(event.user_id))
+
+    @classmethod
+    def of_person(
+        cls,
+        client: discord.Client,
+        channel_id: int,
+        guild: discord.Guild | None,
+        person: discord.Member | discord.User | discord.Object,
+    ) -> Caller:
+        """A person of whom only the cache knows more; in a direct message everything is allowed."""
+        channel = guild.get_channel_or_thread(channel_id) if guild else None
+        member = person if isinstance(person, discord.Member) else None
+        return cls(
+            user_id=person.id,
+            user_name=getattr(person, "display_name", str(person.id)),
+            channel_id=channel_id,
+            guild_id=guild.id if guild else None,
+            roles=tuple(role.id for role in member.roles) if member else (),
+            moderator=bool(member and channel and channel.permissions_for(member).manage_messages),
+            allowed=channel.permissions_for(guild.me) if guild and channel else discord.Permissions.all(),
+            in_thread=isinstance(channel, discord.Thread),
+            resident=True,
+            manager=bool(member and guild and member.guild_permissions.manage_guild),
+            above=_above(channel),
+            restricted=_is_restricted(channel),
+        )
+
+    @property
+    def venue(self) -> Venue:
+        """The place, as far as rules care."""
+        return Venue(self.guild_id, (self.channel_id, *self.above), self.restricted, self.roles)
+
+    @property
+    def in_own_talk(self) -> bool:
+        """Whether this is the direct message with the bot."""
+        return self.guild_id is None and self.resident
+
+    def check_manager(self, hosts: Collection[int]) -> None:
+        """Raise NotAllowed unless this person may manage the server, or is one of the *hosts*."""
+        if not self.manager and self.user_id not in hosts:
+            raise NotAllowed("Only people who may manage this server can do that.")
+
+    def check_place(self) -> None:
+        """Raise Refused, naming what is missing, unless a picture can be posted here."""
+        missing = self._missing()
+        if missing:
+            raise Refused(
+                f"I cannot post a picture here: I lack the permission{'s' if len(missing) > 1 else ''} "
+                f"{listed(missing)}. Somebody who manages this channel can give {'them' if len(missing) > 1 else 'it'} "
+                "to me; nothing was queued."
+            )
+
+    def _missing(self) -> list[str]:
+        """Discord's names of the permissions that are lacking; whoever may not write may do nothing else either."""
+        if self.guild_id and self.resident:
+            for name in ("view_channel", "send_messages_in_threads" if self.in_thread else "send_messages"):
+                if not getattr(self.allowed, name):
+                    return [_NEEDED[name]]
+        return [_NEEDED[name] for name in ("attach_files", "embed_links") if not getattr(self.allowed, name)]
+
+    def check_time(self, seconds: float) -> None:
+        """Where the bot is a guest, only the interaction's token can deliver, so long waits are refused at once."""
+        if not self.resident and seconds > TOKEN_SECONDS - TOKEN_MARGIN:
+            raise Refused(
+                "I am not a member here, so I can only answer for 15 minutes, and the queue is longer than that now. "
+                "Try again later, or invite me to this server."
+            )
+
+    def check_owner(self, job: JobRow, doing: str) -> None:
+        """Raise NotAllowed unless this is the job's owner or a moderator of the place; *doing* completes “may …”."""
+        if not (self.moderator or job.owned_by(self.user_id)):
+            raise NotAllowed(f"Only {plain(job.origin.user_name) or 'its owner'} or a moderator may {doing}.")
+
+    def origin(self, kind: Kind = "dream", parent_job: str = "", parent_index: int = 0) -> Origin:
+        """What the store remembers of this."""
+        return Origin(
+            channel_id=self.channel_id,
+            user_id=self.user_id,
+            user_name=self.user_name,
+            guild_id=self.guild_id,
+            interaction_id=self.interaction_id,
+            interaction_token=self.interaction_token,
+            kind=kind,
+            parent_job=parent_job,
+            parent_index=parent_index,
+            server_id=self.guild_id,
+            thread_of=self.above[0] if self.in_thread and self.above else None,
+        )
+
+
+def _above(channel: object) -> tuple[int, ...]:
+    """Ids of a channel's parent (of a thread or a forum's post) and category, as far as they are known."""
+    parent_id = channel.parent_id if isinstance(channel, discord.Thread) else None
+    parent = channel.parent if isinstance(channel, discord.Thread) else channel  # a parent may not be cached
+    return tuple(found for found in (parent_id, getattr(parent, "category_id", None)) if found)
+
+
+def _is_restricted(channel: object) -> bool:
+    """Whether Discord shows it to adults only; a thread is what its parent is. What is not known is not restricted."""
+    if not isinstance(channel, discord.abc.GuildChannel | discord.Thread):
+        return False
+    parent = channel.parent if isinstance(channel, discord.Thread) else channel
+    return bool(getattr(parent, "nsfw", False))

@@ -1,0 +1,4 @@
+"""The life of a job: admission, queue registry, engine loop, state transitions, retention.
+
+Imports scheduling, policy, storage and models. Never imports discord.
+"""

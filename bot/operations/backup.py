@@ -1,0 +1,129 @@
+"""`python -m bot backup FILE`: a copy of everything that matters, of one moment, also while the bot runs.
+
+SQLite's online backup copies the database without stopping anybody. Pictures lie on disk before their rows exist, so
+that every picture the copy names can be there; one that retention deletes in between counts as no longer kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import sqlite3
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.errors import StoreError
+from bot.operations.backup_format import FORMAT, MANIFEST, Manifest, check_archive, check_database, in_words
+from bot.storage import DATABASE
+from bot.storage.files import sync_folder
+from bot.text import count
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One file of the data folder that belongs into the backup."""
+
+    name: str
+    """Relative to the data folder."""
+    sha256: str
+    final: bool
+    """Its bytes will not change any more: they must be what the database says."""
+
+
+def make_backup(folder: Path, target: Path) -> str:
+    """Write *target*, whole or not at all, and read it again; what it holds, in a sentence. Raises StoreError."""
+    if not (folder / DATABASE).is_file():
+        raise StoreError(f"There is nothing to back up: {folder} has no {DATABASE}.")
+    if target.is_dir():
+        raise StoreError(
+            f"{target} is a folder; name the file that the backup shall become, as in {target / 'bot.tar'}."
+        )
+    if not target.absolute().parent.is_dir():
+        raise StoreError(f"There is no folder {target.absolute().parent} to put the backup into; make it first.")
+    with in_words(target), tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".backup-") as spare:
+        copy, fresh = Path(spare, DATABASE), Path(spare, "backup.tar")
+        copy_database(folder / DATABASE, copy)
+        schema = check_database(copy)
+        with fresh.open("xb") as file:
+            damaged = _write(file, folder, copy, schema)
+            file.flush()
+            os.fsync(file.fileno())
+        manifest = check_archive(fresh)
+        fresh.replace(target)
+        sync_folder(target.absolute().parent)
+    return _summary(target, manifest, damaged)
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """One moment of *source* as a single file, without the secrets that live for minutes only."""
+    address = f"{source.resolve().as_uri()}?mode=ro"
+    with (
+        closing(sqlite3.connect(address, uri=True)) as original,
+        closing(sqlite3.connect(target, isolation_level=None)) as copy,
+    ):
+        original.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")
+        copy.execute("DELETE FROM interactions")
+        copy.execute("VACUUM")
+
+
+def _write(file: io.BufferedWriter, folder: Path, copy: Path, schema: int) -> int:
+    """The archive; how many pictures of it were damaged on the disk already."""
+    hashes: dict[str, str] = {}
+    damaged, now = 0, time.time()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for kept in _kept(copy):
+            try:
+                data = (folder / kept.name).read_bytes()
+            except FileNotFoundError:
+                _forget(copy, kept.name)
+                continue
+            hashes[kept.name] = _add(archive, kept.name, data, now)
+            damaged += kept.final and hashes[kept.name] != kept.sha256
+        hashes[DATABASE] = _add(archive, DATABASE, copy.read_bytes(), now)
+        manifest = Manifest(format=FORMAT, made_at=now, schema_number=schema, files=hashes)
+        _add(archive, MANIFEST, manifest.model_dump_json(indent=1).encode(), now)
+    return damaged
+
+
+def _kept(copy: Path) -> Iterator[Kept]:
+    with closing(sqlite3.connect(copy)) as connection:
+        rows = connection.execute(
+            "SELECT path, sha256, state = 'done' FROM pictures JOIN jobs ON jobs.id = job_id"
+            " WHERE path IS NOT NULL ORDER BY path"
+        ).fetchall()
+        inputs = connection.execute("SELECT sha256 FROM inputs ORDER BY sha256").fetchall()
+    yield from (Kept(path, sha256, bool(final)) for path, sha256, final in rows)
+    yield from (Kept(f"inputs/{sha256}", sha256, True) for (sha256,) in inputs)
+
+
+def _forget(copy: Path, name: str) -> None:
+    """The file is gone: retention has let go of it since the copy was made."""
+    with closing(sqlite3.connect(copy)) as connection, connection:
+        connection.execute("UPDATE pictures SET path = NULL WHERE path = ?", (name,))
+
+
+def _add(archive: tarfile.TarFile, name: str, data: bytes, now: float) -> str:
+    member = tarfile.TarInfo(name)
+    member.size, member.mtime, member.mode = len(data), int(now), 0o600
+    archive.addfile(member, io.BytesIO(data))
+    return hashlib.sha256(data).hexdigest()
+
+
+def _summary(target: Path, manifest: Manifest, damaged: int) -> str:
+    text = (
+        f"{target}: the database and {count(manifest.count('pictures'), 'picture', 'pictures')}, "
+        f"{target.stat().st_size / 1e6:.1f} MB, read again and whole."
+    )
+    if not damaged:
+        return text
+    verb = "was" if damaged == 1 else "were"
+    return (
+        f"{text} {count(damaged, 'picture', 'pictures')} {verb} damaged on the disk before; look at that disk's health."
+    )

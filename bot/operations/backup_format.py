@@ -1,0 +1,158 @@
+"""What a backup is: one tar file with a database, the pictures that it names, and a list of what all of it hashes to.
+
+    pictures/26/<job>-<index>.png    what was painted and is still kept
+    inputs/<sha256>                  what people attached
+    dreambot.sqlite3                 a copy of one moment, without interaction tokens
+    manifest.json                    version, time, schema, and the SHA-256 of every other member; last
+
+How pictures came to be (frames/) is left out: a restored bot says that it is no longer kept.
+
+An archive comes from outside, so that nothing in it is trusted: only these names, only plain files, only what hashes to
+what the list says, and only a database that SQLite finds whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sqlite3
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import IO
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bot.errors import StoreError
+from bot.storage import DATABASE
+from bot.storage.database import newest_schema
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+FOLDERS = ("pictures", "inputs")
+_NAME = re.compile(rf"pictures/\d\d/[0-9a-z]{{1,40}}-\d{{1,3}}\.png|inputs/[0-9a-f]{{64}}|{re.escape(DATABASE)}")
+_LARGEST_LIST = 512 * 2**20
+_CHUNK = 2**20
+
+
+class Manifest(BaseModel):
+    """What an archive says about itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    format: int
+    made_at: float
+    """Unix seconds."""
+    schema_number: int
+    """PRAGMA user_version of the database."""
+    files: Mapping[str, str]
+    """Member → SHA-256."""
+
+    def count(self, folder: str) -> int:
+        """How many files of that folder it holds."""
+        return sum(name.startswith(f"{folder}/") for name in self.files)
+
+
+def check_archive(path: Path, into: Path | None = None) -> Manifest:
+    """Read all of the archive, compare every hash, look into its database; raises StoreError for what is not right.
+
+    *into*: an empty folder where its files are put on the way.
+    """
+    with in_words(path), tempfile.TemporaryDirectory() as spare, tarfile.open(path, "r:") as archive:
+        place = into or Path(spare)
+        found: dict[str, str] = {}
+        manifest: Manifest | None = None
+        for member in archive:
+            source = _plain(archive, member)
+            if member.name == MANIFEST:
+                manifest = _manifest(source.read(_LARGEST_LIST))
+            elif not _NAME.fullmatch(member.name) or member.name in found:
+                raise StoreError(f"{path} holds “{member.name}”, which no backup of dreambot's holds.")
+            else:
+                found[member.name] = _taken(source, place / member.name if into or member.name == DATABASE else None)
+        if manifest is None:
+            raise StoreError(f"{path} is no backup of dreambot's, or it is cut off: its list of contents is missing.")
+        _compare(path, manifest, found)
+        check_database(place / DATABASE, manifest.schema_number)
+        _check_paths(place / DATABASE, manifest)
+    return manifest
+
+
+def check_database(path: Path, schema: int | None = None) -> int:
+    """The schema's number of a whole database; StoreError for one that is damaged, of the future, or not *schema*."""
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        number = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        strays = connection.execute("PRAGMA foreign_key_check").fetchone()
+    if verdict != "ok" or strays is not None:
+        raise StoreError(f"{path.name} is damaged: {verdict if verdict != 'ok' else 'rows point nowhere'}.")
+    if number > newest_schema():
+        raise StoreError(
+            f"The backup was made by a newer dreambot (its schema is number {number}, this version knows "
+            f"{newest_schema()}). Install the newer version first."
+        )
+    if schema is not None and number != schema:
+        raise StoreError("The backup's list does not belong to its database.")
+    return number
+
+
+def _check_paths(database: Path, manifest: Manifest) -> None:
+    """Its pictures are those of the archive: a path that leads elsewhere would be read and shown by the bot."""
+    with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        for (name,) in connection.execute("SELECT path FROM pictures WHERE path IS NOT NULL"):
+            if name not in manifest.files:
+                raise StoreError(f"The backup's database names “{name}”, which the backup does not hold.")
+
+
+@contextmanager
+def in_words(path: Path) -> Iterator[None]:
+    """Whatever reading or writing *path* raises becomes a StoreError."""
+    try:
+        yield
+    except (tarfile.TarError, EOFError, ValueError) as error:
+        raise StoreError(f"{path} is no backup of dreambot's, or it is damaged: {error}.") from error
+    except sqlite3.Error as error:
+        raise StoreError(f"The database of {path} cannot be used: {error}.") from error
+    except OSError as error:
+        raise StoreError(f"{error.filename or path} cannot be used: {error.strerror or error}.") from error
+
+
+def _plain(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    source = archive.extractfile(member) if member.isreg() else None
+    if source is None:
+        raise StoreError(f"“{member.name}” in the backup is not a plain file; nothing was taken from it.")
+    return source
+
+
+def _manifest(text: bytes) -> Manifest:
+    try:
+        manifest = Manifest.model_validate_json(text)
+    except ValidationError as error:
+        raise StoreError("The backup's list of contents cannot be read.") from error
+    if manifest.format > FORMAT:
+        raise StoreError("The backup was made by a newer dreambot; install that one first.")
+    return manifest
+
+
+def _taken(source: IO[bytes], target: Path | None) -> str:
+    """The SHA-256 of what *source* gives, written to *target* on the way."""
+    digest = hashlib.sha256()
+    if target is None:
+        while chunk := source.read(_CHUNK):
+            digest.update(chunk)
+        return digest.hexdigest()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("xb") as file:
+        while chunk := source.read(_CHUNK):
+            digest.update(chunk)
+            file.write(chunk)
+    return digest.hexdigest()
+
+
+def _compare(path: Path, manifest: Manifest, found: Mapping[str, str]) -> None:
+    wrong = sorted(name for name in {*manifest.files, *found} if manifest.files.get(name) != found.get(name))
+    if DATABASE not in found or wrong:
+        more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        raise StoreError(f"{path} is damaged: {wrong[0] if wrong else DATABASE}{more} is not what was backed up.")

@@ -1,0 +1,64 @@
+"""`python -m bot restore FILE`: puts a backup back. What was there is moved aside, never deleted."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from bot.errors import StoreError
+from bot.operations.backup_format import FOLDERS, check_archive, in_words
+from bot.storage import DATABASE
+from bot.storage.files import sync_tree
+from bot.storage.lock import FolderLock
+from bot.storage.timelapses import FOLDER as FRAMES
+from bot.text import count
+
+_LIVING = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", *FOLDERS, FRAMES)
+"""What makes up a bot's memory. How pictures came to be is in no backup: it is large, and no picture is lost by it."""
+
+
+def restore(folder: Path, source: Path, *, replace: bool = False) -> str:
+    """Put the backup *source* into *folder*; what happened, in sentences.
+
+    Raises FolderInUse while a bot works there, and StoreError: for an archive that is not whole, and for a folder that
+    holds something already, unless *replace*. Until everything has been checked, nothing is changed.
+    """
+    lock = FolderLock(folder)
+    with in_words(folder):
+        lock.acquire()
+    try:
+        present = [folder / name for name in _LIVING if (folder / name).exists()]
+        if present and not replace:
+            raise StoreError(
+                f"{folder} holds a dreambot's memory already ({present[0].name}). "
+                "With --replace it is moved aside, into a folder beside it, and not deleted."
+            )
+        with in_words(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".restore-") as spare:
+            manifest = check_archive(source, Path(spare))
+            sync_tree(Path(spare))
+            aside = _move_aside(folder, present)
+            _move(Path(spare), folder, (*FOLDERS, DATABASE))  # the database last: without it nothing counts as there
+    finally:
+        lock.release()
+    made = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(manifest.made_at))
+    pictures = count(manifest.count("pictures"), "picture", "pictures")
+    old = f" What was there before lies in {aside}." if aside else ""
+    return f"{folder} is as it was on {made}: the database and {pictures}.{old}"
+
+
+def _move_aside(folder: Path, present: Iterable[Path]) -> Path | None:
+    paths = list(present)
+    if not paths:
+        return None
+    aside = Path(tempfile.mkdtemp(dir=folder, prefix=f"replaced-{time.strftime('%Y%m%d-%H%M%S')}-"))
+    _move(folder, aside, [path.name for path in paths])
+    return aside
+
+
+def _move(source: Path, target: Path, names: Iterable[str]) -> None:
+    for name in names:
+        if (source / name).exists():
+            (source / name).rename(target / name)
+    sync_tree(target, deep=False)

@@ -1,0 +1,76 @@
+"""Has the critic look at each picture of a batch as soon as it is there. Knows no Discord.
+
+What is found is kept in the picture's facts (`bot.pictures.ranking`), so a batch can be shown in its order as soon
+as it is done,
+and keeps that order whatever is restarted. Where nobody can judge, nothing is lost but the order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+
+from bot.errors import StoreError
+from bot.models.job import JobRow, PictureRow, Update
+from bot.pictures.clip_ranker import Critic
+from bot.storage import Store
+from engine.errors import DreamError
+from engine.requests.request import DreamRequest
+
+log = logging.getLogger(__name__)
+
+
+class Grades:
+    """Asks the critic, one batch after the other. One per bot."""
+
+    def __init__(self, critic: Critic, store: Store) -> None:
+        self._critic, self._store = critic, store
+        self._waiting: dict[str, JobRow] = {}
+        self._turn = asyncio.Lock()
+        self._working: asyncio.Task[None] | None = None
+
+    def hear(self, update: Update) -> None:
+        """Something has become of a job (subscribe this to the dispatcher)."""
+        job = update.job
+        if job.is_batch and any("grade" not in picture.facts for picture in job.pictures):
+            self._waiting[job.id] = job
+            if self._working is None or self._working.done():
+                self._working = asyncio.create_task(self._work(), name="grades")
+
+    async def graded(self, job: JobRow) -> JobRow:
+        """*job* with what is known about its pictures; of a batch what is not known yet is asked for."""
+        if not job.is_batch or not job.pictures:
+            return job
+        async with self._turn:
+            known = await self._store.jobs.find(job.id)
+            if known is None:  # forgotten meanwhile
+                return job
+            job = replace(job, pictures=known.pictures)
+            ungraded = [picture for picture in job.pictures if "grade" not in picture.facts]
+            if ungraded:
+                job = await self._grade(job, ungraded)
+        return job
+
+    async def close(self) -> None:
+        """Stop at once; what is not judged is judged when somebody looks."""
+        if self._working:
+            self._working.cancel()
+            await asyncio.gather(self._working, return_exceptions=True)
+
+    async def _work(self) -> None:
+        while self._waiting:
+            _, job = self._waiting.popitem()
+            await self.graded(job)
+
+    async def _grade(self, job: JobRow, ungraded: list[PictureRow]) -> JobRow:
+        assert isinstance(job.request, DreamRequest)
+        try:
+            name, cosines = await self._critic.cosines(job.request, ungraded)
+            facts = {index: {"grade": cosine, "grader": name} for index, cosine in cosines.items()}
+            await self._store.pictures.learn(job.id, facts)
+        except (DreamError, StoreError) as error:
+            log.info("pictures of batch %s could not be judged: %s", job.id, error)
+            return job
+        pictures = (replace(one, facts={**one.facts, **facts.get(one.index, {})}) for one in job.pictures)
+        return replace(job, pictures=tuple(pictures))

@@ -1,0 +1,110 @@
+"""Which of several pictures fits its words best, as a CLIP sees it that did not guide them. Knows no Discord.
+
+The engine embeds pictures and words between two of its steps; what it said of a result never changes, so it is
+remembered for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from bot.errors import PictureGone, Refused
+from bot.models.job import JobRow, PictureRow, Ranking
+from bot.requests.derive import dream_of
+from bot.storage import files
+from engine.client.local import Engine
+from engine.errors import EngineRestarting
+from engine.guidance.judge_choice import choose_grader, guides_of
+from engine.images.pictures import MAX_BYTES, open_picture, to_png, within
+from engine.primer.vocabulary import says_something
+from engine.protocol.messages import Embeddings
+from engine.requests.prompts import Prompt
+from engine.requests.request import DreamRequest
+
+SIDE = 336
+"""Pixels; no CLIP of this family sees more."""
+REMEMBERED = 200
+SECONDS = 60.0
+"""The longest that anybody waits for the engine."""
+PAUSE = 0.25
+"""Seconds until it is asked again."""
+FEWER = "Fewer than two of these pictures are still kept; there is nothing to compare."
+SMALL = "primer"
+"""Perceptors whose names begin so know only the words of the primer's vocabulary."""
+
+
+class Critic:
+    """Asks the engine. One per bot."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._said: OrderedDict[str, Ranking] = OrderedDict()
+        self._turn = asyncio.Lock()
+
+    async def rank(self, job: JobRow) -> Ranking:
+        """Rank a finished job's pictures. Raises PictureGone, Refused and what the engine says."""
+        request = dream_of(job)
+        name, note = choose_grader(guides_of(request))
+        async with self._turn:
+            if job.id not in self._said:
+                found = await self._cosines(job.pictures, request.prompts, name)
+                if len(found) < 2:
+                    raise PictureGone(FEWER)
+                self._said[job.id] = Ranking(tuple(sorted(found.items(), key=lambda one: -one[1])), name, note)
+                while len(self._said) > REMEMBERED:
+                    self._said.popitem(last=False)
+            return self._said[job.id]
+
+    async def cosines(self, request: DreamRequest, pictures: Sequence[PictureRow]) -> tuple[str, Mapping[int, float]]:
+        """The judge's name, and index → cosine for each of *pictures* that is still kept. Raises as `rank` does."""
+        name, _ = choose_grader(guides_of(request))
+        return name, await self._cosines(pictures, request.prompts, name)
+
+    async def _cosines(
+        self, pictures: Sequence[PictureRow], prompts: Sequence[Prompt], name: str
+    ) -> Mapping[int, float]:
+        parts = [prompt for prompt in prompts if _is_read(prompt, name)]
+        if not parts:
+            raise Refused(f"The CLIP that would judge, {name}, knows none of these words.")
+        seen = [(picture.index, view) for picture in pictures if (view := await _view(picture))]
+        if not seen:
+            return {}
+        try:
+            async with asyncio.timeout(SECONDS):
+                words = await self._embed(name, texts=[part.text for part in parts])
+                views = await self._embed(name, images=[view for _, view in seen])
+        except TimeoutError as error:
+            raise Refused("The engine has too much to do to judge pictures just now; try again later.") from error
+        aim = np.array([part.weight for part in parts]) @ np.array(words.vectors)
+        cosines = np.array(views.vectors) @ (aim / max(float(np.linalg.norm(aim)), 1e-12))
+        return {index: float(cosine) for (index, _), cosine in zip(seen, cosines, strict=True)}
+
+    async def _embed(self, name: str, *, texts: Sequence[str] = (), images: Sequence[bytes] = ()) -> Embeddings:
+        """An engine that is starting is waited for."""
+        while True:
+            try:
+                return await self._engine.embed(texts=texts, images=images, perceptor=name)
+            except EngineRestarting:
+                await asyncio.sleep(PAUSE)
+
+
+def _is_read(prompt: Prompt, perceptor: str) -> bool:
+    """Whether the words say anything to that perceptor."""
+    if not perceptor.startswith(SMALL):
+        return bool(prompt.text)
+    return says_something(prompt.text)
+
+
+async def _view(picture: PictureRow) -> bytes | None:
+    """What the perceptor needs to see of a picture; None where the file is gone."""
+    png = await files.read(picture.path) if picture.path else None
+    return await asyncio.to_thread(_small, png) if png else None
+
+
+def _small(png: bytes) -> bytes:
+    image = open_picture(png, max_bytes=max(len(png), MAX_BYTES))
+    return to_png(within(image, SIDE) if max(image.size) > SIDE else image)

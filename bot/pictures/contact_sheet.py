@@ -1,0 +1,96 @@
+"""One picture of many pictures: each with its number, the best first once they are judged. Drawn off the event loop.
+
+Discord shows a sheet about 550 pixels wide, so numbers are as high as a fifth of their picture.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+
+from PIL import Image, ImageDraw, ImageFont
+
+from engine.images.pictures import MAX_BYTES, contact_sheet, open_picture, to_png, within
+
+THUMBNAIL = 256
+"""Pixels of a picture's longer side, at most."""
+WIDEST = 2048
+"""Pixels of a sheet."""
+BEST = 3
+"""So many of the first have a frame, in gold, silver and bronze."""
+FRAMES = ((250, 190, 60), (196, 202, 210), (193, 128, 78))
+BACKGROUND = (30, 31, 34)
+EMPTY = (43, 45, 49)
+
+
+def thumbnail(png: bytes) -> bytes:
+    """A picture as it stands on a sheet, encoded."""
+    image = open_picture(png, max_bytes=max(len(png), MAX_BYTES))
+    buffer = io.BytesIO()
+    (within(image, THUMBNAIL) if max(image.size) > THUMBNAIL else image).save(buffer, "WEBP", quality=92, method=2)
+    return buffer.getvalue()
+
+
+def sheet_so_far(thumbnails: Mapping[int, bytes], pictures: int) -> bytes:
+    """A sheet of places for all *pictures*, in which stands what is painted, as WebP. Needs at least one."""
+    cells = [thumbnails.get(index) for index in range(pictures)]
+    buffer = io.BytesIO()
+    _drawn(cells, range(pictures), framed=False).save(buffer, "WEBP", quality=85, method=2)
+    return buffer.getvalue()
+
+
+def ranked_sheet(thumbnails: Mapping[int, bytes], order: Sequence[int], *, judged: bool) -> bytes:
+    """The pictures of *order*, the best first, as PNG; *judged*: the order is a judgement, so the best have frames."""
+    return to_png(_drawn([thumbnails[index] for index in order], order, framed=judged))
+
+
+def side_by_side(thumbnails: Mapping[int, bytes], captions: Sequence[str]) -> bytes:
+    """A few pictures with a caption under each, as PNG; dark where one is missing. Needs at least one."""
+    known = {index: _opened(data) for index, data in thumbnails.items()}
+    largest = max(known.values(), key=lambda image: image.size)
+    images = [known.get(index) or Image.new("RGB", largest.size, EMPTY) for index in range(len(captions))]
+    numbered = [f"{number} · {caption}" for number, caption in enumerate(captions, 1)]
+    return to_png(contact_sheet(images, numbered, columns=2 if len(images) == 4 else len(images)))
+
+
+def _drawn(cells: Sequence[bytes | None], numbers: Sequence[int], *, framed: bool) -> Image.Image:
+    images = [_opened(cell) if cell else None for cell in cells]
+    largest = max((image for image in images if image), key=lambda image: image.size)
+    columns = math.ceil(math.sqrt(len(cells)))
+    scale = min(1.0, WIDEST / columns / max(largest.size))
+    width, height = (max(round(side * scale), 1) for side in largest.size)
+    gap = max(6, width // 28)
+    rows = math.ceil(len(cells) / columns)
+    sheet = Image.new("RGB", (columns * (width + gap) + gap, rows * (height + gap) + gap), BACKGROUND)
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(max(round(min(width, height) / 5), 12))
+    for place, (image, number) in enumerate(zip(images, numbers, strict=True)):
+        x, y = gap + place % columns * (width + gap), gap + place // columns * (height + gap)
+        if image is None:
+            draw.rectangle((x, y, x + width - 1, y + height - 1), fill=EMPTY)
+            continue
+        sheet.paste(image.resize((width, height), Image.Resampling.LANCZOS), (x, y))
+        if framed and place < BEST:
+            edge = gap // 2
+            box = (x - edge, y - edge, x + width - 1 + edge, y + height - 1 + edge)
+            draw.rectangle(box, None, FRAMES[place], edge + 2)
+        _badge(draw, (x, y), str(number + 1), font)
+    return sheet
+
+
+def _badge(
+    draw: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
+) -> None:
+    """A number on a dark ground in a picture's upper left corner."""
+    x, y = corner
+    left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
+    pad = max(round((bottom - top) / 4), 3)
+    box = (x, y, round(x + right - left + 2 * pad), round(y + bottom - top + 2 * pad))
+    draw.rectangle(box, fill=(20, 21, 24))
+    draw.text((x + pad - left, y + pad - top), text, font=font, fill=(245, 245, 245))
+
+
+def _opened(data: bytes) -> Image.Image:
+    with Image.open(io.BytesIO(data), formats=("WEBP",)) as image:
+        return image.convert("RGB")

@@ -1,0 +1,62 @@
+"""In which order the pictures of a batch are shown, and who says so. Pure.
+
+    grade       the cosine between picture and words, as the judge sees it
+    grader      the CLIP that judged
+    clip_score  the same cosine as the CLIP sees it that guided
+
+The first two are in a picture's facts once `bot.pictures.batch_scoring` has asked for them, the third comes with the
+picture.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from bot.models.job import JobRow, PictureRow
+from engine.guidance.judge_choice import guides_of
+from engine.requests.request import DreamRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The pictures of a job, the best first. *judged*: somebody has looked; *words*: who, for people to read."""
+
+    pictures: tuple[PictureRow, ...]
+    judged: bool
+    words: str
+
+
+def ordered(job: JobRow) -> Order:
+    """How *job*'s pictures are shown, from what is known about them."""
+    grades = [figure(picture, "grade") for picture in job.pictures]
+    if all(grade is not None for grade in grades):
+        return Order(_by(job.pictures, "grade"), True, _judge(job))
+    if all(figure(picture, "clip_score") is not None for picture in job.pictures):
+        words = "In the order of the CLIP that guided them, which likes its own: nobody else could judge them."
+        return Order(_by(job.pictures, "clip_score"), True, words)
+    return Order(job.pictures, False, "In the order in which they were painted: nobody could judge them.")
+
+
+def merit(picture: PictureRow) -> float | None:
+    """The judge's cosine, or where nobody has judged the guide's; None where nothing was measured."""
+    grade = figure(picture, "grade")
+    return figure(picture, "clip_score") if grade is None else grade
+
+
+def _by(pictures: tuple[PictureRow, ...], fact: str) -> tuple[PictureRow, ...]:
+    return tuple(sorted(pictures, key=lambda picture: -(figure(picture, fact) or 0.0)))
+
+
+def figure(picture: PictureRow, fact: str) -> float | None:
+    """A number among the facts of a picture, or None where nobody measured it."""
+    value = picture.facts.get(fact)
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def _judge(job: JobRow) -> str:
+    name = str(job.pictures[0].facts.get("grader", "")) if job.pictures else ""
+    guides = guides_of(job.request) if isinstance(job.request, DreamRequest) else frozenset()
+    if name in guides:
+        return f"Judged by {name}, which guided these pictures itself and likes its own."
+    return f"Judged by {name}, a CLIP that did not guide them."

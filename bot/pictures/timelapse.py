@@ -1,0 +1,106 @@
+"""How pictures came to be: snapshots are collected while a job runs, kept when it is done, shown when somebody asks.
+
+Knows no Discord. Nothing here may ever cost anybody a picture: what cannot be kept is not kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from PIL import Image
+
+from bot.errors import PictureGone, StoreError
+from bot.models.job import JobRow, JobState, Update
+from bot.pictures.uploads import Upload
+from bot.storage import Store, files
+from bot.storage.timelapses import Frame
+from engine.errors import UnreadablePicture
+from engine.images.pictures import MAX_BYTES as MAX_PICTURE
+from engine.images.pictures import fit, grid, open_picture, within
+from engine.images.timelapse import MAX_BYTES, MOST_FRAMES, animate
+from engine.requests.request import DreamRequest
+
+log = logging.getLogger(__name__)
+
+FEWEST = 3
+"""Frames; less is no way to look at."""
+SIDE = 256
+"""Pixels of one picture in the film."""
+DARK = (30, 31, 34)
+"""What stands for a picture that has not begun."""
+GONE = "How this came to be is no longer kept."
+
+
+class Evolutions:
+    """One per bot. *has_room*: whether the disk can take what nobody needs."""
+
+    def __init__(self, store: Store, has_room: Callable[[], bool]) -> None:
+        self._store, self._has_room = store, has_room
+        self._frames: dict[str, list[Frame]] = {}
+        self._keeping: set[asyncio.Task[None]] = set()
+
+    def hear(self, update: Update) -> None:
+        """Something has become of a job (subscribe this to the dispatcher)."""
+        job, progress = update.job, update.progress
+        if not isinstance(job.request, DreamRequest) or job.is_batch:
+            return
+        if job.state is JobState.RUNNING and progress and progress.snapshots:
+            self._collect(self._frames.setdefault(job.id, []), progress.snapshots)
+        elif job.state is not JobState.RUNNING:
+            frames = self._frames.pop(job.id, [])
+            if job.state is JobState.DONE and len(frames) >= FEWEST:
+                self._later(job.id, frames)
+
+    async def has(self, job: JobRow) -> bool:
+        """Whether there is something to show."""
+        return await self._store.frames.has(job.id)
+
+    async def film(self, job: JobRow, limit: int) -> Upload:
+        """The job's pictures coming to be, as a GIF of at most *limit* bytes. Raises PictureGone."""
+        frames = await self._store.frames.read(job.id)
+        pngs = [png for picture in job.pictures if picture.path and (png := await files.read(picture.path))]
+        if len(frames) < FEWEST or len(pngs) < len(job.pictures) or not pngs:
+            raise PictureGone(GONE)
+        try:
+            data = await asyncio.to_thread(_film, frames, pngs, min(limit, MAX_BYTES))
+        except UnreadablePicture as error:  # damaged on disk
+            raise PictureGone(GONE) from error
+        return Upload(f"{'SPOILER_' if job.origin.spoiler else ''}{job.id}-evolution.gif", data)
+
+    async def close(self) -> None:
+        """Let what is being written be written."""
+        if self._keeping:
+            await asyncio.wait(self._keeping)
+
+    @staticmethod
+    def _collect(frames: list[Frame], snapshots: Frame) -> None:
+        if not frames or frames[-1] != snapshots:
+            frames.append(dict(snapshots))
+        if len(frames) > 2 * MOST_FRAMES:
+            del frames[1::2]
+
+    def _later(self, job_id: str, frames: list[Frame]) -> None:
+        task = asyncio.create_task(self._keep(job_id, frames))
+        self._keeping.add(task)
+        task.add_done_callback(self._keeping.discard)
+
+    async def _keep(self, job_id: str, frames: list[Frame]) -> None:
+        try:
+            if self._has_room():
+                await self._store.frames.keep(job_id, frames)
+                if await self._store.jobs.find(job_id) is None:  # forgotten meanwhile, with all that is its owner's
+                    await files.remove(self._store.frames.path(job_id))
+        except StoreError as error:
+            log.info("how job %s came to be is not kept: %s", job_id, error)
+
+
+def _film(frames: Sequence[Frame], pngs: Sequence[bytes], limit: int) -> bytes:
+    finished = [within(open_picture(png, max_bytes=max(len(png), MAX_PICTURE)), SIDE) for png in pngs]
+    dark = [Image.new("RGB", picture.size, DARK) for picture in finished]
+    way = [
+        [fit(open_picture(frame[i]), *last.size) if i in frame else dark[i] for i, last in enumerate(finished)]
+        for frame in frames
+    ]
+    return animate([grid(pictures) for pictures in (*way, finished)], ".gif", limit)

@@ -1,0 +1,103 @@
+"""Whether something costs so much that its person is asked first; and the question, until it is answered or has lapsed.
+
+`Dispatcher.submit` refuses such a request as Unconfirmed, and takes it when it is named as the answer to a question.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping
+
+from bot.config.settings import Config, QuotaSection
+from bot.errors import Lapsed, NotAllowed, Unconfirmed
+from bot.models.comparison import Asked
+from bot.models.job import Origin, new_job_id, owner_of
+from bot.policy.quota import Ledger
+from bot.storage import Store
+from bot.storage.confirmations import VALID_SECONDS, Question
+from bot.storage.database import unbroken
+from bot.text import duration, number, units
+from engine.requests.request import UpscaleRequest
+
+ANSWERED = "You have answered that already."
+LAPSED = "That question has lapsed after ten minutes. Nothing was painted or charged; just ask again."
+NO_PICTURES: Mapping[str, bytes] = {}
+
+
+class Consent:
+    """Asks, and remembers what it has asked. *clock* is unix seconds."""
+
+    def __init__(self, config: Config, store: Store, ledger: Ledger, clock: Callable[[], float]) -> None:
+        self._config = config
+        self._store = store
+        self._ledger = ledger
+        self._clock = clock
+
+    async def check(self, request: Asked, user_id: int, roles: Collection[int]) -> None:
+        """Raise Unconfirmed for what could be paid and is asked about, before anything else is tried."""
+        standing, now = self._config.standing(user_id, roles), self._clock()
+        left = (await self._ledger.balance(owner_of(user_id), standing.units, now)).left
+        if request.cost <= left and worth_asking(request.cost, left, self._config.quota):
+            raise Unconfirmed(left)
+
+    async def ask(self, request: Asked, origin: Origin, images: Mapping[str, bytes] = NO_PICTURES) -> Question:
+        """Remember a request that is Unconfirmed, and the pictures (SHA-256 → bytes) that it brings along."""
+        question = Question(
+            new_job_id(), origin.owner, origin.kind, origin.parent_job, origin.parent_index, request, self._clock()
+        )
+        await unbroken(self._remember(question, images))
+        return question
+
+    async def question(self, question_id: str, user_id: int) -> Question:
+        """An open question to that person. Raises Lapsed, or NotAllowed for somebody else's."""
+        question = await self._store.questions.find(question_id)
+        if question is not None and question.owner != owner_of(user_id):
+            raise NotAllowed("Somebody else was asked that.")
+        if question is not None and question.answer:
+            raise Lapsed(ANSWERED)
+        if question is None or self._clock() - question.asked_at > VALID_SECONDS:
+            raise Lapsed(LAPSED)
+        return question
+
+    async def decline(self, question_id: str, user_id: int) -> None:
+        """The answer is no. Raises as `question` does."""
+        question = await self.question(question_id, user_id)
+        async with self._store.transaction() as session:
+            if not await self._store.questions.answer(session, question.id, question.owner, "no"):
+                raise Lapsed(ANSWERED)
+        await self._store.inputs.drop_unneeded()
+
+    async def _remember(self, question: Question, images: Mapping[str, bytes]) -> None:
+        async with self._store.transaction() as session:
+            await self._store.questions.ask(session, question)
+            for sha256 in question.request.images:
+                await self._store.inputs.hold(session, question.id, sha256, images.get(sha256), question.asked_at)
+        await self._store.inputs.drop_unneeded()
+
+
+def worth_asking(cost: float, left: float, quota: QuotaSection) -> bool:
+    """Whether *cost* is much of the *left* that one person may still spend (infinite without a limit), or much at all.
+
+    All in units. What is small is never asked about because of its share: a usual picture is taken to the last unit.
+    """
+    if quota.confirm_cost and cost > quota.confirm_cost:
+        return True
+    share = quota.confirm_share
+    return bool(share) and cost >= quota.confirm_least and not math.isinf(left) and cost > share * left
+
+
+def question_words(request: Asked, left: float, seconds: float) -> str:
+    """``This costs 12 units of the 18 that you have left and takes about 3 min. Paint it?``"""
+    of_what = "" if math.isinf(left) else f" of the {number(round(left, 2))} that you have left"
+    return f"This costs {units(request.cost)}{of_what} and takes about {duration(_rounded(seconds))}. {_ask(request)}"
+
+
+def _ask(request: Asked) -> str:
+    if isinstance(request, UpscaleRequest):
+        return "Enlarge it?"
+    return "Paint it?" if request.count == 1 else f"Paint all {request.count} pictures?"
+
+
+def _rounded(seconds: float) -> float:
+    """Whole minutes where there are some: “about” with seconds behind it is no “about”."""
+    return seconds if seconds < 90 else round(seconds / 60) * 60

@@ -1,0 +1,129 @@
+"""What is refused before it costs anything, in words: too large, not to be had here, too many, too soon."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+
+from bot.config.settings import LimitsSection, QueueSection, Standing
+from bot.errors import CoolingDown, NoRoom, QueueFull, TooLarge
+from bot.models.comparison import Asked, Comparison, named
+from engine.catalogue.models import MODELS
+from engine.errors import EngineUnusable, ModelUnavailable
+from engine.protocol.messages import Ready
+from engine.requests.request import AUTO, DreamRequest
+
+
+def check_size(request: Asked, limits: LimitsSection) -> None:
+    """Raise TooLarge where the host allows less than the request's own limits do; of a comparison, for which way."""
+    if isinstance(request, Comparison):
+        for way in request.ways:
+            with named(way.label):
+                check_size(way.request, limits)
+    elif isinstance(request, DreamRequest):
+        _most("side of a picture", "pixels", max(request.width, request.height), limits.max_size)
+        _most("number of steps", "steps", request.options.steps, limits.max_steps)
+        _most("number of pictures", "pictures", request.count, max(limits.max_count, limits.max_batch))
+    else:
+        side = max(request.width, request.height)
+        if side * request.scale > limits.max_upscaled:
+            raise TooLarge(
+                f"Enlarged {request.scale} times, {request.width}×{request.height} would be {side * request.scale} "
+                f"pixels long; {limits.max_upscaled} is the most here. {_fitting(side, limits.max_upscaled)}"
+            )
+
+
+def check_available(request: Asked, ready: Ready | None) -> None:
+    """Raise ModelUnavailable for what this engine has not got, EngineUnusable if it cannot start.
+
+    While it is down for a moment nothing is refused: the job waits for it.
+    """
+    if ready is None:
+        return
+    if "engine" in ready.unavailable:
+        raise EngineUnusable(ready.unavailable["engine"])
+    if isinstance(request, Comparison):
+        for way in request.ways:
+            with named(way.label):
+                check_available(way.request, ready)
+    elif isinstance(request, DreamRequest):
+        _has("method", request.method, ready.methods, ready)
+        _has("model", request.model, ready.models, ready)
+        for name in request.helpers:
+            if why := ready.unavailable.get(name):
+                raise ModelUnavailable(f"This needs the {name}, which is not here: {why}.".replace("..", "."))
+        _fits(request, ready)
+    elif request.upscaler != AUTO:
+        _has("upscaler", request.upscaler, ready.upscalers, ready)
+
+
+def check_room(folder: Path, megabytes: int) -> None:
+    """Raise NoRoom when the disk under *folder* has less than *megabytes* left: better now than after painting."""
+    if not has_room(folder, megabytes):
+        raise NoRoom(
+            "The disk on which pictures are kept here is nearly full, so nothing new is taken. "
+            "What waits already is painted; whoever runs this bot has to make room."
+        )
+
+
+def has_room(folder: Path, megabytes: int) -> bool:
+    """Whether the disk under *folder* has at least *megabytes* left."""
+    return shutil.disk_usage(folder).free >= megabytes * 1_000_000
+
+
+def check_waiting(mine: int, everybody: int, standing: Standing, queue: QueueSection) -> None:
+    """Raise QueueFull when this person, or everybody together, has enough jobs waiting."""
+    if mine >= standing.waiting:
+        raise QueueFull(
+            f"You have {_jobs(mine)} waiting already, and {standing.waiting} is the most for one person. "
+            "Wait for one of them, or cancel one."
+        )
+    if everybody >= queue.total:
+        raise QueueFull(f"The queue is full: {_jobs(everybody)} wait already. Please try again in a while.")
+
+
+def check_cooldown(last: float | None, standing: Standing, now: float) -> None:
+    """Raise CoolingDown when the last submission is too recent. A clock that was set back holds nobody up."""
+    if last is not None and 0 <= now - last < standing.cooldown:
+        seconds = math.ceil(last + standing.cooldown - now)
+        raise CoolingDown(
+            f"That was quick: please wait {seconds} more second{'s' * (seconds != 1)}.", last + standing.cooldown
+        )
+
+
+def _most(what: str, unit: str, value: int, limit: int) -> None:
+    if value > limit:
+        raise TooLarge(f"The {what} is {value}; {limit} {unit} is the most here.")
+
+
+def _fits(request: DreamRequest, ready: Ready) -> None:
+    """Raise TooLarge for a picture that would never find memory there; which ones would not is learned as they come."""
+    most = ready.largest.get(request.memory_kind)
+    if most is None or request.width * request.height <= most:
+        return
+    size = MODELS[request.model].shrunk(request.width, request.height, most)
+    others = f"{size[0]}×{size[1]} would fit" if size else "no size of it would fit, but a smaller model may"
+    raise TooLarge(
+        f"For {request.width}×{request.height} with “{request.model}” there is not enough memory here, even in its "
+        f"lightest form ({ready.device}); {others}."
+    )
+
+
+def _has(kind: str, name: str, known: tuple[str, ...], ready: Ready) -> None:
+    if name in known:
+        return
+    why = ready.unavailable.get(name, "")
+    others = f" There is {', '.join(known)}." if known else ""
+    raise ModelUnavailable(
+        f"The {kind} “{name}” cannot be used here{f': {why}' if why else ''}.{others}".replace("..", ".")
+    )
+
+
+def _fitting(side: int, most: int) -> str:
+    scale = most // side
+    return f"{scale} times would fit." if scale >= 2 else "It is large enough as it is."
+
+
+def _jobs(number: int) -> str:
+    return "one job" if number == 1 else f"{number} jobs"

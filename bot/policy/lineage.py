@@ -1,0 +1,56 @@
+"""What a picture shows, in words: those that it was painted from, and those of every picture that it was made from.
+
+An enlarged picture has no words of its own, and a remix may keep a picture of other words to start from.
+"""
+
+from __future__ import annotations
+
+from bot.models.comparison import Asked, Comparison
+from bot.models.job import JobRow
+from bot.policy.server_rules import Meant, wanted_texts
+from bot.storage import Store
+from bot.storage.database import Session
+from engine.requests.request import UpscaleRequest
+
+ANCESTORS = 50
+"""Pictures that are followed back; what is further away has left no trace."""
+
+
+async def meant_by(store: Store, session: Session, request: Asked, parent_job: str = "") -> Meant:
+    """All that *request* is to show; *parent_job* is the job whose button or reaction it comes from."""
+    texts, known, seen = dict.fromkeys(wanted_texts(request)), True, set[str]()
+    line: list[tuple[Asked, str]] = [(request, parent_job)]
+    for asked, parent in line:  # which grows while it is read
+        for sha256 in asked.images:
+            if sha256 in seen or len(seen) >= ANCESTORS:
+                continue
+            seen.add(sha256)
+            source = await _source(store, session, sha256, parent)
+            if source is not None:
+                texts.update(dict.fromkeys(wanted_texts(source[0])))
+                line.append(source)
+            elif isinstance(asked, UpscaleRequest):  # else it is a picture that somebody has attached
+                known = False
+    return Meant(tuple(texts), known)
+
+
+async def _source(store: Store, session: Session, sha256: str, parent_job: str) -> tuple[Asked, str] | None:
+    """The request that painted a picture, and its parent; None for what was not painted here, or is forgotten."""
+    kept = await store.pictures.by_sha(sha256, session)
+    if kept is not None and (job := await store.jobs.find(kept.job_id, session)) is not None:
+        return _painter(job, kept.index), job.origin.parent_job
+    for _ in range(ANCESTORS):  # its file has gone, but whoever named it may come from the job that painted it
+        parent = await store.jobs.find(parent_job, session) if parent_job else None
+        if parent is None:
+            return None
+        for picture in parent.pictures:
+            if picture.sha256 == sha256:
+                return _painter(parent, picture.index), parent.origin.parent_job
+        if sha256 not in parent.request.images:
+            return None
+        parent_job = parent.origin.parent_job
+    return None
+
+
+def _painter(job: JobRow, index: int) -> Asked:
+    return job.request.ways[index].request if isinstance(job.request, Comparison) else job.request

@@ -1,0 +1,141 @@
+"""What `/dream` offers while somebody types: methods, models, sizes that fit, names of options with their ranges. Pure.
+
+A suggestion is (what is shown, what is filled in); Discord takes 25 of at most 100 characters each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, TypeAlias
+
+from pydantic.fields import FieldInfo
+
+from bot.text import shorten
+from engine.catalogue.models import DEFAULT_MODEL, MODELS, Model
+from engine.requests.request import METHODS, PROFILES, Options, option_span, option_text
+
+Suggestion: TypeAlias = tuple[str, str]
+PROFILED = "clip_diffusion"
+"""The method that has profiles."""
+MOST = 25
+LONGEST = 100
+_SHAPES = ((1, 1), (3, 2), (2, 3), (4, 3), (3, 4), (16, 9), (9, 16), (2, 1), (1, 2))
+"""Width : height of the sizes that are offered."""
+_SHAPE_NAMES = {(1, 1): "square", (16, 9): "wide", (9, 16): "tall", (2, 1): "banner", (1, 2): "column"}
+
+
+def methods(typed: str, model_name: str, unavailable: Mapping[str, str]) -> list[Suggestion]:
+    """Methods that the chosen model can be painted by, with what they are."""
+    model = MODELS.get(model_name)
+    names = model.methods if model else tuple(METHODS)
+    return _fitting(typed, ((f"{name} – {_first_line(METHODS[name])}", name) for name in names), unavailable)
+
+
+def models(typed: str, method: str, unavailable: Mapping[str, str]) -> list[Suggestion]:
+    """Models that the chosen method can use."""
+    usable = (model for model in MODELS.values() if method in model.methods or method not in METHODS)
+    shown = ((f"{model.name} – {model.title}, {model.size[0]}×{model.size[1]}", model.name) for model in usable)
+    return _fitting(typed, shown, unavailable)
+
+
+def profiles(typed: str, model_name: str, method: str, price: Callable[[str], str] | None = None) -> list[Suggestion]:
+    """Words for many options, where the chosen method has such; *price*: what to say of a profile's cost."""
+    model = MODELS.get(model_name, MODELS[DEFAULT_MODEL])
+    if (method or model.methods[0]) != PROFILED:
+        return []
+    shown = ((f"{name}{price(name) if price else ''} · {profile.about}", name) for name, profile in PROFILES.items())
+    return _fitting(typed, shown, {})
+
+
+def sizes(
+    typed: str, model_name: str, max_side: int, price: Callable[[int, int], str] | None = None
+) -> list[Suggestion]:
+    """Sizes that the model can paint, its own first; nothing over *max_side*. *price*: what to say of a size's cost."""
+    model = MODELS.get(model_name, MODELS[DEFAULT_MODEL])
+    wanted = typed.lower().replace("×", "x").replace(" ", "")
+    offered = [(f"{w}x{h}", shape, w, h) for w, h, shape in _sizes(model, max_side)]
+    fitting = [one for one in offered if one[0].startswith(wanted)][:MOST]
+    return [(f"{size} {shape}{price(w, h) if price else ''}", size) for size, shape, w, h in fitting]
+
+
+def _sizes(model: Model, max_side: int) -> Iterator[tuple[int, int, str]]:
+    yield (*model.size, "usual")
+    seen = {model.size}
+    most = min(model.largest, max_side)
+    for long in range(most, model.smallest - 1, -model.multiple):
+        for w, h in _SHAPES:
+            size = _scaled(w, h, long, model.multiple)
+            if size not in seen and min(size) >= model.smallest:
+                seen.add(size)
+                yield (*size, _SHAPE_NAMES.get((w, h), f"{w}:{h}"))
+
+
+def _scaled(w: int, h: int, long: int, multiple: int) -> tuple[int, int]:
+    """The size of shape *w*:*h* with the longer side *long*, in multiples."""
+    return round(w / max(w, h) * long / multiple) * multiple, round(h / max(w, h) * long / multiple) * multiple
+
+
+def more(typed: str, method: str, model_name: str) -> list[Suggestion]:
+    """``eta=0.5 cu`` → ``eta=0.5 cutouts=``, shown with range and usual value; values are left to the person."""
+    done, _, word = typed.replace(",", " ").rpartition(" ")
+    name, mark, value = word.partition("=")
+    model = MODELS.get(model_name, MODELS[DEFAULT_MODEL])
+    chosen = method if method in METHODS else model.methods[0]
+    fields = {key: field for key, field in METHODS[chosen].model_fields.items() if key not in ("method", "steps")}
+    usual = {key: field.default for key, field in fields.items()} | dict(model.defaults.get(chosen, {}))
+    head = f"{done} " if done else ""
+    if mark and value:
+        return _cut([(f"{head}{word}", f"{head}{word}")])
+    taken = {part.partition("=")[0] for part in done.split()}
+    return _cut(
+        _profiles(head, name, chosen, taken)
+        + [
+            (
+                f"{key}={option_text(usual[key])} · {_range(field)} · {field.description or ''}",
+                f"{head}{key}={option_text(usual[key])}",
+            )
+            for key, field in fields.items()
+            if key.startswith(name) and key not in taken
+        ]
+    )
+
+
+def _profiles(head: str, typed: str, method: str, taken: Collection[str]) -> list[Suggestion]:
+    """Words for many options, once somebody begins to type “profile”."""
+    if not typed or not "profile".startswith(typed) or "profile" in taken or method != PROFILED:
+        return []
+    return [
+        (f"profile={profile.name} · {profile.about} · {profile.teraflops:.0f} TFLOP", f"{head}profile={profile.name}")
+        for profile in PROFILES.values()
+    ]
+
+
+def _range(field: FieldInfo) -> str:
+    """``0 to 1``, from the field's own limits."""
+    low, high = (_limit(field, names) for names in (("ge", "gt"), ("le", "lt")))
+    return f"{low:g} to {high:g}" if low is not None and high is not None else option_span(field)
+
+
+def _limit(field: FieldInfo, names: Collection[str]) -> float | None:
+    found: list[Any] = [getattr(rule, name) for rule in field.metadata for name in names if hasattr(rule, name)]
+    return found[0] if found else None
+
+
+def _first_line(options: type[Options]) -> str:
+    return (options.__doc__ or "").strip().splitlines()[0].partition(": ")[2].rstrip(".")
+
+
+def _fitting(typed: str, shown: Iterator[Suggestion], unavailable: Mapping[str, str]) -> list[Suggestion]:
+    """What matches *typed*, first what can be used here; the rest says why it cannot."""
+    wanted = typed.lower().strip()
+    fitting = sorted(((t, name) for t, name in shown if wanted in name.lower()), key=lambda one: one[1] in unavailable)
+    return _cut([(_unless(name, t, unavailable), name) for t, name in fitting])
+
+
+def _unless(name: str, text: str, unavailable: Mapping[str, str]) -> str:
+    return f"{name} – not here: {unavailable[name]}" if name in unavailable else text
+
+
+def _cut(suggestions: list[Suggestion]) -> list[Suggestion]:
+    """As many, and as long, as Discord takes; what is too long to be filled in is not offered."""
+    return [(shorten(text, LONGEST), value) for text, value in suggestions if len(value) <= LONGEST][:MOST]

@@ -1,0 +1,147 @@
+"""New requests from finished pictures: again, a variation, a remix. Pure; upscales are made by the dispatcher."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from bot.errors import Refused
+from bot.models.comparison import Asked, Comparison
+from bot.models.job import JobRow
+from bot.requests.prompt_text import words_of
+from engine.catalogue.models import DEFAULT_MODEL, MODELS
+from engine.errors import DreamError
+from engine.requests.request import (
+    MAX_SEED,
+    METHODS,
+    DreamRequest,
+    UpscaleRequest,
+    build_options,
+    build_request,
+    option_text,
+    parse_settings,
+)
+
+_REQUEST_KEYS = ("size", "steps", "seed", "count", "method", "model")
+"""Settings of a form that are no options of a method."""
+
+
+def new_seed() -> int:
+    """A seed nobody has seen."""
+    return secrets.randbelow(MAX_SEED + 1)
+
+
+def dream_of(job: JobRow) -> DreamRequest:
+    """The request of a painted picture; raises Refused for an enlarged one, which has no words of its own."""
+    if isinstance(job.request, Comparison):
+        raise Refused("This is a comparison: show one of its pictures by itself, and use the buttons there.")
+    if not isinstance(job.request, DreamRequest):
+        raise Refused("This is an enlarged picture; use the buttons of the picture that it was made from.")
+    return job.request
+
+
+def again(job: JobRow) -> Asked:
+    """The same words with another seed; a job that did not succeed is tried as it was."""
+    if isinstance(job.request, UpscaleRequest) or not job.pictures:
+        return job.request
+    if isinstance(job.request, Comparison):
+        return job.request.with_seed(new_seed())
+    return job.request.model_copy(update={"seed": new_seed()})
+
+
+def variation(job: JobRow, index: int) -> DreamRequest:
+    """The same words, starting from that picture instead of from nothing."""
+    request = dream_of(job)
+    return request.starting_from(_picture(job, index)).model_copy(update={"seed": new_seed(), "count": 1})
+
+
+def _picture(job: JobRow, index: int) -> str:
+    for picture in job.pictures:
+        if picture.index == index:
+            return picture.sha256
+    raise Refused(f"This result has no picture {index + 1}.")
+
+
+def remix(job: JobRow, prompt: str, negative: str, settings: str) -> DreamRequest:
+    """What the form says, with the pictures that the original was given. Raises InvalidRequest, PromptError."""
+    request = dream_of(job)
+    words = parse_settings(settings)
+    numbers = {key: _whole(key, words[key]) for key in ("steps", "seed", "count") if key in words}
+    return build_request(
+        prompt,
+        negative=negative,
+        model=words.get("model", ""),
+        method=words.get("method", ""),
+        size=words.get("size", ""),
+        steps=numbers.get("steps"),
+        seed=numbers.get("seed"),
+        count=numbers.get("count", 1),
+        init_image=request.init_image,
+        target_image=request.target_image,
+        mask_image=request.mask_image,
+        settings={key: value for key, value in words.items() if key not in _REQUEST_KEYS},
+    )
+
+
+def _whole(key: str, text: str) -> int:
+    if not text.isdecimal() or len(text) > 10:
+        raise Refused(f"{key} is a whole number, as in “{key}=7”; you wrote “{text}”.")
+    return int(text)
+
+
+def form_of(request: DreamRequest) -> tuple[str, str, str]:
+    """Prompt, negative prompt and settings as a form shows them; `remix` reads them back into the same request."""
+    return *words_of(request), settings_of(request)
+
+
+def settings_of(request: DreamRequest) -> str:
+    """``size=256x256 steps=25 seed=7``, and whatever else differs from what the model usually does."""
+    settings: dict[str, object] = {
+        "size": f"{request.width}x{request.height}",
+        "steps": request.options.steps,
+        "seed": request.seed,
+    }
+    if request.count > 1:
+        settings["count"] = request.count
+    named = {**settings, **unusual_ways(request), **needed_options(request)}
+    return " ".join(f"{key}={value}" for key, value in named.items())
+
+
+def unusual_ways(request: DreamRequest) -> dict[str, str]:
+    """Model and method, where they are not those of whoever says nothing."""
+    model = MODELS.get(request.model)
+    named = {}
+    if model is None or request.model != DEFAULT_MODEL:
+        named["model"] = request.model
+    if model is None or request.method != model.methods[0]:
+        named["method"] = request.method
+    return named
+
+
+def needed_options(request: DreamRequest) -> dict[str, str]:
+    """What has to be said beside model, method and steps for the same options to come of it; nothing that is usual.
+
+    One option brings others along (a sampler its noise, a picture to begin with the steps to skip), so it is tried.
+    """
+    wanted = request.options.model_dump(exclude={"method", "steps"})
+    said: dict[str, str] = {}
+    while differing := [name for name in _differing(request, wanted, said) if name not in said]:
+        said |= {name: option_text(wanted[name]) for name in differing}
+    return {name: said[name] for name in wanted if name in said}
+
+
+def _differing(request: DreamRequest, wanted: Mapping[str, object], said: Mapping[str, str]) -> list[str]:
+    model, steps = MODELS.get(request.model), {"steps": str(request.options.steps)}
+    try:
+        if model is None:
+            options = METHODS[request.method].settle({}, {**steps, **said})
+        else:
+            options = build_options(model, request.method, {**steps, **said})
+    except (DreamError, ValidationError):
+        return list(wanted)
+    usual = [options]
+    if request.init_image:  # what the picture brings along is said as well: without it nothing else is painted unseen
+        usual.append(options.for_init(said, masked=bool(request.mask_image)))
+    return [name for name in wanted if any(getattr(one, name) != getattr(request.options, name) for one in usual)]

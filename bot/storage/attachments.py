@@ -1,0 +1,108 @@
+"""Attachments that requests name by SHA-256: files under `<data>/inputs/`, kept at least while a job needs them."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+from bot.storage import files
+from bot.storage.database import Database, Session
+
+FOLDER = "inputs"
+_BATCH = 50
+"""Attachments that are let go in one go; nobody else reads or writes meanwhile."""
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class Inputs:
+    """The tables `inputs`, `job_inputs` and `question_inputs`, and their folder."""
+
+    def __init__(self, database: Database, data: Path) -> None:
+        self._database = database
+        self._data = data
+
+    async def keep(self, session: Session, job_id: str, sha256: str, data: bytes, now: float) -> None:
+        """The job brings this attachment along: the file, durable, then its row."""
+        await self._write(session, sha256, data, now)
+        await self.link(session, job_id, sha256)
+
+    async def link(self, session: Session, job_id: str, sha256: str) -> None:
+        """The job needs an attachment that is kept already."""
+        await session.run("INSERT OR IGNORE INTO job_inputs VALUES (?, ?)", job_id, sha256)
+
+    async def hold(self, session: Session, question_id: str, sha256: str, data: bytes | None, now: float) -> None:
+        """The question's request will need this attachment if the answer is yes; *data* comes along or is kept."""
+        if data is not None:
+            await self._write(session, sha256, data, now)
+        if await self.has(session, sha256):  # else it is a picture of ours
+            await session.run("INSERT OR IGNORE INTO question_inputs VALUES (?, ?)", question_id, sha256)
+
+    async def _write(self, session: Session, sha256: str, data: bytes, now: float) -> None:
+        await files.write_durably(self._path(sha256), data)
+        await session.run("INSERT OR IGNORE INTO inputs VALUES (?, ?, ?)", sha256, len(data), now)
+
+    async def has(self, session: Session, sha256: str) -> bool:
+        """Whether this attachment is kept."""
+        return await session.one("SELECT 1 FROM inputs WHERE sha256 = ?", sha256) is not None
+
+    async def read(self, sha256: str) -> bytes | None:
+        """The attachment's bytes, or None if it is not kept."""
+        return await files.read(self._path(sha256))
+
+    async def kept_bytes(self) -> int:
+        """Disk that attachments take."""
+        async with self._database.reading() as session:
+            row = await session.one("SELECT coalesce(sum(size), 0) FROM inputs")
+        return 0 if row is None else int(row[0])
+
+    async def let_go(self, before: float, most_bytes: float = math.inf) -> int:
+        """Delete attachments older than *before* that no open question needs, and no job that waits, runs or is kept.
+
+        The oldest first, until *most_bytes* are free; how many are.
+        """
+        freed = 0
+        async with self._database.transaction() as session:
+            rows = await session.all(
+                "SELECT sha256, size FROM inputs WHERE created_at < ? AND NOT EXISTS ("
+                " SELECT 1 FROM job_inputs JOIN jobs ON jobs.id = job_id WHERE job_inputs.sha256 = inputs.sha256"
+                " AND (state IN ('queued', 'running') OR job_id IN (SELECT job_id FROM keeps)))"
+                " AND sha256 NOT IN (SELECT sha256 FROM question_inputs)"
+                " ORDER BY created_at LIMIT ?",
+                before,
+                _BATCH,
+            )
+            for sha256, size in rows:
+                if freed < most_bytes:
+                    await session.run("DELETE FROM job_inputs WHERE sha256 = ?", sha256)
+                    await session.run("DELETE FROM inputs WHERE sha256 = ?", sha256)
+                    # Still inside, so that a submission that brings the same picture cannot come between.
+                    await files.remove(self._path(sha256))
+                    freed += size
+        return freed
+
+    async def drop_unneeded(self) -> None:
+        """Delete attachments that no job and no open question names any more."""
+        async with self._database.transaction() as session:
+            rows = await session.all(
+                "DELETE FROM inputs WHERE sha256 NOT IN (SELECT sha256 FROM job_inputs)"
+                " AND sha256 NOT IN (SELECT sha256 FROM question_inputs) RETURNING sha256"
+            )
+            for row in rows:
+                # Still inside, so that a submission that brings the same picture cannot come between.
+                await files.remove(self._path(row[0]))
+
+    async def sweep(self) -> None:
+        """Delete files whose submission never became a job (a crash between file and row)."""
+        folder = self._data / FOLDER
+        async with self._database.reading() as session:
+            known = {row[0] for row in await session.all("SELECT sha256 FROM inputs")}
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if path.name not in known:
+                await files.remove(path)
+
+    def _path(self, sha256: str) -> Path:
+        # The name becomes a path: nothing but a hash may get here, wherever the request came from.
+        if not _SHA256.fullmatch(sha256):
+            raise ValueError(f"{sha256!r} is not a SHA-256")
+        return self._data / FOLDER / sha256

@@ -1,0 +1,104 @@
+"""Requests that wait for a yes: what would cost much is asked about first. The rows outlive a restart, not for long."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, cast
+
+from bot.models.comparison import Asked, asked_from_json, asked_to_json
+from bot.models.job import Kind
+from bot.storage.database import Database, Session
+from engine.errors import InvalidRequest
+
+Reply: TypeAlias = Literal["", "yes", "no"]
+VALID_SECONDS = 600.0
+"""How long a question can be answered."""
+MOST_OPEN = 5
+"""Questions of one person that are remembered; another one takes the place of the oldest, and its attachments go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What one person has asked for, and has been asked about. *answer* is empty while it is open."""
+
+    id: str
+    owner: str
+    kind: Kind
+    parent_job: str
+    parent_index: int
+    request: Asked
+    asked_at: float
+    answer: Reply = ""
+
+
+class Questions:
+    """The table `questions`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def ask(self, session: Session, question: Question) -> None:
+        """Remember it."""
+        await session.run(
+            "DELETE FROM questions WHERE id IN ("
+            " SELECT id FROM questions WHERE owner = ? ORDER BY asked_at DESC, id LIMIT -1 OFFSET ?)",
+            question.owner,
+            MOST_OPEN - 1,
+        )
+        await session.run(
+            "INSERT INTO questions (id, owner, kind, parent_job, parent_index, request, asked_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            question.id,
+            question.owner,
+            question.kind,
+            question.parent_job,
+            question.parent_index,
+            asked_to_json(question.request),
+            question.asked_at,
+        )
+
+    async def find(self, question_id: str) -> Question | None:
+        """The question of that id, answered or not; None too for what this version cannot read."""
+        async with self._database.reading() as session:
+            row = await session.one("SELECT * FROM questions WHERE id = ?", question_id)
+        return None if row is None else _question(row)
+
+    async def of_owner(self, owner: str) -> list[Question]:
+        """All that one person has been asked lately, oldest first."""
+        async with self._database.reading() as session:
+            rows = await session.all("SELECT * FROM questions WHERE owner = ? ORDER BY asked_at, id", owner)
+        return [question for row in rows if (question := _question(row)) is not None]
+
+    async def answer(self, session: Session, question_id: str, owner: str, answer: Reply) -> bool:
+        """Close an open question of that person; False if it is not (or no longer) open."""
+        row = await session.one(
+            "UPDATE questions SET answer = ? WHERE id = ? AND owner = ? AND answer = '' RETURNING id",
+            answer,
+            question_id,
+            owner,
+        )
+        if row is not None:
+            await session.run("DELETE FROM question_inputs WHERE question_id = ?", question_id)
+        return row is not None
+
+    async def forget(self, session: Session, before: float) -> bool:
+        """Delete those asked before *before*; whether there were any."""
+        return bool(await session.all("DELETE FROM questions WHERE asked_at < ? RETURNING id", before))
+
+
+def _question(row: sqlite3.Row) -> Question | None:
+    try:
+        request = asked_from_json(row["request"])
+    except InvalidRequest:
+        return None
+    return Question(
+        id=row["id"],
+        owner=row["owner"],
+        kind=cast(Kind, row["kind"]),
+        parent_job=row["parent_job"],
+        parent_index=row["parent_index"],
+        request=request,
+        asked_at=row["asked_at"],
+        answer=row["answer"],
+    )

@@ -1,0 +1,206 @@
+"""One SQLite connection for the whole bot: transactions that cancellation cannot tear, and migrations by number."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiosqlite
+
+from bot.errors import StoreError
+
+T = TypeVar("T")
+BUSY_SECONDS = 5.0
+_PRAGMAS = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+PRAGMA foreign_keys = ON;
+PRAGMA secure_delete = ON;
+PRAGMA trusted_schema = OFF;
+"""
+
+
+class Session:
+    """Statements, while the connection is held. Only `Database` makes one, so who has one may use it."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+
+    async def all(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        """Run one statement and return its rows (of a change: those of its RETURNING clause)."""
+        with _in_words():
+            return list(await self._connection.execute_fetchall(sql, values))
+
+    async def one(self, sql: str, *values: object) -> sqlite3.Row | None:
+        """Run one statement and return its first row, or None."""
+        rows = await self.all(sql, *values)
+        return rows[0] if rows else None
+
+    async def run(self, sql: str, *values: object) -> None:
+        """Run one statement whose rows nobody needs."""
+        await self.all(sql, *values)
+
+
+class Database:
+    """The connection, and the lock that gives it to one task at a time; `open` makes one."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+        self._session = Session(connection)
+        self._lock = asyncio.Lock()
+        self._holder: asyncio.Task[Any] | None = None
+        self.trouble = ""
+        """Why the last thing could not be written down, in words; empty once something could again."""
+
+    @classmethod
+    async def open(cls, path: Path, migrations: Traversable | None = None) -> Database:
+        """Open or create the file and bring its schema up to date. Raises StoreError in words."""
+        with _in_words():
+            connection = await aiosqlite.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            connection.row_factory = sqlite3.Row
+            with _in_words():
+                await connection.executescript(_PRAGMAS)
+            await _migrate(connection, path, migrations or files("bot.storage") / "schema")
+        except BaseException:
+            await connection.close()
+            raise
+        return cls(connection)
+
+    async def close(self) -> None:
+        """Wait for the present holder, then close. Idempotent."""
+        async with self._lock:
+            await self._connection.close()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Session]:
+        """BEGIN IMMEDIATE … COMMIT; anything raised inside rolls back.
+
+        When the task is cancelled, the whole is either committed or rolled back before the cancellation goes on.
+        """
+        async with self._held():
+            try:
+                await unbroken(self._session.run("BEGIN IMMEDIATE"))
+                yield self._session
+                await unbroken(self._session.run("COMMIT"))
+                self.trouble = ""
+            except BaseException as error:
+                if isinstance(error, StoreError):
+                    self.trouble = str(error)
+                if self._connection.in_transaction:
+                    await unbroken(self._session.run("ROLLBACK"))
+                raise
+
+    @asynccontextmanager
+    async def reading(self, session: Session | None = None) -> AsyncIterator[Session]:
+        """Several reads of one state of things, for nobody writes meanwhile: in the caller's *session* or our own."""
+        if session is not None:
+            yield session
+        else:
+            async with self._held():
+                yield self._session
+
+    @asynccontextmanager
+    async def within(self, session: Session | None) -> AsyncIterator[Session]:
+        """The transaction that the caller is in already, or one of our own."""
+        if session is not None:
+            yield session
+        else:
+            async with self.transaction() as own:
+                yield own
+
+    @asynccontextmanager
+    async def _held(self) -> AsyncIterator[None]:
+        task = asyncio.current_task()
+        if self._holder is task and task is not None:
+            raise RuntimeError("this task is in a transaction already: hand its session on")
+        async with self._lock:
+            self._holder = task
+            try:
+                yield
+            finally:
+                self._holder = None
+
+
+async def unbroken(work: Awaitable[T]) -> T:
+    """Await *work* to its end even if the caller is cancelled meanwhile; the cancellation goes on afterwards."""
+    task = asyncio.ensure_future(work)
+    interrupted: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            interrupted = error
+    if interrupted is not None:
+        raise interrupted from (None if task.cancelled() else task.exception())
+    return task.result()
+
+
+class _in_words:  # noqa: N801 - reads as a word: with _in_words():
+    """sqlite3's errors become StoreErrors; what breaks a constraint is a mistake of ours and stays what it is."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.IntegrityError):
+            raise StoreError(f"The database cannot be used: {error}.{_remedy(error)}") from error
+
+
+_REMEDIES = {
+    sqlite3.SQLITE_FULL: " The disk of this machine is full; nothing is lost, but somebody has to make room.",
+    sqlite3.SQLITE_READONLY: " Its file or folder is write-protected; the bot's user must be allowed to write there.",
+    sqlite3.SQLITE_BUSY: " Another program holds it; please try again in a moment.",
+    sqlite3.SQLITE_CORRUPT: " Restore it from a backup: python -m bot restore.",
+    sqlite3.SQLITE_NOTADB: " Move it away to begin anew, or restore a backup: python -m bot restore.",
+}
+"""What helps, by SQLite's primary result code (https://sqlite.org/rescode.html)."""
+
+
+def _remedy(error: sqlite3.DatabaseError) -> str:
+    return _REMEDIES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "")
+
+
+def newest_schema() -> int:
+    """The number of the newest schema that this version knows."""
+    return _steps(files("bot.storage") / "schema")[-1][0]
+
+
+def _steps(folder: Traversable) -> list[tuple[int, Traversable]]:
+    found = ((int(file.name.split("_")[0]), file) for file in folder.iterdir() if file.name.endswith(".sql"))
+    return sorted(found, key=lambda step: step[0])
+
+
+async def _migrate(connection: aiosqlite.Connection, path: Path, folder: Traversable) -> None:
+    """Run every numbered file above PRAGMA user_version, each in a transaction of its own with the new number."""
+    steps = _steps(folder)
+    with _in_words():
+        rows = list(await connection.execute_fetchall("PRAGMA user_version"))
+    present, newest = int(rows[0][0]), steps[-1][0]
+    if present > newest:
+        raise StoreError(
+            f"{path} was written by a newer dreambot (its schema is number {present}, this version knows {newest}). "
+            "Install the newer version, or restore a backup from before the upgrade."
+        )
+    for number, file in steps:
+        if number > present:
+            await _run_step(connection, number, file.read_text(encoding="utf-8"))
+
+
+async def _run_step(connection: aiosqlite.Connection, number: int, sql: str) -> None:
+    with _in_words():
+        try:
+            await connection.executescript(f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {number};\nCOMMIT;")
+        except BaseException:
+            if connection.in_transaction:
+                await connection.execute_fetchall("ROLLBACK")
+            raise
+
+
+Clock = Callable[[], float]

@@ -1,0 +1,111 @@
+"""Forgetting a person: everything that is theirs goes in one transaction; what cannot go at once is noted here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bot.storage.database import Database, Session
+from bot.storage.timelapses import frames_path
+
+FORGOTTEN = "forgotten"
+"""Whose the charges are that belonged to somebody who is forgotten."""
+
+
+class Farewells:
+    """The tables `forgotten` and `removals`, and the one place that deletes jobs."""
+
+    def __init__(self, database: Database, data: Path) -> None:
+        self._database = database
+        self._data = data
+
+    async def counts(self, owner: str) -> tuple[int, int, int]:
+        """(jobs, kept pictures, jobs that are not over) of one person."""
+        async with self._database.reading() as session:
+            row = await session.one(
+                "SELECT count(*), total(state IN ('queued', 'running')),"
+                " (SELECT count(*) FROM pictures JOIN jobs ON jobs.id = job_id WHERE owner = ?1 AND path IS NOT NULL)"
+                " FROM jobs WHERE owner = ?1",
+                owner,
+            )
+        assert row is not None
+        return int(row[0]), int(row[2]), int(row[1])
+
+    async def files(self, owner: str) -> list[Path]:
+        """Every picture of theirs on disk, and how each came to be."""
+        async with self._database.reading() as session:
+            rows = await session.all(
+                "SELECT path FROM pictures JOIN jobs ON jobs.id = job_id WHERE owner = ? AND path IS NOT NULL", owner
+            )
+            jobs = await session.all("SELECT id FROM jobs WHERE owner = ?", owner)
+        return [*(self._data / row[0] for row in rows), *(frames_path(self._data, row[0]) for row in jobs)]
+
+    async def alive(self, session: Session, owner: str) -> bool:
+        """Whether something of theirs still waits or runs."""
+        row = await session.one("SELECT 1 FROM jobs WHERE owner = ? AND state IN ('queued', 'running')", owner)
+        return row is not None
+
+    async def forget(self, session: Session, owner: str, user_id: int, since: float, now: float) -> None:
+        """Delete jobs (with all that hangs on them), settings, and the name in the ledger.
+
+        Charges since *since*, the start of the present window, keep the name until they do not count any more: else
+        being forgotten would pay for new pictures. They are paid up: nothing is owed, no credit is left.
+        """
+        await session.run(
+            "INSERT OR IGNORE INTO removals"
+            " SELECT channel_id, message_id FROM messages WHERE job_id IN (SELECT id FROM jobs WHERE owner = ?1)"
+            " UNION SELECT channel_id, message_id FROM calls WHERE job_id IN (SELECT id FROM jobs WHERE owner = ?1)"
+            " UNION SELECT channel_id, message_id FROM reports"
+            "  WHERE job_id IN (SELECT id FROM jobs WHERE owner = ?1) AND message_id IS NOT NULL",
+            owner,
+        )
+        await session.run("DELETE FROM jobs WHERE owner = ?", owner)
+        await session.run("DELETE FROM settings WHERE scope = 'person' AND subject = ?", str(user_id))
+        await session.run("DELETE FROM keeps WHERE user_id = ?", user_id)
+        await session.run("DELETE FROM questions WHERE owner = ?", owner)
+        await session.run("DELETE FROM report_voices WHERE user_id = ?", user_id)
+        await session.run("UPDATE charges SET owner = ? WHERE owner = ? AND reserved_at < ?", FORGOTTEN, owner, since)
+        await session.run("DELETE FROM credits WHERE owner = ? AND NOT (kind = 'reset' AND at >= ?)", owner, since)
+        await session.run("UPDATE credits SET reason = '', by = '' WHERE owner = ?", owner)
+        await session.run(
+            "INSERT INTO credits (owner, kind, amount, at, by, reason)"
+            " SELECT ?1, 'granted', sum(charged_credit), ?2, '', '' FROM charges WHERE owner = ?1"
+            " HAVING sum(charged_credit) > 0",
+            owner,
+            now,
+        )
+        await session.run("INSERT OR REPLACE INTO forgotten VALUES (?, ?)", owner, now)
+
+    async def erase_names(self, before: float) -> None:
+        """Charges from before *before* count for nothing any more: their forgotten owners' names go."""
+        async with self._database.transaction() as session:
+            await session.run(
+                "UPDATE charges SET owner = ? WHERE owner IN (SELECT owner FROM forgotten)"
+                " AND reserved_at < ? AND state <> 'reserved'"
+                " AND reserved_at <= (SELECT at FROM forgotten WHERE forgotten.owner = charges.owner)",
+                FORGOTTEN,
+                before,
+            )
+            gone = (
+                "SELECT owner FROM forgotten WHERE NOT EXISTS (SELECT 1 FROM charges"
+                " WHERE charges.owner = forgotten.owner AND reserved_at <= forgotten.at)"
+            )
+            await session.run(
+                f"DELETE FROM credits WHERE owner IN ({gone})"  # noqa: S608 - a constant
+                " AND at <= (SELECT at FROM forgotten WHERE forgotten.owner = credits.owner)"
+            )
+            await session.run(f"DELETE FROM forgotten WHERE owner IN ({gone})")  # noqa: S608 - a constant
+
+    async def to_remove(self, limit: int) -> list[tuple[int, int]]:
+        """(channel, message) of messages that still have to be deleted."""
+        async with self._database.reading() as session:
+            rows = await session.all("SELECT channel_id, message_id FROM removals LIMIT ?", limit)
+        return [(row[0], row[1]) for row in rows]
+
+    async def remove_later(self, session: Session, channel_id: int, message_id: int) -> None:
+        """This message has to be deleted as soon as that is possible."""
+        await session.run("INSERT OR IGNORE INTO removals VALUES (?, ?)", channel_id, message_id)
+
+    async def removed(self, channel_id: int, message_id: int) -> None:
+        """It is gone, or nobody can delete it."""
+        async with self._database.transaction() as session:
+            await session.run("DELETE FROM removals WHERE channel_id = ? AND message_id = ?", channel_id, message_id)

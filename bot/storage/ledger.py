@@ -1,0 +1,161 @@
+"""The rows behind `bot.policy.quota`: one charge per job, and credits. Knows no policy: windows and limits come from
+there."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Literal
+
+from bot.storage.database import Database, Session
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What one job holds or has cost, in pixel steps."""
+
+    job_id: str
+    owner: str
+    state: Literal["reserved", "charged", "refunded"]
+    reserved: int
+    from_credit: int
+    charged: int
+    charged_credit: int
+    reserved_at: float
+    closed_at: float | None
+
+    @property
+    def counted(self) -> int:
+        """What of the allowance it takes up."""
+        if self.state == "reserved":
+            return self.reserved - self.from_credit
+        return self.charged - self.charged_credit
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums of one owner, in pixel steps; *used* and *held* since the start of a window, *credit* of all time."""
+
+    used: int
+    held: int
+    credit: int
+    oldest: float | None
+    """When the oldest charge that counts in the window was reserved."""
+
+
+class LedgerRows:
+    """The tables `charges` and `credits`."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    async def totals(self, session: Session, owner: str, since: float) -> Totals:
+        """What counts for *owner* from *since* on."""
+        window = await session.one(
+            "SELECT coalesce(sum(charged - charged_credit), 0),"
+            " coalesce(sum(iif(state = 'reserved', reserved - from_credit, 0)), 0), min(reserved_at)"
+            " FROM charges WHERE owner = ? AND reserved_at >= ? AND state <> 'refunded'",
+            owner,
+            since,
+        )
+        credit = await session.one(
+            "SELECT (SELECT coalesce(sum(amount), 0) FROM credits WHERE owner = ?1)"
+            " - (SELECT coalesce(sum(iif(state = 'reserved', from_credit, charged_credit)), 0)"
+            "    FROM charges WHERE owner = ?1 AND from_credit > 0)",
+            owner,
+        )
+        assert window is not None and credit is not None
+        return Totals(used=window[0], held=window[1], oldest=window[2], credit=credit[0])
+
+    async def of_server(self, session: Session, server_id: int, since: float) -> int:
+        """What all members of a server have spent or hold from *since* on, however it is paid for."""
+        row = await session.one(
+            "SELECT coalesce(sum(iif(state = 'reserved', reserved, charged)), 0)"
+            " FROM charges WHERE guild_id = ? AND reserved_at >= ?",
+            server_id,
+            since,
+        )
+        return 0 if row is None else int(row[0])
+
+    async def counted_since(self, session: Session, owner: str, since: float) -> list[Charge]:
+        """Charges that count in the window, oldest first."""
+        rows = await session.all(
+            "SELECT * FROM charges WHERE owner = ? AND reserved_at >= ? AND state <> 'refunded' ORDER BY reserved_at",
+            owner,
+            since,
+        )
+        return [_charge(row) for row in rows]
+
+    async def last_reset(self, session: Session, owner: str) -> float | None:
+        """When this owner's window was last started afresh."""
+        row = await session.one("SELECT max(at) FROM credits WHERE owner = ? AND kind = 'reset'", owner)
+        return None if row is None else row[0]
+
+    async def find(self, session: Session, job_id: str) -> Charge | None:
+        """The charge of one job."""
+        row = await session.one("SELECT * FROM charges WHERE job_id = ?", job_id)
+        return None if row is None else _charge(row)
+
+    async def reserve(
+        self, session: Session, job_id: str, owner: str, guild_id: int | None, amount: int, from_credit: int, now: float
+    ) -> None:
+        """Open the job's one line."""
+        await session.run(
+            "INSERT INTO charges (job_id, owner, guild_id, state, reserved, from_credit, reserved_at)"
+            " VALUES (?, ?, ?, 'reserved', ?, ?, ?)",
+            job_id,
+            owner,
+            guild_id,
+            amount,
+            from_credit,
+            now,
+        )
+
+    async def close(self, session: Session, job_id: str, charged: int, charged_credit: int, now: float) -> None:
+        """Close the job's line, if it is open: with nothing charged it is a refund."""
+        await session.run(
+            "UPDATE charges SET state = ?, charged = ?, charged_credit = ?, closed_at = ?"
+            " WHERE job_id = ? AND state = 'reserved'",
+            "charged" if charged else "refunded",
+            charged,
+            charged_credit,
+            now,
+            job_id,
+        )
+
+    async def credit(
+        self,
+        session: Session,
+        owner: str,
+        kind: Literal["granted", "reset"],
+        amount: int,
+        now: float,
+        by: str,
+        why: str,
+    ) -> None:
+        """Add a grant or the start of a new window."""
+        await session.run(
+            "INSERT INTO credits (owner, kind, amount, at, by, reason) VALUES (?, ?, ?, ?, ?, ?)",
+            owner,
+            kind,
+            amount,
+            now,
+            by,
+            why,
+        )
+
+    async def lines(self, session: Session, owner: str, limit: int) -> list[sqlite3.Row]:
+        """Newest lines of both tables: at, kind, amount, job_id, note."""
+        return await session.all(
+            "SELECT coalesce(closed_at, reserved_at) AS at, state AS kind,"
+            " iif(state = 'charged', charged, reserved) AS amount, job_id, '' AS note"
+            " FROM charges WHERE owner = ?1"
+            " UNION ALL SELECT at, kind, amount, '', reason FROM credits WHERE owner = ?1"
+            " ORDER BY at DESC LIMIT ?2",
+            owner,
+            limit,
+        )
+
+
+def _charge(row: sqlite3.Row) -> Charge:
+    return Charge(**{name: row[name] for name in Charge.__slots__})

@@ -1,0 +1,174 @@
+"""How jobs and Discord's messages find each other: interactions (a secret for 15 minutes), messages, calls, presses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bot.models.job import Origin
+from bot.storage.database import Database, Session
+
+TOKEN_SECONDS = 15 * 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """What lets us answer the command that a job came from, while Discord still honours it."""
+
+    job_id: str
+    interaction_id: int
+    token: str = field(repr=False)
+    expires_at: float
+
+
+class Interactions:
+    """The table `interactions`: the only place where tokens are kept, and not for long."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def insert(self, session: Session, job_id: str, origin: Origin, now: float) -> None:
+        """Keep the token of a job that came by an interaction; others have none."""
+        if origin.interaction_id is not None and origin.interaction_token:
+            await session.run(
+                "INSERT INTO interactions VALUES (?, ?, ?, ?)",
+                job_id,
+                origin.interaction_id,
+                origin.interaction_token,
+                now + TOKEN_SECONDS,
+            )
+
+    async def find(self, job_id: str, now: float) -> Interaction | None:
+        """The job's interaction while its token lives."""
+        async with self._database.reading() as session:
+            row = await session.one("SELECT * FROM interactions WHERE job_id = ? AND expires_at > ?", job_id, now)
+        return None if row is None else Interaction(*row)
+
+    async def erase(self, job_id: str) -> None:
+        """Forget one token: its message is known, nobody needs it any more."""
+        async with self._database.transaction() as session:
+            await session.run("DELETE FROM interactions WHERE job_id = ?", job_id)
+
+    async def erase_expired(self, now: float) -> None:
+        """Forget all tokens whose time is over."""
+        async with self._database.transaction() as session:
+            await session.run("DELETE FROM interactions WHERE expires_at <= ?", now)
+
+
+class Messages:
+    """The table `messages`: message id ↔ job id. A job's newest message in its channel is the one that shows it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def link(self, job_id: str, channel_id: int, message_id: int, now: float) -> None:
+        """This message shows that job; of one that was forgotten meanwhile it has to be deleted. Repeatable."""
+        async with self._database.transaction() as session:
+            if await _is_known(session, job_id, channel_id, message_id):
+                await session.run(
+                    "INSERT INTO messages VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                    channel_id,
+                    message_id,
+                    job_id,
+                    now,
+                )
+
+    async def job_id(self, channel_id: int, message_id: int) -> str | None:
+        """The job that this message shows."""
+        async with self._database.reading() as session:
+            row = await session.one(
+                "SELECT job_id FROM messages WHERE channel_id = ? AND message_id = ?", channel_id, message_id
+            )
+        return None if row is None else str(row[0])
+
+    async def of_job(self, job_id: str) -> list[tuple[int, int]]:
+        """(channel, message) wherever the job is shown, oldest first."""
+        async with self._database.reading() as session:
+            rows = await session.all(
+                "SELECT channel_id, message_id FROM messages WHERE job_id = ? ORDER BY created_at, message_id", job_id
+            )
+        return [(row[0], row[1]) for row in rows]
+
+    async def recent(self, since: float, limit: int) -> list[tuple[int, int, str]]:
+        """(channel, message, job) of the messages posted after *since*, newest first."""
+        async with self._database.reading() as session:
+            rows = await session.all(
+                "SELECT channel_id, message_id, job_id FROM messages WHERE created_at > ?"
+                " ORDER BY created_at DESC, message_id DESC LIMIT ?",
+                since,
+                limit,
+            )
+        return [(row[0], row[1], row[2]) for row in rows]
+
+    async def left(self, session: Session, job_id: str) -> bool:
+        """Whether any message still shows the job."""
+        return await session.one("SELECT 1 FROM messages WHERE job_id = ? LIMIT 1", job_id) is not None
+
+    async def forget(self, session: Session, channel_id: int, message_id: int) -> None:
+        """That message is gone, or will be."""
+        await session.run("DELETE FROM messages WHERE channel_id = ? AND message_id = ?", channel_id, message_id)
+
+    async def condemn(self, session: Session, job_id: str) -> None:
+        """All messages of the job have to be deleted from now on, however long that takes; none shows it any more."""
+        await session.run(
+            "INSERT OR IGNORE INTO removals SELECT channel_id, message_id FROM messages WHERE job_id = ?", job_id
+        )
+        await session.run("DELETE FROM messages WHERE job_id = ?", job_id)
+
+
+class Calls:
+    """The table `calls`: the short replies that told somebody of a long wait's end. They show no job."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def note(self, job_id: str, channel_id: int, message_id: int) -> None:
+        """This reply called the job's owner; of a job that was forgotten meanwhile it has to be deleted."""
+        async with self._database.transaction() as session:
+            if await _is_known(session, job_id, channel_id, message_id):
+                await session.run("INSERT OR IGNORE INTO calls VALUES (?, ?, ?)", channel_id, message_id, job_id)
+
+    async def take(self, job_id: str) -> list[tuple[int, int]]:
+        """(channel, message) of the job's replies, which have to be deleted from now on."""
+        async with self._database.transaction() as session:
+            await session.run(
+                "INSERT OR IGNORE INTO removals SELECT channel_id, message_id FROM calls WHERE job_id = ?", job_id
+            )
+            rows = await session.all("DELETE FROM calls WHERE job_id = ? RETURNING channel_id, message_id", job_id)
+        return [(row[0], row[1]) for row in rows]
+
+
+async def _is_known(session: Session, job_id: str, channel_id: int, message_id: int) -> bool:
+    """Whether there is such a job; where it was forgotten, its message is to be deleted."""
+    known = await session.one("SELECT 1 FROM jobs WHERE id = ?", job_id) is not None
+    if not known:
+        await session.run("INSERT OR IGNORE INTO removals VALUES (?, ?)", channel_id, message_id)
+    return known
+
+
+class Presses:
+    """The table `presses`: a button or reaction that comes twice does its work once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def first(self, key: str, now: float, seconds: float) -> bool:
+        """True exactly once per *key* within *seconds*."""
+        async with self._database.transaction() as session:
+            row = await session.one(
+                "INSERT INTO presses VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET at = ?2"
+                " WHERE at <= ?2 - ?3 OR at > ?2 RETURNING key",
+                key,
+                now,
+                seconds,
+            )
+        return row is not None
+
+    async def release(self, key: str) -> None:
+        """The press came to nothing: as if it had not been."""
+        async with self._database.transaction() as session:
+            await session.run("DELETE FROM presses WHERE key = ?", key)
+
+    async def forget(self, before: float) -> None:
+        """Drop presses from before *before*."""
+        async with self._database.transaction() as session:
+            await session.run("DELETE FROM presses WHERE at < ?", before)

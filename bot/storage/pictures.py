@@ -1,0 +1,200 @@
+"""Finished pictures: files under `<data>/pictures/<year>/`, and a row for each once its file is durable."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+import sqlite3
+import struct
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bot.models.job import JobRow, PictureRow
+from bot.storage import files
+from bot.storage.database import Database, Session
+from bot.storage.timelapses import frames_path
+from engine.protocol.messages import Picture
+
+FOLDER = "pictures"
+_IDLE = """
+    SELECT *, job_id IN (SELECT job_id FROM keeps) AS kept FROM pictures
+    WHERE path IS NOT NULL
+    AND job_id NOT IN (SELECT job_id FROM deliveries WHERE state = 'pending')
+    AND job_id NOT IN (SELECT id FROM jobs WHERE state IN ('queued', 'running'))
+    AND sha256 NOT IN (SELECT value FROM json_each(?)) AND
+"""
+"""Not those that somebody still waits for: undelivered ones, and sources of jobs that are not over (their hashes)."""
+_NAMED = "SELECT request FROM jobs WHERE state IN ('queued', 'running')"
+_HASH = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+_USED = """
+    EXISTS (
+        SELECT 1 FROM jobs child WHERE child.parent_job = pictures.job_id AND child.parent_job <> ''
+        AND child.parent_index = pictures.idx AND child.kind IN ('upscale', 'variation')
+    )
+"""
+"""Somebody has made another picture from it. That parent_job is not empty is said for the index, which has no other."""
+_BY_WORTH = (f"NOT kept AND NOT {_USED}", f"NOT kept AND {_USED}", "kept")
+
+
+class Pictures:
+    """The table `pictures` and its folder."""
+
+    def __init__(self, database: Database, data: Path) -> None:
+        self._database = database
+        self._data = data
+
+    async def keep(self, job: JobRow, picture: Picture) -> Path:
+        """Write the file, durable when this returns; its path relative to the data folder.
+
+        The name depends on the job alone, so that a second attempt replaces what the first one left.
+        """
+        year = time.strftime("%y", time.gmtime(job.created_at))
+        relative = Path(FOLDER, year, f"{job.id}-{picture.index}.png")
+        await files.write_durably(self._data / relative, picture.png)
+        return relative
+
+    async def insert(self, session: Session, picture: Picture, path: Path, now: float) -> PictureRow | None:
+        """The row of a file that `keep` has written; None if the job is not running in this attempt any more."""
+        facts = {key: value for key, value in picture.facts.items() if key != "embedding"}
+        row = await session.one(
+            "INSERT OR REPLACE INTO pictures SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+            " WHERE EXISTS (SELECT 1 FROM jobs WHERE id = ? AND attempt = ? AND state = 'running') RETURNING *",
+            picture.job_id,
+            picture.index,
+            path.as_posix(),
+            _side(facts, "width"),
+            _side(facts, "height"),
+            hashlib.sha256(picture.png).hexdigest(),
+            len(picture.png),
+            json.dumps(facts, ensure_ascii=False),
+            str(facts.get("perceptor") or ""),
+            _packed(picture.facts.get("embedding")),
+            now,
+            picture.job_id,
+            picture.attempt,
+        )
+        return None if row is None else self._picture(row)
+
+    async def of_job(self, job_id: str, session: Session) -> tuple[PictureRow, ...]:
+        """All pictures of one job, by index."""
+        rows = await session.all("SELECT * FROM pictures WHERE job_id = ? ORDER BY idx", job_id)
+        return tuple(self._picture(row) for row in rows)
+
+    async def find(self, job_id: str, index: int) -> PictureRow | None:
+        """One picture of one job."""
+        async with self._database.reading() as session:
+            row = await session.one("SELECT * FROM pictures WHERE job_id = ? AND idx = ?", job_id, index)
+        return None if row is None else self._picture(row)
+
+    async def by_sha(self, sha256: str, session: Session | None = None) -> PictureRow | None:
+        """A kept picture whose file has this hash."""
+        async with self._database.reading(session) as own:
+            row = await own.one("SELECT * FROM pictures WHERE sha256 = ? AND path IS NOT NULL LIMIT 1", sha256)
+        return None if row is None else self._picture(row)
+
+    async def embedding(self, job_id: str, index: int) -> tuple[str, tuple[float, ...]] | None:
+        """(perceptor, vector) of one picture, at half precision; None if it has none."""
+        async with self._database.reading() as session:
+            row = await session.one(
+                "SELECT perceptor, embedding FROM pictures WHERE job_id = ? AND idx = ?", job_id, index
+            )
+        if row is None or row["embedding"] is None:
+            return None
+        return row["perceptor"], struct.unpack(f"<{len(row['embedding']) // 2}e", row["embedding"])
+
+    async def learn(self, job_id: str, facts: Mapping[int, Mapping[str, object]]) -> None:
+        """Add to what is known about pictures of a job: index → facts. Those that are gone have none."""
+        async with self._database.transaction() as session:
+            for index, more in facts.items():
+                await session.run(
+                    "UPDATE pictures SET facts = json_patch(facts, ?) WHERE job_id = ? AND idx = ?",
+                    json.dumps(more, ensure_ascii=False),
+                    job_id,
+                    index,
+                )
+
+    async def drop_rows(self, session: Session, job_id: str) -> None:
+        """Forget what an attempt has finished: the next one paints all of it again, over the same files."""
+        await session.run("DELETE FROM pictures WHERE job_id = ?", job_id)
+
+    async def aged(self, before: float, limit: int) -> list[PictureRow]:
+        """Pictures on the disk that were finished before *before* and that nobody keeps, oldest first."""
+        rows = await self._idle("created_at < ? AND NOT kept ORDER BY created_at LIMIT ?", before, limit)
+        return [self._picture(row) for row in rows]
+
+    async def least_missed(self, limit: int) -> list[tuple[PictureRow, bool]]:
+        """Pictures on the disk and whether somebody keeps them, in the order in which they make room.
+
+        First those from which nobody has made another one, then the others, at last what somebody keeps; the oldest
+        first each time.
+        """
+        rows: list[sqlite3.Row] = []
+        for worth in _BY_WORTH:  # each by itself, so that it ends with the first few that it finds
+            if len(rows) < limit:
+                rows += await self._idle(f"{worth} ORDER BY created_at LIMIT ?", limit - len(rows))
+        return [(self._picture(row), bool(row["kept"])) for row in rows]
+
+    async def _idle(self, where: str, *values: object) -> list[sqlite3.Row]:
+        async with self._database.reading() as session:
+            named = {name for row in await session.all(_NAMED) for name in _HASH.findall(row["request"])}
+            return await session.all(_IDLE + where, json.dumps(sorted(named)), *values)
+
+    async def sweep(self) -> None:
+        """Delete files that no row names, of jobs that are over: what an attempt left that was cancelled or failed.
+
+        Files of jobs that are not known here are left alone: they are not ours to judge.
+        """
+        folder = self._data / FOLDER
+        names = await asyncio.to_thread(lambda: sorted(folder.glob("*/*.png")) if folder.is_dir() else [])
+        async with self._database.reading() as session:
+            rows = {row[0] for row in await session.all("SELECT path FROM pictures WHERE path IS NOT NULL")}
+            over = {row[0] for row in await session.all("SELECT id FROM jobs WHERE state NOT IN ('queued', 'running')")}
+        for path in names:
+            if path.relative_to(self._data).as_posix() not in rows and path.stem.rpartition("-")[0] in over:
+                await files.remove(path)
+
+    async def kept_bytes(self) -> int:
+        """Disk that kept pictures take."""
+        async with self._database.reading() as session:
+            row = await session.one("SELECT coalesce(sum(size), 0) FROM pictures WHERE path IS NOT NULL")
+        return 0 if row is None else int(row[0])
+
+    async def let_go(self, picture: PictureRow) -> None:
+        """Delete the file, then say so in the row. A crash between the two leaves a path that reads as gone."""
+        if picture.path is not None:
+            await files.remove(picture.path)
+            await files.remove(frames_path(self._data, picture.job_id))
+        async with self._database.transaction() as session:
+            await session.run(
+                "UPDATE pictures SET path = NULL WHERE job_id = ? AND idx = ?", picture.job_id, picture.index
+            )
+
+    def _picture(self, row: sqlite3.Row) -> PictureRow:
+        return PictureRow(
+            job_id=row["job_id"],
+            index=row["idx"],
+            path=None if row["path"] is None else self._data / row["path"],
+            width=row["width"],
+            height=row["height"],
+            sha256=row["sha256"],
+            size=row["size"],
+            facts=json.loads(row["facts"]),
+        )
+
+
+def _side(facts: Mapping[str, object], name: str) -> int:
+    value = facts.get(name)
+    if not isinstance(value, int):
+        raise TypeError(
+            f"a picture's facts lack its {name}"
+        )  # the engine's promise, see engine.protocol.messages.Picture
+    return value
+
+
+def _packed(embedding: object) -> bytes | None:
+    if not isinstance(embedding, Sequence) or isinstance(embedding, str):
+        return None
+    return struct.pack(f"<{len(embedding)}e", *embedding)

@@ -1,0 +1,157 @@
+"""Small pieces of text that messages are made of: prompts as parsed, bars, times, counts. Pure; no Discord."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from bot.models.comparison import Asked, Comparison
+from engine.catalogue.models import MODELS
+from engine.primer.vocabulary import KNOWN, unknown_words
+from engine.requests.prompts import Prompt
+from engine.requests.request import DreamRequest
+
+_MARKUP = re.compile(r"([\\*_~`|>#\[\]()<@:])")
+_BLANKS = re.compile(r"\s+")
+_INVISIBLE = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
+"""Marks that turn the text after them around or hide in it; joiners stay, emoji and Persian need them."""
+NO_BREAK = "\u00a0"
+BAR = 10
+"""Cells of a progress bar."""
+PROMPT_SHOWN = 600
+"""Characters of a prompt that a message shows; the whole of it is one press on Info away."""
+
+
+def plain(text: str) -> str:
+    """*text* so that Discord shows it as it is: no bold, links, mentions, timestamps, line breaks, reversed text."""
+    return _MARKUP.sub(r"\\\1", _BLANKS.sub(" ", _INVISIBLE.sub("", text)).strip())
+
+
+def plain_lines(text: str) -> str:
+    """Like `plain`, line by line."""
+    return "\n".join(map(plain, text.splitlines()))
+
+
+def because(reason: str) -> str:
+    """``: too dark.``, or the full stop alone; closes a sentence with what somebody has typed."""
+    said = plain(reason).rstrip(". ")
+    return f": {said}{'' if said[-1] in '!?…' else '.'}" if said else "."
+
+
+def shorten(text: str, most: int) -> str:
+    """*text* with at most *most* characters, cut at a blank where one is near."""
+    if len(text) <= most:
+        return text
+    head, _, tail = text[: most - 1].rpartition(" ")
+    return (head if len(tail) < 20 and head else text[: most - 1]) + "…"
+
+
+def show_prompts(prompts: Iterable[Prompt]) -> str:
+    """Prompts as they were understood: ``castle ×2 · fog · people ×−0.5``. Safe to show anywhere in Discord.
+
+    >>> from engine.requests.prompts import parse_prompts
+    >>> show_prompts(parse_prompts("castle:2 | fog | people:-.5"))
+    'castle ×2 · fog · people ×−0.5'
+    """
+    return " · ".join(_show(prompt) for prompt in prompts)
+
+
+def show_request(request: Asked) -> str:
+    """What a request is about, in one line: its prompts, or what is enlarged how far."""
+    if isinstance(request, DreamRequest | Comparison):
+        return show_prompts(request.prompts)
+    return f"{request.width}×{request.height} enlarged {request.scale} times"
+
+
+def _show(prompt: Prompt) -> str:
+    text = plain(shorten(prompt.text, PROMPT_SHOWN)) if prompt.text else "the picture"
+    return text if prompt.weight == 1 else f"{text} ×{number(prompt.weight)}"
+
+
+def number(value: float) -> str:
+    """``-0.5`` → ``−0.5``, ``2.0`` → ``2``, with a proper minus sign."""
+    return f"{value:g}".replace("-", "−")
+
+
+def units(cost: float) -> str:
+    """``1.64 units``: what a job costs."""
+    return f"{number(round(cost, 2))} units"
+
+
+def bar(share: float, cells: int = BAR) -> str:
+    """``▰▰▰▰▰▰▱▱▱▱`` for 0.6; shares outside 0 … 1 are clipped."""
+    filled = round(min(max(share, 0.0), 1.0) * cells)
+    return "▰" * filled + "▱" * (cells - filled)
+
+
+def relative(unix: float) -> str:
+    """A time that Discord lets tick by itself: “in 2 minutes”, “5 seconds ago”."""
+    return f"<t:{round(unix)}:R>"
+
+
+def clock_time(unix: float) -> str:
+    """Hour and minute in the reader's own time zone."""
+    return f"<t:{round(unix)}:t>"
+
+
+def clock_date(unix: float) -> str:
+    """Day, hour and minute in the reader's own time zone."""
+    return f"<t:{round(unix)}:f>"
+
+
+def mention(user_id: int) -> str:
+    """A person's name; inside an embed it pings nobody."""
+    return f"<@{user_id}>"
+
+
+def message_link(guild_id: int | None, channel_id: int, message_id: int) -> str:
+    """The address of a message."""
+    return f"https://discord.com/channels/{guild_id or '@me'}/{channel_id}/{message_id}"
+
+
+def duration(seconds: float) -> str:
+    """``0.8 s``, ``12 s``, ``3 min 5 s``, ``1 h 4 min``; the blanks do not break."""
+    return _duration(seconds).replace(" ", NO_BREAK)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def count(number_of: int, one: str, many: str = "") -> str:
+    """``1 picture``, ``3 pictures``."""
+    return f"{number_of} {one if number_of == 1 else many or one + 's'}"
+
+
+def listed(words: Sequence[str], last: str = "and") -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} {last} {words[-1]}"
+
+
+def words_notes(request: Asked) -> list[str]:
+    """Sentences about words that a model of few words has never seen; empty for models that read anything."""
+    if isinstance(request, Comparison):
+        return list(dict.fromkeys(note for way in request.ways for note in words_notes(way.request)))
+    if not isinstance(request, DreamRequest) or not MODELS[request.model].limited_words:
+        return []
+    strange = dict.fromkeys(word for prompt in request.prompts for word in unknown_words(prompt.text))
+    if not strange:
+        return []
+    named = listed([f"“{plain(word)}”" for word in list(strange)[:6]] + (["more"] if len(strange) > 6 else []))
+    title = MODELS[request.model].title
+    return [f"{title[0].upper()}{title[1:]} does not know {named}. It knows {_examples(KNOWN)} and the like."]
+
+
+def _examples(known: Mapping[str, Sequence[str]]) -> str:
+    """A word or two of every topic that pictures are made of."""
+    wanted = {"things": 6, "sky": 2, "places": 2, "colours": 2, "times": 1, "styles": 2}
+    return ", ".join(word for topic, most in wanted.items() for word in known.get(topic, ())[:most])

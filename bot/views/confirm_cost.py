@@ -1,0 +1,60 @@
+"""The question before much is spent, and its two buttons; they work after a restart, too, as long as it is open."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import discord
+from discord import ui
+
+from bot.errors import Lapsed
+from bot.interactions.context import Caller
+from bot.interactions.payload import Sheet
+from bot.interactions.responder import InteractionAnswer
+from bot.views.base import AnyInteraction, IdButton, client_of, template
+
+
+class PaintButton(IdButton, template=template("yes")):
+    """Yes: paint it. The question's id stands where others have a job's."""
+
+    action = "yes"
+    label = "Paint"
+    style = discord.ButtonStyle.success
+
+    async def act(self, interaction: AnyInteraction, answer: InteractionAnswer) -> None:
+        """Order it, and take the question away; while it is refused, the question stays."""
+        try:
+            await client_of(interaction).orders.confirmed(self.job_id, Caller.of_interaction(interaction), answer)
+        except Lapsed as closed:
+            await answer.tell(str(closed))
+        await answer.take_away()
+
+
+class DontButton(IdButton, template=template("no")):
+    """No: leave it."""
+
+    action = "no"
+    label = "Don't"
+    private = True
+
+    async def act(self, interaction: AnyInteraction, answer: InteractionAnswer) -> None:
+        """Put what has become of it in the place of the question."""
+        await answer.nod()
+        words = "All right: nothing is painted, and nothing was charged."
+        try:
+            await client_of(interaction).orders.declined(self.job_id, Caller.of_interaction(interaction))
+        except Lapsed as closed:
+            words = str(closed)
+        await answer.turn(Sheet(words))
+
+
+def question_sheet(question_id: str, words: str) -> Sheet:
+    """The question, in *words*."""
+    return Sheet(words, buttons=partial(_buttons, question_id))
+
+
+def _buttons(question_id: str) -> ui.View:
+    view = ui.View(timeout=None)
+    for kind in (PaintButton, DontButton):
+        view.add_item(kind(question_id))
+    return view

@@ -1,0 +1,118 @@
+"""The best of many pictures: ranked by a CLIP that did not guide them, on a sheet, the first few enlarged."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.cli._dream_order import Order
+from engine.cli._dream_run import Finished
+from engine.cli._pictures import SEEN
+from engine.cli.console import Bar, read_file, write_file
+from engine.errors import InvalidRequest
+from engine.guidance.judge_choice import choose_grader, guides_of
+from engine.images.pictures import contact_sheet, open_picture, open_reduced, to_png, within
+from engine.requests.request import DreamRequest, UpscaleRequest
+
+if TYPE_CHECKING:
+    from engine.guidance.clip_score import Judge, Wish
+    from engine.worker.in_process import Studio
+
+SCALE = 4
+CELL = 256
+"""Pixels; a sheet of a hundred is ten times as wide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How the best are to be found. *grader* is a perceptor's name, empty for the fairest there is."""
+
+    best: int
+    grader: str = ""
+    enlarge: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grading:
+    """By whom and by what pictures will be judged; *note*: why that may not be fair. Its CLIP may leave meanwhile."""
+
+    perceptor: str
+    wish: Wish
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was found. *grades*: index → cosine with the prompt, as *perceptor* sees it."""
+
+    perceptor: str
+    grades: Mapping[int, float]
+    best: tuple[int, ...]
+    """Indices, the best first."""
+    sheet: Path
+    larger: Mapping[int, Path] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def prepare(order: Order, wanted: Wanted, studio: Studio) -> Grading | None:
+    """Find who will judge, and see that it understands what is asked for; None where nothing is to be chosen.
+
+    Raises DreamErrors: what keeps the best from being found is said before anything is painted.
+    """
+    if not wanted.best:
+        return None
+    request = order.request
+    assert isinstance(request, DreamRequest)
+    name, note = (wanted.grader, "") if wanted.grader else choose_grader(guides_of(request))
+    pictures = {sha: open_picture(order.images[sha]) for sha in _pictures(request)}
+    return Grading(name, _judge(name, studio).wish(request.prompts, pictures), note)
+
+
+def choose(finished: Finished, wanted: Wanted, grading: Grading, studio: Studio, bar: Bar) -> Choice:
+    """Grade, rank, draw the sheet, enlarge the best if that is wanted; raises DreamErrors."""
+    bar.say("Judging")
+    judge, wish = _judge(grading.perceptor, studio), grading.wish
+    images = {done.index: open_reduced(read_file(done.path), SEEN) for done in finished.pictures}
+    grades = {index: round(float(judge.look([image])[0] @ wish.direction), 5) for index, image in images.items()}
+    ranking = sorted(grades, key=lambda index: -grades[index])
+    best = tuple(ranking[: wanted.best])
+    captions = [f"{place}.  #{index}  {grades[index]:.3f}" for place, index in enumerate(ranking, 1)]
+    sheet = contact_sheet([within(images[index], CELL) for index in ranking], captions, marked=range(len(best)))
+    place = finished.order.out.with_stem(f"{finished.order.out.stem}-sheet")
+    write_file(place, to_png(sheet))
+    larger = _enlarged(finished, best, studio, bar) if wanted.enlarge else {}
+    return Choice(judge.id, grades, best, place, larger, tuple(filter(None, [grading.note, *wish.notes])))
+
+
+def check_wanted(wanted: Wanted, count: int) -> None:
+    """Raise InvalidRequest where there is nothing to choose from."""
+    if (wanted.grader or wanted.enlarge) and not wanted.best:
+        raise InvalidRequest("--grader and --upscale-best belong to --best, which says how many are chosen.")
+    if wanted.best and not 1 <= wanted.best <= count:
+        raise InvalidRequest(f"--best {wanted.best} of --count {count} cannot be chosen; 1 to {count} can.")
+
+
+def _judge(name: str, studio: Studio) -> Judge:
+    from engine.guidance.clip_score import Judge
+
+    return Judge(name, studio.runtime)
+
+
+def _pictures(request: DreamRequest) -> list[str]:
+    return [prompt.image for prompt in request.prompts if prompt.image]
+
+
+def _enlarged(finished: Finished, best: tuple[int, ...], studio: Studio, bar: Bar) -> dict[int, Path]:
+    larger: dict[int, Path] = {}
+    for done in (done for index in best for done in finished.pictures if done.index == index):
+        bar.say(f"Enlarging {done.path.name}")
+        data = read_file(done.path)
+        sha = hashlib.sha256(data).hexdigest()
+        request = UpscaleRequest(image=sha, scale=SCALE, width=done.facts["width"], height=done.facts["height"])
+        path = done.path.with_stem(f"{done.path.stem}-x{SCALE}")
+        write_file(path, studio.paint(request, {sha: data}, tell=bar.move).pictures[0].png)
+        larger[done.index] = path
+    return larger

@@ -1,0 +1,148 @@
+"""An order from the shell: what is to be painted, where it goes, and what of it was painted before. No torch."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.cli.console import check_writable, is_folder, read_file
+from engine.errors import DreamError, InvalidRequest
+from engine.images.pictures import open_own, pixels_sha256
+from engine.protocol.messages import Request
+from engine.protocol.replay_record import read_record
+from engine.protocol.step_log import Script
+from engine.requests.request import DreamRequest, request_from_json
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be painted, and where everything goes."""
+
+    request: Request
+    images: Mapping[str, bytes]
+    out: Path
+    snapshots: Path | None = None
+    evolution: Path | None = None
+    as_json: bool = False
+    script: Script | None = None
+    """What a replay follows."""
+    original: bytes = field(default=b"", repr=False)
+    """The PNG that is painted again, to be compared with."""
+
+    def path(self, index: int) -> Path:
+        """The file of one picture."""
+        return self.numbered(self.out, index)
+
+    def numbered(self, path: Path, index: int) -> Path:
+        """*path* for one picture: of many, each has its index in its name."""
+        return path if self.request.count == 1 else path.with_stem(f"{path.stem}-{index}")
+
+    def check_places(self) -> None:
+        """Raise InvalidRequest for what could not be written, before anything is painted; makes missing folders."""
+        named = (self.out, self.evolution) if self.evolution else (self.out,)
+        places = [self.numbered(path, index) for path in named for index in range(self.request.count)]
+        for place in [*places, *([self.snapshot(0, 0)] if self.snapshots else [])]:
+            check_writable(place)
+
+    def snapshot(self, index: int, step: int) -> Path:
+        """The file of a picture on the way."""
+        assert self.snapshots
+        return self.snapshots / f"{self.out.stem}-{index}-step-{step:04d}.webp"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A picture that lies in its file. *facts* as in `engine.protocol.messages.Picture`, as far as they are known."""
+
+    index: int
+    path: Path
+    facts: Mapping[str, Any]
+
+
+def find_place(out: Path | None, usual: str) -> Path:
+    """The PNG that *out* names, or one of the *usual* name in the folder *out*; raises InvalidRequest."""
+    if out is None:
+        return Path(usual)
+    if is_folder(out) or not out.suffix:
+        return out / usual
+    if out.suffix.lower() != ".png":
+        raise InvalidRequest(f"Pictures are written as PNG, which can hold how they were made; not as {out.name}.")
+    return out
+
+
+def painted_before(order: Order) -> dict[int, Done]:
+    """The pictures of this very order that lie there already; raises InvalidRequest where another one does."""
+    paths = {index: order.path(index) for index in range(order.request.count)}
+    return {index: _recognised(order, index, path) for index, path in paths.items() if path.exists()}
+
+
+def begun_seed(request: DreamRequest, out: Path) -> int:
+    """The seed with which *request* was begun under that name; raises InvalidRequest if it was not."""
+    others = list[Path]()
+    for index, path in _numbered_files(out):
+        try:
+            record = read_record(read_file(path))
+            asked = _asked(record)
+        except DreamError:
+            continue
+        if isinstance(asked, DreamRequest) and record["index"] == index:
+            if _but_count(asked) == _but_count(request.model_copy(update={"seed": asked.seed})):
+                return asked.seed
+            others.append(path)
+    if others:
+        raise InvalidRequest(_in_the_way(others[0]))
+    raise InvalidRequest(f"Nothing that could be resumed lies at {out}; to begin, leave --resume out or give a --seed.")
+
+
+def _numbered_files(out: Path) -> list[tuple[int, Path]]:
+    """What lies where the pictures of an order that goes to *out* would lie, with their indices."""
+    named = re.compile(rf"{re.escape(out.stem)}-(0|[1-9][0-9]{{0,5}}){re.escape(out.suffix)}")
+    try:
+        names = [path.name for path in out.parent.iterdir()]
+    except OSError:  # no such folder, so nothing was begun
+        return []
+    found = filter(None, map(named.fullmatch, names))
+    return sorted((int(match[1]), out.with_name(match[0])) for match in found)
+
+
+def _in_the_way(path: Path) -> str:
+    return (
+        f"{path} is in the way of --resume: it was painted with other words or settings. Choose another --out, "
+        "or leave --resume out to paint over it."
+    )
+
+
+def _recognised(order: Order, index: int, path: Path) -> Done:
+    try:
+        png = read_file(path)
+        record, image = read_record(png), open_own(png)
+        asked = _asked(record)
+    except DreamError as error:
+        raise InvalidRequest(f"{path} is in the way of --resume: {error}") from error
+    if record["index"] != index or _but_count(asked) != _but_count(order.request):
+        raise InvalidRequest(_in_the_way(path))
+    facts: dict[str, Any] = {
+        "replay": record,
+        "seed": asked.seed + index if isinstance(asked, DreamRequest) else None,
+        "width": image.width,
+        "height": image.height,
+        "sha256": pixels_sha256(image),
+        "clip_score": None,
+        "perceptor": "",
+        "seconds": {},
+        "notes": [],
+    }
+    return Done(index, path, facts)
+
+
+def _asked(record: Mapping[str, Any]) -> Request:
+    return request_from_json(json.dumps(record["request"]))
+
+
+def _but_count(request: Request) -> Request:
+    """More pictures may be asked for than the first time."""
+    return request.model_copy(update={"count": 1}) if isinstance(request, DreamRequest) else request

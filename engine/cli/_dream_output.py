@@ -1,0 +1,100 @@
+"""What came of an order, told in the shell: a line per picture, or one record as JSON. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+
+from engine.cli._dream_best_of import Choice
+from engine.cli._dream_order import Done
+from engine.cli._dream_run import Finished
+from engine.cli._image_diff import Likeness, compare, reasons
+from engine.cli.console import Clock, echo_json, errors
+from engine.protocol.replay_record import read_record
+from engine.requests.request import DreamRequest
+
+
+def tell(finished: Finished, clock: Clock, choice: Choice | None = None) -> bool:
+    """Say it all; False if a replay is not equal to its original."""
+    likeness, why = _replayed(finished)
+    if finished.order.as_json:
+        record = _record(finished, clock, choice) | _replay_record(likeness, why)
+        echo_json(record)
+    else:
+        _lines(finished, choice)
+        errors.print(f"{clock.seconds:.1f} s", markup=False)
+        for sentence in [str(likeness), *why] if likeness else []:
+            errors.print(sentence, markup=False, soft_wrap=True)
+    return likeness is None or likeness.equal
+
+
+def _lines(finished: Finished, choice: Choice | None) -> None:
+    """A line per picture on stdout, the best first where there is a choice; notes on stderr."""
+    grades = choice.grades if choice else {}
+    for done in sorted(finished.pictures, key=lambda done: -grades.get(done.index, 0.0)):
+        facts = done.facts
+        words = [f"{facts['width']}×{facts['height']}"]
+        words += [f"seed {facts['seed']}"] if facts["seed"] is not None else []
+        words += [f"CLIP score {facts['clip_score']:.3f}"] if isinstance(facts["clip_score"], float) else []
+        by = (
+            facts["replay"]["resolved"].get("upscaler")
+            if not isinstance(finished.order.request, DreamRequest)
+            else None
+        )
+        words += [f"by {by}"] if by else []
+        words += [f"grade {grades[done.index]:.3f}"] if done.index in grades else []
+        words += [f"best {choice.best.index(done.index) + 1}"] if choice and done.index in choice.best else []
+        typer.echo(f"{done.path}  {', '.join(words)}")
+    if choice:
+        for path in [*choice.larger.values(), choice.sheet]:
+            typer.echo(path)
+    for note in [*finished.notes, *(choice.notes if choice else ())]:
+        errors.print(note, markup=False, soft_wrap=True)
+
+
+def _record(finished: Finished, clock: Clock, choice: Choice | None) -> dict[str, Any]:
+    """All that was asked, resolved and found."""
+    replay: Mapping[str, Any] = finished.pictures[0].facts["replay"]
+    record = {
+        "request": finished.order.request.model_dump(mode="json"),
+        "resolved": replay["resolved"],
+        "engine": replay["engine"],
+        "seconds": _rounded({"start": clock.start, **finished.seconds, "all": clock.seconds}),
+        "notes": [*finished.notes, *(choice.notes if choice else ())],
+        "pictures": [_picture_record(finished, done, choice) for done in finished.pictures],
+    }
+    if choice:
+        record["choice"] = {"perceptor": choice.perceptor, "best": list(choice.best), "sheet": str(choice.sheet)}
+    return record
+
+
+def _picture_record(finished: Finished, done: Done, choice: Choice | None) -> dict[str, Any]:
+    names = ["width", "height", "clip_score", "perceptor", "sha256"]
+    names = ["seed", *names] if isinstance(finished.order.request, DreamRequest) else names
+    record = {"path": str(done.path), **{name: done.facts[name] for name in names}}
+    if choice:
+        record["grade"] = choice.grades[done.index]
+        record |= {"larger": str(choice.larger[done.index])} if done.index in choice.larger else {}
+    return record | {"seconds": _rounded(done.facts["seconds"])}
+
+
+def _replayed(finished: Finished) -> tuple[Likeness | None, list[str]]:
+    """How like a replay is to its original, and why it may not be."""
+    original, again = finished.order.original, finished.again
+    if not original:
+        return None, []
+    likeness = compare(original, again)
+    return likeness, [] if likeness.equal else reasons(original, read_record(original), read_record(again))
+
+
+def _replay_record(likeness: Likeness | None, why: list[str]) -> dict[str, Any]:
+    if likeness is None:
+        return {}
+    found = {"equal": likeness.equal, "differing_pixels": likeness.differing, "largest_difference": likeness.largest}
+    return {"replay": found | {"reasons": why}}
+
+
+def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:
+    return {phase: round(value, 4) for phase, value in seconds.items()}

@@ -1,0 +1,143 @@
+"""Painting an order from the shell: every picture is in its file as soon as it is finished."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import platformdirs
+
+from engine.cli._dream_order import Done, Order
+from engine.cli.console import Bar, calm_torch, errors, write_file
+from engine.errors import InvalidRequest
+from engine.images.pictures import in_format, open_reduced
+from engine.images.timelapse import LARGEST_SIDE, animate
+from engine.protocol.messages import Picture, Progress
+
+if TYPE_CHECKING:
+    from engine.worker.in_process import Studio
+
+LARGEST = max(LARGEST_SIDE.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What came of an order: its pictures in their order, how long the phases took, sentences for the person."""
+
+    order: Order
+    pictures: list[Done]
+    seconds: Mapping[str, float]
+    notes: list[str]
+    again: bytes = field(default=b"", repr=False)
+    """The PNG of a replay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What an engine in this process is given to paint with."""
+
+    device: str = "auto"
+    threads: str = "auto"
+    compiled: bool = False
+
+
+def start_studio(means: Means) -> Studio:
+    """The engine in this process; takes two seconds of torch."""
+    calm_torch()
+    from engine.worker.in_process import Studio
+
+    kept = platformdirs.user_cache_path("dreambot", False) / "compiled"
+    return Studio(means.device, means.threads, kept if means.compiled else None)
+
+
+def paint(order: Order, studio: Studio, bar: Bar, before: Mapping[int, Done] | None = None) -> Finished:
+    """Paint it and write it, all but what was painted *before*; raises DreamErrors.
+
+    Interrupted, it leaves the pictures that are finished.
+    """
+    done = dict(before or {})
+    missing = [index for index in range(order.request.count) if index not in done]
+    work = Work(order, bar, done)
+    seconds: Mapping[str, float] = {}
+    notes: tuple[str, ...] = ()
+    if missing:
+        bar.say("Loading and compiling" if studio.compiles else "Loading")
+        painted = studio.paint(
+            order.request,
+            order.images,
+            tell=work.follow,
+            keep=work.keep,
+            script=order.script,
+            only=missing,
+            closely=order.evolution is not None,
+        )
+        seconds, notes = painted.seconds, painted.notes
+        work.check_written()
+    pictures = [done[index] for index in sorted(done)]
+    if before and (order.evolution or order.snapshots):
+        notes = (*notes, f"{len(before)} pictures were painted before; how those came to be was not kept.")
+    of_pictures: list[Any] = [note for picture in pictures for note in picture.facts["notes"]]
+    all_notes = list(dict.fromkeys([*notes, *map(str, of_pictures)]))
+    return Finished(order, pictures, seconds, all_notes, work.last if order.original else b"")
+
+
+class Work:
+    """An order while it is being painted: *done* fills with what lies in its file."""
+
+    def __init__(self, order: Order, bar: Bar, done: dict[int, Done]) -> None:
+        self._order, self._bar, self._done = order, bar, done
+        self._frames: dict[int, list[bytes]] = {}
+        self._unwritten: list[Path] = []
+        self.last = b""
+        """The newest picture's PNG."""
+
+    def follow(self, progress: Progress) -> None:
+        """Move the bar; keep the snapshots where they are wanted."""
+        self._bar.move(progress)
+        for index, data in progress.snapshots.items():
+            if self._order.snapshots:
+                self._write(self._order.snapshot(index, progress.step), data)
+            if self._order.evolution:
+                self._frames.setdefault(index, []).append(data)
+
+    def keep(self, picture: Picture) -> None:
+        """A picture is finished; it is not lost where its place does not take it any more."""
+        path = self._order.path(picture.index)
+        if not self._write(path, in_format(picture.png, path.suffix)):
+            keep_elsewhere(path, picture.png)
+        self._done[picture.index] = Done(picture.index, path, picture.facts)
+        self.last = picture.png
+        if self._order.evolution:
+            frames = [*self._frames.pop(picture.index, []), picture.png]
+            place = self._order.numbered(self._order.evolution, picture.index)
+            self._write(place, animate([open_reduced(frame, LARGEST) for frame in frames], place.suffix))
+
+    def check_written(self) -> None:
+        """Raise InvalidRequest unless everything is where it was wanted."""
+        if self._unwritten:
+            more = f", nor could {len(self._unwritten) - 1:,} more" if len(self._unwritten) > 1 else ""
+            raise InvalidRequest(f"{self._unwritten[0]} could not be written{more}.")
+
+    def _write(self, path: Path, data: bytes) -> bool:
+        """Whether that succeeded; what is being painted goes on either way, and the first failure is told."""
+        try:
+            write_file(path, data)
+        except InvalidRequest as error:
+            if not self._unwritten:
+                errors.print(str(error), markup=False, soft_wrap=True)
+            self._unwritten.append(path)
+            return False
+        return True
+
+
+def keep_elsewhere(path: Path, png: bytes) -> None:
+    """Save the picture that *path* did not take among the temporary files, and say so; raises InvalidRequest."""
+    try:
+        place = Path(tempfile.mkdtemp(prefix="dreambot-")) / f"{path.stem}.png"
+    except OSError as error:
+        raise InvalidRequest(f"{path} can be kept nowhere else either: {error.strerror or error}.") from error
+    write_file(place, png)
+    errors.print(f"{path} is kept as {place}", markup=False, soft_wrap=True)

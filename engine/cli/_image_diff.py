@@ -1,0 +1,114 @@
+"""Is a picture that was painted again the same one, how far is it off, and why may that be? No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from engine.images.pictures import open_own, pixels_sha256
+from engine.protocol.step_log import Terms, read_course
+
+WORDS = {
+    "weights": "the net's weights",
+    "perceptor": "the guiding CLIP",
+    "perceptor_weights": "the guiding CLIP's weights",
+    "upscaler": "the upscaler",
+    "upscaler_weights": "the upscaler's weights",
+    "device": "the device",
+    "dtype": "the number format",
+}
+"""What a replay record resolves, and what people call it; the weightiest first."""
+COURSES = {"course": "steps", "upscaler_course": "tiles of the upscaler"}
+SHOWN = 12
+"""Characters of a hash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """Two pictures, pixel by pixel. Sizes are width and height; of different sizes, every pixel differs."""
+
+    size: tuple[int, int]
+    other_size: tuple[int, int]
+    differing: int
+    """Pixels."""
+    largest: int
+    """Difference of one colour of one pixel, of 255."""
+
+    @property
+    def equal(self) -> bool:
+        """Whether every pixel is the same."""
+        return not self.differing
+
+    def __str__(self) -> str:
+        if self.equal:
+            return "Equal: the same picture, pixel by pixel."
+        if self.size != self.other_size:
+            return "Not equal: {}×{} then, {}×{} now.".format(*self.size, *self.other_size)
+        pixels = self.size[0] * self.size[1]
+        part = f"{self.differing:,} of {pixels:,} pixels ({self.differing / pixels:.2%})"
+        return f"Not equal: {part} differ, by at most {self.largest} of 255."
+
+
+def compare(first: bytes, again: bytes) -> Likeness:
+    """How like two encoded pictures are; raises UnreadablePicture."""
+    a, b = (open_own(data) for data in (first, again))
+    if a.size != b.size:
+        return Likeness(a.size, b.size, a.width * a.height, 255)
+    difference = np.abs(np.asarray(a, dtype=np.int16) - np.asarray(b, dtype=np.int16)).max(2)
+    return Likeness(a.size, b.size, int(np.count_nonzero(difference)), int(difference.max()))
+
+
+def reasons(original: bytes, then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Why the picture of the record *then* may differ from that of *now*, in sentences; never empty."""
+    found = list(_reasons(original, then, now))
+    return found or [
+        "All that is recorded is the same. Then other versions of PyTorch or of a driver have rounded otherwise, "
+        "or another processor."
+    ]
+
+
+def _reasons(original: bytes, then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    if then["pixels"] and then["pixels"] != pixels_sha256(open_own(original)):
+        yield "The PNG was changed after it was painted: its pixels are not those of its record."
+    if then["engine"] != now["engine"]:
+        yield f"It was painted by engine {then['engine']}; this is {now['engine']}."
+    for key, words in WORDS.items():
+        before, after = (str(record["resolved"].get(key, "")) for record in (then, now))
+        if before and before != after:
+            yield f"Another value for {words}: {_short(before)} then, {_short(after) or 'none'} now."
+    yield from _of_courses(then["resolved"], now["resolved"])
+
+
+def _of_courses(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """How each step was run is recorded, and repeated where that is possible."""
+    for key, words in COURSES.items():
+        first, again = (read_course(resolved.get(key)) for resolved in (then, now))
+        other = [number for number in range(first.steps) if first.at(number) != again.at(number)]
+        if other:
+            before, after = (_run(course.at(other[0])) for course in (first, again))
+            yield (
+                f"{len(other)} of {first.steps} {words} could not be run as they were the first time: "
+                f"{before} then, {after} now."
+            )
+        elif key == "course" and not first.steps:
+            yield (
+                "Its record does not hold how each step was run; those that it shared with other pictures were rounded "
+                "otherwise."
+            )
+
+
+def _run(terms: Terms) -> str:
+    threads = f"{terms.threads} thread{'s' * (terms.threads != 1)}"
+    return (
+        f"{terms.bucket} at once on {threads}"
+        + (f", thrift {terms.thrift}" if terms.thrift else "")
+        + (", by compiled nets" if terms.compiled else "")
+    )
+
+
+def _short(value: str) -> str:
+    plain = "".join(letter for letter in value if letter.isprintable())
+    return f"{plain[:SHOWN]}…" if len(plain) > 40 else plain

@@ -1,0 +1,61 @@
+"""`python -m engine bench prompts`: how well the small model paints what it is told, in figures with intervals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.cli.console import calm_torch, write_file
+
+bench = typer.Typer(help="How good the pictures are.", no_args_is_help=True)
+
+
+@bench.callback()
+def about() -> None:
+    """How good the pictures are, in figures with their uncertainty."""
+
+
+@bench.command()
+def prompts(
+    count: Annotated[int, typer.Option(min=64, help="Held-out captions, a multiple of 64.")] = 512,
+    domain: Annotated[
+        str, typer.Option(help="tidy, narrow or full: the painter's worlds, from easy to all of it.")
+    ] = "full",
+    modes: Annotated[
+        str, typer.Option(help="Which of default, clip, cfg, none, real; commas between.")
+    ] = "real,default,clip,none",
+    settings: Annotated[str, typer.Option(help="Options of the method for all modes, as in “steps=40 eta=0.5”.")] = "",
+    weights: Annotated[
+        str, typer.Option(help="Negative weights to try; commas between, empty for none.")
+    ] = "-0.2,-0.3,-0.5",
+    sheet: Annotated[
+        Path | None, typer.Option(help="A PNG for the first 64 pictures of the first painted mode.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    batch: Annotated[int, typer.Option(min=1, help="Pictures painted together.")] = 16,
+) -> None:
+    """Paint held-out captions; judges that never guide say how well the pictures fit."""
+    from engine.requests.request import parse_settings
+
+    given = parse_settings(settings)
+    calm_torch()
+    from engine.evaluation import prompts as bench
+    from engine.images.pictures import contact_sheet, to_png
+    from engine.runtime.runtime import Runtime
+
+    runtime = Runtime(device)
+    judges = bench.Judges(runtime)
+    asked = bench.questions(count, bench.domain_named(domain))
+    texts = [question.text for question in asked]
+    for mode in (name for name in modes.split(",") if name):
+        options = {**given, **bench.mode_settings(mode)}
+        images = bench.painted(asked) if mode == "real" else list(bench.dream(texts, runtime, options, batch=batch))
+        typer.echo(f"{mode:8} {bench.verdict(asked, images, judges)}")
+        if sheet is not None and mode != "real":
+            first = [image.resize((128, 128)) for image in bench.enlarged(images[:64], runtime)]
+            write_file(sheet, to_png(contact_sheet(first, texts[:64], columns=8)))
+            sheet = None
+    for weight in (float(word) for word in weights.split(",") if word):
+        typer.echo(str(bench.removal(min(count, 64), weight, runtime, judges, given)))

@@ -1,0 +1,121 @@
+"""`python -m engine compare a.png b.png …`: which of these fits its words best, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from engine.cli._pictures import Shown, open_all
+from engine.cli.console import Device, echo_json, errors, printable
+from engine.cli.score import PERCEPTOR, PICTURES, Scores, find_scores
+from engine.errors import InvalidRequest
+from engine.requests.prompts import Prompt, format_prompts, parse_prompts
+
+CLEAR = 2.0
+"""The bet on the best is at least so many times that on the second, or it is too close to call."""
+Text: TypeAlias = tuple[Prompt, ...]
+TEXT = typer.Option(help="Words to judge them by.", show_default="the prompts in their own records")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One picture's place. *bet*: the softmax over the pictures, or where their words differ, over all those words."""
+
+    path: Path
+    prompt: str
+    score: float
+    bet: float
+    parts: Mapping[str, float]
+
+
+def compare(
+    pictures: Annotated[list[Path], PICTURES],
+    text: Annotated[str, TEXT] = "",
+    perceptor: Annotated[str, PERCEPTOR] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print a record.")] = False,
+    device: Device = "auto",
+) -> None:
+    """Rank PICTUREs by how well they fit words: --text, or the prompts that they were painted from."""
+    if len(pictures) < 2:
+        raise InvalidRequest("Name at least two pictures to compare; score judges one.")
+    given = parse_prompts(text) if text else ()
+    shown = open_all(pictures)
+    prompts = [given or _own_words(one) for one in shown]
+    texts = list(dict.fromkeys(prompts))
+    scores = find_scores(shown, texts, perceptor, device)
+    ranking = _ranked(shown, prompts, texts, scores)
+    verdict = _verdict(ranking, one_text=len(texts) == 1)
+    if as_json:
+        echo_json(_record(ranking, scores, verdict))
+        return
+    _print(ranking, one_text=len(texts) == 1)
+    typer.echo(verdict)
+    for note in scores.notes:
+        errors.print(note, markup=False, soft_wrap=True)
+    errors.print(f"seen by {scores.perceptor}", markup=False)
+
+
+def _own_words(one: Shown) -> Text:
+    """The prompt of its record, without the pictures in it."""
+    prompts = tuple(prompt for prompt in one.request.prompts if prompt.text) if one.request else ()
+    if not prompts:
+        raise InvalidRequest(f"{one.path} holds no record of its words; say by --text what all of them shall show.")
+    return prompts
+
+
+def _ranked(shown: Sequence[Shown], prompts: Sequence[Text], texts: Sequence[Text], scores: Scores) -> list[Place]:
+    places = []
+    for i, (one, prompt) in enumerate(zip(shown, prompts, strict=True)):
+        t = texts.index(prompt)
+        parts = {part: values[i] for part, values in scores.parts[t].items()}
+        places.append(Place(one.path, format_prompts(prompt), scores.cosines[i][t], scores.odds[i][t], parts))
+    return sorted(places, key=lambda place: -place.score)
+
+
+def _verdict(ranking: Sequence[Place], *, one_text: bool) -> str:
+    """One sentence."""
+    first, second = ranking[:2]
+    ahead = first.score - second.score
+    name, other = printable(first.path), printable(second.path)
+    if not one_text:
+        return f"{name} keeps closest to its own words, {ahead:.3f} ahead of {other}; other words, other measure."
+    if first.bet < CLEAR * second.bet:
+        return f"{name} fits best, but only {ahead:.3f} ahead of {other}: too close to call."
+    return f"{name} fits best, {ahead:.3f} ahead of {other}."
+
+
+def _print(ranking: Sequence[Place], *, one_text: bool) -> None:
+    """Place, picture, score and bet; the parts of a prompt that all share, or each one's own words."""
+    parts = list(ranking[0].parts) if one_text and len(ranking[0].parts) > 1 else []
+    more = [escape(printable(part)) for part in parts] if one_text else ["its words"]
+    table = Table("", "", "score", "bet", *more, box=None, header_style="dim", pad_edge=False)
+    for number, place in enumerate(ranking, 1):
+        own = [f"{place.parts[part]:+.3f}" for part in parts] if one_text else [escape(printable(place.prompt))]
+        path = escape(printable(place.path))
+        table.add_row(f"{number}.", path, f"{place.score:+.3f}", f"{place.bet:.0%}", *own)
+    Console(highlight=False, emoji=False).print(table)
+
+
+def _record(ranking: Sequence[Place], scores: Scores, verdict: str) -> dict[str, Any]:
+    return {
+        "perceptor": scores.perceptor,
+        "verdict": verdict,
+        "ranking": [
+            {
+                "path": str(place.path),
+                "prompt": place.prompt,
+                "score": place.score,
+                "bet": place.bet,
+                "parts": dict(place.parts),
+            }
+            for place in ranking
+        ],
+        "notes": scores.notes,
+    }

@@ -1,0 +1,182 @@
+"""How commands talk to people: errors in one line, a bar that moves while a picture forms. No torch."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from engine.environment import THREADS
+from engine.errors import DreamError, InvalidRequest, PromptError
+from engine.protocol.messages import Progress as Step
+
+WRONG = 1
+"""Nobody made a mistake, but the answer is no."""
+MISTAKE = 2
+INTERRUPTED = 130
+BLOCK = 4096
+"""Bytes: what a disk hands out at once."""
+
+errors = Console(stderr=True, highlight=False, emoji=False)
+
+
+@contextlib.contextmanager
+def speaking() -> Iterator[None]:
+    """DreamErrors end the program with one line (a bad prompt with its caret below) and the status 2."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        yield
+    except DreamError as error:
+        errors.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
+        if isinstance(error, PromptError) and error.source.strip():
+            errors.print(error.pointer, markup=False, soft_wrap=True)
+        sys.exit(MISTAKE)
+    except KeyboardInterrupt:
+        errors.print("Stopped.")
+        sys.exit(INTERRUPTED)
+
+
+def calm_torch() -> None:
+    """Before torch is imported: its other threads compute alone, and wait without spinning."""
+    for name, value in THREADS.items():
+        os.environ.setdefault(name, value)
+
+
+class Clock:
+    """Seconds since it was made, and how many of them passed before the work began."""
+
+    def __init__(self) -> None:
+        self._made = time.monotonic()
+        self.start = 0.0
+
+    def begin(self) -> None:
+        """All is ready; the work begins."""
+        self.start = self.seconds
+
+    @property
+    def seconds(self) -> float:
+        """So far."""
+        return time.monotonic() - self._made
+
+
+class Bar:
+    """A progress bar on stderr while it is entered; nothing where stderr is no terminal."""
+
+    def __init__(self, doing: str) -> None:
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=errors,
+            transient=True,
+            disable=not errors.is_terminal,
+        )
+        self._task = self._bar.add_task(doing, total=None)
+
+    def __enter__(self) -> Bar:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def say(self, doing: str) -> None:
+        """What it waits for now."""
+        self._bar.update(self._task, description=doing)
+
+    def count(self, doing: str, done: int, of: int) -> None:
+        """So many of so many."""
+        self._bar.update(self._task, description=doing, completed=done, total=of)
+
+    def move(self, progress: Step) -> None:
+        """So far."""
+        done = progress.step >= progress.steps
+        doing = "Finishing" if done else "Painting"
+        self._bar.update(self._task, description=doing, completed=progress.step, total=progress.steps)
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file that somebody named; raises InvalidRequest."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidRequest(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def is_folder(path: Path) -> bool:
+    """Whether *path* is a folder; what cannot even be asked about, a name too long for one, is none."""
+    with contextlib.suppress(OSError):
+        return path.is_dir()
+    return False
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write, with the folders that are missing, all of it or nothing; raises InvalidRequest."""
+    with _part_of(path) as part:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+
+
+def check_writable(path: Path) -> None:
+    """Make the folders that are missing and see whether `write_file` would succeed now; raises InvalidRequest."""
+    with _part_of(path) as part:
+        part.write_bytes(bytes(BLOCK))  # a full disk still takes empty files
+        part.unlink()
+
+
+@contextlib.contextmanager
+def _part_of(path: Path) -> Iterator[Path]:
+    """Where to write what shall become *path*; gone if that fails, and InvalidRequest says why."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        if path.is_dir():
+            raise InvalidRequest(f"{path} cannot be written: it is a folder.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise InvalidRequest(f"{path} cannot be written: {_why(error)}.") from error
+
+
+def _why(error: OSError) -> str:
+    """Of a file where a folder should be made, the system only says that it exists."""
+    return "a part of its path is a file" if isinstance(error, FileExistsError) else error.strerror or str(error)
+
+
+def echo_json(record: object) -> None:
+    """Print *record*; a file's name that is no text comes out escaped."""
+    text = json.dumps(record, ensure_ascii=False, indent=2)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = json.dumps(record, indent=2)
+    typer.echo(text)
+
+
+def printable(text: object) -> str:
+    """What comes from strangers, a file's name for one, without what could steer a terminal."""
+    return "".join(letter if letter.isprintable() else "�" for letter in str(text))
+
+
+Device: TypeAlias = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Compiled: TypeAlias = Annotated[
+    bool, typer.Option("--compile", help="Let PyTorch compile the nets first, and keep that; meant for GPUs.")
+]
+Threads: TypeAlias = Annotated[str, typer.Option(help="CPU threads; auto finds out what is fastest.")]

@@ -1,0 +1,128 @@
+"""`python -m engine dream "a red circle" --seed 7 --out circle.png`: from words to pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from engine.catalogue.models import DEFAULT_MODEL, MODELS
+from engine.cli._dream_best_of import Wanted, check_wanted, choose, prepare
+from engine.cli._dream_order import Order, find_place, painted_before
+from engine.cli._dream_output import tell
+from engine.cli._dream_request import attach, choose_subject
+from engine.cli._dream_run import Means, paint, start_studio
+from engine.cli.console import INTERRUPTED, WRONG, Bar, Clock, Compiled, Device, Threads, errors
+from engine.images.timelapse import check_kind
+from engine.requests.request import METHODS, PROFILES, DreamRequest, parse_settings
+
+PROMPT = typer.Argument(
+    help="What to paint, as in “castle:2 | fog | people:-0.5”: parts, and weights if they differ.", show_default=False
+)
+MODEL = typer.Option(
+    help=f"{' or '.join(MODELS)}; if empty {DEFAULT_MODEL}, or the first that can paint by the method."
+)
+METHOD = typer.Option(help=f"{' or '.join(METHODS)}; if empty the model's usual one.")
+SIZE = typer.Option(help="Width x height, as in 256x256; if empty the model's usual one.")
+MASK = typer.Option(help="With --init: painted where it is white, kept where black.", show_default=False)
+SET = typer.Option("--set", metavar="OPTION=VALUE", help="An option of the method (below); repeatable.")
+REPLAY = typer.Option(help="Paint this PNG again from the record in it, and compare.", show_default=False)
+OUT = typer.Option(
+    help="A PNG file, or a folder; of many, each has its index in its name.", show_default="dream-SEED.png"
+)
+RESUME = typer.Option("--resume", help="Go on where the same command was interrupted: what is finished stays.")
+BEST = typer.Option(help="Rank them by a CLIP that did not guide, draw a sheet and mark so many.", show_default=False)
+GRADER = typer.Option(help="The CLIP that ranks; as for score.", show_default="one that did not guide")
+ENLARGE = typer.Option("--upscale-best", help="Enlarge the best as well.")
+EVOLUTION = typer.Option(
+    help="A .gif, .webp or .mp4 of how each picture came to be.", metavar="FILE", show_default=False
+)
+SNAPSHOTS = typer.Option(help="A folder for the pictures on the way.", show_default=False)
+
+
+def dream(
+    prompt: Annotated[str, PROMPT] = "",
+    negative: Annotated[str, typer.Option(help="What to keep away from.")] = "",
+    model: Annotated[str, MODEL] = "",
+    method: Annotated[str, METHOD] = "",
+    size: Annotated[str, SIZE] = "",
+    steps: Annotated[int | None, typer.Option(help="More is slower and cleaner.", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(help="Equal seeds, equal pictures.", show_default="random")] = None,
+    count: Annotated[int, typer.Option(help="So many pictures, with the seeds SEED, SEED+1, …")] = 1,
+    init: Annotated[Path | None, typer.Option(help="A picture to start from.", show_default=False)] = None,
+    target: Annotated[Path | None, typer.Option(help="A picture to come near to.", show_default=False)] = None,
+    mask: Annotated[Path | None, MASK] = None,
+    profile: Annotated[str, typer.Option(help=f"A word for many options: {' or '.join(PROFILES)}.")] = "",
+    settings: Annotated[list[str] | None, SET] = None,
+    replay: Annotated[Path | None, REPLAY] = None,
+    out: Annotated[Path | None, OUT] = None,
+    resume: Annotated[bool, RESUME] = False,
+    best: Annotated[int, BEST] = 0,
+    grader: Annotated[str, GRADER] = "",
+    upscale_best: Annotated[bool, ENLARGE] = False,
+    evolution: Annotated[Path | None, EVOLUTION] = None,
+    snapshots: Annotated[Path | None, SNAPSHOTS] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one record of all that was asked and found.")] = False,
+    device: Device = "auto",
+    threads: Threads = "auto",
+    compiled: Compiled = False,
+) -> None:
+    """Paint PROMPT."""
+    images: dict[str, bytes] = {}
+    asked: dict[str, Any] = {
+        "prompt": prompt,
+        "model": model,
+        "negative": negative,
+        "method": method,
+        "size": size,
+        "steps": steps,
+        "seed": seed,
+        "count": count,
+        "init_image": attach(init, images),
+        "target_image": attach(target, images),
+        "mask_image": attach(mask, images),
+        "settings": ({"profile": profile} if profile else {}) | parse_settings(" ".join(settings or ())),
+    }
+    wanted = Wanted(best, grader, upscale_best)
+    _check(wanted, count, evolution)
+    subject = choose_subject(replay, resume, out, asked, images)
+    place = find_place(out or subject.usual, f"dream-{subject.request.seed}.png")
+    order = Order(subject.request, images, place, snapshots, evolution, as_json, subject.script, subject.original)
+    if not _fulfil(order, resume, wanted, Means(device, threads, compiled)):
+        raise typer.Exit(WRONG)
+
+
+def _check(wanted: Wanted, count: int, evolution: Path | None) -> None:
+    """Raise InvalidRequest for what cannot be had of the pictures, whatever they are."""
+    check_wanted(wanted, count)
+    if evolution:
+        check_kind(evolution.suffix)
+
+
+def _fulfil(order: Order, resume: bool, wanted: Wanted, means: Means) -> bool:
+    """Paint, choose, tell; False if a replay is not equal to its original."""
+    before = painted_before(order) if resume else {}
+    order.check_places()
+    clock = Clock()
+    try:
+        with Bar("Starting") as bar:
+            studio = start_studio(means)
+            grading = prepare(order, wanted, studio)
+            clock.begin()
+            finished = paint(order, studio, bar, before)
+            choice = choose(finished, wanted, grading, studio, bar) if grading else None
+    except KeyboardInterrupt:
+        errors.print(_stopped(order), markup=False, soft_wrap=True)
+        raise typer.Exit(INTERRUPTED) from None
+    return tell(finished, clock, choice)
+
+
+def _stopped(order: Order) -> str:
+    """How far it came, and how to go on."""
+    count = order.request.count
+    if count == 1:
+        return "Stopped."
+    there = sum(order.path(index).exists() for index in range(count))
+    seed = f"--seed {order.request.seed} " if isinstance(order.request, DreamRequest) else ""
+    return f"Stopped with {there} of {count} pictures there; the same command with {seed}--resume goes on."

@@ -1,0 +1,46 @@
+"""`python -m engine dream|upscale|score|compare|search|models|…`: every command is a file in `engine/cli/`.
+
+Nothing here imports torch: `--help` answers at once. Mistakes are one line on stderr and the exit status 2.
+"""
+
+from __future__ import annotations
+
+import os
+
+import typer
+
+from engine.cli.bench import bench
+from engine.cli.compare import compare
+from engine.cli.console import speaking
+from engine.cli.dream import dream
+from engine.cli.listing import methods, models, options_help, profiles
+from engine.cli.memory import memory
+from engine.cli.primer import primer
+from engine.cli.score import score
+from engine.cli.search import search
+from engine.cli.timelapse import evolution
+from engine.cli.upscale import upscale
+from engine.cli.weights import weights
+from engine.weights.store.custom_models import find_own, share_own
+
+app = typer.Typer(
+    name="engine",
+    help="Paint pictures from words, enlarge and judge them, train the small models.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command(epilog=options_help())(dream)
+for command in (upscale, evolution, score, compare, search, models, methods, profiles, memory):
+    app.command()(command)
+app.add_typer(primer, name="primer")
+app.add_typer(weights, name="weights")
+app.add_typer(bench, name="bench")
+
+
+def main() -> None:
+    """Run a command; errors become words."""
+    with speaking():
+        share_own(find_own(os.environ), os.environ)
+        app()

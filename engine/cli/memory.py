@@ -1,0 +1,61 @@
+"""`python -m engine memory NAME…`: what pictures take, and in which form they would begin, before anything is there."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from engine.catalogue.models import MODELS
+from engine.cli.console import Device, calm_torch
+from engine.requests.request import PROFILES, DreamRequest, build_request, find_model, parse_settings
+
+PROMPT = "red"
+"""What is painted makes no difference."""
+
+
+def memory(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[MODEL…]", help="All that are here, without.")] = None,
+    size: Annotated[str, typer.Option(help="Width x height; if empty each model's usual one.")] = "",
+    profile: Annotated[str, typer.Option(help=f"A word for many options: {' or '.join(PROFILES)}.")] = "",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="An option of the method; repeatable.")
+    ] = None,
+    method: Annotated[str, typer.Option(help="If empty the model's usual one.")] = "",
+    card: Annotated[
+        float, typer.Option(min=0, help="Suppose an empty NVIDIA card of so many GB; 0 = this machine.")
+    ] = 0,
+    device: Device = "auto",
+) -> None:
+    """What a picture takes: its nets, its largest step, and the form in which it would begin. Nothing is downloaded."""
+    given = parse_settings(" ".join(settings or ())) | ({"profile": profile} if profile else {})
+    for name in names or ():
+        find_model(name)
+    calm_torch()
+    from engine.memory_planning.plan import amount
+    from engine.memory_planning.virtual_device import Supposed, suppose
+    from engine.runtime.runtime import Runtime
+    from engine.worker.capabilities import look_around
+
+    runtime = Supposed(card) if card else Runtime(device)
+    table = Table("", "picture", "nets", "its step", "begins", box=None, header_style="dim", pad_edge=False)
+    requests = [_request(name, size, method, given) for name in names or look_around("shell", 0, "", 0).models]
+    for request in requests:
+        found = suppose(request, runtime)
+        lighter = "as it is" if found.begins == found.step else f"lighter, {amount(found.begins)}"
+        begins = escape(found.refusal) or lighter
+        table.add_row(
+            f"[bold]{request.model}[/bold]",
+            f"{request.width}×{request.height}",
+            *([amount(found.nets), amount(found.step), begins] if found.step else ["", "", "cannot be said before"]),
+        )
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(f"[dim]{amount(runtime.reach())} for nets and one step; counted, not measured.[/dim]")
+
+
+def _request(model: str, size: str, method: str, given: dict[str, str]) -> DreamRequest:
+    return build_request(PROMPT, model=MODELS[model].name, size=size, method=method, seed=0, settings=given)

@@ -1,0 +1,46 @@
+"""`python -m engine primer …`: the small models that ship with the package, and the painter that taught them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.cli._dream_order import find_place
+from engine.cli.console import check_writable, write_file
+from engine.cli.train import train
+from engine.images.pictures import contact_sheet, to_png
+
+primer = typer.Typer(help="The small models that ship with the package.", no_args_is_help=True)
+
+
+@primer.callback()
+def about() -> None:
+    """The small models that ship with the package."""
+
+
+@primer.command()
+def paint(
+    caption: Annotated[str, typer.Argument(help="As in “a red circle on a blue background”.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="A PNG file, or a folder.")] = Path("painted.png"),
+    size: Annotated[int, typer.Option(min=16, max=1024, help="Pixels a side.")] = 256,
+    seed: Annotated[int, typer.Option(help="Of the first picture.")] = 0,
+    count: Annotated[int, typer.Option(min=1, max=64, help="So many, on one sheet.")] = 1,
+) -> None:
+    """Draw CAPTION as the painter would: what the small models were taught by, without any net."""
+    from PIL import Image
+
+    from engine.primer.captions.parsing import parse_scene
+    from engine.primer.painter.painter import paint as draw
+
+    place = find_place(out, "painted.png")
+    scene = parse_scene(caption)
+    check_writable(place)
+    pictures = [Image.fromarray(draw(scene, size, seed + i)) for i in range(count)]
+    image = pictures[0] if count == 1 else contact_sheet(pictures, [f"seed {seed + i}" for i in range(count)])
+    write_file(place, to_png(image))
+    typer.echo(str(place))
+
+
+primer.command()(train)

@@ -1,0 +1,179 @@
+"""`python -m engine search FOLDER "child's drawing"`: the pictures of a folder that fit words or other pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from PIL import Image
+
+from engine.cli._pictures import SEEN
+from engine.cli.console import (
+    Bar,
+    Device,
+    calm_torch,
+    check_writable,
+    echo_json,
+    errors,
+    printable,
+    read_file,
+    write_file,
+)
+from engine.errors import DreamError, InvalidRequest, UnreadablePicture
+from engine.guidance.judge_choice import choose_grader
+from engine.images.index import Album, Entry, Found
+from engine.images.pictures import OWN_BYTES, contact_sheet, open_reduced, to_png, within
+from engine.requests.prompts import Prompt, parse_prompts
+
+if TYPE_CHECKING:
+    from engine.guidance.clip_score import Judge, Wish
+
+TOGETHER = 128
+"""So many pictures are looked at, then remembered; an interruption loses no more."""
+CELL = 256
+SHOWN = 5
+"""Files that cannot be opened, by name; of more, the number."""
+WORDS = typer.Argument(help="Words, in parts and with weights as in a prompt.", show_default=False)
+LIKE = typer.Option(help="A picture to be near to; repeatable, alone or besides words.", show_default=False)
+PERCEPTOR = typer.Option(
+    help="primer-grader, an OpenAI or open_clip name (ViT-B/32), or a file.", show_default="the best CLIP here"
+)
+OUT = typer.Option(help="A PNG for the sheet.", show_default="search-WORDS.png")
+CACHE = typer.Option(help="Where to remember how pictures look.", show_default="FOLDER/.dreambot")
+
+
+def search(
+    folder: Annotated[Path, typer.Argument(help="Everything below it counts.", show_default=False)],
+    words: Annotated[str, WORDS] = "",
+    like: Annotated[list[Path] | None, LIKE] = None,
+    count: Annotated[int, typer.Option(min=1, max=1000, help="So many are found.")] = 20,
+    perceptor: Annotated[str, PERCEPTOR] = "",
+    out: Annotated[Path | None, OUT] = None,
+    cache: Annotated[Path | None, CACHE] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a record.")] = False,
+    device: Device = "auto",
+) -> None:
+    """Find the pictures in FOLDER that fit WORDS best, and show them on one sheet.
+
+    Every picture is looked at once; the next search only looks at what is new. Each line is the cosine, 1 is the most.
+    """
+    prompts, pictures = _parts(words, like or [])
+    place = _sheet_name(out, words, like or [])
+    if not folder.is_dir():
+        raise InvalidRequest(f"{folder} is not a folder of pictures.")
+    check_writable(place)
+    name, note = (perceptor, "") if perceptor else choose_grader([])
+    with Bar("Starting") as bar:
+        calm_torch()
+        from engine.guidance.clip_score import Judge
+        from engine.runtime.runtime import Runtime
+
+        judge = Judge(name, Runtime(device))
+        wish = judge.wish(prompts, pictures)
+        with Album(folder, judge.key, judge.dim, cache) as album:
+            unread = look_at(album, judge, bar)
+            found = _others(album, wish, count, like or [])
+            looked, problems, mended = len(album), {**album.problems, **unread}, album.mended
+    if not found:
+        nothing = f"There are no other pictures in {folder} that could be opened (PNG, JPEG, WebP or GIF)."
+        raise InvalidRequest(" ".join([nothing, *_reasons(problems)]))
+    mends = "What was remembered of this folder was broken; all of it was looked at again." if mended else ""
+    notes = [text for text in (note, *wish.notes, mends, _told(problems)) if text]
+    _draw(folder, found, place)
+    if as_json:
+        record = {
+            "perceptor": judge.id,
+            "pictures": looked,
+            "found": [{"path": str(folder / one.path), "score": round(one.score, 5)} for one in found],
+            "sheet": str(place),
+            "problems": {str(folder / path): problem for path, problem in problems.items()},
+            "notes": notes,
+        }
+        echo_json(record)
+        return
+    for one in found:
+        typer.echo(f"{one.score:+.3f}  {printable(folder / one.path)}")
+    typer.echo(printable(place))
+    for text in notes:
+        errors.print(text, markup=False, soft_wrap=True)
+    errors.print(f"{len(found)} of {looked:,} pictures, seen by {judge.id}", markup=False)
+
+
+def look_at(album: Album, judge: Judge, bar: Bar) -> dict[Path, str]:
+    """Let *judge* see what is new in the album's folder; what is no picture is remembered as that.
+
+    Returns what could not be read this time, and why: the next search tries again.
+    """
+    news, unread = album.look(), dict[Path, str]()
+    for start in range(0, len(news), TOGETHER):
+        bar.count("Looking", start, len(news))
+        entries, images, problems = list[Entry](), list[Image.Image](), list[tuple[Entry, str]]()
+        for entry in news[start : start + TOGETHER]:
+            try:
+                if entry.size > OWN_BYTES:
+                    raise UnreadablePicture(f"It has more than {OWN_BYTES // 2**20} MB.")
+                image = open_reduced(read_file(album.root / entry.path), SEEN)
+            except UnreadablePicture as error:
+                problems.append((entry, str(error)))
+                continue
+            except InvalidRequest as error:
+                unread[entry.path] = str(error)
+                continue
+            images.append(image)
+            entries.append(entry)
+        album.remember(entries, judge.look(images), problems)
+    return unread
+
+
+def _parts(words: str, like: Sequence[Path]) -> tuple[tuple[Prompt, ...], dict[str, Image.Image]]:
+    """What is wanted, as prompts and the pictures that they name."""
+    if not words.strip() and not like:
+        raise InvalidRequest("Say what to look for: words, or a picture by --like.")
+    files = {hashlib.sha256(data).hexdigest(): data for data in map(read_file, like)}
+    prompts = (parse_prompts(words) if words.strip() else ()) + tuple(Prompt(image=sha) for sha in files)
+    return prompts, {sha: open_reduced(data, SEEN) for sha, data in files.items()}
+
+
+def _others(album: Album, wish: Wish, count: int, like: Sequence[Path]) -> list[Found]:
+    """The nearest pictures, but for those that were given to be like."""
+    given = {path.resolve() for path in like}
+    found = album.search(wish.direction, count + len(given))
+    return [one for one in found if (album.root / one.path).resolve() not in given][:count]
+
+
+def _draw(folder: Path, found: Sequence[Found], place: Path) -> None:
+    images, captions = list[Image.Image](), list[str]()
+    for one in found:
+        try:
+            image = open_reduced(read_file(folder / one.path), CELL)
+        except DreamError:  # gone since it was looked at
+            image = Image.new("RGB", (CELL, CELL))
+        images.append(within(image, CELL))
+        captions.append(f"{one.score:.3f}  {printable(one.path.with_suffix(''))}")
+    write_file(place, to_png(contact_sheet(images, captions)))
+
+
+def _sheet_name(out: Path | None, words: str, like: Sequence[Path]) -> Path:
+    if out is not None and out.suffix.lower() != ".png":
+        raise InvalidRequest(f"The sheet is written as PNG, not as {out.name}.")
+    named = re.sub(r"[^\w]+", "-", words.replace("'", "")).strip("-")[:40] or (like[0].stem if like else "")
+    return out or Path(f"search-{named or 'sheet'}.png")
+
+
+def _reasons(problems: Mapping[Path, str]) -> list[str]:
+    """Why those could not be, each by name; of more, the number."""
+    shown = [f"{printable(path)}: {problem}" for path, problem in list(problems.items())[:SHOWN]]
+    return [*shown, *([f"And {len(problems) - SHOWN:,} more."] if len(problems) > SHOWN else [])]
+
+
+def _told(problems: Mapping[Path, str]) -> str:
+    """In one sentence, which files could not be opened."""
+    if not problems:
+        return ""
+    names = [printable(path) for path in list(problems)[:SHOWN]]
+    more = f" and {len(problems) - SHOWN:,} more" if len(problems) > SHOWN else ""
+    return f"Left out, because they cannot be opened: {', '.join(names)}{more}."

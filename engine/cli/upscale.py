@@ -1,0 +1,112 @@
+"""`python -m engine upscale small.png --out large.png`: enlarge a picture, several, or a folder of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from engine.cli._dream_order import Order
+from engine.cli._dream_output import tell
+from engine.cli._dream_run import Means, paint, start_studio
+from engine.cli.console import MISTAKE, Bar, Clock, Device, Threads, check_writable, errors, is_folder, read_file
+from engine.errors import DreamError, InvalidRequest
+from engine.images.pictures import FORMATS, SUFFIXES, open_own, stored_size
+from engine.requests.request import AUTO, LEARNED, SHIPPED, USUAL_SCALE, UpscaleRequest
+from engine.upscalers import check_known, check_large
+
+READABLE = {*SUFFIXES, ".gif"}
+PICTURES = typer.Argument(help="PNG, JPEG, WebP or GIF; folders stand for the pictures in them.", show_default=False)
+OUT = typer.Option(help="A PNG, WebP or JPEG file; a folder for several pictures.", show_default="NAME-x4.png")
+UPSCALER = typer.Option(help=f"auto takes the best that is here of {', '.join((*LEARNED, *SHIPPED))} and your own.")
+
+
+def upscale(
+    pictures: Annotated[list[Path], PICTURES],
+    out: Annotated[Path | None, OUT] = None,
+    upscaler: Annotated[str, UPSCALER] = AUTO,
+    scale: Annotated[int, typer.Option(help="So many times larger, 2 to 8.")] = USUAL_SCALE,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a record for each: all that was asked, found.")
+    ] = False,
+    device: Device = "auto",
+    threads: Threads = "auto",
+) -> None:
+    """Enlarge PICTURES. A PNG holds the record of how it was made, and of how the picture in it was."""
+    if upscaler != AUTO:
+        check_known(upscaler)
+    several = len(pictures) > 1 or pictures[0].is_dir()
+    files = find_pictures(pictures)
+    places = find_places(files, out, scale, several=several)
+    if not several:  # before torch is imported: a mistake is said at once
+        first = _order(files[0], places[0], upscaler, scale, as_json)
+    for place in places:
+        check_writable(place)
+    clock = Clock()
+    with Bar("Starting") as bar:
+        studio = start_studio(Means(device, threads))
+        clock.begin()
+        finished = None if several else paint(first, studio, bar)
+    if finished:
+        tell(finished, clock)
+        return
+    failed = 0
+    for path, place in zip(files, places, strict=True):
+        clock = Clock()
+        try:
+            with Bar(path.name) as bar:
+                finished = paint(_order(path, place, upscaler, scale, as_json), studio, bar)
+            tell(finished, clock)
+        except DreamError as error:  # the others are not to blame
+            errors.print(f"{path}: {error}", markup=False, soft_wrap=True)
+            failed += 1
+    if failed:
+        errors.print(f"{failed} of {len(files)} could not be enlarged.", markup=False)
+        raise typer.Exit(MISTAKE)
+
+
+def find_pictures(given: Sequence[Path]) -> list[Path]:
+    """Files as they are given; instead of a folder what it holds, by name. Raises InvalidRequest for an empty one."""
+    found: list[Path] = []
+    for path in given:
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in READABLE and p.is_file())
+            if not inside:
+                raise InvalidRequest(f"There are no pictures in {path}; {', '.join(FORMATS)} are looked for.")
+            found += inside
+        else:
+            found.append(path)
+    return found
+
+
+def find_places(files: Sequence[Path], out: Path | None, scale: int, *, several: bool) -> list[Path]:
+    """Where each of them goes. Raises InvalidRequest where two would have one place, or the name is of another kind."""
+    if out is not None and out.suffix and not is_folder(out):
+        if several:
+            raise InvalidRequest(f"{out.name} is the name of one picture; for several, --out names a folder.")
+        if out.suffix.lower() not in SUFFIXES:
+            raise InvalidRequest(
+                f"Pictures are written as PNG, WebP or JPEG; {out.name} is the name of something else."
+            )
+        return [out]
+    places = [(out or Path()) / f"{path.stem}-x{scale}.png" for path in files]
+    if twice := next((place for place in places if places.count(place) > 1), None):
+        raise InvalidRequest(f"Two of these pictures would become {twice}; enlarge them one after the other.")
+    return places
+
+
+def _order(path: Path, place: Path, upscaler: str, scale: int, as_json: bool) -> Order:
+    data = read_file(path)
+    width, height = stored_size(data)
+    sha = hashlib.sha256(data).hexdigest()
+    try:
+        request = UpscaleRequest(image=sha, upscaler=upscaler, scale=scale, width=width, height=height)
+    except ValidationError as error:
+        raise InvalidRequest(f"A picture can be enlarged 2 to 8 times, not {scale} times.") from error
+    check_large(width, height, scale)
+    width, height = open_own(data).size  # the way it stands; a broken one is found before torch is imported
+    return Order(request.model_copy(update={"width": width, "height": height}), {sha: data}, place, as_json=as_json)

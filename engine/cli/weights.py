@@ -1,0 +1,182 @@
+"""`python -m engine weights list|download|verify|remove|path`: published checkpoints, and your own. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Table
+
+from engine.catalogue.entry import Entry
+from engine.catalogue.registry import entries, find_entry
+from engine.cli.console import errors
+from engine.errors import DreamError, InvalidRequest
+from engine.weights.store.download import Download
+from engine.weights.store.folder import Folder, is_there, weights_folder
+from engine.weights.store.resume import Report
+
+weights = typer.Typer(
+    help="Published checkpoints and your own: list, download, verify, remove, path.", no_args_is_help=True
+)
+out = Console(highlight=False, emoji=False, soft_wrap=True)
+
+Names = Annotated[list[str], typer.Argument(metavar="NAME…", help="As `list` shows them, or a file's name.")]
+Trust = Annotated[bool, typer.Option("--trust", help="Where nobody has published a hash: take it, and remember its.")]
+WRONG = 1
+
+
+@weights.callback()
+def about() -> None:
+    """Published checkpoints, and your own from config.toml: list, download, verify, remove, path."""
+
+
+@weights.command(name="list")
+def show(names: Annotated[list[str] | None, typer.Argument(metavar="[NAME…]", help="For all details.")] = None) -> None:
+    """All checkpoints and which of them are here; with names: where they come from and what their authors allow."""
+    folder = weights_folder()
+    if names:
+        for entry in map(find_entry, names):
+            _describe(entry, folder)
+        return
+    table = Table("", "for", "", "size", "here", box=None, header_style="dim", pad_edge=False)
+    for entry in entries().values():
+        size = f"{entry.size / 1e6:,.0f} MB" if entry.size else ""
+        table.add_row(
+            f"[bold]{escape(entry.name)}[/bold]", entry.kind.value, escape(entry.title), size, _state(entry, folder)
+        )
+    Console(highlight=False, emoji=False).print(table)
+    out.print(f"[dim]They lie in {escape(str(folder.root))}[/dim]")
+
+
+@weights.command()
+def download(
+    names: Names,
+    trust: Trust = False,
+    source: Annotated[str, typer.Option("--from", metavar="ADDRESS", help="From there, not from where I know.")] = "",
+) -> None:
+    """Download checkpoints, from where an earlier attempt ended; a file counts only when its hash is right."""
+    wanted = [find_entry(name) for name in names]
+    if source and len(wanted) > 1:
+        raise InvalidRequest("--from names the address of one file; download the others by themselves.")
+    folder = weights_folder()
+    for entry in wanted:
+        if folder.find(entry) and folder.expected(entry):
+            with _hashing(entry, folder) as advance, folder.open(entry, advance):
+                out.print(f"{escape(entry.name)} is here already, and its hash is right.")
+            continue
+        out.print(
+            f"[bold]{escape(entry.name)}[/bold]  {escape(entry.title)}\n[dim]Licence: {escape(entry.licence)}[/dim]"
+        )
+        with _downloading(entry.name) as report:
+            pin = Download(folder, report).fetch(entry, sources=(source,) if source else (), trust=trust)
+        out.print(f"{escape(str(folder.file(entry)))}  {pin.size / 1e6:,.1f} MB, SHA-256 {pin.sha256}")
+
+
+@weights.command()
+def verify(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME…]", help="All that are here, without names.")
+    ] = None,
+    trust: Trust = False,
+) -> None:
+    """Hash the files that are here again. The exit status is 1 if one is not what it should be."""
+    folder = weights_folder()
+    wanted = [find_entry(name) for name in names] if names else [e for e in entries().values() if folder.find(e)]
+    if not wanted:
+        out.print(f"There are no weights in {escape(str(folder.root))} yet.")
+    if sum(not _is_right(entry, folder, trust) for entry in wanted):
+        raise typer.Exit(WRONG)
+
+
+@weights.command()
+def remove(names: Names) -> None:
+    """Delete downloaded files, what was converted from them, and what is remembered of them."""
+    folder = weights_folder()
+    for entry in map(find_entry, names):
+        freed = folder.remove(entry)
+        stays = f" {entry.file} stays: it is yours." if entry.is_own else ""
+        said = f"{freed / 1e6:,.1f} MB freed." if freed else "nothing to delete."
+        out.print(f"{escape(entry.name)}: {said}{escape(stays)}")
+
+
+@weights.command()
+def path(name: Annotated[str, typer.Argument(help="A checkpoint; without one, the folder.")] = "") -> None:
+    """Print where weights lie, or where one does."""
+    folder = weights_folder()
+    print((folder.find(entry) or folder.file(entry)) if name and (entry := find_entry(name)) else folder.root)
+
+
+def _is_right(entry: Entry, folder: Folder, trust: bool) -> bool:
+    """Say how it stands with one file."""
+    try:
+        if trust:
+            folder.trust(entry)
+        with _hashing(entry, folder) as advance, folder.open(entry, advance) as opened:
+            out.print(f"[green]right[/green]  {escape(entry.name)}  {escape(str(opened.path))}")
+    except DreamError as error:
+        out.print(f"[red]wrong[/red]  {escape(str(error))}")
+        return False
+    return True
+
+
+def _describe(entry: Entry, folder: Folder) -> None:
+    rows = {
+        "for": entry.kind.value,
+        "here": _state(entry, folder) or "no",
+        "file": str(folder.find(entry) or folder.file(entry)),
+        "size": f"{'' if entry.exact else 'about '}{entry.size:,} bytes" if entry.size else "unknown",
+        "SHA-256": entry.sha256 or folder.expected(entry) or "nobody has published one",
+        "licence": entry.licence,
+        "from": "\n".join(entry.sources) or entry.page or "nowhere: it is yours",
+        "flags": " ".join(f"{key}={value}" for key, value in entry.flags.items()),
+    }
+    out.print(f"[bold]{escape(entry.name)}[/bold]  {escape(entry.title)}")
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
+    table.add_column()
+    table.add_column(overflow="fold")
+    for key, value in rows.items():
+        if value:
+            table.add_row(f"[dim]{key}[/dim]", escape(value) if key != "here" else value)
+    out.print(table)
+
+
+def _state(entry: Entry, folder: Folder) -> str:
+    if folder.find(entry):
+        return "[green]yes[/green]" if folder.expected(entry) else "[yellow]not trusted yet[/yellow]"
+    part = folder.part(entry)
+    return f"[yellow]{part.stat().st_size / 1e6:,.0f} MB of it[/yellow]" if is_there(part) else ""
+
+
+@contextmanager
+def _downloading(name: str) -> Iterator[Report]:
+    """A bar that follows a download."""
+    with _progress() as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def _hashing(entry: Entry, folder: Folder) -> Iterator[Callable[[int], None]]:
+    """A bar that follows the reading of a file."""
+    found = folder.find(entry)
+    with _progress() as bar:
+        task = bar.add_task(entry.name, total=found.stat().st_size if found else None)
+        yield lambda count: bar.advance(task, count)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=errors,
+        transient=True,
+        disable=not errors.is_terminal,
+    )

@@ -1,0 +1,116 @@
+"""One engine child from its start to its end: the process, its connection, its log. Knows no jobs. No torch."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from engine.client.transport import Streams, offer
+from engine.protocol.framing import Message, read_message, write_message
+from engine.protocol.messages import Command
+
+DEFAULT_COMMAND = (sys.executable, "-m", "engine.worker.main")
+UNUSABLE_STATUS = 78
+"""The exit status of a child that cannot work until the host does something (EX_CONFIG); its last line says what."""
+EXIT_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Child:
+    """A running engine process and the client's end of its connection."""
+
+    process: asyncio.subprocess.Process
+    streams: Streams
+    last_words: deque[str] = field(default_factory=lambda: deque(maxlen=30))
+    _listener: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Of the process; it may have ended."""
+        return self.process.pid
+
+    async def read(self) -> Message | None:
+        """The next message, None at the end; raises WireError, OSError."""
+        return await read_message(self.streams[0])
+
+    def write(self, command: Command) -> None:
+        """Hand *command* over; raises ConnectionError when the child is gone, WireError for what cannot travel."""
+        if self.streams[1].is_closing() or self.process.returncode is not None:
+            raise ConnectionResetError("the engine has ended")
+        write_message(self.streams[1], command)
+
+    async def flush(self) -> None:
+        """Wait until the child has taken what was written; raises ConnectionError."""
+        await self.streams[1].drain()
+
+    def kill(self) -> None:
+        """End it now; `read` then returns or raises."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+
+    async def end(self, seconds: float = EXIT_SECONDS) -> int:
+        """Close the connection, which tells it to go, and make sure that it has gone; returns its exit status."""
+        self.streams[1].close()
+        try:
+            await asyncio.wait_for(self.process.wait(), seconds)
+        except TimeoutError:
+            self.kill()
+        status = await self.process.wait()
+        if self._listener is not None:
+            await asyncio.wait([self._listener], timeout=EXIT_SECONDS)  # longer only if its own children keep the pipe
+            self._listener.cancel()
+        return status
+
+    def listen(self) -> None:
+        """Copy what the child prints into the log, from now until it ends."""
+        self._listener = asyncio.create_task(self._listen())
+
+    async def _listen(self) -> None:
+        assert self.process.stdout is not None
+        rest = b""
+        while chunk := await self.process.stdout.read(65536):
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in [*lines, rest] if len(rest) > 65536 else lines:
+                self._hear(line)
+            rest = b"" if len(rest) > 65536 else rest
+        if rest:
+            self._hear(rest)
+
+    def _hear(self, raw: bytes) -> None:
+        line = raw.decode(errors="replace").rstrip()[:2000]
+        if line:
+            self.last_words.append(line)
+            log.info("%s", line)
+
+
+async def start_child(command: Sequence[str], environ: Mapping[str, str]) -> Child:
+    """Start *command* with exactly *environ* and its end of a fresh connection; raises OSError, TimeoutError."""
+    link = await offer()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            env={**environ, **link.environ},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            pass_fds=link.handles,
+        )
+    except BaseException:
+        link.close()
+        raise
+    try:
+        child = Child(process, await link.accept())
+    except BaseException:
+        link.close()
+        process.kill()
+        await process.wait()
+        raise
+    child.listen()
+    return child

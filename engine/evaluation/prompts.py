@@ -1,0 +1,230 @@
+"""Does the small model paint what it is told? Held-out captions, the real method, judges that never guide.
+
+The grader asks whether a picture finds its own caption among 64, the classifier whether it shows the thing that was
+named, and pairs of prompts with a negative part whether what is pushed away goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast, get_args
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from engine.errors import InvalidRequest
+from engine.evaluation.figures import Mean, Share, mean, r_precision
+from engine.images.tensors import to_tensor
+from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
+from engine.methods import find_method
+from engine.methods._base import Finished, State
+from engine.nets.classifier import build_classifier
+from engine.primer.captions.captions import caption
+from engine.primer.painter.painter import paint
+from engine.primer.painter.scenes import COLOURS, Domain, Scene
+from engine.primer.tasks.dataset import scene_at
+from engine.primer.vocabulary import split_words, tokenise
+from engine.protocol.messages import Job
+from engine.requests.request import DreamRequest, build_request
+from engine.runtime.runtime import Runtime
+from engine.upscalers import find_upscaler
+
+HELD_OUT_SERIES = 990
+"""Of the painter; no net has seen it."""
+AMONG = 64
+MODES: Mapping[str, Mapping[str, str]] = {
+    "default": {},
+    "clip": {"cfg_scale": "0", "clip_guidance_scale": "5000", "shift_max": "0.25"},
+    "cfg": {"clip_guidance_scale": "0"},
+    "none": {"cfg_scale": "0", "clip_guidance_scale": "0"},
+}
+"""What guides: both, CLIP alone (which must pull harder without the other's help), the conditioning alone, nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One held-out caption, the scene that it was made of, and the kind that it names, if it names a single thing."""
+
+    text: str
+    scene: Scene
+    index: int
+    kind: str
+
+
+def questions(count: int, domain: Domain = "full", series: int = HELD_OUT_SERIES) -> list[Question]:
+    """*count* captions; in every group of 64 all differ in what the model can read of them."""
+    if count % AMONG:
+        raise InvalidRequest(f"{count} captions do not make groups of {AMONG}; {count // AMONG * AMONG or AMONG} do.")
+    found: list[Question] = []
+    seen: set[tuple[int, ...]] = set()
+    index = 0
+    while len(found) < count:
+        scene = scene_at(series, index, domain)
+        text = caption(scene, np.random.default_rng([series, index, 1]))
+        if len(found) % AMONG == 0:
+            seen = set()
+        if (tokens := tuple(tokenise(text))) not in seen:
+            seen.add(tokens)
+            found.append(Question(text, scene, index, _named_kind(scene, text)))
+        index += 1
+    return found
+
+
+def _named_kind(scene: Scene, text: str) -> str:
+    alone = len(scene.things) == 1 and scene.things[0].count == 1
+    return scene.things[0].kind if alone and scene.things[0].kind in split_words(text) else ""
+
+
+def dream(
+    prompts: Sequence[str],
+    runtime: Runtime,
+    settings: Mapping[str, str],
+    *,
+    method: str = "",
+    batch: int = 16,
+    seed: int = 0,
+) -> Iterator[Image.Image]:
+    """Paint every prompt with the real method, picture i with the seed *seed* + i, at the net's own size, in order."""
+    for start in range(0, len(prompts), batch):
+        requests = [
+            build_request(prompt, method=method, seed=seed + start + i, settings=settings)
+            for i, prompt in enumerate(prompts[start : start + batch])
+        ]
+        yield from _paint(requests, runtime)
+
+
+def _paint(requests: Sequence[DreamRequest], runtime: Runtime) -> list[Image.Image]:
+    method = find_method(requests[0].method)
+    states: list[State] = []
+    for i, request in enumerate(requests):
+        method.load(request, runtime)
+        states += method.begin(Job(str(i), 1, "bench", request), {}, runtime)
+    images: dict[str, Image.Image] = {}
+    while states:
+        lane = method.lane(states[0])
+        together = [state for state in states if method.lane(state) == lane]
+        for state, step in zip(together, method.advance(together, runtime), strict=True):
+            if isinstance(step, Finished):
+                images[state.job_id] = step.image
+        states = [state for state in states if state.step < state.steps]
+    return [images[str(i)] for i in range(len(requests))]
+
+
+def enlarged(images: Sequence[Image.Image], runtime: Runtime, scale: int = 4) -> list[Image.Image]:
+    """The same pictures as people get them: through the small upscaler."""
+    upscaler = find_upscaler("primer")
+    upscaler.load(None, runtime)
+    done = []
+    for i, image in enumerate(images):
+        state, step = upscaler.enlarge("bench", i, image, scale, runtime), None
+        while not isinstance(step, Finished):
+            (step,) = upscaler.advance([state], runtime)
+        done.append(step.image)
+    return done
+
+
+class Judges:
+    """The grader and the classifier, as installed. Raises WeightsError."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._grader = runtime.perceptor("primer-grader")
+        checkpoint = read_checkpoint(PRIMER_WEIGHTS / "classifier.safetensors")
+        self._classifier = build_classifier(checkpoint.flags)
+        checkpoint.fill(self._classifier)
+        self._classifier.eval().to(runtime.device)
+        self._device = runtime.device
+
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        """[N, D] unit vectors."""
+        return self._grader.encode_text(texts).cpu()
+
+    @torch.no_grad()
+    def images(self, images: Sequence[Image.Image]) -> Tensor:
+        """[N, D] unit vectors."""
+        batches = torch.split(torch.stack([to_tensor(image) for image in images]), 64)
+        return torch.cat([self._grader.encode_image(batch.to(self._device)).cpu() for batch in batches])
+
+    def names(self, images: Sequence[Image.Image]) -> list[str]:
+        """What the classifier takes each picture for."""
+        batches = torch.split(torch.stack([to_tensor(image) for image in images]), 64)
+        return [name for batch in batches for name in self._classifier.name(batch.to(self._device))]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the judges say of one way of painting all questions."""
+
+    precision: Share
+    named: Share
+    similarity: Mean
+
+    def __str__(self) -> str:
+        return (
+            f"own caption first of {AMONG}: {self.precision}   names the thing: {self.named}   fits: {self.similarity}"
+        )
+
+
+def verdict(asked: Sequence[Question], images: Sequence[Image.Image], judges: Judges) -> Verdict:
+    """Judge one picture per question."""
+    seen, texts = judges.images(images), judges.texts([question.text for question in asked])
+    single = [(q.kind, name) for q, name in zip(asked, judges.names(images), strict=True) if q.kind]
+    named = Share(sum(kind == name for kind, name in single), len(single))
+    return Verdict(r_precision(seen, texts, AMONG), named, mean((seen * texts).sum(dim=1)))
+
+
+def painted(asked: Sequence[Question]) -> list[Image.Image]:
+    """The painter's own pictures of the questions' scenes: what could be reached."""
+    return [Image.fromarray(paint(question.scene, 64, question.index)) for question in asked]
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What a negative part does: how far the removed text falls, and what is left of the wanted one (1 = all of it)."""
+
+    weight: float
+    fall: Mean
+    kept: float
+
+    def __str__(self) -> str:
+        return (
+            f"negative {self.weight:g}: the removed text falls by {self.fall}, {self.kept:.0%} of the wanted one stays"
+        )
+
+
+def removal(count: int, weight: float, runtime: Runtime, judges: Judges, settings: Mapping[str, str]) -> Removal:
+    """Things on coloured backgrounds, with and without “<colour> background” pushed away by *weight*, from equal seeds.
+
+    A hard case: the wanted prompt names what is pushed away, so a part of it must go too.
+    """
+    pairs = [_background_pair(i) for i in range(count)]
+    plain = list(dream([wanted for wanted, _ in pairs], runtime, settings))
+    pushed = list(dream([f"{wanted} | {removed}:{weight:g}" for wanted, removed in pairs], runtime, settings))
+    before, after = judges.images(plain), judges.images(pushed)
+    wanted, removed = (judges.texts([pair[i] for pair in pairs]) for i in range(2))
+    fall = (before * removed).sum(dim=1) - (after * removed).sum(dim=1)
+    kept = float((after * wanted).sum() / (before * wanted).sum())
+    return Removal(weight, mean(fall), kept)
+
+
+def _background_pair(index: int) -> tuple[str, str]:
+    rng = np.random.default_rng([HELD_OUT_SERIES, 7, index])
+    thing, background = rng.choice(COLOURS, 2, replace=False)
+    kind = rng.choice(("circle", "star", "heart", "owl", "house", "balloon", "fish", "cat"))
+    return f"a {thing} {kind} on a {background} background", f"{background} background"
+
+
+def domain_named(name: str) -> Domain:
+    """The painter's domain of that name; raises InvalidRequest."""
+    if name not in get_args(Domain):
+        raise InvalidRequest(f"There is no domain “{name}”; there is {', '.join(get_args(Domain))}.")
+    return cast(Domain, name)
+
+
+def mode_settings(name: str) -> Mapping[str, str]:
+    """What a mode asks of the method ("real" asks nothing); raises InvalidRequest."""
+    if name not in MODES and name != "real":
+        raise InvalidRequest(f"There is no mode “{name}”; there is {', '.join(MODES)} and real.")
+    return MODES.get(name, {})

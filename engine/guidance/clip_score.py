@@ -1,0 +1,93 @@
+"""How well pictures fit words, as a perceptor sees it: the cosine between them, 1 is the most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from engine.guidance.embeddings import see, views
+from engine.guidance.perceptor import PRIMER_FILES
+from engine.guidance.vocabulary_check import cut_short, understood
+from engine.requests.prompts import Prompt
+from engine.runtime.runtime import Runtime
+
+Floats = NDArray[np.float32]
+SMALL = "the small CLIP"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is wanted: the parts of a prompt as unit vectors [P, D], and the unit vector of their weighted sum [D].
+
+    Negative weights push away, so a picture's cosine with *direction* falls with what nobody wants in it.
+    """
+
+    prompts: tuple[Prompt, ...]
+    parts: Floats
+    direction: Floats
+    notes: tuple[str, ...] = ()
+
+
+class Judge:
+    """One perceptor that looks at pictures and reads texts. Raises DreamErrors in words for a name that is unknown."""
+
+    def __init__(self, name: str, runtime: Runtime) -> None:
+        self._perceptor, self._runtime = runtime.perceptor(name), runtime
+
+    @property
+    def id(self) -> str:
+        """The perceptor's name."""
+        return self._perceptor.id
+
+    @property
+    def key(self) -> str:
+        """Names its vectors where they are kept: other weights, other vectors."""
+        return f"{self._perceptor.id} {self._perceptor.sha256}".strip()
+
+    @property
+    def dim(self) -> int:
+        """Of its vectors."""
+        return self._perceptor.dim
+
+    @property
+    def scale(self) -> float:
+        """What cosines are multiplied by before a softmax, as in its training."""
+        return self._perceptor.scale
+
+    def look(self, images: Iterable[Image.Image]) -> Floats:
+        """N pictures → [N, D], each of length 1."""
+        seen = list(images)
+        if not seen:
+            return np.empty((0, self.dim), np.float32)
+        vectors: Floats = see(views(seen, self._perceptor), self._perceptor, self._runtime).cpu().numpy()
+        return vectors
+
+    def wish(self, prompts: Sequence[Prompt], pictures: Mapping[str, Image.Image] | None = None) -> Wish:
+        """Embed the parts; *pictures*: SHA-256 → what image prompts name.
+
+        Raises InvalidRequest where a small perceptor knows no word of them.
+        """
+        kept, notes = tuple(prompts), tuple[str, ...]()
+        if self.id in PRIMER_FILES:
+            kept, notes = understood(kept, SMALL)
+        notes += cut_short(kept, [self._perceptor])
+        parts = np.concatenate([self._part(prompt, pictures or {}) for prompt in kept])
+        total = np.array([prompt.weight for prompt in kept], dtype=np.float32) @ parts
+        return Wish(kept, parts, total / max(float(np.linalg.norm(total)), 1e-12), notes)
+
+    def odds(self, cosines: Floats, axis: int = -1) -> Floats:
+        """Cosines → probabilities along *axis*, as CLIP was trained to tell texts (or pictures) apart."""
+        logits = self.scale * (cosines - cosines.max(axis=axis, keepdims=True))
+        powers = np.exp(logits)
+        odds: Floats = powers / powers.sum(axis=axis, keepdims=True)
+        return odds
+
+    def _part(self, prompt: Prompt, pictures: Mapping[str, Image.Image]) -> Floats:
+        if prompt.image:
+            return self.look([pictures[prompt.image]])
+        vectors: Floats = self._perceptor.encode_text([prompt.text]).cpu().numpy()
+        return vectors

@@ -1,0 +1,142 @@
+"""Where the cuts lie. Five recipes, each with numbers that have a key:
+
+mixed     every fourth shows the whole picture, the others squares of at least 0.7 of the shorter side
+classic   squares from CLIP's own size to the shorter side (Crowson's notebooks)
+padded    a black rim of a quarter around the picture; every fourth shows all of it, the others squares whose size
+          is a normal distribution's around 0.8 (clip-diffusion-art, Quick CLIP Guided Diffusion)
+big_sleep squares of half to nearly all of the shorter side, most of them large (Murdock's “The Big Sleep”)
+disco     so many overviews, in colour, gray and mirrored, beside inner squares as in classic (Disco Diffusion)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import torch
+from torch import Tensor
+
+from engine.images.tensors import noise, uniform
+
+SMALLEST_PART = 0.7
+"""Of the shorter side: no window of the mixed kind is smaller, unless CLIP's own size is."""
+OVERVIEW_PART = 4
+"""One in so many cuts shows the whole picture."""
+RIM_PART = 4
+"""The rim is this many times narrower than the picture is high."""
+PADDED_MEAN, PADDED_SPREAD = 0.8, 0.3
+SLEEP_SIZES = 0.5, 0.95
+"""Of the shorter side, with a normal distribution's mean and spread as in padded."""
+VARIED_OVERVIEWS = 4
+"""Up to so many, overviews differ: colour, gray, mirrored, both. More of them are all plain."""
+
+Key: TypeAlias = tuple[int, int, int, str]
+"""seed, index, step, purpose: see `tensors.noise`."""
+
+
+class Recipe(Protocol):
+    """What a kind wants to know; see `cutouts.CutRecipe`."""
+
+    @property
+    def count(self) -> int: ...
+    @property
+    def overview(self) -> int: ...
+    @property
+    def power(self) -> float: ...
+    @property
+    def flip(self) -> float: ...
+    @property
+    def gray(self) -> float: ...
+    @property
+    def kind(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """[C, 4] (top, left, height, width in whole pixels), and two of [C], bool."""
+
+    windows: Tensor
+    flip: Tensor
+    gray: Tensor
+
+
+def draw_windows(recipe: Recipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
+    """The windows of *recipe* in a picture with *sides* (height, width), for a CLIP that sees *size* pixels."""
+    return KINDS[recipe.kind](recipe, key, sides, size)
+
+
+def _mixed(recipe: Recipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
+    draws = _draws(key, recipe.count)
+    windows = _squares(draws, recipe.power, sides, min(size, round(SMALLEST_PART * min(sides))))
+    windows[: max(1, recipe.count // OVERVIEW_PART)] = _overview(*sides)
+    return Windows(windows, draws[:, 3] < recipe.flip, draws[:, 4] < recipe.gray)
+
+
+def _classic(recipe: Recipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
+    draws = _draws(key, recipe.count)
+    windows = _squares(draws, recipe.power, sides, min(size, *sides))
+    return Windows(windows, draws[:, 3] < recipe.flip, draws[:, 4] < recipe.gray)
+
+
+def _padded(recipe: Recipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
+    draws, rim = _draws(key, recipe.count), sides[0] // RIM_PART
+    height, width = sides[0] + 2 * rim, sides[1] + 2 * rim
+    longest = min(height, width)
+    part = PADDED_MEAN + PADDED_SPREAD * noise(*key[:3], f"{key[3]} sizes", (recipe.count,)).double()
+    side = (longest * part.clamp(min(size / longest, 1.0), 1)).floor()
+    windows = _placed(draws, side, height, width)
+    windows[: recipe.count // OVERVIEW_PART] = torch.tensor([0, 0, height, width], dtype=torch.float64)
+    windows[:, :2] -= rim
+    return Windows(windows, draws[:, 3] < recipe.flip, draws[:, 4] < recipe.gray)
+
+
+def _big_sleep(recipe: Recipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
+    draws = _draws(key, recipe.count)
+    part = PADDED_MEAN + PADDED_SPREAD * noise(*key[:3], f"{key[3]} sizes", (recipe.count,)).double()
+    windows = _placed(draws, (min(sides) * part.clamp(*SLEEP_SIZES)).floor(), *sides)
+    return Windows(windows, draws[:, 3] < recipe.flip, draws[:, 4] < recipe.gray)
+
+
+def _disco(recipe: Recipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
+    whole, inner = recipe.overview, recipe.count
+    draws = _draws(key, whole + inner)
+    windows = _squares(draws, recipe.power, sides, min(size, *sides))
+    windows[:whole] = _overview(*sides)
+    number = torch.arange(whole + inner)
+    varied = (number < whole) if whole <= VARIED_OVERVIEWS else torch.zeros(whole + inner, dtype=torch.bool)
+    gray = (varied & (number % 2 == 1)) | ((number >= whole) & (number < whole + int(recipe.gray * inner)))
+    return Windows(windows, (draws[:, 3] < recipe.flip) ^ (varied & (number >= 2)), gray)
+
+
+KINDS: Mapping[str, Callable[[Recipe, Key, tuple[int, int], int], Windows]] = {
+    "mixed": _mixed,
+    "classic": _classic,
+    "padded": _padded,
+    "big_sleep": _big_sleep,
+    "disco": _disco,
+}
+"""By the option's words."""
+
+
+def _draws(key: Key, count: int) -> Tensor:
+    """[count, 5] in [0, 1): size, top, left, mirrored, gray."""
+    return uniform(*key, (count, 5)).double()
+
+
+def _squares(draws: Tensor, power: float, sides: tuple[int, int], smallest: int) -> Tensor:
+    """Squares between *smallest* and the shorter side, anywhere within the picture."""
+    longest = min(sides)
+    side = (smallest + draws[:, 0] ** power * (longest - smallest)).round()
+    return _placed(draws, side, *sides)
+
+
+def _placed(draws: Tensor, side: Tensor, height: int, width: int) -> Tensor:
+    top, left = ((draws[:, 1] * (height - side + 1)).floor(), (draws[:, 2] * (width - side + 1)).floor())
+    return torch.stack([top, left, side, side], dim=1)
+
+
+def _overview(height: int, width: int) -> Tensor:
+    """The smallest square that holds the whole picture in its middle."""
+    side = max(height, width)
+    return torch.tensor([(height - side) // 2, (width - side) // 2, side, side], dtype=torch.float64)

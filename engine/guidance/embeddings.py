@@ -1,0 +1,48 @@
+"""Small questions answered between two steps: where texts or pictures lie in a perceptor's space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from engine.errors import InvalidRequest
+from engine.guidance.perceptor import Perceptor
+from engine.images.pictures import fit, open_picture
+from engine.images.tensors import to_tensor
+from engine.protocol.messages import Embed, Embeddings
+from engine.runtime.runtime import Runtime
+
+DEFAULT_PERCEPTOR = "primer"
+MOST = 256
+BATCH = 32
+
+
+def prepare(question: Embed, runtime: Runtime) -> tuple[Perceptor, Tensor | None]:
+    """The slow part, on another thread: load the perceptor, decode the pictures into [N, 3, size, size]."""
+    count = len(question.texts) + len(question.images)
+    if bool(question.texts) == bool(question.images) or count > MOST:
+        raise InvalidRequest(f"Ask about 1 to {MOST} texts, or as many pictures, not both (got {count}).")
+    perceptor = runtime.perceptor(question.perceptor or DEFAULT_PERCEPTOR)
+    if question.texts:
+        return perceptor, None
+    return perceptor, views(map(open_picture, question.images), perceptor)
+
+
+def answer(question: Embed, perceptor: Perceptor, images: Tensor | None, runtime: Runtime) -> Embeddings:
+    """The quick part, on the stepping loop."""
+    vectors = perceptor.encode_text(question.texts) if images is None else see(images, perceptor, runtime)
+    return Embeddings(question.id, tuple(tuple(row) for row in vectors.float().tolist()), perceptor.id)
+
+
+def views(images: Iterable[Image.Image], perceptor: Perceptor) -> Tensor:
+    """Pictures as the perceptor takes them in, the middle of each: [N, 3, size, size] in [0, 1], on the CPU."""
+    return torch.stack([to_tensor(fit(image, perceptor.size, perceptor.size)) for image in images])
+
+
+@torch.no_grad()
+def see(images: Tensor, perceptor: Perceptor, runtime: Runtime) -> Tensor:
+    """`views` → [N, dim], L2-normalised, a few at a time."""
+    return torch.cat([perceptor.encode_image(part.to(runtime.device)) for part in torch.split(images, BATCH)])

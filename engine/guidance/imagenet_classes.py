@@ -1,0 +1,35 @@
+"""The names of ImageNet's classes, and where they lie for a CLIP: what a GAN of classes could begin a prompt with.
+
+The names come from open_clip, in which OpenAI's wording for CLIP is included; their order is ImageNet's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from engine.guidance.open_clip import open_clip
+
+if TYPE_CHECKING:
+    from engine.runtime.runtime import Runtime
+
+NAMES: tuple[str, ...] = tuple(open_clip.IMAGENET_CLASSNAMES)
+AS_CAPTION = "a photo of a {}"
+
+
+def class_name(number: int) -> str:
+    """What class *number* shows, in English."""
+    return NAMES[number]
+
+
+def class_vectors(perceptor: str, runtime: Runtime) -> Tensor:
+    """Each class's name as a caption of that CLIP: [1000, D], unit vectors; a while the first time, then kept."""
+    if runtime.device.type == "meta":  # a rehearsal wants to know the shape alone
+        return torch.empty(len(NAMES), runtime.perceptor(perceptor).dim, device=runtime.device)
+
+    def embed() -> Tensor:
+        return runtime.perceptor(perceptor).encode_text([AS_CAPTION.format(name) for name in NAMES])
+
+    return runtime.net(f"class names:{perceptor}", embed)

@@ -1,0 +1,163 @@
+"""All that pulls one picture in one direction: who looks, what at, what counts how much; and the sum's gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import astuple, dataclass, field
+
+import torch
+from torch import Tensor
+
+from engine.diffusion.symmetry import rolled
+from engine.guidance.cutouts import CutRecipe, cut, draw_cuts
+from engine.guidance.feature_distance import feature_distance
+from engine.guidance.losses import DISTANCES, clip_loss, mse_loss, range_loss, saturation_loss, tv_loss
+from engine.guidance.perceptor import Perceptor
+from engine.guidance.targets import Targets
+from engine.guidance.turn import Turn
+from engine.images.tensors import to_unit
+
+
+@dataclass(frozen=True, slots=True)
+class Scales:
+    """How much each loss counts; 0 = not at all."""
+
+    clip: float = 0.0
+    tv: float = 0.0
+    range: float = 0.0
+    saturation: float = 0.0
+    init: float = 0.0
+    """Of the distance from the init picture in pixels."""
+    features: float = 0.0
+    """Of that in the feature maps of the first eye."""
+
+
+@dataclass(frozen=True, slots=True)
+class Eye:
+    """One CLIP that looks: its name, how much its gradient counts, and where the prompts lie for it."""
+
+    perceptor: str
+    targets: Targets
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """What one picture is drawn towards in one step."""
+
+    eyes: tuple[Eye, ...]
+    recipe: CutRecipe
+    scales: Scales
+    init: Tensor | None = field(default=None, compare=False)
+    """[3, H, W] in [-1, 1]: the picture that `scales.init` and `scales.features` hold on to."""
+    distance: str = "spherical"
+    lots: int = 1
+    """So many times the cuts of the recipe; only one lot is in memory at a time."""
+    parts: int = 1
+    """A lot's cuts are looked at in so many parts, one after the other: less memory, the same gradient."""
+
+    @property
+    def targets(self) -> Targets:
+        """The prompts, as the first eye knows them."""
+        return self.eyes[0].targets
+
+    @property
+    def shape(self) -> Hashable:
+        """Equal for pulls that can act together: eyes, targets, cuts, whether CLIP looks at all, and at what."""
+        eyes = tuple((eye.perceptor, len(eye.targets.weights)) for eye in self.eyes)
+        looks = self.scales.clip != 0, self.scales.features != 0
+        return eyes, self.recipe.total, self.recipe.rim, self.lots, self.parts, self.distance, looks
+
+    @property
+    def acts(self) -> bool:
+        """Whether there is any pull."""
+        return any(astuple(self.scales))
+
+
+def pull_gradient(
+    perceptors: Sequence[Perceptor],
+    seen: Tensor,
+    pulls: Sequence[Pull],
+    turns: Sequence[Turn],
+    moved: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
+    """∂/∂seen of the sum of all losses of each picture: [N, 3, H, W] in [-1, 1] → the same shape.
+
+    *pulls* and *turns* are one per picture, the pulls of one `shape`; *perceptors* are those of their eyes. CLIP and
+    smoothness see the pictures *moved* down and across, if that is given. The graph of each lot, or part of one, is
+    freed before the next is made.
+    """
+    leaf = seen.detach().requires_grad_()
+    with torch.enable_grad():
+        looks = _looks(len(perceptors), pulls[0], rehearsed=leaf.is_meta)
+        first = looks[0] if pulls[0].scales.clip else None
+        total = _look(perceptors, leaf, pulls, turns, moved, first)
+        total = _small_losses(leaf, pulls, moved, total)
+        if pulls[0].scales.features:
+            unlike = feature_distance(perceptors[0], leaf, _inits(pulls, leaf), turns)
+            total = total + _column([p.scales.features for p in pulls], leaf) * unlike
+        gradient = _gradient(leaf, total)
+        for look in looks[1:] if pulls[0].scales.clip else ():
+            gradient = gradient + _gradient(leaf, _look(perceptors, leaf, pulls, turns, moved, look))
+    return gradient
+
+
+def _looks(eyes: int, pull: Pull, *, rehearsed: bool) -> list[tuple[int, int, int]]:
+    """Every eye, lot and part; where it is only rehearsed, of each eye the first and the last, which is the largest."""
+    looks = [(lot, part) for lot in range(pull.lots) for part in range(pull.parts)]
+    some = dict.fromkeys((looks[0], looks[-1])) if rehearsed else looks
+    return [(eye, lot, part) for eye in range(eyes) for lot, part in some]
+
+
+def _gradient(leaf: Tensor, loss: Tensor) -> Tensor:
+    (gradient,) = torch.autograd.grad(loss.sum(), leaf)
+    return gradient
+
+
+def _small_losses(seen: Tensor, pulls: Sequence[Pull], moved: tuple[Tensor, Tensor] | None, total: Tensor) -> Tensor:
+    """*total* and all losses that look at pixels. One that counts for nobody is not computed."""
+    losses: tuple[tuple[Callable[[Scales], float], Callable[[Tensor], Tensor]], ...] = (
+        (lambda s: s.tv, lambda x: tv_loss(rolled(x, *moved) if moved else x)),
+        (lambda s: s.range, range_loss),
+        (lambda s: s.saturation, saturation_loss),
+        (lambda s: s.init, lambda x: mse_loss(x, _inits(pulls, x))),
+    )
+    for scale, loss in losses:
+        if any(scale(p.scales) for p in pulls):
+            total = total + _column([scale(p.scales) for p in pulls], seen) * loss(seen)
+    return total
+
+
+def _look(
+    perceptors: Sequence[Perceptor],
+    seen: Tensor,
+    pulls: Sequence[Pull],
+    turns: Sequence[Turn],
+    moved: tuple[Tensor, Tensor] | None,
+    look: tuple[int, int, int] | None,
+) -> Tensor:
+    """The CLIP loss of one eye and one part of a lot of cuts, of every picture: [N]. Parts add up to their lot."""
+    if look is None:
+        return torch.zeros(len(pulls), device=seen.device)
+    number, lot, part = look
+    perceptor, eyes = perceptors[number], [p.eyes[number] for p in pulls]
+    shown = rolled(seen, *moved) if moved else seen
+    sides, name = (seen.shape[2], seen.shape[3]), f" {number}/{lot}" if number or lot else ""
+    cuts = [
+        draw_cuts(p.recipe, t.seed, t.index, t.step, sides, perceptor.size, name).part(part, p.parts)
+        for p, t in zip(pulls, turns, strict=True)
+    ]
+    views = perceptor.encode_image(to_unit(cut(shown, cuts, perceptor.size)))
+    targets = torch.stack([eye.targets.vectors for eye in eyes])
+    weights = torch.stack([eye.targets.weights for eye in eyes])
+    loss = clip_loss(views.view(len(pulls), -1, views.shape[-1]), targets, weights, DISTANCES[pulls[0].distance])
+    share = len(cuts[0].windows) / pulls[0].recipe.total
+    return _column([p.scales.clip * p.eyes[number].weight / p.lots * share for p in pulls], seen) * loss
+
+
+def _column(values: Sequence[float], like: Tensor) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32, device=like.device)
+
+
+def _inits(pulls: Sequence[Pull], x: Tensor) -> Tensor:
+    return torch.stack([torch.zeros_like(x[i]) if p.init is None else p.init for i, p in enumerate(pulls)])

@@ -1,0 +1,133 @@
+"""Real CLIPs through open_clip: OpenAI's own files, or any model that open_clip knows by name."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.catalogue.clip_table import clip_named, clip_of_hash, plain
+from engine.catalogue.entry import Entry
+from engine.errors import ModelUnavailable
+from engine.guidance.lpips import Features
+from engine.guidance.perceptor import CLIP_MEAN, CLIP_STD, Perceptor
+from engine.loaders.clip import read_clip
+from engine.loaders.meta_init import NoInit
+from engine.loaders.torchvision_compat import ensure_torchvision
+from engine.nets.onednn_patch import quicken
+from engine.weights.store.folder import weights_folder
+from engine.weights.store.hashed_file import Opened, open_hashed
+
+ensure_torchvision()
+open_clip: Any = importlib.import_module("open_clip")
+regex: Any = importlib.import_module("regex")  # comes with open_clip, has no types
+
+
+def load_open_clip(name: str, device: torch.device, environ: Mapping[str, str] = os.environ) -> Perceptor:
+    """*name*: a path of one of OpenAI's files, an OpenAI name ("ViT-B/32"), or "architecture/tag" of open_clip's list.
+
+    OpenAI's come from the weights folder, the others through open_clip, which downloads them. Raises ModelUnavailable
+    for a name that nobody knows, a file that is not here or a download that fails, WeightsError for a strange file.
+    """
+    if Path(name).is_file():
+        return load_openai_file(Path(name), device)
+    if openai := clip_named(name):
+        with weights_folder(environ).open(openai) as opened:
+            return from_openai(openai, opened, device)
+    architecture, tag = _split(name)
+    try:
+        net = open_clip.create_model(architecture, pretrained=tag, device=device, weights_only=True)
+    except (RuntimeError, OSError, ValueError) as error:
+        raise ModelUnavailable(f"The CLIP “{name}” could not be loaded: {_first_line(error)}") from error
+    return from_open_clip(name, net, device, architecture)
+
+
+def load_openai_file(path: Path, device: torch.device) -> Perceptor:
+    """One of OpenAI's files. TorchScript can run code when it is loaded, so only files with a published hash are."""
+    with open_hashed(path, path.name) as opened:
+        return from_openai(clip_of_hash(path, opened.sha256), opened, device)
+
+
+def from_openai(entry: Entry, opened: Opened, device: torch.device) -> Perceptor:
+    """The CLIP in an open file whose hash is the published one. Raises WeightsError."""
+    state = read_clip(opened, entry.sha256)
+    build: Any = importlib.import_module("open_clip.model").build_model_from_openai_state_dict
+    return from_open_clip(plain(entry.name), build(state).float(), device, plain(entry.name), opened.sha256)
+
+
+def shape_of(name: str) -> Perceptor:
+    """The CLIP that `load_open_clip` would bring, on the meta device: shapes, no weights. Raises ModelUnavailable."""
+    openai = clip_named(Path(name).stem if Path(name).is_file() else name)
+    architecture = plain(openai.name) if openai else _split(name)[0]
+    config: Any = open_clip.get_model_config(f"{architecture}-quickgelu" if openai else architecture)
+    if config is None or set(config) - {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}:
+        raise ModelUnavailable(f"The shape of the CLIP “{name}” is not known before it is loaded.")
+    with torch.device("meta"), NoInit():
+        net = importlib.import_module("open_clip.model").CLIP(**config)
+    return from_open_clip(name, quicken(net), torch.device("meta"), architecture)
+
+
+def from_open_clip(
+    name: str, net: Any, device: torch.device, architecture: str = "ViT-B-32", sha256: str = ""
+) -> Perceptor:
+    """Any net of open_clip's as a perceptor, frozen."""
+    net = net.eval().requires_grad_(False).to(device)
+    size = net.visual.image_size
+    return Perceptor(
+        name,
+        net,
+        tokenizer(architecture),
+        size=size if isinstance(size, int) else size[0],
+        dim=net.visual.output_dim,
+        mean=getattr(net.visual, "image_mean", None) or CLIP_MEAN,
+        std=getattr(net.visual, "image_std", None) or CLIP_STD,
+        device=device,
+        sha256=sha256,
+        scale=float(net.logit_scale.exp()),
+        maps=_maps(net.visual),
+    )
+
+
+def _maps(tower: Any) -> Features | None:
+    """What every block of a transformer, or every stage of a ResNet, makes of pictures; none of towers that hide it."""
+    if not hasattr(tower, "forward_intermediates"):
+        return None
+
+    def maps(images: Tensor) -> Sequence[Tensor]:
+        found: Sequence[Tensor] = tower.forward_intermediates(images, intermediates_only=True)["image_intermediates"]
+        return found
+
+    return maps
+
+
+def tokenizer(architecture: str = "ViT-B-32") -> Callable[[Sequence[str]], Tensor]:
+    """N texts → [N, 77] ids, as OpenAI's tokenizer has them. Models with a tokenizer of their own keep it.
+
+    The one difference mended here: OpenAI spells its two special tokens with bars, and they count in a text too.
+    """
+    tokens: Any = open_clip.get_tokenizer(architecture)
+    if isinstance(tokens, open_clip.SimpleTokenizer):
+        for ours, theirs in (("<start_of_text>", "<|startoftext|>"), ("<end_of_text>", "<|endoftext|>")):
+            tokens.encoder[theirs] = tokens.encoder.pop(ours)
+            tokens.pat = regex.compile(tokens.pat.pattern.replace(ours, regex.escape(theirs)), regex.IGNORECASE)
+            del tokens.cache[ours]
+            tokens.cache[theirs] = theirs
+    found: Callable[[Sequence[str]], Tensor] = tokens
+    return found
+
+
+def _split(name: str) -> tuple[str, str]:
+    """A perceptor's name → open_clip's architecture and tag."""
+    architecture, _, tag = name.rpartition("/")
+    if (architecture, tag) in open_clip.list_pretrained():
+        return architecture, tag
+    raise ModelUnavailable(f"There is no CLIP “{name}”; there is primer, ViT-B/32, ViT-B/16, RN50, ViT-L/14 and more.")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,60 @@
+"""A request's options, at one place of the walk: what pulls there, and how its views are cut."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from engine.guidance.cutouts import CutRecipe
+from engine.guidance.objective import Eye, Pull, Scales
+from engine.requests.options.clip_diffusion import ClipDiffusionOptions
+
+
+def recipe_at(options: ClipDiffusionOptions, timestep: float) -> CutRecipe:
+    """How views are cut at *timestep*, 999 (noise) to 0."""
+    return CutRecipe(
+        count=int(options.cutouts.at(timestep)),
+        power=options.cut_power.at(timestep),
+        flip=options.flip,
+        gray=options.gray.at(timestep),
+        noise=options.cut_noise,
+        kind=options.cut_kind,
+        overview=int(options.overview.at(timestep)),
+    )
+
+
+def pull_at(
+    options: ClipDiffusionOptions, eyes: tuple[Eye, ...], init: Tensor | None, timestep: float, step: int
+) -> Pull:
+    """What draws the picture in *step* of all steps, at *timestep*; nothing where that step is not guided."""
+    guided = guides(options, timestep, step)
+    return Pull(
+        eyes=eyes,
+        recipe=recipe_at(options, timestep),
+        scales=_scales(options, timestep) if guided else Scales(),
+        init=init,
+        distance=options.distance,
+        lots=options.cut_batches,
+    )
+
+
+def guides(options: ClipDiffusionOptions, timestep: float, step: int) -> bool:
+    """Whether *step* is one that is guided: within the interval, and every k-th of it."""
+    within = options.guide_from <= step / options.steps < options.guide_until
+    return within and step % int(options.guide_every.at(timestep)) == 0
+
+
+def limits_at(options: ClipDiffusionOptions, timestep: float) -> tuple[float, float]:
+    """`clamp_max` and `shift_max` there."""
+    return options.clamp_max.at(timestep), options.shift_max.at(timestep)
+
+
+def _scales(options: ClipDiffusionOptions, timestep: float) -> Scales:
+    init = {options.init_distance: options.init_scale.at(timestep)}
+    return Scales(
+        clip=options.clip_guidance_scale.at(timestep),
+        tv=options.tv_scale.at(timestep),
+        range=options.range_scale.at(timestep),
+        saturation=options.saturation_scale.at(timestep),
+        init=init.get("pixels", 0.0),
+        features=init.get("features", 0.0),
+    )

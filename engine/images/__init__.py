@@ -1,0 +1,1 @@
+"""Image files and tensors: encoding, records in PNG, the search index, timelapses, SVG."""

@@ -1,0 +1,48 @@
+"""Safetensors files that say themselves which net they hold: tensors, flags, and the hash of what was read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor, nn
+
+from engine.errors import WeightsError
+
+PRIMER_WEIGHTS = Path(__file__).parents[1] / "primer" / "weights"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A file's contents. *flags* build the net; *sha256* is that of the very bytes that were read."""
+
+    name: str
+    tensors: dict[str, Tensor]
+    flags: dict[str, object]
+    sha256: str
+
+    def fill(self, net: nn.Module) -> None:
+        """Give *net* these weights, all of them and no others, in its own dtype. Raises WeightsError."""
+        try:
+            net.load_state_dict(self.tensors)
+        except RuntimeError as error:
+            raise WeightsError(f"The weights “{self.name}” do not fit their net: {error}") from error
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read and hash *path* in one go. Raises WeightsError if it is missing, broken or says nothing about its net."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"The weights “{path.name}” cannot be read: {error.strerror or error}.") from error
+    try:
+        tensors = load(raw)
+        header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
+        flags = json.loads(header["__metadata__"]["flags"])
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise WeightsError(f"“{path.name}” is not a weights file that this engine understands: {error}.") from error
+    return Checkpoint(path.stem, tensors, flags, hashlib.sha256(raw).hexdigest())

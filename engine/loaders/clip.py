@@ -1,0 +1,28 @@
+"""OpenAI's CLIP files. They are programs (TorchScript), so only the nine with a published hash are ever opened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.errors import WeightsError
+from engine.weights.formats.detect import Format, find_format
+from engine.weights.formats.state_dict import BREAKAGE, broken
+from engine.weights.store.hashed_file import Opened
+
+
+def read_clip(opened: Opened, published: str) -> dict[str, Tensor]:
+    """The tensors of a file whose hash is the *published* one; another could run code. Raises WeightsError."""
+    if opened.sha256 != published:
+        raise WeightsError(f"“{opened.path.name}” is not opened: its SHA-256 is {opened.sha256}, not {published}.")
+    if find_format(opened) is not Format.SCRIPT:
+        raise WeightsError(f"“{opened.path.name}” is not one of OpenAI's CLIP files.")
+    try:
+        script: Any = torch.jit.load(opened.file, map_location="cpu")  # type: ignore[no-untyped-call]
+    except BREAKAGE as error:
+        raise broken(opened.path.name, error) from error
+    opened.check_unchanged()
+    state: dict[str, Tensor] = script.state_dict()
+    return state

@@ -1,0 +1,121 @@
+"""One picture on its way through clip_diffusion, and all that its next step has to know about it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from engine.catalogue.model_info import Model
+from engine.diffusion.respacing import Walk
+from engine.diffusion.solvers import can_begin
+from engine.guidance.objective import Eye, Pull
+from engine.guidance.schedule_values import limits_at, pull_at
+from engine.guidance.turn import Turn
+from engine.images.tensors import uniform
+from engine.methods._initial_latents import Start
+from engine.methods._text_conditioning import Reading
+from engine.protocol.step_log import Course
+from engine.requests.options.clip_diffusion import USUAL_ORDER, ClipDiffusionOptions
+
+SEAM_BELOW = 400
+"""Timestep from which on nets see what lies beyond the edges of a seamless picture; before, moving it is enough."""
+
+
+@dataclass
+class Sample:
+    """One picture on its way; `x`, `history` and `step` change when a step has succeeded, all else stays."""
+
+    job_id: str
+    index: int
+    steps: int
+    step: int
+    model: Model
+    options: ClipDiffusionOptions
+    seed: int
+    walk: Walk
+    x: Tensor
+    """[3, H, W], noisy, in [-1, 1] and beyond."""
+    start: Start
+    eyes: tuple[Eye, ...]
+    """Those that guide."""
+    own: Eye
+    """The one that judges the finished picture."""
+    reading: Reading | None
+    """For a net that reads text."""
+    notes: tuple[str, ...]
+    history: tuple[Tensor, ...] = ()
+    """What the sampler has to remember of former steps, the newest first."""
+    bucket: int = 1
+    """The smallest batch it may run in; a replay sets that of the first time, step by step."""
+    thrift: int = 0
+    """How much memory its steps save, at the cost of time: 1 = the net remembers less, beyond that CLIP looks at half
+    as many cuts at once, a quarter …"""
+    course: Course = field(default_factory=Course)
+    """How its steps were run."""
+    compiled: bool | None = None
+    """Whether its nets run compiled; None = as it comes, a replay sets that of the first time."""
+
+    @property
+    def stop(self) -> int:
+        """Where on its walk the next step begins; the last is 0."""
+        return self.steps - self.step - 1
+
+    @property
+    def pull(self) -> Pull:
+        """What draws it in the next step."""
+        at = self.walk.noisiness(self.stop)
+        pull = pull_at(self.options, self.eyes, self.start.init, at, self.options.steps - self.stop - 1)
+        return replace(pull, parts=min(2 ** (self.thrift - 1), pull.recipe.total)) if self.thrift > 1 else pull
+
+    @property
+    def turn(self) -> Turn:
+        """The key of what is drawn for it in the next step."""
+        return Turn(self.seed, self.index, self.step)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """How far it may lean in the next step."""
+        return limits_at(self.options, self.walk.noisiness(self.stop))
+
+    @property
+    def depth(self) -> int:
+        """Former answers that its sampler has."""
+        return len(self.history)
+
+    @property
+    def order(self) -> int:
+        """Of its sampler's multi-step."""
+        return self.options.order or USUAL_ORDER.get(self.options.sampler, 1)
+
+    @property
+    def begins(self) -> bool:
+        """Whether its next step is the double one that PLMS begins with."""
+        here = self.walk.at(self.stop)
+        able = bool(can_begin(torch.tensor(here.alpha_bar), torch.tensor(here.alpha_bar_prev)))
+        return self.options.sampler == "plms" and self.order > 1 and not self.history and able
+
+    @property
+    def margin(self) -> int:
+        """How much of it the net sees repeated beyond its edges, in pixels: late, when a seam would stay."""
+        late = self.options.seamless != "none" and self.walk.noisiness(self.stop) < SEAM_BELOW
+        return self.model.multiple // self.model.scale if late else 0
+
+    @property
+    def class_number(self) -> int:
+        """The class that was chosen, or another one in every step, which keeps the net from settling on any."""
+        if self.options.class_id >= 0:
+            return self.options.class_id
+        return int(uniform(self.seed, self.index, self.step, "class", (1,)) * self.model.classes)
+
+    @property
+    def lane(self) -> Hashable:
+        """Equal for samples that one forward pass can serve."""
+        reading, options, pull = self.reading, self.options, self.pull
+        reads = reading is not None, reading is not None and reading.unwanted is not None, options.cfg_scale != 1
+        solver = options.sampler, self.begins, options.gradient
+        frame = self.start.mask is not None, options.seamless, self.margin
+        frugal = self.thrift, self.bucket, self.compiled
+        return self.model.name, tuple(self.x.shape), pull.shape, pull.acts, reads, solver, frame, frugal

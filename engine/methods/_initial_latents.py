@@ -1,0 +1,81 @@
+"""Where a picture starts from: noise, an init picture or clouds under noise; and what a mask keeps of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.diffusion.denoiser import q_sample
+from engine.diffusion.perlin import perlin_picture
+from engine.diffusion.respacing import Walk, stack
+from engine.diffusion.symmetry import mirrored
+from engine.images.pictures import fit, open_picture
+from engine.images.tensors import noise, to_signed, to_tensor
+from engine.requests.options.clip_diffusion import ClipDiffusionOptions
+from engine.requests.request import DreamRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One picture's: *x* at the first stop, and what it holds on to on the way."""
+
+    x: Tensor
+    """[3, H, W], noisy."""
+    init: Tensor | None
+    """[3, H, W] in [-1, 1]."""
+    mask: Tensor | None
+    """[1, H, W]: 1 where it is painted, 0 where *init* stays."""
+
+
+def make_starts(
+    request: DreamRequest,
+    options: ClipDiffusionOptions,
+    walk: Walk,
+    images: Mapping[str, bytes],
+    sides: tuple[int, int],
+    device: torch.device,
+) -> list[Start]:
+    """One per picture. *images*: SHA-256 → bytes; *sides*: height and width at the net's own size."""
+    init = _picture(request.init_image, images, sides, device)
+    mask = _picture(request.mask_image, images, sides, device)
+    painted = None if mask is None else mask.mean(0, keepdim=True)
+    return [
+        _start(request.seed, index, options, walk, sides, device, init, None if painted is None else (painted + 1) / 2)
+        for index in range(request.count)
+    ]
+
+
+def axes(options: ClipDiffusionOptions) -> tuple[bool, bool]:
+    """Whether left and right, and whether top and bottom, shall be alike."""
+    return options.symmetry in ("vertical", "both"), options.symmetry in ("horizontal", "both")
+
+
+def _start(
+    seed: int,
+    index: int,
+    options: ClipDiffusionOptions,
+    walk: Walk,
+    sides: tuple[int, int],
+    device: torch.device,
+    init: Tensor | None,
+    mask: Tensor | None,
+) -> Start:
+    if options.perlin != "none":
+        init = perlin_picture(options.perlin, seed, index, sides).to(device)
+    x = noise(seed, index, 0, "x_T", (3, *sides)).to(device)
+    if init is not None:
+        moments = stack([walk.at(len(walk) - options.skip_steps - 1)])
+        x = q_sample(init[None], x[None], moments.alpha_bar)[0]
+    left_right, up_down = (torch.tensor([wanted]) for wanted in axes(options))
+    return Start(mirrored(x[None], left_right, up_down)[0], init, mask)
+
+
+def _picture(sha256: str, images: Mapping[str, bytes], sides: tuple[int, int], device: torch.device) -> Tensor | None:
+    """That picture at the net's own size: [3, H, W] in [-1, 1]."""
+    if not sha256:
+        return None
+    height, width = sides
+    return to_signed(to_tensor(fit(open_picture(images[sha256]), width, height))).to(device)

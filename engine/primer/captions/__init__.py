@@ -1,0 +1,1 @@
+"""Captions of the primer's training pictures: generation, parsing, contradictions."""

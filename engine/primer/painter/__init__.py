@@ -1,0 +1,1 @@
+"""Paints the primer's training pictures with Pillow."""

@@ -1,0 +1,91 @@
+"""Paints a scene: procedural pictures in flat colours, drawn three times too large and averaged down."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from engine.primer.painter import places, skies
+from engine.primer.painter.layout import Spot, arrange
+from engine.primer.painter.palette import MAIN, SKY, Tones, mix, tones, under_light, vary
+from engine.primer.painter.parts import PARTS
+from engine.primer.painter.pen import Pen
+from engine.primer.painter.scenes import SHAPES, Scene
+from engine.primer.painter.styles import apply_style
+
+_OVERSAMPLING = 3
+_TINT = {"morning": 0.04, "sunset": 0.08, "night": 0.14, "fog": 0.14}
+"""How much of the sky's colour falls on the things."""
+
+
+class _Restrained(random.Random):
+    """Draws from the middle of each range only: `play` is the share of the range that is left."""
+
+    def __init__(self, seed: int, play: float) -> None:
+        super().__init__(seed)
+        self._play = play
+
+    def uniform(self, a: float, b: float) -> float:
+        return (a + b) / 2 + (self.random() - 0.5) * (b - a) * self._play
+
+
+def paint(scene: Scene, size: int, seed: int, play: float = 1.0) -> NDArray[np.uint8]:
+    """Return the scene as uint8 [size, size, 3]. The same seed gives the same composition at every size.
+
+    *play* in [0, 1]: how freely sizes, spots and shades vary between seeds.
+    """
+    picture = paint_plain(scene, size, seed, play)
+    return np.asarray(picture if scene.style == "plain" else apply_style(picture, scene.style, seed))
+
+
+def paint_plain(scene: Scene, size: int, seed: int, play: float = 1.0) -> Image.Image:
+    """Return the scene before its style is applied."""
+    lot = random.Random(seed) if play == 1 else _Restrained(seed, play)
+    side = size * _OVERSAMPLING
+    ground = places.horizon(scene, lot)
+    canvas = _background(scene, side, lot, ground)
+    draw = ImageDraw.Draw(canvas)
+    pen = Pen(draw, 0, 0, side)
+    if scene.place or scene.extras:
+        skies.fill_sky(pen, scene, lot, ground)
+        places.lay_ground(pen, scene, lot, ground)
+    for spot in arrange(scene, lot, ground):
+        _thing(draw, pen, side, spot, scene, lot)
+    return canvas.reduce(_OVERSAMPLING)
+
+
+def _background(scene: Scene, side: int, lot: random.Random, ground: float) -> Image.Image:
+    if scene.place:
+        return skies.gradient(side, skies.sky_stops(scene, lot), ground)
+    stops = tuple(vary(MAIN[colour], lot) for colour in scene.background)
+    if len(stops) == 1:
+        return Image.new("RGB", (side, side), stops[0])
+    return skies.gradient(side, stops)
+
+
+def _thing(draw: ImageDraw.ImageDraw, pen: Pen, side: int, spot: Spot, scene: Scene, lot: random.Random) -> None:
+    colour = _tinted(tones(spot.colour, lot), scene)
+    swims = scene.place == "sea" and spot.grounded
+    if spot.grounded and scene.place and not swims and spot.kind not in SHAPES:
+        shade = mix(under_light(_GROUND_SHADE.get(scene.place, (70, 70, 80)), scene.time), (20, 20, 40), 0.15)
+        pen.ellipse(spot.x, spot.foot - 0.005, spot.reach * 0.8, spot.reach * 0.11, shade)
+    PARTS[spot.kind](Pen(draw, spot.x * side, spot.y * side, spot.reach * side, spot.facing), colour)
+    if swims and spot.kind != "fish":
+        places.lap(pen, lot, spot.x, spot.foot - spot.reach * 0.12, spot.reach * 0.8, scene.time)
+
+
+_GROUND_SHADE = {
+    "meadow": (64, 132, 62), "beach": (196, 168, 112), "snow": (190, 204, 226), "desert": (186, 138, 80),
+    "forest": (44, 84, 50), "mountain": (72, 118, 62), "city": (78, 82, 94),
+}  # fmt: skip
+
+
+def _tinted(colour: Tones, scene: Scene) -> Tones:
+    share = _TINT.get(scene.time, 0.0) if scene.place not in ("", "space") else 0.0
+    if not share:
+        return colour
+    main, dark, light = (mix(tone, SKY[scene.time][0], share) for tone in colour[:3])
+    return Tones(main, dark, light, colour.name)

@@ -1,0 +1,1 @@
+"""Training tasks of the primer's models: CLIP, diffusion, classifier, VQGAN, upscaler."""

@@ -1,0 +1,232 @@
+"""How messages travel between a client and its engine: a small JSON header, then raw bytes. No pickle, no torch.
+
+    ┌ 4 bytes ┬ 4 bytes ──────┬ header ────────────────────────────────────────────┬ blobs ┐
+    │ "DRM1"  │ header length │ {"type", "body", "blobs": [{"path": […], "size"}]} │ …     │
+    └─────────┴───────────────┴────────────────────────────────────────────────────┴───────┘
+
+Every `bytes` value of a message is cut out of the body and follows as a blob; its path says where it belongs.
+Either side may be broken or hostile: whatever is not exactly this raises `WireError`, before memory is taken for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import functools
+import json
+import socket
+import struct
+from collections.abc import Mapping
+from typing import Any, TypeAlias, get_args
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from engine.protocol.messages import Command, Event
+
+Message: TypeAlias = Command | Event
+
+MAGIC = b"DRM1"
+MAX_HEADER = 32 * 2**20
+MAX_BLOBS = 1024
+MAX_BYTES = 512 * 2**20
+"""Of all blobs of one message together."""
+
+_PREFIX = struct.Struct("!4sI")
+_TYPES: Mapping[str, type[Any]] = {cls.__name__: cls for alias in (Command, Event) for cls in get_args(alias)}
+
+
+class WireError(ValueError):
+    """What came (or should go) over the wire is not a message."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Blob:
+    path: tuple[str | int, ...]
+    size: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Header:
+    type: str
+    body: Any
+    blobs: tuple[_Blob, ...]
+
+
+def encode(message: Message) -> list[bytes]:
+    """One message → the pieces to write, in order: prefix with header, then each blob uncopied."""
+    blobs: list[tuple[tuple[str | int, ...], bytes]] = []
+    body = _plain(message, (), blobs)
+    _check_sizes([len(data) for _, data in blobs])
+    places = [{"path": path, "size": len(data)} for path, data in blobs]
+    try:
+        header = json.dumps(
+            {"type": type(message).__name__, "body": body, "blobs": places}, allow_nan=False, ensure_ascii=False
+        ).encode()
+    except (TypeError, ValueError) as error:
+        raise WireError(f"{type(message).__name__} holds something that is not JSON: {error}") from error
+    if len(header) > MAX_HEADER:
+        raise WireError(f"A header of {len(header)} bytes is over the limit of {MAX_HEADER}.")
+    return [_PREFIX.pack(MAGIC, len(header)) + header, *(data for _, data in blobs)]
+
+
+def decode(data: bytes) -> Message:
+    """The inverse of `encode` for one message that is complete in memory."""
+    size = _header_size(data[: _PREFIX.size])
+    start = _PREFIX.size + size
+    header = _parse_header(data[_PREFIX.size : start])
+    blobs = []
+    for blob in header.blobs:
+        blobs.append(data[start : start + blob.size])
+        start += blob.size
+    if start != len(data):
+        raise WireError(f"The message should have {start} bytes and has {len(data)}.")
+    return _assemble(header, blobs)
+
+
+class SyncWire:
+    """The child's end: blocking. One thread may read while another writes."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def send(self, message: Message) -> None:
+        """Write one message; raises WireError, or OSError when the other side is gone."""
+        for piece in encode(message):
+            self._sock.sendall(piece)
+
+    def receive(self) -> Message | None:
+        """The next message, or None when the other side closed; raises WireError, OSError."""
+        prefix = self._read(_PREFIX.size, eof_is_fine=True)
+        if not prefix:
+            return None
+        header = _parse_header(self._read(_header_size(prefix)))
+        return _assemble(header, [self._read(blob.size) for blob in header.blobs])
+
+    def close(self) -> None:
+        """End the connection for both sides; a `receive` under way returns or raises."""
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+        self._sock.close()
+
+    def _read(self, size: int, *, eof_is_fine: bool = False) -> bytes:
+        buffer = bytearray(size)
+        view, done = memoryview(buffer), 0
+        while done < size:
+            count = self._sock.recv_into(view[done:])
+            if count == 0:
+                if eof_is_fine and done == 0:
+                    return b""
+                raise WireError(f"The connection ended after {done} of {size} bytes.")
+            done += count
+        return bytes(buffer)
+
+
+async def read_message(reader: asyncio.StreamReader) -> Message | None:
+    """The client's end: the next message, or None when the engine closed; raises WireError, OSError."""
+    try:
+        prefix = await reader.readexactly(_PREFIX.size)
+    except asyncio.IncompleteReadError as error:
+        if error.partial:
+            raise WireError("The connection ended inside a message.") from error
+        return None
+    try:
+        header = _parse_header(await reader.readexactly(_header_size(prefix)))
+        blobs = [await reader.readexactly(blob.size) for blob in header.blobs]
+    except asyncio.IncompleteReadError as error:
+        raise WireError("The connection ended inside a message.") from error
+    return _assemble(header, blobs)
+
+
+def write_message(writer: asyncio.StreamWriter, message: Message) -> None:
+    """Put one message into the writer's buffer; follow it by `await writer.drain()`."""
+    writer.writelines(encode(message))
+
+
+def _plain(value: object, path: tuple[str | int, ...], blobs: list[tuple[tuple[str | int, ...], bytes]]) -> Any:
+    """*value* as JSON's types; every bytes value is moved to *blobs* and leaves None behind."""
+    if isinstance(value, bytes):
+        blobs.append((path, value))
+        return None
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, (*path, str(key)), blobs) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, (*path, index), blobs) for index, item in enumerate(value)]
+    if dataclasses.is_dataclass(value):
+        return {
+            field.name: _plain(getattr(value, field.name), (*path, field.name), blobs)
+            for field in dataclasses.fields(value)
+        }
+    return value
+
+
+def _header_size(prefix: bytes) -> int:
+    if len(prefix) != _PREFIX.size:
+        raise WireError(f"A message begins with {_PREFIX.size} bytes; here are {len(prefix)}.")
+    magic, size = _PREFIX.unpack(prefix)
+    if magic != MAGIC:
+        raise WireError(f"A message begins with {MAGIC!r}, this one with {magic!r}.")
+    if size > MAX_HEADER:
+        raise WireError(f"A header of {size} bytes is over the limit of {MAX_HEADER}.")
+    return int(size)
+
+
+def _parse_header(raw: bytes) -> _Header:
+    try:
+        header = _header_adapter().validate_python(json.loads(raw, parse_constant=_no_constant))
+    except (ValueError, RecursionError) as error:
+        raise WireError(f"The header is not one of ours: {_brief(error)}") from error
+    if header.type not in _TYPES:
+        raise WireError(f"There is no message type {header.type!r}.")
+    _check_sizes([blob.size for blob in header.blobs])
+    return header
+
+
+def _no_constant(name: str) -> float:
+    raise WireError(f"{name} is not JSON.")
+
+
+def _check_sizes(sizes: list[int]) -> None:
+    if len(sizes) > MAX_BLOBS:
+        raise WireError(f"{len(sizes)} blobs are over the limit of {MAX_BLOBS}.")
+    if min(sizes, default=0) < 0 or sum(sizes) > MAX_BYTES:
+        raise WireError(f"Blobs of {sum(sizes)} bytes are outside the limit of {MAX_BYTES}.")
+
+
+def _assemble(header: _Header, blobs: list[bytes]) -> Message:
+    body = header.body
+    for blob, data in zip(header.blobs, blobs, strict=True):
+        _put(body, blob.path, data)
+    try:
+        message: Message = _adapter(header.type).validate_python(body)
+    except (ValidationError, RecursionError) as error:
+        raise WireError(f"This is not a {header.type}: {_brief(error)}") from error
+    return message
+
+
+def _put(body: Any, path: tuple[str | int, ...], data: bytes) -> None:
+    """Lay *data* into *body* at *path*, where None must have kept its place."""
+    try:
+        for key in path[:-1]:
+            body = body[key]
+        if body[path[-1]] is not None:
+            raise WireError(f"A blob's place {path!r} is taken.")
+        body[path[-1]] = data
+    except (LookupError, TypeError) as error:
+        raise WireError(f"A blob's place {path!r} does not exist.") from error
+
+
+@functools.cache
+def _adapter(name: str) -> TypeAdapter[Any]:
+    return TypeAdapter(_TYPES[name])
+
+
+@functools.cache
+def _header_adapter() -> TypeAdapter[_Header]:
+    return TypeAdapter(_Header)
+
+
+def _brief(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

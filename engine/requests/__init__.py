@@ -1,0 +1,4 @@
+"""Requests and their options: prompts, profiles, schedules, costs.
+
+Imports catalogue only. Never imports torch.
+"""

@@ -1,0 +1,142 @@
+"""What the options of every method share, and how a mistake in them is said: name, range, nearest value that works."""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+
+from engine.catalogue.model_info import Model
+from engine.errors import InvalidRequest
+from engine.requests.numbers import number_text
+from engine.requests.prompts import Prompt
+from engine.requests.schedule import Schedule
+
+LISTED = 12
+"""Names that a sentence lists at most."""
+SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+
+
+class Options(BaseModel):
+    """Unknown names are refused, never dropped."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    method: str
+    steps: int
+
+    @classmethod
+    def settle(cls, usual: Mapping[str, object], chosen: Mapping[str, str]) -> Self:
+        """*usual* (of a model and a profile), and over it what somebody has *chosen*. Raises ValidationError."""
+        return cls.model_validate({**usual, **chosen})
+
+    def check(self, *, has_init: bool = False, has_target: bool = False, has_mask: bool = False) -> None:
+        """Raise InvalidRequest for what contradicts itself, or lacks the picture that it speaks of."""
+        if has_mask:
+            refuse(f"{self.method} takes no mask; clip_diffusion does.")
+
+    def check_model(self, model: Model, chosen: Collection[str]) -> None:
+        """Raise InvalidRequest for what *model* cannot do; somebody has *chosen* the options of these names."""
+
+    def for_init(self, chosen: Collection[str], *, masked: bool) -> Self:
+        """The same as is usual with an init picture, as far as somebody has not *chosen* otherwise."""
+        return self
+
+    def painting_on(self) -> Self:
+        """The same for going on from a finished picture: with half of the steps, where some can be left out."""
+        return self
+
+    @property
+    def directions(self) -> tuple[tuple[int, float], ...]:
+        """Seed and weight of every random direction that pulls beside the prompts. Raises InvalidRequest in words."""
+        return ()
+
+    @property
+    def direction_weights(self) -> tuple[Prompt, ...]:
+        """The random directions as far as weights go, to be added up with those of the words."""
+        return tuple(Prompt(text="noise", weight=weight) for _, weight in self.directions)
+
+
+def option_names(options: type[Options]) -> tuple[str, ...]:
+    """What a person may set, `steps` first."""
+    return tuple(name for name in options.model_fields if name != "method")
+
+
+def option_text(value: object) -> str:
+    """A value as people type it: ``25``, ``0.5``, ``ddim``, ``[12]*400+[4]*600``."""
+    return number_text(value) if isinstance(value, int | float) else str(value)
+
+
+def option_span(field: FieldInfo) -> str:
+    """What an option may be: ``2–1000``, ``> 0, ≤ 1``, ``ddim, ddpm``, ``text``."""
+    bounds = _bounds(field)
+    if set(bounds) == {"ge", "le"}:
+        return f"{bounds['ge']:g}–{bounds['le']:g}"
+    if bounds:
+        return ", ".join(f"{SIGNS[name]} {value:g}" for name, value in bounds.items())
+    return ", ".join(choices(field)) or "text"
+
+
+def choices(field: FieldInfo) -> tuple[str, ...]:
+    """The words that an option may be, if it is one of few words."""
+    return tuple(map(str, typing.get_args(field.annotation))) if _is_literal(field) else ()
+
+
+def schedulable(field: FieldInfo) -> bool:
+    """Whether it may change along the walk."""
+    return field.annotation is Schedule
+
+
+def guess(word: str, known: Iterable[str]) -> str:
+    """``; did you mean “eta”?``, or what there is."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    some = ", ".join(names[:LISTED]) + ", …" * (len(names) > LISTED)
+    return f"; did you mean “{near[0]}”?" if near else f"; there is {some}"
+
+
+def first_problem(error: ValidationError, methods: Mapping[str, type[Options]], method: str = "") -> str:
+    """The first of pydantic's complaints as one sentence: of *method*'s options, or of a request that holds them."""
+    first = error.errors()[0]
+    path = [str(part) for part in first["loc"] if part not in ("options", "dream", "upscale")]
+    owner = methods.get(method or path[0]) if path else None
+    names = [part for part in path if part not in methods]
+    field = owner.model_fields.get(names[0]) if owner and len(names) == 1 else None
+    return f"{'.'.join(names) or 'request'}{_complaint(dict(first), field)}.".replace("?.", "?")
+
+
+def _complaint(first: Mapping[str, Any], field: FieldInfo | None) -> str:
+    kind, given = first["type"], first.get("input")
+    shown = f"={option_text(given)}" if isinstance(given, str | int | float) else ""
+    if kind in ("greater_than_equal", "greater_than", "less_than_equal", "less_than") and field:
+        most = kind.startswith("less")
+        limit = first["ctx"][
+            "lt" if kind == "less_than" else "le" if most else "gt" if kind == "greater_than" else "ge"
+        ]
+        edge = f"; {limit:g} is the {'most' if most else 'least'}" if kind.endswith("equal") else ""
+        return f"{shown} is out of range ({option_span(field)}){edge}"
+    if kind == "literal_error" and field:
+        return f"{shown} is none of its words{guess(str(given), choices(field))}"
+    if kind in ("int_parsing", "int_from_float", "int_type") and field:
+        return f"{shown} is no whole number; its range is {option_span(field)}"
+    if kind in ("float_parsing", "float_type", "finite_number") and field:
+        return f"{shown} is no number; its range is {option_span(field)}"
+    reason = str(first.get("ctx", {}).get("error", first["msg"])).rstrip(".")
+    return f"{shown or ''}: {reason[0].lower()}{reason[1:]}"
+
+
+def _bounds(field: FieldInfo) -> dict[str, float]:
+    return {name: getattr(part, name) for part in field.metadata for name in SIGNS if hasattr(part, name)}
+
+
+def _is_literal(field: FieldInfo) -> bool:
+    return typing.get_origin(field.annotation) is typing.Literal
+
+
+def refuse(sentence: str) -> typing.NoReturn:
+    """Raise InvalidRequest with that sentence."""
+    raise InvalidRequest(sentence)

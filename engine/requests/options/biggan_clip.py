@@ -1,0 +1,122 @@
+"""The options of `biggan_clip`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from typing import Literal
+
+from pydantic import Field
+
+from engine.catalogue.model_info import Model
+from engine.errors import InvalidRequest
+from engine.requests.options.generator_methods import GeneratedOptions
+from engine.requests.schedule import Schedule, constant
+
+LIKELY, ALL = "likely", "all"
+MOST_CLASSES, MOST_WEIGHT = 20, 100.0
+IMAGENET_CLASSES = 1000
+"""As many have names, which CLIP can compare with a prompt."""
+HOLD = 300.0
+"""The usual init_weight with an init picture."""
+_CLASS = re.compile(r"(\d{1,7})(?::(\d+(?:\.\d*)?|\.\d+))?\Z")
+
+
+class BigganClipOptions(GeneratedOptions):
+    """BigGAN+CLIP: classes and random numbers of a GAN that CLIP moves until their picture fits; “The Big Sleep”."""
+
+    method: Literal["biggan_clip"] = "biggan_clip"
+    steps: int = Field(default=200, ge=2, le=2000, description="optimiser steps; Big Sleep takes 1000 and more")
+    learning_rate: float = Field(default=0.07, gt=0, le=1, description="of Adam")
+    init_weight: Schedule = Field(
+        default=0.0,
+        ge=0,
+        le=10000,
+        validate_default=True,
+        description=f"how hard the init picture's colours hold on; with one usually {HOLD:g}",
+    )
+    cut_kind: Literal["big_sleep", "mixed", "classic"] = Field(
+        default="big_sleep", description="where views lie: as in Big Sleep, our mix, or random squares"
+    )
+    cut_noise: float = Field(default=0.0, ge=0, le=1, description="grain on every view")
+    classes: str = Field(
+        default=LIKELY,
+        max_length=200,
+        description="to begin with: likely = what CLIP finds near the prompt, all = every one, faintly, or 980:2+483",
+    )
+    max_classes: int = Field(default=0, ge=0, le=100, description="so many classes mix at most; 0 = all may")
+    class_temperature: float = Field(
+        default=2.0, ge=0.05, le=50, description="with max_classes: lower lets the strongest class count for more"
+    )
+    class_weight: float = Field(default=1.0, ge=0, le=100, description="how hard all classes but the strongest fade")
+    latents: Literal["each", "one"] = Field(
+        default="each", description="every block of the net has numbers and classes of its own, or one set serves all"
+    )
+    latent_weight: float = Field(
+        default=1.0, ge=0, le=100, description="how hard the random numbers are kept as the net knows them"
+    )
+    truncation: float = Field(
+        default=1.0, ge=0.02, le=1, description="spread of the random numbers; less is cleaner and more usual"
+    )
+    ema_decay: float = Field(
+        default=0.5, ge=0, le=0.999, description="the finished picture is of averaged numbers; 0 = of the last ones"
+    )
+
+    @property
+    def chosen(self) -> tuple[tuple[int, float], ...]:
+        """The classes that it begins with, and how much of each there is; nothing for `likely` and `all`."""
+        return () if self.classes.strip() in (LIKELY, ALL) else read_classes(self.classes)
+
+    def for_init(self, chosen: Collection[str], *, masked: bool) -> BigganClipOptions:
+        """It holds on to the picture's colours."""
+        return self if "init_weight" in chosen else self.painting_on()
+
+    def painting_on(self) -> BigganClipOptions:
+        """It holds on to the picture's colours: as hard as it says, or else as usual."""
+        return self if self.init_weight.largest else self.model_copy(update={"init_weight": constant(HOLD)})
+
+    def complaints(self, has_init: bool, has_target: bool) -> Iterator[str]:
+        """What contradicts itself, or lacks the picture that it speaks of."""
+        if len(self.chosen) > (self.max_classes or MOST_CLASSES):
+            named, most = len(self.chosen), self.max_classes
+            yield f"classes names {named} to begin with, and max_classes={most} lets fewer mix."
+        if self.class_temperature != 2 and not self.max_classes:
+            yield f"class_temperature={self.class_temperature:g} is one of max_classes; set that too, or leave it out."
+        yield from super().complaints(has_init, has_target)
+        yield from self.complaints_of_views(has_target, sizing="big_sleep")
+
+    def check_model(self, model: Model, chosen: Collection[str]) -> None:
+        """Raise InvalidRequest unless *model* has the classes that these begin with."""
+        classes, title = model.classes, model.title
+        for number, _ in self.chosen:
+            if number >= classes:
+                raise InvalidRequest(f"classes names {number}, which is none of {title}: it has 0 to {classes - 1}.")
+        if self.classes.strip() == LIKELY and classes != IMAGENET_CLASSES:
+            raise InvalidRequest(
+                f"classes={LIKELY} compares the prompt with the names of ImageNet's {IMAGENET_CLASSES} classes, and "
+                f"{title} has {classes} others; name them by their numbers, or take {ALL}."
+            )
+        if self.max_classes >= classes:
+            raise InvalidRequest(f"max_classes={self.max_classes} limits nothing: {title} has {classes} classes.")
+
+
+def read_classes(text: str) -> tuple[tuple[int, float], ...]:
+    """``980:2+483`` → ((980, ⅔), (483, ⅓)): numbers of classes, with parts of 1. Raises InvalidRequest in words."""
+    found = [_class(part.strip()) for part in text.split("+")]
+    if len(found) > MOST_CLASSES:
+        raise InvalidRequest(f"classes names {len(found)}; {MOST_CLASSES} is the most.")
+    numbers = [number for number, _ in found]
+    if twice := [number for number in numbers if numbers.count(number) > 1]:
+        raise InvalidRequest(f"classes names {twice[0]} twice; give it a weight instead, as in {twice[0]}:2.")
+    total = sum(weight for _, weight in found)
+    return tuple((number, weight / total) for number, weight in found)
+
+
+def _class(part: str) -> tuple[int, float]:
+    match = _CLASS.match(part)
+    if not match:
+        raise InvalidRequest(f"classes: “{part}” is neither {LIKELY} nor {ALL} nor a class's number, as in 980:2+483.")
+    weight = float(match.group(2) or 1)
+    if not 0 < weight <= MOST_WEIGHT:
+        raise InvalidRequest(f"classes: the weight {match.group(2)} is out of range (> 0, ≤ {MOST_WEIGHT:g}).")
+    return int(match.group(1)), weight

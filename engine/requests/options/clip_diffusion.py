@@ -1,0 +1,253 @@
+"""The options of `clip_diffusion`, in four groups: how it walks, what CLIP is shown, what pulls, how it is framed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from engine.catalogue.model_info import Model
+from engine.diffusion.spacing import EVEN, respace, step_count
+from engine.errors import InvalidRequest
+from engine.requests.clip_weights import USUAL, read_perceptors
+from engine.requests.options.base import Options, option_text
+from engine.requests.options.clip_views import Views
+from engine.requests.schedule import Schedule, WholeSchedule
+
+NOISE_OF: Mapping[str, float] = {"ddpm": 1.0, "plms": 0.0, "dpmpp_2m": 0.0, "ltsp": 0.0, "stsp": 0.0}
+"""Sampler → the eta that it has by its nature; ddim leaves it open."""
+USUAL_ORDER: Mapping[str, int] = {"plms": 2, "ltsp": 4, "stsp": 4}
+"""Sampler → the order of its multi-step, unless somebody says otherwise; others have none to choose."""
+LOOKS_APART: Mapping[str, int] = {"ltsp": 1, "stsp": 2}
+"""Sampler → how often in a step guidance looks for itself; with others it looks at what the net says anyway."""
+DEPENDENTS: Mapping[str, tuple[str, ...]] = {
+    "sampler": ("eta", "order"),
+    "cut_kind": ("overview", "cut_power"),
+    "symmetry": ("symmetry_until",),
+}
+"""Option → what a model or a profile says beside it, which falls when somebody chooses another."""
+PERLIN_SKIP = 5
+"""One in so many steps is left out for a Perlin start, unless somebody says otherwise."""
+
+
+class Walking(Options):
+    """From noise to picture: how many steps, which, and by which solver."""
+
+    steps: int = Field(default=25, ge=2, le=1000, description="denoising steps; more is slower and cleaner")
+    sampler: Literal["ddim", "ddpm", "plms", "dpmpp_2m", "ltsp", "stsp"] = Field(
+        default="ddim",
+        description="the solver: ddim with eta, ddpm (ancestral), or without noise plms, dpmpp_2m, ltsp, stsp",
+    )
+    eta: float = Field(default=1.0, ge=0, le=1, description="fresh noise per step: 0 = plain DDIM, 1 = as much as DDPM")
+    order: int = Field(
+        default=0, ge=0, le=4, description="of plms, ltsp and stsp, 1 to 4; 0 = usual, 2 of plms, else 4"
+    )
+    respacing: str = Field(
+        default=EVEN, max_length=60, description="which steps of training: even, ddim50 (one stride) or 10,15,25"
+    )
+    skip_steps: int = Field(
+        default=0, ge=0, le=999, description="with an init picture: leave out this many first steps; usually half"
+    )
+    cfg_scale: float = Field(
+        default=2.5, ge=0, le=30, description="classifier-free guidance, where the net reads the prompt; 1 = none"
+    )
+    class_id: int = Field(
+        default=-1, ge=-1, le=999, description="ImageNet class, for a net that has them; -1 = another in every step"
+    )
+
+
+class Looking(Views):
+    """What CLIP is shown of the picture."""
+
+    cut_kind: Literal["mixed", "classic", "padded", "disco"] = Field(
+        default="mixed", description="where views lie: our mix, random squares, with black rim, overview beside inner"
+    )
+    cutouts: WholeSchedule = Field(
+        default=4, ge=1, le=256, validate_default=True, description="views of the picture that CLIP sees in each step"
+    )
+    overview: WholeSchedule = Field(
+        default=0, ge=0, le=64, validate_default=True, description="with cut_kind=disco: views of the whole beside them"
+    )
+    sees: Literal["predicted", "blended"] = Field(
+        default="predicted", description="CLIP sees the predicted picture, or, as in the notebooks, that over the noisy"
+    )
+
+
+class Pulling(BaseModel):
+    """What draws the picture, how hard, in which steps, and through which net."""
+
+    clip_guidance_scale: Schedule = Field(
+        default=1000.0, ge=0, le=1000000, validate_default=True, description="how hard CLIP pulls; 0 = not at all"
+    )
+    tv_scale: Schedule = Field(
+        default=0.0, ge=0, le=100000, validate_default=True, description="smoothness (total variation)"
+    )
+    range_scale: Schedule = Field(
+        default=0.0, ge=0, le=100000, validate_default=True, description="penalty on colours out of range"
+    )
+    saturation_scale: Schedule = Field(
+        default=0.0, ge=0, le=100000, validate_default=True, description="penalty on oversaturated colours"
+    )
+    init_scale: Schedule = Field(
+        default=0.0, ge=0, le=100000, validate_default=True, description="how hard the init picture holds on"
+    )
+    init_distance: Literal["pixels", "features"] = Field(
+        default="pixels", description="of init_scale: between colours, or between shapes, as the guiding CLIP sees them"
+    )
+    clamp_max: Schedule = Field(
+        default=0.05,
+        ge=0,
+        le=10,
+        validate_default=True,
+        description="largest rms of guidance's gradient; 0 = no limit",
+    )
+    shift_max: Schedule = Field(
+        default=0.0,
+        ge=0,
+        le=10,
+        validate_default=True,
+        description="largest change that guidance makes in one step, as rms; 0 = no limit",
+    )
+    gradient: Literal["net", "secondary", "xstart"] = Field(
+        default="net",
+        description="taken through the net, through the small secondary net, or of the predicted picture alone",
+    )
+    guide_every: WholeSchedule = Field(
+        default=1, ge=1, le=100, validate_default=True, description="guide every k-th step only"
+    )
+    guide_from: float = Field(default=0.0, ge=0, le=1, description="part of the walk before which nothing is guided")
+    guide_until: float = Field(default=1.0, ge=0, le=1, description="part of the walk after which nothing is guided")
+
+
+class Framing(BaseModel):
+    """Where it starts from, and what holds for the picture as a whole."""
+
+    perlin: Literal["none", "mixed", "color", "gray"] = Field(
+        default="none", description="start from clouds (Perlin noise) instead of an init picture"
+    )
+    symmetry: Literal["none", "vertical", "horizontal", "both"] = Field(
+        default="none", description="mirrored across that axis: vertical makes left and right alike"
+    )
+    symmetry_until: float = Field(default=1.0, gt=0, le=1, description="part of the walk in which symmetry is enforced")
+    seamless: Literal["none", "across", "down", "both"] = Field(
+        default="none", description="edges that fit each other, for tiles laid across, down or both"
+    )
+
+
+class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
+    """CLIP-guided diffusion: noise becomes a picture while CLIP pulls every step towards the prompt."""
+
+    method: Literal["clip_diffusion"] = "clip_diffusion"
+
+    @property
+    def spacing(self) -> str:
+        """How the walk is respaced; see `engine.diffusion.spacing`."""
+        return str(self.steps) if self.respacing == EVEN else self.respacing
+
+    @property
+    def looks_apart(self) -> int:
+        """How often in a guided step guidance looks for itself."""
+        return LOOKS_APART.get(self.sampler, 0)
+
+    @property
+    def looks(self) -> int:
+        """How often in a guided step CLIP sees all its views."""
+        return max(self.looks_apart, 1)
+
+    @classmethod
+    def settle(cls, usual: Mapping[str, object], chosen: Mapping[str, str]) -> ClipDiffusionOptions:
+        """*usual*, *chosen*, and what follows from both; see `settled`. Raises ValidationError."""
+        return cls.model_validate(settled(usual, chosen))
+
+    def check(self, *, has_init: bool = False, has_target: bool = False, has_mask: bool = False) -> None:
+        """Raise InvalidRequest where options contradict each other or lack the picture that they speak of."""
+        read_perceptors(self.perceptors, USUAL)
+        for sentence in (*self._of_steps(has_init), *self._of_samplers(), *self._of_pictures(has_init, has_target)):
+            raise InvalidRequest(sentence)
+        if has_mask and not has_init:
+            raise InvalidRequest("A mask needs an init picture: what it covers is kept from that.")
+        if has_mask and self.symmetry != "none":
+            raise InvalidRequest("A mask and symmetry contradict each other: leave out one of them.")
+
+    def check_model(self, model: Model, chosen: Collection[str]) -> None:
+        """Raise InvalidRequest for steps, classes or a text that *model* does not have."""
+        respace(model.train_steps, self.spacing)
+        if self.class_id >= model.classes:
+            of_model = (
+                f"its classes are 0 to {model.classes - 1}"
+                if model.classes
+                else "it has no classes; leave class_id out"
+            )
+            raise InvalidRequest(f"class_id={self.class_id} is none of {model.title}: {of_model}.")
+        if "cfg_scale" in chosen and self.cfg_scale != 1 and not model.reads:
+            guides = "guides nets that read the prompt"
+            raise InvalidRequest(f"cfg_scale={self.cfg_scale:g} {guides}, and {model.title} does not.")
+
+    def for_init(self, chosen: Collection[str], *, masked: bool) -> ClipDiffusionOptions:
+        """With a picture to begin with, the first half of the walk is left out; with a mask there is more to paint."""
+        return self if masked or "skip_steps" in chosen else self.model_copy(update={"skip_steps": self.steps // 2})
+
+    def painting_on(self) -> ClipDiffusionOptions:
+        """The first half of the walk is left out, and clouds are no start any more."""
+        return self.model_copy(update={"skip_steps": self.steps // 2, "perlin": "none"})
+
+    def _of_steps(self, has_init: bool) -> Iterator[str]:
+        if self.respacing != EVEN and step_count(self.respacing) != self.steps:
+            made = step_count(self.respacing)
+            yield f"respacing={self.respacing} makes {made} steps, not {self.steps}; leave out steps or say {made}."
+        if self.skip_steps >= self.steps:
+            yield f"skip_steps={self.skip_steps} leaves nothing of {self.steps} steps; {self.steps - 1} is the most."
+        if self.skip_steps and not has_init and self.perlin == "none":
+            yield f"skip_steps={self.skip_steps} needs an init picture; leave it out without one."
+        if self.guide_from >= self.guide_until:
+            yield (
+                f"guide_from={self.guide_from:g} is not before guide_until={self.guide_until:g}, "
+                "so that nothing would be guided; clip_guidance_scale=0 says so plainly."
+            )
+
+    def _of_samplers(self) -> Iterator[str]:
+        natural = NOISE_OF.get(self.sampler, self.eta)
+        if self.eta != natural:
+            why = "adds none" if natural == 0 else "has noise of its own"
+            yield (
+                f"eta={self.eta:g} sets the noise of ddim, and {self.sampler} {why}; "
+                f"leave out eta, or take sampler=ddim."
+            )
+        if self.order and self.sampler not in USUAL_ORDER:
+            yield f"order={self.order} is one of plms, ltsp and stsp; leave it out, or take sampler=plms."
+
+    def _of_pictures(self, has_init: bool, has_target: bool) -> Iterator[str]:
+        if self.init_scale.largest and not (has_init or self.perlin != "none"):
+            yield f"init_scale={self.init_scale} needs an init picture; leave it out without one."
+        if self.init_distance != "pixels" and not self.init_scale.largest:
+            yield f"init_distance={self.init_distance} says how init_scale measures; say that too, as init_scale=1000."
+        if has_init and self.perlin != "none":
+            yield f"perlin={self.perlin} and an init picture are two starts; leave out one of them."
+        if self.overview.largest and self.cut_kind != "disco":
+            yield f"overview={self.overview} counts views of cut_kind=disco; leave it out, or take that."
+        if self.symmetry_until < 1 and self.symmetry == "none":
+            yield f"symmetry_until={self.symmetry_until:g} needs symmetry, as in symmetry=vertical."
+        yield from self.complaints_of_views(has_target, sizing="padded")
+
+
+def settled(usual: Mapping[str, object], chosen: Mapping[str, str]) -> dict[str, object]:
+    """*usual* (of a model and a profile) and over it what somebody has *chosen*, with all that follows from both."""
+    known = ClipDiffusionOptions.model_fields
+    fallen = {name for option, names in DEPENDENTS.items() if option in chosen for name in names} - chosen.keys()
+    found: dict[str, object] = {name: value for name, value in usual.items() if name not in fallen} | dict(chosen)
+    if "steps" in chosen and "respacing" not in chosen:
+        found.pop("respacing", None)
+    if found.get("respacing", EVEN) != EVEN and "steps" not in chosen:
+        found["steps"] = step_count(str(found["respacing"]))
+    sampler = str(found.get("sampler", known["sampler"].default))
+    if sampler in NOISE_OF and "eta" not in chosen:
+        found["eta"] = NOISE_OF[sampler]
+    if found.get("perlin", "none") != "none" and "skip_steps" not in chosen:
+        found["skip_steps"] = _as_int(found.get("steps", known["steps"].default)) // PERLIN_SKIP
+    return found
+
+
+def _as_int(value: object) -> int:
+    text = option_text(value)
+    return int(text) if text.isdecimal() and len(text) < 7 else 0

@@ -1,0 +1,24 @@
+"""The options of `clipdraw`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from engine.requests.options.optimiser_methods import OptimisedOptions
+
+
+class ClipdrawOptions(OptimisedOptions):
+    """CLIPDraw: strokes of a pen or a brush, moved by CLIP alone; sharp at any size."""
+
+    method: Literal["clipdraw"] = "clipdraw"
+    steps: int = Field(default=150, ge=5, le=2000, description="optimiser steps")
+    learning_rate: float = Field(
+        default=2.0, gt=0, le=20, description="how far a point may move in a step, in 224ths of the picture"
+    )
+    strokes: int = Field(default=64, ge=1, le=512, description="curves that are drawn one over the other")
+    curves: int = Field(default=2, ge=1, le=3, description="cubic Bézier pieces of a stroke")
+    stroke_width: float = Field(default=3.0, ge=0.2, le=20, description="at the beginning, in % of the longer side")
+    ink: Literal["colour", "black", "white"] = Field(default="colour", description="what is drawn with")
+    paper: Literal["white", "black", "cream"] = Field(default="white", description="what is drawn on")

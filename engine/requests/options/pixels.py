@@ -1,0 +1,16 @@
+"""The options of `pixels`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from engine.requests.options.optimiser_methods import OptimisedOptions
+
+
+class PixelsOptions(OptimisedOptions):
+    """Pixels: a pyramid of colour grids painted by CLIP alone; no generator, the look of an abstract painter."""
+
+    method: Literal["pixels"] = "pixels"
+    tv_scale: float = Field(default=3.0, ge=0, le=100000, description="smoothness (total variation)")

@@ -1,0 +1,81 @@
+"""The options of `vqgan_clip`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field
+
+from engine.errors import InvalidRequest
+from engine.requests.options.generator_methods import GeneratedOptions
+from engine.requests.prompts import MAX_WEIGHT
+from engine.requests.schedule import Schedule
+
+NONE = "none"
+MOST_NOISE_PROMPTS = 8
+_NOISE_PROMPT = re.compile(r"(\d{1,10})(?::([+-]?(?:\d+(?:\.\d*)?|\.\d+)))?\Z")
+
+
+class VqganClipOptions(GeneratedOptions):
+    """VQGAN+CLIP: a grid of codes that CLIP moves until their picture fits the words; the look of 2021."""
+
+    method: Literal["vqgan_clip"] = "vqgan_clip"
+    steps: int = Field(default=200, ge=2, le=2000, description="optimiser steps; the notebooks took 300 to 500")
+    learning_rate: float = Field(default=0.1, gt=0, le=2, description="of the optimiser, in the codebook's own units")
+    init_weight: Schedule = Field(
+        default=0.0, ge=0, le=1000, validate_default=True, description="how hard the init picture's codes hold on"
+    )
+    cut_kind: Literal["mixed", "classic", "padded"] = Field(
+        default="classic", description="where views lie: our mix, random squares, or those with a black rim"
+    )
+    flip: float = Field(default=0.5, ge=0, le=1, description="part of the views that are mirrored")
+    decay: Literal["none", "cosine"] = Field(
+        default="none", description="of the learning rate: as in the notebooks it stays, or it falls to nothing"
+    )
+    optimizer: Literal["adam", "adamw"] = Field(
+        default="adam", description="adamw also draws the grid towards zero, by 1 % of the learning rate"
+    )
+    start: Literal["codes", "pixels", "gradient"] = Field(
+        default="codes", description="without an init picture: random codes, encoded noise, or an encoded gradient"
+    )
+    noise_prompts: str = Field(
+        default=NONE,
+        max_length=200,
+        description="random directions to pull in, by seed and weight, as in 7:0.3+12:-0.2",
+    )
+
+    @property
+    def directions(self) -> tuple[tuple[int, float], ...]:
+        """The noise prompts. Raises InvalidRequest in words."""
+        return read_noise_prompts(self.noise_prompts)
+
+    def painting_on(self) -> VqganClipOptions:
+        """The codes of a picture are a start of their own."""
+        return self.model_copy(update={"steps": max(self.steps // 2, 2), "start": "codes"})
+
+    def complaints(self, has_init: bool, has_target: bool) -> Iterator[str]:
+        """What contradicts itself, or lacks the picture that it speaks of."""
+        if has_init and self.start != "codes":
+            yield f"start={self.start} and an init picture are two starts; leave out one of them."
+        yield from super().complaints(has_init, has_target)
+        yield from self.complaints_of_views(has_target, sizing="padded")
+
+
+def read_noise_prompts(text: str) -> tuple[tuple[int, float], ...]:
+    """``7:0.3+12`` → ((7, 0.3), (12, 1.0)). Raises InvalidRequest in words."""
+    parts = [part.strip() for part in re.split(r"\+(?=\s*\d)", text)] if text.strip() not in ("", NONE) else []
+    if len(parts) > MOST_NOISE_PROMPTS:
+        raise InvalidRequest(f"noise_prompts names {len(parts)} seeds; {MOST_NOISE_PROMPTS} is the most.")
+    return tuple(_noise_prompt(part) for part in parts)
+
+
+def _noise_prompt(part: str) -> tuple[int, float]:
+    match = _NOISE_PROMPT.match(part)
+    if not match:
+        raise InvalidRequest(f"noise_prompts: “{part}” is not a seed with a weight, as in 7:0.3.")
+    weight = float(match.group(2) or 1)
+    if abs(weight) > MAX_WEIGHT:
+        raise InvalidRequest(f"noise_prompts: the weight {match.group(2)} is too large; ±{MAX_WEIGHT:g} is the most.")
+    return int(match.group(1)), weight

@@ -1,0 +1,109 @@
+"""Prompt syntax, the only place where it exists: ``castle:2 | fog | people:-0.5``.
+
+Parts are separated by ``|``. A part may end in ``:weight``; without one its weight is 1. Negative weights push away.
+``\\|`` and ``\\:`` stand for the characters themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from engine.errors import PromptError
+from engine.requests.numbers import number_text
+
+MAX_PROMPT = 1000
+"""Characters of the words."""
+MAX_PARTS = 12
+MAX_SOURCE = 2 * MAX_PROMPT + 32 * MAX_PARTS
+"""Characters of a prompt as it is written: every character may need a backslash, every part a weight of many digits."""
+MAX_WEIGHT = 100.0
+_WEIGHT = re.compile(r"(?<!\\):\s*([^:|\s]*)\s*$")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)$")
+_NUMBERISH = re.compile(r"[+\-\d.]")
+
+
+class Prompt(BaseModel):
+    """One target of the guidance: a text, or a picture by its SHA-256, and how much it counts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: str = ""
+    image: str = Field(default="", description="SHA-256 of the picture's bytes")
+    weight: float = Field(default=1.0, ge=-MAX_WEIGHT, le=MAX_WEIGHT)
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Prompt:
+        if bool(self.text) == bool(self.image):
+            raise ValueError("a prompt is either a text or a picture")
+        return self
+
+
+def parse_prompts(source: str) -> tuple[Prompt, ...]:
+    """Read ``text[:weight] | …``; errors are `PromptError`s that point at the character.
+
+    >>> [(p.text, p.weight) for p in parse_prompts("castle:2 | fog | people:-.5")]
+    [('castle', 2.0), ('fog', 1.0), ('people', -0.5)]
+    """
+    if not source.strip():
+        raise PromptError("The prompt is empty: say what to paint.", source, 0)
+    if len(source) > MAX_SOURCE:
+        raise PromptError(f"The prompt has {len(source)} characters; {MAX_PROMPT} is the most.", source, MAX_PROMPT)
+    prompts = tuple(_parse_part(source, start, part) for start, part in _split(source))
+    # Only the words are measured: what `format_prompts` makes of a prompt that was taken is longer, and is taken too.
+    if (length := sum(len(p.text) for p in prompts)) > MAX_PROMPT:
+        raise PromptError(f"The prompt has {length} characters; {MAX_PROMPT} is the most.", source, MAX_PROMPT)
+    if len(prompts) > MAX_PARTS:
+        raise PromptError(f"{len(prompts)} parts are too many; {MAX_PARTS} is the most.", source, len(source) - 1)
+    check_weights(prompts, source)
+    return prompts
+
+
+def check_weights(prompts: Iterable[Prompt], source: str = "") -> None:
+    """Weights that cancel out leave nothing to paint: they are later divided by the absolute value of their sum."""
+    total = sum(p.weight for p in prompts)
+    if abs(total) < 1e-3:
+        raise PromptError("The weights add up to zero, which leaves nothing to aim at: change one of them.", source, 0)
+
+
+def format_prompts(prompts: Iterable[Prompt]) -> str:
+    """The inverse of `parse_prompts` for texts; pictures are shown as ``[picture]``."""
+    return " | ".join(_format(p) for p in prompts)
+
+
+def _format(prompt: Prompt) -> str:
+    text = prompt.text.replace("|", "\\|").replace(":", "\\:") if prompt.text else "[picture]"
+    if prompt.weight == 1:
+        return text
+    apart = " " if text.endswith("\\") else ""  # or that backslash would belong to the colon
+    return f"{text}{apart}:{number_text(prompt.weight)}"
+
+
+def _split(source: str) -> Iterator[tuple[int, str]]:
+    start = 0
+    for match in re.finditer(r"(?<!\\)\|", source):
+        yield start, source[start : match.start()]
+        start = match.end()
+    yield start, source[start:]
+
+
+def _parse_part(source: str, start: int, part: str) -> Prompt:
+    if not part.strip():
+        raise PromptError("There is nothing between these bars.", source, min(start, len(source) - 1))
+    text, weight = part, 1.0
+    if match := _WEIGHT.search(part):
+        raw, at = match.group(1), start + match.start(1)
+        if not raw:
+            raise PromptError("A weight is missing after the colon, as in “fog:0.5”.", source, start + match.start())
+        if _NUMBER.match(raw):
+            text, weight = part[: match.start()], float(raw)
+        elif _NUMBERISH.match(raw):
+            raise PromptError(f"“{raw}” is not a number; a weight looks like 2 or -0.5.", source, at)
+        if abs(weight) > MAX_WEIGHT:
+            raise PromptError(f"The weight {raw} is too large; ±{MAX_WEIGHT:g} is the most.", source, at)
+    text = text.replace("\\|", "|").replace("\\:", ":").strip()
+    if not text:
+        raise PromptError("A weight stands here without words before it.", source, start)
+    return Prompt(text=text, weight=weight)

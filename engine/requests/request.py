@@ -1,0 +1,353 @@
+"""What may be asked for: `DreamRequest`, `UpscaleRequest`, with the options of its method. No torch, no Discord.
+
+A request is a frozen value in which everything is resolved: `build_request` is the one edge where words, missing
+values and a model's defaults become one. Pictures are named by the SHA-256 of their bytes, which travel beside it.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Collection, Iterable, Mapping
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from engine.catalogue.models import DEFAULT_MODEL, MODELS, Model
+from engine.errors import InvalidRequest
+from engine.requests.clip_weights import USUAL, read_perceptors
+from engine.requests.cost import effort
+from engine.requests.options.base import Options, first_problem, guess, option_names, option_span, option_text, refuse
+from engine.requests.options.biggan_clip import BigganClipOptions
+from engine.requests.options.clip_diffusion import ClipDiffusionOptions
+from engine.requests.options.clipdraw import ClipdrawOptions
+from engine.requests.options.pixels import PixelsOptions
+from engine.requests.options.vqgan_clip import VqganClipOptions
+from engine.requests.profiles import PROFILES, Profile, find_profile
+from engine.requests.prompts import Prompt, check_weights, parse_prompts
+
+__all__ = [
+    "METHODS",
+    "PROFILES",
+    "BigganClipOptions",
+    "ClipDiffusionOptions",
+    "ClipdrawOptions",
+    "DreamRequest",
+    "MethodOptions",
+    "Options",
+    "PixelsOptions",
+    "UpscaleRequest",
+    "VqganClipOptions",
+    "build_options",
+    "build_request",
+    "find_model",
+    "option_names",
+    "option_span",
+    "option_text",
+    "painter_by",
+    "parse_settings",
+    "parse_size",
+    "request_from_json",
+    "request_to_json",
+]
+
+REQUEST_VERSION: Literal[1] = 1
+MAX_SEED = 2**32 - 1
+MAX_COUNT = 100
+NEGATIVE_WEIGHT = -0.3
+AUTO = "auto"
+"""The upscaler that suits best of those that are here."""
+LEARNED: Mapping[str, str] = {
+    "realesrgan-x4plus": "photographs and paintings",
+    "realesr-general": "small and fast",
+    "swinir-l": "real-world pictures, slow",
+    "swinir-m": "real-world pictures",
+    "realesrgan-x2plus": "made for twice the size",
+    "realesrgan-anime": "drawings",
+}
+SHIPPED: Mapping[str, str] = {
+    "primer": "small, clean pictures like the small model's",
+    "lanczos": "plain resampling: invents nothing",
+}
+"""What "auto" takes: the first of the learned ones that is here, then one's own, then what ships with the package."""
+USUAL_SCALE = 4
+PROFILE = "profile"
+"""Beside a method's options: a word for many of them."""
+
+MethodOptions: TypeAlias = Annotated[
+    ClipDiffusionOptions | ClipdrawOptions | PixelsOptions | VqganClipOptions | BigganClipOptions,
+    Field(discriminator="method"),
+]
+METHODS: Mapping[str, type[Options]] = {
+    "clip_diffusion": ClipDiffusionOptions,
+    "clipdraw": ClipdrawOptions,
+    "pixels": PixelsOptions,
+    "vqgan_clip": VqganClipOptions,
+    "biggan_clip": BigganClipOptions,
+}
+
+
+class DreamRequest(BaseModel):
+    """One or more pictures of one prompt. Picture *i* has the seed `seed + i`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = REQUEST_VERSION
+    kind: Literal["dream"] = "dream"
+    prompts: tuple[Prompt, ...] = Field(min_length=1)
+    model: str = DEFAULT_MODEL
+    options: MethodOptions = ClipDiffusionOptions()
+    width: int = Field(default=256, ge=16, le=4096)
+    height: int = Field(default=256, ge=16, le=4096)
+    seed: int = Field(default=0, ge=0, le=MAX_SEED + MAX_COUNT)  # of many, the last can be asked for by itself
+    count: int = Field(default=1, ge=1, le=MAX_COUNT)
+    init_image: str = ""
+    target_image: str = ""
+    mask_image: str = ""
+    """White where it is painted, black where the init picture stays."""
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> DreamRequest:
+        self.options.check(
+            has_init=bool(self.init_image), has_target=bool(self.target_image), has_mask=bool(self.mask_image)
+        )
+        check_weights(self.targets)
+        check_weights((*self.targets, *self.options.direction_weights))
+        return self
+
+    @property
+    def targets(self) -> tuple[Prompt, ...]:
+        """All that guides: the prompts, and the target picture with its weight."""
+        if not self.target_image:
+            return self.prompts
+        weight = getattr(self.options, "target_weight", 1.0)
+        return (*self.prompts, Prompt(image=self.target_image, weight=weight))
+
+    @property
+    def helpers(self) -> tuple[str, ...]:
+        """What it needs beside its model, by the names of `Ready.unavailable`: CLIPs that guide, the secondary net."""
+        usual = MODELS[self.model].perceptor if self.model in MODELS else ""
+        clips = read_perceptors(getattr(self.options, "perceptors", USUAL), usual)
+        second = (SECONDARY_NET,) if getattr(self.options, "gradient", "") == "secondary" else ()
+        return (*(clip_key(clip.name) for clip in clips), *second)
+
+    @property
+    def memory_kind(self) -> str:
+        """Pictures of one kind take at least so much memory by their size: ``imagenet-512 by net, ViT-B/32``."""
+        usual = MODELS[self.model].perceptor if self.model in MODELS else ""
+        clips = "+".join(clip.name for clip in read_perceptors(getattr(self.options, "perceptors", USUAL), usual))
+        return f"{self.model} by {getattr(self.options, 'gradient', self.method)}, {clips}"
+
+    @property
+    def method(self) -> str:
+        """How it is painted; the literal inside the options."""
+        return self.options.method
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """SHA-256 of every picture that this request needs beside it."""
+        named = [self.init_image, self.target_image, self.mask_image, *(p.image for p in self.prompts)]
+        return tuple(dict.fromkeys(sha for sha in named if sha))
+
+    def starting_from(self, image: str) -> DreamRequest:
+        """The same, but from the picture *image* in place of noise, clouds or another, with half of the steps left."""
+        return self.model_copy(update={"init_image": image, "options": self.options.painting_on()})
+
+    @property
+    def cost(self) -> float:
+        """Megapixel steps as the model usually takes them: what quotas and fairness count."""
+        model = MODELS.get(self.model)
+        each = effort(self.options, model) if model else 1.0
+        return self.width * self.height * self.options.steps * self.count * each / 1e6
+
+
+class UpscaleRequest(BaseModel):
+    """Enlarge one picture."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = REQUEST_VERSION
+    kind: Literal["upscale"] = "upscale"
+    image: str
+    upscaler: str = AUTO
+    scale: int = Field(default=USUAL_SCALE, ge=2, le=8)
+    width: int = Field(ge=1, le=16384, description="of the picture that comes in")
+    height: int = Field(ge=1, le=16384)
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """SHA-256 of the picture that this request needs beside it."""
+        return (self.image,)
+
+    @property
+    def count(self) -> int:
+        """Pictures that come out."""
+        return 1
+
+    @property
+    def cost(self) -> float:
+        """Megapixel steps: an output pixel counts as one step."""
+        return self.width * self.height * self.scale**2 / 1e6
+
+
+def best_upscaler(usable: Collection[str], scale: int) -> str:
+    """What "auto" stands for where these can be used; for twice the size the net that was made for it."""
+    doubling = ("realesrgan-x2plus",) if scale == 2 else ()
+    own = (name for name in usable if name not in (*LEARNED, *SHIPPED))
+    return next((name for name in (*doubling, *LEARNED, *own, *SHIPPED) if name in usable), "lanczos")
+
+
+SECONDARY_NET = "secondary net"
+
+
+def clip_key(name: str) -> str:
+    """How a CLIP is called among what is not here."""
+    return f"CLIP {name}"
+
+
+AnyRequest: TypeAlias = Annotated[DreamRequest | UpscaleRequest, Field(discriminator="kind")]
+_REQUEST: TypeAdapter[DreamRequest | UpscaleRequest] = TypeAdapter(AnyRequest)
+
+
+def request_from_json(raw: str | bytes) -> DreamRequest | UpscaleRequest:
+    """Read a stored request of any version; raises InvalidRequest in words."""
+    try:
+        return _REQUEST.validate_json(raw)
+    except ValidationError as error:
+        raise InvalidRequest(first_problem(error, METHODS)) from error
+
+
+def request_to_json(request: DreamRequest | UpscaleRequest) -> str:
+    """The stored form; `request_from_json` reads it back."""
+    return request.model_dump_json()
+
+
+def build_request(
+    prompt: str,
+    *,
+    negative: str = "",
+    model: str = "",
+    method: str = "",
+    size: str = "",
+    steps: int | None = None,
+    seed: int | None = None,
+    count: int = 1,
+    init_image: str = "",
+    target_image: str = "",
+    mask_image: str = "",
+    settings: Mapping[str, str] | None = None,
+) -> DreamRequest:
+    """Everything a person typed → one resolved request. Raises InvalidRequest or PromptError in words.
+
+    *size* is ``WxH``; *settings* are the method's options by name as text, and `profile`; what is missing comes from
+    the profile, then from the model's defaults. A missing *seed* is drawn at random; a missing *model* is the usual
+    one, or another that can paint by *method*.
+    """
+    chosen = find_model(model or painter_by(method))
+    prompts = parse_prompts(prompt) + tuple(
+        part.model_copy(update={"weight": part.weight * NEGATIVE_WEIGHT})
+        for part in (parse_prompts(negative) if negative.strip() else ())
+    )
+    check_weights(prompts, prompt)
+    width, height = parse_size(size) if size else chosen.size
+    chosen.check_size(width, height)
+    options = build_options(chosen, method, ({} if steps is None else {"steps": str(steps)}) | dict(settings or {}))
+    if init_image:
+        options = options.for_init(settings or {}, masked=bool(mask_image))
+    try:
+        return DreamRequest(
+            prompts=prompts,
+            model=chosen.name,
+            options=options,
+            width=width,
+            height=height,
+            seed=secrets.randbelow(MAX_SEED + 1) if seed is None else seed,
+            count=count,
+            init_image=init_image,
+            target_image=target_image,
+            mask_image=mask_image,
+        )
+    except ValidationError as error:
+        raise InvalidRequest(first_problem(error, METHODS)) from error
+
+
+def build_options(model: Model, method: str, settings: Mapping[str, str]) -> MethodOptions:
+    """The options of *method* (the model's usual one if empty): the model's defaults, a profile's, *settings* as text.
+
+    Each goes before the one in front of it. Raises InvalidRequest or PromptError in words.
+    """
+    name = method or model.methods[0]
+    if name not in METHODS:
+        refuse(_guessed(f"There is no method “{name}”", name, METHODS))
+    if name not in model.methods:
+        refuse(f"{model.subject} cannot paint by “{name}”; it can by {', '.join(model.methods)}.")
+    chosen, profile = dict(settings), _profile(name, settings)
+    chosen.pop(PROFILE, None)
+    for key in chosen:
+        if key not in option_names(METHODS[name]):
+            refuse(_guessed(f"{name} has no option “{key}”", key, (*option_names(METHODS[name]), PROFILE)))
+    usual = dict(model.defaults.get(name, {})) | (profile.settings(model) if profile else {})
+    try:
+        options = METHODS[name].settle(usual, chosen)
+    except ValidationError as error:
+        problem = first_problem(error, {name: METHODS[name]}, name)
+        raise InvalidRequest(problem) from error
+    options.check_model(model, chosen)
+    return options  # type: ignore[return-value]
+
+
+def _profile(method: str, settings: Mapping[str, str]) -> Profile | None:
+    if PROFILE not in settings:
+        return None
+    if METHODS[method] is not ClipDiffusionOptions:
+        refuse(f"{method} has no profiles; clip_diffusion has.")
+    return find_profile(settings[PROFILE])
+
+
+def parse_settings(text: str) -> dict[str, str]:
+    """``steps=40 eta=0.5`` (blanks or commas between) → a mapping; raises InvalidRequest for anything else.
+
+    A schedule may have blanks around its signs, and commas that no option follows belong to the value before them.
+    """
+    pairs: dict[str, str] = {}
+    for word in _BETWEEN.split(_AROUND.sub(r"\1", text)):
+        key, mark, value = word.partition("=")
+        if word and not (key and mark and value):
+            refuse(f"“{word}” is not of the form option=value, as in “steps=40 eta=0.5”.")
+        if word:
+            pairs[key] = value
+    return pairs
+
+
+_AROUND = re.compile(r"\s*([+*])\s*")
+_BETWEEN = re.compile(r"\s*,?\s+|,(?=[a-z_]+=|$)")
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """``384x256`` → (384, 256); raises InvalidRequest."""
+    width, _, height = text.lower().replace("×", "x").replace(" ", "").partition("x")
+    if not (width.isdecimal() and height.isdecimal() and len(width) < 6 and len(height) < 6):
+        raise InvalidRequest(f"“{text}” is not a size; a size looks like 256x256 (width x height).")
+    return int(width), int(height)
+
+
+def find_model(name: str) -> Model:
+    """The model of that name, or InvalidRequest with a guess."""
+    if name not in MODELS:
+        refuse(_guessed(f"There is no model “{name}”", name, MODELS))
+    return MODELS[name]
+
+
+def painter_by(method: str, usual: str = DEFAULT_MODEL, absent: Collection[str] = ()) -> str:
+    """The name of a model that can paint by *method*: *usual* if it can, else the first one that is not *absent*.
+
+    *usual* where nobody can, or where no method is named: it is asked then, and says what it can.
+    """
+    able = [model.name for model in MODELS.values() if method in model.methods]
+    if usual in able or not able:
+        return usual
+    return next((name for name in able if name not in absent), able[0])
+
+
+def _guessed(sentence: str, word: str, known: Iterable[str]) -> str:
+    return f"{sentence}{guess(word, known)}.".replace("?.", "?")

@@ -1,0 +1,1 @@
+"""The device: dtype, threads, memory, compiled steps and the cache of loaded models."""

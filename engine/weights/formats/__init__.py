@@ -1,0 +1,1 @@
+"""Reads weight files without running code: safetensors, restricted unpickling, conversion."""

@@ -1,0 +1,80 @@
+"""What kind of file this is, and whether a PyTorch archive is what it claims, before PyTorch sees it. No torch.
+
+PyTorch's archives are zip files whose tensors lie in them uncompressed; so nothing may unfold into more than is there.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from enum import Enum, auto
+
+from engine.errors import WeightsError
+from engine.weights.formats.safetensors_file import header_length
+from engine.weights.store.hashed_file import Opened
+
+MOST_RECORDS = 100_000
+LARGEST_PICKLE = 64 * 2**20
+"""Bytes of the part that says which tensors there are."""
+
+
+class Format(Enum):
+    """How a file holds its tensors."""
+
+    SAFETENSORS = auto()
+    ARCHIVE = auto()
+    """PyTorch's zip file."""
+    SCRIPT = auto()
+    """The same with code in it (TorchScript)."""
+    PICKLE = auto()
+    """PyTorch's format before version 1.6."""
+
+
+def find_format(opened: Opened) -> Format:
+    """Look at the first bytes, and into an archive. Raises WeightsError for everything else, and for zip bombs."""
+    opened.file.seek(0)
+    first = opened.file.read(16)
+    opened.file.seek(0)
+    if first.startswith(b"PK\x03\x04"):
+        return _look_into(opened)
+    if header_length(first, opened.size) is not None:
+        return Format.SAFETENSORS
+    if first.startswith(b"\x80"):
+        return Format.PICKLE
+    what = "a web page" if first.lstrip().startswith(b"<") else "empty" if not first else "of an unknown kind"
+    raise WeightsError(f"“{opened.path.name}” holds no weights: it is {what}.")
+
+
+def _look_into(opened: Opened) -> Format:
+    try:
+        with zipfile.ZipFile(opened.file) as archive:
+            records = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        raise _broken(opened, f"{error}; it may be cut off") from error
+    finally:
+        opened.file.seek(0)
+    names = [record.filename for record in records]
+    if len(records) > MOST_RECORDS or len(set(names)) < len(names):
+        raise _broken(opened, f"it has {len(records):,} records, {len(set(names)):,} of them different")
+    folder = names[0].partition("/")[0] if names else ""
+    if f"{folder}/data.pkl" not in names:
+        raise _broken(opened, "it has no data.pkl, which would say which tensors it holds")
+    if any(name.startswith((f"{folder}/code/", f"{folder}/constants.pkl")) for name in names):
+        return Format.SCRIPT
+    _check_sizes(opened, records, f"{folder}/data.pkl")
+    return Format.ARCHIVE
+
+
+def _check_sizes(opened: Opened, records: list[zipfile.ZipInfo], pickle: str) -> None:
+    for record in records:
+        if record.compress_type != zipfile.ZIP_STORED or record.file_size != record.compress_size:
+            raise _broken(
+                opened, f"“{record.filename}” would unfold from {record.compress_size:,} to {record.file_size:,} bytes"
+            )
+        if record.filename == pickle and record.file_size > LARGEST_PICKLE:
+            raise _broken(opened, f"its data.pkl has {record.file_size:,} bytes")
+    if (total := sum(record.file_size for record in records)) > opened.size:
+        raise _broken(opened, f"its records add up to {total:,} bytes, and it has {opened.size:,}")
+
+
+def _broken(opened: Opened, why: str) -> WeightsError:
+    return WeightsError(f"“{opened.path.name}” is a broken PyTorch file: {why}.")

@@ -1,0 +1,4 @@
+"""The folder of weight files: download, hashes, trust, custom models.
+
+Imports no torch.
+"""

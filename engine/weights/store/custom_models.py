@@ -1,0 +1,234 @@
+"""Your own checkpoints: `[models.<name>]` in config.toml, a file and what net it holds. No torch.
+
+[models.my-paintings]
+file = "~/runs/paintings/ema_0.9999_058000.pt"
+size = [256, 256]
+flags = { image_size = 256, num_channels = 128, num_heads = 1, attention_resolutions = "16", learn_sigma = true }
+
+[models.my-codes]
+kind = "vqgan"
+file = "~/runs/codes/last.ckpt"
+flags = { n_embed = 4096, resolution = 256 }
+
+[models.my-faces]
+kind = "upscaler"
+file = "~/4x-faces.safetensors"
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+import platformdirs
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from engine.catalogue.entry import Entry, Kind
+from engine.catalogue.licences import OWN
+from engine.catalogue.model_info import Model
+from engine.catalogue.models import DEFAULT_MODEL, add_models
+from engine.catalogue.published import biggan_model, model_of, vqgan_model
+from engine.catalogue.registry import PUBLISHED, add_entries
+from engine.errors import InvalidRequest, WeightsError
+from engine.nets.adm_flags import read_flags
+from engine.nets.biggan_flags import read_biggan_flags
+from engine.nets.vqgan_flags import read_vqgan_flags
+from engine.requests.request import AUTO, SHIPPED, build_options
+
+VARIABLE = "DREAMBOT_MODELS"
+"""How a bot or a shell tells its engine child: the same tables as JSON."""
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,39}", text):
+        raise ValueError("a model's name has up to 40 of a–z, 0–9, dots and hyphens")
+    return text
+
+
+def _sha256(text: str) -> str:
+    if text and not re.fullmatch(r"[0-9a-f]{64}", text):
+        raise ValueError(f"“{text}” is no SHA-256; one has 64 of 0–9 and a–f")
+    return text
+
+
+ModelName = Annotated[str, AfterValidator(_name)]
+Sha256 = Annotated[str, AfterValidator(_sha256)]
+Flag: TypeAlias = bool | int | float | str
+Flags: TypeAlias = Flag | list[Flag | list[Flag]]
+"""Some are lists: `ch_mult` of a VQGAN, the `layers` of a BigGAN."""
+
+
+@dataclass(frozen=True, slots=True)
+class Painter:
+    """What is known of one kind of net that paints: how its flags are read, and how it becomes a model."""
+
+    read: Callable[[Mapping[str, object]], object]
+    model: Callable[[Entry, str, Mapping[str, object], tuple[int, int] | None], Model]
+
+
+PAINTERS: Mapping[str, Painter] = {
+    "diffusion": Painter(read_flags, model_of),
+    "vqgan": Painter(read_vqgan_flags, vqgan_model),
+    "biggan": Painter(read_biggan_flags, biggan_model),
+}
+"""By `kind`; an upscaler is none."""
+
+
+class OwnModel(BaseModel):
+    """A model or an upscaler of your own: the file with its weights, and what net they belong to.
+
+    An upscaler is any that spandrel recognises (ESRGAN, Compact, SwinIR, HAT …); it needs no flags.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str = Field(min_length=1, description="Its weights: safetensors, or a PyTorch file.", examples=["~/mine.pt"])
+    kind: Literal["diffusion", "vqgan", "biggan", "upscaler"] = Field(
+        default="diffusion",
+        description="What it is: for clip_diffusion, vqgan_clip or biggan_clip, or for enlarging.",
+    )
+    flags: Mapping[str, Flags] = Field(
+        default_factory=dict,
+        description="The options that its net was trained with, by the names of guided-diffusion, of "
+        "taming-transformers' ddconfig (and n_embed, embed_dim), or of pytorch-pretrained-biggan's configuration.",
+        examples=[{"image_size": 256, "num_channels": 128, "learn_sigma": True}],
+    )
+    title: str = Field(default="", max_length=60, description="What people are shown; empty = its name.")
+    sha256: Sha256 = Field(
+        default="", description="Hash of the file; empty = `python -m engine weights verify --trust NAME` remembers it."
+    )
+    sources: tuple[str, ...] = Field(default=(), description="Addresses to download it from, tried in turn.")
+    licence: str = Field(default=OWN, description="What may be done with it.")
+    size: tuple[int, int] | None = Field(
+        default=None,
+        description="Width and height when nobody says otherwise; left out = those of its training.",
+        examples=[[256, 256]],
+    )
+    perceptor: str = Field(default="ViT-B/32", description="The CLIP that guides it.")
+    defaults: Mapping[str, Flag] = Field(
+        default_factory=dict, description="Options that suit it.", examples=[{"steps": 50, "clip_guidance_scale": 1000}]
+    )
+
+    @field_validator("flags")
+    @classmethod
+    def _are_flags(cls, flags: Mapping[str, Flags], found: ValidationInfo) -> Mapping[str, Flags]:
+        painter = PAINTERS.get(found.data.get("kind", ""))
+        try:
+            if painter:
+                painter.read(flags)
+        except WeightsError as error:
+            raise ValueError(str(error).replace("?.", "?")) from error
+        return flags
+
+    @model_validator(mode="after")
+    def _suit_their_kind(self) -> OwnModel:
+        if self.paints and "flags" not in self.model_fields_set:
+            raise ValueError(f"a {self.kind} model needs its flags, as they were when it was trained")
+        odd = {"flags", "size", "perceptor", "defaults"} & self.model_fields_set
+        if self.kind == "upscaler" and odd:
+            raise ValueError(f"an upscaler has no {' and no '.join(sorted(odd))}; its file says all that is needed")
+        return self
+
+    @property
+    def paints(self) -> bool:
+        """Whether `/dream` can paint with it."""
+        return self.kind in PAINTERS
+
+    def entry(self, name: str) -> Entry:
+        """It, as one of the table."""
+        return Entry(
+            name=name,
+            kind=Kind(self.kind),
+            title=self.title or name,
+            file=str(Path(self.file).expanduser().absolute()),
+            licence=self.licence,
+            sources=self.sources,
+            sha256=self.sha256,
+            flags=dict(self.flags),
+        )
+
+    def model(self, name: str) -> Model:
+        """It, as something to paint with."""
+        return PAINTERS[self.kind].model(self.entry(name), self.perceptor, self.defaults, self.size)
+
+
+_OWN: TypeAdapter[dict[str, OwnModel]] = TypeAdapter(dict[ModelName, OwnModel])
+
+
+def read_own(tables: object) -> dict[str, OwnModel]:
+    """The `models` table of a configuration, as TOML gives it. Raises WeightsError that names the key."""
+    try:
+        own = _OWN.validate_python(tables)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(["models", *(str(part) for part in first["loc"] if part != "[key]")])
+        raise WeightsError(f"{where}: {first.get('ctx', {}).get('error', first['msg'])}.".replace("..", ".")) from error
+    check_own(own)
+    return own
+
+
+def check_own(own: Mapping[str, OwnModel]) -> None:
+    """Names, sizes and settings, now and not when somebody paints. Raises WeightsError."""
+    if taken := sorted((PUBLISHED.keys() | {DEFAULT_MODEL, AUTO, *SHIPPED}) & own.keys()):
+        raise WeightsError(f"models.{taken[0]}: that name is taken; choose another.")
+    for name, model in own.items():
+        if model.paints:
+            _check_settings(name, model.model(name))
+
+
+def _check_settings(name: str, model: Model) -> None:
+    try:
+        model.check_size(*model.size)
+        build_options(model, "", {})
+    except InvalidRequest as error:
+        raise WeightsError(f"models.{name}: {error}") from error
+
+
+def find_own(environ: Mapping[str, str]) -> dict[str, OwnModel]:
+    """The models of the configuration that the bot would read; none where there is no file. Raises WeightsError."""
+    named = environ.get("DREAMBOT_CONFIG", "").strip()
+    usual = (Path("config.toml"), platformdirs.user_config_path("dreambot", False) / "config.toml")
+    path = Path(named) if named else next((place for place in usual if place.is_file()), None)
+    if path is None:
+        return {}
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise WeightsError(f"{path} cannot be read: {error}.") from error
+    return read_own(tables.get("models", {}))
+
+
+def given_own(environ: Mapping[str, str]) -> dict[str, OwnModel]:
+    """The models that whoever started this process has shared. Raises WeightsError."""
+    try:
+        return read_own(json.loads(environ.get(VARIABLE) or "{}"))
+    except json.JSONDecodeError as error:
+        raise WeightsError(f"{VARIABLE} is not JSON: {error}.") from error
+
+
+def add_own(own: Mapping[str, OwnModel]) -> None:
+    """Make them known in this process: their files to the table of weights, what they paint to the models."""
+    add_entries(model.entry(name) for name, model in own.items())
+    add_models(model.model(name) for name, model in own.items() if model.paints)
+
+
+def share_own(own: Mapping[str, OwnModel], environ: MutableMapping[str, str]) -> None:
+    """The same, and to every engine that is started with this environment."""
+    check_own(own)
+    add_own(own)
+    environ[VARIABLE] = _OWN.dump_json(dict(own), exclude_unset=True).decode()

@@ -1,0 +1,142 @@
+"""Where weights lie, and which of them may be loaded. No torch.
+
+The folder: $DREAMBOT_WEIGHTS, else the usual place of this system for data. Parts of downloads end in `.part`; what had
+a wrong hash lies in `quarantine/`, what was converted in `converted/`.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from engine.catalogue.entry import Entry, Kind
+from engine.errors import ModelUnavailable, WeightsError
+from engine.weights.store.disk_errors import in_words
+from engine.weights.store.hashed_file import Opened, open_hashed
+from engine.weights.store.trusted_hashes import Pin, Pins
+
+VARIABLE = "DREAMBOT_WEIGHTS"
+COMMAND = "python -m engine weights"
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder of weights; nothing in it need exist."""
+
+    root: Path
+    also: tuple[Path, ...] = ()
+    """Folders of other tools, in which a file of the right name is good enough if its hash is right."""
+
+    @property
+    def pins(self) -> Pins:
+        """Hashes of trusted files."""
+        return Pins(self.root)
+
+    def file(self, entry: Entry) -> Path:
+        """Where it belongs: in the folder, unless it is a whole path."""
+        return self.root / entry.file
+
+    def part(self, entry: Entry) -> Path:
+        """Where it is downloaded to."""
+        return self.root / f"{entry.file}.part"
+
+    def converted(self, sha256: str) -> Path:
+        """The safetensors file that the foreign file with this hash became."""
+        return self.root / "converted" / f"{sha256}.safetensors"
+
+    def quarantine(self, entry: Entry, sha256: str) -> Path:
+        """Where a file of that name with a wrong hash is kept, for whoever wants to look at it."""
+        return self.root / "quarantine" / f"{entry.file}-{sha256[:12]}"
+
+    def find(self, entry: Entry) -> Path | None:
+        """The file, wherever it lies."""
+        shared = [folder / entry.file for folder in self.also] if entry.kind is Kind.CLIP else []
+        return next((path for path in (self.file(entry), *shared) if is_there(path)), None)
+
+    def expected(self, entry: Entry) -> str:
+        """The hash that its file must have: the published one, else the pinned one; empty if there is neither."""
+        pin = None if entry.sha256 else self.pins.find(entry.name)
+        return pin.sha256 if pin else entry.sha256
+
+    def missing(self, entry: Entry) -> str:
+        """Why it cannot be loaded, in a sentence without its full stop; empty if it seems it can. Hashes nothing."""
+        if self.find(entry) is None:
+            trust = "" if self.expected(entry) else " --trust"
+            return f"not downloaded; run {COMMAND} download{trust} {entry.name}"
+        return "" if self.expected(entry) else f"not trusted yet; run {COMMAND} verify --trust {entry.name}"
+
+    @contextmanager
+    def open(self, entry: Entry, progress: Callable[[int], None] | None = None) -> Iterator[Opened]:
+        """The file, hashed and found to be the right one. Raises ModelUnavailable or WeightsError."""
+        path = self.find(entry)
+        if path is None or self.missing(entry):
+            raise ModelUnavailable(f"The weights “{entry.name}” are {self.missing(entry)}.")
+        with open_hashed(path, entry.name, progress) as opened:
+            check_hash(opened, self.expected(entry))
+            yield opened
+
+    def trust(self, entry: Entry, progress: Callable[[int], None] | None = None) -> Pin:
+        """Pin the file that lies there; raises WeightsError where a published or pinned hash says otherwise."""
+        path = self.find(entry)
+        if path is None:
+            raise ModelUnavailable(f"The weights “{entry.name}” are {self.missing(entry)}.")
+        with open_hashed(path, entry.name, progress) as opened:
+            check_hash(opened, self.expected(entry) or opened.sha256)
+            pin = Pin(opened.sha256, opened.size, str(path))
+        if not entry.sha256 and not self.pins.find(entry.name):
+            self.remember(entry.name, pin)
+        return pin
+
+    def remember(self, name: str, pin: Pin) -> None:
+        """Pin what was found to be right. Raises WeightsError where the folder does not take it."""
+        with in_words(f"The hash of “{name}” cannot be written into {self.root}"):
+            self.pins.put(name, pin)
+
+    def remove(self, entry: Entry) -> int:
+        """Delete it and all that was made of it or remembered about it; returns the bytes that this freed.
+
+        A file of one's own stays: only what was made of it goes. Raises WeightsError where the folder keeps it.
+        """
+        sha256, part = self.expected(entry), self.part(entry)
+        victims = [part, part.with_name(f"{part.name}.json"), self.converted(sha256)]
+        if not entry.is_own:
+            victims += [self.file(entry), *(self.root / "quarantine").glob(f"{glob.escape(entry.file)}-*")]
+        freed = 0
+        for victim in filter(is_there, victims):
+            with in_words(f"{victim} cannot be deleted"):
+                freed += victim.stat().st_size
+                victim.unlink()
+        with in_words(f"The hash of “{entry.name}” cannot be forgotten in {self.root}"):
+            self.pins.drop(entry.name)
+            self.pins.drop(f"converted:{sha256}")
+        return freed
+
+
+def weights_folder(environ: Mapping[str, str] = os.environ) -> Folder:
+    """The folder that this environment names, and where openai/CLIP and open_clip keep theirs."""
+    named = environ.get(VARIABLE, "").strip()
+    root = Path(named).expanduser() if named else platformdirs.user_data_path("dreambot", False) / "weights"
+    return Folder(root.absolute(), (Path.home() / ".cache" / "clip",))
+
+
+def is_there(path: Path) -> bool:
+    """Whether it is a file; where nobody may look (another's folder, a share that is gone) there is nothing for us."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def check_hash(opened: Opened, expected: str) -> None:
+    """Raise WeightsError, with both hashes, unless they are the same."""
+    if opened.sha256 != expected:
+        raise WeightsError(
+            f"“{opened.path.name}” is not the file it should be: its SHA-256 is {opened.sha256}, and {expected} was "
+            f"expected; {COMMAND} remove {opened.name} and download it again."
+        )

@@ -1,0 +1,78 @@
+"""A file that was hashed through the very handle from which it is then read, so that nobody can swap it in between."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from engine.errors import WeightsError
+from engine.weights.store.disk_errors import in_words
+
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An open, hashed file. *sha256* is that of the bytes as they were read."""
+
+    name: str
+    """What a person calls it."""
+    path: Path
+    file: BinaryIO
+    size: int
+    sha256: str
+    _stamp: tuple[int, ...]
+
+    def check_unchanged(self) -> None:
+        """Call after reading: raises WeightsError if somebody wrote into the file since it was hashed."""
+        if _stamp(self.file) != self._stamp:
+            raise WeightsError(f"“{self.path.name}” was written to while it was being read; load it again.")
+
+
+@contextmanager
+def open_hashed(path: Path, name: str, progress: Callable[[int], None] | None = None) -> Iterator[Opened]:
+    """Open and hash *path*; the handle stands at the start. *progress* hears of bytes. Raises WeightsError."""
+    with in_words(f"The weights “{name}” cannot be read from {path}"):
+        file = _open_regular(path)
+    with file:
+        with in_words(f"The weights “{name}” cannot be read from {path}"):
+            stamp = _stamp(file)
+            sha256, size = hash_file(file, progress)
+            file.seek(0)
+        opened = Opened(name, path, file, size, sha256, stamp)
+        opened.check_unchanged()
+        yield opened
+
+
+def hash_file(file: BinaryIO, progress: Callable[[int], None] | None = None) -> tuple[str, int]:
+    """SHA-256 and size of all that *file* holds, from its start."""
+    digest, size, buffer = hashlib.sha256(), 0, bytearray(CHUNK)
+    file.seek(0)
+    while count := file.readinto(buffer):  # type: ignore[attr-defined]
+        digest.update(memoryview(buffer)[:count])
+        size += count
+        if progress:
+            progress(count)
+    return digest.hexdigest(), size
+
+
+def _open_regular(path: Path) -> BinaryIO:
+    """A regular file; a pipe or a device would wait for ever or never end."""
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    descriptor = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError("it is not a regular file")
+    return os.fdopen(descriptor, "rb")
+
+
+def _stamp(file: BinaryIO) -> tuple[int, ...]:
+    """What changes when somebody writes: the change time cannot be set back by a program."""
+    found = os.fstat(file.fileno())
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns

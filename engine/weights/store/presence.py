@@ -1,0 +1,40 @@
+"""What a model or a checkpoint lacks on this machine, and the command that brings it. No hashing, no torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from engine.catalogue.clip_table import clip_named
+from engine.catalogue.entry import Entry
+from engine.catalogue.model_info import Model
+from engine.catalogue.registry import entries
+from engine.errors import WeightsError
+from engine.weights.store.folder import COMMAND, Folder, weights_folder
+
+
+def lacking(model: Model, environ: Mapping[str, str] = os.environ) -> str:
+    """Why *model* cannot paint, in a sentence without its full stop; empty if it can."""
+    return lacking_files(needs(model), environ)
+
+
+def lacking_files(needed: Sequence[Entry], environ: Mapping[str, str] = os.environ) -> str:
+    """Why not all of these can be loaded, in a sentence without its full stop; empty if they can."""
+    try:
+        return _lacking(needed, weights_folder(environ))
+    except WeightsError as error:  # what remembers hashes is damaged: a problem of those who need it, and of no others
+        return str(error).removesuffix(".")
+
+
+def _lacking(needed: Sequence[Entry], folder: Folder) -> str:
+    if absent := [entry for entry in needed if folder.find(entry) is None]:
+        trust = "" if all(folder.expected(entry) for entry in absent) else " --trust"
+        return f"not downloaded; run {COMMAND} download{trust} {' '.join(entry.name for entry in absent)}"
+    return next((why for entry in needed if (why := folder.missing(entry))), "")
+
+
+def needs(model: Model) -> tuple[Entry, ...]:
+    """The files without which it cannot paint: its net, and the CLIP that guides it, if that is one of OpenAI's."""
+    own = entries().get(model.name)
+    clip = clip_named(model.perceptor)
+    return tuple(entry for entry in (own, clip) if entry)

@@ -1,0 +1,209 @@
+"""One file from one address into a `.part`, from where the last attempt ended. Knows no hashes. No torch."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+from engine.errors import WeightsError
+from engine.weights.store.disk_errors import in_words
+from engine.weights.store.filelock import lock_or_raise
+from engine.weights.store.hashed_file import hash_file
+from engine.weights.store.http import Answer, Interrupted, SourceFailed, request_from
+from engine.weights.store.trusted_hashes import write_whole
+
+Report = Callable[[int, int | None], None]
+"""Called with bytes that are here, and bytes in all if that is known."""
+CHUNK = 1 << 18
+LONGEST_PAUSE = 30.0
+"""Seconds between two attempts."""
+SPARE = 64 * 2**20
+"""Bytes of the disk that are left alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long one address is put up with."""
+
+    stall: float = 30.0
+    """Seconds without a byte."""
+    tries: int = 3
+    """Interruptions in a row, with less than `worth` won, after which the next address is tried."""
+    pause: float = 1.0
+    """Seconds before the first new attempt; doubling."""
+    slowest: float = 4096.0
+    """Bytes per second, on average over *window* seconds."""
+    window: float = 60.0
+
+    @property
+    def worth(self) -> float:
+        """Bytes that make an attempt a success of its own, however it ended."""
+        return self.slowest * self.window
+
+
+class Part:
+    """A download on its way: the bytes so far, and which version of which address they are. One process at a time.
+
+    Raises WeightsError in words for what the disk does not take.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._note = path.with_name(f"{path.name}.json")
+
+    def __enter__(self) -> Part:
+        with self._writing():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.file: BinaryIO = self.path.open("ab+")
+        try:
+            lock_or_raise(self.file)
+        except OSError as error:
+            self.file.close()
+            raise WeightsError(f"“{self.path.name}” is being downloaded by another process.") from error
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        with self._writing():  # what was still to be written
+            self.file.close()
+
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        with self._writing():
+            self.file.flush()
+            return os.fstat(self.file.fileno()).st_size
+
+    def hash(self) -> tuple[str, int]:
+        """SHA-256 and size of what is there."""
+        with self._writing():
+            self.file.flush()
+        with in_words(f"{self.path} cannot be read"):
+            return hash_file(self.file)
+
+    def version(self, url: str) -> str:
+        """What told this version apart when its bytes came from *url*; empty if they came from elsewhere."""
+        try:
+            note = json.loads(self._note.read_text(encoding="utf-8"))
+            return str(note["validator"]) if note["url"] == url else ""
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
+
+    def restart(self, url: str, validator: str) -> None:
+        """Throw away what is there: from here on it is this version from this address."""
+        with self._writing():
+            self.file.truncate(0)
+            write_whole(self._note, json.dumps({"url": url, "validator": validator}))
+
+    def append(self, data: bytes) -> None:
+        """The next bytes."""
+        with self._writing():
+            self.file.write(data)
+
+    def become(self, path: Path) -> None:
+        """Everything onto the disk, then the name: *path* is whole or not there. Closes the part."""
+        with self._writing():
+            self.file.flush()
+            os.fsync(self.file.fileno())
+            self.file.close()
+        with in_words(f"{path} cannot be written"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.replace(path)
+            self._note.unlink(missing_ok=True)
+            _sync_folder(path.parent)
+
+    def _writing(self) -> AbstractContextManager[None]:
+        return in_words(f"{self.path} cannot be written")
+
+
+def transfer(url: str, part: Part, limit: int, known: bool, patience: Patience, report: Report) -> None:
+    """Bring *part* to its end from *url*. *known*: its hash is, so that bytes of another address may be continued.
+
+    Raises SourceFailed when this address will not do, WeightsError when none will (disk full).
+    """
+    failures, pause = 0, patience.pause
+    while True:
+        before = part.size
+        try:
+            _attempt(url, part, limit, known, patience, report)
+            return
+        except Interrupted as error:
+            failures = 0 if part.size - before >= patience.worth else failures + 1
+            if failures >= patience.tries:
+                raise SourceFailed(f"{error}, {failures} times in a row") from error
+        time.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE)
+
+
+def _attempt(url: str, part: Part, limit: int, known: bool, patience: Patience, report: Report) -> None:
+    version = part.version(url)
+    start = part.size if version or known else 0
+    answer = request_from(url, start, version, patience.stall)
+    if answer is None:
+        return
+    with answer.body:
+        _check_size(answer, limit, known)
+        if answer.start == 0:
+            part.restart(url, answer.validator)
+        _check_space(part.path.parent, (answer.total or 0) - answer.start)
+        _copy(answer, part, limit, patience, report)
+    if answer.total is not None and part.size < answer.total:
+        raise Interrupted("it broke off")
+
+
+def _copy(answer: Answer, part: Part, limit: int, patience: Patience, report: Report) -> None:
+    done, since, mark = answer.start, time.monotonic(), answer.start
+    most = min(limit, answer.total or limit)
+    while data := _read(answer):
+        done += len(data)
+        if done > most:
+            raise SourceFailed(f"it sends more than the {most:,} bytes that the file may have")
+        part.append(data)
+        report(done, answer.total)
+        if (seconds := time.monotonic() - since) > patience.window:
+            if (done - mark) / seconds < patience.slowest:
+                raise SourceFailed(f"it is too slow ({(done - mark) / seconds:,.0f} bytes a second)")
+            since, mark = time.monotonic(), done
+
+
+def _read(answer: Answer) -> bytes:
+    """What has arrived; empty at the end. Waits for no more than that, or a trickle would never be noticed."""
+    try:
+        return answer.body.read1(CHUNK)
+    except TimeoutError as error:
+        raise Interrupted("it fell silent") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise Interrupted("it broke off") from error
+
+
+def _check_size(answer: Answer, limit: int, known: bool) -> None:
+    if answer.total is not None and answer.total > limit:
+        raise SourceFailed(f"its file has {answer.total:,} bytes, and {limit:,} is the most that is expected")
+    if not answer.framed and not known:
+        raise SourceFailed("it does not say how long the file is, so a cut one would go unnoticed")
+
+
+def _check_space(folder: Path, needed: int) -> None:
+    with in_words(f"{folder} cannot be written"):
+        free = shutil.disk_usage(folder).free
+    if needed + SPARE > free:
+        raise WeightsError(
+            f"The rest of this download needs {needed / 1e9:.2f} GB; the disk of {folder} has {free / 1e9:.2f} GB left."
+        )
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

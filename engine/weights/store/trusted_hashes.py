@@ -1,0 +1,97 @@
+"""The hashes of files that nobody has published one for, as they were when the host first trusted them. No torch.
+
+A small JSON file beside the weights: name → SHA-256, size, where it came from. Converted files are in it too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from engine.errors import WeightsError
+from engine.weights.store.filelock import wait_for_lock
+
+FILE = "pins.json"
+LOCK_FILE = "pins.lock"
+"""Stays, empty: a file of its own, because the other one is replaced at every change."""
+_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One trusted file."""
+
+    sha256: str
+    size: int
+    source: str = ""
+    """Its address, or the path it was found at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pins:
+    """Those of one folder. Read anew at every question, so that several processes may share them."""
+
+    folder: Path
+
+    def find(self, name: str) -> Pin | None:
+        """What was pinned under that name."""
+        return self._read().get(name)
+
+    def put(self, name: str, pin: Pin) -> None:
+        """Trust it from now on."""
+        with self._alone():
+            self._write({**self._read(), name: pin})
+
+    def drop(self, name: str) -> None:
+        """Trust it no more; nothing happens if it never was."""
+        if self.find(name) is None:
+            return
+        with self._alone():
+            self._write({other: pin for other, pin in self._read().items() if other != name})
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """From reading to writing nobody else writes, no thread and no process; else one pin would undo the other."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with _LOCK, (self.folder / LOCK_FILE).open("ab") as file:
+            with suppress(OSError):  # some network folders have no locks; the threads of this process still take turns
+                wait_for_lock(file)
+            yield
+
+    def _read(self) -> dict[str, Pin]:
+        path = self.folder / FILE
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+            return {name: Pin(**pin) for name, pin in raw["files"].items()}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise WeightsError(
+                f"{path}, which remembers the hashes of trusted files, cannot be read: {error}; mend it, or move it "
+                f"away and trust the files in that folder again (python -m engine weights verify --trust NAME)."
+            ) from error
+
+    def _write(self, pins: Mapping[str, Pin]) -> None:
+        files = {name: asdict(pin) for name, pin in sorted(pins.items())}
+        write_whole(self.folder / FILE, json.dumps({"version": 1, "files": files}, indent=1) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replace *path* by *text*, or leave it as it was: never half of it, also when the power fails."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.new{secrets.token_hex(6)}")  # threads and containers share process ids
+    try:
+        with fresh.open("x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise

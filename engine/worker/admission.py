@@ -1,0 +1,108 @@
+"""From a job to the states of its pictures: everything before the first step. Runs on a loading thread."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from engine.errors import InvalidRequest, OutOfMemory
+from engine.memory_planning.estimate import Needs
+from engine.memory_planning.plan import Form, fit
+from engine.methods import Method
+from engine.methods._base import State
+from engine.protocol.messages import Job
+from engine.protocol.replay_record import find_record
+from engine.requests.request import AUTO, UpscaleRequest, best_upscaler
+from engine.runtime.error_boundary import is_out_of_memory
+from engine.runtime.model_cache import Use
+from engine.runtime.runtime import Runtime
+from engine.upscalers import find_upscaler, usable_upscalers
+from engine.worker.job_state import Painter
+
+log = logging.getLogger(__name__)
+
+FULL = "There is no memory left for this beside the pictures that are being painted; try again when they are finished."
+FindMethod: TypeAlias = Callable[[str], Method[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A job that can be painted. *seconds*: how long loading and beginning took."""
+
+    painter: Painter
+    states: list[State]
+    seconds: Mapping[str, float]
+    source: Mapping[str, object] | None = None
+    """The record of how the picture was made that is to be enlarged, if it holds one."""
+    needs: Needs | None = None
+    """What each of its pictures takes, where that is known."""
+    nets: frozenset[str] = frozenset()
+    """Keys of the nets that were asked for."""
+    held: Use | None = None
+    """They are held by this, until whoever takes the pictures up lets it go."""
+
+
+def admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method: FindMethod) -> Admitted:
+    """Load what *job* needs and begin its pictures; raises DreamErrors in words.
+
+    What can never fit into memory is refused before anything is loaded; what fits in a lighter form begins in that.
+    When memory runs out, nets that belong to no picture under way leave, and it is tried once more.
+    """
+    _check_images(job, images)
+    try:
+        return _held(job, images, runtime, find_method)
+    except Exception as error:  # only what says that memory is used up
+        if not is_out_of_memory(error):
+            raise
+        log.warning("No memory for job %s; idle nets leave.", job.id)
+    if not runtime.shed():
+        raise OutOfMemory(FULL)
+    return _held(job, images, runtime, find_method)
+
+
+def _held(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method: FindMethod) -> Admitted:
+    """The nets of a picture stay from the first that is loaded until it is taken up, however many it needs."""
+    with runtime.using() as use:
+        admitted = _admit(job, images, runtime, find_method)
+        nets = frozenset(use.nets)
+        return dataclasses.replace(admitted, nets=nets, held=runtime.hold(nets))
+
+
+def _admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method: FindMethod) -> Admitted:
+    started = time.monotonic()
+    painter: Painter
+    source, form = None, Form()
+    if isinstance(job.request, UpscaleRequest):
+        painter = find_upscaler(_upscaler(job.request))
+        painter.load(job.request, runtime)
+        source = find_record(images[job.request.image])
+    else:
+        painter = find_method(job.request.method)
+        form = fit(painter, job.request, runtime)
+        painter.load(job.request, runtime)
+    loaded = time.monotonic()
+    states = painter.begin(job, images, runtime)
+    if len(states) != job.request.count:
+        raise RuntimeError(f"{len(states)} states were begun for {job.request.count} pictures")
+    if form.thrift:
+        for state in states:
+            state.thrift = max(state.thrift, form.thrift)
+    seconds = {"load": loaded - started, "begin": time.monotonic() - loaded}
+    return Admitted(painter, states, seconds, source, form.needs)
+
+
+def _upscaler(request: UpscaleRequest) -> str:
+    return request.upscaler if request.upscaler != AUTO else best_upscaler(usable_upscalers(), request.scale)
+
+
+def _check_images(job: Job, images: Mapping[str, bytes]) -> None:
+    for sha in job.request.images:
+        if sha not in images:
+            raise InvalidRequest("A picture that this request needs did not come with it; attach it again.")
+        if hashlib.sha256(images[sha]).hexdigest() != sha:
+            raise InvalidRequest("A picture that came with this request is not the one that it names.")

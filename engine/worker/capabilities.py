@@ -1,0 +1,88 @@
+"""What this engine can do, and why not the rest: the contents of `Ready`. Looks at files, loads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import ParamSpec
+
+from engine.catalogue.clip_table import CLIPS
+from engine.catalogue.diffusion_table import SECONDARY_MODEL
+from engine.catalogue.models import MODELS
+from engine.errors import DreamError
+from engine.loaders.checkpoint import PRIMER_WEIGHTS
+from engine.methods import method_names
+from engine.protocol.messages import Ready
+from engine.requests.request import METHODS, SECONDARY_NET, clip_key
+from engine.runtime.error_boundary import guarded
+from engine.upscalers import find_upscaler, upscaler_names
+from engine.weights.store.presence import lacking, lacking_files
+
+P = ParamSpec("P")
+
+FILES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "primer": {
+        "clip_diffusion": ("clip", "diffusion"),
+        "clipdraw": ("clip",),
+        "pixels": ("clip",),
+        "vqgan_clip": ("clip", "vqgan"),
+    },
+}
+"""Model → method → the weights that it cannot do without."""
+
+
+def look_around(worker: str, pid: int, device: str, slots: int) -> Ready:
+    """A `Ready` with everything that is usable here, and a reason for everything that is not."""
+    methods = {name: _method_problem(name) for name in method_names() if name in METHODS}
+    models = {name: _model_problem(name) for name in MODELS}
+    upscalers = {name: _problem(_upscaler_problem, name) for name in upscaler_names()}
+    helpers = {clip_key(clip.name): _problem(lacking_files, [clip]) for clip in CLIPS}
+    helpers[SECONDARY_NET] = _problem(lacking_files, [SECONDARY_MODEL])
+    named = methods | models | {f"upscaler {name}": problem for name, problem in upscalers.items()} | helpers
+    return Ready(
+        worker=worker,
+        pid=pid,
+        device=device,
+        slots=slots,
+        methods=_usable(methods),
+        upscalers=_usable(upscalers),
+        models=_usable(models),
+        unavailable={name: problem for name, problem in named.items() if problem},
+    )
+
+
+def _usable(problems: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(name for name, problem in problems.items() if not problem)
+
+
+def _method_problem(method: str) -> str:
+    """Why no model can be painted with by *method*."""
+    return _least([_problem(_missing, name, method) for name, model in MODELS.items() if method in model.methods])
+
+
+def _model_problem(model: str) -> str:
+    """Why no method can paint with *model*."""
+    return _least([_problem(_missing, model, method) for method in MODELS[model].methods])
+
+
+def _least(problems: list[str]) -> str:
+    """Nothing if anything works; else the first problem."""
+    return "" if "" in problems else problems[0] if problems else "no model can be painted with by it"
+
+
+def _missing(model: str, method: str) -> str:
+    """Why *model* cannot paint by *method*; empty if it can."""
+    if model not in FILES:
+        return lacking(MODELS[model])
+    files = FILES[model].get(method, ())
+    absent = [f"{name}.safetensors" for name in files if not (PRIMER_WEIGHTS / f"{name}.safetensors").is_file()]
+    return f"{MODELS[model].title} has no weights here: {', '.join(absent)} missing" if absent else ""
+
+
+def _upscaler_problem(name: str) -> str:
+    return find_upscaler(name).missing()
+
+
+def _problem(look: Callable[P, str], *args: P.args, **kwargs: P.kwargs) -> str:
+    """What *look* says; where it breaks, that is the reason for what it looked at, and everything else still works."""
+    found = guarded(look, *args, **kwargs)
+    return str(found) if isinstance(found, DreamError) else found

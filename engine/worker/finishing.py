@@ -1,0 +1,110 @@
+"""From a method's last step to a `Picture`: the finishing upscale, the facts, the PNG with its replay record."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from PIL import Image
+
+from engine.catalogue.models import MODELS
+from engine.errors import DreamError
+from engine.images.pictures import fit, pixels_sha256, to_png
+from engine.methods._base import State
+from engine.protocol.messages import Picture, Request
+from engine.protocol.replay_record import make_record, text_chunks
+from engine.requests.request import DreamRequest
+from engine.runtime.error_boundary import guarded
+from engine.runtime.runtime import Runtime
+from engine.upscalers import Upscaler, find_upscaler
+from engine.worker.job_state import Painting
+
+FALLBACK = "lanczos"
+
+
+def needs_finish(request: Request, image: Image.Image) -> bool:
+    """Whether the method's picture is smaller than what was asked for."""
+    return isinstance(request, DreamRequest) and image.size != (request.width, request.height)
+
+
+def load_finisher(request: Request, runtime: Runtime) -> tuple[Upscaler[Any], str]:
+    """The upscaler that finishes this request's pictures, and a note where it is not the one it should be."""
+    assert isinstance(request, DreamRequest)
+    name = MODELS[request.model].finish if request.model in MODELS else ""
+    problem = guarded(_load, name or FALLBACK, runtime)
+    if not isinstance(problem, DreamError):
+        return problem, ""
+    return _load(FALLBACK, runtime), f"Enlarged by plain resampling: {problem}"
+
+
+def begin_finish(painting: Painting, image: Image.Image, runtime: Runtime) -> tuple[Upscaler[Any], State, str]:
+    """The upscaler and its state for *image*, with `load_finisher`'s note."""
+    request = painting.attempt.job.request
+    assert isinstance(request, DreamRequest)
+    upscaler, note = load_finisher(request, runtime)
+    scale = max(math.ceil(request.width / image.width), math.ceil(request.height / image.height))
+    state = upscaler.enlarge(painting.attempt.job.id, painting.index, image, scale, runtime)
+    script = painting.attempt.script
+    if script and script.core and hasattr(state, "begin_with"):
+        state.begin_with(script.core)
+    return upscaler, state, note
+
+
+def merged(method: Mapping[str, object], upscaler: Mapping[str, object]) -> dict[str, object]:
+    """The facts of a finished picture: what it was resolved to is said by both who painted it."""
+    resolved: list[Any] = [facts.get("resolved") or {} for facts in (method, upscaler)]
+    return {**upscaler, **method, "resolved": {**resolved[1], **resolved[0]}}
+
+
+def make_picture(painting: Painting, image: Image.Image, notes: tuple[str, ...], runtime: Runtime) -> Picture:
+    """Everything that is slow about a finished picture; called on another thread."""
+    started = time.monotonic()
+    request = painting.attempt.job.request
+    if isinstance(request, DreamRequest):
+        image = fit(image, request.width, request.height)
+    facts = {str(key): _json(value) for key, value in painting.facts.items()}
+    own = facts.pop("resolved", None)
+    resolved = {"device": runtime.description, "dtype": str(runtime.dtype).removeprefix("torch.")} | (own or {})
+    pixels = pixels_sha256(image)
+    record = make_record(request, painting.index, resolved, pixels)
+    if painting.attempt.source is not None:
+        record["source"] = painting.attempt.source
+    png = to_png(image, text_chunks(record))
+    return Picture(
+        *painting.attempt.key,
+        painting.index,
+        png,
+        {"clip_score": None, "embedding": None, "perceptor": ""}
+        | facts
+        | {
+            "replay": record,
+            "width": image.width,
+            "height": image.height,
+            "seed": request.seed + painting.index if isinstance(request, DreamRequest) else None,
+            "seconds": painting.attempt.seconds | painting.seconds | {"encode": time.monotonic() - started},
+            "memory": painting.memory or None,
+            "notes": [*notes, *(facts.get("notes") or ())],
+            "sha256": pixels,
+        },
+    )
+
+
+def _load(name: str, runtime: Runtime) -> Upscaler[Any]:
+    upscaler = find_upscaler(name)
+    upscaler.load(None, runtime)
+    return upscaler
+
+
+def _json(value: object) -> Any:
+    """*value* as JSON can say it: what is not finite becomes None, what JSON has no word for its text."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(item) for item in value]
+    return str(value)

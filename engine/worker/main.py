@@ -1,0 +1,129 @@
+"""The engine child: commands in, events out, one loop. Started by a client, and gone when its connection closes.
+
+Three threads: one reads commands, one writes events, and the main one steps. torch is imported here and nowhere above.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.client.child_process import UNUSABLE_STATUS
+from engine.client.transport import take_socket
+from engine.environment import COMPILED_VARIABLE, MemoryRules
+from engine.errors import DreamError
+from engine.protocol.framing import SyncWire, WireError
+from engine.protocol.messages import Cancel, Drain, Embed, Event, Submit
+
+if TYPE_CHECKING:
+    from engine.worker.event_loop import Loop
+    from engine.worker.worker import Worker
+
+EXIT_SECONDS = 2.0
+"""A step may take minutes; the process does not wait for it when nobody listens any more."""
+
+log = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """Serve until the connection closes or what was left to do after `Drain` is done; returns the exit status."""
+    _prepare_process()
+    try:
+        wire = SyncWire(take_socket())
+    except (LookupError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    try:
+        return _serve(wire)
+    except DreamError as error:  # the device, usually: the client shows this line
+        print(error, file=sys.stderr)
+        return UNUSABLE_STATUS
+
+
+def _serve(wire: SyncWire) -> int:
+    from engine.runtime.compiler import make_compiler
+    from engine.runtime.runtime import Runtime
+    from engine.weights.store.custom_models import add_own, given_own
+    from engine.worker.event_loop import Loop
+    from engine.worker.worker import Worker
+
+    add_own(given_own(os.environ))
+    outbox, loop = Outbox(wire), Loop()
+    memory = MemoryRules.of(os.environ)
+    folder = os.environ.get(COMPILED_VARIABLE)
+    compiler = make_compiler(Path(folder) if folder else None)
+    runtime = Runtime(os.environ.get("DREAMBOT_DEVICE", "auto"), nets=memory.nets_bytes, compiler=compiler)
+    threads = os.environ.get("DREAMBOT_THREADS") or "auto"
+    worker = Worker(runtime, loop, outbox.put, threads=threads, idle_seconds=memory.idle_seconds)
+    loop.post(worker.warm_up)
+    threading.Thread(target=_read, args=(wire, worker, loop), name="reader", daemon=True).start()
+    try:
+        loop.run(worker)
+    finally:  # also when the device is lost: the client sees the end of the connection and starts another child
+        worker.close()
+        outbox.close()
+        wire.close()
+    return 0
+
+
+class Outbox:
+    """Events wait here for the wire, so that a slow reader does not stop the painting."""
+
+    def __init__(self, wire: SyncWire) -> None:
+        self._wire = wire
+        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._writer = threading.Thread(target=self._write, name="writer", daemon=True)
+        self._writer.start()
+
+    def put(self, event: Event) -> None:
+        """Send *event* soon, in order."""
+        self._events.put(event)
+
+    def close(self) -> None:
+        """Send what is left."""
+        self._events.put(None)
+        self._writer.join(EXIT_SECONDS)
+
+    def _write(self) -> None:
+        while (event := self._events.get()) is not None:
+            try:
+                self._wire.send(event)
+            except OSError:  # nobody listens: the reader sees it too and ends the process
+                return
+
+
+def _read(wire: SyncWire, worker: Worker, loop: Loop) -> None:
+    """Commands, until the other side closes or says what nobody understands."""
+    try:
+        while (message := wire.receive()) is not None:
+            if not isinstance(message, Submit | Cancel | Embed | Drain):
+                raise WireError(f"A client does not send {type(message).__name__}.")
+            loop.post(partial(worker.handle, message))
+    except (WireError, OSError) as error:
+        log.error("The connection broke: %s", error)
+    loop.post(loop.stop)
+    threading.Timer(EXIT_SECONDS, os._exit, (0,)).start()
+
+
+def _prepare_process() -> None:
+    faulthandler.enable()
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.captureWarnings(True)
+    # Ctrl-C in the terminal, and the SIGTERM that a machine sends to everybody when it goes down, are the client's to
+    # answer: it lets what runs finish, then closes the connection.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stderr.flush()
+    os._exit(status)  # threads that still load or encode must not keep a process that nobody listens to

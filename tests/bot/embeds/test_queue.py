@@ -1,0 +1,104 @@
+"""How the queue and a person's quota look."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bot.embeds.queue import queue_embed, quota_embed
+from bot.models.job import Origin, Place
+from bot.policy.quota import Balance, Entry
+from tests.bot.samples import NOW, job, running
+
+BOB = Origin(channel_id=20, user_id=31, user_name="Bob", guild_id=10)
+
+
+def place(position: int) -> Place:
+    return Place(position, 12, 1.0, NOW, NOW + 10, NOW + 60 * position)
+
+
+def test_the_queue_is_a_list_in_order() -> None:
+    other = replace(job("a fox"), owner="discord:31", origin=BOB)
+
+    embed = queue_embed([running(3).job], [(other, place(1)), (job("a cat"), place(2))], "discord:30", 20)
+
+    assert [
+        "Now: **you** · an owl",
+        f"1. <@31> · a fox · ready <t:{NOW + 60:.0f}:R>",
+        f"2. **you** · a cat · ready <t:{NOW + 120:.0f}:R>",
+    ] == (embed.description or "").splitlines()
+
+
+def test_of_what_belongs_elsewhere_the_queue_tells_neither_words_nor_names() -> None:
+    thread = replace(BOB, channel_id=21, thread_of=20)
+    jobs = [
+        replace(job("a fox", count=pictures), owner="discord:31", origin=origin)
+        for pictures, origin in ((2, replace(BOB, channel_id=99, guild_id=None)), (1, thread))
+    ]
+
+    embed = queue_embed([jobs[0]], [(jobs[1], place(1)), (job("a cat"), place(2))], "discord:30", 20)
+
+    assert [
+        "Now: somebody · 2 pictures",
+        f"1. somebody · 1 picture · ready <t:{NOW + 60:.0f}:R>",
+        f"2. **you** · a cat · ready <t:{NOW + 120:.0f}:R>",
+    ] == (embed.description or "").splitlines()
+
+
+def test_ones_own_jobs_are_shown_however_long_the_queue_is_and_wherever_one_looks() -> None:
+    others = [(replace(job(f"fox {n}"), owner="discord:31", origin=BOB), place(n + 1)) for n in range(11)]
+
+    text = queue_embed([], [*others, (job("my owl"), place(12))], "discord:30", 500).description or ""
+
+    assert "12. **you** · my owl" in text
+    assert "11. somebody" not in text
+    assert "… 12 jobs wait in all." in text
+
+
+def test_ones_own_jobs_lead_to_their_messages_and_many_of_them_still_fit() -> None:
+    words = "an owl in the fog above a castle at night " * 3
+    mine = [replace(job(words), message_id=10**18 + n, id=f"{n}") for n in range(30)]
+
+    text = queue_embed(mine[:10], [(one, place(n)) for n, one in enumerate(mine[10:], 1)], "discord:30", 20).description
+
+    assert text is not None
+    assert f"](https://discord.com/channels/10/20/{10**18})" in text.splitlines()[0]
+    assert "… 20 jobs wait in all." in text
+    assert len(text) <= 4096
+
+
+def test_the_quota_says_what_is_left_held_granted_and_when_it_comes_back() -> None:
+    text = quota_embed(Balance(200.0, 90.0, 10.0, 20.0, NOW + 3600), [], {}).description or ""
+
+    assert "**120** of 200 units left" in text
+    assert "10 of what is gone are held for pictures that are not finished." in text
+    assert "20 of what is left were granted to you and do not run out." in text
+    assert f"More comes back <t:{NOW + 3600:.0f}:R>." in text
+
+
+def test_the_history_reads_like_an_account() -> None:
+    entries = [
+        Entry(NOW, "charged", 1.6384, "abc", ""),
+        Entry(NOW, "refunded", 2.0, "abd", ""),
+        Entry(NOW, "reserved", 3.0, "abe", ""),
+        Entry(NOW, "granted", 50.0, "", "for the contest"),
+        Entry(NOW, "reset", 0.0, "", "a fresh start"),
+    ]
+
+    jobs = {"abc": job("an owl", message_id=40), "abd": job("a fox")}
+    [field] = quota_embed(Balance(200.0, 0.0, 0.0, 0.0, None), entries, jobs).fields
+    ago = f"<t:{NOW:.0f}:R>"
+    assert [
+        f"1.64 spent on [an owl](https://discord.com/channels/10/20/40) · {ago}",
+        f"2 given back for a fox · {ago}",
+        f"3 held for something of which the records are gone · {ago}",
+        f"50 granted: for the contest · {ago}",
+        f"the window began anew: a fresh start · {ago}",
+    ] == (field.value or "").splitlines()
+
+
+def test_a_long_history_fits_into_its_field() -> None:
+    entries = [Entry(NOW, "charged", 1.0, f"{n}", "") for n in range(50)]
+    jobs = {f"{n}": job("an owl in the snow " * 20, message_id=40) for n in range(50)}
+
+    [field] = quota_embed(Balance(200.0, 0.0, 0.0, 0.0, None), entries, jobs).fields
+    assert len(field.value or "") <= 1000

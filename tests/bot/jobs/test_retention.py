@@ -1,0 +1,214 @@
+"""What somebody keeps stays when older pictures go; how much one person, and all, may keep; what goes first."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.actions.history import Archive
+from bot.config.settings import Config
+from bot.errors import PictureGone, Refused
+from bot.jobs.retention import Upkeep
+from bot.models.job import JobRow, JobState
+from tests.bot.core import ANN, BOB, CID, Core, config, count, dream, running_core
+
+DAY = 86_400.0
+WAY = [{0: b"a" * 100_000}, {0: b"b" * 100_000}, {0: b"c" * 99_000}]
+"""Three frames of 300 kB in all."""
+
+
+@pytest.fixture
+async def core(tmp_path: Path) -> AsyncIterator[Core]:
+    async with running_core(tmp_path / "data") as core:
+        yield core
+
+
+async def painted(core: Core, user: int = ANN, pictures: int = 1, size: int = 400_000) -> JobRow:
+    """A finished job that was told of, whose pictures are said to have *size* bytes each."""
+    core.clock.advance(10)
+    job = await core.ask(user, dream(count=pictures))
+    await core.handed(job.id)
+    core.engine.paint(job.id)
+    await core.until_state(job.id, JobState.DONE)
+    await core.store.deliveries.delivered(job.id, "result", core.clock())
+    async with core.store.transaction() as session:
+        await session.run("UPDATE pictures SET size = ? WHERE job_id = ?", size, job.id)
+    return await core.row(job.id)
+
+
+def archive(core: Core, **retention: object) -> Archive:
+    return Archive(core.store, config(retention=retention).retention, core.clock)
+
+
+async def tidied(core: Core, later: float = 0.0, **retention: object) -> None:
+    await Upkeep(config(retention=retention), core.store).tidy(core.clock() + later)
+
+
+async def here(core: Core, *jobs: JobRow) -> list[bool]:
+    return [(await core.row(job.id)).on_disk > 0 for job in jobs]
+
+
+# Keeping
+
+
+async def test_what_somebody_keeps_does_not_go_for_its_age_until_it_is_kept_no_longer(core: Core) -> None:
+    kept, other = await painted(core), await painted(core)
+    await archive(core).keep(kept, BOB)
+
+    await tidied(core, 5 * DAY, pictures_days=1.0)
+    assert [True, False] == await here(core, kept, other)
+    await archive(core).keep_no_longer(kept, BOB)
+    await tidied(core, 5 * DAY, pictures_days=1.0)
+
+    assert [False] == await here(core, kept)
+
+
+async def test_a_picture_goes_only_when_nobody_keeps_it_any_longer(core: Core) -> None:
+    job = await painted(core)
+    for person in (ANN, BOB):
+        await archive(core).keep(job, person)
+    await archive(core).keep_no_longer(job, ANN)
+
+    await tidied(core, 5 * DAY, pictures_days=1.0)
+
+    assert [True] == await here(core, job)
+
+
+async def test_the_attachment_of_what_is_kept_stays_too(core: Core) -> None:
+    sha = hashlib.sha256(b"attached").hexdigest()
+    job = await core.dispatcher.submit(dream(init_image=sha), (await painted(core)).origin, {sha: b"attached"})
+    await core.handed(job.id)
+    core.engine.paint(job.id)
+    await core.until_state(job.id, JobState.DONE)
+    await archive(core).keep(await core.row(job.id), ANN)
+
+    await tidied(core, 5 * DAY, pictures_days=1.0)
+
+    assert b"attached" == await core.store.inputs.read(sha)
+
+
+async def test_one_person_keeps_so_many_pictures_and_no_more(core: Core) -> None:
+    grid, single = await painted(core, pictures=3), await painted(core)
+    mine = archive(core, keep_pictures=3)
+    words = await mine.keep(grid, ANN)
+    assert "Kept: they stay when older pictures go. You keep 3 of the 3 pictures that you may." == words
+
+    with pytest.raises(Refused, match="You keep 3 of the 3 pictures that you may, so 1 more does not fit"):
+        await mine.keep(single, ANN)
+
+    assert words == await mine.keep(grid, ANN)
+    assert "You keep 1 of the 3 pictures" in await mine.keep(single, BOB)
+    await mine.keep_no_longer(grid, ANN)
+    assert "You keep 1 of the 3 pictures" in await mine.keep(single, ANN)
+
+
+async def test_two_presses_at_once_do_not_keep_more_than_is_allowed(core: Core) -> None:
+    jobs = [await painted(core) for _ in range(3)]
+    mine = archive(core, keep_pictures=2)
+
+    said = await asyncio.gather(*(mine.keep(job, ANN) for job in jobs), return_exceptions=True)
+
+    assert [Refused] == [type(one) for one in said if isinstance(one, Exception)]
+    assert 2 == await core.store.keeps.pictures_of(ANN)
+
+
+async def test_where_nobody_may_keep_anything_that_is_said(core: Core) -> None:
+    with pytest.raises(Refused, match="Nobody keeps pictures here"):
+        await archive(core, keep_pictures=0).keep(await painted(core), ANN)
+
+
+async def test_all_together_keep_half_of_the_room_and_a_refusal_leaves_nothing_behind(core: Core) -> None:
+    first, second, third = [await painted(core) for _ in range(3)]
+    small = archive(core, pictures_megabytes=2)
+    await small.keep(first, ANN)
+    await small.keep(second, BOB)
+
+    with pytest.raises(Refused, match="takes half of the room that pictures have here"):
+        await small.keep(third, CID)
+
+    assert 2 == await count(core.store, "keeps")
+    assert "You keep 1 of" in await small.keep(first, CID)  # what is kept already takes no more room
+
+
+async def test_what_has_gone_cannot_be_kept(core: Core) -> None:
+    job = await painted(core)
+    await core.store.pictures.let_go(job.pictures[0])
+
+    with pytest.raises(PictureGone, match="only Discord still has a copy"):
+        await archive(core).keep(job, ANN)
+
+
+async def test_what_was_deleted_on_purpose_is_kept_by_nobody(core: Core) -> None:
+    job = await painted(core)
+    for person in (ANN, BOB):
+        await archive(core).keep(job, person)
+
+    await core.dispatcher.discard(job.id, ANN)
+
+    assert frozenset() == await archive(core).keepers(job)
+
+
+# What makes room
+
+
+async def test_ways_to_pictures_go_first_then_attachments_then_pictures_and_at_last_what_is_kept(core: Core) -> None:
+    kept, other = await painted(core), await painted(core)
+    await archive(core).keep(kept, BOB)
+    await core.store.frames.keep(other.id, WAY)
+    sha = hashlib.sha256(b"x" * 300_000).hexdigest()
+    async with core.store.transaction() as session:
+        await core.store.inputs.keep(session, kept.id, sha, b"x" * 300_000, core.clock())
+        await session.run("DELETE FROM job_inputs")
+
+    async def left() -> tuple[bool, bool, bool, bool]:
+        there = await here(core, kept, other)
+        return (await core.store.frames.has(other.id), bool(await core.store.inputs.read(sha)), there[1], there[0])
+
+    async def budget(bytes_: int) -> None:
+        core.clock.advance(10)
+        async with core.store.transaction() as session:  # a budget is in megabytes: the pictures grow instead
+            await session.run("UPDATE pictures SET size = ? WHERE path IS NOT NULL", bytes_)
+        await tidied(core, pictures_megabytes=1)
+
+    await budget(150_000)
+    assert (True, True, True, True) == await left()
+    await budget(300_000)
+    assert (False, True, True, True) == await left()
+    await budget(400_000)
+    assert (False, False, True, True) == await left()
+    await budget(600_000)
+    assert (False, False, False, True) == await left()
+    await budget(1_100_000)
+    assert (False, False, False, False) == await left()
+
+
+async def test_only_as_many_ways_go_as_are_needed_and_the_oldest_first(core: Core) -> None:
+    jobs = [await painted(core, size=1000) for _ in range(4)]
+    for age, job in enumerate(jobs):
+        await core.store.frames.keep(job.id, WAY)
+        os.utime(core.store.frames.path(job.id), (1000 + age, 1000 + age))
+
+    await tidied(core, pictures_megabytes=1)
+
+    assert [False, True, True, True] == [await core.store.frames.has(job.id) for job in jobs]
+    assert [True] * 4 == await here(core, *jobs)
+
+
+async def test_a_host_reads_in_the_log_that_something_kept_had_to_go(
+    core: Core, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = await painted(core, size=2_000_000)
+    await archive(core).keep(job, ANN)
+
+    await tidied(core, pictures_megabytes=1)
+
+    assert f"pictures_megabytes is used up by what people keep: job {job.id} goes all the same" in caplog.text
+
+
+def test_everybody_may_keep_a_hundred_pictures_where_nothing_else_is_said() -> None:
+    assert 100 == Config().retention.keep_pictures

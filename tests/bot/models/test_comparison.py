@@ -1,0 +1,70 @@
+"""A comparison as a value: how it is stored, what its parts are and cost, how its ways are named."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from bot.errors import Refused
+from bot.models.comparison import Comparison, asked_from_json, asked_to_json, named, share_of
+from bot.models.job import JobRow
+from bot.policy.server_rules import preferred, wanted_texts
+from bot.requests.batches import alone, next_part, of_the_whole
+from bot.requests.compare_syntax import Wanted, compared, offered
+from bot.text import show_request
+from engine.errors import InvalidRequest
+from engine.protocol.messages import Progress
+from engine.requests.request import build_request
+from tests.bot.samples import job, picture
+
+
+def three() -> Comparison:
+    wanted = Wanted("castle:2 | fog", "people", seed=7)
+    return compared(("draft", "pixels", "usual"), wanted, lambda ways: preferred(ways, (), "primer"))
+
+
+def row(*painted: int) -> JobRow:
+    return dataclasses.replace(job(), request=three(), pictures=tuple(map(picture, painted)))
+
+
+def test_what_is_stored_is_read_back() -> None:
+    dream = build_request("an owl", seed=1)
+
+    assert [three(), dream] == [asked_from_json(asked_to_json(asked)) for asked in (three(), dream)]
+    for broken in ('{"kind": "compare", "ways": []}', '{"kind": "compare", "version": 9}', "[]", "no"):
+        with pytest.raises(InvalidRequest):
+            asked_from_json(broken)
+
+
+def test_its_parts_are_its_ways_one_after_the_other() -> None:
+    part = next_part(row(0), 4)
+    assert part is not None
+    assert (1, three().ways[1].request, None) == (part.first, part.request, next_part(row(0, 1, 2), 4))
+    told = of_the_whole(Progress("abc", 1, 20, 80, 0.1, {0: b"seen"}), row(0), part)
+    assert Progress("abc", 1, 80 + 20, 3 * 80, 0.1, {}) == told
+    assert three().ways[2].request == alone(row(0, 1, 2), 2)
+
+
+def test_each_way_counts_for_what_it_costs() -> None:
+    costs = [way.request.cost for way in three().ways]
+
+    assert pytest.approx(costs[0] / sum(costs)) == share_of(three(), {0})
+    assert [pytest.approx(1.0), 0] == [share_of(three(), {0, 1, 2}), share_of(three(), ())]
+
+
+def test_rules_and_words_see_what_is_painted() -> None:
+    assert ("castle", "fog") == wanted_texts(three())
+    assert "castle ×2 · fog · people ×−0.3" == show_request(three())
+    assert {11} == {way.request.seed for way in three().with_seed(11).ways}
+
+
+def test_what_is_refused_says_of_which_way() -> None:
+    with pytest.raises(Refused, match=r"^draft: too large$"), named("draft"):
+        raise Refused("too large")
+
+
+def test_what_is_not_here_is_offered_last() -> None:
+    assert ("pixels – not here: no weights", "pixels") == offered("pixel", {"pixels": "no weights"})[-1]
+    assert (25, "usual") == (len(offered("", {})), offered("", {})[0][1])
+    assert [("draft eta=0.5", "draft eta=0.5")] == offered("draft eta=0.5", {})

@@ -1,0 +1,214 @@
+"""What the doctor finds, and what it says to do."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.config.settings import RetentionSection
+from bot.operations.doctor import compile_finding, device_findings, engine_findings
+from bot.operations.doctor_data import check_database, check_folder, check_lock, check_pictures, check_rights
+from bot.operations.doctor_report import Verdict, bad, good, render, summary
+from bot.storage import DATABASE
+from bot.storage.database import newest_schema
+from bot.storage.lock import FolderLock
+from engine.protocol.messages import Ready
+from tests.bot.storage.test_old_data import old_folder
+
+USUAL = RetentionSection()
+CPU = {"name": "cpu", "title": "CPU (2 cores)", "problem": "", "bytes": 0}
+
+
+def gpu(**changes: Any) -> dict[str, Any]:
+    usual = {
+        "name": "cuda:0",
+        "title": "NVIDIA GeForce GTX 1070",
+        "bytes": 8 * 2**30,
+        "capability": "6.1",
+        "served": ["sm_75", "sm_80", "sm_120"],
+        "problem": "no kernel image is available for execution on the device",
+    }
+    return {**usual, **changes}
+
+
+def torch(*devices: dict[str, Any]) -> dict[str, Any]:
+    return {"torch": "2.13.0", "cuda": "13.0", "devices": list(devices)}
+
+
+def test_a_gpu_that_this_torch_no_longer_serves_is_recognised() -> None:
+    found = device_findings(torch(gpu(), CPU), "auto")[1]
+
+    assert Verdict.BAD is found.verdict
+    assert "NVIDIA GeForce GTX 1070, 8 GB: this torch (2.13.0) no longer serves it" in found.text
+    assert "https://download.pytorch.org/whl/cu126" in found.remedy
+
+
+def test_a_gpu_that_works_is_good() -> None:
+    assert Verdict.GOOD is device_findings(torch(gpu(problem=""), CPU), "auto")[1].verdict
+
+
+def test_a_broken_gpu_is_reported_with_its_own_words() -> None:
+    found = device_findings(torch(gpu(capability="9.0", problem="driver too old"), CPU), "auto")[1]
+
+    assert "driver too old" in found.text
+
+
+def test_no_gpu_is_worth_knowing_and_no_problem() -> None:
+    assert [Verdict.GOOD, Verdict.GOOD, Verdict.WORTH_KNOWING] == [
+        f.verdict for f in device_findings(torch(CPU), "auto")
+    ]
+
+
+def test_a_device_that_is_not_there_is_a_problem() -> None:
+    assert "config.toml asks for “cuda”" in device_findings(torch(CPU), "cuda")[-1].text
+
+
+def test_a_torch_that_cannot_be_imported_is_a_problem() -> None:
+    assert Verdict.BAD is device_findings({"error": "No module named 'torch'"}, "auto")[0].verdict
+
+
+def test_what_cannot_be_compiled_is_worth_knowing_and_no_problem() -> None:
+    assert Verdict.GOOD is compile_finding({"problem": ""}).verdict
+    for found in ({"problem": "No working C++ compiler found"}, {"error": "No working C++ compiler found"}):
+        finding = compile_finding(found)
+        assert Verdict.WORTH_KNOWING is finding.verdict
+        assert "No working C++ compiler found" in finding.text
+        assert "apt install g++" in finding.remedy
+
+
+def test_a_fresh_folder_is_good(tmp_path: Path) -> None:
+    assert {Verdict.GOOD} == {finding.verdict for finding in check_folder(tmp_path / "new", USUAL)}
+
+
+def test_a_folder_that_is_a_file_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+
+    [found] = check_folder(tmp_path / "file", USUAL)
+    assert Verdict.BAD is found.verdict
+
+
+def test_a_running_bot_is_noticed(tmp_path: Path) -> None:
+    lock = FolderLock(tmp_path)
+    lock.acquire()
+
+    assert "is working on" in check_lock(tmp_path).text
+    lock.release()
+
+
+def test_a_damaged_database_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "x.sqlite3").write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
+
+    [found] = check_database(tmp_path / "x.sqlite3")
+    assert (Verdict.BAD, True) == (found.verdict, "is damaged" in found.text)
+
+
+def test_a_whole_database_is_good(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "x.sqlite3") as connection:
+        connection.execute("CREATE TABLE jobs (id)")
+        connection.execute(f"PRAGMA user_version = {newest_schema()}")
+    connection.close()
+
+    assert ["whole, 0 jobs"] == [found.text for found in check_database(tmp_path / "x.sqlite3")]
+
+
+@pytest.mark.parametrize(
+    ("schema", "verdict", "words"),
+    [
+        (4, Verdict.WORTH_KNOWING, "Make a backup first"),
+        (newest_schema() + 1, Verdict.BAD, "Install the newer version"),
+    ],
+)
+def test_a_database_of_another_version_is_known_before_the_start(
+    tmp_path: Path, schema: int, verdict: Verdict, words: str
+) -> None:
+    with sqlite3.connect(tmp_path / "x.sqlite3") as connection:
+        connection.execute("CREATE TABLE jobs (id)")
+        connection.execute(f"PRAGMA user_version = {schema}")
+    connection.close()
+
+    found = check_database(tmp_path / "x.sqlite3")[-1]
+
+    assert (verdict, True) == (found.verdict, words in found.remedy)
+
+
+def test_a_database_that_another_program_holds_is_not_called_damaged(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "x.sqlite3", isolation_level=None)
+    other.execute("CREATE TABLE jobs (id)")
+    other.execute("BEGIN EXCLUSIVE")
+
+    [found] = check_database(tmp_path / "x.sqlite3")
+    other.close()
+
+    assert found.text.endswith("cannot be read: database is locked.")
+
+
+async def test_pictures_are_counted_and_missing_ones_told(tmp_path: Path) -> None:
+    folder = old_folder(tmp_path)
+    next(folder.rglob("aaaaaaaaa1-0.png")).unlink()
+
+    counted, missing = check_pictures(folder, USUAL)
+
+    assert "2 pictures, 0.0 GB of 20.0" == counted.text
+    assert missing.text.startswith("1 file is missing in ")
+
+
+def test_room_that_is_nearly_used_up_is_worth_knowing(tmp_path: Path) -> None:
+    folder = old_folder(tmp_path)
+    with sqlite3.connect(folder / DATABASE) as connection:
+        connection.execute("UPDATE pictures SET size = 490000")
+    connection.close()
+
+    assert [Verdict.WORTH_KNOWING] == [
+        f.verdict for f in check_pictures(folder, RetentionSection(pictures_megabytes=1))
+    ]
+
+
+def test_a_disk_on_which_nothing_new_is_taken_is_a_problem(tmp_path: Path) -> None:
+    found = check_folder(tmp_path, RetentionSection(free_megabytes=10**9))[0]
+
+    assert (Verdict.BAD, True) == (found.verdict, "takes nothing new" in found.text)
+
+
+def test_files_of_another_user_are_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = old_folder(tmp_path)
+    assert [] == check_rights(folder)
+    monkeypatch.setattr("bot.operations.doctor_data.os.access", lambda path, mode: path.suffix != ".png")
+
+    [found] = check_rights(folder)
+
+    assert ".png and 1 more cannot be written to by this user." in found.text
+    assert f"chown -R USER {folder}" in found.remedy
+
+
+@pytest.mark.parametrize("ready", ["it ended at once", Ready("w", 0, "none", 0, (), (), (), {"engine": "no torch"})])
+def test_an_engine_that_does_not_start_is_a_problem(ready: Ready | str) -> None:
+    [found] = engine_findings(ready)
+
+    assert Verdict.BAD is found.verdict
+
+
+def test_missing_weights_are_named() -> None:
+    ready = Ready("w", 1, "CPU", 2, ("pixels",), ("lanczos",), ("primer",), {"clip_diffusion": "no weights here"})
+
+    texts = [finding.text for finding in engine_findings(ready)]
+    assert [
+        "starts on CPU; methods pixels; models primer; upscalers lanczos",
+        "clip_diffusion: no weights here.",
+    ] == texts
+
+
+def test_findings_are_lines_with_their_remedies_below() -> None:
+    assert "✗ token        It is wrong.\n               → Reset it." == render(
+        bad("token", "It is wrong.", "Reset it."), colour=False
+    )
+    assert "✓ data         fine" == render(good("data", "fine"), colour=False)
+
+
+def test_the_summary_counts_problems() -> None:
+    problem = bad("x", "y", "z")
+
+    assert "Everything that is needed is there." == summary([good("x", "y")])
+    assert "2 problems; what to do about each stands above." == summary([problem, problem])

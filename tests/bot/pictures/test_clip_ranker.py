@@ -1,0 +1,113 @@
+"""What the critic asks, what it makes of the answers, and how it is said."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from bot.embeds.job import ranking_text
+from bot.errors import PictureGone, Refused
+from bot.models.job import JobRow, Ranking
+from bot.pictures import clip_ranker as critic
+from bot.pictures.clip_ranker import SIDE, Critic
+from engine.images.pictures import to_png
+from engine.protocol.messages import Embeddings
+from engine.requests.request import build_request
+from tests.bot.fakes import FakeEngine
+from tests.bot.samples import done, enlarged
+
+
+class Eye(FakeEngine):
+    """Sees red, green and blue; reads the same three words."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[str, ...]] = []
+        self.sizes: list[tuple[int, int]] = []
+        self.wait = 0.0
+
+    async def embed(
+        self, *, texts: Sequence[str] = (), images: Sequence[bytes] = (), perceptor: str = ""
+    ) -> Embeddings:
+        await asyncio.sleep(self.wait)
+        if texts:
+            self.asked.append(tuple(texts))
+            rows = [tuple(float(word in text) for word in ("red", "green", "blue")) for text in texts]
+            return Embeddings("1", tuple(rows), perceptor)
+        pictures = [Image.open(io.BytesIO(data)) for data in images]
+        self.sizes += [picture.size for picture in pictures]
+        pixels = [picture.convert("RGB").getpixel((0, 0)) for picture in pictures]
+        return Embeddings("1", tuple(tuple(value / 255 for value in pixel) for pixel in pixels), perceptor)  # type: ignore[union-attr]
+
+
+def painted(tmp_path: Path, prompt: str, *colours: str) -> JobRow:
+    """A finished job with a picture of each colour."""
+    row = done(pictures=len(colours))
+    pictures = []
+    for picture, colour in zip(row.pictures, colours, strict=True):
+        path = tmp_path / f"{picture.index}.png"
+        path.write_bytes(to_png(Image.new("RGB", (800, 400), colour)))
+        pictures.append(dataclasses.replace(picture, path=path))
+    return dataclasses.replace(row, request=build_request(prompt, seed=1), pictures=tuple(pictures))
+
+
+async def test_the_picture_that_fits_comes_first(tmp_path: Path) -> None:
+    ranking = await Critic(Eye()).rank(painted(tmp_path, "green", "red", "blue", "lime"))
+
+    assert ((2, 1.0), "primer-grader", "") == (ranking.order[0], ranking.perceptor, ranking.note)
+
+
+async def test_what_is_unwanted_comes_last(tmp_path: Path) -> None:
+    ranking = await Critic(Eye()).rank(painted(tmp_path, "blue | red:-0.5", "red", "lime", "blue"))
+
+    assert [2, 1, 0] == [index for index, _ in ranking.order]
+
+
+async def test_words_that_the_judge_cannot_read_are_left_out_of_it(tmp_path: Path) -> None:
+    eye = Eye()
+
+    await Critic(eye).rank(painted(tmp_path, "red | zzzz | the", "red", "blue"))
+    with pytest.raises(Refused, match="knows none of these words"):
+        await Critic(eye).rank(painted(tmp_path, "zzzz", "red", "blue"))
+
+    assert [("red",)] == eye.asked
+
+
+async def test_large_pictures_travel_small_and_a_second_question_not_at_all(tmp_path: Path) -> None:
+    eye = Eye()
+    judge, job = Critic(eye), painted(tmp_path, "red", "red", "blue")
+
+    assert await judge.rank(job) == await judge.rank(job)
+
+    assert [(SIDE, SIDE // 2)] * 2 == eye.sizes
+
+
+async def test_a_busy_engine_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(critic, "SECONDS", 0.01)
+    eye = Eye()
+    eye.wait = 5
+
+    with pytest.raises(Refused, match="too much to do to judge"):
+        await Critic(eye).rank(painted(tmp_path, "red", "red", "blue"))
+
+
+async def test_nothing_is_ranked_where_there_is_no_choice(tmp_path: Path) -> None:
+    with pytest.raises(PictureGone):
+        await Critic(Eye()).rank(painted(tmp_path, "red", "red"))
+    with pytest.raises(Refused, match="enlarged"):
+        await Critic(Eye()).rank(enlarged())
+
+
+def test_a_lead_is_said_in_figures_and_no_lead_is_a_matter_of_taste() -> None:
+    clear = ranking_text(Ranking(((2, 0.41), (0, 0.385), (1, 0.1)), "ViT-B/32"))
+    even = ranking_text(Ranking(((1, 0.411), (0, 0.4105)), "ViT-B/32", note="It guided them itself."))
+
+    assert clear.startswith("**Picture 3 fits the words best, 0.025 ahead of picture 1.**\n1. Picture 3 · 0.410\n")
+    assert "Pictures 2 and 1 fit the words equally well; it is a matter of taste." in even
+    assert even.endswith("-# It guided them itself.")

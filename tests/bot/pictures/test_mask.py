@@ -1,0 +1,79 @@
+"""What people attach as masks, and what is made of it."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from PIL import Image
+
+from bot.errors import Refused
+from bot.pictures.mask import SIDE, make_mask
+from engine.errors import UnreadablePicture
+from engine.images.pictures import to_png
+
+
+def png(image: Image.Image) -> bytes:
+    return to_png(image)
+
+
+def half(mode: str, left: object, right: object, size: tuple[int, int] = (64, 48)) -> Image.Image:
+    image = Image.new(mode, size, right)  # type: ignore[arg-type]
+    image.paste(left, (0, 0, size[0] // 2, size[1]))  # type: ignore[arg-type]
+    return image
+
+
+def opened(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data)).convert("L")
+
+
+PICTURE = png(Image.new("RGB", (64, 48), "orange"))
+
+
+async def test_white_is_painted_and_black_stays() -> None:
+    mask = await make_mask(png(half("L", 255, 0)), PICTURE)
+
+    assert ((64, 48), 255, 0, "") == (
+        opened(mask.png).size,
+        opened(mask.png).getpixel((1, 1)),
+        opened(mask.png).getpixel((60, 1)),
+        mask.note,
+    )
+
+
+async def test_where_a_mask_has_holes_the_holes_are_painted_whatever_their_colour() -> None:
+    mask = await make_mask(png(half("RGBA", (0, 0, 0, 0), (255, 255, 255, 255))), PICTURE)
+
+    assert [255, 0] == [opened(mask.png).getpixel(at) for at in ((1, 1), (60, 1))]
+
+
+async def test_an_alpha_channel_without_a_hole_says_nothing() -> None:
+    mask = await make_mask(png(half("RGBA", (0, 0, 0, 255), (255, 255, 255, 255))), PICTURE)
+
+    assert [0, 255] == [opened(mask.png).getpixel(at) for at in ((1, 1), (60, 1))]
+
+
+async def test_another_size_is_stretched_over_the_picture_and_said() -> None:
+    mask = await make_mask(png(half("L", 255, 0, (30, 30))), PICTURE)
+
+    assert (64, 48) == opened(mask.png).size
+    assert "The mask is 30×30 and the picture 64×48, so it was stretched over it." == mask.note
+
+
+async def test_a_large_mask_keeps_its_shape_and_no_more_pixels_than_are_of_use() -> None:
+    large = png(Image.new("L", (4000, 1000), 255))
+
+    mask = await make_mask(large, large)
+
+    assert ((SIDE, SIDE // 4), "") == (opened(mask.png).size, mask.note)
+
+
+async def test_a_mask_that_paints_nothing_is_refused() -> None:
+    with pytest.raises(Refused, match="black all over"):
+        await make_mask(png(Image.new("RGB", (64, 48))), PICTURE)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\nno", png(half("L", 255, 0))[:80]])
+async def test_what_is_no_picture_is_no_mask(data: bytes) -> None:
+    with pytest.raises(UnreadablePicture):
+        await make_mask(data, PICTURE)

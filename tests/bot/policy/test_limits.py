@@ -1,0 +1,41 @@
+"""A picture for which the engine would never find memory is refused before it waits, with a size that would fit."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.errors import TooLarge
+from bot.policy.limits import check_available
+from engine.protocol.messages import Ready
+from engine.requests.request import DreamRequest, build_request
+
+KIND = "imagenet-512 by net, ViT-B/32"
+
+
+def ready(pixels: int) -> Ready:
+    return Ready("w", 1, "Card (8 GB)", 4, ("clip_diffusion",), (), ("imagenet-512",), largest={KIND: pixels})
+
+
+def request_for(size: str, **settings: str) -> DreamRequest:
+    return build_request("an owl", model="imagenet-512", size=size, seed=1, settings=settings)
+
+
+def test_what_is_too_large_for_the_engine_is_said_before_it_waits() -> None:
+    with pytest.raises(TooLarge) as refusal:
+        check_available(request_for("1024x768"), ready(700_000))
+
+    assert (
+        "For 1024×768 with “imagenet-512” there is not enough memory here, even in its lightest form (Card (8 GB)); "
+        "960×704 would fit." == str(refusal.value)
+    )
+    check_available(request_for("960x704"), ready(700_000))
+
+
+def test_where_no_size_fits_another_model_is_named() -> None:
+    with pytest.raises(TooLarge, match="no size of it would fit, but a smaller model may"):
+        check_available(request_for("512x512"), ready(10_000))
+
+
+def test_what_takes_less_is_not_judged_by_what_takes_more() -> None:
+    check_available(request_for("1024x768", gradient="xstart"), ready(700_000))
+    check_available(request_for("1024x768", perceptors="ViT-B/16"), ready(700_000))

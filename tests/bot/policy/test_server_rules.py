@@ -1,0 +1,99 @@
+"""Rules as values: what is usual, what is refused, and what another version has stored."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from bot.config.settings import LimitsSection
+from bot.errors import BlockedWords, Refused
+from bot.policy.server_rules import NOWHERE, Choices, Meant, ServerRules, Venue, Ways, Word, preferred, wanted_texts
+from engine.catalogue.models import DEFAULT_MODEL
+from engine.requests.request import build_request
+
+
+def test_what_was_typed_goes_first_then_mine_then_the_servers() -> None:
+    mine, here = Choices(size="320x256", profile="disco"), ServerRules(size="256x320", profile="draft", model="primer")
+    typed = Ways(method="clip_diffusion", size="256x256", profile="art")
+
+    assert (DEFAULT_MODEL, "", "320x256", "disco") == preferred(Ways(), (mine, here), DEFAULT_MODEL)
+    assert (DEFAULT_MODEL, "", "256x320", "draft") == preferred(Ways(), (Choices(), here), DEFAULT_MODEL)
+    assert typed._replace(model=DEFAULT_MODEL) == preferred(typed, (mine, here), DEFAULT_MODEL)
+    assert (DEFAULT_MODEL, "", "", "none") == preferred(Ways(), (), DEFAULT_MODEL)
+
+
+def test_what_a_model_cannot_do_is_passed_over() -> None:
+    mine, here = Choices(size="2000x16", method="oil", model="gone", profile="baroque"), ServerRules(size="256x320")
+
+    assert (DEFAULT_MODEL, "", "256x320", "none") == preferred(Ways(), (mine, here), DEFAULT_MODEL)
+
+
+def test_whoever_names_a_method_alone_means_a_model_that_can_paint_by_it_and_is_here() -> None:
+    mine, by = Choices(model="imagenet-256"), Ways(method="biggan_clip")
+
+    assert "biggan-deep-512" == preferred(by, (mine,), DEFAULT_MODEL).model
+    assert "biggan-deep-256" == preferred(by, (), DEFAULT_MODEL, {"biggan-deep-512": "not downloaded"}).model
+    assert DEFAULT_MODEL == preferred(Ways(method="pixels"), (mine,), DEFAULT_MODEL).model
+    assert "imagenet-256" == preferred(Ways(method="oil"), (mine,), DEFAULT_MODEL).model
+    assert "primer" == preferred(by._replace(model="primer"), (), DEFAULT_MODEL).model
+
+
+def test_a_profile_is_passed_over_where_the_method_has_none_and_none_is_a_choice_too() -> None:
+    mine, here = Choices(profile="disco"), ServerRules(method="pixels", profile="draft")
+
+    assert ("pixels", "none") == preferred(Ways(), (mine, here), DEFAULT_MODEL)[1::2]
+    assert ("clip_diffusion", "disco") == preferred(Ways(method="clip_diffusion"), (mine, here), DEFAULT_MODEL)[1::2]
+    assert "none" == preferred(Ways(), (Choices(profile="none"), ServerRules(profile="draft")), DEFAULT_MODEL).profile
+    assert ({"profile": "art"}, {}, {}) == (
+        Ways(profile="art").settings,
+        Ways(profile="none").settings,
+        Ways().settings,
+    )
+
+
+def test_a_server_is_never_more_generous_than_the_host() -> None:
+    host = LimitsSection(max_steps=100)
+
+    assert 50 == ServerRules(max_steps=50).limits(host).max_steps
+    assert 100 == ServerRules(max_steps=500).limits(host).max_steps
+    assert host == ServerRules().limits(host)
+
+
+def test_a_value_that_cannot_be_read_costs_the_others_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR):
+        rules = ServerRules.read({"max_steps": "many", "mature": "sometimes", "size": "256x256", "future": 1})
+
+    assert ServerRules(size="256x256") == rules
+    assert 2 == len(caplog.records)
+
+
+def test_a_category_stands_for_its_channels_and_a_channel_for_its_threads() -> None:
+    rules = ServerRules(channels=(7,))
+
+    rules.check_place(Venue(1, (9, 8, 7)))
+    with pytest.raises(Refused, match="pictures are painted in <#7>; please ask there"):
+        rules.check_place(Venue(1, (9, 8)))
+
+
+def test_the_reason_of_a_blocked_word_is_said_as_it_was_typed_and_formats_nothing() -> None:
+    rules = ServerRules(words=(Word(phrase="owl", reason="**no** @everyone."),))
+
+    with pytest.raises(BlockedWords) as refused:
+        rules.check_words(Meant(("an owl",)), NOWHERE)
+
+    assert "“owl” is not painted in this server: \\*\\*no\\*\\* \\@everyone." == str(refused.value)
+
+
+def test_what_a_picture_is_to_keep_away_from_may_be_anything() -> None:
+    rules = ServerRules(words=(Word(phrase="owl"),))
+
+    rules.check_words(Meant(wanted_texts(build_request("a fox:2 | owl:-1", negative="naked owl"))), NOWHERE)
+
+
+def test_what_was_made_from_forgotten_words_belongs_where_adults_alone_look() -> None:
+    forgotten = Meant(known=False)
+
+    ServerRules().check_words(forgotten, Venue(1, (2,), restricted=True))
+    with pytest.raises(BlockedWords, match="The words that this picture was made from are forgotten"):
+        ServerRules().check_words(forgotten, Venue(1, (2,)))

@@ -1,0 +1,79 @@
+"""What `/dream` offers while somebody types."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.requests.autocomplete import LONGEST, MOST, methods, models, more, profiles, sizes
+from engine.catalogue.models import MODELS
+from engine.requests.request import METHODS, PROFILES, build_options, painter_by, parse_settings, parse_size
+
+
+def test_methods_say_what_they_are() -> None:
+    [(shown, value)] = methods("pix", "", {})
+
+    assert "pixels" == value
+    assert shown.startswith("pixels – a pyramid of colour grids")
+
+
+def test_what_cannot_be_used_says_why() -> None:
+    assert ("primer – not here: no weights", "primer") in models("prim", "", {"primer": "no weights"})
+
+
+def test_what_can_be_used_stands_first() -> None:
+    usable = [name for _, name in models("", "vqgan_clip", {})]
+
+    assert [*usable[1:], usable[0]] == [name for _, name in models("", "vqgan_clip", {usable[0]: "no weights"})]
+
+
+def test_sizes_begin_with_the_usual_one() -> None:
+    assert ("256x256 usual", "256x256") == sizes("", "primer", 1024)[0]
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("limit", [256, 384, 4096])
+def test_every_size_that_is_offered_can_be_painted(model: str, limit: int) -> None:
+    for _, size in sizes("", model, limit):
+        width, height = parse_size(size)
+        MODELS[model].check_size(width, height)
+        assert max(width, height) <= max(limit, *MODELS[model].size)
+
+
+def test_sizes_follow_what_was_typed() -> None:
+    assert all(size.startswith("512x3") for _, size in sizes("512 × 3", "primer", 1024))
+
+
+def test_profiles_are_offered_where_there_are_any() -> None:
+    assert list(PROFILES) == [name for _, name in profiles("", "", "")]
+    assert [] == profiles("", "primer", "pixels")
+    [(shown, _)] = profiles("disc", "", "", lambda name: f" · {name} costs much")
+    assert shown.startswith("disco · disco costs much · overview first")
+
+
+def test_options_are_offered_with_range_and_usual_value() -> None:
+    [(shown, value)] = more("et", "clip_diffusion", "primer")
+
+    assert shown.startswith(f"{value} · 0 to 1 · fresh noise per step")
+
+
+def test_options_that_stand_already_are_not_offered_twice() -> None:
+    assert not [value for _, value in more("eta=0.5 ", "", "") if value.count("eta=") > 1]
+
+
+def test_what_is_complete_is_left_alone() -> None:
+    assert [("eta=0.5", "eta=0.5")] == more("eta=0.5", "", "")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_option_that_is_offered_is_accepted_as_it_stands(method: str) -> None:
+    model = painter_by(method)
+    for _, value in more("", method, model):
+        build_options(MODELS[model], method, parse_settings(value))
+
+
+@pytest.mark.parametrize("typed", ["", "a", "eta=0.5 " * 12, "x" * 200])
+def test_nothing_is_longer_or_more_than_discord_takes(typed: str) -> None:
+    costly = profiles(typed, "", "", lambda _: " · 1234.56 units, about 12 min 34 s")
+    for offered in (more(typed, "", ""), methods(typed, "", {}), sizes(typed, "", 4096), costly):
+        assert len(offered) <= MOST
+        assert all(0 < len(shown) <= LONGEST and 0 < len(value) <= LONGEST for shown, value in offered)

@@ -1,0 +1,193 @@
+"""When waiting jobs will begin and end."""
+
+from __future__ import annotations
+
+import random
+import statistics
+from dataclasses import replace
+
+import pytest
+
+from bot.models.job import Place, Priority
+from bot.scheduling.durations import Span, Speeds
+from bot.scheduling.eta_correction import Lateness
+from bot.scheduling.eta_simulator import Underway, forecast
+from bot.scheduling.fair_queue import Ticket
+from bot.scheduling.throughput import Company, Work
+from engine.requests.request import UpscaleRequest
+from tests.benchmarks.forecast import MACHINES, Day
+from tests.bot.core import dream
+
+
+def ticket(name: str, cost: float = 1.0, pictures: int = 1, running_limit: int = 9) -> Ticket:
+    return Ticket(name, name[0], cost, pictures, running_limit=running_limit)
+
+
+def ten_seconds_a_unit(ticket: Ticket) -> Work:
+    return Work(Span(8 * ticket.cost, 10 * ticket.cost, 15 * ticket.cost), 20, ticket.pictures)
+
+
+RUNNING = Underway(ticket("R1", 2.0), Work(Span(4, 5, 8), 10), 0.25)
+
+
+def test_the_first_starts_when_the_running_one_ends() -> None:
+    places = forecast([ticket("A1"), ticket("B1", 2)], [RUNNING], ten_seconds_a_unit, 1, now=1000)
+
+    first, second = places["A1"], places["B1"]
+    assert (1, 2, 0.5) == (first.position, first.waiting, first.ahead_cost)
+    assert (1005, 1012, 1015, 1023) == (first.starts, first.earliest, first.ready, first.latest)
+    assert (2, 1.5) == (second.position, second.ahead_cost)
+    assert (1015, 1028, 1035, 1053) == (second.starts, second.earliest, second.ready, second.latest)
+
+
+def test_free_slots_are_filled_at_once_and_everybody_takes_longer() -> None:
+    places = forecast([ticket("A1"), ticket("B1")], [], ten_seconds_a_unit, 3, now=0, together=1.0)
+
+    assert [0, 0] == [places["A1"].starts, places["B1"].starts]
+    assert [20, 20] == [places["A1"].ready, places["B1"].ready]  # two of ten seconds each, in turns
+    saving = forecast([ticket("A1"), ticket("B1")], [], ten_seconds_a_unit, 3, now=0, together=0.5)
+    assert pytest.approx(20 / 2**0.5) == saving["A1"].ready
+
+
+def test_who_has_few_rounds_is_finished_first_and_the_others_go_on_faster() -> None:
+    def short_or_long(ticket: Ticket) -> Work:
+        return Work(Span(1, 1, 1), 10) if ticket.job_id == "A1" else Work(Span(4, 4, 4), 40)
+
+    places = forecast([ticket("A1"), ticket("B1")], [], short_or_long, 2, now=0, together=1.0)
+
+    assert pytest.approx(2) == places["A1"].ready
+    assert pytest.approx(5) == places["B1"].ready
+
+
+def test_a_job_of_many_pictures_waits_for_many_slots_and_nobody_passes_it() -> None:
+    places = forecast([ticket("A1", pictures=2), ticket("B1")], [RUNNING], ten_seconds_a_unit, 2, now=0)
+
+    assert 5 == places["A1"].starts
+    assert places["A1"].ready == places["B1"].starts
+
+
+def test_one_persons_jobs_wait_for_one_another() -> None:
+    queue = [ticket("A1", running_limit=1), ticket("A2", running_limit=1), ticket("B1", running_limit=1)]
+    places = forecast(queue, [], ten_seconds_a_unit, 2, now=0, together=1.0)
+
+    assert [0, 20, 0] == [places[name].starts for name in ("A1", "A2", "B1")]
+
+
+def test_who_is_suspected_is_foretold_to_be_painted_alone() -> None:
+    suspect = replace(ticket("B1"), alone=True)
+    places = forecast([ticket("A1"), suspect, ticket("C1")], [], ten_seconds_a_unit, 4, now=0)
+
+    assert [0, 10, 20] == [places[name].starts for name in ("A1", "B1", "C1")]
+
+
+def test_what_is_in_the_background_comes_when_all_others_are_done() -> None:
+    behind = replace(ticket("B1"), priority=Priority.BACKGROUND)
+    running = Underway(replace(behind, job_id="B0"), Work(Span(7, 7, 7), 10), 1.0)
+    places = forecast([ticket("A1"), behind], [running], ten_seconds_a_unit, 4, now=0)
+
+    assert [0, 17] == [places[name].starts for name in ("A1", "B1")]
+
+
+@pytest.mark.parametrize(("together", "slots"), [(1.0, 4), (0.5, 4), (0.7, 8)])
+def test_what_painting_together_saves_is_learnt(together: float, slots: int) -> None:
+    """Jobs come and go at random; each takes ten seconds alone."""
+    company, now, inside, lot = Company(), 0.0, {}, random.Random(7)
+    request = dream()
+    for number in range(600):
+        while len(inside) < lot.randint(1, slots):
+            name = f"{number}-{len(inside)}"
+            inside[name] = 25.0
+            company.joins(name, request, now)
+        least = min(inside.values())
+        now += least * 0.4 * len(inside) ** together
+        inside = {name: left - least for name, left in inside.items()}
+        for name in [name for name, left in inside.items() if left < 1e-9]:
+            del inside[name]
+            company.leaves(name, now, finished=True)
+
+    assert pytest.approx(together, abs=0.15) == company.together
+    assert pytest.approx(10, rel=0.2) == company.work(request).alone.likely
+
+
+def test_who_is_half_done_is_foretold_by_their_own_speed() -> None:
+    company = Company()
+    company.joins("A1", dream(), 0)
+    alone = company.work(dream()).alone.likely
+
+    slow = company.left("A1", 0.5, alone)
+    assert slow is not None
+    assert pytest.approx(alone) == slow.alone.likely
+    assert 12.5 == slow.rounds
+    assert None is company.left("B1", 0.5, alone)
+
+
+def test_an_earlier_life_is_learnt_from_with_the_company_of_that_time() -> None:
+    company = Company(together=1.0)
+    company.remember(
+        [(f"{number}", dream(), 1e9 + number // 2 * 20, 1e9 + number // 2 * 20 + 20) for number in range(40)]
+    )
+
+    assert pytest.approx(10, rel=0.1) == company.work(dream()).alone.likely
+
+
+def test_who_is_overtaken_by_others_is_foretold_so_the_next_time() -> None:
+    lateness, told = Lateness(), Place(5, 9, 3.0, starts=100.0, earliest=105.0, latest=120.0, ready=110.0)
+    for number in range(60):
+        lateness.foretell(f"{number}", told, 0.0)
+        lateness.foretell(f"{number}", replace(told, starts=50.0), 1.0)  # the first word counts
+        lateness.starts(f"{number}", 200.0)
+
+    later = lateness.corrected(told, 0.0)
+    assert pytest.approx(200, rel=0.05) == later.starts
+    assert pytest.approx(210, rel=0.05) == later.ready
+    assert later.earliest < later.ready < later.latest
+    assert told.starts == lateness.corrected(replace(told, position=1), 0.0).starts
+
+
+def test_what_was_held_back_or_never_came_teaches_nothing() -> None:
+    lateness, told = Lateness(), Place(5, 9, 3.0, starts=100.0, earliest=105.0, latest=120.0, ready=110.0)
+    lateness.foretell("a", told, 0.0)
+    lateness.forget("a", "b")
+    lateness.starts("a", 900.0)
+    lateness.foretell("c", replace(told, held=True), 0.0)
+    lateness.starts("c", 900.0)
+
+    assert 100 == lateness.corrected(told, 0.0).starts
+
+
+def test_speeds_are_learnt_per_kind_of_work() -> None:
+    speeds = Speeds()
+    for _ in range(20):
+        speeds.learn(dream(steps=25), seconds=3.2768)
+    speeds.learn(UpscaleRequest(image="0" * 64, width=256, height=256), seconds=2.0)
+
+    painted = speeds.expect(dream(steps=50))
+    enlarged = speeds.expect(UpscaleRequest(image="0" * 64, width=256, height=256))
+
+    assert pytest.approx(6.5536) == painted.likely
+    assert painted.low < 6.5536 < painted.high < 8
+    assert pytest.approx(2.0) == enlarged.likely
+
+
+def test_what_was_never_measured_is_a_wide_guess() -> None:
+    span = Speeds().expect(dream())
+
+    assert span.low * 5 < span.high
+
+
+def test_an_unsteady_machine_gives_wider_ranges() -> None:
+    steady, unsteady = Speeds(), Speeds()
+    for number in range(20):
+        steady.learn(dream(), 4.0)
+        unsteady.learn(dream(), 2.0 if number % 2 else 8.0)
+
+    assert steady.expect(dream()).high < unsteady.expect(dream()).high / 1.5
+
+
+@pytest.mark.slow
+async def test_most_promises_of_a_simulated_day_are_kept() -> None:
+    outcomes = Day(MACHINES[0], 0).play()
+
+    assert len(outcomes) > 300
+    assert 0.65 < sum(outcome.within for outcome in outcomes) / len(outcomes)
+    assert 0.25 > statistics.median(outcome.finish for outcome in outcomes)

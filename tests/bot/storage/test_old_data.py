@@ -1,0 +1,99 @@
+"""What earlier versions have written can be read: databases of schemas 4 and 5, as those versions left them.
+
+`samples/schema-0004.sql` was dumped from a bot of that time: a dream and its enlargement, a failure, a cancellation,
+one job that was being painted and one that waited. `samples/schema-0005.sql`, of a later time, holds a dream, its
+enlargement, one job that waited, somebody who was blocked, and a message that was still to be deleted.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from bot.actions.history import Archive
+from bot.jobs.retention import Upkeep
+from bot.models.job import JobState
+from bot.storage import DATABASE
+from bot.storage.database import newest_schema
+from engine.protocol.replay_record import read_record, replay_request
+from engine.requests.request import DreamRequest
+from tests.bot.core import ANN, BOB, CID, config, running_core
+
+SAMPLES = Path(__file__).parent / "samples"
+DREAM, ENLARGED, FAILED, PAINTED, WAITED, CANCELLED = (
+    "aaaaaaaaa1",
+    "eeeeeeeee2",
+    "fffffffff3",
+    "rrrrrrrrr4",
+    "qqqqqqqqq5",
+    "ccccccccc6",
+)
+
+
+def old_folder(folder: Path, schema: int = 4) -> Path:
+    """A data folder as a bot of that schema left it."""
+    (folder / "pictures" / "27").mkdir(parents=True)
+    for png in SAMPLES.glob("*.png"):
+        shutil.copy(png, folder / "pictures" / "27")
+    with closing(sqlite3.connect(folder / DATABASE)) as connection:
+        connection.executescript((SAMPLES / f"schema-{schema:04}.sql").read_text(encoding="utf-8"))
+    return folder
+
+
+async def test_an_old_database_opens_with_everything_that_was_in_it(tmp_path: Path) -> None:
+    async with running_core(old_folder(tmp_path), engine_up=False) as core:
+        async with core.store.database.reading() as session:
+            [row] = await session.all("PRAGMA user_version")
+        states = {job_id: (await core.row(job_id)).state for job_id in (DREAM, ENLARGED, FAILED, CANCELLED)}
+
+        assert newest_schema() == row[0] > 4
+        assert [JobState.DONE, JobState.DONE, JobState.FAILED, JobState.CANCELLED] == list(states.values())
+        assert [ENLARGED] == [child.id for child in await core.dispatcher.children(DREAM)]
+        assert (1.6384, 203.3616) == ((balance := await core.dispatcher.balance(ANN)).used, balance.left)
+        assert ["reset quota", "grant"] == [entry.action for entry in await core.store.audit.newest()]
+        assert {"channels": [1, 2]} == await core.store.settings.all("server", "400")
+        assert DREAM == (await core.dispatcher.job_by_message(500, 1001)).id  # type: ignore[union-attr]
+        assert {ENLARGED, FAILED, CANCELLED} == {row.job_id for row in await core.store.deliveries.pending()}
+
+
+async def test_jobs_of_an_old_database_are_painted(tmp_path: Path) -> None:
+    async with running_core(old_folder(tmp_path), slots=4) as core:
+        for job_id, user in ((PAINTED, CID), (WAITED, BOB)):
+            await core.handed(job_id)
+            core.engine.paint(job_id)
+            await core.until_state(job_id, JobState.DONE)
+            assert job_id == (await core.dispatcher.history(user))[0].id
+
+
+async def test_old_pictures_are_read_with_their_records(tmp_path: Path) -> None:
+    async with running_core(old_folder(tmp_path)) as core:
+        png, enlarged = await core.dispatcher.picture(DREAM, 0), await core.dispatcher.picture(ENLARGED, 0)
+        job = await core.row(DREAM)
+
+    request = replay_request(read_record(png))
+    assert isinstance(request, DreamRequest)
+    assert (["a fox", "fog"], 7, 1) == ([prompt.text for prompt in request.prompts], request.seed, request.count)
+    assert request == job.request
+    assert "upscale" == replay_request(read_record(enlarged)).kind
+
+
+async def test_pictures_of_a_time_before_keeping_are_kept_like_new_ones(tmp_path: Path) -> None:
+    async with running_core(old_folder(tmp_path, 5)) as core:
+        archive = Archive(core.store, core.settings.retention, core.clock)
+        assert frozenset() == await archive.keepers(await core.row(DREAM))
+        assert [(500, 900)] == await core.store.farewells.to_remove(9)
+        assert [CID] == [block.user_id for block in await core.store.blocks.of_server(400, core.clock())]
+
+        words = await archive.keep(await core.row(DREAM), ANN)
+
+        assert "Kept: it stays when older pictures go. You keep 1 of the 100 pictures that you may." == words
+        await core.handed(WAITED)
+        core.engine.paint(WAITED)
+        await core.until_state(WAITED, JobState.DONE)
+        await Upkeep(config(retention={"pictures_days": 1.0}), core.store).tidy(core.clock() + 5 * 86_400)
+        assert [True, True] == [(await core.row(job)).on_disk == 1 for job in (DREAM, ENLARGED)]  # one is not told yet
+        await core.store.deliveries.delivered(ENLARGED, "result", core.clock())
+        await Upkeep(config(retention={"pictures_days": 1.0}), core.store).tidy(core.clock() + 5 * 86_400)
+        assert [1, 0] == [(await core.row(job)).on_disk for job in (DREAM, ENLARGED)]

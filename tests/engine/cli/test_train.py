@@ -1,0 +1,117 @@
+"""`primer train`, of a net so small that a run takes a blink: what it says, what it leaves, how it ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from engine.errors import InvalidRequest
+from engine.loaders.checkpoint import read_checkpoint
+from engine.primer.tasks import remake
+from engine.training.loop import Recipe
+from tests.engine.shell import Shell
+from tests.engine.training.toy import Doubling
+
+TRAIN = ("primer", "train", "classifier", "--device", "cpu", "--threads", 1)
+RECIPE = Recipe(steps=120, batch=8, lr=0.1, warmup=5, decay=0.5, weight_decay=0.0, ema=0.9)
+
+
+@pytest.fixture(autouse=True)
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Doubling]:
+    """What is learned in the place of the classifier: its tasks one after the other, then always a new one."""
+    monkeypatch.setattr("engine.training.malloc.keep_memory", lambda: None)
+    monkeypatch.setenv("DREAMBOT_TRAINING", str(tmp_path / "training"))
+    package = tmp_path / "package"
+    package.mkdir()
+    monkeypatch.setattr(remake, "PRIMER_WEIGHTS", package)
+    (package / "classifier.safetensors").write_bytes(b"the one that ships")
+    tasks: list[Doubling] = []
+    monkeypatch.setitem(remake._TASKS, "classifier", lambda *_: (tasks.pop(0) if tasks else Doubling(), RECIPE))
+    return tasks
+
+
+def test_a_finished_net_is_installed_whole(shell: Shell, tmp_path: Path) -> None:
+    installed = tmp_path / "package" / "classifier.safetensors"
+    with installed.open("rb") as reader:
+        said = shell(*TRAIN, "--install")
+        assert b"the one that ships" == reader.read()
+    assert (0, str(installed)) == (said.status, said.out.splitlines()[-1])
+    assert 2 == pytest.approx(float(read_checkpoint(installed).tensors["weight"]), abs=0.05)
+    assert [installed] == list(installed.parent.iterdir())
+
+
+def test_an_unfinished_net_is_not_installed(shell: Shell, toy: list[Doubling], tmp_path: Path) -> None:
+    toy.append(Doubling(pressed_in=40))
+    said = shell(*TRAIN, "--install")
+    assert 130 == said.status
+    assert "Stopped at step 40, and saved; the same command goes on." in said.err
+    assert b"the one that ships" == (tmp_path / "package" / "classifier.safetensors").read_bytes()
+    again = shell(*TRAIN)
+    assert (0, "classifier: going on at step 40") == (again.status, again.out.splitlines()[0])
+
+
+def test_who_stops_a_run_begun_anew_goes_on_without_beginning_anew(shell: Shell, toy: list[Doubling]) -> None:
+    toy.append(Doubling(pressed_in=40))
+    assert "the same command without --anew goes on" in shell(*TRAIN, "--anew").err
+
+
+def test_another_start_beside_an_unfinished_run_is_refused_before_anything_is_painted(
+    shell: Shell, toy: list[Doubling], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell(*TRAIN)
+    weights = (tmp_path / "training" / "classifier" / "weights.safetensors").rename(tmp_path / "start.safetensors")
+    toy.append(Doubling(pressed_in=40))
+    assert 130 == shell(*TRAIN, "--start", weights).status
+    same = weights.rename(tmp_path / "the same.safetensors")
+
+    def paint(*_: object) -> None:
+        raise AssertionError
+
+    with monkeypatch.context() as context:
+        context.setitem(remake._TASKS, "classifier", paint)
+        said = shell(*TRAIN)
+    assert 2 == said.status
+    assert "began with other weights" in said.err and "--anew begins again" in said.err
+    assert "classifier: going on at step 40" in shell(*TRAIN, "--start", same).out
+
+
+def test_a_finished_run_is_followed_by_a_new_one_unless_nothing_would_change(shell: Shell, tmp_path: Path) -> None:
+    shell(*TRAIN)
+    again, other, anew = shell(*TRAIN, "--install"), shell(*TRAIN, "--pictures", 500), shell(*TRAIN, "--anew")
+    assert "classifier: finished already" in again.out
+    assert str(tmp_path / "package" / "classifier.safetensors") == again.out.splitlines()[-1]
+    assert "this one begins anew" in other.err
+    assert [0, 0, 0] == [said.status for said in (again, other, anew)]
+    assert "finished already" not in anew.out
+    assert "begins anew" not in anew.err
+
+
+def test_anew_begins_again_beside_a_state_that_is_damaged(shell: Shell, tmp_path: Path) -> None:
+    state = tmp_path / "training" / "classifier" / "state.pt"
+    state.parent.mkdir(parents=True)
+    state.write_bytes(b"not a state")
+    refused = shell(*TRAIN)
+    assert (2, 1) == (refused.status, len(refused.err.splitlines()))
+    assert "is cut off or damaged; --anew begins again without it." in refused.err
+    assert 0 == shell(*TRAIN, "--anew").status
+
+
+def test_whoever_installs_from_python_is_refused_an_unfinished_net_too() -> None:
+    with pytest.raises(InvalidRequest, match="not finished"):
+        remake.install(remake.trainer("classifier"), "classifier")
+
+
+def test_the_second_gpu_is_not_the_first(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def trainer(name: str, **options: Any) -> None:
+        asked.append(options["device"])
+        raise InvalidRequest("No more is asked.")
+
+    monkeypatch.setattr("engine.runtime.runtime.find_device", torch.device)
+    monkeypatch.setattr("engine.primer.tasks.remake.trainer", trainer)
+    assert 2 == shell("primer", "train", "classifier", "--device", "cuda:1").status
+    assert [torch.device("cuda:1")] == asked

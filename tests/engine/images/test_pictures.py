@@ -1,0 +1,331 @@
+"""Foreign bytes become a clean RGB picture or a sentence; pictures go out in the size that is allowed."""
+
+from __future__ import annotations
+
+import io
+import random
+import struct
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFile
+
+from engine.errors import UnreadablePicture
+from engine.images.pictures import (
+    contact_sheet,
+    fit,
+    fit_to_bytes,
+    grid,
+    in_format,
+    open_own,
+    open_picture,
+    open_reduced,
+    pixels_sha256,
+    read_text,
+    snapshot,
+    stored_size,
+    to_png,
+    within,
+)
+
+
+def saved(image: Image.Image, name: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, name, **options)
+    return buffer.getvalue()
+
+
+def gradient(width: int = 40, height: int = 30) -> Image.Image:
+    x, y = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
+    return Image.fromarray(np.stack([x, y, 255 - x], -1).astype(np.uint8))
+
+
+def grain(side: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("name", ["PNG", "JPEG", "WEBP", "GIF"])
+def test_every_format_that_discord_shows_is_opened(name: str) -> None:
+    image = open_picture(saved(gradient(), name))
+
+    assert ("RGB", (40, 30)) == (image.mode, image.size)
+
+
+@pytest.mark.parametrize("name", ["BMP", "TIFF", "PPM", "ICO"])
+def test_other_formats_are_refused_whatever_pillow_can(name: str) -> None:
+    with pytest.raises(UnreadablePicture, match="PNG, JPEG, WebP and GIF"):
+        open_picture(saved(gradient(32, 32), name))
+
+
+def test_a_photograph_is_turned_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+
+    image = open_picture(saved(gradient(40, 30), "JPEG", exif=exif))
+
+    assert (30, 40) == image.size
+
+
+@pytest.mark.parametrize("name", ["PNG", "JPEG", "WEBP"])
+def test_what_is_only_looked_at_is_opened_no_larger_than_it_need_be_and_upright(name: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = saved(gradient(400, 300), name, exif=exif)
+
+    small = open_reduced(data, 60)
+
+    assert ("RGB", (60, 80), (400, 300)) == (small.mode, small.size, stored_size(data))
+    difference = np.asarray(small, dtype=int) - np.asarray(open_picture(data).resize((60, 80)), dtype=int)
+    assert np.abs(difference).max() < 8
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_what_is_small_already_is_opened_as_ever(mode: str) -> None:
+    image = gradient().convert("L" if mode == "I;16" else mode)
+    data = saved(Image.fromarray(np.asarray(image, dtype=np.uint16) * 257) if mode == "I;16" else image, "PNG")
+
+    assert pixels_sha256(open_picture(data)) == pixels_sha256(open_reduced(data, 60))
+
+
+def test_ones_own_pictures_may_be_as_large_as_what_is_made_here() -> None:
+    data = saved(Image.new("L", (13_000, 13_000)), "PNG", compress_level=1)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert (64, 64) == open_reduced(data, 64).size
+        assert {} == read_text(data)
+    with pytest.warns(Image.DecompressionBombWarning), pytest.raises(UnreadablePicture, match="50 megapixels"):
+        open_picture(data)
+
+
+def test_ones_own_pictures_are_not_endless_either() -> None:
+    for function in (open_own, stored_size, lambda data: open_reduced(data, 64)):
+        with pytest.raises(UnreadablePicture, match="178 megapixels"):
+            function(bomb(13_400, 13_400))
+
+
+def test_transparency_lies_on_white() -> None:
+    clear = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
+
+    assert (255, 255, 255) == open_picture(saved(clear, "PNG")).getpixel((0, 0))
+
+
+def test_a_transparent_palette_lies_on_white() -> None:
+    palette = Image.new("P", (4, 4), 1)
+    palette.putpalette([0, 0, 0, 0, 0, 255])
+
+    assert (0, 0, 255) == open_picture(saved(palette, "PNG")).getpixel((0, 0))
+    assert (255, 255, 255) == open_picture(saved(palette, "PNG", transparency=1)).getpixel((0, 0))
+
+
+def test_sixteen_bits_of_grey_are_scaled_not_clipped() -> None:
+    levels = np.array([[0, 32768, 65535]], dtype=np.uint16)
+
+    image = open_picture(saved(Image.fromarray(levels), "PNG"))
+
+    assert [(0, 0, 0), (128, 128, 128), (255, 255, 255)] == [image.getpixel((x, 0)) for x in range(3)]
+
+
+def test_of_a_moving_picture_the_first_frame_counts() -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    for name in ("GIF", "WEBP", "PNG"):
+        data = saved(frames[0], name, save_all=True, append_images=frames[1:], duration=100)
+        red, green, blue = open_picture(data).getpixel((4, 4))
+        assert red > 240 and green < 15 and blue < 15, name
+
+
+def test_cmyk_and_grey_become_rgb() -> None:
+    for mode in ("CMYK", "L", "1"):
+        name = "JPEG" if mode == "CMYK" else "PNG"
+        assert "RGB" == open_picture(saved(gradient().convert(mode), name)).mode
+
+
+def test_too_many_bytes_are_said_with_the_limit() -> None:
+    with pytest.raises(UnreadablePicture, match=r"1 kB is the most"):
+        open_picture(saved(grain(40), "PNG"), max_bytes=1024)
+
+
+def test_too_many_pixels_are_refused_before_they_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("decoded"))
+
+    with pytest.raises(UnreadablePicture, match="40×30"):
+        open_picture(saved(gradient(), "PNG"), max_pixels=1000)
+
+
+def bomb(width: int, height: int) -> bytes:
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack("!I", len(data)) + name + data + struct.pack("!I", zlib.crc32(name + data))
+
+    header = struct.pack("!IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    pixels = zlib.compress(b"\0" * 1000)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("side", [8_000, 12_000, 30_000, 2**31 - 1])
+def test_decompression_bombs_are_refused(side: int) -> None:
+    with pytest.raises(UnreadablePicture):
+        open_picture(bomb(side, side))
+
+
+def test_a_text_bomb_is_refused() -> None:
+    text = zlib.compress(b"x" * 50_000_000)
+    body = b"zTXtk\0\0" + text
+    chunk = struct.pack("!I", len(body) - 4) + body + struct.pack("!I", zlib.crc32(body))
+    data = saved(gradient(), "PNG")
+
+    with pytest.raises(UnreadablePicture):
+        open_picture(data[:33] + chunk + data[33:])
+
+
+@pytest.mark.parametrize("name", ["PNG", "JPEG", "WEBP", "GIF"])
+def test_a_picture_that_ends_too_early_is_refused(name: str) -> None:
+    data = saved(grain(64), name)
+
+    with pytest.raises(UnreadablePicture):
+        open_picture(data[: len(data) // 2])
+
+
+@pytest.mark.parametrize("name", ["PNG", "JPEG", "WEBP", "GIF"])
+def test_damaged_bytes_are_a_picture_or_a_sentence_and_nothing_else(name: str) -> None:
+    data, dice = saved(gradient(), name), random.Random(name)
+    for _ in range(150):
+        damaged = bytearray(data)
+        for _ in range(dice.randint(1, 8)):
+            damaged[dice.randrange(len(damaged))] = dice.randrange(256)
+        try:
+            assert "RGB" == open_picture(bytes(damaged), max_pixels=4_000_000).mode
+        except UnreadablePicture:
+            continue
+
+
+@pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"<svg/>", b"\xff\xd8\xff"])
+def test_what_only_begins_like_a_picture_is_refused(data: bytes) -> None:
+    with pytest.raises(UnreadablePicture):
+        open_picture(data)
+
+
+def test_fit_covers_the_size_and_cuts_evenly() -> None:
+    wide = Image.new("RGB", (90, 30), "red")
+    wide.paste("blue", (30, 0, 60, 30))
+
+    assert (0, 0, 255) == fit(wide, 10, 10).getpixel((5, 5))
+    assert (20, 10) == fit(wide, 20, 10).size
+
+
+def test_text_in_a_png_is_read_back_whatever_the_language() -> None:
+    text = {"dreambot": "{}" * 2000, "parameters": "a füchs 狐\nSeed: 1"}
+
+    assert text == read_text(to_png(gradient(), text))
+
+
+def test_what_is_no_png_has_no_text() -> None:
+    with pytest.raises(UnreadablePicture):
+        read_text(saved(gradient(), "JPEG"))
+
+
+def test_a_png_keeps_every_pixel() -> None:
+    image = grain(50)
+
+    assert pixels_sha256(image) == pixels_sha256(open_picture(to_png(image)))
+
+
+def test_a_grid_is_as_square_as_it_gets() -> None:
+    tiles = [Image.new("RGB", (64, 64), colour) for colour in ("red", "green", "blue", "white")]
+
+    sheet = grid(tiles)
+
+    assert (130, 130) == sheet.size
+    assert [(255, 0, 0), (0, 128, 0), (0, 0, 255), (255, 255, 255)] == [
+        sheet.getpixel(corner) for corner in ((0, 0), (129, 0), (0, 129), (129, 129))
+    ]
+    assert (64, 64) == grid(tiles[:1]).size
+    assert (130, 130) == grid(tiles[:3]).size
+
+
+def test_a_contact_sheet_has_room_for_captions() -> None:
+    tiles = [Image.new("RGB", (128, 128), "red")] * 3
+
+    sheet = contact_sheet(tiles, ["one", "a caption that is much too long for its picture", "ünïcode"])
+
+    footer = sheet.crop((0, 128, 128, 150))
+    assert sheet.width > 2 * 128
+    assert len(footer.getcolors(10_000)) > 1, "nothing is written there"
+
+
+def test_a_snapshot_is_small_and_has_the_longer_side_it_should() -> None:
+    data = snapshot(gradient(512, 256))
+
+    assert ((256, 128), "WEBP") == (Image.open(io.BytesIO(data)).size, Image.open(io.BytesIO(data)).format)
+    assert len(data) < 10_000
+    assert (256, 256) == Image.open(io.BytesIO(snapshot(gradient(64, 64)))).size
+
+
+def test_a_png_within_the_limit_is_left_alone() -> None:
+    png = to_png(grain(50))
+
+    assert (png, "png", "") == fit_to_bytes(png, len(png))
+
+
+def test_a_png_over_the_limit_becomes_webp_and_says_so() -> None:
+    png = to_png(grain(200))
+
+    data, extension, note = fit_to_bytes(png, 100_000)
+
+    assert "webp" == extension
+    assert len(data) <= 100_000
+    assert (200, 200) == Image.open(io.BytesIO(data)).size
+    assert "Re-encoded as WebP" in note and "the limit here" in note
+
+
+def test_when_no_quality_helps_the_picture_becomes_smaller() -> None:
+    data, extension, note = fit_to_bytes(to_png(grain(300)), 4_000)
+
+    image = Image.open(io.BytesIO(data))
+    assert ("webp", True) == (extension, len(data) <= 4_000)
+    assert f"{image.width}×{image.height}" in note
+
+
+def test_a_picture_too_long_for_webp_becomes_jpeg() -> None:
+    png = to_png(Image.new("RGB", (16_384, 8), "red"))
+
+    data, extension, _ = (
+        fit_to_bytes(png, len(png) - 1) if len(png) > 5_000 else fit_to_bytes(png + b"\0" * 90_000, 90_000)
+    )
+
+    assert "jpg" == extension
+    assert "JPEG" == Image.open(io.BytesIO(data)).format
+
+
+def test_a_picture_is_brought_within_a_side_whole() -> None:
+    assert [(50, 38), (100, 75)] == [within(gradient(40, 30), side).size for side in (50, 100)]
+    assert (2, 20) == within(gradient(4, 40), 20).size
+
+
+def test_marked_pictures_have_a_frame() -> None:
+    sheet = contact_sheet([gradient()] * 3, ["a", "b", "c"], columns=3, marked=[1])
+
+    first, second = sheet.getpixel((0, 0)), sheet.getpixel((44, 0))
+    assert (first, second) == (gradient().getpixel((0, 0)), (250, 190, 60))
+
+
+def test_a_picture_of_ours_is_written_in_the_format_of_its_name() -> None:
+    png = to_png(Image.new("RGBA", (4, 3), (200, 10, 10, 0)))
+
+    assert png is in_format(png, ".PNG")
+    webp, jpeg = (Image.open(io.BytesIO(in_format(png, suffix))) for suffix in (".webp", ".jpg"))
+    assert ("WEBP", "RGBA", "JPEG", "RGB") == (webp.format, webp.mode, jpeg.format, jpeg.mode)
+    assert min(jpeg.getpixel((1, 1))) > 250, "what is transparent becomes white where nothing else can be"
+
+
+def test_what_a_format_cannot_hold_is_said_and_large_pictures_warn_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    png = to_png(Image.new("RGB", (16_384, 1)))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)
+
+    with pytest.raises(UnreadablePicture, match="16384×1 is too large for WebP; PNG can hold it"):
+        in_format(png, ".webp")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert in_format(png, ".jpg").startswith(b"\xff\xd8")

@@ -1,0 +1,91 @@
+"""How a picture came to be, as a file that plays."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.errors import InvalidRequest
+from engine.images import timelapse as evolution
+from engine.images.timelapse import FRAME_MS, HELD_MS, MOST_FRAMES, animate, check_kind, pace
+
+
+def way(count: int, size: tuple[int, int] = (64, 48)) -> list[Image.Image]:
+    """Grain that grows lighter."""
+    noise = np.random.default_rng(0).integers(0, 100, (size[1], size[0], 3), dtype=np.uint8)
+    return [Image.fromarray(noise + round(150 * i / count)) for i in range(count)]
+
+
+def frames(data: bytes) -> tuple[list[Image.Image], list[int]]:
+    film: Any = Image.open(io.BytesIO(data))
+    pictures, durations = [], []
+    for place in range(film.n_frames):
+        film.seek(place)
+        film.load()
+        pictures.append(film.convert("RGB"))
+        durations.append(film.info["duration"])
+    return pictures, durations
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp"])
+def test_the_way_is_walked_in_order_and_its_end_is_held(suffix: str) -> None:
+    pictures, durations = frames(animate(way(12), suffix))
+
+    light = [float(np.asarray(picture).mean()) for picture in pictures]
+    assert (12, HELD_MS) == (len(pictures), durations[-1])
+    assert sorted(light) == light
+    assert {250} == set(durations[:-1])
+
+
+def test_a_long_way_is_thinned_evenly_and_a_short_one_is_slow() -> None:
+    pictures, durations = frames(animate(way(200, (16, 16)), ".gif"))
+
+    assert MOST_FRAMES == len(pictures)
+    assert FRAME_MS[0] <= durations[0] < 100
+    assert [FRAME_MS[1], HELD_MS] == pace(1)
+
+
+def test_all_frames_take_the_shape_of_the_last() -> None:
+    pictures, _ = frames(animate([*way(3, (16, 16)), *way(1, (101, 51))], ".webp"))
+
+    assert {(100, 50)} == {picture.size for picture in pictures}
+
+
+def test_a_large_picture_is_made_smaller_until_the_file_is_small_enough() -> None:
+    full, small = animate(way(3, (600, 200)), ".gif"), animate(way(3, (600, 200)), ".gif", max_bytes=60_000)
+
+    assert len(small) <= 60_000 < len(full)
+    assert (384, 128) == frames(full)[0][0].size
+
+
+@pytest.mark.skipif(importlib.util.find_spec("av") is None, reason="needs the extra “video”")
+def test_a_video_is_what_browsers_play() -> None:
+    import av
+
+    data = animate(way(10, (65, 49)), ".mp4")
+
+    with av.open(io.BytesIO(data)) as film:
+        stream = film.streams.video[0]
+        seconds = float(stream.duration * stream.time_base)
+        shown = [frame.to_ndarray(format="rgb24").mean() for frame in film.decode(stream)]
+    assert ("h264", "yuv420p", 64, 48) == (stream.codec.canonical_name, stream.pix_fmt, stream.width, stream.height)
+    assert data.index(b"moov") < data.index(b"mdat"), "it would not begin before all of it is there"
+    assert 4.0 < seconds < 5.0
+    assert shown[0] < shown[len(shown) // 3] < shown[-1]
+
+
+def test_without_the_library_a_video_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evolution.importlib.util, "find_spec", lambda name: None)
+
+    with pytest.raises(InvalidRequest, match=r"dreambot\[video\]', or choose \.gif or \.webp"):
+        animate(way(3), ".mp4")
+
+
+def test_another_kind_of_file_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(InvalidRequest, match=r"\.gif, \.webp, \.mp4; not in “\.avi”"):
+        check_kind(".avi")

@@ -1,0 +1,98 @@
+"""How steps were run is written down in few words, and read from a stranger's PNG with suspicion."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from engine.protocol.step_log import MOST_STEPS, Course, Script, Terms, read_course, read_script
+
+ALONE, CROWDED = Terms(1, 1), Terms(8, 2)
+
+
+def test_a_stretch_of_equal_steps_is_one_row() -> None:
+    course = Course()
+    for terms in (ALONE, CROWDED, CROWDED, ALONE):
+        course = course.then(terms)
+
+    assert [[1, 1, 0, 1], [8, 2, 0, 2], [1, 1, 0, 1]] == course.rows
+    assert [ALONE, CROWDED, CROWDED, ALONE] == [course.at(step) for step in range(course.steps)]
+    assert course == read_course(json.loads(json.dumps(course.rows)))
+
+
+def test_steps_of_compiled_nets_have_rows_of_their_own() -> None:
+    course = Course().then(ALONE).then(ALONE._replace(compiled=True))
+
+    assert [[1, 1, 0, 1], [1, 1, 0, 1, 1]] == course.rows
+    assert course == read_course(json.loads(json.dumps(course.rows)))
+
+
+def test_beyond_its_end_the_last_terms_hold_and_without_any_the_usual_ones() -> None:
+    assert CROWDED == Course().then(ALONE).then(CROWDED).at(99)
+    assert Terms() == Course().at(3)
+
+
+def test_steps_that_are_done_again_are_forgotten() -> None:
+    course = Course().then(ALONE).then(CROWDED).then(CROWDED)
+
+    assert [[1, 1, 0, 1], [8, 2, 0, 1]] == course.first(2).rows
+    assert [] == course.first(0).rows
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        None,
+        "[[1, 1, 0, 5]]",
+        {"0": [1, 1, 0, 5]},
+        [1, 1, 0, 5],
+        [[1, 1, 0]],
+        [[1, 1, 0, 5, 5]],
+        [[1, 1, 0, 5, 0]],
+        [[1, 1, 0, 5, True]],
+        [[1, 1, 0, 5, 1, 1]],
+        [[1, 1, 0, 5], None],
+        [[0, 1, 0, 5]],
+        [[257, 1, 0, 5]],
+        [[1, -1, 0, 5]],
+        [[1, 1 << 40, 0, 5]],
+        [[1, 1, 17, 5]],
+        [[1, 1, 0, 0]],
+        [[1, 1, 0, MOST_STEPS + 1]],
+        [[1, 1, 0, MOST_STEPS], [2, 1, 0, 1]],
+        [[True, 1, 0, 5]],
+        [[1.0, 1, 0, 5]],
+        [[1, 1, 0, 1]] * (MOST_STEPS + 1),
+    ],
+)
+def test_rows_that_cannot_be_ours_are_no_course(rows: object) -> None:
+    assert Course() == read_course(rows)
+
+
+@pytest.mark.parametrize(("bucket", "used"), [(4, 4), (0, 1), (2**40, 1), ("4", 1), (True, 1), (None, 1)])
+def test_an_old_record_has_one_bucket_for_all_steps_if_that_is_sensible(bucket: object, used: int) -> None:
+    script = read_script({"bucket": bucket})
+
+    assert {Terms(used)} == {script.steps.at(step) for step in range(2000)}
+    assert not script.finish.stretches
+
+
+@pytest.mark.parametrize("core", [0, 31, 2**40, "96", True, None, [96]])
+def test_only_a_sensible_size_of_tiles_is_used(core: object) -> None:
+    assert 0 == read_script({"upscaler_core": core}).core
+    assert 96 == read_script({"upscaler_core": 96}).core
+
+
+def test_a_script_is_all_that_a_record_holds() -> None:
+    resolved = {
+        "bucket": 2,
+        "course": [[8, 1, 0, 3], [2, 1, 0, 4]],
+        "upscaler_course": [[3, 1, 0, 1]],
+        "upscaler_core": 96,
+    }
+
+    script = read_script(resolved)
+
+    assert isinstance(script, Script)
+    assert (resolved["course"], resolved["upscaler_course"], 96) == (script.steps.rows, script.finish.rows, script.core)
