@@ -1,8 +1,9 @@
-"""Who may import whom (down only), held with fresh interpreters and by reading the imports of every file."""
+"""The order of packages: imports only run down. Lazy and `TYPE_CHECKING` imports count like any other."""
 
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,43 +13,105 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-BOT_MAY_USE = {
-    "engine.client.local",
-    "engine.errors",
-    "engine.images.timelapse",
-    "engine.guidance.judge_choice",
-    "engine.protocol.messages",
-    "engine.catalogue.models",
-    "engine.images.pictures",
+LAYERS = (
+    "bot.__main__",
+    "bot.app",
+    "bot.playground",
+    "bot.bot",
+    "bot.cogs",
+    "bot.views",
+    "bot.services",
+    "bot.actions",
+    "bot.delivery",
+    "bot.jobs",
+    "bot.embeds",
+    "bot.pictures",
+    "bot.operations",
+    "bot.interactions",
+    "bot.requests",
+    "bot.policy",
+    "bot.storage",
+    "bot.scheduling",
+    "bot.config",
+    "bot.models",
+    "bot.playground.server",
+    "bot.retry",
+    "bot.failpoints",
+    "bot.text",
+    "bot.errors",
+    "engine.__main__",
+    "engine.cli",
+    "engine.evaluation",
+    "engine.primer",
+    "engine.training",
+    "engine.worker",
+    "engine.memory_planning",
+    "engine.upscalers",
+    "engine.methods",
+    "engine.guidance",
+    "engine.diffusion",
+    "engine.loaders",
+    "engine.runtime",
+    "engine.client",
+    "engine.nets",
+    "engine.protocol",
+    "engine.images",
+    "engine.requests",
+    "engine.catalogue",
+    "engine.weights",
+    "engine.environment",
     "engine.primer.vocabulary",
+    "engine.errors",
+)
+"""From the top down. A module belongs to the longest entry that names it; it imports its own entry and those below."""
+
+UPWARD = {
+    "bot.actions.create → bot.views",
+    "bot.cogs → bot.bot",
+    "bot.delivery.renderer → bot.views",
+    "bot.embeds.history → bot.actions",
+    "bot.embeds.moderation → bot.actions",
+    "bot.operations → bot.bot",
+    "bot.operations.doctor_discord → bot.playground",
+    "bot.playground.leash → bot.__main__",
+    "bot.text → bot.models",
+    "bot.views.base → bot.bot",
+    "engine.catalogue → engine.nets",
+    "engine.loaders → engine.diffusion",
+    "engine.requests.options.clip_diffusion → engine.diffusion",
+    "engine.runtime.runtime → engine.guidance",
+    "engine.runtime.runtime → engine.memory_planning",
+    "engine.weights.formats.tensors → engine.catalogue",
+    "engine.weights.store → engine.catalogue",
+    "engine.weights.store.custom_models → engine.nets",
+    "engine.weights.store.custom_models → engine.requests",
+}
+"""Imports that still run up: module or package → layer. Entries are only ever removed."""
+
+CIRCLES = {"bot.playground.server.local", "bot.bot", "engine.runtime.runtime"}
+"""A module of each circle of files that still exists. Entries are only ever removed."""
+
+LARGE = {"bot/playground/server", "engine/guidance"}
+"""Packages of more than 16 modules. Entries are only ever removed."""
+
+BOT_MAY_USE = {
+    "engine.client",
+    "engine.errors",
+    "engine.guidance.judge_choice",
+    "engine.images.pictures",
+    "engine.images.timelapse",
+    "engine.images.vector_file",
+    "engine.catalogue.models",
+    "engine.primer.vocabulary",
+    "engine.protocol.messages",
     "engine.requests.prompts",
     "engine.requests.request",
-    "engine.images.vector_file",
     "engine.weights.store.custom_models",
 }
-"""All that the bot may know of the engine."""
-
-FORBIDDEN = {
-    "engine": ("bot", "discord"),
-    "engine/nets": ("engine.guidance", "engine.diffusion", "engine.methods", "engine.runtime.runtime"),
-    "engine/diffusion": ("engine.nets", "engine.guidance", "engine.methods", "engine.runtime.runtime"),
-    "bot/storage": ("discord", "bot.cogs", "bot.views", "bot.delivery.service"),
-    "bot/scheduling/fair_queue.py": ("discord", "aiosqlite"),
-    "bot/policy/quota.py": ("discord",),
-    "bot/jobs/service.py": ("discord",),
-    "bot/playground/server": (
-        "bot.bot",
-        "bot.cogs",
-        "bot.views",
-        "bot.delivery.service",
-        "bot.jobs.service",
-        "bot.storage",
-    ),
-}
-"""Place → what nothing in it may import."""
+"""All that the bot may import of the engine."""
 
 PLUGINS = ("engine/methods", "engine/upscalers", "bot/cogs")
-"""Folders whose files never import one another."""
+"""Packages whose public modules never import one another."""
 
 TORCH_FREE = sorted(
     BOT_MAY_USE
@@ -57,44 +120,108 @@ TORCH_FREE = sorted(
 
 
 def python_files(place: str) -> list[Path]:
-    path = ROOT / place
-    return [path] if path.suffix else sorted(path.rglob("*.py"))
+    return sorted((ROOT / place).rglob("*.py"))
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Every module that *path* imports, anywhere in it; `from a import b` counts as a and as a.b."""
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module_name(path): path for top in ("bot", "engine") for path in python_files(top)}
+
+
+def resolve(name: str) -> str | None:
+    """The module of ours that the dotted *name* lies in."""
+    parts = name.split(".")
+    return next((head for end in range(len(parts), 0, -1) if (head := ".".join(parts[:end])) in MODULES), None)
+
+
+def named(path: Path) -> Iterator[str]:
+    """Every dotted name that *path* imports, anywhere in it."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@functools.cache
+def imports() -> dict[str, set[str]]:
+    """Module → the modules of ours that it imports; a package's `__init__` above the module does not count."""
+    found = {module: {resolve(name) for name in named(path)} for module, path in MODULES.items()}
+    return {
+        module: {other for other in others if other and other != module and not is_within(module, other)}
+        for module, others in found.items()
+    }
 
 
 def is_within(module: str, package: str) -> bool:
     return module == package or module.startswith(package + ".")
 
 
-@pytest.mark.parametrize("place", FORBIDDEN)
-def test_nothing_imports_upwards(place: str) -> None:
-    found = [
-        f"{path.relative_to(ROOT)} imports {module}"
-        for path in python_files(place)
-        for module in imports(path)
-        if any(is_within(module, package) for package in FORBIDDEN[place])
-    ]
+def layer(module: str) -> str | None:
+    return max((entry for entry in LAYERS if is_within(module, entry)), key=len, default=None)
+
+
+def circles() -> list[set[str]]:
+    """The sets of files that import one another, directly or by way of others (found by reachability)."""
+
+    def reachable(start: str) -> set[str]:
+        seen: set[str] = set()
+        waiting = [start]
+        while waiting:
+            new = imports()[waiting.pop()] - seen
+            seen |= new
+            waiting.extend(new)
+        return seen
+
+    reach = {module: reachable(module) for module in MODULES}
+    found = {frozenset(other for other in reach[module] if module in reach[other]) for module in MODULES}
+    return [set(circle) for circle in found if len(circle) > 1]
+
+
+def test_every_module_has_a_layer() -> None:
+    assert [] == [m for m in MODULES if layer(m) is None and m not in {"bot", "engine"}]
+
+
+def test_imports_only_run_down() -> None:
+    found = set()
+    for module, others in imports().items():
+        for other in others:
+            own, others_layer = layer(module), layer(other)
+            if own and others_layer and LAYERS.index(others_layer) < LAYERS.index(own):
+                known = [e for e in UPWARD if is_within(module, e.split(" → ")[0]) and e.endswith(f"→ {others_layer}")]
+                found.add(known[0] if known else f"{module} → {others_layer}")
+
+    assert UPWARD == found
+
+
+def test_no_files_import_one_another_in_a_circle() -> None:
+    assert CIRCLES == {next(iter(CIRCLES & circle), str(sorted(circle))) for circle in circles()}
+
+
+def test_the_engine_imports_nothing_of_the_bot() -> None:
+    found = [f"{m} imports {n}" for m in MODULES if is_within(m, "engine") for n in named(MODULES[m])
+             if is_within(n, "bot") or is_within(n, "discord")]  # fmt: skip
 
     assert [] == found
 
 
-def test_the_bot_knows_only_the_torch_free_face_of_the_engine() -> None:
+@pytest.mark.parametrize("package", ["bot.jobs", "bot.scheduling", "bot.policy.quota", "bot.storage", "bot.models"])
+def test_the_core_of_the_bot_imports_no_discord(package: str) -> None:
+    found = [f"{m} imports {n}" for m in MODULES if is_within(m, package) for n in named(MODULES[m])
+             if is_within(n, "discord")]  # fmt: skip
+
+    assert [] == found
+
+
+def test_the_bot_imports_only_the_torch_free_modules_of_the_engine() -> None:
     found = [
-        f"{path.relative_to(ROOT)} imports {module}"
-        for path in python_files("bot")
-        for module in imports(path)
-        if is_within(module, "engine")
-        and module not in {"engine", "engine.primer"}
-        and not any(is_within(module, allowed) for allowed in BOT_MAY_USE)
+        f"{module} imports {other}"
+        for module, others in imports().items()
+        for other in others
+        if is_within(module, "bot") and is_within(other, "engine") and other not in {"engine", "engine.primer"}
+        if not any(is_within(other, allowed) for allowed in BOT_MAY_USE)
     ]
 
     assert [] == found
@@ -103,16 +230,8 @@ def test_the_bot_knows_only_the_torch_free_face_of_the_engine() -> None:
 @pytest.mark.parametrize("folder", PLUGINS)
 def test_plugins_do_not_import_one_another(folder: str) -> None:
     package = folder.replace("/", ".")
-    names = {path.stem for path in python_files(folder)} - {"__init__"}
-    found = [
-        f"{path.relative_to(ROOT)} imports {module}"
-        for path in python_files(folder)
-        if not path.stem.startswith("_")
-        for module in imports(path)
-        if module.startswith(package + ".")
-        and module.split(".")[2] in names - {path.stem}
-        and module.split(".")[2][0] != "_"
-    ]
+    plugins = {module for module in MODULES if module.startswith(package + ".") and "._" not in module}
+    found = [f"{module} imports {other}" for module in plugins for other in imports()[module] & plugins]
 
     assert [] == found
 
@@ -129,10 +248,13 @@ def test_it_is_imported_without_torch(module: str) -> None:
 
 
 def test_files_stay_small_enough_to_be_read() -> None:
-    lines = {
-        path.relative_to(ROOT): path.read_text(encoding="utf-8").count("\n")
-        for place in ("bot", "engine")
-        for path in python_files(place)
-    }
+    lines = {name: path.read_text(encoding="utf-8").count("\n") for name, path in MODULES.items()}
 
-    assert {} == {str(path): count for path, count in lines.items() if count > 400}
+    assert {} == {name: count for name, count in lines.items() if count > 400}
+
+
+def test_packages_stay_small_enough_to_be_read() -> None:
+    folders = {path.parent for path in MODULES.values()}
+    count = {str(folder.relative_to(ROOT)): len(list(folder.glob("[!_]*.py"))) for folder in folders}
+
+    assert LARGE == {folder for folder, modules in count.items() if modules > 16}
