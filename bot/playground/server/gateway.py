@@ -151,15 +151,14 @@ class Connection:
         self.session = Session(app, self._site.record, data["intents"], shard, self.send)
         self._site.gateway.add(self.session)
         self.session.dispatch("READY", self._ready(self.session))
-        for guild in app.guilds.values():
-            if app.app.id in guild.members and (guild.id >> 22) % shard[1] == shard[0]:
-                self.session.dispatch("GUILD_CREATE", guild_create_payload(app, guild, app.app.id))
+        for guild in self.session.guilds():
+            self.session.dispatch("GUILD_CREATE", guild_create_payload(app, guild, app.app.id))
         self._site.gateway.announce()
 
     def _ready(self, session: Session) -> Json:
         """docs: events/gateway-events.mdx, "Ready"."""
         world = self._site.world
-        guilds = [{"id": str(g.id), "unavailable": True} for g in world.guilds.values() if world.app.id in g.members]
+        guilds = [{"id": str(guild.id), "unavailable": True} for guild in session.guilds()]
         return {
             "v": 10,
             "user": {**user_payload(world.users[world.app.id]), "verified": True, "mfa_enabled": True, "email": None},
@@ -261,7 +260,7 @@ def _check_intents(intents: Any, allowed: int) -> None:
 def _shard(given: Any) -> tuple[int, int]:
     if given is None:
         return (0, 1)
-    number, count = given
-    if not 0 <= number < count:
-        raise CloseGatewayError(4010, "Invalid shard.")
-    return (number, count)
+    match given:
+        case [int(number), int(count)] if 0 <= number < count:
+            return (number, count)
+    raise CloseGatewayError(4010, "Invalid shard.")

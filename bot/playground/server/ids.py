@@ -1,6 +1,7 @@
 """Snowflakes: ids that hold their time of birth (docs: reference.mdx, "Snowflakes")."""
 
 from bot.playground.server.clock import Clock
+from bot.playground.server.world import shard_of
 
 EPOCH = 1_420_070_400.0
 """The first second of 2015, from which snowflakes count."""
@@ -18,7 +19,9 @@ class Snowflakes:
         self._last = max(born, self._last + 1)
         return self._last
 
-
-def born(snowflake: int) -> float:
-    """Unix seconds at which *snowflake* was made."""
-    return (snowflake >> 22) / 1000 + EPOCH
+    def next_on_shard(self, shard: int, shards: int) -> int:
+        """An id for a guild whose events go to *shard* of *shards*."""
+        found = self.next()
+        found += ((shard - shard_of(found, shards)) % shards) << 22
+        self._last = found
+        return found

@@ -9,7 +9,7 @@ from bot.playground.server.events import Event, Intent
 from bot.playground.server.exchanges import Record
 from bot.playground.server.json_types import Json
 from bot.playground.server.permissions import Permission, permissions
-from bot.playground.server.world import World
+from bot.playground.server.world import Guild, World, shard_of
 
 REPLAYED = 2000
 """How many events a session remembers for RESUME; Discord publishes no number (guesses.md)."""
@@ -44,6 +44,11 @@ class Session:
         if self.send is not None:
             self.send(frame)
 
+    def guilds(self) -> list[Guild]:
+        """The bot's guilds that belong to this shard."""
+        me = self.world.app.id
+        return [guild for guild in self.world.guilds.values() if me in guild.members and self._owns(guild.id)]
+
     def missed(self, seq: int) -> list[Json] | None:
         """The frames after *seq*; None where they are not remembered or the number is wrong."""
         if seq > self.seq or (self.past and seq < self.past[0]["s"] - 1):
@@ -60,9 +65,10 @@ class Session:
 
     def _my_shard(self, event: Event) -> bool:
         """(guild_id >> 22) % shards; direct messages go to shard 0 (docs: events/gateway.mdx, "Sharding")."""
-        if event.guild_id is None:
-            return self.shard[0] == 0
-        return (event.guild_id >> 22) % self.shard[1] == self.shard[0]
+        return self.shard[0] == 0 if event.guild_id is None else self._owns(event.guild_id)
+
+    def _owns(self, guild_id: int) -> bool:
+        return shard_of(guild_id, self.shard[1]) == self.shard[0]
 
     def _may_see(self, event: Event, me: int) -> bool:
         if event.channel_id is None:

@@ -24,10 +24,17 @@ class Gateway:
         self.listeners: list[Callable[[bool], None]] = []
         self.identifies = Identifies(site.clock)
         self.heartbeat_ms: float = HEARTBEAT_MS
+        self.shards = 1
+        """The number of shards that GET /gateway/bot recommends."""
 
     @property
     def online(self) -> bool:
         return any(session.send is not None for session, _ in self._sessions.values())
+
+    @property
+    def live_shards(self) -> set[int]:
+        """Numbers of the shards that have a session with an open socket."""
+        return {session.shard[0] for session, _ in self._sessions.values() if session.send is not None}
 
     async def accept(self, request: web.Request) -> web.WebSocketResponse:
         """GET / on gateway.discord.gg; the version and encoding are checked, compression is optional."""
@@ -59,23 +66,36 @@ class Gateway:
         for listener in self.listeners:
             listener(self.online)
 
-    def cut(self) -> None:
-        """Break every line without a close frame; the bot may RESUME."""
-        for connection in tuple(self._connections):
+    def cut(self, shard: int | None = None) -> None:
+        """Abort the connections of *shard* (all by default) without a close frame. The bot may RESUME."""
+        for connection in self._connections_of(shard):
             connection.cut()
 
-    def ask_to_reconnect(self) -> None:
-        """Op 7 (events/gateway.mdx, "Reconnect")."""
-        for connection in self._connections:
+    def ask_to_reconnect(self, shard: int | None = None) -> None:
+        """Send opcode 7 to *shard* (all by default; events/gateway.mdx, "Reconnect")."""
+        for connection in self._connections_of(shard):
             connection.send({"op": 7, "t": None, "s": None, "d": None})
 
-    def invalidate(self) -> None:
-        """Op 9 with d = false: the sessions are over, the bot must identify again ("Invalid Session")."""
+    def invalidate(self, shard: int | None = None) -> None:
+        """Drop the sessions of *shard* (all by default) and send opcode 9 with d = false ("Invalid Session").
+
+        The shard must IDENTIFY again.
+        """
+        connections = self._connections_of(shard)
         for session, _ in tuple(self._sessions.values()):
-            self.drop(session)
-        for connection in self._connections:
+            if shard in (None, session.shard[0]):
+                self.drop(session)
+        for connection in connections:
             connection.session = None
             connection.send({"op": 9, "t": None, "s": None, "d": False})
+
+    def _connections_of(self, shard: int | None) -> list[Connection]:
+        """The open connections, or those that have identified as *shard*."""
+        return [
+            connection
+            for connection in self._connections
+            if shard is None or (connection.session is not None and connection.session.shard[0] == shard)
+        ]
 
     def reset_token(self) -> None:
         """Over the day's limit: all sessions end and the token is another one ("Rate Limiting")."""

@@ -32,16 +32,31 @@ def small_world(clock: Clock, ids: Snowflakes) -> World:
 
 
 def _add_guild(world: World, ids: Snowflakes, olive: User, mo: User) -> None:
-    guild = Guild(ids.next(), "The Atelier", olive.id)
+    guild = _guild(world, ids, ids.next(), "The Atelier", olive.id)
     moderator = Role(ids.next(), "Moderator", Permission.MANAGE_MESSAGES | Permission.MODERATE_MEMBERS, 2, 0x5B8C3A)
+    guild.roles[moderator.id] = moderator
+    guild.members[mo.id].roles.append(moderator.id)
+    _add_channels(world, ids, guild)
+
+
+def add_guild(world: World, ids: Snowflakes, name: str, shard: tuple[int, int]) -> Channel:
+    """Add a guild whose events go to *shard* (number, count); returns its only channel, called *name* too."""
+    guild = _guild(world, ids, ids.next_on_shard(*shard), name, world.app.owner_id)
+    channel = Channel(ids.next(), ChannelType.TEXT, name, guild.id)
+    world.channels[channel.id] = channel
+    return channel
+
+
+def _guild(world: World, ids: Snowflakes, guild_id: int, name: str, owner_id: int) -> Guild:
+    """A guild with all users as members and a role for the bot."""
+    guild = Guild(guild_id, name, owner_id)
     bots = Role(ids.next(), BOT_NAME, EVERYDAY, 1, managed_by=world.app.id)
-    guild.roles = {guild.id: Role(guild.id, "@everyone", EVERYDAY), moderator.id: moderator, bots.id: bots}
+    guild.roles = {guild.id: Role(guild.id, "@everyone", EVERYDAY), bots.id: bots}
     for user in world.users.values():
         guild.members[user.id] = Member(user.id, world.now() - 86_400)
-    guild.members[mo.id].roles.append(moderator.id)
     guild.members[world.app.id].roles.append(bots.id)
     world.guilds[guild.id] = guild
-    _add_channels(world, ids, guild)
+    return guild
 
 
 def _add_channels(world: World, ids: Snowflakes, guild: Guild) -> None:

@@ -5,6 +5,11 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 
+def shard_of(guild_id: int, shards: int) -> int:
+    """The shard that receives a guild's events (docs: events/gateway.mdx, "Sharding Formula")."""
+    return (guild_id >> 22) % shards
+
+
 class ChannelType(IntEnum):
     """docs: resources/channel.mdx, "Channel Types"."""
 

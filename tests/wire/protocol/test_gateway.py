@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from bot.playground.server.local import LocalDiscord
-from bot.playground.server.world import Channel
+from bot.playground.server.small_world import add_guild
+from bot.playground.server.world import Channel, shard_of
 from tests.wire.raw import GUILDS_AND_MESSAGES, RawBot
 
 GUILDS = 1
@@ -77,11 +78,11 @@ async def test_intents_that_are_unknown_or_not_switched_on_are_refused(raw: RawB
 async def test_identifying_twice_and_impossible_shards_are_refused(raw: RawBot) -> None:
     twice = await raw.identify()
     await twice.identify()
-    wrong = await raw.connect()
-    await wrong.identify(shard=[2, 2])
-
     assert 4005 == await twice.close_code()
-    assert 4010 == await wrong.close_code()
+    for shard in ([2, 2], [0], ["0", "1"], 7):
+        wrong = await raw.connect()
+        await wrong.identify(shard=shard)
+        assert 4010 == await wrong.close_code()
 
 
 async def test_a_flood_of_frames_ends_the_line(raw: RawBot) -> None:
@@ -206,21 +207,60 @@ async def test_what_others_write_is_blank_without_the_privileged_intent_unless_i
     assert f"<@{site.world.app.id}> hello" == (await line.event("MESSAGE_CREATE"))["content"]
 
 
-async def test_each_shard_hears_of_its_own_servers_and_direct_messages_go_to_the_first(
+async def test_each_shard_gets_its_own_guilds_and_the_first_one_gets_direct_messages(
     raw: RawBot, site: LocalDiscord, max_id: int
 ) -> None:
-    guild = next(iter(site.world.guilds))
-    owner = (guild >> 22) % 2
-    lines = [await raw.identify(shard=[number, 2]) for number in (0, 1)]
-    await lines[owner].event("GUILD_CREATE")
-
+    channels = [add_guild(site.world, site.ids, f"annex-{number}", (number, 2)) for number in (0, 1)]
     dm = site.world.dm(max_id, site.world.app.id)
     assert dm is not None
-    site.people.say(max_id, dm.id, "hello")
+    lines = [await raw.connect() for _ in (0, 1)]
+    for number, line in enumerate(lines):
+        await line.identify(shard=[number, 2])
+        announced = [guild["id"] for guild in (await line.event("READY"))["guilds"]]
+        created = [(await line.event("GUILD_CREATE"))["id"] for _ in announced]
+        assert str(channels[number].guild_id) in announced
+        assert sorted(announced) == sorted(created)
+        assert all(shard_of(int(guild), 2) == number for guild in announced)
 
-    assert "hello" == (await lines[0].event("MESSAGE_CREATE"))["content"]
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(lines[1].event("MESSAGE_CREATE"), 0.05)
+    for channel in (*channels, dm):
+        site.people.say(max_id, channel.id, "hello")
+    heard = [[int((await lines[0].event("MESSAGE_CREATE"))["channel_id"]) for _ in (0, 1)]]
+    heard.append([int((await lines[1].event("MESSAGE_CREATE"))["channel_id"])])
+
+    assert [[channels[0].id, dm.id], [channels[1].id]] == heard
+
+
+async def test_shards_are_recommended_and_one_can_lose_its_session_alone(raw: RawBot, site: LocalDiscord) -> None:
+    site.gateway.shards = 2
+    lines = [await raw.identify(shard=[number, 2]) for number in (0, 1)]
+    lost, kept = lines[1], lines[0]
+
+    site.gateway.invalidate(shard=1)
+    while (frame := await lost.frame())["op"] == 0:
+        pass
+    only_first = site.gateway.live_shards
+    await lost.identify(shard=[1, 2])
+    await lost.event("READY")
+
+    assert 2 == (await raw.ask("GET", "/gateway/bot")).body["shards"]
+    assert (9, False) == (frame["op"], frame["d"])
+    assert ({0}, {0, 1}) == (only_first, site.gateway.live_shards)
+    assert site.gateway.find(kept.session_id) is not None
+
+
+async def test_a_shard_resumes_its_own_session(raw: RawBot, site: LocalDiscord, max_id: int) -> None:
+    channel = add_guild(site.world, site.ids, "annex", (1, 2))
+    line = await raw.identify(shard=[1, 2])
+    await line.event("GUILD_CREATE")
+    site.gateway.cut(shard=1)
+    missed = site.people.say(max_id, channel.id, "while shard 1 was away")
+
+    again = await raw.connect()
+    await again.resume(line.session_id, line.seq)
+    told = await again.event("MESSAGE_CREATE")
+
+    assert str(missed.id) == told["id"]
+    assert {1} == site.gateway.live_shards
 
 
 async def test_members_are_told_on_request(raw: RawBot, max_id: int) -> None:

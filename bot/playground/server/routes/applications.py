@@ -21,7 +21,8 @@ async def get_gateway(site: "LocalDiscord", call: Call) -> Reply:
 
 @routes.add("GET", "/gateway/bot")
 async def get_gateway_bot(site: "LocalDiscord", call: Call) -> Reply:
-    return Reply({"url": GATEWAY, "shards": 1, "session_start_limit": site.gateway.identifies.payload()})
+    limit = site.gateway.identifies.payload()
+    return Reply({"url": GATEWAY, "shards": site.gateway.shards, "session_start_limit": limit})
 
 
 @routes.add("GET", "/applications/@me")
