@@ -32,12 +32,12 @@ def launch(config: Config, link: str | None) -> int:
 
 
 async def _live(config: Config, token: str, link: str | None) -> None:
-    """Until told to stop; raises what broke the connection or the dispatcher."""
+    """Until told to stop; raises what broke the connection or the job service."""
     connector = connector_from_file(link) if link else None
     async with make_bot(config, connector=connector) as bot:
         stop = _stop_event()
         await bot.login(token)
-        tasks = [asyncio.create_task(work) for work in (bot.connect(), bot.dispatcher.wait(), stop.wait())]
+        tasks = [asyncio.create_task(work) for work in (bot.connect(), bot.jobs.wait(), stop.wait())]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         task.cancel()

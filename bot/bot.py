@@ -19,19 +19,19 @@ from discord import app_commands
 from discord.ext import commands
 
 import bot.cogs
-from bot.actions.create import Orders
+from bot.actions.create import JobActions
 from bot.actions.delete import Deletions
 from bot.actions.history import Archive
 from bot.actions.moderate import Moderation
 from bot.actions.privacy import Farewell
 from bot.actions.report import Reporting
 from bot.config.settings import Config
-from bot.delivery.deletion_queue import Removals
-from bot.delivery.renderer import FaceArtist
+from bot.delivery.deletion_queue import DeletionQueue
+from bot.delivery.renderer import MessageRenderer
 from bot.delivery.service import Delivery
 from bot.interactions.error_reporting import speak
 from bot.interactions.responder import InteractionAnswer
-from bot.jobs.service import Dispatcher
+from bot.jobs.service import JobService
 from bot.operations.command_sync import register_commands
 from bot.operations.metrics import ErrorCount, Measures
 from bot.operations.metrics_server import Monitor
@@ -39,7 +39,7 @@ from bot.pictures.batch_scoring import Grades
 from bot.pictures.clip_ranker import Critic
 from bot.pictures.timelapse import Evolutions
 from bot.policy.limits import has_room
-from bot.policy.quota import Ledger
+from bot.policy.quota import Quota
 from bot.storage import Store
 from bot.views.layout import ALL, OTHERS
 from bot.views.report import report_buttons
@@ -72,14 +72,14 @@ class DreamBot(commands.AutoShardedBot):
     config: Config
     store: Store
     engine: Engine
-    dispatcher: Dispatcher
+    jobs: JobService
     delivery: Delivery
     moderation: Moderation
-    orders: Orders
+    job_actions: JobActions
     deletions: Deletions
     archive: Archive
     farewell: Farewell
-    removals: Removals
+    deletion_queue: DeletionQueue
     critic: Critic
     grades: Grades
     reporting: Reporting
@@ -130,32 +130,32 @@ class DreamBot(commands.AutoShardedBot):
         self.store = await Store.open(self.config.folder)
         self._opened = True
         logging.getLogger().addHandler(self._error_count)
-        self.dispatcher = Dispatcher(self.config, self.store, self.engine, clock=self.clock, ticks=time.monotonic)
+        self.jobs = JobService(self.config, self.store, self.engine, clock=self.clock, ticks=time.monotonic)
         self.critic = Critic(self.engine)
         self.grades = Grades(self.critic, self.store)
-        self.dispatcher.subscribe(self.grades.hear)
+        self.jobs.subscribe(self.grades.hear)
         wary = self.config.safety.enabled
-        artist = FaceArtist(self.dispatcher, self.clock, wary=wary, graded=self.grades.graded)
-        self.delivery = Delivery(self, self.config, self.dispatcher, self.store, artist, self.clock, self.measures.sent)
-        self.dispatcher.subscribe(self.measures.hear)
-        self.moderation = Moderation(self.store, self.dispatcher, self.clock, self.config.discord.owner_ids)
-        self.orders = Orders(self, self.config, self.dispatcher, self.moderation, self.delivery, artist)
-        self.deletions = Deletions(self, self.dispatcher, self.delivery)
+        renderer = MessageRenderer(self.jobs, self.clock, wary=wary, graded=self.grades.graded)
+        self.delivery = Delivery(self, self.config, self.jobs, self.store, renderer, self.clock, self.measures.sent)
+        self.jobs.subscribe(self.measures.hear)
+        self.moderation = Moderation(self.store, self.jobs, self.clock, self.config.discord.owner_ids)
+        self.job_actions = JobActions(self, self.config, self.jobs, self.moderation, self.delivery, renderer)
+        self.deletions = Deletions(self, self.jobs, self.delivery)
         self.archive = Archive(self.store, self.config.retention, self.clock)
-        ledger = Ledger(self.store.ledger, self.config.quota)
-        self.farewell = Farewell(self.store, ledger, self.dispatcher, self.delivery, self.clock)
-        self.removals = Removals(self, self.store)
+        ledger = Quota(self.store.ledger, self.config.quota)
+        self.farewell = Farewell(self.store, ledger, self.jobs, self.delivery, self.clock)
+        self.deletion_queue = DeletionQueue(self, self.store)
         self.reporting = Reporting(
-            self, self.store, self.dispatcher, self.moderation, self.delivery, artist, report_buttons
+            self, self.store, self.jobs, self.moderation, self.delivery, renderer, report_buttons
         )
         self.evolutions = Evolutions(
             self.store, partial(has_room, self.config.folder, self.config.retention.free_megabytes)
         )
-        self.dispatcher.subscribe(self.evolutions.hear)
+        self.jobs.subscribe(self.evolutions.hear)
         await self.monitor.start()
         await self.engine.start()
         await self.moderation.restore()
-        await self.dispatcher.start()
+        await self.jobs.start()
         for module in pkgutil.iter_modules(bot.cogs.__path__, "bot.cogs."):
             await self.load_extension(module.name)
         self.add_dynamic_items(*ALL, *OTHERS)
@@ -168,7 +168,7 @@ class DreamBot(commands.AutoShardedBot):
         if not self.at_work:
             self.at_work = True
             await self.delivery.start()
-            self._removing = asyncio.create_task(self.removals.run())
+            self._removing = asyncio.create_task(self.deletion_queue.run())
         self.dispatch("at_work")
 
     async def on_resumed(self) -> None:
@@ -183,7 +183,7 @@ class DreamBot(commands.AutoShardedBot):
         """Take nothing new, let pictures and messages that are nearly there arrive, then leave. Idempotent."""
         if self._opened:
             self._opened = False
-            await self.dispatcher.close(self.drain_seconds)
+            await self.jobs.close(self.drain_seconds)
             await self.delivery.settle(SETTLE_SECONDS)
             await self.delivery.close()
             await self.grades.close()

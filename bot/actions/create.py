@@ -13,19 +13,19 @@ from functools import partial
 
 import discord
 
-from bot.actions.existing_results import Doubles
+from bot.actions.existing_results import ExistingResults
 from bot.actions.moderate import Moderation
 from bot.config.settings import Config
-from bot.delivery.renderer import FaceArtist
+from bot.delivery.renderer import MessageRenderer
 from bot.delivery.service import Delivery
 from bot.embeds.job import best
 from bot.errors import NotAllowed, PictureGone, Refused, Unconfirmed
 from bot.failpoints import crashpoint
 from bot.interactions.context import Caller
 from bot.interactions.direct_message import DirectAnswer
-from bot.interactions.payload import Sheet
+from bot.interactions.payload import EphemeralPayload
 from bot.interactions.responder import UNSAID, Answer, InteractionAnswer
-from bot.jobs.service import Dispatcher
+from bot.jobs.service import JobService
 from bot.models.comparison import Asked, Comparison
 from bot.models.job import JobRow, JobState, Kind, Origin, PictureRow, Update
 from bot.policy.cost_confirmation import question_words
@@ -45,7 +45,7 @@ NO_PICTURES: Mapping[str, bytes] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Parent:
+class ParentPicture:
     """The picture from which an order comes."""
 
     job_id: str = ""
@@ -64,58 +64,58 @@ class _Order:
     """Nothing is to be painted: this picture of that job is shown by itself."""
 
 
-class Orders:
+class JobActions:
     """Takes orders. One per bot."""
 
     def __init__(
         self,
         client: discord.Client,
         config: Config,
-        dispatcher: Dispatcher,
+        jobs: JobService,
         moderation: Moderation,
         delivery: Delivery,
-        artist: FaceArtist,
+        renderer: MessageRenderer,
     ) -> None:
         self._client = client
         self._config = config
-        self._dispatcher = dispatcher
+        self._jobs = jobs
         self._moderation = moderation
         self._delivery = delivery
-        self._artist = artist
-        self._doubles = Doubles(client, dispatcher)
+        self._renderer = renderer
+        self._existing_results = ExistingResults(client, jobs)
 
     async def dream(
         self, request: Asked, caller: Caller, answer: Answer, images: Mapping[str, bytes] = NO_PICTURES
     ) -> None:
         """A request that somebody has typed."""
-        await self._place(request, caller, answer, "dream", Parent(), images)
+        await self._place(request, caller, answer, "dream", ParentPicture(), images)
 
     async def compare(self, comparison: Comparison, caller: Caller, answer: Answer) -> None:
         """The same words in several ways."""
-        await self._place(comparison, caller, answer, "dream", Parent())
+        await self._place(comparison, caller, answer, "dream", ParentPicture())
 
     async def again(self, job: JobRow, caller: Caller, answer: Answer) -> None:
         """The same words with another seed; what has failed is tried as it was."""
         self._check_over(job)
         press = await self._first_press("again", job, 0, caller)
-        await self._place(again(job), caller, answer, "again", Parent(job.id), press=press)
+        await self._place(again(job), caller, answer, "again", ParentPicture(job.id), press=press)
 
     async def variation(self, job: JobRow, index: int, caller: Caller, answer: Answer) -> None:
         """Paint on from one picture of a result."""
         self._check_done(job)
         press = await self._first_press("vary", job, index, caller)
-        await self._place(variation(job, index), caller, answer, "variation", Parent(job.id, index), press=press)
+        await self._place(variation(job, index), caller, answer, "variation", ParentPicture(job.id, index), press=press)
 
     async def remix(self, job: JobRow, request: Asked, caller: Caller, answer: Answer) -> None:
         """What somebody has made of the words of a result."""
-        await self._place(request, caller, answer, "remix", Parent(job.id))
+        await self._place(request, caller, answer, "remix", ParentPicture(job.id))
 
     async def pick(self, job: JobRow, index: int, caller: Caller, answer: Answer) -> None:
         """Show one picture of a batch by itself, with the buttons of any picture. It costs nothing."""
         self._check_done(job)
         _picture(job, index)
         caller.check_place()
-        if link := await self._doubles.picked(job, index, caller):
+        if link := await self._existing_results.picked(job, index, caller):
             raise Refused(f"Picture {index + 1} is shown already: {link}")
         press = await self._first_press("pick", job, index, caller)
         await self._show(job, index, caller.origin("pick", job.id, index), press, caller, answer)
@@ -123,7 +123,7 @@ class Orders:
     @property
     def upscalers(self) -> tuple[str, ...]:
         """What the engine can enlarge with; nothing while it is down."""
-        ready = self._dispatcher.engine_ready
+        ready = self._jobs.engine_ready
         return ready.upscalers if ready else ()
 
     def scales(self, job: JobRow, index: int | None) -> list[int]:
@@ -143,44 +143,44 @@ class Orders:
         self._check_done(job)
         picture = _picture(job, index)
         scale = scale or self._scale(picture)
-        request = await self._dispatcher.upscale_request(job.id, picture.index, upscaler, scale)
+        request = await self._jobs.upscale_request(job.id, picture.index, upscaler, scale)
         caller.check_place()
-        parent = Parent(job.id, picture.index)
+        parent = ParentPicture(job.id, picture.index)
         if await self._shown_enlarged(parent, request, caller, answer):
             return
         press = f"up:{job.id}:{picture.index}:{request.upscaler}:{request.scale}"
-        if not await self._dispatcher.press(press):
+        if not await self._jobs.press(press):
             raise Refused("That picture is being enlarged already; the result is on its way.")
         await self._place(request, caller, answer, "upscale", parent, press=press)
 
     async def confirmed(self, question_id: str, caller: Caller, answer: Answer) -> None:
         """Paint what somebody was asked about, now that they have said yes. Raises Lapsed or NotAllowed."""
-        question = await self._dispatcher.consent.question(question_id, caller.user_id)
-        parent, request = Parent(question.parent_job, question.parent_index), question.request
+        question = await self._jobs.confirmation.question(question_id, caller.user_id)
+        parent, request = ParentPicture(question.parent_job, question.parent_index), question.request
         if isinstance(request, UpscaleRequest) and await self._shown_enlarged(parent, request, caller, answer):
-            await self._dispatcher.consent.decline(question.id, caller.user_id)
+            await self._jobs.confirmation.decline(question.id, caller.user_id)
             return
         await self._place(request, caller, answer, question.kind, parent, answers=question.id)
 
     async def declined(self, question_id: str, caller: Caller) -> None:
         """Somebody was asked and does not want it. Raises Lapsed or NotAllowed."""
-        await self._dispatcher.consent.decline(question_id, caller.user_id)
+        await self._jobs.confirmation.decline(question_id, caller.user_id)
 
     async def cancel(self, job: JobRow, caller: Caller) -> None:
         """Stop a job that is not over. Raises NotAllowed or NothingToCancel."""
         caller.check_owner(job, "cancel this")
-        await self._dispatcher.cancel(job.id, caller.user_id, caller.moderator)
+        await self._jobs.cancel(job.id, caller.user_id, caller.moderator)
 
     async def bring_up_to_date(self, job: JobRow, answer: InteractionAnswer) -> None:
         """Make the message whose button was pressed show what has become of *job*."""
         await answer.nod()
-        face = await self._artist.face(self._now(job), answer.upload_limit)
-        await answer.turn(Sheet("", (face.embed,), face.files, face.buttons))
+        face = await self._renderer.face(self._now(job), answer.upload_limit)
+        await answer.turn(EphemeralPayload("", (face.embed,), face.files, face.buttons))
 
-    async def sheet(self, job: JobRow, upload_limit: int, user_id: int, *, kept: bool) -> Sheet:
+    async def sheet(self, job: JobRow, upload_limit: int, user_id: int, *, kept: bool) -> EphemeralPayload:
         """The job as one person alone sees it, who has *kept* it or not, with buttons that work there too."""
-        face = await self._artist.face(self._now(job), upload_limit)
-        return Sheet("", (face.embed,), face.files, partial(self.private_buttons, job, user_id, kept=kept))
+        face = await self._renderer.face(self._now(job), upload_limit)
+        return EphemeralPayload("", (face.embed,), face.files, partial(self.private_buttons, job, user_id, kept=kept))
 
     def private_buttons(self, job: JobRow, user_id: int, *, kept: bool) -> discord.ui.View:
         """A fresh set of the buttons there."""
@@ -191,15 +191,15 @@ class Orders:
         if not job.owned_by(caller.user_id):
             raise NotAllowed("This is in somebody else's history.")
         self._check_done(job)
-        covered = await self._dispatcher.check_showing(job, caller.user_id, caller.venue)
+        covered = await self._jobs.check_showing(job, caller.user_id, caller.venue)
         await self._first_press(f"post {caller.channel_id}", job, 0, caller)
         here = replace(job.origin, guild_id=caller.guild_id, spoiler=covered)
-        face = await self._artist.face(Update(replace(job, origin=here)), answer.upload_limit)
+        face = await self._renderer.face(Update(replace(job, origin=here)), answer.upload_limit)
         if (message_id := await answer.show(face)) is not None:
-            await self._dispatcher.posted(job.id, caller.channel_id, message_id)
+            await self._jobs.posted(job.id, caller.channel_id, message_id)
 
     def _now(self, job: JobRow) -> Update:
-        return Update(job, self._dispatcher.progress(job.id), self._dispatcher.place(job.id))
+        return Update(job, self._jobs.progress(job.id), self._jobs.place(job.id))
 
     async def _place(
         self,
@@ -207,7 +207,7 @@ class Orders:
         caller: Caller,
         answer: Answer,
         kind: Kind,
-        parent: Parent,
+        parent: ParentPicture,
         images: Mapping[str, bytes] = NO_PICTURES,
         *,
         press: str = "",
@@ -222,14 +222,14 @@ class Orders:
             await self._take(order, caller, answer)
         except DreamError as error:
             if press and isinstance(error, Refused):
-                await self._dispatcher.release(press)
+                await self._jobs.release(press)
             if not (isinstance(error, Unconfirmed) and answer.can_ask):
                 raise
             await self._ask(order, error.left, answer)
 
     async def _ask(self, order: _Order, left: float, answer: Answer) -> None:
-        question = await self._dispatcher.consent.ask(order.request, order.origin, order.images)
-        seconds = self._dispatcher.expected(order.request).likely
+        question = await self._jobs.confirmation.ask(order.request, order.origin, order.images)
+        seconds = self._jobs.expected(order.request).likely
         await answer.hand(question_sheet(question.id, question_words(order.request, left, seconds)))
 
     async def _take(self, order: _Order, caller: Caller, answer: Answer) -> None:
@@ -246,7 +246,7 @@ class Orders:
         if (
             not order.answers and not order.picked
         ):  # before a direct message is written that would have to be taken back
-            await self._dispatcher.consent.check(order.request, caller.user_id, caller.roles)
+            await self._jobs.confirmation.check(order.request, caller.user_id, caller.roles)
         direct = await DirectAnswer.open(self._client, caller.user_id, answer)
         origin = replace(
             order.origin,
@@ -269,8 +269,8 @@ class Orders:
 
     async def _durable(self, order: _Order, caller: Caller) -> JobRow:
         if order.picked:
-            return await self._dispatcher.pick(*order.picked, order.origin, caller.venue)
-        return await self._dispatcher.submit(
+            return await self._jobs.pick(*order.picked, order.origin, caller.venue)
+        return await self._jobs.submit(
             order.request,
             order.origin,
             order.images,
@@ -281,7 +281,7 @@ class Orders:
 
     async def _answer(self, job: JobRow, answer: Answer) -> None:
         """Show the job for the first time. If Discord refuses, the letter finds another way: the job is safe."""
-        face = await self._artist.face(Update(job, place=self._dispatcher.place(job.id)), answer.upload_limit)
+        face = await self._renderer.face(Update(job, place=self._jobs.place(job.id)), answer.upload_limit)
         crashpoint("answering")
         try:
             message_id = await answer.show(face)
@@ -291,12 +291,14 @@ class Orders:
         crashpoint("answered")
         await self._delivery.answered(job, message_id, face)
 
-    async def _shown_enlarged(self, parent: Parent, request: UpscaleRequest, caller: Caller, answer: Answer) -> bool:
+    async def _shown_enlarged(
+        self, parent: ParentPicture, request: UpscaleRequest, caller: Caller, answer: Answer
+    ) -> bool:
         """The same once is enough: what has been enlarged before, elsewhere, is shown once more, and costs nothing.
 
         Raises Refused, saying where, if the caller can see it.
         """
-        made = await self._doubles.enlarged(parent.job_id, parent.index, request, caller)
+        made = await self._existing_results.enlarged(parent.job_id, parent.index, request, caller)
         if made is None:
             return False
         press = await self._first_press("made", made, 0, caller)
@@ -313,7 +315,7 @@ class Orders:
         try:
             await self._take(order, caller, answer)
         except Refused:
-            await self._dispatcher.release(press)
+            await self._jobs.release(press)
             raise
 
     def _check_guest(self, request: Asked, caller: Caller) -> None:
@@ -326,14 +328,14 @@ class Orders:
                 f"I am not a member here, so I can only answer for 15 minutes, and {request.count} pictures may take "
                 f"longer. Ask for {at_once} at most, or invite me to this server."
             )
-        if waiting := [place for job, place in self._dispatcher.queue() if not job.is_batch]:  # which let others pass
+        if waiting := [place for job, place in self._jobs.queue() if not job.is_batch]:  # which let others pass
             caller.check_time(waiting[-1].latest - self._delivery.now())
 
     async def _first_press(self, action: str, job: JobRow, index: int, caller: Caller) -> str:
         """The key of the press. Raises Refused for its repetition."""
         caller.check_place()
         press = f"{action}:{job.id}:{index}:{caller.user_id}"
-        if not await self._dispatcher.press(press):
+        if not await self._jobs.press(press):
             raise Refused("You have just pressed that; the result is on its way.")
         return press
 

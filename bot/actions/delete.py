@@ -11,7 +11,7 @@ from bot.errors import Refused
 from bot.interactions.context import Caller
 from bot.interactions.message_api import Erase, Removal
 from bot.interactions.responder import Answer
-from bot.jobs.service import Dispatcher
+from bot.jobs.service import JobService
 from bot.models.job import JobRow
 from bot.text import mention, message_link
 
@@ -22,9 +22,9 @@ _LINKS = 5
 class Deletions:
     """Takes messages away for their owners and for moderators. One per bot."""
 
-    def __init__(self, client: discord.Client, dispatcher: Dispatcher, delivery: Delivery) -> None:
+    def __init__(self, client: discord.Client, jobs: JobService, delivery: Delivery) -> None:
         self._client = client
-        self._dispatcher = dispatcher
+        self._jobs = jobs
         self._delivery = delivery
 
     async def delete(
@@ -43,7 +43,7 @@ class Deletions:
         if not job.owned_by(caller.user_id):
             await answer.announce(f"{mention(caller.user_id)} deleted a picture of {mention(job.origin.user_id)}.")
             return ""
-        return self._deleted(await self._dispatcher.showings.of(job), job)
+        return self._deleted(await self._jobs.takedowns.of(job), job)
 
     async def _remove(self, job: JobRow, message_id: int, caller: Caller, erase: Erase | None) -> bool:
         """False if it has to be done later. Raises Refused."""
@@ -51,15 +51,15 @@ class Deletions:
         if removal is Removal.REFUSED:
             raise Refused("Discord does not let me delete this here; whoever may manage messages in this channel can.")
         later = removal is Removal.LATER
-        if await self._dispatcher.showings.taken_down(
+        if await self._jobs.takedowns.taken_down(
             job, caller.channel_id, message_id, caller.user_id, caller.guild_id, later=later
         ):
             await self._delivery.remove_calls(job)
         return not later
 
     async def _stop(self, job: JobRow, caller: Caller) -> bool:
-        messages = await self._dispatcher.showings.of(job)
-        await self._dispatcher.discard(job.id, caller.user_id, caller.moderator, caller.guild_id)
+        messages = await self._jobs.takedowns.of(job)
+        await self._jobs.discard(job.id, caller.user_id, caller.moderator, caller.guild_id)
         return await self._delivery.take_down(job, messages)
 
     def _deleted(self, left: Collection[tuple[int, int]], job: JobRow) -> str:

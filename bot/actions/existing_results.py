@@ -13,7 +13,7 @@ import discord
 from bot.errors import Refused
 from bot.interactions.context import Caller
 from bot.interactions.message_api import FAILURES, Removal, removal_of
-from bot.jobs.service import Dispatcher
+from bot.jobs.service import JobService
 from bot.models.job import JobRow, JobState
 from bot.text import message_link
 from engine.requests.request import UpscaleRequest
@@ -21,12 +21,12 @@ from engine.requests.request import UpscaleRequest
 log = logging.getLogger(__name__)
 
 
-class Doubles:
+class ExistingResults:
     """Finds them. One per bot."""
 
-    def __init__(self, client: discord.Client, dispatcher: Dispatcher) -> None:
+    def __init__(self, client: discord.Client, jobs: JobService) -> None:
         self._client = client
-        self._dispatcher = dispatcher
+        self._jobs = jobs
 
     async def enlarged(self, job_id: str, index: int, request: UpscaleRequest, caller: Caller) -> JobRow | None:
         """An enlargement of that picture that can be shown once more; None: it has to be made.
@@ -34,7 +34,7 @@ class Doubles:
         Raises Refused where the caller can see one, and while one is being made.
         """
         kept = None
-        for child in await self._dispatcher.children(job_id):
+        for child in await self._jobs.children(job_id):
             if child.request != request or child.origin.parent_index != index:
                 continue
             if not child.state.over:
@@ -47,7 +47,7 @@ class Doubles:
 
     async def picked(self, job: JobRow, index: int, caller: Caller) -> str:
         """Where the caller can see that picture of a batch by itself, as a link; empty: nowhere."""
-        for child in await self._dispatcher.children(job.id):
+        for child in await self._jobs.children(job.id):
             picked = child.origin.kind == "pick" and child.origin.parent_index == index
             if picked and (link := await self.seen(child, caller)):
                 return link
@@ -55,7 +55,7 @@ class Doubles:
 
     async def seen(self, job: JobRow, caller: Caller) -> str:
         """Where the caller can see the job, as a link; empty: nowhere."""
-        for channel_id, message_id in await self._dispatcher.showings.of(job):
+        for channel_id, message_id in await self._jobs.takedowns.of(job):
             guild_id = _guild_of(job, channel_id, caller)
             if _can_see(job, channel_id, caller) and await self._is_there(guild_id, channel_id, message_id, caller):
                 return message_link(guild_id, channel_id, message_id)
@@ -69,7 +69,7 @@ class Doubles:
             log.info("a message cannot be looked for: %s", error)
             if removal_of(error) is not Removal.GONE:
                 return caller.resident
-            await self._dispatcher.showings.lost(channel_id, message_id)
+            await self._jobs.takedowns.lost(channel_id, message_id)
             return False
         return True
 

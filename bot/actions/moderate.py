@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.errors import NotAllowed, NothingToCancel, Refused
-from bot.jobs.service import Dispatcher
+from bot.jobs.service import JobService
 from bot.models.job import JobRow, owner_of
-from bot.policy.server_rules import Choices, Halt, ServerRules, Word
+from bot.policy.server_rules import Choices, QueuePause, ServerRules, Word
 from bot.policy.word_filter import fold
 from bot.scheduling.fair_queue import EVERYTHING
 from bot.storage import Store
@@ -43,17 +43,15 @@ class LogPage:
 class Moderation:
     """Decides, and remembers who did. *clock* is unix seconds; *hosts* are people whom nobody can block."""
 
-    def __init__(
-        self, store: Store, dispatcher: Dispatcher, clock: Callable[[], float], hosts: Collection[int] = ()
-    ) -> None:
+    def __init__(self, store: Store, jobs: JobService, clock: Callable[[], float], hosts: Collection[int] = ()) -> None:
         self._hosts = frozenset(hosts)
         self._store = store
-        self._dispatcher = dispatcher
+        self._jobs = jobs
         self._clock = clock
 
     async def restore(self) -> None:
         """After a start, before anything is handed over: what was paused is paused."""
-        self._dispatcher.hold(await self._paused())
+        self._jobs.hold(await self._paused())
 
     # Rules
 
@@ -136,7 +134,7 @@ class Moderation:
         for job in await self._store.jobs.alive():
             if job.origin.user_id == user_id and where in (EVERYWHERE, job.origin.server_id):
                 with contextlib.suppress(NothingToCancel):  # it has just ended by itself
-                    cancelled.append(await self._dispatcher.cancel(job.id, by, moderator=True, reason=reason))
+                    cancelled.append(await self._jobs.cancel(job.id, by, moderator=True, reason=reason))
         return cancelled
 
     async def unblock(self, server_id: int | None, user_id: int, by: int, reason: str) -> None:
@@ -152,27 +150,27 @@ class Moderation:
 
     # The queue
 
-    async def halt(self, server_id: int | None, by: int, halt: Halt) -> None:
+    async def halt(self, server_id: int | None, by: int, halt: QueuePause) -> None:
         """Pause, drain or (an empty halt) go on: one server's queue, or everybody's. Raises Refused if it is so now."""
         scope, subject = ("server", str(server_id)) if server_id else ("bot", "")
         async with self._store.transaction() as session:
-            before = Halt.read(await self._store.settings.all(scope, subject, session))  # type: ignore[arg-type]
+            before = QueuePause.read(await self._store.settings.all(scope, subject, session))  # type: ignore[arg-type]
             if before.halt == halt.halt:
-                all_of_them = await self._everywhere(session) if server_id and not halt.halt else Halt()
+                all_of_them = await self._everywhere(session) if server_id and not halt.halt else QueuePause()
                 raise Refused(by_host(all_of_them) or _ALREADY[halt.halt])
             for key, value in halt.model_dump().items():
                 await self._store.settings.put(scope, subject, key, value or None, session)  # type: ignore[arg-type]
             action = {"": "resume", "paused": "pause", "draining": "drain"}[halt.halt]
             await self._note(session, server_id, by, action, "queue", reason=halt.halt_reason)
-        self._dispatcher.hold(await self._paused())
+        self._jobs.hold(await self._paused())
 
-    async def halted(self, server_id: int | None) -> Halt:
+    async def halted(self, server_id: int | None) -> QueuePause:
         """How that server's queue (None: everybody's) stands."""
         scope, subject = ("server", str(server_id)) if server_id else ("bot", "")
-        return Halt.read(await self._store.settings.all(scope, subject))  # type: ignore[arg-type]
+        return QueuePause.read(await self._store.settings.all(scope, subject))  # type: ignore[arg-type]
 
-    async def _everywhere(self, session: Session) -> Halt:
-        return Halt.read(await self._store.settings.all("bot", session=session))
+    async def _everywhere(self, session: Session) -> QueuePause:
+        return QueuePause.read(await self._store.settings.all("bot", session=session))
 
     # The record
 
@@ -216,7 +214,7 @@ class Moderation:
         )
 
 
-def by_host(halt: Halt) -> str:
+def by_host(halt: QueuePause) -> str:
     """What moderators read while all servers' queues stand as *halt* says; empty if they go on."""
     match halt.halt:
         case "paused":

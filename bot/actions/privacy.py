@@ -14,10 +14,10 @@ from pathlib import Path
 
 from bot.delivery.service import Delivery
 from bot.errors import NothingToCancel, Refused
-from bot.jobs.service import Dispatcher
+from bot.jobs.service import JobService
 from bot.models.comparison import asked_to_json
 from bot.models.job import JobRow, owner_of
-from bot.policy.quota import Entry, Ledger
+from bot.policy.quota import LedgerEntry, Quota
 from bot.storage import Store, files
 
 _EVERYTHING = 1_000_000
@@ -48,11 +48,11 @@ class Farewell:
     """Copies and forgets. *clock* is unix seconds."""
 
     def __init__(
-        self, store: Store, ledger: Ledger, dispatcher: Dispatcher, delivery: Delivery, clock: Callable[[], float]
+        self, store: Store, ledger: Quota, jobs: JobService, delivery: Delivery, clock: Callable[[], float]
     ) -> None:
         self._store = store
         self._ledger = ledger
-        self._dispatcher = dispatcher
+        self._jobs = jobs
         self._delivery = delivery
         self._clock = clock
 
@@ -102,7 +102,7 @@ class Farewell:
         for job in await self._store.jobs.alive():
             if job.owner == owner:
                 with contextlib.suppress(NothingToCancel):  # it has just ended by itself
-                    await self._dispatcher.cancel(job.id, user_id)
+                    await self._jobs.cancel(job.id, user_id)
         self._delivery.drop(owner)
 
     async def _delete(self, owner: str, user_id: int) -> bool:
@@ -159,7 +159,7 @@ def _job(job: JobRow) -> dict[str, object]:
     }
 
 
-def _entry(entry: Entry) -> dict[str, object]:
+def _entry(entry: LedgerEntry) -> dict[str, object]:
     return {"at": _time(entry.at), "what": entry.kind, "units": entry.amount, "job": entry.job_id, "note": entry.note}
 
 

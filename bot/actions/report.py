@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import discord
 
-from bot.delivery.renderer import FaceArtist
+from bot.delivery.renderer import MessageRenderer
 from bot.embeds.job import headline
 from bot.errors import NotAllowed, Refused
 from bot.interactions.context import Caller
 from bot.interactions.message_api import FAILURES, Address, Post, Removal, Trouble, nonce, trouble_of
-from bot.interactions.payload import Face
+from bot.interactions.payload import MessagePayload
 from bot.models.job import JobRow, Update, owner_of
 from bot.storage import Store
 from bot.storage.reports import Report, ReportState, Voice
@@ -27,7 +27,7 @@ from bot.text import because, mention, message_link, relative, shorten
 if TYPE_CHECKING:
     from bot.actions.moderate import Moderation
     from bot.delivery.service import Delivery
-    from bot.jobs.service import Dispatcher
+    from bot.jobs.service import JobService
 
 PER_HOUR = 10
 """Reports that one person may make."""
@@ -49,18 +49,18 @@ class Reporting:
         self,
         client: discord.Client,
         store: Store,
-        dispatcher: Dispatcher,
+        jobs: JobService,
         moderation: Moderation,
         delivery: Delivery,
-        artist: FaceArtist,
+        renderer: MessageRenderer,
         buttons: Callable[[str], discord.ui.View],
     ) -> None:
         self._client = client
         self._store = store
-        self._dispatcher = dispatcher
+        self._jobs = jobs
         self._moderation = moderation
         self._delivery = delivery
-        self._artist = artist
+        self._renderer = renderer
         self._buttons = buttons
         self._posting = asyncio.Lock()
 
@@ -152,13 +152,13 @@ class Reporting:
         """All of it from the server in which it was asked for; of what came from elsewhere only what is shown here."""
         messages = await self._store.messages.of_job(job.id)
         if job.origin.server_id == caller.guild_id:
-            await self._dispatcher.discard(job.id, caller.user_id, moderator=True, server_id=caller.guild_id)
+            await self._jobs.discard(job.id, caller.user_id, moderator=True, server_id=caller.guild_id)
             await self._delivery.take_down(job, messages)
         else:
             messages = [place for place in messages if self._server_of(place[0]) == caller.guild_id]
             for channel_id, message_id in messages:
                 later = await self._delivery.erase(job, channel_id, message_id) is not Removal.GONE
-                await self._dispatcher.showings.taken_down(
+                await self._jobs.takedowns.taken_down(
                     job, channel_id, message_id, caller.user_id, caller.guild_id, later=later
                 )
         words = f"{mention(caller.user_id)} deleted a picture of {mention(job.origin.user_id)} that was reported."
@@ -187,7 +187,7 @@ class Reporting:
             if report.state == "open":
                 await self._send(report, job, face)
 
-    async def _send(self, report: Report, job: JobRow, face: Face) -> None:
+    async def _send(self, report: Report, job: JobRow, face: MessagePayload) -> None:
         """Post it where reports go now, which need not be where they went when this one was begun."""
         channel_id = (await self._moderation.rules(report.server_id)).report_channel or report.channel_id
         key = nonce(job.id, f"report after {report.message_id}" if report.message_id else "report")
@@ -197,14 +197,14 @@ class Reporting:
     def _post(self, server_id: int | None, channel_id: int, job: JobRow) -> Post:
         return Post(self._client, Address(server_id, channel_id, job.origin.user_id))
 
-    async def _face(self, report: Report, job: JobRow, upload_limit: int) -> Face:
+    async def _face(self, report: Report, job: JobRow, upload_limit: int) -> MessagePayload:
         """Job, place, reasons; the picture is covered, and shown only as long as the report is open."""
         embed = report_embed(report, job)
         if report.state != "open":
-            return Face(embed)
-        painted = await self._artist.face(Update(job), upload_limit)
+            return MessagePayload(embed)
+        painted = await self._renderer.face(Update(job), upload_limit)
         files = tuple((f"SPOILER_{name.removeprefix('SPOILER_')}", data) for name, data in painted.files)
-        return Face(embed, files, lambda: self._buttons(job.id))
+        return MessagePayload(embed, files, lambda: self._buttons(job.id))
 
 
 def report_embed(report: Report, job: JobRow) -> discord.Embed:

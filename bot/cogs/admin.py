@@ -18,7 +18,7 @@ from bot.errors import NotAllowed, Refused
 from bot.interactions.context import Caller
 from bot.interactions.responder import InteractionAnswer
 from bot.models.job import JobRow
-from bot.policy.server_rules import Halt, Word
+from bot.policy.server_rules import QueuePause, Word
 from bot.text import because, count, mention, number, plain, shorten, show_request
 from bot.views.audit_log import Look, log_sheet
 
@@ -50,21 +50,21 @@ class Admin(commands.Cog):
     async def cancel(self, interaction: AnyInteraction, job: Id, reason: Reason | None = None) -> None:
         """Stop it; its own message announces that."""
         answer, caller = self._begin(interaction, private=True)
-        row = await self.bot.dispatcher.job(job.strip().lower())
+        row = await self.bot.jobs.job(job.strip().lower())
         host = self._is_host(caller)
         if row is None or not (host or row.origin.server_id == caller.guild_id):
             raise Refused(f"There is no job “{plain(job)}” in this server.")
-        await self.bot.dispatcher.cancel(row.id, caller.user_id, moderator=True, reason=reason or "")
+        await self.bot.jobs.cancel(row.id, caller.user_id, moderator=True, reason=reason or "")
         await answer.tell(f"Job {row.id} is cancelled; its message says so.")
         words = f"{mention(caller.user_id)} cancelled a job of {mention(row.origin.user_id)}{because(reason or '')}"
         await self._tell_moderators(caller, words)
 
     @cancel.autocomplete("job")
     async def _jobs(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
-        caller, dispatcher = Caller.of_interaction(interaction), self.bot.dispatcher
+        caller, jobs = Caller.of_interaction(interaction), self.bot.jobs
         if not (caller.manager or self._is_host(caller)):
             return []
-        alive = [*dispatcher.running(), *(job for job, _ in dispatcher.queue())]
+        alive = [*jobs.running(), *(job for job, _ in jobs.queue())]
         mine = [job for job in alive if job.origin.server_id == caller.guild_id]
         named = [(f"{job.id} · {job.origin.user_name}: {_seen(job)}", job.id) for job in mine]
         fitting = [(name, job_id) for name, job_id in named if typed.lower() in name.lower()]
@@ -75,7 +75,10 @@ class Admin(commands.Cog):
     async def pause(self, interaction: AnyInteraction, reason: Reason, everywhere: bool = False) -> None:
         """Hold what waits; what is being painted is finished."""
         await self._halt(
-            interaction, Halt(halt="paused", halt_reason=reason), everywhere, "paused the queue; all places are kept"
+            interaction,
+            QueuePause(halt="paused", halt_reason=reason),
+            everywhere,
+            "paused the queue; all places are kept",
         )
 
     @admin.command(name="drain", description="Nothing new is taken until you resume; what waits is still painted.")
@@ -83,15 +86,15 @@ class Admin(commands.Cog):
     async def drain(self, interaction: AnyInteraction, reason: Reason, everywhere: bool = False) -> None:
         """Take nothing new."""
         words = "lets nothing new be taken for now; what waits is still painted"
-        await self._halt(interaction, Halt(halt="draining", halt_reason=reason), everywhere, words)
+        await self._halt(interaction, QueuePause(halt="draining", halt_reason=reason), everywhere, words)
 
     @admin.command(name="resume", description="The queue goes on, and takes new jobs.")
     @app_commands.describe(everywhere=_EVERYWHERE)
     async def resume(self, interaction: AnyInteraction, everywhere: bool = False) -> None:
         """Go on as usual."""
-        await self._halt(interaction, Halt(), everywhere, "lets the queue go on")
+        await self._halt(interaction, QueuePause(), everywhere, "lets the queue go on")
 
-    async def _halt(self, interaction: AnyInteraction, halt: Halt, everywhere: bool, words: str) -> None:
+    async def _halt(self, interaction: AnyInteraction, halt: QueuePause, everywhere: bool, words: str) -> None:
         answer, caller = self._begin(interaction)
         await self.bot.moderation.halt(self._scope(caller, everywhere), caller.user_id, halt)
         said = f"{mention(caller.user_id)} {words}{because(halt.halt_reason)}"
@@ -159,7 +162,7 @@ class Admin(commands.Cog):
         """Give units."""
         answer, caller = self._begin(interaction)
         self._check_may_grant(caller)
-        moved = await self.bot.dispatcher.grant(user.id, units, caller.user_id, reason, caller.guild_id)
+        moved = await self.bot.jobs.grant(user.id, units, caller.user_id, reason, caller.guild_id)
         if not moved:
             raise Refused("Nothing has moved: there is nothing left to take back.")
         verb = f"granted {mention(user.id)} {number(moved)}" if moved > 0 else f"took {number(-moved)}"
@@ -172,7 +175,7 @@ class Admin(commands.Cog):
         """Start their window afresh."""
         answer, caller = self._begin(interaction)
         self._check_may_grant(caller)
-        await self.bot.dispatcher.reset_quota(user.id, caller.user_id, reason, caller.guild_id)
+        await self.bot.jobs.reset_quota(user.id, caller.user_id, reason, caller.guild_id)
         words = f"{mention(caller.user_id)} reset the quota of {mention(user.id)}{because(reason)}"
         await self._announce(answer, caller, words)
 

@@ -91,7 +91,7 @@ class Dream(commands.Cog):
         )
         attached = await _fetched(image, mask)
         request = request.model_copy(update={"init_image": attached.image, "mask_image": attached.mask})
-        await self.bot.orders.dream(request, caller, answer, attached.images)
+        await self.bot.job_actions.dream(request, caller, answer, attached.images)
         if attached.note:
             await answer.tell(attached.note)
 
@@ -145,7 +145,7 @@ class Dream(commands.Cog):
             )
         except (DreamError, ValueError):
             return ""
-        return f" · {units(request.cost)}, about {duration(self.bot.dispatcher.expected(request).likely)}"
+        return f" · {units(request.cost)}, about {duration(self.bot.jobs.expected(request).likely)}"
 
     @dream.autocomplete("more")
     async def _more(self, interaction: AnyInteraction, typed: str) -> Choices:

@@ -11,7 +11,7 @@ from bot.bot import DreamBot
 from bot.errors import Refused
 from bot.interactions.context import Caller
 from bot.interactions.error_reporting import in_words
-from bot.interactions.payload import Sheet
+from bot.interactions.payload import EphemeralPayload
 from bot.interactions.responder import InteractionAnswer
 from bot.requests.derive import remix
 from bot.views.remix_modal import FORM_ID, form_values
@@ -44,11 +44,11 @@ class Remix(commands.Cog):
         job_id: str,
         values: dict[str, str],
     ) -> None:
-        job = await self.bot.dispatcher.job(job_id)
+        job = await self.bot.jobs.job(job_id)
         if job is None:
             raise Refused("I no longer know the picture that you wanted to remix; its records are gone.")
         request = remix(job, values.get("prompt", ""), values.get("negative", ""), values.get("settings", ""))
-        await self.bot.orders.remix(job, request, Caller.of_interaction(interaction), answer)
+        await self.bot.job_actions.remix(job, request, Caller.of_interaction(interaction), answer)
 
 
 class _GivingBack:
@@ -62,7 +62,7 @@ class _GivingBack:
         """To the person alone; what would not fit into a message comes as a file."""
         if len(self._typed) > SHOWN or "```" in self._typed:
             file = ("prompt.txt", self._typed.encode())
-            await self._answer.hand(Sheet(f"{words}\nYour words are in the file.", files=(file,)))
+            await self._answer.hand(EphemeralPayload(f"{words}\nYour words are in the file.", files=(file,)))
         elif self._typed:
             await self._answer.tell(f"{words}\nYour words, to be copied:\n```\n{self._typed}\n```")
         else:

@@ -36,7 +36,9 @@ class Upscale(commands.Cog):
             job, caller = await find_job(interaction, match["job"]), Caller.of_interaction(interaction)
             upscaler, scale = values.get("upscaler", AUTO), _scale(values.get("scale", ""))
             chosen = "" if upscaler == AUTO else upscaler
-            await self.bot.orders.upscale(job, None if index is None else int(index), caller, answer, chosen, scale)
+            await self.bot.job_actions.upscale(
+                job, None if index is None else int(index), caller, answer, chosen, scale
+            )
 
         await guarded(interaction, enlarge, private=False, doing="an upscale")
 

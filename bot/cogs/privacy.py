@@ -7,7 +7,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.bot import DreamBot
-from bot.interactions.payload import Sheet
+from bot.interactions.payload import EphemeralPayload
 from bot.interactions.responder import InteractionAnswer
 from bot.text import count
 from bot.views.confirm_erasure import forget_sheet
@@ -30,7 +30,7 @@ class MyData(commands.Cog):
         if copy.left_out:
             missing = count(copy.left_out, "older picture does", "older pictures do")
             words += f" {missing} not fit into one file; /history shows them."
-        await answer.hand(Sheet(words, files=(("dreambot-mydata.zip", copy.data),)))
+        await answer.hand(EphemeralPayload(words, files=(("dreambot-mydata.zip", copy.data),)))
 
     @app_commands.command(name="forget", description="Delete everything that is kept about you; asks first.")
     @app_commands.allowed_installs(guilds=True, users=True)

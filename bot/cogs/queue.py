@@ -23,8 +23,8 @@ class Queue(commands.Cog):
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
     async def queue(self, interaction: discord.Interaction[discord.Client]) -> None:
         """Show it to the one who asks."""
-        dispatcher, asker = self.bot.dispatcher, owner_of(interaction.user.id)
-        embed = queue_embed(dispatcher.running(), dispatcher.queue(), asker, interaction.channel_id or 0)
+        jobs, asker = self.bot.jobs, owner_of(interaction.user.id)
+        embed = queue_embed(jobs.running(), jobs.queue(), asker, interaction.channel_id or 0)
         await InteractionAnswer.of(interaction, private=True).tell("", embed)
 
 

@@ -24,10 +24,10 @@ class Quota(commands.Cog):
     async def quota(self, interaction: discord.Interaction[discord.Client]) -> None:
         """Show it to the one who asks."""
         answer, caller = InteractionAnswer.of(interaction, private=True), Caller.of_interaction(interaction)
-        balance = await self.bot.dispatcher.balance(caller.user_id, caller.roles)
-        entries = await self.bot.dispatcher.ledger(caller.user_id)
-        jobs = [await self.bot.dispatcher.job(job_id) for job_id in {entry.job_id for entry in entries} if job_id]
-        server = await self.bot.dispatcher.server_left(caller.guild_id)
+        balance = await self.bot.jobs.balance(caller.user_id, caller.roles)
+        entries = await self.bot.jobs.ledger(caller.user_id)
+        jobs = [await self.bot.jobs.job(job_id) for job_id in {entry.job_id for entry in entries} if job_id]
+        server = await self.bot.jobs.server_left(caller.guild_id)
         await answer.tell("", quota_embed(balance, entries, {job.id: job for job in jobs if job}, server))
 
 

@@ -49,7 +49,7 @@ class Reactions(commands.Cog):
         reaction = read_reaction(event.emoji.name) if event.emoji.is_unicode_emoji() else None
         if reaction is None or event.user_id == self.bot.application_id or (event.member and event.member.bot):
             return
-        job = await self.bot.dispatcher.job_by_message(event.channel_id, event.message_id)
+        job = await self.bot.jobs.job_by_message(event.channel_id, event.message_id)
         if job is not None:
             await self._seen(event.message_id, str(event.emoji), event.user_id)
             caller = Caller.of_reaction(self.bot, event)
@@ -72,16 +72,16 @@ class Reactions(commands.Cog):
     async def _do(
         self, job: JobRow, reaction: Reaction, message_id: int, caller: Caller, answer: ReactionAnswer
     ) -> None:
-        orders = self.bot.orders
+        job_actions = self.bot.job_actions
         match reaction.wish:
             case Wish.UPSCALE:
-                await orders.upscale(job, reaction.index, caller, answer)
+                await job_actions.upscale(job, reaction.index, caller, answer)
             case Wish.AGAIN:
-                await orders.again(job, caller, answer)
+                await job_actions.again(job, caller, answer)
             case Wish.AWAY if job.state.over:
                 await self.bot.deletions.delete(job, message_id, caller, answer)
             case Wish.AWAY:
-                await orders.cancel(job, caller)
+                await job_actions.cancel(job, caller)
 
     async def _seen(self, message_id: int, emoji: str, user_id: int) -> bool:
         """Whether this reaction is new; from now on it is not."""
@@ -91,7 +91,7 @@ class Reactions(commands.Cog):
     async def _look_back(self) -> None:
         since = self.bot.clock() - RECENT_SECONDS
         for channel_id, message_id, job_id in await self.bot.store.messages.recent(since, RECENT_MESSAGES):
-            job = await self.bot.dispatcher.job(job_id)
+            job = await self.bot.jobs.job(job_id)
             if job is not None and job.state is JobState.DONE:
                 try:
                     await self._read_again(job, channel_id, message_id)

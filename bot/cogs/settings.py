@@ -66,7 +66,7 @@ class Settings(commands.Cog):
         changes = _usual(model, method, size, profile)
         changes |= {key: value for key, value in (("pings", pings), ("private", private)) if value is not None}
         choices = await self.bot.moderation.choose(caller.user_id, changes)
-        balance = await self.bot.dispatcher.balance(caller.user_id, caller.roles)
+        balance = await self.bot.jobs.balance(caller.user_id, caller.roles)
         await answer.tell("", choices_embed(choices, balance))
 
     @settings.command(name="server", description="What holds in this server; who may manage it may change it.")

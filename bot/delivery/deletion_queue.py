@@ -21,7 +21,7 @@ LATER = 60.0
 _BATCH = 50
 
 
-class Removals:
+class DeletionQueue:
     """Works off the table `removals`; `run` it in a task of its own."""
 
     def __init__(self, client: discord.Client, store: Store, pause: float = PAUSE) -> None:

@@ -37,7 +37,7 @@ class Rate:
 
 
 @dataclass(slots=True)
-class Bucket:
+class TokenBucket:
     """A token bucket: what is left of a rate."""
 
     rate: Rate
@@ -60,14 +60,14 @@ class Bucket:
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class MessageKey:
     """One message, and the channel whose limits it shares."""
 
     message: Hashable
     channel: Hashable
 
 
-class Pace:
+class EditBudget:
     """The rules alone: how long a message has to wait at a moment. A bucket each for messages, channels, the bot.
 
     *seconds* lie between two edits of one message, once its *burst* is used up. Discord limits a channel to about one
@@ -79,41 +79,41 @@ class Pace:
         self._channel = Rate(3, seconds * share)
         self._bot = Rate(8, 1 / per_second)
         self._place_seconds = PATIENCE * seconds
-        self._buckets: dict[Hashable, Bucket] = {}
+        self._buckets: dict[Hashable, TokenBucket] = {}
         self._places: dict[Hashable, float] = {}
 
-    def wait(self, spot: Spot, urgency: Urgency, now: float) -> float:
+    def wait(self, spot: MessageKey, urgency: Urgency, now: float) -> float:
         """Seconds until *spot* may be edited; what is said last waits for nothing but the whole bot's limit."""
         if urgency in (Urgency.FINAL, Urgency.PARTING):
             return self._of_bot(now).wait(now)
         later = self._places.get(spot.message, now) - now if urgency is Urgency.PLACE else 0.0
         return max(later, *(bucket.wait(now) for bucket in self._all(spot, now)))
 
-    def take(self, spot: Spot, now: float) -> None:
+    def take(self, spot: MessageKey, now: float) -> None:
         """Count one edit of *spot*."""
         for bucket in self._all(spot, now):
             bucket.take(now)
         self._places[spot.message] = now + self._place_seconds
 
-    def give_back(self, spot: Spot, now: float) -> None:
+    def give_back(self, spot: MessageKey, now: float) -> None:
         """The edit turned out to be unnecessary."""
         for bucket in self._all(spot, now):
             bucket.level += 1
 
-    def forget(self, spot: Spot) -> None:
+    def forget(self, spot: MessageKey) -> None:
         """The message is finished: its bucket is no longer needed."""
         self._buckets.pop(("message", spot.message), None)
         self._places.pop(spot.message, None)
 
-    def _all(self, spot: Spot, now: float) -> tuple[Bucket, Bucket, Bucket]:
+    def _all(self, spot: MessageKey, now: float) -> tuple[TokenBucket, TokenBucket, TokenBucket]:
         message = self._bucket(("message", spot.message), self._message, now)
         return message, self._bucket(("channel", spot.channel), self._channel, now), self._of_bot(now)
 
-    def _of_bot(self, now: float) -> Bucket:
+    def _of_bot(self, now: float) -> TokenBucket:
         return self._bucket("bot", self._bot, now)
 
-    def _bucket(self, key: Hashable, rate: Rate, now: float) -> Bucket:
-        return self._buckets.setdefault(key, Bucket(rate, rate.capacity, now))
+    def _bucket(self, key: Hashable, rate: Rate, now: float) -> TokenBucket:
+        return self._buckets.setdefault(key, TokenBucket(rate, rate.capacity, now))
 
 
 @dataclass(slots=True)
@@ -122,16 +122,16 @@ class _Waiting:
     let_through: asyncio.Future[None]
 
 
-class Turnstile:
-    """Lets one message through at a time, the most urgent first, as fast as `Pace` allows. `run` does the work."""
+class EditLimiter:
+    """Grants edits one at a time, the most urgent first, as fast as `EditBudget` allows. `run` does the work."""
 
-    def __init__(self, pace: Pace, clock: Clock = time.monotonic) -> None:
+    def __init__(self, pace: EditBudget, clock: Clock = time.monotonic) -> None:
         self._pace = pace
         self._clock = clock
-        self._waiting: dict[Spot, _Waiting] = {}
+        self._waiting: dict[MessageKey, _Waiting] = {}
         self._changed = asyncio.Event()
 
-    async def turn(self, spot: Spot, urgency: Urgency) -> None:
+    async def turn(self, spot: MessageKey, urgency: Urgency) -> None:
         """Return when *spot* may be edited; one waiter per message."""
         waiting = _Waiting(urgency, asyncio.get_running_loop().create_future())
         self._waiting[spot] = waiting
@@ -141,18 +141,18 @@ class Turnstile:
         finally:
             self._waiting.pop(spot, None)
 
-    def hurry(self, spot: Spot, urgency: Urgency) -> None:
+    def hurry(self, spot: MessageKey, urgency: Urgency) -> None:
         """What *spot* waits with has become more (or less) urgent."""
         if spot in self._waiting:
             self._waiting[spot].urgency = urgency
             self._changed.set()
 
-    def give_back(self, spot: Spot) -> None:
+    def give_back(self, spot: MessageKey) -> None:
         """Its turn was not needed."""
         self._pace.give_back(spot, self._clock())
         self._changed.set()
 
-    def forget(self, spot: Spot) -> None:
+    def forget(self, spot: MessageKey) -> None:
         """There will be no more turns."""
         self._pace.forget(spot)
 

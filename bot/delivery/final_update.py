@@ -23,7 +23,7 @@ import discord
 
 from bot.errors import StoreError
 from bot.interactions.message_api import FAILURES, Post, Trouble, asked_at, nonce, patience_for, trouble_of
-from bot.interactions.payload import Face
+from bot.interactions.payload import MessagePayload
 from bot.models.job import JobState, Update
 from bot.retry import pause_after
 
@@ -33,19 +33,19 @@ SMALLEST_LIMIT = 256 * 1024
 """Files are not made smaller than this many bytes."""
 
 
-class Artist(Protocol):
+class Renderer(Protocol):
     """Who draws faces."""
 
-    async def face(self, update: Update, upload_limit: int) -> Face:
+    async def face(self, update: Update, upload_limit: int) -> MessagePayload:
         """What the message shows; its files stay within *upload_limit* bytes."""
         ...
 
-    async def refusal(self, update: Update, why: str) -> Face:
+    async def refusal(self, update: Update, why: str) -> MessagePayload:
         """The end of a job whose picture Discord does not take, in words."""
         ...
 
 
-class Way(Enum):
+class Route(Enum):
     """How the end may reach its person."""
 
     EDIT = auto()
@@ -55,14 +55,14 @@ class Way(Enum):
 
 
 @dataclass(slots=True)
-class Ending:
+class FinalUpdate:
     """One end on its way. *searched*: there can be no other message of this job than the one we know."""
 
     update: Update
     post: Post
-    artist: Artist
+    renderer: Renderer
     message_id: int | None
-    way: Way
+    way: Route
     searched: bool
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     failed: str = ""
@@ -71,7 +71,7 @@ class Ending:
     """(channel, message) of the direct message, if it came by one."""
     _limit: int = 0
     _tries: int = 0
-    _face: Face | None = None
+    _face: MessagePayload | None = None
     _outdated: int | None = None
 
     async def deliver(self) -> None:
@@ -92,13 +92,13 @@ class Ending:
                 await self.post.delete(self._outdated)
 
     async def _send(self) -> None:
-        self._face = self._face or await self.artist.face(self.update, self._limit or self.post.upload_limit)
+        self._face = self._face or await self.renderer.face(self.update, self._limit or self.post.upload_limit)
         match self.way:
-            case Way.EDIT if self.message_id is not None:
+            case Route.EDIT if self.message_id is not None:
                 await self.post.edit(self.message_id, self._face)
-            case Way.TOKEN if self.message_id is not None:
+            case Route.TOKEN if self.message_id is not None:
                 await self.post.edit_by_token(self.message_id, self._face)
-            case Way.DIRECT:
+            case Route.DIRECT:
                 self.direct = await self.post.send_directly(self._face, nonce(self._id, "direct"))
             case _:
                 self.message_id = await self.post.send(self._face, nonce(self._id, "final"))
@@ -113,13 +113,13 @@ class Ending:
             case Trouble.TOO_LARGE if limit > SMALLEST_LIMIT:
                 self._limit, self._face = max(SMALLEST_LIMIT, limit // 2), None
             case Trouble.TOO_LARGE | Trouble.REFUSED if self._face and self._face.files:
-                self._face = await self.artist.refusal(self.update, _reason(error))
+                self._face = await self.renderer.refusal(self.update, _reason(error))
             case Trouble.GONE | Trouble.TOO_OLD | Trouble.ARCHIVED as trouble if self._edits:
                 await self._replace(trouble)
-            case Trouble.NO_ACCESS if self.way is Way.EDIT and self.post.address.token:
-                self.way = Way.TOKEN
-            case _ if self.way is not Way.DIRECT and self.update.job.state is JobState.DONE:
-                self.way = Way.DIRECT
+            case Trouble.NO_ACCESS if self.way is Route.EDIT and self.post.address.token:
+                self.way = Route.TOKEN
+            case _ if self.way is not Route.DIRECT and self.update.job.state is JobState.DONE:
+                self.way = Route.DIRECT
             case _:
                 self.failed = _reason(error) or type(error).__name__
 
@@ -131,13 +131,13 @@ class Ending:
             job = self.update.job
             since = asked_at(job.created_at, job.origin.interaction_id)
             found = await self.post.find(self._id, since, without=lost)
-        self.message_id, self.way = found, Way.POST if found is None else Way.EDIT
+        self.message_id, self.way = found, Route.POST if found is None else Route.EDIT
         if trouble is not Trouble.GONE:
             self._outdated = lost
 
     @property
     def _edits(self) -> bool:
-        return self.way in (Way.EDIT, Way.TOKEN)
+        return self.way in (Route.EDIT, Route.TOKEN)
 
     @property
     def _id(self) -> str:

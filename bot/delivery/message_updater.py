@@ -15,12 +15,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from bot.delivery.edit_limiter import Spot, Turnstile, Urgency
-from bot.delivery.final_update import Artist, Ending, Way
+from bot.delivery.edit_limiter import EditLimiter, MessageKey, Urgency
+from bot.delivery.final_update import FinalUpdate, Renderer, Route
 from bot.errors import StoreError
 from bot.failpoints import crashpoint
 from bot.interactions.message_api import FAILURES, Post, Trouble, asked_at, nonce, trouble_of
-from bot.interactions.payload import Face
+from bot.interactions.payload import MessagePayload
 from bot.models.job import JobRow, JobState, Update
 from bot.retry import patiently
 from bot.storage.outbox import Purpose
@@ -36,8 +36,8 @@ ANSWER_SECONDS = 10.0
 class Desk:
     """What all letters share."""
 
-    artist: Artist
-    turnstile: Turnstile
+    renderer: Renderer
+    edit_limiter: EditLimiter
     posted: Callable[[str, int, int], Awaitable[None]]
     """Job, channel, message: write down that this message shows that job."""
     owed: Callable[[str, Purpose], Awaitable[bool]]
@@ -48,7 +48,7 @@ class Desk:
     """Job, purpose, and why it could not be said (empty: it was): it is no longer owed."""
 
 
-class Letter:
+class MessageUpdater:
     """Keeps one message in step with one job; `run` it in a task of its own."""
 
     def __init__(self, update: Update, desk: Desk) -> None:
@@ -70,9 +70,9 @@ class Letter:
         return self.newest.job
 
     @property
-    def spot(self) -> Spot:
+    def spot(self) -> MessageKey:
         """Whose limits its edits count against."""
-        return Spot(self.job.id, self.job.origin.channel_id)
+        return MessageKey(self.job.id, self.job.origin.channel_id)
 
     @property
     def urgency(self) -> Urgency:
@@ -88,9 +88,9 @@ class Letter:
         if update.job.state.over or not self.job.state.over:
             self.newest = update
             self._news.set()
-            self._desk.turnstile.hurry(self.spot, self.urgency)
+            self._desk.edit_limiter.hurry(self.spot, self.urgency)
 
-    def address(self, message_id: int | None, face: Face | None = None, *, noted: bool = True) -> None:
+    def address(self, message_id: int | None, face: MessagePayload | None = None, *, noted: bool = True) -> None:
         """The message has been posted and shows *face*, or (None) could not be: another one is posted then.
 
         *noted*: the store knows it already; otherwise it is told when it can be.
@@ -119,7 +119,7 @@ class Letter:
     async def _next_turn(self) -> Urgency:
         """Wait for news and for permission to send them; how urgent they are by then."""
         await self._news.wait()
-        await self._desk.turnstile.turn(self.spot, self.urgency)
+        await self._desk.edit_limiter.turn(self.spot, self.urgency)
         self._news.clear()
         return self.urgency
 
@@ -135,12 +135,12 @@ class Letter:
         self.message_id = await self._post.find(job.id, asked_at(job.created_at, job.origin.interaction_id))
         await self._remember()
 
-    async def _attempt(self, send: Callable[[Face], Awaitable[None]]) -> None:
+    async def _attempt(self, send: Callable[[MessagePayload], Awaitable[None]]) -> None:
         """Show the newest state, unless it looks like the last one; an obstacle is noted, not fought."""
         try:
-            face = await self._desk.artist.face(self.newest, self._post.upload_limit)
+            face = await self._desk.renderer.face(self.newest, self._post.upload_limit)
             if face.fingerprint == self._shown:
-                self._desk.turnstile.give_back(self.spot)
+                self._desk.edit_limiter.give_back(self.spot)
                 return
             await send(face)
             self._shown = face.fingerprint
@@ -155,12 +155,12 @@ class Letter:
         except StoreError as error:
             log.warning("job %s: an edit is left out: %s", self.job.id, error)
 
-    async def _edit(self, face: Face) -> None:
+    async def _edit(self, face: MessagePayload) -> None:
         if self.message_id is not None:
             edit = self._post.edit_by_token if self._by_token else self._post.edit
             await edit(self.message_id, face)
 
-    async def _post_first(self, face: Face) -> None:
+    async def _post_first(self, face: MessagePayload) -> None:
         self.message_id = await self._post.send(face, nonce(self.job.id, "first"))
         await self._remember()
 
@@ -179,8 +179,8 @@ class Letter:
             await self._ping()
 
     async def _say_the_end(self, searched: bool) -> None:
-        way = Way.POST if self.message_id is None else Way.TOKEN if self._by_token else Way.EDIT
-        ending = Ending(self.newest, self._post, self._desk.artist, self.message_id, way, searched)
+        way = Route.POST if self.message_id is None else Route.TOKEN if self._by_token else Route.EDIT
+        ending = FinalUpdate(self.newest, self._post, self._desk.renderer, self.message_id, way, searched)
         crashpoint("sending end")
         await ending.deliver()
         crashpoint("end sent")

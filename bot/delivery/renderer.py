@@ -10,8 +10,8 @@ from functools import partial
 
 from bot.embeds.job import Parent, captions, embed_for
 from bot.errors import PictureGone
-from bot.interactions.payload import Face
-from bot.jobs.service import Dispatcher
+from bot.interactions.payload import MessagePayload
+from bot.jobs.service import JobService
 from bot.models.comparison import Comparison
 from bot.models.job import JobRow, JobState, Update
 from bot.pictures.contact_sheet import thumbnail
@@ -26,12 +26,12 @@ ANCESTORS = 20
 """Enlargements of enlargements that are followed back to the words."""
 
 
-class FaceArtist:
+class MessageRenderer:
     """Draws faces; remembers only where the pictures of unfinished jobs come from."""
 
     def __init__(
         self,
-        dispatcher: Dispatcher,
+        jobs: JobService,
         clock: Callable[[], float] = time.time,
         *,
         wary: bool = False,
@@ -41,11 +41,11 @@ class FaceArtist:
         self._wary = wary
         self._graded = graded
         self._thumbnails: dict[str, dict[int, bytes]] = {}
-        self._dispatcher = dispatcher
+        self._jobs = jobs
         self._clock = clock
         self._parents: dict[str, Parent | None] = {}
 
-    async def face(self, update: Update, upload_limit: int) -> Face:
+    async def face(self, update: Update, upload_limit: int) -> MessagePayload:
         """The whole message for *update*; its file has at most *upload_limit* bytes."""
         job = update.job
         if job.is_batch and job.state is JobState.DONE and self._graded:
@@ -58,12 +58,12 @@ class FaceArtist:
             upload, notes = None, [str(error)]
         return await self._drawn(update, upload, notes, job)
 
-    async def refusal(self, update: Update, why: str) -> Face:
+    async def refusal(self, update: Update, why: str) -> MessagePayload:
         """The end of a job whose picture Discord does not take, in words."""
         note = f"Discord does not accept the picture: {why}. It is kept, and counts as painted."
         return await self._drawn(update, None, [note], update.job)
 
-    async def _drawn(self, update: Update, upload: Upload | None, notes: list[str], job: JobRow) -> Face:
+    async def _drawn(self, update: Update, upload: Upload | None, notes: list[str], job: JobRow) -> MessagePayload:
         covered = upload is not None and (job.origin.spoiler or (self._wary and not job.state.over))
         embed = embed_for(
             update,
@@ -75,14 +75,14 @@ class FaceArtist:
         if upload and covered:
             upload = replace(upload, name=f"SPOILER_{upload.name}")
         files = ((upload.name, upload.data),) if upload else ()
-        return Face(embed, files, partial(buttons_for, job))
+        return MessagePayload(embed, files, partial(buttons_for, job))
 
     async def _upload(self, update: Update, limit: int) -> Upload | None:
         job = update.job
         if job.in_parts:
             return await self._sheet_upload(job, limit)
         if job.state is JobState.DONE and job.pictures:
-            pngs = [await self._dispatcher.picture(job.id, picture.index) for picture in job.pictures]
+            pngs = [await self._jobs.picture(job.id, picture.index) for picture in job.pictures]
             return await result_upload(job.id, pngs, limit)
         if job.state is JobState.RUNNING and update.progress:
             return await snapshot_upload(job.id, update.progress.snapshots, job.request.count)
@@ -93,7 +93,7 @@ class FaceArtist:
         known = self._thumbnails.pop(job.id, {})
         for picture in job.pictures:
             if picture.index not in known:
-                png = await self._dispatcher.picture(job.id, picture.index)
+                png = await self._jobs.picture(job.id, picture.index)
                 known[picture.index] = await asyncio.to_thread(thumbnail, png)
         if not job.state.over:
             self._thumbnails[job.id] = known
@@ -114,7 +114,7 @@ class FaceArtist:
         return self._parents.pop(job.id) if job.state.over else self._parents[job.id]
 
     async def _find_parent(self, job: JobRow) -> Parent | None:
-        parent = await self._dispatcher.job(job.origin.parent_job)
+        parent = await self._jobs.job(job.origin.parent_job)
         if parent is None:
             return None
         where = parent.origin
@@ -132,5 +132,5 @@ class FaceArtist:
             if row is None or isinstance(row.request, DreamRequest):
                 return row.request if row and isinstance(row.request, DreamRequest) else None
             index = row.origin.parent_index
-            row = await self._dispatcher.job(row.origin.parent_job)
+            row = await self._jobs.job(row.origin.parent_job)
         return None

@@ -1,7 +1,6 @@
-"""Keeps one Discord message in step with one job, for every job: one letter each, one turnstile for all.
+"""One `MessageUpdater` per job; a shared rate limiter for all edits.
 
-Subscribes to the dispatcher; after a restart it picks up what the last life left: jobs that are not over, and ends that
-nobody was told of (the outbox).
+Subscribes to the job registry. After a restart it resumes unfinished jobs and undelivered final updates (the outbox).
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ from functools import partial
 import discord
 
 from bot.config.settings import Config
-from bot.delivery.edit_limiter import Pace, Turnstile
-from bot.delivery.message_updater import Desk, Letter
-from bot.delivery.renderer import FaceArtist
+from bot.delivery.edit_limiter import EditBudget, EditLimiter
+from bot.delivery.message_updater import Desk, MessageUpdater
+from bot.delivery.renderer import MessageRenderer
 from bot.errors import StoreError
 from bot.failpoints import crashpoint
 from bot.interactions.message_api import Address, Counted, Erase, Post, Removal, erased
-from bot.interactions.payload import Face
-from bot.jobs.service import Dispatcher
+from bot.interactions.payload import MessagePayload
+from bot.jobs.service import JobService
 from bot.models.job import JobRow, Update
 from bot.storage import Store
 from bot.storage.outbox import Purpose
@@ -41,41 +40,41 @@ class Delivery:
         self,
         client: discord.Client,
         config: Config,
-        dispatcher: Dispatcher,
+        jobs: JobService,
         store: Store,
-        artist: FaceArtist,
+        renderer: MessageRenderer,
         clock: Callable[[], float] = time.time,
         counted: Counted = lambda what, trouble: None,
     ) -> None:
         self.now = clock
         self._counted = counted
         self._client = client
-        self._dispatcher = dispatcher
+        self._jobs = jobs
         self._store = store
-        pace = Pace(config.delivery.edit_seconds, config.delivery.burst)
-        self._turnstile = Turnstile(pace)
+        pace = EditBudget(config.delivery.edit_seconds, config.delivery.burst)
+        self._edit_limiter = EditLimiter(pace)
         self._desk = Desk(
-            artist=artist,
-            turnstile=self._turnstile,
-            posted=dispatcher.posted,
+            renderer=renderer,
+            edit_limiter=self._edit_limiter,
+            posted=jobs.posted,
             owed=self._is_owed,
             called=store.calls.note,
             closed=self._closed,
         )
-        self._letters: dict[str, Letter] = {}
+        self._letters: dict[str, MessageUpdater] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._unsubscribe: Callable[[], None] | None = None
         self._closing = False
 
     async def start(self) -> None:
-        """Listen to the dispatcher, and take up what was left. Call when Discord can be written to.
+        """Listen to the job service, and take up what was left. Call when Discord can be written to.
 
         Closed before or meanwhile, it begins nothing.
         """
         if self._closing:
             return
-        self._keep("turnstile", self._turnstile.run())
-        self._unsubscribe = self._dispatcher.subscribe(self._hear)
+        self._keep("turnstile", self._edit_limiter.run())
+        self._unsubscribe = self._jobs.subscribe(self._hear)
         await self.take_up()
         self._keep("rounds", self._rounds())
 
@@ -85,7 +84,7 @@ class Delivery:
         A letter that is carried may have missed something too: somebody asked before we listened, and was painted.
         """
         for job in await self._left_over():
-            update = Update(job, self._dispatcher.progress(job.id), self._dispatcher.place(job.id))
+            update = Update(job, self._jobs.progress(job.id), self._jobs.place(job.id))
             letter = self._letters.get(job.id)
             if letter is None:
                 self._begin(update, fresh=False)
@@ -104,7 +103,7 @@ class Delivery:
 
     async def settle(self, seconds: float) -> None:
         """Give ends that are on their way, and words of parting, *seconds* to arrive."""
-        await asyncio.sleep(0)  # what the dispatcher has just told everybody comes in a turn of the loop of its own
+        await asyncio.sleep(0)  # what the job service has just told everybody comes in a turn of the loop of its own
         going = {self._tasks[job_id] for job_id, letter in self._letters.items() if letter.job.state.over}
         parting = {asyncio.create_task(one.parted.wait()) for one in self._letters.values() if one.newest.parting}
         if going | parting:
@@ -114,9 +113,9 @@ class Delivery:
 
     def expect(self, job: JobRow) -> None:
         """Somebody is about to answer with this job's message."""
-        self._begin(Update(job, place=self._dispatcher.place(job.id)), fresh=True)
+        self._begin(Update(job, place=self._jobs.place(job.id)), fresh=True)
 
-    async def answered(self, job: JobRow, message_id: int | None, face: Face) -> None:
+    async def answered(self, job: JobRow, message_id: int | None, face: MessagePayload) -> None:
         """The message of *job* has been posted as *message_id* and shows *face*; None if that failed."""
         noted = message_id is None or await self._note(job, message_id)
         if letter := self._letters.get(job.id):
@@ -136,7 +135,7 @@ class Delivery:
         return await erased(*((erase,) if erase else ()), self._by_own_token(job, channel_id, message_id))
 
     async def take_down(self, job: JobRow, messages: Collection[tuple[int, int]]) -> bool:
-        """Delete all *messages* (channel, message) of *job*, which the dispatcher has condemned before.
+        """Delete all *messages* (channel, message) of *job*, which the job service has condemned before.
 
         False if some of them cannot be deleted now: they are deleted later.
         """
@@ -164,7 +163,7 @@ class Delivery:
     async def _note(self, job: JobRow, message_id: int) -> bool:
         """Write down that this message shows *job*; False where the store cannot now, and the letter has to."""
         try:
-            await self._dispatcher.posted(job.id, job.origin.channel_id, message_id)
+            await self._jobs.posted(job.id, job.origin.channel_id, message_id)
         except StoreError as error:
             log.error("job %s: its message cannot be noted yet: %s", job.id, error)
             return False
@@ -181,21 +180,21 @@ class Delivery:
         if letter := self._letters.get(update.job.id):
             letter.offer(update)
         else:
-            asked_now = update.job.id not in self._dispatcher.restored and not update.job.state.over
+            asked_now = update.job.id not in self._jobs.restored and not update.job.state.over
             self._begin(update, fresh=asked_now and update.job.message_id is None)
 
     def _begin(self, update: Update, *, fresh: bool) -> None:
         if update.job.id not in self._letters and not self._closing:
-            letter = self._letters[update.job.id] = Letter(update, self._desk)
+            letter = self._letters[update.job.id] = MessageUpdater(update, self._desk)
             self._keep(update.job.id, self._carry(letter, fresh))
 
-    async def _carry(self, letter: Letter, fresh: bool) -> None:
+    async def _carry(self, letter: MessageUpdater, fresh: bool) -> None:
         job = letter.job
         try:
             await letter.run(Post(self._client, await self._address(job), self._counted), fresh=fresh)
         finally:
             del self._letters[job.id]
-            self._turnstile.forget(letter.spot)
+            self._edit_limiter.forget(letter.spot)
 
     async def _address(self, job: JobRow) -> Address:
         interaction = await self._store.interactions.find(job.id, self.now())
@@ -205,8 +204,8 @@ class Delivery:
     async def _left_over(self) -> list[JobRow]:
         """Ends that nobody was told of, oldest first, then what is not over."""
         owed = [row.job_id for row in await self._store.deliveries.pending()]
-        found = [await self._dispatcher.job(job_id) for job_id in dict.fromkeys(owed)]
-        alive = [*self._dispatcher.running(), *(job for job, _ in self._dispatcher.queue())]
+        found = [await self._jobs.job(job_id) for job_id in dict.fromkeys(owed)]
+        alive = [*self._jobs.running(), *(job for job, _ in self._jobs.queue())]
         return [job for job in (*found, *alive) if job is not None]
 
     async def _is_owed(self, job_id: str, purpose: Purpose) -> bool:

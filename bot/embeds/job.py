@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import discord
 
 from bot.models.comparison import Comparison
-from bot.models.job import JobRow, JobState, PictureRow, Place, Ranking, Update
+from bot.models.job import JobRow, JobState, PictureRow, QueuePosition, Ranking, Update
 from bot.pictures.ranking import figure, merit, ordered
 from bot.text import (
     bar,
@@ -138,7 +138,7 @@ def _queued(update: Update) -> str:
     return "\n".join(lines) or "Waiting for the engine …"
 
 
-def _paused(place: Place) -> str:
+def _paused(place: QueuePosition) -> str:
     return f"Paused by a moderator{because(place.reason)} This waits and keeps its place."
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import discord
 
-from bot.models.job import JobRow, Place
-from bot.policy.quota import Balance, Entry
+from bot.models.job import JobRow, QueuePosition
+from bot.policy.quota import Balance, LedgerEntry
 from bot.text import bar, count, mention, message_link, number, plain, relative, shorten, show_request
 
 COLOUR = 0x4F7CAC
@@ -28,7 +28,7 @@ _ENTRIES = {
 
 
 def queue_embed(
-    running: Sequence[JobRow], waiting: Sequence[tuple[JobRow, Place]], asker: str, channel_id: int
+    running: Sequence[JobRow], waiting: Sequence[tuple[JobRow, QueuePosition]], asker: str, channel_id: int
 ) -> discord.Embed:
     """Who is painted now and who comes next, in the order that is fair by cost; *asker*'s own jobs are marked, and lead
     to their messages.
@@ -59,7 +59,7 @@ def queue_embed(
     return embed
 
 
-def _waits(told: str, place: Place) -> str:
+def _waits(told: str, place: QueuePosition) -> str:
     when = "paused by a moderator" if place.held else f"ready {relative(place.latest)}"
     return f"{place.position}. {told} · {when}"
 
@@ -70,7 +70,7 @@ def _about(job: JobRow) -> str:
 
 def quota_embed(
     balance: Balance,
-    entries: Sequence[Entry],
+    entries: Sequence[LedgerEntry],
     jobs: Mapping[str, JobRow],
     server: tuple[float, float] | None = None,
 ) -> discord.Embed:
@@ -107,7 +107,7 @@ def _balance(balance: Balance) -> str:
     return "\n".join(lines)
 
 
-def _entry(entry: Entry, job: JobRow | None) -> str:
+def _entry(entry: LedgerEntry, job: JobRow | None) -> str:
     what = _ENTRIES[entry.kind]
     amount = "" if entry.kind == "reset" else f"{_units(entry.amount)} "
     about = f": {plain(entry.note)}" if entry.note else ""

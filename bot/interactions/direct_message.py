@@ -8,7 +8,7 @@ import discord
 
 from bot.errors import Refused
 from bot.interactions.message_api import FAILURES
-from bot.interactions.payload import Face, Sheet
+from bot.interactions.payload import EphemeralPayload, MessagePayload
 from bot.interactions.responder import NO_DIRECT_MESSAGES, Answer
 from bot.text import message_link
 
@@ -57,7 +57,7 @@ class DirectAnswer:
         with contextlib.suppress(*FAILURES):
             await self._message.delete()
 
-    async def show(self, face: Face) -> int | None:
+    async def show(self, face: MessagePayload) -> int | None:
         """Show *face* there, and say here where it is. Raises what Discord raises."""
         await self._message.edit(content=None, embed=face.embed, attachments=face.new_files(), view=face.new_view())
         link = message_link(None, self.channel_id, self._message.id)
@@ -72,6 +72,6 @@ class DirectAnswer:
         """Where the person asked."""
         await self._answer.tell(words)
 
-    async def hand(self, sheet: Sheet) -> None:
+    async def hand(self, sheet: EphemeralPayload) -> None:
         """Where the person asked."""
         await self._answer.hand(sheet)

@@ -17,7 +17,7 @@ from typing import TypeAlias
 import aiohttp
 import discord
 
-from bot.interactions.payload import Face
+from bot.interactions.payload import MessagePayload
 
 log = logging.getLogger(__name__)
 
@@ -193,20 +193,20 @@ class Post:
         guild = self._client.get_guild(self.address.guild_id) if self.address.guild_id else None
         return guild.filesize_limit if guild else discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
 
-    async def edit(self, message_id: int, face: Face) -> None:
+    async def edit(self, message_id: int, face: MessagePayload) -> None:
         """Make the message look like *face*, with the bot's own token. Repeatable: the files are named explicitly."""
         message = self.channel.get_partial_message(message_id)
         with self._counting("edit"):
             await message.edit(content=None, embed=face.embed, attachments=face.new_files(), view=face.new_view())
 
-    async def edit_by_token(self, message_id: int, face: Face) -> None:
+    async def edit_by_token(self, message_id: int, face: MessagePayload) -> None:
         """The same through the interaction, where the bot is a guest."""
         with self._counting("edit by token"):
             await self._webhook().edit_message(
                 message_id, content=None, embed=face.embed, attachments=face.new_files(), view=face.new_view()
             )
 
-    async def send(self, face: Face, key: str) -> int:
+    async def send(self, face: MessagePayload, key: str) -> int:
         """Post a new message, once per *key* as far as Discord remembers; its id."""
         with self._counting("post"):
             sent = await self.channel.send(
@@ -217,7 +217,7 @@ class Post:
             )
         return sent.id
 
-    async def send_directly(self, face: Face, key: str) -> tuple[int, int]:
+    async def send_directly(self, face: MessagePayload, key: str) -> tuple[int, int]:
         """To the person alone, where nothing else is left; (channel, message)."""
         with self._counting("direct message"):
             direct = await self._client.create_dm(discord.Object(self.address.user_id))

@@ -1,6 +1,6 @@
 """What one message shows: an embed, files, buttons. Kept as bytes and ids, so that it can be sent any number of times.
 
-A `Face` is what a job's message shows; a `Sheet` is what one person alone is handed.
+A `MessagePayload` is what a job's message shows; a `EphemeralPayload` is what one person alone is handed.
 
 discord.File and discord.ui.View may be used once only (a second send of a File uploads nothing; a View sent twice can
 unregister its buttons for the whole process), so both are made anew for every request.
@@ -18,7 +18,7 @@ import discord
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
+class MessagePayload:
     """The whole of a message, ready to be sent, edited into place, and sent again."""
 
     embed: discord.Embed
@@ -46,7 +46,7 @@ class Face:
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class EphemeralPayload:
     """The whole of an answer that one person alone sees."""
 
     words: str = ""

@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeAlias
 import discord
 
 from bot.interactions.message_api import FAILURES
-from bot.interactions.payload import Face, Sheet
+from bot.interactions.payload import EphemeralPayload, MessagePayload
 from bot.text import mention, message_link
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Answer(Protocol):
         """Whether a question with buttons can be put to the person alone, by `hand`."""
         ...
 
-    async def show(self, face: Face) -> int | None:
+    async def show(self, face: MessagePayload) -> int | None:
         """Post *face* for everybody; the id of the message, or None where it is unknown."""
         ...
 
@@ -68,7 +68,7 @@ class Answer(Protocol):
         """Say *words* to the person alone; never raises."""
         ...
 
-    async def hand(self, sheet: Sheet) -> None:
+    async def hand(self, sheet: EphemeralPayload) -> None:
         """Hand more than words to the person alone, where that is possible, else the words; never raises."""
         ...
 
@@ -99,7 +99,7 @@ class InteractionAnswer:
             answer = interaction.extras["answer"] = cls(interaction, private=private, form=form)
         return answer
 
-    async def show(self, face: Face) -> int | None:
+    async def show(self, face: MessagePayload) -> int | None:
         """Answer in public. Raises what Discord raises: too late, no permission."""
         async with self._lock:
             self._timer.cancel()
@@ -135,9 +135,9 @@ class InteractionAnswer:
 
     async def tell(self, words: str, embed: discord.Embed | None = None) -> None:
         """Answer privately, whatever has been said in public before."""
-        await self.hand(Sheet(words, (embed,) if embed else ()))
+        await self.hand(EphemeralPayload(words, (embed,) if embed else ()))
 
-    async def hand(self, sheet: Sheet) -> None:
+    async def hand(self, sheet: EphemeralPayload) -> None:
         """Answer privately with more than words; never raises."""
         async with self._lock:
             self._timer.cancel()
@@ -146,7 +146,7 @@ class InteractionAnswer:
             except UNSAID as error:
                 log.info("an answer came too late or was refused: %s", error)
 
-    async def turn(self, sheet: Sheet) -> None:
+    async def turn(self, sheet: EphemeralPayload) -> None:
         """Put *sheet* in the place of the message whose button was pressed. `nod` first: what is slow comes between."""
         async with self._lock:
             with contextlib.suppress(*UNSAID):
@@ -204,7 +204,7 @@ class InteractionAnswer:
         else:
             await self._interaction.edit_original_response(**changes)
 
-    async def _whisper(self, sheet: Sheet) -> None:
+    async def _whisper(self, sheet: EphemeralPayload) -> None:
         if _is_heavy(sheet.files):
             await self._defer(private=True)
         embeds, files, view = list(sheet.embeds), sheet.new_files(), sheet.new_view() or discord.utils.MISSING
@@ -256,7 +256,7 @@ class ReactionAnswer:
         """What Discord takes from everybody."""
         return discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
 
-    async def show(self, face: Face) -> int | None:
+    async def show(self, face: MessagePayload) -> int | None:
         """Reply in public. Raises what Discord raises."""
         sent = await self._channel.send(
             embed=face.embed,
@@ -281,7 +281,7 @@ class ReactionAnswer:
             with contextlib.suppress(*UNSAID):
                 await self._reply(words)
 
-    async def hand(self, sheet: Sheet) -> None:
+    async def hand(self, sheet: EphemeralPayload) -> None:
         """The words alone: buttons would lead from a direct message to nowhere."""
         await self.tell(sheet.words)
 

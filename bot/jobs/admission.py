@@ -14,8 +14,8 @@ from bot.models.job import JobRow, JobState, Origin, Priority, new_job_id
 from bot.policy.cost_confirmation import ANSWERED, worth_asking
 from bot.policy.limits import check_available, check_cooldown, check_size, check_waiting
 from bot.policy.lineage import meant_by
-from bot.policy.quota import Ledger
-from bot.policy.server_rules import NOWHERE, Halt, ServerRules, Venue, blocked_words
+from bot.policy.quota import Quota
+from bot.policy.server_rules import NOWHERE, QueuePause, ServerRules, Venue, blocked_words
 from bot.requests.batches import alone
 from bot.storage import Store, files
 from bot.storage.database import Session
@@ -24,10 +24,10 @@ from engine.protocol.messages import Picture, Ready
 from engine.requests.request import DreamRequest, UpscaleRequest
 
 
-class Intake:
+class Admission:
     """Takes requests or refuses them; never half."""
 
-    def __init__(self, config: Config, store: Store, ledger: Ledger) -> None:
+    def __init__(self, config: Config, store: Store, ledger: Quota) -> None:
         self._config = config
         self._store = store
         self._ledger = ledger
@@ -44,7 +44,7 @@ class Intake:
         venue: Venue = NOWHERE,
         answers: str = "",
     ) -> JobRow:
-        """The durable job; *answers* is the question to which this is the yes. Raises what `Dispatcher.submit` says."""
+        """The durable job; *answers* is the question to which this is the yes. Raises what `JobService.submit` says."""
         check_size(request, self._config.limits)
         check_available(request, ready)
         check_bytes(images)
@@ -130,7 +130,7 @@ class Intake:
     async def _not_taking(self, session: Session, venue: Venue) -> str:
         """Why nothing new is taken here now; empty if it is."""
         for scope, subject in (("bot", ""), *((("server", str(venue.server_id)),) if venue.server_id else ())):
-            halt = Halt.read(await self._store.settings.all(scope, subject, session))
+            halt = QueuePause.read(await self._store.settings.all(scope, subject, session))
             if halt.halt == "draining":
                 return halt.words
         return ""

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from bot.errors import PictureGone, StoreError
 from bot.failpoints import crashpoint
-from bot.jobs.registry import Board
-from bot.jobs.transitions import Books
+from bot.jobs.registry import JobRegistry
+from bot.jobs.transitions import JobTransitions
 from bot.models.job import JobRow
 from bot.pictures.nsfw_check import Safety
 from bot.requests.batches import Part, handed_out, next_part, of_the_whole
@@ -29,14 +29,14 @@ PICTURE_TRIES = 3
 """A picture that cannot be stored is tried again so often; then its job fails, for others must be able to go on."""
 
 
-class Runner:
+class EngineLoop:
     """Keeps the engine busy in the queue's order."""
 
-    def __init__(self, store: Store, engine: Engine, board: Board, books: Books, safety: Safety) -> None:
+    def __init__(self, store: Store, engine: Engine, board: JobRegistry, books: JobTransitions, safety: Safety) -> None:
         self._store = store
         self._engine = engine
-        self._board = board
-        self._books = books
+        self._registry = board
+        self._transitions = books
         self._safety = safety
         self._wake = asyncio.Event()
         self._stopping = False
@@ -84,8 +84,8 @@ class Runner:
     def _next(self) -> JobRow | None:
         if self._stopping or self._down or self._engine.ready is None:
             return None
-        ticket = self._board.queue.next(self._room)
-        return None if ticket is None else self._board.row(ticket.job_id)
+        ticket = self._registry.queue.next(self._room)
+        return None if ticket is None else self._registry.row(ticket.job_id)
 
     @property
     def _room(self) -> int:
@@ -93,21 +93,21 @@ class Runner:
         return self._engine.ready.slots - sum(self._unseen.values()) if self._engine.ready else 0
 
     async def _cross(self, job: JobRow) -> None:
-        started = await patiently(lambda: self._books.start(job))
+        started = await patiently(lambda: self._transitions.start(job))
         if started is None:
             return
         images = await patiently(lambda: self._images(started))
         if images is None:
             gone = PictureGone("The picture that this starts from is no longer kept.")
-            await patiently(lambda: self._books.failed(started, gone))
+            await patiently(lambda: self._transitions.failed(started, gone))
             return
-        if self._board.row(job.id, job.attempt) is not None:  # else it was cancelled meanwhile
+        if self._registry.row(job.id, job.attempt) is not None:  # else it was cancelled meanwhile
             await self._submit(started, images)
 
     async def _submit(self, job: JobRow, images: dict[str, bytes]) -> None:
         part = next_part(job, self._room, self._hopeless.get(job.id, ()))
         if part is None:  # the last life has painted all of it, and not lived to say so
-            await patiently(lambda: self._books.done(job, Result(job.id, job.attempt, len(job.pictures))))
+            await patiently(lambda: self._transitions.done(job, Result(job.id, job.attempt, len(job.pictures))))
             return
         self._parts[job.id] = part
         if not job.is_batch:  # The engine's free slots do not count this job until it has read it: we do until then.
@@ -118,10 +118,10 @@ class Runner:
             log.info("job %s could not be handed over: %s", job.id, error)
             self._down = True  # until the engine says that it is ready
             self._unseen.pop(job.id, None)
-            await patiently(lambda: self._books.hand_back(job))
+            await patiently(lambda: self._transitions.hand_back(job))
             return
         crashpoint("handed over")
-        if self._board.row(job.id, job.attempt) is None:  # cancelled while it crossed
+        if self._registry.row(job.id, job.attempt) is None:  # cancelled while it crossed
             await self.cancel(job)
 
     async def _images(self, job: JobRow) -> dict[str, bytes] | None:
@@ -141,9 +141,9 @@ class Runner:
             self._is_ready(event)
         elif isinstance(event, Progress | Picture | Result | Failure):
             self._seen(event.job_id)
-            job, part = self._board.row(event.job_id, event.attempt), self._parts.get(event.job_id)
+            job, part = self._registry.row(event.job_id, event.attempt), self._parts.get(event.job_id)
             if job is None or job.started_at is None or part is None:
-                if self._board.row(event.job_id) is None:
+                if self._registry.row(event.job_id) is None:
                     self._parts.pop(event.job_id, None)
                 log.debug("late: %s of %s, attempt %d", type(event).__name__, event.job_id, event.attempt)
             else:
@@ -151,7 +151,7 @@ class Runner:
 
     async def _take(self, job: JobRow, part: Part, event: Progress | Picture | Result | Failure) -> None:
         if isinstance(event, Progress):
-            self._board.advanced(job, event)
+            self._registry.advanced(job, event)
         elif isinstance(event, Picture):
             await self._keep(job, event)
         else:
@@ -161,7 +161,7 @@ class Runner:
     def _is_ready(self, ready: Ready) -> None:
         fresh = self._last is None or self._last.pid != ready.pid
         self._last, self._down = ready, False
-        self._board.engine_has(ready, fresh)
+        self._registry.engine_has(ready, fresh)
         self.wake()
 
     def _seen(self, job_id: str) -> None:
@@ -172,11 +172,11 @@ class Runner:
         """A picture that cannot be stored ends its job in words: the person must not wait for it for ever."""
         try:
             judged = await self._safety.judged(picture)
-            await patiently(lambda: self._books.picture(job, judged), PICTURE_TRIES)
+            await patiently(lambda: self._transitions.picture(job, judged), PICTURE_TRIES)
         except StoreError as error:
             log.error("picture %d of job %s is lost: %s", picture.index, job.id, error)
             lost = StoreError("The picture is painted but could not be stored here. Try again later.")
-            await patiently(lambda: self._books.failed(job, lost))
+            await patiently(lambda: self._transitions.failed(job, lost))
             await self.cancel(job)
 
     async def _end(self, job: JobRow, part: Part, event: Result | Failure) -> None:
@@ -184,16 +184,16 @@ class Runner:
         if job.in_parts and (isinstance(event, Result) or event.error == NotFinite.__name__):
             await self._go_on(job, part, event)
         elif isinstance(event, Result):
-            await self._books.done(job, event)
+            await self._transitions.done(job, event)
         elif event.error == EngineRestarting.__name__ and self._stopping:  # we, or the machine, are being stopped
-            await self._books.hand_back(job)
+            await self._transitions.hand_back(job)
         elif event.error == EngineRestarting.__name__:
             got_on = job.in_parts and len(job.pictures) > part.before
-            await self._books.died(replace(job, deaths=0) if got_on else job)
+            await self._transitions.died(replace(job, deaths=0) if got_on else job)
         elif event.error == Cancelled.__name__:
-            await self._books.cancelled(job)
+            await self._transitions.cancelled(job)
         else:
-            await self._books.failed(job, error_from_code(event.error, event.message))
+            await self._transitions.failed(job, error_from_code(event.error, event.message))
 
     async def _go_on(self, job: JobRow, part: Part, event: Result | Failure) -> None:
         """A part has ended: the next one waits for its turn, or all is done that can be."""
@@ -202,15 +202,15 @@ class Runner:
         failed = self._hopeless.setdefault(job.id, {})
         failed.update({index: why for index in part.indices if index in job.missing})
         if set(job.missing) - set(failed):
-            await self._books.went_on(job, part.request.count / handed_out(job, part))
+            await self._transitions.went_on(job, part.request.count / handed_out(job, part))
             return
         self._hopeless.pop(job.id)
         if not job.pictures:
-            await self._books.failed(job, NotFinite(why))
+            await self._transitions.failed(job, NotFinite(why))
             return
         seconds = event.seconds if isinstance(event, Result) else {}
         notes = (_failures(failed),) if failed else ()
-        await self._books.done(job, Result(job.id, job.attempt, len(job.pictures), seconds, notes))
+        await self._transitions.done(job, Result(job.id, job.attempt, len(job.pictures), seconds, notes))
 
 
 def _failures(failed: Mapping[int, str]) -> str:

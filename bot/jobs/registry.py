@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from bot.models.comparison import share_of
-from bot.models.job import JobRow, JobState, PictureRow, Place, Update
+from bot.models.job import JobRow, JobState, PictureRow, QueuePosition, Update
 from bot.requests.batches import PORTION
-from bot.scheduling.eta_correction import Lateness
-from bot.scheduling.eta_simulator import Underway, forecast
+from bot.scheduling.eta_correction import EtaCorrection
+from bot.scheduling.eta_simulator import RunningJob, forecast
 from bot.scheduling.fair_queue import EVERYTHING, FairQueue, Ticket
-from bot.scheduling.throughput import Company, Work
+from bot.scheduling.throughput import RemainingWork, ThroughputModel
 from engine.protocol.messages import Progress, Ready
 
 Subscriber = Callable[[Update], None]
@@ -20,7 +20,7 @@ _FRESH_SECONDS = 1.0
 """A forecast is good for that long if nothing changes."""
 
 
-class Board:
+class JobRegistry:
     """Rows of queued and running jobs, the fair queue over them, and everybody who wants to hear of changes.
 
     *clock* is unix seconds; *ticks* measures how long jobs take, for clocks are set now and then.
@@ -28,9 +28,9 @@ class Board:
 
     def __init__(self, clock: Callable[[], float], ticks: Callable[[], float] | None = None) -> None:
         self.queue = FairQueue()
-        self.company = Company()
+        self.company = ThroughputModel()
         self.speeds = self.company.speeds
-        self.lateness = Lateness()
+        self.lateness = EtaCorrection()
         self._clock = clock
         self._ticks = ticks or clock
         self._in_company: set[str] = set()
@@ -39,7 +39,7 @@ class Board:
         self._reasons: Mapping[int, str] = {}
         self._slots = 1
         self._subscribers: list[Subscriber] = []
-        self._places: Mapping[str, Place] = {}
+        self._places: Mapping[str, QueuePosition] = {}
         self._places_until = 0.0
         self._told: dict[str, int] = {}
         self._telling = False
@@ -67,14 +67,14 @@ class Board:
         """How far a running job is."""
         return self._progress.get(job_id)
 
-    def waiting(self) -> list[tuple[JobRow, Place]]:
+    def waiting(self) -> list[tuple[JobRow, QueuePosition]]:
         """Who waits, in order."""
         places = self._forecast()
         return sorted(
             ((self._rows[job_id], place) for job_id, place in places.items()), key=lambda pair: pair[1].position
         )
 
-    def place(self, job_id: str) -> Place | None:
+    def place(self, job_id: str) -> QueuePosition | None:
         """Where a waiting job stands."""
         return self._forecast().get(job_id)
 
@@ -187,7 +187,7 @@ class Board:
 
     # What will happen
 
-    def _forecast(self) -> Mapping[str, Place]:
+    def _forecast(self) -> Mapping[str, QueuePosition]:
         now = self._clock()
         if not 0 <= self._places_until - now <= _FRESH_SECONDS:
             under_way = [self._underway(ticket) for ticket in self.queue.running]
@@ -197,7 +197,7 @@ class Board:
             self._places_until = now + _FRESH_SECONDS
         return self._places
 
-    def _said(self, ticket: Ticket, place: Place, now: float) -> Place:
+    def _said(self, ticket: Ticket, place: QueuePosition, now: float) -> QueuePosition:
         """What is said about a waiting job; how that turns out is remembered."""
         reason = self._reasons.get(EVERYTHING) or self._reasons.get(ticket.server, "")
         place = replace(place, held=self.queue.holds(ticket), reason=reason)
@@ -206,15 +206,15 @@ class Board:
         self.lateness.foretell(ticket.job_id, place, now)
         return self.lateness.corrected(place, now)
 
-    def _expect(self, ticket: Ticket) -> Work:
+    def _expect(self, ticket: Ticket) -> RemainingWork:
         job = self._rows[ticket.job_id]
         return self.company.work(job.request, share_of(job.request, job.missing))
 
-    def _underway(self, ticket: Ticket) -> Underway:
+    def _underway(self, ticket: Ticket) -> RunningJob:
         left = self.company.left(ticket.job_id, self._painted(ticket.job_id), self._ticks())
         if left is None:
-            return Underway(ticket, self._expect(ticket), 1.0)
-        return Underway(ticket, left, 1 - self._painted(ticket.job_id))
+            return RunningJob(ticket, self._expect(ticket), 1.0)
+        return RunningJob(ticket, left, 1 - self._painted(ticket.job_id))
 
     def _painted(self, job_id: str) -> float:
         progress = self._progress.get(job_id)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from bot.config.settings import Config
 from bot.errors import StoreError
-from bot.policy.quota import Ledger
+from bot.policy.quota import Quota
 from bot.storage import Store
 from bot.storage.confirmations import VALID_SECONDS
 
@@ -26,7 +26,7 @@ _JUMP = 30.0
 """Seconds between two rounds that are no drift any more."""
 
 
-class Steadiness:
+class ClockMonitor:
     """Whether the wall clock can be trusted: it has not been set since so long, nor have we just started.
 
     A machine that wakes up in the year 2038 would otherwise delete every picture before its clock is put right.
@@ -49,7 +49,7 @@ class Steadiness:
         return ticks - self._since >= STEADY_SECONDS
 
 
-class Upkeep:
+class Retention:
     """Tidies one store."""
 
     def __init__(self, config: Config, store: Store) -> None:
@@ -65,7 +65,7 @@ class Upkeep:
             if by_age:
                 await self._let_old_go(now)
                 quota = self._config.quota
-                await self._store.farewells.erase_names(Ledger(self._store.ledger, quota).window_start(now))
+                await self._store.farewells.erase_names(Quota(self._store.ledger, quota).window_start(now))
             await self._keep_within_budget(now)
         except StoreError as error:
             log.error("tidying up: %s", error)

@@ -18,20 +18,20 @@ from dataclasses import replace
 
 from bot.config.settings import Config
 from bot.errors import NotAllowed, NothingToCancel, PictureGone, PlaceGone, ShuttingDown, StoreError
-from bot.jobs.admission import Intake
-from bot.jobs.engine_loop import Runner
-from bot.jobs.registry import Board
-from bot.jobs.retention import EVERY_SECONDS, Steadiness, Upkeep
-from bot.jobs.takedown import Showings
-from bot.jobs.transitions import Books
+from bot.jobs.admission import Admission
+from bot.jobs.engine_loop import EngineLoop
+from bot.jobs.registry import JobRegistry
+from bot.jobs.retention import EVERY_SECONDS, ClockMonitor, Retention
+from bot.jobs.takedown import Takedowns
+from bot.jobs.transitions import JobTransitions
 from bot.models.comparison import Asked
-from bot.models.job import JobRow, JobState, Origin, Place, Priority, Update, owner_of
+from bot.models.job import JobRow, JobState, Origin, Priority, QueuePosition, Update, owner_of
 from bot.pictures.nsfw_check import Safety
-from bot.policy.cost_confirmation import Consent
+from bot.policy.cost_confirmation import CostConfirmation
 from bot.policy.limits import check_room
-from bot.policy.quota import Balance, Entry, Ledger
+from bot.policy.quota import Balance, LedgerEntry, Quota
 from bot.policy.server_rules import NOWHERE, Venue
-from bot.scheduling.durations import Span
+from bot.scheduling.durations import DurationRange
 from bot.storage import Store, files
 from bot.storage.database import unbroken
 from bot.text import plain
@@ -47,7 +47,7 @@ _REMEMBER_SECONDS = 3600.0
 """After a restart, what people have cost within this time still counts in the order."""
 
 
-class Dispatcher:
+class JobService:
     """One per bot. *store* is open and *engine* is started and closed by whoever owns them.
 
     *clock* is unix seconds, and may be set at any time; *ticks* measures durations (without it, *clock* does).
@@ -65,15 +65,15 @@ class Dispatcher:
         self._config = config
         self._store = store
         self._clock = clock
-        self._ledger = Ledger(store.ledger, config.quota)
-        self._board = Board(clock, ticks)
-        self._intake = Intake(config, store, self._ledger)
-        self.showings = Showings(store, clock)
-        self.consent = Consent(config, store, self._ledger, clock)
-        self._books = Books(config, store, self._ledger, self._board, clock)
-        self._runner = Runner(store, engine, self._board, self._books, Safety(engine, config.safety))
-        self._upkeep = Upkeep(config, store)
-        self._steadiness = Steadiness()
+        self._ledger = Quota(store.ledger, config.quota)
+        self._registry = JobRegistry(clock, ticks)
+        self._admission = Admission(config, store, self._ledger)
+        self.takedowns = Takedowns(store, clock)
+        self.confirmation = CostConfirmation(config, store, self._ledger, clock)
+        self._transitions = JobTransitions(config, store, self._ledger, self._registry, clock)
+        self._engine_loop = EngineLoop(store, engine, self._registry, self._transitions, Safety(engine, config.safety))
+        self._retention = Retention(config, store)
+        self._clock_monitor = ClockMonitor()
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
         self.restored: frozenset[str] = frozenset()
@@ -82,40 +82,40 @@ class Dispatcher:
     async def start(self) -> None:
         """Recover what the last life left (orphans go back to the queue) and begin to work."""
         await self._tidy_once()
-        self._board.company.remember(
+        self._registry.company.remember(
             (job.id, job.request, job.started_at, job.finished_at)
             for job in await self._store.jobs.lately_done(_LEARN_FROM)
             if job.started_at and job.finished_at and job.cost and not job.in_parts  # what cost nothing was only shown
         )
-        self._board.queue.remember(await self._store.jobs.costs_since(self._clock() - _REMEMBER_SECONDS))
-        await self._books.recover()
+        self._registry.queue.remember(await self._store.jobs.costs_since(self._clock() - _REMEMBER_SECONDS))
+        await self._transitions.recover()
         self.restored = frozenset(job.id for job, _ in self.queue())
-        self._begin("hand over", self._runner.hand_over())
-        self._begin("listen", self._runner.listen())
+        self._begin("hand over", self._engine_loop.hand_over())
+        self._begin("listen", self._engine_loop.listen())
         self._begin("tidy", self._tidy())
-        self._runner.wake()
+        self._engine_loop.wake()
 
     async def close(self, drain_seconds: float = 0.0) -> None:
         """Take nothing new, give running jobs *drain_seconds*, hand the rest back to the queue. Idempotent."""
         self._closing = True
-        self._runner.stop_handing_over()
+        self._engine_loop.stop_handing_over()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(drain_seconds):
                 await self._nothing_runs()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for job in self._board.handed_out():
+        for job in self._registry.handed_out():
             try:
-                await self._books.hand_back(job)
-                if (back := self._board.row(job.id)) is not None:
-                    self._board.tell(Update(back, parting=True))
+                await self._transitions.hand_back(job)
+                if (back := self._registry.row(job.id)) is not None:
+                    self._registry.tell(Update(back, parting=True))
             except StoreError as error:
                 log.error("job %s stays as it is until the next start: %s", job.id, error)
-            await self._runner.cancel(job)
+            await self._engine_loop.cancel(job)
 
     async def wait(self) -> None:
-        """Return after `close`; raise what broke the dispatcher otherwise. The bot's main task awaits this."""
+        """Return after `close`; raise what broke the job service otherwise. The bot's main task awaits this."""
         done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
         for task in done:
             if not task.cancelled():
@@ -150,7 +150,7 @@ class Dispatcher:
 
     async def check_showing(self, job: JobRow, user_id: int, venue: Venue) -> bool:
         """Raise Refused unless this person may show that picture there; whether it is to be covered there."""
-        return await self._intake.check_showing(job, user_id, venue, self._clock())
+        return await self._admission.check_showing(job, user_id, venue, self._clock())
 
     async def pick(self, batch: JobRow, index: int, origin: Origin, venue: Venue = NOWHERE) -> JobRow:
         """Show one picture of a job by itself: a job that is done, and costs nothing; durable when this returns.
@@ -160,13 +160,13 @@ class Dispatcher:
         if self._closing:
             raise ShuttingDown("The bot is about to restart; please try again in a minute.")
         check_room(self._store.folder, self._config.retention.free_megabytes)
-        covered = await self._intake.check_showing(batch, origin.user_id, venue, self._clock())
-        return await unbroken(self._intake.pick(batch, index, replace(origin, spoiler=covered), self._clock()))
+        covered = await self._admission.check_showing(batch, origin.user_id, venue, self._clock())
+        return await unbroken(self._admission.pick(batch, index, replace(origin, spoiler=covered), self._clock()))
 
     def hold(self, reasons: Mapping[int, str]) -> None:
         """Nothing that was asked for in these servers starts until this is called again without them; why, of each."""
-        self._board.hold(reasons)
-        self._runner.wake()
+        self._registry.hold(reasons)
+        self._engine_loop.wake()
 
     async def cancel(self, job_id: str, by: int, moderator: bool = False, reason: str = "") -> JobRow:
         """End a queued or running job now, with its reservation given back; its row is returned.
@@ -193,12 +193,12 @@ class Dispatcher:
         gone = PlaceGone("The place where this was to be shown is gone, so nothing more is painted.")
         lost = [
             job
-            for job, _ in self._board.waiting()
+            for job, _ in self._registry.waiting()
             if (channel_id is not None and job.origin.is_in(channel_id))
             or (guild_id is not None and job.origin.guild_id == guild_id)
         ]
         for job in lost:
-            await unbroken(self._books.failed(job, gone))
+            await unbroken(self._transitions.failed(job, gone))
         return len(lost)
 
     async def job(self, job_id: str) -> JobRow | None:
@@ -247,11 +247,11 @@ class Dispatcher:
     async def posted(self, job_id: str, channel_id: int, message_id: int) -> None:
         """Remember which message shows the job. Repeating it changes nothing; a later message replaces the link."""
         await self._store.messages.link(job_id, channel_id, message_id, self._clock())
-        self._board.shown_by(job_id, channel_id, message_id)
+        self._registry.shown_by(job_id, channel_id, message_id)
 
-    def expected(self, request: Asked) -> Span:
+    def expected(self, request: Asked) -> DurationRange:
         """How long painting this will take, waiting left out."""
-        return self._board.speeds.expect(request)
+        return self._registry.speeds.expect(request)
 
     async def press(self, key: str) -> bool:
         """De-duplication: True exactly once per *key* within `delivery.press_seconds`, restarts included."""
@@ -264,30 +264,30 @@ class Dispatcher:
     @property
     def engine_ready(self) -> Ready | None:
         """What the engine can do, or why it cannot start; None while it is down for a moment."""
-        return self._runner.ready
+        return self._engine_loop.ready
 
-    def place(self, job_id: str) -> Place | None:
+    def place(self, job_id: str) -> QueuePosition | None:
         """Where a waiting job stands; None if it does not wait."""
-        return self._board.place(job_id)
+        return self._registry.place(job_id)
 
     def progress(self, job_id: str) -> Progress | None:
         """The newest progress of a running job, with the newest snapshot of every picture."""
-        return self._board.progress(job_id)
+        return self._registry.progress(job_id)
 
-    def queue(self) -> list[tuple[JobRow, Place]]:
+    def queue(self) -> list[tuple[JobRow, QueuePosition]]:
         """Who waits, in the order in which they will be painted."""
-        return self._board.waiting()
+        return self._registry.waiting()
 
     def running(self) -> list[JobRow]:
         """What the engine paints now."""
-        return self._board.running()
+        return self._registry.running()
 
     def subscribe(self, callback: Callable[[Update], None]) -> Callable[[], None]:
         """Call *callback* on the loop, soon, for each change of any job; returns what ends that.
 
         Changes: submitted, place changed, handed over, progress, picture, ended, gone back to the queue.
         """
-        return self._board.subscribe(callback)
+        return self._registry.subscribe(callback)
 
     async def balance(self, user_id: int, roles: Collection[int] = ()) -> Balance:
         """What this person may still spend."""
@@ -301,7 +301,7 @@ class Dispatcher:
             return None
         return await self._ledger.server_left(server_id, allowance, self._clock()), allowance
 
-    async def ledger(self, user_id: int, limit: int = 10) -> list[Entry]:
+    async def ledger(self, user_id: int, limit: int = 10) -> list[LedgerEntry]:
         """This person's newest entries, newest first."""
         return await self._ledger.history(owner_of(user_id), limit)
 
@@ -326,7 +326,7 @@ class Dispatcher:
             await self._store.audit.add(actor, "reset quota", owner, now, session, server_id=server_id, reason=reason)
 
     def _begin(self, name: str, work: Coroutine[None, None, None]) -> None:
-        self._tasks.append(asyncio.create_task(work, name=f"dispatcher: {name}"))
+        self._tasks.append(asyncio.create_task(work, name=f"jobs: {name}"))
 
     async def _tidy(self) -> None:
         while True:
@@ -335,14 +335,14 @@ class Dispatcher:
 
     async def _tidy_once(self) -> None:
         now = self._clock()
-        await self._upkeep.tidy(now, by_age=self._steadiness.holds(now))
+        await self._retention.tidy(now, by_age=self._clock_monitor.holds(now))
 
     async def _nothing_runs(self) -> None:
         """Until the last running job has ended."""
         changed = asyncio.Event()
-        unsubscribe = self._board.subscribe(lambda _: changed.set())
+        unsubscribe = self._registry.subscribe(lambda _: changed.set())
         try:
-            while self._board.running():
+            while self._registry.running():
                 await changed.wait()
                 changed.clear()
         finally:
@@ -358,10 +358,10 @@ class Dispatcher:
         venue: Venue,
         answers: str,
     ) -> JobRow:
-        ready, now = self._runner.ready, self._clock()
-        job = await self._intake.take(request, origin, images, roles, priority, ready, now, venue, answers)
-        self._board.join(job)
-        self._runner.wake()
+        ready, now = self._engine_loop.ready, self._clock()
+        job = await self._admission.take(request, origin, images, roles, priority, ready, now, venue, answers)
+        self._registry.join(job)
+        self._engine_loop.wake()
         return job
 
     async def _touchable(self, job_id: str, by: int, moderator: bool, what: str) -> JobRow:
@@ -373,19 +373,19 @@ class Dispatcher:
         return job
 
     async def _cancel(self, job: JobRow, by: int, reason: str = "") -> JobRow:
-        running = self._board.row(job.id)
-        ended = await self._books.cancelled(job, None if job.owned_by(by) and not reason else by, reason)
+        running = self._registry.row(job.id)
+        ended = await self._transitions.cancelled(job, None if job.owned_by(by) and not reason else by, reason)
         if ended is None:
             raise NothingToCancel(_OVER.get(job.state, "This has just ended; there is nothing left to cancel."))
         if running is not None and running.state is JobState.RUNNING:
-            await self._runner.cancel(running)
-        self._runner.wake()
+            await self._engine_loop.cancel(running)
+        self._engine_loop.wake()
         return ended
 
     async def _discard(self, job: JobRow, by: int, server_id: int | None) -> JobRow:
         with contextlib.suppress(NothingToCancel):
             job = await self._cancel(job, by)
-        await self.showings.discard(job, by, server_id)
+        await self.takedowns.discard(job, by, server_id)
         return job
 
 

@@ -13,7 +13,7 @@ from bot.storage import Store
 from bot.storage.database import Session, unbroken
 
 
-class Showings:
+class Takedowns:
     """Books deletions: each is one transaction, on record if it was not the owner's. *clock* is unix seconds."""
 
     def __init__(self, store: Store, clock: Callable[[], float]) -> None:

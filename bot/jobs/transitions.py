@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from bot.config.settings import Config
 from bot.errors import SetAside
 from bot.failpoints import crashpoint
-from bot.jobs.registry import Board
+from bot.jobs.registry import JobRegistry
 from bot.models.comparison import share_of
 from bot.models.job import JobRow, JobState, owner_of
-from bot.policy.quota import Ledger
+from bot.policy.quota import Quota
 from bot.policy.server_rules import Choices
 from bot.storage import Store
 from bot.storage.database import Session
@@ -24,14 +24,16 @@ from engine.errors import Cancelled, DreamError
 from engine.protocol.messages import Picture, Result
 
 
-class Books:
+class JobTransitions:
     """Books what happens to jobs. *clock* is unix seconds."""
 
-    def __init__(self, config: Config, store: Store, ledger: Ledger, board: Board, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, config: Config, store: Store, ledger: Quota, board: JobRegistry, clock: Callable[[], float]
+    ) -> None:
         self._config = config
         self._store = store
         self._ledger = ledger
-        self._board = board
+        self._registry = board
         self._clock = clock
 
     async def recover(self) -> None:
@@ -42,7 +44,7 @@ class Books:
             if job.state is JobState.RUNNING:
                 await self.hand_back(job)
         for job in await self._store.jobs.alive():
-            self._board.join(job)
+            self._registry.join(job)
 
     async def start(self, job: JobRow) -> JobRow | None:
         """queued → running; None if the job was cancelled meanwhile."""
@@ -51,11 +53,11 @@ class Books:
             if not await self._store.jobs.start(session, job.id, job.attempt, now):
                 return None
         crashpoint("started")
-        current = self._board.row(job.id, job.attempt)
+        current = self._registry.row(job.id, job.attempt)
         if current is None:  # cancelled between the commit and here
             return None
         started = replace(current, state=JobState.RUNNING, started_at=now)
-        self._board.started(started)
+        self._registry.started(started)
         return started
 
     async def picture(self, job: JobRow, picture: Picture) -> None:
@@ -67,11 +69,11 @@ class Books:
             if row is not None and row.facts.get("covered"):
                 await self._store.jobs.cover(session, job.id)
         crashpoint("picture row")
-        current = self._board.row(job.id, job.attempt)
+        current = self._registry.row(job.id, job.attempt)
         if row is not None and current is not None:
             if row.facts.get("covered"):
                 current = replace(current, origin=replace(current.origin, spoiler=True))
-            self._board.finished_one(current, row)
+            self._registry.finished_one(current, row)
 
     async def done(self, job: JobRow, result: Result) -> None:
         """running → done: what was painted is charged."""
@@ -118,7 +120,7 @@ class Books:
         Who was not alone in it is a suspect, no more, however often: it is tried again by itself (`Ticket.alone`).
         """
         deaths = job.deaths + 1
-        if deaths >= self._config.queue.deaths and self._board.was_alone(job.id):
+        if deaths >= self._config.queue.deaths and self._registry.was_alone(job.id):
             await self.failed(job, apology(deaths))
         else:
             await self._go_back(job, deaths)
@@ -155,10 +157,10 @@ class Books:
             if not job.in_parts:
                 await self._store.pictures.drop_rows(session, job.id)
         crashpoint("went back")
-        current = self._board.row(job.id, job.attempt)
+        current = self._registry.row(job.id, job.attempt)
         if current is not None:
             back = replace(current, attempt=job.attempt + 1, deaths=deaths, state=JobState.QUEUED)
-            self._board.went_back(back if job.in_parts else replace(back, started_at=None, pictures=()), painted)
+            self._registry.went_back(back if job.in_parts else replace(back, started_at=None, pictures=()), painted)
 
     async def _end(
         self, job: JobRow, end: _End, also: Callable[[Session, float], Awaitable[None]], *, attempt: int | None
@@ -178,7 +180,7 @@ class Books:
             await self._store.deliveries.add(session, job.id, "result", now)
         crashpoint("ended")
         ended = replace(
-            self._board.row(job.id) or job,
+            self._registry.row(job.id) or job,
             state=end.state,
             finished_at=now,
             error_code=end.code,
@@ -186,7 +188,7 @@ class Books:
             seconds=dict(end.seconds),
             pictures=pictures,
         )
-        self._board.ended(ended)
+        self._registry.ended(ended)
         return ended
 
     async def _settle(self, session: Session, job: JobRow, state: JobState, share: float, now: float) -> None:

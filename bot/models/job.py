@@ -150,7 +150,7 @@ class JobRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class QueuePosition:
     """Where a waiting job stands under the fair order. Times are unix seconds and ranges, not promises."""
 
     position: int
@@ -180,7 +180,7 @@ class Update:
     job: JobRow
     progress: Progress | None = None
     """Of the running attempt: newest step, newest snapshot of every picture."""
-    place: Place | None = None
+    place: QueuePosition | None = None
     """Of a waiting job."""
     parting: bool = False
     """The bot is being stopped: the job goes on when it is back."""

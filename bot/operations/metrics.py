@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from bot.models.job import JobState, Place, Update
+from bot.models.job import JobState, QueuePosition, Update
 
 SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 STEPS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -74,12 +74,12 @@ class Measures:
         """How such requests failed, by what can be done about it."""
         self.errors: Counter[str] = Counter()
         """Lines that were logged as errors, by logger."""
-        self._promises: dict[str, Place] = {}
+        self._promises: dict[str, QueuePosition] = {}
         self._started: set[tuple[str, int]] = set()
         self._recent: deque[float] = deque()
 
     def hear(self, update: Update) -> None:
-        """Something has become of a job (subscribe this to the dispatcher)."""
+        """Something has become of a job (subscribe this to the job service)."""
         job, key = update.job, (update.job.id, 1 if update.job.in_parts else update.job.attempt)
         if update.place is not None:
             self._promises.setdefault(job.id, update.place)

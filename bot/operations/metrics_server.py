@@ -34,7 +34,7 @@ class Monitor:
 
     def __init__(self, bot: DreamBot) -> None:
         self._bot = bot
-        self._runner: web.AppRunner | None = None
+        self._engine_loop: web.AppRunner | None = None
         self.port = bot.config.monitor.port
         """Where it listens; 0 = nowhere."""
 
@@ -45,10 +45,10 @@ class Monitor:
         app = web.Application()
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/health", self._health)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
-        await self._runner.setup()
+        self._engine_loop = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        await self._engine_loop.setup()
         try:
-            await web.TCPSite(self._runner, LOOPBACK, self.port).start()
+            await web.TCPSite(self._engine_loop, LOOPBACK, self.port).start()
         except OSError as error:
             raise ConfigError(
                 f"[monitor] port: {self.port} cannot be used ({error.strerror}); choose another."
@@ -57,9 +57,9 @@ class Monitor:
 
     async def close(self) -> None:
         """Idempotent."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        if self._engine_loop is not None:
+            await self._engine_loop.cleanup()
+            self._engine_loop = None
 
     async def _metrics(self, request: web.Request) -> web.Response:
         _check_host(request)

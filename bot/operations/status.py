@@ -79,14 +79,14 @@ async def look(bot: DreamBot) -> Figures:
     memory = {"bot": resident_bytes(), **({"engine": resident_bytes(pid)} if pid and pid != os.getpid() else {})}
     return Figures(
         measures=bot.measures,
-        ready=bot.dispatcher.engine_ready,
+        ready=bot.jobs.engine_ready,
         pulse=bot.engine.pulse,
         connected=bot.online and not bot.is_closed(),
         database=database,
         unwritable=bot.store.database.trouble,
         has_room=has_room(bot.store.folder, bot.config.retention.free_megabytes),
-        waiting=len(bot.dispatcher.queue()),
-        running=len(bot.dispatcher.running()),
+        waiting=len(bot.jobs.queue()),
+        running=len(bot.jobs.running()),
         owed=owed,
         kept_bytes=kept,
         free_bytes=shutil.disk_usage(bot.store.folder).free,

@@ -42,7 +42,7 @@ class Evolutions:
         self._keeping: set[asyncio.Task[None]] = set()
 
     def hear(self, update: Update) -> None:
-        """Something has become of a job (subscribe this to the dispatcher)."""
+        """Something has become of a job (subscribe this to the job service)."""
         job, progress = update.job, update.progress
         if not isinstance(job.request, DreamRequest) or job.is_batch:
             return

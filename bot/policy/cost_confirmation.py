@@ -1,6 +1,6 @@
 """Whether something costs so much that its person is asked first; and the question, until it is answered or has lapsed.
 
-`Dispatcher.submit` refuses such a request as Unconfirmed, and takes it when it is named as the answer to a question.
+`JobService.submit` refuses such a request as Unconfirmed, and takes it when it is named as the answer to a question.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from bot.config.settings import Config, QuotaSection
 from bot.errors import Lapsed, NotAllowed, Unconfirmed
 from bot.models.comparison import Asked
 from bot.models.job import Origin, new_job_id, owner_of
-from bot.policy.quota import Ledger
+from bot.policy.quota import Quota
 from bot.storage import Store
 from bot.storage.confirmations import VALID_SECONDS, Question
 from bot.storage.database import unbroken
@@ -24,10 +24,10 @@ LAPSED = "That question has lapsed after ten minutes. Nothing was painted or cha
 NO_PICTURES: Mapping[str, bytes] = {}
 
 
-class Consent:
+class CostConfirmation:
     """Asks, and remembers what it has asked. *clock* is unix seconds."""
 
-    def __init__(self, config: Config, store: Store, ledger: Ledger, clock: Callable[[], float]) -> None:
+    def __init__(self, config: Config, store: Store, ledger: Quota, clock: Callable[[], float]) -> None:
         self._config = config
         self._store = store
         self._ledger = ledger

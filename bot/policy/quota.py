@@ -50,7 +50,7 @@ class Balance:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LedgerEntry:
     """One line of a person's history. *amount* in units; *at* in unix seconds."""
 
     at: float
@@ -62,7 +62,7 @@ class Entry:
     """Why, for grants and resets."""
 
 
-class Ledger:
+class Quota:
     """Policy over `store.ledger`: windows, limits, words. Every method can be said twice."""
 
     def __init__(self, rows: LedgerRows, config: QuotaSection) -> None:
@@ -145,12 +145,13 @@ class Ledger:
             resets_at=self._resets_at(totals, now) if allowance else None,
         )
 
-    async def history(self, owner: str, limit: int) -> list[Entry]:
+    async def history(self, owner: str, limit: int) -> list[LedgerEntry]:
         """The newest lines, newest first."""
         async with self._rows.database.reading() as session:
             rows = await self._rows.lines(session, owner, limit)
         return [
-            Entry(row["at"], row["kind"], row["amount"] / STEPS_PER_UNIT, row["job_id"], row["note"]) for row in rows
+            LedgerEntry(row["at"], row["kind"], row["amount"] / STEPS_PER_UNIT, row["job_id"], row["note"])
+            for row in rows
         ]
 
     async def grant(self, session: Session, owner: str, units: float, now: float, by: str, reason: str) -> float:

@@ -163,7 +163,7 @@ class ServerRules(Kept):
         return self.spoilers == "always" or (self.spoilers == "mature" and bool(is_mature(meant.texts)))
 
 
-class Halt(Kept):
+class QueuePause(Kept):
     """Whether a server's queue, or everybody's, stands still. *paused*: what waits stays; *draining*: nothing new."""
 
     halt: Literal["", "paused", "draining"] = ""

@@ -1,4 +1,4 @@
-"""New requests from finished pictures: again, a variation, a remix. Pure; upscales are made by the dispatcher."""
+"""New requests from finished pictures: again, a variation, a remix. Pure; upscales are made by the job service."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _GUESS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class DurationRange:
     """A range of seconds."""
 
     low: float
@@ -58,7 +58,7 @@ def speed_key(request: Request) -> Key:
     return request.kind, request.upscaler, ""
 
 
-class Speeds:
+class DurationModel:
     """What has been measured so far."""
 
     def __init__(self) -> None:
@@ -75,15 +75,15 @@ class Speeds:
         else:
             rate.learn(value)
 
-    def expect(self, request: Asked) -> Span:
+    def expect(self, request: Asked) -> DurationRange:
         """How long this request will take; of a comparison all its ways, one after the other."""
         if isinstance(request, Comparison):
             spans = [self.expect(way.request) for way in request.ways]
-            return Span(sum(s.low for s in spans), sum(s.likely for s in spans), sum(s.high for s in spans))
+            return DurationRange(sum(s.low for s in spans), sum(s.likely for s in spans), sum(s.high for s in spans))
         rate = self._rates.get(speed_key(request)) or self._similar(request)
         deviation = _SPREAD * max(math.sqrt(rate.variance), _LEAST)
         likely = request.cost * math.exp(rate.mean)
-        return Span(likely / math.exp(deviation), likely, likely * math.exp(deviation))
+        return DurationRange(likely / math.exp(deviation), likely, likely * math.exp(deviation))
 
     def _similar(self, request: Request) -> _Rate:
         """For work that was never seen: the mean of the same kind of work, else a guess."""

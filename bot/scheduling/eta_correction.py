@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 
-from bot.models.job import Place
+from bot.models.job import QueuePosition
 
 _GROUPS = (1, 2, 4, 8, 16)
 """Jobs with fewer than so many ahead are looked at together; the rest is a group too."""
@@ -34,13 +34,13 @@ class _Late:
 
 
 @dataclass(slots=True)
-class Lateness:
+class EtaCorrection:
     """Corrects places by what has come of earlier ones. Times are unix seconds."""
 
     _groups: dict[int, _Late] = field(default_factory=dict)
-    _foretold: dict[str, tuple[float, Place]] = field(default_factory=dict)
+    _foretold: dict[str, tuple[float, QueuePosition]] = field(default_factory=dict)
 
-    def foretell(self, job_id: str, place: Place, now: float) -> None:
+    def foretell(self, job_id: str, place: QueuePosition, now: float) -> None:
         """This is what the forecast said first about a job, uncorrected."""
         if place.starts - now >= _SHORTEST and not place.held:
             self._foretold.setdefault(job_id, (now, place))
@@ -57,7 +57,7 @@ class Lateness:
             late = math.log(max(now - asked, _SHORTEST) / (place.starts - asked))
             self._late(place).learn(min(max(late, -1.5), 1.5))
 
-    def corrected(self, place: Place, now: float) -> Place:
+    def corrected(self, place: QueuePosition, now: float) -> QueuePosition:
         """The place as it will rather be."""
         wait, rest = place.starts - now, place.ready - now
         if wait <= 0 or rest <= 0:
@@ -75,6 +75,6 @@ class Lateness:
             latest=now + (rest + more) * math.exp(tardy),
         )
 
-    def _late(self, place: Place) -> _Late:
+    def _late(self, place: QueuePosition) -> _Late:
         group = sum(place.position - 1 >= limit for limit in _GROUPS)
         return self._groups.setdefault(group, _Late())

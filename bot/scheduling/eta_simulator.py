@@ -8,29 +8,29 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from bot.models.job import Place
-from bot.scheduling.durations import Span
+from bot.models.job import QueuePosition
+from bot.scheduling.durations import DurationRange
 from bot.scheduling.fair_queue import Ticket
-from bot.scheduling.throughput import TOGETHER, Work, round_seconds
+from bot.scheduling.throughput import TOGETHER, RemainingWork, round_seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Underway:
+class RunningJob:
     """A running job: its ticket, what it still takes, and the part of it (0…1) that this paints."""
 
     ticket: Ticket
-    left: Work
+    left: RemainingWork
     share_left: float
 
 
 def forecast(
     order: Iterable[Ticket],
-    running: Sequence[Underway],
-    expect: Callable[[Ticket], Work],
+    running: Sequence[RunningJob],
+    expect: Callable[[Ticket], RemainingWork],
     slots: int,
     now: float,
     together: float = TOGETHER,
-) -> Mapping[str, Place]:
+) -> Mapping[str, QueuePosition]:
     """Job id → its place, for every job that waits. *slots*: pictures that the engine paints at a time.
 
     *together* as in `bot.scheduling.throughput`. Played three times, with the low, the likely and the high duration
@@ -40,9 +40,9 @@ def forecast(
     waiting = [(ticket, expect(ticket)) for ticket in order]
     low, likely, high = (_Play(waiting, running, pick, slots, now, together).plan() for pick in (_LOW, _LIKELY, _HIGH))
     ahead = sum(job.ticket.cost * job.share_left for job in running if not job.ticket.background)
-    places: dict[str, Place] = {}
+    places: dict[str, QueuePosition] = {}
     for number, (ticket, _) in enumerate(waiting):
-        places[ticket.job_id] = Place(
+        places[ticket.job_id] = QueuePosition(
             number + 1, len(waiting), ahead, likely[number][0], low[number][1], high[number][1], ready=likely[number][1]
         )
         ahead += ticket.cost
@@ -59,9 +59,9 @@ class _Play:
     What is in the background takes no slot: one after the other, it fills the time that all others leave.
     """
 
-    waiting: Sequence[tuple[Ticket, Work]]
-    running: Sequence[Underway]
-    pick: Callable[[Span], float]
+    waiting: Sequence[tuple[Ticket, RemainingWork]]
+    running: Sequence[RunningJob]
+    pick: Callable[[DurationRange], float]
     slots: int
     now: float
     together: float
@@ -95,7 +95,7 @@ class _Play:
                 self.now = times[number][1]
         return times
 
-    def _enter(self, number: int, ticket: Ticket, work: Work) -> None:
+    def _enter(self, number: int, ticket: Ticket, work: RemainingWork) -> None:
         step = self.pick(work.alone) / work.rounds
         heapq.heappush(self._inside, (self._round + work.rounds, number, step, ticket))
         self._count(ticket, 1)

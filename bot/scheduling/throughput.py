@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bot.models.comparison import Asked, Comparison
-from bot.scheduling.durations import Span, Speeds
+from bot.scheduling.durations import DurationModel, DurationRange
 from engine.requests.request import ClipDiffusionOptions, DreamRequest
 
 TOGETHER = 0.9
@@ -26,10 +26,10 @@ _TRUST = (0.4, 2.5)
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class RemainingWork:
     """What a job still takes. *alone*: seconds if nothing else is painted; *rounds* in which it takes a step."""
 
-    alone: Span
+    alone: DurationRange
     rounds: float
     pictures: int = 1
 
@@ -37,7 +37,7 @@ class Work:
 @dataclass(slots=True)
 class _Member:
     request: Asked
-    work: Work
+    work: RemainingWork
     expected: float = 0.0
     """Rounds that should have been painted by now."""
     present: float = 0.0
@@ -46,10 +46,10 @@ class _Member:
 
 
 @dataclass(slots=True)
-class Company:
+class ThroughputModel:
     """Who is in the engine; learns from everybody who leaves it finished. Times are seconds of any one clock."""
 
-    speeds: Speeds = field(default_factory=Speeds)
+    speeds: DurationModel = field(default_factory=DurationModel)
     together: float = TOGETHER
     _members: dict[str, _Member] = field(default_factory=dict)
     _until: float = 0.0
@@ -79,13 +79,13 @@ class Company:
             else:
                 self.joins(job_id, request, at)
 
-    def work(self, request: Asked, share: float = 1.0) -> Work:
+    def work(self, request: Asked, share: float = 1.0) -> RemainingWork:
         """What that request takes from beginning to end, or a *share* of it."""
         whole = self.speeds.expect(request)
-        alone = Span(whole.low * share, whole.likely * share, whole.high * share)
-        return Work(alone, rounds_of(request), 1 if isinstance(request, Comparison) else request.count)
+        alone = DurationRange(whole.low * share, whole.likely * share, whole.high * share)
+        return RemainingWork(alone, rounds_of(request), 1 if isinstance(request, Comparison) else request.count)
 
-    def left(self, job_id: str, painted: float, at: float) -> Work | None:
+    def left(self, job_id: str, painted: float, at: float) -> RemainingWork | None:
         """What a member still takes, of which the part *painted* (0…1) is there; None for who is none.
 
         How fast it has been so far is the best witness of how fast it will be.
@@ -99,10 +99,12 @@ class Company:
         if painted > 0:
             factor, rest = min(max(member.expected / done, low), high), 1 - painted
             likely = whole.alone.likely * rest * factor
-            return Work(Span(likely * 0.85, likely, likely * 1.3), whole.rounds * rest, whole.pictures)
+            return RemainingWork(
+                DurationRange(likely * 0.85, likely, likely * 1.3), whole.rounds * rest, whole.pictures
+            )
         rest = max(0.02, 1 - member.expected / whole.rounds)
-        alone = Span(whole.alone.low * rest, whole.alone.likely * rest, whole.alone.high * max(rest, 0.3))
-        return Work(alone, max(whole.rounds * rest, 0.02), whole.pictures)
+        alone = DurationRange(whole.alone.low * rest, whole.alone.likely * rest, whole.alone.high * max(rest, 0.3))
+        return RemainingWork(alone, max(whole.rounds * rest, 0.02), whole.pictures)
 
     def _go_on(self, at: float) -> None:
         seconds, self._until = max(0.0, at - self._until), at

@@ -12,7 +12,7 @@ DeliveryState: TypeAlias = Literal["pending", "delivered", "undeliverable", "dro
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class OutboxEntry:
     """One thing to say. *purpose*: the final state of the job's message, or the short reply that pings its owner."""
 
     job_id: str
@@ -43,19 +43,19 @@ class Deliveries:
             now,
         )
 
-    async def pending(self) -> list[Delivery]:
+    async def pending(self) -> list[OutboxEntry]:
         """All that has not been said, oldest first; results before pings of the same moment."""
         async with self._database.reading() as session:
             rows = await session.all(
                 "SELECT * FROM deliveries WHERE state = 'pending' ORDER BY created_at, purpose DESC, job_id"
             )
-        return [Delivery(*row) for row in rows]
+        return [OutboxEntry(*row) for row in rows]
 
-    async def find(self, job_id: str, purpose: Purpose = "result") -> Delivery | None:
+    async def find(self, job_id: str, purpose: Purpose = "result") -> OutboxEntry | None:
         """One row of the outbox, in whatever state."""
         async with self._database.reading() as session:
             row = await session.one("SELECT * FROM deliveries WHERE job_id = ? AND purpose = ?", job_id, purpose)
-        return None if row is None else Delivery(*row)
+        return None if row is None else OutboxEntry(*row)
 
     async def tried(self, job_id: str, purpose: Purpose, error: str, not_before: float) -> None:
         """It did not work; try again at *not_before*."""

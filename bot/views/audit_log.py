@@ -13,7 +13,7 @@ from bot.actions.moderate import LogPage
 from bot.embeds.moderation import log_embed
 from bot.errors import NotAllowed
 from bot.interactions.context import Caller
-from bot.interactions.payload import Sheet
+from bot.interactions.payload import EphemeralPayload
 from bot.interactions.responder import InteractionAnswer
 from bot.models.job import owner_of
 from bot.storage.settings import AuditFilter
@@ -70,7 +70,9 @@ class LogNewerButton(LogOlderButton, template=rf"{PREFIX}:lognewer{_REST}"):
     older = False
 
 
-async def log_sheet(interaction: AnyInteraction, look: Look, beside: int | None = None, *, older: bool = True) -> Sheet:
+async def log_sheet(
+    interaction: AnyInteraction, look: Look, beside: int | None = None, *, older: bool = True
+) -> EphemeralPayload:
     """A page of the record. Raises NotAllowed for people who may not manage the server, or are no hosts."""
     client, caller = client_of(interaction), Caller.of_interaction(interaction)
     hosts = client.config.discord.owner_ids
@@ -81,7 +83,7 @@ async def log_sheet(interaction: AnyInteraction, look: Look, beside: int | None 
         None if look.everywhere else caller.guild_id, look.action, owner_of(look.user_id) if look.user_id else ""
     )
     page = await client.moderation.log(wanted, beside, older=older)
-    return Sheet("", (log_embed(page),), buttons=partial(_buttons, page, look))
+    return EphemeralPayload("", (log_embed(page),), buttons=partial(_buttons, page, look))
 
 
 def _buttons(page: LogPage, look: Look) -> ui.View:

@@ -60,7 +60,7 @@ async def guarded(
 
 async def find_job(interaction: AnyInteraction, job_id: str) -> JobRow:
     """The job of that id. Raises Refused."""
-    job = await client_of(interaction).dispatcher.job(job_id)
+    job = await client_of(interaction).jobs.job(job_id)
     if job is None:
         raise Refused("I no longer know this picture; its records are gone.")
     return job

@@ -78,7 +78,7 @@ class PickMenu(BatchMenu, template=template("pick")):
         self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow, index: int
     ) -> None:
         """Show it to everybody."""
-        await client_of(interaction).orders.pick(job, index, caller, answer)
+        await client_of(interaction).job_actions.pick(job, index, caller, answer)
 
 
 class EnlargeMenu(BatchMenu, template=template("enlarge")):

@@ -9,7 +9,7 @@ from discord import ui
 
 from bot.errors import Lapsed
 from bot.interactions.context import Caller
-from bot.interactions.payload import Sheet
+from bot.interactions.payload import EphemeralPayload
 from bot.interactions.responder import InteractionAnswer
 from bot.views.base import AnyInteraction, IdButton, client_of, template
 
@@ -24,7 +24,7 @@ class PaintButton(IdButton, template=template("yes")):
     async def act(self, interaction: AnyInteraction, answer: InteractionAnswer) -> None:
         """Order it, and take the question away; while it is refused, the question stays."""
         try:
-            await client_of(interaction).orders.confirmed(self.job_id, Caller.of_interaction(interaction), answer)
+            await client_of(interaction).job_actions.confirmed(self.job_id, Caller.of_interaction(interaction), answer)
         except Lapsed as closed:
             await answer.tell(str(closed))
         await answer.take_away()
@@ -42,15 +42,15 @@ class DontButton(IdButton, template=template("no")):
         await answer.nod()
         words = "All right: nothing is painted, and nothing was charged."
         try:
-            await client_of(interaction).orders.declined(self.job_id, Caller.of_interaction(interaction))
+            await client_of(interaction).job_actions.declined(self.job_id, Caller.of_interaction(interaction))
         except Lapsed as closed:
             words = str(closed)
-        await answer.turn(Sheet(words))
+        await answer.turn(EphemeralPayload(words))
 
 
-def question_sheet(question_id: str, words: str) -> Sheet:
+def question_sheet(question_id: str, words: str) -> EphemeralPayload:
     """The question, in *words*."""
-    return Sheet(words, buttons=partial(_buttons, question_id))
+    return EphemeralPayload(words, buttons=partial(_buttons, question_id))
 
 
 def _buttons(question_id: str) -> ui.View:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import discord
 from discord import ui
 
-from bot.interactions.payload import Sheet
+from bot.interactions.payload import EphemeralPayload
 from bot.interactions.responder import InteractionAnswer
 from bot.text import count
 from bot.views.base import AnyInteraction, IdButton, client_of, template
@@ -32,11 +32,13 @@ class ForgetButton(IdButton, template=template("forget")):
         await answer.nod()
         client = client_of(interaction)
         await client.farewell.forget(interaction.user.id)
-        client.removals.wake()
-        await answer.turn(Sheet("You are forgotten. The messages that showed your pictures are being deleted now."))
+        client.deletion_queue.wake()
+        await answer.turn(
+            EphemeralPayload("You are forgotten. The messages that showed your pictures are being deleted now.")
+        )
 
 
-def forget_sheet(there_is: Belongings) -> Sheet:
+def forget_sheet(there_is: Belongings) -> EphemeralPayload:
     """What will be deleted, what will not, and the button."""
     unfinished = (
         f" {count(there_is.unfinished, 'job')} that {'is' if there_is.unfinished == 1 else 'are'} not finished "
@@ -53,7 +55,7 @@ def forget_sheet(there_is: Belongings) -> Sheet:
         "have spent lately counts until its window is over; then that goes too.\n"
         "It cannot be undone. /mydata gives you a copy first."
     )
-    return Sheet(words, buttons=_buttons)
+    return EphemeralPayload(words, buttons=_buttons)
 
 
 def _buttons() -> ui.View:

@@ -13,7 +13,7 @@ from bot.actions.history import Line, Page
 from bot.embeds.history import embed_of, option_of, title
 from bot.errors import NotAllowed
 from bot.interactions.context import Caller
-from bot.interactions.payload import Sheet
+from bot.interactions.payload import EphemeralPayload
 from bot.interactions.responder import InteractionAnswer
 from bot.models.job import JobRow
 from bot.pictures.uploads import Upload, thumbnail
@@ -98,19 +98,19 @@ class PostButton(PressButton, template=template("post")):
         self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
     ) -> None:
         """Post it, for everybody to see."""
-        await client_of(interaction).orders.post_again(job, caller, answer)
+        await client_of(interaction).job_actions.post_again(job, caller, answer)
 
 
 async def history_sheet(
     interaction: AnyInteraction, beside: str = "", *, older: bool = True, only_kept: bool = False
-) -> Sheet:
+) -> EphemeralPayload:
     """A page of the history of whoever asks, or of what they keep."""
     client = client_of(interaction)
     page = await client.archive.page(interaction.user.id, beside, older=older, only_kept=only_kept)
     uploads = [upload for line in page.lines if (upload := await _thumbnail(interaction, line))]
     files = tuple((upload.name, upload.data) for upload in uploads)
     embeds = tuple(embed_of(line, {name for name, _ in files}) for line in page.lines)
-    return Sheet(title(page), embeds, files, partial(_buttons, page))
+    return EphemeralPayload(title(page), embeds, files, partial(_buttons, page))
 
 
 async def show_again(interaction: AnyInteraction, answer: InteractionAnswer, job: JobRow) -> None:
@@ -135,15 +135,15 @@ async def is_sheet(interaction: AnyInteraction, job: JobRow) -> bool:
     shown = interaction.message
     if shown is None or not shown.flags.ephemeral:
         return False
-    return not await client_of(interaction).dispatcher.shows(shown.channel.id, shown.id, job)
+    return not await client_of(interaction).jobs.shows(shown.channel.id, shown.id, job)
 
 
-async def _sheet(interaction: AnyInteraction, answer: InteractionAnswer, job: JobRow) -> Sheet:
+async def _sheet(interaction: AnyInteraction, answer: InteractionAnswer, job: JobRow) -> EphemeralPayload:
     client, user_id = client_of(interaction), interaction.user.id
     kept = user_id in await client.archive.keepers(job)
     if not (kept or job.owned_by(user_id)):
         raise NotAllowed("This is in somebody else's history.")
-    return await client.orders.sheet(job, answer.upload_limit, user_id, kept=kept)
+    return await client.job_actions.sheet(job, answer.upload_limit, user_id, kept=kept)
 
 
 async def _seen(interaction: AnyInteraction, job: JobRow) -> None:

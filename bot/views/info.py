@@ -10,7 +10,7 @@ from discord import ui
 
 from bot.embeds.info import THE_FILE, THE_LINES, about_file, info_embed, long_lines
 from bot.interactions.context import Caller
-from bot.interactions.payload import Sheet
+from bot.interactions.payload import EphemeralPayload
 from bot.interactions.responder import InteractionAnswer
 from bot.models.job import JobRow
 from bot.views.base import PREFIX, AnyInteraction, PressButton, client_of, template
@@ -42,7 +42,7 @@ class WatchButton(PressButton, template=template("watch")):
     ) -> None:
         """Show the film."""
         film = await client_of(interaction).evolutions.film(job, answer.upload_limit)
-        await answer.hand(Sheet("", files=((film.name, film.data),)))
+        await answer.hand(EphemeralPayload("", files=((film.name, film.data),)))
 
 
 class KeepButton(PressButton, template=template("keep")):
@@ -62,7 +62,7 @@ class KeepButton(PressButton, template=template("keep")):
         words = await keep(job, caller.user_id)
         await answer.nod()
         if _has_info(interaction):
-            await answer.redress(client.orders.private_buttons(job, caller.user_id, kept=self.keeps))
+            await answer.redress(client.job_actions.private_buttons(job, caller.user_id, kept=self.keeps))
         else:
             await answer.turn(await info_sheet(interaction, job))
         await answer.tell(words)
@@ -76,7 +76,7 @@ class LetGoButton(KeepButton, template=template("letgo")):
     keeps = False
 
 
-async def info_sheet(interaction: AnyInteraction, job: JobRow) -> Sheet:
+async def info_sheet(interaction: AnyInteraction, job: JobRow) -> EphemeralPayload:
     """The facts about a job, with what whoever asks can do."""
     client, user_id = client_of(interaction), interaction.user.id
     watchable, keepers = await client.evolutions.has(job), await client.archive.keepers(job)
@@ -92,7 +92,7 @@ async def info_sheet(interaction: AnyInteraction, job: JobRow) -> Sheet:
         return view
 
     embed = info_embed(job, keepers, user_id, _file(interaction, job))
-    return Sheet("", (embed,), long_lines(job), buttons)
+    return EphemeralPayload("", (embed,), long_lines(job), buttons)
 
 
 def _file(interaction: AnyInteraction, job: JobRow) -> str:

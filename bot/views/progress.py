@@ -32,10 +32,10 @@ class CancelButton(PressButton, template=template("cancel")):
             await self._pressed_in_private(interaction, answer, caller, job)
             return
         shown = interaction.message
-        if job.state.over and shown and await client_of(interaction).dispatcher.shows(shown.channel.id, shown.id, job):
-            await client_of(interaction).orders.bring_up_to_date(job, answer)
+        if job.state.over and shown and await client_of(interaction).jobs.shows(shown.channel.id, shown.id, job):
+            await client_of(interaction).job_actions.bring_up_to_date(job, answer)
         caller.check_owner(job, "cancel this")
-        await client_of(interaction).dispatcher.cancel(job.id, caller.user_id, caller.moderator)
+        await client_of(interaction).jobs.cancel(job.id, caller.user_id, caller.moderator)
         await answer.nod()
 
     @staticmethod
@@ -43,7 +43,7 @@ class CancelButton(PressButton, template=template("cancel")):
         interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
     ) -> None:
         if not job.state.over:
-            await client_of(interaction).orders.cancel(job, caller)
+            await client_of(interaction).job_actions.cancel(job, caller)
             job = await find_job(interaction, job.id)
         await show_as_it_is_now(interaction, answer, job)
 

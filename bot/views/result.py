@@ -9,7 +9,7 @@ from discord import ui
 
 from bot.embeds.job import best, ranking_text
 from bot.interactions.context import Caller
-from bot.interactions.payload import Sheet
+from bot.interactions.payload import EphemeralPayload
 from bot.interactions.responder import InteractionAnswer
 from bot.models.job import JobRow
 from bot.views.base import AnyInteraction, PressButton, client_of, template
@@ -19,19 +19,19 @@ from bot.views.upscale_modal import UpscaleForm, is_choice
 
 def has_choice(interaction: AnyInteraction) -> bool:
     """Whether `enlarge` asks first what to enlarge with."""
-    return is_choice(client_of(interaction).orders.upscalers)
+    return is_choice(client_of(interaction).job_actions.upscalers)
 
 
 async def enlarge(
     interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow, index: int | None
 ) -> None:
     """Order an upscale of one picture; where there is a choice of upscalers, ask for it first."""
-    orders = client_of(interaction).orders
-    if is_choice(upscalers := orders.upscalers):
+    job_actions = client_of(interaction).job_actions
+    if is_choice(upscalers := job_actions.upscalers):
         caller.check_place()
-        await answer.ask(UpscaleForm(job, index, upscalers, orders.scales(job, index)))
+        await answer.ask(UpscaleForm(job, index, upscalers, job_actions.scales(job, index)))
         return
-    await orders.upscale(job, index, caller, answer)
+    await job_actions.upscale(job, index, caller, answer)
 
 
 class UpscaleButton(PressButton, template=template("up")):
@@ -62,7 +62,7 @@ class AgainButton(PressButton, template=template("again")):
         self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
     ) -> None:
         """Order it."""
-        await client_of(interaction).orders.again(job, caller, answer)
+        await client_of(interaction).job_actions.again(job, caller, answer)
 
 
 class VariationButton(PressButton, template=template("vary")):
@@ -77,7 +77,7 @@ class VariationButton(PressButton, template=template("vary")):
     ) -> None:
         """Order it."""
         index = best(job.pictures).index if self.index is None and job.pictures else self.index or 0
-        await client_of(interaction).orders.variation(job, index, caller, answer)
+        await client_of(interaction).job_actions.variation(job, index, caller, answer)
 
 
 class RemixButton(PressButton, template=template("remix")):
@@ -112,7 +112,7 @@ class RankButton(PressButton, template=template("rank")):
         """Ask the critic."""
         ranking = await client_of(interaction).critic.rank(job)
         await answer.hand(
-            Sheet(ranking_text(ranking), buttons=partial(_one, UpscaleButton, job.id, ranking.order[0][0]))
+            EphemeralPayload(ranking_text(ranking), buttons=partial(_one, UpscaleButton, job.id, ranking.order[0][0]))
         )
 
 

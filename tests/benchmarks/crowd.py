@@ -108,8 +108,8 @@ class Crowd:
         self.dreams += dreams and not outcome.failed
 
     async def _all_done(self) -> None:
-        dispatcher = self.world.bot.dispatcher
-        while dispatcher.running() or dispatcher.queue() or await self.world.bot.store.deliveries.pending():
+        jobs = self.world.bot.jobs
+        while jobs.running() or jobs.queue() or await self.world.bot.store.deliveries.pending():
             await asyncio.sleep(0.5)
 
     def _shown(self) -> Counter[str]:

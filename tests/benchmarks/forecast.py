@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count
 
-from bot.jobs.registry import Board
-from bot.models.job import JobRow, JobState, Origin, Place, Priority, owner_of
+from bot.jobs.registry import JobRegistry
+from bot.models.job import JobRow, JobState, Origin, Priority, QueuePosition, owner_of
 from engine.protocol.messages import Progress, Ready, Request
 from engine.requests.request import DreamRequest, UpscaleRequest, build_request
 from tests.benchmarks.measure import Figure
@@ -75,7 +75,7 @@ class Promise:
     """What was said of a job when it was taken."""
 
     asked: float
-    place: Place
+    place: QueuePosition
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Day:
 
     def __init__(self, machine: Machine, seed: int) -> None:
         self.machine, self.random, self.now = machine, random.Random(seed), 0.0
-        self.board = Board(lambda: self.now)
+        self.board = JobRegistry(lambda: self.now)
         self.painting: dict[str, Painting] = {}
         self.promises: dict[str, Promise] = {}
         self.outcomes: list[Outcome] = []

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.config.settings import Config
-from bot.jobs.service import Dispatcher
+from bot.jobs.service import JobService
 from bot.models.job import JobRow, JobState, Kind, Origin, Update
 from bot.storage import Store
 from engine.requests.request import DreamRequest, build_request
@@ -50,14 +50,14 @@ class Core:
     clock: FakeClock
     engine: FakeEngine
     store: Store
-    dispatcher: Dispatcher
+    jobs: JobService
     updates: list[Update] = field(default_factory=list)
 
     async def ask(self, user: int = ANN, request: DreamRequest | None = None) -> JobRow:
-        return await self.dispatcher.submit(request or dream(), origin(user))
+        return await self.jobs.submit(request or dream(), origin(user))
 
     async def row(self, job_id: str) -> JobRow:
-        job = await self.dispatcher.job(job_id)
+        job = await self.jobs.job(job_id)
         assert job is not None
         return job
 
@@ -80,7 +80,7 @@ class Core:
 
     async def crash(self) -> None:
         """Die as a process does: tasks stop where they are, an open transaction is lost, the lock is free."""
-        tasks = self.dispatcher._tasks
+        tasks = self.jobs._tasks
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -96,15 +96,15 @@ async def running_core(
     slots: int = 1,
     engine_up: bool = True,
 ) -> AsyncIterator[Core]:
-    """A started dispatcher on *folder*, taken down at the end unless it has crashed by then."""
+    """A started job service on *folder*, taken down at the end unless it has crashed by then."""
     settings, clock, engine = settings or config(), clock or FakeClock(), FakeEngine(slots)
     store = await Store.open(folder)
-    core = Core(folder, settings, clock, engine, store, Dispatcher(settings, store, engine, clock=clock))
-    core.dispatcher.subscribe(core.updates.append)
+    core = Core(folder, settings, clock, engine, store, JobService(settings, store, engine, clock=clock))
+    core.jobs.subscribe(core.updates.append)
     try:
         if engine_up:
             await engine.start()
-        await core.dispatcher.start()
+        await core.jobs.start()
         yield core
     finally:
         await core.crash()

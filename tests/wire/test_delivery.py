@@ -67,7 +67,7 @@ async def test_what_ended_before_anybody_listened_is_told_as_soon_as_somebody_do
     delivery._unsubscribe()  # as in the moment between the first command and Discord's word that all is ready
     message = (await max_.slash("dream", prompt="an owl")).message
     async with asyncio.timeout(10):
-        while not (await world.bot.dispatcher.history(max_.id))[0].state.over:
+        while not (await world.bot.jobs.history(max_.id))[0].state.over:
             await asyncio.sleep(0.01)
 
     await delivery.take_up()
@@ -115,7 +115,7 @@ async def test_a_message_too_old_to_be_edited_is_replaced(world: World, max_: Pe
 
 async def test_a_picture_over_the_upload_limit_is_re_encoded_with_a_note(world: World, max_: Person) -> None:
     message = await dreamt(max_, "an owl")
-    [job] = await world.bot.dispatcher.history(max_.id)
+    [job] = await world.bot.jobs.history(max_.id)
     await world.stop_bot()
     Image.linear_gradient("L").resize((1900, 1900)).convert("RGB").save(job.pictures[0].path, compress_level=0)
     async with await Store.open(world.folder) as store, store.transaction() as session:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.jobs.retention import Upkeep
+from bot.jobs.retention import Retention
 from tests.bot.core import config, count
 from tests.wire.looks import deleted, dreamt, is_result, job_id, whispered
 from tests.wire.people import Answer, Person, Shown
@@ -32,7 +32,7 @@ def said(answer: Answer, pressed: Shown) -> list[str]:
 
 
 async def years_go_by(world: World) -> None:
-    await Upkeep(config(retention={"pictures_days": 1.0}), world.bot.store).tidy(world.site.clock.now() + 900 * DAY)
+    await Retention(config(retention={"pictures_days": 1.0}), world.bot.store).tidy(world.site.clock.now() + 900 * DAY)
 
 
 async def test_what_is_kept_stays_over_a_restart_and_years_and_can_be_enlarged(

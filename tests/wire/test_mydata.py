@@ -79,7 +79,7 @@ async def test_forgetting_asks_first_and_deletes_everything(world: World, max_: 
     assert [f"{job_id(fox)}-0.png"] == [path.name for path in (world.folder / "pictures").rglob("*.png")]
     await max_.wait_for(owl, lambda m: m.gone)
     await world.until(lambda: [fox.id] == [m.id for m in mo.sees()])
-    assert [] == world.bot.dispatcher.running()
+    assert [] == world.bot.jobs.running()
     assert "You have not painted anything yet" in whispered(await max_.slash("history"))
     assert not any(b"an owl" in path.read_bytes() for path in world.folder.glob("dreambot.sqlite3"))
 
@@ -138,7 +138,7 @@ async def test_a_picture_that_came_directly_goes_too_and_its_buttons_and_reactio
 async def test_a_limit_that_lasts_long_puts_a_deletion_off(
     world: World, max_: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bot.removals, "LATER", 0.05)
+    monkeypatch.setattr(bot.deletion_queue, "LATER", 0.05)
     owl = await dreamt(max_, "an owl")
     limit = world.faults.rate_limited(r"DELETE /channels/.*/messages", 45.0)
 

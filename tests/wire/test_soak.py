@@ -47,11 +47,11 @@ class Afternoon:
         act(person.id, self.world.channel("studio").id, "dream", options)
 
     async def cancel(self) -> None:
-        alive = [*self.world.bot.dispatcher.running(), *(job for job, _ in self.world.bot.dispatcher.queue())]
+        alive = [*self.world.bot.jobs.running(), *(job for job, _ in self.world.bot.jobs.queue())]
         if alive:
             job = self.random.choice(alive)
             with contextlib.suppress(Exception):  # it may end at this very moment
-                await self.world.bot.dispatcher.cancel(job.id, job.origin.user_id)
+                await self.world.bot.jobs.cancel(job.id, job.origin.user_id)
 
     async def kill(self) -> None:
         if ready := self.world.bot.engine.ready:
@@ -90,12 +90,12 @@ async def test_after_a_bad_afternoon_nothing_is_lost_doubled_or_broken(world: Wo
         await asyncio.sleep(afternoon.random.random() * 0.15)
     world.faults.clear()
 
-    dispatcher = world.bot.dispatcher
+    jobs = world.bot.jobs
     await world.until(
-        lambda: not dispatcher.running() and not dispatcher.queue(),
+        lambda: not jobs.running() and not jobs.queue(),
         SETTLED,
         what="every job to end",
-        shown=lambda: f"{len(dispatcher.running())} running, {len(dispatcher.queue())} waiting",
+        shown=lambda: f"{len(jobs.running())} running, {len(jobs.queue())} waiting",
     )
     await nothing_is_owed(world)
     assert [("ok",)] == [tuple(row) for row in await rows(world, "PRAGMA integrity_check")]

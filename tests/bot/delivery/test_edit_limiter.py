@@ -6,14 +6,14 @@ import asyncio
 
 import pytest
 
-from bot.delivery.edit_limiter import Pace, Spot, Turnstile, Urgency
+from bot.delivery.edit_limiter import EditBudget, EditLimiter, MessageKey, Urgency
 
-ONE, TWO = Spot("one", "studio"), Spot("two", "studio")
-ELSEWHERE = Spot("three", "gallery")
+ONE, TWO = MessageKey("one", "studio"), MessageKey("two", "studio")
+ELSEWHERE = MessageKey("three", "gallery")
 
 
 def test_a_message_has_a_burst_of_two_and_then_one_edit_per_three_seconds() -> None:
-    pace = Pace(3.0, 2)
+    pace = EditBudget(3.0, 2)
     times, now = [], 100.0
 
     for _ in range(5):
@@ -25,7 +25,7 @@ def test_a_message_has_a_burst_of_two_and_then_one_edit_per_three_seconds() -> N
 
 
 def test_an_end_does_not_wait_for_its_message_or_channel() -> None:
-    pace = Pace(3.0, 2)
+    pace = EditBudget(3.0, 2)
     for _ in range(4):
         pace.take(ONE, 100.0)
 
@@ -34,24 +34,24 @@ def test_an_end_does_not_wait_for_its_message_or_channel() -> None:
 
 
 def test_messages_of_one_channel_share_its_limit() -> None:
-    pace = Pace(3.0, 2)
+    pace = EditBudget(3.0, 2)
     for n in range(3):
-        pace.take(Spot(n, "studio"), 100.0)
+        pace.take(MessageKey(n, "studio"), 100.0)
 
     assert 1.2 == pytest.approx(pace.wait(TWO, Urgency.PROGRESS, 100.0))
     assert 0 == pace.wait(ELSEWHERE, Urgency.PROGRESS, 100.0)
 
 
 def test_the_whole_bot_has_one_limit_ends_included() -> None:
-    pace = Pace(3.0, 2, per_second=4)
+    pace = EditBudget(3.0, 2, per_second=4)
     for n in range(8):
-        pace.take(Spot(n, n), 100.0)
+        pace.take(MessageKey(n, n), 100.0)
 
     assert 0.25 == pytest.approx(pace.wait(ONE, Urgency.FINAL, 100.0))
 
 
 def test_places_in_the_queue_wait_longer_than_progress() -> None:
-    pace = Pace(3.0, 2)
+    pace = EditBudget(3.0, 2)
     pace.take(ONE, 100.0)
 
     assert 0 == pace.wait(ONE, Urgency.PROGRESS, 100.0)
@@ -59,7 +59,7 @@ def test_places_in_the_queue_wait_longer_than_progress() -> None:
 
 
 def test_a_turn_that_was_not_needed_is_given_back() -> None:
-    pace = Pace(3.0, 1)
+    pace = EditBudget(3.0, 1)
     pace.take(ONE, 100.0)
     pace.give_back(ONE, 100.0)
 
@@ -67,7 +67,7 @@ def test_a_turn_that_was_not_needed_is_given_back() -> None:
 
 
 def test_a_clock_that_is_set_back_costs_nothing() -> None:
-    pace = Pace(3.0, 2)
+    pace = EditBudget(3.0, 2)
     pace.take(ONE, 100.0)
 
     assert 0 == pace.wait(ONE, Urgency.PROGRESS, 50.0)
@@ -75,12 +75,12 @@ def test_a_clock_that_is_set_back_costs_nothing() -> None:
 
 @pytest.mark.parametrize("jobs", [200])
 def test_many_jobs_make_a_bounded_number_of_edits(jobs: int) -> None:
-    pace, edits, now = Pace(3.0, 2), 0, 100.0
+    pace, edits, now = EditBudget(3.0, 2), 0, 100.0
 
     while now < 160:
         for n in range(jobs):
-            if pace.wait(Spot(n, n % 5), Urgency.PROGRESS, now) <= 0:
-                pace.take(Spot(n, n % 5), now)
+            if pace.wait(MessageKey(n, n % 5), Urgency.PROGRESS, now) <= 0:
+                pace.take(MessageKey(n, n % 5), now)
                 edits += 1
         now += 0.05
 
@@ -90,21 +90,21 @@ def test_many_jobs_make_a_bounded_number_of_edits(jobs: int) -> None:
 class Turns:
     """A turnstile at work, and who went through it."""
 
-    def __init__(self, pace: Pace) -> None:
-        self.turnstile = Turnstile(pace)
+    def __init__(self, pace: EditBudget) -> None:
+        self.edit_limiter = EditLimiter(pace)
         self.order: list[str] = []
 
-    async def ask(self, spot: Spot, urgency: Urgency) -> None:
-        await self.turnstile.turn(spot, urgency)
+    async def ask(self, spot: MessageKey, urgency: Urgency) -> None:
+        await self.edit_limiter.turn(spot, urgency)
         self.order.append(str(spot.message))
 
 
 async def test_the_most_urgent_goes_first() -> None:
-    turns = Turns(Pace(0.05, 1, per_second=1000))
+    turns = Turns(EditBudget(0.05, 1, per_second=1000))
     waiting = [Urgency.PLACE, Urgency.FINAL, Urgency.PROGRESS]
-    asking = [asyncio.create_task(turns.ask(Spot(urgency.name, n), urgency)) for n, urgency in enumerate(waiting)]
+    asking = [asyncio.create_task(turns.ask(MessageKey(urgency.name, n), urgency)) for n, urgency in enumerate(waiting)]
     await asyncio.sleep(0)
-    running = asyncio.create_task(turns.turnstile.run())
+    running = asyncio.create_task(turns.edit_limiter.run())
 
     await asyncio.wait_for(asyncio.gather(*asking), 2)
 
@@ -113,29 +113,29 @@ async def test_the_most_urgent_goes_first() -> None:
 
 
 async def test_a_job_that_ends_while_it_waits_goes_through_at_once() -> None:
-    turns = Turns(Pace(60.0, 1))
-    running = asyncio.create_task(turns.turnstile.run())
+    turns = Turns(EditBudget(60.0, 1))
+    running = asyncio.create_task(turns.edit_limiter.run())
     await turns.ask(ONE, Urgency.PROGRESS)
     second = asyncio.create_task(turns.ask(ONE, Urgency.PROGRESS))
     await asyncio.sleep(0.01)
     assert not second.done()
 
-    turns.turnstile.hurry(ONE, Urgency.FINAL)
+    turns.edit_limiter.hurry(ONE, Urgency.FINAL)
 
     await asyncio.wait_for(second, 1)
     running.cancel()
 
 
 async def test_who_stops_waiting_takes_no_turn() -> None:
-    turns = Turns(Pace(60.0, 1))
-    running = asyncio.create_task(turns.turnstile.run())
+    turns = Turns(EditBudget(60.0, 1))
+    running = asyncio.create_task(turns.edit_limiter.run())
     await turns.ask(ONE, Urgency.PROGRESS)
     second = asyncio.create_task(turns.ask(ONE, Urgency.PROGRESS))
     await asyncio.sleep(0.01)
 
     second.cancel()
     await asyncio.gather(second, return_exceptions=True)
-    turns.turnstile.hurry(ONE, Urgency.FINAL)
+    turns.edit_limiter.hurry(ONE, Urgency.FINAL)
 
     assert ["one"] == turns.order
     running.cancel()
@@ -143,14 +143,14 @@ async def test_who_stops_waiting_takes_no_turn() -> None:
 
 @pytest.mark.parametrize("turns", range(4))
 async def test_a_turnstile_that_is_stopped_in_the_moment_of_news_stops(turns: int) -> None:
-    turnstile = Turnstile(Pace(3.0, 2))
-    running = asyncio.create_task(turnstile.run())
+    edit_limiter = EditLimiter(EditBudget(3.0, 2))
+    running = asyncio.create_task(edit_limiter.run())
     for _ in range(2):
-        await turnstile.turn(ONE, Urgency.PROGRESS)
-    waiting = asyncio.create_task(turnstile.turn(ONE, Urgency.PROGRESS))  # for seconds
+        await edit_limiter.turn(ONE, Urgency.PROGRESS)
+    waiting = asyncio.create_task(edit_limiter.turn(ONE, Urgency.PROGRESS))  # for seconds
     await asyncio.sleep(0.02)
 
-    turnstile.give_back(ONE)
+    edit_limiter.give_back(ONE)
     for _ in range(turns):  # of the loop, within which the news arrives
         await asyncio.sleep(0)
     running.cancel()

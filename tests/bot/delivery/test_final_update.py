@@ -9,9 +9,9 @@ from typing import Any, cast
 import discord
 import pytest
 
-from bot.delivery.final_update import Ending, Way
+from bot.delivery.final_update import FinalUpdate, Route
 from bot.interactions.message_api import Address, Post, Trouble, nonce, trouble_of
-from bot.interactions.payload import Face
+from bot.interactions.payload import MessagePayload
 from bot.models.job import JobState, Update
 from tests.bot.samples import done, job
 
@@ -40,21 +40,21 @@ class FakePost:
     send_errors: list[Exception] = field(default_factory=list)
     direct_errors: list[Exception] = field(default_factory=list)
     found: int | None = None
-    arrived: list[tuple[str, Face]] = field(default_factory=list)
+    arrived: list[tuple[str, MessagePayload]] = field(default_factory=list)
     deleted: list[int] = field(default_factory=list)
     upload_limit: int = 10 * 2**20
 
-    async def edit(self, message_id: int, face: Face) -> None:
+    async def edit(self, message_id: int, face: MessagePayload) -> None:
         self._arrive(f"edit {message_id}", face, self.edit_errors)
 
-    async def edit_by_token(self, message_id: int, face: Face) -> None:
+    async def edit_by_token(self, message_id: int, face: MessagePayload) -> None:
         self._arrive(f"token {message_id}", face, self.token_errors)
 
-    async def send(self, face: Face, key: str) -> int:
+    async def send(self, face: MessagePayload, key: str) -> int:
         self._arrive(f"post {key}", face, self.send_errors)
         return 99
 
-    async def send_directly(self, face: Face, key: str) -> tuple[int, int]:
+    async def send_directly(self, face: MessagePayload, key: str) -> tuple[int, int]:
         self._arrive("direct", face, self.direct_errors)
         return 40, 98
 
@@ -64,7 +64,7 @@ class FakePost:
     async def delete(self, message_id: int) -> None:
         self.deleted.append(message_id)
 
-    def _arrive(self, way: str, face: Face, errors: list[Exception]) -> None:
+    def _arrive(self, way: str, face: MessagePayload, errors: list[Exception]) -> None:
         if errors:
             raise errors.pop(0)
         self.arrived.append((way, face))
@@ -73,17 +73,17 @@ class FakePost:
 class FakeArtist:
     """Draws a face that says how large its file may be."""
 
-    async def face(self, update: Update, upload_limit: int) -> Face:
-        return Face(discord.Embed(description=f"limit {upload_limit}"), (("x.png", b"x"),))
+    async def face(self, update: Update, upload_limit: int) -> MessagePayload:
+        return MessagePayload(discord.Embed(description=f"limit {upload_limit}"), (("x.png", b"x"),))
 
-    async def refusal(self, update: Update, why: str) -> Face:
-        return Face(discord.Embed(description=why))
+    async def refusal(self, update: Update, why: str) -> MessagePayload:
+        return MessagePayload(discord.Embed(description=why))
 
 
-async def deliver(post: FakePost, **changes: Any) -> Ending:
-    given: dict[str, Any] = {"message_id": 1, "way": Way.EDIT, "searched": True, **changes}
+async def deliver(post: FakePost, **changes: Any) -> FinalUpdate:
+    given: dict[str, Any] = {"message_id": 1, "way": Route.EDIT, "searched": True, **changes}
     update = given.pop("update", Update(done()))
-    ending = Ending(update, cast(Post, post), FakeArtist(), **given)
+    ending = FinalUpdate(update, cast(Post, post), FakeArtist(), **given)
     await ending.deliver()
     return ending
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bot.embeds.job import Parent, best, embed_for, footer
-from bot.models.job import JobRow, JobState, Kind, Origin, Place, Update
+from bot.models.job import JobRow, JobState, Kind, Origin, QueuePosition, Update
 from engine.requests.request import build_request
 from tests.bot.samples import NOW, done, enlarged, job, picture, progress, running
 
@@ -16,8 +16,8 @@ def text(update: Update, **options: object) -> str:
     return embed_for(update, now=NOW, **options).description or ""  # type: ignore[arg-type]
 
 
-def place(position: int, waiting: int) -> Place:
-    return Place(position, waiting, 1.0, NOW + 5, NOW + 60, NOW + 90)
+def place(position: int, waiting: int) -> QueuePosition:
+    return QueuePosition(position, waiting, 1.0, NOW + 5, NOW + 60, NOW + 90)
 
 
 def test_a_waiting_job_shows_its_place_and_a_time_that_ticks() -> None:

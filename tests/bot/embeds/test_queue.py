@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.embeds.queue import queue_embed, quota_embed
-from bot.models.job import Origin, Place
-from bot.policy.quota import Balance, Entry
+from bot.models.job import Origin, QueuePosition
+from bot.policy.quota import Balance, LedgerEntry
 from tests.bot.samples import NOW, job, running
 
 BOB = Origin(channel_id=20, user_id=31, user_name="Bob", guild_id=10)
 
 
-def place(position: int) -> Place:
-    return Place(position, 12, 1.0, NOW, NOW + 10, NOW + 60 * position)
+def place(position: int) -> QueuePosition:
+    return QueuePosition(position, 12, 1.0, NOW, NOW + 10, NOW + 60 * position)
 
 
 def test_the_queue_is_a_list_in_order() -> None:
@@ -77,11 +77,11 @@ def test_the_quota_says_what_is_left_held_granted_and_when_it_comes_back() -> No
 
 def test_the_history_reads_like_an_account() -> None:
     entries = [
-        Entry(NOW, "charged", 1.6384, "abc", ""),
-        Entry(NOW, "refunded", 2.0, "abd", ""),
-        Entry(NOW, "reserved", 3.0, "abe", ""),
-        Entry(NOW, "granted", 50.0, "", "for the contest"),
-        Entry(NOW, "reset", 0.0, "", "a fresh start"),
+        LedgerEntry(NOW, "charged", 1.6384, "abc", ""),
+        LedgerEntry(NOW, "refunded", 2.0, "abd", ""),
+        LedgerEntry(NOW, "reserved", 3.0, "abe", ""),
+        LedgerEntry(NOW, "granted", 50.0, "", "for the contest"),
+        LedgerEntry(NOW, "reset", 0.0, "", "a fresh start"),
     ]
 
     jobs = {"abc": job("an owl", message_id=40), "abd": job("a fox")}
@@ -97,7 +97,7 @@ def test_the_history_reads_like_an_account() -> None:
 
 
 def test_a_long_history_fits_into_its_field() -> None:
-    entries = [Entry(NOW, "charged", 1.0, f"{n}", "") for n in range(50)]
+    entries = [LedgerEntry(NOW, "charged", 1.0, f"{n}", "") for n in range(50)]
     jobs = {f"{n}": job("an owl in the snow " * 20, message_id=40) for n in range(50)}
 
     [field] = quota_embed(Balance(200.0, 0.0, 0.0, 0.0, None), entries, jobs).fields

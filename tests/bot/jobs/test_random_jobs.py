@@ -64,7 +64,7 @@ class Life:
         try:
             await self.core.ask(user, request)
         except Unconfirmed:
-            self.questions.append((await self.core.dispatcher.consent.ask(request, origin(user)), user))
+            self.questions.append((await self.core.jobs.confirmation.ask(request, origin(user)), user))
         except Refused:
             return
 
@@ -73,26 +73,26 @@ class Life:
         if not self.questions:
             return
         question, user = self.random.choice(self.questions[-3:])
-        submit, before = self.core.dispatcher.submit, len(await self.core.dispatcher.history(user, 10_000))
+        submit, before = self.core.jobs.submit, len(await self.core.jobs.history(user, 10_000))
         if self.random.random() < 0.2:
             with contextlib.suppress(Lapsed):
-                await self.core.dispatcher.consent.decline(question.id, user)
+                await self.core.jobs.confirmation.decline(question.id, user)
             return
         yes = [submit(question.request, origin(user), answers=question.id) for _ in range(self.random.randint(1, 2))]
         said = await asyncio.gather(*yes, return_exceptions=True)
         taken = [job for job in said if isinstance(job, JobRow)]
         assert all(isinstance(one, JobRow | Refused) for one in said)
-        assert len(taken) == len(await self.core.dispatcher.history(user, 10_000)) - before <= 1
+        assert len(taken) == len(await self.core.jobs.history(user, 10_000)) - before <= 1
 
     async def grant(self) -> None:
         user = self.random.choice([ANN, BOB, CID])
-        await self.core.dispatcher.grant(user, self.random.randint(-6, 8), MOD, "")
+        await self.core.jobs.grant(user, self.random.randint(-6, 8), MOD, "")
 
     async def cancel(self) -> None:
         alive = await self.core.store.jobs.alive()
         if alive:
             job = self.random.choice(alive)
-            await self.core.dispatcher.cancel(job.id, job.origin.user_id)
+            await self.core.jobs.cancel(job.id, job.origin.user_id)
 
     async def paint(self) -> None:
         if under_way := list(self.core.engine.under_way):
@@ -102,7 +102,7 @@ class Life:
                     self.core.engine.picture(job_id, index)
             attempt = self.core.engine.under_way[job_id].attempt
             self.core.engine.result(job_id)
-            await self.core.until(lambda: self.core.dispatcher._board.row(job_id, attempt) is None)
+            await self.core.until(lambda: self.core.jobs._registry.row(job_id, attempt) is None)
 
     async def fail(self) -> None:
         if under_way := list(self.core.engine.under_way):
@@ -117,7 +117,7 @@ class Life:
         await self.begin()
 
     async def close(self) -> None:
-        await self.core.dispatcher.close(0.0)
+        await self.core.jobs.close(0.0)
         await self.crash()
 
     async def check(self) -> None:
@@ -147,7 +147,7 @@ class Life:
                 " FROM charges WHERE owner = ?1",
                 owner_of(user),
             )
-        balance = await self.core.dispatcher.balance(user)
+        balance = await self.core.jobs.balance(user)
         assert given - held - spent == round(balance.credit * 1e6) >= 0
         assert round((balance.used + balance.reserved) * 1e6) <= ALLOWANCE
 

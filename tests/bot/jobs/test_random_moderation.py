@@ -12,8 +12,8 @@ from bot.actions.privacy import Farewell
 from bot.config.settings import QuotaSection
 from bot.errors import Refused
 from bot.models.job import Origin
-from bot.policy.quota import Ledger
-from bot.policy.server_rules import Halt, Venue, Word
+from bot.policy.quota import Quota
+from bot.policy.server_rules import QueuePause, Venue, Word
 from tests.bot.core import ANN, BOB, CID, MOD, NAMES, dream
 from tests.bot.jobs.test_random_jobs import SETTINGS, Life
 
@@ -33,11 +33,11 @@ class ModeratedLife(Life):
 
     @property
     def moderation(self) -> Moderation:
-        return Moderation(self.core.store, self.core.dispatcher, self.clock)
+        return Moderation(self.core.store, self.core.jobs, self.clock)
 
     @property
-    def ledger(self) -> Ledger:
-        return Ledger(self.core.store.ledger, cast(QuotaSection, SETTINGS.quota))
+    def ledger(self) -> Quota:
+        return Quota(self.core.store.ledger, cast(QuotaSection, SETTINGS.quota))
 
     async def begin(self) -> None:
         await super().begin()
@@ -58,17 +58,17 @@ class ModeratedLife(Life):
         origin = Origin(500, person, NAMES[person], server, server_id=server)
         request = dream(self.random.choice(["a fox", "an owl"]), count=self.random.randint(1, 3))
         try:
-            await self.core.dispatcher.submit(request, origin, venue=Venue(server, (500,)))
+            await self.core.jobs.submit(request, origin, venue=Venue(server, (500,)))
         except Refused:
             return
         assert await self.core.store.blocks.find(person, server, self.clock()) is None
 
     async def grant(self) -> None:
         units = self.random.uniform(-10, 10)
-        await self.core.dispatcher.grant(self.random.choice(PEOPLE), units, MOD, "why not", SERVERS[0])
+        await self.core.jobs.grant(self.random.choice(PEOPLE), units, MOD, "why not", SERVERS[0])
 
     async def reset(self) -> None:
-        await self.core.dispatcher.reset_quota(self.random.choice(PEOPLE), MOD, "why not")
+        await self.core.jobs.reset_quota(self.random.choice(PEOPLE), MOD, "why not")
 
     async def block(self) -> None:
         person, server = self.random.choice(PEOPLE), self.random.choice([None, *SERVERS])
@@ -81,7 +81,9 @@ class ModeratedLife(Life):
 
     async def halt(self) -> None:
         state = self.random.choice(["", "paused", "draining"])
-        await self.moderation.halt(self.random.choice([None, *SERVERS]), MOD, Halt.model_validate({"halt": state}))
+        await self.moderation.halt(
+            self.random.choice([None, *SERVERS]), MOD, QueuePause.model_validate({"halt": state})
+        )
 
     async def word(self) -> None:
         if self.random.random() < 0.5:
@@ -92,16 +94,16 @@ class ModeratedLife(Life):
     async def forget(self) -> None:
         person = self.random.choice(PEOPLE)
         delivery: Any = Silence()
-        await Farewell(self.core.store, self.ledger, self.core.dispatcher, delivery, self.clock).forget(person)
-        assert [] == await self.core.dispatcher.history(person)
-        balance = await self.core.dispatcher.balance(person)
+        await Farewell(self.core.store, self.ledger, self.core.jobs, delivery, self.clock).forget(person)
+        assert [] == await self.core.jobs.history(person)
+        balance = await self.core.jobs.balance(person)
         assert (0, 0) == (balance.reserved, round(balance.credit, 6))
 
     async def check(self) -> None:
         """Besides: nobody owes anything, and every charge belongs to somebody or to nobody."""
         await super().check()
         for person in PEOPLE:
-            balance = await self.core.dispatcher.balance(person)
+            balance = await self.core.jobs.balance(person)
             assert balance.credit >= 0
             assert balance.used + balance.reserved <= balance.allowance + 1e-6
         async with self.core.store.transaction() as session:
@@ -113,7 +115,7 @@ class ModeratedLife(Life):
     async def finish(self) -> None:
         for server in (None, *SERVERS):
             if (await self.moderation.halted(server)).halt:
-                await self.moderation.halt(server, MOD, Halt())
+                await self.moderation.halt(server, MOD, QueuePause())
         await super().finish()
 
 

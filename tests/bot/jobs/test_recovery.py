@@ -40,17 +40,17 @@ def dies_at() -> Iterator[list[str]]:
 
 async def live(core: Core) -> None:
     """One dream of two pictures, as far as it goes."""
-    job = await core.dispatcher.submit(dream(count=2), origin(token="secret"))
+    job = await core.jobs.submit(dream(count=2), origin(token="secret"))
     await core.handed(job.id)
     core.engine.paint(job.id)
     await core.until_state(job.id, JobState.DONE)
 
 
 async def dies(core: Core) -> None:
-    """Live until the crash point; whoever waits for the dispatcher hears of it."""
+    """Live until the crash point; whoever waits for the job service hears of it."""
     import asyncio
 
-    life, death = asyncio.create_task(live(core)), asyncio.create_task(core.dispatcher.wait())
+    life, death = asyncio.create_task(live(core)), asyncio.create_task(core.jobs.wait())
     done, _ = await asyncio.wait({life, death}, return_when=asyncio.FIRST_COMPLETED)
     for task in (life, death):
         task.cancel()
@@ -61,7 +61,7 @@ async def dies(core: Core) -> None:
 
 async def finish(core: Core) -> None:
     """Whatever the last life left is painted."""
-    for job in [*core.dispatcher.running(), *(job for job, _ in core.dispatcher.queue())]:
+    for job in [*core.jobs.running(), *(job for job, _ in core.jobs.queue())]:
         await core.handed(job.id)
         core.engine.paint(job.id)
         await core.until_state(job.id, JobState.DONE)
@@ -84,8 +84,8 @@ async def test_whatever_dies_there_is_one_job_one_charge_and_one_delivery(
     async with running_core(tmp_path, slots=2) as core:
         await finish(core)
         await assert_one_of_everything(core.store)
-        job = (await core.dispatcher.history(ANN))[0]
-        assert [True, True] == [bool(await core.dispatcher.picture(job.id, index)) for index in (0, 1)]
+        job = (await core.jobs.history(ANN))[0]
+        assert [True, True] == [bool(await core.jobs.picture(job.id, index)) for index in (0, 1)]
 
     async with running_core(tmp_path, slots=2) as core:
         await assert_one_of_everything(core.store)
@@ -129,7 +129,7 @@ async def test_orphans_go_back_with_their_attempt_counted(tmp_path: Path) -> Non
     async with running_core(tmp_path, engine_up=False) as core:
         row = await core.row(job.id)
         assert (JobState.QUEUED, 2, 0) == (row.state, row.attempt, row.deaths)
-        assert {job.id, waiting.id} == {queued.id for queued, _ in core.dispatcher.queue()}
+        assert {job.id, waiting.id} == {queued.id for queued, _ in core.jobs.queue()}
         assert 1 == (await core.row(waiting.id)).attempt
 
 
@@ -153,7 +153,7 @@ async def test_what_killed_the_engine_once_is_still_known_after_a_restart(tmp_pa
         job = await core.ask()
         await core.handed(job.id)
         core.engine.die()
-        await core.until(lambda: not core.dispatcher.running())
+        await core.until(lambda: not core.jobs.running())
         await core.crash()
 
     async with running_core(tmp_path, slots=4) as core:
@@ -161,7 +161,7 @@ async def test_what_killed_the_engine_once_is_still_known_after_a_restart(tmp_pa
         core.engine.die()
 
         assert "SetAside" == (await core.until_state(job.id, JobState.FAILED)).error_code
-        assert 0 == (await core.dispatcher.balance(ANN)).used
+        assert 0 == (await core.jobs.balance(ANN)).used
 
 
 async def test_a_job_of_another_version_stops_nobody_and_costs_nothing(tmp_path: Path) -> None:
@@ -174,8 +174,8 @@ async def test_a_job_of_another_version_stops_nobody_and_costs_nothing(tmp_path:
     async with running_core(tmp_path) as core:
         await core.handed(other.id)
         assert 1 == await count(core.store, "jobs", f"id = '{foreign.id}' AND state = 'failed'")
-        assert (0.0, 0.0) == ((balance := await core.dispatcher.balance(ANN)).used, balance.reserved)
-        assert [] == await core.dispatcher.history(ANN)
+        assert (0.0, 0.0) == ((balance := await core.jobs.balance(ANN)).used, balance.reserved)
+        assert [] == await core.jobs.history(ANN)
 
 
 async def test_who_had_much_before_a_restart_waits_for_who_had_little(tmp_path: Path) -> None:
@@ -193,15 +193,15 @@ async def test_who_had_much_before_a_restart_waits_for_who_had_little(tmp_path: 
         await core.crash()
 
     async with running_core(tmp_path, settings, engine_up=False) as core:
-        assert [BOB, ANN] == [job.origin.user_id for job, _ in core.dispatcher.queue()]
+        assert [BOB, ANN] == [job.origin.user_id for job, _ in core.jobs.queue()]
 
 
 async def test_a_press_is_remembered_across_restarts(tmp_path: Path) -> None:
     async with running_core(tmp_path) as core:
-        assert await core.dispatcher.press("up:a:0")
+        assert await core.jobs.press("up:a:0")
         await core.crash()
     async with running_core(tmp_path) as core:
-        assert not await core.dispatcher.press("up:a:0")
+        assert not await core.jobs.press("up:a:0")
 
 
 async def test_half_written_files_are_swept_up(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from bot.actions.history import Archive
 from bot.config.settings import Config
 from bot.errors import PictureGone, Refused
-from bot.jobs.retention import Upkeep
+from bot.jobs.retention import Retention
 from bot.models.job import JobRow, JobState
 from tests.bot.core import ANN, BOB, CID, Core, config, count, dream, running_core
 
@@ -46,7 +46,7 @@ def archive(core: Core, **retention: object) -> Archive:
 
 
 async def tidied(core: Core, later: float = 0.0, **retention: object) -> None:
-    await Upkeep(config(retention=retention), core.store).tidy(core.clock() + later)
+    await Retention(config(retention=retention), core.store).tidy(core.clock() + later)
 
 
 async def here(core: Core, *jobs: JobRow) -> list[bool]:
@@ -81,7 +81,7 @@ async def test_a_picture_goes_only_when_nobody_keeps_it_any_longer(core: Core) -
 
 async def test_the_attachment_of_what_is_kept_stays_too(core: Core) -> None:
     sha = hashlib.sha256(b"attached").hexdigest()
-    job = await core.dispatcher.submit(dream(init_image=sha), (await painted(core)).origin, {sha: b"attached"})
+    job = await core.jobs.submit(dream(init_image=sha), (await painted(core)).origin, {sha: b"attached"})
     await core.handed(job.id)
     core.engine.paint(job.id)
     await core.until_state(job.id, JobState.DONE)
@@ -148,7 +148,7 @@ async def test_what_was_deleted_on_purpose_is_kept_by_nobody(core: Core) -> None
     for person in (ANN, BOB):
         await archive(core).keep(job, person)
 
-    await core.dispatcher.discard(job.id, ANN)
+    await core.jobs.discard(job.id, ANN)
 
     assert frozenset() == await archive(core).keepers(job)
 

@@ -12,7 +12,7 @@ import pytest
 
 from bot.config.logging import RedactingFormatter
 from bot.embeds.engine import engine_embed
-from bot.models.job import JobState, Place, Update
+from bot.models.job import JobState, QueuePosition, Update
 from bot.operations.memory import resident_bytes
 from bot.operations.metrics import ErrorCount, Measures, Tally
 from bot.operations.metrics_server import exposition
@@ -24,7 +24,7 @@ from tests.bot.fakes import FakeClock
 from tests.bot.samples import NOW, done, job, running
 
 READY = Ready("local", 7, "cuda:0", 3, ("clip_diffusion",), ("primer",), ("primer",), {"wikiart": "not downloaded"})
-PLACE = Place(1, 1, 0.0, NOW - 8, NOW - 6, NOW - 2, ready=NOW - 4)
+PLACE = QueuePosition(1, 1, 0.0, NOW - 8, NOW - 6, NOW - 2, ready=NOW - 4)
 
 
 def figures(measures: Measures | None = None, **changes: object) -> Figures:
@@ -217,7 +217,7 @@ def test_a_log_for_machines_is_one_object_per_line_and_redacted() -> None:
 async def test_a_core_is_measured_from_its_updates(tmp_path: Path) -> None:
     async with running_core(tmp_path) as core:
         measures = Measures(core.clock, core.clock)
-        core.dispatcher.subscribe(measures.hear)
+        core.jobs.subscribe(measures.hear)
         asked = await core.ask()
         await core.handed(asked.id)
         core.clock.advance(5)

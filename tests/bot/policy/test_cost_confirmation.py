@@ -11,7 +11,7 @@ import pytest
 
 from bot.config.settings import QuotaSection
 from bot.errors import CoolingDown, Lapsed, NotAllowed, QuotaUsedUp, Unconfirmed
-from bot.jobs.retention import Upkeep
+from bot.jobs.retention import Retention
 from bot.models.job import JobState
 from bot.policy.cost_confirmation import question_words, worth_asking
 from bot.storage.confirmations import MOST_OPEN, VALID_SECONDS, Question
@@ -64,8 +64,8 @@ async def ask(core: Core, user: int = ANN, images: dict[str, bytes] | None = Non
     """A refusal that becomes a question."""
     request = DEAR.model_copy(update={"init_image": next(iter(images))}) if images else DEAR
     with pytest.raises(Unconfirmed):
-        await core.dispatcher.submit(request, origin(user), images)
-    return await core.dispatcher.consent.ask(request, origin(user), images)
+        await core.jobs.submit(request, origin(user), images)
+    return await core.jobs.confirmation.ask(request, origin(user), images)
 
 
 async def test_what_is_asked_about_leaves_no_trace_in_queue_and_ledger(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ async def test_what_is_asked_about_leaves_no_trace_in_queue_and_ledger(tmp_path:
 
         assert 30.0 == costly.value.left
         assert (0, 0) == (await count(core.store, "jobs"), await count(core.store, "charges"))
-        assert ([], []) == (core.dispatcher.queue(), core.engine.handed)
+        assert ([], []) == (core.jobs.queue(), core.engine.handed)
 
 
 async def test_other_reasons_go_first(tmp_path: Path) -> None:
@@ -93,15 +93,15 @@ async def test_many_answers_to_one_question_are_one_job(tmp_path: Path) -> None:
         question = await ask(core)
 
         said = await asyncio.gather(
-            *(core.dispatcher.submit(DEAR, origin(), answers=question.id) for _ in range(5)), return_exceptions=True
+            *(core.jobs.submit(DEAR, origin(), answers=question.id) for _ in range(5)), return_exceptions=True
         )
 
         assert [Lapsed] * 4 == [type(one) for one in said if isinstance(one, Exception)]
         assert (1, 1) == (await count(core.store, "jobs"), await count(core.store, "charges"))
         with pytest.raises(Lapsed, match="answered"):
-            await core.dispatcher.consent.question(question.id, ANN)
+            await core.jobs.confirmation.question(question.id, ANN)
         with pytest.raises(Lapsed, match="answered"):
-            await core.dispatcher.consent.decline(question.id, ANN)
+            await core.jobs.confirmation.decline(question.id, ANN)
 
 
 async def test_a_yes_is_a_yes_to_ones_own_question(tmp_path: Path) -> None:
@@ -109,12 +109,12 @@ async def test_a_yes_is_a_yes_to_ones_own_question(tmp_path: Path) -> None:
         question = await ask(core)
 
         with pytest.raises(NotAllowed):
-            await core.dispatcher.consent.question(question.id, BOB)
+            await core.jobs.confirmation.question(question.id, BOB)
         with pytest.raises(NotAllowed):
-            await core.dispatcher.consent.decline(question.id, BOB)
+            await core.jobs.confirmation.decline(question.id, BOB)
         with pytest.raises(Lapsed):
-            await core.dispatcher.submit(DEAR, origin(BOB), answers=question.id)
-        assert question == await core.dispatcher.consent.question(question.id, ANN)
+            await core.jobs.submit(DEAR, origin(BOB), answers=question.id)
+        assert question == await core.jobs.confirmation.question(question.id, ANN)
 
 
 async def test_the_attachment_waits_for_the_answer_restart_and_upkeep_or_not(tmp_path: Path) -> None:
@@ -127,9 +127,9 @@ async def test_the_attachment_waits_for_the_answer_restart_and_upkeep_or_not(tmp
 
     async with running_core(tmp_path, settings) as core:
         core.clock.advance(VALID_SECONDS - 1)
-        await Upkeep(settings, core.store).tidy(core.clock())
-        request = (await core.dispatcher.consent.question(question.id, ANN)).request
-        job = await core.dispatcher.submit(request, origin(), answers=question.id)
+        await Retention(settings, core.store).tidy(core.clock())
+        request = (await core.jobs.confirmation.question(question.id, ANN)).request
+        job = await core.jobs.submit(request, origin(), answers=question.id)
         await core.handed(job.id)
 
         assert {sha256: png} == core.engine.images[job.id]
@@ -144,13 +144,13 @@ async def test_what_nobody_answers_goes_with_its_attachment(tmp_path: Path) -> N
         question = await ask(core, images=pictures)
         core.clock.advance(VALID_SECONDS + 1)
         with pytest.raises(Lapsed, match="ten minutes"):
-            await core.dispatcher.consent.question(question.id, ANN)
+            await core.jobs.confirmation.question(question.id, ANN)
         core.clock.advance(VALID_SECONDS)
-        await Upkeep(settings, core.store).tidy(core.clock())
+        await Retention(settings, core.store).tidy(core.clock())
 
         assert (0, 0, 0) == await traces(core)
         with pytest.raises(Lapsed, match="ten minutes"):
-            await core.dispatcher.consent.question(question.id, ANN)
+            await core.jobs.confirmation.question(question.id, ANN)
 
 
 async def test_nobody_fills_the_disk_with_questions(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ async def test_nobody_fills_the_disk_with_questions(tmp_path: Path) -> None:
             core.clock.advance(1)
 
         assert (MOST_OPEN, MOST_OPEN, MOST_OPEN) == await traces(core)
-        assert newest == await core.dispatcher.consent.question(newest.id, ANN)
+        assert newest == await core.jobs.confirmation.question(newest.id, ANN)
 
 
 async def test_who_is_forgotten_has_been_asked_nothing(tmp_path: Path) -> None:
@@ -186,6 +186,6 @@ async def traces(core: Core) -> tuple[int, int, int]:
 async def test_without_a_question_there_is_no_answer(tmp_path: Path) -> None:
     async with running_core(tmp_path, config(quota=ASKS)) as core:
         with pytest.raises(Lapsed):
-            await core.dispatcher.consent.question("0000000000", ANN)
+            await core.jobs.confirmation.question("0000000000", ANN)
         with pytest.raises(Lapsed):
-            await core.dispatcher.submit(DEAR, origin(), answers="0000000000")
+            await core.jobs.submit(DEAR, origin(), answers="0000000000")

@@ -21,7 +21,7 @@ PLAIN, ADULT = Venue(400, (500,)), Venue(400, (500,), restricted=True)
 
 
 async def painted(core: Core, request: Asked, parent: str = "", kind: Kind = "dream", user: int = ANN) -> JobRow:
-    job = await core.dispatcher.submit(request, origin(user, kind=kind, parent=parent), venue=ADULT)
+    job = await core.jobs.submit(request, origin(user, kind=kind, parent=parent), venue=ADULT)
     async with asyncio.timeout(10):
         while not (row := await core.row(job.id)).state.over:
             if job.id in core.engine.under_way:
@@ -31,7 +31,7 @@ async def painted(core: Core, request: Asked, parent: str = "", kind: Kind = "dr
 
 
 async def enlarged(core: Core, job: JobRow, index: int = 0, user: int = ANN) -> JobRow:
-    request = await core.dispatcher.upscale_request(job.id, index, scale=2)
+    request = await core.jobs.upscale_request(job.id, index, scale=2)
     return await painted(core, request, job.id, "upscale", user)
 
 
@@ -46,12 +46,12 @@ async def test_an_enlargement_of_an_enlargement_means_the_first_words(tmp_path: 
         larger = await enlarged(core, await enlarged(core, fox))
 
         assert Meant(("a nude fox", "fog")) == await meant(core, larger)
-        await core.dispatcher.check_showing(larger, ANN, ADULT)
+        await core.jobs.check_showing(larger, ANN, ADULT)
         with pytest.raises(BlockedWords, match="“nude” is painted in age-restricted channels only"):
-            await core.dispatcher.check_showing(larger, ANN, PLAIN)
-        request = await core.dispatcher.upscale_request(larger.id, 0, scale=2)
+            await core.jobs.check_showing(larger, ANN, PLAIN)
+        request = await core.jobs.upscale_request(larger.id, 0, scale=2)
         with pytest.raises(BlockedWords, match="“nude” is painted in age-restricted channels only"):
-            await core.dispatcher.submit(request, origin(kind="upscale", parent=larger.id), venue=PLAIN)
+            await core.jobs.submit(request, origin(kind="upscale", parent=larger.id), venue=PLAIN)
 
 
 async def test_other_words_over_the_same_picture_do_not_make_it_another_one(tmp_path: Path) -> None:
@@ -62,9 +62,9 @@ async def test_other_words_over_the_same_picture_do_not_make_it_another_one(tmp_
         remix = await painted(core, remixed, varied.id, "remix")
 
         assert Meant(("a fox in a coat", "a nude fox")) == await meant(core, remix)
-        await core.dispatcher.submit(dream("a fox in a coat"), origin(kind="remix", parent=fox.id), venue=PLAIN)
+        await core.jobs.submit(dream("a fox in a coat"), origin(kind="remix", parent=fox.id), venue=PLAIN)
         with pytest.raises(BlockedWords, match="nude"):
-            await core.dispatcher.submit(remixed, origin(kind="remix", parent=varied.id), venue=PLAIN)
+            await core.jobs.submit(remixed, origin(kind="remix", parent=varied.id), venue=PLAIN)
 
 
 async def test_the_words_outlive_the_file(tmp_path: Path) -> None:
@@ -96,13 +96,13 @@ async def test_of_a_comparison_only_the_way_counts_that_the_picture_was_painted_
 async def test_an_attached_picture_has_no_words_unless_it_was_painted_here(tmp_path: Path) -> None:
     async with running_core(tmp_path) as core:
         fox = await painted(core, dream("a nude fox"))
-        png, strange = await core.dispatcher.picture(fox.id, 0), b"attached"
+        png, strange = await core.jobs.picture(fox.id, 0), b"attached"
         sha256 = hashlib.sha256(strange).hexdigest()
 
         with pytest.raises(BlockedWords, match="nude"):
             images = {fox.pictures[0].sha256: png}
-            await core.dispatcher.submit(dream(init_image=fox.pictures[0].sha256), origin(), images, venue=PLAIN)
-        await core.dispatcher.submit(dream(init_image=sha256), origin(), {sha256: strange}, venue=PLAIN)
+            await core.jobs.submit(dream(init_image=fox.pictures[0].sha256), origin(), images, venue=PLAIN)
+        await core.jobs.submit(dream(init_image=sha256), origin(), {sha256: strange}, venue=PLAIN)
 
 
 async def test_what_was_made_from_forgotten_words_is_shown_to_adults_alone(tmp_path: Path) -> None:
@@ -111,9 +111,9 @@ async def test_what_was_made_from_forgotten_words_is_shown_to_adults_alone(tmp_p
         async with core.store.transaction() as session:
             await core.store.farewells.forget(session, f"discord:{ANN}", ANN, 0.0, core.clock())
 
-        await core.dispatcher.check_showing(larger, BOB, ADULT)
+        await core.jobs.check_showing(larger, BOB, ADULT)
         with pytest.raises(BlockedWords, match="are forgotten"):
-            await core.dispatcher.check_showing(larger, BOB, PLAIN)
+            await core.jobs.check_showing(larger, BOB, PLAIN)
 
 
 async def test_two_pictures_that_name_each_other_end_the_search(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bot.config.settings import QuotaSection
 from bot.errors import QuotaUsedUp
-from bot.policy.quota import DAY, Ledger
+from bot.policy.quota import DAY, Quota
 from bot.storage.database import Database
 from bot.storage.ledger import LedgerRows
 
@@ -40,9 +40,9 @@ class Books:
     allowance: float = 10.0
 
     @property
-    def ledger(self) -> Ledger:
+    def ledger(self) -> Quota:
         """A fresh one each time: nothing may live in it."""
-        return Ledger(LedgerRows(self.database), self.section)
+        return Quota(LedgerRows(self.database), self.section)
 
     async def reserve(self, job: str, units: float) -> None:
         async with self.database.transaction() as session:

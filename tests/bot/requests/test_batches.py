@@ -88,7 +88,7 @@ async def test_a_batch_is_painted_in_parts_and_charged_once(tmp_path: Path) -> N
             for i in range(part.request.count)  # type: ignore[union-attr]
         ]
         assert tuple(range(10)) == tuple(one.index for one in done.pictures)
-        assert done.cost == (await core.dispatcher.balance(ANN)).used
+        assert done.cost == (await core.jobs.balance(ANN)).used
 
 
 async def test_others_are_painted_beside_a_batch_as_if_it_were_not_there(tmp_path: Path) -> None:
@@ -99,8 +99,8 @@ async def test_others_are_painted_beside_a_batch_as_if_it_were_not_there(tmp_pat
         await core.handed(mine.id)
 
         assert (1, 1) == (
-            place.position if (place := core.dispatcher.place(other.id)) else 0,
-            len(core.dispatcher.queue()),
+            place.position if (place := core.jobs.place(other.id)) else 0,
+            len(core.jobs.queue()),
         )
         core.engine.paint(mine.id)
         await core.handed(other.id)
@@ -143,11 +143,11 @@ async def test_a_batch_that_is_stopped_keeps_what_is_painted_and_charges_only_th
         await paint_part(core, job.id)
         await core.handed(job.id)
 
-        ended = await core.dispatcher.cancel(job.id, ANN)
+        ended = await core.jobs.cancel(job.id, ANN)
 
         assert (JobState.DONE, 4) == (ended.state, len(ended.pictures))
         assert "Stopped after 4 of 8 pictures; only those count." == ended.error_text
-        assert ended.cost / 2 == (await core.dispatcher.balance(ANN)).used
+        assert ended.cost / 2 == (await core.jobs.balance(ANN)).used
         assert ended == await core.row(job.id)
 
 
@@ -156,7 +156,7 @@ async def test_a_batch_that_a_moderator_stops_says_so(tmp_path: Path) -> None:
         job = await ask(core, 8)
         await paint_part(core, job.id)
 
-        ended = await core.dispatcher.cancel(job.id, MOD, moderator=True, reason="too many owls")
+        ended = await core.jobs.cancel(job.id, MOD, moderator=True, reason="too many owls")
 
         assert ended.error_text == (
             "Stopped after 4 of 8 pictures; only those count. A moderator cancelled this: too many owls."
@@ -167,8 +167,8 @@ async def test_a_batch_that_a_moderator_stops_says_so(tmp_path: Path) -> None:
 async def test_a_batch_without_a_picture_is_cancelled_like_any_job(tmp_path: Path) -> None:
     async with running_core(tmp_path, slots=4) as core:
         job = await ask(core, 8)
-        assert JobState.CANCELLED is (await core.dispatcher.cancel(job.id, ANN)).state
-        assert 0 == (await core.dispatcher.balance(ANN)).used
+        assert JobState.CANCELLED is (await core.jobs.cancel(job.id, ANN)).state
+        assert 0 == (await core.jobs.balance(ANN)).used
 
 
 async def test_a_picture_that_fails_each_time_is_not_tried_for_ever(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ async def test_a_picture_that_fails_each_time_is_not_tried_for_ever(tmp_path: Pa
         done = await core.until_state(job.id, JobState.DONE)
 
         assert "Pictures 1, 2, 3 and 4 failed, and do not count: Its numbers became infinite." == done.error_text
-        assert pytest.approx(done.cost / 3) == (await core.dispatcher.balance(ANN)).used
+        assert pytest.approx(done.cost / 3) == (await core.jobs.balance(ANN)).used
 
 
 async def test_other_failures_end_a_batch_with_what_it_has(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ async def test_the_bot_may_be_stopped_in_the_middle(tmp_path: Path) -> None:
         await core.handed(job.id)
         core.engine.picture(job.id, 0)
         await core.until(lambda: any(len(update.job.pictures) == 5 for update in core.updates))
-        await core.dispatcher.close(0.0)
+        await core.jobs.close(0.0)
 
     async with running_core(tmp_path, slots=4) as core:
         assert 1 == await paint_part(core, job.id)

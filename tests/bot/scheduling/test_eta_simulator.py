@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from bot.models.job import Place, Priority
-from bot.scheduling.durations import Span, Speeds
-from bot.scheduling.eta_correction import Lateness
-from bot.scheduling.eta_simulator import Underway, forecast
+from bot.models.job import Priority, QueuePosition
+from bot.scheduling.durations import DurationModel, DurationRange
+from bot.scheduling.eta_correction import EtaCorrection
+from bot.scheduling.eta_simulator import RunningJob, forecast
 from bot.scheduling.fair_queue import Ticket
-from bot.scheduling.throughput import Company, Work
+from bot.scheduling.throughput import RemainingWork, ThroughputModel
 from engine.requests.request import UpscaleRequest
 from tests.benchmarks.forecast import MACHINES, Day
 from tests.bot.core import dream
@@ -23,11 +23,11 @@ def ticket(name: str, cost: float = 1.0, pictures: int = 1, running_limit: int =
     return Ticket(name, name[0], cost, pictures, running_limit=running_limit)
 
 
-def ten_seconds_a_unit(ticket: Ticket) -> Work:
-    return Work(Span(8 * ticket.cost, 10 * ticket.cost, 15 * ticket.cost), 20, ticket.pictures)
+def ten_seconds_a_unit(ticket: Ticket) -> RemainingWork:
+    return RemainingWork(DurationRange(8 * ticket.cost, 10 * ticket.cost, 15 * ticket.cost), 20, ticket.pictures)
 
 
-RUNNING = Underway(ticket("R1", 2.0), Work(Span(4, 5, 8), 10), 0.25)
+RUNNING = RunningJob(ticket("R1", 2.0), RemainingWork(DurationRange(4, 5, 8), 10), 0.25)
 
 
 def test_the_first_starts_when_the_running_one_ends() -> None:
@@ -50,8 +50,12 @@ def test_free_slots_are_filled_at_once_and_everybody_takes_longer() -> None:
 
 
 def test_who_has_few_rounds_is_finished_first_and_the_others_go_on_faster() -> None:
-    def short_or_long(ticket: Ticket) -> Work:
-        return Work(Span(1, 1, 1), 10) if ticket.job_id == "A1" else Work(Span(4, 4, 4), 40)
+    def short_or_long(ticket: Ticket) -> RemainingWork:
+        return (
+            RemainingWork(DurationRange(1, 1, 1), 10)
+            if ticket.job_id == "A1"
+            else RemainingWork(DurationRange(4, 4, 4), 40)
+        )
 
     places = forecast([ticket("A1"), ticket("B1")], [], short_or_long, 2, now=0, together=1.0)
 
@@ -82,7 +86,7 @@ def test_who_is_suspected_is_foretold_to_be_painted_alone() -> None:
 
 def test_what_is_in_the_background_comes_when_all_others_are_done() -> None:
     behind = replace(ticket("B1"), priority=Priority.BACKGROUND)
-    running = Underway(replace(behind, job_id="B0"), Work(Span(7, 7, 7), 10), 1.0)
+    running = RunningJob(replace(behind, job_id="B0"), RemainingWork(DurationRange(7, 7, 7), 10), 1.0)
     places = forecast([ticket("A1"), behind], [running], ten_seconds_a_unit, 4, now=0)
 
     assert [0, 17] == [places[name].starts for name in ("A1", "B1")]
@@ -91,7 +95,7 @@ def test_what_is_in_the_background_comes_when_all_others_are_done() -> None:
 @pytest.mark.parametrize(("together", "slots"), [(1.0, 4), (0.5, 4), (0.7, 8)])
 def test_what_painting_together_saves_is_learnt(together: float, slots: int) -> None:
     """Jobs come and go at random; each takes ten seconds alone."""
-    company, now, inside, lot = Company(), 0.0, {}, random.Random(7)
+    company, now, inside, lot = ThroughputModel(), 0.0, {}, random.Random(7)
     request = dream()
     for number in range(600):
         while len(inside) < lot.randint(1, slots):
@@ -110,7 +114,7 @@ def test_what_painting_together_saves_is_learnt(together: float, slots: int) -> 
 
 
 def test_who_is_half_done_is_foretold_by_their_own_speed() -> None:
-    company = Company()
+    company = ThroughputModel()
     company.joins("A1", dream(), 0)
     alone = company.work(dream()).alone.likely
 
@@ -122,7 +126,7 @@ def test_who_is_half_done_is_foretold_by_their_own_speed() -> None:
 
 
 def test_an_earlier_life_is_learnt_from_with_the_company_of_that_time() -> None:
-    company = Company(together=1.0)
+    company = ThroughputModel(together=1.0)
     company.remember(
         [(f"{number}", dream(), 1e9 + number // 2 * 20, 1e9 + number // 2 * 20 + 20) for number in range(40)]
     )
@@ -131,7 +135,7 @@ def test_an_earlier_life_is_learnt_from_with_the_company_of_that_time() -> None:
 
 
 def test_who_is_overtaken_by_others_is_foretold_so_the_next_time() -> None:
-    lateness, told = Lateness(), Place(5, 9, 3.0, starts=100.0, earliest=105.0, latest=120.0, ready=110.0)
+    lateness, told = EtaCorrection(), QueuePosition(5, 9, 3.0, starts=100.0, earliest=105.0, latest=120.0, ready=110.0)
     for number in range(60):
         lateness.foretell(f"{number}", told, 0.0)
         lateness.foretell(f"{number}", replace(told, starts=50.0), 1.0)  # the first word counts
@@ -145,7 +149,7 @@ def test_who_is_overtaken_by_others_is_foretold_so_the_next_time() -> None:
 
 
 def test_what_was_held_back_or_never_came_teaches_nothing() -> None:
-    lateness, told = Lateness(), Place(5, 9, 3.0, starts=100.0, earliest=105.0, latest=120.0, ready=110.0)
+    lateness, told = EtaCorrection(), QueuePosition(5, 9, 3.0, starts=100.0, earliest=105.0, latest=120.0, ready=110.0)
     lateness.foretell("a", told, 0.0)
     lateness.forget("a", "b")
     lateness.starts("a", 900.0)
@@ -156,7 +160,7 @@ def test_what_was_held_back_or_never_came_teaches_nothing() -> None:
 
 
 def test_speeds_are_learnt_per_kind_of_work() -> None:
-    speeds = Speeds()
+    speeds = DurationModel()
     for _ in range(20):
         speeds.learn(dream(steps=25), seconds=3.2768)
     speeds.learn(UpscaleRequest(image="0" * 64, width=256, height=256), seconds=2.0)
@@ -170,13 +174,13 @@ def test_speeds_are_learnt_per_kind_of_work() -> None:
 
 
 def test_what_was_never_measured_is_a_wide_guess() -> None:
-    span = Speeds().expect(dream())
+    span = DurationModel().expect(dream())
 
     assert span.low * 5 < span.high
 
 
 def test_an_unsteady_machine_gives_wider_ranges() -> None:
-    steady, unsteady = Speeds(), Speeds()
+    steady, unsteady = DurationModel(), DurationModel()
     for number in range(20):
         steady.learn(dream(), 4.0)
         unsteady.learn(dream(), 2.0 if number % 2 else 8.0)

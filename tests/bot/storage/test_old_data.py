@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 from bot.actions.history import Archive
-from bot.jobs.retention import Upkeep
+from bot.jobs.retention import Retention
 from bot.models.job import JobState
 from bot.storage import DATABASE
 from bot.storage.database import newest_schema
@@ -50,11 +50,11 @@ async def test_an_old_database_opens_with_everything_that_was_in_it(tmp_path: Pa
 
         assert newest_schema() == row[0] > 4
         assert [JobState.DONE, JobState.DONE, JobState.FAILED, JobState.CANCELLED] == list(states.values())
-        assert [ENLARGED] == [child.id for child in await core.dispatcher.children(DREAM)]
-        assert (1.6384, 203.3616) == ((balance := await core.dispatcher.balance(ANN)).used, balance.left)
+        assert [ENLARGED] == [child.id for child in await core.jobs.children(DREAM)]
+        assert (1.6384, 203.3616) == ((balance := await core.jobs.balance(ANN)).used, balance.left)
         assert ["reset quota", "grant"] == [entry.action for entry in await core.store.audit.newest()]
         assert {"channels": [1, 2]} == await core.store.settings.all("server", "400")
-        assert DREAM == (await core.dispatcher.job_by_message(500, 1001)).id  # type: ignore[union-attr]
+        assert DREAM == (await core.jobs.job_by_message(500, 1001)).id  # type: ignore[union-attr]
         assert {ENLARGED, FAILED, CANCELLED} == {row.job_id for row in await core.store.deliveries.pending()}
 
 
@@ -64,12 +64,12 @@ async def test_jobs_of_an_old_database_are_painted(tmp_path: Path) -> None:
             await core.handed(job_id)
             core.engine.paint(job_id)
             await core.until_state(job_id, JobState.DONE)
-            assert job_id == (await core.dispatcher.history(user))[0].id
+            assert job_id == (await core.jobs.history(user))[0].id
 
 
 async def test_old_pictures_are_read_with_their_records(tmp_path: Path) -> None:
     async with running_core(old_folder(tmp_path)) as core:
-        png, enlarged = await core.dispatcher.picture(DREAM, 0), await core.dispatcher.picture(ENLARGED, 0)
+        png, enlarged = await core.jobs.picture(DREAM, 0), await core.jobs.picture(ENLARGED, 0)
         job = await core.row(DREAM)
 
     request = replay_request(read_record(png))
@@ -92,8 +92,8 @@ async def test_pictures_of_a_time_before_keeping_are_kept_like_new_ones(tmp_path
         await core.handed(WAITED)
         core.engine.paint(WAITED)
         await core.until_state(WAITED, JobState.DONE)
-        await Upkeep(config(retention={"pictures_days": 1.0}), core.store).tidy(core.clock() + 5 * 86_400)
+        await Retention(config(retention={"pictures_days": 1.0}), core.store).tidy(core.clock() + 5 * 86_400)
         assert [True, True] == [(await core.row(job)).on_disk == 1 for job in (DREAM, ENLARGED)]  # one is not told yet
         await core.store.deliveries.delivered(ENLARGED, "result", core.clock())
-        await Upkeep(config(retention={"pictures_days": 1.0}), core.store).tidy(core.clock() + 5 * 86_400)
+        await Retention(config(retention={"pictures_days": 1.0}), core.store).tidy(core.clock() + 5 * 86_400)
         assert [1, 0] == [(await core.row(job)).on_disk for job in (DREAM, ENLARGED)]

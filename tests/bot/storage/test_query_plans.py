@@ -204,7 +204,7 @@ async def arguments(core: Core) -> Values:
 
 
 async def painted_from_attachment(core: Core) -> JobRow:
-    job = await core.dispatcher.submit(dream(init_image=SHA), origin(), {SHA: ATTACHED})
+    job = await core.jobs.submit(dream(init_image=SHA), origin(), {SHA: ATTACHED})
     await core.handed(job.id)
     core.engine.paint(job.id)
     return await core.until_state(job.id, JobState.DONE)

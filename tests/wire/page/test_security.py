@@ -12,8 +12,8 @@ from tests.wire.page.conftest import Browser, StillMachine
 
 
 async def test_it_listens_on_loopback_only(browser: Browser) -> None:
-    assert browser.page._runner is not None
-    assert [("127.0.0.1", browser.page.port)] == browser.page._runner.addresses
+    assert browser.page._engine_loop is not None
+    assert [("127.0.0.1", browser.page.port)] == browser.page._engine_loop.addresses
 
 
 @pytest.mark.parametrize("path", ["/", "/static/js/app.js", "/play/sent", "/nowhere"])
