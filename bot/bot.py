@@ -18,7 +18,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-import bot.cogs
+from bot import cogs
 from bot.actions.create import JobActions
 from bot.actions.delete import Deletions
 from bot.actions.history import Archive
@@ -156,7 +156,7 @@ class DreamBot(commands.AutoShardedBot):
         await self.engine.start()
         await self.moderation.restore()
         await self.jobs.start()
-        for module in pkgutil.iter_modules(bot.cogs.__path__, "bot.cogs."):
+        for module in pkgutil.iter_modules(cogs.__path__, f"{cogs.__name__}."):
             await self.load_extension(module.name)
         self.add_dynamic_items(*ALL, *OTHERS)
         self._registering = asyncio.create_task(register_commands(self))

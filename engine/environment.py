@@ -93,8 +93,8 @@ def child_environment(
 
 
 def _search_path(given: str) -> dict[str, str]:
-    """In a checkout the child must find this very package, wherever the parent was started."""
-    root = Path(__file__).resolve().parent.parent
+    """PYTHONPATH by which the child imports this very package from a checkout; empty for an installed one."""
+    root = Path(__file__).resolve().parents[__name__.count(".")]
     if root.name in ("site-packages", "dist-packages"):
         return {}
     return {"PYTHONPATH": os.pathsep.join([str(root), *filter(None, [given])])}

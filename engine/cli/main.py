@@ -39,6 +39,12 @@ app.add_typer(weights, name="weights")
 app.add_typer(bench, name="bench")
 
 
+def commands() -> set[str]:
+    """The names of all commands and groups."""
+    named = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    return named | {group.name for group in app.registered_groups if group.name}
+
+
 def main() -> None:
     """Run a command; errors become words."""
     with speaking():
