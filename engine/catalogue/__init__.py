@@ -1,4 +1,12 @@
-"""The models that the engine knows: names, published files, hashes, licences and sizes.
+"""The models and weights that the engine knows: names, sources, hashes, licences, sizes, settings.
 
-Imports no torch. A client may import it.
+    catalogue.toml   the published weights, as data
+    registry         reads and validates that file; finds an entry by name
+    entry            `Entry`: one checkpoint
+    clips            OpenAI's nine CLIPs, by either spelling
+    model_builder    turns an entry into a `Model`
+    models           every model by name
+    flops            cost of networks, for quotas
+
+Imports no torch, so a client may import it. May import `engine.nets.*_flags` and `engine.errors`.
 """

@@ -1,4 +1,4 @@
-"""What is known of one checkpoint: where it comes from, how it is recognised, what net it holds. No torch."""
+"""One checkpoint: its sources, its hash and the network that it holds."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-LARGEST = 16 * 2**30
-"""Bytes; no checkpoint of this family comes near."""
-LEEWAY = 1.5
-"""A file may be this many times larger than what is known only roughly."""
+MAX_FILE_BYTES = 16 * 2**30
+"""Limit for a file of unknown size. No checkpoint of this family is larger."""
+SIZE_TOLERANCE = 1.5
+"""A file may exceed an approximate size by this factor."""
+USUAL_PERCEPTOR = "ViT-B/32"
 
 
 class Kind(StrEnum):
-    """What a checkpoint is for."""
+    """The network that a checkpoint holds."""
 
     DIFFUSION = "diffusion"
     SECONDARY = "secondary"
@@ -32,29 +33,33 @@ class Entry:
     kind: Kind
     title: str
     file: str
-    """Its name in the weights folder; a whole path for a file of one's own."""
+    """File name in the weights folder; an absolute path for a file of the host's own."""
     licence: str
     sources: tuple[str, ...] = ()
     """Addresses, tried in turn."""
     sha256: str = ""
-    """As published; empty where nobody has."""
+    """Published hash; empty if none is published."""
     size: int = 0
     """Bytes; 0 = unknown."""
     exact: bool = False
-    """Whether *size* is the very number."""
+    """Whether `size` is exact."""
     flags: Mapping[str, object] = field(default_factory=dict)
-    """Of its net, by the reference's option names."""
+    """Options of the network, by the names of the reference code."""
     page: str = ""
-    """Where a person finds it when no source works."""
+    """Web page with a download link, for when every source fails."""
+    perceptor: str = USUAL_PERCEPTOR
+    """The CLIP that guides a model with these weights."""
+    defaults: Mapping[str, object] = field(default_factory=dict)
+    """Option values that suit a model with these weights."""
 
     @property
     def is_own(self) -> bool:
-        """Whether it is the host's own file, somewhere else."""
+        """Whether the file belongs to the host, outside of the weights folder."""
         return Path(self.file).is_absolute()
 
     @property
     def limit(self) -> int:
-        """The most bytes that are accepted for it."""
+        """The most bytes that a download may have."""
         if self.exact:
             return self.size
-        return int(self.size * LEEWAY) if self.size else LARGEST
+        return int(self.size * SIZE_TOLERANCE) if self.size else MAX_FILE_BYTES

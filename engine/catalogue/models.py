@@ -1,12 +1,13 @@
-"""Which models there are: the one that ships with the package, the published ones, and your own. No torch."""
+"""Every model by name: the one in the package, the published ones, and the host's own after `add_models`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
+from engine.catalogue.model_builder import build_model, paints
 from engine.catalogue.model_info import Model
-from engine.catalogue.published import published_models
+from engine.catalogue.registry import PUBLISHED
 
 __all__ = ["DEFAULT_MODEL", "MODELS", "Model", "add_models"]
 
@@ -40,11 +41,11 @@ PRIMER = Model(
     },
 )
 
-_models = {model.name: model for model in (PRIMER, *published_models())}
+_models = {PRIMER.name: PRIMER} | {e.name: build_model(e) for e in PUBLISHED.values() if paints(e.kind)}
 MODELS: Mapping[str, Model] = MappingProxyType(_models)
-"""By name; those that are not installed too."""
+"""Includes models whose weights are not downloaded."""
 
 
 def add_models(own: Iterable[Model]) -> None:
-    """Make these known in this process, behind the others; for its start, before anybody asks."""
+    """Register the host's own models in this process. Call at its start."""
     _models.update((model.name, model) for model in own)

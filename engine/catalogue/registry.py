@@ -1,42 +1,110 @@
-"""All checkpoints by name: the published ones, and your own once `own.add_own` has read them. No torch."""
+"""Every checkpoint by name: those of `catalogue.toml`, and the host's own after `add_entries`."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Annotated
 
-from engine.catalogue.biggan_table import BIGGANS
-from engine.catalogue.clip_table import CLIPS
-from engine.catalogue.community_table import COMMUNITY, KALIYUGA
-from engine.catalogue.diffusion_table import BASE, SECONDARY_MODEL
-from engine.catalogue.entry import Entry
-from engine.catalogue.upscaler_table import UPSCALERS
-from engine.catalogue.vqgan_table import VQGANS
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from engine.catalogue.entry import USUAL_PERCEPTOR, Entry, Kind
 from engine.errors import ModelUnavailable
 
-PUBLISHED: Mapping[str, Entry] = MappingProxyType(
-    {
-        entry.name: entry
-        for entry in (*BASE, *KALIYUGA, *COMMUNITY, SECONDARY_MODEL, *VQGANS, *BIGGANS, *CLIPS, *UPSCALERS)
-    }
-)
+CATALOGUE = Path(__file__).with_name("catalogue.toml")
+USUAL_SETTINGS = "disco"
+
+Flags = dict[str, object]
+Sentence = Annotated[str, StringConstraints(pattern=r"\.$")]
+Address = Annotated[str, StringConstraints(pattern=r"^https://[\w.-]+/\S+$")]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Net(_Table):
+    size: int = 0
+    flags: Flags
+
+
+class _Weights(_Table):
+    name: str
+    kind: Kind
+    title: str
+    licence: str
+    file: str = ""
+    sources: tuple[Address, ...] = ()
+    sha256: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")] = ""
+    size: int = Field(default=0, ge=0)
+    exact: bool = False
+    net: str = ""
+    flags: Flags = {}
+    page: str = ""
+    perceptor: str = USUAL_PERCEPTOR
+    settings: str = USUAL_SETTINGS
+
+    @model_validator(mode="after")
+    def _has_a_file(self) -> _Weights:
+        if not self.sources and not (self.file and self.page):
+            raise ValueError(f"“{self.name}” needs a source, or a file name and a page")
+        return self
+
+
+class Catalogue(_Table):
+    """The contents of `catalogue.toml`."""
+
+    licences: dict[str, Sentence]
+    settings: dict[str, Flags]
+    nets: dict[str, _Net]
+    weights: tuple[_Weights, ...]
+
+    def entries(self) -> Iterator[Entry]:
+        """Yields the checkpoints in the file's order. Raises KeyError for a licence, net or setting without a table."""
+        for row in self.weights:
+            net = self.nets[row.net] if row.net else _Net(flags={})
+            yield Entry(
+                name=row.name,
+                kind=row.kind,
+                title=row.title,
+                file=row.file or row.sources[0].rpartition("/")[2],
+                licence=self.licences[row.licence],
+                sources=row.sources,
+                sha256=row.sha256,
+                size=row.size or net.size,
+                exact=row.exact,
+                flags=net.flags | row.flags,
+                page=row.page,
+                perceptor=row.perceptor,
+                defaults=self.settings[row.settings] if row.kind is Kind.DIFFUSION else {},
+            )
+
+
+def read_catalogue(path: Path = CATALOGUE) -> dict[str, Entry]:
+    """Name → entry. Raises pydantic's ValidationError or KeyError for a file that is not a catalogue."""
+    catalogue = Catalogue.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    return {entry.name: entry for entry in catalogue.entries()}
+
+
+PUBLISHED: Mapping[str, Entry] = MappingProxyType(read_catalogue())
 _own: dict[str, Entry] = {}
 
 
 def entries() -> Mapping[str, Entry]:
-    """Everything by name."""
+    """Every entry by name."""
     return {**PUBLISHED, **_own}
 
 
 def add_entries(own: Iterable[Entry]) -> None:
-    """Make these known in this process, in place of earlier ones of the same names."""
+    """Register the host's own entries in this process; an entry replaces an earlier one of its name."""
     _own.update((entry.name, entry) for entry in own)
 
 
 def find_entry(name: str) -> Entry:
-    """The checkpoint of that name, or of that file name; raises ModelUnavailable with a guess."""
+    """The entry of that name or file name, in any case. Raises ModelUnavailable with a suggestion."""
     known = entries()
     by_file = {Path(entry.file).stem.lower(): entry for entry in known.values()}
     by_name = {entry.name.lower(): entry for entry in known.values()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 
-from engine.catalogue.clip_table import CLIPS, clip_named, plain
+from engine.catalogue.clips import CLIPS, clip_named, plain
 from engine.catalogue.models import MODELS
 from engine.requests.clip_weights import USUAL, read_perceptors
 from engine.requests.request import DreamRequest

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.catalogue.clip_table import clip_named, clip_of_hash, plain
+from engine.catalogue.clips import clip_named, clip_of_hash, plain
 from engine.catalogue.entry import Entry
 from engine.errors import ModelUnavailable
 from engine.guidance.lpips import Features

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from engine.catalogue.clip_table import CLIPS, clip_named
+from engine.catalogue.clips import CLIPS, clip_named
 from engine.catalogue.models import MODELS
 from engine.errors import InvalidRequest
 from engine.requests.options.base import guess

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import ParamSpec
 
-from engine.catalogue.clip_table import CLIPS
-from engine.catalogue.diffusion_table import SECONDARY_MODEL
+from engine.catalogue.clips import CLIPS
+from engine.catalogue.registry import find_entry
 from engine.catalogue.models import MODELS
 from engine.errors import DreamError
 from engine.loaders.checkpoint import PRIMER_WEIGHTS
@@ -36,7 +36,7 @@ def look_around(worker: str, pid: int, device: str, slots: int) -> Ready:
     models = {name: _model_problem(name) for name in MODELS}
     upscalers = {name: _problem(_upscaler_problem, name) for name in upscaler_names()}
     helpers = {clip_key(clip.name): _problem(lacking_files, [clip]) for clip in CLIPS}
-    helpers[SECONDARY_NET] = _problem(lacking_files, [SECONDARY_MODEL])
+    helpers[SECONDARY_NET] = _problem(lacking_files, [find_entry("secondary")])
     named = methods | models | {f"upscaler {name}": problem for name, problem in upscalers.items()} | helpers
     return Ready(
         worker=worker,

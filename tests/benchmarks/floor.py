@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from engine.catalogue.community_table import KALIYUGA
+from engine.catalogue.registry import PUBLISHED
 from engine.guidance.open_clip import from_open_clip, open_clip
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
 from engine.loaders.upscaler import recognise
@@ -174,7 +174,7 @@ NETS: dict[str, Callable[[], Run]] = {
     "realesrgan-x4plus (RRDB), 64×64": lambda: _upscaler("realesrgan-x4plus", 64),
     "swinir-m, 64×64": lambda: _upscaler("swinir-m", 64),
     "a U-Net of LSUN's size, 256×256": lambda: _unet(
-        next(e.flags for e in KALIYUGA if e.name == "pixel-art"), 1, 3, 256, 256
+        PUBLISHED["pixel-art"].flags, 1, 3, 256, 256
     ),
 }
 """Name → how its work is made ready."""

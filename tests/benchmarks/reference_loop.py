@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.catalogue.community_table import KALIYUGA
+from engine.catalogue.registry import PUBLISHED
 from engine.catalogue.models import MODELS
 from engine.guidance.open_clip import from_open_clip, open_clip
 from engine.guidance.perceptor import Perceptor
@@ -31,7 +31,7 @@ from engine.runtime.runtime import Runtime
 from tests.benchmarks.measure import Figure, side_by_side
 
 MODEL, STEPS, CUTS = "pixel-art", 25, 32
-FLAGS = next(entry.flags for entry in KALIYUGA if entry.name == MODEL)
+FLAGS = PUBLISHED[MODEL].flags
 SETTINGS = {"cutouts": str(CUTS), "eta": "0", "clip_guidance_scale": "1000", "tv_scale": "150", "range_scale": "50"}
 
 

@@ -20,8 +20,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
@@ -39,17 +38,14 @@ from pydantic import (
 )
 
 from engine.catalogue.entry import Entry, Kind
-from engine.catalogue.licences import OWN
+from engine.catalogue.model_builder import build_model, check_flags, paints
 from engine.catalogue.model_info import Model
 from engine.catalogue.models import DEFAULT_MODEL, add_models
-from engine.catalogue.published import biggan_model, model_of, vqgan_model
 from engine.catalogue.registry import PUBLISHED, add_entries
 from engine.errors import InvalidRequest, WeightsError
-from engine.nets.adm_flags import read_flags
-from engine.nets.biggan_flags import read_biggan_flags
-from engine.nets.vqgan_flags import read_vqgan_flags
 from engine.requests.request import AUTO, SHIPPED, build_options
 
+OWN_LICENCE = "Yours; you know its terms."
 VARIABLE = "DREAMBOT_MODELS"
 """How a bot or a shell tells its engine child: the same tables as JSON."""
 
@@ -71,22 +67,6 @@ Sha256 = Annotated[str, AfterValidator(_sha256)]
 Flag: TypeAlias = bool | int | float | str
 Flags: TypeAlias = Flag | list[Flag | list[Flag]]
 """Some are lists: `ch_mult` of a VQGAN, the `layers` of a BigGAN."""
-
-
-@dataclass(frozen=True, slots=True)
-class Painter:
-    """What is known of one kind of net that paints: how its flags are read, and how it becomes a model."""
-
-    read: Callable[[Mapping[str, object]], object]
-    model: Callable[[Entry, str, Mapping[str, object], tuple[int, int] | None], Model]
-
-
-PAINTERS: Mapping[str, Painter] = {
-    "diffusion": Painter(read_flags, model_of),
-    "vqgan": Painter(read_vqgan_flags, vqgan_model),
-    "biggan": Painter(read_biggan_flags, biggan_model),
-}
-"""By `kind`; an upscaler is none."""
 
 
 class OwnModel(BaseModel):
@@ -113,7 +93,7 @@ class OwnModel(BaseModel):
         default="", description="Hash of the file; empty = `python -m engine weights verify --trust NAME` remembers it."
     )
     sources: tuple[str, ...] = Field(default=(), description="Addresses to download it from, tried in turn.")
-    licence: str = Field(default=OWN, description="What may be done with it.")
+    licence: str = Field(default=OWN_LICENCE, description="What may be done with it.")
     size: tuple[int, int] | None = Field(
         default=None,
         description="Width and height when nobody says otherwise; left out = those of its training.",
@@ -127,10 +107,9 @@ class OwnModel(BaseModel):
     @field_validator("flags")
     @classmethod
     def _are_flags(cls, flags: Mapping[str, Flags], found: ValidationInfo) -> Mapping[str, Flags]:
-        painter = PAINTERS.get(found.data.get("kind", ""))
         try:
-            if painter:
-                painter.read(flags)
+            if kind := found.data.get("kind"):
+                check_flags(Kind(kind), flags)
         except WeightsError as error:
             raise ValueError(str(error).replace("?.", "?")) from error
         return flags
@@ -147,7 +126,7 @@ class OwnModel(BaseModel):
     @property
     def paints(self) -> bool:
         """Whether `/dream` can paint with it."""
-        return self.kind in PAINTERS
+        return paints(Kind(self.kind))
 
     def entry(self, name: str) -> Entry:
         """It, as one of the table."""
@@ -160,11 +139,13 @@ class OwnModel(BaseModel):
             sources=self.sources,
             sha256=self.sha256,
             flags=dict(self.flags),
+            perceptor=self.perceptor,
+            defaults=dict(self.defaults),
         )
 
     def model(self, name: str) -> Model:
         """It, as something to paint with."""
-        return PAINTERS[self.kind].model(self.entry(name), self.perceptor, self.defaults, self.size)
+        return build_model(self.entry(name), self.size)
 
 
 _OWN: TypeAdapter[dict[str, OwnModel]] = TypeAdapter(dict[ModelName, OwnModel])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from engine.catalogue.clip_table import clip_named
+from engine.catalogue.clips import clip_named
 from engine.catalogue.entry import Entry
 from engine.catalogue.model_info import Model
 from engine.catalogue.registry import entries

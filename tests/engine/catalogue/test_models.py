@@ -9,8 +9,7 @@ import torch
 
 from engine.catalogue import models
 from engine.catalogue import registry as table
-from engine.catalogue.models import MODELS
-from engine.catalogue.published import published_models
+from engine.catalogue.models import DEFAULT_MODEL, MODELS
 from engine.catalogue.registry import find_entry
 from engine.errors import InvalidRequest, WeightsError
 from engine.guidance.open_clip import from_open_clip, open_clip
@@ -28,7 +27,7 @@ from tests.engine.loaders import test_biggan, test_vqgan
 from tests.engine.tiny import job_of, paint, tiny_runtime
 from tests.engine.weights.made import TINY, saved, tiny_tensors
 
-PUBLISHED = {model.name: model for model in published_models()}
+PUBLISHED = {name: model for name, model in MODELS.items() if name != DEFAULT_MODEL}
 
 
 @pytest.fixture

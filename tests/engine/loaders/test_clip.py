@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.catalogue.clip_table import CLIPS, clip_named
+from engine.catalogue.clips import CLIPS, clip_named
 from engine.errors import ModelUnavailable, WeightsError
 from engine.guidance.open_clip import from_open_clip, from_openai, load_open_clip, open_clip
 from engine.loaders.clip import read_clip

@@ -1,0 +1,107 @@
+"""Turns a checkpoint's entry into a `Model`: sizes and costs follow from the flags of its network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+from engine.catalogue.entry import Entry, Kind
+from engine.catalogue.flops import biggan_view_share, view_share
+from engine.catalogue.model_info import Model
+from engine.nets.adm_flags import read_flags
+from engine.nets.biggan_flags import read_biggan_flags
+from engine.nets.vqgan_flags import read_vqgan_flags
+
+MAX_SIDE = 1536
+"""Longest side in pixels, a little more than the tools of 2022 could paint on large cards."""
+VQGAN_MULTIPLE, VQGAN_MIN_SIDE = 16, 128
+"""Sides of a VQGAN's image are multiples of the first, and at least the second unless it was trained on smaller ones."""
+IMAGENET_CLASSES = 1000
+
+Size = tuple[int, int]
+
+
+def build_model(entry: Entry, size: Size | None = None) -> Model:
+    """The model with *entry*'s weights; *size* replaces the size of its training. Raises WeightsError for bad flags."""
+    return _BUILDERS[entry.kind](entry, size)
+
+
+def paints(kind: Kind) -> bool:
+    """Whether weights of that kind can paint an image."""
+    return kind in _BUILDERS
+
+
+def check_flags(kind: Kind, flags: Mapping[str, object]) -> None:
+    """Raises WeightsError for flags that a network of that kind cannot have."""
+    if kind in _READERS:
+        _READERS[kind](flags)
+
+
+def _diffusion_model(entry: Entry, size: Size | None) -> Model:
+    """Sides are multiples of what the levels of the network halve."""
+    flags = read_flags(entry.flags)
+    multiple = flags.patch * 2 ** (len(flags.channel_mult) - 1)
+    own = flags.image_size
+    return Model(
+        name=entry.name,
+        title=entry.title,
+        methods=("clip_diffusion",),
+        size=size or (own, own),
+        multiple=multiple,
+        smallest=max(own // 2, multiple),
+        largest=max(MAX_SIDE, own),
+        perceptor=entry.perceptor,
+        view_share=view_share(flags.num_channels, own, entry.perceptor),
+        train_steps=flags.diffusion_steps,
+        classes=IMAGENET_CLASSES if flags.class_cond else 0,
+        reads=bool(flags.context_dim),
+        defaults={"clip_diffusion": dict(entry.defaults)},
+    )
+
+
+def _vqgan_model(entry: Entry, size: Size | None) -> Model:
+    flags = read_vqgan_flags(entry.flags)
+    own, multiple = flags.resolution, math.lcm(VQGAN_MULTIPLE, flags.factor)
+    return Model(
+        name=entry.name,
+        title=entry.title,
+        methods=("vqgan_clip",),
+        size=size or (own, own),
+        multiple=multiple,
+        smallest=max(min(VQGAN_MIN_SIDE, own), multiple),
+        largest=max(MAX_SIDE // multiple * multiple, own),
+        perceptor=entry.perceptor,
+        defaults={"vqgan_clip": dict(entry.defaults)},
+    )
+
+
+def _biggan_model(entry: Entry, size: Size | None) -> Model:
+    """A BigGAN paints one size. Classes other than ImageNet's have no names, so it starts from all of them."""
+    flags = read_biggan_flags(entry.flags)
+    own = flags.output_dim
+    nameless = {} if flags.num_classes == IMAGENET_CLASSES else {"classes": "all"}
+    return Model(
+        name=entry.name,
+        title=entry.title,
+        methods=("biggan_clip",),
+        size=size or (own, own),
+        multiple=own,
+        smallest=own,
+        largest=own,
+        perceptor=entry.perceptor,
+        view_share=biggan_view_share(flags.channel_width, own, entry.perceptor),
+        classes=flags.num_classes,
+        defaults={"biggan_clip": nameless | dict(entry.defaults)},
+    )
+
+
+_BUILDERS: Mapping[Kind, Callable[[Entry, Size | None], Model]] = {
+    Kind.DIFFUSION: _diffusion_model,
+    Kind.VQGAN: _vqgan_model,
+    Kind.BIGGAN: _biggan_model,
+}
+_READERS: Mapping[Kind, Callable[[Mapping[str, object]], object]] = {
+    Kind.DIFFUSION: read_flags,
+    Kind.VQGAN: read_vqgan_flags,
+    Kind.BIGGAN: read_biggan_flags,
+}
