@@ -15,7 +15,7 @@ from engine.nets.vqgan_flags import read_vqgan_flags
 MAX_SIDE = 1536
 """Longest side in pixels, a little more than the tools of 2022 could paint on large cards."""
 VQGAN_MULTIPLE, VQGAN_MIN_SIDE = 16, 128
-"""Sides of a VQGAN's image are multiples of the first, and at least the second unless it was trained on smaller ones."""
+"""Sides are multiples of the first, and at least the second unless the training images were smaller."""
 IMAGENET_CLASSES = 1000
 
 Size = tuple[int, int]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import ParamSpec
 
 from engine.catalogue.clips import CLIPS
-from engine.catalogue.registry import find_entry
 from engine.catalogue.models import MODELS
+from engine.catalogue.registry import find_entry
 from engine.errors import DreamError
 from engine.loaders.checkpoint import PRIMER_WEIGHTS
 from engine.methods import method_names

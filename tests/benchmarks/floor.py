@@ -173,8 +173,6 @@ NETS: dict[str, Callable[[], Run]] = {
     "realesr-general (Compact), 128×128": lambda: _upscaler("realesr-general", 128),
     "realesrgan-x4plus (RRDB), 64×64": lambda: _upscaler("realesrgan-x4plus", 64),
     "swinir-m, 64×64": lambda: _upscaler("swinir-m", 64),
-    "a U-Net of LSUN's size, 256×256": lambda: _unet(
-        PUBLISHED["pixel-art"].flags, 1, 3, 256, 256
-    ),
+    "a U-Net of LSUN's size, 256×256": lambda: _unet(PUBLISHED["pixel-art"].flags, 1, 3, 256, 256),
 }
 """Name → how its work is made ready."""

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.catalogue.registry import PUBLISHED
 from engine.catalogue.models import MODELS
+from engine.catalogue.registry import PUBLISHED
 from engine.guidance.open_clip import from_open_clip, open_clip
 from engine.guidance.perceptor import Perceptor
 from engine.loaders.diffusion import DiffusionNet
