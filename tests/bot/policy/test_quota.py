@@ -305,7 +305,7 @@ def conserves(path: Path, happenings: list[tuple[str, str, int]]) -> None:
     asyncio.run(run())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(acts, max_size=30))
 def test_every_unit_is_conserved(
     tmp_path_factory: pytest.TempPathFactory, happenings: list[tuple[str, str, int]]
@@ -315,7 +315,7 @@ def test_every_unit_is_conserved(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(st.lists(acts, min_size=10, max_size=50))
 def test_every_unit_is_conserved_over_thousands_of_sequences(happenings: list[tuple[str, str, int]]) -> None:
     conserves(Path(":memory:"), happenings)  # thousands of sequences, and no disk to wait for

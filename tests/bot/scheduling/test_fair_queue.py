@@ -238,7 +238,7 @@ def test_newcomers_without_end_starve_nobody() -> None:
     assert 20 <= served_after <= 60
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     st.lists(
         st.tuples(st.integers(0, 200), st.floats(1, 8), st.sampled_from([p for p in Priority if p >= 0])),
