@@ -1,12 +1,13 @@
-# One word does it. Everything lives in .venv; nothing is installed anywhere else.
+# Everything is installed into .venv and nowhere else.
 #
-#   make play        the playground: paint in a browser, no account, no GPU
-#   make test        the tests (minutes)          make test-slow   the long ones
-#   make check       format, lint, types, architecture      make bench   speed and memory, side by side
-#   make pictures    the pictures of docs/playground.md, anew, from the real thing (needs Chromium)
+#   make play        the playground: paint in a browser, without an account or a GPU
+#   make test        all tests but the slow ones     make test-fast   the inner loop: under a minute
+#   make test-slow   the slow tests                  make coverage    all tests, with branch coverage
+#   make check       format, lint, types, layers     make bench       speed and memory, side by side
+#   make pictures    renew the pictures of docs/playground.md (needs Chromium)
 #   make clean       remove .venv and caches
 #
-# PYTHON=python3.12 chooses the interpreter. TORCH=cpu takes PyTorch's CPU build from its own index (smaller, no CUDA).
+# PYTHON=python3.12 chooses the interpreter. TORCH=cpu takes PyTorch's CPU build (smaller, without CUDA).
 
 PYTHON ?= python3
 VENV := .venv
@@ -19,7 +20,11 @@ ifeq ($(TORCH),cpu)
 TORCH_INDEX := --index-url https://download.pytorch.org/whl/cpu
 endif
 
-.PHONY: play run test test-slow pictures check bench format clean install install-dev
+PYTEST := $(PY) -m pytest -n 2 --dist loadfile
+FAST := tests/bot tests/engine/catalogue tests/engine/client tests/engine/protocol tests/engine/requests \
+	tests/engine/images tests/test_architecture.py
+
+.PHONY: play run test test-fast test-slow coverage pictures check bench format clean install install-dev
 
 play: install
 	$(PY) -m bot playground
@@ -28,10 +33,16 @@ run: install
 	$(PY) -m bot run
 
 test: install-dev
-	$(PY) -m pytest -n 2 --dist loadfile
+	$(PYTEST)
+
+test-fast: install-dev
+	$(PYTEST) $(FAST)
 
 test-slow: install-dev
 	$(PY) -m pytest -m slow --timeout 1500
+
+coverage: install-dev
+	$(PYTEST) --cov=bot --cov=engine --cov-branch --cov-report=term
 
 pictures: install-dev
 	DREAMBOT_PICTURES=docs/pictures $(PY) -m pytest tests/browser/test_tour.py
