@@ -1,15 +1,14 @@
-"""Logging for months: one line per event, as text or as JSON, and no secret in any of them.
+"""Logging setup: one line per event, as text or JSON, without secrets.
 
-Interaction tokens are part of URLs, and discord.py logs URLs at DEBUG; so its HTTP logger never goes below INFO, and
-every line passes a filter that blots out tokens wherever they come from. What people write is logged at DEBUG at most.
-structlog renders the lines; everybody logs with the standard library.
+Only the loggers of `bot` and `engine` go below INFO. Libraries log URLs and SQL values at DEBUG, and these hold
+interaction tokens and prompts. Every line also passes a filter that removes tokens and signatures.
+Modules log with the standard library; structlog renders the lines.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 import structlog
@@ -18,18 +17,20 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 _IN_URLS = re.compile(r"(/(?:webhooks|interactions)/\d+/)[\w.\-]{8,}")
 _BOT_TOKEN = re.compile(r"\b[\w-]{23,30}\.[\w-]{6,7}\.[\w-]{27,45}\b")
 _SIGNATURE = re.compile(r"([?&](?:ex|is|hm)=)[0-9a-f]+")
-_QUIET: Mapping[str, int] = {"discord": logging.INFO, "discord.http": logging.INFO, "aiohttp": logging.WARNING}
+_OWN = ("bot", "engine")
+_QUIET = ("aiohttp",)
+"""Libraries that log nothing useful below WARNING."""
 
 Format: TypeAlias = Literal["text", "json"]
 
 
 def redact(text: str) -> str:
-    """*text* without bot tokens, interaction tokens and signatures of CDN addresses."""
+    """Replace bot tokens, interaction tokens and signatures of CDN addresses in *text*."""
     return _SIGNATURE.sub(r"\1…", _BOT_TOKEN.sub("[token]", _IN_URLS.sub(r"\1[token]", text)))
 
 
 class RedactingFormatter(structlog.stdlib.ProcessorFormatter):
-    """Formats as usual, tracebacks included, then blots out what nobody may read."""
+    """Formats records, tracebacks included, and redacts the result."""
 
     def __init__(self, form: Format = "text") -> None:
         before: list[Processor] = [
@@ -45,7 +46,6 @@ class RedactingFormatter(structlog.stdlib.ProcessorFormatter):
         )
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line as it may be stored."""
         return redact(super().format(record))
 
 
@@ -56,11 +56,17 @@ def _line(_: WrappedLogger, __: str, event: EventDict) -> str:
 
 
 def setup_logging(level: int = logging.INFO, form: Format = "text") -> None:
-    """Send everything from *level* on to stderr, redacted. Libraries stay at INFO or above whatever *level* is."""
+    """Log to stderr from *level* on, redacted."""
     handler = logging.StreamHandler()
     handler.setFormatter(RedactingFormatter(form))
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level)
-    for name, floor in _QUIET.items():
-        logging.getLogger(name).setLevel(max(level, floor))
+    logging.getLogger().handlers[:] = [handler]
+    set_levels(level)
+
+
+def set_levels(level: int) -> None:
+    """Let `bot` and `engine` log from *level* on; libraries log from INFO on at the lowest."""
+    logging.getLogger().setLevel(max(level, logging.INFO))
+    for name in _OWN:
+        logging.getLogger(name).setLevel(level)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))

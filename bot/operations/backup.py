@@ -17,11 +17,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from bot.errors import StoreError
 from bot.operations.backup_format import FORMAT, MANIFEST, Manifest, check_archive, check_database, in_words
 from bot.storage import DATABASE
-from bot.storage.files import sync_folder
+from bot.storage.files import create_file, sync_folder
 from bot.text import count
 
 
@@ -50,7 +51,7 @@ def make_backup(folder: Path, target: Path) -> str:
         copy, fresh = Path(spare, DATABASE), Path(spare, "backup.tar")
         copy_database(folder / DATABASE, copy)
         schema = check_database(copy)
-        with fresh.open("xb") as file:
+        with create_file(fresh) as file:
             damaged = _write(file, folder, copy, schema)
             file.flush()
             os.fsync(file.fileno())
@@ -73,7 +74,7 @@ def copy_database(source: Path, target: Path) -> None:
         copy.execute("VACUUM")
 
 
-def _write(file: io.BufferedWriter, folder: Path, copy: Path, schema: int) -> int:
+def _write(file: IO[bytes], folder: Path, copy: Path, schema: int) -> int:
     """The archive; how many pictures of it were damaged on the disk already."""
     hashes: dict[str, str] = {}
     damaged, now = 0, time.time()

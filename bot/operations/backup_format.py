@@ -28,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bot.errors import StoreError
 from bot.storage import DATABASE
 from bot.storage.database import newest_schema
+from bot.storage.files import create_file, make_folder
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -143,8 +144,8 @@ def _taken(source: IO[bytes], target: Path | None) -> str:
         while chunk := source.read(_CHUNK):
             digest.update(chunk)
         return digest.hexdigest()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("xb") as file:
+    make_folder(target.parent)
+    with create_file(target) as file:
         while chunk := source.read(_CHUNK):
             digest.update(chunk)
             file.write(chunk)

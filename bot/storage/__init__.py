@@ -1,19 +1,23 @@
-"""All that outlives a restart: one SQLite file and three folders of pictures, owned by one process at a time.
+"""Everything that survives a restart: one SQLite file and three folders of files, used by one process at a time.
 
-<data>/dreambot.lock        who works here
-<data>/dreambot.sqlite3     everything else points into this
-<data>/pictures/<year>/     what was painted
-<data>/inputs/              what people attached
-<data>/frames/              how pictures came to be; not in backups
+<data>/dreambot.lock        the lock, with the process id
+<data>/dreambot.sqlite3     jobs, charges, messages, settings; every file below has a row here
+<data>/pictures/<year>/     finished pictures
+<data>/inputs/              attachments, by SHA-256
+<data>/frames/              previews for timelapses; backups leave them out
+
+May import: bot.models, bot.errors, bot.retry, engine.
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Awaitable
 from pathlib import Path
 from types import TracebackType
 
 from bot.errors import StoreError
-from bot.storage import files
+from bot.storage import attachments, files, pictures, timelapses
 from bot.storage.attachments import Inputs
 from bot.storage.confirmations import Questions
 from bot.storage.database import Database
@@ -30,11 +34,13 @@ from bot.storage.reports import Reports
 from bot.storage.settings import Audit, Settings
 from bot.storage.timelapses import Frames
 
+log = logging.getLogger(__name__)
+
 DATABASE = "dreambot.sqlite3"
 
 
 class Store:
-    """The data folder, opened. Compound writes share one `transaction()`, whose session the repositories take."""
+    """The opened data folder. Repositories take the session of one `transaction()`, so that writes are atomic."""
 
     def __init__(self, folder: Path, lock: FolderLock, database: Database) -> None:
         self.folder = folder
@@ -61,31 +67,53 @@ class Store:
 
     @classmethod
     async def open(cls, folder: Path) -> Store:
-        """Take the folder's lock, migrate the database, sweep up after a crash. Raises FolderInUse or StoreError."""
+        """Lock the folder, migrate the database, delete what a crash left. Raises FolderInUse or StoreError.
+
+        A failure releases everything that was opened. Files that cannot be deleted are logged and stay.
+        """
         lock = FolderLock(folder)
         try:
             lock.acquire()
         except OSError as error:
             raise StoreError(f"The data folder {folder} cannot be used: {error.strerror or error}.") from error
         try:
+            for name in (attachments.FOLDER, pictures.FOLDER, timelapses.FOLDER):
+                files.make_private(folder / name)
             store = cls(folder, lock, await Database.open(folder / DATABASE))
         except BaseException:
             lock.release()
             raise
-        await files.sweep_temporaries(folder)
-        await store.inputs.sweep()
-        await store.pictures.sweep()
-        await store.frames.sweep(await store.jobs.ids())
+        try:
+            await store._sweep()
+        except BaseException:
+            await store.close()
+            raise
         return store
 
+    async def _sweep(self) -> None:
+        known = await self.jobs.ids()
+        sweeps: tuple[Awaitable[None], ...] = (
+            files.sweep_temporaries(self.folder),
+            self.inputs.sweep(),
+            self.pictures.sweep(),
+            self.frames.sweep(known),
+        )
+        for sweep in sweeps:
+            try:
+                await sweep
+            except StoreError as error:
+                log.warning("Leftover files stay: %s", error)
+
     async def used_bytes(self) -> int:
-        """Disk that pictures, attachments and the ways to pictures take."""
+        """Bytes on disk of pictures, attachments and frames. Raises StoreError."""
         return await self.pictures.kept_bytes() + await self.inputs.kept_bytes() + await self.frames.kept_bytes()
 
     async def close(self) -> None:
-        """Close the database and let others have the folder. Idempotent."""
-        await self.database.close()
-        self._lock.release()
+        """Close the database and unlock the folder. Idempotent."""
+        try:
+            await self.database.close()
+        finally:
+            self._lock.release()
 
     async def __aenter__(self) -> Store:
         return self

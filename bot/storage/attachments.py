@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from pathlib import Path
@@ -93,13 +94,16 @@ class Inputs:
                 await files.remove(self._path(row[0]))
 
     async def sweep(self) -> None:
-        """Delete files whose submission never became a job (a crash between file and row)."""
-        folder = self._data / FOLDER
+        """Delete files without a row, which a crash during a submission leaves. Raises StoreError."""
+        found = await asyncio.to_thread(self._files)
         async with self._database.reading() as session:
             known = {row[0] for row in await session.all("SELECT sha256 FROM inputs")}
-        for path in folder.iterdir() if folder.is_dir() else ():
-            if path.name not in known:
-                await files.remove(path)
+        await files.remove(*(path for path in found if path.name not in known))
+
+    def _files(self) -> list[Path]:
+        folder = self._data / FOLDER
+        with files.disk_errors(folder, "read"):
+            return list(folder.iterdir()) if folder.is_dir() else []
 
     def _path(self, sha256: str) -> Path:
         # The name becomes a path: nothing but a hash may get here, wherever the request came from.

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import aiosqlite
 
 from bot.errors import StoreError
+from bot.storage.files import PRIVATE_FILE, disk_errors, make_private
 
 T = TypeVar("T")
 BUSY_SECONDS = 5.0
@@ -61,6 +62,7 @@ class Database:
     @classmethod
     async def open(cls, path: Path, migrations: Traversable | None = None) -> Database:
         """Open or create the file and bring its schema up to date. Raises StoreError in words."""
+        await asyncio.to_thread(_make_private, path)
         with _in_words():
             connection = await aiosqlite.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
         try:
@@ -165,6 +167,15 @@ _REMEDIES = {
 
 def _remedy(error: sqlite3.DatabaseError) -> str:
     return _REMEDIES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "")
+
+
+def _make_private(path: Path) -> None:
+    """Create the file for this user only; SQLite gives `-wal` and `-shm` the same mode."""
+    with disk_errors(path, "created"):
+        if not path.exists():
+            path.touch(PRIVATE_FILE)
+    for name in ("", "-wal", "-shm"):
+        make_private(path.with_name(path.name + name))
 
 
 def newest_schema() -> int:

@@ -1,72 +1,78 @@
-"""Files that are whole or absent, whatever dies: temporary name, fsync, rename, fsync of the folder."""
+"""Files that are whole or absent after a crash: temporary name, fsync, rename, fsync of the folder.
+
+Files and folders are created for this user only (0600 and 0700), whatever the umask is.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from bot.errors import StoreError
 
+PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
 _TEMPORARY = ".tmp"
 
 
 async def write_durably(path: Path, data: bytes) -> None:
-    """Put *data* at *path*, replacing what is there; on disk when this returns. Raises StoreError."""
+    """Replace *path* by *data*; on disk when this returns. Raises StoreError."""
     await asyncio.to_thread(_write, path, data)
 
 
 async def read(path: Path) -> bytes | None:
-    """The file's bytes, or None if it is not there."""
+    """The file's bytes, or None if it does not exist. Raises StoreError."""
     return await asyncio.to_thread(_read, path)
 
 
-async def remove(path: Path) -> None:
-    """Delete the file if it is there. Raises StoreError."""
-    try:
-        await asyncio.to_thread(path.unlink, missing_ok=True)
-    except OSError as error:
-        raise StoreError(f"{path} cannot be deleted: {error.strerror}.") from error
+async def remove(*paths: Path) -> None:
+    """Delete the files that exist. Raises StoreError at the first that cannot be deleted."""
+    await asyncio.to_thread(_remove, paths)
 
 
 async def sweep_temporaries(folder: Path) -> None:
-    """Delete what a crash left half-written anywhere under *folder*."""
+    """Delete the half-written files that a crash left anywhere under *folder*. Raises StoreError."""
     await asyncio.to_thread(_sweep, folder)
 
 
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_TEMPORARY}")
+@contextmanager
+def disk_errors(path: Path, action: str) -> Iterator[None]:
+    """Turn OSErrors into StoreErrors: ``PATH cannot be ACTION: reason.``"""
     try:
-        _make_folder(path.parent)
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        sync_folder(path.parent)
+        yield
     except OSError as error:
-        _forget(temporary)
-        raise StoreError(f"{path} cannot be written: {error.strerror or error}.") from error
+        raise StoreError(f"{error.filename or path} cannot be {action}: {error.strerror or error}.") from error
 
 
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror or error}.") from error
+def create_file(path: Path) -> IO[bytes]:
+    """Open a new file for writing, readable by this user only. Raises FileExistsError and other OSErrors."""
+    return os.fdopen(
+        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), PRIVATE_FILE), "wb"
+    )
 
 
-def _make_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
+def make_folder(folder: Path) -> None:
+    """Create *folder* and its parents; each new one belongs to this user only and is durable. Raises OSError."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+    with suppress(PermissionError):  # a parent that may be entered but not read
         sync_folder(folder.parent)
 
 
+def make_private(path: Path) -> None:
+    """Take the rights of other users from an existing file or folder; a file of another owner is left alone."""
+    with suppress(FileNotFoundError, PermissionError):
+        path.chmod(PRIVATE_FOLDER if path.is_dir() else PRIVATE_FILE)
+
+
 def sync_folder(folder: Path) -> None:
-    """Make the folder's entries durable; Windows does that by itself and cannot open folders."""
+    """Make the folder's entries durable. Windows does that itself and cannot open folders."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -86,13 +92,39 @@ def sync_tree(folder: Path, *, deep: bool = True) -> None:
     sync_folder(folder)
 
 
-def _forget(temporary: Path) -> None:
+def _write(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_TEMPORARY}")
     try:
-        temporary.unlink(missing_ok=True)
-    except OSError:
-        return  # the first error is the one to report; the next start sweeps
+        with disk_errors(path, "written"):
+            make_folder(path.parent)
+            with create_file(temporary) as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            sync_folder(path.parent)
+    except StoreError:
+        with suppress(OSError):  # the first error is the one to report; the next start sweeps
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def _read(path: Path) -> bytes | None:
+    with disk_errors(path, "read"):
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
+
+
+def _remove(paths: tuple[Path, ...]) -> None:
+    for path in paths:
+        with disk_errors(path, "deleted"):
+            path.unlink(missing_ok=True)
 
 
 def _sweep(folder: Path) -> None:
-    for left in folder.rglob(f".*{_TEMPORARY}"):
-        _forget(left)
+    with disk_errors(folder, "read"):
+        for left in folder.rglob(f".*{_TEMPORARY}"):
+            with suppress(OSError):
+                left.unlink(missing_ok=True)

@@ -1,66 +1,73 @@
-"""One dreambot per data folder: a lock that the operating system releases when its process dies, however it dies."""
+"""Lets one process at a time use a data folder. The operating system releases the locks when that process ends."""
 
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout, lock_descriptor
 
 from bot.errors import FolderInUse
+from bot.storage.files import PRIVATE_FILE, make_folder
 
 FILE = "dreambot.lock"
 
 
 class FolderLock:
-    """The lock of one data folder. The file stays, with the process id of its last holder; the lock is what counts."""
+    """The lock of one data folder: the file `dreambot.lock`, which holds the process id, and on POSIX the folder.
+
+    The folder is locked too because the file can be deleted while the bot runs. Links in its place are refused.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / FILE
-        self._file: IO[str] | None = None
+        self._folder = folder
+        self._descriptor: int | None = None
+        self._file = FileLock(
+            folder / FILE,
+            timeout=0,
+            mode=PRIVATE_FILE,
+            thread_local=False,
+            fallback_to_soft=False,
+            on_acquired=_write_process_id,
+        )
 
     def acquire(self) -> None:
-        """Take the lock or raise FolderInUse, which names the holder. Creates the folder."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        file = self._path.open("a+", encoding="ascii")
+        """Create the folder and lock it. Raises FolderInUse, which names the process, or OSError."""
+        make_folder(self._folder)
         try:
-            _lock(file)
-        except OSError as error:
-            holder = _read(file)
-            file.close()
+            self._file.acquire()
+            self._lock_folder()
+        except Timeout as error:
+            self.release()
+            holder = self._holder()
             raise FolderInUse(
-                f"Another dreambot{f' (process {holder})' if holder else ''} is working on {self._path.parent}. "
-                "Stop it, or give this one a data folder of its own (DREAMBOT_DATA)."
+                f"Another dreambot{f' (process {holder})' if holder else ''} is working on {self._folder}. "
+                "Stop it, or set DREAMBOT_DATA to another folder for this one."
             ) from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        self._file = file
+        except BaseException:
+            self.release()
+            raise
 
     def release(self) -> None:
-        """Let others have the folder. Idempotent."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Idempotent."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        self._file.release(force=True)
+
+    def _lock_folder(self) -> None:
+        if os.name == "posix":  # Windows opens no folders, and refuses to delete a file that is open
+            self._descriptor = os.open(self._folder, os.O_RDONLY)
+            if not lock_descriptor(self._descriptor, blocking=False):
+                raise Timeout(str(self._folder))
+
+    def _holder(self) -> str:
+        try:
+            return (self._folder / FILE).read_text(encoding="ascii")[:20].strip()
+        except (OSError, ValueError):  # Windows locks the bytes against readers too
+            return ""
 
 
-def _read(file: IO[str]) -> str:
-    try:
-        file.seek(0)
-        return file.read(20).strip()
-    except OSError:  # Windows locks the bytes against readers too
-        return ""
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(file: IO[str]) -> None:
-        file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(file: IO[str]) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _write_process_id(descriptor: int) -> None:
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, str(os.getpid()).encode("ascii"))

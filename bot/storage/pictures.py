@@ -143,18 +143,26 @@ class Pictures:
             return await session.all(_IDLE + where, json.dumps(sorted(named)), *values)
 
     async def sweep(self) -> None:
-        """Delete files that no row names, of jobs that are over: what an attempt left that was cancelled or failed.
+        """Delete files without a row that belong to ended jobs: a cancelled or failed attempt leaves them.
 
-        Files of jobs that are not known here are left alone: they are not ours to judge.
+        Files of unknown jobs stay. Raises StoreError.
         """
-        folder = self._data / FOLDER
-        names = await asyncio.to_thread(lambda: sorted(folder.glob("*/*.png")) if folder.is_dir() else [])
+        paths = await asyncio.to_thread(self._files)
         async with self._database.reading() as session:
             rows = {row[0] for row in await session.all("SELECT path FROM pictures WHERE path IS NOT NULL")}
             over = {row[0] for row in await session.all("SELECT id FROM jobs WHERE state NOT IN ('queued', 'running')")}
-        for path in names:
-            if path.relative_to(self._data).as_posix() not in rows and path.stem.rpartition("-")[0] in over:
-                await files.remove(path)
+        await files.remove(
+            *(
+                path
+                for path in paths
+                if path.relative_to(self._data).as_posix() not in rows and path.stem.rpartition("-")[0] in over
+            )
+        )
+
+    def _files(self) -> list[Path]:
+        folder = self._data / FOLDER
+        with files.disk_errors(folder, "read"):
+            return sorted(folder.glob("*/*.png")) if folder.is_dir() else []
 
     async def kept_bytes(self) -> int:
         """Disk that kept pictures take."""

@@ -1,6 +1,6 @@
-"""How pictures came to be: the snapshots of a job in one file, `<data>/frames/<job>.zip`. Lost, nobody loses a picture.
+"""The previews of a job in one file, `<data>/frames/<job>.zip`, from which a timelapse is rendered.
 
-A frame is what the grid looked like after one step: the newest snapshot of every picture, encoded as it came.
+A frame holds the newest preview of every picture after one step, encoded as the engine sent it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ from bot.storage import files
 
 FOLDER = "frames"
 MOST = 1000
-"""Jobs; those painted first are forgotten first. A job has some hundred kilobytes."""
+"""Jobs whose frames are kept; the oldest are deleted first. A job has some hundred kilobytes."""
 Frame: TypeAlias = Mapping[int, bytes]
 """Picture index → encoded picture."""
 _NAME = re.compile(r"(\d{4})-(\d{1,2})")
 
 
 def frames_path(data: Path, job_id: str) -> Path:
-    """Where a job's frames lie."""
     return data / FOLDER / f"{job_id}.zip"
 
 
@@ -36,30 +35,28 @@ class Frames:
         self._data = data
 
     def path(self, job_id: str) -> Path:
-        """Where a job's frames lie, if they are kept."""
+        """The path of a job's frames, which need not exist."""
         return frames_path(self._data, job_id)
 
     async def keep(self, job_id: str, frames: Sequence[Frame]) -> None:
-        """Durable when this returns; the oldest of too many are forgotten. Raises StoreError."""
+        """Store a job's frames durably; beyond `MOST` jobs the oldest are deleted. Raises StoreError."""
         await files.write_durably(self.path(job_id), await asyncio.to_thread(_packed, frames))
-        for path in await asyncio.to_thread(self._too_many):
-            await files.remove(path)
+        await files.remove(*await asyncio.to_thread(self._too_many))
 
     async def read(self, job_id: str) -> list[Frame]:
-        """The frames in their order; empty where none are kept. Raises StoreError."""
+        """The frames in order; empty if the job has none. Raises StoreError."""
         data = await files.read(self.path(job_id))
         return await asyncio.to_thread(_unpacked, data) if data else []
 
     async def has(self, job_id: str) -> bool:
-        """Whether frames of that job are kept."""
         return await asyncio.to_thread(self.path(job_id).is_file)
 
     async def kept_bytes(self) -> int:
-        """Disk that they take."""
+        """Bytes on disk. Raises StoreError."""
         return sum(size for _, size in await asyncio.to_thread(self._by_age))
 
     async def let_go(self, most_bytes: int) -> int:
-        """Delete them, the oldest first, until *most_bytes* are free; how many are. Raises StoreError."""
+        """Delete the oldest files until *most_bytes* are free; returns the bytes freed. Raises StoreError."""
         freed = 0
         for path, size in await asyncio.to_thread(self._by_age):
             if freed >= most_bytes:
@@ -69,22 +66,23 @@ class Frames:
         return freed
 
     async def sweep(self, known: Collection[str]) -> None:
-        """Delete those of jobs that are not *known*: a crash came between a job's end and its forgetting."""
-        for path, _ in await asyncio.to_thread(self._by_age):
-            if path.stem not in known:
-                await files.remove(path)
+        """Delete the frames of jobs that are not *known*, which a crash may leave. Raises StoreError."""
+        found = await asyncio.to_thread(self._by_age)
+        await files.remove(*(path for path, _ in found if path.stem not in known))
 
     def _too_many(self) -> list[Path]:
         paths = [path for path, _ in self._by_age()]
         return paths[: max(len(paths) - MOST, 0)]
 
     def _by_age(self) -> list[tuple[Path, int]]:
-        """Path and bytes, the oldest first."""
+        """(path, bytes) of every file, the oldest first. Raises StoreError."""
         found = []
-        for path in (self._data / FOLDER).glob("*.zip"):
-            with contextlib.suppress(FileNotFoundError):  # gone in the meantime
-                state = path.stat()
-                found.append((state.st_mtime, path, state.st_size))
+        folder = self._data / FOLDER
+        with files.disk_errors(folder, "read"):
+            for path in folder.glob("*.zip"):
+                with contextlib.suppress(FileNotFoundError):  # deleted in the meantime
+                    state = path.lstat()
+                    found.append((state.st_mtime, path, state.st_size))
         return [(path, size) for _, path, size in sorted(found)]
 
 
@@ -104,6 +102,6 @@ def _unpacked(data: bytes) -> list[Frame]:
             for name in sorted(archive.namelist()):
                 if match := _NAME.fullmatch(name):
                     frames.setdefault(int(match[1]), {})[int(match[2])] = archive.read(name)
-    except (zipfile.BadZipFile, EOFError, ValueError):  # damaged on disk: as good as gone
+    except (zipfile.BadZipFile, EOFError, ValueError):  # damaged on disk
         return []
     return [frames[place] for place in sorted(frames)]

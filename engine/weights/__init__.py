@@ -3,7 +3,7 @@
     entry, table       what there is: sources, hashes, sizes, licences, model flags (no torch)
     own                your own files, from config.toml's `[models.<name>]` (no torch)
     folder, pins       where files lie, and the hashes of those that nobody has published one for (no torch)
-    filelock, disk     one process at a time; what a disk says no to, in words (no torch)
+    disk               disk errors in words (no torch)
     download           sources in turn, resumed, hashed; a file gets its name only after its hash matched (no torch)
     opened             a file that was hashed through the very handle from which it is read (no torch)
     tensors, convert   safetensors, PyTorch archives, and foreign pickles, which a process of their own converts

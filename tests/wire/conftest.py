@@ -18,7 +18,7 @@ import discord
 import pytest
 
 from bot.bot import make_bot
-from bot.config.logging import RedactingFormatter
+from bot.config.logging import RedactingFormatter, set_levels
 from bot.config.settings import Config
 from bot.playground.server.local import LocalDiscord
 from bot.playground.server.tls import Authority
@@ -113,7 +113,7 @@ class Lines(logging.Handler):
     """Keeps every line as it would be stored."""
 
     def __init__(self, lines: list[str]) -> None:
-        super().__init__(logging.INFO)
+        super().__init__(logging.DEBUG)
         self.setFormatter(RedactingFormatter())
         self._lines = lines
 
@@ -128,7 +128,7 @@ async def opened(authority: Authority, folder: Path, make: MakeBot) -> AsyncIter
         schemas.judge(site.record)
         world = World(site, make, folder)
         handlers, root = (Errors(world.logged), Lines(world.lines)), logging.getLogger()
-        root.setLevel(logging.INFO)
+        set_levels(logging.DEBUG)
         for handler in handlers:
             root.addHandler(handler)
         try:

@@ -221,7 +221,7 @@ class World:
         return [text for text in found if not any(pattern.search(text) for pattern in self._allowed)]
 
     def _leaks(self) -> list[str]:
-        """Lines of the log (INFO and worse) in which a secret stands, or what somebody wrote."""
+        """Log lines, from DEBUG on, that hold a token or a prompt."""
         tokens = {*self.site.interactions._by_token, self.site.world.app.token}
         prompts = {text for text in self.typed if " " in text.strip()}
         secret = [f"a token in the log: {line}" for line in self.lines if any(token in line for token in tokens)]

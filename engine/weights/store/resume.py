@@ -8,15 +8,16 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
+from filelock import FileLock, Timeout
+
 from engine.errors import WeightsError
 from engine.weights.store.disk_errors import in_words
-from engine.weights.store.filelock import lock_or_raise
 from engine.weights.store.hashed_file import hash_file
 from engine.weights.store.http import Answer, Interrupted, SourceFailed, request_from
 from engine.weights.store.trusted_hashes import write_whole
@@ -59,21 +60,33 @@ class Part:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._note = path.with_name(f"{path.name}.json")
+        # A file of its own, because `become` renames the part: a process that waited would lock the finished file.
+        self._lock = FileLock(path.with_name(f"{path.name}.lock"), timeout=0, thread_local=False)
 
     def __enter__(self) -> Part:
         with self._writing():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.file: BinaryIO = self.path.open("ab+")
+        with self._writing():
+            try:
+                self._lock.acquire()
+            except Timeout as error:
+                raise WeightsError(f"“{self.path.name}” is being downloaded by another process.") from error
         try:
-            lock_or_raise(self.file)
-        except OSError as error:
-            self.file.close()
-            raise WeightsError(f"“{self.path.name}” is being downloaded by another process.") from error
+            with self._writing():
+                self.file: BinaryIO = self.path.open("ab+")
+        except BaseException:
+            self._lock.release()
+            raise
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        with self._writing():  # what was still to be written
-            self.file.close()
+        try:
+            with self._writing():  # flushes the last bytes
+                self.file.close()
+        finally:
+            with suppress(OSError):  # Windows deletes it on release
+                Path(self._lock.lock_file).unlink()
+            self._lock.release()
 
     @property
     def size(self) -> int:

@@ -5,21 +5,25 @@ A small JSON file beside the weights: name → SHA-256, size, where it came from
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from engine.errors import WeightsError
-from engine.weights.store.filelock import wait_for_lock
 
 FILE = "pins.json"
 LOCK_FILE = "pins.lock"
 """Stays, empty: a file of its own, because the other one is replaced at every change."""
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+"""Some network folders have no locks; the threads of this process still take turns there."""
 _LOCK = threading.Lock()
 
 
@@ -57,12 +61,19 @@ class Pins:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """From reading to writing nobody else writes, no thread and no process; else one pin would undo the other."""
+        """Excludes other threads and processes between reading and writing, so that no pin is lost."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with _LOCK, (self.folder / LOCK_FILE).open("ab") as file:
-            with suppress(OSError):  # some network folders have no locks; the threads of this process still take turns
-                wait_for_lock(file)
-            yield
+        lock = FileLock(self.folder / LOCK_FILE, fallback_to_soft=False)
+        with _LOCK:
+            try:
+                lock.acquire()
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise
+            try:
+                yield
+            finally:
+                lock.release()
 
     def _read(self) -> dict[str, Pin]:
         path = self.folder / FILE

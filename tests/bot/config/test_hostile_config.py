@@ -53,7 +53,7 @@ def test_every_setting_takes_what_is_right_or_is_named_with_its_section(tmp_path
         ("[discord]\ntoken = 'x'", r"put it into the environment"),
         ("[roles.staff]\nunits = 1.0", r"it must be (the id of a role|an id)"),
         (b"\xff\xfe\x00", r"cannot be read"),
-        ("a = " + "[" * 2000 + "]" * 2000, r"lie too deep"),
+        ("a = " + "[" * 2000 + "]" * 2000, r"nested too deeply"),
         ("[queue]\ntotal = " + "9" * 5000, r"cannot be read"),
     ],
 )

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
-from bot.config.logging import RedactingFormatter, redact
+import pytest
+
+from bot.config.logging import RedactingFormatter, redact, set_levels
+from bot.storage.database import Database
 
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcdE.abcdefghijklmnopqrstuvwxyz0123456789AB"
 
@@ -32,3 +36,20 @@ def test_tracebacks_are_read_too() -> None:
 
     assert TOKEN not in RedactingFormatter().format(record)
     assert "bad token [token]" in RedactingFormatter().format(record)
+
+
+async def test_libraries_log_no_values_at_debug(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    set_levels(logging.DEBUG)
+    try:
+        database = await Database.open(tmp_path / "x.sqlite3")
+        async with database.transaction() as session:
+            await session.one("SELECT ?", "aW50ZXJhY3Rpb24-token")
+        await database.close()
+    finally:
+        own_logger_enabled = logging.getLogger("bot.anything").isEnabledFor(logging.DEBUG)
+        set_levels(logging.INFO)
+
+    assert own_logger_enabled
+    assert "aW50ZXJhY3Rpb24-token" not in caplog.text
+    for library in ("aiosqlite", "discord", "discord.gateway", "aiohttp.client", "asyncio"):
+        assert not logging.getLogger(library).isEnabledFor(logging.DEBUG)

@@ -34,6 +34,13 @@ def mistakes(path: Path) -> list[str]:
     return [line.replace(str(path), "FILE") for line in str(wrong.value).splitlines()]
 
 
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(b"\xef\xbb\xbf[queue]\r\nper_user = 7\r\n")
+
+    assert 7 == load_config(path, {}).queue.per_user
+
+
 def test_the_example_is_the_model() -> None:
     assert render_example(Config) == EXAMPLE.read_text(encoding="utf-8")
 
