@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from discord import app_commands
 
-import bot.cogs
+from bot import cogs
 from engine.cli.listing import option_rows
 from engine.requests.options.base import schedulable
 from engine.requests.profiles import profile_rows
@@ -19,6 +20,7 @@ from engine.requests.request import METHODS, ClipDiffusionOptions
 
 ROOT = Path(__file__).parent.parent
 USING = (ROOT / "docs" / "using.md").read_text(encoding="utf-8")
+METHODS_PAGE = ROOT / "docs" / "methods.md"
 
 
 def option_table(method: str) -> str:
@@ -38,7 +40,9 @@ def option_table(method: str) -> str:
 
 def slash_commands() -> list[app_commands.Command[Any, ..., Any]]:
     """Every slash command of every cog."""
-    modules = [importlib.import_module(found.name) for found in pkgutil.iter_modules(bot.cogs.__path__, "bot.cogs.")]
+    modules = [
+        importlib.import_module(found.name) for found in pkgutil.iter_modules(cogs.__path__, f"{cogs.__name__}.")
+    ]
     members = [
         member
         for module in modules
@@ -50,7 +54,9 @@ def slash_commands() -> list[app_commands.Command[Any, ..., Any]]:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_options_of_every_method_are_in_the_documentation_as_they_are(method: str) -> None:
-    assert option_table(method) in USING, f"docs/using.md should hold:\n\n{option_table(method)}"
+    page = METHODS_PAGE.read_text(encoding="utf-8")
+
+    assert option_table(method) in page, "python -m tests.test_docs renews the tables"
 
 
 def test_every_command_and_every_option_of_it_is_in_the_documentation() -> None:
@@ -70,9 +76,23 @@ def test_there_are_commands_to_document() -> None:
 
 def test_every_profile_is_in_the_documentation_with_its_cost_and_source() -> None:
     rows = [f"| `{name}` | {cost} | {about} | {source} |" for name, about, cost, _, source in profile_rows()]
-    assert [] == [row for row in rows if row not in USING]
+    assert [] == [row for row in rows if row not in METHODS_PAGE.read_text(encoding="utf-8")]
 
 
 def test_every_option_that_may_change_along_the_walk_is_named() -> None:
     names = [f"`{name}`" for name, field in ClipDiffusionOptions.model_fields.items() if schedulable(field)]
-    assert f"These options may change: {', '.join(names)}." in USING
+    assert f"These options may change: {', '.join(names)}." in METHODS_PAGE.read_text(encoding="utf-8")
+
+
+def renew_option_tables() -> None:
+    """Write the option tables of docs/methods.md anew; the prose around them stays."""
+    page = METHODS_PAGE.read_text(encoding="utf-8")
+    for method in METHODS:
+        table = option_table(method)
+        old = re.search(rf"### {method}\n.*?\n\n\|.*?(?=\n\n|\Z)", page, re.DOTALL)
+        page = page.replace(old[0].rstrip(), table) if old else f"{page.rstrip()}\n\n{table}\n"
+    METHODS_PAGE.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    renew_option_tables()
