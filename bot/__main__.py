@@ -31,6 +31,10 @@ PLAYGROUND_VARIABLE = "DREAMBOT_PLAYGROUND"
 def main(arguments: Sequence[str] | None = None) -> int:
     """The entry point; the exit code is 0 for a clean end, 1 for a mistake in words, 2 for a wrong command line."""
     options = _parser().parse_args(arguments)
+    if options.exit_with_parent:
+        from bot.playground.parent_watch import watch_parent
+
+        watch_parent()
     if options.command == "playground":
         from bot.playground.supervisor import main as play
 
@@ -58,12 +62,13 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     common.add_argument("--config", type=Path, metavar="PATH", help="the settings; without it ./config.toml, if there")
     parser = argparse.ArgumentParser(prog="python -m bot", description="A Discord bot that paints.", parents=[common])
-    parser.set_defaults(config=None, command="run")
+    parser.set_defaults(config=None, command="run", exit_with_parent=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     made = {
         name: commands.add_parser(name, help=text, description=text, parents=[common])
         for name, text in COMMANDS.items()
     }
+    made["run"].add_argument("--exit-with-parent", action="store_true", help=argparse.SUPPRESS)
     made["backup"].add_argument("file", type=Path, metavar="FILE", help="where to put it; replaced if it is there")
     made["restore"].add_argument("file", type=Path, metavar="FILE", help="a file that `backup` has made")
     made["restore"].add_argument("--replace", action="store_true", help="move aside what is there already")

@@ -13,8 +13,8 @@ import discord
 
 from bot.bot import make_bot
 from bot.config.settings import Config
+from bot.interactions.connector import connector_from_file, read_link
 from bot.operations.doctor_discord import PORTAL
-from bot.playground.connector import connector_from_file, read_link
 
 
 def launch(config: Config, link: str | None) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bot.playground.full_disk import possible
-from bot.playground.server.troubles import ALL
+from bot.playground.server.fault_switches import ALL
+from bot.playground.write_block import possible
 
 ROOT = Path(__file__).parent.parent
 LARGEST = 150_000

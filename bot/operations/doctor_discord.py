@@ -10,9 +10,9 @@ from typing import Any
 import discord
 
 from bot.config.settings import Config
+from bot.interactions.connector import connector_from_file, read_link
 from bot.interactions.message_api import FAILURES
 from bot.operations.doctor_report import Finding, bad, good, note
-from bot.playground.connector import connector_from_file, read_link
 from bot.text import listed
 
 PORTAL = "https://discord.com/developers/applications"

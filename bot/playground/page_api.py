@@ -5,14 +5,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bot.playground.server.exchanges import Exchange
-from bot.playground.server.interactions import Interaction
-from bot.playground.server.json_types import Json
+from bot.playground.server.actions.interactions import Interaction
+from bot.playground.server.actions.people import Attached, NotPossibleError
+from bot.playground.server.fault_switches import Trouble, Troubles
 from bot.playground.server.local import LocalDiscord
-from bot.playground.server.messages import Message
-from bot.playground.server.people import Attached, NotPossibleError
-from bot.playground.server.refusals import Refusal
-from bot.playground.server.troubles import Trouble, Troubles
+from bot.playground.server.validation.errors import Refusal
+from bot.playground.server.world.json_types import Json
+from bot.playground.server.world.messages import Message
+from bot.playground.server.world.record import Exchange
 
 BODY_SHOWN = 6000
 """Characters of a body that the panel gets."""

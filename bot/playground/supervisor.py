@@ -16,8 +16,8 @@ from bot.config.settings import CONFIG_VARIABLE, DATA_VARIABLE, TOKEN_VARIABLE, 
 from engine.errors import DreamError
 
 if TYPE_CHECKING:
-    from bot.playground.page import Page
-    from bot.playground.server.exchanges import Record
+    from bot.playground.page_server import Page
+    from bot.playground.server.world.record import Record
 
 SCHEMAS_VARIABLE = "DREAMBOT_SCHEMAS"
 PORTS = 50
@@ -72,10 +72,10 @@ def _settings(config_path: Path | None, folder: Path) -> Path:
 
 
 async def _play(config: Config, settings: Path, folder: Path) -> None:
-    from bot.playground.child import Child, start_bot  # here and below: what needs the extra packages
-    from bot.playground.connector import Link
-    from bot.playground.machine import BotAndEngine
-    from bot.playground.page import Page
+    from bot.interactions.connector import Link
+    from bot.playground.child_process import Child, start_bot  # here and below: what needs the extra packages
+    from bot.playground.page_server import Page
+    from bot.playground.processes import BotAndEngine
     from bot.playground.server.local import LocalDiscord
 
     started = time.monotonic()
@@ -106,7 +106,7 @@ def _judge(record: "Record") -> None:
     if not named:
         return
     try:
-        from bot.playground.judges import judge_by
+        from bot.playground.schema_check import judge_by
 
         judge_by(Path(named), record)
     except (ImportError, OSError) as error:

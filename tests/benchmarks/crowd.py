@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bot.operations.memory import resident_bytes
 from bot.playground.server.tls import Authority
-from bot.playground.server.world import Member, User
+from bot.playground.server.world.entities import Member, User
 from tests.benchmarks.measure import Figure
 from tests.wire.conftest import dreambot_maker, opened
 from tests.wire.test_soak import shown_jobs

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.playground.connector import Link
+from bot.interactions.connector import Link
 from bot.playground.server.local import LocalDiscord
 
 ROOT = Path(__file__).parents[2]

@@ -9,8 +9,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Locator, Page, Route, expect
 
-from bot.playground.connector import local_connector
-from bot.playground.page import Page as Server
+from bot.interactions.connector import local_connector
+from bot.playground.page_server import Page as Server
 from bot.playground.server.local import LocalDiscord
 from tests.browser.asking_bot import AskingBot
 from tests.browser.conftest import Watch, send

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bot.playground.server.components import walk
+from bot.playground.server.validation.components import walk
 
 _DIFFERENT = [
     (re.compile(r"https://discord\.com/channels/[\d/]+"), "(a message)"),

@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot.playground.server.components import walk
-from bot.playground.server.interactions import Interaction, Outcome
-from bot.playground.server.json_types import Json
-from bot.playground.server.messages import Message
-from bot.playground.server.people import Attached
+from bot.playground.server.actions.interactions import Interaction, Outcome
+from bot.playground.server.actions.people import Attached
+from bot.playground.server.validation.components import walk
+from bot.playground.server.world.json_types import Json
+from bot.playground.server.world.messages import Message
 
 if TYPE_CHECKING:
     from tests.wire.world import World

@@ -12,9 +12,9 @@ from typing import Any, Self
 import aiohttp
 import pytest
 
-from bot.playground.connector import local_connector
-from bot.playground.server.json_types import Json
+from bot.interactions.connector import local_connector
 from bot.playground.server.local import LocalDiscord
+from bot.playground.server.world.json_types import Json
 
 API = "https://discord.com/api/v10"
 GATEWAY = "wss://gateway.discord.gg/?v=10&encoding=json"

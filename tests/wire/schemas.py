@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bot.playground.judges import GATEWAY, OPENAPI, judge_by
-from bot.playground.server.exchanges import Record
+from bot.playground.schema_check import GATEWAY, OPENAPI, judge_by
+from bot.playground.server.world.record import Record
 from tests.shared import SHARED
 
 FOLDER = SHARED / "discord"

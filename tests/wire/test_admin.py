@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from bot.playground.server.components import walk
-from bot.playground.server.people import NotPossibleError
+from bot.playground.server.actions.people import NotPossibleError
+from bot.playground.server.validation.components import walk
 from tests.wire.looks import begun, dreamt, is_result, job_id, whispered
 from tests.wire.people import Answer, Person, Shown
 from tests.wire.world import World

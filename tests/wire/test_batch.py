@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from bot.playground.server.components import walk
+from bot.playground.server.validation.components import walk
 from tests.wire.looks import child_of, deleted, dreamt, is_enlarged, is_over, is_result, link, whispered
 from tests.wire.people import Answer, Person, Shown
 from tests.wire.world import World

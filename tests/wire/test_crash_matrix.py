@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.playground.connector import Link
+from bot.interactions.connector import Link
 from bot.playground.server.local import LocalDiscord
 from bot.playground.server.tls import Authority
 from tests.wire import schemas

@@ -8,7 +8,7 @@ import io
 import pytest
 from PIL import Image
 
-from bot.playground.server.permissions import Permission
+from bot.playground.server.world.permissions import Permission
 from bot.storage import Store
 from tests.wire.looks import begun, dreamt, is_painting, is_result
 from tests.wire.people import Person
@@ -104,7 +104,7 @@ async def test_a_message_too_old_to_be_edited_is_replaced(world: World, max_: Pe
     first = await begun(max_, "slowly an owl")
     world.allow("30046")
 
-    world.site.old_edits = 0
+    world.site.limits.old_edits = 0
     world.forward(3700)
 
     second = await max_.wait_for_message(is_result)

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from bot.playground.server.people import NotPossibleError
-from bot.playground.server.permissions import Permission
-from bot.playground.server.world import Channel, ChannelType, Guild, Member, Role
+from bot.playground.server.actions.people import NotPossibleError
+from bot.playground.server.world.entities import Channel, ChannelType, Guild, Member, Role
+from bot.playground.server.world.permissions import Permission
 from tests.wire.looks import dreamt, is_result, whispered
 from tests.wire.people import Person
 from tests.wire.world import World

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from bot.config.settings import DATA_VARIABLE
-from bot.playground import full_disk
-from bot.playground.child import Child, start_bot
-from bot.playground.machine import BotAndEngine
+from bot.playground import write_block
+from bot.playground.child_process import Child, start_bot
+from bot.playground.processes import BotAndEngine
+from bot.playground.server.fault_switches import Troubles
 from bot.playground.server.local import LocalDiscord
 from bot.playground.server.tls import Authority
-from bot.playground.server.troubles import Troubles
 from tests.wire import schemas
 from tests.wire.conftest import dreambot_maker
 from tests.wire.looks import dreamt, is_over, is_painting, is_result, whispered
@@ -25,7 +25,7 @@ from tests.wire.world import World
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not full_disk.possible(), reason="only Linux can take the disk from another process"),
+    pytest.mark.skipif(not write_block.possible(), reason="only Linux can take the disk from another process"),
 ]
 
 

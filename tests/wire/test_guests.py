@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot.playground.server.permissions import Permission
-from bot.playground.server.world import Channel, ChannelType
+from bot.playground.server.world.entities import Channel, ChannelType
+from bot.playground.server.world.permissions import Permission
 from tests.wire.looks import dreamt, is_painting, is_result
 from tests.wire.people import Person
 from tests.wire.test_elsewhere import foreign_server

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from bot.playground.server.components import walk
-from bot.playground.server.permissions import Permission
+from bot.playground.server.validation.components import walk
+from bot.playground.server.world.permissions import Permission
 from tests.wire.looks import begun, deleted, dreamt, is_over, is_result, job_id, link, whispered
 from tests.wire.people import Answer, Person, Shown
 from tests.wire.world import World

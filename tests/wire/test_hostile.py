@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from bot.playground.server.components import walk
+from bot.playground.server.validation.components import walk
 from tests.wire.looks import dreamt, is_over, is_result, whispered
 from tests.wire.people import Answer, Person, Shown, upload
 from tests.wire.protocol_bot import picture

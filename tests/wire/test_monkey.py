@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from bot.playground.server.commands import CHAT_INPUT, SUB_COMMAND, SUB_COMMAND_GROUP
-from bot.playground.server.components import walk
-from bot.playground.server.interactions import Callback
-from bot.playground.server.json_types import Json
-from bot.playground.server.offers import offered
-from bot.playground.server.people import NotPossibleError
-from bot.playground.server.permissions import Permission, permissions
+from bot.playground.server.actions.interactions import Callback
+from bot.playground.server.actions.people import NotPossibleError
+from bot.playground.server.validation.command_access import offered
+from bot.playground.server.validation.commands import CHAT_INPUT, SUB_COMMAND, SUB_COMMAND_GROUP
+from bot.playground.server.validation.components import walk
+from bot.playground.server.world.json_types import Json
+from bot.playground.server.world.permissions import Permission, permissions
 from tests.wire.looks import is_over
 from tests.wire.people import Answer, Person, Shown, upload
 from tests.wire.protocol_bot import picture

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import bot.delivery.deletion_queue
-from bot.playground.server.permissions import Permission
+from bot.playground.server.world.permissions import Permission
 from tests.bot.core import count
 from tests.wire.looks import begun, deleted, dreamt, is_result, job_id, whispered
 from tests.wire.people import Person, upload

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot.models.job import JobRow, JobState
-from bot.playground.server.world import Channel, ChannelType
+from bot.playground.server.world.entities import Channel, ChannelType
 from tests.wire.looks import begun, is_result
 from tests.wire.people import Person
 from tests.wire.test_elsewhere import post_in_a_forum

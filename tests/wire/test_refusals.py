@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.playground.server.permissions import Permission
+from bot.playground.server.world.permissions import Permission
 from tests.wire.looks import begun, dreamt, is_result, whispered
 from tests.wire.people import Person
 from tests.wire.world import World

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from bot.interactions import responder as answers
-from bot.playground.server.json_types import Json
+from bot.playground.server.world.json_types import Json
 from tests.wire.looks import child_of, dreamt, is_result, link, whispered
 from tests.wire.people import Person
 from tests.wire.world import World

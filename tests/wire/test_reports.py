@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from bot.playground.server.permissions import Permission
+from bot.playground.server.world.permissions import Permission
 from tests.wire.looks import dreamt, is_enlarged, job_id, link, whispered
 from tests.wire.people import Answer, Person, Shown
 from tests.wire.world import World

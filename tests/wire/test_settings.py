@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.playground.server.world import Channel, ChannelType, Role
+from bot.playground.server.world.entities import Channel, ChannelType, Role
 from tests.wire.looks import begun, dreamt, is_over, is_result, whispered
 from tests.wire.people import Person
 from tests.wire.world import World

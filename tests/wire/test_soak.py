@@ -15,7 +15,7 @@ from collections import Counter
 
 import pytest
 
-from bot.playground.server.components import walk
+from bot.playground.server.validation.components import walk
 from tests.wire.people import Person
 from tests.wire.world import World
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.playground.server.troubles import ALL, Troubles
+from bot.playground.server.fault_switches import ALL, Troubles
 from tests.wire.looks import dreamt, is_painting, is_result
 from tests.wire.people import Person
 from tests.wire.world import World

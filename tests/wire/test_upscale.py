@@ -8,7 +8,7 @@ import io
 import pytest
 from PIL import Image
 
-from bot.playground.server.json_types import Json
+from bot.playground.server.world.json_types import Json
 from tests.wire.looks import begun, child_of, deleted, dreamt, is_enlarged, job_id, link, whispered
 from tests.wire.people import Person, Shown
 from tests.wire.world import World

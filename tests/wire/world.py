@@ -14,14 +14,14 @@ from typing import Any, Protocol
 import aiohttp
 import discord
 
-from bot.playground.connector import LoopbackResolver, local_connector
-from bot.playground.server.events import Event, Intent, fixed
-from bot.playground.server.faults import Faults
-from bot.playground.server.json_types import Json
+from bot.interactions.connector import LoopbackResolver, local_connector
 from bot.playground.server.local import LocalDiscord
-from bot.playground.server.payloads import channel_payload
-from bot.playground.server.permissions import Permission
-from bot.playground.server.world import Channel, Overwrite
+from bot.playground.server.rest.faults import Faults
+from bot.playground.server.world.entities import Channel, Overwrite
+from bot.playground.server.world.events import Event, Intent, fixed
+from bot.playground.server.world.json_types import Json
+from bot.playground.server.world.payloads import channel_payload
+from bot.playground.server.world.permissions import Permission
 from tests.wire.people import PATIENCE, Person, Shown
 
 STARTED = 60.0
@@ -54,7 +54,7 @@ class World:
         self.asked: set[str] = set()
         names = {user.username: Person(self, user.id) for user in site.world.users.values()}
         self.olive, self.max, self.mo = names["olive"], names["max"], names["mo"]
-        site.hub.join(self)
+        site.hub.subscribe(self)
         site.record.listeners.append(lambda _: self._changed.set())
 
     # -- the bot ------------------------------------------------------------------------------------------------------
@@ -139,7 +139,7 @@ class World:
         """Somebody closes a thread, or time does."""
         thread = self.channel(name)
         thread.archived, thread.locked = archived, locked
-        self.site.thread_changed(thread)
+        self.site.channel_changed(thread)
 
     def take_bot_out_of_thread(self, name: str) -> None:
         """Somebody removes the bot from a thread's members."""
@@ -197,7 +197,7 @@ class World:
             state = shown() if shown else self.last_requests()
             raise AssertionError(f"waited {seconds} s in vain for {what or 'a condition'}; there is {state}") from None
 
-    def hear(self, event: Event) -> None:
+    def receive(self, event: Event) -> None:
         if event.name in ("MESSAGE_CREATE", "MESSAGE_UPDATE"):
             seen = event.render(event.only_for or self.olive.id, True)
             self.history[int(seen["id"])].append(seen)

@@ -1,67 +1,63 @@
-"""The local Discord, put together: `async with LocalDiscord(world) as site: …`."""
+"""The local Discord: `async with LocalDiscord() as site:` serves gateway, REST and CDN on loopback."""
 
 from typing import Self
 
 from aiohttp import web
 
-from bot.playground.server.cdn import Files
-from bot.playground.server.clock import Clock
-from bot.playground.server.commands import CommandBook
-from bot.playground.server.events import Event, Hub, Intent, fixed
-from bot.playground.server.exchanges import Record
-from bot.playground.server.faults import Faults
-from bot.playground.server.ids import Snowflakes
-from bot.playground.server.interactions import Interactions
-from bot.playground.server.messages import Messages
-from bot.playground.server.payloads import channel_payload
-from bot.playground.server.people import People
-from bot.playground.server.posting import Posting
-from bot.playground.server.ratelimits import RateLimits
-from bot.playground.server.rendering import Rendering
-from bot.playground.server.rest import Rest
-from bot.playground.server.sessions import Gateway
-from bot.playground.server.small_world import small_world
+from bot.playground.server.actions.callbacks import Callbacks
+from bot.playground.server.actions.command_registry import CommandRegistry
+from bot.playground.server.actions.interactions import Interactions
+from bot.playground.server.actions.people import People
+from bot.playground.server.actions.posting import Posting
+from bot.playground.server.actions.state import State
+from bot.playground.server.gateway.gateway import Gateway
+from bot.playground.server.rest.faults import Faults
+from bot.playground.server.rest.rate_limits import RateLimits
+from bot.playground.server.rest.server import Rest
+from bot.playground.server.rest.site import Site
 from bot.playground.server.tls import Authority
-from bot.playground.server.world import Channel, World
-
-from .routes.messages import OLD_EDITS
+from bot.playground.server.world.clock import Clock
+from bot.playground.server.world.entities import World
+from bot.playground.server.world.events import EventBus
+from bot.playground.server.world.files import Files
+from bot.playground.server.world.messages import Messages
+from bot.playground.server.world.record import Record
+from bot.playground.server.world.small_world import small_world
+from bot.playground.server.world.snowflakes import Snowflakes
 
 LOOPBACK = "127.0.0.1"
 
 
-class LocalDiscord:
-    """Gateway, REST and CDN behind one TLS port on loopback, told apart by the Host header."""
+class LocalDiscord(Site):
+    """One TLS port on loopback; the Host header tells gateway, REST and CDN apart."""
 
     def __init__(self, authority: Authority | None = None, world: World | None = None) -> None:
+        clock = Clock()
+        ids = Snowflakes(clock)
+        world = world or small_world(clock, ids)
+        files = Files(clock)
+        state = State(clock, ids, world, files, Messages(world, files), EventBus())
         self.authority = authority or Authority()
-        self.clock = Clock()
-        self.ids = Snowflakes(self.clock)
-        self.world = world or small_world(self.clock, self.ids)
         self.record = Record()
-        self.hub = Hub()
-        self.files = Files(self.clock)
-        self.messages = Messages(self.world, self.files)
-        self.show = Rendering(self.world, self.files, self.messages).message
-        self.posting = Posting(self)
-        self.commands = CommandBook(self.clock, self.ids, self.world.app.id)
-        self.interactions = Interactions(self)
         self.faults = Faults()
-        self.limits = RateLimits(self.clock)
-        self.gateway = Gateway(self)
-        self.people = People(self)
-        self.old_edits = OLD_EDITS
+        posting, interactions = Posting(state), Interactions(state)
+        super().__init__(
+            **vars(state),
+            posting=posting,
+            commands=CommandRegistry(clock, ids, world.app.id),
+            interactions=interactions,
+            callbacks=Callbacks(state, posting, interactions),
+            gateway=Gateway(state, self.record),
+            limits=RateLimits(clock),
+        )
+        self.people = People(state, self.posting, self.commands, self.interactions)
         self.port = 0
-        self._rest = Rest(self)
+        self._rest = Rest(self, self.record, self.faults)
         self._runner: web.AppRunner | None = None
 
-    @property
-    def reads_content(self) -> bool:
-        """Whether the app may read what others write (the portal's switch)."""
-        return bool(self.world.app.privileged_intents & Intent.MESSAGE_CONTENT)
-
     async def start(self, port: int = 0) -> int:
-        """Listen on loopback only; gives the port."""
-        # Bodies are limited by their own rules (bodies.py), hence no limit of the framework's.
+        """Listen on loopback and return the port; 0 picks a free one."""
+        # read_body enforces Discord's own limit on the size of a body, so the framework's limit is off.
         app = web.Application(client_max_size=2**40)
         app.router.add_route("*", "/{path:.*}", self._dispatch)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -84,20 +80,6 @@ class LocalDiscord:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    def commands_changed(self) -> None:
-        """Tell the people's clients; bots are not told."""
-        self.hub.publish(Event("APPLICATION_COMMANDS_UPDATE", fixed({}), people_only=True))
-
-    def channel_changed(self, channel: Channel) -> None:
-        """CHANNEL_UPDATE, after its permissions or name were changed."""
-        data = channel_payload(self.world, channel)
-        self.hub.publish(Event("CHANNEL_UPDATE", fixed(data), channel.guild_id, channel.id, Intent.GUILDS))
-
-    def thread_changed(self, thread: Channel) -> None:
-        """THREAD_UPDATE, after it was archived, locked or opened again."""
-        data = channel_payload(self.world, thread)
-        self.hub.publish(Event("THREAD_UPDATE", fixed(data), thread.guild_id, thread.id, Intent.GUILDS))
-
     async def _dispatch(self, request: web.Request) -> web.StreamResponse:
         host = request.host.partition(":")[0]
         if host == "discord.com" and request.path.startswith("/api/"):
@@ -106,10 +88,10 @@ class LocalDiscord:
             return await self.gateway.accept(request)
         if host in ("cdn.discordapp.com", "media.discordapp.net"):
             return self._file(request)
-        return web.Response(status=421, text=f"no such host here: {host}")
+        return web.Response(status=421, text=f"This server does not serve the host {host}.")
 
     def _file(self, request: web.Request) -> web.Response:
-        """An expired or wrong address gives what the real one gives: 404 and a sentence."""
+        """The file; 404 with Discord's sentence where the address is wrong or has expired."""
         file = self.files.fetch(request.path, dict(request.query))
         if file is None:
             return web.Response(status=404, text="This content is no longer available.")

@@ -11,12 +11,12 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot.playground.page import Page
-from bot.playground.server.json_types import Json
+from bot.playground.page_server import Page
+from bot.playground.server.actions.people import NotPossibleError
+from bot.playground.server.fault_switches import Trouble
 from bot.playground.server.local import LocalDiscord
-from bot.playground.server.people import NotPossibleError
 from bot.playground.server.tls import Authority
-from bot.playground.server.troubles import Trouble
+from bot.playground.server.world.json_types import Json
 from tests.wire.raw import RawBot
 
 

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.playground import machine as machines
-from bot.playground.child import Child
-from bot.playground.machine import BotAndEngine, parent_of
-from bot.playground.server.people import NotPossibleError
-from bot.playground.server.sessions import Gateway
+from bot.playground import processes as machines
+from bot.playground.child_process import Child
+from bot.playground.processes import BotAndEngine, parent_of
+from bot.playground.server.actions.people import NotPossibleError
+from bot.playground.server.gateway.gateway import Gateway
 from tests.wire.page.conftest import Browser
 
 SLEEPER = "import time; print('2026-01-01 00:00:00 WARNING bot: up', flush=True); time.sleep(60)"
@@ -115,12 +115,12 @@ def test_the_parent_of_a_process_is_known() -> None:
         child.kill()
 
 
-def test_a_bot_on_the_leash_ends_when_its_starter_is_gone() -> None:
-    """The leash sees the end of its input; SIGTERM then is what any end of the bot is."""
+def test_a_bot_ends_when_its_parent_is_gone() -> None:
+    """The end of its standard input raises SIGTERM."""
     holding = (
-        "import threading, time\n"
-        "from bot.playground import leash\n"
-        "threading.Thread(target=leash._hold_on, daemon=True).start()\n"
+        "import time\n"
+        "from bot.playground.parent_watch import watch_parent\n"
+        "watch_parent()\n"
         "print('held', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", holding], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:

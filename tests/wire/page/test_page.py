@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from bot.playground.server.interactions import Interaction
+from bot.playground.server.actions.interactions import Interaction
 from tests.wire.page.conftest import Browser
 from tests.wire.protocol.acting import answer, button, hook, picture, register
 from tests.wire.raw import RawBot

@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from bot.playground.page import Page
-from bot.playground.server.people import Attached
+from bot.playground.page_server import Page
+from bot.playground.server.actions.people import Attached
 from tests.wire.page.conftest import Browser, StillMachine
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bot.playground.server.json_types import Json
+from bot.playground.server.world.json_types import Json
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]

@@ -7,9 +7,9 @@ from typing import Any
 
 from PIL import Image
 
-from bot.playground.server.interactions import Interaction
-from bot.playground.server.json_types import Json
-from bot.playground.server.world import Channel
+from bot.playground.server.actions.interactions import Interaction
+from bot.playground.server.world.entities import Channel
+from bot.playground.server.world.json_types import Json
 from tests.wire.raw import RawBot, Reply
 
 PAINT: Json = {

@@ -8,7 +8,7 @@ import pytest
 
 from bot.playground.server.local import LocalDiscord
 from bot.playground.server.tls import Authority
-from bot.playground.server.world import Channel
+from bot.playground.server.world.entities import Channel
 from tests.wire import schemas
 from tests.wire.raw import RawBot
 

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from bot.playground.server.local import LocalDiscord
-from bot.playground.server.small_world import add_guild
-from bot.playground.server.world import Channel, shard_of
+from bot.playground.server.world.entities import Channel, shard_of
+from bot.playground.server.world.small_world import add_guild
 from tests.wire.raw import GUILDS_AND_MESSAGES, RawBot
 
 GUILDS = 1

@@ -7,9 +7,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bot.playground.connector import Link, connector_from_file, read_link
+from bot.interactions.connector import Link, connector_from_file, read_link
 from bot.playground.server.local import LocalDiscord
-from bot.playground.server.world import Channel
+from bot.playground.server.world.entities import Channel
 from tests.wire.protocol.acting import picture
 from tests.wire.raw import API, RawBot
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from bot.playground.server.interactions import InteractionType
-from bot.playground.server.json_types import Json
+from bot.playground.server.actions.interactions import InteractionType
+from bot.playground.server.actions.people import Attached, NotPossibleError
 from bot.playground.server.local import LocalDiscord
-from bot.playground.server.messages import EPHEMERAL
-from bot.playground.server.people import Attached, NotPossibleError
-from bot.playground.server.world import Channel
+from bot.playground.server.world.entities import Channel
+from bot.playground.server.world.json_types import Json
+from bot.playground.server.world.messages import EPHEMERAL
 from tests.wire.protocol.acting import PAINT, answer, button, hook, picture, register, used
 from tests.wire.raw import RawBot
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bot.playground.judges import gateway_judge, judge_by
-from bot.playground.server.exchanges import Record
-from bot.playground.server.json_types import Json
+from bot.playground.schema_check import gateway_judge, judge_by
 from bot.playground.server.local import LocalDiscord
-from bot.playground.server.world import Channel
+from bot.playground.server.world.entities import Channel
+from bot.playground.server.world.json_types import Json
+from bot.playground.server.world.record import Record
 from tests.shared import shared
 from tests.wire.protocol.acting import button, picture
 from tests.wire.raw import RawBot

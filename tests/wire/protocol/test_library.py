@@ -7,7 +7,7 @@ import asyncio
 import discord
 import pytest
 
-from bot.playground.connector import HOSTS, local_connector
+from bot.interactions.connector import HOSTS, local_connector
 from tests.wire import schemas
 from tests.wire.people import upload
 from tests.wire.protocol_bot import ProtocolBot, picture

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from bot.playground.server.json_types import Json
-from bot.playground.server.limits import file_limit
 from bot.playground.server.local import LocalDiscord
-from bot.playground.server.world import Channel
+from bot.playground.server.validation.limits import file_limit
+from bot.playground.server.world.entities import Channel
+from bot.playground.server.world.json_types import Json
 from tests.wire.protocol.acting import answer, button, picture, used
 from tests.wire.raw import RawBot
 

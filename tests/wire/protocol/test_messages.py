@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from bot.playground.server.json_types import Json
 from bot.playground.server.local import LocalDiscord
-from bot.playground.server.world import Channel
+from bot.playground.server.world.entities import Channel
+from bot.playground.server.world.json_types import Json
 from tests.wire.protocol.acting import button, picture
 from tests.wire.raw import RawBot, Reply
 
@@ -214,7 +214,7 @@ async def test_components_v2_show_the_messages_files_and_nothing_else(raw: RawBo
 
 async def test_old_messages_can_be_edited_only_so_often(raw: RawBot, site: LocalDiscord, studio: Channel) -> None:
     message = (await post(raw, studio, {"content": "old"})).body
-    site.old_edits = 2
+    site.limits.old_edits = 2
     site.clock.forward(3601)
 
     replies = [await edit(raw, message, {"content": f"{number}"}) for number in range(3)]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from bot.playground.server.actions.people import NotPossibleError
 from bot.playground.server.local import LocalDiscord
-from bot.playground.server.people import NotPossibleError
-from bot.playground.server.permissions import ALL, Permission, permissions
-from bot.playground.server.world import Channel, Overwrite
+from bot.playground.server.world.entities import Channel, Overwrite
+from bot.playground.server.world.permissions import ALL, Permission, permissions
 from tests.wire.protocol.acting import answer, picture, used
 from tests.wire.raw import RawBot
 

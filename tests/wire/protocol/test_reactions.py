@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bot.playground.server.local import LocalDiscord
-from bot.playground.server.messages import Message
-from bot.playground.server.world import Channel
+from bot.playground.server.world.entities import Channel
+from bot.playground.server.world.messages import Message
 from tests.wire.raw import RawBot
 
 

@@ -1,0 +1,137 @@
+"""The answers that say no, with Discord's codes (docs: topics/opcodes-and-status-codes.mdx, "JSON Error Codes")."""
+
+from dataclasses import dataclass, field
+
+from bot.playground.server.world.json_types import Json
+
+
+@dataclass
+class Refusal(Exception):
+    """A request is refused: HTTP *status*, Discord's *code* and *message*, and where in the body it is wrong."""
+
+    status: int
+    code: int
+    message: str
+    errors: Json = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    extra: Json = field(default_factory=dict)
+
+    def body(self) -> Json:
+        body: Json = {"message": self.message, "code": self.code, **self.extra}
+        return {**body, "errors": self.errors} if self.errors else body
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.code} {self.message}"
+
+
+def unknown(what: str) -> Refusal:
+    """404 for a thing that is not there; *what* is one of the names below."""
+    return Refusal(404, _UNKNOWN[what], f"Unknown {what}")
+
+
+_UNKNOWN = {
+    "Application": 10002,
+    "Channel": 10003,
+    "Guild": 10004,
+    "Member": 10007,
+    "Message": 10008,
+    "Role": 10011,
+    "User": 10013,
+    "Emoji": 10014,
+    "Webhook": 10015,
+    "Entitlement": 10029,
+    "interaction": 10062,
+    "application command": 10063,
+}
+
+
+def unauthorized() -> Refusal:
+    return Refusal(401, 0, "401: Unauthorized")
+
+
+def missing_access() -> Refusal:
+    return Refusal(403, 50001, "Missing Access")
+
+
+def missing_permissions() -> Refusal:
+    return Refusal(403, 50013, "Missing Permissions")
+
+
+def not_the_author() -> Refusal:
+    return Refusal(403, 50005, "Cannot edit a message authored by another user")
+
+
+def cannot_message_user() -> Refusal:
+    return Refusal(403, 50007, "Cannot send messages to this user")
+
+
+def thread_archived() -> Refusal:
+    return Refusal(400, 50083, "Thread is archived")
+
+
+def thread_locked() -> Refusal:
+    return Refusal(400, 160005, "Thread is locked")
+
+
+def empty_message() -> Refusal:
+    return Refusal(400, 50006, "Cannot send an empty message")
+
+
+def system_message() -> Refusal:
+    return Refusal(403, 50021, "Cannot execute action on a system message")
+
+
+def expired_token() -> Refusal:
+    return Refusal(401, 50027, "Invalid Webhook Token")
+
+
+def too_large() -> Refusal:
+    return Refusal(413, 40005, "Request entity too large")
+
+
+def already_acknowledged() -> Refusal:
+    return Refusal(400, 40060, "Interaction has already been acknowledged.")
+
+
+def too_many_old_edits(retry_after: float) -> Refusal:
+    return Refusal(
+        429,
+        30046,
+        "Maximum number of edits to messages older than 1 hour reached. Try again later.",
+        headers={"Retry-After": f"{max(1, round(retry_after))}"},
+        extra={"retry_after": retry_after, "global": False},
+    )
+
+
+def malformed(detail: str) -> Refusal:
+    return Refusal(400, 50109, f"The request body contains invalid JSON. {detail}".strip())
+
+
+class FormErrors:
+    """Collects what is wrong in a body; `check` raises 50035 with a tree (docs: reference.mdx, "Error Messages")."""
+
+    def __init__(self) -> None:
+        self._tree: Json = {}
+
+    def add(self, path: str, code: str, message: str) -> None:
+        """Note one mistake at a dotted *path* such as "embeds.0.title"."""
+        node = self._tree
+        for part in path.split(".") if path else []:
+            node = node.setdefault(part, {})
+        node.setdefault("_errors", []).append({"code": code, "message": message})
+
+    def too_long(self, path: str, limit: int) -> None:
+        self.add(path, "BASE_TYPE_MAX_LENGTH", f"Must be {limit} or fewer in length.")
+
+    def bad_length(self, path: str, low: int, high: int) -> None:
+        self.add(path, "BASE_TYPE_BAD_LENGTH", f"Must be between {low} and {high} in length.")
+
+    def required(self, path: str) -> None:
+        self.add(path, "BASE_TYPE_REQUIRED", "This field is required")
+
+    def __bool__(self) -> bool:
+        return bool(self._tree)
+
+    def check(self) -> None:
+        if self._tree:
+            raise Refusal(400, 50035, "Invalid Form Body", errors=self._tree)
