@@ -84,6 +84,16 @@ class JobActions:
         self._renderer = renderer
         self._existing_results = ExistingResults(client, jobs)
 
+    async def check(self, request: Asked, caller: Caller) -> None:
+        """Raise what `dream` would raise now, before anything that *request* names is fetched or decoded.
+
+        Blocks, the place, the words, cooldown, queue room and quota: a caller who may not ask costs two queries.
+        """
+        if caller.in_own_talk or not (await self._moderation.choices(caller.user_id)).private:
+            caller.check_place()
+            self._check_guest(request, caller)
+        await self._jobs.check(request, caller.origin(), roles=caller.roles, venue=caller.venue)
+
     async def dream(
         self, request: Asked, caller: Caller, answer: Answer, images: Mapping[str, bytes] = NO_PICTURES
     ) -> None:

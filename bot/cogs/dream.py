@@ -69,7 +69,7 @@ class Dream(commands.Cog):
         count: app_commands.Range[int, 1, MAX_COUNT] | None = None,
         more: app_commands.Range[str, 1, 2000] | None = None,
     ) -> None:
-        """Check everything that can be checked from the words alone, then fetch the pictures, then queue."""
+        """Make every check that needs no attachment, then fetch and decode the attachments, then queue the job."""
         answer, caller = InteractionAnswer.of(interaction), Caller.of_interaction(interaction)
         if not (await self.bot.moderation.choices(caller.user_id)).private:
             caller.check_place()
@@ -89,6 +89,8 @@ class Dream(commands.Cog):
             mask_image=NOT_YET if mask else "",
             settings=ways.settings | parse_settings(more or ""),
         )
+        if image:
+            await self.bot.job_actions.check(request, caller)
         attached = await _fetched(image, mask)
         request = request.model_copy(update={"init_image": attached.image, "mask_image": attached.mask})
         await self.bot.job_actions.dream(request, caller, answer, attached.images)

@@ -38,7 +38,6 @@ class Admission:
         origin: Origin,
         images: Mapping[str, bytes],
         roles: Collection[int],
-        priority: Priority | None,
         ready: Ready | None,
         now: float,
         venue: Venue = NOWHERE,
@@ -49,8 +48,8 @@ class Admission:
         check_available(request, ready)
         check_bytes(images)
         standing = self._config.standing(origin.user_id, roles)
-        if isinstance(request, DreamRequest) and request.count > self._config.limits.max_count:
-            priority = Priority.BACKGROUND
+        batch = isinstance(request, DreamRequest) and request.count > self._config.limits.max_count
+        priority = Priority.BACKGROUND if batch else None
         job = _new_job(request, origin, standing, priority, now)
         async with self._store.transaction() as session:
             if answers and not await self._store.questions.answer(session, answers, job.owner, "yes"):
@@ -58,9 +57,7 @@ class Admission:
             job = await self._by_the_rules(session, job, venue, now)
             await self._check(session, job, standing, now)
             await self._store.jobs.insert(session, job)
-            if origin.server_id is not None and standing.units:  # a host is not counted
-                allowance = self._config.server_units(origin.server_id)
-                await self._ledger.check_server(session, origin.server_id, job.cost, allowance, now)
+            await self._check_quota(session, job, standing, now)
             left = await self._ledger.left(session, job.owner, standing.units, now)
             await self._ledger.reserve(session, job.id, job.owner, job.cost, standing.units, now, origin.server_id)
             await self._store.interactions.insert(session, job.id, origin, now)
@@ -71,6 +68,29 @@ class Admission:
                 )  # last of all, when it is known that it would be taken; and nothing has happened
         crashpoint("submitted")
         return job
+
+    async def check(
+        self,
+        request: Asked,
+        origin: Origin,
+        roles: Collection[int],
+        ready: Ready | None,
+        now: float,
+        venue: Venue = NOWHERE,
+    ) -> None:
+        """Raise what `take` would raise now, as far as it is known without the attachments; writes nothing.
+
+        The bytes of attachments and the confirmation of the cost are left to `take`.
+        """
+        check_size(request, self._config.limits)
+        check_available(request, ready)
+        standing = self._config.standing(origin.user_id, roles)
+        job = _new_job(request, origin, standing, None, now)
+        async with self._store.database.reading() as session:
+            job = await self._by_the_rules(session, job, venue, now)
+            await self._check(session, job, standing, now)
+            await self._check_quota(session, job, standing, now)
+            await self._ledger.check(session, job.owner, job.cost, standing.units, now)
 
     async def pick(self, batch: JobRow, index: int, origin: Origin, now: float) -> JobRow:
         """One picture of a batch or comparison, or an enlargement, as a job of its own: done, at no cost.
@@ -140,6 +160,12 @@ class Admission:
             check_cooldown(await self._store.jobs.last_submission(session, job.owner), standing, now)
         mine, everybody = await self._store.jobs.waiting(session, job.owner)
         check_waiting(mine, everybody, standing, self._config.queue)
+
+    async def _check_quota(self, session: Session, job: JobRow, standing: Standing, now: float) -> None:
+        """Raise QuotaUsedUp when the server's members together have spent its allowance; hosts are not counted."""
+        if job.origin.server_id is not None and standing.units:
+            allowance = self._config.server_units(job.origin.server_id)
+            await self._ledger.check_server(session, job.origin.server_id, job.cost, allowance, now)
 
     async def _keep_images(self, session: Session, job: JobRow, images: Mapping[str, bytes], now: float) -> None:
         """Every picture that the request names must be at hand whenever its turn comes, restarts included."""

@@ -25,7 +25,7 @@ from bot.jobs.retention import EVERY_SECONDS, ClockMonitor, Retention
 from bot.jobs.takedown import Takedowns
 from bot.jobs.transitions import JobTransitions
 from bot.models.comparison import Asked
-from bot.models.job import JobRow, JobState, Origin, Priority, QueuePosition, Update, owner_of
+from bot.models.job import JobRow, JobState, Origin, QueuePosition, Update, owner_of
 from bot.pictures.nsfw_check import Safety
 from bot.policy.cost_confirmation import CostConfirmation
 from bot.policy.limits import check_room
@@ -128,25 +128,31 @@ class JobService:
         images: Mapping[str, bytes] | None = None,
         *,
         roles: Collection[int] = (),
-        priority: Priority | None = None,
         venue: Venue = NOWHERE,
         answers: str = "",
     ) -> JobRow:
-        """Take a request: ONE transaction of job, reservation and interaction; durable when this returns.
+        """Make *request* a job: ONE transaction of job, reservation and interaction; durable when this returns.
 
-        *images*: SHA-256 → bytes of attachments that the request names. Pictures of earlier jobs and attachments that
-        are still kept need not come along. *roles* are the person's Discord roles; *priority* overrides theirs.
-        *venue*: where they ask, whose rules hold. *answers*: the question to which this is the yes; it is closed by it.
+        *images*: SHA-256 → bytes of attachments that the request names. Pictures of earlier jobs and stored
+        attachments may be left out. *roles*: the person's Discord roles. *venue*: the place whose rules apply.
+        *answers*: the id of the question that this confirms; it is closed.
 
         Raises Refused (Blocked, BlockedWords, TooLarge, QueueFull, CoolingDown, QuotaUsedUp, NoRoom, ShuttingDown;
-        Unconfirmed if it costs so much that its person is to be asked first, Lapsed if they have answered already),
-        ModelUnavailable, EngineUnusable, PictureGone (an image that nobody has) or InvalidRequest (bytes that are not
-        what their name says).
+        Unconfirmed when the cost must be confirmed, Lapsed when it was), ModelUnavailable, EngineUnusable, PictureGone
+        (an image is not stored) or InvalidRequest (bytes do not have the hash of their name).
         """
-        if self._closing:
-            raise ShuttingDown("The bot is about to restart and takes nothing new; please try again in a minute.")
-        check_room(self._store.folder, self._config.retention.free_megabytes)
-        return await unbroken(self._submit(request, origin, images or {}, roles, priority, venue, answers))
+        self._check_open()
+        return await unbroken(self._submit(request, origin, images or {}, roles, venue, answers))
+
+    async def check(
+        self, request: Asked, origin: Origin, *, roles: Collection[int] = (), venue: Venue = NOWHERE
+    ) -> None:
+        """Raise what `submit` would raise now, before the request's attachments are fetched. Writes nothing.
+
+        PictureGone, InvalidRequest (bytes that are not what their name says) and Unconfirmed are left to `submit`.
+        """
+        self._check_open()
+        await self._admission.check(request, origin, roles, self._engine_loop.ready, self._clock(), venue)
 
     async def check_showing(self, job: JobRow, user_id: int, venue: Venue) -> bool:
         """Raise Refused unless this person may show that picture there; whether it is to be covered there."""
@@ -157,9 +163,7 @@ class JobService:
 
         Raises Refused where the place's rules or the disk say so, PictureGone.
         """
-        if self._closing:
-            raise ShuttingDown("The bot is about to restart; please try again in a minute.")
-        check_room(self._store.folder, self._config.retention.free_megabytes)
+        self._check_open()
         covered = await self._admission.check_showing(batch, origin.user_id, venue, self._clock())
         return await unbroken(self._admission.pick(batch, index, replace(origin, spoiler=covered), self._clock()))
 
@@ -348,18 +352,23 @@ class JobService:
         finally:
             unsubscribe()
 
+    def _check_open(self) -> None:
+        """Raise ShuttingDown while the bot stops, NoRoom while the disk is nearly full."""
+        if self._closing:
+            raise ShuttingDown("The bot is about to restart and takes nothing new; please try again in a minute.")
+        check_room(self._store.folder, self._config.retention.free_megabytes)
+
     async def _submit(
         self,
         request: Asked,
         origin: Origin,
         images: Mapping[str, bytes],
         roles: Collection[int],
-        priority: Priority | None,
         venue: Venue,
         answers: str,
     ) -> JobRow:
         ready, now = self._engine_loop.ready, self._clock()
-        job = await self._admission.take(request, origin, images, roles, priority, ready, now, venue, answers)
+        job = await self._admission.take(request, origin, images, roles, ready, now, venue, answers)
         self._registry.join(job)
         self._engine_loop.wake()
         return job

@@ -82,6 +82,14 @@ class Quota:
         """Hold *units* for a job, or raise QuotaUsedUp. *allowance* per window; 0 = no limit."""
         if await self._rows.find(session, job_id) is not None:
             return
+        from_credit = await self.check(session, owner, units, allowance, now)
+        await self._rows.reserve(session, job_id, owner, guild, pixel_steps(units), from_credit, now)
+
+    async def check(self, session: Session, owner: str, units: float, allowance: float, now: float) -> int:
+        """Raise QuotaUsedUp unless *owner* can pay *units*; returns the pixel steps that credit would pay.
+
+        *allowance* is in units per window; 0 = no limit. Nothing is written.
+        """
         amount, limit = pixel_steps(units), pixel_steps(allowance)
         since = await self._since(session, owner, now)
         totals = await self._rows.totals(session, owner, since)
@@ -91,7 +99,7 @@ class Quota:
             missing = from_credit - totals.credit
             retry_at = self._enough_at(charges, missing, now) if amount <= limit + totals.credit else None
             raise QuotaUsedUp(_used_up(amount, limit, totals, retry_at, now), retry_at)
-        await self._rows.reserve(session, job_id, owner, guild, amount, from_credit, now)
+        return from_credit
 
     async def left(self, session: Session, owner: str, allowance: float, now: float) -> float:
         """What *owner* may still spend, given that allowance per window: units; infinite without a limit."""

@@ -6,7 +6,8 @@ import pytest
 
 from bot.playground.server.world.permissions import Permission
 from tests.wire.looks import begun, dreamt, is_result, whispered
-from tests.wire.people import Person
+from tests.wire.people import Person, upload
+from tests.wire.protocol_bot import picture
 from tests.wire.world import World
 
 
@@ -150,3 +151,27 @@ async def test_in_direct_messages_everything_works(max_: Person, world: World) -
     message = await max_.wait_for(answer.message, is_result)
     max_.react(message, "🔁")
     await max_.wait_for_message(lambda m: m.id > message.id and is_result(m), channel="dm")
+
+
+@pytest.mark.bot(quota={"units": 2.0})
+async def test_the_attachment_of_a_caller_who_may_not_ask_is_not_fetched(
+    world: World, olive: Person, max_: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[str] = []
+    fetch = world.site.files.fetch
+    monkeypatch.setattr(world.site.files, "fetch", lambda path, query: fetched.append(path) or fetch(path, query))
+    attached = upload(picture("green"))
+
+    async def said(**options: object) -> str:
+        return whispered(await max_.slash("dream", image=attached, **options))
+
+    assert "I lack the permission Send Messages" in await said(prompt="an owl", channel="quiet")
+    assert "age-restricted" in await said(prompt="a nude owl")
+    assert "250 steps is the most" in await said(prompt="an owl", steps=300)
+    await dreamt(max_, "an owl")
+    assert "there will be enough again" in await said(prompt="an owl")
+    await olive.slash("admin block", user=max_.id, reason="floods")
+    assert "floods" in await said(prompt="an owl")
+
+    assert [] == fetched
+    assert 1 == len(await world.bot.jobs.history(max_.id))

@@ -770,3 +770,27 @@ async def test_what_a_picture_needs_beside_its_model_is_said_before_it_is_queued
         assert said == str(refused.value)
         assert ([], 0.0) == (core.jobs.queue(), (await core.jobs.balance(ANN)).reserved)
         await core.ask(ANN, build_request("a fox"))
+
+
+async def test_a_request_is_checked_before_its_attachment_is_there(tmp_path: Path) -> None:
+    settings = config(queue={"cooldown_seconds": 60.0, "per_user": 5, "total": 1}, quota={"units": 5.0})
+    async with running_core(tmp_path, settings, engine_up=False) as core:
+        asked = dream(init_image=SHA)
+        await core.jobs.check(asked, origin(BOB))
+        await core.jobs.submit(dream(), origin(ANN))
+
+        with pytest.raises(CoolingDown):
+            await core.jobs.check(asked, origin(ANN))
+        with pytest.raises(QueueFull):
+            await core.jobs.check(asked, origin(BOB))
+        with pytest.raises(TooLarge):
+            await core.jobs.check(dream(steps=300, init_image=SHA), origin(BOB))
+        assert 1 == await count(core.store, "jobs")
+        assert 1 == await count(core.store, "charges")
+
+
+async def test_a_quota_that_is_used_up_is_said_before_the_attachment_is_there(tmp_path: Path) -> None:
+    async with running_core(tmp_path, config(quota={"units": 1.0})) as core:
+        with pytest.raises(QuotaUsedUp):
+            await core.jobs.check(dream(init_image=SHA), origin(ANN))
+        assert 0 == await count(core.store, "charges")
