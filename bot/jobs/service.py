@@ -144,13 +144,8 @@ class JobService:
         self._check_open()
         return await unbroken(self._submit(request, origin, images or {}, roles, venue, answers))
 
-    async def check(
-        self, request: Asked, origin: Origin, *, roles: Collection[int] = (), venue: Venue = NOWHERE
-    ) -> None:
-        """Raise what `submit` would raise now, before the request's attachments are fetched. Writes nothing.
-
-        PictureGone, InvalidRequest (bytes that are not what their name says) and Unconfirmed are left to `submit`.
-        """
+    async def check(self, request: Asked, origin: Origin, roles: Collection[int] = (), venue: Venue = NOWHERE) -> None:
+        """Raise what `submit` would raise now, as far as it is known without the attachments. Writes nothing."""
         self._check_open()
         await self._admission.check(request, origin, roles, self._engine_loop.ready, self._clock(), venue)
 
@@ -287,10 +282,7 @@ class JobService:
         return self._registry.running()
 
     def subscribe(self, callback: Callable[[Update], None]) -> Callable[[], None]:
-        """Call *callback* on the loop, soon, for each change of any job; returns what ends that.
-
-        Changes: submitted, place changed, handed over, progress, picture, ended, gone back to the queue.
-        """
+        """Call *callback* on the loop, soon, for each change of any job: place, progress, picture, end. Returns a stop."""
         return self._registry.subscribe(callback)
 
     async def balance(self, user_id: int, roles: Collection[int] = ()) -> Balance:
