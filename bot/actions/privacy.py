@@ -1,4 +1,4 @@
-"""A person's right to their own: a copy of everything that is kept about them, and its end. Knows no Discord."""
+"""`/mydata` and `/forget`: a copy of everything stored about a person, and its deletion."""
 
 from __future__ import annotations
 
@@ -6,24 +6,27 @@ import asyncio
 import contextlib
 import io
 import json
+import sqlite3
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.delivery.service import Delivery
-from bot.errors import NothingToCancel, Refused
+from bot.errors import CoolingDown, NothingToCancel, Refused
 from bot.jobs.service import JobService
-from bot.models.comparison import asked_to_json
-from bot.models.job import JobRow, owner_of
+from bot.models.job import owner_of
 from bot.policy.quota import LedgerEntry, Quota
 from bot.storage import Store, files
+from bot.storage.jobs import STEPS_PER_UNIT
 
 _EVERYTHING = 1_000_000
 _TRIES = 5
 _SPARE = 64 * 1024
-"""Bytes of an archive that are left for its index."""
+"""Bytes that are reserved for the index of the archive."""
+COPY_SECONDS = 60.0
+"""Least time between two copies of one person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Belongings:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A ZIP with everything; *left_out*: pictures that did not fit."""
+    """A ZIP file. *pictures* are in it, *left_out* did not fit."""
 
     data: bytes
     pictures: int
@@ -45,7 +48,7 @@ class Copy:
 
 
 class Farewell:
-    """Copies and forgets. *clock* is unix seconds."""
+    """*clock* returns unix seconds."""
 
     def __init__(
         self, store: Store, ledger: Quota, jobs: JobService, delivery: Delivery, clock: Callable[[], float]
@@ -55,58 +58,83 @@ class Farewell:
         self._jobs = jobs
         self._delivery = delivery
         self._clock = clock
+        self._copied: dict[int, float] = {}
 
     async def belongings(self, user_id: int) -> Belongings:
-        """How much there is."""
         return Belongings(*await self._store.farewells.counts(owner_of(user_id)))
 
     async def copy(self, user_id: int, most_bytes: int) -> Copy:
-        """Jobs, prompts, ledger, settings, keeps as JSON; then pictures, newest first, and snapshots, as they fit."""
-        jobs = await self._store.jobs.of_owner(owner_of(user_id), _EVERYTHING)
-        entries = await self._ledger.history(owner_of(user_id), _EVERYTHING)
+        """A ZIP of at most *most_bytes*: all records as JSON, then pictures (newest first) and previews that fit.
+
+        Raises CoolingDown for a second copy within `COPY_SECONDS`. Everything large happens in a thread.
+        """
+        now = self._clock()
+        self._admit(user_id, now)
+        owner = owner_of(user_id)
+        jobs, pictures, questions = await self._store.farewells.rows(owner)
+        entries = await self._ledger.history(owner, _EVERYTHING)
         settings = await self._store.settings.all("person", str(user_id))
         keeps = await self._store.keeps.of_person(user_id)
-        questions = await self._store.questions.of_owner(owner_of(user_id))
-        about = {
+        about: dict[str, object] = {
             "person": str(user_id),
-            "copied_at": _time(self._clock()),
+            "copied_at": _time(now),
             "settings": settings,
             "keeps": [{"job": keep.job_id, "since": _time(keep.at)} for keep in keeps],
-            "jobs": [_job(job) for job in jobs],
-            "asked_about": [
-                {"at": _time(one.asked_at), "request": json.loads(asked_to_json(one.request))} for one in questions
-            ],
-            "ledger": [_entry(entry) for entry in entries],
         }
+        return await asyncio.to_thread(self._pack, about, jobs, pictures, questions, entries, most_bytes)
+
+    def _admit(self, user_id: int, now: float) -> None:
+        self._copied = {who: at for who, at in self._copied.items() if at + COPY_SECONDS > now >= at}
+        if (last := self._copied.get(user_id)) is not None:
+            raise CoolingDown("You have just had a copy of your data. Try again in a minute.", last + COPY_SECONDS)
+        self._copied[user_id] = now
+
+    def _pack(
+        self,
+        about: dict[str, object],
+        jobs: Sequence[sqlite3.Row],
+        pictures: Sequence[sqlite3.Row],
+        questions: Sequence[sqlite3.Row],
+        entries: Sequence[LedgerEntry],
+        most_bytes: int,
+    ) -> Copy:
+        of_job: dict[str, list[sqlite3.Row]] = {}
+        for picture in pictures:
+            of_job.setdefault(picture["job_id"], []).append(picture)
+        about["jobs"] = [_job(job, of_job.get(job["id"], ())) for job in jobs]
+        about["asked_about"] = [
+            {"at": _time(one["asked_at"]), "request": json.loads(one["request"])} for one in questions
+        ]
+        about["ledger"] = [_entry(entry) for entry in entries]
         text = json.dumps(about, ensure_ascii=False, indent=1)
-        paths = [picture.path for job in jobs for picture in job.pictures if picture.path is not None]
-        frames = [self._store.frames.path(job.id) for job in jobs]
-        return await asyncio.to_thread(_pack, text, paths, frames, most_bytes)
+        paths = [self._store.folder / one["path"] for job in jobs for one in of_job.get(job["id"], ()) if one["path"]]
+        frames = [self._store.frames.path(job["id"]) for job in jobs]
+        return _zip(text, paths, frames, most_bytes)
 
     async def forget(self, user_id: int) -> None:
-        """Cancel what is under way, then delete everything. Done when this returns, but for messages on Discord.
+        """Cancel unfinished jobs, then delete everything. Messages on Discord are queued for deletion.
 
-        Files go first: a crash leaves records of pictures that are gone, never pictures that nobody knows of.
+        Files are deleted before their rows, so that a crash leaves no file without a row. Raises Refused if new jobs
+        keep arriving.
         """
         owner = owner_of(user_id)
         for _ in range(_TRIES):
             await self._cancel_all(owner, user_id)
-            for path in await self._store.farewells.files(owner):
-                await files.remove(path)
+            await files.remove(*await self._store.farewells.files(owner))
             if await self._delete(owner, user_id):
                 await self._store.inputs.drop_unneeded()
                 return
-        raise Refused("You are asking for pictures faster than I can forget them; stop for a moment and try again.")
+        raise Refused("New pictures keep arriving while your data is deleted. Stop for a moment, then try again.")
 
     async def _cancel_all(self, owner: str, user_id: int) -> None:
         for job in await self._store.jobs.alive():
             if job.owner == owner:
-                with contextlib.suppress(NothingToCancel):  # it has just ended by itself
+                with contextlib.suppress(NothingToCancel):  # it has just ended
                     await self._jobs.cancel(job.id, user_id)
         self._delivery.drop(owner)
 
     async def _delete(self, owner: str, user_id: int) -> bool:
-        """False if something new has come in between."""
+        """Returns False if a new job has arrived."""
         now = self._clock()
         async with self._store.transaction() as session:
             if await self._store.farewells.alive(session, owner):
@@ -116,7 +144,7 @@ class Farewell:
         return True
 
 
-def _pack(text: str, pictures: list[Path], frames: list[Path], most_bytes: int) -> Copy:
+def _zip(text: str, pictures: list[Path], frames: list[Path], most_bytes: int) -> Copy:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("data.json", text)
@@ -126,10 +154,10 @@ def _pack(text: str, pictures: list[Path], frames: list[Path], most_bytes: int) 
 
 
 def _pack_files(archive: zipfile.ZipFile, buffer: io.BytesIO, folder: str, paths: list[Path], most_bytes: int) -> int:
-    """How many of *paths* fitted."""
+    """Returns the number of *paths* that fitted."""
     packed = 0
     for path in paths:
-        with contextlib.suppress(OSError):  # gone in the meantime, or never there
+        with contextlib.suppress(OSError):  # missing
             data = path.read_bytes()
             if buffer.tell() + len(data) + _SPARE < most_bytes:
                 archive.writestr(f"{folder}/{path.name}", data, compress_type=zipfile.ZIP_STORED)
@@ -137,24 +165,23 @@ def _pack_files(archive: zipfile.ZipFile, buffer: io.BytesIO, folder: str, paths
     return packed
 
 
-def _job(job: JobRow) -> dict[str, object]:
-    origin = job.origin
+def _job(job: sqlite3.Row, pictures: Iterable[sqlite3.Row]) -> dict[str, object]:
     return {
-        "id": job.id,
-        "kind": origin.kind,
-        "state": job.state.value,
-        "asked_at": _time(job.created_at),
-        "finished_at": None if job.finished_at is None else _time(job.finished_at),
-        "name": origin.user_name,
-        "server": origin.server_id and str(origin.server_id),
-        "channel": str(origin.channel_id),
-        "parent": origin.parent_job,
-        "request": json.loads(asked_to_json(job.request)),
-        "units": job.cost,
-        "error": job.error_text,
+        "id": job["id"],
+        "kind": job["kind"],
+        "state": job["state"],
+        "asked_at": _time(job["created_at"]),
+        "finished_at": None if job["finished_at"] is None else _time(job["finished_at"]),
+        "name": job["user_name"],
+        "server": job["server_id"] and str(job["server_id"]),
+        "channel": str(job["channel_id"]),
+        "parent": job["parent_job"],
+        "request": json.loads(job["request"]),
+        "units": job["cost"] / STEPS_PER_UNIT,
+        "error": job["error_text"],
         "pictures": [
-            {"file": picture.path and f"pictures/{picture.path.name}", "facts": dict(picture.facts)}
-            for picture in job.pictures
+            {"file": one["path"] and f"pictures/{Path(one['path']).name}", "facts": json.loads(one["facts"])}
+            for one in pictures
         ],
     }
 

@@ -1,25 +1,26 @@
-"""Forgetting a person: everything that is theirs goes in one transaction; what cannot go at once is noted here."""
+"""Everything of one person: read for `/mydata`, deleted in one transaction for `/forget`."""
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 from bot.storage.database import Database, Session
 from bot.storage.timelapses import frames_path
 
 FORGOTTEN = "forgotten"
-"""Whose the charges are that belonged to somebody who is forgotten."""
+"""Owner of the charges of forgotten people."""
 
 
 class Farewells:
-    """The tables `forgotten` and `removals`, and the one place that deletes jobs."""
+    """The tables `forgotten` and `removals`. Jobs are deleted here only."""
 
     def __init__(self, database: Database, data: Path) -> None:
         self._database = database
         self._data = data
 
     async def counts(self, owner: str) -> tuple[int, int, int]:
-        """(jobs, kept pictures, jobs that are not over) of one person."""
+        """(jobs, pictures on disk, unfinished jobs) of one person."""
         async with self._database.reading() as session:
             row = await session.one(
                 "SELECT count(*), total(state IN ('queued', 'running')),"
@@ -30,8 +31,22 @@ class Farewells:
         assert row is not None
         return int(row[0]), int(row[2]), int(row[1])
 
+    async def rows(self, owner: str) -> tuple[list[sqlite3.Row], list[sqlite3.Row], list[sqlite3.Row]]:
+        """(jobs, pictures of these jobs, open questions) of one person, newest jobs first. Three queries."""
+        async with self._database.reading() as session:
+            jobs = await session.all("SELECT * FROM jobs WHERE owner = ? ORDER BY created_at DESC, rowid DESC", owner)
+            pictures = await session.all(
+                "SELECT job_id, path, facts FROM pictures JOIN jobs ON jobs.id = job_id WHERE owner = ?"
+                " ORDER BY job_id, idx",
+                owner,
+            )
+            questions = await session.all(
+                "SELECT asked_at, request FROM questions WHERE owner = ? ORDER BY asked_at, id", owner
+            )
+        return jobs, pictures, questions
+
     async def files(self, owner: str) -> list[Path]:
-        """Every picture of theirs on disk, and how each came to be."""
+        """Paths of all pictures and frames of one person."""
         async with self._database.reading() as session:
             rows = await session.all(
                 "SELECT path FROM pictures JOIN jobs ON jobs.id = job_id WHERE owner = ? AND path IS NOT NULL", owner
@@ -40,15 +55,15 @@ class Farewells:
         return [*(self._data / row[0] for row in rows), *(frames_path(self._data, row[0]) for row in jobs)]
 
     async def alive(self, session: Session, owner: str) -> bool:
-        """Whether something of theirs still waits or runs."""
+        """Whether the person has unfinished jobs."""
         row = await session.one("SELECT 1 FROM jobs WHERE owner = ? AND state IN ('queued', 'running')", owner)
         return row is not None
 
     async def forget(self, session: Session, owner: str, user_id: int, since: float, now: float) -> None:
-        """Delete jobs (with all that hangs on them), settings, and the name in the ledger.
+        """Delete the person's jobs with all dependent rows, their settings, and their name in the ledger.
 
-        Charges since *since*, the start of the present window, keep the name until they do not count any more: else
-        being forgotten would pay for new pictures. They are paid up: nothing is owed, no credit is left.
+        Charges since *since* (unix seconds, the start of the quota window) keep the name until the window ends,
+        because `/forget` must not refill the quota. The person's credit is set to zero.
         """
         await session.run(
             "INSERT OR IGNORE INTO removals"
@@ -76,7 +91,7 @@ class Farewells:
         await session.run("INSERT OR REPLACE INTO forgotten VALUES (?, ?)", owner, now)
 
     async def erase_names(self, before: float) -> None:
-        """Charges from before *before* count for nothing any more: their forgotten owners' names go."""
+        """Remove the names of forgotten people from charges before *before* (unix seconds), which no longer count."""
         async with self._database.transaction() as session:
             await session.run(
                 "UPDATE charges SET owner = ? WHERE owner IN (SELECT owner FROM forgotten)"
@@ -96,16 +111,16 @@ class Farewells:
             await session.run(f"DELETE FROM forgotten WHERE owner IN ({gone})")  # noqa: S608 - a constant
 
     async def to_remove(self, limit: int) -> list[tuple[int, int]]:
-        """(channel, message) of messages that still have to be deleted."""
+        """(channel id, message id) of up to *limit* messages that must still be deleted on Discord."""
         async with self._database.reading() as session:
             rows = await session.all("SELECT channel_id, message_id FROM removals LIMIT ?", limit)
         return [(row[0], row[1]) for row in rows]
 
     async def remove_later(self, session: Session, channel_id: int, message_id: int) -> None:
-        """This message has to be deleted as soon as that is possible."""
+        """Queue the message for deletion."""
         await session.run("INSERT OR IGNORE INTO removals VALUES (?, ?)", channel_id, message_id)
 
     async def removed(self, channel_id: int, message_id: int) -> None:
-        """It is gone, or nobody can delete it."""
+        """Take the message off the queue: it is deleted, or cannot be."""
         async with self._database.transaction() as session:
             await session.run("DELETE FROM removals WHERE channel_id = ? AND message_id = ?", channel_id, message_id)

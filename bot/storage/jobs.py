@@ -1,11 +1,12 @@
-"""Jobs as rows. A change of state says from which state and attempt it comes, so a late one changes nothing."""
+"""The table `jobs`. A change of state names the state and attempt it starts from, so a late one changes nothing."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from bot.models.comparison import Asked, asked_from_json, asked_to_json
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 
 STEPS_PER_UNIT = 1_000_000
 """Costs are stored as whole pixel steps; a unit is a million of them."""
+_INLINE = 20
+"""Rows that are parsed on the event loop (0.1 ms each); more go to a thread."""
 _SELECT = """
     SELECT jobs.*, (
         SELECT message_id FROM messages
@@ -30,25 +33,25 @@ _BESIDE = "(SELECT created_at, rowid FROM jobs WHERE id = ?)"
 _OLDER = f"AND (created_at, rowid) < {_BESIDE} ORDER BY created_at DESC, rowid DESC LIMIT ?"
 _NEWER = f"AND (created_at, rowid) > {_BESIDE} ORDER BY created_at, rowid LIMIT ?"
 _ALIVE = "state IN ('queued', 'running')"
-"""As the index of what is not over has it: SQLite takes it only for a query that says the same."""
+"""SQLite uses the partial index on unfinished jobs only for a query with the same condition."""
 _OWN = "owner = ?"
 _KEPT = "id IN (SELECT job_id FROM keeps WHERE user_id = ?)"
 
 
 def pixel_steps(units: float) -> int:
-    """Units → the whole number that is stored."""
+    """Units → pixel steps, rounded."""
     return round(units * STEPS_PER_UNIT)
 
 
 class Jobs:
-    """The table `jobs`."""
+    """Queries of the table `jobs`. Methods raise StoreError; lists include each job's pictures."""
 
     def __init__(self, database: Database, pictures: Pictures) -> None:
         self._database = database
         self._pictures = pictures
 
     async def insert(self, session: Session, job: JobRow) -> None:
-        """A new job; its interaction's token goes elsewhere (`Interactions`)."""
+        """Insert *job*; `Interactions` stores its interaction token."""
         origin = job.origin
         await session.run(
             "INSERT INTO jobs (id, attempt, deaths, owner, kind, user_id, user_name, guild_id, channel_id,"
@@ -79,7 +82,7 @@ class Jobs:
         )
 
     async def find(self, job_id: str, session: Session | None = None) -> JobRow | None:
-        """The job of that id, pictures included."""
+        """The job with that id, or None."""
         rows = await self._rows("WHERE id = ?", job_id, session=session)
         return rows[0] if rows else None
 
@@ -88,22 +91,22 @@ class Jobs:
         return await self._rows(f"WHERE {_ALIVE} ORDER BY created_at, rowid", session=session)
 
     async def unreadable(self) -> list[tuple[str, int]]:
-        """(id, attempt) of queued and running jobs whose request this version cannot read."""
+        """(id, attempt) of unfinished jobs whose request this version cannot read."""
         async with self._database.reading() as session:
             rows = await session.all(f"SELECT id, attempt, request FROM jobs WHERE {_ALIVE}")  # noqa: S608 - ours
         return [(row["id"], row["attempt"]) for row in rows if _request(row) is None]
 
     async def of_owner(self, owner: str, limit: int, before: float | None = None) -> list[JobRow]:
-        """One person's jobs, newest first."""
+        """Up to *limit* jobs of one person that were created before *before* (unix seconds), newest first."""
         until = float("inf") if before is None else before
         return await self._rows(
             "WHERE owner = ? AND created_at < ? ORDER BY created_at DESC, rowid DESC LIMIT ?", owner, until, limit
         )
 
     async def page(self, whose: str | int, limit: int, beside: str = "", *, older: bool = True) -> list[JobRow]:
-        """Jobs of an owner, or (a person's id) those that they keep, newest first.
+        """Up to *limit* jobs of the owner *whose* (text), or saved by the person *whose* (a user id), newest first.
 
-        The newest, or those that follow the job *beside*, older or newer ones.
+        *beside* is a job id: the page holds the jobs next to it, older or newer ones.
         """
         which = f"WHERE {_which(whose)} "
         if not beside:
@@ -112,29 +115,28 @@ class Jobs:
         return rows if older else rows[::-1]
 
     async def ids(self) -> frozenset[str]:
-        """Of all jobs that are known."""
         async with self._database.reading() as session:
             return frozenset([row[0] for row in await session.all("SELECT id FROM jobs")])
 
     async def count_of(self, whose: str | int) -> int:
-        """How many jobs this owner has asked for, or (a person's id) this person keeps."""
+        """Number of jobs of an owner (text), or saved by a person (a user id)."""
         async with self._database.reading() as session:
             row = await session.one(f"SELECT count(*) FROM jobs WHERE {_which(whose)}", whose)  # noqa: S608 - ours
         return 0 if row is None else int(row[0])
 
     async def children(self, job_id: str) -> list[JobRow]:
-        """Jobs that came from this one's buttons and reactions, oldest first."""
+        """Jobs that were started from this one by buttons and reactions, oldest first."""
         return await self._rows("WHERE parent_job = ? AND parent_job <> '' ORDER BY created_at, rowid", job_id)
 
     async def lately_done(self, limit: int) -> list[JobRow]:
-        """The last finished jobs, oldest first: what speeds can be learnt from."""
+        """The last *limit* finished jobs, oldest first."""
         rows = await self._rows(
             "WHERE state = 'done' AND finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT ?", limit
         )
         return rows[::-1]
 
     async def waiting(self, session: Session, owner: str) -> tuple[int, int]:
-        """(this person's, everybody's) jobs that wait."""
+        """Numbers of queued jobs: (of *owner*, of all)."""
         row = await session.one(
             f"SELECT count(*), total(owner = ?) FROM jobs WHERE {_ALIVE} AND state = 'queued'",  # noqa: S608 - ours
             owner,
@@ -143,14 +145,14 @@ class Jobs:
         return int(row[1]), int(row[0])
 
     async def last_submission(self, session: Session, owner: str) -> float | None:
-        """When this person last asked for something to be painted."""
+        """Unix seconds of the owner's last submission, upscales and picks aside; None before the first."""
         row = await session.one(
             "SELECT max(created_at) FROM jobs WHERE owner = ? AND kind NOT IN ('upscale', 'pick')", owner
         )
         return None if row is None else row[0]
 
     async def costs_since(self, since: float) -> dict[str, float]:
-        """Owner → units of the jobs that were handed over after *since*."""
+        """Owner → units of the jobs that were started after *since*."""
         async with self._database.reading() as session:
             rows = await session.all(
                 "SELECT owner, sum(cost) FROM jobs WHERE started_at >= ? AND state <> 'queued' GROUP BY owner", since
@@ -158,7 +160,7 @@ class Jobs:
         return {row[0]: row[1] / STEPS_PER_UNIT for row in rows}
 
     async def start(self, session: Session, job_id: str, attempt: int, now: float) -> bool:
-        """queued → running; False if the job is not waiting in this attempt any more."""
+        """queued → running; False if the job is no longer queued in this attempt."""
         row = await session.one(
             "UPDATE jobs SET state = 'running', started_at ="
             " iif(EXISTS (SELECT 1 FROM pictures WHERE job_id = jobs.id), coalesce(started_at, ?), ?)"
@@ -171,11 +173,11 @@ class Jobs:
         return row is not None
 
     async def cover(self, session: Session, job_id: str) -> None:
-        """Its pictures are to be covered from now on."""
+        """Cover the job's pictures as spoilers from now on."""
         await session.run("UPDATE jobs SET spoiler = 1 WHERE id = ?", job_id)
 
     async def go_back(self, session: Session, job_id: str, attempt: int, deaths: int) -> bool:
-        """running → queued with the next attempt; False if this attempt has ended meanwhile."""
+        """running → queued with the next attempt; False if this attempt has ended."""
         row = await session.one(
             "UPDATE jobs SET state = 'queued', attempt = attempt + 1, deaths = ?"
             " WHERE id = ? AND attempt = ? AND state = 'running' RETURNING id",
@@ -197,7 +199,7 @@ class Jobs:
         error_text: str = "",
         seconds: Mapping[str, float] | None = None,
     ) -> bool:
-        """queued or running → an end; False if it had ended, or is in another *attempt* (None = in any)."""
+        """queued or running → *state*; False if it had ended, or is in another *attempt* (None = any)."""
         row = await session.one(
             "UPDATE jobs SET state = ?, finished_at = ?, error_code = ?, error_text = ?, seconds = ?"
             " WHERE id = ? AND attempt = coalesce(?, attempt) AND state IN ('queued', 'running') RETURNING id",
@@ -214,11 +216,21 @@ class Jobs:
     async def _rows(self, where: str, *values: object, session: Session | None = None) -> list[JobRow]:
         async with self._database.reading(session) as own:
             rows = await own.all(_SELECT + where, *values)
-            return [
-                _job(row, request, await self._pictures.of_job(row["id"], own))
-                for row in rows
-                if (request := _request(row)) is not None
-            ]
+            pictures = await self._pictures.rows_of([row["id"] for row in rows], own)
+        if len(rows) <= _INLINE:
+            return self._parse(rows, pictures)
+        return await asyncio.to_thread(self._parse, rows, pictures)
+
+    def _parse(self, rows: Sequence[sqlite3.Row], pictures: Sequence[sqlite3.Row]) -> list[JobRow]:
+        """Jobs in the order of *rows*, without those whose request this version cannot read."""
+        of_job: dict[str, list[PictureRow]] = {}
+        for row in pictures:
+            of_job.setdefault(row["job_id"], []).append(self._pictures.parse(row))
+        return [
+            _job(row, request, tuple(of_job.get(row["id"], ())))
+            for row in rows
+            if (request := _request(row)) is not None
+        ]
 
 
 def _which(whose: str | int) -> str:
@@ -226,7 +238,7 @@ def _which(whose: str | int) -> str:
 
 
 def _request(row: sqlite3.Row) -> Asked | None:
-    """The job's request; None, and a line in the log, for one that another version wrote: one row must not stop all."""
+    """The job's request, or None (and a log line) for a request that this version cannot read."""
     try:
         return asked_from_json(row["request"])
     except InvalidRequest as error:

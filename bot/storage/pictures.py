@@ -1,4 +1,4 @@
-"""Finished pictures: files under `<data>/pictures/<year>/`, and a row for each once its file is durable."""
+"""Finished pictures: files under `<data>/pictures/<year>/`. A row is inserted after its file is durable."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _IDLE = """
     AND job_id NOT IN (SELECT id FROM jobs WHERE state IN ('queued', 'running'))
     AND sha256 NOT IN (SELECT value FROM json_each(?)) AND
 """
-"""Not those that somebody still waits for: undelivered ones, and sources of jobs that are not over (their hashes)."""
+"""Pictures that no unfinished work needs: delivered, and not a source of an unfinished job (the bound hashes)."""
 _NAMED = "SELECT request FROM jobs WHERE state IN ('queued', 'running')"
 _HASH = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _USED = """
@@ -35,7 +35,7 @@ _USED = """
         AND child.parent_index = pictures.idx AND child.kind IN ('upscale', 'variation')
     )
 """
-"""Somebody has made another picture from it. That parent_job is not empty is said for the index, which has no other."""
+"""Another picture was made from it. The partial index needs the condition that parent_job is not empty."""
 _BY_WORTH = (f"NOT kept AND NOT {_USED}", f"NOT kept AND {_USED}", "kept")
 
 
@@ -47,9 +47,9 @@ class Pictures:
         self._data = data
 
     async def keep(self, job: JobRow, picture: Picture) -> Path:
-        """Write the file, durable when this returns; its path relative to the data folder.
+        """Write the file durably; returns its path relative to the data folder. Raises StoreError.
 
-        The name depends on the job alone, so that a second attempt replaces what the first one left.
+        The name depends on job and index only, so a second attempt replaces the file of the first.
         """
         year = time.strftime("%y", time.gmtime(job.created_at))
         relative = Path(FOLDER, year, f"{job.id}-{picture.index}.png")
@@ -57,7 +57,7 @@ class Pictures:
         return relative
 
     async def insert(self, session: Session, picture: Picture, path: Path, now: float) -> PictureRow | None:
-        """The row of a file that `keep` has written; None if the job is not running in this attempt any more."""
+        """Insert the row of a file that `keep` wrote; None if the job no longer runs in this attempt."""
         facts = {key: value for key, value in picture.facts.items() if key != "embedding"}
         row = await session.one(
             "INSERT OR REPLACE INTO pictures SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
@@ -76,27 +76,33 @@ class Pictures:
             picture.job_id,
             picture.attempt,
         )
-        return None if row is None else self._picture(row)
+        return None if row is None else self.parse(row)
 
     async def of_job(self, job_id: str, session: Session) -> tuple[PictureRow, ...]:
         """All pictures of one job, by index."""
-        rows = await session.all("SELECT * FROM pictures WHERE job_id = ? ORDER BY idx", job_id)
-        return tuple(self._picture(row) for row in rows)
+        return tuple(self.parse(row) for row in await self.rows_of([job_id], session))
+
+    async def rows_of(self, job_ids: Sequence[str], session: Session) -> list[sqlite3.Row]:
+        """Rows for `parse`, by job id and index, of all these jobs. One query."""
+        return await session.all(
+            "SELECT * FROM pictures WHERE job_id IN (SELECT value FROM json_each(?)) ORDER BY job_id, idx",
+            json.dumps(job_ids),
+        )
 
     async def find(self, job_id: str, index: int) -> PictureRow | None:
-        """One picture of one job."""
+        """The picture, or None."""
         async with self._database.reading() as session:
             row = await session.one("SELECT * FROM pictures WHERE job_id = ? AND idx = ?", job_id, index)
-        return None if row is None else self._picture(row)
+        return None if row is None else self.parse(row)
 
     async def by_sha(self, sha256: str, session: Session | None = None) -> PictureRow | None:
-        """A kept picture whose file has this hash."""
+        """A picture on disk whose file has this hash, or None."""
         async with self._database.reading(session) as own:
             row = await own.one("SELECT * FROM pictures WHERE sha256 = ? AND path IS NOT NULL LIMIT 1", sha256)
-        return None if row is None else self._picture(row)
+        return None if row is None else self.parse(row)
 
     async def embedding(self, job_id: str, index: int) -> tuple[str, tuple[float, ...]] | None:
-        """(perceptor, vector) of one picture, at half precision; None if it has none."""
+        """(CLIP name, vector in half precision) of one picture, or None."""
         async with self._database.reading() as session:
             row = await session.one(
                 "SELECT perceptor, embedding FROM pictures WHERE job_id = ? AND idx = ?", job_id, index
@@ -106,7 +112,7 @@ class Pictures:
         return row["perceptor"], struct.unpack(f"<{len(row['embedding']) // 2}e", row["embedding"])
 
     async def learn(self, job_id: str, facts: Mapping[int, Mapping[str, object]]) -> None:
-        """Add to what is known about pictures of a job: index → facts. Those that are gone have none."""
+        """Merge *facts* (index → facts) into the pictures of a job; unknown indices are ignored."""
         async with self._database.transaction() as session:
             for index, more in facts.items():
                 await session.run(
@@ -117,25 +123,24 @@ class Pictures:
                 )
 
     async def drop_rows(self, session: Session, job_id: str) -> None:
-        """Forget what an attempt has finished: the next one paints all of it again, over the same files."""
+        """Delete all rows of a job. The next attempt overwrites the files."""
         await session.run("DELETE FROM pictures WHERE job_id = ?", job_id)
 
     async def aged(self, before: float, limit: int) -> list[PictureRow]:
-        """Pictures on the disk that were finished before *before* and that nobody keeps, oldest first."""
+        """Unsaved pictures on disk that were finished before *before* (unix seconds), oldest first."""
         rows = await self._idle("created_at < ? AND NOT kept ORDER BY created_at LIMIT ?", before, limit)
-        return [self._picture(row) for row in rows]
+        return [self.parse(row) for row in rows]
 
     async def least_missed(self, limit: int) -> list[tuple[PictureRow, bool]]:
-        """Pictures on the disk and whether somebody keeps them, in the order in which they make room.
+        """(picture on disk, whether it is saved), in the order in which they are deleted to make room.
 
-        First those from which nobody has made another one, then the others, at last what somebody keeps; the oldest
-        first each time.
+        First pictures that no other was made from, then the other unsaved ones, then saved ones; oldest first.
         """
         rows: list[sqlite3.Row] = []
-        for worth in _BY_WORTH:  # each by itself, so that it ends with the first few that it finds
+        for worth in _BY_WORTH:  # one query each, so that each stops at its limit
             if len(rows) < limit:
                 rows += await self._idle(f"{worth} ORDER BY created_at LIMIT ?", limit - len(rows))
-        return [(self._picture(row), bool(row["kept"])) for row in rows]
+        return [(self.parse(row), bool(row["kept"])) for row in rows]
 
     async def _idle(self, where: str, *values: object) -> list[sqlite3.Row]:
         async with self._database.reading() as session:
@@ -165,13 +170,13 @@ class Pictures:
             return sorted(folder.glob("*/*.png")) if folder.is_dir() else []
 
     async def kept_bytes(self) -> int:
-        """Disk that kept pictures take."""
+        """Bytes of the pictures on disk."""
         async with self._database.reading() as session:
             row = await session.one("SELECT coalesce(sum(size), 0) FROM pictures WHERE path IS NOT NULL")
         return 0 if row is None else int(row[0])
 
     async def let_go(self, picture: PictureRow) -> None:
-        """Delete the file, then say so in the row. A crash between the two leaves a path that reads as gone."""
+        """Delete the file, then clear the path. A crash between the two leaves the path of a missing file."""
         if picture.path is not None:
             await files.remove(picture.path)
             await files.remove(frames_path(self._data, picture.job_id))
@@ -180,7 +185,7 @@ class Pictures:
                 "UPDATE pictures SET path = NULL WHERE job_id = ? AND idx = ?", picture.job_id, picture.index
             )
 
-    def _picture(self, row: sqlite3.Row) -> PictureRow:
+    def parse(self, row: sqlite3.Row) -> PictureRow:
         return PictureRow(
             job_id=row["job_id"],
             index=row["idx"],

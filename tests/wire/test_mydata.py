@@ -138,7 +138,7 @@ async def test_a_picture_that_came_directly_goes_too_and_its_buttons_and_reactio
 async def test_a_limit_that_lasts_long_puts_a_deletion_off(
     world: World, max_: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bot.deletion_queue, "LATER", 0.05)
+    monkeypatch.setattr(bot.delivery.deletion_queue, "LATER", 0.05)
     owl = await dreamt(max_, "an owl")
     limit = world.faults.rate_limited(r"DELETE /channels/.*/messages", 45.0)
 

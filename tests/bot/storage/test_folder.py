@@ -12,7 +12,7 @@ import pytest
 
 from bot.config.settings import Config
 from bot.errors import FolderInUse, StoreError
-from bot.jobs.retention import Upkeep
+from bot.jobs.retention import Retention
 from bot.operations.backup import make_backup
 from bot.operations.restore import restore
 from bot.storage import DATABASE, Store, files
@@ -102,7 +102,7 @@ async def test_leftovers_that_cannot_be_deleted_are_logged_and_the_store_opens(
     with caplog.at_level(logging.WARNING):
         async with await Store.open(tmp_path) as store:
             assert "not-a-file cannot be deleted" in caplog.text
-            await Upkeep(Config.model_validate({"retention": {"pictures_megabytes": 1}}), store).tidy(10.0**9)
+            await Retention(Config.model_validate({"retention": {"pictures_megabytes": 1}}), store).tidy(10.0**9)
 
 
 async def test_a_store_that_fails_to_open_unlocks_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
