@@ -7,10 +7,12 @@ needed only here.
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 from jsonschema import Draft7Validator, Draft202012Validator  # type: ignore[import-untyped]
 from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped]
 from jsonschema.protocols import Validator  # type: ignore[import-untyped]
@@ -26,6 +28,14 @@ _SNOWFLAKES = 2**50
 _TYPES, _MEDIA = "channel_types", 16
 _SHOWN = 4
 """Findings of one body that are put into words; more only repeat the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """One schema twice: *compiled* answers whether a value fits (0.1 ms), *readable* says why not (30 ms)."""
+
+    compiled: Any
+    readable: Validator
 
 
 def judge_by(folder: Path, record: Record) -> None:
@@ -83,19 +93,22 @@ def _escaped(part: str) -> str:
     return part.replace("~", "~0").replace("/", "~1").replace("{", "%7B").replace("}", "%7D")
 
 
-def _validators(document: Json, draft: type[Validator]) -> Callable[[str], Validator]:
+def _validators(document: Json, draft: type[Validator]) -> Callable[[str], Schema]:
     """Validators by JSON pointer into *document*, made once each."""
     # Opaque: the document is no schema itself, only places in it are.
     registry: Registry[Any] = Registry().with_resource(_ROOT, Specification.OPAQUE.create_resource(document))
+    compiled = jsonschema_rs.Registry([(_ROOT, document)])
 
     @cache
-    def at(pointer: str) -> Validator:
-        return draft({"$ref": f"{_ROOT}#{pointer}"}, registry=registry)
+    def at(pointer: str) -> Schema:
+        reference = {"$ref": f"{_ROOT}#{pointer}"}
+        fast = jsonschema_rs.validator_cls_for({"$schema": draft.META_SCHEMA["$schema"]})
+        return Schema(fast(reference, registry=compiled), draft(reference, registry=registry))
 
     return at
 
 
-def _request(exchange: Exchange, operation: Json, pointer: str, validator: Callable[[str], Validator]) -> Iterator[str]:
+def _request(exchange: Exchange, operation: Json, pointer: str, validator: Callable[[str], Schema]) -> Iterator[str]:
     yield from _query(exchange, operation)
     content = operation.get("requestBody", {}).get("content", {})
     if exchange.content_type not in content:
@@ -118,7 +131,7 @@ def _query(exchange: Exchange, operation: Json) -> Iterator[str]:
         yield f"query parameter {name!r} is not described; there are {sorted(known)}"
 
 
-def _answer(exchange: Exchange, operation: Json, pointer: str, validator: Callable[[str], Validator]) -> Iterator[str]:
+def _answer(exchange: Exchange, operation: Json, pointer: str, validator: Callable[[str], Schema]) -> Iterator[str]:
     if exchange.status >= 500 or (exchange.status >= 400 and exchange.answer is None):
         return  # not Discord's words but those of the proxy before it
     described = operation["responses"]
@@ -167,8 +180,10 @@ def _attachments(value: Any) -> Any:
     ]
 
 
-def _words(validator: Validator, value: Any, where: str) -> list[str]:
-    found = [_deepest(error) for error in validator.iter_errors(value)]
+def _words(schema: Schema, value: Any, where: str) -> list[str]:
+    if schema.compiled.is_valid(value):
+        return []
+    found = [_deepest(error) for error in schema.readable.iter_errors(value)]
     return [
         f"{where} {'.'.join(map(str, error.absolute_path)) or '(whole)'}: {error.message[:200]}" for error in found
     ][:_SHOWN]
