@@ -282,7 +282,7 @@ class JobService:
         return self._registry.running()
 
     def subscribe(self, callback: Callable[[Update], None]) -> Callable[[], None]:
-        """Call *callback* on the loop, soon, for each change of any job: place, progress, picture, end. Returns a stop."""
+        """Call *callback* on the loop, soon, for each change of any job; returns the function that ends that."""
         return self._registry.subscribe(callback)
 
     async def balance(self, user_id: int, roles: Collection[int] = ()) -> Balance:
