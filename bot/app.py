@@ -37,7 +37,7 @@ async def _live(config: Config, token: str, link: str | None) -> None:
     async with make_bot(config, connector=connector) as bot:
         stop = _stop_event()
         await bot.login(token)
-        tasks = [asyncio.create_task(work) for work in (bot.connect(), bot.jobs.wait(), stop.wait())]
+        tasks = [asyncio.create_task(work) for work in (bot.connect(), bot.services.jobs.wait(), stop.wait())]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         task.cancel()

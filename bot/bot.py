@@ -10,8 +10,7 @@ import logging
 import os
 import pkgutil
 import time
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable
 
 import aiohttp
 import discord
@@ -19,29 +18,17 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot import cogs
-from bot.actions.create import JobActions
-from bot.actions.delete import Deletions
-from bot.actions.history import Archive
-from bot.actions.moderate import Moderation
-from bot.actions.privacy import Farewell
-from bot.actions.report import Reporting
 from bot.config.settings import Config
-from bot.delivery.deletion_queue import DeletionQueue
-from bot.delivery.renderer import MessageRenderer
-from bot.delivery.service import Delivery
 from bot.interactions.error_reporting import speak
 from bot.interactions.responder import InteractionAnswer
-from bot.jobs.service import JobService
 from bot.operations.command_sync import register_commands
 from bot.operations.metrics import ErrorCount, Measures
 from bot.operations.metrics_server import Monitor
-from bot.pictures.batch_scoring import Grades
-from bot.pictures.clip_ranker import Critic
-from bot.pictures.timelapse import Evolutions
-from bot.policy.limits import has_room
-from bot.policy.quota import Quota
+from bot.operations.status import Figures
+from bot.services import Buttons, Client, build_services
 from bot.storage import Store
-from bot.views.layout import ALL, OTHERS
+from bot.views.confirm_cost import question_sheet
+from bot.views.layout import ALL, OTHERS, buttons_for, private_buttons_for
 from bot.views.report import report_buttons
 from engine.client.local import Engine, LocalEngine
 
@@ -66,24 +53,12 @@ class DreamTree(app_commands.CommandTree["DreamBot"]):
         await InteractionAnswer.of(interaction).tell(speak(error, f"the command /{name}"))
 
 
-class DreamBot(commands.AutoShardedBot):
-    """The bot. Its parts exist from `setup_hook` on."""
+class DreamBot(Client):
+    """The bot. `services` and `store` exist from `setup_hook` on."""
 
     config: Config
     store: Store
     engine: Engine
-    jobs: JobService
-    delivery: Delivery
-    moderation: Moderation
-    job_actions: JobActions
-    deletions: Deletions
-    archive: Archive
-    farewell: Farewell
-    deletion_queue: DeletionQueue
-    critic: Critic
-    grades: Grades
-    reporting: Reporting
-    evolutions: Evolutions
 
     def __init__(
         self,
@@ -117,49 +92,40 @@ class DreamBot(commands.AutoShardedBot):
         self._registering: asyncio.Task[None] | None = None
         self._removing: asyncio.Task[None] | None = None
         self.measures = Measures(clock)
-        self.monitor = Monitor(self)
+        self.monitor = Monitor(config.monitor.port, self._look)
         self._error_count = ErrorCount(self.measures)
-
-    @property
-    def unavailable(self) -> Mapping[str, str]:
-        """Methods, models and upscalers that this engine cannot use, with the reason."""
-        return self.engine.ready.unavailable if self.engine.ready else {}
 
     async def setup_hook(self) -> None:
         """Everything that does not need the gateway. Raises FolderInUse, StoreError."""
         self.store = await Store.open(self.config.folder)
         self._opened = True
         logging.getLogger().addHandler(self._error_count)
-        self.jobs = JobService(self.config, self.store, self.engine, clock=self.clock, ticks=time.monotonic)
-        self.critic = Critic(self.engine)
-        self.grades = Grades(self.critic, self.store)
-        self.jobs.subscribe(self.grades.hear)
-        wary = self.config.safety.enabled
-        renderer = MessageRenderer(self.jobs, self.clock, wary=wary, graded=self.grades.graded)
-        self.delivery = Delivery(self, self.config, self.jobs, self.store, renderer, self.clock, self.measures.sent)
-        self.jobs.subscribe(self.measures.hear)
-        self.moderation = Moderation(self.store, self.jobs, self.clock, self.config.discord.owner_ids)
-        self.job_actions = JobActions(self, self.config, self.jobs, self.moderation, self.delivery, renderer)
-        self.deletions = Deletions(self, self.jobs, self.delivery)
-        self.archive = Archive(self.store, self.config.retention, self.clock)
-        ledger = Quota(self.store.ledger, self.config.quota)
-        self.farewell = Farewell(self.store, ledger, self.jobs, self.delivery, self.clock)
-        self.deletion_queue = DeletionQueue(self, self.store)
-        self.reporting = Reporting(
-            self, self.store, self.jobs, self.moderation, self.delivery, renderer, report_buttons
+        self.services = build_services(
+            self,
+            self.config,
+            self.store,
+            self.engine,
+            self.measures,
+            Buttons(buttons_for, private_buttons_for, report_buttons, question_sheet),
+            self._is_connected,
+            self.clock,
         )
-        self.evolutions = Evolutions(
-            self.store, partial(has_room, self.config.folder, self.config.retention.free_megabytes)
-        )
-        self.jobs.subscribe(self.evolutions.hear)
         await self.monitor.start()
         await self.engine.start()
-        await self.moderation.restore()
-        await self.jobs.start()
+        await self.services.moderation.restore()
+        await self.services.jobs.start()
         for module in pkgutil.iter_modules(cogs.__path__, f"{cogs.__name__}."):
             await self.load_extension(module.name)
         self.add_dynamic_items(*ALL, *OTHERS)
-        self._registering = asyncio.create_task(register_commands(self))
+        self._registering = asyncio.create_task(
+            register_commands(self.tree, self.store.settings, self.config.discord.test_guild)
+        )
+
+    def _is_connected(self) -> bool:
+        return self.online and not self.is_closed()
+
+    async def _look(self) -> Figures:
+        return await self.services.look()
 
     async def on_ready(self) -> None:
         """May come many times; the work of the last life is taken up once, missed reactions each time."""
@@ -167,8 +133,8 @@ class DreamBot(commands.AutoShardedBot):
         self.online = True
         if not self.at_work:
             self.at_work = True
-            await self.delivery.start()
-            self._removing = asyncio.create_task(self.deletion_queue.run())
+            await self.services.delivery.start()
+            self._removing = asyncio.create_task(self.services.deletion_queue.run())
         self.dispatch("at_work")
 
     async def on_resumed(self) -> None:
@@ -183,11 +149,11 @@ class DreamBot(commands.AutoShardedBot):
         """Take nothing new, let pictures and messages that are nearly there arrive, then leave. Idempotent."""
         if self._opened:
             self._opened = False
-            await self.jobs.close(self.drain_seconds)
-            await self.delivery.settle(SETTLE_SECONDS)
-            await self.delivery.close()
-            await self.grades.close()
-            await self.evolutions.close()
+            await self.services.jobs.close(self.drain_seconds)
+            await self.services.delivery.settle(SETTLE_SECONDS)
+            await self.services.delivery.close()
+            await self.services.grades.close()
+            await self.services.evolutions.close()
         for task in (self._registering, self._removing):
             if task:
                 task.cancel()

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
-from bot.models.comparison import Asked, Comparison
-from engine.catalogue.models import MODELS
-from engine.primer.vocabulary import KNOWN, unknown_words
 from engine.requests.prompts import Prompt
-from engine.requests.request import DreamRequest
 
 _MARKUP = re.compile(r"([\\*_~`|>#\[\]()<@:])")
 _BLANKS = re.compile(r"\s+")
@@ -54,13 +50,6 @@ def show_prompts(prompts: Iterable[Prompt]) -> str:
     'castle ×2 · fog · people ×−0.5'
     """
     return " · ".join(_show(prompt) for prompt in prompts)
-
-
-def show_request(request: Asked) -> str:
-    """What a request is about, in one line: its prompts, or what is enlarged how far."""
-    if isinstance(request, DreamRequest | Comparison):
-        return show_prompts(request.prompts)
-    return f"{request.width}×{request.height} enlarged {request.scale} times"
 
 
 def _show(prompt: Prompt) -> str:
@@ -135,23 +124,3 @@ def listed(words: Sequence[str], last: str = "and") -> str:
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} {last} {words[-1]}"
-
-
-def words_notes(request: Asked) -> list[str]:
-    """Sentences about words that a model of few words has never seen; empty for models that read anything."""
-    if isinstance(request, Comparison):
-        return list(dict.fromkeys(note for way in request.ways for note in words_notes(way.request)))
-    if not isinstance(request, DreamRequest) or not MODELS[request.model].limited_words:
-        return []
-    strange = dict.fromkeys(word for prompt in request.prompts for word in unknown_words(prompt.text))
-    if not strange:
-        return []
-    named = listed([f"“{plain(word)}”" for word in list(strange)[:6]] + (["more"] if len(strange) > 6 else []))
-    title = MODELS[request.model].title
-    return [f"{title[0].upper()}{title[1:]} does not know {named}. It knows {_examples(KNOWN)} and the like."]
-
-
-def _examples(known: Mapping[str, Sequence[str]]) -> str:
-    """A word or two of every topic that pictures are made of."""
-    wanted = {"things": 6, "sky": 2, "places": 2, "colours": 2, "times": 1, "styles": 2}
-    return ", ".join(word for topic, most in wanted.items() for word in known.get(topic, ())[:most])

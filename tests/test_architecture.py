@@ -74,20 +74,12 @@ LAYERS = (
 """From the top down. A module belongs to the longest entry that names it; it imports its own entry and those below."""
 
 UPWARD = {
-    "bot.actions.create → bot.views",
-    "bot.cogs → bot.bot",
-    "bot.delivery.renderer → bot.views",
-    "bot.embeds.history → bot.actions",
-    "bot.embeds.moderation → bot.actions",
-    "bot.operations → bot.bot",
-    "bot.text → bot.models",
-    "bot.views.base → bot.bot",
     "engine.runtime.runtime → engine.guidance",
     "engine.runtime.runtime → engine.memory_planning",
 }
 """Imports that still run up: module or package → layer. Entries are only ever removed."""
 
-CIRCLES = {"bot.bot", "engine.runtime.runtime"}
+CIRCLES = {"engine.runtime.runtime"}
 """A module of each circle of files that still exists. Entries are only ever removed."""
 
 LARGE = {"engine/guidance"}

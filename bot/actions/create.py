@@ -7,9 +7,8 @@ message that will hold the picture. What goes wrong is raised as a DreamError; w
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
 import discord
 
@@ -18,20 +17,18 @@ from bot.actions.moderate import Moderation
 from bot.config.settings import Config
 from bot.delivery.renderer import MessageRenderer
 from bot.delivery.service import Delivery
-from bot.embeds.job import best
 from bot.errors import NotAllowed, PictureGone, Refused, Unconfirmed
 from bot.failpoints import crashpoint
 from bot.interactions.context import Caller
 from bot.interactions.direct_message import DirectAnswer
 from bot.interactions.payload import EphemeralPayload
-from bot.interactions.responder import UNSAID, Answer, InteractionAnswer
+from bot.interactions.responder import UNSAID, Answer
 from bot.jobs.service import JobService
 from bot.models.comparison import Asked, Comparison
 from bot.models.job import JobRow, JobState, Kind, Origin, PictureRow, Update
+from bot.pictures.ranking import best
 from bot.policy.cost_confirmation import question_words
 from bot.requests.derive import again, variation
-from bot.views.confirm_cost import question_sheet
-from bot.views.layout import private_buttons_for
 from engine.errors import DreamError
 from engine.requests.request import DreamRequest, UpscaleRequest
 
@@ -75,6 +72,7 @@ class JobActions:
         moderation: Moderation,
         delivery: Delivery,
         renderer: MessageRenderer,
+        question_sheet: Callable[[str, str], EphemeralPayload],
     ) -> None:
         self._client = client
         self._config = config
@@ -82,6 +80,7 @@ class JobActions:
         self._moderation = moderation
         self._delivery = delivery
         self._renderer = renderer
+        self._question_sheet = question_sheet
         self._existing_results = ExistingResults(client, jobs)
 
     async def check(self, request: Asked, caller: Caller) -> None:
@@ -181,21 +180,6 @@ class JobActions:
         caller.check_owner(job, "cancel this")
         await self._jobs.cancel(job.id, caller.user_id, caller.moderator)
 
-    async def bring_up_to_date(self, job: JobRow, answer: InteractionAnswer) -> None:
-        """Make the message whose button was pressed show what has become of *job*."""
-        await answer.nod()
-        face = await self._renderer.face(self._now(job), answer.upload_limit)
-        await answer.turn(EphemeralPayload("", (face.embed,), face.files, face.buttons))
-
-    async def sheet(self, job: JobRow, upload_limit: int, user_id: int, *, kept: bool) -> EphemeralPayload:
-        """The job as one person alone sees it, who has *kept* it or not, with buttons that work there too."""
-        face = await self._renderer.face(self._now(job), upload_limit)
-        return EphemeralPayload("", (face.embed,), face.files, partial(self.private_buttons, job, user_id, kept=kept))
-
-    def private_buttons(self, job: JobRow, user_id: int, *, kept: bool) -> discord.ui.View:
-        """A fresh set of the buttons there."""
-        return private_buttons_for(job, own=job.owned_by(user_id), kept=kept)
-
     async def post_again(self, job: JobRow, caller: Caller, answer: Answer) -> None:
         """Show a picture from its owner's history to everybody, where its owner is now."""
         if not job.owned_by(caller.user_id):
@@ -207,9 +191,6 @@ class JobActions:
         face = await self._renderer.face(Update(replace(job, origin=here)), answer.upload_limit)
         if (message_id := await answer.show(face)) is not None:
             await self._jobs.posted(job.id, caller.channel_id, message_id)
-
-    def _now(self, job: JobRow) -> Update:
-        return Update(job, self._jobs.progress(job.id), self._jobs.place(job.id))
 
     async def _place(
         self,
@@ -240,7 +221,7 @@ class JobActions:
     async def _ask(self, order: _Order, left: float, answer: Answer) -> None:
         question = await self._jobs.confirmation.ask(order.request, order.origin, order.images)
         seconds = self._jobs.expected(order.request).likely
-        await answer.hand(question_sheet(question.id, question_words(order.request, left, seconds)))
+        await answer.hand(self._question_sheet(question.id, question_words(order.request, left, seconds)))
 
     async def _take(self, order: _Order, caller: Caller, answer: Answer) -> None:
         if not caller.in_own_talk and (await self._moderation.choices(caller.user_id)).private:

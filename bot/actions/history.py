@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from bot.config.settings import RetentionSection
-from bot.embeds.job import best
 from bot.errors import PictureGone, Refused
+from bot.models.history import Line, Page
 from bot.models.job import JobRow, JobState, PictureRow, owner_of
+from bot.pictures.ranking import best
 from bot.storage import Store, files
 from bot.text import count
 
@@ -16,41 +16,6 @@ PAGE = 5
 """Jobs on one page."""
 KEPT_SHARE = 0.5
 """Of the disk that pictures may take: what all people together may keep. New pictures need room, too."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One job on a page. *undelivered*: why its end could not be shown on Discord; empty where it could."""
-
-    job: JobRow
-    undelivered: str = ""
-    keeps: bool = False
-    """Whoever reads the page keeps it."""
-    own: bool = True
-    """And has asked for it."""
-
-    @property
-    def kept(self) -> PictureRow | None:
-        """Its best picture that is still on the disk."""
-        pictures = [picture for picture in self.job.pictures if picture.path is not None]
-        return best(pictures) if pictures and self.job.state is JobState.DONE else None
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Part of what a person has made, or (*only_kept*) of what they keep, newest first.
-
-    *total*: all such jobs; *newer*, *older*: whether there are more; *keeps*: pictures that they keep, of at most
-    *may_keep*.
-    """
-
-    lines: tuple[Line, ...] = field(default=())
-    total: int = 0
-    newer: bool = False
-    older: bool = False
-    only_kept: bool = False
-    keeps: int = 0
-    may_keep: int = 0
 
 
 class Archive:
@@ -145,7 +110,9 @@ class Archive:
 
     async def _line(self, user_id: int, job: JobRow, keeps: bool) -> Line:
         own = job.owned_by(user_id)
-        return Line(job, await self._undelivered(job) if own else "", keeps, own)
+        on_disk = [picture for picture in job.pictures if picture.path is not None]
+        kept = best(on_disk) if on_disk and job.state is JobState.DONE else None
+        return Line(job, await self._undelivered(job) if own else "", keeps, own, kept)
 
     async def _undelivered(self, job: JobRow) -> str:
         delivery = await self._store.deliveries.find(job.id) if job.state.over else None

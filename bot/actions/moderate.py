@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from bot.errors import NotAllowed, NothingToCancel, Refused
 from bot.jobs.service import JobService
+from bot.models.audit import LOG_PAGE, AuditFilter, LogPage
 from bot.models.job import JobRow, owner_of
 from bot.policy.server_rules import Choices, QueuePause, ServerRules, Word
 from bot.policy.word_filter import fold
@@ -18,26 +18,10 @@ from bot.scheduling.fair_queue import EVERYTHING
 from bot.storage import Store
 from bot.storage.database import Session
 from bot.storage.moderation import EVERYWHERE, Block
-from bot.storage.settings import AuditEntry, AuditFilter
 from bot.text import because
 
 WORDS = 500
 """Words that one server may keep from being painted."""
-
-
-LOG_PAGE = 10
-"""Entries of the record on one page."""
-
-
-@dataclass(frozen=True, slots=True)
-class LogPage:
-    """Part of the record, newest first. *total*: all that is *wanted*; *newer*, *older*: whether more follow."""
-
-    wanted: AuditFilter
-    entries: tuple[AuditEntry, ...] = ()
-    total: int = 0
-    newer: bool = False
-    older: bool = False
 
 
 class Moderation:

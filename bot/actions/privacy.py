@@ -16,6 +16,7 @@ from pathlib import Path
 from bot.delivery.service import Delivery
 from bot.errors import CoolingDown, NothingToCancel, Refused
 from bot.jobs.service import JobService
+from bot.models.history import Belongings
 from bot.models.job import owner_of
 from bot.policy.quota import LedgerEntry, Quota
 from bot.storage import Store, files
@@ -27,15 +28,6 @@ _SPARE = 64 * 1024
 """Bytes that are reserved for the index of the archive."""
 COPY_SECONDS = 60.0
 """Least time between two copies of one person."""
-
-
-@dataclass(frozen=True, slots=True)
-class Belongings:
-    """What is kept about a person, in numbers."""
-
-    jobs: int
-    pictures: int
-    unfinished: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,25 +9,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import discord
 
+from bot.actions.moderate import Moderation
 from bot.delivery.renderer import MessageRenderer
+from bot.delivery.service import Delivery
 from bot.embeds.job import headline
 from bot.errors import NotAllowed, Refused
 from bot.interactions.context import Caller
 from bot.interactions.message_api import FAILURES, Address, Post, Removal, Trouble, nonce, trouble_of
 from bot.interactions.payload import MessagePayload
+from bot.jobs.service import JobService
 from bot.models.job import JobRow, Update, owner_of
 from bot.storage import Store
 from bot.storage.reports import Report, ReportState, Voice
 from bot.text import because, mention, message_link, relative, shorten
-
-if TYPE_CHECKING:
-    from bot.actions.moderate import Moderation
-    from bot.delivery.service import Delivery
-    from bot.jobs.service import JobService
 
 PER_HOUR = 10
 """Reports that one person may make."""

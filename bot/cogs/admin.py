@@ -12,14 +12,15 @@ from discord.ext import commands
 
 from bot.actions.moderate import by_host
 from bot.actions.notify_moderators import tell_moderators
-from bot.bot import DreamBot
+from bot.embeds.job import show_request
 from bot.embeds.moderation import ACTIONS, blocks_embed, words_embed
 from bot.errors import NotAllowed, Refused
 from bot.interactions.context import Caller
 from bot.interactions.responder import InteractionAnswer
 from bot.models.job import JobRow
 from bot.policy.server_rules import QueuePause, Word
-from bot.text import because, count, mention, number, plain, shorten, show_request
+from bot.services import Client
+from bot.text import because, count, mention, number, plain, shorten
 from bot.views.audit_log import Look, log_sheet
 
 AnyInteraction = discord.Interaction[discord.Client]
@@ -42,26 +43,27 @@ class Admin(commands.Cog):
     )
     words = app_commands.Group(name="words", description="Words that are not painted here.", parent=admin)
 
-    def __init__(self, bot: DreamBot) -> None:
+    def __init__(self, bot: Client) -> None:
         self.bot = bot
+        self.services = bot.services
 
     @admin.command(name="cancel", description="Stop a job that waits or is being painted; nothing is charged.")
     @app_commands.describe(job="The job's id, as Info and /history show it.", reason="Why; its message says so.")
     async def cancel(self, interaction: AnyInteraction, job: Id, reason: Reason | None = None) -> None:
         """Stop it; its own message announces that."""
         answer, caller = self._begin(interaction, private=True)
-        row = await self.bot.jobs.job(job.strip().lower())
+        row = await self.services.jobs.job(job.strip().lower())
         host = self._is_host(caller)
         if row is None or not (host or row.origin.server_id == caller.guild_id):
             raise Refused(f"There is no job “{plain(job)}” in this server.")
-        await self.bot.jobs.cancel(row.id, caller.user_id, moderator=True, reason=reason or "")
+        await self.services.jobs.cancel(row.id, caller.user_id, moderator=True, reason=reason or "")
         await answer.tell(f"Job {row.id} is cancelled; its message says so.")
         words = f"{mention(caller.user_id)} cancelled a job of {mention(row.origin.user_id)}{because(reason or '')}"
         await self._tell_moderators(caller, words)
 
     @cancel.autocomplete("job")
     async def _jobs(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
-        caller, jobs = Caller.of_interaction(interaction), self.bot.jobs
+        caller, jobs = Caller.of_interaction(interaction), self.services.jobs
         if not (caller.manager or self._is_host(caller)):
             return []
         alive = [*jobs.running(), *(job for job, _ in jobs.queue())]
@@ -96,9 +98,9 @@ class Admin(commands.Cog):
 
     async def _halt(self, interaction: AnyInteraction, halt: QueuePause, everywhere: bool, words: str) -> None:
         answer, caller = self._begin(interaction)
-        await self.bot.moderation.halt(self._scope(caller, everywhere), caller.user_id, halt)
+        await self.services.moderation.halt(self._scope(caller, everywhere), caller.user_id, halt)
         said = f"{mention(caller.user_id)} {words}{because(halt.halt_reason)}"
-        if not halt.halt and (still := by_host(await self.bot.moderation.halted(None))):
+        if not halt.halt and (still := by_host(await self.services.moderation.halted(None))):
             said = f"{said} {still}"
         await self._announce(answer, caller, said)
 
@@ -117,8 +119,8 @@ class Admin(commands.Cog):
         """Block; the person reads why when they next ask."""
         answer, caller = self._begin(interaction, private=True)
         scope = self._scope(caller, everywhere)
-        until = None if days is None else self.bot.clock() + days * _DAY
-        cancelled = await self.bot.moderation.block(scope, user.id, caller.user_id, reason, until)
+        until = None if days is None else self.services.clock() + days * _DAY
+        cancelled = await self.services.moderation.block(scope, user.id, caller.user_id, reason, until)
         stopped = f" {count(len(cancelled), 'job')} of theirs {'is' if len(cancelled) == 1 else 'are'} cancelled."
         await answer.tell(f"{mention(user.id)} is blocked.{stopped if cancelled else ''}")
         await self._tell_moderators(caller, f"{mention(caller.user_id)} blocked {mention(user.id)}{because(reason)}")
@@ -134,7 +136,7 @@ class Admin(commands.Cog):
     ) -> None:
         """Lift a block."""
         answer, caller = self._begin(interaction, private=True)
-        await self.bot.moderation.unblock(self._scope(caller, everywhere), user.id, caller.user_id, reason or "")
+        await self.services.moderation.unblock(self._scope(caller, everywhere), user.id, caller.user_id, reason or "")
         await answer.tell(f"{mention(user.id)} may paint again.")
         await self._tell_moderators(
             caller, f"{mention(caller.user_id)} unblocked {mention(user.id)}{because(reason or '')}"
@@ -144,7 +146,7 @@ class Admin(commands.Cog):
     async def blocked(self, interaction: AnyInteraction) -> None:
         """Show it to the one who asks."""
         answer, caller = self._begin(interaction, private=True)
-        await answer.tell("", blocks_embed(await self.bot.moderation.blocks(caller.guild_id)))
+        await answer.tell("", blocks_embed(await self.services.moderation.blocks(caller.guild_id)))
 
     @admin.command(
         name="grant", description="Give somebody units beyond their allowance; a negative number takes back."
@@ -162,7 +164,7 @@ class Admin(commands.Cog):
         """Give units."""
         answer, caller = self._begin(interaction)
         self._check_may_grant(caller)
-        moved = await self.bot.jobs.grant(user.id, units, caller.user_id, reason, caller.guild_id)
+        moved = await self.services.jobs.grant(user.id, units, caller.user_id, reason, caller.guild_id)
         if not moved:
             raise Refused("Nothing has moved: there is nothing left to take back.")
         verb = f"granted {mention(user.id)} {number(moved)}" if moved > 0 else f"took {number(-moved)}"
@@ -175,7 +177,7 @@ class Admin(commands.Cog):
         """Start their window afresh."""
         answer, caller = self._begin(interaction)
         self._check_may_grant(caller)
-        await self.bot.jobs.reset_quota(user.id, caller.user_id, reason, caller.guild_id)
+        await self.services.jobs.reset_quota(user.id, caller.user_id, reason, caller.guild_id)
         words = f"{mention(caller.user_id)} reset the quota of {mention(user.id)}{because(reason)}"
         await self._announce(answer, caller, words)
 
@@ -202,7 +204,7 @@ class Admin(commands.Cog):
         """Block it."""
         answer, caller = self._begin(interaction, private=True)
         word = Word(phrase=phrase, reason=reason or "")
-        await self.bot.moderation.add_word(self._server(caller), caller.user_id, word)
+        await self.services.moderation.add_word(self._server(caller), caller.user_id, word)
         await answer.tell(f"“{plain(phrase)}” is not painted here any more; what waits already still is.")
         await self._tell_moderators(caller, f"{mention(caller.user_id)} blocked the word “{plain(phrase)}”.")
 
@@ -211,7 +213,7 @@ class Admin(commands.Cog):
     async def remove_word(self, interaction: AnyInteraction, phrase: Phrase) -> None:
         """Unblock it."""
         answer, caller = self._begin(interaction, private=True)
-        await self.bot.moderation.remove_word(self._server(caller), caller.user_id, phrase)
+        await self.services.moderation.remove_word(self._server(caller), caller.user_id, phrase)
         await answer.tell(f"“{plain(phrase)}” is painted again.")
         await self._tell_moderators(caller, f"{mention(caller.user_id)} unblocked the word “{plain(phrase)}”.")
 
@@ -219,14 +221,14 @@ class Admin(commands.Cog):
     async def list_words(self, interaction: AnyInteraction) -> None:
         """Show it to the one who asks."""
         answer, caller = self._begin(interaction, private=True)
-        rules = await self.bot.moderation.rules(self._server(caller))
+        rules = await self.services.moderation.rules(self._server(caller))
         await answer.tell("", words_embed(rules.words))
 
     def _begin(self, interaction: AnyInteraction, *, private: bool = False) -> tuple[InteractionAnswer, Caller]:
         """Who asks, and their answer. Raises NotAllowed: the server's own permissions may show /admin to anybody."""
         answer = InteractionAnswer.of(interaction, private=private)
         caller = Caller.of_interaction(interaction)
-        caller.check_manager(self.bot.config.discord.owner_ids)
+        caller.check_manager(self.services.config.discord.owner_ids)
         self._server(caller)
         return answer, caller
 
@@ -236,7 +238,7 @@ class Admin(commands.Cog):
         return caller.guild_id
 
     def _is_host(self, caller: Caller) -> bool:
-        return caller.user_id in self.bot.config.discord.owner_ids
+        return caller.user_id in self.services.config.discord.owner_ids
 
     def _scope(self, caller: Caller, everywhere: bool) -> int | None:
         """The server that a decision is for; None for all. Raises NotAllowed."""
@@ -245,7 +247,7 @@ class Admin(commands.Cog):
         return None if everywhere else caller.guild_id
 
     def _check_may_grant(self, caller: Caller) -> None:
-        if not (self.bot.config.quota.moderators_grant or self._is_host(caller)):
+        if not (self.services.config.quota.moderators_grant or self._is_host(caller)):
             raise NotAllowed("Only a host changes quotas here.")
 
     async def _announce(self, answer: InteractionAnswer, caller: Caller, words: str) -> None:
@@ -254,7 +256,7 @@ class Admin(commands.Cog):
         await self._tell_moderators(caller, words)
 
     async def _tell_moderators(self, caller: Caller, words: str) -> None:
-        rules = await self.bot.moderation.rules(caller.guild_id)
+        rules = await self.services.moderation.rules(caller.guild_id)
         if rules.report_channel != caller.channel_id:
             await tell_moderators(self.bot, caller.guild_id, rules, words)
 
@@ -264,6 +266,6 @@ def _seen(job: JobRow) -> str:
     return f"a private {job.origin.kind}" if job.origin.guild_id is None else show_request(job.request)
 
 
-async def setup(bot: DreamBot) -> None:
+async def setup(bot: Client) -> None:
     """Called by discord.py when the file is loaded."""
     await bot.add_cog(Admin(bot))

@@ -8,8 +8,8 @@ import logging
 import discord
 from discord.ext import commands
 
-from bot.bot import DreamBot
 from bot.interactions.message_api import FAILURES
+from bot.services import Client
 
 log = logging.getLogger(__name__)
 
@@ -17,13 +17,14 @@ log = logging.getLogger(__name__)
 class Places(commands.Cog):
     """Listens to the gateway. An outage of Discord's (`guild_unavailable`) is no removal and comes elsewhere."""
 
-    def __init__(self, bot: DreamBot) -> None:
+    def __init__(self, bot: Client) -> None:
         self.bot = bot
+        self.services = bot.services
 
     @commands.Cog.listener()
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         """The bot was thrown out, or the server was deleted."""
-        lost = await self.bot.jobs.abandon(guild_id=guild.id)
+        lost = await self.services.jobs.abandon(guild_id=guild.id)
         log.warning("the bot is no longer in the server %d; %d waiting jobs ended", guild.id, lost)
 
     @commands.Cog.listener()
@@ -45,7 +46,9 @@ class Places(commands.Cog):
     @commands.Cog.listener()
     async def on_at_work(self) -> None:
         """What was deleted while nobody listened: Discord is asked about every place that is not known now."""
-        for channel_id, guild_id in {(job.origin.channel_id, job.origin.guild_id) for job, _ in self.bot.jobs.queue()}:
+        for channel_id, guild_id in {
+            (job.origin.channel_id, job.origin.guild_id) for job, _ in self.services.jobs.queue()
+        }:
             guild = self.bot.get_guild(guild_id) if guild_id else None
             if guild is not None and guild.get_channel_or_thread(channel_id) is None:
                 with contextlib.suppress(*FAILURES):
@@ -58,11 +61,11 @@ class Places(commands.Cog):
             await self._gone(channel_id)
 
     async def _gone(self, channel_id: int) -> None:
-        lost = await self.bot.jobs.abandon(channel_id=channel_id)
+        lost = await self.services.jobs.abandon(channel_id=channel_id)
         if lost:
             log.info("the channel %d is gone; %d waiting jobs ended", channel_id, lost)
 
 
-async def setup(bot: DreamBot) -> None:
+async def setup(bot: Client) -> None:
     """Called by discord.py when the file is loaded."""
     await bot.add_cog(Places(bot))

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from discord import app_commands
 from discord.ext import commands
 
-from bot.bot import DreamBot
 from bot.interactions.context import Caller
 from bot.interactions.responder import AnyInteraction, InteractionAnswer
 from bot.policy.server_rules import Choices, ServerRules, Ways, preferred
 from bot.requests.compare_syntax import Wanted, compared, offered
+from bot.services import Client
 from engine.catalogue.models import DEFAULT_MODEL
 from engine.requests.prompts import MAX_SOURCE
 from engine.requests.request import MAX_SEED
@@ -23,8 +23,8 @@ WayWords = app_commands.Range[str, 1, 1000]
 class Compare(commands.Cog):
     """The command, and what it offers while somebody types."""
 
-    def __init__(self, bot: DreamBot) -> None:
-        self.bot = bot
+    def __init__(self, bot: Client) -> None:
+        self.services = bot.services
 
     @app_commands.command(name="compare", description="Paint the same words in two to four ways, side by side.")
     @app_commands.describe(
@@ -53,27 +53,27 @@ class Compare(commands.Cog):
     ) -> None:
         """Check every way from the words alone, then queue all of them as one job."""
         answer, caller = InteractionAnswer.of(interaction), Caller.of_interaction(interaction)
-        choices = await self.bot.moderation.choices(caller.user_id)
+        choices = await self.services.moderation.choices(caller.user_id)
         if not choices.private:
             caller.check_place()
-        usual = choices, await self.bot.moderation.rules(caller.guild_id)
+        usual = choices, await self.services.moderation.rules(caller.guild_id)
         texts = [text for text in (first, second, third, fourth) if text]
         wanted = Wanted(prompt, negative or "", size or "", seed)
         comparison = compared(texts, wanted, self._preferring(usual))
-        await self.bot.job_actions.compare(comparison, caller, answer)
+        await self.services.job_actions.compare(comparison, caller, answer)
 
     def _preferring(self, usual: tuple[Choices, ServerRules]) -> Callable[[Ways], Ways]:
-        return lambda ways: preferred(ways, usual, DEFAULT_MODEL, self.bot.unavailable)
+        return lambda ways: preferred(ways, usual, DEFAULT_MODEL, self.services.unavailable)
 
     @compare.autocomplete("first")
     @compare.autocomplete("second")
     @compare.autocomplete("third")
     @compare.autocomplete("fourth")
     async def _ways(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
-        shown = offered(typed, self.bot.unavailable)
+        shown = offered(typed, self.services.unavailable)
         return [app_commands.Choice(name=text[:100], value=value) for text, value in shown if value]
 
 
-async def setup(bot: DreamBot) -> None:
+async def setup(bot: Client) -> None:
     """Called by discord.py when the file is loaded."""
     await bot.add_cog(Compare(bot))

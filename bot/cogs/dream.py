@@ -10,7 +10,6 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.bot import DreamBot
 from bot.errors import Refused
 from bot.interactions.context import Caller
 from bot.interactions.responder import AnyInteraction, InteractionAnswer
@@ -18,6 +17,7 @@ from bot.pictures.mask import ALONE, make_mask
 from bot.pictures.uploads import read_attachment
 from bot.policy.server_rules import NO_PROFILE, Ways, preferred
 from bot.requests import autocomplete as completion
+from bot.services import Client
 from bot.text import duration, units
 from engine.catalogue.models import DEFAULT_MODEL
 from engine.errors import DreamError
@@ -33,8 +33,8 @@ Choices: TypeAlias = list[app_commands.Choice[str]]
 class Dream(commands.Cog):
     """The command, and what it offers while somebody types."""
 
-    def __init__(self, bot: DreamBot) -> None:
-        self.bot = bot
+    def __init__(self, bot: Client) -> None:
+        self.services = bot.services
 
     @app_commands.command(name="dream", description="Paint a picture from words.")
     @app_commands.describe(
@@ -71,7 +71,7 @@ class Dream(commands.Cog):
     ) -> None:
         """Make every check that needs no attachment, then fetch and decode the attachments, then queue the job."""
         answer, caller = InteractionAnswer.of(interaction), Caller.of_interaction(interaction)
-        if not (await self.bot.moderation.choices(caller.user_id)).private:
+        if not (await self.services.moderation.choices(caller.user_id)).private:
             caller.check_place()
         if mask and not image:
             raise Refused(ALONE)
@@ -93,23 +93,23 @@ class Dream(commands.Cog):
             await self.bot.job_actions.check(request, caller)
         attached = await _fetched(image, mask)
         request = request.model_copy(update={"init_image": attached.image, "mask_image": attached.mask})
-        await self.bot.job_actions.dream(request, caller, answer, attached.images)
+        await self.services.job_actions.dream(request, caller, answer, attached.images)
         if attached.note:
             await answer.tell(attached.note)
 
     async def _ways(self, interaction: AnyInteraction, typed: Ways) -> Ways:
         """What was typed, and what this person and this place usually want."""
-        choices = await self.bot.moderation.choices(interaction.user.id)
-        rules = await self.bot.moderation.rules(interaction.guild_id)
-        return preferred(typed, (choices, rules), DEFAULT_MODEL, self.bot.unavailable)
+        choices = await self.services.moderation.choices(interaction.user.id)
+        rules = await self.services.moderation.rules(interaction.guild_id)
+        return preferred(typed, (choices, rules), DEFAULT_MODEL, self.services.unavailable)
 
     @dream.autocomplete("method")
     async def _methods(self, interaction: AnyInteraction, typed: str) -> Choices:
-        return _choices(completion.methods(typed, _typed(interaction, "model"), self.bot.unavailable))
+        return _choices(completion.methods(typed, _typed(interaction, "model"), self.services.unavailable))
 
     @dream.autocomplete("model")
     async def _models(self, interaction: AnyInteraction, typed: str) -> Choices:
-        return _choices(completion.models(typed, _typed(interaction, "method"), self.bot.unavailable))
+        return _choices(completion.models(typed, _typed(interaction, "method"), self.services.unavailable))
 
     @dream.autocomplete("profile")
     async def _profiles(self, interaction: AnyInteraction, typed: str) -> Choices:
@@ -121,7 +121,7 @@ class Dream(commands.Cog):
 
     @dream.autocomplete("size")
     async def _sizes(self, interaction: AnyInteraction, typed: str) -> Choices:
-        most, ways = self.bot.config.limits.max_size, await self._ways_so_far(interaction)
+        most, ways = self.services.config.limits.max_size, await self._ways_so_far(interaction)
         return _choices(
             completion.sizes(
                 typed, ways.model, most, lambda w, h: self._price(interaction, ways._replace(size=f"{w}x{h}"))
@@ -147,7 +147,7 @@ class Dream(commands.Cog):
             )
         except (DreamError, ValueError):
             return ""
-        return f" · {units(request.cost)}, about {duration(self.bot.jobs.expected(request).likely)}"
+        return f" · {units(request.cost)}, about {duration(self.services.jobs.expected(request).likely)}"
 
     @dream.autocomplete("more")
     async def _more(self, interaction: AnyInteraction, typed: str) -> Choices:
@@ -184,6 +184,6 @@ def _choices(suggestions: list[completion.Suggestion]) -> Choices:
     return [app_commands.Choice(name=name, value=value) for name, value in suggestions]
 
 
-async def setup(bot: DreamBot) -> None:
+async def setup(bot: Client) -> None:
     """Called by discord.py when the file is loaded."""
     await bot.add_cog(Dream(bot))

@@ -6,28 +6,27 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.bot import DreamBot
 from bot.embeds.engine import engine_embed
 from bot.interactions.responder import InteractionAnswer
-from bot.operations.status import look
+from bot.services import Client
 
 
 class EngineCommand(commands.Cog):
     """The command."""
 
-    def __init__(self, bot: DreamBot) -> None:
-        self.bot = bot
+    def __init__(self, bot: Client) -> None:
+        self.services = bot.services
 
     @app_commands.command(name="engine", description="What can be painted here, and how fast.")
     @app_commands.allowed_installs(guilds=True, users=True)
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
     async def engine(self, interaction: discord.Interaction[discord.Client]) -> None:
         """Show it to the one who asks."""
-        host = interaction.user.id in self.bot.config.discord.owner_ids
-        embed = engine_embed(await look(self.bot), host)
+        host = interaction.user.id in self.services.config.discord.owner_ids
+        embed = engine_embed(await self.services.look(), host)
         await InteractionAnswer.of(interaction, private=True).tell("", embed)
 
 
-async def setup(bot: DreamBot) -> None:
+async def setup(bot: Client) -> None:
     """Called by discord.py when the file is loaded."""
     await bot.add_cog(EngineCommand(bot))

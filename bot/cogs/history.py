@@ -6,16 +6,16 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.bot import DreamBot
 from bot.interactions.responder import InteractionAnswer
+from bot.services import Client
 from bot.views.history import history_sheet
 
 
 class History(commands.Cog):
     """The command."""
 
-    def __init__(self, bot: DreamBot) -> None:
-        self.bot = bot
+    def __init__(self, bot: Client) -> None:
+        self.services = bot.services
 
     @app_commands.command(name="history", description="What you have painted; any of it can be shown again.")
     @app_commands.allowed_installs(guilds=True, users=True)
@@ -27,6 +27,6 @@ class History(commands.Cog):
         await answer.hand(await history_sheet(interaction, only_kept=kept))
 
 
-async def setup(bot: DreamBot) -> None:
+async def setup(bot: Client) -> None:
     """Called by discord.py when the file is loaded."""
     await bot.add_cog(History(bot))

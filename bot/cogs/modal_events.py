@@ -7,13 +7,13 @@ from typing import Any, cast
 import discord
 from discord.ext import commands
 
-from bot.bot import DreamBot
 from bot.errors import Refused
 from bot.interactions.context import Caller
 from bot.interactions.error_reporting import in_words
 from bot.interactions.payload import EphemeralPayload
 from bot.interactions.responder import InteractionAnswer
 from bot.requests.derive import remix
+from bot.services import Client
 from bot.views.remix_modal import FORM_ID, form_values
 
 SHOWN = 1000
@@ -23,8 +23,8 @@ SHOWN = 1000
 class Remix(commands.Cog):
     """Reads forms by their custom id, so that one opened before a restart can be sent after it."""
 
-    def __init__(self, bot: DreamBot) -> None:
-        self.bot = bot
+    def __init__(self, bot: Client) -> None:
+        self.services = bot.services
 
     @commands.Cog.listener()
     async def on_interaction(self, interaction: discord.Interaction[discord.Client]) -> None:
@@ -44,11 +44,11 @@ class Remix(commands.Cog):
         job_id: str,
         values: dict[str, str],
     ) -> None:
-        job = await self.bot.jobs.job(job_id)
+        job = await self.services.jobs.job(job_id)
         if job is None:
             raise Refused("I no longer know the picture that you wanted to remix; its records are gone.")
         request = remix(job, values.get("prompt", ""), values.get("negative", ""), values.get("settings", ""))
-        await self.bot.job_actions.remix(job, request, Caller.of_interaction(interaction), answer)
+        await self.services.job_actions.remix(job, request, Caller.of_interaction(interaction), answer)
 
 
 class _GivingBack:
@@ -69,6 +69,6 @@ class _GivingBack:
             await self._answer.tell(words)
 
 
-async def setup(bot: DreamBot) -> None:
+async def setup(bot: Client) -> None:
     """Called by discord.py when the file is loaded."""
     await bot.add_cog(Remix(bot))

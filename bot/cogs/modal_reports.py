@@ -7,9 +7,9 @@ from typing import Any, cast
 import discord
 from discord.ext import commands
 
-from bot.bot import DreamBot
 from bot.interactions.context import Caller
 from bot.interactions.responder import InteractionAnswer
+from bot.services import Client
 from bot.views.base import find_job, guarded
 from bot.views.remix_modal import form_values
 from bot.views.report import REPORT_ID
@@ -18,8 +18,8 @@ from bot.views.report import REPORT_ID
 class Reports(commands.Cog):
     """Reads forms by their custom id, so that one opened before a restart can be sent after it."""
 
-    def __init__(self, bot: DreamBot) -> None:
-        self.bot = bot
+    def __init__(self, bot: Client) -> None:
+        self.services = bot.services
 
     @commands.Cog.listener()
     async def on_interaction(self, interaction: discord.Interaction[discord.Client]) -> None:
@@ -33,12 +33,12 @@ class Reports(commands.Cog):
             job = await find_job(interaction, match["job"])
             message_id = interaction.message.id if interaction.message else None
             reason = form_values(data).get("reason", "").strip()
-            await self.bot.reporting.report(job, Caller.of_interaction(interaction), reason, message_id)
+            await self.services.reporting.report(job, Caller.of_interaction(interaction), reason, message_id)
             await answer.tell("Thank you: the moderators of this server know about it now.")
 
         await guarded(interaction, report, doing="a report")
 
 
-async def setup(bot: DreamBot) -> None:
+async def setup(bot: Client) -> None:
     """Called by discord.py when the file is loaded."""
     await bot.add_cog(Reports(bot))

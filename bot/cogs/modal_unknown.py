@@ -8,8 +8,8 @@ import discord
 from discord import ui
 from discord.ext import commands
 
-from bot.bot import DreamBot
 from bot.interactions.responder import InteractionAnswer
+from bot.services import Client
 from bot.views.base import PREFIX
 from bot.views.layout import ALL, OTHERS
 
@@ -19,8 +19,8 @@ SENTENCE = "This button is from another version of me, and I do not know it any 
 class Strays(commands.Cog):
     """Looks at what no button and no menu of ours is made for."""
 
-    def __init__(self, bot: DreamBot) -> None:
-        self.bot = bot
+    def __init__(self, bot: Client) -> None:
+        self.services = bot.services
 
     @commands.Cog.listener()
     async def on_interaction(self, interaction: discord.Interaction[discord.Client]) -> None:
@@ -38,6 +38,6 @@ def is_stray(custom_id: str) -> bool:
     return custom_id.startswith(f"{PREFIX}:") and not any(pattern.fullmatch(custom_id) for pattern in known)
 
 
-async def setup(bot: DreamBot) -> None:
+async def setup(bot: Client) -> None:
     """Called by discord.py when the file is loaded."""
     await bot.add_cog(Strays(bot))

@@ -7,10 +7,10 @@ from typing import Any, cast
 import discord
 from discord.ext import commands
 
-from bot.bot import DreamBot
 from bot.errors import Refused
 from bot.interactions.context import Caller
 from bot.interactions.responder import InteractionAnswer
+from bot.services import Client
 from bot.views.base import find_job, guarded
 from bot.views.remix_modal import form_values
 from bot.views.upscale_modal import UPSCALE_ID, WORDS
@@ -20,8 +20,8 @@ from engine.requests.request import AUTO
 class Upscale(commands.Cog):
     """Reads forms by their custom id, so that one opened before a restart can be sent after it."""
 
-    def __init__(self, bot: DreamBot) -> None:
-        self.bot = bot
+    def __init__(self, bot: Client) -> None:
+        self.services = bot.services
 
     @commands.Cog.listener()
     async def on_interaction(self, interaction: discord.Interaction[discord.Client]) -> None:
@@ -36,7 +36,7 @@ class Upscale(commands.Cog):
             job, caller = await find_job(interaction, match["job"]), Caller.of_interaction(interaction)
             upscaler, scale = values.get("upscaler", AUTO), _scale(values.get("scale", ""))
             chosen = "" if upscaler == AUTO else upscaler
-            await self.bot.job_actions.upscale(
+            await self.services.job_actions.upscale(
                 job, None if index is None else int(index), caller, answer, chosen, scale
             )
 
@@ -50,6 +50,6 @@ def _scale(text: str) -> int:
     return int(text)
 
 
-async def setup(bot: DreamBot) -> None:
+async def setup(bot: Client) -> None:
     """Called by discord.py when the file is loaded."""
     await bot.add_cog(Upscale(bot))

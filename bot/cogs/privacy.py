@@ -6,9 +6,9 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.bot import DreamBot
 from bot.interactions.payload import EphemeralPayload
 from bot.interactions.responder import InteractionAnswer
+from bot.services import Client
 from bot.text import count
 from bot.views.confirm_erasure import forget_sheet
 
@@ -16,8 +16,8 @@ from bot.views.confirm_erasure import forget_sheet
 class MyData(commands.Cog):
     """The two commands."""
 
-    def __init__(self, bot: DreamBot) -> None:
-        self.bot = bot
+    def __init__(self, bot: Client) -> None:
+        self.services = bot.services
 
     @app_commands.command(name="mydata", description="A copy of everything that is kept about you.")
     @app_commands.allowed_installs(guilds=True, users=True)
@@ -25,7 +25,7 @@ class MyData(commands.Cog):
     async def mydata(self, interaction: discord.Interaction[discord.Client]) -> None:
         """Hand a ZIP to the one who asks."""
         answer = InteractionAnswer.of(interaction, private=True)
-        copy = await self.bot.farewell.copy(interaction.user.id, answer.upload_limit)
+        copy = await self.services.farewell.copy(interaction.user.id, answer.upload_limit)
         words = f"Your jobs, prompts, settings and ledger, with {count(copy.pictures, 'picture')}."
         if copy.left_out:
             missing = count(copy.left_out, "older picture does", "older pictures do")
@@ -38,9 +38,9 @@ class MyData(commands.Cog):
     async def forget(self, interaction: discord.Interaction[discord.Client]) -> None:
         """Say what would be deleted, with the button that does it."""
         answer = InteractionAnswer.of(interaction, private=True)
-        await answer.hand(forget_sheet(await self.bot.farewell.belongings(interaction.user.id)))
+        await answer.hand(forget_sheet(await self.services.farewell.belongings(interaction.user.id)))
 
 
-async def setup(bot: DreamBot) -> None:
+async def setup(bot: Client) -> None:
     """Called by discord.py when the file is loaded."""
     await bot.add_cog(MyData(bot))

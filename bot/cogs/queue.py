@@ -6,28 +6,28 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.bot import DreamBot
 from bot.embeds.queue import queue_embed
 from bot.interactions.responder import InteractionAnswer
 from bot.models.job import owner_of
+from bot.services import Client
 
 
 class Queue(commands.Cog):
     """The command."""
 
-    def __init__(self, bot: DreamBot) -> None:
-        self.bot = bot
+    def __init__(self, bot: Client) -> None:
+        self.services = bot.services
 
     @app_commands.command(name="queue", description="Who is painted now, who comes next, and when.")
     @app_commands.allowed_installs(guilds=True, users=True)
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
     async def queue(self, interaction: discord.Interaction[discord.Client]) -> None:
         """Show it to the one who asks."""
-        jobs, asker = self.bot.jobs, owner_of(interaction.user.id)
+        jobs, asker = self.services.jobs, owner_of(interaction.user.id)
         embed = queue_embed(jobs.running(), jobs.queue(), asker, interaction.channel_id or 0)
         await InteractionAnswer.of(interaction, private=True).tell("", embed)
 
 
-async def setup(bot: DreamBot) -> None:
+async def setup(bot: Client) -> None:
     """Called by discord.py when the file is loaded."""
     await bot.add_cog(Queue(bot))

@@ -6,17 +6,17 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.bot import DreamBot
 from bot.embeds.queue import quota_embed
 from bot.interactions.context import Caller
 from bot.interactions.responder import InteractionAnswer
+from bot.services import Client
 
 
 class Quota(commands.Cog):
     """The command."""
 
-    def __init__(self, bot: DreamBot) -> None:
-        self.bot = bot
+    def __init__(self, bot: Client) -> None:
+        self.services = bot.services
 
     @app_commands.command(name="quota", description="What you may still spend, and when more comes back.")
     @app_commands.allowed_installs(guilds=True, users=True)
@@ -24,13 +24,13 @@ class Quota(commands.Cog):
     async def quota(self, interaction: discord.Interaction[discord.Client]) -> None:
         """Show it to the one who asks."""
         answer, caller = InteractionAnswer.of(interaction, private=True), Caller.of_interaction(interaction)
-        balance = await self.bot.jobs.balance(caller.user_id, caller.roles)
-        entries = await self.bot.jobs.ledger(caller.user_id)
-        jobs = [await self.bot.jobs.job(job_id) for job_id in {entry.job_id for entry in entries} if job_id]
-        server = await self.bot.jobs.server_left(caller.guild_id)
+        balance = await self.services.jobs.balance(caller.user_id, caller.roles)
+        entries = await self.services.jobs.ledger(caller.user_id)
+        jobs = [await self.services.jobs.job(job_id) for job_id in {entry.job_id for entry in entries} if job_id]
+        server = await self.services.jobs.server_left(caller.guild_id)
         await answer.tell("", quota_embed(balance, entries, {job.id: job for job in jobs if job}, server))
 
 
-async def setup(bot: DreamBot) -> None:
+async def setup(bot: Client) -> None:
     """Called by discord.py when the file is loaded."""
     await bot.add_cog(Quota(bot))

@@ -13,13 +13,13 @@ from dataclasses import replace
 import discord
 from discord.ext import commands
 
-from bot.bot import DreamBot
 from bot.interactions.context import Caller
 from bot.interactions.error_reporting import in_words
 from bot.interactions.message_api import FAILURES
 from bot.interactions.reaction_parser import Reaction, Wish, read_reaction
 from bot.interactions.responder import ReactionAnswer
 from bot.models.job import JobRow, JobState
+from bot.services import Client
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +34,9 @@ PEOPLE = 25
 class Reactions(commands.Cog):
     """Listens, and looks back once after every start."""
 
-    def __init__(self, bot: DreamBot) -> None:
+    def __init__(self, bot: Client) -> None:
         self.bot = bot
+        self.services = bot.services
         self._looking_back: asyncio.Task[None] | None = None
 
     async def cog_unload(self) -> None:
@@ -49,7 +50,7 @@ class Reactions(commands.Cog):
         reaction = read_reaction(event.emoji.name) if event.emoji.is_unicode_emoji() else None
         if reaction is None or event.user_id == self.bot.application_id or (event.member and event.member.bot):
             return
-        job = await self.bot.jobs.job_by_message(event.channel_id, event.message_id)
+        job = await self.services.jobs.job_by_message(event.channel_id, event.message_id)
         if job is not None:
             await self._seen(event.message_id, str(event.emoji), event.user_id)
             caller = Caller.of_reaction(self.bot, event)
@@ -72,26 +73,26 @@ class Reactions(commands.Cog):
     async def _do(
         self, job: JobRow, reaction: Reaction, message_id: int, caller: Caller, answer: ReactionAnswer
     ) -> None:
-        job_actions = self.bot.job_actions
+        job_actions = self.services.job_actions
         match reaction.wish:
             case Wish.UPSCALE:
                 await job_actions.upscale(job, reaction.index, caller, answer)
             case Wish.AGAIN:
                 await job_actions.again(job, caller, answer)
             case Wish.AWAY if job.state.over:
-                await self.bot.deletions.delete(job, message_id, caller, answer)
+                await self.services.deletions.delete(job, message_id, caller, answer)
             case Wish.AWAY:
                 await job_actions.cancel(job, caller)
 
     async def _seen(self, message_id: int, emoji: str, user_id: int) -> bool:
         """Whether this reaction is new; from now on it is not."""
         key = f"reaction:{message_id}:{emoji}:{user_id}"
-        return await self.bot.store.presses.first(key, self.bot.clock(), REMEMBERED_SECONDS)
+        return await self.services.store.presses.first(key, self.services.clock(), REMEMBERED_SECONDS)
 
     async def _look_back(self) -> None:
-        since = self.bot.clock() - RECENT_SECONDS
-        for channel_id, message_id, job_id in await self.bot.store.messages.recent(since, RECENT_MESSAGES):
-            job = await self.bot.jobs.job(job_id)
+        since = self.services.clock() - RECENT_SECONDS
+        for channel_id, message_id, job_id in await self.services.store.messages.recent(since, RECENT_MESSAGES):
+            job = await self.services.jobs.job(job_id)
             if job is not None and job.state is JobState.DONE:
                 try:
                     await self._read_again(job, channel_id, message_id)
@@ -124,6 +125,6 @@ class Reactions(commands.Cog):
         return Caller.of_person(self.bot, channel_id, guild, member)
 
 
-async def setup(bot: DreamBot) -> None:
+async def setup(bot: Client) -> None:
     """Called by discord.py when the file is loaded."""
     await bot.add_cog(Reactions(bot))

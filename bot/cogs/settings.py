@@ -7,13 +7,13 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.actions.notify_moderators import tell_moderators
-from bot.bot import DreamBot
 from bot.embeds.moderation import USUAL, changes_words, choices_embed, rules_embed
 from bot.errors import Refused
 from bot.interactions.context import Caller
 from bot.interactions.responder import InteractionAnswer
 from bot.policy.server_rules import NO_PROFILE, profile_setting
 from bot.requests import autocomplete as completion
+from bot.services import Client
 from bot.text import listed, mention
 from engine.catalogue.models import DEFAULT_MODEL
 from engine.requests.request import build_options, find_model, painter_by, parse_size
@@ -39,8 +39,9 @@ class Settings(commands.Cog):
         allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
     )
 
-    def __init__(self, bot: DreamBot) -> None:
+    def __init__(self, bot: Client) -> None:
         self.bot = bot
+        self.services = bot.services
 
     @settings.command(name="mine", description="What is usual for you; without options: what you have chosen.")
     @app_commands.describe(
@@ -65,8 +66,8 @@ class Settings(commands.Cog):
         answer, caller = InteractionAnswer.of(interaction, private=True), Caller.of_interaction(interaction)
         changes = _usual(model, method, size, profile)
         changes |= {key: value for key, value in (("pings", pings), ("private", private)) if value is not None}
-        choices = await self.bot.moderation.choose(caller.user_id, changes)
-        balance = await self.bot.jobs.balance(caller.user_id, caller.roles)
+        choices = await self.services.moderation.choose(caller.user_id, changes)
+        balance = await self.services.jobs.balance(caller.user_id, caller.roles)
         await answer.tell("", choices_embed(choices, balance))
 
     @settings.command(name="server", description="What holds in this server; who may manage it may change it.")
@@ -139,9 +140,9 @@ class Settings(commands.Cog):
             if thing is not None
         ]
         if not changes and not members:
-            await answer.tell("", rules_embed(await self.bot.moderation.rules(server_id)))
+            await answer.tell("", rules_embed(await self.services.moderation.rules(server_id)))
             return
-        caller.check_manager(self.bot.config.discord.owner_ids)
+        caller.check_manager(self.services.config.discord.owner_ids)
         await self._change(answer, caller, server_id, changes, members)
 
     async def _change(
@@ -152,7 +153,7 @@ class Settings(commands.Cog):
         changes: dict[str, object],
         members: list[tuple[str, int, bool]],
     ) -> None:
-        moderation, said = self.bot.moderation, []
+        moderation, said = self.services.moderation, []
         if changes:
             await moderation.change_rules(server_id, caller.user_id, changes)
             said.append(changes_words(changes))
@@ -187,12 +188,12 @@ class Settings(commands.Cog):
     @server.autocomplete("method")
     async def _methods(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
         model = str(getattr(interaction.namespace, "model", "") or "")
-        return _choices(completion.methods(typed, model, self.bot.unavailable))
+        return _choices(completion.methods(typed, model, self.services.unavailable))
 
     @mine.autocomplete("model")
     @server.autocomplete("model")
     async def _models(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
-        return _choices(completion.models(typed, "", self.bot.unavailable))
+        return _choices(completion.models(typed, "", self.services.unavailable))
 
     @mine.autocomplete("profile")
     @server.autocomplete("profile")
@@ -204,7 +205,7 @@ class Settings(commands.Cog):
     @server.autocomplete("size")
     async def _sizes(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
         model = str(getattr(interaction.namespace, "model", "") or "")
-        return _choices(completion.sizes(typed, model, self.bot.config.limits.max_size))
+        return _choices(completion.sizes(typed, model, self.services.config.limits.max_size))
 
 
 def _usual(model: str | None, method: str | None, size: str | None, profile: str | None) -> dict[str, object]:
@@ -231,6 +232,6 @@ def _choices(suggestions: list[completion.Suggestion]) -> list[app_commands.Choi
     return [app_commands.Choice(name=name, value=value) for name, value in [*suggestions[: completion.MOST - 1], usual]]
 
 
-async def setup(bot: DreamBot) -> None:
+async def setup(bot: Client) -> None:
     """Called by discord.py when the file is loaded."""
     await bot.add_cog(Settings(bot))

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
+import discord
+
 from bot.embeds.job import Parent, captions, embed_for
 from bot.errors import PictureGone
 from bot.interactions.payload import MessagePayload
@@ -18,7 +20,6 @@ from bot.pictures.contact_sheet import thumbnail
 from bot.pictures.ranking import ordered
 from bot.pictures.uploads import Upload, batch_so_far, batch_upload, comparison_upload, result_upload, snapshot_upload
 from bot.text import message_link
-from bot.views.layout import buttons_for
 from engine.errors import UnreadablePicture
 from engine.requests.request import DreamRequest
 
@@ -32,12 +33,14 @@ class MessageRenderer:
     def __init__(
         self,
         jobs: JobService,
+        buttons: Callable[[JobRow], discord.ui.View],
         clock: Callable[[], float] = time.time,
         *,
         wary: bool = False,
         graded: Callable[[JobRow], Awaitable[JobRow]] | None = None,
     ) -> None:
         """*wary*: what nobody has looked at yet is covered. *graded*: asks how good the pictures of a batch are."""
+        self._buttons = buttons
         self._wary = wary
         self._graded = graded
         self._thumbnails: dict[str, dict[int, bytes]] = {}
@@ -75,7 +78,7 @@ class MessageRenderer:
         if upload and covered:
             upload = replace(upload, name=f"SPOILER_{upload.name}")
         files = ((upload.name, upload.data),) if upload else ()
-        return MessagePayload(embed, files, partial(buttons_for, job))
+        return MessagePayload(embed, files, partial(self._buttons, job))
 
     async def _upload(self, update: Update, limit: int) -> Upload | None:
         job = update.job

@@ -6,11 +6,11 @@ from collections.abc import Collection
 
 import discord
 
-from bot.actions.history import Line, Page
-from bot.embeds.job import COLOURS
+from bot.embeds.job import COLOURS, show_request
 from bot.models.comparison import share_of
+from bot.models.history import Line, Page
 from bot.models.job import JobRow, JobState
-from bot.text import count, mention, message_link, number, plain, relative, shorten, show_request
+from bot.text import count, mention, message_link, number, plain, relative, shorten
 
 _WORDS = 200
 _WHY = 120

@@ -16,24 +16,25 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.models.comparison import Comparison
+from bot.models.comparison import Asked, Comparison
 from bot.models.job import JobRow, JobState, PictureRow, QueuePosition, Ranking, Update
-from bot.pictures.ranking import figure, merit, ordered
+from bot.pictures.ranking import figure, ordered
 from bot.text import (
     bar,
     because,
     count,
     duration,
+    listed,
     mention,
     plain,
     plain_lines,
     relative,
     shorten,
     show_prompts,
-    show_request,
     units,
-    words_notes,
 )
+from engine.catalogue.models import MODELS
+from engine.primer.vocabulary import KNOWN, unknown_words
 from engine.protocol.messages import Progress
 from engine.requests.request import DreamRequest
 
@@ -239,11 +240,6 @@ def score(picture: PictureRow) -> float | None:
     return figure(picture, "clip_score")
 
 
-def best(pictures: Sequence[PictureRow]) -> PictureRow:
-    """The picture that CLIP likes best; the first one where nothing was measured. Needs at least one."""
-    return max(pictures, key=lambda picture: (-1.0 if (value := merit(picture)) is None else value, -picture.index))
-
-
 def ranking_text(ranking: Ranking) -> str:
     """Which picture fits best and by how much, then all of them, then who says so."""
     (first, value), (second, next_value) = ranking.order[:2]
@@ -289,3 +285,30 @@ def took(job: JobRow) -> str:
     if job.started_at is None or job.finished_at is None or not job.cost:  # what cost nothing was only shown
         return ""
     return duration(max(0.0, job.finished_at - job.started_at))
+
+
+def show_request(request: Asked) -> str:
+    """What a request is about, in one line: its prompts, or what is enlarged how far."""
+    if isinstance(request, DreamRequest | Comparison):
+        return show_prompts(request.prompts)
+    return f"{request.width}×{request.height} enlarged {request.scale} times"
+
+
+def words_notes(request: Asked) -> list[str]:
+    """Sentences about words that a model of few words has never seen; empty for models that read anything."""
+    if isinstance(request, Comparison):
+        return list(dict.fromkeys(note for way in request.ways for note in words_notes(way.request)))
+    if not isinstance(request, DreamRequest) or not MODELS[request.model].limited_words:
+        return []
+    strange = dict.fromkeys(word for prompt in request.prompts for word in unknown_words(prompt.text))
+    if not strange:
+        return []
+    named = listed([f"“{plain(word)}”" for word in list(strange)[:6]] + (["more"] if len(strange) > 6 else []))
+    title = MODELS[request.model].title
+    return [f"{title[0].upper()}{title[1:]} does not know {named}. It knows {_examples(KNOWN)} and the like."]
+
+
+def _examples(known: Mapping[str, Sequence[str]]) -> str:
+    """A word or two of every topic that pictures are made of."""
+    wanted = {"things": 6, "sky": 2, "places": 2, "colours": 2, "times": 1, "styles": 2}
+    return ", ".join(word for topic, most in wanted.items() for word in known.get(topic, ())[:most])

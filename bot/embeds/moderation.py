@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import discord
 
-from bot.actions.moderate import LOG_PAGE, LogPage
 from bot.embeds.queue import COLOUR
+from bot.models.audit import LOG_PAGE, AuditEntry, LogPage
 from bot.policy.quota import Balance
 from bot.policy.server_rules import NO_PROFILE, Choices, ServerRules, Word
 from bot.storage.moderation import Block
-from bot.storage.settings import AuditEntry
 from bot.text import clock_date, count, listed, mention, number, plain, relative, shorten
 
 _FIELD = 1000

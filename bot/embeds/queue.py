@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import discord
 
+from bot.embeds.job import show_request
 from bot.models.job import JobRow, QueuePosition
 from bot.policy.quota import Balance, LedgerEntry
-from bot.text import bar, count, mention, message_link, number, plain, relative, shorten, show_request
+from bot.text import bar, count, mention, message_link, number, plain, relative, shorten
 
 COLOUR = 0x4F7CAC
 SHOWN = 10

@@ -6,8 +6,7 @@ Off unless `[monitor] port` is set. Nothing here names a person, a server or a p
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
@@ -16,10 +15,7 @@ from prometheus_client.registry import Collector
 
 from bot.errors import ConfigError
 from bot.operations.metrics import Tally
-from bot.operations.status import Figures, look
-
-if TYPE_CHECKING:
-    from bot.bot import DreamBot
+from bot.operations.status import Figures
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +28,10 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class Monitor:
     """The small web server."""
 
-    def __init__(self, bot: DreamBot) -> None:
-        self._bot = bot
-        self._engine_loop: web.AppRunner | None = None
-        self.port = bot.config.monitor.port
+    def __init__(self, port: int, look: Callable[[], Awaitable[Figures]]) -> None:
+        self._look = look
+        self._runner: web.AppRunner | None = None
+        self.port = port
         """Where it listens; 0 = nowhere."""
 
     async def start(self) -> None:
@@ -45,10 +41,10 @@ class Monitor:
         app = web.Application()
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/health", self._health)
-        self._engine_loop = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
-        await self._engine_loop.setup()
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        await self._runner.setup()
         try:
-            await web.TCPSite(self._engine_loop, LOOPBACK, self.port).start()
+            await web.TCPSite(self._runner, LOOPBACK, self.port).start()
         except OSError as error:
             raise ConfigError(
                 f"[monitor] port: {self.port} cannot be used ({error.strerror}); choose another."
@@ -57,18 +53,18 @@ class Monitor:
 
     async def close(self) -> None:
         """Idempotent."""
-        if self._engine_loop is not None:
-            await self._engine_loop.cleanup()
-            self._engine_loop = None
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
 
     async def _metrics(self, request: web.Request) -> web.Response:
         _check_host(request)
-        text = exposition(await look(self._bot))
+        text = exposition(await self._look())
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
     async def _health(self, request: web.Request) -> web.Response:
         _check_host(request)
-        figures = await look(self._bot)
+        figures = await self._look()
         body = {
             "status": figures.trouble or "ok",
             "discord": figures.connected,

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bot.errors import StoreError
 from bot.operations.memory import resident_bytes
 from bot.operations.metrics import Measures
 from bot.policy.limits import has_room
-from engine.client.local import Pulse
+from bot.storage import Store
+from engine.client.local import Engine, Pulse
 from engine.protocol.messages import Ready
-
-if TYPE_CHECKING:
-    from bot.bot import DreamBot
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,28 +64,43 @@ class Figures:
         return self.ready.unavailable.get("engine", "") if self.ready else ""
 
 
-async def look(bot: DreamBot) -> Figures:
-    """Look now. Never raises because the store does not answer: that is one of the findings."""
-    owed = kept = 0
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where `look` reads its figures."""
+
+    store: Store
+    engine: Engine
+    measures: Measures
+    ready: Callable[[], Ready | None]
+    connected: Callable[[], bool]
+    waiting: Callable[[], int]
+    running: Callable[[], int]
+    free_megabytes: int
+    """Free disk space below which no new jobs are accepted."""
+
+
+async def look(sources: Sources) -> Figures:
+    """Read all figures. A store that does not answer is reported, not raised."""
+    store, owed, kept = sources.store, 0, 0
     try:
-        owed, kept = len(await bot.store.deliveries.pending()), await bot.store.used_bytes()
+        owed, kept = len(await store.deliveries.pending()), await store.used_bytes()
         database = True
     except StoreError:
         database = False
-    pid = bot.engine.ready.pid if bot.engine.ready else 0
+    pid = sources.engine.ready.pid if sources.engine.ready else 0
     memory = {"bot": resident_bytes(), **({"engine": resident_bytes(pid)} if pid and pid != os.getpid() else {})}
     return Figures(
-        measures=bot.measures,
-        ready=bot.jobs.engine_ready,
-        pulse=bot.engine.pulse,
-        connected=bot.online and not bot.is_closed(),
+        measures=sources.measures,
+        ready=sources.ready(),
+        pulse=sources.engine.pulse,
+        connected=sources.connected(),
         database=database,
-        unwritable=bot.store.database.trouble,
-        has_room=has_room(bot.store.folder, bot.config.retention.free_megabytes),
-        waiting=len(bot.jobs.queue()),
-        running=len(bot.jobs.running()),
+        unwritable=store.database.trouble,
+        has_room=has_room(store.folder, sources.free_megabytes),
+        waiting=sources.waiting(),
+        running=sources.running(),
         owed=owed,
         kept_bytes=kept,
-        free_bytes=shutil.disk_usage(bot.store.folder).free,
+        free_bytes=shutil.disk_usage(store.folder).free,
         memory=memory,
     )

@@ -11,6 +11,7 @@ picture.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.models.job import JobRow, PictureRow
@@ -42,6 +43,11 @@ def merit(picture: PictureRow) -> float | None:
     """The judge's cosine, or where nobody has judged the guide's; None where nothing was measured."""
     grade = figure(picture, "grade")
     return figure(picture, "clip_score") if grade is None else grade
+
+
+def best(pictures: Sequence[PictureRow]) -> PictureRow:
+    """The picture that CLIP likes best; the first one where nothing was measured. Needs at least one."""
+    return max(pictures, key=lambda picture: (-1.0 if (value := merit(picture)) is None else value, -picture.index))
 
 
 def _by(pictures: tuple[PictureRow, ...], fact: str) -> tuple[PictureRow, ...]:

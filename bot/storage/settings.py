@@ -4,40 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from bot.models.audit import AuditEntry, AuditFilter
 from bot.storage.database import Database, Session
 
 Scope: TypeAlias = Literal["bot", "server", "person"]
-
-
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
-    """One thing that a host or moderator did."""
-
-    at: float
-    actor: str
-    action: str
-    subject: str
-    details: Mapping[str, object]
-    id: int = 0
-    """Later ones have larger ones."""
-
-
-@dataclass(frozen=True, slots=True)
-class AuditFilter:
-    """Which entries are wanted: of one server (None: of all), of one kind, by or about one person."""
-
-    server_id: int | None = None
-    action: str = ""
-    owner: str = ""
-
-    @property
-    def values(self) -> tuple[object, ...]:
-        """As the statements take them."""
-        return self.server_id, self.action, self.owner
 
 
 class Settings:

@@ -9,15 +9,14 @@ from typing import ClassVar, Self
 
 from discord import ui
 
-from bot.actions.moderate import LogPage
 from bot.embeds.moderation import log_embed
 from bot.errors import NotAllowed
 from bot.interactions.context import Caller
 from bot.interactions.payload import EphemeralPayload
 from bot.interactions.responder import InteractionAnswer
+from bot.models.audit import AuditFilter, LogPage
 from bot.models.job import owner_of
-from bot.storage.settings import AuditFilter
-from bot.views.base import PREFIX, AnyInteraction, client_of, guarded
+from bot.views.base import PREFIX, AnyInteraction, guarded, services_of
 
 _REST = r":(?P<entry>\d{1,18}):(?P<where>here|all):(?P<user>\d{0,20}):(?P<action>[a-z ]{0,30})"
 
@@ -74,15 +73,15 @@ async def log_sheet(
     interaction: AnyInteraction, look: Look, beside: int | None = None, *, older: bool = True
 ) -> EphemeralPayload:
     """A page of the record. Raises NotAllowed for people who may not manage the server, or are no hosts."""
-    client, caller = client_of(interaction), Caller.of_interaction(interaction)
-    hosts = client.config.discord.owner_ids
+    services, caller = services_of(interaction), Caller.of_interaction(interaction)
+    hosts = services.config.discord.owner_ids
     caller.check_manager(hosts)
     if look.everywhere and caller.user_id not in hosts:
         raise NotAllowed("Only a host decides for all servers.")
     wanted = AuditFilter(
         None if look.everywhere else caller.guild_id, look.action, owner_of(look.user_id) if look.user_id else ""
     )
-    page = await client.moderation.log(wanted, beside, older=older)
+    page = await services.moderation.log(wanted, beside, older=older)
     return EphemeralPayload("", (log_embed(page),), buttons=partial(_buttons, page, look))
 
 

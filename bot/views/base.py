@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, ClassVar, Self, TypeAlias
+from typing import ClassVar, Self, TypeAlias
 
 import discord
 from discord import ui
@@ -21,9 +21,7 @@ from bot.interactions.context import Caller
 from bot.interactions.error_reporting import in_words
 from bot.interactions.responder import InteractionAnswer
 from bot.models.job import JobRow
-
-if TYPE_CHECKING:
-    from bot.bot import DreamBot
+from bot.services import Services
 
 AnyInteraction: TypeAlias = discord.Interaction[discord.Client]
 PREFIX = "dream"
@@ -39,9 +37,10 @@ def custom_id(action: str, job_id: str, index: int | None = None) -> str:
     return f"{PREFIX}:{action}:{job_id}" + ("" if index is None else f":{index}")
 
 
-def client_of(interaction: AnyInteraction) -> DreamBot:
-    """The bot, with everything that it carries."""
-    return interaction.client  # type: ignore[return-value]
+def services_of(interaction: AnyInteraction) -> Services:
+    """Return the services of the client that received *interaction*."""
+    services: Services = interaction.client.services  # type: ignore[attr-defined]
+    return services
 
 
 async def guarded(
@@ -60,7 +59,7 @@ async def guarded(
 
 async def find_job(interaction: AnyInteraction, job_id: str) -> JobRow:
     """The job of that id. Raises Refused."""
-    job = await client_of(interaction).jobs.job(job_id)
+    job = await services_of(interaction).jobs.job(job_id)
     if job is None:
         raise Refused("I no longer know this picture; its records are gone.")
     return job

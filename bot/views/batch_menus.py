@@ -19,7 +19,7 @@ from bot.models.comparison import Comparison
 from bot.models.job import JobRow, PictureRow
 from bot.pictures.ranking import merit, ordered
 from bot.text import shorten
-from bot.views.base import AnyInteraction, client_of, custom_id, find_job, guarded, template
+from bot.views.base import AnyInteraction, custom_id, find_job, guarded, services_of, template
 from bot.views.result import enlarge, has_choice
 
 MOST = 25
@@ -78,7 +78,7 @@ class PickMenu(BatchMenu, template=template("pick")):
         self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow, index: int
     ) -> None:
         """Show it to everybody."""
-        await client_of(interaction).job_actions.pick(job, index, caller, answer)
+        await services_of(interaction).job_actions.pick(job, index, caller, answer)
 
 
 class EnlargeMenu(BatchMenu, template=template("enlarge")):

@@ -11,7 +11,7 @@ from bot.errors import Lapsed
 from bot.interactions.context import Caller
 from bot.interactions.payload import EphemeralPayload
 from bot.interactions.responder import InteractionAnswer
-from bot.views.base import AnyInteraction, IdButton, client_of, template
+from bot.views.base import AnyInteraction, IdButton, services_of, template
 
 
 class PaintButton(IdButton, template=template("yes")):
@@ -24,7 +24,9 @@ class PaintButton(IdButton, template=template("yes")):
     async def act(self, interaction: AnyInteraction, answer: InteractionAnswer) -> None:
         """Order it, and take the question away; while it is refused, the question stays."""
         try:
-            await client_of(interaction).job_actions.confirmed(self.job_id, Caller.of_interaction(interaction), answer)
+            await services_of(interaction).job_actions.confirmed(
+                self.job_id, Caller.of_interaction(interaction), answer
+            )
         except Lapsed as closed:
             await answer.tell(str(closed))
         await answer.take_away()
@@ -42,7 +44,7 @@ class DontButton(IdButton, template=template("no")):
         await answer.nod()
         words = "All right: nothing is painted, and nothing was charged."
         try:
-            await client_of(interaction).job_actions.declined(self.job_id, Caller.of_interaction(interaction))
+            await services_of(interaction).job_actions.declined(self.job_id, Caller.of_interaction(interaction))
         except Lapsed as closed:
             words = str(closed)
         await answer.turn(EphemeralPayload(words))

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import discord
 from discord import ui
 
 from bot.interactions.payload import EphemeralPayload
 from bot.interactions.responder import InteractionAnswer
+from bot.models.history import Belongings
 from bot.text import count
-from bot.views.base import AnyInteraction, IdButton, client_of, template
-
-if TYPE_CHECKING:
-    from bot.actions.privacy import Belongings
+from bot.views.base import AnyInteraction, IdButton, services_of, template
 
 ME = "me"
 """Stands in the custom id: the button forgets whoever presses it, and nobody else."""
@@ -30,9 +26,9 @@ class ForgetButton(IdButton, template=template("forget")):
     async def act(self, interaction: AnyInteraction, answer: InteractionAnswer) -> None:
         """Delete it, and take the question away."""
         await answer.nod()
-        client = client_of(interaction)
-        await client.farewell.forget(interaction.user.id)
-        client.deletion_queue.wake()
+        services = services_of(interaction)
+        await services.farewell.forget(interaction.user.id)
+        services.deletion_queue.wake()
         await answer.turn(
             EphemeralPayload("You are forgotten. The messages that showed your pictures are being deleted now.")
         )

@@ -9,15 +9,16 @@ from typing import Any, ClassVar, Self, cast
 import discord
 from discord import ui
 
-from bot.actions.history import Line, Page
 from bot.embeds.history import embed_of, option_of, title
 from bot.errors import NotAllowed
 from bot.interactions.context import Caller
 from bot.interactions.payload import EphemeralPayload
 from bot.interactions.responder import InteractionAnswer
-from bot.models.job import JobRow
+from bot.models.history import Line, Page
+from bot.models.job import JobRow, Update
 from bot.pictures.uploads import Upload, thumbnail
-from bot.views.base import AnyInteraction, IdButton, PressButton, client_of, find_job, guarded, template
+from bot.services import Services
+from bot.views.base import AnyInteraction, IdButton, PressButton, find_job, guarded, services_of, template
 from engine.errors import UnreadablePicture
 
 
@@ -98,15 +99,15 @@ class PostButton(PressButton, template=template("post")):
         self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
     ) -> None:
         """Post it, for everybody to see."""
-        await client_of(interaction).job_actions.post_again(job, caller, answer)
+        await services_of(interaction).job_actions.post_again(job, caller, answer)
 
 
 async def history_sheet(
     interaction: AnyInteraction, beside: str = "", *, older: bool = True, only_kept: bool = False
 ) -> EphemeralPayload:
     """A page of the history of whoever asks, or of what they keep."""
-    client = client_of(interaction)
-    page = await client.archive.page(interaction.user.id, beside, older=older, only_kept=only_kept)
+    services = services_of(interaction)
+    page = await services.archive.page(interaction.user.id, beside, older=older, only_kept=only_kept)
     uploads = [upload for line in page.lines if (upload := await _thumbnail(interaction, line))]
     files = tuple((upload.name, upload.data) for upload in uploads)
     embeds = tuple(embed_of(line, {name for name, _ in files}) for line in page.lines)
@@ -127,6 +128,18 @@ async def show_as_it_is_now(interaction: AnyInteraction, answer: InteractionAnsw
     await _seen(interaction, job)
 
 
+async def bring_up_to_date(interaction: AnyInteraction, answer: InteractionAnswer, job: JobRow) -> None:
+    """Make the message whose button was pressed show the current state of *job*."""
+    await answer.nod()
+    services = services_of(interaction)
+    face = await services.renderer.face(_now(services, job), answer.upload_limit)
+    await answer.turn(EphemeralPayload("", (face.embed,), face.files, face.buttons))
+
+
+def _now(services: Services, job: JobRow) -> Update:
+    return Update(job, services.jobs.progress(job.id), services.jobs.place(job.id))
+
+
 async def is_sheet(interaction: AnyInteraction, job: JobRow) -> bool:
     """Whether the message that was pressed is seen by one person alone, and is not the job's own message.
 
@@ -135,20 +148,22 @@ async def is_sheet(interaction: AnyInteraction, job: JobRow) -> bool:
     shown = interaction.message
     if shown is None or not shown.flags.ephemeral:
         return False
-    return not await client_of(interaction).jobs.shows(shown.channel.id, shown.id, job)
+    return not await services_of(interaction).jobs.shows(shown.channel.id, shown.id, job)
 
 
 async def _sheet(interaction: AnyInteraction, answer: InteractionAnswer, job: JobRow) -> EphemeralPayload:
-    client, user_id = client_of(interaction), interaction.user.id
-    kept = user_id in await client.archive.keepers(job)
+    services, user_id = services_of(interaction), interaction.user.id
+    kept = user_id in await services.archive.keepers(job)
     if not (kept or job.owned_by(user_id)):
         raise NotAllowed("This is in somebody else's history.")
-    return await client.job_actions.sheet(job, answer.upload_limit, user_id, kept=kept)
+    face = await services.renderer.face(_now(services, job), answer.upload_limit)
+    buttons = partial(services.buttons.private, job, job.owned_by(user_id), kept)
+    return EphemeralPayload("", (face.embed,), face.files, buttons)
 
 
 async def _seen(interaction: AnyInteraction, job: JobRow) -> None:
     if job.owned_by(interaction.user.id):
-        await client_of(interaction).archive.shown(job)
+        await services_of(interaction).archive.shown(job)
 
 
 def _buttons(page: Page) -> ui.View:
@@ -164,7 +179,7 @@ def _buttons(page: Page) -> ui.View:
 
 
 async def _thumbnail(interaction: AnyInteraction, line: Line) -> Upload | None:
-    png = await client_of(interaction).archive.png(line.kept) if line.kept and not line.job.origin.spoiler else None
+    png = await services_of(interaction).archive.png(line.kept) if line.kept and not line.job.origin.spoiler else None
     try:
         return await thumbnail(line.job.id, png) if png else None
     except UnreadablePicture:  # damaged on disk: the line stands without it

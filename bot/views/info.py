@@ -13,7 +13,7 @@ from bot.interactions.context import Caller
 from bot.interactions.payload import EphemeralPayload
 from bot.interactions.responder import InteractionAnswer
 from bot.models.job import JobRow
-from bot.views.base import PREFIX, AnyInteraction, PressButton, client_of, template
+from bot.views.base import PREFIX, AnyInteraction, PressButton, services_of, template
 
 
 class InfoButton(PressButton, template=template("info")):
@@ -41,7 +41,7 @@ class WatchButton(PressButton, template=template("watch")):
         self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
     ) -> None:
         """Show the film."""
-        film = await client_of(interaction).evolutions.film(job, answer.upload_limit)
+        film = await services_of(interaction).evolutions.film(job, answer.upload_limit)
         await answer.hand(EphemeralPayload("", files=((film.name, film.data),)))
 
 
@@ -57,12 +57,12 @@ class KeepButton(PressButton, template=template("keep")):
         self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
     ) -> None:
         """Do it, let the message show the other button, and say what it means."""
-        client = client_of(interaction)
-        keep = client.archive.keep if self.keeps else client.archive.keep_no_longer
+        services = services_of(interaction)
+        keep = services.archive.keep if self.keeps else services.archive.keep_no_longer
         words = await keep(job, caller.user_id)
         await answer.nod()
         if _has_info(interaction):
-            await answer.redress(client.job_actions.private_buttons(job, caller.user_id, kept=self.keeps))
+            await answer.redress(services.buttons.private(job, job.owned_by(caller.user_id), self.keeps))
         else:
             await answer.turn(await info_sheet(interaction, job))
         await answer.tell(words)
@@ -78,8 +78,8 @@ class LetGoButton(KeepButton, template=template("letgo")):
 
 async def info_sheet(interaction: AnyInteraction, job: JobRow) -> EphemeralPayload:
     """The facts about a job, with what whoever asks can do."""
-    client, user_id = client_of(interaction), interaction.user.id
-    watchable, keepers = await client.evolutions.has(job), await client.archive.keepers(job)
+    services, user_id = services_of(interaction), interaction.user.id
+    watchable, keepers = await services.evolutions.has(job), await services.archive.keepers(job)
 
     def buttons() -> ui.View:
         view = ui.View(timeout=None)

@@ -69,7 +69,7 @@ def buttons_for(job: JobRow) -> ui.View:
     return _view(job, _public(job))
 
 
-def private_buttons_for(job: JobRow, *, own: bool, kept: bool) -> ui.View:
+def private_buttons_for(job: JobRow, own: bool, kept: bool) -> ui.View:
     """The same where one person alone sees the message: the job is their *own*, they have *kept* it."""
     return _view(job, _private(job, own, kept))
 

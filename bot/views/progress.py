@@ -7,8 +7,8 @@ import discord
 from bot.interactions.context import Caller
 from bot.interactions.responder import InteractionAnswer
 from bot.models.job import JobRow
-from bot.views.base import AnyInteraction, PressButton, client_of, find_job, template
-from bot.views.history import is_sheet, show_again, show_as_it_is_now
+from bot.views.base import AnyInteraction, PressButton, find_job, services_of, template
+from bot.views.history import bring_up_to_date, is_sheet, show_again, show_as_it_is_now
 
 
 class CancelButton(PressButton, template=template("cancel")):
@@ -32,10 +32,10 @@ class CancelButton(PressButton, template=template("cancel")):
             await self._pressed_in_private(interaction, answer, caller, job)
             return
         shown = interaction.message
-        if job.state.over and shown and await client_of(interaction).jobs.shows(shown.channel.id, shown.id, job):
-            await client_of(interaction).job_actions.bring_up_to_date(job, answer)
+        if job.state.over and shown and await services_of(interaction).jobs.shows(shown.channel.id, shown.id, job):
+            await bring_up_to_date(interaction, answer, job)
         caller.check_owner(job, "cancel this")
-        await client_of(interaction).jobs.cancel(job.id, caller.user_id, caller.moderator)
+        await services_of(interaction).jobs.cancel(job.id, caller.user_id, caller.moderator)
         await answer.nod()
 
     @staticmethod
@@ -43,7 +43,7 @@ class CancelButton(PressButton, template=template("cancel")):
         interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
     ) -> None:
         if not job.state.over:
-            await client_of(interaction).job_actions.cancel(job, caller)
+            await services_of(interaction).job_actions.cancel(job, caller)
             job = await find_job(interaction, job.id)
         await show_as_it_is_now(interaction, answer, job)
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from typing import TYPE_CHECKING
 
 import discord
 from discord import ui
 
+from bot.actions.report import Reporting
 from bot.interactions.context import Caller
 from bot.interactions.responder import InteractionAnswer
 from bot.models.job import JobRow
-from bot.views.base import AnyInteraction, PressButton, client_of, custom_id, template
-
-if TYPE_CHECKING:
-    from bot.actions.report import Reporting
+from bot.views.base import AnyInteraction, PressButton, custom_id, services_of, template
 
 REPORT_ID = re.compile(r"dream:complaint:(?P<job>[0-9a-z]{1,12})")
 FORM_SECONDS = 900.0
@@ -56,7 +53,7 @@ class ReportButton(PressButton, template=template("report")):
         self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
     ) -> None:
         """Ask why."""
-        await client_of(interaction).reporting.check(job, caller)
+        await services_of(interaction).reporting.check(job, caller)
         await answer.ask(ReportForm(job))
 
 
@@ -69,7 +66,7 @@ class DecideButton(PressButton, template=template("never")):
         self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
     ) -> None:
         """Deal with the report; its message says so."""
-        reporting = client_of(interaction).reporting
+        reporting = services_of(interaction).reporting
         await answer.nod()
         await self.decide(reporting, job, caller)
         await reporting.refresh(job)

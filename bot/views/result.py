@@ -7,26 +7,27 @@ from functools import partial
 import discord
 from discord import ui
 
-from bot.embeds.job import best, ranking_text
+from bot.embeds.job import ranking_text
 from bot.interactions.context import Caller
 from bot.interactions.payload import EphemeralPayload
 from bot.interactions.responder import InteractionAnswer
 from bot.models.job import JobRow
-from bot.views.base import AnyInteraction, PressButton, client_of, template
+from bot.pictures.ranking import best
+from bot.views.base import AnyInteraction, PressButton, services_of, template
 from bot.views.remix_modal import RemixForm
 from bot.views.upscale_modal import UpscaleForm, is_choice
 
 
 def has_choice(interaction: AnyInteraction) -> bool:
     """Whether `enlarge` asks first what to enlarge with."""
-    return is_choice(client_of(interaction).job_actions.upscalers)
+    return is_choice(services_of(interaction).job_actions.upscalers)
 
 
 async def enlarge(
     interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow, index: int | None
 ) -> None:
     """Order an upscale of one picture; where there is a choice of upscalers, ask for it first."""
-    job_actions = client_of(interaction).job_actions
+    job_actions = services_of(interaction).job_actions
     if is_choice(upscalers := job_actions.upscalers):
         caller.check_place()
         await answer.ask(UpscaleForm(job, index, upscalers, job_actions.scales(job, index)))
@@ -62,7 +63,7 @@ class AgainButton(PressButton, template=template("again")):
         self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
     ) -> None:
         """Order it."""
-        await client_of(interaction).job_actions.again(job, caller, answer)
+        await services_of(interaction).job_actions.again(job, caller, answer)
 
 
 class VariationButton(PressButton, template=template("vary")):
@@ -77,7 +78,7 @@ class VariationButton(PressButton, template=template("vary")):
     ) -> None:
         """Order it."""
         index = best(job.pictures).index if self.index is None and job.pictures else self.index or 0
-        await client_of(interaction).job_actions.variation(job, index, caller, answer)
+        await services_of(interaction).job_actions.variation(job, index, caller, answer)
 
 
 class RemixButton(PressButton, template=template("remix")):
@@ -110,7 +111,7 @@ class RankButton(PressButton, template=template("rank")):
         self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
     ) -> None:
         """Ask the critic."""
-        ranking = await client_of(interaction).critic.rank(job)
+        ranking = await services_of(interaction).critic.rank(job)
         await answer.hand(
             EphemeralPayload(ranking_text(ranking), buttons=partial(_one, UpscaleButton, job.id, ranking.order[0][0]))
         )
@@ -128,7 +129,7 @@ class DeleteButton(PressButton, template=template("delete")):
     ) -> None:
         """Remove it."""
         assert interaction.message is not None  # a button has one
-        deletions = client_of(interaction).deletions
+        deletions = services_of(interaction).deletions
         if words := await deletions.delete(job, interaction.message.id, caller, answer, answer.erase):
             await answer.tell(words)
 

@@ -108,7 +108,7 @@ class Crowd:
         self.dreams += dreams and not outcome.failed
 
     async def _all_done(self) -> None:
-        jobs = self.world.bot.jobs
+        jobs = self.world.services.jobs
         while jobs.running() or jobs.queue() or await self.world.bot.store.deliveries.pending():
             await asyncio.sleep(0.5)
 

@@ -28,9 +28,9 @@ async def test_an_engine_killed_in_the_middle_starts_again_and_the_picture_comes
 
     await max_.wait_for(message, lambda m: "The engine stopped and is starting again." in m.text)
     await max_.wait_for(message, is_result)
-    [job] = await world.bot.jobs.history(max_.id)
+    [job] = await world.services.jobs.history(max_.id)
     assert (1, 2) == (job.deaths, job.attempt)
-    assert job.cost == (await world.bot.jobs.balance(max_.id)).used
+    assert job.cost == (await world.services.jobs.balance(max_.id)).used
 
 
 async def test_a_job_that_kills_the_engine_each_time_is_set_aside_with_an_apology(max_: Person) -> None:
@@ -62,7 +62,7 @@ async def test_who_has_to_wait_for_a_restart_is_told_so(world: World, max_: Pers
     await world.start_bot()
 
     await max_.wait_for(message, is_result)
-    [job] = await world.bot.jobs.history(max_.id)
+    [job] = await world.services.jobs.history(max_.id)
     assert (0, 2) == (job.deaths, job.attempt)
 
 
@@ -92,7 +92,7 @@ async def stored_states(world: World) -> str:
 async def test_an_end_that_nobody_was_told_of_is_told_after_the_return(world: World, max_: Person) -> None:
     message = await begun(max_, "slowly an owl")
     world.faults.server_error(r"PATCH .*/messages/", 503, times=-1)
-    await world.until(lambda: not world.bot.jobs.running(), what="the end")
+    await world.until(lambda: not world.services.jobs.running(), what="the end")
     await world.stop_bot()
     world.faults.clear()
 

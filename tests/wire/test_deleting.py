@@ -8,6 +8,7 @@ import pytest
 
 import bot.delivery.deletion_queue
 import bot.interactions.responder
+import bot.interactions.responder
 from tests.bot.core import count
 from tests.wire.looks import deleted, dreamt, job_id, link
 from tests.wire.people import Person, Shown
@@ -55,7 +56,7 @@ async def test_the_original_that_is_deleted_leaves_its_copy_to_reactions_and_kee
 ) -> None:
     owl = await dreamt(max_, "an owl")
     copy = await posted_again(max_, owl)
-    await world.bot.archive.keep(await world.bot.jobs.job(job_id(owl)), mo.id)
+    await world.services.archive.keep(await world.services.jobs.job(job_id(owl)), mo.id)
 
     await deleted(max_, owl)
 
@@ -91,8 +92,8 @@ async def test_where_the_bot_is_a_guest_the_press_itself_deletes(world: World, m
 async def test_what_discord_puts_off_is_deleted_later(
     world: World, max_: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bot.deletion_queue, "LATER", 0.05)
-    monkeypatch.setattr(bot.answers, "ERASE_SECONDS", 0.05)
+    monkeypatch.setattr(bot.delivery.deletion_queue, "LATER", 0.05)
+    monkeypatch.setattr(bot.interactions.responder, "ERASE_SECONDS", 0.05)
     owl = await dreamt(max_, "an owl")
     world.faults.rate_limited(r"DELETE /webhooks/.*/messages", 45.0)
     world.faults.rate_limited(r"DELETE /channels/.*/messages", 45.0)
@@ -100,7 +101,7 @@ async def test_what_discord_puts_off_is_deleted_later(
     words = await deleted(max_, owl)
 
     assert "Discord does not let me delete this just now; it goes as soon as I may." == words
-    world.bot.deletion_queue.wake()
+    world.services.deletion_queue.wake()
     await max_.wait_for(owl, lambda m: m.gone)
     while await world.bot.store.farewells.to_remove(1):
         await asyncio.sleep(0.01)

@@ -63,11 +63,11 @@ async def test_a_short_wait_ends_without_a_ping(world: World, max_: Person) -> N
 
 
 async def test_what_ended_before_anybody_listened_is_told_as_soon_as_somebody_does(world: World, max_: Person) -> None:
-    delivery = world.bot.delivery
+    delivery = world.services.delivery
     delivery._unsubscribe()  # as in the moment between the first command and Discord's word that all is ready
     message = (await max_.slash("dream", prompt="an owl")).message
     async with asyncio.timeout(10):
-        while not (await world.bot.jobs.history(max_.id))[0].state.over:
+        while not (await world.services.jobs.history(max_.id))[0].state.over:
             await asyncio.sleep(0.01)
 
     await delivery.take_up()
@@ -76,7 +76,7 @@ async def test_what_ended_before_anybody_listened_is_told_as_soon_as_somebody_do
 
 
 async def test_what_is_asked_for_while_the_bot_leaves_is_told_by_the_next(world: World, max_: Person) -> None:
-    leaving = world.bot.delivery
+    leaving = world.services.delivery
     await leaving.close()
 
     message = (await max_.slash("dream", prompt="an owl")).message
@@ -89,7 +89,7 @@ async def test_what_is_asked_for_while_the_bot_leaves_is_told_by_the_next(world:
 async def test_a_delivery_that_is_closed_while_it_starts_begins_nothing(
     world: World, max_: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    delivery = world.bot.delivery
+    delivery = world.services.delivery
     await dreamt(max_, "an owl")
     await delivery.close()
     delivery._closing = False
@@ -115,7 +115,7 @@ async def test_a_message_too_old_to_be_edited_is_replaced(world: World, max_: Pe
 
 async def test_a_picture_over_the_upload_limit_is_re_encoded_with_a_note(world: World, max_: Person) -> None:
     message = await dreamt(max_, "an owl")
-    [job] = await world.bot.jobs.history(max_.id)
+    [job] = await world.services.jobs.history(max_.id)
     await world.stop_bot()
     Image.linear_gradient("L").resize((1900, 1900)).convert("RGB").save(job.pictures[0].path, compress_level=0)
     async with await Store.open(world.folder) as store, store.transaction() as session:

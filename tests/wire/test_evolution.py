@@ -20,7 +20,7 @@ WATCH = "Watch it form"
 
 async def kept(world: World, person: Person) -> Any:
     """The newest job, once the way to its picture is on the disk."""
-    [job, *_] = await world.bot.jobs.history(person.id)
+    [job, *_] = await world.services.jobs.history(person.id)
     path = world.bot.store.folder / "frames" / f"{job.id}.zip"
     await world.until(path.exists, what="the way to be kept")
     return job
@@ -118,8 +118,8 @@ async def test_whoever_is_forgotten_leaves_no_way_behind_and_their_copy_holds_it
     await dreamt(mo, "a fox")
     job, other = await kept(world, max_), await kept(world, mo)
 
-    copy = await world.bot.farewell.copy(max_.id, 10_000_000)
-    await world.bot.farewell.forget(max_.id)
+    copy = await world.services.farewell.copy(max_.id, 10_000_000)
+    await world.services.farewell.forget(max_.id)
 
     assert f"frames/{job.id}.zip" in zipfile.ZipFile(io.BytesIO(copy.data)).namelist()
     assert 1 == copy.pictures

@@ -149,7 +149,7 @@ async def test_what_could_not_be_delivered_is_found_here(world: World, max_: Per
     world.allow("50001", "50013", "50007", "50027", "could not be delivered")
     world.take_permission(Permission.VIEW_CHANNEL)
     world.expire_tokens()
-    jobs = await world.bot.jobs.history(max_.id)
+    jobs = await world.services.jobs.history(max_.id)
 
     async with asyncio.timeout(10):
         while await owed(world, jobs[0].id):

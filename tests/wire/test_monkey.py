@@ -198,7 +198,11 @@ async def test_whatever_is_pressed_is_answered_and_every_job_comes_to_an_end(wor
     await world.until(
         lambda: not running(world, reachable=True), SETTLED, what="every job to end", shown=lambda: repr(running(world))
     )
-    await world.until(lambda: not (world.bot.jobs.queue() or world.bot.jobs.running()), SETTLED, what="an empty queue")
+    await world.until(
+        lambda: not (world.services.jobs.queue() or world.services.jobs.running()),
+        SETTLED,
+        what="an empty queue",
+    )
     for message in running(world):  # where the bot is a guest and came too late, a press alone can set them right
         monkey._note("Cancel, at the end", await message.person.click(message, "Cancel"))
     await world.until(lambda: not running(world), SETTLED, what="every message to say what became of its job")

@@ -47,11 +47,14 @@ class Afternoon:
         act(person.id, self.world.channel("studio").id, "dream", options)
 
     async def cancel(self) -> None:
-        alive = [*self.world.bot.jobs.running(), *(job for job, _ in self.world.bot.jobs.queue())]
+        alive = [
+            *self.world.services.jobs.running(),
+            *(job for job, _ in self.world.services.jobs.queue()),
+        ]
         if alive:
             job = self.random.choice(alive)
             with contextlib.suppress(Exception):  # it may end at this very moment
-                await self.world.bot.jobs.cancel(job.id, job.origin.user_id)
+                await self.world.services.jobs.cancel(job.id, job.origin.user_id)
 
     async def kill(self) -> None:
         if ready := self.world.bot.engine.ready:
@@ -90,7 +93,7 @@ async def test_after_a_bad_afternoon_nothing_is_lost_doubled_or_broken(world: Wo
         await asyncio.sleep(afternoon.random.random() * 0.15)
     world.faults.clear()
 
-    jobs = world.bot.jobs
+    jobs = world.services.jobs
     await world.until(
         lambda: not jobs.running() and not jobs.queue(),
         SETTLED,

@@ -65,6 +65,11 @@ class World:
         assert self._bot is not None, "the bot is not running"
         return self._bot
 
+    @property
+    def services(self) -> Any:
+        """The running bot's services."""
+        return self.bot.services
+
     async def start_bot(self) -> None:
         """Start it and wait until it is ready and its commands are registered."""
         connector = local_connector(self.site.port, self.site.authority.pem)
@@ -95,8 +100,9 @@ class World:
     def make_host(self, person: Person) -> None:
         """From now on, until the bot is restarted, this person is one who runs it."""
         discord_section = self.bot.config.discord.model_copy(update={"owner_ids": (person.id,)})
-        self.bot.config = self.bot.config.model_copy(update={"discord": discord_section})
-        self.bot.moderation._hosts = frozenset({person.id})
+        config = self.bot.config.model_copy(update={"discord": discord_section})
+        object.__setattr__(self.services, "config", config)  # frozen for everyone but this test helper
+        self.services.moderation._hosts = frozenset({person.id})
 
     # -- places -------------------------------------------------------------------------------------------------------
 

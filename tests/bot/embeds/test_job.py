@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from bot.embeds.job import Parent, best, embed_for, footer
+from bot.embeds.job import Parent, embed_for, footer
 from bot.models.job import JobRow, JobState, Kind, Origin, QueuePosition, Update
+from bot.pictures.ranking import best
 from engine.requests.request import build_request
 from tests.bot.samples import NOW, done, enlarged, job, picture, progress, running
 

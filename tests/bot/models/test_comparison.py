@@ -6,13 +6,13 @@ import dataclasses
 
 import pytest
 
+from bot.embeds.job import show_request
 from bot.errors import Refused
 from bot.models.comparison import Comparison, asked_from_json, asked_to_json, named, share_of
 from bot.models.job import JobRow
 from bot.policy.server_rules import preferred, wanted_texts
 from bot.requests.batches import alone, next_part, of_the_whole
 from bot.requests.compare_syntax import Wanted, compared, offered
-from bot.text import show_request
 from engine.errors import InvalidRequest
 from engine.protocol.messages import Progress
 from engine.requests.request import build_request

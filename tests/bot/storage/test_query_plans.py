@@ -18,13 +18,13 @@ from typing import Any
 
 import pytest
 
+from bot.models.audit import AuditFilter
 from bot.models.job import JobRow, JobState
 from bot.storage import Store
 from bot.storage.confirmations import Question
 from bot.storage.database import Database, Session
 from bot.storage.moderation import Block
 from bot.storage.reports import Voice
-from bot.storage.settings import AuditFilter
 from bot.storage.timelapses import Frames
 from engine.protocol.messages import Picture
 from tests.bot.core import ANN, BOB, Core, dream, origin, running_core

@@ -1,0 +1,49 @@
+"""A person's pages of history, and counts of what is stored about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.models.job import JobRow, PictureRow
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One job on a page of history."""
+
+    job: JobRow
+    undelivered: str = ""
+    """Why Discord did not show the result; empty if it did."""
+    keeps: bool = False
+    """The reader has saved the job."""
+    own: bool = True
+    """The reader created the job."""
+    kept: PictureRow | None = None
+    """The best picture that is still on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Part of a person's jobs, or (*only_kept*) of those they have saved, newest first."""
+
+    lines: tuple[Line, ...] = ()
+    total: int = 0
+    """Jobs on all pages together."""
+    newer: bool = False
+    """A newer page exists."""
+    older: bool = False
+    """An older page exists."""
+    only_kept: bool = False
+    keeps: int = 0
+    """Pictures that the person has saved."""
+    may_keep: int = 0
+    """Pictures that the person may save."""
+
+
+@dataclass(frozen=True, slots=True)
+class Belongings:
+    """How much is stored about a person."""
+
+    jobs: int
+    pictures: int
+    unfinished: int

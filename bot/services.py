@@ -1,0 +1,139 @@
+"""The services behind every command, button and menu. `bot.bot` builds them once, before the commands are loaded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import discord
+from discord.ext import commands
+
+from bot.actions.create import JobActions
+from bot.actions.delete import Deletions
+from bot.actions.history import Archive
+from bot.actions.moderate import Moderation
+from bot.actions.privacy import Farewell
+from bot.actions.report import Reporting
+from bot.config.settings import Config
+from bot.delivery.deletion_queue import DeletionQueue
+from bot.delivery.renderer import MessageRenderer
+from bot.delivery.service import Delivery
+from bot.interactions.payload import EphemeralPayload
+from bot.jobs.service import JobService
+from bot.models.job import JobRow
+from bot.operations.metrics import Measures
+from bot.operations.status import Figures, Sources, look
+from bot.pictures.batch_scoring import Grades
+from bot.pictures.clip_ranker import Critic
+from bot.pictures.timelapse import Evolutions
+from bot.policy.limits import has_room
+from bot.policy.quota import Quota
+from bot.storage import Store
+from engine.client.local import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Buttons:
+    """Functions from `bot.views` that the layers below need to attach buttons to their messages."""
+
+    job: Callable[[JobRow], discord.ui.View]
+    private: Callable[[JobRow, bool, bool], discord.ui.View]
+    """Takes a job, whether the reader owns it, and whether the reader has saved it."""
+    report: Callable[[str], discord.ui.View]
+    """Takes a job id."""
+    question: Callable[[str, str], EphemeralPayload]
+    """Takes a question id and the text of the question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What commands, buttons and menus may use."""
+
+    config: Config
+    clock: Callable[[], float]
+    """Unix seconds."""
+    engine: Engine
+    store: Store
+    jobs: JobService
+    renderer: MessageRenderer
+    buttons: Buttons
+    delivery: Delivery
+    moderation: Moderation
+    job_actions: JobActions
+    deletions: Deletions
+    archive: Archive
+    farewell: Farewell
+    deletion_queue: DeletionQueue
+    critic: Critic
+    grades: Grades
+    reporting: Reporting
+    evolutions: Evolutions
+    look: Callable[[], Awaitable[Figures]]
+    """Reads the state of the whole bot, for `/engine`, /metrics and /health."""
+
+    @property
+    def unavailable(self) -> Mapping[str, str]:
+        """Methods, models and upscalers that this engine cannot use, with the reason."""
+        return self.engine.ready.unavailable if self.engine.ready else {}
+
+
+class Client(commands.AutoShardedBot):
+    """A Discord client that carries the services. `services` exists from `setup_hook` on."""
+
+    services: Services
+
+
+def build_services(
+    client: discord.Client,
+    config: Config,
+    store: Store,
+    engine: Engine,
+    measures: Measures,
+    buttons: Buttons,
+    connected: Callable[[], bool],
+    clock: Callable[[], float],
+) -> Services:
+    """Connect the services to one another; starts nothing."""
+    jobs = JobService(config, store, engine, clock=clock, ticks=time.monotonic)
+    critic = Critic(engine)
+    grades = Grades(critic, store)
+    renderer = MessageRenderer(jobs, buttons.job, clock, wary=config.safety.enabled, graded=grades.graded)
+    evolutions = Evolutions(store, partial(has_room, config.folder, config.retention.free_megabytes))
+    jobs.subscribe(grades.hear)
+    delivery = Delivery(client, config, jobs, store, renderer, clock, measures.sent)
+    jobs.subscribe(measures.hear)
+    jobs.subscribe(evolutions.hear)
+    moderation = Moderation(store, jobs, clock, config.discord.owner_ids)
+    sources = Sources(
+        store=store,
+        engine=engine,
+        measures=measures,
+        ready=lambda: jobs.engine_ready,
+        connected=connected,
+        waiting=lambda: len(jobs.queue()),
+        running=lambda: len(jobs.running()),
+        free_megabytes=config.retention.free_megabytes,
+    )
+    return Services(
+        config=config,
+        clock=clock,
+        engine=engine,
+        store=store,
+        jobs=jobs,
+        renderer=renderer,
+        buttons=buttons,
+        delivery=delivery,
+        moderation=moderation,
+        job_actions=JobActions(client, config, jobs, moderation, delivery, renderer, buttons.question),
+        deletions=Deletions(client, jobs, delivery),
+        archive=Archive(store, config.retention, clock),
+        farewell=Farewell(store, Quota(store.ledger, config.quota), jobs, delivery, clock),
+        deletion_queue=DeletionQueue(client, store),
+        critic=critic,
+        grades=grades,
+        reporting=Reporting(client, store, jobs, moderation, delivery, renderer, buttons.report),
+        evolutions=evolutions,
+        look=partial(look, sources),
+    )
