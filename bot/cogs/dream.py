@@ -90,7 +90,7 @@ class Dream(commands.Cog):
             settings=ways.settings | parse_settings(more or ""),
         )
         if image:
-            await self.bot.job_actions.check(request, caller)
+            await self.services.job_actions.check(request, caller)
         attached = await _fetched(image, mask)
         request = request.model_copy(update={"init_image": attached.image, "mask_image": attached.mask})
         await self.services.job_actions.dream(request, caller, answer, attached.images)

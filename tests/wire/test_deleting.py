@@ -8,7 +8,6 @@ import pytest
 
 import bot.delivery.deletion_queue
 import bot.interactions.responder
-import bot.interactions.responder
 from tests.bot.core import count
 from tests.wire.looks import deleted, dreamt, job_id, link
 from tests.wire.people import Person, Shown
