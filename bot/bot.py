@@ -19,8 +19,8 @@ from discord.ext import commands
 
 from bot import cogs
 from bot.config.settings import Config
-from bot.interactions.error_reporting import speak
-from bot.interactions.responder import InteractionAnswer
+from bot.interactions.error_reporting import describe_error
+from bot.interactions.responder import InteractionResponder
 from bot.operations.command_sync import register_commands
 from bot.operations.metrics import ErrorCount, Measures
 from bot.operations.metrics_server import Monitor
@@ -50,7 +50,7 @@ class DreamTree(app_commands.CommandTree["DreamBot"]):
     async def on_error(self, interaction: discord.Interaction[DreamBot], error: app_commands.AppCommandError) -> None:
         """Say it privately, whatever was said before."""
         name = interaction.command.qualified_name if interaction.command else "unknown"
-        await InteractionAnswer.of(interaction).tell(speak(error, f"the command /{name}"))
+        await InteractionResponder.of(interaction).send_private(describe_error(error, f"the command /{name}"))
 
 
 class DreamBot(Client):

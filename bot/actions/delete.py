@@ -8,9 +8,9 @@ import discord
 
 from bot.delivery.service import Delivery
 from bot.errors import Refused
-from bot.interactions.context import Caller
+from bot.interactions.context import Invocation
 from bot.interactions.message_api import Erase, Removal
-from bot.interactions.responder import Answer
+from bot.interactions.responder import Responder
 from bot.jobs.service import JobService
 from bot.models.job import JobRow
 from bot.text import mention, message_link
@@ -28,7 +28,7 @@ class Deletions:
         self._delivery = delivery
 
     async def delete(
-        self, job: JobRow, message_id: int, caller: Caller, answer: Answer, erase: Erase | None = None
+        self, job: JobRow, message_id: int, caller: Invocation, responder: Responder, erase: Erase | None = None
     ) -> str:
         """Remove one message of a job, in the way *erase* first; what still runs is cancelled, and loses all of them.
 
@@ -38,14 +38,14 @@ class Deletions:
         caller.check_owner(job, "delete this")
         gone = await (self._remove(job, message_id, caller, erase) if job.state.over else self._stop(job, caller))
         if not gone:
-            await answer.tell("Discord does not let me delete this just now; it goes as soon as I may.")
+            await responder.send_private("Discord does not let me delete this just now; it goes as soon as I may.")
             return ""
         if not job.owned_by(caller.user_id):
-            await answer.announce(f"{mention(caller.user_id)} deleted a picture of {mention(job.origin.user_id)}.")
+            await responder.announce(f"{mention(caller.user_id)} deleted a picture of {mention(job.origin.user_id)}.")
             return ""
         return self._deleted(await self._jobs.takedowns.of(job), job)
 
-    async def _remove(self, job: JobRow, message_id: int, caller: Caller, erase: Erase | None) -> bool:
+    async def _remove(self, job: JobRow, message_id: int, caller: Invocation, erase: Erase | None) -> bool:
         """False if it has to be done later. Raises Refused."""
         removal = await self._delivery.erase(job, caller.channel_id, message_id, erase)
         if removal is Removal.REFUSED:
@@ -57,7 +57,7 @@ class Deletions:
             await self._delivery.remove_calls(job)
         return not later
 
-    async def _stop(self, job: JobRow, caller: Caller) -> bool:
+    async def _stop(self, job: JobRow, caller: Invocation) -> bool:
         messages = await self._jobs.takedowns.of(job)
         await self._jobs.discard(job.id, caller.user_id, caller.moderator, caller.guild_id)
         return await self._delivery.take_down(job, messages)

@@ -11,7 +11,7 @@ import logging
 import discord
 
 from bot.errors import Refused
-from bot.interactions.context import Caller
+from bot.interactions.context import Invocation
 from bot.interactions.message_api import FAILURES, Removal, removal_of
 from bot.jobs.service import JobService
 from bot.models.job import JobRow, JobState
@@ -28,7 +28,7 @@ class ExistingResults:
         self._client = client
         self._jobs = jobs
 
-    async def enlarged(self, job_id: str, index: int, request: UpscaleRequest, caller: Caller) -> JobRow | None:
+    async def enlarged(self, job_id: str, index: int, request: UpscaleRequest, caller: Invocation) -> JobRow | None:
         """An enlargement of that picture that can be shown once more; None: it has to be made.
 
         Raises Refused where the caller can see one, and while one is being made.
@@ -45,7 +45,7 @@ class ExistingResults:
                 kept = kept or (child if child.on_disk else None)
         return kept
 
-    async def picked(self, job: JobRow, index: int, caller: Caller) -> str:
+    async def picked(self, job: JobRow, index: int, caller: Invocation) -> str:
         """Where the caller can see that picture of a batch by itself, as a link; empty: nowhere."""
         for child in await self._jobs.children(job.id):
             picked = child.origin.kind == "pick" and child.origin.parent_index == index
@@ -53,7 +53,7 @@ class ExistingResults:
                 return link
         return ""
 
-    async def seen(self, job: JobRow, caller: Caller) -> str:
+    async def seen(self, job: JobRow, caller: Invocation) -> str:
         """Where the caller can see the job, as a link; empty: nowhere."""
         for channel_id, message_id in await self._jobs.takedowns.of(job):
             guild_id = _guild_of(job, channel_id, caller)
@@ -61,7 +61,7 @@ class ExistingResults:
                 return message_link(guild_id, channel_id, message_id)
         return ""
 
-    async def _is_there(self, guild_id: int | None, channel_id: int, message_id: int, caller: Caller) -> bool:
+    async def _is_there(self, guild_id: int | None, channel_id: int, message_id: int, caller: Invocation) -> bool:
         """Look for the message; one that has gone is forgotten. Where nobody may look, a member's word is taken."""
         try:
             await self._client.get_partial_messageable(channel_id, guild_id=guild_id).fetch_message(message_id)
@@ -74,17 +74,17 @@ class ExistingResults:
         return True
 
 
-def _can_see(job: JobRow, channel_id: int, caller: Caller) -> bool:
+def _can_see(job: JobRow, channel_id: int, caller: Invocation) -> bool:
     """Whether the caller sees a message of the job there: it is where they are, or where they had asked for it."""
     return channel_id == caller.channel_id or (job.owned_by(caller.user_id) and channel_id == job.origin.channel_id)
 
 
-def _guild_of(job: JobRow, channel_id: int, caller: Caller) -> int | None:
+def _guild_of(job: JobRow, channel_id: int, caller: Invocation) -> int | None:
     """The server of such a message."""
     return caller.guild_id if channel_id == caller.channel_id else job.origin.guild_id
 
 
-def _being_made(child: JobRow, caller: Caller) -> str:
+def _being_made(child: JobRow, caller: Invocation) -> str:
     channel_id = child.origin.channel_id
     if not _can_see(child, channel_id, caller):
         return "That picture is being enlarged for somebody elsewhere. Press again in a while: then it is shown here."

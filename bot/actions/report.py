@@ -17,7 +17,7 @@ from bot.delivery.renderer import MessageRenderer
 from bot.delivery.service import Delivery
 from bot.embeds.job import headline
 from bot.errors import NotAllowed, Refused
-from bot.interactions.context import Caller
+from bot.interactions.context import Invocation
 from bot.interactions.message_api import FAILURES, Address, Post, Removal, Trouble, nonce, trouble_of
 from bot.interactions.payload import MessagePayload
 from bot.jobs.service import JobService
@@ -61,7 +61,7 @@ class Reporting:
         self._buttons = buttons
         self._posting = asyncio.Lock()
 
-    async def check(self, job: JobRow, caller: Caller) -> int:
+    async def check(self, job: JobRow, caller: Invocation) -> int:
         """The channel that a report from here would go to. Raises Refused."""
         if caller.guild_id is None or not caller.resident:
             raise Refused("Reports go to the moderators of a server, and here is none that I am a member of.")
@@ -79,7 +79,7 @@ class Reporting:
         """Whether it was posted in that channel, wherever it was painted."""
         return any(channel == channel_id for channel, _ in await self._store.messages.of_job(job.id))
 
-    async def report(self, job: JobRow, caller: Caller, reason: str, message_id: int | None) -> None:
+    async def report(self, job: JobRow, caller: Invocation, reason: str, message_id: int | None) -> None:
         """Tell the moderators, once per person. Raises Refused."""
         channel = await self.check(job, caller)
         assert caller.guild_id is not None
@@ -103,16 +103,16 @@ class Reporting:
                 await self._store.reports.drop_voice(job.id, caller.user_id)
                 raise Refused("I cannot write to the moderators' channel now: please tell one of them.") from error
 
-    async def dismiss(self, job: JobRow, caller: Caller) -> None:
+    async def dismiss(self, job: JobRow, caller: Invocation) -> None:
         """The picture may stay."""
         await self._deal(job, caller, "dismissed")
 
-    async def delete(self, job: JobRow, caller: Caller) -> None:
+    async def delete(self, job: JobRow, caller: Invocation) -> None:
         """The picture goes from wherever these moderators may say so, which is said there."""
         if await self._deal(job, caller, "deleted"):
             await self._take_away(job, caller)
 
-    async def block(self, job: JobRow, caller: Caller) -> None:
+    async def block(self, job: JobRow, caller: Invocation) -> None:
         """The picture goes, and its owner does not paint here any more. For people who may manage the server."""
         if not caller.manager:
             raise NotAllowed("Only people who may manage this server can block somebody.")
@@ -127,7 +127,7 @@ class Reporting:
         async with self._posting:
             await self._show(job)
 
-    async def _deal(self, job: JobRow, caller: Caller, state: ReportState) -> bool:
+    async def _deal(self, job: JobRow, caller: Invocation, state: ReportState) -> bool:
         """Close the report, on record; also again for whoever closed it so, should they have been interrupted."""
         report = await self._store.reports.find(job.id)
         if report is None or report.server_id != caller.guild_id:
@@ -145,7 +145,7 @@ class Reporting:
             raise Refused("Somebody has dealt with this report already.")
         return fresh or bool(await self._store.messages.of_job(job.id))
 
-    async def _take_away(self, job: JobRow, caller: Caller) -> None:
+    async def _take_away(self, job: JobRow, caller: Invocation) -> None:
         """All of it from the server in which it was asked for; of what came from elsewhere only what is shown here."""
         messages = await self._store.messages.of_job(job.id)
         if job.origin.server_id == caller.guild_id:

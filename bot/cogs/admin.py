@@ -15,8 +15,8 @@ from bot.actions.notify_moderators import tell_moderators
 from bot.embeds.job import show_request
 from bot.embeds.moderation import ACTIONS, blocks_embed, words_embed
 from bot.errors import NotAllowed, Refused
-from bot.interactions.context import Caller
-from bot.interactions.responder import InteractionAnswer
+from bot.interactions.context import Invocation
+from bot.interactions.responder import InteractionResponder
 from bot.models.job import JobRow
 from bot.policy.server_rules import QueuePause, Word
 from bot.services import Client
@@ -51,19 +51,19 @@ class Admin(commands.Cog):
     @app_commands.describe(job="The job's id, as Info and /history show it.", reason="Why; its message says so.")
     async def cancel(self, interaction: AnyInteraction, job: Id, reason: Reason | None = None) -> None:
         """Stop it; its own message announces that."""
-        answer, caller = self._begin(interaction, private=True)
+        responder, caller = self._begin(interaction, private=True)
         row = await self.services.jobs.job(job.strip().lower())
         host = self._is_host(caller)
         if row is None or not (host or row.origin.server_id == caller.guild_id):
             raise Refused(f"There is no job “{plain(job)}” in this server.")
         await self.services.jobs.cancel(row.id, caller.user_id, moderator=True, reason=reason or "")
-        await answer.tell(f"Job {row.id} is cancelled; its message says so.")
+        await responder.send_private(f"Job {row.id} is cancelled; its message says so.")
         words = f"{mention(caller.user_id)} cancelled a job of {mention(row.origin.user_id)}{because(reason or '')}"
         await self._tell_moderators(caller, words)
 
     @cancel.autocomplete("job")
     async def _jobs(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
-        caller, jobs = Caller.of_interaction(interaction), self.services.jobs
+        caller, jobs = Invocation.of_interaction(interaction), self.services.jobs
         if not (caller.manager or self._is_host(caller)):
             return []
         alive = [*jobs.running(), *(job for job, _ in jobs.queue())]
@@ -97,12 +97,12 @@ class Admin(commands.Cog):
         await self._halt(interaction, QueuePause(), everywhere, "lets the queue go on")
 
     async def _halt(self, interaction: AnyInteraction, halt: QueuePause, everywhere: bool, words: str) -> None:
-        answer, caller = self._begin(interaction)
+        responder, caller = self._begin(interaction)
         await self.services.moderation.halt(self._scope(caller, everywhere), caller.user_id, halt)
         said = f"{mention(caller.user_id)} {words}{because(halt.halt_reason)}"
         if not halt.halt and (still := by_host(await self.services.moderation.halted(None))):
             said = f"{said} {still}"
-        await self._announce(answer, caller, said)
+        await self._announce(responder, caller, said)
 
     @admin.command(name="block", description="Keep somebody from painting; what they have waiting is cancelled.")
     @app_commands.describe(
@@ -117,12 +117,12 @@ class Admin(commands.Cog):
         everywhere: bool = False,
     ) -> None:
         """Block; the person reads why when they next ask."""
-        answer, caller = self._begin(interaction, private=True)
+        responder, caller = self._begin(interaction, private=True)
         scope = self._scope(caller, everywhere)
         until = None if days is None else self.services.clock() + days * _DAY
         cancelled = await self.services.moderation.block(scope, user.id, caller.user_id, reason, until)
         stopped = f" {count(len(cancelled), 'job')} of theirs {'is' if len(cancelled) == 1 else 'are'} cancelled."
-        await answer.tell(f"{mention(user.id)} is blocked.{stopped if cancelled else ''}")
+        await responder.send_private(f"{mention(user.id)} is blocked.{stopped if cancelled else ''}")
         await self._tell_moderators(caller, f"{mention(caller.user_id)} blocked {mention(user.id)}{because(reason)}")
 
     @admin.command(name="unblock", description="Let somebody paint again.")
@@ -135,9 +135,9 @@ class Admin(commands.Cog):
         everywhere: bool = False,
     ) -> None:
         """Lift a block."""
-        answer, caller = self._begin(interaction, private=True)
+        responder, caller = self._begin(interaction, private=True)
         await self.services.moderation.unblock(self._scope(caller, everywhere), user.id, caller.user_id, reason or "")
-        await answer.tell(f"{mention(user.id)} may paint again.")
+        await responder.send_private(f"{mention(user.id)} may paint again.")
         await self._tell_moderators(
             caller, f"{mention(caller.user_id)} unblocked {mention(user.id)}{because(reason or '')}"
         )
@@ -145,8 +145,8 @@ class Admin(commands.Cog):
     @admin.command(name="blocked", description="Who may not paint here, and why.")
     async def blocked(self, interaction: AnyInteraction) -> None:
         """Show it to the one who asks."""
-        answer, caller = self._begin(interaction, private=True)
-        await answer.tell("", blocks_embed(await self.services.moderation.blocks(caller.guild_id)))
+        responder, caller = self._begin(interaction, private=True)
+        await responder.send_private("", blocks_embed(await self.services.moderation.blocks(caller.guild_id)))
 
     @admin.command(
         name="grant", description="Give somebody units beyond their allowance; a negative number takes back."
@@ -162,24 +162,24 @@ class Admin(commands.Cog):
         reason: Reason,
     ) -> None:
         """Give units."""
-        answer, caller = self._begin(interaction)
+        responder, caller = self._begin(interaction)
         self._check_may_grant(caller)
         moved = await self.services.jobs.grant(user.id, units, caller.user_id, reason, caller.guild_id)
         if not moved:
             raise Refused("Nothing has moved: there is nothing left to take back.")
         verb = f"granted {mention(user.id)} {number(moved)}" if moved > 0 else f"took {number(-moved)}"
         whom = "units" if moved > 0 else f"units back from {mention(user.id)}"
-        await self._announce(answer, caller, f"{mention(caller.user_id)} {verb} {whom}{because(reason)}")
+        await self._announce(responder, caller, f"{mention(caller.user_id)} {verb} {whom}{because(reason)}")
 
     @admin.command(name="reset", description="Count somebody's allowance from now on, as if they had spent nothing.")
     @app_commands.describe(user="Who.", reason="Why; everybody reads it.")
     async def reset(self, interaction: AnyInteraction, user: discord.User, reason: Reason) -> None:
         """Start their window afresh."""
-        answer, caller = self._begin(interaction)
+        responder, caller = self._begin(interaction)
         self._check_may_grant(caller)
         await self.services.jobs.reset_quota(user.id, caller.user_id, reason, caller.guild_id)
         words = f"{mention(caller.user_id)} reset the quota of {mention(user.id)}{because(reason)}"
-        await self._announce(answer, caller, words)
+        await self._announce(responder, caller, words)
 
     @admin.command(name="log", description="What moderators did, the latest first.")
     @app_commands.describe(
@@ -194,68 +194,68 @@ class Admin(commands.Cog):
         everywhere: bool = False,
     ) -> None:
         """Show the newest page to the one who asks."""
-        answer, _ = self._begin(interaction, private=True)
+        responder, _ = self._begin(interaction, private=True)
         look = Look(everywhere, user.id if user else None, action.value if action else "")
-        await answer.hand(await log_sheet(interaction, look))
+        await responder.send_private_payload(await log_sheet(interaction, look))
 
     @words.command(name="add", description="Do not paint a word or phrase here.")
     @app_commands.describe(phrase="Whole words; look-alike letters are seen through.", reason="Why; who asks reads it.")
     async def add_word(self, interaction: AnyInteraction, phrase: Phrase, reason: Reason | None = None) -> None:
         """Block it."""
-        answer, caller = self._begin(interaction, private=True)
+        responder, caller = self._begin(interaction, private=True)
         word = Word(phrase=phrase, reason=reason or "")
         await self.services.moderation.add_word(self._server(caller), caller.user_id, word)
-        await answer.tell(f"“{plain(phrase)}” is not painted here any more; what waits already still is.")
+        await responder.send_private(f"“{plain(phrase)}” is not painted here any more; what waits already still is.")
         await self._tell_moderators(caller, f"{mention(caller.user_id)} blocked the word “{plain(phrase)}”.")
 
     @words.command(name="remove", description="Paint a word again.")
     @app_commands.describe(phrase="The word or phrase.")
     async def remove_word(self, interaction: AnyInteraction, phrase: Phrase) -> None:
         """Unblock it."""
-        answer, caller = self._begin(interaction, private=True)
+        responder, caller = self._begin(interaction, private=True)
         await self.services.moderation.remove_word(self._server(caller), caller.user_id, phrase)
-        await answer.tell(f"“{plain(phrase)}” is painted again.")
+        await responder.send_private(f"“{plain(phrase)}” is painted again.")
         await self._tell_moderators(caller, f"{mention(caller.user_id)} unblocked the word “{plain(phrase)}”.")
 
     @words.command(name="list", description="Which words are not painted here, and why.")
     async def list_words(self, interaction: AnyInteraction) -> None:
         """Show it to the one who asks."""
-        answer, caller = self._begin(interaction, private=True)
+        responder, caller = self._begin(interaction, private=True)
         rules = await self.services.moderation.rules(self._server(caller))
-        await answer.tell("", words_embed(rules.words))
+        await responder.send_private("", words_embed(rules.words))
 
-    def _begin(self, interaction: AnyInteraction, *, private: bool = False) -> tuple[InteractionAnswer, Caller]:
+    def _begin(self, interaction: AnyInteraction, *, private: bool = False) -> tuple[InteractionResponder, Invocation]:
         """Who asks, and their answer. Raises NotAllowed: the server's own permissions may show /admin to anybody."""
-        answer = InteractionAnswer.of(interaction, private=private)
-        caller = Caller.of_interaction(interaction)
+        responder = InteractionResponder.of(interaction, private=private)
+        caller = Invocation.of_interaction(interaction)
         caller.check_manager(self.services.config.discord.owner_ids)
         self._server(caller)
-        return answer, caller
+        return responder, caller
 
-    def _server(self, caller: Caller) -> int:
+    def _server(self, caller: Invocation) -> int:
         if caller.guild_id is None or not caller.resident:
             raise Refused("There is no server here that I am a member of, so there is nothing to decide.")
         return caller.guild_id
 
-    def _is_host(self, caller: Caller) -> bool:
+    def _is_host(self, caller: Invocation) -> bool:
         return caller.user_id in self.services.config.discord.owner_ids
 
-    def _scope(self, caller: Caller, everywhere: bool) -> int | None:
+    def _scope(self, caller: Invocation, everywhere: bool) -> int | None:
         """The server that a decision is for; None for all. Raises NotAllowed."""
         if everywhere and not self._is_host(caller):
             raise NotAllowed("Only a host decides for all servers.")
         return None if everywhere else caller.guild_id
 
-    def _check_may_grant(self, caller: Caller) -> None:
+    def _check_may_grant(self, caller: Invocation) -> None:
         if not (self.services.config.quota.moderators_grant or self._is_host(caller)):
             raise NotAllowed("Only a host changes quotas here.")
 
-    async def _announce(self, answer: InteractionAnswer, caller: Caller, words: str) -> None:
+    async def _announce(self, responder: InteractionResponder, caller: Invocation, words: str) -> None:
         """Say it to everybody here, and in the moderators' channel if that is another one."""
-        await answer.announce(words)
+        await responder.announce(words)
         await self._tell_moderators(caller, words)
 
-    async def _tell_moderators(self, caller: Caller, words: str) -> None:
+    async def _tell_moderators(self, caller: Invocation, words: str) -> None:
         rules = await self.services.moderation.rules(caller.guild_id)
         if rules.report_channel != caller.channel_id:
             await tell_moderators(self.bot, caller.guild_id, rules, words)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from discord import app_commands
 from discord.ext import commands
 
-from bot.interactions.context import Caller
-from bot.interactions.responder import AnyInteraction, InteractionAnswer
+from bot.interactions.context import Invocation
+from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.policy.server_rules import Choices, ServerRules, Ways, preferred
 from bot.requests.compare_syntax import Wanted, compared, offered
 from bot.services import Client
@@ -52,7 +52,7 @@ class Compare(commands.Cog):
         seed: app_commands.Range[int, 0, MAX_SEED] | None = None,
     ) -> None:
         """Check every way from the words alone, then queue all of them as one job."""
-        answer, caller = InteractionAnswer.of(interaction), Caller.of_interaction(interaction)
+        responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)
         choices = await self.services.moderation.choices(caller.user_id)
         if not choices.private:
             caller.check_place()
@@ -60,7 +60,7 @@ class Compare(commands.Cog):
         texts = [text for text in (first, second, third, fourth) if text]
         wanted = Wanted(prompt, negative or "", size or "", seed)
         comparison = compared(texts, wanted, self._preferring(usual))
-        await self.services.job_actions.compare(comparison, caller, answer)
+        await self.services.job_actions.compare(comparison, caller, responder)
 
     def _preferring(self, usual: tuple[Choices, ServerRules]) -> Callable[[Ways], Ways]:
         return lambda ways: preferred(ways, usual, DEFAULT_MODEL, self.services.unavailable)

@@ -11,8 +11,8 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.errors import Refused
-from bot.interactions.context import Caller
-from bot.interactions.responder import AnyInteraction, InteractionAnswer
+from bot.interactions.context import Invocation
+from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.pictures.mask import ALONE, make_mask
 from bot.pictures.uploads import read_attachment
 from bot.policy.server_rules import NO_PROFILE, Ways, preferred
@@ -70,7 +70,7 @@ class Dream(commands.Cog):
         more: app_commands.Range[str, 1, 2000] | None = None,
     ) -> None:
         """Make every check that needs no attachment, then fetch and decode the attachments, then queue the job."""
-        answer, caller = InteractionAnswer.of(interaction), Caller.of_interaction(interaction)
+        responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)
         if not (await self.services.moderation.choices(caller.user_id)).private:
             caller.check_place()
         if mask and not image:
@@ -93,9 +93,9 @@ class Dream(commands.Cog):
             await self.services.job_actions.check(request, caller)
         attached = await _fetched(image, mask)
         request = request.model_copy(update={"init_image": attached.image, "mask_image": attached.mask})
-        await self.services.job_actions.dream(request, caller, answer, attached.images)
+        await self.services.job_actions.dream(request, caller, responder, attached.images)
         if attached.note:
-            await answer.tell(attached.note)
+            await responder.send_private(attached.note)
 
     async def _ways(self, interaction: AnyInteraction, typed: Ways) -> Ways:
         """What was typed, and what this person and this place usually want."""

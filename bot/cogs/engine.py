@@ -7,7 +7,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.embeds.engine import engine_embed
-from bot.interactions.responder import InteractionAnswer
+from bot.interactions.responder import InteractionResponder
 from bot.services import Client
 
 
@@ -24,7 +24,7 @@ class EngineCommand(commands.Cog):
         """Show it to the one who asks."""
         host = interaction.user.id in self.services.config.discord.owner_ids
         embed = engine_embed(await self.services.look(), host)
-        await InteractionAnswer.of(interaction, private=True).tell("", embed)
+        await InteractionResponder.of(interaction, private=True).send_private("", embed)
 
 
 async def setup(bot: Client) -> None:

@@ -6,7 +6,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.interactions.responder import InteractionAnswer
+from bot.interactions.responder import InteractionResponder
 from bot.services import Client
 from bot.views.history import history_sheet
 
@@ -23,8 +23,8 @@ class History(commands.Cog):
     @app_commands.describe(kept="Only what you keep, of others' too.")
     async def history(self, interaction: discord.Interaction[discord.Client], kept: bool = False) -> None:
         """Show the newest page to the one who asks."""
-        answer = InteractionAnswer.of(interaction, private=True)
-        await answer.hand(await history_sheet(interaction, only_kept=kept))
+        responder = InteractionResponder.of(interaction, private=True)
+        await responder.send_private_payload(await history_sheet(interaction, only_kept=kept))
 
 
 async def setup(bot: Client) -> None:

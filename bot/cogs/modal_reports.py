@@ -7,8 +7,8 @@ from typing import Any, cast
 import discord
 from discord.ext import commands
 
-from bot.interactions.context import Caller
-from bot.interactions.responder import InteractionAnswer
+from bot.interactions.context import Invocation
+from bot.interactions.responder import InteractionResponder
 from bot.services import Client
 from bot.views.base import find_job, guarded
 from bot.views.remix_modal import form_values
@@ -29,12 +29,12 @@ class Reports(commands.Cog):
         if interaction.type is not discord.InteractionType.modal_submit or not match:
             return
 
-        async def report(answer: InteractionAnswer) -> None:
+        async def report(responder: InteractionResponder) -> None:
             job = await find_job(interaction, match["job"])
             message_id = interaction.message.id if interaction.message else None
             reason = form_values(data).get("reason", "").strip()
-            await self.services.reporting.report(job, Caller.of_interaction(interaction), reason, message_id)
-            await answer.tell("Thank you: the moderators of this server know about it now.")
+            await self.services.reporting.report(job, Invocation.of_interaction(interaction), reason, message_id)
+            await responder.send_private("Thank you: the moderators of this server know about it now.")
 
         await guarded(interaction, report, doing="a report")
 

@@ -8,7 +8,7 @@ import discord
 from discord import ui
 from discord.ext import commands
 
-from bot.interactions.responder import InteractionAnswer
+from bot.interactions.responder import InteractionResponder
 from bot.services import Client
 from bot.views.base import PREFIX
 from bot.views.layout import ALL, OTHERS
@@ -28,7 +28,7 @@ class Strays(commands.Cog):
         data = cast(dict[str, Any], interaction.data or {})
         custom_id = str(data.get("custom_id", ""))
         if interaction.type is discord.InteractionType.component and is_stray(custom_id):
-            await InteractionAnswer.of(interaction, private=True).tell(SENTENCE)
+            await InteractionResponder.of(interaction, private=True).send_private(SENTENCE)
 
 
 def is_stray(custom_id: str) -> bool:

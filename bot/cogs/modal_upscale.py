@@ -8,8 +8,8 @@ import discord
 from discord.ext import commands
 
 from bot.errors import Refused
-from bot.interactions.context import Caller
-from bot.interactions.responder import InteractionAnswer
+from bot.interactions.context import Invocation
+from bot.interactions.responder import InteractionResponder
 from bot.services import Client
 from bot.views.base import find_job, guarded
 from bot.views.remix_modal import form_values
@@ -32,12 +32,12 @@ class Upscale(commands.Cog):
             return
         values, index = form_values(data), match["index"]
 
-        async def enlarge(answer: InteractionAnswer) -> None:
-            job, caller = await find_job(interaction, match["job"]), Caller.of_interaction(interaction)
+        async def enlarge(responder: InteractionResponder) -> None:
+            job, caller = await find_job(interaction, match["job"]), Invocation.of_interaction(interaction)
             upscaler, scale = values.get("upscaler", AUTO), _scale(values.get("scale", ""))
             chosen = "" if upscaler == AUTO else upscaler
             await self.services.job_actions.upscale(
-                job, None if index is None else int(index), caller, answer, chosen, scale
+                job, None if index is None else int(index), caller, responder, chosen, scale
             )
 
         await guarded(interaction, enlarge, private=False, doing="an upscale")

@@ -7,7 +7,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.interactions.payload import EphemeralPayload
-from bot.interactions.responder import InteractionAnswer
+from bot.interactions.responder import InteractionResponder
 from bot.services import Client
 from bot.text import count
 from bot.views.confirm_erasure import forget_sheet
@@ -24,21 +24,21 @@ class MyData(commands.Cog):
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
     async def mydata(self, interaction: discord.Interaction[discord.Client]) -> None:
         """Hand a ZIP to the one who asks."""
-        answer = InteractionAnswer.of(interaction, private=True)
-        copy = await self.services.farewell.copy(interaction.user.id, answer.upload_limit)
+        responder = InteractionResponder.of(interaction, private=True)
+        copy = await self.services.farewell.copy(interaction.user.id, responder.upload_limit)
         words = f"Your jobs, prompts, settings and ledger, with {count(copy.pictures, 'picture')}."
         if copy.left_out:
             missing = count(copy.left_out, "older picture does", "older pictures do")
             words += f" {missing} not fit into one file; /history shows them."
-        await answer.hand(EphemeralPayload(words, files=(("dreambot-mydata.zip", copy.data),)))
+        await responder.send_private_payload(EphemeralPayload(words, files=(("dreambot-mydata.zip", copy.data),)))
 
     @app_commands.command(name="forget", description="Delete everything that is kept about you; asks first.")
     @app_commands.allowed_installs(guilds=True, users=True)
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
     async def forget(self, interaction: discord.Interaction[discord.Client]) -> None:
         """Say what would be deleted, with the button that does it."""
-        answer = InteractionAnswer.of(interaction, private=True)
-        await answer.hand(forget_sheet(await self.services.farewell.belongings(interaction.user.id)))
+        responder = InteractionResponder.of(interaction, private=True)
+        await responder.send_private_payload(forget_sheet(await self.services.farewell.belongings(interaction.user.id)))
 
 
 async def setup(bot: Client) -> None:

@@ -7,7 +7,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.embeds.queue import queue_embed
-from bot.interactions.responder import InteractionAnswer
+from bot.interactions.responder import InteractionResponder
 from bot.models.job import owner_of
 from bot.services import Client
 
@@ -25,7 +25,7 @@ class Queue(commands.Cog):
         """Show it to the one who asks."""
         jobs, asker = self.services.jobs, owner_of(interaction.user.id)
         embed = queue_embed(jobs.running(), jobs.queue(), asker, interaction.channel_id or 0)
-        await InteractionAnswer.of(interaction, private=True).tell("", embed)
+        await InteractionResponder.of(interaction, private=True).send_private("", embed)
 
 
 async def setup(bot: Client) -> None:

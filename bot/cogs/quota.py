@@ -7,8 +7,8 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.embeds.queue import quota_embed
-from bot.interactions.context import Caller
-from bot.interactions.responder import InteractionAnswer
+from bot.interactions.context import Invocation
+from bot.interactions.responder import InteractionResponder
 from bot.services import Client
 
 
@@ -23,12 +23,15 @@ class Quota(commands.Cog):
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
     async def quota(self, interaction: discord.Interaction[discord.Client]) -> None:
         """Show it to the one who asks."""
-        answer, caller = InteractionAnswer.of(interaction, private=True), Caller.of_interaction(interaction)
+        responder, caller = (
+            InteractionResponder.of(interaction, private=True),
+            Invocation.of_interaction(interaction),
+        )
         balance = await self.services.jobs.balance(caller.user_id, caller.roles)
         entries = await self.services.jobs.ledger(caller.user_id)
         jobs = [await self.services.jobs.job(job_id) for job_id in {entry.job_id for entry in entries} if job_id]
         server = await self.services.jobs.server_left(caller.guild_id)
-        await answer.tell("", quota_embed(balance, entries, {job.id: job for job in jobs if job}, server))
+        await responder.send_private("", quota_embed(balance, entries, {job.id: job for job in jobs if job}, server))
 
 
 async def setup(bot: Client) -> None:

@@ -13,11 +13,11 @@ from dataclasses import replace
 import discord
 from discord.ext import commands
 
-from bot.interactions.context import Caller
-from bot.interactions.error_reporting import in_words
+from bot.interactions.context import Invocation
+from bot.interactions.error_reporting import report_errors
 from bot.interactions.message_api import FAILURES
 from bot.interactions.reaction_parser import Reaction, Wish, read_reaction
-from bot.interactions.responder import ReactionAnswer
+from bot.interactions.responder import ReactionResponder
 from bot.models.job import JobRow, JobState
 from bot.services import Client
 
@@ -53,7 +53,7 @@ class Reactions(commands.Cog):
         job = await self.services.jobs.job_by_message(event.channel_id, event.message_id)
         if job is not None:
             await self._seen(event.message_id, str(event.emoji), event.user_id)
-            caller = Caller.of_reaction(self.bot, event)
+            caller = Invocation.of_reaction(self.bot, event)
             if event.member is None and job.owned_by(caller.user_id):  # a direct message names nobody
                 caller = replace(caller, user_name=job.origin.user_name)
             await self._grant(job, reaction, event.message_id, caller)
@@ -65,22 +65,22 @@ class Reactions(commands.Cog):
             self._looking_back.cancel()
         self._looking_back = asyncio.create_task(self._look_back())
 
-    async def _grant(self, job: JobRow, reaction: Reaction, message_id: int, caller: Caller) -> None:
-        answer = ReactionAnswer(self.bot, caller.channel_id, message_id, caller.guild_id, caller.user_id)
-        async with in_words(answer, f"the reaction {reaction.wish.value}"):
-            await self._do(job, reaction, message_id, caller, answer)
+    async def _grant(self, job: JobRow, reaction: Reaction, message_id: int, caller: Invocation) -> None:
+        responder = ReactionResponder(self.bot, caller.channel_id, message_id, caller.guild_id, caller.user_id)
+        async with report_errors(responder, f"the reaction {reaction.wish.value}"):
+            await self._do(job, reaction, message_id, caller, responder)
 
     async def _do(
-        self, job: JobRow, reaction: Reaction, message_id: int, caller: Caller, answer: ReactionAnswer
+        self, job: JobRow, reaction: Reaction, message_id: int, caller: Invocation, responder: ReactionResponder
     ) -> None:
         job_actions = self.services.job_actions
         match reaction.wish:
             case Wish.UPSCALE:
-                await job_actions.upscale(job, reaction.index, caller, answer)
+                await job_actions.upscale(job, reaction.index, caller, responder)
             case Wish.AGAIN:
-                await job_actions.again(job, caller, answer)
+                await job_actions.again(job, caller, responder)
             case Wish.AWAY if job.state.over:
-                await self.services.deletions.delete(job, message_id, caller, answer)
+                await self.services.deletions.delete(job, message_id, caller, responder)
             case Wish.AWAY:
                 await job_actions.cancel(job, caller)
 
@@ -119,10 +119,10 @@ class Reactions(commands.Cog):
 
     async def _caller(
         self, guild: discord.Guild | None, channel_id: int, person: discord.Member | discord.User
-    ) -> Caller:
+    ) -> Invocation:
         """The list of people who reacted has no roles; those are asked for, one person at a time."""
         member = await guild.fetch_member(person.id) if guild else person
-        return Caller.of_person(self.bot, channel_id, guild, member)
+        return Invocation.of_person(self.bot, channel_id, guild, member)
 
 
 async def setup(bot: Client) -> None:

@@ -9,8 +9,8 @@ from discord.ext import commands
 from bot.actions.notify_moderators import tell_moderators
 from bot.embeds.moderation import USUAL, changes_words, choices_embed, rules_embed
 from bot.errors import Refused
-from bot.interactions.context import Caller
-from bot.interactions.responder import InteractionAnswer
+from bot.interactions.context import Invocation
+from bot.interactions.responder import InteractionResponder
 from bot.policy.server_rules import NO_PROFILE, profile_setting
 from bot.requests import autocomplete as completion
 from bot.services import Client
@@ -63,12 +63,15 @@ class Settings(commands.Cog):
         private: bool | None = None,
     ) -> None:
         """Change what was given, and show all of it to the one who asks."""
-        answer, caller = InteractionAnswer.of(interaction, private=True), Caller.of_interaction(interaction)
+        responder, caller = (
+            InteractionResponder.of(interaction, private=True),
+            Invocation.of_interaction(interaction),
+        )
         changes = _usual(model, method, size, profile)
         changes |= {key: value for key, value in (("pings", pings), ("private", private)) if value is not None}
         choices = await self.services.moderation.choose(caller.user_id, changes)
         balance = await self.services.jobs.balance(caller.user_id, caller.roles)
-        await answer.tell("", choices_embed(choices, balance))
+        await responder.send_private("", choices_embed(choices, balance))
 
     @settings.command(name="server", description="What holds in this server; who may manage it may change it.")
     @app_commands.describe(
@@ -119,7 +122,7 @@ class Settings(commands.Cog):
         no_reports: bool | None = None,
     ) -> None:
         """Show the rules privately, or change them for everybody to read."""
-        answer, caller = InteractionAnswer.of(interaction), Caller.of_interaction(interaction)
+        responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)
         server_id = self._server_of(caller)
         changes = _usual(model, method, size, profile)
         limits = {"max_size": max_size, "max_steps": max_steps, "max_count": max_count}
@@ -140,15 +143,15 @@ class Settings(commands.Cog):
             if thing is not None
         ]
         if not changes and not members:
-            await answer.tell("", rules_embed(await self.services.moderation.rules(server_id)))
+            await responder.send_private("", rules_embed(await self.services.moderation.rules(server_id)))
             return
         caller.check_manager(self.services.config.discord.owner_ids)
-        await self._change(answer, caller, server_id, changes, members)
+        await self._change(responder, caller, server_id, changes, members)
 
     async def _change(
         self,
-        answer: InteractionAnswer,
-        caller: Caller,
+        responder: InteractionResponder,
+        caller: Invocation,
         server_id: int,
         changes: dict[str, object],
         members: list[tuple[str, int, bool]],
@@ -162,12 +165,12 @@ class Settings(commands.Cog):
             what = f"<#{member}>" if key == "channels" else f"<@&{member}>"
             said.append(f"{what} {'is' if present else 'is no longer'} among the {key}")
         words = f"{mention(caller.user_id)} changed what holds here: {listed(said)}."
-        await answer.announce(words)
+        await responder.announce(words)
         rules = await moderation.rules(server_id)
         if rules.report_channel != caller.channel_id:
             await tell_moderators(self.bot, server_id, rules, words)
 
-    def _server_of(self, caller: Caller) -> int:
+    def _server_of(self, caller: Invocation) -> int:
         if caller.guild_id is None or not caller.resident:
             raise Refused("There is no server here that I am a member of, so there are no rules to set.")
         return caller.guild_id

@@ -13,7 +13,7 @@ import discord
 
 from bot.errors import NotAllowed, Refused
 from bot.models.job import JobRow, Kind, Origin
-from bot.policy.server_rules import Venue
+from bot.policy.server_rules import Location
 from bot.text import listed, plain
 
 _NEEDED = {
@@ -30,7 +30,7 @@ TOKEN_MARGIN = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class Invocation:
     """A person in a place, and what the bot may do there."""
 
     user_id: int
@@ -55,7 +55,7 @@ class Caller:
     interaction_token: str = field(default="", repr=False)
 
     @classmethod
-    def of_interaction(cls, interaction: discord.Interaction[discord.Client]) -> Caller:
+    def of_interaction(cls, interaction: discord.Interaction[discord.Client]) -> Invocation:
         """Who used a command, pressed a button or sent a form."""
         member = interaction.user if isinstance(interaction.user, discord.Member) else None
         guild = interaction.client.get_guild(interaction.guild_id) if interaction.guild_id else None
@@ -77,7 +77,7 @@ class Caller:
         )
 
     @classmethod
-    def of_reaction(cls, client: discord.Client, event: discord.RawReactionActionEvent) -> Caller:
+    def of_reaction(cls, client: discord.Client, event: discord.RawReactionActionEvent) -> Invocation:
         """Who reacted to a message, as far as the gateway's event and the cache say."""
         guild = client.get_guild(event.guild_id) if event.guild_id else None
         return cls.of_person(client, event.channel_id, guild, event.member or discord.Object(event.user_id))
@@ -89,7 +89,7 @@ class Caller:
         channel_id: int,
         guild: discord.Guild | None,
         person: discord.Member | discord.User | discord.Object,
-    ) -> Caller:
+    ) -> Invocation:
         """A person of whom only the cache knows more; in a direct message everything is allowed."""
         channel = guild.get_channel_or_thread(channel_id) if guild else None
         member = person if isinstance(person, discord.Member) else None
@@ -109,9 +109,9 @@ class Caller:
         )
 
     @property
-    def venue(self) -> Venue:
+    def location(self) -> Location:
         """The place, as far as rules care."""
-        return Venue(self.guild_id, (self.channel_id, *self.above), self.restricted, self.roles)
+        return Location(self.guild_id, (self.channel_id, *self.above), self.restricted, self.roles)
 
     @property
     def in_own_talk(self) -> bool:

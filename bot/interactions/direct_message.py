@@ -9,7 +9,7 @@ import discord
 from bot.errors import Refused
 from bot.interactions.message_api import FAILURES
 from bot.interactions.payload import EphemeralPayload, MessagePayload
-from bot.interactions.responder import NO_DIRECT_MESSAGES, Answer
+from bot.interactions.responder import NO_DIRECT_MESSAGES, Responder
 from bot.text import message_link
 
 CLOSED = (
@@ -19,19 +19,19 @@ CLOSED = (
 )
 
 
-class DirectAnswer:
+class DirectMessageResponder:
     """An answer whose message is in the person's direct messages; words still go where they asked."""
 
-    def __init__(self, message: discord.Message, answer: Answer) -> None:
+    def __init__(self, message: discord.Message, responder: Responder) -> None:
         self._message = message
-        self._answer = answer
+        self._answer = responder
 
     @classmethod
-    async def open(cls, client: discord.Client, user_id: int, answer: Answer) -> DirectAnswer:
+    async def open(cls, client: discord.Client, user_id: int, responder: Responder) -> DirectMessageResponder:
         """Write the message that will hold the picture. Raises Refused where direct messages are closed."""
         try:
             channel = await client.create_dm(discord.Object(user_id))
-            return cls(await channel.send("Here your picture will be painted …"), answer)
+            return cls(await channel.send("Here your picture will be painted …"), responder)
         except discord.HTTPException as error:
             if error.code in NO_DIRECT_MESSAGES:
                 raise Refused(CLOSED) from error
@@ -57,21 +57,21 @@ class DirectAnswer:
         with contextlib.suppress(*FAILURES):
             await self._message.delete()
 
-    async def show(self, face: MessagePayload) -> int | None:
+    async def send_public(self, face: MessagePayload) -> int | None:
         """Show *face* there, and say here where it is. Raises what Discord raises."""
         await self._message.edit(content=None, embed=face.embed, attachments=face.new_files(), view=face.new_view())
         link = message_link(None, self.channel_id, self._message.id)
-        await self._answer.tell(f"Only you will see it: {link}")
+        await self._answer.send_private(f"Only you will see it: {link}")
         return self._message.id
 
     async def announce(self, words: str) -> None:
         """Where the person asked."""
         await self._answer.announce(words)
 
-    async def tell(self, words: str) -> None:
+    async def send_private(self, words: str) -> None:
         """Where the person asked."""
-        await self._answer.tell(words)
+        await self._answer.send_private(words)
 
-    async def hand(self, sheet: EphemeralPayload) -> None:
+    async def send_private_payload(self, sheet: EphemeralPayload) -> None:
         """Where the person asked."""
-        await self._answer.hand(sheet)
+        await self._answer.send_private_payload(sheet)

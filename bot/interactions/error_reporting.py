@@ -27,21 +27,21 @@ WINDOW = 46
 class Listener(Protocol):
     """Who hears words that only one person may hear."""
 
-    async def tell(self, words: str) -> None:
+    async def send_private(self, words: str) -> None:
         """Say *words* to the person alone; never raises."""
         ...
 
 
 @asynccontextmanager
-async def in_words(answer: Listener, doing: str = "a request") -> AsyncIterator[None]:
+async def report_errors(responder: Listener, doing: str = "a request") -> AsyncIterator[None]:
     """The border of whatever discord.py has no error hook for: every error is told to the one who acted."""
     try:
         yield
     except Exception as error:  # noqa: BLE001 - the one border where any error becomes words
-        await answer.tell(speak(error, doing))
+        await responder.send_private(describe_error(error, doing))
 
 
-def speak(error: BaseException, doing: str = "a request") -> str:
+def describe_error(error: BaseException, doing: str = "a request") -> str:
     """Words for *error*; whatever is no DreamError is logged with its traceback, as having broken *doing*."""
     error = getattr(error, "original", error)
     if isinstance(error, PromptError):

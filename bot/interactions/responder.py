@@ -43,7 +43,7 @@ UNSAID = (*FAILURES, RuntimeError)
 """Why an answer may not reach anybody: refused, too late, no network; or (a RuntimeError) we are leaving just now."""
 
 
-class Answer(Protocol):
+class Responder(Protocol):
     """One answer to one person; at most one of these."""
 
     @property
@@ -56,7 +56,7 @@ class Answer(Protocol):
         """Whether a question with buttons can be put to the person alone, by `hand`."""
         ...
 
-    async def show(self, face: MessagePayload) -> int | None:
+    async def send_public(self, face: MessagePayload) -> int | None:
         """Post *face* for everybody; the id of the message, or None where it is unknown."""
         ...
 
@@ -64,16 +64,16 @@ class Answer(Protocol):
         """Say *words* to everybody, pinging nobody; never raises."""
         ...
 
-    async def tell(self, words: str) -> None:
+    async def send_private(self, words: str) -> None:
         """Say *words* to the person alone; never raises."""
         ...
 
-    async def hand(self, sheet: EphemeralPayload) -> None:
+    async def send_private_payload(self, sheet: EphemeralPayload) -> None:
         """Hand more than words to the person alone, where that is possible, else the words; never raises."""
         ...
 
 
-class InteractionAnswer:
+class InteractionResponder:
     """The answer to a command, a button or a form."""
 
     can_ask = True
@@ -88,18 +88,18 @@ class InteractionAnswer:
         self._timer = asyncio.create_task(self._defer_after(LAST_MOMENT if form else PATIENCE))
 
     @classmethod
-    def of(cls, interaction: AnyInteraction, *, private: bool = False, form: bool = False) -> InteractionAnswer:
+    def of(cls, interaction: AnyInteraction, *, private: bool = False, form: bool = False) -> InteractionResponder:
         """The one answer of *interaction*; it starts to watch the clock when it is first asked for.
 
         *private*: nobody else will see the answer, so the “thinking …” need not be seen either. *form*: a form is meant
         to open, which can only be the first answer.
         """
-        answer = interaction.extras.get("answer")
-        if not isinstance(answer, cls):
-            answer = interaction.extras["answer"] = cls(interaction, private=private, form=form)
-        return answer
+        responder = interaction.extras.get("answer")
+        if not isinstance(responder, cls):
+            responder = interaction.extras["answer"] = cls(interaction, private=private, form=form)
+        return responder
 
-    async def show(self, face: MessagePayload) -> int | None:
+    async def send_public(self, face: MessagePayload) -> int | None:
         """Answer in public. Raises what Discord raises: too late, no permission."""
         async with self._lock:
             self._timer.cancel()
@@ -133,11 +133,11 @@ class InteractionAnswer:
         """Bytes that one file of the answer may have."""
         return self._interaction.filesize_limit
 
-    async def tell(self, words: str, embed: discord.Embed | None = None) -> None:
+    async def send_private(self, words: str, embed: discord.Embed | None = None) -> None:
         """Answer privately, whatever has been said in public before."""
-        await self.hand(EphemeralPayload(words, (embed,) if embed else ()))
+        await self.send_private_payload(EphemeralPayload(words, (embed,) if embed else ()))
 
-    async def hand(self, sheet: EphemeralPayload) -> None:
+    async def send_private_payload(self, sheet: EphemeralPayload) -> None:
         """Answer privately with more than words; never raises."""
         async with self._lock:
             self._timer.cancel()
@@ -146,7 +146,7 @@ class InteractionAnswer:
             except UNSAID as error:
                 log.info("an answer came too late or was refused: %s", error)
 
-    async def turn(self, sheet: EphemeralPayload) -> None:
+    async def replace(self, sheet: EphemeralPayload) -> None:
         """Put *sheet* in the place of the message whose button was pressed. `nod` first: what is slow comes between."""
         async with self._lock:
             with contextlib.suppress(*UNSAID):
@@ -154,20 +154,20 @@ class InteractionAnswer:
                     content=sheet.words, embeds=sheet.embeds, attachments=sheet.new_files(), view=sheet.new_view()
                 )
 
-    async def redress(self, view: discord.ui.View) -> None:
+    async def set_view(self, view: discord.ui.View) -> None:
         """Give the message whose button was pressed other buttons, and leave the rest of it as it is. `nod` first."""
         async with self._lock:
             with contextlib.suppress(*UNSAID):
                 await self._edit_pressed(view=view)
 
-    async def take_away(self) -> None:
+    async def delete_ephemeral(self) -> None:
         """Delete the message whose button was pressed, which one person alone sees. The press is answered by now."""
         async with self._lock:
             if self._interaction.message is not None:
                 with contextlib.suppress(*UNSAID):
                     await self._interaction.followup.delete_message(self._interaction.message.id)
 
-    async def erase(self) -> None:
+    async def delete(self) -> None:
         """Delete the message whose button was pressed, wherever it is. Raises what Discord raises."""
         async with self._lock:
             self._timer.cancel()
@@ -178,7 +178,7 @@ class InteractionAnswer:
                 elif self._interaction.message is not None:
                     await self._interaction.followup.delete_message(self._interaction.message.id)
 
-    async def nod(self) -> None:
+    async def defer(self) -> None:
         """Take note of a button without a word: the message that it belongs to will change by itself."""
         async with self._lock:
             self._timer.cancel()
@@ -189,14 +189,14 @@ class InteractionAnswer:
                 elif not self._interaction.response.is_done():
                     await self._interaction.response.defer()
 
-    async def ask(self, form: discord.ui.Modal) -> None:
+    async def open_modal(self, form: discord.ui.Modal) -> None:
         """Open a form; where it is too late for one, say so."""
         async with self._lock:
             self._timer.cancel()
             if not self._interaction.response.is_done():
                 await self._interaction.response.send_modal(form)
                 return
-        await self.tell(PRESS_AGAIN)
+        await self.send_private(PRESS_AGAIN)
 
     async def _edit_pressed(self, **changes: Any) -> None:
         if self._apart and self._interaction.message is not None:
@@ -237,7 +237,7 @@ def _is_heavy(files: Sequence[tuple[str, bytes]]) -> bool:
     return sum(len(data) for _, data in files) > LIGHT
 
 
-class ReactionAnswer:
+class ReactionResponder:
     """The answer to a reaction: a reply to the message, or a direct message to the one who reacted."""
 
     can_ask = False
@@ -256,7 +256,7 @@ class ReactionAnswer:
         """What Discord takes from everybody."""
         return discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
 
-    async def show(self, face: MessagePayload) -> int | None:
+    async def send_public(self, face: MessagePayload) -> int | None:
         """Reply in public. Raises what Discord raises."""
         sent = await self._channel.send(
             embed=face.embed,
@@ -271,7 +271,7 @@ class ReactionAnswer:
         with contextlib.suppress(*UNSAID):
             await self._channel.send(words)
 
-    async def tell(self, words: str) -> None:
+    async def send_private(self, words: str) -> None:
         """A direct message; where those are closed, a short reply that removes itself."""
         try:
             await self._direct(f"{words}\n-# This is about {self._link}")
@@ -281,9 +281,9 @@ class ReactionAnswer:
             with contextlib.suppress(*UNSAID):
                 await self._reply(words)
 
-    async def hand(self, sheet: EphemeralPayload) -> None:
+    async def send_private_payload(self, sheet: EphemeralPayload) -> None:
         """The words alone: buttons would lead from a direct message to nowhere."""
-        await self.tell(sheet.words)
+        await self.send_private(sheet.words)
 
     async def _direct(self, words: str) -> None:
         direct = await self._client.create_dm(discord.Object(self._user_id))

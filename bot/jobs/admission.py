@@ -15,7 +15,7 @@ from bot.policy.cost_confirmation import ANSWERED, worth_asking
 from bot.policy.limits import check_available, check_cooldown, check_size, check_waiting
 from bot.policy.lineage import meant_by
 from bot.policy.quota import Quota
-from bot.policy.server_rules import NOWHERE, QueuePause, ServerRules, Venue, blocked_words
+from bot.policy.server_rules import NOWHERE, Location, QueuePause, ServerRules, blocked_words
 from bot.requests.batches import alone
 from bot.storage import Store, files
 from bot.storage.database import Session
@@ -40,7 +40,7 @@ class Admission:
         roles: Collection[int],
         ready: Ready | None,
         now: float,
-        venue: Venue = NOWHERE,
+        location: Location = NOWHERE,
         answers: str = "",
     ) -> JobRow:
         """The durable job; *answers* is the question to which this is the yes. Raises what `JobService.submit` says."""
@@ -54,7 +54,7 @@ class Admission:
         async with self._store.transaction() as session:
             if answers and not await self._store.questions.answer(session, answers, job.owner, "yes"):
                 raise Lapsed(ANSWERED)
-            job = await self._by_the_rules(session, job, venue, now)
+            job = await self._by_the_rules(session, job, location, now)
             await self._check(session, job, standing, now)
             await self._store.jobs.insert(session, job)
             await self._check_quota(session, job, standing, now)
@@ -76,7 +76,7 @@ class Admission:
         roles: Collection[int],
         ready: Ready | None,
         now: float,
-        venue: Venue = NOWHERE,
+        location: Location = NOWHERE,
     ) -> None:
         """Raise what `take` would raise now, as far as it is known without the attachments; writes nothing.
 
@@ -87,7 +87,7 @@ class Admission:
         standing = self._config.standing(origin.user_id, roles)
         job = _new_job(request, origin, standing, None, now)
         async with self._store.database.reading() as session:
-            job = await self._by_the_rules(session, job, venue, now)
+            job = await self._by_the_rules(session, job, location, now)
             await self._check(session, job, standing, now)
             await self._check_quota(session, job, standing, now)
             await self._ledger.check(session, job.owner, job.cost, standing.units, now)
@@ -117,39 +117,41 @@ class Admission:
         assert row is not None
         return replace(job, state=JobState.DONE, started_at=now, finished_at=now, pictures=(row,))
 
-    async def check_showing(self, job: JobRow, user_id: int, venue: Venue, now: float) -> bool:
+    async def check_showing(self, job: JobRow, user_id: int, location: Location, now: float) -> bool:
         """Raise Refused unless this person may show that picture there; whether it is to be covered there."""
         async with self._store.database.reading() as session:
-            rules = await self._rules(session, user_id, venue, now)
+            rules = await self._rules(session, user_id, location, now)
             meant = await meant_by(self._store, session, job.request, job.origin.parent_job)
-        rules.check_words(meant, venue)
+        rules.check_words(meant, location)
         return rules.covers(meant) or job.origin.spoiler
 
-    async def _by_the_rules(self, session: Session, job: JobRow, venue: Venue, now: float) -> JobRow:
+    async def _by_the_rules(self, session: Session, job: JobRow, location: Location, now: float) -> JobRow:
         """The job as this place takes it; read in the same transaction, so that no rule can change in between."""
-        rules = await self._rules(session, job.origin.user_id, venue, now)
-        if rules_say := await self._not_taking(session, venue):
+        rules = await self._rules(session, job.origin.user_id, location, now)
+        if rules_say := await self._not_taking(session, location):
             raise ShuttingDown(rules_say)
         meant = await meant_by(self._store, session, job.request, job.origin.parent_job)
-        rules.check_words(meant, venue)
+        rules.check_words(meant, location)
         check_size(job.request, rules.limits(self._config.limits))
         parent = await self._store.jobs.find(job.origin.parent_job, session) if job.origin.parent_job else None
         covered = rules.covers(meant) or bool(parent and parent.origin.spoiler)
         return replace(job, origin=replace(job.origin, spoiler=covered))
 
-    async def _rules(self, session: Session, user_id: int, venue: Venue, now: float) -> ServerRules:
+    async def _rules(self, session: Session, user_id: int, location: Location, now: float) -> ServerRules:
         """The rules of the place, once person and place have passed them."""
-        block = await self._store.blocks.find(user_id, venue.server_id, now, session)
+        block = await self._store.blocks.find(user_id, location.server_id, now, session)
         if block is not None:
             raise Blocked(blocked_words(block))
-        values = await self._store.settings.all("server", str(venue.server_id), session) if venue.server_id else {}
+        values = (
+            await self._store.settings.all("server", str(location.server_id), session) if location.server_id else {}
+        )
         rules = ServerRules.read(values)
-        rules.check_place(venue)
+        rules.check_place(location)
         return rules
 
-    async def _not_taking(self, session: Session, venue: Venue) -> str:
+    async def _not_taking(self, session: Session, location: Location) -> str:
         """Why nothing new is taken here now; empty if it is."""
-        for scope, subject in (("bot", ""), *((("server", str(venue.server_id)),) if venue.server_id else ())):
+        for scope, subject in (("bot", ""), *((("server", str(location.server_id)),) if location.server_id else ())):
             halt = QueuePause.read(await self._store.settings.all(scope, subject, session))
             if halt.halt == "draining":
                 return halt.words

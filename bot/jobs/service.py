@@ -30,7 +30,7 @@ from bot.pictures.nsfw_check import Safety
 from bot.policy.cost_confirmation import CostConfirmation
 from bot.policy.limits import check_room
 from bot.policy.quota import Balance, LedgerEntry, Quota
-from bot.policy.server_rules import NOWHERE, Venue
+from bot.policy.server_rules import NOWHERE, Location
 from bot.scheduling.durations import DurationRange
 from bot.storage import Store, files
 from bot.storage.database import unbroken
@@ -128,13 +128,13 @@ class JobService:
         images: Mapping[str, bytes] | None = None,
         *,
         roles: Collection[int] = (),
-        venue: Venue = NOWHERE,
+        location: Location = NOWHERE,
         answers: str = "",
     ) -> JobRow:
         """Make *request* a job: ONE transaction of job, reservation and interaction; durable when this returns.
 
         *images*: SHA-256 → bytes of attachments that the request names. Pictures of earlier jobs and stored
-        attachments may be left out. *roles*: the person's Discord roles. *venue*: the place whose rules apply.
+        attachments may be left out. *roles*: the person's Discord roles. *location*: the place whose rules apply.
         *answers*: the id of the question that this confirms; it is closed.
 
         Raises Refused (Blocked, BlockedWords, TooLarge, QueueFull, CoolingDown, QuotaUsedUp, NoRoom, ShuttingDown;
@@ -142,24 +142,26 @@ class JobService:
         (an image is not stored) or InvalidRequest (bytes do not have the hash of their name).
         """
         self._check_open()
-        return await unbroken(self._submit(request, origin, images or {}, roles, venue, answers))
+        return await unbroken(self._submit(request, origin, images or {}, roles, location, answers))
 
-    async def check(self, request: Asked, origin: Origin, roles: Collection[int] = (), venue: Venue = NOWHERE) -> None:
+    async def check(
+        self, request: Asked, origin: Origin, roles: Collection[int] = (), location: Location = NOWHERE
+    ) -> None:
         """Raise what `submit` would raise now, as far as it is known without the attachments. Writes nothing."""
         self._check_open()
-        await self._admission.check(request, origin, roles, self._engine_loop.ready, self._clock(), venue)
+        await self._admission.check(request, origin, roles, self._engine_loop.ready, self._clock(), location)
 
-    async def check_showing(self, job: JobRow, user_id: int, venue: Venue) -> bool:
+    async def check_showing(self, job: JobRow, user_id: int, location: Location) -> bool:
         """Raise Refused unless this person may show that picture there; whether it is to be covered there."""
-        return await self._admission.check_showing(job, user_id, venue, self._clock())
+        return await self._admission.check_showing(job, user_id, location, self._clock())
 
-    async def pick(self, batch: JobRow, index: int, origin: Origin, venue: Venue = NOWHERE) -> JobRow:
+    async def pick(self, batch: JobRow, index: int, origin: Origin, location: Location = NOWHERE) -> JobRow:
         """Show one picture of a job by itself: a job that is done, and costs nothing; durable when this returns.
 
         Raises Refused where the place's rules or the disk say so, PictureGone.
         """
         self._check_open()
-        covered = await self._admission.check_showing(batch, origin.user_id, venue, self._clock())
+        covered = await self._admission.check_showing(batch, origin.user_id, location, self._clock())
         return await unbroken(self._admission.pick(batch, index, replace(origin, spoiler=covered), self._clock()))
 
     def hold(self, reasons: Mapping[int, str]) -> None:
@@ -356,11 +358,11 @@ class JobService:
         origin: Origin,
         images: Mapping[str, bytes],
         roles: Collection[int],
-        venue: Venue,
+        location: Location,
         answers: str,
     ) -> JobRow:
         ready, now = self._engine_loop.ready, self._clock()
-        job = await self._admission.take(request, origin, images, roles, ready, now, venue, answers)
+        job = await self._admission.take(request, origin, images, roles, ready, now, location, answers)
         self._registry.join(job)
         self._engine_loop.wake()
         return job

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bot.models.comparison import Asked, Comparison
 from bot.models.job import JobRow
-from bot.policy.server_rules import Meant, wanted_texts
+from bot.policy.server_rules import PromptLineage, wanted_texts
 from bot.storage import Store
 from bot.storage.database import Session
 from engine.requests.request import UpscaleRequest
@@ -16,7 +16,7 @@ ANCESTORS = 50
 """Pictures that are followed back; what is further away has left no trace."""
 
 
-async def meant_by(store: Store, session: Session, request: Asked, parent_job: str = "") -> Meant:
+async def meant_by(store: Store, session: Session, request: Asked, parent_job: str = "") -> PromptLineage:
     """All that *request* is to show; *parent_job* is the job whose button or reaction it comes from."""
     texts, known, seen = dict.fromkeys(wanted_texts(request)), True, set[str]()
     line: list[tuple[Asked, str]] = [(request, parent_job)]
@@ -31,7 +31,7 @@ async def meant_by(store: Store, session: Session, request: Asked, parent_job: s
                 line.append(source)
             elif isinstance(asked, UpscaleRequest):  # else it is a picture that somebody has attached
                 known = False
-    return Meant(tuple(texts), known)
+    return PromptLineage(tuple(texts), known)
 
 
 async def _source(store: Store, session: Session, sha256: str, parent_job: str) -> tuple[Asked, str] | None:

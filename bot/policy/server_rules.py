@@ -1,7 +1,7 @@
 """What a server has decided about painting in it, and what a person has decided for themselves. Pure values and checks.
 
 The rules that hold are those of the moment in which a job is taken: a rule that changes later changes nothing that
-waits. Rules know ids only; whoever asks brings a `Venue`.
+waits. Rules know ids only; whoever asks brings a `Location`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Venue:
+class Location:
     """Where something is asked for, as far as rules care."""
 
     server_id: int | None = None
@@ -41,7 +41,7 @@ class Venue:
 
 
 @dataclass(frozen=True, slots=True)
-class Meant:
+class PromptLineage:
     """The words that a picture is to show, with those of the pictures that it is made from."""
 
     texts: tuple[str, ...] = ()
@@ -76,7 +76,7 @@ def profile_setting(profile: str) -> dict[str, str]:
     return {PROFILE: profile} if profile not in ("", NO_PROFILE) else {}
 
 
-NOWHERE = Venue()
+NOWHERE = Location()
 """A direct message, or a place that nobody has made rules for."""
 
 
@@ -133,16 +133,16 @@ class ServerRules(Kept):
             update={key: min(value, getattr(host, key)) for key, value in own.items() if value is not None}
         )
 
-    def check_place(self, venue: Venue) -> None:
+    def check_place(self, location: Location) -> None:
         """Raise Refused where this server does not paint, or for whom."""
-        if self.channels and not set(self.channels) & set(venue.channels):
+        if self.channels and not set(self.channels) & set(location.channels):
             places = listed([f"<#{channel}>" for channel in self.channels], "or")
             raise Refused(f"In this server pictures are painted in {places}; please ask there.")
-        if self.roles and not set(self.roles) & set(venue.roles):
+        if self.roles and not set(self.roles) & set(location.roles):
             roles = listed([f"<@&{role}>" for role in self.roles], "or")
             raise Refused(f"In this server painting is for {roles}. Its moderators give the role.")
 
-    def check_words(self, meant: Meant, venue: Venue) -> None:
+    def check_words(self, meant: PromptLineage, location: Location) -> None:
         """Raise BlockedWords, with the reason, for what is not painted here."""
         texts = meant.texts
         if blocked := first_found(texts, [word.phrase for word in self.words]):
@@ -153,12 +153,12 @@ class ServerRules(Kept):
         found = is_mature(texts)
         if found and self.mature == "never":
             raise BlockedWords(f"“{plain(found)}” is for adults, and this server paints nothing of that kind.")
-        if found and not venue.restricted:
+        if found and not location.restricted:
             raise BlockedWords(f"“{plain(found)}” is painted in age-restricted channels only, and this is none.")
-        if not meant.known and not venue.restricted:
+        if not meant.known and not location.restricted:
             raise BlockedWords(FORGOTTEN)
 
-    def covers(self, meant: Meant) -> bool:
+    def covers(self, meant: PromptLineage) -> bool:
         """Whether the picture is to be a spoiler."""
         return self.spoilers == "always" or (self.spoilers == "mature" and bool(is_mature(meant.texts)))
 

@@ -11,9 +11,9 @@ from discord import ui
 
 from bot.embeds.moderation import log_embed
 from bot.errors import NotAllowed
-from bot.interactions.context import Caller
+from bot.interactions.context import Invocation
 from bot.interactions.payload import EphemeralPayload
-from bot.interactions.responder import InteractionAnswer
+from bot.interactions.responder import InteractionResponder
 from bot.models.audit import AuditFilter, LogPage
 from bot.models.job import owner_of
 from bot.views.base import PREFIX, AnyInteraction, guarded, services_of
@@ -53,10 +53,10 @@ class LogOlderButton(ui.DynamicItem[ui.Button[ui.View]], template=rf"{PREFIX}:lo
     async def callback(self, interaction: AnyInteraction) -> None:
         """Turn the page, for people who may still read it."""
 
-        async def turn(answer: InteractionAnswer) -> None:
+        async def turn(responder: InteractionResponder) -> None:
             sheet = await log_sheet(interaction, self.look, self.entry, older=self.older)
-            await answer.nod()
-            await answer.turn(sheet)
+            await responder.defer()
+            await responder.replace(sheet)
 
         await guarded(interaction, turn, doing=f"the button {self.custom_id}")
 
@@ -73,7 +73,7 @@ async def log_sheet(
     interaction: AnyInteraction, look: Look, beside: int | None = None, *, older: bool = True
 ) -> EphemeralPayload:
     """A page of the record. Raises NotAllowed for people who may not manage the server, or are no hosts."""
-    services, caller = services_of(interaction), Caller.of_interaction(interaction)
+    services, caller = services_of(interaction), Invocation.of_interaction(interaction)
     hosts = services.config.discord.owner_ids
     caller.check_manager(hosts)
     if look.everywhere and caller.user_id not in hosts:

@@ -17,9 +17,9 @@ import discord
 from discord import ui
 
 from bot.errors import Refused
-from bot.interactions.context import Caller
-from bot.interactions.error_reporting import in_words
-from bot.interactions.responder import InteractionAnswer
+from bot.interactions.context import Invocation
+from bot.interactions.error_reporting import report_errors
+from bot.interactions.responder import InteractionResponder
 from bot.models.job import JobRow
 from bot.services import Services
 
@@ -45,16 +45,16 @@ def services_of(interaction: AnyInteraction) -> Services:
 
 async def guarded(
     interaction: AnyInteraction,
-    work: Callable[[InteractionAnswer], Awaitable[None]],
+    work: Callable[[InteractionResponder], Awaitable[None]],
     *,
     private: bool = True,
     form: bool = False,
     doing: str = "",
 ) -> None:
     """Do *work* with the interaction's answer; whatever goes wrong is said to the one who acted."""
-    answer = InteractionAnswer.of(interaction, private=private, form=form)
-    async with in_words(answer, doing):
-        await work(answer)
+    responder = InteractionResponder.of(interaction, private=private, form=form)
+    async with report_errors(responder, doing):
+        await work(responder)
 
 
 async def find_job(interaction: AnyInteraction, job_id: str) -> JobRow:
@@ -93,8 +93,8 @@ class IdButton(ui.DynamicItem[ui.Button[ui.View]], ABC, template=template("none"
     async def callback(self, interaction: AnyInteraction) -> None:
         """Run `act`; whatever goes wrong is said to the one who pressed."""
 
-        async def press(answer: InteractionAnswer) -> None:
-            await self.act(interaction, answer)
+        async def press(responder: InteractionResponder) -> None:
+            await self.act(interaction, responder)
 
         doing = f"the button {self.custom_id}"
         await guarded(interaction, press, private=self.private, form=self.opens_form(interaction), doing=doing)
@@ -104,20 +104,20 @@ class IdButton(ui.DynamicItem[ui.Button[ui.View]], ABC, template=template("none"
         return False
 
     @abstractmethod
-    async def act(self, interaction: AnyInteraction, answer: InteractionAnswer) -> None:
+    async def act(self, interaction: AnyInteraction, responder: InteractionResponder) -> None:
         """Do what the button says, and answer."""
 
 
 class PressButton(IdButton, template=template("never")):
     """A button about one job, or about one picture of it."""
 
-    async def act(self, interaction: AnyInteraction, answer: InteractionAnswer) -> None:
+    async def act(self, interaction: AnyInteraction, responder: InteractionResponder) -> None:
         """Find the job, then `pressed`."""
         job = await find_job(interaction, self.job_id)
-        await self.pressed(interaction, answer, Caller.of_interaction(interaction), job)
+        await self.pressed(interaction, responder, Invocation.of_interaction(interaction), job)
 
     @abstractmethod
     async def pressed(
-        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+        self, interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
     ) -> None:
         """Do what the button says, and answer."""

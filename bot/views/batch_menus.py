@@ -13,8 +13,8 @@ import discord
 from discord import ui
 
 from bot.errors import Refused
-from bot.interactions.context import Caller
-from bot.interactions.responder import InteractionAnswer
+from bot.interactions.context import Invocation
+from bot.interactions.responder import InteractionResponder
 from bot.models.comparison import Comparison
 from bot.models.job import JobRow, PictureRow
 from bot.pictures.ranking import merit, ordered
@@ -50,9 +50,11 @@ class BatchMenu(ui.DynamicItem[ui.Select[ui.View]], template=template("never")):
         """Find the picture that was chosen, then `chosen`."""
         values = cast(dict[str, Any], interaction.data or {}).get("values") or [""]
 
-        async def choose(answer: InteractionAnswer) -> None:
+        async def choose(responder: InteractionResponder) -> None:
             job = await find_job(interaction, self.job_id)
-            await self.chosen(interaction, answer, Caller.of_interaction(interaction), job, _index(str(values[0])))
+            await self.chosen(
+                interaction, responder, Invocation.of_interaction(interaction), job, _index(str(values[0]))
+            )
 
         doing = f"the menu {self.action}"
         await guarded(interaction, choose, private=False, form=self.opens_form(interaction), doing=doing)
@@ -63,7 +65,12 @@ class BatchMenu(ui.DynamicItem[ui.Select[ui.View]], template=template("never")):
 
     @abstractmethod
     async def chosen(
-        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow, index: int
+        self,
+        interaction: AnyInteraction,
+        responder: InteractionResponder,
+        caller: Invocation,
+        job: JobRow,
+        index: int,
     ) -> None:
         """Do what the menu says with that picture, and answer."""
 
@@ -75,10 +82,15 @@ class PickMenu(BatchMenu, template=template("pick")):
     invites = "Show one of them …"
 
     async def chosen(
-        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow, index: int
+        self,
+        interaction: AnyInteraction,
+        responder: InteractionResponder,
+        caller: Invocation,
+        job: JobRow,
+        index: int,
     ) -> None:
         """Show it to everybody."""
-        await services_of(interaction).job_actions.pick(job, index, caller, answer)
+        await services_of(interaction).job_actions.pick(job, index, caller, responder)
 
 
 class EnlargeMenu(BatchMenu, template=template("enlarge")):
@@ -92,10 +104,15 @@ class EnlargeMenu(BatchMenu, template=template("enlarge")):
         return has_choice(interaction)
 
     async def chosen(
-        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow, index: int
+        self,
+        interaction: AnyInteraction,
+        responder: InteractionResponder,
+        caller: Invocation,
+        job: JobRow,
+        index: int,
     ) -> None:
         """Order it, as the button does."""
-        await enlarge(interaction, answer, caller, job, index)
+        await enlarge(interaction, responder, caller, job, index)
 
 
 def menus(job: JobRow) -> tuple[PickMenu, EnlargeMenu]:

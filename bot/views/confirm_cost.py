@@ -8,9 +8,9 @@ import discord
 from discord import ui
 
 from bot.errors import Lapsed
-from bot.interactions.context import Caller
+from bot.interactions.context import Invocation
 from bot.interactions.payload import EphemeralPayload
-from bot.interactions.responder import InteractionAnswer
+from bot.interactions.responder import InteractionResponder
 from bot.views.base import AnyInteraction, IdButton, services_of, template
 
 
@@ -21,15 +21,15 @@ class PaintButton(IdButton, template=template("yes")):
     label = "Paint"
     style = discord.ButtonStyle.success
 
-    async def act(self, interaction: AnyInteraction, answer: InteractionAnswer) -> None:
+    async def act(self, interaction: AnyInteraction, responder: InteractionResponder) -> None:
         """Order it, and take the question away; while it is refused, the question stays."""
         try:
             await services_of(interaction).job_actions.confirmed(
-                self.job_id, Caller.of_interaction(interaction), answer
+                self.job_id, Invocation.of_interaction(interaction), responder
             )
         except Lapsed as closed:
-            await answer.tell(str(closed))
-        await answer.take_away()
+            await responder.send_private(str(closed))
+        await responder.delete_ephemeral()
 
 
 class DontButton(IdButton, template=template("no")):
@@ -39,15 +39,15 @@ class DontButton(IdButton, template=template("no")):
     label = "Don't"
     private = True
 
-    async def act(self, interaction: AnyInteraction, answer: InteractionAnswer) -> None:
+    async def act(self, interaction: AnyInteraction, responder: InteractionResponder) -> None:
         """Put what has become of it in the place of the question."""
-        await answer.nod()
+        await responder.defer()
         words = "All right: nothing is painted, and nothing was charged."
         try:
-            await services_of(interaction).job_actions.declined(self.job_id, Caller.of_interaction(interaction))
+            await services_of(interaction).job_actions.declined(self.job_id, Invocation.of_interaction(interaction))
         except Lapsed as closed:
             words = str(closed)
-        await answer.turn(EphemeralPayload(words))
+        await responder.replace(EphemeralPayload(words))
 
 
 def question_sheet(question_id: str, words: str) -> EphemeralPayload:

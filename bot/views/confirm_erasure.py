@@ -6,7 +6,7 @@ import discord
 from discord import ui
 
 from bot.interactions.payload import EphemeralPayload
-from bot.interactions.responder import InteractionAnswer
+from bot.interactions.responder import InteractionResponder
 from bot.models.history import Belongings
 from bot.text import count
 from bot.views.base import AnyInteraction, IdButton, services_of, template
@@ -23,13 +23,13 @@ class ForgetButton(IdButton, template=template("forget")):
     style = discord.ButtonStyle.danger
     private = True
 
-    async def act(self, interaction: AnyInteraction, answer: InteractionAnswer) -> None:
+    async def act(self, interaction: AnyInteraction, responder: InteractionResponder) -> None:
         """Delete it, and take the question away."""
-        await answer.nod()
+        await responder.defer()
         services = services_of(interaction)
         await services.farewell.forget(interaction.user.id)
         services.deletion_queue.wake()
-        await answer.turn(
+        await responder.replace(
             EphemeralPayload("You are forgotten. The messages that showed your pictures are being deleted now.")
         )
 

@@ -11,9 +11,9 @@ from discord import ui
 
 from bot.embeds.history import embed_of, option_of, title
 from bot.errors import NotAllowed
-from bot.interactions.context import Caller
+from bot.interactions.context import Invocation
 from bot.interactions.payload import EphemeralPayload
-from bot.interactions.responder import InteractionAnswer
+from bot.interactions.responder import InteractionResponder
 from bot.models.history import Line, Page
 from bot.models.job import JobRow, Update
 from bot.pictures.uploads import Upload, thumbnail
@@ -30,11 +30,11 @@ class OlderButton(IdButton, template=template("older")):
     older: ClassVar[bool] = True
     only_kept: ClassVar[bool] = False
 
-    async def act(self, interaction: AnyInteraction, answer: InteractionAnswer) -> None:
+    async def act(self, interaction: AnyInteraction, responder: InteractionResponder) -> None:
         """Turn the page; the job beside it need not be there any more."""
-        await answer.nod()
+        await responder.defer()
         sheet = await history_sheet(interaction, self.job_id, older=self.older, only_kept=self.only_kept)
-        await answer.turn(sheet)
+        await responder.replace(sheet)
 
 
 class NewerButton(OlderButton, template=template("newer")):
@@ -81,9 +81,9 @@ class HistoryMenu(ui.DynamicItem[ui.Select[ui.View]], template="dream:history"):
         """Show it to its owner alone, with buttons that work."""
         chosen = cast(dict[str, Any], interaction.data or {}).get("values") or [""]
 
-        async def show(answer: InteractionAnswer) -> None:
+        async def show(responder: InteractionResponder) -> None:
             job = await find_job(interaction, str(chosen[0]))
-            await show_again(interaction, answer, job)
+            await show_again(interaction, responder, job)
 
         await guarded(interaction, show, doing="a choice from a history")
 
@@ -96,10 +96,10 @@ class PostButton(PressButton, template=template("post")):
     style = discord.ButtonStyle.success
 
     async def pressed(
-        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+        self, interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
     ) -> None:
         """Post it, for everybody to see."""
-        await services_of(interaction).job_actions.post_again(job, caller, answer)
+        await services_of(interaction).job_actions.post_again(job, caller, responder)
 
 
 async def history_sheet(
@@ -114,26 +114,26 @@ async def history_sheet(
     return EphemeralPayload(title(page), embeds, files, partial(_buttons, page))
 
 
-async def show_again(interaction: AnyInteraction, answer: InteractionAnswer, job: JobRow) -> None:
+async def show_again(interaction: AnyInteraction, responder: InteractionResponder, job: JobRow) -> None:
     """Hand a job to its owner, or to whoever keeps it: picture, facts, buttons. Raises NotAllowed."""
-    await answer.hand(await _sheet(interaction, answer, job))
+    await responder.send_private_payload(await _sheet(interaction, responder, job))
     await _seen(interaction, job)
 
 
-async def show_as_it_is_now(interaction: AnyInteraction, answer: InteractionAnswer, job: JobRow) -> None:
+async def show_as_it_is_now(interaction: AnyInteraction, responder: InteractionResponder, job: JobRow) -> None:
     """Bring the sheet whose button was pressed up to date, which nothing but a press can. Raises NotAllowed."""
-    sheet = await _sheet(interaction, answer, job)
-    await answer.nod()
-    await answer.turn(sheet)
+    sheet = await _sheet(interaction, responder, job)
+    await responder.defer()
+    await responder.replace(sheet)
     await _seen(interaction, job)
 
 
-async def bring_up_to_date(interaction: AnyInteraction, answer: InteractionAnswer, job: JobRow) -> None:
+async def bring_up_to_date(interaction: AnyInteraction, responder: InteractionResponder, job: JobRow) -> None:
     """Make the message whose button was pressed show the current state of *job*."""
-    await answer.nod()
+    await responder.defer()
     services = services_of(interaction)
-    face = await services.renderer.face(_now(services, job), answer.upload_limit)
-    await answer.turn(EphemeralPayload("", (face.embed,), face.files, face.buttons))
+    face = await services.renderer.face(_now(services, job), responder.upload_limit)
+    await responder.replace(EphemeralPayload("", (face.embed,), face.files, face.buttons))
 
 
 def _now(services: Services, job: JobRow) -> Update:
@@ -151,12 +151,12 @@ async def is_sheet(interaction: AnyInteraction, job: JobRow) -> bool:
     return not await services_of(interaction).jobs.shows(shown.channel.id, shown.id, job)
 
 
-async def _sheet(interaction: AnyInteraction, answer: InteractionAnswer, job: JobRow) -> EphemeralPayload:
+async def _sheet(interaction: AnyInteraction, responder: InteractionResponder, job: JobRow) -> EphemeralPayload:
     services, user_id = services_of(interaction), interaction.user.id
     kept = user_id in await services.archive.keepers(job)
     if not (kept or job.owned_by(user_id)):
         raise NotAllowed("This is in somebody else's history.")
-    face = await services.renderer.face(_now(services, job), answer.upload_limit)
+    face = await services.renderer.face(_now(services, job), responder.upload_limit)
     buttons = partial(services.buttons.private, job, job.owned_by(user_id), kept)
     return EphemeralPayload("", (face.embed,), face.files, buttons)
 

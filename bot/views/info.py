@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from discord import ui
 
 from bot.embeds.info import THE_FILE, THE_LINES, about_file, info_embed, long_lines
-from bot.interactions.context import Caller
+from bot.interactions.context import Invocation
 from bot.interactions.payload import EphemeralPayload
-from bot.interactions.responder import InteractionAnswer
+from bot.interactions.responder import InteractionResponder
 from bot.models.job import JobRow
 from bot.views.base import PREFIX, AnyInteraction, PressButton, services_of, template
 
@@ -24,10 +24,10 @@ class InfoButton(PressButton, template=template("info")):
     private = True
 
     async def pressed(
-        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+        self, interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
     ) -> None:
         """Tell it."""
-        await answer.hand(await info_sheet(interaction, job))
+        await responder.send_private_payload(await info_sheet(interaction, job))
 
 
 class WatchButton(PressButton, template=template("watch")):
@@ -38,11 +38,11 @@ class WatchButton(PressButton, template=template("watch")):
     private = True
 
     async def pressed(
-        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+        self, interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
     ) -> None:
         """Show the film."""
-        film = await services_of(interaction).evolutions.film(job, answer.upload_limit)
-        await answer.hand(EphemeralPayload("", files=((film.name, film.data),)))
+        film = await services_of(interaction).evolutions.film(job, responder.upload_limit)
+        await responder.send_private_payload(EphemeralPayload("", files=((film.name, film.data),)))
 
 
 class KeepButton(PressButton, template=template("keep")):
@@ -54,18 +54,18 @@ class KeepButton(PressButton, template=template("keep")):
     keeps: ClassVar[bool] = True
 
     async def pressed(
-        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+        self, interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
     ) -> None:
         """Do it, let the message show the other button, and say what it means."""
         services = services_of(interaction)
         keep = services.archive.keep if self.keeps else services.archive.keep_no_longer
         words = await keep(job, caller.user_id)
-        await answer.nod()
+        await responder.defer()
         if _has_info(interaction):
-            await answer.redress(services.buttons.private(job, job.owned_by(caller.user_id), self.keeps))
+            await responder.set_view(services.buttons.private(job, job.owned_by(caller.user_id), self.keeps))
         else:
-            await answer.turn(await info_sheet(interaction, job))
-        await answer.tell(words)
+            await responder.replace(await info_sheet(interaction, job))
+        await responder.send_private(words)
 
 
 class LetGoButton(KeepButton, template=template("letgo")):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import discord
 
-from bot.interactions.context import Caller
-from bot.interactions.responder import InteractionAnswer
+from bot.interactions.context import Invocation
+from bot.interactions.responder import InteractionResponder
 from bot.models.job import JobRow
 from bot.views.base import AnyInteraction, PressButton, find_job, services_of, template
 from bot.views.history import bring_up_to_date, is_sheet, show_again, show_as_it_is_now
@@ -20,7 +20,7 @@ class CancelButton(PressButton, template=template("cancel")):
     private = True
 
     async def pressed(
-        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+        self, interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
     ) -> None:
         """Stop it; the message itself says that it is cancelled.
 
@@ -29,23 +29,23 @@ class CancelButton(PressButton, template=template("cancel")):
         What one person alone sees is never updated but by a press, so that it shows at once what came of this one.
         """
         if await is_sheet(interaction, job):
-            await self._pressed_in_private(interaction, answer, caller, job)
+            await self._pressed_in_private(interaction, responder, caller, job)
             return
         shown = interaction.message
         if job.state.over and shown and await services_of(interaction).jobs.shows(shown.channel.id, shown.id, job):
-            await bring_up_to_date(interaction, answer, job)
+            await bring_up_to_date(interaction, responder, job)
         caller.check_owner(job, "cancel this")
         await services_of(interaction).jobs.cancel(job.id, caller.user_id, caller.moderator)
-        await answer.nod()
+        await responder.defer()
 
     @staticmethod
     async def _pressed_in_private(
-        interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+        interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
     ) -> None:
         if not job.state.over:
             await services_of(interaction).job_actions.cancel(job, caller)
             job = await find_job(interaction, job.id)
-        await show_as_it_is_now(interaction, answer, job)
+        await show_as_it_is_now(interaction, responder, job)
 
 
 class RefreshButton(PressButton, template=template("refresh")):
@@ -56,8 +56,8 @@ class RefreshButton(PressButton, template=template("refresh")):
     private = True
 
     async def pressed(
-        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+        self, interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
     ) -> None:
         """Show it."""
         show = show_as_it_is_now if await is_sheet(interaction, job) else show_again
-        await show(interaction, answer, job)
+        await show(interaction, responder, job)

@@ -9,8 +9,8 @@ import discord
 from discord import ui
 
 from bot.actions.report import Reporting
-from bot.interactions.context import Caller
-from bot.interactions.responder import InteractionAnswer
+from bot.interactions.context import Invocation
+from bot.interactions.responder import InteractionResponder
 from bot.models.job import JobRow
 from bot.views.base import AnyInteraction, PressButton, custom_id, services_of, template
 
@@ -50,11 +50,11 @@ class ReportButton(PressButton, template=template("report")):
         return True
 
     async def pressed(
-        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+        self, interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
     ) -> None:
         """Ask why."""
         await services_of(interaction).reporting.check(job, caller)
-        await answer.ask(ReportForm(job))
+        await responder.open_modal(ReportForm(job))
 
 
 class DecideButton(PressButton, template=template("never")):
@@ -63,16 +63,16 @@ class DecideButton(PressButton, template=template("never")):
     private = True
 
     async def pressed(
-        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+        self, interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
     ) -> None:
         """Deal with the report; its message says so."""
         reporting = services_of(interaction).reporting
-        await answer.nod()
+        await responder.defer()
         await self.decide(reporting, job, caller)
         await reporting.refresh(job)
 
     @abstractmethod
-    async def decide(self, reporting: Reporting, job: JobRow, caller: Caller) -> None:
+    async def decide(self, reporting: Reporting, job: JobRow, caller: Invocation) -> None:
         """Do what the button says."""
 
 
@@ -83,7 +83,7 @@ class ReportDeleteButton(DecideButton, template=template("rdelete")):
     label = "Delete the picture"
     style = discord.ButtonStyle.danger
 
-    async def decide(self, reporting: Reporting, job: JobRow, caller: Caller) -> None:
+    async def decide(self, reporting: Reporting, job: JobRow, caller: Invocation) -> None:
         """Delete it."""
         await reporting.delete(job, caller)
 
@@ -95,7 +95,7 @@ class ReportBlockButton(DecideButton, template=template("rblock")):
     label = "Delete it and block its owner"
     style = discord.ButtonStyle.danger
 
-    async def decide(self, reporting: Reporting, job: JobRow, caller: Caller) -> None:
+    async def decide(self, reporting: Reporting, job: JobRow, caller: Invocation) -> None:
         """Delete it, and block."""
         await reporting.block(job, caller)
 
@@ -106,7 +106,7 @@ class ReportDismissButton(DecideButton, template=template("rdismiss")):
     action = "rdismiss"
     label = "Dismiss"
 
-    async def decide(self, reporting: Reporting, job: JobRow, caller: Caller) -> None:
+    async def decide(self, reporting: Reporting, job: JobRow, caller: Invocation) -> None:
         """Leave it as it is."""
         await reporting.dismiss(job, caller)
 

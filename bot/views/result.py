@@ -8,9 +8,9 @@ import discord
 from discord import ui
 
 from bot.embeds.job import ranking_text
-from bot.interactions.context import Caller
+from bot.interactions.context import Invocation
 from bot.interactions.payload import EphemeralPayload
-from bot.interactions.responder import InteractionAnswer
+from bot.interactions.responder import InteractionResponder
 from bot.models.job import JobRow
 from bot.pictures.ranking import best
 from bot.views.base import AnyInteraction, PressButton, services_of, template
@@ -24,15 +24,19 @@ def has_choice(interaction: AnyInteraction) -> bool:
 
 
 async def enlarge(
-    interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow, index: int | None
+    interaction: AnyInteraction,
+    responder: InteractionResponder,
+    caller: Invocation,
+    job: JobRow,
+    index: int | None,
 ) -> None:
     """Order an upscale of one picture; where there is a choice of upscalers, ask for it first."""
     job_actions = services_of(interaction).job_actions
     if is_choice(upscalers := job_actions.upscalers):
         caller.check_place()
-        await answer.ask(UpscaleForm(job, index, upscalers, job_actions.scales(job, index)))
+        await responder.open_modal(UpscaleForm(job, index, upscalers, job_actions.scales(job, index)))
         return
-    await job_actions.upscale(job, index, caller, answer)
+    await job_actions.upscale(job, index, caller, responder)
 
 
 class UpscaleButton(PressButton, template=template("up")):
@@ -47,10 +51,10 @@ class UpscaleButton(PressButton, template=template("up")):
         return has_choice(interaction)
 
     async def pressed(
-        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+        self, interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
     ) -> None:
         """Order the upscale."""
-        await enlarge(interaction, answer, caller, job, self.index)
+        await enlarge(interaction, responder, caller, job, self.index)
 
 
 class AgainButton(PressButton, template=template("again")):
@@ -60,10 +64,10 @@ class AgainButton(PressButton, template=template("again")):
     label = "Again"
 
     async def pressed(
-        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+        self, interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
     ) -> None:
         """Order it."""
-        await services_of(interaction).job_actions.again(job, caller, answer)
+        await services_of(interaction).job_actions.again(job, caller, responder)
 
 
 class VariationButton(PressButton, template=template("vary")):
@@ -74,11 +78,11 @@ class VariationButton(PressButton, template=template("vary")):
     numbered = "Vary"
 
     async def pressed(
-        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+        self, interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
     ) -> None:
         """Order it."""
         index = best(job.pictures).index if self.index is None and job.pictures else self.index or 0
-        await services_of(interaction).job_actions.variation(job, index, caller, answer)
+        await services_of(interaction).job_actions.variation(job, index, caller, responder)
 
 
 class RemixButton(PressButton, template=template("remix")):
@@ -93,11 +97,11 @@ class RemixButton(PressButton, template=template("remix")):
         return True
 
     async def pressed(
-        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+        self, interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
     ) -> None:
         """Open the form; what comes of it arrives in `bot.cogs.modal_events`."""
         caller.check_place()
-        await answer.ask(RemixForm(job))
+        await responder.open_modal(RemixForm(job))
 
 
 class RankButton(PressButton, template=template("rank")):
@@ -108,11 +112,11 @@ class RankButton(PressButton, template=template("rank")):
     private = True
 
     async def pressed(
-        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+        self, interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
     ) -> None:
         """Ask the critic."""
         ranking = await services_of(interaction).critic.rank(job)
-        await answer.hand(
+        await responder.send_private_payload(
             EphemeralPayload(ranking_text(ranking), buttons=partial(_one, UpscaleButton, job.id, ranking.order[0][0]))
         )
 
@@ -125,13 +129,13 @@ class DeleteButton(PressButton, template=template("delete")):
     private = True
 
     async def pressed(
-        self, interaction: AnyInteraction, answer: InteractionAnswer, caller: Caller, job: JobRow
+        self, interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
     ) -> None:
         """Remove it."""
         assert interaction.message is not None  # a button has one
         deletions = services_of(interaction).deletions
-        if words := await deletions.delete(job, interaction.message.id, caller, answer, answer.erase):
-            await answer.tell(words)
+        if words := await deletions.delete(job, interaction.message.id, caller, responder, responder.delete):
+            await responder.send_private(words)
 
 
 def _one(kind: type[PressButton], job_id: str, index: int | None = None) -> ui.View:

@@ -8,11 +8,11 @@ import discord
 import pytest
 
 from bot.errors import NotAllowed, Refused
-from bot.interactions.context import Caller
+from bot.interactions.context import Invocation
 from tests.bot.samples import job
 
 ALL = discord.Permissions.all()
-ALICE = Caller(30, "Alice", 20, 10, (), False, ALL, False, True)
+ALICE = Invocation(30, "Alice", 20, 10, (), False, ALL, False, True)
 
 
 def without(*names: str) -> discord.Permissions:
@@ -33,7 +33,7 @@ def without(*names: str) -> discord.Permissions:
         ),
     ],
 )
-def test_what_is_lacking_is_named(named: str, caller: Caller) -> None:
+def test_what_is_lacking_is_named(named: str, caller: Invocation) -> None:
     with pytest.raises(Refused, match=named):
         caller.check_place()
 
@@ -48,7 +48,7 @@ def test_what_is_lacking_is_named(named: str, caller: Caller) -> None:
         replace(ALICE, allowed=without("view_channel", "send_messages"), resident=False),
     ],
 )
-def test_what_is_not_needed_here_may_be_lacking(caller: Caller) -> None:
+def test_what_is_not_needed_here_may_be_lacking(caller: Invocation) -> None:
     caller.check_place()
 
 

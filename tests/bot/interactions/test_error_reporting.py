@@ -10,41 +10,41 @@ import pytest
 from discord import app_commands
 
 from bot.errors import QueueFull
-from bot.interactions.error_reporting import speak
+from bot.interactions.error_reporting import describe_error
 from engine.errors import PromptError
 
 
 def test_a_dream_error_says_its_own_words() -> None:
-    assert "Three wait already." == speak(QueueFull("Three wait already."))
+    assert "Three wait already." == describe_error(QueueFull("Three wait already."))
 
 
 def test_what_a_command_raised_is_unwrapped() -> None:
     error = app_commands.CommandInvokeError(cast(Any, type("C", (), {"name": "dream"})), QueueFull("Three wait."))
 
-    assert "Three wait." == speak(error)
+    assert "Three wait." == describe_error(error)
 
 
 def test_a_prompt_error_has_a_caret_under_the_character() -> None:
-    assert "No.\n```\nfog:0.x\n    ^\n```" == speak(PromptError("No.", "fog:0.x", 4))
+    assert "No.\n```\nfog:0.x\n    ^\n```" == describe_error(PromptError("No.", "fog:0.x", 4))
 
 
 @pytest.mark.parametrize("position", [0, 30, 99, 150, 199])
 def test_the_caret_stays_under_the_character_of_a_long_prompt(position: int) -> None:
     source = "".join(chr(0x4E00 + n) for n in range(200))
 
-    _, shown, caret = speak(PromptError("No.", source, position)).split("```")[1].split("\n")[:3]
+    _, shown, caret = describe_error(PromptError("No.", source, position)).split("```")[1].split("\n")[:3]
 
     assert source[position] == shown[caret.index("^")]
     assert len(shown) <= 48
 
 
 def test_a_prompt_cannot_leave_its_code_block() -> None:
-    assert 2 == speak(PromptError("No.", "``` @everyone ```", 3)).count("```")
+    assert 2 == describe_error(PromptError("No.", "``` @everyone ```", 3)).count("```")
 
 
 def test_anything_else_is_logged_under_the_id_that_is_shown(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
-        words = speak(ZeroDivisionError("by zero"), "the command /dream")
+        words = describe_error(ZeroDivisionError("by zero"), "the command /dream")
 
     found = re.fullmatch(r"Something broke; it has been logged \(id (\w{6})\)\.", words)
     assert found

@@ -13,7 +13,7 @@ from bot.config.settings import QuotaSection
 from bot.errors import Refused
 from bot.models.job import Origin
 from bot.policy.quota import Quota
-from bot.policy.server_rules import QueuePause, Venue, Word
+from bot.policy.server_rules import Location, QueuePause, Word
 from tests.bot.core import ANN, BOB, CID, MOD, NAMES, dream
 from tests.bot.jobs.test_random_jobs import SETTINGS, Life
 
@@ -58,7 +58,7 @@ class ModeratedLife(Life):
         origin = Origin(500, person, NAMES[person], server, server_id=server)
         request = dream(self.random.choice(["a fox", "an owl"]), count=self.random.randint(1, 3))
         try:
-            await self.core.jobs.submit(request, origin, venue=Venue(server, (500,)))
+            await self.core.jobs.submit(request, origin, location=Location(server, (500,)))
         except Refused:
             return
         assert await self.core.store.blocks.find(person, server, self.clock()) is None

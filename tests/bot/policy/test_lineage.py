@@ -12,16 +12,16 @@ from bot.errors import BlockedWords
 from bot.models.comparison import Asked, Comparison, Way
 from bot.models.job import JobRow, Kind
 from bot.policy.lineage import meant_by
-from bot.policy.server_rules import Meant, Venue
+from bot.policy.server_rules import Location, PromptLineage
 from bot.requests.derive import variation
 from engine.requests.request import build_request
 from tests.bot.core import ANN, BOB, Core, dream, origin, running_core
 
-PLAIN, ADULT = Venue(400, (500,)), Venue(400, (500,), restricted=True)
+PLAIN, ADULT = Location(400, (500,)), Location(400, (500,), restricted=True)
 
 
 async def painted(core: Core, request: Asked, parent: str = "", kind: Kind = "dream", user: int = ANN) -> JobRow:
-    job = await core.jobs.submit(request, origin(user, kind=kind, parent=parent), venue=ADULT)
+    job = await core.jobs.submit(request, origin(user, kind=kind, parent=parent), location=ADULT)
     async with asyncio.timeout(10):
         while not (row := await core.row(job.id)).state.over:
             if job.id in core.engine.under_way:
@@ -35,7 +35,7 @@ async def enlarged(core: Core, job: JobRow, index: int = 0, user: int = ANN) -> 
     return await painted(core, request, job.id, "upscale", user)
 
 
-async def meant(core: Core, job: JobRow) -> Meant:
+async def meant(core: Core, job: JobRow) -> PromptLineage:
     async with core.store.database.reading() as session:
         return await meant_by(core.store, session, job.request, job.origin.parent_job)
 
@@ -45,13 +45,13 @@ async def test_an_enlargement_of_an_enlargement_means_the_first_words(tmp_path: 
         fox = await painted(core, dream("a nude fox | fog"))
         larger = await enlarged(core, await enlarged(core, fox))
 
-        assert Meant(("a nude fox", "fog")) == await meant(core, larger)
+        assert PromptLineage(("a nude fox", "fog")) == await meant(core, larger)
         await core.jobs.check_showing(larger, ANN, ADULT)
         with pytest.raises(BlockedWords, match="“nude” is painted in age-restricted channels only"):
             await core.jobs.check_showing(larger, ANN, PLAIN)
         request = await core.jobs.upscale_request(larger.id, 0, scale=2)
         with pytest.raises(BlockedWords, match="“nude” is painted in age-restricted channels only"):
-            await core.jobs.submit(request, origin(kind="upscale", parent=larger.id), venue=PLAIN)
+            await core.jobs.submit(request, origin(kind="upscale", parent=larger.id), location=PLAIN)
 
 
 async def test_other_words_over_the_same_picture_do_not_make_it_another_one(tmp_path: Path) -> None:
@@ -61,10 +61,10 @@ async def test_other_words_over_the_same_picture_do_not_make_it_another_one(tmp_
         remixed = dream("a fox in a coat", init_image=varied.request.images[0])
         remix = await painted(core, remixed, varied.id, "remix")
 
-        assert Meant(("a fox in a coat", "a nude fox")) == await meant(core, remix)
-        await core.jobs.submit(dream("a fox in a coat"), origin(kind="remix", parent=fox.id), venue=PLAIN)
+        assert PromptLineage(("a fox in a coat", "a nude fox")) == await meant(core, remix)
+        await core.jobs.submit(dream("a fox in a coat"), origin(kind="remix", parent=fox.id), location=PLAIN)
         with pytest.raises(BlockedWords, match="nude"):
-            await core.jobs.submit(remixed, origin(kind="remix", parent=varied.id), venue=PLAIN)
+            await core.jobs.submit(remixed, origin(kind="remix", parent=varied.id), location=PLAIN)
 
 
 async def test_the_words_outlive_the_file(tmp_path: Path) -> None:
@@ -76,8 +76,8 @@ async def test_the_words_outlive_the_file(tmp_path: Path) -> None:
         for picture in (*fox.pictures, *varied.pictures):
             await core.store.pictures.let_go(picture)
 
-        assert Meant(("a nude fox",)) == await meant(core, larger)
-        assert Meant(("a coat", "a nude fox")) == await meant(core, remix)
+        assert PromptLineage(("a nude fox",)) == await meant(core, larger)
+        assert PromptLineage(("a coat", "a nude fox")) == await meant(core, remix)
 
 
 async def test_of_a_comparison_only_the_way_counts_that_the_picture_was_painted_in(tmp_path: Path) -> None:
@@ -89,8 +89,8 @@ async def test_of_a_comparison_only_the_way_counts_that_the_picture_was_painted_
             core, Comparison(ways=(Way(label="plain", request=plain), Way(label="over", request=over)))
         )
 
-        assert Meant(("a fox",)) == await meant(core, await enlarged(core, both, 0))
-        assert Meant(("a fox", "a nude fox")) == await meant(core, await enlarged(core, both, 1))
+        assert PromptLineage(("a fox",)) == await meant(core, await enlarged(core, both, 0))
+        assert PromptLineage(("a fox", "a nude fox")) == await meant(core, await enlarged(core, both, 1))
 
 
 async def test_an_attached_picture_has_no_words_unless_it_was_painted_here(tmp_path: Path) -> None:
@@ -101,8 +101,8 @@ async def test_an_attached_picture_has_no_words_unless_it_was_painted_here(tmp_p
 
         with pytest.raises(BlockedWords, match="nude"):
             images = {fox.pictures[0].sha256: png}
-            await core.jobs.submit(dream(init_image=fox.pictures[0].sha256), origin(), images, venue=PLAIN)
-        await core.jobs.submit(dream(init_image=sha256), origin(), {sha256: strange}, venue=PLAIN)
+            await core.jobs.submit(dream(init_image=fox.pictures[0].sha256), origin(), images, location=PLAIN)
+        await core.jobs.submit(dream(init_image=sha256), origin(), {sha256: strange}, location=PLAIN)
 
 
 async def test_what_was_made_from_forgotten_words_is_shown_to_adults_alone(tmp_path: Path) -> None:
@@ -124,4 +124,4 @@ async def test_two_pictures_that_name_each_other_end_the_search(tmp_path: Path) 
         async with core.store.transaction() as session:
             await session.run("UPDATE jobs SET request = ? WHERE id = ?", raw, fox.id)
 
-        assert Meant(("a cat", "a fox")) == await meant(core, cat)
+        assert PromptLineage(("a cat", "a fox")) == await meant(core, cat)

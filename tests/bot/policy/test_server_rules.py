@@ -8,7 +8,17 @@ import pytest
 
 from bot.config.settings import LimitsSection
 from bot.errors import BlockedWords, Refused
-from bot.policy.server_rules import NOWHERE, Choices, Meant, ServerRules, Venue, Ways, Word, preferred, wanted_texts
+from bot.policy.server_rules import (
+    NOWHERE,
+    Choices,
+    Location,
+    PromptLineage,
+    ServerRules,
+    Ways,
+    Word,
+    preferred,
+    wanted_texts,
+)
 from engine.catalogue.models import DEFAULT_MODEL
 from engine.requests.request import build_request
 
@@ -71,16 +81,16 @@ def test_a_value_that_cannot_be_read_costs_the_others_nothing(caplog: pytest.Log
 def test_a_category_stands_for_its_channels_and_a_channel_for_its_threads() -> None:
     rules = ServerRules(channels=(7,))
 
-    rules.check_place(Venue(1, (9, 8, 7)))
+    rules.check_place(Location(1, (9, 8, 7)))
     with pytest.raises(Refused, match="pictures are painted in <#7>; please ask there"):
-        rules.check_place(Venue(1, (9, 8)))
+        rules.check_place(Location(1, (9, 8)))
 
 
 def test_the_reason_of_a_blocked_word_is_said_as_it_was_typed_and_formats_nothing() -> None:
     rules = ServerRules(words=(Word(phrase="owl", reason="**no** @everyone."),))
 
     with pytest.raises(BlockedWords) as refused:
-        rules.check_words(Meant(("an owl",)), NOWHERE)
+        rules.check_words(PromptLineage(("an owl",)), NOWHERE)
 
     assert "“owl” is not painted in this server: \\*\\*no\\*\\* \\@everyone." == str(refused.value)
 
@@ -88,12 +98,12 @@ def test_the_reason_of_a_blocked_word_is_said_as_it_was_typed_and_formats_nothin
 def test_what_a_picture_is_to_keep_away_from_may_be_anything() -> None:
     rules = ServerRules(words=(Word(phrase="owl"),))
 
-    rules.check_words(Meant(wanted_texts(build_request("a fox:2 | owl:-1", negative="naked owl"))), NOWHERE)
+    rules.check_words(PromptLineage(wanted_texts(build_request("a fox:2 | owl:-1", negative="naked owl"))), NOWHERE)
 
 
 def test_what_was_made_from_forgotten_words_belongs_where_adults_alone_look() -> None:
-    forgotten = Meant(known=False)
+    forgotten = PromptLineage(known=False)
 
-    ServerRules().check_words(forgotten, Venue(1, (2,), restricted=True))
+    ServerRules().check_words(forgotten, Location(1, (2,), restricted=True))
     with pytest.raises(BlockedWords, match="The words that this picture was made from are forgotten"):
-        ServerRules().check_words(forgotten, Venue(1, (2,)))
+        ServerRules().check_words(forgotten, Location(1, (2,)))
