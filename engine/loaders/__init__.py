@@ -1,4 +1,10 @@
-"""Builds nets from verified weights: one module per architecture.
+"""Networks that are ready to use, built from weight files: one module per architecture.
 
-Imports nets, catalogue and weights.
+    checkpoint           files of the package, which hold the flags of their network
+    diffusion, vqgan, biggan, secondary, upscaler, clip   one architecture each
+    verify               whether a checkpoint holds the network that its entry claims
+    meta_init            networks without memory, to be filled with a file's tensors
+    torchvision_compat   lets a CUDA-built torchvision import beside a CPU-only torch
+
+May import `engine.weights`, `engine.catalogue`, `engine.nets`, `engine.diffusion` and `engine.runtime`.
 """

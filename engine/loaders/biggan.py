@@ -1,40 +1,116 @@
-"""A BigGAN that is ready to paint: frozen, on its device."""
+"""BigGAN-deep as pytorch-pretrained-biggan saves it (Brock et al. 2019), frozen on its device."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
-from engine.nets.biggan import Biggan
-from engine.nets.biggan_flags import BigganFlags
+from engine.catalogue.entry import Entry, Kind
+from engine.catalogue.registry import find_entry
+from engine.errors import ModelUnavailable, WeightsError
+from engine.loaders.meta_init import NoInit
+from engine.nets.biggan import Biggan, build_biggan
+from engine.nets.biggan_flags import BigganFlags, read_biggan_flags
+from engine.weights.formats.state_dict import Tensors
+from engine.weights.formats.tensors import fit, read_fitting
+from engine.weights.store.folder import Folder, weights_folder
 
 if TYPE_CHECKING:
     from engine.runtime.runtime import Runtime
 
+ORIGINAL, LEFT, RIGHT = ".weight_orig", ".weight_u", ".weight_v"
+"""torch's spectral norm keeps a weight and the two vectors of its largest singular value under these names."""
+
 
 @dataclass(frozen=True)
 class BigganNet:
-    """Always in float32: its norms divide by small numbers."""
+    """Computes in float32, because its norms divide by small numbers."""
 
     net: Biggan
     sha256: str = ""
 
     @property
     def flags(self) -> BigganFlags:
-        """What net it is."""
         return self.net.flags
 
     def paint(self, z: Tensor, classes: Tensor, truncation: Tensor) -> Tensor:
-        """[N, L, z], [N, L, classes] and [N] → [N, 3, H, W] in [-1, 1]; L is 1 (the same everywhere) or one a block."""
+        """[N, L, z], [N, L, classes] and [N] → [N, 3, H, W] in [-1, 1]; L is 1 (shared) or one per block."""
         count = self.flags.conditions
         picture: Tensor = self.net(z.expand(-1, count, -1), classes.expand(-1, count, -1), truncation)
         return picture
 
 
 def load_biggan_net(model: str, runtime: Runtime) -> BigganNet:
-    """The net of that model, loaded once. Raises ModelUnavailable or WeightsError."""
-    from engine.loaders._biggan_checkpoint import load_biggan  # which makes a BigganNet
-
+    """The net of *model* from the runtime's cache. Raises ModelUnavailable or WeightsError."""
     return runtime.net(f"biggan:{model}", lambda: load_biggan(model, runtime.device))
+
+
+def load_biggan(name: str, device: torch.device, environ: Mapping[str, str] = os.environ) -> BigganNet:
+    """The net of that name from this environment's folder; see `read_biggan`."""
+    return read_biggan(find_entry(name), weights_folder(environ), device)
+
+
+def read_biggan(entry: Entry, folder: Folder, device: torch.device) -> BigganNet:
+    """The frozen net. Raises ModelUnavailable (file missing) or WeightsError (wrong or damaged file)."""
+    if entry.kind is not Kind.BIGGAN:
+        raise ModelUnavailable(f"“{entry.name}” is no BigGAN but a checkpoint of the kind {entry.kind.value}.")
+    net = biggan_blueprint(entry.flags)
+    with folder.open(entry) as opened:
+        raw, _ = read_fitting(opened, net, _without_norms)
+        tensors = folded(raw, opened.path.name)
+        _check_variances(tensors, opened.path.name)
+        fit(net, tensors)
+    return BigganNet(net.eval().requires_grad_(False).to(device), opened.sha256)
+
+
+def biggan_blueprint(flags: Mapping[str, object]) -> Biggan:
+    """The net on the meta device: names, shapes and dtypes, no numbers."""
+    with torch.device("meta"), NoInit():
+        return build_biggan(read_biggan_flags(flags))
+
+
+def folded(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Divides every weight by its spectral norm: `weight` replaces three tensors. Raises WeightsError."""
+    whole = {key: t for key, t in tensors.items() if not key.endswith((ORIGINAL, LEFT, RIGHT))}
+    normed = {key.removesuffix(ORIGINAL) for key in tensors if key.endswith(ORIGINAL)}
+    orphans = sorted(key for key in tensors if key.endswith((LEFT, RIGHT)) and key.rpartition(".")[0] not in normed)
+    if orphans:
+        raise WeightsError(f"“{name}” holds no BigGAN: {orphans[0]} has no weight beside it.")
+    return whole | {f"{part}.weight": _normed(part, tensors, name) for part in normed}
+
+
+def _without_norms(tensors: Tensors) -> Tensors:
+    """The names and shapes that `folded` will give."""
+    return {
+        f"{name.removesuffix(ORIGINAL)}.weight" if name.endswith(ORIGINAL) else name: stored
+        for name, stored in tensors.items()
+        if not name.endswith((LEFT, RIGHT))
+    }
+
+
+def _normed(part: str, tensors: Mapping[str, Tensor], name: str) -> Tensor:
+    """The weight of *part* over σ = uᵀWv (Miyato et al. 2018); W is [out, everything else]."""
+    weight = tensors[f"{part}{ORIGINAL}"].float()
+    u, v = (tensors.get(f"{part}{end}") for end in (LEFT, RIGHT))
+    if u is None or v is None or weight.ndim < 2 or (tuple(u.shape), tuple(v.shape)) != _sides(weight):
+        raise WeightsError(f"“{name}” holds no BigGAN: the spectral norm of {part} lacks a vector that fits.")
+    sigma = u.float() @ (weight.flatten(1) @ v.float())
+    if not bool(sigma.isfinite()) or float(sigma) == 0:
+        raise WeightsError(f"“{name}” is broken: the spectral norm of {part} is {float(sigma):g}.")
+    return weight / sigma
+
+
+def _check_variances(tensors: Mapping[str, Tensor], name: str) -> None:
+    """Raises WeightsError for negative variances, whose square root would make every image NaN."""
+    for key, tensor in tensors.items():
+        if key.endswith(".running_vars") and not bool((tensor >= 0).all()):
+            raise WeightsError(f"“{name}” is broken: {key} holds variances below 0, or no numbers.")
+
+
+def _sides(weight: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    return (len(weight),), (weight[0].numel(),)

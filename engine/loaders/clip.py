@@ -9,7 +9,7 @@ from torch import Tensor
 
 from engine.errors import WeightsError
 from engine.weights.formats.detect import Format, find_format
-from engine.weights.formats.state_dict import BREAKAGE, broken
+from engine.weights.formats.tensors import BREAKAGE
 from engine.weights.store.hashed_file import Opened
 
 
@@ -22,7 +22,8 @@ def read_clip(opened: Opened, published: str) -> dict[str, Tensor]:
     try:
         script: Any = torch.jit.load(opened.file, map_location="cpu")  # type: ignore[no-untyped-call]
     except BREAKAGE as error:
-        raise broken(opened.path.name, error) from error
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise WeightsError(f"“{opened.path.name}” is a broken PyTorch file: {first.rstrip('.')}.") from error
     opened.check_unchanged()
     state: dict[str, Tensor] = script.state_dict()
     return state

@@ -1,7 +1,9 @@
-"""A diffusion net with what it takes to use it: its flags, its noise schedule, and where its weights came from."""
+"""Diffusion networks with their noise schedules: the package's own, published ones and the host's."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,12 +12,18 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from engine.catalogue.entry import Entry, Kind
+from engine.catalogue.registry import find_entry
 from engine.diffusion.denoiser import Denoiser, eps_denoiser, xstart_denoiser
 from engine.diffusion.respacing import Walk, make_walk
 from engine.diffusion.schedules import alphas_cumprod
+from engine.errors import ModelUnavailable
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
+from engine.loaders.meta_init import blueprint
 from engine.nets.adm import UNetModel, build_adm
 from engine.nets.adm_flags import AdmFlags
+from engine.weights.formats.tensors import fit, read_fitting
+from engine.weights.store.folder import Folder, weights_folder
 
 if TYPE_CHECKING:
     from engine.runtime.runtime import Runtime
@@ -32,16 +40,15 @@ class DiffusionNet:
 
     @property
     def flags(self) -> AdmFlags:
-        """What the net is."""
         return self.net.flags
 
     def walk(self, spacing: str) -> Walk:
-        """The process that the net was trained for, respaced. Raises InvalidRequest where there is no such walk."""
+        """The process of the net's training, respaced. Raises InvalidRequest for an impossible spacing."""
         bars = alphas_cumprod(self.flags.noise_schedule, self.flags.diffusion_steps)
         return make_walk(bars, spacing, self.flags.rescale_timesteps)
 
     def denoiser(self, context: Tensor | None = None, classes: Tensor | None = None) -> Denoiser:
-        """The net as a denoiser that reads *context* [N, D], where it can, or nothing; *classes* [N] if it has any."""
+        """The net as a denoiser. *context* [N, D] conditions a net that reads; *classes* [N] a net with classes."""
 
         def net(x_t: Tensor, timesteps: Tensor) -> Tensor:
             told = {} if classes is None else {"y": classes}
@@ -53,12 +60,10 @@ class DiffusionNet:
 
 
 def load_diffusion_net(model: str, runtime: Runtime) -> DiffusionNet:
-    """The net of that model, loaded once. Raises ModelUnavailable or WeightsError."""
+    """The net of *model* from the runtime's cache. Raises ModelUnavailable or WeightsError."""
     if model in FILES:
         read, expected = partial(read_diffusion_net, FILES[model]), 0
     else:
-        from engine.loaders._diffusion_checkpoint import load_diffusion, net_bytes  # which makes a DiffusionNet
-
         read, expected = partial(load_diffusion, model), net_bytes(model, runtime.dtype)
 
     def load() -> DiffusionNet:
@@ -75,3 +80,29 @@ def read_diffusion_net(path: Path, device: torch.device, dtype: torch.dtype) -> 
     net = build_adm(checkpoint.flags)
     checkpoint.fill(net)
     return DiffusionNet(net.eval().requires_grad_(False).set_torso_dtype(dtype).to(device), checkpoint.sha256)
+
+
+def load_diffusion(
+    name: str, device: torch.device, dtype: torch.dtype, environ: Mapping[str, str] = os.environ
+) -> DiffusionNet:
+    """The net of that name from this environment's folder; see `read_diffusion`."""
+    return read_diffusion(find_entry(name), weights_folder(environ), device, dtype)
+
+
+def read_diffusion(entry: Entry, folder: Folder, device: torch.device, dtype: torch.dtype) -> DiffusionNet:
+    """The frozen net, its torso in *dtype*. Raises ModelUnavailable (file missing) or WeightsError (wrong file).
+
+    The net is built without memory and filled with the file's tensors, so loading takes little more than their size.
+    """
+    if entry.kind is not Kind.DIFFUSION:
+        raise ModelUnavailable(f"“{entry.name}” is no diffusion model but a checkpoint of the kind {entry.kind.value}.")
+    net = blueprint(entry.flags)
+    with folder.open(entry) as opened:
+        fit(net, read_fitting(opened, net)[0])
+    return DiffusionNet(net.eval().requires_grad_(False).set_torso_dtype(dtype).to(device), opened.sha256)
+
+
+def net_bytes(name: str, dtype: torch.dtype, environ: Mapping[str, str] = os.environ) -> int:
+    """Memory that the net takes in *dtype*, estimated from its file in float32; 0 if the file is missing."""
+    path = weights_folder(environ).find(find_entry(name))
+    return path.stat().st_size * dtype.itemsize // torch.float32.itemsize if path else 0

@@ -1,4 +1,4 @@
-"""The secondary net, ready to use: it stands in for a large net where only guidance's gradient is wanted."""
+"""The secondary net: it replaces a large net where only the gradient of guidance is needed."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from engine.catalogue.entry import Kind
+from engine.catalogue.registry import find_entry
 from engine.diffusion.denoiser import Denoiser, v_denoiser
 from engine.errors import InvalidRequest
 from engine.nets.secondary import MULTIPLE, SecondaryNet
+from engine.weights.formats.tensors import fit, read_fitting
+from engine.weights.store.folder import weights_folder
 
 if TYPE_CHECKING:
     from engine.runtime.runtime import Runtime
@@ -18,12 +20,12 @@ NAME = "secondary"
 
 
 def load_secondary(runtime: Runtime) -> Denoiser:
-    """The net as a denoiser, loaded once. Raises ModelUnavailable (with how to get it) or WeightsError."""
+    """The net as a denoiser, from the runtime's cache. Raises ModelUnavailable or WeightsError."""
     return v_denoiser(runtime.net(NAME, lambda: _read(runtime.device)))
 
 
 def check_sides(sides: tuple[int, int]) -> None:
-    """Raise InvalidRequest unless it can look at pictures of *sides*."""
+    """Raises InvalidRequest unless both *sides* are multiples of `MULTIPLE`."""
     if any(side % MULTIPLE for side in sides):
         raise InvalidRequest(
             f"gradient=secondary needs sides that are multiples of {MULTIPLE} at the net's own size, "
@@ -32,10 +34,8 @@ def check_sides(sides: tuple[int, int]) -> None:
 
 
 def _read(device: torch.device) -> SecondaryNet:
-    from engine.weights.formats.tensors import fit, load_tensors  # which imports what converts foreign files
-
-    loaded = load_tensors(NAME, Kind.SECONDARY)
     with torch.device("meta"):
         net = SecondaryNet()
-    fit(net, loaded.tensors, NAME)
+    with weights_folder().open(find_entry(NAME)) as opened:
+        fit(net, read_fitting(opened, net)[0])
     return net.eval().requires_grad_(False).to(device)

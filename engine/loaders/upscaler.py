@@ -1,12 +1,13 @@
-"""An upscaler checkpoint, published or your own, as a net that is ready to enlarge: spandrel recognises which it is.
+"""Upscaler checkpoints, published or the host's own; spandrel recognises their networks by the tensors.
 
-spandrel gets tensors, never a file: they come from `weights.tensors`, after the hash. It is imported here and nowhere
-else, and only when such a file is used, because its forty networks take seconds to import.
+spandrel gets tensors of a verified file, never the file. It is imported when such a file is first used, because its
+forty networks take seconds to import.
 """
 
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import warnings
 from collections.abc import Mapping
@@ -16,14 +17,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.catalogue.entry import Kind
-from engine.errors import WeightsError
+from engine.catalogue.entry import Entry, Kind
+from engine.catalogue.registry import find_entry
+from engine.errors import ModelUnavailable, WeightsError
 from engine.loaders.meta_init import NoInit
 from engine.loaders.torchvision_compat import ensure_torchvision
 from engine.nets.onednn_patch import quicken
-from engine.weights.formats.state_dict import BREAKAGE
-from engine.weights.formats.tensors import load_tensors
+from engine.weights.formats.state_dict import unknown_choices
+from engine.weights.formats.tensors import BREAKAGE, read_index, read_tensors
+from engine.weights.store.folder import Folder, weights_folder
 
+MAX_CHOICES = 8
+"""Groups of tensors of one file that spandrel is asked about."""
 SCALES = range(2, 9)
 FAR = 32
 """Pixels. Nets of many layers reach further in principle; what is beyond changes nothing that could be seen."""
@@ -33,6 +38,8 @@ VALUES = {"Compact": 400, "ESRGAN": 3500, "SwinIR": 6000}
 UNKNOWN_VALUES = 8000
 """Numbers that a net keeps for one pixel at once; of nets as large as the published ones 317, 3337 and (M) 4361 were
 measured on a CPU in float32."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -71,20 +78,42 @@ class UpscalerNet:
 def load_upscaler(
     name: str, device: torch.device, dtype: torch.dtype, environ: Mapping[str, str] = os.environ
 ) -> UpscalerNet:
-    """The upscaler of that name from this environment's folder, in *dtype* or the nearest that its net can bear.
+    """The upscaler *name* from this environment's folder; see `read_upscaler`."""
+    return read_upscaler(find_entry(name), weights_folder(environ), device, dtype)
 
-    Raises ModelUnavailable (not here) or WeightsError (not what it should be, or no upscaler).
+
+def read_upscaler(entry: Entry, folder: Folder, device: torch.device, dtype: torch.dtype) -> UpscalerNet:
+    """The frozen net in *dtype*, or in the nearest dtype that it supports.
+
+    Raises ModelUnavailable (file missing) or WeightsError (wrong file, or no upscaler).
     """
-    loaded = load_tensors(name, Kind.UPSCALER, environ)
-    return recognise(name, loaded.tensors, device, dtype, loaded.sha256)
+    if entry.kind is not Kind.UPSCALER:
+        raise ModelUnavailable(f"“{entry.name}” is no upscaler but a checkpoint of the kind {entry.kind.value}.")
+    with folder.open(entry) as opened:
+        choices = unknown_choices(read_index(opened))[:MAX_CHOICES]
+        for choice in choices:
+            tensors = read_tensors(opened, choice)
+            check_layers(entry.name, tensors)
+            if found := describe(entry.name, tensors):
+                if str(choice):
+                    log.info("%s: read %s", entry.name, choice)
+                return _ready(found, device, dtype, opened.sha256)
+    raise WeightsError(f"“{entry.name}” is no upscaler: its tensors belong to no net that is known here.")
 
 
 def recognise(
     name: str, tensors: Mapping[str, Tensor], device: torch.device, dtype: torch.dtype, sha256: str = ""
 ) -> UpscalerNet:
-    """The net that these tensors belong to. Raises WeightsError that says what they are instead of an upscaler."""
-    check_honest(name, tensors)
+    """The net of *tensors*. Raises WeightsError that says what they are instead of an upscaler."""
+    check_layers(name, tensors)
     found = describe(name, tensors)
+    if found is None:
+        raise WeightsError(f"“{name}” is no upscaler: its tensors belong to no net that is known here.")
+    return _ready(found, device, dtype, sha256)
+
+
+def _ready(found: Any, device: torch.device, dtype: torch.dtype, sha256: str) -> UpscalerNet:
+    """spandrel's descriptor as a frozen net on its device."""
     best, autocast = _bearable(found, device, dtype)
     net = quicken(found.model.eval().requires_grad_(False).to(device, torch.float32 if autocast else best))
     kind = found.architecture.id
@@ -103,16 +132,19 @@ def recognise(
     )
 
 
-def describe(name: str, tensors: Mapping[str, Tensor]) -> Any:
-    """spandrel's descriptor of an RGB upscaler, filled with *tensors*. Raises WeightsError."""
+def describe(name: str, tensors: Mapping[str, Tensor]) -> Any | None:
+    """spandrel's descriptor of an RGB upscaler with *tensors*; None if spandrel does not recognise them.
+
+    Raises WeightsError for an incomplete net, or one that is no RGB upscaler.
+    """
     ensure_torchvision()
-    warnings.filterwarnings("ignore", "torch.meshgrid", UserWarning)  # SwinIR's spelling; nobody here can mend it
+    warnings.filterwarnings("ignore", "torch.meshgrid", UserWarning)  # from SwinIR's code in spandrel
     spandrel: Any = importlib.import_module("spandrel")
     try:
         with NoInit():
             found = spandrel.MAIN_REGISTRY.load(spandrel.canonicalize_state_dict(dict(tensors)))
-    except spandrel.UnsupportedModelError as error:
-        raise WeightsError(f"“{name}” is no upscaler: its tensors belong to no net that is known here.") from error
+    except spandrel.UnsupportedModelError:
+        return None
     except BREAKAGE as error:
         why = (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
         raise WeightsError(f"“{name}” holds no whole net: {why.rstrip('.')}.") from error
@@ -120,14 +152,12 @@ def describe(name: str, tensors: Mapping[str, Tensor]) -> Any:
     return found
 
 
-def check_honest(name: str, tensors: Mapping[str, Tensor]) -> None:
-    """Raise WeightsError for tensors that claim more than the file holds, or layers whose numbers jump.
+def check_layers(name: str, tensors: Mapping[str, Tensor]) -> None:
+    """Raises WeightsError for names with a layer number beyond the number of tensors.
 
-    spandrel builds what shapes and numbers say, before it compares; so they must not be able to ask for the moon.
+    spandrel builds as many layers as the numbers say before it compares.
     """
-    for key, tensor in tensors.items():
-        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
-            raise WeightsError(f"“{name}” is not honest: “{key}” claims {list(tensor.shape)} and holds less.")
+    for key in tensors:
         if any(part.isdecimal() and (len(part) > 6 or int(part) > len(tensors)) for part in key.split(".")):
             raise WeightsError(f"“{name}” is not honest: “{key}” counts further than there are tensors.")
 

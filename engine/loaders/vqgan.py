@@ -1,7 +1,9 @@
-"""A VQGAN that is ready to paint: frozen, on its device, with the bounds of its codebook."""
+"""VQGANs of taming-transformers (Esser et al. 2021), frozen on their device, with the bounds of their codebook."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,38 +12,46 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from engine.catalogue.entry import Entry, Kind
+from engine.catalogue.registry import find_entry
+from engine.errors import ModelUnavailable
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
+from engine.loaders.meta_init import NoInit
 from engine.nets.vqgan import Vqgan, build_vqgan, nearest, straight_through
 from engine.nets.vqgan_flags import read_vqgan_flags
+from engine.weights.formats.tensors import fit, read_fitting
+from engine.weights.store.folder import Folder, weights_folder
 
 if TYPE_CHECKING:
     from engine.runtime.runtime import Runtime
 
+TRAINING = "loss"
+"""Part of the names of the discriminator and the perceptual net, which only training needs."""
 FILES = {"primer": PRIMER_WEIGHTS / "vqgan.safetensors"}
 
 
 @dataclass(frozen=True)
 class VqganNet:
-    """Always in float32: half precision tells neighbours in a large codebook apart no more."""
+    """Computes in float32, because half precision cannot tell neighbours in a large codebook apart."""
 
     net: Vqgan
     sha256: str = ""
 
     @property
     def factor(self) -> int:
-        """How much smaller than the picture the grid is."""
+        """Image side over grid side."""
         return self.net.flags.factor
 
     @cached_property
     def bounds(self) -> tuple[Tensor, Tensor]:
-        """The least and the most that any vector has, for each channel: [1, D, 1, 1] twice. Of a frozen net, once."""
+        """Least and largest number of the codebook in each channel: two tensors [1, D, 1, 1]."""
         low, high = (found.view(1, -1, 1, 1) for found in self.net.codebook.aminmax(dim=0))
         return low, high
 
     def paint(self, z: Tensor) -> Tensor:
-        """A grid [N, D, h, w] → the picture of the vectors nearest to it, [N, 3, H, W] within [-1, 1].
+        """A grid [N, D, h, w] → the image of its nearest code vectors, [N, 3, H, W] in [-1, 1].
 
-        The gradient passes the codebook as if it were not there, and the bounds where it leads back inside.
+        The gradient passes straight through the codebook, and through the clamp where it leads back inside.
         """
         z_q = self.net.lookup(nearest(z.detach(), self.net.codebook))
         return clamp_with_grad(self.net.decode(straight_through(z, z_q)), -1, 1)
@@ -79,11 +89,9 @@ def clamp_with_grad(x: Tensor, low: float, high: float) -> Tensor:
 
 
 def load_vqgan_net(model: str, runtime: Runtime) -> VqganNet:
-    """The net of that model, loaded once. Raises ModelUnavailable or WeightsError."""
+    """The net of *model* from the runtime's cache. Raises ModelUnavailable or WeightsError."""
     if model in FILES:
         return runtime.net(f"vqgan:{model}", lambda: read_vqgan_net(FILES[model], runtime.device))
-    from engine.loaders._vqgan_checkpoint import load_vqgan  # which makes a VqganNet
-
     return runtime.net(f"vqgan:{model}", lambda: load_vqgan(model, runtime.device))
 
 
@@ -93,3 +101,24 @@ def read_vqgan_net(path: Path, device: torch.device) -> VqganNet:
     net = build_vqgan(read_vqgan_flags(checkpoint.flags))
     checkpoint.fill(net)
     return VqganNet(net.eval().requires_grad_(False).to(device), checkpoint.sha256)
+
+
+def load_vqgan(name: str, device: torch.device, environ: Mapping[str, str] = os.environ) -> VqganNet:
+    """The net of that name from this environment's folder; see `read_vqgan`."""
+    return read_vqgan(find_entry(name), weights_folder(environ), device)
+
+
+def read_vqgan(entry: Entry, folder: Folder, device: torch.device) -> VqganNet:
+    """The frozen net, also from within a transformer's checkpoint. Raises ModelUnavailable or WeightsError."""
+    if entry.kind is not Kind.VQGAN:
+        raise ModelUnavailable(f"“{entry.name}” is no VQGAN but a checkpoint of the kind {entry.kind.value}.")
+    net = vqgan_blueprint(entry.flags)
+    with folder.open(entry) as opened:
+        fit(net, read_fitting(opened, net, without=TRAINING)[0])
+    return VqganNet(net.eval().requires_grad_(False).to(device), opened.sha256)
+
+
+def vqgan_blueprint(flags: Mapping[str, object]) -> Vqgan:
+    """The net on the meta device: names, shapes and dtypes, no numbers."""
+    with torch.device("meta"), NoInit():
+        return build_vqgan(read_vqgan_flags(flags))

@@ -21,13 +21,11 @@ from PIL import Image
 from engine.catalogue.registry import entries, find_entry
 from engine.errors import ModelUnavailable
 from engine.images.pictures import to_png
-from engine.loaders._biggan_checkpoint import biggan_blueprint
-from engine.loaders._vqgan_checkpoint import vqgan_blueprint
-from engine.loaders.biggan import BigganNet
+from engine.loaders.biggan import BigganNet, biggan_blueprint
 from engine.loaders.diffusion import DiffusionNet
 from engine.loaders.meta_init import NoInit, blueprint
 from engine.loaders.secondary import NAME as SECONDARY
-from engine.loaders.vqgan import VqganNet
+from engine.loaders.vqgan import VqganNet, vqgan_blueprint
 from engine.memory_planning.meta_memory import META, LiveBytes
 from engine.methods import Method
 from engine.methods._base import State

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from engine.errors import WeightsError
-from engine.weights.formats.state_dict import BREAKAGE
+from engine.weights.formats.tensors import BREAKAGE
 
 
 def save_state(path: Path, state: Mapping[str, object]) -> None:

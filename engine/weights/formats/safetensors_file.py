@@ -1,56 +1,46 @@
-"""Safetensors read from an open file, straight into the tensors: never more than once in memory.
+"""Looks into safetensors files (github.com/huggingface/safetensors) without reading their numbers.
 
-The format (github.com/huggingface/safetensors): eight bytes with the header's length, a JSON header that says dtype,
-shape and place of every tensor, then the bytes. Every number in the header is checked before anything is allocated.
+The format: eight bytes with the header's length, a JSON header with dtype, shape and place of every tensor, then the
+bytes. Every number of the header is checked against the file before anything is allocated.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from engine.errors import WeightsError
+from engine.weights.formats.index import ITEM_BYTES, Group, Stored, is_honest_shape, row_major
 from engine.weights.store.hashed_file import Opened
 
-LONGEST_HEADER = 100 * 2**20
+MAX_HEADER = 8 * 2**20
+MAX_TENSORS = 20_000
 DTYPES = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "I16": torch.int16,
-    "I8": torch.int8,
-    "U8": torch.uint8,
-    "BOOL": torch.bool,
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U8": "uint8",
+    "BOOL": "bool",
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    dtype: torch.dtype
-    shape: tuple[int, ...]
-    begin: int
-    end: int
+_Place = tuple[str, tuple[int, ...], int, int]
+"""dtype, shape, first byte and end, counted from the end of the header."""
 
 
-def read_safetensors(opened: Opened) -> dict[str, Tensor]:
-    """All tensors by name. Raises WeightsError for a header that does not describe this very file."""
+def index_safetensors(opened: Opened) -> tuple[Group, ...]:
+    """The tensors of the file, as one group. Raises WeightsError for a header that does not describe this very file."""
     places, start = _read_header(opened)
-    tensors = {}
-    for name, place in sorted(places.items(), key=lambda item: item[1].begin):
-        tensor = torch.empty(place.shape, dtype=place.dtype)
-        if place.end > place.begin:
-            opened.file.seek(start + place.begin)
-            _read_into(opened, tensor)
-        tensors[name] = tensor
-    return tensors
+    tensors = {
+        name: Stored(dtype, shape, row_major(shape), start + begin) for name, (dtype, shape, begin, _) in places.items()
+    }
+    return (Group((), tensors),)
 
 
 def header_length(first: bytes, size: int) -> int | None:
@@ -59,14 +49,16 @@ def header_length(first: bytes, size: int) -> int | None:
 
 
 def _read_header(opened: Opened) -> tuple[dict[str, _Place], int]:
-    """Where every tensor is, and where the bytes start."""
+    """Name → place, and the byte at which the numbers start."""
     opened.file.seek(0)
     length = int.from_bytes(opened.file.read(8), "little")
-    if length > min(LONGEST_HEADER, opened.size - 8):
+    if length > min(MAX_HEADER, opened.size - 8):
         raise _broken(opened, f"its header claims {length:,} bytes, and the whole file has {opened.size:,}")
     try:
         header = json.loads(opened.file.read(length))
         header.pop("__metadata__", None)
+        if len(header) > MAX_TENSORS:
+            raise _broken(opened, f"it claims {len(header):,} tensors; {MAX_TENSORS:,} is the most")
         places = {name: _place(raw) for name, raw in header.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _broken(opened, f"its header cannot be understood ({type(error).__name__}: {error})") from error
@@ -80,33 +72,23 @@ def _place(raw: dict[str, Any]) -> _Place:
     numbers = (*shape, begin, end)
     if not all(type(number) is int and number >= 0 for number in numbers):
         raise ValueError(f"{numbers} are not all whole numbers from 0 on")
-    return _Place(DTYPES[raw["dtype"]], shape, begin, end)
+    return DTYPES[raw["dtype"]], shape, begin, end
 
 
 def _check(opened: Opened, places: dict[str, _Place], size: int) -> None:
     """The tensors cover the bytes once, in some order, without holes."""
     expected = 0
-    for name, place in sorted(places.items(), key=lambda item: (item[1].begin, item[1].end)):
-        needed = math.prod(place.shape) * place.dtype.itemsize
-        if place.end - place.begin != needed:
-            raise _broken(
-                opened, f"“{name}” of shape {list(place.shape)} needs {needed:,} bytes, not {place.end - place.begin:,}"
-            )
-        if place.begin != expected:
-            raise _broken(opened, f"“{name}” begins at byte {place.begin:,}, not at {expected:,}")
-        expected = place.end
+    for name, (dtype, shape, begin, end) in sorted(places.items(), key=lambda item: item[1][2:]):
+        needed = math.prod(shape) * ITEM_BYTES[dtype]
+        if end - begin != needed:
+            raise _broken(opened, f"“{name}” of shape {list(shape)} needs {needed:,} bytes, not {end - begin:,}")
+        if not is_honest_shape(shape):
+            raise _broken(opened, f"“{name}” has an impossible shape, {list(shape)}")
+        if begin != expected:
+            raise _broken(opened, f"“{name}” begins at byte {begin:,}, not at {expected:,}")
+        expected = end
     if expected != size:
         raise _broken(opened, f"its tensors need {expected:,} bytes, and it has {size:,}; it may be cut off")
-
-
-def _read_into(opened: Opened, tensor: Tensor) -> None:
-    view = memoryview(tensor.view(-1).view(torch.uint8).numpy().data)
-    done = 0
-    while done < len(view):
-        count = opened.file.readinto(view[done:])  # type: ignore[attr-defined]
-        if not count:
-            raise _broken(opened, "it ends too early")
-        done += count
 
 
 def _broken(opened: Opened, why: str) -> WeightsError:

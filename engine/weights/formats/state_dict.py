@@ -1,43 +1,122 @@
-"""Finding the tensors in what a checkpoint file unfolds to: trainers wrap them in various ways."""
+"""Chooses among the groups of tensors in a checkpoint: averaged weights first, whatever the trainer named them.
+
+Trainers wrap weights in mappings (`state_dict`, `params_ema`, `model` …) and put prefixes before their names
+(`module.`, `_orig_mod.`, `model.` …). Both may be nested.
+"""
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from torch import Tensor
+from engine.weights.formats.index import Group, Shape, Stored
 
-from engine.errors import WeightsError
+AVERAGED = re.compile(r"(^|[._-])(ema|swa|averaged?|shadow)([._-]|$)", re.IGNORECASE)
+"""Names that trainers give to averaged weights."""
+MAX_PREFIXES = 8
 
-BREAKAGE = (
-    *(RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, EOFError),
-    *(MemoryError, RecursionError, OverflowError, struct.error),
-)
-"""What torch and pickle raise for files that are cut off or made up."""
-WRAPPERS = ("params_ema", "model_ema", "ema", "state_dict", "params", "model")
-"""Names under which trainers keep the weights, the smoothed ones first."""
-DEPTH = 3
+Tensors = Mapping[str, Stored]
+Shapes = Mapping[str, Shape]
 
 
-def state_dict_of(loaded: object, name: str) -> dict[str, Tensor]:
-    """Name → tensor; a prefix that all names share because of data-parallel training goes. Raises WeightsError."""
-    for _ in range(DEPTH):
-        if not isinstance(loaded, Mapping):
-            break
-        tensors = {key: value for key, value in loaded.items() if isinstance(key, str) and isinstance(value, Tensor)}
-        if tensors:
-            return _without_prefix(tensors)
-        loaded = next((loaded[key] for key in WRAPPERS if isinstance(loaded.get(key), Mapping)), None)
-    raise WeightsError(f"“{name}” holds no tensors with names.")
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Some tensors of a checkpoint, under the names that the network has for them."""
+
+    path: tuple[str, ...]
+    prefix: str
+    tensors: Tensors
+
+    @property
+    def is_averaged(self) -> bool:
+        """Whether their names say that they were averaged over training."""
+        return any(AVERAGED.search(part) for part in (*self.path, self.prefix))
+
+    def __str__(self) -> str:
+        """As in “the averaged weights under “params_ema”, without the prefix “module.””; empty for a plain file."""
+        if not self.path and not self.prefix:
+            return ""
+        what = "the averaged weights" if self.is_averaged else "the weights"
+        under = f" under “{'.'.join(self.path)}”" if self.path else ""
+        return what + under + (f", without the prefix “{self.prefix}”" if self.prefix else "")
+
+    @property
+    def rank(self) -> tuple[bool, int, int]:
+        """Lower is better: averaged, then near the top, then many tensors."""
+        return not self.is_averaged, len(self.path), -len(self.tensors)
 
 
-def broken(name: str, error: BaseException) -> WeightsError:
-    """The sentence for a file that could not be read because of *error*."""
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return WeightsError(f"“{name}” is a broken PyTorch file: {first.rstrip('.')}.")
+def choose_fitting(
+    groups: Sequence[Group], expected: Shapes, view: Callable[[Tensors], Tensors] = dict
+) -> tuple[Choice, str]:
+    """The best choice whose names and shapes are those *expected*, and ""; else the nearest one, and what is wrong.
+
+    *view* drops or renames tensors before they are compared, as the network's loader will. *groups* is not empty.
+    """
+    found: list[tuple[int, Choice, str]] = []
+    for choice in _by_prefix(groups, expected, view):
+        seen = view(choice.tensors)
+        wrong = misfit(expected, {name: stored.shape for name, stored in seen.items()})
+        found.append((len(expected.keys() ^ seen.keys()), choice, wrong))
+    fitting = [item for item in found if not item[2]]
+    _, choice, wrong = min(fitting or found, key=lambda item: (0 if fitting else item[0], item[1].rank))
+    return choice, wrong
 
 
-def _without_prefix(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    if all(name.startswith("module.") for name in tensors):
-        return {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
-    return tensors
+def _by_prefix(groups: Sequence[Group], expected: Shapes, view: Callable[[Tensors], Tensors]) -> Iterator[Choice]:
+    """Every group whole, and the part of it that lies behind each prefix of an expected name."""
+    for group in groups:
+        yield Choice(group.path, "", group.tensors)
+        prefixes: Counter[str] = Counter()
+        for name in view(group.tensors):
+            parts = name.split(".")
+            for cut in range(1, len(parts)):
+                if ".".join(parts[cut:]) in expected:
+                    prefixes[".".join(parts[:cut]) + "."] += 1
+        yield from (_behind(group, prefix) for prefix, _ in prefixes.most_common(MAX_PREFIXES))
+
+
+def unknown_choices(groups: Iterable[Group]) -> list[Choice]:
+    """Choices for a network that is recognised by its tensors, the likeliest first."""
+    choices = []
+    for group in groups:
+        names = [name for name, stored in group.tensors.items() if stored.shape]  # counters have no sides
+        heads = {name.partition(".")[0] for name in names if "." in name}
+        prefix = ""
+        choices.append(Choice(group.path, "", group.tensors))
+        while len(heads) == 1 and all(name.startswith(prefix) and "." in name[len(prefix) :] for name in names):
+            prefix += f"{heads.pop()}."
+            choices.append(_behind(group, prefix))
+            heads = {name[len(prefix) :].partition(".")[0] for name in names}
+        if not prefix:
+            choices += [_behind(group, f"{head}.") for head in sorted(heads)[:MAX_PREFIXES]]
+    return sorted(choices, key=lambda choice: (not choice.is_averaged, len(choice.path)))
+
+
+def _behind(group: Group, prefix: str) -> Choice:
+    inner = {name.removeprefix(prefix): t for name, t in group.tensors.items() if name.startswith(prefix)}
+    return Choice(group.path, prefix, inner)
+
+
+def misfit(expected: Shapes, found: Shapes) -> str:
+    """What is wrong with the names and shapes that were found, in a few words; empty if nothing is."""
+    missing = [name for name in expected if name not in found]
+    unknown = [name for name in found if name not in expected]
+    odd = [name for name in expected if name in found and expected[name] != found[name]]
+    shapes = [f"{name} is {list(found[name])} instead of {list(expected[name])}" for name in odd]
+    parts = (
+        _some(missing, "is missing", "are missing"),
+        _some(unknown, "is unknown", "are unknown"),
+        _some(shapes, "", "have other shapes"),
+    )
+    return ", ".join(part for part in parts if part)
+
+
+def _some(items: list[str], one: str, many: str) -> str:
+    if not items:
+        return ""
+    if len(items) == 1:
+        return f"{items[0]} {one}".strip()
+    return f"{len(items)} tensors {many} ({', '.join(items[:2])}{', …' if len(items) > 2 else ''})"

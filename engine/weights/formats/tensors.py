@@ -1,110 +1,133 @@
-"""The tensors of a checkpoint, whatever it is written in. No code that a file brings along is run.
+"""Reads the tensors of a checkpoint, whatever its format. No code that a file brings along is run.
 
-Safetensors and PyTorch's own archives (`weights_only=True`) are read here; a pickle with foreign classes in it is
-converted to safetensors by a process of its own, once.
+`read_index` looks into the file, `state_dict` chooses, `read_tensors` reads the chosen tensors into memory once.
 """
 
 from __future__ import annotations
 
-import os
-import pickle
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+import logging
+import struct
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from engine.catalogue.entry import Kind
-from engine.catalogue.registry import find_entry
-from engine.errors import ModelUnavailable, WeightsError
-from engine.weights.formats.convert import converted
+from engine.errors import WeightsError
 from engine.weights.formats.detect import Format, find_format
-from engine.weights.formats.safetensors_file import read_safetensors
-from engine.weights.formats.state_dict import BREAKAGE, broken, state_dict_of
-from engine.weights.store.folder import Folder, weights_folder
+from engine.weights.formats.index import Group, Stored, row_major
+from engine.weights.formats.pytorch_file import index_archive, index_legacy
+from engine.weights.formats.safetensors_file import index_safetensors
+from engine.weights.formats.state_dict import Choice, Tensors, choose_fitting
 from engine.weights.store.hashed_file import Opened
 
-
-@dataclass(frozen=True)
-class Loaded:
-    """What a checkpoint holds, and the hash of the file that it was read from."""
-
-    tensors: dict[str, Tensor]
-    sha256: str
-
-
-def load_tensors(name: str, kind: Kind, environ: Mapping[str, str] = os.environ) -> Loaded:
-    """A checkpoint of the table, for nets that say themselves what they are (upscalers) or are all alike (secondary).
-
-    Raises ModelUnavailable (not here, or of another kind) or WeightsError (not what it should be).
-    """
-    entry, folder = find_entry(name), weights_folder(environ)
-    if entry.kind is not kind:
-        raise ModelUnavailable(f"“{entry.name}” is no checkpoint of the kind {kind.value} but of {entry.kind.value}.")
-    with folder.open(entry) as opened:
-        return Loaded(read_tensors(opened, folder), opened.sha256)
+BREAKAGE = (
+    *(RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, EOFError),
+    *(MemoryError, RecursionError, OverflowError, struct.error),
+)
+"""Raised by torch and spandrel for files that are cut off or made up."""
+MAX_SHARING = 2
+"""The tensors that are read may take this many times the bytes of the file, because tied weights share a storage."""
+log = logging.getLogger(__name__)
 
 
-def read_tensors(opened: Opened, folder: Folder) -> dict[str, Tensor]:
-    """Name → tensor, on the CPU. Raises WeightsError in words."""
+def read_index(opened: Opened) -> tuple[Group, ...]:
+    """The groups of tensors in the file; at least one. Raises WeightsError in words."""
     match find_format(opened):
         case Format.SAFETENSORS:
-            tensors = read_safetensors(opened)
+            groups = index_safetensors(opened)
+        case Format.ARCHIVE:
+            groups = index_archive(opened)
+        case Format.PICKLE:
+            groups = index_legacy(opened)
         case Format.SCRIPT:
             raise WeightsError(
                 f"“{opened.path.name}” is a program (TorchScript), and no checkpoint of this kind is one."
             )
-        case Format.ARCHIVE:
-            tensors = _read_archive(opened, folder)
-        case Format.PICKLE:
-            tensors = converted(opened, folder)
+    groups = tuple(group for group in groups if group.tensors)
+    if not groups:
+        raise WeightsError(f"“{opened.path.name}” holds no tensors with names.")
+    return groups
+
+
+def read_fitting(
+    opened: Opened, expected: nn.Module, view: Callable[[Tensors], Tensors] = dict, without: str = ""
+) -> tuple[dict[str, Tensor], Choice]:
+    """The tensors that fit the module *expected*, as `choose_fitting` finds them. Raises WeightsError.
+
+    Names with the part *without* are left out.
+    """
+    shapes = {name: tuple(tensor.shape) for name, tensor in expected.state_dict().items()}
+    choice, wrong = choose_fitting(_left_out(read_index(opened), without), shapes, view)
+    if problem := next((stored.problem for stored in choice.tensors.values() if stored.problem), ""):
+        raise WeightsError(f"“{opened.path.name}” holds {problem}; weights are plain tensors.")
+    if wrong:
+        raise WeightsError(f"“{opened.path.name}” does not hold the net that its flags describe: {wrong}.")
+    tensors = read_tensors(opened, choice)
+    if str(choice):
+        log.info("%s: read %s", opened.name, choice)
+    return tensors, choice
+
+
+def _left_out(groups: tuple[Group, ...], part: str) -> tuple[Group, ...]:
+    if not part:
+        return groups
+    return tuple(
+        Group(group.path, {name: t for name, t in group.tensors.items() if part not in name.split(".")})
+        for group in groups
+    )
+
+
+def read_tensors(opened: Opened, choice: Choice) -> dict[str, Tensor]:
+    """Name → tensor, on the CPU, in the order of the file. Raises WeightsError for what is not plain or not finite."""
+    wanted = choice.tensors
+    if problem := next((stored.problem for stored in wanted.values() if stored.problem), ""):
+        raise WeightsError(f"“{opened.path.name}” holds {problem}; weights are plain tensors.")
+    if sum(stored.bytes for stored in wanted.values()) > MAX_SHARING * opened.size:
+        raise WeightsError(f"“{opened.path.name}” is not honest: its tensors claim more than the file holds.")
+    tensors = {}
+    for name, stored in sorted(wanted.items(), key=lambda item: (item[1].start, item[1].offset)):
+        tensors[name] = _read(opened, stored)
+        check_finite(opened.path.name, name, tensors[name])
     opened.check_unchanged()
     return tensors
 
 
-def _read_archive(opened: Opened, folder: Folder) -> dict[str, Tensor]:
-    try:
-        loaded: Any = torch.load(opened.file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:  # it names something that is no tensor: foreign, or hostile
-        opened.file.seek(0)
-        return converted(opened, folder)
-    except BREAKAGE as error:
-        raise broken(opened.path.name, error) from error
-    return state_dict_of(loaded, opened.path.name)
+def check_finite(file: str, name: str, tensor: Tensor) -> None:
+    """Raises WeightsError for NaN or infinite numbers, without allocating memory of the tensor's size."""
+    if not tensor.is_floating_point() or not tensor.numel():
+        return
+    low, high = torch.aminmax(tensor)
+    if not bool(low.isfinite() & high.isfinite()):
+        raise WeightsError(f"“{file}” is damaged: “{name}” holds numbers that are not finite.")
 
 
-def fit(net: nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:
-    """Give *net* (on the meta device, perhaps) these very tensors, all of them and no others.
-
-    They become the net's own, so nothing is in memory twice. Raises WeightsError that says which do not fit.
-    """
+def fit(net: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Makes *tensors* the parameters and buffers of *net*, in its own dtypes, without a copy where they agree."""
     expected = net.state_dict()
-    if why := misfit(
-        {key: tuple(t.shape) for key, t in expected.items()}, {k: tuple(t.shape) for k, t in tensors.items()}
-    ):
-        raise WeightsError(f"“{name}” does not hold the net that its flags describe: {why}.")
-    cast = {key: tensor.to(expected[key].dtype) for key, tensor in tensors.items()}
-    net.load_state_dict(cast, assign=True)
+    net.load_state_dict({key: tensor.to(expected[key].dtype) for key, tensor in tensors.items()}, assign=True)
 
 
-def misfit(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> str:
-    """What is wrong with the names and shapes that were found, in a few words; empty if nothing is."""
-    missing = [name for name in expected if name not in found]
-    unknown = [name for name in found if name not in expected]
-    odd = [name for name in expected if name in found and expected[name] != found[name]]
-    shapes = [f"{name} is {list(found[name])} instead of {list(expected[name])}" for name in odd]
-    parts = (
-        _some(missing, "is missing", "are missing"),
-        _some(unknown, "is unknown", "are unknown"),
-        _some(shapes, "", "have other shapes"),
-    )
-    return ", ".join(part for part in parts if part)
+def _read(opened: Opened, stored: Stored) -> Tensor:
+    dtype: torch.dtype = getattr(torch, stored.dtype)
+    flat = torch.empty(stored.span, dtype=dtype)
+    if stored.span:
+        opened.file.seek(stored.start + stored.offset * dtype.itemsize)
+        _fill(opened, flat)
+    if not stored.numel or _is_contiguous(stored):
+        return flat.view(stored.shape)
+    return flat.as_strided(stored.shape, stored.stride)
 
 
-def _some(items: list[str], one: str, many: str) -> str:
-    if not items:
-        return ""
-    if len(items) == 1:
-        return f"{items[0]} {one}".strip()
-    return f"{len(items)} tensors {many} ({', '.join(items[:2])}{', …' if len(items) > 2 else ''})"
+def _is_contiguous(stored: Stored) -> bool:
+    steps = zip(stored.shape, stored.stride, row_major(stored.shape), strict=True)
+    return all(side == 1 or step == usual for side, step, usual in steps)
+
+
+def _fill(opened: Opened, flat: Tensor) -> None:
+    view = memoryview(flat.view(torch.uint8).numpy().data)
+    done = 0
+    while done < len(view):
+        count = opened.file.readinto(view[done:])  # type: ignore[attr-defined]
+        if not count:
+            raise WeightsError(f"“{opened.path.name}” ends too early.")
+        done += count

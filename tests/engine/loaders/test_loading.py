@@ -1,12 +1,14 @@
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import os
 import random
+import resource
 import struct
+import sys
 import zipfile
+from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,15 +16,11 @@ import torch
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
-from engine.catalogue import registry as table
 from engine.catalogue.entry import Kind
 from engine.errors import ModelUnavailable, WeightsError
-from engine.loaders._diffusion_checkpoint import read_diffusion
-from engine.loaders.diffusion import DiffusionNet
+from engine.loaders.diffusion import DiffusionNet, read_diffusion
 from engine.nets.adm import build_adm
-from engine.weights.formats.convert import converter_environment
-from engine.weights.formats.tensors import load_tensors
-from engine.weights.formats.unpickling import unpickle
+from engine.weights.formats import pytorch_file
 from engine.weights.store.folder import Folder
 from engine.weights.store.hashed_file import open_hashed
 from tests.engine.weights.made import TINY, Harm, lightning, put, rezipped, saved, tiny_tensors
@@ -51,44 +49,94 @@ def expected_output() -> Tensor:
     return output(net)
 
 
+OTHER = {name: tensor + 1 for name, tensor in tiny_tensors().items()}
+"""Weights that were not averaged."""
+
+
+def prefixed(prefix: str, tensors: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
+    return {prefix + name: tensor for name, tensor in (tensors or tiny_tensors()).items()}
+
+
 @pytest.mark.parametrize(
     "content",
     [
         pytest.param(save_safetensors(tiny_tensors()), id="safetensors"),
         pytest.param(saved(tiny_tensors()), id="pytorch"),
-        pytest.param(saved({f"module.{name}": t for name, t in tiny_tensors().items()}), id="data-parallel"),
+        pytest.param(saved(tiny_tensors(), archive=False), id="before 1.6"),
+        pytest.param(lightning(tiny_tensors()), id="lightning"),
+        pytest.param(lightning(tiny_tensors(), archive=False), id="lightning before 1.6"),
         pytest.param(saved({"step": 7, "model": tiny_tensors()}), id="wrapped"),
+        pytest.param(saved({"model": tiny_tensors(), "step": torch.tensor(7)}), id="a tensor beside the wrapper"),
+        pytest.param(saved({"params_ema": tiny_tensors(), "iter": torch.ones(2)}), id="a tensor beside the averaged"),
+        pytest.param(saved({"ema_model": tiny_tensors(), "model": OTHER}), id="the averaged one of two"),
+        pytest.param(saved({"model": OTHER, "model_ema": tiny_tensors()}), id="the averaged one, last"),
+        pytest.param(saved({"a": [{"b": {"state_dict": tiny_tensors()}}]}), id="deep"),
+        pytest.param(saved({"state_dict": {**prefixed("model.", OTHER), **prefixed("ema.")}}), id="averaged by prefix"),
+        pytest.param(saved({"n_averaged": torch.tensor(9), **prefixed("module.")}), id="AveragedModel of torch"),
+        pytest.param(save_safetensors({**prefixed("model.", OTHER), **prefixed("ema.")}), id="averaged, safetensors"),
     ],
 )
-def test_every_format_that_is_safe_by_itself_becomes_the_net(folder: Folder, content: bytes) -> None:
+def test_the_weights_are_found_whatever_holds_them(folder: Folder, content: bytes) -> None:
     loaded = load(folder, content)
+
     torch.testing.assert_close(expected_output(), output(loaded.net), rtol=0, atol=0)
     assert not any(parameter.requires_grad or parameter.is_meta for parameter in loaded.net.parameters())
-    assert not (folder.root / "converted").exists()
 
 
-def test_foreign_files_are_converted_once_and_the_result_is_watched(folder: Folder) -> None:
-    content = lightning(tiny_tensors())
-    loaded = load(folder, content)
-    torch.testing.assert_close(expected_output(), output(loaded.net), rtol=0, atol=0)
-    (made,) = (folder.root / "converted").iterdir()
-    first = made.stat()
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "module._orig_mod.", "net.diffusion.unet."])
+@pytest.mark.parametrize("save", [saved, save_safetensors], ids=["pytorch", "safetensors"])
+def test_a_prefix_that_all_names_share_goes(
+    folder: Folder, prefix: str, save: Callable[..., bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        loaded = load(folder, save(prefixed(prefix)))
 
-    load(folder, content)
-    assert (first.st_ino, first.st_mtime_ns) == (made.stat().st_ino, made.stat().st_mtime_ns)
-
-    made.write_bytes(save_safetensors({"out.2.bias": torch.ones(6)}))
-    with pytest.raises(WeightsError, match="was damaged and is deleted; load it again"):
-        load(folder, content)
-    assert not made.exists()
+    assert torch.equal(expected_output(), output(loaded.net))
+    assert f"net: read the weights, without the prefix “{prefix}”" in caplog.text
 
 
-@pytest.mark.parametrize("content", [lightning(tiny_tensors(), archive=False), saved(tiny_tensors(), archive=False)])
-def test_files_from_before_pytorch_1_6_unpickle_too(content: bytes) -> None:
-    found = unpickle(io.BytesIO(content), "net.pt")
-    expected = tiny_tensors()
-    assert expected.keys() == found.keys()
-    assert all(torch.equal(tensor, found[name]) for name, tensor in expected.items())
+def test_tensors_that_share_or_transpose_a_storage_are_read(folder: Folder) -> None:
+    tensors = tiny_tensors()
+    name = "out.2.weight"
+    both = torch.stack([tensors[name], tensors[name]])
+    tensors[name] = both[1].permute(3, 2, 1, 0).contiguous().permute(3, 2, 1, 0)
+
+    assert torch.equal(expected_output(), output(load(folder, saved(tensors)).net))
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(folder: Folder, number: float) -> None:
+    tensors = tiny_tensors()
+    tensors["out.2.bias"][3] = number
+
+    with pytest.raises(WeightsError, match=r"“net\.pt” is damaged: “out\.2\.bias” holds numbers that are not finite"):
+        load(folder, saved(tensors))
+
+
+def quantised() -> Tensor:
+    return torch.quantize_per_tensor(torch.ones(6), 0.1, 0, torch.qint8)
+
+
+@pytest.mark.parametrize("archive", [True, False])
+@pytest.mark.parametrize(
+    ("tensor", "words"),
+    [
+        pytest.param(torch.empty(6, device="meta"), "holds a meta tensor", id="meta"),
+        pytest.param(quantised(), "holds a quantised tensor", id="quantised"),
+        pytest.param(torch.ones(6).to_sparse(), "holds a sparse tensor", id="sparse"),
+        pytest.param(torch.ones(1).expand(6), r"repeats its numbers \(stride 0\)", id="stride 0"),
+        pytest.param(torch.ones(6, dtype=torch.complex64), "holds a complex64 tensor", id="complex"),
+    ],
+)
+def test_a_tensor_without_plain_numbers_is_named(folder: Folder, tensor: Tensor, words: str, archive: bool) -> None:
+    with pytest.raises(WeightsError, match=rf"“net\.pt” .*{words}"):
+        load(folder, saved({**tiny_tensors(), "out.2.bias": tensor}, archive=archive))
+
+
+def test_such_a_tensor_elsewhere_in_the_file_does_no_harm(folder: Folder) -> None:
+    content = saved({"optimizer": {"a": quantised()}, "model": tiny_tensors()})
+
+    assert torch.equal(expected_output(), output(load(folder, content).net))
 
 
 def test_half_precision_files_become_float32_where_the_net_computes_in_it(folder: Folder) -> None:
@@ -141,10 +189,10 @@ def test_a_file_that_is_cut_off_is_refused(folder: Folder, whole: bytes, part: f
 
 
 @pytest.mark.parametrize("part", [0.001, 0.1, 0.5, 0.999])
-def test_an_old_file_that_is_cut_off_is_refused(part: float) -> None:
+def test_an_old_file_that_is_cut_off_is_refused(folder: Folder, part: float) -> None:
     whole = saved(tiny_tensors(), archive=False)
-    with pytest.raises(WeightsError, match=r"net\.pt” is a broken PyTorch file"):
-        unpickle(io.BytesIO(whole[: int(len(whole) * part)]), "net.pt")
+    with pytest.raises(WeightsError, match=r"net\.pt” (is a broken|ends too early|holds a tensor of shape)"):
+        load(folder, whole[: int(len(whole) * part)])
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -188,19 +236,57 @@ def hostile(marker: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("how", list(hostile(Path("marker"))))
-def test_a_file_that_would_run_code_is_refused_and_runs_none(tmp_path: Path, how: str) -> None:
+def test_a_file_that_would_run_code_is_refused_and_runs_none(folder: Folder, tmp_path: Path, how: str) -> None:
     marker = tmp_path / "harm"
-    with pytest.raises(WeightsError, match=r"“net\.pt” is not safe to read: it wants to run “.*”"):
-        unpickle(io.BytesIO(hostile(marker)[how]), "net.pt")
+    with pytest.raises(WeightsError, match=r"“net\.pt” is not safe to read: it wants to run “.*”") as caught:
+        load(folder, hostile(marker)[how])
     assert not marker.exists()
-
-
-def test_the_whole_way_it_runs_none_either(folder: Folder, tmp_path: Path) -> None:
-    marker = tmp_path / "harm"
-    with pytest.raises(WeightsError, match=r"“net\.pt” is not safe to read: it wants to run “posix.mkdir”") as caught:
-        load(folder, hostile(marker)["beside good tensors"])
     assert "\n" not in str(caught.value)
-    assert not marker.exists()
+
+
+SLOW_HASH = b"\x80\x02})" + b"2\x86" * 60 + b"K\x01s."
+"""A tuple of two tuples of two tuples …, 60 levels, as a key: hashing it takes 2^60 steps."""
+LARGE_MEMO = b"\x80\x02}r\xff\xff\xff\x7f."
+"""Stores its dictionary at place 2^31 - 1 of the unpickler's memo, which takes 16 GB."""
+LEGACY_HEAD = saved({}, archive=False)[: saved({}, archive=False).rindex(b"\x80\x02}q\x00.")]
+"""Magic number, version and system, as PyTorch wrote them before 1.6."""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limits on CPU time and memory of a process")
+@pytest.mark.parametrize("archive", [True, False])
+@pytest.mark.parametrize("bomb", [SLOW_HASH, LARGE_MEMO], ids=["time", "memory"])
+def test_a_pickle_that_is_a_bomb_costs_little(
+    folder: Folder, bomb: bytes, archive: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pytorch_file, "CPU_SECONDS", 1)
+    content = rezipped(saved(tiny_tensors()), data_pkl=bomb) if archive else LEGACY_HEAD + bomb
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+
+    with pytest.raises(WeightsError, match=r"“net\.pt” is not safe to read: listing its tensors takes"):
+        load(folder, content)
+
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime - before.ru_utime < 3, "seconds of CPU, in the child"
+
+
+class Lie:
+    """A tensor of six numbers that claims another *size* and *stride*."""
+
+    def __init__(self, size: object, stride: object) -> None:
+        self.size, self.stride = size, stride
+
+    def __reduce__(self) -> tuple[object, ...]:
+        storage = torch.ones(6).storage()
+        return torch._utils._rebuild_tensor_v2, (storage, 0, self.size, self.stride, False, OrderedDict())
+
+
+@pytest.mark.parametrize(
+    ("size", "stride"),
+    [((2**40,), (1,)), ((1,) * 100, (1,) * 100), ((-1,), (1,)), ((6,), (2**40,)), ((0, 2**40), (1, 1)), ((6,), ())],
+)
+def test_an_archives_shapes_are_not_believed(folder: Folder, size: tuple[int, ...], stride: tuple[int, ...]) -> None:
+    with pytest.raises(WeightsError, match=r"“net\.pt” holds a tensor (with an impossible shape|of shape .* without)"):
+        load(folder, saved({**tiny_tensors(), "out.2.bias": Lie(size, stride)}))
 
 
 def test_the_harm_is_real(tmp_path: Path) -> None:
@@ -210,13 +296,14 @@ def test_the_harm_is_real(tmp_path: Path) -> None:
     assert (tmp_path / "harm").exists()
 
 
-def test_names_of_frameworks_are_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_of_frameworks_are_not_imported(folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "pytorch_lightning" / "callbacks"
     package.mkdir(parents=True)
     for place in (package, package.parent):
         (place / "__init__.py").write_text(f"import os; os.mkdir({str(tmp_path / 'imported')!r})")
     monkeypatch.syspath_prepend(tmp_path)
-    assert tiny_tensors().keys() == unpickle(io.BytesIO(lightning(tiny_tensors())), "net.ckpt").keys()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    load(folder, lightning(tiny_tensors()))
     assert not (tmp_path / "imported").exists()
 
 
@@ -256,7 +343,7 @@ PLACE = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
     [
         (struct.pack("<Q", TERABYTES) + b"{" + bytes(20), "claims 1,000,000,000,000 bytes, .* whole file has 29"),
         (header(a={**PLACE, "shape": [TERABYTES]}) + bytes(4), "needs 4,000,000,000,000 bytes, not 4"),
-        (header(a={**PLACE, "shape": [TERABYTES], "data_offsets": [0, 4 * TERABYTES]}) + bytes(4), "it has 4;"),
+        (header(a={**PLACE, "shape": [10**9], "data_offsets": [0, 4 * 10**9]}) + bytes(4), "it has 4;"),
         (header(a=PLACE, b=PLACE) + bytes(4), "“b” begins at byte 0, not at 4"),
         (header(a={**PLACE, "shape": [-1], "data_offsets": [0, -4]}), "whole numbers from 0 on"),
         (header(a={**PLACE, "shape": [True]}) + bytes(4), "whole numbers from 0 on"),
@@ -264,6 +351,8 @@ PLACE = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
         (header(a=7), "TypeError"),
         (struct.pack("<Q", 20_000) + b'{"a":' + b"[" * 20_000, "header"),
         (header(a=PLACE) + bytes(8), "its tensors need 4 bytes, and it has 8"),
+        (header(a={**PLACE, "shape": [0, 2**62], "data_offsets": [0, 0]}) + b"{", "impossible shape"),
+        (header(**{f"{i}": {**PLACE, "shape": [0], "data_offsets": [0, 0]} for i in range(20_001)}), "20,001 tensors"),
     ],
 )  # fmt: skip
 def test_a_safetensors_header_is_not_believed(folder: Folder, content: bytes, words: str) -> None:
@@ -271,21 +360,11 @@ def test_a_safetensors_header_is_not_believed(folder: Folder, content: bytes, wo
         load(folder, content)
 
 
-def test_an_upscalers_smoothed_tensors_are_what_is_loaded(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    content = saved({"params": {"body.0.weight": torch.zeros(1)}, "params_ema": {"body.0.weight": torch.ones(1)}})
-    monkeypatch.setattr(table, "_own", {"net": put(folder, content, kind=Kind.UPSCALER)})
-    loaded = load_tensors("net", Kind.UPSCALER, {"DREAMBOT_WEIGHTS": str(folder.root)})
-    assert {"body.0.weight": 1.0} == {name: tensor.item() for name, tensor in loaded.tensors.items()}
-    assert hashlib.sha256(content).hexdigest() == loaded.sha256
-    with pytest.raises(ModelUnavailable, match="“net” is no checkpoint of the kind secondary but of upscaler"):
-        load_tensors("net", Kind.SECONDARY)
-
-
-def test_the_converter_gets_no_secret() -> None:
+def test_the_reader_of_pickles_gets_no_secret() -> None:
     secrets = {
         "DISCORD_TOKEN": "s",
         "HTTPS_PROXY": "http://me:secret@proxy",
         "AWS_SECRET_ACCESS_KEY": "s",
         "HOME": "/root",
     }
-    assert not secrets.keys() & converter_environment({**secrets, "PATH": "/bin"}).keys()
+    assert not secrets.keys() & pytorch_file._environment({**secrets, "PATH": "/bin"}).keys()

@@ -10,8 +10,7 @@ from engine.catalogue.entry import Entry, Kind
 from engine.catalogue.models import MODELS
 from engine.catalogue.registry import PUBLISHED, find_entry
 from engine.errors import ModelUnavailable, WeightsError
-from engine.loaders._vqgan_checkpoint import read_vqgan, vqgan_blueprint
-from engine.loaders.vqgan import VqganNet
+from engine.loaders.vqgan import VqganNet, read_vqgan, vqgan_blueprint
 from engine.nets.vqgan import build_vqgan
 from engine.nets.vqgan_flags import read_vqgan_flags
 from engine.requests.request import VqganClipOptions, build_options

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.errors import WeightsError
-from engine.loaders._biggan_checkpoint import folded
+from engine.loaders.biggan import folded
 from engine.nets.biggan import Biggan, build_biggan
 from engine.nets.biggan_flags import BigganFlags, read_biggan_flags
 from tests.engine.tiny import fill
