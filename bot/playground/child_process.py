@@ -1,4 +1,4 @@
-"""The bot as a child process: started, watched, told to stop, killed. Its log is a file; its troubles are shown too."""
+"""The bot as a child process: started, stopped, killed. Its log goes to a file, its warnings to the terminal too."""
 
 import asyncio
 import contextlib
@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 STOP_SECONDS = 12.0
-_TROUBLE = re.compile(r" (WARNING|ERROR|CRITICAL) ")
+_WARNING = re.compile(r" (WARNING|ERROR|CRITICAL) ")
 
 
 class Child:
-    """One life of the bot's process."""
+    """One run of the bot's process."""
 
     def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
         self._process = process
-        self._reader = asyncio.create_task(self._read(log))
+        self._reader = asyncio.create_task(self._copy_log(log))
 
     @property
     def pid(self) -> int:
@@ -28,13 +28,13 @@ class Child:
         return self._process.returncode is None
 
     async def wait(self) -> int:
-        """Its exit status, when it has ended."""
+        """Wait for the exit; returns the status."""
         status = await self._process.wait()
         await self._reader
         return status
 
     async def stop(self) -> None:
-        """Ask it to stop, and make it after STOP_SECONDS."""
+        """Send SIGTERM, and SIGKILL after STOP_SECONDS."""
         if self.running:
             with contextlib.suppress(ProcessLookupError):
                 self._process.terminate()
@@ -48,8 +48,8 @@ class Child:
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
 
-    async def _read(self, log: Path) -> None:
-        """Copy all lines to *log*, warnings and what follows them to the terminal too."""
+    async def _copy_log(self, log: Path) -> None:
+        """Copy all lines to *log*; copy warnings with their tracebacks to the terminal too."""
         assert self._process.stdout is not None
         shown = False
         with log.open("a", encoding="utf-8") as file:
@@ -57,8 +57,8 @@ class Child:
                 line = raw.decode(errors="replace")
                 file.write(line)
                 file.flush()
-                # A traceback's lines have no level of their own: they belong to the line before.
-                shown = bool(_TROUBLE.search(line)) if re.match(r"\d{4}-\d\d-\d\d ", line) else shown
+                # Lines of a traceback have no date; they belong to the line before.
+                shown = bool(_WARNING.search(line)) if re.match(r"\d{4}-\d\d-\d\d ", line) else shown
                 if shown:
                     sys.stderr.write(line)
 

@@ -1,176 +1,134 @@
-"""What the page asks for: acts of a person, control of the processes, the list of what the bot sent. Knows no HTTP."""
+"""Carries out what the page asks for: acts of a person, control of the processes, the list of the bot's requests."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from bot.playground.server.actions.interactions import Interaction
-from bot.playground.server.actions.people import Attached, NotPossibleError
-from bot.playground.server.fault_switches import Trouble, Troubles
+from bot.playground.page_requests import (
+    Act,
+    Autocomplete,
+    Click,
+    Control,
+    Delete,
+    MessageCommand,
+    React,
+    Say,
+    SetFault,
+    Slash,
+    Submit,
+    UserCommand,
+)
+from bot.playground.server.actions.people import AttachedFile, NotPossibleError
+from bot.playground.server.fault_switches import FaultSwitch, FaultSwitches
 from bot.playground.server.local import LocalDiscord
-from bot.playground.server.validation.errors import Refusal
+from bot.playground.server.validation.errors import ApiError
 from bot.playground.server.world.json_types import Json
 from bot.playground.server.world.messages import Message
 from bot.playground.server.world.record import Exchange
 
 BODY_SHOWN = 6000
-"""Characters of a body that the panel gets."""
+"""Characters of a body that the page receives."""
+Files = Mapping[str, AttachedFile]
 
 
-class Machine(Protocol):
-    """The processes beside the page: the bot and, below it, the engine."""
+class ProcessControl(Protocol):
+    """The processes of the bot and of its engine."""
 
     def state(self) -> Json:
-        """{"online": …, "engine": {"state": "ready" | "starting" | "gone", "note": …}}"""
+        """{"online": bool, "engine": {"state": "ready" | "starting" | "gone", "note": str}}"""
         ...
 
     @property
-    def troubles(self) -> Sequence[Trouble]:
-        """Switches of its own."""
+    def faults(self) -> Sequence[FaultSwitch]:
+        """Switches for faults of the processes."""
         ...
 
-    async def control(self, wish: str) -> None:
-        """restart_bot, kill_bot or kill_engine; raises NotPossibleError in words."""
+    async def control(self, wanted: str) -> None:
+        """restart_bot, kill_bot or kill_engine; raises NotPossibleError."""
         ...
-
-
-@dataclass(frozen=True)
-class Wish:
-    """One request of the page, parsed."""
-
-    user: int
-    body: Json
-    files: Mapping[str, Attached]
-
-    @property
-    def nonce(self) -> str:
-        return str(self.body.get("nonce", ""))
-
-    @property
-    def channel(self) -> int:
-        return int(self.body["channel"])
 
 
 class PageApi:
-    """Turns the page's wishes into acts; every refusal is a NotPossibleError."""
+    """Every refusal is a NotPossibleError, whose text the page shows."""
 
-    def __init__(self, site: LocalDiscord, machine: Machine, troubles: Troubles) -> None:
+    def __init__(self, site: LocalDiscord, processes: ProcessControl, faults: FaultSwitches) -> None:
         self._site = site
-        self._machine = machine
-        self._troubles = troubles
-        self._acts: dict[str, Callable[[Wish], Awaitable[Json]]] = {
-            "slash": self._slash,
-            "context": self._context,
-            "user": self._user,
-            "autocomplete": self._autocomplete,
-            "click": self._click,
-            "submit": self._submit,
-            "react": self._react,
-            "unreact": self._unreact,
-            "say": self._say,
-            "delete": self._delete,
-        }
+        self._processes = processes
+        self._faults = faults
 
-    async def act(self, wish: Wish) -> Json:
-        """Carry out one act; the answer is {"ok": true}, or {"choices": …} for autocomplete."""
-        kind = wish.body.get("type")
-        if kind not in self._acts:
-            raise NotPossibleError(f"{kind!r} is nothing that people do here; there are {sorted(self._acts)}")
+    async def act(self, user: int, act: Act, files: Files) -> Json:
+        """Carry out one act. Returns {"choices": …} for autocomplete, else {"ok": true}."""
         try:
-            return await self._acts[kind](wish)
-        except Refusal as refusal:
-            raise NotPossibleError(refusal.message) from refusal
-        except KeyError as missing:
-            raise NotPossibleError(f"{kind}: {missing.args[0]!r} is missing or unknown") from missing
-
-    async def control(self, body: Json) -> Json:
-        """Make or end trouble, or have a process restarted or killed."""
-        if body.get("do") == "trouble":
-            try:
-                self._troubles.set(str(body["id"]), bool(body.get("on")))
-            except KeyError as missing:
-                raise NotPossibleError(f"there is no trouble {missing.args[0]!r}") from missing
-        else:
-            await self._machine.control(str(body.get("do")))
+            if isinstance(act, Autocomplete):
+                return await self._autocomplete(user, act)
+            self._carry_out(user, act, files)
+        except ApiError as error:
+            raise NotPossibleError(error.message) from error
         return {"ok": True}
 
-    def sent(self, after: int) -> Json:
-        """What the bot sent after number *after*, oldest first."""
+    def _carry_out(self, user: int, act: Act, files: Files) -> None:
+        people = self._site.people
+        match act:
+            case Slash():
+                people.slash(user, act.channel, act.command, act.options, files, nonce=act.nonce)
+            case MessageCommand():
+                people.on_message(user, self._message(user, act), act.command, nonce=act.nonce)
+            case UserCommand():
+                people.on_user(user, act.channel, act.target, act.command, nonce=act.nonce)
+            case Click():
+                people.click(user, self._message(user, act), act.custom_id, act.values, nonce=act.nonce)
+            case Submit():
+                opened = self._site.interactions.get(act.modal)
+                if opened is None:
+                    raise NotPossibleError("this form is no longer open")
+                people.submit(user, opened, {**act.values, **files}, nonce=act.nonce)
+            case React(type="react"):
+                people.react(user, self._message(user, act), act.emoji)
+            case React():
+                people.unreact(user, self._message(user, act), act.emoji)
+            case Say():
+                people.say(user, act.channel, act.content, list(files.values()), reply_to=act.reply_to)
+            case Delete():
+                people.delete(user, self._message(user, act))
+
+    async def _autocomplete(self, user: int, act: Autocomplete) -> Json:
+        asked = self._site.people.autocomplete(
+            user, act.channel, act.command, act.options, act.focused, nonce=act.nonce
+        )
+        return {"choices": list((await asked.outcome).choices)}
+
+    def _message(self, user: int, act: MessageCommand | Click | React | Delete) -> Message:
+        message = self._site.messages.get(act.channel, act.message)
+        if message is None or message.visible_to not in (None, user):
+            raise NotPossibleError("this message no longer exists")
+        return message
+
+    async def control(self, control: Control) -> Json:
+        """Turn a fault switch, or restart or kill a process."""
+        if isinstance(control, SetFault):
+            self._faults.set(control.id, control.on)
+        else:
+            await self._processes.control(control.do)
+        return {"ok": True}
+
+    def requests(self, after: int) -> Json:
+        """The bot's requests after number *after*, oldest first."""
         exchanges = [entry for entry in self._site.record.exchanges if entry.number > after]
         last = self._site.record.exchanges[-1].number if self._site.record.exchanges else 0
         return {"entries": [_entry(exchange) for exchange in exchanges], "last": last}
 
-    async def _slash(self, wish: Wish) -> Json:
-        command, options = str(wish.body["command"]), wish.body.get("options") or {}
-        self._site.people.slash(wish.user, wish.channel, command, options, wish.files, nonce=wish.nonce)
-        return {"ok": True}
-
-    async def _context(self, wish: Wish) -> Json:
-        command = str(wish.body["command"])
-        self._site.people.on_message(wish.user, self._message(wish), command, nonce=wish.nonce)
-        return {"ok": True}
-
-    async def _user(self, wish: Wish) -> Json:
-        target, command = int(wish.body["target"]), str(wish.body["command"])
-        self._site.people.on_user(wish.user, wish.channel, target, command, nonce=wish.nonce)
-        return {"ok": True}
-
-    async def _autocomplete(self, wish: Wish) -> Json:
-        command, options = str(wish.body["command"]), wish.body.get("options") or {}
-        focused = str(wish.body["focused"])
-        asked = self._site.people.autocomplete(wish.user, wish.channel, command, options, focused, nonce=wish.nonce)
-        return {"choices": list((await asked.outcome).choices)}
-
-    async def _click(self, wish: Wish) -> Json:
-        values = [str(value) for value in wish.body.get("values") or []]
-        self._site.people.click(wish.user, self._message(wish), str(wish.body["custom_id"]), values, nonce=wish.nonce)
-        return {"ok": True}
-
-    async def _submit(self, wish: Wish) -> Json:
-        opened = self._opened(wish)
-        values = {**(wish.body.get("values") or {}), **wish.files}
-        self._site.people.submit(wish.user, opened, values, nonce=wish.nonce)
-        return {"ok": True}
-
-    async def _react(self, wish: Wish) -> Json:
-        self._site.people.react(wish.user, self._message(wish), str(wish.body["emoji"]))
-        return {"ok": True}
-
-    async def _unreact(self, wish: Wish) -> Json:
-        self._site.people.unreact(wish.user, self._message(wish), str(wish.body["emoji"]))
-        return {"ok": True}
-
-    async def _say(self, wish: Wish) -> Json:
-        files = list(wish.files.values())
-        reply = wish.body.get("reply_to")
-        self._site.people.say(
-            wish.user, wish.channel, str(wish.body["content"]), files, reply_to=int(reply) if reply else None
-        )
-        return {"ok": True}
-
-    async def _delete(self, wish: Wish) -> Json:
-        self._site.people.delete(wish.user, self._message(wish))
-        return {"ok": True}
-
-    def _message(self, wish: Wish) -> Message:
-        message = self._site.messages.get(wish.channel, int(wish.body["message"]))
-        if message is None or message.visible_to not in (None, wish.user):
-            raise NotPossibleError("this message is gone")
-        return message
-
-    def _opened(self, wish: Wish) -> Interaction:
-        opened = self._site.interactions.get(int(wish.body["modal"]))
-        if opened is None:
-            raise NotPossibleError("this form is no longer open")
-        return opened
-
 
 def _entry(exchange: Exchange) -> Json:
-    findings = list(exchange.findings)
+    """`findings` are mistakes of the bot; `note` is the result of a fault that the visitor switched on."""
+    findings, note = list(exchange.findings), ""
     if exchange.status >= 400 and isinstance(exchange.answer, dict):
-        made = "made on purpose" if exchange.injected else "refused"
-        findings.insert(0, f"{made}: {exchange.answer.get('code', 0)} {exchange.answer.get('message', '')}")
+        answer = f"{exchange.answer.get('code', 0)} {exchange.answer.get('message', '')}"
+        if exchange.injected:
+            note = f"Injected: {answer}"
+        elif exchange.expected:
+            note = f"Refused because of a fault that you switched on: {answer}"
+        else:
+            findings.insert(0, f"refused: {answer}")
     return {
         "n": exchange.number,
         "at": exchange.at,
@@ -180,11 +138,12 @@ def _entry(exchange: Exchange) -> Json:
         "seconds": exchange.seconds,
         "body": _summary(exchange),
         "findings": findings,
+        "note": note,
     }
 
 
 def _summary(exchange: Exchange) -> Any:
-    """The body, and its files by name and size; a very long one as the text of its beginning."""
+    """The body with its files by name and size; above BODY_SHOWN characters the beginning of its text."""
     body = exchange.body
     if exchange.files:
         files = [{"file": name, "bytes": size} for _, name, size in exchange.files]

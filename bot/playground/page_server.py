@@ -1,23 +1,25 @@
-"""The page's HTTP server: static files, the stream of events, acts, control. For this machine's browser only."""
+"""The page's HTTP server on loopback: static files, uploads, the event stream, and the page's API."""
 
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
-from bot.playground.event_stream import Eyes
-from bot.playground.page_api import Machine, PageApi, Wish
-from bot.playground.server.actions.people import Attached, NotPossibleError
-from bot.playground.server.fault_switches import Troubles
+from bot.playground.event_stream import RELOAD, PersonStream
+from bot.playground.page_access import PARAMETER, PageAccess
+from bot.playground.page_api import PageApi, ProcessControl
+from bot.playground.page_requests import read_act, read_control, read_id
+from bot.playground.server.actions.people import AttachedFile, NotPossibleError
+from bot.playground.server.fault_switches import FaultSwitches
 from bot.playground.server.local import LOOPBACK, LocalDiscord
+from bot.playground.server.rest.bodies import UNREADABLE
 from bot.playground.server.world.json_types import Json
 
 STATIC = Path(__file__).parent / "static"
-MAX_ACT = 32 * 2**20
-"""Bytes of one act with its files; the guild's own limit is below that."""
+MAX_BODY = 32 * 2**20
+"""Bytes of one request with its files; a guild's limit per file is lower."""
 KEEP_ALIVE = 15.0
 HEADERS = {
     "Content-Security-Policy": (
@@ -31,27 +33,28 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-_SHOWN_INLINE = {"image/png", "image/jpeg", "image/gif", "image/webp"}
-"""Other uploads are only ever downloaded: an SVG or HTML file would run in the page's name."""
+_INLINE = {"image/png", "image/jpeg", "image/gif", "image/webp"}
+"""Other uploads are served for download only: an SVG or HTML file could run scripts as the page."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Page:
-    """Serves the page on 127.0.0.1 for one local Discord."""
+    """Serves the page of one local Discord."""
 
-    def __init__(self, site: LocalDiscord, machine: Machine, static: Path = STATIC) -> None:
+    def __init__(self, site: LocalDiscord, processes: ProcessControl, static: Path = STATIC) -> None:
         self._site = site
-        self._machine = machine
+        self._processes = processes
         self._static = static
-        self._troubles = Troubles(site, *machine.troubles)
-        self._api = PageApi(site, machine, self._troubles)
+        self._faults = FaultSwitches(site, *processes.faults)
+        self._api = PageApi(site, processes, self._faults)
+        self._access = PageAccess()
         self._streams: set[asyncio.Queue[tuple[str, Json]]] = set()
         self._runner: web.AppRunner | None = None
         self.port = 0
 
     async def start(self, port: int = 0) -> int:
         """Listen; raises OSError where the port is taken."""
-        app = web.Application(middlewares=[self._guard], client_max_size=MAX_ACT)
+        app = web.Application(middlewares=[self._guard], client_max_size=MAX_BODY)
         app.add_routes(
             [
                 web.get("/", self._index),
@@ -71,142 +74,143 @@ class Page:
             await self._runner.cleanup()
             raise
         self.port = self._runner.addresses[0][1]
+        self._access.listen_on(LOOPBACK, self.port)
         return self.port
 
     @property
     def url(self) -> str:
-        return f"http://{LOOPBACK}:{self.port}/"
+        """The address to open, with the secret."""
+        return f"http://{LOOPBACK}:{self.port}/?{PARAMETER}={self._access.secret}"
 
     async def close(self) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    def tell_state(self) -> None:
-        """Bot or engine have changed: every page hears of it."""
-        self._tell("bot_state", self._machine.state())
+    def send_state(self) -> None:
+        """Send the state of bot and engine to every page."""
+        self._send("bot_state", self._processes.state())
 
-    def _tell(self, name: str, data: Json) -> None:
+    def _send(self, name: str, data: Json) -> None:
         for stream in self._streams:
             stream.put_nowait((name, data))
 
-    # -- who may ask --------------------------------------------------------------------------------------------------
-
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Refuse names that are not ours (DNS rebinding) and requests that other sites caused; harden every answer."""
+        """Check who asks, put refusals into words, add the strict headers."""
         try:
-            self._check(request)
+            self._access.check(request)
             response = await handler(request)
         except NotPossibleError as error:
-            response = _json({"error": _sentence(error)}, 400)
+            response = _refusal(request, 400, _sentence(error))
         except web.HTTPException as error:
-            response = web.Response(status=error.status, text=error.text)
+            standard = (error.text or "").startswith(f"{error.status}:")
+            sentence = _SENTENCES.get(error.status, error.reason) if standard else error.text
+            response = _refusal(request, error.status, sentence or error.reason)
         if not response.prepared:
             response.headers.update({key: value for key, value in HEADERS.items() if key not in response.headers})
         return response
 
-    def _check(self, request: web.Request) -> None:
-        names = {f"{LOOPBACK}:{self.port}", f"localhost:{self.port}"}
-        if request.host not in names:
-            raise web.HTTPMisdirectedRequest(text="not a name of the playground")
-        origin = request.headers.get("Origin")
-        own = origin in {f"http://{name}" for name in names}
-        asked_by_us = own if origin is not None or request.method != "GET" else True
-        if not asked_by_us or request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
-            raise web.HTTPForbidden(text="only the playground's own page may ask for this")
-
-    # -- files --------------------------------------------------------------------------------------------------------
-
     async def _index(self, request: web.Request) -> web.StreamResponse:
-        return self._static_file(self._static / "index.html")
+        response = self._static_file("index.html")
+        self._access.grant(request, response)
+        return response
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
-        return self._static_file((self._static / request.match_info["path"]).resolve())
+        return self._static_file(request.match_info["path"])
 
-    def _static_file(self, path: Path) -> web.Response:
-        if not path.is_relative_to(self._static) or path.suffix not in _TYPES or not path.is_file():
-            raise web.HTTPNotFound(text="no such file")
-        return web.Response(body=path.read_bytes(), content_type=_TYPES[path.suffix], charset="utf-8")
+    def _static_file(self, path: str) -> web.Response:
+        """A file of the page by its path below the folder; the folder is small, so it is listed each time."""
+        files = {file.relative_to(self._static).as_posix(): file for file in self._static.rglob("*")}
+        file = files.get(path)
+        if file is None or file.suffix not in _TYPES:
+            raise web.HTTPNotFound(text="There is no such file.")
+        return web.Response(body=file.read_bytes(), content_type=_TYPES[file.suffix], charset="utf-8")
 
     async def _upload(self, request: web.Request) -> web.StreamResponse:
         file = self._site.files.find(f"/{request.match_info['path']}")
         if file is None:
             raise web.HTTPNotFound(text="This content is no longer available.")
-        if file.content_type in _SHOWN_INLINE:
+        if file.content_type in _INLINE:
             return web.Response(body=file.data, content_type=file.content_type)
         headers = {"Content-Disposition": "attachment", "Content-Security-Policy": "sandbox; default-src 'none'"}
         return web.Response(body=file.data, content_type="application/octet-stream", headers=headers)
 
-    # -- the page's interface -----------------------------------------------------------------------------------------
-
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        """The stream of one person; it begins with a snapshot, also after every reconnection."""
-        eyes = Eyes(self._site, self._person(request))
-        leave = self._site.hub.subscribe(eyes)
-        self._streams.add(eyes.news)
+        """The event stream of one person; each connection begins with a snapshot."""
+        stream = PersonStream(self._site, self._person(request))
+        unsubscribe = self._site.hub.subscribe(stream)
+        self._streams.add(stream.queue)
         response = web.StreamResponse(headers={**HEADERS, "Content-Type": "text/event-stream"})
         await response.prepare(request)
         try:
-            await self._pour(response, eyes)
+            await self._write_events(response, stream)
         except ConnectionError:
-            pass  # the browser has gone
+            pass  # the browser has closed the page
         finally:
-            leave()
-            self._streams.discard(eyes.news)
+            unsubscribe()
+            self._streams.discard(stream.queue)
         return response
 
-    async def _pour(self, response: web.StreamResponse, eyes: Eyes) -> None:
-        await response.write(_event("snapshot", self._snapshot(eyes)))
+    async def _write_events(self, response: web.StreamResponse, stream: PersonStream) -> None:
+        await response.write(_event("snapshot", self._snapshot(stream)))
         while True:
             try:
-                name, data = await asyncio.wait_for(eyes.news.get(), KEEP_ALIVE)
+                name, data = await asyncio.wait_for(stream.queue.get(), KEEP_ALIVE)
             except TimeoutError:
-                await response.write(b": still here\n\n")
+                await response.write(b": keep-alive\n\n")
                 continue
-            if name == "places":  # channels or rights have changed: everything is shown anew
-                name, data = "snapshot", self._snapshot(eyes)
+            if name == RELOAD:
+                name, data = "snapshot", self._snapshot(stream)
             await response.write(_event(name, data))
 
-    def _snapshot(self, eyes: Eyes) -> Json:
-        state = self._machine.state()
-        return {**eyes.snapshot(self._troubles), "bot": {"online": state["online"]}, "engine": state["engine"]}
+    def _snapshot(self, stream: PersonStream) -> Json:
+        state = self._processes.state()
+        return {**stream.snapshot(self._faults), "bot": {"online": state["online"]}, "engine": state["engine"]}
 
     async def _act(self, request: web.Request) -> web.StreamResponse:
         user = self._person(request)
-        form = await request.post()
-        files = {
-            key.removeprefix("file:"): Attached(part.filename, part.file.read())
-            for key, part in form.items()
-            if isinstance(part, web.FileField) and key.startswith("file:")
-        }
-        return _json(await self._api.act(Wish(user, _parsed(form.get("json")), files)))
+        body, files = await _form(request)
+        return _json(await self._api.act(user, read_act(body), files))
 
     async def _control(self, request: web.Request) -> web.StreamResponse:
-        answer = await self._api.control(_parsed(await request.text()))
-        self._tell("troubles", {"troubles": self._troubles.listed()})
+        answer = await self._api.control(read_control(await request.read()))
+        self._send("faults", {"faults": self._faults.listed()})
         return _json(answer)
 
     async def _sent(self, request: web.Request) -> web.StreamResponse:
-        after = request.query.get("after", "0")
-        return _json(self._api.sent(int(after) if after.isdigit() else 0))
+        return _json(self._api.requests(read_id(request.query.get("after", "0"))))
 
     def _person(self, request: web.Request) -> int:
-        """The acting person; the first one where none is named."""
+        """The acting person; the first one where the request names none."""
         people = [user.id for user in self._site.world.users.values() if not user.bot]
         given = request.query.get("user", "")
-        if given and (not given.isdigit() or int(given) not in people):
-            raise NotPossibleError(f"there is nobody with the id {given!r} here")
-        return int(given) if given else people[0]
+        if given and read_id(given) not in people:
+            raise NotPossibleError(f"no person has the id {given[:40]!r}")
+        return read_id(given) if given else people[0]
 
 
-def _parsed(text: Any) -> Json:
+_SENTENCES = {
+    404: "There is no such address.",
+    405: "This address does not take such a request.",
+    413: f"The request is larger than {MAX_BODY // 2**20} MiB.",
+}
+
+
+async def _form(request: web.Request) -> tuple[str, dict[str, AttachedFile]]:
+    """The field "json" and the fields "file:NAME" of a form."""
     try:
-        body = json.loads(text)
-    except (TypeError, ValueError) as error:
-        raise NotPossibleError("the request is not JSON") from error
-    if not isinstance(body, dict):
-        raise NotPossibleError("the request is not an object")
-    return body
+        form = await request.post()
+    except UNREADABLE as error:
+        raise NotPossibleError("the form cannot be read") from error
+    files = {
+        key.removeprefix("file:"): AttachedFile(part.filename, part.file.read())
+        for key, part in form.items()
+        if isinstance(part, web.FileField) and key.startswith("file:")
+    }
+    body = form.get("json")
+    if not isinstance(body, str):
+        raise NotPossibleError("the request must be a form with a field “json”")
+    return body, files
 
 
 def _event(name: str, data: Json) -> bytes:
@@ -215,6 +219,13 @@ def _event(name: str, data: Json) -> bytes:
 
 def _json(data: Json, status: int = 200) -> web.Response:
     return web.Response(status=status, body=json.dumps(data).encode(), content_type="application/json")
+
+
+def _refusal(request: web.Request, status: int, sentence: str) -> web.Response:
+    """JSON for the page's API, text for all else."""
+    if request.path.startswith("/play/"):
+        return _json({"error": sentence}, status)
+    return web.Response(status=status, text=sentence)
 
 
 def _sentence(error: Exception) -> str:

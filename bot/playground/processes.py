@@ -1,4 +1,4 @@
-"""Bot and engine as the page sees them: running or not, restarted or killed on request."""
+"""The processes of the bot and of its engine as the page sees them: running, restarted or killed on request."""
 
 import asyncio
 import contextlib
@@ -12,86 +12,87 @@ from pathlib import Path
 from bot.playground import write_block
 from bot.playground.child_process import Child
 from bot.playground.server.actions.people import NotPossibleError
-from bot.playground.server.fault_switches import Trouble
+from bot.playground.server.fault_switches import FaultSwitch
 from bot.playground.server.gateway.gateway import Gateway
 from bot.playground.server.world.json_types import Json
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
-"""Seconds before a bot that ended by itself is started again; doubled each time, anew after a long life."""
-LONG_LIFE = 60.0
-LOOK_EVERY = 0.25
+FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0
+"""Seconds before a bot that has exited is started again. The delay doubles each time."""
+STABLE_SECONDS = 60.0
+"""After a run of this length the delay is FIRST_DELAY again."""
+POLL_SECONDS = 0.25
 
 
 class BotAndEngine:
-    """Keeps the bot running; looks at the engine through the files that its keeper writes."""
+    """Keeps the bot running. Reads the engine's state from the files that the bot writes into *data*."""
 
     def __init__(self, start: Callable[[], Awaitable[Child]], gateway: Gateway, data: Path) -> None:
         self._start = start
         self._gateway = gateway
         self._data = data
         self._child: Child | None = None
-        self._wanted = asyncio.Event()
-        self._told: Json = {}
+        self._restart_wanted = asyncio.Event()
+        self._last_state: Json = {}
         self._disk_full = False
         self.changed: Callable[[], None] = lambda: None
-        gateway.listeners.append(lambda _online: self._look())
+        gateway.listeners.append(lambda _online: self._check_state())
 
     def state(self) -> Json:
         return {"online": self._gateway.online, "engine": self._engine()}
 
     @property
-    def troubles(self) -> tuple[Trouble, ...]:
-        """What can be made hard for the process itself, on this system."""
-        words = "The bot can write no file, its database included."
-        full = Trouble("disk", "Disk full", words, lambda _, on: self._fill_disk(on))
-        return (full,) if write_block.possible() else ()
+    def faults(self) -> tuple[FaultSwitch, ...]:
+        """The switches that this system supports."""
+        text = "The bot can write no file, its database included."
+        disk_full = FaultSwitch("disk", "Disk full", text, lambda _, on: self._block_writes(on))
+        return (disk_full,) if write_block.possible() else ()
 
-    async def control(self, wish: str) -> None:
+    async def control(self, wanted: str) -> None:
         """restart_bot, kill_bot or kill_engine; raises NotPossibleError."""
-        wishes = {"restart_bot": self._restart, "kill_bot": self._kill_bot, "kill_engine": self._kill_engine}
-        if wish not in wishes:
-            raise NotPossibleError(f"{wish!r} is not known here; there are {sorted(wishes)}")
-        await wishes[wish]()
+        actions = {"restart_bot": self._restart, "kill_bot": self._kill_bot, "kill_engine": self._kill_engine}
+        if wanted not in actions:
+            raise NotPossibleError(f"{wanted!r} is not known here; there are {sorted(actions)}")
+        await actions[wanted]()
 
-    async def keep(self) -> None:
-        """For ever: start the bot, and start it again when it has ended."""
-        pause = FIRST_PAUSE
+    async def keep_running(self) -> None:
+        """Start the bot, and start it again whenever it has exited; runs until cancelled."""
+        delay = FIRST_DELAY
         while True:
-            began = asyncio.get_running_loop().time()
-            self._wanted.clear()
+            started = asyncio.get_running_loop().time()
+            self._restart_wanted.clear()
             self._child = await self._start()
-            self._fill_disk(self._disk_full)
+            self._block_writes(self._disk_full)
             status = await self._child.wait()
-            if self._wanted.is_set():
-                continue  # somebody asked for the restart: no pause
-            pause = FIRST_PAUSE if asyncio.get_running_loop().time() - began > LONG_LIFE else pause
-            print(f"The bot ended with status {status}; it is started again in {pause:.0f} s.", file=sys.stderr)
+            if self._restart_wanted.is_set():
+                continue
+            delay = FIRST_DELAY if asyncio.get_running_loop().time() - started > STABLE_SECONDS else delay
+            print(f"The bot exited with status {status}. It starts again in {delay:.0f} s.", file=sys.stderr)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._wanted.wait()
-            pause = min(pause * 2, LONGEST_PAUSE)
+                async with asyncio.timeout(delay):
+                    await self._restart_wanted.wait()
+            delay = min(delay * 2, LONGEST_DELAY)
 
     async def watch(self) -> None:
-        """For ever: notice changes of the engine."""
+        """Poll the engine's state; runs until cancelled."""
         while True:
-            await asyncio.sleep(LOOK_EVERY)
-            self._look()
+            await asyncio.sleep(POLL_SECONDS)
+            self._check_state()
 
     async def stop(self) -> None:
         if self._child is not None:
             await self._child.stop()
 
-    def _fill_disk(self, full: bool) -> None:
-        """Also for the lives to come."""
-        self._disk_full = full
+    def _block_writes(self, block: bool) -> None:
+        """Apply to the current process and to later ones."""
+        self._disk_full = block
         if self._child is not None and self._child.running:
             with contextlib.suppress(ProcessLookupError):
-                write_block.fill(self._child.pid, full)
+                write_block.block(self._child.pid, block)
 
-    def _look(self) -> None:
+    def _check_state(self) -> None:
         state = self.state()
-        if state != self._told:
-            self._told = state
+        if state != self._last_state:
+            self._last_state = state
             self.changed()
 
     def _engine(self) -> Json:
@@ -108,7 +109,7 @@ class BotAndEngine:
             return None
 
     async def _restart(self) -> None:
-        self._wanted.set()
+        self._restart_wanted.set()
         if self._child is not None:
             await self._child.stop()
 
@@ -127,7 +128,7 @@ class BotAndEngine:
 
 
 def parent_of(pid: int) -> int | None:
-    """The process that started *pid*: a file may name a process that has long been another one's."""
+    """The parent of process *pid*. A pid file may be stale, and its number may belong to a foreign process."""
     status = Path(f"/proc/{pid}/status")
     if status.exists():
         lines = status.read_text(encoding="ascii", errors="replace").splitlines()

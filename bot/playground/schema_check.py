@@ -1,6 +1,6 @@
 """Discord's own schemas as judges of what crosses the wire: openapi.json for HTTP, a JSON schema for gateway events.
 
-The files are not part of the project; `openapi_judge` and `gateway_judge` read them from where they are. jsonschema is
+The files are not part of the project; `openapi_check` and `gateway_check` read them from where they are. jsonschema is
 needed only here.
 """
 
@@ -38,14 +38,14 @@ class Schema:
     readable: Validator
 
 
-def judge_by(folder: Path, record: Record) -> None:
+def check_against(folder: Path, record: Record) -> None:
     """Have all that *record* gets judged by the files OPENAPI and GATEWAY of *folder*; raises OSError without them."""
-    record.judges.append(openapi_judge(folder / OPENAPI))
-    record.event_judges.append(gateway_judge(folder / GATEWAY))
+    record.checks.append(openapi_check(folder / OPENAPI))
+    record.event_checks.append(gateway_check(folder / GATEWAY))
 
 
 @cache
-def openapi_judge(path: Path) -> Callable[[Exchange], list[str]]:
+def openapi_check(path: Path) -> Callable[[Exchange], list[str]]:
     """A judge of requests and answers by Discord's openapi.json."""
     spec = json.loads(path.read_text(encoding="utf-8"))
     operations = [(_pattern(template), template, item) for template, item in spec["paths"].items()]
@@ -68,7 +68,7 @@ def openapi_judge(path: Path) -> Callable[[Exchange], list[str]]:
 
 
 @cache
-def gateway_judge(path: Path) -> Callable[[str, Json], list[str]]:
+def gateway_check(path: Path) -> Callable[[str, Json], list[str]]:
     """A judge of events by a schema whose definitions are named Gateway…DispatchData."""
     schema = json.loads(path.read_text(encoding="utf-8"))
     _relax_flags(schema["definitions"])

@@ -1,4 +1,4 @@
-"""`python -m bot playground`: the local Discord, its page and the bot, from one command to one address."""
+"""`python -m bot playground`: starts the local Discord, its page and the bot, and prints one address."""
 
 import asyncio
 import contextlib
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 SCHEMAS_VARIABLE = "DREAMBOT_SCHEMAS"
 PORTS = 50
-"""How many ports are tried from the wanted one on."""
-INSTALL = "The playground needs a few packages more: python -m pip install 'dreambot[playground]'"
+"""Ports that are tried, starting with the configured one."""
+INSTALL = "The playground needs more packages: python -m pip install 'dreambot[playground]'"
 QUICK = """\
 [delivery]
 edit_seconds = 0.5
@@ -30,13 +30,13 @@ edit_seconds = 0.5
 [queue]
 cooldown_seconds = 0.0
 """
-"""Settings where the host has none: nothing has to be gentle to a server on the same machine."""
+"""Settings without a config file: a local server needs no rate limiting."""
 
 
 def main(config_path: Path | None) -> int:
-    """Run until Ctrl-C; the exit code is 1 for a mistake in words."""
+    """Run until Ctrl-C; the exit status is 1 after an error."""
     try:
-        import trustme  # noqa: F401 - asked for first, to say in words what is missing
+        import trustme  # noqa: F401 - checked first, for a clear message
     except ImportError:
         print(INSTALL, file=sys.stderr)
         return 1
@@ -54,13 +54,13 @@ def main(config_path: Path | None) -> int:
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    """A world lives as long as its server: data of a world that is gone would only confuse the next one."""
+    """A temporary data folder: each run has a new world, so old data would not fit it."""
     with tempfile.TemporaryDirectory(prefix="dreambot-playground-", ignore_cleanup_errors=True) as name:
         yield Path(name)
 
 
 def _settings(config_path: Path | None, folder: Path) -> Path:
-    """The host's settings where named, else quick ones of our own."""
+    """The configured settings file, ./config.toml, or one with QUICK."""
     named = os.environ.get(CONFIG_VARIABLE, "").strip()
     if config_path or named:
         return config_path or Path(named)
@@ -73,7 +73,7 @@ def _settings(config_path: Path | None, folder: Path) -> Path:
 
 async def _play(config: Config, settings: Path, folder: Path) -> None:
     from bot.interactions.connector import Link
-    from bot.playground.child_process import Child, start_bot  # here and below: what needs the extra packages
+    from bot.playground.child_process import Child, start_bot  # these need the extra packages
     from bot.playground.page_server import Page
     from bot.playground.processes import BotAndEngine
     from bot.playground.server.local import LocalDiscord
@@ -81,7 +81,7 @@ async def _play(config: Config, settings: Path, folder: Path) -> None:
     started = time.monotonic()
     async with AsyncExitStack() as stack:
         site = await stack.enter_async_context(LocalDiscord())
-        _judge(site.record)
+        _check_schemas(site.record)
         link = folder / "link.json"
         Link(site.port, site.authority.pem, site.world.app.token).write(link)
         environ = _bot_environment(folder, link)
@@ -89,32 +89,32 @@ async def _play(config: Config, settings: Path, folder: Path) -> None:
         async def start() -> Child:
             return await start_bot(environ, folder / "bot.log", settings)
 
-        machine = BotAndEngine(start, site.gateway, folder / "data")
-        page = Page(site, machine)
+        processes = BotAndEngine(start, site.gateway, folder / "data")
+        page = Page(site, processes)
         await _open(page, config.playground.port)
         stack.push_async_callback(page.close)
-        machine.changed = page.tell_state
-        stack.push_async_callback(machine.stop)
+        processes.changed = page.send_state
+        stack.push_async_callback(processes.stop)
         site.gateway.listeners.append(_announcer(started))
-        print(f"The playground is open: {page.url}   (Ctrl-C closes it; log: {folder / 'bot.log'})", flush=True)
-        await _first(machine.keep(), machine.watch(), _until_told())
+        print(f"Open {page.url}\n(Ctrl-C stops the playground; log: {folder / 'bot.log'})", flush=True)
+        await _first(processes.keep_running(), processes.watch(), _until_signal())
 
 
-def _judge(record: "Record") -> None:
-    """Where $DREAMBOT_SCHEMAS names a folder with Discord's schemas, the page shows what they have against the bot."""
+def _check_schemas(record: "Record") -> None:
+    """Check the record by Discord's schemas in the folder $DREAMBOT_SCHEMAS; the page shows what they find."""
     named = os.environ.get(SCHEMAS_VARIABLE, "").strip()
     if not named:
         return
     try:
-        from bot.playground.schema_check import judge_by
+        from bot.playground.schema_check import check_against
 
-        judge_by(Path(named), record)
+        check_against(Path(named), record)
     except (ImportError, OSError) as error:
-        raise DreamError(f"${SCHEMAS_VARIABLE} is {named}, but nothing can be judged by it: {error}.") from error
+        raise DreamError(f"${SCHEMAS_VARIABLE} is {named}, but its schemas cannot be read: {error}.") from error
 
 
 def _bot_environment(folder: Path, link: Path) -> dict[str, str]:
-    """Ours without a real token: the bot of the playground cannot even by mistake reach Discord."""
+    """Our environment without a real token, so that the bot cannot reach the real Discord."""
     kept = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
     return {**kept, "DREAMBOT_PLAYGROUND": str(link), DATA_VARIABLE: str(folder / "data"), "PYTHONUNBUFFERED": "1"}
 
@@ -128,7 +128,7 @@ async def _open(page: "Page", port: int) -> None:
 
 
 def _announcer(started: float) -> Callable[[bool], None]:
-    """Says once how long it took until the bot was online."""
+    """Prints once how long the bot took to get online."""
     said = False
 
     def announce(online: bool) -> None:
@@ -141,7 +141,7 @@ def _announcer(started: float) -> Callable[[bool], None]:
 
 
 async def _first(*work: Coroutine[None, None, None]) -> None:
-    """Do all until the first one ends or fails; the others are cancelled."""
+    """Run all until the first one ends or fails; cancel the others."""
     tasks = [asyncio.create_task(each) for each in work]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -153,10 +153,10 @@ async def _first(*work: Coroutine[None, None, None]) -> None:
         task.result()
 
 
-async def _until_told() -> None:
-    """Return at Ctrl-C or SIGTERM, so that everything can end in order."""
-    told, loop = asyncio.Event(), asyncio.get_running_loop()
+async def _until_signal() -> None:
+    """Return at Ctrl-C or SIGTERM."""
+    received, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt
-            loop.add_signal_handler(number, told.set)
-    await told.wait()
+            loop.add_signal_handler(number, received.set)
+    await received.wait()

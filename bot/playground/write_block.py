@@ -1,7 +1,7 @@
-"""A disk that is full, as one process meets it: the system lets it write to no file (setrlimit(2), RLIMIT_FSIZE).
+"""A full disk for one process: the system refuses its writes to files (setrlimit(2), RLIMIT_FSIZE). Linux only.
 
-The error is "File too large" where a full disk says "No space left on device"; all else is the same, SQLite included.
-Pipes and sockets go on working, so the log and the wire do. Only Linux can do this to another process.
+The error is EFBIG ("File too large") instead of ENOSPC ("No space left on device"); SQLite treats both alike. Pipes
+and sockets are not affected, so log and network still work.
 """
 
 import sys
@@ -11,10 +11,10 @@ def possible() -> bool:
     return sys.platform == "linux"
 
 
-def fill(pid: int, full: bool) -> None:
-    """From now on process *pid* can write to files no more, or again. Raises ProcessLookupError, PermissionError."""
+def block(pid: int, on: bool) -> None:
+    """Refuse writes of process *pid*, or allow them again. Raises ProcessLookupError, PermissionError."""
     if sys.platform == "linux":
-        import resource  # there is none on Windows
+        import resource  # missing on Windows
 
         _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0 if full else most, most))
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0 if on else most, most))

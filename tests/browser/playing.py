@@ -60,7 +60,7 @@ async def printed_address(process: asyncio.subprocess.Process) -> str:
     """The first address among the lines that it prints."""
     assert process.stdout
     async for line in process.stdout:
-        if found := re.search(r"http://127\.0\.0\.1:\d+/", line.decode()):
+        if found := re.search(r"http://127\.0\.0\.1:\d+/\S*", line.decode()):
             return found[0]
     raise AssertionError("the playground ended without an address")
 

@@ -33,7 +33,7 @@ class StandIn:
         self.online = True
         self.engine = "ready"
         self.acts: list[Json] = []
-        self.troubles: list[Json] = [
+        self.faults: list[Json] = [
             {"id": "slow", "label": "Slow network", "once": False, "on": False},
             {"id": "drop", "label": "Break the connection", "once": True, "on": False},
         ]
@@ -128,7 +128,7 @@ class StandIn:
             "bot": {"online": self.online},
             "engine": {"state": self.engine},
             "permissions": {c["id"]: "8192" if user == "103" else "0" for c in CHANNELS},
-            "troubles": self.troubles,
+            "faults": self.faults,
         }
 
     def _seen_by(self, message: Json, user: str) -> Json:
@@ -185,14 +185,14 @@ class StandIn:
         return {"ok": True}
 
     async def control(self, body: Json) -> Json:
-        """Restart, kill, make trouble."""
-        if body["do"] == "trouble":
-            trouble = next(each for each in self.troubles if each["id"] == body["id"])
-            if trouble["once"]:
+        """Restart, kill, make fault."""
+        if body["do"] == "fault":
+            fault = next(each for each in self.faults if each["id"] == body["id"])
+            if fault["once"]:
                 self.happened.append({"id": body["id"], "on": body["on"]})
             else:
-                trouble["on"] = body["on"]
-            self.tell("troubles", {"troubles": self.troubles})
+                fault["on"] = body["on"]
+            self.tell("faults", {"faults": self.faults})
         else:
             self.spawn(stories.restart(self, whole=body["do"] != "kill_engine"))
         return {"ok": True}

@@ -15,7 +15,7 @@ from bot.playground.server.local import LocalDiscord
 from tests.browser.asking_bot import AskingBot
 from tests.browser.conftest import Watch, send
 from tests.wire import schemas
-from tests.wire.page.conftest import StillMachine
+from tests.wire.page.conftest import StillProcesses
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -25,7 +25,7 @@ async def address() -> AsyncIterator[str]:
     """The page of a local Discord with the asking bot; what crosses its wire is judged."""
     async with LocalDiscord() as site:
         schemas.judge(site.record)
-        server = Server(site, StillMachine())
+        server = Server(site, StillProcesses())
         await server.start()
         async with AskingBot(local_connector(site.port, site.authority.pem)) as bot:
             running = asyncio.create_task(bot.start(site.world.app.token))

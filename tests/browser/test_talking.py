@@ -154,19 +154,23 @@ async def test_only_the_author_and_moderators_may_delete(page: Page, world: Stan
 async def test_the_drawer_shows_what_was_sent_and_what_was_wrong(page: Page, world: StandIn) -> None:
     world.log("POST", "/interactions/{id}/callback", 200, {"type": 5})
     world.log("PATCH", "/channels/{id}/messages/{id}", 400, {"content": "x"}, ("content: too long",))
+    world.log("GET", "/users/@me", 502)
+    world.sent[-1]["note"] = "Injected: 0 502: Bad Gateway"
     await page.click("#open-drawer")
-    await expect(page.locator(".sent")).to_have_count(2)
+    await expect(page.locator(".sent")).to_have_count(3)
     await expect(page.locator("#finding-count")).to_have_text("1")
+    await expect(page.locator(".sent.bad")).to_have_count(1)
+    await expect(page.locator(".note")).to_have_text("Injected: 0 502: Bad Gateway")
     await expect(page.locator(".finding")).to_have_text("content: too long")
-    await page.click("text=Only what is wrong")
+    await page.click("text=Mistakes only")
     await expect(page.locator(".sent:visible")).to_have_count(1)
-    await page.click("text=Make trouble")
+    await page.click("text=Inject faults")
     await page.click("text=Slow network")
-    await expect(page.locator("#trouble-count")).to_have_text("1 on")
+    await expect(page.locator("#fault-count")).to_have_text("1 on")
     await page.click("text=Break the connection")
     assert [{"id": "drop", "on": True}] == world.happened
-    await expect(page.locator("[data-trouble=slow]")).to_be_checked()
-    assert world.troubles[0]["on"]
+    await expect(page.locator("[data-fault=slow]")).to_be_checked()
+    assert world.faults[0]["on"]
     await page.keyboard.press("Escape")
     await expect(page.locator("#drawer")).to_be_hidden()
 

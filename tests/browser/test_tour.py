@@ -32,7 +32,7 @@ async def test_a_tour_from_the_slash_to_the_enlarged_picture(browser: Browser, t
     async with playing(tmp_path, fake=False) as address, opened(browser, address, watch) as page:
         await menu_and_form(page)
         await paint(page)
-        await trouble_in_the_dark(page)
+        await fault_in_the_dark(page)
         await page.set_viewport_size(PHONE)
         await page.emulate_media(color_scheme="light")
         message = await latest(page, PROMPT)
@@ -70,15 +70,15 @@ async def paint(page: Page) -> None:
     await page.keyboard.press("Escape")
 
 
-async def trouble_in_the_dark(page: Page) -> None:
+async def fault_in_the_dark(page: Page) -> None:
     """The panel at the right, with two switches on, in dark."""
     await page.emulate_media(color_scheme="dark")
     await page.click("#open-drawer")
-    await page.locator("#troubles summary").click()
-    for trouble in ("slow", "disk"):
-        await page.locator(f"[data-trouble={trouble}]").check()
-    await shot(page, "troubles")
-    for trouble in ("slow", "disk"):
-        await page.locator(f"[data-trouble={trouble}]").uncheck()
-    await page.locator("#troubles summary").click()
+    await page.locator("#faults summary").click()
+    for fault in ("slow", "disk"):
+        await page.locator(f"[data-fault={fault}]").check()
+    await shot(page, "faults")
+    for fault in ("slow", "disk"):
+        await page.locator(f"[data-fault={fault}]").uncheck()
+    await page.locator("#faults summary").click()
     await page.click("#close-drawer")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bot.playground.server.actions.interactions import Interaction, Outcome
-from bot.playground.server.actions.people import Attached
+from bot.playground.server.actions.people import AttachedFile
 from bot.playground.server.validation.components import walk
 from bot.playground.server.world.json_types import Json
 from bot.playground.server.world.messages import Message
@@ -25,9 +25,9 @@ PATIENCE = 10.0
 """Seconds that a test waits for something that should happen soon."""
 
 
-def upload(data: bytes, filename: str = "picture.png") -> Attached:
+def upload(data: bytes, filename: str = "picture.png") -> AttachedFile:
     """A file for an attachment option."""
-    return Attached(filename, data)
+    return AttachedFile(filename, data)
 
 
 @dataclass
@@ -149,7 +149,7 @@ class Person:
     async def slash(self, command: str, /, *, channel: str = "studio", **options: Any) -> Answer:
         """Use a command; options whose value is an `upload` go along as files. Waits for the first answer."""
         self.world.typed |= {text for text in options.values() if isinstance(text, str)}
-        files = {name: value for name, value in options.items() if isinstance(value, Attached)}
+        files = {name: value for name, value in options.items() if isinstance(value, AttachedFile)}
         rest = {name: value for name, value in options.items() if name not in files}
         act = self.world.site.people.slash
         return await self._answer(act(self.id, self.world.channel(channel).id, command, rest, files))

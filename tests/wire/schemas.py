@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.playground.schema_check import GATEWAY, OPENAPI, judge_by
+from bot.playground.schema_check import GATEWAY, OPENAPI, check_against
 from bot.playground.server.world.record import Record
 from tests.shared import SHARED
 
@@ -16,4 +16,4 @@ def present() -> bool:
 def judge(record: Record) -> None:
     """Have every exchange and event of *record* judged from now on."""
     if present():
-        judge_by(FOLDER, record)
+        check_against(FOLDER, record)

@@ -26,7 +26,7 @@ def is_stopped(message: Shown) -> bool:
 
 
 async def test_discord_shows_it_to_managers_only_and_the_bot_checks_again(world: World, max_: Person) -> None:
-    with pytest.raises(NotPossibleError, match="you lack the permissions"):
+    with pytest.raises(NotPossibleError, match="you do not have permission"):
         await max_.slash("admin log")
     for command in world.site.commands.all():  # a server may have given the command to everybody
         command["default_member_permissions"] = None

@@ -14,7 +14,7 @@ from bot.config.settings import DATA_VARIABLE
 from bot.playground import write_block
 from bot.playground.child_process import Child, start_bot
 from bot.playground.processes import BotAndEngine
-from bot.playground.server.fault_switches import Troubles
+from bot.playground.server.fault_switches import FaultSwitches
 from bot.playground.server.local import LocalDiscord
 from bot.playground.server.tls import Authority
 from tests.wire import schemas
@@ -62,7 +62,7 @@ async def test_a_request_on_a_full_disk_is_refused_in_words_and_the_next_one_is_
         schemas.judge(site.record)
         world = World(site, dreambot_maker({}), tmp_path)
         async with kept(world, tmp_path) as machine:
-            troubles = Troubles(site, *machine.troubles)
+            troubles = FaultSwitches(site, *machine.faults)
             troubles.set("disk", True)
             refused = await world.max.slash("dream", prompt="an owl")
             troubles.set("disk", False)
@@ -80,7 +80,7 @@ async def test_a_disk_that_fills_up_while_a_picture_forms_costs_nobody_anything(
         schemas.judge(site.record)
         world = World(site, dreambot_maker({}), tmp_path)
         async with kept(world, tmp_path) as machine:
-            troubles = Troubles(site, *machine.troubles)
+            troubles = FaultSwitches(site, *machine.faults)
             answer = await world.max.slash("dream", prompt="an owl")
             await world.max.wait_for(answer.message, is_painting)
             troubles.set("disk", True)

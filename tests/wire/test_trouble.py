@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.playground.server.fault_switches import ALL, Troubles
+from bot.playground.server.fault_switches import ALL, FaultSwitches
 from tests.wire.looks import dreamt, is_painting, is_result
 from tests.wire.people import Person
 from tests.wire.world import World
@@ -21,7 +21,7 @@ async def test_a_gateway_that_breaks_or_asks_to_reconnect_delays_no_picture_and_
     answer = await max_.slash("dream", prompt="a fox slowly")
     await max_.wait_for(answer.message, is_painting)
 
-    Troubles(world.site).set(trouble, True)
+    FaultSwitches(world.site).set(trouble, True)
     message = await max_.wait_for(answer.message, is_result, LATER)
 
     assert not (await max_.click(message, "Info")).failed
@@ -49,7 +49,7 @@ async def test_under_real_rate_limits_the_bot_is_never_told_to_wait(world: World
 
 @pytest.mark.slow
 async def test_with_every_third_request_failing_the_picture_comes(world: World, max_: Person) -> None:
-    Troubles(world.site).set("errors", True)
+    FaultSwitches(world.site).set("errors", True)
 
     answer = await max_.slash("dream", prompt="a fox")
 
@@ -61,7 +61,7 @@ async def test_a_session_that_is_forgotten_is_begun_anew(world: World, max_: Per
     message = await dreamt(max_, "a fox")
     before = {exchange.number for exchange in world.site.record.exchanges}
 
-    Troubles(world.site).set("invalidate", True)
+    FaultSwitches(world.site).set("invalidate", True)
     await world.until(lambda: not world.site.gateway.online)
     await world.until(lambda: world.site.gateway.online, LATER)
 

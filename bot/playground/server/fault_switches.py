@@ -1,8 +1,11 @@
-"""Switches for trouble, for people who want to see how a bot copes. Each says what it does, and does it."""
+"""The switches of the page that inject faults, so that people can watch how a bot copes."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bot.playground.server.actions.interactions import TOKEN_SECONDS
+from bot.playground.server.actions.people import NotPossibleError
 from bot.playground.server.gateway.identify_limit import WINDOW
 from bot.playground.server.local import LocalDiscord
 from bot.playground.server.rest.faults import Fault
@@ -14,11 +17,13 @@ from bot.playground.server.world.permissions import Permission
 Switch = Callable[[LocalDiscord, bool], None]
 SLOW_SECONDS = 1.5
 SHORT_TOKENS = 2.0
+AFTERMATH_SECONDS = 60.0
+"""For so long after a fault the bot's requests may be refused because of it."""
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """One switch. With *once* it happens when it is pressed and is off again at once."""
+class FaultSwitch:
+    """One switch. *once* makes it a button that injects the fault a single time."""
 
     id: str
     label: str
@@ -27,35 +32,37 @@ class Trouble:
     once: bool = False
 
 
-class Troubles:
-    """All switches and which of them are on; *more* are those of whoever runs the bot."""
+class FaultSwitches:
+    """All switches and which of them are on; *more* are the switches for the bot's process."""
 
-    def __init__(self, site: LocalDiscord, *more: Trouble) -> None:
+    def __init__(self, site: LocalDiscord, *more: FaultSwitch) -> None:
         self._site = site
-        self._all = {**ALL, **{trouble.id: trouble for trouble in more}}
+        self._all = {**ALL, **{switch.id: switch for switch in more}}
         self._on: set[str] = set()
 
     def listed(self) -> list[Json]:
-        """All of them for the page, which draws those that happen *once* as buttons."""
+        """All switches as the page reads them."""
         return [
-            {"id": t.id, "label": t.label, "help": t.help, "once": t.once, "on": t.id in self._on}
-            for t in self._all.values()
+            {"id": s.id, "label": s.label, "help": s.help, "once": s.once, "on": s.id in self._on}
+            for s in self._all.values()
         ]
 
-    def set(self, trouble_id: str, on: bool) -> None:
-        """Raises KeyError for a switch that does not exist."""
-        trouble = self._all[trouble_id]
-        if trouble.once:
+    def set(self, switch_id: str, on: bool) -> None:
+        """Turn a switch; `Record.faults_until` tells which refusals it explains. Raises NotPossibleError."""
+        switch = self._all.get(switch_id)
+        if switch is None:
+            raise NotPossibleError(f"there is no fault switch {switch_id!r}; there are {sorted(self._all)}")
+        if switch.once:
             if on:
-                trouble.switch(self._site, True)
-            return
-        if on != (trouble_id in self._on):
-            trouble.switch(self._site, on)
-            self._on ^= {trouble_id}
+                switch.switch(self._site, True)
+        elif on != (switch_id in self._on):
+            switch.switch(self._site, on)
+            self._on ^= {switch_id}
+        self._site.record.faults_until = math.inf if self._on else self._site.clock.now() + AFTERMATH_SECONDS
 
 
 def _fault(fault: Callable[[], Fault]) -> Switch:
-    """A switch that adds a fault and takes it away again."""
+    """A switch that adds a fault and removes it."""
     added: list[Fault] = []
 
     def switch(site: LocalDiscord, on: bool) -> None:
@@ -76,11 +83,11 @@ def _rate_limits(site: LocalDiscord, on: bool) -> None:
 
 
 def _short_tokens(site: LocalDiscord, on: bool) -> None:
-    site.interactions.token_seconds = SHORT_TOKENS if on else 15 * 60.0
+    site.interactions.token_seconds = SHORT_TOKENS if on else TOKEN_SECONDS
 
 
 def _no_speaking(site: LocalDiscord, on: bool) -> None:
-    """In the first channel the bot may neither write nor attach files."""
+    """Deny the bot SEND_MESSAGES and ATTACH_FILES in the first channel."""
     me = site.world.app.id
     studio = site.world.channels_of(next(iter(site.world.guilds.values())))[0]
     if on:
@@ -91,32 +98,32 @@ def _no_speaking(site: LocalDiscord, on: bool) -> None:
 
 
 def _delete_newest(site: LocalDiscord, on: bool) -> None:
-    """Somebody deletes what the bot wrote last."""
+    """Delete the bot's newest message."""
     mine = [m for c in site.world.channels for m in site.messages.of(c) if m.author_id == site.world.app.id]
     if mine:
         site.posting.delete(max(mine, key=lambda message: message.id))
 
 
 ALL = {
-    trouble.id: trouble
-    for trouble in (
-        Trouble("slow", "Slow network", f"Every answer takes {SLOW_SECONDS} s longer.",
-                _fault(lambda: Fault("", delay=SLOW_SECONDS, times=-1))),
-        Trouble("errors", "Server errors", "Every third request is answered with 502.",
-                _fault(lambda: Fault("", 502, {"message": "502: Bad Gateway", "code": 0}, times=-1, every=3))),
-        Trouble("rate_limits", "Tight rate limits", "Buckets as small as others have seen them, with 429.",
-                _rate_limits),
-        Trouble("tokens", "Short-lived tokens", f"An interaction ends after {SHORT_TOKENS} s, not 15 minutes.",
-                _short_tokens),
-        Trouble("permissions", "Bot may not write", "In the first channel the bot loses the right to write.",
-                _no_speaking),
-        Trouble("delete", "Delete its last message", "As a moderator would, while it is being painted.",
-                _delete_newest, once=True),
-        Trouble("cut", "Break the connection", "The gateway's line breaks; the bot resumes.",
-                lambda site, _: site.gateway.cut(), once=True),
-        Trouble("reconnect", "Ask to reconnect", "The gateway asks the bot to come again (opcode 7).",
-                lambda site, _: site.gateway.ask_to_reconnect(), once=True),
-        Trouble("invalidate", "Forget its session", "The bot must identify anew (opcode 9).",
-                lambda site, _: site.gateway.invalidate(), once=True),
+    switch.id: switch
+    for switch in (
+        FaultSwitch("slow", "Slow network", f"Delays every response by {SLOW_SECONDS} s.",
+                    _fault(lambda: Fault("", delay=SLOW_SECONDS, times=-1))),
+        FaultSwitch("errors", "Server errors", "Answers every third request with 502.",
+                    _fault(lambda: Fault("", 502, {"message": "502: Bad Gateway", "code": 0}, times=-1, every=3))),
+        FaultSwitch("rate_limits", "Tight rate limits", "Enforces limits as strict as Discord's, with status 429.",
+                    _rate_limits),
+        FaultSwitch("tokens", "Short-lived tokens", f"Interaction tokens expire after {SHORT_TOKENS:.0f} s.",
+                    _short_tokens),
+        FaultSwitch("permissions", "No write permission", "The bot may not write in the first channel.",
+                    _no_speaking),
+        FaultSwitch("delete", "Delete its last message", "As a moderator would, even while it is painting.",
+                    _delete_newest, once=True),
+        FaultSwitch("cut", "Drop the connection", "Breaks the gateway connection; the bot resumes.",
+                    lambda site, _: site.gateway.cut(), once=True),
+        FaultSwitch("reconnect", "Request a reconnect", "Sends opcode 7; the bot reconnects.",
+                    lambda site, _: site.gateway.ask_to_reconnect(), once=True),
+        FaultSwitch("invalidate", "Invalidate the session", "Sends opcode 9; the bot must identify again.",
+                    lambda site, _: site.gateway.invalidate(), once=True),
     )
 }  # fmt: skip

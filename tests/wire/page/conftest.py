@@ -13,39 +13,41 @@ import pytest
 
 from bot.playground.page_server import Page
 from bot.playground.server.actions.people import NotPossibleError
-from bot.playground.server.fault_switches import Trouble
+from bot.playground.server.fault_switches import FaultSwitch
 from bot.playground.server.local import LocalDiscord
 from bot.playground.server.tls import Authority
 from bot.playground.server.world.json_types import Json
 from tests.wire.raw import RawBot
 
 
-class StillMachine:
+class StillProcesses:
     """Processes that only remember what was asked of them."""
 
     def __init__(self) -> None:
-        self.wishes: list[str] = []
+        self.wanted: list[str] = []
         self.now: Json = {"online": True, "engine": {"state": "ready"}}
 
     @property
-    def troubles(self) -> tuple[Trouble, ...]:
+    def faults(self) -> tuple[FaultSwitch, ...]:
         return ()
 
     def state(self) -> Json:
         return self.now
 
-    async def control(self, wish: str) -> None:
-        if wish == "fly":
-            raise NotPossibleError("machines do not fly")
-        self.wishes.append(wish)
+    async def control(self, wanted: str) -> None:
+        if wanted == "kill_bot":
+            raise NotPossibleError("the bot is not running")
+        self.wanted.append(wanted)
 
 
 class Browser:
     """What a page does with its server."""
 
-    def __init__(self, site: LocalDiscord, page: Page, machine: StillMachine, session: aiohttp.ClientSession) -> None:
-        self.site, self.page, self.machine, self.session = site, page, machine, session
-        self.base = page.url.rstrip("/")
+    def __init__(
+        self, site: LocalDiscord, page: Page, processes: StillProcesses, session: aiohttp.ClientSession
+    ) -> None:
+        self.site, self.page, self.processes, self.session = site, page, processes, session
+        self.base = page.url.partition("/?")[0]
         self.ids = {user.username: user.id for user in site.world.users.values()}
         self.studio = site.world.channel_named("studio").id
 
@@ -97,11 +99,14 @@ class Stream:
 
 @pytest.fixture
 async def browser(authority: Authority) -> AsyncIterator[Browser]:
-    async with LocalDiscord(authority) as site, aiohttp.ClientSession() as session:
-        machine = StillMachine()
-        page = Page(site, machine)
+    jar = aiohttp.CookieJar(unsafe=True)  # "unsafe": it keeps cookies of addresses without a name
+    async with LocalDiscord(authority) as site, aiohttp.ClientSession(cookie_jar=jar) as session:
+        processes = StillProcesses()
+        page = Page(site, processes)
         await page.start()
-        yield Browser(site, page, machine, session)
+        async with session.get(page.url) as response:
+            assert 200 == response.status
+        yield Browser(site, page, processes, session)
         await page.close()
 
 

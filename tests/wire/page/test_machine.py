@@ -42,7 +42,7 @@ async def kept(gateway: Gateway, folder: Path) -> AsyncIterator[tuple[BotAndEngi
         return lives[-1]
 
     machine = BotAndEngine(start, gateway, folder)
-    keeping = asyncio.create_task(machine.keep())
+    keeping = asyncio.create_task(machine.keep_running())
     await soon(lambda: lives)
     try:
         yield machine, lives
@@ -70,12 +70,12 @@ async def test_a_restart_ends_the_old_process_before_the_new_one_starts(browser:
 async def test_a_killed_bot_comes_back_by_itself(
     browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(machines, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(machines, "FIRST_DELAY", 0.01)
     async with kept(browser.site.gateway, tmp_path) as (machine, lives):
         await machine.control("kill_bot")
         await soon(lambda: len(lives) == 2)
 
-    assert "The bot ended with status -9" in capsys.readouterr().err
+    assert "The bot exited with status -9" in capsys.readouterr().err
 
 
 async def test_its_log_is_a_file_and_warnings_are_shown(

@@ -1,19 +1,20 @@
-"""The page's server is for this machine's own page only."""
+"""Only the browser that opened the printed address may use the page's server."""
 
 from __future__ import annotations
 
 import socket
 
+import aiohttp
 import pytest
 
 from bot.playground.page_server import Page
-from bot.playground.server.actions.people import Attached
-from tests.wire.page.conftest import Browser, StillMachine
+from bot.playground.server.actions.people import AttachedFile
+from tests.wire.page.conftest import Browser, StillProcesses
 
 
 async def test_it_listens_on_loopback_only(browser: Browser) -> None:
-    assert browser.page._engine_loop is not None
-    assert [("127.0.0.1", browser.page.port)] == browser.page._engine_loop.addresses
+    assert browser.page._runner is not None
+    assert [("127.0.0.1", browser.page.port)] == browser.page._runner.addresses
 
 
 @pytest.mark.parametrize("path", ["/", "/static/js/app.js", "/play/sent", "/nowhere"])
@@ -29,11 +30,45 @@ async def test_another_name_for_this_machine_is_refused(browser: Browser) -> Non
     assert 200 == (await browser.get("/", Host=f"localhost:{browser.page.port}"))[0]
 
 
+PLACES = [("GET", "/"), ("GET", "/?token=wrong"), ("GET", "/static/js/app.js"), ("GET", "/cdn/attachments/1/2/a.png"),
+          ("GET", "/play/events"), ("GET", "/play/sent"), ("POST", "/play/act"), ("POST", "/play/control"),
+          ("GET", "/play/sent?token={secret}")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "path"), PLACES)
+async def test_without_the_cookie_everything_is_forbidden(browser: Browser, method: str, path: str) -> None:
+    """Another user of this machine can reach the port and knows neither the secret nor the cookie."""
+    secret = browser.page.url.partition("token=")[2]
+    path, headers = path.format(secret=secret), {"Origin": browser.base}
+    async with (
+        aiohttp.ClientSession() as stranger,
+        stranger.request(method, browser.base + path, headers=headers, json={"do": "restart_bot"}) as response,
+    ):
+        text = await response.text()
+
+    assert (403, []) == (response.status, browser.processes.wanted)
+    assert "Open that address." in text
+    assert secret not in text and "Set-Cookie" not in response.headers
+
+
+async def test_the_printed_address_sets_a_cookie_that_scripts_and_other_sites_do_not_get(browser: Browser) -> None:
+    async with aiohttp.ClientSession() as fresh, fresh.get(browser.page.url) as response:
+        cookie = response.headers["Set-Cookie"]
+
+    assert 200 == response.status
+    assert f"dreambot-playground-{browser.page.port}=" in cookie
+    assert "HttpOnly" in cookie and "SameSite=Strict" in cookie
+
+
+async def test_each_server_has_its_own_secret(browser: Browser) -> None:
+    assert browser.page.url.partition("token=")[2] != Page(browser.site, StillProcesses()).url.partition("token=")[2]
+
+
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1"])
 async def test_other_sites_cannot_act(browser: Browser, origin: str) -> None:
     status, _ = await browser.post("/play/control", {"do": "restart_bot"}, Origin=origin)
 
-    assert (403, []) == (status, browser.machine.wishes)
+    assert (403, []) == (status, browser.processes.wanted)
 
 
 async def test_an_act_without_an_origin_is_refused(browser: Browser) -> None:
@@ -53,7 +88,7 @@ async def test_only_the_pages_own_files_are_served(browser: Browser, path: str) 
 
 async def test_an_upload_that_is_no_picture_is_never_shown_in_the_pages_name(browser: Browser) -> None:
     script = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
-    message = browser.site.people.say(browser.ids["max"], browser.studio, "look", [Attached("x.svg", script)])
+    message = browser.site.people.say(browser.ids["max"], browser.studio, "look", [AttachedFile("x.svg", script)])
 
     _, _, headers = await browser.get(f"/cdn{message.files[0].path}")
 
@@ -71,7 +106,7 @@ async def test_a_taken_port_is_an_error_that_can_be_tried_around(browser: Browse
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        page = Page(browser.site, StillMachine())
+        page = Page(browser.site, StillProcesses())
 
         with pytest.raises(OSError, match="in use"):
             await page.start(taken.getsockname()[1])

@@ -66,11 +66,13 @@ async def playground(folder: Path, port: int) -> AsyncIterator[Playground]:
     )  # fmt: skip
     assert process.stdout is not None
     line = (await asyncio.wait_for(process.stdout.readline(), PATIENCE)).decode()
-    found = re.search(r"http://127\.0\.0\.1:\d+/", line)
+    found = re.search(r"(http://127\.0\.0\.1:\d+/)\?token=\S+", line)
     assert found, line
-    async with aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
         try:
-            yield Playground(process, found[0], session)
+            async with session.get(found[0]) as page:
+                assert page.status == 200
+            yield Playground(process, found[1], session)
         finally:
             if process.returncode is None:
                 process.terminate()

@@ -8,7 +8,7 @@ import pytest
 
 from bot.playground.server.actions.people import NotPossibleError
 from bot.playground.server.local import LocalDiscord
-from bot.playground.server.validation.command_access import offered
+from bot.playground.server.validation.command_access import usable_commands
 from bot.playground.server.world.entities import Channel
 from bot.playground.server.world.json_types import Json
 from bot.playground.server.world.permissions import Permission
@@ -174,7 +174,8 @@ async def test_commands_are_offered_where_they_belong(
     assert dm is not None and talk is not None
 
     def names(channel: Channel, user: int) -> set[str]:
-        return {each["name"] for each in offered(site.world, site.commands.usable(channel.guild_id), channel, user)}
+        registered = site.commands.usable(channel.guild_id)
+        return {each["name"] for each in usable_commands(site.world, registered, channel, user)}
 
     assert {"plain", "guild-only", "anywhere"} == names(studio, max_id)
     assert {"plain", "guild-only", "anywhere", "for-moderators"} == names(studio, mo_id)

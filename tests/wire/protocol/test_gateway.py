@@ -56,6 +56,10 @@ async def test_frames_come_as_one_compressed_stream_where_that_was_asked_for(raw
         (3, {"status": "online"}, 4003),
         (99, None, 4001),
         (1, "x" * 5000, 4002),
+        (2, [], 4002),
+        (2, {"token": 1, "intents": "x", "properties": {}}, 4004),
+        (6, "x", 4002),
+        (6, None, 4002),
     ],
 )
 async def test_what_is_wrong_ends_the_line_with_its_code(raw: RawBot, op: int, data: object, code: int) -> None:
@@ -261,6 +265,29 @@ async def test_a_shard_resumes_its_own_session(raw: RawBot, site: LocalDiscord, 
 
     assert str(missed.id) == told["id"]
     assert {1} == site.gateway.live_shards
+
+
+@pytest.mark.parametrize(
+    ("op", "data"),
+    [
+        (8, None),
+        (8, {"guild_id": "x"}),
+        (8, {"guild_id": "1"}),
+        (8, {"guild_id": "{guild}", "user_ids": 5}),
+        (6, {"token": "{token}", "session_id": [], "seq": 1}),
+        (6, {"token": "{token}", "session_id": "{session}", "seq": "x"}),
+    ],
+)
+async def test_frames_with_wrong_types_end_the_connection_with_4002(raw: RawBot, op: int, data: object) -> None:
+    line = await raw.identify()
+    guild = await line.event("GUILD_CREATE")
+    known = {"{guild}": guild["id"], "{token}": raw.site.world.app.token, "{session}": line.session_id}
+    if isinstance(data, dict):
+        data = {key: known.get(value, value) if isinstance(value, str) else value for key, value in data.items()}
+
+    await line.send(op, data)
+
+    assert 4002 == await line.close_code()
 
 
 async def test_members_are_told_on_request(raw: RawBot, max_id: int) -> None:

@@ -135,6 +135,36 @@ async def test_addresses_of_files_are_signed_and_expire(raw: RawBot, site: Local
     assert 200 == (await raw.fetch(again.body["attachments"][0]["url"]))[0]
 
 
+async def test_a_signature_with_foreign_letters_is_wrong(raw: RawBot, studio: Channel) -> None:
+    reply = await raw.ask("POST", f"/channels/{studio.id}/messages", {}, {"a.png": picture()})
+    url = reply.body["attachments"][0]["url"]
+
+    assert 404 == (await raw.fetch(url.replace("hm=", "hm=%C3%A4")))[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/json", b"[" * 100_000),
+        ("application/json", b"\xff"),
+        ("multipart/form-data", b"x"),
+        ("multipart/form-data; boundary=b", b""),
+        ("multipart/form-data; boundary=b", b"--b\r\n\r\n"),
+        ("multipart/form-data; boundary=b", b"--b\r\nContent-Transfer-Encoding: odd\r\n\r\nx\r\n--b--\r\n"),
+    ],
+)
+async def test_a_body_that_cannot_be_read_is_refused_with_50109(
+    raw: RawBot, studio: Channel, kind: str, body: bytes
+) -> None:
+    headers = {**raw.headers, "Content-Type": kind}
+    url = f"{API}/channels/{studio.id}/messages"
+
+    async with raw.session.post(url, headers=headers, data=body) as response:
+        answer = await response.json()
+
+    assert (400, 50109) == (response.status, answer["code"])
+
+
 async def test_no_other_host_can_be_reached(raw: RawBot) -> None:
     with pytest.raises(aiohttp.ClientConnectorError):
         await raw.session.get("https://example.org/")

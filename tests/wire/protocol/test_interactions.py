@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.playground.server.actions.interactions import InteractionType
-from bot.playground.server.actions.people import Attached, NotPossibleError
+from bot.playground.server.actions.people import AttachedFile, NotPossibleError
 from bot.playground.server.local import LocalDiscord
 from bot.playground.server.world.entities import Channel
 from bot.playground.server.world.json_types import Json
@@ -268,7 +268,7 @@ async def test_a_file_comes_along_as_an_expiring_address(
     await register(raw)
     line = await raw.identify()
 
-    site.people.slash(max_id, studio.id, "paint", {"prompt": "x"}, {"image": Attached("my photo.png", picture())})
+    site.people.slash(max_id, studio.id, "paint", {"prompt": "x"}, {"image": AttachedFile("my photo.png", picture())})
     told = (await line.event("INTERACTION_CREATE"))["data"]
     attachment = told["resolved"]["attachments"][told["options"][1]["value"]]
 
@@ -336,7 +336,7 @@ async def test_a_file_can_be_put_into_a_form(raw: RawBot, site: LocalDiscord, st
     form = {"title": "T", "custom_id": "m", "components": [field]}
     await answer(raw, interaction, {"type": MODAL, "data": form})
 
-    site.people.submit(max_id, interaction, {"file": Attached("a.png", picture())})
+    site.people.submit(max_id, interaction, {"file": AttachedFile("a.png", picture())})
     await line.event("INTERACTION_CREATE")
     data = (await line.event("INTERACTION_CREATE"))["data"]
 

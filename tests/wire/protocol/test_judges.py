@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.playground.schema_check import gateway_judge, judge_by
+from bot.playground.schema_check import check_against, gateway_check
 from bot.playground.server.local import LocalDiscord
 from bot.playground.server.world.entities import Channel
 from bot.playground.server.world.json_types import Json
@@ -71,7 +71,7 @@ async def test_routes_and_query_parameters_that_discord_does_not_have_are_found(
 
 
 def test_an_event_that_lacks_something_is_found() -> None:
-    judge = gateway_judge(shared("discord", "gateway-schema.json"))
+    judge = gateway_check(shared("discord", "gateway-schema.json"))
 
     assert ["event (whole): 'channel_id' is a required property"] == judge("MESSAGE_DELETE", {"id": "1"})
     assert [] == judge("MESSAGE_DELETE", {"id": "1", "channel_id": "2"})
@@ -81,7 +81,7 @@ def test_an_event_that_lacks_something_is_found() -> None:
 def test_a_record_is_judged_by_the_files_of_one_folder() -> None:
     record = Record()
 
-    judge_by(shared("discord"), record)
+    check_against(shared("discord"), record)
     record.add_event("MESSAGE_DELETE", {"id": "1"})
 
     assert ["MESSAGE_DELETE: event (whole): 'channel_id' is a required property"] == record.findings()

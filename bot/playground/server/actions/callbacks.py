@@ -14,7 +14,7 @@ from bot.playground.server.actions.message_body import Body, edit_message, new_m
 from bot.playground.server.actions.posting import Posting
 from bot.playground.server.actions.state import State
 from bot.playground.server.validation.commands import check_choices
-from bot.playground.server.validation.errors import FormErrors, Refusal, unknown
+from bot.playground.server.validation.errors import ApiError, FormErrors, unknown
 from bot.playground.server.validation.modals import checked_modal
 from bot.playground.server.world.json_types import Json
 from bot.playground.server.world.messages import CONTEXT_MENU, EPHEMERAL, LOADING, NORMAL, REPLY, SLASH, Message
@@ -65,7 +65,7 @@ class Callbacks:
         return self._post(interaction, new_message(self.state, channel, body, interaction=True), first=False)
 
     def find(self, interaction: Interaction, message_id: str) -> Message:
-        """Returns @original or a message that this token created; raises Refusal 10008 for any other."""
+        """Returns @original or a message that this token created; raises ApiError 10008 for any other."""
         found = interaction.original if message_id == "@original" else interaction.mine.get(int(message_id))
         if found is None and interaction.source and message_id == str(interaction.source.id):
             found = interaction.source
@@ -157,4 +157,4 @@ def _count_followup(interaction: Interaction) -> None:
     """Five for a person's own installation outside of the app's servers ("Followup Messages")."""
     interaction.followups += 1
     if "0" not in interaction.owners and interaction.followups > USER_INSTALL_FOLLOWUPS:
-        raise Refusal(400, 40094, "Maximum number of follow up messages reached for this interaction")
+        raise ApiError(400, 40094, "Maximum number of follow up messages reached for this interaction")

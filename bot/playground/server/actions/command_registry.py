@@ -3,7 +3,7 @@
 from collections import deque
 
 from bot.playground.server.validation.commands import CHAT_INPUT, check_commands
-from bot.playground.server.validation.errors import Refusal, unknown
+from bot.playground.server.validation.errors import ApiError, unknown
 from bot.playground.server.world.clock import Clock
 from bot.playground.server.world.json_types import Json
 from bot.playground.server.world.snowflakes import Snowflakes
@@ -73,7 +73,7 @@ class CommandRegistry:
         while self._created and self._created[0] < now - 86_400:
             self._created.popleft()
         if len(self._created) >= self.creates_per_day:
-            raise Refusal(400, 30034, "Max number of daily application command creates has been reached (200)")
+            raise ApiError(400, 30034, "Max number of daily application command creates has been reached (200)")
         self._created.append(now)
 
     def _payload(self, guild_id: int | None, body: Json, command_id: int) -> Json:

@@ -129,7 +129,7 @@ class Interactions:
     def to_answer(self, interaction_id: int, token: str) -> Interaction:
         """The interaction for a callback: 10062 when late or unknown, 40060 when answered before."""
         found = self._by_id.get(interaction_id)
-        if found is None or not secrets.compare_digest(found.token, token) or found.over:
+        if found is None or found.over or self._by_token.get(token) is not found:
             raise unknown("interaction")
         if found.callback is not None:
             raise already_acknowledged()

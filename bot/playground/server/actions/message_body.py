@@ -5,7 +5,7 @@ from typing import Any
 
 from bot.playground.server.actions.state import State
 from bot.playground.server.validation.components import V2_FLAG, Kind, check_components, numbered, walk
-from bot.playground.server.validation.errors import FormErrors, Refusal, empty_message, too_large
+from bot.playground.server.validation.errors import ApiError, FormErrors, empty_message, too_large
 from bot.playground.server.validation.limits import (
     ALT_TEXT,
     ATTACHMENTS,
@@ -16,7 +16,7 @@ from bot.playground.server.validation.limits import (
     file_limit,
 )
 from bot.playground.server.world.entities import Channel
-from bot.playground.server.world.files import StoredFile, looked_at, safe_name
+from bot.playground.server.world.files import StoredFile, detect_type, safe_name
 from bot.playground.server.world.json_types import Json
 from bot.playground.server.world.mentions import Mentions, found
 from bot.playground.server.world.messages import EPHEMERAL, LOADING, NORMAL, Message
@@ -77,7 +77,7 @@ def new_message(
     *,
     interaction: bool = False,
 ) -> Message:
-    """The app's message that *given* describes, checked but not posted yet; raises Refusal."""
+    """The app's message that *given* describes, checked but not posted yet; raises ApiError."""
     body, errors = given.fields, FormErrors()
     given.findings += unknown_fields(body)
     flags = _flags(body, 0, interaction=interaction)
@@ -225,7 +225,7 @@ def _new_file(
     if description and len(description) > ALT_TEXT:
         errors.too_long(f"attachments.{number}.description", ALT_TEXT)
     name = safe_name(entry.get("filename") or upload.filename)
-    kind, size = looked_at(upload.data, name)
+    kind, size = detect_type(upload.data, name)
     return StoredFile(state.ids.next(), channel.id, name, upload.data, kind, ephemeral, description, size)
 
 
@@ -262,5 +262,5 @@ def reference_of(state: State, channel: Channel, body: Json) -> int | None:
         return target.id
     if reference.get("fail_if_not_exists", True):
         errors = {"message_reference": {"_errors": [{"code": "REPLIES_UNKNOWN_MESSAGE", "message": "Unknown message"}]}}
-        raise Refusal(400, 50035, "Invalid Form Body", errors=errors)
+        raise ApiError(400, 50035, "Invalid Form Body", errors=errors)
     return None

@@ -1,4 +1,4 @@
-"""What people do: commands, buttons, forms, reactions, messages. Refuses what a client would not offer."""
+"""The actions of people: commands, buttons, forms, reactions, messages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,22 +8,22 @@ from bot.playground.server.actions.command_registry import CommandRegistry
 from bot.playground.server.actions.interactions import Interaction, Interactions, InteractionType
 from bot.playground.server.actions.posting import Posting
 from bot.playground.server.actions.state import State
-from bot.playground.server.validation.command_access import why_not
-from bot.playground.server.validation.command_options import Filled, fill
+from bot.playground.server.validation.command_access import refusal_reason
+from bot.playground.server.validation.command_options import FilledOptions, fill
 from bot.playground.server.validation.commands import CHAT_INPUT, MESSAGE, USER
 from bot.playground.server.validation.components import SELECTS, find
 from bot.playground.server.validation.emoji import emoji_key, same_emoji
 from bot.playground.server.validation.limits import CONTENT, file_limit
 from bot.playground.server.validation.modals import submitted, wrong_answers
 from bot.playground.server.validation.select_values import (
-    UnknownThingError,
+    UnknownEntityError,
     add_user,
     resolve_choice,
     resolve_fields,
     wrong_choice,
 )
-from bot.playground.server.world.entities import Channel
-from bot.playground.server.world.files import StoredFile, looked_at, safe_name
+from bot.playground.server.world.entities import Channel, World
+from bot.playground.server.world.files import StoredFile, detect_type, safe_name
 from bot.playground.server.world.json_types import Json
 from bot.playground.server.world.mentions import found
 from bot.playground.server.world.messages import Message
@@ -31,19 +31,24 @@ from bot.playground.server.world.permissions import Permission, permissions
 
 
 class NotPossibleError(Exception):
-    """A client would not let a person do this; the text says why."""
+    """Discord's client would not offer this; the text says why."""
 
 
 @dataclass(frozen=True)
-class Attached:
-    """A file that a person picks."""
+class AttachedFile:
+    """A file that a person attaches."""
 
     filename: str
     data: bytes
 
 
+def can_see(world: World, channel: Channel, user: int) -> bool:
+    """Whether *user* has VIEW_CHANNEL there."""
+    return bool(permissions(world, channel, user) & Permission.VIEW_CHANNEL)
+
+
 class People:
-    """Acts for any person, by id. Everything is checked as a client would, then told to the bot."""
+    """Acts for any person, by id. Checks each action as Discord's client would; raises NotPossibleError."""
 
     def __init__(self, state: State, posting: Posting, commands: CommandRegistry, interactions: Interactions) -> None:
         self._state = state
@@ -57,7 +62,7 @@ class People:
         channel_id: int,
         command: str,
         options: Mapping[str, Any] | None = None,
-        files: Mapping[str, Attached] | None = None,
+        files: Mapping[str, AttachedFile] | None = None,
         *,
         nonce: str = "",
     ) -> Interaction:
@@ -92,7 +97,7 @@ class People:
         channel = self._commandable(user, message.channel_id)
         registered = self._command(user, channel, command, MESSAGE)
         shown = self._state.show(message, self._state.world.app.id)
-        data = self._command_data(registered, Filled(), channel)
+        data = self._command_data(registered, FilledOptions(), channel)
         data |= {"target_id": str(message.id), "resolved": {"messages": {str(message.id): shown}}}
         return self._interactions.start(InteractionType.COMMAND, user, channel, data, nonce=nonce)
 
@@ -100,11 +105,11 @@ class People:
         """Use a command from a person's context menu."""
         channel = self._commandable(user, channel_id)
         registered = self._command(user, channel, command, USER)
-        data = self._command_data(registered, Filled(), channel)
+        data = self._command_data(registered, FilledOptions(), channel)
         resolved: Json = {}
         try:
             add_user(self._state.world, channel, str(target), resolved)
-        except UnknownThingError as error:
+        except UnknownEntityError as error:
             raise NotPossibleError(str(error)) from error
         data |= {"target_id": str(target), "resolved": resolved}
         return self._interactions.start(InteractionType.COMMAND, user, channel, data, nonce=nonce)
@@ -118,7 +123,7 @@ class People:
         if component is None or message.visible_to not in (None, user):
             raise NotPossibleError(f"the message shows no component {custom_id!r}")
         if component.get("disabled"):
-            raise NotPossibleError(f"{custom_id!r} is greyed out")
+            raise NotPossibleError(f"the component {custom_id!r} is disabled")
         data: Json = {"component_type": component["type"], "custom_id": custom_id, "id": component["id"]}
         if component["type"] in SELECTS:
             self._refuse([wrong for wrong in [wrong_choice(component, values or [])] if wrong])
@@ -128,12 +133,12 @@ class People:
         return self._interactions.start(InteractionType.COMPONENT, user, channel, data, source=message, nonce=nonce)
 
     def submit(self, user: int, opened_by: Interaction, values: Mapping[str, Any], *, nonce: str = "") -> Interaction:
-        """Send the form that *opened_by* was answered with; an `Attached` goes into a field for files."""
+        """Send the form that *opened_by* was answered with; an `AttachedFile` goes into a field for files."""
         modal = opened_by.outcome.result().modal if opened_by.outcome.done() else None
         if modal is None or opened_by.user_id != user:
-            raise NotPossibleError("no form is open")
+            raise NotPossibleError("this form is not open")
         channel = self._state.world.channels[opened_by.channel_id]
-        kept = {name: self._keep(channel, value) for name, value in values.items() if isinstance(value, Attached)}
+        kept = {name: self._keep(channel, value) for name, value in values.items() if isinstance(value, AttachedFile)}
         given = {**values, **{name: [str(file.id)] for name, file in kept.items()}}
         self._refuse(wrong_answers(modal, given))
         data: Json = {"custom_id": modal["custom_id"], "components": submitted(modal, given)}
@@ -147,7 +152,7 @@ class People:
     def react(self, user: int, message: Message, emoji: str) -> None:
         channel = self._visible(user, message.channel_id)
         if message.ephemeral:
-            raise NotPossibleError("a message that only you see takes no reactions")
+            raise NotPossibleError("an ephemeral message takes no reactions")
         key = same_emoji(list(message.reactions), emoji_key(emoji))
         if key not in message.reactions:
             self._need(user, channel, Permission.ADD_REACTIONS, "add reactions")
@@ -162,7 +167,7 @@ class People:
         user: int,
         channel_id: int,
         content: str,
-        files: list[Attached] | None = None,
+        files: list[AttachedFile] | None = None,
         *,
         reply_to: int | None = None,
     ) -> Message:
@@ -195,13 +200,10 @@ class People:
             self._need(user, channel, Permission.MANAGE_MESSAGES, "delete messages of others")
         self._posting.delete(message)
 
-    def sees(self, user: int, channel: Channel) -> bool:
-        return bool(permissions(self._state.world, channel, user) & Permission.VIEW_CHANNEL)
-
     def _visible(self, user: int, channel_id: int) -> Channel:
         channel = self._state.world.channels.get(channel_id)
-        if channel is None or not self.sees(user, channel):
-            raise NotPossibleError("this channel is not there for you")
+        if channel is None or not can_see(self._state.world, channel, user):
+            raise NotPossibleError("you cannot see this channel")
         return channel
 
     def _commandable(self, user: int, channel_id: int) -> Channel:
@@ -211,18 +213,18 @@ class People:
 
     def _need(self, user: int, channel: Channel, needed: Permission, what: str) -> None:
         if not permissions(self._state.world, channel, user) & needed:
-            raise NotPossibleError(f"you may not {what} here")
+            raise NotPossibleError(f"you do not have permission to {what} here")
 
     def _command(self, user: int, channel: Channel, name: str, kind: int = CHAT_INPUT) -> Json:
         wanted = name.split(" ")[0] if kind == CHAT_INPUT else name
         usable = self._commands.usable(channel.guild_id)
         found_ = next((c for c in usable if c["name"] == wanted and c["type"] == kind), None)
         if found_ is None:
-            raise NotPossibleError(f"there is no command /{name}; there is {_listed(usable)}")
-        self._refuse([reason for reason in [why_not(self._state.world, channel, user, found_)] if reason])
+            raise NotPossibleError(f"there is no command /{name}; registered: {_listed(usable)}")
+        self._refuse([reason for reason in [refusal_reason(self._state.world, channel, user, found_)] if reason])
         return found_
 
-    def _command_data(self, registered: Json, filled: Filled, channel: Channel) -> Json:
+    def _command_data(self, registered: Json, filled: FilledOptions, channel: Channel) -> Json:
         data: Json = {"id": registered["id"], "name": registered["name"], "type": registered["type"]}
         if filled.options:
             data["options"] = filled.options
@@ -230,13 +232,13 @@ class People:
             data["resolved"] = filled.resolved
         return {**data, "guild_id": registered["guild_id"]} if "guild_id" in registered else data
 
-    def _keep(self, channel: Channel, file: Attached, *, ephemeral: bool = True) -> StoredFile:
-        """Files of commands lie under /ephemeral-attachments/."""
+    def _keep(self, channel: Channel, file: AttachedFile, *, ephemeral: bool = True) -> StoredFile:
+        """Store *file*; files of commands are ephemeral attachments."""
         limit = file_limit(self._state.world.guild_of(channel))
         if len(file.data) > limit:
-            raise NotPossibleError(f"{file.filename} has {len(file.data)} bytes; this server takes {limit}")
+            raise NotPossibleError(f"{file.filename} is too large: {len(file.data)} of {limit} bytes")
         name = safe_name(file.filename)
-        kind, size = looked_at(file.data, name)
+        kind, size = detect_type(file.data, name)
         folder = self._state.world.app.id if ephemeral else channel.id
         return self._state.files.keep(
             StoredFile(self._state.ids.next(), folder, name, file.data, kind, ephemeral, None, size)
@@ -249,6 +251,4 @@ class People:
 
 
 def _listed(commands: list[Json]) -> str:
-    return (
-        ", ".join(sorted(f"/{command['name']}" for command in commands)) or "none at all: the bot has registered none"
-    )
+    return ", ".join(sorted(f"/{command['name']}" for command in commands)) or "none"

@@ -107,7 +107,11 @@ class Connection:
             data = message.data.encode() if isinstance(message.data, str) else message.data
             if len(data) > MAX_PAYLOAD:
                 raise CloseGatewayError(4002, "Payload too large.")
-            self._take(_parsed(data))
+            try:
+                self._take(_parsed(data))
+            except (TypeError, AttributeError, KeyError, ValueError) as error:
+                # The handlers trust the types in a frame; a wrong one fails somewhere inside.
+                raise CloseGatewayError(4002, "Error while decoding payload.") from error
 
     def _count(self) -> None:
         now = self._clock.now()
@@ -240,7 +244,7 @@ def _named(username: str, start: str) -> bool:
 def _parsed(data: bytes) -> Json:
     try:
         frame = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CloseGatewayError(4002, "Error while decoding payload.") from error
     if not isinstance(frame, dict):
         raise CloseGatewayError(4002, "Error while decoding payload.")

@@ -11,13 +11,19 @@ from bot.playground.server.validation.errors import malformed, too_large
 MAX_REQUEST = 25 * 2**20
 """Bytes (docs: resources/message.mdx, "Create Message"); boosted guilds may send more (assumptions.md)."""
 
+UNREADABLE = (ValueError, LookupError, RuntimeError, AssertionError, RecursionError)
+"""What aiohttp's multipart reader and the JSON parser raise for malformed bodies."""
+
 
 async def read_body(request: web.Request, limit: int) -> tuple[Any, list[Upload]]:
-    """JSON body and uploads; *limit* is the most bytes in all."""
+    """JSON body and uploads; raises ApiError 413 above *limit* bytes together, 50109 for what cannot be read."""
     if request.content_length is not None and request.content_length > limit:
         raise too_large()
     if request.content_type.startswith("multipart/"):
-        return await _multipart(request, limit)
+        try:
+            return await _multipart(request, limit)
+        except UNREADABLE as error:
+            raise malformed("The multipart body cannot be read.") from error
     data = await request.content.read(limit + 1)
     while not request.content.at_eof() and len(data) <= limit:
         data += await request.content.read(limit + 1)
@@ -53,5 +59,5 @@ def _upload(part: BodyPartReader, data: bytes) -> Upload:
 def _json(data: bytes) -> Any:
     try:
         return json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise malformed(str(error)) from error

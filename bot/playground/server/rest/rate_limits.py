@@ -13,24 +13,24 @@ INVALID_PER_TEN_MINUTES = 10_000
 
 
 @dataclass(frozen=True)
-class Allowance:
+class BucketSize:
     """*limit* requests per *seconds*."""
 
     limit: int
     seconds: float
 
 
-ROOMY = {"": Allowance(1000, 1.0)}
+ROOMY = {"": BucketSize(1000, 1.0)}
 """For tests: headers are sent, nobody waits."""
 REALISTIC = {
-    "POST /channels/{channel}/messages": Allowance(5, 5.0),
-    "PATCH /channels/{channel}/messages/{message}": Allowance(5, 5.0),
-    "DELETE /channels/{channel}/messages/{message}": Allowance(5, 1.0),
-    "POST /webhooks/{app}/{token}": Allowance(5, 2.0),
-    "PATCH /webhooks/{app}/{token}/messages/{message}": Allowance(5, 2.0),
-    "PUT /channels/{channel}/messages/{message}/reactions/{emoji}/@me": Allowance(1, 0.25),
-    "DELETE /channels/{channel}/messages/{message}/reactions/{emoji}/@me": Allowance(1, 0.25),
-    "": Allowance(10, 1.0),
+    "POST /channels/{channel}/messages": BucketSize(5, 5.0),
+    "PATCH /channels/{channel}/messages/{message}": BucketSize(5, 5.0),
+    "DELETE /channels/{channel}/messages/{message}": BucketSize(5, 1.0),
+    "POST /webhooks/{app}/{token}": BucketSize(5, 2.0),
+    "PATCH /webhooks/{app}/{token}/messages/{message}": BucketSize(5, 2.0),
+    "PUT /channels/{channel}/messages/{message}/reactions/{emoji}/@me": BucketSize(1, 0.25),
+    "DELETE /channels/{channel}/messages/{message}/reactions/{emoji}/@me": BucketSize(1, 0.25),
+    "": BucketSize(10, 1.0),
 }
 """Sizes that others have seen in headers; Discord publishes none and changes them."""
 
@@ -63,7 +63,7 @@ class RateLimits:
     """Counts requests per bucket and in all."""
 
     clock: Clock
-    allowances: dict[str, Allowance] = field(default_factory=lambda: dict(ROOMY))
+    allowances: dict[str, BucketSize] = field(default_factory=lambda: dict(ROOMY))
     global_per_second: int = GLOBAL_PER_SECOND * 100
     invalid_allowed: int = INVALID_PER_TEN_MINUTES
     old_edits: int = OLD_EDITS
@@ -92,7 +92,7 @@ class RateLimits:
         return _result(name, allowance, bucket, now)
 
     def take_old_edit(self, message: Message) -> None:
-        """Count an edit of *message*; raises Refusal 30046 above `old_edits` where it is older than an hour."""
+        """Count an edit of *message*; raises ApiError 30046 above `old_edits` where it is older than an hour."""
         now = self.clock.now()
         if now - message.created_at < OLD_SECONDS:
             return
@@ -126,7 +126,7 @@ class RateLimits:
         return False
 
 
-def _result(name: str, allowance: Allowance, bucket: Bucket, now: float) -> RateLimitResult:
+def _result(name: str, allowance: BucketSize, bucket: Bucket, now: float) -> RateLimitResult:
     left = bucket.began + allowance.seconds - now
     passed = bucket.used <= allowance.limit
     headers = {

@@ -14,7 +14,7 @@ from bot.playground.server.rest.rate_limits import RateLimitResult
 from bot.playground.server.rest.routes import all_routes
 from bot.playground.server.rest.routing import Call, Reply, Route
 from bot.playground.server.rest.site import Site
-from bot.playground.server.validation.errors import Refusal, unauthorized
+from bot.playground.server.validation.errors import ApiError, unauthorized
 from bot.playground.server.world.record import Exchange, Record, redacted
 
 PREFIXES = ("/api/v10", "/api/v9", "/api")
@@ -57,7 +57,7 @@ class Rest:
             return web.Response(status=429, text="error code: 1015", headers={"Retry-After": "600"})
         try:
             body, uploads = await read_body(request, self._request_limit())
-        except Refusal as refusal:
+        except ApiError as refusal:
             return _json(refusal.status, refusal.body(), exchange)
         exchange.body = body
         exchange.files = tuple((upload.field, upload.filename, len(upload.data)) for upload in uploads)
@@ -95,9 +95,9 @@ class Rest:
         except (TypeError, AttributeError, KeyError, ValueError) as error:
             # The handlers trust the types in a body; a wrong one fails somewhere inside. A finding says where.
             exchange.findings.append(f"the body cannot be read: {type(error).__name__}: {error} ({_place(error)})")
-            refusal = Refusal(400, 50035, "Invalid Form Body")
+            refusal = ApiError(400, 50035, "Invalid Form Body")
             return _json(refusal.status, refusal.body(), exchange, limit.headers)
-        except Refusal as refusal:
+        except ApiError as refusal:
             return _json(refusal.status, refusal.body(), exchange, {**limit.headers, **refusal.headers})
         return _replied(reply, exchange, limit.headers)
 
@@ -108,7 +108,7 @@ class Rest:
         if call.headers.get("Authorization") != f"Bot {self._site.world.app.token}":
             raise unauthorized()
         if not call.headers.get("User-Agent", "").startswith("DiscordBot ("):
-            raise Refusal(403, 40333, "internal network error")
+            raise ApiError(403, 40333, "internal network error")
 
     def _request_limit(self) -> int:
         highest = max((guild.premium_tier for guild in self._site.world.guilds.values()), default=0)
@@ -127,10 +127,10 @@ def _place(error: Exception) -> str:
     return f"{Path(frame.filename).name}:{frame.lineno}"
 
 
-def _rate_limited(limit: RateLimitResult) -> Refusal:
+def _rate_limited(limit: RateLimitResult) -> ApiError:
     body: dict[str, Any] = {"retry_after": round(limit.retry_after, 3), "global": limit.everywhere}
     headers = {"Retry-After": f"{max(1, round(limit.retry_after))}"}
-    return Refusal(429, 0, "You are being rate limited.", headers=headers, extra=body)
+    return ApiError(429, 0, "You are being rate limited.", headers=headers, extra=body)
 
 
 def _replied(reply: Reply, exchange: Exchange, headers: dict[str, str]) -> web.Response:

@@ -1,4 +1,4 @@
-"""Discord's rules for the bodies of requests: limits, components, modals, commands. Raises `Refusal` with its codes.
+"""Discord's rules for the bodies of requests: limits, components, modals, commands. Raises `ApiError` with its codes.
 
 Imports `world`.
 """

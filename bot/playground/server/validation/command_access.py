@@ -18,12 +18,12 @@ def context_of(world: World, channel: Channel) -> int:
     return BOT_DM if channel.type is ChannelType.DM and world.app.id in channel.recipients else PRIVATE_CHANNEL
 
 
-def offered(world: World, commands: list[Json], channel: Channel, user_id: int) -> list[Json]:
+def usable_commands(world: World, commands: list[Json], channel: Channel, user_id: int) -> list[Json]:
     """Those of *commands* that this person can use in this channel."""
-    return [command for command in commands if not why_not(world, channel, user_id, command)]
+    return [command for command in commands if not refusal_reason(world, channel, user_id, command)]
 
 
-def why_not(world: World, channel: Channel, user_id: int, command: Json) -> str:
+def refusal_reason(world: World, channel: Channel, user_id: int, command: Json) -> str:
     """The reason why a command is not offered; empty where it is."""
     name = f"/{command['name']}"
     if "guild_id" not in command and not _in_context(world, channel, command):
@@ -31,8 +31,8 @@ def why_not(world: World, channel: Channel, user_id: int, command: Json) -> str:
     if not _installed(world, channel, user_id, command):
         return f"{name} is not installed here"
     if command["nsfw"] and channel.guild_id is not None and not channel.nsfw:
-        return f"{name} is for age-restricted channels"
-    return "" if _permitted(world, channel, user_id, command) else f"you lack the permissions that {name} asks for"
+        return f"{name} works only in age-restricted channels"
+    return "" if _permitted(world, channel, user_id, command) else f"you do not have permission to use {name}"
 
 
 def _in_context(world: World, channel: Channel, command: Json) -> bool:

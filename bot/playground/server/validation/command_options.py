@@ -17,7 +17,7 @@ from bot.playground.server.validation.commands import (  # fmt: skip
     USER_OPTION,
 )
 from bot.playground.server.validation.select_values import (
-    UnknownThingError,
+    UnknownEntityError,
     add_channel,
     add_mentionable,
     add_role,
@@ -31,7 +31,7 @@ TEXT = 6000
 
 
 @dataclass
-class Filled:
+class FilledOptions:
     """The `options` and `resolved` of an interaction, and what is wrong with them in words."""
 
     options: list[Json] = field(default_factory=list)
@@ -45,9 +45,9 @@ class _Bad(Exception):
 
 def fill(
     world: World, channel: Channel, command: Json, full_name: str, values: Mapping[str, Any], *, focused: str = ""
-) -> Filled:
+) -> FilledOptions:
     """Place *values* under the subcommand that *full_name* says; with *focused* the others may be incomplete."""
-    filled = Filled()
+    filled = FilledOptions()
     path, declared = _descend(command, full_name.split(" ")[1:], filled)
     known = {option["name"]: option for option in declared}
     for name in values.keys() - known.keys():
@@ -62,7 +62,7 @@ def fill(
     return filled
 
 
-def _descend(command: Json, names: list[str], filled: Filled) -> tuple[list[tuple[str, int]], list[Json]]:
+def _descend(command: Json, names: list[str], filled: FilledOptions) -> tuple[list[tuple[str, int]], list[Json]]:
     """The subcommand's path and its options."""
     options: list[Json] = command.get("options") or []
     path: list[tuple[str, int]] = []
@@ -84,7 +84,9 @@ def _nested(path: list[tuple[str, int]], leaves: list[Json]) -> list[Json]:
     return leaves
 
 
-def _leaf(world: World, channel: Channel, option: Json, value: Any, filled: Filled, *, focused: str) -> list[Json]:
+def _leaf(
+    world: World, channel: Channel, option: Json, value: Any, filled: FilledOptions, *, focused: str
+) -> list[Json]:
     name, kind = option["name"], option["type"]
     if focused == name:
         # What is being typed is sent as text, whatever the type ("Autocomplete": values are not validated).
@@ -94,7 +96,7 @@ def _leaf(world: World, channel: Channel, option: Json, value: Any, filled: Fill
         if kind in _BY_OPTION:
             _BY_OPTION[kind](world, channel, fitting, filled.resolved)
             _check_channel_type(world, option, fitting)
-    except (_Bad, UnknownThingError) as bad:
+    except (_Bad, UnknownEntityError) as bad:
         filled.wrong += [] if focused else [f"{name}: {bad}"]
         return []
     # While suggestions are asked for, numbers are text as well: so it was observed (assumptions.md).

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from bot.playground.server.validation.errors import FormErrors, Refusal
+from bot.playground.server.validation.errors import ApiError, FormErrors
 from bot.playground.server.world.json_types import Json
 
 CHAT_INPUT, USER, MESSAGE = 1, 2, 3
@@ -25,7 +25,7 @@ def check_commands(bodies: list[Json]) -> None:
     errors.check()
     for kind, most in MOST.items():
         if sum((body.get("type") or CHAT_INPUT) == kind for body in bodies) > most:
-            raise Refusal(400, 30032, f"Maximum number of application commands reached ({most})")
+            raise ApiError(400, 30032, f"Maximum number of application commands reached ({most})")
     names = [(body["name"], body.get("type") or CHAT_INPUT) for body in bodies]
     for number, name in enumerate(names):
         if name in names[:number]:

@@ -2,7 +2,7 @@
 
 import unicodedata
 
-from bot.playground.server.validation.errors import Refusal
+from bot.playground.server.validation.errors import ApiError
 
 
 def emoji_key(text: str) -> str:
@@ -14,7 +14,7 @@ def emoji_key(text: str) -> str:
     symbol = any(unicodedata.category(sign) in ("So", "Sk", "Sm", "Po") and ord(sign) > 127 for sign in text)
     if text and (symbol or "\u20e3" in text or any(ord(sign) > 0x1F000 for sign in text)):
         return text
-    raise Refusal(400, 10014, "Unknown Emoji")
+    raise ApiError(400, 10014, "Unknown Emoji")
 
 
 def same_emoji(message_keys: list[str], key: str) -> str:

@@ -6,7 +6,7 @@ from bot.playground.server.world.json_types import Json
 
 
 @dataclass
-class Refusal(Exception):
+class ApiError(Exception):
     """A request is refused: HTTP *status*, Discord's *code* and *message*, and where in the body it is wrong."""
 
     status: int
@@ -24,9 +24,9 @@ class Refusal(Exception):
         return f"{self.status} {self.code} {self.message}"
 
 
-def unknown(what: str) -> Refusal:
+def unknown(what: str) -> ApiError:
     """404 for a thing that is not there; *what* is one of the names below."""
-    return Refusal(404, _UNKNOWN[what], f"Unknown {what}")
+    return ApiError(404, _UNKNOWN[what], f"Unknown {what}")
 
 
 _UNKNOWN = {
@@ -45,56 +45,56 @@ _UNKNOWN = {
 }
 
 
-def unauthorized() -> Refusal:
-    return Refusal(401, 0, "401: Unauthorized")
+def unauthorized() -> ApiError:
+    return ApiError(401, 0, "401: Unauthorized")
 
 
-def missing_access() -> Refusal:
-    return Refusal(403, 50001, "Missing Access")
+def missing_access() -> ApiError:
+    return ApiError(403, 50001, "Missing Access")
 
 
-def missing_permissions() -> Refusal:
-    return Refusal(403, 50013, "Missing Permissions")
+def missing_permissions() -> ApiError:
+    return ApiError(403, 50013, "Missing Permissions")
 
 
-def not_the_author() -> Refusal:
-    return Refusal(403, 50005, "Cannot edit a message authored by another user")
+def not_the_author() -> ApiError:
+    return ApiError(403, 50005, "Cannot edit a message authored by another user")
 
 
-def cannot_message_user() -> Refusal:
-    return Refusal(403, 50007, "Cannot send messages to this user")
+def cannot_message_user() -> ApiError:
+    return ApiError(403, 50007, "Cannot send messages to this user")
 
 
-def thread_archived() -> Refusal:
-    return Refusal(400, 50083, "Thread is archived")
+def thread_archived() -> ApiError:
+    return ApiError(400, 50083, "Thread is archived")
 
 
-def thread_locked() -> Refusal:
-    return Refusal(400, 160005, "Thread is locked")
+def thread_locked() -> ApiError:
+    return ApiError(400, 160005, "Thread is locked")
 
 
-def empty_message() -> Refusal:
-    return Refusal(400, 50006, "Cannot send an empty message")
+def empty_message() -> ApiError:
+    return ApiError(400, 50006, "Cannot send an empty message")
 
 
-def system_message() -> Refusal:
-    return Refusal(403, 50021, "Cannot execute action on a system message")
+def system_message() -> ApiError:
+    return ApiError(403, 50021, "Cannot execute action on a system message")
 
 
-def expired_token() -> Refusal:
-    return Refusal(401, 50027, "Invalid Webhook Token")
+def expired_token() -> ApiError:
+    return ApiError(401, 50027, "Invalid Webhook Token")
 
 
-def too_large() -> Refusal:
-    return Refusal(413, 40005, "Request entity too large")
+def too_large() -> ApiError:
+    return ApiError(413, 40005, "Request entity too large")
 
 
-def already_acknowledged() -> Refusal:
-    return Refusal(400, 40060, "Interaction has already been acknowledged.")
+def already_acknowledged() -> ApiError:
+    return ApiError(400, 40060, "Interaction has already been acknowledged.")
 
 
-def too_many_old_edits(retry_after: float) -> Refusal:
-    return Refusal(
+def too_many_old_edits(retry_after: float) -> ApiError:
+    return ApiError(
         429,
         30046,
         "Maximum number of edits to messages older than 1 hour reached. Try again later.",
@@ -103,8 +103,8 @@ def too_many_old_edits(retry_after: float) -> Refusal:
     )
 
 
-def malformed(detail: str) -> Refusal:
-    return Refusal(400, 50109, f"The request body contains invalid JSON. {detail}".strip())
+def malformed(detail: str) -> ApiError:
+    return ApiError(400, 50109, f"The request body contains invalid JSON. {detail}".strip())
 
 
 class FormErrors:
@@ -134,4 +134,4 @@ class FormErrors:
 
     def check(self) -> None:
         if self._tree:
-            raise Refusal(400, 50035, "Invalid Form Body", errors=self._tree)
+            raise ApiError(400, 50035, "Invalid Form Body", errors=self._tree)

@@ -15,7 +15,7 @@ _FIELDS = {*_CHOOSING, Kind.TEXT_INPUT, Kind.RADIO_GROUP, Kind.CHECKBOX}
 
 
 def checked_modal(data: Json) -> Json:
-    """The form, checked and with ids for all its parts; raises Refusal."""
+    """The form, checked and with ids for all its parts; raises ApiError."""
     errors = FormErrors()
     if not 1 <= len(data.get("title") or "") <= TITLE:
         errors.bad_length("title", 1, TITLE)

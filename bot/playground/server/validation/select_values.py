@@ -13,7 +13,7 @@ _MEMBER_LACKS = ("user", "deaf", "mute")
 """docs: interactions/receiving-and-responding.mdx, "Resolved Data Structure", note on partial members."""
 
 
-class UnknownThingError(Exception):
+class UnknownEntityError(Exception):
     """An id is not the id of what is asked for."""
 
 
@@ -32,7 +32,7 @@ def add_user(world: World, channel: Channel, value: str, resolved: Json) -> None
     """A user, and the member too where there is one."""
     user = world.users.get(int(value))
     if user is None:
-        raise UnknownThingError(f"nobody here has the id {value}")
+        raise UnknownEntityError(f"nobody here has the id {value}")
     resolved.setdefault("users", {})[value] = user_payload(user)
     guild = world.guild_of(channel)
     if guild and user.id in guild.members:
@@ -44,7 +44,7 @@ def add_role(world: World, channel: Channel, value: str, resolved: Json) -> None
     guild = world.guild_of(channel)
     role = guild.roles.get(int(value)) if guild else None
     if role is None:
-        raise UnknownThingError(f"no role here has the id {value}")
+        raise UnknownEntityError(f"no role here has the id {value}")
     resolved.setdefault("roles", {})[value] = role_payload(role)
 
 
@@ -57,7 +57,7 @@ def add_mentionable(world: World, channel: Channel, value: str, resolved: Json) 
 def add_channel(world: World, channel: Channel, value: str, resolved: Json) -> None:
     found = world.channels.get(int(value))
     if found is None or found.guild_id != channel.guild_id:
-        raise UnknownThingError(f"no channel here has the id {value}")
+        raise UnknownEntityError(f"no channel here has the id {value}")
     bits = str(permissions(world, found, world.app.id))
     resolved.setdefault("channels", {})[value] = {**channel_payload(world, found), "permissions": bits}
 

@@ -83,7 +83,7 @@ class Files:
     def fetch(self, path: str, query: dict[str, str]) -> StoredFile | None:
         """The file, or None where it is gone, the signature is wrong or the address has expired."""
         expires, issued, given = (query.get(key, "") for key in ("ex", "is", "hm"))
-        if not hmac.compare_digest(given, self._sign(path, expires, issued)):
+        if not hmac.compare_digest(given.encode(errors="replace"), self._sign(path, expires, issued).encode()):
             return None
         return self._files.get(path) if int(expires, 16) > self._clock.now() else None
 
@@ -107,7 +107,7 @@ class Files:
         return hmac.new(self._key, f"{path}|{expires}|{issued}".encode(), hashlib.sha256).hexdigest()
 
 
-def looked_at(data: bytes, filename: str) -> tuple[str, tuple[int, int] | None]:
+def detect_type(data: bytes, filename: str) -> tuple[str, tuple[int, int] | None]:
     """Content type and size in pixels, from the first bytes; by the name where it is no picture."""
     try:
         with Image.open(BytesIO(data)) as picture:

@@ -1,4 +1,4 @@
-"""What crossed the wire, kept for the judges of the tests and for the page's panel. Secrets are not kept."""
+"""The record of requests and gateway events, for schema checks and for the page. It holds no tokens."""
 
 import re
 from collections import deque
@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.playground.server.world.json_types import Json
 
-KEPT = 2000
+CAPACITY = 2000
 
 
 @dataclass
@@ -31,13 +31,15 @@ class Exchange:
     answer: Any = None
     seconds: float = 0.0
     injected: bool = False
-    """The answer was made by a fault on purpose."""
+    """An injected fault made the answer."""
+    expected: bool = False
+    """A fault that somebody switched on explains the refusal."""
     findings: list[str] = field(default_factory=list)
-    """What a judge has against it."""
+    """Mistakes that a schema check or the server found."""
 
 
 @dataclass
-class Sent:
+class SentEvent:
     """One gateway event as it was sent to the bot."""
 
     name: str
@@ -46,14 +48,16 @@ class Sent:
 
 
 class Record:
-    """The newest KEPT exchanges and events. Judges are asked about each and may add findings."""
+    """The newest CAPACITY exchanges and events. `checks` and `event_checks` see each and add findings."""
 
     def __init__(self) -> None:
-        self.exchanges: deque[Exchange] = deque(maxlen=KEPT)
-        self.events: deque[Sent] = deque(maxlen=KEPT)
-        self.judges: list[Callable[[Exchange], list[str]]] = []
-        self.event_judges: list[Callable[[str, Json], list[str]]] = []
+        self.exchanges: deque[Exchange] = deque(maxlen=CAPACITY)
+        self.events: deque[SentEvent] = deque(maxlen=CAPACITY)
+        self.checks: list[Callable[[Exchange], list[str]]] = []
+        self.event_checks: list[Callable[[str, Json], list[str]]] = []
         self.listeners: list[Callable[[Exchange], None]] = []
+        self.faults_until = 0.0
+        """Refusals of requests until this time (unix seconds) are `expected`."""
         self._count = 0
 
     def number(self) -> int:
@@ -61,18 +65,19 @@ class Record:
         return self._count
 
     def add(self, exchange: Exchange) -> None:
-        for judge in self.judges:
-            exchange.findings += judge(exchange)
+        for check in self.checks:
+            exchange.findings += check(exchange)
+        exchange.expected = exchange.injected or (exchange.status >= 400 and exchange.at <= self.faults_until)
         self.exchanges.append(exchange)
         for listener in self.listeners:
             listener(exchange)
 
     def add_event(self, name: str, data: Json) -> None:
-        if self.event_judges:
-            findings = [text for judge in self.event_judges for text in judge(name, data)]
-            self.events.append(Sent(name, data, findings))
+        if self.event_checks:
+            findings = [text for check in self.event_checks for text in check(name, data)]
+            self.events.append(SentEvent(name, data, findings))
         else:
-            self.events.append(Sent(name, data))
+            self.events.append(SentEvent(name, data))
 
     def findings(self) -> list[str]:
         """All findings in words, oldest first."""

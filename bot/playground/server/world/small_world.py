@@ -43,7 +43,8 @@ def small_world(clock: Clock, ids: Snowflakes) -> World:
 
 def _add_guild(world: World, ids: Snowflakes, olive: User, mo: User) -> None:
     guild = _guild(world, ids, ids.next(), "The Atelier", olive.id)
-    moderator = Role(ids.next(), "Moderator", Permission.MANAGE_MESSAGES | Permission.MODERATE_MEMBERS, 2, 0x5B8C3A)
+    rights = Permission.MANAGE_GUILD | Permission.MANAGE_MESSAGES | Permission.MODERATE_MEMBERS
+    moderator = Role(ids.next(), "Moderator", rights, 2, 0x5B8C3A)
     guild.roles[moderator.id] = moderator
     guild.members[mo.id].roles.append(moderator.id)
     _add_channels(world, ids, guild)

@@ -1,30 +1,36 @@
-/** Everything that the page says to its server, and the stream of what it hears back. */
+/** Requests to the page's server, and the stream of events from it. */
 
 /** @typedef {import("./types.js").Choice} Choice */
 /** @typedef {import("./types.js").SentEntry} SentEntry */
 /** @typedef {Record<string, any>} Body */
 
 const EVENTS = ["snapshot", "message_create", "message_update", "message_delete", "reaction", "modal", "interaction_done",
-  "interaction_failed", "commands", "bot_state", "troubles"];
+  "interaction_failed", "commands", "bot_state", "faults"];
 const FIRST_RETRY = 500;
 const LAST_RETRY = 8000;
 
-/** The server said no; the message is a sentence for the person. */
-export class ApiError extends Error {}
+/** The server refused a request; the message is a sentence for the person. */
+export class ApiError extends Error {
+  /** @param {string} text @param {number} status of the response; 0 without one */
+  constructor(text, status) {
+    super(text);
+    this.status = status;
+  }
+}
 
-/** @returns {string} unlike any other of this page */
+/** @returns {string} a unique id for one request */
 export function newNonce() {
   return `${Date.now().toString(36)}${Math.floor(Math.random() * 2 ** 40).toString(36)}`;
 }
 
 export class Api {
-  /** @param {string} user id of the person who acts; empty for whoever the server takes as the first */
+  /** @param {string} user id of the acting person; empty for the server's first one */
   constructor(user) {
     this.user = user;
   }
 
   /**
-   * Lets the person do something.
+   * Carries out an act of the person.
    * @param {Body} body @param {Record<string, File>} [files] by option name
    * @returns {Promise<any>} the server's answer; rejects with ApiError
    */
@@ -41,7 +47,7 @@ export class Api {
     return ask("/play/control", { method: "POST", headers, body: JSON.stringify(body) });
   }
 
-  /** @param {number} after the last number already known @returns {Promise<{entries: SentEntry[], last: number}>} */
+  /** @param {number} after the last number that the page has @returns {Promise<{entries: SentEntry[], last: number}>} */
   async sent(after) {
     return ask(`/play/sent?after=${after}`);
   }
@@ -54,18 +60,21 @@ async function ask(path, init) {
   try {
     response = await fetch(path, init);
   } catch {
-    throw new ApiError("The playground's server cannot be reached. Is it still running?");
+    throw new ApiError("The playground cannot be reached. Is it still running?", 0);
   }
   const answer = await response.json().catch(() => ({}));
-  if (!response.ok || answer.error) throw new ApiError(answer.error || `The server answered ${response.status}.`);
+  if (!response.ok || answer.error) throw new ApiError(answer.error || `The server answered ${response.status}.`, response.status);
   return answer;
 }
 
 /**
- * The live stream for one person. It reconnects by itself; each connection begins with a snapshot.
+ * The event stream of one person. It reconnects by itself; each connection begins with a snapshot.
  */
 export class Stream {
-  /** @param {(name: string, data: any) => void} hear @param {(connected: boolean) => void} connection */
+  /**
+   * @param {(name: string, data: any) => void} hear
+   * @param {(problem: string) => void} connection gets a sentence after a loss, "" after a connection
+   */
   constructor(hear, connection) {
     this.hear = hear;
     this.connection = connection;
@@ -81,7 +90,7 @@ export class Stream {
     const source = new EventSource(`/play/events?user=${encodeURIComponent(user)}`);
     this.source = source;
     for (const name of EVENTS) source.addEventListener(name, (event) => this.#receive(name, event));
-    source.addEventListener("error", () => this.#lost(source));
+    source.addEventListener("error", () => void this.#lost(source));
   }
 
   close() {
@@ -94,20 +103,23 @@ export class Stream {
   #receive(name, event) {
     if (name === "snapshot") {
       this.retry = FIRST_RETRY;
-      this.connection(true);
+      this.connection("");
     }
     this.hear(name, JSON.parse(event.data));
   }
 
   /**
-   * The browser retries by itself unless the server refused. Then this does, as whoever the server takes as the first:
-   * a server that began anew does not know the people of the old one.
+   * The browser retries by itself unless the server refused. After a refusal this retries as the server's first person,
+   * because a restarted server has other people.
    * @param {EventSource} source
    */
-  #lost(source) {
+  async #lost(source) {
     if (source !== this.source) return;
-    this.connection(false);
+    this.connection("The connection is lost. Trying again…");
     if (source.readyState !== EventSource.CLOSED) return;
+    const refused = await ask("/play/sent").then(() => null, (/** @type {ApiError} */ error) => error);
+    if (source !== this.source) return;
+    if (refused?.status === 403) this.connection(refused.message);
     this.timer = setTimeout(() => this.open(""), this.retry);
     this.retry = Math.min(this.retry * 2, LAST_RETRY);
   }

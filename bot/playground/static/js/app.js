@@ -1,4 +1,4 @@
-/** Puts the page together: one store, one stream, and the views around them. */
+/** The page: one store, one event stream, and the views. */
 
 import { Api, Stream } from "./api.js";
 import { showChannels, channelName } from "./channels.js";
@@ -26,8 +26,9 @@ const PERSON = "dreambot.person";
 
 const store = new Store();
 let api = new Api(sessionStorage.getItem(PERSON) ?? "");
-const stream = new Stream((name, data) => store.hear(name, data), (connected) => {
-  byId("connection").hidden = connected;
+const stream = new Stream((name, data) => store.hear(name, data), (problem) => {
+  byId("connection").textContent = problem;
+  byId("connection").hidden = !problem;
 });
 const interactions = new Interactions(store, () => api);
 
@@ -128,7 +129,7 @@ const modal = new Modal(names, (menu) => store.optionsOf(menu), (data, values, f
 store.addEventListener("modal", (event) => modal.open(/** @type {CustomEvent} */ (event).detail));
 
 const drawer = new SentDrawer(() => api, control);
-for (const name of ["snapshot", "troubles"]) store.addEventListener(name, () => drawer.showTroubles(store.state.troubles ?? []));
+for (const name of ["snapshot", "faults"]) store.addEventListener(name, () => drawer.showFaults(store.state.faults ?? []));
 
 /** @param {string} id */
 function become(id) {
@@ -179,6 +180,8 @@ function wire() {
   document.addEventListener("keydown", shortcut);
 }
 
+// The cookie replaces the secret of the printed address.
+if (location.search) history.replaceState(null, "", location.pathname);
 wire();
 startTicking();
 stream.open(api.user);

@@ -1,9 +1,9 @@
-/** The drawer: what the bot sent over the wire, with everything that the judges found wrong; and the switches for trouble. */
+/** The drawer: the bot's requests with the mistakes in them, and the switches that inject faults. */
 
 import { byId, el } from "./dom.js";
 
 /** @typedef {import("./types.js").SentEntry} SentEntry */
-/** @typedef {import("./types.js").Trouble} Trouble */
+/** @typedef {import("./types.js").Fault} Fault */
 /** @typedef {import("./api.js").Api} Api */
 
 const OPEN_PAUSE = 1200;
@@ -43,30 +43,30 @@ export class SentDrawer {
     void this.#poll();
   }
 
-  /** @param {Trouble[]} troubles */
-  showTroubles(troubles) {
-    const box = byId("troubles");
-    box.hidden = !troubles.length;
-    const known = new Map([...box.querySelectorAll("[data-trouble]")].map((each) => [/** @type {HTMLElement} */ (each).dataset.trouble, each]));
-    if (known.size !== troubles.length || troubles.some((trouble) => !known.has(trouble.id))) {
-      byId("trouble-list").replaceChildren(...troubles.filter((trouble) => !trouble.once).map((trouble) => this.#switch(trouble)));
-      byId("trouble-once").replaceChildren(...troubles.filter((trouble) => trouble.once).map((trouble) => this.#button(trouble)));
-    } else for (const trouble of troubles) /** @type {HTMLInputElement} */ (known.get(trouble.id)).checked = trouble.on;
-    const on = troubles.filter((trouble) => trouble.on).length;
-    byId("trouble-count").textContent = on ? `${on} on` : "";
+  /** @param {Fault[]} faults */
+  showFaults(faults) {
+    const box = byId("faults");
+    box.hidden = !faults.length;
+    const known = new Map([...box.querySelectorAll("[data-fault]")].map((each) => [/** @type {HTMLElement} */ (each).dataset.fault, each]));
+    if (known.size !== faults.length || faults.some((fault) => !known.has(fault.id))) {
+      byId("fault-list").replaceChildren(...faults.filter((fault) => !fault.once).map((fault) => this.#switch(fault)));
+      byId("fault-once").replaceChildren(...faults.filter((fault) => fault.once).map((fault) => this.#button(fault)));
+    } else for (const fault of faults) /** @type {HTMLInputElement} */ (known.get(fault.id)).checked = fault.on;
+    const on = faults.filter((fault) => fault.on).length;
+    byId("fault-count").textContent = on ? `${on} on` : "";
   }
 
-  /** @param {Trouble} trouble something that happens once */
-  #button(trouble) {
-    const press = () => void this.control({ do: "trouble", id: trouble.id, on: true });
-    return el("button", { type: "button", class: "button quiet-button", title: trouble.help, data: { trouble: trouble.id }, on: { click: press } }, trouble.label);
+  /** @param {Fault} fault injected a single time per press */
+  #button(fault) {
+    const press = () => void this.control({ do: "fault", id: fault.id, on: true });
+    return el("button", { type: "button", class: "button quiet-button", title: fault.help, data: { fault: fault.id }, on: { click: press } }, fault.label);
   }
 
-  /** @param {Trouble} trouble */
-  #switch(trouble) {
-    const box = el("input", { type: "checkbox", role: "switch", checked: trouble.on, data: { trouble: trouble.id } });
-    box.addEventListener("change", () => void this.control({ do: "trouble", id: trouble.id, on: box.checked }));
-    return el("label", { class: "switch", title: trouble.help }, box, el("span", {}, trouble.label));
+  /** @param {Fault} fault */
+  #switch(fault) {
+    const box = el("input", { type: "checkbox", role: "switch", checked: fault.on, data: { fault: fault.id } });
+    box.addEventListener("change", () => void this.control({ do: "fault", id: fault.id, on: box.checked }));
+    return el("label", { class: "switch", title: fault.help }, box, el("span", {}, fault.label));
   }
 
   async #poll() {
@@ -76,12 +76,12 @@ export class SentDrawer {
       if (last < this.last) this.#restart();
       else this.#take(entries, last);
     } catch {
-      // The stream's banner already says that the server is away.
+      // The banner above the messages says that the server is away.
     }
     this.#timer = setTimeout(() => void this.#poll(), this.drawer.hidden ? CLOSED_PAUSE : OPEN_PAUSE);
   }
 
-  /** The server began anew: so does the list. */
+  /** The server has restarted, so the list starts again. */
   #restart() {
     this.last = this.findings = 0;
     this.list.replaceChildren();
@@ -105,7 +105,7 @@ export class SentDrawer {
   #drawCount() {
     this.count.textContent = this.findings ? String(this.findings) : "";
     this.count.hidden = !this.findings;
-    this.button.title = this.findings ? `What the bot sent: ${this.findings} findings` : "What the bot sent";
+    this.button.title = this.findings ? `What the bot sent: ${this.findings} ${this.findings === 1 ? "mistake" : "mistakes"}` : "What the bot sent";
   }
 }
 
@@ -117,10 +117,10 @@ function drawEntry(entry) {
   const body = entry.body === undefined || entry.body === null || entry.body === "" ? null
     : el("pre", { tabindex: "0" }, el("code", {}, typeof entry.body === "string" ? entry.body : JSON.stringify(entry.body, null, 2)));
   return el("li", { class: bad ? "sent bad" : "sent" }, el("details", { open: bad },
-    el("summary", {}, el("span", { class: entry.status >= 400 ? "status bad" : "status" }, entry.status),
+    el("summary", {}, el("span", { class: entry.status >= 400 && !entry.note ? "status bad" : "status" }, entry.status),
       el("span", { class: "method" }, entry.method), el("span", { class: "route", title: entry.route }, shortIds(entry.route)),
       el("span", { class: "when" }, `${time}${took}`)),
-    ...entry.findings.map((finding) => el("p", { class: "finding" }, finding)), body ?? el("p", { class: "quiet" }, "No body.")));
+    ...entry.findings.map((finding) => el("p", { class: "finding" }, finding)), entry.note ? el("p", { class: "quiet note" }, entry.note) : "", body ?? el("p", { class: "quiet" }, "No body.")));
 }
 
 /** Ids are long and differ at their ends. @param {string} route */

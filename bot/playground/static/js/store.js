@@ -29,7 +29,7 @@ export const displayName = (user) => user.global_name || user.username;
 
 /**
  * Events: `snapshot`, `channel`, `message` (detail: Message), `removed` (detail: Message), `commands`, `state`,
- * `troubles`, `modal` (detail: ModalData), `done` and `failed` (detail: {nonce, text?}), `unread`.
+ * `faults`, `modal` (detail: ModalData), `done` and `failed` (detail: {nonce, text?}), `unread`.
  */
 export class Store extends EventTarget {
   /** @type {Snapshot} */
@@ -53,7 +53,7 @@ export class Store extends EventTarget {
     reaction: (data) => this.#reaction(data),
     commands: (data) => this.#commands(data),
     bot_state: (data) => this.#botState(data),
-    troubles: (data) => this.#troubles(data.troubles ?? data),
+    faults: (data) => this.#faults(data.faults ?? data),
     modal: (data) => this.#tell("modal", data),
     interaction_done: (data) => this.#tell("done", data),
     interaction_failed: (data) => this.#tell("failed", data),
@@ -206,10 +206,10 @@ export class Store extends EventTarget {
     this.#tell("state");
   }
 
-  /** @param {import("./types.js").Trouble[]} troubles */
-  #troubles(troubles) {
-    this.state.troubles = troubles;
-    this.#tell("troubles");
+  /** @param {import("./types.js").Fault[]} faults */
+  #faults(faults) {
+    this.state.faults = faults;
+    this.#tell("faults");
   }
 
   /** Remembers everybody who wrote or was mentioned, so that mentions have names. @param {Message[]} messages */

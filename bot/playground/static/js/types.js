@@ -37,13 +37,13 @@
  * @typedef {{name: string, description: string, options: Option[], special?: boolean}} Command
  * @typedef {{online: boolean}} BotState
  * @typedef {{state: string, note?: string}} EngineState
- * @typedef {{id: string, label: string, help?: string, once?: boolean, on: boolean}} Trouble
+ * @typedef {{id: string, label: string, help?: string, once?: boolean, on: boolean}} Fault
  * @typedef {{users: User[], me: string, guild?: {name: string}, channels: Channel[], channel?: string,
  *            messages: Message[], commands: RegisteredCommand[], offered?: Record<string, string[]>, roles?: Role[], bot?: BotState, engine?: EngineState,
- *            application?: User|null, permissions?: Record<string, string>, troubles?: Trouble[]}} Snapshot
+ *            application?: User|null, permissions?: Record<string, string>, faults?: Fault[]}} Snapshot
  * @typedef {{nonce?: string, id?: string, custom_id: string, title: string, components: Component[]}} ModalData
  * @typedef {{n: number, at: number, method: string, route: string, status: number, seconds?: number, body?: unknown,
- *            findings: string[]}} SentEntry
+ *            findings: string[], note?: string}} SentEntry
  * @typedef {{url: string, width: number|null, height: number|null, name: string, alt: string}} Picture
  */
 

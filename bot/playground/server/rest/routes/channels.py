@@ -2,7 +2,7 @@
 
 from bot.playground.server.rest.access import channel_of, check, message_of, send_permission
 from bot.playground.server.rest.routing import NO_CONTENT, Call, Reply, Routes
-from bot.playground.server.validation.errors import FormErrors, Refusal
+from bot.playground.server.validation.errors import ApiError, FormErrors
 from bot.playground.server.world.entities import Channel, ChannelType
 from bot.playground.server.world.events import Event, Intent, fixed
 from bot.playground.server.world.messages import HAS_THREAD
@@ -30,7 +30,7 @@ async def thread_from_message(call: Call) -> Reply:
     """A public thread; it takes the message's id ("Start Thread from Message")."""
     message = message_of(call, Permission.CREATE_PUBLIC_THREADS)
     if message.flags & HAS_THREAD:
-        raise Refusal(400, 160004, "A thread has already been created for this message")
+        raise ApiError(400, 160004, "A thread has already been created for this message")
     parent = call.site.world.channels[message.channel_id]
     thread = _new_thread(call, parent, message.id, ChannelType.PUBLIC_THREAD)
     message.flags |= HAS_THREAD

@@ -11,7 +11,7 @@ from bot.playground.server.rest.access import (
 )
 from bot.playground.server.rest.routing import NO_CONTENT, Call, Reply, Routes
 from bot.playground.server.rest.site import Site
-from bot.playground.server.validation.errors import FormErrors, Refusal, cannot_message_user, not_the_author
+from bot.playground.server.validation.errors import ApiError, FormErrors, cannot_message_user, not_the_author
 from bot.playground.server.world.json_types import Json
 from bot.playground.server.world.messages import REPLY, Message
 from bot.playground.server.world.permissions import Permission
@@ -56,7 +56,7 @@ async def list_messages(call: Call) -> Reply:
         errors.check()
     try:
         check(call.site, channel, Permission.READ_MESSAGE_HISTORY)
-    except Refusal:
+    except ApiError:
         return Reply([])
     messages = [message for message in call.site.messages.of(channel.id) if not message.ephemeral]
     return Reply([_render(call.site, message) for message in _page(messages, call.query, limit)])
@@ -109,7 +109,7 @@ async def bulk_delete(call: Call) -> Reply:
     channel = channel_of(call, Permission.MANAGE_MESSAGES)
     wanted = [int(message) for message in call.json.get("messages") or []]
     if not 2 <= len(wanted) <= 100:
-        raise Refusal(
+        raise ApiError(
             400,
             50016,
             "Provided too few or too many messages to delete. "
@@ -117,7 +117,7 @@ async def bulk_delete(call: Call) -> Reply:
         )
     found = [call.site.messages.get(channel.id, message) for message in wanted]
     if any(m is not None and call.site.clock.now() - m.created_at > BULK_SECONDS for m in found):
-        raise Refusal(400, 50034, "You can only bulk delete messages that are under 14 days old.")
+        raise ApiError(400, 50034, "You can only bulk delete messages that are under 14 days old.")
     for message in found:
         if message is not None and not message.ephemeral:
             call.site.posting.delete(message)

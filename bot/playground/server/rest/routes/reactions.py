@@ -3,7 +3,7 @@
 from bot.playground.server.rest.access import check, message_of
 from bot.playground.server.rest.routing import NO_CONTENT, Call, Reply, Routes
 from bot.playground.server.validation.emoji import emoji_key, same_emoji
-from bot.playground.server.validation.errors import Refusal, unknown
+from bot.playground.server.validation.errors import ApiError, unknown
 from bot.playground.server.world.payloads import user_payload
 from bot.playground.server.world.permissions import Permission
 
@@ -21,7 +21,7 @@ async def create_reaction(call: Call) -> Reply:
     if key not in message.reactions:
         check(call.site, call.site.world.channels[message.channel_id], Permission.ADD_REACTIONS)
         if len(message.reactions) >= DIFFERENT:
-            raise Refusal(403, 30010, "Maximum number of reactions reached (20)")
+            raise ApiError(403, 30010, "Maximum number of reactions reached (20)")
     call.site.posting.react(message, key, call.site.world.app.id)
     return NO_CONTENT
 

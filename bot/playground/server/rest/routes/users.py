@@ -1,7 +1,7 @@
 """Users and direct messages (docs: resources/user.mdx)."""
 
 from bot.playground.server.rest.routing import Call, Reply, Routes
-from bot.playground.server.validation.errors import Refusal, unknown
+from bot.playground.server.validation.errors import ApiError, unknown
 from bot.playground.server.world.entities import Channel, ChannelType
 from bot.playground.server.world.payloads import channel_payload, own_user_payload, user_payload
 
@@ -26,7 +26,7 @@ async def create_dm(call: Call) -> Reply:
     """The direct message with a person, made where there is none ("Create DM")."""
     user = int(call.json.get("recipient_id") or 0)
     if user not in call.site.world.users or user == call.site.world.app.id:
-        raise Refusal(400, 50033, "Invalid Recipient(s)")
+        raise ApiError(400, 50033, "Invalid Recipient(s)")
     me = call.site.world.app.id
     channel = call.site.world.dm(me, user)
     if channel is None:
