@@ -62,10 +62,10 @@ async def test_a_request_on_a_full_disk_is_refused_in_words_and_the_next_one_is_
         schemas.judge(site.record)
         world = World(site, dreambot_maker({}), tmp_path)
         async with kept(world, tmp_path) as machine:
-            troubles = FaultSwitches(site, *machine.faults)
-            troubles.set("disk", True)
+            faults = FaultSwitches(site, *machine.faults)
+            faults.set("disk", True)
             refused = await world.max.slash("dream", prompt="an owl")
-            troubles.set("disk", False)
+            faults.set("disk", False)
             message = await dreamt(world.max, "a fox")
 
     assert "The database cannot be used" in whispered(refused)
@@ -80,12 +80,12 @@ async def test_a_disk_that_fills_up_while_a_picture_forms_costs_nobody_anything(
         schemas.judge(site.record)
         world = World(site, dreambot_maker({}), tmp_path)
         async with kept(world, tmp_path) as machine:
-            troubles = FaultSwitches(site, *machine.faults)
+            faults = FaultSwitches(site, *machine.faults)
             answer = await world.max.slash("dream", prompt="an owl")
             await world.max.wait_for(answer.message, is_painting)
-            troubles.set("disk", True)
+            faults.set("disk", True)
             await asyncio.sleep(2)
-            troubles.set("disk", False)
+            faults.set("disk", False)
             message = await world.max.wait_for(answer.message, is_over, 40)
             again = await dreamt(world.max, "a fox")
 
