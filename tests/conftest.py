@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
@@ -13,3 +14,5 @@ from hypothesis import HealthCheck, settings  # noqa: E402 (after the environmen
 
 settings.register_profile("dreambot", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("dreambot")
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # nohup and CI runners may have it ignored
