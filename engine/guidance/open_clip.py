@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.catalogue.clips import clip_named, clip_of_hash, plain
+from engine.catalogue.clips import OPENAI_TAG, clip_named, clip_of_hash, plain
 from engine.catalogue.entry import Entry
 from engine.errors import ModelUnavailable
 from engine.guidance.lpips import Features
@@ -29,10 +29,10 @@ regex: Any = importlib.import_module("regex")  # comes with open_clip, has no ty
 
 
 def load_open_clip(name: str, device: torch.device, environ: Mapping[str, str] = os.environ) -> Perceptor:
-    """*name*: a path of one of OpenAI's files, an OpenAI name ("ViT-B/32"), or "architecture/tag" of open_clip's list.
+    """*name*: the path of one of OpenAI's files, an OpenAI name ("ViT-B/32"), or open_clip's "architecture/tag".
 
-    OpenAI's come from the weights folder, the others through open_clip, which downloads them. Raises ModelUnavailable
-    for a name that nobody knows, a file that is not here or a download that fails, WeightsError for a strange file.
+    OpenAI's weights come from the weights folder; open_clip downloads the others. Raises ModelUnavailable for an
+    unknown name, a missing file or a failed download, WeightsError for a wrong file.
     """
     if Path(name).is_file():
         return load_openai_file(Path(name), device)
@@ -41,7 +41,13 @@ def load_open_clip(name: str, device: torch.device, environ: Mapping[str, str] =
             return from_openai(openai, opened, device)
     architecture, tag = _split(name)
     try:
-        net = open_clip.create_model(architecture, pretrained=tag, device=device, weights_only=True)
+        net = open_clip.create_model(
+            architecture,
+            pretrained=tag,
+            device=device,
+            force_quick_gelu=uses_quick_gelu(architecture, tag),
+            weights_only=True,
+        )
     except (RuntimeError, OSError, ValueError) as error:
         raise ModelUnavailable(f"The CLIP “{name}” could not be loaded: {_first_line(error)}") from error
     return from_open_clip(name, net, device, architecture)
@@ -63,8 +69,10 @@ def from_openai(entry: Entry, opened: Opened, device: torch.device) -> Perceptor
 def shape_of(name: str) -> Perceptor:
     """The CLIP that `load_open_clip` would bring, on the meta device: shapes, no weights. Raises ModelUnavailable."""
     openai = clip_named(Path(name).stem if Path(name).is_file() else name)
-    architecture = plain(openai.name) if openai else _split(name)[0]
-    config: Any = open_clip.get_model_config(f"{architecture}-quickgelu" if openai else architecture)
+    architecture, tag = (plain(openai.name), OPENAI_TAG) if openai else _split(name)
+    config: Any = open_clip.get_model_config(architecture)
+    if config and uses_quick_gelu(architecture, tag):
+        config["quick_gelu"] = True
     if config is None or set(config) - {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}:
         raise ModelUnavailable(f"The shape of the CLIP “{name}” is not known before it is loaded.")
     with torch.device("meta"), NoInit():
@@ -127,6 +135,11 @@ def _split(name: str) -> tuple[str, str]:
     if (architecture, tag) in open_clip.list_pretrained():
         return architecture, tag
     raise ModelUnavailable(f"There is no CLIP “{name}”; there is primer, ViT-B/32, ViT-B/16, RN50, ViT-L/14 and more.")
+
+
+def uses_quick_gelu(architecture: str, tag: str) -> bool:
+    """Whether these weights were trained with QuickGELU; open_clip itself follows the architecture and only warns."""
+    return bool(open_clip.get_pretrained_cfg(architecture, tag).get("quick_gelu"))
 
 
 def _first_line(error: Exception) -> str:

@@ -9,8 +9,9 @@ import torch
 
 from engine.catalogue.clips import CLIPS, clip_named
 from engine.errors import ModelUnavailable, WeightsError
-from engine.guidance.open_clip import from_open_clip, from_openai, load_open_clip, open_clip
+from engine.guidance.open_clip import from_open_clip, from_openai, load_open_clip, open_clip, shape_of
 from engine.loaders.clip import read_clip
+from engine.loaders.meta_init import NoInit
 from engine.weights.store.hashed_file import open_hashed
 from tests.engine.weights.made import Harm, saved
 
@@ -84,6 +85,41 @@ def test_a_clip_that_is_not_here_says_how_to_get_it(tmp_path: Path, name: str, m
     with pytest.raises(
         ModelUnavailable, match=f"“{name}” are not downloaded; run python -m engine weights download {name}"
     ):
+        load_open_clip(name, CPU, {"DREAMBOT_WEIGHTS": str(tmp_path)})
+
+
+QUICK = [("ViT-B-32", "laion400m_e32"), ("RN50", "yfcc15m"), ("ViT-B-16", "dfn2b"), ("RN101-quickgelu", "yfcc15m")]
+PLAIN = [("ViT-B-32", "laion2b_s34b_b79k"), ("ViT-B-16", "laion400m_e32")]
+
+
+@pytest.mark.parametrize(("architecture", "tag"), QUICK + PLAIN)
+def test_the_activation_is_the_one_that_the_weights_were_trained_with(
+    architecture: str, tag: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = open_clip.create_model
+    nets: list[torch.nn.Module] = []
+
+    def without_download(name: str, *, pretrained: str, **options: object) -> torch.nn.Module:
+        with torch.device("meta"), NoInit():
+            return create(name, **{**options, "device": "meta"})
+
+    monkeypatch.setattr(open_clip, "create_model", without_download)
+    monkeypatch.setattr("engine.guidance.open_clip.from_open_clip", lambda name, net, *_: nets.append(net))
+
+    load_open_clip(f"{architecture}/{tag}", torch.device("meta"))
+    shape_of(f"{architecture}/{tag}")
+
+    found = ["QuickGELU" in {type(module).__name__ for module in net.modules()} for net in nets]
+    assert [(architecture, tag) in QUICK] * 2 == found
+
+
+@pytest.mark.parametrize("name", ["ViT-B-32/openai", "ViT-B-32-quickgelu/openai", "ViT-B-32", "ViT-B/32"])
+def test_openai_s_tag_is_the_catalogue_s_file(
+    name: str, script: tuple[torch.nn.Module, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_clip, "create_model", lambda *_, **__: pytest.fail("open_clip downloads it"))
+    (tmp_path / "ViT-B-32.pt").write_bytes(b"another file")
+    with pytest.raises(WeightsError, match=f"{CLIPS[0].sha256} was expected"):
         load_open_clip(name, CPU, {"DREAMBOT_WEIGHTS": str(tmp_path)})
 
 
