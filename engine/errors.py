@@ -17,9 +17,21 @@ Knows neither torch nor Discord. A class's name is its code when it crosses a pr
 
 from __future__ import annotations
 
+import re
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def printable(text: str) -> str:
+    """*text* without control characters, except for tabs and new lines: a terminal would obey them."""
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
+
 
 class DreamError(Exception):
-    """A mistake or a mishap whose text the person who asked may read."""
+    """An error whose text people may read. Control characters of its text, which may be foreign, are replaced."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message))
 
     @property
     def code(self) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.client.transport import Streams, offer
+from engine.errors import printable
 from engine.protocol.framing import Message, read_message, write_message
 from engine.protocol.messages import Command
 
@@ -84,7 +85,7 @@ class Child:
             self._hear(rest)
 
     def _hear(self, raw: bytes) -> None:
-        line = raw.decode(errors="replace").rstrip()[:2000]
+        line = printable(raw.decode(errors="replace").rstrip())[:2000]
         if line:
             self.last_words.append(line)
             log.info("%s", line)

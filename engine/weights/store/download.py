@@ -49,7 +49,7 @@ class Download:
                     return self._from_one(entry, url, expected, part)
             except SourceFailed as failure:
                 failures.append(f"{host(url)}: {failure}")
-        where = f" A person finds it at {entry.page}." if entry.page else ""
+        where = f" Download page: {entry.page}." if entry.page else ""
         raise WeightsError(f"“{entry.name}” could not be downloaded. {'; '.join(failures)}.{where}")
 
     def _from_one(self, entry: Entry, url: str, expected: str, part: Part) -> Pin:

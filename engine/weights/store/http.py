@@ -23,11 +23,15 @@ SCHEMES = ("http", "https")
 
 
 class SourceFailed(Exception):
-    """This address does not give us the file; another one may."""
+    """This address does not provide the file; another one may."""
 
 
 class Interrupted(SourceFailed):
-    """It did not now; it may in a moment."""
+    """The same address may work in a moment."""
+
+
+class OtherVersion(Exception):
+    """The server offers another version of the file than the bytes that are already here."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,8 @@ def request_from(url: str, start: int, validator: str, timeout: float) -> Answer
         error.close()
         if start and error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             ends_there = error.headers.get("Content-Range", "") == f"bytes */{start}"
-            return None if ends_there else request_from(url, 0, "", timeout)
+            same = not _differs(error.headers, validator)
+            return None if ends_there and same else request_from(url, 0, "", timeout)
         if error.code < http.HTTPStatus.BAD_REQUEST:
             raise SourceFailed("too many redirects, or a redirect away from HTTP") from error
         again = error.code >= http.HTTPStatus.INTERNAL_SERVER_ERROR or error.code == http.HTTPStatus.TOO_MANY_REQUESTS
@@ -72,7 +77,10 @@ def request_from(url: str, start: int, validator: str, timeout: float) -> Answer
         raise SourceFailed(f"its address cannot be used: {error}") from error
     except (OSError, http.client.HTTPException) as error:
         raise Interrupted(_reason(error)) from error
-    return _answer(body, start)
+    try:
+        return _answer(body, start, validator)
+    except OtherVersion:
+        return request_from(url, 0, "", timeout)
 
 
 def check_scheme(url: str) -> None:
@@ -196,15 +204,18 @@ def _opener() -> urllib.request.OpenerDirector:
     return opener
 
 
-def _answer(body: Any, start: int) -> Answer:
+def _answer(body: Any, start: int, validator: str) -> Answer:
     """Read the headers; a server that ignores ranges begins at 0."""
     length = _number(body.headers.get("Content-Length"))
     framed = length is not None or body.headers.get("Transfer-Encoding", "").lower() == "chunked"
     if body.status == http.HTTPStatus.PARTIAL_CONTENT:
         found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", body.headers.get("Content-Range", "").strip())
-        if not found or int(found[1]) != start:
+        if not found or _number(found[1]) != start:
             body.close()
             raise SourceFailed("it sends another part of the file than it was asked for")
+        if _differs(body.headers, validator):
+            body.close()
+            raise OtherVersion
         return Answer(body, start, _number(found[2]), _validator(body.headers), framed)
     if body.status != http.HTTPStatus.OK:
         body.close()
@@ -217,8 +228,15 @@ def _validator(headers: email.message.Message) -> str:
     return etag if etag.startswith('"') else headers.get("Last-Modified", "")
 
 
+def _differs(headers: email.message.Message, validator: str) -> bool:
+    """Whether the answer names another version than *validator*. A server may ignore If-Range and send a part of it."""
+    found = _validator(headers)
+    return bool(validator and found and found != validator)
+
+
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdecimal() else None
+    """A byte count; None for anything else, also for more digits than any file needs."""
+    return int(text) if text and re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def _reason(error: Exception) -> str:

@@ -19,6 +19,12 @@ class Shelf:
     etag: str = '"one"'
     ranges: bool = True
     """Whether Range is honoured."""
+    careless: bool = False
+    """Whether If-Range is ignored: parts of another version are sent."""
+    length: str = ""
+    """The Content-Length to claim instead of the true one."""
+    reason: str = ""
+    """The reason phrase of `statuses`."""
     framed: bool = True
     """Whether Content-Length is sent."""
     break_after: list[int] = field(default_factory=list)
@@ -67,7 +73,7 @@ def answer(request: BaseHTTPRequestHandler, shelf: Shelf) -> None:
         request.send_header("Content-Length", "0")
         request.end_headers()
     elif shelf.statuses:
-        request.send_response(shelf.statuses.pop(0))
+        request.send_response(shelf.statuses.pop(0), shelf.reason or None)
         request.send_header("Content-Length", "0")
         request.end_headers()
     else:
@@ -75,12 +81,14 @@ def answer(request: BaseHTTPRequestHandler, shelf: Shelf) -> None:
 
 
 def send_file(request: BaseHTTPRequestHandler, shelf: Shelf, wanted: str) -> None:
-    same = request.headers.get("If-Range", shelf.etag) == shelf.etag
+    same = shelf.careless or request.headers.get("If-Range", shelf.etag) == shelf.etag
     start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and shelf.ranges and same else 0
     total = len(shelf.content)
     if start and start >= total:
         request.send_response(416)
         request.send_header("Content-Range", f"bytes */{total}")
+        if shelf.etag:
+            request.send_header("ETag", shelf.etag)
         request.send_header("Content-Length", "0")
         request.end_headers()
         return
@@ -88,7 +96,7 @@ def send_file(request: BaseHTTPRequestHandler, shelf: Shelf, wanted: str) -> Non
     if start:
         request.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
     if shelf.framed:
-        request.send_header("Content-Length", str(total - start))
+        request.send_header("Content-Length", shelf.length or str(total - start))
     if shelf.etag:
         request.send_header("ETag", shelf.etag)
     request.end_headers()

@@ -88,6 +88,31 @@ def test_another_version_on_the_server_is_downloaded_whole(folder: Folder, shelf
     assert CONTENT == folder.file(entry()).read_bytes()
 
 
+@pytest.mark.parametrize("here", [17, len(CONTENT)])
+def test_a_part_of_another_version_is_not_appended(folder: Folder, shelf: Shelf, here: int) -> None:
+    shelf.careless = True
+    start_part(folder, shelf.address + "/f", bytes(here), '"zero"')
+
+    pin = Download(folder, patience=HASTY).fetch(entry(shelf.address + "/f", sha256=""), trust=True)
+
+    assert (SHA256, CONTENT) == (pin.sha256, folder.file(entry()).read_bytes())
+    assert [f"bytes={here}-", ""] == [wanted for _, wanted in shelf.requests]
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "²", "-1", "0x10", "1e3"])
+def test_a_length_that_is_no_number_is_like_none(folder: Folder, shelf: Shelf, length: str) -> None:
+    shelf.length = length
+    with pytest.raises(WeightsError, match=r"does not say how long the file is|could not be downloaded"):
+        Download(folder, patience=HASTY).fetch(entry(shelf.address + "/f", sha256=""), trust=True)
+
+
+def test_a_server_cannot_write_to_the_terminal(folder: Folder, shelf: Shelf) -> None:
+    shelf.statuses, shelf.reason = [404], "\x1b[2J\x1b]0;title\x07Gone\x9b"
+    with pytest.raises(WeightsError, match=r"it answers 404 �\[2J�\]0;title�Gone�") as caught:
+        Download(folder, patience=HASTY).fetch(entry(shelf.address + "/f"))
+    assert str(caught.value).isprintable()
+
+
 def test_a_server_that_ignores_ranges_sends_it_all_again(folder: Folder, shelf: Shelf) -> None:
     shelf.ranges, shelf.break_after = False, [100_000]
     Download(folder, patience=HASTY).fetch(entry(shelf.address + "/f"))
@@ -240,6 +265,18 @@ def test_a_full_disk_is_noticed_before_it_is_full(
 def test_two_processes_do_not_write_into_one_part(folder: Folder, shelf: Shelf) -> None:
     with Part(folder.part(entry())), pytest.raises(WeightsError, match="is being downloaded by another process"):
         Download(folder, patience=HASTY).fetch(entry(shelf.address + "/f"))
+
+
+def test_of_two_downloads_of_one_file_the_second_finds_it_whole(folder: Folder, shelf: Shelf) -> None:
+    """The second one waits at the lock with nothing open, so it cannot truncate what the first one has finished."""
+    with Part(folder.part(entry())) as first:
+        first.append(CONTENT)
+        with pytest.raises(WeightsError, match="by another process"), Part(folder.part(entry())):
+            pass
+        first.become(folder.file(entry()))
+    with Part(folder.part(entry())) as second:
+        second.restart("http://x", "")
+    assert CONTENT == folder.file(entry()).read_bytes()
 
 
 def test_without_any_address_a_person_is_told_what_to_do(folder: Folder) -> None:
