@@ -19,7 +19,7 @@ from engine.requests.request import DreamRequest, UpscaleRequest
 
 if TYPE_CHECKING:
     from engine.guidance.clip_score import Judge, Wish
-    from engine.worker.in_process import Studio
+    from engine.worker.in_process import InProcessEngine
 
 SCALE = 4
 CELL = 256
@@ -57,7 +57,7 @@ class Choice:
     notes: tuple[str, ...] = ()
 
 
-def prepare(order: Order, wanted: Wanted, studio: Studio) -> Grading | None:
+def prepare(order: Order, wanted: Wanted, studio: InProcessEngine) -> Grading | None:
     """Find who will judge, and see that it understands what is asked for; None where nothing is to be chosen.
 
     Raises DreamErrors: what keeps the best from being found is said before anything is painted.
@@ -71,7 +71,7 @@ def prepare(order: Order, wanted: Wanted, studio: Studio) -> Grading | None:
     return Grading(name, _judge(name, studio).wish(request.prompts, pictures), note)
 
 
-def choose(finished: Finished, wanted: Wanted, grading: Grading, studio: Studio, bar: Bar) -> Choice:
+def choose(finished: Finished, wanted: Wanted, grading: Grading, studio: InProcessEngine, bar: Bar) -> Choice:
     """Grade, rank, draw the sheet, enlarge the best if that is wanted; raises DreamErrors."""
     bar.say("Judging")
     judge, wish = _judge(grading.perceptor, studio), grading.wish
@@ -95,7 +95,7 @@ def check_wanted(wanted: Wanted, count: int) -> None:
         raise InvalidRequest(f"--best {wanted.best} of --count {count} cannot be chosen; 1 to {count} can.")
 
 
-def _judge(name: str, studio: Studio) -> Judge:
+def _judge(name: str, studio: InProcessEngine) -> Judge:
     from engine.guidance.clip_score import Judge
 
     return Judge(name, studio.runtime)
@@ -105,7 +105,7 @@ def _pictures(request: DreamRequest) -> list[str]:
     return [prompt.image for prompt in request.prompts if prompt.image]
 
 
-def _enlarged(finished: Finished, best: tuple[int, ...], studio: Studio, bar: Bar) -> dict[int, Path]:
+def _enlarged(finished: Finished, best: tuple[int, ...], studio: InProcessEngine, bar: Bar) -> dict[int, Path]:
     larger: dict[int, Path] = {}
     for done in (done for index in best for done in finished.pictures if done.index == index):
         bar.say(f"Enlarging {done.path.name}")

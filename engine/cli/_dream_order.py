@@ -14,7 +14,7 @@ from engine.errors import DreamError, InvalidRequest
 from engine.images.pictures import open_own, pixels_sha256
 from engine.protocol.messages import Request
 from engine.protocol.replay_record import read_record
-from engine.protocol.step_log import Script
+from engine.protocol.step_log import ReplayPlan
 from engine.requests.request import DreamRequest, request_from_json
 
 
@@ -28,7 +28,7 @@ class Order:
     snapshots: Path | None = None
     evolution: Path | None = None
     as_json: bool = False
-    script: Script | None = None
+    script: ReplayPlan | None = None
     """What a replay follows."""
     original: bytes = field(default=b"", repr=False)
     """The PNG that is painted again, to be compared with."""

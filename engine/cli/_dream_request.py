@@ -12,7 +12,7 @@ from engine.cli._dream_order import begun_seed
 from engine.cli.console import is_folder, read_file
 from engine.errors import InvalidRequest
 from engine.protocol.replay_record import check_model, read_record, replay_request
-from engine.protocol.step_log import Script, read_script
+from engine.protocol.step_log import ReplayPlan, read_replay_plan
 from engine.requests.request import DreamRequest, build_request
 
 REPLAYS_ONE = "--replay paints one picture, and all of it; leave out --resume and --count."
@@ -23,7 +23,7 @@ class Subject:
     """A request; a replay also has the *script* of its steps, its *original* and a file's name of its own."""
 
     request: DreamRequest
-    script: Script | None = None
+    script: ReplayPlan | None = None
     original: bytes = field(default=b"", repr=False)
     """The PNG that is painted again."""
     usual: Path | None = None
@@ -78,7 +78,7 @@ def replayed(path: Path, asked: Mapping[str, Any], images: Mapping[str, bytes]) 
             f"This picture was painted from another one (SHA-256 {missing[0][:12]}…): "
             "add it by --init, --target or --mask."
         )
-    return Subject(request, read_script(record["resolved"]), png, Path(f"{path.stem}-again.png"))
+    return Subject(request, read_replay_plan(record["resolved"]), png, Path(f"{path.stem}-again.png"))
 
 
 def _check_nothing_else(asked: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ from engine.images.timelapse import LARGEST_SIDE, animate
 from engine.protocol.messages import Picture, Progress
 
 if TYPE_CHECKING:
-    from engine.worker.in_process import Studio
+    from engine.worker.in_process import InProcessEngine
 
 LARGEST = max(LARGEST_SIDE.values())
 
@@ -44,16 +44,16 @@ class Means:
     compiled: bool = False
 
 
-def start_studio(means: Means) -> Studio:
+def start_studio(means: Means) -> InProcessEngine:
     """The engine in this process; takes two seconds of torch."""
     calm_torch()
-    from engine.worker.in_process import Studio
+    from engine.worker.in_process import InProcessEngine
 
     kept = platformdirs.user_cache_path("dreambot", False) / "compiled"
-    return Studio(means.device, means.threads, kept if means.compiled else None)
+    return InProcessEngine(means.device, means.threads, kept if means.compiled else None)
 
 
-def paint(order: Order, studio: Studio, bar: Bar, before: Mapping[int, Done] | None = None) -> Finished:
+def paint(order: Order, studio: InProcessEngine, bar: Bar, before: Mapping[int, Done] | None = None) -> Finished:
     """Paint it and write it, all but what was painted *before*; raises DreamErrors.
 
     Interrupted, it leaves the pictures that are finished.
@@ -95,7 +95,7 @@ class Work:
         """The newest picture's PNG."""
 
     def follow(self, progress: Progress) -> None:
-        """Move the bar; keep the snapshots where they are wanted."""
+        """Moves the progress bar; keeps snapshots if they are wanted."""
         self._bar.move(progress)
         for index, data in progress.snapshots.items():
             if self._order.snapshots:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from engine.images.pictures import open_own, pixels_sha256
-from engine.protocol.step_log import Terms, read_course
+from engine.protocol.step_log import StepConditions, read_step_log
 
 WORDS = {
     "weights": "the net's weights",
@@ -85,7 +85,7 @@ def _reasons(original: bytes, then: Mapping[str, Any], now: Mapping[str, Any]) -
 def _of_courses(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     """How each step was run is recorded, and repeated where that is possible."""
     for key, words in COURSES.items():
-        first, again = (read_course(resolved.get(key)) for resolved in (then, now))
+        first, again = (read_step_log(resolved.get(key)) for resolved in (then, now))
         other = [number for number in range(first.steps) if first.at(number) != again.at(number)]
         if other:
             before, after = (_run(course.at(other[0])) for course in (first, again))
@@ -100,11 +100,11 @@ def _of_courses(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str
             )
 
 
-def _run(terms: Terms) -> str:
+def _run(terms: StepConditions) -> str:
     threads = f"{terms.threads} thread{'s' * (terms.threads != 1)}"
     return (
         f"{terms.bucket} at once on {threads}"
-        + (f", thrift {terms.thrift}" if terms.thrift else "")
+        + (f", memory level {terms.memory_level}" if terms.memory_level else "")
         + (", by compiled nets" if terms.compiled else "")
     )
 

@@ -45,7 +45,7 @@ def prompts(
     from engine.images.pictures import contact_sheet, to_png
     from engine.runtime.runtime import Runtime
 
-    runtime = Runtime(device)
+    runtime = Runtime.open(device)
     judges = bench.Judges(runtime)
     asked = bench.questions(count, bench.domain_named(domain))
     texts = [question.text for question in asked]

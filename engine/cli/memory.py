@@ -36,25 +36,25 @@ def memory(
         find_model(name)
     calm_torch()
     from engine.memory_planning.plan import amount
-    from engine.memory_planning.virtual_device import Supposed, suppose
+    from engine.memory_planning.virtual_device import VirtualDevice, report_memory
     from engine.runtime.runtime import Runtime
     from engine.worker.capabilities import look_around
 
-    runtime = Supposed(card) if card else Runtime(device)
+    runtime = Runtime.on(VirtualDevice(card)) if card else Runtime.open(device)
     table = Table("", "picture", "nets", "its step", "begins", box=None, header_style="dim", pad_edge=False)
     requests = [_request(name, size, method, given) for name in names or look_around("shell", 0, "", 0).models]
     for request in requests:
-        found = suppose(request, runtime)
+        found = report_memory(request, runtime)
         lighter = "as it is" if found.begins == found.step else f"lighter, {amount(found.begins)}"
         begins = escape(found.refusal) or lighter
         table.add_row(
             f"[bold]{request.model}[/bold]",
             f"{request.width}×{request.height}",
-            *([amount(found.nets), amount(found.step), begins] if found.step else ["", "", "cannot be said before"]),
+            *([amount(found.models), amount(found.step), begins] if found.step else ["", "", "cannot be said before"]),
         )
     console = Console(highlight=False)
     console.print(table)
-    console.print(f"[dim]{amount(runtime.reach())} for nets and one step; counted, not measured.[/dim]")
+    console.print(f"[dim]{amount(runtime.hardware.reach())} for nets and one step; counted, not measured.[/dim]")
 
 
 def _request(model: str, size: str, method: str, given: dict[str, str]) -> DreamRequest:

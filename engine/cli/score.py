@@ -77,7 +77,7 @@ def find_scores(shown: Sequence[Shown], texts: Sequence[Sequence[Prompt]], perce
     from engine.guidance.clip_score import Judge
     from engine.runtime.runtime import Runtime
 
-    judge = Judge(name, Runtime(device))
+    judge = Judge(name, Runtime.open(device))
     wishes = [judge.wish(text) for text in texts]
     seen = judge.look([one.image for one in shown])
     cosines = seen @ np.stack([wish.direction for wish in wishes]).T

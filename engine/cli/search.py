@@ -72,7 +72,7 @@ def search(
         from engine.guidance.clip_score import Judge
         from engine.runtime.runtime import Runtime
 
-        judge = Judge(name, Runtime(device))
+        judge = Judge(name, Runtime.open(device))
         wish = judge.wish(prompts, pictures)
         with Album(folder, judge.key, judge.dim, cache) as album:
             unread = look_at(album, judge, bar)

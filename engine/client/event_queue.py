@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from engine.protocol.messages import Event, Progress
 
 
-class Mailbox:
+class EventQueue:
     """Never full: what can come without end (progress) is merged, everything else comes once per picture."""
 
     def __init__(self) -> None:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Protocol
 
 from engine.client.child_process import DEFAULT_COMMAND, Child
-from engine.client.event_queue import Mailbox
-from engine.client.supervisor import Keeper, Listener, Patience
+from engine.client.event_queue import EventQueue
+from engine.client.supervisor import Listener, Supervisor, SupervisorTimeouts
 from engine.environment import MemoryRules, child_environment
 from engine.errors import DreamError, EngineRestarting, EngineUnusable
 from engine.protocol.framing import Message, WireError
@@ -116,10 +116,10 @@ class LocalEngine:
         nets_megabytes: int = 0,
         idle_minutes: float = 0.0,
         compiled: Path | None = None,
-        patience: Patience | None = None,
+        patience: SupervisorTimeouts | None = None,
     ) -> None:
         self.ready: Ready | None = None
-        self._keeper = Keeper(
+        self._keeper = Supervisor(
             tuple(command or DEFAULT_COMMAND),
             child_environment(
                 os.environ if environ is None else environ,
@@ -129,11 +129,11 @@ class LocalEngine:
                 compiled=compiled,
             ),
             Listener(self._receive, self._bury, self._give_up, lambda: bool(self._attempts or self._questions)),
-            patience or Patience(),
+            patience or SupervisorTimeouts(),
             data / "engine.pid" if data else None,
         )
         self._keeping: asyncio.Task[None] | None = None
-        self._mailbox = Mailbox()
+        self._mailbox = EventQueue()
         self._attempts: dict[str, int] = {}
         self._questions: dict[str, asyncio.Future[Embeddings]] = {}
         self._numbers = itertools.count(1)

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class SupervisorTimeouts:
     """How long a keeper waits for what. *stall* must outlast one step of a huge picture on a CPU."""
 
     backoff: tuple[float, float] = (0.5, 30.0)
@@ -44,7 +44,7 @@ class Listener:
     """Whether the child has work at hand."""
 
 
-class Keeper:
+class Supervisor:
     """One child at a time, until `stop` (which lets it go) or until the task of `run` is cancelled (which ends it)."""
 
     def __init__(
@@ -52,7 +52,7 @@ class Keeper:
         command: Sequence[str],
         environ: Mapping[str, str],
         listener: Listener,
-        patience: Patience,
+        patience: SupervisorTimeouts,
         pid_file: Path | None = None,
     ) -> None:
         self.child: Child | None = None

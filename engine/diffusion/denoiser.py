@@ -1,6 +1,6 @@
-"""What a net says about a noisy picture, whatever it was trained to predict: `(x_t, moments) → Prediction`.
+"""Denoisers: what a network predicts for a noisy image, whatever its parametrisation.
 
-Images are NCHW in [-1, 1]; ᾱ is [N, 1, 1, 1] in float64 (see `respacing.Moments`).
+Images are NCHW in [-1, 1]; ᾱ is [N, 1, 1, 1] in float64 (see `respacing.BatchCoefficients`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from engine.diffusion.respacing import Moments
+from engine.diffusion.respacing import BatchCoefficients
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ SPREAD = 0.5
 """Of a pixel's values over many pictures, in [-1, 1]."""
 Net: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """x_t [N, 3, H, W] and timesteps [N] → [N, 3 or 6, H, W]."""
-Denoiser: TypeAlias = Callable[[Tensor, Moments], Prediction]
+Denoiser: TypeAlias = Callable[[Tensor, BatchCoefficients], Prediction]
 
 
 def predict_xstart(x_t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
@@ -50,10 +50,10 @@ def q_sample(x_start: Tensor, noise: Tensor, alpha_bar: Tensor) -> Tensor:
 def eps_denoiser(net: Net, learned_variance: bool) -> Denoiser:
     """Wrap a net that predicts ε, and behind it, if it has learned it, where between β̃ and β the variance lies."""
 
-    def denoise(x_t: Tensor, moments: Moments) -> Prediction:
-        out = net(x_t, moments.timestep.to(x_t.device))
-        eps, log_variance = _split(out, moments) if learned_variance else (out, None)
-        return Prediction(predict_xstart(x_t, eps, moments.alpha_bar), eps, log_variance)
+    def denoise(x_t: Tensor, coefficients: BatchCoefficients) -> Prediction:
+        out = net(x_t, coefficients.timestep.to(x_t.device))
+        eps, log_variance = _split(out, coefficients) if learned_variance else (out, None)
+        return Prediction(predict_xstart(x_t, eps, coefficients.alpha_bar), eps, log_variance)
 
     return denoise
 
@@ -61,10 +61,10 @@ def eps_denoiser(net: Net, learned_variance: bool) -> Denoiser:
 def xstart_denoiser(net: Net, learned_variance: bool = False) -> Denoiser:
     """Wrap a net that predicts x_0 itself."""
 
-    def denoise(x_t: Tensor, moments: Moments) -> Prediction:
-        out = net(x_t, moments.timestep.to(x_t.device))
-        x_start, log_variance = _split(out, moments) if learned_variance else (out, None)
-        return Prediction(x_start, predict_eps(x_t, x_start, moments.alpha_bar), log_variance)
+    def denoise(x_t: Tensor, coefficients: BatchCoefficients) -> Prediction:
+        out = net(x_t, coefficients.timestep.to(x_t.device))
+        x_start, log_variance = _split(out, coefficients) if learned_variance else (out, None)
+        return Prediction(x_start, predict_eps(x_t, x_start, coefficients.alpha_bar), log_variance)
 
     return denoise
 
@@ -72,8 +72,8 @@ def xstart_denoiser(net: Net, learned_variance: bool = False) -> Denoiser:
 def v_denoiser(net: Net) -> Denoiser:
     """Wrap a net that predicts v = α·ε - σ·x_0 at the cosine time 2/π·atan2(σ, α) (Salimans & Ho 2022)."""
 
-    def denoise(x_t: Tensor, moments: Moments) -> Prediction:
-        alpha, sigma = moments.alpha_bar.sqrt(), (1 - moments.alpha_bar).sqrt()
+    def denoise(x_t: Tensor, coefficients: BatchCoefficients) -> Prediction:
+        alpha, sigma = coefficients.alpha_bar.sqrt(), (1 - coefficients.alpha_bar).sqrt()
         time = torch.atan2(sigma, alpha).flatten() * (2 / math.pi)
         v = net(x_t, time.to(x_t))
         alpha, sigma = alpha.to(x_t), sigma.to(x_t)
@@ -82,9 +82,9 @@ def v_denoiser(net: Net) -> Denoiser:
     return denoise
 
 
-def plain_slope(moments: Moments) -> Tensor:
+def plain_slope(coefficients: BatchCoefficients) -> Tensor:
     """∂x_0/∂x_t of the ideal net for pixels that know nothing of one another: s²√ᾱ / (s²ᾱ + 1-ᾱ). [N, 1, 1, 1]."""
-    bar = moments.alpha_bar
+    bar = coefficients.alpha_bar
     return SPREAD**2 * bar.sqrt() / (SPREAD**2 * bar + 1 - bar)
 
 
@@ -98,48 +98,52 @@ def free_guidance(
     Only *reading* is differentiated: that is a fraction of the work, and its gradient points the same way.
     """
 
-    def denoise(x_t: Tensor, moments: Moments) -> Prediction:
-        told = reading(x_t, moments)
+    def denoise(x_t: Tensor, coefficients: BatchCoefficients) -> Prediction:
+        told = reading(x_t, coefficients)
         still = x_t.detach()
         with torch.no_grad():
-            ground = blind(still, moments).pred_xstart
+            ground = blind(still, coefficients).pred_xstart
             away = torch.zeros_like(ground)
             if against is not None and aversion is not None:
-                away = aversion.to(x_t) * (against(still, moments).pred_xstart - ground)
+                away = aversion.to(x_t) * (against(still, coefficients).pred_xstart - ground)
         pred_xstart = ground + scale.to(x_t) * (told.pred_xstart - ground - away)
-        return with_xstart(told, pred_xstart, x_t, moments)
+        return with_xstart(told, pred_xstart, x_t, coefficients)
 
     return denoise
 
 
-def clipped(prediction: Prediction, x_t: Tensor, moments: Moments, low: float = -1, high: float = 1) -> Prediction:
+def clipped(
+    prediction: Prediction, x_t: Tensor, coefficients: BatchCoefficients, low: float = -1, high: float = 1
+) -> Prediction:
     """The prediction with its picture clamped, and the noise that follows from that."""
-    return with_xstart(prediction, prediction.pred_xstart.clamp(low, high), x_t, moments)
+    return with_xstart(prediction, prediction.pred_xstart.clamp(low, high), x_t, coefficients)
 
 
-def conditioned(prediction: Prediction, gradient: Tensor, x_t: Tensor, moments: Moments) -> Prediction:
+def conditioned(prediction: Prediction, gradient: Tensor, x_t: Tensor, coefficients: BatchCoefficients) -> Prediction:
     """Lean towards *gradient* = ∇ log p(y | x_t): ε' = ε - √(1-ᾱ)·g, x_0' follows (Song et al. 2020, eq. 14)."""
-    return with_xstart(prediction, prediction.pred_xstart + xstart_shift(gradient, moments), x_t, moments)
+    return with_xstart(prediction, prediction.pred_xstart + xstart_shift(gradient, coefficients), x_t, coefficients)
 
 
-def xstart_shift(gradient: Tensor, moments: Moments) -> Tensor:
+def xstart_shift(gradient: Tensor, coefficients: BatchCoefficients) -> Tensor:
     """What leaning towards *gradient* changes in x_0: (1-ᾱ)/√ᾱ · g, the same equation solved for the picture."""
-    return ((1 - moments.alpha_bar) / moments.alpha_bar.sqrt()).to(gradient) * gradient
+    return ((1 - coefficients.alpha_bar) / coefficients.alpha_bar.sqrt()).to(gradient) * gradient
 
 
-def gradient_of_shift(shift: Tensor, moments: Moments) -> Tensor:
+def gradient_of_shift(shift: Tensor, coefficients: BatchCoefficients) -> Tensor:
     """The gradient that changes x_0 by *shift*: the inverse of `xstart_shift`."""
-    return (moments.alpha_bar.sqrt() / (1 - moments.alpha_bar)).to(shift) * shift
+    return (coefficients.alpha_bar.sqrt() / (1 - coefficients.alpha_bar)).to(shift) * shift
 
 
-def with_xstart(prediction: Prediction, pred_xstart: Tensor, x_t: Tensor, moments: Moments) -> Prediction:
+def with_xstart(
+    prediction: Prediction, pred_xstart: Tensor, x_t: Tensor, coefficients: BatchCoefficients
+) -> Prediction:
     """Another picture in the same x_t, and so another noise."""
-    return replace(prediction, pred_xstart=pred_xstart, eps=predict_eps(x_t, pred_xstart, moments.alpha_bar))
+    return replace(prediction, pred_xstart=pred_xstart, eps=predict_eps(x_t, pred_xstart, coefficients.alpha_bar))
 
 
-def _split(out: Tensor, moments: Moments) -> tuple[Tensor, Tensor]:
+def _split(out: Tensor, coefficients: BatchCoefficients) -> tuple[Tensor, Tensor]:
     """Nichol & Dhariwal 2021, eq. 15: the second half v ∈ [-1, 1] interpolates between log β̃ and log β."""
     prediction, v = out.chunk(2, dim=1)
     part = (v + 1) / 2
-    small, large = moments.log_variance_small.to(out), moments.log_variance_large.to(out)
+    small, large = coefficients.log_variance_small.to(out), coefficients.log_variance_large.to(out)
     return prediction, part * large + (1 - part) * small

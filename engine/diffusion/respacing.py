@@ -1,7 +1,4 @@
-"""The walk that a spacing makes of the process that a net was trained for, and the moments of its stops.
-
-A `Moment` is one stop of that walk, a `Moments` one stop per sample of a batch.
-"""
+"""Respaced noise schedules: the training steps that sampling uses, and the coefficients of each of its steps."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from engine.images.tensors import per_sample
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class StepCoefficients:
     """One stop: the timestep as the net knows it, ᾱ there, and ᾱ at the stop that comes next (1 at the end)."""
 
     timestep: float
@@ -28,7 +25,7 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Moments:
+class BatchCoefficients:
     """One stop for each sample. Float64 on the CPU, [N, 1, 1, 1]; *timestep* is [N].
 
     The coefficients that samplers make from these are rounded only when they meet a picture: `coefficient.to(x)`.
@@ -44,7 +41,7 @@ class Moments:
 
 
 @dataclass(frozen=True)
-class Walk:
+class RespacedSchedule:
     """The stops of a respaced process. *timesteps* rise, so stop 0 is the last before the picture."""
 
     timesteps: tuple[int, ...]
@@ -58,7 +55,7 @@ class Walk:
     def __len__(self) -> int:
         return len(self.timesteps)
 
-    def at(self, stop: int) -> Moment:
+    def at(self, stop: int) -> StepCoefficients:
         """The moment of that stop."""
         return self._moments[stop]
 
@@ -67,7 +64,7 @@ class Walk:
         return self.timesteps[stop] * 1000 / self.steps
 
     @cached_property
-    def _moments(self) -> tuple[Moment, ...]:
+    def _moments(self) -> tuple[StepCoefficients, ...]:
         bar = self.alphas_cumprod
         prev = torch.cat([bar.new_ones(1), bar[:-1]])
         beta = 1 - bar / prev
@@ -75,17 +72,19 @@ class Walk:
         variance[0] = variance[1] if len(variance) > 1 else 1e-20  # β̃ is 0 at the last stop, and its log infinite
         timesteps = [t * self.timestep_scale for t in self.timesteps]
         columns = (timesteps, bar.tolist(), prev.tolist(), variance.log().tolist(), beta.log().tolist())
-        return tuple(Moment(*row) for row in zip(*columns, strict=True))
+        return tuple(StepCoefficients(*row) for row in zip(*columns, strict=True))
 
 
-def make_walk(alphas_cumprod: Tensor, spec: str, rescale_timesteps: bool = False) -> Walk:
+def respaced_schedule(alphas_cumprod: Tensor, spec: str, rescale_timesteps: bool = False) -> RespacedSchedule:
     """Respace the process with these ᾱ (of all training steps) by *spec*; see `respace` for what that may be."""
     steps = len(alphas_cumprod)
     timesteps = respace(steps, spec)
-    return Walk(timesteps, alphas_cumprod[list(timesteps)], steps, 1000 / steps if rescale_timesteps else 1.0)
+    return RespacedSchedule(
+        timesteps, alphas_cumprod[list(timesteps)], steps, 1000 / steps if rescale_timesteps else 1.0
+    )
 
 
-def stack(moments: Sequence[Moment]) -> Moments:
+def stack(coefficients: Sequence[StepCoefficients]) -> BatchCoefficients:
     """One moment per sample → their batch."""
-    rows = torch.tensor([astuple(m) for m in moments], dtype=torch.float64)
-    return Moments(rows[:, 0].float(), *(per_sample(column) for column in rows[:, 1:].unbind(1)))
+    rows = torch.tensor([astuple(m) for m in coefficients], dtype=torch.float64)
+    return BatchCoefficients(rows[:, 0].float(), *(per_sample(column) for column in rows[:, 1:].unbind(1)))

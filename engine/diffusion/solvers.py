@@ -1,7 +1,7 @@
-"""The samplers as something to walk with: a batch at its stops → the batch at the next ones, and what to remember.
+"""Samplers: one step of a whole batch, and what a multistep sampler remembers of it.
 
-Everything is per sample: moments, noise, and how many former answers a multistep method has. Where a sample lacks them,
-their weights are exactly 0, so that a picture is the same alone and among neighbours. No state is kept here.
+Everything is per sample: coefficients, noise, and the number of former predictions a multistep sampler has. Missing
+predictions get a weight of exactly 0, so an image is the same alone and in a batch. No state is kept here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from engine.diffusion.denoiser import Prediction
-from engine.diffusion.respacing import Moments
+from engine.diffusion.respacing import BatchCoefficients
 from engine.diffusion.samplers import ancestral_step, ddim_step, dpmpp_2m_step, euler_step, guidance_step, plms_eps
 
 FAINTEST = 1e-6
@@ -32,12 +32,12 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
+class SolverInput:
     """Where every sample of a batch is."""
 
     x: Tensor
-    moments: Moments
-    ahead: Moments
+    coefficients: BatchCoefficients
+    ahead: BatchCoefficients
     """The next stops; at the last one, that itself."""
     history: Tensor
     """[K, N, C, H, W]: what solvers had to remember, the newest first, 0 where nothing is."""
@@ -53,7 +53,7 @@ class Stand:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class SolverStep:
     """Where every sample is then; the picture that it has in mind; what its solver wants to be remembered."""
 
     x: Tensor
@@ -62,17 +62,17 @@ class Move:
 
 
 class Ask(Protocol):
-    """What solvers may ask about x_t at its moments."""
+    """What solvers may ask about x_t at its coefficients."""
 
-    def __call__(self, x: Tensor, moments: Moments, /) -> Answer:
+    def __call__(self, x: Tensor, coefficients: BatchCoefficients, /) -> Answer:
         """The net's answer, plain and guided, of one pass."""
         ...
 
-    def plain(self, x: Tensor, moments: Moments, /) -> Prediction:
+    def plain(self, x: Tensor, coefficients: BatchCoefficients, /) -> Prediction:
         """The net's answer alone."""
         ...
 
-    def gradient(self, x: Tensor, moments: Moments, /) -> Tensor | None:
+    def gradient(self, x: Tensor, coefficients: BatchCoefficients, /) -> Tensor | None:
         """The guidance alone; none where nothing guides."""
         ...
 
@@ -82,7 +82,7 @@ class Solver(Protocol):
 
     memory: int
 
-    def step(self, stand: Stand, ask: Ask) -> Move:
+    def step(self, given: SolverInput, ask: Ask) -> SolverStep:
         """From these stops to the next."""
         ...
 
@@ -92,10 +92,10 @@ class Ddim:
 
     memory = 0
 
-    def step(self, stand: Stand, ask: Ask) -> Move:
+    def step(self, given: SolverInput, ask: Ask) -> SolverStep:
         """One evaluation."""
-        leaning = ask(stand.x, stand.moments).leaning
-        return Move(ddim_step(leaning, stand.moments, stand.eta, stand.noise), leaning.pred_xstart)
+        leaning = ask(given.x, given.coefficients).leaning
+        return SolverStep(ddim_step(leaning, given.coefficients, given.eta, given.noise), leaning.pred_xstart)
 
 
 class Ancestral:
@@ -103,11 +103,11 @@ class Ancestral:
 
     memory = 0
 
-    def step(self, stand: Stand, ask: Ask) -> Move:
+    def step(self, given: SolverInput, ask: Ask) -> SolverStep:
         """One evaluation."""
-        answer = ask(stand.x, stand.moments)
-        x = ancestral_step(stand.x, answer.plain, stand.moments, stand.noise, answer.gradient)
-        return Move(x, answer.leaning.pred_xstart)
+        answer = ask(given.x, given.coefficients)
+        x = ancestral_step(given.x, answer.plain, given.coefficients, given.noise, answer.gradient)
+        return SolverStep(x, answer.leaning.pred_xstart)
 
 
 class Plms:
@@ -115,15 +115,15 @@ class Plms:
 
     memory = 3
 
-    def step(self, stand: Stand, ask: Ask) -> Move:
+    def step(self, given: SolverInput, ask: Ask) -> SolverStep:
         """One evaluation; two where `begins`, for all of the batch."""
-        now = ask(stand.x, stand.moments).leaning
-        depth = torch.minimum(stand.depth + 1, stand.order)
-        eps = plms_eps(torch.cat([now.eps[None], stand.history]), depth)
-        if begins(stand):
-            there = euler_step(stand.x, now.eps, stand.moments, now.pred_xstart)
-            eps = (now.eps + ask(there, stand.ahead).leaning.eps) / 2
-        return Move(euler_step(stand.x, eps, stand.moments, now.pred_xstart), now.pred_xstart, now.eps)
+        now = ask(given.x, given.coefficients).leaning
+        depth = torch.minimum(given.depth + 1, given.order)
+        eps = plms_eps(torch.cat([now.eps[None], given.history]), depth)
+        if begins(given):
+            there = euler_step(given.x, now.eps, given.coefficients, now.pred_xstart)
+            eps = (now.eps + ask(there, given.ahead).leaning.eps) / 2
+        return SolverStep(euler_step(given.x, eps, given.coefficients, now.pred_xstart), now.pred_xstart, now.eps)
 
 
 class DpmPlusPlus:
@@ -131,11 +131,11 @@ class DpmPlusPlus:
 
     memory = 1
 
-    def step(self, stand: Stand, ask: Ask) -> Move:
+    def step(self, given: SolverInput, ask: Ask) -> SolverStep:
         """One evaluation."""
-        now = ask(stand.x, stand.moments).leaning
-        x = dpmpp_2m_step(stand.x, now, stand.moments, stand.history[0], stand.former_alpha_bar)
-        return Move(x, now.pred_xstart, now.pred_xstart)
+        now = ask(given.x, given.coefficients).leaning
+        x = dpmpp_2m_step(given.x, now, given.coefficients, given.history[0], given.former_alpha_bar)
+        return SolverStep(x, now.pred_xstart, now.pred_xstart)
 
 
 class Split:
@@ -152,31 +152,31 @@ class Split:
     def __init__(self, before: float, behind: float) -> None:
         self._before, self._behind = before, behind
 
-    def step(self, stand: Stand, ask: Ask) -> Move:
+    def step(self, given: SolverInput, ask: Ask) -> SolverStep:
         """One evaluation, and one of guidance for each part."""
-        here = stand.moments
+        here = given.coefficients
         sighted = here.alpha_bar >= FAINTEST  # where all is noise, nothing is seen that could be pulled at
-        x = _pulled(stand.x, ask, here, stand, self._before, sighted)
+        x = _pulled(given.x, ask, here, given, self._before, sighted)
         now = ask.plain(x, here)
-        eps = plms_eps(torch.cat([now.eps[None], stand.history]), torch.minimum(stand.depth + 1, stand.order))
+        eps = plms_eps(torch.cat([now.eps[None], given.history]), torch.minimum(given.depth + 1, given.order))
         x = euler_step(x, eps, here, now.pred_xstart)
-        x = _pulled(x, ask, stand.ahead, stand, self._behind, sighted & (here.alpha_bar_prev < 1))
-        return Move(x, now.pred_xstart, now.eps)
+        x = _pulled(x, ask, given.ahead, given, self._behind, sighted & (here.alpha_bar_prev < 1))
+        return SolverStep(x, now.pred_xstart, now.eps)
 
 
-def _pulled(x: Tensor, ask: Ask, there: Moments, stand: Stand, share: float, able: Tensor) -> Tensor:
+def _pulled(x: Tensor, ask: Ask, there: BatchCoefficients, given: SolverInput, share: float, able: Tensor) -> Tensor:
     """*x*, which has got to *there*, a share of the step further along guidance, where that is *able* [N, 1, 1, 1]."""
     gradient = ask.gradient(x, there) if share and able.any() else None
     if gradient is None:
         return x
-    return torch.where(able.to(x.device), guidance_step(x, gradient, there.alpha_bar, stand.moments, share), x)
+    return torch.where(able.to(x.device), guidance_step(x, gradient, there.alpha_bar, given.coefficients, share), x)
 
 
-def begins(stand: Stand) -> bool:
+def begins(given: SolverInput) -> bool:
     """Whether PLMS takes its first, double step: a batch begins together or not at all."""
-    moments = stand.moments
-    able = can_begin(moments.alpha_bar.flatten(), moments.alpha_bar_prev.flatten())
-    return bool(((stand.depth == 0) & (stand.order > 1) & able).all())
+    coefficients = given.coefficients
+    able = can_begin(coefficients.alpha_bar.flatten(), coefficients.alpha_bar_prev.flatten())
+    return bool(((given.depth == 0) & (given.order > 1) & able).all())
 
 
 def can_begin(alpha_bar: Tensor, alpha_bar_prev: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.diffusion.denoiser import Denoiser, Prediction, with_xstart
-from engine.diffusion.respacing import Moments
+from engine.diffusion.respacing import BatchCoefficients
 
 
 def mirrored(x: Tensor, left_right: Tensor, up_down: Tensor) -> Tensor:
@@ -47,9 +47,9 @@ def wandering(denoise: Denoiser, down: Tensor, across: Tensor, margin: tuple[int
     """
     high, wide = margin
 
-    def moved(x_t: Tensor, moments: Moments) -> Prediction:
+    def moved(x_t: Tensor, coefficients: BatchCoefficients) -> Prediction:
         seen = F.pad(rolled(x_t, down, across), (wide, wide, high, high), "circular")
-        said = denoise(seen, moments)
+        said = denoise(seen, coefficients)
         back = (_cropped(part, high, wide) for part in (said.pred_xstart, said.eps))
         variance = said.log_variance if said.log_variance is None else _cropped(said.log_variance, high, wide)
         pred_xstart, eps = (rolled(part, -down, -across) for part in back)
@@ -62,11 +62,13 @@ def _cropped(x: Tensor, high: int, wide: int) -> Tensor:
     return x[..., high : x.shape[-2] - high, wide : x.shape[-1] - wide]
 
 
-def kept(prediction: Prediction, stays: Tensor, mask: Tensor, x_t: Tensor, moments: Moments) -> Prediction:
+def kept(
+    prediction: Prediction, stays: Tensor, mask: Tensor, x_t: Tensor, coefficients: BatchCoefficients
+) -> Prediction:
     """The prediction where *mask* [N, 1, H, W] is 1, the picture *stays* where it is 0, and the noise that follows.
 
     Whatever the sampler, such a walk ends exactly in *stays* there, and the net sees on the way what it borders on.
     """
     pred_xstart = torch.where(mask == 1, prediction.pred_xstart, mask * prediction.pred_xstart + (1 - mask) * stays)
-    found = with_xstart(prediction, pred_xstart, x_t, moments)
+    found = with_xstart(prediction, pred_xstart, x_t, coefficients)
     return replace(found, eps=torch.where(mask == 1, prediction.eps, found.eps))

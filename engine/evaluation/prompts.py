@@ -17,6 +17,7 @@ from torch import Tensor
 
 from engine.errors import InvalidRequest
 from engine.evaluation.figures import Mean, Share, mean, r_precision
+from engine.guidance.perceptor_loader import load_perceptor
 from engine.images.tensors import to_tensor
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
 from engine.methods import find_method
@@ -104,8 +105,8 @@ def _paint(requests: Sequence[DreamRequest], runtime: Runtime) -> list[Image.Ima
         states += method.begin(Job(str(i), 1, "bench", request), {}, runtime)
     images: dict[str, Image.Image] = {}
     while states:
-        lane = method.lane(states[0])
-        together = [state for state in states if method.lane(state) == lane]
+        lane = method.batch_key(states[0])
+        together = [state for state in states if method.batch_key(state) == lane]
         for state, step in zip(together, method.advance(together, runtime), strict=True):
             if isinstance(step, Finished):
                 images[state.job_id] = step.image
@@ -130,7 +131,7 @@ class Judges:
     """The grader and the classifier, as installed. Raises WeightsError."""
 
     def __init__(self, runtime: Runtime) -> None:
-        self._grader = runtime.perceptor("primer-grader")
+        self._grader = load_perceptor("primer-grader", runtime)
         checkpoint = read_checkpoint(PRIMER_WEIGHTS / "classifier.safetensors")
         self._classifier = build_classifier(checkpoint.flags)
         checkpoint.fill(self._classifier)

@@ -1,1 +1,4 @@
-"""What pulls a picture towards its prompts: perceptors, targets, cutouts, losses."""
+"""CLIP guidance: perceptors, targets, cutouts, losses, and the gradient that leans a denoiser towards the prompts.
+
+Imports diffusion, loaders, nets, runtime, images, requests and catalogue.
+"""

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from engine.guidance.embeddings import see, views
-from engine.guidance.perceptor import PRIMER_FILES
+from engine.guidance.perceptor_loader import PRIMER_FILES, load_perceptor
 from engine.guidance.vocabulary_check import cut_short, understood
 from engine.requests.prompts import Prompt
-from engine.runtime.runtime import Runtime
+from engine.runtime.provider import NetProvider
 
 Floats = NDArray[np.float32]
 SMALL = "the small CLIP"
@@ -35,8 +35,8 @@ class Wish:
 class Judge:
     """One perceptor that looks at pictures and reads texts. Raises DreamErrors in words for a name that is unknown."""
 
-    def __init__(self, name: str, runtime: Runtime) -> None:
-        self._perceptor, self._runtime = runtime.perceptor(name), runtime
+    def __init__(self, name: str, runtime: NetProvider) -> None:
+        self._perceptor, self._runtime = load_perceptor(name, runtime), runtime
 
     @property
     def id(self) -> str:

@@ -10,28 +10,29 @@ from torch import Tensor
 
 from engine.errors import InvalidRequest
 from engine.guidance.perceptor import Perceptor
+from engine.guidance.perceptor_loader import load_perceptor
 from engine.images.pictures import fit, open_picture
 from engine.images.tensors import to_tensor
 from engine.protocol.messages import Embed, Embeddings
-from engine.runtime.runtime import Runtime
+from engine.runtime.provider import NetProvider
 
 DEFAULT_PERCEPTOR = "primer"
 MOST = 256
 BATCH = 32
 
 
-def prepare(question: Embed, runtime: Runtime) -> tuple[Perceptor, Tensor | None]:
+def prepare(question: Embed, runtime: NetProvider) -> tuple[Perceptor, Tensor | None]:
     """The slow part, on another thread: load the perceptor, decode the pictures into [N, 3, size, size]."""
     count = len(question.texts) + len(question.images)
     if bool(question.texts) == bool(question.images) or count > MOST:
         raise InvalidRequest(f"Ask about 1 to {MOST} texts, or as many pictures, not both (got {count}).")
-    perceptor = runtime.perceptor(question.perceptor or DEFAULT_PERCEPTOR)
+    perceptor = load_perceptor(question.perceptor or DEFAULT_PERCEPTOR, runtime)
     if question.texts:
         return perceptor, None
     return perceptor, views(map(open_picture, question.images), perceptor)
 
 
-def answer(question: Embed, perceptor: Perceptor, images: Tensor | None, runtime: Runtime) -> Embeddings:
+def answer(question: Embed, perceptor: Perceptor, images: Tensor | None, runtime: NetProvider) -> Embeddings:
     """The quick part, on the stepping loop."""
     vectors = perceptor.encode_text(question.texts) if images is None else see(images, perceptor, runtime)
     return Embeddings(question.id, tuple(tuple(row) for row in vectors.float().tolist()), perceptor.id)
@@ -43,6 +44,6 @@ def views(images: Iterable[Image.Image], perceptor: Perceptor) -> Tensor:
 
 
 @torch.no_grad()
-def see(images: Tensor, perceptor: Perceptor, runtime: Runtime) -> Tensor:
+def see(images: Tensor, perceptor: Perceptor, runtime: NetProvider) -> Tensor:
     """`views` → [N, dim], L2-normalised, a few at a time."""
     return torch.cat([perceptor.encode_image(part.to(runtime.device)) for part in torch.split(images, BATCH)])

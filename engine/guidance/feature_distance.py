@@ -15,21 +15,21 @@ from engine.diffusion.symmetry import rolled
 from engine.guidance.cutouts import Cuts, cut
 from engine.guidance.lpips import perceptual_distance
 from engine.guidance.perceptor import Perceptor
-from engine.guidance.turn import Turn
+from engine.guidance.turn import NoiseKey
 from engine.images.tensors import uniform
 
 
-def feature_distance(perceptor: Perceptor, seen: Tensor, inits: Tensor, turns: Sequence[Turn]) -> Tensor:
+def feature_distance(perceptor: Perceptor, seen: Tensor, inits: Tensor, noise_keys: Sequence[NoiseKey]) -> Tensor:
     """[N, 3, H, W] twice, in [-1, 1] → [N] in 0 … 2: each picture as a whole, in the maps of *perceptor*.
 
     Both are moved alike, otherwise in every turn, so that no grid of a net that sees in patches shows. The gradient
     reaches *seen* alone.
     """
     sides = seen.shape[2], seen.shape[3]
-    draws = torch.stack([uniform(t.seed, t.index, t.step, "resemblance", (2,)) for t in turns])
+    draws = torch.stack([uniform(t.seed, t.index, t.step, "resemblance", (2,)) for t in noise_keys])
     down, across = ((draws[:, i] * side).long() for i, side in enumerate(sides))
     no = torch.zeros(1, dtype=torch.bool)
-    whole = [Cuts(torch.tensor([[0, 0, *sides]]), no, no, None)] * len(turns)
+    whole = [Cuts(torch.tensor([[0, 0, *sides]]), no, no, None)] * len(noise_keys)
     return perceptual_distance(
         lambda images: perceptor.features(cut(images, whole, perceptor.size)),
         rolled(seen, down, across),

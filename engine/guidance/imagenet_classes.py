@@ -5,15 +5,12 @@ The names come from open_clip, in which OpenAI's wording for CLIP is included; t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from engine.guidance.open_clip import open_clip
-
-if TYPE_CHECKING:
-    from engine.runtime.runtime import Runtime
+from engine.guidance.perceptor_loader import load_perceptor
+from engine.runtime.provider import NetProvider
 
 NAMES: tuple[str, ...] = tuple(open_clip.IMAGENET_CLASSNAMES)
 AS_CAPTION = "a photo of a {}"
@@ -24,12 +21,12 @@ def class_name(number: int) -> str:
     return NAMES[number]
 
 
-def class_vectors(perceptor: str, runtime: Runtime) -> Tensor:
+def class_vectors(perceptor: str, runtime: NetProvider) -> Tensor:
     """Each class's name as a caption of that CLIP: [1000, D], unit vectors; a while the first time, then kept."""
     if runtime.device.type == "meta":  # a rehearsal wants to know the shape alone
-        return torch.empty(len(NAMES), runtime.perceptor(perceptor).dim, device=runtime.device)
+        return torch.empty(len(NAMES), load_perceptor(perceptor, runtime).dim, device=runtime.device)
 
     def embed() -> Tensor:
-        return runtime.perceptor(perceptor).encode_text([AS_CAPTION.format(name) for name in NAMES])
+        return load_perceptor(perceptor, runtime).encode_text([AS_CAPTION.format(name) for name in NAMES])
 
     return runtime.net(f"class names:{perceptor}", embed)

@@ -23,7 +23,7 @@ def spherical_distance(x: Tensor, y: Tensor) -> Tensor:
 
 
 def cos_spherical_distance(x: Tensor, y: Tensor) -> Tensor:
-    """The same, and ½·exp(2·(1 - cos)), which pulls harder on what is far (clip-diffusion-art)."""
+    """The same, and ½·exp(2·(1 - cos)), which weighs more on what is far (clip-diffusion-art)."""
     return spherical_distance(x, y) + ((1 - (x * y).sum(-1)) / 0.5).exp() / 2
 
 

@@ -1,4 +1,4 @@
-"""All that pulls one picture in one direction: who looks, what at, what counts how much; and the sum's gradient."""
+"""The objective of one image in one step: CLIP targets, cutouts, loss scales; and the gradient of the summed losses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.guidance.feature_distance import feature_distance
 from engine.guidance.losses import DISTANCES, clip_loss, mse_loss, range_loss, saturation_loss, tv_loss
 from engine.guidance.perceptor import Perceptor
 from engine.guidance.targets import Targets
-from engine.guidance.turn import Turn
+from engine.guidance.turn import NoiseKey
 from engine.images.tensors import to_unit
 
 
@@ -33,7 +33,7 @@ class Scales:
 
 
 @dataclass(frozen=True, slots=True)
-class Eye:
+class ClipTarget:
     """One CLIP that looks: its name, how much its gradient counts, and where the prompts lie for it."""
 
     perceptor: str
@@ -42,10 +42,10 @@ class Eye:
 
 
 @dataclass(frozen=True, slots=True)
-class Pull:
+class Objective:
     """What one picture is drawn towards in one step."""
 
-    eyes: tuple[Eye, ...]
+    clip_targets: tuple[ClipTarget, ...]
     recipe: CutRecipe
     scales: Scales
     init: Tensor | None = field(default=None, compare=False)
@@ -59,54 +59,54 @@ class Pull:
     @property
     def targets(self) -> Targets:
         """The prompts, as the first eye knows them."""
-        return self.eyes[0].targets
+        return self.clip_targets[0].targets
 
     @property
     def shape(self) -> Hashable:
-        """Equal for pulls that can act together: eyes, targets, cuts, whether CLIP looks at all, and at what."""
-        eyes = tuple((eye.perceptor, len(eye.targets.weights)) for eye in self.eyes)
+        """Equal for objectives that one batch can hold: CLIPs, numbers of targets and cutouts, active losses."""
+        clip_targets = tuple((eye.perceptor, len(eye.targets.weights)) for eye in self.clip_targets)
         looks = self.scales.clip != 0, self.scales.features != 0
-        return eyes, self.recipe.total, self.recipe.rim, self.lots, self.parts, self.distance, looks
+        return clip_targets, self.recipe.total, self.recipe.rim, self.lots, self.parts, self.distance, looks
 
     @property
     def acts(self) -> bool:
-        """Whether there is any pull."""
+        """Whether any loss has a scale other than 0."""
         return any(astuple(self.scales))
 
 
-def pull_gradient(
+def objective_gradient(
     perceptors: Sequence[Perceptor],
     seen: Tensor,
-    pulls: Sequence[Pull],
-    turns: Sequence[Turn],
+    objectives: Sequence[Objective],
+    noise_keys: Sequence[NoiseKey],
     moved: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
     """∂/∂seen of the sum of all losses of each picture: [N, 3, H, W] in [-1, 1] → the same shape.
 
-    *pulls* and *turns* are one per picture, the pulls of one `shape`; *perceptors* are those of their eyes. CLIP and
-    smoothness see the pictures *moved* down and across, if that is given. The graph of each lot, or part of one, is
-    freed before the next is made.
+    *objectives* (of equal `shape`) and *noise_keys*: one per image. *perceptors*: those of the objectives' CLIP
+    targets. *moved*: [N] pixels down and across by which CLIP and the smoothness loss see each image rolled. The
+    autograd graph of each lot, or part of one, is freed before the next is built.
     """
     leaf = seen.detach().requires_grad_()
     with torch.enable_grad():
-        looks = _looks(len(perceptors), pulls[0], rehearsed=leaf.is_meta)
-        first = looks[0] if pulls[0].scales.clip else None
-        total = _look(perceptors, leaf, pulls, turns, moved, first)
-        total = _small_losses(leaf, pulls, moved, total)
-        if pulls[0].scales.features:
-            unlike = feature_distance(perceptors[0], leaf, _inits(pulls, leaf), turns)
-            total = total + _column([p.scales.features for p in pulls], leaf) * unlike
+        looks = _looks(len(perceptors), objectives[0], rehearsed=leaf.is_meta)
+        first = looks[0] if objectives[0].scales.clip else None
+        total = _look(perceptors, leaf, objectives, noise_keys, moved, first)
+        total = _small_losses(leaf, objectives, moved, total)
+        if objectives[0].scales.features:
+            unlike = feature_distance(perceptors[0], leaf, _inits(objectives, leaf), noise_keys)
+            total = total + _column([p.scales.features for p in objectives], leaf) * unlike
         gradient = _gradient(leaf, total)
-        for look in looks[1:] if pulls[0].scales.clip else ():
-            gradient = gradient + _gradient(leaf, _look(perceptors, leaf, pulls, turns, moved, look))
+        for look in looks[1:] if objectives[0].scales.clip else ():
+            gradient = gradient + _gradient(leaf, _look(perceptors, leaf, objectives, noise_keys, moved, look))
     return gradient
 
 
-def _looks(eyes: int, pull: Pull, *, rehearsed: bool) -> list[tuple[int, int, int]]:
+def _looks(clip_targets: int, objective: Objective, *, rehearsed: bool) -> list[tuple[int, int, int]]:
     """Every eye, lot and part; where it is only rehearsed, of each eye the first and the last, which is the largest."""
-    looks = [(lot, part) for lot in range(pull.lots) for part in range(pull.parts)]
+    looks = [(lot, part) for lot in range(objective.lots) for part in range(objective.parts)]
     some = dict.fromkeys((looks[0], looks[-1])) if rehearsed else looks
-    return [(eye, lot, part) for eye in range(eyes) for lot, part in some]
+    return [(eye, lot, part) for eye in range(clip_targets) for lot, part in some]
 
 
 def _gradient(leaf: Tensor, loss: Tensor) -> Tensor:
@@ -114,50 +114,54 @@ def _gradient(leaf: Tensor, loss: Tensor) -> Tensor:
     return gradient
 
 
-def _small_losses(seen: Tensor, pulls: Sequence[Pull], moved: tuple[Tensor, Tensor] | None, total: Tensor) -> Tensor:
+def _small_losses(
+    seen: Tensor, objectives: Sequence[Objective], moved: tuple[Tensor, Tensor] | None, total: Tensor
+) -> Tensor:
     """*total* and all losses that look at pixels. One that counts for nobody is not computed."""
     losses: tuple[tuple[Callable[[Scales], float], Callable[[Tensor], Tensor]], ...] = (
         (lambda s: s.tv, lambda x: tv_loss(rolled(x, *moved) if moved else x)),
         (lambda s: s.range, range_loss),
         (lambda s: s.saturation, saturation_loss),
-        (lambda s: s.init, lambda x: mse_loss(x, _inits(pulls, x))),
+        (lambda s: s.init, lambda x: mse_loss(x, _inits(objectives, x))),
     )
     for scale, loss in losses:
-        if any(scale(p.scales) for p in pulls):
-            total = total + _column([scale(p.scales) for p in pulls], seen) * loss(seen)
+        if any(scale(p.scales) for p in objectives):
+            total = total + _column([scale(p.scales) for p in objectives], seen) * loss(seen)
     return total
 
 
 def _look(
     perceptors: Sequence[Perceptor],
     seen: Tensor,
-    pulls: Sequence[Pull],
-    turns: Sequence[Turn],
+    objectives: Sequence[Objective],
+    noise_keys: Sequence[NoiseKey],
     moved: tuple[Tensor, Tensor] | None,
     look: tuple[int, int, int] | None,
 ) -> Tensor:
     """The CLIP loss of one eye and one part of a lot of cuts, of every picture: [N]. Parts add up to their lot."""
     if look is None:
-        return torch.zeros(len(pulls), device=seen.device)
+        return torch.zeros(len(objectives), device=seen.device)
     number, lot, part = look
-    perceptor, eyes = perceptors[number], [p.eyes[number] for p in pulls]
+    perceptor, clip_targets = perceptors[number], [p.clip_targets[number] for p in objectives]
     shown = rolled(seen, *moved) if moved else seen
     sides, name = (seen.shape[2], seen.shape[3]), f" {number}/{lot}" if number or lot else ""
     cuts = [
         draw_cuts(p.recipe, t.seed, t.index, t.step, sides, perceptor.size, name).part(part, p.parts)
-        for p, t in zip(pulls, turns, strict=True)
+        for p, t in zip(objectives, noise_keys, strict=True)
     ]
     views = perceptor.encode_image(to_unit(cut(shown, cuts, perceptor.size)))
-    targets = torch.stack([eye.targets.vectors for eye in eyes])
-    weights = torch.stack([eye.targets.weights for eye in eyes])
-    loss = clip_loss(views.view(len(pulls), -1, views.shape[-1]), targets, weights, DISTANCES[pulls[0].distance])
-    share = len(cuts[0].windows) / pulls[0].recipe.total
-    return _column([p.scales.clip * p.eyes[number].weight / p.lots * share for p in pulls], seen) * loss
+    targets = torch.stack([eye.targets.vectors for eye in clip_targets])
+    weights = torch.stack([eye.targets.weights for eye in clip_targets])
+    loss = clip_loss(
+        views.view(len(objectives), -1, views.shape[-1]), targets, weights, DISTANCES[objectives[0].distance]
+    )
+    share = len(cuts[0].windows) / objectives[0].recipe.total
+    return _column([p.scales.clip * p.clip_targets[number].weight / p.lots * share for p in objectives], seen) * loss
 
 
 def _column(values: Sequence[float], like: Tensor) -> Tensor:
     return torch.tensor(values, dtype=torch.float32, device=like.device)
 
 
-def _inits(pulls: Sequence[Pull], x: Tensor) -> Tensor:
-    return torch.stack([torch.zeros_like(x[i]) if p.init is None else p.init for i, p in enumerate(pulls)])
+def _inits(objectives: Sequence[Objective], x: Tensor) -> Tensor:
+    return torch.stack([torch.zeros_like(x[i]) if p.init is None else p.init for i, p in enumerate(objectives)])

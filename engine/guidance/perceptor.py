@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.guidance.lpips import Features
-from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
-from engine.nets.small_clip import build_small_clip
-from engine.primer.vocabulary import tokenise
 
-if TYPE_CHECKING:
-    from engine.runtime.runtime import Runtime
-
-PRIMER_FILES = {"primer": "clip", "primer-grader": "grader"}
-LARGEST_SCALE = 100.0
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 _MORE = "red circle"
@@ -108,40 +100,3 @@ class Perceptor:
         """[N, 3, size, size] in [0, 1] → maps [N, C, h, w], early to late, differentiable; see `shows_features`."""
         assert self._maps is not None
         return self._maps((images - self._mean) / self._std)
-
-
-def load_perceptor(name: str, runtime: Runtime) -> Perceptor:
-    """Load the CLIP of that name onto the runtime's device.
-
-    *name*: "primer" and "primer-grader" come with the package; "ViT-B/32" and OpenAI's other names, "ViT-B-32/tag" with
-    open_clip's names, or the path of one of OpenAI's files. Raises ModelUnavailable or WeightsError.
-    """
-    if name in PRIMER_FILES:
-        return load_small_clip(name, PRIMER_FILES[name], runtime.device)
-    from engine.guidance.open_clip import load_open_clip  # seconds of import, which the primer does without
-
-    return load_open_clip(name, runtime.device)
-
-
-def load_small_clip(name: str, file: str, device: torch.device) -> Perceptor:
-    """One of the primer's CLIPs."""
-    checkpoint = read_checkpoint(PRIMER_WEIGHTS / f"{file}.safetensors")
-    net = build_small_clip(checkpoint.flags)
-    checkpoint.fill(net)
-    net = net.eval().requires_grad_(False).to(device)
-    return Perceptor(
-        name,
-        net,
-        primer_tokens,
-        size=net.flags.size,
-        dim=net.flags.dim,
-        device=device,
-        sha256=checkpoint.sha256,
-        scale=min(float(net.log_scale.exp()), LARGEST_SCALE),
-        maps=net.image.features,
-    )
-
-
-def primer_tokens(texts: Sequence[str]) -> Tensor:
-    """Texts → [N, 24] ids of the primer's vocabulary."""
-    return torch.tensor([tokenise(text) for text in texts])

@@ -1,11 +1,11 @@
-"""A request's options, at one place of the walk: what pulls there, and how its views are cut."""
+"""The scheduled options of clip_diffusion at one timestep: objective, cutouts, gradient limits."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
 from engine.guidance.cutouts import CutRecipe
-from engine.guidance.objective import Eye, Pull, Scales
+from engine.guidance.objective import ClipTarget, Objective, Scales
 from engine.requests.options.clip_diffusion import ClipDiffusionOptions
 
 
@@ -22,13 +22,13 @@ def recipe_at(options: ClipDiffusionOptions, timestep: float) -> CutRecipe:
     )
 
 
-def pull_at(
-    options: ClipDiffusionOptions, eyes: tuple[Eye, ...], init: Tensor | None, timestep: float, step: int
-) -> Pull:
+def objective_at(
+    options: ClipDiffusionOptions, clip_targets: tuple[ClipTarget, ...], init: Tensor | None, timestep: float, step: int
+) -> Objective:
     """What draws the picture in *step* of all steps, at *timestep*; nothing where that step is not guided."""
     guided = guides(options, timestep, step)
-    return Pull(
-        eyes=eyes,
+    return Objective(
+        clip_targets=clip_targets,
         recipe=recipe_at(options, timestep),
         scales=_scales(options, timestep) if guided else Scales(),
         init=init,

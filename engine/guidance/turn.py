@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class NoiseKey:
     """Which picture it is, and in which step: the key of what is drawn for it."""
 
     seed: int

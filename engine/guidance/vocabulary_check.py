@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from textwrap import shorten
-from typing import TYPE_CHECKING
 
 from engine.catalogue.models import Model
 from engine.errors import InvalidRequest
+from engine.guidance.perceptor import Perceptor
 from engine.primer.vocabulary import KNOWN, says_something, unknown_words
 from engine.requests.prompts import Prompt, check_weights
 from engine.requests.request import DreamRequest
-
-if TYPE_CHECKING:
-    from engine.guidance.perceptor import Perceptor
 
 EXAMPLES = 4
 """Words shown of each topic."""
@@ -45,8 +42,8 @@ def understood(prompts: Sequence[Prompt], title: str) -> tuple[tuple[Prompt, ...
 
 def cut_short(prompts: Sequence[Prompt], perceptors: Iterable[Perceptor]) -> tuple[str, ...]:
     """Sentences for the person about ends of *prompts* that some of *perceptors* do not read."""
-    eyes = list({eye.id: eye for eye in perceptors}.values())
-    ends = (max((eye.unread(prompt.text) for eye in eyes), key=len) for prompt in prompts if prompt.text)
+    clip_targets = list({eye.id: eye for eye in perceptors}.values())
+    ends = (max((eye.unread(prompt.text) for eye in clip_targets), key=len) for prompt in prompts if prompt.text)
     return tuple(_left_out(end) for end in ends if end)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -20,8 +19,7 @@ from engine.weights.formats.state_dict import Tensors
 from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import Folder, weights_folder
 
-if TYPE_CHECKING:
-    from engine.runtime.runtime import Runtime
+from engine.runtime.provider import NetProvider
 
 ORIGINAL, LEFT, RIGHT = ".weight_orig", ".weight_u", ".weight_v"
 """torch's spectral norm keeps a weight and the two vectors of its largest singular value under these names."""
@@ -45,7 +43,7 @@ class BigganNet:
         return picture
 
 
-def load_biggan_net(model: str, runtime: Runtime) -> BigganNet:
+def load_biggan_net(model: str, runtime: NetProvider) -> BigganNet:
     """The net of *model* from the runtime's cache. Raises ModelUnavailable or WeightsError."""
     return runtime.net(f"biggan:{model}", lambda: load_biggan(model, runtime.device))
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -15,7 +14,7 @@ from torch import Tensor
 from engine.catalogue.entry import Entry, Kind
 from engine.catalogue.registry import find_entry
 from engine.diffusion.denoiser import Denoiser, eps_denoiser, xstart_denoiser
-from engine.diffusion.respacing import Walk, make_walk
+from engine.diffusion.respacing import RespacedSchedule, respaced_schedule
 from engine.diffusion.schedules import alphas_cumprod
 from engine.errors import ModelUnavailable
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
@@ -25,8 +24,7 @@ from engine.nets.adm_flags import AdmFlags
 from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import Folder, weights_folder
 
-if TYPE_CHECKING:
-    from engine.runtime.runtime import Runtime
+from engine.runtime.provider import NetProvider
 
 FILES = {"primer": PRIMER_WEIGHTS / "diffusion.safetensors"}
 
@@ -42,10 +40,10 @@ class DiffusionNet:
     def flags(self) -> AdmFlags:
         return self.net.flags
 
-    def walk(self, spacing: str) -> Walk:
+    def walk(self, spacing: str) -> RespacedSchedule:
         """The process of the net's training, respaced. Raises InvalidRequest for an impossible spacing."""
         bars = alphas_cumprod(self.flags.noise_schedule, self.flags.diffusion_steps)
-        return make_walk(bars, spacing, self.flags.rescale_timesteps)
+        return respaced_schedule(bars, spacing, self.flags.rescale_timesteps)
 
     def denoiser(self, context: Tensor | None = None, classes: Tensor | None = None) -> Denoiser:
         """The net as a denoiser. *context* [N, D] conditions a net that reads; *classes* [N] a net with classes."""
@@ -59,7 +57,7 @@ class DiffusionNet:
         return wrap(net, self.flags.learn_sigma)
 
 
-def load_diffusion_net(model: str, runtime: Runtime) -> DiffusionNet:
+def load_diffusion_net(model: str, runtime: NetProvider) -> DiffusionNet:
     """The net of *model* from the runtime's cache. Raises ModelUnavailable or WeightsError."""
     if model in FILES:
         read, expected = partial(read_diffusion_net, FILES[model]), 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -13,13 +12,12 @@ from engine.nets.secondary import MULTIPLE, SecondaryNet
 from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import weights_folder
 
-if TYPE_CHECKING:
-    from engine.runtime.runtime import Runtime
+from engine.runtime.provider import NetProvider
 
 NAME = "secondary"
 
 
-def load_secondary(runtime: Runtime) -> Denoiser:
+def load_secondary(runtime: NetProvider) -> Denoiser:
     """The net as a denoiser, from the runtime's cache. Raises ModelUnavailable or WeightsError."""
     return v_denoiser(runtime.net(NAME, lambda: _read(runtime.device)))
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -22,8 +21,7 @@ from engine.nets.vqgan_flags import read_vqgan_flags
 from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import Folder, weights_folder
 
-if TYPE_CHECKING:
-    from engine.runtime.runtime import Runtime
+from engine.runtime.provider import NetProvider
 
 TRAINING = "loss"
 """Part of the names of the discriminator and the perceptual net, which only training needs."""
@@ -88,7 +86,7 @@ def clamp_with_grad(x: Tensor, low: float, high: float) -> Tensor:
     return clamped
 
 
-def load_vqgan_net(model: str, runtime: Runtime) -> VqganNet:
+def load_vqgan_net(model: str, runtime: NetProvider) -> VqganNet:
     """The net of *model* from the runtime's cache. Raises ModelUnavailable or WeightsError."""
     if model in FILES:
         return runtime.net(f"vqgan:{model}", lambda: read_vqgan_net(FILES[model], runtime.device))

@@ -1,4 +1,4 @@
-"""Predicts the memory of a request on the meta device and picks the form that fits.
+"""Counts the memory of an image before it begins: dry runs on the meta device, estimates, memory levels, refusals.
 
-Imports methods, upscalers and runtime.
+Imports methods, guidance, loaders, runtime, requests and catalogue.
 """

@@ -1,10 +1,9 @@
-"""A picture's step, rehearsed before anything is loaded: the method's own code, on tensors without numbers.
+"""Counts the memory of an image's steps before any model is loaded, by running the method on torch's meta device.
 
-What a step takes follows from shapes alone, so the method itself is run on the meta device, with nets that have shapes
-and no weights, and what is alive is counted (`engine.memory_planning.meta_memory`). Nothing is estimated by formulas
-that could drift
-away from the code. A rehearsal takes a few tenths of a second, however large the picture; it downloads nothing, reads
-no checkpoint but those of the package, and may run beside the stepping loop.
+The memory of a step follows from shapes alone. So the method's own code runs on tensors without data, with networks
+that have shapes but no weights, and the live bytes are counted (`engine.memory_planning.meta_memory`). A dry run takes
+a few tenths of a second at any image size. It downloads nothing, reads only the package's own checkpoints, and can run
+beside the stepping loop.
 """
 
 from __future__ import annotations
@@ -13,13 +12,14 @@ import copy
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from PIL import Image
 
 from engine.catalogue.registry import entries, find_entry
 from engine.errors import ModelUnavailable
+from engine.guidance.perceptor import Perceptor
 from engine.images.pictures import to_png
 from engine.loaders.biggan import BigganNet, biggan_blueprint
 from engine.loaders.diffusion import DiffusionNet
@@ -33,118 +33,110 @@ from engine.nets.secondary import SecondaryNet
 from engine.protocol.messages import Job
 from engine.requests.request import DreamRequest
 from engine.runtime.compiler import Compiler
-from engine.runtime.runtime import Runtime, size_of
-
-if TYPE_CHECKING:
-    from engine.guidance.perceptor import Perceptor
+from engine.runtime.memory_planner import MemoryPlanner
+from engine.runtime.model_cache import size_of
 
 T = TypeVar("T")
 
-MOST_SCENES = 3
-"""Steps of different shape that are rehearsed of one picture; those with the most views first."""
+MOST_VARIANTS = 3
+"""Steps of different shape that are run for one image; those with the most cutouts first."""
 STAND_IN = 64
-"""The side of the picture that stands in for every one that a request names; most become as large as the result."""
+"""Side in pixels of the image that replaces every image of a request; most are resized to the result's size anyway."""
 SHIPPED = "primer"
-"""Nets of that name, and those that begin so, lie in the package."""
+"""Prefix of the names of the package's own networks."""
 
 
-class Unrehearsed(ModelUnavailable):
-    """Nobody knows the shape of a net that this picture needs, so it cannot be said before what it takes."""
+class UnknownShape(ModelUnavailable):
+    """The shape of a network is unknown before it is loaded, so there can be no dry run."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsed:
-    """What one picture takes. All in bytes."""
+class DryRun:
+    """The memory of one image, in bytes."""
 
-    nets: dict[str, int]
-    """Key in `Runtime.nets` → its weights."""
+    models: dict[str, int]
+    """Key in the `ModelCache` → bytes of its weights."""
     step: int
-    """Its largest step, beside the nets."""
-    thrift: int
-    """So many times it was made lighter."""
+    """The largest step, models excluded."""
+    level: int
+    """The memory level of the image: how often `reduce_memory` was applied."""
 
     @property
     def weights(self) -> int:
-        """Of all its nets."""
-        return sum(self.nets.values())
+        """Bytes of all models."""
+        return sum(self.models.values())
 
 
-class Stage(Runtime):
-    """A runtime of nets without weights: nothing is loaded that does not lie in the package, nothing is learned."""
+class DryRunRuntime:
+    """A `NetProvider` of networks without weights; only the package's own checkpoints are read."""
 
     def __init__(self, dtype: torch.dtype) -> None:
-        self.device = META
-        self.dtype = dtype
-        self.compiler = Compiler(takes=False)
-        self.lessons: dict[Hashable, int] = {}
+        self.device, self.dtype = META, dtype
+        self.compiler, self.memory = Compiler(takes=False), MemoryPlanner()
         self._values: dict[str, Any] = {}
 
     def net(self, key: str, load: Callable[[], T], expected: int = 0) -> T:
-        """The shape of the net that *load* would bring; raises Unrehearsed where nobody knows it."""
+        """The shape of the network that *load* would return; raises UnknownShape."""
         if key not in self._values:
-            self._values[key] = _shape(key, self.dtype) or _of_the_package(key, self.dtype, load)
+            self._values[key] = _shape(key, self.dtype) or _shipped(key, self.dtype, load)
         return cast(T, self._values[key])
 
-    def perceptor(self, name: str) -> Perceptor:
-        """The shape of that CLIP."""
-        from engine.guidance.perceptor import load_perceptor
-
-        return self.net(f"perceptor:{name}", lambda: load_perceptor(name, self))
-
     @property
-    def nets(self) -> dict[str, int]:
-        """What was asked for → its bytes."""
+    def sizes(self) -> dict[str, int]:
+        """Key → bytes of every network that was asked for."""
         return {key: size_of(value) for key, value in self._values.items()}
 
 
-def rehearse(method: Method[Any], request: DreamRequest, dtype: torch.dtype, thrift: int = 0) -> Rehearsed:
-    """What one picture of *request* takes when it is made lighter *thrift* times, or as often as it can be.
+def dry_run(method: Method[Any], request: DreamRequest, dtype: torch.dtype, level: int = 0) -> DryRun:
+    """The memory of one image of *request* at memory *level*, or at the highest level that the method has.
 
-    Raises Unrehearsed, and what the method's `load` says in words about a request that it cannot paint.
+    Raises UnknownShape, and the DreamErrors of the method's `load`.
     """
     with LiveBytes() as live:
-        stage = Stage(dtype)
-        state = _begun(method, request, stage)
-        lighten = getattr(method, "lighten", None)
-        lighter = 0
-        while lighter < thrift and lighten and lighten(state, stage):
-            lighter += 1
+        runtime = DryRunRuntime(dtype)
+        state = _begin(method, request, runtime)
+        reduce_memory = getattr(method, "reduce_memory", None)
+        reached = 0
+        while reached < level and reduce_memory and reduce_memory(state, runtime):
+            reached += 1
         most = 0
-        for scene in _scenes(method, state):
+        for variant in _variants(method, state):
             before = live.begin()
-            method.advance([scene], stage)
+            method.advance([variant], runtime)
             most = max(most, live.peak - before)
-    return Rehearsed(stage.nets, most, lighter)
+    return DryRun(runtime.sizes, most, reached)
 
 
-def _begun(method: Method[Any], request: DreamRequest, stage: Stage) -> State:
-    """The first of its pictures, on the meta device."""
+def _begin(method: Method[Any], request: DreamRequest, runtime: DryRunRuntime) -> State:
+    """The state of the request's first image, on the meta device."""
     alone = request.model_copy(update={"count": 1})
-    method.load(alone, stage)
+    method.load(alone, runtime)
     white = to_png(Image.new("RGB", (STAND_IN, STAND_IN), "white"))
-    (state,) = method.begin(Job("rehearsal", 0, "", alone), dict.fromkeys(alone.images, white), stage)
+    (state,) = method.begin(Job("dry run", 0, "", alone), dict.fromkeys(alone.images, white), runtime)
     return cast(State, state)
 
 
-def _scenes(method: Method[Any], state: State) -> list[State]:
-    """The picture at the steps that differ in shape from one another, the largest first; the last is never among them:
-    it is judged besides, which takes less than guiding it."""
-    scenes: dict[Hashable, State] = {}
+def _variants(method: Method[Any], state: State) -> list[State]:
+    """Copies of *state*, one for each shape of step, the largest first.
+
+    The last step is left out: it also scores the image, which takes less memory than guidance.
+    """
+    variants: dict[Hashable, State] = {}
     for step in range(max(state.steps - 1, 1)):
-        scene = copy.copy(state)
-        scene.step = step
-        scenes.setdefault(method.lane(scene), scene)
-    return sorted(scenes.values(), key=_views, reverse=True)[:MOST_SCENES]
+        variant = copy.copy(state)
+        variant.step = step
+        variants.setdefault(method.batch_key(variant), variant)
+    return sorted(variants.values(), key=_views, reverse=True)[:MOST_VARIANTS]
 
 
 def _views(state: State) -> tuple[bool, int, int]:
-    """How much a step looks: whether it is guided at all, what the net sees beyond the edges, how many views."""
-    pull = getattr(state, "pull", None)
-    return (pull.acts, getattr(state, "margin", 0), pull.recipe.total) if pull else (False, 0, 0)
+    """Sort key: whether the step is guided, the margin that the network sees, the number of cutouts."""
+    objective = getattr(state, "objective", None)
+    return (objective.acts, getattr(state, "margin", 0), objective.recipe.total) if objective else (False, 0, 0)
 
 
 def _shape(key: str, dtype: torch.dtype) -> Any:
-    """The net of that key without weights; nothing for those of the package, which are small enough to be read."""
+    """The network of *key* without weights; None for the package's own, which are small enough to be read."""
     kind, _, name = key.partition(":")
     if name.startswith(SHIPPED):
         return None
@@ -159,16 +151,16 @@ def _shape(key: str, dtype: torch.dtype) -> Any:
     return None
 
 
-_package: dict[tuple[str, torch.dtype], Any] = {}
-"""The package's own nets, read once and then without their weights."""
+_read: dict[tuple[str, torch.dtype], Any] = {}
 
 
-def _of_the_package(key: str, dtype: torch.dtype, load: Callable[[], T]) -> Any:
+def _shipped(key: str, dtype: torch.dtype, load: Callable[[], T]) -> Any:
+    """The package's own network of *key* on the meta device, read once."""
     if not key.partition(":")[2].startswith(SHIPPED):
-        raise Unrehearsed(f"The shape of “{key}” is not known before it is loaded.")
-    if (key, dtype) not in _package:
-        _package[key, dtype] = load()
-    return _package[key, dtype]
+        raise UnknownShape(f"The shape of “{key}” is not known before it is loaded.")
+    if (key, dtype) not in _read:
+        _read[key, dtype] = load()
+    return _read[key, dtype]
 
 
 @lru_cache(maxsize=4)
@@ -187,7 +179,7 @@ def _biggan(name: str) -> BigganNet:
 
 
 GENERATORS: Mapping[str, Callable[[str], VqganNet | BigganNet]] = {"vqgan": _vqgan, "biggan": _biggan}
-"""By the kind in their keys."""
+"""Kind in a key → its network on the meta device, by name."""
 
 
 @lru_cache(maxsize=1)
@@ -198,9 +190,9 @@ def _secondary() -> SecondaryNet:
 
 @lru_cache(maxsize=6)
 def _clip(name: str) -> Perceptor:
-    from engine.guidance.open_clip import shape_of  # seconds of import, as for loading it
+    from engine.guidance.open_clip import shape_of  # takes seconds to import
 
     try:
         return shape_of(name)
     except ModelUnavailable as error:
-        raise Unrehearsed(str(error)) from error
+        raise UnknownShape(str(error)) from error

@@ -1,9 +1,8 @@
-"""What a picture will take, and in which form it fits: known before it begins, and better once it has been painted.
+"""The memory of one image at each memory level: counted by a dry run, then as measured on the device.
 
-A form is how often the picture was made lighter (`State.thrift`). Its largest step is rehearsed
-(`engine.memory_planning.dry_run`),
-once for all requests that differ in nothing that takes memory; where a device says what a step really took, that counts
-from then on. Steps never run at the same time, so a picture has all the memory that nets leave.
+A memory level is how often an image's steps were made lighter (`State.memory_level`). Requests that differ only in
+what takes no memory (seed, words, count) share one dry run. Steps never run at the same time, so an image has all the
+memory that loaded models leave.
 """
 
 from __future__ import annotations
@@ -15,80 +14,78 @@ from typing import Any, cast
 import torch
 
 from engine.errors import DreamError
-from engine.memory_planning.dry_run import SHIPPED, Rehearsed, rehearse
+from engine.memory_planning.dry_run import SHIPPED, DryRun, dry_run
 from engine.methods import Method
 from engine.requests.options.biggan_clip import ALL
 from engine.requests.request import DreamRequest
 from engine.requests.schedule import Schedule, constant
-from engine.runtime.error_boundary import guarded
+from engine.runtime.error_boundary import catch
 from engine.runtime.runtime import Runtime
 
-UNSEEN = 1.2, 64 * 2**20
-"""A rehearsed step is taken to need so many times what was counted, and so many bytes more: for what kernels take for
-themselves. On a CPU real steps took 1.00 to 1.12 times as much, and up to 17 MiB more."""
-AS_LIGHT_AS_POSSIBLE = 1 << 10
+MARGIN = 1.2, 64 * 2**20
+"""Factor and bytes added to the counted size of a step, for what kernels allocate themselves. Measured on a CPU: real
+steps took 1.00 to 1.12 times as much, and up to 17 MiB more."""
+HIGHEST_LEVEL = 1 << 10
 PLENTY = 8
-"""Where so many pictures of the package's nets would fit together, nobody asks exactly."""
-WORD, PICTURE = "red", "picture"
-"""What stands for every prompt, and for every picture that a request names."""
+"""Images of the package's own networks get no estimate where memory holds this many of them."""
+WORD, IMAGE = "red", "picture"
+"""Replace every prompt, and every image that a request names."""
 
 
-class Needs:
-    """What one picture of a request takes on the device of a runtime, in each of its forms."""
+class MemoryEstimate:
+    """The memory of one image of a request on a runtime's device, at each memory level."""
 
     def __init__(self, method: Method[Any], request: DreamRequest, runtime: Runtime) -> None:
-        self._method, self.request, self._runtime = method, essence(request), runtime
+        self._method, self.request, self._runtime = method, without_irrelevant(request), runtime
         self._counted: dict[int, int] = {}
 
-    def sure(self, thrift: int = 0) -> int:
-        """Bytes for its largest step in that form, with something to spare; 0 if nobody knows."""
-        if not self.known(thrift) and (found := self.rehearsed(thrift)):
-            self._counted[thrift] = int(found.step * UNSEEN[0]) + UNSEEN[1]
-        return self.known(thrift)
+    def step(self, level: int = 0) -> int:
+        """Bytes of the largest step at *level*, with a margin; 0 if unknown. Makes a dry run if there was none."""
+        if not self.known(level) and (found := self.counted(level)):
+            self._counted[level] = int(found.step * MARGIN[0]) + MARGIN[1]
+        return self.known(level)
 
-    def known(self, thrift: int) -> int:
-        """The same, if it was found out already: what such a step was seen to take, else what was counted."""
-        return self._runtime.learnt.get((self.request, thrift)) or self._counted.get(thrift, 0)
+    def known(self, level: int) -> int:
+        """Like `step`, but never makes a dry run: the measured bytes, else the counted ones, else 0."""
+        return self._runtime.memory.step_bytes.get((self.request, level)) or self._counted.get(level, 0)
 
-    def learn(self, thrift: int, taken: int) -> None:
-        """A picture in that form took so many bytes at most."""
-        former = self._runtime.learnt.get((self.request, thrift), 0)
-        self._runtime.learnt[self.request, thrift] = max(taken, former)
+    def learn(self, level: int, taken: int) -> None:
+        """Records that the steps of an image at *level* took up to *taken* bytes."""
+        former = self._runtime.memory.step_bytes.get((self.request, level), 0)
+        self._runtime.memory.step_bytes[self.request, level] = max(taken, former)
 
-    def rehearsed(self, thrift: int = 0) -> Rehearsed | None:
-        """What was counted for that form, or for the lightest there is."""
-        return _rehearsed(cast(Hashable, self._method), self.request, self._runtime.dtype, thrift)
+    def counted(self, level: int = 0) -> DryRun | None:
+        """The dry run at *level* or at the highest level there is; None if it failed."""
+        return _cached_dry_run(cast(Hashable, self._method), self.request, self._runtime.dtype, level)
 
-    def lightest(self, **changes: object) -> Rehearsed | None:
-        """What was counted where CLIP looks at one view at a time and all else is as light as it can be.
-
-        *changes*: other fields of the request.
-        """
-        request = one_view(self.request.model_copy(update=changes))
-        return _rehearsed(cast(Hashable, self._method), request, self._runtime.dtype, AS_LIGHT_AS_POSSIBLE)
+    def lightest(self, **changes: object) -> DryRun | None:
+        """The dry run with one cutout per step at the highest level. *changes*: other fields of the request."""
+        request = with_one_cutout(self.request.model_copy(update=changes))
+        return _cached_dry_run(cast(Hashable, self._method), request, self._runtime.dtype, HIGHEST_LEVEL)
 
 
-def needs_of(method: Method[Any], request: DreamRequest, runtime: Runtime) -> Needs | None:
-    """Nothing for painters that have no lighter form, and for small pictures where there is plenty."""
-    if not hasattr(method, "lighten") or (of_the_package(request) and ceiling(request) * PLENTY < runtime.reach()):
+def estimate_memory(method: Method[Any], request: DreamRequest, runtime: Runtime) -> MemoryEstimate | None:
+    """None for methods without memory levels, and for small images where memory is plenty."""
+    plenty = uses_shipped_only(request) and ceiling(request) * PLENTY < runtime.hardware.reach()
+    if plenty or not hasattr(method, "reduce_memory"):
         return None
-    return Needs(method, request, runtime)
+    return MemoryEstimate(method, request, runtime)
 
 
-def essence(request: DreamRequest) -> DreamRequest:
-    """The request without what makes no difference to memory: equal for all that take equally much."""
+def without_irrelevant(request: DreamRequest) -> DreamRequest:
+    """*request* with everything replaced that does not affect memory: equal for requests that take equally much."""
     named = ("init_image", "target_image", "mask_image")
-    changes: dict[str, object] = {name: PICTURE for name in named if getattr(request, name)}
+    changes: dict[str, object] = {name: IMAGE for name in named if getattr(request, name)}
     changes["prompts"] = tuple(
-        p.model_copy(update={"text": WORD} if p.text else {"image": PICTURE}) for p in request.prompts
+        p.model_copy(update={"text": WORD} if p.text else {"image": IMAGE}) for p in request.prompts
     )
-    if hasattr(request.options, "classes"):  # else all of their names would be read to find those that fit the words
+    if hasattr(request.options, "classes"):  # otherwise the names of all classes would be embedded to find the nearest
         changes["options"] = request.options.model_copy(update={"classes": ALL})
     return request.model_copy(update={"seed": 0, "count": 1, **changes})
 
 
-def one_view(request: DreamRequest) -> DreamRequest:
-    """The same with a single view in every step, which takes as much as many that are looked at one by one."""
+def with_one_cutout(request: DreamRequest) -> DreamRequest:
+    """*request* with one cutout per step; many cutouts that are scored one by one take the same memory."""
     least: dict[str, object] = {
         name: constant(count) if isinstance(getattr(request.options, name), Schedule) else count
         for name, count in (("cutouts", 1), ("overview", 0))
@@ -97,14 +94,14 @@ def one_view(request: DreamRequest) -> DreamRequest:
     return request.model_copy(update={"options": request.options.model_copy(update=least)})
 
 
-def of_the_package(request: DreamRequest) -> bool:
-    """Whether all that paints and guides it lies in the package, and is small."""
+def uses_shipped_only(request: DreamRequest) -> bool:
+    """Whether the model and all CLIPs of *request* are the package's own, which are small."""
     clips = getattr(request.options, "perceptors", "usual").replace("usual", SHIPPED).split("+")
     return request.model == SHIPPED and all(clip.strip().startswith(SHIPPED) for clip in clips)
 
 
 def ceiling(request: DreamRequest) -> int:
-    """Bytes that no picture of the package's nets exceeds. A test holds it against rehearsals."""
+    """An upper bound in bytes for an image of the package's networks. A test compares it with dry runs."""
     options = request.options
     views = sum(_most(getattr(options, name, 0)) for name in ("cutouts", "overview"))
     clips = getattr(options, "perceptors", "").count("+") + 1
@@ -117,7 +114,7 @@ def _most(option: object) -> float:
 
 
 @lru_cache(maxsize=512)
-def _rehearsed(method: Hashable, request: DreamRequest, dtype: torch.dtype, thrift: int) -> Rehearsed | None:
-    """None where it cannot be rehearsed: then it is painted, and what happens happens. What broke is in the log."""
-    found = guarded(rehearse, cast("Method[Any]", method), request, dtype, thrift)
+def _cached_dry_run(method: Hashable, request: DreamRequest, dtype: torch.dtype, level: int) -> DryRun | None:
+    """None if the dry run fails; the job then runs without a memory estimate, and the log has the reason."""
+    found = catch(dry_run, cast("Method[Any]", method), request, dtype, level)
     return None if isinstance(found, DreamError) else found

@@ -1,89 +1,76 @@
-"""A device that is only supposed, to ask what would fit into it: nothing is loaded, nothing painted."""
+"""A card of a given size, to ask which images would fit into it. Loads and paints nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 
 import torch
 
 from engine.errors import OutOfMemory
-from engine.memory_planning.estimate import Needs
-from engine.memory_planning.plan import fit
-from engine.memory_planning.size_limits import Line
+from engine.memory_planning.estimate import MemoryEstimate
+from engine.memory_planning.plan import plan_memory
 from engine.methods import find_method
 from engine.requests.request import DreamRequest
+from engine.runtime.device import Device
 from engine.runtime.runtime import Runtime
 
-KEPT = 0.6 * 2**30
-"""Bytes of a card that its driver, CUDA's context and a desktop keep, roughly."""
+RESERVED = 0.6 * 2**30
+"""Bytes of a card that its driver, the CUDA context and a desktop take, roughly."""
 
 
-class Supposed(Runtime):
-    """A card of so many gigabytes (of 2³⁰ bytes), empty, that computes in half precision.
-
-    What nets should take together makes no difference: those of one picture stay beyond that (see
-    `engine.runtime.model_cache`).
-    """
+class VirtualDevice(Device):
+    """An empty card of so many GiB that computes in half precision."""
 
     def __init__(self, gigabytes: float) -> None:
-        self.device, self.dtype = torch.device("cpu"), torch.float16
-        self.learnt: dict[Hashable, int] = {}
-        self.room: dict[str, Line] = {}
+        super().__init__(torch.device("cpu"), torch.float16)
         self._gigabytes = gigabytes
 
-    @property
-    def nets(self) -> dict[str, int]:
-        """It is empty."""
-        return {}
-
     def reach(self) -> int:
-        """All of it but what others keep."""
-        return max(int(self._gigabytes * 2**30 - KEPT), 0)
+        """Bytes of the card beside what is reserved."""
+        return max(int(self._gigabytes * 2**30 - RESERVED), 0)
 
     def most(self) -> int:
-        """The same: a card does not swap."""
+        """Equal to `reach`: a card does not swap."""
         return self.reach()
 
     @property
     def description(self) -> str:
-        """As a sentence has it."""
+        """For sentences: ``a card with 8 GB``."""
         return f"a card with {self._gigabytes:g} GB"
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What one picture takes in bytes, and how it would begin. Counted, not measured: 0 where nobody can say."""
+class MemoryReport:
+    """The counted memory of one image in bytes; all 0 where no dry run is possible."""
 
-    nets: int = 0
+    models: int = 0
     step: int = 0
-    """Its largest step, as it is."""
+    """The largest step at memory level 0."""
     begins: int = 0
-    """That in the form in which it begins; 0 if it does not."""
+    """The largest step at the level at which the image begins; 0 if it is refused."""
     refusal: str = ""
-    """Why it does not."""
 
     @property
     def short(self) -> str:
-        """Gigabytes in all: ``2.9``; ``11.5 → 4.3`` where it begins lighter; ``26.5 → no``."""
+        """Gigabytes in all: ``2.9``; ``11.5 → 4.3`` where it begins lighter; ``26.5 → no`` where it is refused."""
         if not self.step:
             return "?"
-        whole, lighter = ((self.nets + step) / 1e9 for step in (self.step, self.begins))
+        whole, lighter = ((self.models + step) / 1e9 for step in (self.step, self.begins))
         if self.refusal:
             return f"{whole:.1f} → no"
         return f"{whole:.1f} → {lighter:.1f}" if self.begins < self.step else f"{whole:.1f}"
 
 
-def suppose(request: DreamRequest, runtime: Runtime) -> Verdict:
-    """What a picture of *request* takes, and how it would begin there."""
+def report_memory(request: DreamRequest, runtime: Runtime) -> MemoryReport:
+    """What one image of *request* takes on *runtime*, and how it would begin."""
     method = find_method(request.method)
-    needs = Needs(method, request, runtime)
-    counted = needs.rehearsed()
+    estimate = MemoryEstimate(method, request, runtime)
+    counted = estimate.counted()
     if counted is None:
-        return Verdict()
+        return MemoryReport()
     try:
-        form = fit(method, request, runtime)
+        plan = plan_memory(method, request, runtime)
     except OutOfMemory as error:
-        return Verdict(counted.weights, counted.step, 0, str(error))
-    begins = needs.rehearsed(form.thrift)
-    return Verdict(counted.weights, counted.step, begins.step if begins else counted.step)
+        return MemoryReport(counted.weights, counted.step, 0, str(error))
+    begins = estimate.counted(plan.level)
+    return MemoryReport(counted.weights, counted.step, begins.step if begins else counted.step)

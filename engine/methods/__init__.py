@@ -8,15 +8,13 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Hashable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from engine.errors import ModelUnavailable
 from engine.methods._base import State, Step
-
-if TYPE_CHECKING:
-    from engine.protocol.messages import Job
-    from engine.requests.request import DreamRequest
-    from engine.runtime.runtime import Runtime
+from engine.protocol.messages import Job
+from engine.requests.request import DreamRequest
+from engine.runtime.provider import NetProvider
 
 S = TypeVar("S", bound=State)
 
@@ -24,19 +22,19 @@ S = TypeVar("S", bound=State)
 class Method(Protocol[S]):
     """One way of making pictures. All of it runs in the engine process; `load` and `begin` in a thread."""
 
-    def load(self, request: DreamRequest, runtime: Runtime) -> None:
+    def load(self, request: DreamRequest, runtime: NetProvider) -> None:
         """Bring the nets that *request* needs into memory; raises DreamErrors in words."""
         ...
 
-    def begin(self, job: Job, images: Mapping[str, bytes], runtime: Runtime) -> list[S]:
+    def begin(self, job: Job, images: Mapping[str, bytes], runtime: NetProvider) -> list[S]:
         """One state per picture, index 0 … count-1: prompts embedded, x_T drawn. *images*: SHA-256 → bytes."""
         ...
 
-    def lane(self, state: S) -> Hashable:
+    def batch_key(self, state: S) -> Hashable:
         """Asked before every step: states of equal lanes share one forward pass."""
         ...
 
-    def advance(self, states: list[S], runtime: Runtime) -> list[Step]:
+    def advance(self, states: list[S], runtime: NetProvider) -> list[Step]:
         """One step for each, together, answered in order. Out-of-memory may leave it before any state has changed."""
         ...
 

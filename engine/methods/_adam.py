@@ -1,4 +1,4 @@
-"""Methods without a generator: a canvas made of numbers, which Adam (Kingma & Ba 2015) moves as CLIP pulls.
+"""Methods without a generator: a canvas made of numbers, which Adam (Kingma & Ba 2015) moves against CLIP's gradient.
 
 A method of this kind says what its numbers are (a `Canvas` for a request, and where they begin); steps, batches,
 snapshots, facts and failures are the same for all.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import torch
 from PIL import Image
@@ -18,9 +18,11 @@ from torch import Tensor
 from engine.catalogue.models import MODELS, Model
 from engine.errors import NotFinite
 from engine.guidance.cutouts import CutRecipe
-from engine.guidance.objective import Eye, Pull, Scales, pull_gradient
+from engine.guidance.objective import ClipTarget, Objective, Scales, objective_gradient
+from engine.guidance.perceptor import Perceptor
+from engine.guidance.perceptor_loader import load_perceptor
 from engine.guidance.targets import decode, make_targets, power_of_two
-from engine.guidance.turn import Turn
+from engine.guidance.turn import NoiseKey
 from engine.guidance.verdict import judge, named
 from engine.guidance.vocabulary_check import cut_short, readable
 from engine.images.tensors import to_image, to_unit
@@ -28,13 +30,10 @@ from engine.methods._adam_step import adam_move, cosine_fall
 from engine.methods._base import Failed, Finished, Running, Step
 from engine.methods._optimised import Optimised
 from engine.protocol.messages import Job
-from engine.protocol.step_log import Terms
+from engine.protocol.step_log import StepConditions
 from engine.requests.options.optimiser_methods import OptimisedOptions
 from engine.requests.request import DreamRequest
-
-if TYPE_CHECKING:
-    from engine.guidance.perceptor import Perceptor
-    from engine.runtime.runtime import Runtime
+from engine.runtime.provider import NetProvider
 
 BETAS, EPSILON = (0.9, 0.99), 1e-12
 
@@ -65,12 +64,12 @@ class Painting(Optimised):
 
     options: OptimisedOptions
     canvas: Canvas
-    pull: Pull
+    objective: Objective
 
     @property
     def parts(self) -> int:
         """So many times CLIP looks, each time at so many fewer cuts."""
-        return min(1 << self.thrift, self.pull.recipe.total)
+        return min(1 << self.memory_level, self.objective.recipe.total)
 
 
 class ByAdam(ABC):
@@ -84,14 +83,14 @@ class ByAdam(ABC):
     def first(self, request: DreamRequest, canvas: Canvas, images: Mapping[str, bytes], index: int) -> Tensor:
         """The numbers that picture *index* begins with: [P] on the CPU."""
 
-    def load(self, request: DreamRequest, runtime: Runtime) -> None:
+    def load(self, request: DreamRequest, runtime: NetProvider) -> None:
         """The perceptor into memory; refuses words that it cannot read at all."""
         model = MODELS[request.model]
         readable(request, model)
-        runtime.perceptor(model.perceptor)
+        load_perceptor(model.perceptor, runtime)
 
     @torch.no_grad()
-    def begin(self, job: Job, images: Mapping[str, bytes], runtime: Runtime) -> list[Painting]:
+    def begin(self, job: Job, images: Mapping[str, bytes], runtime: NetProvider) -> list[Painting]:
         """One state per picture, prompts embedded once for all."""
         request = job.request
         assert isinstance(request, DreamRequest) and isinstance(request.options, OptimisedOptions)
@@ -99,8 +98,10 @@ class ByAdam(ABC):
         prompts, notes = readable(request, model)
         recipe = CutRecipe(options.cutouts, options.cut_power, options.flip, options.gray, options.cut_noise)
         pictures = decode(request, images, runtime.device)
-        eye = Eye(model.perceptor, make_targets(runtime.perceptor(model.perceptor), prompts, pictures, recipe))
-        notes += cut_short(prompts, [runtime.perceptor(model.perceptor)])
+        eye = ClipTarget(
+            model.perceptor, make_targets(load_perceptor(model.perceptor, runtime), prompts, pictures, recipe)
+        )
+        notes += cut_short(prompts, [load_perceptor(model.perceptor, runtime)])
         canvas = self.canvas(request, model)
         states = []
         for index in range(request.count):
@@ -115,43 +116,43 @@ class ByAdam(ABC):
                     options=options,
                     seed=request.seed,
                     canvas=canvas,
-                    pull=Pull((eye,), recipe, Scales(1.0, tv=options.tv_scale)),
+                    objective=Objective((eye,), recipe, Scales(1.0, tv=options.tv_scale)),
                     notes=notes,
                     numbers=numbers,
                     mean=torch.zeros_like(numbers),
                     square=torch.zeros_like(numbers),
-                    thrift=runtime.lessons.get(_kind(model, canvas, recipe), 0),
+                    memory_level=runtime.memory.level(_kind(model, canvas, recipe)),
                 )
             )
         return states
 
-    def lane(self, state: Painting) -> Hashable:
+    def batch_key(self, state: Painting) -> Hashable:
         """Equal for pictures that can be looked at together."""
-        return state.model.name, state.canvas, state.pull.shape, state.bucket, state.thrift, state.compiled
+        return state.model.name, state.canvas, state.objective.shape, state.bucket, state.memory_level, state.compiled
 
-    def lighten(self, state: Painting, runtime: Runtime) -> bool:
+    def reduce_memory(self, state: Painting, runtime: NetProvider) -> bool:
         """CLIP looks at half as many cuts at once; later pictures of its kind begin so.
 
         A replay gives up its batch, if that is larger than it has to be, before anything else.
         """
         return look_at_fewer(
-            state, _kind(state.model, state.canvas, state.pull.recipe), state.pull.recipe.total, runtime
+            state, _kind(state.model, state.canvas, state.objective.recipe), state.objective.recipe.total, runtime
         )
 
-    def advance(self, states: list[Painting], runtime: Runtime) -> list[Step]:
+    def advance(self, states: list[Painting], runtime: NetProvider) -> list[Step]:
         """One step of Adam for each."""
-        perceptor = runtime.perceptor(states[0].model.perceptor)
+        perceptor = load_perceptor(states[0].model.perceptor, runtime)
         bucket = max(power_of_two(len(states)), states[0].bucket)
         batch = states + [states[0]] * (bucket - len(states))
         canvas = batch[0].canvas
         with torch.enable_grad():
             numbers = torch.stack([s.numbers for s in batch]).requires_grad_()
             picture = canvas.paint(numbers)
-        turns = [Turn(s.seed, s.index, s.step) for s in batch]
-        pulls = [replace(s.pull, parts=s.parts) for s in batch]
+        noise_keys = [NoiseKey(s.seed, s.index, s.step) for s in batch]
+        objectives = [replace(s.objective, parts=s.parts) for s in batch]
         wanted, compiled = runtime.compiler.step(
-            (self.lane(states[0]), bucket),
-            lambda: pull_gradient((perceptor,), picture, pulls, turns),
+            (self.batch_key(states[0]), bucket),
+            lambda: objective_gradient((perceptor,), picture, objectives, noise_keys),
             states[0].compiled,
         )
         (gradient,) = torch.autograd.grad(picture, numbers, wanted)
@@ -160,7 +161,7 @@ class ByAdam(ABC):
             moved = canvas.settle(values), mean, square
             finishes = any(s.step + 1 == s.steps for s in states)
             pictures = to_unit(canvas.paint(moved[0]) if finishes else picture.detach())
-        terms = Terms(bucket, torch.get_num_threads(), states[0].thrift, compiled)
+        terms = StepConditions(bucket, torch.get_num_threads(), states[0].memory_level, compiled)
         resolved = {"dtype": "float32", "bucket": bucket, **named(perceptor)}
         alive = (values.isfinite() & square.isfinite()).all(1).tolist()
         return [
@@ -190,20 +191,20 @@ def _commit(
     moved: Sequence[Tensor],
     picture: Tensor,
     perceptor: Perceptor,
-    terms: Terms,
+    terms: StepConditions,
     resolved: Mapping[str, object],
 ) -> Step:
     """The step has succeeded: the state takes its new numbers and moments."""
     state.numbers, state.mean, state.square = (m.clone() for m in moved)
-    state.step, state.course = state.step + 1, state.course.then(terms)
+    state.step, state.step_log = state.step + 1, state.step_log.then(terms)
     if state.step < state.steps:
         shown = picture.clone()
         return Running(state.step, state.steps, lambda: to_image(shown))
-    found = {"notes": list(state.notes), "resolved": {**resolved, "course": state.course.rows}}
-    return Finished(state.canvas.finish(state.numbers), judge(perceptor, picture, state.pull.targets) | found)
+    found = {"notes": list(state.notes), "resolved": {**resolved, "course": state.step_log.rows}}
+    return Finished(state.canvas.finish(state.numbers), judge(perceptor, picture, state.objective.targets) | found)
 
 
-def look_at_fewer(state: Optimised, kind: Hashable, cuts: int, runtime: Runtime) -> bool:
+def look_at_fewer(state: Optimised, kind: Hashable, cuts: int, runtime: NetProvider) -> bool:
     """CLIP looks at half as many of all *cuts* at once, a quarter …; later pictures of this *kind* begin so.
 
     A replay gives up its batch, if that is larger than it has to be, before anything else. False: nothing is left.
@@ -211,10 +212,10 @@ def look_at_fewer(state: Optimised, kind: Hashable, cuts: int, runtime: Runtime)
     if state.bucket > 1:
         state.bucket = 1
         return True
-    if 1 << state.thrift >= cuts:
+    if 1 << state.memory_level >= cuts:
         return False
-    state.thrift += 1
-    runtime.lessons[kind] = state.thrift
+    state.memory_level += 1
+    runtime.memory.levels[kind] = state.memory_level
     return True
 
 

@@ -23,8 +23,8 @@ class State(Protocol):
     after out-of-memory and gives the same numbers.
 
     How a step is rounded depends on the size of its batch and on what is done to save memory. A method to which that
-    matters has an attribute `bucket` (the smallest batch that the picture may run in) and perhaps `thrift`, which a
-    replay sets before every step; and it keeps a `course` of how each step was run, which goes into `resolved`.
+    matters has an attribute `bucket` (the smallest batch that the picture may run in) and perhaps `memory_level`, which
+    a replay sets before every step; and it keeps a `course` of how each step was run, which goes into `resolved`.
     """
 
     job_id: str

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.guidance.objective import Pull, Scales
+from engine.guidance.objective import Objective, Scales
 from engine.methods._adam_step import adam_move
 from engine.methods._guided import BETAS, EPSILON, Guided
 from engine.requests.options.biggan_clip import BigganClipOptions
@@ -56,9 +56,9 @@ class Latents(Guided):
         return Scales(LOOKING, tv=options.tv_scale.at(place), init=hold)
 
     @property
-    def pull(self) -> Pull:
+    def objective(self) -> Objective:
         """What draws it in the next step, the init picture too."""
-        return replace(super().pull, init=self.held)
+        return replace(super().objective, init=self.held)
 
 
 def class_weights(logits: Tensor, most: int, temperature: float) -> Tensor:

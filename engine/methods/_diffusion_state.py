@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 
 from engine.catalogue.model_info import Model
-from engine.diffusion.respacing import Walk
+from engine.diffusion.respacing import RespacedSchedule
 from engine.diffusion.solvers import can_begin
-from engine.guidance.objective import Eye, Pull
-from engine.guidance.schedule_values import limits_at, pull_at
-from engine.guidance.turn import Turn
+from engine.guidance.objective import ClipTarget, Objective
+from engine.guidance.schedule_values import limits_at, objective_at
+from engine.guidance.turn import NoiseKey
 from engine.images.tensors import uniform
 from engine.methods._initial_latents import Start
 from engine.methods._text_conditioning import Reading
-from engine.protocol.step_log import Course
+from engine.protocol.step_log import StepLog
 from engine.requests.options.clip_diffusion import USUAL_ORDER, ClipDiffusionOptions
 
 SEAM_BELOW = 400
@@ -35,13 +35,13 @@ class Sample:
     model: Model
     options: ClipDiffusionOptions
     seed: int
-    walk: Walk
+    schedule: RespacedSchedule
     x: Tensor
     """[3, H, W], noisy, in [-1, 1] and beyond."""
     start: Start
-    eyes: tuple[Eye, ...]
+    clip_targets: tuple[ClipTarget, ...]
     """Those that guide."""
-    own: Eye
+    own: ClipTarget
     """The one that judges the finished picture."""
     reading: Reading | None
     """For a net that reads text."""
@@ -50,10 +50,10 @@ class Sample:
     """What the sampler has to remember of former steps, the newest first."""
     bucket: int = 1
     """The smallest batch it may run in; a replay sets that of the first time, step by step."""
-    thrift: int = 0
+    memory_level: int = 0
     """How much memory its steps save, at the cost of time: 1 = the net remembers less, beyond that CLIP looks at half
     as many cuts at once, a quarter …"""
-    course: Course = field(default_factory=Course)
+    step_log: StepLog = field(default_factory=StepLog)
     """How its steps were run."""
     compiled: bool | None = None
     """Whether its nets run compiled; None = as it comes, a replay sets that of the first time."""
@@ -64,21 +64,23 @@ class Sample:
         return self.steps - self.step - 1
 
     @property
-    def pull(self) -> Pull:
+    def objective(self) -> Objective:
         """What draws it in the next step."""
-        at = self.walk.noisiness(self.stop)
-        pull = pull_at(self.options, self.eyes, self.start.init, at, self.options.steps - self.stop - 1)
-        return replace(pull, parts=min(2 ** (self.thrift - 1), pull.recipe.total)) if self.thrift > 1 else pull
+        at = self.schedule.noisiness(self.stop)
+        found = objective_at(self.options, self.clip_targets, self.start.init, at, self.options.steps - self.stop - 1)
+        if self.memory_level < 2:
+            return found
+        return replace(found, parts=min(2 ** (self.memory_level - 1), found.recipe.total))
 
     @property
-    def turn(self) -> Turn:
+    def noise_key(self) -> NoiseKey:
         """The key of what is drawn for it in the next step."""
-        return Turn(self.seed, self.index, self.step)
+        return NoiseKey(self.seed, self.index, self.step)
 
     @property
     def limits(self) -> tuple[float, float]:
         """How far it may lean in the next step."""
-        return limits_at(self.options, self.walk.noisiness(self.stop))
+        return limits_at(self.options, self.schedule.noisiness(self.stop))
 
     @property
     def depth(self) -> int:
@@ -93,14 +95,14 @@ class Sample:
     @property
     def begins(self) -> bool:
         """Whether its next step is the double one that PLMS begins with."""
-        here = self.walk.at(self.stop)
+        here = self.schedule.at(self.stop)
         able = bool(can_begin(torch.tensor(here.alpha_bar), torch.tensor(here.alpha_bar_prev)))
         return self.options.sampler == "plms" and self.order > 1 and not self.history and able
 
     @property
     def margin(self) -> int:
         """How much of it the net sees repeated beyond its edges, in pixels: late, when a seam would stay."""
-        late = self.options.seamless != "none" and self.walk.noisiness(self.stop) < SEAM_BELOW
+        late = self.options.seamless != "none" and self.schedule.noisiness(self.stop) < SEAM_BELOW
         return self.model.multiple // self.model.scale if late else 0
 
     @property
@@ -111,11 +113,11 @@ class Sample:
         return int(uniform(self.seed, self.index, self.step, "class", (1,)) * self.model.classes)
 
     @property
-    def lane(self) -> Hashable:
+    def batch_key(self) -> Hashable:
         """Equal for samples that one forward pass can serve."""
-        reading, options, pull = self.reading, self.options, self.pull
+        reading, options, objective = self.reading, self.options, self.objective
         reads = reading is not None, reading is not None and reading.unwanted is not None, options.cfg_scale != 1
         solver = options.sampler, self.begins, options.gradient
         frame = self.start.mask is not None, options.seamless, self.margin
-        frugal = self.thrift, self.bucket, self.compiled
-        return self.model.name, tuple(self.x.shape), pull.shape, pull.acts, reads, solver, frame, frugal
+        frugal = self.memory_level, self.bucket, self.compiled
+        return self.model.name, tuple(self.x.shape), objective.shape, objective.acts, reads, solver, frame, frugal

@@ -3,40 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from engine.diffusion.denoiser import Denoiser
 from engine.diffusion.respacing import stack
-from engine.diffusion.solvers import SOLVERS, Move, Stand
+from engine.diffusion.solvers import SOLVERS, SolverInput, SolverStep
 from engine.diffusion.symmetry import mirrored, wandering
-from engine.guidance.guided_denoiser import Guidance, Guided, Stay
+from engine.guidance.guided_denoiser import Guidance, Guided, InpaintMask
+from engine.guidance.perceptor_loader import load_perceptor
 from engine.images.tensors import noise, per_sample, uniform
 from engine.loaders.diffusion import DiffusionNet
 from engine.loaders.secondary import load_secondary
 from engine.methods._diffusion_state import Sample
 from engine.methods._initial_latents import axes
 from engine.methods._text_conditioning import reading_denoiser
-
-if TYPE_CHECKING:
-    from engine.runtime.runtime import Runtime
+from engine.runtime.provider import NetProvider
 
 
-def step_together(net: DiffusionNet, batch: Sequence[Sample], runtime: Runtime) -> Move:
+def step_together(net: DiffusionNet, batch: Sequence[Sample], runtime: NetProvider) -> SolverStep:
     """Where every sample of the batch is one stop further on."""
     sampler, moved = batch[0].options.sampler, _moved(batch)
     guidance = _guidance(batch, runtime, moved)
-    net.net.thrifty = batch[0].thrift > 0
+    net.net.thrifty = batch[0].memory_level > 0
     denoise = _denoiser(net, batch)
     if moved:
         across, down = (batch[0].options.seamless in (word, "both") for word in ("across", "down"))
         margin = batch[0].margin
         denoise = wandering(denoise, *moved, (margin * down, margin * across))
-    stand = _stand(batch, SOLVERS[sampler].memory, runtime)
-    move = SOLVERS[sampler].step(stand, Guided(guidance, denoise, clips=net.flags.predict_xstart))
-    return Move(_symmetric(batch, move.x), move.pred_xstart, move.memory)
+    given = _stand(batch, SOLVERS[sampler].memory, runtime)
+    move = SOLVERS[sampler].step(given, Guided(guidance, denoise, clips=net.flags.predict_xstart))
+    return SolverStep(_symmetric(batch, move.x), move.pred_xstart, move.memory)
 
 
 def _denoiser(net: DiffusionNet, batch: Sequence[Sample]) -> Denoiser:
@@ -45,35 +43,35 @@ def _denoiser(net: DiffusionNet, batch: Sequence[Sample]) -> Denoiser:
     return reading_denoiser(net, [s.reading for s in batch], [s.options.cfg_scale for s in batch], classes)
 
 
-def _guidance(batch: Sequence[Sample], runtime: Runtime, moved: tuple[Tensor, Tensor] | None) -> Guidance:
+def _guidance(batch: Sequence[Sample], runtime: NetProvider, moved: tuple[Tensor, Tensor] | None) -> Guidance:
     first = batch[0]
     device, through = runtime.device, first.options.gradient
     inits, masks = [s.start.init for s in batch], [s.start.mask for s in batch]
     masked = first.start.mask is not None
     return Guidance(
-        perceptors=[runtime.perceptor(eye.perceptor) for eye in first.eyes],
-        pulls=[s.pull for s in batch],
-        turns=[s.turn for s in batch],
+        perceptors=[load_perceptor(eye.perceptor, runtime) for eye in first.clip_targets],
+        objectives=[s.objective for s in batch],
+        noise_keys=[s.noise_key for s in batch],
         limits=torch.tensor([s.limits for s in batch], dtype=torch.float32, device=device),
         blended=torch.tensor([s.options.sees == "blended" for s in batch]),
         gradient=through,
         secondary=load_secondary(runtime) if through == "secondary" else None,
         moved=moved,
-        stay=Stay(_stacked(inits), _stacked(masks)) if masked else None,
+        inpaint=InpaintMask(_stacked(inits), _stacked(masks)) if masked else None,
     )
 
 
-def _stand(batch: Sequence[Sample], memory: int, runtime: Runtime) -> Stand:
+def _stand(batch: Sequence[Sample], memory: int, runtime: NetProvider) -> SolverInput:
     """Everything that a sampler has to know about the batch."""
     x = torch.stack([s.x for s in batch])
     blank = torch.zeros_like(batch[0].x)
     rows = [torch.stack([s.history[k] if k < s.depth else blank for s in batch]) for k in range(memory)]
     fresh = [noise(s.seed, s.index, s.step, "eta", s.x.shape) for s in batch]
-    former = [s.walk.at(s.stop + 1).alpha_bar if s.depth else 0.0 for s in batch]
-    return Stand(
+    former = [s.schedule.at(s.stop + 1).alpha_bar if s.depth else 0.0 for s in batch]
+    return SolverInput(
         x=x,
-        moments=stack([s.walk.at(s.stop) for s in batch]),
-        ahead=stack([s.walk.at(max(s.stop - 1, 0)) for s in batch]),
+        coefficients=stack([s.schedule.at(s.stop) for s in batch]),
+        ahead=stack([s.schedule.at(max(s.stop - 1, 0)) for s in batch]),
         history=torch.stack(rows) if rows else x.new_zeros(0, *x.shape),
         depth=torch.tensor([s.depth for s in batch]),
         former_alpha_bar=per_sample(torch.tensor(former, dtype=torch.float64)),

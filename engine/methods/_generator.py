@@ -9,15 +9,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from engine.catalogue.models import MODELS, Model
-from engine.guidance.objective import Eye, pull_gradient
+from engine.guidance.objective import ClipTarget, objective_gradient
+from engine.guidance.perceptor_loader import load_perceptor
 from engine.guidance.targets import decode, make_targets, power_of_two
-from engine.guidance.turn import Turn
+from engine.guidance.turn import NoiseKey
 from engine.guidance.verdict import judge, named
 from engine.guidance.vocabulary_check import cut_short, readable
 from engine.images.pictures import fit, open_picture
@@ -26,15 +27,13 @@ from engine.methods._adam import broken, look_at_fewer
 from engine.methods._base import Failed, Finished, Running, Step
 from engine.methods._guided import Guided, recipe_at
 from engine.protocol.messages import Job
-from engine.protocol.step_log import Terms
+from engine.protocol.step_log import StepConditions
 from engine.requests.clip_weights import Weighted, read_perceptors
 from engine.requests.options.generator_methods import GeneratedOptions
 from engine.requests.prompts import check_weights
 from engine.requests.request import DreamRequest
 from engine.requests.schedule import TIMESTEPS
-
-if TYPE_CHECKING:
-    from engine.runtime.runtime import Runtime
+from engine.runtime.provider import NetProvider
 
 
 class Generator(Protocol):
@@ -65,8 +64,8 @@ class Beginning:
 
     request: DreamRequest
     images: Mapping[str, bytes]
-    eye: Eye
-    runtime: Runtime
+    eye: ClipTarget
+    runtime: NetProvider
 
     @property
     def init(self) -> Tensor | None:
@@ -91,7 +90,7 @@ class ByGenerator(ABC, Generic[G, N]):
     state: type[G]
 
     @abstractmethod
-    def net(self, model: Model, runtime: Runtime) -> N:
+    def net(self, model: Model, runtime: NetProvider) -> N:
         """The net of that model, loaded once. Raises DreamErrors in words."""
 
     @abstractmethod
@@ -114,22 +113,22 @@ class ByGenerator(ABC, Generic[G, N]):
         """The numbers of the finished picture."""
         return changed["numbers"]
 
-    def load(self, request: DreamRequest, runtime: Runtime) -> None:
+    def load(self, request: DreamRequest, runtime: NetProvider) -> None:
         """Net and perceptors into memory; refuses words that the model cannot read at all."""
         model = MODELS[request.model]
         readable(request, model)
         self.net(model, runtime)
         for clip in (*_guiding(_options(request), model), Weighted(model.perceptor)):
-            runtime.perceptor(clip.name)
+            load_perceptor(clip.name, runtime)
 
     @torch.no_grad()
-    def begin(self, job: Job, images: Mapping[str, bytes], runtime: Runtime) -> list[G]:
+    def begin(self, job: Job, images: Mapping[str, bytes], runtime: NetProvider) -> list[G]:
         """One state per picture, prompts embedded once for all."""
         request = job.request
         assert isinstance(request, DreamRequest)
         model, options = MODELS[request.model], _options(request)
-        own, eyes, notes = _eyes(request, images, runtime)
-        starts = self.starts(self.net(model, runtime), Beginning(request, images, eyes[0], runtime))
+        own, clip_targets, notes = _eyes(request, images, runtime)
+        starts = self.starts(self.net(model, runtime), Beginning(request, images, clip_targets[0], runtime))
         return [
             self.state(
                 job_id=job.id,
@@ -139,40 +138,40 @@ class ByGenerator(ABC, Generic[G, N]):
                 model=model,
                 options=options,
                 seed=request.seed,
-                eyes=eyes,
+                clip_targets=clip_targets,
                 own=own,
                 notes=(*notes, *start.notes),
                 numbers=start.numbers.clone(),
                 held=start.held,
                 mean=torch.zeros_like(start.numbers),
                 square=torch.zeros_like(start.numbers),
-                thrift=runtime.lessons.get(self._kind(model, start.numbers, options), 0),
+                memory_level=runtime.memory.level(self._kind(model, start.numbers, options)),
             )
             for index, start in enumerate(starts)
         ]
 
-    def lane(self, state: G) -> Hashable:
+    def batch_key(self, state: G) -> Hashable:
         """Equal for pictures that one pass can serve."""
-        return state.lane
+        return state.batch_key
 
-    def lighten(self, state: G, runtime: Runtime) -> bool:
+    def reduce_memory(self, state: G, runtime: NetProvider) -> bool:
         """A replay gives up its batch; then CLIP looks at half as many cuts at once; later pictures begin so."""
         kind = self._kind(state.model, state.numbers, state.options)
-        return look_at_fewer(state, kind, state.pull.recipe.total, runtime)
+        return look_at_fewer(state, kind, state.objective.recipe.total, runtime)
 
-    def advance(self, states: list[G], runtime: Runtime) -> list[Step]:
+    def advance(self, states: list[G], runtime: NetProvider) -> list[Step]:
         """One step of the optimiser for each."""
         net = self.net(states[0].model, runtime)
-        guides = [runtime.perceptor(eye.perceptor) for eye in states[0].eyes]
+        guides = [load_perceptor(eye.perceptor, runtime) for eye in states[0].clip_targets]
         bucket = max(power_of_two(len(states)), states[0].bucket)
         batch = states + [states[0]] * (bucket - len(states))
         with torch.enable_grad():
             numbers = torch.stack([s.numbers for s in batch]).requires_grad_()
             picture = self.paint(net, batch, numbers)
-        turns = [Turn(s.seed, s.index, s.step) for s in batch]
+        noise_keys = [NoiseKey(s.seed, s.index, s.step) for s in batch]
         wanted, compiled = runtime.compiler.step(
-            (self.name, states[0].lane, bucket),
-            lambda: pull_gradient(guides, picture, [s.pull for s in batch], turns),
+            (self.name, states[0].batch_key, bucket),
+            lambda: objective_gradient(guides, picture, [s.objective for s in batch], noise_keys),
             states[0].compiled,
         )
         (gradient,) = torch.autograd.grad(picture, numbers, wanted)
@@ -182,7 +181,7 @@ class ByGenerator(ABC, Generic[G, N]):
             last = any(s.step + 1 == s.steps for s in states)
             shown = to_unit(self.paint(net, batch, self.shown(changed)) if last else picture.detach())
         alive = torch.stack([_finite(values) for values in changed.values()]).all(0).tolist()
-        terms = Terms(bucket, torch.get_num_threads(), states[0].thrift, compiled)
+        terms = StepConditions(bucket, torch.get_num_threads(), states[0].memory_level, compiled)
         resolved = {"weights": net.sha256, "dtype": "float32", "bucket": bucket, **named(*guides)}
         return [
             _commit(s, {key: values[i] for key, values in changed.items()}, shown[i], runtime, terms, resolved)
@@ -205,26 +204,26 @@ def _commit(
     state: Guided,
     changed: Mapping[str, Tensor],
     shown: Tensor,
-    runtime: Runtime,
-    terms: Terms,
+    runtime: NetProvider,
+    terms: StepConditions,
     resolved: Mapping[str, object],
 ) -> Step:
     """The step has succeeded: the state takes its new numbers. *shown*: the picture, [3, H, W] in [0, 1]."""
     finishes = state.step + 1 == state.steps
-    facts = judge(runtime.perceptor(state.own.perceptor), shown, state.own.targets) if finishes else {}
+    facts = judge(load_perceptor(state.own.perceptor, runtime), shown, state.own.targets) if finishes else {}
     for name, values in changed.items():
         setattr(state, name, values.clone())
-    state.step, state.course = state.step + 1, state.course.then(terms)
+    state.step, state.step_log = state.step + 1, state.step_log.then(terms)
     if not finishes:
         kept = shown.clone()
         return Running(state.step, state.steps, lambda: to_image(kept))
-    facts |= {"notes": list(state.notes), "resolved": {**resolved, "course": state.course.rows}}
+    facts |= {"notes": list(state.notes), "resolved": {**resolved, "course": state.step_log.rows}}
     return Finished(to_image(shown), facts)
 
 
 def _eyes(
-    request: DreamRequest, images: Mapping[str, bytes], runtime: Runtime
-) -> tuple[Eye, tuple[Eye, ...], tuple[str, ...]]:
+    request: DreamRequest, images: Mapping[str, bytes], runtime: NetProvider
+) -> tuple[ClipTarget, tuple[ClipTarget, ...], tuple[str, ...]]:
     """Who judges, who guides, and notes for the person."""
     model, options = MODELS[request.model], _options(request)
     prompts, notes = readable(request, model)
@@ -232,13 +231,13 @@ def _eyes(
     pictures = decode(request, images, runtime.device)
     recipe = recipe_at(options, TIMESTEPS - 1)
 
-    def eye(clip: Weighted, directions: tuple[tuple[int, float], ...]) -> Eye:
-        found = make_targets(runtime.perceptor(clip.name), prompts, pictures, recipe, directions)
-        return Eye(clip.name, found, clip.weight)
+    def eye(clip: Weighted, directions: tuple[tuple[int, float], ...]) -> ClipTarget:
+        found = make_targets(load_perceptor(clip.name, runtime), prompts, pictures, recipe, directions)
+        return ClipTarget(clip.name, found, clip.weight)
 
     own = eye(Weighted(model.perceptor), ())
     guiding = tuple(eye(clip, options.directions) for clip in _guiding(options, model))
-    notes += cut_short(prompts, (runtime.perceptor(e.perceptor) for e in (own, *guiding)))
+    notes += cut_short(prompts, (load_perceptor(e.perceptor, runtime) for e in (own, *guiding)))
     return own, guiding, notes
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from engine.guidance.cutouts import CutRecipe
-from engine.guidance.objective import Eye, Pull, Scales
+from engine.guidance.objective import ClipTarget, Objective, Scales
 from engine.methods._optimised import Optimised
 from engine.requests.options.generator_methods import GeneratedOptions
 from engine.requests.schedule import TIMESTEPS
@@ -23,29 +23,29 @@ class Guided(Optimised, ABC):
     """Its numbers are what the generator makes a picture of."""
 
     options: GeneratedOptions
-    eyes: tuple[Eye, ...]
+    clip_targets: tuple[ClipTarget, ...]
     """Those that guide."""
-    own: Eye
+    own: ClipTarget
     """The one that judges the finished picture."""
     held: Tensor | None
     """What an init picture left, for the next steps to hold on to."""
 
     @property
     def place(self) -> float:
-        """Where its schedules stand: 999 in the first step, falling evenly."""
+        """The timestep that schedules are read at: 999 in the first step, falling evenly."""
         return TIMESTEPS * (1 - self.step / self.steps) - 1
 
     @property
-    def pull(self) -> Pull:
+    def objective(self) -> Objective:
         """What draws it in the next step."""
         recipe = recipe_at(self.options, self.place)
-        return Pull(
-            eyes=self.eyes,
+        return Objective(
+            clip_targets=self.clip_targets,
             recipe=recipe,
             scales=self.scales,
             distance=self.options.distance,
             lots=self.options.cut_batches,
-            parts=min(2**self.thrift, recipe.total),
+            parts=min(2**self.memory_level, recipe.total),
         )
 
     @property
@@ -54,9 +54,16 @@ class Guided(Optimised, ABC):
         """How much each loss of the picture counts in the next step."""
 
     @property
-    def lane(self) -> Hashable:
+    def batch_key(self) -> Hashable:
         """Equal for pictures that can be painted together."""
-        return self.model.name, tuple(self.numbers.shape), self.pull.shape, self.bucket, self.thrift, self.compiled
+        return (
+            self.model.name,
+            tuple(self.numbers.shape),
+            self.objective.shape,
+            self.bucket,
+            self.memory_level,
+            self.compiled,
+        )
 
 
 def recipe_at(options: GeneratedOptions, place: float) -> CutRecipe:

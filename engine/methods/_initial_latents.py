@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engine.diffusion.denoiser import q_sample
 from engine.diffusion.perlin import perlin_picture
-from engine.diffusion.respacing import Walk, stack
+from engine.diffusion.respacing import RespacedSchedule, stack
 from engine.diffusion.symmetry import mirrored
 from engine.images.pictures import fit, open_picture
 from engine.images.tensors import noise, to_signed, to_tensor
@@ -33,7 +33,7 @@ class Start:
 def make_starts(
     request: DreamRequest,
     options: ClipDiffusionOptions,
-    walk: Walk,
+    schedule: RespacedSchedule,
     images: Mapping[str, bytes],
     sides: tuple[int, int],
     device: torch.device,
@@ -43,7 +43,9 @@ def make_starts(
     mask = _picture(request.mask_image, images, sides, device)
     painted = None if mask is None else mask.mean(0, keepdim=True)
     return [
-        _start(request.seed, index, options, walk, sides, device, init, None if painted is None else (painted + 1) / 2)
+        _start(
+            request.seed, index, options, schedule, sides, device, init, None if painted is None else (painted + 1) / 2
+        )
         for index in range(request.count)
     ]
 
@@ -57,7 +59,7 @@ def _start(
     seed: int,
     index: int,
     options: ClipDiffusionOptions,
-    walk: Walk,
+    schedule: RespacedSchedule,
     sides: tuple[int, int],
     device: torch.device,
     init: Tensor | None,
@@ -67,8 +69,8 @@ def _start(
         init = perlin_picture(options.perlin, seed, index, sides).to(device)
     x = noise(seed, index, 0, "x_T", (3, *sides)).to(device)
     if init is not None:
-        moments = stack([walk.at(len(walk) - options.skip_steps - 1)])
-        x = q_sample(init[None], x[None], moments.alpha_bar)[0]
+        coefficients = stack([schedule.at(len(schedule) - options.skip_steps - 1)])
+        x = q_sample(init[None], x[None], coefficients.alpha_bar)[0]
     left_right, up_down = (torch.tensor([wanted]) for wanted in axes(options))
     return Start(mirrored(x[None], left_right, up_down)[0], init, mask)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from engine.catalogue.model_info import Model
-from engine.protocol.step_log import Course
+from engine.protocol.step_log import StepLog
 
 
 @dataclass(kw_only=True)
@@ -28,9 +28,9 @@ class Optimised:
     """Adam's two moments of them."""
     bucket: int = 1
     """The smallest batch it may run in; a replay sets that of the first time, step by step."""
-    thrift: int = 0
+    memory_level: int = 0
     """How much memory its steps save, at the cost of time: CLIP looks at half as many cuts at once, a quarter …"""
-    course: Course = field(default_factory=Course)
+    step_log: StepLog = field(default_factory=StepLog)
     """How its steps were run."""
     compiled: bool | None = None
     """Whether its nets run compiled; None = as it comes, a replay sets that of the first time."""

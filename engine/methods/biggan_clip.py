@@ -9,7 +9,6 @@ with all of them, faintly (`classes=all`), and distances are those of the other 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -17,6 +16,7 @@ from torch import Tensor
 from engine.catalogue.models import MODELS, Model
 from engine.guidance.cutouts import CutRecipe, cut, draw_cuts
 from engine.guidance.imagenet_classes import class_name, class_vectors
+from engine.guidance.perceptor_loader import load_perceptor
 from engine.images.tensors import noise, to_unit
 from engine.loaders.biggan import BigganNet, load_biggan_net
 from engine.methods._biggan_state import (
@@ -31,9 +31,7 @@ from engine.methods._biggan_state import (
 from engine.methods._generator import Beginning, ByGenerator, Start
 from engine.requests.options.biggan_clip import ALL, BigganClipOptions
 from engine.requests.request import DreamRequest
-
-if TYPE_CHECKING:
-    from engine.runtime.runtime import Runtime
+from engine.runtime.provider import NetProvider
 
 LIKELY, SHARPNESS = 3, 20.0
 """So many classes it begins with, and how much more there is of those that are nearer."""
@@ -45,11 +43,11 @@ class BigganClip(ByGenerator[Latents, BigganNet]):
     name = "biggan_clip"
     state = Latents
 
-    def net(self, model: Model, runtime: Runtime) -> BigganNet:
+    def net(self, model: Model, runtime: NetProvider) -> BigganNet:
         """The generator alone: nobody has published more."""
         return load_biggan_net(model.name, runtime)
 
-    def load(self, request: DreamRequest, runtime: Runtime) -> None:
+    def load(self, request: DreamRequest, runtime: NetProvider) -> None:
         """Refuses classes that the model has not, too: a request may come out of a picture's record."""
         request.options.check_model(MODELS[request.model], ())
         super().load(request, runtime)
@@ -106,6 +104,6 @@ def _direction(beginning: Beginning, init: Tensor | None) -> Tensor:
     targets = beginning.eye.targets
     if init is None:
         return targets.weights @ targets.vectors
-    perceptor = beginning.runtime.perceptor(beginning.eye.perceptor)
+    perceptor = load_perceptor(beginning.eye.perceptor, beginning.runtime)
     whole = draw_cuts(CutRecipe(1), 0, 0, 0, (init.shape[1], init.shape[2]), perceptor.size)
     return perceptor.encode_image(to_unit(cut(init[None], [whole], perceptor.size)))[0]

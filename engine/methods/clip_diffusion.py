@@ -9,15 +9,15 @@ the gradient of the losses, before a sampler takes the step. Nets that read text
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from engine.catalogue.models import MODELS, Model
-from engine.diffusion.solvers import SOLVERS, Move
+from engine.diffusion.solvers import SOLVERS, SolverStep
 from engine.errors import InvalidRequest, NotFinite
-from engine.guidance.objective import Eye
+from engine.guidance.objective import ClipTarget
+from engine.guidance.perceptor_loader import load_perceptor
 from engine.guidance.schedule_values import recipe_at
 from engine.guidance.targets import decode, make_targets, power_of_two
 from engine.guidance.verdict import judge, named
@@ -31,12 +31,10 @@ from engine.methods._diffusion_step import step_together
 from engine.methods._initial_latents import make_starts
 from engine.methods._text_conditioning import read
 from engine.protocol.messages import Job
-from engine.protocol.step_log import Terms
+from engine.protocol.step_log import StepConditions
 from engine.requests.clip_weights import Weighted, read_perceptors
 from engine.requests.request import ClipDiffusionOptions, DreamRequest
-
-if TYPE_CHECKING:
-    from engine.runtime.runtime import Runtime
+from engine.runtime.provider import NetProvider
 
 METHOD_NAME = "clip_diffusion"
 
@@ -46,7 +44,7 @@ __all__ = ["METHOD", "ClipDiffusion", "Sample"]
 class ClipDiffusion:
     """The method; see the module's docstring."""
 
-    def load(self, request: DreamRequest, runtime: Runtime) -> None:
+    def load(self, request: DreamRequest, runtime: NetProvider) -> None:
         """Nets and perceptors into memory; refuses words that the model cannot read at all, and walks it cannot go."""
         model, options = MODELS[request.model], request.options
         assert isinstance(options, ClipDiffusionOptions)
@@ -59,30 +57,32 @@ class ClipDiffusion:
             check_sides(_sides(request, model))
             load_secondary(runtime)
         for clip in (*_guiding(options, model), *([Weighted(model.perceptor)] if net.flags.context_dim else [])):
-            runtime.perceptor(clip.name)
+            load_perceptor(clip.name, runtime)
         first = _guiding(options, model)[0].name
-        if options.init_distance == "features" and not runtime.perceptor(first).shows_features:
+        if options.init_distance == "features" and not load_perceptor(first, runtime).shows_features:
             raise InvalidRequest(f"init_distance=features needs a CLIP that shows its feature maps; {first} does not.")
 
     @torch.no_grad()
-    def begin(self, job: Job, images: Mapping[str, bytes], runtime: Runtime) -> list[Sample]:
+    def begin(self, job: Job, images: Mapping[str, bytes], runtime: NetProvider) -> list[Sample]:
         """One sample per picture: x_T drawn (or what it starts from, made noisy), prompts embedded once for all."""
         request = job.request
         assert isinstance(request, DreamRequest) and isinstance(request.options, ClipDiffusionOptions)
         model, options = MODELS[request.model], request.options
         net = load_diffusion_net(model.name, runtime)
         prompts, notes = readable(request, model)
-        pictures, walk = decode(request, images, runtime.device), net.walk(options.spacing)
-        recipe = recipe_at(options, walk.noisiness(len(walk) - 1))
+        pictures, schedule = decode(request, images, runtime.device), net.walk(options.spacing)
+        recipe = recipe_at(options, schedule.noisiness(len(schedule) - 1))
 
-        def eye(clip: Weighted) -> Eye:
-            return Eye(clip.name, make_targets(runtime.perceptor(clip.name), prompts, pictures, recipe), clip.weight)
+        def eye(clip: Weighted) -> ClipTarget:
+            return ClipTarget(
+                clip.name, make_targets(load_perceptor(clip.name, runtime), prompts, pictures, recipe), clip.weight
+            )
 
-        eyes = tuple(eye(clip) for clip in _guiding(options, model))
-        own = next((e for e in eyes if e.perceptor == model.perceptor), None)
+        clip_targets = tuple(eye(clip) for clip in _guiding(options, model))
+        own = next((e for e in clip_targets if e.perceptor == model.perceptor), None)
         if own is None:
-            own = eye(Weighted(model.perceptor)) if net.flags.context_dim else eyes[0]
-        notes += cut_short(prompts, (runtime.perceptor(e.perceptor) for e in (own, *eyes)))
+            own = eye(Weighted(model.perceptor)) if net.flags.context_dim else clip_targets[0]
+        notes += cut_short(prompts, (load_perceptor(e.perceptor, runtime) for e in (own, *clip_targets)))
         return [
             Sample(
                 job_id=job.id,
@@ -92,25 +92,25 @@ class ClipDiffusion:
                 model=model,
                 options=options,
                 seed=request.seed,
-                walk=walk,
+                schedule=schedule,
                 x=start.x,
                 start=start,
-                eyes=eyes,
+                clip_targets=clip_targets,
                 own=own,
                 reading=read(own.targets) if net.flags.context_dim and options.cfg_scale else None,
                 notes=notes,
-                thrift=runtime.lessons.get(_kind(model, start.x, options), 0),
+                memory_level=runtime.memory.level(_kind(model, start.x, options)),
             )
             for index, start in enumerate(
-                make_starts(request, options, walk, images, _sides(request, model), runtime.device)
+                make_starts(request, options, schedule, images, _sides(request, model), runtime.device)
             )
         ]
 
-    def lane(self, state: Sample) -> Hashable:
+    def batch_key(self, state: Sample) -> Hashable:
         """Equal for samples that one forward pass can serve."""
-        return state.lane
+        return state.batch_key
 
-    def lighten(self, state: Sample, runtime: Runtime) -> bool:
+    def reduce_memory(self, state: Sample, runtime: NetProvider) -> bool:
         """First the net remembers less, then CLIP looks at fewer cuts at once; later pictures of its kind begin so.
 
         A replay gives up its batch, if that is larger than it has to be, before anything else.
@@ -118,25 +118,27 @@ class ClipDiffusion:
         if state.bucket > 1:
             state.bucket = 1
             return True
-        pull = state.pull
-        if not pull.acts or (state.thrift and (pull.parts == pull.recipe.total or not pull.scales.clip)):
+        objective = state.objective
+        if not objective.acts or (
+            state.memory_level and (objective.parts == objective.recipe.total or not objective.scales.clip)
+        ):
             return False
-        state.thrift += 1
-        runtime.lessons[_kind(state.model, state.x, state.options)] = state.thrift
+        state.memory_level += 1
+        runtime.memory.levels[_kind(state.model, state.x, state.options)] = state.memory_level
         return True
 
-    def advance(self, states: list[Sample], runtime: Runtime) -> list[Step]:
+    def advance(self, states: list[Sample], runtime: NetProvider) -> list[Step]:
         """One denoising step for each."""
         net = load_diffusion_net(states[0].model.name, runtime)
         bucket = max(power_of_two(len(states)), states[0].bucket)
         batch = states + [states[0]] * (bucket - len(states))
         move, compiled = runtime.compiler.step(
-            (METHOD_NAME, states[0].lane, bucket), lambda: step_together(net, batch, runtime), states[0].compiled
+            (METHOD_NAME, states[0].batch_key, bucket), lambda: step_together(net, batch, runtime), states[0].compiled
         )
         alive = move.x.isfinite().flatten(1).all(1).tolist()
         dtype = str(net.net.torso_dtype).removeprefix("torch.")
-        guides = [runtime.perceptor(eye.perceptor) for eye in states[0].eyes]
-        terms = Terms(bucket, torch.get_num_threads(), states[0].thrift, compiled)
+        guides = [load_perceptor(eye.perceptor, runtime) for eye in states[0].clip_targets]
+        terms = StepConditions(bucket, torch.get_num_threads(), states[0].memory_level, compiled)
         resolved = {"weights": net.sha256, "dtype": dtype, "bucket": bucket, **named(*guides)}
         return [
             _commit(state, move, i, runtime, terms, resolved) if alive[i] else Failed(_broken(state))
@@ -147,20 +149,22 @@ class ClipDiffusion:
 METHOD = ClipDiffusion()
 
 
-def _commit(state: Sample, move: Move, i: int, runtime: Runtime, terms: Terms, resolved: Mapping[str, object]) -> Step:
+def _commit(
+    state: Sample, move: SolverStep, i: int, runtime: NetProvider, terms: StepConditions, resolved: Mapping[str, object]
+) -> Step:
     """The step has succeeded: the sample takes its new x, and remembers."""
     facts: dict[str, object] = {}
     if state.step + 1 == state.steps:
-        perceptor = runtime.perceptor(state.own.perceptor)
+        perceptor = load_perceptor(state.own.perceptor, runtime)
         facts = judge(perceptor, to_unit(move.x[i]), state.own.targets)
-    state.x, state.step, state.course = move.x[i].clone(), state.step + 1, state.course.then(terms)
+    state.x, state.step, state.step_log = move.x[i].clone(), state.step + 1, state.step_log.then(terms)
     if move.memory is not None:
         most = SOLVERS[state.options.sampler].memory
         state.history = (move.memory[i].clone(), *state.history)[:most]
     if state.step < state.steps:
         shown = move.pred_xstart[i].clone()
         return Running(state.step, state.steps, lambda: to_image(to_unit(shown)))
-    facts |= {"notes": list(state.notes), "resolved": {**resolved, "course": state.course.rows}}
+    facts |= {"notes": list(state.notes), "resolved": {**resolved, "course": state.step_log.rows}}
     return Finished(to_image(to_unit(state.x)), facts)
 
 

@@ -10,7 +10,6 @@ what does that has no deterministic gradient on a GPU.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -21,9 +20,7 @@ from engine.loaders.vqgan import VqganNet, load_vqgan_net
 from engine.methods._generator import Beginning, ByGenerator, Start
 from engine.methods._vqgan_state import Grid, hold, moved
 from engine.requests.options.vqgan_clip import VqganClipOptions
-
-if TYPE_CHECKING:
-    from engine.runtime.runtime import Runtime
+from engine.runtime.provider import NetProvider
 
 
 class VqganClip(ByGenerator[Grid, VqganNet]):
@@ -32,7 +29,7 @@ class VqganClip(ByGenerator[Grid, VqganNet]):
     name = "vqgan_clip"
     state = Grid
 
-    def net(self, model: Model, runtime: Runtime) -> VqganNet:
+    def net(self, model: Model, runtime: NetProvider) -> VqganNet:
         """Encoder, codebook, decoder."""
         return load_vqgan_net(model.name, runtime)
 

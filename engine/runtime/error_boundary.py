@@ -17,7 +17,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-def guarded(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | DreamError:
+def catch(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | DreamError:
     """What *call* returns, or its failure as a DreamError in words, freed of tracebacks (they keep tensors alive)."""
     try:
         return call(*args, **kwargs)

@@ -1,125 +1,228 @@
-"""Which loaded nets stay, and which leave when there is too much of them. Loads nothing and knows no device.
+"""Loaded models: each is loaded once, leased while work uses it, and evicted when memory is short.
 
-what work that goes on has asked for          stays: the work holds it anyway
-what pictures under way used in their         stays whatever the budget says, as long as memory itself suffices:
-latest step                                   it would be loaded and hashed again at its next turn
-everything else                               leaves until all are within the budget, the least recently used first
+leased by work in progress              never evicted
+used by the latest step of an image     evicted only if memory itself does not suffice (then it is loaded again)
+everything else                         evicted beyond the budget, the least recently used first
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import nn
+
+T = TypeVar("T")
+
+IN_USE_SECONDS = 60.0
+"""A model used within these seconds may belong to an image that is about to begin; `shed` spares it."""
+SMALL = 64 * 2**20
+"""Bytes. Models up to this size stay loaded while the engine is idle."""
+LOGGED_SECONDS = 1.0
+"""Loads that take longer are logged."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Net:
-    """One that is loaded."""
+class Entry:
+    """One loaded model. *used*: `time.monotonic` of its latest use."""
 
     value: Any
     size: int
     used: float
-    """When it was asked for last."""
 
 
 @dataclass(slots=True, eq=False)
-class Use:
-    """A piece of work, and what it has asked for so far."""
+class Lease:
+    """A piece of work, and the keys of the models that it has used so far."""
 
-    nets: set[str] = field(default_factory=set)
-    again: float = 0.0
-    """Seconds that it has waited for nets which had been here and had to leave while they were in use."""
+    keys: set[str] = field(default_factory=set)
+    reload_seconds: float = 0.0
+    """Seconds spent on loading models again that had been evicted while an image used them."""
 
 
-class Shelf:
-    """*budget*: bytes that nets should take together. *suffices*: whether memory itself holds so many bytes of nets
-    beside a step that takes so many (0 where nobody knows). Not for several threads at once."""
+class ModelCache:
+    """*budget*: bytes of models. *suffices(models, step)*: whether memory holds so many bytes of models beside a step
+    of so many bytes (0 = unknown). *release*: returns freed memory to the device."""
 
-    def __init__(self, budget: int, suffices: Callable[[int, int], bool]) -> None:
-        self.nets: OrderedDict[str, Net] = OrderedDict()
-        """The least recently used first."""
-        self.uses: list[Use] = []
-        """Work that goes on."""
-        self.kept: frozenset[str] = frozenset()
-        """What pictures under way used last."""
-        self.budget, self._suffices = budget, suffices
-        self._step = 0
-        self._missed: set[str] = set()
-        """What had to leave although it was kept."""
-        self._over = False
+    def __init__(
+        self, budget: int, suffices: Callable[[int, int], bool], release: Callable[[], None] = lambda: None
+    ) -> None:
+        self._entries: OrderedDict[str, Entry] = OrderedDict()  # the least recently used first
+        self._budget, self._suffices, self._release = budget, suffices, release
+        self._leases: list[Lease] = []
+        self._kept: frozenset[str] = frozenset()
+        self._step_bytes = 0
+        self._missed: set[str] = set()  # evicted although an image in progress used it
+        self._over_budget = False
+        self._lock = threading.Lock()
+        self._loading: dict[str, threading.Lock] = {}
+        self._here = threading.local()
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._entries
 
     @property
-    def size(self) -> int:
-        """Bytes of all."""
-        return sum(net.size for net in self.nets.values())
+    def sizes(self) -> Mapping[str, int]:
+        """Key → bytes of every loaded model, the least recently used first."""
+        with self._lock:
+            return {key: entry.size for key, entry in self._entries.items()}
 
-    @property
-    def asked_for(self) -> frozenset[str]:
-        """By work that goes on."""
-        return frozenset().union(*(use.nets for use in self.uses))
+    def get(self, key: str, load: Callable[[], T], expected: int = 0) -> T:
+        """The model of *key*; *load* runs once, however many threads ask. *expected* bytes are freed before."""
+        with self._lock:
+            turn = self._loading.setdefault(key, threading.Lock())
+        with turn, self.lease() as lease:
+            with self._lock:
+                lease.keys.add(key)
+                if (found := self._entries.get(key)) is not None:
+                    self._entries.move_to_end(key)
+                    found.used = time.monotonic()
+                    return cast(T, found.value)
+                evicted = self._make_room(expected)
+            if evicted and expected:
+                self._release()
+            value, seconds = _timed(key, load)
+            with self._lock:
+                if key in self._missed:
+                    lease.reload_seconds += seconds
+                self._missed.discard(key)
+                self._entries[key] = Entry(value, size_of(value), time.monotonic())
+                self._make_room()
+            return value
 
-    def find(self, key: str) -> Net | None:
-        """The net, which is the most recently used now."""
-        if (net := self.nets.get(key)) is not None:
-            self.nets.move_to_end(key)
-            net.used = time.monotonic()
-        return net
+    @contextmanager
+    def lease(self) -> Iterator[Lease]:
+        """Around work on one thread: the models that it asks for stay loaded. Nested calls share the outer lease."""
+        if (outer := getattr(self._here, "lease", None)) is not None:
+            yield outer
+            return
+        lease = self._here.lease = Lease()
+        with self._lock:
+            self._leases.append(lease)
+        try:
+            yield lease
+        finally:
+            self._here.lease = None
+            self.end(lease)
 
-    def put(self, key: str, value: Any, size: int) -> bool:
-        """It has been loaded; true if only because it had to leave while a picture under way used it."""
-        again = key in self._missed
-        self._missed.discard(key)
-        self.nets[key] = Net(value, size, time.monotonic())
-        self.make_room()
-        return again
+    def hold(self, keys: Collection[str]) -> Lease:
+        """A lease of *keys* that lasts until `end`."""
+        lease = Lease(set(keys))
+        with self._lock:
+            self._leases.append(lease)
+        return lease
 
-    def remove(self, key: str) -> None:
-        """It leaves, who still holds it keeps it."""
-        del self.nets[key]
-        if key in self.kept:
-            self._missed.add(key)
-            log.info("Memory does not hold all nets of the pictures under way: “%s” leaves until its next turn.", key)
+    def end(self, lease: Lease) -> None:
+        """Ends *lease*; nothing is evicted because of it alone."""
+        with self._lock:
+            self._leases.remove(lease)
 
-    def keep(self, nets: Collection[str], step: int, coming: Collection[str]) -> bool:
-        """Pictures under way used *nets* last; their largest step takes *step* bytes. True if any net had to leave.
+    def keep(self, keys: Collection[str], step_bytes: int = 0, coming: Collection[str] = ()) -> None:
+        """Images in progress used *keys* in their latest steps; they stay as long as memory suffices.
 
-        *coming*: those of the step that is next.
+        *step_bytes*: bytes of the largest of their steps; 0 = unknown. *coming*: the models of the next step.
         """
-        self.kept, self._step = frozenset(nets), step
-        self._missed &= self.kept
-        return self.make_room(spared=coming)
+        with self._lock:
+            self._kept, self._step_bytes = frozenset(keys), step_bytes
+            self._missed &= self._kept
+            evicted = self._make_room(spared=coming)
+        if evicted:
+            self._release()
 
-    def make_room(self, more: int = 0, spared: Collection[str] = ()) -> bool:
-        """For *more* bytes; at least one net stays if there are none. True if any had to leave."""
-        before, held, least = len(self.nets), self.asked_for.union(spared), 0 if more else 1
-        while self.size + more > self.budget and len(self.nets) > least and self._drop(held | self.kept):
+    def shed(self, unused_since: float | None = None, larger_than: int = 0) -> bool:
+        """Evicts all models not used since that `time.monotonic`, and frees their memory; true if any was evicted.
+
+        Without a time: those that no image in progress uses, and none used within `IN_USE_SECONDS`.
+        """
+        since = time.monotonic() - IN_USE_SECONDS if unused_since is None else unused_since
+        with self._lock:
+            spared = self._kept | self._leased() if unused_since is None else frozenset()
+            leaving = [
+                key
+                for key, entry in self._entries.items()
+                if entry.used < since and entry.size > larger_than and key not in spared
+            ]
+            for key in leaving:
+                self._evict(key)
+        self._release()
+        return bool(leaving)
+
+    def _leased(self) -> frozenset[str]:
+        return frozenset().union(*(lease.keys for lease in self._leases))
+
+    def _make_room(self, more: int = 0, spared: Collection[str] = ()) -> bool:
+        """Evicts models until *more* bytes fit; at least one model stays if that is 0. True if any was evicted."""
+        before, held, least = len(self._entries), self._leased().union(spared), 0 if more else 1
+        while self._size + more > self._budget and len(self._entries) > least and self._evict_one(held | self._kept):
             pass
-        if self._note(self.size + more > self.budget):
-            while not self._suffices(self.size + more, self._step) and len(self.nets) > least and self._drop(held):
+        if self._note_over_budget(self._size + more > self._budget):
+            while (
+                not self._suffices(self._size + more, self._step_bytes)
+                and len(self._entries) > least
+                and self._evict_one(held)
+            ):
                 pass
-        return len(self.nets) < before
+        return len(self._entries) < before
 
-    def _drop(self, spared: Collection[str]) -> bool:
-        """The least recently used net leaves that is not spared; False if there is none."""
-        key = next((key for key in self.nets if key not in spared), None)
+    @property
+    def _size(self) -> int:
+        return sum(entry.size for entry in self._entries.values())
+
+    def _evict_one(self, spared: Collection[str]) -> bool:
+        key = next((key for key in self._entries if key not in spared), None)
         if key is None:
             return False
-        self.remove(key)
+        self._evict(key)
         return True
 
-    def _note(self, over: bool) -> bool:
-        """*over*, and a line in the log when it begins."""
-        if over and not self._over:
+    def _evict(self, key: str) -> None:
+        del self._entries[key]
+        if key in self._kept:
+            self._missed.add(key)
+            log.info("Memory does not hold all models of the images in progress: “%s” is evicted for now.", key)
+
+    def _note_over_budget(self, over: bool) -> bool:
+        if over and not self._over_budget:
             log.info(
-                "The nets of the pictures under way take more than the %d MB that nets should take together; "
-                "they stay while memory suffices.",
-                self.budget // 10**6,
+                "The models of the images in progress exceed the budget of %d MB; they stay while memory suffices.",
+                self._budget // 10**6,
             )
-        self._over = over
+        self._over_budget = over
         return over
+
+
+def size_of(value: object) -> int:
+    """Bytes of all parameters and buffers of the modules in *value*, itself or directly among its attributes."""
+    tensors = {id(tensor): tensor for module in modules_in(value) for tensor in _tensors(module)}
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+
+
+def modules_in(value: object) -> Iterator[nn.Module]:
+    """*value* itself if it is a module, else the modules directly among its attributes."""
+    if isinstance(value, nn.Module):
+        yield value
+    else:
+        yield from (item for item in getattr(value, "__dict__", {}).values() if isinstance(item, nn.Module))
+
+
+def _timed(key: str, load: Callable[[], T]) -> tuple[T, float]:
+    started = time.monotonic()
+    value = load()
+    seconds = time.monotonic() - started
+    if seconds > LOGGED_SECONDS:
+        log.info("Loaded “%s” in %.1f s.", key, seconds)
+    return value, seconds
+
+
+def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
+    yield from module.parameters()
+    yield from module.buffers()

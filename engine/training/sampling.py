@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from engine.diffusion.denoiser import Prediction, predict_eps
-from engine.diffusion.respacing import make_walk, stack
+from engine.diffusion.respacing import respaced_schedule, stack
 from engine.diffusion.samplers import ddim_step
 from engine.diffusion.schedules import alphas_cumprod
 from engine.nets.adm import UNetModel
@@ -29,7 +29,7 @@ def sample(
 ) -> Tensor:
     """*count* pictures of an x_0-predicting net, [count, 3, S, S] in [0, 1]; *contexts*: [count, D] or none."""
     flags, device = net.flags, next(net.parameters()).device
-    walk = make_walk(alphas_cumprod(flags.noise_schedule, flags.diffusion_steps), str(steps))
+    walk = respaced_schedule(alphas_cumprod(flags.noise_schedule, flags.diffusion_steps), str(steps))
     generator = torch.Generator().manual_seed(seed)
     done = []
     for start in range(0, count, batch):

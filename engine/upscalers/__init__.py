@@ -49,7 +49,7 @@ class Upscaler(Protocol[S]):
         """A state that enlarges *image*, which the engine itself has painted."""
         ...
 
-    def lane(self, state: S) -> Hashable:
+    def batch_key(self, state: S) -> Hashable:
         """Asked before every step: states of equal lanes share one forward pass."""
         ...
 

@@ -18,7 +18,7 @@ from engine.errors import NotFinite
 from engine.images.tensors import to_image, to_tensor
 from engine.methods._base import Failed, Running, Step
 from engine.protocol.messages import Job
-from engine.protocol.step_log import Terms
+from engine.protocol.step_log import StepConditions
 from engine.upscalers._alpha import prepare
 from engine.upscalers._tiles import Canvas, Cutting, open_small, resample
 
@@ -63,7 +63,7 @@ class NetUpscaler:
         net = self._net(runtime)
         return Canvas(job_id, index, prepare(image, net.grain, net.smallest), scale, plan(net, scale, runtime))
 
-    def lane(self, state: Canvas) -> Hashable:
+    def batch_key(self, state: Canvas) -> Hashable:
         """Windows of one size go through the net together, equally often."""
         left, top, right, bottom = state.tile.window
         return right - left, bottom - top, state.scale, state.precise, state.bucket
@@ -73,7 +73,7 @@ class NetUpscaler:
         """One tile each, together."""
         net = self._net(runtime, precise=states[0].precise)
         batch = states + [states[0]] * (states[0].bucket - len(states))
-        terms = Terms(len(batch), torch.get_num_threads())
+        terms = StepConditions(len(batch), torch.get_num_threads())
         windows = torch.stack([to_tensor(state.small.crop(state.tile.window)) for state in batch])
         large, finite = windows.to(runtime.device), torch.tensor(True)
         passes = count_passes(net.scale, states[0].scale)
@@ -86,7 +86,7 @@ class NetUpscaler:
         ]
         return [self._commit(state, image, net, terms) for state, image in zip(states, shown, strict=True)]
 
-    def lighten(self, state: Canvas, runtime: Runtime) -> bool:
+    def reduce_memory(self, state: Canvas, runtime: Runtime) -> bool:
         """After out-of-memory: smaller tiles from here on; False if they cannot be any smaller.
 
         A replay gives up its batch, if that is larger than it has to be, before anything else.
@@ -96,7 +96,7 @@ class NetUpscaler:
             return True
         return state.refine()
 
-    def _commit(self, state: Canvas, shown: Image.Image | None, net: UpscalerNet, terms: Terms) -> Step:
+    def _commit(self, state: Canvas, shown: Image.Image | None, net: UpscalerNet, terms: StepConditions) -> Step:
         if shown is None and net.dtype is torch.float32:
             return Failed(NotFinite(f"The numbers of “{self.name}” stopped being finite; its weights may be damaged."))
         if shown is None:  # too large for half precision: the same tile again, and all after it

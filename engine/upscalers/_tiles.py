@@ -20,7 +20,7 @@ from engine.errors import OutOfMemory
 from engine.images.pictures import OWN_BYTES, open_picture
 from engine.methods._base import Finished, Running, Step
 from engine.protocol.messages import Job
-from engine.protocol.step_log import Course, Terms
+from engine.protocol.step_log import StepConditions, StepLog
 from engine.requests.request import UpscaleRequest
 from engine.runtime.device_memory import free_memory
 from engine.upscalers import check_large
@@ -68,7 +68,7 @@ class Canvas:
     """Half precision was not enough for it."""
     bucket: int = 1
     """The smallest batch its tiles may run in; a replay sets that of the first time, tile by tile."""
-    course: Course = field(default_factory=Course)
+    step_log: StepLog = field(default_factory=StepLog)
     """How its tiles were run."""
     tiles: tuple[Tile, ...] = field(init=False)
     large: Image.Image = field(init=False)
@@ -102,7 +102,7 @@ class Canvas:
         fade, (width, height) = self.cutting.fade, self.small.size
         return max(left - fade, 0), max(top - fade, 0), min(right + fade, width), min(bottom + fade, height)
 
-    def paste(self, enlarged: Image.Image, resolved: Mapping[str, object], terms: Terms | None = None) -> Step:
+    def paste(self, enlarged: Image.Image, resolved: Mapping[str, object], terms: StepConditions | None = None) -> Step:
         """Put what the next tile shows into its place; that is one step. *resolved* goes into the replay record.
 
         *terms*: how it was run, where that matters.
@@ -114,10 +114,10 @@ class Canvas:
             self.large.paste(enlarged, (left * self.scale, top * self.scale))
         self.step += 1
         if terms:
-            self.course = self.course.then(terms)
+            self.step_log = self.step_log.then(terms)
         if self.step < self.steps:
             return Running(self.step, self.steps, self.preview)
-        way = {"upscaler_course": self.course.rows, "upscaler_core": self.cutting.core} if terms else {}
+        way = {"upscaler_course": self.step_log.rows, "upscaler_core": self.cutting.core} if terms else {}
         return Finished(self.surface.finish(self.large, self.scale), {"resolved": {**resolved, **way}})
 
     def preview(self) -> Image.Image:
@@ -138,7 +138,7 @@ class Canvas:
         done = tuple(tile for tile in self.tiles if tile.core[1] < top)
         self.cutting, self._row = replace(self.cutting, core=core), None
         self.tiles, self.step = done + cut(*self.small.size, self.cutting, top), len(done)
-        self.course = self.course.first(self.step)
+        self.step_log = self.step_log.first(self.step)
         return True
 
     def begin_with(self, core: int) -> None:

@@ -37,7 +37,7 @@ class Lanczos:
         """Tiles of 512 × 512 small pixels."""
         return Canvas(job_id, index, prepare(image), scale, Cutting(CORE))
 
-    def lane(self, state: Canvas) -> Hashable:
+    def batch_key(self, state: Canvas) -> Hashable:
         """All share one lane: a step is cheap."""
         return "lanczos"
 

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from engine.errors import InvalidRequest, OutOfMemory
-from engine.memory_planning.estimate import Needs
-from engine.memory_planning.plan import Form, fit
+from engine.memory_planning.estimate import MemoryEstimate
+from engine.memory_planning.plan import MemoryPlan, plan_memory
 from engine.methods import Method
 from engine.methods._base import State
 from engine.protocol.messages import Job
 from engine.protocol.replay_record import find_record
 from engine.requests.request import AUTO, UpscaleRequest, best_upscaler
 from engine.runtime.error_boundary import is_out_of_memory
-from engine.runtime.model_cache import Use
+from engine.runtime.model_cache import Lease
 from engine.runtime.runtime import Runtime
 from engine.upscalers import find_upscaler, usable_upscalers
 from engine.worker.job_state import Painter
@@ -39,11 +39,11 @@ class Admitted:
     seconds: Mapping[str, float]
     source: Mapping[str, object] | None = None
     """The record of how the picture was made that is to be enlarged, if it holds one."""
-    needs: Needs | None = None
+    needs: MemoryEstimate | None = None
     """What each of its pictures takes, where that is known."""
     nets: frozenset[str] = frozenset()
     """Keys of the nets that were asked for."""
-    held: Use | None = None
+    held: Lease | None = None
     """They are held by this, until whoever takes the pictures up lets it go."""
 
 
@@ -60,40 +60,40 @@ def admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method: 
         if not is_out_of_memory(error):
             raise
         log.warning("No memory for job %s; idle nets leave.", job.id)
-    if not runtime.shed():
+    if not runtime.cache.shed():
         raise OutOfMemory(FULL)
     return _held(job, images, runtime, find_method)
 
 
 def _held(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method: FindMethod) -> Admitted:
     """The nets of a picture stay from the first that is loaded until it is taken up, however many it needs."""
-    with runtime.using() as use:
+    with runtime.cache.lease() as lease:
         admitted = _admit(job, images, runtime, find_method)
-        nets = frozenset(use.nets)
-        return dataclasses.replace(admitted, nets=nets, held=runtime.hold(nets))
+        nets = frozenset(lease.keys)
+        return dataclasses.replace(admitted, nets=nets, held=runtime.cache.hold(nets))
 
 
 def _admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method: FindMethod) -> Admitted:
     started = time.monotonic()
     painter: Painter
-    source, form = None, Form()
+    source, plan = None, MemoryPlan()
     if isinstance(job.request, UpscaleRequest):
         painter = find_upscaler(_upscaler(job.request))
         painter.load(job.request, runtime)
         source = find_record(images[job.request.image])
     else:
         painter = find_method(job.request.method)
-        form = fit(painter, job.request, runtime)
+        plan = plan_memory(painter, job.request, runtime)
         painter.load(job.request, runtime)
     loaded = time.monotonic()
     states = painter.begin(job, images, runtime)
     if len(states) != job.request.count:
         raise RuntimeError(f"{len(states)} states were begun for {job.request.count} pictures")
-    if form.thrift:
+    if plan.level:
         for state in states:
-            state.thrift = max(state.thrift, form.thrift)
+            state.memory_level = max(state.memory_level, plan.level)
     seconds = {"load": loaded - started, "begin": time.monotonic() - loaded}
-    return Admitted(painter, states, seconds, source, form.needs)
+    return Admitted(painter, states, seconds, source, plan.estimate)
 
 
 def _upscaler(request: UpscaleRequest) -> str:

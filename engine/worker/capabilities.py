@@ -13,7 +13,7 @@ from engine.loaders.checkpoint import PRIMER_WEIGHTS
 from engine.methods import method_names
 from engine.protocol.messages import Ready
 from engine.requests.request import METHODS, SECONDARY_NET, clip_key
-from engine.runtime.error_boundary import guarded
+from engine.runtime.error_boundary import catch
 from engine.upscalers import find_upscaler, upscaler_names
 from engine.weights.store.presence import lacking, lacking_files
 
@@ -84,5 +84,5 @@ def _upscaler_problem(name: str) -> str:
 
 def _problem(look: Callable[P, str], *args: P.args, **kwargs: P.kwargs) -> str:
     """What *look* says; where it breaks, that is the reason for what it looked at, and everything else still works."""
-    found = guarded(look, *args, **kwargs)
+    found = catch(look, *args, **kwargs)
     return str(found) if isinstance(found, DreamError) else found

@@ -35,7 +35,7 @@ class Loop:
         self._stopped = True
 
     def run(self, worker: Stepper) -> None:
-        """Turn until `stop`."""
+        """Runs until `stop`."""
         self._stopped = idle = False
         while not self._stopped:
             self._run_posted(wait=idle)

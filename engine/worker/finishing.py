@@ -16,10 +16,10 @@ from engine.methods._base import State
 from engine.protocol.messages import Picture, Request
 from engine.protocol.replay_record import make_record, text_chunks
 from engine.requests.request import DreamRequest
-from engine.runtime.error_boundary import guarded
+from engine.runtime.error_boundary import catch
 from engine.runtime.runtime import Runtime
 from engine.upscalers import Upscaler, find_upscaler
-from engine.worker.job_state import Painting
+from engine.worker.job_state import ImageTask
 
 FALLBACK = "lanczos"
 
@@ -33,13 +33,13 @@ def load_finisher(request: Request, runtime: Runtime) -> tuple[Upscaler[Any], st
     """The upscaler that finishes this request's pictures, and a note where it is not the one it should be."""
     assert isinstance(request, DreamRequest)
     name = MODELS[request.model].finish if request.model in MODELS else ""
-    problem = guarded(_load, name or FALLBACK, runtime)
+    problem = catch(_load, name or FALLBACK, runtime)
     if not isinstance(problem, DreamError):
         return problem, ""
     return _load(FALLBACK, runtime), f"Enlarged by plain resampling: {problem}"
 
 
-def begin_finish(painting: Painting, image: Image.Image, runtime: Runtime) -> tuple[Upscaler[Any], State, str]:
+def begin_finish(painting: ImageTask, image: Image.Image, runtime: Runtime) -> tuple[Upscaler[Any], State, str]:
     """The upscaler and its state for *image*, with `load_finisher`'s note."""
     request = painting.attempt.job.request
     assert isinstance(request, DreamRequest)
@@ -58,7 +58,7 @@ def merged(method: Mapping[str, object], upscaler: Mapping[str, object]) -> dict
     return {**upscaler, **method, "resolved": {**resolved[1], **resolved[0]}}
 
 
-def make_picture(painting: Painting, image: Image.Image, notes: tuple[str, ...], runtime: Runtime) -> Picture:
+def make_picture(painting: ImageTask, image: Image.Image, notes: tuple[str, ...], runtime: Runtime) -> Picture:
     """Everything that is slow about a finished picture; called on another thread."""
     started = time.monotonic()
     request = painting.attempt.job.request
@@ -66,7 +66,9 @@ def make_picture(painting: Painting, image: Image.Image, notes: tuple[str, ...],
         image = fit(image, request.width, request.height)
     facts = {str(key): _json(value) for key, value in painting.facts.items()}
     own = facts.pop("resolved", None)
-    resolved = {"device": runtime.description, "dtype": str(runtime.dtype).removeprefix("torch.")} | (own or {})
+    resolved = {"device": runtime.hardware.description, "dtype": str(runtime.dtype).removeprefix("torch.")} | (
+        own or {}
+    )
     pixels = pixels_sha256(image)
     record = make_record(request, painting.index, resolved, pixels)
     if painting.attempt.source is not None:

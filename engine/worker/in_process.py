@@ -1,6 +1,6 @@
 """The engine in this very process: ask for pictures and wait for them. What the shell uses, and Python may.
 
-studio = Studio()
+studio = InProcessEngine()
 painted = studio.paint(build_request("a red circle", seed=7))
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from engine.errors import error_from_code
 from engine.protocol.messages import Event, Failure, Job, Picture, Progress, Ready, Request, Result
-from engine.protocol.step_log import Script
+from engine.protocol.step_log import ReplayPlan
 from engine.runtime.compiler import make_compiler
 from engine.runtime.runtime import Runtime
 from engine.worker.event_loop import Loop
@@ -29,14 +29,14 @@ class Painted:
     notes: tuple[str, ...]
 
 
-class Studio:
+class InProcessEngine:
     """One runtime and one worker, without a child process. *device* and *threads* as in `Runtime` and `Threads`.
 
     *compiled*: nets are compiled before they are used, and kept in this folder.
     """
 
     def __init__(self, device: str = "auto", threads: str = "auto", compiled: Path | None = None) -> None:
-        self.runtime = Runtime(device, compiler=make_compiler(compiled, waits=True))
+        self.runtime = Runtime.open(device, compiler=make_compiler(compiled, waits=True))
         self._loop = Loop()
         self._events: list[Event] = []
         self._tell: Callable[[Progress], None] | None = None
@@ -60,7 +60,7 @@ class Studio:
         *,
         tell: Callable[[Progress], None] | None = None,
         keep: Callable[[Picture], None] | None = None,
-        script: Script | None = None,
+        script: ReplayPlan | None = None,
         only: Collection[int] = (),
         closely: bool = False,
     ) -> Painted:

@@ -12,11 +12,11 @@ from engine.errors import DreamError
 from engine.methods import Method
 from engine.methods._base import State
 from engine.protocol.messages import Failure, Job, Progress, Result
-from engine.protocol.step_log import Course, Script, Terms
+from engine.protocol.step_log import ReplayPlan, StepConditions, StepLog
 from engine.upscalers import Upscaler
 
 if TYPE_CHECKING:
-    from engine.memory_planning.estimate import Needs
+    from engine.memory_planning.estimate import MemoryEstimate
 
 Painter = Method[Any] | Upscaler[Any]
 
@@ -41,10 +41,10 @@ class Stage(Enum):
 
 
 @dataclass(slots=True)
-class Painting:
+class ImageTask:
     """One picture. *painter* is its method, later perhaps the upscaler that finishes it; *state* belongs to that."""
 
-    attempt: Attempt
+    attempt: JobRun
     index: int
     painter: Painter
     state: State
@@ -69,7 +69,7 @@ class Painting:
     error: DreamError | None = None
     memory: int = 0
     """Bytes that it took at most, its nets not counted; 0 where the device does not say."""
-    needs: Needs | None = None
+    needs: MemoryEstimate | None = None
     """What its method's steps take; nothing where that is not known."""
     nets: frozenset[str] = frozenset()
     """Keys of the nets that its latest step used, or its beginning before the first."""
@@ -77,7 +77,7 @@ class Painting:
     @property
     def expected(self) -> int:
         """Bytes that its next step is expected to take; 0 if nobody knows."""
-        return self.needs.known(getattr(self.state, "thrift", 0)) if self.needs and not self.finishing else 0
+        return self.needs.known(getattr(self.state, "memory_level", 0)) if self.needs and not self.finishing else 0
 
     @property
     def is_over(self) -> bool:
@@ -85,23 +85,23 @@ class Painting:
         return self.stage in (Stage.DONE, Stage.FAILED)
 
     @property
-    def terms(self) -> Terms | None:
+    def terms(self) -> StepConditions | None:
         """On which its next step is to be run; None where that is free, as always but in a replay."""
-        return self._script.at(self.state.step) if self._script.stretches else None
+        return self._script.at(self.state.step) if self._script.entries else None
 
     @property
-    def _script(self) -> Course:
-        script = self.attempt.script or Script()
+    def _script(self) -> StepLog:
+        script = self.attempt.script or ReplayPlan()
         return script.finish if self.finishing else script.steps
 
     def prepare(self) -> None:
-        """Before its next step: in a replay batch, thrift and whether nets are compiled are as the first time."""
+        """In a replay, sets the conditions of the next step as they were the first time."""
         if (terms := self.terms) is None:
             return
         if hasattr(self.state, "bucket"):
             self.state.bucket = terms.bucket
-        if hasattr(self.state, "thrift"):
-            self.state.thrift = max(terms.thrift, self.state.thrift)
+        if hasattr(self.state, "memory_level"):
+            self.state.memory_level = max(terms.memory_level, self.state.memory_level)
         if hasattr(self.state, "compiled"):
             self.state.compiled = terms.compiled
 
@@ -113,12 +113,12 @@ class Painting:
 
 
 @dataclass(slots=True, eq=False)
-class Attempt:
+class JobRun:
     """One attempt at one job, from `Submit` to `Result` or `Failure`."""
 
     job: Job
     images: Mapping[str, bytes]
-    script: Script | None = None
+    script: ReplayPlan | None = None
     """What a replay follows."""
     only: frozenset[int] = frozenset()
     """Of many pictures, those that are wanted; empty = all."""
@@ -126,7 +126,7 @@ class Attempt:
     """Every step is shown, not only as many as an eye can follow."""
     quiet: bool = False
     """The engine's own warm-up: nobody is told."""
-    paintings: list[Painting] = field(default_factory=list)
+    paintings: list[ImageTask] = field(default_factory=list)
     """Empty while its nets are being loaded."""
     steps: int = 0
     """Of the method, for one picture."""

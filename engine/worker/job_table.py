@@ -5,28 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from engine.worker.job_state import Attempt, Painting, Stage
+from engine.worker.job_state import ImageTask, JobRun, Stage
 
 UNDER_WAY = (Stage.PAINTING, Stage.AWAY)
 BACKGROUND_TURNS = 8
 """In the background one step in so many is taken while there are others: it waits, and it arrives."""
 
 
-class Roster:
+class JobTable:
     """At most *slots* pictures are under way together; the others wait. One attempt per job."""
 
     def __init__(self, slots: int) -> None:
         self._slots = slots
-        self._attempts: dict[str, Attempt] = {}
+        self._attempts: dict[str, JobRun] = {}
         self._turns = 0
 
-    def __iter__(self) -> Iterator[Attempt]:
+    def __iter__(self) -> Iterator[JobRun]:
         return iter(list(self._attempts.values()))
 
     def __len__(self) -> int:
         return len(self._attempts)
 
-    def add(self, attempt: Attempt) -> None:
+    def add(self, attempt: JobRun) -> None:
         """From now on."""
         self._attempts[attempt.job.id] = attempt
 
@@ -38,19 +38,19 @@ class Roster:
         """Forget everybody."""
         self._attempts.clear()
 
-    def find(self, job_id: str) -> Attempt | None:
+    def find(self, job_id: str) -> JobRun | None:
         """The job's attempt under way."""
         return self._attempts.get(job_id)
 
-    def has(self, attempt: Attempt) -> bool:
+    def has(self, attempt: JobRun) -> bool:
         """Whether that very attempt is still under way: what comes back from other threads may be too late."""
         return self._attempts.get(attempt.job.id) is attempt
 
-    def painting(self) -> Iterator[Painting]:
+    def painting(self) -> Iterator[ImageTask]:
         """Every picture that can take a step."""
         return (p for attempt in self._attempts.values() for p in attempt.paintings if p.stage is Stage.PAINTING)
 
-    def whose_turn(self) -> list[Painting]:
+    def whose_turn(self) -> list[ImageTask]:
         """Those among whom the next step goes round: what is in the background lets all others pass, but for a few."""
         everything = list(self.painting())
         front = [painting for painting in everything if not painting.attempt.job.background]
@@ -74,7 +74,7 @@ class Roster:
         for background in (False, True):
             self._fill([attempt for attempt in self._attempts.values() if attempt.job.background is background])
 
-    def _fill(self, attempts: list[Attempt]) -> None:
+    def _fill(self, attempts: list[JobRun]) -> None:
         for _ in range(self._slots - sum(map(_under_way, attempts))):
             waiting = [a for a in attempts if any(p.stage is Stage.WAITING for p in a.paintings)]
             if not waiting:
@@ -84,5 +84,5 @@ class Roster:
             painting.started = painting.since = time.monotonic()
 
 
-def _under_way(attempt: Attempt) -> int:
+def _under_way(attempt: JobRun) -> int:
     return sum(p.stage in UNDER_WAY for p in attempt.paintings)

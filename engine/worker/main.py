@@ -60,7 +60,7 @@ def _serve(wire: SyncWire) -> int:
     memory = MemoryRules.of(os.environ)
     folder = os.environ.get(COMPILED_VARIABLE)
     compiler = make_compiler(Path(folder) if folder else None)
-    runtime = Runtime(os.environ.get("DREAMBOT_DEVICE", "auto"), nets=memory.nets_bytes, compiler=compiler)
+    runtime = Runtime.open(os.environ.get("DREAMBOT_DEVICE", "auto"), models=memory.nets_bytes, compiler=compiler)
     threads = os.environ.get("DREAMBOT_THREADS") or "auto"
     worker = Worker(runtime, loop, outbox.put, threads=threads, idle_seconds=memory.idle_seconds)
     loop.post(worker.warm_up)

@@ -11,17 +11,17 @@ from PIL import Image
 from engine.errors import DreamError
 from engine.images.pictures import snapshot
 from engine.methods._base import Running
-from engine.worker.job_state import SNAPSHOT_SECONDS, Painting
+from engine.worker.job_state import SNAPSHOT_SECONDS, ImageTask
 from engine.worker.thread_pool import Background
 
 
 class Snapshots:
     """The newest wins: while one of a picture is being encoded, or it is too soon, the next is left out."""
 
-    def __init__(self, background: Background, ready: Callable[[Painting], None]) -> None:
+    def __init__(self, background: Background, ready: Callable[[ImageTask], None]) -> None:
         self._background, self._ready = background, ready
 
-    def offer(self, painting: Painting, step: Running) -> None:
+    def offer(self, painting: ImageTask, step: Running) -> None:
         """*step* has just been taken; `ready` is called when a snapshot of it lies in the attempt."""
         now = time.monotonic()
         pause = 0.0 if painting.attempt.closely else SNAPSHOT_SECONDS
@@ -29,7 +29,7 @@ class Snapshots:
             painting.encoding, painting.snapshot_at = True, now
             self._background.run(partial(_draw, step.preview), partial(self._take, painting))
 
-    def _take(self, painting: Painting, data: bytes | DreamError) -> None:
+    def _take(self, painting: ImageTask, data: bytes | DreamError) -> None:
         painting.encoding = False
         if isinstance(data, bytes) and not painting.is_over:
             painting.attempt.snapshots[painting.index] = data

@@ -1,15 +1,13 @@
-"""Which pictures take the next step together, and how that step survives lack of memory and broken neighbours.
+"""Chooses which images take the next step together, and handles lack of memory and failing neighbours.
 
-When memory runs out: half as many at once, down to one; then nets leave that this step does not need; then the painter
-makes the picture's step lighter (its `lighten`), as often as it can; and only then the picture fails, in words. What a
-picture takes is measured where the device says it, and expected where it was rehearsed
-(`engine.memory_planning.estimate`): no more are
-advanced together than fit, and the others wait for their turn.
+When memory runs out, a step is retried with half the batch, down to one image. Then models that the step does not need
+are evicted; then the image's memory level is raised, as often as its method allows; then the image fails. The memory of
+an image is measured where the device reports it, and estimated otherwise (`engine.memory_planning.estimate`): a batch
+holds no more images than fit.
 
-The one rule of order: whoever has waited longest goes next, and takes along whoever shares its lane. So lanes take
-turns, and so do pictures of a lane that is too wide for the memory. One exception: where memory does not hold the nets
-of all, whoever had to load its own again takes several steps with them, so that loading takes a small share of the
-time. Knows no jobs, no threads, no wire.
+Order: the image that has waited longest goes next, together with all that share its batch key. One exception: where
+memory does not hold the models of all images, images whose models were just loaded again take several steps, so that
+loading takes a small share of the time.
 """
 
 from __future__ import annotations
@@ -23,9 +21,9 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from engine.errors import DreamError, OutOfMemory
 from engine.methods._base import Failed, Finished, State, Step
 from engine.runtime.cpu_threads import Threads
-from engine.runtime.error_boundary import Unexpected, guarded
+from engine.runtime.error_boundary import Unexpected, catch
 from engine.runtime.runtime import SPARE, DeviceLost, Runtime
-from engine.worker.job_state import Painter, Painting
+from engine.worker.job_state import ImageTask, Painter
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -38,15 +36,15 @@ WORTH = 3.0
 
 
 @runtime_checkable
-class Lightens(Protocol):
+class ReducesMemory(Protocol):
     """A painter that can do with less memory, at the cost of time."""
 
-    def lighten(self, state: State, runtime: Runtime) -> bool:
+    def reduce_memory(self, state: State, runtime: Runtime) -> bool:
         """Make all further steps of *state* take less, and paint the same; False if that is not possible any more."""
         ...
 
 
-class Lanes:
+class StepScheduler:
     """Advances groups of pictures. Remembers how many of a lane fit into memory, as long as the lane lives."""
 
     def __init__(self, runtime: Runtime, threads: Threads) -> None:
@@ -60,7 +58,7 @@ class Lanes:
         self._debt = 0.0
         """Seconds of steps that are to be taken with the nets that are here, before others come in their place."""
 
-    def next_group(self, paintings: Iterable[Painting], under_way: Iterable[Painting] = ()) -> list[Painting]:
+    def next_group(self, paintings: Iterable[ImageTask], under_way: Iterable[ImageTask] = ()) -> list[ImageTask]:
         """The pictures of the next step, all of one painter and lane; empty if there are none.
 
         *under_way*: others, which have no turn now; what is known about their lanes is kept, and so are their nets.
@@ -77,15 +75,15 @@ class Lanes:
         lane = _lane(group[0])
         return group[: min(self._widest.get(lane, len(group)), self._fitting(lane, group[0].expected))]
 
-    def _whose_nets_are_here(self, waiting: list[Painting], others: list[Painting]) -> list[Painting]:
+    def _whose_nets_are_here(self, waiting: list[ImageTask], others: list[ImageTask]) -> list[ImageTask]:
         """All of the lane whose turn it is, or of one for which nothing has to be loaded while that would not pay."""
         crowd, first = waiting, waiting[0]
-        if self._debt > 0 and not (here := self._runtime.nets.keys()) >= first.nets:
+        if self._debt > 0 and not (here := self._runtime.cache.sizes.keys()) >= first.nets:
             first = next((p for p in (*waiting, *others) if here >= p.nets), first)
             crowd = waiting if any(p is first for p in waiting) else others
         return [p for p in crowd if _lane(p) == _lane(first)]
 
-    def keep(self, everybody: Sequence[Painting], group: Sequence[Painting] = ()) -> None:
+    def keep(self, everybody: Sequence[ImageTask], group: Sequence[ImageTask] = ()) -> None:
         """What is known of lanes, and the nets, of *everybody* under way; *group* is next."""
         for known in (self._widest, self._each) if everybody else ():
             for lane in known.keys() - set(map(_lane, everybody)):
@@ -93,9 +91,9 @@ class Lanes:
         steps = [max(p.memory, p.expected) for p in everybody]
         largest = max(steps) if steps and all(steps) else 0
         coming = group[0].nets if group else frozenset()
-        self._runtime.keep(frozenset().union(*(p.nets for p in everybody)), largest, coming)
+        self._runtime.cache.keep(frozenset().union(*(p.nets for p in everybody)), largest, coming)
 
-    def advance(self, group: list[Painting]) -> list[Step]:
+    def advance(self, group: list[ImageTask]) -> list[Step]:
         """One step for each of *group*, answered in order. Raises DeviceLost."""
         self._turn += 1
         for painting in group:
@@ -104,7 +102,7 @@ class Lanes:
         terms = group[0].terms
         with (
             self._threads.step((lane, len(group)), terms.threads if terms else 0),
-            self._runtime.peak() as peak,
+            self._runtime.hardware.peak() as peak,
             self._using(group),
         ):
             self._short = False
@@ -115,15 +113,15 @@ class Lanes:
         return steps
 
     @contextmanager
-    def _using(self, group: list[Painting]) -> Iterator[None]:
+    def _using(self, group: list[ImageTask]) -> Iterator[None]:
         """Around a step: which nets it uses, and whether they were worth loading yet."""
         began = time.monotonic()
-        with self._runtime.using() as use:
+        with self._runtime.cache.lease() as lease:
             yield
-        worked = time.monotonic() - began - use.again
-        self._debt = max(self._debt - worked, WORTH * use.again)
+        worked = time.monotonic() - began - lease.reload_seconds
+        self._debt = max(self._debt - worked, WORTH * lease.reload_seconds)
         for painting in group:
-            painting.nets = frozenset(use.nets)
+            painting.nets = frozenset(lease.keys)
 
     def _fitting(self, lane: Lane, expected: int) -> int:
         """How many pictures of *lane* the memory has room for, at least one. What was measured goes before *expected*.
@@ -136,7 +134,7 @@ class Lanes:
         room = max(int(self._runtime.free_memory() * SPARE) // each, 1)
         return room if lane in self._each else 1 << (room.bit_length() - 1)
 
-    def _note(self, lane: Lane, group: list[Painting], each: int) -> None:
+    def _note(self, lane: Lane, group: list[ImageTask], each: int) -> None:
         if each:
             self._each[lane] = max(each, self._each.get(lane, 0))
         for painting in group:
@@ -145,14 +143,14 @@ class Lanes:
     def _advance(self, painter: Painter, states: list[State], lane: Lane) -> list[Step]:
         """Together if it works; else in halves, down to those that fail alone."""
         began = time.monotonic()
-        steps = guarded(_checked_advance, painter, states, self._runtime)
+        steps = catch(_checked_advance, painter, states, self._runtime)
         if not isinstance(steps, DreamError):
             return steps
-        if isinstance(steps, Unexpected) and not self._runtime.alive():
+        if isinstance(steps, Unexpected) and not self._runtime.hardware.alive():
             raise DeviceLost("The device does not compute any more.")
         if isinstance(steps, OutOfMemory):
             self._short = True
-            self._runtime.release()
+            self._runtime.hardware.release()
             self._widest[lane] = max(min(self._widest.get(lane, len(states)), len(states) // 2), 1)
         if len(states) > 1:
             middle = (len(states) + 1) // 2
@@ -163,24 +161,24 @@ class Lanes:
 
     def _relieve(self, painter: Painter, state: State, began: float) -> bool:
         """Whether the step that began then, and ran out of memory with *state* alone, is worth another try."""
-        if self._runtime.shed(unused_since=began):
+        if self._runtime.cache.shed(unused_since=began):
             return True
-        return isinstance(painter, Lightens) and painter.lighten(state, self._runtime)
+        return isinstance(painter, ReducesMemory) and painter.reduce_memory(state, self._runtime)
 
 
-def _learn(group: list[Painting], steps: list[Step]) -> None:
+def _learn(group: list[ImageTask], steps: list[Step]) -> None:
     """A picture that is through tells what its kind takes."""
     for painting, step in zip(group, steps, strict=True):
         if isinstance(step, Finished) and painting.needs and painting.memory and not painting.finishing:
-            painting.needs.learn(getattr(painting.state, "thrift", 0), painting.memory)
+            painting.needs.learn(getattr(painting.state, "memory_level", 0), painting.memory)
 
 
-def _by_turn(paintings: Iterable[Painting]) -> list[Painting]:
+def _by_turn(paintings: Iterable[ImageTask]) -> list[ImageTask]:
     return sorted(paintings, key=lambda p: p.turn)
 
 
-def _lane(painting: Painting) -> Lane:
-    return id(painting.painter), painting.painter.lane(painting.state)
+def _lane(painting: ImageTask) -> Lane:
+    return id(painting.painter), painting.painter.batch_key(painting.state)
 
 
 def _checked_advance(painter: Painter, states: list[State], runtime: Runtime) -> list[Step]:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from engine.errors import DreamError
 from engine.runtime.cpu_threads import use_threads
-from engine.runtime.error_boundary import guarded
+from engine.runtime.error_boundary import catch
 from engine.worker.event_loop import Loop
 
 T = TypeVar("T")
@@ -30,5 +30,5 @@ class Background:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _work(self, call: Callable[[], T], then: Callable[[T | DreamError], None]) -> None:
-        result = guarded(call)
+        result = catch(call)
         self._loop.post(lambda: then(result))

@@ -68,7 +68,9 @@ def machine() -> str:
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         cpu = next((line.split(": ", 1)[1] for line in lines if line.startswith("model name")), cpu)
-    return f"{Runtime().description}, {cpu}, Python {platform.python_version()}, torch {torch.__version__}"
+    return (
+        f"{Runtime.open().hardware.description}, {cpu}, Python {platform.python_version()}, torch {torch.__version__}"
+    )
 
 
 if __name__ == "__main__":

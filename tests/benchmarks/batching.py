@@ -20,7 +20,7 @@ PROMPTS = ("an owl at night", "a red circle on a blue background", "a boat at su
 
 def run() -> list[Figure]:
     """Together against one at a time."""
-    shop = Workshop(slots=SLOTS, runtime=Runtime("cpu"), find=find_method)
+    shop = Workshop(slots=SLOTS, runtime=Runtime.open("cpu"), find=find_method)
     pair = side_by_side(lambda: _one_at_a_time(shop), lambda: _as_they_come(shop), rounds=2)
     return [
         Figure("one at a time", JOBS / pair.before, "pictures per CPU s"),
@@ -46,8 +46,8 @@ def _as_they_come(shop: Workshop) -> None:
 
 
 def _after_one_more_step() -> Callable[[], bool]:
-    turns = iter((False, True))
-    return lambda: next(turns, True)
+    noise_keys = iter((False, True))
+    return lambda: next(noise_keys, True)
 
 
 def _submit(shop: Workshop, number: int) -> None:

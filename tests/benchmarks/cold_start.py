@@ -35,8 +35,8 @@ import torch; mark("torch")
 from engine.methods import find_method
 from engine.protocol.messages import Job
 from engine.requests.request import build_request
-from engine.worker.in_process import Studio; mark("imports")
-studio = Studio("cpu", "1"); assert studio.ready.methods; mark("ready")
+from engine.worker.in_process import InProcessEngine; mark("imports")
+studio = InProcessEngine("cpu", "1"); assert studio.ready.methods; mark("ready")
 request = build_request("a red circle on a blue background", seed=7)
 method = find_method(request.method)
 method.load(request, studio.runtime); mark("weights")

@@ -37,7 +37,7 @@ class Way:
 
 def run() -> list[Figure]:
     """Both ways, ours alone and in a batch, and what people get, whose net reads the prompt besides."""
-    runtime = Runtime("cpu")
+    runtime = Runtime.open("cpu")
     judges = Judges(runtime)
     captions = [question.text for question in questions(AMONG)][:CAPTIONS]
     list(dream(captions[:1], runtime, {"steps": "2"}))  # nets into memory

@@ -37,7 +37,7 @@ SETTINGS = {"cutouts": str(CUTS), "eta": "0", "clip_guidance_scale": "1000", "tv
 
 def run() -> list[Figure]:
     """The ratio, and ours over the bare cost of the nets."""
-    runtime = Runtime("cpu", dtype=torch.float32)
+    runtime = Runtime.open("cpu", dtype=torch.float32)
     net, theirs = _net(), _perceptor()
     perceptor = copy.deepcopy(theirs)
     quicken(perceptor.towers)  # as the engine does with what it loads; the reference keeps PyTorch's own layers

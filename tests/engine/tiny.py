@@ -9,7 +9,8 @@ from torch import nn
 
 from engine.diffusion.denoiser import predict_eps
 from engine.diffusion.schedules import alphas_cumprod
-from engine.guidance.perceptor import Perceptor, primer_tokens
+from engine.guidance.perceptor import Perceptor
+from engine.guidance.perceptor_loader import primer_tokens
 from engine.images.tensors import per_sample
 from engine.loaders.diffusion import DiffusionNet
 from engine.methods import Method
@@ -76,7 +77,7 @@ class GaussianNet(nn.Module):
 
 def gaussian_runtime(predict_xstart: bool = True) -> Runtime:
     """A runtime whose net knows nothing, so that guidance alone makes the picture."""
-    runtime = Runtime("cpu")
+    runtime = Runtime.open("cpu")
     runtime.net("diffusion:primer", lambda: DiffusionNet(GaussianNet(predict_xstart), "1" * 64))  # type: ignore[arg-type]
     runtime.net("perceptor:primer", tiny_perceptor)
     return runtime
@@ -84,7 +85,7 @@ def gaussian_runtime(predict_xstart: bool = True) -> Runtime:
 
 def tiny_runtime(**flags: object) -> Runtime:
     """A runtime on the CPU that has the tiny primer already."""
-    runtime = Runtime("cpu")
+    runtime = Runtime.open("cpu")
     runtime.net("diffusion:primer", lambda: tiny_net(**flags))
     runtime.net("perceptor:primer", tiny_perceptor)
     return runtime

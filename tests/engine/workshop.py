@@ -62,7 +62,7 @@ class TinyMethod:
             for i in range(request.count)
         ]
 
-    def lane(self, state: TinyState) -> Hashable:
+    def batch_key(self, state: TinyState) -> Hashable:
         return (tuple(state.x.shape), "other" in state.words)
 
     def advance(self, states: list[TinyState], runtime: Runtime) -> list[Step]:
@@ -108,7 +108,7 @@ class Workshop:
         self.events: list[Event] = []
         self.loop = Loop()
         self.worker = Worker(
-            runtime or Runtime("cpu"),
+            runtime or Runtime.open("cpu"),
             self.loop,
             self.events.append,
             threads="1",
@@ -145,14 +145,14 @@ class Workshop:
         self.worker.handle(command)
 
     def run_until(self, over: Callable[[], bool], seconds: float = 100) -> None:
-        """Turn the loop until *over* says so."""
+        """Runs the loop until *over* says so."""
         watch = _Watch(self, over, time.monotonic() + seconds)
         self.loop.run(watch)
 
     def run(self, *jobs: str) -> None:
         """Until each of *jobs* (all, if none is named) has had its last word."""
         wanted = set(jobs)
-        self.run_until(lambda: wanted <= set(self.ends) if wanted else not self.worker._roster)
+        self.run_until(lambda: wanted <= set(self.ends) if wanted else not self.worker._jobs)
 
     def run_until_step(self, job: str, step: int) -> None:
         self.run_until(lambda: any((job, step) in group for group in self.method.groups))

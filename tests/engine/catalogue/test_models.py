@@ -156,7 +156,7 @@ def test_a_small_model_of_ones_own_paints_from_its_file_to_its_picture(folder: P
     weights_folder().trust(table.find_entry("mine"))
     assert "" == lacking(MODELS["mine"])
 
-    runtime = Runtime("cpu")
+    runtime = Runtime.open("cpu")
     runtime.net("perceptor:tiny-clip", tiny_clip)
     pictures = []
     for prompt in ("a fox", "the sea"):

@@ -15,7 +15,7 @@ import pytest
 
 from engine.client.child_process import EXIT_SECONDS
 from engine.client.local import LocalEngine
-from engine.client.supervisor import Patience
+from engine.client.supervisor import SupervisorTimeouts
 from engine.client.transport import Loopback
 from engine.environment import child_environment
 from engine.errors import DreamError, EngineRestarting, EngineUnusable
@@ -23,7 +23,7 @@ from engine.protocol.messages import Event, Failure, Job, Picture, Progress, Rea
 from engine.requests.request import build_request
 
 FAKE = (sys.executable, "-m", "tests.fake_engine")
-QUICK = Patience(backoff=(0.05, 0.2), tries=2, stall=900)
+QUICK = SupervisorTimeouts(backoff=(0.05, 0.2), tries=2, stall=900)
 
 
 class Client:
@@ -61,7 +61,7 @@ class Client:
 @contextlib.asynccontextmanager
 async def started(*, step: float = 0.02, **options: object) -> AsyncIterator[Client]:
     environ = {**os.environ, "DREAMBOT_FAKE_STEP": str(step)}
-    engine = LocalEngine(**{"command": FAKE, "patience": QUICK, "environ": environ, **options})  # type: ignore[arg-type]
+    engine = LocalEngine(**{"command": FAKE, "timeouts": QUICK, "environ": environ, **options})  # type: ignore[arg-type]
     await engine.start()
     client = Client(engine)
     try:
@@ -101,7 +101,7 @@ async def test_a_job_cannot_be_handed_over_before_the_engine_is_ready() -> None:
 async def test_the_pause_grows_only_for_engines_that_finish_nothing(
     caplog: pytest.LogCaptureFixture, paints: bool, pauses: list[str]
 ) -> None:
-    async with started(patience=Patience(backoff=(0.1, 30.0))) as client:
+    async with started(timeouts=SupervisorTimeouts(backoff=(0.1, 30.0))) as client:
         for life in (1, 2):
             await client.until(lambda _, life=life: len({ready.pid for ready in client.readies}) == life)  # type: ignore[misc]
             if paints:
@@ -200,8 +200,8 @@ async def test_a_child_that_speaks_another_language_is_ended_not_waited_for() ->
 
 
 async def test_a_child_that_stands_still_is_ended() -> None:
-    patience = Patience(backoff=(0.05, 0.2), tries=5, stall=0.6)
-    async with started(patience=patience) as client:
+    patience = SupervisorTimeouts(backoff=(0.05, 0.2), tries=5, stall=0.6)
+    async with started(timeouts=patience) as client:
         await client.until(lambda seen: bool(seen))
         await client.submit("a", "stall")
         await client.until(lambda _: bool(client.ends("a")))

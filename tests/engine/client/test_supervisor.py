@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.client.supervisor import Keeper, Listener, Patience
+from engine.client.supervisor import Listener, Supervisor, SupervisorTimeouts
 from engine.protocol.framing import Message
 from engine.protocol.messages import Ready
 
@@ -37,9 +37,9 @@ class Readies:
 
 
 @contextlib.asynccontextmanager
-async def keeping(readies: Readies, pid_file: Path | None = None) -> AsyncIterator[Keeper]:
+async def keeping(readies: Readies, pid_file: Path | None = None) -> AsyncIterator[Supervisor]:
     listener = Listener(readies.receive, lambda: None, lambda _: None, lambda: False)
-    keeper = Keeper(FAKE, os.environ, listener, Patience(backoff=(0.05, 0.2)), pid_file)
+    keeper = Supervisor(FAKE, os.environ, listener, SupervisorTimeouts(backoff=(0.05, 0.2)), pid_file)
     task = asyncio.create_task(keeper.run())
     try:
         yield keeper

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from engine.diffusion.denoiser import Denoiser, eps_denoiser, free_guidance, predict_xstart, xstart_denoiser
-from engine.diffusion.respacing import make_walk, stack
+from engine.diffusion.respacing import respaced_schedule, stack
 from engine.diffusion.schedules import alphas_cumprod
 from tests.golden import seeded
 
-WALK = make_walk(alphas_cumprod("cosine", 1000), "10")
+WALK = respaced_schedule(alphas_cumprod("cosine", 1000), "10")
 X = seeded((2, 3, 8, 8), 1)
 MOMENTS = stack([WALK.at(3), WALK.at(7)])
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.diffusion.respacing import make_walk
+from engine.diffusion.respacing import respaced_schedule
 from engine.diffusion.schedules import alphas_cumprod
 from engine.diffusion.spacing import ddim_counts, respace
 from engine.errors import InvalidRequest
@@ -27,9 +27,9 @@ def test_sections_share_the_steps() -> None:
 def test_as_many_steps_as_there_are_is_no_respacing() -> None:
     bars = alphas_cumprod("linear", 1000)
     for spec in ("1000", "ddim1000"):
-        walk = make_walk(bars, spec)
-        assert tuple(range(1000)) == walk.timesteps
-        assert torch.equal(bars, walk.alphas_cumprod)
+        schedule = respaced_schedule(bars, spec)
+        assert tuple(range(1000)) == schedule.timesteps
+        assert torch.equal(bars, schedule.alphas_cumprod)
 
 
 @pytest.mark.parametrize(
@@ -56,12 +56,12 @@ def test_every_advertised_ddim_count_exists() -> None:
 
 
 def test_the_last_stop_leads_to_the_picture_itself() -> None:
-    walk = make_walk(alphas_cumprod("cosine", 1000), "5")
-    assert 1.0 == walk.at(0).alpha_bar_prev
-    assert [walk.at(i).alpha_bar for i in range(4)] == [walk.at(i + 1).alpha_bar_prev for i in range(4)]
-    assert walk.at(1).log_variance_small == walk.at(0).log_variance_small
+    schedule = respaced_schedule(alphas_cumprod("cosine", 1000), "5")
+    assert 1.0 == schedule.at(0).alpha_bar_prev
+    assert [schedule.at(i).alpha_bar for i in range(4)] == [schedule.at(i + 1).alpha_bar_prev for i in range(4)]
+    assert schedule.at(1).log_variance_small == schedule.at(0).log_variance_small
 
 
 def test_timesteps_are_rescaled_for_a_net_with_another_number_of_steps() -> None:
-    walk = make_walk(alphas_cumprod("linear", 4000), "4", rescale_timesteps=True)
-    assert [0, 333.25, 666.5, 999.75] == pytest.approx([walk.at(i).timestep for i in range(4)], abs=0.2)
+    schedule = respaced_schedule(alphas_cumprod("linear", 4000), "4", rescale_timesteps=True)
+    assert [0, 333.25, 666.5, 999.75] == pytest.approx([schedule.at(i).timestep for i in range(4)], abs=0.2)

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from engine.diffusion.denoiser import SPREAD, Prediction, plain_slope, predict_eps
-from engine.diffusion.respacing import Moments, Walk, make_walk
+from engine.diffusion.respacing import BatchCoefficients, RespacedSchedule, respaced_schedule
 from engine.diffusion.schedules import alphas_cumprod
-from engine.diffusion.solvers import SOLVERS, Answer, Ask, Move, Stand
+from engine.diffusion.solvers import SOLVERS, Answer, Ask, SolverInput, SolverStep
 from tests.engine.diffusion.walks import Asked, standing
 from tests.golden import seeded
 
@@ -22,58 +22,58 @@ SURE = 1 / (1 / SPREAD**2 + 1 / UNSURE**2)
 MEAN = SURE * MEASURED / UNSURE**2
 
 
-def ideal(x: Tensor, moments: Moments) -> Prediction:
+def ideal(x: Tensor, coefficients: BatchCoefficients) -> Prediction:
     """The ideal net for independent pixels of a known spread, whose walk is known exactly."""
-    x_start = plain_slope(moments) * x
-    return Prediction(x_start, predict_eps(x, x_start, moments.alpha_bar))
+    x_start = plain_slope(coefficients) * x
+    return Prediction(x_start, predict_eps(x, x_start, coefficients.alpha_bar))
 
 
-def informed(x: Tensor, moments: Moments) -> Prediction:
+def informed(x: Tensor, coefficients: BatchCoefficients) -> Prediction:
     """The ideal net for pixels that have been measured, whose walk is known exactly too."""
-    bar = moments.alpha_bar
+    bar = coefficients.alpha_bar
     x_start = MEAN + SURE * bar.sqrt() / (SURE * bar + 1 - bar) * (x - bar.sqrt() * MEAN)
     return Prediction(x_start, predict_eps(x, x_start, bar))
 
 
 @Asked
-def gaussian(x: Tensor, moments: Moments) -> Answer:
+def gaussian(x: Tensor, coefficients: BatchCoefficients) -> Answer:
     """The ideal net, and nothing that guides."""
-    return Answer(ideal(x, moments), ideal(x, moments))
+    return Answer(ideal(x, coefficients), ideal(x, coefficients))
 
 
 @Asked
-def measured(x: Tensor, moments: Moments) -> Answer:
+def measured(x: Tensor, coefficients: BatchCoefficients) -> Answer:
     """The ideal net, guided by a measurement: ε of what is known then is ε - √(1-ᾱ)·∇ log p(y | x_t)."""
-    plain, leaning = ideal(x, moments), informed(x, moments)
-    return Answer(plain, leaning, (plain.eps - leaning.eps) / (1 - moments.alpha_bar).sqrt())
+    plain, leaning = ideal(x, coefficients), informed(x, coefficients)
+    return Answer(plain, leaning, (plain.eps - leaning.eps) / (1 - coefficients.alpha_bar).sqrt())
 
 
-def evenly(steps: int, clock: str) -> Walk:
+def evenly(steps: int, clock: str) -> RespacedSchedule:
     """From λ = -2 to 2 in so many steps that are even in λ (log SNR) or in σ/α."""
     if clock == "lambda":
         bars = torch.sigmoid(2 * torch.linspace(2, -2, steps + 1, dtype=torch.float64))
     else:
         bars = 1 / (1 + torch.linspace(math.exp(-2), math.exp(2), steps + 1, dtype=torch.float64) ** 2)
-    return Walk(tuple(range(steps + 1)), bars)
+    return RespacedSchedule(tuple(range(steps + 1)), bars)
 
 
-def arrived(sampler: str, walk: Walk, order: int, ask: Ask) -> Tensor:
+def arrived(sampler: str, schedule: RespacedSchedule, order: int, ask: Ask) -> Tensor:
     """Where it is at the last stop."""
     x, history = X, list[Tensor]()
-    for stop in range(len(walk) - 1, 0, -1):
-        move = SOLVERS[sampler].step(standing(walk, stop, x, history, order=order), ask)
+    for stop in range(len(schedule) - 1, 0, -1):
+        move = SOLVERS[sampler].step(standing(schedule, stop, x, history, order=order), ask)
         x, history = move.x, [m for m in (move.memory, *history) if m is not None][:3]
     return x
 
 
 def error(sampler: str, steps: int, clock: str, order: int = 1, guided: bool = False) -> float:
     """How far from the exact solution of the probability flow it arrives at the last stop."""
-    walk = evenly(steps, clock)
-    first, last = walk.at(steps).alpha_bar, walk.at(0).alpha_bar
+    schedule = evenly(steps, clock)
+    first, last = schedule.at(steps).alpha_bar, schedule.at(0).alpha_bar
     mean, variance = (MEAN, SURE) if guided else (0.0, SPREAD**2)
     spread = [math.sqrt(variance * bar + 1 - bar) for bar in (first, last)]
     exact = mean * math.sqrt(last) + (X - mean * math.sqrt(first)) * spread[1] / spread[0]
-    return float((arrived(sampler, walk, order, measured if guided else gaussian) - exact).abs().max())
+    return float((arrived(sampler, schedule, order, measured if guided else gaussian) - exact).abs().max())
 
 
 def order_of_convergence(sampler: str, clock: str, order: int = 1, guided: bool = False, steps: int = 40) -> float:
@@ -117,24 +117,24 @@ def test_without_guidance_splitting_is_a_multistep_of_its_order(sampler: str, or
 
 @pytest.mark.parametrize("sampler", ["ltsp", "stsp"])
 def test_without_guidance_splitting_of_order_one_is_ddim_and_each_later_step_of_another_is_plms(sampler: str) -> None:
-    walk = make_walk(alphas_cumprod("linear", 1000), "10")
+    schedule = respaced_schedule(alphas_cumprod("linear", 1000), "10")
     memory = [seeded((2, 3, 4, 4), n).double() for n in (5, 6, 7)]
-    torch.testing.assert_close(arrived("ddim", walk, 1, gaussian), arrived(sampler, walk, 1, gaussian))
+    torch.testing.assert_close(arrived("ddim", schedule, 1, gaussian), arrived(sampler, schedule, 1, gaussian))
     for stop in (6, 0):
-        stand = standing(walk, stop, X, memory, order=4)
-        split, whole = (SOLVERS[name].step(stand, gaussian) for name in (sampler, "plms"))
+        given = standing(schedule, stop, X, memory, order=4)
+        split, whole = (SOLVERS[name].step(given, gaussian) for name in (sampler, "plms"))
         assert torch.equal(whole.x, split.x) and split.memory is not None
 
 
 def test_splitting_takes_no_guidance_where_all_is_noise_and_none_behind_the_end() -> None:
-    walk, asked = make_walk(alphas_cumprod("cosine", 1000), "10"), list[float]()
+    schedule, asked = respaced_schedule(alphas_cumprod("cosine", 1000), "10"), list[float]()
 
     @Asked
-    def watched(x: Tensor, moments: Moments) -> Answer:
-        asked.append(float(moments.alpha_bar.max()))
-        return measured(x, moments)
+    def watched(x: Tensor, coefficients: BatchCoefficients) -> Answer:
+        asked.append(float(coefficients.alpha_bar.max()))
+        return measured(x, coefficients)
 
-    first, last = standing(walk, 9, X), standing(walk, 0, X)
+    first, last = standing(schedule, 9, X), standing(schedule, 0, X)
     assert torch.equal(SOLVERS["stsp"].step(first, gaussian).x, SOLVERS["stsp"].step(first, measured).x)
     SOLVERS["stsp"].step(last, watched)
     assert 2 == len(asked)
@@ -142,50 +142,50 @@ def test_splitting_takes_no_guidance_where_all_is_noise_and_none_behind_the_end(
 
 
 def test_the_first_and_the_last_step_of_dpm_solver_are_those_of_ddim() -> None:
-    walk = make_walk(alphas_cumprod("cosine", 1000), "10")
+    schedule = respaced_schedule(alphas_cumprod("cosine", 1000), "10")
     for stop, history in ((6, []), (0, [torch.randn(2, 3, 4, 4).double()])):
-        stand = standing(walk, stop, X, history)
-        one, two = (SOLVERS[name].step(stand, gaussian).x for name in ("dpmpp_2m", "ddim"))
+        given = standing(schedule, stop, X, history)
+        one, two = (SOLVERS[name].step(given, gaussian).x for name in ("dpmpp_2m", "ddim"))
         torch.testing.assert_close(one, two)
 
 
-def stand_of(stands: list[Stand]) -> Stand:
+def stand_of(stands: list[SolverInput]) -> SolverInput:
     """Several batches as one."""
     parts = {
         name: torch.cat([getattr(s, name) for s in stands])
         for name in ("x", "depth", "former_alpha_bar", "eta", "order", "noise")
     }
     names = ("timestep", "alpha_bar", "alpha_bar_prev", "log_variance_small", "log_variance_large")
-    moments, ahead = (
-        Moments(*(torch.cat([getattr(getattr(s, which), name) for s in stands]) for name in names))
-        for which in ("moments", "ahead")
+    coefficients, ahead = (
+        BatchCoefficients(*(torch.cat([getattr(getattr(s, which), name) for s in stands]) for name in names))
+        for which in ("coefficients", "ahead")
     )
     history = torch.cat([s.history for s in stands], dim=1)
-    return Stand(moments=moments, ahead=ahead, history=history, **parts)
+    return SolverInput(coefficients=coefficients, ahead=ahead, history=history, **parts)
 
 
 @pytest.mark.parametrize("sampler", SOLVERS)
 def test_samples_at_other_stops_with_other_memories_do_not_touch_each_other(sampler: str) -> None:
-    walk = make_walk(alphas_cumprod("linear", 1000), "10")
+    schedule = respaced_schedule(alphas_cumprod("linear", 1000), "10")
     memory = [seeded((1, 3, 4, 4), n).double() for n in (5, 6, 7)]
     stands = [
-        standing(walk, stop, seeded((1, 3, 4, 4), stop).double(), memory[:depth], order=order, noise=memory[2])
+        standing(schedule, stop, seeded((1, 3, 4, 4), stop).double(), memory[:depth], order=order, noise=memory[2])
         for stop, depth, order in ((7, 1, 4), (4, 3, 4), (0, 2, 2), (5, 3, 1))
     ]
-    together: Move = SOLVERS[sampler].step(stand_of(stands), measured)
+    together: SolverStep = SOLVERS[sampler].step(stand_of(stands), measured)
     alone = torch.cat([SOLVERS[sampler].step(stand, measured).x for stand in stands])
     assert torch.equal(alone, together.x)
 
 
 def test_plms_starts_plainly_where_a_picture_cannot_be_told_from_its_noise() -> None:
-    walk = make_walk(alphas_cumprod("cosine", 1000), "10")
-    assert walk.at(9).alpha_bar < 1e-6
-    first = standing(walk, 9, X, order=2)
+    schedule = respaced_schedule(alphas_cumprod("cosine", 1000), "10")
+    assert schedule.at(9).alpha_bar < 1e-6
+    first = standing(schedule, 9, X, order=2)
     torch.testing.assert_close(SOLVERS["plms"].step(first, gaussian).x, SOLVERS["ddim"].step(first, gaussian).x)
 
 
 def test_order_one_of_plms_does_not_fail_on_its_first_step() -> None:
     """The reference does: it looks at an answer that it has not yet."""
-    walk = make_walk(alphas_cumprod("linear", 1000), "10")
-    stand = standing(walk, 9, X, order=1)
-    torch.testing.assert_close(SOLVERS["plms"].step(stand, gaussian).x, SOLVERS["ddim"].step(stand, gaussian).x)
+    schedule = respaced_schedule(alphas_cumprod("linear", 1000), "10")
+    given = standing(schedule, 9, X, order=1)
+    torch.testing.assert_close(SOLVERS["plms"].step(given, gaussian).x, SOLVERS["ddim"].step(given, gaussian).x)

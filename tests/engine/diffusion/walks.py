@@ -10,20 +10,20 @@ import torch
 from torch import Tensor
 
 from engine.diffusion.denoiser import Denoiser, Prediction, clipped, conditioned, eps_denoiser
-from engine.diffusion.respacing import Moment, Moments, Walk, make_walk, stack
+from engine.diffusion.respacing import BatchCoefficients, RespacedSchedule, StepCoefficients, respaced_schedule, stack
 from engine.diffusion.schedules import alphas_cumprod
-from engine.diffusion.solvers import SOLVERS, Answer, Ask, Stand
+from engine.diffusion.solvers import SOLVERS, Answer, Ask, SolverInput
 from engine.nets.adm import build_adm
 from tests.golden import Golden
 
 Guide = Callable[[Tensor, Prediction], Tensor]
 
 
-def walk_of(file: Golden) -> Walk:
+def walk_of(file: Golden) -> RespacedSchedule:
     """The respaced process that the file's flags describe."""
     flags = file.metadata["flags"]
     bars = alphas_cumprod(flags["noise_schedule"], flags["diffusion_steps"])
-    return make_walk(bars, flags["timestep_respacing"], flags["rescale_timesteps"])
+    return respaced_schedule(bars, flags["timestep_respacing"], flags["rescale_timesteps"])
 
 
 def denoiser_of(file: Golden) -> Denoiser:
@@ -33,15 +33,15 @@ def denoiser_of(file: Golden) -> Denoiser:
     return eps_denoiser(net, learned_variance=True)
 
 
-def cosine_moment(time: float) -> Moment:
+def cosine_moment(time: float) -> StepCoefficients:
     """The stop at which a v-net's clock shows *time*."""
     bar = math.cos(time * math.pi / 2) ** 2
-    return Moment(0.0, bar, 1.0, 0.0, 0.0)
+    return StepCoefficients(0.0, bar, 1.0, 0.0, 0.0)
 
 
-def everywhere(walk: Walk, stop: int, samples: int) -> Moments:
+def everywhere(schedule: RespacedSchedule, stop: int, samples: int) -> BatchCoefficients:
     """All samples at one stop."""
-    return stack([walk.at(stop)] * samples)
+    return stack([schedule.at(stop)] * samples)
 
 
 def clamped_pull(x: Tensor, prediction: Prediction) -> Tensor:
@@ -55,27 +55,27 @@ def clamped_pull(x: Tensor, prediction: Prediction) -> Tensor:
 class Asked:
     """What solvers ask, from one function that answers all."""
 
-    answer: Callable[[Tensor, Moments], Answer]
+    answer: Callable[[Tensor, BatchCoefficients], Answer]
 
-    def __call__(self, x: Tensor, moments: Moments) -> Answer:
-        return self.answer(x, moments)
+    def __call__(self, x: Tensor, coefficients: BatchCoefficients) -> Answer:
+        return self.answer(x, coefficients)
 
-    def plain(self, x: Tensor, moments: Moments) -> Prediction:
-        return self.answer(x, moments).plain
+    def plain(self, x: Tensor, coefficients: BatchCoefficients) -> Prediction:
+        return self.answer(x, coefficients).plain
 
-    def gradient(self, x: Tensor, moments: Moments) -> Tensor | None:
-        return self.answer(x, moments).gradient
+    def gradient(self, x: Tensor, coefficients: BatchCoefficients) -> Tensor | None:
+        return self.answer(x, coefficients).gradient
 
 
 def answering(denoise: Denoiser, guide: Guide | None = None, clip: bool = False) -> Ask:
     """The net as solvers ask it, guided by *guide*."""
 
-    def ask(x: Tensor, moments: Moments) -> Answer:
-        leaning = predict(denoise, x, moments, guide, clip)
+    def ask(x: Tensor, coefficients: BatchCoefficients) -> Answer:
+        leaning = predict(denoise, x, coefficients, guide, clip)
         if guide is None:
             return Answer(leaning, leaning)
         x = x.detach().requires_grad_()
-        plain = denoise(x, moments)
+        plain = denoise(x, coefficients)
         gradient = guide(x, plain)
         assert plain.log_variance is not None
         parts = (plain.pred_xstart.detach(), plain.eps.detach(), plain.log_variance.detach())
@@ -85,22 +85,22 @@ def answering(denoise: Denoiser, guide: Guide | None = None, clip: bool = False)
 
 
 def standing(
-    walk: Walk,
+    schedule: RespacedSchedule,
     stop: int,
     x: Tensor,
     history: list[Tensor] | None = None,
     *,
     order: int = 1,
     noise: Tensor | None = None,
-) -> Stand:
+) -> SolverInput:
     """All samples at one stop, with the same memory."""
     n, taken = len(x), history or []
     blank = [torch.zeros_like(x)] * (3 - len(taken))
-    former = walk.at(stop + 1).alpha_bar if taken and stop + 1 < len(walk) else 0.0
-    return Stand(
+    former = schedule.at(stop + 1).alpha_bar if taken and stop + 1 < len(schedule) else 0.0
+    return SolverInput(
         x=x,
-        moments=everywhere(walk, stop, n),
-        ahead=everywhere(walk, max(stop - 1, 0), n),
+        coefficients=everywhere(schedule, stop, n),
+        ahead=everywhere(schedule, max(stop - 1, 0), n),
         history=torch.stack([*taken, *blank]),
         depth=torch.full((n,), len(taken)),
         former_alpha_bar=torch.full((n, 1, 1, 1), former, dtype=torch.float64),
@@ -110,24 +110,26 @@ def standing(
     )
 
 
-def walked(sampler: str, walk: Walk, ask: Ask, x: Tensor, *, order: int = 1) -> Tensor:
+def walked(sampler: str, schedule: RespacedSchedule, ask: Ask, x: Tensor, *, order: int = 1) -> Tensor:
     """From *x* at the first stop to the picture."""
     history = list[Tensor]()
-    for stop in reversed(range(len(walk))):
-        move = SOLVERS[sampler].step(standing(walk, stop, x, history, order=order), ask)
+    for stop in reversed(range(len(schedule))):
+        move = SOLVERS[sampler].step(standing(schedule, stop, x, history, order=order), ask)
         x, history = move.x, [m for m in (move.memory, *history) if m is not None][: SOLVERS[sampler].memory]
     return x
 
 
-def predict(denoise: Denoiser, x: Tensor, moments: Moments, guide: Guide | None, clip: bool = False) -> Prediction:
+def predict(
+    denoise: Denoiser, x: Tensor, coefficients: BatchCoefficients, guide: Guide | None, clip: bool = False
+) -> Prediction:
     """What the net says, leaning where *guide* says."""
     with torch.set_grad_enabled(guide is not None):
         x = x.detach().requires_grad_(guide is not None)
-        prediction = denoise(x, moments)
+        prediction = denoise(x, coefficients)
         if clip:
-            prediction = clipped(prediction, x, moments)
+            prediction = clipped(prediction, x, coefficients)
         if guide is not None:
-            prediction = conditioned(prediction, guide(x, prediction), x, moments)
+            prediction = conditioned(prediction, guide(x, prediction), x, coefficients)
     log_variance = prediction.log_variance
     assert log_variance is not None
     return Prediction(prediction.pred_xstart.detach(), prediction.eps.detach(), log_variance.detach())

@@ -10,11 +10,12 @@ from torch import Tensor
 from engine.guidance.cutouts import CutRecipe
 from engine.guidance.feature_distance import feature_distance
 from engine.guidance.losses import mse_loss
-from engine.guidance.objective import Eye, Pull, Scales, pull_gradient
+from engine.guidance.objective import ClipTarget, Objective, Scales, objective_gradient
 from engine.guidance.open_clip import from_open_clip
-from engine.guidance.perceptor import Perceptor, load_perceptor
+from engine.guidance.perceptor import Perceptor
+from engine.guidance.perceptor_loader import load_perceptor
 from engine.guidance.targets import make_targets
-from engine.guidance.turn import Turn
+from engine.guidance.turn import NoiseKey
 from engine.images.tensors import to_signed, to_tensor
 from engine.requests.prompts import parse_prompts
 from engine.runtime.runtime import Runtime
@@ -22,12 +23,12 @@ from tests.engine.guidance.test_open_clip import clip_of
 from tests.engine.tiny import tiny_perceptor
 from tests.golden import golden
 
-TURNS = (Turn(7, 0, 1), Turn(8, 0, 4), Turn(9, 0, 2))
+TURNS = (NoiseKey(7, 0, 1), NoiseKey(8, 0, 4), NoiseKey(9, 0, 2))
 
 
 @pytest.fixture(scope="module")
 def guide() -> Perceptor:
-    return load_perceptor("primer", Runtime("cpu"))
+    return load_perceptor("primer", Runtime.open("cpu"))
 
 
 def drawn(shape: str, left: int = 20, size: tuple[int, int] = (64, 64)) -> Tensor:
@@ -89,20 +90,20 @@ def test_a_tower_that_hides_its_maps_shows_no_features() -> None:
 def test_every_picture_of_a_batch_is_held_by_its_own_scale_and_alone() -> None:
     perceptor = tiny_perceptor()
     recipe = CutRecipe(2)
-    eye = Eye("primer", make_targets(perceptor, parse_prompts("an owl"), {}, recipe))
+    eye = ClipTarget("primer", make_targets(perceptor, parse_prompts("an owl"), {}, recipe))
     seen, init = torch.cat([drawn("ring"), drawn("ring"), drawn("ring", 10)]), drawn("square")[0]
-    pulls = [Pull((eye,), recipe, Scales(features=scale), init=init) for scale in (100.0, 200.0, 300.0)]
-    together = pull_gradient([perceptor], seen, pulls, TURNS)
-    same_turn = pull_gradient([perceptor], seen[:2], pulls[:2], (TURNS[0], TURNS[0]))
+    objectives = [Objective((eye,), recipe, Scales(features=scale), init=init) for scale in (100.0, 200.0, 300.0)]
+    together = objective_gradient([perceptor], seen, objectives, TURNS)
+    same_turn = objective_gradient([perceptor], seen[:2], objectives[:2], (TURNS[0], TURNS[0]))
     torch.testing.assert_close(2 * same_turn[0], same_turn[1])
-    for i, pull in enumerate(pulls):
-        alone = pull_gradient([perceptor], seen[i : i + 1].repeat(3, 1, 1, 1), [pull] * 3, [TURNS[i]] * 3)
+    for i, objective in enumerate(objectives):
+        alone = objective_gradient([perceptor], seen[i : i + 1].repeat(3, 1, 1, 1), [objective] * 3, [TURNS[i]] * 3)
         assert torch.equal(alone[0], together[i])
 
 
 def test_pictures_that_are_held_by_shapes_share_no_pass_with_those_that_are_not() -> None:
     perceptor = tiny_perceptor()
-    eye = Eye("primer", make_targets(perceptor, parse_prompts("an owl"), {}, CutRecipe(2)))
-    pull = Pull((eye,), CutRecipe(2), Scales(clip=1000.0))
-    assert pull.shape != replace(pull, scales=Scales(clip=1000.0, features=10.0)).shape
-    assert pull.shape == replace(pull, scales=Scales(clip=500.0, init=10.0)).shape
+    eye = ClipTarget("primer", make_targets(perceptor, parse_prompts("an owl"), {}, CutRecipe(2)))
+    objective = Objective((eye,), CutRecipe(2), Scales(clip=1000.0))
+    assert objective.shape != replace(objective, scales=Scales(clip=1000.0, features=10.0)).shape
+    assert objective.shape == replace(objective, scales=Scales(clip=500.0, init=10.0)).shape

@@ -7,29 +7,29 @@ import torch
 from torch import Tensor
 
 from engine.diffusion.denoiser import Prediction, conditioned, plain_slope, predict_eps
-from engine.diffusion.respacing import Moments, make_walk, stack
+from engine.diffusion.respacing import BatchCoefficients, respaced_schedule, stack
 from engine.diffusion.schedules import alphas_cumprod
 from engine.diffusion.solvers import Answer
 from engine.guidance.cutouts import CutRecipe
-from engine.guidance.guided_denoiser import Guidance, Guided, Stay
-from engine.guidance.objective import Eye, Pull, Scales, pull_gradient
+from engine.guidance.guided_denoiser import Guidance, Guided, InpaintMask
+from engine.guidance.objective import ClipTarget, Objective, Scales, objective_gradient
 from engine.guidance.perceptor import Perceptor
 from engine.guidance.targets import Targets, make_targets
-from engine.guidance.turn import Turn
+from engine.guidance.turn import NoiseKey
 from engine.requests.prompts import parse_prompts
 from tests.engine.tiny import tiny_perceptor
 from tests.golden import seeded
 
-WALK = make_walk(alphas_cumprod("cosine", 1000), "20")
+WALK = respaced_schedule(alphas_cumprod("cosine", 1000), "20")
 X = seeded((2, 3, 32, 32), 4)
-TURNS = (Turn(7, 0, 1), Turn(8, 0, 4))
+TURNS = (NoiseKey(7, 0, 1), NoiseKey(8, 0, 4))
 
 
-def moments(stop: int = 9) -> Moments:
+def coefficients(stop: int = 9) -> BatchCoefficients:
     return stack([WALK.at(stop), WALK.at(stop + 3)])
 
 
-def ideal(x: Tensor, at: Moments) -> Prediction:
+def ideal(x: Tensor, at: BatchCoefficients) -> Prediction:
     x_start = plain_slope(at).to(x) * x
     return Prediction(x_start, predict_eps(x, x_start, at.alpha_bar))
 
@@ -38,8 +38,8 @@ def targets(perceptor: Perceptor) -> Targets:
     return make_targets(perceptor, parse_prompts("an owl | fog:-0.5"), {}, CutRecipe(2))
 
 
-def pull(perceptor: Perceptor, scales: Scales, **more: object) -> Pull:
-    return Pull((Eye("primer", targets(perceptor)),), CutRecipe(3, noise=0.1), scales, **more)  # type: ignore[arg-type]
+def objective(perceptor: Perceptor, scales: Scales, **more: object) -> Objective:
+    return Objective((ClipTarget("primer", targets(perceptor)),), CutRecipe(3, noise=0.1), scales, **more)  # type: ignore[arg-type]
 
 
 def guidance(perceptor: Perceptor, scales: Scales, gradient: str = "net", **more: object) -> Guidance:
@@ -49,8 +49,8 @@ def guidance(perceptor: Perceptor, scales: Scales, gradient: str = "net", **more
         "gradient": gradient,
         **more,
     }
-    pulls = [pull(perceptor, scales)] * 2
-    return Guidance(perceptors=[perceptor], pulls=pulls, turns=TURNS, **settings)  # type: ignore[arg-type]
+    objectives = [objective(perceptor, scales)] * 2
+    return Guidance(perceptors=[perceptor], objectives=objectives, noise_keys=TURNS, **settings)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -65,16 +65,16 @@ def test_for_independent_pixels_the_gradient_of_the_picture_alone_is_that_throug
     flags = torch.tensor([blended] * 2)
     scales = Scales(clip=1000, tv=20)
     net, alone = (
-        guidance(perceptor, scales, g, blended=flags).ask(ideal, X, moments(), False).leaning.pred_xstart
+        guidance(perceptor, scales, g, blended=flags).ask(ideal, X, coefficients(), False).leaning.pred_xstart
         for g in ("net", "xstart")
     )
-    assert (net - ideal(X, moments()).pred_xstart).abs().max() > 1e-3
+    assert (net - ideal(X, coefficients()).pred_xstart).abs().max() > 1e-3
     torch.testing.assert_close(net, alone, rtol=1e-4, atol=1e-5)
 
 
 def test_through_a_secondary_net_that_is_the_net_itself_nothing_changes(perceptor: Perceptor) -> None:
     net, second = (
-        guidance(perceptor, Scales(1000), g, secondary=ideal).ask(ideal, X, moments(), False).leaning.pred_xstart
+        guidance(perceptor, Scales(1000), g, secondary=ideal).ask(ideal, X, coefficients(), False).leaning.pred_xstart
         for g in ("net", "secondary")
     )
     torch.testing.assert_close(net, second)
@@ -83,11 +83,11 @@ def test_through_a_secondary_net_that_is_the_net_itself_nothing_changes(percepto
 def test_through_a_secondary_net_the_large_one_takes_no_gradient(perceptor: Perceptor) -> None:
     asked = []
 
-    def large(x: Tensor, at: Moments) -> Prediction:
+    def large(x: Tensor, at: BatchCoefficients) -> Prediction:
         asked.append(torch.is_grad_enabled())
         return ideal(x, at)
 
-    guidance(perceptor, Scales(1000), "secondary", secondary=ideal).ask(large, X, moments(), False)
+    guidance(perceptor, Scales(1000), "secondary", secondary=ideal).ask(large, X, coefficients(), False)
     assert [False] == asked
 
 
@@ -96,75 +96,80 @@ def test_asked_apart_net_and_guidance_say_what_they_say_together(perceptor: Perc
     second = ideal if gradient == "secondary" else None
     passes = []
 
-    def large(x: Tensor, at: Moments) -> Prediction:
+    def large(x: Tensor, at: BatchCoefficients) -> Prediction:
         passes.append(x.requires_grad)
         return ideal(x, at)
 
     guided = Guided(guidance(perceptor, Scales(1000, tv=5), gradient, secondary=second), large, clips=True)
-    together = guided(X, moments())
+    together = guided(X, coefficients())
     assert together.gradient is not None and [gradient == "net"] == passes
-    torch.testing.assert_close(together.plain.eps, guided.plain(X, moments()).eps)
+    torch.testing.assert_close(together.plain.eps, guided.plain(X, coefficients()).eps)
     passes.clear()
-    torch.testing.assert_close(together.gradient, guided.gradient(X, moments()))
+    torch.testing.assert_close(together.gradient, guided.gradient(X, coefficients()))
     assert {"net": [True], "secondary": [], "xstart": [False]}[gradient] == passes
 
 
 def test_where_nothing_pulls_there_is_no_gradient_and_no_pass_for_it(perceptor: Perceptor) -> None:
-    def never(x: Tensor, at: Moments) -> Prediction:
+    def never(x: Tensor, at: BatchCoefficients) -> Prediction:
         raise AssertionError("asked")
 
-    assert Guided(guidance(perceptor, Scales()), never, clips=False).gradient(X, moments()) is None
+    assert Guided(guidance(perceptor, Scales()), never, clips=False).gradient(X, coefficients()) is None
 
 
 def test_the_gradient_that_ancestral_steps_take_is_the_one_that_leans(perceptor: Perceptor) -> None:
-    answer: Answer = guidance(perceptor, Scales(1000)).ask(ideal, X, moments(), False)
+    answer: Answer = guidance(perceptor, Scales(1000)).ask(ideal, X, coefficients(), False)
     assert answer.gradient is not None
-    leant = conditioned(answer.plain, answer.gradient, X, moments())
+    leant = conditioned(answer.plain, answer.gradient, X, coefficients())
     torch.testing.assert_close(leant.pred_xstart, answer.leaning.pred_xstart, rtol=1e-4, atol=1e-5)
 
 
 def test_limits_are_of_each_picture_alone(perceptor: Perceptor) -> None:
     limits = torch.tensor([[0.01, 0.0], [0.0, 0.02]])
-    answer = guidance(perceptor, Scales(5000), limits=limits).ask(ideal, X, moments(), False)
+    answer = guidance(perceptor, Scales(5000), limits=limits).ask(ideal, X, coefficients(), False)
     assert answer.gradient is not None
     rms = answer.gradient.square().mean((1, 2, 3)).sqrt()
     assert 0.01 == pytest.approx(float(rms[0]), rel=1e-3)
     shift = (answer.leaning.pred_xstart - answer.plain.pred_xstart).square().mean((1, 2, 3)).sqrt()
-    assert 0.02 * float((1 - moments().alpha_bar[1]).sqrt()) == pytest.approx(float(shift[1]), rel=1e-3)
+    assert 0.02 * float((1 - coefficients().alpha_bar[1]).sqrt()) == pytest.approx(float(shift[1]), rel=1e-3)
 
 
 def test_what_stays_is_seen_and_kept(perceptor: Perceptor) -> None:
     mask = torch.zeros(2, 1, 32, 32)
     mask[..., :16] = 1
-    stay = Stay(seeded((2, 3, 32, 32), 5).clamp(-1, 1), mask)
-    answer = guidance(perceptor, Scales(1000), stay=stay).ask(ideal, X, moments(), False)
-    assert torch.equal(stay.picture[..., 16:], answer.leaning.pred_xstart[..., 16:])
+    inpaint = InpaintMask(seeded((2, 3, 32, 32), 5).clamp(-1, 1), mask)
+    answer = guidance(perceptor, Scales(1000), inpaint=inpaint).ask(ideal, X, coefficients(), False)
+    assert torch.equal(inpaint.picture[..., 16:], answer.leaning.pred_xstart[..., 16:])
     assert answer.gradient is not None and not answer.gradient[..., 16:].any() and answer.gradient[..., :16].any()
 
 
 @pytest.mark.parametrize("parts", [2, 3])
 def test_cuts_that_are_looked_at_in_parts_pull_as_they_do_together(perceptor: Perceptor, parts: int) -> None:
     whole, parted = (
-        pull_gradient([perceptor], X, [replace(pull(perceptor, Scales(1000, tv=5)), parts=n)] * 2, TURNS)
+        objective_gradient([perceptor], X, [replace(objective(perceptor, Scales(1000, tv=5)), parts=n)] * 2, TURNS)
         for n in (1, parts)
     )
     assert (whole - parted).abs().max() < 1e-4 * whole.abs().max()
 
 
 def test_lots_of_cuts_are_averaged_and_drawn_anew(perceptor: Perceptor) -> None:
-    one, two = (pull_gradient([perceptor], X, [pull(perceptor, Scales(1000), lots=lots)] * 2, TURNS) for lots in (1, 2))
+    one, two = (
+        objective_gradient([perceptor], X, [objective(perceptor, Scales(1000), lots=lots)] * 2, TURNS)
+        for lots in (1, 2)
+    )
     assert not torch.equal(one, two)
     cosine = torch.cosine_similarity(one.flatten(1), two.flatten(1))
     assert (cosine > 0.5).all()
 
 
 def test_several_eyes_add_up_by_their_weights(perceptor: Perceptor) -> None:
-    eye = Eye("primer", targets(perceptor))
+    eye = ClipTarget("primer", targets(perceptor))
     recipe, scales = CutRecipe(3), Scales(1000)
 
     def gradient(*weights: float) -> Tensor:
-        eyes = tuple(Eye("primer", eye.targets, weight) for weight in weights)
-        return pull_gradient([perceptor] * len(eyes), X, [Pull(eyes, recipe, scales)] * 2, TURNS)
+        clip_targets = tuple(ClipTarget("primer", eye.targets, weight) for weight in weights)
+        return objective_gradient(
+            [perceptor] * len(clip_targets), X, [Objective(clip_targets, recipe, scales)] * 2, TURNS
+        )
 
     both = gradient(2.0, 1.0)
     torch.testing.assert_close(2 * gradient(1.0), gradient(2.0))
@@ -174,7 +179,7 @@ def test_several_eyes_add_up_by_their_weights(perceptor: Perceptor) -> None:
 
 def test_cos_spherical_pulls_too_but_otherwise(perceptor: Perceptor) -> None:
     plain, cos = (
-        pull_gradient([perceptor], X, [pull(perceptor, Scales(1000), distance=d)] * 2, TURNS)
+        objective_gradient([perceptor], X, [objective(perceptor, Scales(1000), distance=d)] * 2, TURNS)
         for d in ("spherical", "cos_spherical")
     )
     assert not torch.allclose(plain, cos)
@@ -186,7 +191,7 @@ def test_the_range_loss_is_no_no_op(perceptor: Perceptor, blended: bool) -> None
     """In most public tools it is: they differentiate by a picture that the prediction lies upstream of."""
     loud = 3 * X
     answer = guidance(perceptor, Scales(range=1000), blended=torch.tensor([blended] * 2)).ask(
-        ideal, loud, moments(3), False
+        ideal, loud, coefficients(3), False
     )
     before, after = (p.pred_xstart.abs().clamp_min(1).sum() for p in (answer.plain, answer.leaning))
     assert after < before

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import torch
 
-from engine.guidance.perceptor import Perceptor, primer_tokens
+from engine.guidance.perceptor import Perceptor
+from engine.guidance.perceptor_loader import primer_tokens
 from engine.nets.small_clip import build_small_clip
 
 

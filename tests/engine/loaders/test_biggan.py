@@ -183,4 +183,4 @@ def test_every_net_is_a_model_of_one_size_that_says_what_it_lacks(
     assert command == unavailable[name]
     assert unavailable["biggan_clip"] == unavailable["biggan-deep-512"]
     with pytest.raises(ModelUnavailable, match=f"run python -m engine weights download --trust {name}"):
-        METHOD.load(build_request("a fox", model=name), Runtime("cpu"))
+        METHOD.load(build_request("a fox", model=name), Runtime.open("cpu"))

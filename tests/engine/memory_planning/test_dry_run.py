@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from engine.catalogue.registry import find_entry
-from engine.memory_planning.dry_run import Stage, Unrehearsed, rehearse
+from engine.guidance.perceptor_loader import load_perceptor
+from engine.memory_planning.dry_run import DryRunRuntime, UnknownShape, dry_run
 from engine.memory_planning.estimate import ceiling
 from engine.memory_planning.meta_memory import LiveBytes
 from engine.methods import find_method
@@ -24,24 +25,24 @@ def request_for(model: str = "primer", size: str = "", method: str = "", **setti
     return build_request("a red circle", model=model, size=size, method=method, seed=1, settings=settings)
 
 
-def rehearsed(request: DreamRequest, thrift: int = 0, dtype: torch.dtype = torch.float32) -> int:
-    return rehearse(find_method(request.method), request, dtype, thrift).step
+def counted_step(request: DreamRequest, level: int = 0, dtype: torch.dtype = torch.float32) -> int:
+    return dry_run(find_method(request.method), request, dtype, level).step
 
 
-def counted(request: DreamRequest, pictures: int = 1, thrift: int = 0) -> int:
+def real_step(request: DreamRequest, pictures: int = 1, level: int = 0) -> int:
     """The most that was alive at once in a real step of so many pictures."""
-    runtime, method = Runtime("cpu"), find_method(request.method)
+    runtime, method = Runtime.open("cpu"), find_method(request.method)
     method.load(request, runtime)
     states = method.begin(Job("a", 1, "", request.model_copy(update={"count": pictures})), {}, runtime)
     for state in states:
-        state.thrift = thrift
+        state.memory_level = level
     with LiveBytes(CPU) as live:
         method.advance(states, runtime)
     return live.peak
 
 
 @pytest.mark.parametrize(
-    ("changes", "thrift"),
+    ("changes", "level"),
     [
         ({}, 0),
         ({"cutouts": "32"}, 0),
@@ -53,31 +54,34 @@ def counted(request: DreamRequest, pictures: int = 1, thrift: int = 0) -> int:
         ({"method": "vqgan_clip"}, 2),
     ],
 )
-def test_a_rehearsal_counts_what_a_real_step_takes(changes: dict[str, Any], thrift: int) -> None:
+def test_a_rehearsal_counts_what_a_real_step_takes(changes: dict[str, Any], level: int) -> None:
     request = request_for(**changes)
 
     # Beside it there is the grain of the views, which is drawn on the CPU wherever a picture is painted.
-    assert counted(request, thrift=thrift) == pytest.approx(rehearsed(request, thrift), rel=0.05, abs=2 * MIB)
+    assert real_step(request, level=level) == pytest.approx(counted_step(request, level), rel=0.05, abs=2 * MIB)
 
 
 def test_it_grows_with_size_and_views_and_shrinks_with_every_form() -> None:
-    usual = rehearsed(request_for(method="vqgan_clip", cutouts="32"))
+    usual = counted_step(request_for(method="vqgan_clip", cutouts="32"))
 
-    assert usual < rehearsed(request_for(method="vqgan_clip", cutouts="64"))
-    assert usual < rehearsed(request_for(method="vqgan_clip", cutouts="32", size="512x512"))
-    assert usual < rehearsed(request_for(method="vqgan_clip", cutouts="32", perceptors="primer+primer-grader"))
-    forms = [usual, *(rehearsed(request_for(method="vqgan_clip", cutouts="32"), thrift) for thrift in (1, 3, 5))]
+    assert usual < counted_step(request_for(method="vqgan_clip", cutouts="64"))
+    assert usual < counted_step(request_for(method="vqgan_clip", cutouts="32", size="512x512"))
+    assert usual < counted_step(request_for(method="vqgan_clip", cutouts="32", perceptors="primer+primer-grader"))
+    forms = [
+        usual,
+        *(counted_step(request_for(method="vqgan_clip", cutouts="32"), level) for level in (1, 3, 5)),
+    ]
     assert sorted(forms, reverse=True) == forms and forms[0] > 2 * forms[-1]
 
 
 def test_a_gradient_that_does_not_pass_the_net_takes_less() -> None:
-    assert rehearsed(request_for(size="512x512", gradient="xstart")) < rehearsed(request_for(size="512x512"))
+    assert counted_step(request_for(size="512x512", gradient="xstart")) < counted_step(request_for(size="512x512"))
 
 
 def test_pictures_that_are_advanced_together_take_no_more_than_as_many_alone() -> None:
-    one = rehearsed(request_for(cutouts="16"))
+    one = counted_step(request_for(cutouts="16"))
 
-    two, three = (counted(request_for(cutouts="16"), pictures) for pictures in (2, 3))
+    two, three = (real_step(request_for(cutouts="16"), pictures) for pictures in (2, 3))
 
     assert one < two < 2.1 * one
     assert 3 * one < three < 4.1 * one, "a batch of three is filled up to four"
@@ -86,40 +90,40 @@ def test_pictures_that_are_advanced_together_take_no_more_than_as_many_alone() -
 def test_a_schedule_takes_as_much_as_its_largest_step() -> None:
     most, changing = (request_for(method="vqgan_clip", cutouts=c) for c in ("40", "[4]*800+[40]*200"))
 
-    assert rehearsed(most) == pytest.approx(rehearsed(changing), rel=0.01)
+    assert counted_step(most) == pytest.approx(counted_step(changing), rel=0.01)
 
 
-def test_a_published_net_needs_no_weights_to_be_rehearsed() -> None:
-    found = rehearse(find_method("clip_diffusion"), request_for("bedrooms", cutouts="8"), torch.float32)
+def test_a_published_net_needs_no_weights_to_be_counted_step() -> None:
+    found = dry_run(find_method("clip_diffusion"), request_for("bedrooms", cutouts="8"), torch.float32)
 
-    assert {"diffusion:bedrooms", "perceptor:ViT-B/32"} == set(found.nets)
-    assert find_entry("bedrooms").size == pytest.approx(found.nets["diffusion:bedrooms"], rel=0.02)
-    assert 151_277_313 * 4 == pytest.approx(found.nets["perceptor:ViT-B/32"], rel=0.001), "parameters, as published"
+    assert {"diffusion:bedrooms", "perceptor:ViT-B/32"} == set(found.models)
+    assert find_entry("bedrooms").size == pytest.approx(found.models["diffusion:bedrooms"], rel=0.02)
+    assert 151_277_313 * 4 == pytest.approx(found.models["perceptor:ViT-B/32"], rel=0.001), "parameters, as published"
     assert found.step > 2 * 10**9
 
 
 def test_half_precision_and_checkpoints_take_less_of_a_published_net() -> None:
     request = request_for("bedrooms", cutouts="4", clip_guidance_scale="0", tv_scale="1")
 
-    whole, half = rehearsed(request), rehearsed(request, dtype=torch.float16)
+    whole, half = counted_step(request), counted_step(request, dtype=torch.float16)
 
     assert half < whole
-    assert rehearsed(request, 1, torch.float16) < half / 2
+    assert counted_step(request, 1, torch.float16) < half / 2
 
 
 def test_pictures_that_a_request_names_need_not_be_there() -> None:
     request = request_for(perlin="none").model_copy(update={"init_image": "a" * 64, "mask_image": "b" * 64})
 
-    assert rehearsed(request) >= rehearsed(request_for())
+    assert counted_step(request) >= counted_step(request_for())
 
 
-def test_a_net_of_unknown_shape_cannot_be_rehearsed() -> None:
-    stage = Stage(torch.float32)
+def test_a_net_of_unknown_shape_cannot_be_counted_step() -> None:
+    stage = DryRunRuntime(torch.float32)
 
-    with pytest.raises(Unrehearsed, match="“biggan:strange” is not known"):
+    with pytest.raises(UnknownShape, match="“biggan:strange” is not known"):
         stage.net("biggan:strange", lambda: pytest.fail("loaded"))
-    with pytest.raises(Unrehearsed, match="no CLIP"):
-        stage.perceptor("no/such")
+    with pytest.raises(UnknownShape, match="no CLIP"):
+        load_perceptor("no/such", stage)
 
 
 @pytest.mark.parametrize(
@@ -138,4 +142,4 @@ def test_a_net_of_unknown_shape_cannot_be_rehearsed() -> None:
 def test_no_picture_of_the_package_s_nets_takes_more_than_is_said_without_a_rehearsal(changes: dict[str, Any]) -> None:
     request = request_for(**changes)
 
-    assert rehearsed(request) <= ceiling(request)
+    assert counted_step(request) <= ceiling(request)

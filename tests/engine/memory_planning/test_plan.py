@@ -11,27 +11,28 @@ import torch
 
 from engine.catalogue.models import MODELS
 from engine.errors import InvalidRequest, OutOfMemory
-from engine.memory_planning import estimate as needs
-from engine.memory_planning.dry_run import Rehearsed
-from engine.memory_planning.estimate import UNSEEN, Needs, essence
+from engine.memory_planning import estimate
+from engine.memory_planning.dry_run import DryRun
+from engine.memory_planning.estimate import MARGIN, MemoryEstimate, without_irrelevant
 from engine.memory_planning.meta_memory import LiveBytes
-from engine.memory_planning.plan import Form, fit, smaller
-from engine.memory_planning.size_limits import Line, largest
+from engine.memory_planning.plan import MemoryPlan, plan_memory, smaller
 from engine.methods import find_method
 from engine.protocol.messages import Job
 from engine.requests.request import DreamRequest, build_request
+from engine.runtime.device import Device
+from engine.runtime.memory_planner import SizeLine
 from engine.runtime.runtime import Runtime
 from engine.worker.admission import admit
 
 NETS, PICTURE = 1000 * 2**20, 4000 * 2**20
-SPARE_BYTES = UNSEEN[1]
+SPARE_BYTES = MARGIN[1]
 
 
-class Card(Runtime):
-    """A device that nets and pictures may have so much of."""
+class Card(Device):
+    """A device with so much memory for models and images."""
 
     def __init__(self, megabytes: float, swap: float = 0.0) -> None:
-        super().__init__("cpu")
+        super().__init__(torch.device("cpu"))
         self.bytes, self.swap = int(megabytes * 2**20), int(swap * 2**20)
 
     def reach(self) -> int:
@@ -45,6 +46,10 @@ class Card(Runtime):
         return "Card"
 
 
+def card_with(megabytes: float, swap: float = 0.0) -> Runtime:
+    return Runtime.on(Card(megabytes, swap))
+
+
 @dataclass
 class Method:
     """A picture of 512 × 512 takes 4000 MiB, half as much in each of three lighter forms; others by their pixels."""
@@ -55,19 +60,19 @@ class Method:
     def __hash__(self) -> int:
         return id(self)
 
-    def lighten(self, state: Any, runtime: Runtime) -> bool:
+    def reduce_memory(self, state: Any, runtime: object) -> bool:
         raise AssertionError
 
-    def rehearse(self, request: DreamRequest, dtype: torch.dtype, thrift: int) -> Rehearsed:
-        self.asked.append(thrift)
-        found = min(thrift, self.forms)
+    def dry_run(self, request: DreamRequest, dtype: torch.dtype, memory_level: int) -> DryRun:
+        self.asked.append(memory_level)
+        found = min(memory_level, self.forms)
         part = PICTURE * request.width * request.height // 512**2 // 2**found
-        return Rehearsed({"diffusion:imagenet-512": NETS}, part, found)
+        return DryRun({"diffusion:imagenet-512": NETS}, part, found)
 
 
 @pytest.fixture
 def method(monkeypatch: pytest.MonkeyPatch) -> Method:
-    monkeypatch.setattr(needs, "rehearse", lambda method, *rest: method.rehearse(*rest))
+    monkeypatch.setattr(estimate, "dry_run", lambda method, *rest: method.dry_run(*rest))
     return Method()
 
 
@@ -77,30 +82,30 @@ def request_for(size: str = "512x512", model: str = "imagenet-512", method: str 
 
 def megabytes_for(form: int) -> float:
     """What a card must have so that a picture begins in that form, and in no lighter one."""
-    return math.ceil((NETS + int(PICTURE / 2**form * UNSEEN[0]) + SPARE_BYTES) / 0.9 / 2**20) + 2
+    return math.ceil((NETS + int(PICTURE / 2**form * MARGIN[0]) + SPARE_BYTES) / 0.9 / 2**20) + 2
 
 
 def test_where_there_is_room_it_begins_as_it_is(method: Method) -> None:
-    assert 0 == fit(method, request_for(), Card(megabytes_for(0))).thrift
+    assert 0 == plan_memory(method, request_for(), card_with(megabytes_for(0))).level
     assert [0] == method.asked, "nothing else is rehearsed"
 
 
 @pytest.mark.parametrize("form", [1, 2, 3])
 def test_a_picture_begins_in_the_first_form_that_fits(method: Method, form: int) -> None:
-    assert form == fit(method, request_for(), Card(megabytes_for(form))).thrift
-    assert form - 1 == fit(method, request_for(), Card(megabytes_for(form - 1))).thrift
+    assert form == plan_memory(method, request_for(), card_with(megabytes_for(form))).level
+    assert form - 1 == plan_memory(method, request_for(), card_with(megabytes_for(form - 1))).level
 
 
 def test_what_is_close_is_tried_in_its_lightest_form(method: Method) -> None:
     exactly = (NETS + PICTURE / 8) / 2**20
 
-    assert 3 == fit(method, request_for(), Card(exactly)).thrift
-    assert 3 == fit(method, request_for(), Card(exactly / 2, swap=exactly / 2)).thrift, "there is swap"
+    assert 3 == plan_memory(method, request_for(), card_with(exactly)).level
+    assert 3 == plan_memory(method, request_for(), card_with(exactly / 2, swap=exactly / 2)).level, "there is swap"
 
 
 def test_what_never_fits_is_refused_with_what_it_needs_what_there_is_and_a_size_that_fits(method: Method) -> None:
     with pytest.raises(OutOfMemory) as refusal:
-        fit(method, request_for("1024x768"), Card(2300))
+        plan_memory(method, request_for("1024x768"), card_with(2300))
 
     assert (
         "This picture needs 2.6 GB of memory even in its lightest form (1.0 GB for its nets, 1.6 GB for its largest "
@@ -109,14 +114,14 @@ def test_what_never_fits_is_refused_with_what_it_needs_what_there_is_and_a_size_
 
 
 def test_the_size_that_is_named_does_fit(method: Method) -> None:
-    card = Card(2300)
+    card = card_with(2300)
 
-    assert isinstance(fit(method, request_for("896x640"), card), Form)
+    assert isinstance(plan_memory(method, request_for("896x640"), card), MemoryPlan)
 
 
 def test_where_no_size_fits_a_smaller_model_is_named(method: Method) -> None:
     with pytest.raises(OutOfMemory, match="no size of it would fit, but a smaller model may"):
-        fit(method, request_for("1024x768"), Card(900))
+        plan_memory(method, request_for("1024x768"), card_with(900))
 
 
 def test_sizes_that_are_named_can_be_painted_and_keep_the_shape() -> None:
@@ -128,101 +133,101 @@ def test_sizes_that_are_named_can_be_painted_and_keep_the_shape() -> None:
 
 
 def test_what_was_seen_goes_before_what_was_counted(method: Method) -> None:
-    card = Card(megabytes_for(1))
-    first = fit(method, request_for(), card)
-    assert first.needs and 1 == first.thrift
+    card = card_with(megabytes_for(1))
+    first = plan_memory(method, request_for(), card)
+    assert first.estimate and 1 == first.level
 
-    first.needs.learn(0, PICTURE // 4)
+    first.estimate.learn(0, PICTURE // 4)
 
-    assert 0 == fit(method, request_for(), card).thrift
-    assert PICTURE // 4 == first.needs.known(0)
+    assert 0 == plan_memory(method, request_for(), card).level
+    assert PICTURE // 4 == first.estimate.known(0)
 
 
 def test_more_that_is_seen_counts_and_less_does_not(method: Method) -> None:
-    found = Needs(method, request_for(), Card(9000))
+    found = MemoryEstimate(method, request_for(), card_with(9000))
     found.learn(0, 700)
     found.learn(0, 500)
 
-    assert 700 == found.sure(0) == found.known(0)
+    assert 700 == found.step(0) == found.known(0)
     assert 0 == found.known(1), "nobody has asked yet, and the loop must not wait for a rehearsal"
 
 
 def test_nets_that_nobody_uses_leave_before_a_picture_is_made_lighter(method: Method) -> None:
-    card = Card(megabytes_for(0))
+    card = card_with(megabytes_for(0))
     card.net("other", lambda: torch.nn.Linear(4096, 4096))
-    card._shelf.nets["other"].used -= 1000
+    card.cache._entries["other"].used -= 1000
 
-    assert 0 == fit(method, request_for(), card).thrift
-    assert {} == card.nets
+    assert 0 == plan_memory(method, request_for(), card).level
+    assert {} == card.cache.sizes
 
 
 def test_nobody_asks_about_small_pictures_where_there_is_plenty(method: Method) -> None:
-    assert Form() == fit(method, request_for("256x256", "primer"), Card(16000))
+    assert MemoryPlan() == plan_memory(method, request_for("256x256", "primer"), card_with(16000))
     assert [] == method.asked
 
 
 def test_what_cannot_be_rehearsed_is_painted_as_it_is(method: Method, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> Rehearsed:
+    def fail(*_: object) -> DryRun:
         raise InvalidRequest("its load will say why")
 
-    monkeypatch.setattr(needs, "rehearse", fail)
+    monkeypatch.setattr(estimate, "dry_run", fail)
 
-    assert Form() == fit(method, request_for(), Card(10))
+    assert MemoryPlan() == plan_memory(method, request_for(), card_with(10))
 
 
 def test_requests_that_take_equally_much_are_rehearsed_once(method: Method) -> None:
-    card, one = Card(9000), request_for()
+    card, one = card_with(9000), request_for()
     other = build_request("three owls:2 | fog:-0.5", model="imagenet-512", seed=7, count=5)
 
-    fit(method, one, card)
-    fit(method, one.model_copy(update={"seed": 8, "count": 3}), card)
+    plan_memory(method, one, card)
+    plan_memory(method, one.model_copy(update={"seed": 8, "count": 3}), card)
 
     assert [0] == method.asked
-    assert 1 == essence(other).count and len(other.prompts) == len(essence(other).prompts)
-    assert essence(one) != essence(request_for(cutouts="5"))
+    assert 1 == without_irrelevant(other).count and len(other.prompts) == len(without_irrelevant(other).prompts)
+    assert without_irrelevant(one) != without_irrelevant(request_for(cutouts="5"))
 
 
 def test_a_refused_picture_has_loaded_nothing() -> None:
-    card = Card(20)
+    card = card_with(20)
     request = request_for("512x512", "primer", "vqgan_clip", cutouts="128")
 
     with pytest.raises(OutOfMemory, match=r"needs \d+ MB of memory even in its lightest form .* has 21 MB for it"):
         admit(Job("a", 1, "", request), {}, card, find_method)
 
-    assert {} == card.nets
+    assert {} == card.cache.sizes
 
 
 def test_a_real_picture_begins_lighter_and_its_steps_never_take_more_than_was_said() -> None:
-    card = Card(160)
+    card = card_with(160)
     request = request_for("256x256", "primer", "vqgan_clip", cutouts="64")
 
     admitted = admit(Job("a", 1, "", request), {}, card, find_method)
 
     (state,) = admitted.states
-    assert admitted.needs and 0 < state.thrift
-    assert admitted.needs.known(state.thrift) < admitted.needs.known(0)
-    assert {} == card.lessons, "nothing has run out"
+    assert admitted.needs and 0 < state.memory_level
+    assert admitted.needs.known(state.memory_level) < admitted.needs.known(0)
+    assert {} == card.memory.levels, "nothing has run out"
     with LiveBytes(torch.device("cpu")) as live:
         admitted.painter.advance([state], card)
-    assert 0 < live.peak <= admitted.needs.known(state.thrift)
+    assert 0 < live.peak <= admitted.needs.known(state.memory_level)
 
 
 def test_once_a_picture_did_not_fit_it_is_known_how_large_one_of_its_kind_may_be(method: Method) -> None:
-    card = Card(2300)
+    card = card_with(2300)
     refused = request_for("1024x768")
     with pytest.raises(OutOfMemory):
-        fit(method, refused, card)
+        plan_memory(method, refused, card)
 
-    most = largest(card.room, card.most())[refused.memory_kind]
+    most = card.memory.largest(card.hardware.most())[refused.memory_kind]
 
     assert "imagenet-512 by net, ViT-B/32" == refused.memory_kind
     assert 896 * 640 <= most < 1024 * 768
     assert MODELS["imagenet-512"].shrunk(1024, 768, most) == (960, 704)
-    assert request_for(gradient="xstart").memory_kind not in card.room, "which may be larger"
+    assert request_for(gradient="xstart").memory_kind not in card.memory.sizes, "which may be larger"
 
 
 def test_a_line_never_says_less_than_what_fits() -> None:
-    line = Line(10**9, 64 * 64, 1000.0)
+    line = SizeLine(10**9, 64 * 64, 1000.0)
 
     assert 64 * 64 <= line.within(int(0.95 * 10**9))
     assert 0 == line.within(10**6), "its nets alone are too large"

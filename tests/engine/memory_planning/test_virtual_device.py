@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from engine.errors import InvalidRequest
-from engine.memory_planning.virtual_device import Supposed, Verdict, suppose
+from engine.memory_planning.virtual_device import MemoryReport, VirtualDevice, report_memory
 from engine.requests.request import DreamRequest, build_request
+from engine.runtime.runtime import Runtime
 from tests.engine.shell import Shell
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "performance.md"
@@ -42,7 +43,7 @@ def request_for(model: str, size: str, profile: str = "") -> DreamRequest | None
 
 def cell(model: str, size: str, profile: str = "") -> str:
     request = request_for(model, size, profile)
-    return suppose(request, Supposed(CARD)).short if request else ""
+    return report_memory(request, Runtime.on(VirtualDevice(CARD))).short if request else ""
 
 
 def row(model: str) -> str:
@@ -71,10 +72,10 @@ def test_so_is_what_larger_ones_take(model: str) -> None:
 
 
 def test_a_verdict_is_short() -> None:
-    assert "2.5" == Verdict(10**9, 15 * 10**8, 15 * 10**8).short
-    assert "11.0 → 3.0" == Verdict(10**9, 10**10, 2 * 10**9).short
-    assert "11.0 → no" == Verdict(10**9, 10**10, 0, "too large").short
-    assert "?" == Verdict().short
+    assert "2.5" == MemoryReport(10**9, 15 * 10**8, 15 * 10**8).short
+    assert "11.0 → 3.0" == MemoryReport(10**9, 10**10, 2 * 10**9).short
+    assert "11.0 → no" == MemoryReport(10**9, 10**10, 0, "too large").short
+    assert "?" == MemoryReport().short
 
 
 def test_the_shell_says_what_would_fit_into_a_card_that_one_has_not_got(shell: Shell) -> None:

@@ -13,8 +13,9 @@ from engine.catalogue import models
 from engine.catalogue.models import MODELS
 from engine.errors import DreamError, InvalidRequest
 from engine.guidance.imagenet_classes import NAMES, class_vectors
+from engine.guidance.perceptor_loader import load_perceptor
 from engine.images.pictures import open_picture
-from engine.memory_planning.dry_run import rehearse
+from engine.memory_planning.dry_run import dry_run
 from engine.memory_planning.meta_memory import LiveBytes
 from engine.methods import find_method
 from engine.methods._base import Finished, Step
@@ -22,7 +23,7 @@ from engine.methods._biggan_state import Latents, class_weights, crowd, moved, p
 from engine.methods.biggan_clip import METHOD, BigganClip
 from engine.protocol.messages import Job, Submit
 from engine.protocol.replay_record import read_record, replay_request
-from engine.protocol.step_log import read_script
+from engine.protocol.step_log import read_replay_plan
 from engine.requests.request import BigganClipOptions, build_request, parse_settings, request_from_json, request_to_json
 from engine.runtime.runtime import Runtime
 from tests.engine.methods.easels import PROMPT, Easel, tiny_biggan
@@ -88,7 +89,7 @@ def test_it_begins_with_the_classes_that_are_named_and_little_else(easel: Easel,
 
 def test_the_likely_classes_are_those_whose_names_are_nearest_to_all_prompts(easel: Easel, runtime: Runtime) -> None:
     (state,) = easel.begin("a fox | snow:-0.4", {"classes": "likely"})
-    perceptor = runtime.perceptor("primer")
+    perceptor = load_perceptor("primer", runtime)
     direction = perceptor.encode_text(["a fox"])[0] - 0.4 * perceptor.encode_text(["snow"])[0]
     near = class_vectors("primer", runtime) @ direction
     begun = state.numbers[:, 16:].sigmoid()[0].topk(3).indices
@@ -186,11 +187,11 @@ def test_the_finished_picture_is_that_of_the_average(easel: Easel) -> None:
 
 
 def test_lanes_tell_apart_what_cannot_be_painted_together(easel: Easel) -> None:
-    def lane(settings: dict[str, str] | None = None, **request: object) -> object:
-        return METHOD.lane(easel.begin(PROMPT, settings, **request)[0])
+    def batch_key(settings: dict[str, str] | None = None, **request: object) -> object:
+        return METHOD.batch_key(easel.begin(PROMPT, settings, **request)[0])
 
-    assert lane() == lane({"steps": "9", "truncation": "0.4", "max_classes": "7", "tv_scale": "3"}, seed=3)
-    assert 3 == len({lane(), lane({"cutouts": "3"}), lane({"latents": "one"})})
+    assert batch_key() == batch_key({"steps": "9", "truncation": "0.4", "max_classes": "7", "tv_scale": "3"}, seed=3)
+    assert 3 == len({batch_key(), batch_key({"cutouts": "3"}), batch_key({"latents": "one"})})
 
 
 def test_facts_say_how_near_it_came_and_what_painted_it(easel: Easel) -> None:
@@ -273,7 +274,7 @@ def submit(shop: Workshop, job: str, seed: int = 7, count: int = 1) -> None:
 
 
 def steps_of(shop: Workshop, job: str) -> int:
-    attempt = shop.worker._roster.find(job)
+    attempt = shop.worker._jobs.find(job)
     return attempt.paintings[0].steps_done if attempt and attempt.paintings else 0
 
 
@@ -287,7 +288,7 @@ def test_what_was_painted_among_others_is_painted_again_to_the_bit_from_its_reco
     record = read_record(first.png)
 
     again = Workshop(runtime=runtime, find=find_method)
-    again.worker.submit(Job("again", 1, "somebody", replay_request(record)), {}, read_script(record["resolved"]))
+    again.worker.submit(Job("again", 1, "somebody", replay_request(record)), {}, read_replay_plan(record["resolved"]))
     again.run("again")
 
     assert [1, 4] == [bucket for bucket, *_ in record["resolved"]["course"]], "it was alone, then with others"
@@ -301,7 +302,7 @@ class Narrow(BigganClip):
         self.refused = 0
 
     def advance(self, states: list[Latents], runtime: Runtime) -> list[Step]:
-        if sum(s.pull.recipe.total / s.pull.parts for s in states) > 2:
+        if sum(s.objective.recipe.total / s.objective.parts for s in states) > 2:
             self.refused += 1
             raise torch.OutOfMemoryError("CUDA out of memory")
         return super().advance(states, runtime)
@@ -318,7 +319,7 @@ def test_where_memory_runs_out_steps_are_made_lighter_and_the_picture_is_the_sam
         shop.handle(Submit(Job("a", 1, "somebody", request), {}))
         shop.run("a")
         pictures.append([np.asarray(open_picture(shop.pictures("a")[i].png), dtype=int) for i in (0, 1)])
-    runtime.lessons.clear()
+    runtime.memory.levels.clear()
     assert narrow.refused >= 3
     assert all(np.abs(roomy - light).max() <= 3 for roomy, light in zip(*pictures, strict=True))
 
@@ -337,18 +338,18 @@ def test_classes_that_came_in_a_record_are_looked_at_again(runtime: Runtime) -> 
 @pytest.mark.parametrize("settings", [{"cutouts": "8"}, {"cutouts": "8", "max_classes": "3", "latents": "one"}])
 def test_a_step_takes_as_much_memory_as_it_was_said_to_before_it_began(biggan: Easel, settings: dict[str, str]) -> None:
     request = job_of(PROMPT, {**QUICK, **settings}, model="tiny").request
-    runtime = Runtime("cpu")
+    runtime = Runtime.open("cpu")
     runtime.net("biggan:tiny", tiny_biggan)
     states = METHOD.begin(Job("a", 1, "", request), {}, runtime)
     with LiveBytes(torch.device("cpu")) as live:
         METHOD.advance(states, runtime)
-    expected = rehearse(METHOD, request, torch.float32).step
+    expected = dry_run(METHOD, request, torch.float32).step
     assert live.peak == pytest.approx(expected, rel=0.05, abs=2**20)
 
 
 def test_the_published_nets_are_rehearsed_at_full_size_without_their_files() -> None:
     request = build_request("a fox", model="biggan-deep-512")
-    found = rehearse(METHOD, request, torch.float32)
+    found = dry_run(METHOD, request, torch.float32)
     assert {"biggan:biggan-deep-512", "perceptor:ViT-B/32"} == set(found.nets)
     assert 10**9 < found.step < 3 * 10**9
-    assert rehearse(METHOD, request, torch.float32, 5).step < 0.7 * found.step
+    assert dry_run(METHOD, request, torch.float32, 5).step < 0.7 * found.step

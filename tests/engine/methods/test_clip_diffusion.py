@@ -11,14 +11,15 @@ from PIL import Image, ImageDraw
 from engine.errors import InvalidRequest, NotFinite
 from engine.guidance.feature_distance import feature_distance
 from engine.guidance.perceptor import Perceptor
-from engine.guidance.turn import Turn
+from engine.guidance.perceptor_loader import load_perceptor
+from engine.guidance.turn import NoiseKey
 from engine.images.tensors import to_signed, to_tensor
 from engine.methods._base import Failed, Finished, Running
 from engine.methods.clip_diffusion import METHOD, Sample
 from engine.runtime.cpu_threads import Threads
 from engine.runtime.runtime import Runtime
-from engine.worker.job_state import Attempt, Painting, Stage
-from engine.worker.scheduler import Lanes
+from engine.worker.job_state import ImageTask, JobRun, Stage
+from engine.worker.scheduler import StepScheduler
 from tests.engine.tiny import gaussian_runtime, job_of, paint, tiny_perceptor, tiny_runtime
 
 PROMPT = "a red circle on a blue background"
@@ -136,7 +137,7 @@ def test_a_step_that_fails_has_changed_nothing(runtime: Runtime) -> None:
     poor = tiny_runtime()
     short = tiny_perceptor()
     short.__class__ = Short
-    poor._shelf.nets["perceptor:primer"].value = short
+    poor.cache._entries["perceptor:primer"].value = short
     states = begin(runtime)
     METHOD.advance(states, runtime)
     x = states[0].x.clone()
@@ -162,7 +163,7 @@ def test_a_picture_that_is_not_finite_fails_alone(runtime: Runtime) -> None:
 def score(runtime: Runtime, prompt: str, settings: dict[str, str]) -> float:
     """Cosine with PROMPT, of four pictures painted by *prompt*."""
     states = begin(runtime, prompt, {"steps": "12", "cfg_scale": "1", **settings}, count=4)
-    wanted = begin(runtime)[0].pull.targets.wanted
+    wanted = begin(runtime)[0].objective.targets.wanted
     steps = paint(METHOD, states, runtime)
     return float(np.mean([np.dot(s.facts["embedding"], wanted.numpy()) for s in steps if isinstance(s, Finished)]))
 
@@ -176,7 +177,7 @@ def test_guidance_pulls_towards_the_prompt_and_a_negative_weight_pushes_away(pla
 
 def test_without_any_pull_no_gradient_is_taken(runtime: Runtime) -> None:
     states = begin(runtime, settings={"clip_guidance_scale": "0"})
-    assert not states[0].pull.acts
+    assert not states[0].objective.acts
     METHOD.advance(states, runtime)
     assert not states[0].x.requires_grad
 
@@ -254,14 +255,14 @@ def test_held_by_shapes_a_picture_ends_nearer_to_its_init_as_the_guide_sees_it(p
         settings = {"steps": "10", "skip_steps": "5", "clip_guidance_scale": "0", "shift_max": "0.5", **held}
         states = METHOD.begin(job_of(PROMPT, settings, seed=7, init_image=sha), {sha: data}, plain)
         painted = to_signed(to_tensor(Image.fromarray(finish(plain, states)[0].astype(np.uint8))))[None]
-        return float(feature_distance(plain.perceptor("primer"), painted, init, [Turn(1, 0, 0)]))
+        return float(feature_distance(load_perceptor("primer", plain), painted, init, [NoiseKey(1, 0, 0)]))
 
     assert distance("30000") < 0.9 * distance("0")
 
 
 def test_a_clip_that_hides_its_maps_cannot_hold_by_shapes() -> None:
     hiding = tiny_runtime()
-    hiding.perceptor("primer")._maps = None
+    load_perceptor("primer", hiding)._maps = None
     sha, _ = png(half_red())
     job = job_of(PROMPT, {"init_scale": "1000", "init_distance": "features"}, init_image=sha)
     with pytest.raises(InvalidRequest, match="needs a CLIP that shows its feature maps; primer does not"):
@@ -272,7 +273,7 @@ def test_a_target_picture_is_one_more_prompt(runtime: Runtime) -> None:
     sha, data = png(half_red())
     job = job_of(PROMPT, QUICK, seed=7, target_image=sha)
     (state,) = METHOD.begin(job, {sha: data}, runtime)
-    assert [0.5, 0.25, 0.25, 0.0] == state.pull.targets.weights.tolist()
+    assert [0.5, 0.25, 0.25, 0.0] == state.objective.targets.weights.tolist()
 
 
 def test_facts_say_what_was_painted_and_how(runtime: Runtime) -> None:
@@ -301,18 +302,18 @@ def test_words_that_the_model_has_none_of_are_refused_before_anything_is_painted
 
 def test_a_part_without_a_known_word_is_left_out_with_a_note(runtime: Runtime) -> None:
     (state,) = begin(runtime, "an owl | cyberpunk:-0.5")
-    assert [1.0, 0.0, 0.0, 0.0] == state.pull.targets.weights.tolist()
+    assert [1.0, 0.0, 0.0, 0.0] == state.objective.targets.weights.tolist()
     assert "cyberpunk" in state.notes[0]
 
 
 def test_lanes_tell_apart_what_cannot_share_a_pass(runtime: Runtime) -> None:
-    def lane(prompt: str = PROMPT, settings: dict[str, str] | None = None, **request: object) -> object:
-        return METHOD.lane(begin(runtime, prompt, settings, **request)[0])
+    def batch_key(prompt: str = PROMPT, settings: dict[str, str] | None = None, **request: object) -> object:
+        return METHOD.batch_key(begin(runtime, prompt, settings, **request)[0])
 
-    assert lane() == lane("an owl", {"steps": "9", "eta": "0.3", "cfg_scale": "5", "clamp_max": "1"}, seed=3)
-    others = [lane(settings=s) for s in ({"cutouts": "3"}, {"clip_guidance_scale": "0"}, {"cfg_scale": "1"})]
-    others += [lane("owl|cat|boat|house|a car"), lane(size="320x256"), lane("an owl | fog:-0.3")]
-    assert 7 == len({lane(), *others})
+    assert batch_key() == batch_key("an owl", {"steps": "9", "eta": "0.3", "cfg_scale": "5", "clamp_max": "1"}, seed=3)
+    others = [batch_key(settings=s) for s in ({"cutouts": "3"}, {"clip_guidance_scale": "0"}, {"cfg_scale": "1"})]
+    others += [batch_key("owl|cat|boat|house|a car"), batch_key(size="320x256"), batch_key("an owl | fog:-0.3")]
+    assert 7 == len({batch_key(), *others})
 
 
 def test_more_steps_than_the_net_was_trained_with_are_refused(runtime: Runtime) -> None:
@@ -333,29 +334,29 @@ def test_with_less_memory_it_is_the_same_picture(settings: dict[str, str]) -> No
     roomy = finish(runtime, begin(runtime, settings=settings))[0]
 
     (state,) = begin(runtime, settings=settings)
-    frugal, lanes = [], {METHOD.lane(state)}
-    while METHOD.lighten(state, runtime):
-        lanes.add(METHOD.lane(state))
-        frugal.append(state.thrift)
+    frugal, lanes = [], {METHOD.batch_key(state)}
+    while METHOD.reduce_memory(state, runtime):
+        lanes.add(METHOD.batch_key(state))
+        frugal.append(state.memory_level)
     thrifty = finish(runtime, [state])[0]
 
     assert list(range(1, len(lanes))) == frugal, "each is a lane of its own"
-    assert state.pull.parts == state.pull.recipe.total, "CLIP looks at one cut at a time"
+    assert state.objective.parts == state.objective.recipe.total, "CLIP looks at one cut at a time"
     assert np.abs(roomy - thrifty).max() <= 1
 
 
 def test_what_one_picture_has_learned_about_memory_the_next_of_its_kind_knows() -> None:
     runtime = tiny_runtime()
     (first,) = begin(runtime)
-    assert METHOD.lighten(first, runtime)
+    assert METHOD.reduce_memory(first, runtime)
 
-    assert [1, 0] == [begin(runtime, seed=8)[0].thrift, begin(runtime, size="320x192")[0].thrift]
+    assert [1, 0] == [begin(runtime, seed=8)[0].memory_level, begin(runtime, size="320x192")[0].memory_level]
 
 
 def test_where_nothing_pulls_nothing_can_be_saved(runtime: Runtime) -> None:
     (state,) = begin(runtime, settings={"clip_guidance_scale": "0"})
 
-    assert not METHOD.lighten(state, runtime)
+    assert not METHOD.reduce_memory(state, runtime)
 
 
 def test_the_net_really_remembers_less(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -365,7 +366,7 @@ def test_the_net_really_remembers_less(monkeypatch: pytest.MonkeyPatch) -> None:
 
     METHOD.advance([state], runtime)
     assert not calls
-    METHOD.lighten(state, runtime)
+    METHOD.reduce_memory(state, runtime)
     METHOD.advance([state], runtime)
     assert calls
 
@@ -383,11 +384,11 @@ def test_out_of_memory_is_mended_step_by_step(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(Perceptor, "encode_image", narrow)
     (state,) = begin(runtime, settings={"cutouts": "8"})
-    painting = Painting(Attempt(job_of(PROMPT, QUICK), {}), 0, METHOD, state, Stage.PAINTING)  # type: ignore[arg-type]
-    lanes, step = Lanes(runtime, Threads("1", 1)), None
+    painting = ImageTask(JobRun(job_of(PROMPT, QUICK), {}), 0, METHOD, state, Stage.PAINTING)  # type: ignore[arg-type]
+    lanes, step = StepScheduler(runtime, Threads("1", 1)), None
     while not isinstance(step, Finished):
         (step,) = lanes.advance([painting])
         assert not isinstance(step, Failed), step
 
-    assert 3 == state.thrift
+    assert 3 == state.memory_level
     assert np.abs(roomy - pixels(step)).max() <= 1

@@ -90,8 +90,8 @@ def test_between_neighbours_at_other_steps_a_picture_stays_as_it_was_to_the_bit(
     last: object = None
     METHOD.advance(company[:1], runtime)
     while not isinstance(last, Finished):
-        lane = METHOD.lane(watched)
-        group = [watched, *[s for s in company if s.step < s.steps and METHOD.lane(s) == lane][:1]]
+        lane = METHOD.batch_key(watched)
+        group = [watched, *[s for s in company if s.step < s.steps and METHOD.batch_key(s) == lane][:1]]
         last = METHOD.advance(group, runtime)[0]
         strangers = [s for s in company if s.step < s.steps and s not in group]
         if strangers:
@@ -109,7 +109,7 @@ def test_a_step_that_fails_has_changed_nothing_whatever_the_sampler(runtime: Run
 
     poor, short = tiny_runtime(), tiny_perceptor()
     short.__class__ = Short
-    poor._shelf.nets["perceptor:primer"].value = short
+    poor.cache._entries["perceptor:primer"].value = short
     states = begin(runtime, settings)
     states[0].bucket = 2
     for _ in range(3):
@@ -124,7 +124,7 @@ def test_a_step_that_fails_has_changed_nothing_whatever_the_sampler(runtime: Run
 def test_samplers_paint_different_pictures_and_share_no_pass(runtime: Runtime) -> None:
     pictures = [alone(runtime, settings).tobytes() for settings in SAMPLERS]
     assert len(SAMPLERS) == len(set(pictures))
-    names = {METHOD.lane(begin(runtime, settings)[0]) for settings in SAMPLERS}
+    names = {METHOD.batch_key(begin(runtime, settings)[0]) for settings in SAMPLERS}
     assert 6 == len(names)
 
 
@@ -140,7 +140,7 @@ def test_schedules_change_how_many_views_there_are_on_the_way(runtime: Runtime) 
     (state,) = begin(runtime, "steps=10 cutouts=[2]*500+[5]*500")
     counts = []
     while state.step < state.steps:
-        counts.append(state.pull.recipe.count)
+        counts.append(state.objective.recipe.count)
         METHOD.advance([state], runtime)
     assert [2] * 5 + [5] * 5 == counts
 
@@ -149,15 +149,15 @@ def test_guidance_acts_within_its_interval_in_every_kth_step(runtime: Runtime) -
     (state,) = begin(runtime, "steps=10 guide_from=0.2 guide_until=0.8 guide_every=2")
     acts = []
     while state.step < state.steps:
-        acts.append(state.pull.acts)
+        acts.append(state.objective.acts)
         METHOD.advance([state], runtime)
     assert [False, False, True, False, True, False, True, False, False, False] == acts
 
 
 def test_a_respaced_walk_stops_where_it_was_told(runtime: Runtime) -> None:
     (state,) = METHOD.begin(job_of(PROMPT, {"respacing": "2,3,5"}), {}, runtime)
-    assert (10, 10) == (state.steps, len(state.walk))
-    assert 2 == sum(t < 334 for t in state.walk.timesteps)
+    assert (10, 10) == (state.steps, len(state.schedule))
+    assert 2 == sum(t < 334 for t in state.schedule.timesteps)
 
 
 def test_for_independent_pixels_the_gradient_of_the_picture_alone_paints_what_the_nets_paints() -> None:
@@ -206,7 +206,7 @@ def test_clouds_show_through_when_few_steps_are_left(runtime: Runtime) -> None:
 
 def test_several_clips_guide_together_and_the_models_own_one_judges(runtime: Runtime) -> None:
     (state,) = begin(runtime, "perceptors=primer-grader:0.5+primer")
-    assert [("primer-grader", 0.5), ("primer", 1.0)] == [(eye.perceptor, eye.weight) for eye in state.eyes]
+    assert [("primer-grader", 0.5), ("primer", 1.0)] == [(eye.perceptor, eye.weight) for eye in state.clip_targets]
     (step,) = paint(METHOD, [state], runtime)
     assert isinstance(step, Finished) and "primer" == step.facts["perceptor"]
     assert not np.array_equal(pixels(step), alone(runtime, ""))
@@ -215,7 +215,7 @@ def test_several_clips_guide_together_and_the_models_own_one_judges(runtime: Run
 def test_a_target_pictures_weight_is_among_the_prompts(runtime: Runtime) -> None:
     sha, data = png(two_halves("red", "blue"))
     (state,) = begin(runtime, "target_weight=3", target_image=sha, images={sha: data})
-    assert [0.25, 0.375, 0.375, 0.0] == state.pull.targets.weights.tolist()
+    assert [0.25, 0.375, 0.375, 0.0] == state.objective.targets.weights.tolist()
 
 
 def with_classes() -> Runtime:
@@ -225,7 +225,7 @@ def with_classes() -> Runtime:
 def test_a_class_that_is_chosen_counts_and_one_that_is_not_changes_in_every_step() -> None:
     classes = with_classes()
     told = list[int]()
-    net = classes._shelf.nets["diffusion:primer"].value.net
+    net = classes.cache._entries["diffusion:primer"].value.net
     net.register_forward_pre_hook(lambda module, args, kwargs: told.append(int(kwargs["y"][0])), with_kwargs=True)
 
     def asked(class_id: int) -> list[int]:

@@ -55,7 +55,7 @@ def test_clip_looks_at_a_small_drawing_however_large_it_shall_be() -> None:
 def test_drawing_comes_nearer_to_the_prompt(runtime: Runtime) -> None:
     def score(prompt: str, steps: str) -> float:
         states = begin(runtime, prompt, {"steps": steps, "strokes": "6"})
-        wanted = begin(runtime)[0].pull.targets.wanted.numpy()
+        wanted = begin(runtime)[0].objective.targets.wanted.numpy()
         (step,) = paint(METHOD, states, runtime)
         assert isinstance(step, Finished)
         return float(np.dot(step.facts["embedding"], wanted))
@@ -94,11 +94,11 @@ def test_strokes_begin_with_the_colours_of_an_init_picture(runtime: Runtime) -> 
 
 
 def test_lanes_tell_apart_what_cannot_be_drawn_together(runtime: Runtime) -> None:
-    def lane(settings: dict[str, str] | None = None, **request: object) -> object:
-        return METHOD.lane(begin(runtime, PROMPT, settings, **request)[0])
+    def batch_key(settings: dict[str, str] | None = None, **request: object) -> object:
+        return METHOD.batch_key(begin(runtime, PROMPT, settings, **request)[0])
 
-    assert lane() == lane({"steps": "9", "learning_rate": "0.3"}, seed=3)
-    assert 4 == len({lane(), lane({"strokes": "6"}), lane({"ink": "black"}), lane(size="320x256")})
+    assert batch_key() == batch_key({"steps": "9", "learning_rate": "0.3"}, seed=3)
+    assert 4 == len({batch_key(), batch_key({"strokes": "6"}), batch_key({"ink": "black"}), batch_key(size="320x256")})
 
 
 def _model_of_scale_one() -> object:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from engine.guidance.perceptor_loader import load_perceptor
 from engine.methods._base import Failed, Finished, Running
 from tests.engine.methods.easels import PROMPT, Easel
 from tests.engine.tiny import paint
@@ -46,9 +47,9 @@ def test_a_picture_that_is_not_finite_fails_alone(easel: Easel) -> None:
 
 
 def test_two_clips_can_guide(easel: Easel) -> None:
-    easel.runtime.net("perceptor:primer-grader", lambda: easel.runtime.perceptor("primer"))
+    easel.runtime.net("perceptor:primer-grader", lambda: load_perceptor("primer", easel.runtime))
     (both,) = easel.begin(settings={"perceptors": "primer+primer-grader:0.5"})
-    assert [1, 0.5] == [eye.weight for eye in both.eyes]
+    assert [1, 0.5] == [eye.weight for eye in both.clip_targets]
     (step,) = paint(easel.method, [both], easel.runtime)
     assert isinstance(step, Finished) and "primer+primer" == step.facts["resolved"]["perceptor"]  # type: ignore[index]
 
@@ -56,10 +57,10 @@ def test_two_clips_can_guide(easel: Easel) -> None:
 def test_less_memory_paints_the_same(easel: Easel) -> None:
     method, runtime = easel.method, easel.runtime
     roomy, narrow = easel.begin(settings={"cutouts": "4"}), easel.begin(settings={"cutouts": "4"})
-    assert method.lighten(narrow[0], runtime) and method.lighten(narrow[0], runtime)
-    assert not method.lighten(narrow[0], runtime)
+    assert method.reduce_memory(narrow[0], runtime) and method.reduce_memory(narrow[0], runtime)
+    assert not method.reduce_memory(narrow[0], runtime)
     expected, found = (method.advance(states, runtime)[0] for states in (roomy, narrow))
     assert isinstance(expected, Running) and isinstance(found, Running)
     torch.testing.assert_close(roomy[0].mean, narrow[0].mean, atol=1e-6, rtol=1e-3)
-    assert 2 == easel.begin(settings={"cutouts": "4"})[0].thrift, "later ones of its kind begin so"
-    runtime.lessons.clear()
+    assert 2 == easel.begin(settings={"cutouts": "4"})[0].memory_level, "later ones of its kind begin so"
+    runtime.memory.levels.clear()

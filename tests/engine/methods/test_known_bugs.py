@@ -12,13 +12,13 @@ from torch import Tensor
 
 from engine.catalogue.registry import find_entry
 from engine.diffusion.denoiser import Prediction, plain_slope, predict_eps
-from engine.diffusion.respacing import Moments, make_walk, stack
+from engine.diffusion.respacing import BatchCoefficients, respaced_schedule, stack
 from engine.diffusion.schedules import alphas_cumprod
 from engine.errors import WeightsError
 from engine.guidance.cutouts import CutRecipe
 from engine.guidance.guided_denoiser import Guidance
 from engine.guidance.losses import range_loss
-from engine.guidance.objective import Eye, Pull, Scales, Turn
+from engine.guidance.objective import ClipTarget, NoiseKey, Objective, Scales
 from engine.guidance.targets import make_targets
 from engine.methods._base import Finished
 from engine.methods.clip_diffusion import METHOD, Sample
@@ -47,7 +47,7 @@ def begin(
     return METHOD.begin(job, images, runtime)  # type: ignore[arg-type]
 
 
-def ideal(x: Tensor, at: Moments) -> Prediction:
+def ideal(x: Tensor, at: BatchCoefficients) -> Prediction:
     x_start = plain_slope(at).to(x) * x
     return Prediction(x_start, predict_eps(x, x_start, at.alpha_bar))
 
@@ -55,17 +55,17 @@ def ideal(x: Tensor, at: Moments) -> Prediction:
 def guided(x: Tensor, scales: Scales, clamp: float = 0.0, blended: bool = False) -> tuple[Tensor, Tensor]:
     """Each picture's prediction, plain and leaning."""
     perceptor, n = tiny_perceptor(), len(x)
-    eye = Eye("primer", make_targets(perceptor, parse_prompts("an owl"), {}, CutRecipe(2)))
-    walk = make_walk(alphas_cumprod("cosine", 1000), "20")
+    eye = ClipTarget("primer", make_targets(perceptor, parse_prompts("an owl"), {}, CutRecipe(2)))
+    schedule = respaced_schedule(alphas_cumprod("cosine", 1000), "20")
     guidance = Guidance(
         perceptors=[perceptor],
-        pulls=[Pull((eye,), CutRecipe(2), scales)] * n,
-        turns=[Turn(7, i, 0) for i in range(n)],
+        objectives=[Objective((eye,), CutRecipe(2), scales)] * n,
+        noise_keys=[NoiseKey(7, i, 0) for i in range(n)],
         limits=torch.tensor([[clamp, 0.0]] * n),
         blended=torch.tensor([blended] * n),
         gradient="net",
     )
-    answer = guidance.ask(ideal, x, stack([walk.at(8)] * n), False)
+    answer = guidance.ask(ideal, x, stack([schedule.at(8)] * n), False)
     return answer.plain.pred_xstart, answer.leaning.pred_xstart
 
 
@@ -115,8 +115,8 @@ def test_a_picture_that_skips_steps_is_as_noisy_as_its_clock_says(runtime: Runti
     views = "[1]*500+[3]*500"
     (skipped,) = begin(runtime, settings={"steps": "8", "skip_steps": "5", "perlin": "gray", "cutouts": views})
     (whole,) = begin(runtime, settings={"steps": "8", "cutouts": views})
-    assert skipped.walk.at(skipped.stop) == whole.walk.at(2)
-    assert (3, 1) == (skipped.pull.recipe.count, whole.pull.recipe.count)
+    assert skipped.schedule.at(skipped.stop) == whole.schedule.at(2)
+    assert (3, 1) == (skipped.objective.recipe.count, whole.objective.recipe.count)
 
 
 def test_one_picture_has_as_many_prompts_as_it_likes(runtime: Runtime) -> None:
@@ -155,7 +155,7 @@ def test_whether_classes_are_drawn_changes_no_other_number() -> None:
         def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - as torch calls it
             return super().forward(torch.zeros_like(input))
 
-    net = runtime._shelf.nets["diffusion:primer"].value.net
+    net = runtime.cache._entries["diffusion:primer"].value.net
     net.label_emb = Deaf.from_pretrained(net.label_emb.weight)
 
     def picture(class_id: int) -> bytes:

@@ -14,9 +14,8 @@ from engine.methods._base import Failed, Finished
 from engine.methods.pixels import METHOD
 from engine.runtime.cpu_threads import Threads
 from engine.runtime.runtime import Runtime
-from engine.worker.job_state import Attempt, Stage
-from engine.worker.job_state import Painting as Place
-from engine.worker.scheduler import Lanes
+from engine.worker.job_state import ImageTask, JobRun, Stage
+from engine.worker.scheduler import StepScheduler
 from tests.engine.tiny import job_of, paint, tiny_runtime
 
 PROMPT = "a red circle on a blue background"
@@ -51,7 +50,7 @@ def test_a_picture_is_as_large_as_asked_for_before_its_finish(runtime: Runtime) 
 def test_painting_starts_faint_and_ends_near_the_prompt(runtime: Runtime) -> None:
     def score(prompt: str, steps: str) -> float:
         states = begin(runtime, prompt, {"steps": steps})
-        wanted = begin(runtime)[0].pull.targets.wanted.numpy()
+        wanted = begin(runtime)[0].objective.targets.wanted.numpy()
         (step,) = paint(METHOD, states, runtime)
         assert isinstance(step, Finished)
         return float(np.dot(step.facts["embedding"], wanted))
@@ -78,11 +77,11 @@ def test_an_init_picture_is_what_painting_starts_from(runtime: Runtime) -> None:
 
 
 def test_lanes_tell_apart_what_cannot_be_looked_at_together(runtime: Runtime) -> None:
-    def lane(settings: dict[str, str] | None = None, **request: object) -> object:
-        return METHOD.lane(begin(runtime, PROMPT, settings, **request)[0])
+    def batch_key(settings: dict[str, str] | None = None, **request: object) -> object:
+        return METHOD.batch_key(begin(runtime, PROMPT, settings, **request)[0])
 
-    assert lane() == lane({"steps": "9", "learning_rate": "0.3", "tv_scale": "3"}, seed=3)
-    assert 3 == len({lane(), lane({"cutouts": "3"}), lane(size="320x256")})
+    assert batch_key() == batch_key({"steps": "9", "learning_rate": "0.3", "tv_scale": "3"}, seed=3)
+    assert 3 == len({batch_key(), batch_key({"cutouts": "3"}), batch_key(size="320x256")})
 
 
 def test_where_clip_finds_no_memory_for_all_cuts_it_looks_at_fewer_and_the_picture_is_the_same(
@@ -100,14 +99,14 @@ def test_where_clip_finds_no_memory_for_all_cuts_it_looks_at_fewer_and_the_pictu
 
     monkeypatch.setattr(Perceptor, "encode_image", narrow)
     (state,) = begin(runtime, settings=cuts)
-    place = Place(Attempt(job_of(PROMPT, QUICK), {}), 0, METHOD, state, Stage.PAINTING)  # type: ignore[arg-type]
-    lanes, step = Lanes(runtime, Threads("1", 1)), None
+    place = ImageTask(JobRun(job_of(PROMPT, QUICK), {}), 0, METHOD, state, Stage.PAINTING)  # type: ignore[arg-type]
+    lanes, step = StepScheduler(runtime, Threads("1", 1)), None
     while not isinstance(step, Finished):
         (step,) = lanes.advance([place])
         assert not isinstance(step, Failed), step
 
-    assert (2, 2) == (state.thrift, begin(runtime, settings=cuts)[0].thrift)
-    assert [(1, 2, 6)] == [(bucket, thrift, steps) for bucket, _, thrift, steps in state.course.rows]
+    assert (2, 2) == (state.memory_level, begin(runtime, settings=cuts)[0].memory_level)
+    assert [(1, 2, 6)] == [(bucket, memory_level, steps) for bucket, _, memory_level, steps in state.step_log.rows]
     assert np.abs(roomy - pixels(step)).max() <= 1
 
 
@@ -115,4 +114,4 @@ def test_where_one_cut_is_too_much_nothing_can_be_saved() -> None:
     runtime = tiny_runtime()
     (state,) = begin(runtime)
 
-    assert [True, False] == [METHOD.lighten(state, runtime) for _ in range(2)]
+    assert [True, False] == [METHOD.reduce_memory(state, runtime) for _ in range(2)]

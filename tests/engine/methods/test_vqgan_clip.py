@@ -96,7 +96,7 @@ def test_a_target_picture_and_a_noise_prompt_pull_too(easel: Easel) -> None:
     plain = easel.finish(easel.begin())[0]
     assert not np.array_equal(plain, easel.finish(easel.begin(target_image=sha, images=images))[0])
     (noisy,) = easel.begin(settings={"noise_prompts": "7:0.5+9:-0.2"})
-    weights = noisy.eyes[0].targets.weights
+    weights = noisy.clip_targets[0].targets.weights
     assert [1, 0.5, -0.2] == pytest.approx((weights / weights[0])[:3].tolist())
     assert [1] == noisy.own.targets.weights[:1].tolist()  # it judges by the words
     assert not np.array_equal(plain, easel.finish([noisy])[0])
@@ -106,7 +106,7 @@ def test_schedules_run_from_the_first_step_to_the_last(easel: Easel, runtime: Ru
     (state,) = easel.begin(settings={"cutouts": "[2]*1+[3]*1", "steps": "6"})
     seen = []
     for _ in range(6):
-        seen.append(state.pull.recipe.count)
+        seen.append(state.objective.recipe.count)
         METHOD.advance([state], runtime)
     assert [2, 2, 2, 3, 3, 3] == seen
 
@@ -139,11 +139,15 @@ def test_adam_and_adamw_move_as_pytorchs_do(easel: Easel) -> None:
 
 
 def test_lanes_tell_apart_what_cannot_be_painted_together(easel: Easel) -> None:
-    def lane(settings: dict[str, str] | None = None, **request: object) -> object:
-        return METHOD.lane(easel.begin(PROMPT, settings, **request)[0])
+    def batch_key(settings: dict[str, str] | None = None, **request: object) -> object:
+        return METHOD.batch_key(easel.begin(PROMPT, settings, **request)[0])
 
-    assert lane() == lane({"steps": "9", "learning_rate": "0.3", "optimizer": "adamw", "tv_scale": "3"}, seed=3)
-    assert 4 == len({lane(), lane({"cutouts": "3"}), lane(size="320x256"), lane({"cut_kind": "padded"})})
+    assert batch_key() == batch_key(
+        {"steps": "9", "learning_rate": "0.3", "optimizer": "adamw", "tv_scale": "3"}, seed=3
+    )
+    assert 4 == len(
+        {batch_key(), batch_key({"cutouts": "3"}), batch_key(size="320x256"), batch_key({"cut_kind": "padded"})}
+    )
 
 
 def test_facts_say_how_near_it_came_and_what_was_not_understood(easel: Easel) -> None:
@@ -155,9 +159,9 @@ def test_facts_say_how_near_it_came_and_what_was_not_understood(easel: Easel) ->
 
 
 def test_the_shipped_small_model_is_loaded_and_says_no_to_words_it_cannot_read() -> None:
-    runtime = Runtime("cpu")
+    runtime = Runtime.open("cpu")
     METHOD.load(build_request(PROMPT, method="vqgan_clip"), runtime)
-    assert {"vqgan:primer", "perceptor:primer"} == set(runtime.nets)
+    assert {"vqgan:primer", "perceptor:primer"} == set(runtime.cache.sizes)
     with pytest.raises(InvalidRequest, match="knows none of these words"):
         METHOD.load(build_request("cyberpunk", method="vqgan_clip"), runtime)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 
 from engine.diffusion.denoiser import v_denoiser
-from engine.diffusion.respacing import Moments, stack
+from engine.diffusion.respacing import BatchCoefficients, stack
 from engine.nets.secondary import SecondaryNet
 from tests.engine.diffusion.walks import cosine_moment
 from tests.golden import TOLERANCE, Golden, distance, golden
@@ -15,7 +15,7 @@ def filled() -> tuple[Golden, SecondaryNet]:
     return file, net
 
 
-def moments_of(file: Golden) -> Moments:
+def moments_of(file: Golden) -> BatchCoefficients:
     return stack([cosine_moment(float(t)) for t in file["t"]])
 
 

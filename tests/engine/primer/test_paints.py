@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from engine.guidance.perceptor import load_perceptor
+from engine.guidance.perceptor_loader import load_perceptor
 from engine.methods import find_method
 from engine.methods._base import Finished
 from engine.protocol.messages import Job
@@ -24,7 +24,7 @@ METHODS = pytest.mark.parametrize("method", list(STEPS))
 
 @functools.cache
 def runtime() -> Runtime:
-    return Runtime("cpu")
+    return Runtime.open("cpu")
 
 
 @functools.cache

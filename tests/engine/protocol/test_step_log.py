@@ -6,35 +6,35 @@ import json
 
 import pytest
 
-from engine.protocol.step_log import MOST_STEPS, Course, Script, Terms, read_course, read_script
+from engine.protocol.step_log import MOST_STEPS, ReplayPlan, StepConditions, StepLog, read_replay_plan, read_step_log
 
-ALONE, CROWDED = Terms(1, 1), Terms(8, 2)
+ALONE, CROWDED = StepConditions(1, 1), StepConditions(8, 2)
 
 
 def test_a_stretch_of_equal_steps_is_one_row() -> None:
-    course = Course()
+    course = StepLog()
     for terms in (ALONE, CROWDED, CROWDED, ALONE):
         course = course.then(terms)
 
     assert [[1, 1, 0, 1], [8, 2, 0, 2], [1, 1, 0, 1]] == course.rows
     assert [ALONE, CROWDED, CROWDED, ALONE] == [course.at(step) for step in range(course.steps)]
-    assert course == read_course(json.loads(json.dumps(course.rows)))
+    assert course == read_step_log(json.loads(json.dumps(course.rows)))
 
 
 def test_steps_of_compiled_nets_have_rows_of_their_own() -> None:
-    course = Course().then(ALONE).then(ALONE._replace(compiled=True))
+    course = StepLog().then(ALONE).then(ALONE._replace(compiled=True))
 
     assert [[1, 1, 0, 1], [1, 1, 0, 1, 1]] == course.rows
-    assert course == read_course(json.loads(json.dumps(course.rows)))
+    assert course == read_step_log(json.loads(json.dumps(course.rows)))
 
 
 def test_beyond_its_end_the_last_terms_hold_and_without_any_the_usual_ones() -> None:
-    assert CROWDED == Course().then(ALONE).then(CROWDED).at(99)
-    assert Terms() == Course().at(3)
+    assert CROWDED == StepLog().then(ALONE).then(CROWDED).at(99)
+    assert StepConditions() == StepLog().at(3)
 
 
 def test_steps_that_are_done_again_are_forgotten() -> None:
-    course = Course().then(ALONE).then(CROWDED).then(CROWDED)
+    course = StepLog().then(ALONE).then(CROWDED).then(CROWDED)
 
     assert [[1, 1, 0, 1], [8, 2, 0, 1]] == course.first(2).rows
     assert [] == course.first(0).rows
@@ -67,21 +67,21 @@ def test_steps_that_are_done_again_are_forgotten() -> None:
     ],
 )
 def test_rows_that_cannot_be_ours_are_no_course(rows: object) -> None:
-    assert Course() == read_course(rows)
+    assert StepLog() == read_step_log(rows)
 
 
 @pytest.mark.parametrize(("bucket", "used"), [(4, 4), (0, 1), (2**40, 1), ("4", 1), (True, 1), (None, 1)])
 def test_an_old_record_has_one_bucket_for_all_steps_if_that_is_sensible(bucket: object, used: int) -> None:
-    script = read_script({"bucket": bucket})
+    script = read_replay_plan({"bucket": bucket})
 
-    assert {Terms(used)} == {script.steps.at(step) for step in range(2000)}
-    assert not script.finish.stretches
+    assert {StepConditions(used)} == {script.steps.at(step) for step in range(2000)}
+    assert not script.finish.entries
 
 
 @pytest.mark.parametrize("core", [0, 31, 2**40, "96", True, None, [96]])
 def test_only_a_sensible_size_of_tiles_is_used(core: object) -> None:
-    assert 0 == read_script({"upscaler_core": core}).core
-    assert 96 == read_script({"upscaler_core": 96}).core
+    assert 0 == read_replay_plan({"upscaler_core": core}).core
+    assert 96 == read_replay_plan({"upscaler_core": 96}).core
 
 
 def test_a_script_is_all_that_a_record_holds() -> None:
@@ -92,7 +92,7 @@ def test_a_script_is_all_that_a_record_holds() -> None:
         "upscaler_core": 96,
     }
 
-    script = read_script(resolved)
+    script = read_replay_plan(resolved)
 
-    assert isinstance(script, Script)
+    assert isinstance(script, ReplayPlan)
     assert (resolved["course"], resolved["upscaler_course"], 96) == (script.steps.rows, script.finish.rows, script.core)

@@ -21,7 +21,7 @@ from torch._dynamo.utils import counters
 
 from engine.methods import find_method
 from engine.protocol.messages import Job
-from engine.protocol.step_log import Script, read_script
+from engine.protocol.step_log import ReplayPlan, read_replay_plan
 from engine.requests.request import build_request
 from engine.runtime import compiler as compiling
 from engine.runtime.compiler import Compiler
@@ -267,7 +267,7 @@ def test_the_diffusion_net_is_the_same_compiled(thrifty: bool, dtype: torch.dtyp
 
 
 def runtime_with(by: Compiler) -> Runtime:
-    runtime = Runtime("cpu", compiler=by)
+    runtime = Runtime.open("cpu", compiler=by)
     net, perceptor = tiny_net(channel_mult="1"), tiny_perceptor()
     assert perceptor.image_tower is not None
     by.take(net.net)
@@ -277,7 +277,9 @@ def runtime_with(by: Compiler) -> Runtime:
     return runtime
 
 
-def painted(by: Compiler, method: str, script: Script | None = None, runtime: Runtime | None = None) -> tuple[str, Any]:
+def painted(
+    by: Compiler, method: str, script: ReplayPlan | None = None, runtime: Runtime | None = None
+) -> tuple[str, Any]:
     shop = Workshop(runtime=runtime or runtime_with(by), find=find_method)
     settings = {"cutouts": "4"} if method != "clip_diffusion" else {"cutouts": "4", "clip_guidance_scale": "5"}
     request = build_request("a red circle", method=method, seed=7, steps=5, size="256x256", settings=settings)
@@ -296,11 +298,11 @@ def test_the_record_knows_which_steps_ran_compiled_and_a_replay_is_equal(method:
 
     assert [[1, 1, 0, 5, 1]] == resolved["course"]
     assert (first, resolved["course"]) == (
-        (again := painted(compiler(waits=False), method, read_script(resolved)))[0],
+        (again := painted(compiler(waits=False), method, read_replay_plan(resolved)))[0],
         again[1]["course"],
     )
     changed = [[1, 1, 0, 2], [1, 1, 0, 3, 1]]
-    _, mixed = painted(compiler(), method, read_script({**resolved, "course": changed}))
+    _, mixed = painted(compiler(), method, read_replay_plan({**resolved, "course": changed}))
     assert changed == mixed["course"]
 
 

@@ -11,12 +11,14 @@ import torch
 from torch import nn
 
 from engine.errors import EngineUnusable, OutOfMemory, WeightsError
+from engine.runtime.device import Device, find_device
 from engine.runtime.device_memory import container_memory, device_memory
-from engine.runtime.runtime import Runtime, find_device, size_of
+from engine.runtime.model_cache import size_of
+from engine.runtime.runtime import Runtime
 
 
 def test_a_net_is_loaded_once_however_many_threads_ask() -> None:
-    runtime, loads = Runtime("cpu"), []
+    runtime, loads = Runtime.open("cpu"), []
 
     def load() -> nn.Module:
         time.sleep(0.05)
@@ -35,26 +37,26 @@ def test_a_net_is_loaded_once_however_many_threads_ask() -> None:
 
 
 def test_the_net_that_was_used_longest_ago_leaves_first() -> None:
-    runtime = Runtime("cpu", nets=2500)
+    runtime = Runtime.open("cpu", models=2500)
     for name in ("a", "b"):
         runtime.net(name, lambda: nn.Linear(16, 16))  # 1,088 bytes
 
     runtime.net("a", lambda: nn.Linear(1, 1))
     runtime.net("c", lambda: nn.Linear(16, 16))
 
-    assert ["a", "c"] == list(runtime.nets)
+    assert ["a", "c"] == list(runtime.cache.sizes)
 
 
 def test_a_net_that_is_over_the_budget_alone_may_stay() -> None:
-    runtime = Runtime("cpu", nets=10)
+    runtime = Runtime.open("cpu", models=10)
 
     runtime.net("big", lambda: nn.Linear(16, 16))
 
-    assert ["big"] == list(runtime.nets)
+    assert ["big"] == list(runtime.cache.sizes)
 
 
 def test_a_load_that_failed_is_tried_again() -> None:
-    runtime = Runtime("cpu")
+    runtime = Runtime.open("cpu")
 
     def fail() -> nn.Module:
         raise WeightsError("corrupt")
@@ -66,45 +68,45 @@ def test_a_load_that_failed_is_tried_again() -> None:
 
 
 def test_nets_leave_that_nobody_has_asked_for_since_a_step_began() -> None:
-    runtime = Runtime("cpu")
+    runtime = Runtime.open("cpu")
     for name in ("a", "b", "c"):
         runtime.net(name, lambda: nn.Linear(1, 1))
     began = time.monotonic()
     runtime.net("b", lambda: nn.Linear(1, 1))
 
-    assert runtime.shed(unused_since=began)
-    assert {"b": 8} == runtime.nets
-    assert not runtime.shed(unused_since=began)
+    assert runtime.cache.shed(unused_since=began)
+    assert {"b": 8} == runtime.cache.sizes
+    assert not runtime.cache.shed(unused_since=began)
 
 
 def test_nets_of_pictures_under_way_stay_and_small_ones_too_if_wanted() -> None:
-    runtime = Runtime("cpu")
+    runtime = Runtime.open("cpu")
     for name, width in (("large", 64), ("small", 1)):
         runtime.net(name, lambda width=width: nn.Linear(width, 64))
 
-    assert not runtime.shed(), "they were used a moment ago"
-    assert runtime.shed(unused_since=time.monotonic() + 1, larger_than=1000)
-    assert ["small"] == list(runtime.nets)
+    assert not runtime.cache.shed(), "they were used a moment ago"
+    assert runtime.cache.shed(unused_since=time.monotonic() + 1, larger_than=1000)
+    assert ["small"] == list(runtime.cache.sizes)
 
 
 def test_room_is_made_before_a_net_comes() -> None:
-    runtime, seen = Runtime("cpu", nets=2500), []
+    runtime, seen = Runtime.open("cpu", models=2500), []
     for name in ("a", "b"):
         runtime.net(name, lambda: nn.Linear(16, 16))
 
     def load() -> nn.Module:
-        seen.extend(runtime.nets)
+        seen.extend(runtime.cache.sizes)
         return nn.Linear(16, 16)
 
     runtime.net("c", load, expected=1088)
 
     assert ["b"] == seen
-    assert ["b", "c"] == list(runtime.nets)
+    assert ["b", "c"] == list(runtime.cache.sizes)
 
 
 def test_what_no_memory_could_hold_is_said_before_it_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    runtime = Runtime("cpu")
-    monkeypatch.setattr("engine.runtime.runtime.device_memory", lambda device: 8 * 10**9)
+    runtime = Runtime.open("cpu")
+    monkeypatch.setattr("engine.runtime.device.device_memory", lambda device: 8 * 10**9)
 
     with pytest.raises(OutOfMemory, match=r"The weights of “imagenet-256” alone take 9\.0 GB, and CPU .* has 8\.0 GB"):
         runtime.net("diffusion:imagenet-256", lambda: pytest.fail("loaded"), expected=9 * 10**9)
@@ -125,18 +127,18 @@ def test_what_a_process_holds_counts_as_within_its_reach(monkeypatch: pytest.Mon
     held = [500]
     monkeypatch.setattr("engine.runtime.device_memory.free_memory", lambda device: 10_000)
     monkeypatch.setattr("engine.runtime.device_memory.held_memory", lambda: held[0])
-    monkeypatch.setattr("engine.runtime.runtime.held_memory", lambda: held[0])
-    runtime = Runtime("cpu")
+    monkeypatch.setattr("engine.runtime.device.held_memory", lambda: held[0])
+    runtime = Runtime.open("cpu")
     runtime.net("a", lambda: nn.Linear(16, 16))  # 1,088 bytes
 
     held[0] = 7500  # what pictures have freed lies in the allocator
 
-    assert 17_000 == runtime.reach()
+    assert 17_000 == runtime.hardware.reach()
     assert 17_000 - 1088 == runtime.free_memory(), "nets stay while a step is taken"
 
 
 def test_memory_is_known() -> None:
-    runtime = Runtime("cpu")
+    runtime = Runtime.open("cpu")
 
     assert 0 < runtime.free_memory() <= device_memory(runtime.device)
 
@@ -162,16 +164,15 @@ def test_auto_finds_something_that_computes() -> None:
 
 
 def test_a_healthy_device_is_alive() -> None:
-    assert Runtime("cpu").alive()
+    assert Runtime.open("cpu").hardware.alive()
 
 
 @pytest.mark.parametrize(("gibibytes", "slots"), [(1, 1), (8, 3), (24, 11), (1000, 64)])
 def test_a_small_card_begins_fewer_pictures_and_keeps_fewer_nets(
     gibibytes: int, slots: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.runtime.runtime.device_memory", lambda device: gibibytes * 2**30)
-    runtime = Runtime("cpu")
-    runtime.device = torch.device("cuda")
+    monkeypatch.setattr("engine.runtime.device.device_memory", lambda device: gibibytes * 2**30)
+    card = Device(torch.device("cuda"), torch.float16)
 
-    assert slots == runtime.slots
-    assert 0.5 < runtime._shelf.budget / (gibibytes * 2**30) < 0.7, "pictures need the rest"
+    assert slots == card.slots
+    assert 0.5 < Runtime.on(card).cache._budget / (gibibytes * 2**30) < 0.7, "images need the rest"

@@ -31,7 +31,7 @@ def test_a_file_of_true_size_enlarges_a_picture(name: str, tmp_path: Path, monke
     entry = Entry(name, Kind.UPSCALER, name, file.name, "free.", (), digest, file.stat().st_size)
     monkeypatch.setenv(VARIABLE, str(tmp_path))
     monkeypatch.setitem(table._own, name, entry)
-    upscaler, runtime = find_upscaler(name), Runtime("cpu")
+    upscaler, runtime = find_upscaler(name), Runtime.open("cpu")
 
     upscaler.load(None, runtime)
     (step,) = upscaler.advance([upscaler.enlarge("a", 0, photo(24, 20), 4, runtime)], runtime)

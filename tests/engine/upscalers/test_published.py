@@ -68,7 +68,7 @@ def enlarged(net: UpscalerNet, image: Image.Image, scale: int, cutting: Cutting)
     """By an upscaler made of *net*, cut like that."""
     from engine.upscalers._net import NetUpscaler
 
-    upscaler, runtime = NetUpscaler("made", lambda device, dtype: net, lambda: ""), Runtime("cpu")
+    upscaler, runtime = NetUpscaler("made", lambda device, dtype: net, lambda: ""), Runtime.open("cpu")
     state = Canvas("a", 0, prepare(image, net.grain, net.smallest), scale, cutting)
     while True:
         step = upscaler.advance([state], runtime)[0]
@@ -106,7 +106,7 @@ def test_a_file_of_that_kind_is_hashed_loaded_and_enlarges(
 ) -> None:
     assert f"download {name}" in find_upscaler(name).missing()
     entry = install(folder, monkeypatch, name, saved({"params_ema": tensors(TINY[name])}))
-    upscaler, runtime = find_upscaler(name), Runtime("cpu")
+    upscaler, runtime = find_upscaler(name), Runtime.open("cpu")
     assert "" == upscaler.missing()
 
     upscaler.load(None, runtime)
@@ -134,7 +134,7 @@ def test_a_file_of_that_kind_is_hashed_loaded_and_enlarges(
 def test_nobody_sees_where_the_tiles_met(nets: dict[str, UpscalerNet], name: str, scale: int, most: int) -> None:
     net, image = nets[name], photo(101, 60)
     whole = enlarged(net, image, scale, Cutting(1024, 0, 0, net.grain))
-    planned = dataclasses.replace(plan(net, scale, Runtime("cpu")), core=24)
+    planned = dataclasses.replace(plan(net, scale, Runtime.open("cpu")), core=24)
     tiled = enlarged(net, image, scale, planned)
 
     assert len(cut(104, 64, planned)) > 2
@@ -166,7 +166,7 @@ def test_without_tiles_it_is_what_the_net_says(nets: dict[str, UpscalerNet], nam
 def test_no_picture_is_too_small_or_too_odd(nets: dict[str, UpscalerNet], name: str, width: int, height: int) -> None:
     net = nets[name]
 
-    assert (3 * width, 3 * height) == enlarged(net, photo(width, height), 3, plan(net, 3, Runtime("cpu"))).size
+    assert (3 * width, 3 * height) == enlarged(net, photo(width, height), 3, plan(net, 3, Runtime.open("cpu"))).size
 
 
 def test_a_net_that_enlarges_twice_is_applied_again_and_one_that_enlarges_four_times_is_reduced(

@@ -32,7 +32,7 @@ from engine.upscalers._tiles import Canvas, Cutting, cut
 @pytest.fixture(scope="module")
 def runtime() -> Runtime:
     torch.set_num_threads(1)
-    return Runtime("cpu")
+    return Runtime.open("cpu")
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def fresh(weights: Path) -> Runtime:
-    return Runtime("cpu")
+    return Runtime.open("cpu")
 
 
 def grain(width: int, height: int) -> Image.Image:
@@ -151,7 +151,7 @@ def test_lanczos_is_lanczos(runtime: Runtime) -> None:
 def test_pictures_of_one_size_go_through_the_net_together_and_come_out_alike(fresh: Runtime) -> None:
     images = [grain(30, 30), grain(30, 30).transpose(Image.Transpose.ROTATE_90)]
     states = [primer.UPSCALER.enlarge("a", i, image, 4, fresh) for i, image in enumerate(images)]
-    assert 1 == len({primer.UPSCALER.lane(state) for state in states})
+    assert 1 == len({primer.UPSCALER.batch_key(state) for state in states})
 
     while states[0].step < states[0].steps:
         steps = primer.UPSCALER.advance(states, fresh)
@@ -224,7 +224,7 @@ def test_even_tiles_of_a_net_that_sees_everything_fade_into_each_other(runtime: 
     upscaler, steps = made_of(Global()), []
 
     while not steps or not isinstance(steps[-1], Finished):
-        steps += upscaler.advance([state], Runtime("cpu"))
+        steps += upscaler.advance([state], Runtime.open("cpu"))
     levels = np.asarray(steps[-1].image, dtype=int)
 
     assert 12 == len(steps)
@@ -248,19 +248,19 @@ class Hungry(torch.nn.Module):
 
 @pytest.mark.parametrize("fade", [0, 4])
 def test_smaller_tiles_after_out_of_memory_give_the_same_picture(fade: int) -> None:
-    image, runtime = grain(100, 90), Runtime("cpu")
+    image, runtime = grain(100, 90), Runtime.open("cpu")
     upscaler = made_of(net := Hungry(48 * 48))
     state = Canvas("a", 0, prepare(image), 4, Cutting(64, 8, fade))
     with pytest.raises(torch.OutOfMemoryError):
         upscaler.advance([state], runtime)
     assert (0, 4) == (state.step, state.steps), "nothing has happened to it"
 
-    assert upscaler.lighten(state, runtime)
+    assert upscaler.reduce_memory(state, runtime)
     assert (0, 12) == (state.step, state.steps)
     for _ in range(6):
         upscaler.advance([state], runtime)
     net.most = 32 * 32  # and again, in the middle of a row
-    assert upscaler.lighten(state, runtime)
+    assert upscaler.reduce_memory(state, runtime)
     assert (4, 4 + 7 * 4) == (state.step, state.steps), "the rows that are done stay"
     step = finished_step(upscaler, state, runtime)
 
@@ -287,7 +287,7 @@ def test_what_half_precision_cannot_hold_is_done_again_in_full(runtime: Runtime)
     def load(device: torch.device, dtype: torch.dtype) -> UpscalerNet:
         return UpscalerNet(Overflowing(dtype), scale=4, dtype=dtype)
 
-    upscaler, half = NetUpscaler("made", load, lambda: ""), Runtime("cpu", dtype=torch.bfloat16)
+    upscaler, half = NetUpscaler("made", load, lambda: ""), Runtime.open("cpu", dtype=torch.bfloat16)
     state = upscaler.enlarge("a", 0, grain(9, 9), 4, half)
 
     assert isinstance(upscaler.advance([state], half)[0], Running)
@@ -304,7 +304,7 @@ def test_a_damaged_net_is_said_in_words(runtime: Runtime) -> None:
             return torch.full((len(x), 3, x.shape[2] * 4, x.shape[3] * 4), torch.nan)
 
     upscaler = made_of(Broken())
-    (step,) = upscaler.advance([upscaler.enlarge("a", 0, grain(4, 4), 4, runtime)], Runtime("cpu"))
+    (step,) = upscaler.advance([upscaler.enlarge("a", 0, grain(4, 4), 4, runtime)], Runtime.open("cpu"))
 
     assert isinstance(step, Failed)
     assert "“made” stopped being finite" in str(step.error)

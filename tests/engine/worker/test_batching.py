@@ -15,7 +15,7 @@ from engine.methods._base import Step
 from engine.methods.clip_diffusion import ClipDiffusion, Sample
 from engine.protocol.messages import Cancel, Job, Picture, Submit
 from engine.protocol.replay_record import read_record, replay_request
-from engine.protocol.step_log import Course, Script, Terms, read_script
+from engine.protocol.step_log import ReplayPlan, StepConditions, StepLog, read_replay_plan
 from engine.requests.request import build_request
 from engine.runtime.runtime import Runtime
 from tests.engine.shell import Shell
@@ -45,7 +45,7 @@ def pixels(shop: Workshop, job: str, index: int = 0) -> NDArray[np.int_]:
 
 
 def steps_of(shop: Workshop, job: str) -> int:
-    attempt = shop.worker._roster.find(job)
+    attempt = shop.worker._jobs.find(job)
     return attempt.paintings[0].steps_done if attempt and attempt.paintings else 0
 
 
@@ -106,7 +106,7 @@ def test_in_the_same_bucket_it_is_equal_to_the_bit() -> None:
     for neighbours in (0, 3):
         shop = Workshop(runtime=tiny_runtime(), find=find_method)
         request = build_request("a red circle", size="192x192", seed=7, steps=6)
-        shop.worker.submit(Job("a", 1, "somebody", request), {}, Script(Course.steady(Terms(4))))
+        shop.worker.submit(Job("a", 1, "somebody", request), {}, ReplayPlan(StepLog.steady(StepConditions(4))))
         if neighbours:
             submit(shop, "b", seed=1, steps=20, count=neighbours)
         shop.run("a")
@@ -131,7 +131,7 @@ def test_what_was_painted_while_others_came_and_went_is_painted_again_to_the_bit
     record = read_record(first.png)
     shop = Workshop(runtime=tiny_runtime(), find=find_method)
     job = Job("again", 1, "somebody", replay_request(record))
-    shop.worker.submit(job, {}, read_script(record["resolved"]))
+    shop.worker.submit(job, {}, read_replay_plan(record["resolved"]))
     shop.run("again")
     again = shop.pictures("again")[0]
 
@@ -147,7 +147,7 @@ def test_a_finish_that_was_shared_is_shared_again() -> None:
     shop.run("pair")
     record = read_record(shop.pictures("pair")[1].png)
     shared = [[3, 1, 0, 1]]
-    script = read_script({**record["resolved"], "upscaler_course": shared, "upscaler_core": 40})
+    script = read_replay_plan({**record["resolved"], "upscaler_course": shared, "upscaler_core": 40})
     alone = Workshop(runtime=tiny_runtime(), find=find_method)
     alone.worker.submit(Job("again", 1, "somebody", replay_request(record)), {}, script)
     alone.run("again")
@@ -161,7 +161,7 @@ def test_the_real_small_model_s_picture_among_others_is_equal_when_the_shell_rep
 ) -> None:
     """At this size some pixels differ when its steps are run in batches of any other sizes."""
     monkeypatch.setattr("engine.methods.clip_diffusion.METHOD", ClipDiffusion())
-    picture = crowded(Workshop(runtime=Runtime("cpu"), find=find_method), "192x320")
+    picture = crowded(Workshop(runtime=Runtime.open("cpu"), find=find_method), "192x320")
     Path("among.png").write_bytes(picture.png)
 
     said = shell("dream", "--replay", "among.png")

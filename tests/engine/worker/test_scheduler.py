@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import ClassVar, TypeVar
+from typing import TypeVar
 
 import pytest
 import torch
@@ -22,9 +22,10 @@ from engine.methods.clip_diffusion import ClipDiffusion
 from engine.protocol.messages import Job, Result, Submit
 from engine.requests.request import build_request
 from engine.runtime.cpu_threads import Threads
-from engine.runtime.runtime import SPARE, UNKNOWN_STEP, Peak, Runtime
-from engine.worker.job_state import Attempt, Painting, Stage
-from engine.worker.scheduler import WORTH, Lanes
+from engine.runtime.device import Device, Peak
+from engine.runtime.runtime import SPARE, UNKNOWN_STEP, Runtime
+from engine.worker.job_state import ImageTask, JobRun, Stage
+from engine.worker.scheduler import WORTH, StepScheduler
 from tests.engine.tiny import job_of
 from tests.engine.workshop import Workshop
 
@@ -32,15 +33,16 @@ T = TypeVar("T")
 NO_MEMORY = torch.OutOfMemoryError("CUDA out of memory.")
 
 
-class Card(Runtime):
+class Card(Device):
     """A device with so much free memory, which says what a step took."""
 
-    def __init__(self, free: int) -> None:
-        super().__init__("cpu")
-        self.free, self.taken = free, 0
+    def __init__(self, free: int, budget: int = 0) -> None:
+        super().__init__(torch.device("cpu"))
+        self.available, self.taken = free, 0
+        self.runtime = Runtime.on(self, models=budget)
 
-    def free_memory(self) -> int:
-        return self.free
+    def free(self, loaded: int) -> int:
+        return self.available
 
     @contextmanager
     def peak(self) -> Iterator[Peak]:
@@ -60,14 +62,14 @@ class State:
 
 @dataclass
 class Painter:
-    """A picture takes its state's weight; `lighten` halves that down to *lightest*."""
+    """A picture takes its state's weight; `reduce_memory` halves that down to *lightest*."""
 
     card: Card
     lightest: int = 1000
     needs: tuple[str, ...] = ()
     groups: list[list[int]] = field(default_factory=list)
 
-    def lane(self, state: State) -> str:
+    def batch_key(self, state: State) -> str:
         return "one"
 
     def advance(self, states: list[State], runtime: Runtime) -> list[Step]:
@@ -75,47 +77,47 @@ class Painter:
             runtime.net(name, lambda: nn.Linear(1, 1))
         self.groups.append([state.weight for state in states])
         self.card.taken = sum(state.weight for state in states)
-        if self.card.taken > self.card.free:
+        if self.card.taken > self.card.available:
             raise NO_MEMORY
         for state in states:
             state.step += 1
         return [Running(state.step, state.steps) for state in states]
 
-    def lighten(self, state: State, runtime: Runtime) -> bool:
+    def reduce_memory(self, state: State, runtime: Runtime) -> bool:
         if state.weight // 2 < self.lightest:
             return False
         state.weight //= 2
         return True
 
 
-def paintings(painter: Painter, count: int, weight: int = 100) -> list[Painting]:
-    attempt = Attempt(Job("a", 1, "", build_request("a cat", seed=1)), {})
-    return [Painting(attempt, i, painter, State(index=i, weight=weight), Stage.PAINTING) for i in range(count)]  # type: ignore[arg-type]
+def paintings(painter: Painter, count: int, weight: int = 100) -> list[ImageTask]:
+    attempt = JobRun(Job("a", 1, "", build_request("a cat", seed=1)), {})
+    return [ImageTask(attempt, i, painter, State(index=i, weight=weight), Stage.PAINTING) for i in range(count)]  # type: ignore[arg-type]
 
 
 @dataclass
 class Expecting:
-    """Stands where `engine.memory_planning.estimate.Needs` does: what a picture takes in each of its forms."""
+    """Stands where `engine.memory_planning.estimate.MemoryEstimate` does: what a picture takes in each of its forms."""
 
     forms: dict[int, int]
     learned: dict[int, int] = field(default_factory=dict)
 
-    def known(self, thrift: int) -> int:
-        return self.forms.get(thrift, 0)
+    def known(self, memory_level: int) -> int:
+        return self.forms.get(memory_level, 0)
 
-    def learn(self, thrift: int, taken: int) -> None:
-        self.learned[thrift] = taken
+    def learn(self, memory_level: int, taken: int) -> None:
+        self.learned[memory_level] = taken
 
 
-def expecting(crowd: list[Painting], forms: dict[int, int]) -> Expecting:
+def expecting(crowd: list[ImageTask], forms: dict[int, int]) -> Expecting:
     needs = Expecting(forms)
     for painting in crowd:
         painting.needs = needs  # type: ignore[assignment]
     return needs
 
 
-def lanes(card: Card) -> Lanes:
-    return Lanes(card, Threads("1", 1))
+def lanes(card: Card) -> StepScheduler:
+    return StepScheduler(card.runtime, Threads("1", 1))
 
 
 def test_what_a_picture_took_says_how_many_are_begun_together() -> None:
@@ -124,7 +126,7 @@ def test_what_a_picture_took_says_how_many_are_begun_together() -> None:
     crowd, all_lanes = paintings(painter, 8), lanes(card)
     all_lanes.advance(crowd[:2])
 
-    card.free = 500
+    card.available = 500
     group = all_lanes.next_group(crowd)
 
     assert 4 == len(group), "five would take all of it, and some is spared"
@@ -178,7 +180,7 @@ def test_one_picture_is_always_tried() -> None:
     card = Card(150)
     crowd, all_lanes = paintings(Painter(card), 2), lanes(card)
     all_lanes.advance(crowd[:1])
-    card.free = 10
+    card.available = 10
 
     assert 1 == len(all_lanes.next_group(crowd))
 
@@ -186,13 +188,13 @@ def test_one_picture_is_always_tried() -> None:
 def test_first_fewer_at_once_then_idle_nets_leave_then_the_step_becomes_lighter_then_words() -> None:
     card = Card(30)
     painter = Painter(card, lightest=40, needs=("used",))
-    card.net("idle", lambda: nn.Linear(1, 1))
+    card.runtime.net("idle", lambda: nn.Linear(1, 1))
     crowd = paintings(painter, 2, weight=160)
 
     steps = lanes(card).advance(crowd)
 
     assert [[160, 160], [160], [160], [80], [40], [160], [80], [40]] == painter.groups
-    assert ["used"] == list(card.nets)
+    assert ["used"] == list(card.runtime.cache.sizes)
     assert all(isinstance(step, Failed) and isinstance(step.error, OutOfMemory) for step in steps)
     assert "not enough memory for this, whatever was tried" in str(steps[0].error)
 
@@ -224,11 +226,11 @@ def test_a_job_that_finds_no_memory_is_begun_again_once_idle_nets_have_left() ->
     shop, tries = Workshop(), []
     load = shop.method.load
     shop.worker.runtime.net("idle", lambda: nn.Linear(1, 1))
-    shop.worker.runtime._shelf.nets["idle"].used -= 1000
+    shop.worker.runtime.cache._entries["idle"].used -= 1000
 
     def hungry(request: object, runtime: Runtime) -> None:
-        tries.append(list(runtime.nets))
-        if "idle" in runtime.nets:
+        tries.append(list(runtime.cache.sizes))
+        if "idle" in runtime.cache.sizes:
             raise NO_MEMORY
         load(request, runtime)  # type: ignore[arg-type]
 
@@ -261,11 +263,11 @@ def test_large_nets_leave_an_idle_engine_and_small_ones_stay(monkeypatch: pytest
     for name, width in (("large", 64), ("small", 1)):
         shop.worker.runtime.net(name, lambda width=width: nn.Linear(width, 64))
 
-    shop.run_until(lambda: len(shop.worker.runtime.nets) == 1)
+    shop.run_until(lambda: len(shop.worker.runtime.cache.sizes) == 1)
     shop.submit("a")
     shop.run("a")
 
-    assert "small" in shop.worker.runtime.nets and "large" not in shop.worker.runtime.nets
+    assert "small" in shop.worker.runtime.cache.sizes and "large" not in shop.worker.runtime.cache.sizes
 
 
 def test_a_host_s_rules_reach_the_engine() -> None:
@@ -284,8 +286,7 @@ class Narrow(Card):
     """A device whose memory holds so many bytes of nets beside a step, with a budget that holds none."""
 
     def __init__(self, memory: int) -> None:
-        Runtime.__init__(self, "cpu", nets=1)
-        self.free, self.taken = 1000, 0
+        super().__init__(1000, budget=1)
         self.memory, self.loads, self.now = memory, Counter[str](), 0.0
 
     def reach(self) -> int:
@@ -300,16 +301,17 @@ def nets_of(name: str) -> frozenset[str]:
 class Model(Painter):
     """Every lane but “-” has two nets of its own: 100 bytes each, and five seconds to load; a step takes one."""
 
-    def lane(self, state: State) -> str:
+    def batch_key(self, state: State) -> str:
         return state.job_id
 
     def advance(self, states: list[State], runtime: Runtime) -> list[Step]:
-        assert isinstance(runtime, Narrow)
+        card = self.card
+        assert isinstance(card, Narrow)
         for name in nets_of(states[0].job_id):
-            runtime.net(name, partial(self._load, runtime, name))
+            runtime.net(name, partial(self._load, card, name))
         steps = super().advance(states, runtime)
-        runtime.now += 1
-        runtime.taken = 0
+        card.now += 1
+        card.taken = 0
         return steps
 
     def _load(self, card: Narrow, name: str) -> nn.Module:
@@ -358,20 +360,21 @@ def test_whoever_needs_nothing_loaded_does_not_wait_for_that(monkeypatch: pytest
 
 
 def test_the_nets_of_a_picture_are_loaded_once_however_small_the_budget() -> None:
-    class Counting(Runtime):
-        loads: ClassVar[Counter[str]] = Counter()
+    runtime, loads = Runtime.open("cpu", models=1), Counter[str]()
+    get = runtime.cache.get
 
-        def net(self, key: str, load: Callable[[], T], expected: int = 0) -> T:
-            def counted() -> T:
-                self.loads[key] += 1
-                return load()
+    def counted(key: str, load: Callable[[], T], expected: int = 0) -> T:
+        def counting() -> T:
+            loads[key] += 1
+            return load()
 
-            return super().net(key, counted, expected)
+        return get(key, counting, expected)
 
-    shop = Workshop(runtime=Counting("cpu", nets=1), find=lambda _: ClipDiffusion())
+    runtime.cache.get = counted  # type: ignore[method-assign]
+    shop = Workshop(runtime=runtime, find=lambda _: ClipDiffusion())
     shop.handle(Submit(job_of("a red house", {"steps": "6"}, seed=1, size="192x192"), {}))
     shop.run("job")
 
     assert isinstance(shop.ends["job"], Result)
-    assert (1, 1) == (Counting.loads["diffusion:primer"], Counting.loads["perceptor:primer"])
-    assert 1 == len(shop.worker.runtime.nets), "what is over the budget leaves when the picture is finished"
+    assert (1, 1) == (loads["diffusion:primer"], loads["perceptor:primer"])
+    assert 1 == len(shop.worker.runtime.cache.sizes), "what is over the budget leaves when the picture is finished"

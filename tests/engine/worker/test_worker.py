@@ -12,9 +12,9 @@ from PIL import Image
 
 from engine.errors import Cancelled
 from engine.images.pictures import open_picture, read_text
-from engine.memory_planning.size_limits import Line
 from engine.protocol.messages import Cancel, Drain, Embed, Embeddings, Failure, Picture, Ready, Result
 from engine.protocol.replay_record import read_record, replay_request
+from engine.runtime.memory_planner import SizeLine
 from engine.runtime.runtime import DeviceLost
 from engine.upscalers import primer
 from engine.worker.event_loop import Loop
@@ -227,7 +227,7 @@ def test_what_is_in_the_background_lets_others_pass_between_two_steps_and_does_n
     shop.submit("behind", count=4, steps=200, background=True)
     shop.run_until_step("behind", 3)
     taken = len(shop.method.groups)
-    assert 2 == shop.worker._roster.free
+    assert 2 == shop.worker._jobs.free
     shop.submit("front", "other", count=2, steps=40)
     shop.run("front")
 
@@ -412,7 +412,7 @@ def test_an_idle_loop_looks_up_now_and_then(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_lost_device_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     shop = Workshop()
-    monkeypatch.setattr(shop.worker.runtime, "alive", lambda: False)
+    monkeypatch.setattr(shop.worker.runtime.hardware, "alive", lambda: False)
 
     shop.submit("a", "boom")
     with pytest.raises(DeviceLost):
@@ -424,7 +424,7 @@ def test_how_large_a_kind_of_picture_may_be_is_told_as_soon_as_it_is_known() -> 
     shop.worker.step()
     kind = "imagenet-512 by net, ViT-B/32"
 
-    shop.worker.runtime.room[kind] = Line(10**15, 64 * 64, 1000.0)
+    shop.worker.runtime.memory.sizes[kind] = SizeLine(10**15, 64 * 64, 1000.0)
     shop.worker.step()
 
     assert [{}, {kind: 0}] == [event.largest for event in shop.events if isinstance(event, Ready)]

@@ -1,0 +1,145 @@
+"""The torch device that an engine computes on: its number format, its memory, its state."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from engine.errors import EngineUnusable
+from engine.runtime.device_memory import beyond, device_memory, free_memory, held_memory, within_reach
+
+MODELS_SHARE = 0.6
+"""Share of the device's memory that loaded models may take; the rest is for the steps of images."""
+MEBIBYTES_PER_SLOT = 1500
+"""Memory of one guided 512×512 image on a GPU, roughly. Too many slots are noticed and split; too few waste time."""
+CPU_SLOTS = 4
+MOST_SLOTS = 64
+
+
+@dataclass(slots=True)
+class Peak:
+    """Bytes that a piece of work allocated at most; 0 where the device does not report it (a CPU)."""
+
+    bytes: int = 0
+
+
+class Device:
+    """One torch device. *dtype* is the number format of large networks; None picks `fast_dtype`."""
+
+    def __init__(self, device: torch.device, dtype: torch.dtype | None = None) -> None:
+        self.torch = device
+        self.dtype = dtype or fast_dtype(device)
+        self._held = held_memory()
+
+    @property
+    def total(self) -> int:
+        """Bytes of memory in all."""
+        return device_memory(self.torch)
+
+    def reach(self) -> int:
+        """Bytes that models and the largest step can take together, whatever is loaded now."""
+        return within_reach(self.torch, self._held)
+
+    def most(self) -> int:
+        """Bytes including swap; work that needs more is refused without a try."""
+        return self.reach() + beyond(self.torch)
+
+    def free(self, loaded: int) -> int:
+        """Bytes that the next step can take beside *loaded* bytes of models."""
+        return max(self.reach() - loaded, 0) if self.torch.type == "cpu" else free_memory(self.torch)
+
+    @contextmanager
+    def peak(self) -> Iterator[Peak]:
+        """Measures the memory of the work inside; the figure is set on exit."""
+        peak = Peak()
+        if self.torch.type != "cuda":
+            yield peak
+            return
+        torch.cuda.reset_peak_memory_stats(self.torch)
+        before = torch.cuda.memory_allocated(self.torch)
+        try:
+            yield peak
+        finally:
+            peak.bytes = max(torch.cuda.max_memory_allocated(self.torch) - before, 0)
+
+    def release(self) -> None:
+        """Collects reference cycles (a traceback holds the tensors of its frames) and empties torch's cache."""
+        gc.collect()
+        if self.torch.type == "cuda":
+            torch.cuda.empty_cache()
+        elif self.torch.type == "mps":
+            torch.mps.empty_cache()
+
+    def alive(self) -> bool:
+        """Whether the device still computes. After an illegal access every CUDA call fails until the process ends."""
+        try:
+            return float(torch.ones(2, device=self.torch).sum()) == 2.0
+        except RuntimeError:
+            return False
+
+    def synchronize(self) -> None:
+        """Waits until the device has done all queued work, so that clocks measure it."""
+        if self.torch.type == "cuda":
+            torch.cuda.synchronize(self.torch)
+        elif self.torch.type == "mps":
+            torch.mps.synchronize()
+
+    @property
+    def slots(self) -> int:
+        """How many images may be in progress together."""
+        if self.torch.type == "cpu":
+            return CPU_SLOTS
+        free = self.total * (1 - MODELS_SHARE / 2)
+        return min(max(int(free / 2**20 / MEBIBYTES_PER_SLOT), 1), MOST_SLOTS)
+
+    @property
+    def description(self) -> str:
+        """For people: ``NVIDIA H200 (143 GB)``, ``CPU (2 cores)``."""
+        if self.torch.type == "cuda":
+            return f"{torch.cuda.get_device_name(self.torch)} ({self.total / 1e9:.0f} GB)"
+        return f"CPU ({cores()} cores)" if self.torch.type == "cpu" else self.torch.type.upper()
+
+
+def find_device(name: str) -> torch.device:
+    """The torch device *name*: "cpu", "cuda", "cuda:1", "mps" or "auto" (the first GPU that computes, else the CPU).
+
+    Raises EngineUnusable for a device that does not work with this PyTorch.
+    """
+    if name != "auto":
+        return _tried(name)
+    for candidate in ("cuda", "mps"):
+        if (torch.cuda if candidate == "cuda" else torch.backends.mps).is_available():
+            try:
+                return _tried(candidate)
+            except EngineUnusable:
+                continue
+    return torch.device("cpu")
+
+
+def fast_dtype(device: torch.device) -> torch.dtype:
+    """float16 where the hardware is faster at it (NVIDIA from Volta on; Pascal is 64 times slower), else float32."""
+    if device.type == "cuda" and torch.version.cuda and torch.cuda.get_device_capability(device) >= (7, 0):
+        return torch.float16
+    return torch.float32
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _tried(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.ones(2, device=device).mul(2).sum().item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise EngineUnusable(f"The device “{name}” does not work with this PyTorch: {why}") from error
+    return device
