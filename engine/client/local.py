@@ -116,7 +116,7 @@ class LocalEngine:
         nets_megabytes: int = 0,
         idle_minutes: float = 0.0,
         compiled: Path | None = None,
-        patience: SupervisorTimeouts | None = None,
+        timeouts: SupervisorTimeouts | None = None,
     ) -> None:
         self.ready: Ready | None = None
         self._keeper = Supervisor(
@@ -129,7 +129,7 @@ class LocalEngine:
                 compiled=compiled,
             ),
             Listener(self._receive, self._bury, self._give_up, lambda: bool(self._attempts or self._questions)),
-            patience or SupervisorTimeouts(),
+            timeouts or SupervisorTimeouts(),
             data / "engine.pid" if data else None,
         )
         self._keeping: asyncio.Task[None] | None = None

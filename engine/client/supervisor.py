@@ -52,12 +52,12 @@ class Supervisor:
         command: Sequence[str],
         environ: Mapping[str, str],
         listener: Listener,
-        patience: SupervisorTimeouts,
+        timeouts: SupervisorTimeouts,
         pid_file: Path | None = None,
     ) -> None:
         self.child: Child | None = None
         self._command, self._environ = command, environ
-        self._listener, self._patience, self._pid_file = listener, patience, pid_file
+        self._listener, self._timeouts, self._pid_file = listener, timeouts, pid_file
         self._ready = self._useful = self._stopping = False
         self._heard = 0.0
         self.ends = 0
@@ -79,7 +79,7 @@ class Supervisor:
 
     async def run(self) -> None:
         """Children, one after the other."""
-        failures, (pause, longest) = 0, self._patience.backoff
+        failures, (pause, longest) = 0, self._timeouts.backoff
         while not self._stopping:
             started = time.monotonic()
             status, last_words = await self._live()
@@ -90,8 +90,8 @@ class Supervisor:
             # A child that painted something is no broken installation: whoever waits behind jobs that kill engines
             # must not wait ever longer too. One that never finishes anything is tried more and more rarely.
             if self._useful or (self._ready and time.monotonic() - started > longest):
-                pause = self._patience.backoff[0]
-            if status == UNUSABLE_STATUS or failures >= self._patience.tries:
+                pause = self._timeouts.backoff[0]
+            if status == UNUSABLE_STATUS or failures >= self._timeouts.tries:
                 self._listener.gave_up(last_words)
             log.warning("The engine ended (status %s); it is started again in %.1f s.", status, pause)
             self._rests_until = time.monotonic() + pause
@@ -147,8 +147,8 @@ class Supervisor:
 
     async def _watch(self, child: Child) -> None:
         while True:
-            await asyncio.sleep(min(self._patience.stall / 4, 10))
-            limit = self._patience.stall if self._ready else self._patience.start
+            await asyncio.sleep(min(self._timeouts.stall / 4, 10))
+            limit = self._timeouts.stall if self._ready else self._timeouts.start
             if (self._listener.busy() or not self._ready) and time.monotonic() - self._heard > limit:
                 log.error("The engine has said nothing for %.0f s; it is ended.", limit)
                 child.kill()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from textwrap import shorten
+from typing import TYPE_CHECKING
 
 from engine.catalogue.models import Model
 from engine.errors import InvalidRequest
-from engine.guidance.perceptor import Perceptor
 from engine.primer.vocabulary import KNOWN, says_something, unknown_words
 from engine.requests.prompts import Prompt, check_weights
 from engine.requests.request import DreamRequest
+
+if TYPE_CHECKING:  # torch
+    from engine.guidance.perceptor import Perceptor
 
 EXAMPLES = 4
 """Words shown of each topic."""

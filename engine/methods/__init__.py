@@ -8,13 +8,15 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Hashable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from engine.errors import ModelUnavailable
 from engine.methods._base import State, Step
 from engine.protocol.messages import Job
 from engine.requests.request import DreamRequest
-from engine.runtime.provider import NetProvider
+
+if TYPE_CHECKING:  # torch
+    from engine.runtime.provider import NetProvider
 
 S = TypeVar("S", bound=State)
 
@@ -31,7 +33,7 @@ class Method(Protocol[S]):
         ...
 
     def batch_key(self, state: S) -> Hashable:
-        """Asked before every step: states of equal lanes share one forward pass."""
+        """Asked before every step: states of equal keys share one forward pass."""
         ...
 
     def advance(self, states: list[S], runtime: NetProvider) -> list[Step]:

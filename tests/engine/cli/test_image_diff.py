@@ -63,8 +63,8 @@ def test_a_picture_that_was_changed_after_it_was_painted_is_told_apart() -> None
 
 
 def test_a_step_that_could_not_be_run_as_the_first_time_is_told() -> None:
-    then = record(step_log=[[2, 8, 0, 3], [8, 8, 1, 6]])
-    now = record(step_log=[[2, 8, 0, 3], [8, 2, 1, 6]])
+    then = record(course=[[2, 8, 0, 3], [8, 8, 1, 6]])
+    now = record(course=[[2, 8, 0, 3], [8, 2, 1, 6]])
 
     assert [
         "6 of 9 steps could not be run as they were the first time: 8 at once on 8 threads, memory level 1 then, "
@@ -73,7 +73,7 @@ def test_a_step_that_could_not_be_run_as_the_first_time_is_told() -> None:
 
 
 def test_a_record_that_knows_no_more_than_one_bucket_says_so() -> None:
-    (sentence,) = reasons(png(GREY), record(bucket=4, step_log=None), record(bucket=4))
+    (sentence,) = reasons(png(GREY), record(bucket=4, course=None), record(bucket=4))
 
     assert sentence.startswith("Its record does not hold how each step was run")
 

@@ -111,7 +111,7 @@ def test_the_second_gpu_is_not_the_first(shell: Shell, monkeypatch: pytest.Monke
         asked.append(options["device"])
         raise InvalidRequest("No more is asked.")
 
-    monkeypatch.setattr("engine.runtime.runtime.find_device", torch.device)
+    monkeypatch.setattr("engine.runtime.device.find_device", torch.device)
     monkeypatch.setattr("engine.primer.tasks.remake.trainer", trainer)
     assert 2 == shell("primer", "train", "classifier", "--device", "cuda:1").status
     assert [torch.device("cuda:1")] == asked

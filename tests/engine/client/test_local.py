@@ -200,8 +200,8 @@ async def test_a_child_that_speaks_another_language_is_ended_not_waited_for() ->
 
 
 async def test_a_child_that_stands_still_is_ended() -> None:
-    patience = SupervisorTimeouts(backoff=(0.05, 0.2), tries=5, stall=0.6)
-    async with started(timeouts=patience) as client:
+    timeouts = SupervisorTimeouts(backoff=(0.05, 0.2), tries=5, stall=0.6)
+    async with started(timeouts=timeouts) as client:
         await client.until(lambda seen: bool(seen))
         await client.submit("a", "stall")
         await client.until(lambda _: bool(client.ends("a")))

@@ -311,7 +311,7 @@ class Narrow(BigganClip):
 def test_where_memory_runs_out_steps_are_made_lighter_and_the_picture_is_the_same(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runtime, "shed", lambda *_, **__: False)  # the tiny nets come from no file
+    monkeypatch.setattr(runtime.cache, "shed", lambda *_, **__: False)  # the tiny nets come from no file
     pictures, narrow = [], Narrow()
     for method in (METHOD, narrow):
         shop = Workshop(runtime=runtime, find=lambda _, method=method: method)
@@ -350,6 +350,6 @@ def test_a_step_takes_as_much_memory_as_it_was_said_to_before_it_began(biggan: E
 def test_the_published_nets_are_rehearsed_at_full_size_without_their_files() -> None:
     request = build_request("a fox", model="biggan-deep-512")
     found = dry_run(METHOD, request, torch.float32)
-    assert {"biggan:biggan-deep-512", "perceptor:ViT-B/32"} == set(found.nets)
+    assert {"biggan:biggan-deep-512", "perceptor:ViT-B/32"} == set(found.models)
     assert 10**9 < found.step < 3 * 10**9
     assert dry_run(METHOD, request, torch.float32, 5).step < 0.7 * found.step
