@@ -15,11 +15,10 @@ from engine.errors import ModelUnavailable, WeightsError
 from engine.loaders.meta_init import NoInit
 from engine.nets.biggan import Biggan, build_biggan
 from engine.nets.biggan_flags import BigganFlags, read_biggan_flags
+from engine.runtime.provider import NetProvider
 from engine.weights.formats.state_dict import Tensors
 from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import Folder, weights_folder
-
-from engine.runtime.provider import NetProvider
 
 ORIGINAL, LEFT, RIGHT = ".weight_orig", ".weight_u", ".weight_v"
 """torch's spectral norm keeps a weight and the two vectors of its largest singular value under these names."""

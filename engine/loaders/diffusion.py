@@ -21,10 +21,9 @@ from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
 from engine.loaders.meta_init import blueprint
 from engine.nets.adm import UNetModel, build_adm
 from engine.nets.adm_flags import AdmFlags
+from engine.runtime.provider import NetProvider
 from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import Folder, weights_folder
-
-from engine.runtime.provider import NetProvider
 
 FILES = {"primer": PRIMER_WEIGHTS / "diffusion.safetensors"}
 

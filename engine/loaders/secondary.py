@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-
 import torch
 
 from engine.catalogue.registry import find_entry
 from engine.diffusion.denoiser import Denoiser, v_denoiser
 from engine.errors import InvalidRequest
 from engine.nets.secondary import MULTIPLE, SecondaryNet
+from engine.runtime.provider import NetProvider
 from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import weights_folder
-
-from engine.runtime.provider import NetProvider
 
 NAME = "secondary"
 

@@ -18,10 +18,9 @@ from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
 from engine.loaders.meta_init import NoInit
 from engine.nets.vqgan import Vqgan, build_vqgan, nearest, straight_through
 from engine.nets.vqgan_flags import read_vqgan_flags
+from engine.runtime.provider import NetProvider
 from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import Folder, weights_folder
-
-from engine.runtime.provider import NetProvider
 
 TRAINING = "loss"
 """Part of the names of the discriminator and the perceptual net, which only training needs."""
