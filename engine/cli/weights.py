@@ -18,6 +18,7 @@ from engine.cli.console import errors
 from engine.errors import DreamError, InvalidRequest
 from engine.weights.store.download import Download
 from engine.weights.store.folder import Folder, is_there, weights_folder
+from engine.weights.store.hashed_file import Opened
 from engine.weights.store.resume import Report
 
 weights = typer.Typer(
@@ -73,7 +74,9 @@ def download(
             f"[bold]{escape(entry.name)}[/bold]  {escape(entry.title)}\n[dim]Licence: {escape(entry.licence)}[/dim]"
         )
         with _downloading(entry.name) as report:
-            pin = Download(folder, report).fetch(entry, sources=(source,) if source else (), trust=trust)
+            pin = Download(folder, report).fetch(
+                entry, sources=(source,) if source else (), trust=trust, check=_check_contents
+            )
         out.print(f"{escape(str(folder.file(entry)))}  {pin.size / 1e6:,.1f} MB, SHA-256 {pin.sha256}")
 
 
@@ -89,7 +92,7 @@ def verify(
     wanted = [find_entry(name) for name in names] if names else [e for e in entries().values() if folder.find(e)]
     if not wanted:
         out.print(f"There are no weights in {escape(str(folder.root))} yet.")
-    if sum(not _is_right(entry, folder, trust) for entry in wanted):
+    if sum(not _is_right(entry, folder, trust, bool(names)) for entry in wanted):
         raise typer.Exit(WRONG)
 
 
@@ -111,17 +114,26 @@ def path(name: Annotated[str, typer.Argument(help="A checkpoint; without one, th
     print((folder.find(entry) or folder.file(entry)) if name and (entry := find_entry(name)) else folder.root)
 
 
-def _is_right(entry: Entry, folder: Folder, trust: bool) -> bool:
-    """Say how it stands with one file."""
+def _is_right(entry: Entry, folder: Folder, trust: bool, named: bool) -> bool:
+    """Prints whether one file is the right one. *named*: `--trust` replaces the pin of a file that has changed."""
     try:
         if trust:
-            folder.trust(entry)
+            folder.trust(entry, _check_contents, again=named)
         with _hashing(entry, folder) as advance, folder.open(entry, advance) as opened:
-            out.print(f"[green]right[/green]  {escape(entry.name)}  {escape(str(opened.path))}")
+            note = "" if entry.sha256 and not entry.is_own else _check_contents(opened, entry)
+            used = f"  [dim]{escape(note)}[/dim]" if note else ""
+            out.print(f"[green]right[/green]  {escape(entry.name)}  {escape(str(opened.path))}{used}")
     except DreamError as error:
         out.print(f"[red]wrong[/red]  {escape(str(error))}")
         return False
     return True
+
+
+def _check_contents(opened: Opened, entry: Entry) -> str:
+    """Which of the file's tensors are used. Raises WeightsError for a file that holds something else, or NaN."""
+    from engine.loaders.verify import check_contents  # torch: `list` and `download` start without it
+
+    return check_contents(opened, entry)
 
 
 def _describe(entry: Entry, folder: Folder) -> None:

@@ -16,9 +16,10 @@ from engine.loaders.meta_init import NoInit
 from engine.nets.biggan import Biggan, build_biggan
 from engine.nets.biggan_flags import BigganFlags, read_biggan_flags
 from engine.runtime.provider import NetProvider
-from engine.weights.formats.state_dict import Tensors
+from engine.weights.formats.state_dict import Choice, Tensors
 from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import Folder, weights_folder
+from engine.weights.store.hashed_file import Opened
 
 ORIGINAL, LEFT, RIGHT = ".weight_orig", ".weight_u", ".weight_v"
 """torch's spectral norm keeps a weight and the two vectors of its largest singular value under these names."""
@@ -56,13 +57,19 @@ def read_biggan(entry: Entry, folder: Folder, device: torch.device) -> BigganNet
     """The frozen net. Raises ModelUnavailable (file missing) or WeightsError (wrong or damaged file)."""
     if entry.kind is not Kind.BIGGAN:
         raise ModelUnavailable(f"“{entry.name}” is no BigGAN but a checkpoint of the kind {entry.kind.value}.")
-    net = biggan_blueprint(entry.flags)
     with folder.open(entry) as opened:
-        raw, _ = read_fitting(opened, net, _without_norms)
-        tensors = folded(raw, opened.path.name)
-        _check_variances(tensors, opened.path.name)
-        fit(net, tensors)
+        net, _ = fill_biggan(opened, entry.flags)
     return BigganNet(net.eval().requires_grad_(False).to(device), opened.sha256)
+
+
+def fill_biggan(opened: Opened, flags: Mapping[str, object]) -> tuple[Biggan, Choice]:
+    """The net of *flags* with the tensors of the file, and which those were. Raises WeightsError."""
+    net = biggan_blueprint(flags)
+    raw, choice = read_fitting(opened, net, _without_norms)
+    tensors = folded(raw, opened.path.name)
+    _check_variances(tensors, opened.path.name)
+    fit(net, tensors)
+    return net, choice
 
 
 def biggan_blueprint(flags: Mapping[str, object]) -> Biggan:

@@ -22,8 +22,10 @@ from engine.loaders.meta_init import blueprint
 from engine.nets.adm import UNetModel, build_adm
 from engine.nets.adm_flags import AdmFlags
 from engine.runtime.provider import NetProvider
+from engine.weights.formats.state_dict import Choice
 from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import Folder, weights_folder
+from engine.weights.store.hashed_file import Opened
 
 FILES = {"primer": PRIMER_WEIGHTS / "diffusion.safetensors"}
 
@@ -93,10 +95,17 @@ def read_diffusion(entry: Entry, folder: Folder, device: torch.device, dtype: to
     """
     if entry.kind is not Kind.DIFFUSION:
         raise ModelUnavailable(f"“{entry.name}” is no diffusion model but a checkpoint of the kind {entry.kind.value}.")
-    net = blueprint(entry.flags)
     with folder.open(entry) as opened:
-        fit(net, read_fitting(opened, net)[0])
+        net, _ = fill_diffusion(opened, entry.flags)
     return DiffusionNet(net.eval().requires_grad_(False).set_torso_dtype(dtype).to(device), opened.sha256)
+
+
+def fill_diffusion(opened: Opened, flags: Mapping[str, object]) -> tuple[UNetModel, Choice]:
+    """The net of *flags* with the tensors of the file, and which those were. Raises WeightsError."""
+    net = blueprint(flags)
+    tensors, choice = read_fitting(opened, net)
+    fit(net, tensors)
+    return net, choice
 
 
 def net_bytes(name: str, dtype: torch.dtype, environ: Mapping[str, str] = os.environ) -> int:

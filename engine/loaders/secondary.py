@@ -9,8 +9,10 @@ from engine.diffusion.denoiser import Denoiser, v_denoiser
 from engine.errors import InvalidRequest
 from engine.nets.secondary import MULTIPLE, SecondaryNet
 from engine.runtime.provider import NetProvider
+from engine.weights.formats.state_dict import Choice
 from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import weights_folder
+from engine.weights.store.hashed_file import Opened
 
 NAME = "secondary"
 
@@ -29,9 +31,16 @@ def check_sides(sides: tuple[int, int]) -> None:
         )
 
 
-def _read(device: torch.device) -> SecondaryNet:
+def fill_secondary(opened: Opened) -> tuple[SecondaryNet, Choice]:
+    """The net with the tensors of the file, and which those were. Raises WeightsError."""
     with torch.device("meta"):
         net = SecondaryNet()
+    tensors, choice = read_fitting(opened, net)
+    fit(net, tensors)
+    return net, choice
+
+
+def _read(device: torch.device) -> SecondaryNet:
     with weights_folder().open(find_entry(NAME)) as opened:
-        fit(net, read_fitting(opened, net)[0])
+        net, _ = fill_secondary(opened)
     return net.eval().requires_grad_(False).to(device)

@@ -23,9 +23,10 @@ from engine.errors import ModelUnavailable, WeightsError
 from engine.loaders.meta_init import NoInit
 from engine.loaders.torchvision_compat import ensure_torchvision
 from engine.nets.onednn_patch import quicken
-from engine.weights.formats.state_dict import unknown_choices
+from engine.weights.formats.state_dict import Choice, unknown_choices
 from engine.weights.formats.tensors import BREAKAGE, read_index, read_tensors
 from engine.weights.store.folder import Folder, weights_folder
+from engine.weights.store.hashed_file import Opened
 
 MAX_CHOICES = 8
 """Groups of tensors of one file that spandrel is asked about."""
@@ -90,15 +91,20 @@ def read_upscaler(entry: Entry, folder: Folder, device: torch.device, dtype: tor
     if entry.kind is not Kind.UPSCALER:
         raise ModelUnavailable(f"“{entry.name}” is no upscaler but a checkpoint of the kind {entry.kind.value}.")
     with folder.open(entry) as opened:
-        choices = unknown_choices(read_index(opened))[:MAX_CHOICES]
-        for choice in choices:
-            tensors = read_tensors(opened, choice)
-            check_layers(entry.name, tensors)
-            if found := describe(entry.name, tensors):
-                if str(choice):
-                    log.info("%s: read %s", entry.name, choice)
-                return _ready(found, device, dtype, opened.sha256)
-    raise WeightsError(f"“{entry.name}” is no upscaler: its tensors belong to no net that is known here.")
+        found, _ = describe_file(opened)
+    return _ready(found, device, dtype, opened.sha256)
+
+
+def describe_file(opened: Opened) -> tuple[Any, Choice]:
+    """spandrel's descriptor of the first tensors in the file that it recognises. Raises WeightsError."""
+    for choice in unknown_choices(read_index(opened))[:MAX_CHOICES]:
+        tensors = read_tensors(opened, choice)
+        check_layers(opened.name, tensors)
+        if found := describe(opened.name, tensors):
+            if str(choice):
+                log.info("%s: read %s", opened.name, choice)
+            return found, choice
+    raise WeightsError(f"“{opened.name}” is no upscaler: its tensors belong to no net that is known here.")
 
 
 def recognise(

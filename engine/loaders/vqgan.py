@@ -19,8 +19,10 @@ from engine.loaders.meta_init import NoInit
 from engine.nets.vqgan import Vqgan, build_vqgan, nearest, straight_through
 from engine.nets.vqgan_flags import read_vqgan_flags
 from engine.runtime.provider import NetProvider
+from engine.weights.formats.state_dict import Choice
 from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import Folder, weights_folder
+from engine.weights.store.hashed_file import Opened
 
 TRAINING = "loss"
 """Part of the names of the discriminator and the perceptual net, which only training needs."""
@@ -109,10 +111,17 @@ def read_vqgan(entry: Entry, folder: Folder, device: torch.device) -> VqganNet:
     """The frozen net, also from within a transformer's checkpoint. Raises ModelUnavailable or WeightsError."""
     if entry.kind is not Kind.VQGAN:
         raise ModelUnavailable(f"“{entry.name}” is no VQGAN but a checkpoint of the kind {entry.kind.value}.")
-    net = vqgan_blueprint(entry.flags)
     with folder.open(entry) as opened:
-        fit(net, read_fitting(opened, net, without=TRAINING)[0])
+        net, _ = fill_vqgan(opened, entry.flags)
     return VqganNet(net.eval().requires_grad_(False).to(device), opened.sha256)
+
+
+def fill_vqgan(opened: Opened, flags: Mapping[str, object]) -> tuple[Vqgan, Choice]:
+    """The net of *flags* with the tensors of the file, and which those were. Raises WeightsError."""
+    net = vqgan_blueprint(flags)
+    tensors, choice = read_fitting(opened, net, without=TRAINING)
+    fit(net, tensors)
+    return net, choice
 
 
 def vqgan_blueprint(flags: Mapping[str, object]) -> Vqgan:

@@ -70,6 +70,8 @@ class Canvas:
     """The smallest batch its tiles may run in; a replay sets that of the first time, tile by tile."""
     step_log: StepLog = field(default_factory=StepLog)
     """How its tiles were run."""
+    notes: tuple[str, ...] = ()
+    """For the person, with the finished picture."""
     tiles: tuple[Tile, ...] = field(init=False)
     large: Image.Image = field(init=False)
     _row: Image.Image | None = None
@@ -118,7 +120,8 @@ class Canvas:
         if self.step < self.steps:
             return Running(self.step, self.steps, self.preview)
         way = {"upscaler_course": self.step_log.rows, "upscaler_core": self.cutting.core} if terms else {}
-        return Finished(self.surface.finish(self.large, self.scale), {"resolved": {**resolved, **way}})
+        facts = {"resolved": {**resolved, **way}} | ({"notes": list(self.notes)} if self.notes else {})
+        return Finished(self.surface.finish(self.large, self.scale), facts)
 
     def preview(self) -> Image.Image:
         """The picture so far, small."""

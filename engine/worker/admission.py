@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from engine.errors import InvalidRequest, OutOfMemory
+from engine.errors import InvalidRequest, ModelUnavailable, OutOfMemory, WeightsError
 from engine.memory_planning.estimate import MemoryEstimate
 from engine.memory_planning.plan import MemoryPlan, plan_memory
 from engine.methods import Method
@@ -21,7 +21,7 @@ from engine.requests.request import AUTO, UpscaleRequest, best_upscaler
 from engine.runtime.error_boundary import is_out_of_memory
 from engine.runtime.model_cache import Lease
 from engine.runtime.runtime import Runtime
-from engine.upscalers import find_upscaler, usable_upscalers
+from engine.upscalers import Upscaler, find_upscaler, usable_upscalers
 from engine.worker.job_state import Painter
 
 log = logging.getLogger(__name__)
@@ -77,9 +77,9 @@ def _admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method:
     started = time.monotonic()
     painter: Painter
     source, plan = None, MemoryPlan()
+    passed_over: tuple[str, ...] = ()
     if isinstance(job.request, UpscaleRequest):
-        painter = find_upscaler(_upscaler(job.request))
-        painter.load(job.request, runtime)
+        painter, passed_over = _load_upscaler(job.request, runtime)
         source = find_record(images[job.request.image])
     else:
         painter = find_method(job.request.method)
@@ -89,6 +89,9 @@ def _admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method:
     states = painter.begin(job, images, runtime)
     if len(states) != job.request.count:
         raise RuntimeError(f"{len(states)} states were begun for {job.request.count} pictures")
+    for state in states:
+        if passed_over:
+            state.notes = passed_over
     if plan.level:
         for state in states:
             state.memory_level = max(state.memory_level, plan.level)
@@ -96,8 +99,26 @@ def _admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method:
     return Admitted(painter, states, seconds, source, plan.estimate)
 
 
-def _upscaler(request: UpscaleRequest) -> str:
-    return request.upscaler if request.upscaler != AUTO else best_upscaler(usable_upscalers(), request.scale)
+def _load_upscaler(request: UpscaleRequest, runtime: Runtime) -> tuple[Upscaler[Any], tuple[str, ...]]:
+    """The upscaler that *request* names, loaded; for "auto" the best that loads, and notes about better ones.
+
+    Raises ModelUnavailable or WeightsError for an upscaler that was named and cannot be loaded.
+    """
+    usable = set(usable_upscalers()) if request.upscaler == AUTO else {request.upscaler}
+    notes: list[str] = []
+    while True:
+        name = best_upscaler(usable, request.scale) if request.upscaler == AUTO else request.upscaler
+        upscaler = find_upscaler(name)
+        try:
+            upscaler.load(request, runtime)
+        except (ModelUnavailable, WeightsError) as error:
+            if request.upscaler != AUTO or name not in usable:
+                raise
+            usable.remove(name)
+            notes.append(f"The upscaler “{name}” cannot be used: {error}")
+            log.warning("%s", notes[-1])
+        else:
+            return upscaler, tuple(notes)
 
 
 def _check_images(job: Job, images: Mapping[str, bytes]) -> None:

@@ -1,4 +1,4 @@
-"""A checkpoint from its sources, one after the other, until one gives the file with the right hash. No torch."""
+"""Downloads a checkpoint: tries its sources in turn until one has the file with the right hash."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from engine.catalogue.entry import Entry
 from engine.errors import WeightsError
-from engine.weights.store.folder import COMMAND, Folder
+from engine.weights.store.folder import COMMAND, Check, Folder
 from engine.weights.store.http import SourceFailed, host
 from engine.weights.store.resume import Part, Patience, Report, transfer
 from engine.weights.store.trusted_hashes import Pin
@@ -21,24 +21,26 @@ class Download:
     report: Report = lambda done, total: None
     patience: Patience = field(default_factory=Patience)
 
-    def fetch(self, entry: Entry, *, sources: Sequence[str] = (), trust: bool = False) -> Pin:
-        """Download *entry*, from *sources* instead of its own if there are any; returns the hash that it has.
+    def fetch(
+        self, entry: Entry, *, sources: Sequence[str] = (), trust: bool = False, check: Check = lambda *_: None
+    ) -> Pin:
+        """Downloads *entry*, from *sources* instead of its own if given; returns its hash.
 
-        *trust*: take what comes where nobody has published a hash, and insist on it from then on.
-        Raises WeightsError in words that name every source and what was wrong with it.
+        *trust*: accept a file without a published hash if *check* does, and pin its hash.
+        Raises WeightsError that names every source and its problem.
         """
         expected = self.folder.expected(entry)
         if not expected and not trust:
             raise WeightsError(
-                f"Nobody has published a hash for “{entry.name}”, so nobody can tell whether what comes is the right "
-                f"file; `{COMMAND} download --trust {entry.name}` takes it, and from then on only the same again."
+                f"No hash is published for “{entry.name}”, so a wrong file cannot be recognised. "
+                f"`{COMMAND} download --trust {entry.name}` accepts the file and pins its hash."
             )
         addresses = tuple(sources) or entry.sources
         if not addresses:
             raise WeightsError(_by_hand(entry, self.folder))
         pin = self._from_any(entry, addresses, expected)
         if not entry.sha256 and not expected:
-            self.folder.remember(entry.name, pin)
+            self.folder.trust(entry, check)
         return pin
 
     def _from_any(self, entry: Entry, addresses: Sequence[str], expected: str) -> Pin:

@@ -23,6 +23,8 @@ from engine.weights.store.trusted_hashes import Pin, Pins
 
 VARIABLE = "DREAMBOT_WEIGHTS"
 COMMAND = "python -m engine weights"
+Check = Callable[[Opened, Entry], object]
+"""Raises WeightsError for a file that does not hold what its entry claims; see `engine.loaders.verify`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +68,12 @@ class Folder:
 
     def missing(self, entry: Entry) -> str:
         """Why it cannot be loaded, in a sentence without its full stop; empty if it seems it can. Hashes nothing."""
-        if self.find(entry) is None:
+        path = self.find(entry)
+        if path is None:
             trust = "" if self.expected(entry) else " --trust"
             return f"not downloaded; run {COMMAND} download{trust} {entry.name}"
+        if entry.exact and (size := path.stat().st_size) != entry.size:
+            return f"another file: {path} has {size:,} bytes instead of {entry.size:,}; {_advice(entry)}"
         return "" if self.expected(entry) else f"not trusted yet; run {COMMAND} verify --trust {entry.name}"
 
     @contextmanager
@@ -78,18 +83,24 @@ class Folder:
         if path is None or self.missing(entry):
             raise ModelUnavailable(f"The weights “{entry.name}” are {self.missing(entry)}.")
         with open_hashed(path, entry.name, progress) as opened:
-            check_hash(opened, self.expected(entry))
+            check_hash(opened, self.expected(entry), entry)
             yield opened
 
-    def trust(self, entry: Entry, progress: Callable[[int], None] | None = None) -> Pin:
-        """Pin the file that lies there; raises WeightsError where a published or pinned hash says otherwise."""
+    def trust(self, entry: Entry, check: Check, *, again: bool = False) -> Pin:
+        """Pins the hash of the file in the folder, after *check* has read it.
+
+        *again*: in place of an earlier pin. Raises ModelUnavailable, or WeightsError for another hash than the
+        published or pinned one.
+        """
         path = self.find(entry)
         if path is None:
             raise ModelUnavailable(f"The weights “{entry.name}” are {self.missing(entry)}.")
-        with open_hashed(path, entry.name, progress) as opened:
-            check_hash(opened, self.expected(entry) or opened.sha256)
+        with open_hashed(path, entry.name) as opened:
+            expected = entry.sha256 if again else self.expected(entry)
+            check_hash(opened, expected or opened.sha256, entry)
+            check(opened, entry)
             pin = Pin(opened.sha256, opened.size, str(path))
-        if not entry.sha256 and not self.pins.find(entry.name):
+        if not entry.sha256 and self.pins.find(entry.name) != pin:
             self.remember(entry.name, pin)
         return pin
 
@@ -133,10 +144,22 @@ def is_there(path: Path) -> bool:
         return False
 
 
-def check_hash(opened: Opened, expected: str) -> None:
-    """Raise WeightsError, with both hashes, unless they are the same."""
+def check_hash(opened: Opened, expected: str, entry: Entry) -> None:
+    """Raises WeightsError, with both hashes and what to do, unless they are the same."""
     if opened.sha256 != expected:
         raise WeightsError(
             f"“{opened.path.name}” is not the file it should be: its SHA-256 is {opened.sha256}, and {expected} was "
-            f"expected; {COMMAND} remove {opened.name} and download it again."
+            f"expected; {_advice(entry)}."
         )
+
+
+def _advice(entry: Entry) -> str:
+    """What to do about a file with other bytes than expected, as a clause."""
+    if entry.sha256 and entry.is_own:
+        return f"if you replaced it, change sha256 under [models.{entry.name}] in config.toml"
+    if not entry.sha256:
+        return f"if you replaced it, run {COMMAND} verify --trust {entry.name}"
+    return (
+        f"run {COMMAND} remove {entry.name} and download it again. A file of your own belongs elsewhere, "
+        "with a table [models.NAME] in config.toml"
+    )

@@ -13,6 +13,7 @@ from engine.catalogue.models import DEFAULT_MODEL, MODELS
 from engine.catalogue.registry import find_entry
 from engine.errors import InvalidRequest, WeightsError
 from engine.guidance.open_clip import from_open_clip, open_clip
+from engine.loaders.verify import check_contents
 from engine.methods import find_method
 from engine.methods._base import Finished
 from engine.methods.clip_diffusion import METHOD
@@ -36,6 +37,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "weights").mkdir()
     return tmp_path / "weights"
+
+
+def lay_clip(folder: Path) -> None:
+    """A file of the size that OpenAI's has, without its bytes."""
+    with (folder / "ViT-B-32.pt").open("wb") as file:
+        file.truncate(find_entry("ViT-B/32").size)
 
 
 @pytest.fixture
@@ -88,7 +95,7 @@ def test_ready_says_how_to_get_what_is_not_here(folder: Path) -> None:
     asked = build_request("a", settings={"perceptors": "ViT-B/32+usual", "gradient": "secondary"})
     assert ("CLIP ViT-B/32", "CLIP primer", "secondary net") == asked.helpers
     assert [f"{command} ViT-B/32", None, f"{command} secondary"] == [ready.unavailable.get(it) for it in asked.helpers]
-    (folder / "ViT-B-32.pt").touch()
+    lay_clip(folder)
     assert "CLIP ViT-B/32" not in look_around("w", 1, "CPU", 1).unavailable
     assert f"{command} imagenet-256" == lacking(MODELS["imagenet-256"])
     (folder / "256x256_diffusion_uncond.pt").touch()
@@ -102,7 +109,7 @@ def test_ready_says_how_to_get_what_is_not_here(folder: Path) -> None:
 @pytest.mark.parametrize("content", [b'{"files": ', b"\xff\xfe", b"[1]", b'{"files": {"a": 5}}', b"[" * 100_000, None])
 def test_damaged_pins_concern_only_those_who_need_them(folder: Path, content: bytes | None) -> None:
     (folder / "256x256_diffusion_uncond.pt").touch()
-    (folder / "ViT-B-32.pt").touch()
+    lay_clip(folder)
     (folder / "lsun_uncond_100M_2400K_bs64.pt").touch()
     if content is None:
         (folder / "pins.json").mkdir()
@@ -120,6 +127,16 @@ def test_damaged_pins_concern_only_those_who_need_them(folder: Path, content: by
         weights_folder().open(find_entry("bedrooms-2400k")),
     ):
         pass
+
+
+def test_a_file_of_another_size_is_not_the_model_s(folder: Path) -> None:
+    (folder / "RealESRGAN_x4plus.pth").write_bytes(b"something else")
+
+    ready = look_around("w", 1, "CPU", 1)
+
+    assert "realesrgan-x4plus" not in ready.upscalers
+    why = ready.unavailable["upscaler realesrgan-x4plus"]
+    assert "another file: " in why and "has 14 bytes instead of 67,040,989" in why and "[models.NAME]" in why
 
 
 @pytest.mark.parametrize("variable", ["DREAMBOT_WEIGHTS", "HOME"])
@@ -153,7 +170,7 @@ def test_a_small_model_of_ones_own_paints_from_its_file_to_its_picture(folder: P
     }
     add_own(read_own({"mine": table_in_toml}))
     assert lacking(MODELS["mine"]).startswith("not trusted yet; run python -m engine weights verify --trust mine")
-    weights_folder().trust(table.find_entry("mine"))
+    weights_folder().trust(table.find_entry("mine"), check_contents)
     assert "" == lacking(MODELS["mine"])
 
     runtime = Runtime.open("cpu")
@@ -187,7 +204,7 @@ def test_so_do_codes_and_sleepers_of_ones_own(
         read_own({"mine": {"kind": kind, "file": file, "flags": flags, "perceptor": "primer", "defaults": settings}})
     )
     assert lacking(MODELS["mine"]).startswith("not trusted yet")
-    weights_folder().trust(table.find_entry("mine"))
+    weights_folder().trust(table.find_entry("mine"), check_contents)
 
     runtime, method = tiny_runtime(), find_method(MODELS["mine"].methods[0])
     job = job_of("a fox", model="mine", seed=1)

@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner, Result
 
 from engine.catalogue import registry as table
 from engine.catalogue.entry import Entry, Kind
 from engine.cli.weights import weights
 from engine.errors import DreamError, WeightsError
+from tests.engine.weights.made import TINY, saved, tiny_tensors
 from tests.engine.weights.server import Shelf, serving
 
 CONTENT = b"these are no real weights" * 1000
@@ -32,7 +35,7 @@ def folder(tmp_path: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Pat
     monkeypatch.setattr(table, "_own", {})
     for name, sha256 in (("good", hashlib.sha256(CONTENT).hexdigest()), ("unknown", ""), ("bad", "0" * 64)):
         entry = Entry(
-            name, Kind.UPSCALER, f"the {name} one", f"{name}.pth", "Free for all.", (shelf.address + "/f",), sha256
+            name, Kind.CLIP, f"the {name} one", f"{name}.pth", "Free for all.", (shelf.address + "/f",), sha256
         )
         table.add_entries([entry])
     return tmp_path / "weights"
@@ -58,6 +61,53 @@ def test_without_a_published_hash_trust_is_needed_once(folder: Path) -> None:
     result = run("verify", "unknown")
     assert 1 == result.exit_code
     assert "wrong  “unknown.pth” is not the file it should be" in result.output
+
+
+def test_a_file_of_ones_own_that_was_trained_further_is_trusted_again_by_name(folder: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.pt"
+    mine.write_bytes(saved(tiny_tensors()))
+    table.add_entries([Entry("mine", Kind.DIFFUSION, "my own", str(mine), "Mine.", flags=TINY)])
+    assert 0 == run("verify", "--trust", "mine").exit_code
+    mine.write_bytes(saved({"params_ema": tiny_tensors(), "params": {}, "step": torch.tensor(1)}))
+
+    refused = run("verify", "mine").output
+    assert "if you replaced it, run python -m engine weights verify --trust mine." in refused
+    assert 1 == run("verify", "--trust").exit_code, "all files are not trusted anew at once"
+    trusted = run("verify", "--trust", "mine")
+
+    assert 0 == trusted.exit_code
+    assert f"right  mine  {mine}  the averaged weights under “params_ema”" in trusted.output
+
+
+@pytest.mark.parametrize("number", [torch.nan, torch.inf])
+def test_weights_that_are_not_finite_are_not_trusted(folder: Path, tmp_path: Path, number: float) -> None:
+    mine = tmp_path / "mine.pt"
+    mine.write_bytes(saved({**tiny_tensors(), "out.2.bias": torch.full((6,), number)}))
+    table.add_entries([Entry("mine", Kind.DIFFUSION, "my own", str(mine), "Mine.", flags=TINY)])
+
+    result = run("verify", "--trust", "mine")
+
+    assert 1 == result.exit_code
+    assert "wrong  “mine.pt” is damaged: “out.2.bias” holds numbers that are not finite." in result.output
+    assert not (folder / "pins.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "sha256", "own", "words"),
+    [
+        ("good", "0" * 64, False, r"with a table \[models\.NAME\] in config\.toml"),
+        ("mine", "0" * 64, True, r"change sha256 under \[models\.mine\] in config\.toml"),
+    ],
+)
+def test_the_advice_about_a_wrong_file_leads_somewhere(
+    folder: Path, tmp_path: Path, name: str, sha256: str, own: bool, words: str
+) -> None:
+    folder.mkdir()
+    path = tmp_path / "mine.pth" if own else folder / "good.pth"
+    path.write_bytes(b"another file")
+    table.add_entries([Entry(name, Kind.CLIP, name, str(path) if own else path.name, "Mine.", (), sha256)])
+
+    assert re.search(words, run("verify", name).output)
 
 
 def test_a_file_that_was_put_there_by_hand_can_be_trusted(folder: Path) -> None:
@@ -104,7 +154,7 @@ def test_removing_leaves_nothing(folder: Path) -> None:
 def test_a_file_of_ones_own_is_never_deleted(folder: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine.pth"
     mine.write_bytes(CONTENT)
-    table.add_entries([Entry("mine", Kind.UPSCALER, "my own", str(mine), "Mine.")])
+    table.add_entries([Entry("mine", Kind.CLIP, "my own", str(mine), "Mine.")])
     assert 0 == run("verify", "--trust", "mine").exit_code
     assert f"mine: nothing to delete. {mine} stays: it is yours." in run("remove", "mine").output
     assert CONTENT == mine.read_bytes()

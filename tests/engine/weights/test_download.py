@@ -242,7 +242,7 @@ def test_inner_addresses_are_recognised(address: str, inner: bool) -> None:
 
 def test_what_nobody_vouches_for_needs_trust_and_is_pinned_from_then_on(folder: Folder, shelf: Shelf) -> None:
     unknown = entry(shelf.address + "/f", sha256="")
-    with pytest.raises(WeightsError, match=r"Nobody has published a hash for “net”.*download --trust net"):
+    with pytest.raises(WeightsError, match=r"No hash is published for “net”.*download --trust net"):
         Download(folder, patience=HASTY).fetch(unknown)
     Download(folder, patience=HASTY).fetch(unknown, trust=True)
     assert SHA256 == json.loads((folder.root / "pins.json").read_text())["files"]["net"]["sha256"]

@@ -1,0 +1,31 @@
+"""Checks whether a checkpoint holds the network that its entry claims, with finite numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from engine.catalogue.entry import Entry, Kind
+from engine.loaders.biggan import fill_biggan
+from engine.loaders.diffusion import fill_diffusion
+from engine.loaders.secondary import fill_secondary
+from engine.loaders.upscaler import describe_file
+from engine.loaders.vqgan import fill_vqgan
+from engine.weights.formats.state_dict import Choice
+from engine.weights.store.hashed_file import Opened
+
+_FILL: Mapping[Kind, Callable[[Opened, Entry], tuple[object, Choice]]] = {
+    Kind.DIFFUSION: lambda opened, entry: fill_diffusion(opened, entry.flags),
+    Kind.VQGAN: lambda opened, entry: fill_vqgan(opened, entry.flags),
+    Kind.BIGGAN: lambda opened, entry: fill_biggan(opened, entry.flags),
+    Kind.SECONDARY: lambda opened, entry: fill_secondary(opened),
+    Kind.UPSCALER: lambda opened, entry: describe_file(opened),
+}
+
+
+def check_contents(opened: Opened, entry: Entry) -> str:
+    """Reads the whole file; returns which of its tensors are used, empty for a plain file.
+
+    A CLIP is a program and is recognised by its hash alone, so it is not opened. Raises WeightsError in words.
+    """
+    fill = _FILL.get(entry.kind)
+    return str(fill(opened, entry)[1]) if fill else ""
