@@ -72,8 +72,10 @@ $(PY):
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.play: $(PY) pyproject.toml constraints.txt
-	$(PY) -m pip install -q $(TORCH_INDEX) torch
-	$(PY) -m pip install -q -e '.[playground]'
+	@echo "Installing PyTorch and the bot into $(VENV); pip shows the size of each download. Only the first run does this."
+	@test -n "$(TORCH_INDEX)" || echo "On Linux, PyTorch with CUDA takes several GB. Without an NVIDIA GPU, use: make $(MAKECMDGOALS) TORCH=cpu"
+	$(PY) -m pip install $(TORCH_INDEX) torch
+	$(PY) -m pip install -e '.[playground]'
 	@touch $@
 
 $(VENV)/.dev: $(PY) pyproject.toml constraints.txt

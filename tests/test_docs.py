@@ -14,12 +14,15 @@ from discord import app_commands
 
 from bot import cogs
 from engine.cli.listing import option_rows
+from engine.primer.vocabulary import unknown_words
 from engine.requests.options.base import schedulable
 from engine.requests.profiles import profile_rows
 from engine.requests.request import METHODS, ClipDiffusionOptions
 
 ROOT = Path(__file__).parent.parent
 USING = (ROOT / "docs" / "using.md").read_text(encoding="utf-8")
+EXAMPLE = re.compile(r'dream "([^"]+)"|/dream ([a-z][^`:]*?)(?= \w+:|`|$)')
+"""A prompt in a shell command or in a slash command."""
 METHODS_PAGE = ROOT / "docs" / "methods.md"
 
 
@@ -82,6 +85,16 @@ def test_every_profile_is_in_the_documentation_with_its_cost_and_source() -> Non
 def test_every_option_that_may_change_along_the_walk_is_named() -> None:
     names = [f"`{name}`" for name, field in ClipDiffusionOptions.model_fields.items() if schedulable(field)]
     assert f"These options may change: {', '.join(names)}." in METHODS_PAGE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/playground.md", "docs/using.md", "docs/shell.md"])
+def test_the_first_examples_use_words_that_the_bundled_model_knows(page: str) -> None:
+    """A newcomer copies them, and the bundled model paints nonsense for words that it has not learnt."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    prompts = [found[1] or found[2] for found in re.finditer(EXAMPLE, text)]
+    prompts = [prompt for prompt in prompts if prompt not in ("prompt", "a prompt")][:3]
+
+    assert {} == {prompt: unknown_words(prompt) for prompt in prompts if unknown_words(prompt)}
 
 
 def renew_option_tables() -> None:

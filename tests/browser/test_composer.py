@@ -86,12 +86,12 @@ async def test_one_line_is_understood_as_it_is_typed(page: Page, world: StandIn)
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("/dream a fox seed:seven", "seed is a whole number; “seven” is not."),
-        ("/dream a fox count:9", "count is at most 4; 9 is too large."),
-        ("/dream a fox method:oil", "method is one of clip_diffusion, pixels; “oil” is not."),
+        ("/dream a fox seed:seven", "seed must be a whole number, not “seven”."),
+        ("/dream a fox count:9", "count must be at most 4, not 9."),
+        ("/dream a fox method:oil", "method must be one of clip_diffusion, pixels, not “oil”."),
         ("/dream seed:7", "/dream needs a prompt."),
-        ("/queue now", "/queue has no place for “now”."),
-        ("/paint a fox", "There is no command /paint. There is /dream, /queue, /quota, /gallery best."),
+        ("/queue now", "/queue takes no option “now”."),
+        ("/paint a fox", "There is no command /paint. Try /dream, /queue, /quota, /gallery best."),
     ],
 )
 async def test_a_wrong_line_is_answered_in_words(page: Page, world: StandIn, line: str, words: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import DESKTOP, PHONE, send
+from tests.browser.paint import paint
 from tests.browser.standin import StandIn
 from tests.browser.world import BOT
 
@@ -57,6 +58,12 @@ async def fill(page: Page, world: StandIn) -> None:
     await expect(page.locator(".pending.failed")).to_be_visible()
     await page.fill("#line", "/dream a fox seed:x")
     await page.press("#line", "Enter")
+
+
+TOO_WIDE = """
+[...document.querySelectorAll(".message *")].filter((each) => each.getBoundingClientRect().right > innerWidth)
+  .map((each) => each.className)
+"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -127,7 +134,10 @@ async def test_a_phone_shows_all_of_it_without_scrolling_sideways(page: Page, wo
     await page.set_viewport_size(PHONE)
     await send(page, "/dream an owl in a forest of very tall and narrow trees count:4")
     await expect(page.locator(".message .button", has_text="Remix")).to_be_visible()
+    world.post("1", BOT, attachments=[world.picture(paint(3, size=512), "film.webp", 512)])
+    await expect(page.locator(".message").last.locator("img")).to_be_visible()
     assert await page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    assert [] == await page.evaluate(TOO_WIDE)
     await page.get_by_role("button", name="Channels", exact=True).click()
     await page.locator(".channel", has_text="announcements").click()
     await expect(page.locator("h1")).to_have_text("announcements")

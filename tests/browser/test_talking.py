@@ -226,8 +226,8 @@ async def test_a_reader_above_is_not_pulled_down(page: Page, world: StandIn) -> 
 async def test_words_can_answer_a_message(page: Page, world: StandIn) -> None:
     world.post("1", PEOPLE[1], content="which owl?")
     await page.locator(".message").hover()
-    await page.get_by_label("Answer", exact=True).click()
-    await expect(page.locator("#replying")).to_contain_text("Answering Béla")
+    await page.get_by_label("Reply", exact=True).click()
+    await expect(page.locator("#replying")).to_contain_text("Replying to Béla")
     await page.keyboard.type("the brown one")
     await page.keyboard.press("Enter")
     await expect(page.locator(".message").last.locator(".reference")).to_contain_text("which owl?")

@@ -45,7 +45,7 @@ async def kept(world: World, folder: Path) -> AsyncIterator[BotAndEngine]:
         return await start_bot(environ, folder / "bot.log", config)
 
     machine = BotAndEngine(start, world.site.gateway, folder / "data")
-    keeping = asyncio.create_task(machine.keep())
+    keeping = asyncio.create_task(machine.keep_running())
     try:
         await world.until(lambda: world.site.gateway.online and world.site.commands.all(), 60, what="the bot")
         yield machine

@@ -1,4 +1,4 @@
-"""The world that playground and tests start with: a server with channels and a thread, three people, the bot."""
+"""The initial world of playground and tests: a server with channels and a thread, three people, the bot."""
 
 import secrets
 
@@ -21,7 +21,7 @@ BOT_NAME = "Dreambot"
 
 
 def small_world(clock: Clock, ids: Snowflakes) -> World:
-    """Olive owns the server, Mo moderates it, Max is a member; the bot may not speak in #quiet."""
+    """Olive owns the server, Mo moderates it, Max is a member; the bot has no SEND_MESSAGES in #quiet."""
     olive = User(ids.next(), "olive", "Olive")
     max_ = User(ids.next(), "max", "Max")
     mo = User(ids.next(), "mo", "Mo")
@@ -34,7 +34,7 @@ def small_world(clock: Clock, ids: Snowflakes) -> World:
     for user in (olive, max_, mo):
         dm = Channel(ids.next(), ChannelType.DM, recipients=(bot.id, user.id))
         world.channels[dm.id] = dm
-    # Max has the app for himself as well: where it is no member, as in a talk with Olive, only that counts.
+    # Max has installed the app for himself. In his conversation with Olive only that installation counts.
     app.user_installs.add(max_.id)
     talk = Channel(ids.next(), ChannelType.DM, recipients=(max_.id, olive.id))
     world.channels[talk.id] = talk
@@ -72,9 +72,9 @@ def _guild(world: World, ids: Snowflakes, guild_id: int, name: str, owner_id: in
 
 def _add_channels(world: World, ids: Snowflakes, guild: Guild) -> None:
     topics = {
-        "studio": "Paint here: /dream",
-        "gallery": "The pictures worth keeping",
-        "quiet": "The bot may read here, not speak",
+        "studio": "Paint here with /dream",
+        "gallery": "The best images",
+        "quiet": "The bot can read here but not write",
         "late-night": "Age-restricted",
     }
     for position, (name, topic) in enumerate(topics.items()):

@@ -72,11 +72,11 @@ async function ask(path, init) {
  */
 export class Stream {
   /**
-   * @param {(name: string, data: any) => void} hear
+   * @param {(name: string, data: any) => void} receive
    * @param {(problem: string) => void} connection gets a sentence after a loss, "" after a connection
    */
-  constructor(hear, connection) {
-    this.hear = hear;
+  constructor(receive, connection) {
+    this.receive = receive;
     this.connection = connection;
     this.retry = FIRST_RETRY;
     this.timer = 0;
@@ -105,7 +105,7 @@ export class Stream {
       this.retry = FIRST_RETRY;
       this.connection("");
     }
-    this.hear(name, JSON.parse(event.data));
+    this.receive(name, JSON.parse(event.data));
   }
 
   /**

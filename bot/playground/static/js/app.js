@@ -8,7 +8,7 @@ import { emojiText } from "./components.js";
 import { showGate } from "./gate.js";
 import { Interactions } from "./interactions.js";
 import { Lightbox } from "./lightbox.js";
-import { Machine } from "./machine.js";
+import { Processes } from "./processes.js";
 import { MessageList } from "./messages.js";
 import { plain } from "./markdown.js";
 import { Modal } from "./modal.js";
@@ -26,7 +26,7 @@ const PERSON = "dreambot.person";
 
 const store = new Store();
 let api = new Api(sessionStorage.getItem(PERSON) ?? "");
-const stream = new Stream((name, data) => store.hear(name, data), (problem) => {
+const stream = new Stream((name, data) => store.receive(name, data), (problem) => {
   byId("connection").textContent = problem;
   byId("connection").hidden = !problem;
 });
@@ -45,11 +45,11 @@ const names = {
   command: (name) => composer.write(`/${name} `),
   jump: (channel, message) => {
     if (channel !== store.channel) store.selectChannel(channel);
-    if (!list.jump(message)) toast("That message is gone.");
+    if (!list.jump(message)) toast("That message was deleted.");
   },
 };
 
-/** Runs a request whose failure is a sentence at the bottom of the page. @param {Promise<unknown>} request */
+/** Runs a request and shows its error at the bottom of the page. @param {Promise<unknown>} request */
 async function orSay(request) {
   try {
     await request;
@@ -65,7 +65,7 @@ async function control(body) {
 
 const lightbox = new Lightbox();
 
-/** Opens a picture among all pictures of the channel. @param {MessageView} _view @param {PictureFrame} frame */
+/** Opens a picture with the other pictures of the channel. @param {MessageView} _view @param {PictureFrame} frame */
 function openPicture(_view, frame) {
   const slides = store.shown.flatMap((message) => {
     const view = list.views.get(message.id);
@@ -138,7 +138,7 @@ function become(id) {
   api = new Api(id);
   stream.open(id);
   const user = store.users.get(id);
-  if (user) announce(`You are ${displayName(user)} now.`);
+  if (user) announce(`You are now ${displayName(user)}.`);
 }
 
 /** Channels open as a sheet on narrow pages. @param {boolean} open */
@@ -162,7 +162,7 @@ function shortcut(event) {
 }
 
 function wire() {
-  new Machine(store, control);
+  new Processes(store, control);
   showChannels(store);
   showGate(store, () => composer.focus());
   store.addEventListener("snapshot", () => {

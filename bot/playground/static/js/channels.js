@@ -1,4 +1,4 @@
-/** The channels at the left, and what the top says about the one that is open. */
+/** The channel list, and the heading of the open channel. */
 
 import { byId, el, icon } from "./dom.js";
 import { displayName } from "./store.js";
@@ -62,5 +62,5 @@ function head(store) {
   byId("channel-topic").title = channel?.topic ?? "";
   document.title = name ? `${name} · dreambot playground` : "dreambot playground";
   const box = /** @type {HTMLTextAreaElement} */ (byId("line"));
-  box.placeholder = matchMedia("(max-width: 640px)").matches ? "Type / for commands" : `Type / for commands, or write in ${name || "this channel"}`;
+  box.placeholder = matchMedia("(max-width: 640px)").matches ? "Type / for commands" : `Message ${name || "this channel"}, or type / for commands`;
 }

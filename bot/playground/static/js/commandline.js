@@ -1,6 +1,6 @@
 /**
  * The one-line form of a command: `/dream a fox in fog seed:7 count:2`. Text that belongs to no option is the main
- * option's. Knows nothing of the page.
+ * option's. This file has no access to the page.
  */
 
 /** @typedef {import("./types.js").Command} Command */
@@ -82,8 +82,8 @@ function takeValue(text, option, oneWord) {
 }
 
 /**
- * Numbers and choices are one word, texts are not. A text with suggestions goes on only when the main text stands in
- * front: `/dream a fox more:eta=1 cutouts=8`, but `/dream size:256x256 a fox`.
+ * A number or a choice is one word, a text may be several. A text with suggestions is several words only after the main
+ * text: `/dream a fox more:eta=1 cutouts=8`, but `/dream size:256x256 a fox`.
  * @param {Option} option @param {Command} command @param {boolean} led whether the line begins with free text
  */
 function isOneWord(option, command, led) {
@@ -100,7 +100,7 @@ function longestChoice(text, option) {
 }
 
 /**
- * Text → the value that the wire wants, or a sentence that says what would be right.
+ * Text → the value that Discord expects, or a sentence with the correct form.
  * @param {Option} option @param {string} text @returns {{value: OptionValue}|{error: string}}
  */
 export function coerce(option, text) {
@@ -110,7 +110,7 @@ export function coerce(option, text) {
   if (option.type === INTEGER || option.type === NUMBER) return coerceNumber(option, text);
   const { min_length: least = 0, max_length: most = 6000 } = option;
   if (text.length < least) return { error: `${option.name} needs at least ${least} characters.` };
-  if (text.length > most) return { error: `${option.name} may have ${most} characters; these are ${text.length}.` };
+  if (text.length > most) return { error: `${option.name} can have at most ${most} characters, not ${text.length}.` };
   return { value: text };
 }
 
@@ -120,13 +120,13 @@ function coerceChoice(option, text) {
   const low = text.toLowerCase();
   const found = choices.find((choice) => String(choice.value) === text || choice.name.toLowerCase() === low);
   if (found) return { value: found.value };
-  return { error: `${option.name} is one of ${choices.map((choice) => choice.name).join(", ")}; “${text}” is not.` };
+  return { error: `${option.name} must be one of ${choices.map((choice) => choice.name).join(", ")}, not “${text}”.` };
 }
 
 /** @param {Option} option @param {string} text @returns {{value: OptionValue}|{error: string}} */
 function coerceBoolean(option, text) {
   const value = { true: true, yes: true, false: false, no: false }[text.toLowerCase()];
-  return value === undefined ? { error: `${option.name} is true or false; “${text}” is neither.` } : { value };
+  return value === undefined ? { error: `${option.name} must be true or false, not “${text}”.` } : { value };
 }
 
 /** @param {Option} option @param {string} text @returns {{value: OptionValue}|{error: string}} */
@@ -134,17 +134,16 @@ function coerceNumber(option, text) {
   const whole = option.type === INTEGER;
   const value = Number(text);
   if (!text || !Number.isFinite(value) || (whole && !Number.isInteger(value))) {
-    return { error: `${option.name} is a ${whole ? "whole " : ""}number; “${text}” is not.` };
+    return { error: `${option.name} must be a ${whole ? "whole " : ""}number, not “${text}”.` };
   }
   const { min_value: least = -Infinity, max_value: most = Infinity } = option;
-  if (value < least) return { error: `${option.name} is at least ${least}; ${value} is too small.` };
-  if (value > most) return { error: `${option.name} is at most ${most}; ${value} is too large.` };
+  if (value < least) return { error: `${option.name} must be at least ${least}, not ${value}.` };
+  if (value > most) return { error: `${option.name} must be at most ${most}, not ${value}.` };
   return { value };
 }
 
 /**
- * Everything given → wire values, and one sentence for each thing that is wrong. An attachment counts as given when
- * *files* has it.
+ * All given options → values, and a sentence for each mistake. An attachment counts as given when *files* has it.
  * @param {Command} command @param {Record<string, string>} given @param {Record<string, File>} [files]
  * @returns {{values: Record<string, OptionValue>, errors: {name: string, text: string}[]}}
  */
@@ -172,7 +171,7 @@ function article(word) {
 }
 
 /**
- * What could be completed where the caret stands, if anything.
+ * What can be completed at the caret.
  * @param {string} text @param {number} caret @param {Command[]} commands @returns {Completion|null}
  */
 export function completionAt(text, caret, commands) {

@@ -1,4 +1,4 @@
-/** Message components as Discord sends them, classic rows and the newer layout ones. What is unknown is said aloud. */
+/** Message components, both action rows and layout components. An unknown type is shown as such. */
 
 import { announce, el, icon } from "./dom.js";
 import { gallery, localPath, pictureOf } from "./embeds.js";

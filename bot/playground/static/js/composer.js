@@ -1,4 +1,4 @@
-/** Where one writes: plain words, a command on one line, or a command as a form. */
+/** The input: a message, a command on one line, or a command as a form. */
 
 import { byId, el, grow } from "./dom.js";
 import { ATTACHMENT, parseLine, resolve, writeLine } from "./commandline.js";
@@ -50,7 +50,7 @@ export class Composer {
     for (const name of ["snapshot", "channel"]) this.store.addEventListener(name, () => this.#elsewhere());
   }
 
-  /** Another person or another channel has other commands: what is written so far is read again. */
+  /** Parses the line again, because another person or channel has other commands. */
   #elsewhere() {
     this.#drawHint();
     if (!this.form && (this.menu.open || document.activeElement === this.line)) void this.#suggest();
@@ -96,7 +96,7 @@ export class Composer {
     if (line.kind === "say") return void (line.content && this.#say(line.content));
     if (line.kind === "unknown") return this.#complain(this.#unknown(line.name));
     const { values, errors } = resolve(line.command, line.given);
-    if (line.stray) errors.unshift({ name: "", text: `/${line.command.name} has no place for “${line.stray}”.` });
+    if (line.stray) errors.unshift({ name: "", text: `/${line.command.name} takes no option “${line.stray}”.` });
     if (errors.length) return this.#complain(errors[0].text);
     this.recall.remember(text.trim());
     this.#clear();
@@ -118,7 +118,7 @@ export class Composer {
   /** @param {string} name */
   #unknown(name) {
     const names = this.store.commands.map((command) => `/${command.name}`);
-    return names.length ? `There is no command /${name}. There is ${names.join(", ")}.` : "The bot has registered no commands yet.";
+    return names.length ? `There is no command /${name}. Try ${names.join(", ")}.` : "The bot has registered no commands yet.";
   }
 
   /** @param {string} text */
@@ -140,7 +140,7 @@ export class Composer {
     if (!this.form) void this.#suggest();
   }
 
-  /** Shows how the line is understood while it is being written. */
+  /** Shows how the line is parsed while the person types. */
   #drawHint() {
     const line = parseLine(this.line.value, this.store.commands);
     if (line.kind !== "command" || this.form) return this.hint.replaceChildren();
@@ -247,9 +247,9 @@ export class Composer {
       const line = parseLine(this.line.value, this.store.commands);
       const command = line.kind === "command" ? line.command
         : this.store.commands.find((each) => each.options.some((option) => option.type === ATTACHMENT));
-      if (!command) return void this.#complain("No command here takes a picture.");
+      if (!command) return void this.#complain("No command here takes an image.");
       this.#openForm(command, line.kind === "command" ? line.given : {});
     }
-    if (!this.form?.take(file)) this.#complain("This command takes no picture.");
+    if (!this.form?.take(file)) this.#complain("This command takes no image.");
   }
 }

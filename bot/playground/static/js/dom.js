@@ -1,4 +1,4 @@
-/** Elements without markup: every text goes in as text, so nothing that a person or a bot wrote can become HTML. */
+/** Builds elements. Texts are inserted as text nodes, so input of people or bots never becomes HTML. */
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -29,7 +29,7 @@ const ICONS = {
   warn: "M12 4 2.500 20h19L12 4Zm0 6v5M12 17.500v.1",
   more: "M6 12v.1M12 12v.1M18 12v.1",
   reply: "M4 19v-5a4 4 0 0 1 4-4h11m-4-4 4 4-4 4",
-  machine: "M7 7h10v10H7zM10 2.500V7M14 2.500V7M10 17v4.500M14 17v4.500M2.500 10H7M2.500 14H7M17 10h4.500M17 14h4.500",
+  processes: "M7 7h10v10H7zM10 2.500V7M14 2.500V7M10 17v4.500M14 17v4.500M2.500 10H7M2.500 14H7M17 10h4.500M17 14h4.500",
 };
 
 /** @typedef {keyof typeof ICONS} IconName */
@@ -78,7 +78,7 @@ export function icon(name) {
 }
 
 /**
- * A button that shows only an icon; its label is its name and its tooltip.
+ * A button with an icon; the label is its accessible name and its tooltip.
  * @param {IconName} name @param {string} label @param {(event: MouseEvent) => void} press @param {Attributes} [attributes]
  */
 export function iconButton(name, label, press, attributes = {}) {
@@ -101,7 +101,7 @@ export function grow(field) {
 }
 
 /**
- * Says a sentence to people who listen rather than look.
+ * Announces a sentence to screen readers.
  * @param {string} text
  */
 export function announce(text) {

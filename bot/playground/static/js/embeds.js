@@ -1,4 +1,4 @@
-/** Embeds and attachments: the parts of a message that the bot fills with pictures. */
+/** Embeds and attachments of a message. */
 
 import { el, icon } from "./dom.js";
 import { inline, markdown } from "./markdown.js";
@@ -43,7 +43,7 @@ function drawFile(attachment) {
     icon("save"), el("span", {}, attachment.filename), el("span", { class: "quiet" }, size));
 }
 
-/** Only addresses of this server become links. @param {string} url @returns {string|null} */
+/** Only URLs of this server become links. @param {string} url @returns {string|null} */
 export function localPath(url) {
   const parsed = new URL(url, location.href);
   return parsed.origin === location.origin ? parsed.pathname + parsed.search : null;

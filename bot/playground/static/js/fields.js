@@ -104,7 +104,7 @@ function placeholder(option) {
 }
 
 /**
- * The field inside its chip: name, required mark, input, and the way out.
+ * The field inside its chip: name, required mark, input, and a remove button.
  * @param {Field} field @param {(() => void)|null} remove
  */
 export function chip(field, remove) {
@@ -120,7 +120,7 @@ export function chip(field, remove) {
 function fileFace(field) {
   const face = el("button", { type: "button", class: "file-face", on: { click: () => field.input.click() } });
   const draw = () => {
-    if (!field.file) face.replaceChildren(icon("picture"), "Choose a picture");
+    if (!field.file) face.replaceChildren(icon("picture"), "Choose an image");
     else face.replaceChildren(el("img", { src: URL.createObjectURL(field.file), alt: "" }), field.file.name);
   };
   field.input.addEventListener("taken", draw);

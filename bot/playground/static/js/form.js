@@ -1,4 +1,4 @@
-/** A command as a form: its main text wide, every other option as a chip that can be added and taken away. */
+/** A command as a form: a wide input for the main text, and chips for the other options. */
 
 import { el, icon } from "./dom.js";
 import { ATTACHMENT, mainOption, resolve } from "./commandline.js";
@@ -24,7 +24,7 @@ export class OptionForm {
     this.chips = el("div", { class: "chips" });
     this.adders = el("div", { class: "adders", role: "group", "aria-label": "Add an option" });
     this.complaint = el("p", { class: "complaint", role: "alert" });
-    const name = el("button", { type: "button", class: "command-name", "aria-label": `Leave /${command.name}`, title: "Back to plain text (Esc)",
+    const name = el("button", { type: "button", class: "command-name", "aria-label": `Close the form of /${command.name}`, title: "Back to plain text (Esc)",
       on: { click: () => outside.leave() } }, `/${command.name}`, icon("close"));
     this.element = el("div", { class: "option-form" }, el("div", { class: "option-main" }, name, this.#mainField(),
       !this.main && el("span", { class: "quiet" }, command.description)), this.chips, this.adders);

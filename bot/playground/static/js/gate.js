@@ -1,4 +1,4 @@
-/** The gate before an age-restricted channel: it asks once for each person and says what waits behind it. */
+/** The age gate of a restricted channel; it asks each person once. */
 
 import { byId, el } from "./dom.js";
 import { channelName } from "./channels.js";
@@ -7,7 +7,7 @@ import { channelName } from "./channels.js";
 
 const KEY = "dreambot.adult";
 
-/** @param {Store} store @param {() => void} enter what follows when somebody goes in */
+/** @param {Store} store @param {() => void} enter called after the person has confirmed */
 export function showGate(store, enter) {
   const gate = byId("gate");
   let before = "";
@@ -27,7 +27,7 @@ export function showGate(store, enter) {
     const back = () => store.selectChannel(before || (store.state.channels.find((each) => !each.nsfw)?.id ?? channel.id));
     const go = el("button", { type: "button", class: "button primary", on: { click: pass } }, "I am 18 or older");
     gate.replaceChildren(el("h2", {}, `${channelName(channel)} is age-restricted`),
-      el("p", { class: "quiet" }, "What is shown there is meant for adults. Commands marked as age-restricted can be used there only."),
+      el("p", { class: "quiet" }, "It may show adult content. Age-restricted commands work only here."),
       el("div", { class: "gate-ways" }, el("button", { type: "button", class: "button secondary", on: { click: back } }, "Back"), go));
     go.focus();
   };

@@ -1,4 +1,4 @@
-/** Presses and commands on their way: each one ends in "done" or in a sentence that says why not. */
+/** Pending interactions: each ends with "done" or with an error sentence. */
 
 import { ApiError, newNonce } from "./api.js";
 
@@ -23,14 +23,14 @@ export class Interactions {
   }
 
   /**
-   * Sends one interaction and waits until the bot has answered it.
+   * Sends one interaction and waits for the bot's response.
    * @param {Record<string, any>} body without nonce and channel @param {Record<string, File>} [files]
    * @returns {Promise<void>} rejects with ApiError, whose message is for the person
    */
   async send(body, files = {}) {
     const nonce = newNonce();
     const answered = this.#wait(nonce);
-    answered.catch(() => {}); // the answer may come before the request has returned; our caller hears of it below
+    answered.catch(() => {}); // the response may arrive before the request returns; the caller gets the error below
     try {
       await this.api().act({ channel: this.store.channel, ...body, nonce }, files);
     } catch (error) {
@@ -39,7 +39,7 @@ export class Interactions {
     return answered;
   }
 
-  /** Answers to somebody else are not waited for any longer. */
+  /** Drops all pending interactions, after the person has changed. */
   forget() {
     for (const nonce of [...this.#waiting.keys()]) this.#settle({ nonce });
   }
@@ -58,13 +58,13 @@ export class Interactions {
     if (!waiting) return;
     clearTimeout(waiting.timer);
     this.#waiting.delete(answer.nonce ?? "");
-    if (failed) waiting.reject(new ApiError(answer.text || NO_ANSWER));
+    if (failed) waiting.reject(new ApiError(answer.text || NO_ANSWER, 0));
     else waiting.resolve();
   }
 }
 
 /**
- * Marks a control as waiting until the bot has answered; further presses wait too.
+ * Disables a control until the bot has responded.
  * @param {HTMLElement} control @param {Promise<void>} answer
  */
 export async function busy(control, answer) {

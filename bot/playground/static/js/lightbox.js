@@ -1,4 +1,4 @@
-/** A picture, large: keys walk through the channel's pictures, the strip below through what this one looked like before. */
+/** A large picture. Arrow keys go to the other pictures of the channel; the strip below shows earlier states. */
 
 import { byId, el, icon, iconButton } from "./dom.js";
 
@@ -12,7 +12,7 @@ export class Lightbox {
   /** @type {Slide[]} */
   slides = [];
   at = 0;
-  /** Which of the frame's pictures is shown; the last is the newest. */
+  /** Index of the shown state; the last one is the newest. */
   moment = 0;
   #replay = 0;
 
@@ -21,9 +21,9 @@ export class Lightbox {
     this.image = el("img", { class: "lightbox-image", alt: "" });
     this.caption = el("p", { class: "lightbox-caption" });
     this.place = el("span", { class: "lightbox-place" });
-    this.strip = el("div", { class: "strip", role: "group", "aria-label": "How it formed" });
+    this.strip = el("div", { class: "strip", role: "group", "aria-label": "Earlier states" });
     this.save = el("a", { class: "icon-button", "aria-label": "Save this picture", title: "Save this picture" }, icon("save"));
-    this.replayButton = iconButton("play", "Play how it formed", () => this.#toggleReplay());
+    this.replayButton = iconButton("play", "Play earlier states", () => this.#toggleReplay());
     this.before = iconButton("left", "Previous picture", () => this.#go(-1), { class: "icon-button side before" });
     this.after = iconButton("right", "Next picture", () => this.#go(1), { class: "icon-button side after" });
     this.dialog.append(
@@ -44,7 +44,7 @@ export class Lightbox {
     if (!this.dialog.open) this.dialog.showModal();
   }
 
-  /** A picture in the page has changed; a reader who looks at its newest state sees that. */
+  /** Redraws after a picture of the page has changed. */
   refresh() {
     if (this.dialog.open && !this.#replay) this.#draw();
   }
@@ -67,7 +67,7 @@ export class Lightbox {
     this.#showMoment();
   }
 
-  /** A control that has just been switched off would take the keys with it. */
+  /** A control that was just disabled would keep the focus and swallow the keys. */
   #keepFocus() {
     const lost = [this.before, this.after, this.replayButton].some((button) =>
       button === document.activeElement && (button.disabled || button.hidden));
@@ -76,7 +76,7 @@ export class Lightbox {
 
   /** @param {Seen} seen @param {number} index @param {number} count */
   #thumbnail(seen, index, count) {
-    const label = index === count - 1 ? "The newest state" : `State ${index + 1} of ${count}`;
+    const label = index === count - 1 ? "Newest state" : `State ${index + 1} of ${count}`;
     const thumbnail = el("button", { type: "button", class: "thumbnail", "aria-label": label, title: label },
       el("img", { src: seen.blob, alt: "", draggable: "false" }));
     thumbnail.addEventListener("click", () => {
@@ -133,7 +133,7 @@ export class Lightbox {
   #stop() {
     clearInterval(this.#replay);
     this.#replay = 0;
-    this.#replayLabel("play", "Play how it formed");
+    this.#replayLabel("play", "Play earlier states");
   }
 
   /** @param {import("./dom.js").IconName} name @param {string} label */
@@ -159,7 +159,7 @@ export class Lightbox {
     keys[event.key]();
   }
 
-  /** A click beside the picture closes. @param {MouseEvent} event */
+  /** Closes after a click outside the picture. @param {MouseEvent} event */
   #background(event) {
     const target = /** @type {Element} */ (event.target);
     if (target === this.dialog || target.classList.contains("stage")) this.dialog.close();

@@ -1,4 +1,4 @@
-/** Discord's markdown, the part of it that bots use, as elements. Addresses stay text: nothing here can be clicked away. */
+/** The part of Discord's markdown that bots use, as elements. URLs stay text, so no click leaves the page. */
 
 import { el, present } from "./dom.js";
 import { timestamp } from "./time.js";
@@ -6,12 +6,12 @@ import { timestamp } from "./time.js";
 /** @typedef {import("./dom.js").Child} Child */
 
 /**
- * How mentions get their names, and what a click on a command does.
+ * Resolves mentions, and handles clicks on them.
  * @typedef {{user: (id: string) => string|undefined, channel: (id: string) => string|undefined,
  *   command?: (name: string) => void, jump?: (channel: string, message: string) => void}} Names
  */
 
-/** Each rule: where it begins, and what it becomes. The earliest match wins; among equals, the first rule. */
+/** Each rule is a pattern and its element. The earliest match wins; among equal positions the first rule. */
 /** @type {{pattern: RegExp, draw: (match: RegExpExecArray, names: Names) => Child|Child[]}[]} */
 const INLINE = [
   { pattern: /\\([^0-9A-Za-z\s])/, draw: (match) => match[1] },
@@ -61,7 +61,7 @@ function earliest(text) {
 }
 
 /**
- * A whole text: code blocks, headings, quotes, lists and lines.
+ * A complete text: code blocks, headings, quotes, lists and lines.
  * @param {string} text @param {Names} names @returns {DocumentFragment}
  */
 export function markdown(text, names) {
@@ -149,7 +149,7 @@ function link(match, names) {
 
 /** @param {(Node|string)[]} content */
 function spoiler(content) {
-  const button = el("button", { type: "button", class: "spoiler", "aria-label": "Hidden text; press to show", on: { click: reveal } },
+  const button = el("button", { type: "button", class: "spoiler", "aria-label": "Spoiler; press to show", on: { click: reveal } },
     el("span", { "aria-hidden": "true" }, ...content));
   function reveal() {
     button.replaceWith(el("span", { class: "spoiler shown" }, ...content));

@@ -1,4 +1,4 @@
-/** A list of suggestions under an input: a combobox, walked with the arrow keys while the focus stays in the text. */
+/** A combobox: suggestions under an input. Arrow keys move in the list while the focus stays in the input. */
 
 import { el } from "./dom.js";
 

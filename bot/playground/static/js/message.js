@@ -1,4 +1,4 @@
-/** One message. It is drawn once and then kept in step: only the parts that changed are drawn again. */
+/** One message. An update redraws only the parts that have changed. */
 
 import { drawComponents } from "./components.js";
 import { clockTime } from "./time.js";
@@ -16,7 +16,7 @@ import { displayName, isEphemeral, isThinking } from "./store.js";
 /** @typedef {import("./types.js").Component} Component */
 /** @typedef {import("./dom.js").Child} Child */
 /**
- * What a message needs from the page around it.
+ * The page's functions that a message uses.
  * @typedef {{names: import("./markdown.js").Names, mayDelete: (message: Message) => boolean,
  *   press: (message: Message, component: Component, values?: string[]) => Promise<void>,
  *   react: (message: Message, emoji: import("./types.js").Emoji, add: boolean) => void,
@@ -135,7 +135,7 @@ export class MessageView {
     if (user && name) return [icon("reply"), el("b", {}, displayName(user)), " used ", el("span", { class: "mention" }, `/${name}`)];
     const original = message.referenced_message;
     if (!message.message_reference) return [];
-    if (!original) return [icon("reply"), el("i", {}, "The message it answers is gone.")];
+    if (!original) return [icon("reply"), el("i", {}, "The original message was deleted.")];
     const text = original.content || (original.attachments?.length || original.embeds?.length ? "a picture" : "a message");
     return [icon("reply"), el("b", {}, displayName(original.author)),
       el("button", { type: "button", class: "excerpt", on: { click: () => this.around.jump(original.id) } }, text)];
@@ -174,7 +174,7 @@ export class MessageView {
     if (isEphemeral(message)) return [];
     const react = addReactionButton(() => openPalette(react, this.#react));
     const remove = this.around.mayDelete(message) && iconButton("trash", "Delete this message", () => this.around.remove(this.message));
-    const answer = iconButton("reply", "Answer", () => this.around.reply(this.message));
+    const answer = iconButton("reply", "Reply", () => this.around.reply(this.message));
     const names = this.around.commands();
     const apps = iconButton("more", "Commands for this message", () => this.#openCommands(apps, names));
     return [react, answer, names.length > 0 && apps, remove];

@@ -1,4 +1,4 @@
-/** The list of messages: new ones at the bottom, the view kept where the reader is. */
+/** The message list: new messages at the bottom, the scroll position kept for a reader further up. */
 
 import { announce, byId, el, icon, iconButton } from "./dom.js";
 import { plain } from "./markdown.js";
@@ -58,7 +58,7 @@ export class MessageList {
   }
 
   /**
-   * A line for something on its way; it goes when the answer is here, or says why there is none.
+   * A line for a pending interaction; it disappears after the response, or shows the error.
    * @param {string} who @param {string} what
    */
   pending(who, what) {
@@ -151,7 +151,7 @@ export class MessageList {
     if (!this.store.messages.has(id)) view.forget();
   }
 
-  /** Messages of one person in one breath share a heading; an empty channel says hello. */
+  /** Consecutive messages of one author share a heading; an empty channel shows the welcome. */
   #group() {
     /** @type {MessageView|undefined} */
     let last;

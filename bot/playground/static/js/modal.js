@@ -1,4 +1,4 @@
-/** A modal that the bot opened: a dialog with its fields, sent back as values by custom id. */
+/** A modal of the bot: a dialog whose values are submitted by custom id. */
 
 import { byId, el, iconButton } from "./dom.js";
 import { busy } from "./interactions.js";

@@ -1,4 +1,4 @@
-/** The people one can be, and the disks that stand for them. */
+/** The people of the playground and their avatars. */
 
 import { byId, el } from "./dom.js";
 import { displayName } from "./store.js";
@@ -15,13 +15,13 @@ export function avatar(user) {
 }
 
 /**
- * The switch between people, a group of radio buttons.
+ * The switch between people: a group of radio buttons.
  * @param {import("./store.js").Store} store @param {(id: string) => void} become
  */
 export function showPeople(store, become) {
   const group = byId("people");
   const people = store.state.users.filter((user) => !user.bot);
-  group.replaceChildren(el("legend", { class: "hidden" }, "Who you are"), ...people.map((user) => {
+  group.replaceChildren(el("legend", { class: "hidden" }, "Act as"), ...people.map((user) => {
     const radio = el("input", { type: "radio", name: "person", value: user.id, checked: user.id === store.state.me });
     radio.addEventListener("change", () => become(user.id));
     return el("label", { class: "person", title: user.role ? `${displayName(user)}, ${user.role}` : displayName(user) }, radio, avatar(user),

@@ -1,8 +1,7 @@
 /**
- * Pictures that change without a flicker, and what they looked like before.
+ * Pictures that change without a flicker, and their earlier states.
  *
- * Each address is fetched once and kept as a blob, so that a progress picture can still be looked at after the server
- * has replaced it.
+ * Each URL is fetched once and kept as a blob, so that a progress image stays available after the server has replaced it.
  */
 
 import { el } from "./dom.js";
@@ -38,7 +37,7 @@ function bare(url) {
   return url.split("?")[0];
 }
 
-/** One place for a picture inside a message. It stays the same element while its picture changes. */
+/** The frame of one picture in a message. The element stays while the picture changes. */
 export class PictureFrame {
   /** @type {Seen[]} in the order of asking; the blob of one that has not arrived is empty */
   #asked = [];
@@ -63,7 +62,7 @@ export class PictureFrame {
     if (!before || bare(before.url) !== bare(picture.url)) void this.#replace(picture);
   }
 
-  /** Lets go of every blob that only this frame remembers. */
+  /** Releases the blobs of this frame. */
   forget() {
     for (const { url, blob } of this.#asked) {
       blobs.delete(url);

@@ -1,4 +1,4 @@
-/** A small panel that hangs on its button: Escape, a choice or a press elsewhere closes it; arrow keys walk through it. */
+/** A panel below a button. Escape, a choice or a press elsewhere closes it; arrow keys move in it. */
 
 import { el } from "./dom.js";
 

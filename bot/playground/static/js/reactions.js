@@ -1,4 +1,4 @@
-/** Reactions: small counters under a message, and the palette to add one. */
+/** Reactions: the counters under a message, and the palette to add one. */
 
 import { el, icon } from "./dom.js";
 import { emojiText } from "./components.js";

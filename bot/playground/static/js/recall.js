@@ -1,10 +1,10 @@
-/** What was sent before, for the arrow keys; kept as long as the tab lives. */
+/** The input history for the arrow keys, kept in the tab's session storage. */
 
 const REMEMBERED = 50;
 const KEY = "dreambot.lines";
 
 export class Recall {
-  /** How far back; 0 is the line being written. */
+  /** Position in the history; 0 is the current input. */
   back = 0;
 
   constructor() {

@@ -1,4 +1,4 @@
-/** The line above the composer that says which message will be answered. */
+/** The line above the composer that shows the message to reply to. */
 
 import { byId, el, icon, iconButton } from "./dom.js";
 import { displayName } from "./store.js";
@@ -16,8 +16,8 @@ export class ReplyLine {
   /** @param {Message} message */
   set(message) {
     this.#message = message;
-    this.element.replaceChildren(icon("reply"), el("span", {}, "Answering ", el("b", {}, displayName(message.author))),
-      iconButton("close", "Do not answer", () => this.clear(), { class: "icon-button tiny" }));
+    this.element.replaceChildren(icon("reply"), el("span", {}, "Replying to ", el("b", {}, displayName(message.author))),
+      iconButton("close", "Cancel reply", () => this.clear(), { class: "icon-button tiny" }));
   }
 
   clear() {

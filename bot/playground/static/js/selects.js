@@ -1,4 +1,4 @@
-/** Select menus: a native list for one choice, check marks with an Apply button for several. */
+/** Select menus: a native list for one choice, check boxes with an Apply button for several. */
 
 import { el } from "./dom.js";
 import { busy } from "./interactions.js";

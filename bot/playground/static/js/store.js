@@ -1,4 +1,4 @@
-/** What the page knows: one copy of the server's state for one person. Views listen; nobody else writes. */
+/** The page's copy of the server's state for one person. Only the event stream writes it; views listen. */
 
 /** @typedef {import("./types.js").Snapshot} Snapshot */
 /** @typedef {import("./types.js").Message} Message */
@@ -40,7 +40,7 @@ export class Store extends EventTarget {
   users = new Map();
   /** @type {Set<string>} ids of channels with something new */
   unread = new Set();
-  /** @type {Set<string>} ids of messages that this person has put away */
+  /** @type {Set<string>} ids of messages that this person has dismissed */
   dismissed = new Set();
   channel = "";
 
@@ -60,7 +60,7 @@ export class Store extends EventTarget {
   };
 
   /** One event of the stream. @param {string} name @param {any} data */
-  hear(name, data) {
+  receive(name, data) {
     this.#on[name]?.(data);
   }
 

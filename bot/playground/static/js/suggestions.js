@@ -1,4 +1,4 @@
-/** What the menu offers while a line is being written: commands, options, and values of an option. */
+/** The suggestions while a person types: commands, options, and values of an option. */
 
 import { ATTACHMENT, BOOLEAN, completionAt, parseLine, resolve } from "./commandline.js";
 
@@ -9,7 +9,7 @@ import { ATTACHMENT, BOOLEAN, completionAt, parseLine, resolve } from "./command
 /** @typedef {import("./menu.js").Item} Item */
 /** @typedef {(command: Command, options: Record<string, OptionValue>, focused: string) => Promise<Choice[]>} Autocomplete */
 /**
- * What a choice does to the line.
+ * The effects of a choice on the line.
  * @typedef {{replace: (range: {from: number, to: number}, text: string) => void,
  *   form: (command: Command, given: Record<string, string>) => void, run: (command: Command) => void, autocomplete: Autocomplete}} Effects
  */
@@ -30,7 +30,7 @@ export async function suggest(text, caret, commands, effects) {
 }
 
 /**
- * Asks the bot, with everything that is already well formed beside the value in question.
+ * Asks the bot; the request contains the other options that are already valid.
  * @param {Autocomplete} autocomplete @param {Command} command @param {Record<string, string>} given @param {Option} option @param {string} typed
  */
 export function askFor(autocomplete, command, given, option, typed) {
@@ -42,7 +42,7 @@ export function askFor(autocomplete, command, given, option, typed) {
 function commandItems(typed, commands, effects) {
   const low = typed.trimEnd().toLowerCase();
   const known = commands.filter((command) => command.name.toLowerCase().includes(low));
-  // What everybody may use comes before what only some may.
+  // Commands for everybody come before commands with required permissions.
   known.sort((a, b) => Number(b.name.startsWith(low)) - Number(a.name.startsWith(low))
     || Number(Boolean(a.special)) - Number(Boolean(b.special)) || a.name.localeCompare(b.name));
   return known.map((command) => ({ name: `/${command.name}`, detail: command.description,

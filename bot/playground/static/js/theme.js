@@ -1,4 +1,4 @@
-/** Dark or light: the system's wish until somebody chooses. A classic script, so that the first paint is right. */
+/** Dark or light: the system's setting until the person chooses. A classic script, so that it runs before the first paint. */
 (() => {
   const KEY = "dreambot.theme";
   const root = document.documentElement;

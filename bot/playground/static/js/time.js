@@ -1,4 +1,4 @@
-/** Times in words, and one clock that keeps every relative time on the page ticking. */
+/** Times as text, and one timer that updates all relative times of the page. */
 
 import { el } from "./dom.js";
 
@@ -24,7 +24,7 @@ export function relativeTime(unix, now = Date.now() / 1000) {
 }
 
 /**
- * The element for Discord's `<t:unix:style>`; style R ticks.
+ * The element for Discord's `<t:unix:style>`; style R is updated.
  * @param {number} unix seconds @param {string} style
  */
 export function timestamp(unix, style) {
@@ -46,7 +46,7 @@ function format(date, style) {
   return new Intl.DateTimeFormat(undefined, STYLES[style] ?? STYLES.f).format(date);
 }
 
-/** Starts the clock behind every relative time; once is enough. */
+/** Starts the timer of all relative times. Call it once. */
 export function startTicking() {
   setInterval(() => {
     for (const element of document.querySelectorAll("time[data-ticks]")) {

@@ -1,8 +1,8 @@
-/** What an empty channel says: where one is, and a few prompts to begin with. */
+/** The welcome of an empty channel, with example prompts. */
 
 import { el } from "./dom.js";
 
-/** Prompts of words that even the smallest model knows. */
+/** Prompts whose words the bundled model knows. */
 export const PROMPTS = [
   "a red circle on a blue background",
   "a watercolor owl in the forest",
@@ -24,15 +24,15 @@ export function welcome(store, write) {
 
 /** @param {import("./store.js").Store} store */
 function hint(store) {
-  if (store.commands.length) return ["Type ", el("kbd", {}, "/"), " for the commands."];
-  if (!store.state.bot?.online) return ["The bot is on its way. Its commands will appear here."];
-  return [store.state.commands.length ? "The bot has no commands for you here." : "The bot has no commands yet."];
+  if (store.commands.length) return ["Type ", el("kbd", {}, "/"), " for commands."];
+  if (!store.state.bot?.online) return ["The bot is starting. Its commands will appear here."];
+  return [store.state.commands.length ? "You cannot use any of the bot's commands here." : "The bot has no commands yet."];
 }
 
 /** @param {(line: string) => void} write */
 function invitation(write) {
   return el("div", { class: "invitation" },
-    el("p", { class: "quiet" }, "Type ", el("kbd", {}, "/"), " for the commands, or take one of these:"),
+    el("p", { class: "quiet" }, "Type ", el("kbd", {}, "/"), " for commands, or start with one of these:"),
     el("ul", { class: "examples" }, ...PROMPTS.map((prompt) => el("li", {},
       el("button", { type: "button", class: "example", on: { click: () => write(`/dream ${prompt}`) } }, prompt)))));
 }

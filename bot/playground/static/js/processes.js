@@ -1,4 +1,4 @@
-/** Bot and engine: how they are, and the buttons that restart the one and kill the other. */
+/** The states of bot and engine, with the buttons to restart and kill them. */
 
 import { announce, byId, toast } from "./dom.js";
 
@@ -11,18 +11,18 @@ const ENGINE = {
   gone: ["bad", "not running"],
 };
 
-/** @type {Record<string, string>} what was asked → what is said at once */
+/** @type {Record<string, string>} request → confirmation */
 const SAID = { restart_bot: "Restarting the bot.", kill_bot: "The bot was killed.", kill_engine: "The engine was killed." };
 
-export class Machine {
+export class Processes {
   /** @param {Store} store @param {(body: Record<string, unknown>) => Promise<void>} control */
   constructor(store, control) {
     this.store = store;
     this.control = control;
-    this.panel = byId("machine");
+    this.panel = byId("processes");
     for (const button of document.querySelectorAll("button[data-do]")) button.addEventListener("click", () => void this.#press(/** @type {HTMLButtonElement} */ (button)));
     for (const name of ["snapshot", "state"]) store.addEventListener(name, () => this.#draw());
-    this.#popover(byId("open-machine"));
+    this.#popover(byId("open-processes"));
   }
 
   /** @param {HTMLButtonElement} button */
@@ -44,8 +44,8 @@ export class Machine {
     const online = Boolean(bot?.online);
     this.#lamp("bot", online ? "good" : "bad", online ? "online" : "offline");
     const [colour, words] = ENGINE[engine?.state ?? ""] ?? ["busy", engine?.state ?? "unknown"];
-    this.#lamp("engine", online ? colour : "off", online ? words : "waits for the bot", engine?.note);
-    byId("open-machine").dataset.lamp = online ? colour : "bad";
+    this.#lamp("engine", online ? colour : "off", online ? words : "waiting for the bot", engine?.note);
+    byId("open-processes").dataset.lamp = online ? colour : "bad";
   }
 
   /** @param {string} what @param {string} colour @param {string} words @param {string} [note] */
@@ -58,7 +58,7 @@ export class Machine {
     text.textContent = words;
   }
 
-  /** On narrow pages the panel hides behind a button. @param {HTMLElement} button */
+  /** On narrow pages a button opens the panel. @param {HTMLElement} button */
   #popover(button) {
     /** @param {boolean} open */
     const set = (open) => {
@@ -70,8 +70,8 @@ export class Machine {
       const target = /** @type {Node} */ (event.target);
       if (!this.panel.contains(target) && !button.contains(target)) set(false);
     });
-    this.panel.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape") return;
+    document.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || !this.panel.classList.contains("open")) return;
       set(false);
       button.focus();
     });
