@@ -1,4 +1,4 @@
-"""`python -m bot [COMMAND] [--config PATH]`: read the config, then do it. Never imports torch."""
+"""The command line: `dreambot [COMMAND] [--config PATH]`, or `python -m bot`. Never imports torch."""
 
 from __future__ import annotations
 
@@ -7,29 +7,36 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bot.config.logging import setup_logging
-from bot.config.settings import Config, load_config
+from bot.config.messages import render_example
+from bot.config.settings import TOKEN_VARIABLE, Config, load_config
+from bot.errors import EXIT_FAILED, EXIT_UNUSABLE, ConfigError
 from engine.errors import DreamError
 from engine.weights.store.custom_models import share_own
 
 HOW_TO_START = """\
-DISCORD_TOKEN is not set. You get a token at https://discord.com/developers/applications (New Application, then Bot).
-To try everything without one: python -m bot playground"""
+DISCORD_TOKEN is not set. Create a token at https://discord.com/developers/applications (New Application, then Bot).
+To try everything without a token: python -m bot playground"""
 COMMANDS = {
     "run": "join Discord (the default); needs DISCORD_TOKEN",
-    "playground": "a small Discord on this machine, to try everything without a token",
-    "doctor": "check token, permissions, database, engine, device and weights, and say what to do",
-    "backup": "copy database and pictures into one file, also while the bot runs",
+    "playground": "run a small Discord on this machine, to try everything without a token",
+    "doctor": "check token, permissions, database, engine, device and weights, and suggest fixes",
+    "config": "print config.toml with every setting, its meaning and its default: dreambot config > config.toml",
+    "health": "ask the running bot whether it is well; needs [monitor] port",
+    "backup": "copy database and pictures into one file; works while the bot runs",
     "restore": "put a backup back; the bot must not run meanwhile",
 }
 PLAYGROUND_VARIABLE = "DREAMBOT_PLAYGROUND"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The entry point; the exit code is 0 for a clean end, 1 for a mistake in words, 2 for a wrong command line."""
+    """Run one command. Returns the exit status.
+
+    0: success. 1: a failure that a retry may cure. 2: a wrong command line. 78: token or configuration are wrong.
+    """
     options = _parser().parse_args(arguments)
     if options.exit_with_parent:
         from bot.playground.parent_watch import watch_parent
@@ -39,23 +46,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from bot.playground.supervisor import main as play
 
         return play(options.config)
+    if options.command == "config":
+        print(render_example(Config), end="")
+        return 0
     setup_logging(logging.INFO if options.command == "run" else logging.ERROR)
     try:
         config = load_config(options.config, os.environ)
-        if options.command == "run":
-            setup_logging(logging.getLevelNamesMapping()[config.log.level.upper()], config.log.format)
         share_own(config.models, os.environ)
-        if options.command == "doctor":
-            from bot.operations.doctor import examine
-
-            return asyncio.run(examine(config))
-        if options.command in ("backup", "restore"):
-            print(_copied(config, options))
-            return 0
-        return _run(config)
+        return _COMMANDS[options.command](config, options)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return EXIT_UNUSABLE
     except DreamError as error:
         print(error, file=sys.stderr)
-        return 1
+        return EXIT_FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,26 +79,52 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _copied(config: Config, options: argparse.Namespace) -> str:
-    """Make a backup or put one back; what was done."""
-    if options.command == "backup":
-        from bot.operations.backup import make_backup
-
-        return make_backup(config.folder, options.file)
-    from bot.operations.restore import restore
-
-    return restore(config.folder, options.file, replace=options.replace)
-
-
-def _run(config: Config) -> int:
-    """Join Discord, or the playground that the environment names. Without a token nothing heavy is imported."""
+def _run(config: Config, options: argparse.Namespace) -> int:
+    """Join Discord, or the local Discord that the environment names. Nothing heavy is imported without a token."""
+    setup_logging(logging.getLevelNamesMapping()[config.log.level.upper()], config.log.format)
+    os.environ.pop(TOKEN_VARIABLE, None)  # children inherit the environment
     link = os.environ.get(PLAYGROUND_VARIABLE)
     if not link and not config.discord.token.get_secret_value():
         print(HOW_TO_START, file=sys.stderr)
-        return 1
+        return EXIT_UNUSABLE
     from bot.app import launch
+    from bot.operations.process import hide_memory
 
+    hide_memory()
     return launch(config, link)
+
+
+def _doctor(config: Config, options: argparse.Namespace) -> int:
+    from bot.operations.doctor import examine
+
+    return asyncio.run(examine(config))
+
+
+def _health(config: Config, options: argparse.Namespace) -> int:
+    from bot.operations.health import ask_health
+
+    healthy, text = ask_health(config.monitor)
+    print(text)
+    return 0 if healthy else EXIT_FAILED
+
+
+def _backup(config: Config, options: argparse.Namespace) -> int:
+    from bot.operations.backup import make_backup
+
+    print(make_backup(config.folder, options.file))
+    return 0
+
+
+def _restore(config: Config, options: argparse.Namespace) -> int:
+    from bot.operations.restore import restore
+
+    print(restore(config.folder, options.file, replace=options.replace))
+    return 0
+
+
+_COMMANDS: Mapping[str, Callable[[Config, argparse.Namespace], int]] = {
+    "run": _run, "doctor": _doctor, "health": _health, "backup": _backup, "restore": _restore,
+}  # fmt: skip
 
 
 if __name__ == "__main__":

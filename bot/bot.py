@@ -1,16 +1,19 @@
-"""DreamBot: opens the store, starts the engine, loads every cog, closes in the right order.
+"""DreamBot: opens the store, starts the engine, loads every cog, follows the shards, closes in the right order.
 
-`DreamTree.on_error` and the guard of `bot.views.base` are the border where errors become words.
+`DreamTree.on_error` and the guard of `bot.views.base` turn errors into messages.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import math
 import os
 import pkgutil
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Coroutine
 
 import aiohttp
 import discord
@@ -22,9 +25,9 @@ from bot.config.settings import Config
 from bot.interactions.error_reporting import describe_error
 from bot.interactions.responder import InteractionResponder
 from bot.operations.command_sync import register_commands
-from bot.operations.metrics import ErrorCount, Measures
-from bot.operations.metrics_server import Monitor
-from bot.operations.status import Figures
+from bot.operations.metrics import ErrorCount, Metrics
+from bot.operations.metrics_server import MetricsServer
+from bot.operations.status import Shards, Status
 from bot.services import Buttons, Client, build_services
 from bot.storage import Store
 from bot.views.confirm_cost import question_sheet
@@ -34,21 +37,21 @@ from engine.client.local import Engine, LocalEngine
 
 log = logging.getLogger(__name__)
 
-discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # no word about voice, which nobody wants here
+discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # the bot has no voice
 
 GUILDS_SECONDS = 0.25
-"""How long after the last server's data the bot counts as ready; more servers may follow at any time."""
+"""Pause after the last GUILD_CREATE from which on a shard counts as ready; more servers may follow at any time."""
 RATE_LIMIT_SECONDS = 30.0
-"""Longer waits are ours to plan, not the library's."""
+"""discord.py waits for rate limits up to this long; longer ones are raised and planned by `bot.delivery`."""
 SETTLE_SECONDS = 2.0
-"""How long ends may take to reach Discord when the bot is told to stop; others are told after the next start."""
+"""Seconds in which final updates may reach Discord at shutdown; the others are sent after the next start."""
 
 
 class DreamTree(app_commands.CommandTree["DreamBot"]):
-    """The commands; what they raise becomes words for the person who used them."""
+    """Answers errors of commands to the person who used them."""
 
     async def on_error(self, interaction: discord.Interaction[DreamBot], error: app_commands.AppCommandError) -> None:
-        """Say it privately, whatever was said before."""
+        """Answer privately."""
         name = interaction.command.qualified_name if interaction.command else "unknown"
         await InteractionResponder.of(interaction).send_private(describe_error(error, f"the command /{name}"))
 
@@ -85,84 +88,136 @@ class DreamBot(Client):
         self.config = config
         self.clock = clock
         self.engine = engine or local_engine(config)
-        self._opened = False
+        self.opened = False
+        """Whether `setup_hook` has succeeded."""
         self.at_work = False
-        self.online = False
+        """Whether the gateway was ready once, and the work that an earlier process left was resumed."""
+        self.live_shards: set[int] = set()
         self.drain_seconds = config.queue.drain_seconds
-        self._registering: asyncio.Task[None] | None = None
-        self._removing: asyncio.Task[None] | None = None
-        self.measures = Measures(clock)
-        self.monitor = Monitor(config.monitor.port, self._look)
-        self._error_count = ErrorCount(self.measures)
+        self._closers = contextlib.AsyncExitStack()
+        self._connecting: asyncio.Task[object] | None = None
+        self._shutdown: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[None]] = []
+        self.metrics = Metrics(clock)
+        self.metrics_server = MetricsServer(config.monitor, self._look)
+        self._error_count = ErrorCount(self.metrics)
 
     async def setup_hook(self) -> None:
-        """Everything that does not need the gateway. Raises FolderInUse, StoreError."""
+        """Open and start everything that does not need the gateway. Raises FolderInUse, StoreError, ConfigError.
+
+        Whatever was opened before a failure is closed by `close`.
+        """
+        closers = self._closers
         self.store = await Store.open(self.config.folder)
-        self._opened = True
+        closers.push_async_callback(self.store.close)
+        closers.push_async_callback(self.engine.close)
         logging.getLogger().addHandler(self._error_count)
+        closers.callback(logging.getLogger().removeHandler, self._error_count)
         self.services = build_services(
             self,
             self.config,
             self.store,
             self.engine,
-            self.measures,
+            self.metrics,
             Buttons(buttons_for, private_buttons_for, report_buttons, question_sheet),
             self._is_connected,
+            self._shards,
             self.clock,
         )
-        await self.monitor.start()
+        closers.push_async_callback(self.metrics_server.close)
+        await self.metrics_server.start()
+        closers.push_async_callback(super().close)
+        closers.callback(self._cancel_background)
         await self.engine.start()
         await self.services.moderation.restore()
+        closers.push_async_callback(self._close_services)
         await self.services.jobs.start()
         for module in pkgutil.iter_modules(cogs.__path__, f"{cogs.__name__}."):
             await self.load_extension(module.name)
         self.add_dynamic_items(*ALL, *OTHERS)
-        self._registering = asyncio.create_task(
+        self._registering = self._begin(
             register_commands(self.tree, self.store.settings, self.config.discord.test_guild)
         )
+        self.opened = True
+
+    @property
+    def online(self) -> bool:
+        """Whether every shard has a session."""
+        return bool(self.live_shards) and len(self.live_shards) == self.shard_count
 
     def _is_connected(self) -> bool:
         return self.online and not self.is_closed()
 
-    async def _look(self) -> Figures:
+    def _shards(self) -> Shards:
+        servers = Counter(guild.shard_id for guild in self.guilds)
+        ids = range(self.shard_count or 0)
+        latencies = {shard_id: latency for shard_id, latency in self.latencies if math.isfinite(latency)}
+        return Shards({i: i in self.live_shards for i in ids}, latencies, {i: servers[i] for i in ids})
+
+    async def _look(self) -> Status:
         return await self.services.look()
 
+    def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._background.append(task)
+        return task
+
+    def _cancel_background(self) -> None:
+        for task in self._background:
+            task.cancel()
+
     async def on_ready(self) -> None:
-        """May come many times; the work of the last life is taken up once, missed reactions each time."""
+        """All shards are ready. discord.py may repeat this; the work of an earlier process is resumed once."""
         log.info("ready as %s in %d servers", self.user, len(self.guilds))
-        self.online = True
-        if not self.at_work:
-            self.at_work = True
-            await self.services.delivery.start()
-            self._removing = asyncio.create_task(self.services.deletion_queue.run())
-        self.dispatch("at_work")
+        if self.at_work:
+            return
+        self._begin(self.services.deletion_queue.run())
+        await self.services.delivery.start()
+        self.at_work = True
+        for shard_id in sorted(self.live_shards):
+            self.dispatch("at_work", shard_id)
 
-    async def on_resumed(self) -> None:
-        """The line was broken for a moment; nothing was missed."""
-        self.online = True
+    async def on_shard_ready(self, shard_id: int) -> None:
+        """The shard has a new session, so it may have missed events. discord.py sends no `ready` for a later one."""
+        self.live_shards.add(shard_id)
+        if self.at_work:
+            self.dispatch("at_work", shard_id)
 
-    async def on_disconnect(self) -> None:
-        """discord.py connects again by itself, and says so each time it fails."""
-        self.online = False
+    async def on_shard_resumed(self, shard_id: int) -> None:
+        """The session goes on; nothing was missed."""
+        self.live_shards.add(shard_id)
+
+    async def on_shard_disconnect(self, shard_id: int) -> None:
+        """discord.py connects again itself."""
+        self.live_shards.discard(shard_id)
+
+    async def connect(self, *, reconnect: bool = True) -> None:
+        """Stay connected. Raises what discord.py cannot recover from; `close` is then still to be called."""
+        self._connecting = asyncio.current_task()
+        try:
+            await super().connect(reconnect=reconnect)
+        finally:
+            self._connecting = None
 
     async def close(self) -> None:
-        """Take nothing new, let pictures and messages that are nearly there arrive, then leave. Idempotent."""
-        if self._opened:
-            self._opened = False
-            await self.services.jobs.close(self.drain_seconds)
-            await self.services.delivery.settle(SETTLE_SECONDS)
-            await self.services.delivery.close()
-            await self.services.grades.close()
-            await self.services.evolutions.close()
-        for task in (self._registering, self._removing):
-            if task:
-                task.cancel()
+        """Accept no new jobs, give running jobs and their messages a few seconds, then close everything. Idempotent."""
+        if asyncio.current_task() is self._connecting:
+            return  # discord.py closes before it raises the cause; the cause comes first, and `connect`'s caller closes
+        if self._shutdown is None:
+            self._shutdown = asyncio.create_task(self._close())
+        await asyncio.shield(self._shutdown)
+
+    async def _close(self) -> None:
+        await self._closers.aclose()
         await super().close()
-        await self.monitor.close()
-        logging.getLogger().removeHandler(self._error_count)
-        await self.engine.close()
-        if hasattr(self, "store"):
-            await self.store.close()
+
+    async def _close_services(self) -> None:
+        services = self.services
+        await services.jobs.close(self.drain_seconds)
+        await services.delivery.settle(SETTLE_SECONDS)
+        await services.delivery.close()
+        await services.grades.close()
+        await services.evolutions.close()
 
 
 def local_engine(config: Config) -> LocalEngine:

@@ -26,6 +26,11 @@ from __future__ import annotations
 
 from engine.errors import DreamError
 
+EXIT_FAILED = 1
+"""Exit status of a failure that a restart may cure."""
+EXIT_UNUSABLE = 78
+"""Exit status (EX_CONFIG of sysexits.h) if a person must first change token, intents or configuration."""
+
 
 class Refused(DreamError):
     """Not now, or not for this person. *retry_at* (unix seconds) says when it would work, where that is known."""

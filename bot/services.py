@@ -23,8 +23,8 @@ from bot.delivery.service import Delivery
 from bot.interactions.payload import EphemeralPayload
 from bot.jobs.service import JobService
 from bot.models.job import JobRow
-from bot.operations.metrics import Measures
-from bot.operations.status import Figures, Sources, look
+from bot.operations.metrics import Metrics
+from bot.operations.status import Shards, Sources, Status, look
 from bot.pictures.batch_scoring import Grades
 from bot.pictures.clip_ranker import Critic
 from bot.pictures.timelapse import Evolutions
@@ -70,7 +70,7 @@ class Services:
     grades: Grades
     reporting: Reporting
     evolutions: Evolutions
-    look: Callable[[], Awaitable[Figures]]
+    look: Callable[[], Awaitable[Status]]
     """Reads the state of the whole bot, for `/engine`, /metrics and /health."""
 
     @property
@@ -84,15 +84,20 @@ class Client(commands.AutoShardedBot):
 
     services: Services
 
+    def shard_of(self, guild_id: int | None) -> int:
+        """The shard that receives the events of a server; direct messages (None) go to shard 0."""
+        return (guild_id >> 22) % (self.shard_count or 1) if guild_id else 0
+
 
 def build_services(
     client: discord.Client,
     config: Config,
     store: Store,
     engine: Engine,
-    measures: Measures,
+    metrics: Metrics,
     buttons: Buttons,
     connected: Callable[[], bool],
+    shards: Callable[[], Shards],
     clock: Callable[[], float],
 ) -> Services:
     """Connect the services to one another; starts nothing."""
@@ -102,16 +107,17 @@ def build_services(
     renderer = MessageRenderer(jobs, buttons.job, clock, wary=config.safety.enabled, graded=grades.graded)
     evolutions = Evolutions(store, partial(has_room, config.folder, config.retention.free_megabytes))
     jobs.subscribe(grades.hear)
-    delivery = Delivery(client, config, jobs, store, renderer, clock, measures.sent)
-    jobs.subscribe(measures.hear)
+    delivery = Delivery(client, config, jobs, store, renderer, clock, metrics.sent)
+    jobs.subscribe(metrics.hear)
     jobs.subscribe(evolutions.hear)
     moderation = Moderation(store, jobs, clock, config.discord.owner_ids)
     sources = Sources(
         store=store,
         engine=engine,
-        measures=measures,
+        metrics=metrics,
         ready=lambda: jobs.engine_ready,
         connected=connected,
+        shards=shards,
         waiting=lambda: len(jobs.queue()),
         running=lambda: len(jobs.running()),
         free_megabytes=config.retention.free_megabytes,

@@ -60,10 +60,10 @@ def test_every_setting_that_is_named_exists(section: str, key: str) -> None:
 
 
 def test_every_figure_that_is_named_is_served() -> None:
-    measures = figures().measures
-    lived(measures)
-    measures.errors["x"] = 1
-    served = exposition(figures(measures)).decode()
+    metrics = figures().metrics
+    lived(metrics)
+    metrics.errors.labels("x").inc()
+    served = exposition(figures(metrics)).decode()
 
     for name in set(re.findall(r"dreambot_\w+", HOSTING)):
         assert re.search(rf"^{name}\b", served, re.MULTILINE), name
@@ -71,7 +71,7 @@ def test_every_figure_that_is_named_is_served() -> None:
 
 @pytest.mark.parametrize("name", UNTRIED)
 def test_what_was_never_run_says_so(name: str) -> None:
-    assert re.search("Never (run|built) as it stands", (ROOT / name).read_text(encoding="utf-8"))
+    assert "Not tested: written on a machine without" in (ROOT / name).read_text(encoding="utf-8")
 
 
 def test_nobody_is_killed_while_draining() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bot.config.settings import RetentionSection
+from bot.config.sections import RetentionSection
 from bot.errors import PictureGone, Refused
 from bot.models.history import Line, Page
 from bot.models.job import JobRow, JobState, PictureRow, owner_of

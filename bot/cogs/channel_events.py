@@ -44,13 +44,13 @@ class Places(commands.Cog):
             await self._gone(thread.id)
 
     @commands.Cog.listener()
-    async def on_at_work(self) -> None:
-        """What was deleted while nobody listened: Discord is asked about every place that is not known now."""
+    async def on_at_work(self, shard_id: int) -> None:
+        """Ask Discord about channels of queued jobs that the cache lacks: they may have been deleted meanwhile."""
         for channel_id, guild_id in {
             (job.origin.channel_id, job.origin.guild_id) for job, _ in self.services.jobs.queue()
         }:
             guild = self.bot.get_guild(guild_id) if guild_id else None
-            if guild is not None and guild.get_channel_or_thread(channel_id) is None:
+            if guild is not None and guild.shard_id == shard_id and guild.get_channel_or_thread(channel_id) is None:
                 with contextlib.suppress(*FAILURES):
                     await self._ask(channel_id)
 

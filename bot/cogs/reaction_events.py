@@ -37,12 +37,13 @@ class Reactions(commands.Cog):
     def __init__(self, bot: Client) -> None:
         self.bot = bot
         self.services = bot.services
-        self._looking_back: asyncio.Task[None] | None = None
+        self._catching_up: dict[int, asyncio.Task[None]] = {}
+        """By shard."""
 
     async def cog_unload(self) -> None:
-        """Stop looking back."""
-        if self._looking_back:
-            self._looking_back.cancel()
+        """Stop catching up."""
+        for task in self._catching_up.values():
+            task.cancel()
 
     @commands.Cog.listener()
     async def on_raw_reaction_add(self, event: discord.RawReactionActionEvent) -> None:
@@ -59,11 +60,11 @@ class Reactions(commands.Cog):
             await self._grant(job, reaction, event.message_id, caller)
 
     @commands.Cog.listener()
-    async def on_at_work(self) -> None:
-        """The bot is back, or its connection is: see what it has missed."""
-        if self._looking_back:
-            self._looking_back.cancel()
-        self._looking_back = asyncio.create_task(self._look_back())
+    async def on_at_work(self, shard_id: int) -> None:
+        """Read the reactions that the shard missed while it had no session."""
+        if shard_id in self._catching_up:
+            self._catching_up[shard_id].cancel()
+        self._catching_up[shard_id] = asyncio.create_task(self._catch_up(shard_id))
 
     async def _grant(self, job: JobRow, reaction: Reaction, message_id: int, caller: Invocation) -> None:
         responder = ReactionResponder(self.bot, caller.channel_id, message_id, caller.guild_id, caller.user_id)
@@ -89,11 +90,11 @@ class Reactions(commands.Cog):
         key = f"reaction:{message_id}:{emoji}:{user_id}"
         return await self.services.store.presses.first(key, self.services.clock(), REMEMBERED_SECONDS)
 
-    async def _look_back(self) -> None:
+    async def _catch_up(self, shard_id: int) -> None:
         since = self.services.clock() - RECENT_SECONDS
         for channel_id, message_id, job_id in await self.services.store.messages.recent(since, RECENT_MESSAGES):
             job = await self.services.jobs.job(job_id)
-            if job is not None and job.state is JobState.DONE:
+            if job is not None and job.state is JobState.DONE and self._shard_of(job, channel_id) == shard_id:
                 try:
                     await self._read_again(job, channel_id, message_id)
                 except FAILURES as error:
@@ -110,6 +111,10 @@ class Reactions(commands.Cog):
             async for person in group.users(limit=PEOPLE):
                 if not person.bot and await self._seen(message_id, str(group.emoji), person.id):
                     await self._grant(job, reaction, message_id, await self._caller(guild, channel_id, person))
+
+    def _shard_of(self, job: JobRow, channel_id: int) -> int:
+        guild = self._guild_of(job, channel_id)
+        return self.bot.shard_of(guild.id if guild else None)
 
     def _guild_of(self, job: JobRow, channel_id: int) -> discord.Guild | None:
         """Where a message of the job is: a copy may be in another server, or in a direct message."""

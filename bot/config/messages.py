@@ -1,4 +1,4 @@
-"""The words around config.toml: what is wrong with a file, and the example that documents every key."""
+"""Error messages about config.toml, and the example that documents every key."""
 
 from __future__ import annotations
 
@@ -37,32 +37,32 @@ _RIGHT: Mapping[str, str] = {
 }
 _UNQUOTED = ("int_type", "float_type", "bool_type")
 _HEAD = """\
-# dreambot's settings. Copy this file to config.toml and change what you like: every key may be left out, and what
-# stands here is what holds then. Secrets never stand here: the bot's token comes from the environment, DISCORD_TOKEN.
+# Settings of dreambot, with their defaults. Every key may be left out. Print this file: dreambot config > config.toml
+# The bot's token is a secret and does not belong here: set the environment variable DISCORD_TOKEN.
 """
 
 
 def explain_all(error: ValidationError, model: type[BaseModel], name: str) -> str:
-    """Every mistake that *error* knows, a line each: file, section, key, value and what would be right."""
+    """One line per mistake: file, section, key, value and what would be right."""
     return "\n".join(_explain(details, model, name) for details in error.errors(include_url=False))
 
 
 def toml_error(path: Path, error: tomllib.TOMLDecodeError) -> str:
-    """A file that is no TOML at all; the parser's own words name line and column."""
+    """The message for invalid TOML; the parser names line and column."""
     return f"{path} is not valid TOML: {error}."
 
 
 def render_example(model: type[BaseModel]) -> str:
     """config.example.toml: every section and key of *model* with its description and default.
 
-    A mapping of sections (roles, models) is commented out: its heading holds what only the host knows.
+    Mappings of sections (roles, servers, models) are commented out, because their headings need ids or names.
     """
     return _HEAD + "".join(_render_field(name, field) for name, field in model.model_fields.items())
 
 
 def _explain(details: Any, model: type[BaseModel], name: str) -> str:
     loc = details["loc"]
-    if details["type"] == "value_error":  # the check has its own sentence
+    if details["type"] == "value_error":  # a validator of ours, with a full sentence
         where = f"[{'.'.join(map(str, loc[:-1]))}]" if loc[-1] == "[key]" else _place(loc)
         sentence = str(details["ctx"]["error"])
         return f"{name}, {where}: {sentence}{'' if sentence[-1:] in '.?' else '.'}"
@@ -78,7 +78,7 @@ def _explain(details: Any, model: type[BaseModel], name: str) -> str:
 
 
 def _place(loc: tuple[str | int, ...]) -> str:
-    """``[section] key, entry n``: what the parts of a pydantic location mean in a TOML file."""
+    """A pydantic location as ``[section] key, entry n``."""
     names = [str(part) for part in loc if isinstance(part, str)]
     entry = "".join(f", entry {part + 1}" for part in loc if isinstance(part, int))
     return (f"[{'.'.join(names[:-1])}] {names[-1]}" if len(names) > 1 else f"[{names[0]}]") + entry
@@ -98,7 +98,7 @@ def _keys_at(path: list[str], model: type[BaseModel]) -> list[str]:
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The section behind a field, or behind the values of a mapping of sections."""
+    """The section model of a field, or of the values of a mapping; None for plain values."""
     inner = get_args(annotation)[-1] if get_args(annotation) else annotation
     return inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
 
@@ -131,7 +131,7 @@ def _render_key(key: str, field: FieldInfo) -> str:
 
 
 def _toml(value: object) -> str:
-    """A value as TOML writes it; JSON's way, but for tables."""
+    """A value in TOML syntax."""
     if isinstance(value, Mapping):
         return f"{{ {', '.join(f'{key} = {_toml(item)}' for key, item in value.items())} }}"
     return _shown(value)

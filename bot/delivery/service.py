@@ -75,7 +75,10 @@ class Delivery:
             return
         self._keep("turnstile", self._edit_limiter.run())
         self._unsubscribe = self._jobs.subscribe(self._hear)
-        await self.take_up()
+        try:
+            await self.take_up()
+        except StoreError as error:
+            log.error("Unfinished deliveries are resumed later: %s", error)
         self._keep("rounds", self._rounds())
 
     async def take_up(self) -> None:

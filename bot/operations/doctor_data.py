@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from bot.config.settings import RetentionSection
+from bot.config.sections import RetentionSection
 from bot.errors import FolderInUse
 from bot.operations.doctor_report import Finding, bad, good, note
 from bot.storage import DATABASE

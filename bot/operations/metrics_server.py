@@ -1,42 +1,38 @@
-"""Figures for machines, on loopback only: /metrics in Prometheus' format, /health as JSON (503 when all is not well).
-
-Off unless `[monitor] port` is set. Nothing here names a person, a server or a prompt.
-"""
+"""The web server of `[monitor]`: /metrics for Prometheus, /health as JSON (503 if the bot cannot do its work)."""
 
 from __future__ import annotations
 
+import ipaddress
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from bot.config.sections import MonitorSection
 from bot.errors import ConfigError
-from bot.operations.metrics import Tally
-from bot.operations.status import Figures
+from bot.operations.status import Status
 
 log = logging.getLogger(__name__)
 
-LOOPBACK = "127.0.0.1"
-NAMES = (LOOPBACK, "localhost")
-"""Hosts that may be asked for: a web page that resolves its own name to 127.0.0.1 is none of them."""
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class Monitor:
-    """The small web server."""
+class MetricsServer:
+    """Listens where the settings say. `port` is 0 if it is off."""
 
-    def __init__(self, port: int, look: Callable[[], Awaitable[Figures]]) -> None:
+    def __init__(self, settings: MonitorSection, look: Callable[[], Awaitable[Status]]) -> None:
+        self._settings = settings
         self._look = look
         self._runner: web.AppRunner | None = None
-        self.port = port
-        """Where it listens; 0 = nowhere."""
 
     async def start(self) -> None:
-        """Listen, if the settings say so. Raises ConfigError for a port that is taken."""
-        if not self.port:
+        """Listen, if a port is set. Raises ConfigError if it cannot be used."""
+        host, port = self._settings.host, self._settings.port
+        if not port:
             return
         app = web.Application()
         app.router.add_get("/metrics", self._metrics)
@@ -44,12 +40,10 @@ class Monitor:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, LOOPBACK, self.port).start()
+            await web.TCPSite(self._runner, host, port).start()
         except OSError as error:
-            raise ConfigError(
-                f"[monitor] port: {self.port} cannot be used ({error.strerror}); choose another."
-            ) from error
-        log.info("figures at http://%s:%d/metrics, health at /health", LOOPBACK, self.port)
+            raise ConfigError(f"[monitor]: {host}:{port} cannot be used ({error.strerror}); choose another.") from error
+        log.info("metrics at http://%s:%d/metrics, health at /health", host, port)
 
     async def close(self) -> None:
         """Idempotent."""
@@ -58,87 +52,78 @@ class Monitor:
             self._runner = None
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        _check_host(request)
-        text = exposition(await self._look())
-        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
+        self._check_host(request)
+        return web.Response(body=exposition(await self._look()), headers={"Content-Type": CONTENT_TYPE})
 
     async def _health(self, request: web.Request) -> web.Response:
-        _check_host(request)
-        figures = await self._look()
+        self._check_host(request)
+        status = await self._look()
         body = {
-            "status": figures.trouble or "ok",
-            "discord": figures.connected,
-            "database": figures.can_write,
-            "disk": figures.has_room,
-            "engine": figures.ready is not None and "engine" not in figures.ready.unavailable,
-            "waiting": figures.waiting,
-            "running": figures.running,
+            "status": status.trouble or "ok",
+            "discord": status.connected,
+            "shards": {str(shard): live for shard, live in status.shards.items()},
+            "database": status.can_write,
+            "disk": status.has_room,
+            "engine": status.engine_state == "up",
+            "engine_state": status.engine_state,
+            "waiting": status.waiting,
+            "running": status.running,
         }
-        return web.json_response(body, status=503 if figures.trouble else 200)
+        return web.json_response(body, status=503 if status.trouble else 200)
+
+    def _check_host(self, request: web.Request) -> None:
+        """Refuse other names on loopback: a web page may let its own name resolve to 127.0.0.1."""
+        name = request.host.rpartition(":")[0] or request.host
+        if _is_loopback(self._settings.host) and not _is_loopback(name):
+            raise web.HTTPForbidden(text="This page answers to this machine only.")
 
 
-def exposition(figures: Figures) -> bytes:
-    """All figures as Prometheus reads them."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Once(_metrics(figures)))
-    return generate_latest(registry)
+def exposition(status: Status) -> bytes:
+    """All metrics in Prometheus' text format."""
+    gauges = CollectorRegistry(auto_describe=False)
+    gauges.register(_Gauges(status))
+    return generate_latest(status.metrics.registry) + generate_latest(gauges)
 
 
-class _Once(Collector):
-    def __init__(self, metrics: Iterable[Metric]) -> None:
-        self._found = list(metrics)
+class _Gauges(Collector):
+    """What is read at the time of a scrape."""
+
+    def __init__(self, status: Status) -> None:
+        self._status = status
 
     def collect(self) -> Iterable[Metric]:
-        return self._found
-
-
-def _metrics(figures: Figures) -> Iterator[Metric]:
-    seen, ready = figures.measures, figures.ready
-    yield _gauge("jobs_waiting", "Jobs in the queue.", figures.waiting)
-    yield _gauge("jobs_running", "Jobs that the engine paints.", figures.running)
-    yield _counter("jobs_ended", "Jobs that have ended, by state.", "state", seen.ends)
-    yield _histogram("job_wait_seconds", "From submission to hand-over.", seen.waits)
-    yield _histogram("job_duration_seconds", "From hand-over to the end, of finished jobs.", seen.lasted)
-    yield _histogram("step_seconds", "One step of a picture.", seen.steps)
-    yield _histogram("eta_error_seconds", "Between the end and the time that was held likely.", seen.misses)
-    yield _counter("eta_in_range", "Jobs that ended within the range that was promised.", "", {"": seen.in_range})
-    yield _counter("discord_requests", "Requests about messages, by what they did.", "kind", seen.requests)
-    yield _counter("discord_refusals", "How such requests failed.", "trouble", seen.refusals)
-    yield _counter("errors_logged", "Errors, by logger.", "logger", seen.errors)
-    yield _gauge("deliveries_owed", "Ends and pings that were not told yet.", figures.owed)
-    yield _gauge("connected", "1 while Discord's gateway is there.", int(figures.connected))
-    yield _gauge("database_up", "1 while the store answers and can be written to.", int(figures.can_write))
-    up = ready is not None and "engine" not in ready.unavailable
-    yield _gauge("engine_up", "1 while the engine takes jobs.", int(up))
-    yield _gauge("engine_free_slots", "Pictures that the engine could take now.", ready.slots if ready else 0)
-    yield _counter("engine_restarts", "How often the engine has ended.", "", {"": figures.pulse.ends})
-    yield _gauge("pictures_bytes", "Disk that pictures, attachments and ways to pictures take.", figures.kept_bytes)
-    yield _gauge("disk_free_bytes", "Disk that is left.", figures.free_bytes)
-    memory = GaugeMetricFamily("dreambot_memory_bytes", "Resident memory, by process.", labels=["process"])
-    for process, held in figures.memory.items():
-        memory.add_metric([process], held)
-    yield memory
+        """Called by prometheus_client."""
+        now, ready = self._status, self._status.ready
+        yield _gauge("jobs_waiting", "Queued jobs.", now.waiting)
+        yield _gauge("jobs_running", "Jobs in the engine.", now.running)
+        yield _gauge("deliveries_owed", "Results and pings that were not sent yet.", now.owed)
+        yield _gauge("connected", "1 while every shard is connected to Discord's gateway.", now.connected)
+        yield _labelled("shard_connected", "1 while this shard is connected.", "shard", now.shards)
+        yield _labelled("shard_latency_seconds", "Heartbeat to answer, by shard.", "shard", now.latencies)
+        yield _labelled("shard_servers", "Servers, by shard.", "shard", now.servers)
+        yield _gauge("database_up", "1 while the database can be read and written.", now.can_write)
+        yield _gauge("engine_up", "1 while the engine takes jobs.", now.engine_state == "up")
+        yield _gauge("engine_stalled", "1 while the engine has work and is silent for too long.", now.pulse.stalled > 0)
+        yield _gauge("engine_free_slots", "Pictures that the engine could take now.", ready.slots if ready else 0)
+        yield CounterMetricFamily("dreambot_engine_restarts", "Ends of the engine's process.", now.pulse.ends)
+        yield _gauge("pictures_bytes", "Disk that pictures, attachments and previews take.", now.kept_bytes)
+        yield _gauge("disk_free_bytes", "Free disk.", now.free_bytes)
+        yield _labelled("memory_bytes", "Resident memory, by process.", "process", now.memory)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(f"dreambot_{name}", text, value=value)
+    return GaugeMetricFamily(f"dreambot_{name}", text, value=float(value))
 
 
-def _counter(name: str, text: str, label: str, values: dict[str, int]) -> Metric:
-    family = CounterMetricFamily(f"dreambot_{name}", text, labels=[label] if label else [])
+def _labelled(name: str, text: str, label: str, values: Mapping[Any, float]) -> Metric:
+    family = GaugeMetricFamily(f"dreambot_{name}", text, labels=[label])
     for key, value in values.items():
-        family.add_metric([key] if label else [], value)
+        family.add_metric([str(key)], float(value))
     return family
 
 
-def _histogram(name: str, text: str, tally: Tally) -> Metric:
-    reached, buckets = 0, []
-    for bound, number in zip((*map(str, tally.bounds), "+Inf"), tally.counts, strict=True):
-        reached += number
-        buckets.append((bound, reached))
-    return HistogramMetricFamily(f"dreambot_{name}", text, buckets=buckets, sum_value=tally.total)
-
-
-def _check_host(request: web.Request) -> None:
-    if request.host.rpartition(":")[0] not in NAMES and request.host not in NAMES:
-        raise web.HTTPForbidden(text="This is for this machine only.")
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,4 +1,4 @@
-"""One look at a running bot: what people see under `/engine`, Prometheus under /metrics and watchdogs under /health."""
+"""The state of a running bot at one moment, for `/engine`, /metrics and /health."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from bot.errors import StoreError
-from bot.operations.memory import resident_bytes
-from bot.operations.metrics import Measures
+from bot.operations.metrics import Metrics
+from bot.operations.process import resident_bytes
 from bot.policy.limits import has_room
 from bot.storage import Store
 from engine.client.local import Engine, Pulse
@@ -17,70 +18,96 @@ from engine.protocol.messages import Ready
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """The state of things at one moment."""
+class Shards:
+    """Shard id → its state. Empty before the gateway was asked how many there are."""
 
-    measures: Measures
+    live: Mapping[int, bool]
+    """Whether it has a session."""
+    latencies: Mapping[int, float]
+    """Seconds from heartbeat to answer, of shards that have one."""
+    servers: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """All values that are read at a moment."""
+
+    metrics: Metrics
     ready: Ready | None
     """What the engine can do; None while it is down."""
     pulse: Pulse
     connected: bool
-    """Discord's gateway is there."""
+    """Whether every shard is connected to Discord's gateway."""
+    shards: Mapping[int, bool]
+    latencies: Mapping[int, float]
+    servers: Mapping[int, int]
     database: bool
-    """The store answers."""
+    """Whether the database can be read."""
     unwritable: str
-    """Why the last thing could not be written down, in words; empty if it could."""
+    """Why the database cannot be written or trusted; empty if it can."""
     has_room: bool
-    """The disk has so much left that new jobs are taken."""
+    """Whether the disk has room for new jobs."""
     waiting: int
     running: int
     owed: int
-    """Ends and pings that were not told yet."""
+    """Results and pings that were not sent yet."""
     kept_bytes: int
-    """Disk that pictures take, attachments and the ways to pictures included."""
+    """Disk that pictures, attachments and previews take."""
     free_bytes: int
-    """Disk that is left."""
     memory: Mapping[str, int]
     """Process → resident bytes."""
 
     @property
     def can_write(self) -> bool:
-        """The store answers, and took the last thing that was to be written down."""
+        """Whether the database can be read and written."""
         return self.database and not self.unwritable
 
     @property
+    def engine_state(self) -> Literal["up", "down", "stalled", "unusable"]:
+        """An engine that is just restarting is "down"."""
+        if self.ready is None:
+            return "down"
+        if "engine" in self.ready.unavailable:
+            return "unusable"
+        return "stalled" if self.pulse.stalled else "up"
+
+    @property
     def trouble(self) -> str:
-        """Why the bot cannot do its work now; empty if it can. An engine that is just restarting is no trouble."""
+        """Why the bot cannot do its work now; empty if it can. A restart of the engine is no trouble."""
         if not self.connected:
-            return "not connected to Discord"
+            down = ", ".join(str(shard) for shard, live in self.shards.items() if not live)
+            return f"not connected to Discord (shard {down})" if len(self.shards) > 1 else "not connected to Discord"
         if not self.database:
             return "the database cannot be read"
         if self.unwritable:
             return self.unwritable
         if not self.has_room:
             return (
-                "the disk is nearly full, so nothing new is taken: make room, or lower [retention] pictures_megabytes"
+                "the disk is nearly full and no new jobs are taken: free space or lower [retention] pictures_megabytes"
             )
+        if self.engine_state == "stalled":
+            return f"the engine is stalled: it has work and was silent for {self.pulse.stalled:.0f} s"
         return self.ready.unavailable.get("engine", "") if self.ready else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where `look` reads its figures."""
+    """Where `look` reads a `Status`."""
 
     store: Store
     engine: Engine
-    measures: Measures
+    metrics: Metrics
     ready: Callable[[], Ready | None]
     connected: Callable[[], bool]
+    shards: Callable[[], Shards]
     waiting: Callable[[], int]
     running: Callable[[], int]
     free_megabytes: int
     """Free disk space below which no new jobs are accepted."""
 
 
-async def look(sources: Sources) -> Figures:
-    """Read all figures. A store that does not answer is reported, not raised."""
+async def look(sources: Sources) -> Status:
+    """Read everything. A database that does not answer is reported, not raised."""
     store, owed, kept = sources.store, 0, 0
     try:
         owed, kept = len(await store.deliveries.pending()), await store.used_bytes()
@@ -89,11 +116,15 @@ async def look(sources: Sources) -> Figures:
         database = False
     pid = sources.engine.ready.pid if sources.engine.ready else 0
     memory = {"bot": resident_bytes(), **({"engine": resident_bytes(pid)} if pid and pid != os.getpid() else {})}
-    return Figures(
-        measures=sources.measures,
+    shards = sources.shards()
+    return Status(
+        metrics=sources.metrics,
         ready=sources.ready(),
         pulse=sources.engine.pulse,
         connected=sources.connected(),
+        shards=shards.live,
+        latencies=shards.latencies,
+        servers=shards.servers,
         database=database,
         unwritable=store.database.trouble,
         has_room=has_room(store.folder, sources.free_megabytes),

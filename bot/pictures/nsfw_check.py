@@ -11,7 +11,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bot.config.settings import SafetySection
+from bot.config.sections import SafetySection
 from engine.client.local import Engine
 from engine.errors import DreamError
 from engine.images.pictures import MAX_BYTES, open_picture, to_png, within

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping
 
-from bot.config.settings import Config, QuotaSection
+from bot.config.sections import QuotaSection
+from bot.config.settings import Config
 from bot.errors import Lapsed, NotAllowed, Unconfirmed
 from bot.models.comparison import Asked
 from bot.models.job import Origin, new_job_id, owner_of

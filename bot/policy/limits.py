@@ -6,7 +6,8 @@ import math
 import shutil
 from pathlib import Path
 
-from bot.config.settings import LimitsSection, QueueSection, Standing
+from bot.config.sections import LimitsSection, QueueSection
+from bot.config.settings import Standing
 from bot.errors import CoolingDown, NoRoom, QueueFull, TooLarge
 from bot.models.comparison import Asked, Comparison, named
 from engine.catalogue.models import MODELS

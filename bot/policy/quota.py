@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
-from bot.config.settings import QuotaSection
+from bot.config.sections import QuotaSection
 from bot.errors import QuotaUsedUp
 from bot.storage.database import Session
 from bot.storage.jobs import STEPS_PER_UNIT, pixel_steps

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bot.config.settings import LimitsSection
+from bot.config.sections import LimitsSection
 from bot.errors import BlockedWords, Refused
 from bot.models.comparison import Asked, Comparison
 from bot.policy.mature import about_minors, is_mature, is_sexual

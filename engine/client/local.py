@@ -52,6 +52,8 @@ class Pulse:
     """Seconds until the next start; 0 while it runs or is starting."""
     last_words: str = ""
     """What the last one that ended said at its end."""
+    stalled: float = 0.0
+    """Seconds for which it has been silent with work at hand, if that is longer than its steps explain; else 0."""
 
 
 class Engine(Protocol):

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from bot.operations.memory import resident_bytes
+from bot.operations.process import resident_bytes
 from bot.playground.server.tls import Authority
 from bot.playground.server.world.entities import Member, User
 from tests.benchmarks.measure import Figure

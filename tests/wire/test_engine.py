@@ -33,7 +33,7 @@ async def test_everybody_sees_what_can_be_painted(world: World, max_: Person) ->
     await world.until(lambda: world.bot.engine.ready, what="the engine")
     text = whispered(await max_.slash("engine"))
 
-    assert "could take 4 more pictures now" in text
+    assert "can take 4 more pictures now" in text
     assert "Methods: clip_diffusion" in text
     assert "Memory" not in text
 
@@ -46,7 +46,7 @@ async def test_the_host_sees_how_everything_is_doing(world: World, max_: Person)
 
     assert "Ended: 1 done" in text
     assert "engine restarted 0 times" in text
-    assert "requests about messages in the last minute" in text
+    assert "message requests in the last minute" in text
 
 
 async def test_an_engine_that_has_died_is_announced_with_its_restarts(world: World, max_: Person) -> None:
@@ -57,7 +57,7 @@ async def test_an_engine_that_has_died_is_announced_with_its_restarts(world: Wor
 
     text = whispered(await max_.slash("engine"))
 
-    assert "Nothing is lost meanwhile." in text
+    assert "No job is lost." in text
 
 
 @pytest.mark.bot(monitor={"port": PORT})
@@ -71,9 +71,9 @@ async def test_the_monitor_serves_figures_and_health_on_loopback(world: World, m
     assert (200, True) == ((found := await get("/health"))[0], '"status": "ok"' in found[1])
     assert 403 == (await get("/metrics", Host="evil.example"))[0]
 
-    await world.bot.on_disconnect()  # a line that is really cut is back before anybody can ask
+    await world.bot.on_shard_disconnect(0)  # a line that is really cut is back before anybody can ask
     assert (503, True) == ((found := await get("/health"))[0], "not connected to Discord" in found[1])
-    await world.bot.on_resumed()
+    await world.bot.on_shard_resumed(0)
     assert 200 == (await get("/health"))[0]
 
 
@@ -100,7 +100,7 @@ async def test_health_says_what_a_host_has_to_do_while_nothing_can_be_written_do
 async def test_health_says_that_the_disk_is_nearly_full(world: World, max_: Person) -> None:
     status, text = await get("/health")
 
-    assert (503, True) == (status, "the disk is nearly full, so nothing new is taken: make room" in text)
+    assert (503, True) == (status, "the disk is nearly full and no new jobs are taken: free space" in text)
     assert "nearly full" in whispered(await max_.slash("dream", prompt="an owl"))
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.config.settings import Config, Section, load_config
+from bot.config.sections import Section
+from bot.config.settings import Config, load_config
 from bot.errors import ConfigError
 
 WRONG = ('"text"', "[1, 2]", "{ a = 1 }", "1979-05-27", "-1", "1e400", "nan", "99999999999999999999999", "[[]]", '""')

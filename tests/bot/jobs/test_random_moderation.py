@@ -9,7 +9,7 @@ import pytest
 
 from bot.actions.moderate import Moderation
 from bot.actions.privacy import Farewell
-from bot.config.settings import QuotaSection
+from bot.config.sections import QuotaSection
 from bot.errors import Refused
 from bot.models.job import Origin
 from bot.policy.quota import Quota

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.config.settings import RetentionSection
+from bot.config.sections import RetentionSection
 from bot.operations.doctor import compile_finding, device_findings, engine_findings
 from bot.operations.doctor_data import check_database, check_folder, check_lock, check_pictures, check_rights
 from bot.operations.doctor_report import Verdict, bad, good, render, summary

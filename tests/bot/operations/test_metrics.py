@@ -9,14 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from bot.config.logging import RedactingFormatter
 from bot.embeds.engine import engine_embed
 from bot.models.job import JobState, QueuePosition, Update
-from bot.operations.memory import resident_bytes
-from bot.operations.metrics import ErrorCount, Measures, Tally
+from bot.operations.metrics import ErrorCount, Metrics, Timing, totals
 from bot.operations.metrics_server import exposition
-from bot.operations.status import Figures
+from bot.operations.status import Status
 from engine.client.local import Pulse
 from engine.protocol.messages import Ready
 from tests.bot.core import running_core
@@ -27,12 +27,15 @@ READY = Ready("local", 7, "cuda:0", 3, ("clip_diffusion",), ("primer",), ("prime
 PLACE = QueuePosition(1, 1, 0.0, NOW - 8, NOW - 6, NOW - 2, ready=NOW - 4)
 
 
-def figures(measures: Measures | None = None, **changes: object) -> Figures:
+def figures(metrics: Metrics | None = None, **changes: object) -> Status:
     usual = {
-        "measures": measures or Measures(FakeClock(NOW), FakeClock(0.0)),
+        "metrics": metrics or Metrics(FakeClock(NOW), FakeClock(0.0)),
         "ready": READY,
         "pulse": Pulse(),
         "connected": True,
+        "shards": {0: True},
+        "latencies": {0: 0.05},
+        "servers": {0: 1},
         "database": True,
         "unwritable": "",
         "has_room": True,
@@ -43,94 +46,91 @@ def figures(measures: Measures | None = None, **changes: object) -> Figures:
         "free_bytes": 70_000_000_000,
         "memory": {"bot": 90 * 2**20, "engine": 2 * 2**30},
     }
-    return Figures(**{**usual, **changes})  # type: ignore[arg-type]
+    return Status(**{**usual, **changes})  # type: ignore[arg-type]
 
 
-def lived(measures: Measures) -> None:
+def lived(metrics: Metrics) -> None:
     """One job waits two seconds, is painted for eight, and ends two seconds after the range that was promised."""
-    measures.hear(Update(job(), place=PLACE))
-    measures.hear(running(3))
-    measures.hear(running(4))
-    measures.hear(Update(done()))
+    metrics.hear(Update(job(), place=PLACE))
+    metrics.hear(running(3))
+    metrics.hear(running(4))
+    metrics.hear(Update(done()))
 
 
 def test_waits_steps_ends_and_forecasts_are_counted_once() -> None:
-    measures = Measures(FakeClock(NOW))
-    lived(measures)
+    metrics = Metrics(FakeClock(NOW))
+    lived(metrics)
 
-    assert (1, 2.0) == (measures.waits.count, measures.waits.total)
-    assert (1, 8.0) == (measures.lasted.count, measures.lasted.total)
-    assert (2, 0.4) == (measures.steps.count, measures.steps.median)
-    assert (1, 4.0, 0) == (measures.misses.count, measures.misses.total, measures.in_range)
-    assert {"done": 1} == measures.ends
+    assert (1, 2.0) == (metrics.waits.count, metrics.waits.total)
+    assert (1, 8.0) == (metrics.durations.count, metrics.durations.total)
+    assert (2, 0.4) == (metrics.steps.count, metrics.steps.median)
+    assert (1, 4.0, 0) == (metrics.misses.count, metrics.misses.total, totals(metrics.in_range)[""])
+    assert {"done": 1} == totals(metrics.ended)
 
 
 def test_an_end_within_the_promised_range_is_a_hit() -> None:
-    measures = Measures(FakeClock(NOW))
-    measures.hear(Update(job(), place=replace(PLACE, latest=NOW + 2)))
-    measures.hear(Update(done()))
+    metrics = Metrics(FakeClock(NOW))
+    metrics.hear(Update(job(), place=replace(PLACE, latest=NOW + 2)))
+    metrics.hear(Update(done()))
 
-    assert 1 == measures.in_range
+    assert 1 == totals(metrics.in_range)[""]
 
 
 def test_a_second_attempt_waits_anew_and_nothing_is_remembered_of_ended_jobs() -> None:
-    measures = Measures(FakeClock(NOW))
-    measures.hear(Update(job(state=JobState.RUNNING)))
-    measures.hear(Update(job(state=JobState.RUNNING, attempt=2)))
-    measures.hear(Update(job(state=JobState.FAILED, attempt=2)))
+    metrics = Metrics(FakeClock(NOW))
+    metrics.hear(Update(job(state=JobState.RUNNING)))
+    metrics.hear(Update(job(state=JobState.RUNNING, attempt=2)))
+    metrics.hear(Update(job(state=JobState.FAILED, attempt=2)))
 
-    assert 2 == measures.waits.count
-    assert (set(), {}) == (measures._started, measures._promises)
+    assert 2 == metrics.waits.count
+    assert (set(), {}) == (metrics._started, metrics._forecasts)
 
 
 def test_requests_are_counted_by_kind_by_trouble_and_by_minute() -> None:
     ticks = FakeClock(0.0)
-    measures = Measures(FakeClock(NOW), ticks)
-    measures.sent("edit")
+    metrics = Metrics(FakeClock(NOW), ticks)
+    metrics.sent("edit")
     ticks.advance(50)
-    measures.sent("edit", "gone")
-    measures.sent("post")
+    metrics.sent("edit", "gone")
+    metrics.sent("post")
 
     assert ({"edit": 2, "post": 1}, {"gone": 1}, 3) == (
-        measures.requests,
-        measures.refusals,
-        measures.per_minute(),
+        totals(metrics.requests),
+        totals(metrics.refusals),
+        metrics.per_minute(),
     )
     ticks.advance(20)
-    assert 2 == measures.per_minute()
+    assert 2 == metrics.per_minute()
 
 
 def test_values_fall_into_the_bucket_whose_bound_they_do_not_pass() -> None:
-    tally = Tally((1.0, 2.0))
+    registry = CollectorRegistry()
+    timing = Timing("x", "X.", (1.0, 2.0), registry)
     for value in (0.5, 1.0, 1.5, 7.0):
-        tally.add(value)
+        timing.add(value)
 
-    assert ([2, 1, 1], 10.0, 1.5) == (tally.counts, tally.total, tally.median)
+    assert (4, 10.0, 1.5) == (timing.count, timing.total, timing.median)
+    assert [2, 3, 4] == [registry.get_sample_value("dreambot_x_bucket", {"le": le}) for le in ("1.0", "2.0", "+Inf")]
 
 
 def test_errors_are_counted_by_logger() -> None:
-    measures = Measures()
+    metrics = Metrics()
     logger = logging.getLogger("bot.somewhere")
-    handler = ErrorCount(measures)
+    handler = ErrorCount(metrics)
     logger.addHandler(handler)
     logger.warning("not yet")
     logger.error("now")
     logger.removeHandler(handler)
 
-    assert {"bot.somewhere": 1} == measures.errors
-
-
-def test_our_own_memory_is_known() -> None:
-    assert 5 * 2**20 < resident_bytes() < 20 * 2**30
-    assert 0 == resident_bytes(2**22 + 1)
+    assert {"bot.somewhere": 1} == totals(metrics.errors)
 
 
 def test_prometheus_reads_what_was_measured() -> None:
-    measures = Measures(FakeClock(NOW), FakeClock(0.0))
-    lived(measures)
-    measures.sent("edit", "later")
+    metrics = Metrics(FakeClock(NOW), FakeClock(0.0))
+    lived(metrics)
+    metrics.sent("edit", "later")
 
-    text = exposition(figures(measures, pulse=Pulse(ends=3))).decode()
+    text = exposition(figures(metrics, pulse=Pulse(ends=3))).decode()
 
     for line in (
         "dreambot_jobs_waiting 2.0",
@@ -142,6 +142,8 @@ def test_prometheus_reads_what_was_measured() -> None:
         "dreambot_eta_error_seconds_count 1.0",
         'dreambot_discord_refusals_total{trouble="later"} 1.0',
         "dreambot_engine_up 1.0",
+        'dreambot_shard_connected{shard="0"} 1.0',
+        'dreambot_shard_latency_seconds{shard="0"} 0.05',
         "dreambot_engine_restarts_total 3.0",
         'dreambot_memory_bytes{process="engine"} 2.147483648e+09',
     ):
@@ -155,9 +157,11 @@ def test_prometheus_reads_what_was_measured() -> None:
         ({}, ""),
         ({"ready": None}, ""),
         ({"connected": False}, "not connected to Discord"),
+        ({"connected": False, "shards": {0: True, 1: False}}, "not connected to Discord (shard 1)"),
+        ({"pulse": Pulse(stalled=42.0)}, "the engine is stalled: it has work and was silent for 42 s"),
         ({"database": False}, "the database cannot be read"),
         ({"unwritable": "The database cannot be used: database is locked."}, "database is locked"),
-        ({"has_room": False}, "the disk is nearly full, so nothing new is taken"),
+        ({"has_room": False}, "the disk is nearly full and no new jobs are taken"),
         ({"ready": replace(READY, unavailable={"engine": "The engine cannot start: no driver"})}, "cannot start"),
     ],
 )
@@ -169,27 +173,28 @@ def test_health_is_whether_the_bot_can_do_its_work(changes: dict[str, object], t
 
 
 def test_members_see_what_can_be_painted_and_hosts_everything() -> None:
-    measures = Measures(FakeClock(NOW), FakeClock(0.0))
-    lived(measures)
-    found = figures(measures, pulse=Pulse(ends=2, last_words="CUDA error: out of memory"))
+    metrics = Metrics(FakeClock(NOW), FakeClock(0.0))
+    lived(metrics)
+    found = figures(metrics, pulse=Pulse(ends=2, last_words="CUDA error: out of memory"))
 
     member, host = engine_embed(found, host=False), engine_embed(found, host=True)
 
-    assert "It runs on cuda:0 and could take 3 more pictures now.\n1 job running, 2 waiting." in str(member.description)
+    assert "It runs on cuda:0 and can take 3 more pictures now.\n1 job running, 2 waiting." in str(member.description)
     assert ["Methods", "Models", "Upscalers"] == [field.name for field in member.fields]
     fields = {field.name: field.value for field in host.fields}
     assert "engine restarted 2 times" in str(fields["Since"])
-    assert "0% ended in the range; 4 s off its middle is usual" == fields["Forecasts"]
+    assert "0% ended within the range; median error 4 s" == fields["Forecasts"]
     assert "bot 90 MB, engine 2048 MB" == fields["Memory"]
-    assert "CUDA error: out of memory" == fields["Last words"]
+    assert "CUDA error: out of memory" == fields["Last error of the engine"]
     assert "wikiart: not downloaded" == fields["Not available"]
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"ready": None, "pulse": Pulse(1, 7.6)}, "It has stopped and starts again in 8 s. Nothing is lost meanwhile."),
+        ({"ready": None, "pulse": Pulse(1, 7.6)}, "It stopped and restarts in 8 s. No job is lost."),
         ({"ready": None}, "It is starting."),
+        ({"pulse": Pulse(stalled=42.0)}, "It is stalled: no answer for 42 s."),
         ({"ready": replace(READY, unavailable={"engine": "no driver"})}, "It cannot start: no driver"),
     ],
 )
@@ -216,18 +221,18 @@ def test_a_log_for_machines_is_one_object_per_line_and_redacted() -> None:
 
 async def test_a_core_is_measured_from_its_updates(tmp_path: Path) -> None:
     async with running_core(tmp_path) as core:
-        measures = Measures(core.clock, core.clock)
-        core.jobs.subscribe(measures.hear)
+        metrics = Metrics(core.clock, core.clock)
+        core.jobs.subscribe(metrics.hear)
         asked = await core.ask()
         await core.handed(asked.id)
         core.clock.advance(5)
         core.engine.paint(asked.id)
         await core.until_state(asked.id, JobState.DONE)
-        await core.until(lambda: bool(measures.ends))
+        await core.until(lambda: bool(totals(metrics.ended)))
 
         assert (1, 1, 5.0, 1) == (
-            measures.ends["done"],
-            measures.waits.count,
-            measures.lasted.total,
-            measures.misses.count,
+            totals(metrics.ended)["done"],
+            metrics.waits.count,
+            metrics.durations.total,
+            metrics.misses.count,
         )

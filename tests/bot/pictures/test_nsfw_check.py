@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from PIL import Image
 
-from bot.config.settings import SafetySection
+from bot.config.sections import SafetySection
 from bot.pictures.nsfw_check import COVERED, UNSEEN, Safety
 from engine.errors import ModelUnavailable
 from engine.images.pictures import open_picture, to_png

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.config.settings import QuotaSection
+from bot.config.sections import QuotaSection
 from bot.errors import CoolingDown, Lapsed, NotAllowed, QuotaUsedUp, Unconfirmed
 from bot.jobs.retention import Retention
 from bot.models.job import JobState

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.config.settings import QuotaSection
+from bot.config.sections import QuotaSection
 from bot.errors import QuotaUsedUp
 from bot.policy.quota import DAY, Quota
 from bot.storage.database import Database

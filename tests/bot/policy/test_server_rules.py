@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from bot.config.settings import LimitsSection
+from bot.config.sections import LimitsSection
 from bot.errors import BlockedWords, Refused
 from bot.policy.server_rules import (
     NOWHERE,

@@ -140,6 +140,8 @@ class Connection:
             raise CloseGatewayError(4005, "Already authenticated.")
         if not isinstance(data, dict) or "token" not in data or "intents" not in data or "properties" not in data:
             raise CloseGatewayError(4002, "An identify needs token, intents and properties.")
+        if self._sessions.refuse_identify:
+            raise CloseGatewayError(self._sessions.refuse_identify, "Refused.")
         self._check_token(data)
         _check_intents(data["intents"], self._world.app.privileged_intents)
         shard = _shard(data.get("shard"))

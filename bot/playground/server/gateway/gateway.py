@@ -35,6 +35,11 @@ class Gateway(Sessions):
         for connection in self._connections_of(shard):
             connection.cut()
 
+    async def close_with(self, code: int, shard: int | None = None) -> None:
+        """Close the connections of *shard* (all by default) with a close code."""
+        for connection in self._connections_of(shard):
+            await connection.close(code)
+
     def ask_to_reconnect(self, shard: int | None = None) -> None:
         """Send opcode 7 to *shard* (all by default; events/gateway.mdx, "Reconnect")."""
         for connection in self._connections_of(shard):

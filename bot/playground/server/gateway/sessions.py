@@ -23,6 +23,8 @@ class Sessions:
         """Called with `online` after each change of it."""
         self.identifies = IdentifyLimit(state.clock)
         self.heartbeat_ms: float = HEARTBEAT_MS
+        self.refuse_identify = 0
+        """A close code that answers every IDENTIFY; 0 = accept them."""
         self.shards = 1
         """The number of shards that GET /gateway/bot recommends."""
 
