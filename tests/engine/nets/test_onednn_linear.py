@@ -34,6 +34,8 @@ class Small(nn.Module):
 @pytest.fixture(autouse=True)
 def any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small products take the detour too."""
+    monkeypatch.setattr(swift, "CAPABILITY", torch.backends.cpu.get_cpu_capability())
+    monkeypatch.setattr(swift, "_VERDICT", [])
     if not swift.usable():
         pytest.skip("this torch has no oneDNN")
     monkeypatch.setattr(swift, "WORTH", 1)
@@ -113,6 +115,17 @@ def test_without_onednn_everything_is_torch_s(monkeypatch: pytest.MonkeyPatch) -
     x, weight = torch.rand(64, 64), torch.rand(64, 64)
 
     assert torch.equal(F.linear(x, weight), linear(x, weight, None))
+
+
+@pytest.mark.parametrize(("capability", "taken"), [("AVX512", True), ("AVX2", False), ("DEFAULT", False)])
+def test_the_processor_decides_which_way_is_taken(
+    capability: str, taken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(swift, "CAPABILITY", "AVX512")
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(swift, "_VERDICT", [])
+
+    assert taken == is_worth(torch.rand(64, 64), torch.rand(64, 64), 64)
 
 
 def test_a_onednn_that_multiplies_wrongly_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ def job(upscaler: str) -> Job:
 
 @pytest.mark.usefixtures("wrong_file")
 def test_auto_passes_over_an_upscaler_that_does_not_load_and_says_so() -> None:
-    runtime = Runtime("cpu")
+    runtime = Runtime.open("cpu")
 
     admitted = admit(job("auto"), {SHA256: PNG}, runtime, find_method)
     (step,) = admitted.painter.advance(admitted.states, runtime)
@@ -49,4 +49,4 @@ def test_auto_passes_over_an_upscaler_that_does_not_load_and_says_so() -> None:
 @pytest.mark.usefixtures("wrong_file")
 def test_an_upscaler_that_was_named_is_not_replaced() -> None:
     with pytest.raises(WeightsError, match="holds no tensors with names"):
-        admit(job("realesrgan-x4plus"), {SHA256: PNG}, Runtime("cpu"), find_method)
+        admit(job("realesrgan-x4plus"), {SHA256: PNG}, Runtime.open("cpu"), find_method)
