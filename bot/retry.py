@@ -1,4 +1,4 @@
-"""Work that must be done sooner or later, however long the disk is full or the database held by somebody else."""
+"""Retries: store operations with backoff until they succeed, and long-lived tasks that restart after an exception."""
 
 from __future__ import annotations
 
@@ -16,15 +16,12 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 
 
 def pause_after(tries: int) -> float:
-    """Seconds to wait after the so-manieth try (from 0): 0.5, 1, 2, 4 … 30."""
-    return min(FIRST_WAIT * 2.0**tries, LONGEST_WAIT)
+    """Seconds to wait after try number *tries* (from 0): 0.5, 1, 2, 4 … 30."""
+    return min(FIRST_WAIT * 2.0 ** min(tries, 10), LONGEST_WAIT)
 
 
 async def patiently(work: Callable[[], Awaitable[T]], tries: int | None = None) -> T:
-    """Do *work* again, ever more slowly, until the store takes it: an end that is not booked would be lost.
-
-    With a number of *tries* the last StoreError is raised.
-    """
+    """Repeat *work* with growing pauses while it raises StoreError; after *tries* attempts the last one is raised."""
     for made in itertools.count():
         try:
             return await work()
@@ -34,3 +31,22 @@ async def patiently(work: Callable[[], Awaitable[T]], tries: int | None = None) 
             log.error("%s Trying again in %.1f s.", error, pause_after(made))
             await asyncio.sleep(pause_after(made))
     raise AssertionError("count() has no end")
+
+
+async def supervise(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Run *work* until it returns. An Exception is logged, and *work* starts again after a growing pause."""
+    crashes = 0
+    while True:
+        task = asyncio.ensure_future(work())
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            raise
+        error = task.exception()
+        if not isinstance(error, Exception):
+            return await task
+        log.error("%s crashed; starting it again in %.1f s", name, pause_after(crashes), exc_info=error)
+        await asyncio.sleep(pause_after(crashes))
+        crashes += 1

@@ -29,7 +29,6 @@ from bot.pictures.batch_scoring import Grades
 from bot.pictures.clip_ranker import Critic
 from bot.pictures.timelapse import Evolutions
 from bot.policy.limits import has_room
-from bot.policy.quota import Quota
 from bot.storage import Store
 from engine.client.local import Engine
 
@@ -104,22 +103,22 @@ def build_services(
     jobs = JobService(config, store, engine, clock=clock, ticks=time.monotonic)
     critic = Critic(engine)
     grades = Grades(critic, store)
-    renderer = MessageRenderer(jobs, buttons.job, clock, wary=config.safety.enabled, graded=grades.graded)
+    renderer = MessageRenderer(store, buttons.job, clock, wary=config.safety.enabled, graded=grades.graded)
     evolutions = Evolutions(store, partial(has_room, config.folder, config.retention.free_megabytes))
-    jobs.subscribe(grades.hear)
+    jobs.registry.subscribe(grades.hear)
     delivery = Delivery(client, config, jobs, store, renderer, clock, metrics.sent)
-    jobs.subscribe(metrics.hear)
-    jobs.subscribe(evolutions.hear)
+    jobs.registry.subscribe(metrics.hear)
+    jobs.registry.subscribe(evolutions.hear)
     moderation = Moderation(store, jobs, clock, config.discord.owner_ids)
     sources = Sources(
         store=store,
         engine=engine,
         metrics=metrics,
-        ready=lambda: jobs.engine_ready,
+        ready=lambda: jobs.ready,
         connected=connected,
         shards=shards,
-        waiting=lambda: len(jobs.queue()),
-        running=lambda: len(jobs.running()),
+        waiting=lambda: len(jobs.registry.waiting()),
+        running=lambda: len(jobs.registry.running()),
         free_megabytes=config.retention.free_megabytes,
     )
     return Services(
@@ -132,10 +131,10 @@ def build_services(
         buttons=buttons,
         delivery=delivery,
         moderation=moderation,
-        job_actions=JobActions(client, config, jobs, moderation, delivery, renderer, buttons.question),
-        deletions=Deletions(client, jobs, delivery),
+        job_actions=JobActions(client, config, store, jobs, moderation, delivery, renderer, buttons.question),
+        deletions=Deletions(client, store, jobs, delivery),
         archive=Archive(store, config.retention, clock),
-        farewell=Farewell(store, Quota(store.ledger, config.quota), jobs, delivery, clock),
+        farewell=Farewell(store, jobs, delivery, clock),
         deletion_queue=DeletionQueue(client, store),
         critic=critic,
         grades=grades,

@@ -13,6 +13,7 @@ from bot.interactions.message_api import Erase, Removal
 from bot.interactions.responder import Responder
 from bot.jobs.service import JobService
 from bot.models.job import JobRow
+from bot.storage import Store
 from bot.text import mention, message_link
 
 _LINKS = 5
@@ -22,8 +23,9 @@ _LINKS = 5
 class Deletions:
     """Takes messages away for their owners and for moderators. One per bot."""
 
-    def __init__(self, client: discord.Client, jobs: JobService, delivery: Delivery) -> None:
+    def __init__(self, client: discord.Client, store: Store, jobs: JobService, delivery: Delivery) -> None:
         self._client = client
+        self._store = store
         self._jobs = jobs
         self._delivery = delivery
 
@@ -43,7 +45,7 @@ class Deletions:
         if not job.owned_by(caller.user_id):
             await responder.announce(f"{mention(caller.user_id)} deleted a picture of {mention(job.origin.user_id)}.")
             return ""
-        return self._deleted(await self._jobs.takedowns.of(job), job)
+        return self._deleted(await self._store.messages.of_job(job.id), job)
 
     async def _remove(self, job: JobRow, message_id: int, caller: Invocation, erase: Erase | None) -> bool:
         """False if it has to be done later. Raises Refused."""
@@ -58,7 +60,7 @@ class Deletions:
         return not later
 
     async def _stop(self, job: JobRow, caller: Invocation) -> bool:
-        messages = await self._jobs.takedowns.of(job)
+        messages = await self._store.messages.of_job(job.id)
         await self._jobs.discard(job.id, caller.user_id, caller.moderator, caller.guild_id)
         return await self._delivery.take_down(job, messages)
 

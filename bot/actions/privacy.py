@@ -18,7 +18,7 @@ from bot.errors import CoolingDown, NothingToCancel, Refused
 from bot.jobs.service import JobService
 from bot.models.history import Belongings
 from bot.models.job import owner_of
-from bot.policy.quota import LedgerEntry, Quota
+from bot.policy.quota import LedgerEntry
 from bot.storage import Store, files
 from bot.storage.jobs import STEPS_PER_UNIT
 
@@ -42,11 +42,8 @@ class Copy:
 class Farewell:
     """*clock* returns unix seconds."""
 
-    def __init__(
-        self, store: Store, ledger: Quota, jobs: JobService, delivery: Delivery, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, store: Store, jobs: JobService, delivery: Delivery, clock: Callable[[], float]) -> None:
         self._store = store
-        self._ledger = ledger
         self._jobs = jobs
         self._delivery = delivery
         self._clock = clock
@@ -64,7 +61,7 @@ class Farewell:
         self._admit(user_id, now)
         owner = owner_of(user_id)
         jobs, pictures, questions = await self._store.farewells.rows(owner)
-        entries = await self._ledger.history(owner, _EVERYTHING)
+        entries = await self._jobs.quota.history(user_id, _EVERYTHING)
         settings = await self._store.settings.all("person", str(user_id))
         keeps = await self._store.keeps.of_person(user_id)
         about: dict[str, object] = {
@@ -131,7 +128,7 @@ class Farewell:
         async with self._store.transaction() as session:
             if await self._store.farewells.alive(session, owner):
                 return False
-            since = self._ledger.window_start(now)
+            since = self._jobs.quota.window_start(now)
             await self._store.farewells.forget(session, owner, user_id, since, now)
         return True
 

@@ -52,7 +52,7 @@ class Admin(commands.Cog):
     async def cancel(self, interaction: AnyInteraction, job: Id, reason: Reason | None = None) -> None:
         """Stop it; its own message announces that."""
         responder, caller = self._begin(interaction, private=True)
-        row = await self.services.jobs.job(job.strip().lower())
+        row = await self.services.jobs.find(job.strip().lower())
         host = self._is_host(caller)
         if row is None or not (host or row.origin.server_id == caller.guild_id):
             raise Refused(f"There is no job “{plain(job)}” in this server.")
@@ -66,7 +66,7 @@ class Admin(commands.Cog):
         caller, jobs = Invocation.of_interaction(interaction), self.services.jobs
         if not (caller.manager or self._is_host(caller)):
             return []
-        alive = [*jobs.running(), *(job for job, _ in jobs.queue())]
+        alive = [*jobs.registry.running(), *(job for job, _ in jobs.registry.waiting())]
         mine = [job for job in alive if job.origin.server_id == caller.guild_id]
         named = [(f"{job.id} · {job.origin.user_name}: {_seen(job)}", job.id) for job in mine]
         fitting = [(name, job_id) for name, job_id in named if typed.lower() in name.lower()]
@@ -164,7 +164,7 @@ class Admin(commands.Cog):
         """Give units."""
         responder, caller = self._begin(interaction)
         self._check_may_grant(caller)
-        moved = await self.services.jobs.grant(user.id, units, caller.user_id, reason, caller.guild_id)
+        moved = await self.services.jobs.quota.grant(user.id, units, caller.user_id, reason, caller.guild_id)
         if not moved:
             raise Refused("Nothing has moved: there is nothing left to take back.")
         verb = f"granted {mention(user.id)} {number(moved)}" if moved > 0 else f"took {number(-moved)}"
@@ -177,7 +177,7 @@ class Admin(commands.Cog):
         """Start their window afresh."""
         responder, caller = self._begin(interaction)
         self._check_may_grant(caller)
-        await self.services.jobs.reset_quota(user.id, caller.user_id, reason, caller.guild_id)
+        await self.services.jobs.quota.reset(user.id, caller.user_id, reason, caller.guild_id)
         words = f"{mention(caller.user_id)} reset the quota of {mention(user.id)}{because(reason)}"
         await self._announce(responder, caller, words)
 

@@ -47,7 +47,7 @@ class Places(commands.Cog):
     async def on_at_work(self, shard_id: int) -> None:
         """Ask Discord about channels of queued jobs that the cache lacks: they may have been deleted meanwhile."""
         for channel_id, guild_id in {
-            (job.origin.channel_id, job.origin.guild_id) for job, _ in self.services.jobs.queue()
+            (job.origin.channel_id, job.origin.guild_id) for job, _ in self.services.jobs.registry.waiting()
         }:
             guild = self.bot.get_guild(guild_id) if guild_id else None
             if guild is not None and guild.shard_id == shard_id and guild.get_channel_or_thread(channel_id) is None:

@@ -60,7 +60,7 @@ class Compare(commands.Cog):
         texts = [text for text in (first, second, third, fourth) if text]
         wanted = Wanted(prompt, negative or "", size or "", seed)
         comparison = compared(texts, wanted, self._preferring(usual))
-        await self.services.job_actions.compare(comparison, caller, responder)
+        await self.services.job_actions.dream(comparison, caller, responder)
 
     def _preferring(self, usual: tuple[Choices, ServerRules]) -> Callable[[Ways], Ways]:
         return lambda ways: preferred(ways, usual, DEFAULT_MODEL, self.services.unavailable)

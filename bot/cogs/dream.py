@@ -147,7 +147,9 @@ class Dream(commands.Cog):
             )
         except (DreamError, ValueError):
             return ""
-        return f" · {units(request.cost)}, about {duration(self.services.jobs.expected(request).likely)}"
+        return (
+            f" · {units(request.cost)}, about {duration(self.services.jobs.registry.durations.expect(request).likely)}"
+        )
 
     @dream.autocomplete("more")
     async def _more(self, interaction: AnyInteraction, typed: str) -> Choices:

@@ -44,7 +44,7 @@ class Remix(commands.Cog):
         job_id: str,
         values: dict[str, str],
     ) -> None:
-        job = await self.services.jobs.job(job_id)
+        job = await self.services.jobs.find(job_id)
         if job is None:
             raise Refused("I no longer know the picture that you wanted to remix; its records are gone.")
         request = remix(job, values.get("prompt", ""), values.get("negative", ""), values.get("settings", ""))

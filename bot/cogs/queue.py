@@ -24,7 +24,7 @@ class Queue(commands.Cog):
     async def queue(self, interaction: discord.Interaction[discord.Client]) -> None:
         """Show it to the one who asks."""
         jobs, asker = self.services.jobs, owner_of(interaction.user.id)
-        embed = queue_embed(jobs.running(), jobs.queue(), asker, interaction.channel_id or 0)
+        embed = queue_embed(jobs.registry.running(), jobs.registry.waiting(), asker, interaction.channel_id or 0)
         await InteractionResponder.of(interaction, private=True).send_private("", embed)
 
 

@@ -23,14 +23,11 @@ class Quota(commands.Cog):
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
     async def quota(self, interaction: discord.Interaction[discord.Client]) -> None:
         """Show it to the one who asks."""
-        responder, caller = (
-            InteractionResponder.of(interaction, private=True),
-            Invocation.of_interaction(interaction),
-        )
-        balance = await self.services.jobs.balance(caller.user_id, caller.roles)
-        entries = await self.services.jobs.ledger(caller.user_id)
-        jobs = [await self.services.jobs.job(job_id) for job_id in {entry.job_id for entry in entries} if job_id]
-        server = await self.services.jobs.server_left(caller.guild_id)
+        responder, caller = InteractionResponder.of(interaction, private=True), Invocation.of_interaction(interaction)
+        balance = await self.services.jobs.quota.balance(caller.user_id, caller.roles)
+        entries = await self.services.jobs.quota.history(caller.user_id)
+        jobs = [await self.services.jobs.find(job_id) for job_id in {entry.job_id for entry in entries} if job_id]
+        server = await self.services.jobs.quota.server_left(caller.guild_id)
         await responder.send_private("", quota_embed(balance, entries, {job.id: job for job in jobs if job}, server))
 
 

@@ -51,7 +51,7 @@ class Reactions(commands.Cog):
         reaction = read_reaction(event.emoji.name) if event.emoji.is_unicode_emoji() else None
         if reaction is None or event.user_id == self.bot.application_id or (event.member and event.member.bot):
             return
-        job = await self.services.jobs.job_by_message(event.channel_id, event.message_id)
+        job = await self.services.jobs.find_by_message(event.channel_id, event.message_id)
         if job is not None:
             await self._seen(event.message_id, str(event.emoji), event.user_id)
             caller = Invocation.of_reaction(self.bot, event)
@@ -93,7 +93,7 @@ class Reactions(commands.Cog):
     async def _catch_up(self, shard_id: int) -> None:
         since = self.services.clock() - RECENT_SECONDS
         for channel_id, message_id, job_id in await self.services.store.messages.recent(since, RECENT_MESSAGES):
-            job = await self.services.jobs.job(job_id)
+            job = await self.services.jobs.find(job_id)
             if job is not None and job.state is JobState.DONE and self._shard_of(job, channel_id) == shard_id:
                 try:
                     await self._read_again(job, channel_id, message_id)

@@ -63,14 +63,11 @@ class Settings(commands.Cog):
         private: bool | None = None,
     ) -> None:
         """Change what was given, and show all of it to the one who asks."""
-        responder, caller = (
-            InteractionResponder.of(interaction, private=True),
-            Invocation.of_interaction(interaction),
-        )
+        responder, caller = InteractionResponder.of(interaction, private=True), Invocation.of_interaction(interaction)
         changes = _usual(model, method, size, profile)
         changes |= {key: value for key, value in (("pings", pings), ("private", private)) if value is not None}
         choices = await self.services.moderation.choose(caller.user_id, changes)
-        balance = await self.services.jobs.balance(caller.user_id, caller.roles)
+        balance = await self.services.jobs.quota.balance(caller.user_id, caller.roles)
         await responder.send_private("", choices_embed(choices, balance))
 
     @settings.command(name="server", description="What holds in this server; who may manage it may change it.")

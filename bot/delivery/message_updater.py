@@ -1,11 +1,10 @@
-"""One job, one message: a letter carries the newest state of its job to Discord until the end has arrived there.
+"""Keeps one Discord message up to date with one job, until the final update has arrived.
 
-    offered      a newer update replaces an older one that was not sent yet
-    addressed    the message is known: answered just now, stored, or found again after a crash
-    delivered    the end is shown (`bot.delivery.final_update`), its outbox row is closed, a long wait ends with a
-    short reply
+    offered    a newer update replaces an older one that was not sent yet
+    linked     the message is known: sent just now, stored, or found again after a crash
+    delivered  the end is shown (`bot.delivery.final_update`), its outbox row is closed, a long wait ends with a ping
 
-Progress that meets an obstacle is dropped; the end is not.
+Failed progress edits are dropped; the final update is retried.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from bot.delivery.edit_limiter import EditLimiter, MessageKey, Urgency
 from bot.delivery.final_update import FinalUpdate, Renderer, Route
@@ -21,62 +19,58 @@ from bot.errors import StoreError
 from bot.failpoints import crashpoint
 from bot.interactions.message_api import FAILURES, Post, Trouble, asked_at, nonce, trouble_of
 from bot.interactions.payload import MessagePayload
+from bot.jobs.service import JobService
 from bot.models.job import JobRow, JobState, Update
 from bot.retry import patiently
+from bot.storage import Store
 from bot.storage.outbox import Purpose
 from bot.text import mention
 
 log = logging.getLogger(__name__)
 
-ANSWER_SECONDS = 10.0
-"""How long the message of a fresh job may take to be answered; then it is posted instead."""
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What all letters share."""
-
-    renderer: Renderer
-    edit_limiter: EditLimiter
-    posted: Callable[[str, int, int], Awaitable[None]]
-    """Job, channel, message: write down that this message shows that job."""
-    owed: Callable[[str, Purpose], Awaitable[bool]]
-    """Whether this still has to be said about that job: not once its message was deleted on purpose."""
-    called: Callable[[str, int, int], Awaitable[None]]
-    """Job, channel, message: write down that this reply called the job's owner."""
-    closed: Callable[[str, Purpose, str], Awaitable[None]]
-    """Job, purpose, and why it could not be said (empty: it was): it is no longer owed."""
-
 
 class MessageUpdater:
-    """Keeps one message in step with one job; `run` it in a task of its own."""
+    """One message of one job; `run` it in a task. *clock* is unix seconds."""
 
-    def __init__(self, update: Update, desk: Desk) -> None:
+    def __init__(
+        self,
+        update: Update,
+        jobs: JobService,
+        store: Store,
+        renderer: Renderer,
+        limiter: EditLimiter,
+        clock: Callable[[], float],
+    ) -> None:
         self.newest = update
         self.message_id = update.job.message_id
-        self._desk = desk
-        self._news = asyncio.Event()
-        self._addressed = asyncio.Event()
         self.parted = asyncio.Event()
+        self._jobs = jobs
+        self._store = store
+        self._renderer = renderer
+        self._limiter = limiter
+        self._clock = clock
+        self._news = asyncio.Event()
+        self._linked = self.message_id is not None
+        self._searched = False
+        """Whether no other message of this job can exist."""
         self._by_token = False
         self._silent = False
-        self._noted = True
         self._shown = ""
         self._news.set()
 
     @property
     def job(self) -> JobRow:
-        """The job, as far as it is known here."""
+        """The job as of the newest update."""
         return self.newest.job
 
     @property
-    def spot(self) -> MessageKey:
-        """Whose limits its edits count against."""
+    def key(self) -> MessageKey:
+        """The limits that its edits count against."""
         return MessageKey(self.job.id, self.job.origin.channel_id)
 
     @property
     def urgency(self) -> Urgency:
-        """How urgent the newest update is."""
+        """The urgency of the newest update."""
         if self.job.state.over:
             return Urgency.FINAL
         if self.newest.parting:
@@ -84,126 +78,134 @@ class MessageUpdater:
         return Urgency.PLACE if self.job.state is JobState.QUEUED else Urgency.PROGRESS
 
     def offer(self, update: Update) -> None:
-        """Take note of something newer. Nothing but another end follows an end."""
+        """Take a newer update. Only another end replaces an end."""
         if update.job.state.over or not self.job.state.over:
             self.newest = update
             self._news.set()
-            self._desk.edit_limiter.hurry(self.spot, self.urgency)
+            self._limiter.hurry(self.key, self.urgency)
 
-    def address(self, message_id: int | None, face: MessagePayload | None = None, *, noted: bool = True) -> None:
-        """The message has been posted and shows *face*, or (None) could not be: another one is posted then.
-
-        *noted*: the store knows it already; otherwise it is told when it can be.
-        """
+    def sent(self, message_id: int | None, payload: MessagePayload) -> None:
+        """The first message was sent and shows *payload*; its id may be unknown."""
         self.message_id = message_id
-        self._noted = noted
-        self._shown = face.fingerprint if face else ""
-        self._addressed.set()
+        self._searched = message_id is not None
+        self._shown = payload.fingerprint
 
-    async def run(self, post: Post, *, fresh: bool) -> None:
-        """Carry updates until the end has been delivered. *fresh*: somebody is just answering with the message."""
+    def not_sent(self, trouble: Trouble) -> None:
+        """The first message was refused; only after a passing *trouble* may it exist all the same."""
+        self._searched = trouble is not Trouble.LATER
+
+    async def run(self, post: Post) -> None:
+        """Send updates until the final one has been delivered."""
         self._post = post
-        if fresh:
-            await self._wait_for_answer()
-        elif self.message_id is None:
+        if self.message_id is None and not self._searched:
             await self._find()
         if self.message_id is None and not self.job.state.over:
             await self._attempt(self._post_first)
+        if not self._linked:
+            await self._link()
         while await self._next_turn() is not Urgency.FINAL:
             if not self._silent:
                 await self._attempt(self._edit)
             if self.newest.parting:
                 self.parted.set()
-        await self._finish(searched=fresh)
+        await self._finish()
 
     async def _next_turn(self) -> Urgency:
-        """Wait for news and for permission to send them; how urgent they are by then."""
+        """Wait for a newer update and for permission to edit; returns its urgency by then."""
         await self._news.wait()
-        await self._desk.edit_limiter.turn(self.spot, self.urgency)
+        await self._limiter.turn(self.key, self.urgency)
         self._news.clear()
         return self.urgency
 
-    async def _wait_for_answer(self) -> None:
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                await self._addressed.wait()
-        except TimeoutError:
-            log.info("job %s: nobody has answered with its message", self.job.id)
-
     async def _find(self) -> None:
+        """Look for a message that was sent although its id never reached the store."""
         job = self.job
         self.message_id = await self._post.find(job.id, asked_at(job.created_at, job.origin.interaction_id))
-        await self._remember()
 
     async def _attempt(self, send: Callable[[MessagePayload], Awaitable[None]]) -> None:
-        """Show the newest state, unless it looks like the last one; an obstacle is noted, not fought."""
+        """Show the newest update unless it looks like the last one; a failure is logged and not retried."""
         try:
-            face = await self._desk.renderer.face(self.newest, self._post.upload_limit)
-            if face.fingerprint == self._shown:
-                self._desk.edit_limiter.give_back(self.spot)
+            payload = await self._renderer.render(self.newest, self._post.upload_limit)
+            if payload.fingerprint == self._shown:
+                self._limiter.give_back(self.key)
                 return
-            await send(face)
-            self._shown = face.fingerprint
+            await send(payload)
+            self._shown = payload.fingerprint
         except FAILURES as error:
             trouble = trouble_of(error)
-            log.info("job %s: an edit met %s: %s", self.job.id, trouble.name, error)
+            log.info("job %s: an edit failed with %s: %s", self.job.id, trouble.name, error)
             if trouble is Trouble.NO_ACCESS and self._post.address.token and not self._by_token:
                 self._by_token = True
                 self._news.set()
             elif trouble is not Trouble.LATER:
                 self._silent = True
         except StoreError as error:
-            log.warning("job %s: an edit is left out: %s", self.job.id, error)
+            log.warning("job %s: an edit is skipped: %s", self.job.id, error)
 
-    async def _edit(self, face: MessagePayload) -> None:
+    async def _edit(self, payload: MessagePayload) -> None:
         if self.message_id is not None:
             edit = self._post.edit_by_token if self._by_token else self._post.edit
-            await edit(self.message_id, face)
+            await edit(self.message_id, payload)
 
-    async def _post_first(self, face: MessagePayload) -> None:
-        self.message_id = await self._post.send(face, nonce(self.job.id, "first"))
-        await self._remember()
+    async def _post_first(self, payload: MessagePayload) -> None:
+        self.message_id = await self._post.send(payload, nonce(self.job.id, "first"))
 
-    async def _remember(self) -> None:
-        message_id = self.message_id
-        if message_id is not None:
-            await patiently(lambda: self._desk.posted(self.job.id, self._post.address.channel_id, message_id))
-            self._noted = True
+    async def _link(self) -> None:
+        """Store which message shows the job."""
+        if (message_id := self.message_id) is not None:
+            channel_id = self._post.address.channel_id
+            await patiently(lambda: self._jobs.link_message(self.job.id, channel_id, message_id))
+            self._linked = True
+            crashpoint("posted")
 
-    async def _finish(self, *, searched: bool) -> None:
-        if not self._noted:
-            await self._remember()
-        if await patiently(lambda: self._desk.owed(self.job.id, "result")):
-            await self._say_the_end(searched)
-        if await patiently(lambda: self._desk.owed(self.job.id, "ping")):
+    async def _finish(self) -> None:
+        if await self._owed("result"):
+            await self._deliver_end()
+        if await self._owed("ping"):
             await self._ping()
 
-    async def _say_the_end(self, searched: bool) -> None:
-        way = Route.POST if self.message_id is None else Route.TOKEN if self._by_token else Route.EDIT
-        ending = FinalUpdate(self.newest, self._post, self._desk.renderer, self.message_id, way, searched)
+    async def _deliver_end(self) -> None:
+        route = Route.POST if self.message_id is None else Route.TOKEN if self._by_token else Route.EDIT
+        final = FinalUpdate(self.newest, self._post, self._renderer, self.message_id, route, searched=self._searched)
         crashpoint("sending end")
-        await ending.deliver()
+        await final.deliver()
         crashpoint("end sent")
-        if ending.message_id != self.message_id:
-            self.message_id = ending.message_id
-            await self._remember()
-        if direct := ending.direct:
-            await patiently(lambda: self._desk.posted(self.job.id, *direct))
-        await patiently(lambda: self._desk.closed(self.job.id, "result", ending.failed))
+        if final.message_id != self.message_id:
+            self.message_id = final.message_id
+            await self._link()
+        if direct := final.direct:
+            await patiently(lambda: self._jobs.link_message(self.job.id, *direct))
+        await self._close("result", final.failed)
         crashpoint("delivered")
 
     async def _ping(self) -> None:
-        """Call whoever has waited long, with one try: a lost call is better than two."""
+        """Ping a person who waited long, in one attempt: a lost ping is better than two."""
         job, why = self.job, "there is no message to reply to"
         what = "your picture is" if job.request.count == 1 else "your pictures are"
         if self.message_id is not None and not self._by_token:
             crashpoint("pinging")
             try:
                 words = f"{mention(job.origin.user_id)} {what} ready."
-                call = await self._post.reply(self.message_id, words, nonce(job.id, "ping"))
-                await patiently(lambda: self._desk.called(job.id, self._post.address.channel_id, call))
+                ping = await self._post.reply(self.message_id, words, nonce(job.id, "ping"))
+                channel_id = self._post.address.channel_id
+                await patiently(lambda: self._store.calls.note(job.id, channel_id, ping))
                 why = ""
             except FAILURES as error:
                 why = str(error)
         crashpoint("pinged")
-        await patiently(lambda: self._desk.closed(job.id, "ping", why))
+        await self._close("ping", why)
+
+    async def _owed(self, purpose: Purpose) -> bool:
+        """Whether the outbox row is open; deleting the message on purpose closes it."""
+        row = await patiently(lambda: self._store.deliveries.find(self.job.id, purpose))
+        return row is not None and row.state == "pending"
+
+    async def _close(self, purpose: Purpose, failed: str) -> None:
+        """Close the outbox row and erase the interaction's token."""
+        job_id, store, now = self.job.id, self._store, self._clock()
+        if failed:
+            log.warning("the %s of job %s could not be delivered: %s", purpose, job_id, failed)
+            await patiently(lambda: store.deliveries.undeliverable(job_id, purpose, failed, now))
+        else:
+            await patiently(lambda: store.deliveries.delivered(job_id, purpose, now))
+        await patiently(lambda: store.interactions.erase(job_id))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Callable, Collection, Coroutine
 from functools import partial
@@ -16,25 +17,25 @@ import discord
 
 from bot.config.settings import Config
 from bot.delivery.edit_limiter import EditBudget, EditLimiter
-from bot.delivery.message_updater import Desk, MessageUpdater
+from bot.delivery.message_updater import MessageUpdater
 from bot.delivery.renderer import MessageRenderer
 from bot.errors import StoreError
 from bot.failpoints import crashpoint
-from bot.interactions.message_api import Address, Counted, Erase, Post, Removal, erased
-from bot.interactions.payload import MessagePayload
+from bot.interactions.message_api import Address, Counted, Erase, Post, Removal, erased, trouble_of
+from bot.interactions.responder import UNSAID, Responder
 from bot.jobs.service import JobService
 from bot.models.job import JobRow, Update
+from bot.retry import supervise
 from bot.storage import Store
-from bot.storage.outbox import Purpose
 
 log = logging.getLogger(__name__)
 
-ROUND_SECONDS = 60.0
-"""How often is looked for ends that nobody carries any more, because their letter broke."""
+SWEEP_SECONDS = 60.0
+"""Interval of the sweep that restarts updaters that crashed, and age of the jobs that it looks at."""
 
 
 class Delivery:
-    """All letters on their way. *clock* is unix seconds."""
+    """All updaters. *clock* is unix seconds."""
 
     def __init__(
         self,
@@ -51,51 +52,59 @@ class Delivery:
         self._client = client
         self._jobs = jobs
         self._store = store
-        pace = EditBudget(config.delivery.edit_seconds, config.delivery.burst)
-        self._edit_limiter = EditLimiter(pace)
-        self._desk = Desk(
-            renderer=renderer,
-            edit_limiter=self._edit_limiter,
-            posted=jobs.posted,
-            owed=self._is_owed,
-            called=store.calls.note,
-            closed=self._closed,
-        )
-        self._letters: dict[str, MessageUpdater] = {}
+        self._renderer = renderer
+        self._limiter = EditLimiter(EditBudget(config.delivery.edit_seconds, config.delivery.burst))
+        self._updaters: dict[str, MessageUpdater] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._unsubscribe: Callable[[], None] | None = None
         self._closing = False
 
     async def start(self) -> None:
-        """Listen to the job service, and take up what was left. Call when Discord can be written to.
-
-        Closed before or meanwhile, it begins nothing.
-        """
+        """Subscribe to updates and resume what the previous run left. Call once Discord accepts requests."""
         if self._closing:
             return
-        self._keep("turnstile", self._edit_limiter.run())
-        self._unsubscribe = self._jobs.subscribe(self._hear)
+        self._keep("edit limiter", supervise("the edit limiter", self._limiter.run))
+        self._unsubscribe = self._jobs.registry.subscribe(self._hear)
         try:
-            await self.take_up()
+            await self.resume()
         except StoreError as error:
             log.error("Unfinished deliveries are resumed later: %s", error)
-        self._keep("rounds", self._rounds())
+        self._keep("sweep", supervise("the delivery sweep", self._sweep))
 
-    async def take_up(self) -> None:
-        """Carry what nobody carries: ends that were not told, jobs that are not over. Repeating it changes nothing.
+    async def resume(self, before: float = math.inf) -> None:
+        """Start updaters for unfinished jobs and undelivered ends, of jobs created before *before* (unix seconds).
 
-        A letter that is carried may have missed something too: somebody asked before we listened, and was painted.
+        A younger job may be about to get its first message. An updater that missed its job's end is told.
         """
         for job in await self._left_over():
-            update = Update(job, self._jobs.progress(job.id), self._jobs.place(job.id))
-            letter = self._letters.get(job.id)
-            if letter is None:
-                self._begin(update, fresh=False)
-            elif letter.job.state is not job.state:
-                letter.offer(update)
+            registry = self._jobs.registry
+            update = Update(job, registry.progress(job.id), registry.place(job.id))
+            updater = self._updaters.get(job.id)
+            if updater is not None:
+                if updater.job.state is not job.state:
+                    updater.offer(update)
+            elif job.created_at <= before and not self._closing:
+                self._keep(job.id, self._run(self._add(update)))
+
+    async def follow(self, job: JobRow, responder: Responder) -> None:
+        """Send the first message of *job* as *responder* and keep it up to date until the final update.
+
+        If Discord refuses the responder, the updater looks for the message and posts another one: the job is safe.
+        """
+        updater = self._add(Update(job, place=self._jobs.registry.place(job.id)))
+        try:
+            payload = await self._renderer.render(updater.newest, responder.upload_limit)
+            crashpoint("answering")
+            updater.sent(await responder.send_public(payload), payload)
+        except UNSAID as error:
+            log.info("job %s could not be answered: %s", job.id, error)
+            updater.not_sent(trouble_of(error))
+        finally:
+            self._keep(job.id, self._run(updater))
+        crashpoint("answered")
 
     async def close(self) -> None:
-        """Stop at once; what was not said, and what somebody still asks for, stays in the outbox."""
+        """Stop at once; undelivered updates stay in the outbox."""
         self._closing = True
         if self._unsubscribe:
             self._unsubscribe()
@@ -105,51 +114,44 @@ class Delivery:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def settle(self, seconds: float) -> None:
-        """Give ends that are on their way, and words of parting, *seconds* to arrive."""
-        await asyncio.sleep(0)  # what the job service has just told everybody comes in a turn of the loop of its own
-        going = {self._tasks[job_id] for job_id, letter in self._letters.items() if letter.job.state.over}
-        parting = {asyncio.create_task(one.parted.wait()) for one in self._letters.values() if one.newest.parting}
-        if going | parting:
-            await asyncio.wait(going | parting, timeout=seconds)
+        """Give final updates and parting updates *seconds* to arrive."""
+        await asyncio.sleep(0)  # let the subscribers run that the registry has just scheduled
+        final = {
+            self._tasks[job_id]
+            for job_id, updater in self._updaters.items()
+            if updater.job.state.over and job_id in self._tasks
+        }
+        parting = {asyncio.create_task(one.parted.wait()) for one in self._updaters.values() if one.newest.parting}
+        if final | parting:
+            await asyncio.wait(final | parting, timeout=seconds)
         for task in parting:
             task.cancel()
 
-    def expect(self, job: JobRow) -> None:
-        """Somebody is about to answer with this job's message."""
-        self._begin(Update(job, place=self._jobs.place(job.id)), fresh=True)
-
-    async def answered(self, job: JobRow, message_id: int | None, face: MessagePayload) -> None:
-        """The message of *job* has been posted as *message_id* and shows *face*; None if that failed."""
-        noted = message_id is None or await self._note(job, message_id)
-        if letter := self._letters.get(job.id):
-            letter.address(message_id, face, noted=noted)
-
     def drop(self, owner: str) -> None:
-        """Say no more about anything of this person's, who is being forgotten."""
-        for job_id, letter in list(self._letters.items()):
-            if letter.job.owner == owner and (task := self._tasks.get(job_id)):
-                task.cancel()
+        """Stop all updates about jobs of *owner*, whose data is being erased."""
+        for job_id, updater in list(self._updaters.items()):
+            if updater.job.owner == owner:
+                self._stop(job_id)
 
     async def erase(self, job: JobRow, channel_id: int, message_id: int, erase: Erase | None = None) -> Removal:
-        """Delete one message of *job*, by *erase* first: where the bot is a guest, its own token can delete nothing."""
-        letter = self._letters.get(job.id)
-        if letter and message_id == letter.message_id:
-            self._tasks[job.id].cancel()
+        """Delete one message of *job*, by *erase* first: as a guest, the bot's own token can delete nothing."""
+        updater = self._updaters.get(job.id)
+        if updater and message_id == updater.message_id:
+            self._stop(job.id)
         return await erased(*((erase,) if erase else ()), self._by_own_token(job, channel_id, message_id))
 
     async def take_down(self, job: JobRow, messages: Collection[tuple[int, int]]) -> bool:
-        """Delete all *messages* (channel, message) of *job*, which the job service has condemned before.
+        """Delete *messages* (channel, message) of *job*, which are already scheduled for deletion.
 
-        False if some of them cannot be deleted now: they are deleted later.
+        False if some of them cannot be deleted now; the deletion queue retries those.
         """
-        if job.id in self._letters:
-            self._tasks[job.id].cancel()
+        self._stop(job.id)
         gone = [await self._take_down(job, *place) for place in messages]
         await self.remove_calls(job)
         return all(gone)
 
     async def remove_calls(self, job: JobRow) -> None:
-        """Delete the replies that told the job's owner of a long wait's end: there is nothing to see any more."""
+        """Delete the pings that announced the end of *job*."""
         for place in await self._store.calls.take(job.id):
             await self._take_down(job, *place)
 
@@ -163,41 +165,28 @@ class Delivery:
         post = Post(self._client, Address(job.origin.guild_id, channel_id, job.origin.user_id), self._counted)
         return partial(post.delete, message_id)
 
-    async def _note(self, job: JobRow, message_id: int) -> bool:
-        """Write down that this message shows *job*; False where the store cannot now, and the letter has to."""
-        try:
-            await self._jobs.posted(job.id, job.origin.channel_id, message_id)
-        except StoreError as error:
-            log.error("job %s: its message cannot be noted yet: %s", job.id, error)
-            return False
-        crashpoint("posted")
-        return True
-
-    async def _rounds(self) -> None:
+    async def _sweep(self) -> None:
         while True:
-            await asyncio.sleep(ROUND_SECONDS)
-            with contextlib.suppress(StoreError):  # the next round tries again
-                await self.take_up()
+            await asyncio.sleep(SWEEP_SECONDS)
+            with contextlib.suppress(StoreError):  # the next sweep tries again
+                await self.resume(self.now() - SWEEP_SECONDS)
+
+    def _add(self, update: Update) -> MessageUpdater:
+        updater = MessageUpdater(update, self._jobs, self._store, self._renderer, self._limiter, self.now)
+        if not self._closing:
+            self._updaters[update.job.id] = updater
+        return updater
 
     def _hear(self, update: Update) -> None:
-        if letter := self._letters.get(update.job.id):
-            letter.offer(update)
-        else:
-            asked_now = update.job.id not in self._jobs.restored and not update.job.state.over
-            self._begin(update, fresh=asked_now and update.job.message_id is None)
+        if updater := self._updaters.get(update.job.id):
+            updater.offer(update)
 
-    def _begin(self, update: Update, *, fresh: bool) -> None:
-        if update.job.id not in self._letters and not self._closing:
-            letter = self._letters[update.job.id] = MessageUpdater(update, self._desk)
-            self._keep(update.job.id, self._carry(letter, fresh))
+    def _stop(self, job_id: str) -> None:
+        if task := self._tasks.get(job_id):
+            task.cancel()
 
-    async def _carry(self, letter: MessageUpdater, fresh: bool) -> None:
-        job = letter.job
-        try:
-            await letter.run(Post(self._client, await self._address(job), self._counted), fresh=fresh)
-        finally:
-            del self._letters[job.id]
-            self._edit_limiter.forget(letter.spot)
+    async def _run(self, updater: MessageUpdater) -> None:
+        await updater.run(Post(self._client, await self._address(updater.job), self._counted))
 
     async def _address(self, job: JobRow) -> Address:
         interaction = await self._store.interactions.find(job.id, self.now())
@@ -205,34 +194,23 @@ class Delivery:
         return Address(where.guild_id, where.channel_id, where.user_id, interaction.token if interaction else "")
 
     async def _left_over(self) -> list[JobRow]:
-        """Ends that nobody was told of, oldest first, then what is not over."""
+        """Jobs with an open outbox row, oldest first, then unfinished jobs."""
         owed = [row.job_id for row in await self._store.deliveries.pending()]
-        found = [await self._jobs.job(job_id) for job_id in dict.fromkeys(owed)]
-        alive = [*self._jobs.running(), *(job for job, _ in self._jobs.queue())]
+        found = [await self._store.jobs.find(job_id) for job_id in dict.fromkeys(owed)]
+        alive = [*self._jobs.registry.running(), *(job for job, _ in self._jobs.registry.waiting())]
         return [job for job in (*found, *alive) if job is not None]
 
-    async def _is_owed(self, job_id: str, purpose: Purpose) -> bool:
-        row = await self._store.deliveries.find(job_id, purpose)
-        return row is not None and row.state == "pending"
-
-    async def _closed(self, job_id: str, purpose: Purpose, failed: str) -> None:
-        """Close the outbox row; the interaction's token has done its work."""
-        if failed:
-            log.warning("the %s of job %s could not be delivered: %s", purpose, job_id, failed)
-            await self._store.deliveries.undeliverable(job_id, purpose, failed, self.now())
-        else:
-            await self._store.deliveries.delivered(job_id, purpose, self.now())
-        await self._store.interactions.erase(job_id)
-
     def _keep(self, name: str, work: Coroutine[None, None, None]) -> None:
-        if self._closing:  # it may close while it starts
+        if self._closing:
             work.close()
             return
         task = self._tasks[name] = asyncio.create_task(work, name=f"delivery {name}")
         task.add_done_callback(lambda done: self._over(name, done))
 
     def _over(self, name: str, task: asyncio.Task[None]) -> None:
-        if self._tasks.get(name) is task:
-            del self._tasks[name]
+        self._tasks.pop(name, None)
+        if updater := self._updaters.pop(name, None):
+            self._limiter.forget(updater.key)
+            self._renderer.forget(name)
         if not task.cancelled() and (error := task.exception()):
-            log.error("the letter of job %s broke", name, exc_info=error)
+            log.error("the message updater of job %s crashed", name, exc_info=error)

@@ -127,7 +127,7 @@ def _queued(update: Update) -> str:
     if update.parting:
         return "The bot is being restarted. Nothing is lost: this goes on when it is back."
     lines = []
-    if update.job.deaths:
+    if update.job.crash_count:
         lines.append("The engine stopped and is starting again. Nothing is lost: this begins anew in a moment.")
     if (place := update.place) and place.held:
         lines.append(_paused(place))
@@ -150,7 +150,7 @@ def _parts(update: Update, now: float) -> str:
     lines = [f"{bar(painted / wanted)} {painted} of {wanted} painted"]
     if update.parting:
         lines.append("The bot is being restarted. Nothing is lost: this goes on when it is back.")
-    elif job.deaths and job.state is JobState.QUEUED:
+    elif job.crash_count and job.state is JobState.QUEUED:
         lines.append("The engine stopped and is starting again. What is painted stays.")
     elif update.place and update.place.held:
         lines.append(_paused(update.place))

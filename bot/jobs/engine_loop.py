@@ -1,4 +1,4 @@
-"""The two loops between queue and engine: hand jobs over as there is room, and book what the engine answers."""
+"""The two loops between queue and engine: one hands jobs over while there is room, one stores the answers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
-from bot.errors import PictureGone, StoreError
+from bot.errors import PictureGone, SetAside, StoreError
 from bot.failpoints import crashpoint
 from bot.jobs.registry import JobRegistry
 from bot.jobs.transitions import JobTransitions
-from bot.models.job import JobRow
+from bot.models.job import JobRow, Update
 from bot.pictures.nsfw_check import Safety
 from bot.requests.batches import Part, handed_out, next_part, of_the_whole
 from bot.retry import patiently
@@ -26,60 +26,88 @@ log = logging.getLogger(__name__)
 
 
 PICTURE_TRIES = 3
-"""A picture that cannot be stored is tried again so often; then its job fails, for others must be able to go on."""
+"""Attempts to store a picture; then its job fails, so that the loop can go on with other jobs."""
+JobEvent = Progress | Picture | Result | Failure
 
 
 class EngineLoop:
-    """Keeps the engine busy in the queue's order."""
+    """Keeps the engine busy in the queue's order and stores what it answers."""
 
-    def __init__(self, store: Store, engine: Engine, board: JobRegistry, books: JobTransitions, safety: Safety) -> None:
+    def __init__(
+        self, store: Store, engine: Engine, registry: JobRegistry, transitions: JobTransitions, safety: Safety
+    ) -> None:
         self._store = store
         self._engine = engine
-        self._registry = board
-        self._transitions = books
+        self._registry = registry
+        self._transitions = transitions
         self._safety = safety
         self._wake = asyncio.Event()
         self._stopping = False
         self._down = False
         self._last: Ready | None = None
-        self._unseen: dict[str, int] = {}
+        self._crossing: JobRow | None = None
+        self._handling: JobEvent | None = None
+        self._in_flight: dict[str, int] = {}
+        """Job → pictures handed over that the engine's free slots do not count yet."""
         self._parts: dict[str, Part] = {}
-        """What the engine has of every running job."""
-        self._hopeless: dict[str, dict[int, str]] = {}
-        """Job → its pictures that have failed, and why; until the bot is started again they are not tried again."""
+        """Job → the part that the engine has."""
+        self._failed_indices: dict[str, dict[int, str]] = {}
+        """Job → index → error of pictures that failed; they are not tried again before a restart."""
+        registry.subscribe(self._on_update)
 
     @property
     def ready(self) -> Ready | None:
-        """What the engine can do, or why it cannot start; None while it is down for a moment."""
+        """What the engine can do, or why it cannot start; None while it restarts."""
         if self._engine.ready is not None:
             return self._engine.ready
         return self._last if self._last is not None and "engine" in self._last.unavailable else None
 
     def wake(self) -> None:
-        """There may be something to hand over."""
+        """Let `hand_over` look at the queue again."""
         self._wake.set()
 
     def stop_handing_over(self) -> None:
-        """What runs goes on; nothing more crosses."""
+        """Let running jobs finish, but hand over no more."""
         self._stopping = True
 
     async def hand_over(self) -> None:
-        """For ever: wait until something changes, then hand over all that there is room for."""
+        """Hand over jobs whenever there is room. Runs until cancelled; restarting it fails the job that broke it."""
+        if (broken := self._crossing) is not None:
+            await self._give_up(broken)
         while True:
-            await self._wake.wait()
-            self._wake.clear()
             while (job := self._next()) is not None:
+                self._crossing = job
                 await self._cross(job)
+                self._crossing = None
+            self._wake.clear()
+            await self._wake.wait()
 
     async def listen(self) -> None:
-        """Book everything that the engine says, one after the other, until it is closed."""
+        """Handle the engine's events one by one until it is closed; restarting it fails the job that broke it."""
+        broken, self._handling = self._handling, None
+        if broken is not None and (job := self._registry.row(broken.job_id, broken.attempt)) is not None:
+            await self._give_up(job)
         async for event in self._engine.events():
+            self._handling = event if isinstance(event, JobEvent) else None
             await self._hear(event)
+            self._handling = None
 
     async def cancel(self, job: JobRow) -> None:
-        """Tell the engine that nobody waits for this attempt any more; if it is gone, so is the attempt."""
+        """Stop this attempt in the engine; an unavailable engine has lost it anyway."""
         with contextlib.suppress(EngineRestarting, EngineUnusable):
             await self._engine.cancel(job.id, job.attempt)
+
+    async def _give_up(self, job: JobRow) -> None:
+        """Fail a job whose handling raised an unexpected exception."""
+        self._crossing = None
+        error = SetAside("Something broke inside the bot while it handled this job; the error has been logged.")
+        await patiently(lambda: self._transitions.failed(job, error))
+        await self.cancel(job)
+
+    def _on_update(self, update: Update) -> None:
+        if update.job.state.over:
+            self._parts.pop(update.job.id, None)
+            self._failed_indices.pop(update.job.id, None)
 
     def _next(self) -> JobRow | None:
         if self._stopping or self._down or self._engine.ready is None:
@@ -89,8 +117,8 @@ class EngineLoop:
 
     @property
     def _room(self) -> int:
-        """How many more pictures the engine can take."""
-        return self._engine.ready.slots - sum(self._unseen.values()) if self._engine.ready else 0
+        """Free slots of the engine, in pictures."""
+        return self._engine.ready.slots - sum(self._in_flight.values()) if self._engine.ready else 0
 
     async def _cross(self, job: JobRow) -> None:
         started = await patiently(lambda: self._transitions.start(job))
@@ -98,34 +126,34 @@ class EngineLoop:
             return
         images = await patiently(lambda: self._images(started))
         if images is None:
-            gone = PictureGone("The picture that this starts from is no longer kept.")
+            gone = PictureGone("The picture that this starts from is no longer stored.")
             await patiently(lambda: self._transitions.failed(started, gone))
             return
-        if self._registry.row(job.id, job.attempt) is not None:  # else it was cancelled meanwhile
+        if self._registry.row(job.id, job.attempt) is not None:  # else it was cancelled in the meantime
             await self._submit(started, images)
 
     async def _submit(self, job: JobRow, images: dict[str, bytes]) -> None:
-        part = next_part(job, self._room, self._hopeless.get(job.id, ()))
-        if part is None:  # the last life has painted all of it, and not lived to say so
+        part = next_part(job, self._room, self._failed_indices.get(job.id, ()))
+        if part is None:  # the previous run stored all pictures but crashed before it stored the end
             await patiently(lambda: self._transitions.done(job, Result(job.id, job.attempt, len(job.pictures))))
             return
         self._parts[job.id] = part
-        if not job.is_batch:  # The engine's free slots do not count this job until it has read it: we do until then.
-            self._unseen[job.id] = part.request.count
+        if not job.is_batch:  # a batch runs beside others and takes no slot
+            self._in_flight[job.id] = part.request.count
         try:
             await self._engine.submit(Job(job.id, job.attempt, job.owner, part.request, job.is_batch), images)
         except (EngineRestarting, EngineUnusable) as error:
             log.info("job %s could not be handed over: %s", job.id, error)
-            self._down = True  # until the engine says that it is ready
-            self._unseen.pop(job.id, None)
-            await patiently(lambda: self._transitions.hand_back(job))
+            self._down = True  # until the engine reports that it is ready
+            self._in_flight.pop(job.id, None)
+            await patiently(lambda: self._transitions.requeue(job))
             return
         crashpoint("handed over")
-        if self._registry.row(job.id, job.attempt) is None:  # cancelled while it crossed
+        if self._registry.row(job.id, job.attempt) is None:  # cancelled during the hand-over
             await self.cancel(job)
 
     async def _images(self, job: JobRow) -> dict[str, bytes] | None:
-        """The bytes of every picture that the request names; None if one of them is gone."""
+        """SHA-256 → bytes of every image that the request names; None if one is gone."""
         found: dict[str, bytes] = {}
         for sha256 in job.request.images:
             data = await self._store.inputs.read(sha256)
@@ -139,17 +167,15 @@ class EngineLoop:
     async def _hear(self, event: Event) -> None:
         if isinstance(event, Ready):
             self._is_ready(event)
-        elif isinstance(event, Progress | Picture | Result | Failure):
+        elif isinstance(event, JobEvent):
             self._seen(event.job_id)
             job, part = self._registry.row(event.job_id, event.attempt), self._parts.get(event.job_id)
             if job is None or job.started_at is None or part is None:
-                if self._registry.row(event.job_id) is None:
-                    self._parts.pop(event.job_id, None)
                 log.debug("late: %s of %s, attempt %d", type(event).__name__, event.job_id, event.attempt)
             else:
                 await self._take(job, part, of_the_whole(event, job, part))
 
-    async def _take(self, job: JobRow, part: Part, event: Progress | Picture | Result | Failure) -> None:
+    async def _take(self, job: JobRow, part: Part, event: JobEvent) -> None:
         if isinstance(event, Progress):
             self._registry.advanced(job, event)
         elif isinstance(event, Picture):
@@ -161,21 +187,21 @@ class EngineLoop:
     def _is_ready(self, ready: Ready) -> None:
         fresh = self._last is None or self._last.pid != ready.pid
         self._last, self._down = ready, False
-        self._registry.engine_has(ready, fresh)
+        self._registry.set_capacity(ready, fresh)
         self.wake()
 
     def _seen(self, job_id: str) -> None:
-        if self._unseen.pop(job_id, None) is not None:
+        if self._in_flight.pop(job_id, None) is not None:
             self.wake()
 
     async def _keep(self, job: JobRow, picture: Picture) -> None:
-        """A picture that cannot be stored ends its job in words: the person must not wait for it for ever."""
+        """Store a picture; if that fails for good, the job fails."""
         try:
             judged = await self._safety.judged(picture)
             await patiently(lambda: self._transitions.picture(job, judged), PICTURE_TRIES)
         except StoreError as error:
-            log.error("picture %d of job %s is lost: %s", picture.index, job.id, error)
-            lost = StoreError("The picture is painted but could not be stored here. Try again later.")
+            log.error("picture %d of job %s cannot be stored: %s", picture.index, job.id, error)
+            lost = StoreError("The picture was painted but could not be stored. Try again later.")
             await patiently(lambda: self._transitions.failed(job, lost))
             await self.cancel(job)
 
@@ -185,26 +211,25 @@ class EngineLoop:
             await self._go_on(job, part, event)
         elif isinstance(event, Result):
             await self._transitions.done(job, event)
-        elif event.error == EngineRestarting.__name__ and self._stopping:  # we, or the machine, are being stopped
-            await self._transitions.hand_back(job)
+        elif event.error == EngineRestarting.__name__ and self._stopping:  # the bot is stopping
+            await self._transitions.requeue(job)
         elif event.error == EngineRestarting.__name__:
             got_on = job.in_parts and len(job.pictures) > part.before
-            await self._transitions.died(replace(job, deaths=0) if got_on else job)
+            await self._transitions.engine_crashed(replace(job, crash_count=0) if got_on else job)
         elif event.error == Cancelled.__name__:
             await self._transitions.cancelled(job)
         else:
             await self._transitions.failed(job, error_from_code(event.error, event.message))
 
     async def _go_on(self, job: JobRow, part: Part, event: Result | Failure) -> None:
-        """A part has ended: the next one waits for its turn, or all is done that can be."""
+        """After a part: queue the next one, or end the job when nothing more can be rendered."""
         said = event.notes[0].partition("failed: ")[2] if isinstance(event, Result) and event.notes else ""
         why = event.message if isinstance(event, Failure) else said
-        failed = self._hopeless.setdefault(job.id, {})
+        failed = self._failed_indices.setdefault(job.id, {})
         failed.update({index: why for index in part.indices if index in job.missing})
         if set(job.missing) - set(failed):
-            await self._transitions.went_on(job, part.request.count / handed_out(job, part))
+            await self._transitions.requeue_part(job, part.request.count / handed_out(job, part))
             return
-        self._hopeless.pop(job.id)
         if not job.pictures:
             await self._transitions.failed(job, NotFinite(why))
             return
@@ -214,7 +239,7 @@ class EngineLoop:
 
 
 def _failures(failed: Mapping[int, str]) -> str:
-    """``Pictures 3 and 7 failed, and do not count: …``"""
+    """``Pictures 3 and 7 failed and do not count: …``"""
     numbers = listed([str(index + 1) for index in sorted(failed)])
-    what = "Picture {} failed, and does not" if len(failed) == 1 else "Pictures {} failed, and do not"
+    what = "Picture {} failed and does not" if len(failed) == 1 else "Pictures {} failed and do not"
     return f"{what.format(numbers)} count: {next(iter(failed.values()))}"

@@ -1,4 +1,4 @@
-"""The living jobs in memory: who waits, who runs, how far they are. What must survive is in the store too."""
+"""The unfinished jobs in memory: queue, progress, subscribers. The store holds everything that must survive."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from engine.protocol.messages import Progress, Ready
 
 Subscriber = Callable[[Update], None]
 _FRESH_SECONDS = 1.0
-"""A forecast is good for that long if nothing changes."""
+"""A forecast is reused for this long if nothing changes."""
 
 
 class JobRegistry:
-    """Rows of queued and running jobs, the fair queue over them, and everybody who wants to hear of changes.
+    """Rows of queued and running jobs, the fair queue over them, and subscribers to their updates.
 
-    *clock* is unix seconds; *ticks* measures how long jobs take, for clocks are set now and then.
+    *clock* is unix seconds; *ticks* (monotonic seconds) measures durations.
     """
 
     def __init__(self, clock: Callable[[], float], ticks: Callable[[], float] | None = None) -> None:
         self.queue = FairQueue()
-        self.company = ThroughputModel()
-        self.speeds = self.company.speeds
-        self.lateness = EtaCorrection()
+        self.throughput = ThroughputModel()
+        self.durations = self.throughput.durations
+        self.eta_correction = EtaCorrection()
         self._clock = clock
         self._ticks = ticks or clock
-        self._in_company: set[str] = set()
+        self._shared: set[str] = set()
         self._rows: dict[str, JobRow] = {}
         self._progress: dict[str, Progress] = {}
         self._reasons: Mapping[int, str] = {}
@@ -44,127 +44,124 @@ class JobRegistry:
         self._told: dict[str, int] = {}
         self._telling = False
 
-    # Who is there
-
     def row(self, job_id: str, attempt: int | None = None) -> JobRow | None:
-        """A living job, if it is (still) in that attempt."""
+        """An unfinished job, if it is in that *attempt* (None: any)."""
         job = self._rows.get(job_id)
         return job if job is not None and attempt in (None, job.attempt) else None
 
     def running(self) -> list[JobRow]:
-        """Jobs that have been handed over."""
+        """Jobs that the engine has."""
         return [job for job in self._rows.values() if job.state is JobState.RUNNING]
 
     def handed_out(self) -> list[JobRow]:
-        """Jobs that the queue has handed out: the running ones, and those on their way to being so."""
+        """Jobs that left the queue: the running ones and those being started."""
         return [self._rows[ticket.job_id] for ticket in self.queue.running]
 
-    def was_alone(self, job_id: str) -> bool:
-        """Whether no other job was with the engine while this one was, in its present attempt."""
-        return job_id not in self._in_company
+    def was_isolated(self, job_id: str) -> bool:
+        """Whether the engine had no other job during this job's present attempt."""
+        return job_id not in self._shared
 
     def progress(self, job_id: str) -> Progress | None:
-        """How far a running job is."""
+        """The newest progress of a running job, with the newest snapshot of every picture."""
         return self._progress.get(job_id)
 
     def waiting(self) -> list[tuple[JobRow, QueuePosition]]:
-        """Who waits, in order."""
+        """Waiting jobs in the expected order."""
         places = self._forecast()
         return sorted(
             ((self._rows[job_id], place) for job_id, place in places.items()), key=lambda pair: pair[1].position
         )
 
     def place(self, job_id: str) -> QueuePosition | None:
-        """Where a waiting job stands."""
+        """The queue position of a waiting job."""
         return self._forecast().get(job_id)
 
-    # What happens to them
-
-    def join(self, job: JobRow) -> None:
-        """A job waits that did not before."""
+    def add(self, job: JobRow) -> None:
+        """Put a job into the queue."""
         self._rows[job.id] = job
         self.queue.add(self._ticket(job))
         self._changed(job)
 
     def started(self, job: JobRow) -> None:
-        """The queue has handed it out, and the store knows."""
-        self.lateness.starts(job.id, self._clock())
+        """The store knows that the job runs."""
+        self.eta_correction.starts(job.id, self._clock())
         if not job.in_parts:
-            self.company.joins(job.id, job.request, self._ticks())
+            self.throughput.started(job.id, job.request, self._ticks())
         self._rows[job.id] = job
         if len(there := {ticket.job_id for ticket in self.queue.running}) > 1:
-            self._in_company |= there
+            self._shared |= there
         self._changed(job)
 
-    def went_back(self, job: JobRow, painted: float = 0.0) -> None:
-        """A job that was handed out waits again, in its next attempt.
+    def requeued(self, job: JobRow, painted: float = 0.0) -> None:
+        """A handed-out job waits again, in its next attempt.
 
-        *painted*: the part of what was handed out that counts against its owner; a batch goes on after it.
+        *painted* (0…1): the share of the handed-out cost that counts against its owner.
         """
         self._rows[job.id] = job
         self._progress.pop(job.id, None)
-        self.company.leaves(job.id, self._ticks(), finished=False)
-        self.lateness.forget(job.id)
-        self._in_company.discard(job.id)
+        self.throughput.stopped(job.id, self._ticks(), finished=False)
+        self.eta_correction.forget(job.id)
+        self._shared.discard(job.id)
         self.queue.give_back(job.id, self._ticket(job), painted)
         self._changed(job)
 
     def ended(self, job: JobRow) -> None:
-        """A job is over, from whichever state; what it had not painted does not count against its owner."""
-        if job.id not in self._rows:  # set aside before it ever got here
+        """A job has ended; the share that was not rendered does not count against its owner."""
+        if job.id not in self._rows:  # failed before it was registered
             return
         if not self.queue.remove(job.id):
             self.queue.ended(job.id, 1.0 if job.state is JobState.DONE else self._painted(job.id))
-        self.company.leaves(job.id, self._ticks(), finished=job.state is JobState.DONE)
-        self.lateness.forget(job.id)
-        self._in_company.discard(job.id)
+        self.throughput.stopped(job.id, self._ticks(), finished=job.state is JobState.DONE)
+        self.eta_correction.forget(job.id)
+        self._shared.discard(job.id)
         del self._rows[job.id]
         self._changed(job)
         self._progress.pop(job.id, None)
 
     def advanced(self, job: JobRow, progress: Progress) -> None:
-        """The engine has come further; snapshots that it did not send again are kept."""
+        """Store new progress; snapshots that it does not repeat are kept."""
         before = self._progress.get(job.id)
         if before is not None and before.attempt == progress.attempt:
             progress = replace(progress, snapshots={**before.snapshots, **progress.snapshots})
         self._progress[job.id] = progress
         self.tell(Update(job, progress))
 
-    def finished_one(self, job: JobRow, picture: PictureRow) -> None:
-        """One of its pictures is durable."""
+    def picture_stored(self, job: JobRow, picture: PictureRow) -> None:
+        """One picture of a running job is durable."""
         others = (other for other in job.pictures if other.index != picture.index)
         job = replace(job, pictures=tuple(sorted((*others, picture), key=lambda row: row.index)))
         self._rows[job.id] = job
         self.tell(Update(job, self._progress.get(job.id)))
 
     def hold(self, reasons: Mapping[int, str]) -> None:
-        """Nothing of these servers starts until this is called again without them; everybody who waits hears why."""
+        """Start no job of these servers (server → reason) until the next call without them."""
         self._reasons = dict(reasons)
         self.queue.hold(self._reasons)
-        self.lateness.forget(*self._rows)
+        self.eta_correction.forget(*self._rows)
         self._places_until = 0.0
         for job, place in self.waiting():
             self.tell(Update(job, None, place))
 
-    def shown_by(self, job_id: str, channel_id: int, message_id: int) -> None:
-        """The job's message is known, if it is in the job's channel: elsewhere it is a copy."""
+    def set_message(self, job_id: str, channel_id: int, message_id: int) -> None:
+        """Set the job's message if it is in the job's channel; elsewhere it is a copy."""
         if job_id in self._rows and self._rows[job_id].origin.channel_id == channel_id:
             self._rows[job_id] = replace(self._rows[job_id], message_id=message_id)
 
-    def engine_has(self, ready: Ready, fresh: bool) -> None:
-        """So many slots the engine has free; the most that was ever seen of one process is what it has in all."""
+    def set_capacity(self, ready: Ready, fresh: bool) -> None:
+        """Update the engine's slots: the maximum that one engine process (*fresh*: a new one) reported as free."""
         self._slots = max(ready.slots, 1 if fresh else self._slots)
         self._places_until = 0.0
 
-    # Who hears of it
-
     def subscribe(self, callback: Subscriber) -> Callable[[], None]:
-        """Call *callback* soon after each change; returns what ends that."""
+        """Call *callback* on the event loop after each change of any job; returns a function that unsubscribes.
+
+        Changes: submitted, position changed, started, progress, picture stored, requeued, ended.
+        """
         self._subscribers.append(callback)
         return lambda: self._subscribers.remove(callback) if callback in self._subscribers else None
 
     def tell(self, update: Update) -> None:
-        """Every subscriber hears of it in a turn of the loop of their own: what they break does not break us."""
+        """Schedule every subscriber with *update*; an exception in one of them does not reach the others."""
         loop = asyncio.get_running_loop()
         for callback in self._subscribers:
             loop.call_soon(callback, update)
@@ -177,7 +174,7 @@ class JobRegistry:
             asyncio.get_running_loop().call_soon(self._tell_moved)
 
     def _tell_moved(self) -> None:
-        """Whoever has moved in the queue is told, once per turn of the loop however much has changed in it."""
+        """Update the jobs whose position changed, once per iteration of the event loop."""
         self._telling = False
         places = self._forecast()
         for job_id, place in places.items():
@@ -185,33 +182,31 @@ class JobRegistry:
                 self.tell(Update(self._rows[job_id], None, place))
         self._told = {job_id: place.position for job_id, place in places.items()}
 
-    # What will happen
-
     def _forecast(self) -> Mapping[str, QueuePosition]:
         now = self._clock()
         if not 0 <= self._places_until - now <= _FRESH_SECONDS:
             under_way = [self._underway(ticket) for ticket in self.queue.running]
             order = list(self.queue.order())
-            places = forecast(order, under_way, self._expect, self._slots, now, self.company.together)
+            places = forecast(order, under_way, self._expect, self._slots, now, self.throughput.together)
             self._places = {ticket.job_id: self._said(ticket, places[ticket.job_id], now) for ticket in order}
             self._places_until = now + _FRESH_SECONDS
         return self._places
 
     def _said(self, ticket: Ticket, place: QueuePosition, now: float) -> QueuePosition:
-        """What is said about a waiting job; how that turns out is remembered."""
+        """Correct a forecast position, and remember the forecast to learn from the outcome."""
         reason = self._reasons.get(EVERYTHING) or self._reasons.get(ticket.server, "")
         place = replace(place, held=self.queue.holds(ticket), reason=reason)
-        if ticket.background:  # which stands still for others, for as long as they like
+        if ticket.background:
             return place
-        self.lateness.foretell(ticket.job_id, place, now)
-        return self.lateness.corrected(place, now)
+        self.eta_correction.foretell(ticket.job_id, place, now)
+        return self.eta_correction.corrected(place, now)
 
     def _expect(self, ticket: Ticket) -> RemainingWork:
         job = self._rows[ticket.job_id]
-        return self.company.work(job.request, share_of(job.request, job.missing))
+        return self.throughput.work(job.request, share_of(job.request, job.missing))
 
     def _underway(self, ticket: Ticket) -> RunningJob:
-        left = self.company.left(ticket.job_id, self._painted(ticket.job_id), self._ticks())
+        left = self.throughput.left(ticket.job_id, self._painted(ticket.job_id), self._ticks())
         if left is None:
             return RunningJob(ticket, self._expect(ticket), 1.0)
         return RunningJob(ticket, left, 1 - self._painted(ticket.job_id))
@@ -233,5 +228,5 @@ class JobRegistry:
             priority=job.priority,
             running_limit=job.running_limit,
             server=job.origin.server_id or 0,
-            alone=job.deaths > (1 if job.is_batch else 0),  # behind all others it might wait for that for ever
+            isolated=job.crash_count > (1 if job.is_batch else 0),  # a batch would wait for an idle engine too long
         )

@@ -1,4 +1,4 @@
-"""What has to be done now and then: secrets forgotten, old presses dropped, old pictures let go."""
+"""Periodic cleanup: expired tokens, idempotency keys and questions, and pictures beyond the retention limits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from bot.config.settings import Config
 from bot.errors import StoreError
-from bot.policy.quota import Quota
+from bot.policy.quota import window_start
 from bot.storage import Store
 from bot.storage.confirmations import VALID_SECONDS
 
@@ -17,19 +17,17 @@ log = logging.getLogger(__name__)
 EVERY_SECONDS = 60.0
 _DAY = 86_400.0
 _BATCH = 50
-"""Pictures that are let go in one go; the rest waits for the next round, so that nobody waits for us."""
-
-
+"""Pictures deleted per round; the rest follows in the next rounds, so that the database stays free for others."""
 STEADY_SECONDS = 3600.0
-"""How long the clock must have gone evenly before anything is deleted because of its age."""
+"""Deletion by age needs a wall clock that was not set for this long."""
 _JUMP = 30.0
-"""Seconds between two rounds that are no drift any more."""
+"""Difference in seconds between wall clock and monotonic clock that counts as a jump."""
 
 
 class ClockMonitor:
-    """Whether the wall clock can be trusted: it has not been set since so long, nor have we just started.
+    """Tells whether the wall clock ran steadily for `STEADY_SECONDS`.
 
-    A machine that wakes up in the year 2038 would otherwise delete every picture before its clock is put right.
+    A machine that boots with a date in the future would otherwise delete every picture as too old.
     """
 
     def __init__(self, ticks: Callable[[], float] = time.monotonic) -> None:
@@ -37,27 +35,27 @@ class ClockMonitor:
         self._offset: float | None = None
         self._since = 0.0
 
-    def holds(self, now: float) -> bool:
-        """Look at the clock, which says *now*; True once it has gone evenly for an hour."""
+    def steady(self, now: float) -> bool:
+        """Compare *now* (unix seconds) with the monotonic clock; True once they agreed for `STEADY_SECONDS`."""
         ticks = self._ticks()
         offset = now - ticks
         if self._offset is None or abs(offset - self._offset) > _JUMP:
             if self._offset is not None:
-                log.warning("the clock was set by %+.0f s; nothing is deleted for its age now", offset - self._offset)
+                log.warning("clock jumped %+.0f s; deletion by age is suspended", offset - self._offset)
             self._since = ticks
         self._offset = offset
         return ticks - self._since >= STEADY_SECONDS
 
 
 class Retention:
-    """Tidies one store."""
+    """Cleans up one store."""
 
     def __init__(self, config: Config, store: Store) -> None:
         self._config = config
         self._store = store
 
     async def tidy(self, now: float, *, by_age: bool = True) -> None:
-        """One round; *by_age*: what is too old may go. What fails is logged, and tried again in the next."""
+        """One round; *by_age* allows deletion by age. A StoreError is logged; the next round tries again."""
         try:
             await self._store.interactions.erase_expired(now)
             await self._store.presses.forget(now - max(self._config.delivery.press_seconds, _DAY))
@@ -65,13 +63,13 @@ class Retention:
             if by_age:
                 await self._let_old_go(now)
                 quota = self._config.quota
-                await self._store.farewells.erase_names(Quota(self._store.ledger, quota).window_start(now))
+                await self._store.farewells.erase_names(window_start(quota, now))
             await self._keep_within_budget(now)
         except StoreError as error:
             log.error("tidying up: %s", error)
 
     async def _forget_questions(self, now: float) -> None:
-        """A while after they have lapsed, so that a late answer is told what has become of it."""
+        """Delete questions some time after they expired, so that a late answer still gets the right message."""
         async with self._store.transaction() as session:
             gone = await self._store.questions.forget(session, now - 2 * VALID_SECONDS)
         if gone:
@@ -85,7 +83,7 @@ class Retention:
             await self._store.inputs.let_go(now - days * _DAY)
 
     async def _keep_within_budget(self, now: float) -> None:
-        """What is missed least goes first: ways to pictures, attachments, pictures, at last what somebody keeps."""
+        """Delete in this order: timelapse frames, attachments, pictures, saved pictures."""
         budget = self._config.retention.pictures_megabytes * 1_000_000
         over = await self._store.used_bytes() - budget if budget else 0
         if over > 0:
@@ -101,7 +99,7 @@ class Retention:
                 break
             if kept:
                 log.warning(
-                    "pictures_megabytes is used up by what people keep: job %s goes all the same", picture.job_id
+                    "saved pictures exceed pictures_megabytes: deleting a saved picture of job %s", picture.job_id
                 )
             await self._store.pictures.let_go(picture)
             over -= picture.size

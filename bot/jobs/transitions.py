@@ -1,7 +1,7 @@
-"""How a job leaves a state: each way is ONE transaction, guarded by state and attempt, and then the board hears of it.
+"""State changes of jobs: each is one transaction, guarded by state and attempt, followed by an update of the registry.
 
-An end books state, charge or refund, and the outbox row together, so that one job has one charge and one final message
-wherever the bot dies. Saying an end twice, or too late, changes nothing.
+An end writes state, charge or refund, and outbox row together, so one job has one charge and one final message wherever
+the bot crashes. Repeating an end, or reporting it too late, changes nothing.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from engine.protocol.messages import Picture, Result
 
 
 class JobTransitions:
-    """Books what happens to jobs. *clock* is unix seconds."""
+    """Writes job states. *clock* is unix seconds."""
 
     def __init__(
-        self, config: Config, store: Store, ledger: Quota, board: JobRegistry, clock: Callable[[], float]
+        self, config: Config, store: Store, quota: Quota, registry: JobRegistry, clock: Callable[[], float]
     ) -> None:
         self._config = config
         self._store = store
-        self._ledger = ledger
-        self._registry = board
+        self._quota = quota
+        self._registry = registry
         self._clock = clock
 
     async def recover(self) -> None:
-        """After a start: what the last life left. Jobs that ran are orphans, and not to blame for it."""
+        """After a start: requeue the jobs that ran, without counting a crash, and register all unfinished jobs."""
         for job_id, attempt in await self._store.jobs.unreadable():
             await self._give_up(job_id, attempt)
         for job in await self._store.jobs.alive():
             if job.state is JobState.RUNNING:
-                await self.hand_back(job)
+                await self.requeue(job)
         for job in await self._store.jobs.alive():
-            self._registry.join(job)
+            self._registry.add(job)
 
     async def start(self, job: JobRow) -> JobRow | None:
-        """queued → running; None if the job was cancelled meanwhile."""
+        """queued → running; None if the job was cancelled in the meantime."""
         now = self._clock()
         async with self._store.transaction() as session:
             if not await self._store.jobs.start(session, job.id, job.attempt, now):
@@ -61,7 +61,7 @@ class JobTransitions:
         return started
 
     async def picture(self, job: JobRow, picture: Picture) -> None:
-        """File first, then its row; a picture of an attempt that is over leaves no row."""
+        """Store the file, then its row; a picture of an earlier attempt leaves no row."""
         path = await self._store.pictures.keep(job, picture)
         crashpoint("picture file")
         async with self._store.transaction() as session:
@@ -73,10 +73,10 @@ class JobTransitions:
         if row is not None and current is not None:
             if row.facts.get("covered"):
                 current = replace(current, origin=replace(current.origin, spoiler=True))
-            self._registry.finished_one(current, row)
+            self._registry.picture_stored(current, row)
 
     async def done(self, job: JobRow, result: Result) -> None:
-        """running → done: what was painted is charged."""
+        """running → done; the finished pictures are charged."""
 
         async def also(session: Session, now: float) -> None:
             long = now - job.created_at >= self._config.delivery.ping_after_seconds
@@ -87,13 +87,13 @@ class JobTransitions:
         await self._end(job, _End(JobState.DONE, text=text, seconds=result.seconds), also, attempt=job.attempt)
 
     async def failed(self, job: JobRow, error: DreamError) -> None:
-        """To failed, in *error*'s words; nothing is charged. What is painted in parts is kept, and done."""
+        """→ failed with *error*'s text, refunded. A job with finished parts ends as done and pays for those."""
         await self._end(job, _End(JobState.FAILED, error.code, str(error)), _nothing, attempt=job.attempt)
 
     async def cancelled(self, job: JobRow, moderator: int | None = None, reason: str = "") -> JobRow | None:
-        """To cancelled, in whichever attempt it is; nothing is charged. None if it had ended already.
+        """→ cancelled in any attempt, refunded; None if the job had already ended.
 
-        What is painted in parts is kept, and done.
+        A job with finished parts ends as done and pays for those.
         """
 
         async def also(session: Session, now: float) -> None:
@@ -114,53 +114,53 @@ class JobTransitions:
             end = _End(JobState.CANCELLED, Cancelled.__name__, f"A moderator cancelled this{because(reason)}")
         return await self._end(job, end, also, attempt=None)
 
-    async def died(self, job: JobRow) -> None:
-        """The engine died under it: back to the queue, or set aside with an apology.
+    async def engine_crashed(self, job: JobRow) -> None:
+        """The engine crashed while *job* ran: requeue it, or fail it after `queue.deaths` crashes.
 
-        Who was not alone in it is a suspect, no more, however often: it is tried again by itself (`Ticket.alone`).
+        Jobs that shared the crashed engine are retried alone (`Ticket.isolated`). Only a solo crash counts as the
+        job's fault.
         """
-        deaths = job.deaths + 1
-        if deaths >= self._config.queue.deaths and self._registry.was_alone(job.id):
-            await self.failed(job, apology(deaths))
+        crashes = job.crash_count + 1
+        if crashes >= self._config.queue.deaths and self._registry.was_isolated(job.id):
+            await self.failed(job, apology(crashes))
         else:
-            await self._go_back(job, deaths)
+            await self._go_back(job, crashes)
 
-    async def hand_back(self, job: JobRow) -> None:
-        """Back to the queue through no fault of its own: we are stopping, have just started, or the engine was away."""
-        await self._go_back(job, job.deaths)
+    async def requeue(self, job: JobRow) -> None:
+        """running → queued without blame: the bot stops, has just started, or the engine was unavailable."""
+        await self._go_back(job, job.crash_count)
 
-    async def went_on(self, job: JobRow, painted: float) -> None:
-        """A part is painted, and the rest waits for its turn; what gets on has killed nobody.
+    async def requeue_part(self, job: JobRow, painted: float) -> None:
+        """running → queued after a finished part, which resets `crash_count`.
 
-        *painted* (0…1): of what was handed out.
+        *painted* (0…1): the share of the handed-out cost that was used.
         """
         await self._go_back(job, 0, painted)
 
     async def _give_up(self, job_id: str, attempt: int) -> None:
-        """A job that another version took and this one cannot read: nobody could show it, but nobody pays for it."""
-        now, why = self._clock(), "This job was taken by another version of the bot, which alone can read it."
+        """Fail and refund a job whose request only another version can read."""
+        now, why = self._clock(), "This job was created by another version of the bot and cannot be read."
         async with self._store.transaction() as session:
             await self._store.jobs.end(
                 session, job_id, attempt, JobState.FAILED, now, error_code="InvalidRequest", error_text=why
             )
-            await self._ledger.refund(session, job_id, now)
+            await self._quota.refund(session, job_id, now)
 
     async def _choices(self, session: Session, job: JobRow) -> Choices:
-        """What the job's owner has chosen, as it is now."""
         return Choices.read(await self._store.settings.all("person", str(job.origin.user_id), session))
 
-    async def _go_back(self, job: JobRow, deaths: int, painted: float = 0.0) -> None:
-        """To the next attempt, which paints everything again; what is painted in parts, what is missing."""
+    async def _go_back(self, job: JobRow, crash_count: int, painted: float = 0.0) -> None:
+        """Start the next attempt: of everything, or of the missing parts."""
         async with self._store.transaction() as session:
-            if not await self._store.jobs.go_back(session, job.id, job.attempt, deaths):
+            if not await self._store.jobs.go_back(session, job.id, job.attempt, crash_count):
                 return
             if not job.in_parts:
                 await self._store.pictures.drop_rows(session, job.id)
         crashpoint("went back")
         current = self._registry.row(job.id, job.attempt)
         if current is not None:
-            back = replace(current, attempt=job.attempt + 1, deaths=deaths, state=JobState.QUEUED)
-            self._registry.went_back(back if job.in_parts else replace(back, started_at=None, pictures=()), painted)
+            back = replace(current, attempt=job.attempt + 1, crash_count=crash_count, state=JobState.QUEUED)
+            self._registry.requeued(back if job.in_parts else replace(back, started_at=None, pictures=()), painted)
 
     async def _end(
         self, job: JobRow, end: _End, also: Callable[[Session, float], Awaitable[None]], *, attempt: int | None
@@ -192,16 +192,16 @@ class JobTransitions:
         return ended
 
     async def _settle(self, session: Session, job: JobRow, state: JobState, share: float, now: float) -> None:
-        """What was painted is charged, if it is somebody's; all the rest comes back."""
+        """Charge *share* (0…1) of a finished job and refund the rest."""
         if state is JobState.DONE:
-            await self._ledger.charge(session, job.id, now, share)
+            await self._quota.charge(session, job.id, now, share)
         else:
-            await self._ledger.refund(session, job.id, now)
+            await self._quota.refund(session, job.id, now)
 
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """How a job ends: its state, an error's code and words, how long the phases took."""
+    """The end of a job. *seconds*: phase → duration."""
 
     state: JobState
     code: str = ""
@@ -209,22 +209,22 @@ class _End:
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     def cut_short(self, painted: int, wanted: int) -> _End:
-        """The end of something of which so many pictures are painted: they stay, and are done."""
+        """The end of a job with *painted* of *wanted* pictures: they stay, so it is done."""
         if self.state is JobState.DONE:
             return self
         how = "Stopped" if self.state is JobState.CANCELLED else "This ended"
-        words = f"{how} after {painted} of {wanted} pictures; only those count."
+        words = f"{how} after {painted} of {wanted} pictures; you only pay for those."
         return _End(JobState.DONE, self.code, f"{words} {self.text}".strip())
 
 
 async def _nothing(session: Session, now: float) -> None:
-    """Nothing else has to be booked."""
+    """No further rows."""
 
 
-def apology(deaths: int) -> SetAside:
-    """What the owner of a job reads that was there each time."""
+def apology(crashes: int) -> SetAside:
+    """The error of a job that crashed the engine *crashes* times."""
     return SetAside(
-        f"Sorry: the engine broke down {_times(deaths)} while it painted this, so it will not be tried again. "
+        f"Sorry, the engine crashed {_times(crashes)} while it painted this, so it will not be tried again. "
         "Other settings may work."
     )
 

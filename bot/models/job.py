@@ -98,8 +98,8 @@ class JobRow:
 
     id: str
     attempt: int
-    deaths: int
-    """How often the engine died while this job was in it; the bot's own deaths do not count."""
+    crash_count: int
+    """Engine crashes while this job ran; crashes of the bot do not count."""
     origin: Origin
     owner: str
     request: Asked

@@ -1,6 +1,6 @@
-"""Whether something costs so much that its person is asked first; and the question, until it is answered or has lapsed.
+"""Asks before an expensive job: whether to ask, and the stored question until it is answered or expires.
 
-`JobService.submit` refuses such a request as Unconfirmed, and takes it when it is named as the answer to a question.
+`JobService.submit` raises Unconfirmed for such a request, and accepts it as the answer to a stored question.
 """
 
 from __future__ import annotations
@@ -21,28 +21,27 @@ from bot.text import duration, number, units
 from engine.requests.request import UpscaleRequest
 
 ANSWERED = "You have answered that already."
-LAPSED = "That question has lapsed after ten minutes. Nothing was painted or charged; just ask again."
+LAPSED = "That question expired after ten minutes. Nothing was painted or charged; just ask again."
 NO_PICTURES: Mapping[str, bytes] = {}
 
 
 class CostConfirmation:
-    """Asks, and remembers what it has asked. *clock* is unix seconds."""
+    """Stores questions. *clock* is unix seconds."""
 
-    def __init__(self, config: Config, store: Store, ledger: Quota, clock: Callable[[], float]) -> None:
+    def __init__(self, config: Config, store: Store, quota: Quota, clock: Callable[[], float]) -> None:
         self._config = config
         self._store = store
-        self._ledger = ledger
+        self._quota = quota
         self._clock = clock
 
     async def check(self, request: Asked, user_id: int, roles: Collection[int]) -> None:
-        """Raise Unconfirmed for what could be paid and is asked about, before anything else is tried."""
-        standing, now = self._config.standing(user_id, roles), self._clock()
-        left = (await self._ledger.balance(owner_of(user_id), standing.units, now)).left
+        """Raise Unconfirmed for a request that is affordable but expensive."""
+        left = (await self._quota.balance(user_id, roles)).left
         if request.cost <= left and worth_asking(request.cost, left, self._config.quota):
             raise Unconfirmed(left)
 
     async def ask(self, request: Asked, origin: Origin, images: Mapping[str, bytes] = NO_PICTURES) -> Question:
-        """Remember a request that is Unconfirmed, and the pictures (SHA-256 → bytes) that it brings along."""
+        """Store a question about *request*, with its attached *images* (SHA-256 → bytes)."""
         question = Question(
             new_job_id(), origin.owner, origin.kind, origin.parent_job, origin.parent_index, request, self._clock()
         )
@@ -50,10 +49,10 @@ class CostConfirmation:
         return question
 
     async def question(self, question_id: str, user_id: int) -> Question:
-        """An open question to that person. Raises Lapsed, or NotAllowed for somebody else's."""
+        """The open question to that person. Raises Lapsed, or NotAllowed for another person's question."""
         question = await self._store.questions.find(question_id)
         if question is not None and question.owner != owner_of(user_id):
-            raise NotAllowed("Somebody else was asked that.")
+            raise NotAllowed("That question was asked to somebody else.")
         if question is not None and question.answer:
             raise Lapsed(ANSWERED)
         if question is None or self._clock() - question.asked_at > VALID_SECONDS:
@@ -61,7 +60,7 @@ class CostConfirmation:
         return question
 
     async def decline(self, question_id: str, user_id: int) -> None:
-        """The answer is no. Raises as `question` does."""
+        """Answer no. Raises as `question` does."""
         question = await self.question(question_id, user_id)
         async with self._store.transaction() as session:
             if not await self._store.questions.answer(session, question.id, question.owner, "no"):
@@ -77,9 +76,9 @@ class CostConfirmation:
 
 
 def worth_asking(cost: float, left: float, quota: QuotaSection) -> bool:
-    """Whether *cost* is much of the *left* that one person may still spend (infinite without a limit), or much at all.
+    """Whether *cost* exceeds `confirm_cost`, or `confirm_share` of what is *left* (infinite without a limit).
 
-    All in units. What is small is never asked about because of its share: a usual picture is taken to the last unit.
+    All in units. A cost below `confirm_least` is not asked about because of its share.
     """
     if quota.confirm_cost and cost > quota.confirm_cost:
         return True
@@ -88,8 +87,8 @@ def worth_asking(cost: float, left: float, quota: QuotaSection) -> bool:
 
 
 def question_words(request: Asked, left: float, seconds: float) -> str:
-    """``This costs 12 units of the 18 that you have left and takes about 3 min. Paint it?``"""
-    of_what = "" if math.isinf(left) else f" of the {number(round(left, 2))} that you have left"
+    """``This costs 12 units of the 18 you have left and takes about 3 min. Paint it?``"""
+    of_what = "" if math.isinf(left) else f" of the {number(round(left, 2))} you have left"
     return f"This costs {units(request.cost)}{of_what} and takes about {duration(_rounded(seconds))}. {_ask(request)}"
 
 

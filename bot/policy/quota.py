@@ -1,8 +1,8 @@
-"""The ledger: reserve → charge or refund, keyed by job id, so that saying it twice changes nothing.
+"""Quota accounting: reserve → charge or refund, keyed by job id, so every call is idempotent.
 
-A job is paid from the allowance of the window in which it was *submitted*, and from credit (grants) where that does
-not reach; what comes back goes where it came from, credit first. So a refund after midnight gives nobody a longer day,
-and for every owner, at any time: granted = credit left + credit held + credit spent.
+A job is paid from the allowance of the window in which it was *submitted*, then from credit (grants). A refund goes
+back where it came from, credit first, so a refund after midnight does not extend the next day's allowance. For every
+owner, at any time: granted = credit left + credit held + credit spent.
 
 Units are megapixel steps (`request.cost`).
 """
@@ -11,47 +11,50 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
 
 from bot.config.sections import QuotaSection
+from bot.config.settings import Config
 from bot.errors import QuotaUsedUp
+from bot.models.job import owner_of
 from bot.storage.database import Session
 from bot.storage.jobs import STEPS_PER_UNIT, pixel_steps
 from bot.storage.ledger import Charge, LedgerRows, Totals
+from bot.storage.settings import Audit
 
 DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What one person may still spend. All amounts in units; times are unix seconds."""
+    """Amounts in units; times in unix seconds."""
 
     allowance: float
     """Per window; 0 = no limit."""
     used: float
     """Charged in the present window."""
     reserved: float
-    """Held in the present window for jobs that have not ended."""
+    """Held in the present window for unfinished jobs."""
     credit: float
-    """Granted beyond the allowance, and kept until it is spent."""
+    """Granted beyond the allowance; it does not expire."""
     resets_at: float | None
-    """When more of the allowance comes back; None when nothing of it is spent, or without a limit."""
+    """When part of the allowance comes back; None if none of it is spent or there is no limit."""
 
     @property
     def unlimited(self) -> bool:
-        """Whether nothing is counted against this person."""
         return self.allowance == 0
 
     @property
     def left(self) -> float:
-        """What can be spent now; infinite without a limit."""
+        """Units; infinite without a limit."""
         return float("inf") if self.unlimited else max(0.0, self.allowance - self.used - self.reserved) + self.credit
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One line of a person's history. *amount* in units; *at* in unix seconds."""
+    """One booking. *amount* in units; *at* in unix seconds."""
 
     at: float
     kind: Literal["reserved", "charged", "refunded", "granted", "reset"]
@@ -59,15 +62,55 @@ class LedgerEntry:
     job_id: str
     """Empty for grants and resets."""
     note: str
-    """Why, for grants and resets."""
+    """Reason of a grant or reset."""
 
 
 class Quota:
-    """Policy over `store.ledger`: windows, limits, words. Every method can be said twice."""
+    """Windows and limits over the table of charges. *clock* is unix seconds."""
 
-    def __init__(self, rows: LedgerRows, config: QuotaSection) -> None:
+    def __init__(self, config: Config, rows: LedgerRows, audit: Audit, clock: Callable[[], float]) -> None:
+        self._all = config
+        self._config = config.quota
         self._rows = rows
-        self._config = config
+        self._audit = audit
+        self._clock = clock
+
+    async def balance(self, user_id: int, roles: Collection[int] = ()) -> Balance:
+        """The balance of a person with these Discord *roles*."""
+        return await self.balance_of(owner_of(user_id), self._all.standing(user_id, roles).units, self._clock())
+
+    async def server_left(self, server_id: int | None) -> tuple[float, float] | None:
+        """(left, allowance) of a server's shared quota in units; None without a limit."""
+        allowance = self._all.server_units(server_id)
+        if server_id is None or not allowance:
+            return None
+        async with self._rows.database.reading() as session:
+            used = await self._rows.of_server(session, server_id, window_start(self._config, self._clock()))
+        return max(0.0, allowance - used / STEPS_PER_UNIT), allowance
+
+    async def history(self, user_id: int, limit: int = 10) -> list[LedgerEntry]:
+        """Bookings of a person, newest first."""
+        async with self._rows.database.reading() as session:
+            rows = await self._rows.lines(session, owner_of(user_id), limit)
+        return [
+            LedgerEntry(row["at"], row["kind"], row["amount"] / STEPS_PER_UNIT, row["job_id"], row["note"])
+            for row in rows
+        ]
+
+    async def grant(self, user_id: int, units: float, by: int, reason: str, server_id: int | None = None) -> float:
+        """Add credit, or take it back (never below zero), with an audit row; returns the units that moved."""
+        owner, actor, now = owner_of(user_id), owner_of(by), self._clock()
+        async with self._rows.database.transaction() as session:
+            moved = await self.credit(session, owner, units, now, actor, reason)
+            await self._audit.add(actor, "grant", owner, now, session, server_id=server_id, units=moved, reason=reason)
+        return moved
+
+    async def reset(self, user_id: int, by: int, reason: str, server_id: int | None = None) -> None:
+        """Restart a person's window now, with an audit row."""
+        owner, actor, now = owner_of(user_id), owner_of(by), self._clock()
+        async with self._rows.database.transaction() as session:
+            await self.reset_window(session, owner, now, actor, reason)
+            await self._audit.add(actor, "reset quota", owner, now, session, server_id=server_id, reason=reason)
 
     async def reserve(
         self,
@@ -79,7 +122,7 @@ class Quota:
         now: float,
         guild: int | None = None,
     ) -> None:
-        """Hold *units* for a job, or raise QuotaUsedUp. *allowance* per window; 0 = no limit."""
+        """Hold *units* for a job. *allowance* per window; 0 = no limit. Raises QuotaUsedUp."""
         if await self._rows.find(session, job_id) is not None:
             return
         from_credit = await self.check(session, owner, units, allowance, now)
@@ -102,46 +145,40 @@ class Quota:
         return from_credit
 
     async def left(self, session: Session, owner: str, allowance: float, now: float) -> float:
-        """What *owner* may still spend, given that allowance per window: units; infinite without a limit."""
+        """Units that *owner* may still spend with that *allowance* per window; infinite without a limit."""
         if not allowance:
             return math.inf
         totals = await self._rows.totals(session, owner, await self._since(session, owner, now))
         return (max(0, pixel_steps(allowance) - totals.used - totals.held) + totals.credit) / STEPS_PER_UNIT
 
     async def check_server(self, session: Session, server_id: int, units: float, allowance: float, now: float) -> None:
-        """Raise QuotaUsedUp unless *allowance* (0 = no limit) lets a server's members together spend *units* more."""
+        """Raise QuotaUsedUp if *units* more exceed the server's shared *allowance* (0 = no limit)."""
         if not allowance:
             return
-        used = await self._rows.of_server(session, server_id, self.window_start(now))
+        used = await self._rows.of_server(session, server_id, window_start(self._config, now))
         if used + pixel_steps(units) > pixel_steps(allowance):
             left = max(0, pixel_steps(allowance) - used)
             when = f" The next day begins {_when((now // DAY + 1) * DAY, now)}." if self._config.window == "day" else ""
             raise QuotaUsedUp(
                 f"This costs {_units(pixel_steps(units))} units, and this server has {_units(left)} of its "
-                f"{_units(pixel_steps(allowance))} left for everybody together.{when}"
+                f"{_units(pixel_steps(allowance))} left for all its members together.{when}"
             )
 
-    async def server_left(self, server_id: int, allowance: float, now: float) -> float:
-        """What a server's members may still spend together, in units."""
-        async with self._rows.database.reading() as session:
-            used = await self._rows.of_server(session, server_id, self.window_start(now))
-        return max(0.0, allowance - used / STEPS_PER_UNIT)
-
     async def charge(self, session: Session, job_id: str, now: float, share: float = 1.0) -> None:
-        """The job is done; *share* (0…1) of what it holds is spent and the rest comes back."""
+        """Spend *share* (0…1) of a job's reservation and refund the rest."""
         charge = await self._rows.find(session, job_id)
         if charge is not None:
             spent = round(charge.reserved * min(max(share, 0.0), 1.0))
-            # What comes back goes to the credit first: the allowance pays as much as it was ready to.
+            # The refund goes to the credit first, because the allowance pays as much as it can.
             credit = max(0, spent - (charge.reserved - charge.from_credit))
             await self._rows.close(session, job_id, spent, credit, now)
 
     async def refund(self, session: Session, job_id: str, now: float) -> None:
-        """The job came to nothing: all that it holds comes back."""
+        """Refund a job's whole reservation."""
         await self._rows.close(session, job_id, 0, 0, now)
 
-    async def balance(self, owner: str, allowance: float, now: float) -> Balance:
-        """What *owner* may still spend, given that allowance per window."""
+    async def balance_of(self, owner: str, allowance: float, now: float) -> Balance:
+        """The balance of *owner* with that *allowance* per window."""
         async with self._rows.database.reading() as session:
             since = await self._since(session, owner, now)
             totals = await self._rows.totals(session, owner, since)
@@ -153,36 +190,27 @@ class Quota:
             resets_at=self._resets_at(totals, now) if allowance else None,
         )
 
-    async def history(self, owner: str, limit: int) -> list[LedgerEntry]:
-        """The newest lines, newest first."""
-        async with self._rows.database.reading() as session:
-            rows = await self._rows.lines(session, owner, limit)
-        return [
-            LedgerEntry(row["at"], row["kind"], row["amount"] / STEPS_PER_UNIT, row["job_id"], row["note"])
-            for row in rows
-        ]
-
-    async def grant(self, session: Session, owner: str, units: float, now: float, by: str, reason: str) -> float:
-        """Add credit, or take it back (never below zero); the units that really moved."""
+    async def credit(self, session: Session, owner: str, units: float, now: float, by: str, reason: str) -> float:
+        """Add credit, or take it back (never below zero); returns the units that moved."""
         totals = await self._rows.totals(session, owner, now)
         amount = max(pixel_steps(units), -totals.credit)
         await self._rows.credit(session, owner, "granted", amount, now, by, reason)
         return amount / STEPS_PER_UNIT
 
-    async def reset(self, session: Session, owner: str, now: float, by: str, reason: str) -> None:
-        """Start the owner's window afresh."""
+    async def reset_window(self, session: Session, owner: str, now: float, by: str, reason: str) -> None:
+        """Restart the owner's window at *now*."""
         await self._rows.credit(session, owner, "reset", 0, now, by, reason)
 
-    async def _since(self, session: Session, owner: str, now: float) -> float:
-        """Start of the present window: charges from then on count."""
-        reset = await self._rows.last_reset(session, owner)
-        start = self.window_start(now)
-        # A reset in the future (the clock was set back) must not make everything free.
-        return start if reset is None or reset > now else max(start, math.nextafter(reset, math.inf))
-
     def window_start(self, now: float) -> float:
-        """When the present window began, for those who have had no reset."""
-        return now // DAY * DAY if self._config.window == "day" else math.nextafter(now - self._seconds, math.inf)
+        """Start of the present window without resets, in unix seconds."""
+        return window_start(self._config, now)
+
+    async def _since(self, session: Session, owner: str, now: float) -> float:
+        """Start of the present window for *owner*, resets included."""
+        reset = await self._rows.last_reset(session, owner)
+        start = window_start(self._config, now)
+        # Ignore a reset in the future: the clock was set back, and everything would be free until then.
+        return start if reset is None or reset > now else max(start, math.nextafter(reset, math.inf))
 
     @property
     def _seconds(self) -> float:
@@ -194,14 +222,19 @@ class Quota:
         return (now // DAY + 1) * DAY if self._config.window == "day" else totals.oldest + self._seconds
 
     def _enough_at(self, charges: list[Charge], missing: int, now: float) -> float:
-        """When *missing* pixel steps of the allowance will have come back."""
+        """When *missing* pixel steps of the allowance will be available again."""
         if self._config.window == "day":
             return (now // DAY + 1) * DAY
         return _freed(charges, missing) + self._seconds
 
 
+def window_start(section: QuotaSection, now: float) -> float:
+    """Start of the present window without resets, in unix seconds."""
+    return now // DAY * DAY if section.window == "day" else math.nextafter(now - section.hours * 3600.0, math.inf)
+
+
 def _freed(charges: list[Charge], missing: int) -> float:
-    """When the last of the charges was reserved that must leave the window before *missing* is free."""
+    """Reservation time of the last charge that must leave the window before *missing* is free."""
     for charge in charges:
         missing -= charge.counted
         if missing <= 0:
@@ -214,7 +247,7 @@ def _used_up(amount: int, limit: int, totals: Totals, retry_at: float | None, no
     text = f"This costs {_units(amount)} units and you have {_units(left)} of {_units(limit)} left"
     if retry_at is not None:
         return f"{text}; there will be enough again {_when(retry_at, now)}."
-    return f"{text}, which never reaches: ask for fewer steps, fewer pictures or a smaller one."
+    return f"{text}, which will never be enough. Ask for fewer steps, fewer pictures or a smaller size."
 
 
 def _units(steps: int) -> str:

@@ -1,23 +1,26 @@
-"""New requests from finished pictures: again, a variation, a remix. Pure; upscales are made by the job service."""
+"""New requests from finished pictures: again, variation, remix, upscale."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from pydantic import ValidationError
 
-from bot.errors import Refused
+from bot.errors import PictureGone, Refused
 from bot.models.comparison import Asked, Comparison
-from bot.models.job import JobRow
+from bot.models.job import JobRow, PictureRow
 from bot.requests.prompt_text import words_of
 from engine.catalogue.models import DEFAULT_MODEL, MODELS
 from engine.errors import DreamError
 from engine.requests.request import (
+    AUTO,
     MAX_SEED,
     METHODS,
+    USUAL_SCALE,
     DreamRequest,
     UpscaleRequest,
+    best_upscaler,
     build_options,
     build_request,
     option_text,
@@ -62,6 +65,22 @@ def _picture(job: JobRow, index: int) -> str:
         if picture.index == index:
             return picture.sha256
     raise Refused(f"This result has no picture {index + 1}.")
+
+
+def upscale(picture: PictureRow, upscalers: Collection[str], upscaler: str = "", scale: int = 0) -> UpscaleRequest:
+    """The request that upscales a stored picture, by default with the best of *upscalers*. Raises PictureGone."""
+    if picture.path is None:
+        raise PictureGone(
+            f"Picture {picture.index + 1} of job {picture.job_id} is no longer stored, so it cannot be upscaled."
+        )
+    times = scale or USUAL_SCALE
+    return UpscaleRequest(
+        image=picture.sha256,
+        upscaler=upscaler or (best_upscaler(tuple(upscalers), times) if upscalers else AUTO),
+        scale=times,
+        width=picture.width,
+        height=picture.height,
+    )
 
 
 def remix(job: JobRow, prompt: str, negative: str, settings: str) -> DreamRequest:

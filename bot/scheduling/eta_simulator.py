@@ -112,13 +112,13 @@ class _Play:
     def _count(self, ticket: Ticket, by: int) -> None:
         self._busy[ticket.owner] += by
         self._pictures += by * ticket.pictures
-        self._lonely += by * ticket.alone
+        self._lonely += by * ticket.isolated
 
     def _turn(self, left: Sequence[int]) -> int | None:
         """Who of those that are *left* is next, if there is room: as `FairQueue.next` does it."""
         for turn, number in enumerate(left):
             ticket = self.waiting[number][0]
             if self._busy[ticket.owner] < ticket.running_limit:
-                room = ticket.pictures <= self.slots - self._pictures and not ticket.alone and not self._lonely
+                room = ticket.pictures <= self.slots - self._pictures and not ticket.isolated and not self._lonely
                 return turn if room or not self._inside else None
         return None

@@ -56,8 +56,8 @@ class Ticket:
     """How many jobs of this owner may run at a time."""
     server: int = 0
     """Where it was asked for; 0 = in no server. A server can be held."""
-    alone: bool = False
-    """Suspected of killing the engine: runs with nothing beside it, so that only the guilty is blamed."""
+    isolated: bool = False
+    """Suspected of crashing the engine: runs with no other job, so that a crash is attributable."""
 
     @property
     def background(self) -> bool:
@@ -141,7 +141,7 @@ class FairQueue:
 
     def _next_behind(self, front: _Waiting | None) -> _Waiting | None:
         """What may start in the background, while *front* (if anything) has to wait; not what *front* waits for."""
-        if front is not None and front.ticket.alone:
+        if front is not None and front.ticket.isolated:
             return None
         entry = min(self._eligible(background=True), key=self._key, default=None)
         return entry if entry is not None and self._may_start(entry.ticket, entry.ticket.pictures) else None
@@ -222,7 +222,7 @@ class FairQueue:
 
     def _may_start(self, ticket: Ticket, room: int) -> bool:
         others = self.running
-        if others and (ticket.alone or any(other.alone for other in others)):
+        if others and (ticket.isolated or any(other.isolated for other in others)):
             return False
         return ticket.pictures <= room or all(other.background for other in others)
 

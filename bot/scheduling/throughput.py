@@ -49,39 +49,39 @@ class _Member:
 class ThroughputModel:
     """Who is in the engine; learns from everybody who leaves it finished. Times are seconds of any one clock."""
 
-    speeds: DurationModel = field(default_factory=DurationModel)
+    durations: DurationModel = field(default_factory=DurationModel)
     together: float = TOGETHER
     _members: dict[str, _Member] = field(default_factory=dict)
     _until: float = 0.0
     _mean: float = math.log(2)
     _variance: float = 0.25
 
-    def joins(self, job_id: str, request: Asked, at: float) -> None:
+    def started(self, job_id: str, request: Asked, at: float) -> None:
         """From now on it is painted."""
         self._go_on(at)
         self._members[job_id] = _Member(request, self.work(request))
 
-    def leaves(self, job_id: str, at: float, *, finished: bool) -> None:
+    def stopped(self, job_id: str, at: float, *, finished: bool) -> None:
         """It is not painted any more; what is *finished* teaches how long such work takes."""
         self._go_on(at)
         member = self._members.pop(job_id, None)
         if member is not None and finished and member.expected > 0:
             self._learn(member)
 
-    def remember(self, past: Iterable[tuple[str, Asked, float, float]]) -> None:
+    def replay(self, past: Iterable[tuple[str, Asked, float, float]]) -> None:
         """Learn from finished jobs of an earlier life: id, request, when each began and ended."""
         happened: list[tuple[float, bool, str, Asked]] = []
         for job_id, request, began, ended in past:
             happened += [(began, False, job_id, request), (ended, True, job_id, request)]
         for at, over, job_id, request in sorted(happened, key=lambda one: one[:2]):
             if over:
-                self.leaves(job_id, at, finished=True)
+                self.stopped(job_id, at, finished=True)
             else:
-                self.joins(job_id, request, at)
+                self.started(job_id, request, at)
 
     def work(self, request: Asked, share: float = 1.0) -> RemainingWork:
         """What that request takes from beginning to end, or a *share* of it."""
-        whole = self.speeds.expect(request)
+        whole = self.durations.expect(request)
         alone = DurationRange(whole.low * share, whole.likely * share, whole.high * share)
         return RemainingWork(alone, rounds_of(request), 1 if isinstance(request, Comparison) else request.count)
 
@@ -122,7 +122,7 @@ class ThroughputModel:
 
     def _learn(self, member: _Member) -> None:
         alone = member.work.alone.likely * member.expected / member.work.rounds
-        self.speeds.learn(member.request, alone)
+        self.durations.learn(member.request, alone)
         if member.present <= 0:
             return
         crowd, slower = member.crowd / member.present, math.log(member.expected / member.work.rounds)

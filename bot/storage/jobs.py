@@ -60,7 +60,7 @@ class Jobs:
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             job.id,
             job.attempt,
-            job.deaths,
+            job.crash_count,
             job.owner,
             origin.kind,
             origin.user_id,
@@ -176,12 +176,12 @@ class Jobs:
         """Cover the job's pictures as spoilers from now on."""
         await session.run("UPDATE jobs SET spoiler = 1 WHERE id = ?", job_id)
 
-    async def go_back(self, session: Session, job_id: str, attempt: int, deaths: int) -> bool:
+    async def go_back(self, session: Session, job_id: str, attempt: int, crash_count: int) -> bool:
         """running → queued with the next attempt; False if this attempt has ended."""
         row = await session.one(
             "UPDATE jobs SET state = 'queued', attempt = attempt + 1, deaths = ?"
             " WHERE id = ? AND attempt = ? AND state = 'running' RETURNING id",
-            deaths,
+            crash_count,
             job_id,
             attempt,
         )
@@ -250,7 +250,7 @@ def _job(row: sqlite3.Row, request: Asked, pictures: tuple[PictureRow, ...]) -> 
     return JobRow(
         id=row["id"],
         attempt=row["attempt"],
-        deaths=row["deaths"],
+        crash_count=row["deaths"],
         origin=_origin(row),
         owner=row["owner"],
         request=request,

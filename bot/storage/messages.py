@@ -107,7 +107,7 @@ class Messages:
         """That message is gone, or will be."""
         await session.run("DELETE FROM messages WHERE channel_id = ? AND message_id = ?", channel_id, message_id)
 
-    async def condemn(self, session: Session, job_id: str) -> None:
+    async def schedule_deletion(self, session: Session, job_id: str) -> None:
         """All messages of the job have to be deleted from now on, however long that takes; none shows it any more."""
         await session.run(
             "INSERT OR IGNORE INTO removals SELECT channel_id, message_id FROM messages WHERE job_id = ?", job_id
@@ -151,10 +151,10 @@ class Presses:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def first(self, key: str, now: float, seconds: float) -> bool:
+    async def first(self, key: str, now: float, seconds: float, session: Session | None = None) -> bool:
         """True exactly once per *key* within *seconds*."""
-        async with self._database.transaction() as session:
-            row = await session.one(
+        async with self._database.within(session) as own:
+            row = await own.one(
                 "INSERT INTO presses VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET at = ?2"
                 " WHERE at <= ?2 - ?3 OR at > ?2 RETURNING key",
                 key,

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bot.errors import PictureGone
 from bot.models.job import JobRow, PictureRow
 from bot.storage import files
 from bot.storage.database import Database, Session
@@ -94,6 +95,14 @@ class Pictures:
         async with self._database.reading() as session:
             row = await session.one("SELECT * FROM pictures WHERE job_id = ? AND idx = ?", job_id, index)
         return None if row is None else self.parse(row)
+
+    async def png(self, job_id: str, index: int) -> bytes:
+        """The PNG file of one picture. Raises PictureGone if its row or file is missing, or StoreError."""
+        picture = await self.find(job_id, index)
+        data = await files.read(picture.path) if picture is not None and picture.path is not None else None
+        if data is None:
+            raise PictureGone(f"Picture {index + 1} of job {job_id} is no longer stored.")
+        return data
 
     async def by_sha(self, sha256: str, session: Session | None = None) -> PictureRow | None:
         """A picture on disk whose file has this hash, or None."""

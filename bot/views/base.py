@@ -59,7 +59,7 @@ async def guarded(
 
 async def find_job(interaction: AnyInteraction, job_id: str) -> JobRow:
     """The job of that id. Raises Refused."""
-    job = await services_of(interaction).jobs.job(job_id)
+    job = await services_of(interaction).jobs.find(job_id)
     if job is None:
         raise Refused("I no longer know this picture; its records are gone.")
     return job

@@ -44,7 +44,7 @@ class DontButton(IdButton, template=template("no")):
         await responder.defer()
         words = "All right: nothing is painted, and nothing was charged."
         try:
-            await services_of(interaction).job_actions.declined(self.job_id, Invocation.of_interaction(interaction))
+            await services_of(interaction).jobs.confirmation.decline(self.job_id, interaction.user.id)
         except Lapsed as closed:
             words = str(closed)
         await responder.replace(EphemeralPayload(words))

@@ -132,12 +132,12 @@ async def bring_up_to_date(interaction: AnyInteraction, responder: InteractionRe
     """Make the message whose button was pressed show the current state of *job*."""
     await responder.defer()
     services = services_of(interaction)
-    face = await services.renderer.face(_now(services, job), responder.upload_limit)
+    face = await services.renderer.render(_now(services, job), responder.upload_limit)
     await responder.replace(EphemeralPayload("", (face.embed,), face.files, face.buttons))
 
 
 def _now(services: Services, job: JobRow) -> Update:
-    return Update(job, services.jobs.progress(job.id), services.jobs.place(job.id))
+    return Update(job, services.jobs.registry.progress(job.id), services.jobs.registry.place(job.id))
 
 
 async def is_sheet(interaction: AnyInteraction, job: JobRow) -> bool:
@@ -148,7 +148,7 @@ async def is_sheet(interaction: AnyInteraction, job: JobRow) -> bool:
     shown = interaction.message
     if shown is None or not shown.flags.ephemeral:
         return False
-    return not await services_of(interaction).jobs.shows(shown.channel.id, shown.id, job)
+    return await services_of(interaction).store.messages.job_id(shown.channel.id, shown.id) != job.id
 
 
 async def _sheet(interaction: AnyInteraction, responder: InteractionResponder, job: JobRow) -> EphemeralPayload:
@@ -156,7 +156,7 @@ async def _sheet(interaction: AnyInteraction, responder: InteractionResponder, j
     kept = user_id in await services.archive.keepers(job)
     if not (kept or job.owned_by(user_id)):
         raise NotAllowed("This is in somebody else's history.")
-    face = await services.renderer.face(_now(services, job), responder.upload_limit)
+    face = await services.renderer.render(_now(services, job), responder.upload_limit)
     buttons = partial(services.buttons.private, job, job.owned_by(user_id), kept)
     return EphemeralPayload("", (face.embed,), face.files, buttons)
 

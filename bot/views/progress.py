@@ -31,11 +31,11 @@ class CancelButton(PressButton, template=template("cancel")):
         if await is_sheet(interaction, job):
             await self._pressed_in_private(interaction, responder, caller, job)
             return
-        shown = interaction.message
-        if job.state.over and shown and await services_of(interaction).jobs.shows(shown.channel.id, shown.id, job):
+        services, shown = services_of(interaction), interaction.message
+        if job.state.over and shown and await services.store.messages.job_id(shown.channel.id, shown.id) == job.id:
             await bring_up_to_date(interaction, responder, job)
         caller.check_owner(job, "cancel this")
-        await services_of(interaction).jobs.cancel(job.id, caller.user_id, caller.moderator)
+        await services.jobs.cancel(job.id, caller.user_id, caller.moderator)
         await responder.defer()
 
     @staticmethod

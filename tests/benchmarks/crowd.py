@@ -109,7 +109,7 @@ class Crowd:
 
     async def _all_done(self) -> None:
         jobs = self.world.services.jobs
-        while jobs.running() or jobs.queue() or await self.world.bot.store.deliveries.pending():
+        while jobs.registry.running() or jobs.registry.waiting() or await self.world.bot.store.deliveries.pending():
             await asyncio.sleep(0.5)
 
     def _shown(self) -> Counter[str]:

@@ -153,7 +153,7 @@ class Day:
         request = wanted(self.random)
         job = row(f"{next(self._numbers):010}", person, request, self.now)
         person.open.add(job.id)
-        self.board.join(job)
+        self.board.add(job)
         place = self.board.place(job.id)
         assert place is not None
         self.promises[job.id] = Promise(self.now, place)
@@ -238,8 +238,10 @@ class Day:
         self.up = False
         for painting in list(self.painting.values()):
             job = painting.job
-            back = replace(job, state=JobState.QUEUED, attempt=job.attempt + 1, deaths=job.deaths + 1, started_at=None)
-            self.board.went_back(back)
+            back = replace(
+                job, state=JobState.QUEUED, attempt=job.attempt + 1, crash_count=job.crash_count + 1, started_at=None
+            )
+            self.board.requeued(back)
         self.painting.clear()
         self.at(self.now + 8.0, self.is_back)
 
@@ -253,7 +255,7 @@ class Day:
         self._slow_until = self.now + 900.0
 
     def tell_ready(self, *, fresh: bool) -> None:
-        self.board.engine_has(Ready("day", 1, "none", self.room, (), (), (), {}), fresh)
+        self.board.set_capacity(Ready("day", 1, "none", self.room, (), (), (), {}), fresh)
 
 
 def wanted(random_: random.Random) -> Request:
@@ -279,7 +281,7 @@ def row(job_id: str, person: Person, request: Request, now: float) -> JobRow:
     return JobRow(
         id=job_id,
         attempt=1,
-        deaths=0,
+        crash_count=0,
         origin=Origin(channel_id=1, user_id=person.id, user_name=""),
         owner=owner_of(person.id),
         request=request,

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.config.settings import Config
+from bot.jobs.admission import Submission
 from bot.jobs.service import JobService
-from bot.models.job import JobRow, JobState, Kind, Origin, Update
+from bot.models.job import JobRow, JobState, Kind, Origin, Update, owner_of
+from bot.requests.derive import upscale
 from bot.storage import Store
-from engine.requests.request import DreamRequest, build_request
+from engine.requests.request import DreamRequest, UpscaleRequest, build_request
 from tests.bot.fakes import FakeClock, FakeEngine
 
 ANN, BOB, CID, MOD = 11, 22, 33, 99
@@ -54,10 +56,10 @@ class Core:
     updates: list[Update] = field(default_factory=list)
 
     async def ask(self, user: int = ANN, request: DreamRequest | None = None) -> JobRow:
-        return await self.jobs.submit(request or dream(), origin(user))
+        return await self.jobs.submit(Submission(request or dream(), origin(user)))
 
     async def row(self, job_id: str) -> JobRow:
-        job = await self.jobs.job(job_id)
+        job = await self.store.jobs.find(job_id)
         assert job is not None
         return job
 
@@ -100,7 +102,7 @@ async def running_core(
     settings, clock, engine = settings or config(), clock or FakeClock(), FakeEngine(slots)
     store = await Store.open(folder)
     core = Core(folder, settings, clock, engine, store, JobService(settings, store, engine, clock=clock))
-    core.jobs.subscribe(core.updates.append)
+    core.jobs.registry.subscribe(core.updates.append)
     try:
         if engine_up:
             await engine.start()
@@ -108,6 +110,18 @@ async def running_core(
         yield core
     finally:
         await core.crash()
+
+
+async def history(store: Store, user: int, limit: int = 10, before: float | None = None) -> list[JobRow]:
+    """A person's jobs, newest first."""
+    return await store.jobs.of_owner(owner_of(user), limit, before)
+
+
+async def upscale_of(jobs: JobService, store: Store, job_id: str, index: int, scale: int = 0) -> UpscaleRequest:
+    """The request behind an Upscale button."""
+    picture = await store.pictures.find(job_id, index)
+    assert picture is not None
+    return upscale(picture, jobs.ready.upscalers if jobs.ready else (), scale=scale)
 
 
 async def count(store: Store, table: str, where: str = "1") -> int:

@@ -19,7 +19,7 @@ def job(prompt: str = "an owl", state: JobState = JobState.QUEUED, pictures: int
     row = JobRow(
         id="abc123def4",
         attempt=1,
-        deaths=0,
+        crash_count=0,
         origin=Origin(channel_id=20, user_id=30, user_name="Alice", guild_id=10),
         owner="discord:30",
         request=build_request(prompt, **{"seed": 7, **known}),

@@ -16,7 +16,6 @@ import bot.storage.jobs
 from bot.actions.privacy import COPY_SECONDS, Farewell
 from bot.errors import CoolingDown
 from bot.models.job import JobState, owner_of
-from bot.policy.quota import Quota
 from bot.storage.database import Session
 from tests.bot.core import ANN, BOB, Core, count, running_core
 
@@ -29,8 +28,7 @@ class NoMessages:
 
 
 def privacy(core: Core) -> Farewell:
-    quota = Quota(core.store.ledger, core.settings.quota)
-    return Farewell(core.store, quota, core.jobs, NoMessages(), core.clock)  # type: ignore[arg-type]
+    return Farewell(core.store, core.jobs, NoMessages(), core.clock)  # type: ignore[arg-type]
 
 
 async def multiply(core: Core, copies: int) -> None:

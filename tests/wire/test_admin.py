@@ -45,7 +45,7 @@ async def test_discord_shows_it_to_managers_only_and_the_bot_checks_again(world:
 async def test_a_job_is_cancelled_by_its_id_and_its_message_says_so(world: World, olive: Person, max_: Person) -> None:
     running = await begun(max_, "hang an owl")
     waiting = (await max_.slash("dream", prompt="a fox")).message
-    jobs = await world.services.jobs.history(max_.id)
+    jobs = await world.jobs_of(max_)
     offered = await olive.autocomplete("admin cancel", "job")
     assert [jobs[1].id, jobs[0].id] == [choice["value"] for choice in offered]
 
@@ -56,7 +56,7 @@ async def test_a_job_is_cancelled_by_its_id_and_its_message_says_so(world: World
     for message in (running, waiting):
         await max_.wait_for(message, is_stopped)
         assert "A moderator cancelled this: too many owls. Nothing was charged." in message.text
-    assert 0 == (await world.services.jobs.balance(max_.id)).used
+    assert 0 == (await world.services.jobs.quota.balance(max_.id)).used
     assert f"{olive.mention} cancelled a job of {max_.mention} (job {jobs[0].id}): too many owls" in whispered(
         await olive.slash("admin log")
     )
@@ -68,7 +68,7 @@ async def test_what_goes_to_its_owner_alone_is_offered_to_be_cancelled_without_i
     await begun(max_, "hang an owl")
     await max_.slash("settings mine", private=True)
     await max_.slash("dream", prompt="my secret tattoo")
-    [secret, owl] = await world.services.jobs.history(max_.id)
+    [secret, owl] = await world.jobs_of(max_)
 
     offered = await olive.autocomplete("admin cancel", "job")
 
@@ -99,7 +99,7 @@ async def test_jobs_of_other_places_are_none_of_a_moderators_business(
     world: World, olive: Person, max_: Person
 ) -> None:
     await begun(max_, "hang an owl", channel=str(world.dm(max_).id))
-    job = (await world.services.jobs.history(max_.id))[0]
+    job = (await world.jobs_of(max_))[0]
 
     assert [] == await olive.autocomplete("admin cancel", "job")
     assert f"There is no job “{job.id}” in this server." == whispered(await olive.slash("admin cancel", job=job.id))
@@ -122,7 +122,7 @@ async def test_a_paused_queue_keeps_its_places_over_a_restart_and_goes_on(
     elsewhere = await dreamt(max_, "a fox", channel=str(world.dm(max_).id))
     assert is_result(elsewhere)
     await world.restart_bot()
-    assert 1 == len(world.services.jobs.queue())
+    assert 1 == len(world.services.jobs.registry.waiting())
     assert f"{olive.mention} lets the queue go on." == await said(await olive.slash("admin resume"))
     await max_.wait_for(waiting, is_result)
     log = whispered(await olive.slash("admin log"))
@@ -215,9 +215,9 @@ async def test_a_block_and_a_request_at_the_same_moment_leave_nothing_behind(
 
     await asyncio.gather(*asked, olive.slash("admin block", user=max_.id, reason="floods"))
 
-    await world.until(lambda: not world.services.jobs.queue() and not world.services.jobs.running())
-    assert all(job.state.over for job in await world.services.jobs.history(max_.id))
-    assert 0 == (await world.services.jobs.balance(max_.id)).reserved
+    await world.until(lambda: not world.services.jobs.registry.waiting() and not world.services.jobs.registry.running())
+    assert all(job.state.over for job in await world.jobs_of(max_))
+    assert 0 == (await world.services.jobs.quota.balance(max_.id)).reserved
 
 
 @pytest.mark.bot(quota={"units": 2.0})
@@ -330,7 +330,7 @@ async def test_the_record_can_be_searched_by_person_and_by_what_was_decided(
 ) -> None:
     await filled(world, olive, 12)
     await begun(max_, "hang an owl")
-    [job] = await world.services.jobs.history(max_.id)
+    [job] = await world.jobs_of(max_)
     await olive.slash("admin cancel", job=job.id, reason="too many owls")
     await olive.slash("admin block", user=max_.id, reason="floods")
     await olive.slash("admin block", user=mo.id, reason="sleeps")

@@ -37,7 +37,7 @@ async def batch(person: Person, prompt: str = "an owl", pictures: int = 12) -> S
 async def test_a_batch_ends_as_one_sheet_with_the_best_first(world: World, max_: Person) -> None:
     message = await batch(max_)
 
-    [job] = await world.services.jobs.history(max_.id)
+    [job] = await world.jobs_of(max_)
     grades = {picture.index: picture.facts["grade"] for picture in job.pictures}
     order = sorted(grades, key=lambda index: -grades[index])
     assert (12, "done") == (len(grades), job.state.value)
@@ -56,7 +56,7 @@ async def test_what_is_painted_is_shown_on_the_way_and_nothing_is_painted_twice(
     shown = [look["embeds"][0]["description"] for look in message.history]
     assert any("4 of 9 painted" in text or "8 of 9 painted" in text for text in shown)
     assert [message.id] == [one.id for one in max_.sees()]
-    assert 1.6384 * 9 == pytest.approx((await world.services.jobs.balance(max_.id)).used)
+    assert 1.6384 * 9 == pytest.approx((await world.services.jobs.quota.balance(max_.id)).used)
 
 
 async def test_others_are_painted_while_a_batch_is_under_way(world: World, max_: Person, mo: Person) -> None:
@@ -66,7 +66,7 @@ async def test_others_are_painted_while_a_batch_is_under_way(world: World, max_:
     await dreamt(mo, "a fox")
     await dreamt(max_, "a cat")
 
-    [_, big] = await world.services.jobs.history(max_.id)
+    [_, big] = await world.jobs_of(max_)
     assert len(big.pictures) < 40
     await max_.click(answer.message, "Cancel")
 
@@ -78,19 +78,19 @@ async def test_a_batch_that_is_stopped_keeps_and_charges_what_is_painted(world: 
     await max_.click(answer.message, "Cancel")
 
     message = await max_.wait_for(answer.message, is_result)
-    [job] = await world.services.jobs.history(max_.id)
+    [job] = await world.jobs_of(max_)
     painted = len(job.pictures)
     assert 4 <= painted < 30
-    assert f"Stopped after {painted} of 30 pictures; only those count." in message.text
+    assert f"Stopped after {painted} of 30 pictures; you only pay for those." in message.text
     assert painted == len(menu(message, PICK))
-    assert pytest.approx(1.6384 * painted) == (await world.services.jobs.balance(max_.id)).used
+    assert pytest.approx(1.6384 * painted) == (await world.services.jobs.quota.balance(max_.id)).used
 
 
 @pytest.mark.parametrize("dies", ["bot", "engine"])
 async def test_a_batch_survives(world: World, max_: Person, dies: str) -> None:
     answer = await max_.slash("dream", prompt="slowly owls", count=9)
     await max_.wait_for(answer.message, lambda m: "4 of 9 painted" in m.text, 20)
-    before = {p.index: p.path.stat().st_mtime_ns for p in (await world.services.jobs.history(max_.id))[0].pictures}
+    before = {p.index: p.path.stat().st_mtime_ns for p in (await world.jobs_of(max_))[0].pictures}
 
     if dies == "bot":
         await world.restart_bot()
@@ -98,7 +98,7 @@ async def test_a_batch_survives(world: World, max_: Person, dies: str) -> None:
         os.kill(int(world.bot.engine.ready.pid), signal.SIGKILL)
 
     message = await max_.wait_for(answer.message, is_result, 30)
-    [job] = await world.services.jobs.history(max_.id)
+    [job] = await world.jobs_of(max_)
     after = {p.index: p.path.stat().st_mtime_ns for p in job.pictures}
     assert (9, before) == (len(after), {index: after[index] for index in before})
     assert 9 == len(menu(message, PICK))
@@ -115,11 +115,11 @@ async def test_one_of_them_is_shown_by_itself_with_the_usual_buttons_also_after_
     assert ["Upscale", "Variation", "Again", "Remix", "Info", "Delete", "Report"] == list(shown.buttons)
     assert f"Picture 7 of [this batch]({link(world, sheet)}) of {max_.mention}" in shown.text
     assert "seed 106 · 256×256" in shown.text
-    [row] = await world.services.jobs.history(mo.id)
-    [job] = await world.services.jobs.history(max_.id)
+    [row] = await world.jobs_of(mo)
+    [job] = await world.jobs_of(max_)
     assert row.pictures[0].path.read_bytes() == job.pictures[6].path.read_bytes()
-    assert 0 == (await world.services.jobs.balance(mo.id)).used
-    assert f"Picture 7 is shown already: {link(world, shown)}" == whispered(await choose(max_, sheet, PICK, "6"))
+    assert 0 == (await world.services.jobs.quota.balance(mo.id)).used
+    assert f"Picture 7 is already shown: {link(world, shown)}" == whispered(await choose(max_, sheet, PICK, "6"))
     assert whispered(await max_.click(shown, "Info")).startswith("**an owl**")
     await mo.click(shown, "Upscale")
     assert is_enlarged(await child_of(mo, shown))
@@ -147,7 +147,7 @@ async def test_one_of_them_is_enlarged_at_the_cost_of_whoever_chooses(world: Wor
 
     large = await child_of(mo, sheet)
     assert f"Enlarged 4 times from [this picture 12]({link(world, sheet)})" in large.text
-    assert 0 < (await world.services.jobs.balance(mo.id)).used
+    assert 0 < (await world.services.jobs.quota.balance(mo.id)).used
 
 
 async def test_what_no_menu_offers_is_refused_and_again_is_a_batch_too(world: World, max_: Person) -> None:
@@ -175,7 +175,7 @@ async def test_too_many_are_refused_before_anything_is_charged(world: World, max
     said = whispered(await max_.slash("dream", prompt="an owl", count=41))
 
     assert "The number of pictures is 41; 40 pictures is the most here." == said
-    assert [] == await world.services.jobs.history(max_.id)
+    assert [] == await world.jobs_of(max_)
 
 
 async def test_words_that_nobody_can_judge_leave_the_order_of_the_guide(max_: Person) -> None:

@@ -23,8 +23,8 @@ async def test_a_running_job_is_cancelled_by_its_button(world: World, max_: Pers
 
     await max_.wait_for(message, is_cancelled)
     assert ["Again", "Remix", "Delete"] == list(message.buttons)
-    assert 0 == (await world.services.jobs.balance(max_.id)).used
-    assert [] == world.services.jobs.running()
+    assert 0 == (await world.services.jobs.quota.balance(max_.id)).used
+    assert [] == world.services.jobs.registry.running()
 
 
 async def test_a_waiting_job_is_cancelled_by_its_button(world: World, max_: Person) -> None:
@@ -35,8 +35,8 @@ async def test_a_waiting_job_is_cancelled_by_its_button(world: World, max_: Pers
     await max_.click(answer.message, "Cancel")
 
     await max_.wait_for(answer.message, is_cancelled)
-    assert [] == world.services.jobs.queue()
-    assert 1 == len(world.services.jobs.running())
+    assert [] == world.services.jobs.registry.waiting()
+    assert 1 == len(world.services.jobs.registry.running())
 
 
 async def test_nobody_else_can_cancel_it(world: World, mo: Person, max_: Person) -> None:
@@ -45,7 +45,7 @@ async def test_nobody_else_can_cancel_it(world: World, mo: Person, max_: Person)
     answer = await max_.click(message, "Cancel")
 
     assert "Only Mo or a moderator may cancel this." == whispered(answer)
-    assert 1 == len(world.services.jobs.running())
+    assert 1 == len(world.services.jobs.registry.running())
 
 
 async def test_a_moderator_can_cancel_it(max_: Person, mo: Person) -> None:
@@ -73,18 +73,18 @@ async def test_what_was_cancelled_is_tried_again_with_the_same_seed(max_: Person
     answer = await max_.click(message, "Again")
 
     await max_.wait_for(answer.message, lambda shown: is_painting(shown) or "Getting ready" in shown.text)
-    [child, _] = await max_.world.services.jobs.history(max_.id)
+    [child, _] = await max_.world.jobs_of(max_)
     assert 11 == child.request.seed
 
 
 async def test_cancelling_what_has_just_ended_is_answered_in_words(world: World, max_: Person) -> None:
     message = await begun(max_, "hang an owl")
     custom_id = message.buttons["Cancel"]
-    await world.services.jobs.cancel(world.services.jobs.running()[0].id, max_.id)
+    await world.services.jobs.cancel(world.services.jobs.registry.running()[0].id, max_.id)
 
     answer = await max_.click(message, custom_id)
 
-    said = "This has been cancelled already."
+    said = "This is already cancelled."
     await world.until(lambda: [said] == [one.text for one in answer.messages if one.ephemeral], what="the words")
     assert is_over(message)
 
@@ -139,7 +139,7 @@ async def test_a_strangers_cross_deletes_nothing_and_is_answered_in_a_dm(
 
 async def sheet_of(person: Person) -> Shown:
     """The job that runs, as `/history` shows it to its owner alone."""
-    [job] = person.world.services.jobs.running()
+    [job] = person.world.services.jobs.registry.running()
     return await shown(person, await opened(person), job.id)
 
 
@@ -172,7 +172,7 @@ async def test_cancel_on_a_sheet_whose_job_is_over_shows_what_became_of_it_with_
 
 async def test_a_sheet_is_refreshed_by_its_button(world: World, max_: Person) -> None:
     answer = await max_.slash("dream", prompt="slowly an owl")
-    await world.until(world.services.jobs.running)
+    await world.until(world.services.jobs.registry.running)
     sheet = await sheet_of(max_)
     await max_.wait_for(answer.message, is_result)
     assert "Cancel" in sheet.buttons

@@ -22,11 +22,11 @@ async def compared(person: Person, *ways: str, **options: object) -> Shown:
 async def test_ways_are_painted_side_by_side_from_one_seed_and_cost_their_sum(world: World, max_: Person) -> None:
     message = await compared(max_, "draft", "pixels steps=20", "usual", seed=9)
 
-    [job] = await world.services.jobs.history(max_.id)
+    [job] = await world.jobs_of(max_)
     assert [(15, "clip_diffusion", 9), (20, "pixels", 9), (25, "clip_diffusion", 9)] == [
         (way.request.options.steps, way.request.method, way.request.seed) for way in job.request.ways
     ]
-    used = (await world.services.jobs.balance(max_.id)).used
+    used = (await world.services.jobs.quota.balance(max_.id)).used
     assert pytest.approx(sum(way.request.cost for way in job.request.ways)) == used
     assert [message.id] == [one.id for one in max_.sees()]
     assert (3 * 256 < (sheet := Image.open(io.BytesIO(message.pictures[0]))).width < 3 * 280, True) == (
@@ -63,13 +63,13 @@ async def test_a_way_is_shown_by_itself_and_enlarged_also_after_a_restart(
 async def test_a_bot_stopped_between_two_ways_goes_on_with_the_rest(world: World, max_: Person) -> None:
     answer = await max_.slash("compare", prompt="slowly owls", first="draft", second="pixels", third="usual")
     await max_.wait_for(answer.message, lambda m: "1 of 3 painted" in m.text, 20)
-    [job] = await world.services.jobs.history(max_.id)
+    [job] = await world.jobs_of(max_)
     before = {p.index: p.path.stat().st_mtime_ns for p in job.pictures}
 
     await world.restart_bot()
 
     await max_.wait_for(answer.message, is_result, 20)
-    [job] = await world.services.jobs.history(max_.id)
+    [job] = await world.jobs_of(max_)
     after = {p.index: p.path.stat().st_mtime_ns for p in job.pictures}
     assert (3, before) == (len(after), {index: after[index] for index in before})
 
@@ -81,10 +81,10 @@ async def test_a_comparison_that_is_stopped_charges_what_is_painted(world: World
     await max_.click(answer.message, "Cancel")
 
     message = await max_.wait_for(answer.message, is_result)
-    [job] = await world.services.jobs.history(max_.id)
+    [job] = await world.jobs_of(max_)
     painted = sum(job.request.ways[picture.index].request.cost for picture in job.pictures)
-    assert f"Stopped after {len(job.pictures)} of 3 pictures; only those count." in message.text
-    assert pytest.approx(painted) == (await world.services.jobs.balance(max_.id)).used
+    assert f"Stopped after {len(job.pictures)} of 3 pictures; you only pay for those." in message.text
+    assert pytest.approx(painted) == (await world.services.jobs.quota.balance(max_.id)).used
 
 
 REFUSED = [
@@ -99,11 +99,11 @@ REFUSED = [
 
 
 async def test_what_cannot_be_compared_is_refused_by_the_name_of_the_way(world: World, max_: Person) -> None:
-    await world.until(lambda: world.services.jobs.engine_ready, what="the engine")
+    await world.until(lambda: world.services.jobs.ready, what="the engine")
     for options, said in REFUSED:
         assert said in whispered(await max_.slash("compare", **{"prompt": "an owl", **options})), options
-    assert [] == await world.services.jobs.history(max_.id)
-    assert 0 == (await world.services.jobs.balance(max_.id)).reserved
+    assert [] == await world.jobs_of(max_)
+    assert 0 == (await world.services.jobs.quota.balance(max_.id)).reserved
 
 
 async def test_ways_are_offered_while_somebody_types(max_: Person) -> None:

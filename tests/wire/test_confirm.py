@@ -34,7 +34,7 @@ async def confirmed(person: Person, prompt: str = "an owl", **options: object) -
 
 
 async def spent(world: World, person: Person) -> tuple[float, float]:
-    balance = await world.services.jobs.balance(person.id)
+    balance = await world.services.jobs.quota.balance(person.id)
     return round(balance.used, 2), round(balance.reserved, 2)
 
 
@@ -61,7 +61,7 @@ async def test_no_paints_nothing_and_costs_nothing(world: World, max_: Person) -
     await max_.wait_for(question, lambda m: m.content == "All right: nothing is painted, and nothing was charged.")
     assert {} == question.buttons
     assert (0.0, 0.0) == await spent(world, max_)
-    assert [] == await world.services.jobs.history(max_.id)
+    assert [] == await world.jobs_of(max_)
 
 
 async def test_two_presses_at_once_pay_once(world: World, max_: Person) -> None:
@@ -87,7 +87,7 @@ async def test_a_question_survives_a_restart_with_the_picture_that_was_attached(
 
     if button == "Paint":
         await max_.wait_for(answer.message, is_result)
-        [job] = await world.services.jobs.history(max_.id)
+        [job] = await world.jobs_of(max_)
         assert job.request.init_image
     else:
         await max_.wait_for(question, lambda m: not m.buttons)
@@ -104,7 +104,7 @@ async def test_after_ten_minutes_it_has_lapsed_and_says_so(world: World, max_: P
     await max_.wait_for(question, lambda m: m.gone or not m.buttons)
     said = question.content if button == "Don't" else whispered(answer)
     assert "That question has lapsed after ten minutes. Nothing was painted or charged; just ask again." == said
-    assert [] == await world.services.jobs.history(max_.id)
+    assert [] == await world.jobs_of(max_)
 
 
 async def test_again_variation_remix_and_upscale_ask_alike(world: World, max_: Person, mo: Person) -> None:
@@ -121,7 +121,7 @@ async def test_again_variation_remix_and_upscale_ask_alike(world: World, max_: P
 
     child = await mo.wait_for(answer.message, is_result)
     assert f"Remixed from [this picture]({link(world, parent)})" in child.text
-    kinds = [job.origin.kind for job in await world.services.jobs.history(mo.id)]
+    kinds = [job.origin.kind for job in await world.jobs_of(mo)]
     assert ["remix", "upscale", "variation", "again"] == kinds
 
 
@@ -131,7 +131,7 @@ async def test_who_says_no_may_press_again_at_once(world: World, max_: Person) -
     for button in ("Again", "Upscale"):
         for _ in range(2):
             await max_.click(question_of(await max_.click(parent, button)), "Don't")
-    assert 1 == len(await world.services.jobs.history(max_.id))
+    assert 1 == len(await world.jobs_of(max_))
 
 
 @pytest.mark.slow
@@ -141,7 +141,7 @@ async def test_a_picture_is_enlarged_once_whoever_was_asked_first(world: World, 
     await max_.click(first, "Paint")
     await child_of(max_, parent)
 
-    assert "That picture has been enlarged already" in whispered(await mo.click(second, "Paint"))
+    assert "That picture has already been upscaled" in whispered(await mo.click(second, "Paint"))
     assert BUTTONS == list(second.buttons)
 
 
@@ -153,7 +153,7 @@ async def test_a_reaction_is_told_where_it_can_be_asked(world: World, max_: Pers
 
     told = await max_.wait_for_message(lambda message: "I ask first" in message.text, channel="dm")
     assert "where you use a command or a button. Nothing is painted or charged yet." in told.text
-    assert 1 == len(await world.services.jobs.history(max_.id))
+    assert 1 == len(await world.jobs_of(max_))
 
 
 @pytest.mark.slow

@@ -72,8 +72,8 @@ async def test_whatever_dies_wherever_there_is_one_job_one_charge_and_one_messag
 async def outcome(world: World) -> tuple[object, ...]:
     """Messages with a picture, pings, the job's state, pictures kept, its charge, what became of its deliveries."""
     await nothing_is_owed(world)
-    [job] = await world.services.jobs.history(world.max.id)
-    assert job.cost == (await world.services.jobs.balance(world.max.id)).used
+    [job] = await world.jobs_of(world.max)
+    assert job.cost == (await world.services.jobs.quota.balance(world.max.id)).used
     async with world.bot.store.database.reading() as session:
         [charge] = await session.all("SELECT state FROM charges")
         deliveries = {row[0] for row in await session.all("SELECT state FROM deliveries")}

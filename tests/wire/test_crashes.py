@@ -28,9 +28,9 @@ async def test_an_engine_killed_in_the_middle_starts_again_and_the_picture_comes
 
     await max_.wait_for(message, lambda m: "The engine stopped and is starting again." in m.text)
     await max_.wait_for(message, is_result)
-    [job] = await world.services.jobs.history(max_.id)
-    assert (1, 2) == (job.deaths, job.attempt)
-    assert job.cost == (await world.services.jobs.balance(max_.id)).used
+    [job] = await world.jobs_of(max_)
+    assert (1, 2) == (job.crash_count, job.attempt)
+    assert job.cost == (await world.services.jobs.quota.balance(max_.id)).used
 
 
 async def test_a_job_that_kills_the_engine_each_time_is_set_aside_with_an_apology(max_: Person) -> None:
@@ -62,8 +62,8 @@ async def test_who_has_to_wait_for_a_restart_is_told_so(world: World, max_: Pers
     await world.start_bot()
 
     await max_.wait_for(message, is_result)
-    [job] = await world.services.jobs.history(max_.id)
-    assert (0, 2) == (job.deaths, job.attempt)
+    [job] = await world.jobs_of(max_)
+    assert (0, 2) == (job.crash_count, job.attempt)
 
 
 async def test_a_bot_that_is_told_to_stop_takes_nothing_new_and_lets_what_runs_finish(
@@ -78,7 +78,7 @@ async def test_a_bot_that_is_told_to_stop_takes_nothing_new_and_lets_what_runs_f
     refused = await mo.slash("dream", prompt="a fox")
     await stopping
 
-    assert "The bot is about to restart and takes nothing new" in refused.message.text
+    assert "The bot is about to restart; please try again" in refused.message.text
     assert is_result(message)
     assert "done" == (await stored_states(world))
 
@@ -92,7 +92,7 @@ async def stored_states(world: World) -> str:
 async def test_an_end_that_nobody_was_told_of_is_told_after_the_return(world: World, max_: Person) -> None:
     message = await begun(max_, "slowly an owl")
     world.faults.server_error(r"PATCH .*/messages/", 503, times=-1)
-    await world.until(lambda: not world.services.jobs.running(), what="the end")
+    await world.until(lambda: not world.services.jobs.registry.running(), what="the end")
     await world.stop_bot()
     world.faults.clear()
 
@@ -132,15 +132,15 @@ async def test_a_message_whose_id_got_lost_is_found_though_news_of_its_job_come_
     message = await begun(max_, "slowly an owl")
     await world.stop_bot()
     await forget_messages(world)
-    take_up = Delivery.take_up
+    resume = Delivery.resume
 
     async def too_late(delivery: Delivery) -> None:
         jobs = delivery._jobs
-        for job in (*jobs.running(), *(job for job, _ in jobs.queue())):
+        for job in (*jobs.registry.running(), *(job for job, _ in jobs.registry.waiting())):
             delivery._hear(Update(job))
-        await take_up(delivery)
+        await resume(delivery)
 
-    monkeypatch.setattr(Delivery, "take_up", too_late)
+    monkeypatch.setattr(Delivery, "resume", too_late)
 
     await world.start_bot()
 

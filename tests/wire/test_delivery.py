@@ -67,10 +67,10 @@ async def test_what_ended_before_anybody_listened_is_told_as_soon_as_somebody_do
     delivery._unsubscribe()  # as in the moment between the first command and Discord's word that all is ready
     message = (await max_.slash("dream", prompt="an owl")).message
     async with asyncio.timeout(10):
-        while not (await world.services.jobs.history(max_.id))[0].state.over:
+        while not (await world.jobs_of(max_))[0].state.over:
             await asyncio.sleep(0.01)
 
-    await delivery.take_up()
+    await delivery.resume()
 
     await max_.wait_for(message, is_result)
 
@@ -80,7 +80,7 @@ async def test_what_is_asked_for_while_the_bot_leaves_is_told_by_the_next(world:
     await leaving.close()
 
     message = (await max_.slash("dream", prompt="an owl")).message
-    assert {} == leaving._letters, "nobody would be left to carry it, and the database is about to be closed"
+    assert {} == leaving._updaters, "nobody would be left to carry it, and the database is about to be closed"
     await world.restart_bot()
 
     await max_.wait_for(message, is_result)
@@ -93,11 +93,11 @@ async def test_a_delivery_that_is_closed_while_it_starts_begins_nothing(
     await dreamt(max_, "an owl")
     await delivery.close()
     delivery._closing = False
-    monkeypatch.setattr(delivery, "take_up", delivery.close)  # as if the bot were told to leave in that moment
+    monkeypatch.setattr(delivery, "resume", delivery.close)  # as if the bot were told to leave in that moment
 
     await delivery.start()
 
-    assert not any(task.get_name() == "delivery rounds" for task in asyncio.all_tasks())
+    assert not any(task.get_name() == "delivery sweep" for task in asyncio.all_tasks())
 
 
 async def test_a_message_too_old_to_be_edited_is_replaced(world: World, max_: Person) -> None:
@@ -115,7 +115,7 @@ async def test_a_message_too_old_to_be_edited_is_replaced(world: World, max_: Pe
 
 async def test_a_picture_over_the_upload_limit_is_re_encoded_with_a_note(world: World, max_: Person) -> None:
     message = await dreamt(max_, "an owl")
-    [job] = await world.services.jobs.history(max_.id)
+    [job] = await world.jobs_of(max_)
     await world.stop_bot()
     Image.linear_gradient("L").resize((1900, 1900)).convert("RGB").save(job.pictures[0].path, compress_level=0)
     async with await Store.open(world.folder) as store, store.transaction() as session:

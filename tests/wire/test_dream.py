@@ -26,7 +26,7 @@ async def test_the_picture_can_be_watched_while_it_forms(world: World, max_: Per
     message = await max_.wait_for(answer.message, is_painting)
 
     assert ["Cancel"] == list(message.buttons)
-    assert [f"{world.services.jobs.running()[0].id}.webp"] == list(message.files)
+    assert [f"{world.services.jobs.registry.running()[0].id}.webp"] == list(message.files)
 
 
 async def test_every_look_of_the_message_has_at_most_one_picture(max_: Person) -> None:
@@ -71,7 +71,7 @@ async def test_an_attached_picture_is_what_painting_starts_from(world: World, ma
     answer = await max_.slash("dream", prompt="an owl", steps=20, image=upload(picture.getvalue(), "my owl.png"))
     await max_.wait_for(answer.message, is_result)
 
-    [job] = await world.services.jobs.history(max_.id)
+    [job] = await world.jobs_of(max_)
     assert 64 == len(job.request.images[0])
     assert 10 == job.request.options.skip_steps
 
@@ -80,7 +80,7 @@ async def test_an_attachment_that_is_no_picture_is_refused_in_words(world: World
     answer = await max_.slash("dream", prompt="an owl", image=upload(b"\x89PNG\r\n\x1a\nnot really"))
 
     assert "The picture is broken or incomplete: it cannot be decoded." == whispered(answer)
-    assert [] == await world.services.jobs.history(max_.id)
+    assert [] == await world.jobs_of(max_)
 
 
 async def test_methods_models_sizes_and_options_are_offered_while_typing(max_: Person) -> None:

@@ -20,7 +20,7 @@ WATCH = "Watch it form"
 
 async def kept(world: World, person: Person) -> Any:
     """The newest job, once the way to its picture is on the disk."""
-    [job, *_] = await world.services.jobs.history(person.id)
+    [job, *_] = await world.jobs_of(person)
     path = world.bot.store.folder / "frames" / f"{job.id}.zip"
     await world.until(path.exists, what="the way to be kept")
     return job

@@ -10,7 +10,7 @@ from tests.wire.world import World
 
 
 async def let_go(world: World, person: Person) -> None:
-    for job in await world.services.jobs.history(person.id):
+    for job in await world.jobs_of(person):
         for picture in job.pictures:
             await world.bot.store.pictures.let_go(picture)
 
@@ -30,7 +30,7 @@ async def test_what_needs_the_picture_says_that_it_is_gone(
     text = whispered(await max_.click(message, button))
 
     assert "no longer kept" in text
-    assert 1 == len(await world.services.jobs.history(max_.id))
+    assert 1 == len(await world.jobs_of(max_))
 
 
 async def test_what_needs_only_its_words_works_as_ever(max_: Person, message: Shown) -> None:

@@ -22,7 +22,7 @@ HEAVY = 2 * answers.LIGHT
 async def owl(world: World, max_: Person) -> Shown:
     """A picture that is heavy, in the gallery of its owner."""
     owl = await dreamt(max_, "slowly an owl")
-    job = await world.services.jobs.job(job_id(owl))
+    job = await world.services.jobs.find(job_id(owl))
     side = 450
     noise, png = Image.frombytes("RGB", (side, side), random.Random(1).randbytes(3 * side * side)), io.BytesIO()
     noise.save(png, "PNG")

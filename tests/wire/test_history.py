@@ -129,7 +129,7 @@ async def test_pressing_post_twice_posts_once(max_: Person) -> None:
     await max_.click(again, "Post here")
     second = await max_.click(again, "Post here")
 
-    assert "You have just pressed that; the result is on its way." == whispered(second)
+    assert "You have just pressed that; the result will follow." == whispered(second)
 
 
 @pytest.mark.slow
@@ -149,7 +149,7 @@ async def test_what_could_not_be_delivered_is_found_here(world: World, max_: Per
     world.allow("50001", "50013", "50007", "50027", "could not be delivered")
     world.take_permission(Permission.VIEW_CHANNEL)
     world.expire_tokens()
-    jobs = await world.services.jobs.history(max_.id)
+    jobs = await world.jobs_of(max_)
 
     async with asyncio.timeout(10):
         while await owed(world, jobs[0].id):

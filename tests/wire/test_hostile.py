@@ -79,7 +79,7 @@ async def test_what_is_no_picture_is_refused_in_words_and_nothing_is_queued(worl
 
         assert "picture" in whispered(answer), name
         assert "Something broke" not in answer.message.text, name
-    assert [] == await world.services.jobs.history(max_.id)
+    assert [] == await world.jobs_of(max_)
 
 
 async def test_a_picture_under_a_wrong_name_is_a_picture(max_: Person) -> None:
@@ -188,7 +188,7 @@ async def test_settings_that_cannot_be_are_refused_in_words(world: World, max_: 
 
         assert "Something broke" not in text, given
         assert len(text) > 10, given
-    assert [] == await world.services.jobs.history(max_.id)
+    assert [] == await world.jobs_of(max_)
 
 
 # Buttons and forms
@@ -222,26 +222,26 @@ NEVER_ISSUED = [
 
 async def test_buttons_that_were_never_there_are_answered_in_words(world: World, max_: Person, mo: Person) -> None:
     message = await dreamt(max_, "an owl")
-    [job] = await world.services.jobs.history(max_.id)
+    [job] = await world.jobs_of(max_)
     for custom_id in NEVER_ISSUED:
         text = whispered(await forged(world, mo, message, custom_id.format(job=job.id)))
 
         assert "Something broke" not in text, custom_id
-    assert [] == await world.services.jobs.history(mo.id)
+    assert [] == await world.jobs_of(mo)
     assert is_result(message)
 
 
 @pytest.mark.bot(queue={"per_user": 9})
 async def test_a_button_of_somebody_elses_job_gives_no_rights(world: World, max_: Person, mo: Person) -> None:
     await dreamt(mo, "an owl")
-    [theirs] = await world.services.jobs.history(mo.id)
+    [theirs] = await world.jobs_of(mo)
     mine = await dreamt(max_, "a fox")
 
     for action in ("delete", "cancel"):
         answer = await forged(world, max_, mine, f"dream:{action}:{theirs.id}")
         assert "Something broke" not in whispered(answer)
 
-    assert "done" == (await world.services.jobs.history(mo.id))[0].state.value
+    assert "done" == (await world.jobs_of(mo))[0].state.value
     assert 2 == len([message for message in max_.sees() if is_result(message)])
 
 
@@ -269,7 +269,7 @@ async def test_a_form_with_another_id_or_other_fields_is_answered_in_words(world
         await send(lambda _: None, settings="seed=-99999999999999999999"),
     ):
         assert "Something broke" not in text
-    assert 1 == len(await world.services.jobs.history(max_.id))
+    assert 1 == len(await world.jobs_of(max_))
 
 
 async def test_a_name_cannot_hide_a_link(world: World, max_: Person, mo: Person) -> None:

@@ -24,7 +24,7 @@ def mask(size: tuple[int, int] = (64, 48)) -> bytes:
 async def test_a_mask_is_kept_for_again_variation_and_remix_also_after_a_restart(world: World, max_: Person) -> None:
     answer = await max_.slash("dream", prompt="an owl", image=upload(picture()), mask=upload(mask(), "mask.png"))
     message = await max_.wait_for(answer.message, is_result)
-    [job] = await world.services.jobs.history(max_.id)
+    [job] = await world.jobs_of(max_)
     assert {job.request.init_image, job.request.mask_image} == set(job.request.images)
     assert len(answer.messages) == 1
 
@@ -37,7 +37,7 @@ async def test_a_mask_is_kept_for_again_variation_and_remix_also_after_a_restart
     await max_.submit(opened, prompt="a fox")
     await child_of(max_, varied)
 
-    jobs = await world.services.jobs.history(max_.id)
+    jobs = await world.jobs_of(max_)
     assert [job.request.mask_image] * 4 == [one.request.mask_image for one in jobs]
     assert "that and its mask too (image:, mask:)" in whispered(await max_.click(message, "Info"))
 
@@ -64,7 +64,7 @@ async def test_what_is_no_use_as_a_mask_is_refused_in_a_sentence(
     world: World, max_: Person, options: dict[str, object], said: str
 ) -> None:
     assert said in whispered(await max_.slash("dream", prompt="an owl", **options))
-    assert [] == await world.services.jobs.history(max_.id)
+    assert [] == await world.jobs_of(max_)
 
 
 async def test_a_mask_goes_with_the_job_that_needed_it(world: World, max_: Person) -> None:

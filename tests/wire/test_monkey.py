@@ -199,7 +199,7 @@ async def test_whatever_is_pressed_is_answered_and_every_job_comes_to_an_end(wor
         lambda: not running(world, reachable=True), SETTLED, what="every job to end", shown=lambda: repr(running(world))
     )
     await world.until(
-        lambda: not (world.services.jobs.queue() or world.services.jobs.running()),
+        lambda: not (world.services.jobs.registry.waiting() or world.services.jobs.registry.running()),
         SETTLED,
         what="an empty queue",
     )

@@ -79,7 +79,7 @@ async def test_forgetting_asks_first_and_deletes_everything(world: World, max_: 
     assert [f"{job_id(fox)}-0.png"] == [path.name for path in (world.folder / "pictures").rglob("*.png")]
     await max_.wait_for(owl, lambda m: m.gone)
     await world.until(lambda: [fox.id] == [m.id for m in mo.sees()])
-    assert [] == world.services.jobs.running()
+    assert [] == world.services.jobs.registry.running()
     assert "You have not painted anything yet" in whispered(await max_.slash("history"))
     assert not any(b"an owl" in path.read_bytes() for path in world.folder.glob("dreambot.sqlite3"))
 

@@ -23,7 +23,7 @@ async def ended(world: World, person: Person, state: str) -> list[JobRow]:
     """That person's jobs, newest first, once the outbox says so of all of them."""
     async with asyncio.timeout(10):
         while True:
-            jobs: list[JobRow] = await world.services.jobs.history(person.id)
+            jobs: list[JobRow] = await world.jobs_of(person)
             rows: list[Any] = [await world.bot.store.deliveries.find(job.id) for job in jobs]
             if all(row is not None and row.state != "pending" for row in rows):
                 assert {state} == {row.state for row in rows}
@@ -40,7 +40,7 @@ async def test_a_picture_whose_channel_is_deleted_comes_directly(world: World, m
     direct = await max_.wait_for_message(is_result, channel="dm")
     assert "I could not post this where you asked for it, so here it is." == direct.content
     [job] = await ended(world, max_, "delivered")
-    assert job.cost == (await world.services.jobs.balance(max_.id)).used
+    assert job.cost == (await world.services.jobs.quota.balance(max_.id)).used
 
 
 async def test_where_direct_messages_are_closed_too_the_picture_stays_in_the_history_and_counts(
@@ -54,8 +54,8 @@ async def test_where_direct_messages_are_closed_too_the_picture_stays_in_the_his
 
     [job] = await ended(world, max_, "undeliverable")
     assert JobState.DONE is job.state
-    assert await world.services.jobs.picture(job.id, 0)
-    assert job.cost == (await world.services.jobs.balance(max_.id)).used
+    assert await world.services.store.pictures.png(job.id, 0)
+    assert job.cost == (await world.services.jobs.quota.balance(max_.id)).used
 
 
 @pytest.mark.parametrize("how", ["channel", "server"])
@@ -70,17 +70,17 @@ async def test_what_waits_for_a_place_that_is_gone_is_not_painted_and_costs_noth
     world.delete_channel() if how == "channel" else world.throw_bot_out()
 
     async with asyncio.timeout(10):
-        while (job := (await world.services.jobs.history(max_.id))[0]).state is not JobState.FAILED:
+        while (job := (await world.jobs_of(max_))[0]).state is not JobState.FAILED:
             await asyncio.sleep(0.01)
     assert ("PlaceGone", True) == (job.error_code, "nothing more is painted" in job.error_text)
-    assert [] == world.services.jobs.queue()
-    assert 2 == len(world.services.jobs.running())
+    assert [] == world.services.jobs.registry.waiting()
+    assert 2 == len(world.services.jobs.registry.running())
 
 
 async def until_failed(world: World, person: Person) -> JobRow:
     """That person's newest job, which must not be painted."""
     async with asyncio.timeout(10):
-        while (job := (await world.services.jobs.history(person.id))[0]).state is not JobState.FAILED:
+        while (job := (await world.jobs_of(person))[0]).state is not JobState.FAILED:
             await asyncio.sleep(0.01)
     assert ("PlaceGone", True) == (job.error_code, "nothing more is painted" in job.error_text)
     return job
@@ -108,8 +108,8 @@ async def test_what_waits_in_a_thread_goes_with_it_and_with_its_channel(
         world.delete_channel("studio")
 
     await until_failed(world, max_)
-    assert [] == world.services.jobs.queue()
-    assert 2 == len(world.services.jobs.running())
+    assert [] == world.services.jobs.registry.waiting()
+    assert 2 == len(world.services.jobs.registry.running())
 
 
 @pytest.mark.parametrize("how", ["thread", "channel"])
@@ -201,10 +201,10 @@ async def test_what_was_deleted_while_the_bot_was_away_is_noticed_when_it_is_bac
     await world.start_bot()
 
     async with asyncio.timeout(10):
-        while (job := (await world.services.jobs.history(max_.id))[1]).state is not JobState.FAILED:
+        while (job := (await world.jobs_of(max_))[1]).state is not JobState.FAILED:
             await asyncio.sleep(0.01)
     assert "PlaceGone" == job.error_code
-    assert JobState.QUEUED is (await world.services.jobs.history(max_.id))[0].state
+    assert JobState.QUEUED is (await world.jobs_of(max_))[0].state
 
 
 async def test_a_bot_thrown_out_of_the_server_finishes_by_the_token_while_it_lives_and_goes_on_elsewhere(
@@ -232,4 +232,4 @@ async def test_a_bot_thrown_out_of_the_server_without_a_token_keeps_the_picture_
     [job] = await ended(world, max_, "undeliverable")
     row = await world.bot.store.deliveries.find(job.id)
     assert (JobState.DONE, "Cannot send messages: no mutual guilds (50278)") == (job.state, row.error)
-    assert await world.services.jobs.picture(job.id, 0)
+    assert await world.services.store.pictures.png(job.id, 0)

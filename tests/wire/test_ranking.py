@@ -17,7 +17,7 @@ BUTTON = "Which is best?"
 
 async def expected(world: World, grid: Shown, person: Person, text: str) -> list[int]:
     """The indices in the order that the fake CLIP would put them."""
-    [job] = await world.services.jobs.history(person.id)
+    [job] = await world.jobs_of(person)
     pictures = [Image.open(io.BytesIO(p.path.read_bytes())).convert("RGB").tobytes() for p in job.pictures]
     cosines = [float(np.dot(vector(text.encode()), vector(picture))) for picture in pictures]
     return sorted(range(len(pictures)), key=lambda index: -cosines[index])
@@ -54,7 +54,7 @@ async def test_after_a_restart_the_answer_is_the_same(world: World, max_: Person
 
 async def test_pictures_that_are_gone_are_not_compared(world: World, max_: Person) -> None:
     grid = await dreamt(max_, "an owl", count=2)
-    [job] = await world.services.jobs.history(max_.id)
+    [job] = await world.jobs_of(max_)
     job.pictures[0].path.unlink()
 
     said = whispered(await max_.click(grid, BUTTON))

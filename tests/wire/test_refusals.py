@@ -18,7 +18,7 @@ async def test_a_mistake_in_the_prompt_is_pointed_at(world: World, max_: Person)
         "“0.x” is not a number; a weight looks like 2 or -0.5.\n```\ncastle:2 | fog:0.x\n               ^\n```"
         == whispered(answer)
     )
-    assert [] == await world.services.jobs.history(max_.id)
+    assert [] == await world.jobs_of(max_)
 
 
 async def test_the_caret_stays_under_the_mistake_in_a_long_prompt(max_: Person) -> None:
@@ -50,7 +50,7 @@ async def test_where_the_bot_may_not_speak_nothing_is_queued(world: World, max_:
         "I cannot post a picture here: I lack the permission Send Messages. Somebody who manages this channel can "
         "give it to me; nothing was queued." == whispered(answer)
     )
-    assert [] == await world.services.jobs.history(max_.id)
+    assert [] == await world.jobs_of(max_)
 
 
 async def test_a_permission_taken_away_later_is_noticed_at_the_button(world: World, max_: Person) -> None:
@@ -60,7 +60,7 @@ async def test_a_permission_taken_away_later_is_noticed_at_the_button(world: Wor
     answer = await max_.click(message, "Again")
 
     assert "I lack the permission Attach Files." in whispered(answer)
-    assert 1 == len(await world.services.jobs.history(max_.id))
+    assert 1 == len(await world.jobs_of(max_))
 
 
 async def test_a_permission_taken_away_later_is_noticed_at_the_reaction(world: World, max_: Person) -> None:
@@ -92,7 +92,7 @@ async def test_a_full_queue_is_a_refusal(max_: Person) -> None:
     answer = await max_.slash("dream", prompt="a cat")
 
     assert "1" in whispered(answer)
-    assert 2 == len(await max_.world.services.jobs.history(max_.id))
+    assert 2 == len(await max_.world.jobs_of(max_))
 
 
 @pytest.mark.bot(queue={"cooldown_seconds": 3600.0})
@@ -174,4 +174,4 @@ async def test_the_attachment_of_a_caller_who_may_not_ask_is_not_fetched(
     assert "floods" in await said(prompt="an owl")
 
     assert [] == fetched
-    assert 1 == len(await world.bot.jobs.history(max_.id))
+    assert 1 == len(await world.jobs_of(max_))

@@ -19,7 +19,7 @@ ANY_EDIT = r"PATCH "
 
 def ends_only(world: World) -> None:
     """From now on no progress is shown: the first edit of a message is its end."""
-    world.services.delivery._edit_limiter._pace._message = Rate(0, 1e6)
+    world.services.delivery._limiter._pace._message = Rate(0, 1e6)
 
 
 def in_words(message: Shown) -> bool:
@@ -99,14 +99,14 @@ async def test_two_hundred_who_wait_do_not_make_a_flood_of_edits(world: World, m
     await asyncio.sleep(1)
     started, before = time.monotonic(), edits(world)
     for _ in range(20):
-        job, _place = world.services.jobs.queue()[0]
+        job, _place = world.services.jobs.registry.waiting()[0]
         await world.services.jobs.cancel(job.id, job.origin.user_id)
         await asyncio.sleep(0.25)
 
     passed = time.monotonic() - started
     assert edits(world) - before <= 8 + 4 * passed + 1
     assert edits(world) > before
-    assert 180 == len(world.services.jobs.queue())
+    assert 180 == len(world.services.jobs.registry.waiting())
 
 
 def edits(world: World) -> int:

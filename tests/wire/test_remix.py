@@ -42,7 +42,7 @@ async def test_anybody_may_remix_and_the_child_names_its_parent(world: World, ma
     headline = f"**an owl in the snow**\n-# Remixed from [this picture]({link(world, parent)}) of {max_.mention}"
     assert headline in child.text
     assert "seed 7 " in child.text
-    assert 1 == len(await world.services.jobs.history(mo.id))
+    assert 1 == len(await world.jobs_of(mo))
 
 
 async def test_without_a_seed_the_remix_draws_a_new_one(max_: Person) -> None:
@@ -103,7 +103,7 @@ async def test_a_variation_starts_from_the_chosen_picture(world: World, max_: Pe
     answer = await max_.click(parent, "Vary 2")
 
     await max_.wait_for(answer.message, is_result)
-    child, original = await world.services.jobs.history(max_.id)
+    child, original = await world.jobs_of(max_)
     assert (original.pictures[1].sha256,) == child.request.images
     assert (12, 1) == (child.request.options.skip_steps, child.request.count)
 
@@ -115,7 +115,7 @@ async def test_a_prompt_full_of_colons_fits_into_the_form_and_comes_back_as_it_w
     sent = await max_.submit(await max_.click(parent, "Remix"))
 
     await max_.wait_for(sent.message, is_result)
-    again, original = await world.services.jobs.history(max_.id)
+    again, original = await world.jobs_of(max_)
     assert original.request == again.request
 
 

@@ -12,9 +12,9 @@ from tests.wire.world import World
 
 async def refusal(person: Person, prompt: str = "an owl", **options: object) -> str:
     """What `/dream` is refused with; nothing may have been queued."""
-    before = len(await person.world.services.jobs.history(person.id, limit=100))
+    before = len(await person.world.jobs_of(person, 100))
     text = whispered(await person.slash("dream", prompt=prompt, **options))
-    assert before == len(await person.world.services.jobs.history(person.id, limit=100))
+    assert before == len(await person.world.jobs_of(person, 100))
     return text
 
 
@@ -48,7 +48,7 @@ async def test_my_usual_profile_is_used_where_it_can_be_and_where_i_name_no_othe
     assert "256×256 · 12 steps" in other.text
     assert "256×256 · 25 steps" in none.text
     assert "80 steps · pixels" in pixels.text
-    jobs = await world.services.jobs.history(max_.id)
+    jobs = await world.jobs_of(max_)
     assert ["padded", "xstart"] == [jobs[2].request.options.cut_kind, jobs[3].request.options.gradient]
 
 
@@ -288,7 +288,7 @@ async def test_covered_pictures_are_spoilers_from_the_first_snapshot_on(olive: P
 async def test_what_was_painted_for_adults_cannot_be_posted_elsewhere(max_: Person) -> None:
     await dreamt(max_, "a naked owl", channel="late-night")
     page = (await max_.slash("history")).message
-    jobs = await max_.world.services.jobs.history(max_.id)
+    jobs = await max_.world.jobs_of(max_)
     shown = (await max_.click(page, "dream:history", [jobs[0].id])).messages[-1]
 
     answer = await max_.click(shown, "Post here")

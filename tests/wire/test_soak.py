@@ -48,8 +48,8 @@ class Afternoon:
 
     async def cancel(self) -> None:
         alive = [
-            *self.world.services.jobs.running(),
-            *(job for job, _ in self.world.services.jobs.queue()),
+            *self.world.services.jobs.registry.running(),
+            *(job for job, _ in self.world.services.jobs.registry.waiting()),
         ]
         if alive:
             job = self.random.choice(alive)
@@ -95,10 +95,10 @@ async def test_after_a_bad_afternoon_nothing_is_lost_doubled_or_broken(world: Wo
 
     jobs = world.services.jobs
     await world.until(
-        lambda: not jobs.running() and not jobs.queue(),
+        lambda: not jobs.registry.running() and not jobs.registry.waiting(),
         SETTLED,
         what="every job to end",
-        shown=lambda: f"{len(jobs.running())} running, {len(jobs.queue())} waiting",
+        shown=lambda: f"{len(jobs.registry.running())} running, {len(jobs.registry.waiting())} waiting",
     )
     await nothing_is_owed(world)
     assert [("ok",)] == [tuple(row) for row in await rows(world, "PRAGMA integrity_check")]

@@ -48,8 +48,8 @@ async def test_somebody_else_may_too_and_the_child_says_whose_picture_it_was(
 
     child = await mo.wait_for(answer.message, is_enlarged)
     assert f" of {max_.mention}" in child.text
-    [job] = await world.services.jobs.history(mo.id)
-    assert 0 < job.cost == (await world.services.jobs.balance(mo.id)).used
+    [job] = await world.jobs_of(mo)
+    assert 0 < job.cost == (await world.services.jobs.quota.balance(mo.id)).used
 
 
 @pytest.mark.parametrize(("emoji", "index"), [("2️⃣", 1), ("3️⃣", 2)])
@@ -59,7 +59,7 @@ async def test_on_a_grid_a_digit_chooses_the_picture(world: World, max_: Person,
     max_.react(parent, emoji)
 
     await child_of(max_, parent)
-    child, original = await world.services.jobs.history(max_.id)
+    child, original = await world.jobs_of(max_)
     assert (original.pictures[index].sha256,) == child.request.images
 
 
@@ -69,7 +69,7 @@ async def test_on_a_grid_the_arrow_takes_the_picture_that_clip_likes_best(world:
     max_.react(parent, "⬆️")
 
     await child_of(max_, parent)
-    child, original = await world.services.jobs.history(max_.id)
+    child, original = await world.jobs_of(max_)
     best = max(original.pictures, key=lambda picture: (picture.facts["clip_score"], -picture.index))
     assert (best.sha256,) == child.request.images
 
@@ -81,8 +81,8 @@ async def test_a_picture_is_enlarged_once_and_later_presses_lead_there(world: Wo
 
     second = await mo.click(parent, "Upscale")
 
-    assert f"That picture has been enlarged already: {link(world, first.message)}" == whispered(second)
-    assert [] == await world.services.jobs.history(mo.id)
+    assert f"That picture has already been upscaled: {link(world, first.message)}" == whispered(second)
+    assert [] == await world.jobs_of(mo)
 
 
 async def test_an_enlargement_that_was_deleted_by_hand_is_shown_once_more_and_costs_nothing(
@@ -100,9 +100,9 @@ async def test_an_enlargement_that_was_deleted_by_hand_is_shown_once_more_and_co
     await mo.wait_for(second, is_enlarged)
     assert f"Enlarged 4 times from [this picture]({link(world, parent)}) of {max_.mention}" in second.text
     assert large == next(iter(second.files.values()))
-    assert 0 == (await world.services.jobs.balance(mo.id)).used
+    assert 0 == (await world.services.jobs.quota.balance(mo.id)).used
     third = await max_.click(parent, "Upscale")
-    assert f"That picture has been enlarged already: {link(world, second)}" == whispered(third)
+    assert f"That picture has already been upscaled: {link(world, second)}" == whispered(third)
 
 
 async def test_nobody_is_sent_to_somebody_elses_direct_messages(world: World, max_: Person, mo: Person) -> None:
@@ -114,10 +114,10 @@ async def test_nobody_is_sent_to_somebody_elses_direct_messages(world: World, ma
     shown = (await mo.click(parent, "Upscale")).message
 
     await mo.wait_for(shown, is_enlarged)
-    assert mo.id == (await world.services.jobs.job(job_id(shown))).origin.user_id
+    assert mo.id == (await world.services.jobs.find(job_id(shown))).origin.user_id
     assert f"/{private.id}" in whispered(told)
     again = await max_.click(parent, "Upscale")
-    assert "That picture has been enlarged already: " in whispered(again)
+    assert "That picture has already been upscaled: " in whispered(again)
 
 
 async def test_what_is_being_enlarged_in_private_is_named_without_a_link(
@@ -130,7 +130,7 @@ async def test_what_is_being_enlarged_in_private_is_named_without_a_link(
 
     said = whispered(await mo.click(parent, "Upscale"))
 
-    assert "That picture is being enlarged for somebody elsewhere." in said
+    assert "That picture is being upscaled for someone in another channel." in said
 
 
 @pytest.mark.bot(delivery={"press_seconds": 0.0})
@@ -138,7 +138,7 @@ async def test_an_enlargement_of_which_nothing_is_left_is_painted_again(world: W
     parent = await dreamt(max_, "an owl")
     first = (await max_.click(parent, "Upscale")).message
     await max_.wait_for(first, is_enlarged)
-    [picture] = (await world.services.jobs.job(job_id(first))).pictures
+    [picture] = (await world.services.jobs.find(job_id(first))).pictures
     await world.bot.store.pictures.let_go(picture)
     world.delete_behind(first)
     world.allow("10008")
@@ -146,7 +146,7 @@ async def test_an_enlargement_of_which_nothing_is_left_is_painted_again(world: W
     second = (await mo.click(parent, "Upscale")).message
 
     await mo.wait_for(second, is_enlarged)
-    assert 0 < (await world.services.jobs.balance(mo.id)).used
+    assert 0 < (await world.services.jobs.quota.balance(mo.id)).used
 
 
 @pytest.mark.bot(delivery={"press_seconds": 60.0})
@@ -155,7 +155,7 @@ async def test_two_presses_at_the_same_moment_are_one(world: World, max_: Person
 
     await asyncio.gather(max_.click(parent, "Upscale"), mo.click(parent, "Upscale"))
 
-    assert 1 == len(await world.services.jobs.children(job_id(parent)))
+    assert 1 == len(await world.services.store.jobs.children(job_id(parent)))
 
 
 @pytest.mark.bot(delivery={"press_seconds": 0.0})
@@ -190,7 +190,7 @@ async def test_reactions_made_while_the_bot_was_away_are_done_once_when_it_is_ba
     await world.restart_bot()
     await dreamt(max_, "a fox")
 
-    assert 1 == len(await world.services.jobs.children(job_id(parent)))
+    assert 1 == len(await world.services.store.jobs.children(job_id(parent)))
 
 
 @pytest.mark.bot(limits={"max_upscaled": 300})
@@ -199,7 +199,7 @@ async def test_a_picture_that_is_large_enough_is_refused_in_words(max_: Person) 
 
     answer = await max_.click(parent, "Upscale")
 
-    assert "This picture is 256×256 already; 300 pixels a side is the most here." == whispered(answer)
+    assert "This picture is already 256×256; the limit here is 300 pixels a side." == whispered(answer)
 
 
 CHOICE = {"environ": {"DREAMBOT_FAKE_UPSCALERS": "lanczos,primer,realesrgan-x4plus,my-faces"}}
@@ -224,7 +224,7 @@ async def test_where_the_engine_has_more_the_button_asks_which_and_how_far(world
     answer = await max_.submit(opened, upscaler="my-faces", scale="2")
     child = await max_.wait_for(answer.message, is_enlarged)
     assert 512 == width(child)
-    [job, _] = await world.services.jobs.history(max_.id)
+    [job, _] = await world.jobs_of(max_)
     assert ("my-faces", 2) == (job.request.upscaler, job.request.scale)
 
 
@@ -237,7 +237,7 @@ async def test_left_as_it_is_the_form_takes_the_best_also_after_a_restart(world:
     answer = await max_.submit(opened)
 
     assert 1024 == width(await max_.wait_for(answer.message, is_enlarged))
-    job, original = await world.services.jobs.history(max_.id)
+    job, original = await world.jobs_of(max_)
     assert job.request.upscaler in ("realesrgan-x4plus", "auto"), "the engine may be starting still"
     assert (4, (original.pictures[1].sha256,)) == (job.request.scale, job.request.images)
 
@@ -249,4 +249,4 @@ async def test_a_reaction_takes_the_best_without_a_form(world: World, max_: Pers
     max_.react(parent, "⬆️")
 
     await child_of(max_, parent)
-    assert "realesrgan-x4plus" == (await world.services.jobs.history(max_.id))[0].request.upscaler
+    assert "realesrgan-x4plus" == (await world.jobs_of(max_))[0].request.upscaler

@@ -15,6 +15,7 @@ import aiohttp
 import discord
 
 from bot.interactions.connector import LoopbackResolver, local_connector
+from bot.models.job import JobRow, owner_of
 from bot.playground.server.local import LocalDiscord
 from bot.playground.server.rest.faults import Faults
 from bot.playground.server.world.entities import Channel, Overwrite
@@ -103,6 +104,10 @@ class World:
         config = self.bot.config.model_copy(update={"discord": discord_section})
         object.__setattr__(self.services, "config", config)  # frozen for everyone but this test helper
         self.services.moderation._hosts = frozenset({person.id})
+
+    async def jobs_of(self, person: Person, limit: int = 10) -> list[JobRow]:
+        """A person's jobs, newest first."""
+        return await self.bot.store.jobs.of_owner(owner_of(person.id), limit)  # type: ignore[no-any-return]
 
     # -- places -------------------------------------------------------------------------------------------------------
 

@@ -70,20 +70,20 @@ class FakePost:
         self.arrived.append((way, face))
 
 
-class FakeArtist:
+class FakeRenderer:
     """Draws a face that says how large its file may be."""
 
-    async def face(self, update: Update, upload_limit: int) -> MessagePayload:
+    async def render(self, update: Update, upload_limit: int) -> MessagePayload:
         return MessagePayload(discord.Embed(description=f"limit {upload_limit}"), (("x.png", b"x"),))
 
-    async def refusal(self, update: Update, why: str) -> MessagePayload:
+    async def render_refusal(self, update: Update, why: str) -> MessagePayload:
         return MessagePayload(discord.Embed(description=why))
 
 
 async def deliver(post: FakePost, **changes: Any) -> FinalUpdate:
-    given: dict[str, Any] = {"message_id": 1, "way": Route.EDIT, "searched": True, **changes}
+    given: dict[str, Any] = {"message_id": 1, "route": Route.EDIT, "searched": True, **changes}
     update = given.pop("update", Update(done()))
-    ending = FinalUpdate(update, cast(Post, post), FakeArtist(), **given)
+    ending = FinalUpdate(update, cast(Post, post), FakeRenderer(), **given)
     await ending.deliver()
     return ending
 

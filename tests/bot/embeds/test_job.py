@@ -32,7 +32,7 @@ def test_the_first_in_line_knows_it() -> None:
 
 
 def test_a_job_that_the_engine_died_under_is_told_that_nothing_is_lost() -> None:
-    assert "Nothing is lost" in text(Update(job(deaths=1), place=place(1, 1)))
+    assert "Nothing is lost" in text(Update(job(crash_count=1), place=place(1, 1)))
 
 
 @pytest.mark.parametrize(

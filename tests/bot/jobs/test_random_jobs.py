@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from bot.errors import Lapsed, Refused, Unconfirmed
+from bot.jobs.admission import Submission
 from bot.models.job import JobRow, JobState, owner_of
 from bot.storage.confirmations import Question
-from tests.bot.core import ANN, BOB, CID, MOD, Core, config, dream, origin, running_core
+from tests.bot.core import ANN, BOB, CID, MOD, Core, config, dream, history, origin, running_core
 from tests.bot.fakes import FakeClock
 
 SETTINGS = config(
@@ -73,20 +74,23 @@ class Life:
         if not self.questions:
             return
         question, user = self.random.choice(self.questions[-3:])
-        submit, before = self.core.jobs.submit, len(await self.core.jobs.history(user, 10_000))
+        submit, before = self.core.jobs.submit, len(await history(self.core.store, user, 10_000))
         if self.random.random() < 0.2:
             with contextlib.suppress(Lapsed):
                 await self.core.jobs.confirmation.decline(question.id, user)
             return
-        yes = [submit(question.request, origin(user), answers=question.id) for _ in range(self.random.randint(1, 2))]
+        yes = [
+            submit(Submission(question.request, origin(user), answers=question.id))
+            for _ in range(self.random.randint(1, 2))
+        ]
         said = await asyncio.gather(*yes, return_exceptions=True)
         taken = [job for job in said if isinstance(job, JobRow)]
         assert all(isinstance(one, JobRow | Refused) for one in said)
-        assert len(taken) == len(await self.core.jobs.history(user, 10_000)) - before <= 1
+        assert len(taken) == len(await history(self.core.store, user, 10_000)) - before <= 1
 
     async def grant(self) -> None:
         user = self.random.choice([ANN, BOB, CID])
-        await self.core.jobs.grant(user, self.random.randint(-6, 8), MOD, "")
+        await self.core.jobs.quota.grant(user, self.random.randint(-6, 8), MOD, "")
 
     async def cancel(self) -> None:
         alive = await self.core.store.jobs.alive()
@@ -102,7 +106,7 @@ class Life:
                     self.core.engine.picture(job_id, index)
             attempt = self.core.engine.under_way[job_id].attempt
             self.core.engine.result(job_id)
-            await self.core.until(lambda: self.core.jobs._registry.row(job_id, attempt) is None)
+            await self.core.until(lambda: self.core.jobs.registry.row(job_id, attempt) is None)
 
     async def fail(self) -> None:
         if under_way := list(self.core.engine.under_way):
@@ -147,7 +151,7 @@ class Life:
                 " FROM charges WHERE owner = ?1",
                 owner_of(user),
             )
-        balance = await self.core.jobs.balance(user)
+        balance = await self.core.jobs.quota.balance(user)
         assert given - held - spent == round(balance.credit * 1e6) >= 0
         assert round((balance.used + balance.reserved) * 1e6) <= ALLOWANCE
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from bot.actions.moderate import Moderation
 from bot.actions.privacy import Farewell
-from bot.config.sections import QuotaSection
 from bot.errors import Refused
+from bot.jobs.admission import Submission
 from bot.models.job import Origin
 from bot.policy.quota import Quota
 from bot.policy.server_rules import Location, QueuePause, Word
-from tests.bot.core import ANN, BOB, CID, MOD, NAMES, dream
-from tests.bot.jobs.test_random_jobs import SETTINGS, Life
+from tests.bot.core import ANN, BOB, CID, MOD, NAMES, dream, history
+from tests.bot.jobs.test_random_jobs import Life
 
 SERVERS = (400, 401)
 PEOPLE = (ANN, BOB, CID)
@@ -37,7 +37,7 @@ class ModeratedLife(Life):
 
     @property
     def ledger(self) -> Quota:
-        return Quota(self.core.store.ledger, cast(QuotaSection, SETTINGS.quota))
+        return self.core.jobs.quota
 
     async def begin(self) -> None:
         await super().begin()
@@ -58,17 +58,17 @@ class ModeratedLife(Life):
         origin = Origin(500, person, NAMES[person], server, server_id=server)
         request = dream(self.random.choice(["a fox", "an owl"]), count=self.random.randint(1, 3))
         try:
-            await self.core.jobs.submit(request, origin, location=Location(server, (500,)))
+            await self.core.jobs.submit(Submission(request, origin, location=Location(server, (500,))))
         except Refused:
             return
         assert await self.core.store.blocks.find(person, server, self.clock()) is None
 
     async def grant(self) -> None:
         units = self.random.uniform(-10, 10)
-        await self.core.jobs.grant(self.random.choice(PEOPLE), units, MOD, "why not", SERVERS[0])
+        await self.core.jobs.quota.grant(self.random.choice(PEOPLE), units, MOD, "why not", SERVERS[0])
 
     async def reset(self) -> None:
-        await self.core.jobs.reset_quota(self.random.choice(PEOPLE), MOD, "why not")
+        await self.core.jobs.quota.reset(self.random.choice(PEOPLE), MOD, "why not")
 
     async def block(self) -> None:
         person, server = self.random.choice(PEOPLE), self.random.choice([None, *SERVERS])
@@ -94,16 +94,16 @@ class ModeratedLife(Life):
     async def forget(self) -> None:
         person = self.random.choice(PEOPLE)
         delivery: Any = Silence()
-        await Farewell(self.core.store, self.ledger, self.core.jobs, delivery, self.clock).forget(person)
-        assert [] == await self.core.jobs.history(person)
-        balance = await self.core.jobs.balance(person)
+        await Farewell(self.core.store, self.core.jobs, delivery, self.clock).forget(person)
+        assert [] == await history(self.core.store, person)
+        balance = await self.core.jobs.quota.balance(person)
         assert (0, 0) == (balance.reserved, round(balance.credit, 6))
 
     async def check(self) -> None:
         """Besides: nobody owes anything, and every charge belongs to somebody or to nobody."""
         await super().check()
         for person in PEOPLE:
-            balance = await self.core.jobs.balance(person)
+            balance = await self.core.jobs.quota.balance(person)
             assert balance.credit >= 0
             assert balance.used + balance.reserved <= balance.allowance + 1e-6
         async with self.core.store.transaction() as session:

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from bot import failpoints as crashpoints
+from bot.jobs.admission import Submission
 from bot.models.job import JobState
 from bot.storage import Store
-from tests.bot.core import ANN, BOB, Core, config, count, dream, origin, running_core
+from tests.bot.core import ANN, BOB, Core, config, count, dream, history, origin, running_core
 
 POINTS = ("submitted", "started", "handed over", "picture file", "picture row", "ended")
 
@@ -40,7 +41,7 @@ def dies_at() -> Iterator[list[str]]:
 
 async def live(core: Core) -> None:
     """One dream of two pictures, as far as it goes."""
-    job = await core.jobs.submit(dream(count=2), origin(token="secret"))
+    job = await core.jobs.submit(Submission(dream(count=2), origin(token="secret")))
     await core.handed(job.id)
     core.engine.paint(job.id)
     await core.until_state(job.id, JobState.DONE)
@@ -61,7 +62,7 @@ async def dies(core: Core) -> None:
 
 async def finish(core: Core) -> None:
     """Whatever the last life left is painted."""
-    for job in [*core.jobs.running(), *(job for job, _ in core.jobs.queue())]:
+    for job in [*core.jobs.registry.running(), *(job for job, _ in core.jobs.registry.waiting())]:
         await core.handed(job.id)
         core.engine.paint(job.id)
         await core.until_state(job.id, JobState.DONE)
@@ -84,8 +85,8 @@ async def test_whatever_dies_there_is_one_job_one_charge_and_one_delivery(
     async with running_core(tmp_path, slots=2) as core:
         await finish(core)
         await assert_one_of_everything(core.store)
-        job = (await core.jobs.history(ANN))[0]
-        assert [True, True] == [bool(await core.jobs.picture(job.id, index)) for index in (0, 1)]
+        job = (await history(core.store, ANN))[0]
+        assert [True, True] == [bool(await core.store.pictures.png(job.id, index)) for index in (0, 1)]
 
     async with running_core(tmp_path, slots=2) as core:
         await assert_one_of_everything(core.store)
@@ -128,8 +129,8 @@ async def test_orphans_go_back_with_their_attempt_counted(tmp_path: Path) -> Non
 
     async with running_core(tmp_path, engine_up=False) as core:
         row = await core.row(job.id)
-        assert (JobState.QUEUED, 2, 0) == (row.state, row.attempt, row.deaths)
-        assert {job.id, waiting.id} == {queued.id for queued, _ in core.jobs.queue()}
+        assert (JobState.QUEUED, 2, 0) == (row.state, row.attempt, row.crash_count)
+        assert {job.id, waiting.id} == {queued.id for queued, _ in core.jobs.registry.waiting()}
         assert 1 == (await core.row(waiting.id)).attempt
 
 
@@ -143,7 +144,7 @@ async def test_however_often_bot_and_machine_die_no_job_is_set_aside_for_it(tmp_
 
     async with running_core(tmp_path) as core:
         await core.handed(job.id)
-        assert (6, 0) == ((row := await core.row(job.id)).attempt, row.deaths)
+        assert (6, 0) == ((row := await core.row(job.id)).attempt, row.crash_count)
         core.engine.paint(job.id)
         await core.until_state(job.id, JobState.DONE)
 
@@ -153,7 +154,7 @@ async def test_what_killed_the_engine_once_is_still_known_after_a_restart(tmp_pa
         job = await core.ask()
         await core.handed(job.id)
         core.engine.die()
-        await core.until(lambda: not core.jobs.running())
+        await core.until(lambda: not core.jobs.registry.running())
         await core.crash()
 
     async with running_core(tmp_path, slots=4) as core:
@@ -161,7 +162,7 @@ async def test_what_killed_the_engine_once_is_still_known_after_a_restart(tmp_pa
         core.engine.die()
 
         assert "SetAside" == (await core.until_state(job.id, JobState.FAILED)).error_code
-        assert 0 == (await core.jobs.balance(ANN)).used
+        assert 0 == (await core.jobs.quota.balance(ANN)).used
 
 
 async def test_a_job_of_another_version_stops_nobody_and_costs_nothing(tmp_path: Path) -> None:
@@ -174,8 +175,8 @@ async def test_a_job_of_another_version_stops_nobody_and_costs_nothing(tmp_path:
     async with running_core(tmp_path) as core:
         await core.handed(other.id)
         assert 1 == await count(core.store, "jobs", f"id = '{foreign.id}' AND state = 'failed'")
-        assert (0.0, 0.0) == ((balance := await core.jobs.balance(ANN)).used, balance.reserved)
-        assert [] == await core.jobs.history(ANN)
+        assert (0.0, 0.0) == ((balance := await core.jobs.quota.balance(ANN)).used, balance.reserved)
+        assert [] == await history(core.store, ANN)
 
 
 async def test_who_had_much_before_a_restart_waits_for_who_had_little(tmp_path: Path) -> None:
@@ -193,15 +194,15 @@ async def test_who_had_much_before_a_restart_waits_for_who_had_little(tmp_path: 
         await core.crash()
 
     async with running_core(tmp_path, settings, engine_up=False) as core:
-        assert [BOB, ANN] == [job.origin.user_id for job, _ in core.jobs.queue()]
+        assert [BOB, ANN] == [job.origin.user_id for job, _ in core.jobs.registry.waiting()]
 
 
 async def test_a_press_is_remembered_across_restarts(tmp_path: Path) -> None:
     async with running_core(tmp_path) as core:
-        assert await core.jobs.press("up:a:0")
+        assert await core.store.presses.first("up:a:0", core.clock(), 10.0)
         await core.crash()
     async with running_core(tmp_path) as core:
-        assert not await core.jobs.press("up:a:0")
+        assert not await core.store.presses.first("up:a:0", core.clock(), 10.0)
 
 
 async def test_half_written_files_are_swept_up(tmp_path: Path) -> None:

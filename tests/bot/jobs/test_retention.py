@@ -13,6 +13,7 @@ import pytest
 from bot.actions.history import Archive
 from bot.config.settings import Config
 from bot.errors import PictureGone, Refused
+from bot.jobs.admission import Submission
 from bot.jobs.retention import Retention
 from bot.models.job import JobRow, JobState
 from tests.bot.core import ANN, BOB, CID, Core, config, count, dream, running_core
@@ -81,7 +82,7 @@ async def test_a_picture_goes_only_when_nobody_keeps_it_any_longer(core: Core) -
 
 async def test_the_attachment_of_what_is_kept_stays_too(core: Core) -> None:
     sha = hashlib.sha256(b"attached").hexdigest()
-    job = await core.jobs.submit(dream(init_image=sha), (await painted(core)).origin, {sha: b"attached"})
+    job = await core.jobs.submit(Submission(dream(init_image=sha), (await painted(core)).origin, {sha: b"attached"}))
     await core.handed(job.id)
     core.engine.paint(job.id)
     await core.until_state(job.id, JobState.DONE)
@@ -207,7 +208,7 @@ async def test_a_host_reads_in_the_log_that_something_kept_had_to_go(
 
     await tidied(core, pictures_megabytes=1)
 
-    assert f"pictures_megabytes is used up by what people keep: job {job.id} goes all the same" in caplog.text
+    assert f"saved pictures exceed pictures_megabytes: deleting a saved picture of job {job.id}" in caplog.text
 
 
 def test_everybody_may_keep_a_hundred_pictures_where_nothing_else_is_said() -> None:

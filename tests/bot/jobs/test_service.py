@@ -20,11 +20,12 @@ from bot.errors import (
     ShuttingDown,
     TooLarge,
 )
+from bot.jobs.admission import Submission
 from bot.models.job import JobRow, JobState, Priority, Update
 from bot.storage import Store
 from engine.errors import EngineUnusable, InvalidRequest, ModelUnavailable
 from engine.requests.request import UpscaleRequest, build_request
-from tests.bot.core import ANN, BOB, CID, MOD, Core, config, count, dream, origin, running_core
+from tests.bot.core import ANN, BOB, CID, MOD, Core, config, count, dream, history, origin, running_core, upscale_of
 
 SHA = hashlib.sha256(b"attached").hexdigest()
 
@@ -38,7 +39,7 @@ async def test_a_job_is_painted_charged_and_put_into_the_outbox(tmp_path: Path) 
 
         assert [(0, 256, 256), (1, 256, 256)] == [(p.index, p.width, p.height) for p in done.pictures]
         assert {"steps": 1.0} == done.seconds
-        balance = await core.jobs.balance(ANN)
+        balance = await core.jobs.quota.balance(ANN)
         assert (pytest.approx(job.cost), 0.0) == (balance.used, balance.reserved)
         assert [(job.id, "result")] == [(d.job_id, d.purpose) for d in await core.store.deliveries.pending()]
 
@@ -48,10 +49,10 @@ async def test_a_picture_is_a_durable_file_named_by_its_job(tmp_path: Path) -> N
         job = await core.ask()
         await core.handed(job.id)
         png = core.engine.picture(job.id, embedding=[0.5, -0.25])
-        await core.until(lambda: bool(core.jobs.running()[0].pictures))
+        await core.until(lambda: bool(core.jobs.registry.running()[0].pictures))
 
         assert png == (tmp_path / "pictures" / "27" / f"{job.id}-0.png").read_bytes()
-        assert png == await core.jobs.picture(job.id, 0)
+        assert png == await core.store.pictures.png(job.id, 0)
         assert ("fake", (0.5, -0.25)) == await core.store.pictures.embedding(job.id, 0)
         assert "embedding" not in (await core.row(job.id)).pictures[0].facts
 
@@ -71,14 +72,14 @@ async def test_slots_are_filled_in_fair_order_and_places_follow(tmp_path: Path) 
         await core.handed(first.id)
         asked = [await core.ask(user) for user in (ANN, ANN, BOB, CID)]
 
-        assert [3, 4, 1, 2] == [core.jobs.place(job.id).position for job in asked]  # type: ignore[union-attr]
-        assert [BOB, CID, ANN, ANN] == [job.origin.user_id for job, _ in core.jobs.queue()]
-        assert core.jobs.place(first.id) is None
-        assert [first.id] == [job.id for job in core.jobs.running()]
+        assert [3, 4, 1, 2] == [core.jobs.registry.place(job.id).position for job in asked]  # type: ignore[union-attr]
+        assert [BOB, CID, ANN, ANN] == [job.origin.user_id for job, _ in core.jobs.registry.waiting()]
+        assert core.jobs.registry.place(first.id) is None
+        assert [first.id] == [job.id for job in core.jobs.registry.running()]
 
         core.engine.paint(first.id)
         await core.handed(asked[2].id)
-        assert [2, 3, 1] == [core.jobs.place(asked[i].id).position for i in (0, 1, 3)]  # type: ignore[union-attr]
+        assert [2, 3, 1] == [core.jobs.registry.place(asked[i].id).position for i in (0, 1, 3)]  # type: ignore[union-attr]
 
 
 async def test_no_more_is_handed_over_than_the_engine_has_slots(tmp_path: Path) -> None:
@@ -138,7 +139,7 @@ async def test_a_subscriber_that_breaks_harms_nobody(tmp_path: Path) -> None:
         def breaks(update: Update) -> None:
             raise ValueError("no")
 
-        core.jobs.subscribe(breaks)
+        core.jobs.registry.subscribe(breaks)
         job = await core.ask()
         await core.handed(job.id)
 
@@ -148,7 +149,7 @@ async def test_a_subscriber_that_breaks_harms_nobody(tmp_path: Path) -> None:
 async def test_nobody_hears_anything_after_unsubscribing(tmp_path: Path) -> None:
     async with running_core(tmp_path) as core:
         heard: list[Update] = []
-        core.jobs.subscribe(heard.append)()
+        core.jobs.registry.subscribe(heard.append)()
         job = await core.ask()
         await core.handed(job.id)
 
@@ -158,22 +159,22 @@ async def test_nobody_hears_anything_after_unsubscribing(tmp_path: Path) -> None
 async def test_messages_and_jobs_find_each_other(tmp_path: Path) -> None:
     async with running_core(tmp_path) as core:
         job = await core.ask()
-        await core.jobs.posted(job.id, 500, 9001)
-        await core.jobs.posted(job.id, 500, 9001)
+        await core.jobs.link_message(job.id, 500, 9001)
+        await core.jobs.link_message(job.id, 500, 9001)
 
-        found = await core.jobs.job_by_message(500, 9001)
+        found = await core.jobs.find_by_message(500, 9001)
         assert found is not None
         assert (job.id, 9001) == (found.id, found.message_id)
-        assert await core.jobs.job_by_message(500, 1) is None
+        assert await core.jobs.find_by_message(500, 1) is None
         core.clock.advance(1)
-        await core.jobs.posted(job.id, 500, 8000)
+        await core.jobs.link_message(job.id, 500, 8000)
         assert 8000 == (await core.row(job.id)).message_id
 
 
 async def test_updates_carry_the_message(tmp_path: Path) -> None:
     async with running_core(tmp_path) as core:
         job = await core.ask()
-        await core.jobs.posted(job.id, 500, 9001)
+        await core.jobs.link_message(job.id, 500, 9001)
         await core.handed(job.id)
         core.engine.progress(job.id, 1)
         await core.until(lambda: core.updates[-1].progress is not None)
@@ -215,8 +216,8 @@ async def test_the_cooldown_counts_from_submission_and_not_for_upscales(tmp_path
         await core.handed(job.id)
         core.engine.paint(job.id)
         await core.until_state(job.id, JobState.DONE)
-        request = await core.jobs.upscale_request(job.id, 0)
-        await core.jobs.submit(request, origin(kind="upscale", parent=job.id))
+        request = await upscale_of(core.jobs, core.store, job.id, 0)
+        await core.jobs.submit(Submission(request, origin(kind="upscale", parent=job.id)))
         core.clock.advance(6)
         await core.ask()
 
@@ -235,13 +236,13 @@ async def test_the_quota_is_checked_when_asking_and_says_when_it_comes_back(tmp_
 
 async def test_a_refused_request_leaves_nothing_behind(tmp_path: Path) -> None:
     async with running_core(tmp_path, config(quota={"units": 1.0})) as core:
-        with pytest.raises(QuotaUsedUp, match="never reaches"):
-            await core.jobs.submit(dream(init_image=SHA), origin(token="secret"), {SHA: b"attached"})
+        with pytest.raises(QuotaUsedUp, match="will never be enough"):
+            await core.jobs.submit(Submission(dream(init_image=SHA), origin(token="secret"), {SHA: b"attached"}))
 
         assert [0, 0, 0, 0] == [
             await count(core.store, table) for table in ("jobs", "charges", "interactions", "inputs")
         ]
-        assert [] == core.jobs.queue()
+        assert [] == core.jobs.registry.waiting()
 
 
 @pytest.mark.parametrize(
@@ -265,7 +266,7 @@ async def test_an_upscale_that_would_be_too_large_says_what_fits(tmp_path: Path)
     request = UpscaleRequest(image=SHA, width=1200, height=900, scale=4)
     async with running_core(tmp_path) as core:
         with pytest.raises(TooLarge, match=r"would be 4800 pixels long; 4096 is the most here\. 3 times would fit"):
-            await core.jobs.submit(request, origin(kind="upscale"), {SHA: b"attached"})
+            await core.jobs.submit(Submission(request, origin(kind="upscale"), {SHA: b"attached"}))
 
 
 async def test_what_the_engine_has_not_got_is_refused_with_the_reason(tmp_path: Path) -> None:
@@ -275,7 +276,7 @@ async def test_what_the_engine_has_not_got_is_refused_with_the_reason(tmp_path: 
         with pytest.raises(
             ModelUnavailable, match=r"“esrgan” cannot be used here: its weights are missing\. There is primer"
         ):
-            await core.jobs.submit(request, origin(), {SHA: b"attached"})
+            await core.jobs.submit(Submission(request, origin(), {SHA: b"attached"}))
 
 
 async def test_an_engine_that_cannot_start_says_so_to_whoever_asks(tmp_path: Path) -> None:
@@ -292,7 +293,7 @@ async def test_an_engine_that_cannot_start_says_so_to_whoever_asks(tmp_path: Pat
 async def test_while_the_engine_is_down_for_a_moment_jobs_wait(tmp_path: Path) -> None:
     async with running_core(tmp_path, engine_up=False) as core:
         job = await core.ask()
-        assert 1 == core.jobs.place(job.id).position  # type: ignore[union-attr]
+        assert 1 == core.jobs.registry.place(job.id).position  # type: ignore[union-attr]
 
         await core.engine.start()
         await core.handed(job.id)
@@ -300,8 +301,8 @@ async def test_while_the_engine_is_down_for_a_moment_jobs_wait(tmp_path: Path) -
 
 async def test_bytes_that_are_not_what_their_name_says_are_refused(tmp_path: Path) -> None:
     async with running_core(tmp_path) as core:
-        with pytest.raises(InvalidRequest, match="not the one that the request names"):
-            await core.jobs.submit(dream(init_image=SHA), origin(), {SHA: b"something else"})
+        with pytest.raises(InvalidRequest, match="does not match the request"):
+            await core.jobs.submit(Submission(dream(init_image=SHA), origin(), {SHA: b"something else"}))
 
 
 # Who may do more
@@ -316,33 +317,33 @@ async def test_hosts_go_first_without_quota_or_cooldown(tmp_path: Path) -> None:
         for _ in range(3):
             await core.ask(CID)
 
-        assert [CID, CID, CID, ANN] == [job.origin.user_id for job, _ in core.jobs.queue()]
-        assert (await core.jobs.balance(CID)).unlimited
+        assert [CID, CID, CID, ANN] == [job.origin.user_id for job, _ in core.jobs.registry.waiting()]
+        assert (await core.jobs.quota.balance(CID)).unlimited
 
 
 async def test_roles_raise_limits(tmp_path: Path) -> None:
     settings = config(quota={"units": 2.0}, roles={"900": {"units": 10.0, "per_user": 4}})
     async with running_core(tmp_path, settings, engine_up=False) as core:
         for _ in range(4):
-            job = await core.jobs.submit(dream(), origin(), roles=(7, 900))
+            job = await core.jobs.submit(Submission(dream(), origin(), roles=(7, 900)))
         assert Priority.ROLE is job.priority
 
         with pytest.raises(QueueFull, match="4 is the most"):
-            await core.jobs.submit(dream(), origin(), roles=(900,))
-        assert 10 == (await core.jobs.balance(ANN, (900,))).allowance
+            await core.jobs.submit(Submission(dream(), origin(), roles=(900,)))
+        assert 10 == (await core.jobs.quota.balance(ANN, (900,))).allowance
 
 
 async def test_grants_and_resets_are_audited(tmp_path: Path) -> None:
     async with running_core(tmp_path, config(quota={"units": 2.0})) as core:
         await core.ask()
         core.clock.advance(1)
-        assert 5 == await core.jobs.grant(ANN, 5, MOD, "won the challenge")
-        assert pytest.approx(2 - 1.6384 + 5) == (await core.jobs.balance(ANN)).left
+        assert 5 == await core.jobs.quota.grant(ANN, 5, MOD, "won the challenge")
+        assert pytest.approx(2 - 1.6384 + 5) == (await core.jobs.quota.balance(ANN)).left
         core.clock.advance(1)
-        await core.jobs.reset_quota(ANN, MOD, "a mistake of ours")
+        await core.jobs.quota.reset(ANN, MOD, "a mistake of ours")
 
-        assert pytest.approx(7) == (await core.jobs.balance(ANN)).left
-        assert ["reset", "granted", "reserved"] == [entry.kind for entry in await core.jobs.ledger(ANN)]
+        assert pytest.approx(7) == (await core.jobs.quota.balance(ANN)).left
+        assert ["reset", "granted", "reserved"] == [entry.kind for entry in await core.jobs.quota.history(ANN)]
         assert [("reset quota", "discord:99"), ("grant", "discord:99")] == [
             (entry.action, entry.actor) for entry in await core.store.audit.newest()
         ]
@@ -356,8 +357,8 @@ async def test_a_waiting_job_can_be_cancelled_and_costs_nothing(tmp_path: Path) 
         job = await core.ask()
         row = await core.jobs.cancel(job.id, ANN)
 
-        assert (JobState.CANCELLED, []) == (row.state, core.jobs.queue())
-        balance = await core.jobs.balance(ANN)
+        assert (JobState.CANCELLED, []) == (row.state, core.jobs.registry.waiting())
+        balance = await core.jobs.quota.balance(ANN)
         assert (0.0, 0.0) == (balance.used, balance.reserved)
         assert [job.id] == [d.job_id for d in await core.store.deliveries.pending()]
 
@@ -373,7 +374,7 @@ async def test_a_running_job_can_be_cancelled_and_the_engine_stops(tmp_path: Pat
         assert [(job.id, 1)] == core.engine.cancelled
         row = await core.row(job.id)
         assert (JobState.CANCELLED, "") == (row.state, row.error_code)
-        assert 0 == (await core.jobs.balance(ANN)).used
+        assert 0 == (await core.jobs.quota.balance(ANN)).used
 
 
 async def test_others_may_not_cancel_but_moderators_may_and_it_is_written_down(tmp_path: Path) -> None:
@@ -395,7 +396,7 @@ async def test_what_is_over_cannot_be_cancelled(tmp_path: Path) -> None:
         core.engine.paint(job.id)
         await core.until_state(job.id, JobState.DONE)
 
-        with pytest.raises(NothingToCancel, match="finished already"):
+        with pytest.raises(NothingToCancel, match="already finished"):
             await core.jobs.cancel(job.id, ANN)
         with pytest.raises(NothingToCancel, match="There is no job nosuchjob"):
             await core.jobs.cancel("nosuchjob", ANN)
@@ -414,20 +415,20 @@ async def test_what_the_engine_says_after_the_end_changes_nothing(tmp_path: Path
 
         row = await core.row(job.id)
         assert (JobState.CANCELLED, ()) == (row.state, row.pictures)
-        assert 0 == (await core.jobs.balance(ANN)).used
+        assert 0 == (await core.jobs.quota.balance(ANN)).used
 
 
 async def test_a_discarded_message_is_forgotten_and_its_job_stopped(tmp_path: Path) -> None:
     async with running_core(tmp_path) as core:
         job = await core.ask()
-        await core.jobs.posted(job.id, 500, 9001)
+        await core.jobs.link_message(job.id, 500, 9001)
         await core.handed(job.id)
         row = await core.jobs.discard(job.id, MOD, moderator=True)
 
         assert JobState.CANCELLED is row.state
-        assert await core.jobs.job_by_message(500, 9001) is None
+        assert await core.jobs.find_by_message(500, 9001) is None
         assert [] == await core.store.deliveries.pending()
-        assert [job.id] == [past.id for past in await core.jobs.history(ANN)]
+        assert [job.id] == [past.id for past in await history(core.store, ANN)]
 
 
 async def test_one_message_taken_down_leaves_the_others_and_what_people_keep(tmp_path: Path) -> None:
@@ -436,14 +437,14 @@ async def test_one_message_taken_down_leaves_the_others_and_what_people_keep(tmp
         await core.handed(job.id)
         core.engine.paint(job.id)
         for channel in (500, 600):
-            await core.jobs.posted(job.id, channel, 9001)
+            await core.jobs.link_message(job.id, channel, 9001)
         job = await core.until_state(job.id, JobState.DONE)
         async with core.store.transaction() as session:
             await core.store.keeps.put(session, job.id, BOB, core.clock())
 
         assert not await core.jobs.takedowns.taken_down(job, 600, 9001, MOD, 401)
 
-        assert [(500, 9001)] == await core.jobs.takedowns.of(job)
+        assert [(500, 9001)] == await core.store.messages.of_job(job.id)
         assert frozenset({BOB}) == await core.store.keeps.keepers(job.id)
         assert ["delete"] == [one.action for one in await core.store.audit.newest(server_id=401)]
         assert await core.jobs.takedowns.taken_down(job, 500, 9001, ANN, None, later=True)
@@ -463,7 +464,7 @@ async def test_a_failure_is_told_in_the_engines_words_and_refunded(tmp_path: Pat
         row = await core.until_state(job.id, JobState.FAILED)
 
         assert ("NotFinite", "The numbers went wild; another seed may help.") == (row.error_code, row.error_text)
-        assert ["refunded"] == [entry.kind for entry in await core.jobs.ledger(ANN)]
+        assert ["refunded"] == [entry.kind for entry in await core.jobs.quota.history(ANN)]
         assert 1 == len(await core.store.deliveries.pending())
 
 
@@ -474,7 +475,7 @@ async def test_when_the_engine_dies_the_job_is_tried_again(tmp_path: Path) -> No
         core.engine.picture(job.id)
         core.engine.die()
         row = await core.until_state(job.id, JobState.QUEUED)
-        assert (2, 1, ()) == (row.attempt, row.deaths, row.pictures)
+        assert (2, 1, ()) == (row.attempt, row.crash_count, row.pictures)
 
         core.engine.revive()
         await core.handed(job.id)
@@ -482,7 +483,7 @@ async def test_when_the_engine_dies_the_job_is_tried_again(tmp_path: Path) -> No
         core.engine.paint(job.id)
         row = await core.until_state(job.id, JobState.DONE)
         assert 2 == len(row.pictures)
-        assert pytest.approx(job.cost) == (await core.jobs.balance(ANN)).used
+        assert pytest.approx(job.cost) == (await core.jobs.quota.balance(ANN)).used
 
 
 async def test_a_job_under_which_the_engine_dies_twice_is_set_aside_and_the_queue_goes_on(tmp_path: Path) -> None:
@@ -491,15 +492,15 @@ async def test_a_job_under_which_the_engine_dies_twice_is_set_aside_and_the_queu
         for _ in range(2):
             await core.handed(job.id)
             core.engine.die()
-            await core.until(lambda: not core.jobs.running())
+            await core.until(lambda: not core.jobs.registry.running())
             core.engine.revive()
         row = await core.until_state(job.id, JobState.FAILED)
 
         assert "SetAside" == row.error_code
-        assert "broke down twice" in row.error_text
-        assert 0 == (await core.jobs.balance(ANN)).used
+        assert "crashed twice" in row.error_text
+        assert 0 == (await core.jobs.quota.balance(ANN)).used
         await core.handed(following.id)
-        assert 0 == (await core.row(following.id)).deaths
+        assert 0 == (await core.row(following.id)).crash_count
 
 
 async def together(core: Core, jobs: list[JobRow]) -> None:
@@ -512,7 +513,7 @@ async def together(core: Core, jobs: list[JobRow]) -> None:
 async def dies(core: Core) -> None:
     """The engine dies, and is there again."""
     core.engine.die()
-    await core.until(lambda: not core.jobs.running())
+    await core.until(lambda: not core.jobs.registry.running())
     core.engine.revive()
 
 
@@ -545,16 +546,16 @@ async def test_an_engine_that_goes_down_with_the_bot_is_nobodys_fault(tmp_path: 
         core.engine.die()
         await closing
 
-        assert (JobState.QUEUED, 0) == ((row := await core.row(job.id)).state, row.deaths)
+        assert (JobState.QUEUED, 0) == ((row := await core.row(job.id)).state, row.crash_count)
 
 
 async def test_an_engine_that_does_not_take_a_job_is_not_asked_again_until_it_is_ready(tmp_path: Path) -> None:
     async with running_core(tmp_path) as core:
         core.engine.refuses = True
         job = await core.ask()
-        await core.until(lambda: core.jobs._engine_loop._down and bool(core.jobs.queue()))
+        await core.until(lambda: core.jobs._engine_loop._down and bool(core.jobs.registry.waiting()))
         row = await core.row(job.id)
-        assert (JobState.QUEUED, 2, 0) == (row.state, row.attempt, row.deaths)
+        assert (JobState.QUEUED, 2, 0) == (row.state, row.attempt, row.crash_count)
 
         core.engine.refuses = False
         core.engine.tell_ready()
@@ -569,7 +570,7 @@ async def test_a_picture_that_cannot_be_stored_fails_its_job_in_words(tmp_path: 
         core.engine.picture(job.id)
         row = await core.until_state(job.id, JobState.FAILED)
 
-        assert ("StoreError", 0.0) == (row.error_code, (await core.jobs.balance(ANN)).used)
+        assert ("StoreError", 0.0) == (row.error_code, (await core.jobs.quota.balance(ANN)).used)
         assert "could not be stored" in row.error_text
         assert [(job.id, 1)] == core.engine.cancelled
 
@@ -583,7 +584,7 @@ async def test_only_what_was_painted_is_charged(tmp_path: Path) -> None:
         core.engine.result(job.id)
         await core.until_state(job.id, JobState.DONE)
 
-        assert pytest.approx(job.cost * 3 / 4) == (await core.jobs.balance(ANN)).used
+        assert pytest.approx(job.cost * 3 / 4) == (await core.jobs.quota.balance(ANN)).used
 
 
 # Pictures that requests start from
@@ -591,15 +592,15 @@ async def test_only_what_was_painted_is_charged(tmp_path: Path) -> None:
 
 async def test_an_attachment_reaches_the_engine(tmp_path: Path) -> None:
     async with running_core(tmp_path) as core:
-        job = await core.jobs.submit(dream(init_image=SHA), origin(), {SHA: b"attached"})
+        job = await core.jobs.submit(Submission(dream(init_image=SHA), origin(), {SHA: b"attached"}))
         await core.handed(job.id)
         assert {SHA: b"attached"} == core.engine.images[job.id]
 
-        again = await core.jobs.submit(dream(init_image=SHA), origin(kind="again", parent=job.id))
+        again = await core.jobs.submit(Submission(dream(init_image=SHA), origin(kind="again", parent=job.id)))
         core.engine.paint(job.id)
         await core.handed(again.id)
         assert {SHA: b"attached"} == core.engine.images[again.id]
-        assert [again.id] == [child.id for child in await core.jobs.children(job.id)]
+        assert [again.id] == [child.id for child in await core.store.jobs.children(job.id)]
 
 
 async def test_a_stored_picture_is_enlarged(tmp_path: Path) -> None:
@@ -610,8 +611,8 @@ async def test_a_stored_picture_is_enlarged(tmp_path: Path) -> None:
         core.engine.result(job.id)
         await core.until_state(job.id, JobState.DONE)
 
-        request = await core.jobs.upscale_request(job.id, 0, scale=2)
-        larger = await core.jobs.submit(request, origin(BOB, kind="upscale", parent=job.id))
+        request = await upscale_of(core.jobs, core.store, job.id, 0, scale=2)
+        larger = await core.jobs.submit(Submission(request, origin(BOB, kind="upscale", parent=job.id)))
         await core.handed(larger.id)
         assert [png] == list(core.engine.images[larger.id].values())
         core.engine.paint(larger.id)
@@ -622,16 +623,14 @@ async def test_a_stored_picture_is_enlarged(tmp_path: Path) -> None:
 async def test_a_picture_that_nobody_has_is_asked_for_again(tmp_path: Path) -> None:
     async with running_core(tmp_path) as core:
         with pytest.raises(PictureGone, match="attach it again"):
-            await core.jobs.submit(dream(init_image=SHA), origin())
-        with pytest.raises(PictureGone, match="Picture 1 of job nosuchjob is no longer kept"):
-            await core.jobs.picture("nosuchjob", 0)
-        with pytest.raises(PictureGone, match="cannot be enlarged"):
-            await core.jobs.upscale_request("nosuchjob", 0)
+            await core.jobs.submit(Submission(dream(init_image=SHA), origin()))
+        with pytest.raises(PictureGone, match="Picture 1 of job nosuchjob is no longer stored"):
+            await core.store.pictures.png("nosuchjob", 0)
 
 
 async def test_a_picture_that_goes_while_its_job_waits_fails_the_job(tmp_path: Path) -> None:
     async with running_core(tmp_path, engine_up=False) as core:
-        job = await core.jobs.submit(dream(init_image=SHA), origin(), {SHA: b"attached"})
+        job = await core.jobs.submit(Submission(dream(init_image=SHA), origin(), {SHA: b"attached"}))
         (tmp_path / "inputs" / SHA).unlink()
         await core.engine.start()
         row = await core.until_state(job.id, JobState.FAILED)
@@ -645,10 +644,10 @@ async def test_a_picture_that_goes_while_its_job_waits_fails_the_job(tmp_path: P
 
 async def test_a_press_counts_once_within_its_time(tmp_path: Path) -> None:
     async with running_core(tmp_path, config(delivery={"press_seconds": 10.0})) as core:
-        assert [True, False] == [await core.jobs.press("up:a:0") for _ in range(2)]
-        assert await core.jobs.press("up:b:0")
+        assert [True, False] == [await core.store.presses.first("up:a:0", core.clock(), 10.0) for _ in range(2)]
+        assert await core.store.presses.first("up:b:0", core.clock(), 10.0)
         core.clock.advance(10)
-        assert [True, False] == [await core.jobs.press("up:a:0") for _ in range(2)]
+        assert [True, False] == [await core.store.presses.first("up:a:0", core.clock(), 10.0) for _ in range(2)]
 
 
 async def test_a_slow_job_also_pings(tmp_path: Path) -> None:
@@ -669,8 +668,8 @@ async def test_history_is_ones_own_and_newest_first(tmp_path: Path) -> None:
             jobs.append(await core.ask(user))
             core.clock.advance(1)
 
-        assert [jobs[3].id, jobs[2].id] == [job.id for job in await core.jobs.history(ANN, 2)]
-        assert [jobs[0].id] == [j.id for j in await core.jobs.history(ANN, 2, before=jobs[2].created_at)]
+        assert [jobs[3].id, jobs[2].id] == [job.id for job in await history(core.store, ANN, 2)]
+        assert [jobs[0].id] == [j.id for j in await history(core.store, ANN, 2, before=jobs[2].created_at)]
 
 
 async def test_speed_is_learnt_from_what_was_painted(tmp_path: Path) -> None:
@@ -683,7 +682,7 @@ async def test_speed_is_learnt_from_what_was_painted(tmp_path: Path) -> None:
             await core.until_state(job.id, JobState.DONE)
         running, waiting = await core.ask(), await core.ask(BOB)
         await core.handed(running.id)
-        place = core.jobs.place(waiting.id)
+        place = core.jobs.registry.place(waiting.id)
 
     assert place is not None
     assert pytest.approx(core.clock() + 20, abs=0.5) == place.starts
@@ -719,21 +718,30 @@ async def test_closing_hands_back_what_does_not_finish_and_blames_nobody(tmp_pat
         await core.jobs.close(0.05)
 
         row = await core.row(job.id)
-        assert (JobState.QUEUED, 2, 0) == (row.state, row.attempt, row.deaths)
+        assert (JobState.QUEUED, 2, 0) == (row.state, row.attempt, row.crash_count)
         assert [(job.id, 1)] == core.engine.cancelled
         await asyncio.sleep(0.01)
         assert JobState.QUEUED is core.updates[-1].job.state
 
 
-async def test_what_breaks_the_dispatcher_is_raised_to_whoever_waits_for_it(tmp_path: Path) -> None:
+async def test_an_event_that_breaks_the_loop_fails_its_job_and_the_loop_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.retry.FIRST_WAIT", 0.0)
     async with running_core(tmp_path) as core:
-        waiting = asyncio.create_task(core.jobs.wait())
-        job = await core.ask()
-        await core.handed(job.id)
-        core.engine.say(_picture_without_a_size(core, job.id))
+        broken, following = await core.ask(), await core.ask(BOB)
+        await core.handed(broken.id)
+        core.engine.say(_picture_without_a_size(core, broken.id))
 
-        with pytest.raises(TypeError, match="lack its width"):
-            await asyncio.wait_for(waiting, 5)
+        failed = await core.until_state(broken.id, JobState.FAILED)
+        await core.until(lambda: broken.id not in core.engine.under_way)
+        await core.handed(following.id)
+        core.engine.paint(following.id)
+
+        await core.until_state(following.id, JobState.DONE)
+        assert "has been logged" in failed.error_text
+        assert "lack its width" in caplog.text
+        assert 0 == (await core.jobs.quota.balance(ANN)).used
 
 
 def _picture_without_a_size(core: Core, job_id: str):  # type: ignore[no-untyped-def]
@@ -768,7 +776,7 @@ async def test_what_a_picture_needs_beside_its_model_is_said_before_it_is_queued
             await core.ask(ANN, build_request("a fox", settings=settings))
 
         assert said == str(refused.value)
-        assert ([], 0.0) == (core.jobs.queue(), (await core.jobs.balance(ANN)).reserved)
+        assert ([], 0.0) == (core.jobs.registry.waiting(), (await core.jobs.quota.balance(ANN)).reserved)
         await core.ask(ANN, build_request("a fox"))
 
 
@@ -776,15 +784,15 @@ async def test_a_request_is_checked_before_its_attachment_is_there(tmp_path: Pat
     settings = config(queue={"cooldown_seconds": 60.0, "per_user": 5, "total": 1}, quota={"units": 5.0})
     async with running_core(tmp_path, settings, engine_up=False) as core:
         asked = dream(init_image=SHA)
-        await core.jobs.check(asked, origin(BOB))
-        await core.jobs.submit(dream(), origin(ANN))
+        await core.jobs.check(Submission(asked, origin(BOB)))
+        await core.jobs.submit(Submission(dream(), origin(ANN)))
 
         with pytest.raises(CoolingDown):
-            await core.jobs.check(asked, origin(ANN))
+            await core.jobs.check(Submission(asked, origin(ANN)))
         with pytest.raises(QueueFull):
-            await core.jobs.check(asked, origin(BOB))
+            await core.jobs.check(Submission(asked, origin(BOB)))
         with pytest.raises(TooLarge):
-            await core.jobs.check(dream(steps=300, init_image=SHA), origin(BOB))
+            await core.jobs.check(Submission(dream(steps=300, init_image=SHA), origin(BOB)))
         assert 1 == await count(core.store, "jobs")
         assert 1 == await count(core.store, "charges")
 
@@ -792,5 +800,5 @@ async def test_a_request_is_checked_before_its_attachment_is_there(tmp_path: Pat
 async def test_a_quota_that_is_used_up_is_said_before_the_attachment_is_there(tmp_path: Path) -> None:
     async with running_core(tmp_path, config(quota={"units": 1.0})) as core:
         with pytest.raises(QuotaUsedUp):
-            await core.jobs.check(dream(init_image=SHA), origin(ANN))
+            await core.jobs.check(Submission(dream(init_image=SHA), origin(ANN)))
         assert 0 == await count(core.store, "charges")

@@ -72,7 +72,7 @@ async def test_what_cannot_be_written_down_is_refused_in_words_and_works_again_a
                 await core.ask()
         job = await core.ask()
 
-        assert [job.id] == [queued.id for queued, _ in core.jobs.queue()]
+        assert [job.id] == [queued.id for queued, _ in core.jobs.registry.waiting()]
         assert (1, 1) == (await count(core.store, "jobs"), await count(core.store, "charges"))
 
 
@@ -85,17 +85,17 @@ async def test_a_picture_finished_meanwhile_fails_in_words_and_an_end_is_booked_
         await core.handed(painted.id)
         core.engine.picture(painted.id)
         await core.handed(other.id)
-        await core.until(lambda: bool(core.jobs._registry.row(painted.id).pictures))  # type: ignore[union-attr]
+        await core.until(lambda: bool(core.jobs.registry.row(painted.id).pictures))  # type: ignore[union-attr]
         async with trouble(core):
             core.engine.result(painted.id)
             core.engine.fail(other.id, "NotFinite", "It broke.")
             await asyncio.sleep(0.2)
-            assert {painted.id, other.id} == {job.id for job in core.jobs.running()}
+            assert {painted.id, other.id} == {job.id for job in core.jobs.registry.running()}
 
         await core.until_state(painted.id, JobState.DONE)
         await core.until_state(other.id, JobState.FAILED)
-        assert painted.cost == (await core.jobs.balance(ANN)).used
-        assert 0 == (await core.jobs.balance(BOB)).used
+        assert painted.cost == (await core.jobs.quota.balance(ANN)).used
+        assert 0 == (await core.jobs.quota.balance(BOB)).used
 
 
 async def test_on_a_full_disk_a_request_is_refused_in_words_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ async def test_on_a_full_disk_a_request_is_refused_in_words_and_leaves_nothing_b
                     taken += 1
         assert (taken, taken) == (await count(core.store, "jobs"), await count(core.store, "charges"))
         await core.ask(ANN, dream("a fox " * 150))
-        assert taken + 1 == len(core.jobs.queue())
+        assert taken + 1 == len(core.jobs.registry.waiting())
 
 
 async def test_a_full_disk_in_the_middle_costs_a_picture_its_job_and_nobody_anything(
@@ -126,8 +126,8 @@ async def test_a_full_disk_in_the_middle_costs_a_picture_its_job_and_nobody_anyt
             core.engine.picture(job.id)
             row = await core.until_state(job.id, JobState.FAILED)
 
-        assert "could not be stored here." in row.error_text
-        assert 0 == (await core.jobs.balance(ANN)).used
+        assert "could not be stored." in row.error_text
+        assert 0 == (await core.jobs.quota.balance(ANN)).used
         assert [] == list((tmp_path / "pictures").rglob("*.*"))
 
 
@@ -141,7 +141,7 @@ async def test_a_picture_that_cannot_be_stored_for_a_moment_is_not_lost(tmp_path
             await core.until(lambda: bool(list((tmp_path / "pictures").rglob("*.png"))))
         await core.until_state(job.id, JobState.DONE)
 
-        assert await core.jobs.picture(job.id, 0)
+        assert await core.store.pictures.png(job.id, 0)
 
 
 async def test_a_nearly_full_disk_takes_nothing_new_and_paints_what_waits(tmp_path: Path) -> None:
@@ -183,15 +183,15 @@ async def test_a_clock_that_is_set_holds_nobody_up_and_loses_nothing(tmp_path: P
         await core.until_state(second.id, JobState.DONE)
         await core.jobs._tidy_once()
 
-        assert first.cost + second.cost >= (await core.jobs.balance(ANN)).used > 0
-        assert [True, True] == [bool(await core.jobs.picture(job.id, 0)) for job in (first, second)]
-        assert all(place.starts >= 0 for _, place in core.jobs.queue())
+        assert first.cost + second.cost >= (await core.jobs.quota.balance(ANN)).used > 0
+        assert [True, True] == [bool(await core.store.pictures.png(job.id, 0)) for job in (first, second)]
+        assert all(place.starts >= 0 for _, place in core.jobs.registry.waiting())
 
 
 async def test_how_long_jobs_take_is_not_learnt_from_a_clock_that_was_set(tmp_path: Path) -> None:
     ticks = FakeClock(0.0)
     async with running_core(tmp_path) as core:
-        core.jobs._registry._ticks = ticks
+        core.jobs.registry._ticks = ticks
         job = await core.ask()
         await core.handed(job.id)
         core.clock.advance(DAY)
@@ -199,14 +199,14 @@ async def test_how_long_jobs_take_is_not_learnt_from_a_clock_that_was_set(tmp_pa
         core.engine.paint(job.id)
         await core.until_state(job.id, JobState.DONE)
 
-        assert pytest.approx(4.0) == core.jobs._registry.speeds.expect(job.request).likely
+        assert pytest.approx(4.0) == core.jobs.registry.durations.expect(job.request).likely
 
 
 def test_nothing_goes_for_its_age_until_the_clock_has_gone_evenly_for_an_hour() -> None:
     ticks = FakeClock(50.0)
     steadiness = ClockMonitor(ticks)
     now = 1_800_000_000.0
-    assert not steadiness.holds(now)
+    assert not steadiness.steady(now)
     for clock, passed, expected in [
         (0.0, 1800, False),
         (1.0, 1801, True),
@@ -214,7 +214,7 @@ def test_nothing_goes_for_its_age_until_the_clock_has_gone_evenly_for_an_hour() 
         (400 * DAY, HOUR, True),
     ]:
         ticks.advance(passed)
-        assert expected is steadiness.holds(now + clock + ticks.now - 50.0)
+        assert expected is steadiness.steady(now + clock + ticks.now - 50.0)
 
 
 async def test_a_round_without_trust_in_the_clock_deletes_no_picture(tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ async def test_a_round_without_trust_in_the_clock_deletes_no_picture(tmp_path: P
         upkeep = Retention(config(retention={"pictures_days": 1.0}), core.store)
 
         await upkeep.tidy(core.clock() + 400 * DAY, by_age=False)
-        assert await core.jobs.picture(job.id, 0)
+        assert await core.store.pictures.png(job.id, 0)
         await upkeep.tidy(core.clock() + 400 * DAY)
         assert [] == list((tmp_path / "pictures").rglob("*.png"))
 

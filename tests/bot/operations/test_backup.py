@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import FolderInUse, StoreError
+from bot.jobs.admission import Submission
 from bot.models.job import JobState
 from bot.operations.backup import make_backup
 from bot.operations.backup_format import MANIFEST, check_archive
@@ -30,7 +31,7 @@ SHA = hashlib.sha256(b"attached").hexdigest()
 
 
 async def painted(core: Core, user: int = ANN) -> str:
-    job = await core.jobs.submit(dream(), origin(user, token="aW50ZXJhY3Rpb24"))
+    job = await core.jobs.submit(Submission(dream(), origin(user, token="aW50ZXJhY3Rpb24")))
     await core.handed(job.id)
     core.engine.paint(job.id)
     await core.until_state(job.id, JobState.DONE)
@@ -41,9 +42,9 @@ async def test_what_a_running_bot_holds_comes_back_whole(tmp_path: Path) -> None
     file = tmp_path / "backup.tar"
     async with running_core(tmp_path / "data") as core:
         job_id = await painted(core)
-        png = await core.jobs.picture(job_id, 0)
+        png = await core.store.pictures.png(job_id, 0)
         core.engine.ready = None
-        waiting = await core.jobs.submit(dream(init_image=SHA), origin(BOB), {SHA: b"attached"})
+        waiting = await core.jobs.submit(Submission(dream(init_image=SHA), origin(BOB), {SHA: b"attached"}))
         said = await asyncio.to_thread(make_backup, core.folder, file)
         await core.ask(BOB)
     assert said.startswith(f"{file}: the database and 1 picture, ")
@@ -51,10 +52,10 @@ async def test_what_a_running_bot_holds_comes_back_whole(tmp_path: Path) -> None
     restore(tmp_path / "new", file)
 
     async with running_core(tmp_path / "new", engine_up=False) as core:
-        assert png == await core.jobs.picture(job_id, 0)
-        assert [waiting.id] == [job.id for job, _ in core.jobs.queue()]
+        assert png == await core.store.pictures.png(job_id, 0)
+        assert [waiting.id] == [job.id for job, _ in core.jobs.registry.waiting()]
         assert b"attached" == await core.store.inputs.read(SHA)
-        assert waiting.cost == (await core.jobs.balance(BOB)).reserved
+        assert waiting.cost == (await core.jobs.quota.balance(BOB)).reserved
 
 
 async def test_a_backup_made_in_the_middle_of_a_storm_is_of_one_moment(tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ async def test_a_backup_made_in_the_middle_of_a_storm_is_of_one_moment(tmp_path:
 
 async def test_no_token_is_in_a_backup(tmp_path: Path) -> None:
     async with running_core(tmp_path / "data", engine_up=False) as core:
-        await core.jobs.submit(dream(), origin(token="aW50ZXJhY3Rpb24"))
+        await core.jobs.submit(Submission(dream(), origin(token="aW50ZXJhY3Rpb24")))
         make_backup(core.folder, tmp_path / "backup.tar")
 
     assert b"aW50ZXJhY3Rpb24" not in (tmp_path / "backup.tar").read_bytes()
@@ -157,10 +158,10 @@ async def test_what_is_there_is_never_overwritten_and_moved_aside_when_asked(tmp
     assert str(aside) in said
     assert [f"{job_id}-0.png"] == [path.name for path in aside.rglob("*.png")]
     async with running_core(tmp_path / "data", engine_up=False) as core:
-        assert await core.jobs.job(job_id) is None
-        assert await core.jobs.picture(DREAM, 0)
+        assert await core.jobs.find(job_id) is None
+        assert await core.store.pictures.png(DREAM, 0)
     async with running_core(aside, engine_up=False) as core:
-        assert await core.jobs.picture(job_id, 0)
+        assert await core.store.pictures.png(job_id, 0)
 
 
 def changed(archive: Path, change: Callable[[dict[str, bytes]], None], kind: bytes = tarfile.REGTYPE) -> Path:

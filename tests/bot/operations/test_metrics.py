@@ -222,7 +222,7 @@ def test_a_log_for_machines_is_one_object_per_line_and_redacted() -> None:
 async def test_a_core_is_measured_from_its_updates(tmp_path: Path) -> None:
     async with running_core(tmp_path) as core:
         metrics = Metrics(core.clock, core.clock)
-        core.jobs.subscribe(metrics.hear)
+        core.jobs.registry.subscribe(metrics.hear)
         asked = await core.ask()
         await core.handed(asked.id)
         core.clock.advance(5)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from bot.config.sections import QuotaSection
 from bot.errors import CoolingDown, Lapsed, NotAllowed, QuotaUsedUp, Unconfirmed
+from bot.jobs.admission import Submission
 from bot.jobs.retention import Retention
 from bot.models.job import JobState
-from bot.policy.cost_confirmation import question_words, worth_asking
+from bot.policy.cost_confirmation import NO_PICTURES, question_words, worth_asking
 from bot.storage.confirmations import MOST_OPEN, VALID_SECONDS, Question
 from engine.catalogue.models import MODELS
 from engine.requests.request import UpscaleRequest, build_request
@@ -52,7 +54,7 @@ def test_the_small_models_never_ask_as_they_come(model: str, method: str) -> Non
 
 
 def test_the_question_in_words() -> None:
-    assert "This costs 16.38 units of the 18 that you have left and takes about 3 min. Paint it?" == question_words(
+    assert "This costs 16.38 units of the 18 you have left and takes about 3 min. Paint it?" == question_words(
         DEAR, 18.0, 187.0
     ).replace("\xa0", " ")
     assert "This costs 3.28 units and takes about 50 s. Paint all 2 pictures?" == question_words(
@@ -60,11 +62,11 @@ def test_the_question_in_words() -> None:
     ).replace("\xa0", " ")
 
 
-async def ask(core: Core, user: int = ANN, images: dict[str, bytes] | None = None) -> Question:
+async def ask(core: Core, user: int = ANN, images: Mapping[str, bytes] = NO_PICTURES) -> Question:
     """A refusal that becomes a question."""
     request = DEAR.model_copy(update={"init_image": next(iter(images))}) if images else DEAR
     with pytest.raises(Unconfirmed):
-        await core.jobs.submit(request, origin(user), images)
+        await core.jobs.submit(Submission(request, origin(user), images))
     return await core.jobs.confirmation.ask(request, origin(user), images)
 
 
@@ -75,7 +77,7 @@ async def test_what_is_asked_about_leaves_no_trace_in_queue_and_ledger(tmp_path:
 
         assert 30.0 == costly.value.left
         assert (0, 0) == (await count(core.store, "jobs"), await count(core.store, "charges"))
-        assert ([], []) == (core.jobs.queue(), core.engine.handed)
+        assert ([], []) == (core.jobs.registry.waiting(), core.engine.handed)
 
 
 async def test_other_reasons_go_first(tmp_path: Path) -> None:
@@ -93,7 +95,8 @@ async def test_many_answers_to_one_question_are_one_job(tmp_path: Path) -> None:
         question = await ask(core)
 
         said = await asyncio.gather(
-            *(core.jobs.submit(DEAR, origin(), answers=question.id) for _ in range(5)), return_exceptions=True
+            *(core.jobs.submit(Submission(DEAR, origin(), answers=question.id)) for _ in range(5)),
+            return_exceptions=True,
         )
 
         assert [Lapsed] * 4 == [type(one) for one in said if isinstance(one, Exception)]
@@ -113,7 +116,7 @@ async def test_a_yes_is_a_yes_to_ones_own_question(tmp_path: Path) -> None:
         with pytest.raises(NotAllowed):
             await core.jobs.confirmation.decline(question.id, BOB)
         with pytest.raises(Lapsed):
-            await core.jobs.submit(DEAR, origin(BOB), answers=question.id)
+            await core.jobs.submit(Submission(DEAR, origin(BOB), answers=question.id))
         assert question == await core.jobs.confirmation.question(question.id, ANN)
 
 
@@ -129,7 +132,7 @@ async def test_the_attachment_waits_for_the_answer_restart_and_upkeep_or_not(tmp
         core.clock.advance(VALID_SECONDS - 1)
         await Retention(settings, core.store).tidy(core.clock())
         request = (await core.jobs.confirmation.question(question.id, ANN)).request
-        job = await core.jobs.submit(request, origin(), answers=question.id)
+        job = await core.jobs.submit(Submission(request, origin(), answers=question.id))
         await core.handed(job.id)
 
         assert {sha256: png} == core.engine.images[job.id]
@@ -188,4 +191,4 @@ async def test_without_a_question_there_is_no_answer(tmp_path: Path) -> None:
         with pytest.raises(Lapsed):
             await core.jobs.confirmation.question("0000000000", ANN)
         with pytest.raises(Lapsed):
-            await core.jobs.submit(DEAR, origin(), answers="0000000000")
+            await core.jobs.submit(Submission(DEAR, origin(), answers="0000000000"))

@@ -9,19 +9,20 @@ from pathlib import Path
 import pytest
 
 from bot.errors import BlockedWords
+from bot.jobs.admission import Submission
 from bot.models.comparison import Asked, Comparison, Way
 from bot.models.job import JobRow, Kind
 from bot.policy.lineage import meant_by
 from bot.policy.server_rules import Location, PromptLineage
 from bot.requests.derive import variation
 from engine.requests.request import build_request
-from tests.bot.core import ANN, BOB, Core, dream, origin, running_core
+from tests.bot.core import ANN, BOB, Core, dream, origin, running_core, upscale_of
 
 PLAIN, ADULT = Location(400, (500,)), Location(400, (500,), restricted=True)
 
 
 async def painted(core: Core, request: Asked, parent: str = "", kind: Kind = "dream", user: int = ANN) -> JobRow:
-    job = await core.jobs.submit(request, origin(user, kind=kind, parent=parent), location=ADULT)
+    job = await core.jobs.submit(Submission(request, origin(user, kind=kind, parent=parent), location=ADULT))
     async with asyncio.timeout(10):
         while not (row := await core.row(job.id)).state.over:
             if job.id in core.engine.under_way:
@@ -31,7 +32,7 @@ async def painted(core: Core, request: Asked, parent: str = "", kind: Kind = "dr
 
 
 async def enlarged(core: Core, job: JobRow, index: int = 0, user: int = ANN) -> JobRow:
-    request = await core.jobs.upscale_request(job.id, index, scale=2)
+    request = await upscale_of(core.jobs, core.store, job.id, index, scale=2)
     return await painted(core, request, job.id, "upscale", user)
 
 
@@ -46,12 +47,12 @@ async def test_an_enlargement_of_an_enlargement_means_the_first_words(tmp_path: 
         larger = await enlarged(core, await enlarged(core, fox))
 
         assert PromptLineage(("a nude fox", "fog")) == await meant(core, larger)
-        await core.jobs.check_showing(larger, ANN, ADULT)
+        await core.jobs.admission.check_showing(larger, ANN, ADULT)
         with pytest.raises(BlockedWords, match="“nude” is painted in age-restricted channels only"):
-            await core.jobs.check_showing(larger, ANN, PLAIN)
-        request = await core.jobs.upscale_request(larger.id, 0, scale=2)
+            await core.jobs.admission.check_showing(larger, ANN, PLAIN)
+        request = await upscale_of(core.jobs, core.store, larger.id, 0, scale=2)
         with pytest.raises(BlockedWords, match="“nude” is painted in age-restricted channels only"):
-            await core.jobs.submit(request, origin(kind="upscale", parent=larger.id), location=PLAIN)
+            await core.jobs.submit(Submission(request, origin(kind="upscale", parent=larger.id), location=PLAIN))
 
 
 async def test_other_words_over_the_same_picture_do_not_make_it_another_one(tmp_path: Path) -> None:
@@ -62,9 +63,11 @@ async def test_other_words_over_the_same_picture_do_not_make_it_another_one(tmp_
         remix = await painted(core, remixed, varied.id, "remix")
 
         assert PromptLineage(("a fox in a coat", "a nude fox")) == await meant(core, remix)
-        await core.jobs.submit(dream("a fox in a coat"), origin(kind="remix", parent=fox.id), location=PLAIN)
+        await core.jobs.submit(
+            Submission(dream("a fox in a coat"), origin(kind="remix", parent=fox.id), location=PLAIN)
+        )
         with pytest.raises(BlockedWords, match="nude"):
-            await core.jobs.submit(remixed, origin(kind="remix", parent=varied.id), location=PLAIN)
+            await core.jobs.submit(Submission(remixed, origin(kind="remix", parent=varied.id), location=PLAIN))
 
 
 async def test_the_words_outlive_the_file(tmp_path: Path) -> None:
@@ -96,13 +99,15 @@ async def test_of_a_comparison_only_the_way_counts_that_the_picture_was_painted_
 async def test_an_attached_picture_has_no_words_unless_it_was_painted_here(tmp_path: Path) -> None:
     async with running_core(tmp_path) as core:
         fox = await painted(core, dream("a nude fox"))
-        png, strange = await core.jobs.picture(fox.id, 0), b"attached"
+        png, strange = await core.store.pictures.png(fox.id, 0), b"attached"
         sha256 = hashlib.sha256(strange).hexdigest()
 
         with pytest.raises(BlockedWords, match="nude"):
             images = {fox.pictures[0].sha256: png}
-            await core.jobs.submit(dream(init_image=fox.pictures[0].sha256), origin(), images, location=PLAIN)
-        await core.jobs.submit(dream(init_image=sha256), origin(), {sha256: strange}, location=PLAIN)
+            await core.jobs.submit(
+                Submission(dream(init_image=fox.pictures[0].sha256), origin(), images, location=PLAIN)
+            )
+        await core.jobs.submit(Submission(dream(init_image=sha256), origin(), {sha256: strange}, location=PLAIN))
 
 
 async def test_what_was_made_from_forgotten_words_is_shown_to_adults_alone(tmp_path: Path) -> None:
@@ -111,9 +116,9 @@ async def test_what_was_made_from_forgotten_words_is_shown_to_adults_alone(tmp_p
         async with core.store.transaction() as session:
             await core.store.farewells.forget(session, f"discord:{ANN}", ANN, 0.0, core.clock())
 
-        await core.jobs.check_showing(larger, BOB, ADULT)
+        await core.jobs.admission.check_showing(larger, BOB, ADULT)
         with pytest.raises(BlockedWords, match="are forgotten"):
-            await core.jobs.check_showing(larger, BOB, PLAIN)
+            await core.jobs.admission.check_showing(larger, BOB, PLAIN)
 
 
 async def test_two_pictures_that_name_each_other_end_the_search(tmp_path: Path) -> None:

@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.config.sections import QuotaSection
+from bot.config.settings import Config
 from bot.errors import QuotaUsedUp
 from bot.policy.quota import DAY, Quota
 from bot.storage.database import Database
 from bot.storage.ledger import LedgerRows
+from bot.storage.settings import Audit
 
 NOON = 20_000 * DAY + DAY / 2
 numbers = itertools.count()
@@ -35,14 +37,15 @@ class Books:
 
     database: Database
     section: QuotaSection
-    owner: str = field(default_factory=lambda: f"owner {next(numbers)}")
+    owner: str = field(default_factory=lambda: f"discord:{next(numbers)}")
     now: float = NOON
     allowance: float = 10.0
 
     @property
     def ledger(self) -> Quota:
         """A fresh one each time: nothing may live in it."""
-        return Quota(LedgerRows(self.database), self.section)
+        config = Config.model_validate({"quota": self.section.model_dump()})
+        return Quota(config, LedgerRows(self.database), Audit(self.database), lambda: self.now)
 
     async def reserve(self, job: str, units: float) -> None:
         async with self.database.transaction() as session:
@@ -58,15 +61,15 @@ class Books:
 
     async def grant(self, units: float) -> float:
         async with self.database.transaction() as session:
-            return await self.ledger.grant(session, self.owner, units, self.now, "host", "because")
+            return await self.ledger.credit(session, self.owner, units, self.now, "host", "because")
 
     async def reset(self) -> None:
         async with self.database.transaction() as session:
-            await self.ledger.reset(session, self.owner, self.now, "host", "because")
+            await self.ledger.reset_window(session, self.owner, self.now, "host", "because")
 
     async def sums(self) -> tuple[float, float, float, float]:
         """(used, reserved, credit, left)."""
-        balance = await self.ledger.balance(self.owner, self.allowance, self.now)
+        balance = await self.ledger.balance_of(self.owner, self.allowance, self.now)
         return balance.used, balance.reserved, balance.credit, balance.left
 
 
@@ -112,7 +115,7 @@ async def test_what_does_not_fit_is_refused_and_changes_nothing(books: Books) ->
 
 
 async def test_what_can_never_fit_says_so(books: Books) -> None:
-    with pytest.raises(QuotaUsedUp, match="never reaches: ask for fewer steps") as refused:
+    with pytest.raises(QuotaUsedUp, match=r"will never be enough\. Ask for fewer steps") as refused:
         await books.reserve("a", 11)
 
     assert refused.value.retry_at is None
@@ -148,7 +151,7 @@ async def test_no_more_credit_is_taken_back_than_there_is(books: Books) -> None:
 async def test_a_day_starts_at_midnight_utc(books: Books) -> None:
     await books.reserve("a", 10)
     await books.charge("a")
-    balance = await books.ledger.balance(books.owner, 10, books.now)
+    balance = await books.ledger.balance_of(books.owner, 10, books.now)
     assert NOON + DAY / 2 == balance.resets_at
 
     books.now = NOON + DAY / 2
@@ -174,7 +177,7 @@ async def test_a_rolling_window_frees_what_is_old_enough(database: Database) -> 
     with pytest.raises(QuotaUsedUp) as refused:
         await books.reserve("c", 5)
     assert NOON + 7200 == refused.value.retry_at
-    assert NOON + 7200 == (await books.ledger.balance(books.owner, 10, books.now)).resets_at
+    assert NOON + 7200 == (await books.ledger.balance_of(books.owner, 10, books.now)).resets_at
     books.now = NOON + 7200
     await books.reserve("c", 5)
 
@@ -193,7 +196,7 @@ async def test_without_a_limit_all_is_counted_and_nothing_refused(books: Books) 
     await books.reserve("a", 1e6)
     await books.charge("a")
 
-    balance = await books.ledger.balance(books.owner, 0, books.now)
+    balance = await books.ledger.balance_of(books.owner, 0, books.now)
     assert (1e6, True, float("inf"), None) == (balance.used, balance.unlimited, balance.left, balance.resets_at)
 
 
@@ -204,7 +207,7 @@ async def test_the_history_says_what_happened(books: Books) -> None:
     books.now += 1
     await books.charge("a", 0.5)
 
-    entries = await books.ledger.history(books.owner, 10)
+    entries = await books.ledger.history(int(books.owner.partition(":")[2]))
     assert [("charged", 2.0, ""), ("granted", 5.0, "because")] == [(e.kind, e.amount, e.note) for e in entries]
 
 

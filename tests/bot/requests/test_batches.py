@@ -88,7 +88,7 @@ async def test_a_batch_is_painted_in_parts_and_charged_once(tmp_path: Path) -> N
             for i in range(part.request.count)  # type: ignore[union-attr]
         ]
         assert tuple(range(10)) == tuple(one.index for one in done.pictures)
-        assert done.cost == (await core.jobs.balance(ANN)).used
+        assert done.cost == (await core.jobs.quota.balance(ANN)).used
 
 
 async def test_others_are_painted_beside_a_batch_as_if_it_were_not_there(tmp_path: Path) -> None:
@@ -99,8 +99,8 @@ async def test_others_are_painted_beside_a_batch_as_if_it_were_not_there(tmp_pat
         await core.handed(mine.id)
 
         assert (1, 1) == (
-            place.position if (place := core.jobs.place(other.id)) else 0,
-            len(core.jobs.queue()),
+            place.position if (place := core.jobs.registry.place(other.id)) else 0,
+            len(core.jobs.registry.waiting()),
         )
         core.engine.paint(mine.id)
         await core.handed(other.id)
@@ -119,7 +119,8 @@ async def test_only_what_is_missing_is_painted_again_after_a_crash(tmp_path: Pat
     async with running_core(tmp_path, slots=4) as core:
         assert [1, 3] == [await paint_part(core, job.id) for _ in range(2)]
         done = await core.until_state(job.id, JobState.DONE)
-        assert ([8, 10], 6, 0) == ([part.request.seed for part in core.engine.handed], len(done.pictures), done.deaths)  # type: ignore[union-attr]
+        painted = [part.request.seed for part in core.engine.handed]  # type: ignore[union-attr]
+        assert ([8, 10], 6, 0) == (painted, len(done.pictures), done.crash_count)
         assert 1 == await count(core.store, "deliveries", "purpose = 'result'")
 
 
@@ -134,7 +135,7 @@ async def test_an_engine_that_dies_costs_no_picture_that_was_there(tmp_path: Pat
             core.engine.revive()
         await paint_part(core, job.id)
 
-        assert (6, 0) == (len((done := await core.until_state(job.id, JobState.DONE)).pictures), done.deaths - 1)
+        assert (6, 0) == (len((done := await core.until_state(job.id, JobState.DONE)).pictures), done.crash_count - 1)
 
 
 async def test_a_batch_that_is_stopped_keeps_what_is_painted_and_charges_only_that(tmp_path: Path) -> None:
@@ -146,8 +147,8 @@ async def test_a_batch_that_is_stopped_keeps_what_is_painted_and_charges_only_th
         ended = await core.jobs.cancel(job.id, ANN)
 
         assert (JobState.DONE, 4) == (ended.state, len(ended.pictures))
-        assert "Stopped after 4 of 8 pictures; only those count." == ended.error_text
-        assert ended.cost / 2 == (await core.jobs.balance(ANN)).used
+        assert "Stopped after 4 of 8 pictures; you only pay for those." == ended.error_text
+        assert ended.cost / 2 == (await core.jobs.quota.balance(ANN)).used
         assert ended == await core.row(job.id)
 
 
@@ -159,7 +160,7 @@ async def test_a_batch_that_a_moderator_stops_says_so(tmp_path: Path) -> None:
         ended = await core.jobs.cancel(job.id, MOD, moderator=True, reason="too many owls")
 
         assert ended.error_text == (
-            "Stopped after 4 of 8 pictures; only those count. A moderator cancelled this: too many owls."
+            "Stopped after 4 of 8 pictures; you only pay for those. A moderator cancelled this: too many owls."
         )
         assert ["cancel"] == [entry.action for entry in await core.store.audit.newest()]
 
@@ -168,7 +169,7 @@ async def test_a_batch_without_a_picture_is_cancelled_like_any_job(tmp_path: Pat
     async with running_core(tmp_path, slots=4) as core:
         job = await ask(core, 8)
         assert JobState.CANCELLED is (await core.jobs.cancel(job.id, ANN)).state
-        assert 0 == (await core.jobs.balance(ANN)).used
+        assert 0 == (await core.jobs.quota.balance(ANN)).used
 
 
 async def test_a_picture_that_fails_each_time_is_not_tried_for_ever(tmp_path: Path) -> None:
@@ -180,8 +181,8 @@ async def test_a_picture_that_fails_each_time_is_not_tried_for_ever(tmp_path: Pa
 
         done = await core.until_state(job.id, JobState.DONE)
 
-        assert "Pictures 1, 2, 3 and 4 failed, and do not count: Its numbers became infinite." == done.error_text
-        assert pytest.approx(done.cost / 3) == (await core.jobs.balance(ANN)).used
+        assert "Pictures 1, 2, 3 and 4 failed and do not count: Its numbers became infinite." == done.error_text
+        assert pytest.approx(done.cost / 3) == (await core.jobs.quota.balance(ANN)).used
 
 
 async def test_other_failures_end_a_batch_with_what_it_has(tmp_path: Path) -> None:
@@ -193,7 +194,7 @@ async def test_other_failures_end_a_batch_with_what_it_has(tmp_path: Path) -> No
 
         done = await core.until_state(job.id, JobState.DONE)
 
-        assert "This ended after 4 of 6 pictures; only those count. There is no memory for it." == done.error_text
+        assert "This ended after 4 of 6 pictures; you only pay for those. There is no memory for it." == done.error_text
 
 
 @pytest.mark.parametrize(("most", "asked"), [(24, 25), (0, 5)])

@@ -78,7 +78,7 @@ def test_one_persons_jobs_wait_for_one_another() -> None:
 
 
 def test_who_is_suspected_is_foretold_to_be_painted_alone() -> None:
-    suspect = replace(ticket("B1"), alone=True)
+    suspect = replace(ticket("B1"), isolated=True)
     places = forecast([ticket("A1"), suspect, ticket("C1")], [], ten_seconds_a_unit, 4, now=0)
 
     assert [0, 10, 20] == [places[name].starts for name in ("A1", "B1", "C1")]
@@ -101,13 +101,13 @@ def test_what_painting_together_saves_is_learnt(together: float, slots: int) -> 
         while len(inside) < lot.randint(1, slots):
             name = f"{number}-{len(inside)}"
             inside[name] = 25.0
-            company.joins(name, request, now)
+            company.started(name, request, now)
         least = min(inside.values())
         now += least * 0.4 * len(inside) ** together
         inside = {name: left - least for name, left in inside.items()}
         for name in [name for name, left in inside.items() if left < 1e-9]:
             del inside[name]
-            company.leaves(name, now, finished=True)
+            company.stopped(name, now, finished=True)
 
     assert pytest.approx(together, abs=0.15) == company.together
     assert pytest.approx(10, rel=0.2) == company.work(request).alone.likely
@@ -115,7 +115,7 @@ def test_what_painting_together_saves_is_learnt(together: float, slots: int) -> 
 
 def test_who_is_half_done_is_foretold_by_their_own_speed() -> None:
     company = ThroughputModel()
-    company.joins("A1", dream(), 0)
+    company.started("A1", dream(), 0)
     alone = company.work(dream()).alone.likely
 
     slow = company.left("A1", 0.5, alone)
@@ -127,7 +127,7 @@ def test_who_is_half_done_is_foretold_by_their_own_speed() -> None:
 
 def test_an_earlier_life_is_learnt_from_with_the_company_of_that_time() -> None:
     company = ThroughputModel(together=1.0)
-    company.remember(
+    company.replay(
         [(f"{number}", dream(), 1e9 + number // 2 * 20, 1e9 + number // 2 * 20 + 20) for number in range(40)]
     )
 

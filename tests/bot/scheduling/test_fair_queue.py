@@ -158,7 +158,7 @@ def test_an_owner_at_the_running_limit_is_passed_by() -> None:
 
 
 def test_a_suspect_runs_alone() -> None:
-    queue = queue_of("A1", ticket("B1", alone=True), "C1")
+    queue = queue_of("A1", ticket("B1", isolated=True), "C1")
     queue.next(8)
     assert queue.next(8) is None
 

@@ -19,7 +19,7 @@ from bot.storage import DATABASE
 from bot.storage.database import newest_schema
 from engine.protocol.replay_record import read_record, replay_request
 from engine.requests.request import DreamRequest
-from tests.bot.core import ANN, BOB, CID, config, running_core
+from tests.bot.core import ANN, BOB, CID, config, history, running_core
 
 SAMPLES = Path(__file__).parent / "samples"
 DREAM, ENLARGED, FAILED, PAINTED, WAITED, CANCELLED = (
@@ -50,11 +50,11 @@ async def test_an_old_database_opens_with_everything_that_was_in_it(tmp_path: Pa
 
         assert newest_schema() == row[0] > 4
         assert [JobState.DONE, JobState.DONE, JobState.FAILED, JobState.CANCELLED] == list(states.values())
-        assert [ENLARGED] == [child.id for child in await core.jobs.children(DREAM)]
-        assert (1.6384, 203.3616) == ((balance := await core.jobs.balance(ANN)).used, balance.left)
+        assert [ENLARGED] == [child.id for child in await core.store.jobs.children(DREAM)]
+        assert (1.6384, 203.3616) == ((balance := await core.jobs.quota.balance(ANN)).used, balance.left)
         assert ["reset quota", "grant"] == [entry.action for entry in await core.store.audit.newest()]
         assert {"channels": [1, 2]} == await core.store.settings.all("server", "400")
-        assert DREAM == (await core.jobs.job_by_message(500, 1001)).id  # type: ignore[union-attr]
+        assert DREAM == (await core.jobs.find_by_message(500, 1001)).id  # type: ignore[union-attr]
         assert {ENLARGED, FAILED, CANCELLED} == {row.job_id for row in await core.store.deliveries.pending()}
 
 
@@ -64,12 +64,12 @@ async def test_jobs_of_an_old_database_are_painted(tmp_path: Path) -> None:
             await core.handed(job_id)
             core.engine.paint(job_id)
             await core.until_state(job_id, JobState.DONE)
-            assert job_id == (await core.jobs.history(user))[0].id
+            assert job_id == (await history(core.store, user))[0].id
 
 
 async def test_old_pictures_are_read_with_their_records(tmp_path: Path) -> None:
     async with running_core(old_folder(tmp_path)) as core:
-        png, enlarged = await core.jobs.picture(DREAM, 0), await core.jobs.picture(ENLARGED, 0)
+        png, enlarged = await core.store.pictures.png(DREAM, 0), await core.store.pictures.png(ENLARGED, 0)
         job = await core.row(DREAM)
 
     request = replay_request(read_record(png))

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from bot.jobs.admission import Submission
 from bot.models.audit import AuditFilter
 from bot.models.job import JobRow, JobState
 from bot.storage import Store
@@ -33,6 +34,7 @@ SELDOM = {
     "Jobs.costs_since": "at the start",
     "Jobs.ids": "at the start",
     "Pictures.sweep": "at the start",
+    "Pictures.png": "reads one row by `find`, then its file",
     "Inputs.sweep": "at the start",
     "Inputs.drop_unneeded": "when somebody is forgotten, or has not answered a question",
     "Audit.newest": "when a moderator asks",
@@ -166,7 +168,9 @@ async def arguments(core: Core) -> Values:
     words = ("action", "actor", "by", "error", "error_code", "error_text", "key", "shown_at", "subject", "value", "why")
     return {
         **dict.fromkeys(words, ("x",)),
-        **dict.fromkeys(("amount", "attempt", "charged", "charged_credit", "deaths", "from_credit", "limit"), (1,)),
+        **dict.fromkeys(
+            ("amount", "attempt", "charged", "charged_credit", "crash_count", "from_credit", "limit"), (1,)
+        ),
         **dict.fromkeys(("channel_id", "message_id", "guild_id", "server_id"), (500,)),
         **dict.fromkeys(("before", "most_bytes", "not_before", "now", "seconds", "since"), (NOW,)),
         "Jobs.end.seconds": ({},),
@@ -204,7 +208,7 @@ async def arguments(core: Core) -> Values:
 
 
 async def painted_from_attachment(core: Core) -> JobRow:
-    job = await core.jobs.submit(dream(init_image=SHA), origin(), {SHA: ATTACHED})
+    job = await core.jobs.submit(Submission(dream(init_image=SHA), origin(), {SHA: ATTACHED}))
     await core.handed(job.id)
     core.engine.paint(job.id)
     return await core.until_state(job.id, JobState.DONE)

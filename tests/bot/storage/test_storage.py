@@ -11,10 +11,11 @@ import pytest
 
 from bot.config.settings import Config
 from bot.errors import FolderInUse, PictureGone, StoreError
+from bot.jobs.admission import Submission
 from bot.jobs.retention import Retention
 from bot.models.job import JobState
 from bot.storage import DATABASE, Store, files
-from tests.bot.core import ANN, BOB, Core, config, count, dream, origin, running_core
+from tests.bot.core import ANN, BOB, Core, config, count, dream, history, origin, running_core, upscale_of
 
 DAY = 86_400.0
 
@@ -38,7 +39,7 @@ async def painted(core: Core, user: int = ANN) -> str:
 
 
 async def test_a_token_lives_for_fifteen_minutes(core: Core) -> None:
-    job = await core.jobs.submit(dream(), origin(token="aW50ZXJhY3Rpb24"))
+    job = await core.jobs.submit(Submission(dream(), origin(token="aW50ZXJhY3Rpb24")))
 
     found = await core.store.interactions.find(job.id, core.clock() + 899)
     assert found is not None
@@ -47,7 +48,7 @@ async def test_a_token_lives_for_fifteen_minutes(core: Core) -> None:
 
 
 async def test_a_token_is_in_no_row_or_representation(core: Core) -> None:
-    job = await core.jobs.submit(dream(), origin(token="aW50ZXJhY3Rpb24"))
+    job = await core.jobs.submit(Submission(dream(), origin(token="aW50ZXJhY3Rpb24")))
     row = await core.row(job.id)
 
     assert "" == row.origin.interaction_token
@@ -57,7 +58,7 @@ async def test_a_token_is_in_no_row_or_representation(core: Core) -> None:
 
 
 async def test_an_expired_token_is_gone_from_the_disk(core: Core) -> None:
-    await core.jobs.submit(dream(), origin(token="aW50ZXJhY3Rpb24"))
+    await core.jobs.submit(Submission(dream(), origin(token="aW50ZXJhY3Rpb24")))
     await Retention(core.settings, core.store).tidy(core.clock() + 901)
     async with core.store.database.reading() as session:
         await session.run("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -95,7 +96,7 @@ async def test_what_cannot_be_delivered_stays_in_the_history(core: Core) -> None
     await core.store.deliveries.undeliverable(job_id, "result", "the channel is gone", core.clock())
 
     assert [] == await core.store.deliveries.pending()
-    assert [job_id] == [job.id for job in await core.jobs.history(ANN)]
+    assert [job_id] == [job.id for job in await history(core.store, ANN)]
 
 
 # Files
@@ -120,11 +121,11 @@ async def test_a_file_that_cannot_be_written_is_an_error_in_words_and_leaves_not
 async def test_the_data_folder_can_be_moved(tmp_path: Path) -> None:
     async with running_core(tmp_path / "old") as core:
         job_id = await painted(core)
-        png = await core.jobs.picture(job_id, 0)
+        png = await core.store.pictures.png(job_id, 0)
     (tmp_path / "old").rename(tmp_path / "new")
 
     async with running_core(tmp_path / "new") as core:
-        assert png == await core.jobs.picture(job_id, 0)
+        assert png == await core.store.pictures.png(job_id, 0)
 
 
 async def test_a_name_that_is_no_hash_never_becomes_a_path(core: Core) -> None:
@@ -144,12 +145,12 @@ async def test_old_pictures_go_and_their_rows_stay(core: Core) -> None:
     await Retention(config(retention={"pictures_days": 1.0}), core.store).tidy(core.clock())
 
     with pytest.raises(PictureGone, match="Picture 1 of job"):
-        await core.jobs.picture(old, 0)
-    with pytest.raises(PictureGone, match="cannot be enlarged"):
-        await core.jobs.upscale_request(old, 0)
+        await core.store.pictures.png(old, 0)
+    with pytest.raises(PictureGone, match="cannot be upscaled"):
+        await upscale_of(core.jobs, core.store, old, 0)
     row = await core.row(old)
     assert (None, 256) == (row.pictures[0].path, row.pictures[0].width)
-    assert await core.jobs.picture(fresh, 0)
+    assert await core.store.pictures.png(fresh, 0)
 
 
 async def test_the_oldest_go_first_when_the_disk_budget_is_used_up(core: Core) -> None:
@@ -172,7 +173,7 @@ async def test_what_somebody_has_made_something_of_goes_last(core: Core) -> None
         await core.store.deliveries.delivered(jobs[-1], "result", core.clock())
         core.clock.advance(10)
     enlarged = await core.jobs.submit(
-        await core.jobs.upscale_request(jobs[0], 0), origin(kind="upscale", parent=jobs[0])
+        Submission(await upscale_of(core.jobs, core.store, jobs[0], 0), origin(kind="upscale", parent=jobs[0]))
     )
     await core.jobs.cancel(enlarged.id, ANN)
     async with core.store.transaction() as session:
@@ -195,14 +196,14 @@ async def test_files_that_no_row_names_are_swept_up_once_their_job_is_over(tmp_p
 
     async with running_core(tmp_path, engine_up=False) as core:
         assert [False, True, True] == [path.exists() for path in left.values()]
-        assert await core.jobs.picture(done, 0)
+        assert await core.store.pictures.png(done, 0)
 
 
 async def test_what_somebody_waits_for_is_kept(core: Core) -> None:
     undelivered, source = await painted(core, ANN), await painted(core, BOB)
     await core.store.deliveries.delivered(source, "result", core.clock())
     core.engine.ready = None
-    await core.jobs.submit(await core.jobs.upscale_request(source, 0), origin(kind="upscale"))
+    await core.jobs.submit(Submission(await upscale_of(core.jobs, core.store, source, 0), origin(kind="upscale")))
     await Retention(config(retention={"pictures_days": 1.0}), core.store).tidy(core.clock() + 5 * DAY)
 
     assert [True, True] == [(await core.row(job)).pictures[0].path is not None for job in (undelivered, source)]
@@ -210,7 +211,7 @@ async def test_what_somebody_waits_for_is_kept(core: Core) -> None:
 
 async def test_attachments_go_when_no_living_job_needs_them(core: Core) -> None:
     sha = hashlib.sha256(b"attached").hexdigest()
-    job = await core.jobs.submit(dream(init_image=sha), origin(), {sha: b"attached"})
+    job = await core.jobs.submit(Submission(dream(init_image=sha), origin(), {sha: b"attached"}))
     upkeep = Retention(config(retention={"pictures_days": 1.0}), core.store)
     await upkeep.tidy(core.clock() + 5 * DAY)
     assert b"attached" == await core.store.inputs.read(sha)
@@ -219,7 +220,7 @@ async def test_attachments_go_when_no_living_job_needs_them(core: Core) -> None:
     await upkeep.tidy(core.clock() + 5 * DAY)
     assert await core.store.inputs.read(sha) is None
     with pytest.raises(PictureGone):
-        await core.jobs.submit(dream(init_image=sha), origin())
+        await core.jobs.submit(Submission(dream(init_image=sha), origin()))
 
 
 # Settings, audit, the lock
