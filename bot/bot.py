@@ -34,6 +34,7 @@ from bot.views.confirm_cost import question_sheet
 from bot.views.layout import ALL, OTHERS, buttons_for, private_buttons_for
 from bot.views.report import report_buttons
 from engine.client.local import Engine, LocalEngine
+from engine.client.supervisor import SupervisorTimeouts
 
 log = logging.getLogger(__name__)
 
@@ -232,6 +233,7 @@ def local_engine(config: Config) -> LocalEngine:
         nets_megabytes=settings.nets_megabytes,
         idle_minutes=settings.idle_minutes,
         compiled=config.folder / "compiled" if settings.compile == "on" else None,
+        timeouts=SupervisorTimeouts(stall=settings.stall_seconds, stall_steps=settings.stall_steps),
     )
 
 

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
 for name in ("DISCORD_TOKEN", "DREAMBOT_CONFIG", "DREAMBOT_DATA", "DREAMBOT_PLAYGROUND"):
     os.environ.pop(name, None)
 
+import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402 (after the environment is set)
 
 settings.register_profile("dreambot", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("dreambot")
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # nohup and CI runners may have it ignored
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _forked_engines() -> Iterator[None]:
+    """Fake engines are forked from one warm process; importing all that they need takes 0.85 CPU seconds each time."""
+    from tests.fork_server import start_fake_or_real
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("engine.client.supervisor.start_child", start_fake_or_real)
+        yield

@@ -49,9 +49,6 @@ from engine.protocol.replay_record import make_record, text_chunks
 from engine.requests.request import DreamRequest
 
 STEPS = 8
-STEP_SECONDS = float(os.environ.get("DREAMBOT_FAKE_STEP", "0.02"))
-SLOTS = int(os.environ.get("DREAMBOT_FAKE_SLOTS", "4"))
-UPSCALERS = tuple(os.environ.get("DREAMBOT_FAKE_UPSCALERS", "lanczos,primer").split(","))
 
 
 @dataclass
@@ -78,6 +75,9 @@ class FakeEngine:
         self.commands: queue.Queue[Command | None] = queue.Queue()
         self.paintings: dict[str, Painting] = {}
         self.draining = False
+        self.step_seconds = float(os.environ.get("DREAMBOT_FAKE_STEP", "0.02"))
+        self.slots = int(os.environ.get("DREAMBOT_FAKE_SLOTS", "4"))
+        self.upscalers = tuple(os.environ.get("DREAMBOT_FAKE_UPSCALERS", "lanczos,primer").split(","))
 
     def run(self) -> None:
         threading.Thread(target=self.read, daemon=True).start()
@@ -90,7 +90,7 @@ class FakeEngine:
                 self.handle(command)
                 if self.draining and not self.paintings:
                     return
-            time.sleep(STEP_SECONDS)
+            time.sleep(self.step_seconds)
             self.tick()
 
     def read(self) -> None:
@@ -118,7 +118,7 @@ class FakeEngine:
         """A step for everybody who has a slot: the eldest always, others while there is room for all their pictures."""
         taken = 0
         for painting in list(self.paintings.values()):
-            if not taken or taken + painting.job.request.count <= SLOTS:
+            if not taken or taken + painting.job.request.count <= self.slots:
                 taken += painting.job.request.count
                 self.advance(painting)
 
@@ -147,7 +147,7 @@ class FakeEngine:
         if isinstance(request, DreamRequest):
             snapshots = {i: snapshot(paint(request, i, 32, 32, done), 128) for i in range(request.count)}
         self.wire.send(
-            Progress(painting.job.id, painting.job.attempt, painting.step, painting.steps, STEP_SECONDS, snapshots)
+            Progress(painting.job.id, painting.job.attempt, painting.step, painting.steps, self.step_seconds, snapshots)
         )
 
     def finish(self, painting: Painting) -> None:
@@ -186,9 +186,9 @@ class FakeEngine:
                 worker="fake",
                 pid=os.getpid(),
                 device="CPU (fake)",
-                slots=max(SLOTS - taken, 0),
+                slots=max(self.slots - taken, 0),
                 methods=("clip_diffusion", "pixels"),
-                upscalers=UPSCALERS,
+                upscalers=self.upscalers,
                 models=("primer",),
             )
         )
@@ -225,6 +225,11 @@ def embed(question: Embed) -> Embeddings:
     return Embeddings(question.id, tuple(vector(key) for key in keys), question.perceptor or "fake")
 
 
-if __name__ == "__main__":
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the bot has closed; so does its engine
+def serve() -> None:
+    """Runs a fake engine on the connection that the environment names."""
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the client has closed the connection
         FakeEngine(SyncWire(take_socket())).run()
+
+
+if __name__ == "__main__":
+    serve()

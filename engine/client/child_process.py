@@ -1,4 +1,4 @@
-"""One engine child from its start to its end: the process, its connection, its log. Knows no jobs. No torch."""
+"""One engine process from its start to its end: the process, its connection, its log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from engine.client.transport import Streams, offer
 from engine.errors import printable
-from engine.protocol.framing import Message, read_message, write_message
+from engine.protocol.framing import Budget, Message, read_message, write_message
 from engine.protocol.messages import Command
 
 DEFAULT_COMMAND = (sys.executable, "-m", "engine.worker.main")
@@ -37,19 +37,15 @@ class Child:
         """Of the process; it may have ended."""
         return self.process.pid
 
-    async def read(self) -> Message | None:
-        """The next message, None at the end; raises WireError, OSError."""
-        return await read_message(self.streams[0])
+    async def read(self, budget: Budget) -> Message | None:
+        """The next message, None at the end; raises WireError, OSError. *budget*: see `read_message`."""
+        return await read_message(self.streams[0], budget)
 
     def write(self, command: Command) -> None:
         """Hand *command* over; raises ConnectionError when the child is gone, WireError for what cannot travel."""
         if self.streams[1].is_closing() or self.process.returncode is not None:
             raise ConnectionResetError("the engine has ended")
         write_message(self.streams[1], command)
-
-    async def flush(self) -> None:
-        """Wait until the child has taken what was written; raises ConnectionError."""
-        await self.streams[1].drain()
 
     def kill(self) -> None:
         """End it now; `read` then returns or raises."""

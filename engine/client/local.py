@@ -1,6 +1,6 @@
-"""The engine as its clients see it, and `LocalEngine`: a child process that is started, watched and started again.
+"""The engine as its clients see it, and `LocalEngine`: a supervised child process.
 
-Every attempt that was handed over ends in exactly one `Result` or `Failure`, also when the child dies. No torch.
+Every submitted attempt ends in exactly one `Result` or `Failure`, also when the process dies.
 """
 
 from __future__ import annotations
@@ -10,16 +10,17 @@ import contextlib
 import itertools
 import logging
 import os
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from engine.client.child_process import DEFAULT_COMMAND, Child
 from engine.client.event_queue import EventQueue
-from engine.client.supervisor import Listener, Supervisor, SupervisorTimeouts
+from engine.client.supervisor import Supervisor, SupervisorTimeouts
 from engine.environment import MemoryRules, child_environment
-from engine.errors import DreamError, EngineRestarting, EngineUnusable
+from engine.errors import Cancelled, DreamError, EngineRestarting, EngineUnusable
 from engine.protocol.framing import Message, WireError
 from engine.protocol.messages import (
     Cancel,
@@ -33,13 +34,19 @@ from engine.protocol.messages import (
     Picture,
     Progress,
     Ready,
+    Request,
     Result,
     Submit,
 )
+from engine.requests.request import UpscaleRequest
 
 log = logging.getLogger(__name__)
 
 RESTARTING = "The engine is restarting; the job can be tried again in a moment."
+SNAPSHOT_BYTES = 2**20
+"""The most that the snapshot of one image may take; snapshots are small WebP or JPEG files."""
+PICTURE_OVERHEAD = 2 * 2**20
+"""Bytes that a PNG may have beside its pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +58,9 @@ class Pulse:
     rest: float = 0.0
     """Seconds until the next start; 0 while it runs or is starting."""
     last_words: str = ""
-    """What the last one that ended said at its end."""
+    """The last line that the latest process to end has printed."""
     stalled: float = 0.0
-    """Seconds for which it has been silent with work at hand, if that is longer than its steps explain; else 0."""
+    """Seconds of silence with work at hand, if that is at least half of what is allowed; else 0."""
 
 
 class Engine(Protocol):
@@ -100,11 +107,28 @@ class Engine(Protocol):
         ...
 
 
-class LocalEngine:
-    """An engine in a child process of its own.
+@dataclass(slots=True)
+class _Run:
+    """One attempt in progress."""
 
-    *data*: the folder in which `engine.pid` names the child. *threads*: a number, or "auto". *nets_megabytes* and
-    *idle_minutes* as in `engine.environment.MemoryRules`. *compiled*: nets are compiled, and kept in this folder.
+    job: Job
+    slowest_step: float = 0.0
+    """Longest time between two signs of progress, in seconds; 0 before the second."""
+    heard: float = 0.0
+    cancelling: asyncio.TimerHandle | None = None
+
+    def progressed(self, progress: Progress) -> None:
+        """Measures the time since the former progress."""
+        now = time.monotonic()
+        gap = now - self.heard if self.heard else 0.0
+        self.slowest_step, self.heard = max(self.slowest_step, gap, progress.seconds_per_step), now
+
+
+class LocalEngine:
+    """An engine in a child process.
+
+    *data*: the folder in which `engine.pid` names the process. *threads*: a number, or "auto". *nets_megabytes* and
+    *idle_minutes*: see `engine.environment.MemoryRules`. *compiled*: the folder for compiled networks, None = off.
     """
 
     def __init__(
@@ -121,7 +145,8 @@ class LocalEngine:
         timeouts: SupervisorTimeouts | None = None,
     ) -> None:
         self.ready: Ready | None = None
-        self._keeper = Supervisor(
+        self._timeouts = timeouts or SupervisorTimeouts()
+        self._supervisor = Supervisor(
             tuple(command or DEFAULT_COMMAND),
             child_environment(
                 os.environ if environ is None else environ,
@@ -130,13 +155,13 @@ class LocalEngine:
                 memory=MemoryRules(nets_megabytes, idle_minutes),
                 compiled=compiled,
             ),
-            Listener(self._receive, self._bury, self._give_up, lambda: bool(self._attempts or self._questions)),
-            timeouts or SupervisorTimeouts(),
+            self,
+            self._timeouts,
             data / "engine.pid" if data else None,
         )
-        self._keeping: asyncio.Task[None] | None = None
-        self._mailbox = EventQueue()
-        self._attempts: dict[str, int] = {}
+        self._supervising: asyncio.Task[None] | None = None
+        self._events = EventQueue()
+        self._runs: dict[str, _Run] = {}
         self._questions: dict[str, asyncio.Future[Embeddings]] = {}
         self._numbers = itertools.count(1)
         self._unusable = ""
@@ -144,43 +169,50 @@ class LocalEngine:
 
     @property
     def pulse(self) -> Pulse:
-        """How the child is doing."""
-        return Pulse(self._keeper.ends, self._keeper.rest, self._keeper.last_words)
+        """The state of the process."""
+        supervisor = self._supervisor
+        return Pulse(supervisor.ends, supervisor.rest, supervisor.last_words, supervisor.stalled)
 
     async def start(self) -> None:
-        """Start the child and keep one running from now on."""
-        self._keeping = asyncio.create_task(self._keeper.run(), name="engine keeper")
+        """Starts the process and keeps one running from now on."""
+        self._supervising = asyncio.create_task(self._supervisor.run(), name="engine supervisor")
 
     def events(self) -> AsyncIterator[Event]:
-        """Everything that happens, until `close`; one reader."""
-        return aiter(self._mailbox)
+        """All events until `close`; for one reader."""
+        return aiter(self._events)
 
     async def submit(self, job: Job, images: Mapping[str, bytes]) -> None:
-        """Hand *job* over; from here on it ends in one `Result` or `Failure`. The same attempt again is no news."""
+        """Hands *job* over; it then ends in one `Result` or `Failure`. Submitting an attempt twice has no effect.
+
+        Returns at once: a process that stands still must not block its client.
+        """
         child = self._usable_child()
-        if self._attempts.get(job.id) != job.attempt:
-            self._write(child, Submit(job, images))
-            self._attempts[job.id] = job.attempt
-            await self._flush(child)
+        former = self._runs.get(job.id)
+        if former and former.job.attempt == job.attempt:
+            return
+        self._write(child, Submit(job, images))
+        self._runs[job.id] = _Run(job)
 
     async def cancel(self, job_id: str, attempt: int) -> None:
-        """Ask for the end of that attempt, if it is under way."""
-        if self._attempts.get(job_id) == attempt:
-            child = self._usable_child()
-            self._write(child, Cancel(job_id, attempt))
-            await self._flush(child)
+        """Asks for the end of that attempt, if it is in progress. It ends within seconds even if nothing answers."""
+        run = self._runs.get(job_id)
+        if run is None or run.job.attempt != attempt:
+            return
+        self._write(self._usable_child(), Cancel(job_id, attempt))
+        if run.cancelling is None:
+            loop = asyncio.get_running_loop()
+            run.cancelling = loop.call_later(self._timeouts.cancel, self._report, _cancelled(run))
 
     async def embed(
         self, *, texts: Sequence[str] = (), images: Sequence[bytes] = (), perceptor: str = ""
     ) -> Embeddings:
-        """Ask, and wait for the answer; raises EngineRestarting if the child dies, DreamError for a refusal."""
+        """CLIP embeddings of texts or images; raises EngineRestarting if the process dies, DreamError for a refusal."""
         child = self._usable_child()
         number = str(next(self._numbers))
         answer: asyncio.Future[Embeddings] = asyncio.get_running_loop().create_future()
         self._write(child, Embed(number, tuple(texts), tuple(images), perceptor))
         self._questions[number] = answer
         try:
-            await self._flush(child)
             embeddings = await answer
         finally:
             del self._questions[number]
@@ -189,80 +221,118 @@ class LocalEngine:
         return embeddings
 
     async def drain(self, seconds: float) -> None:
-        """Accept nothing more and let attempts finish for at most *seconds*; `close` comes after."""
+        """Accepts nothing more and lets attempts finish for at most *seconds*; `close` comes after."""
         self._closing = True
-        self._keeper.stop()
-        if self._keeping and (child := self._keeper.child):
+        self._supervisor.stop()
+        if self._supervising and (child := self._supervisor.child):
             with contextlib.suppress(EngineRestarting):
                 self._write(child, Drain())
-            await asyncio.wait([self._keeping], timeout=seconds)
+            await asyncio.wait([self._supervising], timeout=seconds)
 
     async def close(self) -> None:
-        """End the child; attempts under way end as EngineRestarting, then the events end."""
+        """Ends the process; attempts in progress end as EngineRestarting, then the events end."""
         self._closing = True
-        self._keeper.stop()
-        if self._keeping:
-            self._keeping.cancel()
-            await asyncio.wait([self._keeping])
-        self._mailbox.close()
+        self._supervisor.stop()
+        if self._supervising:
+            self._supervising.cancel()
+            await asyncio.wait([self._supervising])
+        self._events.close()
 
     def _usable_child(self) -> Child:
         if self._unusable:
             raise EngineUnusable(self._unusable)
-        child = self._keeper.child
+        child = self._supervisor.child
         if child is None or self.ready is None or self._closing:
             raise EngineRestarting(RESTARTING)
         return child
 
     def _write(self, child: Child, command: Command) -> None:
+        idle = self.slowest_step() is None
         try:
             child.write(command)
         except ConnectionError as error:
             raise EngineRestarting(RESTARTING) from error
-        self._keeper.touch()
+        if idle:
+            self._supervisor.touch()
 
-    async def _flush(self, child: Child) -> None:
-        try:
-            await child.flush()
-        except ConnectionError:  # the keeper sees the end of the connection too, and `_bury` answers
-            log.info("The engine ended while something was handed over.")
+    # what the supervisor reports
 
-    def _receive(self, message: Message) -> None:
+    def frame_budget(self, kind: str, body: Any) -> int | None:
+        """Blobs are only accepted for attempts in progress, and not larger than their images can be."""
+        if kind not in (Progress.__name__, Picture.__name__):
+            return 0
+        known = isinstance(body, Mapping) and self._run_of(body.get("job_id"), body.get("attempt"))
+        if not known:
+            return None
+        request = known.job.request
+        return request.count * SNAPSHOT_BYTES if kind == Progress.__name__ else _picture_bytes(request)
+
+    def received(self, message: Message) -> bool:
+        """Passes *message* on; true if it belongs to work in progress."""
         match message:
             case Ready():
                 self.ready, self._unusable = message, ""
-                self._mailbox.put(message)
+                self._events.put(message)
+                return False
             case Progress() | Picture() | Result() | Failure():
-                self._report(message)
+                return self._report(message)
             case Embeddings():
                 question = self._questions.get(message.id)
                 if question and not question.done():
                     question.set_result(message)
+                return question is not None
             case _:
                 raise WireError(f"An engine does not send {type(message).__name__}.")
 
-    def _report(self, event: Progress | Picture | Result | Failure) -> None:
-        """Pass on what belongs to the attempt under way; what belongs to an older one came too late."""
-        if self._attempts.get(event.job_id) != event.attempt:
-            log.debug("Late: %s of %s, attempt %d.", type(event).__name__, event.job_id, event.attempt)
-            return
-        if isinstance(event, Result | Failure):
-            del self._attempts[event.job_id]
-        self._mailbox.put(event)
-
-    def _bury(self) -> None:
-        """The child is dead: answer for it."""
+    def died(self) -> None:
+        """Ends all attempts and questions of the process."""
         self.ready = None
-        for job_id, attempt in self._attempts.items():
-            self._mailbox.put(Failure(job_id, attempt, EngineRestarting.__name__, RESTARTING))
-        self._attempts.clear()
+        for run in list(self._runs.values()):
+            failure = Failure(run.job.id, run.job.attempt, EngineRestarting.__name__, RESTARTING)
+            self._report(_cancelled(run) if run.cancelling else failure)
         for question in self._questions.values():
             if not question.done():
                 question.set_exception(EngineRestarting(RESTARTING))
 
-    def _give_up(self, why: str) -> None:
-        """Say in words, once, why nothing can be painted."""
+    def gave_up(self, why: str) -> None:
+        """Reports once that nothing can be painted, and why."""
         if not self._unusable:
             self._unusable = f"The engine cannot start: {why}"
             log.error("%s", self._unusable)
-            self._mailbox.put(Ready("local", 0, "none", 0, (), (), (), {"engine": self._unusable}))
+            self._events.put(Ready("local", 0, "none", 0, (), (), (), {"engine": self._unusable}))
+
+    def slowest_step(self) -> float | None:
+        """Seconds; 0 while any work has not shown a second progress yet, None if there is no work."""
+        if not self._runs and not self._questions:
+            return None
+        steps = [run.slowest_step for run in self._runs.values()]
+        return max(steps) if steps and all(steps) else 0.0
+
+    def _run_of(self, job_id: object, attempt: object) -> _Run | None:
+        run = self._runs.get(job_id) if isinstance(job_id, str) else None
+        return run if run and run.job.attempt == attempt else None
+
+    def _report(self, event: Progress | Picture | Result | Failure) -> bool:
+        """Passes on an event of an attempt in progress; drops one of an older attempt, which came too late."""
+        run = self._run_of(event.job_id, event.attempt)
+        if run is None:
+            log.debug("Late: %s of %s, attempt %d.", type(event).__name__, event.job_id, event.attempt)
+            return False
+        if isinstance(event, Progress):
+            run.progressed(event)
+        elif isinstance(event, Result | Failure):
+            del self._runs[event.job_id]
+            if run.cancelling:
+                run.cancelling.cancel()
+        self._events.put(event)
+        return True
+
+
+def _cancelled(run: _Run) -> Failure:
+    return Failure(run.job.id, run.job.attempt, Cancelled.__name__, "Cancelled.")
+
+
+def _picture_bytes(request: Request) -> int:
+    """An upper bound of the PNG of one image of *request*: four bytes a pixel, and its text chunks."""
+    scale = request.scale if isinstance(request, UpscaleRequest) else 1
+    return 4 * request.width * request.height * scale**2 + PICTURE_OVERHEAD

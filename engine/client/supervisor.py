@@ -1,13 +1,14 @@
-"""Keeps one engine child running: starts it, notices its end or its silence, and starts it again. Knows no jobs."""
+"""Keeps one engine process running: starts it, notices its end or its silence, and starts it again."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 from engine.client.child_process import UNUSABLE_STATUS, Child, start_child
 from engine.protocol.framing import Message, WireError
@@ -18,46 +19,68 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SupervisorTimeouts:
-    """How long a keeper waits for what. *stall* must outlast one step of a huge picture on a CPU."""
+    """All in seconds, but for *tries* and *stall_steps*."""
 
     backoff: tuple[float, float] = (0.5, 30.0)
-    """Seconds before the first restart, and at most; doubling between for children that finish nothing."""
+    """Pause before the first restart, and the longest. It doubles while engines finish nothing."""
     tries: int = 4
-    """So many children in a row that ended before they were ready make the engine unusable."""
+    """The engine counts as unusable when so many processes in a row ended before they were ready."""
     start: float = 300.0
-    """Seconds until a child must be ready; importing torch from a slow disk takes long."""
+    """Until a process must be ready; importing torch from a slow disk takes long."""
     stall: float = 900.0
-    """Seconds of silence with work at hand after which a child counts as hung."""
+    """Silence that is always too long; it applies while models are loaded and before a job's first step."""
+    stall_steps: float = 30.0
+    """Silence is too long once it lasts this many times the slowest step of the jobs in progress."""
+    stall_least: float = 60.0
+    """But never before this. The engine shows a sign of life at least every 25 s while it works."""
+    cancel: float = 10.0
+    """Until a cancelled job counts as ended although the engine has not answered."""
+
+    def silence(self, slowest_step: float) -> float:
+        """The longest silence allowed where the slowest step took so long; 0 = not known yet."""
+        if not slowest_step:
+            return self.stall
+        return min(max(self.stall_steps * slowest_step, self.stall_least), self.stall)
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """Whom a keeper tells what; all are called on the event loop."""
+class Client(Protocol):
+    """Whom a supervisor reports to. All methods are called on the event loop."""
 
-    receive: Callable[[Message], None]
-    """A message came; may raise WireError, which ends the child."""
-    died: Callable[[], None]
-    """The child has ended; nothing more comes from it."""
-    gave_up: Callable[[str], None]
-    """It seems that it cannot start, and why in words; it is still tried from time to time."""
-    busy: Callable[[], bool]
-    """Whether the child has work at hand."""
+    def frame_budget(self, kind: str, body: Any) -> int | None:
+        """Bytes of blobs that a message may carry; None = skip the message."""
+        ...
+
+    def received(self, message: Message) -> bool:
+        """Takes a message; true if it proves that work is progressing. May raise WireError, which ends the process."""
+        ...
+
+    def died(self) -> None:
+        """The process has ended; nothing more comes from it."""
+        ...
+
+    def gave_up(self, why: str) -> None:
+        """The engine seems unable to start, for this reason. It is still tried from time to time."""
+        ...
+
+    def slowest_step(self) -> float | None:
+        """Seconds of the slowest step of the jobs in progress; 0 = not known yet, None = no work at hand."""
+        ...
 
 
 class Supervisor:
-    """One child at a time, until `stop` (which lets it go) or until the task of `run` is cancelled (which ends it)."""
+    """One process at a time, until `stop` (which lets it end by itself) or until the task of `run` is cancelled."""
 
     def __init__(
         self,
         command: Sequence[str],
         environ: Mapping[str, str],
-        listener: Listener,
+        client: Client,
         timeouts: SupervisorTimeouts,
         pid_file: Path | None = None,
     ) -> None:
         self.child: Child | None = None
         self._command, self._environ = command, environ
-        self._listener, self._timeouts, self._pid_file = listener, timeouts, pid_file
+        self._client, self._timeouts, self._pid_file = client, timeouts, pid_file
         self._ready = self._useful = self._stopping = False
         self._heard = 0.0
         self.ends = 0
@@ -66,19 +89,25 @@ class Supervisor:
 
     @property
     def rest(self) -> float:
-        """Seconds until the next child is started; 0 while there is one."""
+        """Seconds until the next process is started; 0 while there is one."""
         return max(0.0, self._rests_until - time.monotonic())
 
+    @property
+    def stalled(self) -> float:
+        """Seconds of silence with work at hand, once they are half of what is allowed; else 0."""
+        allowed, silence = self._allowed_silence(), time.monotonic() - self._heard
+        return silence if self.child is not None and allowed is not None and silence > allowed / 2 else 0.0
+
     def stop(self) -> None:
-        """Start no other child after this one."""
+        """Starts no other process after this one."""
         self._stopping = True
 
     def touch(self) -> None:
-        """The child has just got work: its silence counts from now."""
+        """Silence counts from now."""
         self._heard = time.monotonic()
 
     async def run(self) -> None:
-        """Children, one after the other."""
+        """Starts one process after the other."""
         failures, (pause, longest) = 0, self._timeouts.backoff
         while not self._stopping:
             started = time.monotonic()
@@ -87,27 +116,26 @@ class Supervisor:
                 return
             self.ends, self.last_words = self.ends + 1, last_words
             failures = 0 if self._ready else failures + 1
-            # A child that painted something is no broken installation: whoever waits behind jobs that kill engines
-            # must not wait ever longer too. One that never finishes anything is tried more and more rarely.
+            # An engine that finished a job is no broken installation. Jobs that wait behind one that crashes the
+            # engine must not wait ever longer.
             if self._useful or (self._ready and time.monotonic() - started > longest):
                 pause = self._timeouts.backoff[0]
             if status == UNUSABLE_STATUS or failures >= self._timeouts.tries:
-                self._listener.gave_up(last_words)
+                self._client.gave_up(last_words)
             log.warning("The engine ended (status %s); it is started again in %.1f s.", status, pause)
             self._rests_until = time.monotonic() + pause
             await asyncio.sleep(pause)
             pause = min(pause * 2, longest)
 
     async def _live(self) -> tuple[int, str]:
-        """One child, whatever happens → (its exit status, its last words)."""
+        """One process → (exit status, last words), whatever happens."""
         try:
             return await self._live_once()
-        except Exception as error:  # nobody watches the task of `run`: without it there would be no child ever again
-            log.exception("Something broke while the engine was looked after.")
-            return -1, f"something broke while it was looked after: {error}"
+        except Exception as error:  # the task of `run` must go on, or there would never be an engine again
+            log.exception("The supervisor crashed; the engine is restarted.")
+            return -1, f"the supervisor crashed: {error}"
 
     async def _live_once(self) -> tuple[int, str]:
-        """One child from start to end → (its exit status, its last words)."""
         self._ready = self._useful = False
         try:
             child = await start_child(self._command, self._environ)
@@ -123,40 +151,53 @@ class Supervisor:
             watchdog.cancel()
             self.child = None
             try:
-                self._listener.died()
+                self._client.died()
             finally:
-                status = await _unhurried(child.end())
+                status = await _uninterrupted(child.end())
                 self._name_pid(None)
         return status, child.last_words[-1] if child.last_words else f"it ended with status {status}, without a word"
 
     async def _read_all(self, child: Child) -> None:
-        """Messages until the connection ends; a child that speaks another language is ended."""
+        """Reads messages until the connection ends; kills a process that breaks the protocol."""
         try:
-            while (message := await child.read()) is not None:
-                self.touch()
+            while (message := await child.read(self._client.frame_budget)) is not None:
                 if isinstance(message, Ready) and not self._ready:
                     self._ready = True
+                    self.touch()
                     self._name_pid(child.pid, ".ready")
                 self._useful = self._useful or isinstance(message, Result)
-                self._listener.receive(message)
-        except ConnectionError as error:  # it died with something unread: an end like any other
+                if self._client.received(message):
+                    self.touch()
+        except ConnectionError as error:  # the process died with unread data
             log.info("The engine's connection is gone: %s", error)
         except (WireError, OSError) as error:
             log.error("The engine's connection broke: %s", error)
             child.kill()
 
     async def _watch(self, child: Child) -> None:
+        """Kills *child* when its silence is too long. Time in which this process itself stood still does not count."""
+        pause = min(self._timeouts.stall / 4, self._timeouts.stall_least / 4, 10.0)
         while True:
-            await asyncio.sleep(min(self._timeouts.stall / 4, 10))
-            limit = self._timeouts.stall if self._ready else self._timeouts.start
-            if (self._listener.busy() or not self._ready) and time.monotonic() - self._heard > limit:
-                log.error("The engine has said nothing for %.0f s; it is ended.", limit)
+            before = time.monotonic()
+            await asyncio.sleep(pause)
+            if (lost := time.monotonic() - before - pause) > pause:
+                self._heard += lost
+            allowed = self._allowed_silence()
+            if allowed is not None and time.monotonic() - self._heard > allowed:
+                log.error("The engine has shown no progress for %.0f s; it is killed.", allowed)
                 child.kill()
 
-    def _name_pid(self, pid: int | None, suffix: str = ".pid") -> None:
-        """Tell who looks on: `engine.pid` names the child, `engine.ready` too once it can paint.
+    def _allowed_silence(self) -> float | None:
+        """Seconds; None while there is no work at hand."""
+        if not self._ready:
+            return self._timeouts.start
+        slowest = self._client.slowest_step()
+        return None if slowest is None else self._timeouts.silence(slowest)
 
-        A full disk costs these files, and nothing else.
+    def _name_pid(self, pid: int | None, suffix: str = ".pid") -> None:
+        """Writes *pid* to `engine.pid`, and to `engine.ready` once it is ready; None removes both.
+
+        A full disk costs these files and nothing else.
         """
         if self._pid_file is None:
             return
@@ -170,7 +211,6 @@ class Supervisor:
 
 
 def _write(path: Path, pid: int) -> None:
-    """Whole, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(f"{path.suffix}.new")
     fresh.write_text(f"{pid}\n", encoding="ascii")
@@ -182,8 +222,8 @@ def _forget(path: Path) -> None:
     path.with_suffix(".ready").unlink(missing_ok=True)
 
 
-async def _unhurried(ending: Coroutine[None, None, int]) -> int:
-    """Wait for *ending* to the end, also while the task that waits is being cancelled."""
+async def _uninterrupted(ending: Coroutine[None, None, int]) -> int:
+    """Waits for *ending* to the end, also while the waiting task is being cancelled."""
     task = asyncio.create_task(ending)
     try:
         return await asyncio.shield(task)

@@ -17,7 +17,7 @@ import functools
 import json
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, get_args
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -25,12 +25,16 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from engine.protocol.messages import Command, Event
 
 Message: TypeAlias = Command | Event
+Budget: TypeAlias = Callable[[str, Any], int | None]
 
 MAGIC = b"DRM1"
 MAX_HEADER = 32 * 2**20
+MAX_EVENT_HEADER = 8 * 2**20
+"""Of messages from the engine; the largest are 256 embeddings of 1,024 numbers."""
 MAX_BLOBS = 1024
 MAX_BYTES = 512 * 2**20
 """Of all blobs of one message together."""
+SKIP_BYTES = 2**16
 
 _PREFIX = struct.Struct("!4sI")
 _TYPES: Mapping[str, type[Any]] = {cls.__name__: cls for alias in (Command, Event) for cls in get_args(alias)}
@@ -122,20 +126,37 @@ class SyncWire:
         return bytes(buffer)
 
 
-async def read_message(reader: asyncio.StreamReader) -> Message | None:
-    """The client's end: the next message, or None when the engine closed; raises WireError, OSError."""
-    try:
-        prefix = await reader.readexactly(_PREFIX.size)
-    except asyncio.IncompleteReadError as error:
-        if error.partial:
+async def read_message(reader: asyncio.StreamReader, budget: Budget | None = None) -> Message | None:
+    """The client's end: the next message, or None when the engine closed; raises WireError, OSError.
+
+    *budget*: message type and body (without its blobs) → bytes of blobs that it may carry; None skips the message.
+    """
+    while True:
+        try:
+            prefix = await reader.readexactly(_PREFIX.size)
+        except asyncio.IncompleteReadError as error:
+            if error.partial:
+                raise WireError("The connection ended inside a message.") from error
+            return None
+        try:
+            header = _parse_header(await reader.readexactly(_header_size(prefix, MAX_EVENT_HEADER)))
+            size = sum(blob.size for blob in header.blobs)
+            allowed = budget(header.type, header.body) if budget else MAX_BYTES
+            if allowed is None:
+                await _skip(reader, size)
+                continue
+            if size > allowed:
+                raise WireError(f"A {header.type} with {size} bytes of blobs is over its limit of {allowed}.")
+            blobs = [await reader.readexactly(blob.size) for blob in header.blobs]
+        except asyncio.IncompleteReadError as error:
             raise WireError("The connection ended inside a message.") from error
-        return None
-    try:
-        header = _parse_header(await reader.readexactly(_header_size(prefix)))
-        blobs = [await reader.readexactly(blob.size) for blob in header.blobs]
-    except asyncio.IncompleteReadError as error:
-        raise WireError("The connection ended inside a message.") from error
-    return _assemble(header, blobs)
+        return _assemble(header, blobs)
+
+
+async def _skip(reader: asyncio.StreamReader, size: int) -> None:
+    """Reads *size* bytes and keeps none of them."""
+    while size:
+        size -= len(await reader.readexactly(min(size, SKIP_BYTES)))
 
 
 def write_message(writer: asyncio.StreamWriter, message: Message) -> None:
@@ -162,14 +183,14 @@ def _plain(value: object, path: tuple[str | int, ...], blobs: list[tuple[tuple[s
     return value
 
 
-def _header_size(prefix: bytes) -> int:
+def _header_size(prefix: bytes, most: int = MAX_HEADER) -> int:
     if len(prefix) != _PREFIX.size:
         raise WireError(f"A message begins with {_PREFIX.size} bytes; here are {len(prefix)}.")
     magic, size = _PREFIX.unpack(prefix)
     if magic != MAGIC:
         raise WireError(f"A message begins with {MAGIC!r}, this one with {magic!r}.")
-    if size > MAX_HEADER:
-        raise WireError(f"A header of {size} bytes is over the limit of {MAX_HEADER}.")
+    if size > most:
+        raise WireError(f"A header of {size} bytes is over the limit of {most}.")
     return int(size)
 
 

@@ -25,6 +25,10 @@ SNAPSHOT_SECONDS = 0.4
 PROGRESS_SECONDS = 0.3, 1.0
 """At least so long between two `Progress` of a job: with snapshots, without."""
 SMOOTHING = 0.3
+"""Weight of the newest step in the mean time of a step."""
+HEARTBEAT_SECONDS = 5.0
+"""A run that works without news (upscaling, encoding) repeats its latest `Progress` this often, so that its client
+does not take the engine for stalled."""
 
 
 class Stage(Enum):
@@ -138,7 +142,11 @@ class JobRun:
     seconds: dict[str, float] = field(default_factory=dict)
     snapshots: dict[int, bytes] = field(default_factory=dict)
     """Encoded, not yet sent."""
+    steps_taken: int = 0
+    """Of all images, those of a finishing upscale too."""
+    _sent_steps: int = 0
     _sent_at: float = -1e9
+    _beat_at: float = -1e9
     _sent_step: float = 0.0
     _rate: float = 0.0
 
@@ -174,16 +182,23 @@ class JobRun:
         return Failure(*self.key, error.code, str(error))
 
     def progress(self) -> Progress | None:
-        """What there is to tell, if it is time. Snapshots of one step travel together, so it waits for the last."""
+        """The progress to send now, if any. Snapshots of one step travel together, so it waits for the last."""
         now, step = time.monotonic(), self._mean_step()
         news = self.snapshots or step > self._sent_step
-        if not news or (any(p.encoding for p in self.paintings) and not self.closely):
+        waits = any(p.encoding for p in self.paintings) and not self.closely
+        if news and not waits and now - self._sent_at >= self._pause:
+            self._measure(step, now)
+            snapshots, self.snapshots = self.snapshots, {}
+        elif self._works_silently(now):
+            self._beat_at, snapshots = now, {}
+        else:
             return None
-        if now - self._sent_at < self._pause:
-            return None
-        self._measure(step, now)
-        snapshots, self.snapshots = self.snapshots, {}
+        self._sent_steps = self.steps_taken
         return Progress(*self.key, int(step), self.steps, self._rate, snapshots)
+
+    def _works_silently(self, now: float) -> bool:
+        works = self.steps_taken > self._sent_steps or any(p.stage is Stage.AWAY for p in self.paintings)
+        return works and now - max(self._sent_at, self._beat_at) >= HEARTBEAT_SECONDS
 
     def _all_seconds(self) -> dict[str, float]:
         """Phase → seconds, of pictures that are painted together those of the slowest."""

@@ -215,6 +215,7 @@ class Worker:
     # from step to step
 
     def _take_step(self, painting: ImageTask, step: Step) -> None:
+        painting.attempt.steps_taken += 1
         match step:
             case Running():
                 if not painting.finishing:

@@ -10,19 +10,23 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.client.child_process import EXIT_SECONDS
-from engine.client.local import LocalEngine
+from engine.client.local import LocalEngine, _Run
 from engine.client.supervisor import SupervisorTimeouts
 from engine.client.transport import Loopback
 from engine.environment import child_environment
 from engine.errors import DreamError, EngineRestarting, EngineUnusable
+from engine.protocol.framing import WireError, encode, read_message
 from engine.protocol.messages import Event, Failure, Job, Picture, Progress, Ready, Result
-from engine.requests.request import build_request
+from engine.requests.request import UpscaleRequest, build_request
+from tests.fork_server import FAKE
 
-FAKE = (sys.executable, "-m", "tests.fake_engine")
+EXECUTED = (sys.executable, "-u", "-m", "tests.fake_engine")
+"""The fake engine as a process of its own, not forked from a warm one."""
 QUICK = SupervisorTimeouts(backoff=(0.05, 0.2), tries=2, stall=900)
 
 
@@ -199,7 +203,7 @@ async def test_a_child_that_speaks_another_language_is_ended_not_waited_for() ->
         assert "engine" in client.readies[0].unavailable
 
 
-async def test_a_child_that_stands_still_is_ended() -> None:
+async def test_an_engine_that_hangs_before_its_first_progress_is_restarted() -> None:
     timeouts = SupervisorTimeouts(backoff=(0.05, 0.2), tries=5, stall=0.6)
     async with started(timeouts=timeouts) as client:
         await client.until(lambda seen: bool(seen))
@@ -208,6 +212,105 @@ async def test_a_child_that_stands_still_is_ended() -> None:
         await client.until(lambda _: client.readies[-1].pid != client.readies[0].pid)
 
         assert "EngineRestarting" == client.ends("a")[0].error
+
+
+async def test_a_stopped_engine_is_restarted_after_some_times_its_slowest_step() -> None:
+    timeouts = SupervisorTimeouts(backoff=(0.05, 0.2), tries=5, stall=900, stall_steps=20, stall_least=0.5)
+    async with started(timeouts=timeouts) as client:
+        await client.until(lambda seen: bool(seen))
+        await client.submit("a", "slowly")
+        await client.until(lambda seen: sum(isinstance(event, Progress) for event in seen) >= 2)
+        assert not client.engine.pulse.stalled
+        os.kill(client.readies[0].pid, signal.SIGSTOP)
+        await client.until(lambda _: bool(client.ends("a")))
+        await client.until(lambda _: client.readies[-1].pid != client.readies[0].pid)
+
+    assert "EngineRestarting" == client.ends("a")[0].error
+
+
+def test_the_silence_allowed_follows_the_slowest_step_within_bounds() -> None:
+    timeouts = SupervisorTimeouts()
+
+    assert 900 == timeouts.silence(0), "nothing is known before the first steps"
+    assert 60 == timeouts.silence(0.1)
+    assert 300 == timeouts.silence(10)
+    assert 900 == timeouts.silence(300)
+
+
+async def test_a_stopped_engine_counts_as_stalled_before_it_is_restarted() -> None:
+    timeouts = SupervisorTimeouts(stall=900, stall_least=900)
+    async with started(timeouts=timeouts) as client:
+        await client.until(lambda seen: bool(seen))
+        await client.submit("a", "hang")
+        client.engine._supervisor._heard -= 451
+
+        assert 451 <= client.engine.pulse.stalled
+
+
+async def test_an_engine_that_only_repeats_that_it_is_ready_is_restarted() -> None:
+    code = """
+import os, socket, time
+from engine.protocol.framing import SyncWire
+from engine.protocol.messages import Ready
+wire = SyncWire(socket.socket(fileno=int(os.environ["DREAMBOT_ENGINE_FD"])))
+for turn in range(10**9):
+    wire.send(Ready("idle", os.getpid(), "CPU", 1 + turn % 2, ("pixels",), (), ("primer",)))
+    time.sleep(0.05)
+"""
+    timeouts = SupervisorTimeouts(backoff=(0.05, 0.2), stall=0.8)
+    async with started(command=(sys.executable, "-c", code), timeouts=timeouts) as client:
+        await client.until(lambda seen: bool(seen))
+        await client.submit("a")
+        await client.until(lambda _: bool(client.ends("a")))
+
+    assert "EngineRestarting" == client.ends("a")[0].error
+
+
+async def test_a_job_with_a_large_picture_can_be_submitted_to_and_cancelled_in_a_stopped_engine() -> None:
+    timeouts = SupervisorTimeouts(backoff=(0.05, 0.2), cancel=0.1)
+    async with started(timeouts=timeouts) as client:
+        await client.until(lambda seen: bool(seen))
+        os.kill(client.readies[0].pid, signal.SIGSTOP)
+        request = build_request("a cat", seed=1)
+        await client.engine.submit(Job("a", 1, "somebody", request), {"0" * 64: bytes(30 * 2**20)})
+        await client.engine.cancel("a", 1)
+        await client.until(lambda _: bool(client.ends("a")))
+        os.kill(client.readies[0].pid, signal.SIGKILL)
+        await client.until(lambda _: len({ready.pid for ready in client.readies}) == 2)
+
+    assert ["Cancelled"] == [end.error for end in client.ends("a")]
+
+
+async def test_blobs_are_only_taken_for_jobs_in_progress_and_no_larger_than_their_images() -> None:
+    engine = LocalEngine(FAKE)
+    engine._runs["a"] = _Run(Job("a", 2, "somebody", build_request("a cat", seed=1, size="256x256", count=3)))
+    enlarged = UpscaleRequest(image="0" * 64, scale=4, width=100, height=50)
+    engine._runs["b"] = _Run(Job("b", 1, "somebody", enlarged))
+
+    assert 4 * 256 * 256 < engine.frame_budget("Picture", {"job_id": "a", "attempt": 2}) < 5 * 2**20  # type: ignore[operator]
+    assert 16 * 4 * 5000 < engine.frame_budget("Picture", {"job_id": "b", "attempt": 1}) < 5 * 2**20  # type: ignore[operator]
+    assert 3 * 2**20 == engine.frame_budget("Progress", {"job_id": "a", "attempt": 2})
+    assert 0 == engine.frame_budget("Ready", {}) == engine.frame_budget("Result", {"job_id": "a", "attempt": 2})
+    for stranger in ({"job_id": "a", "attempt": 1}, {"job_id": [], "attempt": 2}, {}, None, []):
+        assert engine.frame_budget("Picture", stranger) is None, "its blobs are skipped"
+
+
+async def test_a_message_over_its_budget_breaks_the_connection_and_one_without_is_skipped() -> None:
+    reader = asyncio.StreamReader()
+    for index, size in enumerate((10, 300_000, 20)):
+        for piece in encode(Picture("a", 1, index, bytes(size), {})):
+            reader.feed_data(piece)
+    budgets: list[int | None] = [10, None, 19]
+
+    def budget(kind: str, body: Any) -> int | None:
+        assert "Picture" == kind and body["png"] is None
+        return budgets[body["index"]]
+
+    first = await read_message(reader, budget)
+    with pytest.raises(WireError, match="20 bytes of blobs is over its limit of 19"):
+        await read_message(reader, budget)
+
+    assert isinstance(first, Picture) and 0 == first.index
 
 
 async def test_close_leaves_no_child_and_ends_the_events(tmp_path: Path) -> None:
@@ -276,7 +379,7 @@ def test_the_child_gets_no_secret() -> None:
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
 async def test_the_running_child_really_has_no_secret() -> None:
     environ = {**os.environ, "DISCORD_TOKEN": "a-very-secret-token"}
-    async with started(environ=environ) as client:
+    async with started(command=EXECUTED, environ=environ) as client:
         await client.until(lambda seen: bool(seen))
         raw = Path(f"/proc/{client.readies[0].pid}/environ").read_bytes()
 
@@ -303,7 +406,7 @@ async def test_a_loopback_connection_needs_the_secret() -> None:
 
 async def test_a_child_joins_over_loopback_where_nothing_can_be_inherited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.client.child_process.offer", Loopback.make)
-    async with started() as client:
+    async with started(command=EXECUTED) as client:
         await client.until(lambda seen: bool(seen))
         await client.submit("a")
         await client.until(lambda _: bool(client.ends("a")))

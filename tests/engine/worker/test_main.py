@@ -99,7 +99,7 @@ async def test_a_command_that_is_no_command_ends_the_child() -> None:
     async with started(command=(sys.executable, "-m", "engine.worker.main"), threads=1) as client:
         await client.until(lambda seen: bool(seen), 60)
         pid = client.readies[0].pid
-        child = client.engine._keeper.child
+        child = client.engine._supervisor.child
         assert child
         child.streams[1].write(b"GET / HTTP/1.1\r\n\r\n")
         async with asyncio.timeout(20):
