@@ -214,6 +214,7 @@ class DreamBot(Client):
 
     async def _close_services(self) -> None:
         services = self.services
+        services.attachments.close()
         await services.jobs.close(self.drain_seconds)
         await services.delivery.settle(SETTLE_SECONDS)
         await services.delivery.close()

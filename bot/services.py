@@ -25,6 +25,7 @@ from bot.jobs.service import JobService
 from bot.models.job import JobRow
 from bot.operations.metrics import Metrics
 from bot.operations.status import Shards, Sources, Status, look
+from bot.pictures.attachments import AttachmentReader
 from bot.pictures.batch_scoring import Grades
 from bot.pictures.clip_ranker import Critic
 from bot.pictures.timelapse import Evolutions
@@ -69,6 +70,7 @@ class Services:
     grades: Grades
     reporting: Reporting
     evolutions: Evolutions
+    attachments: AttachmentReader
     look: Callable[[], Awaitable[Status]]
     """Reads the state of the whole bot, for `/engine`, /metrics and /health."""
 
@@ -140,5 +142,6 @@ def build_services(
         grades=grades,
         reporting=Reporting(client, store, jobs, moderation, delivery, renderer, buttons.report),
         evolutions=evolutions,
+        attachments=AttachmentReader(pixels=2 * config.limits.max_size**2),
         look=partial(look, sources),
     )

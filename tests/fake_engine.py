@@ -28,7 +28,8 @@ from PIL import Image
 
 from engine.client.transport import take_socket
 from engine.errors import Cancelled, DreamError, EngineRestarting, NotFinite
-from engine.images.pictures import grid, open_picture, pixels_sha256, snapshot, to_png
+from engine.images.opening import open_own
+from engine.images.pictures import grid, pixels_sha256, snapshot, to_png
 from engine.protocol.framing import SyncWire
 from engine.protocol.messages import (
     Cancel,
@@ -198,7 +199,7 @@ def result(job: Job, images: Mapping[str, bytes], index: int) -> Image.Image:
     request = job.request
     if isinstance(request, DreamRequest):
         return paint(request, index, request.width, request.height, 1.0)
-    image = open_picture(images[request.image])
+    image = open_own(images[request.image])
     return image.resize((image.width * request.scale, image.height * request.scale), Image.Resampling.LANCZOS)
 
 
@@ -219,7 +220,7 @@ def vector(key: bytes) -> tuple[float, ...]:
 
 def embed(question: Embed) -> Embeddings:
     try:
-        keys = [t.encode() for t in question.texts] + [open_picture(i).tobytes() for i in question.images]
+        keys = [t.encode() for t in question.texts] + [open_own(i).tobytes() for i in question.images]
     except DreamError as error:
         return Embeddings(question.id, (), "fake", str(error))
     return Embeddings(question.id, tuple(vector(key) for key in keys), question.perceptor or "fake")

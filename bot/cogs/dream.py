@@ -13,8 +13,8 @@ from discord.ext import commands
 from bot.errors import Refused
 from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
+from bot.pictures.attachments import AttachmentReader
 from bot.pictures.mask import ALONE, make_mask
-from bot.pictures.uploads import read_attachment
 from bot.policy.server_rules import NO_PROFILE, Ways, preferred
 from bot.requests import autocomplete as completion
 from bot.services import Client
@@ -91,7 +91,7 @@ class Dream(commands.Cog):
         )
         if image:
             await self.services.job_actions.check(request, caller)
-        attached = await _fetched(image, mask)
+        attached = await _fetched(self.services.attachments, caller.user_id, image, mask)
         request = request.model_copy(update={"init_image": attached.image, "mask_image": attached.mask})
         await self.services.job_actions.dream(request, caller, responder, attached.images)
         if attached.note:
@@ -166,15 +166,19 @@ class _Attached:
     note: str = ""
 
 
-async def _fetched(image: discord.Attachment | None, mask: discord.Attachment | None) -> _Attached:
-    """Raises UnreadablePicture for what is no picture, Refused for a mask that says nothing."""
+async def _fetched(
+    reader: AttachmentReader, user_id: int, image: discord.Attachment | None, mask: discord.Attachment | None
+) -> _Attached:
+    """Raises UnreadablePicture for an attachment that is no image, Refused for a mask without a choice."""
     if image is None:
         return _Attached()
-    sha256, data = await read_attachment(image)
+    picture = await reader.read(image, user_id)
+    images = {picture.sha256: picture.png}
     if mask is None:
-        return _Attached(sha256, "", {sha256: data})
-    made = await make_mask((await read_attachment(mask))[1], data)
-    return _Attached(sha256, made.sha256, {sha256: data, made.sha256: made.png}, made.note)
+        return _Attached(picture.sha256, "", images, picture.note)
+    made = await make_mask(await reader.read(mask, user_id, alpha=True), picture)
+    note = " ".join(filter(None, (picture.note, made.note)))
+    return _Attached(picture.sha256, made.sha256, images | {made.sha256: made.png}, note)
 
 
 def _typed(interaction: AnyInteraction, option: str) -> str:

@@ -19,7 +19,8 @@ from bot.storage import files
 from engine.client.local import Engine
 from engine.errors import EngineRestarting
 from engine.guidance.judge_choice import choose_grader, guides_of
-from engine.images.pictures import MAX_BYTES, open_picture, to_png, within
+from engine.images.opening import open_own
+from engine.images.pictures import to_png, within
 from engine.primer.vocabulary import says_something
 from engine.protocol.messages import Embeddings
 from engine.requests.prompts import Prompt
@@ -106,5 +107,5 @@ async def _view(picture: PictureRow) -> bytes | None:
 
 
 def _small(png: bytes) -> bytes:
-    image = open_picture(png, max_bytes=max(len(png), MAX_BYTES))
+    image = open_own(png)
     return to_png(within(image, SIDE) if max(image.size) > SIDE else image)

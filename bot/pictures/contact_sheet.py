@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from engine.images.pictures import MAX_BYTES, contact_sheet, open_picture, to_png, within
+from engine.images.opening import open_own
+from engine.images.pictures import contact_sheet, to_png, within
 
 THUMBNAIL = 256
 """Pixels of a picture's longer side, at most."""
@@ -26,7 +27,7 @@ EMPTY = (43, 45, 49)
 
 def thumbnail(png: bytes) -> bytes:
     """A picture as it stands on a sheet, encoded."""
-    image = open_picture(png, max_bytes=max(len(png), MAX_BYTES))
+    image = open_own(png)
     buffer = io.BytesIO()
     (within(image, THUMBNAIL) if max(image.size) > THUMBNAIL else image).save(buffer, "WEBP", quality=92, method=2)
     return buffer.getvalue()

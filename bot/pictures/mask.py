@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from PIL import Image, ImageChops
 
 from bot.errors import Refused
-from engine.images.pictures import open_picture, to_png
+from engine.images.decoder import CleanPicture
+from engine.images.opening import open_own
+from engine.images.pictures import to_png
 
 SIDE = 2048
 """Pixels that a mask keeps on its longer side; no net paints finer."""
@@ -32,18 +34,18 @@ class Mask:
         return hashlib.sha256(self.png).hexdigest()
 
 
-async def make_mask(data: bytes, picture: bytes) -> Mask:
-    """The mask in *data* for *picture* (encoded, both foreign). Raises UnreadablePicture, or Refused for no choice."""
-    return await asyncio.to_thread(_mask, data, picture)
+async def make_mask(mask: CleanPicture, picture: CleanPicture) -> Mask:
+    """The mask for *picture*; *mask* was decoded with its alpha. Raises Refused for a mask that is all black."""
+    return await asyncio.to_thread(_mask, mask, picture)
 
 
-def _mask(data: bytes, picture: bytes) -> Mask:
-    mask, size = _greys(open_picture(data, alpha=True)), open_picture(picture).size
+def _mask(sent: CleanPicture, picture: CleanPicture) -> Mask:
+    mask, size = _greys(open_own(sent.png, alpha=True)), picture.size
     if mask.getbbox() is None:  # all zeros
         raise Refused("The mask is black all over, so nothing would be painted: white is where it is.")
     note = ""
-    if mask.size != size:
-        note = f"The mask is {_by(mask.size)} and the picture {_by(size)}, so it was stretched over it."
+    if sent.size != size:
+        note = f"The mask is {_by(sent.size)} and the picture {_by(size)}, so it was stretched over it."
     shrink = min(1.0, SIDE / max(size))
     fitting = max(round(size[0] * shrink), 1), max(round(size[1] * shrink), 1)
     return Mask(to_png(mask.resize(fitting, Image.Resampling.BILINEAR) if mask.size != fitting else mask), note)

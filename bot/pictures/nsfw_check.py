@@ -14,7 +14,8 @@ from dataclasses import replace
 from bot.config.sections import SafetySection
 from engine.client.local import Engine
 from engine.errors import DreamError
-from engine.images.pictures import MAX_BYTES, open_picture, to_png, within
+from engine.images.opening import open_own
+from engine.images.pictures import to_png, within
 from engine.protocol.messages import Picture
 
 log = logging.getLogger(__name__)
@@ -72,5 +73,5 @@ def _cosine(one: Sequence[float], other: Sequence[float]) -> float:
 
 
 def _view(png: bytes) -> bytes:
-    image = open_picture(png, max_bytes=max(len(png), MAX_BYTES))
+    image = open_own(png)
     return to_png(within(image, SIDE) if max(image.size) > SIDE else image)

@@ -17,8 +17,8 @@ from bot.pictures.uploads import Upload
 from bot.storage import Store, files
 from bot.storage.timelapses import Frame
 from engine.errors import UnreadablePicture
-from engine.images.pictures import MAX_BYTES as MAX_PICTURE
-from engine.images.pictures import fit, grid, open_picture, within
+from engine.images.opening import open_own
+from engine.images.pictures import fit, grid, within
 from engine.images.timelapse import MAX_BYTES, MOST_FRAMES, animate
 from engine.requests.request import DreamRequest
 
@@ -97,10 +97,10 @@ class Evolutions:
 
 
 def _film(frames: Sequence[Frame], pngs: Sequence[bytes], limit: int) -> bytes:
-    finished = [within(open_picture(png, max_bytes=max(len(png), MAX_PICTURE)), SIDE) for png in pngs]
+    finished = [within(open_own(png), SIDE) for png in pngs]
     dark = [Image.new("RGB", picture.size, DARK) for picture in finished]
     way = [
-        [fit(open_picture(frame[i]), *last.size) if i in frame else dark[i] for i, last in enumerate(finished)]
+        [fit(open_own(frame[i]), *last.size) if i in frame else dark[i] for i, last in enumerate(finished)]
         for frame in frames
     ]
     return animate([grid(pictures) for pictures in (*way, finished)], ".gif", limit)

@@ -1,26 +1,19 @@
-"""Pictures from people, and pictures that must fit into an upload. All decoding happens off the event loop."""
+"""Images as they are uploaded to Discord, within its limit. Decoding and encoding run in threads."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
-import discord
 from PIL import Image
 
 from bot.pictures.contact_sheet import ranked_sheet, sheet_so_far, side_by_side
 from bot.pictures.ranking import Order
-from engine.errors import UnreadablePicture
-from engine.images.pictures import MAX_BYTES, MAX_PIXELS, fit_to_bytes, grid, open_picture, snapshot, to_png
+from engine.images.opening import open_own
+from engine.images.pictures import fit_to_bytes, grid, snapshot, to_png
 
-CDN = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
-"""The only places that attachments are fetched from."""
-TYPES = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
-DOWNLOAD_SECONDS = 20.0
 THUMBNAIL_SIDE = 160
 """Pixels."""
 
@@ -34,51 +27,15 @@ class Upload:
     note: str = ""
 
 
-def check_attachment(attachment: discord.Attachment) -> None:
-    """Raise UnreadablePicture for what cannot be a picture we open, from what Discord says about it."""
-    kind = (attachment.content_type or "").partition(";")[0].strip().lower()
-    if kind not in TYPES:
-        raise UnreadablePicture(
-            f"The attachment is of the kind “{kind or 'unknown'}”; a picture is PNG, JPEG, WebP or GIF."
-        )
-    if attachment.size > MAX_BYTES:
-        raise UnreadablePicture(
-            f"The picture has {attachment.size / 2**20:.1f} MB; {MAX_BYTES / 2**20:.0f} MB is the most that I open."
-        )
-    if attachment.width and attachment.height and attachment.width * attachment.height > MAX_PIXELS:
-        raise UnreadablePicture(
-            f"The picture is {attachment.width}×{attachment.height}; "
-            f"{MAX_PIXELS / 1e6:.0f} megapixels is the most that I open."
-        )
-    if urlsplit(attachment.url).hostname not in CDN:
-        raise UnreadablePicture("I only fetch pictures that were attached in Discord.")
-
-
-async def read_attachment(attachment: discord.Attachment) -> tuple[str, bytes]:
-    """Fetch and decode an attachment: (SHA-256 of the bytes, bytes). Raises UnreadablePicture in words."""
-    check_attachment(attachment)
-    try:
-        async with asyncio.timeout(DOWNLOAD_SECONDS):
-            data = await attachment.read()
-    except (discord.HTTPException, TimeoutError, OSError) as error:
-        raise UnreadablePicture("Discord did not hand the attachment over; please attach it again.") from error
-    await asyncio.to_thread(open_picture, data)
-    return hashlib.sha256(data).hexdigest(), data
-
-
 async def result_upload(job_id: str, pngs: Sequence[bytes], limit: int) -> Upload:
     """What a finished job shows: its picture, or all of them in one, within *limit* bytes. Needs at least one."""
     return await asyncio.to_thread(_result_upload, job_id, pngs, limit)
 
 
 def _result_upload(job_id: str, pngs: Sequence[bytes], limit: int) -> Upload:
-    png = pngs[0] if len(pngs) == 1 else to_png(grid([_open_own(png) for png in pngs]))
+    png = pngs[0] if len(pngs) == 1 else to_png(grid([open_own(png) for png in pngs]))
     data, extension, note = fit_to_bytes(png, limit)
     return Upload(f"{job_id}.{extension}", data, note)
-
-
-def _open_own(png: bytes) -> Image.Image:
-    return open_picture(png, max_bytes=max(len(png), MAX_BYTES))
 
 
 async def batch_upload(job_id: str, thumbnails: Mapping[int, bytes], order: Order, limit: int) -> Upload:
@@ -109,7 +66,7 @@ async def comparison_upload(
 
 async def thumbnail(name: str, png: bytes) -> Upload:
     """A picture small enough to stand beside a line of text."""
-    return await asyncio.to_thread(lambda: Upload(f"{name}.webp", snapshot(_open_own(png), side=THUMBNAIL_SIDE)))
+    return await asyncio.to_thread(lambda: Upload(f"{name}.webp", snapshot(open_own(png), side=THUMBNAIL_SIDE)))
 
 
 async def snapshot_upload(job_id: str, snapshots: Mapping[int, bytes], pictures: int) -> Upload | None:
@@ -125,7 +82,7 @@ def _snapshot_upload(job_id: str, snapshots: Mapping[int, bytes], pictures: int)
         with Image.open(io.BytesIO(data)) as image:
             extension = (image.format or "webp").lower().replace("jpeg", "jpg")
         return Upload(f"{job_id}.{extension}", data)
-    known = {index: open_picture(data) for index, data in snapshots.items()}
+    known = {index: open_own(data) for index, data in snapshots.items()}
     blank = Image.new("RGB", next(iter(known.values())).size, (43, 45, 49))
     sheet = grid([known.get(index, blank) for index in range(pictures)])
     return Upload(f"{job_id}.webp", snapshot(sheet, side=min(max(sheet.size), 512)))

@@ -14,7 +14,8 @@ from engine.cli._pictures import SEEN
 from engine.cli.console import Bar, read_file, write_file
 from engine.errors import InvalidRequest
 from engine.guidance.judge_choice import choose_grader, guides_of
-from engine.images.pictures import contact_sheet, open_picture, open_reduced, to_png, within
+from engine.images.opening import open_own, open_reduced
+from engine.images.pictures import contact_sheet, to_png, within
 from engine.requests.request import DreamRequest, UpscaleRequest
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def prepare(order: Order, wanted: Wanted, studio: InProcessEngine) -> Grading | 
     request = order.request
     assert isinstance(request, DreamRequest)
     name, note = (wanted.grader, "") if wanted.grader else choose_grader(guides_of(request))
-    pictures = {sha: open_picture(order.images[sha]) for sha in _pictures(request)}
+    pictures = {sha: open_own(order.images[sha]) for sha in _pictures(request)}
     return Grading(name, _judge(name, studio).wish(request.prompts, pictures), note)
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from engine.cli.console import check_writable, is_folder, read_file
 from engine.errors import DreamError, InvalidRequest
-from engine.images.pictures import open_own, pixels_sha256
+from engine.images.opening import open_own
+from engine.images.pictures import pixels_sha256
 from engine.protocol.messages import Request
 from engine.protocol.replay_record import read_record
 from engine.protocol.step_log import ReplayPlan

@@ -13,7 +13,8 @@ import platformdirs
 from engine.cli._dream_order import Done, Order
 from engine.cli.console import Bar, calm_torch, errors, write_file
 from engine.errors import InvalidRequest
-from engine.images.pictures import in_format, open_reduced
+from engine.images.opening import open_reduced
+from engine.images.pictures import in_format
 from engine.images.timelapse import LARGEST_SIDE, animate
 from engine.protocol.messages import Picture, Progress
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.images.pictures import open_own, pixels_sha256
+from engine.images.opening import open_own
+from engine.images.pictures import pixels_sha256
 from engine.protocol.step_log import StepConditions, read_step_log
 
 WORDS = {

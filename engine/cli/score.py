@@ -15,9 +15,10 @@ from rich.table import Table
 from engine.cli._pictures import Shown, fair_grader, open_all
 from engine.cli.console import Device, calm_torch, echo_json, errors, printable
 from engine.errors import InvalidRequest
+from engine.images.opening import NAMES
 from engine.requests.prompts import Prompt, parse_prompts
 
-PICTURES = typer.Argument(metavar="PICTURE…", help="PNG, JPEG, WebP or GIF.", show_default=False)
+PICTURES = typer.Argument(metavar="PICTURE…", help=f"{NAMES} or HEIC.", show_default=False)
 TEXT = typer.Option(help="Words, in parts and with weights as in a prompt; repeatable.", show_default=False)
 PERCEPTOR = typer.Option(
     help="primer, primer-grader, an OpenAI or open_clip name (ViT-B/32), or a file.",

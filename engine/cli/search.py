@@ -26,7 +26,8 @@ from engine.cli.console import (
 from engine.errors import DreamError, InvalidRequest, UnreadablePicture
 from engine.guidance.judge_choice import choose_grader
 from engine.images.index import Album, Entry, Found
-from engine.images.pictures import OWN_BYTES, contact_sheet, open_reduced, to_png, within
+from engine.images.opening import NAMES, OWN_BYTES, open_reduced
+from engine.images.pictures import contact_sheet, to_png, within
 from engine.requests.prompts import Prompt, parse_prompts
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def search(
             found = _others(album, wish, count, like or [])
             looked, problems, mended = len(album), {**album.problems, **unread}, album.mended
     if not found:
-        nothing = f"There are no other pictures in {folder} that could be opened (PNG, JPEG, WebP or GIF)."
+        nothing = f"There are no other pictures in {folder} that could be opened ({NAMES} or HEIC)."
         raise InvalidRequest(" ".join([nothing, *_reasons(problems)]))
     mends = "What was remembered of this folder was broken; all of it was looked at again." if mended else ""
     notes = [text for text in (note, *wish.notes, mends, _told(problems)) if text]

@@ -10,7 +10,7 @@ import typer
 
 from engine.cli.console import check_writable, printable, read_file, write_file
 from engine.errors import InvalidRequest
-from engine.images.pictures import open_reduced
+from engine.images.opening import open_reduced
 from engine.images.timelapse import LARGEST_SIDE, animate, check_kind
 
 STEP = re.compile(r"(?P<name>.+)-(?P<index>\d+)-step-(?P<step>\d+)\.webp")

@@ -15,12 +15,12 @@ from engine.cli._dream_output import tell
 from engine.cli._dream_run import Means, paint, start_studio
 from engine.cli.console import MISTAKE, Bar, Clock, Device, Threads, check_writable, errors, is_folder, read_file
 from engine.errors import DreamError, InvalidRequest
-from engine.images.pictures import FORMATS, SUFFIXES, open_own, stored_size
+from engine.images.opening import NAMES, SUFFIXES_READ, open_own, stored_size
+from engine.images.pictures import SUFFIXES
 from engine.requests.request import AUTO, LEARNED, SHIPPED, USUAL_SCALE, UpscaleRequest
 from engine.upscalers import check_known, check_large
 
-READABLE = {*SUFFIXES, ".gif"}
-PICTURES = typer.Argument(help="PNG, JPEG, WebP or GIF; folders stand for the pictures in them.", show_default=False)
+PICTURES = typer.Argument(help=f"{NAMES}, HEIC; folders stand for the pictures in them.", show_default=False)
 OUT = typer.Option(help="A PNG, WebP or JPEG file; a folder for several pictures.", show_default="NAME-x4.png")
 UPSCALER = typer.Option(help=f"auto takes the best that is here of {', '.join((*LEARNED, *SHIPPED))} and your own.")
 
@@ -74,9 +74,9 @@ def find_pictures(given: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for path in given:
         if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in READABLE and p.is_file())
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES_READ and p.is_file())
             if not inside:
-                raise InvalidRequest(f"There are no pictures in {path}; {', '.join(FORMATS)} are looked for.")
+                raise InvalidRequest(f"There are no pictures in {path}; {NAMES} and HEIC are looked for.")
             found += inside
         else:
             found.append(path)

@@ -11,7 +11,8 @@ from torch import Tensor
 from engine.errors import InvalidRequest
 from engine.guidance.perceptor import Perceptor
 from engine.guidance.perceptor_loader import load_perceptor
-from engine.images.pictures import fit, open_picture
+from engine.images.opening import open_own
+from engine.images.pictures import fit
 from engine.images.tensors import to_tensor
 from engine.protocol.messages import Embed, Embeddings
 from engine.runtime.provider import NetProvider
@@ -29,7 +30,7 @@ def prepare(question: Embed, runtime: NetProvider) -> tuple[Perceptor, Tensor | 
     perceptor = load_perceptor(question.perceptor or DEFAULT_PERCEPTOR, runtime)
     if question.texts:
         return perceptor, None
-    return perceptor, views(map(open_picture, question.images), perceptor)
+    return perceptor, views(map(open_own, question.images), perceptor)
 
 
 def answer(question: Embed, perceptor: Perceptor, images: Tensor | None, runtime: NetProvider) -> Embeddings:

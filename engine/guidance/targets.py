@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from engine.guidance.cutouts import CutRecipe, cut, draw_cuts
 from engine.guidance.perceptor import Perceptor
-from engine.images.pictures import open_picture
+from engine.images.opening import open_own
 from engine.images.tensors import noise, to_signed, to_tensor, to_unit
 from engine.requests.prompts import Prompt
 from engine.requests.request import DreamRequest
@@ -77,7 +77,7 @@ def make_targets(
 
 def decode(request: DreamRequest, images: Mapping[str, bytes], device: torch.device) -> dict[str, Tensor]:
     """Every picture that *request* names: SHA-256 → [3, H, W] in [0, 1], at most `LARGEST` wide and high."""
-    opened = {sha: open_picture(images[sha]) for sha in request.images}
+    opened = {sha: open_own(images[sha]) for sha in request.images}
     for picture in opened.values():
         picture.thumbnail((LARGEST, LARGEST))
     return {sha: to_tensor(picture).to(device) for sha, picture in opened.items()}

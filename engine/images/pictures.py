@@ -1,32 +1,17 @@
-"""Bytes ↔ pictures, safely; grids and sheets; text in PNGs; making a picture fit into an upload. No torch, no Discord.
-
-Whatever comes from outside goes through `open_picture`, which never trusts what the bytes say about themselves.
-"""
+"""Grids, contact sheets and snapshots; encoding; text in PNGs; making an image fit into an upload."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import math
-import struct
-import warnings
-import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin
 
 from engine.errors import UnreadablePicture
+from engine.images.opening import OWN_BYTES, OWN_PIXELS, decoding, megabytes, open_own, sniff, to_rgb
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
-MAX_BYTES = 32 * 2**20
-MAX_PIXELS = 50_000_000
-OWN_BYTES = 768 * 2**20
-"""Of a file that was made here, or that somebody at this machine names."""
-OWN_PIXELS = 178_000_000
-"""The same: as many as are ever made here. Half a gigabyte, and what Pillow still opens."""
-MAX_SIDE = 16_384
 SNAPSHOT_SIDE = 256
 SUFFIXES = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
 """In which format a file of that name is written."""
@@ -35,91 +20,6 @@ _JPEG_SIDE = 65_535
 _QUALITIES = (95, 90, 80, 65, 50)
 _BACKGROUND = (30, 31, 34)
 _GOLD = (250, 190, 60)
-_BROKEN = (
-    OSError,  # truncated data, unknown formats
-    SyntaxError,  # Pillow's word for a broken PNG
-    ValueError,
-    ArithmeticError,
-    LookupError,
-    TypeError,
-    EOFError,
-    MemoryError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-)
-"""What decoders have been seen to raise for hostile bytes."""
-
-
-def open_picture(
-    data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS, alpha: bool = False
-) -> Image.Image:
-    """Foreign bytes → RGB, upright, transparency on white, the first frame if it moves; raises UnreadablePicture.
-
-    *alpha*: RGBA instead, where there is transparency.
-    """
-    with _decoding(data, max_bytes, max_pixels) as image:
-        image.load()
-        return _to_rgb(ImageOps.exif_transpose(image), alpha)
-
-
-def open_own(data: bytes) -> Image.Image:
-    """The same for what was made here or named at this machine, and may be larger than what strangers send."""
-    return open_picture(data, max_bytes=OWN_BYTES, max_pixels=OWN_PIXELS)
-
-
-def open_reduced(data: bytes, side: int) -> Image.Image:
-    """As `open_own`, but no larger than is needed: the shorter side of large ones has *side* pixels.
-
-    What is decoded is held once, where `open_picture` holds it three times.
-    """
-    with _decoding(data, OWN_BYTES, OWN_PIXELS) as image:
-        image.draft(None, (2 * side, 2 * side))  # a JPEG can be decoded at a half, a quarter, an eighth
-        image.load()
-        plain = image.mode == "RGB" and not image.has_transparency_data
-        small = _reduced(image if plain else _to_rgb(image, alpha=False), side)
-        small.info = {key: value for key, value in image.info.items() if key != "transparency"}  # which way is up
-        return ImageOps.exif_transpose(small)
-
-
-def stored_size(data: bytes) -> tuple[int, int]:
-    """Width and height as the file has them, whichever way is up; little is decoded. Limits as of `open_own`."""
-    with _decoding(data, OWN_BYTES, OWN_PIXELS) as image:
-        return image.size
-
-
-def _reduced(image: Image.Image, side: int) -> Image.Image:
-    shrink = min(side / min(image.size), 1)
-    size = (max(round(image.width * shrink), 1), max(round(image.height * shrink), 1))
-    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
-
-
-@contextlib.contextmanager
-def _decoding(data: bytes, max_bytes: int, max_pixels: int) -> Iterator[Image.Image]:
-    """Foreign bytes, of which only the head was read; whatever a decoder says becomes UnreadablePicture."""
-    if len(data) > max_bytes:
-        raise UnreadablePicture(
-            f"The picture has {_megabytes(len(data))}; {_megabytes(max_bytes)} is the most that is opened here."
-        )
-    try:
-        with _opened(data, max_pixels) as image:
-            _check_size(image.width, image.height, max_pixels)
-            yield image
-    except UnidentifiedImageError as error:
-        raise UnreadablePicture("This is not a picture that is opened here: PNG, JPEG, WebP and GIF are.") from error
-    except Image.DecompressionBombError as error:
-        raise UnreadablePicture(f"The picture is over {max_pixels / 1e6:.0f} megapixels.") from error
-    except _BROKEN as error:
-        raise UnreadablePicture("The picture is broken or incomplete: it cannot be decoded.") from error
-
-
-def _opened(data: bytes, max_pixels: int) -> Image.Image:
-    if max_pixels <= (Image.MAX_IMAGE_PIXELS or max_pixels):
-        return Image.open(io.BytesIO(data), formats=FORMATS)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # of what is welcome here
-        return Image.open(io.BytesIO(data), formats=FORMATS)
 
 
 def fit(image: Image.Image, width: int, height: int) -> Image.Image:
@@ -177,28 +77,21 @@ def in_format(png: bytes, suffix: str) -> bytes:
     name = SUFFIXES[suffix.lower()]
     if name == "PNG":
         return png
-    with warnings.catch_warnings(), _own_png(png) as image:
+    with decoding(png, OWN_BYTES, OWN_PIXELS) as image:
         most = {"WEBP": _WEBP_SIDE, "JPEG": _JPEG_SIDE}[name]
         if max(image.size) > most:
             raise UnreadablePicture(f"{image.width}×{image.height} is too large for {_title(name)}; PNG can hold it.")
         if name == "WEBP":
             return _encoded(image, name, alpha=True, quality=_QUALITIES[0])
-        return _encoded(_to_rgb(image, alpha=False), name, quality=_QUALITIES[0], subsampling=0)
-
-
-def _own_png(png: bytes) -> Image.Image:
-    """A PNG that is large or is only asked for its texts: Pillow's warning says nothing new. In `catch_warnings`."""
-    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-    return Image.open(io.BytesIO(png), formats=("PNG",))
+        return _encoded(to_rgb(image, alpha=False), name, quality=_QUALITIES[0], subsampling=0)
 
 
 def read_text(png: bytes) -> dict[str, str]:
     """The text chunks of a PNG by keyword; empty for one without. Raises UnreadablePicture for what is no PNG."""
-    try:
-        with warnings.catch_warnings(), _own_png(png) as image:
-            return {str(key): str(value) for key, value in image.info.items() if isinstance(value, str)}
-    except _BROKEN as error:
-        raise UnreadablePicture("This is not a PNG, so there is no record of how it was made in it.") from error
+    if sniff(png) != "PNG":
+        raise UnreadablePicture("This is not a PNG, so there is no record of how it was made in it.")
+    with decoding(png, OWN_BYTES, OWN_PIXELS) as image:
+        return {str(key): str(value) for key, value in image.info.items() if isinstance(value, str)}
 
 
 def snapshot(image: Image.Image, side: int = SNAPSHOT_SIDE, quality: int = 80) -> bytes:
@@ -221,10 +114,10 @@ def fit_to_bytes(png: bytes, limit: int) -> tuple[bytes, str, str]:
     """
     if len(png) <= limit:
         return png, "png", ""
-    image = open_picture(png, max_bytes=max(len(png), MAX_BYTES), max_pixels=MAX_SIDE**2)
+    image = open_own(png)
     name = "WEBP" if max(image.size) <= _WEBP_SIDE else "JPEG"
     extension = {"WEBP": "webp", "JPEG": "jpg"}[name]
-    why = f"the PNG has {_megabytes(len(png))} and {_megabytes(limit)} is the limit here"
+    why = f"the PNG has {megabytes(len(png))} and {megabytes(limit)} is the limit here"
     for quality in _QUALITIES:
         data = _encoded(image, name, quality=quality)
         if len(data) <= limit:
@@ -236,24 +129,6 @@ def fit_to_bytes(png: bytes, limit: int) -> tuple[bytes, str, str]:
         if len(data) <= limit:
             return data, extension, f"Made smaller ({image.width}×{image.height}, {_title(name)}): {why}."
     raise UnreadablePicture(f"The picture cannot be made to fit into {limit} bytes.")
-
-
-def _check_size(width: int, height: int, max_pixels: int) -> None:
-    if width * height > max_pixels or max(width, height) > MAX_SIDE:
-        raise UnreadablePicture(
-            f"The picture is {width}×{height}; the most that is opened here is {max_pixels / 1e6:.0f} megapixels "
-            f"and {MAX_SIDE} pixels a side."
-        )
-
-
-def _to_rgb(image: Image.Image, alpha: bool) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits of grey, which Pillow would clip instead of scale
-        levels = np.clip(np.asarray(image, dtype=np.float32) / 257, 0, 255)
-        return Image.fromarray(levels.round().astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return image if alpha else Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
 
 
 def _lay_out(
@@ -288,7 +163,3 @@ def _encoded(image: Image.Image, name: str, *, alpha: bool = False, **options: o
 
 def _title(name: str) -> str:
     return {"WEBP": "WebP", "JPEG": "JPEG"}[name]
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 2**20:.1f} MB" if size >= 2**20 else f"{size / 1024:.0f} kB"

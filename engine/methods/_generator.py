@@ -21,7 +21,8 @@ from engine.guidance.targets import decode, make_targets, power_of_two
 from engine.guidance.turn import NoiseKey
 from engine.guidance.verdict import judge, named
 from engine.guidance.vocabulary_check import cut_short, readable
-from engine.images.pictures import fit, open_picture
+from engine.images.opening import open_own
+from engine.images.pictures import fit
 from engine.images.tensors import to_image, to_signed, to_tensor, to_unit
 from engine.methods._adam import broken, look_at_fewer
 from engine.methods._base import Failed, Finished, Running, Step
@@ -73,7 +74,7 @@ class Beginning:
         if not self.request.init_image:
             return None
         height, width = self.sides
-        picture = open_picture(self.images[self.request.init_image])
+        picture = open_own(self.images[self.request.init_image])
         return to_signed(to_tensor(fit(picture, width, height))).to(self.runtime.device)
 
     @property

@@ -12,7 +12,8 @@ from engine.diffusion.denoiser import q_sample
 from engine.diffusion.perlin import perlin_picture
 from engine.diffusion.respacing import RespacedSchedule, stack
 from engine.diffusion.symmetry import mirrored
-from engine.images.pictures import fit, open_picture
+from engine.images.opening import open_own
+from engine.images.pictures import fit
 from engine.images.tensors import noise, to_signed, to_tensor
 from engine.requests.options.clip_diffusion import ClipDiffusionOptions
 from engine.requests.request import DreamRequest
@@ -80,4 +81,4 @@ def _picture(sha256: str, images: Mapping[str, bytes], sides: tuple[int, int], d
     if not sha256:
         return None
     height, width = sides
-    return to_signed(to_tensor(fit(open_picture(images[sha256]), width, height))).to(device)
+    return to_signed(to_tensor(fit(open_own(images[sha256]), width, height))).to(device)

@@ -16,7 +16,8 @@ from PIL import Image, ImageColor
 from torch import Tensor
 
 from engine.catalogue.models import Model
-from engine.images.pictures import fit, open_picture
+from engine.images.opening import open_own
+from engine.images.pictures import fit
 from engine.images.tensors import noise, to_image, to_signed, to_tensor, uniform
 from engine.methods._adam import ByAdam, Canvas
 from engine.methods._stroke_renderer import Strokes, draw
@@ -128,7 +129,7 @@ class Clipdraw(ByAdam):
         width = canvas.stroke_width * (0.25 * noise(request.seed, index, 0, "widths", (canvas.strokes, 1))).exp()
         colours = lots[:, 2:5]
         if request.init_image:
-            colours = _colours_at(open_picture(images[request.init_image]), canvas, start[:, 0])
+            colours = _colours_at(open_own(images[request.init_image]), canvas, start[:, 0])
         if canvas.ink in INKS:
             colours = torch.tensor(INKS[canvas.ink]).expand(canvas.strokes, 3)
         opacity = PALEST + (1 - PALEST) * lots[:, 5:]

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from engine.catalogue.models import Model
 from engine.guidance.cutouts import window_matrix
-from engine.images.pictures import fit, open_picture
+from engine.images.opening import open_own
+from engine.images.pictures import fit
 from engine.images.tensors import noise, to_image, to_signed, to_tensor, to_unit
 from engine.methods._adam import ByAdam, Canvas
 from engine.requests.request import DreamRequest
@@ -86,7 +87,7 @@ class Pixels(ByAdam):
         assert isinstance(canvas, Grids)
         if not request.init_image:
             return SPREAD * noise(request.seed, index, 0, "colours", (sum(canvas.sizes),))
-        return _colours_of(open_picture(images[request.init_image]), canvas)
+        return _colours_of(open_own(images[request.init_image]), canvas)
 
 
 METHOD = Pixels()

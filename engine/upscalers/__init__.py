@@ -19,7 +19,7 @@ from PIL import Image
 from engine.catalogue.entry import Kind
 from engine.catalogue.registry import entries, find_entry
 from engine.errors import InvalidRequest, ModelUnavailable
-from engine.images.pictures import MAX_SIDE, OWN_PIXELS
+from engine.images.opening import MAX_SIDE, OWN_PIXELS
 from engine.methods._base import State, Step
 from engine.weights.store.presence import lacking_files
 

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from engine.errors import OutOfMemory
-from engine.images.pictures import OWN_BYTES, open_picture
+from engine.images.opening import open_own
 from engine.methods._base import Finished, Running, Step
 from engine.protocol.messages import Job
 from engine.protocol.step_log import StepConditions, StepLog
@@ -212,7 +212,7 @@ def open_small(job: Job, images: Mapping[str, bytes]) -> tuple[Image.Image, int]
     """The picture (RGB, or RGBA) and the scale of an upscale job; raises UnreadablePicture, InvalidRequest in words."""
     request = job.request
     assert isinstance(request, UpscaleRequest)
-    image = open_picture(images[request.image], max_bytes=OWN_BYTES, alpha=True)
+    image = open_own(images[request.image], alpha=True)
     check_large(image.width, image.height, request.scale)
     check_room(image.width * image.height * request.scale**2)
     return image, request.scale

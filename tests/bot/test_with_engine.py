@@ -15,7 +15,7 @@ from bot.jobs.service import JobService
 from bot.models.job import JobRow, JobState, Update
 from bot.storage import Store
 from engine.client.local import LocalEngine
-from engine.images.pictures import open_picture
+from engine.images.opening import open_own
 from engine.requests.request import DreamRequest, UpscaleRequest
 from tests.bot.core import ANN, config, dream, origin, upscale_of
 
@@ -55,13 +55,13 @@ async def whole(tmp_path: Path) -> AsyncIterator[Whole]:
 async def test_a_dream_is_painted_step_by_step_and_then_enlarged(whole: Whole) -> None:
     job = await whole.ask(dream("a lighthouse", count=2))
     done = await whole.until(job.id, JobState.DONE)
-    sizes = [open_picture(await whole.store.pictures.png(job.id, index)).size for index in range(2)]
+    sizes = [open_own(await whole.store.pictures.png(job.id, index)).size for index in range(2)]
     assert ([(256, 256)] * 2, [7, 8]) == (sizes, [picture.facts["seed"] for picture in done.pictures])
     assert {0, 1} == set().union(*(u.progress.snapshots for u in whole.updates if u.progress))
 
     larger = await whole.ask(await upscale_of(whole.jobs, whole.store, job.id, 1, scale=2))
     await whole.until(larger.id, JobState.DONE)
-    assert (512, 512) == open_picture(await whole.store.pictures.png(larger.id, 0)).size
+    assert (512, 512) == open_own(await whole.store.pictures.png(larger.id, 0)).size
 
 
 async def test_a_job_outlives_the_engine(whole: Whole) -> None:

@@ -60,7 +60,6 @@ REFUSED: dict[str, tuple[str, Callable[[], bytes]]] = {
     "half a picture": ("picture.png", lambda: picture("green", 64)[:90]),
     "only a head": ("picture.jpg", lambda: b"\xff\xd8\xff\xe0"),
     "a PDF": ("picture.png", lambda: b"%PDF-1.7\n"),
-    "a TIFF": ("picture.png", lambda: saved("TIFF")),
     "an ICO": ("picture.png", lambda: saved("ICO")),
     "PostScript": ("picture.png", lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n"),
     "a text file": ("notes.txt", lambda: b"hello"),

@@ -10,7 +10,8 @@ from PIL import Image
 from bot.config.sections import SafetySection
 from bot.pictures.nsfw_check import COVERED, UNSEEN, Safety
 from engine.errors import ModelUnavailable
-from engine.images.pictures import open_picture, to_png
+from engine.images.opening import open_own
+from engine.images.pictures import to_png
 from engine.protocol.messages import Embeddings, Picture
 from tests.bot.fakes import FakeEngine
 
@@ -32,7 +33,7 @@ class SeesColours(FakeEngine):
             raise ModelUnavailable(f"{perceptor} is not downloaded.")
         self.asked.append(tuple(texts))
         words = [("red", "green", "blue").index(text) for text in texts]
-        seen = [open_picture(image).getpixel((0, 0)).index(255) for image in images]  # type: ignore[union-attr]
+        seen = [open_own(image).getpixel((0, 0)).index(255) for image in images]  # type: ignore[union-attr]
         return Embeddings("1", tuple(tuple(float(i == one) for i in range(3)) for one in (*words, *seen)), perceptor)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.images.pictures import MAX_BYTES
+from engine.images.foreign import MAX_BYTES
 from engine.protocol.replay_record import read_record
 from engine.requests.request import METHODS
 from tests.engine.shell import Shell

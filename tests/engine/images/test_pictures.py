@@ -13,19 +13,16 @@ import pytest
 from PIL import Image, ImageFile
 
 from engine.errors import UnreadablePicture
+from engine.images.opening import decoding, open_own, open_reduced, stored_size, to_rgb
 from engine.images.pictures import (
     contact_sheet,
     fit,
     fit_to_bytes,
     grid,
     in_format,
-    open_own,
-    open_picture,
-    open_reduced,
     pixels_sha256,
     read_text,
     snapshot,
-    stored_size,
     to_png,
     within,
 )
@@ -46,24 +43,24 @@ def grain(side: int) -> Image.Image:
     return Image.fromarray(np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8))
 
 
-@pytest.mark.parametrize("name", ["PNG", "JPEG", "WEBP", "GIF"])
+@pytest.mark.parametrize("name", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "AVIF"])
 def test_every_format_that_discord_shows_is_opened(name: str) -> None:
-    image = open_picture(saved(gradient(), name))
+    image = open_own(saved(gradient(), name))
 
     assert ("RGB", (40, 30)) == (image.mode, image.size)
 
 
-@pytest.mark.parametrize("name", ["BMP", "TIFF", "PPM", "ICO"])
+@pytest.mark.parametrize("name", ["PPM", "ICO"])
 def test_other_formats_are_refused_whatever_pillow_can(name: str) -> None:
-    with pytest.raises(UnreadablePicture, match="PNG, JPEG, WebP and GIF"):
-        open_picture(saved(gradient(32, 32), name))
+    with pytest.raises(UnreadablePicture, match="PNG, JPEG, WebP, GIF, TIFF, BMP, AVIF and HEIC are"):
+        open_own(saved(gradient(32, 32), name))
 
 
 def test_a_photograph_is_turned_upright() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
 
-    image = open_picture(saved(gradient(40, 30), "JPEG", exif=exif))
+    image = open_own(saved(gradient(40, 30), "JPEG", exif=exif))
 
     assert (30, 40) == image.size
 
@@ -77,7 +74,7 @@ def test_what_is_only_looked_at_is_opened_no_larger_than_it_need_be_and_upright(
     small = open_reduced(data, 60)
 
     assert ("RGB", (60, 80), (400, 300)) == (small.mode, small.size, stored_size(data))
-    difference = np.asarray(small, dtype=int) - np.asarray(open_picture(data).resize((60, 80)), dtype=int)
+    difference = np.asarray(small, dtype=int) - np.asarray(open_own(data).resize((60, 80)), dtype=int)
     assert np.abs(difference).max() < 8
 
 
@@ -86,7 +83,7 @@ def test_what_is_small_already_is_opened_as_ever(mode: str) -> None:
     image = gradient().convert("L" if mode == "I;16" else mode)
     data = saved(Image.fromarray(np.asarray(image, dtype=np.uint16) * 257) if mode == "I;16" else image, "PNG")
 
-    assert pixels_sha256(open_picture(data)) == pixels_sha256(open_reduced(data, 60))
+    assert pixels_sha256(open_own(data)) == pixels_sha256(open_reduced(data, 60))
 
 
 def test_ones_own_pictures_may_be_as_large_as_what_is_made_here() -> None:
@@ -96,8 +93,6 @@ def test_ones_own_pictures_may_be_as_large_as_what_is_made_here() -> None:
         warnings.simplefilter("error")
         assert (64, 64) == open_reduced(data, 64).size
         assert {} == read_text(data)
-    with pytest.warns(Image.DecompressionBombWarning), pytest.raises(UnreadablePicture, match="50 megapixels"):
-        open_picture(data)
 
 
 def test_ones_own_pictures_are_not_endless_either() -> None:
@@ -109,21 +104,21 @@ def test_ones_own_pictures_are_not_endless_either() -> None:
 def test_transparency_lies_on_white() -> None:
     clear = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
 
-    assert (255, 255, 255) == open_picture(saved(clear, "PNG")).getpixel((0, 0))
+    assert (255, 255, 255) == open_own(saved(clear, "PNG")).getpixel((0, 0))
 
 
 def test_a_transparent_palette_lies_on_white() -> None:
     palette = Image.new("P", (4, 4), 1)
     palette.putpalette([0, 0, 0, 0, 0, 255])
 
-    assert (0, 0, 255) == open_picture(saved(palette, "PNG")).getpixel((0, 0))
-    assert (255, 255, 255) == open_picture(saved(palette, "PNG", transparency=1)).getpixel((0, 0))
+    assert (0, 0, 255) == open_own(saved(palette, "PNG")).getpixel((0, 0))
+    assert (255, 255, 255) == open_own(saved(palette, "PNG", transparency=1)).getpixel((0, 0))
 
 
 def test_sixteen_bits_of_grey_are_scaled_not_clipped() -> None:
     levels = np.array([[0, 32768, 65535]], dtype=np.uint16)
 
-    image = open_picture(saved(Image.fromarray(levels), "PNG"))
+    image = open_own(saved(Image.fromarray(levels), "PNG"))
 
     assert [(0, 0, 0), (128, 128, 128), (255, 255, 255)] == [image.getpixel((x, 0)) for x in range(3)]
 
@@ -132,26 +127,26 @@ def test_of_a_moving_picture_the_first_frame_counts() -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
     for name in ("GIF", "WEBP", "PNG"):
         data = saved(frames[0], name, save_all=True, append_images=frames[1:], duration=100)
-        red, green, blue = open_picture(data).getpixel((4, 4))
+        red, green, blue = open_own(data).getpixel((4, 4))
         assert red > 240 and green < 15 and blue < 15, name
 
 
 def test_cmyk_and_grey_become_rgb() -> None:
     for mode in ("CMYK", "L", "1"):
         name = "JPEG" if mode == "CMYK" else "PNG"
-        assert "RGB" == open_picture(saved(gradient().convert(mode), name)).mode
+        assert "RGB" == open_own(saved(gradient().convert(mode), name)).mode
 
 
 def test_too_many_bytes_are_said_with_the_limit() -> None:
-    with pytest.raises(UnreadablePicture, match=r"1 kB is the most"):
-        open_picture(saved(grain(40), "PNG"), max_bytes=1024)
+    with pytest.raises(UnreadablePicture, match=r"1 kB is the most"), decoding(saved(grain(40), "PNG"), 1024, 10**6):
+        pass
 
 
 def test_too_many_pixels_are_refused_before_they_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("decoded"))
 
-    with pytest.raises(UnreadablePicture, match="40×30"):
-        open_picture(saved(gradient(), "PNG"), max_pixels=1000)
+    with pytest.raises(UnreadablePicture, match="40×30"), decoding(saved(gradient(), "PNG"), 10**6, 1000):
+        pass
 
 
 def bomb(width: int, height: int) -> bytes:
@@ -164,10 +159,10 @@ def bomb(width: int, height: int) -> bytes:
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-@pytest.mark.parametrize("side", [8_000, 12_000, 30_000, 2**31 - 1])
+@pytest.mark.parametrize("side", [13_400, 30_000, 2**31 - 1])
 def test_decompression_bombs_are_refused(side: int) -> None:
     with pytest.raises(UnreadablePicture):
-        open_picture(bomb(side, side))
+        open_own(bomb(side, side))
 
 
 def test_a_text_bomb_is_refused() -> None:
@@ -177,7 +172,7 @@ def test_a_text_bomb_is_refused() -> None:
     data = saved(gradient(), "PNG")
 
     with pytest.raises(UnreadablePicture):
-        open_picture(data[:33] + chunk + data[33:])
+        open_own(data[:33] + chunk + data[33:])
 
 
 @pytest.mark.parametrize("name", ["PNG", "JPEG", "WEBP", "GIF"])
@@ -185,7 +180,7 @@ def test_a_picture_that_ends_too_early_is_refused(name: str) -> None:
     data = saved(grain(64), name)
 
     with pytest.raises(UnreadablePicture):
-        open_picture(data[: len(data) // 2])
+        open_own(data[: len(data) // 2])
 
 
 @pytest.mark.parametrize("name", ["PNG", "JPEG", "WEBP", "GIF"])
@@ -196,7 +191,9 @@ def test_damaged_bytes_are_a_picture_or_a_sentence_and_nothing_else(name: str) -
         for _ in range(dice.randint(1, 8)):
             damaged[dice.randrange(len(damaged))] = dice.randrange(256)
         try:
-            assert "RGB" == open_picture(bytes(damaged), max_pixels=4_000_000).mode
+            with decoding(bytes(damaged), 10**6, 4_000_000) as image:
+                image.load()
+                assert "RGB" == to_rgb(image, alpha=False).mode
         except UnreadablePicture:
             continue
 
@@ -204,7 +201,7 @@ def test_damaged_bytes_are_a_picture_or_a_sentence_and_nothing_else(name: str) -
 @pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"<svg/>", b"\xff\xd8\xff"])
 def test_what_only_begins_like_a_picture_is_refused(data: bytes) -> None:
     with pytest.raises(UnreadablePicture):
-        open_picture(data)
+        open_own(data)
 
 
 def test_fit_covers_the_size_and_cuts_evenly() -> None:
@@ -229,7 +226,7 @@ def test_what_is_no_png_has_no_text() -> None:
 def test_a_png_keeps_every_pixel() -> None:
     image = grain(50)
 
-    assert pixels_sha256(image) == pixels_sha256(open_picture(to_png(image)))
+    assert pixels_sha256(image) == pixels_sha256(open_own(to_png(image)))
 
 
 def test_a_grid_is_as_square_as_it_gets() -> None:
@@ -320,12 +317,9 @@ def test_a_picture_of_ours_is_written_in_the_format_of_its_name() -> None:
     assert min(jpeg.getpixel((1, 1))) > 250, "what is transparent becomes white where nothing else can be"
 
 
-def test_what_a_format_cannot_hold_is_said_and_large_pictures_warn_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_format_cannot_hold_is_said() -> None:
     png = to_png(Image.new("RGB", (16_384, 1)))
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)
 
     with pytest.raises(UnreadablePicture, match="16384×1 is too large for WebP; PNG can hold it"):
         in_format(png, ".webp")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert in_format(png, ".jpg").startswith(b"\xff\xd8")
+    assert in_format(png, ".jpg").startswith(b"\xff\xd8")

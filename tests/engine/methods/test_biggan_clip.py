@@ -14,7 +14,7 @@ from engine.catalogue.models import MODELS
 from engine.errors import DreamError, InvalidRequest
 from engine.guidance.imagenet_classes import NAMES, class_vectors
 from engine.guidance.perceptor_loader import load_perceptor
-from engine.images.pictures import open_picture
+from engine.images.opening import open_own
 from engine.memory_planning.dry_run import dry_run
 from engine.memory_planning.meta_memory import LiveBytes
 from engine.methods import find_method
@@ -318,7 +318,7 @@ def test_where_memory_runs_out_steps_are_made_lighter_and_the_picture_is_the_sam
         request = job_of(PROMPT, {**QUICK, "cutouts": "8", "steps": "3"}, model="tiny", seed=7, count=2).request
         shop.handle(Submit(Job("a", 1, "somebody", request), {}))
         shop.run("a")
-        pictures.append([np.asarray(open_picture(shop.pictures("a")[i].png), dtype=int) for i in (0, 1)])
+        pictures.append([np.asarray(open_own(shop.pictures("a")[i].png), dtype=int) for i in (0, 1)])
     runtime.memory.levels.clear()
     assert narrow.refused >= 3
     assert all(np.abs(roomy - light).max() <= 3 for roomy, light in zip(*pictures, strict=True))

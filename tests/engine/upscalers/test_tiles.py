@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from safetensors.torch import save_file
 
 from engine.errors import DreamError, InvalidRequest, ModelUnavailable, OutOfMemory, WeightsError
-from engine.images.pictures import MAX_SIDE
+from engine.images.opening import MAX_SIDE
 from engine.images.tensors import to_image, to_tensor
 from engine.loaders.torchvision_compat import ensure_torchvision
 from engine.loaders.upscaler import UpscalerNet

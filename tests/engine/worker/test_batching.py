@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from engine.images.pictures import open_picture
+from engine.images.opening import open_own
 from engine.methods import find_method
 from engine.methods._base import Step
 from engine.methods.clip_diffusion import ClipDiffusion, Sample
@@ -41,7 +41,7 @@ def submit(
 
 
 def pixels(shop: Workshop, job: str, index: int = 0) -> NDArray[np.int_]:
-    return np.asarray(open_picture(shop.pictures(job)[index].png), dtype=int)
+    return np.asarray(open_own(shop.pictures(job)[index].png), dtype=int)
 
 
 def steps_of(shop: Workshop, job: str) -> int:

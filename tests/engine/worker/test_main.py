@@ -14,7 +14,8 @@ from pathlib import Path
 from PIL import Image
 
 from engine.client.child_process import UNUSABLE_STATUS
-from engine.images.pictures import open_picture, to_png
+from engine.images.opening import open_own
+from engine.images.pictures import to_png
 from engine.protocol.messages import Failure, Job, Picture, Result
 from engine.requests.request import UpscaleRequest
 from tests.engine.client.test_local import Client, is_running, started
@@ -57,7 +58,7 @@ async def test_the_real_child_works_whatever_the_terminal_says_and_is_answered_f
         await client.until(lambda _: bool(client.ends("b")))
 
     picture = next(event for event in client.seen if isinstance(event, Picture))
-    assert (128, 128) == open_picture(picture.png).size
+    assert (128, 128) == open_own(picture.png).size
     assert [Result, Failure] == [type(client.ends(job)[0]) for job in ("a", "b")]
     assert "lanczos" in first.upscalers
 

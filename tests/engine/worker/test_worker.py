@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from engine.errors import Cancelled
-from engine.images.pictures import open_picture, read_text
+from engine.images.opening import open_own
+from engine.images.pictures import read_text
 from engine.protocol.messages import Cancel, Drain, Embed, Embeddings, Failure, Picture, Ready, Result
 from engine.protocol.replay_record import read_record, replay_request
 from engine.runtime.memory_planner import SizeLine
@@ -294,7 +295,7 @@ def test_a_small_picture_is_finished_by_an_upscaler(monkeypatch: pytest.MonkeyPa
     shop.run("a")
     picture = shop.pictures("a")[0]
 
-    assert (64, 64) == open_picture(picture.png).size
+    assert (64, 64) == open_own(picture.png).size
     assert "Enlarged by plain resampling" in picture.facts["notes"][0]
     assert "lanczos" == picture.facts["replay"]["resolved"]["upscaler"]
     assert {"load", "begin", "steps", "finish", "encode"} == set(picture.facts["seconds"])

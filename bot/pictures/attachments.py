@@ -1,0 +1,171 @@
+"""Attachments: fetched from Discord's CDN and decoded in a child process, few at once, in fair order."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import aiohttp
+import discord
+
+from bot.errors import CoolingDown, ShuttingDown
+from engine.errors import UnreadablePicture
+from engine.images.decoder import CleanPicture, Decoder
+from engine.images.foreign import MAX_BYTES, MAX_PIXELS
+from engine.images.opening import NAMES, sniff
+
+CDN = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
+"""The only hosts that attachments are fetched from."""
+KINDS = frozenset({"png", "jpeg", "webp", "gif", "tiff", "bmp", "x-ms-bmp", "avif", "heic", "heif"})
+UNSAID = frozenset({"", "application/octet-stream"})
+"""Content types that say nothing: the bytes decide."""
+DOWNLOAD_SECONDS = 20.0
+AT_ONCE = 2
+"""Attachments that are fetched or decoded at the same time; one child decodes at a time, while another is fetched."""
+WAITING = 3
+"""Attachments of one person that may wait."""
+PERSON_SECONDS = 15.0
+"""Decoding time that one person may use at once; it comes back within a minute."""
+_REFILL = PERSON_SECONDS / 60
+
+
+def check_attachment(attachment: discord.Attachment) -> None:
+    """Raise UnreadablePicture for an attachment that is not fetched, by what Discord says about it."""
+    kind = (attachment.content_type or "").partition(";")[0].strip().lower()
+    if kind not in UNSAID and (not kind.startswith("image/") or kind.removeprefix("image/") not in KINDS):
+        raise UnreadablePicture(f"The attachment is of the kind “{kind}”; a picture is {NAMES} or HEIC.")
+    if attachment.size > MAX_BYTES:
+        raise UnreadablePicture(
+            f"The picture has {attachment.size / 2**20:.1f} MB; {MAX_BYTES / 2**20:.0f} MB is the most that I open."
+        )
+    pixels = (attachment.width or 0) * (attachment.height or 0)
+    if kind != "image/jpeg" and pixels > MAX_PIXELS:
+        raise UnreadablePicture(
+            f"The picture is {attachment.width}×{attachment.height}; "
+            f"{MAX_PIXELS / 1e6:.0f} megapixels is the most that I open."
+        )
+    if urlsplit(attachment.url).hostname not in CDN:
+        raise UnreadablePicture("I only fetch pictures that were attached in Discord.")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ticket:
+    user_id: int
+    number: int
+    admitted: asyncio.Future[None] = field(default_factory=asyncio.Future)
+
+
+class AttachmentReader:
+    """Reads attachments, one at a time per person. The person who used the least decoding time comes first.
+
+    *pixels*: of the clean PNG, at most about that many. *ticks* is in seconds.
+    """
+
+    def __init__(self, pixels: int, ticks: Callable[[], float] = time.monotonic) -> None:
+        self._pixels = pixels
+        self._ticks = ticks
+        self._numbers = itertools.count()
+        self._tickets: list[_Ticket] = []
+        self._admitted: set[int] = set()
+        self._used: dict[int, tuple[float, float]] = {}
+        """Person → (seconds, when): decoding time used by then, as far as it has not come back."""
+        self._decoding = asyncio.Lock()
+        self._decoder: Decoder | None = None
+        self._closing = False
+
+    async def read(self, attachment: discord.Attachment, user_id: int, *, alpha: bool = False) -> CleanPicture:
+        """Fetch and decode. Raises UnreadablePicture, CoolingDown (this person has used much time), ShuttingDown."""
+        check_attachment(attachment)
+        async with self._turn(user_id):
+            data = await _fetch(attachment)
+            if not sniff(data):
+                raise UnreadablePicture(f"This is not a picture that is opened here: {NAMES} and HEIC are.")
+            async with self._decoding:
+                return await self._decode(data, user_id, alpha)
+
+    def close(self) -> None:
+        """End the child that decodes; everything that waits raises ShuttingDown."""
+        self._closing = True
+        if self._decoder is not None:
+            self._decoder.close()
+        for ticket in self._tickets:
+            if not ticket.admitted.done():
+                ticket.admitted.set_exception(_shutting_down())
+        self._tickets.clear()
+
+    def used(self, user_id: int) -> float:
+        """Seconds of decoding time that this person has used and that have not come back."""
+        seconds, at = self._used.get(user_id, (0.0, 0.0))
+        return max(0.0, seconds - (self._ticks() - at) * _REFILL)
+
+    async def _decode(self, data: bytes, user_id: int, alpha: bool) -> CleanPicture:
+        if self._closing:
+            raise _shutting_down()
+        self._decoder, begun = Decoder(), self._ticks()
+        try:
+            return await asyncio.to_thread(self._decoder.decode, data, pixels=self._pixels, alpha=alpha)
+        except UnreadablePicture:
+            if self._closing:
+                raise _shutting_down() from None
+            raise
+        except asyncio.CancelledError:
+            self._decoder.close()
+            raise
+        finally:
+            self._decoder = None
+            self._charge(user_id, self._ticks() - begun)
+
+    def _charge(self, user_id: int, seconds: float) -> None:
+        self._used[user_id] = (self.used(user_id) + seconds, self._ticks())
+        for other in [one for one in self._used if not self.used(one)]:
+            del self._used[other]
+
+    @asynccontextmanager
+    async def _turn(self, user_id: int) -> AsyncIterator[None]:
+        if self._closing:
+            raise _shutting_down()
+        if self.used(user_id) > PERSON_SECONDS:
+            seconds = round((self.used(user_id) - PERSON_SECONDS) / _REFILL) + 1
+            raise CoolingDown(f"Your pictures took long to decode; please wait {seconds} s before you send another.")
+        if Counter(ticket.user_id for ticket in self._tickets)[user_id] >= WAITING:
+            raise CoolingDown("Your earlier pictures are still being read; please wait for them.")
+        ticket = _Ticket(user_id, next(self._numbers))
+        self._tickets.append(ticket)
+        self._admit()
+        try:
+            await ticket.admitted
+            yield
+        finally:
+            if ticket in self._tickets:
+                self._tickets.remove(ticket)
+            elif not ticket.admitted.cancelled() and ticket.admitted.exception() is None:
+                self._admitted.discard(user_id)
+            self._admit()
+
+    def _admit(self) -> None:
+        while len(self._admitted) < AT_ONCE:
+            free = [one for one in self._tickets if one.user_id not in self._admitted and not one.admitted.done()]
+            if not free:
+                return
+            ticket = min(free, key=lambda one: (self.used(one.user_id), one.number))
+            self._tickets.remove(ticket)
+            self._admitted.add(ticket.user_id)
+            ticket.admitted.set_result(None)
+
+
+async def _fetch(attachment: discord.Attachment) -> bytes:
+    try:
+        async with asyncio.timeout(DOWNLOAD_SECONDS):
+            return await attachment.read()
+    except (discord.HTTPException, aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise UnreadablePicture("Discord did not hand the attachment over; please attach it again.") from error
+
+
+def _shutting_down() -> ShuttingDown:
+    return ShuttingDown("The bot is about to restart and takes nothing new; please try again in a minute.")
