@@ -1,4 +1,4 @@
-"""Who may use the page: the browser that opened the printed address, on its own page, by its own host name.
+"""Access to the page: only for the browser that opened the printed address, by its own host name.
 
 The address carries a secret. The first request with it gets a cookie, as Jupyter does; every later request needs the
 cookie. So another user of the same machine, who can reach the port, cannot use the playground.

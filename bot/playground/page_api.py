@@ -1,4 +1,4 @@
-"""Carries out what the page asks for: acts of a person, control of the processes, the list of the bot's requests."""
+"""The page's API: acts of a person, control of the processes, the list of the bot's requests."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -121,7 +121,7 @@ _USER: TypeAdapter[int] = TypeAdapter(Id)
 
 
 def read_act(body: str | bytes) -> Act:
-    """Raises NotPossibleError for what the page never sends."""
+    """The validated act; raises NotPossibleError."""
     return _read(_ACT, body)
 
 

@@ -96,7 +96,7 @@ class Page:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Check who asks, put refusals into words, add the strict headers."""
+        """Check the access, turn errors into sentences, add the strict headers."""
         try:
             self._access.check(request)
             response = await handler(request)

@@ -1,4 +1,4 @@
-"""Discord's own schemas as judges of what crosses the wire: openapi.json for HTTP, a JSON schema for gateway events.
+"""Checks exchanges by Discord's schemas: openapi.json for HTTP, a JSON schema for gateway events.
 
 The files are not part of the project; `openapi_check` and `gateway_check` read them from where they are. jsonschema is
 needed only here.
@@ -27,7 +27,7 @@ _SNOWFLAKES = 2**50
 """Numbers from here on can only be ids."""
 _TYPES, _MEDIA = "channel_types", 16
 _SHOWN = 4
-"""Findings of one body that are put into words; more only repeat the first."""
+"""Findings per body; further ones repeat the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +39,21 @@ class Schema:
 
 
 def check_against(folder: Path, record: Record) -> None:
-    """Have all that *record* gets judged by the files OPENAPI and GATEWAY of *folder*; raises OSError without them."""
+    """Check all entries of *record* by the files OPENAPI and GATEWAY of *folder*; raises OSError without them."""
     record.checks.append(openapi_check(folder / OPENAPI))
     record.event_checks.append(gateway_check(folder / GATEWAY))
 
 
 @cache
 def openapi_check(path: Path) -> Callable[[Exchange], list[str]]:
-    """A judge of requests and answers by Discord's openapi.json."""
+    """A check of requests and responses by Discord's openapi.json."""
     spec = json.loads(path.read_text(encoding="utf-8"))
     operations = [(_pattern(template), template, item) for template, item in spec["paths"].items()]
     # Concrete before templated: "@original" is not a message id.
     operations.sort(key=lambda operation: operation[1].count("{"))
     validator = _validators(spec, Draft202012Validator)
 
-    def judge(exchange: Exchange) -> list[str]:
+    def check(exchange: Exchange) -> list[str]:
         for pattern, template, item in operations:
             operation = item.get(exchange.method.lower())
             if operation and pattern.fullmatch(exchange.path):
@@ -64,23 +64,23 @@ def openapi_check(path: Path) -> Callable[[Exchange], list[str]]:
                 ]
         return ["Discord's description of its API has no such route"]
 
-    return judge
+    return check
 
 
 @cache
 def gateway_check(path: Path) -> Callable[[str, Json], list[str]]:
-    """A judge of events by a schema whose definitions are named Gateway…DispatchData."""
+    """A check of events by a schema with definitions named Gateway…DispatchData."""
     schema = json.loads(path.read_text(encoding="utf-8"))
     _relax_flags(schema["definitions"])
     validator = _validators(schema, Draft7Validator)
 
-    def judge(name: str, data: Json) -> list[str]:
+    def check(name: str, data: Json) -> list[str]:
         definition = f"Gateway{name.title().replace('_', '')}DispatchData"
         if definition not in schema["definitions"]:
             return []
         return _words(validator(f"/definitions/{definition}"), data, "event")
 
-    return judge
+    return check
 
 
 def _pattern(template: str) -> re.Pattern[str]:
@@ -190,7 +190,7 @@ def _words(schema: Schema, value: Any, where: str) -> list[str]:
 
 
 def _deepest(error: ValidationError) -> ValidationError:
-    """Of a failed union the mistake in the branch that was meant: the one whose `type` fits, else the nearest fit."""
+    """The error in the intended branch of a failed union: the branch with the right `type`, else the nearest."""
     while error.context:
         branches: dict[Any, list[ValidationError]] = {}
         for child in error.context:
@@ -200,7 +200,7 @@ def _deepest(error: ValidationError) -> ValidationError:
 
 
 def _distance(errors: list[ValidationError]) -> tuple[bool, bool, int]:
-    """How far a branch is from what was meant: a wrong `type` first, then a wrong kind of value, then many mistakes."""
+    """The distance of a union's branch: a wrong `type` first, then a wrong kind of value, then the number of errors."""
     wrong_type = any(error.absolute_path and error.absolute_path[-1] == "type" for error in errors)
     wrong_kind = any(error.validator == "type" and not error.relative_path for error in errors)
     return wrong_type, wrong_kind, len(errors)

@@ -101,7 +101,7 @@ async def _play(config: Config, settings: Path, folder: Path) -> None:
 
 
 def _check_schemas(record: "Record") -> None:
-    """Check the record by Discord's schemas in the folder $DREAMBOT_SCHEMAS; the page shows what they find."""
+    """Check the record by Discord's schemas in the folder $DREAMBOT_SCHEMAS; the page shows the findings."""
     named = os.environ.get(SCHEMAS_VARIABLE, "").strip()
     if not named:
         return

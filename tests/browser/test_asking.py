@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 async def address() -> AsyncIterator[str]:
     """The page of a local Discord with the asking bot; what crosses its wire is judged."""
     async with LocalDiscord() as site:
-        schemas.judge(site.record)
+        schemas.check(site.record)
         server = Server(site, StillProcesses())
         await server.start()
         async with AskingBot(local_connector(site.port, site.authority.pem)) as bot:

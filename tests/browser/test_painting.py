@@ -101,7 +101,7 @@ async def test_a_picture_that_cannot_be_had_says_so(page: Page, world: StandIn, 
     watch.forgive("404")
     gone = {"id": "1", "filename": "x.png", "url": "/cdn/attachments/1/x.png", "width": 256, "height": 256}
     world.post("1", {"id": "900", "username": "dreambot", "bot": True}, attachments=[gone])
-    await expect(page.locator(".missing-note")).to_have_text("This picture could not be loaded.")
+    await expect(page.locator(".missing-note")).to_have_text("This image could not be loaded.")
 
 
 async def test_cancel_stops_a_picture(page: Page, world: StandIn) -> None:

@@ -125,7 +125,7 @@ class Lines(logging.Handler):
 async def opened(authority: Authority, folder: Path, make: MakeBot) -> AsyncIterator[World]:
     """A world with its bot online; afterwards nothing may have gone wrong that was not allowed."""
     async with LocalDiscord(authority) as site:
-        schemas.judge(site.record)
+        schemas.check(site.record)
         world = World(site, make, folder)
         handlers, root = (Errors(world.logged), Lines(world.lines)), logging.getLogger()
         set_levels(logging.DEBUG)

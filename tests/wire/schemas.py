@@ -13,7 +13,7 @@ def present() -> bool:
     return (FOLDER / OPENAPI).exists() and (FOLDER / GATEWAY).exists()
 
 
-def judge(record: Record) -> None:
+def check(record: Record) -> None:
     """Have every exchange and event of *record* judged from now on."""
     if present():
         check_against(FOLDER, record)

@@ -48,7 +48,7 @@ async def test_whatever_dies_wherever_there_is_one_job_one_charge_and_one_messag
     authority: Authority, tmp_path: Path, point: str, who: str
 ) -> None:
     async with LocalDiscord(authority) as site:
-        schemas.judge(site.record)
+        schemas.check(site.record)
         world = World(site, dreambot_maker({"delivery": {"ping_after_seconds": 0.0}}), tmp_path / "data")
         (tmp_path / "data").mkdir()
         await one_life(world, tmp_path, point, who)

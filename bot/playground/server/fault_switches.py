@@ -1,4 +1,4 @@
-"""The switches of the page that inject faults, so that people can watch how a bot copes."""
+"""The page's switches that inject faults."""
 
 import math
 from collections.abc import Callable

@@ -1,21 +1,21 @@
-"""A throw-away certificate authority for Discord's host names; its private key never leaves memory."""
+"""A temporary certificate authority for Discord's host names; its private key exists only in memory."""
 
 import ssl
 
 import trustme
 
 HOSTS = ("discord.com", "gateway.discord.gg", "cdn.discordapp.com", "media.discordapp.net")
-"""All host names that a bot meets: REST, gateway, files, resized files."""
+"""The host names of REST, gateway, files and resized files."""
 
 
 class Authority:
-    """Signs one certificate for HOSTS. Making it takes about 0.05 s, so tests share one."""
+    """A certificate authority with one certificate for HOSTS. Creation takes 0.05 s, so tests share one."""
 
     def __init__(self) -> None:
         ca = trustme.CA()
         self._certificate = ca.issue_cert(*HOSTS)
         self.pem: str = ca.cert_pem.bytes().decode()
-        """What a client must trust."""
+        """The CA certificate (PEM) that a client must trust."""
 
     def server_context(self) -> ssl.SSLContext:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

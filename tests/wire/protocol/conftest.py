@@ -17,7 +17,7 @@ from tests.wire.raw import RawBot
 async def site(authority: Authority) -> AsyncIterator[LocalDiscord]:
     """Requests may be wrong on purpose here; what the server answers and tells may not."""
     async with LocalDiscord(authority) as site:
-        schemas.judge(site.record)
+        schemas.check(site.record)
         yield site
     answers = [text for exchange in site.record.exchanges for text in exchange.findings if text.startswith("answer")]
     assert [] == answers + [text for event in site.record.events for text in event.findings]

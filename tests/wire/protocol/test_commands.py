@@ -209,7 +209,7 @@ async def test_a_group_of_subcommands_takes_people_roles_and_channels(
     assert {"users", "members", "roles", "channels"} == set(data["resolved"])
     for wrong, words in (
         ({"where": str(thread.id)}, "only channels"),
-        ({"who": "nobody"}, "is no id"),
+        ({"who": "nobody"}, "is not an id"),
         ({"role": "1"}, "no role"),
     ):
         with pytest.raises(NotPossibleError, match=words):
@@ -230,5 +230,5 @@ async def test_a_user_command_brings_its_person_along(
         data["resolved"]["users"][str(mo_id)]["username"],
         str(mo_id) in data["resolved"]["members"],
     )
-    with pytest.raises(NotPossibleError, match="nobody here"):
+    with pytest.raises(NotPossibleError, match="no user has the id"):
         site.people.on_user(max_id, studio.id, 1, "Their pictures")

@@ -325,7 +325,7 @@ async def test_a_menu_of_people_brings_the_chosen_along(
     assert [str(mo_id)] == data["values"]
     assert "mo" == data["resolved"]["users"][str(mo_id)]["username"]
     assert data["resolved"]["members"][str(mo_id)]["roles"]
-    with pytest.raises(NotPossibleError, match="choose 1 to 2, not 0"):
+    with pytest.raises(NotPossibleError, match="choose 1 to 2 values, not 0"):
         site.people.click(max_id, message, "who", [])
 
 
@@ -379,7 +379,7 @@ async def test_every_kind_of_field_can_be_filled_in(
     [
         ({"menu": []}, "menu must be chosen"),
         ({"menu": ["a", "c"]}, "menu: .* is not offered"),
-        ({"who": ["1", "2"]}, "who: choose 1 to 1, not 2"),
+        ({"who": ["1", "2"]}, "who: choose 1 to 1 values, not 2"),
         ({"one": "z"}, "one: .* is not offered"),
         ({"some": []}, "some must be chosen"),
     ],

@@ -97,7 +97,7 @@ async def test_a_file_that_is_not_the_messages_cannot_be_kept(raw: RawBot, studi
 async def test_an_embed_that_points_at_no_file_is_a_finding(raw: RawBot, site: LocalDiscord, studio: Channel) -> None:
     await post(raw, studio, {"embeds": [{"title": "t", "image": {"url": "attachment://lost.png"}}]})
 
-    assert ["an embed shows attachment://lost.png, which the message does not have"] == [
+    assert ["an embed refers to attachment://lost.png, but the message has no such file"] == [
         finding for exchange in site.record.exchanges for finding in exchange.findings
     ]
 
@@ -241,7 +241,7 @@ async def test_several_messages_are_deleted_at_once_by_moderators_only(
 async def test_unknown_fields_are_a_finding(raw: RawBot, site: LocalDiscord, studio: Channel) -> None:
     await post(raw, studio, {"content": "x", "contnet": "y"})
 
-    assert ["body: 'contnet' is no field of a message that is known here"] == site.record.exchanges[-1].findings
+    assert ["body: 'contnet' is not a known field of a message"] == site.record.exchanges[-1].findings
 
 
 async def test_a_thread_begins_at_a_message_and_takes_its_id(raw: RawBot, studio: Channel) -> None:

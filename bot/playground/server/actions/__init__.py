@@ -1,4 +1,4 @@
-"""What the bot and people do: post and change messages, use commands and components, answer interactions.
+"""Actions of the bot and of people: messages, reactions, commands, components, interaction responses.
 
-Imports `validation` and `world`. Knows neither HTTP nor WebSockets.
+Imports `validation` and `world`; contains no HTTP and no WebSockets.
 """

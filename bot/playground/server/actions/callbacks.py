@@ -1,4 +1,4 @@
-"""What a bot's answer to an interaction does to messages (docs: interactions/receiving-and-responding.mdx)."""
+"""Interaction responses of the bot (docs: interactions/receiving-and-responding.mdx)."""
 
 from dataclasses import dataclass
 
@@ -145,7 +145,7 @@ def _choices(data: Json) -> tuple[Json, ...]:
 
 
 def _type(interaction: Interaction, *, first: bool) -> int:
-    """Message types of answers; those of components and follow-ups are guesses (assumptions.md)."""
+    """The message type of a response; see assumptions.md for components and follow-ups."""
     if not first:
         return REPLY
     if interaction.type is InteractionType.COMMAND:
@@ -154,7 +154,7 @@ def _type(interaction: Interaction, *, first: bool) -> int:
 
 
 def _count_followup(interaction: Interaction) -> None:
-    """Five for a person's own installation outside of the app's servers ("Followup Messages")."""
+    """A user installation outside the app's servers gets five ("Followup Messages"); raises ApiError 40094."""
     interaction.followups += 1
     if "0" not in interaction.owners and interaction.followups > USER_INSTALL_FOLLOWUPS:
         raise ApiError(400, 40094, "Maximum number of follow up messages reached for this interaction")

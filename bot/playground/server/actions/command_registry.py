@@ -12,7 +12,7 @@ CREATES_PER_DAY = 200
 
 
 class CommandRegistry:
-    """The registered commands: global ones under None, a guild's under its id."""
+    """The registered commands by guild id; None for global ones."""
 
     def __init__(self, clock: Clock, ids: Snowflakes, app_id: int) -> None:
         self._clock, self._ids, self._app_id = clock, ids, app_id
@@ -24,8 +24,7 @@ class CommandRegistry:
         return list(self._books.get(guild_id, {}).values())
 
     def usable(self, guild_id: int | None) -> list[Json]:
-        """What a client shows: the guild's own commands first, then the global ones, of the same names too
-        ("Registering a Command": one name may be taken once in each of the two scopes)."""
+        """The guild's own commands, then the global ones. A name may occur in both ("Registering a Command")."""
         return [*(self.all(guild_id) if guild_id else []), *self.all()]
 
     def get(self, guild_id: int | None, command_id: int) -> Json:
@@ -35,14 +34,14 @@ class CommandRegistry:
             raise unknown("application command") from None
 
     def put(self, guild_id: int | None, bodies: list[Json]) -> list[Json]:
-        """Replace all ("Bulk Overwrite"): equal names keep their id and do not count as created."""
+        """Replace all commands ("Bulk Overwrite"). A command of the same name and type keeps its id."""
         check_commands(bodies)
         before = {(c["name"], c["type"]): c for c in self.all(guild_id)}
         self._books[guild_id] = {}
         return [self._keep(guild_id, body, before.get((body["name"], body.get("type", CHAT_INPUT)))) for body in bodies]
 
     def upsert(self, guild_id: int | None, body: Json) -> tuple[Json, bool]:
-        """Create, or replace the one of the same name ("Create Global Application Command"); True where it is new."""
+        """Create a command or replace the one of the same name; the flag is True for a new one."""
         check_commands([body])
         old = next(
             (c for c in self.all(guild_id) if (c["name"], c["type"]) == (body["name"], body.get("type", 1))), None

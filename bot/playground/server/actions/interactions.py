@@ -1,4 +1,4 @@
-"""Interactions: a person's action on its way to the bot (docs: interactions/receiving-and-responding.mdx)."""
+"""Interactions of people with the bot (docs: interactions/receiving-and-responding.mdx)."""
 
 import asyncio
 import secrets
@@ -42,7 +42,7 @@ class Callback(IntEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an interaction was answered; `failed` is the sentence that a client shows instead."""
+    """The response to an interaction; `failed` is the client's sentence without one."""
 
     callback: Callback | None = None
     failed: str = ""
@@ -52,7 +52,7 @@ class Outcome:
 
 @dataclass
 class Interaction:
-    """One action of one person, and what became of it."""
+    """One interaction and its responses."""
 
     id: int
     token: str = field(repr=False)
@@ -64,7 +64,7 @@ class Interaction:
     born: float
     outcome: "asyncio.Future[Outcome]" = field(repr=False)
     source: Message | None = None
-    """The message whose component was used, also through a modal."""
+    """The message of the component, also for a modal that the component opened."""
     parent: Json | None = None
     """The metadata of the interaction that opened this modal."""
     nonce: str = ""
@@ -72,14 +72,14 @@ class Interaction:
     callback: Callback | None = None
     original: Message | None = None
     mine: dict[int, Message] = field(default_factory=dict)
-    """All messages made through this token."""
+    """All messages that this token created."""
     followups: int = 0
     over: bool = False
-    """Nobody answered in time: the token is dead."""
+    """The bot did not respond in time, so the token is invalid."""
 
     @property
     def command_name(self) -> str:
-        """The full name, with group and subcommand, for the message's header."""
+        """The full name with group and subcommand."""
         names = [self.data.get("name", "")]
         options = self.data.get("options") or []
         while options and options[0]["type"] in (1, 2):
@@ -89,7 +89,7 @@ class Interaction:
 
 
 class Interactions:
-    """Starts interactions and knows them by id and token."""
+    """All interactions, by id and by token."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -109,7 +109,7 @@ class Interactions:
         parent: Interaction | None = None,
         nonce: str = "",
     ) -> Interaction:
-        """Tell the bot about an action. The future `outcome` is set by its answer or after `answer_seconds`."""
+        """Publish an interaction to the bot. `outcome` is set by the response or after `answer_seconds`."""
         now = self._state.clock.now()
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         token = secrets.token_urlsafe(48)
@@ -127,7 +127,7 @@ class Interactions:
         return interaction
 
     def to_answer(self, interaction_id: int, token: str) -> Interaction:
-        """The interaction for a callback: 10062 when late or unknown, 40060 when answered before."""
+        """The interaction of a callback; raises ApiError 10062 if unknown or late, 40060 if already answered."""
         found = self._by_id.get(interaction_id)
         if found is None or found.over or self._by_token.get(token) is not found:
             raise unknown("interaction")
@@ -136,7 +136,7 @@ class Interactions:
         return found
 
     def by_token(self, app_id: int, token: str) -> Interaction:
-        """The interaction for its webhook: 10015 before the first answer, 50027 after a quarter of an hour."""
+        """The interaction of a webhook; raises ApiError 10015 before the first response, 50027 after 15 minutes."""
         found = self._by_token.get(token)
         if found is None or app_id != self._state.world.app.id or found.over or found.callback is None:
             raise unknown("Webhook")
@@ -145,7 +145,7 @@ class Interactions:
         return found
 
     def settle(self, interaction: Interaction, outcome: Outcome) -> None:
-        """Tell the person who acted how it ended."""
+        """Store the outcome and publish it to the acting person."""
         interaction.callback = outcome.callback
         if not interaction.outcome.done():
             interaction.outcome.set_result(outcome)

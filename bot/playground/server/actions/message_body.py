@@ -1,4 +1,4 @@
-"""From a body to a message: limits, files, mentions (docs: resources/message.mdx, "Create Message", "Edit Message")."""
+"""Creates and edits messages from bodies (docs: resources/message.mdx, "Create Message", "Edit Message")."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,7 +38,7 @@ KNOWN_FIELDS = {
     ),
     *("attachments", "flags", "username", "avatar_url", "thread_name", "applied_tags", "file", "files"),
 }
-"""What a message's body may have here; the schemas let anything pass, so the rest becomes a finding."""
+"""Fields of a message's body. The schemas accept any field, so an unknown one becomes a finding."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Body:
     fields: Json
     uploads: list[Upload] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
-    """Mistakes that Discord ignores in silence; the record of exchanges shows them."""
+    """Mistakes that Discord ignores; the record of exchanges shows them."""
 
     def part(self, key: str) -> "Body":
         """The object under *key* with the same uploads and findings."""
@@ -66,8 +66,8 @@ class Body:
 
 
 def unknown_fields(body: Json) -> list[str]:
-    """Findings about fields that Discord would ignore in silence (polls and stickers are not played here)."""
-    return [f"body: {field!r} is no field of a message that is known here" for field in body.keys() - KNOWN_FIELDS]
+    """Findings about unknown fields, which Discord ignores (polls and stickers are not implemented)."""
+    return [f"body: {field!r} is not a known field of a message" for field in body.keys() - KNOWN_FIELDS]
 
 
 def new_message(
@@ -77,7 +77,7 @@ def new_message(
     *,
     interaction: bool = False,
 ) -> Message:
-    """The app's message that *given* describes, checked but not posted yet; raises ApiError."""
+    """The checked message of the app, not posted yet; raises ApiError."""
     body, errors = given.fields, FormErrors()
     given.findings += unknown_fields(body)
     flags = _flags(body, 0, interaction=interaction)
@@ -113,11 +113,11 @@ def new_message(
 
 
 def edit_message(state: State, message: Message, given: Body, *, interaction: bool = False) -> None:
-    """Change *message* as *body* says: a missing key keeps, null empties. Nothing changes when something is refused."""
+    """Apply *given*: a missing key keeps the value, null clears it. Raises ApiError before any change."""
     body, errors = given.fields, FormErrors()
     given.findings += unknown_fields(body)
     channel = state.world.channels[message.channel_id]
-    # Only SUPPRESS_EMBEDS can be taken back; the V2 flag stays for ever (components/reference.mdx).
+    # Only SUPPRESS_EMBEDS can be unset; the V2 flag is permanent (components/reference.mdx).
     flags = (message.flags & ~LOADING & ~SUPPRESS_EMBEDS) | _flags(body, message.flags, interaction=False)
     content = (body["content"] or "").strip() if "content" in body else message.content
     embeds = body["embeds"] or [] if "embeds" in body else message.embeds
@@ -141,7 +141,7 @@ def edit_message(state: State, message: Message, given: Body, *, interaction: bo
 
 
 def _flags(body: Json, before: int, *, interaction: bool) -> int:
-    """Only some flags may be set by a bot; EPHEMERAL only by an interaction's answer."""
+    """The flags that a bot may set; EPHEMERAL only in a response to an interaction."""
     if body.get("flags") is None:
         return before & _SETTABLE
     return int(body["flags"]) & (_SETTABLE | EPHEMERAL if interaction else _SETTABLE)
@@ -160,7 +160,7 @@ def _check(body: Json, embeds: list[Json], components: list[Json], flags: int, e
 
 
 def _mentions(state: State, channel: Channel, message: Message, body: Json, *, interaction: bool) -> Mentions:
-    """By default an interaction's answer pings users only, other messages whom they name."""
+    """By default a response to an interaction mentions users only, another message all that it names."""
     allowed: Any = body.get("allowed_mentions")
     if allowed is None and interaction:
         allowed = _USERS_ONLY
@@ -172,7 +172,7 @@ def _mentions(state: State, channel: Channel, message: Message, body: Json, *, i
 
 
 def _kept(message: Message, body: Json, errors: FormErrors) -> list[StoredFile]:
-    """The files that stay: all where the key is missing, else those listed by their id."""
+    """The files to keep: all if the key is missing, else those listed by id."""
     if "attachments" not in body:
         return list(message.files)
     own = {str(file.id): file for file in message.files}
@@ -181,7 +181,7 @@ def _kept(message: Message, body: Json, errors: FormErrors) -> list[StoredFile]:
         given = str(entry.get("id"))
         if given in own:
             kept.append(_described(own[given], entry))
-        elif len(given) > 2:  # Not the number of a file in this request, so it must have been one of the message's.
+        elif len(given) > 2:  # Too long for the number of a file in this request, so it is the id of a file.
             errors.add(
                 f"attachments.{number}.id", "ATTACHMENT_NOT_FOUND", f"Attachment {given} is not part of this message."
             )
@@ -194,13 +194,13 @@ def _described(file: StoredFile, entry: Json) -> StoredFile:
 
 
 def _shown_by_address(file: StoredFile, embeds: list[Json]) -> bool:
-    """An embed that is sent back with the address it was read with keeps its file (assumptions.md)."""
+    """An embed that still contains a file's URL keeps the file (assumptions.md)."""
     urls = [(embed.get(key) or {}).get("url") or "" for embed in embeds for key in ("image", "thumbnail")]
     return any(file.path in url for url in urls)
 
 
 def _new_files(state: State, channel: Channel, given: Body, errors: FormErrors, *, ephemeral: bool) -> list[StoredFile]:
-    """The uploads as files, named and described by the `attachments` entry with their number."""
+    """The uploads as files; the `attachments` entry with the same number gives name and description."""
     limit = file_limit(state.world.guild_of(channel))
     if any(len(upload.data) > limit for upload in given.uploads):
         raise too_large()
@@ -230,7 +230,7 @@ def _new_file(
 
 
 def _check_media(components: list[Json], files: list[StoredFile], errors: FormErrors) -> None:
-    """An "attachment://" in a component must name a file of the message."""
+    """An "attachment://" URL in a component must name a file of the message."""
     names = {file.filename for file in files}
     for component in walk(components):
         items = [
@@ -245,15 +245,15 @@ def _check_media(components: list[Json], files: list[StoredFile], errors: FormEr
 
 
 def lost_pictures(message: Message) -> list[str]:
-    """Findings: embeds that point at files which the message does not have; Discord shows nothing there, in silence."""
+    """Findings about embeds that refer to files which the message does not have; Discord shows no image there."""
     names = {file.filename for file in message.files}
     urls = [(embed.get(key) or {}).get("url") or "" for embed in message.embeds for key in ("image", "thumbnail")]
     lost = [url for url in urls if url.startswith("attachment://") and url.removeprefix("attachment://") not in names]
-    return [f"an embed shows {url}, which the message does not have" for url in lost]
+    return [f"an embed refers to {url}, but the message has no such file" for url in lost]
 
 
 def reference_of(state: State, channel: Channel, body: Json) -> int | None:
-    """The message that is replied to; it must be in the same channel, unless fail_if_not_exists is false."""
+    """The id of the message to reply to; raises ApiError if it is missing, unless fail_if_not_exists is false."""
     reference = body.get("message_reference")
     if not reference:
         return None

@@ -1,4 +1,4 @@
-"""How messages look: the message object for a given receiver (docs: resources/message.mdx, "Message Structure")."""
+"""The message object for a receiver (docs: resources/message.mdx, "Message Structure")."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ _FILLED_IN: dict[int, Json] = {
     Kind.FILE: {"spoiler": False},
     **{kind: {"min_values": 1, "max_values": 1} for kind in SELECTS},
 }
-"""What Discord adds to components that left it out."""
+"""Defaults that Discord adds to components."""
 
 
 class MessagePayloads:
-    """Turns messages into JSON, with fresh file addresses."""
+    """Renders messages as JSON with fresh file URLs."""
 
     def __init__(self, world: World, files: Files, messages: Messages) -> None:
         self._world = world
@@ -31,7 +31,7 @@ class MessagePayloads:
     def message(self, message: Message, viewer: int, *, content: bool = True, deep: bool = True) -> Json:
         """The message object (docs: resources/message.mdx, "Message Structure") as *viewer* gets it.
 
-        Without *content* the text of others is blank, but for DMs and mentions ("Message Content Intent").
+        Without *content* messages of others are blank, except DMs and mentions ("Message Content Intent").
         """
         mine = message.author_id == viewer or message.guild_id is None or viewer in message.mentions.users
         payload = {**_frame(message, self._world), **self._inside(message, shown=content or mine)}
@@ -44,10 +44,10 @@ class MessagePayloads:
     def _inside(self, message: Message, *, shown: bool) -> Json:
         if not shown:
             return {"content": "", "embeds": [], "attachments": [], "components": []}
-        pointed = _Pointed(message.files, self._files)
+        pointed = _MediaResolver(message.files, self._files)
         embeds = [_rendered_embed(embed, pointed) for embed in message.embeds]
         components = [pointed.component(component) for component in message.components]
-        # Files that embeds or components show are not listed again (resources/message.mdx, note on `attachments`).
+        # Files in embeds or components are not listed as attachments (resources/message.mdx, note on `attachments`).
         listed = [self._files.payload(file) for file in message.files if file.id not in pointed.used]
         return {"content": message.content, "embeds": embeds, "attachments": listed, "components": components}
 
@@ -108,8 +108,8 @@ def _reaction(key: str, who: list[int], viewer: int) -> Json:
     }
 
 
-class _Pointed:
-    """Turns "attachment://name" and our own addresses into fresh ones; remembers which files were pointed at."""
+class _MediaResolver:
+    """Resolves "attachment://name" and CDN URLs to fresh URLs; `used` collects the ids of these files."""
 
     def __init__(self, files: list[StoredFile], store: Files) -> None:
         self._own = files
@@ -127,7 +127,7 @@ class _Pointed:
         return found
 
     def media(self, item: Json) -> Json:
-        """`url` and what Discord adds to it, for embeds."""
+        """The media object of an embed, with the fields that Discord adds."""
         file = self.file(item["url"])
         if file is None:
             return {**item, "proxy_url": item["url"]}
@@ -151,7 +151,7 @@ class _Pointed:
         return {"id": str(file.id), "loading_state": 2, "flags": 0, **self.media(item), "attachment_id": str(file.id)}
 
     def component(self, component: Json) -> Json:
-        """A component with its media and its children's resolved."""
+        """A component with resolved media, its children included."""
         shown: dict[str, Any] = {**_FILLED_IN.get(component["type"], {}), **component}
         for key in ("media", "file"):
             if isinstance(shown.get(key), dict) and "url" in shown[key]:
@@ -166,7 +166,7 @@ class _Pointed:
         return shown
 
 
-def _rendered_embed(embed: Json, pointed: _Pointed) -> Json:
+def _rendered_embed(embed: Json, pointed: _MediaResolver) -> Json:
     shown: Json = {"type": "rich", **{key: value for key, value in embed.items() if value is not None}}
     for key in ("image", "thumbnail"):
         if (shown.get(key) or {}).get("url"):

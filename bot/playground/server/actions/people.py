@@ -84,7 +84,7 @@ class People:
     def autocomplete(
         self, user: int, channel_id: int, command: str, options: Mapping[str, Any], focused: str, *, nonce: str = ""
     ) -> Interaction:
-        """Ask for suggestions for the option *focused*, with what has been typed so far."""
+        """Ask for suggestions for the option *focused*; *options* are the values so far."""
         channel = self._commandable(user, channel_id)
         registered = self._command(user, channel, command)
         filled = fill(self._state.world, channel, registered, command, {focused: "", **options}, focused=focused)
@@ -133,7 +133,7 @@ class People:
         return self._interactions.start(InteractionType.COMPONENT, user, channel, data, source=message, nonce=nonce)
 
     def submit(self, user: int, opened_by: Interaction, values: Mapping[str, Any], *, nonce: str = "") -> Interaction:
-        """Send the form that *opened_by* was answered with; an `AttachedFile` goes into a field for files."""
+        """Submit the modal of *opened_by*; an `AttachedFile` goes into a file upload."""
         modal = opened_by.outcome.result().modal if opened_by.outcome.done() else None
         if modal is None or opened_by.user_id != user:
             raise NotPossibleError("this form is not open")
@@ -194,7 +194,7 @@ class People:
         return self._posting.post(message)
 
     def delete(self, user: int, message: Message) -> None:
-        """Delete one's own message, or another's as a moderator; an ephemeral one only leaves one's own view."""
+        """Delete a message; those of others need MANAGE_MESSAGES. An ephemeral one is only dismissed."""
         channel = self._visible(user, message.channel_id)
         if message.author_id != user and not message.ephemeral:
             self._need(user, channel, Permission.MANAGE_MESSAGES, "delete messages of others")

@@ -1,4 +1,4 @@
-"""What can be done to messages, by the bot or by people, and what everybody is told of it."""
+"""Posts, changes and deletes messages and reactions, and publishes the events."""
 
 from bot.playground.server.actions.message_payload import emoji_payload
 from bot.playground.server.actions.state import State
@@ -10,7 +10,7 @@ from bot.playground.server.world.payloads import member_payload
 
 
 class Posting:
-    """Keeps, changes and removes messages, and publishes each change."""
+    """The operations on messages; each publishes its event."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -34,7 +34,7 @@ class Posting:
         self._publish("MESSAGE_DELETE", message, data, intent)
 
     def react(self, message: Message, emoji: str, user_id: int) -> bool:
-        """Add a reaction; False where the same person has already reacted so."""
+        """Add a reaction; returns False if the user already has it."""
         who = message.reactions.setdefault(emoji, [])
         if user_id in who:
             return False
@@ -48,7 +48,7 @@ class Posting:
         return True
 
     def unreact(self, message: Message, emoji: str, user_id: int) -> bool:
-        """Take a reaction back; False where there was none."""
+        """Remove a reaction; returns False if the user does not have it."""
         who = message.reactions.get(emoji, [])
         if user_id not in who:
             return False
@@ -80,7 +80,7 @@ class Posting:
         self._state.hub.publish(Event("TYPING_START", fixed(data), channel.guild_id, channel.id, intent))
 
     def _tell(self, name: str, message: Message) -> None:
-        """To those who see it; an ephemeral one only to its person, never over the gateway."""
+        """Publish to all who see the message; an ephemeral one goes only to its user's page."""
 
         def render(viewer: int, content: bool) -> Json:
             data = self._state.show(message, viewer, content=content)
@@ -95,7 +95,7 @@ class Posting:
         self._state.hub.publish(event)
 
     def _around(self, message: Message) -> Json:
-        """What MESSAGE_CREATE has beyond the message (docs: events/gateway-events.mdx, "… Extra Fields")."""
+        """The extra fields of MESSAGE_CREATE (docs: events/gateway-events.mdx, "… Extra Fields")."""
         if message.guild_id is None:
             return {}
         guild = self._state.world.guilds[message.guild_id]

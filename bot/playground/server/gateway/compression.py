@@ -1,4 +1,4 @@
-"""Transport compression: one stream for a whole connection, flushed after each message.
+"""Transport compression: one stream per connection, flushed after each message.
 
 docs: events/gateway.mdx, "Transport Compression" (zlib-stream, zstd-stream).
 """
@@ -13,7 +13,7 @@ Pack = Callable[[bytes], bytes]
 
 
 def packer(wanted: str) -> Pack | None:
-    """Compresses message after message as *wanted* says; None where the frames go as text."""
+    """A function that compresses message after message; None for uncompressed text frames."""
     making = {"zlib-stream": _zlib_stream, "zstd-stream": _zstd_stream}.get(wanted)
     return making() if making else None
 
@@ -24,7 +24,7 @@ def _zlib_stream() -> Pack:
 
 
 def _zstd_stream() -> Pack | None:
-    """None where Python has no zstd: a client on the same machine does not ask for it then either."""
+    """None without zstd in Python; a client on the same machine does not ask for it then."""
     for module, begin in (("zstandard", _by_package), ("compression.zstd", _by_standard_library)):
         with contextlib.suppress(ImportError):
             return begin(importlib.import_module(module))
@@ -37,6 +37,6 @@ def _by_package(zstandard: Any) -> Pack:
 
 
 def _by_standard_library(zstd: Any) -> Pack:
-    """From Python 3.14 on."""
+    """Python 3.14 and later."""
     stream = zstd.ZstdCompressor()
     return lambda data: stream.compress(data, stream.FLUSH_BLOCK)

@@ -1,4 +1,4 @@
-"""The gateway: one WebSocket per shard (docs: events/gateway.mdx). What is said over it is decided by session.py."""
+"""One WebSocket of the gateway (docs: events/gateway.mdx): HELLO, heartbeats, IDENTIFY, RESUME."""
 
 import asyncio
 import json
@@ -15,18 +15,18 @@ from bot.playground.server.world.json_types import Json
 from bot.playground.server.world.payloads import guild_create_payload, member_payload, user_payload
 
 ACK_SECONDS = 0.02
-"""A line to Discord is never faster. An acknowledgement that comes before discord.py has noted the time of its
-heartbeat makes it warn that it is 41 seconds behind."""
+"""Delay of a heartbeat's acknowledgement. Without it the acknowledgement can arrive before discord.py has stored the
+time of its heartbeat, and discord.py then warns that it is 41 seconds behind."""
 MAX_PAYLOAD = 4096
-"""Bytes that a client may send at once, else 4002 (events/gateway.mdx, "Sending Events")."""
+"""Bytes per frame of the client; larger ones close with 4002 (events/gateway.mdx, "Sending Events")."""
 SENDS_PER_MINUTE = 120
-"""More give 4008 (events/gateway.mdx, "Rate Limiting")."""
+"""More close with 4008 (events/gateway.mdx, "Rate Limiting")."""
 PATIENCE = 1.5
-"""Heartbeats may be this many intervals apart, else 4009; Discord publishes no number (assumptions.md)."""
+"""Intervals without a heartbeat until 4009; Discord publishes no number (assumptions.md)."""
 
 
 class CloseGatewayError(Exception):
-    """Ends a connection with one of Discord's close codes (topics/opcodes-and-status-codes.mdx)."""
+    """Closes a connection with one of Discord's codes (topics/opcodes-and-status-codes.mdx)."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -35,7 +35,7 @@ class CloseGatewayError(Exception):
 
 
 class Connection:
-    """One socket. Frames are written in order; compressed as one stream where the client asks for it."""
+    """One socket. Frames are written in order, as one compressed stream if the client asks for compression."""
 
     def __init__(self, sessions: Sessions, socket: web.WebSocketResponse, compress: str) -> None:
         self._sessions = sessions
@@ -54,7 +54,7 @@ class Connection:
         await self._socket.close(code=code, message=reason.encode())
 
     def cut(self) -> None:
-        """Drop the line without a word, as a failing network does. From now on nothing gets through."""
+        """Abort the transport without a close frame, as in a network failure."""
         if self.session is not None:
             self.session.send = None
             self._sessions.announce()
@@ -63,7 +63,7 @@ class Connection:
             transport.abort()
 
     async def run(self) -> None:
-        """Talk until the socket closes."""
+        """Serve the connection until the socket closes."""
         interval = self._sessions.heartbeat_ms
         self.send({"op": 10, "t": None, "s": None, "d": {"heartbeat_interval": interval, "_trace": ["local"]}})
         writer = asyncio.create_task(self._write())
@@ -79,7 +79,7 @@ class Connection:
             self._detach()
 
     def _expect_heartbeat(self) -> None:
-        """A client that is not heard of in time has died (4009)."""
+        """Close with 4009 unless the next heartbeat arrives in time."""
         if self._alarm:
             self._alarm.cancel()
         loop, seconds = asyncio.get_running_loop(), self._sessions.heartbeat_ms * PATIENCE / 1000
@@ -110,7 +110,7 @@ class Connection:
             try:
                 self._take(_parsed(data))
             except (TypeError, AttributeError, KeyError, ValueError) as error:
-                # The handlers trust the types in a frame; a wrong one fails somewhere inside.
+                # The handlers do not check the types in a frame; a wrong one raises inside.
                 raise CloseGatewayError(4002, "Error while decoding payload.") from error
 
     def _count(self) -> None:
@@ -201,7 +201,7 @@ class Connection:
             self._send_members(self.session, data)
 
     def _send_members(self, session: Session, data: Json) -> None:
-        """Request Guild Members, by ids or by a name's beginning, as one chunk (events/gateway-events.mdx)."""
+        """Request Guild Members by ids or by a prefix of the name; one chunk (events/gateway-events.mdx)."""
         world = self._world
         guild = world.guilds[int(data["guild_id"])]
         asked = data.get("user_ids")
@@ -233,7 +233,7 @@ class Connection:
         if session is None or session.send != self.send:
             return
         session.send = None
-        # A client that says goodbye with 1000 or 1001 gives its session up ("Initiating a Disconnect").
+        # A client that closes with 1000 or 1001 ends its session ("Initiating a Disconnect").
         if self._socket.close_code in (WSCloseCode.OK, WSCloseCode.GOING_AWAY):
             self._sessions.drop(session)
         self._sessions.announce()

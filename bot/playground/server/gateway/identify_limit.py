@@ -1,4 +1,4 @@
-"""How often a bot may begin a session (docs: events/gateway.mdx, "Rate Limiting", "Session Start Limit Object")."""
+"""The session start limit (docs: events/gateway.mdx, "Rate Limiting", "Session Start Limit Object")."""
 
 from collections import deque
 
@@ -13,17 +13,17 @@ WINDOW = 5.0
 
 
 class IdentifyLimit:
-    """Counts the IDENTIFYs of the last day, and those of the last seconds where that is switched on."""
+    """Counts the IDENTIFYs of the last day, and with `window` those of the last seconds."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._begun: deque[float] = deque()
         self.per_day = PER_DAY
         self.window = 0.0
-        """0: any number at a time, for tests; `realistic` makes it WINDOW."""
+        """Seconds; 0, for tests, allows any number at a time."""
 
     def take(self) -> bool:
-        """Count one; False where it comes too soon after the last ones (it is not counted then)."""
+        """Count one; returns False, without counting, above CONCURRENT per window."""
         now = self._clock.now()
         if sum(at > now - self.window for at in self._begun) >= CONCURRENT and self.window:
             return False
@@ -32,7 +32,7 @@ class IdentifyLimit:
 
     @property
     def remaining(self) -> int:
-        """How many more today; at -1 the limit was passed."""
+        """The remaining IDENTIFYs of the day; negative above the limit."""
         while self._begun and self._begun[0] <= self._clock.now() - DAY:
             self._begun.popleft()
         return self.per_day - len(self._begun)

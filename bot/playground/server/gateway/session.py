@@ -1,4 +1,4 @@
-"""A gateway session: what a bot is told, numbered and kept for RESUME. Knows no sockets."""
+"""A gateway session: the numbered events of one shard, kept for RESUME."""
 
 import secrets
 from collections import deque
@@ -12,19 +12,19 @@ from bot.playground.server.world.permissions import Permission, permissions
 from bot.playground.server.world.record import Record
 
 REPLAYED = 2000
-"""How many events a session remembers for RESUME; Discord publishes no number (assumptions.md)."""
+"""Events that a session keeps for RESUME; Discord publishes no number (assumptions.md)."""
 
 
 @dataclass
 class Session:
-    """One identified connection (a shard) and its past. Survives the socket until it is dropped."""
+    """One identified shard with its past events. It outlives its socket."""
 
     world: World
     record: Record
     intents: int
     shard: tuple[int, int]
     send: Callable[[Json], None] | None
-    """Where frames go; None while no socket is attached."""
+    """Sends a frame to the socket; None without a socket."""
     cut: Callable[[], None] | None = None
     """Aborts that socket."""
     id: str = field(default_factory=lambda: secrets.token_hex(16))
@@ -52,7 +52,7 @@ class Session:
         return [guild for guild in self.world.guilds.values() if me in guild.members and self._owns(guild.id)]
 
     def missed(self, seq: int) -> list[Json] | None:
-        """The frames after *seq*; None where they are not remembered or the number is wrong."""
+        """The frames after *seq*; None if they are no longer kept or *seq* is wrong."""
         if seq > self.seq or (self.past and seq < self.past[0]["s"] - 1):
             return None
         return [frame for frame in self.past if frame["s"] > seq]
@@ -66,7 +66,7 @@ class Session:
         return self._my_shard(event) and (event.only_for == me or self._may_see(event, me))
 
     def _my_shard(self, event: Event) -> bool:
-        """(guild_id >> 22) % shards; direct messages go to shard 0 (docs: events/gateway.mdx, "Sharding")."""
+        """Guild events go by guild id, direct messages to shard 0 (docs: events/gateway.mdx, "Sharding")."""
         return self.shard[0] == 0 if event.guild_id is None else self._owns(event.guild_id)
 
     def _owns(self, guild_id: int) -> bool:

@@ -1,4 +1,4 @@
-"""Finds what a request names, or refuses: 404 for what is not there, 403 for what the bot may not do."""
+"""Looks up the objects of a path; raises ApiError 404 for unknown ones, 403 without the permission."""
 
 from bot.playground.server.actions.state import State
 from bot.playground.server.rest.routing import Call
@@ -24,7 +24,7 @@ def channel_of(call: Call, needed: int = 0) -> Channel:
 
 
 def check(state: State, channel: Channel, needed: int) -> None:
-    """Refuse unless the bot sees *channel* and has all of *needed* there."""
+    """Raises ApiError unless the bot sees *channel* and has all of *needed* there."""
     bits = permissions(state.world, channel, state.world.app.id)
     if not bits & Permission.VIEW_CHANNEL:
         raise missing_access()
@@ -37,7 +37,7 @@ def send_permission(channel: Channel) -> Permission:
 
 
 def check_editable(state: State, channel: Channel) -> None:
-    """Refuse in a thread that is archived, or locked for who may not manage threads."""
+    """Raises ApiError in an archived thread, and in a locked one without MANAGE_THREADS."""
     if channel.archived:
         raise thread_archived()
     if channel.locked and not _manages_threads(state, channel):
@@ -45,7 +45,7 @@ def check_editable(state: State, channel: Channel) -> None:
 
 
 def open_thread(state: State, channel: Channel) -> None:
-    """Somebody writes: an archived thread is open again; a locked one refuses (topics/threads.mdx)."""
+    """A message opens an archived thread; a locked one raises ApiError (topics/threads.mdx)."""
     if channel.locked and not _manages_threads(state, channel):
         raise thread_archived() if channel.archived else thread_locked()
     if channel.archived:
@@ -58,7 +58,7 @@ def _manages_threads(state: State, channel: Channel) -> bool:
 
 
 def message_of(call: Call, needed: int = 0) -> Message:
-    """The message of the path. Ephemeral ones are not found this way: channels do not hold them."""
+    """The message of the path; 10008 for ephemeral ones, which channels do not list."""
     channel = channel_of(call, needed)
     message = call.site.messages.get(channel.id, call.id("message"))
     if message is None or message.ephemeral:

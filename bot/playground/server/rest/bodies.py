@@ -12,7 +12,7 @@ MAX_REQUEST = 25 * 2**20
 """Bytes (docs: resources/message.mdx, "Create Message"); boosted guilds may send more (assumptions.md)."""
 
 UNREADABLE = (ValueError, LookupError, RuntimeError, AssertionError, RecursionError)
-"""What aiohttp's multipart reader and the JSON parser raise for malformed bodies."""
+"""Exceptions of aiohttp's multipart reader and of the JSON parser for malformed bodies."""
 
 
 async def read_body(request: web.Request, limit: int) -> tuple[Any, list[Upload]]:

@@ -1,4 +1,4 @@
-"""Trouble made on purpose: slow answers, 429, 5xx, and single refusals."""
+"""Injected faults: slow responses, 429, 5xx, and single refusals."""
 
 import asyncio
 import re
@@ -10,21 +10,21 @@ from bot.playground.server.world.json_types import Json
 
 @dataclass
 class Fault:
-    """Hits requests whose "METHOD /path" matches; used up after `times` hits.
+    """Applies to requests whose "METHOD /path" matches *pattern*, `times` times (-1: always).
 
-    With *after* the request is carried out first and only its answer is lost, as when a proxy fails on the way back.
+    With *after* the request is carried out and only its response is replaced, as when a proxy fails.
     """
 
     pattern: str
     status: int = 0
-    """What is answered; 0 for none: then only `delay` counts."""
+    """The status of the response; 0 delays the request only."""
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
     times: int = 1
     after: bool = False
     every: int = 1
-    """Only every so-manieth matching request is hit."""
+    """Applies to every n-th matching request."""
     seen: int = 0
 
     def matches(self, line: str) -> bool:
@@ -36,7 +36,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Injected:
-    """The answer that a fault gives."""
+    """The response of a fault."""
 
     status: int
     body: Any
@@ -44,7 +44,7 @@ class Injected:
 
 
 class Faults:
-    """The faults that wait for their request, in order."""
+    """The active faults, in order."""
 
     def __init__(self) -> None:
         self._waiting: list[Fault] = []
@@ -55,7 +55,6 @@ class Faults:
         return fault
 
     def remove(self, fault: Fault) -> None:
-        """It happens no more."""
         if fault in self._waiting:
             self._waiting.remove(fault)
 
@@ -65,7 +64,7 @@ class Faults:
     def rate_limited(
         self, pattern: str = "", retry_after: float = 0.05, *, times: int = 1, scope: str = "user"
     ) -> Fault:
-        """429 as docs: topics/rate-limits.mdx, "Exceeding A Rate Limit"."""
+        """429 (docs: topics/rate-limits.mdx, "Exceeding A Rate Limit")."""
         body: Json = {"message": "You are being rate limited.", "retry_after": retry_after, "code": 0}
         body["global"] = scope == "global"
         headers = {"Retry-After": f"{max(1, round(retry_after))}", "X-RateLimit-Scope": scope}
@@ -74,17 +73,17 @@ class Faults:
         return self.add(Fault(pattern, 429, body, headers, times=times))
 
     def server_error(self, pattern: str = "", status: int = 502, *, times: int = 1, after: bool = False) -> Fault:
-        """A 5xx; the body is not Discord's JSON, it comes from the proxy before it."""
+        """A 5xx of the proxy in front of Discord."""
         return self.add(
             Fault(pattern, status, {"message": f"{status}: local fault", "code": 0}, times=times, after=after)
         )
 
     def refuse(self, pattern: str, status: int, code: int, message: str, *, times: int = 1) -> Fault:
-        """Any refusal by Discord's code, e.g. 50013 or 20009."""
+        """A refusal with Discord's error code, e.g. 50013 or 20009."""
         return self.add(Fault(pattern, status, {"message": message, "code": code}, times=times))
 
     def slow(self, pattern: str = "", seconds: float = 1.0, *, times: int = -1) -> Fault:
-        """Answers come late, until cleared."""
+        """Delays responses until cleared."""
         return self.add(Fault(pattern, delay=seconds, times=times))
 
     async def before(self, method: str, path: str) -> Injected | None:

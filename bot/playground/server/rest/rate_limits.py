@@ -21,7 +21,7 @@ class BucketSize:
 
 
 ROOMY = {"": BucketSize(1000, 1.0)}
-"""For tests: headers are sent, nobody waits."""
+"""For tests: headers are sent, but the limits are never reached."""
 REALISTIC = {
     "POST /channels/{channel}/messages": BucketSize(5, 5.0),
     "PATCH /channels/{channel}/messages/{message}": BucketSize(5, 5.0),
@@ -32,7 +32,7 @@ REALISTIC = {
     "DELETE /channels/{channel}/messages/{message}/reactions/{emoji}/@me": BucketSize(1, 0.25),
     "": BucketSize(10, 1.0),
 }
-"""Sizes that others have seen in headers; Discord publishes none and changes them."""
+"""Sizes that were observed in headers; Discord publishes none."""
 
 
 OLD_SECONDS = 3600.0
@@ -42,7 +42,7 @@ OLD_EDITS = 30
 
 @dataclass
 class Bucket:
-    """The requests of one bucket since its window began."""
+    """The requests of one bucket in its current window."""
 
     began: float = 0.0
     used: int = 0
@@ -50,7 +50,7 @@ class Bucket:
 
 @dataclass
 class RateLimitResult:
-    """May this request pass, and the headers that say how many more may."""
+    """Whether a request passes, and its rate-limit headers."""
 
     passed: bool
     headers: dict[str, str]
@@ -60,7 +60,7 @@ class RateLimitResult:
 
 @dataclass
 class RateLimits:
-    """Counts requests per bucket and in all."""
+    """Counts requests per bucket and in total."""
 
     clock: Clock
     allowances: dict[str, BucketSize] = field(default_factory=lambda: dict(ROOMY))
@@ -102,7 +102,7 @@ class RateLimits:
         message.old_edits.append(now)
 
     def note(self, status: int, *, shared: bool = False) -> None:
-        """Count 401, 403 and 429: too many of them get an address banned ("Invalid Request Limit")."""
+        """Count 401, 403 and 429; too many lead to a ban of the IP address ("Invalid Request Limit")."""
         if status in (401, 403, 429) and not shared:
             self._invalid.append(self.clock.now())
 
@@ -142,5 +142,5 @@ def _result(name: str, allowance: BucketSize, bucket: Bucket, now: float) -> Rat
 
 
 def _major(params: dict[str, str]) -> str:
-    """The top-level resource that a bucket is counted for: a channel, a guild, or a webhook with its token."""
+    """The top-level resource of a bucket: a channel, a guild, or a webhook with its token."""
     return params.get("channel") or params.get("guild") or params.get("token") or ""

@@ -1,4 +1,4 @@
-"""Which handler answers which route. Templates are written as in the docs: "/channels/{channel}/messages"."""
+"""Route templates, as in the docs ("/channels/{channel}/messages"), and their handlers."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -24,7 +24,7 @@ class Call:
     uploads: list[Upload] = field(default_factory=list)
     headers: Mapping[str, str] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
-    """What is allowed but surely not meant; goes to the record of exchanges."""
+    """Probable mistakes that Discord accepts; the record of exchanges shows them."""
 
     def id(self, name: str) -> int:
         """A path parameter that is a snowflake."""
@@ -45,7 +45,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer: 200 with JSON, or 204 where there is no body."""
+    """A response: JSON with a status, or 204 without a body."""
 
     body: Any = None
     status: int = 200
@@ -63,7 +63,7 @@ class Route:
     template: str
     handler: Handler
     by_token: bool = False
-    """Authenticated by a token in the path (interactions, their webhooks), not by the bot's own."""
+    """Authenticated by the token in the path (interactions and their webhooks) instead of the bot's token."""
     pattern: re.Pattern[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -19,7 +19,7 @@ from bot.playground.server.world.record import Exchange, Record, redacted
 
 PREFIXES = ("/api/v10", "/api/v9", "/api")
 VIA = {"Via": "1.1 local"}
-"""Real answers pass a proxy; discord.py takes a 429 without Via for a ban of its address."""
+"""Real responses pass a proxy. discord.py treats a 429 without Via as a ban of its IP address."""
 
 
 class Rest:
@@ -32,7 +32,7 @@ class Rest:
         self._routes = all_routes()
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Answer one request as Discord would, and put both on the record."""
+        """Answer one request and add it to the record."""
         started = time.perf_counter()
         path = _without_prefix(request.path)
         found = self._routes.find(request.method, path)
@@ -53,7 +53,7 @@ class Rest:
     ) -> web.Response:
         line = redacted(path)
         if self._site.limits.banned:
-            # Not from Discord but from the proxy before it: no JSON, and no Via ("Invalid Request Limit").
+            # The proxy answers: no JSON and no Via ("Invalid Request Limit").
             return web.Response(status=429, text="error code: 1015", headers={"Retry-After": "600"})
         try:
             body, uploads = await read_body(request, self._request_limit())
@@ -65,9 +65,9 @@ class Rest:
         if injected:
             return _injected(injected, exchange)
         if found is None:
-            # Never a friendly default: a route that is not played here must be seen.
+            # 501 instead of a default response, so that a missing route is noticed.
             return _json(
-                501, {"message": f"{request.method} {line} is not part of the local server", "code": 0}, exchange
+                501, {"message": f"{request.method} {line} is not implemented by the local server", "code": 0}, exchange
             )
         route, params = found
         call = Call(
@@ -93,8 +93,8 @@ class Rest:
                 raise _rate_limited(limit)
             reply = await route.handler(call)
         except (TypeError, AttributeError, KeyError, ValueError) as error:
-            # The handlers trust the types in a body; a wrong one fails somewhere inside. A finding says where.
-            exchange.findings.append(f"the body cannot be read: {type(error).__name__}: {error} ({_place(error)})")
+            # The handlers do not check the types in a body; a wrong one raises inside. The finding names the place.
+            exchange.findings.append(f"the body has a wrong type: {type(error).__name__}: {error} ({_place(error)})")
             refusal = ApiError(400, 50035, "Invalid Form Body")
             return _json(refusal.status, refusal.body(), exchange, limit.headers)
         except ApiError as refusal:
@@ -102,7 +102,7 @@ class Rest:
         return _replied(reply, exchange, limit.headers)
 
     def _check_sender(self, route: Route, call: Call) -> None:
-        """The bot's token and a User-Agent by the rules (reference.mdx, "User Agent"); tokens in paths need neither."""
+        """Checks the bot's token and its User-Agent (reference.mdx, "User Agent")."""
         if route.by_token:
             return
         if call.headers.get("Authorization") != f"Bot {self._site.world.app.token}":
@@ -145,7 +145,7 @@ def _injected(fault: Injected, exchange: Exchange) -> web.Response:
 
 
 def _json(status: int, body: Any, exchange: Exchange, headers: dict[str, str] | None = None) -> web.Response:
-    """Exactly "application/json": with a charset behind it discord.py takes the body for plain text."""
+    """The type is exactly "application/json"; with a charset discord.py reads the body as plain text."""
     exchange.answer = body
     data = json.dumps(body).encode()
     return web.Response(

@@ -1,4 +1,4 @@
-"""What the route handlers work on."""
+"""The argument of all route handlers."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Which commands are offered to whom, where (docs: interactions/application-commands.mdx, "Contexts")."""
+"""Where and by whom commands can be used (docs: interactions/application-commands.mdx, "Contexts")."""
 
 from bot.playground.server.world.entities import Channel, ChannelType, World
 from bot.playground.server.world.json_types import Json
@@ -7,7 +7,7 @@ from bot.playground.server.world.permissions import Permission, permissions
 GUILD, BOT_DM, PRIVATE_CHANNEL = 0, 1, 2
 GUILD_INSTALL, USER_INSTALL = 0, 1
 BY_DEFAULT = (GUILD, BOT_DM)
-"""Contexts of a command that names none. The docs say all; bots have seen that private channels are not among them
+"""Contexts of a command that names none. The docs say all; bots observed that private channels are missing
 (assumptions.md)."""
 
 
@@ -19,12 +19,12 @@ def context_of(world: World, channel: Channel) -> int:
 
 
 def usable_commands(world: World, commands: list[Json], channel: Channel, user_id: int) -> list[Json]:
-    """Those of *commands* that this person can use in this channel."""
+    """Those of *commands* that the user can use in this channel."""
     return [command for command in commands if not refusal_reason(world, channel, user_id, command)]
 
 
 def refusal_reason(world: World, channel: Channel, user_id: int, command: Json) -> str:
-    """The reason why a command is not offered; empty where it is."""
+    """Why the user cannot use the command in this channel; "" if they can."""
     name = f"/{command['name']}"
     if "guild_id" not in command and not _in_context(world, channel, command):
         return f"{name} cannot be used here"
@@ -43,7 +43,7 @@ def _in_context(world: World, channel: Channel, command: Json) -> bool:
 
 
 def _installed(world: World, channel: Channel, user_id: int, command: Json) -> bool:
-    """By the server (or in the app's own DM), or by this person for themselves."""
+    """Installed in the server (or in the app's own DM), or by the user."""
     kinds = command.get("integration_types") or (GUILD_INSTALL,)
     here = channel.guild_id is not None and world.app.id in world.guilds[channel.guild_id].members
     by_guild = here or context_of(world, channel) == BOT_DM
@@ -51,7 +51,7 @@ def _installed(world: World, channel: Channel, user_id: int, command: Json) -> b
 
 
 def _permitted(world: World, channel: Channel, user_id: int, command: Json) -> bool:
-    """`default_member_permissions`: all of them, or being an administrator; "0" means administrators only."""
+    """The user has all `default_member_permissions` or ADMINISTRATOR; "0" allows administrators only."""
     wanted = command.get("default_member_permissions")
     if wanted is None or channel.guild_id is None:
         return True

@@ -1,4 +1,4 @@
-"""Fills a command's options with what a person typed, as a client does: types, ranges, choices, required ones."""
+"""The options of a command from typed values, checked as a client does: types, ranges, choices."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,12 +27,12 @@ from bot.playground.server.world.entities import Channel, World
 from bot.playground.server.world.json_types import Json
 
 TEXT = 6000
-"""The most that a string option takes ("Application Command Option Structure": max_length)."""
+"""Maximal length of a string option ("Application Command Option Structure": max_length)."""
 
 
 @dataclass
 class FilledOptions:
-    """The `options` and `resolved` of an interaction, and what is wrong with them in words."""
+    """The `options` and `resolved` of an interaction, and sentences about wrong values."""
 
     options: list[Json] = field(default_factory=list)
     resolved: Json = field(default_factory=dict)
@@ -40,18 +40,18 @@ class FilledOptions:
 
 
 class _Bad(Exception):
-    """One value does not fit its option."""
+    """A value does not fit its option."""
 
 
 def fill(
     world: World, channel: Channel, command: Json, full_name: str, values: Mapping[str, Any], *, focused: str = ""
 ) -> FilledOptions:
-    """Place *values* under the subcommand that *full_name* says; with *focused* the others may be incomplete."""
+    """The options of the subcommand *full_name* with *values*; with *focused* the others may be incomplete."""
     filled = FilledOptions()
     path, declared = _descend(command, full_name.split(" ")[1:], filled)
     known = {option["name"]: option for option in declared}
     for name in values.keys() - known.keys():
-        filled.wrong.append(f"/{full_name} has no option {name!r}; it has {sorted(known)}")
+        filled.wrong.append(f"/{full_name} has no option {name!r}; its options: {sorted(known)}")
     leaves = []
     for name, option in known.items():
         if name in values:
@@ -89,7 +89,7 @@ def _leaf(
 ) -> list[Json]:
     name, kind = option["name"], option["type"]
     if focused == name:
-        # What is being typed is sent as text, whatever the type ("Autocomplete": values are not validated).
+        # The focused value is sent as text for every type ("Autocomplete": values are not validated).
         return [{"name": name, "type": kind, "value": str(value), "focused": True}]
     try:
         fitting = _fitting(option, value)
@@ -99,12 +99,12 @@ def _leaf(
     except (_Bad, UnknownEntityError) as bad:
         filled.wrong += [] if focused else [f"{name}: {bad}"]
         return []
-    # While suggestions are asked for, numbers are text as well: so it was observed (assumptions.md).
+    # In an autocomplete request numbers are text as well (assumptions.md).
     return [{"name": name, "type": kind, "value": str(fitting) if focused and kind in (INTEGER, NUMBER) else fitting}]
 
 
 def _check_channel_type(world: World, option: Json, value: str) -> None:
-    """`channel_types` bind ("Application Command Option Structure")."""
+    """Enforce `channel_types` ("Application Command Option Structure")."""
     wanted = option.get("channel_types") if option["type"] == CHANNEL_OPTION else None
     if wanted and world.channels[int(value)].type not in wanted:
         raise _Bad(f"only channels of the types {wanted} can be chosen")
@@ -118,10 +118,10 @@ def _fitting(option: Json, value: Any) -> Any:
         return _choice(option, _number(option, value))
     if kind == BOOLEAN:
         if not isinstance(value, bool) and str(value).lower() not in ("true", "false"):
-            raise _Bad(f"{value!r} is neither true nor false")
+            raise _Bad(f"{value!r} is not true or false")
         return value if isinstance(value, bool) else str(value).lower() == "true"
     if not str(value).isdigit():
-        raise _Bad(f"{value!r} is no id")
+        raise _Bad(f"{value!r} is not an id")
     return str(value)
 
 
@@ -137,7 +137,7 @@ def _number(option: Json, value: Any) -> int | float:
         number = int(value) if option["type"] == INTEGER else float(value)
     except ValueError:
         raise _Bad(f"{value!r} is not a number") from None
-    # discord.py's own range: an integer a double can hold.
+    # The range of discord.py: integers that a double can represent.
     low, high = option.get("min_value", -(2**53)), option.get("max_value", 2**53)
     if not low <= number <= high:
         raise _Bad(f"{low} to {high}, not {number}")
@@ -145,13 +145,13 @@ def _number(option: Json, value: Any) -> int | float:
 
 
 def _choice(option: Json, value: Any) -> Any:
-    """Choices bind (autocomplete's do not). A choice may be given by its shown name."""
+    """The value of a choice, given by value or name; raises _Bad if the option has choices and none fits."""
     choices = option.get("choices") or []
     for choice in choices:
         if value in (choice["value"], choice["name"]):
             return choice["value"]
     if choices:
-        raise _Bad(f"{value!r} is not offered; there are {[choice['name'] for choice in choices]}")
+        raise _Bad(f"{value!r} is not offered; offered: {[choice['name'] for choice in choices]}")
     return value
 
 

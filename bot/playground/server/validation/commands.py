@@ -18,7 +18,7 @@ _CHOOSABLE = (STRING, INTEGER, NUMBER)
 
 
 def check_commands(bodies: list[Json]) -> None:
-    """Every command by itself, then how many there are and whether names are taken twice."""
+    """Check each command, their number, and that names are unique; raises ApiError."""
     errors = FormErrors()
     for number, body in enumerate(bodies):
         _check_command(body, str(number) if len(bodies) > 1 else "", errors)

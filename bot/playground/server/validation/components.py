@@ -1,4 +1,4 @@
-"""Message components: which may stand where, how many, how long (docs: components/reference.mdx)."""
+"""The rules for message components (docs: components/reference.mdx)."""
 
 import itertools
 from collections.abc import Iterator
@@ -65,7 +65,7 @@ def find(components: list[Json], custom_id: str) -> Json | None:
 
 
 def numbered(components: list[Json]) -> list[Json]:
-    """A copy in which every component has an `id`: the ones given, else counted up ("Anatomy of a Component")."""
+    """A copy in which every component has an `id`, given or counted up ("Anatomy of a Component")."""
     taken = {component["id"] for component in walk(components) if component.get("id")}
     free = (number for number in itertools.count(1) if number not in taken)
     return [_with_ids(component, free) for component in components]
@@ -83,7 +83,7 @@ def _with_ids(component: Json, free: Iterator[int]) -> Json:
 
 
 def check_components(components: list[Json], flags: int, errors: FormErrors) -> None:
-    """All rules for a message's components."""
+    """Check all rules for a message's components."""
     everything = list(walk(components))
     if flags & V2_FLAG:
         _check_v2(components, everything, errors)
@@ -161,7 +161,7 @@ def _check_row(row: Json, path: str, errors: FormErrors) -> None:
 
 
 def _check_button(button: Json, path: str, errors: FormErrors) -> None:
-    """Link buttons have a url, premium ones an SKU, all others a custom_id ("Button Structure")."""
+    """Link buttons need a url, premium ones an SKU, all others a custom_id ("Button Structure")."""
     style = button.get("style")
     wanted = {_LINK: "url", _PREMIUM: "sku_id"}.get(style or 0, "custom_id")
     if not button.get(wanted):

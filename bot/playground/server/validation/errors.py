@@ -1,4 +1,4 @@
-"""The answers that say no, with Discord's codes (docs: topics/opcodes-and-status-codes.mdx, "JSON Error Codes")."""
+"""Error responses with Discord's codes (docs: topics/opcodes-and-status-codes.mdx, "JSON Error Codes")."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ from bot.playground.server.world.json_types import Json
 
 @dataclass
 class ApiError(Exception):
-    """A request is refused: HTTP *status*, Discord's *code* and *message*, and where in the body it is wrong."""
+    """An error response: HTTP *status*, Discord's *code* and *message*, and *errors* by field."""
 
     status: int
     code: int
@@ -25,7 +25,7 @@ class ApiError(Exception):
 
 
 def unknown(what: str) -> ApiError:
-    """404 for a thing that is not there; *what* is one of the names below."""
+    """404 for an unknown object; *what* is a key of _UNKNOWN."""
     return ApiError(404, _UNKNOWN[what], f"Unknown {what}")
 
 
@@ -108,13 +108,13 @@ def malformed(detail: str) -> ApiError:
 
 
 class FormErrors:
-    """Collects what is wrong in a body; `check` raises 50035 with a tree (docs: reference.mdx, "Error Messages")."""
+    """Collects the errors in a body; `check` raises 50035 with them (docs: reference.mdx, "Error Messages")."""
 
     def __init__(self) -> None:
         self._tree: Json = {}
 
     def add(self, path: str, code: str, message: str) -> None:
-        """Note one mistake at a dotted *path* such as "embeds.0.title"."""
+        """Add an error at a dotted *path* such as "embeds.0.title"."""
         node = self._tree
         for part in path.split(".") if path else []:
             node = node.setdefault(part, {})

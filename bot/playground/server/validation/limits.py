@@ -20,11 +20,11 @@ TITLE, DESCRIPTION, FIELD_NAME, FIELD_VALUE, FOOTER, AUTHOR = 256, 4096, 256, 10
 
 _MIB = 2**20
 _FILE_BY_TIER = {0: 10 * _MIB, 1: 10 * _MIB, 2: 50 * _MIB, 3: 100 * _MIB}
-"""reference.mdx, "Uploading Files"; the boosted sizes are the ones Discord's help pages name."""
+"""Bytes by boost level (reference.mdx, "Uploading Files"; boosted sizes from Discord's help pages)."""
 
 
 def file_limit(guild: Guild | None) -> int:
-    """Bytes that one file may have in this guild, or in a DM."""
+    """The limit in bytes per file in this guild or, for None, in a DM."""
     return _FILE_BY_TIER[guild.premium_tier if guild else 0]
 
 
@@ -41,7 +41,7 @@ def check_nonce(nonce: Any, errors: FormErrors) -> None:
 
 
 def check_embeds(embeds: list[Json], errors: FormErrors) -> None:
-    """Sizes of every part, and of all together."""
+    """Limits of each embed, and of all together."""
     if len(embeds) > EMBEDS:
         errors.too_long("embeds", EMBEDS)
     for number, embed in enumerate(embeds):
@@ -89,7 +89,7 @@ def _characters(embed: Json) -> int:
     texts = [embed.get("title"), embed.get("description")]
     texts += [(embed.get("footer") or {}).get("text"), (embed.get("author") or {}).get("name")]
     texts += [field.get(key) for field in embed.get("fields") or [] for key in ("name", "value")]
-    # Blanks at the ends do not count: Discord trims them ("Embed Limits").
+    # Discord trims the texts ("Embed Limits").
     return sum(len(text.strip()) for text in texts if text)
 
 

@@ -1,4 +1,4 @@
-"""Modals: what a form may hold and what its answers look like (docs: components/reference.mdx, "Label")."""
+"""Modals: their rules, and their submitted values (docs: components/reference.mdx, "Label")."""
 
 from collections.abc import Collection
 from typing import Any
@@ -11,11 +11,11 @@ from bot.playground.server.world.json_types import Json
 TITLE, COMPONENTS, LABEL, DESCRIPTION, TEXT = 45, 5, 45, 100, 4000
 _CHOOSING = {*SELECTS, Kind.CHECKBOX_GROUP, Kind.FILE_UPLOAD}
 _FIELDS = {*_CHOOSING, Kind.TEXT_INPUT, Kind.RADIO_GROUP, Kind.CHECKBOX}
-"""What a label may hold (docs: components/reference.mdx, "Label Child Components")."""
+"""Children of a label (docs: components/reference.mdx, "Label Child Components")."""
 
 
 def checked_modal(data: Json) -> Json:
-    """The form, checked and with ids for all its parts; raises ApiError."""
+    """The modal with ids for all components; raises ApiError."""
     errors = FormErrors()
     if not 1 <= len(data.get("title") or "") <= TITLE:
         errors.bad_length("title", 1, TITLE)
@@ -66,12 +66,12 @@ def _check_field(field: Json, path: str, errors: FormErrors, allowed: Collection
 
 
 def fields_of(modal: Json) -> list[Json]:
-    """The parts that a person fills in."""
+    """The components with a value."""
     return [component for component in walk(modal["components"]) if component.get("custom_id")]
 
 
 def wrong_answers(modal: Json, values: dict[str, Any]) -> list[str]:
-    """What a client would not let a person send, in words."""
+    """Sentences about values that a client would not submit."""
     names = {field["custom_id"] for field in fields_of(modal)}
     wrong = [f"the form has no field {name!r}, only {sorted(names)}" for name in values.keys() - names]
     for field in fields_of(modal):
@@ -92,7 +92,7 @@ def _wrong_text(field: Json, text: str) -> list[str]:
 
 
 def _wrong_selection(field: Json, chosen: list[str]) -> list[str]:
-    """Menus, files and check marks; what is not required may be left alone."""
+    """Menus, files and check boxes; an optional one may stay empty."""
     if not chosen:
         needed = field.get("required", True) and field.get("min_values") != 0
         return [f"{field['custom_id']} must be chosen"] if needed else []
@@ -128,7 +128,7 @@ def _answer(field: Json, values: dict[str, Any]) -> Json:
 
 
 def _chosen(field: Json, values: dict[str, Any]) -> list[str]:
-    """What was chosen, or else what the form came with."""
+    """The chosen values, by default the preselected ones."""
     value = values.get(field["custom_id"])
     if value is None:
         return _preselected(field)

@@ -1,4 +1,4 @@
-"""What a person chooses from a menu, and what comes along with it (docs: components/reference.mdx, selects)."""
+"""The values of select menus and their resolved objects (docs: components/reference.mdx, selects)."""
 
 from collections.abc import Callable
 
@@ -14,25 +14,25 @@ _MEMBER_LACKS = ("user", "deaf", "mute")
 
 
 class UnknownEntityError(Exception):
-    """An id is not the id of what is asked for."""
+    """An id does not belong to an object of the expected kind."""
 
 
 def wrong_choice(component: Json, values: list[str]) -> str:
-    """Why these values cannot be chosen; empty where they can."""
+    """Why these values cannot be chosen; "" if they can."""
     low, high = component.get("min_values", 1), component.get("max_values", 1)
     if not low <= len(values) <= high:
-        return f"choose {low} to {high}, not {len(values)}"
+        return f"choose {low} to {high} values, not {len(values)}"
     offered = {option["value"] for option in component.get("options") or []}
     if component["type"] in (Kind.STRING_SELECT, Kind.RADIO_GROUP, Kind.CHECKBOX_GROUP) and not set(values) <= offered:
-        return f"{sorted(set(values) - offered)} is not offered; there are {sorted(offered)}"
+        return f"{sorted(set(values) - offered)} is not offered; offered: {sorted(offered)}"
     return ""
 
 
 def add_user(world: World, channel: Channel, value: str, resolved: Json) -> None:
-    """A user, and the member too where there is one."""
+    """A user, and its member in the channel's guild."""
     user = world.users.get(int(value))
     if user is None:
-        raise UnknownEntityError(f"nobody here has the id {value}")
+        raise UnknownEntityError(f"no user has the id {value}")
     resolved.setdefault("users", {})[value] = user_payload(user)
     guild = world.guild_of(channel)
     if guild and user.id in guild.members:
@@ -44,7 +44,7 @@ def add_role(world: World, channel: Channel, value: str, resolved: Json) -> None
     guild = world.guild_of(channel)
     role = guild.roles.get(int(value)) if guild else None
     if role is None:
-        raise UnknownEntityError(f"no role here has the id {value}")
+        raise UnknownEntityError(f"no role of this server has the id {value}")
     resolved.setdefault("roles", {})[value] = role_payload(role)
 
 
@@ -57,7 +57,7 @@ def add_mentionable(world: World, channel: Channel, value: str, resolved: Json) 
 def add_channel(world: World, channel: Channel, value: str, resolved: Json) -> None:
     found = world.channels.get(int(value))
     if found is None or found.guild_id != channel.guild_id:
-        raise UnknownEntityError(f"no channel here has the id {value}")
+        raise UnknownEntityError(f"no channel of this server has the id {value}")
     bits = str(permissions(world, found, world.app.id))
     resolved.setdefault("channels", {})[value] = {**channel_payload(world, found), "permissions": bits}
 
@@ -71,7 +71,7 @@ BY_SELECT: dict[int, Add] = {
 
 
 def resolve_choice(world: World, channel: Channel, kind: int, values: list[str]) -> Json:
-    """The `resolved` of a menu of people, roles or channels; empty for menus of words."""
+    """The `resolved` of a menu of users, roles or channels; empty for string menus."""
     resolved: Json = {}
     add = BY_SELECT.get(kind)
     for value in values if add else []:
@@ -81,7 +81,7 @@ def resolve_choice(world: World, channel: Channel, kind: int, values: list[str])
 
 
 def resolve_fields(world: World, channel: Channel, parts: list[Json]) -> Json:
-    """The `resolved` of all menus in a form that was sent."""
+    """The `resolved` of all menus in a submitted modal."""
     resolved: Json = {}
     for answer in walk(parts):
         for kind, things in resolve_choice(world, channel, answer["type"], answer.get("values") or []).items():

@@ -1,4 +1,4 @@
-"""The clock of the local Discord: wall time that a test may move forward."""
+"""The clock of the local Discord: wall time that tests can advance."""
 
 import asyncio
 import heapq
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 @dataclass(order=True)
 class Timer:
-    """A call that is due at `when` (unix seconds of this clock)."""
+    """A call at `when` (unix seconds of this clock)."""
 
     when: float
     order: int
@@ -23,7 +23,7 @@ class Timer:
 
 
 class Clock:
-    """Wall time plus what `forward` has added. Timers follow it, so fifteen minutes pass in no time."""
+    """Wall time plus the sum of all `forward` calls. Its timers follow."""
 
     def __init__(self) -> None:
         self._offset = 0.0
@@ -36,21 +36,21 @@ class Clock:
         return time.time() + self._offset
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
-        """Have `callback` called at `when`; needs the running loop."""
+        """Call `callback` at `when` (unix seconds); needs a running event loop."""
         timer = Timer(when, next(self._order), callback)
         heapq.heappush(self._timers, timer)
         self._arm()
         return timer
 
     def forward(self, seconds: float) -> None:
-        """Let `seconds` pass at once; what has become due is called before this returns."""
+        """Advance by `seconds`; calls all timers that become due before it returns."""
         if seconds < 0:
-            raise ValueError(f"time only moves forward, not by {seconds} s")
+            raise ValueError(f"the clock moves only forward, not by {seconds} s")
         self._offset += seconds
         self._ring()
 
     def close(self) -> None:
-        """Forget all timers."""
+        """Cancel all timers."""
         self._timers.clear()
         if self._alarm is not None:
             self._alarm.cancel()

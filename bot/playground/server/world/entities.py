@@ -1,4 +1,4 @@
-"""The people, servers and channels of the local Discord: plain values and how to find them."""
+"""Users, guilds and channels of the local Discord."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,11 +17,11 @@ class ChannelType(IntEnum):
     DM = 1
     GROUP_DM = 3
     CATEGORY = 4
-    """Holds channels only."""
+    """Contains channels only."""
     PUBLIC_THREAD = 11
     PRIVATE_THREAD = 12
     FORUM = 15
-    """Holds posts (threads) only; nobody writes into it directly."""
+    """Contains threads only, no messages."""
 
 
 @dataclass
@@ -33,12 +33,12 @@ class User:
     global_name: str | None = None
     bot: bool = False
     takes_dms: bool = True
-    """Whether the app may write to this person."""
+    """Whether the app may send direct messages to this person."""
 
 
 @dataclass
 class Role:
-    """A role of a guild; the one whose id is the guild's is @everyone."""
+    """A role of a guild; @everyone has the guild's id."""
 
     id: int
     name: str
@@ -46,12 +46,12 @@ class Role:
     position: int = 0
     color: int = 0
     managed_by: int | None = None
-    """The bot's id where this is the role that an app brings along."""
+    """The bot's id for the role of an app."""
 
 
 @dataclass
 class Overwrite:
-    """What a channel grants or takes from one role (type 0) or member (type 1)."""
+    """A channel's permission overwrite for a role (type 0) or a member (type 1)."""
 
     id: int
     type: int
@@ -78,9 +78,9 @@ class Channel:
     last_message_id: int | None = None
     slowmode: int = 0
     archived: bool = False
-    """Of a thread: nothing in it changes until somebody writes."""
+    """Of a thread: read-only until the next message opens it."""
     locked: bool = False
-    """Of a thread: only those who may manage threads write or edit."""
+    """Of a thread: writing and editing need MANAGE_THREADS."""
 
     @property
     def is_thread(self) -> bool:
@@ -116,21 +116,21 @@ class Guild:
 
 @dataclass
 class Application:
-    """The one app of this world. Its bot user has the same id."""
+    """The app of this world. Its bot user has the same id."""
 
     id: int
     name: str
-    token: str
+    token: str = field(repr=False)
     owner_id: int
     privileged_intents: int = 0
-    """Which of GUILD_PRESENCES, GUILD_MEMBERS and MESSAGE_CONTENT the portal's switches allow."""
+    """The privileged intents that the developer portal allows."""
     user_installs: set[int] = field(default_factory=set)
-    """People who installed the app for themselves."""
+    """Ids of users who have installed the app for themselves."""
 
 
 @dataclass
 class World:
-    """Everything that exists, by id."""
+    """All users, guilds and channels by id."""
 
     app: Application
     now: Callable[[], float]
@@ -142,7 +142,7 @@ class World:
         return None if channel.guild_id is None else self.guilds[channel.guild_id]
 
     def channels_of(self, guild: Guild) -> list[Channel]:
-        """The channels of *guild* without its threads, in their order."""
+        """The channels of *guild* by position, without threads."""
         found = [c for c in self.channels.values() if c.guild_id == guild.id and not c.is_thread]
         return sorted(found, key=lambda channel: channel.position)
 
@@ -150,13 +150,13 @@ class World:
         return [c for c in self.channels.values() if c.guild_id == guild.id and c.is_thread]
 
     def dm(self, *users: int) -> Channel | None:
-        """The direct message of exactly these people, if it exists."""
+        """The private channel of exactly these users, if it exists."""
         wanted = set(users)
         return next((c for c in self.channels.values() if c.is_private and set(c.recipients) == wanted), None)
 
     def channel_named(self, name: str) -> Channel:
-        """A guild's channel or thread by its name; KeyError names the ones there are."""
+        """A guild's channel or thread by name; raises KeyError with the existing names."""
         for channel in self.channels.values():
             if channel.guild_id is not None and channel.name == name:
                 return channel
-        raise KeyError(f"no channel {name!r}; there are {sorted(c.name for c in self.channels.values() if c.name)}")
+        raise KeyError(f"no channel {name!r}; existing: {sorted(c.name for c in self.channels.values() if c.name)}")

@@ -1,4 +1,4 @@
-"""Files and their signed, expiring addresses (docs: reference.mdx, "Signed Attachment CDN URLs")."""
+"""Files and their signed, expiring URLs (docs: reference.mdx, "Signed Attachment CDN URLs")."""
 
 import hashlib
 import hmac
@@ -17,14 +17,14 @@ from bot.playground.server.world.clock import Clock
 from bot.playground.server.world.json_types import Json
 
 LIFE = 24 * 3600.0
-"""Seconds for which an address is good; Discord publishes no number (assumptions.md)."""
+"""Seconds until a URL expires; Discord publishes no number (assumptions.md)."""
 KEPT_BYTES = 512 * 2**20
-"""Files that no message shows any more are forgotten above this sum."""
+"""Above this sum files without a message are deleted."""
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """An uploaded file; *folder* is its channel, or the app for files that come with a command."""
+    """An uploaded file; *folder* is the channel's id, or the app's id for files of a command."""
 
     id: int
     folder: int
@@ -34,7 +34,7 @@ class StoredFile:
     ephemeral: bool = False
     description: str | None = None
     size: tuple[int, int] | None = None
-    """Width and height in pixels, for pictures."""
+    """Width and height of an image in pixels."""
 
     @property
     def path(self) -> str:
@@ -43,7 +43,7 @@ class StoredFile:
 
 
 class Files:
-    """Keeps files and signs their addresses."""
+    """Stores files and signs their URLs."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -58,30 +58,30 @@ class Files:
         return file
 
     def release(self, files: Iterable[StoredFile]) -> None:
-        """No message shows these any more. They stay readable until room is needed (assumptions.md)."""
+        """Allow the deletion of these files, which happens above KEPT_BYTES (assumptions.md)."""
         self._unused.update((file.path, None) for file in files)
         while self._bytes > KEPT_BYTES and self._unused:
             gone = self._files.pop(self._unused.popitem(last=False)[0], None)
             self._bytes -= len(gone.data) if gone else 0
 
     def url(self, file: StoredFile, host: str = "cdn.discordapp.com") -> str:
-        """A fresh address, good for LIFE seconds."""
+        """A new URL, valid for LIFE seconds."""
         now = self._clock.now()
         expires, issued = f"{int(now + LIFE):x}", f"{int(now):x}"
         return f"https://{host}{file.path}?ex={expires}&is={issued}&hm={self._sign(file.path, expires, issued)}&"
 
     def find(self, path: str) -> StoredFile | None:
-        """The file of a path, signature not asked for: the page of the playground reads this way."""
+        """The file of a path without a signature, for the page."""
         return self._files.get(path)
 
     def by_url(self, url: str) -> StoredFile | None:
-        """The file that an address of ours shows, however old the address is."""
+        """The file of a CDN URL, also of an expired one."""
         parts = urlsplit(url)
         ours = parts.hostname in ("cdn.discordapp.com", "media.discordapp.net")
         return self._files.get(parts.path) if ours else None
 
     def fetch(self, path: str, query: dict[str, str]) -> StoredFile | None:
-        """The file, or None where it is gone, the signature is wrong or the address has expired."""
+        """The file; None if it was deleted, the signature is wrong or the URL has expired."""
         expires, issued, given = (query.get(key, "") for key in ("ex", "is", "hm"))
         if not hmac.compare_digest(given.encode(errors="replace"), self._sign(path, expires, issued).encode()):
             return None
@@ -108,7 +108,7 @@ class Files:
 
 
 def detect_type(data: bytes, filename: str) -> tuple[str, tuple[int, int] | None]:
-    """Content type and size in pixels, from the first bytes; by the name where it is no picture."""
+    """Content type and size in pixels from the bytes; for other files the type by name and None."""
     try:
         with Image.open(BytesIO(data)) as picture:
             kind = Image.MIME.get(picture.format or "", "application/octet-stream")
@@ -118,5 +118,5 @@ def detect_type(data: bytes, filename: str) -> tuple[str, tuple[int, int] | None
 
 
 def safe_name(filename: str) -> str:
-    """A file name as Discord stores it: letters, digits, dot, dash, underscore (assumptions.md)."""
+    """The file name with only letters, digits, ".", "-" and "_" (assumptions.md)."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", filename).strip("._") or "unknown"

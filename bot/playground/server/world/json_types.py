@@ -1,4 +1,4 @@
-"""One name for what JSON gives: its values are checked where they are used, not by the type."""
+"""The type of a JSON object. Its values are checked where they are used."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Who is called by a message (docs: resources/message.mdx, "Allowed Mentions Object")."""
+"""The mentions in a message (docs: resources/message.mdx, "Allowed Mentions Object")."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _USER, _ROLE, _EVERYONE = re.compile(r"<@!?(\d+)>"), re.compile(r"<@&(\d+)>"), r
 
 @dataclass(frozen=True)
 class Mentions:
-    """The people and roles that a message pings."""
+    """The users and roles that a message mentions."""
 
     users: tuple[int, ...] = ()
     roles: tuple[int, ...] = ()
@@ -20,7 +20,7 @@ class Mentions:
 
 
 def found(world: World, channel: Channel, author_id: int, text: str, allowed: Json | None) -> Mentions:
-    """The mentions in *text* that *allowed* lets through and that exist; @everyone needs its permission."""
+    """The mentions in *text* that exist and that *allowed* permits; @everyone needs MENTION_EVERYONE."""
     guild = world.guild_of(channel)
     users = [int(user) for user in _USER.findall(text) if _allows(allowed, "users", user) and int(user) in world.users]
     roles = [

@@ -1,4 +1,4 @@
-"""Messages: what they hold and where they are kept. Bodies are read in compose.py, looks are in rendering.py."""
+"""Messages by channel."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ NORMAL, REPLY, SLASH, CONTEXT_MENU = 0, 19, 20, 23
 
 @dataclass
 class Message:
-    """A message as the server keeps it."""
+    """A message as the server stores it."""
 
     id: int
     channel_id: int
@@ -31,7 +31,7 @@ class Message:
     files: list[StoredFile] = field(default_factory=list)
     mentions: Mentions = field(default_factory=Mentions)
     reactions: dict[str, list[int]] = field(default_factory=dict)
-    """Who reacted, by emoji ("👍" or "name:id"), in order."""
+    """Emoji ("👍" or "name:id") → user ids, in order."""
     edited_at: float | None = None
     nonce: str | int | None = None
     metadata: Json | None = None
@@ -39,7 +39,7 @@ class Message:
     command: str = ""
     reference: int | None = None
     visible_to: int | None = None
-    """The one person who sees an ephemeral message."""
+    """The id of the user who sees an ephemeral message."""
     by_webhook: bool = False
     tts: bool = False
     old_edits: list[float] = field(default_factory=list)
@@ -79,12 +79,12 @@ class Messages:
         yield from reversed(tuple(self._channels.get(channel_id, {}).values()))
 
     def seen_by(self, channel_id: int, person: int) -> list[Message]:
-        """Oldest first, with the ephemeral ones that are for *person*."""
+        """Oldest first, with the ephemeral messages of *person*."""
         found = [message for message in self.of(channel_id) if message.visible_to in (None, person)]
         return found[::-1]
 
     def by_nonce(self, channel_id: int, author_id: int, nonce: str | int, since: float) -> Message | None:
-        """The author's message with this nonce (docs: resources/message.mdx, enforce_nonce)."""
+        """The author's message with this nonce since *since* (docs: resources/message.mdx, enforce_nonce)."""
         for message in self.of(channel_id):
             if message.created_at < since:
                 return None

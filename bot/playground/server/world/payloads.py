@@ -1,4 +1,4 @@
-"""People, roles, members, channels, guilds as the API shows them (docs: each resource's "… Structure" table)."""
+"""API objects of users, roles, members, channels and guilds (docs: the "… Structure" tables)."""
 
 from bot.playground.server.world.clock import iso
 from bot.playground.server.world.entities import Application, Channel, ChannelType, Guild, Member, Role, User, World
@@ -32,7 +32,7 @@ def user_payload(user: User) -> Json:
 
 
 def own_user_payload(user: User) -> Json:
-    """GET /users/@me: with what only the user itself sees."""
+    """GET /users/@me, with the private fields."""
     return {
         **user_payload(user),
         "bot": True,
@@ -200,7 +200,7 @@ def guild_payload(world: World, guild: Guild) -> Json:
 
 
 def guild_create_payload(world: World, guild: Guild, user_id: int) -> Json:
-    """GUILD_CREATE as *user_id* gets it: with channels, threads and the members it is told of without intents."""
+    """GUILD_CREATE for *user_id*: with channels, threads and, without member intent, only its own member."""
     me = guild.members[user_id]
     visible = [c for c in world.threads_of(guild) if permissions(world, c, user_id)]
     return {

@@ -1,4 +1,4 @@
-"""Who may do what (docs: topics/permissions.mdx). Knows the world's values, no requests."""
+"""Permissions in guilds and channels (docs: topics/permissions.mdx)."""
 
 from enum import IntFlag
 
@@ -6,7 +6,7 @@ from bot.playground.server.world.entities import Channel, ChannelType, Guild, Wo
 
 
 class Permission(IntFlag):
-    """The bits that matter here; names and values as in "Bitwise Permission Flags"."""
+    """The bits in use, as in "Bitwise Permission Flags"."""
 
     ADMINISTRATOR = 1 << 3
     MANAGE_CHANNELS = 1 << 4
@@ -44,7 +44,7 @@ EVERYDAY = (
     | Permission.SEND_MESSAGES_IN_THREADS
     | Permission.USE_EXTERNAL_APPS
 )
-"""What @everyone has in a new server, as far as it matters here."""
+"""The permissions of @everyone in a new server."""
 
 _IN_DM = EVERYDAY | Permission.MENTION_EVERYONE
 _NEED_SEND = Permission.MENTION_EVERYONE | Permission.ATTACH_FILES | Permission.EMBED_LINKS
@@ -52,7 +52,7 @@ _TIMED_OUT = Permission.VIEW_CHANNEL | Permission.READ_MESSAGE_HISTORY
 
 
 def guild_permissions(guild: Guild, user_id: int) -> int:
-    """Roles added up; the owner and administrators have all ("Permission Hierarchy", compute_base_permissions)."""
+    """The union of the roles; owner and administrators have all ("Permission Hierarchy", compute_base_permissions)."""
     if user_id == guild.owner_id:
         return ALL
     member = guild.members[user_id]
@@ -63,7 +63,7 @@ def guild_permissions(guild: Guild, user_id: int) -> int:
 
 
 def permissions(world: World, channel: Channel, user_id: int) -> int:
-    """What *user_id* may do in *channel*; 0 for somebody who is not in it."""
+    """The permission bits of *user_id* in *channel*; 0 for a user without access."""
     guild = world.guild_of(channel)
     if guild is None:
         return int(_IN_DM) if user_id in channel.recipients else 0
@@ -74,13 +74,13 @@ def permissions(world: World, channel: Channel, user_id: int) -> int:
         return ALL
     parent = world.channels[channel.parent_id] if channel.is_thread and channel.parent_id else channel
     bits = _overwritten(bits, guild, parent, user_id)
-    bits = _without_what_is_implied(bits, channel)
+    bits = _without_implicit(bits, channel)
     member = guild.members[user_id]
     return bits & _TIMED_OUT if member.timed_out_until > world.now() else bits
 
 
 def _overwritten(bits: int, guild: Guild, channel: Channel, user_id: int) -> int:
-    """Overwrites in their order: @everyone, then all roles together, then the member (compute_overwrites)."""
+    """Overwrites in order: @everyone, all roles together, the member (compute_overwrites)."""
     everyone = channel.overwrites.get(guild.id)
     if everyone:
         bits = bits & ~everyone.deny | everyone.allow
@@ -94,8 +94,8 @@ def _overwritten(bits: int, guild: Guild, channel: Channel, user_id: int) -> int
     return bits & ~own.deny | own.allow if own else bits
 
 
-def _without_what_is_implied(bits: int, channel: Channel) -> int:
-    """No view, nothing; no sending, no mentions, files or embeds ("Implicit Permissions")."""
+def _without_implicit(bits: int, channel: Channel) -> int:
+    """Without VIEW_CHANNEL none; without SEND_MESSAGES no mentions, files or embeds ("Implicit Permissions")."""
     if not bits & Permission.VIEW_CHANNEL:
         return 0
     send = Permission.SEND_MESSAGES_IN_THREADS if channel.is_thread else Permission.SEND_MESSAGES

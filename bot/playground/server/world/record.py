@@ -33,7 +33,7 @@ class Exchange:
     injected: bool = False
     """An injected fault made the answer."""
     expected: bool = False
-    """A fault that somebody switched on explains the refusal."""
+    """A fault switch explains the refusal."""
     findings: list[str] = field(default_factory=list)
     """Mistakes that a schema check or the server found."""
 
@@ -80,7 +80,7 @@ class Record:
             self.events.append(SentEvent(name, data))
 
     def findings(self) -> list[str]:
-        """All findings in words, oldest first."""
+        """All findings, oldest first."""
         http = [f"{e.method} {e.path} → {e.status}: {text}" for e in self.exchanges for text in e.findings]
         return http + [f"{event.name}: {text}" for event in self.events for text in event.findings]
 

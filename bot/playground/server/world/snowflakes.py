@@ -1,14 +1,14 @@
-"""Snowflakes: ids that hold their time of birth (docs: reference.mdx, "Snowflakes")."""
+"""Snowflakes: ids that contain their creation time (docs: reference.mdx, "Snowflakes")."""
 
 from bot.playground.server.world.clock import Clock
 from bot.playground.server.world.entities import shard_of
 
 EPOCH = 1_420_070_400.0
-"""The first second of 2015, from which snowflakes count."""
+"""The first second of 2015, the epoch of snowflakes (unix seconds)."""
 
 
 class Snowflakes:
-    """Gives ids that grow strictly, two in the same millisecond included."""
+    """Generates strictly increasing ids, also within a millisecond."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -22,10 +22,10 @@ export class Lightbox {
     this.caption = el("p", { class: "lightbox-caption" });
     this.place = el("span", { class: "lightbox-place" });
     this.strip = el("div", { class: "strip", role: "group", "aria-label": "Earlier states" });
-    this.save = el("a", { class: "icon-button", "aria-label": "Save this picture", title: "Save this picture" }, icon("save"));
+    this.save = el("a", { class: "icon-button", "aria-label": "Save this image", title: "Save this image" }, icon("save"));
     this.replayButton = iconButton("play", "Play earlier states", () => this.#toggleReplay());
-    this.before = iconButton("left", "Previous picture", () => this.#go(-1), { class: "icon-button side before" });
-    this.after = iconButton("right", "Next picture", () => this.#go(1), { class: "icon-button side after" });
+    this.before = iconButton("left", "Previous image", () => this.#go(-1), { class: "icon-button side before" });
+    this.after = iconButton("right", "Next image", () => this.#go(1), { class: "icon-button side after" });
     this.dialog.append(
       el("header", { class: "lightbox-bar" }, this.caption, this.place, this.replayButton, this.save,
         iconButton("close", "Close", () => this.dialog.close())),

@@ -136,7 +136,7 @@ export class MessageView {
     const original = message.referenced_message;
     if (!message.message_reference) return [];
     if (!original) return [icon("reply"), el("i", {}, "The original message was deleted.")];
-    const text = original.content || (original.attachments?.length || original.embeds?.length ? "a picture" : "a message");
+    const text = original.content || (original.attachments?.length || original.embeds?.length ? "an image" : "a message");
     return [icon("reply"), el("b", {}, displayName(original.author)),
       el("button", { type: "button", class: "excerpt", on: { click: () => this.around.jump(original.id) } }, text)];
   }

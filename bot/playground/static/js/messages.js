@@ -202,5 +202,5 @@ function summary(message, names) {
   const embed = message.embeds?.[0];
   const pictures = (message.attachments?.length ?? 0) + (message.embeds ?? []).filter((each) => each.image).length;
   const words = [message.content, embed?.title, embed?.description].filter(Boolean).map((text) => plain(text ?? "", names)).join(". ").slice(0, 200);
-  return [words, pictures ? (pictures === 1 ? "one picture" : `${pictures} pictures`) : ""].filter(Boolean).join("; ") || "a message";
+  return [words, pictures ? (pictures === 1 ? "one image" : `${pictures} images`) : ""].filter(Boolean).join("; ") || "a message";
 }

@@ -28,7 +28,7 @@ export function load(url) {
 /** @param {string} url @returns {Promise<string>} */
 async function fetchBlob(url) {
   const response = await fetch(url);
-  if (!response.ok) throw new Error(`The picture answered ${response.status}.`);
+  if (!response.ok) throw new Error(`The image request answered ${response.status}.`);
   return URL.createObjectURL(await response.blob());
 }
 
@@ -73,7 +73,7 @@ export class PictureFrame {
 
   /** @param {Picture} picture */
   #describe(picture) {
-    this.element.setAttribute("aria-label", `Open picture: ${picture.alt || picture.name}`);
+    this.element.setAttribute("aria-label", `Open image: ${picture.alt || picture.name}`);
     if (picture.width && picture.height) this.#proportion(picture.width / picture.height);
   }
 
@@ -123,6 +123,6 @@ export class PictureFrame {
 
   #missing() {
     this.element.classList.add("missing");
-    this.element.replaceChildren(el("span", { class: "missing-note" }, "This picture could not be loaded."));
+    this.element.replaceChildren(el("span", { class: "missing-note" }, "This image could not be loaded."));
   }
 }

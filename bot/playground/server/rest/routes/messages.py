@@ -18,13 +18,12 @@ from bot.playground.server.world.permissions import Permission
 
 routes = Routes()
 NONCE_SECONDS = 300.0
-"""enforce_nonce looks back "a few minutes" (docs: "Create Message")."""
+"""enforce_nonce covers "the past few minutes" (docs: "Create Message")."""
 BULK_SECONDS = 14 * 86_400.0
 
 
 @routes.add("POST", "/channels/{channel}/messages")
 async def create_message(call: Call) -> Reply:
-    """Post it, once per nonce."""
     channel = channel_of(call)
     check(call.site, channel, send_permission(channel) | (Permission.ATTACH_FILES if call.uploads else 0))
     if channel.is_private and not all(call.site.world.users[user].takes_dms for user in channel.recipients):

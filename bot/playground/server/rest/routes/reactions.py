@@ -15,7 +15,7 @@ _BASE = "/channels/{channel}/messages/{message}/reactions"
 
 @routes.add("PUT", _BASE + "/{emoji}/@me")
 async def create_reaction(call: Call) -> Reply:
-    """Needs ADD_REACTIONS only where nobody has reacted so yet."""
+    """Needs ADD_REACTIONS only for an emoji that the message does not have yet."""
     message = message_of(call, Permission.READ_MESSAGE_HISTORY)
     key = same_emoji(list(message.reactions), emoji_key(call.params["emoji"]))
     if key not in message.reactions:
@@ -46,7 +46,7 @@ async def delete_user_reaction(call: Call) -> Reply:
 
 @routes.add("GET", _BASE + "/{emoji}")
 async def list_reactions(call: Call) -> Reply:
-    """Who reacted so, by user id, from `after` on."""
+    """The users who reacted with this emoji, by id, after `after`."""
     message = message_of(call, Permission.READ_MESSAGE_HISTORY)
     key = same_emoji(list(message.reactions), emoji_key(call.params["emoji"]))
     after, limit = int(call.query.get("after", "0")), int(call.query.get("limit", "25"))

@@ -23,7 +23,7 @@ async def get_user(call: Call) -> Reply:
 
 @routes.add("POST", "/users/@me/channels")
 async def create_dm(call: Call) -> Reply:
-    """The direct message with a person, made where there is none ("Create DM")."""
+    """The DM channel with a user, created if missing ("Create DM")."""
     user = int(call.json.get("recipient_id") or 0)
     if user not in call.site.world.users or user == call.site.world.app.id:
         raise ApiError(400, 50033, "Invalid Recipient(s)")
