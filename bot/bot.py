@@ -25,6 +25,7 @@ from bot.config.settings import Config
 from bot.interactions.error_reporting import describe_error
 from bot.interactions.responder import InteractionResponder
 from bot.operations.command_sync import register_commands
+from bot.operations.database_watch import watch_database
 from bot.operations.metrics import ErrorCount, Metrics
 from bot.operations.metrics_server import MetricsServer
 from bot.operations.status import Shards, Status
@@ -139,6 +140,7 @@ class DreamBot(Client):
         self._registering = self._begin(
             register_commands(self.tree, self.store.settings, self.config.discord.test_guild)
         )
+        self._begin(watch_database(self.store.database))
         self.opened = True
 
     @property

@@ -1,25 +1,25 @@
-"""What goes wrong on the bot's side of the border, in words; continues the tree of `engine.errors`.
+"""Errors of the bot, with messages for people; they continue the tree of `engine.errors`.
 
 DreamError
-├── Refused                 the request is fine, but not now or not for this person
+├── Refused                 a valid request, but not now or not for this person
 │   ├── TooLarge            beyond the host's limits of size, steps or count
-│   ├── QueueFull           too many jobs wait, of everybody's or of this person's
-│   ├── CoolingDown         the last submission is too recent; knows when it is over
-│   ├── QuotaUsedUp         the allowance does not reach; knows when it comes back
-│   ├── Unconfirmed         it costs much, and nobody has said yes to that yet; knows how much
-│   ├── Lapsed              the question has been answered, or was asked too long ago
-│   ├── NoRoom              the disk is nearly full, so a picture could not be kept
-│   ├── BlockedWords        words that are not painted here; says why
-│   ├── Blocked             this person may not paint here; says why
-│   └── ShuttingDown        the bot is about to stop and takes nothing new
-├── NotAllowed              this belongs to somebody else
-├── NothingToCancel         the job has ended already, or never was
-├── PictureGone             the picture is no longer kept
-├── PlaceGone               the server or channel where a job was to be shown is no longer there
-├── SetAside                the engine died under this job alone, time and again; it is not tried again
-├── ConfigError             config.toml says something that cannot be
-├── FolderInUse             another dreambot owns the data folder
-└── StoreError              the database or the pictures' folder cannot be read or written
+│   ├── QueueFull           too many queued jobs, in all or of this person
+│   ├── CoolingDown         too soon after the last request; knows when it is over
+│   ├── QuotaUsedUp         not enough units left; knows when they come back
+│   ├── Unconfirmed         the job is expensive and needs a confirmation; knows the units left
+│   ├── Lapsed              the question was answered, or has expired
+│   ├── NoRoom              the disk is nearly full
+│   ├── BlockedWords        words that are not allowed here; says why
+│   ├── Blocked             this person is blocked here; says why
+│   └── ShuttingDown        the bot is stopping
+├── NotAllowed              the job belongs to another person
+├── NothingToCancel         the job has ended, or does not exist
+├── PictureGone             the picture was deleted
+├── PlaceGone               the server or channel of a job was deleted
+├── SetAside                the engine crashed repeatedly under this job alone
+├── ConfigError             config.toml, token or environment are wrong
+├── FolderInUse             another dreambot uses the data folder
+└── StoreError              the database or a file cannot be read or written
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ EXIT_UNUSABLE = 78
 
 
 class Refused(DreamError):
-    """Not now, or not for this person. *retry_at* (unix seconds) says when it would work, where that is known."""
+    """Not now, or not for this person. *retry_at*: unix seconds from which on it would work, if known."""
 
     def __init__(self, message: str, retry_at: float | None = None) -> None:
         super().__init__(message)
@@ -41,53 +41,53 @@ class Refused(DreamError):
 
 
 class TooLarge(Refused):
-    """More pixels, steps or pictures than the host allows; the text says how many are."""
+    """More pixels, steps or pictures than the host allows; the text names the limit."""
 
 
 class QueueFull(Refused):
-    """Too many jobs are waiting already: the whole bot's, or this person's."""
+    """Too many jobs are queued, in all or of this person."""
 
 
 class CoolingDown(Refused):
-    """The last submission was too short a time ago."""
+    """Too soon after this person's last request."""
 
 
 class QuotaUsedUp(Refused):
-    """What is left of the allowance does not pay for this; *retry_at* is when more comes back."""
+    """The units left do not pay for this job; *retry_at* is when more come back."""
 
 
 class Unconfirmed(Refused):
-    """The job would be taken, but costs so much of what is *left* (units) that its person is asked first.
+    """The job costs so much of the *left* units that it needs a confirmation.
 
-    The words are for where nobody can be asked.
+    The message is for places without buttons, such as reactions.
     """
 
     def __init__(self, left: float) -> None:
         super().__init__(
-            "This costs so much of what you have left that I ask first, which I can only where you use a command or a "
-            "button. Nothing is painted or charged yet."
+            "This costs a large part of your remaining units and needs your confirmation. Use a command or a button "
+            "instead. Nothing was painted or charged."
         )
         self.left = left
 
 
 class Lapsed(Refused):
-    """That question is closed: answered already, or too old."""
+    """The question was answered, or has expired."""
 
 
 class NoRoom(Refused):
-    """The disk is nearly full; what waits goes on."""
+    """The disk is nearly full. Queued jobs go on."""
 
 
 class BlockedWords(Refused):
-    """The prompt holds words that are not painted in this place."""
+    """The prompt holds words that are not allowed in this channel."""
 
 
 class Blocked(Refused):
-    """A moderator has taken this person's leave to paint here."""
+    """A moderator has blocked this person here."""
 
 
 class ShuttingDown(Refused):
-    """The bot is about to stop; what waits is kept, nothing new is taken."""
+    """The bot is stopping. Queued jobs are kept."""
 
 
 class NotAllowed(DreamError):
@@ -95,7 +95,7 @@ class NotAllowed(DreamError):
 
 
 class NothingToCancel(DreamError):
-    """There is no such job, or it has ended."""
+    """The job does not exist, or has ended."""
 
 
 class PictureGone(DreamError):

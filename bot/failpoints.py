@@ -1,6 +1,6 @@
-"""Named places at which a test may kill the bot, to prove that nothing is lost or paid twice wherever it dies.
+"""Named points at which a test kills the bot, to show that no crash loses a job or charges it twice.
 
-They stand after each commit and between a file and its row. Nothing happens at them unless somebody installs a handler.
+They follow each commit, and lie between a file and its row. They do nothing unless a handler is installed.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ _handler: Handler | None = None
 
 
 def crashpoint(name: str) -> None:
-    """The journey of a job has come to *name*."""
+    """Call the handler, if one is installed."""
     if _handler is not None:
         _handler(name)
 
 
 def install(handler: Handler | None) -> None:
-    """Call *handler* at every crash point from now on; None takes it away."""
+    """Call *handler* at every failpoint from now on; None removes it."""
     global _handler
     _handler = handler

@@ -23,7 +23,7 @@ from bot.interactions.payload import MessagePayload
 from bot.jobs.service import JobService
 from bot.models.job import JobRow, Update, owner_of
 from bot.storage import Store
-from bot.storage.reports import Report, ReportState, Voice
+from bot.storage.moderation import Report, ReportState, Voice
 from bot.text import because, mention, message_link, relative, shorten
 
 PER_HOUR = 10

@@ -61,7 +61,7 @@ class EngineSection(Section):
         "known, it is restarted sooner: see stall_steps.",
     )
     stall_steps: float = Field(
-        default=30.0,
+        default=20.0,
         ge=3,
         le=10_000,
         description="The engine counts as stalled, and is restarted, after a silence of this many steps of the slowest "

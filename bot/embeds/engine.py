@@ -44,7 +44,7 @@ def _engine(status: Status) -> str:
     if ready is not None and "engine" in ready.unavailable:
         return f"It cannot start: {shorten(ready.unavailable['engine'], _FIELD)}"
     if ready is not None and pulse.stalled:
-        return f"It is stalled: no answer for {pulse.stalled:.0f} s. It is restarted if that lasts; no job is lost."
+        return "It is stalled: it works but makes no progress. If that lasts, it is restarted. No job is lost."
     if ready is not None:
         return f"It runs on {ready.device} and can take {count(ready.slots, 'more picture', 'more pictures')} now."
     if pulse.rest > 0:

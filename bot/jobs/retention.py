@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from bot.config.settings import Config
 from bot.errors import StoreError
@@ -55,18 +56,21 @@ class Retention:
         self._store = store
 
     async def tidy(self, now: float, *, by_age: bool = True) -> None:
-        """One round; *by_age* allows deletion by age. A StoreError is logged; the next round tries again."""
-        try:
-            await self._store.interactions.erase_expired(now)
-            await self._store.presses.forget(now - max(self._config.delivery.press_seconds, _DAY))
-            await self._forget_questions(now)
-            if by_age:
-                await self._let_old_go(now)
-                quota = self._config.quota
-                await self._store.farewells.erase_names(window_start(quota, now))
-            await self._keep_within_budget(now)
-        except StoreError as error:
-            log.error("tidying up: %s", error)
+        """One round; *by_age* allows deletion by age. A step that fails is logged and repeated in the next round."""
+        steps: list[Callable[[], Awaitable[object]]] = [
+            partial(self._store.interactions.erase_expired, now),
+            partial(self._store.presses.forget, now - max(self._config.delivery.press_seconds, _DAY)),
+            partial(self._forget_questions, now),
+            partial(self._keep_within_budget, now),
+        ]
+        if by_age:
+            steps.append(partial(self._let_old_go, now))
+            steps.append(partial(self._store.farewells.erase_names, window_start(self._config.quota, now)))
+        for step in steps:
+            try:
+                await step()
+            except StoreError as error:
+                log.warning("Clean-up is incomplete and is repeated in a minute: %s", error)
 
     async def _forget_questions(self, now: float) -> None:
         """Delete questions some time after they expired, so that a late answer still gets the right message."""

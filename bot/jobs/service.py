@@ -223,9 +223,10 @@ class JobService:
             unsubscribe()
 
     def _check_open(self) -> None:
-        """Raise ShuttingDown or NoRoom while no new job is accepted."""
+        """Raise ShuttingDown, StoreError or NoRoom while no new job is accepted."""
         if self._closing:
             raise ShuttingDown("The bot is about to restart; please try again in a minute.")
+        self._store.database.require_intact()
         check_room(self._store.folder, self._config.retention.free_megabytes)
 
     async def _submit(self, submission: Submission) -> JobRow:

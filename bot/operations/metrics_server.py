@@ -103,7 +103,7 @@ class _Gauges(Collector):
         yield _labelled("shard_servers", "Servers, by shard.", "shard", now.servers)
         yield _gauge("database_up", "1 while the database can be read and written.", now.can_write)
         yield _gauge("engine_up", "1 while the engine takes jobs.", now.engine_state == "up")
-        yield _gauge("engine_stalled", "1 while the engine has work and is silent for too long.", now.pulse.stalled > 0)
+        yield _gauge("engine_stalled", "1 while the engine has work and makes no progress.", now.pulse.stalled)
         yield _gauge("engine_free_slots", "Pictures that the engine could take now.", ready.slots if ready else 0)
         yield CounterMetricFamily("dreambot_engine_restarts", "Ends of the engine's process.", now.pulse.ends)
         yield _gauge("pictures_bytes", "Disk that pictures, attachments and previews take.", now.kept_bytes)

@@ -86,7 +86,7 @@ class Status:
                 "the disk is nearly full and no new jobs are taken: free space or lower [retention] pictures_megabytes"
             )
         if self.engine_state == "stalled":
-            return f"the engine is stalled: it has work and was silent for {self.pulse.stalled:.0f} s"
+            return "the engine is stalled: it has work and makes no progress"
         return self.ready.unavailable.get("engine", "") if self.ready else ""
 
 

@@ -27,10 +27,9 @@ from bot.storage.keeps import Keeps
 from bot.storage.ledger import LedgerRows
 from bot.storage.lock import FolderLock
 from bot.storage.messages import Calls, Interactions, Messages, Presses
-from bot.storage.moderation import Blocks
+from bot.storage.moderation import Blocks, Reports
 from bot.storage.outbox import Deliveries
 from bot.storage.pictures import Pictures
-from bot.storage.reports import Reports
 from bot.storage.settings import Audit, Settings
 from bot.storage.timelapses import Frames
 

@@ -1,4 +1,4 @@
-"""Attachments that requests name by SHA-256: files under `<data>/inputs/`, kept at least while a job needs them."""
+"""Attachments, which requests name by SHA-256: files under `<data>/inputs/`, kept while a job needs them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bot.storage.database import Database, Session
 
 FOLDER = "inputs"
 _BATCH = 50
-"""Attachments that are let go in one go; nobody else reads or writes meanwhile."""
+"""Attachments that one transaction deletes; longer ones would block other tasks."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -24,19 +24,19 @@ class Inputs:
         self._data = data
 
     async def keep(self, session: Session, job_id: str, sha256: str, data: bytes, now: float) -> None:
-        """The job brings this attachment along: the file, durable, then its row."""
+        """Store an attachment of a job: first the file, durably, then its row."""
         await self._write(session, sha256, data, now)
         await self.link(session, job_id, sha256)
 
     async def link(self, session: Session, job_id: str, sha256: str) -> None:
-        """The job needs an attachment that is kept already."""
+        """Note that the job needs a stored attachment."""
         await session.run("INSERT OR IGNORE INTO job_inputs VALUES (?, ?)", job_id, sha256)
 
     async def hold(self, session: Session, question_id: str, sha256: str, data: bytes | None, now: float) -> None:
-        """The question's request will need this attachment if the answer is yes; *data* comes along or is kept."""
+        """Store an attachment that a confirmation question needs; *data* None: it is stored already."""
         if data is not None:
             await self._write(session, sha256, data, now)
-        if await self.has(session, sha256):  # else it is a picture of ours
+        if await self.has(session, sha256):  # otherwise it is a finished picture
             await session.run("INSERT OR IGNORE INTO question_inputs VALUES (?, ?)", question_id, sha256)
 
     async def _write(self, session: Session, sha256: str, data: bytes, now: float) -> None:
@@ -44,23 +44,23 @@ class Inputs:
         await session.run("INSERT OR IGNORE INTO inputs VALUES (?, ?, ?)", sha256, len(data), now)
 
     async def has(self, session: Session, sha256: str) -> bool:
-        """Whether this attachment is kept."""
+        """Whether the attachment is stored."""
         return await session.one("SELECT 1 FROM inputs WHERE sha256 = ?", sha256) is not None
 
     async def read(self, sha256: str) -> bytes | None:
-        """The attachment's bytes, or None if it is not kept."""
+        """The attachment's bytes, or None. Raises StoreError."""
         return await files.read(self._path(sha256))
 
     async def kept_bytes(self) -> int:
-        """Disk that attachments take."""
+        """Bytes of all attachments."""
         async with self._database.reading() as session:
             row = await session.one("SELECT coalesce(sum(size), 0) FROM inputs")
         return 0 if row is None else int(row[0])
 
     async def let_go(self, before: float, most_bytes: float = math.inf) -> int:
-        """Delete attachments older than *before* that no open question needs, and no job that waits, runs or is kept.
+        """Delete attachments older than *before* (unix seconds) that no question and no unfinished or saved job needs.
 
-        The oldest first, until *most_bytes* are free; how many are.
+        Oldest first, until *most_bytes* are free; returns the bytes freed.
         """
         freed = 0
         async with self._database.transaction() as session:
@@ -77,20 +77,20 @@ class Inputs:
                 if freed < most_bytes:
                     await session.run("DELETE FROM job_inputs WHERE sha256 = ?", sha256)
                     await session.run("DELETE FROM inputs WHERE sha256 = ?", sha256)
-                    # Still inside, so that a submission that brings the same picture cannot come between.
+                    # Inside the transaction, so that no submission of the same picture comes between row and file.
                     await files.remove(self._path(sha256))
                     freed += size
         return freed
 
     async def drop_unneeded(self) -> None:
-        """Delete attachments that no job and no open question names any more."""
+        """Delete attachments that no job and no open question needs."""
         async with self._database.transaction() as session:
             rows = await session.all(
                 "DELETE FROM inputs WHERE sha256 NOT IN (SELECT sha256 FROM job_inputs)"
                 " AND sha256 NOT IN (SELECT sha256 FROM question_inputs) RETURNING sha256"
             )
             for row in rows:
-                # Still inside, so that a submission that brings the same picture cannot come between.
+                # Inside the transaction, so that no submission of the same picture comes between row and file.
                 await files.remove(self._path(row[0]))
 
     async def sweep(self) -> None:
@@ -106,7 +106,7 @@ class Inputs:
             return list(folder.iterdir()) if folder.is_dir() else []
 
     def _path(self, sha256: str) -> Path:
-        # The name becomes a path: nothing but a hash may get here, wherever the request came from.
+        # The name becomes part of a path, so it must be a hash.
         if not _SHA256.fullmatch(sha256):
             raise ValueError(f"{sha256!r} is not a SHA-256")
         return self._data / FOLDER / sha256

@@ -1,4 +1,4 @@
-"""Requests that wait for a yes: what would cost much is asked about first. The rows outlive a restart, not for long."""
+"""Requests that wait for a confirmation, because they cost much. They survive a restart and expire soon."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from engine.errors import InvalidRequest
 
 Reply: TypeAlias = Literal["", "yes", "no"]
 VALID_SECONDS = 600.0
-"""How long a question can be answered."""
+"""Seconds in which a question can be answered."""
 MOST_OPEN = 5
-"""Questions of one person that are remembered; another one takes the place of the oldest, and its attachments go."""
+"""Open questions per person; a further one replaces the oldest, whose attachments are deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What one person has asked for, and has been asked about. *answer* is empty while it is open."""
+    """A request that awaits its confirmation. *answer* is empty while it is open."""
 
     id: str
     owner: str
@@ -39,7 +39,7 @@ class Questions:
         self._database = database
 
     async def ask(self, session: Session, question: Question) -> None:
-        """Remember it."""
+        """Insert a question."""
         await session.run(
             "DELETE FROM questions WHERE id IN ("
             " SELECT id FROM questions WHERE owner = ? ORDER BY asked_at DESC, id LIMIT -1 OFFSET ?)",
@@ -59,19 +59,19 @@ class Questions:
         )
 
     async def find(self, question_id: str) -> Question | None:
-        """The question of that id, answered or not; None too for what this version cannot read."""
+        """The question, answered or not; None if it does not exist or this version cannot read it."""
         async with self._database.reading() as session:
             row = await session.one("SELECT * FROM questions WHERE id = ?", question_id)
         return None if row is None else _question(row)
 
     async def of_owner(self, owner: str) -> list[Question]:
-        """All that one person has been asked lately, oldest first."""
+        """Questions of one person, oldest first."""
         async with self._database.reading() as session:
             rows = await session.all("SELECT * FROM questions WHERE owner = ? ORDER BY asked_at, id", owner)
         return [question for row in rows if (question := _question(row)) is not None]
 
     async def answer(self, session: Session, question_id: str, owner: str, answer: Reply) -> bool:
-        """Close an open question of that person; False if it is not (or no longer) open."""
+        """Answer an open question of that person; False if it is not open."""
         row = await session.one(
             "UPDATE questions SET answer = ? WHERE id = ? AND owner = ? AND answer = '' RETURNING id",
             answer,
@@ -83,7 +83,7 @@ class Questions:
         return row is not None
 
     async def forget(self, session: Session, before: float) -> bool:
-        """Delete those asked before *before*; whether there were any."""
+        """Delete questions asked before *before* (unix seconds); returns whether there were any."""
         return bool(await session.all("DELETE FROM questions WHERE asked_at < ? RETURNING id", before))
 
 

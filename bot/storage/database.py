@@ -1,4 +1,4 @@
-"""One SQLite connection for the whole bot: transactions that cancellation cannot tear, and migrations by number."""
+"""One SQLite connection for the whole bot: transactions that cancellation cannot tear, and numbered migrations."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import aiosqlite
 
 from bot.errors import StoreError
+from bot.storage.database_file import DatabaseFile
 from bot.storage.files import PRIVATE_FILE, disk_errors, make_private
 
 T = TypeVar("T")
@@ -28,7 +29,7 @@ PRAGMA trusted_schema = OFF;
 
 
 class Session:
-    """Statements, while the connection is held. Only `Database` makes one, so who has one may use it."""
+    """Runs statements while the connection is held. `Database` makes sessions. Methods raise StoreError."""
 
     def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection
@@ -44,24 +45,24 @@ class Session:
         return rows[0] if rows else None
 
     async def run(self, sql: str, *values: object) -> None:
-        """Run one statement whose rows nobody needs."""
+        """Run one statement and drop its rows."""
         await self.all(sql, *values)
 
 
 class Database:
-    """The connection, and the lock that gives it to one task at a time; `open` makes one."""
+    """The connection, and the lock that gives it to one task at a time. Made by `open`."""
 
-    def __init__(self, connection: aiosqlite.Connection) -> None:
+    def __init__(self, connection: aiosqlite.Connection, path: Path) -> None:
         self._connection = connection
         self._session = Session(connection)
         self._lock = asyncio.Lock()
         self._holder: asyncio.Task[Any] | None = None
-        self.trouble = ""
-        """Why the last thing could not be written down, in words; empty once something could again."""
+        self._file = DatabaseFile(path)
+        self._write_error = ""
 
     @classmethod
     async def open(cls, path: Path, migrations: Traversable | None = None) -> Database:
-        """Open or create the file and bring its schema up to date. Raises StoreError in words."""
+        """Open or create the file and bring its schema up to date. Raises StoreError."""
         await asyncio.to_thread(_make_private, path)
         with _in_words():
             connection = await aiosqlite.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
@@ -70,38 +71,52 @@ class Database:
             with _in_words():
                 await connection.executescript(_PRAGMAS)
             await _migrate(connection, path, migrations or files("bot.storage") / "schema")
+            return cls(connection, path)
         except BaseException:
             await connection.close()
             raise
-        return cls(connection)
+
+    @property
+    def trouble(self) -> str:
+        """Why the last write failed, or how the file is damaged; empty if all is well."""
+        return self._file.damage or self._write_error
+
+    def require_intact(self) -> None:
+        """Raise StoreError if the file was found deleted, replaced, truncated or damaged."""
+        if self._file.damage:
+            raise StoreError(self._file.damage)
+
+    async def inspect(self, *, content: bool) -> str:
+        """Look at the file, and with *content* for damage inside it; returns what is wrong, or an empty text."""
+        return await asyncio.to_thread(self._file.inspect, content=content)
 
     async def close(self) -> None:
-        """Wait for the present holder, then close. Idempotent."""
+        """Wait for the current holder, then close. Idempotent."""
         async with self._lock:
             await self._connection.close()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
-        """BEGIN IMMEDIATE … COMMIT; anything raised inside rolls back.
+        """BEGIN IMMEDIATE … COMMIT; an exception inside rolls back.
 
-        When the task is cancelled, the whole is either committed or rolled back before the cancellation goes on.
+        If the task is cancelled, the transaction is committed or rolled back before the cancellation continues.
         """
         async with self._held():
             try:
                 await unbroken(self._session.run("BEGIN IMMEDIATE"))
                 yield self._session
                 await unbroken(self._session.run("COMMIT"))
-                self.trouble = ""
+                self._write_error = ""
             except BaseException as error:
                 if isinstance(error, StoreError):
-                    self.trouble = str(error)
+                    self._write_error = str(error)
                 if self._connection.in_transaction:
                     await unbroken(self._session.run("ROLLBACK"))
                 raise
 
     @asynccontextmanager
     async def reading(self, session: Session | None = None) -> AsyncIterator[Session]:
-        """Several reads of one state of things, for nobody writes meanwhile: in the caller's *session* or our own."""
+        """Reads without writes in between: in the caller's *session*, or in a new one."""
         if session is not None:
             yield session
         else:
@@ -110,7 +125,7 @@ class Database:
 
     @asynccontextmanager
     async def within(self, session: Session | None) -> AsyncIterator[Session]:
-        """The transaction that the caller is in already, or one of our own."""
+        """The caller's transaction, or a new one."""
         if session is not None:
             yield session
         else:
@@ -121,7 +136,7 @@ class Database:
     async def _held(self) -> AsyncIterator[None]:
         task = asyncio.current_task()
         if self._holder is task and task is not None:
-            raise RuntimeError("this task is in a transaction already: hand its session on")
+            raise RuntimeError("this task is already in a transaction: pass its session on")
         async with self._lock:
             self._holder = task
             try:
@@ -131,7 +146,7 @@ class Database:
 
 
 async def unbroken(work: Awaitable[T]) -> T:
-    """Await *work* to its end even if the caller is cancelled meanwhile; the cancellation goes on afterwards."""
+    """Await *work* to its end even if the caller is cancelled meanwhile; the cancellation is raised afterwards."""
     task = asyncio.ensure_future(work)
     interrupted: asyncio.CancelledError | None = None
     while not task.done():
@@ -145,7 +160,7 @@ async def unbroken(work: Awaitable[T]) -> T:
 
 
 class _in_words:  # noqa: N801 - reads as a word: with _in_words():
-    """sqlite3's errors become StoreErrors; what breaks a constraint is a mistake of ours and stays what it is."""
+    """Turns errors of sqlite3 into StoreErrors. IntegrityErrors stay, because they are programming errors."""
 
     def __enter__(self) -> None:
         return None
@@ -156,13 +171,13 @@ class _in_words:  # noqa: N801 - reads as a word: with _in_words():
 
 
 _REMEDIES = {
-    sqlite3.SQLITE_FULL: " The disk of this machine is full; nothing is lost, but somebody has to make room.",
+    sqlite3.SQLITE_FULL: " The disk of this machine is full; nothing is lost. Free some space.",
     sqlite3.SQLITE_READONLY: " Its file or folder is write-protected; the bot's user must be allowed to write there.",
     sqlite3.SQLITE_BUSY: " Another program holds it; please try again in a moment.",
     sqlite3.SQLITE_CORRUPT: " Restore it from a backup: python -m bot restore.",
     sqlite3.SQLITE_NOTADB: " Move it away to begin anew, or restore a backup: python -m bot restore.",
 }
-"""What helps, by SQLite's primary result code (https://sqlite.org/rescode.html)."""
+"""By SQLite's primary result code (https://sqlite.org/rescode.html)."""
 
 
 def _remedy(error: sqlite3.DatabaseError) -> str:
@@ -179,7 +194,7 @@ def _make_private(path: Path) -> None:
 
 
 def newest_schema() -> int:
-    """The number of the newest schema that this version knows."""
+    """Number of the newest schema of this version."""
     return _steps(files("bot.storage") / "schema")[-1][0]
 
 
@@ -189,7 +204,7 @@ def _steps(folder: Traversable) -> list[tuple[int, Traversable]]:
 
 
 async def _migrate(connection: aiosqlite.Connection, path: Path, folder: Traversable) -> None:
-    """Run every numbered file above PRAGMA user_version, each in a transaction of its own with the new number."""
+    """Run every numbered file above PRAGMA user_version, each in one transaction with the new number."""
     steps = _steps(folder)
     with _in_words():
         rows = list(await connection.execute_fetchall("PRAGMA user_version"))

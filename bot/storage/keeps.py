@@ -1,4 +1,4 @@
-"""Who keeps what: pictures that retention passes over. Anybody keeps a job, with all its pictures, for themselves."""
+"""Saved jobs: retention deletes their pictures last. Every person saves jobs for themselves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bot.storage.database import Database, Session
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """One job that somebody keeps, since *at* (unix seconds)."""
+    """A job that a person saved at *at* (unix seconds)."""
 
     job_id: str
     at: float
@@ -23,26 +23,26 @@ class Keeps:
         self._database = database
 
     async def put(self, session: Session, job_id: str, user_id: int, now: float) -> None:
-        """Keep it; repeating it changes nothing."""
+        """Save a job. Idempotent."""
         await session.run("INSERT INTO keeps VALUES (?, ?, ?) ON CONFLICT DO NOTHING", job_id, user_id, now)
 
     async def lift(self, job_id: str, user_id: int) -> None:
-        """This person keeps it no longer."""
+        """Remove one person's save."""
         async with self._database.transaction() as session:
             await session.run("DELETE FROM keeps WHERE job_id = ? AND user_id = ?", job_id, user_id)
 
     async def forget(self, session: Session, job_id: str) -> None:
-        """It was taken away: nobody keeps it any longer."""
+        """Remove all saves of a job, because it was taken down."""
         await session.run("DELETE FROM keeps WHERE job_id = ?", job_id)
 
     async def keepers(self, job_id: str, session: Session | None = None) -> frozenset[int]:
-        """Everybody who keeps it."""
+        """User ids of everyone who saved the job."""
         async with self._database.reading(session) as own:
             rows = await own.all("SELECT user_id FROM keeps WHERE job_id = ?", job_id)
         return frozenset(row[0] for row in rows)
 
     async def among(self, user_id: int, job_ids: Collection[str]) -> frozenset[str]:
-        """Which of these jobs this person keeps."""
+        """Those of *job_ids* that this person saved."""
         marks = ", ".join("?" * len(job_ids))
         async with self._database.reading() as session:
             rows = await session.all(
@@ -53,13 +53,13 @@ class Keeps:
         return frozenset(row[0] for row in rows)
 
     async def of_person(self, user_id: int) -> list[Keep]:
-        """All that this person keeps, the longest kept first."""
+        """All saves of this person, oldest first."""
         async with self._database.reading() as session:
             rows = await session.all("SELECT job_id, at FROM keeps WHERE user_id = ? ORDER BY at, job_id", user_id)
         return [Keep(*row) for row in rows]
 
     async def pictures_of(self, user_id: int, session: Session | None = None) -> int:
-        """How many pictures on the disk this person keeps."""
+        """Number of pictures on disk that this person saved."""
         async with self._database.reading(session) as own:
             row = await own.one(
                 "SELECT count(*) FROM keeps JOIN pictures USING (job_id) WHERE user_id = ? AND path IS NOT NULL",
@@ -68,7 +68,7 @@ class Keeps:
         return 0 if row is None else int(row[0])
 
     async def bytes(self, session: Session) -> int:
-        """Disk that kept pictures take, whoever keeps them."""
+        """Bytes on disk of all saved pictures."""
         row = await session.one(
             "SELECT coalesce(sum(size), 0) FROM pictures"
             " WHERE path IS NOT NULL AND job_id IN (SELECT job_id FROM keeps)"

@@ -1,5 +1,4 @@
-"""The rows behind `bot.policy.quota`: one charge per job, and credits. Knows no policy: windows and limits come from
-there."""
+"""The tables `charges` (one row per job) and `credits`. `bot.policy.quota` decides about windows and limits."""
 
 from __future__ import annotations
 
@@ -12,7 +11,7 @@ from bot.storage.database import Database, Session
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What one job holds or has cost, in pixel steps."""
+    """What one job reserves or has cost, in pixel steps."""
 
     job_id: str
     owner: str
@@ -26,7 +25,7 @@ class Charge:
 
     @property
     def counted(self) -> int:
-        """What of the allowance it takes up."""
+        """Pixel steps that count against the allowance."""
         if self.state == "reserved":
             return self.reserved - self.from_credit
         return self.charged - self.charged_credit
@@ -34,13 +33,13 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums of one owner, in pixel steps; *used* and *held* since the start of a window, *credit* of all time."""
+    """Sums of one owner, in pixel steps. *used* and *held* count since the start of a window, *credit* always."""
 
     used: int
     held: int
     credit: int
     oldest: float | None
-    """When the oldest charge that counts in the window was reserved."""
+    """Unix seconds of the oldest charge in the window, or None."""
 
 
 class LedgerRows:
@@ -50,7 +49,7 @@ class LedgerRows:
         self.database = database
 
     async def totals(self, session: Session, owner: str, since: float) -> Totals:
-        """What counts for *owner* from *since* on."""
+        """Sums since *since* (unix seconds)."""
         window = await session.one(
             "SELECT coalesce(sum(charged - charged_credit), 0),"
             " coalesce(sum(iif(state = 'reserved', reserved - from_credit, 0)), 0), min(reserved_at)"
@@ -68,7 +67,7 @@ class LedgerRows:
         return Totals(used=window[0], held=window[1], oldest=window[2], credit=credit[0])
 
     async def of_server(self, session: Session, server_id: int, since: float) -> int:
-        """What all members of a server have spent or hold from *since* on, however it is paid for."""
+        """Pixel steps that all members of a server used or hold since *since*, credit included."""
         row = await session.one(
             "SELECT coalesce(sum(iif(state = 'reserved', reserved, charged)), 0)"
             " FROM charges WHERE guild_id = ? AND reserved_at >= ?",
@@ -78,7 +77,7 @@ class LedgerRows:
         return 0 if row is None else int(row[0])
 
     async def counted_since(self, session: Session, owner: str, since: float) -> list[Charge]:
-        """Charges that count in the window, oldest first."""
+        """Charges since *since* that were not refunded, oldest first."""
         rows = await session.all(
             "SELECT * FROM charges WHERE owner = ? AND reserved_at >= ? AND state <> 'refunded' ORDER BY reserved_at",
             owner,
@@ -87,19 +86,19 @@ class LedgerRows:
         return [_charge(row) for row in rows]
 
     async def last_reset(self, session: Session, owner: str) -> float | None:
-        """When this owner's window was last started afresh."""
+        """Unix seconds of the owner's last reset, or None."""
         row = await session.one("SELECT max(at) FROM credits WHERE owner = ? AND kind = 'reset'", owner)
         return None if row is None else row[0]
 
     async def find(self, session: Session, job_id: str) -> Charge | None:
-        """The charge of one job."""
+        """The charge of a job, or None."""
         row = await session.one("SELECT * FROM charges WHERE job_id = ?", job_id)
         return None if row is None else _charge(row)
 
     async def reserve(
         self, session: Session, job_id: str, owner: str, guild_id: int | None, amount: int, from_credit: int, now: float
     ) -> None:
-        """Open the job's one line."""
+        """Reserve *amount* for a job."""
         await session.run(
             "INSERT INTO charges (job_id, owner, guild_id, state, reserved, from_credit, reserved_at)"
             " VALUES (?, ?, ?, 'reserved', ?, ?, ?)",
@@ -112,7 +111,7 @@ class LedgerRows:
         )
 
     async def close(self, session: Session, job_id: str, charged: int, charged_credit: int, now: float) -> None:
-        """Close the job's line, if it is open: with nothing charged it is a refund."""
+        """Close the job's reservation if it is open; 0 charged is a refund."""
         await session.run(
             "UPDATE charges SET state = ?, charged = ?, charged_credit = ?, closed_at = ?"
             " WHERE job_id = ? AND state = 'reserved'",
@@ -133,7 +132,7 @@ class LedgerRows:
         by: str,
         why: str,
     ) -> None:
-        """Add a grant or the start of a new window."""
+        """Add a grant or a reset."""
         await session.run(
             "INSERT INTO credits (owner, kind, amount, at, by, reason) VALUES (?, ?, ?, ?, ?, ?)",
             owner,
@@ -145,7 +144,7 @@ class LedgerRows:
         )
 
     async def lines(self, session: Session, owner: str, limit: int) -> list[sqlite3.Row]:
-        """Newest lines of both tables: at, kind, amount, job_id, note."""
+        """Newest rows of both tables: at, kind, amount, job_id, note."""
         return await session.all(
             "SELECT coalesce(closed_at, reserved_at) AS at, state AS kind,"
             " iif(state = 'charged', charged, reserved) AS amount, job_id, '' AS note"

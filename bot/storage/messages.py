@@ -1,4 +1,4 @@
-"""How jobs and Discord's messages find each other: interactions (a secret for 15 minutes), messages, calls, presses."""
+"""Links between jobs and Discord: interaction tokens (for 15 minutes), messages, pings, button presses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TOKEN_SECONDS = 15 * 60.0
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """What lets us answer the command that a job came from, while Discord still honours it."""
+    """The interaction that a job came from. Discord accepts its token until *expires_at* (unix seconds)."""
 
     job_id: str
     interaction_id: int
@@ -21,13 +21,13 @@ class Interaction:
 
 
 class Interactions:
-    """The table `interactions`: the only place where tokens are kept, and not for long."""
+    """The table `interactions`, the only place of tokens; they are erased after delivery or 15 minutes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def insert(self, session: Session, job_id: str, origin: Origin, now: float) -> None:
-        """Keep the token of a job that came by an interaction; others have none."""
+        """Store the token of a job that came from an interaction."""
         if origin.interaction_id is not None and origin.interaction_token:
             await session.run(
                 "INSERT INTO interactions VALUES (?, ?, ?, ?)",
@@ -38,30 +38,30 @@ class Interactions:
             )
 
     async def find(self, job_id: str, now: float) -> Interaction | None:
-        """The job's interaction while its token lives."""
+        """The job's interaction if its token is still valid at *now*, else None."""
         async with self._database.reading() as session:
             row = await session.one("SELECT * FROM interactions WHERE job_id = ? AND expires_at > ?", job_id, now)
         return None if row is None else Interaction(*row)
 
     async def erase(self, job_id: str) -> None:
-        """Forget one token: its message is known, nobody needs it any more."""
+        """Erase the token of a job whose message is known."""
         async with self._database.transaction() as session:
             await session.run("DELETE FROM interactions WHERE job_id = ?", job_id)
 
     async def erase_expired(self, now: float) -> None:
-        """Forget all tokens whose time is over."""
+        """Erase all expired tokens."""
         async with self._database.transaction() as session:
             await session.run("DELETE FROM interactions WHERE expires_at <= ?", now)
 
 
 class Messages:
-    """The table `messages`: message id ↔ job id. A job's newest message in its channel is the one that shows it."""
+    """The table `messages`: message id ↔ job id. A job's current message is its newest one in its channel."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def link(self, job_id: str, channel_id: int, message_id: int, now: float) -> None:
-        """This message shows that job; of one that was forgotten meanwhile it has to be deleted. Repeatable."""
+        """Note that a message shows a job; if the job is forgotten, queue the message for deletion. Idempotent."""
         async with self._database.transaction() as session:
             if await _is_known(session, job_id, channel_id, message_id):
                 await session.run(
@@ -73,7 +73,7 @@ class Messages:
                 )
 
     async def job_id(self, channel_id: int, message_id: int) -> str | None:
-        """The job that this message shows."""
+        """Id of the job that this message shows, or None."""
         async with self._database.reading() as session:
             row = await session.one(
                 "SELECT job_id FROM messages WHERE channel_id = ? AND message_id = ?", channel_id, message_id
@@ -81,7 +81,7 @@ class Messages:
         return None if row is None else str(row[0])
 
     async def of_job(self, job_id: str) -> list[tuple[int, int]]:
-        """(channel, message) wherever the job is shown, oldest first."""
+        """(channel id, message id) of all messages that show the job, oldest first."""
         async with self._database.reading() as session:
             rows = await session.all(
                 "SELECT channel_id, message_id FROM messages WHERE job_id = ? ORDER BY created_at, message_id", job_id
@@ -89,7 +89,7 @@ class Messages:
         return [(row[0], row[1]) for row in rows]
 
     async def recent(self, since: float, limit: int) -> list[tuple[int, int, str]]:
-        """(channel, message, job) of the messages posted after *since*, newest first."""
+        """(channel id, message id, job id) of messages posted after *since* (unix seconds), newest first."""
         async with self._database.reading() as session:
             rows = await session.all(
                 "SELECT channel_id, message_id, job_id FROM messages WHERE created_at > ?"
@@ -100,15 +100,15 @@ class Messages:
         return [(row[0], row[1], row[2]) for row in rows]
 
     async def left(self, session: Session, job_id: str) -> bool:
-        """Whether any message still shows the job."""
+        """Whether any message shows the job."""
         return await session.one("SELECT 1 FROM messages WHERE job_id = ? LIMIT 1", job_id) is not None
 
     async def forget(self, session: Session, channel_id: int, message_id: int) -> None:
-        """That message is gone, or will be."""
+        """Forget a message that is deleted, or will be."""
         await session.run("DELETE FROM messages WHERE channel_id = ? AND message_id = ?", channel_id, message_id)
 
     async def schedule_deletion(self, session: Session, job_id: str) -> None:
-        """All messages of the job have to be deleted from now on, however long that takes; none shows it any more."""
+        """Queue all messages of the job for deletion."""
         await session.run(
             "INSERT OR IGNORE INTO removals SELECT channel_id, message_id FROM messages WHERE job_id = ?", job_id
         )
@@ -116,19 +116,19 @@ class Messages:
 
 
 class Calls:
-    """The table `calls`: the short replies that told somebody of a long wait's end. They show no job."""
+    """The table `calls`: short replies that pinged an owner after a long wait."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def note(self, job_id: str, channel_id: int, message_id: int) -> None:
-        """This reply called the job's owner; of a job that was forgotten meanwhile it has to be deleted."""
+        """Note a ping of the job's owner; if the job is forgotten, queue the message for deletion."""
         async with self._database.transaction() as session:
             if await _is_known(session, job_id, channel_id, message_id):
                 await session.run("INSERT OR IGNORE INTO calls VALUES (?, ?, ?)", channel_id, message_id, job_id)
 
     async def take(self, job_id: str) -> list[tuple[int, int]]:
-        """(channel, message) of the job's replies, which have to be deleted from now on."""
+        """Take the job's pings: (channel id, message id), for deletion."""
         async with self._database.transaction() as session:
             await session.run(
                 "INSERT OR IGNORE INTO removals SELECT channel_id, message_id FROM calls WHERE job_id = ?", job_id
@@ -138,7 +138,7 @@ class Calls:
 
 
 async def _is_known(session: Session, job_id: str, channel_id: int, message_id: int) -> bool:
-    """Whether there is such a job; where it was forgotten, its message is to be deleted."""
+    """Whether the job exists; if not, its message is queued for deletion."""
     known = await session.one("SELECT 1 FROM jobs WHERE id = ?", job_id) is not None
     if not known:
         await session.run("INSERT OR IGNORE INTO removals VALUES (?, ?)", channel_id, message_id)
@@ -146,7 +146,7 @@ async def _is_known(session: Session, job_id: str, channel_id: int, message_id: 
 
 
 class Presses:
-    """The table `presses`: a button or reaction that comes twice does its work once."""
+    """The table `presses`: makes repeated button presses and reactions act once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -164,11 +164,11 @@ class Presses:
         return row is not None
 
     async def release(self, key: str) -> None:
-        """The press came to nothing: as if it had not been."""
+        """Forget a press whose action failed, so that it can be repeated."""
         async with self._database.transaction() as session:
             await session.run("DELETE FROM presses WHERE key = ?", key)
 
     async def forget(self, before: float) -> None:
-        """Drop presses from before *before*."""
+        """Delete presses from before *before* (unix seconds)."""
         async with self._database.transaction() as session:
             await session.run("DELETE FROM presses WHERE at < ?", before)

@@ -1,4 +1,4 @@
-"""The outbox: what still has to be said on Discord. A row is written with a job's end and closed when it is said."""
+"""The outbox: final updates and pings that Discord must still get. A row is written with the end of its job."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ DeliveryState: TypeAlias = Literal["pending", "delivered", "undeliverable", "dro
 
 @dataclass(frozen=True, slots=True)
 class OutboxEntry:
-    """One thing to say. *purpose*: the final state of the job's message, or the short reply that pings its owner."""
+    """One row. *purpose*: the final update of the job's message, or the short reply that pings its owner."""
 
     job_id: str
     purpose: Purpose
     state: DeliveryState
     tries: int
     not_before: float
-    """Unix seconds before which another try is pointless."""
+    """Unix seconds of the next try."""
     error: str
-    """Why the last try failed, or why it is undeliverable."""
+    """Why the last try failed, or why none is made."""
     created_at: float
     closed_at: float | None
 
@@ -34,7 +34,7 @@ class Deliveries:
         self._database = database
 
     async def add(self, session: Session, job_id: str, purpose: Purpose, now: float) -> None:
-        """Something is to be said; once per job and purpose."""
+        """Add a row, once per job and purpose."""
         await session.run(
             "INSERT INTO deliveries (job_id, purpose, state, created_at) VALUES (?, ?, 'pending', ?)"
             " ON CONFLICT DO NOTHING",
@@ -44,7 +44,7 @@ class Deliveries:
         )
 
     async def pending(self) -> list[OutboxEntry]:
-        """All that has not been said, oldest first; results before pings of the same moment."""
+        """Open rows, oldest first; results before pings of the same time."""
         async with self._database.reading() as session:
             rows = await session.all(
                 "SELECT * FROM deliveries WHERE state = 'pending' ORDER BY created_at, purpose DESC, job_id"
@@ -52,13 +52,13 @@ class Deliveries:
         return [OutboxEntry(*row) for row in rows]
 
     async def find(self, job_id: str, purpose: Purpose = "result") -> OutboxEntry | None:
-        """One row of the outbox, in whatever state."""
+        """One row in any state, or None."""
         async with self._database.reading() as session:
             row = await session.one("SELECT * FROM deliveries WHERE job_id = ? AND purpose = ?", job_id, purpose)
         return None if row is None else OutboxEntry(*row)
 
     async def tried(self, job_id: str, purpose: Purpose, error: str, not_before: float) -> None:
-        """It did not work; try again at *not_before*."""
+        """Note a failed try; the next is at *not_before* (unix seconds)."""
         async with self._database.transaction() as session:
             await session.run(
                 "UPDATE deliveries SET tries = tries + 1, error = ?, not_before = ?"
@@ -70,15 +70,15 @@ class Deliveries:
             )
 
     async def delivered(self, job_id: str, purpose: Purpose, now: float) -> None:
-        """Discord has it. Repeating it changes nothing."""
+        """Close the row: Discord has it. Idempotent."""
         await self._close(job_id, purpose, "delivered", "", now)
 
     async def undeliverable(self, job_id: str, purpose: Purpose, error: str, now: float) -> None:
-        """Nobody can be told: no channel, no permission. The picture stays in its owner's history."""
+        """Close the row: no channel, or no permission. The picture stays in its owner's history."""
         await self._close(job_id, purpose, "undeliverable", error, now)
 
     async def shown(self, job_id: str, now: float) -> None:
-        """What could not be delivered has been seen after all, in its owner's history."""
+        """Mark an undeliverable result as delivered, because its owner saw it in the history."""
         async with self._database.transaction() as session:
             await session.run(
                 "UPDATE deliveries SET state = 'delivered', closed_at = ?"
@@ -88,7 +88,7 @@ class Deliveries:
             )
 
     async def drop(self, session: Session, job_id: str, now: float) -> None:
-        """Nobody wants to be told any more: the message was deleted on purpose."""
+        """Drop all open rows of a job whose message was deleted on purpose."""
         await session.run(
             "UPDATE deliveries SET state = 'dropped', closed_at = ? WHERE job_id = ? AND state = 'pending'", now, job_id
         )

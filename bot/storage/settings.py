@@ -1,4 +1,4 @@
-"""What servers and people have set, and the record of who did what: settings and audit."""
+"""Settings of servers and people, and the audit log of moderation."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ class Settings:
         self._database = database
 
     async def all(self, scope: Scope, subject: str = "", session: Session | None = None) -> dict[str, object]:
-        """Everything that is set for one subject."""
+        """All values of one subject."""
         async with self._database.reading(session) as own:
             rows = await own.all("SELECT key, value FROM settings WHERE scope = ? AND subject = ?", scope, subject)
         return {row["key"]: json.loads(row["value"]) for row in rows}
 
     async def everywhere(self, scope: Scope, key: str) -> dict[str, object]:
-        """Subject → value of one key, where it is set."""
+        """Subject → value of one key, for subjects that set it."""
         async with self._database.reading() as session:
             rows = await session.all("SELECT subject, value FROM settings WHERE scope = ? AND key = ?", scope, key)
         return {row["subject"]: json.loads(row["value"]) for row in rows}
 
     async def put(self, scope: Scope, subject: str, key: str, value: object, session: Session | None = None) -> None:
-        """Set one value; None takes it away."""
+        """Set one value; None deletes it."""
         async with self._database.within(session) as own:
             if value is None:
                 await own.run("DELETE FROM settings WHERE scope = ? AND subject = ? AND key = ?", scope, subject, key)
@@ -42,7 +42,7 @@ class Settings:
 
 
 class Audit:
-    """The table `audit`: only ever added to."""
+    """The table `audit`. Rows are only added."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -58,7 +58,7 @@ class Audit:
         server_id: int | None = None,
         **details: object,
     ) -> None:
-        """Record that *actor* did *action* to *subject*; in which server, or (None) as a host for all of them."""
+        """Record that *actor* did *action* to *subject*, in a server or (None) as a host in all servers."""
         async with self._database.within(session) as own:
             await own.run(
                 "INSERT INTO audit (at, actor, action, subject, details, server_id) VALUES (?, ?, ?, ?, ?, ?)",
@@ -71,13 +71,13 @@ class Audit:
             )
 
     async def newest(self, limit: int = 50, *, server_id: int | None = None) -> list[AuditEntry]:
-        """The last entries, newest first: of one server, or (None) all."""
+        """The last entries of one server, or (None) of all, newest first."""
         return await self.page(AuditFilter(server_id), limit)
 
     async def page(
         self, wanted: AuditFilter, limit: int, beside: int | None = None, *, older: bool = True
     ) -> list[AuditEntry]:
-        """Entries that are *wanted*, newest first: the last ones, or those that follow the entry *beside*."""
+        """Entries that match *wanted*, newest first: the last ones, or those next to the entry *beside*."""
         beyond = "" if beside is None else f"AND id {'<' if older else '>'} ?4"
         order = "DESC" if older or beside is None else ""
         async with self._database.reading() as session:
@@ -91,7 +91,7 @@ class Audit:
         return found if order else found[::-1]
 
     async def count(self, wanted: AuditFilter) -> int:
-        """How many entries are *wanted*."""
+        """Number of entries that match *wanted*."""
         async with self._database.reading() as session:
             row = await session.one(f"SELECT count(*) FROM ({_AUDIT})", *wanted.values)  # noqa: S608 - a constant
         return 0 if row is None else int(row[0])

@@ -97,7 +97,7 @@ async def test_nobody_reads_what_another_has_not_committed(database: Database) -
 
 async def test_a_transaction_inside_another_is_an_error_and_not_a_deadlock(database: Database) -> None:
     async with database.transaction():
-        with pytest.raises(RuntimeError, match="hand its session on"):
+        with pytest.raises(RuntimeError, match="pass its session on"):
             async with database.transaction():
                 pass
 

@@ -24,8 +24,7 @@ from bot.models.job import JobRow, JobState
 from bot.storage import Store
 from bot.storage.confirmations import Question
 from bot.storage.database import Database, Session
-from bot.storage.moderation import Block
-from bot.storage.reports import Voice
+from bot.storage.moderation import Block, Voice
 from bot.storage.timelapses import Frames
 from engine.protocol.messages import Picture
 from tests.bot.core import ANN, BOB, Core, dream, origin, running_core
