@@ -16,8 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bot.config.sections import LimitsSection
 from bot.errors import BlockedWords, Refused
 from bot.models.comparison import Asked, Comparison
-from bot.policy.mature import about_minors, is_mature, is_sexual
-from bot.policy.word_filter import first_found
+from bot.policy.word_filter import about_minors, first_found, is_mature, is_sexual
 from bot.storage.moderation import Block
 from bot.text import because, clock_date, listed, plain
 from engine.catalogue.models import MODELS, Model

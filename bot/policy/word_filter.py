@@ -1,82 +1,202 @@
-"""Whole words and phrases in a text, whatever letters they are disguised with. Pure.
+"""Finds words and phrases in a text, however their letters are disguised, and names the words for adults.
 
-A list of words is no judge: it finds what somebody has thought of, and nothing that is meant but not said.
+Letters are folded to plain ones by the confusables of Unicode UTS #39 (package confusable_homoglyphs) and by the names
+of enclosed and small capital letters. A word list finds what was listed, and nothing that is meant but not written.
 """
 
 from __future__ import annotations
 
+import importlib.resources
+import itertools
+import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 
-_LOOKALIKES = str.maketrans(
-    # Cyrillic and Greek letters that look like Latin ones, then digits that stand for letters.
+SEXUAL = (
+    "nude", "nudes", "nudity", "naked", "topless", "nsfw", "porn", "porno", "pornographic", "pornography", "hentai",
+    "erotic", "erotica", "sex", "sexual", "sexy", "genitals", "penis", "vagina", "vulva", "boobs", "nipples",
+    "orgasm", "masturbating", "masturbation", "intercourse", "fellatio", "fetish", "bdsm", "lingerie", "rule34",
+)  # fmt: skip
+CRUEL = ("gore", "gory", "disembowelled", "dismembered", "decapitated", "beheaded", "mutilated", "torture")
+MINORS = (
+    "child", "children", "kid", "kids", "minor", "minors", "underage", "preteen", "preteens", "teen", "teens",
+    "teenager", "teenagers", "toddler", "toddlers", "baby", "babies", "infant", "infants", "schoolgirl", "schoolgirls",
+    "schoolboy", "schoolboys", "little girl", "little girls", "little boy", "little boys", "young girl", "young boy",
+    "loli", "lolita", "lolicon", "shota", "shotacon",
+)  # fmt: skip
+
+_SHAPES = str.maketrans(
+    # Cyrillic and Greek letters that stand for Latin ones by shape or sound, then digits that stand for letters.
     "авгезикмнорстухіјѕԁһӏьαβγεηικνορτυχωσ0134578ł",
     "abreenkmhopctyxijsdhibabyenikvoptuxwsoieastbl",
 )
 _SIGNS = str.maketrans("@$€!|¡", "aseiii")
 _SIGN = re.compile(r"[@$€](?=\w)|(?<=\w)[!|¡](?=\w)")
-"""Signs that stand for letters where one could stand; at the end of a word they are what they are."""
-_SAME = str.maketrans({"l": "i"})
-"""One stroke is one letter, however it is written."""
+"""Signs that stand for letters, except where they end a word."""
+_STROKES = str.maketrans({"l": "i"})
+"""l, I, 1 and | are one letter."""
 _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-"""Characters that nobody sees though Unicode calls them letters, marks or symbols."""
+"""Invisible characters that Unicode counts as letters, marks or symbols."""
+_NAMED = re.compile(
+    r"LATIN (?:SMALL LETTER|CAPITAL LETTER|LETTER SMALL CAPITAL)(?: DOTLESS| LONG| OPEN| SCRIPT| TURNED| REVERSED)?"
+    r" ([A-Z])(?: WITH .*)?|(?:CROSSED )?NEGATIVE (?:SQUARED|CIRCLED) LATIN CAPITAL LETTER ([A-Z])"
+    r"|REGIONAL INDICATOR SYMBOL LETTER ([A-Z])"
+)
+"""Unicode's names of letters that are one Latin letter in another dress."""
 _NO_WORD = re.compile(r"[\W_]+")
+_POSSESSIVE = re.compile(r"['’]s\b")
 _INSIDE = re.compile(r"(?<=\w)[^\w\s]+(?=\w)|_")
-_REPEATED = re.compile(r"(.)\1{2,}")
 _SPELT = 3
-"""So many single letters in a row are one word, s p e l t out."""
+"""This many single letters in a row are one word, s p e l t out."""
+_FRAGMENTS = 6
+"""A word may be split into at most this many fragments."""
+_SPLIT_LETTERS = 4
+"""Shorter words are not searched in fragments, nor with doubled letters: “Bob's ex” holds none."""
+_SHORT_WORDS = frozenset(
+    "a i o x ll re ve am an as at ax be by do go he hi if in is it me my no of oh on or ox so to up us we"
+    " al de el en et la le st un mr ms dr vs tv ii iv vi".translate(_STROKES).split()
+)
+"""Words of one or two letters that are no fragments of a longer word."""
 
 
-def fold(text: str) -> str:
-    """*text* in plain small letters: look-alikes replaced, accents and what cannot be seen left out.
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """A folded word: its letters without repetitions, and how often each is repeated."""
 
-    >>> fold("Nàkеd\u200b 0wl")
-    'naked owi'
-    """
-    shown = "".join(char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) != "Cf")
-    bare = unicodedata.normalize("NFKD", _UNSEEN.sub("", shown).casefold())
-    letters = "".join(char for char in bare if not unicodedata.combining(char))
-    spelt = _SIGN.sub(lambda found: found[0].translate(_SIGNS), letters.translate(_LOOKALIKES))
-    return _REPEATED.sub(r"\1", spelt.translate(_SAME))
+    text: str
+    letters: str
+    runs: tuple[int, ...]
+
+    def says(self, wanted: _Word) -> bool:
+        """Whether this is *wanted*, or *wanted* with letters repeated: “nuuude”, “naakked”."""
+        if self.letters != wanted.letters:
+            return False
+        loose = len(wanted.text) >= _SPLIT_LETTERS
+        return all(
+            mine == theirs or mine > 2 or (loose and mine > theirs)
+            for mine, theirs in zip(self.runs, wanted.runs, strict=True)
+        )
+
+
+def is_mature(texts: Iterable[str]) -> str:
+    """The first word for adults in *texts*, or an empty string."""
+    return first_found(texts, (*SEXUAL, *CRUEL))
+
+
+def is_sexual(texts: Iterable[str]) -> bool:
+    """Whether *texts* have a word about sex."""
+    return bool(first_found(texts, SEXUAL))
+
+
+def about_minors(texts: Iterable[str]) -> bool:
+    """Whether *texts* have a word for people who are not adults."""
+    return bool(first_found(texts, MINORS))
 
 
 def contains(text: str, phrase: str) -> bool:
-    """Whether *phrase* stands in *text* as whole words, one after the other."""
+    """Whether the words of *phrase* stand in *text*, one after the other."""
     return bool(first_found((text,), (phrase,)))
 
 
 def first_found(texts: Iterable[str], phrases: Iterable[str]) -> str:
-    """The first of *phrases* that stands in one of *texts*; empty if none does."""
-    readings = [words for text in texts for words in _readings(text)]
-    return next((phrase for phrase in phrases if any(_follows(words, _wanted(phrase)) for words in readings)), "")
+    """The first of *phrases* in *texts*, or an empty string. The parts of a prompt are read one by one and together."""
+    parts = list(texts)
+    readings = [reading for text in parts for reading in _readings(text)]
+    if len(parts) > 1:
+        readings.append(_words(fold(" ".join(parts))))
+    fragments = _joined_fragments(_words(fold(" ".join(parts))))
+    return next((phrase for phrase in phrases if _stands(_wanted(phrase), readings, fragments)), "")
 
 
-def _follows(words: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
-    if not wanted or wanted[0] not in words:
-        return False
-    return any(words[start : start + len(wanted)] == wanted for start in range(len(words) - len(wanted) + 1))
+def fold(text: str) -> str:
+    """*text* in plain small letters: look-alikes replaced, accents and invisible characters left out.
+
+    >>> fold("Nàkеd\u200b 0wl")
+    'naked owi'
+    """
+    shown = (char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) != "Cf")
+    plain = "".join(map(_plain, _UNSEEN.sub("", "".join(shown))))
+    bare = unicodedata.normalize("NFKD", plain.casefold())
+    letters = "".join(char for char in bare if not unicodedata.combining(char))
+    signs = _SIGN.sub(lambda found: found[0].translate(_SIGNS), letters.translate(_SHAPES))
+    return _POSSESSIVE.sub("", signs.translate(_STROKES))
 
 
 @lru_cache(maxsize=4096)
-def _wanted(phrase: str) -> tuple[str, ...]:
-    """The words of a phrase from a list; lists are long, and the same for everybody."""
-    return tuple(_NO_WORD.sub(" ", fold(phrase)).split())
+def _plain(char: str) -> str:
+    """The Latin letter that *char* looks like, or *char*."""
+    if char.isascii():
+        return char
+    named = _NAMED.fullmatch(unicodedata.name(char, ""))
+    if named:
+        return next(filter(None, named.groups()))
+    return _CONFUSABLE.get(char, char)
 
 
-def _readings(text: str) -> Iterator[tuple[str, ...]]:
-    """The words of *text*: signs part them, or are left out of them, or letters are spelt one by one."""
+def _confusables() -> dict[str, str]:
+    """Characters outside ASCII → the Latin letter that UTS #39 says they are confused with."""
+    source = importlib.resources.files("confusable_homoglyphs") / "confusables.json"
+    table: dict[str, list[dict[str, str]]] = json.loads(source.read_text(encoding="utf-8"))
+    found = {
+        char: next((other["c"] for other in others if len(other["c"]) == 1 and other["c"] in _LATIN), "")
+        for char, others in table.items()
+        if len(char) == 1 and not char.isascii()
+    }
+    return {char: letter for char, letter in found.items() if letter}
+
+
+_LATIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_CONFUSABLE = _confusables()
+
+
+def _stands(wanted: tuple[_Word, ...], readings: list[tuple[_Word, ...]], fragments: list[_Word]) -> bool:
+    if not wanted:
+        return False
+    if len(wanted) == 1 and len(wanted[0].text) >= _SPLIT_LETTERS and any(one.says(wanted[0]) for one in fragments):
+        return True
+    return any(_follows(words, wanted) for words in readings)
+
+
+def _follows(words: tuple[_Word, ...], wanted: tuple[_Word, ...]) -> bool:
+    starts = range(len(words) - len(wanted) + 1)
+    return any(
+        words[start].says(wanted[0])
+        and all(word.says(other) for word, other in zip(words[start + 1 :], wanted[1:], strict=False))
+        for start in starts
+    )
+
+
+@lru_cache(maxsize=4096)
+def _wanted(phrase: str) -> tuple[_Word, ...]:
+    """The words of a listed phrase; cached, because lists are long and the same for everybody."""
+    return _words(fold(phrase))
+
+
+def _readings(text: str) -> Iterator[tuple[_Word, ...]]:
+    """The words of *text* three times: parted by signs, with the signs left out, with spelt words joined."""
     folded = fold(text)
-    parted = tuple(_NO_WORD.sub(" ", folded).split())
+    parted = _words(folded)
     yield parted
-    yield tuple(_NO_WORD.sub(" ", _INSIDE.sub("", folded)).split())
-    yield tuple(_joined(parted))
+    yield _words(_INSIDE.sub("", folded))
+    yield tuple(map(_word, _spelt(word.text for word in parted)))
 
 
-def _joined(words: tuple[str, ...]) -> Iterator[str]:
+def _words(folded: str) -> tuple[_Word, ...]:
+    return tuple(map(_word, _NO_WORD.sub(" ", folded).split()))
+
+
+@lru_cache(maxsize=4096)
+def _word(text: str) -> _Word:
+    runs = [(letter, len(list(run))) for letter, run in itertools.groupby(text)]
+    return _Word(text, "".join(letter for letter, _ in runs), tuple(length for _, length in runs))
+
+
+def _spelt(words: Iterable[str]) -> Iterator[str]:
     run: list[str] = []
     for word in (*words, ""):
         if len(word) == 1:
@@ -86,3 +206,14 @@ def _joined(words: tuple[str, ...]) -> Iterator[str]:
         run.clear()
         if word:
             yield word
+
+
+def _joined_fragments(words: tuple[_Word, ...]) -> list[_Word]:
+    """Neighbouring words joined, as in “na ked”, where one of them is too short to be a word."""
+    odd = [len(word.text) <= 2 and word.text not in _SHORT_WORDS for word in words]
+    return [
+        _word("".join(word.text for word in words[start:end]))
+        for start in range(len(words))
+        for end in range(start + 2, min(start + _FRAGMENTS, len(words)) + 1)
+        if any(odd[start:end])
+    ]
