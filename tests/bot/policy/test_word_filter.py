@@ -30,7 +30,8 @@ def test_a_word_is_found_in_disguise(text: str) -> None:
     [
         "ɴᴀᴋᴇᴅ", "🅽🅰🅺🅴🅳", "🄽🄰🄺🄴🄳", "🅝🅐🅚🅔🅓", "🇳🇦🇰🇪🇩", "⒩⒜⒦⒠⒟", "ⓝⓐⓚⓔⓓ", "ｎａｋｅｄ", "𝕟𝕒𝕜𝕖𝕕", "ⁿᵃᵏᵉᵈ", "n̶a̶k̶e̶d̶",
         "na ked", "nak ed", "n aked", "n a k e d", "n-a-k-e-d", "na-ked", "na/ked", "n.a ked", "nnaked", "naaked",
-        "nakked", "nakeedd", "naaaakkked", "ոaked", "nаkеd", "ηaκed", "nɑked", "na𝗄ed", "nåkéđ", "ɲaked", "ƞaked", "n4ked",
+        "nakked", "nakeedd",
+        "naaaakkked", "ոaked", "nаkеd", "ηaκed", "nɑked", "na𝗄ed", "nåkéđ", "ɲaked", "ƞaked", "n4ked",
         "n@ked", "n4k3d", "(n)(a)(k)(e)(d)", "n\u200ba\u2060ked", "N A K E D", "n*a*k*e*d", "ᴺᴬᴷᴱᴰ", "𝖓𝖆𝖐𝖊𝖉", "NAKED's",
     ],
 )  # fmt: skip
@@ -51,13 +52,17 @@ def test_a_phrase_split_over_parts_is_found() -> None:
 
 ORDINARY = """
 a car pet in a garden | Bob's ex libris stamp | it's exciting | an ex on a map | Essex road at dusk
-a sextant and a map | Scunthorpe station | kidney beans | Captain Kidd's ship | a gorilla in mist | Al Gore giving a talk at a podium, 1990s photo
-go re-enact a battle | a min or two before dawn | to get her home | in fantasy style | te quiero, in neon
-ten owls and a fox | new dell, denuded hills | a nu metal band on stage | la de da | a good boot in a pool | later, a latter-day castle
-diner at dinner | super supper | an oil painting by Da Vinci | U S A flag | N.Y.C. skyline | a b c of animals | x y z axes | 3 d render of a c n tower | po rn | a tor on a hill, Tor Ture region | hen and tai chi master | s e a side | e r o s statue | St. Ives | Dr. No | J. R. R. Tolkien
-sea-food, sun-set, re-do | co-op | e-ink | t-shirt | x-ray of a hand | o'clock | rock 'n' roll | Ms. Pac-Man | h t t p | Mt. Fuji
-dans le jardin, un chat | el gato en la luna | der Hund am See | en by på fjellet | рисует кошка | 夜の猫 | kid-friendly picnic
-bare trees | bare mountain | a skinny tree | cute as a button | classic car | bass guitar | cocktail glass | Dickensian street
+a sextant and a map | Scunthorpe station | kidney beans | Captain Kidd's ship | a gorilla in mist
+Al Gore giving a talk at a podium, 1990s photo | go re-enact a battle | a min or two before dawn
+to get her home | in fantasy style | te quiero, in neon | ten owls and a fox | new dell, denuded hills
+a nu metal band on stage | la de da | a good boot in a pool | later, a latter-day castle
+diner at dinner | super supper | an oil painting by Da Vinci | U S A flag | N.Y.C. skyline
+a b c of animals | x y z axes | 3 d render of a c n tower | po rn | a tor on a hill, Tor Ture region
+hen and tai chi master | s e a side | e r o s statue | St. Ives | Dr. No | J. R. R. Tolkien
+sea-food, sun-set, re-do | co-op | e-ink | t-shirt | x-ray of a hand | o'clock | rock 'n' roll
+Ms. Pac-Man | h t t p | Mt. Fuji | dans le jardin, un chat | el gato en la luna | der Hund am See
+en by på fjellet | рисует кошка | 夜の猫 | kid-friendly picnic | bare trees | bare mountain | a skinny tree
+cute as a button | classic car | bass guitar | cocktail glass | Dickensian street
 """.replace("\n", " | ").split(" | ")
 EXPECTED = {"Al Gore giving a talk at a podium, 1990s photo", "po rn", "kid-friendly picnic"}
 """Words of the lists in ordinary clothes, and one split that is meant to be found."""
