@@ -134,7 +134,7 @@ def _plain(char: str) -> str:
         return char
     named = _NAMED.fullmatch(unicodedata.name(char, ""))
     if named:
-        return next(filter(None, named.groups()))
+        return str(named[named.lastindex or 0])
     return _CONFUSABLE.get(char, char)
 
 
