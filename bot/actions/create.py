@@ -225,7 +225,7 @@ class JobActions:
             if not responder.can_ask:
                 raise
             question = await self._jobs.confirmation.ask(request, submission.origin, images)
-            seconds = self._jobs.registry.durations.expect(request).likely
+            seconds = self._jobs.registry.expect(request).likely
             await responder.send_private_payload(
                 self._question_sheet(question.id, question_words(request, error.left, seconds))
             )

@@ -147,9 +147,7 @@ class Dream(commands.Cog):
             )
         except (DreamError, ValueError):
             return ""
-        return (
-            f" · {units(request.cost)}, about {duration(self.services.jobs.registry.durations.expect(request).likely)}"
-        )
+        return f" · {units(request.cost)}, about {duration(self.services.jobs.registry.expect(request).likely)}"
 
     @dream.autocomplete("more")
     async def _more(self, interaction: AnyInteraction, typed: str) -> Choices:

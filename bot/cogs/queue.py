@@ -23,8 +23,9 @@ class Queue(commands.Cog):
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
     async def queue(self, interaction: discord.Interaction[discord.Client]) -> None:
         """Show it to the one who asks."""
-        jobs, asker = self.services.jobs, owner_of(interaction.user.id)
-        embed = queue_embed(jobs.registry.running(), jobs.registry.waiting(), asker, interaction.channel_id or 0)
+        registry, asker = self.services.jobs.registry, owner_of(interaction.user.id)
+        running = [(job, registry.ready_at(job.id)) for job in registry.running()]
+        embed = queue_embed(running, registry.waiting(), asker, interaction.channel_id or 0)
         await InteractionResponder.of(interaction, private=True).send_private("", embed)
 
 

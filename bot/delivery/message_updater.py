@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from bot.delivery.edit_limiter import EditLimiter, MessageKey, Urgency
 from bot.delivery.final_update import FinalUpdate, Renderer, Route
@@ -84,6 +85,12 @@ class MessageUpdater:
             self._news.set()
             self._limiter.hurry(self.key, self.urgency)
 
+    def moved(self) -> None:
+        """The queue position has changed; the new one is read when the edit is allowed."""
+        if self.job.state is JobState.QUEUED:
+            self._news.set()
+            self._limiter.hurry(self.key, self.urgency)
+
     def sent(self, message_id: int | None, payload: MessagePayload) -> None:
         """The first message was sent and shows *payload*; its id may be unknown."""
         self.message_id = message_id
@@ -125,7 +132,7 @@ class MessageUpdater:
     async def _attempt(self, send: Callable[[MessagePayload], Awaitable[None]]) -> None:
         """Show the newest update unless it looks like the last one; a failure is logged and not retried."""
         try:
-            payload = await self._renderer.render(self.newest, self._post.upload_limit)
+            payload = await self._renderer.render(self._current(), self._post.upload_limit)
             if payload.fingerprint == self._shown:
                 self._limiter.give_back(self.key)
                 return
@@ -141,6 +148,12 @@ class MessageUpdater:
                 self._silent = True
         except StoreError as error:
             log.warning("job %s: an edit is skipped: %s", self.job.id, error)
+
+    def _current(self) -> Update:
+        """The newest update, with the present queue position."""
+        if self.job.state is not JobState.QUEUED:
+            return self.newest
+        return replace(self.newest, place=self._jobs.registry.place(self.job.id) or self.newest.place)
 
     async def _edit(self, payload: MessagePayload) -> None:
         if self.message_id is not None:

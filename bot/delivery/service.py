@@ -56,7 +56,7 @@ class Delivery:
         self._limiter = EditLimiter(EditBudget(config.delivery.edit_seconds, config.delivery.burst))
         self._updaters: dict[str, MessageUpdater] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._unsubscribe: Callable[[], None] | None = None
+        self._unsubscribe: list[Callable[[], None]] = []
         self._closing = False
 
     async def start(self) -> None:
@@ -64,7 +64,8 @@ class Delivery:
         if self._closing:
             return
         self._keep("edit limiter", supervise("the edit limiter", self._limiter.run))
-        self._unsubscribe = self._jobs.registry.subscribe(self._hear)
+        registry = self._jobs.registry
+        self._unsubscribe = [registry.subscribe(self._hear), registry.subscribe_moves(self._moved)]
         try:
             await self.resume()
         except StoreError as error:
@@ -106,8 +107,8 @@ class Delivery:
     async def close(self) -> None:
         """Stop at once; undelivered updates stay in the outbox."""
         self._closing = True
-        if self._unsubscribe:
-            self._unsubscribe()
+        for unsubscribe in self._unsubscribe:
+            unsubscribe()
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
@@ -181,6 +182,11 @@ class Delivery:
         if updater := self._updaters.get(update.job.id):
             updater.offer(update)
 
+    def _moved(self, job_ids: Collection[str]) -> None:
+        for job_id in job_ids:
+            if updater := self._updaters.get(job_id):
+                updater.moved()
+
     def _stop(self, job_id: str) -> None:
         if task := self._tasks.get(job_id):
             task.cancel()
@@ -197,7 +203,7 @@ class Delivery:
         """Jobs with an open outbox row, oldest first, then unfinished jobs."""
         owed = [row.job_id for row in await self._store.deliveries.pending()]
         found = [await self._store.jobs.find(job_id) for job_id in dict.fromkeys(owed)]
-        alive = [*self._jobs.registry.running(), *(job for job, _ in self._jobs.registry.waiting())]
+        alive = [*self._jobs.registry.running(), *self._jobs.registry.queued()]
         return [job for job in (*found, *alive) if job is not None]
 
     def _keep(self, name: str, work: Coroutine[None, None, None]) -> None:

@@ -8,7 +8,7 @@ import discord
 
 from bot.embeds.job import COLOURS, headline, score
 from bot.models.comparison import Comparison, Way
-from bot.models.job import JobRow, PictureRow
+from bot.models.job import RUNNING, JobRow, PictureRow
 from bot.requests.command_text import compare_command, shell_command, slash_command
 from bot.text import count, duration, listed, mention, plain, shorten, units
 from engine.requests.request import DreamRequest, UpscaleRequest
@@ -136,8 +136,12 @@ def _kept(job: JobRow, keepers: Collection[int], user_id: int) -> str:
 
 
 def _times(job: JobRow) -> str:
-    long = {name: seconds for name, seconds in job.seconds.items() if seconds >= _WORTH_SAYING and name != "total"}
+    long = {
+        name: seconds
+        for name, seconds in job.seconds.items()
+        if seconds >= _WORTH_SAYING and name not in ("total", RUNNING)
+    }
     phases = [f"{name} {duration(seconds)}" for name, seconds in list(long.items())[:_PHASES]]
-    if job.started_at is not None and job.finished_at is not None:
-        phases.append(f"in all {duration(job.finished_at - job.started_at)}")
+    if RUNNING in job.seconds:
+        phases.append(f"in all {duration(job.seconds[RUNNING])}")
     return ", ".join(phases) or "not measured"

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import discord
 
 from bot.models.comparison import Asked, Comparison
-from bot.models.job import JobRow, JobState, PictureRow, QueuePosition, Ranking, Update
+from bot.models.job import RUNNING, JobRow, JobState, PictureRow, QueuePosition, Ranking, Update
 from bot.pictures.ranking import figure, ordered
 from bot.text import (
     bar,
@@ -281,10 +281,14 @@ def scores(job: JobRow) -> str:
 
 
 def took(job: JobRow) -> str:
-    """How long painting took, waiting left out."""
-    if job.started_at is None or job.finished_at is None or not job.cost:  # what cost nothing was only shown
+    """Rendering time without the wait, measured by a monotonic clock; empty for a picture that was only shown."""
+    if not job.cost:
         return ""
-    return duration(max(0.0, job.finished_at - job.started_at))
+    if isinstance(job.request, Comparison):  # the sum of its captions
+        seconds = sum(_seconds(picture) for picture in job.pictures)
+    else:
+        seconds = job.seconds.get(RUNNING) or sum(value for name, value in job.seconds.items() if name != "total")
+    return duration(seconds) if seconds else ""
 
 
 def show_request(request: Asked) -> str:

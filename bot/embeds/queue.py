@@ -29,13 +29,15 @@ _ENTRIES = {
 
 
 def queue_embed(
-    running: Sequence[JobRow], waiting: Sequence[tuple[JobRow, QueuePosition]], asker: str, channel_id: int
+    running: Sequence[tuple[JobRow, float | None]],
+    waiting: Sequence[tuple[JobRow, QueuePosition]],
+    asker: str,
+    channel_id: int,
 ) -> discord.Embed:
-    """Who is painted now and who comes next, in the order that is fair by cost; *asker*'s own jobs are marked, and lead
-    to their messages.
+    """The running jobs (each with its expected end in unix seconds) and the waiting ones in their fair order.
 
-    The queue is one for all servers and direct messages: words and names are told of what everybody in the channel
-    *channel_id* can see anyway, of all else only that it is there.
+    *asker*'s own jobs are marked and link to their messages. Prompts and names are shown for jobs in the channel
+    *channel_id* only, because the queue is shared by all servers and direct messages.
     """
 
     def told(job: JobRow) -> str:
@@ -45,7 +47,7 @@ def queue_embed(
             return f"{mention(job.origin.user_id)} · {_about(job)}"
         return f"somebody · {count(job.request.count, 'picture')}"
 
-    lines = [f"Now: {told(job)}" for job in running[:SHOWN]]
+    lines = [f"Now: {told(job)}{f' · ready {relative(ready)}' if ready else ''}" for job, ready in running[:SHOWN]]
     lines += [_waits(told(job), place) for job, place in waiting[:SHOWN]]
     lines += [_waits(told(job), place) for job, place in waiting[SHOWN:] if job.owner == asker][:SHOWN]
     while sum(len(line) + 1 for line in lines) > _QUEUE:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-from bot.models.comparison import share_of
+from bot.models.comparison import Asked, share_of
 from bot.models.job import JobRow, JobState, PictureRow, QueuePosition, Update
 from bot.requests.batches import PORTION
+from bot.scheduling.durations import DurationRange
 from bot.scheduling.eta_correction import EtaCorrection
-from bot.scheduling.eta_simulator import RunningJob, forecast
+from bot.scheduling.eta_simulator import Forecast, RunningJob, forecast
 from bot.scheduling.fair_queue import EVERYTHING, FairQueue, Ticket
-from bot.scheduling.throughput import RemainingWork, ThroughputModel
+from bot.scheduling.throughput import RemainingWork, ThroughputModel, Workload
 from engine.protocol.messages import Progress, Ready
 
 Subscriber = Callable[[Update], None]
@@ -29,7 +30,6 @@ class JobRegistry:
     def __init__(self, clock: Callable[[], float], ticks: Callable[[], float] | None = None) -> None:
         self.queue = FairQueue()
         self.throughput = ThroughputModel()
-        self.durations = self.throughput.durations
         self.eta_correction = EtaCorrection()
         self._clock = clock
         self._ticks = ticks or clock
@@ -39,9 +39,19 @@ class JobRegistry:
         self._reasons: Mapping[int, str] = {}
         self._slots = 1
         self._subscribers: list[Subscriber] = []
-        self._places: Mapping[str, QueuePosition] = {}
-        self._places_until = 0.0
-        self._told: dict[str, int] = {}
+        self._movers: list[Callable[[Collection[str]], None]] = []
+        self._loads: dict[str, Workload] = {}
+        """Job → its missing part, priced once."""
+        self._works: dict[str, RemainingWork] = {}
+        """Job → its expected work, by the durations of version `_version`."""
+        self._version = -1
+        self._forecasted: Forecast | None = None
+        self._forecast_until = 0.0
+        self._measured: dict[str, float] = {}
+        """Running job → seconds of its finished parts."""
+        self._started: dict[str, float] = {}
+        """Running job → ticks at the start of its present part."""
+        self._told: Mapping[str, int] = {}
         self._telling = False
 
     def row(self, job_id: str, attempt: int | None = None) -> JobRow | None:
@@ -67,18 +77,36 @@ class JobRegistry:
 
     def waiting(self) -> list[tuple[JobRow, QueuePosition]]:
         """Waiting jobs in the expected order."""
-        places = self._forecast()
-        return sorted(
-            ((self._rows[job_id], place) for job_id, place in places.items()), key=lambda pair: pair[1].position
-        )
+        found = self._forecast()
+        return [(self._rows[ticket.job_id], self._position(found, ticket)) for ticket in found.order]
+
+    def queued(self) -> list[JobRow]:
+        """Waiting jobs in no order."""
+        return [job for job in self._rows.values() if job.state is JobState.QUEUED]
 
     def place(self, job_id: str) -> QueuePosition | None:
         """The queue position of a waiting job."""
-        return self._forecast().get(job_id)
+        found = self._forecast()
+        number = found.index.get(job_id)
+        return None if number is None else self._position(found, found.order[number])
+
+    def ready_at(self, job_id: str) -> float | None:
+        """When a running job will probably be finished (unix seconds)."""
+        return self._forecast().ready.get(job_id)
+
+    def expect(self, request: Asked) -> DurationRange:
+        """How long rendering *request* takes alone, without the wait."""
+        return self.throughput.durations.expect(Workload.of(request).costs)
+
+    def measured(self, job_id: str) -> float:
+        """Seconds for which the engine had a running job, by the monotonic clock; of a job in parts: all its parts."""
+        started = self._started.get(job_id)
+        return self._measured.get(job_id, 0.0) + (0.0 if started is None else max(0.0, self._ticks() - started))
 
     def add(self, job: JobRow) -> None:
         """Put a job into the queue."""
         self._rows[job.id] = job
+        self._price(job)
         self.queue.add(self._ticket(job))
         self._changed(job)
 
@@ -86,7 +114,8 @@ class JobRegistry:
         """The store knows that the job runs."""
         self.eta_correction.starts(job.id, self._clock())
         if not job.in_parts:
-            self.throughput.started(job.id, job.request, self._ticks())
+            self.throughput.started(job.id, self._loads[job.id], self._ticks())
+        self._started[job.id] = self._ticks()
         self._rows[job.id] = job
         if len(there := {ticket.job_id for ticket in self.queue.running}) > 1:
             self._shared |= there
@@ -98,6 +127,10 @@ class JobRegistry:
         *painted* (0…1): the share of the handed-out cost that counts against its owner.
         """
         self._rows[job.id] = job
+        if painted:
+            self._measured[job.id] = self.measured(job.id)
+        self._started.pop(job.id, None)
+        self._price(job)
         self._progress.pop(job.id, None)
         self.throughput.stopped(job.id, self._ticks(), finished=False)
         self.eta_correction.forget(job.id)
@@ -115,6 +148,8 @@ class JobRegistry:
         self.eta_correction.forget(job.id)
         self._shared.discard(job.id)
         del self._rows[job.id]
+        for known in (self._loads, self._works, self._measured, self._started):
+            known.pop(job.id, None)
         self._changed(job)
         self._progress.pop(job.id, None)
 
@@ -138,7 +173,7 @@ class JobRegistry:
         self._reasons = dict(reasons)
         self.queue.hold(self._reasons)
         self.eta_correction.forget(*self._rows)
-        self._places_until = 0.0
+        self._forecast_until = 0.0
         for job, place in self.waiting():
             self.tell(Update(job, None, place))
 
@@ -150,7 +185,7 @@ class JobRegistry:
     def set_capacity(self, ready: Ready, fresh: bool) -> None:
         """Update the engine's slots: the maximum that one engine process (*fresh*: a new one) reported as free."""
         self._slots = max(ready.slots, 1 if fresh else self._slots)
-        self._places_until = 0.0
+        self._forecast_until = 0.0
 
     def subscribe(self, callback: Subscriber) -> Callable[[], None]:
         """Call *callback* on the event loop after each change of any job; returns a function that unsubscribes.
@@ -160,6 +195,11 @@ class JobRegistry:
         self._subscribers.append(callback)
         return lambda: self._subscribers.remove(callback) if callback in self._subscribers else None
 
+    def subscribe_moves(self, callback: Callable[[Collection[str]], None]) -> Callable[[], None]:
+        """Call *callback* with the ids of waiting jobs whose position changed; returns a function that unsubscribes."""
+        self._movers.append(callback)
+        return lambda: self._movers.remove(callback) if callback in self._movers else None
+
     def tell(self, update: Update) -> None:
         """Schedule every subscriber with *update*; an exception in one of them does not reach the others."""
         loop = asyncio.get_running_loop()
@@ -167,43 +207,52 @@ class JobRegistry:
             loop.call_soon(callback, update)
 
     def _changed(self, job: JobRow) -> None:
-        self._places_until = 0.0
+        self._forecast_until = 0.0
         self.tell(Update(job, self._progress.get(job.id), self.place(job.id)))
         if not self._telling:
             self._telling = True
             asyncio.get_running_loop().call_soon(self._tell_moved)
 
     def _tell_moved(self) -> None:
-        """Update the jobs whose position changed, once per iteration of the event loop."""
+        """Announce the jobs whose position changed, once per iteration of the event loop."""
         self._telling = False
-        places = self._forecast()
-        for job_id, place in places.items():
-            if self._told.get(job_id, place.position) != place.position:
-                self.tell(Update(self._rows[job_id], None, place))
-        self._told = {job_id: place.position for job_id, place in places.items()}
+        before, self._told = self._told, self._forecast().index
+        moved = {job_id for job_id, number in self._told.items() if before.get(job_id, number) != number}
+        for callback in self._movers if moved else ():
+            callback(moved)
 
-    def _forecast(self) -> Mapping[str, QueuePosition]:
+    def _forecast(self) -> Forecast:
         now = self._clock()
-        if not 0 <= self._places_until - now <= _FRESH_SECONDS:
+        if self._forecasted is None or not 0 <= self._forecast_until - now <= _FRESH_SECONDS:
             under_way = [self._underway(ticket) for ticket in self.queue.running]
-            order = list(self.queue.order())
-            places = forecast(order, under_way, self._expect, self._slots, now, self.throughput.together)
-            self._places = {ticket.job_id: self._said(ticket, places[ticket.job_id], now) for ticket in order}
-            self._places_until = now + _FRESH_SECONDS
-        return self._places
+            self._forecasted = forecast(
+                self.queue.order(), under_way, self._expect, self._slots, now, self.throughput.together
+            )
+            self._forecast_until = now + _FRESH_SECONDS
+        return self._forecasted
 
-    def _said(self, ticket: Ticket, place: QueuePosition, now: float) -> QueuePosition:
-        """Correct a forecast position, and remember the forecast to learn from the outcome."""
-        reason = self._reasons.get(EVERYTHING) or self._reasons.get(ticket.server, "")
-        place = replace(place, held=self.queue.holds(ticket), reason=reason)
+    def _position(self, found: Forecast, ticket: Ticket) -> QueuePosition:
+        """Correct a forecast position, and remember the first one to learn from the outcome."""
+        now, place = self._clock(), found[ticket.job_id]
+        if self._reasons and self.queue.holds(ticket):
+            reason = self._reasons.get(EVERYTHING) or self._reasons.get(ticket.server, "")
+            place = replace(place, held=True, reason=reason)
         if ticket.background:
             return place
         self.eta_correction.foretell(ticket.job_id, place, now)
         return self.eta_correction.corrected(place, now)
 
+    def _price(self, job: JobRow) -> None:
+        self._loads[job.id] = Workload.of(job.request, job.missing if job.in_parts else None)
+        self._works.pop(job.id, None)
+
     def _expect(self, ticket: Ticket) -> RemainingWork:
-        job = self._rows[ticket.job_id]
-        return self.throughput.work(job.request, share_of(job.request, job.missing))
+        if self._version != self.throughput.durations.version:
+            self._version = self.throughput.durations.version
+            self._works.clear()
+        if (work := self._works.get(ticket.job_id)) is None:
+            work = self._works[ticket.job_id] = self.throughput.work(self._loads[ticket.job_id])
+        return work
 
     def _underway(self, ticket: Ticket) -> RunningJob:
         left = self.throughput.left(ticket.job_id, self._painted(ticket.job_id), self._ticks())

@@ -23,12 +23,13 @@ from bot.jobs.registry import JobRegistry
 from bot.jobs.retention import EVERY_SECONDS, ClockMonitor, Retention
 from bot.jobs.takedown import Takedowns
 from bot.jobs.transitions import JobTransitions
-from bot.models.job import JobRow, JobState, Update
+from bot.models.job import RUNNING, JobRow, JobState, Update
 from bot.pictures.nsfw_check import Safety
 from bot.policy.cost_confirmation import CostConfirmation
 from bot.policy.limits import check_room
 from bot.policy.quota import Quota
 from bot.retry import supervise
+from bot.scheduling.throughput import Workload
 from bot.storage import Store
 from bot.storage.database import unbroken
 from bot.text import plain
@@ -88,9 +89,9 @@ class JobService:
         """Recover the jobs of the previous run (running ones return to the queue) and start the loops."""
         await self._tidy_once()
         self.registry.throughput.replay(
-            (job.id, job.request, job.started_at, job.finished_at)
+            (job.id, Workload.of(job.request), job.finished_at - seconds, job.finished_at)
             for job in await self._store.jobs.lately_done(_LEARN_FROM)
-            if job.started_at and job.finished_at and job.cost and not job.in_parts  # without cost: shown, not rendered
+            if (seconds := job.seconds.get(RUNNING)) and job.finished_at and not job.in_parts
         )
         self.registry.queue.remember(await self._store.jobs.costs_since(self._clock() - _REMEMBER_SECONDS))
         await self._transitions.recover()

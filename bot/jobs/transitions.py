@@ -14,7 +14,7 @@ from bot.errors import SetAside
 from bot.failpoints import crashpoint
 from bot.jobs.registry import JobRegistry
 from bot.models.comparison import share_of
-from bot.models.job import JobRow, JobState, owner_of
+from bot.models.job import RUNNING, JobRow, JobState, owner_of
 from bot.policy.quota import Quota
 from bot.policy.server_rules import Choices
 from bot.storage import Store
@@ -83,8 +83,8 @@ class JobTransitions:
             if long and (await self._choices(session, job)).pings:
                 await self._store.deliveries.add(session, job.id, "ping", now)
 
-        text = "\n".join(result.notes)
-        await self._end(job, _End(JobState.DONE, text=text, seconds=result.seconds), also, attempt=job.attempt)
+        text, seconds = "\n".join(result.notes), {**result.seconds, RUNNING: round(self._registry.measured(job.id), 3)}
+        await self._end(job, _End(JobState.DONE, text=text, seconds=seconds), also, attempt=job.attempt)
 
     async def failed(self, job: JobRow, error: DreamError) -> None:
         """→ failed with *error*'s text, refunded. A job with finished parts ends as done and pays for those."""

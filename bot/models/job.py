@@ -14,6 +14,8 @@ from engine.protocol.messages import Progress
 
 Kind: TypeAlias = Literal["dream", "again", "variation", "remix", "upscale", "pick"]
 ID_LENGTH = 10
+RUNNING = "running"
+"""Key of `JobRow.seconds`: seconds for which the engine had the job, by the bot's monotonic clock."""
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u to misread
 
 

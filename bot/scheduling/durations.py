@@ -1,29 +1,27 @@
-"""How long jobs take, learnt from those that ended: seconds per unit of cost, by kind of work. Pure."""
+"""How long jobs take: seconds per unit of cost by kind of work, learnt from finished jobs."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from bot.models.comparison import Asked, Comparison
 from engine.protocol.messages import Request
 from engine.requests.request import DreamRequest
 
-Key: TypeAlias = tuple[str, str, str]
-"""(kind, model or upscaler, method)."""
+Kind: TypeAlias = tuple[str, str, str]
+"""(request kind, model or upscaler, method): work that takes about as long per unit of cost."""
 _MEMORY = 0.25
 """Weight of the newest observation once there are several."""
 _SPREAD = 1.3
-"""A range spans this many deviations to either side: about 80 % of a normal distribution."""
+"""A range spans this many standard deviations to either side: about 80 % of a normal distribution."""
 _LEAST = math.log(1.1)
 _ONCE = math.log(1.6)
 _UNKNOWN = math.log(2.5)
-"""Deviations (of the logarithm): even a steady machine is not exact to 10 %; one measurement says something; of work
-that was never seen we know little.
-"""
+"""Standard deviations of the logarithm: the smallest, after one observation, and without any."""
 _GUESS = 3.0
-"""Seconds per unit before anything has been measured: a small CPU."""
+"""Seconds per unit before any observation: a small CPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,7 @@ class DurationRange:
 
 @dataclass(slots=True)
 class _Rate:
-    """Running mean and variance of the logarithm of seconds per unit; logarithms, for rates scatter by factors."""
+    """Running mean and variance of log(seconds per unit); logarithms, because rates scatter by factors."""
 
     mean: float
     variance: float = _ONCE**2
@@ -51,41 +49,51 @@ class _Rate:
         self.variance = (1 - weight) * (self.variance + weight * error**2)
 
 
-def speed_key(request: Request) -> Key:
-    """Work that takes about as long per unit of cost."""
+def kind_of(request: Request) -> Kind:
+    """The kind of work of one request."""
     if isinstance(request, DreamRequest):
         return request.kind, request.model, request.method
     return request.kind, request.upscaler, ""
 
 
 class DurationModel:
-    """What has been measured so far."""
+    """Learns seconds per unit. *version* changes whenever an expectation may have changed."""
 
     def __init__(self) -> None:
-        self._rates: dict[Key, _Rate] = {}
+        self.version = 0
+        self._rates: dict[Kind, _Rate] = {}
+        self._per_unit: dict[Kind, DurationRange] = {}
 
-    def learn(self, request: Asked, seconds: float) -> None:
-        """A job of this request took so long from hand-over to its end."""
-        if seconds <= 0 or request.cost <= 0 or isinstance(request, Comparison):
+    def learn(self, cost: tuple[Kind, float], seconds: float) -> None:
+        """Work of that kind and of so many units took *seconds* alone."""
+        kind, units = cost
+        if seconds <= 0 or units <= 0:
             return
-        value = math.log(seconds / request.cost)
-        rate = self._rates.get(speed_key(request))
-        if rate is None:
-            self._rates[speed_key(request)] = _Rate(value)
+        value = math.log(seconds / units)
+        if (rate := self._rates.get(kind)) is None:
+            self._rates[kind] = _Rate(value)
         else:
             rate.learn(value)
+        self._per_unit.clear()
+        self.version += 1
 
-    def expect(self, request: Asked) -> DurationRange:
-        """How long this request will take; of a comparison all its ways, one after the other."""
-        if isinstance(request, Comparison):
-            spans = [self.expect(way.request) for way in request.ways]
-            return DurationRange(sum(s.low for s in spans), sum(s.likely for s in spans), sum(s.high for s in spans))
-        rate = self._rates.get(speed_key(request)) or self._similar(request)
-        deviation = _SPREAD * max(math.sqrt(rate.variance), _LEAST)
-        likely = request.cost * math.exp(rate.mean)
-        return DurationRange(likely / math.exp(deviation), likely, likely * math.exp(deviation))
+    def expect(self, costs: Sequence[tuple[Kind, float]]) -> DurationRange:
+        """Duration of parts that run one after the other, each (kind, units)."""
+        low = likely = high = 0.0
+        for kind, units in costs:
+            rate = self._per_unit.get(kind) or self._seconds_per_unit(kind)
+            low += rate.low * units
+            likely += rate.likely * units
+            high += rate.high * units
+        return DurationRange(low, likely, high)
 
-    def _similar(self, request: Request) -> _Rate:
-        """For work that was never seen: the mean of the same kind of work, else a guess."""
-        means = [rate.mean for key, rate in self._rates.items() if key[0] == request.kind]
+    def _seconds_per_unit(self, kind: Kind) -> DurationRange:
+        rate = self._rates.get(kind) or self._similar(kind)
+        likely, factor = math.exp(rate.mean), math.exp(_SPREAD * max(math.sqrt(rate.variance), _LEAST))
+        found = self._per_unit[kind] = DurationRange(likely / factor, likely, likely * factor)
+        return found
+
+    def _similar(self, kind: Kind) -> _Rate:
+        """The mean of the same request kind, else the prior."""
+        means = [rate.mean for known, rate in self._rates.items() if known[0] == kind[0]]
         return _Rate(sum(means) / len(means) if means else math.log(_GUESS), _UNKNOWN**2)

@@ -173,30 +173,40 @@ class FairQueue:
             self._settle()
 
     def order(self) -> Iterator[Ticket]:
-        """Waiting jobs in the order in which they will start, if nobody comes or goes.
+        """Waiting jobs in the order in which they will start if no job arrives or is cancelled.
 
-        What is in the background comes behind all others, and what is held last.
+        Background jobs come after all others, held jobs last.
         """
         virtual = dict(self._virtual)
-        for group in ((False, False), (False, True), (True, False), (True, True)):
-            lines = [[entry for entry in line if self._group(entry.ticket) == group] for line in self._lines.values()]
-            yield from self._merged([line for line in lines if line], virtual)
+        groups: dict[tuple[bool, bool], list[list[_Waiting]]] = {}
+        for line in self._lines.values():
+            if not self._held and all(entry.ticket.priority is not Priority.BACKGROUND for entry in line):
+                groups.setdefault((False, False), []).append(line)
+                continue
+            split: dict[tuple[bool, bool], list[_Waiting]] = {}
+            for entry in line:
+                split.setdefault(self._group(entry.ticket), []).append(entry)
+            for group, entries in split.items():
+                groups.setdefault(group, []).append(entries)
+        for group in sorted(groups):
+            yield from self._merged(groups[group], virtual)
 
     def _group(self, ticket: Ticket) -> tuple[bool, bool]:
         return self.holds(ticket), ticket.background
 
     def _merged(self, waiting: list[list[_Waiting]], virtual: dict[str, float]) -> Iterator[Ticket]:
-        """The lines, none of them empty, as one; moves their owners' *virtual* times on."""
-        lines = {line[0].ticket.owner: iter(line) for line in waiting}
-        heap = [self._candidate(next(line), virtual) for line in lines.values()]
+        """Merge the lines of several owners, none of them empty; advances their *virtual* times."""
+        heap = [(*self._candidate(line[0], virtual), 0, line) for line in waiting]
         heapq.heapify(heap)
         while heap:
-            _, _, entry = heapq.heappop(heap)
-            yield entry.ticket
-            virtual[entry.ticket.owner] += entry.ticket.span
-            follower = next(lines[entry.ticket.owner], None)
-            if follower is not None:
-                heapq.heappush(heap, self._candidate(follower, virtual))
+            _, _, entry, place, line = heap[0]
+            ticket = entry.ticket
+            yield ticket
+            virtual[ticket.owner] += ticket.cost / SHARE[ticket.priority]
+            if place + 1 < len(line):
+                heapq.heapreplace(heap, (*self._candidate(line[place + 1], virtual), place + 1, line))
+            else:
+                heapq.heappop(heap)
 
     def _candidate(self, entry: _Waiting, virtual: Mapping[str, float]) -> tuple[float, int, _Waiting]:
         return virtual[entry.ticket.owner] - HEAD_START[entry.ticket.priority], entry.arrival, entry

@@ -1,33 +1,54 @@
-"""Jobs in the engine share its time: in every round each takes one step, so how long one takes depends on the others.
+"""Throughput model of concurrent jobs: k images at a time take k**`together` times as long as one.
 
-What is learnt is how long each would take alone, and how much is saved by painting together: k pictures at a time take
-k to the power `together` as long as one, which is 1 where nothing is saved. Pure.
+Jobs in the engine share its time: in every round each of them takes one step. The model learns how long each kind of
+work takes alone (`DurationModel`) and how much rendering together saves (`together`; 1 saves nothing).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from bot.models.comparison import Asked, Comparison
-from bot.scheduling.durations import DurationModel, DurationRange
+from bot.scheduling.durations import DurationModel, DurationRange, Kind, kind_of
+from engine.protocol.messages import Request
 from engine.requests.request import ClipDiffusionOptions, DreamRequest
 
 TOGETHER = 0.9
-"""Before anything is known: a CPU saves little."""
+"""Prior of `together`: a CPU saves little."""
 _LEAST, _MOST = 0.3, 1.1
 _TILES = 4
-"""Steps of an upscale; a guess, for it depends on the upscaler."""
+"""Assumed steps of an upscale; the real number depends on the upscaler."""
 _MEMORY = 0.05
 _RATE = 0.1
 _TRUST = (0.4, 2.5)
-"""By how much a job may differ from what was expected of it, as far as one believes it."""
+"""Bounds of the factor by which a running job may differ from its expected duration."""
+_NEARLY = 0.02
+"""Smallest share of a running job that is assumed to be left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What a job costs, priced once. *costs*: (kind of work, units) of its parts, which run one after the other."""
+
+    costs: tuple[tuple[Kind, float], ...]
+    rounds: float
+    pictures: int = 1
+
+    @classmethod
+    def of(cls, request: Asked, missing: Collection[int] | None = None) -> Workload:
+        """The workload of a request, or of its pictures *missing* (indices) only."""
+        if isinstance(request, Comparison):
+            parts = [way.request for index, way in enumerate(request.ways) if missing is None or index in missing]
+            return cls(tuple((kind_of(part), part.cost) for part in parts), sum(map(_rounds, parts)) or 1.0)
+        share = 1.0 if missing is None else min(len(missing) / request.count, 1.0)
+        return cls(((kind_of(request), request.cost * share),), _rounds(request), request.count)
 
 
 @dataclass(frozen=True, slots=True)
 class RemainingWork:
-    """What a job still takes. *alone*: seconds if nothing else is painted; *rounds* in which it takes a step."""
+    """What a job still takes. *alone*: seconds without other jobs; *rounds* in which it takes a step."""
 
     alone: DurationRange
     rounds: float
@@ -36,18 +57,18 @@ class RemainingWork:
 
 @dataclass(slots=True)
 class _Member:
-    request: Asked
+    load: Workload
     work: RemainingWork
     expected: float = 0.0
-    """Rounds that should have been painted by now."""
+    """Rounds that should be done by now."""
     present: float = 0.0
     crowd: float = 0.0
-    """Seconds; and the sum over them of the logarithm of the pictures that were painted together."""
+    """Seconds, and the integral over them of the logarithm of the pictures rendered together."""
 
 
 @dataclass(slots=True)
 class ThroughputModel:
-    """Who is in the engine; learns from everybody who leaves it finished. Times are seconds of any one clock."""
+    """The jobs in the engine. It learns from every job that finishes. Times are seconds of a monotonic clock."""
 
     durations: DurationModel = field(default_factory=DurationModel)
     together: float = TOGETHER
@@ -56,57 +77,55 @@ class ThroughputModel:
     _mean: float = math.log(2)
     _variance: float = 0.25
 
-    def started(self, job_id: str, request: Asked, at: float) -> None:
-        """From now on it is painted."""
-        self._go_on(at)
-        self._members[job_id] = _Member(request, self.work(request))
+    def started(self, job_id: str, load: Workload, at: float) -> None:
+        """The engine renders the job from now on."""
+        self._advance(at)
+        self._members[job_id] = _Member(load, self.work(load))
 
     def stopped(self, job_id: str, at: float, *, finished: bool) -> None:
-        """It is not painted any more; what is *finished* teaches how long such work takes."""
-        self._go_on(at)
+        """The engine renders the job no more; a *finished* one teaches the duration of its kind of work."""
+        self._advance(at)
         member = self._members.pop(job_id, None)
         if member is not None and finished and member.expected > 0:
             self._learn(member)
 
-    def replay(self, past: Iterable[tuple[str, Asked, float, float]]) -> None:
-        """Learn from finished jobs of an earlier life: id, request, when each began and ended."""
-        happened: list[tuple[float, bool, str, Asked]] = []
-        for job_id, request, began, ended in past:
-            happened += [(began, False, job_id, request), (ended, True, job_id, request)]
-        for at, over, job_id, request in sorted(happened, key=lambda one: one[:2]):
+    def replay(self, past: Iterable[tuple[str, Workload, float, float]]) -> None:
+        """Learn from finished jobs of the previous run: id, workload, start, end."""
+        happened: list[tuple[float, bool, str, Workload]] = []
+        for job_id, load, began, ended in past:
+            happened += [(began, False, job_id, load), (ended, True, job_id, load)]
+        for at, over, job_id, load in sorted(happened, key=lambda one: one[:2]):
             if over:
                 self.stopped(job_id, at, finished=True)
             else:
-                self.started(job_id, request, at)
+                self.started(job_id, load, at)
 
-    def work(self, request: Asked, share: float = 1.0) -> RemainingWork:
-        """What that request takes from beginning to end, or a *share* of it."""
-        whole = self.durations.expect(request)
-        alone = DurationRange(whole.low * share, whole.likely * share, whole.high * share)
-        return RemainingWork(alone, rounds_of(request), 1 if isinstance(request, Comparison) else request.count)
+    def work(self, load: Workload) -> RemainingWork:
+        """What that workload takes from start to end."""
+        return RemainingWork(self.durations.expect(load.costs), load.rounds, load.pictures)
 
     def left(self, job_id: str, painted: float, at: float) -> RemainingWork | None:
-        """What a member still takes, of which the part *painted* (0…1) is there; None for who is none.
+        """What a running job still takes after the share *painted* (0…1); None for a job that does not run.
 
-        How fast it has been so far is the best witness of how fast it will be.
+        Its speed so far is the best predictor of its further speed.
         """
-        self._go_on(at)
+        self._advance(at)
         member = self._members.get(job_id)
         if member is None:
             return None
         whole, done = member.work, painted * member.work.rounds
         low, high = _TRUST
         if painted > 0:
-            factor, rest = min(max(member.expected / done, low), high), 1 - painted
+            factor, rest = min(max(member.expected / done, low), high), max(1 - painted, _NEARLY)
             likely = whole.alone.likely * rest * factor
             return RemainingWork(
                 DurationRange(likely * 0.85, likely, likely * 1.3), whole.rounds * rest, whole.pictures
             )
-        rest = max(0.02, 1 - member.expected / whole.rounds)
+        rest = max(_NEARLY, 1 - member.expected / whole.rounds)
         alone = DurationRange(whole.alone.low * rest, whole.alone.likely * rest, whole.alone.high * max(rest, 0.3))
-        return RemainingWork(alone, max(whole.rounds * rest, 0.02), whole.pictures)
+        return RemainingWork(alone, whole.rounds * rest, whole.pictures)
 
-    def _go_on(self, at: float) -> None:
+    def _advance(self, at: float) -> None:
         seconds, self._until = max(0.0, at - self._until), at
         if not self._members:
             return
@@ -121,8 +140,8 @@ class ThroughputModel:
             member.crowd += seconds * math.log(pictures)
 
     def _learn(self, member: _Member) -> None:
-        alone = member.work.alone.likely * member.expected / member.work.rounds
-        self.durations.learn(member.request, alone)
+        if len(member.load.costs) == 1:
+            self.durations.learn(member.load.costs[0], member.work.alone.likely * member.expected / member.work.rounds)
         if member.present <= 0:
             return
         crowd, slower = member.crowd / member.present, math.log(member.expected / member.work.rounds)
@@ -133,15 +152,13 @@ class ThroughputModel:
         self.together = min(max(self.together + step, _LEAST), _MOST)
 
 
-def round_seconds(steps: list[float], pictures: int, together: float) -> float:
-    """One round: a step of everybody, whose *steps* take so many seconds alone."""
+def round_seconds(steps: Sequence[float], pictures: int, together: float) -> float:
+    """Duration of one round: one step of every job, whose *steps* take so many seconds alone."""
     return float(sum(steps) * pictures ** (together - 1))
 
 
-def rounds_of(request: Asked) -> float:
-    """In how many rounds a request is painted; of a comparison one way after the other."""
-    if isinstance(request, Comparison):
-        return sum(rounds_of(way.request) for way in request.ways)
+def _rounds(request: Request) -> float:
+    """Number of rounds in which a request is rendered."""
     if not isinstance(request, DreamRequest):
         return _TILES
     skipped = request.options.skip_steps if isinstance(request.options, ClipDiffusionOptions) else 0

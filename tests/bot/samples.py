@@ -31,6 +31,7 @@ def job(prompt: str = "an owl", state: JobState = JobState.QUEUED, pictures: int
         created_at=NOW - 10,
         started_at=NOW - 8 if state is not JobState.QUEUED else None,
         finished_at=NOW if state.over else None,
+        seconds={"running": 8.0} if state.over else {},
         pictures=tuple(picture(index) for index in range(pictures)),
     )
     return replace(row, **changes)

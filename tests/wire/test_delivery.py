@@ -64,7 +64,9 @@ async def test_a_short_wait_ends_without_a_ping(world: World, max_: Person) -> N
 
 async def test_what_ended_before_anybody_listened_is_told_as_soon_as_somebody_does(world: World, max_: Person) -> None:
     delivery = world.services.delivery
-    delivery._unsubscribe()  # as in the moment between the first command and Discord's word that all is ready
+    [
+        unsubscribe() for unsubscribe in delivery._unsubscribe
+    ]  # as in the moment between the first command and Discord's word that all is ready
     message = (await max_.slash("dream", prompt="an owl")).message
     async with asyncio.timeout(10):
         while not (await world.jobs_of(max_))[0].state.over:

@@ -50,7 +50,7 @@ async def test_what_is_kept_stays_over_a_restart_and_years_and_can_be_enlarged(
     assert "Kept: by 1 other person; it stays" in (await informed(max_, owl)).text
     await world.restart_bot()
     await years_go_by(world)
-    assert "no longer kept" in whispered(await mo.click(fox, "Upscale"))
+    assert "no longer stored" in whispered(await mo.click(fox, "Upscale"))
     await mo.click(owl, "Upscale")
     await mo.wait_for_message(lambda m: m.id > fox.id and is_result(m))
 

@@ -19,10 +19,10 @@ def place(position: int) -> QueuePosition:
 def test_the_queue_is_a_list_in_order() -> None:
     other = replace(job("a fox"), owner="discord:31", origin=BOB)
 
-    embed = queue_embed([running(3).job], [(other, place(1)), (job("a cat"), place(2))], "discord:30", 20)
+    embed = queue_embed([(running(3).job, NOW + 60)], [(other, place(1)), (job("a cat"), place(2))], "discord:30", 20)
 
     assert [
-        "Now: **you** · an owl",
+        f"Now: **you** · an owl · ready <t:{NOW + 60:.0f}:R>",
         f"1. <@31> · a fox · ready <t:{NOW + 60:.0f}:R>",
         f"2. **you** · a cat · ready <t:{NOW + 120:.0f}:R>",
     ] == (embed.description or "").splitlines()
@@ -35,7 +35,7 @@ def test_of_what_belongs_elsewhere_the_queue_tells_neither_words_nor_names() -> 
         for pictures, origin in ((2, replace(BOB, channel_id=99, guild_id=None)), (1, thread))
     ]
 
-    embed = queue_embed([jobs[0]], [(jobs[1], place(1)), (job("a cat"), place(2))], "discord:30", 20)
+    embed = queue_embed([(jobs[0], None)], [(jobs[1], place(1)), (job("a cat"), place(2))], "discord:30", 20)
 
     assert [
         "Now: somebody · 2 pictures",
@@ -58,7 +58,9 @@ def test_ones_own_jobs_lead_to_their_messages_and_many_of_them_still_fit() -> No
     words = "an owl in the fog above a castle at night " * 3
     mine = [replace(job(words), message_id=10**18 + n, id=f"{n}") for n in range(30)]
 
-    text = queue_embed(mine[:10], [(one, place(n)) for n, one in enumerate(mine[10:], 1)], "discord:30", 20).description
+    text = queue_embed(
+        [(one, NOW) for one in mine[:10]], [(one, place(n)) for n, one in enumerate(mine[10:], 1)], "discord:30", 20
+    ).description
 
     assert text is not None
     assert f"](https://discord.com/channels/10/20/{10**18})" in text.splitlines()[0]

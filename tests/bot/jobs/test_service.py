@@ -38,7 +38,7 @@ async def test_a_job_is_painted_charged_and_put_into_the_outbox(tmp_path: Path) 
         done = await core.until_state(job.id, JobState.DONE)
 
         assert [(0, 256, 256), (1, 256, 256)] == [(p.index, p.width, p.height) for p in done.pictures]
-        assert {"steps": 1.0} == done.seconds
+        assert {"steps": 1.0, "running": 0.0} == done.seconds
         balance = await core.jobs.quota.balance(ANN)
         assert (pytest.approx(job.cost), 0.0) == (balance.used, balance.reserved)
         assert [(job.id, "result")] == [(d.job_id, d.purpose) for d in await core.store.deliveries.pending()]
@@ -123,12 +123,12 @@ async def test_who_moves_up_hears_of_it(tmp_path: Path) -> None:
     async with running_core(tmp_path, config(queue={"per_user": 5})) as core:
         jobs = [await core.ask(user) for user in (ANN, BOB, CID)]
         await core.handed(jobs[0].id)
-        core.updates.clear()
+        moved: set[str] = set()
+        core.jobs.registry.subscribe_moves(moved.update)
 
         await core.jobs.cancel(jobs[1].id, BOB)
-        await core.until(
-            lambda: any(u.job.id == jobs[2].id and u.place and u.place.position == 1 for u in core.updates)
-        )
+        await core.until(lambda: jobs[2].id in moved)
+        assert 1 == core.jobs.registry.place(jobs[2].id).position  # type: ignore[union-attr]
 
 
 async def test_a_subscriber_that_breaks_harms_nobody(tmp_path: Path) -> None:

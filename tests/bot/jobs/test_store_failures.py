@@ -199,7 +199,7 @@ async def test_how_long_jobs_take_is_not_learnt_from_a_clock_that_was_set(tmp_pa
         core.engine.paint(job.id)
         await core.until_state(job.id, JobState.DONE)
 
-        assert pytest.approx(4.0) == core.jobs.registry.durations.expect(job.request).likely
+        assert pytest.approx(4.0) == core.jobs.registry.expect(job.request).likely
 
 
 def test_nothing_goes_for_its_age_until_the_clock_has_gone_evenly_for_an_hour() -> None:

@@ -9,11 +9,12 @@ from dataclasses import replace
 import pytest
 
 from bot.models.job import Priority, QueuePosition
+from bot.scheduling import eta_simulator
 from bot.scheduling.durations import DurationModel, DurationRange
 from bot.scheduling.eta_correction import EtaCorrection
 from bot.scheduling.eta_simulator import RunningJob, forecast
 from bot.scheduling.fair_queue import Ticket
-from bot.scheduling.throughput import RemainingWork, ThroughputModel
+from bot.scheduling.throughput import RemainingWork, ThroughputModel, Workload
 from engine.requests.request import UpscaleRequest
 from tests.benchmarks.forecast import MACHINES, Day
 from tests.bot.core import dream
@@ -96,7 +97,7 @@ def test_what_is_in_the_background_comes_when_all_others_are_done() -> None:
 def test_what_painting_together_saves_is_learnt(together: float, slots: int) -> None:
     """Jobs come and go at random; each takes ten seconds alone."""
     company, now, inside, lot = ThroughputModel(), 0.0, {}, random.Random(7)
-    request = dream()
+    request = Workload.of(dream())
     for number in range(600):
         while len(inside) < lot.randint(1, slots):
             name = f"{number}-{len(inside)}"
@@ -115,8 +116,8 @@ def test_what_painting_together_saves_is_learnt(together: float, slots: int) -> 
 
 def test_who_is_half_done_is_foretold_by_their_own_speed() -> None:
     company = ThroughputModel()
-    company.started("A1", dream(), 0)
-    alone = company.work(dream()).alone.likely
+    company.started("A1", Workload.of(dream()), 0)
+    alone = company.work(Workload.of(dream())).alone.likely
 
     slow = company.left("A1", 0.5, alone)
     assert slow is not None
@@ -128,10 +129,13 @@ def test_who_is_half_done_is_foretold_by_their_own_speed() -> None:
 def test_an_earlier_life_is_learnt_from_with_the_company_of_that_time() -> None:
     company = ThroughputModel(together=1.0)
     company.replay(
-        [(f"{number}", dream(), 1e9 + number // 2 * 20, 1e9 + number // 2 * 20 + 20) for number in range(40)]
+        [
+            (f"{number}", Workload.of(dream()), 1e9 + number // 2 * 20, 1e9 + number // 2 * 20 + 20)
+            for number in range(40)
+        ]
     )
 
-    assert pytest.approx(10, rel=0.1) == company.work(dream()).alone.likely
+    assert pytest.approx(10, rel=0.1) == company.work(Workload.of(dream())).alone.likely
 
 
 def test_who_is_overtaken_by_others_is_foretold_so_the_next_time() -> None:
@@ -162,11 +166,11 @@ def test_what_was_held_back_or_never_came_teaches_nothing() -> None:
 def test_speeds_are_learnt_per_kind_of_work() -> None:
     speeds = DurationModel()
     for _ in range(20):
-        speeds.learn(dream(steps=25), seconds=3.2768)
-    speeds.learn(UpscaleRequest(image="0" * 64, width=256, height=256), seconds=2.0)
+        speeds.learn(*Workload.of(dream(steps=25)).costs, seconds=3.2768)
+    speeds.learn(*Workload.of(UpscaleRequest(image="0" * 64, width=256, height=256)).costs, seconds=2.0)
 
-    painted = speeds.expect(dream(steps=50))
-    enlarged = speeds.expect(UpscaleRequest(image="0" * 64, width=256, height=256))
+    painted = speeds.expect(Workload.of(dream(steps=50)).costs)
+    enlarged = speeds.expect(Workload.of(UpscaleRequest(image="0" * 64, width=256, height=256)).costs)
 
     assert pytest.approx(6.5536) == painted.likely
     assert painted.low < 6.5536 < painted.high < 8
@@ -174,7 +178,7 @@ def test_speeds_are_learnt_per_kind_of_work() -> None:
 
 
 def test_what_was_never_measured_is_a_wide_guess() -> None:
-    span = DurationModel().expect(dream())
+    span = DurationModel().expect(Workload.of(dream()).costs)
 
     assert span.low * 5 < span.high
 
@@ -182,10 +186,10 @@ def test_what_was_never_measured_is_a_wide_guess() -> None:
 def test_an_unsteady_machine_gives_wider_ranges() -> None:
     steady, unsteady = DurationModel(), DurationModel()
     for number in range(20):
-        steady.learn(dream(), 4.0)
-        unsteady.learn(dream(), 2.0 if number % 2 else 8.0)
+        steady.learn(*Workload.of(dream()).costs, 4.0)
+        unsteady.learn(*Workload.of(dream()).costs, 2.0 if number % 2 else 8.0)
 
-    assert steady.expect(dream()).high < unsteady.expect(dream()).high / 1.5
+    assert steady.expect(Workload.of(dream()).costs).high < unsteady.expect(Workload.of(dream()).costs).high / 1.5
 
 
 @pytest.mark.slow
@@ -195,3 +199,33 @@ async def test_most_promises_of_a_simulated_day_are_kept() -> None:
     assert len(outcomes) > 300
     assert 0.65 < sum(outcome.within for outcome in outcomes) / len(outcomes)
     assert 0.25 > statistics.median(outcome.finish for outcome in outcomes)
+
+
+def crowd(count: int) -> list[Ticket]:
+    return [replace(ticket(f"{chr(65 + number % 26)}{number}"), pictures=1 + number % 3) for number in range(count)]
+
+
+@pytest.mark.parametrize("together", [0.6, 1.0])
+def test_the_extrapolated_tail_is_near_the_exact_simulation(together: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    def expect(one: Ticket) -> RemainingWork:
+        seconds = 2.0 + int(one.job_id[1:]) % 7
+        return RemainingWork(DurationRange(seconds * 0.8, seconds, seconds * 1.2), 25, one.pictures)
+
+    quick = forecast(crowd(400), [], expect, 4, now=0, together=together)
+    monkeypatch.setattr(eta_simulator, "HEAD", 1000)
+    exact = forecast(crowd(400), [], expect, 4, now=0, together=together)
+
+    for one in crowd(400)[50:]:
+        assert pytest.approx(exact[one.job_id].starts, rel=0.12) == quick[one.job_id].starts
+        assert pytest.approx(exact[one.job_id].latest, rel=0.12) == quick[one.job_id].latest
+
+
+def test_a_job_whose_parts_are_all_painted_still_has_an_end() -> None:
+    company = ThroughputModel()
+    company.started("A1", Workload.of(dream()), 0)
+    left = company.left("A1", 1.0, 5.0)
+    assert left is not None
+
+    places = forecast([ticket("B1")], [RunningJob(ticket("A1"), left, 0.0)], lambda _: left, 1, now=100.0)
+
+    assert 100 < places["B1"].starts < places["B1"].ready
