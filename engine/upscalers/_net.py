@@ -1,13 +1,13 @@
-"""Enlarging with a net, tile by tile: how tiles are cut for it, how often it is applied, and what it was that did it.
+"""Upscaling with a network, tile by tile: the size of tiles, the number of passes, the facts for the record.
 
-A net that enlarges four times is reduced from there where less is asked for; where more is asked for than it can do at
-once, it is applied again to what came out, tile by tile as well.
+A scale below the network's own is resampled from its result. A scale above it takes another pass over that result.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,8 +19,9 @@ from engine.images.tensors import to_image, to_tensor
 from engine.methods._base import Failed, Running, Step
 from engine.protocol.messages import Job
 from engine.protocol.step_log import StepConditions
+from engine.runtime.cpu_threads import use_threads
 from engine.upscalers._alpha import prepare
-from engine.upscalers._tiles import Canvas, Cutting, open_small, resample
+from engine.upscalers._tiles import Canvas, Cutting, Unfinished, open_small, resample
 
 if TYPE_CHECKING:
     from engine.loaders.upscaler import UpscalerNet
@@ -28,12 +29,16 @@ if TYPE_CHECKING:
 
 RESAMPLING = 4
 """Context that resampling wants beside what the net reaches, in small pixels."""
-STEP_FLOPS = 1e11
-"""On a CPU a step should take a second or a few, so that it can be cancelled and others get their turn."""
+STEP_FLOPS = 2e11
+"""Work of one step on a CPU, about a second, for networks that can pause within a window."""
+WINDOW_FLOPS = 1e12
+"""Work of one window on a CPU, a few seconds, for networks that cannot pause."""
 SHARE = 0.5
 """Of the memory that is free; the estimate of what a net needs is rough."""
-CORES = 96, 768
-"""Cores are not planned smaller or larger than this; smaller ones are tried when memory runs out."""
+CORES = 128, 768
+"""Least and largest side of a planned core. Smaller cores are tried when memory runs out."""
+PAUSING_CORE = 256
+"""Largest side of a core on a CPU for networks that can pause, at the size at which they compute."""
 
 Load = Callable[[torch.device, torch.dtype], "UpscalerNet"]
 
@@ -61,30 +66,55 @@ class NetUpscaler:
     def enlarge(self, job_id: str, index: int, image: Image.Image, scale: int, runtime: Runtime) -> Canvas:
         """Tiles as large as fit into the memory that is free; on a CPU as large as a step may take."""
         net = self._net(runtime)
-        return Canvas(job_id, index, prepare(image, net.grain, net.smallest), scale, plan(net, scale, runtime))
+        canvas = Canvas(job_id, index, prepare(image, net.grain, net.smallest), scale, plan(net, scale, runtime))
+        canvas.alone = bool(_pauses(net, runtime) and _work(net, canvas) > STEP_FLOPS)
+        return canvas
 
     def batch_key(self, state: Canvas) -> Hashable:
         """Windows of one size go through the net together, equally often."""
         left, top, right, bottom = state.tile.window
-        return right - left, bottom - top, state.scale, state.precise, state.bucket
+        own = (state.job_id, state.index) if state.alone else None
+        return right - left, bottom - top, state.scale, state.precise, state.bucket, own
 
     @torch.no_grad()
     def advance(self, states: list[Canvas], runtime: Runtime) -> list[Step]:
-        """One tile each, together."""
+        """One tile each, together; of a canvas that is `alone` a part of its tile."""
         net = self._net(runtime, precise=states[0].precise)
+        if states[0].alone and states[0].bucket == 1:
+            return [self._advance_alone(state, net) for state in states]
         batch = states + [states[0]] * (states[0].bucket - len(states))
         terms = StepConditions(len(batch), torch.get_num_threads())
         windows = torch.stack([to_tensor(state.small.crop(state.tile.window)) for state in batch])
-        large, finite = windows.to(runtime.device), torch.tensor(True)
         passes = count_passes(net.scale, states[0].scale)
-        for _ in range(passes):
-            large = net.enlarge(large)
-            finite = finite & large.isfinite().flatten(1).all(1).cpu()
-            large = large.clamp(0, 1)
+        large, finite = torch.tensor(()), torch.tensor(())
+        for made in _enlarging(net, windows.to(runtime.device), passes, pausing=False):
+            large, finite = made or (large, finite)
         shown = [
             _shown(s, w, net.scale**passes) if ok else None for s, w, ok in zip(states, large, finite, strict=False)
         ]
         return [self._commit(state, image, net, terms) for state, image in zip(states, shown, strict=True)]
+
+    def _advance_alone(self, state: Canvas, net: UpscalerNet) -> Step:
+        """As many parts of the network as make up a step, on the threads of the tile's first step."""
+        passes, threads = count_passes(net.scale, state.scale), torch.get_num_threads()
+        if state.unfinished is None:
+            window = to_tensor(state.small.crop(state.tile.window))[None]
+            state.unfinished = Unfinished(_enlarging(net, window, passes, pausing=True), threads)
+        rest, own = state.unfinished.rest, state.unfinished.threads
+        try:
+            use_threads(own)
+            made = next((made for made in islice(rest, _parts_of_a_step(net, state)) if made), None)
+        except BaseException:
+            state.unfinished = None
+            raise
+        finally:
+            use_threads(threads)
+        if made is None:
+            return Running(state.step, state.steps)
+        state.unfinished = None
+        large, finite = made
+        shown = _shown(state, large[0], net.scale**passes) if bool(finite[0]) else None
+        return self._commit(state, shown, net, StepConditions(1, own))
 
     def reduce_memory(self, state: Canvas, runtime: Runtime) -> bool:
         """After out-of-memory: smaller tiles from here on; False if they cannot be any smaller.
@@ -125,17 +155,52 @@ def plan(net: UpscalerNet, scale: int, runtime: Runtime) -> Cutting:
         context += RESAMPLING
     context = math.ceil(context / net.grain) * net.grain
     side = math.isqrt(_pixels(net, runtime) // net.scale ** (2 * (passes - 1)))
-    core = min(max(side - 2 * context, CORES[0]), CORES[1]) // net.grain * net.grain
+    most = PAUSING_CORE if _pauses(net, runtime) else CORES[1]
+    core = min(max(side - 2 * context, CORES[0]), max(most, CORES[0])) // net.grain * net.grain
     return Cutting(max(core, net.grain), context, 0 if net.exact else context // 2, net.grain)
 
 
 def _pixels(net: UpscalerNet, runtime: Runtime) -> int:
     """How many small pixels a window may have."""
     fit = int(runtime.free_memory() * SHARE) // net.pixel_bytes
-    if runtime.device.type != "cpu":
+    if runtime.device.type != "cpu" or _pauses(net, runtime):
         return fit
-    weights = max(sum(parameter.numel() for parameter in net.net.parameters()), 1)
-    return min(fit, int(STEP_FLOPS / (2 * weights)))
+    return min(fit, int(WINDOW_FLOPS / net.pixel_flops))
+
+
+def _pauses(net: UpscalerNet, runtime: Runtime) -> bool:
+    """Whether windows of *net* are computed in several steps: on a CPU, where one would take many seconds."""
+    return runtime.device.type == "cpu" and bool(net.parts)
+
+
+def _work(net: UpscalerNet, canvas: Canvas) -> float:
+    """Operations for the next window, of all passes."""
+    left, top, right, bottom = canvas.tile.window
+    passes = range(count_passes(net.scale, canvas.scale))
+    pixels: int = sum((right - left) * (bottom - top) * net.scale ** (2 * again) for again in passes)
+    return net.pixel_flops * pixels
+
+
+def _parts_of_a_step(net: UpscalerNet, canvas: Canvas) -> int:
+    """How many parts of the network a step takes; all are counted as equally large."""
+    parts = sum(1 for module in net.net.modules() if type(module).__name__ == "RRDB") + len(net.parts)
+    return max(int(parts * STEP_FLOPS / _work(net, canvas)), 1)
+
+
+def _enlarging(
+    net: UpscalerNet, windows: Tensor, passes: int, *, pausing: bool
+) -> Iterator[tuple[Tensor, Tensor] | None]:
+    """[N, 3, H, W] → None at pauses; at the end the windows after *passes* passes, and [N] whether all was finite."""
+    large, finite = windows, torch.ones(len(windows), dtype=torch.bool)
+    for _ in range(passes):
+        for made in net.in_parts(large) if pausing else (net.enlarge(large),):
+            if made is None:
+                yield None
+            else:
+                last = made
+        finite &= last.isfinite().flatten(1).all(1).cpu()
+        large = last.clamp(0, 1)
+    yield large, finite
 
 
 def _shown(state: Canvas, window: Tensor, net_scale: int) -> Image.Image:

@@ -8,13 +8,14 @@ Where a net reaches further than its context, neighbours overlap: each shows mor
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from engine.errors import OutOfMemory
 from engine.images.opening import open_own
@@ -55,6 +56,15 @@ class Tile:
 
 
 @dataclass(slots=True)
+class Unfinished:
+    """A window on its way through a net. *rest* yields None at pauses, then the result and whether it is finite."""
+
+    rest: Iterator[tuple[Tensor, Tensor] | None]
+    threads: int
+    """CPU threads of its first step; the others use as many, so that they are rounded alike."""
+
+
+@dataclass(slots=True)
 class Canvas:
     """The state of one picture that is being enlarged: an `engine.methods._base.State`."""
 
@@ -66,6 +76,10 @@ class Canvas:
     step: int = 0
     precise: bool = False
     """Half precision was not enough for it."""
+    alone: bool = False
+    """Whether its windows go through the net one by one, in several steps each."""
+    unfinished: Unfinished | None = None
+    """What is left to do of the next tile."""
     bucket: int = 1
     """The smallest batch its tiles may run in; a replay sets that of the first time, tile by tile."""
     step_log: StepLog = field(default_factory=StepLog)
@@ -139,7 +153,7 @@ class Canvas:
             return False
         top = self.tile.core[1]
         done = tuple(tile for tile in self.tiles if tile.core[1] < top)
-        self.cutting, self._row = replace(self.cutting, core=core), None
+        self.cutting, self._row, self.unfinished = replace(self.cutting, core=core), None, None
         self.tiles, self.step = done + cut(*self.small.size, self.cutting, top), len(done)
         self.step_log = self.step_log.first(self.step)
         return True
@@ -174,16 +188,24 @@ def cut(width: int, height: int, cutting: Cutting, top: int = 0) -> tuple[Tile, 
 
 
 def _spans(length: int, cutting: Cutting, start: int) -> list[Span]:
-    """(window start, window end, core start, core end) along one side: cores of one size, but for the last."""
-    if length <= cutting.core + 2 * cutting.context and not start:
-        return [(0, length, 0, length)]  # one window sees everything
-    count = math.ceil((length - start) / cutting.core)
-    core = math.ceil((length - start) / count / cutting.grain) * cutting.grain
-    window = min(length, core + 2 * cutting.context)
-    spans = []
-    for begin in range(start, length, core):
-        left = min(max(begin - cutting.context, 0), length - window)
-        spans.append((left, left + window, begin, min(begin + core, length)))
+    """(window start, window end, core start, core end) along one side.
+
+    All windows have one size. Context lies on the inner sides alone; at the image's borders a core takes its place.
+    """
+    context, grain = cutting.context, cutting.grain
+    before = min(context, start)
+    whole = length - start + before
+    count = max(math.ceil((whole - 2 * context) / cutting.core), 1)
+    window = math.ceil((whole + 2 * context * (count - 1)) / count / grain) * grain
+    spans, begin = [], start
+    for number in range(count):
+        left = start - before + number * (window - 2 * context)
+        if number == count - 1:
+            left, end = max(length - window, 0), length
+        else:
+            end = left + window - context
+        spans.append((left, min(left + window, length), begin, end))
+        begin = end
     return spans
 
 

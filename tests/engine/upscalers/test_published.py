@@ -137,7 +137,7 @@ def test_nobody_sees_where_the_tiles_met(nets: dict[str, UpscalerNet], name: str
     planned = dataclasses.replace(plan(net, scale, Runtime.open("cpu")), core=24)
     tiled = enlarged(net, image, scale, planned)
 
-    assert len(cut(104, 64, planned)) > 2
+    assert len(cut(104, 64, planned)) > 1
     assert np.asarray(whole).std() > 30, "there is something to be seen"
     assert difference(whole, tiled) <= most
 

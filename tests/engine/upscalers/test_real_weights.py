@@ -90,3 +90,18 @@ def test_the_published_network_gives_the_plain_network_s_pixels(
     assert np.abs(ours - expected).max() <= 1, "levels of 255, where float32 rounds to the other side"
     assert (ours != expected).mean() < 1e-3
     assert ours.std() > 30, "there is something to see"
+
+
+@pytest.mark.parametrize("name", ["realesrgan-x4plus", "realesrgan-x4plus-anime"])
+def test_no_edge_shows_where_tiles_meet(
+    name: str, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From column to column the difference to the untiled image changes by less than the image itself does."""
+    install(name, models, tmp_path, monkeypatch)
+    image = photo(150, 48).crop((0, 0, 112, 48))  # its own edge lies elsewhere
+    whole, tiled = (np.asarray(enlarge(name, image, core), dtype=int) for core in (0, 48))
+
+    off = tiled - whole
+    assert off.any(), "there are tiles"
+    assert np.abs(off).mean() < 1, "level of 255"
+    assert np.abs(np.diff(off, axis=1)).mean((0, 2)).max() < np.abs(np.diff(whole, axis=1)).mean()
