@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import tomllib
 from pathlib import Path
 
 import discord
@@ -96,3 +98,40 @@ def test_pages_lead_to_pages_that_exist() -> None:
     for page in (ROOT / "docs").glob("*.md"):
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} → {target}"
+
+
+@pytest.mark.parametrize("named", sorted(set(re.findall(r"`(tests/[\w/]+\.py(?:::\w+)?)`", SECURITY))))
+def test_every_defence_has_the_test_that_is_named(named: str) -> None:
+    path, _, function = named.partition("::")
+
+    assert re.search(rf"def {function or 'test_'}", (ROOT / path).read_text(encoding="utf-8")), named
+
+
+def test_every_threat_names_a_test() -> None:
+    rows = [line for line in SECURITY.splitlines() if line.startswith("| ") and not line.startswith("| Threat")]
+
+    assert len(rows) > 20
+    assert [] == [row for row in rows if "`tests/" not in row.rpartition(" | ")[2]]
+
+
+def test_the_locks_hold_the_tested_versions_with_hashes() -> None:
+    """Of everything but PyTorch, whose CPU builds have no lock."""
+    locked: dict[str, str] = {}
+    for name in ("run.txt", "dev.txt", "cuda.txt"):
+        text = (ROOT / ".packaging" / "locks" / name).read_text(encoding="utf-8")
+        for block in re.split(r"\n(?=[a-z])", text)[1:]:
+            assert "--hash=sha256:" in block
+            package, version = re.match(r"([\w.-]+)==([\w.+-]+)", block).groups()  # type: ignore[union-attr]
+            locked[canonical(package)] = version
+    constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    tested = {canonical(package): version for package, version in re.findall(r"^([\w.-]+)==(\S+)", constraints, re.M)}
+
+    assert {} == {name: version for name, version in tested.items() if locked.get(name) not in (None, version)}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
+    names = {canonical(re.split(r"[^\w.-]", text)[0]) for text in declared}
+    assert set() == names - locked.keys() - {"dreambot"}
+
+
+def canonical(package: str) -> str:
+    return re.sub(r"[-_.]+", "-", package).lower()

@@ -1,11 +1,17 @@
-"""One request for the bytes of a file from some position on: only http(s), few redirects, no surprises. No torch."""
+"""One HTTP request for the bytes of a file from some position on.
+
+Only http and https. At most `MAX_REDIRECTS` redirects: none from https to http, and none from a public address to an
+inner one (loopback, private, link-local), where a hostile server could read what only this machine may.
+"""
 
 from __future__ import annotations
 
 import email.message
 import http
 import http.client
+import ipaddress
 import re
+import socket
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -64,7 +70,7 @@ def request_from(url: str, start: int, validator: str, timeout: float) -> Answer
             same = not _differs(error.headers, validator)
             return None if ends_there and same else request_from(url, 0, "", timeout)
         if error.code < http.HTTPStatus.BAD_REQUEST:
-            raise SourceFailed("it leads on and on, or away from the web") from error
+            raise SourceFailed("too many redirects, or a redirect away from HTTP") from error
         again = error.code >= http.HTTPStatus.INTERNAL_SERVER_ERROR or error.code == http.HTTPStatus.TOO_MANY_REQUESTS
         raise (Interrupted if again else SourceFailed)(f"it answers {error.code} {error.reason}") from error
     except (ValueError, OverflowError, http.client.InvalidURL) as error:  # OverflowError: of a port
@@ -96,7 +102,7 @@ def host(url: str) -> str:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Few, never away from the web, and never from https down to http."""
+    """Applies the rules of this module to each redirect."""
 
     max_redirections = MAX_REDIRECTS
 
@@ -110,9 +116,76 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         newurl: str,
     ) -> urllib.request.Request | None:
         check_scheme(newurl)
+        inner_allowed = getattr(req, "inner_allowed", None)
+        if inner_allowed is None:  # the first redirect: only a host that named an inner source meant one
+            inner_allowed = is_inner_host(req.host)
         if req.type == "https" and urllib.parse.urlsplit(newurl).scheme == "http":
-            raise SourceFailed(f"it leads from https down to http ({host(newurl)})")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+            raise SourceFailed(f"it redirects from https to http ({host(newurl)})")
+        if not inner_allowed and is_inner_host(urllib.parse.urlsplit(newurl).netloc):
+            raise _leads_inside(host(newurl))
+        following = super().redirect_request(req, fp, code, msg, headers, newurl)
+        if following is not None:
+            following.inner_allowed = inner_allowed  # type: ignore[attr-defined]
+        return following
+
+
+class _PublicHTTP(http.client.HTTPConnection):
+    """Refuses an inner peer before the request is sent: a name may resolve to another address the second time."""
+
+    def connect(self) -> None:
+        super().connect()
+        _check_peer(self)
+
+
+class _PublicHTTPS(http.client.HTTPSConnection):
+    """The same over TLS."""
+
+    def connect(self) -> None:
+        super().connect()
+        _check_peer(self)
+
+
+class _HTTP(urllib.request.HTTPHandler):
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_PublicHTTP if _must_be_public(req) else http.client.HTTPConnection, req)
+
+
+class _HTTPS(urllib.request.HTTPSHandler):
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_PublicHTTPS if _must_be_public(req) else http.client.HTTPSConnection, req)
+
+
+def _must_be_public(request: urllib.request.Request) -> bool:
+    # A proxy may well be an inner address; what it connects to is its business.
+    return getattr(request, "inner_allowed", None) is False and not request.has_proxy()
+
+
+def _check_peer(connection: http.client.HTTPConnection) -> None:
+    if is_inner(connection.sock.getpeername()[0]):
+        connection.close()
+        raise _leads_inside(connection.host)
+
+
+def _leads_inside(name: str) -> SourceFailed:
+    return SourceFailed(f"it redirects to an address of this network ({name})")
+
+
+def is_inner_host(netloc: str) -> bool:
+    """Whether *netloc* (``host`` or ``host:port``) names, or resolves to, an address that is not public."""
+    name = urllib.parse.urlsplit(f"//{netloc}").hostname or ""
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):  # the request itself will say that it cannot be reached
+        return False
+    return any(is_inner(str(address[0])) for *_, address in found)
+
+
+def is_inner(address: str) -> bool:
+    """Whether an IP address is not public: loopback, private, link-local, reserved."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped:
+        return not found.ipv4_mapped.is_global
+    return not found.is_global
 
 
 def _opener() -> urllib.request.OpenerDirector:
@@ -120,8 +193,8 @@ def _opener() -> urllib.request.OpenerDirector:
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
+        _HTTP(),
+        _HTTPS(),
         urllib.request.HTTPDefaultErrorHandler(),
         _Redirects(),
         urllib.request.HTTPErrorProcessor(),

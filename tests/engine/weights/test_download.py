@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import random
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from engine.catalogue.entry import Entry, Kind
 from engine.errors import ModelUnavailable, WeightsError
+from engine.weights.store import http
 from engine.weights.store.download import Download
 from engine.weights.store.folder import Folder
 from engine.weights.store.resume import Part, Patience
@@ -199,11 +201,43 @@ def test_a_trickle_and_a_silence_are_given_up(folder: Folder, shelf: Shelf, paus
 
 def test_redirects_are_followed_but_not_for_ever_and_not_to_files(folder: Folder, shelf: Shelf) -> None:
     shelf.redirects = {"/a": "/f", "/loop": "/loop", "/file": "file:///etc/passwd"}
-    with pytest.raises(WeightsError, match=r"127.0.0.1: it leads on and on.*; 127.0.0.1: it leads .*away"):
+    with pytest.raises(WeightsError, match=r"127.0.0.1: too many redirects.*; 127.0.0.1: .*away from HTTP"):
         Download(folder, patience=HASTY).fetch(entry(shelf.address + "/loop", shelf.address + "/file"))
     assert 6 >= [path for path, _ in shelf.requests].count("/loop")
     Download(folder, patience=HASTY).fetch(entry(shelf.address + "/a"))
     assert CONTENT == folder.file(entry()).read_bytes()
+
+
+@pytest.mark.parametrize("target", ["127.0.0.1", "rebound.test"])
+def test_a_public_source_does_not_redirect_to_an_inner_address(
+    folder: Folder, shelf: Shelf, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    """By its name, or by a name that resolves to a public address first and to an inner one when it is used."""
+    resolve, judge = socket.getaddrinfo, http.is_inner_host
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, *more, **named: resolve("127.0.0.1" if ".test" in host else host, *more, **named),
+    )
+    monkeypatch.setattr(http, "is_inner_host", lambda netloc: ".test" not in netloc and judge(netloc))
+    shelf.redirects = {"/a": shelf.address.replace("127.0.0.1", target) + "/f"}
+
+    with pytest.raises(WeightsError, match=f"redirects to an address of this network .{target}."):
+        Download(folder, patience=HASTY).fetch(entry(shelf.address.replace("127.0.0.1", "public.test") + "/a"))
+
+    assert ["/a"] == [path for path, _ in shelf.requests]
+
+
+@pytest.mark.parametrize(
+    ("address", "inner"),
+    [
+        ("127.0.0.1", True), ("10.1.2.3", True), ("169.254.169.254", True), ("192.168.0.1", True), ("0.0.0.0", True),
+        ("::1", True), ("fe80::1%eth0", True), ("fd00::1", True), ("::ffff:127.0.0.1", True),
+        ("8.8.8.8", False), ("2606:4700::1111", False), ("::ffff:8.8.8.8", False),
+    ],
+)  # fmt: skip
+def test_inner_addresses_are_recognised(address: str, inner: bool) -> None:
+    assert inner == http.is_inner(address)
 
 
 def test_what_nobody_vouches_for_needs_trust_and_is_pinned_from_then_on(folder: Folder, shelf: Shelf) -> None:
