@@ -5,6 +5,7 @@
 #   make test-slow   the slow tests                  make coverage    all tests, with branch coverage
 #   make check       format, lint, types, layers     make bench       speed and memory, side by side
 #   make pictures    renew the pictures of docs/playground.md (needs Chromium)
+#   make lock        renew the hashes in .packaging/locks
 #   make clean       remove .venv and caches
 #
 # PYTHON=python3.12 chooses the interpreter. TORCH=cpu takes PyTorch's CPU build (smaller, without CUDA).
@@ -20,11 +21,15 @@ ifeq ($(TORCH),cpu)
 TORCH_INDEX := --index-url https://download.pytorch.org/whl/cpu
 endif
 
+ifdef CI
+LOCKED := $(PY) -m pip install -q --no-deps --require-hashes -r .packaging/locks/run.txt -r .packaging/locks/dev.txt
+endif
+
 PYTEST := $(PY) -m pytest -n 2 --dist loadfile
 FAST := tests/bot tests/engine/catalogue tests/engine/client tests/engine/protocol tests/engine/requests \
 	tests/engine/images tests/test_architecture.py
 
-.PHONY: play run test test-fast test-slow coverage pictures check bench format clean install install-dev
+.PHONY: play run test test-fast test-slow coverage pictures check bench format lock clean install install-dev
 
 play: install
 	$(PY) -m bot playground
@@ -80,8 +85,13 @@ $(VENV)/.play: $(PY) pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(PY) pyproject.toml constraints.txt
 	$(PY) -m pip install -q $(TORCH_INDEX) torch
+	$(LOCKED)
 	$(PY) -m pip install -q -e '.[dev]'
 	@touch $@ $(VENV)/.play
+
+lock: $(PY)
+	$(PY) -m pip install -q uv
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) .packaging/lock.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

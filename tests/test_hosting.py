@@ -40,7 +40,7 @@ def test_the_invitation_asks_for_what_the_bot_needs() -> None:
 
 
 def test_every_message_in_the_list_of_troubles_is_one_that_is_said() -> None:
-    table = HOSTING.partition("## When something is wrong")[2].partition("\n## ")[0]
+    table = HOSTING.partition("## Problems")[2].partition("\n## ")[0]
     first_cells = [line.split(" | ")[0] for line in table.splitlines() if line.startswith("| `")]
     messages = [message for cell in first_cells for message in re.findall(r"`([^`]+)`", cell)]
     code = sources()

@@ -17,7 +17,9 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 _IN_URLS = re.compile(r"(/(?:webhooks|interactions)/\d+/)[\w.\-]{8,}")
 _BOT_TOKEN = re.compile(r"\b[\w-]{23,30}\.[\w-]{6,7}\.[\w-]{27,45}\b")
 _SIGNATURE = re.compile(r"([?&](?:ex|is|hm)=)[0-9a-f]+")
-_OWN = ("bot", "engine")
+_PREFIX = __name__.removesuffix("bot.config.logging")
+_OWN = (f"{_PREFIX}bot", f"{_PREFIX}engine")
+"""Loggers of this project, which is installed below `dreambot`."""
 _QUIET = ("aiohttp",)
 """Libraries that log nothing useful below WARNING."""
 
