@@ -110,7 +110,7 @@ class Line:
 
     async def frame(self) -> Json:
         """The next frame; AssertionError with the close code where the line ended."""
-        message = await asyncio.wait_for(self.socket.receive(), 5)
+        message = await asyncio.wait_for(self.socket.receive(), 30)
         assert message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY), (
             f"closed with {self.socket.close_code}"
         )
@@ -133,6 +133,6 @@ class Line:
     async def close_code(self) -> int | None:
         """The code with which the server ends the line."""
         while True:
-            message = await asyncio.wait_for(self.socket.receive(), 5)
+            message = await asyncio.wait_for(self.socket.receive(), 30)
             if message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR):
                 return self.socket.close_code

@@ -85,7 +85,7 @@ class Stream:
     async def next(self, name: str = "") -> Json:
         """The next event, or the next one of that name."""
         while True:
-            event, data = await asyncio.wait_for(self._one(), 5)
+            event, data = await asyncio.wait_for(self._one(), 30)
             if name in ("", event):
                 return data
 

@@ -52,7 +52,7 @@ async def kept(gateway: Gateway, folder: Path) -> AsyncIterator[tuple[BotAndEngi
         await asyncio.gather(keeping, return_exceptions=True)
 
 
-async def soon(condition: Callable[[], object], seconds: float = 10.0) -> None:
+async def soon(condition: Callable[[], object], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import discord
 import pytest
 
@@ -127,16 +125,6 @@ async def test_a_privileged_intent_that_is_not_switched_on_is_refused(protocol: 
     async with ProtocolBot(connector, intents) as curious:
         with pytest.raises(discord.PrivilegedIntentsRequired):
             await curious.start(protocol.site.world.app.token)
-
-
-async def test_the_bot_is_ready_at_once(protocol: World) -> None:
-    loop = asyncio.get_running_loop()
-    await protocol.stop_bot()
-    began = loop.time()
-
-    await protocol.start_bot()
-
-    assert loop.time() - began < 2.0
 
 
 def test_the_schemas_are_there_or_missed_aloud() -> None:
