@@ -1,4 +1,4 @@
-"""For tests of the page's server: a page whose bot answers by hand, and a browser without a window."""
+"""Fixtures for tests of the page's server: a page without a bot, and an HTTP client in place of the browser."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.wire.raw import RawBot
 
 
 class StillProcesses:
-    """Processes that only remember what was asked of them."""
+    """Processes that record the requests."""
 
     def __init__(self) -> None:
         self.wanted: list[str] = []
@@ -41,7 +41,7 @@ class StillProcesses:
 
 
 class Browser:
-    """What a page does with its server."""
+    """The requests of a page."""
 
     def __init__(
         self, site: LocalDiscord, page: Page, processes: StillProcesses, session: aiohttp.ClientSession
@@ -77,13 +77,13 @@ class Browser:
 
 
 class Stream:
-    """One person's server-sent events."""
+    """The server-sent events of one person."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.response = response
 
     async def next(self, name: str = "") -> Json:
-        """The next event, or the next one of that name."""
+        """The next event, or the next one called *name*."""
         while True:
             event, data = await asyncio.wait_for(self._one(), 30)
             if name in ("", event):

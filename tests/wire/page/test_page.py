@@ -1,4 +1,4 @@
-"""The page's HTTP: what each person is shown, what they can do."""
+"""The page's HTTP interface: the event stream and the acts of people."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ DEFER, MODAL = 5, 9
 
 
 async def newest(raw: RawBot) -> Interaction:
-    """The interaction that was started last."""
+    """The newest interaction."""
     return max(raw.site.interactions._by_id.values(), key=lambda interaction: interaction.id)
 
 
-async def test_the_stream_begins_with_everything_that_this_person_sees(browser: Browser, raw: RawBot) -> None:
+async def test_the_stream_begins_with_a_snapshot_for_the_person(browser: Browser, raw: RawBot) -> None:
     await register(raw)
 
     async with browser.stream("max") as stream:
@@ -37,7 +37,7 @@ async def test_the_stream_begins_with_everything_that_this_person_sees(browser: 
     assert snapshot["channel"] in snapshot["permissions"]
 
 
-async def test_a_command_is_used_thought_about_and_answered_before_ones_eyes(browser: Browser, raw: RawBot) -> None:
+async def test_a_command_is_deferred_and_answered_in_the_stream(browser: Browser, raw: RawBot) -> None:
     await register(raw)
     async with browser.stream("max") as stream:
         used = {"type": "slash", "command": "paint", "options": {"prompt": "a fox"}, "nonce": "n1"}
@@ -57,7 +57,7 @@ async def test_a_command_is_used_thought_about_and_answered_before_ones_eyes(bro
         assert (picture("blue"), "image/png") == (await file.read(), file.content_type)
 
 
-async def test_silence_and_mistakes_are_told_in_words(browser: Browser, raw: RawBot) -> None:
+async def test_a_missing_response_and_a_wrong_command_give_sentences(browser: Browser, raw: RawBot) -> None:
     await register(raw)
     async with browser.stream("max") as stream:
         await browser.act("max", {"type": "slash", "command": "paint", "options": {"prompt": "x"}, "nonce": "n2"})
@@ -70,7 +70,7 @@ async def test_silence_and_mistakes_are_told_in_words(browser: Browser, raw: Raw
     assert (400, "/paint needs 'prompt'.") == (status, body["error"])
 
 
-async def test_a_form_is_shown_filled_in_and_sent(browser: Browser, raw: RawBot) -> None:
+async def test_a_modal_is_shown_and_submitted(browser: Browser, raw: RawBot) -> None:
     line = await raw.identify()
     await register(raw)
     field = {"type": 18, "label": "Prompt", "component": {"type": 4, "style": 1, "custom_id": "p"}}
@@ -87,7 +87,7 @@ async def test_a_form_is_shown_filled_in_and_sent(browser: Browser, raw: RawBot)
     assert "new" == sent["components"][0]["component"]["value"]
 
 
-async def test_buttons_reactions_words_and_deletions_reach_everybody(browser: Browser, raw: RawBot) -> None:
+async def test_clicks_reactions_messages_and_deletions_reach_the_other_pages(browser: Browser, raw: RawBot) -> None:
     posted = await raw.ask(
         "POST", f"/channels/{browser.studio}/messages", {"content": "x", "components": [button("b")]}
     )
@@ -107,7 +107,7 @@ async def test_buttons_reactions_words_and_deletions_reach_everybody(browser: Br
     assert ("hello", posted.body["id"]) == (said["content"], deleted["id"])
 
 
-async def test_suggestions_are_the_answer_of_the_request(browser: Browser, raw: RawBot) -> None:
+async def test_an_autocomplete_request_returns_the_choices(browser: Browser, raw: RawBot) -> None:
     await register(raw)
     line = await raw.identify()
 
@@ -123,7 +123,7 @@ async def test_suggestions_are_the_answer_of_the_request(browser: Browser, raw: 
     assert [{"name": "a fox", "value": "a fox"}] == body["choices"]
 
 
-async def test_whispers_are_shown_to_their_person_only(browser: Browser, raw: RawBot) -> None:
+async def test_ephemeral_messages_are_shown_to_their_person_only(browser: Browser, raw: RawBot) -> None:
     await register(raw)
     await browser.act("max", {"type": "slash", "command": "paint", "options": {"prompt": "x"}})
     await answer(raw, await newest(raw), {"type": 4, "data": {"content": "psst", "flags": 64}})
@@ -134,7 +134,7 @@ async def test_whispers_are_shown_to_their_person_only(browser: Browser, raw: Ra
     assert [1, 0] == seen
 
 
-async def test_what_the_bot_sent_is_listed_with_what_is_wrong(browser: Browser, raw: RawBot) -> None:
+async def test_the_requests_of_the_bot_are_listed_with_their_mistakes(browser: Browser, raw: RawBot) -> None:
     await raw.ask("POST", f"/channels/{browser.studio}/messages", {"content": "x"}, {"a.png": picture()})
     await raw.ask("POST", f"/channels/{browser.studio}/messages", {"content": "x" * 2001})
 
@@ -148,7 +148,7 @@ async def test_what_the_bot_sent_is_listed_with_what_is_wrong(browser: Browser, 
     assert [] == later["entries"]
 
 
-async def test_refusals_that_a_fault_switch_explains_are_no_mistakes(browser: Browser, raw: RawBot) -> None:
+async def test_refusals_caused_by_a_fault_switch_are_not_counted(browser: Browser, raw: RawBot) -> None:
     """The badge counts `findings`; `note` says what the visitor's own switch did."""
     for switch in ("errors", "permissions"):
         await browser.post("/play/control", {"do": "fault", "id": switch, "on": True})
@@ -166,7 +166,7 @@ async def test_refusals_that_a_fault_switch_explains_are_no_mistakes(browser: Br
     assert [refused, refused, "Injected: 0 502: Bad Gateway", ""] == [entry["note"] for entry in entries]
 
 
-async def test_a_fault_that_happens_once_explains_the_next_refusals(browser: Browser, raw: RawBot) -> None:
+async def test_a_one_time_fault_explains_the_refusals_of_the_next_minute(browser: Browser, raw: RawBot) -> None:
     posted = await raw.ask("POST", f"/channels/{browser.studio}/messages", {"content": "x"})
     path = f"/channels/{browser.studio}/messages/{posted.body['id']}"
     await browser.post("/play/control", {"do": "fault", "id": "delete", "on": True})
@@ -179,7 +179,7 @@ async def test_a_fault_that_happens_once_explains_the_next_refusals(browser: Bro
     assert [0, 0, 1] == [len(entry["findings"]) for entry in entries]
 
 
-async def test_processes_are_restarted_and_killed_on_request(browser: Browser) -> None:
+async def test_processes_can_be_restarted_and_killed(browser: Browser) -> None:
     done = await browser.post("/play/control", {"do": "restart_bot"})
     refused = await browser.post("/play/control", {"do": "kill_bot"})
 
@@ -187,7 +187,7 @@ async def test_processes_are_restarted_and_killed_on_request(browser: Browser) -
     assert (400, {"error": "The bot is not running."}) == refused
 
 
-async def test_a_change_of_bot_or_engine_is_told(browser: Browser) -> None:
+async def test_a_state_change_is_sent_to_the_page(browser: Browser) -> None:
     async with browser.stream() as stream:
         await stream.next("snapshot")
         browser.processes.now = {"online": False, "engine": {"state": "gone"}}
@@ -196,7 +196,7 @@ async def test_a_change_of_bot_or_engine_is_told(browser: Browser) -> None:
         assert {"online": False, "engine": {"state": "gone"}} == await stream.next("bot_state")
 
 
-async def test_troubles_are_switched_on_and_off(browser: Browser, raw: RawBot) -> None:
+async def test_fault_switches_turn_on_and_off(browser: Browser, raw: RawBot) -> None:
     async with browser.stream() as stream:
         await stream.next("snapshot")
         await browser.post("/play/control", {"do": "fault", "id": "errors", "on": True})
@@ -210,7 +210,7 @@ async def test_troubles_are_switched_on_and_off(browser: Browser, raw: RawBot) -
     assert [200] * 3 == spared
 
 
-async def test_taking_the_bots_rights_away_shows_everything_anew(browser: Browser, raw: RawBot) -> None:
+async def test_a_change_of_permissions_sends_a_new_snapshot(browser: Browser, raw: RawBot) -> None:
     async with browser.stream() as stream:
         await stream.next("snapshot")
         await browser.post("/play/control", {"do": "fault", "id": "permissions", "on": True})

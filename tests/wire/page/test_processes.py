@@ -1,4 +1,4 @@
-"""Bot and engine as processes: kept running, restarted, killed, and never left behind."""
+"""The processes of bot and engine: kept running, restarted, killed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.playground import processes as machines
+from bot.playground import processes as processes_module
 from bot.playground.child_process import Child
 from bot.playground.processes import BotAndEngine, parent_of
 from bot.playground.server.actions.people import NotPossibleError
@@ -26,7 +26,7 @@ SLEEPER = "import time; print('2026-01-01 00:00:00 WARNING bot: up', flush=True)
 
 
 async def sleeper(log: Path) -> Child:
-    """A stand-in for the bot's process: it does nothing until it is ended."""
+    """A process that sleeps, in place of the bot."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", SLEEPER, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
@@ -41,14 +41,14 @@ async def kept(gateway: Gateway, folder: Path) -> AsyncIterator[tuple[BotAndEngi
         lives.append(await sleeper(folder / "bot.log"))
         return lives[-1]
 
-    machine = BotAndEngine(start, gateway, folder)
-    keeping = asyncio.create_task(machine.keep_running())
+    processes = BotAndEngine(start, gateway, folder)
+    keeping = asyncio.create_task(processes.keep_running())
     await soon(lambda: lives)
     try:
-        yield machine, lives
+        yield processes, lives
     finally:
         keeping.cancel()
-        await machine.stop()
+        await processes.stop()
         await asyncio.gather(keeping, return_exceptions=True)
 
 
@@ -60,25 +60,25 @@ async def soon(condition: Callable[[], object], seconds: float = 60.0) -> None:
 
 
 async def test_a_restart_ends_the_old_process_before_the_new_one_starts(browser: Browser, tmp_path: Path) -> None:
-    async with kept(browser.site.gateway, tmp_path) as (machine, lives):
-        await machine.control("restart_bot")
+    async with kept(browser.site.gateway, tmp_path) as (processes, lives):
+        await processes.control("restart_bot")
         await soon(lambda: len(lives) == 2)
 
         assert [False, True] == [life.running for life in lives]
 
 
-async def test_a_killed_bot_comes_back_by_itself(
+async def test_a_killed_bot_is_started_again(
     browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(machines, "FIRST_DELAY", 0.01)
-    async with kept(browser.site.gateway, tmp_path) as (machine, lives):
-        await machine.control("kill_bot")
+    monkeypatch.setattr(processes_module, "FIRST_DELAY", 0.01)
+    async with kept(browser.site.gateway, tmp_path) as (processes, lives):
+        await processes.control("kill_bot")
         await soon(lambda: len(lives) == 2)
 
     assert "The bot exited with status -9" in capsys.readouterr().err
 
 
-async def test_its_log_is_a_file_and_warnings_are_shown(
+async def test_the_log_goes_to_a_file_and_warnings_to_the_terminal(
     browser: Browser, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log = tmp_path / "bot.log"
@@ -88,28 +88,28 @@ async def test_its_log_is_a_file_and_warnings_are_shown(
     assert "bot: up" in capsys.readouterr().err
 
 
-async def test_the_engine_is_seen_through_the_files_of_its_keeper(browser: Browser, tmp_path: Path) -> None:
-    async with kept(browser.site.gateway, tmp_path) as (machine, _):
-        states = [machine.state()["engine"]["state"]]
+async def test_the_engine_state_comes_from_its_pid_files(browser: Browser, tmp_path: Path) -> None:
+    async with kept(browser.site.gateway, tmp_path) as (processes, _):
+        states = [processes.state()["engine"]["state"]]
         for name in ("engine.pid", "engine.ready"):
             (tmp_path / name).write_text("4242\n")
-            states.append(machine.state()["engine"]["state"])
+            states.append(processes.state()["engine"]["state"])
 
     assert ["gone", "starting", "ready"] == states
 
 
-async def test_only_a_child_of_the_bot_is_killed_as_its_engine(browser: Browser, tmp_path: Path) -> None:
-    async with kept(browser.site.gateway, tmp_path) as (machine, _):
+async def test_only_a_child_of_the_bot_is_killed_as_engine(browser: Browser, tmp_path: Path) -> None:
+    async with kept(browser.site.gateway, tmp_path) as (processes, _):
         with pytest.raises(NotPossibleError, match="not running"):
-            await machine.control("kill_engine")
+            await processes.control("kill_engine")
         (tmp_path / "engine.pid").write_text(f"{os.getppid()}\n")
         with pytest.raises(NotPossibleError, match="is not the engine of this bot"):
-            await machine.control("kill_engine")
+            await processes.control("kill_engine")
         with pytest.raises(NotPossibleError, match="not known here"):
-            await machine.control("fly")
+            await processes.control("fly")
 
 
-def test_the_parent_of_a_process_is_known() -> None:
+def test_the_parent_of_a_process_is_found() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         assert os.getpid() == parent_of(child.pid)
         child.kill()

@@ -18,14 +18,14 @@ async def test_it_listens_on_loopback_only(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/static/js/app.js", "/play/sent", "/nowhere"])
-async def test_every_answer_carries_the_strict_headers(browser: Browser, path: str) -> None:
+async def test_every_response_has_the_strict_headers(browser: Browser, path: str) -> None:
     _, _, headers = await browser.get(path)
 
     assert headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self'; style-src 'self';")
     assert ("nosniff", "no-store") == (headers["X-Content-Type-Options"], headers["Cache-Control"])
 
 
-async def test_another_name_for_this_machine_is_refused(browser: Browser) -> None:
+async def test_a_foreign_host_name_is_refused(browser: Browser) -> None:
     assert 421 == (await browser.get("/", Host=f"evil.example:{browser.page.port}"))[0]
     assert 200 == (await browser.get("/", Host=f"localhost:{browser.page.port}"))[0]
 
@@ -37,7 +37,7 @@ PLACES = [("GET", "/"), ("GET", "/?token=wrong"), ("GET", "/static/js/app.js"), 
 
 @pytest.mark.parametrize(("method", "path"), PLACES)
 async def test_without_the_cookie_everything_is_forbidden(browser: Browser, method: str, path: str) -> None:
-    """Another user of this machine can reach the port and knows neither the secret nor the cookie."""
+    """Another user of this processes can reach the port and knows neither the secret nor the cookie."""
     secret = browser.page.url.partition("token=")[2]
     path, headers = path.format(secret=secret), {"Origin": browser.base}
     async with (
@@ -51,7 +51,7 @@ async def test_without_the_cookie_everything_is_forbidden(browser: Browser, meth
     assert secret not in text and "Set-Cookie" not in response.headers
 
 
-async def test_the_printed_address_sets_a_cookie_that_scripts_and_other_sites_do_not_get(browser: Browser) -> None:
+async def test_the_printed_address_sets_an_httponly_strict_cookie(browser: Browser) -> None:
     async with aiohttp.ClientSession() as fresh, fresh.get(browser.page.url) as response:
         cookie = response.headers["Set-Cookie"]
 
@@ -86,7 +86,7 @@ async def test_only_the_pages_own_files_are_served(browser: Browser, path: str) 
     assert 404 == (await browser.get(path))[0]
 
 
-async def test_an_upload_that_is_no_picture_is_never_shown_in_the_pages_name(browser: Browser) -> None:
+async def test_an_upload_that_is_not_an_image_is_served_as_a_download(browser: Browser) -> None:
     script = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
     message = browser.site.people.say(browser.ids["max"], browser.studio, "look", [AttachedFile("x.svg", script)])
 
@@ -97,12 +97,12 @@ async def test_an_upload_that_is_no_picture_is_never_shown_in_the_pages_name(bro
     assert headers["Content-Security-Policy"].startswith("sandbox")
 
 
-async def test_nobody_acts_as_the_bot_or_a_stranger(browser: Browser) -> None:
+async def test_only_the_three_people_can_act(browser: Browser) -> None:
     for user in (browser.ids["Dreambot"], 1, "x"):
         assert 400 == (await browser.get(f"/play/events?user={user}"))[0]
 
 
-async def test_a_taken_port_is_an_error_that_can_be_tried_around(browser: Browser) -> None:
+async def test_a_taken_port_raises_an_os_error(browser: Browser) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

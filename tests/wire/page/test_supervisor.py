@@ -1,4 +1,4 @@
-"""`python -m bot playground` as a newcomer starts it: one command, one address, processes that come and go in order."""
+"""`python -m bot playground`: the printed address and the life of its processes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PATIENCE = 60.0
 
 
 class Playground:
-    """The running command and what it shows."""
+    """The running command and its page."""
 
     def __init__(self, process: asyncio.subprocess.Process, url: str, session: aiohttp.ClientSession) -> None:
         self.process, self.url, self.session = process, url, session
@@ -80,14 +80,14 @@ async def playground(folder: Path, port: int) -> AsyncIterator[Playground]:
 
 
 def children(pid: int) -> list[int]:
-    """All processes below *pid*."""
+    """All descendants of process *pid*."""
     table = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
     pairs = [tuple(map(int, line.split())) for line in table.splitlines()]
     found = [child for child, parent in pairs if parent == pid]
     return found + [each for child in found for each in children(child)]
 
 
-async def test_a_taken_port_a_restart_a_killed_engine_and_an_orderly_end(tmp_path: Path) -> None:
+async def test_a_taken_port_a_restart_a_killed_engine_and_a_clean_exit(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -109,7 +109,7 @@ async def test_a_taken_port_a_restart_a_killed_engine_and_an_orderly_end(tmp_pat
     assert [] == [pid for pid in below if Path(f"/proc/{pid}").exists()]
 
 
-async def test_nothing_is_left_behind_when_the_playground_is_killed(tmp_path: Path) -> None:
+async def test_no_process_survives_a_killed_playground(tmp_path: Path) -> None:
     async with playground(tmp_path, 8790) as play:
         await play.until(True, "ready")
         below = children(play.process.pid)

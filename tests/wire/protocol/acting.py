@@ -37,7 +37,7 @@ def button(custom_id: str, label: str = "Press", **more: Any) -> Json:
 
 
 async def register(raw: RawBot, *commands: Json) -> list[Json]:
-    """Register commands and give them as they are registered."""
+    """Register *commands*; returns the registered commands."""
     app = raw.site.world.app.id
     reply = await raw.ask("PUT", f"/applications/{app}/commands", list(commands or (PAINT,)))
     assert 200 == reply.status, reply.body
@@ -46,7 +46,7 @@ async def register(raw: RawBot, *commands: Json) -> list[Json]:
 
 
 async def used(raw: RawBot, user: int, channel: Channel, **options: Any) -> Interaction:
-    """Register /paint and have it used."""
+    """Register /paint and use it."""
     await register(raw)
     return raw.site.people.slash(user, channel.id, "paint", {"prompt": "a fox", **options})
 

@@ -1,4 +1,4 @@
-"""For tests of the local Discord itself: a server without a bot, and somebody who speaks its protocol by hand."""
+"""Fixtures for tests of the local Discord: a server without a bot, and a client that sends raw requests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.wire.raw import RawBot
 
 @pytest.fixture
 async def site(authority: Authority) -> AsyncIterator[LocalDiscord]:
-    """Requests may be wrong on purpose here; what the server answers and tells may not."""
+    """Requests may be invalid on purpose; responses and events must match the schemas."""
     async with LocalDiscord(authority) as site:
         schemas.check(site.record)
         yield site

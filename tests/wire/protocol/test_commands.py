@@ -24,7 +24,7 @@ def option(**change: Any) -> Json:
     return {"type": 3, "name": "o", "description": "d", **change}
 
 
-async def test_registering_again_keeps_ids_and_removes_what_is_not_named(raw: RawBot) -> None:
+async def test_registering_again_keeps_ids_and_removes_other_commands(raw: RawBot) -> None:
     first = await register(raw, PAINT, command())
 
     second = await register(raw, PAINT)
@@ -35,7 +35,7 @@ async def test_registering_again_keeps_ids_and_removes_what_is_not_named(raw: Ra
     assert ["paint"] == [each["name"] for each in (await raw.ask("GET", f"/applications/{app}/commands")).body]
 
 
-async def test_one_command_can_be_made_read_changed_and_deleted(raw: RawBot) -> None:
+async def test_a_command_can_be_created_read_changed_and_deleted(raw: RawBot) -> None:
     base = f"/applications/{raw.site.world.app.id}/commands"
     made, again = await raw.ask("POST", base, command()), await raw.ask("POST", base, command(description="e"))
     path = f"{base}/{made.body['id']}"
@@ -79,7 +79,7 @@ async def test_a_command_that_breaks_a_rule_is_refused(raw: RawBot, body: Json) 
     assert (400, 50035) == (reply.status, reply.code)
 
 
-async def test_a_hundred_commands_are_the_most_and_names_are_used_once(raw: RawBot) -> None:
+async def test_at_most_a_hundred_commands_with_unique_names(raw: RawBot) -> None:
     path = f"/applications/{raw.site.world.app.id}/commands"
 
     many = await raw.ask("PUT", path, [command(name=f"c{number}") for number in range(101)])
@@ -89,9 +89,7 @@ async def test_a_hundred_commands_are_the_most_and_names_are_used_once(raw: RawB
     assert (400, 50035) == (twice.status, twice.code)
 
 
-async def test_only_so_many_commands_are_made_in_a_day_and_replacing_makes_none(
-    raw: RawBot, site: LocalDiscord
-) -> None:
+async def test_the_daily_limit_counts_new_commands_only(raw: RawBot, site: LocalDiscord) -> None:
     assert 200 == site.commands.creates_per_day
     site.commands.creates_per_day = 4
     for attempt in range(2):
@@ -106,7 +104,7 @@ async def test_only_so_many_commands_are_made_in_a_day_and_replacing_makes_none(
     assert 200 == (await raw.ask("PUT", path, [command(name="one-more")])).status
 
 
-async def test_a_servers_own_command_stands_before_the_global_one_of_the_same_name(
+async def test_a_guild_command_precedes_the_global_one_of_the_same_name(
     raw: RawBot, site: LocalDiscord, studio: Channel
 ) -> None:
     await register(raw, command())
@@ -134,7 +132,7 @@ async def test_subcommands_are_used_by_their_full_name(
         site.people.slash(max_id, studio.id, "gallery")
 
 
-async def test_a_command_for_adults_is_only_offered_where_it_belongs(
+async def test_an_age_restricted_command_is_usable_in_such_channels_only(
     raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int
 ) -> None:
     await register(raw, command(nsfw=True))
@@ -144,7 +142,7 @@ async def test_a_command_for_adults_is_only_offered_where_it_belongs(
     assert site.people.slash(max_id, site.world.channel_named("late-night").id, "c")
 
 
-async def test_a_message_command_brings_its_message_along(
+async def test_a_message_command_contains_its_message(
     raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int
 ) -> None:
     await register(raw, {"name": "Remix this", "type": 3})
@@ -158,7 +156,7 @@ async def test_a_message_command_brings_its_message_along(
     assert "a fox in fog" == data["resolved"]["messages"][str(said.id)]["content"]
 
 
-async def test_commands_are_offered_where_they_belong(
+async def test_commands_are_usable_in_their_contexts(
     raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int, mo_id: int
 ) -> None:
     moderators = str(int(Permission.MANAGE_MESSAGES))
@@ -216,7 +214,7 @@ async def test_a_group_of_subcommands_takes_people_roles_and_channels(
             site.people.slash(max_id, studio.id, "admin limits allow", {**given, **wrong})
 
 
-async def test_a_user_command_brings_its_person_along(
+async def test_a_user_command_contains_its_user(
     raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int, mo_id: int
 ) -> None:
     await register(raw, {"name": "Their pictures", "type": 2})

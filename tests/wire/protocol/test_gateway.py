@@ -1,4 +1,4 @@
-"""The gateway's rules, frame by frame."""
+"""The gateway, frame by frame."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_ready_is_followed_by_the_server_with_channels_and_the_bot_as_its_
 
 
 @pytest.mark.parametrize("compress", ["zlib-stream", "zstd-stream"])
-async def test_frames_come_as_one_compressed_stream_where_that_was_asked_for(raw: RawBot, compress: str) -> None:
+async def test_frames_come_as_one_compressed_stream_on_request(raw: RawBot, compress: str) -> None:
     line = await raw.connect(compress)
 
     hello = await line.frame()
@@ -62,7 +62,7 @@ async def test_frames_come_as_one_compressed_stream_where_that_was_asked_for(raw
         (6, None, 4002),
     ],
 )
-async def test_what_is_wrong_ends_the_line_with_its_code(raw: RawBot, op: int, data: object, code: int) -> None:
+async def test_a_wrong_frame_closes_with_its_code(raw: RawBot, op: int, data: object, code: int) -> None:
     line = await raw.connect()
 
     await line.send(op, data)
@@ -71,7 +71,7 @@ async def test_what_is_wrong_ends_the_line_with_its_code(raw: RawBot, op: int, d
 
 
 @pytest.mark.parametrize(("intents", "code"), [(1 << 15, 4014), (1 << 30, 4013)])
-async def test_intents_that_are_unknown_or_not_switched_on_are_refused(raw: RawBot, intents: int, code: int) -> None:
+async def test_unknown_and_disallowed_intents_are_refused(raw: RawBot, intents: int, code: int) -> None:
     line = await raw.connect()
 
     await line.identify(intents)
@@ -89,7 +89,7 @@ async def test_identifying_twice_and_impossible_shards_are_refused(raw: RawBot) 
         assert 4010 == await wrong.close_code()
 
 
-async def test_a_flood_of_frames_ends_the_line(raw: RawBot) -> None:
+async def test_too_many_frames_close_with_4008(raw: RawBot) -> None:
     line = await raw.connect()
 
     for _ in range(121):
@@ -107,9 +107,7 @@ async def test_missing_heartbeats_close_the_connection(raw: RawBot, site: LocalD
     assert 4009 == await line.close_code()
 
 
-async def test_a_second_session_within_five_seconds_is_invalid_where_limits_are_real(
-    raw: RawBot, site: LocalDiscord
-) -> None:
+async def test_a_second_identify_within_the_window_is_invalid(raw: RawBot, site: LocalDiscord) -> None:
     site.gateway.identifies.window = 5.0
     await raw.identify()
 
@@ -124,9 +122,7 @@ async def test_a_second_session_within_five_seconds_is_invalid_where_limits_are_
     assert "READY" == (await line.frame())["t"]
 
 
-async def test_sessions_are_counted_and_the_token_is_another_one_when_the_day_s_are_used_up(
-    raw: RawBot, site: LocalDiscord
-) -> None:
+async def test_above_the_daily_identify_limit_the_token_is_reset(raw: RawBot, site: LocalDiscord) -> None:
     site.gateway.identifies.per_day, token = 2, site.world.app.token
     await raw.identify()
     left = (await raw.ask("GET", "/gateway/bot")).body["session_start_limit"]
@@ -141,7 +137,7 @@ async def test_sessions_are_counted_and_the_token_is_another_one_when_the_day_s_
     assert 401 == (await raw.ask("GET", "/users/@me")).status
 
 
-async def test_a_broken_line_is_resumed_and_what_was_missed_is_told_in_order(
+async def test_a_cut_session_resumes_with_the_missed_events_in_order(
     raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int
 ) -> None:
     line = await raw.identify()
@@ -158,7 +154,7 @@ async def test_a_broken_line_is_resumed_and_what_was_missed_is_told_in_order(
     assert "RESUMED" == (await again.frame())["t"]
 
 
-async def test_a_session_that_is_not_known_cannot_be_resumed(raw: RawBot) -> None:
+async def test_an_unknown_session_cannot_be_resumed(raw: RawBot) -> None:
     line = await raw.connect()
     await line.frame()
 
@@ -167,7 +163,7 @@ async def test_a_session_that_is_not_known_cannot_be_resumed(raw: RawBot) -> Non
     assert (9, False) == ((frame := await line.frame())["op"], frame["d"])
 
 
-async def test_a_client_that_says_goodbye_gives_its_session_up(raw: RawBot, site: LocalDiscord) -> None:
+async def test_a_normal_close_ends_the_session(raw: RawBot, site: LocalDiscord) -> None:
     line = await raw.identify()
 
     offline = asyncio.Event()
@@ -178,7 +174,7 @@ async def test_a_client_that_says_goodbye_gives_its_session_up(raw: RawBot, site
     assert site.gateway.find(line.session_id) is None
 
 
-async def test_reconnect_and_invalid_session_are_announced(raw: RawBot, site: LocalDiscord) -> None:
+async def test_opcodes_7_and_9_are_sent(raw: RawBot, site: LocalDiscord) -> None:
     line = await raw.identify()
     await line.event("GUILD_CREATE")
 
@@ -189,9 +185,7 @@ async def test_reconnect_and_invalid_session_are_announced(raw: RawBot, site: Lo
     assert site.gateway.find(line.session_id) is None
 
 
-async def test_only_events_of_the_chosen_intents_come(
-    raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int
-) -> None:
+async def test_only_events_of_the_intents_arrive(raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int) -> None:
     few, many = await raw.identify(GUILDS | 1 << 10), await raw.identify(GUILDS_AND_MESSAGES)
 
     message = site.people.say(max_id, studio.id, "hello")
@@ -202,7 +196,7 @@ async def test_only_events_of_the_chosen_intents_come(
     assert str(message.id) == (await many.event("MESSAGE_CREATE"))["id"]
 
 
-async def test_what_others_write_is_blank_without_the_privileged_intent_unless_it_mentions_the_bot(
+async def test_content_of_others_is_blank_without_intent_or_mention(
     raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int
 ) -> None:
     line = await raw.identify()
@@ -293,7 +287,7 @@ async def test_frames_with_wrong_types_end_the_connection_with_4002(raw: RawBot,
     assert 4002 == await line.close_code()
 
 
-async def test_members_are_told_on_request(raw: RawBot, max_id: int) -> None:
+async def test_members_can_be_requested(raw: RawBot, max_id: int) -> None:
     line = await raw.identify()
     guild = await line.event("GUILD_CREATE")
 

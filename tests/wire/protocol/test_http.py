@@ -14,14 +14,14 @@ from tests.wire.protocol.acting import picture
 from tests.wire.raw import API, RawBot
 
 
-async def test_json_is_answered_as_exactly_that(raw: RawBot) -> None:
+async def test_the_content_type_is_exactly_json(raw: RawBot) -> None:
     reply = await raw.ask("GET", "/users/@me")
 
     assert "application/json" == reply.headers["Content-Type"]
     assert "Dreambot" == reply.body["username"]
 
 
-async def test_an_unknown_route_is_named_and_never_answered_kindly(raw: RawBot) -> None:
+async def test_an_unknown_route_answers_501_with_its_name(raw: RawBot) -> None:
     reply = await raw.ask("GET", "/users/@me/connections")
 
     assert 501 == reply.status
@@ -46,7 +46,7 @@ async def test_broken_json_is_refused(raw: RawBot, studio: Channel) -> None:
         assert (400, 50109) == (response.status, (await response.json())["code"])
 
 
-async def test_every_answer_tells_its_bucket(raw: RawBot, site: LocalDiscord, studio: Channel) -> None:
+async def test_every_response_names_its_bucket(raw: RawBot, site: LocalDiscord, studio: Channel) -> None:
     site.limits.realistic()
     gallery = site.world.channel_named("gallery")
 
@@ -59,9 +59,7 @@ async def test_every_answer_tells_its_bucket(raw: RawBot, site: LocalDiscord, st
     assert one.headers["X-RateLimit-Bucket"] == elsewhere.headers["X-RateLimit-Bucket"]
 
 
-async def test_an_empty_bucket_gives_429_until_its_time_has_come(
-    raw: RawBot, site: LocalDiscord, studio: Channel
-) -> None:
+async def test_an_empty_bucket_answers_429_until_its_reset(raw: RawBot, site: LocalDiscord, studio: Channel) -> None:
     site.limits.realistic()
     path = f"/channels/{studio.id}/messages"
 
@@ -77,7 +75,7 @@ async def test_an_empty_bucket_gives_429_until_its_time_has_come(
     assert 1 == site.limits.invalid
 
 
-async def test_all_requests_together_have_a_limit_of_their_own(raw: RawBot, site: LocalDiscord) -> None:
+async def test_the_global_limit_counts_all_requests(raw: RawBot, site: LocalDiscord) -> None:
     site.limits.global_per_second = 3
 
     replies = [await raw.ask("GET", "/users/@me") for _ in range(4)]
@@ -86,7 +84,7 @@ async def test_all_requests_together_have_a_limit_of_their_own(raw: RawBot, site
     assert (True, "global") == (replies[-1].body["global"], replies[-1].headers["X-RateLimit-Scope"])
 
 
-async def test_an_address_that_asks_wrongly_too_often_is_shut_out_without_json(raw: RawBot, site: LocalDiscord) -> None:
+async def test_too_many_invalid_requests_lead_to_a_plain_text_ban(raw: RawBot, site: LocalDiscord) -> None:
     site.limits.invalid_allowed = 2
     token, raw.headers = raw.headers, {**raw.headers, "Authorization": "Bot wrong"}
     for _ in range(2):
@@ -100,7 +98,7 @@ async def test_an_address_that_asks_wrongly_too_often_is_shut_out_without_json(r
     assert 200 == (await raw.ask("GET", "/users/@me")).status
 
 
-async def test_faults_come_in_their_order_and_are_used_up(raw: RawBot, site: LocalDiscord) -> None:
+async def test_faults_apply_in_order_and_once(raw: RawBot, site: LocalDiscord) -> None:
     site.faults.rate_limited("GET /users", 0.01)
     site.faults.server_error("GET /users", 502)
     site.faults.refuse("POST", 403, 20009, "Explicit content cannot be sent to the desired recipient(s)")
@@ -111,7 +109,7 @@ async def test_faults_come_in_their_order_and_are_used_up(raw: RawBot, site: Loc
     assert [True, True, False] == [exchange.injected for exchange in site.record.exchanges]
 
 
-async def test_an_answer_can_be_lost_after_the_work_is_done(raw: RawBot, site: LocalDiscord, studio: Channel) -> None:
+async def test_a_response_can_be_lost_after_the_request(raw: RawBot, site: LocalDiscord, studio: Channel) -> None:
     site.faults.server_error("POST /channels", 500, after=True)
 
     reply = await raw.ask("POST", f"/channels/{studio.id}/messages", {"content": "there"})
@@ -120,7 +118,7 @@ async def test_an_answer_can_be_lost_after_the_work_is_done(raw: RawBot, site: L
     assert ["there"] == [message.content for message in site.messages.of(studio.id)]
 
 
-async def test_addresses_of_files_are_signed_and_expire(raw: RawBot, site: LocalDiscord, studio: Channel) -> None:
+async def test_file_urls_are_signed_and_expire(raw: RawBot, site: LocalDiscord, studio: Channel) -> None:
     reply = await raw.ask("POST", f"/channels/{studio.id}/messages", {}, {"a.png": picture()})
     url = reply.body["attachments"][0]["url"]
 
@@ -170,13 +168,13 @@ async def test_no_other_host_can_be_reached(raw: RawBot) -> None:
         await raw.session.get("https://example.org/")
 
 
-async def test_secrets_are_not_kept_in_the_record(raw: RawBot, site: LocalDiscord) -> None:
+async def test_the_record_contains_no_tokens(raw: RawBot, site: LocalDiscord) -> None:
     await raw.ask("POST", f"/webhooks/{site.world.app.id}/a-very-secret-token", {"content": "x"})
 
     assert f"/webhooks/{site.world.app.id}/…" == site.record.exchanges[-1].path
 
 
-async def test_a_link_file_leads_to_the_server_and_is_private(raw: RawBot, site: LocalDiscord, tmp_path: Path) -> None:
+async def test_the_link_file_is_private_and_connects(raw: RawBot, site: LocalDiscord, tmp_path: Path) -> None:
     path = tmp_path / "link.json"
     Link(site.port, site.authority.pem, site.world.app.token).write(path)
 

@@ -1,4 +1,4 @@
-"""Interactions: deadlines, kinds of answers, tokens, follow-ups."""
+"""Interactions: deadlines, callback types, tokens, follow-ups."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FORM = {
 }
 
 
-async def test_a_command_reaches_the_bot_with_everything_about_person_and_place(
+async def test_a_command_reaches_the_bot_with_member_and_channel(
     raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int
 ) -> None:
     line = await raw.identify()
@@ -37,7 +37,7 @@ async def test_a_command_reaches_the_bot_with_everything_about_person_and_place(
     assert (str(studio.id), 0, 10 * 2**20) == (told["channel"]["id"], told["context"], told["attachment_size_limit"])
 
 
-async def test_an_answer_is_a_message_that_names_command_and_person(raw: RawBot, studio: Channel, max_id: int) -> None:
+async def test_a_response_names_command_and_user(raw: RawBot, studio: Channel, max_id: int) -> None:
     interaction = await used(raw, max_id, studio)
 
     reply = await answer(raw, interaction, {"type": MESSAGE, "data": {"content": "hello"}})
@@ -56,7 +56,7 @@ async def test_a_second_answer_is_refused(raw: RawBot, studio: Channel, max_id: 
     assert (400, 40060) == (again.status, again.code)
 
 
-async def test_after_three_seconds_nobody_can_answer_and_the_person_is_told(
+async def test_a_late_response_is_refused_and_the_person_sees_a_failure(
     raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int
 ) -> None:
     interaction = await used(raw, max_id, studio)
@@ -68,9 +68,7 @@ async def test_after_three_seconds_nobody_can_answer_and_the_person_is_told(
     assert (404, 10062) == (late.status, late.code)
 
 
-async def test_a_deferral_is_filled_in_by_an_edit_which_does_not_count_as_one(
-    raw: RawBot, studio: Channel, max_id: int
-) -> None:
+async def test_filling_in_a_deferral_does_not_count_as_an_edit(raw: RawBot, studio: Channel, max_id: int) -> None:
     interaction = await used(raw, max_id, studio)
     deferred = await answer(raw, interaction, {"type": DEFER})
     assert interaction.original is not None
@@ -85,7 +83,7 @@ async def test_a_deferral_is_filled_in_by_an_edit_which_does_not_count_as_one(
     assert edited.body["edited_timestamp"]
 
 
-async def test_the_first_follow_up_fills_a_deferral_in_and_its_own_ephemeral_flag_is_ignored(
+async def test_the_first_follow_up_fills_a_deferral_in_without_its_ephemeral_flag(
     raw: RawBot, studio: Channel, max_id: int
 ) -> None:
     interaction = await used(raw, max_id, studio)
@@ -99,7 +97,7 @@ async def test_the_first_follow_up_fills_a_deferral_in_and_its_own_ephemeral_fla
     assert EPHEMERAL == second.body["flags"]
 
 
-async def test_a_token_dies_after_a_quarter_of_an_hour_but_the_bot_may_still_edit_its_message(
+async def test_a_token_expires_after_15_minutes_but_the_bot_token_still_edits(
     raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int
 ) -> None:
     interaction = await used(raw, max_id, studio)
@@ -115,7 +113,7 @@ async def test_a_token_dies_after_a_quarter_of_an_hour_but_the_bot_may_still_edi
     assert (200, "in time") == (edited.status, edited.body["content"])
 
 
-async def test_a_webhook_does_not_exist_before_the_first_answer(raw: RawBot, studio: Channel, max_id: int) -> None:
+async def test_a_webhook_does_not_exist_before_the_first_response(raw: RawBot, studio: Channel, max_id: int) -> None:
     interaction = await used(raw, max_id, studio)
 
     early = await raw.ask("POST", hook(raw, interaction), {"content": "early"})
@@ -123,7 +121,7 @@ async def test_a_webhook_does_not_exist_before_the_first_answer(raw: RawBot, stu
     assert (404, 10015) == (early.status, early.code)
 
 
-async def test_an_ephemeral_answer_is_for_one_person_and_no_channel_route_finds_it(
+async def test_an_ephemeral_response_is_invisible_to_channel_routes(
     raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int, mo_id: int
 ) -> None:
     line = await raw.identify()
@@ -141,7 +139,7 @@ async def test_an_ephemeral_answer_is_for_one_person_and_no_channel_route_finds_
     assert str(max_id) == (await line.event("MESSAGE_CREATE"))["author"]["id"]
 
 
-async def test_a_press_brings_the_message_along_and_can_change_it(
+async def test_a_click_contains_the_message_and_can_change_it(
     raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int
 ) -> None:
     line = await raw.identify()
@@ -174,9 +172,7 @@ async def test_a_deferred_update_leaves_the_message_and_original_means_it(
     assert (19, str(message.id)) == (follow.body["type"], follow.body["message_reference"]["message_id"])
 
 
-async def test_a_form_opens_is_filled_in_and_comes_back(
-    raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int
-) -> None:
+async def test_a_modal_opens_and_is_submitted(raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int) -> None:
     line = await raw.identify()
     interaction = await used(raw, max_id, studio)
     await answer(raw, interaction, {"type": MODAL, "data": FORM})
@@ -189,9 +185,7 @@ async def test_a_form_opens_is_filled_in_and_comes_back(
     assert "new" == told["data"]["components"][0]["component"]["value"]
 
 
-async def test_what_a_form_demands_must_be_filled_in(
-    raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int
-) -> None:
+async def test_required_fields_must_be_filled_in(raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int) -> None:
     interaction = await used(raw, max_id, studio)
     await answer(raw, interaction, {"type": MODAL, "data": FORM})
 
@@ -202,7 +196,7 @@ async def test_what_a_form_demands_must_be_filled_in(
 
 
 @pytest.mark.parametrize(("kind", "callback"), [("command", UPDATE), ("command", CHOICES), ("form", MODAL)])
-async def test_an_answer_of_the_wrong_kind_is_refused(
+async def test_a_callback_of_the_wrong_type_is_refused(
     raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int, kind: str, callback: int
 ) -> None:
     interaction = await used(raw, max_id, studio)
@@ -215,7 +209,7 @@ async def test_an_answer_of_the_wrong_kind_is_refused(
     assert (400, 50035) == (reply.status, reply.code)
 
 
-async def test_suggestions_are_asked_for_with_what_has_been_typed(
+async def test_autocomplete_contains_the_typed_values(
     raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int
 ) -> None:
     await register(raw)
@@ -230,9 +224,7 @@ async def test_suggestions_are_asked_for_with_what_has_been_typed(
     assert "a fox" == asked.outcome.result().choices[0]["value"]
 
 
-async def test_more_than_25_suggestions_are_refused(
-    raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int
-) -> None:
+async def test_more_than_25_choices_are_refused(raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int) -> None:
     await register(raw)
     asked = site.people.autocomplete(max_id, studio.id, "paint", {}, "prompt")
 
@@ -262,7 +254,7 @@ async def test_a_client_refuses_what_does_not_fit_the_command(
         site.people.slash(max_id, studio.id, "paint", options)
 
 
-async def test_a_file_comes_along_as_an_expiring_address(
+async def test_an_attachment_option_contains_an_expiring_url(
     raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int
 ) -> None:
     await register(raw)
@@ -277,7 +269,7 @@ async def test_a_file_comes_along_as_an_expiring_address(
     assert (200, picture()) == await raw.fetch(attachment["url"])
 
 
-async def test_in_a_direct_message_the_person_comes_without_a_server(
+async def test_in_a_direct_message_there_is_a_user_without_a_member(
     raw: RawBot, site: LocalDiscord, max_id: int
 ) -> None:
     line = await raw.identify()
@@ -291,9 +283,7 @@ async def test_in_a_direct_message_the_person_comes_without_a_server(
     assert "guild_id" not in told and "member" not in told
 
 
-async def test_where_the_app_is_only_installed_by_a_person_five_follow_ups_are_the_most(
-    raw: RawBot, site: LocalDiscord, max_id: int
-) -> None:
+async def test_a_user_installation_allows_five_follow_ups(raw: RawBot, site: LocalDiscord, max_id: int) -> None:
     line = await raw.identify()
     talk = site.world.dm(max_id, site.world.app.owner_id)
     assert talk is not None
@@ -310,7 +300,7 @@ async def test_where_the_app_is_only_installed_by_a_person_five_follow_ups_are_t
     assert (403, 50001) == (outside.status, outside.code)
 
 
-async def test_a_menu_of_people_brings_the_chosen_along(
+async def test_a_user_menu_resolves_the_chosen_users(
     raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int, mo_id: int
 ) -> None:
     line = await raw.identify()
@@ -329,7 +319,7 @@ async def test_a_menu_of_people_brings_the_chosen_along(
         site.people.click(max_id, message, "who", [])
 
 
-async def test_a_file_can_be_put_into_a_form(raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int) -> None:
+async def test_a_file_can_be_uploaded_in_a_modal(raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int) -> None:
     line = await raw.identify()
     interaction = await used(raw, max_id, studio)
     field = {"type": 18, "label": "Picture", "component": {"type": 19, "custom_id": "file"}}
@@ -384,7 +374,7 @@ async def test_every_kind_of_field_can_be_filled_in(
         ({"some": []}, "some must be chosen"),
     ],
 )
-async def test_what_a_menu_in_a_form_does_not_offer_cannot_be_sent(
+async def test_a_modal_menu_accepts_offered_values_only(
     raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int, values: Json, words: str
 ) -> None:
     interaction = await used(raw, max_id, studio)
@@ -395,7 +385,7 @@ async def test_what_a_menu_in_a_form_does_not_offer_cannot_be_sent(
         site.people.submit(max_id, interaction, {**good, **values})
 
 
-async def test_a_button_is_no_field_of_a_form(raw: RawBot, studio: Channel, max_id: int) -> None:
+async def test_a_button_is_not_allowed_in_a_modal(raw: RawBot, studio: Channel, max_id: int) -> None:
     interaction = await used(raw, max_id, studio)
     field = {"type": 2, "style": 1, "label": "x", "custom_id": "b"}
 

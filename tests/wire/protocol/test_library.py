@@ -12,7 +12,7 @@ from tests.wire.protocol_bot import ProtocolBot, picture
 from tests.wire.world import World
 
 
-async def test_a_command_with_a_picture_is_deferred_edited_and_answered(protocol: World) -> None:
+async def test_a_command_with_an_image_is_deferred_and_edited(protocol: World) -> None:
     answer = await protocol.max.slash("paint", prompt="a fox", steps=2, image=upload(picture("green")))
     thinking = answer.message.history[0]
 
@@ -38,7 +38,7 @@ async def test_a_button_works_and_still_works_after_a_restart_of_the_bot(protoco
     assert ["again 7", "again 7"] == [m.content for m in protocol.mo.sees() if m.id != message.id]
 
 
-async def test_a_form_is_opened_filled_in_and_answered(protocol: World) -> None:
+async def test_a_modal_is_opened_submitted_and_answered(protocol: World) -> None:
     opened = await protocol.max.slash("form")
 
     answer = await protocol.max.submit(opened, prompt="a new fox")
@@ -47,20 +47,20 @@ async def test_a_form_is_opened_filled_in_and_answered(protocol: World) -> None:
     assert "remixed a new fox" == answer.message.content
 
 
-async def test_suggestions_come_while_typing(protocol: World) -> None:
+async def test_autocomplete_returns_choices(protocol: World) -> None:
     choices = await protocol.max.autocomplete("paint", "prompt", prompt="an owl")
 
     assert [{"name": "an owl in fog", "value": "an owl in fog"}] == choices
 
 
-async def test_a_whisper_is_for_one_person(protocol: World) -> None:
+async def test_an_ephemeral_response_is_for_one_person(protocol: World) -> None:
     answer = await protocol.max.slash("whisper")
 
     assert answer.message.ephemeral
     assert [] == protocol.mo.sees()
 
 
-async def test_a_layout_shows_its_picture(protocol: World) -> None:
+async def test_a_layout_view_shows_its_image(protocol: World) -> None:
     answer = await protocol.max.slash("layout")
 
     assert "a gallery" == answer.message.text
@@ -76,7 +76,7 @@ async def test_a_second_answer_is_refused(protocol: World) -> None:
     assert "refused 40060" == answer.messages[1].content
 
 
-async def test_silence_is_shown_as_no_answer(protocol: World) -> None:
+async def test_a_missing_response_is_shown_as_a_failure(protocol: World) -> None:
     asked = protocol.site.people.slash(protocol.max.id, protocol.channel("studio").id, "silent")
 
     protocol.forward(3.1)
@@ -84,7 +84,7 @@ async def test_silence_is_shown_as_no_answer(protocol: World) -> None:
     assert "The application did not respond" == (await asked.outcome).failed
 
 
-async def test_reactions_reach_the_bot_also_those_made_while_the_line_was_broken(protocol: World) -> None:
+async def test_reactions_during_a_broken_connection_reach_the_bot(protocol: World) -> None:
     message = protocol.max.say("look")
     protocol.max.react(message, "👍")
     await protocol.until(lambda: protocol.bot.reactions == ["👍"])
@@ -96,7 +96,7 @@ async def test_reactions_reach_the_bot_also_those_made_while_the_line_was_broken
     assert protocol.bot.resumed.is_set()
 
 
-async def test_a_rate_limit_is_waited_for_and_the_whole_file_sent_again(protocol: World) -> None:
+async def test_a_rate_limited_upload_is_sent_again_completely(protocol: World) -> None:
     protocol.faults.rate_limited("PATCH /webhooks", 0.02)
 
     answer = await protocol.max.slash("paint", prompt="a fox", steps=1)
@@ -106,7 +106,7 @@ async def test_a_rate_limit_is_waited_for_and_the_whole_file_sent_again(protocol
     assert [len(picture("blue")), len(picture("blue")), len(picture("red"))] == sizes
 
 
-async def test_only_discords_names_are_asked_for(protocol: World) -> None:
+async def test_only_hosts_of_discord_are_resolved(protocol: World) -> None:
     await protocol.max.slash("whisper")
 
     assert {"discord.com", "gateway.discord.gg"} <= protocol.asked <= set(HOSTS)
@@ -119,7 +119,7 @@ async def test_a_wrong_token_is_a_login_failure(protocol: World) -> None:
             await stranger.start("wrong")
 
 
-async def test_a_privileged_intent_that_is_not_switched_on_is_refused(protocol: World) -> None:
+async def test_a_disallowed_privileged_intent_is_refused(protocol: World) -> None:
     intents = discord.Intents(guilds=True, message_content=True)
     connector = local_connector(protocol.site.port, protocol.site.authority.pem)
     async with ProtocolBot(connector, intents) as curious:
@@ -127,7 +127,7 @@ async def test_a_privileged_intent_that_is_not_switched_on_is_refused(protocol: 
             await curious.start(protocol.site.world.app.token)
 
 
-def test_the_schemas_are_there_or_missed_aloud() -> None:
+def test_the_schemas_are_present_or_the_test_is_skipped() -> None:
     if not schemas.present():
         pytest.skip("Discord's schemas are not in a folder “shared” beside the checkout: exchanges go unjudged")
     assert (schemas.FOLDER / "openapi.json").stat().st_size > 100_000

@@ -61,7 +61,7 @@ WRONG: dict[str, Json] = {
 
 
 @pytest.mark.parametrize("body", WRONG.values(), ids=WRONG.keys())
-async def test_what_is_too_long_too_much_or_misplaced_is_refused(raw: RawBot, studio: Channel, body: Json) -> None:
+async def test_bodies_above_a_limit_are_refused(raw: RawBot, studio: Channel, body: Json) -> None:
     reply = await raw.ask("POST", f"/channels/{studio.id}/messages", body)
 
     assert (400, 50035) == (reply.status, reply.code)
@@ -79,17 +79,17 @@ RIGHT: dict[str, Json] = {
 
 
 @pytest.mark.parametrize("body", RIGHT.values(), ids=RIGHT.keys())
-async def test_what_is_just_within_its_limit_passes(raw: RawBot, studio: Channel, body: Json) -> None:
+async def test_bodies_at_a_limit_pass(raw: RawBot, studio: Channel, body: Json) -> None:
     assert 200 == (await raw.ask("POST", f"/channels/{studio.id}/messages", body)).status
 
 
-async def test_a_message_with_nothing_in_it_is_refused(raw: RawBot, studio: Channel) -> None:
+async def test_an_empty_message_is_refused(raw: RawBot, studio: Channel) -> None:
     empty = await raw.ask("POST", f"/channels/{studio.id}/messages", {"content": "  "})
 
     assert (400, 50006) == (empty.status, empty.code)
 
 
-async def test_a_file_may_be_as_large_as_its_server_allows(raw: RawBot, site: LocalDiscord, studio: Channel) -> None:
+async def test_the_file_limit_depends_on_the_boost_level(raw: RawBot, site: LocalDiscord, studio: Channel) -> None:
     path = f"/channels/{studio.id}/messages"
     guild = next(iter(site.world.guilds.values()))
 
@@ -102,7 +102,7 @@ async def test_a_file_may_be_as_large_as_its_server_allows(raw: RawBot, site: Lo
     assert [10 * MIB, 50 * MIB] == [file_limit(None), file_limit(guild)]
 
 
-async def test_a_request_is_limited_as_a_whole_too(raw: RawBot, studio: Channel) -> None:
+async def test_the_whole_request_has_a_limit(raw: RawBot, studio: Channel) -> None:
     files = {f"{number}.bin": bytes(9 * MIB) for number in range(3)}
 
     reply = await raw.ask("POST", f"/channels/{studio.id}/messages", {}, files)
@@ -110,7 +110,7 @@ async def test_a_request_is_limited_as_a_whole_too(raw: RawBot, studio: Channel)
     assert (413, 40005) == (reply.status, reply.code)
 
 
-async def test_ten_files_are_the_most_and_descriptions_have_1024_characters(raw: RawBot, studio: Channel) -> None:
+async def test_at_most_ten_files_with_1024_characters_of_description(raw: RawBot, studio: Channel) -> None:
     path = f"/channels/{studio.id}/messages"
     eleven = await raw.ask("POST", path, {}, {f"{number}.png": picture() for number in range(11)})
     wordy = await raw.ask("POST", path, {"attachments": [{"id": 0, "description": "x" * 1025}]}, {"a.png": picture()})
@@ -139,7 +139,7 @@ FIELD = {"type": 18, "label": "L", "component": {"type": 4, "style": 1, "custom_
         {"components": [{"type": 12, "items": []}]},
     ],
 )
-async def test_a_form_has_its_limits(raw: RawBot, studio: Channel, max_id: int, change: Json) -> None:
+async def test_a_modal_has_limits(raw: RawBot, studio: Channel, max_id: int, change: Json) -> None:
     interaction = await used(raw, max_id, studio)
     form = {"title": "T", "custom_id": "m", "components": [FIELD]}
 

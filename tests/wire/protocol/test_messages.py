@@ -23,7 +23,7 @@ async def edit(raw: RawBot, message: Json, body: Json, files: dict[str, bytes] |
     return await raw.ask("PATCH", f"/channels/{message['channel_id']}/messages/{message['id']}", body, files)
 
 
-async def test_a_message_is_told_to_the_bot_as_it_was_posted(raw: RawBot, studio: Channel) -> None:
+async def test_a_message_is_published_as_posted(raw: RawBot, studio: Channel) -> None:
     line = await raw.identify()
 
     reply = await post(raw, studio, {"content": " hello ", "nonce": "n1", "components": [button("b")]})
@@ -46,7 +46,7 @@ async def test_an_enforced_nonce_makes_a_repeated_request_harmless(
     assert (1 if enforced else 2) == len(list(site.messages.of(studio.id)))
 
 
-async def test_a_nonce_is_forgotten_after_some_minutes(raw: RawBot, site: LocalDiscord, studio: Channel) -> None:
+async def test_a_nonce_is_enforced_for_some_minutes(raw: RawBot, site: LocalDiscord, studio: Channel) -> None:
     body = {"content": "once", "nonce": "n", "enforce_nonce": True}
     await post(raw, studio, body)
 
@@ -56,7 +56,7 @@ async def test_a_nonce_is_forgotten_after_some_minutes(raw: RawBot, site: LocalD
     assert 2 == len(list(site.messages.of(studio.id)))
 
 
-async def test_files_are_listed_with_their_sizes_unless_an_embed_shows_them(raw: RawBot, studio: Channel) -> None:
+async def test_attachments_omit_files_that_an_embed_shows(raw: RawBot, studio: Channel) -> None:
     shown = {"embeds": [{"image": {"url": "attachment://a.png"}}], "attachments": [{"id": 0, "description": "red"}]}
 
     reply = await post(raw, studio, shown, {"a.png": picture(), "b.png": picture("blue", 30)})
@@ -86,7 +86,7 @@ async def test_an_edit_with_attachments_keeps_only_the_listed_ones(raw: RawBot, 
     assert [] == none.body["attachments"]
 
 
-async def test_a_file_that_is_not_the_messages_cannot_be_kept(raw: RawBot, studio: Channel) -> None:
+async def test_a_file_of_another_message_cannot_be_kept(raw: RawBot, studio: Channel) -> None:
     message = (await post(raw, studio, {"content": "x"})).body
 
     reply = await edit(raw, message, {"attachments": [{"id": "1234567890123456789"}]})
@@ -94,7 +94,7 @@ async def test_a_file_that_is_not_the_messages_cannot_be_kept(raw: RawBot, studi
     assert (400, 50035) == (reply.status, reply.code)
 
 
-async def test_an_embed_that_points_at_no_file_is_a_finding(raw: RawBot, site: LocalDiscord, studio: Channel) -> None:
+async def test_an_embed_without_its_file_is_a_finding(raw: RawBot, site: LocalDiscord, studio: Channel) -> None:
     await post(raw, studio, {"embeds": [{"title": "t", "image": {"url": "attachment://lost.png"}}]})
 
     assert ["an embed refers to attachment://lost.png, but the message has no such file"] == [
@@ -102,7 +102,7 @@ async def test_an_embed_that_points_at_no_file_is_a_finding(raw: RawBot, site: L
     ]
 
 
-async def test_null_empties_and_a_missing_key_keeps(raw: RawBot, studio: Channel) -> None:
+async def test_null_clears_and_a_missing_key_keeps(raw: RawBot, studio: Channel) -> None:
     message = (await post(raw, studio, {"content": "words", "embeds": [{"title": "t"}]})).body
 
     kept = await edit(raw, message, {"content": "other"})
@@ -122,7 +122,7 @@ async def test_a_refused_edit_changes_nothing(raw: RawBot, site: LocalDiscord, s
     assert state is not None and ("words", 1, None) == (state.content, len(state.files), state.edited_at)
 
 
-async def test_only_own_messages_can_be_edited_and_foreign_ones_only_deleted_by_moderators(
+async def test_messages_of_others_cannot_be_edited_and_need_a_permission_to_delete(
     raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int
 ) -> None:
     said = site.people.say(max_id, studio.id, "mine")
@@ -134,7 +134,7 @@ async def test_only_own_messages_can_be_edited_and_foreign_ones_only_deleted_by_
     assert (403, 50013) == (deleted.status, deleted.code)
 
 
-async def test_a_deleted_message_is_unknown_everywhere(raw: RawBot, site: LocalDiscord, studio: Channel) -> None:
+async def test_a_deleted_message_is_unknown_to_all_routes(raw: RawBot, site: LocalDiscord, studio: Channel) -> None:
     line = await raw.identify()
     message = (await post(raw, studio, {"content": "soon gone"})).body
     path = f"/channels/{studio.id}/messages/{message['id']}"
@@ -166,7 +166,7 @@ async def test_history_comes_newest_first_in_pages(
     assert 400 == (await raw.ask("GET", f"/channels/{studio.id}/messages?limit=101")).status
 
 
-async def test_a_reply_points_at_its_message_and_fails_without_it(raw: RawBot, studio: Channel) -> None:
+async def test_a_reply_refers_to_its_message_and_fails_without_it(raw: RawBot, studio: Channel) -> None:
     message = (await post(raw, studio, {"content": "first"})).body
 
     reply = await post(raw, studio, {"content": "second", "message_reference": {"message_id": message["id"]}})
@@ -182,7 +182,7 @@ async def test_a_reply_points_at_its_message_and_fails_without_it(raw: RawBot, s
     ("allowed", "pinged"),
     [(None, ["max"]), ({"parse": []}, []), ({"parse": ["users"]}, ["max"]), ({"parse": ["roles"]}, [])],
 )
-async def test_mentions_ping_only_whom_the_message_allows(
+async def test_allowed_mentions_limit_the_mentions(
     raw: RawBot, studio: Channel, max_id: int, allowed: Any, pinged: list[str]
 ) -> None:
     body = {"content": f"<@{max_id}> @everyone", **({"allowed_mentions": allowed} if allowed else {})}
@@ -193,13 +193,13 @@ async def test_mentions_ping_only_whom_the_message_allows(
     assert not reply.body["mention_everyone"]  # the bot lacks MENTION_EVERYONE
 
 
-async def test_users_cannot_be_allowed_in_two_ways_at_once(raw: RawBot, studio: Channel, max_id: int) -> None:
+async def test_parse_and_users_exclude_each_other(raw: RawBot, studio: Channel, max_id: int) -> None:
     reply = await post(raw, studio, {"content": "x", "allowed_mentions": {"parse": ["users"], "users": [str(max_id)]}})
 
     assert (400, 50035) == (reply.status, reply.code)
 
 
-async def test_components_v2_show_the_messages_files_and_nothing_else(raw: RawBot, studio: Channel) -> None:
+async def test_layout_components_show_files_of_the_message_only(raw: RawBot, studio: Channel) -> None:
     gallery = {"type": 12, "items": [{"media": {"url": "attachment://a.png"}}]}
     body = {"flags": V2, "components": [{"type": 10, "content": "words"}, gallery]}
 
@@ -212,7 +212,7 @@ async def test_components_v2_show_the_messages_files_and_nothing_else(raw: RawBo
     assert [(400, 50035)] * 2 == [(mixed.status, mixed.code), (lost.status, lost.code)]
 
 
-async def test_old_messages_can_be_edited_only_so_often(raw: RawBot, site: LocalDiscord, studio: Channel) -> None:
+async def test_edits_of_old_messages_are_limited(raw: RawBot, site: LocalDiscord, studio: Channel) -> None:
     message = (await post(raw, studio, {"content": "old"})).body
     site.limits.old_edits = 2
     site.clock.forward(3601)
@@ -223,9 +223,7 @@ async def test_old_messages_can_be_edited_only_so_often(raw: RawBot, site: Local
     assert 30046 == replies[-1].code
 
 
-async def test_several_messages_are_deleted_at_once_by_moderators_only(
-    raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int
-) -> None:
+async def test_bulk_delete_needs_a_permission(raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int) -> None:
     ids = [str(site.people.say(max_id, studio.id, "x").id) for _ in range(3)]
     path = f"/channels/{studio.id}/messages/bulk-delete"
 
@@ -244,7 +242,7 @@ async def test_unknown_fields_are_a_finding(raw: RawBot, site: LocalDiscord, stu
     assert ["body: 'contnet' is not a known field of a message"] == site.record.exchanges[-1].findings
 
 
-async def test_a_thread_begins_at_a_message_and_takes_its_id(raw: RawBot, studio: Channel) -> None:
+async def test_a_thread_from_a_message_has_its_id(raw: RawBot, studio: Channel) -> None:
     line = await raw.identify()
     message = (await post(raw, studio, {"content": "talk"})).body
 

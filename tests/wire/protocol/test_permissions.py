@@ -14,7 +14,7 @@ from tests.wire.raw import RawBot
 P = Permission
 
 
-async def test_where_the_bot_may_not_write_its_messages_are_refused_but_answers_are_not(
+async def test_without_send_permission_messages_are_refused_but_responses_pass(
     raw: RawBot, site: LocalDiscord, max_id: int
 ) -> None:
     quiet = site.world.channel_named("quiet")
@@ -30,7 +30,7 @@ async def test_where_the_bot_may_not_write_its_messages_are_refused_but_answers_
     assert 200 == answered.status
 
 
-async def test_a_channel_that_the_bot_cannot_see_is_closed_and_silent(
+async def test_an_invisible_channel_refuses_requests_and_sends_no_events(
     raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int
 ) -> None:
     me = site.world.app.id
@@ -56,7 +56,7 @@ async def test_a_channel_that_the_bot_cannot_see_is_closed_and_silent(
         (P.MANAGE_MESSAGES, "DELETE", "/messages/{id}/reactions", 403),
     ],
 )
-async def test_each_act_needs_its_permission(
+async def test_each_action_needs_its_permission(
     raw: RawBot,
     site: LocalDiscord,
     studio: Channel,
@@ -75,7 +75,7 @@ async def test_each_act_needs_its_permission(
     assert (status, 50013) == (reply.status, reply.code)
 
 
-async def test_without_the_right_to_read_back_history_is_empty(
+async def test_without_read_history_permission_the_list_is_empty(
     raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int
 ) -> None:
     site.people.say(max_id, studio.id, "x")
@@ -84,7 +84,7 @@ async def test_without_the_right_to_read_back_history_is_empty(
     assert [] == (await raw.ask("GET", f"/channels/{studio.id}/messages")).body
 
 
-async def test_overwrites_count_in_the_order_everyone_roles_member(
+async def test_overwrites_apply_in_the_order_everyone_roles_member(
     site: LocalDiscord, studio: Channel, mo_id: int
 ) -> None:
     guild = next(iter(site.world.guilds.values()))
@@ -101,7 +101,7 @@ async def test_overwrites_count_in_the_order_everyone_roles_member(
     assert not may()
 
 
-async def test_without_view_there_is_nothing_and_the_owner_has_everything(
+async def test_without_view_no_permission_remains_and_the_owner_has_all(
     site: LocalDiscord, studio: Channel, max_id: int
 ) -> None:
     guild = next(iter(site.world.guilds.values()))
@@ -111,7 +111,7 @@ async def test_without_view_there_is_nothing_and_the_owner_has_everything(
     assert ALL == permissions(site.world, studio, guild.owner_id)
 
 
-async def test_a_member_in_time_out_can_only_read(site: LocalDiscord, studio: Channel, max_id: int) -> None:
+async def test_a_timed_out_member_can_only_read(site: LocalDiscord, studio: Channel, max_id: int) -> None:
     guild = next(iter(site.world.guilds.values()))
     guild.members[max_id].timed_out_until = site.clock.now() + 60
 
@@ -121,7 +121,7 @@ async def test_a_member_in_time_out_can_only_read(site: LocalDiscord, studio: Ch
     assert site.people.say(max_id, studio.id, "again")
 
 
-async def test_people_delete_their_own_and_moderators_anything(
+async def test_people_delete_their_own_messages_and_moderators_all(
     site: LocalDiscord, studio: Channel, max_id: int, mo_id: int
 ) -> None:
     said = site.people.say(mo_id, studio.id, "mine")
@@ -133,7 +133,7 @@ async def test_people_delete_their_own_and_moderators_anything(
     assert [said] == list(site.messages.of(studio.id))
 
 
-async def test_in_a_direct_message_the_app_has_the_documented_rights(
+async def test_in_a_direct_message_the_app_has_the_documented_permissions(
     raw: RawBot, site: LocalDiscord, max_id: int
 ) -> None:
     line = await raw.identify()
@@ -147,9 +147,7 @@ async def test_in_a_direct_message_the_app_has_the_documented_rights(
     assert int(wanted) == int(told["app_permissions"])
 
 
-async def test_somebody_who_takes_no_direct_messages_cannot_be_written_to(
-    raw: RawBot, site: LocalDiscord, max_id: int
-) -> None:
+async def test_a_user_with_closed_direct_messages_is_refused(raw: RawBot, site: LocalDiscord, max_id: int) -> None:
     dm = await raw.ask("POST", "/users/@me/channels", {"recipient_id": str(max_id)})
     written = await raw.ask("POST", f"/channels/{dm.body['id']}/messages", {"content": "hello"})
     site.world.users[max_id].takes_dms = False

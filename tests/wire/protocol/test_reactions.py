@@ -19,7 +19,7 @@ def at(message: Message, rest: str = "") -> str:
     return f"/channels/{message.channel_id}/messages/{message.id}/reactions{rest}"
 
 
-async def test_reactions_are_counted_listed_and_told(
+async def test_reactions_are_counted_listed_and_published(
     raw: RawBot, site: LocalDiscord, said: Message, max_id: int, mo_id: int
 ) -> None:
     line = await raw.identify()
@@ -37,7 +37,7 @@ async def test_reactions_are_counted_listed_and_told(
     assert (str(mo_id), str(said.author_id)) == (told["user_id"], told["message_author_id"])
 
 
-async def test_the_list_is_paged_by_user(
+async def test_the_list_of_reactions_is_paged_by_user(
     raw: RawBot, site: LocalDiscord, said: Message, max_id: int, mo_id: int
 ) -> None:
     for user in (max_id, mo_id):
@@ -50,7 +50,7 @@ async def test_the_list_is_paged_by_user(
     assert [str(mo_id)] == [user["id"] for user in second.body]
 
 
-async def test_an_emoji_is_the_same_with_and_without_its_variation_selector(
+async def test_variation_selectors_do_not_distinguish_emoji(
     raw: RawBot, site: LocalDiscord, said: Message, max_id: int
 ) -> None:
     site.people.react(max_id, said, "⬆️")
@@ -60,7 +60,7 @@ async def test_an_emoji_is_the_same_with_and_without_its_variation_selector(
     assert {"⬆️": 2} == {emoji: len(who) for emoji, who in said.reactions.items()}
 
 
-async def test_the_same_reaction_twice_is_one(raw: RawBot, said: Message) -> None:
+async def test_a_repeated_reaction_counts_once(raw: RawBot, said: Message) -> None:
     await raw.ask("PUT", at(said, "/👍/@me"))
     await raw.ask("PUT", at(said, "/👍/@me"))
 
@@ -68,18 +68,18 @@ async def test_the_same_reaction_twice_is_one(raw: RawBot, said: Message) -> Non
 
 
 @pytest.mark.parametrize("emoji", ["x", "thumbsup", "1"])
-async def test_what_is_no_emoji_is_unknown(raw: RawBot, said: Message, emoji: str) -> None:
+async def test_an_invalid_emoji_is_unknown(raw: RawBot, said: Message, emoji: str) -> None:
     reply = await raw.ask("PUT", at(said, f"/{emoji}/@me"))
 
     assert (400, 10014) == (reply.status, reply.code)
 
 
 @pytest.mark.parametrize("emoji", ["1️⃣", "🔁", "❌", "party:123456"])
-async def test_keycaps_symbols_and_a_servers_own_are_emoji(raw: RawBot, said: Message, emoji: str) -> None:
+async def test_keycaps_symbols_and_custom_emoji_are_valid(raw: RawBot, said: Message, emoji: str) -> None:
     assert 204 == (await raw.ask("PUT", at(said, f"/{emoji}/@me"))).status
 
 
-async def test_own_reactions_are_taken_away_by_oneself_and_others_by_moderators(
+async def test_removing_reactions_of_others_needs_a_permission(
     raw: RawBot, site: LocalDiscord, said: Message, max_id: int
 ) -> None:
     line = await raw.identify()
@@ -96,7 +96,7 @@ async def test_own_reactions_are_taken_away_by_oneself_and_others_by_moderators(
     assert str(site.world.app.id) == (await line.event("MESSAGE_REACTION_REMOVE"))["user_id"]
 
 
-async def test_all_reactions_can_be_cleared_or_those_of_one_emoji(
+async def test_reactions_can_be_cleared_for_all_or_one_emoji(
     raw: RawBot, site: LocalDiscord, said: Message, max_id: int
 ) -> None:
     next(iter(site.world.guilds.values())).owner_id = site.world.app.id
@@ -113,7 +113,7 @@ async def test_all_reactions_can_be_cleared_or_those_of_one_emoji(
     assert str(said.id) == (await line.event("MESSAGE_REACTION_REMOVE_ALL"))["message_id"]
 
 
-async def test_twenty_different_emoji_are_the_most(raw: RawBot, site: LocalDiscord, said: Message, max_id: int) -> None:
+async def test_at_most_twenty_different_emoji(raw: RawBot, site: LocalDiscord, said: Message, max_id: int) -> None:
     for number in range(20):
         site.people.react(max_id, said, chr(0x1F600 + number))
 

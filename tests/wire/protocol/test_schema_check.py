@@ -1,4 +1,4 @@
-"""The judges find what is wrong, say where, and are silent otherwise."""
+"""The schema checks find mistakes and name their place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.wire.raw import RawBot
 
 @pytest.fixture(autouse=True)
 def _schemas() -> None:
-    """Skips where Discord's schemas are absent."""
+    """Skips without Discord's schemas."""
     shared("discord", "openapi.json")
 
 
@@ -24,7 +24,7 @@ def findings(site: LocalDiscord) -> list[str]:
     return site.record.exchanges[-1].findings
 
 
-async def test_a_right_request_has_no_findings(raw: RawBot, site: LocalDiscord, studio: Channel) -> None:
+async def test_a_valid_request_has_no_findings(raw: RawBot, site: LocalDiscord, studio: Channel) -> None:
     body = {"content": "x", "components": [button("b")], "attachments": [{"id": 0, "filename": "a.png"}]}
 
     await raw.ask("POST", f"/channels/{studio.id}/messages", body, {"a.png": picture()})
@@ -42,7 +42,7 @@ async def test_a_right_request_has_no_findings(raw: RawBot, site: LocalDiscord, 
         ({"content": "x", "allowed_mentions": {"parse": ["everybody"]}}, "allowed_mentions"),
     ],
 )
-async def test_a_wrong_body_is_found_and_placed(
+async def test_a_wrong_body_is_found_with_its_place(
     raw: RawBot, site: LocalDiscord, studio: Channel, body: Json, where: str
 ) -> None:
     await raw.ask("POST", f"/channels/{studio.id}/messages", body)
@@ -60,9 +60,7 @@ async def test_a_body_of_wrong_types_is_refused_and_never_breaks_the_server(
         assert findings(site)
 
 
-async def test_routes_and_query_parameters_that_discord_does_not_have_are_found(
-    raw: RawBot, site: LocalDiscord, studio: Channel
-) -> None:
+async def test_unknown_routes_and_query_parameters_are_found(raw: RawBot, site: LocalDiscord, studio: Channel) -> None:
     await raw.ask("GET", f"/channels/{studio.id}/messages?limit=1&offset=2")
     assert any("'offset' is not described" in text for text in findings(site))
 
@@ -70,7 +68,7 @@ async def test_routes_and_query_parameters_that_discord_does_not_have_are_found(
     assert ["Discord's description of its API has no such route"] == findings(site)
 
 
-def test_an_event_that_lacks_something_is_found() -> None:
+def test_an_incomplete_event_is_found() -> None:
     judge = gateway_check(shared("discord", "gateway-schema.json"))
 
     assert ["event (whole): 'channel_id' is a required property"] == judge("MESSAGE_DELETE", {"id": "1"})
@@ -78,7 +76,7 @@ def test_an_event_that_lacks_something_is_found() -> None:
     assert [] == judge("SOMETHING_ELSE", {})
 
 
-def test_a_record_is_judged_by_the_files_of_one_folder() -> None:
+def test_a_record_is_checked_by_the_schemas_of_a_folder() -> None:
     record = Record()
 
     check_against(shared("discord"), record)
