@@ -51,7 +51,7 @@ def test_targets_of_no_weight_change_nothing() -> None:
     views, targets = unit(2, 3, 8), unit(2, 2, 8)
     weights = torch.tensor([[0.4, 0.6]] * 2)
     padded = clip_loss(views, F.pad(targets, (0, 0, 0, 2)), F.pad(weights, (0, 2)))
-    torch.testing.assert_close(padded, clip_loss(views, targets, weights), rtol=1e-6, atol=0)
+    torch.testing.assert_close(padded, clip_loss(views, targets, weights), rtol=1e-5, atol=0)
 
 
 def test_total_variation_counts_steps_between_neighbours() -> None:

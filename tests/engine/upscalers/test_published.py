@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 import subprocess
@@ -182,13 +183,22 @@ def test_a_net_that_enlarges_twice_is_applied_again_and_one_that_enlarges_four_t
     assert difference(reduced, enlarged(four, image, 2, Cutting(1024))) <= 2
 
 
+HALF_FACTOR = 4
+"""Over the estimate below, because some processors round within a layer too. Of 5 seeds 0.9 was the most here."""
+
+
 @pytest.mark.parametrize("name", TINY)
 def test_half_precision_is_near(nets: dict[str, UpscalerNet], name: str) -> None:
-    half = recognise(name, tensors(TINY[name]), CPU, torch.bfloat16)
-
+    """Each layer rounds its result once, by half of the format's epsilon; independent errors add up like a root."""
+    half, x = recognise(name, tensors(TINY[name]), CPU, torch.bfloat16), to_tensor(photo(24, 24))[None]
     assert (torch.bfloat16, name.startswith("swinir")) == (half.dtype, half.autocast)
-    exact = enlarged(nets[name], photo(24, 24), 4, Cutting(1024, 0, 0, 8))
-    assert difference(exact, enlarged(half, photo(24, 24), 4, Cutting(1024, 0, 0, 8))) <= 20
+    layers = sum(isinstance(module, torch.nn.Conv2d | torch.nn.Linear) for module in nets[name].net.modules())
+
+    with torch.no_grad():
+        exact = copy.deepcopy(nets[name].net).double()(x.double())
+        error = (half.enlarge(x) - exact).abs().mean() / exact.std()
+
+    assert 0 < error < HALF_FACTOR * torch.finfo(torch.bfloat16).eps / 2 * layers**0.5
 
 
 def test_an_upscaler_of_ones_own_is_used_by_its_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
