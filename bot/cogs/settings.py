@@ -11,11 +11,12 @@ from bot.embeds.moderation import USUAL, changes_words, choices_embed, rules_emb
 from bot.errors import Refused
 from bot.interactions.context import Invocation
 from bot.interactions.responder import InteractionResponder
-from bot.policy.server_rules import NO_PROFILE, profile_setting
+from bot.policy.server_rules import NO_PROFILE, Choices, ServerRules, profile_setting
 from bot.requests import autocomplete as completion
 from bot.services import Client
 from bot.text import listed, mention
 from engine.catalogue.models import DEFAULT_MODEL
+from engine.errors import InvalidRequest
 from engine.requests.request import build_options, find_model, painter_by, parse_size
 
 AnyInteraction = discord.Interaction[discord.Client]
@@ -68,7 +69,7 @@ class Settings(commands.Cog):
         changes |= {key: value for key, value in (("pings", pings), ("private", private)) if value is not None}
         choices = await self.services.moderation.choose(caller.user_id, changes)
         balance = await self.services.jobs.quota.balance(caller.user_id, caller.roles)
-        await responder.send_private("", choices_embed(choices, balance))
+        await responder.send_private(_size_note(choices), choices_embed(choices, balance))
 
     @settings.command(name="server", description="What holds in this server; who may manage it may change it.")
     @app_commands.describe(
@@ -162,8 +163,9 @@ class Settings(commands.Cog):
             what = f"<#{member}>" if key == "channels" else f"<@&{member}>"
             said.append(f"{what} {'is' if present else 'is no longer'} among the {key}")
         words = f"{mention(caller.user_id)} changed what holds here: {listed(said)}."
-        await responder.announce(words)
         rules = await moderation.rules(server_id)
+        words = f"{words}\n{_size_note(rules)}".strip()
+        await responder.announce(words)
         if rules.report_channel != caller.channel_id:
             await tell_moderators(self.bot, server_id, rules, words)
 
@@ -225,6 +227,16 @@ def _usual(model: str | None, method: str | None, size: str | None, profile: str
         if "model" in named:
             chosen.check_size(width, height)
     return {key: named.get(key) for key in given}
+
+
+def _size_note(usual: Choices | ServerRules) -> str:
+    """Says that the usual size does not fit the usual model and is not used with it; empty if it fits."""
+    model = find_model(usual.model or DEFAULT_MODEL)
+    try:
+        model.check_size(*parse_size(usual.size or f"{model.size[0]}x{model.size[1]}"))
+    except InvalidRequest as error:
+        return f"The usual size {usual.size} is not used with this model: {error}"
+    return ""
 
 
 def _choices(suggestions: list[completion.Suggestion]) -> list[app_commands.Choice[str]]:

@@ -318,3 +318,14 @@ async def test_the_cost_and_the_time_are_known_before_anything_is_spent(max_: Pe
     assert offered[0]["name"].startswith("256x256 usual · 3.28 units, about ")
     await begun(max_, "hang an owl")
     assert "1.64 units" in (await max_.slash("dream", prompt="a fox")).message.text
+
+
+async def test_a_usual_size_that_the_usual_model_cannot_paint_is_said(olive: Person, max_: Person) -> None:
+    """The model's own size is then painted."""
+    said = whispered(await max_.slash("settings mine", size="1000x1000"))
+    assert "The usual size 1000x1000 is not used with this model: " in said
+    assert "cannot paint 1000×1000" in said
+    assert "is not used" not in whispered(await max_.slash("settings mine", size="256x256"))
+
+    announced = await olive.slash("settings server", size="1000x1000")
+    assert "The usual size 1000x1000 is not used with this model: " in announced.message.content
