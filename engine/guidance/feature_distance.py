@@ -14,8 +14,8 @@ from torch import Tensor
 from engine.diffusion.symmetry import rolled
 from engine.guidance.cutouts import Cuts, cut
 from engine.guidance.lpips import perceptual_distance
+from engine.guidance.noise_key import NoiseKey
 from engine.guidance.perceptor import Perceptor
-from engine.guidance.turn import NoiseKey
 from engine.images.tensors import uniform
 
 

@@ -28,9 +28,9 @@ from engine.diffusion.respacing import BatchCoefficients
 from engine.diffusion.solvers import Answer
 from engine.diffusion.symmetry import kept
 from engine.guidance.losses import limit_rms
+from engine.guidance.noise_key import NoiseKey
 from engine.guidance.objective import Objective, objective_gradient
 from engine.guidance.perceptor import Perceptor
-from engine.guidance.turn import NoiseKey
 from engine.images.tensors import per_sample
 
 

@@ -12,9 +12,9 @@ from engine.diffusion.symmetry import rolled
 from engine.guidance.cutouts import CutRecipe, cut, draw_cuts
 from engine.guidance.feature_distance import feature_distance
 from engine.guidance.losses import DISTANCES, clip_loss, mse_loss, range_loss, saturation_loss, tv_loss
+from engine.guidance.noise_key import NoiseKey
 from engine.guidance.perceptor import Perceptor
 from engine.guidance.targets import Targets
-from engine.guidance.turn import NoiseKey
 from engine.images.tensors import to_unit
 
 

@@ -1,7 +1,7 @@
-"""One picture on its way through biggan_clip: what its numbers mean, what draws them beside CLIP, how they move.
+"""The state of one biggan_clip image: its parameters, the losses that CLIP has no part in, and their updates.
 
-Of every set of numbers the first are z, the others logits of the net's classes. As in Murdock's “The Big Sleep” (2021):
-z is kept like what the net was trained with (a normal distribution), and all classes but the strongest fade.
+Each row of parameters holds z, then one logit per class. As in Murdock's “The Big Sleep” (2021), one loss keeps z near
+the normal distribution that the network was trained with, and one lets all classes but the strongest fade.
 """
 
 from __future__ import annotations
@@ -15,57 +15,58 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.guidance.objective import Objective, Scales
-from engine.methods._adam_step import adam_move
-from engine.methods._guided import BETAS, EPSILON, Guided
+from engine.methods._adam import adam_update
+from engine.methods._optimisation import OptimisedImage
 from engine.requests.options.biggan_clip import BigganClipOptions
 
-LOOKING = 100.0
-"""How much CLIP counts beside the rest."""
+BETAS, EPSILON = (0.9, 0.999), 1e-8
+"""Of Adam: PyTorch's defaults, as in the notebooks."""
+CLIP_SCALE = 100.0
+"""Scale of the CLIP loss beside the others."""
 TOO_FAR = 4.0
-"""How much it counts that z is further out than normal numbers are."""
+"""Scale of the penalty for z of a larger norm than normal numbers have."""
 FADING = 50.0
-"""What a weight is multiplied by before it is squared, to make it fade."""
+"""A class weight is multiplied by this before it is squared, to make it fade."""
 FAINT, SPREAD = -3.9, 0.3
-"""Logits of all classes, where all of them begin: a fiftieth of each."""
+"""Mean and spread of the logits where all classes begin: a fiftieth of each."""
 ABSENT = -7.0
-"""Logits of the others, where some of them begin: a thousandth of each."""
+"""Logits of the classes that are not chosen: a thousandth of each."""
 MOST = 0.99
-"""Of the only class that it begins with: a sigmoid never gets to 1."""
+"""Weight of an only chosen class; a sigmoid never reaches 1."""
 
 
 @dataclass(kw_only=True)
-class Latents(Guided):
-    """Its numbers are [L, z + classes]: L is 1, or one for the net's beginning and one for each of its blocks.
+class BigganImage(OptimisedImage):
+    """Its parameters are [L, z + classes]; L is 1, or one for the network's input and one for each of its blocks.
 
-    What it holds on to is the init picture, [3, H, W] in [-1, 1].
+    It holds the init image, [3, H, W] in [-1, 1].
     """
 
     options: BigganClipOptions
     average: Tensor = field(init=False)
-    """Of its numbers so far, the last ones counting most: what the finished picture is made of."""
+    """The exponential moving average of its parameters, which the finished image is decoded from."""
 
     def __post_init__(self) -> None:
-        """Nothing has been averaged yet."""
-        self.average = self.numbers.clone()
+        self.average = self.parameters.clone()
 
     @property
     def scales(self) -> Scales:
-        """CLIP, smoothness, the init picture's colours."""
-        options, place = self.options, self.place
-        hold = 0.0 if self.held is None else float(options.init_weight.at(place))
-        return Scales(LOOKING, tv=options.tv_scale.at(place), init=hold)
+        """CLIP, smoothness, distance from the init image."""
+        options, at = self.options, self.timestep
+        hold = 0.0 if self.held is None else float(options.init_weight.at(at))
+        return Scales(CLIP_SCALE, tv=options.tv_scale.at(at), init=hold)
 
     @property
     def objective(self) -> Objective:
-        """What draws it in the next step, the init picture too."""
+        """The objective of the next step, with the init image."""
         return replace(super().objective, init=self.held)
 
 
 def class_weights(logits: Tensor, most: int, temperature: float) -> Tensor:
-    """How much of each class there is, 0 to 1: [..., C] → [..., C].
+    """Logits [..., C] → class weights [..., C] in [0, 1].
 
-    Each by itself (a sigmoid); or, if *most* says so, of the *most* strongest: of the first by a softmax over all, of
-    the second by one over the others, and so on. The others are 0 then.
+    *most* = 0: a sigmoid of each. Otherwise only the *most* strongest have a weight: the first by a softmax over all,
+    the second by a softmax over the others, and so on.
     """
     if not most:
         return logits.sigmoid()
@@ -79,8 +80,8 @@ def class_weights(logits: Tensor, most: int, temperature: float) -> Tensor:
     return torch.zeros_like(logits).scatter(-1, strongest.indices, torch.stack(weights[::-1], dim=-1))
 
 
-def conditions(batch: Sequence[Latents], numbers: Tensor, z_dim: int) -> tuple[Tensor, Tensor]:
-    """[N, L, z + C] → z [N, L, z] and the weights of the classes [N, L, C]."""
+def conditions(batch: Sequence[BigganImage], numbers: Tensor, z_dim: int) -> tuple[Tensor, Tensor]:
+    """Parameters [N, L, z + C] → z [N, L, z] and class weights [N, L, C]."""
     options = [s.options for s in batch]
     weights = [
         class_weights(row[:, z_dim:], o.max_classes, o.class_temperature)
@@ -89,10 +90,10 @@ def conditions(batch: Sequence[Latents], numbers: Tensor, z_dim: int) -> tuple[T
     return numbers[..., :z_dim], torch.stack(weights)
 
 
-def strangeness(z: Tensor) -> Tensor:
-    """How unlike a normal distribution's each row's numbers are, [L, z] → one number.
+def prior_loss(z: Tensor) -> Tensor:
+    """How far the rows of z are from a normal distribution: [L, z] → scalar.
 
-    Spread, mean, skewness and excess kurtosis of every row, and how far out all are.
+    Sums the deviations of spread, mean, skewness and kurtosis of every row, and a penalty on the mean square.
     """
     centred = z - z.mean(1, keepdim=True)
     scores = centred / centred.square().mean(1, keepdim=True).sqrt()
@@ -101,53 +102,54 @@ def strangeness(z: Tensor) -> Tensor:
     return row.mean() + TOO_FAR * z.square().mean().clamp_min(1)
 
 
-def crowd(weights: Tensor) -> Tensor:
-    """How much there is of all classes but the strongest: [L, C] → one number."""
+def class_loss(weights: Tensor) -> Tensor:
+    """The penalty on all classes but the strongest of each row: [L, C] → scalar."""
     squares = weights.square()
     return FADING**2 * (squares.sum(1) - squares.amax(1)).mean() / (weights.shape[1] - 1)
 
 
 @torch.enable_grad()
-def prior_gradient(batch: Sequence[Latents], z_dim: int) -> Tensor:
-    """Of `strangeness` and `crowd`, as much as each picture's options want of them: [N, L, z + C].
+def prior_gradient(batch: Sequence[BigganImage], z_dim: int) -> Tensor:
+    """The gradient of `prior_loss` and `class_loss`, scaled by each image's options: [N, L, z + C].
 
-    Numbers that are to spread less are measured by that spread.
+    A truncated z is divided by its truncation before it is measured.
     """
-    numbers = torch.stack([s.numbers for s in batch]).requires_grad_()
+    numbers = torch.stack([s.parameters for s in batch]).requires_grad_()
     z, weights = conditions(batch, numbers, z_dim)
     losses = [
-        s.options.latent_weight * strangeness(z[i] / s.options.truncation) + s.options.class_weight * crowd(weights[i])
+        s.options.latent_weight * prior_loss(z[i] / s.options.truncation)
+        + s.options.class_weight * class_loss(weights[i])
         for i, s in enumerate(batch)
     ]
     (gradient,) = torch.autograd.grad(torch.stack(losses).sum(), numbers)
     return gradient
 
 
-def moved(batch: Sequence[Latents], gradient: Tensor) -> Mapping[str, Tensor]:
-    """Numbers, moments and average of every picture after its own step of Adam. The average has no bias."""
-    numbers, mean, square, average = (
-        torch.stack([getattr(s, name) for s in batch]) for name in ("numbers", "mean", "square", "average")
+def updated(batch: Sequence[BigganImage], gradient: Tensor) -> Mapping[str, Tensor]:
+    """Parameters, moments and average after a step of Adam. The average is corrected for its bias towards the start."""
+    parameters, mean, square, average = (
+        torch.stack([getattr(s, name) for s in batch]) for name in ("parameters", "mean", "square", "average")
     )
     counts, rates = [s.step + 1 for s in batch], [s.options.learning_rate for s in batch]
-    move, mean, square = adam_move((mean, square), gradient, counts, rates, betas=BETAS, epsilon=EPSILON)
-    after = numbers - move
+    move, mean, square = adam_update((mean, square), gradient, counts, rates, betas=BETAS, epsilon=EPSILON)
+    after = parameters - move
     shares = torch.tensor([share(s.options.ema_decay, s.step + 1) for s in batch], dtype=torch.float64)
     average = average.lerp(after, shares.to(average)[:, None, None])
-    return {"numbers": after, "mean": mean, "square": square, "average": average}
+    return {"parameters": after, "mean": mean, "square": square, "average": average}
 
 
 def share(decay: float, step: int) -> float:
-    """Of the newest numbers in the average after *step* steps."""
+    """The share of the newest parameters in the average after *step* steps."""
     return (1 - decay) / (1 - decay ** (step + 1))
 
 
 def all_faint(lots: Tensor) -> Tensor:
-    """Logits where every class begins, from normal numbers [L, C]."""
+    """Normal numbers [L, C] → logits at which all classes begin with a small weight."""
     return FAINT + SPREAD * lots
 
 
 def some_present(lots: Tensor, chosen: Sequence[tuple[int, float]], options: BigganClipOptions) -> Tensor:
-    """Logits where only the *chosen* classes begin, as parts of 1: from normal numbers [L, C]."""
+    """Normal numbers [L, C] → logits at which only *chosen* classes (number, weight in [0, 1]) begin."""
     logits = ABSENT + SPREAD * lots
     for number, part in chosen:
         held = min(part, MOST)
@@ -156,9 +158,9 @@ def some_present(lots: Tensor, chosen: Sequence[tuple[int, float]], options: Big
 
 
 def nearest_classes(vectors: Tensor, wanted: Tensor, count: int, sharpness: float) -> list[tuple[int, float]]:
-    """The *count* rows of *vectors* [C, D] nearest to *wanted* [D], and parts of 1 by how near they are.
+    """The *count* rows of *vectors* [C, D] nearest to *wanted* [D], with weights that add up to 1.
 
-    Without numbers, in a rehearsal, any.
+    On the meta device, which has no data, the first rows.
     """
     if vectors.is_meta:
         return [(number, 1 / count) for number in range(count)]

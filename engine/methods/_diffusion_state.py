@@ -11,11 +11,11 @@ from torch import Tensor
 from engine.catalogue.model_info import Model
 from engine.diffusion.respacing import RespacedSchedule
 from engine.diffusion.solvers import can_begin
+from engine.guidance.noise_key import NoiseKey
 from engine.guidance.objective import ClipTarget, Objective
 from engine.guidance.schedule_values import limits_at, objective_at
-from engine.guidance.turn import NoiseKey
 from engine.images.tensors import uniform
-from engine.methods._initial_latents import Start
+from engine.methods._initial_latents import InitialLatents
 from engine.methods._text_conditioning import Reading
 from engine.protocol.step_log import StepLog
 from engine.requests.options.clip_diffusion import USUAL_ORDER, ClipDiffusionOptions
@@ -38,7 +38,7 @@ class Sample:
     schedule: RespacedSchedule
     x: Tensor
     """[3, H, W], noisy, in [-1, 1] and beyond."""
-    start: Start
+    start: InitialLatents
     clip_targets: tuple[ClipTarget, ...]
     """Those that guide."""
     own: ClipTarget

@@ -12,15 +12,14 @@ from engine.diffusion.denoiser import q_sample
 from engine.diffusion.perlin import perlin_picture
 from engine.diffusion.respacing import RespacedSchedule, stack
 from engine.diffusion.symmetry import mirrored
-from engine.images.opening import open_own
-from engine.images.pictures import fit
-from engine.images.tensors import noise, to_signed, to_tensor
+from engine.images.tensors import noise
+from engine.methods._init_image import signed_image
 from engine.requests.options.clip_diffusion import ClipDiffusionOptions
 from engine.requests.request import DreamRequest
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class InitialLatents:
     """One picture's: *x* at the first stop, and what it holds on to on the way."""
 
     x: Tensor
@@ -31,20 +30,20 @@ class Start:
     """[1, H, W]: 1 where it is painted, 0 where *init* stays."""
 
 
-def make_starts(
+def initial_latents(
     request: DreamRequest,
     options: ClipDiffusionOptions,
     schedule: RespacedSchedule,
     images: Mapping[str, bytes],
     sides: tuple[int, int],
     device: torch.device,
-) -> list[Start]:
+) -> list[InitialLatents]:
     """One per picture. *images*: SHA-256 → bytes; *sides*: height and width at the net's own size."""
-    init = _picture(request.init_image, images, sides, device)
-    mask = _picture(request.mask_image, images, sides, device)
+    init = signed_image(request.init_image, images, sides, device)
+    mask = signed_image(request.mask_image, images, sides, device)
     painted = None if mask is None else mask.mean(0, keepdim=True)
     return [
-        _start(
+        _of_image(
             request.seed, index, options, schedule, sides, device, init, None if painted is None else (painted + 1) / 2
         )
         for index in range(request.count)
@@ -56,7 +55,7 @@ def axes(options: ClipDiffusionOptions) -> tuple[bool, bool]:
     return options.symmetry in ("vertical", "both"), options.symmetry in ("horizontal", "both")
 
 
-def _start(
+def _of_image(
     seed: int,
     index: int,
     options: ClipDiffusionOptions,
@@ -65,7 +64,7 @@ def _start(
     device: torch.device,
     init: Tensor | None,
     mask: Tensor | None,
-) -> Start:
+) -> InitialLatents:
     if options.perlin != "none":
         init = perlin_picture(options.perlin, seed, index, sides).to(device)
     x = noise(seed, index, 0, "x_T", (3, *sides)).to(device)
@@ -73,12 +72,4 @@ def _start(
         coefficients = stack([schedule.at(len(schedule) - options.skip_steps - 1)])
         x = q_sample(init[None], x[None], coefficients.alpha_bar)[0]
     left_right, up_down = (torch.tensor([wanted]) for wanted in axes(options))
-    return Start(mirrored(x[None], left_right, up_down)[0], init, mask)
-
-
-def _picture(sha256: str, images: Mapping[str, bytes], sides: tuple[int, int], device: torch.device) -> Tensor | None:
-    """That picture at the net's own size: [3, H, W] in [-1, 1]."""
-    if not sha256:
-        return None
-    height, width = sides
-    return to_signed(to_tensor(fit(open_own(images[sha256]), width, height))).to(device)
+    return InitialLatents(mirrored(x[None], left_right, up_down)[0], init, mask)

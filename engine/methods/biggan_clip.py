@@ -1,9 +1,9 @@
 """BigGAN+CLIP: classes and random numbers of a GAN that CLIP moves until their picture fits; “The Big Sleep”.
 
-Murdock 2021, and lucidrains' big-sleep after it. BigGAN-deep makes a picture of random numbers and of how much there
-is of each class, a set of both for the beginning and one for each block; CLIP looks at views of it, and Adam moves
-them. Two things differ: it begins with the classes whose names CLIP finds nearest to the prompt, where Big Sleep begins
-with all of them, faintly (`classes=all`), and distances are those of the other methods, near relatives of the cosine.
+Murdock 2021, and lucidrains' big-sleep after it. BigGAN-deep decodes random numbers and class weights into an image,
+one set of both for its input and one for each block; CLIP scores cutouts of it, and Adam moves the sets. Two things
+differ: an image begins with the classes whose names CLIP finds nearest to the prompt (Big Sleep begins with all of
+them, faintly: `classes=all`), and distances are spherical instead of cosine.
 """
 
 from __future__ import annotations
@@ -13,97 +13,113 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from engine.catalogue.models import MODELS, Model
+from engine.catalogue.models import MODELS
 from engine.guidance.cutouts import CutRecipe, cut, draw_cuts
 from engine.guidance.imagenet_classes import class_name, class_vectors
+from engine.guidance.objective import ClipTarget
 from engine.guidance.perceptor_loader import load_perceptor
 from engine.images.tensors import noise, to_unit
 from engine.loaders.biggan import BigganNet, load_biggan_net
 from engine.methods._biggan_state import (
-    Latents,
+    BigganImage,
     all_faint,
     conditions,
-    moved,
     nearest_classes,
     prior_gradient,
     some_present,
+    updated,
 )
-from engine.methods._generator import Beginning, ByGenerator, Start
+from engine.methods._init_image import init_image
+from engine.methods._optimisation import OptimisationMethod, Start
+from engine.requests.clip_weights import Weighted, read_perceptors
 from engine.requests.options.biggan_clip import ALL, BigganClipOptions
 from engine.requests.request import DreamRequest
 from engine.runtime.provider import NetProvider
 
 LIKELY, SHARPNESS = 3, 20.0
-"""So many classes it begins with, and how much more there is of those that are nearer."""
+"""Number of classes that an image begins with, and the sharpness of the softmax that gives them weights."""
 
 
-class BigganClip(ByGenerator[Latents, BigganNet]):
+class BigganClip(OptimisationMethod[BigganImage, BigganNet]):
     """The method; see the module's docstring."""
 
     name = "biggan_clip"
-    state = Latents
+    state = BigganImage
 
-    def net(self, model: Model, runtime: NetProvider) -> BigganNet:
-        """The generator alone: nobody has published more."""
-        return load_biggan_net(model.name, runtime)
+    def generator(self, request: DreamRequest, runtime: NetProvider) -> BigganNet:
+        """The generator; no discriminator was published."""
+        return load_biggan_net(request.model, runtime)
+
+    def generator_of(self, state: BigganImage, runtime: NetProvider) -> BigganNet:
+        """The same, for an image in progress."""
+        return load_biggan_net(state.model.name, runtime)
+
+    def guides(self, request: DreamRequest) -> tuple[Weighted, ...]:
+        """The CLIPs that the request names."""
+        assert isinstance(request.options, BigganClipOptions)
+        return read_perceptors(request.options.perceptors, MODELS[request.model].perceptor)
 
     def load(self, request: DreamRequest, runtime: NetProvider) -> None:
-        """Refuses classes that the model has not, too: a request may come out of a picture's record."""
+        """Also checks the classes, because a request may come from a replay record. Raises InvalidRequest."""
         request.options.check_model(MODELS[request.model], ())
         super().load(request, runtime)
 
-    def starts(self, net: BigganNet, beginning: Beginning) -> Iterator[Start]:
-        """Random numbers for each picture, and the same classes for all of them."""
-        request, init = beginning.request, beginning.init
-        options = request.options
+    def starts(
+        self,
+        generator: BigganNet,
+        request: DreamRequest,
+        images: Mapping[str, bytes],
+        guide: ClipTarget,
+        runtime: NetProvider,
+    ) -> Iterator[Start]:
+        """Random numbers for each image, and the same classes for all."""
+        options, init = request.options, init_image(request, images, runtime.device)
         assert isinstance(options, BigganClipOptions)
-        classes, notes = _classes(options, beginning, init)
-        rows = net.flags.conditions if options.latents == "each" else 1
+        classes, notes = _classes(options, guide, init, runtime)
+        rows = generator.flags.conditions if options.latents == "each" else 1
         for index in range(request.count):
-            z = options.truncation * noise(request.seed, index, 0, "z", (rows, net.flags.z_dim))
-            lots = noise(request.seed, index, 0, "classes", (rows, net.flags.num_classes))
+            z = options.truncation * noise(request.seed, index, 0, "z", (rows, generator.flags.z_dim))
+            lots = noise(request.seed, index, 0, "classes", (rows, generator.flags.num_classes))
             logits = some_present(lots, classes, options) if classes else all_faint(lots)
-            yield Start(torch.cat([z, logits], dim=1).to(beginning.runtime.device), init, notes)
+            yield Start(torch.cat([z, logits], dim=1).to(runtime.device), init, notes)
 
-    def paint(self, net: BigganNet, batch: Sequence[Latents], numbers: Tensor) -> Tensor:
-        """The picture of these classes and random numbers."""
-        truncation = torch.tensor([s.options.truncation for s in batch]).to(numbers)
-        return net.paint(*conditions(batch, numbers, net.flags.z_dim), truncation)
+    def decode(self, generator: BigganNet, batch: Sequence[BigganImage], parameters: Tensor) -> Tensor:
+        """The image of these classes and random numbers."""
+        truncation = torch.tensor([s.options.truncation for s in batch]).to(parameters)
+        return generator.paint(*conditions(batch, parameters, generator.flags.z_dim), truncation)
 
-    def own_gradient(self, batch: Sequence[Latents]) -> Tensor:
-        """Towards numbers as the net knows them, and few classes."""
-        return prior_gradient(batch, batch[0].numbers.shape[1] - batch[0].model.classes)
+    def extra_gradient(self, batch: Sequence[BigganImage]) -> Tensor:
+        """Towards a normally distributed z and few classes."""
+        return prior_gradient(batch, batch[0].parameters.shape[1] - batch[0].model.classes)
 
-    def moved(self, net: BigganNet, batch: Sequence[Latents], gradient: Tensor) -> Mapping[str, Tensor]:
-        """A step of Adam; the average follows."""
-        return moved(batch, gradient)
+    def update(self, generator: BigganNet, batch: Sequence[BigganImage], gradient: Tensor) -> Mapping[str, Tensor]:
+        """A step of Adam, and of the moving average."""
+        return updated(batch, gradient)
 
-    def shown(self, changed: Mapping[str, Tensor]) -> Tensor:
-        """The average of the numbers so far."""
-        return changed["average"]
+    def final(self, updated: Mapping[str, Tensor]) -> Tensor:
+        """The moving average of the parameters."""
+        return updated["average"]
 
 
 METHOD = BigganClip()
 
 
 def _classes(
-    options: BigganClipOptions, beginning: Beginning, init: Tensor | None
+    options: BigganClipOptions, guide: ClipTarget, init: Tensor | None, runtime: NetProvider
 ) -> tuple[Sequence[tuple[int, float]], tuple[str, ...]]:
-    """The classes that it begins with, none if with all, and what the person is told of them."""
+    """The classes that images begin with (none = all of them), and notes for the request's owner."""
     if options.chosen or options.classes.strip() == ALL:
         return options.chosen, ()
-    found = nearest_classes(
-        class_vectors(beginning.eye.perceptor, beginning.runtime), _direction(beginning, init), LIKELY, SHARPNESS
-    )
+    vectors = class_vectors(guide.perceptor, runtime)
+    found = nearest_classes(vectors, _direction(guide, init, runtime), LIKELY, SHARPNESS)
     names = ", ".join(f"{class_name(number)} ({number})" for number, _ in found)
     return found, (f"It began with the classes {names}.",)
 
 
-def _direction(beginning: Beginning, init: Tensor | None) -> Tensor:
-    """Where all prompts together lie for the first CLIP that guides, or what it sees in the init picture: [D]."""
-    targets = beginning.eye.targets
+def _direction(guide: ClipTarget, init: Tensor | None, runtime: NetProvider) -> Tensor:
+    """The weighted sum of all prompts in the first CLIP's space, or its embedding of the init image: [D]."""
     if init is None:
-        return targets.weights @ targets.vectors
-    perceptor = load_perceptor(beginning.eye.perceptor, beginning.runtime)
+        return guide.targets.weights @ guide.targets.vectors
+    perceptor = load_perceptor(guide.perceptor, runtime)
     whole = draw_cuts(CutRecipe(1), 0, 0, 0, (init.shape[1], init.shape[2]), perceptor.size)
     return perceptor.encode_image(to_unit(cut(init[None], [whole], perceptor.size)))[0]

@@ -19,16 +19,17 @@ from engine.errors import InvalidRequest, NotFinite
 from engine.guidance.objective import ClipTarget
 from engine.guidance.perceptor_loader import load_perceptor
 from engine.guidance.schedule_values import recipe_at
-from engine.guidance.targets import decode, make_targets, power_of_two
+from engine.guidance.targets import decode, make_targets
 from engine.guidance.verdict import judge, named
 from engine.guidance.vocabulary_check import cut_short, readable
 from engine.images.tensors import to_image, to_unit
 from engine.loaders.diffusion import load_diffusion_net
 from engine.loaders.secondary import check_sides, load_secondary
 from engine.methods._base import Failed, Finished, Running, Step
+from engine.methods._batches import filled
 from engine.methods._diffusion_state import Sample
 from engine.methods._diffusion_step import step_together
-from engine.methods._initial_latents import make_starts
+from engine.methods._initial_latents import initial_latents
 from engine.methods._text_conditioning import read
 from engine.protocol.messages import Job
 from engine.protocol.step_log import StepConditions
@@ -102,7 +103,7 @@ class ClipDiffusion:
                 memory_level=runtime.memory.level(_kind(model, start.x, options)),
             )
             for index, start in enumerate(
-                make_starts(request, options, schedule, images, _sides(request, model), runtime.device)
+                initial_latents(request, options, schedule, images, _sides(request, model), runtime.device)
             )
         ]
 
@@ -130,8 +131,8 @@ class ClipDiffusion:
     def advance(self, states: list[Sample], runtime: NetProvider) -> list[Step]:
         """One denoising step for each."""
         net = load_diffusion_net(states[0].model.name, runtime)
-        bucket = max(power_of_two(len(states)), states[0].bucket)
-        batch = states + [states[0]] * (bucket - len(states))
+        batch = filled(states, runtime.device)
+        bucket = len(batch)
         move, compiled = runtime.compiler.step(
             (METHOD_NAME, states[0].batch_key, bucket), lambda: step_together(net, batch, runtime), states[0].compiled
         )

@@ -19,7 +19,7 @@ from engine.catalogue.models import Model
 from engine.images.opening import open_own
 from engine.images.pictures import fit
 from engine.images.tensors import noise, to_image, to_signed, to_tensor, uniform
-from engine.methods._adam import ByAdam, Canvas
+from engine.methods._canvas import CanvasMethod
 from engine.methods._stroke_renderer import Strokes, draw
 from engine.requests.request import ClipdrawOptions, DreamRequest
 
@@ -39,7 +39,7 @@ POINT_RATE, WIDTH_RATE, COLOUR_RATE = 1 / 224, 0.1 / 224, 0.01
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The numbers of each stroke: its points, its width, red, green, blue, opacity."""
+    """The parameters of each stroke: its points, its width, red, green, blue, opacity."""
 
     height: int
     width: int
@@ -65,9 +65,9 @@ class Sheet:
         longer = max(self.height, self.width)
         return self.width / longer, self.height / longer
 
-    def paint(self, numbers: Tensor) -> Tensor:
+    def paint(self, parameters: Tensor) -> Tensor:
         """[N, P] → [N, 3, H, W] in [-1, 1]."""
-        return to_signed(self._drawn(numbers, (self.height, self.width)))
+        return to_signed(self._drawn(parameters, (self.height, self.width)))
 
     def rates(self) -> Tensor:
         """Points are quick, widths slow; a given ink stays as it is."""
@@ -75,32 +75,34 @@ class Sheet:
         one = [POINT_RATE] * self.coordinates + [WIDTH_RATE] + [colour] * 3 + [COLOUR_RATE]
         return torch.tensor(one).repeat(self.strokes)
 
-    def settle(self, numbers: Tensor) -> Tensor:
+    def settle(self, parameters: Tensor) -> Tensor:
         """Widths, colours and opacities within what they may be; points may leave the sheet."""
-        points, width, rest = self._parts(numbers)
+        points, width, rest = self._parts(parameters)
         width = width.clamp(THINNEST * self.stroke_width, THICKEST * self.stroke_width)
         return torch.cat([points, width, rest.clamp(0, 1)], dim=-1).flatten(-2)
 
     @torch.no_grad()
-    def finish(self, numbers: Tensor) -> Image.Image:
+    def finish(self, parameters: Tensor) -> Image.Image:
         """[P] → the drawing at full size."""
-        return to_image(self._drawn(numbers[None], (self.full_height, self.full_width))[0])
+        return to_image(self._drawn(parameters[None], (self.full_height, self.full_width))[0])
 
-    def _drawn(self, numbers: Tensor, size: tuple[int, int]) -> Tensor:
-        points, width, rest = self._parts(numbers)
+    def _drawn(self, parameters: Tensor, size: tuple[int, int]) -> Tensor:
+        points, width, rest = self._parts(parameters)
         strokes = Strokes(points.reshape(*points.shape[:-1], -1, 2), width[..., 0], rest[..., :3], rest[..., 3])
         paper = torch.tensor(ImageColor.getrgb(PAPERS[self.paper])) / 255
-        return draw(strokes, paper.to(numbers), size)
+        return draw(strokes, paper.to(parameters), size)
 
-    def _parts(self, numbers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _parts(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """[..., P] → points [..., S, 2V], width [..., S, 1], colour and opacity [..., S, 4]."""
-        by_stroke = numbers.reshape(*numbers.shape[:-1], self.strokes, -1)
+        by_stroke = parameters.reshape(*parameters.shape[:-1], self.strokes, -1)
         points, width, rest = torch.split(by_stroke, [self.coordinates, 1, 4], dim=-1)
         return points, width, rest
 
 
-class Clipdraw(ByAdam):
+class Clipdraw(CanvasMethod[Sheet]):
     """The method; see the module's docstring."""
+
+    name = "clipdraw"
 
     def canvas(self, request: DreamRequest, model: Model) -> Sheet:
         """A sheet that is small while CLIP looks, and as large as asked for in the end."""
@@ -119,9 +121,8 @@ class Clipdraw(ByAdam):
             options.paper,
         )
 
-    def first(self, request: DreamRequest, canvas: Canvas, images: Mapping[str, bytes], index: int) -> Tensor:
+    def first(self, request: DreamRequest, canvas: Sheet, images: Mapping[str, bytes], index: int) -> Tensor:
         """Short strokes anywhere, of any colour, or of the init picture's where they begin."""
-        assert isinstance(canvas, Sheet)
         lots = uniform(request.seed, index, 0, "strokes", (canvas.strokes, 6))
         start = lots[:, None, :2] * torch.tensor(canvas.corner)
         way = REACH * (2 * uniform(request.seed, index, 0, "ways", (canvas.strokes, 3 * canvas.curves, 2)) - 1)

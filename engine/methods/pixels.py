@@ -19,7 +19,7 @@ from engine.guidance.cutouts import window_matrix
 from engine.images.opening import open_own
 from engine.images.pictures import fit
 from engine.images.tensors import noise, to_image, to_signed, to_tensor, to_unit
-from engine.methods._adam import ByAdam, Canvas
+from engine.methods._canvas import CanvasMethod
 from engine.requests.request import DreamRequest
 
 FACTORS = (16, 8, 4, 2, 1)
@@ -34,7 +34,7 @@ RIM = 0.97
 
 @dataclass(frozen=True, slots=True)
 class Grids:
-    """The numbers are the colours of all grids, coarse to fine, each [3, h, w]."""
+    """The parameters are the colours of all grids, coarse to fine, each [3, h, w]."""
 
     height: int
     width: int
@@ -51,13 +51,13 @@ class Grids:
 
     @property
     def sizes(self) -> list[int]:
-        """Numbers in every grid."""
+        """Number of parameters of every grid."""
         return [3 * height * width for height, width in self.shapes]
 
-    def paint(self, numbers: Tensor) -> Tensor:
+    def paint(self, parameters: Tensor) -> Tensor:
         """[N, P] → [N, 3, H, W] in [-1, 1]."""
-        total = torch.zeros((len(numbers), 3, *self.sides), device=numbers.device)
-        for grid, (height, width) in zip(torch.split(numbers, self.sizes, dim=1), self.shapes, strict=True):
+        total = torch.zeros((len(parameters), 3, *self.sides), device=parameters.device)
+        for grid, (height, width) in zip(torch.split(parameters, self.sizes, dim=1), self.shapes, strict=True):
             total = total + _resized(grid.reshape(-1, 3, height, width), self.sides)
         return total.tanh()
 
@@ -65,26 +65,27 @@ class Grids:
         """All alike."""
         return torch.ones(1)
 
-    def settle(self, numbers: Tensor) -> Tensor:
+    def settle(self, parameters: Tensor) -> Tensor:
         """tanh takes whatever comes."""
-        return numbers
+        return parameters
 
-    def finish(self, numbers: Tensor) -> Image.Image:
+    def finish(self, parameters: Tensor) -> Image.Image:
         """[P] → a picture of the grids' size."""
-        return to_image(to_unit(self.paint(numbers[None])[0]))
+        return to_image(to_unit(self.paint(parameters[None])[0]))
 
 
-class Pixels(ByAdam):
+class Pixels(CanvasMethod[Grids]):
     """The method; see the module's docstring."""
+
+    name = "pixels"
 
     def canvas(self, request: DreamRequest, model: Model) -> Grids:
         """Grids for a picture that the model's finish enlarges."""
         scale = min(model.scale, LARGEST_PIXEL)
         return Grids(request.height // scale, request.width // scale)
 
-    def first(self, request: DreamRequest, canvas: Canvas, images: Mapping[str, bytes], index: int) -> Tensor:
+    def first(self, request: DreamRequest, canvas: Grids, images: Mapping[str, bytes], index: int) -> Tensor:
         """Faint colours, or the init picture's."""
-        assert isinstance(canvas, Grids)
         if not request.init_image:
             return SPREAD * noise(request.seed, index, 0, "colours", (sum(canvas.sizes),))
         return _colours_of(open_own(images[request.init_image]), canvas)

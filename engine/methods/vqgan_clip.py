@@ -1,65 +1,117 @@
 """VQGAN+CLIP: a grid of codes that CLIP moves until their picture fits the words; the look of 2021.
 
-Crowson et al. 2022 (arXiv 2204.08583), and the notebooks of 2021 before it. Each place of the grid takes the nearest
-vector of a codebook, the VQGAN's decoder makes a picture of them, CLIP looks at views of it, and Adam moves the grid
+Crowson et al. 2022 (arXiv 2204.08583), and the notebooks of 2021 before it. Each cell of the grid takes the nearest
+vector of a codebook, the VQGAN's decoder turns them into an image, CLIP scores cutouts of it, and Adam moves the grid
 against the gradient of the spherical distance from the prompts. Three things differ from the notebooks: the seed fixes
-the start as well, holding on to an init picture measures from that picture, and views are not turned or bent, because
-what does that has no deterministic gradient on a GPU.
+the start as well; `init_weight` measures the distance from the init image; and cutouts are not rotated or warped,
+because that has no deterministic gradient on a GPU.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from engine.catalogue.models import Model
-from engine.images.tensors import noise, to_signed, uniform
+from engine.catalogue.models import MODELS
+from engine.guidance.objective import ClipTarget
+from engine.images.tensors import noise, per_sample, to_signed, uniform
 from engine.loaders.vqgan import VqganNet, load_vqgan_net
-from engine.methods._generator import Beginning, ByGenerator, Start
-from engine.methods._vqgan_state import Grid, hold, moved
+from engine.methods._adam import adam_update, cosine_decay
+from engine.methods._init_image import init_image, sides_of
+from engine.methods._optimisation import OptimisationMethod, OptimisedImage, Start
+from engine.requests.clip_weights import Weighted, read_perceptors
 from engine.requests.options.vqgan_clip import VqganClipOptions
+from engine.requests.request import DreamRequest
 from engine.runtime.provider import NetProvider
 
+BETAS, EPSILON = (0.9, 0.999), 1e-8
+"""Of Adam: PyTorch's defaults, as in the notebooks."""
+WEIGHT_DECAY = 0.01
+"""Of AdamW: PyTorch's default."""
 
-class VqganClip(ByGenerator[Grid, VqganNet]):
+
+@dataclass(kw_only=True)
+class VqganImage(OptimisedImage):
+    """Its parameters are z, and it holds the init image's codes, both [D, h, w]. z is rounded to the codebook."""
+
+    options: VqganClipOptions
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next step."""
+        decay = 1.0 if self.options.decay == "none" else cosine_decay(self.step, self.steps)
+        return self.options.learning_rate * decay
+
+
+class VqganClip(OptimisationMethod[VqganImage, VqganNet]):
     """The method; see the module's docstring."""
 
     name = "vqgan_clip"
-    state = Grid
+    state = VqganImage
 
-    def net(self, model: Model, runtime: NetProvider) -> VqganNet:
-        """Encoder, codebook, decoder."""
-        return load_vqgan_net(model.name, runtime)
+    def generator(self, request: DreamRequest, runtime: NetProvider) -> VqganNet:
+        """Encoder, codebook and decoder."""
+        return load_vqgan_net(request.model, runtime)
 
-    def starts(self, net: VqganNet, beginning: Beginning) -> Iterator[Start]:
-        """Random codes, or those of the init picture, to which a picture may hold on."""
-        init = beginning.init
-        held = None if init is None else net.of_picture(init[None])[0]
-        for index in range(beginning.request.count):
-            yield Start(_first(net, beginning, index) if held is None else held, held)
+    def generator_of(self, state: VqganImage, runtime: NetProvider) -> VqganNet:
+        """The same, for an image in progress."""
+        return load_vqgan_net(state.model.name, runtime)
 
-    def paint(self, net: VqganNet, batch: Sequence[Grid], numbers: Tensor) -> Tensor:
-        """The picture of the vectors nearest to z."""
-        return net.paint(numbers)
+    def guides(self, request: DreamRequest) -> tuple[Weighted, ...]:
+        """The CLIPs that the request names."""
+        assert isinstance(request.options, VqganClipOptions)
+        return read_perceptors(request.options.perceptors, MODELS[request.model].perceptor)
 
-    def own_gradient(self, batch: Sequence[Grid]) -> Tensor:
-        """Back to the init picture's codes."""
-        return hold(batch)
+    def starts(
+        self,
+        generator: VqganNet,
+        request: DreamRequest,
+        images: Mapping[str, bytes],
+        guide: ClipTarget,
+        runtime: NetProvider,
+    ) -> Iterator[Start]:
+        """Random codes, or those of the init image."""
+        init = init_image(request, images, runtime.device)
+        held = None if init is None else generator.of_picture(init[None])[0]
+        for index in range(request.count):
+            yield Start(_first(generator, request, index, runtime.device) if held is None else held, held)
 
-    def moved(self, net: VqganNet, batch: Sequence[Grid], gradient: Tensor) -> Mapping[str, Tensor]:
-        """A step of Adam, within the bounds of the codebook."""
-        z, mean, square = moved(batch, gradient)
-        return {"numbers": z.clamp(*net.bounds), "mean": mean, "square": square}
+    def decode(self, generator: VqganNet, batch: Sequence[VqganImage], parameters: Tensor) -> Tensor:
+        """The image of the codebook vectors nearest to z."""
+        return generator.paint(parameters)
+
+    def extra_gradient(self, batch: Sequence[VqganImage]) -> Tensor:
+        """The gradient of init_weight / 2 · mean |z - held|² for each image: [N, D, h, w].
+
+        The classic tools measured the distance from zero, so that a high `init_weight` pulled away from the init image.
+        """
+        return torch.stack([_hold(image) for image in batch])
+
+    def update(self, generator: VqganNet, batch: Sequence[VqganImage], gradient: Tensor) -> Mapping[str, Tensor]:
+        """A step of Adam or AdamW, clamped to the bounds of the codebook."""
+        z, mean, square = (torch.stack([getattr(s, k) for s in batch]) for k in ("parameters", "mean", "square"))
+        counts, rates = [s.step + 1 for s in batch], [s.rate for s in batch]
+        move, mean, square = adam_update((mean, square), gradient, counts, rates, betas=BETAS, epsilon=EPSILON)
+        shrink = [WEIGHT_DECAY * (s.options.optimizer == "adamw") * s.rate for s in batch]
+        z = z * (1 - per_sample(torch.tensor(shrink, dtype=torch.float64))).to(z) - move
+        return {"parameters": z.clamp(*generator.bounds), "mean": mean, "square": square}
 
 
 METHOD = VqganClip()
 
 
-def _first(net: VqganNet, beginning: Beginning, index: int) -> Tensor:
-    """Where picture *index* begins without an init picture: [D, h, w]."""
-    request, (height, width), device = beginning.request, beginning.sides, beginning.runtime.device
+def _hold(image: VqganImage) -> Tensor:
+    if image.held is None:
+        return torch.zeros_like(image.parameters)
+    return image.options.init_weight.at(image.timestep) * (image.parameters - image.held) / image.parameters.numel()
+
+
+def _first(net: VqganNet, request: DreamRequest, index: int, device: torch.device) -> Tensor:
+    """The first codes of image *index* without an init image: [D, h, w]."""
+    height, width = sides_of(request)
     assert isinstance(request.options, VqganClipOptions)
     if request.options.start == "codes":
         lots = uniform(request.seed, index, 0, "codes", (1, height // net.factor, width // net.factor))
@@ -73,7 +125,7 @@ def _first(net: VqganNet, beginning: Beginning, index: int) -> Tensor:
 
 
 def from_corners(corners: Tensor, height: int, width: int) -> Tensor:
-    """From corner to corner, [3, 2, 2] → [3, height, width]."""
+    """A bilinear gradient between four corners: [3, 2, 2] → [3, height, width]."""
     down, across = (torch.linspace(0, 1, side) for side in (height, width))
     sides = corners[:, :1] + (corners[:, 1:] - corners[:, :1]) * down[:, None]
     return sides[..., :1] + (sides[..., 1:] - sides[..., :1]) * across

@@ -124,15 +124,16 @@ class StepScheduler:
             painting.nets = frozenset(lease.keys)
 
     def _fitting(self, lane: Lane, expected: int) -> int:
-        """How many pictures of *lane* the memory has room for, at least one. What was measured goes before *expected*.
+        """How many images of *lane* memory has room for, at least one. Measured bytes go before *expected* ones.
 
-        Batches are filled up to a power of two, so that an expected step of three takes as much as one of four.
+        Off the CPU batches are filled up to a power of two, so an expected step of three takes as much as one of four.
         """
         each = self._each.get(lane, 0) or expected
         if not each:
             return sys.maxsize
         room = max(int(self._runtime.free_memory() * SPARE) // each, 1)
-        return room if lane in self._each else 1 << (room.bit_length() - 1)
+        filled_up = lane not in self._each and self._runtime.device.type != "cpu"
+        return 1 << (room.bit_length() - 1) if filled_up else room
 
     def _note(self, lane: Lane, group: list[ImageTask], each: int) -> None:
         if each:

@@ -12,10 +12,10 @@ from engine.diffusion.schedules import alphas_cumprod
 from engine.diffusion.solvers import Answer
 from engine.guidance.cutouts import CutRecipe
 from engine.guidance.guided_denoiser import Guidance, Guided, InpaintMask
+from engine.guidance.noise_key import NoiseKey
 from engine.guidance.objective import ClipTarget, Objective, Scales, objective_gradient
 from engine.guidance.perceptor import Perceptor
 from engine.guidance.targets import Targets, make_targets
-from engine.guidance.turn import NoiseKey
 from engine.requests.prompts import parse_prompts
 from tests.engine.tiny import tiny_perceptor
 from tests.golden import seeded

@@ -1,10 +1,11 @@
-"""Methods with a generator at tiny size, and what all their tests ask of them."""
+"""Every method at tiny size, and what the tests of all methods ask of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,9 @@ from engine.catalogue.entry import Entry, Kind
 from engine.catalogue.models import MODELS
 from engine.loaders.biggan import BigganNet
 from engine.loaders.vqgan import VqganNet
-from engine.methods import biggan_clip, vqgan_clip
+from engine.methods import Method, biggan_clip, clip_diffusion, clipdraw, vqgan_clip
+from engine.methods import pixels as pixels_method
 from engine.methods._base import Finished
-from engine.methods._generator import Generator
 from engine.nets.biggan import build_biggan
 from engine.nets.biggan_flags import read_biggan_flags
 from engine.nets.vqgan import build_vqgan
@@ -42,7 +43,7 @@ TINY = {"size": (32, 32), "multiple": 32, "smallest": 32, "largest": 32}
 class Easel:
     """*asks* and *settings*: what its requests say, unless a test says otherwise."""
 
-    method: Generator[Any, Any]
+    method: Method[Any]
     runtime: Runtime
     asks: Mapping[str, object]
     settings: Mapping[str, str]
@@ -97,3 +98,22 @@ def vqgan_easel() -> Iterator[Easel]:
     runtime = tiny_runtime()
     runtime.net("vqgan:primer", tiny_vqgan)
     yield Easel(vqgan_clip.METHOD, runtime, {"method": "vqgan_clip"}, {"steps": "6", "cutouts": "2"})
+
+
+@contextmanager
+def shipped_easel(name: str) -> Iterator[Easel]:
+    """A method of the small model without a generator of its own to replace."""
+    method, settings = {
+        "clip_diffusion": (clip_diffusion.METHOD, {"steps": "6", "cutouts": "2"}),
+        "pixels": (pixels_method.METHOD, {"steps": "6", "cutouts": "2"}),
+        "clipdraw": (clipdraw.METHOD, {"steps": "6", "cutouts": "2", "strokes": "5", "curves": "1"}),
+    }[name]
+    yield Easel(method, tiny_runtime(), {"method": name}, settings)
+
+
+EASELS = {
+    "biggan_clip": biggan_easel,
+    "vqgan_clip": vqgan_easel,
+    **{name: partial(shipped_easel, name) for name in ("clip_diffusion", "pixels", "clipdraw")},
+}
+"""Every method at tiny size."""

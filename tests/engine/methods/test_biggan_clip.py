@@ -19,7 +19,7 @@ from engine.memory_planning.dry_run import dry_run
 from engine.memory_planning.meta_memory import LiveBytes
 from engine.methods import find_method
 from engine.methods._base import Finished, Step
-from engine.methods._biggan_state import Latents, class_weights, crowd, moved, prior_gradient, strangeness
+from engine.methods._biggan_state import BigganImage, class_loss, class_weights, prior_gradient, prior_loss, updated
 from engine.methods.biggan_clip import METHOD, BigganClip
 from engine.protocol.messages import Job, Submit
 from engine.protocol.replay_record import read_record, replay_request
@@ -27,7 +27,7 @@ from engine.protocol.step_log import read_replay_plan
 from engine.requests.request import BigganClipOptions, build_request, parse_settings, request_from_json, request_to_json
 from engine.runtime.runtime import Runtime
 from tests.engine.methods.easels import PROMPT, Easel, tiny_biggan
-from tests.engine.methods.seen import encoded, noisy_picture, pixels
+from tests.engine.methods.seen import encoded, noisy_picture
 from tests.engine.tiny import job_of, paint
 from tests.engine.workshop import Workshop
 
@@ -46,40 +46,27 @@ def test_so_they_do_however_they_are_read(easel: Easel, settings: dict[str, str]
     assert easel.near(PROMPT, "40", **settings) > before + 0.01
 
 
-def test_a_picture_is_the_same_to_the_bit_between_neighbours_that_join_later(easel: Easel, runtime: Runtime) -> None:
-    alone, watched = easel.begin(), easel.begin()
-    ways = ({"truncation": "0.3"}, {"max_classes": "4"}, {"latent_weight": "0", "ema_decay": "0.9"})
-    prompts = "an owl", "snow | fog:-0.3", "a boat"
-    late = [easel.begin(prompt, way, seed=i)[0] for i, (prompt, way) in enumerate(zip(prompts, ways, strict=True))]
-    for state in (*alone, *watched, *late):
-        state.bucket = 4
-    expected = easel.finish(alone)[0]
-    for step in range(6):
-        steps = METHOD.advance([*late[: step // 2], *watched], runtime)
-    assert np.array_equal(expected, pixels(steps[-1]))
-
-
 def test_every_block_has_numbers_of_its_own_or_all_have_the_same(easel: Easel) -> None:
     each, one = (easel.begin(settings={"latents": way})[0] for way in ("each", "one"))
-    assert [(5, 1016), (1, 1016)] == [tuple(state.numbers.shape) for state in (each, one)]
-    z, classes = one.numbers[None, :, :16], one.numbers[None, :, 16:].sigmoid()
+    assert [(5, 1016), (1, 1016)] == [tuple(state.parameters.shape) for state in (each, one)]
+    z, classes = one.parameters[None, :, :16], one.parameters[None, :, 16:].sigmoid()
     full = tiny_biggan().net(z.expand(-1, 5, -1), classes.expand(-1, 5, -1), torch.ones(1))
-    torch.testing.assert_close(full, METHOD.paint(tiny_biggan(), [one], one.numbers[None]))
+    torch.testing.assert_close(full, METHOD.decode(tiny_biggan(), [one], one.parameters[None]))
 
 
 def test_with_all_classes_each_begins_faintly_as_in_big_sleep(easel: Easel) -> None:
-    logits = easel.begin()[0].numbers[:, 16:]
+    logits = easel.begin()[0].parameters[:, 16:]
     assert -3.9 == pytest.approx(float(logits.mean()), abs=0.02)
     assert 0.3 == pytest.approx(float(logits.std()), abs=0.02)
     z = easel.begin(count=40)
-    assert 1 == pytest.approx(float(torch.stack([s.numbers[:, :16] for s in z]).std()), abs=0.05)
+    assert 1 == pytest.approx(float(torch.stack([s.parameters[:, :16] for s in z]).std()), abs=0.05)
 
 
 @pytest.mark.parametrize("most", ["0", "3"])
 def test_it_begins_with_the_classes_that_are_named_and_little_else(easel: Easel, most: str) -> None:
     (state,) = easel.begin(settings={"classes": "980:3+483", "max_classes": most})
     options = state.options
-    weights = class_weights(state.numbers[:, 16:], options.max_classes, options.class_temperature)
+    weights = class_weights(state.parameters[:, 16:], options.max_classes, options.class_temperature)
     assert [980, 483] == weights[0].topk(2).indices.tolist()
     rest = float(weights[0].sum() - weights[0].topk(2).values.sum())
     assert rest < 1 and weights[0, 980] > 0.5
@@ -92,7 +79,7 @@ def test_the_likely_classes_are_those_whose_names_are_nearest_to_all_prompts(eas
     perceptor = load_perceptor("primer", runtime)
     direction = perceptor.encode_text(["a fox"])[0] - 0.4 * perceptor.encode_text(["snow"])[0]
     near = class_vectors("primer", runtime) @ direction
-    begun = state.numbers[:, 16:].sigmoid()[0].topk(3).indices
+    begun = state.parameters[:, 16:].sigmoid()[0].topk(3).indices
     torch.testing.assert_close(near.topk(3).values, near[begun].sort(descending=True).values)
     assert all(f"{NAMES[number]} ({number})" in state.notes[-1] for number in begun.tolist())
     assert state.notes[-1].startswith("It began with the classes ")
@@ -132,14 +119,14 @@ def test_of_the_strongest_classes_each_is_weighed_against_those_that_are_weaker(
 
 def test_normal_numbers_are_less_strange_than_others() -> None:
     normal = torch.randn(8, 4096, generator=torch.Generator().manual_seed(0))
-    assert 4 == pytest.approx(float(strangeness(normal / normal.square().mean().sqrt())), abs=0.2)
+    assert 4 == pytest.approx(float(prior_loss(normal / normal.square().mean().sqrt())), abs=0.2)
     others = normal * 2, normal + 1, normal.abs(), normal.exp(), normal.sign()
-    assert all(strangeness(other) > strangeness(normal) + 0.5 for other in others)
+    assert all(prior_loss(other) > prior_loss(normal) + 0.5 for other in others)
 
 
 def test_the_crowd_is_all_classes_but_the_strongest() -> None:
     weights = torch.tensor([[0.9, 0.1, 0.2], [0.0, 0.0, 0.7]])
-    assert (25.0 + 100.0) / 4 == pytest.approx(float(crowd(weights)))
+    assert (25.0 + 100.0) / 4 == pytest.approx(float(class_loss(weights)))
 
 
 def test_weights_of_zero_leave_the_numbers_to_clip(easel: Easel) -> None:
@@ -151,25 +138,25 @@ def test_weights_of_zero_leave_the_numbers_to_clip(easel: Easel) -> None:
 
 def test_less_truncation_means_numbers_that_spread_less_and_are_kept_so(easel: Easel) -> None:
     wide, narrow = (easel.begin(settings={"truncation": spread})[0] for spread in ("1", "0.25"))
-    torch.testing.assert_close(wide.numbers[:, :16] / 4, narrow.numbers[:, :16])
+    torch.testing.assert_close(wide.parameters[:, :16] / 4, narrow.parameters[:, :16])
     gradients = prior_gradient([wide, narrow], 16)[..., :16]
     torch.testing.assert_close(4 * gradients[0], gradients[1], rtol=1e-3, atol=1e-4)
 
 
 def test_adam_moves_as_pytorchs_does_and_the_average_forgets_the_beginning_evenly(easel: Easel) -> None:
     (state,) = easel.begin(settings={"learning_rate": "0.2", "ema_decay": "0.9"})
-    expected = state.numbers.clone().requires_grad_()
+    expected = state.parameters.clone().requires_grad_()
     reference = torch.optim.Adam([expected], lr=0.2)
     seen: list[Tensor] = [expected.detach().clone()]
     for step in range(3):
         expected.grad = torch.randn(expected.shape, generator=torch.Generator().manual_seed(step))
-        changed = moved([state], expected.grad[None])
+        changed = updated([state], expected.grad[None])
         reference.step()
         seen.append(expected.detach().clone())
         for name, values in changed.items():
             setattr(state, name, values[0])
         state.step += 1
-    torch.testing.assert_close(expected.detach(), state.numbers, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(expected.detach(), state.parameters, atol=1e-5, rtol=1e-5)
     shares = torch.tensor([0.9**age for age in (3, 2, 1, 0)])
     average = (torch.stack(seen) * (shares / shares.sum())[:, None, None]).sum(0)
     torch.testing.assert_close(average, state.average, atol=1e-5, rtol=1e-5)
@@ -179,7 +166,7 @@ def test_the_finished_picture_is_that_of_the_average(easel: Easel) -> None:
     (state,) = easel.begin(settings={"ema_decay": "0.9", "learning_rate": "0.5"})
     picture = easel.finish([state])[0]
     average, last = (
-        METHOD.paint(tiny_biggan(), [state], numbers[None])[0] for numbers in (state.average, state.numbers)
+        METHOD.decode(tiny_biggan(), [state], numbers[None])[0] for numbers in (state.average, state.parameters)
     )
     painted = [((p.permute(1, 2, 0) + 1) / 2 * 255).round().numpy() for p in (average, last)]
     assert np.array_equal(painted[0], picture)
@@ -291,7 +278,7 @@ def test_what_was_painted_among_others_is_painted_again_to_the_bit_from_its_reco
     again.worker.submit(Job("again", 1, "somebody", replay_request(record)), {}, read_replay_plan(record["resolved"]))
     again.run("again")
 
-    assert [1, 4] == [bucket for bucket, *_ in record["resolved"]["course"]], "it was alone, then with others"
+    assert [1, 3] == [bucket for bucket, *_ in record["resolved"]["course"]], "it was alone, then with others"
     assert first.facts["sha256"] == again.pictures("again")[0].facts["sha256"]
 
 
@@ -301,7 +288,7 @@ class Narrow(BigganClip):
     def __init__(self) -> None:
         self.refused = 0
 
-    def advance(self, states: list[Latents], runtime: Runtime) -> list[Step]:
+    def advance(self, states: list[BigganImage], runtime: Runtime) -> list[Step]:
         if sum(s.objective.recipe.total / s.objective.parts for s in states) > 2:
             self.refused += 1
             raise torch.OutOfMemoryError("CUDA out of memory")

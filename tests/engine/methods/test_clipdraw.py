@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from engine.methods._adam import Painting
 from engine.methods._base import Finished
+from engine.methods._canvas import CanvasImage
 from engine.methods.clipdraw import METHOD, Sheet
 from engine.runtime.runtime import Runtime
 from tests.engine.tiny import job_of, paint, tiny_runtime
@@ -27,7 +27,7 @@ def runtime() -> Runtime:
 
 def begin(
     runtime: Runtime, prompt: str = PROMPT, settings: dict[str, str] | None = None, **request: object
-) -> list[Painting]:
+) -> list[CanvasImage]:
     chosen = {"method": "clipdraw", "seed": 7, **request}
     return METHOD.begin(job_of(prompt, {**QUICK, **(settings or {})}, **chosen), {}, runtime)
 
@@ -37,13 +37,13 @@ def drawing(step: object) -> np.ndarray:
     return np.asarray(step.image).astype(int)
 
 
-def finish(runtime: Runtime, states: list[Painting]) -> list[np.ndarray]:
+def finish(runtime: Runtime, states: list[CanvasImage]) -> list[np.ndarray]:
     return [drawing(step) for step in paint(METHOD, states, runtime)]
 
 
 def test_a_drawing_is_finished_at_full_size_because_curves_have_no_pixels(runtime: Runtime) -> None:
     states = begin(runtime, size="320x192")
-    assert (48, 80) == (states[0].canvas.height, states[0].canvas.width)
+    assert (48, 80) == (states[0].generator_key.height, states[0].generator_key.width)
     assert (192, 320, 3) == finish(runtime, states)[0].shape
 
 
@@ -67,9 +67,9 @@ def test_drawing_comes_nearer_to_the_prompt(runtime: Runtime) -> None:
 def test_widths_and_colours_stay_within_what_they_may_be(runtime: Runtime) -> None:
     states = begin(runtime, settings={"learning_rate": "20", "steps": "12", "stroke_width": "4"})
     finish(runtime, states)
-    sheet = states[0].canvas
+    sheet = states[0].generator_key
     assert isinstance(sheet, Sheet)
-    _, width, rest = sheet._parts(states[0].numbers)
+    _, width, rest = sheet._parts(states[0].parameters)
     assert 0.0099 <= float(width.min()) <= float(width.max()) <= 0.1601
     assert 0 <= float(rest.min()) <= float(rest.max()) <= 1
 
@@ -88,8 +88,8 @@ def test_strokes_begin_with_the_colours_of_an_init_picture(runtime: Runtime) -> 
     sha = hashlib.sha256(buffer.getvalue()).hexdigest()
     job = job_of(PROMPT, QUICK, method="clipdraw", init_image=sha)
     (state,) = METHOD.begin(job, {sha: buffer.getvalue()}, runtime)
-    assert isinstance(state.canvas, Sheet)
-    colours = state.canvas._parts(state.numbers)[2][:, :3]
+    assert isinstance(state.generator_key, Sheet)
+    colours = state.generator_key._parts(state.parameters)[2][:, :3]
     torch.testing.assert_close(torch.tensor([0, 128 / 255, 1]).expand(5, 3), colours)
 
 

@@ -5,17 +5,12 @@ import io
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from engine.guidance.perceptor import Perceptor
-from engine.methods._adam import Painting
-from engine.methods._base import Failed, Finished
-from engine.methods.pixels import METHOD
-from engine.runtime.cpu_threads import Threads
+from engine.methods._base import Finished
+from engine.methods._canvas import CanvasImage
+from engine.methods.pixels import METHOD, Grids
 from engine.runtime.runtime import Runtime
-from engine.worker.job_state import ImageTask, JobRun, Stage
-from engine.worker.scheduler import StepScheduler
 from tests.engine.tiny import job_of, paint, tiny_runtime
 
 PROMPT = "a red circle on a blue background"
@@ -29,7 +24,7 @@ def runtime() -> Runtime:
 
 def begin(
     runtime: Runtime, prompt: str = PROMPT, settings: dict[str, str] | None = None, **request: object
-) -> list[Painting]:
+) -> list[CanvasImage]:
     chosen = {"method": "pixels", "seed": 7, **request}
     return METHOD.begin(job_of(prompt, {**QUICK, **(settings or {})}, **chosen), {}, runtime)
 
@@ -39,7 +34,7 @@ def pixels(step: object) -> np.ndarray:
     return np.asarray(step.image).astype(int)
 
 
-def finish(runtime: Runtime, states: list[Painting]) -> list[np.ndarray]:
+def finish(runtime: Runtime, states: list[CanvasImage]) -> list[np.ndarray]:
     return [pixels(step) for step in paint(METHOD, states, runtime)]
 
 
@@ -84,34 +79,9 @@ def test_lanes_tell_apart_what_cannot_be_looked_at_together(runtime: Runtime) ->
     assert 3 == len({batch_key(), batch_key({"cutouts": "3"}), batch_key(size="320x256")})
 
 
-def test_where_clip_finds_no_memory_for_all_cuts_it_looks_at_fewer_and_the_picture_is_the_same(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """No more than two views fit here; the worker finds that out, and the next picture knows it."""
-    runtime, cuts = tiny_runtime(), {"cutouts": "8"}
-    roomy = finish(runtime, begin(runtime, settings=cuts))[0]
-    encode = Perceptor.encode_image
-
-    def narrow(self: Perceptor, views: torch.Tensor) -> torch.Tensor:
-        if len(views) > 2:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
-        return encode(self, views)
-
-    monkeypatch.setattr(Perceptor, "encode_image", narrow)
-    (state,) = begin(runtime, settings=cuts)
-    place = ImageTask(JobRun(job_of(PROMPT, QUICK), {}), 0, METHOD, state, Stage.PAINTING)  # type: ignore[arg-type]
-    lanes, step = StepScheduler(runtime, Threads("1", 1)), None
-    while not isinstance(step, Finished):
-        (step,) = lanes.advance([place])
-        assert not isinstance(step, Failed), step
-
-    assert (2, 2) == (state.memory_level, begin(runtime, settings=cuts)[0].memory_level)
-    assert [(1, 2, 6)] == [(bucket, memory_level, steps) for bucket, _, memory_level, steps in state.step_log.rows]
-    assert np.abs(roomy - pixels(step)).max() <= 1
-
-
-def test_where_one_cut_is_too_much_nothing_can_be_saved() -> None:
-    runtime = tiny_runtime()
-    (state,) = begin(runtime)
-
-    assert [True, False] == [METHOD.reduce_memory(state, runtime) for _ in range(2)]
+def test_the_finished_image_is_that_of_the_last_parameters(runtime: Runtime) -> None:
+    states = begin(runtime)
+    (picture,) = finish(runtime, states)
+    grids = states[0].generator_key
+    assert isinstance(grids, Grids)
+    assert np.array_equal(np.asarray(grids.finish(states[0].parameters)).astype(int), picture)

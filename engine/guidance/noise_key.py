@@ -1,4 +1,4 @@
-"""Which picture it is, and in which step."""
+"""The key of the random numbers of one step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class NoiseKey:
-    """Which picture it is, and in which step: the key of what is drawn for it."""
+    """Random numbers of a step depend on its image's seed and index and on the step, and on nothing else."""
 
     seed: int
     index: int

@@ -1,0 +1,318 @@
+"""Methods that optimise the parameters of an image with Adam against CLIP's gradient.
+
+A method says which generator decodes parameters into an image, where they start, which gradient they have beside
+CLIP's, and how a step updates them. Loading, prompts, batches, previews, facts and failures are the same for all.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from engine.catalogue.models import MODELS, Model
+from engine.errors import NotFinite
+from engine.guidance.cutouts import CutRecipe
+from engine.guidance.noise_key import NoiseKey
+from engine.guidance.objective import ClipTarget, Objective, Scales, objective_gradient
+from engine.guidance.perceptor_loader import load_perceptor
+from engine.guidance.targets import decode, make_targets
+from engine.guidance.verdict import judge, named
+from engine.guidance.vocabulary_check import cut_short, readable
+from engine.images.tensors import to_image, to_unit
+from engine.methods._base import Failed, Finished, Running, Step
+from engine.methods._batches import filled, score_fewer_cutouts
+from engine.protocol.messages import Job
+from engine.protocol.step_log import StepConditions, StepLog
+from engine.requests.clip_weights import Weighted
+from engine.requests.prompts import check_weights
+from engine.requests.request import DreamRequest
+from engine.requests.schedule import TIMESTEPS
+from engine.runtime.provider import NetProvider
+
+
+@dataclass(kw_only=True)
+class OptimisedImage:
+    """The state of one image. Only `parameters`, their moments, `step` and `step_log` change, after each step."""
+
+    job_id: str
+    index: int
+    steps: int
+    step: int
+    model: Model
+    options: Any
+    seed: int
+    notes: tuple[str, ...]
+    generator_key: Hashable
+    """Equal for images that one call of the generator can decode."""
+    clip_targets: tuple[ClipTarget, ...]
+    """The CLIPs that guide."""
+    own: ClipTarget
+    """The CLIP that scores the finished image."""
+    parameters: Tensor
+    held: Tensor | None = None
+    """What the init image left, for the next steps to stay near to."""
+    mean: Tensor
+    square: Tensor
+    """Adam's moments of the parameters."""
+    bucket: int = 1
+    """The least batch size; a replay sets it before every step."""
+    memory_level: int = 0
+    """CLIP scores the cutouts in 2 ** memory_level parts, one after the other."""
+    step_log: StepLog = field(default_factory=StepLog)
+    compiled: bool | None = None
+    """Whether networks run compiled; None = as the host has it. A replay sets it before every step."""
+
+    @property
+    def timestep(self) -> float:
+        """Where schedules are read: 999 in the first step, falling evenly to 0."""
+        return TIMESTEPS * (1 - self.step / self.steps) - 1
+
+    @property
+    def recipe(self) -> CutRecipe:
+        """The cutouts of the next step."""
+        return recipe_at(self.options, self.timestep)
+
+    @property
+    def scales(self) -> Scales:
+        """The scales of the losses in the next step."""
+        return Scales(1.0, tv=value_at(self.options.tv_scale, self.timestep))
+
+    @property
+    def objective(self) -> Objective:
+        """The objective of the next step."""
+        recipe = self.recipe
+        return Objective(
+            clip_targets=self.clip_targets,
+            recipe=recipe,
+            scales=self.scales,
+            distance=getattr(self.options, "distance", "spherical"),
+            lots=getattr(self.options, "cut_batches", 1),
+            parts=min(2**self.memory_level, recipe.total),
+        )
+
+
+S = TypeVar("S", bound=OptimisedImage)
+G = TypeVar("G")
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The first parameters of one image, what it keeps of an init image, and notes for its owner."""
+
+    parameters: Tensor
+    held: Tensor | None = None
+    notes: tuple[str, ...] = ()
+
+
+class OptimisationMethod(ABC, Generic[S, G]):
+    """Everything but the generator *G* and the state *S* of an image."""
+
+    name: str
+    state: type[S]
+
+    @abstractmethod
+    def generator(self, request: DreamRequest, runtime: NetProvider) -> G:
+        """What decodes the parameters of *request*'s images. Raises ModelUnavailable or WeightsError."""
+
+    @abstractmethod
+    def generator_of(self, state: S, runtime: NetProvider) -> G:
+        """The same, for an image in progress."""
+
+    @abstractmethod
+    def starts(
+        self, generator: G, request: DreamRequest, images: Mapping[str, bytes], guide: ClipTarget, runtime: NetProvider
+    ) -> Iterator[Start]:
+        """One start per image, in order. *images*: SHA-256 → bytes. *guide*: the first CLIP that guides."""
+
+    @abstractmethod
+    def decode(self, generator: G, batch: Sequence[S], parameters: Tensor) -> Tensor:
+        """[N, …] → images [N, 3, H, W] in [-1, 1]; differentiable, each row independent of the others."""
+
+    @abstractmethod
+    def update(self, generator: G, batch: Sequence[S], gradient: Tensor) -> Mapping[str, Tensor]:
+        """New values [N, …] of the states' fields: `parameters`, `mean`, `square` and what else a method keeps."""
+
+    def extra_gradient(self, batch: Sequence[S]) -> Tensor | None:
+        """The gradient [N, …] of losses that CLIP has no part in; None = there are none."""
+        return None
+
+    def final(self, updated: Mapping[str, Tensor]) -> Tensor:
+        """The parameters that the finished image is decoded from."""
+        return updated["parameters"]
+
+    def finish(self, state: S, picture: Tensor) -> Image.Image:
+        """The finished image; *picture* is what `decode` made of it, [3, H, W] in [0, 1]."""
+        return to_image(picture)
+
+    def guides(self, request: DreamRequest) -> tuple[Weighted, ...]:
+        """The CLIPs that guide, with their weights."""
+        return (Weighted(MODELS[request.model].perceptor),)
+
+    def weights(self, generator: G) -> dict[str, object]:
+        """The SHA-256 of the generator's weights, for the replay record."""
+        return {"weights": sha256} if (sha256 := getattr(generator, "sha256", None)) is not None else {}
+
+    def load(self, request: DreamRequest, runtime: NetProvider) -> None:
+        """Loads generator and CLIPs. Raises InvalidRequest if the model knows none of the prompt's words."""
+        model = MODELS[request.model]
+        readable(request, model)
+        self.generator(request, runtime)
+        for clip in (*self.guides(request), Weighted(model.perceptor)):
+            load_perceptor(clip.name, runtime)
+
+    @torch.no_grad()
+    def begin(self, job: Job, images: Mapping[str, bytes], runtime: NetProvider) -> list[S]:
+        """One state per image; prompts are embedded once for all."""
+        request = job.request
+        assert isinstance(request, DreamRequest)
+        options, generator = request.options, self.generator(request, runtime)
+        own, clip_targets, notes = self._targets(request, images, runtime)
+        key = self.generator_key(request)
+        return [
+            self.state(
+                job_id=job.id,
+                index=index,
+                steps=options.steps,
+                step=0,
+                model=MODELS[request.model],
+                options=options,
+                seed=request.seed,
+                notes=(*notes, *start.notes),
+                generator_key=key,
+                clip_targets=clip_targets,
+                own=own,
+                parameters=start.parameters.clone(),
+                held=start.held,
+                mean=torch.zeros_like(start.parameters),
+                square=torch.zeros_like(start.parameters),
+                memory_level=runtime.memory.level(self._kind(key, start.parameters, options)),
+            )
+            for index, start in enumerate(self.starts(generator, request, images, clip_targets[0], runtime))
+        ]
+
+    def generator_key(self, request: DreamRequest) -> Hashable:
+        """Equal for requests whose images one call of the generator can decode."""
+        return request.model
+
+    def batch_key(self, state: S) -> Hashable:
+        """Equal for images that one step can serve."""
+        conditions = state.bucket, state.memory_level, state.compiled
+        return state.generator_key, tuple(state.parameters.shape), state.objective.shape, conditions
+
+    def reduce_memory(self, state: S, runtime: NetProvider) -> bool:
+        """Makes CLIP score half as many cutouts at once; false if it scores them one by one already."""
+        kind = self._kind(state.generator_key, state.parameters, state.options)
+        return score_fewer_cutouts(state, kind, state.recipe.total, runtime)
+
+    def advance(self, states: list[S], runtime: NetProvider) -> list[Step]:
+        """One step of the optimiser for each of *states*."""
+        generator = self.generator_of(states[0], runtime)
+        guides = [load_perceptor(target.perceptor, runtime) for target in states[0].clip_targets]
+        batch = filled(states, runtime.device)
+        with torch.enable_grad():
+            parameters = torch.stack([s.parameters for s in batch]).requires_grad_()
+            picture = self.decode(generator, batch, parameters)
+        keys = [NoiseKey(s.seed, s.index, s.step) for s in batch]
+        of_picture, compiled = runtime.compiler.step(
+            (self.name, self.batch_key(states[0]), len(batch)),
+            lambda: objective_gradient(guides, picture, [s.objective for s in batch], keys),
+            states[0].compiled,
+        )
+        (gradient,) = torch.autograd.grad(picture, parameters, of_picture)
+        if (extra := self.extra_gradient(batch)) is not None:
+            gradient = gradient + extra
+        with torch.no_grad():
+            updated = self.update(generator, batch, gradient)
+            finishes = any(s.step + 1 == s.steps for s in states)
+            shown = to_unit(self.decode(generator, batch, self.final(updated)) if finishes else picture.detach())
+        finite = torch.stack([_finite(values) for values in updated.values()]).all(0).tolist()
+        conditions = StepConditions(len(batch), torch.get_num_threads(), states[0].memory_level, compiled)
+        facts = {**self.weights(generator), "dtype": "float32", "bucket": len(batch), **named(*guides)}
+        return [
+            self._commit(s, {key: values[i] for key, values in updated.items()}, shown[i], runtime, conditions, facts)
+            if finite[i]
+            else Failed(_not_finite(s))
+            for i, s in enumerate(states)
+        ]
+
+    def _commit(
+        self,
+        state: S,
+        updated: Mapping[str, Tensor],
+        shown: Tensor,
+        runtime: NetProvider,
+        conditions: StepConditions,
+        resolved: Mapping[str, object],
+    ) -> Step:
+        """Stores the new values in *state*. *shown*: the image, [3, H, W] in [0, 1]."""
+        finishes = state.step + 1 == state.steps
+        facts = judge(load_perceptor(state.own.perceptor, runtime), shown, state.own.targets) if finishes else {}
+        for name, values in updated.items():
+            setattr(state, name, values.clone())
+        state.step, state.step_log = state.step + 1, state.step_log.then(conditions)
+        if not finishes:
+            kept = shown.clone()
+            return Running(state.step, state.steps, lambda: to_image(kept))
+        facts |= {"notes": list(state.notes), "resolved": {**resolved, "course": state.step_log.rows}}
+        return Finished(self.finish(state, shown), facts)
+
+    def _targets(
+        self, request: DreamRequest, images: Mapping[str, bytes], runtime: NetProvider
+    ) -> tuple[ClipTarget, tuple[ClipTarget, ...], tuple[str, ...]]:
+        """The target of the CLIP that scores, those of the CLIPs that guide, and notes for the request's owner."""
+        model, options = MODELS[request.model], request.options
+        prompts, notes = readable(request, model)
+        check_weights((*prompts, *options.direction_weights))
+        pictures, recipe = decode(request, images, runtime.device), recipe_at(options, TIMESTEPS - 1)
+
+        def target(clip: Weighted, directions: tuple[tuple[int, float], ...]) -> ClipTarget:
+            perceptor = load_perceptor(clip.name, runtime)
+            return ClipTarget(clip.name, make_targets(perceptor, prompts, pictures, recipe, directions), clip.weight)
+
+        own = target(Weighted(model.perceptor), ())
+        guiding = tuple(
+            own if clip == Weighted(own.perceptor) and not options.directions else target(clip, options.directions)
+            for clip in self.guides(request)
+        )
+        notes += cut_short(prompts, (load_perceptor(t.perceptor, runtime) for t in (own, *guiding)))
+        return own, guiding, notes
+
+    def _kind(self, key: Hashable, parameters: Tensor, options: Any) -> Hashable:
+        """Equal for images that take equally much memory."""
+        perceptors = getattr(options, "perceptors", "")
+        return self.name, key, tuple(parameters.shape), str(options.cutouts), perceptors
+
+
+def recipe_at(options: Any, timestep: float) -> CutRecipe:
+    """The cutouts at *timestep*, 999 (the first step) to 0."""
+    return CutRecipe(
+        count=int(value_at(options.cutouts, timestep)),
+        power=value_at(options.cut_power, timestep),
+        flip=options.flip,
+        gray=value_at(options.gray, timestep),
+        noise=options.cut_noise,
+        kind=getattr(options, "cut_kind", "mixed"),
+    )
+
+
+def value_at(option: Any, timestep: float) -> float:
+    """The value of a number, or of a schedule at *timestep*."""
+    return float(option.at(timestep) if hasattr(option, "at") else option)
+
+
+def _finite(values: Tensor) -> Tensor:
+    """[N, …] → [N], bool: whether all values of a row are finite."""
+    return values.isfinite().flatten(1).all(1)
+
+
+def _not_finite(state: OptimisedImage) -> NotFinite:
+    return NotFinite(
+        f"The numbers of this picture stopped being finite in step {state.step + 1} of {state.steps}; "
+        "a smaller learning_rate usually helps."
+    )
