@@ -11,9 +11,9 @@ DOCS = (Path(__file__).parents[3] / "docs" / "weights.md").read_text(encoding="u
 
 def rows() -> list[str]:
     """The table of `docs/weights.md`."""
-    head = ["| Name | What it is | Size | SHA-256 | Licence |", "|---|---|---|---|---|"]
+    head = ["| Name | File | What it is | Size | SHA-256 | Licence |", "|---|---|---|---|---|---|"]
     return head + [
-        f"| `{entry.name}` | {entry.title} ({entry.kind.value}) | {entry.size / 1e6:,.0f} MB "
+        f"| `{entry.name}` | `{entry.file}` | {entry.title} ({entry.kind.value}) | {entry.size / 1e6:,.0f} MB "
         f"| {f'`{entry.sha256[:12]}…`' if entry.sha256 else 'none published'} | {entry.licence} |"
         for entry in PUBLISHED.values()
     ]
