@@ -15,7 +15,7 @@ from bot.config.messages import render_example
 from bot.config.settings import TOKEN_VARIABLE, Config, load_config
 from bot.errors import EXIT_FAILED, EXIT_UNUSABLE, ConfigError
 from engine.errors import DreamError
-from engine.weights.store.custom_models import share_own
+from engine.weights.store.custom_models import share_custom_models
 
 HOW_TO_START = """\
 DISCORD_TOKEN is not set. Create a token at https://discord.com/developers/applications (New Application, then Bot).
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     setup_logging(logging.INFO if options.command == "run" else logging.ERROR)
     try:
         config = load_config(options.config, os.environ)
-        share_own(config.models, os.environ)
+        share_custom_models(config.models, os.environ)
         return _COMMANDS[options.command](config, options)
     except ConfigError as error:
         print(error, file=sys.stderr)

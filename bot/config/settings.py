@@ -34,7 +34,7 @@ from bot.config.sections import (
 )
 from bot.errors import ConfigError
 from bot.models.job import Priority
-from engine.weights.store.custom_models import ModelName, OwnModel
+from engine.weights.store.custom_models import CustomModel, ModelName
 
 APP = "dreambot"
 TOKEN_VARIABLE = "DISCORD_TOKEN"  # noqa: S105 - the variable's name, not a token
@@ -78,7 +78,7 @@ class Config(Section):
     playground: PlaygroundSection = PlaygroundSection()
     roles: Mapping[DiscordId, RoleSection] = Field(default_factory=dict)
     servers: Mapping[DiscordId, ServerSection] = Field(default_factory=dict)
-    models: Mapping[ModelName, OwnModel] = Field(default_factory=dict, examples=["my-paintings"])
+    models: Mapping[ModelName, CustomModel] = Field(default_factory=dict, examples=["my-paintings"])
 
     @property
     def folder(self) -> Path:

@@ -21,7 +21,7 @@ from engine.cli.search import search
 from engine.cli.timelapse import evolution
 from engine.cli.upscale import upscale
 from engine.cli.weights import weights
-from engine.weights.store.custom_models import find_own, share_own
+from engine.weights.store.custom_models import find_custom_models, share_custom_models
 
 app = typer.Typer(
     name="engine",
@@ -48,5 +48,5 @@ def commands() -> set[str]:
 def main() -> None:
     """Run a command; errors become words."""
     with speaking():
-        share_own(find_own(os.environ), os.environ)
+        share_custom_models(find_custom_models(os.environ), os.environ)
         app()

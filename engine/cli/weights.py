@@ -18,7 +18,7 @@ from engine.cli.console import errors
 from engine.errors import DreamError, InvalidRequest
 from engine.weights.store.download import Download
 from engine.weights.store.folder import Folder, is_there, weights_folder
-from engine.weights.store.hashed_file import Opened
+from engine.weights.store.hashed_file import HashedFile
 from engine.weights.store.resume import Report
 
 weights = typer.Typer(
@@ -129,7 +129,7 @@ def _is_right(entry: Entry, folder: Folder, trust: bool, named: bool) -> bool:
     return True
 
 
-def _check_contents(opened: Opened, entry: Entry) -> str:
+def _check_contents(opened: HashedFile, entry: Entry) -> str:
     """Which of the file's tensors are used. Raises WeightsError for a file that holds something else, or NaN."""
     from engine.loaders.verify import check_contents  # torch: `list` and `download` start without it
 

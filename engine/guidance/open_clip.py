@@ -21,7 +21,7 @@ from engine.loaders.meta_init import NoInit
 from engine.loaders.torchvision_compat import ensure_torchvision
 from engine.nets.onednn_patch import quicken
 from engine.weights.store.folder import weights_folder
-from engine.weights.store.hashed_file import Opened, open_hashed
+from engine.weights.store.hashed_file import HashedFile, open_hashed
 
 ensure_torchvision()
 open_clip: Any = importlib.import_module("open_clip")
@@ -59,7 +59,7 @@ def load_openai_file(path: Path, device: torch.device) -> Perceptor:
         return from_openai(clip_of_hash(path, opened.sha256), opened, device)
 
 
-def from_openai(entry: Entry, opened: Opened, device: torch.device) -> Perceptor:
+def from_openai(entry: Entry, opened: HashedFile, device: torch.device) -> Perceptor:
     """The CLIP in an open file whose hash is the published one. Raises WeightsError."""
     state = read_clip(opened, entry.sha256)
     build: Any = importlib.import_module("open_clip.model").build_model_from_openai_state_dict

@@ -19,7 +19,7 @@ from engine.runtime.provider import NetProvider
 from engine.weights.formats.state_dict import Choice, Tensors
 from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import Folder, weights_folder
-from engine.weights.store.hashed_file import Opened
+from engine.weights.store.hashed_file import HashedFile
 
 ORIGINAL, LEFT, RIGHT = ".weight_orig", ".weight_u", ".weight_v"
 """torch's spectral norm keeps a weight and the two vectors of its largest singular value under these names."""
@@ -62,7 +62,7 @@ def read_biggan(entry: Entry, folder: Folder, device: torch.device) -> BigganNet
     return BigganNet(net.eval().requires_grad_(False).to(device), opened.sha256)
 
 
-def fill_biggan(opened: Opened, flags: Mapping[str, object]) -> tuple[Biggan, Choice]:
+def fill_biggan(opened: HashedFile, flags: Mapping[str, object]) -> tuple[Biggan, Choice]:
     """The net of *flags* with the tensors of the file, and which those were. Raises WeightsError."""
     net = biggan_blueprint(flags)
     raw, choice = read_fitting(opened, net, _without_norms)

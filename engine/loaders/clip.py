@@ -10,10 +10,10 @@ from torch import Tensor
 from engine.errors import WeightsError
 from engine.weights.formats.detect import Format, find_format
 from engine.weights.formats.tensors import BREAKAGE
-from engine.weights.store.hashed_file import Opened
+from engine.weights.store.hashed_file import HashedFile
 
 
-def read_clip(opened: Opened, published: str) -> dict[str, Tensor]:
+def read_clip(opened: HashedFile, published: str) -> dict[str, Tensor]:
     """The tensors of a file whose hash is the *published* one; another could run code. Raises WeightsError."""
     if opened.sha256 != published:
         raise WeightsError(f"“{opened.path.name}” is not opened: its SHA-256 is {opened.sha256}, not {published}.")

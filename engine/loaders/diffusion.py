@@ -25,7 +25,7 @@ from engine.runtime.provider import NetProvider
 from engine.weights.formats.state_dict import Choice
 from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import Folder, weights_folder
-from engine.weights.store.hashed_file import Opened
+from engine.weights.store.hashed_file import HashedFile
 
 FILES = {"primer": PRIMER_WEIGHTS / "diffusion.safetensors"}
 
@@ -100,7 +100,7 @@ def read_diffusion(entry: Entry, folder: Folder, device: torch.device, dtype: to
     return DiffusionNet(net.eval().requires_grad_(False).set_torso_dtype(dtype).to(device), opened.sha256)
 
 
-def fill_diffusion(opened: Opened, flags: Mapping[str, object]) -> tuple[UNetModel, Choice]:
+def fill_diffusion(opened: HashedFile, flags: Mapping[str, object]) -> tuple[UNetModel, Choice]:
     """The net of *flags* with the tensors of the file, and which those were. Raises WeightsError."""
     net = blueprint(flags)
     tensors, choice = read_fitting(opened, net)

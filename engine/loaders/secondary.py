@@ -12,7 +12,7 @@ from engine.runtime.provider import NetProvider
 from engine.weights.formats.state_dict import Choice
 from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import weights_folder
-from engine.weights.store.hashed_file import Opened
+from engine.weights.store.hashed_file import HashedFile
 
 NAME = "secondary"
 
@@ -31,7 +31,7 @@ def check_sides(sides: tuple[int, int]) -> None:
         )
 
 
-def fill_secondary(opened: Opened) -> tuple[SecondaryNet, Choice]:
+def fill_secondary(opened: HashedFile) -> tuple[SecondaryNet, Choice]:
     """The net with the tensors of the file, and which those were. Raises WeightsError."""
     with torch.device("meta"):
         net = SecondaryNet()

@@ -26,7 +26,7 @@ from engine.nets.onednn_patch import quicken
 from engine.weights.formats.state_dict import Choice, unknown_choices
 from engine.weights.formats.tensors import BREAKAGE, read_index, read_tensors
 from engine.weights.store.folder import Folder, weights_folder
-from engine.weights.store.hashed_file import Opened
+from engine.weights.store.hashed_file import HashedFile
 
 MAX_CHOICES = 8
 """Groups of tensors of one file that spandrel is asked about."""
@@ -128,7 +128,7 @@ def read_upscaler(entry: Entry, folder: Folder, device: torch.device, dtype: tor
     return _ready(found, device, dtype, opened.sha256)
 
 
-def describe_file(opened: Opened) -> tuple[Any, Choice]:
+def describe_file(opened: HashedFile) -> tuple[Any, Choice]:
     """spandrel's descriptor of the first tensors in the file that it recognises. Raises WeightsError."""
     for choice in unknown_choices(read_index(opened))[:MAX_CHOICES]:
         tensors = read_tensors(opened, choice)

@@ -11,9 +11,9 @@ from engine.loaders.secondary import fill_secondary
 from engine.loaders.upscaler import describe_file
 from engine.loaders.vqgan import fill_vqgan
 from engine.weights.formats.state_dict import Choice
-from engine.weights.store.hashed_file import Opened
+from engine.weights.store.hashed_file import HashedFile
 
-_FILL: Mapping[Kind, Callable[[Opened, Entry], tuple[object, Choice]]] = {
+_FILL: Mapping[Kind, Callable[[HashedFile, Entry], tuple[object, Choice]]] = {
     Kind.DIFFUSION: lambda opened, entry: fill_diffusion(opened, entry.flags),
     Kind.VQGAN: lambda opened, entry: fill_vqgan(opened, entry.flags),
     Kind.BIGGAN: lambda opened, entry: fill_biggan(opened, entry.flags),
@@ -22,7 +22,7 @@ _FILL: Mapping[Kind, Callable[[Opened, Entry], tuple[object, Choice]]] = {
 }
 
 
-def check_contents(opened: Opened, entry: Entry) -> str:
+def check_contents(opened: HashedFile, entry: Entry) -> str:
     """Reads the whole file; returns which of its tensors are used, empty for a plain file.
 
     A CLIP is a program and is recognised by its hash alone, so it is not opened. Raises WeightsError in words.

@@ -22,7 +22,7 @@ from engine.runtime.provider import NetProvider
 from engine.weights.formats.state_dict import Choice
 from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import Folder, weights_folder
-from engine.weights.store.hashed_file import Opened
+from engine.weights.store.hashed_file import HashedFile
 
 TRAINING = "loss"
 """Part of the names of the discriminator and the perceptual net, which only training needs."""
@@ -116,7 +116,7 @@ def read_vqgan(entry: Entry, folder: Folder, device: torch.device) -> VqganNet:
     return VqganNet(net.eval().requires_grad_(False).to(device), opened.sha256)
 
 
-def fill_vqgan(opened: Opened, flags: Mapping[str, object]) -> tuple[Vqgan, Choice]:
+def fill_vqgan(opened: HashedFile, flags: Mapping[str, object]) -> tuple[Vqgan, Choice]:
     """The net of *flags* with the tensors of the file, and which those were. Raises WeightsError."""
     net = vqgan_blueprint(flags)
     tensors, choice = read_fitting(opened, net, without=TRAINING)

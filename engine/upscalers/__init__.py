@@ -21,7 +21,7 @@ from engine.catalogue.registry import entries, find_entry
 from engine.errors import InvalidRequest, ModelUnavailable
 from engine.images.opening import MAX_SIDE, OWN_PIXELS
 from engine.methods._base import State, Step
-from engine.weights.store.presence import lacking_files
+from engine.weights.store.presence import missing_files
 
 if TYPE_CHECKING:
     from engine.protocol.messages import Job
@@ -108,6 +108,6 @@ def _of_checkpoint(name: str) -> Upscaler[Any]:
     from engine.upscalers._net import NetUpscaler  # torch
 
     def missing() -> str:
-        return lacking_files([find_entry(name)])
+        return missing_files([find_entry(name)])
 
     return NetUpscaler(name, lambda device, dtype: load_upscaler(name, device, dtype), missing)

@@ -15,7 +15,7 @@ from engine.protocol.messages import Ready
 from engine.requests.request import METHODS, SECONDARY_NET, clip_key
 from engine.runtime.error_boundary import catch
 from engine.upscalers import find_upscaler, upscaler_names
-from engine.weights.store.presence import lacking, lacking_files
+from engine.weights.store.presence import missing_files, missing_weights
 
 P = ParamSpec("P")
 
@@ -35,8 +35,8 @@ def look_around(worker: str, pid: int, device: str, slots: int) -> Ready:
     methods = {name: _method_problem(name) for name in method_names() if name in METHODS}
     models = {name: _model_problem(name) for name in MODELS}
     upscalers = {name: _problem(_upscaler_problem, name) for name in upscaler_names()}
-    helpers = {clip_key(clip.name): _problem(lacking_files, [clip]) for clip in CLIPS}
-    helpers[SECONDARY_NET] = _problem(lacking_files, [find_entry("secondary")])
+    helpers = {clip_key(clip.name): _problem(missing_files, [clip]) for clip in CLIPS}
+    helpers[SECONDARY_NET] = _problem(missing_files, [find_entry("secondary")])
     named = methods | models | {f"upscaler {name}": problem for name, problem in upscalers.items()} | helpers
     return Ready(
         worker=worker,
@@ -72,7 +72,7 @@ def _least(problems: list[str]) -> str:
 def _missing(model: str, method: str) -> str:
     """Why *model* cannot paint by *method*; empty if it can."""
     if model not in FILES:
-        return lacking(MODELS[model])
+        return missing_weights(MODELS[model])
     files = FILES[model].get(method, ())
     absent = [f"{name}.safetensors" for name in files if not (PRIMER_WEIGHTS / f"{name}.safetensors").is_file()]
     return f"{MODELS[model].title} has no weights here: {', '.join(absent)} missing" if absent else ""

@@ -51,11 +51,11 @@ def main() -> int:
 def _serve(wire: SyncWire) -> int:
     from engine.runtime.compiler import make_compiler
     from engine.runtime.runtime import Runtime
-    from engine.weights.store.custom_models import add_own, given_own
+    from engine.weights.store.custom_models import add_custom_models, shared_custom_models
     from engine.worker.event_loop import Loop
     from engine.worker.worker import Worker
 
-    add_own(given_own(os.environ))
+    add_custom_models(shared_custom_models(os.environ))
     outbox, loop = Outbox(wire), Loop()
     memory = MemoryRules.of(os.environ)
     folder = os.environ.get(COMPILED_VARIABLE)

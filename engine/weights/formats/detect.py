@@ -10,7 +10,7 @@ from enum import Enum, auto
 
 from engine.errors import WeightsError
 from engine.weights.formats.safetensors_file import header_length
-from engine.weights.store.hashed_file import Opened
+from engine.weights.store.hashed_file import HashedFile
 
 MOST_RECORDS = 100_000
 LARGEST_PICKLE = 64 * 2**20
@@ -29,7 +29,7 @@ class Format(Enum):
     """PyTorch's format before version 1.6."""
 
 
-def find_format(opened: Opened) -> Format:
+def find_format(opened: HashedFile) -> Format:
     """Look at the first bytes, and into an archive. Raises WeightsError for everything else, and for zip bombs."""
     opened.file.seek(0)
     first = opened.file.read(16)
@@ -44,7 +44,7 @@ def find_format(opened: Opened) -> Format:
     raise WeightsError(f"“{opened.path.name}” holds no weights: it is {what}.")
 
 
-def _look_into(opened: Opened) -> Format:
+def _look_into(opened: HashedFile) -> Format:
     try:
         with zipfile.ZipFile(opened.file) as archive:
             records = archive.infolist()
@@ -64,7 +64,7 @@ def _look_into(opened: Opened) -> Format:
     return Format.ARCHIVE
 
 
-def _check_sizes(opened: Opened, records: list[zipfile.ZipInfo], pickle: str) -> None:
+def _check_sizes(opened: HashedFile, records: list[zipfile.ZipInfo], pickle: str) -> None:
     for record in records:
         if record.compress_type != zipfile.ZIP_STORED or record.file_size != record.compress_size:
             raise _broken(
@@ -76,5 +76,5 @@ def _check_sizes(opened: Opened, records: list[zipfile.ZipInfo], pickle: str) ->
         raise _broken(opened, f"its records add up to {total:,} bytes, and it has {opened.size:,}")
 
 
-def _broken(opened: Opened, why: str) -> WeightsError:
+def _broken(opened: HashedFile, why: str) -> WeightsError:
     return WeightsError(f"“{opened.path.name}” is a broken PyTorch file: {why}.")

@@ -18,7 +18,7 @@ from typing import Any
 from engine.environment import child_environment
 from engine.errors import WeightsError
 from engine.weights.formats.index import ITEM_BYTES, Group, Stored, is_honest_shape
-from engine.weights.store.hashed_file import Opened
+from engine.weights.store.hashed_file import HashedFile
 
 SCRIPT = Path(__file__).with_name("pickle_index.py")
 CPU_SECONDS = 10
@@ -35,7 +35,7 @@ Places = Mapping[str, tuple[int, int]]
 """Storage → (first byte in the file, bytes)."""
 
 
-def index_archive(opened: Opened) -> tuple[Group, ...]:
+def index_archive(opened: HashedFile) -> tuple[Group, ...]:
     """The tensors of a zip archive. Raises WeightsError for what is broken, hostile or not from PyTorch."""
     try:
         with zipfile.ZipFile(opened.file) as archive:
@@ -57,14 +57,14 @@ def index_archive(opened: Opened) -> tuple[Group, ...]:
     return _groups(index, places)
 
 
-def index_legacy(opened: Opened) -> tuple[Group, ...]:
+def index_legacy(opened: HashedFile) -> tuple[Group, ...]:
     """The tensors of a file from before PyTorch 1.6. Raises WeightsError."""
     index = _index(opened, "legacy", None)
     places = {key: (int(start), opened.size - int(start)) for key, (start, _) in index["storages"].items()}
     return _groups(index, places)
 
 
-def _index(opened: Opened, kind: str, pickle: bytes | None) -> Any:
+def _index(opened: HashedFile, kind: str, pickle: bytes | None) -> Any:
     """What `pickle_index.py` prints."""
     opened.file.seek(0, os.SEEK_END)  # drops what is buffered, because the child moves the shared position
     os.lseek(opened.file.fileno(), 0, os.SEEK_SET)
@@ -93,7 +93,7 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in child.items() if name in NEEDED}
 
 
-def _first_byte(opened: Opened, record: zipfile.ZipInfo) -> int:
+def _first_byte(opened: HashedFile, record: zipfile.ZipInfo) -> int:
     """Where a stored record's bytes begin: its own header may be longer than the one in the directory."""
     opened.file.seek(record.header_offset)
     header = opened.file.read(LOCAL_HEADER)
@@ -130,5 +130,5 @@ def _stored(row: list[Any], places: Places) -> Stored:
     return stored
 
 
-def _refused(opened: Opened, clause: str) -> WeightsError:
+def _refused(opened: HashedFile, clause: str) -> WeightsError:
     return WeightsError(f"“{opened.path.name}” {clause.rstrip('.')}.")

@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.errors import WeightsError
 from engine.weights.formats.index import ITEM_BYTES, Group, Stored, is_honest_shape, row_major
-from engine.weights.store.hashed_file import Opened
+from engine.weights.store.hashed_file import HashedFile
 
 MAX_HEADER = 8 * 2**20
 MAX_TENSORS = 20_000
@@ -34,7 +34,7 @@ _Place = tuple[str, tuple[int, ...], int, int]
 """dtype, shape, first byte and end, counted from the end of the header."""
 
 
-def index_safetensors(opened: Opened) -> tuple[Group, ...]:
+def index_safetensors(opened: HashedFile) -> tuple[Group, ...]:
     """The tensors of the file, as one group. Raises WeightsError for a header that does not describe this very file."""
     places, start = _read_header(opened)
     tensors = {
@@ -48,7 +48,7 @@ def header_length(first: bytes, size: int) -> int | None:
     return int.from_bytes(first[:8], "little") if size > 8 and first[8:9] == b"{" else None
 
 
-def _read_header(opened: Opened) -> tuple[dict[str, _Place], int]:
+def _read_header(opened: HashedFile) -> tuple[dict[str, _Place], int]:
     """Name → place, and the byte at which the numbers start."""
     opened.file.seek(0)
     length = int.from_bytes(opened.file.read(8), "little")
@@ -75,7 +75,7 @@ def _place(raw: dict[str, Any]) -> _Place:
     return DTYPES[raw["dtype"]], shape, begin, end
 
 
-def _check(opened: Opened, places: dict[str, _Place], size: int) -> None:
+def _check(opened: HashedFile, places: dict[str, _Place], size: int) -> None:
     """The tensors cover the bytes once, in some order, without holes."""
     expected = 0
     for name, (dtype, shape, begin, end) in sorted(places.items(), key=lambda item: item[1][2:]):
@@ -91,5 +91,5 @@ def _check(opened: Opened, places: dict[str, _Place], size: int) -> None:
         raise _broken(opened, f"its tensors need {expected:,} bytes, and it has {size:,}; it may be cut off")
 
 
-def _broken(opened: Opened, why: str) -> WeightsError:
+def _broken(opened: HashedFile, why: str) -> WeightsError:
     return WeightsError(f"“{opened.path.name}” is a broken safetensors file: {why}.")

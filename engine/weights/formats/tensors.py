@@ -18,7 +18,7 @@ from engine.weights.formats.index import Group, Stored, row_major
 from engine.weights.formats.pytorch_file import index_archive, index_legacy
 from engine.weights.formats.safetensors_file import index_safetensors
 from engine.weights.formats.state_dict import Choice, Tensors, choose_fitting
-from engine.weights.store.hashed_file import Opened
+from engine.weights.store.hashed_file import HashedFile
 
 BREAKAGE = (
     *(RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, EOFError),
@@ -30,7 +30,7 @@ MAX_SHARING = 2
 log = logging.getLogger(__name__)
 
 
-def read_index(opened: Opened) -> tuple[Group, ...]:
+def read_index(opened: HashedFile) -> tuple[Group, ...]:
     """The groups of tensors in the file; at least one. Raises WeightsError in words."""
     match find_format(opened):
         case Format.SAFETENSORS:
@@ -50,7 +50,7 @@ def read_index(opened: Opened) -> tuple[Group, ...]:
 
 
 def read_fitting(
-    opened: Opened, expected: nn.Module, view: Callable[[Tensors], Tensors] = dict, without: str = ""
+    opened: HashedFile, expected: nn.Module, view: Callable[[Tensors], Tensors] = dict, without: str = ""
 ) -> tuple[dict[str, Tensor], Choice]:
     """The tensors that fit the module *expected*, as `choose_fitting` finds them. Raises WeightsError.
 
@@ -77,7 +77,7 @@ def _left_out(groups: tuple[Group, ...], part: str) -> tuple[Group, ...]:
     )
 
 
-def read_tensors(opened: Opened, choice: Choice) -> dict[str, Tensor]:
+def read_tensors(opened: HashedFile, choice: Choice) -> dict[str, Tensor]:
     """Name → tensor, on the CPU, in the order of the file. Raises WeightsError for what is not plain or not finite."""
     wanted = choice.tensors
     if problem := next((stored.problem for stored in wanted.values() if stored.problem), ""):
@@ -107,7 +107,7 @@ def fit(net: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     net.load_state_dict({key: tensor.to(expected[key].dtype) for key, tensor in tensors.items()}, assign=True)
 
 
-def _read(opened: Opened, stored: Stored) -> Tensor:
+def _read(opened: HashedFile, stored: Stored) -> Tensor:
     dtype: torch.dtype = getattr(torch, stored.dtype)
     flat = torch.empty(stored.span, dtype=dtype)
     if stored.span:
@@ -123,7 +123,7 @@ def _is_contiguous(stored: Stored) -> bool:
     return all(side == 1 or step == usual for side, step, usual in steps)
 
 
-def _fill(opened: Opened, flat: Tensor) -> None:
+def _fill(opened: HashedFile, flat: Tensor) -> None:
     view = memoryview(flat.view(torch.uint8).numpy().data)
     done = 0
     while done < len(view):

@@ -69,7 +69,7 @@ Flags: TypeAlias = Flag | list[Flag | list[Flag]]
 """Some are lists: `ch_mult` of a VQGAN, the `layers` of a BigGAN."""
 
 
-class OwnModel(BaseModel):
+class CustomModel(BaseModel):
     """A model or an upscaler of your own: the file with its weights, and what net they belong to.
 
     An upscaler is any that spandrel recognises (ESRGAN, Compact, SwinIR, HAT …); it needs no flags.
@@ -115,7 +115,7 @@ class OwnModel(BaseModel):
         return flags
 
     @model_validator(mode="after")
-    def _suit_their_kind(self) -> OwnModel:
+    def _suit_their_kind(self) -> CustomModel:
         if self.paints and "flags" not in self.model_fields_set:
             raise ValueError(f"a {self.kind} model needs its flags, as they were when it was trained")
         odd = {"flags", "size", "perceptor", "defaults"} & self.model_fields_set
@@ -148,10 +148,10 @@ class OwnModel(BaseModel):
         return build_model(self.entry(name), self.size)
 
 
-_OWN: TypeAdapter[dict[str, OwnModel]] = TypeAdapter(dict[ModelName, OwnModel])
+_OWN: TypeAdapter[dict[str, CustomModel]] = TypeAdapter(dict[ModelName, CustomModel])
 
 
-def read_own(tables: object) -> dict[str, OwnModel]:
+def read_custom_models(tables: object) -> dict[str, CustomModel]:
     """The `models` table of a configuration, as TOML gives it. Raises WeightsError that names the key."""
     try:
         own = _OWN.validate_python(tables)
@@ -159,11 +159,11 @@ def read_own(tables: object) -> dict[str, OwnModel]:
         first = error.errors()[0]
         where = ".".join(["models", *(str(part) for part in first["loc"] if part != "[key]")])
         raise WeightsError(f"{where}: {first.get('ctx', {}).get('error', first['msg'])}.".replace("..", ".")) from error
-    check_own(own)
+    check_custom_models(own)
     return own
 
 
-def check_own(own: Mapping[str, OwnModel]) -> None:
+def check_custom_models(own: Mapping[str, CustomModel]) -> None:
     """Names, sizes and settings, now and not when somebody paints. Raises WeightsError."""
     if taken := sorted((PUBLISHED.keys() | {DEFAULT_MODEL, AUTO, *SHIPPED}) & own.keys()):
         raise WeightsError(f"models.{taken[0]}: that name is taken; choose another.")
@@ -180,7 +180,7 @@ def _check_settings(name: str, model: Model) -> None:
         raise WeightsError(f"models.{name}: {error}") from error
 
 
-def find_own(environ: Mapping[str, str]) -> dict[str, OwnModel]:
+def find_custom_models(environ: Mapping[str, str]) -> dict[str, CustomModel]:
     """The models of the configuration that the bot would read; none where there is no file. Raises WeightsError."""
     named = environ.get("DREAMBOT_CONFIG", "").strip()
     usual = (Path("config.toml"), platformdirs.user_config_path("dreambot", False) / "config.toml")
@@ -191,25 +191,25 @@ def find_own(environ: Mapping[str, str]) -> dict[str, OwnModel]:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise WeightsError(f"{path} cannot be read: {error}.") from error
-    return read_own(tables.get("models", {}))
+    return read_custom_models(tables.get("models", {}))
 
 
-def given_own(environ: Mapping[str, str]) -> dict[str, OwnModel]:
+def shared_custom_models(environ: Mapping[str, str]) -> dict[str, CustomModel]:
     """The models that whoever started this process has shared. Raises WeightsError."""
     try:
-        return read_own(json.loads(environ.get(VARIABLE) or "{}"))
+        return read_custom_models(json.loads(environ.get(VARIABLE) or "{}"))
     except json.JSONDecodeError as error:
         raise WeightsError(f"{VARIABLE} is not JSON: {error}.") from error
 
 
-def add_own(own: Mapping[str, OwnModel]) -> None:
+def add_custom_models(own: Mapping[str, CustomModel]) -> None:
     """Make them known in this process: their files to the table of weights, what they paint to the models."""
     add_entries(model.entry(name) for name, model in own.items())
     add_models(model.model(name) for name, model in own.items() if model.paints)
 
 
-def share_own(own: Mapping[str, OwnModel], environ: MutableMapping[str, str]) -> None:
+def share_custom_models(own: Mapping[str, CustomModel], environ: MutableMapping[str, str]) -> None:
     """The same, and to every engine that is started with this environment."""
-    check_own(own)
-    add_own(own)
+    check_custom_models(own)
+    add_custom_models(own)
     environ[VARIABLE] = _OWN.dump_json(dict(own), exclude_unset=True).decode()

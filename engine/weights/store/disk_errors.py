@@ -9,7 +9,7 @@ from engine.errors import WeightsError
 
 
 @contextmanager
-def in_words(what: str) -> Iterator[None]:
+def disk_errors(what: str) -> Iterator[None]:
     """An OSError becomes a WeightsError: *what*, as in “net.pt cannot be written”, and the reason."""
     try:
         yield

@@ -9,8 +9,8 @@ from engine.catalogue.entry import Entry
 from engine.errors import WeightsError
 from engine.weights.store.folder import COMMAND, Check, Folder
 from engine.weights.store.http import SourceFailed, host
-from engine.weights.store.resume import Part, Patience, Report, transfer
-from engine.weights.store.trusted_hashes import Pin
+from engine.weights.store.resume import DownloadLimits, PartialFile, Report, transfer
+from engine.weights.store.trusted_hashes import TrustedHash
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +19,11 @@ class Download:
 
     folder: Folder
     report: Report = lambda done, total: None
-    patience: Patience = field(default_factory=Patience)
+    limits: DownloadLimits = field(default_factory=DownloadLimits)
 
     def fetch(
         self, entry: Entry, *, sources: Sequence[str] = (), trust: bool = False, check: Check = lambda *_: None
-    ) -> Pin:
+    ) -> TrustedHash:
         """Downloads *entry*, from *sources* instead of its own if given; returns its hash.
 
         *trust*: accept a file without a published hash if *check* does, and pin its hash.
@@ -43,21 +43,21 @@ class Download:
             self.folder.trust(entry, check)
         return pin
 
-    def _from_any(self, entry: Entry, addresses: Sequence[str], expected: str) -> Pin:
+    def _from_any(self, entry: Entry, addresses: Sequence[str], expected: str) -> TrustedHash:
         failures = []
         for url in addresses:
             try:
-                with Part(self.folder.part(entry)) as part:
+                with PartialFile(self.folder.part(entry)) as part:
                     return self._from_one(entry, url, expected, part)
             except SourceFailed as failure:
                 failures.append(f"{host(url)}: {failure}")
         where = f" Download page: {entry.page}." if entry.page else ""
         raise WeightsError(f"“{entry.name}” could not be downloaded. {'; '.join(failures)}.{where}")
 
-    def _from_one(self, entry: Entry, url: str, expected: str, part: Part) -> Pin:
+    def _from_one(self, entry: Entry, url: str, expected: str, part: PartialFile) -> TrustedHash:
         """All of it, hashed; a wrong file that was continued from an earlier attempt is asked for once more, whole."""
         continued = part.size > 0
-        transfer(url, part, entry.limit, bool(expected), self.patience, self.report)
+        transfer(url, part, entry.limit, bool(expected), self.limits, self.report)
         sha256, size = part.hash()
         if expected and sha256 != expected:
             if continued:
@@ -67,7 +67,7 @@ class Download:
             part.become(kept)
             raise SourceFailed(f"what it sends has the SHA-256 {sha256} instead of {expected} (kept as {kept})")
         part.become(self.folder.file(entry))
-        return Pin(sha256, size, url)
+        return TrustedHash(sha256, size, url)
 
 
 def _by_hand(entry: Entry, folder: Folder) -> str:

@@ -17,13 +17,13 @@ import platformdirs
 
 from engine.catalogue.entry import Entry, Kind
 from engine.errors import ModelUnavailable, WeightsError
-from engine.weights.store.disk_errors import in_words
-from engine.weights.store.hashed_file import Opened, open_hashed
-from engine.weights.store.trusted_hashes import Pin, Pins
+from engine.weights.store.disk_errors import disk_errors
+from engine.weights.store.hashed_file import HashedFile, open_hashed
+from engine.weights.store.trusted_hashes import TrustedHash, TrustedHashes
 
 VARIABLE = "DREAMBOT_WEIGHTS"
 COMMAND = "python -m engine weights"
-Check = Callable[[Opened, Entry], object]
+Check = Callable[[HashedFile, Entry], object]
 """Raises WeightsError for a file that does not hold what its entry claims; see `engine.loaders.verify`."""
 
 
@@ -36,9 +36,9 @@ class Folder:
     """Folders of other tools, in which a file of the right name is good enough if its hash is right."""
 
     @property
-    def pins(self) -> Pins:
+    def pins(self) -> TrustedHashes:
         """Hashes of trusted files."""
-        return Pins(self.root)
+        return TrustedHashes(self.root)
 
     def file(self, entry: Entry) -> Path:
         """Where it belongs: in the folder, unless it is a whole path."""
@@ -77,7 +77,7 @@ class Folder:
         return "" if self.expected(entry) else f"not trusted yet; run {COMMAND} verify --trust {entry.name}"
 
     @contextmanager
-    def open(self, entry: Entry, progress: Callable[[int], None] | None = None) -> Iterator[Opened]:
+    def open(self, entry: Entry, progress: Callable[[int], None] | None = None) -> Iterator[HashedFile]:
         """The file, hashed and found to be the right one. Raises ModelUnavailable or WeightsError."""
         path = self.find(entry)
         if path is None or self.missing(entry):
@@ -86,7 +86,7 @@ class Folder:
             check_hash(opened, self.expected(entry), entry)
             yield opened
 
-    def trust(self, entry: Entry, check: Check, *, again: bool = False) -> Pin:
+    def trust(self, entry: Entry, check: Check, *, again: bool = False) -> TrustedHash:
         """Pins the hash of the file in the folder, after *check* has read it.
 
         *again*: in place of an earlier pin. Raises ModelUnavailable, or WeightsError for another hash than the
@@ -99,14 +99,14 @@ class Folder:
             expected = entry.sha256 if again else self.expected(entry)
             check_hash(opened, expected or opened.sha256, entry)
             check(opened, entry)
-            pin = Pin(opened.sha256, opened.size, str(path))
+            pin = TrustedHash(opened.sha256, opened.size, str(path))
         if not entry.sha256 and self.pins.find(entry.name) != pin:
             self.remember(entry.name, pin)
         return pin
 
-    def remember(self, name: str, pin: Pin) -> None:
-        """Pin what was found to be right. Raises WeightsError where the folder does not take it."""
-        with in_words(f"The hash of “{name}” cannot be written into {self.root}"):
+    def remember(self, name: str, pin: TrustedHash) -> None:
+        """Pins a hash. Raises WeightsError if the folder cannot be written."""
+        with disk_errors(f"The hash of “{name}” cannot be written into {self.root}"):
             self.pins.put(name, pin)
 
     def remove(self, entry: Entry) -> int:
@@ -120,10 +120,10 @@ class Folder:
             victims += [self.file(entry), *(self.root / "quarantine").glob(f"{glob.escape(entry.file)}-*")]
         freed = 0
         for victim in filter(is_there, victims):
-            with in_words(f"{victim} cannot be deleted"):
+            with disk_errors(f"{victim} cannot be deleted"):
                 freed += victim.stat().st_size
                 victim.unlink()
-        with in_words(f"The hash of “{entry.name}” cannot be forgotten in {self.root}"):
+        with disk_errors(f"The hash of “{entry.name}” cannot be forgotten in {self.root}"):
             self.pins.drop(entry.name)
             self.pins.drop(f"converted:{sha256}")
         return freed
@@ -144,7 +144,7 @@ def is_there(path: Path) -> bool:
         return False
 
 
-def check_hash(opened: Opened, expected: str, entry: Entry) -> None:
+def check_hash(opened: HashedFile, expected: str, entry: Entry) -> None:
     """Raises WeightsError, with both hashes and what to do, unless they are the same."""
     if opened.sha256 != expected:
         raise WeightsError(

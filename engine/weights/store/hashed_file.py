@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from engine.errors import WeightsError
-from engine.weights.store.disk_errors import in_words
+from engine.weights.store.disk_errors import disk_errors
 
 CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
-class Opened:
+class HashedFile:
     """An open, hashed file. *sha256* is that of the bytes as they were read."""
 
     name: str
@@ -36,16 +36,16 @@ class Opened:
 
 
 @contextmanager
-def open_hashed(path: Path, name: str, progress: Callable[[int], None] | None = None) -> Iterator[Opened]:
+def open_hashed(path: Path, name: str, progress: Callable[[int], None] | None = None) -> Iterator[HashedFile]:
     """Open and hash *path*; the handle stands at the start. *progress* hears of bytes. Raises WeightsError."""
-    with in_words(f"The weights “{name}” cannot be read from {path}"):
+    with disk_errors(f"The weights “{name}” cannot be read from {path}"):
         file = _open_regular(path)
     with file:
-        with in_words(f"The weights “{name}” cannot be read from {path}"):
+        with disk_errors(f"The weights “{name}” cannot be read from {path}"):
             stamp = _stamp(file)
             sha256, size = hash_file(file, progress)
             file.seek(0)
-        opened = Opened(name, path, file, size, sha256, stamp)
+        opened = HashedFile(name, path, file, size, sha256, stamp)
         opened.check_unchanged()
         yield opened
 

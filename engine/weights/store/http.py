@@ -35,7 +35,7 @@ class OtherVersion(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """An answer whose body is still to be read."""
 
     body: http.client.HTTPResponse
@@ -49,7 +49,7 @@ class Answer:
     """Whether an early end would be noticed."""
 
 
-def request_from(url: str, start: int, validator: str, timeout: float) -> Answer | None:
+def request_from(url: str, start: int, validator: str, timeout: float) -> Response | None:
     """Ask for *url* from byte *start* on, if it still is the version of *validator*; else it begins at 0.
 
     None: it ends right there. Raises SourceFailed or Interrupted in words. *timeout*: seconds of silence.
@@ -204,7 +204,7 @@ def _opener() -> urllib.request.OpenerDirector:
     return opener
 
 
-def _answer(body: Any, start: int, validator: str) -> Answer:
+def _answer(body: Any, start: int, validator: str) -> Response:
     """Read the headers; a server that ignores ranges begins at 0."""
     length = _number(body.headers.get("Content-Length"))
     framed = length is not None or body.headers.get("Transfer-Encoding", "").lower() == "chunked"
@@ -216,11 +216,11 @@ def _answer(body: Any, start: int, validator: str) -> Answer:
         if _differs(body.headers, validator):
             body.close()
             raise OtherVersion
-        return Answer(body, start, _number(found[2]), _validator(body.headers), framed)
+        return Response(body, start, _number(found[2]), _validator(body.headers), framed)
     if body.status != http.HTTPStatus.OK:
         body.close()
         raise SourceFailed(f"it answers {body.status}")
-    return Answer(body, 0, length, _validator(body.headers), framed)
+    return Response(body, 0, length, _validator(body.headers), framed)
 
 
 def _validator(headers: email.message.Message) -> str:

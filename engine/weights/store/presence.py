@@ -13,12 +13,12 @@ from engine.errors import WeightsError
 from engine.weights.store.folder import COMMAND, Folder, weights_folder
 
 
-def lacking(model: Model, environ: Mapping[str, str] = os.environ) -> str:
+def missing_weights(model: Model, environ: Mapping[str, str] = os.environ) -> str:
     """Why *model* cannot paint, in a sentence without its full stop; empty if it can."""
-    return lacking_files(needs(model), environ)
+    return missing_files(needs(model), environ)
 
 
-def lacking_files(needed: Sequence[Entry], environ: Mapping[str, str] = os.environ) -> str:
+def missing_files(needed: Sequence[Entry], environ: Mapping[str, str] = os.environ) -> str:
     """Why not all of these can be loaded, in a sentence without its full stop; empty if they can."""
     try:
         return _lacking(needed, weights_folder(environ))

@@ -17,9 +17,9 @@ from typing import BinaryIO
 from filelock import FileLock, Timeout
 
 from engine.errors import WeightsError
-from engine.weights.store.disk_errors import in_words
+from engine.weights.store.disk_errors import disk_errors
 from engine.weights.store.hashed_file import hash_file
-from engine.weights.store.http import Answer, Interrupted, SourceFailed, request_from
+from engine.weights.store.http import Interrupted, Response, SourceFailed, request_from
 from engine.weights.store.trusted_hashes import write_whole
 
 Report = Callable[[int, int | None], None]
@@ -32,7 +32,7 @@ SPARE = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class DownloadLimits:
     """How long one address is put up with."""
 
     stall: float = 30.0
@@ -51,7 +51,7 @@ class Patience:
         return self.slowest * self.window
 
 
-class Part:
+class PartialFile:
     """A download on its way: the bytes so far, and which version of which address they are. One process at a time.
 
     Raises WeightsError in words for what the disk does not take.
@@ -63,7 +63,7 @@ class Part:
         # A file of its own, because `become` renames the part: a process that waited would lock the finished file.
         self._lock = FileLock(path.with_name(f"{path.name}.lock"), timeout=0, thread_local=False)
 
-    def __enter__(self) -> Part:
+    def __enter__(self) -> PartialFile:
         with self._writing():
             self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._writing():
@@ -99,7 +99,7 @@ class Part:
         """SHA-256 and size of what is there."""
         with self._writing():
             self.file.flush()
-        with in_words(f"{self.path} cannot be read"):
+        with disk_errors(f"{self.path} cannot be read"):
             return hash_file(self.file)
 
     def version(self, url: str) -> str:
@@ -127,39 +127,39 @@ class Part:
             self.file.flush()
             os.fsync(self.file.fileno())
             self.file.close()
-        with in_words(f"{path} cannot be written"):
+        with disk_errors(f"{path} cannot be written"):
             path.parent.mkdir(parents=True, exist_ok=True)
             self.path.replace(path)
             self._note.unlink(missing_ok=True)
             _sync_folder(path.parent)
 
     def _writing(self) -> AbstractContextManager[None]:
-        return in_words(f"{self.path} cannot be written")
+        return disk_errors(f"{self.path} cannot be written")
 
 
-def transfer(url: str, part: Part, limit: int, known: bool, patience: Patience, report: Report) -> None:
+def transfer(url: str, part: PartialFile, limit: int, known: bool, limits: DownloadLimits, report: Report) -> None:
     """Bring *part* to its end from *url*. *known*: its hash is, so that bytes of another address may be continued.
 
     Raises SourceFailed when this address will not do, WeightsError when none will (disk full).
     """
-    failures, pause = 0, patience.pause
+    failures, pause = 0, limits.pause
     while True:
         before = part.size
         try:
-            _attempt(url, part, limit, known, patience, report)
+            _attempt(url, part, limit, known, limits, report)
             return
         except Interrupted as error:
-            failures = 0 if part.size - before >= patience.worth else failures + 1
-            if failures >= patience.tries:
+            failures = 0 if part.size - before >= limits.worth else failures + 1
+            if failures >= limits.tries:
                 raise SourceFailed(f"{error}, {failures} times in a row") from error
         time.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)
 
 
-def _attempt(url: str, part: Part, limit: int, known: bool, patience: Patience, report: Report) -> None:
+def _attempt(url: str, part: PartialFile, limit: int, known: bool, limits: DownloadLimits, report: Report) -> None:
     version = part.version(url)
     start = part.size if version or known else 0
-    answer = request_from(url, start, version, patience.stall)
+    answer = request_from(url, start, version, limits.stall)
     if answer is None:
         return
     with answer.body:
@@ -167,12 +167,12 @@ def _attempt(url: str, part: Part, limit: int, known: bool, patience: Patience, 
         if answer.start == 0:
             part.restart(url, answer.validator)
         _check_space(part.path.parent, (answer.total or 0) - answer.start)
-        _copy(answer, part, limit, patience, report)
+        _copy(answer, part, limit, limits, report)
     if answer.total is not None and part.size < answer.total:
         raise Interrupted("it broke off")
 
 
-def _copy(answer: Answer, part: Part, limit: int, patience: Patience, report: Report) -> None:
+def _copy(answer: Response, part: PartialFile, limit: int, limits: DownloadLimits, report: Report) -> None:
     done, since, mark = answer.start, time.monotonic(), answer.start
     most = min(limit, answer.total or limit)
     while data := _read(answer):
@@ -181,13 +181,13 @@ def _copy(answer: Answer, part: Part, limit: int, patience: Patience, report: Re
             raise SourceFailed(f"it sends more than the {most:,} bytes that the file may have")
         part.append(data)
         report(done, answer.total)
-        if (seconds := time.monotonic() - since) > patience.window:
-            if (done - mark) / seconds < patience.slowest:
+        if (seconds := time.monotonic() - since) > limits.window:
+            if (done - mark) / seconds < limits.slowest:
                 raise SourceFailed(f"it is too slow ({(done - mark) / seconds:,.0f} bytes a second)")
             since, mark = time.monotonic(), done
 
 
-def _read(answer: Answer) -> bytes:
+def _read(answer: Response) -> bytes:
     """What has arrived; empty at the end. Waits for no more than that, or a trickle would never be noticed."""
     try:
         return answer.body.read1(CHUNK)
@@ -197,7 +197,7 @@ def _read(answer: Answer) -> bytes:
         raise Interrupted("it broke off") from error
 
 
-def _check_size(answer: Answer, limit: int, known: bool) -> None:
+def _check_size(answer: Response, limit: int, known: bool) -> None:
     if answer.total is not None and answer.total > limit:
         raise SourceFailed(f"its file has {answer.total:,} bytes, and {limit:,} is the most that is expected")
     if not answer.framed and not known:
@@ -205,7 +205,7 @@ def _check_size(answer: Answer, limit: int, known: bool) -> None:
 
 
 def _check_space(folder: Path, needed: int) -> None:
-    with in_words(f"{folder} cannot be written"):
+    with disk_errors(f"{folder} cannot be written"):
         free = shutil.disk_usage(folder).free
     if needed + SPARE > free:
         raise WeightsError(

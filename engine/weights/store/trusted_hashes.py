@@ -28,7 +28,7 @@ _LOCK = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Pin:
+class TrustedHash:
     """One trusted file."""
 
     sha256: str
@@ -38,16 +38,16 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True)
-class Pins:
+class TrustedHashes:
     """Those of one folder. Read anew at every question, so that several processes may share them."""
 
     folder: Path
 
-    def find(self, name: str) -> Pin | None:
+    def find(self, name: str) -> TrustedHash | None:
         """What was pinned under that name."""
         return self._read().get(name)
 
-    def put(self, name: str, pin: Pin) -> None:
+    def put(self, name: str, pin: TrustedHash) -> None:
         """Trust it from now on."""
         with self._alone():
             self._write({**self._read(), name: pin})
@@ -75,11 +75,11 @@ class Pins:
             finally:
                 lock.release()
 
-    def _read(self) -> dict[str, Pin]:
+    def _read(self) -> dict[str, TrustedHash]:
         path = self.folder / FILE
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
-            return {name: Pin(**pin) for name, pin in raw["files"].items()}
+            return {name: TrustedHash(**pin) for name, pin in raw["files"].items()}
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -88,7 +88,7 @@ class Pins:
                 f"away and trust the files in that folder again (python -m engine weights verify --trust NAME)."
             ) from error
 
-    def _write(self, pins: Mapping[str, Pin]) -> None:
+    def _write(self, pins: Mapping[str, TrustedHash]) -> None:
         files = {name: asdict(pin) for name, pin in sorted(pins.items())}
         write_whole(self.folder / FILE, json.dumps({"version": 1, "files": files}, indent=1) + "\n")
 

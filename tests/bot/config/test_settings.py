@@ -13,7 +13,7 @@ from bot.config.messages import render_example
 from bot.config.settings import Config, load_config
 from bot.errors import ConfigError
 from bot.models.job import Priority
-from engine.weights.store.custom_models import check_own
+from engine.weights.store.custom_models import check_custom_models
 
 EXAMPLE = Path(__file__).parents[3] / "config.example.toml"
 
@@ -70,7 +70,7 @@ def test_the_model_of_the_example_works_when_it_is_no_comment() -> None:
     tables = tomllib.loads("\n".join(line for line in model if re.match(r"\[|\w+ = ", line)))
 
     config = Config.model_validate_json(json.dumps(tables))
-    check_own(config.models)
+    check_custom_models(config.models)
     assert (256, 256) == config.models["my-paintings"].size
 
 

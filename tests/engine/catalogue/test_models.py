@@ -19,9 +19,9 @@ from engine.methods._base import Finished
 from engine.methods.clip_diffusion import METHOD
 from engine.requests.request import ClipDiffusionOptions, build_options, build_request
 from engine.runtime.runtime import Runtime
-from engine.weights.store.custom_models import add_own, read_own
+from engine.weights.store.custom_models import add_custom_models, read_custom_models
 from engine.weights.store.folder import weights_folder
-from engine.weights.store.presence import lacking
+from engine.weights.store.presence import missing_weights
 from engine.worker import capabilities as readiness
 from engine.worker.capabilities import look_around
 from tests.engine.loaders import test_biggan, test_vqgan
@@ -97,13 +97,13 @@ def test_ready_says_how_to_get_what_is_not_here(folder: Path) -> None:
     assert [f"{command} ViT-B/32", None, f"{command} secondary"] == [ready.unavailable.get(it) for it in asked.helpers]
     lay_clip(folder)
     assert "CLIP ViT-B/32" not in look_around("w", 1, "CPU", 1).unavailable
-    assert f"{command} imagenet-256" == lacking(MODELS["imagenet-256"])
+    assert f"{command} imagenet-256" == missing_weights(MODELS["imagenet-256"])
     (folder / "256x256_diffusion_uncond.pt").touch()
-    assert "" == lacking(MODELS["imagenet-256"])
+    assert "" == missing_weights(MODELS["imagenet-256"])
     assert "imagenet-256" in look_around("w", 1, "CPU", 1).models
     (folder / "lsun_uncond_100M_2400K_bs64.pt").touch()
     why = "not trusted yet; run python -m engine weights verify --trust bedrooms-2400k"
-    assert why == lacking(MODELS["bedrooms-2400k"])
+    assert why == missing_weights(MODELS["bedrooms-2400k"])
 
 
 @pytest.mark.parametrize("content", [b'{"files": ', b"\xff\xfe", b"[1]", b'{"files": {"a": 5}}', b"[" * 100_000, None])
@@ -152,7 +152,7 @@ def test_a_look_that_breaks_is_the_reason_of_what_it_looked_at(monkeypatch: pyte
     def broken(*_: object) -> str:
         raise RuntimeError("nobody expected this")
 
-    monkeypatch.setattr(readiness, "lacking", broken)
+    monkeypatch.setattr(readiness, "missing_weights", broken)
     ready = look_around("w", 1, "CPU", 1)
     assert "primer" in ready.models and "clip_diffusion" in ready.methods
     assert ready.unavailable["imagenet-256"].startswith("Something broke; it has been logged")
@@ -168,10 +168,12 @@ def test_a_small_model_of_ones_own_paints_from_its_file_to_its_picture(folder: P
         "perceptor": "tiny-clip",
         "defaults": {"steps": 4, "clip_guidance_scale": 1000, "cutouts": 2, "clamp_max": 0.05},
     }
-    add_own(read_own({"mine": table_in_toml}))
-    assert lacking(MODELS["mine"]).startswith("not trusted yet; run python -m engine weights verify --trust mine")
+    add_custom_models(read_custom_models({"mine": table_in_toml}))
+    assert missing_weights(MODELS["mine"]).startswith(
+        "not trusted yet; run python -m engine weights verify --trust mine"
+    )
     weights_folder().trust(table.find_entry("mine"), check_contents)
-    assert "" == lacking(MODELS["mine"])
+    assert "" == missing_weights(MODELS["mine"])
 
     runtime = Runtime.open("cpu")
     runtime.net("perceptor:tiny-clip", tiny_clip)
@@ -200,10 +202,12 @@ def test_so_do_codes_and_sleepers_of_ones_own(
     (folder / "mine.pt").write_bytes(saved(tensors))
     settings = {"steps": 3, "cutouts": 2}
     file = str(folder / "mine.pt")
-    add_own(
-        read_own({"mine": {"kind": kind, "file": file, "flags": flags, "perceptor": "primer", "defaults": settings}})
+    add_custom_models(
+        read_custom_models(
+            {"mine": {"kind": kind, "file": file, "flags": flags, "perceptor": "primer", "defaults": settings}}
+        )
     )
-    assert lacking(MODELS["mine"]).startswith("not trusted yet")
+    assert missing_weights(MODELS["mine"]).startswith("not trusted yet")
     weights_folder().trust(table.find_entry("mine"), check_contents)
 
     runtime, method = tiny_runtime(), find_method(MODELS["mine"].methods[0])

@@ -15,7 +15,7 @@ from engine.nets.vqgan import build_vqgan
 from engine.nets.vqgan_flags import read_vqgan_flags
 from engine.requests.request import VqganClipOptions, build_options
 from engine.weights.store.folder import Folder
-from engine.weights.store.presence import lacking
+from engine.weights.store.presence import missing_weights
 from tests.engine.weights.made import Harm, lightning, put, saved
 from tests.golden import golden
 
@@ -129,4 +129,4 @@ def test_every_vqgan_is_a_model_with_the_notebooks_settings(
     assert (0.1, 32, "none") == (options.learning_rate, options.cutouts.plain, options.decay)
     assert ("vqgan_clip",) == model.methods and 16 == model.multiple
     command = f"not downloaded; run python -m engine weights download --trust {name} ViT-B/32"
-    assert command == lacking(model)
+    assert command == missing_weights(model)

@@ -13,7 +13,14 @@ from engine.catalogue.registry import entries
 from engine.environment import child_environment
 from engine.errors import WeightsError
 from engine.upscalers import upscaler_names
-from engine.weights.store.custom_models import VARIABLE, OwnModel, find_own, given_own, read_own, share_own
+from engine.weights.store.custom_models import (
+    VARIABLE,
+    CustomModel,
+    find_custom_models,
+    read_custom_models,
+    share_custom_models,
+    shared_custom_models,
+)
 from tests.engine.loaders.test_biggan import TINY as ASLEEP_FLAGS
 from tests.engine.loaders.test_vqgan import TINY as CODES_FLAGS
 from tests.engine.weights.made import TINY
@@ -37,7 +44,7 @@ def test_a_model_of_ones_own_is_found_in_the_configuration(tmp_path: Path) -> No
         defaults = { steps = 60 }
         """
     )
-    own = find_own({"DREAMBOT_CONFIG": str(config)})
+    own = find_custom_models({"DREAMBOT_CONFIG": str(config)})
     entry, model = own["my-paintings"].entry("my-paintings"), own["my-paintings"].model("my-paintings")
     assert str(Path.home() / "runs" / "ema_0.9999_058000.pt") == entry.file
     assert ((256, 192), 32, {"steps": 60}) == (model.size, model.multiple, model.defaults["clip_diffusion"])
@@ -46,7 +53,7 @@ def test_a_model_of_ones_own_is_found_in_the_configuration(tmp_path: Path) -> No
 def test_without_a_configuration_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    assert {} == find_own({})
+    assert {} == find_custom_models({})
 
 
 @pytest.mark.parametrize(
@@ -82,18 +89,20 @@ def test_without_a_configuration_there_is_none(tmp_path: Path, monkeypatch: pyte
 )
 def test_a_mistake_is_named_with_its_place(tables: object, words: str) -> None:
     with pytest.raises(WeightsError, match=words):
-        read_own(tables)
+        read_custom_models(tables)
 
 
 def test_an_upscaler_of_ones_own_is_no_model_to_paint_with(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table, "_own", {})
     environ: dict[str, str] = {}
 
-    share_own(read_own({"my-faces": {"kind": "upscaler", "file": "/w/4x-faces.safetensors"}}), environ)
+    share_custom_models(
+        read_custom_models({"my-faces": {"kind": "upscaler", "file": "/w/4x-faces.safetensors"}}), environ
+    )
 
     assert (Kind.UPSCALER, "/w/4x-faces.safetensors") == (entries()["my-faces"].kind, entries()["my-faces"].file)
     assert "my-faces" in upscaler_names() and "my-faces" not in MODELS
-    assert not given_own(environ)["my-faces"].paints
+    assert not shared_custom_models(environ)["my-faces"].paints
 
 
 def test_codes_and_sleepers_of_ones_own_are_models_of_their_methods_in_every_process() -> None:
@@ -113,9 +122,9 @@ def test_codes_and_sleepers_of_ones_own_are_models_of_their_methods_in_every_pro
         """  # noqa: E501 - inline tables of TOML stand in one line
     )
     told = json.dumps(
-        {name: model.model_dump(exclude_unset=True) for name, model in read_own(config["models"]).items()}
+        {name: model.model_dump(exclude_unset=True) for name, model in read_custom_models(config["models"]).items()}
     )
-    own = given_own({VARIABLE: told})
+    own = shared_custom_models({VARIABLE: told})
     codes, asleep = (own[name].model(name) for name in ("codes", "asleep"))
     assert (("vqgan_clip",), (384, 256), 16, 128) == (codes.methods, codes.size, codes.multiple, codes.smallest)
     assert {"learning_rate": 0.2} == codes.defaults["vqgan_clip"]
@@ -125,13 +134,13 @@ def test_codes_and_sleepers_of_ones_own_are_models_of_their_methods_in_every_pro
 
 
 def test_every_field_says_what_it_is_for() -> None:
-    assert [] == [name for name, field in OwnModel.model_fields.items() if not field.description]
+    assert [] == [name for name, field in CustomModel.model_fields.items() if not field.description]
 
 
 def test_an_engine_is_told_of_them_by_its_environment() -> None:
-    own = read_own({"mine": MINE})
+    own = read_custom_models({"mine": MINE})
     environ = child_environment({VARIABLE: json.dumps({"mine": MINE})}, device="cpu", threads="1")
-    assert own == given_own(environ)
-    assert {} == given_own({})
+    assert own == shared_custom_models(environ)
+    assert {} == shared_custom_models({})
     with pytest.raises(WeightsError, match="DREAMBOT_MODELS is not JSON"):
-        given_own({VARIABLE: "{"})
+        shared_custom_models({VARIABLE: "{"})

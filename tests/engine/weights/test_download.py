@@ -15,12 +15,12 @@ from engine.errors import ModelUnavailable, WeightsError
 from engine.weights.store import http
 from engine.weights.store.download import Download
 from engine.weights.store.folder import Folder
-from engine.weights.store.resume import Part, Patience
+from engine.weights.store.resume import DownloadLimits, PartialFile
 from tests.engine.weights.server import Shelf, serving
 
 CONTENT = random.Random(0).randbytes(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-HASTY = Patience(stall=0.5, tries=2, pause=0.01, slowest=1000, window=0.2)
+HASTY = DownloadLimits(stall=0.5, tries=2, pause=0.01, slowest=1000, window=0.2)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def entry(*sources: str, sha256: str = SHA256, size: int = len(CONTENT), **field
 
 def start_part(folder: Folder, url: str, content: bytes, validator: str = '"one"') -> None:
     """As an earlier download left it."""
-    with Part(folder.part(entry())) as part:
+    with PartialFile(folder.part(entry())) as part:
         part.restart(url, validator)
         part.append(content)
 
@@ -60,7 +60,7 @@ def test_a_file_gets_its_name_when_its_hash_is_right(folder: Folder, shelf: Shel
 
 def test_an_interrupted_download_goes_on_where_it_ended(folder: Folder, shelf: Shelf) -> None:
     shelf.break_after = [100_000, 50_000]
-    Download(folder, patience=HASTY).fetch(entry(shelf.address + "/f"))
+    Download(folder, limits=HASTY).fetch(entry(shelf.address + "/f"))
     assert ["", "bytes=100000-", "bytes=150000-"] == [wanted for _, wanted in shelf.requests]
     assert CONTENT == folder.file(entry()).read_bytes()
 
@@ -68,7 +68,7 @@ def test_an_interrupted_download_goes_on_where_it_ended(folder: Folder, shelf: S
 def test_the_next_run_goes_on_too(folder: Folder, shelf: Shelf) -> None:
     url = shelf.address + "/f"
     start_part(folder, url, CONTENT[:7])
-    Download(folder, patience=HASTY).fetch(entry(url))
+    Download(folder, limits=HASTY).fetch(entry(url))
     assert [("/f", "bytes=7-")] == shelf.requests
     assert CONTENT == folder.file(entry()).read_bytes()
 
@@ -76,7 +76,7 @@ def test_the_next_run_goes_on_too(folder: Folder, shelf: Shelf) -> None:
 def test_a_part_that_lacks_only_its_name_is_not_asked_for_again(folder: Folder, shelf: Shelf) -> None:
     url = shelf.address + "/f"
     start_part(folder, url, CONTENT)
-    Download(folder, patience=HASTY).fetch(entry(url))
+    Download(folder, limits=HASTY).fetch(entry(url))
     assert [("/f", f"bytes={len(CONTENT)}-")] == shelf.requests
     assert CONTENT == folder.file(entry()).read_bytes()
 
@@ -84,7 +84,7 @@ def test_a_part_that_lacks_only_its_name_is_not_asked_for_again(folder: Folder, 
 def test_another_version_on_the_server_is_downloaded_whole(folder: Folder, shelf: Shelf) -> None:
     url = shelf.address + "/f"
     start_part(folder, url, b"of another version", '"zero"')
-    Download(folder, patience=HASTY).fetch(entry(url, sha256=""), trust=True)
+    Download(folder, limits=HASTY).fetch(entry(url, sha256=""), trust=True)
     assert CONTENT == folder.file(entry()).read_bytes()
 
 
@@ -93,7 +93,7 @@ def test_a_part_of_another_version_is_not_appended(folder: Folder, shelf: Shelf,
     shelf.careless = True
     start_part(folder, shelf.address + "/f", bytes(here), '"zero"')
 
-    pin = Download(folder, patience=HASTY).fetch(entry(shelf.address + "/f", sha256=""), trust=True)
+    pin = Download(folder, limits=HASTY).fetch(entry(shelf.address + "/f", sha256=""), trust=True)
 
     assert (SHA256, CONTENT) == (pin.sha256, folder.file(entry()).read_bytes())
     assert [f"bytes={here}-", ""] == [wanted for _, wanted in shelf.requests]
@@ -103,39 +103,39 @@ def test_a_part_of_another_version_is_not_appended(folder: Folder, shelf: Shelf,
 def test_a_length_that_is_no_number_is_like_none(folder: Folder, shelf: Shelf, length: str) -> None:
     shelf.length = length
     with pytest.raises(WeightsError, match=r"does not say how long the file is|could not be downloaded"):
-        Download(folder, patience=HASTY).fetch(entry(shelf.address + "/f", sha256=""), trust=True)
+        Download(folder, limits=HASTY).fetch(entry(shelf.address + "/f", sha256=""), trust=True)
 
 
 def test_a_server_cannot_write_to_the_terminal(folder: Folder, shelf: Shelf) -> None:
     shelf.statuses, shelf.reason = [404], "\x1b[2J\x1b]0;title\x07Gone\x9b"
     with pytest.raises(WeightsError, match=r"it answers 404 �\[2J�\]0;title�Gone�") as caught:
-        Download(folder, patience=HASTY).fetch(entry(shelf.address + "/f"))
+        Download(folder, limits=HASTY).fetch(entry(shelf.address + "/f"))
     assert str(caught.value).isprintable()
 
 
 def test_a_server_that_ignores_ranges_sends_it_all_again(folder: Folder, shelf: Shelf) -> None:
     shelf.ranges, shelf.break_after = False, [100_000]
-    Download(folder, patience=HASTY).fetch(entry(shelf.address + "/f"))
+    Download(folder, limits=HASTY).fetch(entry(shelf.address + "/f"))
     assert CONTENT == folder.file(entry()).read_bytes()
 
 
 def test_another_source_goes_on_with_the_bytes_of_the_first(folder: Folder, shelf: Shelf) -> None:
     with serving(Shelf(CONTENT, break_after=[200_000, 0, 0, 0])) as dying:
-        Download(folder, patience=HASTY).fetch(entry(dying.address + "/f", shelf.address + "/f"))
+        Download(folder, limits=HASTY).fetch(entry(dying.address + "/f", shelf.address + "/f"))
     assert [("/f", "bytes=200000-")] == shelf.requests
     assert CONTENT == folder.file(entry()).read_bytes()
 
 
 def test_bytes_that_do_not_fit_the_rest_are_asked_for_again(folder: Folder, shelf: Shelf) -> None:
     start_part(folder, "http://elsewhere.invalid/f", bytes(1000))
-    Download(folder, patience=HASTY).fetch(entry(shelf.address + "/f"))
+    Download(folder, limits=HASTY).fetch(entry(shelf.address + "/f"))
     assert ["bytes=1000-", ""] == [wanted for _, wanted in shelf.requests]
     assert CONTENT == folder.file(entry()).read_bytes()
 
 
 def test_a_wrong_file_is_quarantined_and_the_next_source_asked(folder: Folder, shelf: Shelf) -> None:
     with serving(Shelf(b"<html>not found</html>")) as wrong:
-        Download(folder, patience=HASTY).fetch(entry(wrong.address + "/f", shelf.address + "/f"))
+        Download(folder, limits=HASTY).fetch(entry(wrong.address + "/f", shelf.address + "/f"))
     kept = f"quarantine/net.pt-{hashlib.sha256(b'<html>not found</html>').hexdigest()[:12]}"
     assert ["net.pt", kept] == left(folder)
     assert CONTENT == folder.file(entry()).read_bytes()
@@ -146,7 +146,7 @@ def test_a_wrong_file_never_gets_the_name(folder: Folder) -> None:
         serving(Shelf(b"evil")) as wrong,
         pytest.raises(WeightsError, match=f"SHA-256 [0-9a-f]{{64}} instead of {SHA256}"),
     ):
-        Download(folder, patience=HASTY).fetch(entry(wrong.address + "/f"))
+        Download(folder, limits=HASTY).fetch(entry(wrong.address + "/f"))
     assert not folder.file(entry()).exists()
     assert not folder.part(entry()).exists()
 
@@ -161,34 +161,34 @@ def test_every_source_that_failed_is_named_with_its_reason(
     with pytest.raises(
         WeightsError, match=rf"“net” could not be downloaded. 127.0.0.1: {words}; .*not an http or https"
     ):
-        Download(folder, patience=HASTY).fetch(entry(shelf.address + "/f", "file:///etc/passwd"))
+        Download(folder, limits=HASTY).fetch(entry(shelf.address + "/f", "file:///etc/passwd"))
     assert times == len(shelf.requests)
 
 
 def test_a_source_that_is_down_is_left_for_the_next(folder: Folder, shelf: Shelf) -> None:
     with serving(Shelf(b"")) as gone:
         pass
-    Download(folder, patience=HASTY).fetch(entry(gone.address + "/f", shelf.address + "/f"))
+    Download(folder, limits=HASTY).fetch(entry(gone.address + "/f", shelf.address + "/f"))
     assert CONTENT == folder.file(entry()).read_bytes()
 
 
 def test_a_file_larger_than_expected_is_not_even_begun(folder: Folder, shelf: Shelf) -> None:
     with pytest.raises(WeightsError, match="its file has 300,000 bytes, and 1,000 is the most that is expected"):
-        Download(folder, patience=HASTY).fetch(entry(shelf.address + "/f", size=1000, exact=True))
+        Download(folder, limits=HASTY).fetch(entry(shelf.address + "/f", size=1000, exact=True))
     assert 0 == folder.part(entry()).stat().st_size
 
 
 def test_a_server_that_hides_the_length_is_cut_off_at_the_limit(folder: Folder, shelf: Shelf) -> None:
     shelf.framed = False
     with pytest.raises(WeightsError, match="it sends more than the 150,000 bytes"):
-        Download(folder, patience=HASTY).fetch(entry(shelf.address + "/f", size=100_000))
+        Download(folder, limits=HASTY).fetch(entry(shelf.address + "/f", size=100_000))
     assert folder.part(entry()).stat().st_size <= 150_000
 
 
 def test_without_a_hash_a_length_is_needed(folder: Folder, shelf: Shelf) -> None:
     shelf.framed = False
     with pytest.raises(WeightsError, match="does not say how long the file is"):
-        Download(folder, patience=HASTY).fetch(entry(shelf.address + "/f", sha256=""), trust=True)
+        Download(folder, limits=HASTY).fetch(entry(shelf.address + "/f", sha256=""), trust=True)
 
 
 @pytest.mark.parametrize(("pause", "words"), [(0.01, "it is too slow"), (2.0, "it fell silent, 2 times in a row")])
@@ -196,15 +196,17 @@ def test_a_trickle_and_a_silence_are_given_up(folder: Folder, shelf: Shelf, paus
     shelf.content, shelf.pause = CONTENT[:2000], pause
     shelf.etag = ""
     with pytest.raises(WeightsError, match=words):
-        Download(folder, patience=Patience(0.3, 2, 0.01, 1000, 0.2)).fetch(entry(shelf.address + "/f", sha256="0" * 64))
+        Download(folder, limits=DownloadLimits(0.3, 2, 0.01, 1000, 0.2)).fetch(
+            entry(shelf.address + "/f", sha256="0" * 64)
+        )
 
 
 def test_redirects_are_followed_but_not_for_ever_and_not_to_files(folder: Folder, shelf: Shelf) -> None:
     shelf.redirects = {"/a": "/f", "/loop": "/loop", "/file": "file:///etc/passwd"}
     with pytest.raises(WeightsError, match=r"127.0.0.1: too many redirects.*; 127.0.0.1: .*away from HTTP"):
-        Download(folder, patience=HASTY).fetch(entry(shelf.address + "/loop", shelf.address + "/file"))
+        Download(folder, limits=HASTY).fetch(entry(shelf.address + "/loop", shelf.address + "/file"))
     assert 6 >= [path for path, _ in shelf.requests].count("/loop")
-    Download(folder, patience=HASTY).fetch(entry(shelf.address + "/a"))
+    Download(folder, limits=HASTY).fetch(entry(shelf.address + "/a"))
     assert CONTENT == folder.file(entry()).read_bytes()
 
 
@@ -223,7 +225,7 @@ def test_a_public_source_does_not_redirect_to_an_inner_address(
     shelf.redirects = {"/a": shelf.address.replace("127.0.0.1", target) + "/f"}
 
     with pytest.raises(WeightsError, match=f"redirects to an address of this network .{target}."):
-        Download(folder, patience=HASTY).fetch(entry(shelf.address.replace("127.0.0.1", "public.test") + "/a"))
+        Download(folder, limits=HASTY).fetch(entry(shelf.address.replace("127.0.0.1", "public.test") + "/a"))
 
     assert ["/a"] == [path for path, _ in shelf.requests]
 
@@ -243,14 +245,14 @@ def test_inner_addresses_are_recognised(address: str, inner: bool) -> None:
 def test_what_nobody_vouches_for_needs_trust_and_is_pinned_from_then_on(folder: Folder, shelf: Shelf) -> None:
     unknown = entry(shelf.address + "/f", sha256="")
     with pytest.raises(WeightsError, match=r"No hash is published for “net”.*download --trust net"):
-        Download(folder, patience=HASTY).fetch(unknown)
-    Download(folder, patience=HASTY).fetch(unknown, trust=True)
+        Download(folder, limits=HASTY).fetch(unknown)
+    Download(folder, limits=HASTY).fetch(unknown, trust=True)
     assert SHA256 == json.loads((folder.root / "pins.json").read_text())["files"]["net"]["sha256"]
 
     folder.file(unknown).unlink()
     shelf.content = b"something else"
     with pytest.raises(WeightsError, match=f"instead of {SHA256}"):
-        Download(folder, patience=HASTY).fetch(unknown, trust=True)
+        Download(folder, limits=HASTY).fetch(unknown, trust=True)
 
 
 def test_a_full_disk_is_noticed_before_it_is_full(
@@ -258,23 +260,23 @@ def test_a_full_disk_is_noticed_before_it_is_full(
 ) -> None:
     monkeypatch.setattr("engine.weights.store.resume.SPARE", 1 << 60)
     with pytest.raises(WeightsError, match=r"needs 0.00 GB; the disk of .* has \d+\.\d\d GB left"):
-        Download(folder, patience=HASTY).fetch(entry(shelf.address + "/f"))
+        Download(folder, limits=HASTY).fetch(entry(shelf.address + "/f"))
     assert 0 == folder.part(entry()).stat().st_size
 
 
 def test_two_processes_do_not_write_into_one_part(folder: Folder, shelf: Shelf) -> None:
-    with Part(folder.part(entry())), pytest.raises(WeightsError, match="is being downloaded by another process"):
-        Download(folder, patience=HASTY).fetch(entry(shelf.address + "/f"))
+    with PartialFile(folder.part(entry())), pytest.raises(WeightsError, match="is being downloaded by another process"):
+        Download(folder, limits=HASTY).fetch(entry(shelf.address + "/f"))
 
 
 def test_of_two_downloads_of_one_file_the_second_finds_it_whole(folder: Folder, shelf: Shelf) -> None:
     """The second one waits at the lock with nothing open, so it cannot truncate what the first one has finished."""
-    with Part(folder.part(entry())) as first:
+    with PartialFile(folder.part(entry())) as first:
         first.append(CONTENT)
-        with pytest.raises(WeightsError, match="by another process"), Part(folder.part(entry())):
+        with pytest.raises(WeightsError, match="by another process"), PartialFile(folder.part(entry())):
             pass
         first.become(folder.file(entry()))
-    with Part(folder.part(entry())) as second:
+    with PartialFile(folder.part(entry())) as second:
         second.restart("http://x", "")
     assert CONTENT == folder.file(entry()).read_bytes()
 

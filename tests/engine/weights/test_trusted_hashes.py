@@ -1,4 +1,4 @@
-"""Pins: whoever writes them at the same time, none is lost and the file is always whole."""
+"""Trusted hashes: concurrent writers lose none, and the file is always whole."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 
 from engine.weights.store import trusted_hashes as pins
-from engine.weights.store.trusted_hashes import Pin, Pins, write_whole
+from engine.weights.store.trusted_hashes import TrustedHash, TrustedHashes, write_whole
 
-PIN = Pin("0" * 64, 1)
+PIN = TrustedHash("0" * 64, 1)
 PROCESS = """
 import sys
 from pathlib import Path
-from engine.weights.store.trusted_hashes import Pin, Pins
+from engine.weights.store.trusted_hashes import TrustedHash, TrustedHashes
 print("here", flush=True)
 sys.stdin.readline()
 for number in range(40):
-    Pins(Path(sys.argv[1])).put(f"{sys.argv[2]}{number}", Pin("0" * 64, 1))
+    TrustedHashes(Path(sys.argv[1])).put(f"{sys.argv[2]}{number}", TrustedHash("0" * 64, 1))
 """
 
 
@@ -31,7 +31,7 @@ def test_threads_that_pin_at_once_lose_nothing(tmp_path: Path) -> None:
         begin.wait()
         try:
             for number in range(20):
-                Pins(tmp_path).put(f"{name}{number}", PIN)
+                TrustedHashes(tmp_path).put(f"{name}{number}", PIN)
         except OSError as error:
             broken.append(error)
 
@@ -41,7 +41,7 @@ def test_threads_that_pin_at_once_lose_nothing(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert [] == broken
-    assert all(PIN == Pins(tmp_path).find(f"{name}{number}") for name in "abcdefgh" for number in range(20))
+    assert all(PIN == TrustedHashes(tmp_path).find(f"{name}{number}") for name in "abcdefgh" for number in range(20))
 
 
 def test_processes_that_pin_at_once_lose_nothing(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_processes_that_pin_at_once_lose_nothing(tmp_path: Path) -> None:
     for process in processes:
         process.communicate()
     assert [0, 0, 0] == [process.returncode for process in processes]
-    assert all(PIN == Pins(tmp_path).find(f"{name}{number}") for name in "abc" for number in range(40))
+    assert all(PIN == TrustedHashes(tmp_path).find(f"{name}{number}") for name in "abc" for number in range(40))
 
 
 def test_what_cannot_be_written_leaves_the_old_file_and_nothing_else(
