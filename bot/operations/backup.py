@@ -28,25 +28,23 @@ from bot.text import count
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One file of the data folder that belongs into the backup."""
+    """A file of the data folder that goes into the backup."""
 
     name: str
     """Relative to the data folder."""
     sha256: str
     final: bool
-    """Its bytes will not change any more: they must be what the database says."""
+    """Whether its bytes can no longer change, so that they must match the hash in the database."""
 
 
 def make_backup(folder: Path, target: Path) -> str:
-    """Write *target*, whole or not at all, and read it again; what it holds, in a sentence. Raises StoreError."""
+    """Write *target*, whole or not at all, and verify it; returns a sentence about it. Raises StoreError."""
     if not (folder / DATABASE).is_file():
         raise StoreError(f"There is nothing to back up: {folder} has no {DATABASE}.")
     if target.is_dir():
-        raise StoreError(
-            f"{target} is a folder; name the file that the backup shall become, as in {target / 'bot.tar'}."
-        )
+        raise StoreError(f"{target} is a folder; name a file, as in {target / 'bot.tar'}.")
     if not target.absolute().parent.is_dir():
-        raise StoreError(f"There is no folder {target.absolute().parent} to put the backup into; make it first.")
+        raise StoreError(f"The folder {target.absolute().parent} does not exist; create it first.")
     with in_words(target), tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".backup-") as spare:
         copy, fresh = Path(spare, DATABASE), Path(spare, "backup.tar")
         copy_database(folder / DATABASE, copy)
@@ -62,7 +60,7 @@ def make_backup(folder: Path, target: Path) -> str:
 
 
 def copy_database(source: Path, target: Path) -> None:
-    """One moment of *source* as a single file, without the secrets that live for minutes only."""
+    """Copy one moment of *source* into a single file, without interaction tokens."""
     address = f"{source.resolve().as_uri()}?mode=ro"
     with (
         closing(sqlite3.connect(address, uri=True)) as original,
@@ -75,7 +73,7 @@ def copy_database(source: Path, target: Path) -> None:
 
 
 def _write(file: IO[bytes], folder: Path, copy: Path, schema: int) -> int:
-    """The archive; how many pictures of it were damaged on the disk already."""
+    """Write the archive; returns the number of pictures that are damaged on the disk."""
     hashes: dict[str, str] = {}
     damaged, now = 0, time.time()
     with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
@@ -105,7 +103,7 @@ def _kept(copy: Path) -> Iterator[Kept]:
 
 
 def _forget(copy: Path, name: str) -> None:
-    """The file is gone: retention has let go of it since the copy was made."""
+    """Clear the path of a file that was deleted since the database was copied."""
     with closing(sqlite3.connect(copy)) as connection, connection:
         connection.execute("UPDATE pictures SET path = NULL WHERE path = ?", (name,))
 
@@ -120,11 +118,9 @@ def _add(archive: tarfile.TarFile, name: str, data: bytes, now: float) -> str:
 def _summary(target: Path, manifest: Manifest, damaged: int) -> str:
     text = (
         f"{target}: the database and {count(manifest.count('pictures'), 'picture', 'pictures')}, "
-        f"{target.stat().st_size / 1e6:.1f} MB, read again and whole."
+        f"{target.stat().st_size / 1e6:.1f} MB, verified."
     )
     if not damaged:
         return text
     verb = "was" if damaged == 1 else "were"
-    return (
-        f"{text} {count(damaged, 'picture', 'pictures')} {verb} damaged on the disk before; look at that disk's health."
-    )
+    return f"{text} {count(damaged, 'picture', 'pictures')} {verb} already damaged on the disk; check that disk."

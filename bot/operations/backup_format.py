@@ -1,14 +1,13 @@
-"""What a backup is: one tar file with a database, the pictures that it names, and a list of what all of it hashes to.
+"""The format of a backup: a tar file with a database, the pictures that it names, and the hash of every file.
 
-    pictures/26/<job>-<index>.png    what was painted and is still kept
-    inputs/<sha256>                  what people attached
-    dreambot.sqlite3                 a copy of one moment, without interaction tokens
+    pictures/26/<job>-<index>.png    finished pictures
+    inputs/<sha256>                  attachments
+    dreambot.sqlite3                 a copy at one moment, without interaction tokens
     manifest.json                    version, time, schema, and the SHA-256 of every other member; last
 
-How pictures came to be (frames/) is left out: a restored bot says that it is no longer kept.
+Timelapse frames are left out.
 
-An archive comes from outside, so that nothing in it is trusted: only these names, only plain files, only what hashes to
-what the list says, and only a database that SQLite finds whole.
+An archive is not trusted: only these names, plain files, listed hashes and an intact database are accepted.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ _CHUNK = 2**20
 
 
 class Manifest(BaseModel):
-    """What an archive says about itself."""
+    """The content of manifest.json."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -52,14 +51,14 @@ class Manifest(BaseModel):
     """Member → SHA-256."""
 
     def count(self, folder: str) -> int:
-        """How many files of that folder it holds."""
+        """Number of files of a folder."""
         return sum(name.startswith(f"{folder}/") for name in self.files)
 
 
 def check_archive(path: Path, into: Path | None = None) -> Manifest:
-    """Read all of the archive, compare every hash, look into its database; raises StoreError for what is not right.
+    """Read the whole archive, compare every hash and check its database. Raises StoreError.
 
-    *into*: an empty folder where its files are put on the way.
+    *into*: an empty folder into which its files are extracted.
     """
     with in_words(path), tempfile.TemporaryDirectory() as spare, tarfile.open(path, "r:") as archive:
         place = into or Path(spare)
@@ -70,11 +69,11 @@ def check_archive(path: Path, into: Path | None = None) -> Manifest:
             if member.name == MANIFEST:
                 manifest = _manifest(source.read(_LARGEST_LIST))
             elif not _NAME.fullmatch(member.name) or member.name in found:
-                raise StoreError(f"{path} holds “{member.name}”, which no backup of dreambot's holds.")
+                raise StoreError(f"{path} holds “{member.name}”, which does not belong into a backup.")
             else:
                 found[member.name] = _taken(source, place / member.name if into or member.name == DATABASE else None)
         if manifest is None:
-            raise StoreError(f"{path} is no backup of dreambot's, or it is cut off: its list of contents is missing.")
+            raise StoreError(f"{path} is not a backup of dreambot, or it is cut off: its list of contents is missing.")
         _compare(path, manifest, found)
         check_database(place / DATABASE, manifest.schema_number)
         _check_paths(place / DATABASE, manifest)
@@ -82,38 +81,38 @@ def check_archive(path: Path, into: Path | None = None) -> Manifest:
 
 
 def check_database(path: Path, schema: int | None = None) -> int:
-    """The schema's number of a whole database; StoreError for one that is damaged, of the future, or not *schema*."""
+    """The schema number of a database. Raises StoreError if it is damaged, too new, or not *schema*."""
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
         number = int(connection.execute("PRAGMA user_version").fetchone()[0])
         verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
         strays = connection.execute("PRAGMA foreign_key_check").fetchone()
     if verdict != "ok" or strays is not None:
-        raise StoreError(f"{path.name} is damaged: {verdict if verdict != 'ok' else 'rows point nowhere'}.")
+        raise StoreError(f"{path.name} is damaged: {verdict if verdict != 'ok' else 'rows refer to missing rows'}.")
     if number > newest_schema():
         raise StoreError(
-            f"The backup was made by a newer dreambot (its schema is number {number}, this version knows "
+            f"The backup was made by a newer dreambot (it has schema {number}, this version supports "
             f"{newest_schema()}). Install the newer version first."
         )
     if schema is not None and number != schema:
-        raise StoreError("The backup's list does not belong to its database.")
+        raise StoreError("The backup's list of contents does not match its database.")
     return number
 
 
 def _check_paths(database: Path, manifest: Manifest) -> None:
-    """Its pictures are those of the archive: a path that leads elsewhere would be read and shown by the bot."""
+    """Refuse paths outside the archive, because the bot would read and show those files."""
     with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
         for (name,) in connection.execute("SELECT path FROM pictures WHERE path IS NOT NULL"):
             if name not in manifest.files:
-                raise StoreError(f"The backup's database names “{name}”, which the backup does not hold.")
+                raise StoreError(f"The backup's database names “{name}”, which is not in the backup.")
 
 
 @contextmanager
 def in_words(path: Path) -> Iterator[None]:
-    """Whatever reading or writing *path* raises becomes a StoreError."""
+    """Turn errors of reading or writing *path* into StoreErrors."""
     try:
         yield
     except (tarfile.TarError, EOFError, ValueError) as error:
-        raise StoreError(f"{path} is no backup of dreambot's, or it is damaged: {error}.") from error
+        raise StoreError(f"{path} is not a backup of dreambot, or it is damaged: {error}.") from error
     except sqlite3.Error as error:
         raise StoreError(f"The database of {path} cannot be used: {error}.") from error
     except OSError as error:
@@ -123,7 +122,7 @@ def in_words(path: Path) -> Iterator[None]:
 def _plain(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
     source = archive.extractfile(member) if member.isreg() else None
     if source is None:
-        raise StoreError(f"“{member.name}” in the backup is not a plain file; nothing was taken from it.")
+        raise StoreError(f"“{member.name}” in the backup is not a plain file; nothing was restored.")
     return source
 
 
@@ -133,12 +132,12 @@ def _manifest(text: bytes) -> Manifest:
     except ValidationError as error:
         raise StoreError("The backup's list of contents cannot be read.") from error
     if manifest.format > FORMAT:
-        raise StoreError("The backup was made by a newer dreambot; install that one first.")
+        raise StoreError("The backup was made by a newer dreambot; install that version first.")
     return manifest
 
 
 def _taken(source: IO[bytes], target: Path | None) -> str:
-    """The SHA-256 of what *source* gives, written to *target* on the way."""
+    """The SHA-256 of *source*, which is copied to *target* unless that is None."""
     digest = hashlib.sha256()
     if target is None:
         while chunk := source.read(_CHUNK):
@@ -156,4 +155,4 @@ def _compare(path: Path, manifest: Manifest, found: Mapping[str, str]) -> None:
     wrong = sorted(name for name in {*manifest.files, *found} if manifest.files.get(name) != found.get(name))
     if DATABASE not in found or wrong:
         more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
-        raise StoreError(f"{path} is damaged: {wrong[0] if wrong else DATABASE}{more} is not what was backed up.")
+        raise StoreError(f"{path} is damaged: {wrong[0] if wrong else DATABASE}{more} does not match its hash.")

@@ -1,7 +1,7 @@
-"""Telling Discord which commands there are: only when they have changed, for it counts every new one (200 a day).
+"""Registers the slash commands with Discord if they have changed; Discord allows 200 new ones a day.
 
-Clients show what is registered everywhere and what is registered in their server side by side, so that commands that
-stand in both places are offered twice: a place where they are no longer wanted is emptied.
+Clients list global commands and those of the server side by side. A place where commands are no longer wanted is
+emptied, because they would appear twice.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Any, TypeAlias
 import discord
 from discord import app_commands
 
+from bot.errors import StoreError
+from bot.interactions.failure_text import failure_text
 from bot.interactions.message_api import FAILURES
 from bot.storage.settings import Settings
 
@@ -25,15 +27,15 @@ log = logging.getLogger(__name__)
 
 SETTING = "commands"
 PLACES = "commands_places"
-"""The setting that names every place where our commands may stand."""
+"""The setting that lists every place where commands may be registered."""
 EVERYWHERE = 0
-"""The place that is no server; others are the servers' ids."""
+"""The place of global commands; other places are server ids."""
 PAUSES = (5.0, 30.0, 120.0, 600.0)
-"""Seconds between tries; then the next start has to do."""
+"""Seconds between tries; after the last one the next start tries again."""
 
 
 async def register_commands(tree: Tree, settings: Settings, test_guild: int) -> None:
-    """Bring Discord's list of our commands up to date; trouble is logged and waited out."""
+    """Bring Discord's list of commands up to date. Failures are logged and retried."""
     guild = discord.Object(test_guild) if test_guild else None
     if guild:
         tree.copy_global_to(guild=guild)
@@ -41,14 +43,14 @@ async def register_commands(tree: Tree, settings: Settings, test_guild: int) -> 
         try:
             await _register(tree, settings, guild)
             return
-        except FAILURES as error:
-            log.warning("the commands could not be registered: %s", error)
+        except (*FAILURES, StoreError) as error:
+            log.warning("the commands could not be registered: %s", failure_text(error))
         if pause is not None:
             await asyncio.sleep(pause)
 
 
 async def _register(tree: Tree, settings: Settings, guild: discord.Object | None) -> None:
-    """Here first, then nowhere else; a place is noted before commands stand there, for we may stop in between."""
+    """Register here, then empty all other places. A place is noted first, because the bot may stop in between."""
     here = guild.id if guild else EVERYWHERE
     places = await _places(settings)
     if here not in places:
@@ -61,24 +63,24 @@ async def _register(tree: Tree, settings: Settings, guild: discord.Object | None
 
 
 async def _places(settings: Settings) -> list[int]:
-    """Whoever has noted nothing yet may have registered everywhere, as is usual."""
+    """Places that may hold commands; global if none was noted."""
     noted = (await settings.all("bot")).get(PLACES)
     return [int(place) for place in noted] if isinstance(noted, list) else [EVERYWHERE]
 
 
 async def _empty(tree: Tree, place: int) -> None:
-    """None of our commands stands there any more."""
+    """Remove all commands of this bot from a place."""
     app_id = tree.client.application_id or 0
     if place == EVERYWHERE:
         await tree.client.http.bulk_upsert_global_commands(app_id, [])
     else:
-        with contextlib.suppress(discord.Forbidden):  # we are not in that server any more: nobody can see them there
+        with contextlib.suppress(discord.Forbidden):  # the bot left that server, so nobody sees them
             await tree.client.http.bulk_upsert_guild_commands(app_id, place, [])
-    log.info("took the commands away %s", f"from server {place}" if place else "from everywhere else")
+    log.info("removed the commands %s", f"of server {place}" if place else "that were global")
 
 
 async def _bring_up_to_date(tree: Tree, settings: Settings, guild: discord.Object | None) -> None:
-    """Compare first: with what was registered last, and with what is there."""
+    """Register unless the commands equal those registered last and those that Discord lists."""
     wanted = digest(tree, guild)
     stored = (await settings.all("bot")).get(SETTING)
     names = {command.name for command in tree.get_commands(guild=guild)}
@@ -90,7 +92,7 @@ async def _bring_up_to_date(tree: Tree, settings: Settings, guild: discord.Objec
 
 
 def digest(tree: Tree, guild: discord.Object | None) -> str:
-    """Changes when a command, the application or the place where they are registered changes."""
+    """A hash of commands, application and place."""
     commands = [command.to_dict(tree) for command in tree.get_commands(guild=guild)]
     shown = json.dumps([tree.client.application_id, guild and guild.id, commands], sort_keys=True, default=str)
     return hashlib.blake2b(shown.encode(), digest_size=16).hexdigest()

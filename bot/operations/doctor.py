@@ -1,6 +1,6 @@
-"""`python -m bot doctor`: looks at everything that dreambot needs, and says what to do about each finding.
+"""`dreambot doctor`: checks everything that dreambot needs and suggests fixes.
 
-Works without network and without a token: it reports that, and looks at the rest.
+Without network or token it reports that and makes the other checks.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from bot.config.settings import Config
 from bot.operations.doctor_data import check_folder
 from bot.operations.doctor_discord import check_discord
 from bot.operations.doctor_report import Finding, Verdict, bad, can_colour, good, note, render, summary
+from bot.text import count
 from engine.client.local import LocalEngine
 from engine.protocol.messages import Ready
 
 ENGINE_SECONDS = 120.0
-"""Importing torch takes long on a slow disk."""
+"""Limit for a start of the engine; importing torch takes long on a slow disk."""
 ROOT = Path(__file__).resolve().parents[2]
 OLD_GPUS = "https://download.pytorch.org/whl/cu126"
 
 
 async def examine(config: Config) -> int:
-    """Print every finding as it is made; 0 if nothing is broken, else 1."""
+    """Print each finding at once. Returns 1 if there is a problem, else 0."""
     findings = []
     async for finding in _findings(config):
         print(render(finding, colour=can_colour()), flush=True)
@@ -51,7 +52,7 @@ async def _findings(config: Config) -> AsyncIterator[Finding]:
 
 
 async def probe(python: str, *question: str) -> dict[str, Any]:
-    """What torch says about this machine's devices, asked in a process of its own; {"error": …} if that fails."""
+    """The devices that torch sees, asked in a child process; {"error": …} if that fails."""
     environ = {name: value for name, value in os.environ.items() if name != "DISCORD_TOKEN"}
     try:
         process = await asyncio.create_subprocess_exec(
@@ -74,7 +75,7 @@ async def probe(python: str, *question: str) -> dict[str, Any]:
 
 
 def device_findings(found: dict[str, Any], wanted: str) -> list[Finding]:
-    """A line for torch and one for every device."""
+    """One finding for torch and one for each device."""
     if "error" in found:
         return [bad("torch", f"torch cannot be used: {found['error']}.", "Install dreambot again: pip install -e .")]
     devices = found["devices"]
@@ -83,12 +84,12 @@ def device_findings(found: dict[str, Any], wanted: str) -> list[Finding]:
     names = {device["name"] for device in devices} | {device["name"].split(":")[0] for device in devices}
     if wanted not in {"auto", *names}:
         remedy = f"Set [engine] device to auto or one of {', '.join(sorted(names))}."
-        findings.append(bad("device", f"config.toml asks for “{wanted}”, which is not there.", remedy))
+        findings.append(bad("device", f"config.toml names “{wanted}”, which does not exist.", remedy))
     elif names == {"cpu"}:
         remedy = (
             "With an NVIDIA GPU, install its driver and a torch with CUDA (https://pytorch.org/get-started/locally)."
         )
-        findings.append(note("device", "There is no GPU: small pictures take seconds, large ones minutes.", remedy))
+        findings.append(note("device", "No GPU found: small pictures take seconds, large ones minutes.", remedy))
     return findings
 
 
@@ -110,18 +111,18 @@ def _device(device: dict[str, Any], found: dict[str, Any]) -> Finding:
 
 
 def compile_finding(found: dict[str, Any]) -> Finding:
-    """Whether what [engine] compile wants is possible."""
+    """Whether [engine] compile works here."""
     if problem := found.get("error") or found["problem"]:
         remedy = (
             "On a processor install a C++ compiler (Debian: apt install g++); on a GPU Triton comes with PyTorch's "
-            'CUDA build. Or set [engine] compile = "off". Without it pictures are painted all the same.'
+            'CUDA build. Or set [engine] compile = "off". Pictures are painted without it, too.'
         )
         return note("compile", f"Models cannot be compiled here: {problem}", remedy)
-    return good("compile", "a small model could be compiled")
+    return good("compile", "a small model was compiled")
 
 
 async def first_ready(config: Config) -> Ready | str:
-    """Start the engine once, as the bot would; what it says it can do, or why it does not start."""
+    """Start the engine once as the bot would. Returns its capabilities, or why it does not start."""
     settings = config.engine
     engine = LocalEngine(
         [settings.python, "-m", "engine.worker.main"] if settings.python else None,
@@ -139,14 +140,12 @@ async def first_ready(config: Config) -> Ready | str:
         return f"it was not ready after {ENGINE_SECONDS:.0f} seconds"
     finally:
         await engine.close()
-    return "it ended at once"
+    return "its process ended at once"
 
 
 def engine_findings(ready: Ready | str) -> list[Finding]:
-    """The engine itself, then what it lacks."""
-    again = (
-        "Run python -m engine.worker.main by hand and read what it says; most often torch is not installed properly."
-    )
+    """The engine, then missing weights."""
+    again = "Run python -m engine.worker.main and read its output; usually torch is not installed properly."
     if isinstance(ready, str):
         return [bad("engine", f"The engine does not start: {ready}.", again)]
     if not ready.methods and "engine" in ready.unavailable:
@@ -155,13 +154,15 @@ def engine_findings(ready: Ready | str) -> list[Finding]:
     able = "; ".join(f"{kind} {', '.join(names) or 'none'}" for kind, names in kinds.items())
     findings = [good("engine", f"starts on {ready.device}; {able}")]
     if not ready.unavailable:
-        return [*findings, good("weights", "all there")]
+        return [*findings, good("weights", "complete")]
     absent = {name for name, why in ready.unavailable.items() if why.startswith("not downloaded")}
     named = {name: why for name, why in ready.unavailable.items() if name not in absent}
     missing = [note("weights", f"{name}: {why}.".replace("..", ".")) for name, why in named.items()]
     if absent:
-        missing.append(note("weights", f"{len(absent)} published models wait to be downloaded: see docs/weights.md."))
+        missing.append(
+            note("weights", f"{count(len(absent), 'published model')} can be downloaded: see docs/weights.md.")
+        )
     if not ready.models or not ready.methods:
-        remedy = "The small model's weights belong to the package: install it again, or check out its large files."
+        remedy = "The small model's weights are part of the package: install it again."
         missing.append(bad("weights", "Nothing can be painted.", remedy))
     return findings + missing

@@ -1,4 +1,4 @@
-"""What the doctor finds in the data folder: whether it can be written to, its database, its pictures."""
+"""The doctor's checks of the data folder: access, disk space, lock, database, pictures."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from bot.errors import FolderInUse
 from bot.operations.doctor_report import Finding, bad, good, note
 from bot.storage import DATABASE
 from bot.storage.database import newest_schema
-from bot.storage.lock import FolderLock
+from bot.storage.lock import FILE, FolderLock
 from bot.text import count
 
 LITTLE_DISK = 2 * 10**9
-"""Bytes under which somebody should know."""
+"""Free bytes below which the doctor warns."""
 FULL_SHARE = 0.9
-"""Of the room for pictures, from which on somebody should know that old ones are about to go."""
+"""Share of the space for pictures above which the doctor warns that old ones are deleted soon."""
 
 
 def check_folder(folder: Path, retention: RetentionSection) -> list[Finding]:
-    """Can it be written to, is there room, is its database whole, are its pictures there, does a bot work on it?"""
+    """All checks of the folder, which is created if it does not exist."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -35,7 +35,7 @@ def check_folder(folder: Path, retention: RetentionSection) -> list[Finding]:
             bad(
                 "data",
                 f"{folder} cannot be written to: {error.strerror}.",
-                "Give this user the right to, or name another folder: DREAMBOT_DATA, or [data] folder in config.toml.",
+                "Give this user write access, or set another folder: DREAMBOT_DATA, or [data] folder in config.toml.",
             )
         ]
     return [
@@ -50,7 +50,7 @@ def check_folder(folder: Path, retention: RetentionSection) -> list[Finding]:
 def _room(folder: Path, free: int, needed: int) -> Finding:
     room = f"{free / 1e9:.1f} GB free"
     if free < needed:
-        why = f"{folder}, only {room}: the bot takes nothing new below {needed / 1e9:.1f} GB."
+        why = f"{folder}, only {room}: the bot accepts no new jobs below {needed / 1e9:.1f} GB."
         return bad("data", why, "Free some space, or set [retention] pictures_megabytes lower.")
     if free < LITTLE_DISK:
         return note("data", f"{folder}, only {room}", "Free some space, or set [retention] pictures_megabytes lower.")
@@ -58,18 +58,20 @@ def _room(folder: Path, free: int, needed: int) -> Finding:
 
 
 def check_lock(folder: Path) -> Finding:
-    """Whether a bot runs on this folder now."""
+    """Whether a bot uses the folder now."""
     lock = FolderLock(folder)
     try:
         lock.acquire()
     except FolderInUse as error:
         return note("lock", str(error).partition(".")[0] + ".", "That is fine if it is your running bot.")
+    except OSError as error:
+        return bad("lock", f"{folder / FILE} cannot be used: {error.strerror}.", "Delete it while no bot runs.")
     lock.release()
-    return good("lock", "no other dreambot works here")
+    return good("lock", "no other dreambot uses the folder")
 
 
 def check_rights(folder: Path) -> list[Finding]:
-    """Files that belong to somebody else, as after a `sudo … restore`: the first of them, or nothing."""
+    """Names the first file of another user, as `sudo … restore` leaves it; nothing if there is none."""
     locked = [path for path in _inside(folder) if not os.access(path, os.R_OK | os.W_OK)]
     if not locked:
         return []
@@ -78,59 +80,63 @@ def check_rights(folder: Path) -> list[Finding]:
         bad(
             "rights",
             f"{locked[0]}{more} cannot be written to by this user.",
-            f"Give all of it to the user that runs the bot: chown -R USER {folder}",
+            f"Give the folder to the user that runs the bot: chown -R USER {folder}",
         )
     ]
 
 
 def check_database(path: Path) -> list[Finding]:
-    """Open it read-only, let SQLite look for damage, and compare its schema with the newest one."""
+    """Open the database read-only, check it for damage, and compare its schema with the newest."""
     if not path.exists():
-        return [good("database", "none yet; the first start makes it")]
+        return [good("database", "none; the first start creates it")]
     try:
         with closing(_opened(path)) as connection:
             verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             schema = int(connection.execute("PRAGMA user_version").fetchone()[0])
             jobs = connection.execute("SELECT count(*) FROM jobs").fetchone()[0]
     except sqlite3.OperationalError as error:
-        return [bad("database", f"{path} cannot be read: {error}.", "End what else has it open, and look again.")]
+        return [
+            bad(
+                "database",
+                f"{path} cannot be read: {error}.",
+                "Stop the program that has it open, then look again.",
+            )
+        ]
     except sqlite3.Error as error:
         verdict, schema, jobs = str(error), 0, 0
     if verdict != "ok":
-        remedy = "Restore it from a backup (python -m bot restore), or move it away to begin anew."
+        remedy = "Restore a backup (python -m bot restore), or move the file away to start with an empty one."
         return [bad("database", f"{path} is damaged: {verdict}.", remedy)]
-    return [good("database", f"whole, {count(jobs, 'job')}"), *_schema(schema)]
+    return [good("database", f"intact, {count(jobs, 'job')}"), *_schema(schema)]
 
 
 def _schema(number: int) -> Iterator[Finding]:
     newest = newest_schema()
     if number > newest:
-        text = (
-            f"The database was written by a newer dreambot: its schema is number {number}, this version knows {newest}."
-        )
+        text = f"The database was written by a newer dreambot: it has schema {number}, this version supports {newest}."
         yield bad("schema", text, "Install the newer version, or restore a backup from before the upgrade.")
     elif number < newest:
-        text = f"The next start brings the database from schema {number} to {newest}; there is no way back."
+        text = f"The next start migrates the database from schema {number} to {newest}, which cannot be undone."
         yield note("schema", text, "Make a backup first: python -m bot backup FILE")
 
 
 def check_pictures(folder: Path, retention: RetentionSection) -> list[Finding]:
-    """How many there are, how much of their room they take, and whether files are missing that the database names."""
+    """Number and size of the pictures, and whether files are missing that the database names."""
     try:
         with closing(_opened(folder / DATABASE)) as connection:
             rows = connection.execute("SELECT path, size FROM pictures WHERE path IS NOT NULL").fetchall()
     except sqlite3.Error:
-        return []  # there is none yet, or its own finding says what is wrong with it
+        return []  # there is no database, or `check_database` reports it
     missing = sum(not (folder / path).is_file() for path, _ in rows)
     used, budget = sum(size for _, size in rows), retention.pictures_megabytes * 1_000_000
     text = f"{count(len(rows), 'picture')}, {used / 1e9:.1f} GB" + (f" of {budget / 1e9:.1f}" if budget else "")
     found = [good("pictures", text)]
     if budget and used > budget * FULL_SHARE:
-        remedy = "Old ones go soon. Set [retention] pictures_megabytes higher if there is room."
+        remedy = "Old ones are deleted soon. Raise [retention] pictures_megabytes if the disk has room."
         found = [note("pictures", text, remedy)]
     if missing:
         gone = f"{count(missing, 'file is', 'files are')} missing in {folder / 'pictures'}."
-        found.append(note("pictures", gone, "People read that these are no longer kept; a backup may have them."))
+        found.append(note("pictures", gone, "Members read that these were deleted. A backup may have them."))
     return found
 
 

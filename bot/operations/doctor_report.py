@@ -1,4 +1,4 @@
-"""What the doctor finds: a name, a verdict, a sentence, and what to do about it. Pure."""
+"""The doctor's findings and how they are printed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from bot.text import count
+
 
 class Verdict(Enum):
-    """How bad it is."""
+    """The severity of a finding."""
 
     GOOD = "ok"
     WORTH_KNOWING = "note"
@@ -19,7 +21,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at. *remedy* is empty where there is nothing to do."""
+    """The result of one check. *remedy* says what to do; empty if nothing."""
 
     name: str
     verdict: Verdict
@@ -28,17 +30,17 @@ class Finding:
 
 
 def good(name: str, text: str) -> Finding:
-    """All is well."""
+    """A check that passed."""
     return Finding(name, Verdict.GOOD, text)
 
 
 def note(name: str, text: str, remedy: str = "") -> Finding:
-    """It works, but not everything does."""
+    """Something that works only partly, or needs attention soon."""
     return Finding(name, Verdict.WORTH_KNOWING, text, remedy)
 
 
 def bad(name: str, text: str, remedy: str) -> Finding:
-    """It does not work."""
+    """Something that does not work."""
     return Finding(name, Verdict.BAD, text, remedy)
 
 
@@ -49,7 +51,7 @@ _MARGIN = " " * 15
 
 
 def render(finding: Finding, *, colour: bool) -> str:
-    """``✗ token        Discord does not accept it.`` and the remedy below, indented."""
+    """``✗ token        Discord does not accept it.``, with the remedy indented below."""
     sign = _SIGNS[finding.verdict]
     shown = f"\x1b[{_COLOURS[finding.verdict]}m{sign}\x1b[0m" if colour else sign
     body = _wrapped(finding.text)
@@ -69,10 +71,8 @@ def summary(findings: Iterable[Finding]) -> str:
     """The last line."""
     problems = sum(finding.verdict is Verdict.BAD for finding in findings)
     if not problems:
-        return "Everything that is needed is there."
-    if problems == 1:
-        return "1 problem; what to do about it stands above."
-    return f"{problems} problems; what to do about each stands above."
+        return "No problems found."
+    return f"{count(problems, 'problem')} found; the fixes are listed above."
 
 
 def can_colour() -> bool:

@@ -1,4 +1,4 @@
-"""`python -m bot restore FILE`: puts a backup back. What was there is moved aside, never deleted."""
+"""`dreambot restore FILE`: restores a backup. Existing data is moved aside, never deleted."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from bot.storage.timelapses import FOLDER as FRAMES
 from bot.text import count
 
 _LIVING = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", *FOLDERS, FRAMES)
-"""What makes up a bot's memory. How pictures came to be is in no backup: it is large, and no picture is lost by it."""
+"""What is moved aside. Timelapse frames are in no backup, because they are large and can be spared."""
 
 
 def restore(folder: Path, source: Path, *, replace: bool = False) -> str:
-    """Put the backup *source* into *folder*; what happened, in sentences.
+    """Restore the backup *source* into *folder*; returns what was done.
 
-    Raises FolderInUse while a bot works there, and StoreError: for an archive that is not whole, and for a folder that
-    holds something already, unless *replace*. Until everything has been checked, nothing is changed.
+    Raises FolderInUse while a bot uses the folder. Raises StoreError for a damaged archive, or if the folder holds
+    data and *replace* is false. Nothing is changed before everything is checked.
     """
     lock = FolderLock(folder)
     with in_words(folder):
@@ -32,20 +32,20 @@ def restore(folder: Path, source: Path, *, replace: bool = False) -> str:
         present = [folder / name for name in _LIVING if (folder / name).exists()]
         if present and not replace:
             raise StoreError(
-                f"{folder} holds a dreambot's memory already ({present[0].name}). "
-                "With --replace it is moved aside, into a folder beside it, and not deleted."
+                f"{folder} already holds data of a dreambot ({present[0].name}). "
+                "With --replace it is moved into a subfolder, not deleted."
             )
         with in_words(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".restore-") as spare:
             manifest = check_archive(source, Path(spare))
             sync_tree(Path(spare))
             aside = _move_aside(folder, present)
-            _move(Path(spare), folder, (*FOLDERS, DATABASE))  # the database last: without it nothing counts as there
+            _move(Path(spare), folder, (*FOLDERS, DATABASE))  # the database last: it marks a complete folder
     finally:
         lock.release()
     made = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(manifest.made_at))
     pictures = count(manifest.count("pictures"), "picture", "pictures")
-    old = f" What was there before lies in {aside}." if aside else ""
-    return f"{folder} is as it was on {made}: the database and {pictures}.{old}"
+    old = f" The previous data is in {aside}." if aside else ""
+    return f"{folder} is restored to {made}: the database and {pictures}.{old}"
 
 
 def _move_aside(folder: Path, present: Iterable[Path]) -> Path | None:

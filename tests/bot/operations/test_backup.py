@@ -107,7 +107,7 @@ def test_damage_on_the_disk_is_said(tmp_path: Path) -> None:
     folder = old_folder(tmp_path / "data")
     (folder / "pictures" / "27" / f"{DREAM}-0.png").write_bytes(b"rotten")
 
-    assert "1 picture was damaged on the disk before" in make_backup(folder, tmp_path / "backup.tar")
+    assert "1 picture was already damaged on the disk" in make_backup(folder, tmp_path / "backup.tar")
 
 
 def test_where_there_is_nothing_to_back_up_no_file_is_made(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ async def test_while_a_bot_runs_nothing_is_put_back(tmp_path: Path, backup: Path
 async def test_what_is_there_is_never_overwritten_and_moved_aside_when_asked(tmp_path: Path, backup: Path) -> None:
     async with running_core(tmp_path / "data") as core:
         job_id = await painted(core)
-    with pytest.raises(StoreError, match="With --replace it is moved aside"):
+    with pytest.raises(StoreError, match="With --replace it is moved into a subfolder"):
         restore(tmp_path / "data", backup)
 
     said = restore(tmp_path / "data", backup, replace=True)
@@ -218,17 +218,17 @@ def with_database(sql: str) -> Callable[[dict[str, bytes]], None]:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (flipped, "is damaged: pictures/27/.* is not what was backed up"),
-        (without(".png"), "is damaged: pictures/27/.* is not what was backed up"),
+        (flipped, "is damaged: pictures/27/.* does not match its hash"),
+        (without(".png"), "is damaged: pictures/27/.* does not match its hash"),
         (without(DATABASE), "is damaged: dreambot.sqlite3"),
         (without(MANIFEST), "its list of contents is missing"),
-        (other_name("../../evil"), "holds “../../evil”, which no backup"),
-        (other_name("/etc/cron.d/evil"), "which no backup"),
-        (other_name("pictures/27/../../evil.png"), "which no backup"),
+        (other_name("../../evil"), "holds “../../evil”, which does not belong into a backup"),
+        (other_name("/etc/cron.d/evil"), "which does not belong into a backup"),
+        (other_name("pictures/27/../../evil.png"), "which does not belong into a backup"),
         (other_name(MANIFEST), "list of contents cannot be read"),
         (with_database("PRAGMA user_version = 99"), "made by a newer dreambot"),
         (with_database("UPDATE pictures SET path = '../../etc/passwd'"), "names “../../etc/passwd”, which"),
-        (with_database("DELETE FROM jobs"), "rows point nowhere"),
+        (with_database("DELETE FROM jobs"), "rows refer to missing rows"),
     ],
 )
 def test_an_archive_that_is_not_right_is_refused_and_changes_nothing(
@@ -277,9 +277,9 @@ def test_a_place_that_is_none_is_said_before_anything_is_copied(tmp_path: Path) 
     folder = old_folder(tmp_path / "data")
     (tmp_path / "backups").mkdir()
 
-    with pytest.raises(StoreError, match=r"is a folder; name the file that the backup shall become, as in .*bot\.tar"):
+    with pytest.raises(StoreError, match=r"is a folder; name a file, as in .*bot\.tar"):
         make_backup(folder, tmp_path / "backups")
-    with pytest.raises(StoreError, match=r"There is no folder .*nowhere to put the backup into; make it first\."):
+    with pytest.raises(StoreError, match=r"The folder .*nowhere does not exist; create it first\."):
         make_backup(folder, tmp_path / "nowhere" / "x.tar")
 
     assert [] == list((tmp_path / "backups").iterdir())

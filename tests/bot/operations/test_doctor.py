@@ -8,10 +8,16 @@ from typing import Any
 
 import pytest
 
+import bot.operations.doctor_discord
 from bot.config.sections import RetentionSection
+from bot.config.settings import Config
+from bot.interactions.connector import Link
 from bot.operations.doctor import compile_finding, device_findings, engine_findings
 from bot.operations.doctor_data import check_database, check_folder, check_lock, check_pictures, check_rights
-from bot.operations.doctor_report import Verdict, bad, good, render, summary
+from bot.operations.doctor_discord import check_discord
+from bot.operations.doctor_report import Finding, Verdict, bad, good, render, summary
+from bot.playground.server.local import LocalDiscord
+from bot.playground.server.rest.faults import Fault
 from bot.storage import DATABASE
 from bot.storage.database import newest_schema
 from bot.storage.lock import FolderLock
@@ -63,7 +69,7 @@ def test_no_gpu_is_worth_knowing_and_no_problem() -> None:
 
 
 def test_a_device_that_is_not_there_is_a_problem() -> None:
-    assert "config.toml asks for “cuda”" in device_findings(torch(CPU), "cuda")[-1].text
+    assert "config.toml names “cuda”" in device_findings(torch(CPU), "cuda")[-1].text
 
 
 def test_a_torch_that_cannot_be_imported_is_a_problem() -> None:
@@ -111,7 +117,7 @@ def test_a_whole_database_is_good(tmp_path: Path) -> None:
         connection.execute(f"PRAGMA user_version = {newest_schema()}")
     connection.close()
 
-    assert ["whole, 0 jobs"] == [found.text for found in check_database(tmp_path / "x.sqlite3")]
+    assert ["intact, 0 jobs"] == [found.text for found in check_database(tmp_path / "x.sqlite3")]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +175,7 @@ def test_room_that_is_nearly_used_up_is_worth_knowing(tmp_path: Path) -> None:
 def test_a_disk_on_which_nothing_new_is_taken_is_a_problem(tmp_path: Path) -> None:
     found = check_folder(tmp_path, RetentionSection(free_megabytes=10**9))[0]
 
-    assert (Verdict.BAD, True) == (found.verdict, "takes nothing new" in found.text)
+    assert (Verdict.BAD, True) == (found.verdict, "accepts no new jobs" in found.text)
 
 
 def test_files_of_another_user_are_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,5 +216,33 @@ def test_findings_are_lines_with_their_remedies_below() -> None:
 def test_the_summary_counts_problems() -> None:
     problem = bad("x", "y", "z")
 
-    assert "Everything that is needed is there." == summary([good("x", "y")])
-    assert "2 problems; what to do about each stands above." == summary([problem, problem])
+    assert "No problems found." == summary([good("x", "y")])
+    assert "2 problems found; the fixes are listed above." == summary([problem, problem])
+
+
+async def looked_at(site: LocalDiscord, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Finding]:
+    """The findings about a local Discord, by name."""
+    Link(site.port, site.authority.pem, site.world.app.token).write(folder / "link.json")
+    monkeypatch.setenv("DREAMBOT_PLAYGROUND", str(folder / "link.json"))
+    return {finding.name: finding async for finding in check_discord(Config())}
+
+
+async def test_near_2500_servers_shards_are_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bot.operations.doctor_discord, "MANY_SERVERS", 2)
+    async with LocalDiscord() as site:
+        few = await looked_at(site, tmp_path, monkeypatch)
+        site.gateway.shards = 2
+        monkeypatch.setattr(bot.operations.doctor_discord, "MANY_SERVERS", 1)
+        many = await looked_at(site, tmp_path, monkeypatch)
+
+    assert (Verdict.GOOD, "1 server, 1 shard recommended") == (few["servers"].verdict, few["servers"].text)
+    assert Verdict.WORTH_KNOWING == many["servers"].verdict
+    assert many["servers"].text.startswith("1 server, 2 shards recommended. Discord requires several shards")
+
+
+async def test_a_page_of_a_proxy_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with LocalDiscord() as site:
+        site.faults.add(Fault("GET /gateway/bot", 503, "<html><body>down</body></html>", times=-1))
+        found = await looked_at(site, tmp_path, monkeypatch)
+
+    assert "Discord cannot be reached: HTTP 503 Service Unavailable." == found["network"].text
