@@ -49,6 +49,7 @@ LAYERS = (
     "bot.errors",
     "engine.__main__",
     "engine.cli",
+    "engine.api",
     "engine.evaluation",
     "engine.primer",
     "engine.training",

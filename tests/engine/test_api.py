@@ -1,0 +1,108 @@
+"""The Python interface: what it paints, what it refuses, and that its examples run."""
+
+from __future__ import annotations
+
+import runpy
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import engine
+from engine import Dream, Studio
+from engine.errors import InvalidRequest, ModelUnavailable, UnreadablePicture
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
+QUICK = {"steps": 4, "size": "192x192", "cutouts": 2}
+
+
+@pytest.fixture(scope="module")
+def studio() -> Iterator[Studio]:
+    with Studio("cpu", 1) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def owl(studio: Studio) -> Dream:
+    return studio.dream("a yellow owl", seed=7, **QUICK)
+
+
+def test_importing_the_package_imports_no_torch_and_its_names_are_there() -> None:
+    code = "import sys, engine; print('torch' in sys.modules, 'Studio' in dir(engine))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert "False True\n" == done.stdout
+    assert (ROOT / "engine" / "py.typed").exists()
+    with pytest.raises(AttributeError, match="no attribute 'Stduio'"):
+        _ = engine.Stduio  # type: ignore[attr-defined]
+
+
+def test_an_image_knows_its_seed_and_score_and_can_be_saved(owl: Dream, tmp_path: Path) -> None:
+    assert ((192, 192), 7) == (owl.image.size, owl.seed)
+    assert owl.score is not None and -1 <= owl.score <= 1
+    assert "<Dream 192x192, seed 7>" == repr(owl)
+    assert owl.png == owl._repr_png_() == owl.save(tmp_path / "owl.png").read_bytes()
+    with Image.open(owl.save(tmp_path / "owl.webp")) as saved:
+        assert "WEBP" == saved.format
+
+
+def test_several_images_have_the_seeds_that_follow(studio: Studio, owl: Dream) -> None:
+    images = studio.dreams("a yellow owl", count=2, seed=7, **QUICK)
+
+    assert [7, 8] == [image.seed for image in images]
+    assert images[0].image.tobytes() != images[1].image.tobytes()
+
+
+def test_progress_is_reported(studio: Studio) -> None:
+    seen = []
+    studio.dream("an owl", seed=1, on_progress=seen.append, **{**QUICK, "steps": 12})
+
+    assert seen and seen[-1].steps == 12
+
+
+def test_a_replay_is_equal_to_the_pixel(studio: Studio, owl: Dream, tmp_path: Path) -> None:
+    assert owl.image.tobytes() == studio.replay(owl.save(tmp_path / "owl.png")).image.tobytes()
+
+
+def test_images_can_be_started_from_upscaled_and_scored(studio: Studio, owl: Dream) -> None:
+    changed = studio.dream("a red owl", init=owl.image, seed=7, **QUICK)
+    large = studio.upscale(owl, 2, upscaler="lanczos")
+    scores = studio.score([owl, large.image, changed.png], "a yellow owl")
+
+    assert changed.image.tobytes() != owl.image.tobytes()
+    assert ((384, 384), None, None) == (large.image.size, large.seed, large.score)
+    assert "a yellow owl" in str(large.record["source"])
+    assert 3 == len(scores) and scores[0] == pytest.approx(scores[1], abs=0.1)
+    assert scores[:1] == studio.score(owl, "a yellow owl")
+
+
+def test_mistakes_are_said_in_words(studio: Studio, owl: Dream, tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="stepz"):
+        studio.dream("an owl", stepz=5)
+    with pytest.raises(InvalidRequest, match="2 to 8 times, not 9"):
+        studio.upscale(owl, 9)
+    with pytest.raises(InvalidRequest, match="cannot be read"):
+        studio.upscale(tmp_path / "nothing.png")
+    with pytest.raises(UnreadablePicture):
+        studio.dream("an owl", init=b"no picture", **QUICK)
+    with pytest.raises(InvalidRequest, match="no record"):
+        studio.replay(Image.new("RGB", (8, 8)))
+    with pytest.raises(InvalidRequest, match="made from another picture"):
+        studio.replay(studio.dream("an owl", init=owl, seed=1, **QUICK))
+    with pytest.raises(ModelUnavailable, match="no upscaler"):
+        studio.upscale(owl, 2, upscaler="magic")
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_the_examples_run(example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("engine.worker.worker.cores", lambda: 1)  # two threads stall on a busy machine
+    runpy.run_path(str(example))
+
+    (saved,) = tmp_path.glob("*.png")
+    with Image.open(saved) as image:
+        assert min(image.size) >= 192
