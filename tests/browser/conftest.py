@@ -1,4 +1,4 @@
-"""A headless Chromium, the stand-in behind the page, and a page that must neither complain nor look elsewhere."""
+"""Fixtures: a headless Chromium, the fake server, and a page without console errors or foreign requests."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest_asyncio
 from PIL import Image
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, ViewportSize, async_playwright, expect
 
-from tests.browser.serving import serve
-from tests.browser.standin import StandIn
+from tests.browser.fake_http import serve
+from tests.browser.fake_server import FakeServer
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -31,12 +31,12 @@ FLAGS = [
 DESKTOP: ViewportSize = {"width": 1280, "height": 800}
 PHONE: ViewportSize = {"width": 375, "height": 780}
 PATIENCE = 10_000
-"""Milliseconds that something may take to appear on a busy machine."""
+"""Timeout in milliseconds, also for a busy machine."""
 expect.set_options(timeout=PATIENCE)
 
 
 def chromium() -> str:
-    """The system's browser. Where there is none: a failure in CI, a skip with the remedy elsewhere."""
+    """The path of the system's Chromium. Without one the test fails in CI and is skipped elsewhere."""
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
     if found:
         return found
@@ -56,19 +56,19 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def world() -> StandIn:
-    """The stand-in's state; steps are short."""
-    return StandIn(step=0.06)
+async def world() -> FakeServer:
+    """The fake server's state, with short steps."""
+    return FakeServer(step=0.06)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def address(world: StandIn) -> AsyncIterator[str]:
+async def address(world: FakeServer) -> AsyncIterator[str]:
     async with serve(world) as served:
         yield served
 
 
 class Watch:
-    """Notes everything that a page complains about, and every host that it asks."""
+    """Records console errors, uncaught exceptions and requested hosts of a page."""
 
     def __init__(self) -> None:
         self.complaints: list[str] = []
@@ -76,17 +76,17 @@ class Watch:
         self.forgiven: list[str] = []
 
     def forgive(self, part: str) -> None:
-        """Complaints that contain *part* are what the test provokes."""
+        """Allow console errors that contain *part*."""
         self.forgiven.append(part)
 
     def follow(self, page: Page) -> None:
-        """Watch *page* from now on."""
+        """Start to record *page*."""
         page.on("console", self._console)
         page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
         page.on("request", self._request)
 
     def check(self) -> None:
-        """Fail when there was anything."""
+        """Raises AssertionError for each recorded error and foreign host."""
         left = [each for each in self.complaints if not any(part in each for part in self.forgiven)]
         assert left == []
         assert self.hosts <= {"127.0.0.1"}
@@ -110,7 +110,7 @@ async def watch() -> AsyncIterator[Watch]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: Browser, address: str, watch: Watch) -> AsyncIterator[Page]:
-    """The page, opened by the first person, in a window of its own."""
+    """The page in a new browser context, opened as the first person."""
     async with await browser.new_context(viewport=DESKTOP, color_scheme="light") as context:
         opened = await context.new_page()
         opened.set_default_timeout(PATIENCE)
@@ -121,7 +121,7 @@ async def page(browser: Browser, address: str, watch: Watch) -> AsyncIterator[Pa
 
 
 async def shot(page: Page, name: str) -> None:
-    """Keep a screenshot, where `DREAMBOT_PICTURES` names the folder for it (`make pictures`)."""
+    """Save a screenshot in the folder `DREAMBOT_PICTURES`, if it is set (`make pictures`)."""
     folder = os.environ.get("DREAMBOT_PICTURES")
     if folder:
         taken = Image.open(io.BytesIO(await page.screenshot(animations="disabled"))).convert("RGB")
@@ -129,6 +129,6 @@ async def shot(page: Page, name: str) -> None:
 
 
 async def send(page: Page, line: str) -> None:
-    """Write one line and send it."""
+    """Type *line* and send it."""
     await page.fill("#line", line)
     await page.press("#line", "Enter")

@@ -1,4 +1,4 @@
-"""Writing: the slash menu, the form, the one-line form, and mistakes told in words."""
+"""The composer: the slash menu, the form, the one-line form, and error sentences."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import send
-from tests.browser.paint import paint
-from tests.browser.standin import StandIn
+from tests.browser.fake_images import paint
+from tests.browser.fake_server import FakeServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
-def slashes(world: StandIn) -> list[dict[str, object]]:
+def slashes(world: FakeServer) -> list[dict[str, object]]:
     return [{"command": act["command"], **act["options"]} for act in world.acts if act["type"] == "slash"]
 
 
-async def test_the_slash_menu_is_walked_with_the_arrow_keys(page: Page, world: StandIn) -> None:
+async def test_arrow_keys_move_in_the_slash_menu(page: Page, world: FakeServer) -> None:
     await page.keyboard.type("/qu")
     options = page.locator("#composer-menu [role=option]")
     await expect(options).to_have_count(2)
@@ -41,7 +41,7 @@ async def test_escape_closes_the_menu_and_leaves_the_form(page: Page) -> None:
     await expect(page.locator("#line")).to_have_value("/dream an owl seed:7")
 
 
-async def test_a_form_sends_what_its_chips_hold(page: Page, world: StandIn) -> None:
+async def test_a_form_sends_the_values_of_its_chips(page: Page, world: FakeServer) -> None:
     await page.keyboard.type("/dream")
     await page.keyboard.press("Enter")
     await page.keyboard.type("a castle | fog:0.5")
@@ -56,7 +56,7 @@ async def test_a_form_sends_what_its_chips_hold(page: Page, world: StandIn) -> N
     assert [expected] == slashes(world)
 
 
-async def test_autocomplete_offers_what_the_bot_says(page: Page, world: StandIn) -> None:
+async def test_autocomplete_shows_the_choices_of_the_bot(page: Page, world: FakeServer) -> None:
     await page.keyboard.type("/dream")
     await page.keyboard.press("Enter")
     await page.click(".adder[data-option=model]")
@@ -67,7 +67,7 @@ async def test_autocomplete_offers_what_the_bot_says(page: Page, world: StandIn)
     await expect(page.locator(".chip[data-option=model] input")).to_have_value("lsun-bedroom")
 
 
-async def test_a_required_option_is_missed_in_words(page: Page, world: StandIn) -> None:
+async def test_a_missing_required_option_is_named(page: Page, world: FakeServer) -> None:
     await page.keyboard.type("/dream")
     await page.keyboard.press("Enter")
     await page.keyboard.press("Enter")
@@ -75,7 +75,7 @@ async def test_a_required_option_is_missed_in_words(page: Page, world: StandIn) 
     assert [] == slashes(world)
 
 
-async def test_one_line_is_understood_as_it_is_typed(page: Page, world: StandIn) -> None:
+async def test_a_line_is_parsed_while_it_is_typed(page: Page, world: FakeServer) -> None:
     await page.fill("#line", "/dream a fox seed:7 count:2")
     await expect(page.locator(".piece")).to_have_text(["prompt a fox", "seed 7", "count 2"])
     await page.press("#line", "Enter")
@@ -94,7 +94,7 @@ async def test_one_line_is_understood_as_it_is_typed(page: Page, world: StandIn)
         ("/paint a fox", "There is no command /paint. Try /dream, /queue, /quota, /gallery best."),
     ],
 )
-async def test_a_wrong_line_is_answered_in_words(page: Page, world: StandIn, line: str, words: str) -> None:
+async def test_a_wrong_line_shows_a_sentence(page: Page, world: FakeServer, line: str, words: str) -> None:
     await page.fill("#line", line)
     await page.press("#line", "Enter")
     await expect(page.locator("#complaint")).to_have_text(words)
@@ -110,7 +110,7 @@ async def test_options_of_a_line_complete_with_tab(page: Page) -> None:
     await expect(page.locator("#line")).to_have_value("/dream a fox model:primer ")
 
 
-async def test_arrow_up_brings_back_what_was_sent(page: Page) -> None:
+async def test_arrow_up_recalls_earlier_inputs(page: Page) -> None:
     await send(page, "/dream a fox seed:7")
     await expect(page.locator(".message")).to_have_count(1)
     await page.keyboard.press("ArrowUp")
@@ -119,7 +119,7 @@ async def test_arrow_up_brings_back_what_was_sent(page: Page) -> None:
     await expect(page.locator("#line")).to_have_value("")
 
 
-async def test_a_chosen_picture_travels_with_the_command(page: Page, world: StandIn, tmp_path: Path) -> None:
+async def test_a_chosen_image_is_sent_with_the_command(page: Page, world: FakeServer, tmp_path: Path) -> None:
     picture = tmp_path / "owl.png"
     picture.write_bytes(paint(1, size=32))
     await page.fill("#line", "/dream a fox")
@@ -135,13 +135,13 @@ async def test_a_chosen_picture_travels_with_the_command(page: Page, world: Stan
     ]
 
 
-async def test_plain_words_are_said(page: Page) -> None:
+async def test_plain_text_is_sent_as_a_message(page: Page) -> None:
     await send(page, "what a fox!")
     await expect(page.locator(".message .prose")).to_have_text("what a fox!")
     await expect(page.locator(".message .author")).to_have_text("Ada")
 
 
-async def test_a_slash_anywhere_begins_a_command(page: Page) -> None:
+async def test_a_slash_anywhere_starts_a_command(page: Page) -> None:
     await page.locator("#open-drawer").focus()
     await page.keyboard.press("/")
     await expect(page.locator("#line")).to_be_focused()

@@ -1,4 +1,4 @@
-"""The real thing: `python -m bot playground`, the real bot and library, an engine child, and the page in a browser."""
+"""`python -m bot playground` with the real bot and an engine process, used in a browser."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from playwright.async_api import Browser, Locator, Page, expect
 
 from engine.requests.request import METHODS
 from tests.browser.conftest import PATIENCE, Watch, send
-from tests.browser.playing import READY, enlarged, latest, opened, playing
+from tests.browser.real_playground import READY, enlarged, latest, opened, playing
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def playground(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> AsyncIterator[str]:
-    """One playground with the fake engine for all tests of this file; *browser* comes first, for it may be missing."""
+    """One playground with the fake engine for all tests of this file; *browser* is first because it may skip."""
     async with playing(tmp_path_factory.mktemp("playground"), fake=True) as address:
         yield address
 
 
 @pytest.fixture(autouse=True)
 def patience() -> Iterator[None]:
-    """Here processes start and stop; what should appear may take its time."""
+    """Longer timeouts, because processes start and stop here."""
     expect.set_options(timeout=READY)
     yield
     expect.set_options(timeout=PATIENCE)
@@ -45,7 +45,7 @@ async def dream(page: Page, prompt: str) -> Locator:
     return message
 
 
-async def test_a_dream_thinks_forms_and_is_done(page: Page) -> None:
+async def test_a_dream_shows_progress_and_a_result(page: Page) -> None:
     await send(page, "/dream a fox in fog seed:7 count:2")
     message = await latest(page, "a fox in fog")
     await expect(message.locator(".reference")).to_have_text("Olive used /dream")
@@ -56,7 +56,7 @@ async def test_a_dream_thinks_forms_and_is_done(page: Page) -> None:
     await page.keyboard.press("Escape")
 
 
-async def test_upscale_and_remix_bring_new_pictures(page: Page) -> None:
+async def test_upscale_and_remix_post_new_images(page: Page) -> None:
     message = await dream(page, "an owl")
     await message.locator(".button", has_text="Upscale").click()
     await enlarged(page)
@@ -70,14 +70,14 @@ async def test_upscale_and_remix_bring_new_pictures(page: Page) -> None:
     await expect(remix).to_contain_text("Remixed from")
 
 
-async def test_cancel_stops_what_is_being_painted(page: Page) -> None:
+async def test_cancel_stops_a_running_job(page: Page) -> None:
     await send(page, "/dream hang up the moon")
     message = await latest(page, "hang up the moon")
     await message.locator(".button", has_text="Cancel").click()
     await expect(message).to_contain_text("Cancelled. Nothing was charged.")
 
 
-async def test_info_is_for_one_pair_of_eyes(page: Page) -> None:
+async def test_info_is_ephemeral(page: Page) -> None:
     message = await dream(page, "a lamp")
     await message.locator(".button", has_text="Info").click()
     note = page.locator(".message.ephemeral").last
@@ -89,7 +89,7 @@ async def test_info_is_for_one_pair_of_eyes(page: Page) -> None:
     await expect(page.locator(".message.ephemeral")).to_have_count(0)
 
 
-async def test_a_reaction_enlarges(page: Page) -> None:
+async def test_a_reaction_upscales(page: Page) -> None:
     message = await dream(page, "a green tree")
     await message.hover()
     await message.locator(".tools .react").click()
@@ -97,7 +97,7 @@ async def test_a_reaction_enlarges(page: Page) -> None:
     await enlarged(page)
 
 
-async def test_a_mistake_is_answered_in_words(page: Page) -> None:
+async def test_a_mistake_gets_an_ephemeral_sentence(page: Page) -> None:
     await send(page, "/dream castle:2 | fog: size:100x100")
     await expect(page.locator(".message.ephemeral").last).to_be_visible()
     await expect(page.locator(".message.ephemeral").last).not_to_contain_text("Something broke")
@@ -116,7 +116,7 @@ async def test_autocomplete_comes_from_the_bot(page: Page) -> None:
     await page.fill("#line", "")
 
 
-async def test_a_picture_survives_the_restart_of_the_bot(page: Page) -> None:
+async def test_a_job_survives_a_restart_of_the_bot(page: Page) -> None:
     await send(page, "/dream slowly rising sun")
     message = await latest(page, "slowly rising sun")
     await expect(message).to_contain_text(re.compile(r"step \d of 8"))
@@ -128,7 +128,7 @@ async def test_a_picture_survives_the_restart_of_the_bot(page: Page) -> None:
     await enlarged(page)
 
 
-async def test_a_picture_survives_the_death_of_the_engine(page: Page) -> None:
+async def test_a_job_survives_a_killed_engine(page: Page) -> None:
     await send(page, "/dream slowly sinking moon")
     message = await latest(page, "slowly sinking moon")
     await expect(message).to_contain_text(re.compile(r"step \d of 8"))
@@ -138,8 +138,8 @@ async def test_a_picture_survives_the_death_of_the_engine(page: Page) -> None:
     await expect(message.locator(".button", has_text="Remix")).to_be_visible()
 
 
-async def test_nothing_that_the_bot_sent_was_wrong(page: Page) -> None:
-    """Last in this file: the judges have seen everything above."""
+async def test_no_request_of_the_bot_was_wrong(page: Page) -> None:
+    """The last test of this file, so that it covers the requests of all others."""
     await page.click("#open-drawer")
     await expect(page.locator(".sent").first).to_be_visible()
     assert [] == await page.locator(".finding").all_inner_texts()

@@ -1,4 +1,4 @@
-"""A tour with the engine that really paints; it makes the pictures of docs/playground.md (`make pictures`)."""
+"""A tour with the real engine; it takes the screenshots of docs/playground.md (`make pictures`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.conftest import PATIENCE, PHONE, ROOT, Watch, send, shot
-from tests.browser.playing import READY, enlarged, latest, opened, playing
+from tests.browser.real_playground import READY, enlarged, latest, opened, playing
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
@@ -19,7 +19,7 @@ PROMPT = "a sailboat on the sea at sunset"
 
 @pytest.fixture(autouse=True)
 def patience() -> Iterator[None]:
-    """Here a picture is really painted."""
+    """Longer timeouts, because the engine paints here."""
     expect.set_options(timeout=2 * READY)
     yield
     expect.set_options(timeout=PATIENCE)
@@ -28,7 +28,7 @@ def patience() -> Iterator[None]:
 @pytest.mark.skipif(
     not all(path.is_file() for path in WEIGHTS), reason="the small model's weights are not in this checkout"
 )
-async def test_a_tour_from_the_slash_to_the_enlarged_picture(browser: Browser, tmp_path: Path, watch: Watch) -> None:
+async def test_a_tour_from_the_slash_menu_to_an_upscaled_image(browser: Browser, tmp_path: Path, watch: Watch) -> None:
     async with playing(tmp_path, fake=False) as address, opened(browser, address, watch) as page:
         await menu_and_form(page)
         await paint(page)
@@ -44,7 +44,7 @@ async def test_a_tour_from_the_slash_to_the_enlarged_picture(browser: Browser, t
 
 
 async def menu_and_form(page: Page) -> None:
-    """The list of commands, and one of them as a form."""
+    """The command list and a form."""
     await page.locator("#line").press_sequentially("/")
     await expect(page.locator("#composer-menu [role=option]").first).to_be_visible()
     await shot(page, "menu")
@@ -58,7 +58,7 @@ async def menu_and_form(page: Page) -> None:
 
 
 async def paint(page: Page) -> None:
-    """One picture, what it came from, and how it formed."""
+    """A result and its earlier states."""
     await page.locator(".command-name").click()
     await send(page, f"/dream {PROMPT} seed:7")
     message = await latest(page, PROMPT)
@@ -71,7 +71,7 @@ async def paint(page: Page) -> None:
 
 
 async def fault_in_the_dark(page: Page) -> None:
-    """The panel at the right, with two switches on, in dark."""
+    """The drawer with two fault switches on, in the dark theme."""
     await page.emulate_media(color_scheme="dark")
     await page.click("#open-drawer")
     await page.locator("#faults summary").click()

@@ -1,4 +1,4 @@
-"""A picture from the command to the large view: thinking, progress without a flicker, the result and its past."""
+"""Images from the command to the lightbox: progress without flicker, the result, earlier states."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Watch, send
-from tests.browser.standin import StandIn
+from tests.browser.fake_server import FakeServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -28,7 +28,7 @@ async def dream(page: Page, line: str = "/dream an owl") -> None:
     await expect(page.locator(".message .button", has_text="Remix").last).to_be_visible()
 
 
-async def test_a_message_thinks_then_shows_progress_then_the_result(page: Page, world: StandIn) -> None:
+async def test_a_message_shows_thinking_progress_and_result(page: Page, world: FakeServer) -> None:
     thinking, half = world.hold("thinking"), world.hold("step 10")
     await send(page, "/dream an owl")
     await expect(page.locator(".message .waiting")).to_have_text("dreambot is thinking…")
@@ -50,7 +50,7 @@ async def test_a_frame_is_never_empty_while_its_picture_changes(page: Page) -> N
     assert await page.evaluate("window.emptyMoments") == 0
 
 
-async def test_the_frame_keeps_its_size_while_the_picture_forms(page: Page, world: StandIn) -> None:
+async def test_the_frame_keeps_its_size_while_the_picture_forms(page: Page, world: FakeServer) -> None:
     half = world.hold("step 10")
     await send(page, "/dream an owl")
     frame = page.locator(".message .picture")
@@ -63,7 +63,7 @@ async def test_the_frame_keeps_its_size_while_the_picture_forms(page: Page, worl
     assert (small["width"], small["height"]) == (large["width"], large["height"])
 
 
-async def test_a_picture_opens_large_with_its_history(page: Page) -> None:
+async def test_an_image_opens_large_with_its_earlier_states(page: Page) -> None:
     await dream(page)
     await page.click(".message .picture")
     await expect(page.locator("#lightbox")).to_be_visible()
@@ -80,7 +80,7 @@ async def test_a_picture_opens_large_with_its_history(page: Page) -> None:
     await expect(page.locator("#lightbox")).to_be_hidden()
 
 
-async def test_the_arrow_keys_walk_through_all_pictures(page: Page) -> None:
+async def test_the_arrow_keys_go_through_all_images(page: Page) -> None:
     await dream(page, "/dream hills count:4")
     await page.locator(".message .picture").first.click()
     await expect(page.locator(".lightbox-place")).to_have_text("1 of 4")
@@ -89,7 +89,7 @@ async def test_the_arrow_keys_walk_through_all_pictures(page: Page) -> None:
     await expect(page.locator(".lightbox-place")).to_have_text("3 of 4")
 
 
-async def test_the_past_of_a_picture_outlives_the_server_copy(page: Page, world: StandIn) -> None:
+async def test_earlier_states_remain_after_the_server_has_dropped_them(page: Page, world: FakeServer) -> None:
     await dream(page)
     world.pictures.clear()
     await page.click(".message .picture")
@@ -97,14 +97,14 @@ async def test_the_past_of_a_picture_outlives_the_server_copy(page: Page, world:
     assert await page.locator(".lightbox-image").evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
 
 
-async def test_a_picture_that_cannot_be_had_says_so(page: Page, world: StandIn, watch: Watch) -> None:
+async def test_a_missing_image_shows_a_note(page: Page, world: FakeServer, watch: Watch) -> None:
     watch.forgive("404")
     gone = {"id": "1", "filename": "x.png", "url": "/cdn/attachments/1/x.png", "width": 256, "height": 256}
     world.post("1", {"id": "900", "username": "dreambot", "bot": True}, attachments=[gone])
     await expect(page.locator(".missing-note")).to_have_text("This image could not be loaded.")
 
 
-async def test_cancel_stops_a_picture(page: Page, world: StandIn) -> None:
+async def test_cancel_stops_a_picture(page: Page, world: FakeServer) -> None:
     half = world.hold("step 10")
     await send(page, "/dream an owl")
     await page.locator(".message .button", has_text="Cancel").click()
@@ -113,7 +113,7 @@ async def test_cancel_stops_a_picture(page: Page, world: StandIn) -> None:
     await expect(page.locator(".message .picture")).to_have_count(0)
 
 
-async def test_upscale_answers_with_a_larger_picture(page: Page) -> None:
+async def test_upscale_posts_a_larger_image(page: Page) -> None:
     await dream(page)
     await page.locator(".message .button", has_text="Upscale").click()
     answer = page.locator(".message").last
@@ -121,7 +121,7 @@ async def test_upscale_answers_with_a_larger_picture(page: Page) -> None:
     await expect(answer.locator(".prose")).to_contain_text("1024 × 1024")
 
 
-async def test_remix_opens_a_form_and_paints_what_it_says(page: Page, world: StandIn) -> None:
+async def test_remix_opens_a_modal_and_paints_its_prompt(page: Page, world: FakeServer) -> None:
     await dream(page)
     await page.locator(".message .button", has_text="Remix").click()
     dialog = page.locator("#modal")
@@ -139,7 +139,7 @@ async def test_remix_opens_a_form_and_paints_what_it_says(page: Page, world: Sta
     assert submit["modal"].startswith("modal-")
 
 
-async def test_escape_leaves_a_form_unsent(page: Page, world: StandIn) -> None:
+async def test_escape_cancels_a_modal(page: Page, world: FakeServer) -> None:
     await dream(page)
     await page.locator(".message .button", has_text="Remix").click()
     await expect(page.locator("#modal")).to_be_visible()

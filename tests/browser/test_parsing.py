@@ -1,4 +1,4 @@
-"""The two little languages of the page, asked in the browser itself: markdown, and the one-line form of a command."""
+"""The parsers of the page, run in the browser: markdown, and the one-line form of a command."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from playwright.async_api import Browser, Page
 
 from engine.primer.vocabulary import unknown_words
 from engine.requests.prompts import parse_prompts
-from tests.browser.serving import serve
-from tests.browser.standin import StandIn
-from tests.browser.world import COMMANDS
+from tests.browser.fake_data import COMMANDS
+from tests.browser.fake_http import serve
+from tests.browser.fake_server import FakeServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -36,8 +36,8 @@ WRITE = """async ([line, commands]) => {
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def sheet(browser: Browser) -> AsyncIterator[Page]:
-    """One page for all questions: they leave nothing behind."""
-    async with serve(StandIn()) as address, await browser.new_context() as context:
+    """One page for all tests of this file; they do not change it."""
+    async with serve(FakeServer()) as address, await browser.new_context() as context:
         page = await context.new_page()
         await page.goto(address)
         yield page
@@ -70,7 +70,7 @@ async def test_markdown_becomes_elements(sheet: Page, text: str, html: str) -> N
     assert html == await sheet.evaluate(DRAW, text)
 
 
-async def test_long_hostile_text_is_drawn_in_a_blink(sheet: Page) -> None:
+async def test_long_hostile_text_does_not_block_the_page(sheet: Page) -> None:
     seconds = await sheet.evaluate(
         f"async () => {{ const draw = {DRAW}; const start = performance.now();"
         " await draw('*_~|`['.repeat(700)); await draw('**a'.repeat(1300));"
@@ -95,18 +95,18 @@ async def test_long_hostile_text_is_drawn_in_a_blink(sheet: Page) -> None:
         ("/dream a fox private:yes", {"prompt": "a fox", "private": True}),
     ],
 )
-async def test_a_line_becomes_values(sheet: Page, line: str, values: dict[str, object]) -> None:
+async def test_a_line_is_parsed_into_values(sheet: Page, line: str, values: dict[str, object]) -> None:
     assert values == await sheet.evaluate(READ, [line, COMMANDS])
 
 
-async def test_the_first_prompts_are_made_of_words_that_the_small_model_knows(sheet: Page) -> None:
+async def test_the_example_prompts_use_words_that_the_bundled_model_knows(sheet: Page) -> None:
     prompts = await sheet.evaluate("import('/static/js/welcome.js').then(({ PROMPTS }) => PROMPTS)")
     assert prompts
     assert [] == [word for prompt in prompts for part in parse_prompts(prompt) for word in unknown_words(part.text)]
 
 
 @pytest.mark.parametrize("line", ["/dream a fox seed:7 count:2", '/dream a fox negative:"very dark" seed:7'])
-async def test_a_line_survives_being_read_and_written(sheet: Page, line: str) -> None:
+async def test_parsing_and_formatting_a_line_round_trips(sheet: Page, line: str) -> None:
     once = await sheet.evaluate(WRITE, [line, COMMANDS])
     assert once == await sheet.evaluate(WRITE, [once, COMMANDS])
     assert await sheet.evaluate(READ, [line, COMMANDS]) == await sheet.evaluate(READ, [once, COMMANDS])

@@ -1,4 +1,4 @@
-"""What the stand-in's bot does when somebody runs a command or presses a button."""
+"""The fake bot's responses to commands and buttons."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import time
 import zlib
 from typing import TYPE_CHECKING
 
-from tests.browser.paint import paint
-from tests.browser.world import BOT, COMMANDS, PEOPLE, Json, button, remix_modal, row
+from tests.browser.fake_data import BOT, COMMANDS, PEOPLE, Json, button, remix_modal, row
+from tests.browser.fake_images import paint
 
 if TYPE_CHECKING:
-    from tests.browser.standin import StandIn
+    from tests.browser.fake_server import FakeServer
 
 STEPS = 25
 NO_ANSWER = "The application did not respond."
 
 
-async def play(world: StandIn, user: str, body: Json) -> None:
-    """Answer one interaction of *user*."""
+async def play(world: FakeServer, user: str, body: Json) -> None:
+    """Respond to an interaction of *user*."""
     if body["type"] == "slash":
         await _slash(world, user, body)
     elif body["type"] == "click":
@@ -32,8 +32,8 @@ async def play(world: StandIn, user: str, body: Json) -> None:
         await _dream(world, user, body["channel"], str(body["values"]["prompt"]), 1)
 
 
-async def restart(world: StandIn, *, whole: bool) -> None:
-    """The bot (or only the engine) goes away and comes back."""
+async def restart(world: FakeServer, *, whole: bool) -> None:
+    """Restart the bot, or only the engine."""
     world.online, world.engine = not whole, "gone"
     world.tell("bot_state", {"online": world.online, "engine": {"state": "gone"}})
     await world.reach("gone")
@@ -42,7 +42,7 @@ async def restart(world: StandIn, *, whole: bool) -> None:
     world.tell("bot_state", {"online": True, "engine": {"state": "ready"}})
 
 
-async def _slash(world: StandIn, user: str, body: Json) -> None:
+async def _slash(world: FakeServer, user: str, body: Json) -> None:
     nonce, channel, options = body["nonce"], body["channel"], body["options"]
     if options.get("prompt") == "silence":
         await asyncio.sleep(world.step)
@@ -72,7 +72,7 @@ def _queue() -> Json:
     return {"title": "The queue", "description": "Fair by cost between people.", "color": 0xF0B541, "fields": fields}
 
 
-async def _dream(world: StandIn, user: str, channel: str, prompt: str, count: int) -> None:
+async def _dream(world: FakeServer, user: str, channel: str, prompt: str, count: int) -> None:
     message = world.post(channel, BOT, flags=128, **_used(user, "dream"))
     world.log("POST", "/interactions/{id}/{token}/callback", 200, {"type": 5})
     job, seed = f"j{message['id']}", zlib.crc32(prompt.encode()) % 9999
@@ -93,7 +93,7 @@ async def _dream(world: StandIn, user: str, channel: str, prompt: str, count: in
     _finish(world, message, job, prompt, seed, count)
 
 
-def _finish(world: StandIn, message: Json, job: str, prompt: str, seed: int, count: int) -> None:
+def _finish(world: FakeServer, message: Json, job: str, prompt: str, seed: int, count: int) -> None:
     shots = [world.picture(paint(seed + n, 1.0, 256), f"{job}-{n}.png", 256) for n in range(count)]
     footer = f"seed {seed} · 256×256 · 25 steps · CLIP 0.31 · 4.2 s"
     embed: Json = {"description": f"**{prompt}**", "color": 0x3C9D7F, "footer": {"text": footer}}
@@ -112,7 +112,7 @@ def _finish(world: StandIn, message: Json, job: str, prompt: str, seed: int, cou
     world.log("PATCH", "/channels/{id}/messages/{id}", 200, {"embeds": [embed]}, (finding,))
 
 
-async def _click(world: StandIn, user: str, body: Json) -> None:
+async def _click(world: FakeServer, user: str, body: Json) -> None:
     action = body["custom_id"].split(":")[1]
     message = world.messages[body["message"]]
     job, nonce = body["custom_id"].split(":")[2], body["nonce"]
@@ -139,7 +139,7 @@ async def _click(world: StandIn, user: str, body: Json) -> None:
         await _upscale(world, message)
 
 
-async def _upscale(world: StandIn, message: Json) -> None:
+async def _upscale(world: FakeServer, message: Json) -> None:
     answer = world.post(message["channel_id"], BOT, flags=128, **world.answering(message["id"]))
     await asyncio.sleep(world.step * 3)
     world.edit(
@@ -150,5 +150,5 @@ async def _upscale(world: StandIn, message: Json) -> None:
 
 
 def message_seed(message: Json) -> int:
-    """The seed that a finished message names."""
+    """The seed in a finished message."""
     return int(message["embeds"][0]["footer"]["text"].split()[1])

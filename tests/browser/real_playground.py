@@ -1,4 +1,4 @@
-"""`python -m bot playground` as a person starts it, and what to look for in its page."""
+"""`python -m bot playground` as a process, and helpers for its page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from playwright.async_api import Browser, Locator, Page, expect
 from tests.browser.conftest import DESKTOP, ROOT, Watch
 
 READY = 60_000
-"""Milliseconds that a busy machine may take."""
+"""Timeout in milliseconds for starts of processes."""
 FAKE = f"""#!/bin/sh
 cd {ROOT}
 DREAMBOT_FAKE_STEP=0.12 exec {sys.executable} -m tests.fake_engine
@@ -37,7 +37,7 @@ port = {port}
 
 @asynccontextmanager
 async def playing(folder: Path, *, fake: bool) -> AsyncIterator[str]:
-    """Run the playground as a person does, and give the address that it prints."""
+    """Run the playground and yield the printed address."""
     config = folder / "config.toml"
     config.write_text(CONFIG.format(port=free_port()))
     if fake:
@@ -57,7 +57,7 @@ async def playing(folder: Path, *, fake: bool) -> AsyncIterator[str]:
 
 
 async def printed_address(process: asyncio.subprocess.Process) -> str:
-    """The first address among the lines that it prints."""
+    """The first address in the output."""
     assert process.stdout
     async for line in process.stdout:
         if found := re.search(r"http://127\.0\.0\.1:\d+/\S*", line.decode()):
@@ -85,13 +85,13 @@ async def opened(browser: Browser, address: str, watch: Watch) -> AsyncIterator[
 
 
 async def latest(page: Page, words: str) -> Locator:
-    """The newest message with *words*, pinned by its id: later ones may quote it."""
+    """The newest message with *words*, located by id because later messages may quote it."""
     found = page.locator(".message", has_text=words).last
     number = await found.get_attribute("data-id")
     return page.locator(f'.message[data-id="{number}"]')
 
 
 async def enlarged(page: Page) -> None:
-    """Wait for an enlarged picture at the end of the list."""
+    """Wait for an upscaled image at the end of the list."""
     await expect(page.locator(".message").last).to_contain_text("Enlarged")
     await expect(page.locator(".message").last.locator(".picture img")).to_have_count(1)

@@ -1,7 +1,7 @@
-"""A throw-away world behind the page: people, messages, and a bot that seems to paint, all in one small process.
+"""A fake server for the page: people, messages, and a bot that simulates painting.
 
-The page's own tests run against it, because it can be told to be slow, silent, rude or gone. The tests that prove
-that the page and the real playground fit each other are in `test_playground.py`.
+Most tests of the page use it, because its responses can be delayed, omitted or wrong. `test_playground.py` tests the
+page with the real playground.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import itertools
 from collections.abc import Awaitable
 from typing import Any
 
-from tests.browser import stories
-from tests.browser.world import BOT, CHANNELS, COMMANDS, PEOPLE, SUGGESTIONS, Json
+from tests.browser import fake_bot
+from tests.browser.fake_data import BOT, CHANNELS, COMMANDS, PEOPLE, SUGGESTIONS, Json
 
 EPHEMERAL = 64
 
 
-class StandIn:
-    """The state of the little world, and everything that the page may do in it."""
+class FakeServer:
+    """The state of the fake server, and the acts of the page."""
 
     def __init__(self, step: float = 0.1) -> None:
         self.step = step
@@ -51,12 +51,12 @@ class StandIn:
                 queue.put_nowait((event, data))
 
     def hang_up(self) -> None:
-        """Drop every stream, as a server does that dies."""
+        """Close every stream, as a killed server does."""
         for queue in self.listeners:
             queue.put_nowait(("", {}))
 
     def post(self, channel: str, author: Json, user: str = "", **parts: Any) -> Json:
-        """A new message; *user* is set when only that person sees it."""
+        """Post a message; it is ephemeral for *user*, if given."""
         message = {
             "id": str(next(self.ids)),
             "channel_id": channel,
@@ -78,7 +78,7 @@ class StandIn:
         return message
 
     def edit(self, message: Json, **parts: Any) -> None:
-        """Change a message, unless somebody has deleted it."""
+        """Edit a message unless it was deleted."""
         if message["id"] in self.messages:
             message.update(flags=message["flags"] & ~128, edited_timestamp=_now(), **parts)
             self.tell("message_update", message, self.owners.get(message["id"], ""))
@@ -91,23 +91,23 @@ class StandIn:
         return {"id": key.split("/")[0], "filename": name, "url": f"/cdn/attachments/{key}", **shape}
 
     def log(self, method: str, route: str, status: int, body: object = None, findings: tuple[str, ...] = ()) -> None:
-        """Note something that the bot is supposed to have sent."""
+        """Add an entry to the list of the bot's requests."""
         entry = {"method": method, "route": route, "status": status, "body": body, "findings": list(findings)}
         now = datetime.datetime.now().timestamp()
         self.sent.append({"n": len(self.sent) + 1, "at": now, "seconds": 0.004, **entry})
 
     def hold(self, moment: str) -> asyncio.Event:
-        """Let stories wait at *moment* ("thinking", "step 10") until the event is set."""
+        """Make the bot wait at *moment* ("thinking", "step 10") until the event is set."""
         return self.held.setdefault(moment, asyncio.Event())
 
     async def reach(self, moment: str) -> None:
-        """A story has come to *moment*; then some time passes, until somebody lets it go on."""
+        """Wait at *moment* while it is held, then for one step."""
         if moment in self.held:
             await self.held[moment].wait()
         await asyncio.sleep(self.step)
 
     def spawn(self, story: Awaitable[None]) -> None:
-        """Play *story* beside everything else."""
+        """Run *story* as a task."""
         task = asyncio.ensure_future(story)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
@@ -115,7 +115,7 @@ class StandIn:
     # -- what the page does ---------------------------------------------------------------------------------------
 
     def snapshot(self, user: str) -> Json:
-        """All that *user* may see."""
+        """The snapshot for *user*."""
         seen = [self._seen_by(m, user) for m in self.messages.values() if self.owners.get(m["id"], user) == user]
         return {
             "users": [*PEOPLE, BOT],
@@ -136,14 +136,14 @@ class StandIn:
         return {**message, "reactions": reactions} if reactions else message
 
     def reaction_list(self, message_id: str, user: str) -> list[Json]:
-        """The reactions of one message, from the side of *user*."""
+        """The reactions of a message as *user* sees them."""
         found = self.reactions.get(message_id, {})
         return [
             {"emoji": {"id": None, "name": e}, "count": len(who), "me": user in who} for e, who in found.items() if who
         ]
 
     def react(self, message_id: str, emoji: str, user: str, *, add: bool) -> None:
-        """Add or take away one reaction and tell everybody."""
+        """Add or remove a reaction and publish it."""
         who = self.reactions.setdefault(message_id, {}).setdefault(emoji, set())
         (who.add if add else who.discard)(user)
         channel = self.messages[message_id]["channel_id"]
@@ -157,14 +157,14 @@ class StandIn:
         self.tell("message_delete", {"id": message_id, "channel_id": message["channel_id"]})
 
     def answering(self, message_id: str | None) -> Json:
-        """What makes a message an answer to another one."""
+        """The reply fields of a message."""
         original = self.messages.get(message_id or "")
         if original is None:
             return {}
         return {"message_reference": {"message_id": original["id"]}, "referenced_message": original}
 
     async def act(self, user: str, body: Json) -> Json:
-        """One thing that a person does. Raises ValueError with a sentence."""
+        """Carry out an act of a person; raises ValueError with a sentence."""
         self.acts.append({"user": user, **body})
         kind = body["type"]
         if kind == "say":
@@ -181,11 +181,11 @@ class StandIn:
         elif not self.online:
             raise ValueError("The bot is offline; it cannot answer.")
         else:
-            self.spawn(stories.play(self, user, body))
+            self.spawn(fake_bot.play(self, user, body))
         return {"ok": True}
 
     async def control(self, body: Json) -> Json:
-        """Restart, kill, make fault."""
+        """Turn a fault switch, or restart or kill a process."""
         if body["do"] == "fault":
             fault = next(each for each in self.faults if each["id"] == body["id"])
             if fault["once"]:
@@ -194,7 +194,7 @@ class StandIn:
                 fault["on"] = body["on"]
             self.tell("faults", {"faults": self.faults})
         else:
-            self.spawn(stories.restart(self, whole=body["do"] != "kill_engine"))
+            self.spawn(fake_bot.restart(self, whole=body["do"] != "kill_engine"))
         return {"ok": True}
 
 

@@ -1,4 +1,4 @@
-"""Everything a bot can ask for, asked by a real bot on the real server, answered in the page by hand."""
+"""Options, modals, menus and context commands of a real bot on the real local Discord, used in the page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from playwright.async_api import Locator, Page, Route, expect
 from bot.interactions.connector import local_connector
 from bot.playground.page_server import Page as Server
 from bot.playground.server.local import LocalDiscord
-from tests.browser.asking_bot import AskingBot
+from tests.browser.component_bot import ComponentBot
 from tests.browser.conftest import Watch, send
 from tests.wire import schemas
 from tests.wire.page.conftest import StillProcesses
@@ -22,12 +22,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def address() -> AsyncIterator[str]:
-    """The page of a local Discord with the asking bot; what crosses its wire is judged."""
+    """The page of a local Discord with the component bot, with schema checks."""
     async with LocalDiscord() as site:
         schemas.check(site.record)
         server = Server(site, StillProcesses())
         await server.start()
-        async with AskingBot(local_connector(site.port, site.authority.pem)) as bot:
+        async with ComponentBot(local_connector(site.port, site.authority.pem)) as bot:
             running = asyncio.create_task(bot.start(site.world.app.token))
             while not (bot.is_ready() and site.commands.all()):
                 await asyncio.sleep(0.01)
@@ -73,13 +73,13 @@ async def test_one_line_names_people_by_their_names(page: Page) -> None:
     await expect(newest(page)).to_contain_text("mo 2 minutes None None")
 
 
-async def test_members_are_not_offered_what_is_for_moderators(page: Page) -> None:
+async def test_members_do_not_see_commands_for_moderators(page: Page) -> None:
     await become(page, "Max")
     await page.keyboard.type("/adm")
     await expect(page.locator("#composer-menu [role=option]")).to_have_count(0)
 
 
-async def test_a_list_that_was_opened_for_somebody_else_is_read_again(page: Page) -> None:
+async def test_the_command_list_is_updated_for_another_person(page: Page) -> None:
     async def late(route: Route) -> None:
         await asyncio.sleep(0.5)
         await route.continue_()
@@ -105,7 +105,7 @@ async def test_a_form_with_every_field_is_filled_in(page: Page) -> None:
     await expect(newest(page)).to_contain_text("a fox blue olive large fog rain")
 
 
-async def test_a_form_that_is_not_complete_says_so(page: Page, watch: Watch) -> None:
+async def test_an_incomplete_modal_shows_what_is_missing(page: Page, watch: Watch) -> None:
     watch.forgive("400")  # the browser notes every refusal
     await send(page, "/form")
     form = page.get_by_role("dialog", name="Every field")
@@ -116,7 +116,7 @@ async def test_a_form_that_is_not_complete_says_so(page: Page, watch: Watch) -> 
     await expect(form.get_by_role("alert")).to_contain_text("Size must be chosen", ignore_case=True)
 
 
-async def test_menus_of_people_and_roles_are_chosen_from(page: Page) -> None:
+async def test_user_and_role_menus_send_their_choices(page: Page) -> None:
     await send(page, "/menus")
     menus = newest(page)
     await menus.get_by_label("Somebody").select_option(label="Max")
@@ -127,7 +127,7 @@ async def test_menus_of_people_and_roles_are_chosen_from(page: Page) -> None:
     await expect(newest(page)).to_contain_text("Moderator")
 
 
-async def test_people_and_messages_have_commands_of_their_own(page: Page) -> None:
+async def test_users_and_messages_have_context_commands(page: Page) -> None:
     await send(page, "hello there")
     said = page.locator(".message", has_text="hello there").first
     await said.get_by_role("button", name="Olive").click()
@@ -157,7 +157,7 @@ async def test_an_age_restricted_channel_asks_once_and_has_its_own_commands(page
     await expect(page.locator("#gate")).to_be_hidden()
 
 
-async def test_what_everybody_may_use_is_listed_first(page: Page) -> None:
+async def test_commands_for_everybody_are_listed_first(page: Page) -> None:
     await become(page, "Olive")
     await page.keyboard.type("/")
     options = page.locator("#composer-menu .menu-name")

@@ -1,4 +1,4 @@
-"""Who and what is in the stand-in's little world: people, channels, commands, as Discord's JSON."""
+"""The data of the fake server as Discord's JSON: people, channels, commands."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def row(*components: Json) -> Json:
 
 
 def remix_modal(job: str, prompt: str) -> Json:
-    """What the stand-in opens when somebody presses Remix."""
+    """The modal of the Remix button."""
     text = {"type": 4, "style": 2, "custom_id": "prompt", "value": prompt, "required": True, "max_length": 1000}
     steps = {"type": 4, "style": 1, "custom_id": "steps", "value": "25", "required": False, "max_length": 4}
     return {

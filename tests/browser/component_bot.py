@@ -1,4 +1,4 @@
-"""A bot that asks for everything that Discord lets a bot ask for; its answers repeat what it was told."""
+"""A bot with all kinds of options, modals, menus and context commands; its responses repeat the values."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from discord import app_commands, ui
 INTENTS = discord.Intents(guilds=True)
 
 
-class AskingBot(discord.Client):
-    """Commands in groups, options of every kind, a form with every field, menus, and both context menus."""
+class ComponentBot(discord.Client):
+    """Command groups, options of every kind, a modal with every field, menus, and both context menus."""
 
     def __init__(self, connector: aiohttp.BaseConnector) -> None:
         super().__init__(intents=INTENTS, connector=connector, guild_ready_timeout=0.02, max_messages=None)
@@ -24,7 +24,7 @@ class AskingBot(discord.Client):
 
 
 class EveryField(ui.Modal, title="Every field"):
-    """One field of each kind that discord.py knows."""
+    """A field of each kind that discord.py supports."""
 
     words: ui.Label[Self] = ui.Label(text="Words", component=ui.TextInput(custom_id="words"))
     colour: ui.Label[Self] = ui.Label(
@@ -54,7 +54,7 @@ class EveryField(ui.Modal, title="Every field"):
 
 
 class Menus(ui.View):
-    """A menu of people and one of roles."""
+    """A user menu and a role menu."""
 
     @ui.select(cls=ui.UserSelect, placeholder="Somebody", custom_id="people")
     async def people(self, interaction: discord.Interaction, menu: ui.UserSelect[Self]) -> None:

@@ -1,4 +1,4 @@
-"""What everybody needs: contrast, names, focus, a narrow screen, a calm page for those who want less motion."""
+"""Accessibility: contrast, names, focus, narrow screens, reduced motion."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import DESKTOP, PHONE, send
-from tests.browser.paint import paint
-from tests.browser.standin import StandIn
-from tests.browser.world import BOT
+from tests.browser.fake_data import BOT
+from tests.browser.fake_images import paint
+from tests.browser.fake_server import FakeServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -44,8 +44,8 @@ NAMELESS = """() => [...document.querySelectorAll("button, input, select, textar
     .map((each) => each.outerHTML.slice(0, 120))"""
 
 
-async def fill(page: Page, world: StandIn) -> None:
-    """One of everything on the page."""
+async def fill(page: Page, world: FakeServer) -> None:
+    """Put one of each kind of message on the page."""
     world.log("PATCH", "/channels/{id}/messages/{id}", 400, {"content": "x"}, ("content: too long",))
     rich = "**bold** `code` <t:1700000000:R> <@101> <#2> ||secret|| [site](https://example.org)\n> quote\n-# small"
     note = world.post("1", BOT, content=rich, embeds=[{"title": "T", "description": "d", "footer": {"text": "f"}}])
@@ -67,7 +67,7 @@ TOO_WIDE = """
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_every_text_is_readable(page: Page, world: StandIn, scheme: str) -> None:
+async def test_every_text_is_readable(page: Page, world: FakeServer, scheme: str) -> None:
     await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     await fill(page, world)
     await page.click("#open-drawer")
@@ -75,7 +75,7 @@ async def test_every_text_is_readable(page: Page, world: StandIn, scheme: str) -
     assert [] == await page.evaluate(FAINT_TEXT)
 
 
-async def test_every_control_has_a_name(page: Page, world: StandIn) -> None:
+async def test_every_control_has_a_name(page: Page, world: FakeServer) -> None:
     await fill(page, world)
     await page.locator(".message .button", has_text="Remix").click()
     await expect(page.locator("#modal")).to_be_visible()
@@ -86,7 +86,7 @@ async def test_every_control_has_a_name(page: Page, world: StandIn) -> None:
     assert [] == await page.evaluate(NAMELESS)
 
 
-async def test_the_switch_overrules_the_system_and_is_remembered(page: Page) -> None:
+async def test_the_theme_switch_overrides_the_system_and_persists(page: Page) -> None:
     paper = "getComputedStyle(document.body).backgroundColor"
     light = await page.evaluate(paper)
     await page.get_by_label("Switch to dark").click()
@@ -96,8 +96,8 @@ async def test_the_switch_overrules_the_system_and_is_remembered(page: Page) -> 
     await expect(page.get_by_label("Switch to light")).to_be_visible()
 
 
-async def test_the_keyboard_reaches_everything(page: Page) -> None:
-    """Tab from the top: the skip link first, then channels, people, machine, tools, and the line."""
+async def test_the_keyboard_reaches_all_controls(page: Page) -> None:
+    """The order of Tab: skip link, channels, people, processes, tools, input."""
     await page.evaluate("document.activeElement.blur()")
     reached = []
     for _ in range(24):
@@ -111,26 +111,26 @@ async def test_the_keyboard_reaches_everything(page: Page) -> None:
     assert {"open-keys", "person", "restart_bot", "kill_engine", "open-drawer", "theme", "line"} <= set(reached)
 
 
-async def test_what_has_the_focus_is_marked(page: Page) -> None:
+async def test_the_focus_is_visible(page: Page) -> None:
     await page.locator("#theme").focus()
     await page.keyboard.press("Shift+Tab")
     style = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert style == "solid"
 
 
-async def test_alt_and_a_digit_change_the_person(page: Page) -> None:
+async def test_alt_and_a_digit_switch_the_person(page: Page) -> None:
     await page.keyboard.press("Alt+2")
     await expect(page.locator(".person", has_text="Béla").locator("input")).to_be_checked()
 
 
-async def test_a_question_mark_shows_the_keys(page: Page) -> None:
+async def test_a_question_mark_shows_the_shortcuts(page: Page) -> None:
     await page.locator("#theme").focus()
     await page.keyboard.press("?")
     await expect(page.locator("#keys")).to_be_visible()
     await page.keyboard.press("Escape")
 
 
-async def test_a_phone_shows_all_of_it_without_scrolling_sideways(page: Page, world: StandIn) -> None:
+async def test_a_phone_shows_everything_without_horizontal_overflow(page: Page, world: FakeServer) -> None:
     await page.set_viewport_size(PHONE)
     await send(page, "/dream an owl in a forest of very tall and narrow trees count:4")
     await expect(page.locator(".message .button", has_text="Remix")).to_be_visible()
@@ -147,14 +147,14 @@ async def test_a_phone_shows_all_of_it_without_scrolling_sideways(page: Page, wo
     await page.set_viewport_size(DESKTOP)
 
 
-async def test_less_motion_means_no_crossfade(page: Page) -> None:
+async def test_reduced_motion_disables_the_crossfade(page: Page) -> None:
     await page.emulate_media(reduced_motion="reduce")
     await send(page, "/dream an owl")
     await expect(page.locator(".message .button", has_text="Remix")).to_be_visible()
     assert await page.locator("img.arriving").count() == 0
 
 
-async def test_an_empty_channel_invites(page: Page) -> None:
+async def test_an_empty_channel_shows_examples(page: Page) -> None:
     await expect(page.locator(".welcome h2")).to_have_text("What would you like to see?")
     await page.locator(".example").first.click()
     await expect(page.locator("#line")).to_have_value("/dream a red circle on a blue background")

@@ -1,4 +1,4 @@
-"""Pictures for the stand-in: a small landscape that clears up out of noise, different for every seed."""
+"""Images of the fake bot: a landscape per seed that emerges from noise."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def paint(seed: int, clarity: float = 1.0, size: int = 256) -> bytes:
 
 
 def _landscape(seed: int, size: int) -> Image.Image:
-    """A sky, a sun and three rows of hills, in one family of colours."""
+    """A sky, a sun and three rows of hills in related colours."""
     chance = random.Random(seed)
     hue = chance.random()
     picture = Image.new("RGB", (size, size))

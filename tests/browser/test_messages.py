@@ -1,4 +1,4 @@
-"""Everything around the pictures: people, reactions, private answers, failures in words, hostile text, coming back."""
+"""Messages: people, reactions, ephemeral messages, errors, hostile text, reconnection."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Watch, send
-from tests.browser.paint import paint
-from tests.browser.standin import StandIn
-from tests.browser.world import BOT, PEOPLE, button, row
+from tests.browser.fake_data import BOT, PEOPLE, button, row
+from tests.browser.fake_images import paint
+from tests.browser.fake_server import FakeServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -18,7 +18,7 @@ async def become(page: Page, name: str) -> None:
     await expect(page.locator(".person", has_text=name).locator("input")).to_be_checked()
 
 
-async def test_a_private_answer_is_marked_and_seen_by_one_person(page: Page) -> None:
+async def test_an_ephemeral_message_is_marked_and_visible_to_one_person(page: Page) -> None:
     await send(page, "/quota")
     await expect(page.locator(".message.ephemeral .private")).to_contain_text("Only you can see this")
     await expect(page.locator(".message.ephemeral strong")).to_have_text("87 of 100")
@@ -38,7 +38,7 @@ async def test_a_relative_time_ticks(page: Page) -> None:
     await expect(moment).not_to_have_text(before)
 
 
-async def test_reactions_are_added_counted_and_taken_back(page: Page, world: StandIn) -> None:
+async def test_reactions_are_added_counted_and_removed(page: Page, world: FakeServer) -> None:
     message = world.post("1", BOT, content="vote")
     await page.locator(".message").hover()
     await page.locator(".tools .react").click()
@@ -53,7 +53,7 @@ async def test_reactions_are_added_counted_and_taken_back(page: Page, world: Sta
     await expect(mine.locator(".count")).to_have_text("1")
 
 
-async def test_an_edit_keeps_the_reactions(page: Page, world: StandIn) -> None:
+async def test_an_edit_keeps_the_reactions(page: Page, world: FakeServer) -> None:
     message = world.post("1", BOT, content="vote")
     world.react(message["id"], "🔁", "102", add=True)
     await expect(page.locator(".reaction")).to_have_count(1)
@@ -62,21 +62,21 @@ async def test_an_edit_keeps_the_reactions(page: Page, world: StandIn) -> None:
     await expect(page.locator(".reaction")).to_have_count(1)
 
 
-async def test_a_press_without_an_answer_is_told_at_the_message(page: Page, world: StandIn) -> None:
+async def test_a_click_without_a_response_shows_an_error_at_the_message(page: Page, world: FakeServer) -> None:
     world.post("1", BOT, content="**an owl**", components=[row(button("Variation", "dream:vary:j1"))])
     await page.locator(".message .button").click()
     await expect(page.locator(".message .failure")).to_contain_text("The application did not respond.")
     await expect(page.locator(".message .button")).not_to_have_attribute("aria-busy", "true")
 
 
-async def test_a_command_without_an_answer_is_told_in_the_list(page: Page) -> None:
+async def test_a_command_without_a_response_shows_an_error_in_the_list(page: Page) -> None:
     await send(page, "/dream silence")
     await expect(page.locator(".pending.failed")).to_contain_text("The application did not respond.")
     await page.locator(".pending.failed button").click()
     await expect(page.locator(".pending")).to_have_count(0)
 
 
-async def test_an_offline_bot_is_told_in_words(page: Page, world: StandIn, watch: Watch) -> None:
+async def test_an_offline_bot_gives_a_sentence(page: Page, world: FakeServer, watch: Watch) -> None:
     watch.forgive("400")
     world.online = False
     await send(page, "/dream an owl")
@@ -84,7 +84,7 @@ async def test_an_offline_bot_is_told_in_words(page: Page, world: StandIn, watch
 
 
 @pytest.mark.parametrize(("name", "lamp"), [("Restart bot", "#bot-state"), ("Kill engine", "#engine-state")])
-async def test_bot_and_engine_go_and_come_back(page: Page, world: StandIn, name: str, lamp: str) -> None:
+async def test_the_lamps_show_a_restart_of_bot_and_engine(page: Page, world: FakeServer, name: str, lamp: str) -> None:
     gone = world.hold("gone")
     await page.get_by_role("button", name=name).click()
     await expect(page.locator(lamp)).to_have_attribute("data-lamp", "bad")
@@ -101,13 +101,13 @@ async def test_a_prompt_full_of_markup_stays_text(page: Page) -> None:
     assert await page.locator(".message img[src=x], .message script").count() == 0
 
 
-async def test_an_unknown_component_is_named(page: Page, world: StandIn) -> None:
+async def test_an_unknown_component_is_named(page: Page, world: FakeServer) -> None:
     world.post("1", BOT, components=[{"type": 99}, row(button("Old", "x:y", disabled=True))])
     await expect(page.locator(".message .unknown")).to_have_text("[component type 99: not drawn here]")
     await expect(page.locator(".message .button")).to_be_disabled()
 
 
-async def test_newer_layouts_are_drawn(page: Page, world: StandIn) -> None:
+async def test_layout_components_are_drawn(page: Page, world: FakeServer) -> None:
     media = {"url": world.picture(paint(3), "a.png", 256)["url"]}
     inside = [
         {"type": 10, "content": "# Results\nof *today*"},
@@ -122,7 +122,7 @@ async def test_newer_layouts_are_drawn(page: Page, world: StandIn) -> None:
     await expect(message.get_by_role("button", name="Open", exact=True)).to_be_visible()
 
 
-async def test_a_menu_sends_its_choice(page: Page, world: StandIn) -> None:
+async def test_a_menu_sends_its_choice(page: Page, world: FakeServer) -> None:
     options = [{"label": "Small", "value": "s"}, {"label": "Large", "value": "l"}]
     world.post("1", BOT, components=[row({"type": 3, "custom_id": "dream:vary:size", "options": options})])
     await page.locator(".message select").select_option("l")
@@ -130,7 +130,7 @@ async def test_a_menu_sends_its_choice(page: Page, world: StandIn) -> None:
     assert [["l"]] == [act["values"] for act in world.acts]
 
 
-async def test_channels_keep_their_own_messages_and_show_news(page: Page, world: StandIn) -> None:
+async def test_channels_keep_their_messages_and_show_unread_ones(page: Page, world: FakeServer) -> None:
     world.post("4", PEOPLE[1], content="owls here")
     line = page.locator(".channel", has_text="owl studies")
     await expect(line).to_have_class("channel unread thread")
@@ -140,7 +140,7 @@ async def test_channels_keep_their_own_messages_and_show_news(page: Page, world:
     await expect(line).to_have_class("channel thread")
 
 
-async def test_only_the_author_and_moderators_may_delete(page: Page, world: StandIn) -> None:
+async def test_only_the_author_and_moderators_may_delete(page: Page, world: FakeServer) -> None:
     world.post("1", PEOPLE[1], content="mine")
     trash = page.get_by_label("Delete this message")
     await expect(page.locator(".message")).to_have_count(1)
@@ -151,7 +151,7 @@ async def test_only_the_author_and_moderators_may_delete(page: Page, world: Stan
     await expect(page.locator(".message")).to_have_count(0)
 
 
-async def test_the_drawer_shows_what_was_sent_and_what_was_wrong(page: Page, world: StandIn) -> None:
+async def test_the_drawer_shows_requests_mistakes_and_faults(page: Page, world: FakeServer) -> None:
     world.log("POST", "/interactions/{id}/callback", 200, {"type": 5})
     world.log("PATCH", "/channels/{id}/messages/{id}", 400, {"content": "x"}, ("content: too long",))
     world.log("GET", "/users/@me", 502)
@@ -175,7 +175,7 @@ async def test_the_drawer_shows_what_was_sent_and_what_was_wrong(page: Page, wor
     await expect(page.locator("#drawer")).to_be_hidden()
 
 
-async def test_a_lost_connection_is_told_and_mended(page: Page, world: StandIn, watch: Watch) -> None:
+async def test_a_lost_connection_is_shown_and_restored(page: Page, world: FakeServer, watch: Watch) -> None:
     watch.forgive("ERR_INCOMPLETE_CHUNKED_ENCODING")
     await send(page, "first")
     await expect(page.locator(".message")).to_have_count(1)
@@ -186,7 +186,7 @@ async def test_a_lost_connection_is_told_and_mended(page: Page, world: StandIn, 
     await expect(page.locator("#connection")).to_be_hidden()
 
 
-async def test_somebody_whom_the_server_forgot_becomes_the_first_person(page: Page, watch: Watch) -> None:
+async def test_an_unknown_person_becomes_the_first_one(page: Page, watch: Watch) -> None:
     watch.forgive("400")
     await page.evaluate("sessionStorage.setItem('dreambot.person', '666')")
     await page.reload()
@@ -195,7 +195,7 @@ async def test_somebody_whom_the_server_forgot_becomes_the_first_person(page: Pa
     await expect(page.locator(".message .author")).to_have_text("Ada")
 
 
-async def test_a_renewed_signature_is_no_new_picture(page: Page, world: StandIn) -> None:
+async def test_a_new_signature_does_not_reload_the_image(page: Page, world: FakeServer) -> None:
     shot_ = world.picture(paint(1), "a.png", 256)
     message = world.post("1", BOT, attachments=[shot_])
     await expect(page.locator(".picture img")).to_have_count(1)
@@ -205,12 +205,12 @@ async def test_a_renewed_signature_is_no_new_picture(page: Page, world: StandIn)
     await expect(page.locator(".thumbnail")).to_have_count(1)
 
 
-async def test_news_are_announced_to_those_who_listen(page: Page, world: StandIn) -> None:
+async def test_new_messages_are_announced_to_screen_readers(page: Page, world: FakeServer) -> None:
     world.post("1", PEOPLE[1], content="**hello** there")
     await expect(page.locator("#announcer")).to_contain_text("Béla: hello there")
 
 
-async def test_a_reader_above_is_not_pulled_down(page: Page, world: StandIn) -> None:
+async def test_a_reader_further_up_keeps_the_scroll_position(page: Page, world: FakeServer) -> None:
     for number in range(40):
         world.post("1", PEOPLE[number % 2], content=f"line {number}")
     await expect(page.locator(".message")).to_have_count(40)
@@ -223,7 +223,7 @@ async def test_a_reader_above_is_not_pulled_down(page: Page, world: StandIn) -> 
     await expect(page.locator(".message").last).to_be_in_viewport()
 
 
-async def test_words_can_answer_a_message(page: Page, world: StandIn) -> None:
+async def test_a_message_can_reply_to_another(page: Page, world: FakeServer) -> None:
     world.post("1", PEOPLE[1], content="which owl?")
     await page.locator(".message").hover()
     await page.get_by_label("Reply", exact=True).click()
@@ -234,7 +234,7 @@ async def test_words_can_answer_a_message(page: Page, world: StandIn) -> None:
     await expect(page.locator("#replying")).to_be_empty()
 
 
-async def test_a_command_can_be_applied_to_a_message(page: Page, world: StandIn) -> None:
+async def test_a_command_can_be_applied_to_a_message(page: Page, world: FakeServer) -> None:
     world.post("1", PEOPLE[1], content="an owl")
     await page.locator(".message").hover()
     await page.get_by_label("Commands for this message").click()
@@ -242,7 +242,7 @@ async def test_a_command_can_be_applied_to_a_message(page: Page, world: StandIn)
     await expect(page.locator(".message.ephemeral .prose")).to_have_text("Describe: an owl")
 
 
-async def test_a_link_to_a_message_leads_there(page: Page, world: StandIn) -> None:
+async def test_a_link_to_a_message_jumps_there(page: Page, world: FakeServer) -> None:
     first = world.post("1", PEOPLE[1], content="the first")
     world.post("4", BOT, content=f"from [this picture](https://discord.com/channels/1/1/{first['id']})")
     await page.locator(".channel", has_text="owl studies").click()

@@ -1,6 +1,6 @@
-"""The stand-in over HTTP: the page, its files, and what the page asks of its server.
+"""The fake server over HTTP: the page, its files, and the page's API.
 
-`python -m tests.browser.serving` serves it for a look by hand.
+`python -m tests.browser.fake_http` serves it for a look by hand.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 
 from aiohttp import web
 
-from tests.browser.standin import StandIn
-from tests.browser.world import PEOPLE, Json
+from tests.browser.fake_data import PEOPLE, Json
+from tests.browser.fake_server import FakeServer
 
 STATIC = Path(__file__).parents[2] / "bot" / "playground" / "static"
 CSP = (
@@ -23,7 +23,7 @@ CSP = (
 )
 
 
-def make_app(world: StandIn) -> web.Application:
+def make_app(world: FakeServer) -> web.Application:
     """The page, its files, and the page's HTTP interface over *world*."""
 
     async def page(_: web.Request) -> web.StreamResponse:
@@ -92,7 +92,7 @@ async def _answer(work: Awaitable[Json]) -> web.Response:
         return web.json_response({"error": str(error)}, status=400)
 
 
-async def _stream(world: StandIn, request: web.Request) -> web.StreamResponse:
+async def _stream(world: FakeServer, request: web.Request) -> web.StreamResponse:
     user = request.query.get("user") or "101"
     if user not in {person["id"] for person in PEOPLE}:
         raise web.HTTPBadRequest(text="nobody has this id")
@@ -115,8 +115,8 @@ async def _stream(world: StandIn, request: web.Request) -> web.StreamResponse:
 
 
 @asynccontextmanager
-async def serve(world: StandIn, port: int = 0) -> AsyncIterator[str]:
-    """Serve *world* on loopback and give its address."""
+async def serve(world: FakeServer, port: int = 0) -> AsyncIterator[str]:
+    """Serve *world* on loopback and yield its address."""
     runner = web.AppRunner(make_app(world), handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port)
@@ -130,7 +130,7 @@ async def serve(world: StandIn, port: int = 0) -> AsyncIterator[str]:
 
 
 async def _main() -> None:
-    async with serve(StandIn(step=0.5), 8765) as address:
+    async with serve(FakeServer(step=0.5), 8765) as address:
         print(address, flush=True)
         await asyncio.Event().wait()
 
