@@ -60,10 +60,10 @@ class Page:
                 web.get("/", self._index),
                 web.get("/static/{path:.+}", self._file),
                 web.get("/cdn/{path:.+}", self._upload),
-                web.get("/play/events", self._events),
-                web.post("/play/act", self._act),
-                web.post("/play/control", self._control),
-                web.get("/play/sent", self._sent),
+                web.get("/api/events", self._events),
+                web.post("/api/act", self._act),
+                web.post("/api/control", self._control),
+                web.get("/api/requests", self._requests),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
@@ -177,7 +177,7 @@ class Page:
         self._send("faults", {"faults": self._faults.listed()})
         return _json(answer)
 
-    async def _sent(self, request: web.Request) -> web.StreamResponse:
+    async def _requests(self, request: web.Request) -> web.StreamResponse:
         return _json(self._api.requests(read_id(request.query.get("after", "0"))))
 
     def _person(self, request: web.Request) -> int:
@@ -223,7 +223,7 @@ def _json(data: Json, status: int = 200) -> web.Response:
 
 def _refusal(request: web.Request, status: int, sentence: str) -> web.Response:
     """JSON for the page's API, text for all else."""
-    if request.path.startswith("/play/"):
+    if request.path.startswith("/api/"):
         return _json({"error": sentence}, status)
     return web.Response(status=status, text=sentence)
 

@@ -63,10 +63,10 @@ def make_app(world: FakeServer) -> web.Application:
             web.get("/", page),
             web.get("/static/{path:.+}", static),
             web.get("/cdn/attachments/{key:.+}", cdn),
-            web.get("/play/events", events),
-            web.post("/play/act", act),
-            web.post("/play/control", control),
-            web.get("/play/sent", sent),
+            web.get("/api/events", events),
+            web.post("/api/act", act),
+            web.post("/api/control", control),
+            web.get("/api/requests", sent),
         ]
     )
     return app

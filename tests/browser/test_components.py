@@ -84,7 +84,7 @@ async def test_the_command_list_is_updated_for_another_person(page: Page) -> Non
         await asyncio.sleep(0.5)
         await route.continue_()
 
-    await page.route("**/play/events*", late)
+    await page.route("**/api/events*", late)
     await become(page, "Max")
     await page.keyboard.type("/adm")
     await expect(page.locator("#composer-menu [role=option]").first).to_contain_text("/admin")

@@ -23,12 +23,12 @@ DRAW = """async (text) => {
     return box.innerHTML;
 }"""
 READ = """async ([line, commands]) => {
-    const { parseLine, resolve } = await import("/static/js/commandline.js");
+    const { parseLine, resolve } = await import("/static/js/command_line.js");
     const read = parseLine(line, commands);
     return read.kind === "command" ? resolve(read.command, read.given).values : read;
 }"""
 WRITE = """async ([line, commands]) => {
-    const { parseLine, writeLine } = await import("/static/js/commandline.js");
+    const { parseLine, writeLine } = await import("/static/js/command_line.js");
     const read = parseLine(line, commands);
     return writeLine(read.command, read.given);
 }"""

@@ -66,13 +66,13 @@ class Browser:
         form = aiohttp.FormData({"json": json.dumps({"channel": str(self.studio), **body})})
         for name, data in (files or {}).items():
             form.add_field(f"file:{name}", data, filename=f"{name}.png", content_type="image/png")
-        url = f"{self.base}/play/act?user={self.ids[user]}"
+        url = f"{self.base}/api/act?user={self.ids[user]}"
         async with self.session.post(url, data=form, headers={"Origin": self.base}) as response:
             return response.status, await response.json()
 
     @asynccontextmanager
     async def stream(self, user: str = "max") -> AsyncIterator[Stream]:
-        async with self.session.get(f"{self.base}/play/events?user={self.ids[user]}") as response:
+        async with self.session.get(f"{self.base}/api/events?user={self.ids[user]}") as response:
             yield Stream(response)
 
 

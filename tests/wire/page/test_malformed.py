@@ -54,9 +54,9 @@ CONTROLS = ["", "{", "[]", "null", DEEP, '{"do": ["fault"]}', '{"do": "fault"}',
             '{"do": "fault", "id": "unknown", "on": true}', '{"do": "fault", "id": "slow", "on": "perhaps"}',
             '{"do": {}}', '{"do": "fly"}', b"\xff\xfe"]  # fmt: skip
 PATHS = ["/static/%00", "/static/" + "a" * 5000, "/static/%ff%fe", "/static/js", "/static/../../page_server.py",
-         "/static//etc/passwd", "/cdn/%00", "/cdn/%ff", "/play/sent?after=x", "/play/sent?after=-1",
-         "/play/sent?after=²", f"/play/sent?after={HUGE}", "/play/events?user=²", f"/play/events?user={HUGE}",
-         "/play/events?user=%00", "/play/events?user=-1", "/play/nothing", "/nothing", "/play/act", "/%ff"]  # fmt: skip
+         "/static//etc/passwd", "/cdn/%00", "/cdn/%ff", "/api/requests?after=x", "/api/requests?after=-1",
+         "/api/requests?after=²", f"/api/requests?after={HUGE}", "/api/events?user=²", f"/api/events?user={HUGE}",
+         "/api/events?user=%00", "/api/events?user=-1", "/api/nothing", "/nothing", "/api/act", "/%ff"]  # fmt: skip
 FIELD = b'--b\r\nContent-Disposition: form-data; name="json"'
 MULTIPART = "multipart/form-data; boundary=b"
 FORMS = [
@@ -85,22 +85,22 @@ async def refused(browser: Browser, method: str, path: str, **sent: Any) -> None
     async with browser.session.request(method, browser.base + path, headers=headers, **sent) as response:
         text = await response.text()
     assert 400 <= response.status < 500, (response.status, text)
-    sentence = json.loads(text)["error"] if path.startswith("/play/") else text
+    sentence = json.loads(text)["error"] if path.startswith("/api/") else text
     assert is_sentence(sentence), sentence
 
 
 async def test_malformed_requests_are_refused_with_a_sentence(browser: Browser) -> None:
-    act = f"/play/act?user={browser.ids['max']}"
+    act = f"/api/act?user={browser.ids['max']}"
     for body in BODIES.values():
         text = json.dumps({"channel": str(browser.studio), **body}) if isinstance(body, dict) else body
         await refused(browser, "POST", act, data={"json": text})
     for kind, data in FORMS:
         await refused(browser, "POST", act, data=data, headers={"Content-Type": kind})
     for control in CONTROLS:
-        await refused(browser, "POST", "/play/control", data=control)
+        await refused(browser, "POST", "/api/control", data=control)
     for path in PATHS:
         await refused(browser, "GET", path)
-    await refused(browser, "DELETE", "/play/sent")
+    await refused(browser, "DELETE", "/api/requests")
     await refused(browser, "POST", act, data=b"x" * (33 * 2**20))
 
     assert [] == browser.processes.wanted

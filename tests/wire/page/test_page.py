@@ -138,8 +138,8 @@ async def test_the_requests_of_the_bot_are_listed_with_their_mistakes(browser: B
     await raw.ask("POST", f"/channels/{browser.studio}/messages", {"content": "x"}, {"a.png": picture()})
     await raw.ask("POST", f"/channels/{browser.studio}/messages", {"content": "x" * 2001})
 
-    body = json.loads((await browser.get("/play/sent?after=0"))[1])
-    later = json.loads((await browser.get(f"/play/sent?after={body['last']}"))[1])
+    body = json.loads((await browser.get("/api/requests?after=0"))[1])
+    later = json.loads((await browser.get(f"/api/requests?after={body['last']}"))[1])
 
     first, second = body["entries"]
     assert ("POST", 200, []) == (first["method"], first["status"], first["findings"])
@@ -151,15 +151,15 @@ async def test_the_requests_of_the_bot_are_listed_with_their_mistakes(browser: B
 async def test_refusals_caused_by_a_fault_switch_are_not_counted(browser: Browser, raw: RawBot) -> None:
     """The badge counts `findings`; `note` says what the visitor's own switch did."""
     for switch in ("errors", "permissions"):
-        await browser.post("/play/control", {"do": "fault", "id": switch, "on": True})
+        await browser.post("/api/control", {"do": "fault", "id": switch, "on": True})
     for _ in range(3):
         await raw.ask("POST", f"/channels/{browser.studio}/messages", {"content": "x"})
     for switch in ("errors", "permissions"):
-        await browser.post("/play/control", {"do": "fault", "id": switch, "on": False})
+        await browser.post("/api/control", {"do": "fault", "id": switch, "on": False})
     browser.site.clock.forward(61)
     await raw.ask("POST", f"/channels/{browser.studio}/messages", {"content": "x" * 2001})
 
-    entries = json.loads((await browser.get("/play/sent?after=0"))[1])["entries"]
+    entries = json.loads((await browser.get("/api/requests?after=0"))[1])["entries"]
 
     assert [[], [], [], ["refused: 50035 Invalid Form Body"]] == [entry["findings"] for entry in entries]
     refused = "Refused because of a fault that you switched on: 50013 Missing Permissions"
@@ -169,19 +169,19 @@ async def test_refusals_caused_by_a_fault_switch_are_not_counted(browser: Browse
 async def test_a_one_time_fault_explains_the_refusals_of_the_next_minute(browser: Browser, raw: RawBot) -> None:
     posted = await raw.ask("POST", f"/channels/{browser.studio}/messages", {"content": "x"})
     path = f"/channels/{browser.studio}/messages/{posted.body['id']}"
-    await browser.post("/play/control", {"do": "fault", "id": "delete", "on": True})
+    await browser.post("/api/control", {"do": "fault", "id": "delete", "on": True})
 
     await raw.ask("PATCH", path, {"content": "y"})
     browser.site.clock.forward(61)
     await raw.ask("PATCH", path, {"content": "z"})
 
-    entries = json.loads((await browser.get("/play/sent?after=0"))[1])["entries"]
+    entries = json.loads((await browser.get("/api/requests?after=0"))[1])["entries"]
     assert [0, 0, 1] == [len(entry["findings"]) for entry in entries]
 
 
 async def test_processes_can_be_restarted_and_killed(browser: Browser) -> None:
-    done = await browser.post("/play/control", {"do": "restart_bot"})
-    refused = await browser.post("/play/control", {"do": "kill_bot"})
+    done = await browser.post("/api/control", {"do": "restart_bot"})
+    refused = await browser.post("/api/control", {"do": "kill_bot"})
 
     assert (200, ["restart_bot"]) == (done[0], browser.processes.wanted)
     assert (400, {"error": "The bot is not running."}) == refused
@@ -199,10 +199,10 @@ async def test_a_state_change_is_sent_to_the_page(browser: Browser) -> None:
 async def test_fault_switches_turn_on_and_off(browser: Browser, raw: RawBot) -> None:
     async with browser.stream() as stream:
         await stream.next("snapshot")
-        await browser.post("/play/control", {"do": "fault", "id": "errors", "on": True})
+        await browser.post("/api/control", {"do": "fault", "id": "errors", "on": True})
         told = await stream.next("faults")
     hit = [(await raw.ask("GET", "/users/@me")).status for _ in range(3)]
-    await browser.post("/play/control", {"do": "fault", "id": "errors", "on": False})
+    await browser.post("/api/control", {"do": "fault", "id": "errors", "on": False})
     spared = [(await raw.ask("GET", "/users/@me")).status for _ in range(3)]
 
     assert ["errors"] == [switch["id"] for switch in told["faults"] if switch["on"]]
@@ -213,7 +213,7 @@ async def test_fault_switches_turn_on_and_off(browser: Browser, raw: RawBot) -> 
 async def test_a_change_of_permissions_sends_a_new_snapshot(browser: Browser, raw: RawBot) -> None:
     async with browser.stream() as stream:
         await stream.next("snapshot")
-        await browser.post("/play/control", {"do": "fault", "id": "permissions", "on": True})
+        await browser.post("/api/control", {"do": "fault", "id": "permissions", "on": True})
         await stream.next("snapshot")
     refused = await raw.ask("POST", f"/channels/{browser.studio}/messages", {"content": "x"})
 

@@ -17,7 +17,7 @@ async def test_it_listens_on_loopback_only(browser: Browser) -> None:
     assert [("127.0.0.1", browser.page.port)] == browser.page._runner.addresses
 
 
-@pytest.mark.parametrize("path", ["/", "/static/js/app.js", "/play/sent", "/nowhere"])
+@pytest.mark.parametrize("path", ["/", "/static/js/app.js", "/api/requests", "/nowhere"])
 async def test_every_response_has_the_strict_headers(browser: Browser, path: str) -> None:
     _, _, headers = await browser.get(path)
 
@@ -31,8 +31,8 @@ async def test_a_foreign_host_name_is_refused(browser: Browser) -> None:
 
 
 PLACES = [("GET", "/"), ("GET", "/?token=wrong"), ("GET", "/static/js/app.js"), ("GET", "/cdn/attachments/1/2/a.png"),
-          ("GET", "/play/events"), ("GET", "/play/sent"), ("POST", "/play/act"), ("POST", "/play/control"),
-          ("GET", "/play/sent?token={secret}")]  # fmt: skip
+          ("GET", "/api/events"), ("GET", "/api/requests"), ("POST", "/api/act"), ("POST", "/api/control"),
+          ("GET", "/api/requests?token={secret}")]  # fmt: skip
 
 
 @pytest.mark.parametrize(("method", "path"), PLACES)
@@ -66,19 +66,19 @@ async def test_each_server_has_its_own_secret(browser: Browser) -> None:
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1"])
 async def test_other_sites_cannot_act(browser: Browser, origin: str) -> None:
-    status, _ = await browser.post("/play/control", {"do": "restart_bot"}, Origin=origin)
+    status, _ = await browser.post("/api/control", {"do": "restart_bot"}, Origin=origin)
 
     assert (403, []) == (status, browser.processes.wanted)
 
 
 async def test_an_act_without_an_origin_is_refused(browser: Browser) -> None:
-    async with browser.session.post(f"{browser.base}/play/control", json={"do": "restart_bot"}) as response:
+    async with browser.session.post(f"{browser.base}/api/control", json={"do": "restart_bot"}) as response:
         assert 403 == response.status
 
 
 async def test_other_sites_cannot_embed_anything(browser: Browser) -> None:
-    assert 403 == (await browser.get("/play/sent", **{"Sec-Fetch-Site": "cross-site"}))[0]
-    assert 200 == (await browser.get("/play/sent", **{"Sec-Fetch-Site": "same-origin"}))[0]
+    assert 403 == (await browser.get("/api/requests", **{"Sec-Fetch-Site": "cross-site"}))[0]
+    assert 200 == (await browser.get("/api/requests", **{"Sec-Fetch-Site": "same-origin"}))[0]
 
 
 @pytest.mark.parametrize("path", ["/static/../page.py", "/static/%2e%2e/page.py", "/static//etc/passwd", "/static/x"])
@@ -99,7 +99,7 @@ async def test_an_upload_that_is_not_an_image_is_served_as_a_download(browser: B
 
 async def test_only_the_three_people_can_act(browser: Browser) -> None:
     for user in (browser.ids["Dreambot"], 1, "x"):
-        assert 400 == (await browser.get(f"/play/events?user={user}"))[0]
+        assert 400 == (await browser.get(f"/api/events?user={user}"))[0]
 
 
 async def test_a_taken_port_raises_an_os_error(browser: Browser) -> None:

@@ -1,7 +1,7 @@
 /** Requests to the page's server, and the stream of events from it. */
 
 /** @typedef {import("./types.js").Choice} Choice */
-/** @typedef {import("./types.js").SentEntry} SentEntry */
+/** @typedef {import("./types.js").RequestEntry} RequestEntry */
 /** @typedef {Record<string, any>} Body */
 
 const EVENTS = ["snapshot", "message_create", "message_update", "message_delete", "reaction", "modal", "interaction_done",
@@ -38,18 +38,18 @@ export class Api {
     const form = new FormData();
     form.append("json", JSON.stringify(body));
     for (const [name, file] of Object.entries(files)) form.append(`file:${name}`, file, file.name);
-    return ask(`/play/act?user=${encodeURIComponent(this.user)}`, { method: "POST", body: form });
+    return ask(`/api/act?user=${encodeURIComponent(this.user)}`, { method: "POST", body: form });
   }
 
   /** @param {Body} body what to do with the bot or the engine */
   async control(body) {
     const headers = { "Content-Type": "application/json" };
-    return ask("/play/control", { method: "POST", headers, body: JSON.stringify(body) });
+    return ask("/api/control", { method: "POST", headers, body: JSON.stringify(body) });
   }
 
-  /** @param {number} after the last number that the page has @returns {Promise<{entries: SentEntry[], last: number}>} */
-  async sent(after) {
-    return ask(`/play/sent?after=${after}`);
+  /** @param {number} after the last number that the page has @returns {Promise<{entries: RequestEntry[], last: number}>} */
+  async requests(after) {
+    return ask(`/api/requests?after=${after}`);
   }
 }
 
@@ -87,7 +87,7 @@ export class Stream {
   /** @param {string} user */
   open(user) {
     this.close();
-    const source = new EventSource(`/play/events?user=${encodeURIComponent(user)}`);
+    const source = new EventSource(`/api/events?user=${encodeURIComponent(user)}`);
     this.source = source;
     for (const name of EVENTS) source.addEventListener(name, (event) => this.#receive(name, event));
     source.addEventListener("error", () => void this.#lost(source));
@@ -117,7 +117,7 @@ export class Stream {
     if (source !== this.source) return;
     this.connection("The connection is lost. Trying again…");
     if (source.readyState !== EventSource.CLOSED) return;
-    const refused = await ask("/play/sent").then(() => null, (/** @type {ApiError} */ error) => error);
+    const refused = await ask("/api/requests").then(() => null, (/** @type {ApiError} */ error) => error);
     if (source !== this.source) return;
     if (refused?.status === 403) this.connection(refused.message);
     this.timer = setTimeout(() => this.open(""), this.retry);

@@ -5,7 +5,7 @@ import { showChannels, channelName } from "./channels.js";
 import { Composer } from "./composer.js";
 import { announce, byId, toast } from "./dom.js";
 import { emojiText } from "./components.js";
-import { showGate } from "./gate.js";
+import { showAgeGate } from "./age_gate.js";
 import { Interactions } from "./interactions.js";
 import { Lightbox } from "./lightbox.js";
 import { Processes } from "./processes.js";
@@ -13,9 +13,9 @@ import { MessageList } from "./messages.js";
 import { plain } from "./markdown.js";
 import { Modal } from "./modal.js";
 import { showPeople } from "./people.js";
-import { SentDrawer } from "./sent.js";
+import { RequestDrawer } from "./request_drawer.js";
 import { Store, displayName } from "./store.js";
-import { startTicking } from "./time.js";
+import { startTicking } from "./timestamps.js";
 import { welcome } from "./welcome.js";
 
 /** @typedef {import("./types.js").Message} Message */
@@ -128,7 +128,7 @@ const modal = new Modal(names, (menu) => store.optionsOf(menu), (data, values, f
   interactions.send({ type: "submit", modal: data.id, custom_id: data.custom_id, values }, files));
 store.addEventListener("modal", (event) => modal.open(/** @type {CustomEvent} */ (event).detail));
 
-const drawer = new SentDrawer(() => api, control);
+const drawer = new RequestDrawer(() => api, control);
 for (const name of ["snapshot", "faults"]) store.addEventListener(name, () => drawer.showFaults(store.state.faults ?? []));
 
 /** @param {string} id */
@@ -164,7 +164,7 @@ function shortcut(event) {
 function wire() {
   new Processes(store, control);
   showChannels(store);
-  showGate(store, () => composer.focus());
+  showAgeGate(store, () => composer.focus());
   store.addEventListener("snapshot", () => {
     if (api.user !== store.state.me) api = new Api(store.state.me);
     showPeople(store, become);

@@ -1,10 +1,10 @@
 /** The input: a message, a command on one line, or a command as a form. */
 
 import { byId, el, grow } from "./dom.js";
-import { ATTACHMENT, parseLine, resolve, writeLine } from "./commandline.js";
+import { ATTACHMENT, parseLine, resolve, writeLine } from "./command_line.js";
 import { OptionForm } from "./form.js";
 import { Menu } from "./menu.js";
-import { Recall } from "./recall.js";
+import { InputHistory } from "./input_history.js";
 import { ReplyLine } from "./reply.js";
 import { askFor, suggest } from "./suggestions.js";
 
@@ -18,7 +18,7 @@ import { askFor, suggest } from "./suggestions.js";
 export class Composer {
   /** @type {OptionForm|null} */
   form = null;
-  recall = new Recall();
+  history = new InputHistory();
   replying = new ReplyLine();
   #asked = 0;
 
@@ -84,7 +84,7 @@ export class Composer {
   #submitForm(form) {
     const read = form.read();
     if (!read) return;
-    this.recall.remember(writeLine(form.command, form.given));
+    this.history.remember(writeLine(form.command, form.given));
     this.#closeForm();
     this.line.focus();
     this.actions.run(form.command, read.values, read.files);
@@ -98,7 +98,7 @@ export class Composer {
     const { values, errors } = resolve(line.command, line.given);
     if (line.stray) errors.unshift({ name: "", text: `/${line.command.name} takes no option “${line.stray}”.` });
     if (errors.length) return this.#complain(errors[0].text);
-    this.recall.remember(text.trim());
+    this.history.remember(text.trim());
     this.#clear();
     return this.actions.run(line.command, values, {});
   }
@@ -108,7 +108,7 @@ export class Composer {
     this.#clear();
     try {
       await this.actions.say(content, this.replying.take(this.store.channel));
-      this.recall.remember(content);
+      this.history.remember(content);
     } catch (error) {
       this.line.value ||= content;
       this.#complain(error instanceof Error ? error.message : String(error));
@@ -135,7 +135,7 @@ export class Composer {
   #typed() {
     grow(this.line);
     this.#complain("");
-    this.recall.back = 0;
+    this.history.back = 0;
     this.#drawHint();
     if (!this.form) void this.#suggest();
   }
@@ -217,8 +217,8 @@ export class Composer {
       this.submit();
     } else if (event.key === "Tab" && !event.shiftKey && this.#tabOpens()) event.preventDefault();
     else if (event.key === "Escape") this.replying.clear();
-    else if (event.key === "ArrowUp" && single && (this.recall.back > 0 || !this.line.value)) this.#recalled(event, 1);
-    else if (event.key === "ArrowDown" && single && this.recall.back > 0) this.#recalled(event, -1);
+    else if (event.key === "ArrowUp" && single && (this.history.back > 0 || !this.line.value)) this.#recall(event, 1);
+    else if (event.key === "ArrowDown" && single && this.history.back > 0) this.#recall(event, -1);
   }
 
   /** Tab turns a recognised line into a form. */
@@ -230,9 +230,9 @@ export class Composer {
   }
 
   /** @param {KeyboardEvent} event @param {1|-1} step */
-  #recalled(event, step) {
+  #recall(event, step) {
     event.preventDefault();
-    this.line.value = this.recall.go(step);
+    this.line.value = this.history.go(step);
     this.#complain("");
     this.#drawHint();
     this.menu.hide();

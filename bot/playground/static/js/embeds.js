@@ -2,7 +2,7 @@
 
 import { el, icon } from "./dom.js";
 import { inline, markdown } from "./markdown.js";
-import { clockTime } from "./time.js";
+import { clockTime } from "./timestamps.js";
 
 /** @typedef {import("./types.js").Embed} Embed */
 /** @typedef {import("./types.js").Attachment} Attachment */

@@ -1,7 +1,7 @@
 /** One option of a command as a field: text, number, choice, suggestion or file. */
 
 import { el, grow, icon, iconButton } from "./dom.js";
-import { ATTACHMENT, BOOLEAN, INTEGER, NUMBER } from "./commandline.js";
+import { ATTACHMENT, BOOLEAN, INTEGER, NUMBER } from "./command_line.js";
 import { Menu } from "./menu.js";
 
 /** @typedef {import("./types.js").Option} Option */

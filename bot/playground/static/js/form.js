@@ -1,7 +1,7 @@
 /** A command as a form: a wide input for the main text, and chips for the other options. */
 
 import { el, icon } from "./dom.js";
-import { ATTACHMENT, mainOption, resolve } from "./commandline.js";
+import { ATTACHMENT, mainOption, resolve } from "./command_line.js";
 import { Field, chip } from "./fields.js";
 
 /** @typedef {import("./types.js").Command} Command */

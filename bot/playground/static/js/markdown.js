@@ -1,7 +1,7 @@
 /** The part of Discord's markdown that bots use, as elements. URLs stay text, so no click leaves the page. */
 
 import { el, present } from "./dom.js";
-import { timestamp } from "./time.js";
+import { timestamp } from "./timestamps.js";
 
 /** @typedef {import("./dom.js").Child} Child */
 

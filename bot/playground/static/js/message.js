@@ -1,7 +1,7 @@
 /** One message. An update redraws only the parts that have changed. */
 
 import { drawComponents } from "./components.js";
-import { clockTime } from "./time.js";
+import { clockTime } from "./timestamps.js";
 import { el, icon, iconButton, present } from "./dom.js";
 import { drawAttachments, drawEmbeds } from "./embeds.js";
 import { markdown } from "./markdown.js";

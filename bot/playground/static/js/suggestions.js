@@ -1,6 +1,6 @@
 /** The suggestions while a person types: commands, options, and values of an option. */
 
-import { ATTACHMENT, BOOLEAN, completionAt, parseLine, resolve } from "./commandline.js";
+import { ATTACHMENT, BOOLEAN, completionAt, parseLine, resolve } from "./command_line.js";
 
 /** @typedef {import("./types.js").Command} Command */
 /** @typedef {import("./types.js").Choice} Choice */
@@ -50,7 +50,7 @@ function commandItems(typed, commands, effects) {
 }
 
 /**
- * @param {Extract<import("./commandline.js").Completion, {kind: "option"}>} completion @param {Record<string, string>} given @param {Effects} effects
+ * @param {Extract<import("./command_line.js").Completion, {kind: "option"}>} completion @param {Record<string, string>} given @param {Effects} effects
  * @returns {Item[]}
  */
 function optionItems(completion, given, effects) {
@@ -61,7 +61,7 @@ function optionItems(completion, given, effects) {
 }
 
 /**
- * @param {Extract<import("./commandline.js").Completion, {kind: "value"}>} completion @param {Record<string, string>} given @param {Effects} effects
+ * @param {Extract<import("./command_line.js").Completion, {kind: "value"}>} completion @param {Record<string, string>} given @param {Effects} effects
  * @returns {Promise<Choice[]>}
  */
 async function valueChoices({ command, option, typed }, given, effects) {

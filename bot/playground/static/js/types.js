@@ -43,7 +43,7 @@
  *            application?: User|null, permissions?: Record<string, string>, faults?: Fault[]}} Snapshot
  * @typedef {{nonce?: string, id?: string, custom_id: string, title: string, components: Component[]}} ModalData
  * @typedef {{n: number, at: number, method: string, route: string, status: number, seconds?: number, body?: unknown,
- *            findings: string[], note?: string}} SentEntry
+ *            findings: string[], note?: string}} RequestEntry
  * @typedef {{url: string, width: number|null, height: number|null, name: string, alt: string}} Picture
  */
 

@@ -8,7 +8,7 @@ import { channelName } from "./channels.js";
 const KEY = "dreambot.adult";
 
 /** @param {Store} store @param {() => void} enter called after the person has confirmed */
-export function showGate(store, enter) {
+export function showAgeGate(store, enter) {
   const gate = byId("gate");
   let before = "";
   const passed = () => new Set((sessionStorage.getItem(KEY) ?? "").split(" "));

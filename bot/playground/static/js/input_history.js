@@ -3,7 +3,7 @@
 const REMEMBERED = 50;
 const KEY = "dreambot.lines";
 
-export class Recall {
+export class InputHistory {
   /** Position in the history; 0 is the current input. */
   back = 0;
 

@@ -2,7 +2,7 @@
 
 import { byId, el } from "./dom.js";
 
-/** @typedef {import("./types.js").SentEntry} SentEntry */
+/** @typedef {import("./types.js").RequestEntry} RequestEntry */
 /** @typedef {import("./types.js").Fault} Fault */
 /** @typedef {import("./api.js").Api} Api */
 
@@ -10,7 +10,7 @@ const OPEN_PAUSE = 1200;
 const CLOSED_PAUSE = 5000;
 const KEPT = 300;
 
-export class SentDrawer {
+export class RequestDrawer {
   last = 0;
   findings = 0;
   #timer = 0;
@@ -72,7 +72,7 @@ export class SentDrawer {
   async #poll() {
     clearTimeout(this.#timer);
     try {
-      const { entries, last } = document.hidden ? { entries: [], last: this.last } : await this.api().sent(this.last);
+      const { entries, last } = document.hidden ? { entries: [], last: this.last } : await this.api().requests(this.last);
       if (last < this.last) this.#restart();
       else this.#take(entries, last);
     } catch {
@@ -88,7 +88,7 @@ export class SentDrawer {
     this.#drawCount();
   }
 
-  /** @param {SentEntry[]} entries @param {number} last */
+  /** @param {RequestEntry[]} entries @param {number} last */
   #take(entries, last) {
     const news = entries.filter((entry) => entry.n > this.last);
     if (!news.length) return;
@@ -109,7 +109,7 @@ export class SentDrawer {
   }
 }
 
-/** @param {SentEntry} entry */
+/** @param {RequestEntry} entry */
 function drawEntry(entry) {
   const bad = entry.findings.length > 0;
   const time = new Date(entry.at * 1000).toLocaleTimeString(undefined, { hour12: false });
