@@ -22,6 +22,7 @@ from discord.ext import commands
 
 from bot import cogs
 from bot.config.settings import Config
+from bot.errors import ShuttingDown
 from bot.interactions.error_reporting import describe_error
 from bot.interactions.responder import InteractionResponder
 from bot.operations.command_sync import register_commands
@@ -45,12 +46,25 @@ GUILDS_SECONDS = 0.25
 """Pause after the last GUILD_CREATE from which on a shard counts as ready; more servers may follow at any time."""
 RATE_LIMIT_SECONDS = 30.0
 """discord.py waits for rate limits up to this long; longer ones are raised and planned by `bot.delivery`."""
+RESUME_SECONDS = 30.0
+"""Queued jobs wait this long for the gateway, which tells whether the bot is still a member of their servers."""
+HANDLER_SECONDS = 10.0
+"""Seconds in which commands and presses under way may finish at shutdown."""
 SETTLE_SECONDS = 2.0
 """Seconds in which final updates may reach Discord at shutdown; the others are sent after the next start."""
 
 
 class DreamTree(app_commands.CommandTree["DreamBot"]):
     """Answers errors of commands to the person who used them."""
+
+    async def _call(self, interaction: discord.Interaction[DreamBot]) -> None:
+        """Run a command or an autocompletion as a registered handler."""
+        try:
+            with interaction.client.services.handlers.running():
+                await super()._call(interaction)
+        except ShuttingDown as error:
+            if interaction.type is discord.InteractionType.application_command:
+                await InteractionResponder.of(interaction).send_private(str(error))
 
     async def on_error(self, interaction: discord.Interaction[DreamBot], error: app_commands.AppCommandError) -> None:
         """Answer privately."""
@@ -133,7 +147,8 @@ class DreamBot(Client):
         await self.engine.start()
         await self.services.moderation.restore()
         closers.push_async_callback(self._close_services)
-        await self.services.jobs.start()
+        await self.services.jobs.start(paused=True)
+        asyncio.get_running_loop().call_later(RESUME_SECONDS, self.services.jobs.resume)
         for module in pkgutil.iter_modules(cogs.__path__, f"{cogs.__name__}."):
             await self.load_extension(module.name)
         self.add_dynamic_items(*ALL, *OTHERS)
@@ -175,6 +190,8 @@ class DreamBot(Client):
         if self.at_work:
             return
         self._begin(self.services.deletion_queue.run())
+        await self.services.jobs.abandon_servers(lambda guild_id: self.get_guild(guild_id) is not None)
+        self.services.jobs.resume()
         await self.services.delivery.start()
         self.at_work = True
         for shard_id in sorted(self.live_shards):
@@ -216,6 +233,7 @@ class DreamBot(Client):
 
     async def _close_services(self) -> None:
         services = self.services
+        await services.handlers.close(HANDLER_SECONDS)
         services.attachments.close()
         await services.jobs.close(self.drain_seconds)
         await services.delivery.settle(SETTLE_SECONDS)

@@ -20,6 +20,7 @@ from bot.config.settings import Config
 from bot.delivery.deletion_queue import DeletionQueue
 from bot.delivery.renderer import MessageRenderer
 from bot.delivery.service import Delivery
+from bot.interactions.handlers import Handlers
 from bot.interactions.payload import EphemeralPayload
 from bot.jobs.service import JobService
 from bot.models.job import JobRow
@@ -71,6 +72,7 @@ class Services:
     reporting: Reporting
     evolutions: Evolutions
     attachments: AttachmentReader
+    handlers: Handlers
     look: Callable[[], Awaitable[Status]]
     """Reads the state of the whole bot, for `/engine`, /metrics and /health."""
 
@@ -143,5 +145,6 @@ def build_services(
         reporting=Reporting(client, store, jobs, moderation, delivery, renderer, buttons.report),
         evolutions=evolutions,
         attachments=AttachmentReader(pixels=2 * config.limits.max_size**2),
+        handlers=Handlers(),
         look=partial(look, sources),
     )

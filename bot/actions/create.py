@@ -257,6 +257,7 @@ class JobActions:
             guild_id=None,
             channel_id=direct.channel_id,
             thread_of=None,
+            guest=False,
             interaction_id=None,
             interaction_token="",
         )

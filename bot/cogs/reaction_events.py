@@ -69,7 +69,8 @@ class Reactions(commands.Cog):
     async def _grant(self, job: JobRow, reaction: Reaction, message_id: int, caller: Invocation) -> None:
         responder = ReactionResponder(self.bot, caller.channel_id, message_id, caller.guild_id, caller.user_id)
         async with report_errors(responder, f"the reaction {reaction.wish.value}"):
-            await self._do(job, reaction, message_id, caller, responder)
+            with self.services.handlers.running():
+                await self._do(job, reaction, message_id, caller, responder)
 
     async def _do(
         self, job: JobRow, reaction: Reaction, message_id: int, caller: Invocation, responder: ReactionResponder
@@ -110,7 +111,24 @@ class Reactions(commands.Cog):
                 continue
             async for person in group.users(limit=PEOPLE):
                 if not person.bot and await self._seen(message_id, str(group.emoji), person.id):
-                    await self._grant(job, reaction, message_id, await self._caller(guild, channel_id, person))
+                    await self._grant_late(job, reaction, message_id, guild, channel_id, person)
+
+    async def _grant_late(
+        self,
+        job: JobRow,
+        reaction: Reaction,
+        message_id: int,
+        guild: discord.Guild | None,
+        channel_id: int,
+        person: discord.Member | discord.User,
+    ) -> None:
+        """Grant a missed reaction. A person who has left the server is skipped, so that the others are not."""
+        try:
+            caller = await self._caller(guild, channel_id, person)
+        except FAILURES as error:
+            log.info("a reaction of %d to job %s is skipped: %s", person.id, job.id, error)
+            return
+        await self._grant(job, reaction, message_id, caller)
 
     def _shard_of(self, job: JobRow, channel_id: int) -> int:
         guild = self._guild_of(job, channel_id)

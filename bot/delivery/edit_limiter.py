@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 Clock = Callable[[], float]
+PRUNE = 256
+"""Buckets from which on full ones are dropped."""
 PATIENCE = 5.0
 """Places in the queue change for everybody at once: they wait this many times longer than progress."""
 
@@ -54,6 +56,11 @@ class TokenBucket:
         self._fill(now)
         self.level -= 1
 
+    def full(self, now: float) -> bool:
+        """Whether nothing is taken from it."""
+        self._fill(now)
+        return self.level >= self.rate.capacity
+
     def _fill(self, now: float) -> None:
         gained = max(0.0, now - self.at) / self.rate.seconds
         self.level, self.at = min(float(self.rate.capacity), self.level + gained), now
@@ -81,6 +88,7 @@ class EditBudget:
         self._place_seconds = PATIENCE * seconds
         self._buckets: dict[Hashable, TokenBucket] = {}
         self._places: dict[Hashable, float] = {}
+        self._prune_at = PRUNE
 
     def wait(self, spot: MessageKey, urgency: Urgency, now: float) -> float:
         """Seconds until *spot* may be edited; what is said last waits for nothing but the whole bot's limit."""
@@ -91,6 +99,8 @@ class EditBudget:
 
     def take(self, spot: MessageKey, now: float) -> None:
         """Count one edit of *spot*."""
+        if len(self._buckets) >= self._prune_at:
+            self._prune(now)
         for bucket in self._all(spot, now):
             bucket.take(now)
         self._places[spot.message] = now + self._place_seconds
@@ -104,6 +114,12 @@ class EditBudget:
         """The message is finished: its bucket is no longer needed."""
         self._buckets.pop(("message", spot.message), None)
         self._places.pop(spot.message, None)
+
+    def _prune(self, now: float) -> None:
+        """Drop full buckets, which are equal to new ones, and pauses that are over."""
+        self._buckets = {key: bucket for key, bucket in self._buckets.items() if not bucket.full(now)}
+        self._places = {message: at for message, at in self._places.items() if at > now}
+        self._prune_at = max(PRUNE, 2 * len(self._buckets))
 
     def _all(self, spot: MessageKey, now: float) -> tuple[TokenBucket, TokenBucket, TokenBucket]:
         message = self._bucket(("message", spot.message), self._message, now)

@@ -29,6 +29,9 @@ from bot.text import mention
 
 log = logging.getLogger(__name__)
 
+ALREADY_ACKNOWLEDGED = 40060
+"""Discord's error code for a second answer to an interaction."""
+
 
 class MessageUpdater:
     """One message of one job; `run` it in a task. *clock* is unix seconds."""
@@ -97,9 +100,13 @@ class MessageUpdater:
         self._searched = message_id is not None
         self._shown = payload.fingerprint
 
-    def not_sent(self, trouble: Trouble) -> None:
-        """The first message was refused; only after a passing *trouble* may it exist all the same."""
-        self._searched = trouble is not Trouble.LATER
+    def not_sent(self, error: BaseException) -> None:
+        """Sending the first message failed. It may exist all the same if only the response was lost.
+
+        discord.py repeats a request after a 5xx, and Discord then says that the interaction is already acknowledged.
+        """
+        lost = trouble_of(error) is Trouble.LATER or getattr(error, "code", 0) == ALREADY_ACKNOWLEDGED
+        self._searched = not lost
 
     async def run(self, post: Post) -> None:
         """Send updates until the final one has been delivered."""

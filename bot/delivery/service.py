@@ -21,7 +21,7 @@ from bot.delivery.message_updater import MessageUpdater
 from bot.delivery.renderer import MessageRenderer
 from bot.errors import StoreError
 from bot.failpoints import crashpoint
-from bot.interactions.message_api import Address, Counted, Erase, Post, Removal, erased, trouble_of
+from bot.interactions.message_api import Address, Counted, Erase, Post, Removal, erased
 from bot.interactions.responder import UNSAID, Responder
 from bot.jobs.service import JobService
 from bot.models.job import JobRow, Update
@@ -99,7 +99,7 @@ class Delivery:
             updater.sent(await responder.send_public(payload), payload)
         except UNSAID as error:
             log.info("job %s could not be answered: %s", job.id, error)
-            updater.not_sent(trouble_of(error))
+            updater.not_sent(error)
         finally:
             self._keep(job.id, self._run(updater))
         crashpoint("answered")

@@ -167,6 +167,7 @@ class Invocation:
             parent_job=parent_job,
             parent_index=parent_index,
             server_id=self.guild_id,
+            guest=not self.resident,
             thread_of=self.above[0] if self.in_thread and self.above else None,
         )
 

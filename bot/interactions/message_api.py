@@ -25,6 +25,10 @@ HISTORY = 100
 """Messages that are searched for a lost one."""
 UNTOLD_SECONDS = 60.0
 """How long a limit is taken to last that does not say so."""
+FOREIGN = (
+    "An interaction was answered with a job that is not ours, in channel %d. A second process is running with this "
+    "bot's token and renders and charges every job again: stop it, or reset the token."
+)
 SLACK = 30.0
 """Seconds that clocks may differ by."""
 
@@ -79,13 +83,16 @@ FAILURES = (discord.HTTPException, *WEATHER)
 """All that a request to Discord may raise."""
 
 
+def is_transient(error: BaseException) -> bool:
+    """Whether *error* passes by itself: no network, a rate limit, or any status of 500 and more."""
+    return isinstance(error, WEATHER) or (isinstance(error, discord.HTTPException) and error.status >= 500)
+
+
 def trouble_of(error: BaseException) -> Trouble:
     """What *error* (one of FAILURES) means for the next try."""
     if isinstance(error, discord.RateLimited):  # longer than the library may wait: for one message that means 30046
         return Trouble.TOO_OLD
-    if isinstance(error, WEATHER):
-        return Trouble.LATER
-    if not isinstance(error, discord.HTTPException):
+    if is_transient(error) or not isinstance(error, discord.HTTPException):
         return Trouble.LATER
     return _BY_CODE.get(error.code) or _BY_STATUS.get(error.status, Trouble.REFUSED)
 
@@ -108,7 +115,7 @@ class Removal(Enum):
 
 def removal_of(error: BaseException) -> Removal:
     """What *error* (one of FAILURES) means for a message that was to be deleted."""
-    if isinstance(error, WEATHER):
+    if is_transient(error):
         return Removal.LATER
     if getattr(error, "code", 0) in _GONE_WITH:
         return Removal.GONE
@@ -253,9 +260,9 @@ class Post:
 
     async def find(self, job_id: str, since: float, without: int | None = None) -> int | None:
         """The id of our message about *job_id* that was posted after *since* (unix seconds), other than *without*."""
-        return await self._original(without) or await self._in_history(job_id, since, without)
+        return await self._original(job_id, without) or await self._in_history(job_id, since, without)
 
-    async def _original(self, without: int | None) -> int | None:
+    async def _original(self, job_id: str, without: int | None) -> int | None:
         if not self.address.token:
             return None
         hook = self._webhook()
@@ -266,6 +273,9 @@ class Post:
                 return None
         except FAILURES as error:
             log.debug("the interaction's own answer cannot be read: %s", error)
+            return None
+        if (shown := _custom_ids(original)) and job_id not in shown:
+            log.error(FOREIGN, self.address.channel_id)
             return None
         return original.id if original.id != without else None
 

@@ -43,6 +43,7 @@ class EngineLoop:
         self._safety = safety
         self._wake = asyncio.Event()
         self._stopping = False
+        self._paused = True
         self._down = False
         self._last: Ready | None = None
         self._crossing: JobRow | None = None
@@ -64,6 +65,11 @@ class EngineLoop:
 
     def wake(self) -> None:
         """Let `hand_over` look at the queue again."""
+        self._wake.set()
+
+    def resume(self) -> None:
+        """Allow `hand_over` to hand over jobs."""
+        self._paused = False
         self._wake.set()
 
     def stop_handing_over(self) -> None:
@@ -110,7 +116,7 @@ class EngineLoop:
             self._failed_indices.pop(update.job.id, None)
 
     def _next(self) -> JobRow | None:
-        if self._stopping or self._down or self._engine.ready is None:
+        if self._paused or self._stopping or self._down or self._engine.ready is None:
             return None
         ticket = self._registry.queue.next(self._room)
         return None if ticket is None else self._registry.row(ticket.job_id)

@@ -85,8 +85,11 @@ class JobService:
         """What the engine can do, or why it cannot start; None while it restarts."""
         return self._engine_loop.ready
 
-    async def start(self) -> None:
-        """Recover the jobs of the previous run (running ones return to the queue) and start the loops."""
+    async def start(self, *, paused: bool = False) -> None:
+        """Recover the jobs of the previous run (running ones return to the queue) and start the loops.
+
+        *paused*: no job is handed over before `resume`.
+        """
         await self._tidy_once()
         self.registry.throughput.replay(
             (job.id, Workload.of(job.request), job.finished_at - seconds, job.finished_at)
@@ -98,7 +101,12 @@ class JobService:
         self._begin("hand over", self._engine_loop.hand_over)
         self._begin("listen", self._engine_loop.listen)
         self._begin("tidy", self._tidy)
-        self._engine_loop.wake()
+        if not paused:
+            self._engine_loop.resume()
+
+    def resume(self) -> None:
+        """Hand over jobs, after a paused start. Idempotent."""
+        self._engine_loop.resume()
 
     async def close(self, drain_seconds: float = 0.0) -> None:
         """Refuse new jobs, give running ones *drain_seconds*, return the rest to the queue. Idempotent."""
@@ -184,6 +192,19 @@ class JobService:
         ]
         for job in lost:
             await unbroken(self._transitions.failed(job, gone))
+        return len(lost)
+
+    async def abandon_servers(self, is_member: Callable[[int], bool]) -> int:
+        """Fail the unfinished jobs of servers that the bot has left while it was not running; returns how many."""
+        gone = PlaceGone("The bot is no longer in the server where this was asked for, so it was not painted.")
+        lost = [
+            job
+            for job in (*self.registry.queued(), *self.registry.running())
+            if job.origin.guild_id is not None and not job.origin.guest and not is_member(job.origin.guild_id)
+        ]
+        for job in lost:
+            await unbroken(self._transitions.failed(job, gone))
+            await self._engine_loop.cancel(job)
         return len(lost)
 
     async def find(self, job_id: str) -> JobRow | None:

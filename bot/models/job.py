@@ -63,6 +63,8 @@ class Origin:
     """The server in which it was asked for: the one that it is shown in, but for results that go by direct message."""
     spoiler: bool = False
     """The picture is to be covered until somebody wants to see it."""
+    guest: bool = False
+    """The bot is no member there (user-installed)."""
     thread_of: int | None = None
     """The channel that `channel_id` is a thread (or a forum's post) of."""
 

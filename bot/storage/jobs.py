@@ -56,8 +56,8 @@ class Jobs:
         await session.run(
             "INSERT INTO jobs (id, attempt, deaths, owner, kind, user_id, user_name, guild_id, channel_id,"
             " interaction_id, parent_job, parent_index, priority, running_limit, request, cost, state, created_at,"
-            " server_id, spoiler, thread_of)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " server_id, spoiler, thread_of, guest)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             job.id,
             job.attempt,
             job.crash_count,
@@ -79,6 +79,7 @@ class Jobs:
             origin.server_id,
             int(origin.spoiler),
             origin.thread_of,
+            int(origin.guest),
         )
 
     async def find(self, job_id: str, session: Session | None = None) -> JobRow | None:
@@ -282,4 +283,5 @@ def _origin(row: sqlite3.Row) -> Origin:
         server_id=row["server_id"],
         spoiler=bool(row["spoiler"]),
         thread_of=row["thread_of"],
+        guest=bool(row["guest"]),
     )

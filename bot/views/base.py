@@ -54,7 +54,8 @@ async def guarded(
     """Do *work* with the interaction's answer; whatever goes wrong is said to the one who acted."""
     responder = InteractionResponder.of(interaction, private=private, form=form)
     async with report_errors(responder, doing):
-        await work(responder)
+        with services_of(interaction).handlers.running():
+            await work(responder)
 
 
 async def find_job(interaction: AnyInteraction, job_id: str) -> JobRow:

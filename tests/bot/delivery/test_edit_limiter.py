@@ -159,3 +159,12 @@ async def test_a_turnstile_that_is_stopped_in_the_moment_of_news_stops(turns: in
     assert running in done
     assert running.cancelled()
     waiting.cancel()
+
+
+def test_full_buckets_are_dropped() -> None:
+    budget = EditBudget(3.0, 2)
+    for number in range(5000):
+        budget.take(MessageKey(number, number), now=10.0 * number)
+
+    assert len(budget._buckets) < 600
+    assert len(budget._places) < 600
