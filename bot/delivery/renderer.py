@@ -13,7 +13,7 @@ import discord
 from bot.embeds.job import Parent, captions, embed_for
 from bot.errors import PictureGone
 from bot.interactions.payload import MessagePayload
-from bot.models.comparison import Comparison
+from bot.models.comparison import Comparison, parts_of
 from bot.models.job import JobRow, JobState, Update
 from bot.pictures.contact_sheet import thumbnail
 from bot.pictures.ranking import ordered
@@ -138,10 +138,12 @@ class MessageRenderer:
         """The dream request behind picture *index* of *job*; upscales are followed back."""
         row: JobRow | None = job
         for _ in range(ANCESTORS):
-            if row is not None and isinstance(row.request, Comparison):
-                return row.request.ways[index].request if index < row.request.count else None
-            if row is None or isinstance(row.request, DreamRequest):
-                return row.request if row and isinstance(row.request, DreamRequest) else None
+            parts = parts_of(row.request) if row else ()
+            if row is None or index >= max(len(parts), row.request.count):
+                return None
+            request = parts[index if len(parts) > 1 else 0].request
+            if isinstance(request, DreamRequest):
+                return request
             index = row.origin.parent_index
             row = await self._store.jobs.find(row.origin.parent_job)
         return None

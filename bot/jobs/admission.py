@@ -16,7 +16,7 @@ from bot.policy.limits import check_available, check_cooldown, check_size, check
 from bot.policy.lineage import meant_by
 from bot.policy.quota import Quota
 from bot.policy.server_rules import NOWHERE, Location, QueuePause, ServerRules, blocked_words
-from bot.requests.batches import alone
+from bot.requests.batches import single_request
 from bot.storage import Store, files
 from bot.storage.database import Session
 from engine.errors import InvalidRequest
@@ -106,7 +106,7 @@ class Admission:
         png = await files.read(picture.path) if picture and picture.path else None
         if picture is None or png is None:
             raise PictureGone(f"Picture {index + 1} is no longer stored.")
-        request = batch.request if isinstance(batch.request, UpscaleRequest) else alone(batch, index)
+        request = batch.request if isinstance(batch.request, UpscaleRequest) else single_request(batch, index)
         standing = self._config.standing(origin.user_id)
         job = replace(_new_job(request, origin, standing, standing.priority, now), cost=0.0)
         facts = dict(picture.facts)

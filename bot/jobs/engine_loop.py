@@ -14,7 +14,7 @@ from bot.jobs.registry import JobRegistry
 from bot.jobs.transitions import JobTransitions
 from bot.models.job import JobRow, Update
 from bot.pictures.nsfw_check import Safety
-from bot.requests.batches import Part, handed_out, next_part, of_the_whole
+from bot.requests.batches import Portion, handed_out, next_portion, of_the_whole
 from bot.retry import patiently
 from bot.storage import Store, files
 from bot.text import listed
@@ -50,7 +50,7 @@ class EngineLoop:
         self._handling: JobEvent | None = None
         self._in_flight: dict[str, int] = {}
         """Job → pictures handed over that the engine's free slots do not count yet."""
-        self._parts: dict[str, Part] = {}
+        self._parts: dict[str, Portion] = {}
         """Job → the part that the engine has."""
         self._failed_indices: dict[str, dict[int, str]] = {}
         """Job → index → error of pictures that failed; they are not tried again before a restart."""
@@ -139,7 +139,7 @@ class EngineLoop:
             await self._submit(started, images)
 
     async def _submit(self, job: JobRow, images: dict[str, bytes]) -> None:
-        part = next_part(job, self._room, self._failed_indices.get(job.id, ()))
+        part = next_portion(job, self._room, self._failed_indices.get(job.id, ()))
         if part is None:  # the previous run stored all pictures but crashed before it stored the end
             await patiently(lambda: self._transitions.done(job, Result(job.id, job.attempt, len(job.pictures))))
             return
@@ -181,7 +181,7 @@ class EngineLoop:
             else:
                 await self._take(job, part, of_the_whole(event, job, part))
 
-    async def _take(self, job: JobRow, part: Part, event: JobEvent) -> None:
+    async def _take(self, job: JobRow, part: Portion, event: JobEvent) -> None:
         if isinstance(event, Progress):
             self._registry.advanced(job, event)
         elif isinstance(event, Picture):
@@ -211,7 +211,7 @@ class EngineLoop:
             await patiently(lambda: self._transitions.failed(job, lost))
             await self.cancel(job)
 
-    async def _end(self, job: JobRow, part: Part, event: Result | Failure) -> None:
+    async def _end(self, job: JobRow, part: Portion, event: Result | Failure) -> None:
         self._parts.pop(job.id, None)
         if job.in_parts and (isinstance(event, Result) or event.error == NotFinite.__name__):
             await self._go_on(job, part, event)
@@ -227,7 +227,7 @@ class EngineLoop:
         else:
             await self._transitions.failed(job, error_from_code(event.error, event.message))
 
-    async def _go_on(self, job: JobRow, part: Part, event: Result | Failure) -> None:
+    async def _go_on(self, job: JobRow, part: Portion, event: Result | Failure) -> None:
         """After a part: queue the next one, or end the job when nothing more can be rendered."""
         said = event.notes[0].partition("failed: ")[2] if isinstance(event, Result) and event.notes else ""
         why = event.message if isinstance(event, Failure) else said

@@ -1,6 +1,6 @@
-"""The same words and the same seed, painted in several ways: one job, a picture for each way, part by part.
+"""Requests of jobs: one engine request, or a comparison of several; both are a sequence of parts.
 
-The engine knows nothing of it: every way crosses as a request of its own (`bot.requests.batches`).
+A comparison renders one prompt with one seed in two to four ways. The engine gets every way as a separate request.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Lock
 from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -72,35 +74,86 @@ class Comparison(BaseModel):
 
 
 Asked: TypeAlias = Request | Comparison
-"""All that a person can ask for."""
+"""The request of a job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An engine request of a job. *first*: index of its first picture in the job; *label*: the way's name, or empty."""
+
+    request: Request
+    first: int = 0
+    label: str = ""
+
+    @property
+    def indices(self) -> range:
+        """The pictures of the job that it renders."""
+        return range(self.first, self.first + self.request.count)
+
+
+def parts_of(request: Asked) -> tuple[Part, ...]:
+    """One part per way of a comparison, else one."""
+    if isinstance(request, Comparison):
+        return tuple(Part(way.request, index, way.label) for index, way in enumerate(request.ways))
+    return (Part(request),)
+
+
+def picture_of(request: DreamRequest, index: int) -> DreamRequest:
+    """The request that renders picture *index* of *request* by itself."""
+    return request.model_copy(update={"seed": request.seed + index, "count": 1})
 
 
 @contextmanager
 def named(label: str) -> Iterator[None]:
-    """What is refused inside is said of the way *label*."""
+    """Prefix errors with *label* if there is one; an error in the prompt concerns all parts and gets no prefix."""
     try:
         yield
-    except PromptError:  # which is about the words, and so about all of them
+    except PromptError:
         raise
     except DreamError as error:
-        error.args = (f"{label}: {error}",)
+        if label:
+            error.args = (f"{label}: {error}",)
         raise
 
 
 def share_of(request: Asked, indices: Collection[int]) -> float:
-    """Which part (0…1) of what *request* costs these of its pictures cost."""
-    if not isinstance(request, Comparison):
+    """The share (0…1) of the cost of *request* that its pictures *indices* cost."""
+    parts = parts_of(request)
+    if len(parts) == 1:
         return min(len(indices) / request.count, 1.0)
-    return min(sum(way.request.cost for index, way in enumerate(request.ways) if index in indices) / request.cost, 1.0)
+    return min(sum(part.request.cost for part in parts if part.first in indices) / request.cost, 1.0)
+
+
+_PARSED: dict[str, Asked] = {}
+"""Stored form → request, of the most recent ones: parsing is expensive, and requests are immutable."""
+_REMEMBERED = 1000
+_LOCK = Lock()
 
 
 def asked_to_json(request: Asked) -> str:
     """The stored form; `asked_from_json` reads it back."""
-    return request.model_dump_json() if isinstance(request, Comparison) else request_to_json(request)
+    raw = request.model_dump_json() if isinstance(request, Comparison) else request_to_json(request)
+    _remember(raw, request)
+    return raw
 
 
 def asked_from_json(raw: str) -> Asked:
-    """Read what is stored, of any version; raises InvalidRequest in words."""
+    """Parse the stored form of any version. Raises InvalidRequest."""
+    if (known := _PARSED.get(raw)) is not None:
+        return known
+    request = _parse(raw)
+    _remember(raw, request)
+    return request
+
+
+def _remember(raw: str, request: Asked) -> None:
+    with _LOCK:
+        while len(_PARSED) >= _REMEMBERED:
+            del _PARSED[next(iter(_PARSED))]
+        _PARSED[raw] = request
+
+
+def _parse(raw: str) -> Asked:
     try:
         if json.loads(raw).get("kind") == "compare":
             return Comparison.model_validate_json(raw)

@@ -9,8 +9,9 @@ from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from bot.models.comparison import Asked, Comparison
+from bot.models.comparison import Asked, Part, parts_of, picture_of
 from engine.protocol.messages import Progress
+from engine.requests.request import DreamRequest
 
 Kind: TypeAlias = Literal["dream", "again", "variation", "remix", "upscale", "pick"]
 ID_LENGTH = 10
@@ -133,14 +134,30 @@ class JobRow:
 
     @property
     def is_batch(self) -> bool:
-        """Many pictures, painted in parts (`bot.requests.batches`) behind everybody else; each counts as soon as it
-        is kept."""
+        """Many pictures that are rendered in the background, in portions (`bot.requests.batches`)."""
         return self.priority is Priority.BACKGROUND
 
     @property
     def in_parts(self) -> bool:
-        """Painted picture by picture; what is painted stays, whatever becomes of the rest."""
-        return self.is_batch or isinstance(self.request, Comparison)
+        """Whether it has several parts; a finished part stays, whatever happens to the others."""
+        return self.is_batch or len(parts_of(self.request)) > 1
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """One per way of a comparison and one per picture of a batch, else one."""
+        whole = parts_of(self.request)
+        if not self.is_batch or not isinstance(whole[0].request, DreamRequest):
+            return whole
+        return tuple(Part(picture_of(whole[0].request, index), index) for index in range(self.request.count))
+
+    def part(self, index: int) -> Part:
+        """The part that renders picture *index*. Raises IndexError."""
+        for part in parts_of(self.request):
+            if index in part.indices:
+                if self.is_batch and isinstance(part.request, DreamRequest):
+                    return Part(picture_of(part.request, index), index)
+                return part
+        raise IndexError(f"job {self.id} has no picture {index}")
 
     @property
     def missing(self) -> tuple[int, ...]:

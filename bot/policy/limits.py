@@ -9,20 +9,22 @@ from pathlib import Path
 from bot.config.sections import LimitsSection, QueueSection
 from bot.config.settings import Standing
 from bot.errors import CoolingDown, NoRoom, QueueFull, TooLarge
-from bot.models.comparison import Asked, Comparison, named
+from bot.models.comparison import Asked, named, parts_of
 from engine.catalogue.models import MODELS
 from engine.errors import EngineUnusable, ModelUnavailable
-from engine.protocol.messages import Ready
+from engine.protocol.messages import Ready, Request
 from engine.requests.request import AUTO, DreamRequest
 
 
 def check_size(request: Asked, limits: LimitsSection) -> None:
-    """Raise TooLarge where the host allows less than the request's own limits do; of a comparison, for which way."""
-    if isinstance(request, Comparison):
-        for way in request.ways:
-            with named(way.label):
-                check_size(way.request, limits)
-    elif isinstance(request, DreamRequest):
+    """Raise TooLarge for a part that exceeds the host's *limits*."""
+    for part in parts_of(request):
+        with named(part.label):
+            _check_size(part.request, limits)
+
+
+def _check_size(request: Request, limits: LimitsSection) -> None:
+    if isinstance(request, DreamRequest):
         _most("side of a picture", "pixels", max(request.width, request.height), limits.max_size)
         _most("number of steps", "steps", request.options.steps, limits.max_steps)
         _most("number of pictures", "pictures", request.count, max(limits.max_count, limits.max_batch))
@@ -36,19 +38,21 @@ def check_size(request: Asked, limits: LimitsSection) -> None:
 
 
 def check_available(request: Asked, ready: Ready | None) -> None:
-    """Raise ModelUnavailable for what this engine has not got, EngineUnusable if it cannot start.
+    """Raise ModelUnavailable for what this engine lacks, EngineUnusable if it cannot start.
 
-    While it is down for a moment nothing is refused: the job waits for it.
+    While it restarts (*ready* is None) nothing is refused, and the job waits.
     """
     if ready is None:
         return
     if "engine" in ready.unavailable:
         raise EngineUnusable(ready.unavailable["engine"])
-    if isinstance(request, Comparison):
-        for way in request.ways:
-            with named(way.label):
-                check_available(way.request, ready)
-    elif isinstance(request, DreamRequest):
+    for part in parts_of(request):
+        with named(part.label):
+            _check_available(part.request, ready)
+
+
+def _check_available(request: Request, ready: Ready) -> None:
+    if isinstance(request, DreamRequest):
         _has("method", request.method, ready.methods, ready)
         _has("model", request.model, ready.models, ready)
         for name in request.helpers:

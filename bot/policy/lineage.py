@@ -5,7 +5,7 @@ An enlarged picture has no words of its own, and a remix may keep a picture of o
 
 from __future__ import annotations
 
-from bot.models.comparison import Asked, Comparison
+from bot.models.comparison import Asked, parts_of
 from bot.models.job import JobRow
 from bot.policy.server_rules import PromptLineage, wanted_texts
 from bot.storage import Store
@@ -53,4 +53,5 @@ async def _source(store: Store, session: Session, sha256: str, parent_job: str) 
 
 
 def _painter(job: JobRow, index: int) -> Asked:
-    return job.request.ways[index].request if isinstance(job.request, Comparison) else job.request
+    parts = parts_of(job.request)
+    return job.request if len(parts) == 1 else parts[index].request

@@ -15,13 +15,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bot.config.sections import LimitsSection
 from bot.errors import BlockedWords, Refused
-from bot.models.comparison import Asked, Comparison
+from bot.models.comparison import Asked, parts_of
 from bot.policy.word_filter import about_minors, first_found, is_mature, is_sexual
 from bot.storage.moderation import Block
 from bot.text import because, clock_date, listed, plain
 from engine.catalogue.models import MODELS, Model
 from engine.errors import DreamError, InvalidRequest
-from engine.requests.request import PROFILE, DreamRequest, build_options, painter_by, parse_size
+from engine.requests.request import PROFILE, build_options, painter_by, parse_size
 
 log = logging.getLogger(__name__)
 
@@ -194,10 +194,9 @@ def blocked_words(block: Block) -> str:
 
 
 def wanted_texts(request: Asked) -> tuple[str, ...]:
-    """The words that a picture is to show; what it is to keep away from may be anything."""
-    if not isinstance(request, DreamRequest | Comparison):
-        return ()
-    return tuple(prompt.text for prompt in request.prompts if prompt.text and prompt.weight > 0)
+    """The texts of all prompts with a positive weight; negative prompts may name anything."""
+    prompts = [prompt for part in parts_of(request) if part.request.kind == "dream" for prompt in part.request.prompts]
+    return tuple(dict.fromkeys(prompt.text for prompt in prompts if prompt.text and prompt.weight > 0))
 
 
 def preferred(wanted: Ways, choices: Iterable[Choices | ServerRules], usual: str, absent: Collection[str] = ()) -> Ways:

@@ -1,8 +1,8 @@
-"""A batch or a comparison crosses to the engine in parts: pictures that are still missing, as a request of its own.
+"""Hands a batch or a comparison to the engine in portions: missing pictures as a separate request.
 
-Picture *i* of a request is the picture that its words and the seed + *i* give alone, so a part of a batch is the same
-request with another seed and fewer pictures; of a comparison it is the next way. What is painted is durable and is
-never painted again, whatever dies in between.
+Picture *i* of a request equals the single picture of its prompt with seed + *i*, so a portion of a batch is the same
+request with another seed and fewer pictures; of a comparison it is the next way. Finished pictures are durable and are
+not rendered again after a crash.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from itertools import count, takewhile
 
-from bot.models.comparison import Comparison
+from bot.models.comparison import picture_of
 from bot.models.job import JobRow
 from bot.requests.derive import dream_of
 from engine.protocol.messages import Failure, Picture, Progress, Request, Result
-from engine.requests.request import DreamRequest, UpscaleRequest
+from engine.requests.request import DreamRequest
 
 PORTION = 8
-"""Pictures of a batch that are painted together at most: as many as would be lost when the engine dies."""
+"""Most pictures of a batch that are rendered together, and lost if the engine crashes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """*request* paints the pictures of its job from number *first* on; *before* of them lay there already."""
+class Portion:
+    """*request* renders the pictures of its job from index *first* on; *before* pictures were stored already."""
 
     request: Request
     first: int = 0
@@ -31,46 +31,44 @@ class Part:
 
     @property
     def indices(self) -> range:
-        """Which pictures of the whole these are."""
+        """The pictures of the job that it renders."""
         return range(self.first, self.first + self.request.count)
 
 
-def next_part(job: JobRow, room: int, hopeless: Collection[int] = ()) -> Part | None:
-    """What to hand over of *job* where the engine has *room* for so many pictures; None if nothing is missing.
+def next_portion(job: JobRow, room: int, failed: Collection[int] = ()) -> Portion | None:
+    """What to hand over of *job* to an engine with *room* for so many pictures; None if nothing is missing.
 
-    *hopeless*: pictures that have failed and will not be tried again.
+    *failed*: indices of pictures that are not tried again.
     """
-    missing = set(job.missing) - set(hopeless)
-    if isinstance(job.request, Comparison):
-        return Part(job.request.ways[min(missing)].request, min(missing), len(job.pictures)) if missing else None
-    if isinstance(job.request, UpscaleRequest) or not job.is_batch:
-        return Part(job.request)
+    if not job.in_parts:
+        return Portion(job.parts[0].request)
+    missing = set(job.missing) - set(failed)
     if not missing:
         return None
     first = min(missing)
-    together = sum(1 for _ in takewhile(missing.__contains__, count(first)))
-    pictures = min(together, PORTION, max(room, 1))
-    request = job.request.model_copy(update={"seed": job.request.seed + first, "count": pictures})
-    return Part(request, first, len(job.pictures))
+    request = job.part(first).request
+    if job.is_batch and isinstance(request, DreamRequest):
+        together = sum(1 for _ in takewhile(missing.__contains__, count(first)))
+        request = request.model_copy(update={"count": min(together, PORTION, max(room, 1))})
+    return Portion(request, first, len(job.pictures))
 
 
-def alone(job: JobRow, index: int) -> DreamRequest:
-    """What paints one picture of a batch or a comparison by itself. Raises Refused where nothing was painted."""
-    if isinstance(job.request, Comparison) and index < job.request.count:
-        return job.request.ways[index].request
-    request = dream_of(job)
-    return request.model_copy(update={"seed": request.seed + index, "count": 1})
+def single_request(job: JobRow, index: int) -> DreamRequest:
+    """The request that renders one picture of a batch or a comparison by itself. Raises Refused for an upscale."""
+    if job.in_parts and index < job.request.count and isinstance(request := job.part(index).request, DreamRequest):
+        return request
+    return picture_of(dream_of(job), index)
 
 
-def handed_out(job: JobRow, part: Part) -> int:
+def handed_out(job: JobRow, part: Portion) -> int:
     """For how many pictures *part* was counted when the queue handed it out."""
     return min(PORTION, job.request.count - part.before) if job.is_batch else part.request.count
 
 
 def of_the_whole(
-    event: Progress | Picture | Result | Failure, job: JobRow, part: Part
+    event: Progress | Picture | Result | Failure, job: JobRow, part: Portion
 ) -> Progress | Picture | Result | Failure:
-    """What the engine said about *part*, as a word about all of *job*."""
+    """Translate an event about *part* into one about the whole job."""
     if not job.in_parts:
         return event
     if isinstance(event, Picture):

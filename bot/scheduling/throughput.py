@@ -10,7 +10,7 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from bot.models.comparison import Asked, Comparison
+from bot.models.comparison import Asked, parts_of
 from bot.scheduling.durations import DurationModel, DurationRange, Kind, kind_of
 from engine.protocol.messages import Request
 from engine.requests.request import ClipDiffusionOptions, DreamRequest
@@ -39,11 +39,12 @@ class Workload:
     @classmethod
     def of(cls, request: Asked, missing: Collection[int] | None = None) -> Workload:
         """The workload of a request, or of its pictures *missing* (indices) only."""
-        if isinstance(request, Comparison):
-            parts = [way.request for index, way in enumerate(request.ways) if missing is None or index in missing]
-            return cls(tuple((kind_of(part), part.cost) for part in parts), sum(map(_rounds, parts)) or 1.0)
-        share = 1.0 if missing is None else min(len(missing) / request.count, 1.0)
-        return cls(((kind_of(request), request.cost * share),), _rounds(request), request.count)
+        parts = parts_of(request)
+        if len(parts) > 1:
+            left = [part.request for part in parts if missing is None or part.first in missing]
+            return cls(tuple((kind_of(one), one.cost) for one in left), sum(map(_rounds, left)) or 1.0)
+        whole, share = parts[0].request, 1.0 if missing is None else min(len(missing) / request.count, 1.0)
+        return cls(((kind_of(whole), whole.cost * share),), _rounds(whole), whole.count)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 A profile hook counts every Python function of `bot/` (without the playground) and `engine/` that runs in the bot's
 process while the action is served over the wire, with the fake engine as child process. The engine's own share is
-counted in a `Studio` that renders three steps with the primer; `/dream` as a whole is the union of both.
+counted in a `InProcessEngine` that renders three steps with the primer; `/dream` as a whole is the union of both.
 
 `python -m tests.benchmarks.path_length [--list]` runs without torch's benchmarks; `--list` prints every file.
 """
@@ -22,13 +22,15 @@ from types import CodeType, FrameType
 
 from bot.playground.server.tls import Authority
 from engine.requests.request import build_request
-from engine.worker.in_process import Studio
+from engine.worker.in_process import InProcessEngine
 from tests.benchmarks.measure import Figure
 from tests.wire.conftest import dreambot_maker, opened
 from tests.wire.looks import begun, dreamt, is_enlarged, is_over, is_result
 from tests.wire.world import World
 
 ROOT = Path(__file__).parent.parent.parent
+SETTLED_SECONDS = 1.0
+"""Pause after the start, whose own work is not counted."""
 AIMS = {
     "/dream, both processes": "≤ 90 files, ≤ 550 functions",
     "a cancel press": "≤ 30 files",
@@ -122,7 +124,8 @@ async def _in_world(path: Callable[[World], Awaitable[Trace]]) -> Trace:
 async def _world() -> AsyncIterator[World]:
     with tempfile.TemporaryDirectory() as folder:
         async with opened(Authority(), Path(folder), dreambot_maker({})) as world:
-            await world.until(lambda: world.bot.engine.ready, what="the engine")
+            await world.until(lambda: world.bot.engine.ready and world.bot.at_work, what="the engine and the gateway")
+            await asyncio.sleep(SETTLED_SECONDS)
             yield world
 
 
@@ -165,7 +168,7 @@ async def _outbox_empty(world: World) -> None:
 
 
 def _paint() -> Trace:
-    studio = Studio(device="cpu", threads="1")
+    studio = InProcessEngine(device="cpu", threads="1")
     try:
         with traced() as trace:
             studio.paint(build_request("a red circle", model="primer", steps=3, seed=7))

@@ -40,7 +40,7 @@ async def spent(world: World, person: Person) -> tuple[float, float]:
 
 async def test_the_question_names_cost_rest_and_time_and_yes_paints(world: World, max_: Person, mo: Person) -> None:
     question = await asked(max_)
-    assert question.content.startswith("This costs 1.64 units of the 20 that you have left and takes about ")
+    assert question.content.startswith("This costs 1.64 units of the 20 you have left and takes about ")
     assert question.content.endswith(" Paint it?")
     assert (0.0, 0.0) == await spent(world, max_)
     assert [] == mo.sees()
@@ -103,7 +103,7 @@ async def test_after_ten_minutes_it_has_lapsed_and_says_so(world: World, max_: P
 
     await max_.wait_for(question, lambda m: m.gone or not m.buttons)
     said = question.content if button == "Don't" else whispered(answer)
-    assert "That question has lapsed after ten minutes. Nothing was painted or charged; just ask again." == said
+    assert "That question expired after ten minutes. Nothing was painted or charged; just ask again." == said
     assert [] == await world.jobs_of(max_)
 
 

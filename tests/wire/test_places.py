@@ -72,7 +72,7 @@ async def test_what_waits_for_a_place_that_is_gone_is_not_painted_and_costs_noth
     async with asyncio.timeout(10):
         while (job := (await world.jobs_of(max_))[0]).state is not JobState.FAILED:
             await asyncio.sleep(0.01)
-    assert ("PlaceGone", True) == (job.error_code, "nothing more is painted" in job.error_text)
+    assert ("PlaceGone", True) == (job.error_code, "was not painted" in job.error_text)
     assert [] == world.services.jobs.registry.waiting()
     assert 2 == len(world.services.jobs.registry.running())
 
@@ -82,7 +82,7 @@ async def until_failed(world: World, person: Person) -> JobRow:
     async with asyncio.timeout(10):
         while (job := (await world.jobs_of(person))[0]).state is not JobState.FAILED:
             await asyncio.sleep(0.01)
-    assert ("PlaceGone", True) == (job.error_code, "nothing more is painted" in job.error_text)
+    assert ("PlaceGone", True) == (job.error_code, "was not painted" in job.error_text)
     return job
 
 

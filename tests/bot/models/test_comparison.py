@@ -11,7 +11,7 @@ from bot.errors import Refused
 from bot.models.comparison import Comparison, asked_from_json, asked_to_json, named, share_of
 from bot.models.job import JobRow
 from bot.policy.server_rules import preferred, wanted_texts
-from bot.requests.batches import alone, next_part, of_the_whole
+from bot.requests.batches import next_portion, of_the_whole, single_request
 from bot.requests.compare_syntax import Wanted, compared, offered
 from engine.errors import InvalidRequest
 from engine.protocol.messages import Progress
@@ -38,12 +38,12 @@ def test_what_is_stored_is_read_back() -> None:
 
 
 def test_its_parts_are_its_ways_one_after_the_other() -> None:
-    part = next_part(row(0), 4)
+    part = next_portion(row(0), 4)
     assert part is not None
-    assert (1, three().ways[1].request, None) == (part.first, part.request, next_part(row(0, 1, 2), 4))
+    assert (1, three().ways[1].request, None) == (part.first, part.request, next_portion(row(0, 1, 2), 4))
     told = of_the_whole(Progress("abc", 1, 20, 80, 0.1, {0: b"seen"}), row(0), part)
     assert Progress("abc", 1, 80 + 20, 3 * 80, 0.1, {}) == told
-    assert three().ways[2].request == alone(row(0, 1, 2), 2)
+    assert three().ways[2].request == single_request(row(0, 1, 2), 2)
 
 
 def test_each_way_counts_for_what_it_costs() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from bot.errors import TooLarge
 from bot.models.job import JobRow, JobState, Priority
-from bot.requests.batches import PORTION, Part, next_part, of_the_whole
+from bot.requests.batches import PORTION, Portion, next_portion, of_the_whole
 from bot.scheduling.fair_queue import FairQueue, Ticket
 from engine.protocol.messages import Progress
 from tests.bot.core import ANN, BOB, MOD, Core, config, count, dream, running_core
@@ -40,7 +40,7 @@ async def paint_part(core: Core, job_id: str) -> int:
 
 def test_a_part_is_the_first_run_of_what_is_missing() -> None:
     def part(row: JobRow, room: int, *hopeless: int) -> tuple[int, int, int] | None:
-        found = next_part(row, room, hopeless)
+        found = next_portion(row, room, hopeless)
         return found and (found.first, found.request.count, found.request.seed)  # type: ignore[union-attr]
 
     assert (0, 3, 100) == part(batch(24), 3)
@@ -53,8 +53,8 @@ def test_a_part_is_the_first_run_of_what_is_missing() -> None:
 
 def test_progress_of_a_part_is_progress_of_the_whole() -> None:
     row = batch(10, 0, 1, 2, 3, 4)
-    part = next_part(row, 2)
-    assert part == Part(part.request, 5, 5) if part else False
+    part = next_portion(row, 2)
+    assert part == Portion(part.request, 5, 5) if part else False
 
     told = of_the_whole(Progress("abc", 1, 5, 25, 0.4, {0: b"seen"}), row, part)
 
