@@ -18,10 +18,10 @@ from bot.pictures.mask import ALONE, make_mask
 from bot.policy.server_rules import NO_PROFILE, Ways, preferred
 from bot.requests import autocomplete as completion
 from bot.services import Client
-from bot.text import duration, units
+from bot.text import duration, plain, units
 from engine.catalogue.models import DEFAULT_MODEL
 from engine.errors import DreamError
-from engine.requests.prompts import MAX_SOURCE
+from engine.requests.prompts import MAX_SOURCE, read_prompts
 from engine.requests.request import MAX_COUNT, MAX_SEED, build_request, parse_settings
 
 Words = app_commands.Range[str, 1, MAX_SOURCE]
@@ -94,8 +94,9 @@ class Dream(commands.Cog):
         attached = await _fetched(self.services.attachments, caller.user_id, image, mask)
         request = request.model_copy(update={"init_image": attached.image, "mask_image": attached.mask})
         await self.services.job_actions.dream(request, caller, responder, attached.images)
-        if attached.note:
-            await responder.send_private(attached.note)
+        readings = (*read_prompts(prompt).notes, *(read_prompts(negative).notes if negative else ()))
+        if note := " ".join(filter(None, (*map(plain, readings), attached.note))):
+            await responder.send_private(note)
 
     async def _ways(self, interaction: AnyInteraction, typed: Ways) -> Ways:
         """What was typed, and what this person and this place usually want."""

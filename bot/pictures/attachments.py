@@ -27,11 +27,17 @@ UNSAID = frozenset({"", "application/octet-stream"})
 """Content types that say nothing: the bytes decide."""
 DOWNLOAD_SECONDS = 20.0
 AT_ONCE = 2
-"""Attachments that are fetched or decoded at the same time; one child decodes at a time, while another is fetched."""
+"""Attachments of a lane that are read at the same time: one is fetched while another is decoded."""
+SMALL_PIXELS, SMALL_BYTES = 2_500_000, 4 * 2**20
+"""Attachments up to these have a lane and a decoder of their own, so that they never wait for large ones."""
+SMALL_SHARE = 3
+"""Small pictures are decoded within this fraction of the decoder's limits."""
 WAITING = 3
 """Attachments of one person that may wait."""
 PERSON_SECONDS = 15.0
 """Decoding time that one person may use at once; it comes back within a minute."""
+REFUSED_SECONDS = 2.0
+"""What a picture that is refused costs beyond its decoding time."""
 _REFILL = PERSON_SECONDS / 60
 
 
@@ -58,11 +64,12 @@ def check_attachment(attachment: discord.Attachment) -> None:
 class _Ticket:
     user_id: int
     number: int
+    small: bool
     admitted: asyncio.Future[None] = field(default_factory=asyncio.Future)
 
 
 class AttachmentReader:
-    """Reads attachments, one at a time per person. The person who used the least decoding time comes first.
+    """Reads attachments, one at a time per person, in two lanes. The person who used the least time comes first.
 
     *pixels*: of the clean PNG, at most about that many. *ticks* is in seconds.
     """
@@ -72,28 +79,30 @@ class AttachmentReader:
         self._ticks = ticks
         self._numbers = itertools.count()
         self._tickets: list[_Ticket] = []
-        self._admitted: set[int] = set()
+        self._admitted: dict[int, bool] = {}
+        """Person → whether the attachment is small."""
         self._used: dict[int, tuple[float, float]] = {}
         """Person → (seconds, when): decoding time used by then, as far as it has not come back."""
-        self._decoding = asyncio.Lock()
-        self._decoder: Decoder | None = None
+        self._decoding = {True: asyncio.Lock(), False: asyncio.Lock()}
+        self._decoders: set[Decoder] = set()
         self._closing = False
 
     async def read(self, attachment: discord.Attachment, user_id: int, *, alpha: bool = False) -> CleanPicture:
         """Fetch and decode. Raises UnreadablePicture, CoolingDown (this person has used much time), ShuttingDown."""
         check_attachment(attachment)
-        async with self._turn(user_id):
+        small = _is_small(attachment)
+        async with self._turn(user_id, small):
             data = await _fetch(attachment)
             if not sniff(data):
                 raise UnreadablePicture(f"This is not a picture that is opened here: {NAMES} and HEIC are.")
-            async with self._decoding:
-                return await self._decode(data, user_id, alpha)
+            async with self._decoding[small]:
+                return await self._decode(data, user_id, alpha, SMALL_SHARE if small else 1)
 
     def close(self) -> None:
         """End the child that decodes; everything that waits raises ShuttingDown."""
         self._closing = True
-        if self._decoder is not None:
-            self._decoder.close()
+        for decoder in self._decoders:
+            decoder.close()
         for ticket in self._tickets:
             if not ticket.admitted.done():
                 ticket.admitted.set_exception(_shutting_down())
@@ -104,22 +113,24 @@ class AttachmentReader:
         seconds, at = self._used.get(user_id, (0.0, 0.0))
         return max(0.0, seconds - (self._ticks() - at) * _REFILL)
 
-    async def _decode(self, data: bytes, user_id: int, alpha: bool) -> CleanPicture:
+    async def _decode(self, data: bytes, user_id: int, alpha: bool, share: int) -> CleanPicture:
         if self._closing:
             raise _shutting_down()
-        self._decoder, begun = Decoder(), self._ticks()
+        decoder, begun = Decoder(share), self._ticks()
+        self._decoders.add(decoder)
         try:
-            return await asyncio.to_thread(self._decoder.decode, data, pixels=self._pixels, alpha=alpha)
+            return await asyncio.to_thread(decoder.decode, data, pixels=self._pixels, alpha=alpha)
         except UnreadablePicture:
             if self._closing:
                 raise _shutting_down() from None
+            self._charge(user_id, REFUSED_SECONDS)
             raise
         except asyncio.CancelledError:
-            self._decoder.close()
+            decoder.close()
             raise
         finally:
-            self._decoder = None
-            self._charge(user_id, self._ticks() - begun)
+            self._decoders.discard(decoder)
+            self._charge(user_id, decoder.cpu_seconds or self._ticks() - begun)
 
     def _charge(self, user_id: int, seconds: float) -> None:
         self._used[user_id] = (self.used(user_id) + seconds, self._ticks())
@@ -127,7 +138,7 @@ class AttachmentReader:
             del self._used[other]
 
     @asynccontextmanager
-    async def _turn(self, user_id: int) -> AsyncIterator[None]:
+    async def _turn(self, user_id: int, small: bool) -> AsyncIterator[None]:
         if self._closing:
             raise _shutting_down()
         if self.used(user_id) > PERSON_SECONDS:
@@ -135,7 +146,7 @@ class AttachmentReader:
             raise CoolingDown(f"Your pictures took long to decode; please wait {seconds} s before you send another.")
         if Counter(ticket.user_id for ticket in self._tickets)[user_id] >= WAITING:
             raise CoolingDown("Your earlier pictures are still being read; please wait for them.")
-        ticket = _Ticket(user_id, next(self._numbers))
+        ticket = _Ticket(user_id, next(self._numbers), small)
         self._tickets.append(ticket)
         self._admit()
         try:
@@ -145,18 +156,16 @@ class AttachmentReader:
             if ticket in self._tickets:
                 self._tickets.remove(ticket)
             elif not ticket.admitted.cancelled() and ticket.admitted.exception() is None:
-                self._admitted.discard(user_id)
+                self._admitted.pop(user_id, None)
             self._admit()
 
     def _admit(self) -> None:
-        while len(self._admitted) < AT_ONCE:
-            free = [one for one in self._tickets if one.user_id not in self._admitted and not one.admitted.done()]
-            if not free:
-                return
-            ticket = min(free, key=lambda one: (self.used(one.user_id), one.number))
-            self._tickets.remove(ticket)
-            self._admitted.add(ticket.user_id)
-            ticket.admitted.set_result(None)
+        for ticket in sorted(self._tickets, key=lambda one: (self.used(one.user_id), one.number)):
+            room = Counter(self._admitted.values())[ticket.small] < AT_ONCE
+            if room and ticket.user_id not in self._admitted and not ticket.admitted.done():
+                self._tickets.remove(ticket)
+                self._admitted[ticket.user_id] = ticket.small
+                ticket.admitted.set_result(None)
 
 
 async def _fetch(attachment: discord.Attachment) -> bytes:
@@ -165,6 +174,12 @@ async def _fetch(attachment: discord.Attachment) -> bytes:
             return await attachment.read()
     except (discord.HTTPException, aiohttp.ClientError, TimeoutError, OSError) as error:
         raise UnreadablePicture("Discord did not hand the attachment over; please attach it again.") from error
+
+
+def _is_small(attachment: discord.Attachment) -> bool:
+    """Whether Discord has measured the picture, and found it small."""
+    pixels = (attachment.width or 0) * (attachment.height or 0)
+    return 0 < pixels <= SMALL_PIXELS and attachment.size <= SMALL_BYTES
 
 
 def _shutting_down() -> ShuttingDown:

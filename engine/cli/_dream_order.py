@@ -18,6 +18,8 @@ from engine.protocol.replay_record import read_record
 from engine.protocol.step_log import ReplayPlan
 from engine.requests.request import DreamRequest, request_from_json
 
+MOST_ALIKE = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -64,15 +66,27 @@ class Done:
     facts: Mapping[str, Any]
 
 
-def find_place(out: Path | None, usual: str) -> Path:
-    """The PNG that *out* names, or one of the *usual* name in the folder *out*; raises InvalidRequest."""
-    if out is None:
-        return Path(usual)
-    if is_folder(out) or not out.suffix:
-        return out / usual
+def find_place(out: Path | None, usual: str, *, resume: bool = False) -> Path:
+    """The PNG that *out* names, or one of the *usual* name in the folder *out*; raises InvalidRequest.
+
+    A file that exists under the usual name is kept, except to *resume*: the new one gets a number.
+    """
+    if out is None or is_folder(out) or not out.suffix:
+        place = Path(usual) if out is None else out / usual
+        return place if resume else unused(place)
     if out.suffix.lower() != ".png":
         raise InvalidRequest(f"Pictures are written as PNG, which can hold how they were made; not as {out.name}.")
     return out
+
+
+def unused(place: Path) -> Path:
+    """*place*, or ``name.2.png``, ``name.3.png`` …: the first under which no file lies, nor any of several."""
+    stems = (place.stem, *(f"{place.stem}.{number}" for number in range(2, MOST_ALIKE)))
+    free = (place.with_stem(stem) for stem in stems if not _numbered_files(place.with_stem(stem)))
+    found = next((one for one in free if not one.exists()), None)
+    if found is None:
+        raise InvalidRequest(f"There are {MOST_ALIKE} files named like {place}; name another --out.")
+    return found
 
 
 def painted_before(order: Order) -> dict[int, Done]:

@@ -34,6 +34,8 @@ def attach(path: Path | None, images: dict[str, bytes]) -> str:
     """Put a file among *images*; returns its SHA-256, or nothing for no file."""
     if path is None:
         return ""
+    if str(path).startswith(("http:/", "https:/")):
+        raise InvalidRequest(f"{path.name} is on the web; --init, --target and --mask take files: download it first.")
     data = read_file(path)
     sha = hashlib.sha256(data).hexdigest()
     images[sha] = data

@@ -15,6 +15,7 @@ from engine.cli._dream_request import attach, choose_subject
 from engine.cli._dream_run import Means, paint, start_studio
 from engine.cli.console import INTERRUPTED, WRONG, Bar, Clock, Compiled, Device, Threads, errors
 from engine.images.timelapse import check_kind
+from engine.requests.prompts import read_prompts
 from engine.requests.request import METHODS, PROFILES, DreamRequest, parse_settings
 
 PROMPT = typer.Argument(
@@ -87,7 +88,10 @@ def dream(
     wanted = Wanted(best, grader, upscale_best)
     _check(wanted, count, evolution)
     subject = choose_subject(replay, resume, out, asked, images)
-    place = find_place(out or subject.usual, f"dream-{subject.request.seed}.png")
+    for note in [note for words in (prompt, negative) if words.strip() for note in read_prompts(words).notes]:
+        errors.print(note, markup=False, soft_wrap=True)
+    usual = subject.usual or f"dream-{subject.request.seed}.png"
+    place = find_place(out, str(usual), resume=resume)
     order = Order(subject.request, images, place, snapshots, evolution, as_json, subject.script, subject.original)
     if not _fulfil(order, resume, wanted, Means(device, threads, compiled)):
         raise typer.Exit(WRONG)

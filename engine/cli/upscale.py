@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from engine.cli._dream_order import Order
+from engine.cli._dream_order import Order, unused
 from engine.cli._dream_output import tell
 from engine.cli._dream_run import Means, paint, start_studio
 from engine.cli.console import MISTAKE, Bar, Clock, Device, Threads, check_writable, errors, is_folder, read_file
@@ -96,7 +96,7 @@ def find_places(files: Sequence[Path], out: Path | None, scale: int, *, several:
     places = [(out or Path()) / f"{path.stem}-x{scale}.png" for path in files]
     if twice := next((place for place in places if places.count(place) > 1), None):
         raise InvalidRequest(f"Two of these pictures would become {twice}; enlarge them one after the other.")
-    return places
+    return [unused(place) for place in places]
 
 
 def _order(path: Path, place: Path, upscaler: str, scale: int, as_json: bool) -> Order:

@@ -50,9 +50,14 @@ class CleanPicture:
 
 
 class Decoder:
-    """One child for one picture."""
+    """One child for one picture, within 1/*share* of the limits of memory and time.
 
-    def __init__(self) -> None:
+    *cpu_seconds* is what the child says it took; 0 if it said nothing.
+    """
+
+    def __init__(self, share: int = 1) -> None:
+        self.cpu_seconds = 0.0
+        self._share = share
         self._process: subprocess.Popen[bytes] | None = None
         self._late = self._closed = False
 
@@ -63,7 +68,7 @@ class Decoder:
         """
         try:
             process = self._process = subprocess.Popen(  # noqa: S603 - our own module, no shell
-                [sys.executable, "-I", "-S", "-c", _START, *_PATHS, str(pixels), "alpha" if alpha else "white"],
+                [sys.executable, "-I", "-S", "-c", _START, *_PATHS, *map(str, (self._share, pixels, alpha))],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -102,11 +107,12 @@ class Decoder:
         head, _, png = answer.partition(b"\n")
         try:
             facts = json.loads(head)
+            self.cpu_seconds = float(facts.get("cpu", 0))
             if "error" in facts:
                 raise UnreadablePicture(str(facts["error"])[:500])
             size = int(facts["width"]), int(facts["height"])
             animated = bool(facts["animated"])
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, AttributeError):
             slow = self._late or status == -_SIGXCPU
             raise UnreadablePicture(SLOW if slow else BROKEN) from None
         if not png.startswith(_PNG) or len(png) > MAX_PNG:

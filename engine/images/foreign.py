@@ -5,6 +5,8 @@ and only then decodes. What it answers is one line of JSON, then the PNG:
 
     {"width": 4000, "height": 3000, "format": "JPEG", "animated": false}      width × height: upright, as sent
     {"error": "The picture is broken or incomplete: it cannot be decoded."}
+
+Both have "cpu", the CPU seconds that the child took.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import io
 import json
 import math
 import sys
+import time
 
 from PIL import Image, PngImagePlugin
 
@@ -24,9 +27,9 @@ from engine.images.opening import check_size, decoding, lies_on_its_side, regist
 MAX_BYTES = 32 * 2**20
 MAX_PIXELS = 50_000_000
 """Of the decoded image. A JPEG is decoded at 1/2, 1/4 or 1/8 of its size, so that it may have more."""
-MEMORY = 128 * 2**20
+MEMORY = 120 * 2**20
 """Bytes that decoding may take by estimate. The address space is limited to MEMORY + SPARE beyond that of the start."""
-SPARE = 48 * 2**20
+SPARE = 56 * 2**20
 CPU_SECONDS = 3
 SCANNED_PIXELS = 400_000_000
 """Pixels × scans of a JPEG: libjpeg needs about 4 ns for each, however few bytes a scan has."""
@@ -40,7 +43,7 @@ _PLUGINS = {
 }
 _ALWAYS = ("PIL.TiffImagePlugin", "PIL.ImageOps")
 """What reading EXIF imports, whatever the format."""
-_BYTES_PER_PIXEL = {"WEBP": 16, "AVIF": 12, "HEIF": 10}
+_BYTES_PER_PIXEL = {"WEBP": 15, "AVIF": 11, "HEIF": 10}
 """Measured peaks of the decoders that hold more than the decoded image; for others, see `_depth`."""
 _STRIP_BYTES = 2 * 2**20
 
@@ -169,8 +172,10 @@ def prepare(kind: str) -> None:
 
 
 def main() -> None:
-    """``python -I -S -c … PIXELS ALPHA``: read stdin to its end, answer on stdout."""
-    pixels, alpha = int(sys.argv[-2]), sys.argv[-1] == "alpha"
+    """``python -I -S -c … SHARE PIXELS ALPHA``: read stdin to its end, answer on stdout."""
+    global MEMORY, CPU_SECONDS, SCANNED_PIXELS
+    share, pixels, alpha = int(sys.argv[-3]), int(sys.argv[-2]), sys.argv[-1] == "True"
+    MEMORY, CPU_SECONDS, SCANNED_PIXELS = MEMORY // share, -(-CPU_SECONDS // share), SCANNED_PIXELS // share
     data = sys.stdin.buffer.read()
     kind = sniff(data)
     prepare(kind)
@@ -179,5 +184,6 @@ def main() -> None:
         facts, png = clean(data, pixels, alpha=alpha)
     except UnreadablePicture as error:
         facts, png = {"error": str(error)}, b""
+    facts["cpu"] = time.process_time()
     sys.stdout.buffer.write(json.dumps(facts).encode() + b"\n" + png)
     sys.stdout.buffer.flush()

@@ -1,13 +1,15 @@
-"""Prompt syntax, the only place where it exists: ``castle:2 | fog | people:-0.5``.
+"""Prompt syntax: ``castle:2 | fog | people:-0.5``.
 
 Parts are separated by ``|``. A part may end in ``:weight``; without one its weight is 1. Negative weights push away.
-``\\|`` and ``\\:`` stand for the characters themselves.
+``\\|`` and ``\\:`` stand for the characters themselves. ``::weight`` (Midjourney) and ``:weight:stop`` (VQGAN-CLIP) are
+read too. A whole number after a digit, as in ``at 10:30``, is no weight.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -20,7 +22,20 @@ MAX_PARTS = 12
 MAX_SOURCE = 2 * MAX_PROMPT + 32 * MAX_PARTS
 """Characters of a prompt as it is written: every character may need a backslash, every part a weight of many digits."""
 MAX_WEIGHT = 100.0
-_WEIGHT = re.compile(r"(?<!\\):\s*([^:|\s]*)\s*$")
+_WEIGHT = re.compile(r"(?<!\\):{1,2}\s*([^:|\s]*)\s*$")
+_STOP = re.compile(r"(?<![\\\d:]):\s*([+-]?[\d.]+):([+-]?[\d.]+)\s*$")
+_CLOCK = re.compile(r"(\d+(?::\d+)*:\d+)\s*$")
+"""A time, a ratio, a verse."""
+_EMPHASIS = re.compile(r"\(([^()|:]+):(\d+(?:\.\d+)?)\)")
+_FLAG = re.compile(r"(?<!\S)(?:--|—)([a-z]{1,12})(?:\s+([^\s|-][^\s|]*))?")
+_INSTEAD = {
+    "ar": "the size is an option, as in 512x288",
+    "aspect": "the size is an option, as in 512x288",
+    "no": "what to avoid is a part with a negative weight, as in “fog:-0.5”",
+    "seed": "the seed is an option",
+    "tile": "seamless is an option",
+}
+"""Midjourney's flags → what says the same here."""
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)$")
 _NUMBERISH = re.compile(r"[+\-\d.]")
 
@@ -30,7 +45,7 @@ class Prompt(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    text: str = ""
+    text: str = Field(default="", max_length=MAX_PROMPT)
     image: str = Field(default="", description="SHA-256 of the picture's bytes")
     weight: float = Field(default=1.0, ge=-MAX_WEIGHT, le=MAX_WEIGHT)
 
@@ -41,24 +56,37 @@ class Prompt(BaseModel):
         return self
 
 
+class Reading(NamedTuple):
+    """Prompts as they were read, and a sentence for each place that may be meant otherwise."""
+
+    prompts: tuple[Prompt, ...]
+    notes: tuple[str, ...]
+
+
 def parse_prompts(source: str) -> tuple[Prompt, ...]:
     """Read ``text[:weight] | …``; errors are `PromptError`s that point at the character.
 
     >>> [(p.text, p.weight) for p in parse_prompts("castle:2 | fog | people:-.5")]
     [('castle', 2.0), ('fog', 1.0), ('people', -0.5)]
     """
+    return read_prompts(source).prompts
+
+
+def read_prompts(source: str) -> Reading:
+    """As `parse_prompts`, with notes on what may be meant otherwise."""
     if not source.strip():
         raise PromptError("The prompt is empty: say what to paint.", source, 0)
     if len(source) > MAX_SOURCE:
         raise PromptError(f"The prompt has {len(source)} characters; {MAX_PROMPT} is the most.", source, MAX_PROMPT)
-    prompts = tuple(_parse_part(source, start, part) for start, part in _split(source))
+    notes: list[str] = []
+    prompts = tuple(_parse_part(source, start, part, notes) for start, part in _split(source))
     # Only the words are measured: what `format_prompts` makes of a prompt that was taken is longer, and is taken too.
     if (length := sum(len(p.text) for p in prompts)) > MAX_PROMPT:
         raise PromptError(f"The prompt has {length} characters; {MAX_PROMPT} is the most.", source, MAX_PROMPT)
     if len(prompts) > MAX_PARTS:
         raise PromptError(f"{len(prompts)} parts are too many; {MAX_PARTS} is the most.", source, len(source) - 1)
     check_weights(prompts, source)
-    return prompts
+    return Reading(prompts, (*notes, *_foreign(source)))
 
 
 def check_weights(prompts: Iterable[Prompt], source: str = "") -> None:
@@ -77,7 +105,7 @@ def _format(prompt: Prompt) -> str:
     text = prompt.text.replace("|", "\\|").replace(":", "\\:") if prompt.text else "[picture]"
     if prompt.weight == 1:
         return text
-    apart = " " if text.endswith("\\") else ""  # or that backslash would belong to the colon
+    apart = " " if text[-1] == "\\" or text[-1].isdigit() else ""  # or the colon would belong to the text
     return f"{text}{apart}:{number_text(prompt.weight)}"
 
 
@@ -89,21 +117,43 @@ def _split(source: str) -> Iterator[tuple[int, str]]:
     yield start, source[start:]
 
 
-def _parse_part(source: str, start: int, part: str) -> Prompt:
+def _foreign(source: str) -> Iterator[str]:
+    """A sentence for each spelling of another program that was read as words."""
+    for found in _EMPHASIS.finditer(source):
+        yield f"“{found[0]}” was read as words. A weight ends a part: “{found[1].strip()}:{found[2]} | …”."
+    for found in _FLAG.finditer(source):
+        instead = _INSTEAD.get(found[1], "options do not stand in the prompt")
+        yield f"“{found[0].strip()}” was read as words; {instead}."
+
+
+def _parse_part(source: str, start: int, part: str, notes: list[str]) -> Prompt:
     if not part.strip():
         raise PromptError("There is nothing between these bars.", source, min(start, len(source) - 1))
     text, weight = part, 1.0
-    if match := _WEIGHT.search(part):
+    if (match := _STOP.search(part)) and _NUMBER.match(match[1]) and _NUMBER.match(match[2]):
+        notes.append(f"“{match[0].strip()}” was read as the weight {match[1]}; a stop value does nothing here.")
+        part = part[: match.end(1)]
+    if clock := _CLOCK.search(part):
+        before, _, last = clock[1].rpartition(":")
+        notes.append(
+            f"“{clock[1]}” was read as words. For the weight {last} put a blank before the colon: “{before} :{last}”."
+        )
+    elif match := _WEIGHT.search(part):
         raw, at = match.group(1), start + match.start(1)
         if not raw:
             raise PromptError("A weight is missing after the colon, as in “fog:0.5”.", source, start + match.start())
         if _NUMBER.match(raw):
             text, weight = part[: match.start()], float(raw)
+        elif (other := _EMPHASIS.search(part)) and raw.endswith(")"):
+            fitting = f"{other[1].strip()}:{other[2]}"
+            raise PromptError(f"“{other[0]}”: a weight ends a part here, without brackets: “{fitting}”.", source, at)
         elif _NUMBERISH.match(raw):
             raise PromptError(f"“{raw}” is not a number; a weight looks like 2 or -0.5.", source, at)
         if abs(weight) > MAX_WEIGHT:
             raise PromptError(f"The weight {raw} is too large; ±{MAX_WEIGHT:g} is the most.", source, at)
     text = text.replace("\\|", "|").replace("\\:", ":").strip()
+    if len(text) > MAX_PROMPT:
+        raise PromptError(f"The prompt has {len(text)} characters; {MAX_PROMPT} is the most.", source, MAX_PROMPT)
     if not text:
         raise PromptError("A weight stands here without words before it.", source, start)
     return Prompt(text=text, weight=weight)

@@ -14,7 +14,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from engine.catalogue.models import DEFAULT_MODEL, MODELS, Model
-from engine.errors import InvalidRequest
+from engine.errors import InvalidRequest, PromptError
 from engine.requests.clip_weights import USUAL, read_perceptors
 from engine.requests.cost import effort
 from engine.requests.options.base import Options, first_problem, guess, option_names, option_span, option_text, refuse
@@ -22,9 +22,10 @@ from engine.requests.options.biggan_clip import BigganClipOptions
 from engine.requests.options.clip_diffusion import ClipDiffusionOptions
 from engine.requests.options.clipdraw import ClipdrawOptions
 from engine.requests.options.pixels import PixelsOptions
+from engine.requests.options.synonyms import guess_option
 from engine.requests.options.vqgan_clip import VqganClipOptions
 from engine.requests.profiles import PROFILES, Profile, find_profile
-from engine.requests.prompts import Prompt, check_weights, parse_prompts
+from engine.requests.prompts import MAX_PARTS, Prompt, check_weights, parse_prompts
 
 __all__ = [
     "METHODS",
@@ -94,7 +95,7 @@ class DreamRequest(BaseModel):
 
     version: Literal[1] = REQUEST_VERSION
     kind: Literal["dream"] = "dream"
-    prompts: tuple[Prompt, ...] = Field(min_length=1)
+    prompts: tuple[Prompt, ...] = Field(min_length=1, max_length=2 * MAX_PARTS)
     model: str = DEFAULT_MODEL
     options: MethodOptions = ClipDiffusionOptions()
     width: int = Field(default=256, ge=16, le=4096)
@@ -249,6 +250,8 @@ def build_request(
         for part in (parse_prompts(negative) if negative.strip() else ())
     )
     check_weights(prompts, prompt)
+    if not target_image and all(part.weight < 0 for part in prompts):
+        raise PromptError("Every part has a negative weight, so nothing is left to paint: add one without.", prompt, 0)
     width, height = parse_size(size) if size else chosen.size
     chosen.check_size(width, height)
     options = build_options(chosen, method, ({} if steps is None else {"steps": str(steps)}) | dict(settings or {}))
@@ -285,7 +288,8 @@ def build_options(model: Model, method: str, settings: Mapping[str, str]) -> Met
     chosen.pop(PROFILE, None)
     for key in chosen:
         if key not in option_names(METHODS[name]):
-            refuse(_guessed(f"{name} has no option “{key}”", key, (*option_names(METHODS[name]), PROFILE)))
+            known = (*option_names(METHODS[name]), PROFILE)
+            refuse(f"{name} has no option “{key}”{guess_option(key, known)}.".replace("?.", "?"))
     usual = dict(model.defaults.get(name, {})) | (profile.settings(model) if profile else {})
     try:
         options = METHODS[name].settle(usual, chosen)

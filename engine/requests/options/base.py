@@ -16,6 +16,8 @@ from engine.requests.numbers import number_text
 from engine.requests.prompts import Prompt
 from engine.requests.schedule import Schedule
 
+SHOWN = 60
+"""Characters of a wrong value that a sentence repeats."""
 LISTED = 12
 """Names that a sentence lists at most."""
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
@@ -91,10 +93,10 @@ def schedulable(field: FieldInfo) -> bool:
     return field.annotation is Schedule
 
 
-def guess(word: str, known: Iterable[str]) -> str:
-    """``; did you mean “eta”?``, or what there is."""
+def guess(word: str, known: Iterable[str], *, nearest: bool = True) -> str:
+    """``; did you mean “eta”?`` for the *nearest* spelling, or what there is."""
     names = sorted(known)
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5) if nearest else []
     some = ", ".join(names[:LISTED]) + ", …" * (len(names) > LISTED)
     return f"; did you mean “{near[0]}”?" if near else f"; there is {some}"
 
@@ -111,7 +113,7 @@ def first_problem(error: ValidationError, methods: Mapping[str, type[Options]], 
 
 def _complaint(first: Mapping[str, Any], field: FieldInfo | None) -> str:
     kind, given = first["type"], first.get("input")
-    shown = f"={option_text(given)}" if isinstance(given, str | int | float) else ""
+    shown = f"={option_text(given)[:SHOWN]}" if isinstance(given, str | int | float) else ""
     if kind in ("greater_than_equal", "greater_than", "less_than_equal", "less_than") and field:
         most = kind.startswith("less")
         limit = first["ctx"][

@@ -39,6 +39,8 @@ def attachment(data: bytes = PNG, **changes: Any) -> discord.Attachment:
 class SlowDecoder:
     """A decoder that finishes when the test says so, and takes as long as the test's clock says."""
 
+    cpu_seconds = 0.0
+
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
 
@@ -57,7 +59,7 @@ class Reader(AttachmentReader):
         self.now, self.seconds = 0.0, seconds
         self.loop, self.go = asyncio.get_running_loop(), asyncio.Event()
         self.order: list[bytes] = []
-        monkeypatch.setattr(attachments, "Decoder", lambda: SlowDecoder(self))
+        monkeypatch.setattr(attachments, "Decoder", lambda share: SlowDecoder(self))
 
     async def finish(self, data: bytes) -> CleanPicture:
         await self.go.wait()
@@ -168,3 +170,23 @@ async def test_closing_ends_what_is_decoded_and_what_waits(monkeypatch: pytest.M
     assert isinstance(results[2], ShuttingDown)
     with pytest.raises(ShuttingDown):
         await reader.read(attachment(), ANN)
+
+
+async def test_a_small_picture_never_waits_for_large_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    held, reader = asyncio.Event(), Reader(monkeypatch)
+
+    async def finish(data: bytes) -> CleanPicture:
+        if data.endswith(b"large"):
+            await held.wait()
+        return CleanPicture(data, (1, 1))
+
+    monkeypatch.setattr(reader, "finish", finish)
+    large = [
+        asyncio.create_task(reader.read(attachment(PNG + b"large", width=4000, height=3000), user))
+        for user in range(10, 20)
+    ]
+    await asyncio.sleep(0)
+
+    assert (await reader.begin(ANN, "small")).png.endswith(b"small")
+    held.set()
+    await asyncio.gather(*large)

@@ -278,3 +278,30 @@ def test_the_shell_answers_without_torch() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert "[]\n" == done.stdout
+
+
+def test_nothing_is_overwritten_without_a_name(shell: Shell, small: Path) -> None:
+    paint = ("dream", "--seed", 7, "--steps", 5, "--method", "pixels")
+    for prompt in ("a red circle", "a blue owl", "a green fox"):
+        assert 0 == shell(*paint, prompt).status
+    for _ in range(2):
+        assert 0 == shell("upscale", small, "--upscaler", "lanczos", "--scale", 2).status
+
+    found = {path.name for path in Path().glob("*.png")}
+    assert {"dream-7.png", "dream-7.2.png", "dream-7.3.png"} <= found
+    assert {f"{small.stem}-x2.png", f"{small.stem}-x2.2.png"} <= found
+    assert "a red circle" in str(read_record(Path("dream-7.png").read_bytes())["request"])
+
+
+def test_what_may_be_meant_otherwise_is_said(shell: Shell) -> None:
+    said = shell("dream", "an owl at 10:30 --ar 16:9", "--seed", 7, "--steps", 5, "--method", "pixels")
+
+    assert 0 == said.status
+    assert "“16:9” was read as words" in said.err
+    assert "the size is an option, as in 512x288" in said.err
+
+
+def test_an_address_is_no_file(shell: Shell) -> None:
+    said = shell("dream", "an owl", "--init", "https://example.org/owl.png")
+
+    assert (2, True) == (said.status, "owl.png is on the web; --init, --target and --mask take files" in said.err)
