@@ -306,6 +306,8 @@ class LocalEngine:
         if not self._runs and not self._questions:
             return None
         steps = [run.slowest_step for run in self._runs.values()]
+        if self.ready and self.ready.compiled:  # any step may wait for the compiler
+            return 0.0
         return max(steps) if steps and all(steps) else 0.0
 
     def _run_of(self, job_id: object, attempt: object) -> _Run | None:

@@ -61,7 +61,7 @@ def _compile_problem(name: str) -> str:
     device = find_device(name)
     net = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.SiLU()).requires_grad_(False).to(device)
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
-        compiler = make_compiler(Path(folder), waits=True)
+        compiler = make_compiler(Path(folder))
         compiler.take(net)
         compiler.step("probe", lambda: net(torch.ones(2, 4, device=device)))
     return compiler.problem

@@ -32,11 +32,11 @@ class Painted:
 class InProcessEngine:
     """One runtime and one worker, without a child process. *device* and *threads* as in `Runtime` and `Threads`.
 
-    *compiled*: nets are compiled before they are used, and kept in this folder.
+    *compiled*: the folder for compiled networks; None = nothing is compiled.
     """
 
     def __init__(self, device: str = "auto", threads: str = "auto", compiled: Path | None = None) -> None:
-        self.runtime = Runtime.open(device, compiler=make_compiler(compiled, waits=True))
+        self.runtime = Runtime.open(device, compiler=make_compiler(compiled))
         self._loop = Loop()
         self._events: list[Event] = []
         self._tell: Callable[[Progress], None] | None = None

@@ -161,7 +161,6 @@ class Worker:
         self._jobs.clear()
         self._loading.close()
         self._encoding.close()
-        self.runtime.compiler.close()
 
     def _unload_when_idle(self) -> None:
         """Large nets leave when nobody has wanted anything for long: others may need the memory."""

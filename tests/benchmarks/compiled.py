@@ -29,12 +29,12 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from torch import nn
-from engine import compiling
+from engine.runtime import compiler as compiling
 from engine.nets import onednn_linear as swift
 from tests.benchmarks import floor
 from tests.benchmarks.measure import side_by_side
 
-by = compiling.make_compiler(Path(sys.argv[1]), waits=True)
+by = compiling.make_compiler(Path(sys.argv[1]))
 nets = []
 def taken(net):
     net = net.eval().requires_grad_(False)
