@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from engine.catalogue.entry import Entry, Kind
 from engine.catalogue.registry import find_entry
@@ -81,15 +82,16 @@ class UpscalerNet:
 
     @property
     def parts(self) -> tuple[nn.Module, ...]:
-        """Modules that make up a network of dense blocks, one after the other; empty for others. See `in_parts`."""
-        body = getattr(self.net, "model", None)
-        if self.autocast or getattr(self.net, "shuffle_factor", None) or not isinstance(body, nn.Sequential):
+        """The modules of a network of dense blocks or of a Compact, in their order; empty for others."""
+        if self.autocast or getattr(self.net, "shuffle_factor", None):
             return ()
-        return tuple(body)
+        found = getattr(self.net, "model", None), getattr(self.net, "body", None)
+        return next((tuple(body) for body in found if isinstance(body, nn.Sequential | nn.ModuleList)), ())
 
     def in_parts(self, x: Tensor) -> Iterator[Tensor | None]:
         """`enlarge` with a pause after every block of `parts`: yields None, and at the end the result."""
-        h = x.to(self.dtype)
+        x = x.to(self.dtype)
+        h = x
         for part in self.parts:
             inner = getattr(part, "sub", None)
             if isinstance(inner, nn.Sequential):
@@ -101,6 +103,8 @@ class UpscalerNet:
             else:
                 h = part(h)
                 yield None
+        if isinstance(getattr(self.net, "body", None), nn.ModuleList):  # a Compact learns what nearest neighbours lack
+            h = F.pixel_shuffle(h, self.scale) + F.interpolate(x, scale_factor=self.scale, mode="nearest")
         yield h.float()
 
     @property

@@ -21,6 +21,7 @@ from engine.catalogue.registry import entries, find_entry
 from engine.errors import InvalidRequest, ModelUnavailable
 from engine.images.opening import MAX_SIDE, OWN_PIXELS
 from engine.methods._base import State, Step
+from engine.upscalers._alpha import PLAIN, Axes
 from engine.weights.store.presence import missing_files
 
 if TYPE_CHECKING:
@@ -45,8 +46,10 @@ class Upscaler(Protocol[S]):
         """One state for the one picture of an `UpscaleRequest`. *images*: SHA-256 → bytes."""
         ...
 
-    def enlarge(self, job_id: str, index: int, image: Image.Image, scale: int, runtime: Runtime) -> S:
-        """A state that enlarges *image*, which the engine itself has painted."""
+    def enlarge(
+        self, job_id: str, index: int, image: Image.Image, scale: int, runtime: Runtime, wrap: Axes = PLAIN
+    ) -> S:
+        """A state that enlarges *image*, which the engine has painted; *wrap*: its seamless axes."""
         ...
 
     def batch_key(self, state: S) -> Hashable:

@@ -20,7 +20,7 @@ from engine.methods._base import Failed, Running, Step
 from engine.protocol.messages import Job
 from engine.protocol.step_log import StepConditions
 from engine.runtime.cpu_threads import use_threads
-from engine.upscalers._alpha import prepare
+from engine.upscalers._alpha import PLAIN, Axes, prepare
 from engine.upscalers._tiles import Canvas, Cutting, Unfinished, open_small, resample
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ SHARE = 0.5
 CORES = 128, 768
 """Least and largest side of a planned core. Smaller cores are tried when memory runs out."""
 PAUSING_CORE = 256
-"""Largest side of a core on a CPU for networks that can pause, at the size at which they compute."""
+"""Largest side of a core on a CPU for dense networks that can pause; a Compact takes what memory allows."""
 
 Load = Callable[[torch.device, torch.dtype], "UpscalerNet"]
 
@@ -60,13 +60,17 @@ class NetUpscaler:
 
     def begin(self, job: Job, images: Mapping[str, bytes], runtime: Runtime) -> list[Canvas]:
         """Raises UnreadablePicture, InvalidRequest."""
-        image, scale = open_small(job, images)
-        return [self.enlarge(job.id, 0, image, scale, runtime)]
+        image, scale, wrap = open_small(job, images)
+        return [self.enlarge(job.id, 0, image, scale, runtime, wrap)]
 
-    def enlarge(self, job_id: str, index: int, image: Image.Image, scale: int, runtime: Runtime) -> Canvas:
+    def enlarge(
+        self, job_id: str, index: int, image: Image.Image, scale: int, runtime: Runtime, wrap: Axes = PLAIN
+    ) -> Canvas:
         """Tiles as large as fit into the memory that is free; on a CPU as large as a step may take."""
         net = self._net(runtime)
-        canvas = Canvas(job_id, index, prepare(image, net.grain, net.smallest), scale, plan(net, scale, runtime))
+        cutting = plan(net, scale, runtime)
+        surface = prepare(image, net.grain, net.smallest, wrap, cutting.context)
+        canvas = Canvas(job_id, index, surface, scale, cutting)
         canvas.alone = bool(_pauses(net, runtime) and _work(net, canvas) > STEP_FLOPS)
         return canvas
 
@@ -155,7 +159,7 @@ def plan(net: UpscalerNet, scale: int, runtime: Runtime) -> Cutting:
         context += RESAMPLING
     context = math.ceil(context / net.grain) * net.grain
     side = math.isqrt(_pixels(net, runtime) // net.scale ** (2 * (passes - 1)))
-    most = PAUSING_CORE if _pauses(net, runtime) else CORES[1]
+    most = PAUSING_CORE if _pauses(net, runtime) and not net.exact else CORES[1]
     core = min(max(side - 2 * context, CORES[0]), max(most, CORES[0])) // net.grain * net.grain
     return Cutting(max(core, net.grain), context, 0 if net.exact else context // 2, net.grain)
 

@@ -21,11 +21,12 @@ from engine.errors import OutOfMemory
 from engine.images.opening import open_own
 from engine.methods._base import Finished, Running, Step
 from engine.protocol.messages import Job
+from engine.protocol.replay_record import find_record
 from engine.protocol.step_log import StepConditions, StepLog
 from engine.requests.request import UpscaleRequest
 from engine.runtime.device_memory import free_memory
 from engine.upscalers import check_large
-from engine.upscalers._alpha import Surface
+from engine.upscalers._alpha import Axes, Surface, axes_of
 
 Box: TypeAlias = tuple[int, int, int, int]
 Span: TypeAlias = tuple[int, int, int, int]
@@ -230,14 +231,17 @@ def resample(image: Image.Image, box: Box, size: tuple[int, int]) -> Image.Image
     return strip.resize(size, Image.Resampling.LANCZOS, box=(0, top - upper, size[0], bottom - upper))
 
 
-def open_small(job: Job, images: Mapping[str, bytes]) -> tuple[Image.Image, int]:
-    """The picture (RGB, or RGBA) and the scale of an upscale job; raises UnreadablePicture, InvalidRequest in words."""
+def open_small(job: Job, images: Mapping[str, bytes]) -> tuple[Image.Image, int, Axes]:
+    """The image (RGB or RGBA) of an upscale job, the scale and its seamless axes, by its record.
+
+    Raises UnreadablePicture, InvalidRequest or OutOfMemory.
+    """
     request = job.request
     assert isinstance(request, UpscaleRequest)
     image = open_own(images[request.image], alpha=True)
     check_large(image.width, image.height, request.scale)
     check_room(image.width * image.height * request.scale**2)
-    return image, request.scale
+    return image, request.scale, axes_of(find_record(images[request.image]))
 
 
 def check_room(pixels: int) -> None:

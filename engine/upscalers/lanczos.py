@@ -9,7 +9,7 @@ from PIL import Image
 
 from engine.methods._base import Step
 from engine.protocol.messages import Job
-from engine.upscalers._alpha import prepare
+from engine.upscalers._alpha import PLAIN, Axes, prepare
 from engine.upscalers._tiles import Canvas, Cutting, open_small, resample
 
 if TYPE_CHECKING:
@@ -30,12 +30,14 @@ class Lanczos:
 
     def begin(self, job: Job, images: Mapping[str, bytes], runtime: Runtime) -> list[Canvas]:
         """Raises UnreadablePicture, InvalidRequest."""
-        image, scale = open_small(job, images)
-        return [self.enlarge(job.id, 0, image, scale, runtime)]
+        image, scale, wrap = open_small(job, images)
+        return [self.enlarge(job.id, 0, image, scale, runtime, wrap)]
 
-    def enlarge(self, job_id: str, index: int, image: Image.Image, scale: int, runtime: Runtime) -> Canvas:
+    def enlarge(
+        self, job_id: str, index: int, image: Image.Image, scale: int, runtime: Runtime, wrap: Axes = PLAIN
+    ) -> Canvas:
         """Tiles of 512 × 512 small pixels."""
-        return Canvas(job_id, index, prepare(image), scale, Cutting(CORE))
+        return Canvas(job_id, index, prepare(image, wrap=wrap), scale, Cutting(CORE))
 
     def batch_key(self, state: Canvas) -> Hashable:
         """All share one lane: a step is cheap."""

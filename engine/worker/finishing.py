@@ -19,6 +19,7 @@ from engine.requests.request import DreamRequest
 from engine.runtime.error_boundary import catch
 from engine.runtime.runtime import Runtime
 from engine.upscalers import Upscaler, find_upscaler
+from engine.upscalers._alpha import axes
 from engine.worker.job_state import ImageTask
 
 FALLBACK = "lanczos"
@@ -45,7 +46,8 @@ def begin_finish(painting: ImageTask, image: Image.Image, runtime: Runtime) -> t
     assert isinstance(request, DreamRequest)
     upscaler, note = load_finisher(request, runtime)
     scale = max(math.ceil(request.width / image.width), math.ceil(request.height / image.height))
-    state = upscaler.enlarge(painting.attempt.job.id, painting.index, image, scale, runtime)
+    wrap = axes(getattr(request.options, "seamless", "none"))
+    state = upscaler.enlarge(painting.attempt.job.id, painting.index, image, scale, runtime, wrap)
     script = painting.attempt.script
     if script and script.core and hasattr(state, "begin_with"):
         state.begin_with(script.core)

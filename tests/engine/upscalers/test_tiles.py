@@ -15,13 +15,15 @@ from safetensors.torch import save_file
 
 from engine.errors import DreamError, InvalidRequest, ModelUnavailable, OutOfMemory, WeightsError
 from engine.images.opening import MAX_SIDE
+from engine.images.pictures import to_png
 from engine.images.tensors import to_image, to_tensor
 from engine.loaders.torchvision_compat import ensure_torchvision
 from engine.loaders.upscaler import UpscalerNet
 from engine.methods._base import Failed, Finished, Running
 from engine.nets.compact import Compact, compact_from
 from engine.protocol.messages import Job
-from engine.requests.request import UpscaleRequest
+from engine.protocol.replay_record import make_record, text_chunks
+from engine.requests.request import UpscaleRequest, build_request
 from engine.runtime.runtime import Runtime
 from engine.upscalers import Upscaler, _net, find_upscaler, lanczos, primer
 from engine.upscalers._alpha import prepare
@@ -189,11 +191,30 @@ class Dense(torch.nn.Module):
         return out
 
 
-def test_a_large_window_takes_many_steps_and_gives_the_same_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+def spandrel_compact() -> torch.nn.Module:
+    ensure_torchvision()
+    import spandrel
+
+    torch.manual_seed(0)
+    net: torch.nn.Module = spandrel.ModelLoader("cpu").load_from_state_dict(dict(Compact(4, 1).state_dict())).model
+    return net.requires_grad_(False)
+
+
+@pytest.mark.parametrize(
+    ("module", "count"),
+    [
+        pytest.param(Dense(), 7, id="dense"),
+        pytest.param(Compact(4, 1).requires_grad_(False), 6, id="ours"),
+        pytest.param(spandrel_compact(), 6, id="spandrel's"),
+    ],
+)
+def test_a_large_window_takes_many_steps_and_gives_the_same_pixels(
+    module: torch.nn.Module, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     image, runtime = grain(60, 52), Runtime.open("cpu")
-    expected = enlarged(made_of(Dense(), reach=6), image, 4, runtime)
+    expected = enlarged(made_of(module, reach=6), image, 4, runtime)
     monkeypatch.setattr(_net, "STEP_FLOPS", 1)
-    upscaler = made_of(Dense(), reach=6)
+    upscaler = made_of(module, reach=6)
 
     states = [upscaler.enlarge("a", index, image, 4, runtime) for index in range(2)]
     assert 2 == len({upscaler.batch_key(state) for state in states}), "each goes its own way"
@@ -202,7 +223,7 @@ def test_a_large_window_takes_many_steps_and_gives_the_same_pixels(monkeypatch: 
     while not isinstance(steps[-1], Finished):
         steps += upscaler.advance([states[0]], runtime)
 
-    assert 7 == len(steps), "one part of the net each, so that it can be cancelled in between"
+    assert count == len(steps), "one part of the net each, so that it can be cancelled in between"
     assert 0 == difference(expected, steps[-1].image)
     assert 0 == difference(expected, finished(upscaler, states[1], runtime))
 
@@ -228,7 +249,7 @@ def test_a_window_that_runs_out_of_memory_begins_anew(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("name", ["dense", "compact"])
 def test_tiles_add_little_work_on_a_processor(name: str, side: int, scale: float) -> None:
     """Pixels of all windows over those of the image, for the published nets' sizes."""
-    module: torch.nn.Module = Dense() if name == "dense" else torch.nn.Conv2d(3, 48, 3)
+    module: torch.nn.Module = Dense() if name == "dense" else Compact(4, 1)
     net = UpscalerNet(module, scale=4, reach=12 if name == "dense" else 34, exact=name == "compact", values=100)
     with torch.device("meta"):
         net.net.register_module("weights", torch.nn.Linear(1000, 16_700 if name == "dense" else 1_213, bias=False))
@@ -412,6 +433,43 @@ def test_what_is_opaque_or_grey_stays_so(fresh: Runtime) -> None:
     large = np.asarray(finished(primer.UPSCALER, primer.UPSCALER.begin(*upscale_job(grey, 4), fresh)[0], fresh))
     assert (80, 96, 3) == large.shape
     assert (large == large[..., :1]).all()
+
+
+def seamless_png(image: Image.Image, seamless: str) -> bytes:
+    """As the engine writes a picture that was painted with that option."""
+    request = build_request("a fox", settings={"seamless": seamless})
+    return to_png(image, text_chunks(make_record(request, 0, {})))
+
+
+@pytest.mark.parametrize("name", ["lanczos", "primer"])
+@pytest.mark.parametrize(("seamless", "shift"), [("across", (7, 0)), ("down", (0, 5)), ("both", (7, 5))])
+def test_edges_that_fit_still_fit_when_the_picture_is_enlarged(
+    name: str, seamless: str, shift: tuple[int, int], fresh: Runtime
+) -> None:
+    """Moving a seamless picture in a circle before or after it is enlarged is the same."""
+    image = grain(40, 32)
+    upscaler = find_upscaler(name)
+
+    def large(small: Image.Image) -> np.ndarray:
+        png = seamless_png(small, seamless)
+        sha = hashlib.sha256(png).hexdigest()
+        job = Job("a", 1, "", UpscaleRequest(image=sha, scale=4, width=small.width, height=small.height))
+        return np.asarray(finished(upscaler, upscaler.begin(job, {sha: png}, fresh)[0], fresh), dtype=int)
+
+    across, down = shift
+    moved = Image.fromarray(np.roll(np.asarray(image), (down, across), (0, 1)))
+
+    assert np.abs(np.roll(large(image), (4 * down, 4 * across), (0, 1)) - large(moved)).max() <= 1
+
+
+@pytest.mark.parametrize("colour", [(200, 60, 60), (10, 240, 30), (128, 128, 200), (255, 255, 255)])
+def test_a_single_pixel_keeps_its_colour(colour: tuple[int, int, int], runtime: Runtime) -> None:
+    """By the net that ships: what it makes of a pixel is what it makes of a large area."""
+    area = np.asarray(enlarged(primer.UPSCALER, Image.new("RGB", (48, 48), colour), 4, runtime), dtype=int)
+    pixel = np.asarray(enlarged(primer.UPSCALER, Image.new("RGB", (1, 1), colour), 4, runtime), dtype=int)
+
+    assert np.abs(pixel.mean((0, 1)) - area[80:112, 80:112].mean((0, 1))).max() <= 2
+    assert np.abs(pixel.mean((0, 1)) - colour).max() <= 6
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 30), (25, 1), (3, 49)])
