@@ -11,7 +11,7 @@ Handler = Callable[[str], None]
 _handler: Handler | None = None
 
 
-def crashpoint(name: str) -> None:
+def failpoint(name: str) -> None:
     """Call the handler, if one is installed."""
     if _handler is not None:
         _handler(name)

@@ -17,7 +17,7 @@ from dataclasses import replace
 from bot.delivery.edit_limiter import EditLimiter, MessageKey, Urgency
 from bot.delivery.final_update import FinalUpdate, Renderer, Route
 from bot.errors import StoreError
-from bot.failpoints import crashpoint
+from bot.failpoints import failpoint
 from bot.interactions.message_api import FAILURES, Post, Trouble, asked_at, nonce, trouble_of
 from bot.interactions.payload import MessagePayload
 from bot.jobs.service import JobService
@@ -176,7 +176,7 @@ class MessageUpdater:
             channel_id = self._post.address.channel_id
             await patiently(lambda: self._jobs.link_message(self.job.id, channel_id, message_id))
             self._linked = True
-            crashpoint("posted")
+            failpoint("posted")
 
     async def _finish(self) -> None:
         if await self._owed("result"):
@@ -187,23 +187,23 @@ class MessageUpdater:
     async def _deliver_end(self) -> None:
         route = Route.POST if self.message_id is None else Route.TOKEN if self._by_token else Route.EDIT
         final = FinalUpdate(self.newest, self._post, self._renderer, self.message_id, route, searched=self._searched)
-        crashpoint("sending end")
+        failpoint("sending end")
         await final.deliver()
-        crashpoint("end sent")
+        failpoint("end sent")
         if final.message_id != self.message_id:
             self.message_id = final.message_id
             await self._link()
         if direct := final.direct:
             await patiently(lambda: self._jobs.link_message(self.job.id, *direct))
         await self._close("result", final.failed)
-        crashpoint("delivered")
+        failpoint("delivered")
 
     async def _ping(self) -> None:
         """Ping a person who waited long, in one attempt: a lost ping is better than two."""
         job, why = self.job, "there is no message to reply to"
         what = "your picture is" if job.request.count == 1 else "your pictures are"
         if self.message_id is not None and not self._by_token:
-            crashpoint("pinging")
+            failpoint("pinging")
             try:
                 words = f"{mention(job.origin.user_id)} {what} ready."
                 ping = await self._post.reply(self.message_id, words, nonce(job.id, "ping"))
@@ -212,7 +212,7 @@ class MessageUpdater:
                 why = ""
             except FAILURES as error:
                 why = str(error)
-        crashpoint("pinged")
+        failpoint("pinged")
         await self._close("ping", why)
 
     async def _owed(self, purpose: Purpose) -> bool:

@@ -20,7 +20,7 @@ from bot.delivery.edit_limiter import EditBudget, EditLimiter
 from bot.delivery.message_updater import MessageUpdater
 from bot.delivery.renderer import MessageRenderer
 from bot.errors import StoreError
-from bot.failpoints import crashpoint
+from bot.failpoints import failpoint
 from bot.interactions.message_api import Address, Counted, Erase, Post, Removal, erased
 from bot.interactions.responder import UNSAID, Responder
 from bot.jobs.service import JobService
@@ -95,14 +95,14 @@ class Delivery:
         updater = self._add(Update(job, place=self._jobs.registry.place(job.id)))
         try:
             payload = await self._renderer.render(updater.newest, responder.upload_limit)
-            crashpoint("answering")
+            failpoint("answering")
             updater.sent(await responder.send_public(payload), payload)
         except UNSAID as error:
             log.info("job %s could not be answered: %s", job.id, error)
             updater.not_sent(error)
         finally:
             self._keep(job.id, self._run(updater))
-        crashpoint("answered")
+        failpoint("answered")
 
     async def close(self) -> None:
         """Stop at once; undelivered updates stay in the outbox."""

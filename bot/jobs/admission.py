@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from bot.config.settings import Config, Standing
 from bot.errors import Blocked, Lapsed, PictureGone, Refused, ShuttingDown, Unconfirmed
-from bot.failpoints import crashpoint
+from bot.failpoints import failpoint
 from bot.models.comparison import Asked
 from bot.models.job import JobRow, JobState, Origin, Priority, new_job_id
 from bot.policy.cost_confirmation import ANSWERED, worth_asking
@@ -79,7 +79,7 @@ class Admission:
             # Checked last: raising here rolls the whole transaction back.
             if not submission.answers and worth_asking(job.cost, left, self._config.quota):
                 raise Unconfirmed(left)
-        crashpoint("submitted")
+        failpoint("submitted")
         return job
 
     async def check(self, submission: Submission, ready: Ready | None) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bot.errors import PictureGone, SetAside, StoreError
-from bot.failpoints import crashpoint
+from bot.failpoints import failpoint
 from bot.jobs.registry import JobRegistry
 from bot.jobs.transitions import JobTransitions
 from bot.models.job import JobRow, Update
@@ -154,7 +154,7 @@ class EngineLoop:
             self._in_flight.pop(job.id, None)
             await patiently(lambda: self._transitions.requeue(job))
             return
-        crashpoint("handed over")
+        failpoint("handed over")
         if self._registry.row(job.id, job.attempt) is None:  # cancelled during the hand-over
             await self.cancel(job)
 

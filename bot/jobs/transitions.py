@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from bot.config.settings import Config
 from bot.errors import SetAside
-from bot.failpoints import crashpoint
+from bot.failpoints import failpoint
 from bot.jobs.registry import JobRegistry
 from bot.models.comparison import share_of
 from bot.models.job import RUNNING, JobRow, JobState, owner_of
@@ -52,7 +52,7 @@ class JobTransitions:
         async with self._store.transaction() as session:
             if not await self._store.jobs.start(session, job.id, job.attempt, now):
                 return None
-        crashpoint("started")
+        failpoint("started")
         current = self._registry.row(job.id, job.attempt)
         if current is None:  # cancelled between the commit and here
             return None
@@ -63,12 +63,12 @@ class JobTransitions:
     async def picture(self, job: JobRow, picture: Picture) -> None:
         """Store the file, then its row; a picture of an earlier attempt leaves no row."""
         path = await self._store.pictures.keep(job, picture)
-        crashpoint("picture file")
+        failpoint("picture file")
         async with self._store.transaction() as session:
             row = await self._store.pictures.insert(session, picture, path, self._clock())
             if row is not None and row.facts.get("covered"):
                 await self._store.jobs.cover(session, job.id)
-        crashpoint("picture row")
+        failpoint("picture row")
         current = self._registry.row(job.id, job.attempt)
         if row is not None and current is not None:
             if row.facts.get("covered"):
@@ -156,7 +156,7 @@ class JobTransitions:
                 return
             if not job.in_parts:
                 await self._store.pictures.drop_rows(session, job.id)
-        crashpoint("went back")
+        failpoint("went back")
         current = self._registry.row(job.id, job.attempt)
         if current is not None:
             back = replace(current, attempt=job.attempt + 1, crash_count=crash_count, state=JobState.QUEUED)
@@ -178,7 +178,7 @@ class JobTransitions:
             await self._settle(session, job, end.state, share, now)
             await also(session, now)
             await self._store.deliveries.add(session, job.id, "result", now)
-        crashpoint("ended")
+        failpoint("ended")
         ended = replace(
             self._registry.row(job.id) or job,
             state=end.state,

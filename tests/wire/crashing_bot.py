@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from bot import failpoints as crashpoints
+from bot import failpoints
 from bot.__main__ import main
 
 KILLED = 137
@@ -32,5 +32,5 @@ def die(name: str) -> None:
 
 
 if __name__ == "__main__":
-    crashpoints.install(die)
+    failpoints.install(die)
     sys.exit(main())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bot import failpoints as crashpoints
+from bot import failpoints
 from bot.jobs.admission import Submission
 from bot.models.job import JobState
 from bot.storage import Store
@@ -34,9 +34,9 @@ def dies_at() -> Iterator[list[str]]:
             names.remove(name)
             raise Died(name)
 
-    crashpoints.install(die)
+    failpoints.install(die)
     yield names
-    crashpoints.install(None)
+    failpoints.install(None)
 
 
 async def live(core: Core) -> None:
@@ -223,7 +223,7 @@ async def _live_and_die(folder: Path, point: str) -> None:
         if name == point:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    crashpoints.install(kill)
+    failpoints.install(kill)
     async with running_core(folder, slots=2) as core:
         await live(core)
 
