@@ -30,6 +30,7 @@ from bot.operations.database_watch import watch_database
 from bot.operations.metrics import ErrorCount, Metrics
 from bot.operations.metrics_server import MetricsServer
 from bot.operations.status import Shards, Status
+from bot.retry import supervise
 from bot.services import Buttons, Client, build_services
 from bot.storage import Store
 from bot.views.confirm_cost import question_sheet
@@ -189,7 +190,7 @@ class DreamBot(Client):
         log.info("ready as %s in %d servers", self.user, len(self.guilds))
         if self.at_work:
             return
-        self._begin(self.services.deletion_queue.run())
+        self._begin(supervise("the deletion queue", self.services.deletion_queue.run))
         await self.services.jobs.abandon_servers(lambda guild_id: self.get_guild(guild_id) is not None)
         self.services.jobs.resume()
         await self.services.delivery.start()

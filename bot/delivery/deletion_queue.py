@@ -1,4 +1,4 @@
-"""Deletes messages that could not be deleted at once: slowly, and over restarts, until none is left."""
+"""Deletes messages that could not be deleted at once: slowly, and across restarts."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from bot.storage import Store
 log = logging.getLogger(__name__)
 
 PAUSE = 1.0
-"""Seconds between two messages: others have more urgent things to say."""
+"""Seconds between two deletions, which leaves the rate limit to edits."""
 LATER = 60.0
-"""Seconds until another try where Discord is busy or wants us to wait, and between two looks at the table."""
+"""Seconds until the next attempt after a transient error, and between two reads of the table."""
 _BATCH = 50
 
 
 class DeletionQueue:
-    """Works off the table `removals`; `run` it in a task of its own."""
+    """Works off the table `removals`; `run` it in a task."""
 
     def __init__(self, client: discord.Client, store: Store, pause: float = PAUSE) -> None:
         self._client = client
@@ -32,11 +32,11 @@ class DeletionQueue:
         self._news.set()
 
     def wake(self) -> None:
-        """There is more to do."""
+        """Read the table again now."""
         self._news.set()
 
     async def run(self) -> None:
-        """For ever."""
+        """Runs until cancelled."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LATER):
@@ -48,12 +48,12 @@ class DeletionQueue:
                         await self._remove(channel_id, message_id)
                         await asyncio.sleep(self._pause)
             except StoreError as error:
-                log.error("messages that are to be deleted stay for now: %s", error)
+                log.error("scheduled deletions are retried later: %s", error)
                 await asyncio.sleep(LATER)
 
     async def _remove(self, channel_id: int, message_id: int) -> None:
         message = self._client.get_partial_messageable(channel_id).get_partial_message(message_id)
         if await erased(message.delete) is Removal.LATER:
             await asyncio.sleep(LATER)
-        else:  # what Discord refuses, nobody can delete
+        else:  # a refused deletion cannot succeed later either
             await self._store.farewells.removed(channel_id, message_id)

@@ -1,8 +1,6 @@
-"""When which message may be edited: a burst of two, then one edit per few seconds, and one budget for the whole bot.
+"""Rate limiter for message edits: a burst of two, then one edit per few seconds, within one budget for the whole bot.
 
-Messages wait at one turnstile. What ends a job goes first, progress next, places in the queue last; whoever waits
-can be overtaken but not forgotten, because a newer text replaces the older one instead of standing behind it.
-Knows time only as numbers, and no Discord.
+Final updates go first, then progress, then queue positions. A newer update replaces an older one that still waits.
 """
 
 from __future__ import annotations
@@ -18,11 +16,11 @@ Clock = Callable[[], float]
 PRUNE = 256
 """Buckets from which on full ones are dropped."""
 PATIENCE = 5.0
-"""Places in the queue change for everybody at once: they wait this many times longer than progress."""
+"""Queue positions change for all jobs at once, so their edits wait this many times longer than progress."""
 
 
 class Urgency(IntEnum):
-    """Who goes first when several wait."""
+    """Order among waiting edits."""
 
     FINAL = 0
     PARTING = 1
@@ -32,7 +30,7 @@ class Urgency(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """*capacity* at once, then one per *seconds*."""
+    """A burst of *capacity*, then one edit per *seconds*."""
 
     capacity: int
     seconds: float
@@ -40,24 +38,24 @@ class Rate:
 
 @dataclass(slots=True)
 class TokenBucket:
-    """A token bucket: what is left of a rate."""
+    """The remaining tokens of a rate at time *at*."""
 
     rate: Rate
     level: float
     at: float
 
     def wait(self, now: float) -> float:
-        """Seconds until one may be taken."""
+        """Seconds until one token is available."""
         self._fill(now)
         return max(0.0, (1 - self.level) * self.rate.seconds)
 
     def take(self, now: float) -> None:
-        """Take one; the level may fall below zero for what cannot wait."""
+        """Take one token; the level may fall below zero for final updates."""
         self._fill(now)
         self.level -= 1
 
     def full(self, now: float) -> bool:
-        """Whether nothing is taken from it."""
+        """Whether it equals a new bucket."""
         self._fill(now)
         return self.level >= self.rate.capacity
 
@@ -68,17 +66,17 @@ class TokenBucket:
 
 @dataclass(frozen=True, slots=True)
 class MessageKey:
-    """One message, and the channel whose limits it shares."""
+    """A message and its channel, whose limit it shares."""
 
     message: Hashable
     channel: Hashable
 
 
 class EditBudget:
-    """The rules alone: how long a message has to wait at a moment. A bucket each for messages, channels, the bot.
+    """How long an edit has to wait: token buckets for each message, each channel and the whole bot.
 
-    *seconds* lie between two edits of one message, once its *burst* is used up. Discord limits a channel to about one
-    edit per second; we stay a little below that, so that ends never wait behind progress.
+    *seconds* between two edits of one message after its *burst*. Discord allows about one edit per second and channel;
+    staying below that keeps final updates from waiting behind progress. Times are seconds of one monotonic clock.
     """
 
     def __init__(self, seconds: float, burst: int = 2, *, share: float = 0.4, per_second: float = 4.0) -> None:
@@ -90,30 +88,30 @@ class EditBudget:
         self._places: dict[Hashable, float] = {}
         self._prune_at = PRUNE
 
-    def wait(self, spot: MessageKey, urgency: Urgency, now: float) -> float:
-        """Seconds until *spot* may be edited; what is said last waits for nothing but the whole bot's limit."""
+    def wait(self, key: MessageKey, urgency: Urgency, now: float) -> float:
+        """Seconds until *key* may be edited; final and parting updates wait for the bot's bucket only."""
         if urgency in (Urgency.FINAL, Urgency.PARTING):
             return self._of_bot(now).wait(now)
-        later = self._places.get(spot.message, now) - now if urgency is Urgency.PLACE else 0.0
-        return max(later, *(bucket.wait(now) for bucket in self._all(spot, now)))
+        later = self._places.get(key.message, now) - now if urgency is Urgency.PLACE else 0.0
+        return max(later, *(bucket.wait(now) for bucket in self._all(key, now)))
 
-    def take(self, spot: MessageKey, now: float) -> None:
-        """Count one edit of *spot*."""
+    def take(self, key: MessageKey, now: float) -> None:
+        """Count one edit of *key*."""
         if len(self._buckets) >= self._prune_at:
             self._prune(now)
-        for bucket in self._all(spot, now):
+        for bucket in self._all(key, now):
             bucket.take(now)
-        self._places[spot.message] = now + self._place_seconds
+        self._places[key.message] = now + self._place_seconds
 
-    def give_back(self, spot: MessageKey, now: float) -> None:
-        """The edit turned out to be unnecessary."""
-        for bucket in self._all(spot, now):
+    def give_back(self, key: MessageKey, now: float) -> None:
+        """Return the tokens of an edit that was not sent."""
+        for bucket in self._all(key, now):
             bucket.level += 1
 
-    def forget(self, spot: MessageKey) -> None:
-        """The message is finished: its bucket is no longer needed."""
-        self._buckets.pop(("message", spot.message), None)
-        self._places.pop(spot.message, None)
+    def forget(self, key: MessageKey) -> None:
+        """Drop the bucket of a finished message."""
+        self._buckets.pop(("message", key.message), None)
+        self._places.pop(key.message, None)
 
     def _prune(self, now: float) -> None:
         """Drop full buckets, which are equal to new ones, and pauses that are over."""
@@ -121,9 +119,9 @@ class EditBudget:
         self._places = {message: at for message, at in self._places.items() if at > now}
         self._prune_at = max(PRUNE, 2 * len(self._buckets))
 
-    def _all(self, spot: MessageKey, now: float) -> tuple[TokenBucket, TokenBucket, TokenBucket]:
-        message = self._bucket(("message", spot.message), self._message, now)
-        return message, self._bucket(("channel", spot.channel), self._channel, now), self._of_bot(now)
+    def _all(self, key: MessageKey, now: float) -> tuple[TokenBucket, TokenBucket, TokenBucket]:
+        message = self._bucket(("message", key.message), self._message, now)
+        return message, self._bucket(("channel", key.channel), self._channel, now), self._of_bot(now)
 
     def _of_bot(self, now: float) -> TokenBucket:
         return self._bucket("bot", self._bot, now)
@@ -135,45 +133,45 @@ class EditBudget:
 @dataclass(slots=True)
 class _Waiting:
     urgency: Urgency
-    let_through: asyncio.Future[None]
+    granted: asyncio.Future[None]
 
 
 class EditLimiter:
     """Grants edits one at a time, the most urgent first, as fast as `EditBudget` allows. `run` does the work."""
 
-    def __init__(self, pace: EditBudget, clock: Clock = time.monotonic) -> None:
-        self._pace = pace
+    def __init__(self, budget: EditBudget, clock: Clock = time.monotonic) -> None:
+        self._budget = budget
         self._clock = clock
         self._waiting: dict[MessageKey, _Waiting] = {}
         self._changed = asyncio.Event()
 
-    async def turn(self, spot: MessageKey, urgency: Urgency) -> None:
-        """Return when *spot* may be edited; one waiter per message."""
+    async def turn(self, key: MessageKey, urgency: Urgency) -> None:
+        """Return when *key* may be edited; one waiter per message."""
         waiting = _Waiting(urgency, asyncio.get_running_loop().create_future())
-        self._waiting[spot] = waiting
+        self._waiting[key] = waiting
         self._changed.set()
         try:
-            await waiting.let_through
+            await waiting.granted
         finally:
-            self._waiting.pop(spot, None)
+            self._waiting.pop(key, None)
 
-    def hurry(self, spot: MessageKey, urgency: Urgency) -> None:
-        """What *spot* waits with has become more (or less) urgent."""
-        if spot in self._waiting:
-            self._waiting[spot].urgency = urgency
+    def hurry(self, key: MessageKey, urgency: Urgency) -> None:
+        """Change the urgency of the waiting edit of *key*."""
+        if key in self._waiting:
+            self._waiting[key].urgency = urgency
             self._changed.set()
 
-    def give_back(self, spot: MessageKey) -> None:
-        """Its turn was not needed."""
-        self._pace.give_back(spot, self._clock())
+    def give_back(self, key: MessageKey) -> None:
+        """Return the permission of an edit that was not sent."""
+        self._budget.give_back(key, self._clock())
         self._changed.set()
 
-    def forget(self, spot: MessageKey) -> None:
-        """There will be no more turns."""
-        self._pace.forget(spot)
+    def forget(self, key: MessageKey) -> None:
+        """Drop the bucket of a finished message."""
+        self._budget.forget(key)
 
     async def run(self) -> None:
-        """Open the turnstile again and again, until cancelled."""
+        """Grant edits until cancelled."""
         while True:
             self._changed.clear()
             pause = self._open()
@@ -183,16 +181,16 @@ class EditLimiter:
                     await self._changed.wait()
 
     def _open(self) -> float | None:
-        """Let everybody through who may pass now; seconds until somebody else may, or None if nobody waits."""
+        """Grant all edits that are possible now; returns the seconds until the next one, or None if none waits."""
         now = self._clock()
         pauses = []
-        for spot, waiting in sorted(self._waiting.items(), key=lambda item: item[1].urgency):
-            if waiting.let_through.done():
+        for key, waiting in sorted(self._waiting.items(), key=lambda item: item[1].urgency):
+            if waiting.granted.done():
                 continue
-            pause = self._pace.wait(spot, waiting.urgency, now)
+            pause = self._budget.wait(key, waiting.urgency, now)
             if pause > 0:
                 pauses.append(pause)
             else:
-                self._pace.take(spot, now)
-                waiting.let_through.set_result(None)
+                self._budget.take(key, now)
+                waiting.granted.set_result(None)
         return min(pauses, default=None)

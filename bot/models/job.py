@@ -1,4 +1,4 @@
-"""What the Discord side and the core say to each other: jobs, pictures, places in the queue. Frozen values only."""
+"""Values shared by the whole bot: jobs, pictures, queue positions, updates. All are frozen."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, 
 
 
 class JobState(StrEnum):
-    """Where a job is. The last three are ends: nothing leaves them."""
+    """The last three are final."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -31,15 +31,14 @@ class JobState(StrEnum):
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will happen to the job."""
         return self not in (JobState.QUEUED, JobState.RUNNING)
 
 
 class Priority(IntEnum):
-    """Who goes first among those who have cost the same; what each is worth stands in `bot.scheduling.fair_queue`."""
+    """Order among owners of equal cost; `bot.scheduling.fair_queue` gives each its weight."""
 
     BACKGROUND = -1
-    """Of many pictures of one prompt: everybody else's are painted first, while these are under way too."""
+    """A batch: all other jobs go first, even while it runs."""
     BATCH = 0
     NORMAL = 1
     ROLE = 2
@@ -48,7 +47,7 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a job comes from: the person, the place, and the job whose button or reaction it was."""
+    """Where a job comes from: person, channel, and the job whose button or reaction asked for it."""
 
     channel_id: int
     user_id: int
@@ -56,41 +55,41 @@ class Origin:
     guild_id: int | None = None
     interaction_id: int | None = None
     interaction_token: str = field(default="", repr=False)
-    """A secret of 15 minutes. Only on its way in: rows that are read back never carry it (see `store.interactions`)."""
+    """A secret that lives 15 minutes. Rows from the store do not have it; see `bot.storage.messages.Interactions`."""
     kind: Kind = "dream"
     parent_job: str = ""
     parent_index: int = 0
     server_id: int | None = None
-    """The server in which it was asked for: the one that it is shown in, but for results that go by direct message."""
+    """The server where it was asked for; differs from `guild_id` for results sent by direct message."""
     spoiler: bool = False
-    """The picture is to be covered until somebody wants to see it."""
+    """The picture is sent as a spoiler."""
     guest: bool = False
-    """The bot is no member there (user-installed)."""
+    """The bot is not a member of the server (user-installed)."""
     thread_of: int | None = None
-    """The channel that `channel_id` is a thread (or a forum's post) of."""
+    """The parent channel, if `channel_id` is a thread or a forum post."""
 
     def is_in(self, channel_id: int) -> bool:
-        """Whether it is shown in that channel, or in a thread of it."""
+        """Whether it is shown in that channel or in one of its threads."""
         return channel_id in (self.channel_id, self.thread_of)
 
     @property
     def owner(self) -> str:
-        """The opaque name under which queue, ledger and engine know this person."""
+        """The person's name in queue, ledger and engine."""
         return owner_of(self.user_id)
 
 
 @dataclass(frozen=True, slots=True)
 class PictureRow:
-    """One finished picture: its file lies on disk, durable, before this row exists."""
+    """One finished picture. Its file is durable before the row is written."""
 
     job_id: str
     index: int
     path: Path | None
-    """The PNG; None when it is no longer kept."""
+    """The PNG; None once it is deleted."""
     width: int
     height: int
     sha256: str
-    """Of the file's bytes: the name by which an `UpscaleRequest` asks for it."""
+    """Hash of the file, by which an `UpscaleRequest` names it."""
     size: int
     """Bytes."""
     facts: Mapping[str, object]
@@ -99,7 +98,7 @@ class PictureRow:
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """One job as the store knows it. Times are unix seconds, *cost* is in units (megapixel steps)."""
+    """One job as stored. Times are unix seconds; *cost* is in units (megapixel steps)."""
 
     id: str
     attempt: int
@@ -111,25 +110,25 @@ class JobRow:
     priority: Priority
     state: JobState
     error_code: str
-    """Code of the DreamError of a job that has failed, else empty."""
+    """Class name of the DreamError of a failed job, else empty."""
     error_text: str
-    """Why it has failed or was cancelled; of a batch that is done, why it ended before all was painted."""
+    """Why it failed or was cancelled, or why a finished batch is incomplete."""
     cost: float
     created_at: float
     started_at: float | None = None
-    """When the present attempt (of a finished job: the last one; of a batch: the first) crossed to the engine."""
+    """Start of the present or last attempt; of a batch, of the first one."""
     finished_at: float | None = None
     message_id: int | None = None
-    """The message that shows the job, in `origin.channel_id`, once it is known."""
+    """The message in `origin.channel_id` that shows the job, once known."""
     seconds: Mapping[str, float] = field(default_factory=dict)
-    """The engine's timings of the finished job: phase → s."""
+    """Durations of the finished job: engine phase → s, and `RUNNING`."""
     running_limit: int = 1
-    """How many jobs of this person may run at a time, as it was when they asked."""
+    """Jobs of this person that may run at a time, as of the submission."""
     pictures: tuple[PictureRow, ...] = ()
 
     @property
     def on_disk(self) -> int:
-        """How many of its pictures are still here; none of a job that is not done."""
+        """Number of its stored pictures; 0 for a job that is not done."""
         return sum(picture.path is not None for picture in self.pictures) if self.state is JobState.DONE else 0
 
     @property
@@ -161,55 +160,54 @@ class JobRow:
 
     @property
     def missing(self) -> tuple[int, ...]:
-        """Indices of the pictures that are not painted yet."""
+        """Indices of the pictures that are not rendered yet."""
         painted = {picture.index for picture in self.pictures}
         return tuple(index for index in range(self.request.count) if index not in painted)
 
     def owned_by(self, user_id: int) -> bool:
-        """Whether this is that person's own job."""
         return self.owner == owner_of(user_id)
 
 
 @dataclass(frozen=True, slots=True)
 class QueuePosition:
-    """Where a waiting job stands under the fair order. Times are unix seconds and ranges, not promises."""
+    """The position of a waiting job in the fair order. Times are estimates in unix seconds."""
 
     position: int
     """1 = next."""
     waiting: int
-    """How many jobs wait in all."""
+    """Number of waiting jobs."""
     ahead_cost: float
-    """Units that will be painted before it, what is left of the running jobs included."""
+    """Units that are rendered before it, including the rest of the running jobs."""
     starts: float
-    """When it will probably begin."""
+    """Expected start."""
     earliest: float
-    """The picture will be finished between this …"""
+    """Lower bound of the expected end."""
     latest: float
-    """… and this."""
+    """Upper bound of the expected end."""
     ready: float = 0.0
-    """When it will probably be finished."""
+    """Expected end."""
     held: bool = False
-    """A moderator has paused the queue: nothing is known about when it goes on."""
+    """A moderator has paused the queue, so the times are unknown."""
     reason: str = ""
-    """Why it is held, as the moderator has typed it."""
+    """The moderator's reason for the pause."""
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What has become of one job; a newer one replaces all older ones."""
+    """The state of one job; a newer update replaces all older ones."""
 
     job: JobRow
     progress: Progress | None = None
-    """Of the running attempt: newest step, newest snapshot of every picture."""
+    """Of a running job: newest step, newest snapshot of every picture."""
     place: QueuePosition | None = None
     """Of a waiting job."""
     parting: bool = False
-    """The bot is being stopped: the job goes on when it is back."""
+    """The bot is stopping; the job continues after the restart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The pictures of one job by their indices, the best first, with their cosines. *note*: why it may be unfair."""
+    """(index, cosine) of a job's pictures, the best first. *note*: why the comparison may be unfair."""
 
     order: tuple[tuple[int, float], ...]
     perceptor: str
@@ -217,7 +215,7 @@ class Ranking:
 
 
 def new_job_id() -> str:
-    """A fresh id: 10 characters, 50 random bits; fits file names, custom ids and voices."""
+    """A new id: 10 characters with 50 random bits, valid in file names and custom ids."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(ID_LENGTH))
 
 

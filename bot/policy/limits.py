@@ -1,4 +1,4 @@
-"""What is refused before it costs anything, in words: too large, not to be had here, too many, too soon."""
+"""Limits that are checked before a job costs anything: size, availability, disk space, queue length, cooldown."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from bot.config.sections import LimitsSection, QueueSection
 from bot.config.settings import Standing
 from bot.errors import CoolingDown, NoRoom, QueueFull, TooLarge
 from bot.models.comparison import Asked, named, parts_of
+from bot.text import count
 from engine.catalogue.models import MODELS
 from engine.errors import EngineUnusable, ModelUnavailable
 from engine.protocol.messages import Ready, Request
@@ -25,15 +26,19 @@ def check_size(request: Asked, limits: LimitsSection) -> None:
 
 def _check_size(request: Request, limits: LimitsSection) -> None:
     if isinstance(request, DreamRequest):
-        _most("side of a picture", "pixels", max(request.width, request.height), limits.max_size)
-        _most("number of steps", "steps", request.options.steps, limits.max_steps)
-        _most("number of pictures", "pictures", request.count, max(limits.max_count, limits.max_batch))
+        side, steps, most = max(request.width, request.height), request.options.steps, limits.max_count
+        if side > limits.max_size:
+            raise TooLarge(f"A side of {side} pixels is too large; the limit here is {limits.max_size}.")
+        if steps > limits.max_steps:
+            raise TooLarge(f"{steps} steps are too many; the limit here is {limits.max_steps}.")
+        if request.count > (most := max(most, limits.max_batch)):
+            raise TooLarge(f"You can paint up to {count(most, 'picture')} at once here.")
     else:
         side = max(request.width, request.height)
         if side * request.scale > limits.max_upscaled:
             raise TooLarge(
-                f"Enlarged {request.scale} times, {request.width}×{request.height} would be {side * request.scale} "
-                f"pixels long; {limits.max_upscaled} is the most here. {_fitting(side, limits.max_upscaled)}"
+                f"Upscaled {request.scale}×, {request.width}×{request.height} would be {side * request.scale} pixels "
+                f"long; the limit here is {limits.max_upscaled}. {_fitting(side, limits.max_upscaled)}"
             )
 
 
@@ -64,21 +69,21 @@ def _check_available(request: Request, ready: Ready) -> None:
 
 
 def check_room(folder: Path, megabytes: int) -> None:
-    """Raise NoRoom when the disk under *folder* has less than *megabytes* left: better now than after painting."""
+    """Raise NoRoom if the disk under *folder* has less than *megabytes* free."""
     if not has_room(folder, megabytes):
         raise NoRoom(
-            "The disk on which pictures are kept here is nearly full, so nothing new is taken. "
-            "What waits already is painted; whoever runs this bot has to make room."
+            "The disk of this bot is nearly full, so it accepts no new jobs. Queued jobs are still painted. "
+            "Its host has to free some space."
         )
 
 
 def has_room(folder: Path, megabytes: int) -> bool:
-    """Whether the disk under *folder* has at least *megabytes* left."""
+    """Whether the disk under *folder* has at least *megabytes* free."""
     return shutil.disk_usage(folder).free >= megabytes * 1_000_000
 
 
 def check_waiting(mine: int, everybody: int, standing: Standing, queue: QueueSection) -> None:
-    """Raise QueueFull when this person, or everybody together, has enough jobs waiting."""
+    """Raise QueueFull if this person's limit (*mine*) or the total limit (*everybody*) of waiting jobs is reached."""
     if mine >= standing.waiting:
         raise QueueFull(
             f"You have {_jobs(mine)} waiting already, and {standing.waiting} is the most for one person. "
@@ -95,11 +100,6 @@ def check_cooldown(last: float | None, standing: Standing, now: float) -> None:
         raise CoolingDown(
             f"That was quick: please wait {seconds} more second{'s' * (seconds != 1)}.", last + standing.cooldown
         )
-
-
-def _most(what: str, unit: str, value: int, limit: int) -> None:
-    if value > limit:
-        raise TooLarge(f"The {what} is {value}; {limit} {unit} is the most here.")
 
 
 def _fits(request: DreamRequest, ready: Ready) -> None:
@@ -127,7 +127,7 @@ def _has(kind: str, name: str, known: tuple[str, ...], ready: Ready) -> None:
 
 def _fitting(side: int, most: int) -> str:
     scale = most // side
-    return f"{scale} times would fit." if scale >= 2 else "It is large enough as it is."
+    return f"{scale}× would fit." if scale >= 2 else "It cannot be upscaled further."
 
 
 def _jobs(number: int) -> str:

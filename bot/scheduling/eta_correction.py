@@ -1,7 +1,7 @@
-"""How much later than foretold people's turns come, because others come and overtake them. Learnt as it happens. Pure.
+"""Learns how far actual start times exceed forecasts, and corrects them.
 
-The forecast plays the queue as it is; under the fair order whoever has had little goes before whoever has had much,
-even if they come later. How often that happens depends on the hour and on how long the line is.
+The forecast simulates the queue as it is. Under the fair order, a later job of an owner with less usage overtakes; how
+often that happens depends on the hour and on the length of the queue.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from dataclasses import dataclass, field, replace
 from bot.models.job import QueuePosition
 
 _GROUPS = (1, 2, 4, 8, 16)
-"""Jobs with fewer than so many ahead are looked at together; the rest is a group too."""
+"""Groups by the number of jobs ahead: upper bounds; the rest is one more group."""
 _MEMORY = 0.08
 _WIDE = 1.3
-"""Deviations to either side: about 80 % of a normal distribution."""
+"""Standard deviations to either side: about 80 % of a normal distribution."""
 _SHORTEST = 1.0
-"""Seconds; a wait that was to be shorter is no wait."""
+"""Seconds; shorter waits are ignored."""
 
 
 @dataclass(slots=True)
 class _Late:
-    """Mean and variance of the logarithm of (the wait that was / the wait that was foretold)."""
+    """Mean and variance of log(actual wait / forecast wait)."""
 
     mean: float = 0.0
     variance: float = 0.15**2
@@ -35,30 +35,30 @@ class _Late:
 
 @dataclass(slots=True)
 class EtaCorrection:
-    """Corrects places by what has come of earlier ones. Times are unix seconds."""
+    """Corrects positions by the outcome of earlier forecasts. Times are unix seconds."""
 
     _groups: dict[int, _Late] = field(default_factory=dict)
     _foretold: dict[str, tuple[float, QueuePosition]] = field(default_factory=dict)
 
     def foretell(self, job_id: str, place: QueuePosition, now: float) -> None:
-        """This is what the forecast said first about a job, uncorrected."""
+        """Remember the first, uncorrected forecast of a job."""
         if place.starts - now >= _SHORTEST and not place.held:
             self._foretold.setdefault(job_id, (now, place))
 
     def forget(self, *job_ids: str) -> None:
-        """Nothing can be learnt from these: they ended before their turn, or were held back."""
+        """Drop forecasts of jobs that ended before their start or were held."""
         for job_id in job_ids:
             self._foretold.pop(job_id, None)
 
     def starts(self, job_id: str, now: float) -> None:
-        """Its turn has come."""
+        """Learn from the actual start of a job."""
         asked, place = self._foretold.pop(job_id, (now, None))
         if place is not None:
             late = math.log(max(now - asked, _SHORTEST) / (place.starts - asked))
             self._late(place).learn(min(max(late, -1.5), 1.5))
 
     def corrected(self, place: QueuePosition, now: float) -> QueuePosition:
-        """The place as it will rather be."""
+        """The position with corrected times."""
         wait, rest = place.starts - now, place.ready - now
         if wait <= 0 or rest <= 0:
             return place

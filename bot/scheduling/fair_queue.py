@@ -1,15 +1,15 @@
-"""Whose turn it is: start-time fair queueing over what people's pictures cost. Pure and synchronous; knows no clock.
+"""The fair queue: start-time fair queueing over the cost of people's jobs. Synchronous and without a clock.
 
 Every owner has a virtual time, which grows by the cost of each of their jobs that starts. The owner whose next job
-would start earliest in virtual time is next (Goyal, Vin, Cheng 1996, "Start-time Fair Queueing"). So who asks for much
-waits longer, who asks rarely goes first, and nobody starves: everybody else's virtual time grows with every job, and
-so does the time at which newcomers come in.
+would start earliest in virtual time is next (Goyal, Vin, Cheng 1996, "Start-time Fair Queueing"). Heavy users wait
+longer and rare users go first. No owner starves, because the virtual time of all others grows with every job, and so
+does the virtual time of newcomers.
 
-We differ from the paper where people differ from packets: a person's line is priced when its head starts and not when
-it is joined, so cancelling a job moves the person's others forward; and what a cancelled job had not used comes back.
-Priority is a head start in cost plus a larger share. Both are bounded: a lower priority waits longer, never for ever.
-What is in the background (a batch) stands behind everybody in order, one at a time, and in nobody's way: the engine
-lets all others pass it between two steps, so it takes neither room nor a place among its owner's running jobs.
+Differences from the paper: a line is priced when its head starts, not when a job joins it, so cancelling a job moves
+the owner's other jobs forward; the unused cost of a cancelled job is refunded. Priority is a head start in cost plus a
+larger share. Both are bounded, so a lower priority waits longer but not forever. Background jobs (batches) come after
+all others, one at a time. The engine lets all others pass between two steps, so they take neither room nor one of their
+owner's running jobs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ HEAD_START: Mapping[Priority, float] = {
     Priority.BATCH: -20.0,
     Priority.BACKGROUND: 0.0,
 }
-"""Units of cost by which a job may go earlier than its owner's virtual time says. A usual picture costs about 1.6."""
+"""Units of cost by which a job may start before its owner's virtual time. A default picture costs about 1.6."""
 SHARE: Mapping[Priority, float] = {
     Priority.HOST: 4.0,
     Priority.ROLE: 2.0,
@@ -37,14 +37,14 @@ SHARE: Mapping[Priority, float] = {
     Priority.BATCH: 0.5,
     Priority.BACKGROUND: 1.0,
 }
-"""How many times slower than the plain cost an owner's virtual time grows."""
+"""Divisor of the cost by which an owner's virtual time grows."""
 EVERYTHING = -1
-"""Stands for all servers, and for what belongs to none."""
+"""A server id that stands for all servers and for direct messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What the queue has to know about a job."""
+    """A job as the queue sees it."""
 
     job_id: str
     owner: str
@@ -53,20 +53,19 @@ class Ticket:
     pictures: int = 1
     priority: Priority = Priority.NORMAL
     running_limit: int = 1
-    """How many jobs of this owner may run at a time."""
+    """Jobs of this owner that may run at a time."""
     server: int = 0
-    """Where it was asked for; 0 = in no server. A server can be held."""
+    """Where it was asked for; 0 = no server. A server can be held."""
     isolated: bool = False
     """Suspected of crashing the engine: runs with no other job, so that a crash is attributable."""
 
     @property
     def background(self) -> bool:
-        """Whether all others go first."""
         return self.priority is Priority.BACKGROUND
 
     @property
     def span(self) -> float:
-        """By how much it moves its owner's virtual time."""
+        """The growth of its owner's virtual time."""
         return self.cost / SHARE[self.priority]
 
 
@@ -84,7 +83,7 @@ class _Waiting:
 
 
 class FairQueue:
-    """Jobs that wait and jobs that run. Costs are units; virtual times are units too."""
+    """Waiting and running jobs. Costs and virtual times are in units."""
 
     def __init__(self) -> None:
         self._lines: dict[str, list[_Waiting]] = {}
@@ -99,33 +98,33 @@ class FairQueue:
 
     @property
     def running(self) -> list[Ticket]:
-        """What has been handed out and has not ended."""
+        """Jobs that were handed out and have not ended."""
         return [entry.ticket for entry in self._running.values()]
 
     def hold(self, servers: Collection[int]) -> None:
-        """From now on nothing starts that was asked for in one of *servers*; `EVERYTHING` among them holds all."""
+        """Start no job of these *servers* from now on; `EVERYTHING` among them holds all jobs."""
         self._held = frozenset(servers)
 
     def holds(self, ticket: Ticket) -> bool:
-        """Whether this job may not start for now."""
+        """Whether the job is held."""
         return EVERYTHING in self._held or ticket.server in self._held
 
     def add(self, ticket: Ticket) -> None:
-        """Join the line. Who was away does not gain by it: their virtual time starts at the present one."""
+        """Join the owner's line. A returning owner starts at the present virtual time, so absence gains nothing."""
         if ticket.owner not in self._present():
             self._virtual[ticket.owner] = max(self._virtual.get(ticket.owner, self._now), self._now)
         self._join(_Waiting.of(ticket, next(self._arrivals)))
 
     def remember(self, costs: Mapping[str, float]) -> None:
-        """After a restart: what owners have cost lately, in units."""
+        """After a restart: the recent cost of each owner, in units."""
         for owner, cost in costs.items():
             self._virtual[owner] = self._now + cost
 
     def next(self, room: int) -> Ticket | None:
-        """Hand out the job whose turn it is, if the engine has *room* for its pictures; None if it must wait.
+        """Hand out the next job if the engine has *room* for its pictures; None if it must wait.
 
-        Nobody overtakes a job that waits for room: else large jobs would starve. With nothing running it goes anyway.
-        What is in the background goes when nobody else can, and overtakes nobody by that.
+        No job overtakes one that waits for room, else large jobs would starve. With nothing running it starts anyway.
+        A background job starts when no other job can.
         """
         entry = min(self._eligible(background=False), key=self._key, default=None)
         if entry is None or not self._may_start(entry.ticket, room):
@@ -140,23 +139,23 @@ class FairQueue:
         return entry.ticket
 
     def _next_behind(self, front: _Waiting | None) -> _Waiting | None:
-        """What may start in the background, while *front* (if anything) has to wait; not what *front* waits for."""
+        """The background job that may start while *front* (if any) waits; none while *front* needs an idle engine."""
         if front is not None and front.ticket.isolated:
             return None
         entry = min(self._eligible(background=True), key=self._key, default=None)
         return entry if entry is not None and self._may_start(entry.ticket, entry.ticket.pictures) else None
 
     def give_back(self, job_id: str, ticket: Ticket | None = None, painted: float = 0.0) -> None:
-        """A running job waits again, in its old place; as *ticket* where something has changed.
+        """A running job waits again in its old place, with a new *ticket* if something changed.
 
-        Of its cost the part *painted* (0…1) counts: nothing, unless it is a batch that goes on.
+        The share *painted* (0…1) of its cost counts.
         """
         entry = self._running.pop(job_id)
         self._virtual[entry.ticket.owner] -= entry.ticket.span * (1 - painted)
         self._join(_Waiting.of(ticket or entry.ticket, entry.arrival))
 
     def remove(self, job_id: str) -> bool:
-        """Take a waiting job out; False if it does not wait."""
+        """Remove a waiting job; False if it does not wait."""
         for line in self._lines.values():
             for entry in line:
                 if entry.ticket.job_id == job_id:
@@ -166,7 +165,7 @@ class FairQueue:
         return False
 
     def ended(self, job_id: str, painted: float = 1.0) -> None:
-        """A running job is over; of its cost the part *painted* (0…1) counts. Unknown jobs are none of our business."""
+        """A running job has ended; the share *painted* (0…1) of its cost counts. Unknown jobs are ignored."""
         entry = self._running.pop(job_id, None)
         if entry is not None:
             self._virtual[entry.ticket.owner] -= entry.ticket.span * (1 - painted)
@@ -215,9 +214,9 @@ class FairQueue:
         return self._candidate(entry, self._virtual)[:2]
 
     def _eligible(self, *, background: bool) -> Iterator[_Waiting]:
-        """The first of every line that is not held, if its owner may have one more job running.
+        """The first job of every line that is not held, if its owner may run one more job.
 
-        In the *background* one job runs at a time, whosever it is.
+        Only one *background* job runs at a time.
         """
         busy: dict[str, int] = {}
         for ticket in self.running:
@@ -246,22 +245,22 @@ class FairQueue:
             del self._lines[entry.ticket.owner]
 
     def _advance(self, started: float, span: float) -> None:
-        """The present virtual time, at which newcomers come in; it never goes back.
+        """Advance the present virtual time, at which newcomers join; it never goes back.
 
-        The paper takes the start of the job in service; with head starts that could jump ahead of who waits. And it
-        moves on by everybody's share of each job, as in Parekh and Gallager (1993): else newcomers without end, who
-        would all come in at one time, would starve whoever has had something.
+        The paper takes the start of the job in service; with head starts that could pass a waiting owner. It also
+        advances by each owner's share of each job, as in Parekh and Gallager (1993), because an endless series of
+        newcomers at one virtual time would starve all earlier owners.
         """
         waiting = (self._virtual[owner] for owner in self._lines)
         self._now = max(self._now + self._share, min([started, *waiting]))
         self._share = span / len(self._present())  # of the job that starts: it counts when the next one does
 
     def _present(self) -> set[str]:
-        """Who has something waiting or running."""
+        """Owners with waiting or running jobs."""
         return self._lines.keys() | {entry.ticket.owner for entry in self._running.values()}
 
     def _settle(self) -> None:
-        """Forget who owes nothing; when nothing waits or runs, forgive everybody (a busy period is over)."""
+        """Drop owners without debt; when no job waits or runs, drop all (the busy period is over)."""
         if not self._lines and not self._running:
             self._virtual.clear()
             self._now = self._share = 0.0

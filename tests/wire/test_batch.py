@@ -168,13 +168,13 @@ async def test_what_no_menu_offers_is_refused_and_again_is_a_batch_too(world: Wo
 @pytest.mark.bot(limits={"max_batch": 0})
 async def test_a_host_may_have_no_batches(max_: Person) -> None:
     said = whispered(await max_.slash("dream", prompt="an owl", count=5))
-    assert "The number of pictures is 5; 4 pictures is the most here." == said
+    assert "You can paint up to 4 pictures at once here." == said
 
 
 async def test_too_many_are_refused_before_anything_is_charged(world: World, max_: Person) -> None:
     said = whispered(await max_.slash("dream", prompt="an owl", count=41))
 
-    assert "The number of pictures is 41; 40 pictures is the most here." == said
+    assert "You can paint up to 40 pictures at once here." == said
     assert [] == await world.jobs_of(max_)
 
 

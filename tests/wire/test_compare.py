@@ -91,7 +91,7 @@ REFUSED = [
     ({"first": "draft", "second": "drafd"}, "drafd: “drafd” is no profile, method or model; did you mean “draft”?"),
     ({"first": "draft", "second": "draft"}, "“draft” is named twice"),
     ({"first": "usual", "second": "pixels eta=0.5"}, "pixels eta=0.5: pixels has no option “eta”"),
-    ({"first": "usual", "second": "steps=999"}, "steps=999: The number of steps is 999; 250 steps is the most here."),
+    ({"first": "usual", "second": "steps=999"}, "steps=999: 999 steps are too many; the limit here is 250."),
     ({"first": "usual", "second": "imagenet-256"}, "imagenet-256: The model “imagenet-256” cannot be used here"),
     ({"first": "usual", "second": "draft", "size": "300x300"}, "usual: "),
     ({"first": "usual", "second": "draft", "prompt": "an owl | | fog"}, "an owl | | fog"),

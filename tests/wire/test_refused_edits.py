@@ -19,7 +19,7 @@ ANY_EDIT = r"PATCH "
 
 def ends_only(world: World) -> None:
     """From now on no progress is shown: the first edit of a message is its end."""
-    world.services.delivery._limiter._pace._message = Rate(0, 1e6)
+    world.services.delivery._limiter._budget._message = Rate(0, 1e6)
 
 
 def in_words(message: Shown) -> bool:

@@ -177,9 +177,9 @@ async def test_a_change_is_said_to_everybody_and_kept_in_the_record(world: World
 async def test_the_limits_of_a_server_are_tighter_than_the_hosts(olive: Person, max_: Person) -> None:
     await olive.slash("settings server", max_steps=20, max_size=256, max_count=1)
 
-    assert "The number of steps is 25; 20 steps is the most here." == await refusal(max_)
-    assert "320; 256 pixels is the most here." in await refusal(max_, steps=5, size="320x256")
-    assert "1 pictures is the most here." in await refusal(max_, steps=5, count=2)
+    assert "25 steps are too many; the limit here is 20." == await refusal(max_)
+    assert "320 pixels is too large; the limit here is 256." in await refusal(max_, steps=5, size="320x256")
+    assert "up to 1 picture at once here." in await refusal(max_, steps=5, count=2)
     await olive.slash("settings server", max_steps=0, max_size=0, max_count=0)
     await dreamt(max_, "an owl", count=2)
 

@@ -248,9 +248,9 @@ async def test_a_refused_request_leaves_nothing_behind(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("limits", "said"),
     [
-        ({"max_size": 128}, "The side of a picture is 256; 128 pixels is the most here."),
-        ({"max_steps": 10}, "The number of steps is 25; 10 steps is the most here."),
-        ({"max_count": 1, "max_batch": 0}, "The number of pictures is 2; 1 pictures is the most here."),
+        ({"max_size": 128}, "A side of 256 pixels is too large; the limit here is 128."),
+        ({"max_steps": 10}, "25 steps are too many; the limit here is 10."),
+        ({"max_count": 1, "max_batch": 0}, "You can paint up to 1 picture at once here."),
     ],
 )
 async def test_what_is_too_large_for_the_host_is_refused_in_words(
@@ -265,7 +265,7 @@ async def test_what_is_too_large_for_the_host_is_refused_in_words(
 async def test_an_upscale_that_would_be_too_large_says_what_fits(tmp_path: Path) -> None:
     request = UpscaleRequest(image=SHA, width=1200, height=900, scale=4)
     async with running_core(tmp_path) as core:
-        with pytest.raises(TooLarge, match=r"would be 4800 pixels long; 4096 is the most here\. 3 times would fit"):
+        with pytest.raises(TooLarge, match=r"would be 4800 pixels long; the limit here is 4096\. 3× would fit"):
             await core.jobs.submit(Submission(request, origin(kind="upscale"), {SHA: b"attached"}))
 
 
