@@ -69,8 +69,9 @@ class EngineSection(Section):
     )
     compile: Literal["off", "on"] = Field(
         default="off",
-        description='"on" lets PyTorch compile models in the background and keeps the result in the folder "compiled" '
-        "of the data folder. Meant for GPUs, but not measured on one. It needs a C++ compiler, or Triton.",
+        description='"on" lets PyTorch compile models, which the first step of each size waits for, and keeps the '
+        'result in the folder "compiled" of the data folder. Meant for GPUs, but not measured on one. It needs a C++ '
+        "compiler, or Triton.",
     )
 
 

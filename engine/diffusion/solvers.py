@@ -22,18 +22,18 @@ FAINTEST = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What the net says about x_t, and what guidance makes of it."""
+class GuidedPrediction:
+    """The network's prediction without and with guidance."""
 
     plain: Prediction
-    leaning: Prediction
+    guided: Prediction
     gradient: Tensor | None = None
     """∇ log p(y | x_t), limited; none where nothing guides."""
 
 
 @dataclass(frozen=True, slots=True)
 class SolverInput:
-    """Where every sample of a batch is."""
+    """Everything that a sampler needs of a batch before a step."""
 
     x: Tensor
     coefficients: BatchCoefficients
@@ -54,26 +54,26 @@ class SolverInput:
 
 @dataclass(frozen=True, slots=True)
 class SolverStep:
-    """Where every sample is then; the picture that it has in mind; what its solver wants to be remembered."""
+    """The batch after a step: the next x_t, the predicted image, and what the sampler wants to remember."""
 
     x: Tensor
     pred_xstart: Tensor
     memory: Tensor | None = None
 
 
-class Ask(Protocol):
-    """What solvers may ask about x_t at its coefficients."""
+class GuidedModel(Protocol):
+    """A network and its guidance, as samplers call them."""
 
-    def __call__(self, x: Tensor, coefficients: BatchCoefficients, /) -> Answer:
-        """The net's answer, plain and guided, of one pass."""
+    def predict(self, x: Tensor, coefficients: BatchCoefficients, /) -> GuidedPrediction:
+        """Both predictions, of one forward pass."""
         ...
 
     def plain(self, x: Tensor, coefficients: BatchCoefficients, /) -> Prediction:
-        """The net's answer alone."""
+        """The prediction without guidance."""
         ...
 
     def gradient(self, x: Tensor, coefficients: BatchCoefficients, /) -> Tensor | None:
-        """The guidance alone; none where nothing guides."""
+        """∇ log p(y | x_t) alone; None if nothing guides."""
         ...
 
 
@@ -82,7 +82,7 @@ class Solver(Protocol):
 
     memory: int
 
-    def step(self, given: SolverInput, ask: Ask) -> SolverStep:
+    def step(self, given: SolverInput, model: GuidedModel) -> SolverStep:
         """From these stops to the next."""
         ...
 
@@ -92,10 +92,10 @@ class Ddim:
 
     memory = 0
 
-    def step(self, given: SolverInput, ask: Ask) -> SolverStep:
+    def step(self, given: SolverInput, model: GuidedModel) -> SolverStep:
         """One evaluation."""
-        leaning = ask(given.x, given.coefficients).leaning
-        return SolverStep(ddim_step(leaning, given.coefficients, given.eta, given.noise), leaning.pred_xstart)
+        guided = model.predict(given.x, given.coefficients).guided
+        return SolverStep(ddim_step(guided, given.coefficients, given.eta, given.noise), guided.pred_xstart)
 
 
 class Ancestral:
@@ -103,11 +103,11 @@ class Ancestral:
 
     memory = 0
 
-    def step(self, given: SolverInput, ask: Ask) -> SolverStep:
+    def step(self, given: SolverInput, model: GuidedModel) -> SolverStep:
         """One evaluation."""
-        answer = ask(given.x, given.coefficients)
+        answer = model.predict(given.x, given.coefficients)
         x = ancestral_step(given.x, answer.plain, given.coefficients, given.noise, answer.gradient)
-        return SolverStep(x, answer.leaning.pred_xstart)
+        return SolverStep(x, answer.guided.pred_xstart)
 
 
 class Plms:
@@ -115,14 +115,14 @@ class Plms:
 
     memory = 3
 
-    def step(self, given: SolverInput, ask: Ask) -> SolverStep:
+    def step(self, given: SolverInput, model: GuidedModel) -> SolverStep:
         """One evaluation; two where `begins`, for all of the batch."""
-        now = ask(given.x, given.coefficients).leaning
+        now = model.predict(given.x, given.coefficients).guided
         depth = torch.minimum(given.depth + 1, given.order)
         eps = plms_eps(torch.cat([now.eps[None], given.history]), depth)
         if begins(given):
             there = euler_step(given.x, now.eps, given.coefficients, now.pred_xstart)
-            eps = (now.eps + ask(there, given.ahead).leaning.eps) / 2
+            eps = (now.eps + model.predict(there, given.ahead).guided.eps) / 2
         return SolverStep(euler_step(given.x, eps, given.coefficients, now.pred_xstart), now.pred_xstart, now.eps)
 
 
@@ -131,9 +131,9 @@ class DpmPlusPlus:
 
     memory = 1
 
-    def step(self, given: SolverInput, ask: Ask) -> SolverStep:
+    def step(self, given: SolverInput, model: GuidedModel) -> SolverStep:
         """One evaluation."""
-        now = ask(given.x, given.coefficients).leaning
+        now = model.predict(given.x, given.coefficients).guided
         x = dpmpp_2m_step(given.x, now, given.coefficients, given.history[0], given.former_alpha_bar)
         return SolverStep(x, now.pred_xstart, now.pred_xstart)
 
@@ -152,21 +152,23 @@ class Split:
     def __init__(self, before: float, behind: float) -> None:
         self._before, self._behind = before, behind
 
-    def step(self, given: SolverInput, ask: Ask) -> SolverStep:
+    def step(self, given: SolverInput, model: GuidedModel) -> SolverStep:
         """One evaluation, and one of guidance for each part."""
         here = given.coefficients
         sighted = here.alpha_bar >= FAINTEST  # where all is noise, nothing is seen that could be pulled at
-        x = _pulled(given.x, ask, here, given, self._before, sighted)
-        now = ask.plain(x, here)
+        x = _pulled(given.x, model, here, given, self._before, sighted)
+        now = model.plain(x, here)
         eps = plms_eps(torch.cat([now.eps[None], given.history]), torch.minimum(given.depth + 1, given.order))
         x = euler_step(x, eps, here, now.pred_xstart)
-        x = _pulled(x, ask, given.ahead, given, self._behind, sighted & (here.alpha_bar_prev < 1))
+        x = _pulled(x, model, given.ahead, given, self._behind, sighted & (here.alpha_bar_prev < 1))
         return SolverStep(x, now.pred_xstart, now.eps)
 
 
-def _pulled(x: Tensor, ask: Ask, there: BatchCoefficients, given: SolverInput, share: float, able: Tensor) -> Tensor:
+def _pulled(
+    x: Tensor, model: GuidedModel, there: BatchCoefficients, given: SolverInput, share: float, able: Tensor
+) -> Tensor:
     """*x*, which has got to *there*, a share of the step further along guidance, where that is *able* [N, 1, 1, 1]."""
-    gradient = ask.gradient(x, there) if share and able.any() else None
+    gradient = model.gradient(x, there) if share and able.any() else None
     if gradient is None:
         return x
     return torch.where(able.to(x.device), guidance_step(x, gradient, there.alpha_bar, given.coefficients, share), x)

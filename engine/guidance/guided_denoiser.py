@@ -1,10 +1,10 @@
-"""From what a net says about x_t to what it says leaning towards the prompts: the gradient, its limits, its effect.
+"""CLIP guidance of a denoiser: the gradient of the objective, its limits, and its effect on the prediction.
 
-The gradient with respect to x_t goes back through whatever makes the picture that CLIP looks at (`base`):
+The gradient with respect to x_t goes back through the network that predicts the image which CLIP scores:
 
-    net        the net itself: one forward pass with gradient (variant B; the classic tools ran it twice)
-    secondary  a small net that predicts the same picture roughly (variant C)
-    xstart     nothing: ∂x_0/∂x_t is taken to be that of the ideal net for independent pixels (variant D)
+    net        the denoiser itself: one forward pass with gradient (the classic tools ran it twice)
+    secondary  a small network that predicts about the same image
+    xstart     none: ∂x_0/∂x_t is taken from the ideal denoiser of independent pixels
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from engine.diffusion.denoiser import (
     xstart_shift,
 )
 from engine.diffusion.respacing import BatchCoefficients
-from engine.diffusion.solvers import Answer
+from engine.diffusion.solvers import GuidedPrediction
 from engine.diffusion.symmetry import kept
 from engine.guidance.losses import limit_rms
 from engine.guidance.noise_key import NoiseKey
@@ -55,7 +55,11 @@ class Guidance:
     """[N, 2]: clamp_max and shift_max; 0 = none."""
     blended: Tensor
     """[N], bool: whether CLIP sees the predicted picture over the noisy one."""
-    gradient: str
+    path: str
+    """What the gradient goes back through: net, secondary or xstart; see the module's docstring."""
+    denoise: Denoiser
+    clips: bool = False
+    """Whether predicted images are clamped to [-1, 1]."""
     secondary: Denoiser | None = None
     moved: tuple[Tensor, Tensor] | None = None
     """[N] each: how far down and across CLIP sees the picture moved."""
@@ -66,39 +70,39 @@ class Guidance:
         """Whether any loss has a scale other than 0."""
         return self.objectives[0].acts
 
-    def ask(self, denoise: Denoiser, x: Tensor, coefficients: BatchCoefficients, clips: bool) -> Answer:
-        """What *denoise* says about *x*, plainly and leaning; with *clips*, both within [-1, 1]."""
+    def predict(self, x: Tensor, coefficients: BatchCoefficients) -> GuidedPrediction:
+        """The network's prediction without and with guidance, of one forward pass. *x*: [N, 3, H, W]."""
         if not self.acts:
-            plain = self.plain(denoise, x, coefficients, clips)
-            return Answer(plain, plain)
-        prediction, leaf = self._asked(denoise, x, coefficients)
+            plain = self.plain(x, coefficients)
+            return GuidedPrediction(plain, plain)
+        prediction, leaf = self._forward(x, coefficients)
         shift = self._shift(prediction, leaf, coefficients)
         x, plain = x.detach(), _detached(prediction)
-        leaning = with_xstart(plain, plain.pred_xstart + shift, x, coefficients)
-        return Answer(
-            self._framed(plain, x, coefficients, clips),
-            self._framed(leaning, x, coefficients, clips),
+        guided = with_xstart(plain, plain.pred_xstart + shift, x, coefficients)
+        return GuidedPrediction(
+            self._framed(plain, x, coefficients),
+            self._framed(guided, x, coefficients),
             self._within(gradient_of_shift(shift, coefficients)),
         )
 
     @torch.no_grad()
-    def plain(self, denoise: Denoiser, x: Tensor, coefficients: BatchCoefficients, clips: bool) -> Prediction:
-        """What *denoise* says about *x* where nothing leans."""
-        return self._framed(denoise(x, coefficients), x, coefficients, clips)
+    def plain(self, x: Tensor, coefficients: BatchCoefficients) -> Prediction:
+        """The prediction without guidance."""
+        return self._framed(self.denoise(x, coefficients), x, coefficients)
 
-    def objective(self, denoise: Denoiser, x: Tensor, coefficients: BatchCoefficients) -> Tensor | None:
-        """Only ∇ log p(y | x_t), limited; *denoise* is not asked where a secondary net takes the gradient."""
+    def gradient(self, x: Tensor, coefficients: BatchCoefficients) -> Tensor | None:
+        """∇ log p(y | x_t), limited; None if nothing guides. The network is not run where a secondary one is."""
         if not self.acts:
             return None
-        prediction, leaf = (None, x.detach()) if self.secondary is not None else self._asked(denoise, x, coefficients)
+        prediction, leaf = (None, x.detach()) if self.secondary is not None else self._forward(x, coefficients)
         return self._within(gradient_of_shift(self._shift(prediction, leaf, coefficients), coefficients))
 
-    def _asked(self, denoise: Denoiser, x: Tensor, coefficients: BatchCoefficients) -> tuple[Prediction, Tensor]:
-        """The net's answer, with its graph where the gradient goes through it, and the leaf of that."""
-        through = self.gradient == "net"
+    def _forward(self, x: Tensor, coefficients: BatchCoefficients) -> tuple[Prediction, Tensor]:
+        """The prediction, with its autograd graph if the gradient goes through the network, and the leaf of that."""
+        through = self.path == "net"
         with torch.set_grad_enabled(through):
             leaf = x.detach().requires_grad_(through)
-            return denoise(leaf, coefficients), leaf
+            return self.denoise(leaf, coefficients), leaf
 
     def _within(self, gradient: Tensor) -> Tensor:
         return gradient if self.inpaint is None else gradient * self.inpaint.mask
@@ -123,7 +127,7 @@ class Guidance:
         if self.secondary is not None:
             return self.secondary(x, coefficients).pred_xstart
         assert prediction is not None
-        if self.gradient == "net":
+        if self.path == "net":
             return prediction.pred_xstart
         return prediction.pred_xstart.detach() + plain_slope(coefficients).to(x) * (x - x.detach())
 
@@ -136,35 +140,14 @@ class Guidance:
         part = torch.where(per_sample(self.blended), (1 - coefficients.alpha_bar).sqrt(), 1.0).to(x)
         return part * base + (1 - part) * x
 
-    def _framed(self, prediction: Prediction, x: Tensor, coefficients: BatchCoefficients, clips: bool) -> Prediction:
-        if clips:
+    def _framed(self, prediction: Prediction, x: Tensor, coefficients: BatchCoefficients) -> Prediction:
+        if self.clips:
             prediction = clipped(prediction, x, coefficients)
         return (
             prediction
             if self.inpaint is None
             else kept(prediction, self.inpaint.picture, self.inpaint.mask, x, coefficients)
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Guided:
-    """A net and what leans it, as solvers ask them. *clips*: what it says lies within [-1, 1]."""
-
-    guidance: Guidance
-    denoise: Denoiser
-    clips: bool
-
-    def __call__(self, x: Tensor, coefficients: BatchCoefficients) -> Answer:
-        """Both, of one pass."""
-        return self.guidance.ask(self.denoise, x, coefficients, self.clips)
-
-    def plain(self, x: Tensor, coefficients: BatchCoefficients) -> Prediction:
-        """The net alone."""
-        return self.guidance.plain(self.denoise, x, coefficients, self.clips)
-
-    def gradient(self, x: Tensor, coefficients: BatchCoefficients) -> Tensor | None:
-        """The guidance alone."""
-        return self.guidance.objective(self.denoise, x, coefficients)
 
 
 def _detached(prediction: Prediction) -> Prediction:

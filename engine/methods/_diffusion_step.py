@@ -11,7 +11,7 @@ from engine.diffusion.denoiser import Denoiser
 from engine.diffusion.respacing import stack
 from engine.diffusion.solvers import SOLVERS, SolverInput, SolverStep
 from engine.diffusion.symmetry import mirrored, wandering
-from engine.guidance.guided_denoiser import Guidance, Guided, InpaintMask
+from engine.guidance.guided_denoiser import Guidance, InpaintMask
 from engine.guidance.perceptor_loader import load_perceptor
 from engine.images.tensors import noise, per_sample, uniform
 from engine.loaders.diffusion import DiffusionNet
@@ -25,7 +25,6 @@ from engine.runtime.provider import NetProvider
 def step_together(net: DiffusionNet, batch: Sequence[Sample], runtime: NetProvider) -> SolverStep:
     """Where every sample of the batch is one stop further on."""
     sampler, moved = batch[0].options.sampler, _moved(batch)
-    guidance = _guidance(batch, runtime, moved)
     net.net.thrifty = batch[0].memory_level > 0
     denoise = _denoiser(net, batch)
     if moved:
@@ -33,7 +32,8 @@ def step_together(net: DiffusionNet, batch: Sequence[Sample], runtime: NetProvid
         margin = batch[0].margin
         denoise = wandering(denoise, *moved, (margin * down, margin * across))
     given = _stand(batch, SOLVERS[sampler].memory, runtime)
-    move = SOLVERS[sampler].step(given, Guided(guidance, denoise, clips=net.flags.predict_xstart))
+    guidance = _guidance(batch, runtime, moved, denoise, clips=net.flags.predict_xstart)
+    move = SOLVERS[sampler].step(given, guidance)
     return SolverStep(_symmetric(batch, move.x), move.pred_xstart, move.memory)
 
 
@@ -43,7 +43,14 @@ def _denoiser(net: DiffusionNet, batch: Sequence[Sample]) -> Denoiser:
     return reading_denoiser(net, [s.reading for s in batch], [s.options.cfg_scale for s in batch], classes)
 
 
-def _guidance(batch: Sequence[Sample], runtime: NetProvider, moved: tuple[Tensor, Tensor] | None) -> Guidance:
+def _guidance(
+    batch: Sequence[Sample],
+    runtime: NetProvider,
+    moved: tuple[Tensor, Tensor] | None,
+    denoise: Denoiser,
+    *,
+    clips: bool,
+) -> Guidance:
     first = batch[0]
     device, through = runtime.device, first.options.gradient
     inits, masks = [s.start.init for s in batch], [s.start.mask for s in batch]
@@ -54,7 +61,9 @@ def _guidance(batch: Sequence[Sample], runtime: NetProvider, moved: tuple[Tensor
         noise_keys=[s.noise_key for s in batch],
         limits=torch.tensor([s.limits for s in batch], dtype=torch.float32, device=device),
         blended=torch.tensor([s.options.sees == "blended" for s in batch]),
-        gradient=through,
+        path=through,
+        denoise=denoise,
+        clips=clips,
         secondary=load_secondary(runtime) if through == "secondary" else None,
         moved=moved,
         inpaint=InpaintMask(_stacked(inits), _stacked(masks)) if masked else None,

@@ -9,7 +9,7 @@ from torch import Tensor
 from engine.diffusion.denoiser import SPREAD, Prediction, plain_slope, predict_eps
 from engine.diffusion.respacing import BatchCoefficients, RespacedSchedule, respaced_schedule
 from engine.diffusion.schedules import alphas_cumprod
-from engine.diffusion.solvers import SOLVERS, Answer, Ask, SolverInput, SolverStep
+from engine.diffusion.solvers import SOLVERS, GuidedModel, GuidedPrediction, SolverInput, SolverStep
 from tests.engine.diffusion.walks import Asked, standing
 from tests.golden import seeded
 
@@ -36,16 +36,16 @@ def informed(x: Tensor, coefficients: BatchCoefficients) -> Prediction:
 
 
 @Asked
-def gaussian(x: Tensor, coefficients: BatchCoefficients) -> Answer:
+def gaussian(x: Tensor, coefficients: BatchCoefficients) -> GuidedPrediction:
     """The ideal net, and nothing that guides."""
-    return Answer(ideal(x, coefficients), ideal(x, coefficients))
+    return GuidedPrediction(ideal(x, coefficients), ideal(x, coefficients))
 
 
 @Asked
-def measured(x: Tensor, coefficients: BatchCoefficients) -> Answer:
+def measured(x: Tensor, coefficients: BatchCoefficients) -> GuidedPrediction:
     """The ideal net, guided by a measurement: ε of what is known then is ε - √(1-ᾱ)·∇ log p(y | x_t)."""
     plain, leaning = ideal(x, coefficients), informed(x, coefficients)
-    return Answer(plain, leaning, (plain.eps - leaning.eps) / (1 - coefficients.alpha_bar).sqrt())
+    return GuidedPrediction(plain, leaning, (plain.eps - leaning.eps) / (1 - coefficients.alpha_bar).sqrt())
 
 
 def evenly(steps: int, clock: str) -> RespacedSchedule:
@@ -57,7 +57,7 @@ def evenly(steps: int, clock: str) -> RespacedSchedule:
     return RespacedSchedule(tuple(range(steps + 1)), bars)
 
 
-def arrived(sampler: str, schedule: RespacedSchedule, order: int, ask: Ask) -> Tensor:
+def arrived(sampler: str, schedule: RespacedSchedule, order: int, ask: GuidedModel) -> Tensor:
     """Where it is at the last stop."""
     x, history = X, list[Tensor]()
     for stop in range(len(schedule) - 1, 0, -1):
@@ -130,9 +130,9 @@ def test_splitting_takes_no_guidance_where_all_is_noise_and_none_behind_the_end(
     schedule, asked = respaced_schedule(alphas_cumprod("cosine", 1000), "10"), list[float]()
 
     @Asked
-    def watched(x: Tensor, coefficients: BatchCoefficients) -> Answer:
+    def watched(x: Tensor, coefficients: BatchCoefficients) -> GuidedPrediction:
         asked.append(float(coefficients.alpha_bar.max()))
-        return measured(x, coefficients)
+        return measured.predict(x, coefficients)
 
     first, last = standing(schedule, 9, X), standing(schedule, 0, X)
     assert torch.equal(SOLVERS["stsp"].step(first, gaussian).x, SOLVERS["stsp"].step(first, measured).x)

@@ -12,7 +12,7 @@ from torch import Tensor
 from engine.diffusion.denoiser import Denoiser, Prediction, clipped, conditioned, eps_denoiser
 from engine.diffusion.respacing import BatchCoefficients, RespacedSchedule, StepCoefficients, respaced_schedule, stack
 from engine.diffusion.schedules import alphas_cumprod
-from engine.diffusion.solvers import SOLVERS, Answer, Ask, SolverInput
+from engine.diffusion.solvers import SOLVERS, GuidedModel, GuidedPrediction, SolverInput
 from engine.nets.adm import build_adm
 from tests.golden import Golden
 
@@ -55,9 +55,9 @@ def clamped_pull(x: Tensor, prediction: Prediction) -> Tensor:
 class Asked:
     """What solvers ask, from one function that answers all."""
 
-    answer: Callable[[Tensor, BatchCoefficients], Answer]
+    answer: Callable[[Tensor, BatchCoefficients], GuidedPrediction]
 
-    def __call__(self, x: Tensor, coefficients: BatchCoefficients) -> Answer:
+    def predict(self, x: Tensor, coefficients: BatchCoefficients) -> GuidedPrediction:
         return self.answer(x, coefficients)
 
     def plain(self, x: Tensor, coefficients: BatchCoefficients) -> Prediction:
@@ -67,19 +67,19 @@ class Asked:
         return self.answer(x, coefficients).gradient
 
 
-def answering(denoise: Denoiser, guide: Guide | None = None, clip: bool = False) -> Ask:
+def answering(denoise: Denoiser, guide: Guide | None = None, clip: bool = False) -> GuidedModel:
     """The net as solvers ask it, guided by *guide*."""
 
-    def ask(x: Tensor, coefficients: BatchCoefficients) -> Answer:
+    def ask(x: Tensor, coefficients: BatchCoefficients) -> GuidedPrediction:
         leaning = predict(denoise, x, coefficients, guide, clip)
         if guide is None:
-            return Answer(leaning, leaning)
+            return GuidedPrediction(leaning, leaning)
         x = x.detach().requires_grad_()
         plain = denoise(x, coefficients)
         gradient = guide(x, plain)
         assert plain.log_variance is not None
         parts = (plain.pred_xstart.detach(), plain.eps.detach(), plain.log_variance.detach())
-        return Answer(Prediction(*parts), leaning, gradient)
+        return GuidedPrediction(Prediction(*parts), leaning, gradient)
 
     return Asked(ask)
 
@@ -110,7 +110,7 @@ def standing(
     )
 
 
-def walked(sampler: str, schedule: RespacedSchedule, ask: Ask, x: Tensor, *, order: int = 1) -> Tensor:
+def walked(sampler: str, schedule: RespacedSchedule, ask: GuidedModel, x: Tensor, *, order: int = 1) -> Tensor:
     """From *x* at the first stop to the picture."""
     history = list[Tensor]()
     for stop in reversed(range(len(schedule))):

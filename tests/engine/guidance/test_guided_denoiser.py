@@ -9,9 +9,9 @@ from torch import Tensor
 from engine.diffusion.denoiser import Prediction, conditioned, plain_slope, predict_eps
 from engine.diffusion.respacing import BatchCoefficients, respaced_schedule, stack
 from engine.diffusion.schedules import alphas_cumprod
-from engine.diffusion.solvers import Answer
+from engine.diffusion.solvers import GuidedPrediction
 from engine.guidance.cutouts import CutRecipe
-from engine.guidance.guided_denoiser import Guidance, Guided, InpaintMask
+from engine.guidance.guided_denoiser import Guidance, InpaintMask
 from engine.guidance.noise_key import NoiseKey
 from engine.guidance.objective import ClipTarget, Objective, Scales, objective_gradient
 from engine.guidance.perceptor import Perceptor
@@ -46,7 +46,8 @@ def guidance(perceptor: Perceptor, scales: Scales, gradient: str = "net", **more
     settings: dict[str, object] = {
         "limits": torch.zeros(2, 2),
         "blended": torch.zeros(2, dtype=torch.bool),
-        "gradient": gradient,
+        "path": gradient,
+        "denoise": ideal,
         **more,
     }
     objectives = [objective(perceptor, scales)] * 2
@@ -65,7 +66,7 @@ def test_for_independent_pixels_the_gradient_of_the_picture_alone_is_that_throug
     flags = torch.tensor([blended] * 2)
     scales = Scales(clip=1000, tv=20)
     net, alone = (
-        guidance(perceptor, scales, g, blended=flags).ask(ideal, X, coefficients(), False).leaning.pred_xstart
+        guidance(perceptor, scales, g, blended=flags).predict(X, coefficients()).guided.pred_xstart
         for g in ("net", "xstart")
     )
     assert (net - ideal(X, coefficients()).pred_xstart).abs().max() > 1e-3
@@ -74,7 +75,7 @@ def test_for_independent_pixels_the_gradient_of_the_picture_alone_is_that_throug
 
 def test_through_a_secondary_net_that_is_the_net_itself_nothing_changes(perceptor: Perceptor) -> None:
     net, second = (
-        guidance(perceptor, Scales(1000), g, secondary=ideal).ask(ideal, X, coefficients(), False).leaning.pred_xstart
+        guidance(perceptor, Scales(1000), g, secondary=ideal).predict(X, coefficients()).guided.pred_xstart
         for g in ("net", "secondary")
     )
     torch.testing.assert_close(net, second)
@@ -87,7 +88,9 @@ def test_through_a_secondary_net_the_large_one_takes_no_gradient(perceptor: Perc
         asked.append(torch.is_grad_enabled())
         return ideal(x, at)
 
-    guidance(perceptor, Scales(1000), "secondary", secondary=ideal).ask(large, X, coefficients(), False)
+    replace(guidance(perceptor, Scales(1000), "secondary", secondary=ideal), denoise=large, clips=False).predict(
+        X, coefficients()
+    )
     assert [False] == asked
 
 
@@ -100,8 +103,8 @@ def test_asked_apart_net_and_guidance_say_what_they_say_together(perceptor: Perc
         passes.append(x.requires_grad)
         return ideal(x, at)
 
-    guided = Guided(guidance(perceptor, Scales(1000, tv=5), gradient, secondary=second), large, clips=True)
-    together = guided(X, coefficients())
+    guided = replace(guidance(perceptor, Scales(1000, tv=5), gradient, secondary=second), denoise=large, clips=True)
+    together = guided.predict(X, coefficients())
     assert together.gradient is not None and [gradient == "net"] == passes
     torch.testing.assert_close(together.plain.eps, guided.plain(X, coefficients()).eps)
     passes.clear()
@@ -113,23 +116,23 @@ def test_where_nothing_pulls_there_is_no_gradient_and_no_pass_for_it(perceptor: 
     def never(x: Tensor, at: BatchCoefficients) -> Prediction:
         raise AssertionError("asked")
 
-    assert Guided(guidance(perceptor, Scales()), never, clips=False).gradient(X, coefficients()) is None
+    assert replace(guidance(perceptor, Scales()), denoise=never, clips=False).gradient(X, coefficients()) is None
 
 
 def test_the_gradient_that_ancestral_steps_take_is_the_one_that_leans(perceptor: Perceptor) -> None:
-    answer: Answer = guidance(perceptor, Scales(1000)).ask(ideal, X, coefficients(), False)
+    answer: GuidedPrediction = guidance(perceptor, Scales(1000)).predict(X, coefficients())
     assert answer.gradient is not None
     leant = conditioned(answer.plain, answer.gradient, X, coefficients())
-    torch.testing.assert_close(leant.pred_xstart, answer.leaning.pred_xstart, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(leant.pred_xstart, answer.guided.pred_xstart, rtol=1e-4, atol=1e-5)
 
 
 def test_limits_are_of_each_picture_alone(perceptor: Perceptor) -> None:
     limits = torch.tensor([[0.01, 0.0], [0.0, 0.02]])
-    answer = guidance(perceptor, Scales(5000), limits=limits).ask(ideal, X, coefficients(), False)
+    answer = guidance(perceptor, Scales(5000), limits=limits).predict(X, coefficients())
     assert answer.gradient is not None
     rms = answer.gradient.square().mean((1, 2, 3)).sqrt()
     assert 0.01 == pytest.approx(float(rms[0]), rel=1e-3)
-    shift = (answer.leaning.pred_xstart - answer.plain.pred_xstart).square().mean((1, 2, 3)).sqrt()
+    shift = (answer.guided.pred_xstart - answer.plain.pred_xstart).square().mean((1, 2, 3)).sqrt()
     assert 0.02 * float((1 - coefficients().alpha_bar[1]).sqrt()) == pytest.approx(float(shift[1]), rel=1e-3)
 
 
@@ -137,8 +140,8 @@ def test_what_stays_is_seen_and_kept(perceptor: Perceptor) -> None:
     mask = torch.zeros(2, 1, 32, 32)
     mask[..., :16] = 1
     inpaint = InpaintMask(seeded((2, 3, 32, 32), 5).clamp(-1, 1), mask)
-    answer = guidance(perceptor, Scales(1000), inpaint=inpaint).ask(ideal, X, coefficients(), False)
-    assert torch.equal(inpaint.picture[..., 16:], answer.leaning.pred_xstart[..., 16:])
+    answer = guidance(perceptor, Scales(1000), inpaint=inpaint).predict(X, coefficients())
+    assert torch.equal(inpaint.picture[..., 16:], answer.guided.pred_xstart[..., 16:])
     assert answer.gradient is not None and not answer.gradient[..., 16:].any() and answer.gradient[..., :16].any()
 
 
@@ -190,8 +193,6 @@ def test_cos_spherical_pulls_too_but_otherwise(perceptor: Perceptor) -> None:
 def test_the_range_loss_is_no_no_op(perceptor: Perceptor, blended: bool) -> None:
     """In most public tools it is: they differentiate by a picture that the prediction lies upstream of."""
     loud = 3 * X
-    answer = guidance(perceptor, Scales(range=1000), blended=torch.tensor([blended] * 2)).ask(
-        ideal, loud, coefficients(3), False
-    )
-    before, after = (p.pred_xstart.abs().clamp_min(1).sum() for p in (answer.plain, answer.leaning))
+    answer = guidance(perceptor, Scales(range=1000), blended=torch.tensor([blended] * 2)).predict(loud, coefficients(3))
+    before, after = (p.pred_xstart.abs().clamp_min(1).sum() for p in (answer.plain, answer.guided))
     assert after < before

@@ -63,10 +63,11 @@ def guided(x: Tensor, scales: Scales, clamp: float = 0.0, blended: bool = False)
         noise_keys=[NoiseKey(7, i, 0) for i in range(n)],
         limits=torch.tensor([[clamp, 0.0]] * n),
         blended=torch.tensor([blended] * n),
-        gradient="net",
+        path="net",
+        denoise=ideal,
     )
-    answer = guidance.ask(ideal, x, stack([schedule.at(8)] * n), False)
-    return answer.plain.pred_xstart, answer.leaning.pred_xstart
+    answer = guidance.predict(x, stack([schedule.at(8)] * n))
+    return answer.plain.pred_xstart, answer.guided.pred_xstart
 
 
 @pytest.mark.parametrize("blended", [False, True])
