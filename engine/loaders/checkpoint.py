@@ -1,4 +1,4 @@
-"""Safetensors files that say themselves which net they hold: tensors, flags, and the hash of what was read."""
+"""Safetensors files that hold the flags of their network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PRIMER_WEIGHTS = Path(__file__).parents[1] / "primer" / "weights"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A file's contents. *flags* build the net; *sha256* is that of the very bytes that were read."""
+    """Contents of a file. *flags* build the network; *sha256* is of the bytes that were read."""
 
     name: str
     tensors: dict[str, Tensor]
@@ -26,7 +26,7 @@ class Checkpoint:
     sha256: str
 
     def fill(self, net: nn.Module) -> None:
-        """Give *net* these weights, all of them and no others, in its own dtype. Raises WeightsError."""
+        """Loads exactly these weights into *net*, in its own dtype. Raises WeightsError."""
         try:
             net.load_state_dict(self.tensors)
         except RuntimeError as error:
@@ -34,7 +34,7 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read and hash *path* in one go. Raises WeightsError if it is missing, broken or says nothing about its net."""
+    """Reads and hashes *path*. Raises WeightsError for a missing or broken file, or one without flags."""
     try:
         raw = path.read_bytes()
     except OSError as error:

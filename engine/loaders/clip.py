@@ -1,4 +1,4 @@
-"""OpenAI's CLIP files. They are programs (TorchScript), so only the nine with a published hash are ever opened."""
+"""OpenAI's CLIP files. They are programs (TorchScript), so only files with a published hash are opened."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.weights.store.hashed_file import HashedFile
 
 
 def read_clip(opened: HashedFile, published: str) -> dict[str, Tensor]:
-    """The tensors of a file whose hash is the *published* one; another could run code. Raises WeightsError."""
+    """The tensors of a file with the *published* hash. Raises WeightsError for another hash, which could run code."""
     if opened.sha256 != published:
         raise WeightsError(f"“{opened.path.name}” is not opened: its SHA-256 is {opened.sha256}, not {published}.")
     if find_format(opened) is not Format.SCRIPT:

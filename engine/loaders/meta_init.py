@@ -1,4 +1,4 @@
-"""A net without memory, to be filled with a file's own tensors: no time is spent on values that nobody will see."""
+"""Networks on the meta device: built without memory or initial values, to be filled with a file's tensors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.nets.adm import UNetModel, build_adm
 
 
 class NoInit(TorchFunctionMode):
-    """While it is entered, `torch.nn.init` does nothing.
+    """Disables `torch.nn.init` while it is entered.
 
     On the meta device a normal distribution alone would import half of torch's compiler, which takes seconds.
     """
@@ -24,7 +24,7 @@ class NoInit(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Answer for torch: the tensor as it is, where it would have been initialised."""
+        """Returns the tensor unchanged instead of initialising it."""
         given = dict(kwargs or {})
         if getattr(func, "__module__", "") == "torch.nn.init":
             return given.get("tensor", args[0] if args else None)
@@ -32,6 +32,6 @@ class NoInit(TorchFunctionMode):
 
 
 def blueprint(flags: Mapping[str, object]) -> UNetModel:
-    """The ADM net of these flags on the meta device: names, shapes and dtypes, no numbers."""
+    """The ADM network of these flags on the meta device: names, shapes and dtypes, no numbers."""
     with torch.device("meta"), NoInit():
         return build_adm(flags)

@@ -1,8 +1,8 @@
-"""Let a CUDA-built torchvision import beside a CPU-only torch, which it refuses to do by itself.
+"""Lets a CUDA-built torchvision import beside a CPU-only torch, which it refuses otherwise.
 
-PyPI's torchvision wheels are linked against CUDA. Beside a CPU-only torch their compiled part cannot be loaded, which
-torchvision tolerates everywhere but for two operators, `nms` and `qnms`, that it describes without looking whether they
-exist (pytorch/vision issue 9085; PR 9649 mends it). Nothing here uses torchvision; open_clip and spandrel import it.
+PyPI's torchvision wheels are linked against CUDA. Beside a CPU-only torch their compiled part cannot be loaded.
+torchvision tolerates that except for two operators, `nms` and `qnms`, which it describes without looking whether they
+exist (pytorch/vision issue 9085; PR 9649 mends it). open_clip and spandrel import torchvision; this engine does not.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _declared: list[torch.library.Library] = []  # a library takes its operators wit
 def ensure_torchvision() -> bool:
     """Call before the first import of torchvision, open_clip, timm or spandrel.
 
-    Returns True where nothing had to be done, False where the two operators were declared (they cannot be called,
-    and nobody here does). Raises ModuleNotFoundError where torchvision is absent.
+    Returns True if nothing was to be done, False if the two operators were declared; they cannot be called.
+    Raises ModuleNotFoundError without torchvision.
     """
     spec = importlib.util.find_spec("torchvision")
     if spec is None or spec.origin is None:
@@ -35,7 +35,7 @@ def ensure_torchvision() -> bool:
 
 
 def _loads(root: Path) -> bool:
-    """Whether the compiled part fits this torch; a torchvision of unknown layout is left alone, as if it did."""
+    """Whether the compiled part fits this torch. Returns True for a torchvision of unknown layout."""
     compiled = [*root.glob("_C*.so"), *root.glob("_C*.pyd")]
     for path in compiled:
         try:

@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class UpscalerNet:
-    """A frozen net on its device, and what it takes to cut a picture for it. All lengths in small pixels."""
+    """A frozen network on its device, and what is needed to cut images for it. Lengths are in small pixels."""
 
     net: nn.Module
     scale: int
@@ -69,7 +69,7 @@ class UpscalerNet:
     sha256: str = ""
 
     def enlarge(self, x: Tensor) -> Tensor:
-        """RGB [N, 3, H, W] in [0, 1] → float32 [N, 3, H·scale, W·scale], neither clamped nor sure to be finite."""
+        """RGB [N, 3, H, W] in [0, 1] → float32 [N, 3, H·scale, W·scale], not clamped and perhaps not finite."""
         with torch.autocast(x.device.type, self.dtype, enabled=self.autocast):
             large: Tensor = self.net(x if self.autocast else x.to(self.dtype))
         return large.float()
@@ -109,7 +109,7 @@ class UpscalerNet:
 
     @property
     def pixel_bytes(self) -> int:
-        """Memory for each pixel of a window while the net is at work, roughly."""
+        """Memory for each pixel of a window during a pass, about."""
         return self.values * self.dtype.itemsize
 
 
@@ -217,9 +217,9 @@ def _check_purpose(name: str, found: Any, spandrel: Any) -> None:
 
 
 def _bearable(found: Any, device: torch.device, wanted: torch.dtype) -> tuple[torch.dtype, bool]:
-    """(*wanted* if the net can bear it, else bfloat16 or float32; whether by autocast).
+    """(*wanted* if the network supports it, else bfloat16 or float32; whether by autocast).
 
-    Attention with masks of its own (SwinIR) mixes types, whatever spandrel says of it, so it is never cast as a whole.
+    Attention with its own masks (SwinIR) mixes dtypes, whatever spandrel says, so it is never cast as a whole.
     """
     if wanted is torch.float32 or (found.supports_half and found.supports_bfloat16):
         return wanted, False
@@ -229,7 +229,7 @@ def _bearable(found: Any, device: torch.device, wanted: torch.dtype) -> tuple[to
 
 
 def _geometry(kind: str, net: nn.Module, sizes: Any) -> tuple[int, int, bool]:
-    """(grain, reach, whether that is exact) of a net of spandrel's."""
+    """(grain, reach, whether the reach is exact) of a network of spandrel's."""
     grain = max(int(sizes.multiple_of), 1)
     if kind == "SwinIR":
         return max(grain, int(getattr(net, "window_size", 8))), FAR, False

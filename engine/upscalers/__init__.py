@@ -1,7 +1,7 @@
-"""One upscaler per file; the file's name is the upscaler's name. The contract is that of `engine.methods`.
+"""Upscalers: one per module, and one for every checkpoint of that kind.
 
 A module `engine/upscalers/<name>.py` has a docstring (its help text) and `UPSCALER`, an object that is an `Upscaler`.
-Beside those there is one for every checkpoint of that kind in `engine.catalogue.registry`, published or your own.
+Checkpoints come from `engine.catalogue.registry`. May import `engine.methods._base`, `engine.loaders` and below.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ S = TypeVar("S", bound=State)
 
 
 class Upscaler(Protocol[S]):
-    """One way of enlarging pictures, a tile (or a few) per step, so that nothing freezes the others."""
+    """One way of upscaling, a tile or a few per step, so that other jobs get their turn."""
 
     def missing(self) -> str:
-        """Why it cannot be used here, in words; empty if it can. Cheap: no net is loaded."""
+        """Why it cannot be used here, as a clause; empty if it can. Loads no network."""
         ...
 
     def load(self, request: Any, runtime: Runtime) -> None:
-        """Bring its net into memory; raises DreamErrors in words."""
+        """Loads its network. Raises ModelUnavailable or WeightsError."""
         ...
 
     def begin(self, job: Job, images: Mapping[str, bytes], runtime: Runtime) -> list[S]:
-        """One state for the one picture of an `UpscaleRequest`. *images*: SHA-256 → bytes."""
+        """One state for the image of an `UpscaleRequest`. *images*: SHA-256 → bytes."""
         ...
 
     def enlarge(
@@ -53,21 +53,21 @@ class Upscaler(Protocol[S]):
         ...
 
     def batch_key(self, state: S) -> Hashable:
-        """Asked before every step: states of equal lanes share one forward pass."""
+        """Asked before every step: states with equal keys share one forward pass."""
         ...
 
     def advance(self, states: list[S], runtime: Runtime) -> list[Step]:
-        """One step for each, together, answered in order; states change only when it succeeds."""
+        """One step for each state, in their order. States change only when it succeeds."""
         ...
 
 
 def upscaler_names() -> tuple[str, ...]:
-    """The names of all upscalers: the files of this folder, then the checkpoints."""
+    """Names of the modules, then of the checkpoints."""
     return (*_files(), *(entry.name for entry in entries().values() if entry.kind is Kind.UPSCALER))
 
 
 def find_upscaler(name: str) -> Upscaler[Any]:
-    """The upscaler of that name, the same object each time; raises ModelUnavailable if there is none."""
+    """The upscaler of that name, the same object each time. Raises ModelUnavailable."""
     check_known(name)
     if name not in _files():
         return _of_checkpoint(name)
@@ -76,7 +76,7 @@ def find_upscaler(name: str) -> Upscaler[Any]:
 
 
 def check_known(name: str) -> None:
-    """Raises ModelUnavailable, with a guess, if there is no upscaler of that name, installed or not."""
+    """Raises ModelUnavailable, with a suggestion, for an unknown name."""
     if name not in upscaler_names():
         near = difflib.get_close_matches(name, upscaler_names(), n=1, cutoff=0.5)
         known = f"; did you mean “{near[0]}”?" if near else f"; there is {', '.join(upscaler_names())}."
@@ -84,7 +84,7 @@ def check_known(name: str) -> None:
 
 
 def check_large(width: int, height: int, scale: int) -> None:
-    """Raise InvalidRequest, with the largest scale that would do, for what becomes too large."""
+    """Raises InvalidRequest, with the largest possible scale, if the result would be too large."""
     most = min(MAX_SIDE // max(width, height), math.isqrt(OWN_PIXELS // (width * height)))
     if scale > most:
         raise InvalidRequest(
@@ -95,13 +95,13 @@ def check_large(width: int, height: int, scale: int) -> None:
 
 
 def usable_upscalers() -> tuple[str, ...]:
-    """Those that lack nothing here."""
+    """Names of the upscalers whose files are present."""
     return tuple(name for name in upscaler_names() if not find_upscaler(name).missing())
 
 
 @cache
 def _files() -> tuple[str, ...]:
-    """Without those that begin with an underscore."""
+    """Names of the public modules."""
     return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")))
 
 

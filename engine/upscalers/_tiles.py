@@ -1,8 +1,8 @@
-"""Cutting a picture into windows that can be enlarged one by one without seams, and laying them together again.
+"""Cuts an image into windows that are upscaled one by one, and joins the results without seams.
 
-A window is a core and context around it. All windows of a picture have one size (so that they share forward passes);
-at the picture's borders they are pushed inwards, so that a net pads with zeros only where it would without tiles.
-Where a net reaches further than its context, neighbours overlap: each shows more than its core and fades into the next.
+A window is a core with context around it. All windows of an image have one size, so that they share forward passes.
+Near the image's borders they are moved inwards, so that a network pads with zeros only where it would without tiles.
+Where a network reaches further than its context, neighbours overlap and fade into one another.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PREVIEW_SIDE = 512
 
 @dataclass(frozen=True, slots=True)
 class Cutting:
-    """How a picture is cut; lengths in small pixels. Cores of at most *core*², *context* around them."""
+    """How an image is cut; lengths in small pixels. Cores of about *core*², *context* around them."""
 
     core: int
     context: int = 0
@@ -50,7 +50,7 @@ class Cutting:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """*window* is looked at, *core* is its share of the picture; both (left, top, right, bottom), in small pixels."""
+    """*window* is the input, *core* its share of the image; both (left, top, right, bottom), in small pixels."""
 
     window: Box
     core: Box
@@ -58,7 +58,7 @@ class Tile:
 
 @dataclass(slots=True)
 class Unfinished:
-    """A window on its way through a net. *rest* yields None at pauses, then the result and whether it is finite."""
+    """A window within a network. *rest* yields None at pauses, then the result and whether it is finite."""
 
     rest: Iterator[tuple[Tensor, Tensor] | None]
     threads: int
@@ -67,7 +67,7 @@ class Unfinished:
 
 @dataclass(slots=True)
 class Canvas:
-    """The state of one picture that is being enlarged: an `engine.methods._base.State`."""
+    """The state of one image during upscaling: an `engine.methods._base.State`."""
 
     job_id: str
     index: int
@@ -99,30 +99,29 @@ class Canvas:
 
     @property
     def small(self) -> Image.Image:
-        """What is cut and enlarged: RGB, with what was added to its sides to make them fit."""
+        """The image that is cut: RGB, with the pixels that were added to its sides."""
         return self.surface.rgb
 
     @property
     def steps(self) -> int:
-        """As many as there are tiles."""
+        """The number of tiles."""
         return len(self.tiles)
 
     @property
     def tile(self) -> Tile:
-        """The next one."""
         return self.tiles[self.step]
 
     @property
     def shown(self) -> Box:
-        """What the next tile shows: its core, and what fades into its neighbours."""
+        """The part of the image that the next tile shows: its core, and the overlap with its neighbours."""
         left, top, right, bottom = self.tile.core
         fade, (width, height) = self.cutting.fade, self.small.size
         return max(left - fade, 0), max(top - fade, 0), min(right + fade, width), min(bottom + fade, height)
 
     def paste(self, enlarged: Image.Image, resolved: Mapping[str, object], terms: StepConditions | None = None) -> Step:
-        """Put what the next tile shows into its place; that is one step. *resolved* goes into the replay record.
+        """Pastes the next tile; that is one step. *resolved* goes into the replay record.
 
-        *terms*: how it was run, where that matters.
+        *terms*: the conditions of the step, if they matter for a replay.
         """
         if self.cutting.fade:
             self._blend(enlarged)
@@ -139,15 +138,15 @@ class Canvas:
         return Finished(self.surface.finish(self.large, self.scale), facts)
 
     def preview(self) -> Image.Image:
-        """The picture so far, small."""
+        """The image so far, small."""
         shrink = min(PREVIEW_SIDE / max(self.large.size), 1)
         size = (max(round(self.large.width * shrink), 1), max(round(self.large.height * shrink), 1))
         return self.large.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.0)
 
     def refine(self) -> bool:
-        """Cut what is left of the picture into tiles of half the size, from the row on that is being worked on.
+        """Cuts the rest of the image into tiles of half the size, from the current row on.
 
-        False if they are as small as is of any use.
+        Returns False if tiles cannot be smaller.
         """
         core = self.cutting.core // 2 // self.cutting.grain * self.cutting.grain
         if core < max(self.cutting.grain, 2 * self.cutting.fade, 1):
@@ -160,13 +159,13 @@ class Canvas:
         return True
 
     def begin_with(self, core: int) -> None:
-        """Before the first step: cut it into tiles with cores of that size, as near as its net can have it."""
+        """Before the first step: cuts the image into cores of about that side."""
         core = max(core // self.cutting.grain * self.cutting.grain, self.cutting.grain, 2 * self.cutting.fade)
         self.cutting = replace(self.cutting, core=core)
         self.tiles = cut(*self.small.size, self.cutting)
 
     def _blend(self, enlarged: Image.Image) -> None:
-        """First across, tile by tile, into the row; then down, the row into the picture: a fade is the same in both."""
+        """Pastes the tile into its row, and a finished row into the image; both fade over the same length."""
         scale, (left, top, _, bottom) = self.scale, self.shown
         width = 2 * self.cutting.fade * scale
         if self._row is None:
@@ -211,7 +210,7 @@ def _spans(length: int, cutting: Cutting, start: int) -> list[Span]:
 
 
 def _ramp(size: tuple[int, int], length: int, *, across: bool) -> Image.Image:
-    """A mask of that size that rises from 0 to 255 within its first *length* columns (or rows)."""
+    """A mask that rises from 0 to 255 within its first *length* columns (or rows)."""
     side = size[0] if across else size[1]
     rising = np.clip((np.arange(side) + 0.5) / length, 0, 1) * 255
     levels = rising.round().astype(np.uint8)
@@ -220,9 +219,9 @@ def _ramp(size: tuple[int, int], length: int, *, across: bool) -> Image.Image:
 
 
 def resample(image: Image.Image, box: Box, size: tuple[int, int]) -> Image.Image:
-    """*box* of *image* at *size*, by Lanczos, reading the pixels around the box: pieces fit together without seams.
+    """*box* of *image* at *size*, by Lanczos. Reads the pixels around the box, so pieces fit together without seams.
 
-    First across, then down, always: Pillow chooses the order by the size, and clips between the two.
+    Always across first, then down: Pillow would choose the order by the size, and clips in between.
     """
     left, top, right, bottom = box
     margin = math.ceil(LANCZOS_REACH * max((bottom - top) / size[1], 1)) + 1
@@ -245,7 +244,7 @@ def open_small(job: Job, images: Mapping[str, bytes]) -> tuple[Image.Image, int,
 
 
 def check_room(pixels: int) -> None:
-    """Raise OutOfMemory for a picture of so many pixels that this machine cannot hold now."""
+    """Raises OutOfMemory for an image of *pixels* pixels that does not fit into free memory."""
     needed, free = pixels * PIXEL_BYTES, free_memory(torch.device("cpu"))
     if needed > free:
         raise OutOfMemory(

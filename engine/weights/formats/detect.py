@@ -1,6 +1,6 @@
-"""What kind of file this is, and whether a PyTorch archive is what it claims, before PyTorch sees it. No torch.
+"""Recognises the format of a file, and checks the structure of a PyTorch archive.
 
-PyTorch's archives are zip files whose tensors lie in them uncompressed; so nothing may unfold into more than is there.
+PyTorch's archives are zip files with uncompressed tensors, so no record may unfold into more bytes than it has.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ LARGEST_PICKLE = 64 * 2**20
 
 
 class Format(Enum):
-    """How a file holds its tensors."""
-
     SAFETENSORS = auto()
     ARCHIVE = auto()
     """PyTorch's zip file."""
@@ -30,7 +28,7 @@ class Format(Enum):
 
 
 def find_format(opened: HashedFile) -> Format:
-    """Look at the first bytes, and into an archive. Raises WeightsError for everything else, and for zip bombs."""
+    """Looks at the first bytes, and into an archive. Raises WeightsError for other files and for zip bombs."""
     opened.file.seek(0)
     first = opened.file.read(16)
     opened.file.seek(0)

@@ -70,9 +70,9 @@ Flags: TypeAlias = Flag | list[Flag | list[Flag]]
 
 
 class CustomModel(BaseModel):
-    """A model or an upscaler of your own: the file with its weights, and what net they belong to.
+    """A model or an upscaler of the host: the file with its weights, and the network that they belong to.
 
-    An upscaler is any that spandrel recognises (ESRGAN, Compact, SwinIR, HAT …); it needs no flags.
+    An upscaler may be any that spandrel recognises (ESRGAN, Compact, SwinIR, HAT …); it needs no flags.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -125,11 +125,9 @@ class CustomModel(BaseModel):
 
     @property
     def paints(self) -> bool:
-        """Whether `/dream` can paint with it."""
         return paints(Kind(self.kind))
 
     def entry(self, name: str) -> Entry:
-        """It, as one of the table."""
         return Entry(
             name=name,
             kind=Kind(self.kind),
@@ -144,7 +142,6 @@ class CustomModel(BaseModel):
         )
 
     def model(self, name: str) -> Model:
-        """It, as something to paint with."""
         return build_model(self.entry(name), self.size)
 
 
@@ -152,7 +149,7 @@ _OWN: TypeAdapter[dict[str, CustomModel]] = TypeAdapter(dict[ModelName, CustomMo
 
 
 def read_custom_models(tables: object) -> dict[str, CustomModel]:
-    """The `models` table of a configuration, as TOML gives it. Raises WeightsError that names the key."""
+    """The `models` table of a configuration. Raises WeightsError that names the key."""
     try:
         own = _OWN.validate_python(tables)
     except ValidationError as error:
@@ -164,7 +161,7 @@ def read_custom_models(tables: object) -> dict[str, CustomModel]:
 
 
 def check_custom_models(own: Mapping[str, CustomModel]) -> None:
-    """Names, sizes and settings, now and not when somebody paints. Raises WeightsError."""
+    """Checks names, sizes and settings when the configuration is read. Raises WeightsError."""
     if taken := sorted((PUBLISHED.keys() | {DEFAULT_MODEL, AUTO, *SHIPPED}) & own.keys()):
         raise WeightsError(f"models.{taken[0]}: that name is taken; choose another.")
     for name, model in own.items():
@@ -181,7 +178,7 @@ def _check_settings(name: str, model: Model) -> None:
 
 
 def find_custom_models(environ: Mapping[str, str]) -> dict[str, CustomModel]:
-    """The models of the configuration that the bot would read; none where there is no file. Raises WeightsError."""
+    """The models of the configuration file that the bot would read; none without a file. Raises WeightsError."""
     named = environ.get("DREAMBOT_CONFIG", "").strip()
     usual = (Path("config.toml"), platformdirs.user_config_path("dreambot", False) / "config.toml")
     path = Path(named) if named else next((place for place in usual if place.is_file()), None)
@@ -195,7 +192,7 @@ def find_custom_models(environ: Mapping[str, str]) -> dict[str, CustomModel]:
 
 
 def shared_custom_models(environ: Mapping[str, str]) -> dict[str, CustomModel]:
-    """The models that whoever started this process has shared. Raises WeightsError."""
+    """The models in the environment variable that the parent process has set. Raises WeightsError."""
     try:
         return read_custom_models(json.loads(environ.get(VARIABLE) or "{}"))
     except json.JSONDecodeError as error:
@@ -203,13 +200,13 @@ def shared_custom_models(environ: Mapping[str, str]) -> dict[str, CustomModel]:
 
 
 def add_custom_models(own: Mapping[str, CustomModel]) -> None:
-    """Make them known in this process: their files to the table of weights, what they paint to the models."""
+    """Registers the models and their files in this process."""
     add_entries(model.entry(name) for name, model in own.items())
     add_models(model.model(name) for name, model in own.items() if model.paints)
 
 
 def share_custom_models(own: Mapping[str, CustomModel], environ: MutableMapping[str, str]) -> None:
-    """The same, and to every engine that is started with this environment."""
+    """Registers the models in this process and in every engine that is started with *environ*."""
     check_custom_models(own)
     add_custom_models(own)
     environ[VARIABLE] = _OWN.dump_json(dict(own), exclude_unset=True).decode()

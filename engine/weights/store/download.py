@@ -15,7 +15,7 @@ from engine.weights.store.trusted_hashes import TrustedHash
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """How downloads are made here."""
+    """Downloads into one folder, with its limits and progress reports."""
 
     folder: Folder
     report: Report = lambda done, total: None
@@ -55,7 +55,7 @@ class Download:
         raise WeightsError(f"“{entry.name}” could not be downloaded. {'; '.join(failures)}.{where}")
 
     def _from_one(self, entry: Entry, url: str, expected: str, part: PartialFile) -> TrustedHash:
-        """All of it, hashed; a wrong file that was continued from an earlier attempt is asked for once more, whole."""
+        """Downloads and hashes the file. A wrong one that continued earlier bytes is downloaded once more, whole."""
         continued = part.size > 0
         transfer(url, part, entry.limit, bool(expected), self.limits, self.report)
         sha256, size = part.hash()

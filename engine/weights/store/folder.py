@@ -1,7 +1,7 @@
-"""Where weights lie, and which of them may be loaded. No torch.
+"""The folder of weight files, and which of them may be loaded.
 
-The folder: $DREAMBOT_WEIGHTS, else the usual place of this system for data. Parts of downloads end in `.part`; what had
-a wrong hash lies in `quarantine/`, what was converted in `converted/`.
+The folder is $DREAMBOT_WEIGHTS, or the system's usual folder for data. Unfinished downloads end in `.part`; files with
+a wrong hash are in `quarantine/`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Check = Callable[[HashedFile, Entry], object]
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A folder of weights; nothing in it need exist."""
+    """A folder of weights, which need not exist."""
 
     root: Path
     also: tuple[Path, ...] = ()
@@ -37,37 +37,31 @@ class Folder:
 
     @property
     def pins(self) -> TrustedHashes:
-        """Hashes of trusted files."""
         return TrustedHashes(self.root)
 
     def file(self, entry: Entry) -> Path:
-        """Where it belongs: in the folder, unless it is a whole path."""
+        """Path of the file in the folder, or the absolute path of a file of the host."""
         return self.root / entry.file
 
     def part(self, entry: Entry) -> Path:
-        """Where it is downloaded to."""
         return self.root / f"{entry.file}.part"
 
-    def converted(self, sha256: str) -> Path:
-        """The safetensors file that the foreign file with this hash became."""
-        return self.root / "converted" / f"{sha256}.safetensors"
-
     def quarantine(self, entry: Entry, sha256: str) -> Path:
-        """Where a file of that name with a wrong hash is kept, for whoever wants to look at it."""
+        """Path at which a file with a wrong hash is kept."""
         return self.root / "quarantine" / f"{entry.file}-{sha256[:12]}"
 
     def find(self, entry: Entry) -> Path | None:
-        """The file, wherever it lies."""
+        """Path of the file if it exists. CLIPs are also found in `also`."""
         shared = [folder / entry.file for folder in self.also] if entry.kind is Kind.CLIP else []
         return next((path for path in (self.file(entry), *shared) if is_there(path)), None)
 
     def expected(self, entry: Entry) -> str:
-        """The hash that its file must have: the published one, else the pinned one; empty if there is neither."""
+        """The published hash, or the pinned one; empty if there is neither."""
         pin = None if entry.sha256 else self.pins.find(entry.name)
         return pin.sha256 if pin else entry.sha256
 
     def missing(self, entry: Entry) -> str:
-        """Why it cannot be loaded, in a sentence without its full stop; empty if it seems it can. Hashes nothing."""
+        """Why the file cannot be loaded, as a clause; empty if it probably can. Does not hash."""
         path = self.find(entry)
         if path is None:
             trust = "" if self.expected(entry) else " --trust"
@@ -78,7 +72,7 @@ class Folder:
 
     @contextmanager
     def open(self, entry: Entry, progress: Callable[[int], None] | None = None) -> Iterator[HashedFile]:
-        """The file, hashed and found to be the right one. Raises ModelUnavailable or WeightsError."""
+        """The file, hashed and verified. Raises ModelUnavailable or WeightsError."""
         path = self.find(entry)
         if path is None or self.missing(entry):
             raise ModelUnavailable(f"The weights “{entry.name}” are {self.missing(entry)}.")
@@ -110,12 +104,12 @@ class Folder:
             self.pins.put(name, pin)
 
     def remove(self, entry: Entry) -> int:
-        """Delete it and all that was made of it or remembered about it; returns the bytes that this freed.
+        """Deletes the file, its partial download and its pin; returns the bytes that this freed.
 
-        A file of one's own stays: only what was made of it goes. Raises WeightsError where the folder keeps it.
+        A file of the host stays. Raises WeightsError if the folder cannot be written.
         """
-        sha256, part = self.expected(entry), self.part(entry)
-        victims = [part, part.with_name(f"{part.name}.json"), self.converted(sha256)]
+        sha256, part = self.expected(entry), self.part(entry)  # version 0.1 kept converted copies
+        victims = [part, part.with_name(f"{part.name}.json"), self.root / "converted" / f"{sha256}.safetensors"]
         if not entry.is_own:
             victims += [self.file(entry), *(self.root / "quarantine").glob(f"{glob.escape(entry.file)}-*")]
         freed = 0
@@ -130,14 +124,14 @@ class Folder:
 
 
 def weights_folder(environ: Mapping[str, str] = os.environ) -> Folder:
-    """The folder that this environment names, and where openai/CLIP and open_clip keep theirs."""
+    """The folder that this environment names, and the folder where openai/CLIP and open_clip store CLIPs."""
     named = environ.get(VARIABLE, "").strip()
     root = Path(named).expanduser() if named else platformdirs.user_data_path("dreambot", False) / "weights"
     return Folder(root.absolute(), (Path.home() / ".cache" / "clip",))
 
 
 def is_there(path: Path) -> bool:
-    """Whether it is a file; where nobody may look (another's folder, a share that is gone) there is nothing for us."""
+    """Whether *path* is a file. An unreadable folder or a missing network share counts as no."""
     try:
         return path.is_file()
     except OSError:

@@ -1,4 +1,4 @@
-"""A file that was hashed through the very handle from which it is then read, so that nobody can swap it in between."""
+"""Hashes a file through the handle from which it is read afterwards, so that it cannot be swapped in between."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class HashedFile:
     _stamp: tuple[int, ...]
 
     def check_unchanged(self) -> None:
-        """Call after reading: raises WeightsError if somebody wrote into the file since it was hashed."""
+        """Call after reading. Raises WeightsError if the file was written to since it was hashed."""
         if _stamp(self.file) != self._stamp:
             raise WeightsError(f"“{self.path.name}” was written to while it was being read; load it again.")
 
 
 @contextmanager
 def open_hashed(path: Path, name: str, progress: Callable[[int], None] | None = None) -> Iterator[HashedFile]:
-    """Open and hash *path*; the handle stands at the start. *progress* hears of bytes. Raises WeightsError."""
+    """Opens and hashes *path*; the handle is at the start. *progress* gets byte counts. Raises WeightsError."""
     with disk_errors(f"The weights “{name}” cannot be read from {path}"):
         file = _open_regular(path)
     with file:
@@ -51,7 +51,7 @@ def open_hashed(path: Path, name: str, progress: Callable[[int], None] | None = 
 
 
 def hash_file(file: BinaryIO, progress: Callable[[int], None] | None = None) -> tuple[str, int]:
-    """SHA-256 and size of all that *file* holds, from its start."""
+    """SHA-256 and size of the whole *file*."""
     digest, size, buffer = hashlib.sha256(), 0, bytearray(CHUNK)
     file.seek(0)
     while count := file.readinto(buffer):  # type: ignore[attr-defined]
@@ -63,7 +63,7 @@ def hash_file(file: BinaryIO, progress: Callable[[int], None] | None = None) -> 
 
 
 def _open_regular(path: Path) -> BinaryIO:
-    """A regular file; a pipe or a device would wait for ever or never end."""
+    """Opens a regular file. Raises OSError for a pipe or a device, which could block for ever."""
     flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
     descriptor = os.open(path, flags)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -73,6 +73,6 @@ def _open_regular(path: Path) -> BinaryIO:
 
 
 def _stamp(file: BinaryIO) -> tuple[int, ...]:
-    """What changes when somebody writes: the change time cannot be set back by a program."""
+    """Values that change with every write. Programs cannot set back the change time."""
     found = os.fstat(file.fileno())
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns

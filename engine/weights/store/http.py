@@ -36,7 +36,7 @@ class OtherVersion(Exception):
 
 @dataclass(frozen=True)
 class Response:
-    """An answer whose body is still to be read."""
+    """An HTTP response whose body has not been read."""
 
     body: http.client.HTTPResponse
     start: int
@@ -50,9 +50,9 @@ class Response:
 
 
 def request_from(url: str, start: int, validator: str, timeout: float) -> Response | None:
-    """Ask for *url* from byte *start* on, if it still is the version of *validator*; else it begins at 0.
+    """Requests *url* from byte *start* on, or from 0 if it is no longer the version *validator*.
 
-    None: it ends right there. Raises SourceFailed or Interrupted in words. *timeout*: seconds of silence.
+    Returns None if the file ends at *start*. Raises SourceFailed or Interrupted. *timeout*: seconds of silence.
     """
     check_scheme(url)
     headers = {"User-Agent": "dreambot", "Accept-Encoding": "identity"}
@@ -84,7 +84,7 @@ def request_from(url: str, start: int, validator: str, timeout: float) -> Respon
 
 
 def check_scheme(url: str) -> None:
-    """Raise SourceFailed for anything but the web: no files, no FTP."""
+    """Raises SourceFailed unless *url* is http or https."""
     try:
         scheme = urllib.parse.urlsplit(url).scheme.lower()
     except ValueError as error:
@@ -94,7 +94,7 @@ def check_scheme(url: str) -> None:
 
 
 def host(url: str) -> str:
-    """The part that a person recognises."""
+    """Host name of *url*, for messages."""
     try:
         return urllib.parse.urlsplit(url).hostname or url
     except ValueError:
@@ -189,7 +189,7 @@ def is_inner(address: str) -> bool:
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """Only what is needed: the usual one opens files and FTP too."""
+    """An opener without the handlers for files and FTP that urllib adds."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
@@ -205,7 +205,7 @@ def _opener() -> urllib.request.OpenerDirector:
 
 
 def _answer(body: Any, start: int, validator: str) -> Response:
-    """Read the headers; a server that ignores ranges begins at 0."""
+    """Reads the headers. A server that ignores ranges begins at 0. Raises OtherVersion for a part of another file."""
     length = _number(body.headers.get("Content-Length"))
     framed = length is not None or body.headers.get("Transfer-Encoding", "").lower() == "chunked"
     if body.status == http.HTTPStatus.PARTIAL_CONTENT:

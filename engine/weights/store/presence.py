@@ -1,4 +1,4 @@
-"""What a model or a checkpoint lacks on this machine, and the command that brings it. No hashing, no torch."""
+"""Which files a model lacks on this machine, and the command that downloads them. Does not hash."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from engine.weights.store.folder import COMMAND, Folder, weights_folder
 
 
 def missing_weights(model: Model, environ: Mapping[str, str] = os.environ) -> str:
-    """Why *model* cannot paint, in a sentence without its full stop; empty if it can."""
+    """Why *model* cannot paint, as a clause; empty if it can."""
     return missing_files(needs(model), environ)
 
 
 def missing_files(needed: Sequence[Entry], environ: Mapping[str, str] = os.environ) -> str:
-    """Why not all of these can be loaded, in a sentence without its full stop; empty if they can."""
+    """Why not all of *needed* can be loaded, as a clause; empty if they can."""
     try:
         return _lacking(needed, weights_folder(environ))
     except WeightsError as error:  # what remembers hashes is damaged: a problem of those who need it, and of no others
@@ -34,7 +34,7 @@ def _lacking(needed: Sequence[Entry], folder: Folder) -> str:
 
 
 def needs(model: Model) -> tuple[Entry, ...]:
-    """The files without which it cannot paint: its net, and the CLIP that guides it, if that is one of OpenAI's."""
+    """The files that *model* needs: its network, and its CLIP if that is one of OpenAI's."""
     own = entries().get(model.name)
     clip = clip_named(model.perceptor)
     return tuple(entry for entry in (own, clip) if entry)

@@ -1,4 +1,4 @@
-"""One file from one address into a `.part`, from where the last attempt ended. Knows no hashes. No torch."""
+"""Downloads one file from one address into a `.part` file, from where the last attempt ended."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SPARE = 64 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class DownloadLimits:
-    """How long one address is put up with."""
+    """How slow and unreliable an address may be."""
 
     stall: float = 30.0
     """Seconds without a byte."""
@@ -47,14 +47,14 @@ class DownloadLimits:
 
     @property
     def worth(self) -> float:
-        """Bytes that make an attempt a success of its own, however it ended."""
+        """Bytes after which an interrupted attempt counts as a success."""
         return self.slowest * self.window
 
 
 class PartialFile:
-    """A download on its way: the bytes so far, and which version of which address they are. One process at a time.
+    """An unfinished download: its bytes, and the address and version that they come from. One process at a time.
 
-    Raises WeightsError in words for what the disk does not take.
+    Raises WeightsError for errors of the disk.
     """
 
     def __init__(self, path: Path) -> None:
@@ -90,20 +90,19 @@ class PartialFile:
 
     @property
     def size(self) -> int:
-        """Bytes so far."""
         with self._writing():
             self.file.flush()
             return os.fstat(self.file.fileno()).st_size
 
     def hash(self) -> tuple[str, int]:
-        """SHA-256 and size of what is there."""
+        """SHA-256 and size of the bytes so far."""
         with self._writing():
             self.file.flush()
         with disk_errors(f"{self.path} cannot be read"):
             return hash_file(self.file)
 
     def version(self, url: str) -> str:
-        """What told this version apart when its bytes came from *url*; empty if they came from elsewhere."""
+        """The validator of these bytes if they come from *url*; else empty."""
         try:
             note = json.loads(self._note.read_text(encoding="utf-8"))
             return str(note["validator"]) if note["url"] == url else ""
@@ -111,18 +110,17 @@ class PartialFile:
             return ""
 
     def restart(self, url: str, validator: str) -> None:
-        """Throw away what is there: from here on it is this version from this address."""
+        """Discards the bytes; the next ones are version *validator* from *url*."""
         with self._writing():
             self.file.truncate(0)
             write_whole(self._note, json.dumps({"url": url, "validator": validator}))
 
     def append(self, data: bytes) -> None:
-        """The next bytes."""
         with self._writing():
             self.file.write(data)
 
     def become(self, path: Path) -> None:
-        """Everything onto the disk, then the name: *path* is whole or not there. Closes the part."""
+        """Writes everything to the disk, then renames the part to *path*. Closes the part."""
         with self._writing():
             self.file.flush()
             os.fsync(self.file.fileno())
@@ -138,9 +136,9 @@ class PartialFile:
 
 
 def transfer(url: str, part: PartialFile, limit: int, known: bool, limits: DownloadLimits, report: Report) -> None:
-    """Bring *part* to its end from *url*. *known*: its hash is, so that bytes of another address may be continued.
+    """Completes *part* from *url*. *known*: the hash is, so bytes from another address may be continued.
 
-    Raises SourceFailed when this address will not do, WeightsError when none will (disk full).
+    Raises SourceFailed if this address does not work, WeightsError if none can (disk full).
     """
     failures, pause = 0, limits.pause
     while True:
@@ -188,7 +186,7 @@ def _copy(answer: Response, part: PartialFile, limit: int, limits: DownloadLimit
 
 
 def _read(answer: Response) -> bytes:
-    """What has arrived; empty at the end. Waits for no more than that, or a trickle would never be noticed."""
+    """The bytes that have arrived; empty at the end. Returns early, so that a slow source is noticed."""
     try:
         return answer.body.read1(CHUNK)
     except TimeoutError as error:

@@ -1,6 +1,6 @@
-"""The hashes of files that nobody has published one for, as they were when the host first trusted them. No torch.
+"""Hashes that the host has trusted, for files without a published hash.
 
-A small JSON file beside the weights: name → SHA-256, size, where it came from. Converted files are in it too.
+A JSON file in the weights folder: name → SHA-256, size and source.
 """
 
 from __future__ import annotations
@@ -29,8 +29,6 @@ _LOCK = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class TrustedHash:
-    """One trusted file."""
-
     sha256: str
     size: int
     source: str = ""
@@ -39,21 +37,19 @@ class TrustedHash:
 
 @dataclass(frozen=True, slots=True)
 class TrustedHashes:
-    """Those of one folder. Read anew at every question, so that several processes may share them."""
+    """The trusted hashes of one folder. Every call reads the file, so several processes may share it."""
 
     folder: Path
 
     def find(self, name: str) -> TrustedHash | None:
-        """What was pinned under that name."""
         return self._read().get(name)
 
     def put(self, name: str, pin: TrustedHash) -> None:
-        """Trust it from now on."""
         with self._alone():
             self._write({**self._read(), name: pin})
 
     def drop(self, name: str) -> None:
-        """Trust it no more; nothing happens if it never was."""
+        """Removes a hash; does nothing if there is none."""
         if self.find(name) is None:
             return
         with self._alone():
@@ -94,7 +90,7 @@ class TrustedHashes:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Replace *path* by *text*, or leave it as it was: never half of it, also when the power fails."""
+    """Replaces *path* by *text* atomically, also if the power fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.new{secrets.token_hex(6)}")  # threads and containers share process ids
     try:
