@@ -14,6 +14,7 @@ import pkgutil
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from functools import partial
 
 import aiohttp
 import discord
@@ -156,7 +157,7 @@ class DreamBot(Client):
         self._registering = self._begin(
             register_commands(self.tree, self.store.settings, self.config.discord.test_guild)
         )
-        self._begin(watch_database(self.store.database))
+        self._begin(supervise("the database watch", partial(watch_database, self.store.database)))
         self.opened = True
 
     @property

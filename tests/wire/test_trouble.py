@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from bot.delivery.service import Delivery
+from bot.errors import StoreError
 from bot.playground.server.fault_switches import ALL, FaultSwitches
-from tests.wire.looks import dreamt, is_painting, is_result
+from tests.wire.looks import deleted, dreamt, is_painting, is_result
 from tests.wire.people import Person
 from tests.wire.world import World
 
@@ -73,3 +75,25 @@ def test_every_switch_is_tried() -> None:
     here = {"cut", "reconnect", "slow", "rate_limits", "errors", "invalidate"}
 
     assert here | TOLD_IN_TEST_DELIVERY == set(ALL)
+
+
+async def test_a_database_that_fails_when_the_bot_is_ready_delays_old_deliveries_and_nothing_else(
+    world: World, max_: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: list[str] = []
+
+    async def fail(self: Delivery, before: float = 0.0) -> None:
+        failed.append("once")
+        monkeypatch.undo()
+        raise StoreError("The database cannot be used: database is locked.")
+
+    monkeypatch.setattr(Delivery, "resume", fail)
+    world.allow("database is locked")
+    await world.restart_bot()
+    await world.until(lambda: world.bot.at_work, what="the bot to be at work")
+
+    owl = await dreamt(max_, "an owl")
+    await deleted(max_, owl)
+    await world.until(lambda: owl.gone)
+    assert ["once"] == failed
+    assert {"edit limiter", "sweep"} <= set(world.bot.services.delivery._tasks)
