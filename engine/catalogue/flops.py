@@ -1,4 +1,4 @@
-"""What nets cost, in 10¹² operations, for quotas and to tell what a choice means. Counted, not measured. No torch."""
+"""Cost of networks in 10¹² operations, for quotas and estimates. Counted, not measured."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ BIGGAN_CHANNELS = 128
 
 
 def clip_cost(name: str) -> float:
-    """Of one view through that CLIP; of one that is not in the table, as of the usual one."""
+    """Cost of one view through the CLIP *name*; unknown CLIPs cost as much as ViT-B/32."""
     return CLIP.get(name, CLIP["ViT-B/32"])
 
 
 def gradient_cost(gradient: str, looks_apart: int = 0) -> float:
-    """What the gradient of one guided step takes beside the net's own forward pass, without the views.
+    """Cost of the gradient of one guided step, beside the net's forward pass and without the views.
 
-    *looks_apart*: so many times guidance looks for itself, which takes a forward pass of its own where the gradient
-    needs the net's prediction; 0 = it looks at what the net says anyway.
+    *looks_apart*: evaluations of guidance beside the step's own; 0 = guidance uses the step's own prediction.
+    Each needs a forward pass, unless the secondary net gives the prediction.
     """
     back = {"net": NET, "secondary": SECONDARY, "xstart": 0.0}[gradient]
     forward = 0.0 if gradient == "secondary" else NET
@@ -45,13 +45,13 @@ def gradient_cost(gradient: str, looks_apart: int = 0) -> float:
 
 
 def view_share(channels: int, size: int, perceptor: str) -> float:
-    """One view through *perceptor* over one guided pass of an ADM net of that width and picture size, roughly."""
+    """Cost of one view through *perceptor* over one guided pass of an ADM net of that width and image size."""
     net = 2 * NET * (channels / NET_CHANNELS) ** 2 * (size / 256) ** 2
     return clip_cost(perceptor) / net
 
 
 def biggan_view_share(channels: int, size: int, perceptor: str) -> float:
-    """One view through *perceptor* over a BigGAN's pass, forward and backward, roughly."""
+    """Cost of one view through *perceptor* over one forward and backward pass of a BigGAN."""
     nearest = min(BIGGAN, key=lambda side: abs(side - size))
     net = BIGGAN[nearest] * (size / nearest) ** 2 * (channels / BIGGAN_CHANNELS) ** 2
     return clip_cost(perceptor) / net

@@ -1,7 +1,6 @@
-"""A model, as far as somebody who asks needs to know: sizes, defaults, what it understands. No torch.
+"""A model as clients see it: sizes, defaults, capabilities.
 
-A *model* is a set of weights that a *method* paints with. Which there are is in `models`, where their files come from
-in `weights`.
+A *model* is a set of weights that a *method* paints with. `models` lists them.
 """
 
 from __future__ import annotations
@@ -14,44 +13,44 @@ from engine.errors import InvalidRequest
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What a person may ask of one set of weights. Sizes are those of the finished picture, in pixels."""
+    """What one set of weights can paint. Sizes are those of the finished image, in pixels."""
 
     name: str
     title: str
     methods: tuple[str, ...]
     """Methods that can use it, the usual one first."""
     size: tuple[int, int]
-    """Width and height when nobody says otherwise."""
+    """Default width and height."""
     multiple: int
     """Width and height are multiples of this."""
     smallest: int
     largest: int
     scale: int = 1
-    """The net's own picture is this many times smaller; `finish` enlarges it."""
+    """The network's image is this many times smaller; `finish` upscales it."""
     finish: str = ""
-    """The upscaler that every picture of this model goes through, or none."""
+    """The upscaler that every image of this model goes through; empty for none."""
     perceptor: str = "primer"
-    """The CLIP that guides it unless the request says otherwise."""
+    """The default CLIP."""
     view_share: float = 0.01
-    """What one view through its CLIP costs, over one guided pass of its net at its usual size; see `work`."""
+    """Cost of one view through its CLIP over one guided pass at its default size; see `flops`."""
     train_steps: int = 1000
-    """Timesteps of the process that its net was trained for."""
+    """Timesteps of the diffusion process of its training."""
     classes: int = 0
-    """So many classes that its net was trained with, and wants one of."""
+    """Classes of its training; the network needs one of them. 0 = unconditional."""
     reads: bool = False
-    """Its net reads the prompt by itself."""
+    """Whether its network is conditioned on the prompt."""
     limited_words: bool = False
-    """It understands only the words of `engine.primer.vocabulary`."""
+    """Whether it knows only the words of `engine.primer.vocabulary`."""
     defaults: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-    """Method → option → the value that suits this model."""
+    """Method → option → default value."""
 
     @property
     def subject(self) -> str:
-        """The title at the beginning of a sentence: “The small model”, but a name stays as it is written."""
+        """The title as the beginning of a sentence: “The small model”; names stay as they are written."""
         return self.title[0].upper() + self.title[1:] if self.title.startswith("the ") else self.title
 
     def check_size(self, width: int, height: int) -> None:
-        """Raise InvalidRequest, naming the nearest size that works, unless the net can paint *width* × *height*."""
+        """Raises InvalidRequest, with the nearest possible size, unless the model can paint *width* × *height*."""
         nearest = tuple(self._nearest(side) for side in (width, height))
         if nearest != (width, height) and self.smallest == self.largest:
             raise InvalidRequest(
@@ -64,7 +63,7 @@ class Model:
             )
 
     def shrunk(self, width: int, height: int, pixels: int) -> tuple[int, int] | None:
-        """The largest size of about that shape, of at most so many *pixels*; None if none is so small."""
+        """The largest size of about that aspect ratio with at most *pixels* pixels; None if none is so small."""
         part = min((pixels / (width * height)) ** 0.5, 1.0)
         wide, high = (max(int(side * part) // self.multiple * self.multiple, self.smallest) for side in (width, height))
         return (wide, high) if wide * high <= pixels else None

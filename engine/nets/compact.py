@@ -1,7 +1,7 @@
-"""Real-ESRGAN's compact upscaling net (SRVGGNetCompact): convolutions at the small size, one pixel shuffle at the end.
+"""Real-ESRGAN's compact upscaling network (SRVGGNetCompact): convolutions at the small size, one pixel shuffle.
 
-State-dict names are the reference's, so that its checkpoints load here and ours load in `spandrel`. An own class
-because importing spandrel with its forty networks takes seconds, and the small model's pictures all pass through this.
+State-dict names are the reference's, so checkpoints load here and in spandrel alike. This class exists because
+importing spandrel takes seconds, and every image of the small model passes through this network.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from torch.nn import functional as F
 
 
 class Compact(nn.Module):
-    """RGB [N, 3, H, W] in [0, 1] → [N, 3, H·scale, W·scale], not clamped. Learns what nearest-neighbour lacks.
+    """RGB [N, 3, H, W] in [0, 1] → [N, 3, H·scale, W·scale], not clamped: a residual over nearest neighbours.
 
-    *features* channels, *layers* convolutions between the first and the last, *scale* times larger.
+    *features* channels, *layers* convolutions between the first and the last.
     """
 
     def __init__(self, features: int = 64, layers: int = 16, scale: int = 4) -> None:
@@ -28,11 +28,10 @@ class Compact(nn.Module):
 
     @property
     def reach(self) -> int:
-        """How many pixels away an input pixel can still change an output pixel: one per 3×3 convolution."""
+        """Distance in pixels at which an input pixel can change an output pixel: one per 3×3 convolution."""
         return sum(isinstance(layer, nn.Conv2d) for layer in self.body)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Enlarge."""
         h = x
         for layer in self.body:
             h = layer(h)
@@ -40,7 +39,7 @@ class Compact(nn.Module):
 
 
 def compact_from(tensors: Mapping[str, Tensor]) -> Compact:
-    """An empty net of the shape that *tensors* have. Raises KeyError for those of another architecture."""
+    """A network without weights, of the shape of *tensors*. Raises KeyError for another architecture."""
     features = tensors["body.0.weight"].shape[0]
     last = max(int(name.split(".")[1]) for name in tensors if name.startswith("body."))
     scale = round((tensors[f"body.{last}.weight"].shape[0] / 3) ** 0.5)

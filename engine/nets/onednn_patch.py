@@ -1,7 +1,6 @@
-"""Nets of other libraries, whose layers are told to take the faster way of `engine.nets.onednn_linear` where there
-is one.
+"""Makes networks of other libraries use the products of `engine.nets.onednn_linear`.
 
-`quicken(net)` changes the class of layers, and nothing else: names, weights and results stay.
+`quicken(net)` changes the class of layers; names, weights and results stay.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class SwiftLinear(nn.Linear):
-    """As it says."""
+    """A linear layer."""
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., I] → [..., O]."""
@@ -26,7 +25,7 @@ class SwiftLinear(nn.Linear):
 
 
 class SwiftAttention(nn.MultiheadAttention):
-    """Attention of a sequence to itself; anything else goes torch's own way."""
+    """Self-attention; other attention goes torch's own way."""
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: Any) -> Any:
         """[N, T, C] three times → [N, T, C] and None."""
@@ -44,7 +43,7 @@ class SwiftAttention(nn.MultiheadAttention):
 
 
 class SwiftPatches(nn.Conv2d):
-    """A convolution whose windows lie side by side, as those at the beginning of a vision transformer: a product."""
+    """A convolution with adjacent windows, as at the beginning of a vision transformer: a product."""
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] → [N, O, H/p, W/p]."""
@@ -58,7 +57,7 @@ class SwiftPatches(nn.Conv2d):
 
 
 def quicken(net: M) -> M:
-    """The same net, with the faster way for whatever layers have one."""
+    """The same *net*, its layers replaced where there is a faster class."""
     for module in net.modules():
         if type(module) is nn.Linear:
             module.__class__ = SwiftLinear

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from engine.runtime.runtime import Runtime
 
 RESAMPLING = 4
-"""Context that resampling wants beside what the net reaches, in small pixels."""
+"""Context that resampling needs beyond the reach of the network, in small pixels."""
 STEP_FLOPS = 2e11
 """Work of one step on a CPU, about a second, for networks that can pause within a window."""
 WINDOW_FLOPS = 1e12
 """Work of one window on a CPU, a few seconds, for networks that cannot pause."""
 SHARE = 0.5
-"""Of the memory that is free; the estimate of what a net needs is rough."""
+"""Share of the free memory for a window, because the estimate is rough."""
 CORES = 128, 768
 """Least and largest side of a planned core. Smaller cores are tried when memory runs out."""
 PAUSING_CORE = 256
@@ -44,18 +44,17 @@ Load = Callable[[torch.device, torch.dtype], "UpscalerNet"]
 
 
 class NetUpscaler:
-    """The upscaler *name*, whose net comes from *load*; *missing* says in words why it cannot, or nothing."""
+    """The upscaler *name*. *load* brings its network; *missing* says why it cannot be used, or nothing."""
 
     def __init__(self, name: str, load: Load, missing: Callable[[], str]) -> None:
         self.name = name
         self._load_net, self._missing = load, missing
 
     def missing(self) -> str:
-        """Why it cannot be used here."""
         return self._missing()
 
     def load(self, request: object, runtime: Runtime) -> None:
-        """Raises ModelUnavailable, WeightsError."""
+        """Raises ModelUnavailable or WeightsError."""
         self._net(runtime)
 
     def begin(self, job: Job, images: Mapping[str, bytes], runtime: Runtime) -> list[Canvas]:
@@ -66,7 +65,7 @@ class NetUpscaler:
     def enlarge(
         self, job_id: str, index: int, image: Image.Image, scale: int, runtime: Runtime, wrap: Axes = PLAIN
     ) -> Canvas:
-        """Tiles as large as fit into the memory that is free; on a CPU as large as a step may take."""
+        """Tiles as large as free memory allows; on a CPU also as large as a step may take."""
         net = self._net(runtime)
         cutting = plan(net, scale, runtime)
         surface = prepare(image, net.grain, net.smallest, wrap, cutting.context)
@@ -75,7 +74,7 @@ class NetUpscaler:
         return canvas
 
     def batch_key(self, state: Canvas) -> Hashable:
-        """Windows of one size go through the net together, equally often."""
+        """Windows of one size go through the network together, equally often."""
         left, top, right, bottom = state.tile.window
         own = (state.job_id, state.index) if state.alone else None
         return right - left, bottom - top, state.scale, state.precise, state.bucket, own
@@ -121,10 +120,7 @@ class NetUpscaler:
         return self._commit(state, shown, net, StepConditions(1, own))
 
     def reduce_memory(self, state: Canvas, runtime: Runtime) -> bool:
-        """After out-of-memory: smaller tiles from here on; False if they cannot be any smaller.
-
-        A replay gives up its batch, if that is larger than it has to be, before anything else.
-        """
+        """After out-of-memory: a smaller batch, then smaller tiles; False if nothing can be smaller."""
         if state.bucket > 1:
             state.bucket = 1
             return True
@@ -147,12 +143,12 @@ class NetUpscaler:
 
 
 def count_passes(net_scale: int, scale: int) -> int:
-    """How often a net that enlarges *net_scale* times is applied for a picture *scale* times larger."""
+    """Passes through a network that upscales *net_scale* times, for *scale* times."""
     return next(passes for passes in range(1, 8) if net_scale**passes >= scale)
 
 
 def plan(net: UpscalerNet, scale: int, runtime: Runtime) -> Cutting:
-    """How pictures are cut for *net*: as much context as it reaches, cores as large as memory and patience allow."""
+    """How images are cut for *net*: context as far as it reaches, cores as large as memory and time allow."""
     passes = count_passes(net.scale, scale)
     context = sum(math.ceil(net.reach / net.scale**again) for again in range(passes))
     if net.scale**passes != scale:
@@ -165,7 +161,7 @@ def plan(net: UpscalerNet, scale: int, runtime: Runtime) -> Cutting:
 
 
 def _pixels(net: UpscalerNet, runtime: Runtime) -> int:
-    """How many small pixels a window may have."""
+    """Small pixels that a window may have."""
     fit = int(runtime.free_memory() * SHARE) // net.pixel_bytes
     if runtime.device.type != "cpu" or _pauses(net, runtime):
         return fit
@@ -208,7 +204,7 @@ def _enlarging(
 
 
 def _shown(state: Canvas, window: Tensor, net_scale: int) -> Image.Image:
-    """What the next tile shows of its window, which the net made *net_scale* times larger, at the wanted scale."""
+    """The part of its window that the next tile shows, at the wanted scale; *window* is *net_scale* times larger."""
     (window_left, window_top, _, _), (left, top, right, bottom) = state.tile.window, state.shown
     x, y, width, height = left - window_left, top - window_top, right - left, bottom - top
     box = (x * net_scale, y * net_scale, (x + width) * net_scale, (y + height) * net_scale)

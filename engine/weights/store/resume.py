@@ -23,12 +23,12 @@ from engine.weights.store.http import Interrupted, Response, SourceFailed, reque
 from engine.weights.store.trusted_hashes import write_whole
 
 Report = Callable[[int, int | None], None]
-"""Called with bytes that are here, and bytes in all if that is known."""
+"""Called with the bytes so far, and the size of the file if it is known."""
 CHUNK = 1 << 18
 LONGEST_PAUSE = 30.0
 """Seconds between two attempts."""
 SPARE = 64 * 2**20
-"""Bytes of the disk that are left alone."""
+"""Free bytes that a download leaves on the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,13 @@ class DownloadLimits:
     """How slow and unreliable an address may be."""
 
     stall: float = 30.0
-    """Seconds without a byte."""
+    """Longest silence, in seconds."""
     tries: int = 3
-    """Interruptions in a row, with less than `worth` won, after which the next address is tried."""
+    """Interruptions in a row, each with fewer than `worth` new bytes, before the next address is tried."""
     pause: float = 1.0
-    """Seconds before the first new attempt; doubling."""
+    """Seconds before the second attempt; doubles after each."""
     slowest: float = 4096.0
-    """Bytes per second, on average over *window* seconds."""
+    """Least bytes per second, on average over `window` seconds."""
     window: float = 60.0
 
     @property
