@@ -36,7 +36,7 @@ class PageAccess:
             raise web.HTTPForbidden(text="Only the playground's own page may send this request.")
         if not self._equal(request.cookies.get(self._cookie, "")) and not self._opens(request):
             raise web.HTTPForbidden(
-                text="The playground needs the address with the token that it printed at its start. Open that address."
+                text="Open the complete address that the playground printed at its start. It contains a secret token."
             )
 
     def grant(self, request: web.Request, response: web.StreamResponse) -> None:

@@ -1,6 +1,7 @@
 """The page's HTTP server on loopback: static files, uploads, the event stream, and the page's API."""
 
 import asyncio
+import html
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -189,6 +190,17 @@ class Page:
         return read_id(given) if given else people[0]
 
 
+_REFUSED = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>dreambot playground</title>
+<h1>dreambot playground</h1>
+<p>{sentence}</p>
+</html>
+"""
 _SENTENCES = {
     404: "There is no such address.",
     405: "This address does not take such a request.",
@@ -222,9 +234,12 @@ def _json(data: Json, status: int = 200) -> web.Response:
 
 
 def _refusal(request: web.Request, status: int, sentence: str) -> web.Response:
-    """JSON for the page's API, text for all else."""
+    """JSON for the page's API, HTML for the page, text for all else."""
     if request.path.startswith("/api/"):
         return _json({"error": sentence}, status)
+    if request.path == "/":
+        body = _REFUSED.format(sentence=html.escape(sentence))
+        return web.Response(status=status, text=body, content_type="text/html")
     return web.Response(status=status, text=sentence)
 
 

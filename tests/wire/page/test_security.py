@@ -47,7 +47,7 @@ async def test_without_the_cookie_everything_is_forbidden(browser: Browser, meth
         text = await response.text()
 
     assert (403, []) == (response.status, browser.processes.wanted)
-    assert "Open that address." in text
+    assert "Open the complete address that the playground printed" in text
     assert secret not in text and "Set-Cookie" not in response.headers
 
 
