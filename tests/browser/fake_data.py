@@ -63,6 +63,13 @@ COMMANDS: list[Json] = [
         ],
     },
     {"id": "701", "name": "queue", "type": 1, "description": "Who is next, and when", "options": []},
+    {
+        "id": "705",
+        "name": "history",
+        "type": 1,
+        "description": "Your pictures",
+        "options": [{"type": 5, "name": "kept", "description": "Only the saved ones"}],
+    },
     {"id": "702", "name": "quota", "type": 1, "description": "What is left of today's allowance", "options": []},
     {"id": "704", "name": "Describe", "type": 3, "description": ""},
     {

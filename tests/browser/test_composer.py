@@ -41,6 +41,23 @@ async def test_escape_closes_the_menu_and_leaves_the_form(page: Page) -> None:
     await expect(page.locator("#line")).to_have_value("/dream an owl seed:7")
 
 
+async def test_enter_sends_a_command_without_required_options(page: Page, world: FakeServer) -> None:
+    """The first Enter opens the form, the second one sends it; Esc leaves it."""
+    await page.fill("#line", "/history")
+    await page.press("#line", "Enter")
+    await expect(page.locator(".command-name")).to_have_text("/history")
+    await page.keyboard.press("Escape")
+    await expect(page.locator(".command-name")).to_have_count(0)
+
+    await page.fill("#line", "/history")
+    await page.press("#line", "Enter")
+    await expect(page.locator(".command-name")).to_be_visible()
+    await page.keyboard.press("Enter")
+
+    await expect(page.locator(".message .reference")).to_have_text("Ada used /history")
+    assert ("slash", "history", {}) == tuple(world.acts[-1][key] for key in ("type", "command", "options"))
+
+
 async def test_a_form_sends_the_values_of_its_chips(page: Page, world: FakeServer) -> None:
     await page.keyboard.type("/dream")
     await page.keyboard.press("Enter")
@@ -91,7 +108,7 @@ async def test_a_line_is_parsed_while_it_is_typed(page: Page, world: FakeServer)
         ("/dream a fox method:oil", "method must be one of clip_diffusion, pixels, not “oil”."),
         ("/dream seed:7", "/dream needs a prompt."),
         ("/queue now", "/queue takes no option “now”."),
-        ("/paint a fox", "There is no command /paint. Try /dream, /queue, /quota, /gallery best."),
+        ("/paint a fox", "There is no command /paint. Try /dream, /queue, /history, /quota, /gallery best."),
     ],
 )
 async def test_a_wrong_line_shows_a_sentence(page: Page, world: FakeServer, line: str, words: str) -> None:
@@ -145,4 +162,4 @@ async def test_a_slash_anywhere_starts_a_command(page: Page) -> None:
     await page.locator("#open-drawer").focus()
     await page.keyboard.press("/")
     await expect(page.locator("#line")).to_be_focused()
-    await expect(page.locator("#composer-menu [role=option]")).to_have_count(4)
+    await expect(page.locator("#composer-menu [role=option]")).to_have_count(5)

@@ -28,6 +28,7 @@ export class Composer {
     this.actions = actions;
     this.element = /** @type {HTMLFormElement} */ (byId("composer"));
     this.line = /** @type {HTMLTextAreaElement} */ (byId("line"));
+    this.send = /** @type {HTMLButtonElement} */ (this.element.querySelector(".send"));
     this.slot = byId("composer-form");
     this.hint = byId("hint");
     this.complaint = byId("complaint");
@@ -43,6 +44,7 @@ export class Composer {
     });
     this.line.addEventListener("input", () => this.#typed());
     this.line.addEventListener("keydown", (event) => this.#key(event));
+    this.send.addEventListener("keydown", (event) => event.key === "Escape" && this.form && this.#leaveForm());
     this.element.addEventListener("paste", (event) => this.#files(event, event.clipboardData));
     this.element.addEventListener("drop", (event) => this.#files(event, event.dataTransfer));
     this.element.addEventListener("dragover", (event) => event.preventDefault());
@@ -56,9 +58,10 @@ export class Composer {
     if (!this.form && (this.menu.open || document.activeElement === this.line)) void this.#suggest();
   }
 
+  /** Focuses the line or the form. Without a field the send button gets the focus, so that Enter sends the command. */
   focus() {
-    if (this.form) this.form.focus();
-    else this.line.focus();
+    if (!this.form) this.line.focus();
+    else if (!this.form.focus()) this.send.focus();
   }
 
   /** @param {string} text puts a line in place of what is there */
@@ -191,7 +194,7 @@ export class Composer {
     this.#complain("");
     this.slot.replaceChildren(this.form.element, this.form.complaint);
     this.element.classList.add("as-form");
-    this.form.focus();
+    this.focus();
   }
 
   #leaveForm() {

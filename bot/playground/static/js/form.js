@@ -54,11 +54,12 @@ export class OptionForm {
     return errors.length ? null : { values, files: this.files };
   }
 
+  /** Focuses the first field. @returns {boolean} false without a field */
   focus() {
-    const first = this.fields.values().next().value;
-    const target = first?.input ?? this.element.querySelector("button");
+    const target = this.fields.values().next().value?.input;
     target?.focus();
     if (target instanceof HTMLTextAreaElement) target.setSelectionRange(target.value.length, target.value.length);
+    return Boolean(target);
   }
 
   /** A dropped or pasted file goes to the first file option. @param {File} file @returns {boolean} */
