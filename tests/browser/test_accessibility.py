@@ -135,7 +135,7 @@ async def test_a_phone_shows_everything_without_horizontal_overflow(page: Page, 
     await send(page, "/dream an owl in a forest of very tall and narrow trees count:4")
     await expect(page.locator(".message .button", has_text="Remix")).to_be_visible()
     world.post("1", BOT, attachments=[world.picture(paint(3, size=512), "film.webp", 512)])
-    await expect(page.locator(".message").last.locator("img")).to_be_visible()
+    await expect(page.get_by_label("Open image: film.webp")).to_be_visible()
     assert await page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     assert [] == await page.evaluate(TOO_WIDE)
     await page.get_by_role("button", name="Channels", exact=True).click()
