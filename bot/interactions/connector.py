@@ -27,8 +27,9 @@ class Link:
     token: str = field(repr=False)
 
     def write(self, path: Path) -> None:
-        """Keep it in a file that only this user can read."""
+        """Write it to a file that only this user can read."""
         path.touch(mode=0o600)
+        path.chmod(0o600)  # it may have existed with other rights
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
 
