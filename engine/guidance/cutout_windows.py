@@ -35,7 +35,7 @@ Key: TypeAlias = tuple[int, int, int, str]
 """seed, index, step, purpose: see `tensors.noise`."""
 
 
-class Recipe(Protocol):
+class WindowRecipe(Protocol):
     """What a kind wants to know; see `cutouts.CutRecipe`."""
 
     @property
@@ -61,25 +61,25 @@ class Windows:
     gray: Tensor
 
 
-def draw_windows(recipe: Recipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
+def draw_windows(recipe: WindowRecipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
     """The windows of *recipe* in a picture with *sides* (height, width), for a CLIP that sees *size* pixels."""
     return KINDS[recipe.kind](recipe, key, sides, size)
 
 
-def _mixed(recipe: Recipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
+def _mixed(recipe: WindowRecipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
     draws = _draws(key, recipe.count)
     windows = _squares(draws, recipe.power, sides, min(size, round(SMALLEST_PART * min(sides))))
     windows[: max(1, recipe.count // OVERVIEW_PART)] = _overview(*sides)
     return Windows(windows, draws[:, 3] < recipe.flip, draws[:, 4] < recipe.gray)
 
 
-def _classic(recipe: Recipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
+def _classic(recipe: WindowRecipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
     draws = _draws(key, recipe.count)
     windows = _squares(draws, recipe.power, sides, min(size, *sides))
     return Windows(windows, draws[:, 3] < recipe.flip, draws[:, 4] < recipe.gray)
 
 
-def _padded(recipe: Recipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
+def _padded(recipe: WindowRecipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
     draws, rim = _draws(key, recipe.count), sides[0] // RIM_PART
     height, width = sides[0] + 2 * rim, sides[1] + 2 * rim
     longest = min(height, width)
@@ -91,14 +91,14 @@ def _padded(recipe: Recipe, key: Key, sides: tuple[int, int], size: int) -> Wind
     return Windows(windows, draws[:, 3] < recipe.flip, draws[:, 4] < recipe.gray)
 
 
-def _big_sleep(recipe: Recipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
+def _big_sleep(recipe: WindowRecipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
     draws = _draws(key, recipe.count)
     part = PADDED_MEAN + PADDED_SPREAD * noise(*key[:3], f"{key[3]} sizes", (recipe.count,)).double()
     windows = _placed(draws, (min(sides) * part.clamp(*SLEEP_SIZES)).floor(), *sides)
     return Windows(windows, draws[:, 3] < recipe.flip, draws[:, 4] < recipe.gray)
 
 
-def _disco(recipe: Recipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
+def _disco(recipe: WindowRecipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
     whole, inner = recipe.overview, recipe.count
     draws = _draws(key, whole + inner)
     windows = _squares(draws, recipe.power, sides, min(size, *sides))
@@ -109,7 +109,7 @@ def _disco(recipe: Recipe, key: Key, sides: tuple[int, int], size: int) -> Windo
     return Windows(windows, (draws[:, 3] < recipe.flip) ^ (varied & (number >= 2)), gray)
 
 
-KINDS: Mapping[str, Callable[[Recipe, Key, tuple[int, int], int], Windows]] = {
+KINDS: Mapping[str, Callable[[WindowRecipe, Key, tuple[int, int], int], Windows]] = {
     "mixed": _mixed,
     "classic": _classic,
     "padded": _padded,

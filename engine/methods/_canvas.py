@@ -21,7 +21,7 @@ from engine.runtime.provider import NetProvider
 BETAS, EPSILON = (0.9, 0.99), 1e-12
 
 
-class Canvas(Protocol):
+class ParametricCanvas(Protocol):
     """A hashable value. Images with equal canvases can share a batch."""
 
     def paint(self, parameters: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ class CanvasImage(OptimisedImage):
     """Its parameters are [P]; its `generator_key` is its canvas."""
 
 
-C = TypeVar("C", bound=Canvas)
+C = TypeVar("C", bound=ParametricCanvas)
 
 
 class CanvasMethod(OptimisationMethod[CanvasImage, C]):
@@ -99,5 +99,5 @@ class CanvasMethod(OptimisationMethod[CanvasImage, C]):
 
     def finish(self, state: CanvasImage, picture: Tensor) -> Image.Image:
         """The image at the size that the canvas can give it."""
-        canvas: Canvas = state.generator_key  # type: ignore[assignment]
+        canvas: ParametricCanvas = state.generator_key  # type: ignore[assignment]
         return canvas.finish(state.parameters)

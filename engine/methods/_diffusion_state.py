@@ -16,7 +16,7 @@ from engine.guidance.objective import ClipTarget, Objective
 from engine.guidance.schedule_values import limits_at, objective_at
 from engine.images.tensors import uniform
 from engine.methods._initial_latents import InitialLatents
-from engine.methods._text_conditioning import Reading
+from engine.methods._text_conditioning import TextCondition
 from engine.protocol.step_log import StepLog
 from engine.requests.options.clip_diffusion import USUAL_ORDER, ClipDiffusionOptions
 
@@ -43,7 +43,7 @@ class Sample:
     """Those that guide."""
     own: ClipTarget
     """The one that judges the finished picture."""
-    reading: Reading | None
+    condition: TextCondition | None
     """For a net that reads text."""
     notes: tuple[str, ...]
     history: tuple[Tensor, ...] = ()
@@ -115,8 +115,8 @@ class Sample:
     @property
     def batch_key(self) -> Hashable:
         """Equal for samples that one forward pass can serve."""
-        reading, options, objective = self.reading, self.options, self.objective
-        reads = reading is not None, reading is not None and reading.unwanted is not None, options.cfg_scale != 1
+        condition, options, objective = self.condition, self.options, self.objective
+        reads = condition is not None, condition is not None and condition.unwanted is not None, options.cfg_scale != 1
         solver = options.sampler, self.begins, options.gradient
         frame = self.start.mask is not None, options.seamless, self.margin
         frugal = self.memory_level, self.bucket, self.compiled

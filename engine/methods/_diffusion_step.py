@@ -18,7 +18,7 @@ from engine.loaders.diffusion import DiffusionNet
 from engine.loaders.secondary import load_secondary
 from engine.methods._diffusion_state import Sample
 from engine.methods._initial_latents import axes
-from engine.methods._text_conditioning import reading_denoiser
+from engine.methods._text_conditioning import conditioned_denoiser
 from engine.runtime.provider import NetProvider
 
 
@@ -40,7 +40,7 @@ def step_together(net: DiffusionNet, batch: Sequence[Sample], runtime: NetProvid
 def _denoiser(net: DiffusionNet, batch: Sequence[Sample]) -> Denoiser:
     """The net, told what each sample is to be."""
     classes = torch.tensor([s.class_number for s in batch], device=batch[0].x.device) if net.flags.class_cond else None
-    return reading_denoiser(net, [s.reading for s in batch], [s.options.cfg_scale for s in batch], classes)
+    return conditioned_denoiser(net, [s.condition for s in batch], [s.options.cfg_scale for s in batch], classes)
 
 
 def _guidance(

@@ -1,4 +1,4 @@
-"""What a diffusion net that reads text is told, and what it answers then."""
+"""Conditions a diffusion network that reads text, with classifier-free guidance and a negative condition."""
 
 from __future__ import annotations
 
@@ -14,43 +14,47 @@ from engine.images.tensors import per_sample
 from engine.loaders.diffusion import DiffusionNet
 
 AVERSION_GAIN, OVERLAP_GAIN = 9.0, 25.0
-"""What is not wanted is subtracted more than its weight says, and more still the nearer it is to what is wanted, which
+"""The unwanted prediction is subtracted by more than its weight: by more still the nearer it is to the wanted one, which
 pulls it in at the same time ("a circle on a blue background | blue:-0.3")."""
 AVERSION_MOST, AVERSION_LEAST_MOST, CLIPS_SHARE = 2.05, 1.68, 0.8
-"""More than this burns the colours; less of it for a large weight, by which CLIP pushes away as well. Measured, so that
-weights of -0.2 to -0.5 take away what they name and leave two thirds of the rest."""
+"""Higher factors burn the colours; a large weight allows less, because CLIP pushes away as well. Measured so that
+weights of -0.2 to -0.5 remove what they name and leave two thirds of the rest."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What is wanted, what is not (or nothing), and how many times that is subtracted."""
+class TextCondition:
+    """What the network is conditioned on."""
 
     wanted: Tensor
-    """[D]."""
+    """[D], unit length."""
     unwanted: Tensor | None
-    """[D]."""
+    """[D], unit length; None if nothing is unwanted."""
     aversion: float
+    """How many times the unwanted prediction is subtracted."""
 
 
-def read(targets: Targets) -> Reading | None:
-    """What a net shall be told of *targets*; nothing where nothing is wanted."""
+def text_condition(targets: Targets) -> TextCondition | None:
+    """The condition of *targets*; None if no target has a positive weight."""
     if not targets.wanted.any():
         return None
     overlap = max(float(targets.wanted @ targets.unwanted), 0.0)
     most = max(AVERSION_MOST - CLIPS_SHARE * targets.aversion, AVERSION_LEAST_MOST)
     aversion = min((AVERSION_GAIN + OVERLAP_GAIN * overlap) * targets.aversion, most)
-    return Reading(targets.wanted, targets.unwanted if aversion else None, aversion)
+    return TextCondition(targets.wanted, targets.unwanted if aversion else None, aversion)
 
 
-def reading_denoiser(
-    net: DiffusionNet, readings: Sequence[Reading | None], scales: Sequence[float], classes: Tensor | None = None
+def conditioned_denoiser(
+    net: DiffusionNet,
+    conditions: Sequence[TextCondition | None],
+    scales: Sequence[float],
+    classes: Tensor | None = None,
 ) -> Denoiser:
-    """*net* as each sample's denoiser, with classifier-free guidance by that sample's scale.
+    """*net* with one condition and one classifier-free guidance scale (Ho & Salimans 2022) per sample.
 
-    Either all samples read or none does, and all of them or none have something unwanted. *classes* [N] is for a net
+    Either all samples have a condition or none has; the same holds for what is unwanted. *classes*: [N], for a network
     that was trained with them.
     """
-    told = [r for r in readings if r is not None]
+    told = [r for r in conditions if r is not None]
     if not told:
         return net.denoiser(classes=classes)
     wanted = net.denoiser(torch.stack([r.wanted for r in told]))

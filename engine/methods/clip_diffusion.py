@@ -30,7 +30,7 @@ from engine.methods._batches import filled
 from engine.methods._diffusion_state import Sample
 from engine.methods._diffusion_step import step_together
 from engine.methods._initial_latents import initial_latents
-from engine.methods._text_conditioning import read
+from engine.methods._text_conditioning import text_condition
 from engine.protocol.messages import Job
 from engine.protocol.step_log import StepConditions
 from engine.requests.clip_weights import Weighted, read_perceptors
@@ -98,7 +98,7 @@ class ClipDiffusion:
                 start=start,
                 clip_targets=clip_targets,
                 own=own,
-                reading=read(own.targets) if net.flags.context_dim and options.cfg_scale else None,
+                condition=text_condition(own.targets) if net.flags.context_dim and options.cfg_scale else None,
                 notes=notes,
                 memory_level=runtime.memory.level(_kind(model, start.x, options)),
             )

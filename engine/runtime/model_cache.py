@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Entry:
+class LoadedModel:
     """One loaded model. *used*: `time.monotonic` of its latest use."""
 
     value: Any
@@ -56,7 +56,7 @@ class ModelCache:
     def __init__(
         self, budget: int, suffices: Callable[[int, int], bool], release: Callable[[], None] = lambda: None
     ) -> None:
-        self._entries: OrderedDict[str, Entry] = OrderedDict()  # the least recently used first
+        self._entries: OrderedDict[str, LoadedModel] = OrderedDict()  # the least recently used first
         self._budget, self._suffices, self._release = budget, suffices, release
         self._leases: list[Lease] = []
         self._kept: frozenset[str] = frozenset()
@@ -95,7 +95,7 @@ class ModelCache:
                 if key in self._missed:
                     lease.reload_seconds += seconds
                 self._missed.discard(key)
-                self._entries[key] = Entry(value, size_of(value), time.monotonic())
+                self._entries[key] = LoadedModel(value, size_of(value), time.monotonic())
                 self._make_room()
             return value
 

@@ -40,15 +40,15 @@ def load_finisher(request: Request, runtime: Runtime) -> tuple[Upscaler[Any], st
     return _load(FALLBACK, runtime), f"Enlarged by plain resampling: {problem}"
 
 
-def begin_finish(painting: ImageTask, image: Image.Image, runtime: Runtime) -> tuple[Upscaler[Any], State, str]:
+def begin_finish(task: ImageTask, image: Image.Image, runtime: Runtime) -> tuple[Upscaler[Any], State, str]:
     """The upscaler and its state for *image*, with `load_finisher`'s note."""
-    request = painting.attempt.job.request
+    request = task.run.job.request
     assert isinstance(request, DreamRequest)
     upscaler, note = load_finisher(request, runtime)
     scale = max(math.ceil(request.width / image.width), math.ceil(request.height / image.height))
     wrap = axes(getattr(request.options, "seamless", "none"))
-    state = upscaler.enlarge(painting.attempt.job.id, painting.index, image, scale, runtime, wrap)
-    script = painting.attempt.script
+    state = upscaler.enlarge(task.run.job.id, task.index, image, scale, runtime, wrap)
+    script = task.run.script
     if script and script.core and hasattr(state, "begin_with"):
         state.begin_with(script.core)
     return upscaler, state, note
@@ -60,25 +60,25 @@ def merged(method: Mapping[str, object], upscaler: Mapping[str, object]) -> dict
     return {**upscaler, **method, "resolved": {**resolved[1], **resolved[0]}}
 
 
-def make_picture(painting: ImageTask, image: Image.Image, notes: tuple[str, ...], runtime: Runtime) -> Picture:
+def make_picture(task: ImageTask, image: Image.Image, notes: tuple[str, ...], runtime: Runtime) -> Picture:
     """Everything that is slow about a finished picture; called on another thread."""
     started = time.monotonic()
-    request = painting.attempt.job.request
+    request = task.run.job.request
     if isinstance(request, DreamRequest):
         image = fit(image, request.width, request.height)
-    facts = {str(key): _json(value) for key, value in painting.facts.items()}
+    facts = {str(key): _json(value) for key, value in task.facts.items()}
     own = facts.pop("resolved", None)
     resolved = {"device": runtime.hardware.description, "dtype": str(runtime.dtype).removeprefix("torch.")} | (
         own or {}
     )
     pixels = pixels_sha256(image)
-    record = make_record(request, painting.index, resolved, pixels)
-    if painting.attempt.source is not None:
-        record["source"] = painting.attempt.source
+    record = make_record(request, task.index, resolved, pixels)
+    if task.run.source is not None:
+        record["source"] = task.run.source
     png = to_png(image, text_chunks(record))
     return Picture(
-        *painting.attempt.key,
-        painting.index,
+        *task.run.key,
+        task.index,
         png,
         {"clip_score": None, "embedding": None, "perceptor": ""}
         | facts
@@ -86,9 +86,9 @@ def make_picture(painting: ImageTask, image: Image.Image, notes: tuple[str, ...]
             "replay": record,
             "width": image.width,
             "height": image.height,
-            "seed": request.seed + painting.index if isinstance(request, DreamRequest) else None,
-            "seconds": painting.attempt.seconds | painting.seconds | {"encode": time.monotonic() - started},
-            "memory": painting.memory or None,
+            "seed": request.seed + task.index if isinstance(request, DreamRequest) else None,
+            "seconds": task.run.seconds | task.seconds | {"encode": time.monotonic() - started},
+            "memory": task.memory or None,
             "notes": [*notes, *(facts.get("notes") or ())],
             "sha256": pixels,
         },

@@ -48,7 +48,7 @@ class Stage(Enum):
 class ImageTask:
     """One picture. *painter* is its method, later perhaps the upscaler that finishes it; *state* belongs to that."""
 
-    attempt: JobRun
+    run: JobRun
     index: int
     painter: Painter
     state: State
@@ -95,7 +95,7 @@ class ImageTask:
 
     @property
     def _script(self) -> StepLog:
-        script = self.attempt.script or ReplayPlan()
+        script = self.run.script or ReplayPlan()
         return script.finish if self.finishing else script.steps
 
     def prepare(self) -> None:
@@ -130,7 +130,7 @@ class JobRun:
     """Every step is shown, not only as many as an eye can follow."""
     quiet: bool = False
     """The engine's own warm-up: nobody is told."""
-    paintings: list[ImageTask] = field(default_factory=list)
+    tasks: list[ImageTask] = field(default_factory=list)
     """Empty while its nets are being loaded."""
     steps: int = 0
     """Of the method, for one picture."""
@@ -158,24 +158,24 @@ class JobRun:
     @property
     def pictures_left(self) -> int:
         """How many are not over yet."""
-        if not self.paintings:
+        if not self.tasks:
             return len(self.only) or self.job.request.count
-        return sum(not p.is_over for p in self.paintings)
+        return sum(not p.is_over for p in self.tasks)
 
     @property
     def is_over(self) -> bool:
         """Every picture is done or has failed."""
-        return bool(self.paintings) and all(p.is_over for p in self.paintings)
+        return bool(self.tasks) and all(p.is_over for p in self.tasks)
 
     def end(self) -> Result | Failure:
         """Its last word: a `Result` unless every picture has failed."""
-        failed = [p for p in self.paintings if p.error]
-        if len(failed) == len(self.paintings):
+        failed = [p for p in self.tasks if p.error]
+        if len(failed) == len(self.tasks):
             error = failed[0].error
             assert error is not None
             return self.failure(error)
         notes = tuple(f"Picture {p.index + 1} of {self.job.request.count} failed: {p.error}" for p in failed)
-        return Result(*self.key, len(self.paintings) - len(failed), self._all_seconds(), notes)
+        return Result(*self.key, len(self.tasks) - len(failed), self._all_seconds(), notes)
 
     def failure(self, error: DreamError) -> Failure:
         """The attempt as ended by *error*."""
@@ -185,7 +185,7 @@ class JobRun:
         """The progress to send now, if any. Snapshots of one step travel together, so it waits for the last."""
         now, step = time.monotonic(), self._mean_step()
         news = self.snapshots or step > self._sent_step
-        waits = any(p.encoding for p in self.paintings) and not self.closely
+        waits = any(p.encoding for p in self.tasks) and not self.closely
         if news and not waits and now - self._sent_at >= self._pause:
             self._measure(step, now)
             snapshots, self.snapshots = self.snapshots, {}
@@ -197,14 +197,14 @@ class JobRun:
         return Progress(*self.key, int(step), self.steps, self._rate, snapshots)
 
     def _works_silently(self, now: float) -> bool:
-        works = self.steps_taken > self._sent_steps or any(p.stage is Stage.AWAY for p in self.paintings)
+        works = self.steps_taken > self._sent_steps or any(p.stage is Stage.AWAY for p in self.tasks)
         return works and now - max(self._sent_at, self._beat_at) >= HEARTBEAT_SECONDS
 
     def _all_seconds(self) -> dict[str, float]:
         """Phase → seconds, of pictures that are painted together those of the slowest."""
         seconds = dict(self.seconds)
-        for painting in self.paintings:
-            for phase, value in painting.seconds.items():
+        for task in self.tasks:
+            for phase, value in task.seconds.items():
                 seconds[phase] = max(value, seconds.get(phase, 0.0))
         return seconds | {"total": time.monotonic() - self.started}
 
@@ -215,11 +215,11 @@ class JobRun:
         return PROGRESS_SECONDS[0 if self.snapshots else 1]
 
     def _mean_step(self) -> float:
-        return sum(p.steps_done for p in self.paintings) / len(self.paintings)
+        return sum(p.steps_done for p in self.tasks) / len(self.tasks)
 
     def _measure(self, step: float, now: float) -> None:
         """Seconds per step of the whole job, smoothed: times the steps that are left it is the time that is left."""
-        since = self._sent_at if self._sent_at > 0 else self.paintings[0].started
+        since = self._sent_at if self._sent_at > 0 else self.tasks[0].started
         if step > self._sent_step:
             rate = max(now - since, 0.0) / (step - self._sent_step)
             self._rate = rate if not self._rate else self._rate + SMOOTHING * (rate - self._rate)

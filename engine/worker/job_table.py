@@ -17,53 +17,53 @@ class JobTable:
 
     def __init__(self, slots: int) -> None:
         self._slots = slots
-        self._attempts: dict[str, JobRun] = {}
+        self._runs: dict[str, JobRun] = {}
         self._turns = 0
 
     def __iter__(self) -> Iterator[JobRun]:
-        return iter(list(self._attempts.values()))
+        return iter(list(self._runs.values()))
 
     def __len__(self) -> int:
-        return len(self._attempts)
+        return len(self._runs)
 
-    def add(self, attempt: JobRun) -> None:
+    def add(self, run: JobRun) -> None:
         """From now on."""
-        self._attempts[attempt.job.id] = attempt
+        self._runs[run.job.id] = run
 
     def remove(self, job_id: str) -> None:
         """It is over, or was never there."""
-        self._attempts.pop(job_id, None)
+        self._runs.pop(job_id, None)
 
     def clear(self) -> None:
         """Forget everybody."""
-        self._attempts.clear()
+        self._runs.clear()
 
     def find(self, job_id: str) -> JobRun | None:
         """The job's attempt under way."""
-        return self._attempts.get(job_id)
+        return self._runs.get(job_id)
 
-    def has(self, attempt: JobRun) -> bool:
+    def has(self, run: JobRun) -> bool:
         """Whether that very attempt is still under way: what comes back from other threads may be too late."""
-        return self._attempts.get(attempt.job.id) is attempt
+        return self._runs.get(run.job.id) is run
 
-    def painting(self) -> Iterator[ImageTask]:
+    def in_progress(self) -> Iterator[ImageTask]:
         """Every picture that can take a step."""
-        return (p for attempt in self._attempts.values() for p in attempt.paintings if p.stage is Stage.PAINTING)
+        return (p for run in self._runs.values() for p in run.tasks if p.stage is Stage.PAINTING)
 
     def whose_turn(self) -> list[ImageTask]:
         """Those among whom the next step goes round: what is in the background lets all others pass, but for a few."""
-        everything = list(self.painting())
-        front = [painting for painting in everything if not painting.attempt.job.background]
+        everything = list(self.in_progress())
+        front = [task for task in everything if not task.run.job.background]
         if not front or len(front) == len(everything):
             return everything
         self._turns += 1
-        behind = [painting for painting in everything if painting.attempt.job.background]
+        behind = [task for task in everything if task.run.job.background]
         return front if self._turns % BACKGROUND_TURNS else behind
 
     @property
     def free(self) -> int:
         """How many more pictures can be taken, if each that waits gets its slot first."""
-        taken = sum(a.pictures_left for a in self._attempts.values() if not (a.quiet or a.job.background))
+        taken = sum(a.pictures_left for a in self._runs.values() if not (a.quiet or a.job.background))
         return max(self._slots - taken, 0)
 
     def fill_slots(self) -> None:
@@ -72,17 +72,17 @@ class JobTable:
         What is in the background has slots of its own: what stands still there takes memory, but no time.
         """
         for background in (False, True):
-            self._fill([attempt for attempt in self._attempts.values() if attempt.job.background is background])
+            self._fill([run for run in self._runs.values() if run.job.background is background])
 
-    def _fill(self, attempts: list[JobRun]) -> None:
-        for _ in range(self._slots - sum(map(_under_way, attempts))):
-            waiting = [a for a in attempts if any(p.stage is Stage.WAITING for p in a.paintings)]
+    def _fill(self, runs: list[JobRun]) -> None:
+        for _ in range(self._slots - sum(map(_under_way, runs))):
+            waiting = [a for a in runs if any(p.stage is Stage.WAITING for p in a.tasks)]
             if not waiting:
                 return
-            painting = next(p for p in min(waiting, key=_under_way).paintings if p.stage is Stage.WAITING)
-            painting.stage = Stage.PAINTING
-            painting.started = painting.since = time.monotonic()
+            task = next(p for p in min(waiting, key=_under_way).tasks if p.stage is Stage.WAITING)
+            task.stage = Stage.PAINTING
+            task.started = task.since = time.monotonic()
 
 
-def _under_way(attempt: JobRun) -> int:
-    return sum(p.stage in UNDER_WAY for p in attempt.paintings)
+def _under_way(run: JobRun) -> int:
+    return sum(p.stage in UNDER_WAY for p in run.tasks)

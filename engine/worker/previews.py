@@ -21,19 +21,19 @@ class Snapshots:
     def __init__(self, background: Background, ready: Callable[[ImageTask], None]) -> None:
         self._background, self._ready = background, ready
 
-    def offer(self, painting: ImageTask, step: Running) -> None:
+    def offer(self, task: ImageTask, step: Running) -> None:
         """*step* has just been taken; `ready` is called when a snapshot of it lies in the attempt."""
         now = time.monotonic()
-        pause = 0.0 if painting.attempt.closely else SNAPSHOT_SECONDS
-        if step.preview and not painting.encoding and now - painting.snapshot_at >= pause:
-            painting.encoding, painting.snapshot_at = True, now
-            self._background.run(partial(_draw, step.preview), partial(self._take, painting))
+        pause = 0.0 if task.run.closely else SNAPSHOT_SECONDS
+        if step.preview and not task.encoding and now - task.snapshot_at >= pause:
+            task.encoding, task.snapshot_at = True, now
+            self._background.run(partial(_draw, step.preview), partial(self._take, task))
 
-    def _take(self, painting: ImageTask, data: bytes | DreamError) -> None:
-        painting.encoding = False
-        if isinstance(data, bytes) and not painting.is_over:
-            painting.attempt.snapshots[painting.index] = data
-            self._ready(painting)
+    def _take(self, task: ImageTask, data: bytes | DreamError) -> None:
+        task.encoding = False
+        if isinstance(data, bytes) and not task.is_over:
+            task.run.snapshots[task.index] = data
+            self._ready(task)
 
 
 def _draw(preview: Callable[[], Image.Image]) -> bytes:

@@ -58,16 +58,16 @@ class StepScheduler:
         self._debt = 0.0
         """Seconds of steps that are to be taken with the nets that are here, before others come in their place."""
 
-    def next_group(self, paintings: Iterable[ImageTask], under_way: Iterable[ImageTask] = ()) -> list[ImageTask]:
+    def next_group(self, tasks: Iterable[ImageTask], under_way: Iterable[ImageTask] = ()) -> list[ImageTask]:
         """The pictures of the next step, all of one painter and lane; empty if there are none.
 
         *under_way*: others, which have no turn now; what is known about their lanes is kept, and so are their nets.
         """
-        waiting = _by_turn(paintings)
+        waiting = _by_turn(tasks)
         known = set(map(id, waiting))
         others = _by_turn(p for p in under_way if id(p) not in known)
-        for painting in (*waiting, *others):
-            painting.prepare()
+        for task in (*waiting, *others):
+            task.prepare()
         group = self._whose_nets_are_here(waiting, others) if waiting else []
         self.keep([*waiting, *others], group)
         if not group:
@@ -96,8 +96,8 @@ class StepScheduler:
     def advance(self, group: list[ImageTask]) -> list[Step]:
         """One step for each of *group*, answered in order. Raises DeviceLost."""
         self._turn += 1
-        for painting in group:
-            painting.turn = self._turn
+        for task in group:
+            task.turn = self._turn
         lane = _lane(group[0])
         terms = group[0].terms
         with (
@@ -120,8 +120,8 @@ class StepScheduler:
             yield
         worked = time.monotonic() - began - lease.reload_seconds
         self._debt = max(self._debt - worked, WORTH * lease.reload_seconds)
-        for painting in group:
-            painting.nets = frozenset(lease.keys)
+        for task in group:
+            task.nets = frozenset(lease.keys)
 
     def _fitting(self, lane: Lane, expected: int) -> int:
         """How many images of *lane* memory has room for, at least one. Measured bytes go before *expected* ones.
@@ -138,8 +138,8 @@ class StepScheduler:
     def _note(self, lane: Lane, group: list[ImageTask], each: int) -> None:
         if each:
             self._each[lane] = max(each, self._each.get(lane, 0))
-        for painting in group:
-            painting.memory = max(painting.memory, each)
+        for task in group:
+            task.memory = max(task.memory, each)
 
     def _advance(self, painter: Painter, states: list[State], lane: Lane) -> list[Step]:
         """Together if it works; else in halves, down to those that fail alone."""
@@ -169,17 +169,17 @@ class StepScheduler:
 
 def _learn(group: list[ImageTask], steps: list[Step]) -> None:
     """A picture that is through tells what its kind takes."""
-    for painting, step in zip(group, steps, strict=True):
-        if isinstance(step, Finished) and painting.needs and painting.memory and not painting.finishing:
-            painting.needs.learn(getattr(painting.state, "memory_level", 0), painting.memory)
+    for task, step in zip(group, steps, strict=True):
+        if isinstance(step, Finished) and task.needs and task.memory and not task.finishing:
+            task.needs.learn(getattr(task.state, "memory_level", 0), task.memory)
 
 
-def _by_turn(paintings: Iterable[ImageTask]) -> list[ImageTask]:
-    return sorted(paintings, key=lambda p: p.turn)
+def _by_turn(tasks: Iterable[ImageTask]) -> list[ImageTask]:
+    return sorted(tasks, key=lambda p: p.turn)
 
 
-def _lane(painting: ImageTask) -> Lane:
-    return id(painting.painter), painting.painter.batch_key(painting.state)
+def _lane(task: ImageTask) -> Lane:
+    return id(task.painter), task.painter.batch_key(task.state)
 
 
 def _checked_advance(painter: Painter, states: list[State], runtime: Runtime) -> list[Step]:

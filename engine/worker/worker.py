@@ -88,7 +88,7 @@ class Worker:
         self._loop, self._emit, self._find_method = loop, emit, find_method
         self._lanes = StepScheduler(runtime, Threads(threads, cores() if runtime.device.type == "cpu" else 1))
         self._loading, self._encoding = Background(loop, "loading", 2), Background(loop, "encoding", 2)
-        self._snapshots = Snapshots(self._encoding, lambda painting: self._tell(painting.attempt))
+        self._snapshots = Snapshots(self._encoding, lambda task: self._tell(task.run))
         self._jobs = JobTable(slots or runtime.hardware.slots)
         self._name, self._looked_at = name, time.monotonic()
         self._can = look_around(name, os.getpid(), runtime.hardware.description, self._jobs.free)
@@ -122,12 +122,12 @@ class Worker:
         """One step of whoever has waited longest, and news of everybody. Raises DeviceLost."""
         self._jobs.fill_slots()
         self._announce()
-        group = self._lanes.next_group(self._jobs.whose_turn(), list(self._jobs.painting()))
+        group = self._lanes.next_group(self._jobs.whose_turn(), list(self._jobs.in_progress()))
         if group:
-            for painting, step in zip(group, self._lanes.advance(group), strict=True):
-                self._take_step(painting, step)
-        for attempt in self._jobs:
-            self._tell(attempt)
+            for task, step in zip(group, self._lanes.advance(group), strict=True):
+                self._take_step(task, step)
+        for run in self._jobs:
+            self._tell(run)
         self._announce()
         if self._draining and not self._jobs:
             self._loop.stop()
@@ -173,107 +173,105 @@ class Worker:
 
     # before the first step
 
-    def _submit(self, attempt: JobRun) -> None:
-        older = self._jobs.find(attempt.job.id)
-        if older and older.job.attempt == attempt.job.attempt:
+    def _submit(self, run: JobRun) -> None:
+        older = self._jobs.find(run.job.id)
+        if older and older.job.attempt == run.job.attempt:
             return
         if self._draining:
-            self._send(attempt, attempt.failure(EngineRestarting("The engine is about to restart; try again.")))
+            self._send(run, run.failure(EngineRestarting("The engine is about to restart; try again.")))
             return
         if older:
             self._end(older, older.failure(Cancelled("A newer attempt has taken its place.")))
         self._jobs.remove(WARM_UP)
-        self._jobs.add(attempt)
+        self._jobs.add(run)
         self._loading.run(
-            partial(admit, attempt.job, attempt.images, self.runtime, self._find_method), partial(self._admit, attempt)
+            partial(admit, run.job, run.images, self.runtime, self._find_method), partial(self._admit, run)
         )
 
-    def _admit(self, attempt: JobRun, admitted: Admitted | DreamError) -> None:
+    def _admit(self, run: JobRun, admitted: Admitted | DreamError) -> None:
         if isinstance(admitted, DreamError):
-            if self._jobs.has(attempt):
-                self._end(attempt, attempt.failure(admitted))
+            if self._jobs.has(run):
+                self._end(run, run.failure(admitted))
             return
-        if self._jobs.has(attempt):
-            self._take_up(attempt, admitted)
+        if self._jobs.has(run):
+            self._take_up(run, admitted)
         if admitted.held:  # now that they are among the nets of pictures under way, or of nobody
             self.runtime.cache.end(admitted.held)
-        if attempt.paintings and isinstance(attempt.job.request, DreamRequest):  # while the first steps are taken
-            self._loading.run(partial(load_finisher, attempt.job.request, self.runtime), lambda _: None)
+        if run.tasks and isinstance(run.job.request, DreamRequest):  # while the first steps are taken
+            self._loading.run(partial(load_finisher, run.job.request, self.runtime), lambda _: None)
 
-    def _take_up(self, attempt: JobRun, admitted: Admitted) -> None:
-        attempt.images, attempt.source = {}, admitted.source
-        states = [state for state in admitted.states if not attempt.only or state.index in attempt.only]
-        attempt.seconds.update(admitted.seconds)
-        attempt.steps = max(state.steps for state in states)
-        attempt.paintings = [
-            ImageTask(attempt, state.index, admitted.painter, state, needs=admitted.needs, nets=admitted.nets)
+    def _take_up(self, run: JobRun, admitted: Admitted) -> None:
+        run.images, run.source = {}, admitted.source
+        states = [state for state in admitted.states if not run.only or state.index in run.only]
+        run.seconds.update(admitted.seconds)
+        run.steps = max(state.steps for state in states)
+        run.tasks = [
+            ImageTask(run, state.index, admitted.painter, state, needs=admitted.needs, nets=admitted.nets)
             for state in states
         ]
-        self._lanes.keep([*self._jobs.painting(), *attempt.paintings])
+        self._lanes.keep([*self._jobs.in_progress(), *run.tasks])
 
     # from step to step
 
-    def _take_step(self, painting: ImageTask, step: Step) -> None:
-        painting.attempt.steps_taken += 1
+    def _take_step(self, task: ImageTask, step: Step) -> None:
+        task.run.steps_taken += 1
         match step:
             case Running():
-                if not painting.finishing:
-                    painting.steps_done = step.step
-                    painting.attempt.steps = max(p.state.steps for p in painting.attempt.paintings if not p.finishing)
-                if not painting.attempt.job.background:  # nobody watches so many at a time
-                    self._snapshots.offer(painting, step)
+                if not task.finishing:
+                    task.steps_done = step.step
+                    task.run.steps = max(p.state.steps for p in task.run.tasks if not p.finishing)
+                if not task.run.job.background:  # nobody watches so many at a time
+                    self._snapshots.offer(task, step)
             case Finished(image, facts):
-                painting.stage = Stage.AWAY
-                if painting.finishing:
-                    painting.clock("finish")
-                    painting.facts = merged(painting.facts, facts)
-                    self._deliver(painting, image)
+                task.stage = Stage.AWAY
+                if task.finishing:
+                    task.clock("finish")
+                    task.facts = merged(task.facts, facts)
+                    self._deliver(task, image)
                 else:
-                    painting.clock("steps")
-                    painting.steps_done, painting.facts = painting.attempt.steps, facts
-                    self._finish(painting, image)
+                    task.clock("steps")
+                    task.steps_done, task.facts = task.run.steps, facts
+                    self._finish(task, image)
             case Failed(error):
-                self._fail(painting, error)
+                self._fail(task, error)
 
-    def _finish(self, painting: ImageTask, image: Image.Image) -> None:
+    def _finish(self, task: ImageTask, image: Image.Image) -> None:
         """Enlarge it if it is smaller than what was asked for; then it is done."""
-        if not needs_finish(painting.attempt.job.request, image):
-            self._deliver(painting, image)
+        if not needs_finish(task.run.job.request, image):
+            self._deliver(task, image)
             return
-        self._loading.run(partial(begin_finish, painting, image, self.runtime), partial(self._go_on, painting))
+        self._loading.run(partial(begin_finish, task, image, self.runtime), partial(self._go_on, task))
 
-    def _go_on(self, painting: ImageTask, begun: tuple[Upscaler[Any], State, str] | DreamError) -> None:
-        if not self._jobs.has(painting.attempt):
+    def _go_on(self, task: ImageTask, begun: tuple[Upscaler[Any], State, str] | DreamError) -> None:
+        if not self._jobs.has(task.run):
             return
         if isinstance(begun, DreamError):
-            self._fail(painting, begun)
+            self._fail(task, begun)
             return
-        painting.painter, painting.state, note = begun
-        painting.nets = frozenset()
-        painting.finishing, painting.stage = True, Stage.PAINTING
+        task.painter, task.state, note = begun
+        task.nets = frozenset()
+        task.finishing, task.stage = True, Stage.PAINTING
         if note:
-            painting.attempt.notes = (note,)
+            task.run.notes = (note,)
 
-    def _deliver(self, painting: ImageTask, image: Image.Image) -> None:
-        notes = painting.attempt.notes
-        self._encoding.run(
-            partial(make_picture, painting, image, notes, self.runtime), partial(self._hand_over, painting)
-        )
+    def _deliver(self, task: ImageTask, image: Image.Image) -> None:
+        notes = task.run.notes
+        self._encoding.run(partial(make_picture, task, image, notes, self.runtime), partial(self._hand_over, task))
 
-    def _hand_over(self, painting: ImageTask, picture: Picture | DreamError) -> None:
-        if not self._jobs.has(painting.attempt):
+    def _hand_over(self, task: ImageTask, picture: Picture | DreamError) -> None:
+        if not self._jobs.has(task.run):
             return
         if isinstance(picture, DreamError):
-            self._fail(painting, picture)
+            self._fail(task, picture)
             return
-        painting.stage = Stage.DONE
-        painting.clock("encode")
-        self._send(painting.attempt, picture)
-        self._end_if_over(painting.attempt)
+        task.stage = Stage.DONE
+        task.clock("encode")
+        self._send(task.run, picture)
+        self._end_if_over(task.run)
 
-    def _fail(self, painting: ImageTask, error: DreamError) -> None:
-        painting.stage, painting.error = Stage.FAILED, error
-        self._end_if_over(painting.attempt)
+    def _fail(self, task: ImageTask, error: DreamError) -> None:
+        task.stage, task.error = Stage.FAILED, error
+        self._end_if_over(task.run)
 
     def _answer(self, question: Embed, prepared: tuple[Perceptor, Tensor | None] | DreamError) -> None:
         answered: Embeddings | DreamError = (
@@ -285,9 +283,9 @@ class Worker:
 
     # what others are told
 
-    def _tell(self, attempt: JobRun) -> None:
-        if attempt.paintings and (progress := attempt.progress()):
-            self._send(attempt, progress)
+    def _tell(self, run: JobRun) -> None:
+        if run.tasks and (progress := run.progress()):
+            self._send(run, progress)
 
     def _announce(self) -> None:
         """`Ready`: at first, and whenever something about it has changed (weights may be installed meanwhile)."""
@@ -302,16 +300,16 @@ class Worker:
             self._told = self._can
             self._emit(self._can)
 
-    def _end_if_over(self, attempt: JobRun) -> None:
-        if attempt.is_over:
-            self._end(attempt, attempt.end())
+    def _end_if_over(self, run: JobRun) -> None:
+        if run.is_over:
+            self._end(run, run.end())
 
-    def _end(self, attempt: JobRun, event: Result | Failure) -> None:
-        self._jobs.remove(attempt.job.id)
-        self._send(attempt, event)
+    def _end(self, run: JobRun, event: Result | Failure) -> None:
+        self._jobs.remove(run.job.id)
+        self._send(run, event)
 
-    def _send(self, attempt: JobRun, event: Event) -> None:
-        if not attempt.quiet:
+    def _send(self, run: JobRun, event: Event) -> None:
+        if not run.quiet:
             self._emit(event)
         elif isinstance(event, Failure):
             log.warning("Warming up failed: %s", event.message)

@@ -262,7 +262,7 @@ def submit(shop: Workshop, job: str, seed: int = 7, count: int = 1) -> None:
 
 def steps_of(shop: Workshop, job: str) -> int:
     attempt = shop.worker._jobs.find(job)
-    return attempt.paintings[0].steps_done if attempt and attempt.paintings else 0
+    return attempt.tasks[0].steps_done if attempt and attempt.tasks else 0
 
 
 def test_what_was_painted_among_others_is_painted_again_to_the_bit_from_its_record(runtime: Runtime) -> None:

@@ -289,7 +289,7 @@ def test_more_steps_than_the_net_was_trained_with_are_refused(runtime: Runtime) 
 def test_an_eps_net_with_learned_variances_paints_too() -> None:
     runtime = tiny_runtime(predict_xstart=False, learn_sigma=True, noise_schedule="linear", context_dim=0)
     states = begin(runtime, settings={"clip_guidance_scale": "1000"})
-    assert states[0].reading is None
+    assert states[0].condition is None
     assert (64, 64, 3) == finish(runtime, states)[0].shape
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from engine.guidance.targets import Targets
-from engine.methods._text_conditioning import AVERSION_LEAST_MOST, AVERSION_MOST, read
+from engine.methods._text_conditioning import AVERSION_LEAST_MOST, AVERSION_MOST
 
 
 def targets(weights: list[float], *vectors: list[float]) -> Targets:
@@ -15,15 +15,15 @@ EAST, NORTH, NORTH_EAST = [1.0, 0.0], [0.0, 1.0], [0.6, 0.8]
 
 
 def aversion(weight: float, unwanted: list[float]) -> float:
-    reading = read(targets([1.0, -weight], EAST, unwanted))
-    assert reading is not None
-    return reading.aversion
+    condition = text_condition(targets([1.0, -weight], EAST, unwanted))
+    assert condition is not None
+    return condition.aversion
 
 
 def test_what_is_wanted_is_read_and_nothing_else_where_nothing_is_unwanted() -> None:
-    reading = read(targets([1.0], NORTH))
-    assert reading is not None and reading.unwanted is None
-    assert NORTH == reading.wanted.tolist()
+    condition = text_condition(targets([1.0], NORTH))
+    assert condition is not None and condition.unwanted is None
+    assert NORTH == condition.wanted.tolist()
 
 
 def test_the_more_weight_the_more_is_subtracted_up_to_a_limit() -> None:
@@ -40,4 +40,4 @@ def test_what_lies_near_what_is_wanted_is_subtracted_more() -> None:
 
 
 def test_where_nothing_is_wanted_nothing_is_read() -> None:
-    assert read(targets([-1.0], NORTH)) is None
+    assert text_condition(targets([-1.0], NORTH)) is None

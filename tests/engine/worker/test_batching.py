@@ -46,7 +46,7 @@ def pixels(shop: Workshop, job: str, index: int = 0) -> NDArray[np.int_]:
 
 def steps_of(shop: Workshop, job: str) -> int:
     attempt = shop.worker._jobs.find(job)
-    return attempt.paintings[0].steps_done if attempt and attempt.paintings else 0
+    return attempt.tasks[0].steps_done if attempt and attempt.tasks else 0
 
 
 @pytest.fixture(scope="module")
