@@ -92,7 +92,8 @@ class Delivery:
 
         If Discord refuses the responder, the updater looks for the message and posts another one: the job is safe.
         """
-        updater = self._add(Update(job, place=self._jobs.registry.place(job.id)))
+        registry = self._jobs.registry
+        updater = self._add(Update(registry.row(job.id) or job, place=registry.place(job.id)))
         try:
             payload = await self._renderer.render(updater.newest, responder.upload_limit)
             failpoint("answering")

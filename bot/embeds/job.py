@@ -205,9 +205,9 @@ def _lineage(job: JobRow, parent: Parent | None) -> list[str]:
 
 
 def all_notes(job: JobRow) -> list[str]:
-    """Sentences for the person: about unknown words while waiting, what the engine has to say once it is done."""
-    said = [note for picture in job.pictures for note in _notes(picture)]
-    return list(dict.fromkeys(said)) or words_notes(job.request)
+    """Notes of the engine about the pictures; before there are any, a note about unknown words of the prompt."""
+    said = list(dict.fromkeys(note for picture in job.pictures for note in _notes(picture)))
+    return said if said or job.state in (JobState.FAILED, JobState.CANCELLED) else words_notes(job.request)
 
 
 def _notes(picture: PictureRow) -> Iterable[str]:
