@@ -18,16 +18,16 @@ from pathlib import Path
 
 import PIL
 
-import engine
 from engine.errors import UnreadablePicture
+from engine.images import foreign
 
 SECONDS = 5.0
 """Deadline of one picture, from the start of its child."""
 MAX_PNG = 48 * 2**20
 """Bytes of the child's answer."""
 USUAL_PIXELS = 2 * 1024 * 1024
-_START = "import sys; sys.path[:0] = sys.argv[1:3]; from engine.images.foreign import main; main()"
-_PATHS = (str(Path(engine.__file__).parent.parent), str(Path(PIL.__file__).parent.parent))
+_START = f"import sys; sys.path[:0] = sys.argv[1:3]; from {foreign.__name__} import main; main()"
+_PATHS = (str(Path(foreign.__file__).parents[foreign.__name__.count(".")]), str(Path(PIL.__file__).parent.parent))
 _PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 SLOW = "The picture takes too long to decode; save it anew as PNG or JPEG, with fewer pixels."
 ANIMATED = "The file is animated; its first frame is used."
