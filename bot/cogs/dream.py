@@ -22,7 +22,7 @@ from bot.text import duration, plain, units
 from engine.catalogue.models import DEFAULT_MODEL
 from engine.errors import DreamError
 from engine.requests.prompts import MAX_SOURCE, read_prompts
-from engine.requests.request import MAX_COUNT, MAX_SEED, build_request, parse_settings
+from engine.requests.request import MAX_COUNT, MAX_SEED, DreamRequest, build_request, parse_settings
 
 Words = app_commands.Range[str, 1, MAX_SOURCE]
 NOT_YET = "0" * 64
@@ -95,7 +95,7 @@ class Dream(commands.Cog):
         request = request.model_copy(update={"init_image": attached.image, "mask_image": attached.mask})
         await self.services.job_actions.dream(request, caller, responder, attached.images)
         readings = (*read_prompts(prompt).notes, *(read_prompts(negative).notes if negative else ()))
-        if note := " ".join(filter(None, (*map(plain, readings), attached.note))):
+        if note := " ".join(filter(None, (*map(plain, readings), attached.note, attached.fitted(request)))):
             await responder.send_private(note)
 
     async def _ways(self, interaction: AnyInteraction, typed: Ways) -> Ways:
@@ -163,6 +163,12 @@ class _Attached:
     mask: str = ""
     images: Mapping[str, bytes] = field(default_factory=dict)
     note: str = ""
+    size: tuple[int, int] = (1, 1)
+    """Of the image, as it was sent."""
+
+    def fitted(self, request: DreamRequest) -> str:
+        """What happens to an image of another shape than the *request*'s; a mask was made for its shape anyway."""
+        return request.init_note(*self.size) if self.image and not self.mask else ""
 
 
 async def _fetched(
@@ -174,10 +180,10 @@ async def _fetched(
     picture = await reader.read(image, user_id)
     images = {picture.sha256: picture.png}
     if mask is None:
-        return _Attached(picture.sha256, "", images, picture.note)
+        return _Attached(picture.sha256, "", images, picture.note, picture.size)
     made = await make_mask(await reader.read(mask, user_id, alpha=True), picture)
     note = " ".join(filter(None, (picture.note, made.note)))
-    return _Attached(picture.sha256, made.sha256, images | {made.sha256: made.png}, note)
+    return _Attached(picture.sha256, made.sha256, images | {made.sha256: made.png}, note, picture.size)
 
 
 def _typed(interaction: AnyInteraction, option: str) -> str:

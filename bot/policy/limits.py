@@ -14,7 +14,7 @@ from bot.text import count
 from engine.catalogue.models import MODELS
 from engine.errors import EngineUnusable, ModelUnavailable
 from engine.protocol.messages import Ready, Request
-from engine.requests.request import AUTO, DreamRequest
+from engine.requests.request import AUTO, DreamRequest, check_aims
 
 
 def check_size(request: Asked, limits: LimitsSection) -> None:
@@ -26,6 +26,7 @@ def check_size(request: Asked, limits: LimitsSection) -> None:
 
 def _check_size(request: Request, limits: LimitsSection) -> None:
     if isinstance(request, DreamRequest):
+        check_aims(request)
         side, steps, most = max(request.width, request.height), request.options.steps, limits.max_count
         if side > limits.max_size:
             raise TooLarge(f"A side of {side} pixels is too large; the limit here is {limits.max_size}.")

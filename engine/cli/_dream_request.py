@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,11 @@ from typing import Any
 from engine.cli._dream_order import begun_seed
 from engine.cli.console import is_folder, read_file
 from engine.errors import InvalidRequest
+from engine.images.decoder import ANIMATED
+from engine.images.opening import upright_size
 from engine.protocol.replay_record import check_model, read_record, replay_request
 from engine.protocol.step_log import ReplayPlan, read_replay_plan
-from engine.requests.request import DreamRequest, build_request
+from engine.requests.request import DreamRequest, build_request, check_aims
 
 REPLAYS_ONE = "--replay paints one picture, and all of it; leave out --resume and --count."
 
@@ -42,6 +44,16 @@ def attach(path: Path | None, images: dict[str, bytes]) -> str:
     return sha
 
 
+def init_notes(request: DreamRequest, images: Mapping[str, bytes]) -> Iterator[str]:
+    """What the person should know of the file to start from. Raises UnreadablePicture."""
+    if request.init_image:
+        size, moves = upright_size(images[request.init_image])
+        if moves:
+            yield ANIMATED
+        if note := request.init_note(*size):
+            yield note
+
+
 def choose_subject(
     replay: Path | None, resume: bool, out: Path | None, asked: Mapping[str, Any], images: Mapping[str, bytes]
 ) -> Subject:
@@ -50,7 +62,9 @@ def choose_subject(
         raise InvalidRequest(REPLAYS_ONE)
     if replay:
         return replayed(replay, asked, images)
-    return resumed(out, asked) if resume else Subject(build_request(**asked))
+    subject = resumed(out, asked) if resume else Subject(build_request(**asked))
+    check_aims(subject.request)
+    return subject
 
 
 def resumed(out: Path | None, asked: Mapping[str, Any]) -> Subject:

@@ -11,7 +11,7 @@ from engine.catalogue.models import DEFAULT_MODEL, MODELS
 from engine.cli._dream_best_of import Wanted, check_wanted, choose, prepare
 from engine.cli._dream_order import Order, find_place, painted_before
 from engine.cli._dream_output import tell
-from engine.cli._dream_request import attach, choose_subject
+from engine.cli._dream_request import attach, choose_subject, init_notes
 from engine.cli._dream_run import Means, paint, start_studio
 from engine.cli.console import INTERRUPTED, WRONG, Bar, Clock, Compiled, Device, Threads, errors
 from engine.images.timelapse import check_kind
@@ -89,6 +89,8 @@ def dream(
     _check(wanted, count, evolution)
     subject = choose_subject(replay, resume, out, asked, images)
     for note in [note for words in (prompt, negative) if words.strip() for note in read_prompts(words).notes]:
+        errors.print(note, markup=False, soft_wrap=True)
+    for note in init_notes(subject.request, images):
         errors.print(note, markup=False, soft_wrap=True)
     usual = subject.usual or f"dream-{subject.request.seed}.png"
     place = find_place(out, str(usual), resume=resume)

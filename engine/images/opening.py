@@ -112,6 +112,13 @@ def stored_size(data: bytes) -> tuple[int, int]:
         return image.size
 
 
+def upright_size(data: bytes) -> tuple[tuple[int, int], bool]:
+    """Width and height once it is turned upright, and whether the file is animated. Limits as of `open_own`."""
+    with decoding(data, OWN_BYTES, OWN_PIXELS) as image:
+        moves = image.format not in ("MPO", "TIFF") and bool(getattr(image, "is_animated", False))
+        return (image.size[::-1] if lies_on_its_side(image) else image.size), moves
+
+
 @contextlib.contextmanager
 def decoding(data: bytes, max_bytes: int, max_pixels: int) -> Iterator[Image.Image]:
     """The image whose header was read; everything that a decoder raises inside becomes UnreadablePicture."""

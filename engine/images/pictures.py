@@ -7,7 +7,7 @@ import io
 import math
 from collections.abc import Collection, Mapping, Sequence
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin
+from PIL import Image, ImageDraw, ImageFont, ImageOps, ImageStat, PngImagePlugin
 
 from engine.errors import UnreadablePicture
 from engine.images.opening import OWN_BYTES, OWN_PIXELS, decoding, megabytes, open_own, sniff, to_rgb
@@ -22,11 +22,20 @@ _BACKGROUND = (30, 31, 34)
 _GOLD = (250, 190, 60)
 
 
-def fit(image: Image.Image, width: int, height: int) -> Image.Image:
-    """*image* in RGB, enlarged or reduced to cover *width* × *height*, what stands over cut off evenly."""
-    if image.size == (width, height):
-        return image.convert("RGB")
-    return ImageOps.fit(image.convert("RGB"), (width, height), method=Image.Resampling.LANCZOS)
+def fit(image: Image.Image, width: int, height: int, how: str = "crop", border: str = "") -> Image.Image:
+    """*image* in RGB at *width* × *height*. *how*: ``crop`` (evenly), ``stretch`` or ``pad``.
+
+    ``pad`` centres the whole image on the colour *border*, by default the image's mean colour.
+    """
+    image, size = image.convert("RGB"), (width, height)
+    if image.size == size:
+        return image
+    if how == "stretch":
+        return image.resize(size, Image.Resampling.LANCZOS)
+    if how == "pad":
+        red, green, blue = (round(mean) for mean in ImageStat.Stat(image).mean)
+        return ImageOps.pad(image, size, method=Image.Resampling.LANCZOS, color=border or (red, green, blue))
+    return ImageOps.fit(image, size, method=Image.Resampling.LANCZOS)
 
 
 def within(image: Image.Image, side: int) -> Image.Image:

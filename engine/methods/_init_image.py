@@ -22,14 +22,19 @@ def sides_of(request: DreamRequest) -> tuple[int, int]:
 
 def init_image(request: DreamRequest, images: Mapping[str, bytes], device: torch.device) -> Tensor | None:
     """The init image, [3, H, W] in [-1, 1]; None if there is none."""
-    return signed_image(request.init_image, images, sides_of(request), device)
+    return signed_image(request.init_image, images, sides_of(request), device, request.options.init_fit)
 
 
 def signed_image(
-    sha256: str, images: Mapping[str, bytes], sides: tuple[int, int], device: torch.device
+    sha256: str,
+    images: Mapping[str, bytes],
+    sides: tuple[int, int],
+    device: torch.device,
+    how: str = "crop",
+    border: str = "",
 ) -> Tensor | None:
-    """The image of that hash, fitted to *sides*: [3, H, W] in [-1, 1]; None for an empty hash."""
+    """The image of that hash, fitted to *sides* as `fit` does: [3, H, W] in [-1, 1]; None for an empty hash."""
     if not sha256:
         return None
     height, width = sides
-    return to_signed(to_tensor(fit(open_own(images[sha256]), width, height))).to(device)
+    return to_signed(to_tensor(fit(open_own(images[sha256]), width, height, how, border))).to(device)

@@ -39,8 +39,9 @@ def initial_latents(
     device: torch.device,
 ) -> list[InitialLatents]:
     """One per picture. *images*: SHA-256 → bytes; *sides*: height and width at the net's own size."""
-    init = signed_image(request.init_image, images, sides, device)
-    mask = signed_image(request.mask_image, images, sides, device)
+    how = request.options.init_fit
+    init = signed_image(request.init_image, images, sides, device, how)
+    mask = signed_image(request.mask_image, images, sides, device, how, "white")  # what is padded is painted
     painted = None if mask is None else mask.mean(0, keepdim=True)
     return [
         _of_image(

@@ -130,7 +130,8 @@ class Clipdraw(CanvasMethod[Sheet]):
         width = canvas.stroke_width * (0.25 * noise(request.seed, index, 0, "widths", (canvas.strokes, 1))).exp()
         colours = lots[:, 2:5]
         if request.init_image:
-            colours = _colours_at(open_own(images[request.init_image]), canvas, start[:, 0])
+            image = fit(open_own(images[request.init_image]), canvas.width, canvas.height, request.options.init_fit)
+            colours = _colours_at(image, canvas, start[:, 0])
         if canvas.ink in INKS:
             colours = torch.tensor(INKS[canvas.ink]).expand(canvas.strokes, 3)
         opacity = PALEST + (1 - PALEST) * lots[:, 5:]
@@ -141,7 +142,7 @@ METHOD = Clipdraw()
 
 
 def _colours_at(image: Image.Image, canvas: Sheet, places: Tensor) -> Tensor:
-    """The picture's colours at *places* [S, 2]: [S, 3]."""
-    picture = to_tensor(fit(image, canvas.width, canvas.height))
+    """The colours of *image*, as large as the *canvas*, at *places* [S, 2]: [S, 3]."""
+    picture = to_tensor(image)
     x, y = (places * max(canvas.height, canvas.width)).long().unbind(1)
     return picture[:, y.clamp(max=canvas.height - 1), x.clamp(max=canvas.width - 1)].T

@@ -88,7 +88,7 @@ class Pixels(CanvasMethod[Grids]):
         """Faint colours, or the init picture's."""
         if not request.init_image:
             return SPREAD * noise(request.seed, index, 0, "colours", (sum(canvas.sizes),))
-        return _colours_of(open_own(images[request.init_image]), canvas)
+        return _colours_of(open_own(images[request.init_image]), canvas, request.options.init_fit)
 
 
 METHOD = Pixels()
@@ -105,9 +105,9 @@ def _resized(images: Tensor, sides: tuple[int, int]) -> Tensor:
     return rows @ images @ columns.T
 
 
-def _colours_of(image: Image.Image, canvas: Grids) -> Tensor:
+def _colours_of(image: Image.Image, canvas: Grids, how: str) -> Tensor:
     """A picture as grids: each holds what the coarser ones miss. [P]."""
-    picture = to_signed(to_tensor(fit(image, canvas.width, canvas.height)))[None]
+    picture = to_signed(to_tensor(fit(image, canvas.width, canvas.height, how)))[None]
     rest, grids = (RIM * picture).atanh(), list[Tensor]()
     for shape in canvas.shapes:
         grids.append(_resized(rest, shape))

@@ -14,7 +14,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from engine.catalogue.models import DEFAULT_MODEL, MODELS, Model
-from engine.errors import InvalidRequest, PromptError
+from engine.errors import InvalidRequest
 from engine.requests.clip_weights import USUAL, read_perceptors
 from engine.requests.cost import effort
 from engine.requests.options.base import Options, first_problem, guess, option_names, option_span, option_text, refuse
@@ -41,6 +41,7 @@ __all__ = [
     "VqganClipOptions",
     "build_options",
     "build_request",
+    "check_aims",
     "find_model",
     "option_names",
     "option_span",
@@ -55,6 +56,8 @@ __all__ = [
 REQUEST_VERSION: Literal[1] = 1
 MAX_SEED = 2**32 - 1
 MAX_COUNT = 100
+SAME_SHAPE = 0.02
+"""Difference of two aspect ratios that is not worth a word."""
 NEGATIVE_WEIGHT = -0.3
 AUTO = "auto"
 """The upscaler that suits best of those that are here."""
@@ -154,6 +157,15 @@ class DreamRequest(BaseModel):
         """The same, but from the picture *image* in place of noise, clouds or another, with half of the steps left."""
         return self.model_copy(update={"init_image": image, "options": self.options.painting_on()})
 
+    def init_note(self, width: int, height: int) -> str:
+        """What happens to an init picture of that size, if it has another shape; else an empty string."""
+        wanted = self.width / self.height
+        if not self.init_image or abs(width / height / wanted - 1) < SAME_SHAPE:
+            return ""
+        said = {"crop": "was cropped", "stretch": "was stretched", "pad": "was padded"}[self.options.init_fit]
+        other = "; init_fit=pad or init_fit=stretch keeps all of it" if self.options.init_fit == "crop" else ""
+        return f"The init picture is {width}×{height} and {said} to {self.width}×{self.height}{other}."
+
     @property
     def cost(self) -> float:
         """Megapixel steps as the model usually takes them: what quotas and fairness count."""
@@ -250,8 +262,6 @@ def build_request(
         for part in (parse_prompts(negative) if negative.strip() else ())
     )
     check_weights(prompts, prompt)
-    if not target_image and all(part.weight < 0 for part in prompts):
-        raise PromptError("Every part has a negative weight, so nothing is left to paint: add one without.", prompt, 0)
     width, height = parse_size(size) if size else chosen.size
     chosen.check_size(width, height)
     options = build_options(chosen, method, ({} if steps is None else {"steps": str(steps)}) | dict(settings or {}))
@@ -272,6 +282,12 @@ def build_request(
         )
     except ValidationError as error:
         raise InvalidRequest(first_problem(error, METHODS)) from error
+
+
+def check_aims(request: DreamRequest) -> None:
+    """Raise InvalidRequest where every prompt only pushes away. The methods can do that; a person never means it."""
+    if all(target.weight < 0 for target in request.targets):
+        refuse("Every part has a negative weight, so nothing is left to paint: add one without.")
 
 
 def build_options(model: Model, method: str, settings: Mapping[str, str]) -> MethodOptions:

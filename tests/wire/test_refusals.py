@@ -167,7 +167,8 @@ async def test_the_attachment_of_a_caller_who_may_not_ask_is_not_fetched(
 
     assert "I lack the permission Send Messages" in await said(prompt="an owl", channel="quiet")
     assert "age-restricted" in await said(prompt="a nude owl")
-    assert "250 steps is the most" in await said(prompt="an owl", steps=300)
+    assert "Every part has a negative weight" in await said(prompt="an owl:-1")
+    assert "the limit here is 250" in await said(prompt="an owl", steps=300)
     await dreamt(max_, "an owl")
     assert "there will be enough again" in await said(prompt="an owl")
     await olive.slash("admin block", user=max_.id, reason="floods")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import typing
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from engine.catalogue.model_info import Model
@@ -30,6 +30,10 @@ class Options(BaseModel):
 
     method: str
     steps: int
+    init_fit: Literal["crop", "stretch", "pad"] = Field(
+        default="crop",
+        description="what becomes of an init picture of another shape; pad: with its mean colour",
+    )
 
     @classmethod
     def settle(cls, usual: Mapping[str, object], chosen: Mapping[str, str]) -> Self:

@@ -305,3 +305,14 @@ def test_an_address_is_no_file(shell: Shell) -> None:
     said = shell("dream", "an owl", "--init", "https://example.org/owl.png")
 
     assert (2, True) == (said.status, "owl.png is on the web; --init, --target and --mask take files" in said.err)
+
+
+def test_what_becomes_of_an_init_picture_of_another_shape_is_said(shell: Shell) -> None:
+    Image.new("RGB", (90, 30), "red").save("wide.gif", save_all=True, append_images=[Image.new("RGB", (90, 30))])
+    paint = ("dream", "a red circle", "--seed", 7, "--steps", 5, "--method", "pixels", "--init", "wide.gif")
+
+    cropped, padded = shell(*paint), shell(*paint, "--set", "init_fit=pad")
+
+    assert "The file is animated; its first frame is used." in cropped.err
+    assert "is 90×30 and was cropped to 256×256; init_fit=pad or init_fit=stretch keeps all of it." in cropped.err
+    assert "is 90×30 and was padded to 256×256." in padded.err

@@ -323,3 +323,15 @@ def test_what_a_format_cannot_hold_is_said() -> None:
     with pytest.raises(UnreadablePicture, match="16384×1 is too large for WebP; PNG can hold it"):
         in_format(png, ".webp")
     assert in_format(png, ".jpg").startswith(b"\xff\xd8")
+
+
+@pytest.mark.parametrize(("how", "left"), [("crop", (0, 0, 255)), ("stretch", (255, 0, 0)), ("pad", (255, 0, 0))])
+def test_an_image_of_another_shape_is_cropped_stretched_or_padded(how: str, left: tuple[int, int, int]) -> None:
+    wide = Image.new("RGB", (90, 30), "red")
+    wide.paste("blue", (30, 0, 60, 30))
+
+    fitted = fit(wide, 30, 30, how)
+
+    assert ((30, 30), left, (0, 0, 255)) == (fitted.size, fitted.getpixel((1, 15)), fitted.getpixel((15, 15)))
+    assert (how == "pad") == (fitted.getpixel((15, 1)) == (170, 0, 85))
+    assert (0, 128, 0) == fit(wide, 30, 30, "pad", "green").getpixel((15, 1))

@@ -18,7 +18,7 @@ from engine.requests.prompts import (
     parse_prompts,
     read_prompts,
 )
-from engine.requests.request import build_request, request_from_json, request_to_json
+from engine.requests.request import build_request, check_aims, request_from_json, request_to_json
 
 TEXTS = st.text(st.sampled_from(":|: ab1\\-."), min_size=1, max_size=12).filter(str.strip).map(str.strip)
 WEIGHTS = st.sampled_from([1.0, 2.0, 0.125, 99.5, 0.3333, 5e-5, -1e-7, 0.1234567]) | st.floats(0.001, 100)
@@ -89,9 +89,10 @@ def test_a_weight_in_brackets_is_refused_with_what_to_write() -> None:
 
 
 def test_nothing_but_negative_parts_is_refused() -> None:
-    with pytest.raises(PromptError, match="Every part has a negative weight"):
-        build_request("fog:-1 | rain:-0.5")
-    build_request("owl", negative="fog | rain")
+    with pytest.raises(InvalidRequest, match="Every part has a negative weight"):
+        check_aims(build_request("fog:-1 | rain:-0.5"))
+    check_aims(build_request("owl", negative="fog | rain"))
+    check_aims(build_request("fog:-0.5", target_image="0" * 64, method="vqgan_clip"))
 
 
 def test_a_stored_request_with_a_huge_prompt_is_refused_shortly() -> None:

@@ -27,7 +27,11 @@ from engine.requests.request import METHODS, build_request, option_names
         ("width", "clip_diffusion", "width and height are given as size, as in 512x288."),
         ("negative_prompt", "clip_diffusion", "what to avoid is given as negative."),
         ("cutout", "clip_diffusion", "did you mean “cutouts”?"),
-        ("zzz", "pixels", "there is cut_noise, cut_power, cutouts, flip, gray, learning_rate, profile, steps"),
+        (
+            "zzz",
+            "pixels",
+            "there is cut_noise, cut_power, cutouts, flip, gray, init_fit, learning_rate, profile, steps",
+        ),
     ],
 )
 def test_a_name_of_another_program_leads_to_ours(typed: str, method: str, said: str) -> None:
