@@ -32,7 +32,7 @@ class Playground:
         self.process, self.url, self.session = process, url, session
 
     async def snapshot(self) -> Json:
-        async with self.session.get(f"{self.url}play/events") as stream:
+        async with self.session.get(f"{self.url}api/events") as stream:
             await stream.content.readline()
             data: Json = json.loads((await stream.content.readline()).decode().removeprefix("data: "))
             return data
@@ -94,9 +94,9 @@ async def test_a_taken_port_a_restart_a_killed_engine_and_a_clean_exit(tmp_path:
         wanted = taken.getsockname()[1]
         async with playground(tmp_path, wanted) as play:
             first = await play.until(True, "ready")
-            await play.post("play/control", json={"do": "restart_bot"})
+            await play.post("api/control", json={"do": "restart_bot"})
             again = await play.until(True, "ready")
-            await play.post("play/control", json={"do": "kill_engine"})
+            await play.post("api/control", json={"do": "kill_engine"})
             await play.until(True, "starting")
             revived = await play.until(True, "ready")
             below = children(play.process.pid)
