@@ -14,8 +14,8 @@ from engine.images.tensors import per_sample
 from engine.loaders.diffusion import DiffusionNet
 
 AVERSION_GAIN, OVERLAP_GAIN = 9.0, 25.0
-"""The unwanted prediction is subtracted by more than its weight: by more still the nearer it is to the wanted one, which
-pulls it in at the same time ("a circle on a blue background | blue:-0.3")."""
+"""The unwanted prediction is subtracted by more than its weight, and by more still the nearer it is to the wanted one,
+which pulls it in at the same time ("a circle on a blue background | blue:-0.3")."""
 AVERSION_MOST, AVERSION_LEAST_MOST, CLIPS_SHARE = 2.05, 1.68, 0.8
 """Higher factors burn the colours; a large weight allows less, because CLIP pushes away as well. Measured so that
 weights of -0.2 to -0.5 remove what they name and leave two thirds of the rest."""
