@@ -35,7 +35,7 @@ class Once:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A request on its way into the queue."""
+    """A request to be accepted, with its context."""
 
     request: Asked
     origin: Origin

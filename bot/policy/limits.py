@@ -95,7 +95,7 @@ def check_waiting(mine: int, everybody: int, standing: Standing, queue: QueueSec
 
 
 def check_cooldown(last: float | None, standing: Standing, now: float) -> None:
-    """Raise CoolingDown when the last submission is too recent. A clock that was set back holds nobody up."""
+    """Raise CoolingDown if the last submission is too recent. After a clock was set back, nothing is refused."""
     if last is not None and 0 <= now - last < standing.cooldown:
         seconds = math.ceil(last + standing.cooldown - now)
         raise CoolingDown(

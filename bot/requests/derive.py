@@ -32,21 +32,21 @@ _REQUEST_KEYS = ("size", "steps", "seed", "count", "method", "model")
 
 
 def new_seed() -> int:
-    """A seed nobody has seen."""
+    """A random seed."""
     return secrets.randbelow(MAX_SEED + 1)
 
 
 def dream_of(job: JobRow) -> DreamRequest:
-    """The request of a painted picture; raises Refused for an enlarged one, which has no words of its own."""
+    """The dream request of a job. Raises Refused for an upscale or a comparison, which have none."""
     if isinstance(job.request, Comparison):
-        raise Refused("This is a comparison: show one of its pictures by itself, and use the buttons there.")
+        raise Refused("This is a comparison. Pick one of its pictures first, then use the buttons there.")
     if not isinstance(job.request, DreamRequest):
-        raise Refused("This is an enlarged picture; use the buttons of the picture that it was made from.")
+        raise Refused("This is an upscaled picture. Use the buttons of the original.")
     return job.request
 
 
 def again(job: JobRow) -> Asked:
-    """The same words with another seed; a job that did not succeed is tried as it was."""
+    """The same prompt with a new seed; a job without pictures is tried unchanged."""
     if isinstance(job.request, UpscaleRequest) or not job.pictures:
         return job.request
     if isinstance(job.request, Comparison):
@@ -55,7 +55,7 @@ def again(job: JobRow) -> Asked:
 
 
 def variation(job: JobRow, index: int) -> DreamRequest:
-    """The same words, starting from that picture instead of from nothing."""
+    """The same prompt with a new seed, starting from that picture."""
     request = dream_of(job)
     return request.starting_from(_picture(job, index)).model_copy(update={"seed": new_seed(), "count": 1})
 
@@ -84,7 +84,7 @@ def upscale(picture: PictureRow, upscalers: Collection[str], upscaler: str = "",
 
 
 def remix(job: JobRow, prompt: str, negative: str, settings: str) -> DreamRequest:
-    """What the form says, with the pictures that the original was given. Raises InvalidRequest, PromptError."""
+    """The request of a submitted modal, with the images of the original. Raises InvalidRequest or PromptError."""
     request = dream_of(job)
     words = parse_settings(settings)
     numbers = {key: _whole(key, words[key]) for key in ("steps", "seed", "count") if key in words}
@@ -111,12 +111,12 @@ def _whole(key: str, text: str) -> int:
 
 
 def form_of(request: DreamRequest) -> tuple[str, str, str]:
-    """Prompt, negative prompt and settings as a form shows them; `remix` reads them back into the same request."""
+    """Prompt, negative prompt and settings as the modal shows them; `remix` parses them into the same request."""
     return *words_of(request), settings_of(request)
 
 
 def settings_of(request: DreamRequest) -> str:
-    """``size=256x256 steps=25 seed=7``, and whatever else differs from what the model usually does."""
+    """``size=256x256 steps=25 seed=7`` and all other settings that differ from the model's defaults."""
     settings: dict[str, object] = {
         "size": f"{request.width}x{request.height}",
         "steps": request.options.steps,
@@ -129,7 +129,7 @@ def settings_of(request: DreamRequest) -> str:
 
 
 def unusual_ways(request: DreamRequest) -> dict[str, str]:
-    """Model and method, where they are not those of whoever says nothing."""
+    """Model and method where they differ from the defaults."""
     model = MODELS.get(request.model)
     named = {}
     if model is None or request.model != DEFAULT_MODEL:
@@ -140,9 +140,10 @@ def unusual_ways(request: DreamRequest) -> dict[str, str]:
 
 
 def needed_options(request: DreamRequest) -> dict[str, str]:
-    """What has to be said beside model, method and steps for the same options to come of it; nothing that is usual.
+    """The options, beside model, method and steps, that have to be named to get the same options again.
 
-    One option brings others along (a sampler its noise, a picture to begin with the steps to skip), so it is tried.
+    One option may change the defaults of others (a sampler its noise, an init image the skipped steps), so the result
+    is checked repeatedly.
     """
     wanted = request.options.model_dump(exclude={"method", "steps"})
     said: dict[str, str] = {}

@@ -1,4 +1,4 @@
 """The fair queue and its forecasts: virtual-time order, durations, throughput, ETA simulation.
 
-Imports models only. Pure computation without I/O.
+Imports models only. Does no I/O.
 """

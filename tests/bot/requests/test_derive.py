@@ -59,7 +59,7 @@ def test_there_is_no_variation_of_a_picture_that_is_not_there() -> None:
 
 
 def test_an_enlarged_picture_has_no_words_to_vary() -> None:
-    with pytest.raises(Refused, match="enlarged picture"):
+    with pytest.raises(Refused, match="upscaled picture"):
         variation(enlarged(), 0)
 
 
