@@ -1,8 +1,7 @@
-"""Has the critic look at each picture of a batch as soon as it is there. Knows no Discord.
+"""Scores each picture of a batch as soon as it is finished.
 
-What is found is kept in the picture's facts (`bot.pictures.ranking`), so a batch can be shown in its order as soon
-as it is done,
-and keeps that order whatever is restarted. Where nobody can judge, nothing is lost but the order.
+The scores are stored among the picture's facts (see `bot.pictures.ranking`), so the order of a batch survives restarts.
+Without a CLIP that can score, the pictures keep the order in which they were painted.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ class Grades:
         return job
 
     async def close(self) -> None:
-        """Stop at once; what is not judged is judged when somebody looks."""
+        """Stop now. Pictures without a score are scored when their batch is shown."""
         if self._working:
             self._working.cancel()
             await asyncio.gather(self._working, return_exceptions=True)

@@ -21,7 +21,7 @@ from engine.requests.request import DreamRequest
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The pictures of a job, the best first. *judged*: somebody has looked; *words*: who, for people to read."""
+    """The pictures of a job, the best first. *judged*: they have scores; *words*: the judge, for people to read."""
 
     pictures: tuple[PictureRow, ...]
     judged: bool
@@ -40,7 +40,7 @@ def ordered(job: JobRow) -> Order:
 
 
 def merit(picture: PictureRow) -> float | None:
-    """The judge's cosine, or where nobody has judged the guide's; None where nothing was measured."""
+    """The judge's cosine, else the guiding CLIP's; None without either."""
     grade = figure(picture, "grade")
     return figure(picture, "clip_score") if grade is None else grade
 
@@ -55,7 +55,7 @@ def _by(pictures: tuple[PictureRow, ...], fact: str) -> tuple[PictureRow, ...]:
 
 
 def figure(picture: PictureRow, fact: str) -> float | None:
-    """A number among the facts of a picture, or None where nobody measured it."""
+    """A number among the facts of a picture, or None."""
     value = picture.facts.get(fact)
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 

@@ -1,6 +1,6 @@
-"""How pictures came to be: snapshots are collected while a job runs, kept when it is done, shown when somebody asks.
+"""Collects the snapshots of running jobs, stores them when a job is done, and makes a timelapse on request.
 
-Knows no Discord. Nothing here may ever cost anybody a picture: what cannot be kept is not kept.
+A snapshot that cannot be stored is dropped; it never fails the job.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ GONE = "How this came to be is no longer kept."
 
 
 class Evolutions:
-    """One per bot. *has_room*: whether the disk can take what nobody needs."""
+    """One per bot. *has_room*: whether the disk has room for snapshots."""
 
     def __init__(self, store: Store, has_room: Callable[[], bool]) -> None:
         self._store, self._has_room = store, has_room

@@ -1,6 +1,6 @@
-"""What a picture shows, in words: those that it was painted from, and those of every picture that it was made from.
+"""Collects the prompts of a picture and of every picture that it was made from.
 
-An enlarged picture has no words of its own, and a remix may keep a picture of other words to start from.
+An upscaled picture has no prompt, and a remix may start from a picture of another prompt.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ async def meant_by(store: Store, session: Session, request: Asked, parent_job: s
             if source is not None:
                 texts.update(dict.fromkeys(wanted_texts(source[0])))
                 line.append(source)
-            elif isinstance(asked, UpscaleRequest):  # else it is a picture that somebody has attached
+            elif isinstance(asked, UpscaleRequest):  # else it is an attachment
                 known = False
     return PromptLineage(tuple(texts), known)
 
@@ -39,7 +39,7 @@ async def _source(store: Store, session: Session, sha256: str, parent_job: str) 
     kept = await store.pictures.by_sha(sha256, session)
     if kept is not None and (job := await store.jobs.find(kept.job_id, session)) is not None:
         return _painter(job, kept.index), job.origin.parent_job
-    for _ in range(ANCESTORS):  # its file has gone, but whoever named it may come from the job that painted it
+    for _ in range(ANCESTORS):  # the file is gone, but a parent job may have painted it
         parent = await store.jobs.find(parent_job, session) if parent_job else None
         if parent is None:
             return None

@@ -1,7 +1,7 @@
-"""What a server has decided about painting in it, and what a person has decided for themselves. Pure values and checks.
+"""The rules of a server, the preferences of a person, and their checks.
 
-The rules that hold are those of the moment in which a job is taken: a rule that changes later changes nothing that
-waits. Rules know ids only; whoever asks brings a `Location`.
+Rules are applied when a job is submitted; a later change does not affect waiting jobs. The caller passes a `Location`
+of ids.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def profile_setting(profile: str) -> dict[str, str]:
 
 
 NOWHERE = Location()
-"""A direct message, or a place that nobody has made rules for."""
+"""A direct message, or a place without rules."""
 
 
 class Kept(BaseModel):
@@ -120,14 +120,14 @@ class ServerRules(Kept):
     mature: Literal["restricted", "never"] = "restricted"
     """Where mature words are painted: in age-restricted channels only, or nowhere."""
     spoilers: Literal["never", "mature", "always"] = "never"
-    """Which pictures are covered until somebody wants to see them."""
+    """Which pictures are posted as spoilers."""
     report_channel: int = 0
     words: tuple[Word, ...] = ()
 
     def limits(self, host: LimitsSection) -> LimitsSection:
         """The host's limits, or the server's where those are tighter."""
         own = {key: getattr(self, key) for key in ("max_size", "max_steps", "max_count")}
-        own["max_batch"] = self.max_count  # whoever wants few pictures of a prompt does not want many
+        own["max_batch"] = self.max_count  # a limit on pictures holds for batches too
         return host.model_copy(
             update={key: min(value, getattr(host, key)) for key, value in own.items() if value is not None}
         )
@@ -170,7 +170,7 @@ class QueuePause(Kept):
 
     @property
     def words(self) -> str:
-        """What whoever asks reads while nothing new is taken."""
+        """The text for people who ask while nothing new is taken."""
         return f"Nothing new is taken for now{because(self.halt_reason)} What waits already is still painted."
 
 
@@ -202,7 +202,7 @@ def wanted_texts(request: Asked) -> tuple[str, ...]:
 def preferred(wanted: Ways, choices: Iterable[Choices | ServerRules], usual: str, absent: Collection[str] = ()) -> Ways:
     """What was typed, else the first choice that fits what is known so far, else *usual* and the model's own ways.
 
-    A preferred method, size or profile that the model cannot do is passed over: whoever names a model means its ways.
+    A preferred method, size or profile that the model cannot do is ignored.
     So is a preferred model that cannot paint by the method that was typed; those that are *absent* are taken last.
     """
     order = list(choices)

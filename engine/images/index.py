@@ -1,6 +1,6 @@
-"""A folder of pictures that remembers how each of them looks to one perceptor. No torch, no Discord.
+"""Index of a folder of images by the embeddings of one CLIP.
 
-Beside the pictures lies `.dreambot/`, and in it for every perceptor a folder with `index.db` (SQLite: path, time, size,
+The folder holds `.dreambot/`, and in it for every perceptor a folder with `index.db` (SQLite: path, time, size,
 row) and a file of vectors. Vectors are written first and the index after them, so whatever dies between leaves an index
 that is right about less. Only what the folder itself holds now is ever found; an index that came along with foreign
 pictures names nothing.
@@ -70,7 +70,7 @@ class Album:
     """The folder *root* as the perceptor *key* sees it, with vectors of *dim* numbers; one process at a time.
 
     A broken index is made anew, and `mended` says so. *cache* is another place for it than beside the pictures. Raises
-    InvalidRequest where nothing can be written there, or where somebody else is at it.
+    InvalidRequest if the folder cannot be written, or another process has the index open.
     """
 
     def __init__(self, root: Path, key: str, dim: int, cache: Path | None = None) -> None:
@@ -183,7 +183,7 @@ class Album:
         )
 
     def _tidy(self) -> None:
-        """Write the vectors that are still somebody's into a new file; the index changes over to it at once."""
+        """Copy the vectors that are still used into a new file, and switch the index to it."""
         kept = [known for known in self._known.values() if known.row is not None]
         generation = self._generation + 1
         with self._in_words():

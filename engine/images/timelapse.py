@@ -1,7 +1,6 @@
-"""How a picture came to be, as one moving file: GIF, WebP or MP4. No torch, no Discord.
+"""Encodes snapshots and the finished image as a timelapse: GIF, WebP or MP4.
 
-The way takes about three seconds however many pictures lie along it, and the finished one stays for a while, so that
-it is seen in a loop as well.
+The snapshots take about three seconds, however many they are; the finished image stays longer, so that loops show it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Unit vectors by row in one file: half precision, memory-mapped, read in chunks. No torch, no Discord.
+"""Unit vectors by row in one file: half precision, memory-mapped, read in chunks.
 
 The file: a header of 512 bytes, one line of JSON padded with blanks, then rows of `dim` halves, little-endian. The
 header says whose vectors these are, so that another perceptor's are never compared with them. Rows are only ever added
-at the end; whoever keeps an index beside it writes the index afterwards, and cuts off what no index knows.
+at the end. An index is written after its rows; rows without an index entry are cut off.
 
 100,000 vectors of 512 numbers are 100 MB and one multiplication; sorted trees would cost more than they save.
 """
