@@ -1,4 +1,4 @@
-"""Small questions answered between two steps: where texts or pictures lie in a perceptor's space."""
+"""Answers `Embed` questions: where texts or images lie in a perceptor's space."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BATCH = 32
 
 
 def prepare(question: Embed, runtime: NetProvider) -> tuple[Perceptor, Tensor | None]:
-    """The slow part, on another thread: load the perceptor, decode the pictures into [N, 3, size, size]."""
+    """The slow part, on another thread: the perceptor, and the images as [N, 3, size, size] in [0, 1]."""
     count = len(question.texts) + len(question.images)
     if bool(question.texts) == bool(question.images) or count > MOST:
         raise InvalidRequest(f"Ask about 1 to {MOST} texts, or as many pictures, not both (got {count}).")
@@ -34,7 +34,7 @@ def prepare(question: Embed, runtime: NetProvider) -> tuple[Perceptor, Tensor | 
 
 
 def answer(question: Embed, perceptor: Perceptor, images: Tensor | None, runtime: NetProvider) -> Embeddings:
-    """The quick part, on the stepping loop."""
+    """The fast part, on the stepping loop."""
     vectors = perceptor.encode_text(question.texts) if images is None else see(images, perceptor, runtime)
     return Embeddings(question.id, tuple(tuple(row) for row in vectors.float().tolist()), perceptor.id)
 

@@ -1,4 +1,4 @@
-"""A perceptor puts texts and pictures into one space, where near means alike: CLIP, large or small, behind one face."""
+"""A perceptor embeds texts and images into one space, in which similar things are near: any CLIP."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from engine.guidance.lpips import Features
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 _MORE = "red circle"
-"""Words that every CLIP knows: a text that stays the same with them is one of which no more is read."""
+"""Words that every CLIP knows. If appending them does not change a text's tokens, the text fills the context."""
 
 
 class Towers(Protocol):
-    """The two nets of a CLIP. Pictures come in normalised as in training; what goes out has any length."""
+    """The two networks of a CLIP. Images come in normalised; embeddings go out with any norm."""
 
     def encode_image(self, images: Tensor, /) -> Tensor:
         """[N, 3, size, size] → [N, D]."""

@@ -1,4 +1,4 @@
-"""Prompts → targets: what the pictures' views shall be near to, or far from, and how much each counts."""
+"""Embeds prompts into targets: unit vectors that an image's cutouts shall be near to, or far from."""
 
 from __future__ import annotations
 

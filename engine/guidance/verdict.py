@@ -1,4 +1,4 @@
-"""What a perceptor thinks of a finished picture."""
+"""Scores a finished image with a perceptor."""
 
 from __future__ import annotations
 

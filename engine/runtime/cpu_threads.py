@@ -1,6 +1,6 @@
-"""How many CPU threads torch uses: one or all cores, whichever a few real steps show to be faster.
+"""Chooses between one CPU thread and all cores by timing real steps.
 
-It must be measured: on a machine that is busy with something else, two threads were 28 times slower than one.
+It must be measured: on a busy machine two threads were 28 times slower than one.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ import torch
 from engine.errors import InvalidRequest
 
 WARM_UP = 1
-"""Steps after a change that are not counted."""
+"""Steps after a change of threads that are not timed."""
 TRIALS = 2
-"""Steps per number of threads that are."""
+"""Timed steps per number of threads."""
 WORTH = 0.9
-"""More threads must at least bring the time down to this share."""
+"""All cores are used if they bring the time of a step down to this share."""
 COLLAPSE = 3.0
-"""A step so many times slower than its best is no accident when it happens twice."""
+"""Two steps in a row that are this many times slower than the best end the use of all cores."""
 AGAIN_SECONDS = 600.0
-"""A verdict holds so long; machines become busy and idle."""
+"""The choice is measured again after this time, because machines become busy and idle."""
 
 
 AUTO = "auto"
 MOST = 1024
-"""Threads that may be asked for, as in `[engine] threads`."""
+"""Upper limit of `[engine] threads`."""
 
 
 def use_threads(count: int) -> None:
-    """torch computes with so many threads when it is called from this one."""
+    """Sets the number of threads that torch computes with when called from this thread."""
     torch.set_num_threads(count)
-    torch.get_num_threads()  # without this the first computation would take over what another thread has set since
+    torch.get_num_threads()  # otherwise the first computation would use what another thread sets later
 
 
 class Threads:
@@ -62,9 +62,9 @@ class Threads:
 
     @contextlib.contextmanager
     def step(self, kind: Hashable, count: int = 0) -> Iterator[None]:
-        """Around one step. Only steps of one *kind* (lane and number of pictures) are compared with each other.
+        """Around one step. Only steps of one *kind* (batch key and size) are compared with each other.
 
-        *count*: a replay wants so many threads, and gets them where there are so many cores and nobody has chosen.
+        *count*: the threads that a replay recorded; used if there are so many cores and the host fixed no number.
         """
         if 0 < count <= self._cores and len(self._candidates) > 1:
             with self._as_wanted(count):
@@ -98,7 +98,7 @@ class Threads:
             self._use(verdict)
 
     def _watch(self, kind: Hashable, seconds: float) -> None:
-        """Many threads that collapse (others need the cores now) become one."""
+        """Goes back to one thread when steps on all cores become much slower, because other programs need the cores."""
         best = self._best[kind] = min(self._best.get(kind, seconds), seconds)
         self._slow = self._slow + 1 if seconds > best * COLLAPSE else 0
         if self._slow >= 2 and self.count > 1 and len(self._candidates) > 1:
@@ -121,18 +121,18 @@ def _number(wanted: str) -> int:
 
 
 class _Trial:
-    """Steps of each kind, first with few threads, then with many; the first kind that is through decides."""
+    """Times steps of each kind with one thread, then with all cores. The first kind that is done decides."""
 
     def __init__(self, candidates: tuple[int, ...]) -> None:
         self._candidates = candidates
         self._times: dict[Hashable, list[list[float]]] = {}
 
     def count(self, kind: Hashable) -> int:
-        """Threads for the next step of that kind."""
+        """The number of threads for the next step of *kind*."""
         return self._candidates[len(self._times.get(kind, [[]])) - 1]
 
     def add(self, kind: Hashable, seconds: float) -> int | None:
-        """Note one step; the number of threads to keep, once that is known."""
+        """Records one step; returns the number of threads to use once it is known."""
         times = self._times.setdefault(kind, [[]])
         times[-1].append(seconds)
         if len(times[-1]) < WARM_UP + TRIALS:

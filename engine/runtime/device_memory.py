@@ -1,4 +1,4 @@
-"""How much memory a device has, and how much of it is free: the whole of it, and what a container allows."""
+"""How much memory a device has and how much is free, within the limits of a container."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def device_memory(device: torch.device) -> int:
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that may still be taken; torch keeps some that it has freed, and they count as free."""
+    """Bytes that can be allocated, including those that torch has cached."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return int(free) + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -30,9 +30,9 @@ def free_memory(device: torch.device) -> int:
 
 
 def within_reach(device: torch.device, held: int = 0) -> int:
-    """Bytes that nets and pictures of this process may have together: what is free, and what they have already.
+    """Bytes that models and images of this process can take together: what is free and what they hold already.
 
-    *held*: on a processor, `held_memory` before there were any; an allocator keeps what pictures have freed.
+    *held*: on a CPU, `held_memory` before anything was loaded. The allocator keeps freed memory, so it counts as held.
     """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
@@ -41,14 +41,14 @@ def within_reach(device: torch.device, held: int = 0) -> int:
 
 
 def beyond(device: torch.device) -> int:
-    """Bytes that there may be in need beside those within reach: swap; where the system does not say, all memory."""
+    """Bytes that can be used beyond those within reach: swap; all memory where the system does not report it."""
     if device.type != "cpu" or container_memory()[0]:
         return 0
     return _meminfo("SwapFree") if _meminfo("MemTotal") else system_memory()
 
 
 def held_memory() -> int:
-    """Bytes of its own that this process has in memory, files not counted; 0 where the system does not say."""
+    """Anonymous resident bytes of this process; 0 where the system does not report them."""
     return _listed(Path("/proc/self/status"), "RssAnon")
 
 
@@ -60,7 +60,7 @@ def system_memory() -> int:
 
 
 def container_memory(root: Path = CGROUP) -> tuple[int, int]:
-    """(the most that this container may take, what it takes without the files that it has read); (0, 0) = no limit."""
+    """(limit, usage without cached files) of this container in bytes; (0, 0) = no limit."""
     try:
         most = (root / "memory.max").read_text(encoding="ascii").strip()
         used = int((root / "memory.current").read_text(encoding="ascii"))
@@ -71,7 +71,7 @@ def container_memory(root: Path = CGROUP) -> tuple[int, int]:
 
 
 def _available() -> int:
-    """Bytes that could be taken without swapping, as Linux estimates it; elsewhere half of all."""
+    """Bytes available without swapping, by Linux's estimate; elsewhere half of all memory."""
     return _meminfo("MemAvailable") or system_memory() // 2
 
 

@@ -1,4 +1,4 @@
-"""The engine's border for what nobody expected: it is logged with its traceback and becomes words with a number."""
+"""Turns unexpected exceptions into DreamErrors, so that one job's failure does not end the others."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ log = logging.getLogger(__name__)
 
 
 def catch(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | DreamError:
-    """What *call* returns, or its failure as a DreamError in words, freed of tracebacks (they keep tensors alive)."""
+    """What *call* returns, or its failure as a DreamError without traceback (a traceback keeps tensors alive).
+
+    Lack of memory becomes OutOfMemory. Anything unexpected is logged under a number that the message names.
+    """
     try:
         return call(*args, **kwargs)
     except DreamError as error:
         error.__cause__ = error.__context__ = None
         return error.with_traceback(None)
-    except Exception as error:  # the border: one job's unknown mishap must not end the others
+    except Exception as error:  # one job's unexpected failure must not end the others
         if is_out_of_memory(error):
             return OutOfMemory("There is not enough memory for this, whatever was tried; a smaller picture may fit.")
         number = secrets.token_hex(3)
@@ -33,16 +36,16 @@ def catch(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | DreamE
 
 
 class Unexpected(DreamError):
-    """Not foreseen by anybody; the log has the traceback under the number in the text."""
+    """An unexpected exception. The log has its traceback under the number in the message."""
 
     @property
     def code(self) -> str:
-        """Outside it is a DreamError like any other."""
+        """Clients see a plain DreamError."""
         return DreamError.__name__
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether *error* is a device's or the system's way to say that memory is used up."""
+    """Whether *error* says that the device or the system is out of memory."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(

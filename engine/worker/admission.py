@@ -1,4 +1,4 @@
-"""From a job to the states of its pictures: everything before the first step. Runs on a loading thread."""
+"""From a job to the states of its images: everything before the first step, on a loading thread."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ FindMethod: TypeAlias = Callable[[str], Method[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A job that can be painted. *seconds*: how long loading and beginning took."""
+    """A job that can be painted. *seconds*: phase → duration of loading and beginning."""
 
     painter: Painter
     states: list[State]
     seconds: Mapping[str, float]
     source: Mapping[str, object] | None = None
-    """The record of how the picture was made that is to be enlarged, if it holds one."""
+    """The replay record in the image to upscale, if it has one."""
     needs: MemoryEstimate | None = None
-    """What each of its pictures takes, where that is known."""
+    """The memory estimate of each of its images, if there is one."""
     nets: frozenset[str] = frozenset()
-    """Keys of the nets that were asked for."""
+    """Keys of the models that were used."""
     held: Lease | None = None
-    """They are held by this, until whoever takes the pictures up lets it go."""
+    """Keeps the models loaded until the images have been taken up."""
 
 
 def admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method: FindMethod) -> Admitted:

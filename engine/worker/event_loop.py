@@ -1,4 +1,4 @@
-"""The engine's one loop: whatever other threads have posted, then one step of the worker; it sleeps when idle."""
+"""The engine's loop: runs posted calls, then one step of the worker, and sleeps when idle."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import Protocol
 
 Call = Callable[[], None]
 IDLE_SECONDS = 20.0
-"""So often an idle worker may look whether the world has changed."""
+"""An idle worker is stepped this often, to notice installed weights and send heartbeats."""
 
 
 class Stepper(Protocol):
     """What the loop drives."""
 
     def step(self) -> bool:
-        """Do a little; False when there is nothing to do until something is posted."""
+        """Takes one step; false if there is nothing to do until something is posted."""
         ...
 
 
 class Loop:
-    """`post` may be called from any thread; everything posted runs on the loop's own, between two steps."""
+    """`post` may be called from any thread; posted calls run on the loop's thread, between two steps."""
 
     def __init__(self) -> None:
         self._posted: queue.SimpleQueue[Call] = queue.SimpleQueue()
         self._stopped = False
 
     def post(self, call: Call) -> None:
-        """Run *call* soon, on the loop's thread."""
+        """Runs *call* on the loop's thread, after the current step."""
         self._posted.put(call)
 
     def stop(self) -> None:
-        """Leave `run` after this turn."""
+        """Ends `run` after the current step."""
         self._stopped = True
 
     def run(self, worker: Stepper) -> None:

@@ -1,4 +1,4 @@
-"""Who is here: the attempts under way, and whose picture takes the next free slot. Knows no threads and no methods."""
+"""The runs in progress, and which image takes the next free slot."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from engine.worker.job_state import ImageTask, JobRun, Stage
 
 UNDER_WAY = (Stage.PAINTING, Stage.AWAY)
 BACKGROUND_TURNS = 8
-"""In the background one step in so many is taken while there are others: it waits, and it arrives."""
+"""While other images are in progress, background images take one step in so many."""
 
 
 class JobTable:
@@ -51,7 +51,7 @@ class JobTable:
         return (p for run in self._runs.values() for p in run.tasks if p.stage is Stage.PAINTING)
 
     def whose_turn(self) -> list[ImageTask]:
-        """Those among whom the next step goes round: what is in the background lets all others pass, but for a few."""
+        """The images eligible for the next step: background images only every `BACKGROUND_TURNS` steps."""
         everything = list(self.in_progress())
         front = [task for task in everything if not task.run.job.background]
         if not front or len(front) == len(everything):
@@ -62,14 +62,14 @@ class JobTable:
 
     @property
     def free(self) -> int:
-        """How many more pictures can be taken, if each that waits gets its slot first."""
+        """Slots that are left after all waiting images have got one."""
         taken = sum(a.pictures_left for a in self._runs.values() if not (a.quiet or a.job.background))
         return max(self._slots - taken, 0)
 
     def fill_slots(self) -> None:
-        """The next free slot goes to the job that has the fewest: so many pictures of one do not shut out others.
+        """Gives each free slot to the run that has the fewest, so that a large job does not shut out others.
 
-        What is in the background has slots of its own: what stands still there takes memory, but no time.
+        Background runs have separate slots.
         """
         for background in (False, True):
             self._fill([run for run in self._runs.values() if run.job.background is background])

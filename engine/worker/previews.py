@@ -1,4 +1,4 @@
-"""Pictures to look at while they form, drawn and encoded off the stepping loop."""
+"""Draws and encodes previews of unfinished images, off the stepping loop."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from engine.worker.thread_pool import Background
 
 
 class Snapshots:
-    """The newest wins: while one of a picture is being encoded, or it is too soon, the next is left out."""
+    """At most one preview of an image is encoded at a time; steps that come too soon get none."""
 
     def __init__(self, background: Background, ready: Callable[[ImageTask], None]) -> None:
         self._background, self._ready = background, ready
 
     def offer(self, task: ImageTask, step: Running) -> None:
-        """*step* has just been taken; `ready` is called when a snapshot of it lies in the attempt."""
+        """Encodes a preview of *step*, stores it in the run, and calls `ready`."""
         now = time.monotonic()
         pause = 0.0 if task.run.closely else SNAPSHOT_SECONDS
         if step.preview and not task.encoding and now - task.snapshot_at >= pause:

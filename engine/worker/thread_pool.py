@@ -1,4 +1,4 @@
-"""Slow things on other threads, whose results come back to the loop's own."""
+"""Runs slow work on other threads and posts its results to the loop."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ T = TypeVar("T")
 
 
 class Background:
-    """A few threads. Each computes with one torch thread, so that it does not take the cores from the stepping loop."""
+    """A pool of *workers* threads. Each uses one torch thread, so that it leaves the cores to the stepping loop."""
 
     def __init__(self, loop: Loop, name: str, workers: int) -> None:
         self._loop = loop
         self._pool = ThreadPoolExecutor(workers, name, initializer=use_threads, initargs=(1,))
 
     def run(self, call: Callable[[], T], then: Callable[[T | DreamError], None]) -> None:
-        """Do *call* elsewhere; then *then*, on the loop, with what it returned or the DreamError that it became."""
+        """Runs *call* on a thread, then *then* on the loop with its result or the DreamError that it raised."""
         self._pool.submit(self._work, call, then)
 
     def close(self) -> None:
-        """Start nothing more; what runs is left to end by itself."""
+        """Starts nothing more; running calls end by themselves."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _work(self, call: Callable[[], T], then: Callable[[T | DreamError], None]) -> None:
