@@ -21,6 +21,10 @@ CPU = torch.device("cpu")
 MIB = 2**20
 
 
+def slow(*values: object) -> Any:
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 def request_for(model: str = "primer", size: str = "", method: str = "", **settings: str) -> DreamRequest:
     return build_request("a red circle", model=model, size=size, method=method, seed=1, settings=settings)
 
@@ -44,17 +48,17 @@ def real_step(request: DreamRequest, pictures: int = 1, level: int = 0) -> int:
 @pytest.mark.parametrize(
     ("changes", "level"),
     [
-        ({}, 0),
-        ({"cutouts": "32"}, 0),
-        ({"cutouts": "32"}, 3),
-        ({"gradient": "xstart", "cutouts": "16"}, 0),
-        ({"cut_batches": "3", "size": "384x256"}, 0),
-        ({"method": "pixels", "size": "512x512"}, 0),
+        ({"cutouts": "16"}, 3),
         ({"method": "clipdraw"}, 0),
         ({"method": "vqgan_clip"}, 2),
+        slow({}, 0),
+        slow({"cutouts": "32"}, 0),
+        slow({"gradient": "xstart", "cutouts": "16"}, 0),
+        slow({"cut_batches": "3", "size": "384x256"}, 0),
+        slow({"method": "pixels", "size": "512x512"}, 0),
     ],
 )
-def test_a_rehearsal_counts_what_a_real_step_takes(changes: dict[str, Any], level: int) -> None:
+def test_a_dry_run_counts_what_a_real_step_takes(changes: dict[str, Any], level: int) -> None:
     request = request_for(**changes)
 
     # Beside it there is the grain of the views, which is drawn on the CPU wherever a picture is painted.
@@ -74,6 +78,7 @@ def test_it_grows_with_size_and_views_and_shrinks_with_every_form() -> None:
     assert sorted(forms, reverse=True) == forms and forms[0] > 2 * forms[-1]
 
 
+@pytest.mark.slow
 def test_a_gradient_that_does_not_pass_the_net_takes_less() -> None:
     assert counted_step(request_for(size="512x512", gradient="xstart")) < counted_step(request_for(size="512x512"))
 
@@ -87,13 +92,14 @@ def test_pictures_that_are_advanced_together_take_no_more_than_as_many_alone() -
     assert 2 * one < three < 3.1 * one
 
 
+@pytest.mark.slow
 def test_a_schedule_takes_as_much_as_its_largest_step() -> None:
     most, changing = (request_for(method="vqgan_clip", cutouts=c) for c in ("40", "[4]*800+[40]*200"))
 
     assert counted_step(most) == pytest.approx(counted_step(changing), rel=0.01)
 
 
-def test_a_published_net_needs_no_weights_to_be_counted_step() -> None:
+def test_a_published_network_needs_no_weights_for_a_dry_run() -> None:
     found = dry_run(find_method("clip_diffusion"), request_for("bedrooms", cutouts="8"), torch.float32)
 
     assert {"diffusion:bedrooms", "perceptor:ViT-B/32"} == set(found.models)
@@ -102,6 +108,7 @@ def test_a_published_net_needs_no_weights_to_be_counted_step() -> None:
     assert found.step > 2 * 10**9
 
 
+@pytest.mark.slow
 def test_half_precision_and_checkpoints_take_less_of_a_published_net() -> None:
     request = request_for("bedrooms", cutouts="4", clip_guidance_scale="0", tv_scale="1")
 
@@ -129,17 +136,19 @@ def test_a_net_of_unknown_shape_cannot_be_counted_step() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {},
-        {"cutouts": "64", "size": "512x512"},
         {"seamless": "both"},
-        {"perceptors": "primer+primer-grader", "cutouts": "16"},
-        {"init_distance": "features", "init_scale": "10", "perlin": "mixed"},
         {"method": "clipdraw", "strokes": "512", "curves": "3", "size": "512x512"},
-        {"method": "pixels", "size": "512x512", "cutouts": "64"},
-        {"method": "vqgan_clip", "size": "512x512", "start": "pixels"},
+        slow({}),
+        slow({"cutouts": "64", "size": "512x512"}),
+        slow({"perceptors": "primer+primer-grader", "cutouts": "16"}),
+        slow({"init_distance": "features", "init_scale": "10", "perlin": "mixed"}),
+        slow({"method": "pixels", "size": "512x512", "cutouts": "64"}),
+        slow({"method": "vqgan_clip", "size": "512x512", "start": "pixels"}),
     ],
 )
-def test_no_picture_of_the_package_s_nets_takes_more_than_is_said_without_a_rehearsal(changes: dict[str, Any]) -> None:
+def test_no_image_of_the_packages_networks_takes_more_than_the_ceiling(
+    changes: dict[str, Any],
+) -> None:
     request = request_for(**changes)
 
     assert counted_step(request) <= ceiling(request)

@@ -295,6 +295,7 @@ class Narrow(BigganClip):
         return super().advance(states, runtime)
 
 
+@pytest.mark.slow
 def test_where_memory_runs_out_steps_are_made_lighter_and_the_picture_is_the_same(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -334,6 +335,7 @@ def test_a_step_takes_as_much_memory_as_it_was_said_to_before_it_began(biggan: E
     assert live.peak == pytest.approx(expected, rel=0.05, abs=2**20)
 
 
+@pytest.mark.slow
 def test_the_published_nets_are_rehearsed_at_full_size_without_their_files() -> None:
     request = build_request("a fox", model="biggan-deep-512")
     found = dry_run(METHOD, request, torch.float32)

@@ -72,6 +72,7 @@ def test_a_preview_is_the_predicted_picture_and_outlives_later_steps(runtime: Ru
     assert (64, 64) == first.preview().size
 
 
+@pytest.mark.slow
 def test_between_neighbours_that_join_and_leave_a_picture_stays_as_it_was_to_the_bit(runtime: Runtime) -> None:
     alone, watched = begin(runtime), begin(runtime)
     neighbours = [begin(runtime, prompt, {"steps": n}, seed=seed)[0] for prompt, n, seed in COMPANY]
@@ -336,6 +337,7 @@ def test_the_net_really_remembers_less(monkeypatch: pytest.MonkeyPatch) -> None:
     assert calls
 
 
+@pytest.mark.slow
 def test_out_of_memory_is_mended_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """CLIP can look at no more than two views here; the worker finds that out, and the picture is the same."""
     runtime = tiny_runtime()
