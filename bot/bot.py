@@ -25,7 +25,7 @@ from bot import cogs
 from bot.config.settings import Config
 from bot.errors import ShuttingDown
 from bot.interactions.error_reporting import describe_error
-from bot.interactions.responder import InteractionResponder
+from bot.interactions.responder import TOO_LATE, InteractionResponder
 from bot.operations.command_sync import register_commands
 from bot.operations.database_watch import watch_database
 from bot.operations.metrics import ErrorCount, Metrics
@@ -34,8 +34,8 @@ from bot.operations.status import Shards, Status
 from bot.retry import supervise
 from bot.services import Buttons, Client, build_services
 from bot.storage import Store
-from bot.views.confirm_cost import question_sheet
-from bot.views.layout import ALL, OTHERS, buttons_for, private_buttons_for
+from bot.views.confirm_cost import question_payload
+from bot.views.layout import ITEMS, buttons_for, private_buttons_for
 from bot.views.report import report_buttons
 from engine.client.local import Engine, LocalEngine
 from engine.client.supervisor import SupervisorTimeouts
@@ -54,6 +54,19 @@ HANDLER_SECONDS = 10.0
 """Seconds in which commands and presses under way may finish at shutdown."""
 SETTLE_SECONDS = 2.0
 """Seconds in which final updates may reach Discord at shutdown; the others are sent after the next start."""
+
+
+class LateAutocomplete(logging.Filter):
+    """Drops discord.py's error records about autocompletes that were answered too late, because those are harmless."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return False for such a record."""
+        error = record.exc_info[1] if record.exc_info else None
+        error = getattr(error, "original", error)
+        return not (isinstance(error, discord.HTTPException) and error.code in TOO_LATE)
+
+
+logging.getLogger("discord.app_commands.tree").addFilter(LateAutocomplete())
 
 
 class DreamTree(app_commands.CommandTree["DreamBot"]):
@@ -137,7 +150,7 @@ class DreamBot(Client):
             self.store,
             self.engine,
             self.metrics,
-            Buttons(buttons_for, private_buttons_for, report_buttons, question_sheet),
+            Buttons(buttons_for, private_buttons_for, report_buttons, question_payload),
             self._is_connected,
             self._shards,
             self.clock,
@@ -153,7 +166,7 @@ class DreamBot(Client):
         asyncio.get_running_loop().call_later(RESUME_SECONDS, self.services.jobs.resume)
         for module in pkgutil.iter_modules(cogs.__path__, f"{cogs.__name__}."):
             await self.load_extension(module.name)
-        self.add_dynamic_items(*ALL, *OTHERS)
+        self.add_dynamic_items(*ITEMS)
         self._registering = self._begin(
             register_commands(self.tree, self.store.settings, self.config.discord.test_guild)
         )

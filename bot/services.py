@@ -13,7 +13,7 @@ from discord.ext import commands
 from bot.actions.create import JobActions
 from bot.actions.delete import Deletions
 from bot.actions.history import Archive
-from bot.actions.moderate import Moderation
+from bot.actions.moderate import Moderation, takes_reports
 from bot.actions.privacy import Farewell
 from bot.actions.report import Reporting
 from bot.config.settings import Config
@@ -39,7 +39,8 @@ from engine.client.local import Engine
 class Buttons:
     """Functions from `bot.views` that the layers below need to attach buttons to their messages."""
 
-    job: Callable[[JobRow], discord.ui.View]
+    job: Callable[[JobRow, bool], discord.ui.View]
+    """Takes a job, and whether its server accepts reports."""
     private: Callable[[JobRow, bool, bool], discord.ui.View]
     """Takes a job, whether the reader owns it, and whether the reader has saved it."""
     report: Callable[[str], discord.ui.View]
@@ -107,7 +108,9 @@ def build_services(
     jobs = JobService(config, store, engine, clock=clock, ticks=time.monotonic)
     critic = Critic(engine)
     grades = Grades(critic, store)
-    renderer = MessageRenderer(store, buttons.job, clock, wary=config.safety.enabled, graded=grades.graded)
+    renderer = MessageRenderer(
+        store, buttons.job, partial(takes_reports, store), clock, wary=config.safety.enabled, graded=grades.graded
+    )
     evolutions = Evolutions(store, partial(has_room, config.folder, config.retention.free_megabytes))
     jobs.registry.subscribe(grades.hear)
     delivery = Delivery(client, config, jobs, store, renderer, clock, metrics.sent)
@@ -136,7 +139,7 @@ def build_services(
         delivery=delivery,
         moderation=moderation,
         job_actions=JobActions(client, config, store, jobs, moderation, delivery, renderer, buttons.question),
-        deletions=Deletions(client, store, jobs, delivery),
+        deletions=Deletions(client, store, jobs, delivery, moderation),
         archive=Archive(store, config.retention, clock),
         farewell=Farewell(store, jobs, delivery, clock),
         deletion_queue=DeletionQueue(client, store),

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from engine.requests.prompts import Prompt
 
 _MARKUP = re.compile(r"([\\*_~`|>#\[\]()<@:])")
+_BRACKETS = re.compile(r"\\?[\[\]]")
 _BLANKS = re.compile(r"\s+")
 _INVISIBLE = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
 """Marks that turn the text after them around or hide in it; joiners stay, emoji and Persian need them."""
@@ -21,6 +22,11 @@ PROMPT_SHOWN = 600
 def plain(text: str) -> str:
     """*text* so that Discord shows it as it is: no bold, links, mentions, timestamps, line breaks, reversed text."""
     return _MARKUP.sub(r"\\\1", _BLANKS.sub(" ", _INVISIBLE.sub("", text)).strip())
+
+
+def has_invisible(text: str) -> bool:
+    """Whether *text* holds marks that hide or reverse what follows, such as U+202E."""
+    return bool(_INVISIBLE.search(text))
 
 
 def plain_lines(text: str) -> str:
@@ -91,6 +97,25 @@ def clock_date(unix: float) -> str:
 def mention(user_id: int) -> str:
     """A person's name; inside an embed it pings nobody."""
     return f"<@{user_id}>"
+
+
+def mention_channel(channel_id: int) -> str:
+    """A channel's name, as a link to it."""
+    return f"<#{channel_id}>"
+
+
+def mention_role(role_id: int) -> str:
+    """A role's name; inside an embed it pings nobody."""
+    return f"<@&{role_id}>"
+
+
+def link(text: str, url: str) -> str:
+    """A masked link. *text* is escaped already; brackets become parentheses, because Discord would end the link there.
+
+    >>> link(plain("an owl [grey]"), "https://example.org")
+    '[an owl (grey)](https://example.org)'
+    """
+    return f"[{_BRACKETS.sub(lambda bracket: '(' if bracket[0][-1] == '[' else ')', text)}]({url})"
 
 
 def message_link(guild_id: int | None, channel_id: int, message_id: int) -> str:

@@ -136,7 +136,7 @@ class FakeEngine:
         if "nan" in words and painting.step == 4:
             self.fail(painting, NotFinite("The numbers of this picture became infinite; another seed may help."))
         elif "broken" in words and painting.step == 4:
-            self.fail(painting, DreamError("Something broke; it has been logged (id 0fa4e0)."))
+            self.fail(painting, DreamError("Something went wrong; it has been logged (id 0fa4e0)."))
         elif painting.step < painting.steps:
             self.send_progress(painting)
         else:

@@ -53,7 +53,7 @@ class ParentPicture:
 
 
 class JobActions:
-    """One per bot. *question_sheet* builds the message that asks to confirm a cost, from its id and text."""
+    """One per bot. *question_payload* builds the message that asks to confirm a cost, from its id and text."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class JobActions:
         moderation: Moderation,
         delivery: Delivery,
         renderer: MessageRenderer,
-        question_sheet: Callable[[str, str], EphemeralPayload],
+        question_payload: Callable[[str, str], EphemeralPayload],
     ) -> None:
         self._client = client
         self._config = config
@@ -73,7 +73,7 @@ class JobActions:
         self._moderation = moderation
         self._delivery = delivery
         self._renderer = renderer
-        self._question_sheet = question_sheet
+        self._question_payload = question_payload
         self._existing_results = ExistingResults(client, store, jobs.takedowns)
 
     async def check(self, request: Asked, caller: Invocation) -> None:
@@ -113,7 +113,7 @@ class JobActions:
     async def pick(self, job: JobRow, index: int, caller: Invocation, responder: Responder) -> None:
         """Show one picture of a batch in a message with the usual buttons, at no cost."""
         self._check_done(job)
-        _picture(job, index)
+        picture_of(job, index)
         caller.check_place()
         if link := await self._existing_results.picked(job, index, caller):
             raise Refused(f"Picture {index + 1} is already shown: {link}")
@@ -134,7 +134,7 @@ class JobActions:
     def scales(self, job: JobRow, index: int | None) -> list[int]:
         """Possible upscale factors of that picture, the default first. Raises Refused if there is none."""
         self._check_done(job)
-        picture = _picture(job, index)
+        picture = picture_of(job, index)
         usual, most = self._scale(picture), self._config.limits.max_upscaled
         return [usual, *(n for n in FORM_SCALES if n != usual and max(picture.width, picture.height) * n <= most)]
 
@@ -149,7 +149,7 @@ class JobActions:
     ) -> None:
         """Upscale one picture of a result, by default (None, "", 0) the best one, by the best upscaler, by `SCALES`."""
         self._check_done(job)
-        picture = _picture(job, index)
+        picture = picture_of(job, index)
         request = upscale(picture, self.upscalers, upscaler, scale or self._scale(picture))
         caller.check_place()
         parent = ParentPicture(job.id, picture.index)
@@ -179,7 +179,7 @@ class JobActions:
     async def post_again(self, job: JobRow, caller: Invocation, responder: Responder) -> None:
         """Post a result from its owner's history in the channel where the owner is."""
         if not job.owned_by(caller.user_id):
-            raise NotAllowed("This is in somebody else's history.")
+            raise NotAllowed("This picture is in another person's history.")
         self._check_done(job)
         covered = await self._jobs.admission.check_showing(job, caller.user_id, caller.location)
         caller.check_place()
@@ -227,7 +227,7 @@ class JobActions:
             question = await self._jobs.confirmation.ask(request, submission.origin, images)
             seconds = self._jobs.registry.expect(request).likely
             await responder.send_private_payload(
-                self._question_sheet(question.id, question_words(request, error.left, seconds))
+                self._question_payload(question.id, question_words(request, error.left, seconds))
             )
 
     async def _take(
@@ -301,7 +301,7 @@ class JobActions:
         if isinstance(request, DreamRequest) and request.count > at_once:
             raise Refused(
                 f"I am not a member here, so I can only answer for 15 minutes, and {request.count} pictures may take "
-                f"longer. Ask for {at_once} at most, or invite me to this server."
+                f"longer. Ask for up to {at_once}, or invite me to this server."
             )
         if waiting := [place for job, place in self._jobs.registry.waiting() if not job.is_batch]:
             caller.check_time(waiting[-1].latest - self._delivery.now())
@@ -326,14 +326,14 @@ class JobActions:
     def _check_done(self, job: JobRow) -> None:
         self._check_over(job)
         if job.state is not JobState.DONE or not job.pictures:
-            raise PictureGone("There is no picture here to work with.")
+            raise PictureGone("This job has no picture.")
 
     def _check_over(self, job: JobRow) -> None:
         if not job.state.over:
-            raise Refused("This is still being painted; wait until it is finished.")
+            raise Refused("This job is not finished yet.")
 
 
-def _picture(job: JobRow, index: int | None) -> PictureRow:
+def picture_of(job: JobRow, index: int | None) -> PictureRow:
     if index is None:
         return best(job.pictures)
     for picture in job.pictures:

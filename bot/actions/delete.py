@@ -1,4 +1,4 @@
-"""Delete: one message of a picture goes, and only what has gone, or is sure to go, counts as deleted."""
+"""Delete one message of a job. Only a message that is gone, or certain to go, counts as deleted."""
 
 from __future__ import annotations
 
@@ -6,52 +6,61 @@ from collections.abc import Collection
 
 import discord
 
+from bot.actions.moderate import Moderation
+from bot.actions.notify_moderators import tell_moderators
 from bot.delivery.service import Delivery
 from bot.errors import Refused
 from bot.interactions.context import Invocation
 from bot.interactions.message_api import Erase, Removal
-from bot.interactions.responder import Responder
 from bot.jobs.service import JobService
 from bot.models.job import JobRow
 from bot.storage import Store
-from bot.text import mention, message_link
+from bot.text import mention, mention_channel, message_link
 
 _LINKS = 5
-"""Places that are named at most."""
+"""Links in one answer."""
 
 
 class Deletions:
-    """Takes messages away for their owners and for moderators. One per bot."""
+    """Deletes messages for owners and moderators."""
 
-    def __init__(self, client: discord.Client, store: Store, jobs: JobService, delivery: Delivery) -> None:
+    def __init__(
+        self, client: discord.Client, store: Store, jobs: JobService, delivery: Delivery, moderation: Moderation
+    ) -> None:
         self._client = client
         self._store = store
         self._jobs = jobs
         self._delivery = delivery
+        self._moderation = moderation
 
-    async def delete(
-        self, job: JobRow, message_id: int, caller: Invocation, responder: Responder, erase: Erase | None = None
-    ) -> str:
-        """Remove one message of a job, in the way *erase* first; what still runs is cancelled, and loses all of them.
+    async def delete(self, job: JobRow, message_id: int, caller: Invocation, erase: Erase | None = None) -> str:
+        """Delete one message of a job and return what to tell the caller.
 
-        A moderator's deletion is announced, so that nobody has to wonder; else what there is to say about it is
-        returned. Raises NotAllowed, or Refused where Discord does not let us.
+        An unfinished job is cancelled and loses all messages. *erase* is tried before the bot's own request.
+        A deletion by a moderator is reported to the moderators' channel. Raises NotAllowed, or Refused if Discord
+        forbids it.
         """
         caller.check_owner(job, "delete this")
         gone = await (self._remove(job, message_id, caller, erase) if job.state.over else self._stop(job, caller))
-        if not gone:
-            await responder.send_private("Discord does not let me delete this just now; it goes as soon as I may.")
-            return ""
         if not job.owned_by(caller.user_id):
-            await responder.announce(f"{mention(caller.user_id)} deleted a picture of {mention(job.origin.user_id)}.")
-            return ""
+            await self._report(job, caller)
+        if not gone:
+            return "Discord does not allow this deletion right now. I will delete it as soon as possible."
+        if not job.owned_by(caller.user_id):
+            return "Deleted."
         return self._deleted(await self._store.messages.of_job(job.id), job)
 
+    async def _report(self, job: JobRow, caller: Invocation) -> None:
+        who, owner = mention(caller.user_id), mention(job.origin.user_id)
+        text = f"{who} deleted a picture by {owner} in {mention_channel(caller.channel_id)}."
+        rules = await self._moderation.rules(caller.guild_id)
+        await tell_moderators(self._client, caller.guild_id, rules, text)
+
     async def _remove(self, job: JobRow, message_id: int, caller: Invocation, erase: Erase | None) -> bool:
-        """False if it has to be done later. Raises Refused."""
+        """Return False if the message has to be deleted later. Raises Refused."""
         removal = await self._delivery.erase(job, caller.channel_id, message_id, erase)
         if removal is Removal.REFUSED:
-            raise Refused("Discord does not let me delete this here; whoever may manage messages in this channel can.")
+            raise Refused("Discord does not let me delete this here. A person who can manage messages can delete it.")
         later = removal is Removal.LATER
         if await self._jobs.takedowns.taken_down(
             job, caller.channel_id, message_id, caller.user_id, caller.guild_id, later=later
@@ -65,14 +74,13 @@ class Deletions:
         return await self._delivery.take_down(job, messages)
 
     def _deleted(self, left: Collection[tuple[int, int]], job: JobRow) -> str:
-        """What the owner reads, who may have posted it in several places."""
         if not left:
-            return "Deleted. The picture stays in your history, but nowhere in this channel."
+            return "Deleted. You can still find the picture in /history."
         links = " ".join(self._link(job, *place) for place in list(left)[:_LINKS])
-        return f"Deleted here. It is still shown elsewhere, until you delete it there too: {links}"
+        return f"Deleted here. It is still shown in other places; delete it there too: {links}"
 
     def _link(self, job: JobRow, channel_id: int, message_id: int) -> str:
-        """Where a message of *job* is, which need not be where the job is."""
+        """The URL of a message of *job*, which may be in another server than the job's origin."""
         guild = getattr(self._client.get_channel(channel_id), "guild", None)
         own = job.origin.guild_id if channel_id == job.origin.channel_id else None
         return message_link(guild.id if guild else own, channel_id, message_id)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from bot.config.sections import RetentionSection
 from bot.errors import PictureGone, Refused
+from bot.interactions.context import Invocation
 from bot.models.history import Line, Page
 from bot.models.job import JobRow, JobState, PictureRow, owner_of
 from bot.pictures.ranking import best
@@ -43,6 +44,25 @@ class Archive:
             may_keep=may_keep,
         )
 
+    async def visible(self, job_id: str, caller: Invocation) -> JobRow:
+        """Return the job, if the caller may see it: their own, a saved one, or one that is shown in this channel.
+
+        A custom id can be forged, so every button, menu and modal asks. Raises Refused; an unknown job reads the same.
+        """
+        job = await self._store.jobs.find(job_id)
+        if job is None or not await self._may_see(job, caller):
+            raise Refused("This picture is not available here. It may have been deleted.")
+        return job
+
+    async def _may_see(self, job: JobRow, caller: Invocation) -> bool:
+        if job.owned_by(caller.user_id):
+            return True
+        if job.message_id is None and job.origin.channel_id == caller.channel_id:  # its message is being posted
+            return True
+        if any(channel_id == caller.channel_id for channel_id, _ in await self._store.messages.of_job(job.id)):
+            return True
+        return caller.user_id in await self._store.keeps.keepers(job.id)
+
     async def shown(self, job: JobRow) -> None:
         """The owner has seen what could not be delivered."""
         await self._store.deliveries.shown(job.id, self._clock())
@@ -66,7 +86,7 @@ class Archive:
             pictures = await self._store.pictures.of_job(job.id, session)
             here = sum(picture.path is not None for picture in pictures)
             if not here:
-                raise PictureGone("This picture has gone already: only Discord still has a copy, so it cannot be kept.")
+                raise PictureGone("This picture has expired. Only Discord has a copy, so it cannot be saved.")
             keepers = await keeps.keepers(job.id, session)
             mine = await keeps.pictures_of(user_id, session)
             if user_id not in keepers:
@@ -75,24 +95,21 @@ class Archive:
                 mine += here
             if not keepers:
                 self._check_room(await keeps.bytes(session))
-        these = "it stays when older pictures go" if here == 1 else "they stay when older pictures go"
-        return f"Kept: {these}. You keep {mine} of the {count(self._retention.keep_pictures, 'picture')} that you may."
+        return f"Saved. {mine} of {self._retention.keep_pictures} slots used."
 
     async def keep_no_longer(self, job: JobRow, user_id: int) -> str:
         """These pictures go when their time has come; that, in words."""
         await self._store.keeps.lift(job.id, user_id)
-        return (
-            "Kept no longer: it goes when its time has come, like others. Until then it stays in its owner's history."
-        )
+        return "Removed from your saved pictures. It will expire normally."
 
     def _check_own_room(self, mine: int, more: int) -> None:
         most = self._retention.keep_pictures
         if not most:
-            raise Refused("Nobody keeps pictures here: whoever runs this bot has decided so.")
+            raise Refused("Saving pictures is turned off on this bot.")
         if mine + more > most:
             raise Refused(
-                f"You keep {mine} of the {count(most, 'picture')} that you may, so {count(more, 'more', 'more')} "
-                f"{'does' if more == 1 else 'do'} not fit. /history kept:True shows what you could let go."
+                f"You have saved {mine} of {count(most, 'picture')}, so {more} more will not fit. "
+                "Unsave some first: /history kept:True lists them."
             )
 
     def _check_room(self, kept_bytes: int) -> None:
@@ -100,8 +117,8 @@ class Archive:
         budget = self._retention.pictures_megabytes * 1_000_000
         if budget and kept_bytes > budget * KEPT_SHARE:
             raise Refused(
-                "What people keep takes half of the room that pictures have here, and new ones need the other half. "
-                "Nothing more can be kept until somebody keeps something no longer."
+                "Saved pictures use half of this bot's disk space, which is the limit. "
+                "More can be saved once others are unsaved."
             )
 
     async def _lines(self, user_id: int, jobs: list[JobRow]) -> tuple[Line, ...]:

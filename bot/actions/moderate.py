@@ -24,6 +24,13 @@ WORDS = 500
 """Words that one server may keep from being painted."""
 
 
+async def takes_reports(store: Store, job: JobRow) -> bool:
+    """Whether the server of *job* has a channel for reports."""
+    server = job.origin.guild_id
+    rules = ServerRules.read(await store.settings.all("server", str(server))) if server else None
+    return rules is not None and bool(rules.report_channel)
+
+
 class Moderation:
     """Decides, and remembers who did. *clock* is unix seconds; *hosts* are people whom nobody can block."""
 
@@ -63,11 +70,11 @@ class Moderation:
     async def add_word(self, server_id: int, by: int, word: Word) -> None:
         """Block a word or phrase, or give it another reason. Raises Refused for what is no word, or one too many."""
         if not fold(word.phrase).strip() or not any(char.isalnum() for char in word.phrase):
-            raise Refused("That is no word: it has neither letters nor digits.")
+            raise Refused("A blocked word needs at least one letter or digit.")
         async with self._store.transaction() as session:
             words = [one for one in await self._words(session, server_id) if fold(one.phrase) != fold(word.phrase)]
             if len(words) >= WORDS:
-                raise Refused(f"There are {WORDS} blocked words already; take one away first.")
+                raise Refused(f"There are {WORDS} blocked words already. Remove one first.")
             words.append(word)
             await self._put(session, server_id, {"words": [one.model_dump() for one in words]})
             await self._note(
@@ -80,7 +87,7 @@ class Moderation:
             words = await self._words(session, server_id)
             rest = [one for one in words if fold(one.phrase) != fold(phrase)]
             if len(rest) == len(words):
-                raise Refused("That word is not blocked here.")
+                raise Refused("This word is not blocked here.")
             await self._put(session, server_id, {"words": [one.model_dump() for one in rest] or None})
             await self._note(session, server_id, by, "unblock word", str(server_id), phrase=phrase)
 
@@ -125,7 +132,7 @@ class Moderation:
         """Lift a block. Raises Refused if there is none."""
         async with self._store.transaction() as session:
             if not await self._store.blocks.lift(session, server_id or EVERYWHERE, user_id):
-                raise Refused("That person is not blocked here.")
+                raise Refused("This person is not blocked here.")
             await self._note(session, server_id, by, "unblock", owner_of(user_id), reason=reason)
 
     async def blocks(self, server_id: int | None) -> list[Block]:
@@ -202,17 +209,15 @@ def by_host(halt: QueuePause) -> str:
     """What moderators read while all servers' queues stand as *halt* says; empty if they go on."""
     match halt.halt:
         case "paused":
-            return (
-                f"A host has paused the queues of all servers{because(halt.halt_reason)} Only a host lets them go on."
-            )
+            return f"A host has paused all servers{because(halt.halt_reason)} Only a host can resume."
         case "draining":
-            return f"A host lets nothing new be taken in any server{because(halt.halt_reason)} Only a host ends that."
+            return f"A host has stopped new jobs in all servers{because(halt.halt_reason)} Only a host can resume."
         case _:
             return ""
 
 
 _ALREADY: Mapping[str, str] = {
-    "": "Nothing is paused: the queue goes on as usual.",
-    "paused": "The queue is paused already.",
-    "draining": "Nothing new is taken already.",
+    "": "The queue is not paused.",
+    "paused": "The queue is already paused.",
+    "draining": "New jobs are already stopped.",
 }

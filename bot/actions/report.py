@@ -7,7 +7,6 @@ dealt with   exactly once: deleted, its owner blocked, or dismissed; the message
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 
 import discord
@@ -64,14 +63,14 @@ class Reporting:
     async def check(self, job: JobRow, caller: Invocation) -> int:
         """The channel that a report from here would go to. Raises Refused."""
         if caller.guild_id is None or not caller.resident:
-            raise Refused("Reports go to the moderators of a server, and here is none that I am a member of.")
+            raise Refused("Reports go to the moderators of a server, and I am not a member of one here.")
         if job.origin.server_id != caller.guild_id and not await self._is_shown(job, caller.channel_id):
-            raise Refused("This was painted in another server; a moderator of this one can delete it here.")
+            raise Refused("This picture is from another server. A moderator can delete it here.")
         channel = (await self._moderation.rules(caller.guild_id)).report_channel
         if not channel:
             raise Refused(
-                "This server takes no reports through me: please tell a moderator. "
-                "They can choose a channel for reports in /settings server."
+                "This server does not accept reports through me. Please contact a moderator. "
+                "Moderators can choose a channel for reports in /settings server."
             )
         return channel
 
@@ -87,21 +86,23 @@ class Reporting:
         shown = message_link(caller.guild_id, caller.channel_id, message_id or job.message_id or 0)
         async with self._store.transaction() as session:
             if await self._store.reports.voices_since(session, caller.user_id, now - _HOUR) >= PER_HOUR:
-                raise Refused("You have reported a lot within the hour; please write to a moderator directly.")
+                raise Refused("You have sent many reports in the last hour. Please contact a moderator directly.")
             await self._store.reports.open(session, job.id, caller.guild_id, channel, shown, now)
             before = await self._store.reports.find(job.id, session)
             if before is not None and before.server_id != caller.guild_id:
-                raise Refused("Moderators of another server know of it; a moderator of this one can delete it here.")
+                raise Refused("This picture is reported in another server. A moderator can delete it here.")
             if before is not None and before.state != "open":
-                raise Refused("Moderators have looked at this picture already.")
+                raise Refused("Moderators have already reviewed this picture.")
             if not await self._store.reports.add_voice(session, job.id, Voice(caller.user_id, reason, now)):
-                raise Refused("You have reported this already; the moderators know.")
+                raise Refused("You have already reported this picture.")
         async with self._posting:  # two people at once make one message
             try:
                 await self._show(job)
             except FAILURES as error:
                 await self._store.reports.drop_voice(job.id, caller.user_id)
-                raise Refused("I cannot write to the moderators' channel now: please tell one of them.") from error
+                raise Refused(
+                    "I cannot post in the moderators' channel right now. Please contact a moderator."
+                ) from error
 
     async def dismiss(self, job: JobRow, caller: Invocation) -> None:
         """The picture may stay."""
@@ -115,11 +116,11 @@ class Reporting:
     async def block(self, job: JobRow, caller: Invocation) -> None:
         """The picture goes, and its owner does not paint here any more. For people who may manage the server."""
         if not caller.manager:
-            raise NotAllowed("Only people who may manage this server can block somebody.")
+            raise NotAllowed("Only people who can manage this server can block others.")
         self._moderation.check_may_be_blocked(job.origin.user_id)
         if await self._deal(job, caller, "blocked"):
             await self._take_away(job, caller)
-            reason = "for a picture that was reported"
+            reason = "for a reported picture"
             await self._moderation.block(caller.guild_id, job.origin.user_id, caller.user_id, reason)
 
     async def refresh(self, job: JobRow) -> None:
@@ -131,9 +132,9 @@ class Reporting:
         """Close the report, on record; also again for whoever closed it so, should they have been interrupted."""
         report = await self._store.reports.find(job.id)
         if report is None or report.server_id != caller.guild_id:
-            raise Refused("There is no report about this in this server.")
+            raise Refused("There is no report about this picture in this server.")
         if not (caller.moderator or caller.manager):
-            raise NotAllowed("Only moderators deal with reports.")
+            raise NotAllowed("Only moderators can decide about reports.")
         now, by = self._delivery.now(), owner_of(caller.user_id)
         async with self._store.transaction() as session:
             fresh = await self._store.reports.close(session, job.id, state, by, now)
@@ -142,7 +143,7 @@ class Reporting:
                     by, "dismiss report", job.id, now, session, server_id=caller.guild_id, owner=job.owner
                 )
         if not fresh and (report.closed_by != by or report.state != state):
-            raise Refused("Somebody has dealt with this report already.")
+            raise Refused("Another moderator has already decided about this report.")
         return fresh or bool(await self._store.messages.of_job(job.id))
 
     async def _take_away(self, job: JobRow, caller: Invocation) -> None:
@@ -158,10 +159,6 @@ class Reporting:
                 await self._jobs.takedowns.taken_down(
                     job, channel_id, message_id, caller.user_id, caller.guild_id, later=later
                 )
-        words = f"{mention(caller.user_id)} deleted a picture of {mention(job.origin.user_id)} that was reported."
-        for channel_id in dict.fromkeys(channel_id for channel_id, _ in messages):
-            with contextlib.suppress(*FAILURES):
-                await self._post(caller.guild_id, channel_id, job).channel.send(words)
 
     def _server_of(self, channel_id: int) -> int | None:
         channel = self._client.get_channel(channel_id)
@@ -218,5 +215,5 @@ def report_embed(report: Report, job: JobRow) -> discord.Embed:
     embed.add_field(name="Reported by", value=shorten("\n".join(lines), _REASONS), inline=False)
     if report.state != "open":
         who = mention(int(report.closed_by.partition(":")[2] or 0))
-        embed.add_field(name="Dealt with", value=_DEALT[report.state].format(who=who), inline=False)
+        embed.add_field(name="Decision", value=_DEALT[report.state].format(who=who), inline=False)
     return embed

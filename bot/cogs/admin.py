@@ -21,14 +21,14 @@ from bot.models.job import JobRow
 from bot.policy.server_rules import QueuePause, Word
 from bot.services import Client
 from bot.text import because, count, mention, number, plain, shorten
-from bot.views.audit_log import Look, log_sheet
+from bot.views.audit_log import LogQuery, log_payload
 
 AnyInteraction = discord.Interaction[discord.Client]
 Reason = app_commands.Range[str, 1, 200]
 Phrase = app_commands.Range[str, 1, 60]
 Id = app_commands.Range[str, 1, 12]
 _DAY = 86_400.0
-_EVERYWHERE = "For all servers; hosts only."
+_EVERYWHERE = "For all servers (hosts only)."
 
 
 class Admin(commands.Cog):
@@ -36,19 +36,19 @@ class Admin(commands.Cog):
 
     admin = app_commands.Group(
         name="admin",
-        description="For people who manage this server.",
+        description="Moderation, for people who can manage this server.",
         default_permissions=discord.Permissions(manage_guild=True),
         guild_only=True,
         allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
     )
-    words = app_commands.Group(name="words", description="Words that are not painted here.", parent=admin)
+    words = app_commands.Group(name="words", description="Blocked words.", parent=admin)
 
     def __init__(self, bot: Client) -> None:
         self.bot = bot
         self.services = bot.services
 
-    @admin.command(name="cancel", description="Stop a job that waits or is being painted; nothing is charged.")
-    @app_commands.describe(job="The job's id, as Info and /history show it.", reason="Why; its message says so.")
+    @admin.command(name="cancel", description="Cancel a queued or running job; nothing is charged.")
+    @app_commands.describe(job="The job's id, shown by Info and /history.", reason="The reason, shown in its message.")
     async def cancel(self, interaction: AnyInteraction, job: Id, reason: Reason | None = None) -> None:
         """Stop it; its own message announces that."""
         responder, caller = self._begin(interaction, private=True)
@@ -57,7 +57,7 @@ class Admin(commands.Cog):
         if row is None or not (host or row.origin.server_id == caller.guild_id):
             raise Refused(f"There is no job “{plain(job)}” in this server.")
         await self.services.jobs.cancel(row.id, caller.user_id, moderator=True, reason=reason or "")
-        await responder.send_private(f"Job {row.id} is cancelled; its message says so.")
+        await responder.send_private(f"Job {row.id} was cancelled.")
         words = f"{mention(caller.user_id)} cancelled a job of {mention(row.origin.user_id)}{because(reason or '')}"
         await self._tell_moderators(caller, words)
 
@@ -72,29 +72,29 @@ class Admin(commands.Cog):
         fitting = [(name, job_id) for name, job_id in named if typed.lower() in name.lower()]
         return [app_commands.Choice(name=shorten(name, 100), value=job_id) for name, job_id in fitting[:25]]
 
-    @admin.command(name="pause", description="Nothing of this server is painted until you resume; all places are kept.")
-    @app_commands.describe(reason="Why; everybody reads it.", everywhere=_EVERYWHERE)
+    @admin.command(name="pause", description="Pause this server's queue. Queued jobs keep their places.")
+    @app_commands.describe(reason="The reason, shown to everyone.", everywhere=_EVERYWHERE)
     async def pause(self, interaction: AnyInteraction, reason: Reason, everywhere: bool = False) -> None:
         """Hold what waits; what is being painted is finished."""
         await self._halt(
             interaction,
             QueuePause(halt="paused", halt_reason=reason),
             everywhere,
-            "paused the queue; all places are kept",
+            "paused the queue; queued jobs keep their places",
         )
 
-    @admin.command(name="drain", description="Nothing new is taken until you resume; what waits is still painted.")
-    @app_commands.describe(reason="Why; everybody reads it.", everywhere=_EVERYWHERE)
+    @admin.command(name="drain", description="Stop accepting new jobs until you resume. Queued jobs still finish.")
+    @app_commands.describe(reason="The reason, shown to everyone.", everywhere=_EVERYWHERE)
     async def drain(self, interaction: AnyInteraction, reason: Reason, everywhere: bool = False) -> None:
         """Take nothing new."""
-        words = "lets nothing new be taken for now; what waits is still painted"
+        words = "stopped accepting new jobs; queued jobs still finish"
         await self._halt(interaction, QueuePause(halt="draining", halt_reason=reason), everywhere, words)
 
-    @admin.command(name="resume", description="The queue goes on, and takes new jobs.")
+    @admin.command(name="resume", description="Resume the queue and accept new jobs.")
     @app_commands.describe(everywhere=_EVERYWHERE)
     async def resume(self, interaction: AnyInteraction, everywhere: bool = False) -> None:
         """Go on as usual."""
-        await self._halt(interaction, QueuePause(), everywhere, "lets the queue go on")
+        await self._halt(interaction, QueuePause(), everywhere, "resumed the queue")
 
     async def _halt(self, interaction: AnyInteraction, halt: QueuePause, everywhere: bool, words: str) -> None:
         responder, caller = self._begin(interaction)
@@ -104,9 +104,12 @@ class Admin(commands.Cog):
             said = f"{said} {still}"
         await self._announce(responder, caller, said)
 
-    @admin.command(name="block", description="Keep somebody from painting; what they have waiting is cancelled.")
+    @admin.command(name="block", description="Block a person and cancel their jobs.")
     @app_commands.describe(
-        user="Who.", reason="Why; they read it.", days="For how long; without: until lifted.", everywhere=_EVERYWHERE
+        user="The person.",
+        reason="The reason, shown to the person.",
+        days="How many days; empty = until unblocked.",
+        everywhere=_EVERYWHERE,
     )
     async def block(
         self,
@@ -125,8 +128,8 @@ class Admin(commands.Cog):
         await responder.send_private(f"{mention(user.id)} is blocked.{stopped if cancelled else ''}")
         await self._tell_moderators(caller, f"{mention(caller.user_id)} blocked {mention(user.id)}{because(reason)}")
 
-    @admin.command(name="unblock", description="Let somebody paint again.")
-    @app_commands.describe(user="Who.", reason="Why; for the record.", everywhere=_EVERYWHERE)
+    @admin.command(name="unblock", description="Unblock a person.")
+    @app_commands.describe(user="The person.", reason="The reason, for the log.", everywhere=_EVERYWHERE)
     async def unblock(
         self,
         interaction: AnyInteraction,
@@ -137,22 +140,22 @@ class Admin(commands.Cog):
         """Lift a block."""
         responder, caller = self._begin(interaction, private=True)
         await self.services.moderation.unblock(self._scope(caller, everywhere), user.id, caller.user_id, reason or "")
-        await responder.send_private(f"{mention(user.id)} may paint again.")
+        await responder.send_private(f"{mention(user.id)} is unblocked.")
         await self._tell_moderators(
             caller, f"{mention(caller.user_id)} unblocked {mention(user.id)}{because(reason or '')}"
         )
 
-    @admin.command(name="blocked", description="Who may not paint here, and why.")
+    @admin.command(name="blocked", description="List blocked people and the reasons.")
     async def blocked(self, interaction: AnyInteraction) -> None:
         """Show it to the one who asks."""
         responder, caller = self._begin(interaction, private=True)
         await responder.send_private("", blocks_embed(await self.services.moderation.blocks(caller.guild_id)))
 
-    @admin.command(
-        name="grant", description="Give somebody units beyond their allowance; a negative number takes back."
-    )
+    @admin.command(name="grant", description="Give a person extra units; a negative number takes them back.")
     @app_commands.describe(
-        user="Who.", units="How many; a usual picture costs 1.64.", reason="Why; everybody reads it."
+        user="The person.",
+        units="How many units; a default picture costs 1.64.",
+        reason="The reason, shown to everyone.",
     )
     async def grant(
         self,
@@ -166,13 +169,13 @@ class Admin(commands.Cog):
         self._check_may_grant(caller)
         moved = await self.services.jobs.quota.grant(user.id, units, caller.user_id, reason, caller.guild_id)
         if not moved:
-            raise Refused("Nothing has moved: there is nothing left to take back.")
+            raise Refused("There are no granted units to take back.")
         verb = f"granted {mention(user.id)} {number(moved)}" if moved > 0 else f"took {number(-moved)}"
         whom = "units" if moved > 0 else f"units back from {mention(user.id)}"
         await self._announce(responder, caller, f"{mention(caller.user_id)} {verb} {whom}{because(reason)}")
 
-    @admin.command(name="reset", description="Count somebody's allowance from now on, as if they had spent nothing.")
-    @app_commands.describe(user="Who.", reason="Why; everybody reads it.")
+    @admin.command(name="reset", description="Reset a person's quota to the full allowance.")
+    @app_commands.describe(user="The person.", reason="The reason, shown to everyone.")
     async def reset(self, interaction: AnyInteraction, user: discord.User, reason: Reason) -> None:
         """Start their window afresh."""
         responder, caller = self._begin(interaction)
@@ -181,9 +184,9 @@ class Admin(commands.Cog):
         words = f"{mention(caller.user_id)} reset the quota of {mention(user.id)}{because(reason)}"
         await self._announce(responder, caller, words)
 
-    @admin.command(name="log", description="What moderators did, the latest first.")
+    @admin.command(name="log", description="Moderation log, the latest first.")
     @app_commands.describe(
-        user="Only what this person did, or what concerned them.", action="Only this.", everywhere=_EVERYWHERE
+        user="Only entries by or about this person.", action="Only this action.", everywhere=_EVERYWHERE
     )
     @app_commands.choices(action=[app_commands.Choice(name=name, value=name) for name in ACTIONS])
     async def log(
@@ -194,30 +197,32 @@ class Admin(commands.Cog):
         everywhere: bool = False,
     ) -> None:
         """Show the newest page to the one who asks."""
-        responder, _ = self._begin(interaction, private=True)
-        look = Look(everywhere, user.id if user else None, action.value if action else "")
-        await responder.send_private_payload(await log_sheet(interaction, look))
+        responder, caller = self._begin(interaction, private=True)
+        query = LogQuery(everywhere, user.id if user else None, action.value if action else "")
+        await responder.send_private_payload(await log_payload(self.services, caller, query))
 
-    @words.command(name="add", description="Do not paint a word or phrase here.")
-    @app_commands.describe(phrase="Whole words; look-alike letters are seen through.", reason="Why; who asks reads it.")
+    @words.command(name="add", description="Block a word or phrase.")
+    @app_commands.describe(
+        phrase="Whole words; look-alike letters are recognised.", reason="The reason, shown to people who use the word."
+    )
     async def add_word(self, interaction: AnyInteraction, phrase: Phrase, reason: Reason | None = None) -> None:
         """Block it."""
         responder, caller = self._begin(interaction, private=True)
         word = Word(phrase=phrase, reason=reason or "")
         await self.services.moderation.add_word(self._server(caller), caller.user_id, word)
-        await responder.send_private(f"“{plain(phrase)}” is not painted here any more; what waits already still is.")
+        await responder.send_private(f"“{plain(phrase)}” is blocked now. Jobs already queued still run.")
         await self._tell_moderators(caller, f"{mention(caller.user_id)} blocked the word “{plain(phrase)}”.")
 
-    @words.command(name="remove", description="Paint a word again.")
+    @words.command(name="remove", description="Unblock a word.")
     @app_commands.describe(phrase="The word or phrase.")
     async def remove_word(self, interaction: AnyInteraction, phrase: Phrase) -> None:
         """Unblock it."""
         responder, caller = self._begin(interaction, private=True)
         await self.services.moderation.remove_word(self._server(caller), caller.user_id, phrase)
-        await responder.send_private(f"“{plain(phrase)}” is painted again.")
+        await responder.send_private(f"“{plain(phrase)}” is no longer blocked.")
         await self._tell_moderators(caller, f"{mention(caller.user_id)} unblocked the word “{plain(phrase)}”.")
 
-    @words.command(name="list", description="Which words are not painted here, and why.")
+    @words.command(name="list", description="List blocked words and the reasons.")
     async def list_words(self, interaction: AnyInteraction) -> None:
         """Show it to the one who asks."""
         responder, caller = self._begin(interaction, private=True)
@@ -234,7 +239,7 @@ class Admin(commands.Cog):
 
     def _server(self, caller: Invocation) -> int:
         if caller.guild_id is None or not caller.resident:
-            raise Refused("There is no server here that I am a member of, so there is nothing to decide.")
+            raise Refused("I am not a member of this server.")
         return caller.guild_id
 
     def _is_host(self, caller: Invocation) -> bool:
@@ -243,12 +248,12 @@ class Admin(commands.Cog):
     def _scope(self, caller: Invocation, everywhere: bool) -> int | None:
         """The server that a decision is for; None for all. Raises NotAllowed."""
         if everywhere and not self._is_host(caller):
-            raise NotAllowed("Only a host decides for all servers.")
+            raise NotAllowed("Only the bot's hosts can decide for all servers.")
         return None if everywhere else caller.guild_id
 
     def _check_may_grant(self, caller: Invocation) -> None:
         if not (self.services.config.quota.moderators_grant or self._is_host(caller)):
-            raise NotAllowed("Only a host changes quotas here.")
+            raise NotAllowed("Only the bot's hosts can change quotas here.")
 
     async def _announce(self, responder: InteractionResponder, caller: Invocation, words: str) -> None:
         """Say it to everybody here, and in the moderators' channel if that is another one."""

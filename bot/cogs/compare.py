@@ -10,7 +10,8 @@ from discord.ext import commands
 from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.policy.server_rules import Choices, ServerRules, Ways, preferred
-from bot.requests.compare_syntax import Wanted, compared, offered
+from bot.requests import autocomplete as completion
+from bot.requests.parse import Wanted, parse_comparison
 from bot.services import Client
 from engine.catalogue.models import DEFAULT_MODEL
 from engine.requests.prompts import MAX_SOURCE
@@ -26,16 +27,16 @@ class Compare(commands.Cog):
     def __init__(self, bot: Client) -> None:
         self.services = bot.services
 
-    @app_commands.command(name="compare", description="Paint the same words in two to four ways, side by side.")
+    @app_commands.command(name="compare", description="Paint the same prompt in two to four ways, side by side.")
     @app_commands.describe(
         prompt="What to paint. Parts and weights: castle:2 | fog | people:-0.5",
-        first="A profile, method or model, as in draft; options may follow, as in draft eta=0.5",
-        second="Another one.",
-        third="Another one.",
-        fourth="Another one.",
-        negative="What to keep away from.",
-        size="Width x height, as in 256x256.",
-        seed="The same for all of them.",
+        first="A profile, method or model, with options if needed, for example draft eta=0.5",
+        second="Another profile, method or model.",
+        third="Another profile, method or model.",
+        fourth="Another profile, method or model.",
+        negative="What the picture should avoid.",
+        size="Width x height, for example 256x256.",
+        seed="The seed for all of them.",
     )
     @app_commands.allowed_installs(guilds=True, users=True)
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
@@ -59,7 +60,7 @@ class Compare(commands.Cog):
         usual = choices, await self.services.moderation.rules(caller.guild_id)
         texts = [text for text in (first, second, third, fourth) if text]
         wanted = Wanted(prompt, negative or "", size or "", seed)
-        comparison = compared(texts, wanted, self._preferring(usual))
+        comparison = parse_comparison(texts, wanted, self._preferring(usual))
         await self.services.job_actions.dream(comparison, caller, responder)
 
     def _preferring(self, usual: tuple[Choices, ServerRules]) -> Callable[[Ways], Ways]:
@@ -70,7 +71,7 @@ class Compare(commands.Cog):
     @compare.autocomplete("third")
     @compare.autocomplete("fourth")
     async def _ways(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
-        shown = offered(typed, self.services.unavailable)
+        shown = completion.ways(typed, self.services.unavailable)
         return [app_commands.Choice(name=text[:100], value=value) for text, value in shown if value]
 
 

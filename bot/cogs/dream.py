@@ -17,6 +17,7 @@ from bot.pictures.attachments import AttachmentReader
 from bot.pictures.mask import ALONE, make_mask
 from bot.policy.server_rules import NO_PROFILE, Ways, preferred
 from bot.requests import autocomplete as completion
+from bot.requests.parse import parse_request
 from bot.services import Client
 from bot.text import duration, plain, units
 from engine.catalogue.models import DEFAULT_MODEL
@@ -36,20 +37,20 @@ class Dream(commands.Cog):
     def __init__(self, bot: Client) -> None:
         self.services = bot.services
 
-    @app_commands.command(name="dream", description="Paint a picture from words.")
+    @app_commands.command(name="dream", description="Paint a picture from a prompt.")
     @app_commands.describe(
         prompt="What to paint. Parts and weights: castle:2 | fog | people:-0.5",
-        negative="What to keep away from.",
+        negative="What the picture should avoid.",
         image="A picture to start from.",
-        mask="Which part of image is painted anew: white (or transparent). Black stays as it is.",
-        method="How to paint.",
-        model="Which set of weights to paint with.",
-        profile="A word for many options, as in: draft",
-        size="Width x height, as in 256x256.",
-        steps="More is slower and cleaner.",
-        seed="The same seed and words give the same picture.",
-        count="How many pictures, each with a seed of its own. Many come as a batch, which lets others pass.",
-        more="Further options, as in: eta=0.5 cutouts=8",
+        mask="White (or transparent) areas are repainted; black areas stay.",
+        method="The method.",
+        model="The model.",
+        profile="A named set of options, for example draft.",
+        size="Width x height, for example 256x256.",
+        steps="More steps are slower and cleaner.",
+        seed="The same seed and prompt give the same picture.",
+        count="How many pictures. Large batches run in the background.",
+        more="More options, for example eta=0.5 cutouts=8",
     )
     @app_commands.allowed_installs(guilds=True, users=True)
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
@@ -76,7 +77,7 @@ class Dream(commands.Cog):
         if mask and not image:
             raise Refused(ALONE)
         ways = await self._ways(interaction, Ways(model or "", method or "", size or "", profile or ""))
-        request = build_request(
+        request = parse_request(
             prompt,
             negative=negative or "",
             model=ways.model,
@@ -118,7 +119,7 @@ class Dream(commands.Cog):
         offered = completion.profiles(
             typed, ways.model, ways.method, lambda name: self._price(interaction, ways._replace(profile=name))
         )
-        return _choices([*offered, (f"{NO_PROFILE} – the model's own settings", NO_PROFILE)])
+        return _choices([*offered, (f"{NO_PROFILE} – no profile", NO_PROFILE)])
 
     @dream.autocomplete("size")
     async def _sizes(self, interaction: AnyInteraction, typed: str) -> Choices:

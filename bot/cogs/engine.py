@@ -17,7 +17,7 @@ class EngineCommand(commands.Cog):
     def __init__(self, bot: Client) -> None:
         self.services = bot.services
 
-    @app_commands.command(name="engine", description="What can be painted here, and how fast.")
+    @app_commands.command(name="engine", description="Show the available models and the speed.")
     @app_commands.allowed_installs(guilds=True, users=True)
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
     async def engine(self, interaction: discord.Interaction[discord.Client]) -> None:

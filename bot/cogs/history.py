@@ -8,7 +8,7 @@ from discord.ext import commands
 
 from bot.interactions.responder import InteractionResponder
 from bot.services import Client
-from bot.views.history import history_sheet
+from bot.views.history import history_payload
 
 
 class History(commands.Cog):
@@ -17,14 +17,14 @@ class History(commands.Cog):
     def __init__(self, bot: Client) -> None:
         self.services = bot.services
 
-    @app_commands.command(name="history", description="What you have painted; any of it can be shown again.")
+    @app_commands.command(name="history", description="Your pictures; open or post any of them again.")
     @app_commands.allowed_installs(guilds=True, users=True)
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
-    @app_commands.describe(kept="Only what you keep, of others' too.")
+    @app_commands.describe(kept="Only pictures you have saved, including other people's.")
     async def history(self, interaction: discord.Interaction[discord.Client], kept: bool = False) -> None:
         """Show the newest page to the one who asks."""
         responder = InteractionResponder.of(interaction, private=True)
-        await responder.send_private_payload(await history_sheet(interaction, only_kept=kept))
+        await responder.send_private_payload(await history_payload(self.services, interaction.user.id, only_saved=kept))
 
 
 async def setup(bot: Client) -> None:

@@ -10,7 +10,7 @@ from bot.interactions.payload import EphemeralPayload
 from bot.interactions.responder import InteractionResponder
 from bot.services import Client
 from bot.text import count
-from bot.views.confirm_erasure import forget_sheet
+from bot.views.confirm_erasure import erasure_payload
 
 
 class MyData(commands.Cog):
@@ -19,7 +19,7 @@ class MyData(commands.Cog):
     def __init__(self, bot: Client) -> None:
         self.services = bot.services
 
-    @app_commands.command(name="mydata", description="A copy of everything that is kept about you.")
+    @app_commands.command(name="mydata", description="Get a copy of everything stored about you.")
     @app_commands.allowed_installs(guilds=True, users=True)
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
     async def mydata(self, interaction: discord.Interaction[discord.Client]) -> None:
@@ -29,16 +29,18 @@ class MyData(commands.Cog):
         words = f"Your jobs, prompts, settings and ledger, with {count(copy.pictures, 'picture')}."
         if copy.left_out:
             missing = count(copy.left_out, "older picture does", "older pictures do")
-            words += f" {missing} not fit into one file; /history shows them."
+            words += f" {missing} not fit into the file; see /history."
         await responder.send_private_payload(EphemeralPayload(words, files=(("dreambot-mydata.zip", copy.data),)))
 
-    @app_commands.command(name="forget", description="Delete everything that is kept about you; asks first.")
+    @app_commands.command(name="forget", description="Delete everything stored about you; asks first.")
     @app_commands.allowed_installs(guilds=True, users=True)
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
     async def forget(self, interaction: discord.Interaction[discord.Client]) -> None:
         """Say what would be deleted, with the button that does it."""
         responder = InteractionResponder.of(interaction, private=True)
-        await responder.send_private_payload(forget_sheet(await self.services.farewell.belongings(interaction.user.id)))
+        await responder.send_private_payload(
+            erasure_payload(await self.services.farewell.belongings(interaction.user.id))
+        )
 
 
 async def setup(bot: Client) -> None:

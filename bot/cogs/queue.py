@@ -18,7 +18,7 @@ class Queue(commands.Cog):
     def __init__(self, bot: Client) -> None:
         self.services = bot.services
 
-    @app_commands.command(name="queue", description="Who is painted now, who comes next, and when.")
+    @app_commands.command(name="queue", description="Show running and queued jobs.")
     @app_commands.allowed_installs(guilds=True, users=True)
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
     async def queue(self, interaction: discord.Interaction[discord.Client]) -> None:

@@ -18,7 +18,7 @@ class Quota(commands.Cog):
     def __init__(self, bot: Client) -> None:
         self.services = bot.services
 
-    @app_commands.command(name="quota", description="What you may still spend, and when more comes back.")
+    @app_commands.command(name="quota", description="Show your quota and recent spending.")
     @app_commands.allowed_installs(guilds=True, users=True)
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
     async def quota(self, interaction: discord.Interaction[discord.Client]) -> None:

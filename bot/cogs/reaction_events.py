@@ -82,7 +82,7 @@ class Reactions(commands.Cog):
             case Wish.AGAIN:
                 await job_actions.again(job, caller, responder)
             case Wish.AWAY if job.state.over:
-                await self.services.deletions.delete(job, message_id, caller, responder)
+                await self.services.deletions.delete(job, message_id, caller)
             case Wish.AWAY:
                 await job_actions.cancel(job, caller)
 

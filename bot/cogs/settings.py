@@ -14,7 +14,7 @@ from bot.interactions.responder import InteractionResponder
 from bot.policy.server_rules import NO_PROFILE, Choices, ServerRules, profile_setting
 from bot.requests import autocomplete as completion
 from bot.services import Client
-from bot.text import listed, mention
+from bot.text import listed, mention, mention_channel, mention_role
 from engine.catalogue.models import DEFAULT_MODEL
 from engine.errors import InvalidRequest
 from engine.requests.request import build_options, find_model, painter_by, parse_size
@@ -35,7 +35,7 @@ class Settings(commands.Cog):
 
     settings = app_commands.Group(
         name="settings",
-        description="What is usual for you, and what holds in this server.",
+        description="Your settings and the server's settings.",
         allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
         allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
     )
@@ -44,14 +44,14 @@ class Settings(commands.Cog):
         self.bot = bot
         self.services = bot.services
 
-    @settings.command(name="mine", description="What is usual for you; without options: what you have chosen.")
+    @settings.command(name="mine", description="Show or change your settings.")
     @app_commands.describe(
-        model="Which set of weights you usually paint with; “usual” puts it back.",
-        method="How you usually paint; “usual” puts it back.",
-        size="Your usual width x height; “usual” puts it back.",
-        profile="A word for many options that you usually want; “none” for none, “usual” puts it back.",
-        pings="Whether a reply pings you after a long wait.",
-        private="Whether your results come by direct message, for nobody else to see.",
+        model="Your default model; “usual” resets it.",
+        method="Your default method; “usual” resets it.",
+        size="Your default width x height; “usual” resets it.",
+        profile="Your default profile; “none” for no profile, “usual” resets it.",
+        pings="Ping you when a picture that took long is ready.",
+        private="Send your results by direct message, so that only you see them.",
     )
     async def mine(
         self,
@@ -71,32 +71,34 @@ class Settings(commands.Cog):
         balance = await self.services.jobs.quota.balance(caller.user_id, caller.roles)
         await responder.send_private(_size_note(choices), choices_embed(choices, balance))
 
-    @settings.command(name="server", description="What holds in this server; who may manage it may change it.")
+    @settings.command(
+        name="server", description="Show the server's settings. People who can manage the server can change them."
+    )
     @app_commands.describe(
-        add_channel="Paint in this channel (or category), and in no other that is not named too.",
-        remove_channel="No longer paint in this one.",
-        add_role="Paint for this role, and for no other that is not named too.",
-        remove_role="No longer just for this one.",
-        model="The usual set of weights; “usual” puts it back.",
-        method="The usual way to paint; “usual” puts it back.",
-        size="The usual width x height; “usual” puts it back.",
-        profile="A word for many options that are usual here; “usual” puts it back.",
-        max_size="Longest side of a picture, in pixels; 0 = what the host allows.",
-        max_steps="Steps of a picture; 0 = what the host allows.",
-        max_count="Pictures of a job; 0 = what the host allows.",
-        mature="Where words for adults are painted.",
-        spoilers="Which pictures are covered until somebody wants to see them.",
-        report_channel="Where reports go, and what moderators do is told.",
-        no_reports="Take no reports any more.",
+        add_channel="Allow this channel or category. Once any is listed, all others are off.",
+        remove_channel="Remove this channel or category from the list.",
+        add_role="Allow this role. Once any is listed, all others are off.",
+        remove_role="Remove this role from the list.",
+        model="The default model; “usual” resets it.",
+        method="The default method; “usual” resets it.",
+        size="The default width x height; “usual” resets it.",
+        profile="The default profile; “usual” resets it.",
+        max_size="Longest side of a picture in pixels; 0 = the host's limit.",
+        max_steps="Steps per picture; 0 = the host's limit.",
+        max_count="Pictures per job; 0 = the host's limit.",
+        mature="Where adult content is allowed.",
+        spoilers="Which pictures are hidden behind a spoiler.",
+        report_channel="The channel for reports and moderation notices.",
+        no_reports="Stop accepting reports.",
     )
     @app_commands.choices(
         mature=[
-            app_commands.Choice(name="in age-restricted channels only", value="restricted"),
+            app_commands.Choice(name="in age-restricted (18+) channels", value="restricted"),
             app_commands.Choice(name="nowhere", value="never"),
         ],
         spoilers=[
             app_commands.Choice(name="none", value="never"),
-            app_commands.Choice(name="those of mature words", value="mature"),
+            app_commands.Choice(name="adult content", value="mature"),
             app_commands.Choice(name="all", value="always"),
         ],
     )
@@ -160,9 +162,9 @@ class Settings(commands.Cog):
             said.append(changes_words(changes))
         for key, member, present in members:
             await moderation.add_member(server_id, caller.user_id, key, member, present=present)
-            what = f"<#{member}>" if key == "channels" else f"<@&{member}>"
-            said.append(f"{what} {'is' if present else 'is no longer'} among the {key}")
-        words = f"{mention(caller.user_id)} changed what holds here: {listed(said)}."
+            what = mention_channel(member) if key == "channels" else mention_role(member)
+            said.append(f"{what} {'was added to' if present else 'was removed from'} the allowed {key}")
+        words = f"{mention(caller.user_id)} changed the server settings: {listed(said)}."
         rules = await moderation.rules(server_id)
         words = f"{words}\n{_size_note(rules)}".strip()
         await responder.announce(words)
@@ -171,7 +173,7 @@ class Settings(commands.Cog):
 
     def _server_of(self, caller: Invocation) -> int:
         if caller.guild_id is None or not caller.resident:
-            raise Refused("There is no server here that I am a member of, so there are no rules to set.")
+            raise Refused("I am not a member of this server, so it has no settings.")
         return caller.guild_id
 
     def _report_channel(self, server_id: int, channel_id: int) -> int:
@@ -179,11 +181,13 @@ class Settings(commands.Cog):
         guild = self.bot.get_guild(server_id)
         channel = guild.get_channel_or_thread(channel_id) if guild else None
         if guild is None or not isinstance(channel, discord.TextChannel | discord.Thread):
-            raise Refused("Reports go to a text channel or a thread; please choose one.")
+            raise Refused("Choose a text channel or a thread for reports.")
         allowed = channel.permissions_for(guild.me)
         missing = [_NAMES[name] for name in _NEEDED if not getattr(allowed, name)]
         if missing:
-            raise Refused(f"I cannot write reports to <#{channel_id}>: I lack {listed(missing)} there.")
+            raise Refused(
+                f"I cannot post reports in {mention_channel(channel_id)}: the {listed(missing)} permission is missing."
+            )
         return channel_id
 
     @mine.autocomplete("method")
@@ -201,7 +205,7 @@ class Settings(commands.Cog):
     @server.autocomplete("profile")
     async def _profiles(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
         model, method = (str(getattr(interaction.namespace, name, "") or "") for name in ("model", "method"))
-        return _choices([*completion.profiles(typed, model, method), (f"{NO_PROFILE} – paint by none", NO_PROFILE)])
+        return _choices([*completion.profiles(typed, model, method), (f"{NO_PROFILE} – no profile", NO_PROFILE)])
 
     @mine.autocomplete("size")
     @server.autocomplete("size")
@@ -240,7 +244,7 @@ def _size_note(usual: Choices | ServerRules) -> str:
 
 
 def _choices(suggestions: list[completion.Suggestion]) -> list[app_commands.Choice[str]]:
-    usual = (f"{USUAL} – put it back", USUAL)
+    usual = (f"{USUAL} – reset to default", USUAL)
     return [app_commands.Choice(name=name, value=value) for name, value in [*suggestions[: completion.MOST - 1], usual]]
 
 

@@ -37,7 +37,8 @@ class MessageRenderer:
     def __init__(
         self,
         store: Store,
-        buttons: Callable[[JobRow], discord.ui.View],
+        buttons: Callable[[JobRow, bool], discord.ui.View],
+        takes_reports: Callable[[JobRow], Awaitable[bool]],
         clock: Callable[[], float] = time.time,
         *,
         wary: bool = False,
@@ -46,6 +47,7 @@ class MessageRenderer:
         self._store = store
         self._buttons = buttons
         self._clock = clock
+        self._takes_reports = takes_reports
         self._wary = wary
         self._graded = graded
         self._thumbnails: dict[str, dict[int, bytes]] = {}
@@ -71,7 +73,7 @@ class MessageRenderer:
 
     async def render_refusal(self, update: Update, why: str) -> MessagePayload:
         """The message for the end of a job whose picture Discord refuses."""
-        note = f"Discord does not accept the picture: {why}. It is stored in your history and was charged."
+        note = f"Discord does not accept this picture: {why}. It is stored in your history and was charged."
         return await self._payload(update, None, [note], update.job)
 
     async def _payload(self, update: Update, upload: Upload | None, notes: list[str], job: JobRow) -> MessagePayload:
@@ -86,7 +88,9 @@ class MessageRenderer:
         if upload and covered:
             upload = replace(upload, name=f"SPOILER_{upload.name}")
         files = ((upload.name, upload.data),) if upload else ()
-        return MessagePayload(embed, files, partial(self._buttons, job))
+        return MessagePayload(
+            embed, files, partial(self._buttons, job, job.state.over and await self._takes_reports(job))
+        )
 
     async def _upload(self, update: Update, limit: int) -> Upload | None:
         job = update.job

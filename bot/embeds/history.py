@@ -10,14 +10,14 @@ from bot.embeds.job import COLOURS, show_request
 from bot.models.comparison import share_of
 from bot.models.history import Line, Page
 from bot.models.job import JobRow, JobState
-from bot.text import count, mention, message_link, number, plain, relative, shorten
+from bot.text import count, link, mention, message_link, number, plain, relative, shorten
 
 _WORDS = 200
 _WHY = 120
 _LABEL = 100
 """Characters that a line of a menu takes."""
 NOTHING = "You have not painted anything yet. Try /dream."
-NOTHING_KEPT = "You keep nothing yet. Under any picture, Info has a button for that: Keep."
+NOTHING_KEPT = "You have no saved pictures yet. To save one, press Info under it, then Save."
 PIN = "📌"
 """Marks what somebody keeps."""
 
@@ -26,11 +26,11 @@ def title(page: Page) -> str:
     """``Your 23 jobs, newest first.``"""
     if not page.lines:
         return NOTHING_KEPT if page.only_kept else NOTHING
-    keeps = f"{page.keeps} of the {count(page.may_keep, 'picture')} that you may"
+    keeps = f"{page.keeps} of {count(page.may_keep, 'saved picture')}"
     if page.only_kept:
-        return f"You keep {keeps}, from {count(page.total, 'job')}, newest first. Only you see this."
-    also = f"\n{PIN} You keep {keeps}." if page.keeps else ""
-    return f"Your {count(page.total, 'job')}, newest first. Only you see this.{also}"
+        return f"{keeps}, from {count(page.total, 'job')}, newest first. Only you can see this."
+    also = f"\n{PIN} {keeps}." if page.keeps else ""
+    return f"Your {count(page.total, 'job')}, newest first. Only you can see this.{also}"
 
 
 def embed_of(line: Line, thumbnails: Collection[str]) -> discord.Embed:
@@ -53,18 +53,18 @@ def _state(line: Line) -> str:
     job = line.job
     match job.state:
         case JobState.QUEUED:
-            return "Waiting in the queue"
+            return "Queued"
         case JobState.RUNNING:
-            return "Being painted now"
+            return "Running"
         case JobState.FAILED:
-            return f"Failed: {plain(shorten(job.error_text, _WHY)) or 'it could not be painted.'}"
+            return f"Failed: {plain(shorten(job.error_text, _WHY)) or 'unknown error.'}"
         case JobState.CANCELLED:
             return "Cancelled"
     if line.kept is None:
-        return "Painted; the pictures are no longer kept"
-    painted = f"Painted: {count(len(job.pictures), 'picture')}{f' · {PIN} kept' if line.keeps else ''}"
+        return "Done; the files have expired"
+    painted = f"Done: {count(len(job.pictures), 'picture')}{f' · {PIN} saved' if line.keeps else ''}"
     if line.undelivered:
-        return f"{painted}, but it could not be shown in its channel. Choose it below to see it."
+        return f"{painted}, but I could not post it in its channel. Open it below."
     return painted
 
 
@@ -73,7 +73,7 @@ def _facts(line: Line) -> str:
     facts = [relative(job.created_at), _cost(job) if line.own else f"by {mention(job.origin.user_id)}"]
     if job.message_id:
         where = message_link(job.origin.guild_id, job.origin.channel_id, job.message_id)
-        facts.append(f"[where it is]({where})")
+        facts.append(link("message", where))
     return " · ".join((*facts, f"job {job.id}"))
 
 

@@ -6,17 +6,18 @@ from collections.abc import Collection, Iterator
 
 import discord
 
-from bot.embeds.job import COLOURS, headline, score
+from bot.embeds.job import COLOURS, headline
 from bot.models.comparison import Comparison, Way
 from bot.models.job import RUNNING, JobRow, PictureRow
-from bot.requests.command_text import compare_command, shell_command, slash_command
-from bot.text import count, duration, listed, mention, plain, shorten, units
+from bot.pictures.ranking import independent_score
+from bot.requests.format import compare_command, shell_command, slash_command
+from bot.text import count, duration, has_invisible, listed, mention, plain, shorten, units
 from engine.requests.request import DreamRequest, UpscaleRequest
 
 _FIELD = 1000
 """Characters that a field takes, code block included."""
 _PHASES = 6
-THE_FILE = "The file that you see"
+THE_FILE = "This file"
 THE_LINES = "commands.txt"
 _LOSSY = {"webp": "WebP", "jpg": "JPEG"}
 _WORTH_SAYING = 0.05
@@ -31,24 +32,24 @@ def info_embed(job: JobRow, keepers: Collection[int] = (), user_id: int = 0, fil
     embed = discord.Embed(colour=COLOURS[job.state], description=f"**{headline(job, None)}**")
     request = job.request
     for name, line in _lines(job).items():
-        value = f"```\n{line}\n```" if _fits(line) else f"It is long: it is in {THE_LINES}."
+        value = f"```\n{line}\n```" if _fits(line) else f"See the file {THE_LINES}."
         embed.add_field(name=name, value=value, inline=False)
     if isinstance(request, DreamRequest):
         if request.images:
-            needed = "that and its mask too (image:, mask:)" if request.mask_image else "that too (image:)"
-            what = f"It was painted over a picture; the commands need {needed}."
-            embed.add_field(name="Started from", value=what, inline=False)
+            needed = "that picture and mask (image:, mask:)" if request.mask_image else "that picture (image:)"
+            what = f"This picture was painted from another one. Add {needed} to the commands."
+            embed.add_field(name="Starting picture", value=what, inline=False)
     elif isinstance(request, Comparison):
         embed.add_field(name="Ways", value=shorten("\n".join(map(_way, request.ways)), _FIELD), inline=False)
     else:
-        text = f"{request.width}×{request.height}, {request.scale} times, by {_upscaler(job, request)}"
-        embed.add_field(name="Enlarged", value=text, inline=False)
+        text = f"{request.width}×{request.height}, {request.scale}×, with {_upscaler(job, request)}"
+        embed.add_field(name="Upscaled from", value=text, inline=False)
     if job.pictures:
-        lines = "\n".join(_picture(picture, len(job.pictures)) for picture in job.pictures)
+        lines = "\n".join(_picture(job, picture) for picture in job.pictures)
         embed.add_field(name="Pictures", value=shorten(lines, _FIELD), inline=False)
         if file:
             embed.add_field(name=THE_FILE, value=file, inline=False)
-        embed.add_field(name="Kept", value=_kept(job, keepers, user_id), inline=False)
+        embed.add_field(name="Saved", value=_kept(job, keepers, user_id), inline=False)
     embed.add_field(name="Time", value=_times(job), inline=True)
     embed.add_field(name="Cost", value=f"{job.cost:.2f} units", inline=True)
     embed.add_field(name="By", value=mention(job.origin.user_id), inline=True)
@@ -62,13 +63,11 @@ def about_file(job: JobRow, name: str) -> str:
     if format_ is None or job.in_parts:
         return ""
     png = "the PNG" if len(job.pictures) == 1 else "a PNG of all of them"
-    lossy = (
-        f"{format_}, for {png} is larger than Discord takes here: it lost a little, and no record to replay is in it."
-    )
+    lossy = f"{format_}, because {png} is too large for Discord. It lost some quality and has no replay record."
     if not job.on_disk:
-        return f"{lossy} The PNG has gone."
+        return f"{lossy} The PNG has expired."
     these = "The PNG is" if job.on_disk == 1 else "The PNGs are"
-    return f"{lossy} {these} on the bot's disk, whole: Upscale and Variation start from there."
+    return f"{lossy} {these} stored by the bot; Upscale and Variation use it."
 
 
 def _way(way: Way) -> str:
@@ -96,24 +95,24 @@ def _lines(job: JobRow) -> dict[str, str]:
     """The command lines to be copied, by what they are for."""
     if isinstance(job.request, DreamRequest):
         return {
-            "The same again, here": slash_command(job.request),
-            "The same from a shell": shell_command(job.request),
+            "Same picture in Discord": slash_command(job.request),
+            "Same picture in a shell": shell_command(job.request),
         }
-    return {"The same again, here": compare_command(job.request)} if isinstance(job.request, Comparison) else {}
+    return {"Same picture in Discord": compare_command(job.request)} if isinstance(job.request, Comparison) else {}
 
 
 def _fits(line: str) -> bool:
     """Whether a code block in a field can hold *line* as it is: what is cut or changed does not paint the same."""
-    return len(line) <= _FIELD and "```" not in line and not line.endswith("`")
+    return len(line) <= _FIELD and "```" not in line and not line.endswith("`") and not has_invisible(line)
 
 
-def _picture(picture: PictureRow, of: int) -> str:
-    facts = [f"{picture.width}×{picture.height}", *_facts(picture)]
-    return (f"{picture.index + 1} · " if of > 1 else "") + " · ".join(facts)
+def _picture(job: JobRow, picture: PictureRow) -> str:
+    facts = [f"{picture.width}×{picture.height}", *_facts(job, picture)]
+    return (f"{picture.index + 1} · " if len(job.pictures) > 1 else "") + " · ".join(facts)
 
 
-def _facts(picture: PictureRow) -> Iterator[str]:
-    seed, value = picture.facts.get("seed"), score(picture)
+def _facts(job: JobRow, picture: PictureRow) -> Iterator[str]:
+    seed, value = picture.facts.get("seed"), independent_score(job, picture)
     if seed is not None:
         yield f"seed {seed}"
     if value is not None:
@@ -126,13 +125,10 @@ def _facts(picture: PictureRow) -> Iterator[str]:
 def _kept(job: JobRow, keepers: Collection[int], user_id: int) -> str:
     """Whether it stays when older pictures go."""
     if not job.on_disk:
-        return "no longer; only Discord still has a copy"
+        return "no; the file has expired, and only Discord has a copy"
     others = len(keepers) - (user_id in keepers)
     who = [*(["you"] if user_id in keepers else []), *([count(others, "other person", "others")] if others else [])]
-    stays = "it stays" if job.on_disk == 1 else "they stay"
-    return (
-        f"by {listed(who)}; {stays} when older pictures go" if who else "by nobody; the oldest go when room is needed"
-    )
+    return f"by {listed(who)}" if who else "no; the oldest files are deleted when space is needed"
 
 
 def _times(job: JobRow) -> str:
@@ -143,5 +139,5 @@ def _times(job: JobRow) -> str:
     }
     phases = [f"{name} {duration(seconds)}" for name, seconds in list(long.items())[:_PHASES]]
     if RUNNING in job.seconds:
-        phases.append(f"in all {duration(job.seconds[RUNNING])}")
-    return ", ".join(phases) or "not measured"
+        phases.append(f"total {duration(job.seconds[RUNNING])}")
+    return ", ".join(phases) or "unknown"

@@ -18,12 +18,13 @@ import discord
 
 from bot.models.comparison import Asked, Comparison
 from bot.models.job import RUNNING, JobRow, JobState, PictureRow, QueuePosition, Ranking, Update
-from bot.pictures.ranking import figure, ordered
+from bot.pictures.ranking import independent_score, ordered
 from bot.text import (
     bar,
     because,
     count,
     duration,
+    link,
     listed,
     mention,
     plain,
@@ -36,7 +37,7 @@ from bot.text import (
 from engine.catalogue.models import MODELS
 from engine.primer.vocabulary import KNOWN, unknown_words
 from engine.protocol.messages import Progress
-from engine.requests.request import DreamRequest
+from engine.requests.request import DreamRequest, UpscaleRequest
 
 COLOURS = {
     JobState.QUEUED: 0x8D99AE,
@@ -114,7 +115,7 @@ def status_line(update: Update, now: float) -> str:
         case JobState.RUNNING:
             return _running(update.progress, now, enlarging=not isinstance(job.request, DreamRequest))
         case JobState.FAILED:
-            why = plain_lines(shorten(job.error_text, HEADLINE)) or "This could not be painted."
+            why = plain_lines(shorten(job.error_text, HEADLINE)) or "This job failed."
             return why if "charged" in why else f"{why}\nNothing was charged."
         case JobState.CANCELLED:
             why = f"{shorten(job.error_text, NOTE)} " if job.error_text else "Cancelled. "
@@ -125,22 +126,22 @@ def status_line(update: Update, now: float) -> str:
 
 def _queued(update: Update) -> str:
     if update.parting:
-        return "The bot is being restarted. Nothing is lost: this goes on when it is back."
+        return "The bot is restarting. This job continues afterwards."
     lines = []
     if update.job.crash_count:
-        lines.append("The engine stopped and is starting again. Nothing is lost: this begins anew in a moment.")
+        lines.append("The engine is restarting. This job starts again in a moment.")
     if (place := update.place) and place.held:
         lines.append(_paused(place))
     elif place:
-        where = "Next in line" if place.position == 1 else f"Place {place.position} of {place.waiting} in the queue"
+        where = "Next in line" if place.position == 1 else f"Number {place.position} of {place.waiting} in the queue"
         lines.append(f"{where} · ready {relative(place.latest)} · {units(update.job.cost)}")
         if update.job.is_batch:
-            lines.append(f"-# {update.job.request.count} pictures are painted while nobody else waits; each is kept.")
+            lines.append(f"-# {update.job.request.count} pictures run in the background, one after another.")
     return "\n".join(lines) or "Waiting for the engine …"
 
 
 def _paused(place: QueuePosition) -> str:
-    return f"Paused by a moderator{because(place.reason)} This waits and keeps its place."
+    return f"Paused by a moderator{because(place.reason)} This job keeps its place."
 
 
 def _parts(update: Update, now: float) -> str:
@@ -149,16 +150,16 @@ def _parts(update: Update, now: float) -> str:
     painted, wanted = len(job.pictures), job.request.count
     lines = [f"{bar(painted / wanted)} {painted} of {wanted} painted"]
     if update.parting:
-        lines.append("The bot is being restarted. Nothing is lost: this goes on when it is back.")
+        lines.append("The bot is restarting. This job continues afterwards.")
     elif job.crash_count and job.state is JobState.QUEUED:
-        lines.append("The engine stopped and is starting again. What is painted stays.")
+        lines.append("The engine is restarting. Finished pictures are kept.")
     elif update.place and update.place.held:
         lines.append(_paused(update.place))
     elif update.progress and update.progress.steps and job.state is JobState.RUNNING:
         left = (update.progress.steps - update.progress.step) * update.progress.seconds_per_step
         lines[0] += f" · ready {relative(math.ceil((now + left) / COARSE) * COARSE)}"
-    others = "Others go first. " if job.is_batch else ""
-    lines.append(f"-# {others}Cancel keeps what is painted, and only that counts.")
+    others = "Runs in the background. " if job.is_batch else ""
+    lines.append(f"-# {others}Cancel any time; you only pay for finished pictures.")
     return "\n".join(lines)
 
 
@@ -168,12 +169,12 @@ def _ranks(job: JobRow) -> list[str]:
         return []
     order = ordered(job)
     best_of_all = " · ".join(str(picture.index + 1) for picture in order.pictures[:BEST])
-    return [f"The best: {best_of_all}. {order.words}" if order.judged else order.words]
+    return [f"Best: {best_of_all}. {order.words}" if order.judged else order.words]
 
 
 def _running(progress: Progress | None, now: float, *, enlarging: bool) -> str:
     if progress is None or not progress.steps:
-        return "Getting ready to enlarge …" if enlarging else "Getting ready to paint …"
+        return "Getting ready to upscale …" if enlarging else "Getting ready to paint …"
     share = progress.step / progress.steps
     unit = "tile" if enlarging else "step"
     line = f"{bar(share)} {math.floor(share * 100)} % · {unit} {progress.step} of {progress.steps}"
@@ -185,23 +186,29 @@ def _lineage(job: JobRow, parent: Parent | None) -> list[str]:
     """Where the picture comes from: ``Remixed from a picture of @a``, as a link."""
     if parent is None:
         return []
-    which = f"picture {job.origin.parent_index + 1}" if parent.pictures > 1 else "picture"
-    here = f"[this {which}]({parent.link})" if parent.link else f"a {which}"
-    whose = "" if parent.user_id == job.origin.user_id else f" of {mention(parent.user_id)}"
+    here = _linked(f"image {job.origin.parent_index + 1}" if parent.pictures > 1 else "picture", parent)
+    whose = "" if parent.user_id == job.origin.user_id else f" by {mention(parent.user_id)}"
+    asked = f" · requested by {mention(job.origin.user_id)}"
     match job.origin.kind:
         case "remix":
-            return [f"Remixed from {here}{whose}"]
+            return [f"Remix of {here}{whose}{asked}"]
         case "variation":
-            return [f"Variation of {here}{whose}"]
+            return [f"Variation of {here}{whose}{asked}"]
         case "pick":
-            of_these = f"[this {parent.sheet}]({parent.link})" if parent.link else f"a {parent.sheet}"
-            return [f"Picture {job.origin.parent_index + 1} of {of_these}{whose}"]
+            return [f"Image {job.origin.parent_index + 1} of {_linked(parent.sheet, parent)}{whose}{asked}"]
         case "again":
-            return [f"The words of {here}{whose} with another seed"]
+            return [f"Same prompt, new seed: {here}{whose}{asked}"]
         case "upscale":
-            return [f"Enlarged {job.request.scale} times from {here}{whose}"] if job.request.kind == "upscale" else []
+            if not isinstance(job.request, UpscaleRequest):
+                return []
+            size = f"{job.request.width * job.request.scale}×{job.request.height * job.request.scale}"
+            return [f"Upscaled {job.request.scale}× to {size}: {here}{whose}{asked}"]
         case _:
             return []
+
+
+def _linked(text: str, parent: Parent) -> str:
+    return link(text, parent.link) if parent.link else text
 
 
 def all_notes(job: JobRow) -> list[str]:
@@ -235,20 +242,15 @@ def seeds(request: DreamRequest) -> str:
     return f"seed {request.seed}" if request.count == 1 else f"seeds {request.seed}–{last}"
 
 
-def score(picture: PictureRow) -> float | None:
-    """The cosine between picture and words, or None where nobody measured it."""
-    return figure(picture, "clip_score")
-
-
 def ranking_text(ranking: Ranking) -> str:
     """Which picture fits best and by how much, then all of them, then who says so."""
     (first, value), (second, next_value) = ranking.order[:2]
     ahead = value - next_value
-    verdict = f"Picture {first + 1} fits the words best, {ahead:.3f} ahead of picture {second + 1}."
+    verdict = f"Image {first + 1} matches the prompt best, {ahead:.3f} ahead of image {second + 1}."
     if ahead < TOO_CLOSE:
-        verdict = f"Pictures {first + 1} and {second + 1} fit the words equally well; it is a matter of taste."
-    places = [f"{place}. Picture {index + 1} · {value:.3f}" for place, (index, value) in enumerate(ranking.order, 1)]
-    who = ranking.note or f"Judged by {ranking.perceptor}, a CLIP that did not guide them; 1 would be the most."
+        verdict = f"Images {first + 1} and {second + 1} match the prompt equally well; choose by taste."
+    places = [f"{place}. Image {index + 1} · {value:.3f}" for place, (index, value) in enumerate(ranking.order, 1)]
+    who = ranking.note or f"Scored by {ranking.perceptor}, a separate model (max 1)."
     return "\n".join([f"**{verdict}**", *places, f"-# {who}"])
 
 
@@ -271,9 +273,9 @@ def _seconds(picture: PictureRow) -> float:
 
 
 def scores(job: JobRow) -> str:
-    """``CLIP 0.31``, or for a grid ``CLIP 0.27, 0.31``; empty where nothing was measured."""
-    known = [value for picture in job.pictures if (value := score(picture)) is not None]
-    if isinstance(job.request, Comparison):  # the CLIPs that guided may be different ones
+    """``CLIP 0.31``, or ``CLIP 0.27–0.31`` for a batch, by a CLIP that did not guide; empty without one."""
+    known = [value for picture in job.pictures if (value := independent_score(job, picture)) is not None]
+    if isinstance(job.request, Comparison):  # different models may have scored them
         return ""
     if job.is_batch and len(known) > 1:
         return f"CLIP {min(known):.2f}–{max(known):.2f}"
@@ -295,7 +297,7 @@ def show_request(request: Asked) -> str:
     """What a request is about, in one line: its prompts, or what is enlarged how far."""
     if isinstance(request, DreamRequest | Comparison):
         return show_prompts(request.prompts)
-    return f"{request.width}×{request.height} enlarged {request.scale} times"
+    return f"{request.width}×{request.height} upscaled {request.scale}×"
 
 
 def words_notes(request: Asked) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import discord
 
@@ -11,15 +11,15 @@ from bot.models.audit import LOG_PAGE, AuditEntry, LogPage
 from bot.policy.quota import Balance
 from bot.policy.server_rules import NO_PROFILE, Choices, ServerRules, Word
 from bot.storage.moderation import Block
-from bot.text import clock_date, count, listed, mention, number, plain, relative, shorten
+from bot.text import clock_date, count, listed, mention, mention_channel, mention_role, number, plain, relative, shorten
 
 _FIELD = 1000
 _DESCRIPTION = 3900
 _REASON = 150
 USUAL = "usual"
 """What is typed to put a setting back."""
-_MATURE = {"restricted": "in age-restricted channels only", "never": "nowhere"}
-_SPOILERS = {"never": "none", "mature": "those of mature words", "always": "all"}
+_MATURE = {"restricted": "in age-restricted (18+) channels", "never": "nowhere"}
+_SPOILERS = {"never": "none", "mature": "adult content", "always": "all"}
 ACTIONS: Mapping[str, str] = {
     "cancel": "cancelled a job of {about}",
     "delete": "deleted a picture of {about}",
@@ -29,9 +29,9 @@ ACTIONS: Mapping[str, str] = {
     "block": "blocked {subject}",
     "unblock": "unblocked {subject}",
     "pause": "paused the queue",
-    "resume": "let the queue go on",
-    "drain": "let nothing new be taken",
-    "rules": "changed the rules: {changes}",
+    "resume": "resumed the queue",
+    "drain": "stopped accepting new jobs",
+    "rules": "changed the settings: {changes}",
     "block word": "blocked “{phrase}”",
     "unblock word": "unblocked “{phrase}”",
 }
@@ -39,16 +39,18 @@ ACTIONS: Mapping[str, str] = {
 
 def rules_embed(rules: ServerRules) -> discord.Embed:
     """Everything that holds in one server."""
-    embed = discord.Embed(title="What holds in this server", colour=COLOUR)
+    embed = discord.Embed(title="Server settings", colour=COLOUR)
     lines = {
-        "Where": listed([f"<#{one}>" for one in rules.channels], "or") or "everywhere",
-        "Who": listed([f"<@&{one}>" for one in rules.roles], "or") or "everybody",
-        "Usual model, method, size, profile": _usual(rules),
-        "At most": _limits(rules),
-        "Mature words": _MATURE[rules.mature],
-        "Covered pictures": _SPOILERS[rules.spoilers],
+        "Where": listed(list(map(mention_channel, rules.channels)), "or") or "everywhere",
+        "Who": listed(list(map(mention_role, rules.roles)), "or") or "everybody",
+        "Default model, method, size, profile": _usual(rules),
+        "Limits": _limits(rules),
+        "Adult content": _MATURE[rules.mature],
+        "Spoilers": _SPOILERS[rules.spoilers],
         "Blocked words": str(len(rules.words)) if rules.words else "none",
-        "Reports": f"to <#{rules.report_channel}>" if rules.report_channel else "nowhere: set a report_channel",
+        "Reports": f"to {mention_channel(rules.report_channel)}"
+        if rules.report_channel
+        else "off; set report_channel to accept reports",
     }
     for name, value in lines.items():
         embed.add_field(name=name, value=shorten(value, _FIELD), inline=True)
@@ -58,25 +60,25 @@ def rules_embed(rules: ServerRules) -> discord.Embed:
 def choices_embed(choices: Choices, balance: Balance) -> discord.Embed:
     """What one person has chosen."""
     embed = discord.Embed(title="Your settings", colour=COLOUR)
-    embed.add_field(name="Usual model, method, size, profile", value=_usual(choices), inline=False)
-    embed.add_field(name="A ping after a long wait", value="yes" if choices.pings else "no")
-    embed.add_field(name="Results", value="by direct message" if choices.private else "where you ask")
+    embed.add_field(name="Default model, method, size, profile", value=_usual(choices), inline=False)
+    embed.add_field(name="Ping after a long wait", value="yes" if choices.pings else "no")
+    embed.add_field(name="Results", value="by direct message" if choices.private else "in the channel where you ask")
     left = "no limit" if balance.unlimited else f"{number(round(balance.left, 2))} units left"
     embed.add_field(name="Quota", value=left)
-    embed.set_footer(text=f"“{USUAL}” as a model, method, size or profile puts it back.")
+    embed.set_footer(text=f"“{USUAL}” as a model, method, size or profile resets it.")
     return embed
 
 
 def changes_words(changes: Mapping[str, object]) -> str:
     """``max steps: 50, mature: never``."""
-    named = (f"{key.replace('_', ' ')}: {plain(shorten(_value(value), _REASON))}" for key, value in changes.items())
+    named = (f"{key.replace('_', ' ')}: {_setting(key, value)}" for key, value in changes.items())
     return shorten(", ".join(named), _FIELD)
 
 
 def words_embed(words: Sequence[Word]) -> discord.Embed:
     """Every blocked word with its reason."""
     lines = [f"“{plain(word.phrase)}”" + (f": {plain(word.reason)}" if word.reason else "") for word in words]
-    return discord.Embed(title="Words that are not painted here", colour=COLOUR, description=_fitting(lines, "None."))
+    return discord.Embed(title="Blocked words", colour=COLOUR, description=_fitting(lines, "None."))
 
 
 def blocks_embed(blocks: Sequence[Block]) -> discord.Embed:
@@ -86,7 +88,7 @@ def blocks_embed(blocks: Sequence[Block]) -> discord.Embed:
         f"{f' until {clock_date(block.until)}' if block.until else ''}: {plain(shorten(block.reason, _REASON))}"
         for block in blocks
     ]
-    return discord.Embed(title="Who may not paint", colour=COLOUR, description=_fitting(lines, "Everybody may paint."))
+    return discord.Embed(title="Blocked people", colour=COLOUR, description=_fitting(lines, "Nobody is blocked."))
 
 
 def log_embed(page: LogPage) -> discord.Embed:
@@ -96,15 +98,15 @@ def log_embed(page: LogPage) -> discord.Embed:
         for entry in page.entries
     ]
     only = bool(page.wanted.action or page.wanted.owner)
-    nothing = "Nothing like that has been decided." if only else "Nothing has been decided yet."
-    embed = discord.Embed(title="What moderators did", colour=COLOUR, description="\n".join(lines) or nothing)
+    nothing = "No matching entries." if only else "The log is empty."
+    embed = discord.Embed(title="Moderation log", colour=COLOUR, description="\n".join(lines) or nothing)
     return embed.set_footer(text=_found(page)) if page.entries else embed
 
 
 def _found(page: LogPage) -> str:
     """``57 entries · only: block``."""
     only = f" · only: {page.wanted.action}" if page.wanted.action else ""
-    return count(page.total, "entry", "entries") + only + (" · only one person's" if page.wanted.owner else "")
+    return count(page.total, "entry", "entries") + only + (" · one person only" if page.wanted.owner else "")
 
 
 def _deed(entry: AuditEntry) -> str:
@@ -125,7 +127,20 @@ def _deed(entry: AuditEntry) -> str:
 def _person(name: str) -> str:
     """``discord:7`` → a name that pings nobody inside an embed."""
     _, _, user_id = name.partition(":")
-    return mention(int(user_id)) if user_id.isdecimal() else "somebody who is forgotten"
+    return mention(int(user_id)) if user_id.isdecimal() else "a person whose data is deleted"
+
+
+def _setting(key: str, value: object) -> str:
+    """A stored setting as people read it: ids of channels and roles become mentions."""
+    mentions: Mapping[str, Callable[[int], str]] = {
+        "channels": mention_channel,
+        "roles": mention_role,
+        "report_channel": mention_channel,
+    }
+    if key not in mentions or not value:
+        return plain(shorten(_value(value), _REASON))
+    ids: Sequence[object] = value if isinstance(value, list | tuple) else [value]
+    return shorten(", ".join(mentions[key](int(str(one))) for one in ids), _REASON)
 
 
 def _value(value: object) -> str:
@@ -147,7 +162,7 @@ def _limits(rules: ServerRules) -> str:
         count(rules.max_steps, "step") if rules.max_steps else "",
         count(rules.max_count, "picture") if rules.max_count else "",
     )
-    return " · ".join(filter(None, limits)) or "what the host allows"
+    return " · ".join(filter(None, limits)) or "the host's limits"
 
 
 def _fitting(lines: Sequence[str], nothing: str) -> str:

@@ -9,7 +9,7 @@ import discord
 from bot.embeds.job import show_request
 from bot.models.job import JobRow, QueuePosition
 from bot.policy.quota import Balance, LedgerEntry
-from bot.text import bar, count, mention, message_link, number, plain, relative, shorten
+from bot.text import bar, count, link, mention, message_link, number, plain, relative, shorten
 
 COLOUR = 0x4F7CAC
 SHOWN = 10
@@ -22,9 +22,9 @@ _QUEUE = 4000
 _ENTRIES = {
     "reserved": "held for",
     "charged": "spent on",
-    "refunded": "given back for",
+    "refunded": "refunded for",
     "granted": "granted",
-    "reset": "the window began anew",
+    "reset": "quota reset",
 }
 
 
@@ -45,7 +45,7 @@ def queue_embed(
             return f"**you** · {_linked(job, _about(job))}"
         if job.origin.channel_id == channel_id:
             return f"{mention(job.origin.user_id)} · {_about(job)}"
-        return f"somebody · {count(job.request.count, 'picture')}"
+        return f"someone else · {count(job.request.count, 'picture')}"
 
     lines = [f"Now: {told(job)}{f' · ready {relative(ready)}' if ready else ''}" for job, ready in running[:SHOWN]]
     lines += [_waits(told(job), place) for job, place in waiting[:SHOWN]]
@@ -53,12 +53,12 @@ def queue_embed(
     while sum(len(line) + 1 for line in lines) > _QUEUE:
         lines.pop()
     if len(waiting) > SHOWN:
-        lines.append(f"… {count(len(waiting), 'job waits', 'jobs wait')} in all.")
+        lines.append(f"… {count(len(waiting), 'job queued', 'jobs queued')} in total.")
     embed = discord.Embed(
-        title="The queue", colour=COLOUR, description="\n".join(lines) or "Nobody waits: your turn is now."
+        title="The queue", colour=COLOUR, description="\n".join(lines) or "The queue is empty. You'd be next."
     )
     if waiting:
-        embed.set_footer(text="Whoever has used less goes first; large pictures count for more than small ones.")
+        embed.set_footer(text="People who have used less go first. Large pictures cost more than small ones.")
     return embed
 
 
@@ -83,30 +83,34 @@ def quota_embed(
     """
     embed = discord.Embed(title="Your quota", colour=COLOUR, description=_balance(balance))
     if server is not None:
+<<<<<<< HEAD
         shared = f"{_units(server[0])} of {_units(server[1])} units left for all its members together"
+=======
+        shared = f"{_units(server[0])} of {_units(server[1])} units left, shared by everyone"
+>>>>>>> 70becd2 (tests: follow the plain texts)
         embed.add_field(name="This server", value=shared, inline=False)
     lines = [_entry(entry, jobs.get(entry.job_id)) for entry in entries]
     while sum(len(line) + 1 for line in lines) > _FIELD:
         lines.pop()
     if lines:
-        embed.add_field(name="Lately", value="\n".join(lines), inline=False)
-    embed.set_footer(text="A unit is a million pixels painted for one step: 256×256 in 25 steps costs 1.64.")
+        embed.add_field(name="Recent", value="\n".join(lines), inline=False)
+    embed.set_footer(text="One unit is one million pixels for one step: 256×256 with 25 steps costs 1.64.")
     return embed
 
 
 def _balance(balance: Balance) -> str:
     if balance.unlimited:
-        return "Nothing is counted against you: paint as much as you like."
+        return "You have no limit."
     lines = [
         f"{bar(balance.left / (balance.allowance + balance.credit))} **{_units(balance.left)}** of "
         f"{_units(balance.allowance)} units left"
     ]
     if balance.reserved:
-        lines.append(f"{_units(balance.reserved)} of what is gone are held for pictures that are not finished.")
+        lines.append(f"{_units(balance.reserved)} of the rest are reserved for unfinished jobs.")
     if balance.credit:
-        lines.append(f"{_units(balance.credit)} of what is left were granted to you and do not run out.")
+        lines.append(f"{_units(balance.credit)} of these are granted units, which do not expire.")
     if balance.resets_at is not None:
-        lines.append(f"More comes back {relative(balance.resets_at)}.")
+        lines.append(f"More becomes available {relative(balance.resets_at)}.")
     return "\n".join(lines)
 
 
@@ -120,14 +124,14 @@ def _entry(entry: LedgerEntry, job: JobRow | None) -> str:
 def _job(job: JobRow | None) -> str:
     """What it was, as a link where its message is known."""
     if job is None:
-        return " something of which the records are gone"
+        return " a deleted job"
     return f" {_linked(job, shorten(show_request(job.request), _WORDS // 2))}"
 
 
 def _linked(job: JobRow, words: str) -> str:
     if not job.message_id:
         return words
-    return f"[{words}]({message_link(job.origin.guild_id, job.origin.channel_id, job.message_id)})"
+    return link(words, message_link(job.origin.guild_id, job.origin.channel_id, job.message_id))
 
 
 def _units(units: float) -> str:

@@ -121,16 +121,15 @@ class Invocation:
     def check_manager(self, hosts: Collection[int]) -> None:
         """Raise NotAllowed unless this person may manage the server, or is one of the *hosts*."""
         if not self.manager and self.user_id not in hosts:
-            raise NotAllowed("Only people who may manage this server can do that.")
+            raise NotAllowed("Only people who can manage this server can do this.")
 
     def check_place(self) -> None:
         """Raise Refused, naming what is missing, unless a picture can be posted here."""
         missing = self._missing()
         if missing:
             raise Refused(
-                f"I cannot post a picture here: I lack the permission{'s' if len(missing) > 1 else ''} "
-                f"{listed(missing)}. Somebody who manages this channel can give {'them' if len(missing) > 1 else 'it'} "
-                "to me; nothing was queued."
+                f"I cannot post pictures here without the permission{'s' * (len(missing) > 1)} {listed(missing)}. "
+                "Ask a person who manages this channel to grant this. Nothing was queued."
             )
 
     def _missing(self) -> list[str]:
@@ -145,14 +144,14 @@ class Invocation:
         """Where the bot is a guest, only the interaction's token can deliver, so long waits are refused at once."""
         if not self.resident and seconds > TOKEN_SECONDS - TOKEN_MARGIN:
             raise Refused(
-                "I am not a member here, so I can only answer for 15 minutes, and the queue is longer than that now. "
+                "I am not a member here, so I can only answer for 15 minutes, and the queue is longer than that. "
                 "Try again later, or invite me to this server."
             )
 
     def check_owner(self, job: JobRow, doing: str) -> None:
         """Raise NotAllowed unless this is the job's owner or a moderator of the place; *doing* completes “may …”."""
         if not (self.moderator or job.owned_by(self.user_id)):
-            raise NotAllowed(f"Only {plain(job.origin.user_name) or 'its owner'} or a moderator may {doing}.")
+            raise NotAllowed(f"Only {plain(job.origin.user_name) or 'its owner'} or a moderator can {doing}.")
 
     def origin(self, kind: Kind = "dream", parent_job: str = "", parent_index: int = 0) -> Origin:
         """What the store remembers of this."""

@@ -13,9 +13,8 @@ from bot.interactions.responder import NO_DIRECT_MESSAGES, Responder
 from bot.text import message_link
 
 CLOSED = (
-    "Your results come by direct message, as you have chosen in /settings mine, but I cannot write to you: your direct "
-    "messages are closed to me. Open them in this server's privacy settings, or use /settings mine private:False. "
-    "Nothing was queued."
+    "Your settings say that results come by direct message, but I cannot send you any. Allow direct messages in this "
+    "server's privacy settings, or use /settings mine private:False. Nothing was queued."
 )
 
 
@@ -31,7 +30,7 @@ class DirectMessageResponder:
         """Write the message that will hold the picture. Raises Refused where direct messages are closed."""
         try:
             channel = await client.create_dm(discord.Object(user_id))
-            return cls(await channel.send("Here your picture will be painted …"), responder)
+            return cls(await channel.send("Your picture will appear here …"), responder)
         except discord.HTTPException as error:
             if error.code in NO_DIRECT_MESSAGES:
                 raise Refused(CLOSED) from error
@@ -61,7 +60,7 @@ class DirectMessageResponder:
         """Show *face* there, and say here where it is. Raises what Discord raises."""
         await self._message.edit(content=None, embed=face.embed, attachments=face.new_files(), view=face.new_view())
         link = message_link(None, self.channel_id, self._message.id)
-        await self._answer.send_private(f"Only you will see it: {link}")
+        await self._answer.send_private(f"Only you can see it: {link}")
         return self._message.id
 
     async def announce(self, words: str) -> None:

@@ -19,7 +19,7 @@ from engine.errors import DreamError, PromptError
 log = logging.getLogger(__name__)
 
 LONGEST = 800
-"""Characters of a sentence; Discord takes 2000 in all."""
+"""Characters of a sentence; Discord takes 2000 in total."""
 WINDOW = 46
 """Characters of the prompt shown around a mistake, so that the caret stays under it on a narrow screen."""
 
@@ -49,10 +49,10 @@ def describe_error(error: BaseException, doing: str = "a request") -> str:
     if isinstance(error, DreamError):
         return shorten(str(error), LONGEST)
     if isinstance(error, app_commands.CommandSignatureMismatch | app_commands.CommandNotFound):
-        return "This command has just changed. Please type it once more; Discord may need a minute to show the new one."
+        return "This command has changed. Type it again; Discord may need a minute to update it."
     number = secrets.token_hex(3)
     log.error("%s broke (id %s)", doing, number, exc_info=error)
-    return f"Something broke; it has been logged (id {number})."
+    return f"Something went wrong. The error is logged (id {number})."
 
 
 def _pointer(error: PromptError) -> str:

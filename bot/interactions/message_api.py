@@ -229,7 +229,7 @@ class Post:
         with self._counting("direct message"):
             direct = await self._client.create_dm(discord.Object(self.address.user_id))
             sent = await direct.send(
-                "I could not post this where you asked for it, so here it is.",
+                "I could not post this in the channel where you asked, so here it is.",
                 embed=face.embed,
                 files=face.new_files(),
                 view=face.new_view() or discord.utils.MISSING,

@@ -28,7 +28,7 @@ LIGHT = 256 * 1024
 """Bytes of files that may go with the first answer: as much passes the slowest uplink well within the three seconds."""
 LAST_MOMENT = 2.3
 """Seconds after which even what should open a form is deferred: no form can follow any more, but words can."""
-PRESS_AGAIN = "That took too long for Discord to open a form. Please press again."
+PRESS_AGAIN = "That took too long. Please press again."
 ERASE_SECONDS = 5.0
 """How long a press may take to delete its message; discord.py waits for the limits of webhooks without end."""
 VANISHES = 20.0

@@ -105,7 +105,7 @@ class Admission:
         picture = next((one for one in batch.pictures if one.index == index), None)
         png = await files.read(picture.path) if picture and picture.path else None
         if picture is None or png is None:
-            raise PictureGone(f"Picture {index + 1} is no longer stored.")
+            raise PictureGone(f"Picture {index + 1} has expired.")
         request = batch.request if isinstance(batch.request, UpscaleRequest) else single_request(batch, index)
         standing = self._config.standing(origin.user_id)
         job = replace(_new_job(request, origin, standing, standing.priority, now), cost=0.0)
@@ -199,7 +199,7 @@ class Admission:
             elif await self._store.inputs.has(session, sha256):
                 await self._store.inputs.link(session, job.id, sha256)
             elif await self._store.pictures.by_sha(sha256, session) is None:
-                raise PictureGone("The picture that this starts from is no longer stored; attach it again.")
+                raise PictureGone("The starting picture has expired. Attach it again.")
 
 
 def check_bytes(images: Mapping[str, bytes]) -> None:

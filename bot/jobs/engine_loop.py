@@ -106,7 +106,7 @@ class EngineLoop:
     async def _give_up(self, job: JobRow) -> None:
         """Fail a job whose handling raised an unexpected exception."""
         self._crossing = None
-        error = SetAside("Something broke inside the bot while it handled this job; the error has been logged.")
+        error = SetAside("Something went wrong inside the bot while it handled this job; the error has been logged.")
         await patiently(lambda: self._transitions.failed(job, error))
         await self.cancel(job)
 
@@ -132,7 +132,7 @@ class EngineLoop:
             return
         images = await patiently(lambda: self._images(started))
         if images is None:
-            gone = PictureGone("The picture that this starts from is no longer stored.")
+            gone = PictureGone("The starting picture has expired.")
             await patiently(lambda: self._transitions.failed(started, gone))
             return
         if self._registry.row(job.id, job.attempt) is not None:  # else it was cancelled in the meantime

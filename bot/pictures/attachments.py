@@ -183,4 +183,4 @@ def _is_small(attachment: discord.Attachment) -> bool:
 
 
 def _shutting_down() -> ShuttingDown:
-    return ShuttingDown("The bot is about to restart and takes nothing new; please try again in a minute.")
+    return ShuttingDown("The bot is restarting. Please try again in a minute.")

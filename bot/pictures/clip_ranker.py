@@ -33,7 +33,7 @@ SECONDS = 60.0
 """The longest that anybody waits for the engine."""
 PAUSE = 0.25
 """Seconds until it is asked again."""
-FEWER = "Fewer than two of these pictures are still kept; there is nothing to compare."
+FEWER = "Fewer than two of these pictures are left, so there is nothing to rank."
 SMALL = "primer"
 """Perceptors whose names begin so know only the words of the primer's vocabulary."""
 
@@ -79,7 +79,7 @@ class Critic:
                 words = await self._embed(name, texts=[part.text for part in parts])
                 views = await self._embed(name, images=[view for _, view in seen])
         except TimeoutError as error:
-            raise Refused("The engine has too much to do to judge pictures just now; try again later.") from error
+            raise Refused("The engine is too busy to rank pictures right now. Try again later.") from error
         aim = np.array([part.weight for part in parts]) @ np.array(words.vectors)
         cosines = np.array(views.vectors) @ (aim / max(float(np.linalg.norm(aim)), 1e-12))
         return {index: float(cosine) for (index, _), cosine in zip(seen, cosines, strict=True)}

@@ -18,7 +18,7 @@ from engine.images.pictures import to_png
 
 SIDE = 2048
 """Pixels that a mask keeps on its longer side; no net paints finer."""
-ALONE = "A mask says which part of a picture is painted anew: attach that picture as image, too."
+ALONE = "A mask needs a picture. Attach the picture as image, too."
 
 
 @dataclass(frozen=True, slots=True)

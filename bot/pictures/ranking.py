@@ -34,15 +34,25 @@ def ordered(job: JobRow) -> Order:
     if all(grade is not None for grade in grades):
         return Order(_by(job.pictures, "grade"), True, _judge(job))
     if all(figure(picture, "clip_score") is not None for picture in job.pictures):
-        words = "In the order of the CLIP that guided them, which likes its own: nobody else could judge them."
+        words = "Ranked by the CLIP that guided them, because no other model was available."
         return Order(_by(job.pictures, "clip_score"), True, words)
-    return Order(job.pictures, False, "In the order in which they were painted: nobody could judge them.")
+    return Order(job.pictures, False, "Not ranked, because no model could score them.")
 
 
 def merit(picture: PictureRow) -> float | None:
     """The judge's cosine, else the guiding CLIP's; None without either."""
     grade = figure(picture, "grade")
     return figure(picture, "clip_score") if grade is None else grade
+
+
+def independent_score(job: JobRow, picture: PictureRow) -> float | None:
+    """Cosine of image and prompt by a CLIP that did not guide the image; None if no such CLIP has scored it.
+
+    The guiding CLIP is not shown, because it rates its own images too high.
+    """
+    if isinstance(job.request, DreamRequest) and picture.facts.get("grader") in guides_of(job.request):
+        return None
+    return figure(picture, "grade")
 
 
 def best(pictures: Sequence[PictureRow]) -> PictureRow:
@@ -64,5 +74,5 @@ def _judge(job: JobRow) -> str:
     name = str(job.pictures[0].facts.get("grader", "")) if job.pictures else ""
     guides = guides_of(job.request) if isinstance(job.request, DreamRequest) else frozenset()
     if name in guides:
-        return f"Judged by {name}, which guided these pictures itself and likes its own."
-    return f"Judged by {name}, a CLIP that did not guide them."
+        return f"Scored by {name}, the CLIP that guided them."
+    return f"Scored by {name}, which did not guide them."

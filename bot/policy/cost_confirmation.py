@@ -20,7 +20,7 @@ from bot.storage.database import unbroken
 from bot.text import duration, number, units
 from engine.requests.request import UpscaleRequest
 
-ANSWERED = "You have answered that already."
+ANSWERED = "You have already answered that."
 LAPSED = "That question expired after ten minutes. Nothing was painted or charged; just ask again."
 NO_PICTURES: Mapping[str, bytes] = {}
 
@@ -94,7 +94,7 @@ def question_words(request: Asked, left: float, seconds: float) -> str:
 
 def _ask(request: Asked) -> str:
     if isinstance(request, UpscaleRequest):
-        return "Enlarge it?"
+        return f"Upscale to {request.width * request.scale}×{request.height * request.scale}?"
     return "Paint it?" if request.count == 1 else f"Paint all {request.count} pictures?"
 
 

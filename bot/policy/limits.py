@@ -87,11 +87,12 @@ def check_waiting(mine: int, everybody: int, standing: Standing, queue: QueueSec
     """Raise QueueFull if this person's limit (*mine*) or the total limit (*everybody*) of waiting jobs is reached."""
     if mine >= standing.waiting:
         raise QueueFull(
-            f"You have {_jobs(mine)} waiting already, and {standing.waiting} is the most for one person. "
+            f"You have {_jobs(mine)} in the queue, and the limit is {standing.waiting} per person. "
             "Wait for one of them, or cancel one."
         )
     if everybody >= queue.total:
-        raise QueueFull(f"The queue is full: {_jobs(everybody)} wait already. Please try again in a while.")
+        verb = "is" if everybody == 1 else "are"
+        raise QueueFull(f"The queue is full: {_jobs(everybody)} {verb} waiting. Please try again later.")
 
 
 def check_cooldown(last: float | None, standing: Standing, now: float) -> None:
@@ -109,10 +110,10 @@ def _fits(request: DreamRequest, ready: Ready) -> None:
     if most is None or request.width * request.height <= most:
         return
     size = MODELS[request.model].shrunk(request.width, request.height, most)
-    others = f"{size[0]}×{size[1]} would fit" if size else "no size of it would fit, but a smaller model may"
+    others = f"{size[0]}×{size[1]} would fit" if size else "no size fits, but a smaller model may"
     raise TooLarge(
-        f"For {request.width}×{request.height} with “{request.model}” there is not enough memory here, even in its "
-        f"lightest form ({ready.device}); {others}."
+        f"There is not enough memory on {ready.device} for {request.width}×{request.height} with "
+        f"“{request.model}”; {others}."
     )
 
 
@@ -120,7 +121,7 @@ def _has(kind: str, name: str, known: tuple[str, ...], ready: Ready) -> None:
     if name in known:
         return
     why = ready.unavailable.get(name, "")
-    others = f" There is {', '.join(known)}." if known else ""
+    others = f" Available: {', '.join(known)}." if known else ""
     raise ModelUnavailable(
         f"The {kind} “{name}” cannot be used here{f': {why}' if why else ''}.{others}".replace("..", ".")
     )

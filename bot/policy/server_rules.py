@@ -18,7 +18,7 @@ from bot.errors import BlockedWords, Refused
 from bot.models.comparison import Asked, parts_of
 from bot.policy.word_filter import about_minors, first_found, is_mature, is_sexual
 from bot.storage.moderation import Block
-from bot.text import because, clock_date, listed, plain
+from bot.text import because, clock_date, listed, mention_channel, mention_role, plain
 from engine.catalogue.models import MODELS, Model
 from engine.errors import DreamError, InvalidRequest
 from engine.requests.request import PROFILE, build_options, painter_by, parse_size
@@ -49,8 +49,8 @@ class PromptLineage:
 
 
 FORGOTTEN = (
-    "The words that this picture was made from are forgotten. They may have been for adults, so it is enlarged and "
-    "shown in age-restricted channels only, and this is none."
+    "The original prompt is no longer stored and may have been adult content. This picture can only be upscaled or "
+    "shown in an age-restricted channel."
 )
 NO_PROFILE = "none"
 """What is typed to paint by no profile, whatever is usual."""
@@ -118,7 +118,7 @@ class ServerRules(Kept):
     max_steps: int | None = None
     max_count: int | None = None
     mature: Literal["restricted", "never"] = "restricted"
-    """Where mature words are painted: in age-restricted channels only, or nowhere."""
+    """Where mature words are painted: in age-restricted (18+) channels, or nowhere."""
     spoilers: Literal["never", "mature", "always"] = "never"
     """Which pictures are posted as spoilers."""
     report_channel: int = 0
@@ -135,25 +135,25 @@ class ServerRules(Kept):
     def check_place(self, location: Location) -> None:
         """Raise Refused where this server does not paint, or for whom."""
         if self.channels and not set(self.channels) & set(location.channels):
-            places = listed([f"<#{channel}>" for channel in self.channels], "or")
-            raise Refused(f"In this server pictures are painted in {places}; please ask there.")
+            places = listed(list(map(mention_channel, self.channels)), "or")
+            raise Refused(f"This server only allows pictures in {places}.")
         if self.roles and not set(self.roles) & set(location.roles):
-            roles = listed([f"<@&{role}>" for role in self.roles], "or")
-            raise Refused(f"In this server painting is for {roles}. Its moderators give the role.")
+            roles = listed(list(map(mention_role, self.roles)), "or")
+            raise Refused(f"Only members with the role {roles} can paint in this server.")
 
     def check_words(self, meant: PromptLineage, location: Location) -> None:
         """Raise BlockedWords, with the reason, for what is not painted here."""
         texts = meant.texts
         if blocked := first_found(texts, [word.phrase for word in self.words]):
             reason = next(word.reason for word in self.words if word.phrase == blocked)
-            raise BlockedWords(f"“{plain(blocked)}” is not painted in this server{because(reason)}")
+            raise BlockedWords(f"“{plain(blocked)}” is blocked in this server{because(reason)}")
         if is_sexual(texts) and about_minors(texts):
-            raise BlockedWords("Sexual pictures of minors are not painted, anywhere.")
+            raise BlockedWords("Sexual content with minors is never allowed.")
         found = is_mature(texts)
         if found and self.mature == "never":
-            raise BlockedWords(f"“{plain(found)}” is for adults, and this server paints nothing of that kind.")
+            raise BlockedWords(f"“{plain(found)}” is adult content, which this server does not allow.")
         if found and not location.restricted:
-            raise BlockedWords(f"“{plain(found)}” is painted in age-restricted channels only, and this is none.")
+            raise BlockedWords(f"“{plain(found)}” is only allowed in 18+ channels.")
         if not meant.known and not location.restricted:
             raise BlockedWords(FORGOTTEN)
 
@@ -190,7 +190,7 @@ def blocked_words(block: Block) -> str:
     """What a blocked person reads."""
     where = "in this server" if block.server_id else "anywhere"
     until = f" until {clock_date(block.until)}" if block.until else ""
-    return f"A moderator has decided that you do not paint {where}{until}{because(block.reason)}"
+    return f"A moderator has blocked you {where}{until}{because(block.reason)}"
 
 
 def wanted_texts(request: Asked) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from pydantic.fields import FieldInfo
 
+from bot.requests.parse import USUAL
 from bot.text import shorten
 from engine.catalogue.models import DEFAULT_MODEL, MODELS, Model
 from engine.requests.request import METHODS, PROFILES, Options, option_span, option_text
@@ -139,3 +140,14 @@ def _unless(name: str, text: str, unavailable: Mapping[str, str]) -> str:
 def _cut(suggestions: list[Suggestion]) -> list[Suggestion]:
     """As many, and as long, as Discord takes; what is too long to be filled in is not offered."""
     return [(shorten(text, LONGEST), value) for text, value in suggestions if len(value) <= LONGEST][:MOST]
+
+
+def ways(typed: str, unavailable: Mapping[str, str]) -> list[tuple[str, str]]:
+    """(what is shown, what is filled in) of every way that begins to be typed; first what can be used here."""
+    shown = [(f"{USUAL} – the defaults of /dream", USUAL)]
+    shown += [(f"{profile.name} – {profile.about}", profile.name) for profile in PROFILES.values()]
+    shown += [(f"{name} – a method", name) for name in METHODS]
+    shown += [(f"{model.name} – {model.title}", model.name) for model in MODELS.values()]
+    shown = [(f"{name} – not here: {unavailable[name]}" if name in unavailable else text, name) for text, name in shown]
+    fitting = [(text, name) for text, name in shown if typed.strip().lower() in name.lower()]
+    return sorted(fitting, key=lambda one: one[1] in unavailable)[:25] or [(typed, typed)] * (len(typed) <= LONGEST)

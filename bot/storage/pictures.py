@@ -101,7 +101,7 @@ class Pictures:
         picture = await self.find(job_id, index)
         data = await files.read(picture.path) if picture is not None and picture.path is not None else None
         if data is None:
-            raise PictureGone(f"Picture {index + 1} of job {job_id} is no longer stored.")
+            raise PictureGone(f"Picture {index + 1} of job {job_id} has expired.")
         return data
 
     async def by_sha(self, sha256: str, session: Session | None = None) -> PictureRow | None:

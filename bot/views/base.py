@@ -1,22 +1,21 @@
-"""What all buttons have in common: a custom id that says everything, and errors that become words.
+"""What all buttons, menus and modals share: custom ids, the error boundary, the visibility check.
 
-    dream:<action>:<job id>[:<picture index>]
+    dream:<action>:<job id>[:<image index>]
 
-discord.py gives a DynamicItem no error hook: what its callback raises is only logged, and the person reads
-“interaction failed”. So every callback runs under the guard here.
+discord.py only logs what the callback of a DynamicItem raises, so every callback runs inside `handle`.
 """
 
 from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
-from typing import ClassVar, Self, TypeAlias
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self, TypeAlias, cast
 
 import discord
 from discord import ui
 
-from bot.errors import Refused
 from bot.interactions.context import Invocation
 from bot.interactions.error_reporting import report_errors
 from bot.interactions.responder import InteractionResponder
@@ -25,11 +24,13 @@ from bot.services import Services
 
 AnyInteraction: TypeAlias = discord.Interaction[discord.Client]
 PREFIX = "dream"
+JOB = "[0-9a-z]{1,12}"
+"""The pattern of a job id."""
 
 
 def template(action: str) -> str:
-    """The pattern of one action's custom ids."""
-    return rf"{PREFIX}:{action}:(?P<job>[0-9a-z]{{1,12}})(?::(?P<index>[0-9]{{1,2}}))?"
+    """Return the pattern of one action's custom ids."""
+    return rf"{PREFIX}:{action}:(?P<job>{JOB})(?::(?P<index>[0-9]{{1,2}}))?"
 
 
 def custom_id(action: str, job_id: str, index: int | None = None) -> str:
@@ -37,88 +38,108 @@ def custom_id(action: str, job_id: str, index: int | None = None) -> str:
     return f"{PREFIX}:{action}:{job_id}" + ("" if index is None else f":{index}")
 
 
-def services_of(interaction: AnyInteraction) -> Services:
-    """Return the services of the client that received *interaction*."""
-    services: Services = interaction.client.services  # type: ignore[attr-defined]
-    return services
+@dataclass(frozen=True, slots=True)
+class Press:
+    """One press of a button, choice from a menu, or submitted modal."""
+
+    interaction: AnyInteraction
+    responder: InteractionResponder
+    caller: Invocation
+    services: Services
+
+    @property
+    def message(self) -> discord.Message | None:
+        """The message that holds the button or menu."""
+        return self.interaction.message
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What Discord sent: custom id, chosen values, modal components."""
+        return cast(dict[str, Any], self.interaction.data or {})
+
+    async def job(self, job_id: str) -> JobRow:
+        """Return the job. Raises Refused for an unknown id and for a job that the caller cannot see here."""
+        return await self.services.archive.visible(job_id, self.caller)
 
 
-async def guarded(
+async def handle(
     interaction: AnyInteraction,
-    work: Callable[[InteractionResponder], Awaitable[None]],
+    work: Callable[[Press], Awaitable[None]],
     *,
     private: bool = True,
-    form: bool = False,
+    modal: bool = False,
     doing: str = "",
 ) -> None:
-    """Do *work* with the interaction's answer; whatever goes wrong is said to the one who acted."""
-    responder = InteractionResponder.of(interaction, private=private, form=form)
+    """Run *work*; report errors to the person who acted. *modal*: the work may open a modal."""
+    responder = InteractionResponder.of(interaction, private=private, form=modal)
     async with report_errors(responder, doing):
-        with services_of(interaction).handlers.running():
-            await work(responder)
-
-
-async def find_job(interaction: AnyInteraction, job_id: str) -> JobRow:
-    """The job of that id. Raises Refused."""
-    job = await services_of(interaction).jobs.find(job_id)
-    if job is None:
-        raise Refused("I no longer know this picture; its records are gone.")
-    return job
+        services: Services = interaction.client.services  # type: ignore[attr-defined]
+        with services.handlers.running():
+            await work(Press(interaction, responder, Invocation.of_interaction(interaction), services))
 
 
 class IdButton(ui.DynamicItem[ui.Button[ui.View]], ABC, template=template("none")):
-    """A button whose custom id names an id, and perhaps a number. Subclasses say what a press does."""
+    """A button whose custom id holds an id and perhaps an image index."""
 
     action: ClassVar[str]
     label: ClassVar[str]
     numbered: ClassVar[str] = ""
-    """The label's beginning where there is one such button per picture."""
+    """Start of the label where each image has such a button."""
     style: ClassVar[discord.ButtonStyle] = discord.ButtonStyle.secondary
     private: ClassVar[bool] = False
-    """Only the one who presses will see what comes of it."""
+    """The result is shown to the presser only."""
 
     def __init__(self, job_id: str, index: int | None = None, row: int | None = None) -> None:
         self.job_id = job_id
         self.index = index
-        label = self.label if index is None else f"{self.numbered or self.label} {index + 1}"
+        label = self.label if index is None else f"{self.numbered or f'{self.label} '}{index + 1}"
         super().__init__(
             ui.Button(label=label, style=self.style, custom_id=custom_id(self.action, job_id, index), row=row)
         )
 
     @classmethod
     async def from_custom_id(cls, interaction: AnyInteraction, item: ui.Item[ui.View], match: re.Match[str], /) -> Self:
-        """Rebuild the button from what Discord says was pressed."""
+        """Rebuild the button that was pressed."""
         index = match["index"]
         return cls(match["job"], None if index is None else int(index))
 
     async def callback(self, interaction: AnyInteraction) -> None:
-        """Run `act`; whatever goes wrong is said to the one who pressed."""
-
-        async def press(responder: InteractionResponder) -> None:
-            await self.act(interaction, responder)
-
+        """Run `act` inside the error boundary."""
         doing = f"the button {self.custom_id}"
-        await guarded(interaction, press, private=self.private, form=self.opens_form(interaction), doing=doing)
+        modal = self.opens_modal(interaction)
+        await handle(interaction, self.act, private=self.private, modal=modal, doing=doing)
 
-    def opens_form(self, interaction: AnyInteraction) -> bool:
-        """Whether a form is meant to open, for which there is less time than for words."""
+    def opens_modal(self, interaction: AnyInteraction) -> bool:
+        """Whether a modal follows. It must be the first response, within three seconds."""
         return False
 
     @abstractmethod
-    async def act(self, interaction: AnyInteraction, responder: InteractionResponder) -> None:
-        """Do what the button says, and answer."""
+    async def act(self, press: Press) -> None:
+        """Do what the button says, and respond."""
 
 
-class PressButton(IdButton, template=template("never")):
-    """A button about one job, or about one picture of it."""
+class JobButton(IdButton, template=template("never")):
+    """A button about one job, or one image of it."""
 
-    async def act(self, interaction: AnyInteraction, responder: InteractionResponder) -> None:
-        """Find the job, then `pressed`."""
-        job = await find_job(interaction, self.job_id)
-        await self.pressed(interaction, responder, Invocation.of_interaction(interaction), job)
+    async def act(self, press: Press) -> None:
+        """Find the job, then run `pressed`."""
+        await self.pressed(press, await press.job(self.job_id))
 
     @abstractmethod
-    async def pressed(
-        self, interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
-    ) -> None:
-        """Do what the button says, and answer."""
+    async def pressed(self, press: Press, job: JobRow) -> None:
+        """Do what the button says, and respond."""
+
+
+def modal_values(data: Mapping[str, Any]) -> dict[str, str]:
+    """Custom id → text, or first choice, of every field of a submitted modal."""
+    return dict(_fields(data.get("components", [])))
+
+
+def _fields(components: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    for component in components:
+        inner = component.get("components") or [component[key] for key in ("component",) if key in component]
+        if inner:
+            yield from _fields(inner)
+        elif "custom_id" in component:
+            chosen = component.get("values") or [""]
+            yield component["custom_id"], str(component.get("value") or chosen[0])

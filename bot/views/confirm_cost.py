@@ -1,4 +1,4 @@
-"""The question before much is spent, and its two buttons; they work after a restart, too, as long as it is open."""
+"""The question before an expensive job, and its two buttons. They keep working after a restart."""
 
 from __future__ import annotations
 
@@ -8,55 +8,51 @@ import discord
 from discord import ui
 
 from bot.errors import Lapsed
-from bot.interactions.context import Invocation
 from bot.interactions.payload import EphemeralPayload
-from bot.interactions.responder import InteractionResponder
-from bot.views.base import AnyInteraction, IdButton, services_of, template
+from bot.views.base import IdButton, Press, template
 
 
-class PaintButton(IdButton, template=template("yes")):
-    """Yes: paint it. The question's id stands where others have a job's."""
+class ConfirmButton(IdButton, template=template("yes")):
+    """Paint it. The custom id holds the id of the question in place of a job id."""
 
     action = "yes"
     label = "Paint"
     style = discord.ButtonStyle.success
 
-    async def act(self, interaction: AnyInteraction, responder: InteractionResponder) -> None:
-        """Order it, and take the question away; while it is refused, the question stays."""
+    async def act(self, press: Press) -> None:
+        """Submit the job and remove the question. A refused job leaves the question open."""
         try:
-            await services_of(interaction).job_actions.confirmed(
-                self.job_id, Invocation.of_interaction(interaction), responder
-            )
+            await press.services.job_actions.confirmed(self.job_id, press.caller, press.responder)
         except Lapsed as closed:
-            await responder.send_private(str(closed))
-        await responder.delete_ephemeral()
+            await press.responder.send_private(str(closed))
+        await press.responder.delete_ephemeral()
 
 
-class DontButton(IdButton, template=template("no")):
-    """No: leave it."""
+class DeclineButton(IdButton, template=template("no")):
+    """Do not paint it."""
 
     action = "no"
     label = "Don't"
     private = True
 
-    async def act(self, interaction: AnyInteraction, responder: InteractionResponder) -> None:
-        """Put what has become of it in the place of the question."""
-        await responder.defer()
-        words = "All right: nothing is painted, and nothing was charged."
+    async def act(self, press: Press) -> None:
+        """Replace the question by the outcome."""
+        await press.responder.defer()
+        text = "OK, nothing was painted and nothing was charged."
         try:
-            await services_of(interaction).jobs.confirmation.decline(self.job_id, interaction.user.id)
+            await press.services.jobs.confirmation.decline(self.job_id, press.caller.user_id)
         except Lapsed as closed:
-            words = str(closed)
-        await responder.replace(EphemeralPayload(words))
+            text = str(closed)
+        await press.responder.replace(EphemeralPayload(text))
 
 
-def question_sheet(question_id: str, words: str) -> EphemeralPayload:
-    """The question, in *words*."""
-    return EphemeralPayload(words, buttons=partial(_buttons, question_id))
+def question_payload(question_id: str, text: str) -> EphemeralPayload:
+    """The question with its buttons."""
+    return EphemeralPayload(text, buttons=partial(_buttons, question_id))
 
 
 def _buttons(question_id: str) -> ui.View:
     view = ui.View(timeout=None)
-    for kind in (PaintButton, DontButton):
+    for kind in (ConfirmButton, DeclineButton):
         view.add_item(kind(question_id))
     return view

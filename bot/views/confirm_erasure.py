@@ -1,4 +1,4 @@
-"""The question before everything of a person is deleted, and the button that answers it."""
+"""The question before all data of a person is deleted, and the button that confirms it."""
 
 from __future__ import annotations
 
@@ -6,52 +6,44 @@ import discord
 from discord import ui
 
 from bot.interactions.payload import EphemeralPayload
-from bot.interactions.responder import InteractionResponder
 from bot.models.history import Belongings
 from bot.text import count
-from bot.views.base import AnyInteraction, IdButton, services_of, template
+from bot.views.base import IdButton, Press, template
 
 ME = "me"
-"""Stands in the custom id: the button forgets whoever presses it, and nobody else."""
+"""In place of an id: the button erases the data of the person who presses it."""
 
 
 class ForgetButton(IdButton, template=template("forget")):
-    """Delete everything of whoever presses."""
+    """Delete everything about the person who presses."""
 
     action = "forget"
-    label = "Forget all of it"
+    label = "Delete all my data"
     style = discord.ButtonStyle.danger
     private = True
 
-    async def act(self, interaction: AnyInteraction, responder: InteractionResponder) -> None:
-        """Delete it, and take the question away."""
-        await responder.defer()
-        services = services_of(interaction)
-        await services.farewell.forget(interaction.user.id)
-        services.deletion_queue.wake()
-        await responder.replace(
-            EphemeralPayload("You are forgotten. The messages that showed your pictures are being deleted now.")
-        )
+    async def act(self, press: Press) -> None:
+        """Delete the data and replace the question."""
+        await press.responder.defer()
+        await press.services.farewell.forget(press.caller.user_id)
+        press.services.deletion_queue.wake()
+        text = "Your data is deleted. The messages that show your pictures are being deleted now."
+        await press.responder.replace(EphemeralPayload(text))
 
 
-def forget_sheet(there_is: Belongings) -> EphemeralPayload:
-    """What will be deleted, what will not, and the button."""
-    unfinished = (
-        f" {count(there_is.unfinished, 'job')} that {'is' if there_is.unfinished == 1 else 'are'} not finished "
-        f"{'is' if there_is.unfinished == 1 else 'are'} cancelled first."
-        if there_is.unfinished
-        else ""
+def erasure_payload(stored: Belongings) -> EphemeralPayload:
+    """What will be deleted, what stays, and the button."""
+    verb = "is" if stored.unfinished == 1 else "are"
+    unfinished = f" {count(stored.unfinished, 'unfinished job')} {verb} cancelled first." if stored.unfinished else ""
+    text = (
+        f"**This deletes everything stored about you**: {count(stored.jobs, 'job')} with prompts, "
+        f"{count(stored.pictures, 'picture')}, the messages that show them or mention you, copies in reports, your "
+        f"settings, saved pictures and granted units, and your name in the ledger.{unfinished}\n"
+        "Pictures that others made from yours stay theirs, and the moderation log stays. Recent spending keeps "
+        "counting until its time window ends, then it is deleted too.\n"
+        "This cannot be undone. Use /mydata to get a copy first."
     )
-    words = (
-        f"**This deletes everything that I keep about you**: {count(there_is.jobs, 'job')} with their prompts, "
-        f"{count(there_is.pictures, 'picture')}, the messages that show them and those that called you, "
-        "what moderators were shown of them, your settings, "
-        f"what you keep, units that were granted to you, and your name in the ledger.{unfinished}\n"
-        "What others made from your pictures stays theirs, and what moderators decided stays on their record. What you "
-        "have spent lately counts until its window is over; then that goes too.\n"
-        "It cannot be undone. /mydata gives you a copy first."
-    )
-    return EphemeralPayload(words, buttons=_buttons)
+    return EphemeralPayload(text, buttons=_buttons)
 
 
 def _buttons() -> ui.View:

@@ -1,176 +1,171 @@
-"""What one can do with one's history and with what one keeps: turn pages, look at something again, post it again."""
+"""`/history`: pages of one's jobs or saved pictures, a menu to open one of them, a button to post it."""
 
 from __future__ import annotations
 
 import re
 from functools import partial
-from typing import Any, ClassVar, Self, cast
+from typing import ClassVar, Self
 
 import discord
 from discord import ui
 
 from bot.embeds.history import embed_of, option_of, title
 from bot.errors import NotAllowed
-from bot.interactions.context import Invocation
 from bot.interactions.payload import EphemeralPayload
-from bot.interactions.responder import InteractionResponder
 from bot.models.history import Line, Page
 from bot.models.job import JobRow, Update
 from bot.pictures.uploads import Upload, thumbnail
 from bot.services import Services
-from bot.views.base import AnyInteraction, IdButton, PressButton, find_job, guarded, services_of, template
+from bot.views.base import AnyInteraction, IdButton, JobButton, Press, handle, template
 from engine.errors import UnreadablePicture
 
 
 class OlderButton(IdButton, template=template("older")):
-    """The page after the job that it names."""
+    """Shows the page after the job in the custom id."""
 
     action = "older"
     label = "Older"
     older: ClassVar[bool] = True
-    only_kept: ClassVar[bool] = False
+    only_saved: ClassVar[bool] = False
 
-    async def act(self, interaction: AnyInteraction, responder: InteractionResponder) -> None:
-        """Turn the page; the job beside it need not be there any more."""
-        await responder.defer()
-        sheet = await history_sheet(interaction, self.job_id, older=self.older, only_kept=self.only_kept)
-        await responder.replace(sheet)
+    async def act(self, press: Press) -> None:
+        """Turn the page. The job in the custom id need not exist any more."""
+        await press.responder.defer()
+        user_id = press.caller.user_id
+        payload = await history_payload(
+            press.services, user_id, self.job_id, older=self.older, only_saved=self.only_saved
+        )
+        await press.responder.replace(payload)
 
 
 class NewerButton(OlderButton, template=template("newer")):
-    """The page before it."""
+    """Shows the page before the job in the custom id."""
 
     action = "newer"
     label = "Newer"
     older = False
 
 
-class KeptOlderButton(OlderButton, template=template("keptolder")):
-    """The same among what one keeps."""
+class SavedOlderButton(OlderButton, template=template("keptolder")):
+    """Shows the next page of saved pictures."""
 
     action = "keptolder"
-    only_kept = True
+    only_saved = True
 
 
-class KeptNewerButton(NewerButton, template=template("keptnewer")):
-    """The page before it."""
+class SavedNewerButton(NewerButton, template=template("keptnewer")):
+    """Shows the previous page of saved pictures."""
 
     action = "keptnewer"
-    only_kept = True
+    only_saved = True
 
 
 class HistoryMenu(ui.DynamicItem[ui.Select[ui.View]], template="dream:history"):
-    """Show one job of the page again."""
+    """Opens one job of the page."""
 
     def __init__(self, lines: tuple[Line, ...] = ()) -> None:
         options = [
-            discord.SelectOption(value=value, label=label, description=words)
-            for value, label, words in (option_of(line, place) for place, line in enumerate(lines, 1))
+            discord.SelectOption(value=value, label=label, description=text)
+            for value, label, text in (option_of(line, place) for place, line in enumerate(lines, 1))
         ]
         menu: ui.Select[ui.View] = ui.Select(
-            custom_id="dream:history", placeholder="Show one of them again …", options=options, row=0
+            custom_id="dream:history", placeholder="Open one of them …", options=options, row=0
         )
         super().__init__(menu)
 
     @classmethod
     async def from_custom_id(cls, interaction: AnyInteraction, item: ui.Item[ui.View], match: re.Match[str], /) -> Self:
-        """What was chosen stands in the interaction."""
+        """Rebuild the menu; the interaction holds the choice."""
         return cls()
 
     async def callback(self, interaction: AnyInteraction) -> None:
-        """Show it to its owner alone, with buttons that work."""
-        chosen = cast(dict[str, Any], interaction.data or {}).get("values") or [""]
+        """Show the job to its owner only, with buttons that work there."""
+        await handle(interaction, self._open, doing="a choice from a history")
 
-        async def show(responder: InteractionResponder) -> None:
-            job = await find_job(interaction, str(chosen[0]))
-            await show_again(interaction, responder, job)
-
-        await guarded(interaction, show, doing="a choice from a history")
+    async def _open(self, press: Press) -> None:
+        chosen = press.data.get("values") or [""]
+        await open_private(press, await press.job(str(chosen[0])))
 
 
-class PostButton(PressButton, template=template("post")):
-    """Post a picture of one's own history where one is now."""
+class PostButton(JobButton, template=template("post")):
+    """Posts a picture of one's own history in the current channel."""
 
     action = "post"
     label = "Post here"
     style = discord.ButtonStyle.success
 
-    async def pressed(
-        self, interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
-    ) -> None:
-        """Post it, for everybody to see."""
-        await services_of(interaction).job_actions.post_again(job, caller, responder)
+    async def pressed(self, press: Press, job: JobRow) -> None:
+        """Post it in public."""
+        await press.services.job_actions.post_again(job, press.caller, press.responder)
 
 
-async def history_sheet(
-    interaction: AnyInteraction, beside: str = "", *, older: bool = True, only_kept: bool = False
+async def history_payload(
+    services: Services, user_id: int, beside: str = "", *, older: bool = True, only_saved: bool = False
 ) -> EphemeralPayload:
-    """A page of the history of whoever asks, or of what they keep."""
-    services = services_of(interaction)
-    page = await services.archive.page(interaction.user.id, beside, older=older, only_kept=only_kept)
-    uploads = [upload for line in page.lines if (upload := await _thumbnail(interaction, line))]
+    """One page of the person's jobs, or of the pictures that they have saved."""
+    page = await services.archive.page(user_id, beside, older=older, only_kept=only_saved)
+    uploads = [upload for line in page.lines if (upload := await _thumbnail(services, line))]
     files = tuple((upload.name, upload.data) for upload in uploads)
     embeds = tuple(embed_of(line, {name for name, _ in files}) for line in page.lines)
     return EphemeralPayload(title(page), embeds, files, partial(_buttons, page))
 
 
-async def show_again(interaction: AnyInteraction, responder: InteractionResponder, job: JobRow) -> None:
-    """Hand a job to its owner, or to whoever keeps it: picture, facts, buttons. Raises NotAllowed."""
-    await responder.send_private_payload(await _sheet(interaction, responder, job))
-    await _seen(interaction, job)
+async def open_private(press: Press, job: JobRow) -> None:
+    """Send a job to its owner or to a person who has saved it. Raises NotAllowed."""
+    await press.responder.send_private_payload(await _payload(press, job))
+    await _mark_seen(press, job)
 
 
-async def show_as_it_is_now(interaction: AnyInteraction, responder: InteractionResponder, job: JobRow) -> None:
-    """Bring the sheet whose button was pressed up to date, which nothing but a press can. Raises NotAllowed."""
-    sheet = await _sheet(interaction, responder, job)
-    await responder.defer()
-    await responder.replace(sheet)
-    await _seen(interaction, job)
+async def refresh_private(press: Press, job: JobRow) -> None:
+    """Update the ephemeral message whose button was pressed. Raises NotAllowed."""
+    payload = await _payload(press, job)
+    await press.responder.defer()
+    await press.responder.replace(payload)
+    await _mark_seen(press, job)
 
 
-async def bring_up_to_date(interaction: AnyInteraction, responder: InteractionResponder, job: JobRow) -> None:
+async def refresh_public(press: Press, job: JobRow) -> None:
     """Make the message whose button was pressed show the current state of *job*."""
-    await responder.defer()
-    services = services_of(interaction)
-    face = await services.renderer.render(_now(services, job), responder.upload_limit)
-    await responder.replace(EphemeralPayload("", (face.embed,), face.files, face.buttons))
+    await press.responder.defer()
+    message = await press.services.renderer.render(_now(press.services, job), press.responder.upload_limit)
+    await press.responder.replace(EphemeralPayload("", (message.embed,), message.files, message.buttons))
+
+
+async def is_private(press: Press, job: JobRow) -> bool:
+    """Whether the pressed message is ephemeral and not the job's own message.
+
+    Where Discord forces the bot's answers to be ephemeral, the job's own message is ephemeral too.
+    """
+    shown = press.message
+    if shown is None or not shown.flags.ephemeral:
+        return False
+    return await press.services.store.messages.job_id(shown.channel.id, shown.id) != job.id
 
 
 def _now(services: Services, job: JobRow) -> Update:
     return Update(job, services.jobs.registry.progress(job.id), services.jobs.registry.place(job.id))
 
 
-async def is_sheet(interaction: AnyInteraction, job: JobRow) -> bool:
-    """Whether the message that was pressed is seen by one person alone, and is not the job's own message.
-
-    That is so, too, where a person has the bot for themselves and may not show it to others.
-    """
-    shown = interaction.message
-    if shown is None or not shown.flags.ephemeral:
-        return False
-    return await services_of(interaction).store.messages.job_id(shown.channel.id, shown.id) != job.id
-
-
-async def _sheet(interaction: AnyInteraction, responder: InteractionResponder, job: JobRow) -> EphemeralPayload:
-    services, user_id = services_of(interaction), interaction.user.id
-    kept = user_id in await services.archive.keepers(job)
-    if not (kept or job.owned_by(user_id)):
-        raise NotAllowed("This is in somebody else's history.")
-    face = await services.renderer.render(_now(services, job), responder.upload_limit)
-    buttons = partial(services.buttons.private, job, job.owned_by(user_id), kept)
-    return EphemeralPayload("", (face.embed,), face.files, buttons)
+async def _payload(press: Press, job: JobRow) -> EphemeralPayload:
+    services, user_id = press.services, press.caller.user_id
+    saved = user_id in await services.archive.keepers(job)
+    if not (saved or job.owned_by(user_id)):
+        raise NotAllowed("This picture is in another person's history.")
+    message = await services.renderer.render(_now(services, job), press.responder.upload_limit)
+    buttons = partial(services.buttons.private, job, job.owned_by(user_id), saved)
+    return EphemeralPayload("", (message.embed,), message.files, buttons)
 
 
-async def _seen(interaction: AnyInteraction, job: JobRow) -> None:
-    if job.owned_by(interaction.user.id):
-        await services_of(interaction).archive.shown(job)
+async def _mark_seen(press: Press, job: JobRow) -> None:
+    if job.owned_by(press.caller.user_id):
+        await press.services.archive.shown(job)
 
 
 def _buttons(page: Page) -> ui.View:
     view = ui.View(timeout=None)
     if page.lines:
         view.add_item(HistoryMenu(page.lines))
-    newer, older = (KeptNewerButton, KeptOlderButton) if page.only_kept else (NewerButton, OlderButton)
+    newer, older = (SavedNewerButton, SavedOlderButton) if page.only_kept else (NewerButton, OlderButton)
     if page.newer:
         view.add_item(newer(page.lines[0].job.id, row=1))
     if page.older:
@@ -178,9 +173,9 @@ def _buttons(page: Page) -> ui.View:
     return view
 
 
-async def _thumbnail(interaction: AnyInteraction, line: Line) -> Upload | None:
-    png = await services_of(interaction).archive.png(line.kept) if line.kept and not line.job.origin.spoiler else None
+async def _thumbnail(services: Services, line: Line) -> Upload | None:
+    png = await services.archive.png(line.kept) if line.kept and not line.job.origin.spoiler else None
     try:
         return await thumbnail(line.job.id, png) if png else None
-    except UnreadablePicture:  # damaged on disk: the line stands without it
+    except UnreadablePicture:  # damaged on disk: the line appears without a thumbnail
         return None

@@ -1,4 +1,4 @@
-"""What the Info button tells, and what can be done from there: watch how it came to be, keep it."""
+"""The Info button, and what can be done from there: watch the timelapse, save or unsave the picture."""
 
 from __future__ import annotations
 
@@ -9,98 +9,89 @@ from urllib.parse import urlsplit
 from discord import ui
 
 from bot.embeds.info import THE_FILE, THE_LINES, about_file, info_embed, long_lines
-from bot.interactions.context import Invocation
 from bot.interactions.payload import EphemeralPayload
-from bot.interactions.responder import InteractionResponder
 from bot.models.job import JobRow
-from bot.views.base import PREFIX, AnyInteraction, PressButton, services_of, template
+from bot.views.base import PREFIX, JobButton, Press, template
 
 
-class InfoButton(PressButton, template=template("info")):
-    """Everything that is known about the picture, for the one who asks."""
+class InfoButton(JobButton, template=template("info")):
+    """Shows all facts about a result."""
 
     action = "info"
     label = "Info"
     private = True
 
-    async def pressed(
-        self, interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
-    ) -> None:
-        """Tell it."""
-        await responder.send_private_payload(await info_sheet(interaction, job))
+    async def pressed(self, press: Press, job: JobRow) -> None:
+        """Show them."""
+        await press.responder.send_private_payload(await info_payload(press, job))
 
 
-class WatchButton(PressButton, template=template("watch")):
-    """How the picture came to be, for the one who asks."""
+class WatchButton(JobButton, template=template("watch")):
+    """Shows the timelapse of a picture."""
 
     action = "watch"
-    label = "Watch it form"
+    label = "Timelapse"
     private = True
 
-    async def pressed(
-        self, interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
-    ) -> None:
-        """Show the film."""
-        film = await services_of(interaction).evolutions.film(job, responder.upload_limit)
-        await responder.send_private_payload(EphemeralPayload("", files=((film.name, film.data),)))
+    async def pressed(self, press: Press, job: JobRow) -> None:
+        """Send the film."""
+        film = await press.services.evolutions.film(job, press.responder.upload_limit)
+        await press.responder.send_private_payload(EphemeralPayload("", files=((film.name, film.data),)))
 
 
-class KeepButton(PressButton, template=template("keep")):
-    """From now on retention passes the picture over. Anybody may, for themselves."""
+class SaveButton(JobButton, template=template("keep")):
+    """Saves a picture for the presser: it is not deleted when space is needed."""
 
     action = "keep"
-    label = "Keep"
+    label = "Save"
     private = True
-    keeps: ClassVar[bool] = True
+    saves: ClassVar[bool] = True
 
-    async def pressed(
-        self, interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
-    ) -> None:
-        """Do it, let the message show the other button, and say what it means."""
-        services = services_of(interaction)
-        keep = services.archive.keep if self.keeps else services.archive.keep_no_longer
-        words = await keep(job, caller.user_id)
-        await responder.defer()
-        if _has_info(interaction):
-            await responder.set_view(services.buttons.private(job, job.owned_by(caller.user_id), self.keeps))
+    async def pressed(self, press: Press, job: JobRow) -> None:
+        """Save or unsave it, and swap the button."""
+        services, user_id = press.services, press.caller.user_id
+        text = await (services.archive.keep if self.saves else services.archive.keep_no_longer)(job, user_id)
+        await press.responder.defer()
+        if _has_info(press):
+            await press.responder.set_view(services.buttons.private(job, job.owned_by(user_id), self.saves))
         else:
-            await responder.replace(await info_sheet(interaction, job))
-        await responder.send_private(words)
+            await press.responder.replace(await info_payload(press, job))
+        await press.responder.send_private(text)
 
 
-class LetGoButton(KeepButton, template=template("letgo")):
-    """It goes when its time has come, like others."""
+class UnsaveButton(SaveButton, template=template("letgo")):
+    """Makes a saved picture expire normally again."""
 
     action = "letgo"
-    label = "Keep no longer"
-    keeps = False
+    label = "Unsave"
+    saves = False
 
 
-async def info_sheet(interaction: AnyInteraction, job: JobRow) -> EphemeralPayload:
-    """The facts about a job, with what whoever asks can do."""
-    services, user_id = services_of(interaction), interaction.user.id
-    watchable, keepers = await services.evolutions.has(job), await services.archive.keepers(job)
+async def info_payload(press: Press, job: JobRow) -> EphemeralPayload:
+    """The facts about a job, with the presser's buttons."""
+    services, user_id = press.services, press.caller.user_id
+    watchable, savers = await services.evolutions.has(job), await services.archive.keepers(job)
 
     def buttons() -> ui.View:
         view = ui.View(timeout=None)
         if watchable:
             view.add_item(WatchButton(job.id))
-        if user_id in keepers:
-            view.add_item(LetGoButton(job.id))
+        if user_id in savers:
+            view.add_item(UnsaveButton(job.id))
         elif job.on_disk:
-            view.add_item(KeepButton(job.id))
+            view.add_item(SaveButton(job.id))
         return view
 
-    embed = info_embed(job, keepers, user_id, _file(interaction, job))
+    embed = info_embed(job, savers, user_id, _file(press, job))
     return EphemeralPayload("", (embed,), long_lines(job), buttons)
 
 
-def _file(interaction: AnyInteraction, job: JobRow) -> str:
-    """About the file in the message that was pressed; where that is Info itself, what stands there already."""
-    message = interaction.message
+def _file(press: Press, job: JobRow) -> str:
+    """A remark on the file in the pressed message. If that message is Info itself, its own remark is repeated."""
+    message = press.message
     if message is None:
         return ""
-    # A file that an embed shows is none of the message's attachments.
+    # A file that an embed shows is not among the attachments of the message.
     addresses = [*(file.url for file in message.attachments), *(embed.image.url for embed in message.embeds)]
     names = [PurePosixPath(urlsplit(address).path).name for address in addresses if address]
     for name in names:
@@ -110,8 +101,8 @@ def _file(interaction: AnyInteraction, job: JobRow) -> str:
     return said[0] if said else ""
 
 
-def _has_info(interaction: AnyInteraction) -> bool:
-    """Whether the message that was pressed has an Info button: then it shows the picture, and is not Info itself."""
-    rows = interaction.message.components if interaction.message else []
+def _has_info(press: Press) -> bool:
+    """Whether the pressed message has an Info button; then it shows the picture and is not Info itself."""
+    rows = press.message.components if press.message else []
     ids = [getattr(item, "custom_id", None) or "" for row in rows for item in getattr(row, "children", ())]
     return any(one.startswith(f"{PREFIX}:{InfoButton.action}:") for one in ids)

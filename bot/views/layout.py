@@ -1,25 +1,37 @@
-"""Which buttons a message has at each moment of its job's life."""
+"""Which buttons and menus a message has in each state of its job."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from discord import ui
 
 from bot.models.job import JobRow, JobState
 from bot.views.audit_log import LogNewerButton, LogOlderButton
-from bot.views.base import IdButton, PressButton
-from bot.views.batch_menus import EnlargeMenu, PickMenu, menus
-from bot.views.confirm_cost import DontButton, PaintButton
+from bot.views.base import IdButton, JobButton, Press
+from bot.views.confirm_cost import ConfirmButton, DeclineButton
 from bot.views.confirm_erasure import ForgetButton
-from bot.views.history import HistoryMenu, KeptNewerButton, KeptOlderButton, NewerButton, OlderButton, PostButton
-from bot.views.info import InfoButton, KeepButton, LetGoButton, WatchButton
+from bot.views.history import HistoryMenu, NewerButton, OlderButton, PostButton, SavedNewerButton, SavedOlderButton
+from bot.views.info import InfoButton, SaveButton, UnsaveButton, WatchButton
+from bot.views.menus import MoreMenu, PickMenu, UpscaleMenu, batch_menus, more_menu
 from bot.views.progress import CancelButton, RefreshButton
-from bot.views.report import ReportBlockButton, ReportButton, ReportDeleteButton, ReportDismissButton
-from bot.views.result import AgainButton, DeleteButton, RankButton, RemixButton, UpscaleButton, VariationButton
+from bot.views.remix_modal import submit_remix
+from bot.views.report import ReportBlockButton, ReportButton, ReportDeleteButton, ReportDismissButton, submit_report
+from bot.views.result import (
+    AgainButton,
+    DeleteButton,
+    RankButton,
+    RemixButton,
+    UpscaleButton,
+    VariationButton,
+    submit_delete,
+)
+from bot.views.upscale_modal import submit_upscale
 from engine.requests.request import DreamRequest
 
-ALL: tuple[type[IdButton], ...] = (
+BUTTONS: tuple[type[IdButton], ...] = (
     UpscaleButton,
     AgainButton,
     VariationButton,
@@ -27,110 +39,138 @@ ALL: tuple[type[IdButton], ...] = (
     RankButton,
     InfoButton,
     WatchButton,
-    KeepButton,
-    LetGoButton,
+    SaveButton,
+    UnsaveButton,
     CancelButton,
     RefreshButton,
     DeleteButton,
     PostButton,
     OlderButton,
     NewerButton,
-    KeptOlderButton,
-    KeptNewerButton,
+    SavedOlderButton,
+    SavedNewerButton,
     ReportButton,
     ReportDeleteButton,
     ReportBlockButton,
     ReportDismissButton,
     ForgetButton,
-    PaintButton,
-    DontButton,
+    ConfirmButton,
+    DeclineButton,
 )
-"""Every kind of button, to be made known to discord.py at start."""
-OTHERS: tuple[type[ui.DynamicItem[Any]], ...] = (
+"""Every button whose custom id holds an id, to be registered with discord.py at start."""
+ITEMS: tuple[type[ui.DynamicItem[Any]], ...] = (
+    *BUTTONS,
     HistoryMenu,
     PickMenu,
-    EnlargeMenu,
+    UpscaleMenu,
+    MoreMenu,
     LogOlderButton,
     LogNewerButton,
 )
-"""Menus, and buttons whose custom ids hold more than an id, likewise."""
-PUBLIC = (DeleteButton, ReportButton)
-"""Buttons that make sense only where everybody sees the message."""
-ROWS = 5
+"""Every button and menu."""
+MODALS: Mapping[str, Callable[[Press, str, int | None], Awaitable[None]]] = {
+    "form": submit_remix,
+    "upform": submit_upscale,
+    "complaint": submit_report,
+    "erase": submit_delete,
+}
+"""Action of a modal's custom id → what handles its submission; takes the press, the job id and the image index."""
 PER_ROW = 5
-Kinds: TypeAlias = list[tuple[type[PressButton], int | None]]
+Row: TypeAlias = list[tuple[type[JobButton], int | None]]
 
 
-def buttons_for(job: JobRow) -> ui.View:
-    """A fresh set for *job*, for everybody: nothing but DynamicItems, and never stopped.
+@dataclass(slots=True)
+class _Layout:
+    """Rows of buttons, then the actions of the More menu."""
 
-    discord.py forgets a kind of button for the whole process when a View that mixes it with others ends.
+    rows: list[Row]
+    more: list[type[JobButton]] = field(default_factory=list)
+
+
+def buttons_for(job: JobRow, reports: bool = False) -> ui.View:
+    """A fresh view for a public message. *reports*: the server accepts reports.
+
+    It holds DynamicItems only and never times out, because discord.py unregisters a kind of button for the whole
+    process when a view that mixes it with other items ends.
     """
-    return _view(job, _public(job))
+    public: list[type[JobButton]] = [] if not job.state.over else [DeleteButton]
+    if reports and job.state is JobState.DONE and job.origin.guild_id is not None:
+        public.append(ReportButton)
+    layout = _layout(job)
+    if layout.more:
+        layout.more += public
+    elif public:
+        layout.rows[-1] += _plain(*public)
+    return _view(job, layout)
 
 
-def private_buttons_for(job: JobRow, own: bool, kept: bool) -> ui.View:
-    """The same where one person alone sees the message: the job is their *own*, they have *kept* it."""
-    return _view(job, _private(job, own, kept))
+def private_buttons_for(job: JobRow, own: bool, saved: bool) -> ui.View:
+    """A fresh view for an ephemeral message. *own*: the reader owns the job; *saved*: the reader has saved it."""
+    layout, extra = _layout(job), _plain(*([] if job.state.over else [RefreshButton]))
+    if saved or job.on_disk:
+        extra += _plain(UnsaveButton if saved else SaveButton)
+    if own and job.state is JobState.DONE:
+        extra += _plain(PostButton)
+    if not layout.more:
+        layout.rows[-1] += extra
+    elif len(layout.rows) < PER_ROW - 1:
+        layout.rows.append(extra)
+    else:  # ten images leave one row, which cannot hold both a menu and buttons
+        layout.rows.append(_plain(AgainButton, RemixButton, InfoButton) + extra)
+        layout.more = []
+    return _view(job, layout)
 
 
-def _view(job: JobRow, rows: list[Kinds]) -> ui.View:
+def _view(job: JobRow, layout: _Layout) -> ui.View:
     view = ui.View(timeout=None)
-    above = menus(job) if _is_sheet(job) else ()
+    above = batch_menus(job) if _is_sheet(job) else ()
     for menu in above:
         view.add_item(menu)
-    for row, kinds in enumerate(rows, len(above)):
-        for kind, index in kinds:
-            view.add_item(kind(job.id, index, row))
+    rows = [row for row in layout.rows if row]
+    for number, row in enumerate(rows, len(above)):
+        for kind, index in row:
+            view.add_item(kind(job.id, index, number))
+    if layout.more:
+        view.add_item(more_menu(job, layout.more, len(above) + len(rows)))
     return view
 
 
 def _is_sheet(job: JobRow) -> bool:
-    """Whether *job* shows a batch or a comparison from which one can choose."""
+    """Whether *job* shows a batch or comparison from which images can be chosen."""
     return job.in_parts and job.state is JobState.DONE and len(job.pictures) > 1
 
 
-def _private(job: JobRow, own: bool, kept: bool) -> list[Kinds]:
-    rows = [[(kind, index) for kind, index in row if kind not in PUBLIC] for row in _rows(job)]
-    if not job.state.over:
-        rows[-1].append((RefreshButton, None))
-    if kept or job.on_disk:
-        rows[-1].append((LetGoButton if kept else KeepButton, None))
-    if own and job.state is JobState.DONE:
-        rows[-1].append((PostButton, None))
-    return rows
-
-
-def _public(job: JobRow) -> list[Kinds]:
-    """Where there is a server, a result can be reported to its moderators."""
-    rows = _rows(job)
-    if job.state is JobState.DONE and job.origin.guild_id is not None:
-        rows[-1].append((ReportButton, None))
-    return rows
-
-
-def _rows(job: JobRow) -> list[Kinds]:
+def _layout(job: JobRow) -> _Layout:
+    """The buttons that public and ephemeral messages share."""
     painted = isinstance(job.request, DreamRequest)
+    remix = [RemixButton] if painted else []
     if not job.state.over:
-        return [[(CancelButton, None)]]
+        return _Layout([_plain(CancelButton)])
     if job.state is not JobState.DONE:
-        return [[(AgainButton, None), *([(RemixButton, None)] if painted else []), (DeleteButton, None)]]
+        return _Layout([_plain(AgainButton, *remix)])
     if _is_sheet(job):
-        remix: Kinds = [(RemixButton, None)] if painted else []
-        return [[(AgainButton, None), *remix, (InfoButton, None), (DeleteButton, None)]]
+        return _Layout([_plain(AgainButton, *remix, InfoButton)])
     if not painted:
-        return [[(UpscaleButton, None), (InfoButton, None), (DeleteButton, None)]]
+        return _Layout([_plain(UpscaleButton, InfoButton)])
     if len(job.pictures) <= 1:
-        first: Kinds = [(kind, None) for kind in (UpscaleButton, VariationButton, AgainButton, RemixButton)]
-        return [first, [(InfoButton, None), (DeleteButton, None)]]
-    numbered = [*_per_picture(UpscaleButton, job), *_per_picture(VariationButton, job)]
-    if len(numbered) + 2 > ROWS:  # more than five pictures leave one row for everything else
-        return [*numbered, [(kind, None) for kind in (AgainButton, RemixButton, InfoButton, DeleteButton)]]
-    whole: Kinds = [(kind, None) for kind in (AgainButton, RemixButton, RankButton)]
-    return [*numbered, whole, [(InfoButton, None), (DeleteButton, None)]]
+        return _Layout([_plain(UpscaleButton, VariationButton, AgainButton, RemixButton), _plain(InfoButton)])
+    return _grid(job)
 
 
-def _per_picture(kind: type[PressButton], job: JobRow) -> list[Kinds]:
-    """One button for each picture, five in a row."""
-    buttons: Kinds = [(kind, picture.index) for picture in job.pictures]
+def _grid(job: JobRow) -> _Layout:
+    """``U1 U2 U3 U4 Again / V1 V2 V3 V4 Remix / More``; full rows leave Again and Remix to the menu."""
+    ups, variations = _per_picture(UpscaleButton, job), _per_picture(VariationButton, job)
+    rare: list[type[JobButton]] = [RankButton, InfoButton]
+    if len(job.pictures) >= PER_ROW:
+        return _Layout([*ups, *variations], [AgainButton, RemixButton, *rare])
+    return _Layout([[*ups[0], (AgainButton, None)], [*variations[0], (RemixButton, None)]], rare)
+
+
+def _plain(*kinds: type[JobButton]) -> Row:
+    return [(kind, None) for kind in kinds]
+
+
+def _per_picture(kind: type[JobButton], job: JobRow) -> list[Row]:
+    """One button for each image, five in a row."""
+    buttons: Row = [(kind, picture.index) for picture in job.pictures]
     return [buttons[start : start + PER_ROW] for start in range(0, len(buttons), PER_ROW)]

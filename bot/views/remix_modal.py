@@ -1,47 +1,47 @@
-"""The form behind Remix: words and settings of a result, to be changed.
+"""The Remix modal: prompt and settings of a result, to be edited.
 
-What is sent back arrives as an interaction that carries the custom id, whether or not this process has shown the form;
-`bot.cogs.modal_events` reads it there. So the form works across a restart, and needs no memory.
+The custom id names the job, so a modal that was opened before a restart can be submitted after it.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from typing import Any
-
 import discord
 from discord import ui
 
+from bot.interactions.payload import EphemeralPayload
+from bot.interactions.responder import InteractionResponder
 from bot.models.job import JobRow
-from bot.requests.derive import dream_of, form_of
-from bot.views.base import custom_id
+from bot.requests.derive import dream_of
+from bot.requests.format import form_of
+from bot.requests.parse import parse_remix
+from bot.views.base import Press, custom_id, modal_values
 
-FORM_ID = re.compile(r"dream:form:(?P<job>[0-9a-z]{1,12})")
 FIELD = 4000
-"""Characters that Discord takes in a field: the parser is the one who measures, and says so in words."""
-FORM_SECONDS = 900.0
-"""How long discord.py remembers that a form was shown; nothing depends on it."""
+"""Characters that Discord accepts in a field. The parser reports prompts that are too long."""
+MODAL_SECONDS = 900.0
+"""How long discord.py remembers the modal; nothing depends on it."""
+SHOWN = 1000
+"""Characters of a prompt that fit into a message with an error."""
 
 
-class RemixForm(ui.Modal):
-    """Prompt, negative prompt and settings of one result. Raises Refused for an enlarged picture."""
+class RemixModal(ui.Modal):
+    """Prompt, negative prompt and settings. Raises Refused for an upscaled image."""
 
     def __init__(self, job: JobRow) -> None:
         prompt, negative, settings = form_of(dream_of(job))
-        super().__init__(title="Remix", custom_id=custom_id("form", job.id), timeout=FORM_SECONDS)
+        super().__init__(title="Remix", custom_id=custom_id("form", job.id), timeout=MODAL_SECONDS)
         long = discord.TextStyle.paragraph
         self.add_item(
             ui.Label(
                 text="Prompt",
-                description="Parts are separated by |, and may end in a weight: castle:2 | fog | people:-0.5",
+                description="Separate parts with |. A part may end in a weight: castle:2 | fog | people:-0.5",
                 component=ui.TextInput(custom_id="prompt", style=long, default=prompt, max_length=FIELD),
             )
         )
         self.add_item(
             ui.Label(
-                text="Less of",
-                description="What the picture should keep away from.",
+                text="Negative prompt",
+                description="What the picture should avoid.",
                 component=ui.TextInput(
                     custom_id="negative", default=negative or None, max_length=FIELD, required=False
                 ),
@@ -50,7 +50,7 @@ class RemixForm(ui.Modal):
         self.add_item(
             ui.Label(
                 text="Settings",
-                description="The seed is kept, so that you see what your words change. Remove it for a new one.",
+                description="The same seed shows what your edit changes. Remove it for a random one.",
                 component=ui.TextInput(
                     custom_id="settings", style=long, default=settings, max_length=FIELD, required=False
                 ),
@@ -58,16 +58,29 @@ class RemixForm(ui.Modal):
         )
 
 
-def form_values(data: Mapping[str, Any]) -> dict[str, str]:
-    """Custom id → text (or the first choice) of every field of a form that was sent, from the interaction's data."""
-    return dict(_fields(data.get("components", [])))
+async def submit_remix(press: Press, job_id: str, index: int | None) -> None:
+    """Submit what was typed. Anyone may remix, at their own cost."""
+    values = modal_values(press.data)
+    job = await press.job(job_id)
+    request = parse_remix(job, values.get("prompt", ""), values.get("negative", ""), values.get("settings", ""))
+    await press.services.job_actions.remix(job, request, press.caller, press.responder)
 
 
-def _fields(components: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
-    for component in components:
-        inner = component.get("components") or [component[key] for key in ("component",) if key in component]
-        if inner:
-            yield from _fields(inner)
-        elif "custom_id" in component:
-            chosen = component.get("values") or [""]
-            yield component["custom_id"], str(component.get("value") or chosen[0])
+class PromptReturner:
+    """Sends error messages followed by the typed prompt, because a submitted modal cannot be reopened."""
+
+    def __init__(self, responder: InteractionResponder, typed: str) -> None:
+        self._responder = responder
+        self._typed = typed
+
+    async def send_private(self, words: str) -> None:
+        """Send *words*; a prompt that does not fit into the message follows as a file."""
+        if len(self._typed) > SHOWN or "```" in self._typed:
+            file = ("prompt.txt", self._typed.encode())
+            await self._responder.send_private_payload(
+                EphemeralPayload(f"{words}\nYour prompt is in the file.", files=(file,))
+            )
+        elif self._typed:
+            await self._responder.send_private(f"{words}\nYour prompt, to copy:\n```\n{self._typed}\n```")
+        else:
+            await self._responder.send_private(words)

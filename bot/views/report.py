@@ -1,36 +1,33 @@
-"""Report: the button under every result, the form behind it, and the buttons that moderators have."""
+"""Report: the button under a result, its modal, and the moderators' buttons under a report."""
 
 from __future__ import annotations
 
-import re
 from abc import abstractmethod
 
 import discord
 from discord import ui
 
 from bot.actions.report import Reporting
+from bot.errors import Refused
 from bot.interactions.context import Invocation
-from bot.interactions.responder import InteractionResponder
 from bot.models.job import JobRow
-from bot.views.base import AnyInteraction, PressButton, custom_id, services_of, template
+from bot.views.base import AnyInteraction, IdButton, JobButton, Press, custom_id, modal_values, template
+from bot.views.remix_modal import MODAL_SECONDS
 
-REPORT_ID = re.compile(r"dream:complaint:(?P<job>[0-9a-z]{1,12})")
-FORM_SECONDS = 900.0
-"""How long discord.py remembers that a form was shown; nothing depends on it."""
 MAX_REASON = 300
 
 
-class ReportForm(ui.Modal):
-    """Why a result should not be here. What is sent back arrives in `bot.cogs.modal_reports`, restarts or not."""
+class ReportModal(ui.Modal):
+    """Asks why a result breaks the rules."""
 
     def __init__(self, job: JobRow) -> None:
         super().__init__(
-            title="Report to the moderators", custom_id=custom_id("complaint", job.id), timeout=FORM_SECONDS
+            title="Report to the moderators", custom_id=custom_id("complaint", job.id), timeout=MODAL_SECONDS
         )
         self.add_item(
             ui.Label(
                 text="What is wrong with it?",
-                description="The moderators of this server read it, with your name.",
+                description="The moderators of this server see your text and your name.",
                 component=ui.TextInput(
                     custom_id="reason", style=discord.TextStyle.paragraph, max_length=MAX_REASON, required=False
                 ),
@@ -38,46 +35,52 @@ class ReportForm(ui.Modal):
         )
 
 
-class ReportButton(PressButton, template=template("report")):
-    """Tell the moderators about this picture."""
+class ReportButton(JobButton, template=template("report")):
+    """Reports a picture to the moderators."""
 
     action = "report"
     label = "Report"
     private = True
 
-    def opens_form(self, interaction: AnyInteraction) -> bool:
-        """Why, is asked."""
+    def opens_modal(self, interaction: AnyInteraction) -> bool:
+        """Always."""
         return True
 
-    async def pressed(
-        self, interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
-    ) -> None:
-        """Ask why."""
-        await services_of(interaction).reporting.check(job, caller)
-        await responder.open_modal(ReportForm(job))
+    async def pressed(self, press: Press, job: JobRow) -> None:
+        """Ask for the reason."""
+        await press.services.reporting.check(job, press.caller)
+        await press.responder.open_modal(ReportModal(job))
 
 
-class DecideButton(PressButton, template=template("never")):
-    """One thing that a moderator can do about a report."""
+async def submit_report(press: Press, job_id: str, index: int | None) -> None:
+    """Send the report to the moderators."""
+    job = await press.job(job_id)
+    reason = modal_values(press.data).get("reason", "").strip()
+    await press.services.reporting.report(job, press.caller, reason, press.message.id if press.message else None)
+    await press.responder.send_private("Thank you. The moderators of this server have been notified.")
+
+
+class ReportDecisionButton(IdButton, template=template("never")):
+    """A moderator's decision about a report. `Reporting` checks that the moderator may decide about it."""
 
     private = True
 
-    async def pressed(
-        self, interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
-    ) -> None:
-        """Deal with the report; its message says so."""
-        reporting = services_of(interaction).reporting
-        await responder.defer()
-        await self.decide(reporting, job, caller)
-        await reporting.refresh(job)
+    async def act(self, press: Press) -> None:
+        """Decide, then update the report's message."""
+        job = await press.services.jobs.find(self.job_id)
+        if job is None:
+            raise Refused("This picture's records are deleted.")
+        await press.responder.defer()
+        await self.decide(press.services.reporting, job, press.caller)
+        await press.services.reporting.refresh(job)
 
     @abstractmethod
     async def decide(self, reporting: Reporting, job: JobRow, caller: Invocation) -> None:
         """Do what the button says."""
 
 
-class ReportDeleteButton(DecideButton, template=template("rdelete")):
-    """Take the reported picture away."""
+class ReportDeleteButton(ReportDecisionButton, template=template("rdelete")):
+    """Deletes the reported picture."""
 
     action = "rdelete"
     label = "Delete the picture"
@@ -88,26 +91,26 @@ class ReportDeleteButton(DecideButton, template=template("rdelete")):
         await reporting.delete(job, caller)
 
 
-class ReportBlockButton(DecideButton, template=template("rblock")):
-    """Take it away, and block its owner."""
+class ReportBlockButton(ReportDecisionButton, template=template("rblock")):
+    """Deletes the reported picture and blocks its owner."""
 
     action = "rblock"
     label = "Delete it and block its owner"
     style = discord.ButtonStyle.danger
 
     async def decide(self, reporting: Reporting, job: JobRow, caller: Invocation) -> None:
-        """Delete it, and block."""
+        """Delete it, and block the owner."""
         await reporting.block(job, caller)
 
 
-class ReportDismissButton(DecideButton, template=template("rdismiss")):
-    """Nothing is wrong with it."""
+class ReportDismissButton(ReportDecisionButton, template=template("rdismiss")):
+    """Dismisses the report."""
 
     action = "rdismiss"
     label = "Dismiss"
 
     async def decide(self, reporting: Reporting, job: JobRow, caller: Invocation) -> None:
-        """Leave it as it is."""
+        """Leave the picture as it is."""
         await reporting.dismiss(job, caller)
 
 

@@ -7,138 +7,146 @@ from functools import partial
 import discord
 from discord import ui
 
+from bot.actions.create import picture_of
 from bot.embeds.job import ranking_text
-from bot.interactions.context import Invocation
 from bot.interactions.payload import EphemeralPayload
-from bot.interactions.responder import InteractionResponder
 from bot.models.job import JobRow
 from bot.pictures.ranking import best
-from bot.views.base import AnyInteraction, PressButton, services_of, template
-from bot.views.remix_modal import RemixForm
-from bot.views.upscale_modal import UpscaleForm, is_choice
+from bot.services import Services
+from bot.views.base import AnyInteraction, JobButton, Press, custom_id, template
+from bot.views.remix_modal import MODAL_SECONDS, RemixModal
+from bot.views.upscale_modal import UpscaleModal, is_choice
 
 
 def has_choice(interaction: AnyInteraction) -> bool:
-    """Whether `enlarge` asks first what to enlarge with."""
-    return is_choice(services_of(interaction).job_actions.upscalers)
+    """Whether `upscale` opens a modal first."""
+    services: Services = interaction.client.services  # type: ignore[attr-defined]
+    return is_choice(services.job_actions.upscalers)
 
 
-async def enlarge(
-    interaction: AnyInteraction,
-    responder: InteractionResponder,
-    caller: Invocation,
-    job: JobRow,
-    index: int | None,
-) -> None:
-    """Order an upscale of one picture; where there is a choice of upscalers, ask for it first."""
-    job_actions = services_of(interaction).job_actions
-    if is_choice(upscalers := job_actions.upscalers):
-        caller.check_place()
-        await responder.open_modal(UpscaleForm(job, index, upscalers, job_actions.scales(job, index)))
+async def upscale(press: Press, job: JobRow, index: int | None) -> None:
+    """Upscale one picture. Where there is a choice of upscalers, open the modal."""
+    actions = press.services.job_actions
+    if is_choice(upscalers := actions.upscalers):
+        press.caller.check_place()
+        scales = actions.scales(job, index)
+        await press.responder.open_modal(UpscaleModal(job, index, picture_of(job, index), upscalers, scales))
         return
-    await job_actions.upscale(job, index, caller, responder)
+    await actions.upscale(job, index, press.caller, press.responder)
 
 
-class UpscaleButton(PressButton, template=template("up")):
-    """Enlarge this picture. Anybody may, at their own cost."""
+class UpscaleButton(JobButton, template=template("up")):
+    """Upscales a picture. Anyone may, at their own cost."""
 
     action = "up"
     label = "Upscale"
+    numbered = "U"
     style = discord.ButtonStyle.primary
 
-    def opens_form(self, interaction: AnyInteraction) -> bool:
-        """Where there is a choice."""
+    def opens_modal(self, interaction: AnyInteraction) -> bool:
+        """Where there is a choice of upscalers."""
         return has_choice(interaction)
 
-    async def pressed(
-        self, interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
-    ) -> None:
-        """Order the upscale."""
-        await enlarge(interaction, responder, caller, job, self.index)
+    async def pressed(self, press: Press, job: JobRow) -> None:
+        """Submit the upscale."""
+        await upscale(press, job, self.index)
 
 
-class AgainButton(PressButton, template=template("again")):
-    """The same words with another seed."""
+class AgainButton(JobButton, template=template("again")):
+    """Same prompt, new seed."""
 
     action = "again"
     label = "Again"
 
-    async def pressed(
-        self, interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
-    ) -> None:
-        """Order it."""
-        await services_of(interaction).job_actions.again(job, caller, responder)
+    async def pressed(self, press: Press, job: JobRow) -> None:
+        """Submit the job."""
+        await press.services.job_actions.again(job, press.caller, press.responder)
 
 
-class VariationButton(PressButton, template=template("vary")):
-    """Paint on from this picture with another seed."""
+class VariationButton(JobButton, template=template("vary")):
+    """Paints on from a picture with a new seed."""
 
     action = "vary"
     label = "Variation"
-    numbered = "Vary"
+    numbered = "V"
 
-    async def pressed(
-        self, interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
-    ) -> None:
-        """Order it."""
+    async def pressed(self, press: Press, job: JobRow) -> None:
+        """Submit the job."""
         index = best(job.pictures).index if self.index is None and job.pictures else self.index or 0
-        await services_of(interaction).job_actions.variation(job, index, caller, responder)
+        await press.services.job_actions.variation(job, index, press.caller, press.responder)
 
 
-class RemixButton(PressButton, template=template("remix")):
-    """A form with the words and settings, to be changed by anybody."""
+class RemixButton(JobButton, template=template("remix")):
+    """Opens prompt and settings for editing. Anyone may, at their own cost."""
 
     action = "remix"
     label = "Remix"
     private = True
 
-    def opens_form(self, interaction: AnyInteraction) -> bool:
+    def opens_modal(self, interaction: AnyInteraction) -> bool:
         """Always."""
         return True
 
-    async def pressed(
-        self, interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
-    ) -> None:
-        """Open the form; what comes of it arrives in `bot.cogs.modal_events`."""
-        caller.check_place()
-        await responder.open_modal(RemixForm(job))
+    async def pressed(self, press: Press, job: JobRow) -> None:
+        """Open the modal; `submit_remix` handles what comes back."""
+        press.caller.check_place()
+        await press.responder.open_modal(RemixModal(job))
 
 
-class RankButton(PressButton, template=template("rank")):
-    """Which of the pictures fits the words best, for the one who asks; with a button that enlarges it."""
+class RankButton(JobButton, template=template("rank")):
+    """Tells which picture matches the prompt best, with a button that upscales it."""
 
     action = "rank"
     label = "Which is best?"
     private = True
 
-    async def pressed(
-        self, interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
-    ) -> None:
-        """Ask the critic."""
-        ranking = await services_of(interaction).critic.rank(job)
-        await responder.send_private_payload(
-            EphemeralPayload(ranking_text(ranking), buttons=partial(_one, UpscaleButton, job.id, ranking.order[0][0]))
+    async def pressed(self, press: Press, job: JobRow) -> None:
+        """Rank them."""
+        ranking = await press.services.critic.rank(job)
+        first = ranking.order[0][0]
+        await press.responder.send_private_payload(
+            EphemeralPayload(ranking_text(ranking), buttons=partial(_upscale_view, job.id, first))
         )
 
 
-class DeleteButton(PressButton, template=template("delete")):
-    """Remove the message. The owner and moderators may."""
+class DeleteButton(JobButton, template=template("delete")):
+    """Deletes the message, after a question. For the owner and moderators."""
 
     action = "delete"
     label = "Delete"
     private = True
 
-    async def pressed(
-        self, interaction: AnyInteraction, responder: InteractionResponder, caller: Invocation, job: JobRow
-    ) -> None:
-        """Remove it."""
-        assert interaction.message is not None  # a button has one
-        deletions = services_of(interaction).deletions
-        if words := await deletions.delete(job, interaction.message.id, caller, responder, responder.delete):
-            await responder.send_private(words)
+    def opens_modal(self, interaction: AnyInteraction) -> bool:
+        """The question is a modal: its submission may delete this message even where the bot is a guest."""
+        return True
+
+    async def pressed(self, press: Press, job: JobRow) -> None:
+        """Ask first."""
+        press.caller.check_owner(job, "delete this")
+        await press.responder.open_modal(DeleteModal(job))
 
 
-def _one(kind: type[PressButton], job_id: str, index: int | None = None) -> ui.View:
+class DeleteModal(ui.Modal):
+    """Asks whether to delete a message."""
+
+    def __init__(self, job: JobRow) -> None:
+        super().__init__(title="Delete this picture?", custom_id=custom_id("erase", job.id), timeout=MODAL_SECONDS)
+        text = "This message is deleted. The picture stays in its owner's history for now."
+        if not job.state.over:
+            text = "The job is cancelled and its messages are deleted."
+        self.add_item(ui.TextDisplay(text))
+
+
+async def submit_delete(press: Press, job_id: str, index: int | None) -> None:
+    """Delete the message from which the modal was opened."""
+    job = await press.job(job_id)
+    if press.message is None:
+        return
+    delete = press.services.deletions.delete
+    await press.responder.send_private(await delete(job, press.message.id, press.caller, press.responder.delete))
+
+
+def _upscale_view(job_id: str, index: int) -> ui.View:
     view = ui.View(timeout=None)
-    view.add_item(kind(job_id, index))
+    view.add_item(UpscaleButton(job_id, index))
     return view

@@ -1,48 +1,66 @@
-"""The form behind Upscale, where the engine has more upscalers than those that ship with it: which, and how far.
+"""The Upscale modal: choice of upscaler and scale, where more upscalers are installed than the bundled ones.
 
-What is sent back arrives as an interaction that carries the custom id; `bot.cogs.modal_upscale` reads it there, also
-after a
-restart. Where there is nothing to choose, there is no form: one press enlarges.
+Where there is no choice, a press upscales at once.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import discord
 from discord import ui
 
-from bot.models.job import JobRow
-from bot.views.base import custom_id
-from bot.views.remix_modal import FORM_SECONDS
+from bot.errors import Refused
+from bot.models.job import JobRow, PictureRow
+from bot.text import listed
+from bot.views.base import Press, custom_id, modal_values
+from bot.views.remix_modal import MODAL_SECONDS
 from engine.requests.request import AUTO, LEARNED, SHIPPED, best_upscaler
 
-UPSCALE_ID = re.compile(r"dream:upform:(?P<job>[0-9a-z]{1,12})(?::(?P<index>[0-9]{1,2}))?")
-WORDS = {2: "twice as large", 3: "three times", 4: "four times", 8: "eight times"}
+SCALES = (2, 3, 4, 8)
 MOST = 24
-"""Discord shows 25 options at most, and one of them is the best of them."""
+"""Upscalers in the menu; Discord allows 25 options, and the first is “automatic”."""
 
 
 def is_choice(upscalers: Sequence[str]) -> bool:
-    """Whether there is more than what always is."""
+    """Whether upscalers other than the bundled ones are installed."""
     return any(name not in SHIPPED for name in upscalers)
 
 
-class UpscaleForm(ui.Modal):
-    """Which of *upscalers*, and which of *scales*; the first of those is what is usual."""
+class UpscaleModal(ui.Modal):
+    """A choice of *upscalers* and *scales* for *picture*. The first scale is the default."""
 
-    def __init__(self, job: JobRow, index: int | None, upscalers: Sequence[str], scales: Sequence[int]) -> None:
-        super().__init__(title="Upscale", custom_id=custom_id("upform", job.id, index), timeout=FORM_SECONDS)
+    def __init__(
+        self, job: JobRow, index: int | None, picture: PictureRow, upscalers: Sequence[str], scales: Sequence[int]
+    ) -> None:
+        super().__init__(title="Upscale", custom_id=custom_id("upform", job.id, index), timeout=MODAL_SECONDS)
         best = best_upscaler(upscalers, scales[0])
-        how = [discord.SelectOption(value=AUTO, label="The best here", description=best, default=True)]
+        how = [discord.SelectOption(value=AUTO, label="Best available", description=best, default=True)]
         how += [
             discord.SelectOption(value=name, label=name, description=({**LEARNED, **SHIPPED}).get(name))
             for name in upscalers[:MOST]
         ]
         far = [
-            discord.SelectOption(value=str(scale), label=WORDS[scale], default=scale == scales[0])
+            discord.SelectOption(
+                value=str(scale),
+                label=f"{scale}×",
+                description=f"{picture.width * scale}×{picture.height * scale}",
+                default=scale == scales[0],
+            )
             for scale in sorted(scales)
         ]
-        self.add_item(ui.Label(text="How", component=ui.Select(custom_id="upscaler", options=how)))
-        self.add_item(ui.Label(text="How far", component=ui.Select(custom_id="scale", options=far)))
+        self.add_item(ui.Label(text="Upscaler", component=ui.Select(custom_id="upscaler", options=how)))
+        self.add_item(ui.Label(text="Scale", component=ui.Select(custom_id="scale", options=far)))
+
+
+async def submit_upscale(press: Press, job_id: str, index: int | None) -> None:
+    """Upscale as chosen. Anyone may, at their own cost. Raises Refused for a scale that was not offered."""
+    values = modal_values(press.data)
+    job = await press.job(job_id)
+    upscaler, scale = values.get("upscaler", AUTO), values.get("scale", "")
+    if scale not in map(str, SCALES):
+        raise Refused(
+            f"The scale must be {listed([f'{one}×' for one in SCALES], 'or')}; this form says “{scale[:20]}”."
+        )
+    chosen = "" if upscaler == AUTO else upscaler
+    await press.services.job_actions.upscale(job, index, press.caller, press.responder, chosen, int(scale))

@@ -34,7 +34,7 @@ SEEDS = 3
 WAITING = (100, 1000)
 CHANGES = 41
 AHEAD = ((1, 3), (4, 9), (10, 24), (25, 999))
-"""How many jobs wait before one: groups that are looked at by themselves."""
+"""How many jobs queued before one: groups that are looked at by themselves."""
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ async def test_a_reaction_upscales(page: Page) -> None:
 async def test_a_mistake_gets_an_ephemeral_sentence(page: Page) -> None:
     await send(page, "/dream castle:2 | fog: size:100x100")
     await expect(page.locator(".message.ephemeral").last).to_be_visible()
-    await expect(page.locator(".message.ephemeral").last).not_to_contain_text("Something broke")
+    await expect(page.locator(".message.ephemeral").last).not_to_contain_text("Something went wrong")
 
 
 async def test_markup_in_a_prompt_stays_text(page: Page) -> None:

@@ -10,7 +10,7 @@ from tests.wire.world import World
 
 def is_result(message: Shown) -> bool:
     """A finished picture, with its buttons."""
-    return "Info" in message.buttons and len(message.pictures) == 1
+    return ("Info" in message.buttons or "Info" in message.options) and len(message.pictures) == 1
 
 
 def is_begun(message: Shown) -> bool:
@@ -25,7 +25,7 @@ def is_painting(message: Shown) -> bool:
 
 def is_enlarged(message: Shown) -> bool:
     """A finished picture that was made from another one."""
-    return is_result(message) and "Enlarged" in message.text
+    return is_result(message) and "Upscaled" in message.text
 
 
 def is_over(message: Shown) -> bool:
@@ -51,8 +51,8 @@ async def child_of(person: Person, parent: Shown) -> Shown:
 
 
 async def deleted(person: Person, message: Shown) -> str:
-    """Press Delete; what is said of it, to that person or to everybody."""
-    answer = await person.click(message, "Delete")
+    """Press Delete and confirm; what the person is told."""
+    answer = await person.submit(await person.click(message, "Delete"))
     await person.world.until(lambda: answer.messages, what="words about a deletion")
     return answer.messages[0].text
 

@@ -118,6 +118,12 @@ class Shown:
         return {_face(button): button["custom_id"] for button in found if not button.get("disabled")}
 
     @property
+    def options(self) -> dict[str, tuple[str, str]]:
+        """Custom id and value by label of everything that a menu offers."""
+        menus = [c for c in walk(self.state.components) if c.get("options") and c.get("custom_id")]
+        return {one["label"]: (menu["custom_id"], one["value"]) for menu in menus for one in menu["options"]}
+
+    @property
     def reactions(self) -> dict[str, int]:
         return {emoji: len(who) for emoji, who in self.state.reactions.items()}
 
@@ -163,7 +169,10 @@ class Person:
         return list(answer.outcome.choices)
 
     async def click(self, message: Shown, button: str, values: list[str] | None = None) -> Answer:
-        """Press what is labelled *button*, or whose custom id is or begins with it."""
+        """Press what is labelled *button*, or whose custom id is or begins with it; choose it if a menu offers it."""
+        if values is None and button not in message.buttons and button in message.options:
+            button, value = message.options[button]
+            values = [value]
         custom_id = self._find(message, button)
         return await self._answer(self.world.site.people.click(self.id, message.state, custom_id, values))
 

@@ -39,7 +39,7 @@ async def test_discord_shows_it_to_managers_only_and_the_bot_checks_again(world:
         ("admin words add", {"phrase": "owl"}),
     ):
         answer = await max_.slash(command, **options)
-        assert "Only people who may manage this server can do that." == whispered(answer)
+        assert "Only people who can manage this server can do this." == whispered(answer)
 
 
 async def test_a_job_is_cancelled_by_its_id_and_its_message_says_so(world: World, olive: Person, max_: Person) -> None:
@@ -51,7 +51,7 @@ async def test_a_job_is_cancelled_by_its_id_and_its_message_says_so(world: World
 
     for job in jobs:
         answer = await olive.slash("admin cancel", job=job.id, reason="too many owls")
-        assert f"Job {job.id} is cancelled; its message says so." == whispered(answer)
+        assert f"Job {job.id} was cancelled." == whispered(answer)
 
     for message in (running, waiting):
         await max_.wait_for(message, is_stopped)
@@ -75,7 +75,7 @@ async def test_what_goes_to_its_owner_alone_is_offered_to_be_cancelled_without_i
     assert [f"{owl.id} · Max: hang an owl", f"{secret.id} · Max: a private dream"] == [one["name"] for one in offered]
     assert [] == await olive.autocomplete("admin cancel", "job", job="tattoo")
     answer = await olive.slash("admin cancel", job=secret.id)
-    assert f"Job {secret.id} is cancelled; its message says so." == whispered(answer)
+    assert f"Job {secret.id} was cancelled." == whispered(answer)
 
 
 async def test_who_may_not_manage_the_server_is_offered_no_jobs_to_cancel(world: World, max_: Person) -> None:
@@ -90,7 +90,7 @@ async def test_who_may_not_manage_the_server_is_offered_no_jobs_to_cancel(world:
 async def test_cancelling_what_is_over_or_never_was_is_refused(olive: Person, max_: Person) -> None:
     owl = await dreamt(max_, "an owl")
 
-    assert "This picture is finished already" in whispered(await olive.slash("admin cancel", job=job_id(owl)))
+    assert "This picture is already finished" in whispered(await olive.slash("admin cancel", job=job_id(owl)))
     assert "There is no job “nonsense” in this server." == whispered(await olive.slash("admin cancel", job="nonsense"))
 
 
@@ -113,20 +113,20 @@ async def test_a_paused_queue_keeps_its_places_over_a_restart_and_goes_on(
 
     answer = await olive.slash("admin pause", reason="dinner")
 
-    assert f"{olive.mention} paused the queue; all places are kept: dinner." == await said(answer)
+    assert f"{olive.mention} paused the queue; queued jobs keep their places: dinner." == await said(answer)
     await max_.wait_for(running, is_result)
-    await max_.wait_for(waiting, lambda m: "Paused by a moderator: dinner. This waits and keeps its place." in m.text)
+    await max_.wait_for(waiting, lambda m: "Paused by a moderator: dinner. This job keeps its place." in m.text)
     listed = whispered(await max_.slash("queue"))
     assert "[a fox](https://" in listed and "· paused by a moderator" in listed
-    assert "The queue is paused already." == whispered(await olive.slash("admin pause", reason="again"))
+    assert "The queue is already paused." == whispered(await olive.slash("admin pause", reason="again"))
     elsewhere = await dreamt(max_, "a fox", channel=str(world.dm(max_).id))
     assert is_result(elsewhere)
     await world.restart_bot()
     assert 1 == len(world.services.jobs.registry.waiting())
-    assert f"{olive.mention} lets the queue go on." == await said(await olive.slash("admin resume"))
+    assert f"{olive.mention} resumed the queue." == await said(await olive.slash("admin resume"))
     await max_.wait_for(waiting, is_result)
     log = whispered(await olive.slash("admin log"))
-    assert log.index("let the queue go on") < log.index("paused the queue: dinner")
+    assert log.index("resumed the queue") < log.index("paused the queue: dinner")
 
 
 async def test_while_a_host_has_paused_everything_a_moderator_cannot_let_it_go_on_and_reads_so(
@@ -136,17 +136,17 @@ async def test_while_a_host_has_paused_everything_a_moderator_cannot_let_it_go_o
     await olive.slash("admin pause", reason="repairs", everywhere=True)
     waiting = (await max_.slash("dream", prompt="an owl")).message
     await max_.wait_for(waiting, lambda m: "Paused by a moderator: repairs. This waits" in m.text)
-    still = "A host has paused the queues of all servers: repairs. Only a host lets them go on."
+    still = "A host has paused all servers: repairs. Only a host can resume."
 
     assert still == whispered(await olive.slash("admin resume"))
     await olive.slash("admin pause", reason="dinner")
-    assert f"{olive.mention} lets the queue go on. {still}" == await said(await olive.slash("admin resume"))
+    assert f"{olive.mention} resumed the queue. {still}" == await said(await olive.slash("admin resume"))
 
-    assert f"{olive.mention} lets the queue go on." == await said(await olive.slash("admin resume", everywhere=True))
+    assert f"{olive.mention} resumed the queue." == await said(await olive.slash("admin resume", everywhere=True))
     await max_.wait_for(waiting, is_result)
-    assert "Nothing is paused: the queue goes on as usual." == whispered(await olive.slash("admin resume"))
+    assert "The queue is not paused." == whispered(await olive.slash("admin resume"))
     await olive.slash("admin drain", reason="we move", everywhere=True)
-    assert "A host lets nothing new be taken in any server: we move. Only a host ends that." == whispered(
+    assert "A host has stopped new jobs in all servers: we move. Only a host can resume." == whispered(
         await olive.slash("admin resume")
     )
 
@@ -159,7 +159,7 @@ async def test_a_draining_queue_takes_nothing_new_and_paints_what_waits(olive: P
     await olive.slash("admin drain", reason="we move")
 
     refused = whispered(await max_.slash("dream", prompt="a cat"))
-    assert "Nothing new is taken for now: we move. What waits already is still painted." == refused
+    assert "New jobs are not accepted right now: we move. Queued jobs still finish." == refused
     await max_.wait_for(running, is_result)
     await max_.wait_for(waiting, is_result)
     await olive.slash("admin resume")
@@ -170,7 +170,7 @@ async def test_a_draining_queue_takes_nothing_new_and_paints_what_waits(olive: P
 async def test_only_hosts_decide_for_all_servers(olive: Person, max_: Person) -> None:
     for command, options in (("pause", {"reason": "x"}), ("block", {"user": max_.id, "reason": "x"}), ("log", {})):
         answer = await olive.slash(f"admin {command}", everywhere=True, **options)  # type: ignore[arg-type]
-        assert "Only a host decides for all servers." == whispered(answer)
+        assert "Only the bot's hosts can decide for all servers." == whispered(answer)
 
 
 async def test_who_is_blocked_reads_why_and_loses_what_waits(world: World, olive: Person, max_: Person) -> None:
@@ -183,12 +183,12 @@ async def test_who_is_blocked_reads_why_and_loses_what_waits(world: World, olive
     for message in (running, waiting):
         await max_.wait_for(message, is_stopped)
     refused = whispered(await max_.slash("dream", prompt="an owl"))
-    assert "A moderator has decided that you do not paint in this server until <t:" in refused
+    assert "A moderator has blocked you in this server until <t:" in refused
     assert refused.endswith(": floods.")
     assert f"{max_.mention} since <t:" in whispered(await olive.slash("admin blocked"))
     world.forward(86_401)
     await dreamt(max_, "an owl")
-    assert "Everybody may paint." in whispered(await olive.slash("admin blocked"))
+    assert "Nobody is blocked." in whispered(await olive.slash("admin blocked"))
 
 
 @pytest.mark.slow
@@ -203,8 +203,8 @@ async def test_a_block_holds_for_buttons_and_reactions_too_until_it_is_lifted(
     max_.react(owl, "🔁")
     await max_.wait_for_message(lambda m: "you do not paint in this server: floods." in m.text, channel="dm")
 
-    assert f"{max_.mention} may paint again." == whispered(await olive.slash("admin unblock", user=max_.id))
-    assert "That person is not blocked here." == whispered(await olive.slash("admin unblock", user=max_.id))
+    assert f"{max_.mention} is unblocked." == whispered(await olive.slash("admin unblock", user=max_.id))
+    assert "This person is not blocked here." == whispered(await olive.slash("admin unblock", user=max_.id))
     await dreamt(max_, "a fox")
 
 
@@ -228,7 +228,7 @@ async def test_units_are_granted_and_quotas_reset_for_everybody_to_read(olive: P
     assert f"{olive.mention} granted {max_.mention} 10 units: won the contest." == await said(granted)
     taken = await olive.slash("admin grant", user=max_.id, units=-25, reason="cheated")
     assert f"{olive.mention} took 10 units back from {max_.mention}: cheated." == await said(taken)
-    assert "there is nothing left to take back." in whispered(
+    assert "There are no granted units to take back." in whispered(
         await olive.slash("admin grant", user=max_.id, units=-1, reason="still")
     )
     await olive.slash("admin reset", user=max_.id, reason="a mistake of ours")
@@ -243,20 +243,20 @@ async def test_units_are_granted_and_quotas_reset_for_everybody_to_read(olive: P
 async def test_a_host_may_keep_quotas_to_themselves(olive: Person, max_: Person) -> None:
     answer = await olive.slash("admin grant", user=max_.id, units=10, reason="please")
 
-    assert "Only a host changes quotas here." == whispered(answer)
+    assert "Only the bot's hosts can change quotas here." == whispered(answer)
 
 
 async def test_blocked_words_are_refused_with_the_reason_in_whatever_letters(olive: Person, max_: Person) -> None:
     await olive.slash("admin words add", phrase="red owl", reason="a running joke, long dead")
 
     for prompt in ("a red owl", "RED   0wl", "a r​ed оwl at night | fog"):
-        assert "“red owl” is not painted in this server: a running joke, long dead." == whispered(
+        assert "“red owl” is blocked in this server: a running joke, long dead." == whispered(
             await max_.slash("dream", prompt=prompt)
         )
     await dreamt(max_, "an owl, red")
     assert "“red owl”: a running joke, long dead" in whispered(await olive.slash("admin words list"))
-    assert "“RED OWL” is painted again." == whispered(await olive.slash("admin words remove", phrase="RED OWL"))
-    assert "That word is not blocked here." == whispered(await olive.slash("admin words remove", phrase="RED OWL"))
+    assert "“RED OWL” is no longer blocked." == whispered(await olive.slash("admin words remove", phrase="RED OWL"))
+    assert "This word is not blocked here." == whispered(await olive.slash("admin words remove", phrase="RED OWL"))
     await dreamt(max_, "a red owl")
 
 
@@ -284,7 +284,7 @@ async def test_reports_cannot_go_where_the_bot_may_not_write(world: World, olive
     answer = await olive.slash("settings server", report_channel=world.channel("quiet").id)
 
     quiet = world.channel("quiet").id
-    assert f"I cannot write reports to <#{quiet}>: I lack Send Messages" in whispered(answer)
+    assert f"I cannot post reports in <#{quiet}>: I lack Send Messages" in whispered(answer)
 
 
 async def filled(world: World, olive: Person, entries: int) -> None:
@@ -344,10 +344,10 @@ async def test_the_record_can_be_searched_by_person_and_by_what_was_decided(
     assert (True, True, False) == ("unblocked" in about, "floods" in about, "sleeps" in about)
     assert f"cancelled a job of {max_.mention}" in about
     assert (False, True, True) == ("unblocked" in blocks, "floods" in blocks, "sleeps" in blocks)
-    assert "Nothing like that has been decided." == none.splitlines()[-1]
+    assert "No matching entries." == none.splitlines()[-1]
     await olive.click(words, "Older")
     await olive.wait_for(words, lambda m: [11, 12] == words_of(m))
-    assert "12 entries · only: block word · only one person's" in words.text
+    assert "12 entries · only: block word · one person only" in words.text
 
 
 async def test_who_may_not_manage_the_server_any_more_turns_no_page(world: World, olive: Person, max_: Person) -> None:
@@ -357,7 +357,7 @@ async def test_who_may_not_manage_the_server_any_more_turns_no_page(world: World
 
     answer = await max_.click(page, "Older")
 
-    assert ["Only people who may manage this server can do that."] == [
+    assert ["Only people who can manage this server can do this."] == [
         m.text for m in answer.messages if m.id != page.id
     ]
     everywhere = page.buttons["Older"].replace(":here:", ":all:")
@@ -367,7 +367,7 @@ async def test_who_may_not_manage_the_server_any_more_turns_no_page(world: World
             break
     page.state.visible_to = olive.id
     answer = await olive.click(page, everywhere)
-    assert ["Only a host decides for all servers."] == [m.text for m in answer.messages if m.id != page.id]
+    assert ["Only the bot's hosts can decide for all servers."] == [m.text for m in answer.messages if m.id != page.id]
 
 
 async def test_the_longest_entries_fit_on_one_page(world: World, olive: Person) -> None:

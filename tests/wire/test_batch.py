@@ -44,9 +44,9 @@ async def test_a_batch_ends_as_one_sheet_with_the_best_first(world: World, max_:
     assert [str(index) for index in order] == [line["value"] for line in menu(message, PICK)]
     assert menu(message, PICK) == menu(message, ENLARGE)
     best = " · ".join(str(index + 1) for index in order[:3])
-    assert f"The best: {best}. Judged by primer-grader, a CLIP that did not guide them." in message.text
+    assert f"Best: {best}. Scored by primer-grader, which did not guide them." in message.text
     assert "seeds 100–111" in message.text
-    assert ["Again", "Remix", "Info", "Delete", "Report"] == list(message.buttons)
+    assert ["Again", "Remix", "Info", "Delete"] == list(message.buttons)
     assert (4 * 256, 3 * 256) < Image.open(io.BytesIO(message.pictures[0])).size < (4 * 300, 3 * 300)
 
 
@@ -81,7 +81,7 @@ async def test_a_batch_that_is_stopped_keeps_and_charges_what_is_painted(world: 
     [job] = await world.jobs_of(max_)
     painted = len(job.pictures)
     assert 4 <= painted < 30
-    assert f"Stopped after {painted} of 30 pictures; you only pay for those." in message.text
+    assert f"Cancelled after {painted} of 30 pictures; you only pay for those." in message.text
     assert painted == len(menu(message, PICK))
     assert pytest.approx(1.6384 * painted) == (await world.services.jobs.quota.balance(max_.id)).used
 
@@ -112,8 +112,8 @@ async def test_one_of_them_is_shown_by_itself_with_the_usual_buttons_also_after_
 
     shown = (await choose(mo, sheet, PICK, "6")).message
 
-    assert ["Upscale", "Variation", "Again", "Remix", "Info", "Delete", "Report"] == list(shown.buttons)
-    assert f"Picture 7 of [this batch]({link(world, sheet)}) of {max_.mention}" in shown.text
+    assert ["Upscale", "Variation", "Again", "Remix", "Info", "Delete"] == list(shown.buttons)
+    assert f"Image 7 of [batch]({link(world, sheet)}) by {max_.mention}" in shown.text
     assert "seed 106 · 256×256" in shown.text
     [row] = await world.jobs_of(mo)
     [job] = await world.jobs_of(max_)
@@ -146,14 +146,18 @@ async def test_one_of_them_is_enlarged_at_the_cost_of_whoever_chooses(world: Wor
     await choose(mo, sheet, ENLARGE, "11")
 
     large = await child_of(mo, sheet)
-    assert f"Enlarged 4 times from [this picture 12]({link(world, sheet)})" in large.text
+    assert f"Upscaled 4× to 1024×1024: [image 12]({link(world, sheet)})" in large.text
     assert 0 < (await world.services.jobs.quota.balance(mo.id)).used
 
 
 async def test_what_no_menu_offers_is_refused_and_again_is_a_batch_too(world: World, max_: Person) -> None:
     sheet = await batch(max_, pictures=5)
     menus = [c for c in walk(sheet.state.components) if str(c.get("custom_id", "")).startswith("dream:")]
-    for value, said in (("99", "there is no picture 100"), ("-1", "names no picture"), ("x", "names no picture")):
+    for value, said in (
+        ("99", "there is no picture 100"),
+        ("-1", "does not name an image"),
+        ("x", "does not name an image"),
+    ):
         for one in menus[:2]:
             one["options"] = [*one["options"], {"label": value, "value": value}]
         for begins in (PICK, ENLARGE):
@@ -181,5 +185,5 @@ async def test_too_many_are_refused_before_anything_is_charged(world: World, max
 async def test_words_that_nobody_can_judge_leave_the_order_of_the_guide(max_: Person) -> None:
     message = await batch(max_, "zzzz", 5)
 
-    assert "In the order of the CLIP that guided them" in message.text
+    assert "Ranked by the CLIP that guided them" in message.text
     assert is_over(message)

@@ -34,7 +34,7 @@ async def test_the_queue_tells_nobody_what_is_painted_where_they_may_not_look(
     for channel in ("studio", str(world.dm(mo).id)):
         text = whispered(await mo.slash("queue", channel=channel))
         lines = [line for line in text.splitlines() if "·" in line]
-        assert 2 == sum("somebody · 1 picture" in line for line in lines)
+        assert 2 == sum("someone else · 1 picture" in line for line in lines)
         assert ["hang an owl" in line for line in lines] == ["**you**" in line for line in lines]
         assert not any(hidden in text for hidden in ("statue", "tattoo", max_.mention, olive.mention))
     assert f"{olive.mention} · hang a naked statue" in whispered(await mo.slash("queue", channel="late-night"))
@@ -42,7 +42,7 @@ async def test_the_queue_tells_nobody_what_is_painted_where_they_may_not_look(
 
 
 async def test_an_empty_queue_says_so(max_: Person) -> None:
-    assert "The queue\nNobody waits: your turn is now." == whispered(await max_.slash("queue"))
+    assert "The queue\nThe queue is empty. You'd be next." == whispered(await max_.slash("queue"))
 
 
 @pytest.mark.bot(quota={"units": 10.0})
@@ -52,13 +52,13 @@ async def test_the_quota_shows_what_is_left_and_what_it_was_spent_on(max_: Perso
     text = whispered(await max_.slash("quota"))
 
     assert "▰▰▰▰▰▰▰▰▱▱ **8.36** of 10 units left" in text
-    assert "More comes back <t:" in text
+    assert "More becomes available <t:" in text
     assert "1.64 spent on [an owl](https://discord.com/channels/" in text
 
 
 @pytest.mark.bot(quota={"units": 0.0})
 async def test_without_a_quota_nothing_is_counted(max_: Person) -> None:
-    assert "Nothing is counted against you: paint as much as you like." in whispered(await max_.slash("quota"))
+    assert "You have no limit." in whispered(await max_.slash("quota"))
 
 
 async def test_info_has_commands_that_paint_the_same_again(max_: Person, mo: Person) -> None:
@@ -70,7 +70,7 @@ async def test_info_has_commands_that_paint_the_same_again(max_: Person, mo: Per
     slash = f"/dream prompt:castle:2 | it's foggy negative:people {ways} size:256x256 steps:25 seed:7 more:eta=0.5"
     assert f"```\n{slash}\n```" in text
     assert "--size 256x256 --steps 25 --seed 7 --set eta=0.5\n```" in text
-    assert "256×256 · seed 7 · CLIP 0.3" in text
+    assert "256×256 · seed 7 · " in text
     assert "1.64 units" in text
 
 
@@ -79,10 +79,10 @@ async def test_a_line_that_is_too_long_for_info_is_handed_over_whole(max_: Perso
 
     info = (await mo.click(message, "Info")).message
 
-    assert "The same again, here: It is long: it is in commands.txt." in info.text
+    assert "Same picture in Discord: See the file commands.txt." in info.text
     said = info.files["commands.txt"].decode()
-    assert "The same again, here:\n/dream prompt:an owl\\: ```ooo" in said
+    assert "Same picture in Discord:\n/dream prompt:an owl\\: ```ooo" in said
     assert "ooo method:clip_diffusion model:primer profile:none size:256x256 steps:25 seed:7\n" in said
-    await mo.click(info, "Keep")
-    await mo.wait_for(info, lambda m: "Keep no longer" in m.buttons)
+    await mo.click(info, "Save")
+    await mo.wait_for(info, lambda m: "Unsave" in m.buttons)
     assert said == info.files["commands.txt"].decode()

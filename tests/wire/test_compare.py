@@ -13,14 +13,14 @@ from tests.wire.test_batch import ENLARGE, PICK, choose, menu
 from tests.wire.world import World
 
 
-async def compared(person: Person, *ways: str, **options: object) -> Shown:
+async def parse_comparison(person: Person, *ways: str, **options: object) -> Shown:
     named = dict(zip(("first", "second", "third", "fourth"), ways, strict=False))
     answer = await person.slash("compare", prompt="an owl", **named, **options)
     return await person.wait_for(answer.message, is_result, 20, what="the comparison")
 
 
 async def test_ways_are_painted_side_by_side_from_one_seed_and_cost_their_sum(world: World, max_: Person) -> None:
-    message = await compared(max_, "draft", "pixels steps=20", "usual", seed=9)
+    message = await parse_comparison(max_, "draft", "pixels steps=20", "usual", seed=9)
 
     [job] = await world.jobs_of(max_)
     assert [(15, "clip_diffusion", 9), (20, "pixels", 9), (25, "clip_diffusion", 9)] == [
@@ -34,7 +34,7 @@ async def test_ways_are_painted_side_by_side_from_one_seed_and_cost_their_sum(wo
         256 < sheet.height < 340,
     )
     assert ["1 · draft", "2 · pixels steps=20", "3 · usual"] == [line["label"] for line in menu(message, PICK)]
-    assert ["Again", "Info", "Delete", "Report"] == list(message.buttons)
+    assert ["Again", "Info", "Delete"] == list(message.buttons)
     assert "seed 9 · 3 ways" in message.text
     info = whispered(await max_.click(message, "Info"))
     assert (
@@ -46,11 +46,11 @@ async def test_ways_are_painted_side_by_side_from_one_seed_and_cost_their_sum(wo
 async def test_a_way_is_shown_by_itself_and_enlarged_also_after_a_restart(
     world: World, max_: Person, mo: Person
 ) -> None:
-    sheet = await compared(max_, "draft", "pixels", seed=9)
+    sheet = await parse_comparison(max_, "draft", "pixels", seed=9)
     await world.restart_bot()
 
     shown = (await choose(mo, sheet, PICK, "1")).message
-    assert f"Picture 2 of [this comparison]({link(world, sheet)}) of {max_.mention}" in shown.text
+    assert f"Image 2 of [comparison]({link(world, sheet)}) by {max_.mention}" in shown.text
     assert "seed 9 · 256×256 · 80 steps · pixels" in shown.text
     await choose(mo, sheet, ENLARGE, "0")
     large = await child_of(mo, shown)
@@ -83,13 +83,13 @@ async def test_a_comparison_that_is_stopped_charges_what_is_painted(world: World
     message = await max_.wait_for(answer.message, is_result)
     [job] = await world.jobs_of(max_)
     painted = sum(job.request.ways[picture.index].request.cost for picture in job.pictures)
-    assert f"Stopped after {len(job.pictures)} of 3 pictures; you only pay for those." in message.text
+    assert f"Cancelled after {len(job.pictures)} of 3 pictures; you only pay for those." in message.text
     assert pytest.approx(painted) == (await world.services.jobs.quota.balance(max_.id)).used
 
 
 REFUSED = [
-    ({"first": "draft", "second": "drafd"}, "drafd: “drafd” is no profile, method or model; did you mean “draft”?"),
-    ({"first": "draft", "second": "draft"}, "“draft” is named twice"),
+    ({"first": "draft", "second": "drafd"}, "drafd: “drafd” is not a profile, method or model; did you mean “draft”?"),
+    ({"first": "draft", "second": "draft"}, "“draft” appears twice"),
     ({"first": "usual", "second": "pixels eta=0.5"}, "pixels eta=0.5: pixels has no option “eta”"),
     ({"first": "usual", "second": "steps=999"}, "steps=999: 999 steps are too many; the limit here is 250."),
     ({"first": "usual", "second": "imagenet-256"}, "imagenet-256: The model “imagenet-256” cannot be used here"),

@@ -58,7 +58,7 @@ async def test_no_paints_nothing_and_costs_nothing(world: World, max_: Person) -
 
     await max_.click(question, "Don't")
 
-    await max_.wait_for(question, lambda m: m.content == "All right: nothing is painted, and nothing was charged.")
+    await max_.wait_for(question, lambda m: m.content == "OK, nothing was painted and nothing was charged.")
     assert {} == question.buttons
     assert (0.0, 0.0) == await spent(world, max_)
     assert [] == await world.jobs_of(max_)
@@ -71,7 +71,7 @@ async def test_two_presses_at_once_pay_once(world: World, max_: Person) -> None:
     answers = await asyncio.gather(*(max_.click(question, "Paint") for _ in range(2)))
 
     whispers = [answer.message.text for answer in answers if answer.message.ephemeral]
-    assert ["You have answered that already."] == whispers
+    assert ["You have already answered that."] == whispers
     await max_.wait_for_message(is_result)
     assert (1.64, 0.0) == await spent(world, max_)
 
@@ -120,7 +120,7 @@ async def test_again_variation_remix_and_upscale_ask_alike(world: World, max_: P
     answer = await mo.click(question, "Paint")
 
     child = await mo.wait_for(answer.message, is_result)
-    assert f"Remixed from [this picture]({link(world, parent)})" in child.text
+    assert f"Remix of [picture]({link(world, parent)})" in child.text
     kinds = [job.origin.kind for job in await world.jobs_of(mo)]
     assert ["remix", "upscale", "variation", "again"] == kinds
 
@@ -141,7 +141,7 @@ async def test_a_picture_is_enlarged_once_whoever_was_asked_first(world: World, 
     await max_.click(first, "Paint")
     await child_of(max_, parent)
 
-    assert "That picture has already been upscaled" in whispered(await mo.click(second, "Paint"))
+    assert "This picture is already upscaled" in whispered(await mo.click(second, "Paint"))
     assert BUTTONS == list(second.buttons)
 
 
@@ -179,7 +179,7 @@ async def test_what_cannot_be_paid_is_refused_and_not_asked_about(max_: Person) 
 async def test_a_yes_that_is_refused_can_be_said_once_more(world: World, max_: Person, olive: Person) -> None:
     question = await asked(max_)
     await olive.slash("admin drain", reason="a short break")
-    assert "Nothing new is taken for now" in whispered(await max_.click(question, "Paint"))
+    assert "New jobs are not accepted right now" in whispered(await max_.click(question, "Paint"))
     await olive.slash("admin resume")
 
     await max_.wait_for((await max_.click(question, "Paint")).message, is_result)

@@ -58,7 +58,7 @@ async def test_who_has_to_wait_for_a_restart_is_told_so(world: World, max_: Pers
     message = await max_.wait_for(answer.message, is_painting)
 
     await world.stop_bot()
-    assert "The bot is being restarted. Nothing is lost: this goes on when it is back." in message.text
+    assert "The bot is restarting. This job continues afterwards." in message.text
     await world.start_bot()
 
     await max_.wait_for(message, is_result)

@@ -42,7 +42,7 @@ async def test_a_copy_that_is_deleted_leaves_the_others_to_reports(
     words = await deleted(max_, copy)
 
     assert (True, False) == (copy.gone, owl.gone)
-    assert f"Deleted here. It is still shown elsewhere, until you delete it there too: {link(world, owl)}" == words
+    assert f"Deleted here. It is still shown in other places; delete it there too: {link(world, owl)}" == words
     await report(mo, owl)
     [shown_there] = reports(olive)
     await mo.click(shown_there, "Delete the picture")
@@ -99,7 +99,7 @@ async def test_what_discord_puts_off_is_deleted_later(
 
     words = await deleted(max_, owl)
 
-    assert "Discord does not let me delete this just now; it goes as soon as I may." == words
+    assert "Discord does not allow this deletion right now. I will delete it as soon as possible." == words
     world.services.deletion_queue.wake()
     await max_.wait_for(owl, lambda m: m.gone)
     while await world.bot.store.farewells.to_remove(1):
@@ -112,7 +112,7 @@ async def test_what_discord_refuses_to_delete_is_said_and_stays_known(world: Wor
 
     words = await deleted(max_, owl)
 
-    assert "Discord does not let me delete this here; whoever may manage messages in this channel can." == words
+    assert "Discord does not let me delete this here. A person who can manage messages can delete it." == words
     assert not owl.gone
     max_.react(owl, "❌")
     await max_.wait_for(owl, lambda m: m.gone)

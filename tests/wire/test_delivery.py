@@ -132,12 +132,12 @@ async def test_a_picture_over_the_upload_limit_is_re_encoded_with_a_note(world: 
     assert (1900, 1900) == Image.open(io.BytesIO(data)).size
     info = (await max_.click(message, "Info")).message
     told = (
-        "The file that you see: WebP, for the PNG is larger than Discord takes here: it lost a little, and no record "
-        "to replay is in it. The PNG is on the bot's disk, whole: Upscale and Variation start from there."
+        "This file: WebP, because the PNG is too large for Discord: it lost a little, and no record "
+        "to replay is in it. The PNG is stored by the bot: Upscale and Variation start from there."
     )
     assert told in info.text
-    await max_.click(info, "Keep")
-    await max_.wait_for(info, lambda m: "Keep no longer" in m.buttons and told in m.text)
+    await max_.click(info, "Save")
+    await max_.wait_for(info, lambda m: "Unsave" in m.buttons and told in m.text)
 
 
 async def test_a_busy_discord_is_waited_for(world: World, max_: Person) -> None:
@@ -169,7 +169,7 @@ async def test_where_the_bot_may_no_longer_write_the_picture_comes_directly(worl
     world.expire_tokens()
 
     direct = await max_.wait_for_message(is_result, channel="dm")
-    assert "I could not post this where you asked for it, so here it is." == direct.content
+    assert "I could not post this in the channel where you asked, so here it is." == direct.content
     assert not is_result(message)
 
 
@@ -200,7 +200,7 @@ async def test_the_place_in_the_queue_is_kept_up_to_date(world: World, max_: Per
     running = await begun(max_, "hang an owl")
     second = (await max_.slash("dream", prompt="a fox")).message
     third = (await max_.slash("dream", prompt="a cat")).message
-    assert "Place 2 of 2 in the queue" in third.text
+    assert "Number 2 of 2 in the queue" in third.text
 
     await max_.click(second, "Cancel")
 

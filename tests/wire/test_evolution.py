@@ -15,7 +15,7 @@ from tests.wire.looks import begun, dreamt, is_result, whispered
 from tests.wire.people import Person, Shown
 from tests.wire.world import World
 
-WATCH = "Watch it form"
+WATCH = "Timelapse"
 
 
 async def kept(world: World, person: Person) -> Any:
@@ -94,9 +94,9 @@ async def test_a_restored_bot_says_that_it_no_longer_knows_the_way(
 
     assert "How this came to be is no longer kept." == whispered(await max_.click(info, WATCH))
     later = (await max_.click(result, "Info")).message
-    assert ["Keep"] == list(later.buttons)
-    await max_.click(later, "Keep")
-    await max_.wait_for(later, lambda m: "Keep no longer" in m.buttons)
+    assert ["Save"] == list(later.buttons)
+    await max_.click(later, "Save")
+    await max_.wait_for(later, lambda m: "Unsave" in m.buttons)
 
 
 async def test_what_was_cancelled_leaves_nothing_behind(world: World, max_: Person) -> None:

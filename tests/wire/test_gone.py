@@ -29,7 +29,7 @@ async def test_what_needs_the_picture_says_that_it_is_gone(
 ) -> None:
     text = whispered(await max_.click(message, button))
 
-    assert "no longer stored" in text
+    assert "has expired" in text
     assert 1 == len(await world.jobs_of(max_))
 
 
@@ -46,4 +46,4 @@ async def test_what_needs_only_its_words_works_as_ever(max_: Person, message: Sh
 async def test_a_reaction_for_a_picture_that_is_gone_is_answered_too(max_: Person, message: Shown) -> None:
     max_.react(message, "⬆️")
 
-    await max_.wait_for_message(lambda shown: "no longer stored" in shown.text, channel="dm")
+    await max_.wait_for_message(lambda shown: "has expired" in shown.text, channel="dm")

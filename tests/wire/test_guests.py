@@ -37,7 +37,7 @@ async def test_when_the_token_dies_the_picture_comes_directly(world: World, max_
     world.expire_tokens()
 
     direct = await max_.wait_for_message(is_result, channel="dm")
-    assert "I could not post this where you asked for it, so here it is." == direct.content
+    assert "I could not post this in the channel where you asked, so here it is." == direct.content
 
 
 async def test_a_message_that_the_bot_could_not_bring_up_to_date_is_when_somebody_presses_its_button(

@@ -63,7 +63,7 @@ async def test_a_large_picture_is_shown_again_and_posted_again(world: World, max
     assert (True, False) == (sheet.ephemeral, copy.ephemeral)
     assert is_result(copy)
     assert max(first_files(world)) <= answers.LIGHT
-    await max_.click(copy, "Delete")
+    await max_.submit(await max_.click(copy, "Delete"))
     await world.until(lambda: copy.gone)
 
 
@@ -73,7 +73,7 @@ async def test_a_film_follows_a_private_thinking(
     info = await mo.click(owl, "Info")
     monkeypatch.setattr(answers, "LIGHT", 10)
 
-    watched = await mo.click(info.message, "Watch it form")
+    watched = await mo.click(info.message, "Timelapse")
 
     await world.until(lambda: any(m.files for m in watched.messages), what="the film")
     (film,) = watched.messages

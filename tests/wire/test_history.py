@@ -55,12 +55,12 @@ async def test_the_newest_come_first_with_state_cost_and_a_thumbnail(world: Worl
     page = await opened(max_)
 
     first, second, third = page.state.embeds
-    assert "Your 3 jobs, newest first. Only you see this." == page.content
-    assert "**hang a fox**\nBeing painted now\n" in first["description"]
+    assert "Your 3 jobs, newest first. Only you can see this." == page.content
+    assert "**hang a fox**\nRunning\n" in first["description"]
     assert "1.64 units held" in first["description"]
     assert "**broken**\nFailed: " in second["description"]
     assert "nothing charged" in second["description"]
-    assert "**an owl**\nPainted: 1 picture\n" in third["description"]
+    assert "**an owl**\nDone: 1 picture\n" in third["description"]
     assert f"1.64 units · [where it is]({link(world, owl)}) · job {job_id(owl)}" in third["description"]
     assert [f"{job_id(owl)}.webp"] == list(page.files)
     assert f"/{job_id(owl)}.webp" in page.raw["embeds"][2]["thumbnail"]["url"]
@@ -91,15 +91,15 @@ async def test_one_of_them_is_shown_again_with_buttons_that_work(max_: Person) -
     assert again.ephemeral
     assert 1 == len(again.pictures)
     assert {
-        "Upscale 1",
-        "Upscale 2",
-        "Vary 1",
-        "Vary 2",
+        "U1",
+        "U2",
+        "V1",
+        "V2",
         "Again",
         "Remix",
         "Which is best?",
         "Info",
-        "Keep",
+        "Save",
         "Post here",
     } == set(again.buttons)
     answer = await max_.click(again, "Again")
@@ -139,7 +139,7 @@ async def test_where_the_bot_may_not_write_nothing_is_posted(max_: Person) -> No
 
     answer = await max_.click(again, "Post here")
 
-    assert "I cannot post a picture here: I lack the permission Send Messages." in whispered(answer)
+    assert "I cannot post a picture here: without the permission Send Messages." in whispered(answer)
 
 
 async def test_what_could_not_be_delivered_is_found_here(world: World, max_: Person) -> None:
@@ -155,7 +155,7 @@ async def test_what_could_not_be_delivered_is_found_here(world: World, max_: Per
         while await owed(world, jobs[0].id):
             await asyncio.sleep(0.01)
     page = await opened(max_, channel="gallery")
-    assert "Painted: 1 picture, but it could not be shown in its channel. Choose it below to see it." in page.text
+    assert "Done: 1 picture, but I could not post it in its channel. Open it below." in page.text
 
     again = await shown(max_, page, jobs[0].id)
 
@@ -173,5 +173,5 @@ async def test_nobody_is_shown_the_history_of_somebody_else(max_: Person, mo: Pe
 
     answer: Answer = await max_.click(page, "dream:history", [job_id(fox)])
 
-    assert ["This is in somebody else's history."] == [m.text for m in answer.messages if m.id != page.id]
+    assert ["This picture is in another person's history."] == [m.text for m in answer.messages if m.id != page.id]
     assert job_id(owl) != job_id(fox)

@@ -22,8 +22,8 @@ async def informed(person: Person, picture: Shown) -> Shown:
 async def kept(person: Person, picture: Shown) -> Shown:
     """Keep *picture*; the message that was pressed."""
     info = await informed(person, picture)
-    await person.click(info, "Keep")
-    return await person.wait_for(info, lambda m: "Keep no longer" in m.buttons)
+    await person.click(info, "Save")
+    return await person.wait_for(info, lambda m: "Unsave" in m.buttons)
 
 
 def said(answer: Answer, pressed: Shown) -> list[str]:
@@ -40,17 +40,17 @@ async def test_what_is_kept_stays_over_a_restart_and_years_and_can_be_enlarged(
 ) -> None:
     owl, fox = await dreamt(max_, "an owl"), await dreamt(max_, "a fox")
     info = await informed(mo, owl)
-    assert "Kept: by nobody; the oldest go when room is needed" in info.text
+    assert "Saved: no; the oldest files are deleted when space is needed" in info.text
 
-    answer = await mo.click(info, "Keep")
+    answer = await mo.click(info, "Save")
 
-    await mo.wait_for(info, lambda m: "Kept: by you; it stays when older pictures go" in m.text)
-    words = "Kept: it stays when older pictures go. You keep 1 of the 100 pictures that you may."
+    await mo.wait_for(info, lambda m: "Saved: by you; it stays when older pictures go" in m.text)
+    words = "Saved: it stays when older pictures go. 1 of 100 100 saved pictures."
     await world.until(lambda: [words] == said(answer, info))
-    assert "Kept: by 1 other person; it stays" in (await informed(max_, owl)).text
+    assert "Saved: by 1 other person; it stays" in (await informed(max_, owl)).text
     await world.restart_bot()
     await years_go_by(world)
-    assert "no longer stored" in whispered(await mo.click(fox, "Upscale"))
+    assert "has expired" in whispered(await mo.click(fox, "Upscale"))
     await mo.click(owl, "Upscale")
     await mo.wait_for_message(lambda m: m.id > fox.id and is_result(m))
 
@@ -66,10 +66,10 @@ async def test_what_one_keeps_is_found_in_the_history_whoever_painted_it(
     mine = whispered(await mo.slash("history"))
     page = (await mo.slash("history", kept=True)).message
 
-    assert "Your 1 job, newest first. Only you see this.\n📌 You keep 2 of the 100 pictures that you may." in mine
-    assert "You keep 2 of the 100 pictures that you may, from 1 job, newest first. Only you see this." == page.content
+    assert "Your 1 job, newest first. Only you can see this.\n📌 2 of 100 saved pictures." in mine
+    assert "2 of 100 saved pictures, from 1 job, newest first. Only you can see this." == page.content
     [embed] = page.state.embeds
-    assert "**an owl**\nPainted: 2 pictures · 📌 kept\n" in embed["description"]
+    assert "**an owl**\nDone: 2 pictures · 📌 kept\n" in embed["description"]
     assert f"by {max_.mention} · [where it is](" in embed["description"]
     assert [f"{job_id(owl)}.webp"] == list(page.files)
     again = await shown(mo, page, job_id(owl))
@@ -82,14 +82,14 @@ async def test_a_picture_seen_again_can_be_kept_there_and_let_go_and_stays_in_si
     owl = await dreamt(max_, "an owl")
     again = await shown(max_, await opened(max_), job_id(owl))
 
-    answer = await max_.click(again, "Keep")
-    await max_.wait_for(again, lambda m: "Keep no longer" in m.buttons and "Keep" not in m.buttons)
+    answer = await max_.click(again, "Save")
+    await max_.wait_for(again, lambda m: "Unsave" in m.buttons and "Save" not in m.buttons)
     assert 1 == len(again.pictures)
     assert {"Upscale", "Info", "Post here"} <= set(again.buttons)
-    await world.until(lambda: "You keep 1 of the 100 pictures" in "".join(said(answer, again)))
+    await world.until(lambda: "1 of 100 the 100 pictures" in "".join(said(answer, again)))
 
-    answer = await max_.click(again, "Keep no longer")
-    await max_.wait_for(again, lambda m: "Keep" in m.buttons and "Keep no longer" not in m.buttons)
+    answer = await max_.click(again, "Unsave")
+    await max_.wait_for(again, lambda m: "Save" in m.buttons and "Unsave" not in m.buttons)
     await world.until(lambda: "Kept no longer: it goes when its time has come" in "".join(said(answer, again)))
     assert "You keep nothing yet." in whispered(await max_.slash("history", kept=True))
 
@@ -116,10 +116,10 @@ async def test_one_picture_too_many_is_refused_in_a_sentence_and_the_button_stay
     await kept(max_, await dreamt(max_, "an owl"))
     info = await informed(max_, await dreamt(max_, "a fox"))
 
-    words = whispered(await max_.click(info, "Keep"))
+    words = whispered(await max_.click(info, "Save"))
 
-    assert words.startswith("You keep 1 of the 1 picture that you may, so 1 more does not fit.")
-    assert "Keep" in info.buttons
+    assert words.startswith("1 of 100 the 1 picture that you may, so 1 more does not fit.")
+    assert "Save" in info.buttons
 
 
 async def test_what_has_gone_offers_no_keeping_and_an_old_button_says_why(world: World, max_: Person) -> None:
@@ -127,10 +127,10 @@ async def test_what_has_gone_offers_no_keeping_and_an_old_button_says_why(world:
     info = await informed(max_, owl)
     await years_go_by(world)
 
-    assert "only Discord still has a copy, so it cannot be kept" in whispered(await max_.click(info, "Keep"))
+    assert "Only Discord has a copy, so it cannot be saved" in whispered(await max_.click(info, "Save"))
     later = await informed(max_, owl)
-    assert "Keep" not in later.buttons
-    assert "Kept: no longer; only Discord still has a copy" in later.text
+    assert "Save" not in later.buttons
+    assert "Saved: no; the file has expired, and only Discord has a copy" in later.text
 
 
 async def test_deleting_a_picture_ends_its_keeping(world: World, max_: Person, mo: Person) -> None:
@@ -142,7 +142,7 @@ async def test_deleting_a_picture_ends_its_keeping(world: World, max_: Person, m
 
     assert 0 == await count(world.bot.store, "keeps")
     answer = await mo.click(page, "dream:history", [job_id(owl)])
-    assert ["This is in somebody else's history."] == [m.text for m in answer.messages if m.id != page.id]
+    assert ["This picture is in another person's history."] == [m.text for m in answer.messages if m.id != page.id]
 
 
 async def test_a_copy_of_ones_data_names_what_one_keeps_and_being_forgotten_ends_it(

@@ -39,7 +39,7 @@ async def test_a_mask_is_kept_for_again_variation_and_remix_also_after_a_restart
 
     jobs = await world.jobs_of(max_)
     assert [job.request.mask_image] * 4 == [one.request.mask_image for one in jobs]
-    assert "that and its mask too (image:, mask:)" in whispered(await max_.click(message, "Info"))
+    assert "that picture and mask (image:, mask:)" in whispered(await max_.click(message, "Info"))
 
 
 async def test_a_mask_of_another_size_is_stretched_and_whoever_asks_is_told(world: World, max_: Person) -> None:
@@ -53,7 +53,7 @@ async def test_a_mask_of_another_size_is_stretched_and_whoever_asks_is_told(worl
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"mask": upload(mask())}, "attach that picture as image, too."),
+        ({"mask": upload(mask())}, "Attach the picture as image, too."),
         ({"image": upload(picture()), "mask": upload(b"\x89PNG\r\n\x1a\nno")}, "not a picture that is opened here"),
         ({"image": upload(picture()), "mask": upload(to_png(Image.new("L", (8, 8))))}, "black all over"),
         ({"image": upload(picture()), "mask": upload(mask()), "method": "pixels"}, "takes no mask"),
@@ -73,6 +73,6 @@ async def test_a_mask_goes_with_the_job_that_needed_it(world: World, max_: Perso
     folder = world.folder / "inputs"
     assert 2 == len(list(folder.iterdir()))
 
-    await max_.click((await max_.slash("forget")).message, "Forget all of it")
+    await max_.click((await max_.slash("forget")).message, "Delete all my data")
 
     await world.until(lambda: not list(folder.iterdir()), what="the inputs to be gone")

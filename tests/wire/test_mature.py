@@ -9,7 +9,7 @@ from tests.wire.people import Person, Shown
 from tests.wire.test_history import opened, shown
 from tests.wire.world import World
 
-REFUSED = "“nude” is painted in age-restricted channels only, and this is none."
+REFUSED = "“nude” is only allowed in 18+ channels."
 
 
 async def found_again(person: Person, picture: Shown) -> Shown:
@@ -67,4 +67,4 @@ async def test_what_a_server_does_not_want_any_more_is_not_enlarged_either(olive
     owl = await dreamt(max_, "a red owl")
     await olive.slash("admin words add", phrase="red owl", reason="a running joke")
 
-    assert "“red owl” is not painted in this server: a running joke." == whispered(await max_.click(owl, "Upscale"))
+    assert "“red owl” is blocked in this server: a running joke." == whispered(await max_.click(owl, "Upscale"))

@@ -33,8 +33,8 @@ async def copied(person: Person) -> tuple[dict[str, Any], list[str]]:
 async def forgotten(person: Person) -> str:
     """Ask to be forgotten, and mean it."""
     question = await person.slash("forget")
-    await person.click(question.message, "Forget all of it")
-    await person.wait_for(question.message, lambda m: "You are forgotten." in m.text)
+    await person.click(question.message, "Delete all my data")
+    await person.wait_for(question.message, lambda m: "Your data is deleted." in m.text)
     return question.message.text
 
 
@@ -68,7 +68,7 @@ async def test_forgetting_asks_first_and_deletes_everything(world: World, max_: 
     await begun(max_, "hang an owl")
 
     question = whispered(await max_.slash("forget"))
-    assert "2 jobs with their prompts, 1 picture, the messages that show them and those that called you" in question
+    assert "2 jobs with prompts, 1 picture, the messages that show them or mention you" in question
     assert "1 job that is not finished is cancelled first." in question
     assert not owl.gone
     await forgotten(max_)
@@ -160,8 +160,8 @@ async def test_a_question_from_before_a_restart_can_be_answered_twice(world: Wor
     question = await max_.slash("forget")
     await world.restart_bot()
 
-    await asyncio.gather(*(max_.click(question.message, "Forget all of it") for _ in range(2)))
-    await max_.wait_for(question.message, lambda m: "You are forgotten." in m.text)
+    await asyncio.gather(*(max_.click(question.message, "Delete all my data") for _ in range(2)))
+    await max_.wait_for(question.message, lambda m: "Your data is deleted." in m.text)
 
     assert 0 == await count(world.bot.store, "jobs")
     await dreamt(max_, "a fox")
@@ -187,7 +187,7 @@ async def test_being_forgotten_pays_for_no_picture(world: World, olive: Person, 
 
     text = whispered(await max_.slash("quota"))
     assert "**0** of 2 units left" in text
-    assert "something of which the records are gone" in text
+    assert "a deleted job" in text
     assert "a prize" not in text
     world.forward(86_400)
     await world.bot.store.farewells.erase_names(world.site.clock.now() - 60)

@@ -38,7 +38,7 @@ async def test_a_picture_whose_channel_is_deleted_comes_directly(world: World, m
     world.delete_channel()
 
     direct = await max_.wait_for_message(is_result, channel="dm")
-    assert "I could not post this where you asked for it, so here it is." == direct.content
+    assert "I could not post this in the channel where you asked, so here it is." == direct.content
     [job] = await ended(world, max_, "delivered")
     assert job.cost == (await world.services.jobs.quota.balance(max_.id)).used
 

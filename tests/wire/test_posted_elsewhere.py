@@ -77,7 +77,7 @@ async def test_moderators_of_two_servers_do_not_share_a_report(
     copy = await posted(max_, owl, annex)
     assert THANKS == whispered(await report(mo, owl))
 
-    assert "Moderators of another server know of it; a moderator of this one can delete it here." == whispered(
+    assert "This picture is reported in another server. A moderator can delete it here." == whispered(
         await report(mo, copy)
     )
 

@@ -23,7 +23,7 @@ def ends_only(world: World) -> None:
 
 
 def in_words(message: Shown) -> bool:
-    return "Discord does not accept the picture" in message.text and not message.pictures
+    return "Discord does not accept this picture" in message.text and not message.pictures
 
 
 REFUSALS: list[tuple[int, int, str, int, Callable[[Shown], bool], bool]] = [

@@ -39,7 +39,7 @@ async def test_anybody_may_remix_and_the_child_names_its_parent(world: World, ma
     sent = await mo.submit(await mo.click(parent, "Remix"), prompt="an owl in the snow")
 
     child = await mo.wait_for(sent.message, is_result)
-    headline = f"**an owl in the snow**\n-# Remixed from [this picture]({link(world, parent)}) of {max_.mention}"
+    headline = f"**an owl in the snow**\n-# Remix of [picture]({link(world, parent)}) by {max_.mention}"
     assert headline in child.text
     assert "seed 7 " in child.text
     assert 1 == len(await world.jobs_of(mo))
@@ -73,7 +73,7 @@ async def test_a_mistake_in_the_form_is_pointed_at_and_the_words_are_given_back(
 
     pointer = "```\nfox | owl:\n         ^\n```"
     assert f"A weight is missing after the colon, as in “fog:0.5”.\n{pointer}" in whispered(sent)
-    assert "Your words, to be copied:\n```\nfox | owl:\n```" in whispered(sent)
+    assert "Your prompt, to copy:\n```\nfox | owl:\n```" in whispered(sent)
 
 
 async def test_again_keeps_the_words_and_draws_a_new_seed(max_: Person) -> None:
@@ -83,7 +83,7 @@ async def test_again_keeps_the_words_and_draws_a_new_seed(max_: Person) -> None:
 
     child = await max_.wait_for(answer.message, is_result)
     assert "**an owl**" in child.text
-    assert "with another seed" in child.text
+    assert "Same prompt, new seed" in child.text
     assert "seed 7 " not in child.text
 
 
@@ -94,13 +94,13 @@ async def test_again_by_reaction_is_a_reply(world: World, max_: Person, mo: Pers
 
     child = await child_of(mo, parent)
     assert str(parent.id) == child.raw["message_reference"]["message_id"]
-    assert f"The words of [this picture]({link(world, parent)}) of {max_.mention} with another seed" in child.text
+    assert f"Same prompt, new seed: [picture]({link(world, parent)}) by {max_.mention}" in child.text
 
 
 async def test_a_variation_starts_from_the_chosen_picture(world: World, max_: Person) -> None:
     parent = await dreamt(max_, "an owl", count=2)
 
-    answer = await max_.click(parent, "Vary 2")
+    answer = await max_.click(parent, "V2")
 
     await max_.wait_for(answer.message, is_result)
     child, original = await world.jobs_of(max_)

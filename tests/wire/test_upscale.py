@@ -24,9 +24,10 @@ async def test_the_button_enlarges_and_says_what(world: World, max_: Person) -> 
     answer = await max_.click(parent, "Upscale")
 
     child = await max_.wait_for(answer.message, is_enlarged)
-    assert f"**an owl**\n-# Enlarged 4 times from [this picture]({link(world, parent)})" in child.text
+    upscaled = f"**an owl**\n-# Upscaled 4× to 1024×1024: [picture]({link(world, parent)})"
+    assert f"{upscaled} · requested by {max_.mention}" in child.text
     assert 1024 == width(child)
-    assert ["Upscale", "Info", "Delete", "Report"] == list(child.buttons)
+    assert ["Upscale", "Info", "Delete"] == list(child.buttons)
 
 
 async def test_the_reaction_does_the_same_as_a_reply(max_: Person) -> None:
@@ -81,7 +82,7 @@ async def test_a_picture_is_enlarged_once_and_later_presses_lead_there(world: Wo
 
     second = await mo.click(parent, "Upscale")
 
-    assert f"That picture has already been upscaled: {link(world, first.message)}" == whispered(second)
+    assert f"This picture is already upscaled: {link(world, first.message)}" == whispered(second)
     assert [] == await world.jobs_of(mo)
 
 
@@ -98,11 +99,11 @@ async def test_an_enlargement_that_was_deleted_by_hand_is_shown_once_more_and_co
     second = (await mo.click(parent, "Upscale")).message
 
     await mo.wait_for(second, is_enlarged)
-    assert f"Enlarged 4 times from [this picture]({link(world, parent)}) of {max_.mention}" in second.text
+    assert f"Upscaled 4× to 1024×1024: [picture]({link(world, parent)}) by {max_.mention}" in second.text
     assert large == next(iter(second.files.values()))
     assert 0 == (await world.services.jobs.quota.balance(mo.id)).used
     third = await max_.click(parent, "Upscale")
-    assert f"That picture has already been upscaled: {link(world, second)}" == whispered(third)
+    assert f"This picture is already upscaled: {link(world, second)}" == whispered(third)
 
 
 async def test_nobody_is_sent_to_somebody_elses_direct_messages(world: World, max_: Person, mo: Person) -> None:
@@ -117,7 +118,7 @@ async def test_nobody_is_sent_to_somebody_elses_direct_messages(world: World, ma
     assert mo.id == (await world.services.jobs.find(job_id(shown))).origin.user_id
     assert f"/{private.id}" in whispered(told)
     again = await max_.click(parent, "Upscale")
-    assert "That picture has already been upscaled: " in whispered(again)
+    assert "This picture is already upscaled: " in whispered(again)
 
 
 async def test_what_is_being_enlarged_in_private_is_named_without_a_link(
@@ -231,7 +232,7 @@ async def test_where_the_engine_has_more_the_button_asks_which_and_how_far(world
 @pytest.mark.bot(**CHOICE)
 async def test_left_as_it_is_the_form_takes_the_best_also_after_a_restart(world: World, max_: Person) -> None:
     parent = await dreamt(max_, "an owl", count=2)
-    opened = await max_.click(parent, "Upscale 2")
+    opened = await max_.click(parent, "U2")
     await world.restart_bot()
 
     answer = await max_.submit(opened)

@@ -23,24 +23,24 @@ def fields(embed: discord.Embed) -> dict[str, str]:
 def test_an_enlarged_picture_says_from_what_and_by_what() -> None:
     known = picture(0, side=1024, replay={"resolved": {"upscaler": "primer"}})
 
-    assert "256×256, 4 times, by primer" == fields(info_embed(enlarged(pictures=(known,))))["Enlarged"]
-    assert "256×256, 4 times, by auto" == fields(info_embed(enlarged()))["Enlarged"]
+    assert "256×256, 4×, with primer" == fields(info_embed(enlarged(pictures=(known,))))["Upscaled from"]
+    assert "256×256, 4×, with auto" == fields(info_embed(enlarged()))["Upscaled from"]
 
 
 def test_the_commands_of_a_picture_that_started_from_another_say_what_else_they_need() -> None:
     started = done(request=build_request("an owl", seed=7, init_image="f" * 64))
 
-    assert "image:" in fields(info_embed(started))["Started from"]
-    assert "more:skip_steps=12" in fields(info_embed(started))["The same again, here"]
+    assert "image:" in fields(info_embed(started))["Starting picture"]
+    assert "more:skip_steps=12" in fields(info_embed(started))["Same picture in Discord"]
 
 
 def test_a_file_that_had_to_be_made_smaller_is_told_of_and_a_png_is_not() -> None:
     grid = done(pictures=2, request=build_request("an owl", seed=7, count=2))
 
     assert "" == about_file(done(), "abc123def4.png")
-    assert "WebP, for the PNG is larger than Discord takes here" in about_file(done(), "SPOILER_abc123def4.webp")
-    assert "JPEG, for a PNG of all of them is larger than Discord takes here" in about_file(grid, "abc123def4.jpg")
-    assert "The PNGs are on the bot's disk, whole" in about_file(grid, "abc123def4.jpg")
+    assert "WebP, because the PNG is too large for Discord" in about_file(done(), "SPOILER_abc123def4.webp")
+    assert "JPEG, because a PNG of all of them is too large for Discord" in about_file(grid, "abc123def4.jpg")
+    assert "The PNGs are stored by the bot" in about_file(grid, "abc123def4.jpg")
 
 
 def test_long_times_are_told_by_phase() -> None:

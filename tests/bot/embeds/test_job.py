@@ -24,7 +24,9 @@ def place(position: int, waiting: int) -> QueuePosition:
 def test_a_waiting_job_shows_its_place_and_a_time_that_ticks() -> None:
     update = Update(job("castle:2 | fog"), place=place(3, 5))
 
-    assert f"**castle ×2 · fog**\n\nPlace 3 of 5 in the queue · ready <t:{NOW + 90:.0f}:R> · 1.64 units" == text(update)
+    assert f"**castle ×2 · fog**\n\nNumber 3 of 5 in the queue · ready <t:{NOW + 90:.0f}:R> · 1.64 units" == text(
+        update
+    )
 
 
 def test_the_first_in_line_knows_it() -> None:
@@ -32,7 +34,7 @@ def test_the_first_in_line_knows_it() -> None:
 
 
 def test_a_job_that_the_engine_died_under_is_told_that_nothing_is_lost() -> None:
-    assert "Nothing is lost" in text(Update(job(crash_count=1), place=place(1, 1)))
+    assert "This job" in text(Update(job(crash_count=1), place=place(1, 1)))
 
 
 @pytest.mark.parametrize(
@@ -70,13 +72,11 @@ def test_a_result_speaks_through_its_picture() -> None:
 
     assert "**an owl in fog**" == embed.description
     assert "attachment://abc123def4.png" == embed.image.url
-    assert "seed 7 · 256×256 · 25 steps · clip_diffusion · primer · CLIP 0.25 · 8.0\u00a0s" == embed.footer.text
+    assert "seed 7 · 256×256 · 25 steps · clip_diffusion · primer · 8.0\u00a0s" == embed.footer.text
 
 
 def test_a_grid_names_all_seeds_and_scores() -> None:
-    assert "seeds 7–9 · 256×256 · 25 steps · clip_diffusion · primer · CLIP 0.25, 0.26, 0.27 · 8.0\u00a0s" == footer(
-        done(pictures=3)
-    )
+    assert "seeds 7–9 · 256×256 · 25 steps · clip_diffusion · primer · 8.0\u00a0s" == footer(done(pictures=3))
 
 
 def test_a_score_that_nobody_measured_is_left_out() -> None:
@@ -111,9 +111,9 @@ def test_a_cancelled_job_says_so() -> None:
 @pytest.mark.parametrize(
     ("kind", "line"),
     [
-        ("remix", "-# Remixed from [this picture](https://x) of <@99>"),
-        ("variation", "-# Variation of [this picture](https://x) of <@99>"),
-        ("again", "-# The words of [this picture](https://x) of <@99> with another seed"),
+        ("remix", "-# Remix of [picture](https://x) by <@99> · requested by <@30>"),
+        ("variation", "-# Variation of [picture](https://x) by <@99> · requested by <@30>"),
+        ("again", "-# Same prompt, new seed: [picture](https://x) by <@99> · requested by <@30>"),
     ],
 )
 def test_a_child_names_its_parent(kind: Kind, line: str) -> None:
@@ -121,26 +121,28 @@ def test_a_child_names_its_parent(kind: Kind, line: str) -> None:
 
 
 def test_ones_own_parent_needs_no_name() -> None:
-    assert "-# Variation of [this picture](https://x)\n" in text(
+    assert "-# Variation of [picture](https://x) · requested by <@30>\n" in text(
         Update(child("variation"), place=place(1, 1)), parent=Parent(30, "https://x", None, 1)
     )
 
 
 def test_a_parent_whose_message_is_gone_is_named_without_a_link() -> None:
-    assert "-# Variation of a picture of <@99>" in text(Update(child("variation")), parent=Parent(99, "", None, 1))
+    assert "-# Variation of picture by <@99>" in text(Update(child("variation")), parent=Parent(99, "", None, 1))
 
 
 def test_the_picture_of_a_grid_is_named_by_its_number() -> None:
     row = replace(child("variation"), origin=replace(child("variation").origin, parent_index=2))
 
-    assert "[this picture 3](https://x)" in text(Update(row), parent=Parent(99, "https://x", None, 4))
+    assert "[image 3](https://x)" in text(Update(row), parent=Parent(99, "https://x", None, 4))
 
 
 def test_an_enlarged_picture_keeps_the_words_of_its_parent() -> None:
     update = Update(replace(enlarged(), state=JobState.DONE))
     parent = Parent(30, "https://x", build_request("a fox in fog"), 1)
 
-    assert "**a fox in fog**\n-# Enlarged 4 times from [this picture](https://x)" == text(update, parent=parent)
+    assert "**a fox in fog**\n-# Upscaled 4× to 1024×1024: [picture](https://x) · requested by <@30>" == text(
+        update, parent=parent
+    )
 
 
 def test_the_best_picture_has_the_highest_score_and_the_first_wins_ties() -> None:

@@ -38,8 +38,8 @@ def test_of_what_belongs_elsewhere_the_queue_tells_neither_words_nor_names() -> 
     embed = queue_embed([(jobs[0], None)], [(jobs[1], place(1)), (job("a cat"), place(2))], "discord:30", 20)
 
     assert [
-        "Now: somebody · 2 pictures",
-        f"1. somebody · 1 picture · ready <t:{NOW + 60:.0f}:R>",
+        "Now: someone else · 2 pictures",
+        f"1. someone else · 1 picture · ready <t:{NOW + 60:.0f}:R>",
         f"2. **you** · a cat · ready <t:{NOW + 120:.0f}:R>",
     ] == (embed.description or "").splitlines()
 
@@ -51,7 +51,7 @@ def test_ones_own_jobs_are_shown_however_long_the_queue_is_and_wherever_one_look
 
     assert "12. **you** · my owl" in text
     assert "11. somebody" not in text
-    assert "… 12 jobs wait in all." in text
+    assert "… 12 jobs queued in total." in text
 
 
 def test_ones_own_jobs_lead_to_their_messages_and_many_of_them_still_fit() -> None:
@@ -64,7 +64,7 @@ def test_ones_own_jobs_lead_to_their_messages_and_many_of_them_still_fit() -> No
 
     assert text is not None
     assert f"](https://discord.com/channels/10/20/{10**18})" in text.splitlines()[0]
-    assert "… 20 jobs wait in all." in text
+    assert "… 20 jobs queued in total." in text
     assert len(text) <= 4096
 
 
@@ -72,9 +72,9 @@ def test_the_quota_says_what_is_left_held_granted_and_when_it_comes_back() -> No
     text = quota_embed(Balance(200.0, 90.0, 10.0, 20.0, NOW + 3600), [], {}).description or ""
 
     assert "**120** of 200 units left" in text
-    assert "10 of what is gone are held for pictures that are not finished." in text
-    assert "20 of what is left were granted to you and do not run out." in text
-    assert f"More comes back <t:{NOW + 3600:.0f}:R>." in text
+    assert "10 of the rest are reserved for unfinished jobs." in text
+    assert "20 of these are granted units, which do not expire." in text
+    assert f"More becomes available <t:{NOW + 3600:.0f}:R>." in text
 
 
 def test_the_history_reads_like_an_account() -> None:
@@ -91,10 +91,10 @@ def test_the_history_reads_like_an_account() -> None:
     ago = f"<t:{NOW:.0f}:R>"
     assert [
         f"1.64 spent on [an owl](https://discord.com/channels/10/20/40) · {ago}",
-        f"2 given back for a fox · {ago}",
-        f"3 held for something of which the records are gone · {ago}",
+        f"2 refunded for a fox · {ago}",
+        f"3 held for a deleted job · {ago}",
         f"50 granted: for the contest · {ago}",
-        f"the window began anew: a fresh start · {ago}",
+        f"quota reset: a fresh start · {ago}",
     ] == (field.value or "").splitlines()
 
 

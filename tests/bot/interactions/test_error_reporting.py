@@ -46,7 +46,7 @@ def test_anything_else_is_logged_under_the_id_that_is_shown(caplog: pytest.LogCa
     with caplog.at_level(logging.ERROR):
         words = describe_error(ZeroDivisionError("by zero"), "the command /dream")
 
-    found = re.fullmatch(r"Something broke; it has been logged \(id (\w{6})\)\.", words)
+    found = re.fullmatch(r"Something went wrong\. The error is logged \(id (\w{6})\)\.", words)
     assert found
     assert f"the command /dream broke (id {found[1]})" in caplog.text
     assert "ZeroDivisionError: by zero" in caplog.text

@@ -20,7 +20,7 @@ from tests.bot.core import ANN, BOB, CID, Core, config, count, dream, running_co
 
 DAY = 86_400.0
 WAY = [{0: b"a" * 100_000}, {0: b"b" * 100_000}, {0: b"c" * 99_000}]
-"""Three frames of 300 kB in all."""
+"""Three frames of 300 kB in total."""
 
 
 @pytest.fixture
@@ -97,15 +97,15 @@ async def test_one_person_keeps_so_many_pictures_and_no_more(core: Core) -> None
     grid, single = await painted(core, pictures=3), await painted(core)
     mine = archive(core, keep_pictures=3)
     words = await mine.keep(grid, ANN)
-    assert "Kept: they stay when older pictures go. You keep 3 of the 3 pictures that you may." == words
+    assert "Saved. 3 of 3 slots used." == words
 
-    with pytest.raises(Refused, match="You keep 3 of the 3 pictures that you may, so 1 more does not fit"):
+    with pytest.raises(Refused, match="You have saved 3 of 3 pictures, so 1 more will not fit"):
         await mine.keep(single, ANN)
 
     assert words == await mine.keep(grid, ANN)
-    assert "You keep 1 of the 3 pictures" in await mine.keep(single, BOB)
+    assert "1 of 3 slots used" in await mine.keep(single, BOB)
     await mine.keep_no_longer(grid, ANN)
-    assert "You keep 1 of the 3 pictures" in await mine.keep(single, ANN)
+    assert "1 of 3 slots used" in await mine.keep(single, ANN)
 
 
 async def test_two_presses_at_once_do_not_keep_more_than_is_allowed(core: Core) -> None:
@@ -119,7 +119,7 @@ async def test_two_presses_at_once_do_not_keep_more_than_is_allowed(core: Core) 
 
 
 async def test_where_nobody_may_keep_anything_that_is_said(core: Core) -> None:
-    with pytest.raises(Refused, match="Nobody keeps pictures here"):
+    with pytest.raises(Refused, match="Saving pictures is turned off"):
         await archive(core, keep_pictures=0).keep(await painted(core), ANN)
 
 
@@ -129,18 +129,18 @@ async def test_all_together_keep_half_of_the_room_and_a_refusal_leaves_nothing_b
     await small.keep(first, ANN)
     await small.keep(second, BOB)
 
-    with pytest.raises(Refused, match="takes half of the room that pictures have here"):
+    with pytest.raises(Refused, match="use half of this bot's disk space"):
         await small.keep(third, CID)
 
     assert 2 == await count(core.store, "keeps")
-    assert "You keep 1 of" in await small.keep(first, CID)  # what is kept already takes no more room
+    assert "1 of 100" in await small.keep(first, CID)  # what is kept already takes no more room
 
 
 async def test_what_has_gone_cannot_be_kept(core: Core) -> None:
     job = await painted(core)
     await core.store.pictures.let_go(job.pictures[0])
 
-    with pytest.raises(PictureGone, match="only Discord still has a copy"):
+    with pytest.raises(PictureGone, match="Only Discord has a copy"):
         await archive(core).keep(job, ANN)
 
 

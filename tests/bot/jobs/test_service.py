@@ -192,7 +192,7 @@ async def test_the_waiting_limit_counts_waiting_jobs_of_one_person(tmp_path: Pat
         await core.ask()
         await core.ask()
 
-        with pytest.raises(QueueFull, match="You have 2 jobs waiting already, and 2 is the most for one person"):
+        with pytest.raises(QueueFull, match="You have 2 jobs in the queue, and the limit is 2 per person"):
             await core.ask()
         await core.ask(BOB)
 
@@ -201,7 +201,7 @@ async def test_the_queue_has_an_end(tmp_path: Path) -> None:
     async with running_core(tmp_path, config(queue={"total": 1}), engine_up=False) as core:
         await core.ask(ANN)
 
-        with pytest.raises(QueueFull, match="The queue is full: one job wait already"):
+        with pytest.raises(QueueFull, match="The queue is full: one job is waiting"):
             await core.ask(BOB)
 
 
@@ -209,7 +209,7 @@ async def test_the_cooldown_counts_from_submission_and_not_for_upscales(tmp_path
     async with running_core(tmp_path, config(queue={"cooldown_seconds": 10.0})) as core:
         job = await core.ask()
         core.clock.advance(4)
-        with pytest.raises(CoolingDown, match="please wait 6 more seconds") as refused:
+        with pytest.raises(CoolingDown, match="Please wait 6 more seconds") as refused:
             await core.ask()
         assert core.clock() + 6 == refused.value.retry_at
 
@@ -274,7 +274,7 @@ async def test_what_the_engine_has_not_got_is_refused_with_the_reason(tmp_path: 
     async with running_core(tmp_path) as core:
         core.engine.tell_ready({"esrgan": "its weights are missing"})
         with pytest.raises(
-            ModelUnavailable, match=r"“esrgan” cannot be used here: its weights are missing\. There is primer"
+            ModelUnavailable, match=r"“esrgan” cannot be used here: its weights are missing\. Available: primer"
         ):
             await core.jobs.submit(Submission(request, origin(), {SHA: b"attached"}))
 
@@ -328,7 +328,7 @@ async def test_roles_raise_limits(tmp_path: Path) -> None:
             job = await core.jobs.submit(Submission(dream(), origin(), roles=(7, 900)))
         assert Priority.ROLE is job.priority
 
-        with pytest.raises(QueueFull, match="4 is the most"):
+        with pytest.raises(QueueFull, match="limit is 4"):
             await core.jobs.submit(Submission(dream(), origin(), roles=(900,)))
         assert 10 == (await core.jobs.quota.balance(ANN, (900,))).allowance
 
@@ -571,7 +571,7 @@ async def test_a_picture_that_cannot_be_stored_fails_its_job_in_words(tmp_path: 
         row = await core.until_state(job.id, JobState.FAILED)
 
         assert ("StoreError", 0.0) == (row.error_code, (await core.jobs.quota.balance(ANN)).used)
-        assert "could not be stored" in row.error_text
+        assert "could not be saved" in row.error_text
         assert [(job.id, 1)] == core.engine.cancelled
 
 
@@ -622,9 +622,9 @@ async def test_a_stored_picture_is_enlarged(tmp_path: Path) -> None:
 
 async def test_a_picture_that_nobody_has_is_asked_for_again(tmp_path: Path) -> None:
     async with running_core(tmp_path) as core:
-        with pytest.raises(PictureGone, match="attach it again"):
+        with pytest.raises(PictureGone, match="Attach it again"):
             await core.jobs.submit(Submission(dream(init_image=SHA), origin()))
-        with pytest.raises(PictureGone, match="Picture 1 of job nosuchjob is no longer stored"):
+        with pytest.raises(PictureGone, match="Picture 1 of job nosuchjob has expired"):
             await core.store.pictures.png("nosuchjob", 0)
 
 

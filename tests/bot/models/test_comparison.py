@@ -11,8 +11,9 @@ from bot.errors import Refused
 from bot.models.comparison import Comparison, asked_from_json, asked_to_json, named, share_of
 from bot.models.job import JobRow
 from bot.policy.server_rules import preferred, wanted_texts
+from bot.requests.autocomplete import ways as offered
 from bot.requests.batches import next_portion, of_the_whole, single_request
-from bot.requests.compare_syntax import Wanted, compared, offered
+from bot.requests.parse import Wanted, parse_comparison
 from engine.errors import InvalidRequest
 from engine.protocol.messages import Progress
 from engine.requests.request import build_request
@@ -21,7 +22,7 @@ from tests.bot.samples import job, picture
 
 def three() -> Comparison:
     wanted = Wanted("castle:2 | fog", "people", seed=7)
-    return compared(("draft", "pixels", "usual"), wanted, lambda ways: preferred(ways, (), "primer"))
+    return parse_comparison(("draft", "pixels", "usual"), wanted, lambda ways: preferred(ways, (), "primer"))
 
 
 def row(*painted: int) -> JobRow:

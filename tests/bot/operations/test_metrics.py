@@ -193,9 +193,9 @@ def test_members_see_what_can_be_painted_and_hosts_everything() -> None:
     ("changes", "words"),
     [
         ({"ready": None, "pulse": Pulse(1, 7.6)}, "It stopped and restarts in 8 s. No job is lost."),
-        ({"ready": None}, "It is starting."),
+        ({"ready": None}, "The engine is starting."),
         ({"pulse": Pulse(stalled=True)}, "It is stalled"),
-        ({"ready": replace(READY, unavailable={"engine": "no driver"})}, "It cannot start: no driver"),
+        ({"ready": replace(READY, unavailable={"engine": "no driver"})}, "The engine cannot start: no driver"),
     ],
 )
 def test_an_engine_that_is_down_says_when_it_comes_back(changes: dict[str, object], words: str) -> None:

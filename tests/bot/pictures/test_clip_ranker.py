@@ -93,14 +93,14 @@ async def test_a_busy_engine_is_not_waited_for_for_ever(tmp_path: Path, monkeypa
     eye = Eye()
     eye.wait = 5
 
-    with pytest.raises(Refused, match="too much to do to judge"):
+    with pytest.raises(Refused, match="too busy to rank"):
         await Critic(eye).rank(painted(tmp_path, "red", "red", "blue"))
 
 
 async def test_nothing_is_ranked_where_there_is_no_choice(tmp_path: Path) -> None:
     with pytest.raises(PictureGone):
         await Critic(Eye()).rank(painted(tmp_path, "red", "red"))
-    with pytest.raises(Refused, match="enlarged"):
+    with pytest.raises(Refused, match="upscaled"):
         await Critic(Eye()).rank(enlarged())
 
 
@@ -108,6 +108,6 @@ def test_a_lead_is_said_in_figures_and_no_lead_is_a_matter_of_taste() -> None:
     clear = ranking_text(Ranking(((2, 0.41), (0, 0.385), (1, 0.1)), "ViT-B/32"))
     even = ranking_text(Ranking(((1, 0.411), (0, 0.4105)), "ViT-B/32", note="It guided them itself."))
 
-    assert clear.startswith("**Picture 3 fits the words best, 0.025 ahead of picture 1.**\n1. Picture 3 · 0.410\n")
-    assert "Pictures 2 and 1 fit the words equally well; it is a matter of taste." in even
+    assert clear.startswith("**Image 3 matches the prompt best, 0.025 ahead of image 1.**\n1. Image 3 · 0.410\n")
+    assert "Images 2 and 1 match the prompt equally well; choose by taste." in even
     assert even.endswith("-# It guided them itself.")

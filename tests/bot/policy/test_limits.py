@@ -24,15 +24,14 @@ def test_what_is_too_large_for_the_engine_is_said_before_it_waits() -> None:
     with pytest.raises(TooLarge) as refusal:
         check_available(request_for("1024x768"), ready(700_000))
 
-    assert (
-        "For 1024×768 with “imagenet-512” there is not enough memory here, even in its lightest form (Card (8 GB)); "
-        "960×704 would fit." == str(refusal.value)
+    assert "There is not enough memory on Card (8 GB) for 1024×768 with “imagenet-512”; 960×704 would fit." == str(
+        refusal.value
     )
     check_available(request_for("960x704"), ready(700_000))
 
 
 def test_where_no_size_fits_another_model_is_named() -> None:
-    with pytest.raises(TooLarge, match="no size of it would fit, but a smaller model may"):
+    with pytest.raises(TooLarge, match="no size fits, but a smaller model may"):
         check_available(request_for("512x512"), ready(10_000))
 
 

@@ -48,10 +48,10 @@ async def test_an_enlargement_of_an_enlargement_means_the_first_words(tmp_path: 
 
         assert PromptLineage(("a nude fox", "fog")) == await meant(core, larger)
         await core.jobs.admission.check_showing(larger, ANN, ADULT)
-        with pytest.raises(BlockedWords, match="“nude” is painted in age-restricted channels only"):
+        with pytest.raises(BlockedWords, match="“nude” is only allowed"):
             await core.jobs.admission.check_showing(larger, ANN, PLAIN)
         request = await upscale_of(core.jobs, core.store, larger.id, 0, scale=2)
-        with pytest.raises(BlockedWords, match="“nude” is painted in age-restricted channels only"):
+        with pytest.raises(BlockedWords, match="“nude” is only allowed"):
             await core.jobs.submit(Submission(request, origin(kind="upscale", parent=larger.id), location=PLAIN))
 
 
@@ -117,7 +117,7 @@ async def test_what_was_made_from_forgotten_words_is_shown_to_adults_alone(tmp_p
             await core.store.farewells.forget(session, f"discord:{ANN}", ANN, 0.0, core.clock())
 
         await core.jobs.admission.check_showing(larger, BOB, ADULT)
-        with pytest.raises(BlockedWords, match="are forgotten"):
+        with pytest.raises(BlockedWords, match="is no longer stored"):
             await core.jobs.admission.check_showing(larger, BOB, PLAIN)
 
 

@@ -82,7 +82,7 @@ def test_a_category_stands_for_its_channels_and_a_channel_for_its_threads() -> N
     rules = ServerRules(channels=(7,))
 
     rules.check_place(Location(1, (9, 8, 7)))
-    with pytest.raises(Refused, match="pictures are painted in <#7>; please ask there"):
+    with pytest.raises(Refused, match="only allows pictures in <#7>"):
         rules.check_place(Location(1, (9, 8)))
 
 
@@ -92,7 +92,7 @@ def test_the_reason_of_a_blocked_word_is_said_as_it_was_typed_and_formats_nothin
     with pytest.raises(BlockedWords) as refused:
         rules.check_words(PromptLineage(("an owl",)), NOWHERE)
 
-    assert "“owl” is not painted in this server: \\*\\*no\\*\\* \\@everyone." == str(refused.value)
+    assert "“owl” is blocked in this server: \\*\\*no\\*\\* \\@everyone." == str(refused.value)
 
 
 def test_what_a_picture_is_to_keep_away_from_may_be_anything() -> None:
@@ -105,5 +105,5 @@ def test_what_was_made_from_forgotten_words_belongs_where_adults_alone_look() ->
     forgotten = PromptLineage(known=False)
 
     ServerRules().check_words(forgotten, Location(1, (2,), restricted=True))
-    with pytest.raises(BlockedWords, match="The words that this picture was made from are forgotten"):
+    with pytest.raises(BlockedWords, match="The original prompt is no longer stored"):
         ServerRules().check_words(forgotten, Location(1, (2,)))

@@ -147,7 +147,7 @@ async def test_a_batch_that_is_stopped_keeps_what_is_painted_and_charges_only_th
         ended = await core.jobs.cancel(job.id, ANN)
 
         assert (JobState.DONE, 4) == (ended.state, len(ended.pictures))
-        assert "Stopped after 4 of 8 pictures; you only pay for those." == ended.error_text
+        assert "Cancelled after 4 of 8 pictures; you only pay for those." == ended.error_text
         assert ended.cost / 2 == (await core.jobs.quota.balance(ANN)).used
         assert ended == await core.row(job.id)
 
@@ -160,7 +160,7 @@ async def test_a_batch_that_a_moderator_stops_says_so(tmp_path: Path) -> None:
         ended = await core.jobs.cancel(job.id, MOD, moderator=True, reason="too many owls")
 
         assert ended.error_text == (
-            "Stopped after 4 of 8 pictures; you only pay for those. A moderator cancelled this: too many owls."
+            "Cancelled after 4 of 8 pictures; you only pay for those. A moderator cancelled this: too many owls."
         )
         assert ["cancel"] == [entry.action for entry in await core.store.audit.newest()]
 

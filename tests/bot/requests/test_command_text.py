@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from bot.models.comparison import PLACES, Comparison
 from bot.policy.server_rules import Choices, Ways, preferred
-from bot.requests.command_text import compare_command, shell_command, slash_command
-from bot.requests.compare_syntax import Wanted, compared
+from bot.requests.format import compare_command, shell_command, slash_command
+from bot.requests.parse import Wanted, parse_comparison
 from engine.catalogue.models import DEFAULT_MODEL, MODELS
 from engine.errors import DreamError
 from engine.requests.request import MAX_SEED, PROFILES, DreamRequest, build_request, parse_settings
@@ -120,7 +120,7 @@ def test_a_comparison_is_the_same_where_other_things_are_usual(
 ) -> None:
     here = here.model_copy(update={"model": "", "size": size})
     try:
-        comparison = compared(labels, Wanted("owl:2 | fog", "people", size, 7), _settling(here))
+        comparison = parse_comparison(labels, Wanted("owl:2 | fog", "people", size, 7), _settling(here))
     except DreamError:
         reject()  # as draft is none of pixels
 
@@ -128,7 +128,7 @@ def test_a_comparison_is_the_same_where_other_things_are_usual(
 
     texts = [said[place] for place in PLACES if place in said]
     wanted = Wanted(said["prompt"], said["negative"], said.get("size", ""), int(said["seed"]))
-    assert _requests(comparison) == _requests(compared(texts, wanted, _settling(there)))
+    assert _requests(comparison) == _requests(parse_comparison(texts, wanted, _settling(there)))
     assert max(map(len, texts)) <= 1000
 
 
@@ -141,7 +141,7 @@ def _requests(comparison: Comparison) -> list[DreamRequest]:
 
 
 def test_what_a_way_was_called_stays_in_its_line() -> None:
-    comparison = compared(["draft", "pixels"], Wanted("an owl", seed=7), _settling(Choices()))
+    comparison = parse_comparison(["draft", "pixels"], Wanted("an owl", seed=7), _settling(Choices()))
 
     assert (
         "/compare prompt:an owl first:draft method=clip_diffusion model=primer second:pixels model=primer "

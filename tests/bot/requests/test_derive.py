@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from bot.errors import Refused
 from bot.models.job import JobState
-from bot.requests.command_text import shell_command
-from bot.requests.derive import again, form_of, remix, settings_of, variation
+from bot.requests.derive import again, variation
+from bot.requests.format import form_of, settings_of, shell_command
+from bot.requests.parse import parse_remix
 from engine.errors import InvalidRequest, PromptError
 from engine.requests.prompts import Prompt, format_prompts
 from engine.requests.request import DreamRequest, build_request, parse_settings
@@ -54,7 +55,7 @@ def test_a_variation_of_a_method_without_steps_to_skip_starts_from_the_picture_a
 
 
 def test_there_is_no_variation_of_a_picture_that_is_not_there() -> None:
-    with pytest.raises(Refused, match="This result has no picture 3"):
+    with pytest.raises(Refused, match="This result has no image 3"):
         variation(done(pictures=2), 2)
 
 
@@ -69,7 +70,7 @@ def test_a_form_sent_back_unchanged_asks_for_the_same(words: str, weight: float,
     request = build_request(f"an owl:3 | {text}:{weight}", seed=seed, count=count, settings={"eta": "0.5"})
     prompt, negative, settings = form_of(request)
 
-    back = remix(done(), prompt, negative, settings)
+    back = parse_remix(done(), prompt, negative, settings)
 
     assert sorted(request.prompts, key=repr) == sorted(back.prompts, key=repr)
     assert request.model_copy(update={"prompts": ()}) == back.model_copy(update={"prompts": ()})
@@ -104,7 +105,7 @@ def test_more_parts_than_a_prompt_may_have_are_shown_in_both_fields() -> None:
     prompt, negative, settings = form_of(request)
 
     assert ("fog:-0.5", "people:0.7") == (prompt.split(" | ")[-1], negative.split(" | ")[0])
-    assert request == remix(done(), prompt, negative, settings)
+    assert request == parse_remix(done(), prompt, negative, settings)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,7 @@ def test_more_parts_than_a_prompt_may_have_are_shown_in_both_fields() -> None:
 def test_options_of_every_kind_come_back_from_a_form(settings: str) -> None:
     request = build_request("an owl", seed=7, settings=parse_settings(settings))
 
-    assert request == remix(done(), *form_of(request))
+    assert request == parse_remix(done(), *form_of(request))
 
 
 def test_a_negative_prompt_comes_back_as_one() -> None:
@@ -135,7 +136,7 @@ def test_other_negative_weights_stay_in_the_prompt() -> None:
 
 
 def test_a_form_may_change_everything() -> None:
-    request = remix(done(), "a fox", "", "size=192x256 steps=9 count=2 method=pixels cutouts=8")
+    request = parse_remix(done(), "a fox", "", "size=192x256 steps=9 count=2 method=pixels cutouts=8")
 
     assert ("pixels", 192, 256, 9, 2) == (
         request.method,
@@ -148,19 +149,19 @@ def test_a_form_may_change_everything() -> None:
 
 @pytest.mark.parametrize("settings", ["steps=many", "seed=-1", "count=1.5"])
 def test_settings_that_are_no_whole_numbers_are_refused_by_name(settings: str) -> None:
-    with pytest.raises(Refused, match=rf"{settings.partition('=')[0]} is a whole number"):
-        remix(done(), "a fox", "", settings)
+    with pytest.raises(Refused, match=rf"{settings.partition('=')[0]} must be a whole number"):
+        parse_remix(done(), "a fox", "", settings)
 
 
 def test_a_seed_that_is_too_large_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="seed"):
-        remix(done(), "a fox", "", "seed=9999999999")
+        parse_remix(done(), "a fox", "", "seed=9999999999")
 
 
 def test_a_remix_keeps_the_picture_that_the_original_started_from() -> None:
     request = build_request("an owl", init_image="f" * 64, settings={"skip_steps": "3"})
 
-    child = remix(done(request=request), "a fox", "", settings_of(request))
+    child = parse_remix(done(request=request), "a fox", "", settings_of(request))
 
     assert ("f" * 64, 3) == (child.init_image, child.options.skip_steps)  # type: ignore[union-attr]
 
@@ -173,4 +174,4 @@ def test_another_method_is_named_in_the_form() -> None:
 def test_what_an_option_brings_along_is_taken_back_by_name(settings: str) -> None:
     request = build_request("an owl", seed=7, settings=parse_settings(settings))
 
-    assert request == remix(done(), *form_of(request))
+    assert request == parse_remix(done(), *form_of(request))

@@ -1,0 +1,120 @@
+"""Text → requests: what people type into `/dream`, `/compare` and the Remix modal."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bot.errors import Refused
+from bot.models.comparison import Comparison, Way, named
+from bot.models.job import JobRow
+from bot.policy.server_rules import Ways
+from bot.requests.derive import dream_of, new_seed
+from engine.catalogue.models import MODELS
+from engine.errors import PromptError
+from engine.requests.prompts import parse_prompts
+from engine.requests.request import METHODS, PROFILES, DreamRequest, build_request, parse_settings
+
+USUAL = "usual"
+"""Names the defaults of `/dream` in a comparison."""
+NAMES = ("model", "method", "profile", "size")
+"""Settings of a comparison that are no options of a method."""
+_REQUEST_KEYS = ("size", "steps", "seed", "count", "method", "model")
+"""Settings of the Remix modal that are no options of a method."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a comparison is about, as typed; empty values fall back to the defaults."""
+
+    prompt: str
+    negative: str = ""
+    size: str = ""
+    seed: int | None = None
+
+
+def parse_request(prompt: str, **options: Any) -> DreamRequest:
+    """`build_request`, for people. Also raises PromptError for a prompt that has only negative parts."""
+    request = build_request(prompt, **options)
+    if not request.target_image and all(part.weight < 0 for part in request.prompts):
+        raise PromptError("Every part of this prompt is negative. Add something to paint.", prompt, 0)
+    return request
+
+
+def parse_remix(job: JobRow, prompt: str, negative: str, settings: str) -> DreamRequest:
+    """The request of a submitted Remix modal, with the pictures of the original. Raises InvalidRequest, PromptError."""
+    original = dream_of(job)
+    typed = parse_settings(settings)
+    numbers = {key: _whole(key, typed[key]) for key in ("steps", "seed", "count") if key in typed}
+    return parse_request(
+        prompt,
+        negative=negative,
+        model=typed.get("model", ""),
+        method=typed.get("method", ""),
+        size=typed.get("size", ""),
+        steps=numbers.get("steps"),
+        seed=numbers.get("seed"),
+        count=numbers.get("count", 1),
+        init_image=original.init_image,
+        target_image=original.target_image,
+        mask_image=original.mask_image,
+        settings={key: value for key, value in typed.items() if key not in _REQUEST_KEYS},
+    )
+
+
+def _whole(key: str, text: str) -> int:
+    if not text.isdecimal() or len(text) > 10:
+        raise Refused(f"{key} must be a whole number, for example “{key}=7”, not “{text}”.")
+    return int(text)
+
+
+def parse_comparison(texts: Sequence[str], wanted: Wanted, settle: Callable[[Ways], Ways]) -> Comparison:
+    """One comparison of the ways that *texts* name; *settle* fills in defaults.
+
+    Raises PromptError for the prompt, and InvalidRequest or Refused for a way, with its name.
+    """
+    parse_prompts(wanted.prompt)
+    labels = [" ".join(text.split()) for text in texts]
+    if twice := next((label for label in labels if labels.count(label) > 1), ""):
+        raise Refused(f"“{twice}” appears twice. A comparison needs different ways.")
+    seed = new_seed() if wanted.seed is None else wanted.seed
+    ways = []
+    for label in labels:
+        with named(label):
+            ways.append(Way(label=label, request=parse_way(label, wanted, seed, settle)))
+    return Comparison(ways=tuple(ways))
+
+
+def parse_way(label: str, wanted: Wanted, seed: int, settle: Callable[[Ways], Ways]) -> DreamRequest:
+    """The request of one way of a comparison. Raises PromptError, InvalidRequest or Refused."""
+    settings = dict(parse_label(label))
+    chosen = settle(Ways(**{"size": wanted.size} | {name: settings.pop(name) for name in NAMES if name in settings}))
+    return parse_request(
+        wanted.prompt,
+        negative=wanted.negative,
+        model=chosen.model,
+        method=chosen.method,
+        size=chosen.size,
+        seed=seed,
+        settings=chosen.settings | settings,
+    )
+
+
+def parse_label(label: str) -> Iterator[tuple[str, str]]:
+    """``draft eta=0.5`` → profile and options by name; a word without “=” is a profile, a method or a model."""
+    words = label.split(" ")
+    for word in [word for word in words if "=" not in word and word != USUAL]:
+        yield _kind(word), word
+    yield from parse_settings(" ".join(word for word in words if "=" in word)).items()
+
+
+def _kind(word: str) -> str:
+    kinds: Mapping[str, Mapping[str, object]] = {"profile": PROFILES, "method": METHODS, "model": MODELS}
+    for kind, known in kinds.items():
+        if word in known:
+            return kind
+    names = [name for known in kinds.values() for name in known]
+    near = difflib.get_close_matches(word, names, n=1)
+    raise Refused(f"“{word}” is not a profile, method or model{f'; did you mean “{near[0]}”?' if near else '.'}")

@@ -1,0 +1,166 @@
+"""The menus under a result: show or upscale one image of a batch, or run one of the rarer actions."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any, ClassVar, Self, cast
+
+import discord
+from discord import ui
+
+from bot.errors import Refused
+from bot.models.comparison import Comparison
+from bot.models.job import JobRow, PictureRow
+from bot.pictures.ranking import independent_score, ordered
+from bot.text import shorten
+from bot.views.base import AnyInteraction, JobButton, Press, custom_id, handle, template
+from bot.views.info import InfoButton
+from bot.views.report import ReportButton
+from bot.views.result import AgainButton, DeleteButton, RankButton, RemixButton, has_choice, upscale
+
+MOST = 25
+"""Options that Discord allows in a menu."""
+LABEL = 100
+"""Characters of an option's label."""
+
+
+class JobMenu(ui.DynamicItem[ui.Select[ui.View]], ABC, template=template("never")):
+    """A menu about one job; the interaction holds the choice."""
+
+    action: ClassVar[str]
+    placeholder: ClassVar[str]
+
+    def __init__(self, job_id: str, options: Iterable[discord.SelectOption] = (), row: int | None = None) -> None:
+        self.job_id = job_id
+        menu: ui.Select[ui.View] = ui.Select(
+            custom_id=custom_id(self.action, job_id), placeholder=self.placeholder, options=list(options), row=row
+        )
+        super().__init__(menu)
+
+    @classmethod
+    async def from_custom_id(cls, interaction: AnyInteraction, item: ui.Item[ui.View], match: re.Match[str], /) -> Self:
+        """Rebuild the menu that was used."""
+        return cls(match["job"])
+
+    async def callback(self, interaction: AnyInteraction) -> None:
+        """Run `chosen` inside the error boundary."""
+        values = cast(dict[str, Any], interaction.data or {}).get("values") or [""]
+        value = str(values[0])
+
+        async def choose(press: Press) -> None:
+            await self.chosen(press, value)
+
+        private, modal = self.is_private(value), self.opens_modal(interaction, value)
+        await handle(interaction, choose, private=private, modal=modal, doing=f"the menu {self.action}")
+
+    def is_private(self, value: str) -> bool:
+        """Whether the result is shown to the person only."""
+        return False
+
+    @abstractmethod
+    def opens_modal(self, interaction: AnyInteraction, value: str) -> bool:
+        """Whether the choice opens a modal."""
+
+    @abstractmethod
+    async def chosen(self, press: Press, value: str) -> None:
+        """Do what was chosen, and respond."""
+
+
+class PickMenu(JobMenu, template=template("pick")):
+    """Shows one image of a batch in a message with all buttons. Anyone may."""
+
+    action = "pick"
+    placeholder = "Show one of them …"
+
+    def opens_modal(self, interaction: AnyInteraction, value: str) -> bool:
+        """Never."""
+        return False
+
+    async def chosen(self, press: Press, value: str) -> None:
+        """Show it in public."""
+        job = await press.job(self.job_id)
+        await press.services.job_actions.pick(job, _index(value), press.caller, press.responder)
+
+
+class UpscaleMenu(JobMenu, template=template("enlarge")):
+    """Upscales one image of a batch. Anyone may, at their own cost."""
+
+    action = "enlarge"
+    placeholder = "Upscale one of them …"
+
+    def opens_modal(self, interaction: AnyInteraction, value: str) -> bool:
+        """Where there is a choice of upscalers."""
+        return has_choice(interaction)
+
+    async def chosen(self, press: Press, value: str) -> None:
+        """Upscale it."""
+        await upscale(press, await press.job(self.job_id), _index(value))
+
+
+class MoreMenu(JobMenu, template=template("more")):
+    """The rarer actions under a grid. A choice does what the button of the same name does."""
+
+    action = "more"
+    placeholder = "More …"
+    kinds: ClassVar[dict[str, type[JobButton]]] = {
+        kind.action: kind for kind in (AgainButton, RemixButton, RankButton, InfoButton, DeleteButton, ReportButton)
+    }
+
+    def is_private(self, value: str) -> bool:
+        """As the button."""
+        return value in self.kinds and self.kinds[value].private
+
+    def opens_modal(self, interaction: AnyInteraction, value: str) -> bool:
+        """As the button."""
+        return value in self.kinds and self.kinds[value](self.job_id).opens_modal(interaction)
+
+    async def chosen(self, press: Press, value: str) -> None:
+        """Press the button."""
+        if value not in self.kinds:
+            raise Refused("This menu entry no longer exists.")
+        await self.kinds[value](self.job_id).act(press)
+
+
+def more_menu(job: JobRow, kinds: Iterable[type[JobButton]], row: int) -> MoreMenu:
+    """A menu with these actions."""
+    options = [discord.SelectOption(value=kind.action, label=kind.label) for kind in kinds]
+    return MoreMenu(job.id, options, row)
+
+
+def batch_menus(job: JobRow) -> tuple[PickMenu, UpscaleMenu]:
+    """Both menus for a finished batch or comparison of two or more images, best first."""
+    if isinstance(job.request, Comparison):
+        ways = job.request.ways
+        options = [_way_option(picture, ways[picture.index].label) for picture in job.pictures]
+    else:
+        order = ordered(job)
+        options = [
+            _option(job, picture, place if order.judged else 0)
+            for place, picture in enumerate(order.pictures[:MOST], 1)
+        ]
+    return PickMenu(job.id, options, 0), UpscaleMenu(job.id, options, 1)
+
+
+def _way_option(picture: PictureRow, label: str) -> discord.SelectOption:
+    return discord.SelectOption(value=str(picture.index), label=shorten(f"{picture.index + 1} · {label}", LABEL))
+
+
+def _option(job: JobRow, picture: PictureRow, place: int) -> discord.SelectOption:
+    """*place*: 1 is the best, 0 if the images are not ranked."""
+    score, seed = independent_score(job, picture), picture.facts.get("seed")
+    facts = [
+        {0: "", 1: "best"}.get(place, f"place {place}"),
+        f"CLIP {score:.3f}" if score is not None else "",
+        f"seed {seed}" if seed is not None else "",
+    ]
+    label, description = f"Image {picture.index + 1}", " · ".join(filter(None, facts))
+    return discord.SelectOption(value=str(picture.index), label=label, description=description or None)
+
+
+def _index(value: str) -> int:
+    """Raises Refused for a value that the menu never offers."""
+    if not (value.isascii() and value.isdecimal() and len(value) < 4):
+        raise Refused("This menu entry does not name an image. Choose again.")
+    return int(value)

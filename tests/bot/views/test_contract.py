@@ -1,0 +1,119 @@
+"""What holds for every command, button, menu and modal."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import discord
+import pytest
+from discord import app_commands
+
+import bot.cogs.admin
+import bot.cogs.compare
+import bot.cogs.dream
+import bot.cogs.engine
+import bot.cogs.history
+import bot.cogs.privacy
+import bot.cogs.queue
+import bot.cogs.quota
+import bot.cogs.settings
+from bot.bot import LateAutocomplete
+from bot.views.base import JobButton, handle
+from bot.views.layout import BUTTONS, ITEMS, MODALS, buttons_for, private_buttons_for
+from bot.views.menus import MoreMenu
+from tests.bot.samples import done, enlarged, job
+
+COGS = (
+    bot.cogs.admin.Admin,
+    bot.cogs.compare.Compare,
+    bot.cogs.dream.Dream,
+    bot.cogs.engine.EngineCommand,
+    bot.cogs.history.History,
+    bot.cogs.privacy.MyData,
+    bot.cogs.queue.Queue,
+    bot.cogs.quota.Quota,
+    bot.cogs.settings.Settings,
+)
+PERSISTED = {
+    *("up", "again", "vary", "remix", "rank", "info", "watch", "keep", "letgo", "cancel", "refresh", "delete", "post"),
+    *("older", "newer", "keptolder", "keptnewer", "report", "rdelete", "rblock", "rdismiss", "forget", "yes", "no"),
+}
+"""Actions in the custom ids of messages that were sent by earlier versions."""
+FOLKLORE = re.compile(
+    r"\b(nobody|whoever|somebody|of its own|on its way|there is none|as it stands|puts it back)\b", re.I
+)
+
+
+def commands() -> Iterator[app_commands.Command]:  # type: ignore[type-arg]
+    for cog in COGS:
+        for command in cog.__cog_app_commands__:
+            group = command.walk_commands() if isinstance(command, app_commands.Group) else [command]
+            yield from (one for one in group if isinstance(one, app_commands.Command))
+
+
+@pytest.mark.parametrize("command", list(commands()), ids=lambda command: command.qualified_name)
+def test_a_command_describes_itself_and_all_its_options(command: app_commands.Command) -> None:  # type: ignore[type-arg]
+    texts = [command.description, *(str(parameter.description) for parameter in command.parameters)]
+
+    assert all(text.strip() not in ("", "…") for text in texts)
+    assert all(text[0].isupper() and len(text) <= 100 for text in texts)
+    assert [] == [text for text in texts if FOLKLORE.search(text)]
+
+
+def test_old_buttons_still_work() -> None:
+    assert PERSISTED == {kind.action for kind in BUTTONS}
+    assert {"form", "upform", "complaint"} < set(MODALS)
+
+
+@pytest.mark.parametrize("kind", ITEMS)
+def test_every_item_runs_inside_the_error_boundary(kind: type[discord.ui.DynamicItem]) -> None:  # type: ignore[type-arg]
+    assert handle.__name__ in inspect.getsource(kind.callback)
+
+
+@pytest.mark.parametrize("row", [job(), done(), done(pictures=2), done(pictures=5), done(pictures=10), enlarged()])
+@pytest.mark.parametrize("private", [False, True])
+async def test_every_layout_fits_into_a_message(row: object, private: bool) -> None:
+    view = private_buttons_for(row, True, False) if private else buttons_for(row, True)  # type: ignore[arg-type]
+    rows = view.to_components()
+    ids = [item["custom_id"] for line in rows for item in line["components"]]
+
+    assert len(rows) <= 5
+    assert all(len(line["components"]) <= 5 for line in rows)
+    assert len(set(ids)) == len(ids)
+    assert all(any(kind.__discord_ui_compiled_template__.fullmatch(one) for kind in ITEMS) for one in ids)
+
+
+def test_the_menu_offers_buttons_only() -> None:
+    assert all(issubclass(kind, JobButton) and kind in BUTTONS for kind in MoreMenu.kinds.values())
+
+
+@pytest.mark.parametrize("code", [10062, 40060])
+def test_an_autocomplete_that_came_too_late_is_no_error(code: int, caplog: pytest.LogCaptureFixture) -> None:
+    log = logging.getLogger("discord.app_commands.tree")
+    response = type("Response", (), {"status": 404, "reason": "Not Found"})()
+    for number in (code, 50035):
+        try:
+            raise discord.HTTPException(response, {"code": number, "message": "no"})
+        except discord.HTTPException:
+            log.exception("Ignoring exception in autocomplete for %r", "dream")
+
+    assert any(isinstance(one, LateAutocomplete) for one in log.filters)
+    assert ["50035"] == [re.search(r"error code: (\d+)", str(r.exc_info[1]))[1] for r in caplog.records]  # type: ignore[index]
+
+
+def test_mentions_and_links_are_made_in_one_place() -> None:
+    root = Path(__file__).parents[3] / "bot"
+    raw = re.compile(r"<#\{|<@&?\{|\]\(\{")
+    found = [
+        f"{path.relative_to(root)}:{number}"
+        for path in sorted(root.rglob("*.py"))
+        if "playground" not in path.parts and path != root / "text.py"
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if raw.search(line)
+    ]
+
+    assert [] == found
