@@ -83,11 +83,7 @@ def quota_embed(
     """
     embed = discord.Embed(title="Your quota", colour=COLOUR, description=_balance(balance))
     if server is not None:
-<<<<<<< HEAD
         shared = f"{_units(server[0])} of {_units(server[1])} units left for all its members together"
-=======
-        shared = f"{_units(server[0])} of {_units(server[1])} units left, shared by everyone"
->>>>>>> 70becd2 (tests: follow the plain texts)
         embed.add_field(name="This server", value=shared, inline=False)
     lines = [_entry(entry, jobs.get(entry.job_id)) for entry in entries]
     while sum(len(line) + 1 for line in lines) > _FIELD:

@@ -157,15 +157,9 @@ async def test_a_private_request_that_is_refused_leaves_nothing_behind(max_: Per
 
 async def test_anybody_may_read_the_rules_and_managers_alone_may_change_them(max_: Person, mo: Person) -> None:
     assert "Where: everywhere\nWho: everybody" in whispered(await max_.slash("settings server"))
-<<<<<<< HEAD
     answer = await max_.slash("settings server", max_steps=5)
     assert "Only people who can manage this server can do this." == whispered(answer)
     assert "max steps: 5." in (await mo.slash("settings server", max_steps=5)).message.content
-=======
-    for person in (max_, mo):
-        answer = await person.slash("settings server", max_steps=5)
-        assert "Only people who can manage this server can do this." == whispered(answer)
->>>>>>> 51fca64 (views: one modal router, visibility check, plain texts)
 
 
 async def test_a_change_is_said_to_everybody_and_kept_in_the_record(world: World, olive: Person) -> None:
