@@ -158,7 +158,7 @@ class JobActions:
         once = Once(
             f"up:{job.id}:{picture.index}:{request.upscaler}:{request.scale}",
             self._config.delivery.press_seconds,
-            "That picture is already being upscaled; the result will follow.",
+            "This picture is already being upscaled; the result will follow.",
         )
         await self._place(request, caller, responder, "upscale", parent, once=once)
 

@@ -43,7 +43,7 @@ class ExistingResults:
                 raise Refused(_being_made(child, caller))
             if child.state is JobState.DONE:
                 if link := await self.seen(child, caller):
-                    raise Refused(f"That picture has already been upscaled: {link}")
+                    raise Refused(f"This picture is already upscaled: {link}")
                 kept = kept or (child if child.on_disk else None)
         return kept
 
@@ -89,8 +89,8 @@ def _guild_of(job: JobRow, channel_id: int, caller: Invocation) -> int | None:
 def _being_made(child: JobRow, caller: Invocation) -> str:
     channel_id = child.origin.channel_id
     if not _can_see(child, channel_id, caller):
-        return "That picture is being upscaled for someone in another channel. Press again later to see it here."
+        return "This picture is being upscaled in another channel. Press again later to show it here."
     if child.message_id is None:
-        return "That picture is already being upscaled; the result will follow."
+        return "This picture is already being upscaled; the result will follow."
     link = message_link(_guild_of(child, channel_id, caller), channel_id, child.message_id)
-    return f"That picture is already being upscaled: {link}"
+    return f"This picture is already being upscaled: {link}"

@@ -42,14 +42,16 @@ def _state(status: Status) -> str:
 def _engine(status: Status) -> str:
     ready, pulse = status.ready, status.pulse
     if ready is not None and "engine" in ready.unavailable:
-        return f"It cannot start: {shorten(ready.unavailable['engine'], _FIELD)}"
+        return f"The engine cannot start: {shorten(ready.unavailable['engine'], _FIELD)}"
     if ready is not None and pulse.stalled:
-        return "It is stalled: it works but makes no progress. If that lasts, it is restarted. No job is lost."
+        return "The engine is stalled: it runs but makes no progress. It restarts if this lasts. No job is lost."
     if ready is not None:
-        return f"It runs on {ready.device} and can take {count(ready.slots, 'more picture', 'more pictures')} now."
+        return (
+            f"The engine runs on {ready.device} and can take {count(ready.slots, 'more picture', 'more pictures')} now."
+        )
     if pulse.rest > 0:
-        return f"It stopped and restarts in {pulse.rest:.0f} s. No job is lost."
-    return "It is starting. No job is lost."
+        return f"The engine stopped and restarts in {pulse.rest:.0f} s. No job is lost."
+    return "The engine is starting. No job is lost."
 
 
 def _add_operation(embed: discord.Embed, status: Status) -> None:

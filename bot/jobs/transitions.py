@@ -212,7 +212,7 @@ class _End:
         """The end of a job with *painted* of *wanted* pictures: they stay, so it is done."""
         if self.state is JobState.DONE:
             return self
-        how = "Stopped" if self.state is JobState.CANCELLED else "This ended"
+        how = "Cancelled" if self.state is JobState.CANCELLED else "This ended"
         words = f"{how} after {painted} of {wanted} pictures; you only pay for those."
         return _End(JobState.DONE, self.code, f"{words} {self.text}".strip())
 

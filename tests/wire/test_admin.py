@@ -135,7 +135,7 @@ async def test_while_a_host_has_paused_everything_a_moderator_cannot_let_it_go_o
     world.make_host(olive)
     await olive.slash("admin pause", reason="repairs", everywhere=True)
     waiting = (await max_.slash("dream", prompt="an owl")).message
-    await max_.wait_for(waiting, lambda m: "Paused by a moderator: repairs. This waits" in m.text)
+    await max_.wait_for(waiting, lambda m: "Paused by a moderator: repairs. This job keeps" in m.text)
     still = "A host has paused all servers: repairs. Only a host can resume."
 
     assert still == whispered(await olive.slash("admin resume"))
@@ -235,7 +235,7 @@ async def test_units_are_granted_and_quotas_reset_for_everybody_to_read(olive: P
 
     text = whispered(await max_.slash("quota"))
     assert "**2** of 2 units left" in text
-    assert "the window began anew: a mistake of ours" in text
+    assert "quota reset: a mistake of ours" in text
 
 
 @pytest.mark.slow

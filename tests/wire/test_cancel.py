@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from bot.interactions import responder as answers
@@ -110,7 +112,9 @@ async def test_a_finished_picture_is_deleted_by_a_moderators_cross(world: World,
 
     await max_.wait_for(message, lambda m: m.gone)
     assert not any(mo.mention in shown.text for shown in max_.sees())
-    assert "delete" == (await world.bot.store.audit.newest(1))[0].action
+    while not (entries := await world.bot.store.audit.newest(1)):
+        await asyncio.sleep(0.01)
+    assert "delete" == entries[0].action
 
 
 async def test_a_finished_picture_is_deleted_by_a_moderators_button(world: World, max_: Person, mo: Person) -> None:

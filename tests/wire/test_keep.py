@@ -44,10 +44,10 @@ async def test_what_is_kept_stays_over_a_restart_and_years_and_can_be_enlarged(
 
     answer = await mo.click(info, "Save")
 
-    await mo.wait_for(info, lambda m: "Saved: by you; it stays when older pictures go" in m.text)
-    words = "Saved: it stays when older pictures go. 1 of 100 100 saved pictures."
+    await mo.wait_for(info, lambda m: "Saved: by you" in m.text)
+    words = "Saved. 1 of 100 slots used."
     await world.until(lambda: [words] == said(answer, info))
-    assert "Saved: by 1 other person; it stays" in (await informed(max_, owl)).text
+    assert "Saved: by 1 other person" in (await informed(max_, owl)).text
     await world.restart_bot()
     await years_go_by(world)
     assert "has expired" in whispered(await mo.click(fox, "Upscale"))
@@ -69,8 +69,8 @@ async def test_what_one_keeps_is_found_in_the_history_whoever_painted_it(
     assert "Your 1 job, newest first. Only you can see this.\n📌 2 of 100 saved pictures." in mine
     assert "2 of 100 saved pictures, from 1 job, newest first. Only you can see this." == page.content
     [embed] = page.state.embeds
-    assert "**an owl**\nDone: 2 pictures · 📌 kept\n" in embed["description"]
-    assert f"by {max_.mention} · [where it is](" in embed["description"]
+    assert "**an owl**\nDone: 2 pictures · 📌 saved\n" in embed["description"]
+    assert f"by {max_.mention} · [message](" in embed["description"]
     assert [f"{job_id(owl)}.webp"] == list(page.files)
     again = await shown(mo, page, job_id(owl))
     assert "Post here" not in again.buttons
@@ -91,7 +91,7 @@ async def test_a_picture_seen_again_can_be_kept_there_and_let_go_and_stays_in_si
     answer = await max_.click(again, "Unsave")
     await max_.wait_for(again, lambda m: "Save" in m.buttons and "Unsave" not in m.buttons)
     await world.until(lambda: "Kept no longer: it goes when its time has come" in "".join(said(answer, again)))
-    assert "You keep nothing yet." in whispered(await max_.slash("history", kept=True))
+    assert "You have no saved pictures yet." in whispered(await max_.slash("history", kept=True))
 
 
 @pytest.mark.slow
@@ -118,7 +118,7 @@ async def test_one_picture_too_many_is_refused_in_a_sentence_and_the_button_stay
 
     words = whispered(await max_.click(info, "Save"))
 
-    assert words.startswith("1 of 100 the 1 picture that you may, so 1 more does not fit.")
+    assert words.startswith("You have saved 1 of 1 picture, so 1 more will not fit.")
     assert "Save" in info.buttons
 
 

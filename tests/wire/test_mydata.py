@@ -69,7 +69,7 @@ async def test_forgetting_asks_first_and_deletes_everything(world: World, max_: 
 
     question = whispered(await max_.slash("forget"))
     assert "2 jobs with prompts, 1 picture, the messages that show them or mention you" in question
-    assert "1 job that is not finished is cancelled first." in question
+    assert "1 unfinished job is cancelled first." in question
     assert not owl.gone
     await forgotten(max_)
 

@@ -155,7 +155,7 @@ async def test_a_private_request_that_is_refused_leaves_nothing_behind(max_: Per
 # -- the server's --
 
 
-async def test_anybody_may_read_the_rules_and_managers_alone_may_change_them(max_: Person, mo: Person) -> None:
+async def test_anybody_may_read_the_rules_and_managers_alone_may_change_them(max_: Person) -> None:
     assert "Where: everywhere\nWho: everybody" in whispered(await max_.slash("settings server"))
     answer = await max_.slash("settings server", max_steps=5)
     assert "Only people who can manage this server can do this." == whispered(answer)

@@ -48,7 +48,7 @@ async def test_somebody_else_may_too_and_the_child_says_whose_picture_it_was(
     answer = await mo.click(parent, "Upscale")
 
     child = await mo.wait_for(answer.message, is_enlarged)
-    assert f" of {max_.mention}" in child.text
+    assert f" by {max_.mention} · requested by {mo.mention}" in child.text
     [job] = await world.jobs_of(mo)
     assert 0 < job.cost == (await world.services.jobs.quota.balance(mo.id)).used
 
@@ -131,7 +131,7 @@ async def test_what_is_being_enlarged_in_private_is_named_without_a_link(
 
     said = whispered(await mo.click(parent, "Upscale"))
 
-    assert "That picture is being upscaled for someone in another channel." in said
+    assert "This picture is being upscaled in another channel." in said
 
 
 @pytest.mark.bot(delivery={"press_seconds": 0.0})

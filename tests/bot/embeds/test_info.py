@@ -45,7 +45,7 @@ def test_a_file_that_had_to_be_made_smaller_is_told_of_and_a_png_is_not() -> Non
 
 def test_long_times_are_told_by_phase() -> None:
     assert (
-        "load 1.0\u00a0s, steps 28\u00a0s, in all 8.0\u00a0s"
+        "load 1.0\u00a0s, steps 28\u00a0s, total 8.0\u00a0s"
         == fields(info_embed(done(seconds={"load": 1.0, "begin": 0.01, "steps": 28.0, "total": 29.0, "running": 8.0})))[
             "Time"
         ]

@@ -571,7 +571,7 @@ async def test_a_picture_that_cannot_be_stored_fails_its_job_in_words(tmp_path: 
         row = await core.until_state(job.id, JobState.FAILED)
 
         assert ("StoreError", 0.0) == (row.error_code, (await core.jobs.quota.balance(ANN)).used)
-        assert "could not be saved" in row.error_text
+        assert "could not be stored" in row.error_text
         assert [(job.id, 1)] == core.engine.cancelled
 
 

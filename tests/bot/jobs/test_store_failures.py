@@ -126,7 +126,7 @@ async def test_a_full_disk_in_the_middle_costs_a_picture_its_job_and_nobody_anyt
             core.engine.picture(job.id)
             row = await core.until_state(job.id, JobState.FAILED)
 
-        assert "could not be saved." in row.error_text
+        assert "could not be stored." in row.error_text
         assert 0 == (await core.jobs.quota.balance(ANN)).used
         assert [] == list((tmp_path / "pictures").rglob("*.*"))
 

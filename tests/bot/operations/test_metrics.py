@@ -179,7 +179,9 @@ def test_members_see_what_can_be_painted_and_hosts_everything() -> None:
 
     member, host = engine_embed(found, host=False), engine_embed(found, host=True)
 
-    assert "It runs on cuda:0 and can take 3 more pictures now.\n1 job running, 2 waiting." in str(member.description)
+    assert "The engine runs on cuda:0 and can take 3 more pictures now.\n1 job running, 2 waiting." in str(
+        member.description
+    )
     assert ["Methods", "Models", "Upscalers"] == [field.name for field in member.fields]
     fields = {field.name: field.value for field in host.fields}
     assert "engine restarted 2 times" in str(fields["Since"])
@@ -192,9 +194,9 @@ def test_members_see_what_can_be_painted_and_hosts_everything() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"ready": None, "pulse": Pulse(1, 7.6)}, "It stopped and restarts in 8 s. No job is lost."),
+        ({"ready": None, "pulse": Pulse(1, 7.6)}, "The engine stopped and restarts in 8 s. No job is lost."),
         ({"ready": None}, "The engine is starting."),
-        ({"pulse": Pulse(stalled=True)}, "It is stalled"),
+        ({"pulse": Pulse(stalled=True)}, "The engine is stalled"),
         ({"ready": replace(READY, unavailable={"engine": "no driver"})}, "The engine cannot start: no driver"),
     ],
 )

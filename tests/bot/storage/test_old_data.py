@@ -88,7 +88,7 @@ async def test_pictures_of_a_time_before_keeping_are_kept_like_new_ones(tmp_path
 
         words = await archive.keep(await core.row(DREAM), ANN)
 
-        assert "Saved: it stays when older pictures go. 1 of 100 100 saved pictures." == words
+        assert "Saved. 1 of 100 slots used." == words
         await core.handed(WAITED)
         core.engine.paint(WAITED)
         await core.until_state(WAITED, JobState.DONE)
