@@ -86,11 +86,11 @@ async def test_a_picture_seen_again_can_be_kept_there_and_let_go_and_stays_in_si
     await max_.wait_for(again, lambda m: "Unsave" in m.buttons and "Save" not in m.buttons)
     assert 1 == len(again.pictures)
     assert {"Upscale", "Info", "Post here"} <= set(again.buttons)
-    await world.until(lambda: "1 of 100 the 100 pictures" in "".join(said(answer, again)))
+    await world.until(lambda: "1 of 100 slots used" in "".join(said(answer, again)))
 
     answer = await max_.click(again, "Unsave")
     await max_.wait_for(again, lambda m: "Save" in m.buttons and "Unsave" not in m.buttons)
-    await world.until(lambda: "Kept no longer: it goes when its time has come" in "".join(said(answer, again)))
+    await world.until(lambda: "Removed from your saved pictures" in "".join(said(answer, again)))
     assert "You have no saved pictures yet." in whispered(await max_.slash("history", kept=True))
 
 
