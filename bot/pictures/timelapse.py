@@ -30,7 +30,7 @@ SIDE = 256
 """Pixels of one picture in the film."""
 DARK = (30, 31, 34)
 """What stands for a picture that has not begun."""
-GONE = "How this came to be has expired."
+GONE = "The timelapse has expired."
 
 
 class Evolutions:

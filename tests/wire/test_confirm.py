@@ -109,7 +109,7 @@ async def test_after_ten_minutes_it_has_lapsed_and_says_so(world: World, max_: P
 
 async def test_again_variation_remix_and_upscale_ask_alike(world: World, max_: Person, mo: Person) -> None:
     parent = await confirmed(max_)
-    for button, last in (("Again", "Paint it?"), ("Variation", "Paint it?"), ("Upscale", "Enlarge it?")):
+    for button, last in (("Again", "Paint it?"), ("Variation", "Paint it?"), ("Upscale", "Upscale to 1024×1024?")):
         question = question_of(await mo.click(parent, button))
         assert question.content.endswith(last)
         answer = await mo.click(question, "Paint")

@@ -61,7 +61,7 @@ async def test_the_newest_come_first_with_state_cost_and_a_thumbnail(world: Worl
     assert "**broken**\nFailed: " in second["description"]
     assert "nothing charged" in second["description"]
     assert "**an owl**\nDone: 1 picture\n" in third["description"]
-    assert f"1.64 units · [where it is]({link(world, owl)}) · job {job_id(owl)}" in third["description"]
+    assert f"1.64 units · [message]({link(world, owl)}) · job {job_id(owl)}" in third["description"]
     assert [f"{job_id(owl)}.webp"] == list(page.files)
     assert f"/{job_id(owl)}.webp" in page.raw["embeds"][2]["thumbnail"]["url"]
 
@@ -97,8 +97,6 @@ async def test_one_of_them_is_shown_again_with_buttons_that_work(max_: Person) -
         "V2",
         "Again",
         "Remix",
-        "Which is best?",
-        "Info",
         "Save",
         "Post here",
     } == set(again.buttons)
