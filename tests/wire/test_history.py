@@ -137,7 +137,7 @@ async def test_where_the_bot_may_not_write_nothing_is_posted(max_: Person) -> No
 
     answer = await max_.click(again, "Post here")
 
-    assert "I cannot post a picture here: without the permission Send Messages." in whispered(answer)
+    assert "I cannot post pictures here without the permission Send Messages." in whispered(answer)
 
 
 async def test_what_could_not_be_delivered_is_found_here(world: World, max_: Person) -> None:

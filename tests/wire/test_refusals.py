@@ -47,8 +47,8 @@ async def test_where_the_bot_may_not_speak_nothing_is_queued(world: World, max_:
     answer = await max_.slash("dream", prompt="an owl", channel="quiet")
 
     assert (
-        "I cannot post pictures here without the permission Send Messages. Somebody who manages this channel can "
-        "give it to me; nothing was queued." == whispered(answer)
+        "I cannot post pictures here without the permission Send Messages. Ask a person who manages this channel to "
+        "grant this. Nothing was queued." == whispered(answer)
     )
     assert [] == await world.jobs_of(max_)
 
