@@ -75,7 +75,7 @@ async def test_what_is_no_longer_kept_cannot_be_watched(world: World, max_: Pers
     await world.bot.store.pictures.let_go(job.pictures[0])
 
     assert not await world.bot.store.frames.has(job.id)
-    assert "How this came to be is no longer kept." == whispered(await max_.click(info, WATCH))
+    assert "The timelapse has expired." == whispered(await max_.click(info, WATCH))
     assert WATCH not in (await max_.click(result, "Info")).message.buttons
 
 
@@ -92,7 +92,7 @@ async def test_a_restored_bot_says_that_it_no_longer_knows_the_way(
     restore(world.folder, backup, replace=True)
     await world.start_bot()
 
-    assert "How this came to be is no longer kept." == whispered(await max_.click(info, WATCH))
+    assert "The timelapse has expired." == whispered(await max_.click(info, WATCH))
     later = (await max_.click(result, "Info")).message
     assert ["Save"] == list(later.buttons)
     await max_.click(later, "Save")

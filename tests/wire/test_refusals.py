@@ -166,7 +166,7 @@ async def test_the_attachment_of_a_caller_who_may_not_ask_is_not_fetched(
         return whispered(await max_.slash("dream", image=attached, **options))
 
     assert "without the permission Send Messages" in await said(prompt="an owl", channel="quiet")
-    assert "age-restricted" in await said(prompt="a nude owl")
+    assert "18+ channels" in await said(prompt="a nude owl")
     assert "Every part has a negative weight" in await said(prompt="an owl:-1")
     assert "the limit here is 250" in await said(prompt="an owl", steps=300)
     await dreamt(max_, "an owl")
