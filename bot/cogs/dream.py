@@ -17,7 +17,6 @@ from bot.pictures.attachments import AttachmentReader
 from bot.pictures.mask import ALONE, make_mask
 from bot.policy.server_rules import NO_PROFILE, Ways, preferred
 from bot.requests import autocomplete as completion
-from bot.requests.parse import parse_request
 from bot.services import Client
 from bot.text import duration, plain, units
 from engine.catalogue.models import DEFAULT_MODEL
@@ -77,7 +76,7 @@ class Dream(commands.Cog):
         if mask and not image:
             raise Refused(ALONE)
         ways = await self._ways(interaction, Ways(model or "", method or "", size or "", profile or ""))
-        request = parse_request(
+        request = build_request(
             prompt,
             negative=negative or "",
             model=ways.model,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from bot.errors import Refused
 from bot.models.comparison import Comparison, Way, named
@@ -13,7 +12,6 @@ from bot.models.job import JobRow
 from bot.policy.server_rules import Ways
 from bot.requests.derive import dream_of, new_seed
 from engine.catalogue.models import MODELS
-from engine.errors import PromptError
 from engine.requests.prompts import parse_prompts
 from engine.requests.request import METHODS, PROFILES, DreamRequest, build_request, parse_settings
 
@@ -35,20 +33,12 @@ class Wanted:
     seed: int | None = None
 
 
-def parse_request(prompt: str, **options: Any) -> DreamRequest:
-    """`build_request`, for people. Also raises PromptError for a prompt that has only negative parts."""
-    request = build_request(prompt, **options)
-    if not request.target_image and all(part.weight < 0 for part in request.prompts):
-        raise PromptError("Every part of this prompt is negative. Add something to paint.", prompt, 0)
-    return request
-
-
 def parse_remix(job: JobRow, prompt: str, negative: str, settings: str) -> DreamRequest:
     """The request of a submitted Remix modal, with the pictures of the original. Raises InvalidRequest, PromptError."""
     original = dream_of(job)
     typed = parse_settings(settings)
     numbers = {key: _whole(key, typed[key]) for key in ("steps", "seed", "count") if key in typed}
-    return parse_request(
+    return build_request(
         prompt,
         negative=negative,
         model=typed.get("model", ""),
@@ -91,7 +81,7 @@ def parse_way(label: str, wanted: Wanted, seed: int, settle: Callable[[Ways], Wa
     """The request of one way of a comparison. Raises PromptError, InvalidRequest or Refused."""
     settings = dict(parse_label(label))
     chosen = settle(Ways(**{"size": wanted.size} | {name: settings.pop(name) for name in NAMES if name in settings}))
-    return parse_request(
+    return build_request(
         wanted.prompt,
         negative=wanted.negative,
         model=chosen.model,
