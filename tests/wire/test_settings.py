@@ -155,7 +155,7 @@ async def test_a_private_request_that_is_refused_leaves_nothing_behind(max_: Per
 # -- the server's --
 
 
-async def test_anybody_may_read_the_rules_and_managers_alone_may_change_them(max_: Person) -> None:
+async def test_anybody_may_read_the_rules_and_managers_alone_may_change_them(max_: Person, mo: Person) -> None:
     assert "Where: everywhere\nWho: everybody" in whispered(await max_.slash("settings server"))
     answer = await max_.slash("settings server", max_steps=5)
     assert "Only people who can manage this server can do this." == whispered(answer)
@@ -300,7 +300,7 @@ async def test_a_server_has_an_allowance_for_all_its_members_together(max_: Pers
         "This costs 1.64 units, and this server has 1.36 of its 3 left for all its members together. "
         "The next day begins at 00:00 UTC"
     ) in await refusal(mo)
-    assert "This server: 1.36 of 3 units left, shared by everyone" in whispered(await mo.slash("quota"))
+    assert "This server: 1.36 of 3 units left for all its members together" in whispered(await mo.slash("quota"))
     assert "This server" not in whispered(await mo.slash("quota", channel=dm(mo)))
     failed = await mo.slash("dream", prompt="broken", steps=10)
     await mo.wait_for(failed.message, is_over)
