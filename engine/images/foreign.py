@@ -16,6 +16,7 @@ import importlib
 import io
 import json
 import math
+import os
 import sys
 import time
 
@@ -176,6 +177,8 @@ def main() -> None:
     global MEMORY, CPU_SECONDS, SCANNED_PIXELS
     share, pixels, alpha = int(sys.argv[-3]), int(sys.argv[-2]), sys.argv[-1] == "True"
     MEMORY, CPU_SECONDS, SCANNED_PIXELS = MEMORY // share, -(-CPU_SECONDS // share), SCANNED_PIXELS // share
+    if share == 1 and hasattr(os, "nice"):
+        os.nice(4)  # large pictures leave the processor to the engine
     data = sys.stdin.buffer.read()
     kind = sniff(data)
     prepare(kind)
