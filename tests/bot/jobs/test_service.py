@@ -209,7 +209,7 @@ async def test_the_cooldown_counts_from_submission_and_not_for_upscales(tmp_path
     async with running_core(tmp_path, config(queue={"cooldown_seconds": 10.0})) as core:
         job = await core.ask()
         core.clock.advance(4)
-        with pytest.raises(CoolingDown, match="Please wait 6 more seconds") as refused:
+        with pytest.raises(CoolingDown, match="please wait 6 more seconds") as refused:
             await core.ask()
         assert core.clock() + 6 == refused.value.retry_at
 
