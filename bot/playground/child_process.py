@@ -72,7 +72,7 @@ async def start_bot(environ: Mapping[str, str], log: Path, config: Path | None) 
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "bot",
+        "bot.__main__",
         *arguments,
         env=dict(environ),
         stdin=asyncio.subprocess.PIPE,
