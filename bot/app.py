@@ -80,7 +80,6 @@ async def _close(bot: DreamBot) -> int:
 
 
 def _report(error: BaseException | None) -> int:
-    """Log why the bot ends. Returns the exit status."""
     code = error.code if isinstance(error, discord.ConnectionClosed) else 0
     if error is None:
         return 0

@@ -60,7 +60,6 @@ class LateAutocomplete(logging.Filter):
     """Drops discord.py's error records about autocompletes that were answered too late, because those are harmless."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return False for such a record."""
         error = record.exc_info[1] if record.exc_info else None
         error = getattr(error, "original", error)
         return not (isinstance(error, discord.HTTPException) and error.code in TOO_LATE)
@@ -82,7 +81,6 @@ class DreamTree(app_commands.CommandTree["DreamBot"]):
                 await InteractionResponder.of(interaction).send_private(str(error))
 
     async def on_error(self, interaction: discord.Interaction[DreamBot], error: app_commands.AppCommandError) -> None:
-        """Answer privately."""
         name = interaction.command.qualified_name if interaction.command else "unknown"
         await InteractionResponder.of(interaction).send_private(describe_error(error, f"the command /{name}"))
 
@@ -175,7 +173,6 @@ class DreamBot(Client):
 
     @property
     def online(self) -> bool:
-        """Whether every shard has a session."""
         return bool(self.live_shards) and len(self.live_shards) == self.shard_count
 
     def _is_connected(self) -> bool:

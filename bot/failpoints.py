@@ -12,7 +12,6 @@ _handler: Handler | None = None
 
 
 def failpoint(name: str) -> None:
-    """Call the handler, if one is installed."""
     if _handler is not None:
         _handler(name)
 

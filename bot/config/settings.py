@@ -62,8 +62,6 @@ class Standing:
 
 
 class Config(Section):
-    """All settings of one dreambot."""
-
     discord: DiscordSection = DiscordSection()
     data: DataSection = DataSection()
     engine: EngineSection = EngineSection()

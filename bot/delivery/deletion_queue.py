@@ -36,7 +36,6 @@ class DeletionQueue:
         self._news.set()
 
     async def run(self) -> None:
-        """Runs until cancelled."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LATER):

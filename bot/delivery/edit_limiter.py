@@ -96,7 +96,6 @@ class EditBudget:
         return max(later, *(bucket.wait(now) for bucket in self._all(key, now)))
 
     def take(self, key: MessageKey, now: float) -> None:
-        """Count one edit of *key*."""
         if len(self._buckets) >= self._prune_at:
             self._prune(now)
         for bucket in self._all(key, now):
@@ -104,12 +103,10 @@ class EditBudget:
         self._places[key.message] = now + self._place_seconds
 
     def give_back(self, key: MessageKey, now: float) -> None:
-        """Return the tokens of an edit that was not sent."""
         for bucket in self._all(key, now):
             bucket.level += 1
 
     def forget(self, key: MessageKey) -> None:
-        """Drop the bucket of a finished message."""
         self._buckets.pop(("message", key.message), None)
         self._places.pop(key.message, None)
 
@@ -156,22 +153,18 @@ class EditLimiter:
             self._waiting.pop(key, None)
 
     def hurry(self, key: MessageKey, urgency: Urgency) -> None:
-        """Change the urgency of the waiting edit of *key*."""
         if key in self._waiting:
             self._waiting[key].urgency = urgency
             self._changed.set()
 
     def give_back(self, key: MessageKey) -> None:
-        """Return the permission of an edit that was not sent."""
         self._budget.give_back(key, self._clock())
         self._changed.set()
 
     def forget(self, key: MessageKey) -> None:
-        """Drop the bucket of a finished message."""
         self._budget.forget(key)
 
     async def run(self) -> None:
-        """Grant edits until cancelled."""
         while True:
             self._changed.clear()
             pause = self._open()

@@ -34,20 +34,14 @@ SMALLEST_LIMIT = 256 * 1024
 
 
 class Renderer(Protocol):
-    """Renders messages."""
-
     async def render(self, update: Update, upload_limit: int) -> MessagePayload:
         """The message for *update*; its files stay within *upload_limit* bytes."""
         ...
 
-    async def render_refusal(self, update: Update, why: str) -> MessagePayload:
-        """The message for the end of a job whose picture Discord refuses."""
-        ...
+    async def render_refusal(self, update: Update, why: str) -> MessagePayload: ...
 
 
 class Route(Enum):
-    """How the final update reaches the person."""
-
     EDIT = auto()
     TOKEN = auto()
     POST = auto()
@@ -110,7 +104,6 @@ class FinalUpdate:
                 self.message_id = await self.post.send(self._payload, nonce(self._id, "final"))
 
     async def _learn(self, error: BaseException) -> None:
-        """Choose the next attempt by *error*."""
         limit = self._limit or self.post.upload_limit
         match trouble_of(error):
             case Trouble.LATER | Trouble.TOO_OLD as trouble if not (trouble is Trouble.TOO_OLD and self._edits):
@@ -151,7 +144,6 @@ class FinalUpdate:
 
 
 def _reason(error: BaseException) -> str:
-    """What Discord says, with its code."""
     if isinstance(error, discord.HTTPException):
         return f"{error.text or 'no reason given'} ({error.code or error.status})"
     return str(error)

@@ -64,17 +64,14 @@ class MessageUpdater:
 
     @property
     def job(self) -> JobRow:
-        """The job as of the newest update."""
         return self.newest.job
 
     @property
     def key(self) -> MessageKey:
-        """The limits that its edits count against."""
         return MessageKey(self.job.id, self.job.origin.channel_id)
 
     @property
     def urgency(self) -> Urgency:
-        """The urgency of the newest update."""
         if self.job.state.over:
             return Urgency.FINAL
         if self.newest.parting:
@@ -109,7 +106,6 @@ class MessageUpdater:
         self._searched = not lost
 
     async def run(self, post: Post) -> None:
-        """Send updates until the final one has been delivered."""
         self._post = post
         if self.message_id is None and not self._searched:
             await self._find()
@@ -157,7 +153,6 @@ class MessageUpdater:
             log.warning("job %s: an edit is skipped: %s", self.job.id, error)
 
     def _current(self) -> Update:
-        """The newest update, with the present queue position."""
         if self.job.state is not JobState.QUEUED:
             return self.newest
         return replace(self.newest, place=self._jobs.registry.place(self.job.id) or self.newest.place)
@@ -171,7 +166,6 @@ class MessageUpdater:
         self.message_id = await self._post.send(payload, nonce(self.job.id, "first"))
 
     async def _link(self) -> None:
-        """Store which message shows the job."""
         if (message_id := self.message_id) is not None:
             channel_id = self._post.address.channel_id
             await patiently(lambda: self._jobs.link_message(self.job.id, channel_id, message_id))

@@ -54,7 +54,6 @@ class MessageRenderer:
         self._parents: dict[str, Parent | None] = {}
 
     def forget(self, job_id: str) -> None:
-        """Drop the cached thumbnails and parent of a job."""
         self._thumbnails.pop(job_id, None)
         self._parents.pop(job_id, None)
 
@@ -72,7 +71,6 @@ class MessageRenderer:
         return await self._payload(update, upload, notes, job)
 
     async def render_refusal(self, update: Update, why: str) -> MessagePayload:
-        """The message for the end of a job whose picture Discord refuses."""
         note = f"Discord does not accept this picture: {why}. It is stored in your history and was charged."
         return await self._payload(update, None, [note], update.job)
 

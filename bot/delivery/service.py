@@ -153,7 +153,6 @@ class Delivery:
         return all(gone)
 
     async def remove_calls(self, job: JobRow) -> None:
-        """Delete the pings that announced the end of *job*."""
         for place in await self._store.calls.take(job.id):
             await self._take_down(job, *place)
 

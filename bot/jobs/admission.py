@@ -35,8 +35,6 @@ class Once:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A request to be accepted, with its context."""
-
     request: Asked
     origin: Origin
     images: Mapping[str, bytes] = field(default_factory=dict)

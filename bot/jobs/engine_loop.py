@@ -68,7 +68,6 @@ class EngineLoop:
         self._wake.set()
 
     def resume(self) -> None:
-        """Allow `hand_over` to hand over jobs."""
         self._paused = False
         self._wake.set()
 
@@ -104,7 +103,6 @@ class EngineLoop:
             await self._engine.cancel(job.id, job.attempt)
 
     async def _give_up(self, job: JobRow) -> None:
-        """Fail a job whose handling raised an unexpected exception."""
         self._crossing = None
         error = SetAside("Something went wrong inside the bot while it handled this job; the error has been logged.")
         await patiently(lambda: self._transitions.failed(job, error))

@@ -60,7 +60,6 @@ class JobRegistry:
         return job if job is not None and attempt in (None, job.attempt) else None
 
     def running(self) -> list[JobRow]:
-        """Jobs that the engine has."""
         return [job for job in self._rows.values() if job.state is JobState.RUNNING]
 
     def handed_out(self) -> list[JobRow]:
@@ -85,7 +84,6 @@ class JobRegistry:
         return [job for job in self._rows.values() if job.state is JobState.QUEUED]
 
     def place(self, job_id: str) -> QueuePosition | None:
-        """The queue position of a waiting job."""
         found = self._forecast()
         number = found.index.get(job_id)
         return None if number is None else self._position(found, found.order[number])
@@ -104,14 +102,12 @@ class JobRegistry:
         return self._measured.get(job_id, 0.0) + (0.0 if started is None else max(0.0, self._ticks() - started))
 
     def add(self, job: JobRow) -> None:
-        """Put a job into the queue."""
         self._rows[job.id] = job
         self._price(job)
         self.queue.add(self._ticket(job))
         self._changed(job)
 
     def started(self, job: JobRow) -> None:
-        """The store knows that the job runs."""
         self.eta_correction.starts(job.id, self._clock())
         if not job.in_parts:
             self.throughput.started(job.id, self._loads[job.id], self._ticks())

@@ -49,8 +49,6 @@ class ClockMonitor:
 
 
 class Retention:
-    """Cleans up one store."""
-
     def __init__(self, config: Config, store: Store) -> None:
         self._config = config
         self._store = store

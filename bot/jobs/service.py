@@ -212,7 +212,6 @@ class JobService:
         return self.registry.row(job_id) or await self._store.jobs.find(job_id)
 
     async def find_by_message(self, channel_id: int, message_id: int) -> JobRow | None:
-        """The job that this message shows."""
         job_id = await self._store.messages.job_id(channel_id, message_id)
         return None if job_id is None else await self.find(job_id)
 
@@ -234,7 +233,6 @@ class JobService:
         await self._retention.tidy(now, by_age=self._clock_monitor.steady(now))
 
     async def _idle(self) -> None:
-        """Wait until no job runs."""
         changed = asyncio.Event()
         unsubscribe = self.registry.subscribe(lambda _: changed.set())
         try:

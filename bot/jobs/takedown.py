@@ -20,7 +20,6 @@ class Takedowns:
         self._clock = clock
 
     async def lost(self, channel_id: int, message_id: int) -> None:
-        """Forget a message that was deleted on Discord."""
         async with self._store.transaction() as session:
             await self._store.messages.forget(session, channel_id, message_id)
 

@@ -138,7 +138,6 @@ class JobTransitions:
         await self._go_back(job, 0, painted)
 
     async def _give_up(self, job_id: str, attempt: int) -> None:
-        """Fail and refund a job whose request only another version can read."""
         now, why = self._clock(), "This job was created by another version of the bot and cannot be read."
         async with self._store.transaction() as session:
             await self._store.jobs.end(
@@ -222,7 +221,6 @@ async def _nothing(session: Session, now: float) -> None:
 
 
 def apology(crashes: int) -> SetAside:
-    """The error of a job that crashed the engine *crashes* times."""
     return SetAside(
         f"Sorry, the engine crashed {_times(crashes)} while it painted this, so it will not be tried again. "
         "Other settings may work."

@@ -11,8 +11,6 @@ LOG_PAGE = 10
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One thing that a host or moderator did."""
-
     at: float
     actor: str
     action: str
@@ -32,7 +30,6 @@ class AuditFilter:
 
     @property
     def values(self) -> tuple[object, ...]:
-        """As the statements take them."""
         return self.server_id, self.action, self.owner
 
 

@@ -44,17 +44,14 @@ class Comparison(BaseModel):
 
     @property
     def prompts(self) -> tuple[Prompt, ...]:
-        """What all of them are painted from."""
         return self.ways[0].request.prompts
 
     @property
     def seed(self) -> int:
-        """Of each of them."""
         return self.ways[0].request.seed
 
     @property
     def count(self) -> int:
-        """Pictures that come out."""
         return len(self.ways)
 
     @property
@@ -64,11 +61,9 @@ class Comparison(BaseModel):
 
     @property
     def cost(self) -> float:
-        """Of all ways together, in units."""
         return sum(way.request.cost for way in self.ways)
 
     def with_seed(self, seed: int) -> Comparison:
-        """The same ways with another seed."""
         ways = (way.model_copy(update={"request": way.request.model_copy(update={"seed": seed})}) for way in self.ways)
         return self.model_copy(update={"ways": tuple(ways)})
 
@@ -87,7 +82,6 @@ class Part:
 
     @property
     def indices(self) -> range:
-        """The pictures of the job that it renders."""
         return range(self.first, self.first + self.request.count)
 
 
@@ -99,7 +93,6 @@ def parts_of(request: Asked) -> tuple[Part, ...]:
 
 
 def picture_of(request: DreamRequest, index: int) -> DreamRequest:
-    """The request that renders picture *index* of *request* by itself."""
     return request.model_copy(update={"seed": request.seed + index, "count": 1})
 
 

@@ -9,8 +9,6 @@ from bot.models.job import JobRow, PictureRow
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One job on a page of history."""
-
     job: JobRow
     undelivered: str = ""
     """Why Discord did not show the result; empty if it did."""
@@ -42,8 +40,6 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Belongings:
-    """How much is stored about a person."""
-
     jobs: int
     pictures: int
     unfinished: int

@@ -69,12 +69,10 @@ class Origin:
     """The parent channel, if `channel_id` is a thread or a forum post."""
 
     def is_in(self, channel_id: int) -> bool:
-        """Whether it is shown in that channel or in one of its threads."""
         return channel_id in (self.channel_id, self.thread_of)
 
     @property
     def owner(self) -> str:
-        """The person's name in queue, ledger and engine."""
         return owner_of(self.user_id)
 
 
@@ -160,7 +158,6 @@ class JobRow:
 
     @property
     def missing(self) -> tuple[int, ...]:
-        """Indices of the pictures that are not rendered yet."""
         painted = {picture.index for picture in self.pictures}
         return tuple(index for index in range(self.request.count) if index not in painted)
 

@@ -38,8 +38,6 @@ _CHUNK = 2**20
 
 
 class Manifest(BaseModel):
-    """The content of manifest.json."""
-
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     format: int
@@ -51,7 +49,6 @@ class Manifest(BaseModel):
     """Member → SHA-256."""
 
     def count(self, folder: str) -> int:
-        """Number of files of a folder."""
         return sum(name.startswith(f"{folder}/") for name in self.files)
 
 

@@ -69,7 +69,6 @@ async def _places(settings: Settings) -> list[int]:
 
 
 async def _empty(tree: Tree, place: int) -> None:
-    """Remove all commands of this bot from a place."""
     app_id = tree.client.application_id or 0
     if place == EVERYWHERE:
         await tree.client.http.bulk_upsert_global_commands(app_id, [])

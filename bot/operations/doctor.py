@@ -111,7 +111,6 @@ def _device(device: dict[str, Any], found: dict[str, Any]) -> Finding:
 
 
 def compile_finding(found: dict[str, Any]) -> Finding:
-    """Whether [engine] compile works here."""
     if problem := found.get("error") or found["problem"]:
         remedy = (
             "On a processor install a C++ compiler (Debian: apt install g++); on a GPU Triton comes with PyTorch's "

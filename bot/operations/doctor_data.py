@@ -58,7 +58,6 @@ def _room(folder: Path, free: int, needed: int) -> Finding:
 
 
 def check_lock(folder: Path) -> Finding:
-    """Whether a bot uses the folder now."""
     lock = FolderLock(folder)
     try:
         lock.acquire()

@@ -12,8 +12,6 @@ from bot.text import count
 
 
 class Verdict(Enum):
-    """The severity of a finding."""
-
     GOOD = "ok"
     WORTH_KNOWING = "note"
     BAD = "problem"
@@ -30,7 +28,6 @@ class Finding:
 
 
 def good(name: str, text: str) -> Finding:
-    """A check that passed."""
     return Finding(name, Verdict.GOOD, text)
 
 
@@ -40,7 +37,6 @@ def note(name: str, text: str, remedy: str = "") -> Finding:
 
 
 def bad(name: str, text: str, remedy: str) -> Finding:
-    """Something that does not work."""
     return Finding(name, Verdict.BAD, text, remedy)
 
 
@@ -68,7 +64,6 @@ def _wrapped(text: str) -> str:
 
 
 def summary(findings: Iterable[Finding]) -> str:
-    """The last line."""
     problems = sum(finding.verdict is Verdict.BAD for finding in findings)
     if not problems:
         return "No problems found."
@@ -76,5 +71,4 @@ def summary(findings: Iterable[Finding]) -> str:
 
 
 def can_colour() -> bool:
-    """Whether the output is a terminal."""
     return sys.stdout.isatty()

@@ -33,7 +33,6 @@ class Timing:
         self.total = 0.0
 
     def add(self, seconds: float) -> None:
-        """Observe one value."""
         self._histogram.observe(seconds)
         self._recent.append(seconds)
         self.count += 1
@@ -70,7 +69,6 @@ class Metrics:
         self._requested: deque[float] = deque()
 
     def hear(self, update: Update) -> None:
-        """Count an update of the job service."""
         job, key = update.job, (update.job.id, 1 if update.job.in_parts else update.job.attempt)
         if update.place is not None:
             self._forecasts.setdefault(job.id, update.place)
@@ -119,12 +117,9 @@ def totals(counter: Counter) -> dict[str, int]:
 
 
 class ErrorCount(logging.Handler):
-    """Counts logged errors."""
-
     def __init__(self, metrics: Metrics) -> None:
         super().__init__(logging.ERROR)
         self._metrics = metrics
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Count one record."""
         self._metrics.errors.labels(record.name).inc()

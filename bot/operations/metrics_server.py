@@ -46,7 +46,6 @@ class MetricsServer:
         log.info("metrics at http://%s:%d/metrics, health at /health", host, port)
 
     async def close(self) -> None:
-        """Idempotent."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -79,7 +78,6 @@ class MetricsServer:
 
 
 def exposition(status: Status) -> bytes:
-    """All metrics in Prometheus' text format."""
     gauges = CollectorRegistry(auto_describe=False)
     gauges.register(_Gauges(status))
     return generate_latest(status.metrics.registry) + generate_latest(gauges)

@@ -59,7 +59,6 @@ class Status:
 
     @property
     def can_write(self) -> bool:
-        """Whether the database can be read and written."""
         return self.database and not self.unwritable
 
     @property

@@ -177,7 +177,6 @@ async def _fetch(attachment: discord.Attachment) -> bytes:
 
 
 def _is_small(attachment: discord.Attachment) -> bool:
-    """Whether Discord has measured the picture, and found it small."""
     pixels = (attachment.width or 0) * (attachment.height or 0)
     return 0 < pixels <= SMALL_PIXELS and attachment.size <= SMALL_BYTES
 

@@ -30,7 +30,6 @@ class Grades:
         self._working: asyncio.Task[None] | None = None
 
     def hear(self, update: Update) -> None:
-        """Something has become of a job (subscribe this to the job service)."""
         job = update.job
         if job.is_batch and any("grade" not in picture.facts for picture in job.pictures):
             self._waiting[job.id] = job

@@ -39,8 +39,6 @@ SMALL = "primer"
 
 
 class Critic:
-    """Asks the engine. One per bot."""
-
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._said: OrderedDict[str, Ranking] = OrderedDict()
@@ -94,7 +92,6 @@ class Critic:
 
 
 def _is_read(prompt: Prompt, perceptor: str) -> bool:
-    """Whether the words say anything to that perceptor."""
     if not perceptor.startswith(SMALL):
         return bool(prompt.text)
     return says_something(prompt.text)

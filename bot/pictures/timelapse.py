@@ -42,7 +42,6 @@ class Evolutions:
         self._keeping: set[asyncio.Task[None]] = set()
 
     def hear(self, update: Update) -> None:
-        """Something has become of a job (subscribe this to the job service)."""
         job, progress = update.job, update.progress
         if not isinstance(job.request, DreamRequest) or job.is_batch:
             return
@@ -54,7 +53,6 @@ class Evolutions:
                 self._later(job.id, frames)
 
     async def has(self, job: JobRow) -> bool:
-        """Whether there is something to show."""
         return await self._store.frames.has(job.id)
 
     async def film(self, job: JobRow, limit: int) -> Upload:

@@ -35,7 +35,6 @@ class CostConfirmation:
         self._clock = clock
 
     async def check(self, request: Asked, user_id: int, roles: Collection[int]) -> None:
-        """Raise Unconfirmed for a request that is affordable but expensive."""
         left = (await self._quota.balance(user_id, roles)).left
         if request.cost <= left and worth_asking(request.cost, left, self._config.quota):
             raise Unconfirmed(left)

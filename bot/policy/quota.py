@@ -174,11 +174,9 @@ class Quota:
             await self._rows.close(session, job_id, spent, credit, now)
 
     async def refund(self, session: Session, job_id: str, now: float) -> None:
-        """Refund a job's whole reservation."""
         await self._rows.close(session, job_id, 0, 0, now)
 
     async def balance_of(self, owner: str, allowance: float, now: float) -> Balance:
-        """The balance of *owner* with that *allowance* per window."""
         async with self._rows.database.reading() as session:
             since = await self._since(session, owner, now)
             totals = await self._rows.totals(session, owner, since)
@@ -198,15 +196,12 @@ class Quota:
         return amount / STEPS_PER_UNIT
 
     async def reset_window(self, session: Session, owner: str, now: float, by: str, reason: str) -> None:
-        """Restart the owner's window at *now*."""
         await self._rows.credit(session, owner, "reset", 0, now, by, reason)
 
     def window_start(self, now: float) -> float:
-        """Start of the present window without resets, in unix seconds."""
         return window_start(self._config, now)
 
     async def _since(self, session: Session, owner: str, now: float) -> float:
-        """Start of the present window for *owner*, resets included."""
         reset = await self._rows.last_reset(session, owner)
         start = window_start(self._config, now)
         # Ignore a reset in the future: the clock was set back, and everything would be free until then.

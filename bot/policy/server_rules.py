@@ -66,7 +66,6 @@ class Ways(NamedTuple):
 
     @property
     def settings(self) -> dict[str, str]:
-        """The profile as a setting of `build_request`."""
         return profile_setting(self.profile)
 
 
@@ -97,8 +96,6 @@ class Kept(BaseModel):
 
 
 class Word(Kept):
-    """A word or phrase that is not painted here."""
-
     phrase: str
     reason: str = ""
 
@@ -158,7 +155,6 @@ class ServerRules(Kept):
             raise BlockedWords(FORGOTTEN)
 
     def covers(self, meant: PromptLineage) -> bool:
-        """Whether the picture is to be a spoiler."""
         return self.spoilers == "always" or (self.spoilers == "mature" and bool(is_mature(meant.texts)))
 
 
@@ -175,8 +171,6 @@ class QueuePause(Kept):
 
 
 class Choices(Kept):
-    """What one person has chosen for themselves."""
-
     size: str = ""
     method: str = ""
     model: str = ""
@@ -187,7 +181,6 @@ class Choices(Kept):
 
 
 def blocked_words(block: Block) -> str:
-    """What a blocked person reads."""
     where = "in this server" if block.server_id else "anywhere"
     until = f" until {clock_date(block.until)}" if block.until else ""
     return f"A moderator has blocked you {where}{until}{because(block.reason)}"

@@ -89,17 +89,14 @@ def is_mature(texts: Iterable[str]) -> str:
 
 
 def is_sexual(texts: Iterable[str]) -> bool:
-    """Whether *texts* have a word about sex."""
     return bool(first_found(texts, SEXUAL))
 
 
 def about_minors(texts: Iterable[str]) -> bool:
-    """Whether *texts* have a word for people who are not adults."""
     return bool(first_found(texts, MINORS))
 
 
 def contains(text: str, phrase: str) -> bool:
-    """Whether the words of *phrase* stand in *text*, one after the other."""
     return bool(first_found((text,), (phrase,)))
 
 

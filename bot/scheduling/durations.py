@@ -26,8 +26,6 @@ _GUESS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class DurationRange:
-    """A range of seconds."""
-
     low: float
     likely: float
     high: float
@@ -50,7 +48,6 @@ class _Rate:
 
 
 def kind_of(request: Request) -> Kind:
-    """The kind of work of one request."""
     if isinstance(request, DreamRequest):
         return request.kind, request.model, request.method
     return request.kind, request.upscaler, ""

@@ -51,14 +51,12 @@ class EtaCorrection:
             self._foretold.pop(job_id, None)
 
     def starts(self, job_id: str, now: float) -> None:
-        """Learn from the actual start of a job."""
         asked, place = self._foretold.pop(job_id, (now, None))
         if place is not None:
             late = math.log(max(now - asked, _SHORTEST) / (place.starts - asked))
             self._late(place).learn(min(max(late, -1.5), 1.5))
 
     def corrected(self, place: QueuePosition, now: float) -> QueuePosition:
-        """The position with corrected times."""
         wait, rest = place.starts - now, place.ready - now
         if wait <= 0 or rest <= 0:
             return place

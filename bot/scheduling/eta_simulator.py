@@ -168,7 +168,6 @@ class _Simulation:
         self._count(ticket, 1)
 
     def _leave(self, times: list[tuple[float, float]]) -> None:
-        """Advance to the end of the next job."""
         round_lasts = round_seconds([step for _, _, step, _ in self._inside], self._pictures, self.together)
         end, number, _, ticket = heapq.heappop(self._inside)
         self.now += (end - self._round) * round_lasts

@@ -44,8 +44,6 @@ EVERYTHING = -1
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A job as the queue sees it."""
-
     job_id: str
     owner: str
     cost: float
@@ -106,7 +104,6 @@ class FairQueue:
         self._held = frozenset(servers)
 
     def holds(self, ticket: Ticket) -> bool:
-        """Whether the job is held."""
         return EVERYTHING in self._held or ticket.server in self._held
 
     def add(self, ticket: Ticket) -> None:
@@ -256,7 +253,6 @@ class FairQueue:
         self._share = span / len(self._present())  # of the job that starts: it counts when the next one does
 
     def _present(self) -> set[str]:
-        """Owners with waiting or running jobs."""
         return self._lines.keys() | {entry.ticket.owner for entry in self._running.values()}
 
     def _settle(self) -> None:

@@ -29,7 +29,6 @@ class Inputs:
         await self.link(session, job_id, sha256)
 
     async def link(self, session: Session, job_id: str, sha256: str) -> None:
-        """Note that the job needs a stored attachment."""
         await session.run("INSERT OR IGNORE INTO job_inputs VALUES (?, ?)", job_id, sha256)
 
     async def hold(self, session: Session, question_id: str, sha256: str, data: bytes | None, now: float) -> None:
@@ -44,7 +43,6 @@ class Inputs:
         await session.run("INSERT OR IGNORE INTO inputs VALUES (?, ?, ?)", sha256, len(data), now)
 
     async def has(self, session: Session, sha256: str) -> bool:
-        """Whether the attachment is stored."""
         return await session.one("SELECT 1 FROM inputs WHERE sha256 = ?", sha256) is not None
 
     async def read(self, sha256: str) -> bytes | None:
@@ -52,7 +50,6 @@ class Inputs:
         return await files.read(self._path(sha256))
 
     async def kept_bytes(self) -> int:
-        """Bytes of all attachments."""
         async with self._database.reading() as session:
             row = await session.one("SELECT coalesce(sum(size), 0) FROM inputs")
         return 0 if row is None else int(row[0])
@@ -83,7 +80,6 @@ class Inputs:
         return freed
 
     async def drop_unneeded(self) -> None:
-        """Delete attachments that no job and no open question needs."""
         async with self._database.transaction() as session:
             rows = await session.all(
                 "DELETE FROM inputs WHERE sha256 NOT IN (SELECT sha256 FROM job_inputs)"

@@ -39,7 +39,6 @@ class Questions:
         self._database = database
 
     async def ask(self, session: Session, question: Question) -> None:
-        """Insert a question."""
         await session.run(
             "DELETE FROM questions WHERE id IN ("
             " SELECT id FROM questions WHERE owner = ? ORDER BY asked_at DESC, id LIMIT -1 OFFSET ?)",

@@ -55,7 +55,6 @@ class Farewells:
         return [*(self._data / row[0] for row in rows), *(frames_path(self._data, row[0]) for row in jobs)]
 
     async def alive(self, session: Session, owner: str) -> bool:
-        """Whether the person has unfinished jobs."""
         row = await session.one("SELECT 1 FROM jobs WHERE owner = ? AND state IN ('queued', 'running')", owner)
         return row is not None
 
@@ -117,7 +116,6 @@ class Farewells:
         return [(row[0], row[1]) for row in rows]
 
     async def remove_later(self, session: Session, channel_id: int, message_id: int) -> None:
-        """Queue the message for deletion."""
         await session.run("INSERT OR IGNORE INTO removals VALUES (?, ?)", channel_id, message_id)
 
     async def removed(self, channel_id: int, message_id: int) -> None:

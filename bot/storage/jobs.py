@@ -39,7 +39,6 @@ _KEPT = "id IN (SELECT job_id FROM keeps WHERE user_id = ?)"
 
 
 def pixel_steps(units: float) -> int:
-    """Units → pixel steps, rounded."""
     return round(units * STEPS_PER_UNIT)
 
 
@@ -83,7 +82,6 @@ class Jobs:
         )
 
     async def find(self, job_id: str, session: Session | None = None) -> JobRow | None:
-        """The job with that id, or None."""
         rows = await self._rows("WHERE id = ?", job_id, session=session)
         return rows[0] if rows else None
 
@@ -174,7 +172,6 @@ class Jobs:
         return row is not None
 
     async def cover(self, session: Session, job_id: str) -> None:
-        """Cover the job's pictures as spoilers from now on."""
         await session.run("UPDATE jobs SET spoiler = 1 WHERE id = ?", job_id)
 
     async def go_back(self, session: Session, job_id: str, attempt: int, crash_count: int) -> bool:

@@ -27,7 +27,6 @@ class Keeps:
         await session.run("INSERT INTO keeps VALUES (?, ?, ?) ON CONFLICT DO NOTHING", job_id, user_id, now)
 
     async def lift(self, job_id: str, user_id: int) -> None:
-        """Remove one person's save."""
         async with self._database.transaction() as session:
             await session.run("DELETE FROM keeps WHERE job_id = ? AND user_id = ?", job_id, user_id)
 
@@ -36,13 +35,11 @@ class Keeps:
         await session.run("DELETE FROM keeps WHERE job_id = ?", job_id)
 
     async def keepers(self, job_id: str, session: Session | None = None) -> frozenset[int]:
-        """User ids of everyone who saved the job."""
         async with self._database.reading(session) as own:
             rows = await own.all("SELECT user_id FROM keeps WHERE job_id = ?", job_id)
         return frozenset(row[0] for row in rows)
 
     async def among(self, user_id: int, job_ids: Collection[str]) -> frozenset[str]:
-        """Those of *job_ids* that this person saved."""
         marks = ", ".join("?" * len(job_ids))
         async with self._database.reading() as session:
             rows = await session.all(
@@ -68,7 +65,6 @@ class Keeps:
         return 0 if row is None else int(row[0])
 
     async def bytes(self, session: Session) -> int:
-        """Bytes on disk of all saved pictures."""
         row = await session.one(
             "SELECT coalesce(sum(size), 0) FROM pictures"
             " WHERE path IS NOT NULL AND job_id IN (SELECT job_id FROM keeps)"

@@ -86,19 +86,16 @@ class LedgerRows:
         return [_charge(row) for row in rows]
 
     async def last_reset(self, session: Session, owner: str) -> float | None:
-        """Unix seconds of the owner's last reset, or None."""
         row = await session.one("SELECT max(at) FROM credits WHERE owner = ? AND kind = 'reset'", owner)
         return None if row is None else row[0]
 
     async def find(self, session: Session, job_id: str) -> Charge | None:
-        """The charge of a job, or None."""
         row = await session.one("SELECT * FROM charges WHERE job_id = ?", job_id)
         return None if row is None else _charge(row)
 
     async def reserve(
         self, session: Session, job_id: str, owner: str, guild_id: int | None, amount: int, from_credit: int, now: float
     ) -> None:
-        """Reserve *amount* for a job."""
         await session.run(
             "INSERT INTO charges (job_id, owner, guild_id, state, reserved, from_credit, reserved_at)"
             " VALUES (?, ?, ?, 'reserved', ?, ?, ?)",
@@ -132,7 +129,6 @@ class LedgerRows:
         by: str,
         why: str,
     ) -> None:
-        """Add a grant or a reset."""
         await session.run(
             "INSERT INTO credits (owner, kind, amount, at, by, reason) VALUES (?, ?, ?, ?, ?, ?)",
             owner,

@@ -27,7 +27,6 @@ class Interactions:
         self._database = database
 
     async def insert(self, session: Session, job_id: str, origin: Origin, now: float) -> None:
-        """Store the token of a job that came from an interaction."""
         if origin.interaction_id is not None and origin.interaction_token:
             await session.run(
                 "INSERT INTO interactions VALUES (?, ?, ?, ?)",
@@ -44,12 +43,10 @@ class Interactions:
         return None if row is None else Interaction(*row)
 
     async def erase(self, job_id: str) -> None:
-        """Erase the token of a job whose message is known."""
         async with self._database.transaction() as session:
             await session.run("DELETE FROM interactions WHERE job_id = ?", job_id)
 
     async def erase_expired(self, now: float) -> None:
-        """Erase all expired tokens."""
         async with self._database.transaction() as session:
             await session.run("DELETE FROM interactions WHERE expires_at <= ?", now)
 
@@ -73,7 +70,6 @@ class Messages:
                 )
 
     async def job_id(self, channel_id: int, message_id: int) -> str | None:
-        """Id of the job that this message shows, or None."""
         async with self._database.reading() as session:
             row = await session.one(
                 "SELECT job_id FROM messages WHERE channel_id = ? AND message_id = ?", channel_id, message_id
@@ -100,7 +96,6 @@ class Messages:
         return [(row[0], row[1], row[2]) for row in rows]
 
     async def left(self, session: Session, job_id: str) -> bool:
-        """Whether any message shows the job."""
         return await session.one("SELECT 1 FROM messages WHERE job_id = ? LIMIT 1", job_id) is not None
 
     async def forget(self, session: Session, channel_id: int, message_id: int) -> None:
@@ -108,7 +103,6 @@ class Messages:
         await session.run("DELETE FROM messages WHERE channel_id = ? AND message_id = ?", channel_id, message_id)
 
     async def schedule_deletion(self, session: Session, job_id: str) -> None:
-        """Queue all messages of the job for deletion."""
         await session.run(
             "INSERT OR IGNORE INTO removals SELECT channel_id, message_id FROM messages WHERE job_id = ?", job_id
         )
@@ -169,6 +163,5 @@ class Presses:
             await session.run("DELETE FROM presses WHERE key = ?", key)
 
     async def forget(self, before: float) -> None:
-        """Delete presses from before *before* (unix seconds)."""
         async with self._database.transaction() as session:
             await session.run("DELETE FROM presses WHERE at < ?", before)

@@ -31,7 +31,6 @@ class Blocks:
         self._database = database
 
     async def put(self, session: Session, block: Block) -> None:
-        """Insert or replace a block."""
         await session.run(
             "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?)",
             block.server_id,
@@ -76,8 +75,6 @@ class Blocks:
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """One person's report of a job."""
-
     user_id: int
     reason: str
     at: float
@@ -155,7 +152,6 @@ class Reports:
         return 0 if row is None else int(row[0])
 
     async def posted(self, job_id: str, channel_id: int, message_id: int) -> None:
-        """Store where the moderators' message is. If the job is forgotten, queue that message for deletion."""
         async with self._database.transaction() as session:
             known = await session.one(
                 "UPDATE reports SET channel_id = ?, message_id = ? WHERE job_id = ? RETURNING 1",

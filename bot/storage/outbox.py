@@ -52,7 +52,6 @@ class Deliveries:
         return [OutboxEntry(*row) for row in rows]
 
     async def find(self, job_id: str, purpose: Purpose = "result") -> OutboxEntry | None:
-        """One row in any state, or None."""
         async with self._database.reading() as session:
             row = await session.one("SELECT * FROM deliveries WHERE job_id = ? AND purpose = ?", job_id, purpose)
         return None if row is None else OutboxEntry(*row)
@@ -88,7 +87,6 @@ class Deliveries:
             )
 
     async def drop(self, session: Session, job_id: str, now: float) -> None:
-        """Drop all open rows of a job whose message was deleted on purpose."""
         await session.run(
             "UPDATE deliveries SET state = 'dropped', closed_at = ? WHERE job_id = ? AND state = 'pending'", now, job_id
         )

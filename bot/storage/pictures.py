@@ -80,7 +80,6 @@ class Pictures:
         return None if row is None else self.parse(row)
 
     async def of_job(self, job_id: str, session: Session) -> tuple[PictureRow, ...]:
-        """All pictures of one job, by index."""
         return tuple(self.parse(row) for row in await self.rows_of([job_id], session))
 
     async def rows_of(self, job_ids: Sequence[str], session: Session) -> list[sqlite3.Row]:
@@ -91,7 +90,6 @@ class Pictures:
         )
 
     async def find(self, job_id: str, index: int) -> PictureRow | None:
-        """The picture, or None."""
         async with self._database.reading() as session:
             row = await session.one("SELECT * FROM pictures WHERE job_id = ? AND idx = ?", job_id, index)
         return None if row is None else self.parse(row)
@@ -179,7 +177,6 @@ class Pictures:
             return sorted(folder.glob("*/*.png")) if folder.is_dir() else []
 
     async def kept_bytes(self) -> int:
-        """Bytes of the pictures on disk."""
         async with self._database.reading() as session:
             row = await session.one("SELECT coalesce(sum(size), 0) FROM pictures WHERE path IS NOT NULL")
         return 0 if row is None else int(row[0])

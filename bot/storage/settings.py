@@ -19,7 +19,6 @@ class Settings:
         self._database = database
 
     async def all(self, scope: Scope, subject: str = "", session: Session | None = None) -> dict[str, object]:
-        """All values of one subject."""
         async with self._database.reading(session) as own:
             rows = await own.all("SELECT key, value FROM settings WHERE scope = ? AND subject = ?", scope, subject)
         return {row["key"]: json.loads(row["value"]) for row in rows}
@@ -91,7 +90,6 @@ class Audit:
         return found if order else found[::-1]
 
     async def count(self, wanted: AuditFilter) -> int:
-        """Number of entries that match *wanted*."""
         async with self._database.reading() as session:
             row = await session.one(f"SELECT count(*) FROM ({_AUDIT})", *wanted.values)  # noqa: S608 - a constant
         return 0 if row is None else int(row[0])

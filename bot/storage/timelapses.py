@@ -35,7 +35,6 @@ class Frames:
         self._data = data
 
     def path(self, job_id: str) -> Path:
-        """The path of a job's frames, which need not exist."""
         return frames_path(self._data, job_id)
 
     async def keep(self, job_id: str, frames: Sequence[Frame]) -> None:
