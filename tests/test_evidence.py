@@ -66,3 +66,10 @@ def test_every_switch_for_trouble_is_documented() -> None:
     labels = [trouble.label for trouble in ALL.values()] + (["Disk full"] if possible() else [])
 
     assert [] == [label for label in labels if f"| {label} |" not in text("docs/playground.md")]
+
+
+def test_every_module_that_the_architecture_names_exists() -> None:
+    named = re.findall(r"`((?:bot|engine)/[\w/]+(?:\.py|/))`", text("docs/architecture.md"))
+
+    assert len(named) > 20
+    assert [] == [path for path in named if not (ROOT / path).exists()]
