@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 
 from engine.catalogue.clips import CLIPS, clip_named
+from engine.catalogue.flops import clip_cost
+from engine.catalogue.model_info import Model
 from engine.catalogue.models import MODELS
 from engine.errors import InvalidRequest
 from engine.requests.options.base import guess
@@ -36,6 +38,12 @@ def read_perceptors(text: str, usual: str) -> tuple[Weighted, ...]:
     if twice := next((name for name in names if names.count(name) > 1), ""):
         raise InvalidRequest(f"perceptors names {twice} twice; give it a weight instead, as in {twice}:2.")
     return found
+
+
+def relative_view_cost(perceptors: str, model: Model) -> float:
+    """Cost of one view through all of *perceptors* over one view through the *model*'s default CLIP."""
+    clips = read_perceptors(perceptors, model.perceptor)
+    return sum(clip_cost(clip.name) for clip in clips) / clip_cost(model.perceptor)
 
 
 def known_perceptors() -> tuple[str, ...]:

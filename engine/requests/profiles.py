@@ -49,12 +49,10 @@ class Profile:
 def teraflops(options: ClipDiffusionOptions) -> float:
     """The nets' work for one picture of 256x256 on the 256-pixel ImageNet net, in 10¹² operations."""
     clips = read_perceptors(options.perceptors, USUAL_CLIP)
-    views = options.looks * options.cut_batches * (options.cutouts.mean + options.overview.mean)
-    looking = views * sum(work.clip_cost(clip.name) for clip in clips)
+    views = options.views * sum(work.clip_cost(clip.name) for clip in clips)
     through = work.gradient_cost(options.gradient, options.looks_apart)
-    guided = (options.guide_until - options.guide_from) / options.guide_every.mean
     steps = options.steps - options.skip_steps
-    return steps * (work.NET + guided * (through + looking))
+    return steps * (work.NET + options.guided_share * (through + views))
 
 
 PROFILES: Mapping[str, Profile] = {

@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Collection, Iterable, Mapping
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from engine.catalogue.models import DEFAULT_MODEL, MODELS, Model
 from engine.errors import InvalidRequest
 from engine.requests.clip_weights import USUAL, read_perceptors
-from engine.requests.cost import effort
 from engine.requests.options.base import Options, first_problem, guess, option_names, option_span, option_text, refuse
 from engine.requests.options.biggan_clip import BigganClipOptions
 from engine.requests.options.clip_diffusion import ClipDiffusionOptions
@@ -83,12 +82,9 @@ MethodOptions: TypeAlias = Annotated[
     Field(discriminator="method"),
 ]
 METHODS: Mapping[str, type[Options]] = {
-    "clip_diffusion": ClipDiffusionOptions,
-    "clipdraw": ClipdrawOptions,
-    "pixels": PixelsOptions,
-    "vqgan_clip": VqganClipOptions,
-    "biggan_clip": BigganClipOptions,
+    options.model_fields["method"].default: options for options in get_args(get_args(MethodOptions)[0])
 }
+"""Method → its options, in the order of `MethodOptions`."""
 
 
 class DreamRequest(BaseModel):
@@ -170,7 +166,7 @@ class DreamRequest(BaseModel):
     def cost(self) -> float:
         """Megapixel steps as the model usually takes them: what quotas and fairness count."""
         model = MODELS.get(self.model)
-        each = effort(self.options, model) if model else 1.0
+        each = self.options.effort(model) if model else 1.0
         return self.width * self.height * self.options.steps * self.count * each / 1e6
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import ParamSpec
 
 from engine.catalogue.clips import CLIPS
-from engine.catalogue.models import MODELS
+from engine.catalogue.models import MODELS, PRIMER
 from engine.catalogue.registry import find_entry
 from engine.errors import DreamError
 from engine.loaders.checkpoint import PRIMER_WEIGHTS
@@ -18,16 +18,6 @@ from engine.upscalers import find_upscaler, upscaler_names
 from engine.weights.store.presence import missing_files, missing_weights
 
 P = ParamSpec("P")
-
-FILES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "primer": {
-        "clip_diffusion": ("clip", "diffusion"),
-        "clipdraw": ("clip",),
-        "pixels": ("clip",),
-        "vqgan_clip": ("clip", "vqgan"),
-    },
-}
-"""Model → method → the weights that it cannot do without."""
 
 
 def look_around(worker: str, pid: int, device: str, slots: int) -> Ready:
@@ -71,9 +61,9 @@ def _least(problems: list[str]) -> str:
 
 def _missing(model: str, method: str) -> str:
     """Why *model* cannot paint by *method*; empty if it can."""
-    if model not in FILES:
+    if model != PRIMER.name:
         return missing_weights(MODELS[model])
-    files = FILES[model].get(method, ())
+    files = METHODS[method].primer_weights
     absent = [f"{name}.safetensors" for name in files if not (PRIMER_WEIGHTS / f"{name}.safetensors").is_file()]
     return f"{MODELS[model].title} has no weights here: {', '.join(absent)} missing" if absent else ""
 

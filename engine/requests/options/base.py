@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import typing
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -28,6 +28,9 @@ class Options(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    primer_weights: ClassVar[tuple[str, ...]] = ("clip",)
+    """The files of the built-in model that the method loads, without ``.safetensors``."""
+
     method: str
     steps: int
     init_fit: Literal["crop", "stretch", "pad"] = Field(
@@ -39,6 +42,15 @@ class Options(BaseModel):
     def settle(cls, usual: Mapping[str, object], chosen: Mapping[str, str]) -> Self:
         """*usual* (of a model and a profile), and over it what somebody has *chosen*. Raises ValidationError."""
         return cls.model_validate({**usual, **chosen})
+
+    def step_work(self, model: Model) -> float:
+        """Work of one step with *model*, in any unit of the method: only ratios of two results are used."""
+        return 1.0
+
+    def effort(self, model: Model) -> float:
+        """Work of one step over that of a step with the *model*'s default options; 1 = equal. For quotas."""
+        usual = self.settle(model.defaults.get(self.method, {}), {})
+        return self.step_work(model) / usual.step_work(model)
 
     def check(self, *, has_init: bool = False, has_target: bool = False, has_mask: bool = False) -> None:
         """Raise InvalidRequest for what contradicts itself, or lacks the picture that it speaks of."""

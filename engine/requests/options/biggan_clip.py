@@ -10,6 +10,7 @@ from pydantic import Field
 
 from engine.catalogue.model_info import Model
 from engine.errors import InvalidRequest
+from engine.requests.clip_weights import relative_view_cost
 from engine.requests.options.generator_methods import GeneratedOptions
 from engine.requests.schedule import Schedule, constant
 
@@ -84,6 +85,11 @@ class BigganClipOptions(GeneratedOptions):
             yield f"class_temperature={self.class_temperature:g} is one of max_classes; set that too, or leave it out."
         yield from super().complaints(has_init, has_target)
         yield from self.complaints_of_views(has_target, sizing="big_sleep")
+
+    def step_work(self, model: Model) -> float:
+        """In passes of the network."""
+        views = self.cut_batches * self.cutouts.mean * relative_view_cost(self.perceptors, model)
+        return 1 + views * model.view_share
 
     def check_model(self, model: Model, chosen: Collection[str]) -> None:
         """Raise InvalidRequest unless *model* has the classes that these begin with."""

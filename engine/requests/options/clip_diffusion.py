@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
+from engine.catalogue.flops import NET, clip_cost, gradient_cost
 from engine.catalogue.model_info import Model
 from engine.diffusion.spacing import EVEN, respace, step_count
 from engine.errors import InvalidRequest
-from engine.requests.clip_weights import USUAL, read_perceptors
+from engine.requests.clip_weights import USUAL, read_perceptors, relative_view_cost
 from engine.requests.options.base import Options, option_text
 from engine.requests.options.clip_views import Views
 from engine.requests.schedule import Schedule, WholeSchedule
@@ -29,6 +30,10 @@ DEPENDENTS: Mapping[str, tuple[str, ...]] = {
 """Option → what a model or a profile says beside it, which falls when somebody chooses another."""
 PERLIN_SKIP = 5
 """One in so many steps is left out for a Perlin start, unless somebody says otherwise."""
+FORWARD = 0.5
+"""Share of the forward pass in a guided pass of the network; the backward pass costs as much."""
+FEATURES = 1.5
+"""Cost of init_distance=features, in views: forward and backward of the image, forward of the init image."""
 
 
 class Walking(Options):
@@ -138,6 +143,7 @@ class Framing(BaseModel):
 class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
     """CLIP-guided diffusion: noise becomes a picture while CLIP pulls every step towards the prompt."""
 
+    primer_weights: ClassVar[tuple[str, ...]] = ("clip", "diffusion")
     method: Literal["clip_diffusion"] = "clip_diffusion"
 
     @property
@@ -154,6 +160,25 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
     def looks(self) -> int:
         """How often in a guided step CLIP sees all its views."""
         return max(self.looks_apart, 1)
+
+    @property
+    def views(self) -> float:
+        """Views that each CLIP sees in a guided step, on average."""
+        return self.looks * self.cut_batches * (self.cutouts.mean + self.overview.mean)
+
+    @property
+    def guided_share(self) -> float:
+        """Guided steps over all steps, 0 to 1."""
+        return (self.guide_until - self.guide_from) / self.guide_every.mean
+
+    def step_work(self, model: Model) -> float:
+        """In guided passes of the network without views."""
+        back = (1 - FORWARD) * gradient_cost(self.gradient, self.looks_apart) / NET
+        views = self.views * relative_view_cost(self.perceptors, model) if self.clip_guidance_scale.largest else 0.0
+        if self.init_distance == "features":
+            first = read_perceptors(self.perceptors, model.perceptor)[0]
+            views += self.looks * FEATURES * clip_cost(first.name) / clip_cost(model.perceptor)
+        return FORWARD + self.guided_share * (back + views * model.view_share)
 
     @classmethod
     def settle(cls, usual: Mapping[str, object], chosen: Mapping[str, str]) -> ClipDiffusionOptions:

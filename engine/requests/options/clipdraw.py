@@ -6,7 +6,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from engine.catalogue.model_info import Model
 from engine.requests.options.optimiser_methods import OptimisedOptions
+
+STROKE_WORK = 0.2
+"""Cost of one stroke in a step, in views through CLIP."""
 
 
 class ClipdrawOptions(OptimisedOptions):
@@ -22,3 +26,7 @@ class ClipdrawOptions(OptimisedOptions):
     stroke_width: float = Field(default=3.0, ge=0.2, le=20, description="at the beginning, in % of the longer side")
     ink: Literal["colour", "black", "white"] = Field(default="colour", description="what is drawn with")
     paper: Literal["white", "black", "cream"] = Field(default="white", description="what is drawn on")
+
+    def step_work(self, model: Model) -> float:
+        """In views through CLIP."""
+        return STROKE_WORK * self.strokes + self.cutouts

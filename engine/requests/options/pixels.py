@@ -6,7 +6,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from engine.catalogue.model_info import Model
 from engine.requests.options.optimiser_methods import OptimisedOptions
+
+OWN_WORK = 4.0
+"""Cost of a step without its views, in views through CLIP."""
 
 
 class PixelsOptions(OptimisedOptions):
@@ -14,3 +18,7 @@ class PixelsOptions(OptimisedOptions):
 
     method: Literal["pixels"] = "pixels"
     tv_scale: float = Field(default=3.0, ge=0, le=100000, description="smoothness (total variation)")
+
+    def step_work(self, model: Model) -> float:
+        """In views through CLIP."""
+        return OWN_WORK + self.cutouts

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from engine.catalogue.model_info import Model
 from engine.errors import InvalidRequest
+from engine.requests.clip_weights import relative_view_cost
 from engine.requests.options.generator_methods import GeneratedOptions
 from engine.requests.prompts import MAX_WEIGHT
 from engine.requests.schedule import Schedule
 
 NONE = "none"
 MOST_NOISE_PROMPTS = 8
+DECODER_WORK, SMALL_DECODER_WORK = 25.0, 4.0
+"""Cost of a step without its views, in views through the model's CLIP: published decoders, the built-in one. Counted."""
 _NOISE_PROMPT = re.compile(r"(\d{1,10})(?::([+-]?(?:\d+(?:\.\d*)?|\.\d+)))?\Z")
 
 
 class VqganClipOptions(GeneratedOptions):
     """VQGAN+CLIP: a grid of codes that CLIP moves until their picture fits the words; the look of 2021."""
 
+    primer_weights: ClassVar[tuple[str, ...]] = ("clip", "vqgan")
     method: Literal["vqgan_clip"] = "vqgan_clip"
     steps: int = Field(default=200, ge=2, le=2000, description="optimiser steps; the notebooks took 300 to 500")
     learning_rate: float = Field(default=0.1, gt=0, le=2, description="of the optimiser, in the codebook's own units")
@@ -50,6 +55,11 @@ class VqganClipOptions(GeneratedOptions):
     def directions(self) -> tuple[tuple[int, float], ...]:
         """The noise prompts. Raises InvalidRequest in words."""
         return read_noise_prompts(self.noise_prompts)
+
+    def step_work(self, model: Model) -> float:
+        """In views through the model's CLIP."""
+        decoder = SMALL_DECODER_WORK if model.limited_words else DECODER_WORK
+        return decoder + self.cut_batches * self.cutouts.mean * relative_view_cost(self.perceptors, model)
 
     def painting_on(self) -> VqganClipOptions:
         """The codes of a picture are a start of their own."""

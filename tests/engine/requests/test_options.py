@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from engine.catalogue.models import MODELS
 from engine.errors import InvalidRequest
+from engine.loaders.checkpoint import PRIMER_WEIGHTS
 from engine.requests.request import (
+    METHODS,
     ClipDiffusionOptions,
     build_request,
     parse_settings,
@@ -139,3 +142,12 @@ def test_a_request_of_the_first_version_is_read_as_what_it_was() -> None:
 def test_what_the_small_model_cannot_do_is_said_in_a_sentence() -> None:
     with pytest.raises(InvalidRequest, match=r"^The small model cannot paint 13×13; the nearest it can is 192×192"):
         build_request("an owl", size="13x13")
+
+
+def test_every_member_of_the_union_is_a_method() -> None:
+    for name, options in METHODS.items():
+        usual = options.settle({}, {})
+        assert name == usual.method
+        for model in (model for model in MODELS.values() if name in model.methods):
+            assert 1 == options.settle(model.defaults[name], {}).effort(model)
+        assert all((PRIMER_WEIGHTS / f"{file}.safetensors").is_file() for file in options.primer_weights)
