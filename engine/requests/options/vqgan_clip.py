@@ -18,7 +18,7 @@ from engine.requests.schedule import Schedule
 NONE = "none"
 MOST_NOISE_PROMPTS = 8
 DECODER_WORK, SMALL_DECODER_WORK = 25.0, 4.0
-"""Cost of a step without its views, in views through the model's CLIP: published decoders, the built-in one. Counted."""
+"""Cost of a step without its views, in views through CLIP: a published decoder, the built-in one. Counted."""
 _NOISE_PROMPT = re.compile(r"(\d{1,10})(?::([+-]?(?:\d+(?:\.\d*)?|\.\d+)))?\Z")
 
 
