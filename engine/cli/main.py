@@ -13,6 +13,7 @@ from engine.cli.bench import bench
 from engine.cli.compare import compare
 from engine.cli.console import speaking
 from engine.cli.dream import dream
+from engine.cli.finetune import finetune
 from engine.cli.listing import methods, models, options_help, profiles
 from engine.cli.memory import memory
 from engine.cli.primer import primer
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.command(epilog=options_help())(dream)
 for command in (upscale, evolution, score, compare, search, models, methods, profiles, memory):
     app.command()(command)
+app.add_typer(finetune, name="train")
 app.add_typer(primer, name="primer")
 app.add_typer(weights, name="weights")
 app.add_typer(bench, name="bench")

@@ -69,6 +69,18 @@ def xstart_denoiser(net: Net, learned_variance: bool = False) -> Denoiser:
     return denoise
 
 
+def velocity_denoiser(net: Net, learned_variance: bool = False) -> Denoiser:
+    """Wrap a net that predicts v = √ᾱ·ε - √(1-ᾱ)·x_0 at the steps of its schedule (Salimans & Ho 2022)."""
+
+    def denoise(x_t: Tensor, coefficients: BatchCoefficients) -> Prediction:
+        out = net(x_t, coefficients.timestep.to(x_t.device))
+        v, log_variance = _split(out, coefficients) if learned_variance else (out, None)
+        signal, noise = coefficients.alpha_bar.sqrt().to(x_t), (1 - coefficients.alpha_bar).sqrt().to(x_t)
+        return Prediction(signal * x_t - noise * v, noise * x_t + signal * v, log_variance)
+
+    return denoise
+
+
 def v_denoiser(net: Net) -> Denoiser:
     """Wrap a net that predicts v = α·ε - σ·x_0 at the cosine time 2/π·atan2(σ, α) (Salimans & Ho 2022)."""
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from engine.catalogue.entry import Entry, Kind
 from engine.catalogue.registry import find_entry
-from engine.diffusion.denoiser import Denoiser, eps_denoiser, xstart_denoiser
+from engine.diffusion.denoiser import Denoiser, eps_denoiser, velocity_denoiser, xstart_denoiser
 from engine.diffusion.respacing import RespacedSchedule, respaced_schedule
 from engine.diffusion.schedules import alphas_cumprod
 from engine.errors import ModelUnavailable
@@ -54,8 +54,9 @@ class DiffusionNet:
             out: Tensor = self.net(x_t, timesteps, context=context, **told)
             return out
 
-        wrap = xstart_denoiser if self.flags.predict_xstart else eps_denoiser
-        return wrap(net, self.flags.learn_sigma)
+        flags = self.flags
+        wrap = xstart_denoiser if flags.predict_xstart else velocity_denoiser if flags.predict_v else eps_denoiser
+        return wrap(net, flags.learn_sigma)
 
 
 def load_diffusion_net(model: str, runtime: NetProvider) -> DiffusionNet:

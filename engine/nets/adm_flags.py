@@ -1,10 +1,11 @@
 """The options that say which ADM U-Net a checkpoint holds: guided-diffusion's own names, read from any mapping.
 
-Five names are ours: `context_dim` (the net reads a text embedding of that size), `reader` (through hidden layers so
-wide), `patch` (the net sees the picture through a pixel-unshuffle of that factor), `fine` (a head of so many channels
-goes over its answer at half that patch) and `norm_groups` (a narrow net with 32 groups would normalise nearly every
-channel by itself and so forget how bright its plain areas are). `image_size` is the picture's;
-`attention_resolutions` are those of the feature maps, so with a patch of 2 a 64-pixel picture has maps of 32, 16, ….
+Six names are ours: `predict_v` (the net predicts v = √ᾱ·ε - √(1-ᾱ)·x_0), `context_dim` (the net reads a text
+embedding of that size), `reader` (through hidden layers so wide), `patch` (the net sees the picture through a pixel-
+unshuffle of that factor), `fine` (a head of so many channels goes over its answer at half that patch) and
+`norm_groups` (a narrow net with 32 groups would normalise nearly every channel by itself and so forget how bright its
+plain areas are). `image_size` is the picture's; `attention_resolutions` are those of the feature maps, so with a
+patch of 2 a 64-pixel picture has maps of 32, 16, ….
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class AdmFlags:
     diffusion_steps: int = 1000
     noise_schedule: str = "linear"
     predict_xstart: bool = False
+    predict_v: bool = False
     rescale_timesteps: bool = False
     context_dim: int = 0
     reader: int = 0
@@ -89,6 +91,8 @@ def read_flags(raw: Mapping[str, object]) -> AdmFlags:
         if name in known:
             values[name] = _read(name, str(known[name]), value)
     read = _with_channel_mult(AdmFlags(**values))  # type: ignore[arg-type]
+    if read.predict_xstart and read.predict_v:
+        raise WeightsError("A net predicts x_0 or v: only one of predict_xstart and predict_v can be true.")
     if read.fine and read.patch % 2:
         raise WeightsError(f"A net with the flag “fine” needs a patch that is even; this one has {read.patch}.")
     if read.reader and not read.context_dim:
