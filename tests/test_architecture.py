@@ -69,7 +69,10 @@ LAYERS = (
     "engine.images",
     "engine.nets",
     "engine.environment",
+    "engine.primer.closest",
     "engine.primer.vocabulary",
+    "engine.primer.things",
+    "engine.primer.welcome",
     "engine.errors",
 )
 """From the top down. A module belongs to the longest entry that names it; it imports its own entry and those below."""
@@ -94,7 +97,10 @@ BOT_MAY_USE = {
     "engine.images.timelapse",
     "engine.images.vector_file",
     "engine.catalogue.models",
+    "engine.primer.closest",
+    "engine.primer.things",
     "engine.primer.vocabulary",
+    "engine.primer.welcome",
     "engine.protocol.messages",
     "engine.requests.prompts",
     "engine.requests.request",

@@ -104,6 +104,10 @@ class Dream(commands.Cog):
         rules = await self.services.moderation.rules(interaction.guild_id)
         return preferred(typed, (choices, rules), DEFAULT_MODEL, self.services.unavailable)
 
+    @dream.autocomplete("prompt")
+    async def _prompts(self, interaction: AnyInteraction, typed: str) -> Choices:
+        return _choices(completion.prompts(typed, _typed(interaction, "model")))
+
     @dream.autocomplete("method")
     async def _methods(self, interaction: AnyInteraction, typed: str) -> Choices:
         return _choices(completion.methods(typed, _typed(interaction, "model"), self.services.unavailable))

@@ -25,7 +25,6 @@ from bot.text import (
     count,
     duration,
     link,
-    listed,
     mention,
     plain,
     plain_lines,
@@ -35,7 +34,8 @@ from bot.text import (
     units,
 )
 from engine.catalogue.models import MODELS
-from engine.primer.vocabulary import KNOWN, unknown_words
+from engine.primer.closest import unknown_sentence
+from engine.primer.vocabulary import unknown_words
 from engine.protocol.messages import Progress
 from engine.requests.request import DreamRequest, UpscaleRequest
 
@@ -301,20 +301,10 @@ def show_request(request: Asked) -> str:
 
 
 def words_notes(request: Asked) -> list[str]:
-    """Sentences about words that a model of few words has never seen; empty for models that read anything."""
+    """Return one line about the words that a model of few words does not read, or none."""
     if isinstance(request, Comparison):
         return list(dict.fromkeys(note for way in request.ways for note in words_notes(way.request)))
     if not isinstance(request, DreamRequest) or not MODELS[request.model].limited_words:
         return []
     strange = dict.fromkeys(word for prompt in request.prompts for word in unknown_words(prompt.text))
-    if not strange:
-        return []
-    named = listed([f"“{plain(word)}”" for word in list(strange)[:6]] + (["more"] if len(strange) > 6 else []))
-    title = MODELS[request.model].title
-    return [f"{title[0].upper()}{title[1:]} does not know {named}. It knows {_examples(KNOWN)} and the like."]
-
-
-def _examples(known: Mapping[str, Sequence[str]]) -> str:
-    """A word or two of every topic that pictures are made of."""
-    wanted = {"things": 6, "sky": 2, "places": 2, "colours": 2, "times": 1, "styles": 2}
-    return ", ".join(word for topic, most in wanted.items() for word in known.get(topic, ())[:most])
+    return [unknown_sentence(tuple(strange))] if strange else []

@@ -13,6 +13,8 @@ from pydantic.fields import FieldInfo
 from bot.requests.parse import USUAL
 from bot.text import shorten
 from engine.catalogue.models import DEFAULT_MODEL, MODELS, Model
+from engine.primer.closest import complete
+from engine.primer.welcome import WELCOME_PROMPTS
 from engine.requests.request import METHODS, PROFILES, Options, option_span, option_text
 
 Suggestion: TypeAlias = tuple[str, str]
@@ -23,6 +25,17 @@ LONGEST = 100
 _SHAPES = ((1, 1), (3, 2), (2, 3), (4, 3), (3, 4), (16, 9), (9, 16), (2, 1), (1, 2))
 """Width : height of the sizes that are offered."""
 _SHAPE_NAMES = {(1, 1): "square", (16, 9): "wide", (9, 16): "tall", (2, 1): "banner", (1, 2): "column"}
+
+
+def prompts(typed: str, model_name: str) -> list[Suggestion]:
+    """Return what was typed with its last word completed to a thing that a model of few words knows."""
+    if not MODELS.get(model_name, MODELS[DEFAULT_MODEL]).limited_words:
+        return []
+    head, _, word = typed.rpartition(" ")
+    if not typed.strip():
+        return _cut([(prompt, prompt) for prompt in WELCOME_PROMPTS])
+    completed = (f"{head} {name}".strip() for name in complete(word)) if len(word) > 1 else ()
+    return _cut([(prompt, prompt) for prompt in dict.fromkeys([typed, *completed])])
 
 
 def methods(typed: str, model_name: str, unavailable: Mapping[str, str]) -> list[Suggestion]:

@@ -29,6 +29,7 @@ from bot.views.result import (
     submit_delete,
 )
 from bot.views.upscale_modal import submit_upscale
+from bot.views.words import WordsButton
 from engine.requests.request import DreamRequest
 
 BUTTONS: tuple[type[IdButton], ...] = (
@@ -56,6 +57,7 @@ BUTTONS: tuple[type[IdButton], ...] = (
     ForgetButton,
     ConfirmButton,
     DeclineButton,
+    WordsButton,
 )
 """Every button whose custom id holds an id, to be registered with discord.py at start."""
 ITEMS: tuple[type[ui.DynamicItem[Any]], ...] = (

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from engine.cli.console import calm_torch, write_file
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from engine.evaluation.prompts import Judges
+    from engine.runtime.runtime import Runtime
 
 bench = typer.Typer(help="How good the pictures are.", no_args_is_help=True)
 
@@ -21,8 +28,8 @@ def about() -> None:
 def prompts(
     count: Annotated[int, typer.Option(min=64, help="Held-out captions, a multiple of 64.")] = 512,
     domain: Annotated[
-        str, typer.Option(help="tidy, narrow or full: the painter's worlds, from easy to all of it.")
-    ] = "full",
+        str, typer.Option(help="held: held-out combinations with nouns. full, narrow or tidy: without nouns.")
+    ] = "held",
     modes: Annotated[
         str, typer.Option(help="Which of default, clip, cfg, none, real; commas between.")
     ] = "real,default,clip,none",
@@ -30,6 +37,9 @@ def prompts(
     weights: Annotated[
         str, typer.Option(help="Negative weights to try; commas between, empty for none.")
     ] = "-0.2,-0.3,-0.5",
+    respects: Annotated[
+        int, typer.Option(min=0, help="Captions for each single respect: small, position, count, pair.")
+    ] = 128,
     sheet: Annotated[
         Path | None, typer.Option(help="A PNG for the first 64 pictures of the first painted mode.")
     ] = None,
@@ -59,3 +69,25 @@ def prompts(
             sheet = None
     for weight in (float(word) for word in weights.split(",") if word):
         typer.echo(str(bench.removal(min(count, 64), weight, runtime, judges, given)))
+    if respects:
+        for line in _respects(respects, runtime, judges, given, batch):
+            typer.echo(line)
+
+
+def _respects(count: int, runtime: Runtime, judges: Judges, settings: Mapping[str, str], batch: int) -> Iterator[str]:
+    """Yield a line for every single respect, for the lattice and for the diversity."""
+    from engine.evaluation import respects
+    from engine.evaluation.prompts import dream, enlarged
+
+    pictures: list[Image.Image] = []
+    for name in respects.RESPECTS:
+        asked = respects.asked_about(name, count)
+        pictures = list(dream([question.text for question in asked], runtime, settings, batch=batch))
+        yield f"{name:8} right: {respects.judged(name, asked, pictures, judges)}"
+    for scale in (4, 16):
+        shares = [respects.lattice_share(image, scale) for image in enlarged(pictures[:8], runtime, scale)]
+        yield f"strong steps on the lattice at x{scale}: {respects.total(shares)}"
+    prompts = [question.text for question in respects.asked_about("small", 8)]
+    seeds = [list(dream(prompts, runtime, settings, batch=batch, seed=1000 * seed)) for seed in range(4)]
+    pixels, meaning = respects.diversity(list(zip(*seeds, strict=True)), judges)
+    yield f"four seeds of one prompt differ by {pixels} (pixels, of 255) and {meaning} (1 - cosine)"

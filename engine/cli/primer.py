@@ -43,4 +43,23 @@ def paint(
     typer.echo(str(place))
 
 
+@primer.command()
+def icons(
+    packed: Annotated[
+        Path | None, typer.Option(help="A folder with the three files of npm pack, instead of the network.")
+    ] = None,
+) -> None:
+    """Fetch the icon sets that nouns are drawn from, check their hashes, and render every drawing.
+
+    Needs npm and resvg-py (pip install 'dreambot[primer]'). The files go to DREAMBOT_TRAINING, or to the user's cache
+    folder: about 110 MB.
+    """
+    from engine.primer.icon_sets import ICON_SETS, fetch_icons, icons_folder
+
+    count = fetch_icons(packed)
+    for icon_set in ICON_SETS:
+        typer.echo(f"{icon_set.package} {icon_set.version} ({icon_set.licence})")
+    typer.echo(f"{count} drawings in {icons_folder()}")
+
+
 primer.command()(train)

@@ -48,14 +48,19 @@ def wandering(denoise: Denoiser, down: Tensor, across: Tensor, margin: tuple[int
     high, wide = margin
 
     def moved(x_t: Tensor, coefficients: BatchCoefficients) -> Prediction:
-        seen = F.pad(rolled(x_t, down, across), (wide, wide, high, high), "circular")
-        said = denoise(seen, coefficients)
+        said = denoise(beyond_edges(x_t, down, across, margin), coefficients)
         back = (_cropped(part, high, wide) for part in (said.pred_xstart, said.eps))
         variance = said.log_variance if said.log_variance is None else _cropped(said.log_variance, high, wide)
         pred_xstart, eps = (rolled(part, -down, -across) for part in back)
         return Prediction(pred_xstart, eps, None if variance is None else rolled(variance, -down, -across))
 
     return moved
+
+
+def beyond_edges(x: Tensor, down: Tensor, across: Tensor, margin: tuple[int, int]) -> Tensor:
+    """Return each picture moved by so many pixels [N], with a margin of its own other side around it."""
+    high, wide = margin
+    return F.pad(rolled(x, down, across), (wide, wide, high, high), "circular")
 
 
 def _cropped(x: Tensor, high: int, wide: int) -> Tensor:

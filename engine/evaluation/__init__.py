@@ -1,1 +1,1 @@
-"""How good the pictures are, in figures with their uncertainty. Speed and memory are in tests/benchmarks."""
+"""Quality of the pictures, in figures with intervals. Speed and memory are in tests/benchmarks."""

@@ -51,14 +51,16 @@ class Mean:
 
 
 def mean(values: Tensor) -> Mean:
-    """[N] → their average and how far it may be off."""
+    """Return the average of [N] values with its 95 % interval."""
     count = len(values)
     error = _Z95 * float(values.std()) / math.sqrt(count) if count > 1 else math.inf
     return Mean(float(values.mean()), error, count)
 
 
 def r_precision(images: Tensor, texts: Tensor, among: int = 64) -> Share:
-    """How many pictures find their own text first among *among*; both [N, D] unit vectors, N a multiple of *among*.
+    """Return how many pictures find their own text first among *among*.
+
+    Both are [N, D] unit vectors, N a multiple of *among*.
 
     The texts of a group must differ; a tie counts as missed.
     """

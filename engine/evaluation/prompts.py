@@ -1,4 +1,4 @@
-"""Does the small model paint what it is told? Held-out captions, the real method, judges that never guide.
+"""The small model judged on held-out captions, painted by the real method. The judges never guide.
 
 The grader asks whether a picture finds its own caption among 64, the classifier whether it shows the thing that was
 named, and pairs of prompts with a negative part whether what is pushed away goes.
@@ -22,12 +22,13 @@ from engine.images.tensors import to_tensor
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
 from engine.methods import find_method
 from engine.methods._base import Finished, State
-from engine.nets.classifier import build_classifier
+from engine.nets.primer.classifier import Answers, build_classifier
 from engine.primer.captions.captions import caption
 from engine.primer.painter.painter import paint
 from engine.primer.painter.scenes import COLOURS, Domain, Scene
+from engine.primer.tasks.classifier import WHOLE, halves
 from engine.primer.tasks.dataset import scene_at
-from engine.primer.vocabulary import split_words, tokenise
+from engine.primer.vocabulary import CANONICAL, split_terms, tokenise
 from engine.protocol.messages import Job
 from engine.requests.request import DreamRequest, build_request
 from engine.runtime.runtime import Runtime
@@ -56,7 +57,7 @@ class Question:
 
 
 def questions(count: int, domain: Domain = "full", series: int = HELD_OUT_SERIES) -> list[Question]:
-    """*count* captions; in every group of 64 all differ in what the model can read of them."""
+    """Return *count* captions; in every group of 64 all differ in their tokens."""
     if count % AMONG:
         raise InvalidRequest(f"{count} captions do not make groups of {AMONG}; {count // AMONG * AMONG or AMONG} do.")
     found: list[Question] = []
@@ -76,7 +77,7 @@ def questions(count: int, domain: Domain = "full", series: int = HELD_OUT_SERIES
 
 def _named_kind(scene: Scene, text: str) -> str:
     alone = len(scene.things) == 1 and scene.things[0].count == 1
-    return scene.things[0].kind if alone and scene.things[0].kind in split_words(text) else ""
+    return scene.things[0].kind if alone and scene.things[0].kind in map(CANONICAL.get, split_terms(text)) else ""
 
 
 def dream(
@@ -115,7 +116,7 @@ def _paint(requests: Sequence[DreamRequest], runtime: Runtime) -> list[Image.Ima
 
 
 def enlarged(images: Sequence[Image.Image], runtime: Runtime, scale: int = 4) -> list[Image.Image]:
-    """The same pictures as people get them: through the small upscaler."""
+    """Enlarge pictures with the small upscaler, as the bot does."""
     upscaler = find_upscaler("primer")
     upscaler.load(None, runtime)
     done = []
@@ -137,21 +138,30 @@ class Judges:
         checkpoint.fill(self._classifier)
         self._classifier.eval().to(runtime.device)
         self._device = runtime.device
+        self.classes = self._classifier.classes
 
     def texts(self, texts: Sequence[str]) -> Tensor:
-        """[N, D] unit vectors."""
+        """Embed texts: [N, D] unit vectors."""
         return self._grader.encode_text(texts).cpu()
 
     @torch.no_grad()
     def images(self, images: Sequence[Image.Image]) -> Tensor:
-        """[N, D] unit vectors."""
+        """Embed pictures: [N, D] unit vectors."""
         batches = torch.split(torch.stack([to_tensor(image) for image in images]), 64)
         return torch.cat([self._grader.encode_image(batch.to(self._device)).cpu() for batch in batches])
 
-    def names(self, images: Sequence[Image.Image]) -> list[str]:
-        """What the classifier takes each picture for."""
-        batches = torch.split(torch.stack([to_tensor(image) for image in images]), 64)
-        return [name for batch in batches for name in self._classifier.name(batch.to(self._device))]
+    @torch.no_grad()
+    def answers(self, images: Sequence[Image.Image], part: int = WHOLE) -> Answers:
+        """Return the classifier's logits for each picture, or for one half of each (see `classifier.halves`)."""
+        stacked = torch.stack([to_tensor(image) for image in images])
+        seen = halves(stacked, torch.full((len(stacked),), part))
+        found = [self._classifier(batch.to(self._device)) for batch in torch.split(seen, 64)]
+        return Answers(*(torch.cat(logits).cpu() for logits in zip(*found, strict=True)))
+
+    def is_named(self, answers: Answers, kinds: Sequence[str], among: int = 1) -> list[bool]:
+        """Whether each kind is among the classifier's first *among* guesses."""
+        first = answers.kinds.topk(among, dim=1).indices.tolist()
+        return [kind in [self.classes[i] for i in guesses] for kind, guesses in zip(kinds, first, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,30 +170,34 @@ class Verdict:
 
     precision: Share
     named: Share
+    among_five: Share
     similarity: Mean
 
     def __str__(self) -> str:
         return (
-            f"own caption first of {AMONG}: {self.precision}   names the thing: {self.named}   fits: {self.similarity}"
+            f"own caption first of {AMONG}: {self.precision}   names the thing: {self.named}   "
+            f"among five: {self.among_five}   fits: {self.similarity}"
         )
 
 
 def verdict(asked: Sequence[Question], images: Sequence[Image.Image], judges: Judges) -> Verdict:
     """Judge one picture per question."""
     seen, texts = judges.images(images), judges.texts([question.text for question in asked])
-    single = [(q.kind, name) for q, name in zip(asked, judges.names(images), strict=True) if q.kind]
-    named = Share(sum(kind == name for kind, name in single), len(single))
-    return Verdict(r_precision(seen, texts, AMONG), named, mean((seen * texts).sum(dim=1)))
+    single = [i for i, question in enumerate(asked) if question.kind]
+    answers = judges.answers([images[i] for i in single])
+    kinds = [asked[i].kind for i in single]
+    named, among_five = (Share(sum(judges.is_named(answers, kinds, n)), len(kinds)) for n in (1, 5))
+    return Verdict(r_precision(seen, texts, AMONG), named, among_five, mean((seen * texts).sum(dim=1)))
 
 
 def painted(asked: Sequence[Question]) -> list[Image.Image]:
-    """The painter's own pictures of the questions' scenes: what could be reached."""
+    """Return the painter's own pictures of the questions' scenes: the upper bound."""
     return [Image.fromarray(paint(question.scene, 64, question.index)) for question in asked]
 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What a negative part does: how far the removed text falls, and what is left of the wanted one (1 = all of it)."""
+    """The effect of a negative part: how far the removed text falls, and the share that the wanted one keeps."""
 
     weight: float
     fall: Mean
@@ -218,14 +232,14 @@ def _background_pair(index: int) -> tuple[str, str]:
 
 
 def domain_named(name: str) -> Domain:
-    """The painter's domain of that name; raises InvalidRequest."""
+    """Return the painter's domain of that name. Raises InvalidRequest."""
     if name not in get_args(Domain):
         raise InvalidRequest(f"There is no domain “{name}”; there is {', '.join(get_args(Domain))}.")
     return cast(Domain, name)
 
 
 def mode_settings(name: str) -> Mapping[str, str]:
-    """What a mode asks of the method ("real" asks nothing); raises InvalidRequest."""
+    """Return the options of a mode; "real" has none. Raises InvalidRequest."""
     if name not in MODES and name != "real":
         raise InvalidRequest(f"There is no mode “{name}”; there is {', '.join(MODES)} and real.")
     return MODES.get(name, {})

@@ -10,7 +10,7 @@ from torch import Tensor
 from engine.guidance.perceptor import Perceptor
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
 from engine.nets.onednn_patch import quicken
-from engine.nets.small_clip import build_small_clip
+from engine.nets.primer.small_clip import build_small_clip
 from engine.primer.vocabulary import tokenise
 from engine.runtime.model_cache import modules_in
 from engine.runtime.provider import NetProvider

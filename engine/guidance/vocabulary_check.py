@@ -1,4 +1,4 @@
-"""What a model of few words says about a prompt: which words it lacks, and which it has. No torch."""
+"""Check a prompt against the words of a model that reads few. No torch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from engine.catalogue.models import Model
 from engine.errors import InvalidRequest
+from engine.primer.closest import unknown_sentence
 from engine.primer.vocabulary import KNOWN, says_something, unknown_words
 from engine.requests.prompts import Prompt, check_weights
 from engine.requests.request import DreamRequest
@@ -35,12 +36,13 @@ def understood(prompts: Sequence[Prompt], title: str) -> tuple[tuple[Prompt, ...
     strange = tuple(dict.fromkeys(word for prompt in prompts for word in unknown_words(prompt.text)))
     kept = tuple(prompt for prompt in prompts if prompt.image or says_something(prompt.text))
     if not kept:
-        raise InvalidRequest(f"{_sentence(title)} knows none of these words. {vocabulary()}")
+        said = unknown_sentence(strange) if strange else f"{_sentence(title)} reads none of these words."
+        raise InvalidRequest(f"{said} {vocabulary()}")
     if len(kept) < len(prompts):
         check_weights(kept)
     if not strange:
         return kept, ()
-    return kept, (f"{_sentence(title)} doesn't know: {', '.join(strange)}. {vocabulary()}",)
+    return kept, (unknown_sentence(strange),)
 
 
 def cut_short(prompts: Sequence[Prompt], perceptors: Iterable[Perceptor]) -> tuple[str, ...]:

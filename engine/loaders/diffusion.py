@@ -21,6 +21,7 @@ from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
 from engine.loaders.meta_init import blueprint
 from engine.nets.adm import UNetModel, build_adm
 from engine.nets.adm_flags import AdmFlags
+from engine.nets.primer.composer import Composer, build_composer
 from engine.runtime.provider import NetProvider
 from engine.weights.formats.state_dict import Choice
 from engine.weights.formats.tensors import fit, read_fitting
@@ -36,6 +37,9 @@ class DiffusionNet:
 
     net: UNetModel
     sha256: str = ""
+    composer: Composer | None = None
+    """Makes the sketches of a net that sees them; on the CPU."""
+    composer_sha256: str = ""
 
     @property
     def flags(self) -> AdmFlags:
@@ -46,11 +50,13 @@ class DiffusionNet:
         bars = alphas_cumprod(self.flags.noise_schedule, self.flags.diffusion_steps)
         return respaced_schedule(bars, spacing, self.flags.rescale_timesteps)
 
-    def denoiser(self, context: Tensor | None = None, classes: Tensor | None = None) -> Denoiser:
-        """The net as a denoiser. *context* [N, D] conditions a net that reads; *classes* [N] a net with classes."""
+    def denoiser(
+        self, context: Tensor | None = None, classes: Tensor | None = None, sketch: Tensor | None = None
+    ) -> Denoiser:
+        """Return the net as a denoiser told *context* [N, D], *classes* [N] and *sketch* [N, 4, H, W], or nothing."""
 
         def net(x_t: Tensor, timesteps: Tensor) -> Tensor:
-            told = {} if classes is None else {"y": classes}
+            told = {name: value for name, value in (("y", classes), ("sketch", sketch)) if value is not None}
             out: Tensor = self.net(x_t, timesteps, context=context, **told)
             return out
 
@@ -75,11 +81,17 @@ def load_diffusion_net(model: str, runtime: NetProvider) -> DiffusionNet:
 
 
 def read_diffusion_net(path: Path, device: torch.device, dtype: torch.dtype) -> DiffusionNet:
-    """A safetensors file with flags → its net, frozen, with its torso in *dtype*."""
+    """Read a safetensors file with flags: its net, frozen, its torso in *dtype*, and its composer's file beside it."""
     checkpoint = read_checkpoint(path)
     net = build_adm(checkpoint.flags)
     checkpoint.fill(net)
-    return DiffusionNet(net.eval().requires_grad_(False).set_torso_dtype(dtype).to(device), checkpoint.sha256)
+    net = net.eval().requires_grad_(False).set_torso_dtype(dtype).to(device)
+    if not net.flags.sketch:
+        return DiffusionNet(net, checkpoint.sha256)
+    sketches = read_checkpoint(path.with_name("composer.safetensors"))
+    composer = build_composer(sketches.flags)
+    sketches.fill(composer)
+    return DiffusionNet(net, checkpoint.sha256, composer.eval().requires_grad_(False), sketches.sha256)
 
 
 def load_diffusion(

@@ -10,7 +10,7 @@ from torch import Tensor
 from engine.diffusion.denoiser import Denoiser
 from engine.diffusion.respacing import stack
 from engine.diffusion.solvers import SOLVERS, SolverInput, SolverStep
-from engine.diffusion.symmetry import mirrored, wandering
+from engine.diffusion.symmetry import beyond_edges, mirrored, wandering
 from engine.guidance.guided_denoiser import Guidance, InpaintMask
 from engine.guidance.perceptor_loader import load_perceptor
 from engine.images.tensors import noise, per_sample, uniform
@@ -26,21 +26,31 @@ def step_together(net: DiffusionNet, batch: Sequence[Sample], runtime: NetProvid
     """Where every sample of the batch is one stop further on."""
     sampler, moved = batch[0].options.sampler, _moved(batch)
     net.net.thrifty = batch[0].memory_level > 0
-    denoise = _denoiser(net, batch)
+    denoise = _denoiser(net, batch, moved)
     if moved:
-        across, down = (batch[0].options.seamless in (word, "both") for word in ("across", "down"))
-        margin = batch[0].margin
-        denoise = wandering(denoise, *moved, (margin * down, margin * across))
+        denoise = wandering(denoise, *moved, _margins(batch))
     given = _stand(batch, SOLVERS[sampler].memory, runtime)
     guidance = _guidance(batch, runtime, moved, denoise, clips=net.flags.predict_xstart)
     move = SOLVERS[sampler].step(given, guidance)
     return SolverStep(_symmetric(batch, move.x), move.pred_xstart, move.memory)
 
 
-def _denoiser(net: DiffusionNet, batch: Sequence[Sample]) -> Denoiser:
-    """The net, told what each sample is to be."""
-    classes = torch.tensor([s.class_number for s in batch], device=batch[0].x.device) if net.flags.class_cond else None
-    return conditioned_denoiser(net, [s.condition for s in batch], [s.options.cfg_scale for s in batch], classes)
+def _margins(batch: Sequence[Sample]) -> tuple[int, int]:
+    """How many pixels the network sees beyond the edges: above and below, left and right."""
+    across, down = (batch[0].options.seamless in (word, "both") for word in ("across", "down"))
+    return batch[0].margin * down, batch[0].margin * across
+
+
+def _denoiser(net: DiffusionNet, batch: Sequence[Sample], moved: tuple[Tensor, Tensor] | None) -> Denoiser:
+    """The network with the condition of each sample."""
+    device = batch[0].x.device
+    classes = torch.tensor([s.class_number for s in batch], device=device) if net.flags.class_cond else None
+
+    def framed(sketch: Tensor) -> Tensor:
+        return sketch.to(device) if moved is None else beyond_edges(sketch.to(device), *moved, _margins(batch))
+
+    scales = [s.options.cfg_scale for s in batch]
+    return conditioned_denoiser(net, [s.condition for s in batch], scales, classes, framed)
 
 
 def _guidance(

@@ -8,7 +8,7 @@ the gradient of the losses, before a sampler takes the step. Nets that read text
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -19,21 +19,22 @@ from engine.errors import InvalidRequest, NotFinite
 from engine.guidance.objective import ClipTarget
 from engine.guidance.perceptor_loader import load_perceptor
 from engine.guidance.schedule_values import recipe_at
-from engine.guidance.targets import decode, make_targets
+from engine.guidance.targets import Targets, decode, make_targets
 from engine.guidance.verdict import judge, named
 from engine.guidance.vocabulary_check import cut_short, readable
-from engine.images.tensors import to_image, to_unit
-from engine.loaders.diffusion import load_diffusion_net
+from engine.images.tensors import to_image, to_unit, uniform
+from engine.loaders.diffusion import DiffusionNet, load_diffusion_net
 from engine.loaders.secondary import check_sides, load_secondary
 from engine.methods._base import Failed, Finished, Running, Step
 from engine.methods._batches import filled
 from engine.methods._diffusion_state import Sample
 from engine.methods._diffusion_step import step_together
 from engine.methods._initial_latents import initial_latents
-from engine.methods._text_conditioning import text_condition
+from engine.methods._text_conditioning import TextCondition, sketched, text_condition, without_nouns
 from engine.protocol.messages import Job
 from engine.protocol.step_log import StepConditions
 from engine.requests.clip_weights import Weighted, read_perceptors
+from engine.requests.prompts import Prompt
 from engine.requests.request import ClipDiffusionOptions, DreamRequest
 from engine.runtime.provider import NetProvider
 
@@ -83,6 +84,9 @@ class ClipDiffusion:
         own = next((e for e in clip_targets if e.perceptor == model.perceptor), None)
         if own is None:
             own = eye(Weighted(model.perceptor)) if net.flags.context_dim else clip_targets[0]
+        told = own.targets
+        if net.composer is not None:
+            told = make_targets(load_perceptor(model.perceptor, runtime), without_nouns(prompts), pictures, recipe)
         notes += cut_short(prompts, (load_perceptor(e.perceptor, runtime) for e in (own, *clip_targets)))
         return [
             Sample(
@@ -98,7 +102,7 @@ class ClipDiffusion:
                 start=start,
                 clip_targets=clip_targets,
                 own=own,
-                condition=text_condition(own.targets) if net.flags.context_dim and options.cfg_scale else None,
+                condition=_condition(request, index, net, told, prompts),
                 notes=notes,
                 memory_level=runtime.memory.level(_kind(model, start.x, options)),
             )
@@ -141,6 +145,8 @@ class ClipDiffusion:
         guides = [load_perceptor(eye.perceptor, runtime) for eye in states[0].clip_targets]
         terms = StepConditions(bucket, torch.get_num_threads(), states[0].memory_level, compiled)
         resolved = {"weights": net.sha256, "dtype": dtype, "bucket": bucket, **named(*guides)}
+        if net.composer_sha256:
+            resolved["composer"] = net.composer_sha256
         return [
             _commit(state, move, i, runtime, terms, resolved) if alive[i] else Failed(_broken(state))
             for i, state in enumerate(states)
@@ -148,6 +154,18 @@ class ClipDiffusion:
 
 
 METHOD = ClipDiffusion()
+
+
+def _condition(
+    request: DreamRequest, index: int, net: DiffusionNet, told: Targets, prompts: Sequence[Prompt]
+) -> TextCondition | None:
+    """The condition of one picture: *told*, and the sketch of *prompts* if the network sees one."""
+    options = request.options
+    assert isinstance(options, ClipDiffusionOptions)
+    if not (net.flags.context_dim and options.cfg_scale):
+        return None
+    luck = uniform(request.seed, index, 0, "layout", (64,))
+    return text_condition(told, sketched(net, prompts, luck, _sides(request, MODELS[request.model])))
 
 
 def _commit(

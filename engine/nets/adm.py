@@ -1,9 +1,10 @@
 """The ADM U-Net of guided-diffusion (Dhariwal & Nichol 2021), written anew, reading the reference's checkpoints.
 
 `build_adm(flags)` makes the net that a mapping of guided-diffusion's option names describes; its state dict has the
-reference's names. Four additions, absent from a reference checkpoint: a text embedding may steer the net through its
-time embedding (`context_dim`) and be read more deeply for it (`reader`), a pixel-unshuffle may stand before the net
-(`patch`), which makes a small one fast, and a small head behind it (`fine`) goes over small things.
+reference's names. Five additions, absent from a reference checkpoint: a text embedding may steer the net through its
+time embedding (`context_dim`) and be read more deeply for it (`reader`), a sketch of the nouns may be an input
+(`sketch`, see `engine.nets.primer.composer`), a pixel-unshuffle may stand before the net (`patch`), which makes a small
+one fast, and a small head behind it (`fine`) refines small things.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def build_adm(flags: Mapping[str, object]) -> UNetModel:
 class UNetModel(nn.Module):
     """x_t and t → what the net was trained to predict (eps or x_0), with learned variances behind it if it has them."""
 
-    later = ("fine.", "reader.")
+    later = ("fine.", "reader.", "sketch_in.")
     """Parts that a finished net can be given afterwards."""
 
     def __init__(self, flags: AdmFlags) -> None:
@@ -64,6 +65,9 @@ class UNetModel(nn.Module):
         if flags.reader:
             self.reader = TextReader(flags.context_dim, flags.reader, self.emb_channels)
         self._build_blocks()
+        if flags.sketch:
+            width = int(flags.channel_mult[0] * flags.num_channels)
+            self.sketch_in = zeroed(nn.Conv2d(flags.sketch * flags.patch**2, width, 3, padding=1))
         if flags.fine:
             self.fine = FineHead(flags, self.emb_channels)
 
@@ -139,15 +143,17 @@ class UNetModel(nn.Module):
         y: Tensor | None = None,
         context: Tensor | None = None,
         context_mask: Tensor | None = None,
+        sketch: Tensor | None = None,
     ) -> Tensor:
-        """One prediction per sample.
+        """Return one prediction per sample.
 
         Args:
             x: [N, 3, H, W] in [-1, 1] plus noise; sides are multiples of patch x 2^(levels - 1).
             timesteps: [N], in the 1000 steps of training; may be fractional.
             y: [N] class numbers, for a net with `class_cond`.
             context: [N, context_dim] unit vectors, for a net that reads text; missing = dropped for all.
-            context_mask: [N], true (or 1) where the context counts, false where it is dropped.
+            context_mask: [N], true (or 1) where context and sketch count, false where both are dropped.
+            sketch: [N, 4, H, W] from a composer, for a net with `sketch`; missing = an empty one for all.
 
         Returns:
             [N, 3, H, W], or [N, 6, H, W] with learned variances.
@@ -155,14 +161,18 @@ class UNetModel(nn.Module):
         emb = self._embed(timesteps, y, context, context_mask)
         h = F.pixel_unshuffle(x, self.flags.patch).to(self.torso_dtype)
         skips: list[Tensor] = []
-        for block in self.input_blocks:
+        if sketch is not None and context_mask is not None:
+            sketch = sketch * context_mask.to(sketch)[:, None, None, None]
+        for i, block in enumerate(self.input_blocks):
             h = self._run(block, h, emb)
+            if i == 0 and sketch is not None:
+                h = h + self.sketch_in(F.pixel_unshuffle(sketch, self.flags.patch)).to(h.dtype)
             skips.append(h)
         h = self._run(self.middle_block, h, emb)
         for block in self.output_blocks:
             h = self._run(block, torch.cat([h, skips.pop()], dim=1), emb)
         coarse = F.pixel_shuffle(self.out(h.to(x.dtype)), self.flags.patch)
-        return self.fine(x, coarse, h, emb) if self.flags.fine else coarse
+        return self.fine(x, coarse, h, emb, sketch) if self.flags.fine else coarse
 
     def _embed(
         self, timesteps: Tensor, y: Tensor | None, context: Tensor | None, context_mask: Tensor | None

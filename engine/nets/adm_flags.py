@@ -1,11 +1,11 @@
 """The options that say which ADM U-Net a checkpoint holds: guided-diffusion's own names, read from any mapping.
 
-Six names are ours: `predict_v` (the net predicts v = √ᾱ·ε - √(1-ᾱ)·x_0), `context_dim` (the net reads a text
-embedding of that size), `reader` (through hidden layers so wide), `patch` (the net sees the picture through a pixel-
-unshuffle of that factor), `fine` (a head of so many channels goes over its answer at half that patch) and
-`norm_groups` (a narrow net with 32 groups would normalise nearly every channel by itself and so forget how bright its
-plain areas are). `image_size` is the picture's; `attention_resolutions` are those of the feature maps, so with a
-patch of 2 a 64-pixel picture has maps of 32, 16, ….
+Seven names are additions: `predict_v` (the net predicts v = √ᾱ·ε - √(1-ᾱ)·x_0), `context_dim` (the net reads a text
+embedding of that size), `reader` (through hidden layers so wide), `sketch` (it sees a sketch of so many channels),
+`patch` (a pixel-unshuffle of that factor stands before the net), `fine` (a head of so many channels refines its answer
+at half that patch) and `norm_groups` (a narrow net with 32 groups would normalise nearly every channel by itself and so
+forget how bright its plain areas are). `image_size` is the picture's; `attention_resolutions` are those of the feature
+maps: with a patch of 2 a 64-pixel picture has maps of 32, 16, ….
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ class AdmFlags:
     patch: int = 1
     fine: int = 0
     norm_groups: int = 32
+    sketch: int = 0
 
     @property
     def in_channels(self) -> int:

@@ -1,6 +1,6 @@
 """Real-ESRGAN's compact upscaling network (SRVGGNetCompact): convolutions at the small size, one pixel shuffle.
 
-State-dict names are the reference's, so checkpoints load here and in spandrel alike. This class exists because
+State-dict names are the reference's, so its checkpoints load here. This class exists because
 importing spandrel takes seconds, and every image of the small model passes through this network.
 """
 
@@ -13,14 +13,15 @@ from torch.nn import functional as F
 
 
 class Compact(nn.Module):
-    """RGB [N, 3, H, W] in [0, 1] → [N, 3, H·scale, W·scale], not clamped: a residual over nearest neighbours.
+    """RGB [N, 3, H, W] in [0, 1] → [N, 3, H·scale, W·scale], not clamped: a residual over a plain enlargement.
 
-    *features* channels, *layers* convolutions between the first and the last.
+    *features* channels, *layers* convolutions between the first and the last. *base*: the plain enlargement, "nearest"
+    in the reference. Where a network is unsure, nearest leaves stairs and "bilinear" does not.
     """
 
-    def __init__(self, features: int = 64, layers: int = 16, scale: int = 4) -> None:
+    def __init__(self, features: int = 64, layers: int = 16, scale: int = 4, base: str = "nearest") -> None:
         super().__init__()
-        self.scale = scale
+        self.scale, self.base = scale, base
         self.body = nn.ModuleList([nn.Conv2d(3, features, 3, padding=1), nn.PReLU(features)])
         for _ in range(layers):
             self.body += [nn.Conv2d(features, features, 3, padding=1), nn.PReLU(features)]
@@ -35,12 +36,14 @@ class Compact(nn.Module):
         h = x
         for layer in self.body:
             h = layer(h)
-        return F.pixel_shuffle(h, self.scale) + F.interpolate(x, scale_factor=self.scale, mode="nearest")
+        corners = None if self.base == "nearest" else False
+        plain = F.interpolate(x, scale_factor=self.scale, mode=self.base, align_corners=corners)
+        return F.pixel_shuffle(h, self.scale) + plain
 
 
-def compact_from(tensors: Mapping[str, Tensor]) -> Compact:
+def compact_from(tensors: Mapping[str, Tensor], base: str = "nearest") -> Compact:
     """A network without weights, of the shape of *tensors*. Raises KeyError for another architecture."""
     features = tensors["body.0.weight"].shape[0]
     last = max(int(name.split(".")[1]) for name in tensors if name.startswith("body."))
     scale = round((tensors[f"body.{last}.weight"].shape[0] / 3) ** 0.5)
-    return Compact(features, last // 2 - 1, scale)
+    return Compact(features, last // 2 - 1, scale, base)

@@ -1,7 +1,7 @@
-"""A second look at half the patch: small things that a net of coarse patches leaves as blots.
+"""A head at half the patch size: it refines small things that coarse patches blur.
 
 A net that writes patches of 4 x 4 pixels has to know every outline once for each of 16 places in a patch; convolutions
-over patches of 2 x 2 know it for four. It begins as no change at all, so that a finished net can be given one.
+over patches of 2 x 2 know it for four. It starts as no change, so that it can be added to a finished net.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ class FineHead(nn.Module):
         features = int(flags.channel_mult[0] * flags.num_channels)
         self.stem = nn.Conv2d(seen + answer, width, 3, padding=1)
         self.lift = nn.Conv2d(features, width, 1)
+        if flags.sketch:
+            self.sketch_in = zeroed(nn.Conv2d(flags.sketch * self.patch**2, width, 3, padding=1))
         self.blocks = nn.ModuleList(
             ResBlock(width, width, emb_channels, scale_shift=flags.use_scale_shift_norm, groups=flags.norm_groups)
             for _ in range(_BLOCKS)
@@ -34,10 +36,15 @@ class FineHead(nn.Module):
             GroupNorm32(width, flags.norm_groups), nn.SiLU(), zeroed(nn.Conv2d(width, answer, 3, padding=1))
         )
 
-    def forward(self, x: Tensor, coarse: Tensor, features: Tensor, emb: Tensor) -> Tensor:
-        """x [N, 3, H, W], coarse [N, 3 or 6, H, W], features [N, C, H/patch, W/patch], emb [N, E] → as coarse."""
+    def forward(self, x: Tensor, coarse: Tensor, features: Tensor, emb: Tensor, sketch: Tensor | None = None) -> Tensor:
+        """x [N, 3, H, W], coarse [N, 3 or 6, H, W], features [N, C, H/patch, W/patch], emb [N, E] → as coarse.
+
+        *sketch*: [N, 4, H, W], for a net that sees one.
+        """
         seen = torch.cat([F.pixel_unshuffle(x, self.patch), F.pixel_unshuffle(coarse, self.patch)], dim=1)
         h = self.stem(seen) + F.interpolate(self.lift(features.to(seen.dtype)), scale_factor=2.0, mode="nearest")
+        if sketch is not None:
+            h = h + self.sketch_in(F.pixel_unshuffle(sketch, self.patch)).to(h.dtype)
         for block in self.blocks:
             h = block(h, emb)
         return coarse + F.pixel_shuffle(self.out(h), self.patch)

@@ -1,8 +1,8 @@
-"""A deeper look at the text: what it names lies folded in an embedding, and one matrix cannot unfold it.
+"""Hidden layers between a text embedding and the net: one matrix cannot read what the embedding holds.
 
 The embedding of a CLIP tells texts apart by their angles. Which thing "a small red owl on blue" names is not one of its
-directions: a single layer reads it from three quarters of the texts, two hidden layers from nearly all. It begins as no
-change at all, so that a finished net can be given one.
+directions: a single layer reads it from three quarters of the texts, two hidden layers from nearly all. It starts as no
+change, so that it can be added to a finished net.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""The words the primer's models know, and how a text becomes token ids.
+"""The words that the primer's models read, and how a text becomes token ids.
 
-A token is a word, or a family of words that mean the same to the painter: "crimson" is "red", "kitten" is "cat",
-"owls" is "owl". Articles and the like carry nothing and take no token. Shipped weights depend on the ids, so the table
-below is **append-only**: id = 3 + position; a new word goes to the end (or joins a family), nothing moves or leaves.
+A token is a family of words or phrases with one meaning: "crimson" is "red", "kitten" is "cat", "owls" is "owl",
+"racing car" is "race car". Articles and other stop words take no token. Shipped weights depend on the ids: the table
+below and `things.txt` are append-only, id = 3 + position. A new word joins a family or goes to the end of `things.txt`.
 
-Imports neither numpy nor Pillow: the bot reads this file to warn about words that no model has seen.
+No numpy and no Pillow: the bot imports this module to find unknown words.
 """
 
 from __future__ import annotations
@@ -13,17 +13,19 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from engine.primer.things import GROUPS, NOUNS, plural
+
 PAD, START, END = 0, 1, 2
 CONTEXT = 24
-"""Tokens in a text, start and end included; what is longer loses its tail."""
-VOCABULARY_SIZE = 256
-"""Rows of an embedding table: ids in use plus room for words to come."""
+"""Tokens in a text, start and end included; a longer text is cut at its end."""
+VOCABULARY_SIZE = 1024
+"""Rows of an embedding table: the ids in use and spare ones."""
 
 _FAMILIES: tuple[tuple[str, str], ...] = (
     ("colours", "red crimson scarlet ruby"),
-    ("colours", "orange amber tangerine"),
-    ("colours", "yellow gold golden lemon"),
-    ("colours", "green emerald lime olive"),
+    ("colours", "orange amber"),
+    ("colours", "yellow gold golden"),
+    ("colours", "green emerald"),
     ("colours", "cyan turquoise teal aqua"),
     ("colours", "blue navy azure sapphire cobalt"),
     ("colours", "purple violet lilac lavender indigo"),
@@ -49,7 +51,7 @@ _FAMILIES: tuple[tuple[str, str], ...] = (
     ("things", "cat cats kitten kittens kitty"),
     ("things", "mushroom mushrooms toadstool toadstools"),
     ("things", "rocket rockets spaceship spaceships"),
-    ("things", "flower flowers rose roses blossom daisy"),
+    ("things", "flower flowers"),
     ("things", "balloon balloons"),
     ("things", "car cars automobile"),
     ("things", "bird birds songbird"),
@@ -105,33 +107,15 @@ _FAMILIES: tuple[tuple[str, str], ...] = (
     ("grammar", "and"),
     ("grammar", "of"),
 )
-# Words that say nothing about a picture. Known, but without a token.
-_SAYING_NOTHING = """
-    a an the is are it its this that there at by to from for some very nice beautiful pretty lovely cute
-    plain simple flat full hot air shape colour color coloured colored scene landscape picture pictures image
-    photo drawing painting paint painted art artwork illustration style styled sits sitting stands standing
-    side against as outer
-"""
-_STOP_WORDS = frozenset(_SAYING_NOTHING.split())
+_STOP_WORDS = frozenset(
+    {"a", "an", "the", "is", "are", "it", "its", "this", "that", "there", "at", "by", "to", "from", "for", "some",
+     "very", "nice", "beautiful", "pretty", "lovely", "cute", "plain", "simple", "flat", "full", "hot", "air",
+     "shape", "colour", "color", "coloured", "colored", "scene", "landscape", "picture", "pictures", "image",
+     "photo", "drawing", "painting", "paint", "painted", "art", "artwork", "illustration", "style", "styled",
+     "sits", "sitting", "stands", "standing", "side", "against", "as", "outer"}
+)  # fmt: skip
+"""Known words without a token: they change no picture."""
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
-
-CANONICAL: Mapping[str, str] = MappingProxyType(
-    {word: family.split()[0] for _, family in _FAMILIES for word in family.split()}
-)
-"""Every known form to the head of its family, British spelling: "gray" → "grey"."""
-TOPIC: Mapping[str, str] = MappingProxyType({family.split()[0]: topic for topic, family in _FAMILIES})
-"""Head word to its topic."""
-TOKEN: Mapping[str, int] = MappingProxyType({family.split()[0]: 3 + i for i, (_, family) in enumerate(_FAMILIES)})
-"""Head word to its id."""
-KNOWN: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        topic: tuple(family.split()[0] for t, family in _FAMILIES if t == topic)
-        for topic in dict.fromkeys(topic for topic, _ in _FAMILIES)
-        if topic != "grammar"
-    }
-)
-"""Head words by topic, for the sentence "It knows: …"."""
-_ID_OF_FORM: Mapping[str, int] = MappingProxyType({word: TOKEN[head] for word, head in CANONICAL.items()})
 
 
 def split_words(text: str) -> list[str]:
@@ -139,18 +123,88 @@ def split_words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
+def _spelled(form: str) -> str:
+    return " ".join(split_words(form))
+
+
+def _table() -> dict[str, tuple[str, str]]:
+    """Return every known form, spelled as `split_words` joins it, with its head and its topic."""
+    table: dict[str, tuple[str, str]] = {}
+    for topic, family in _FAMILIES:
+        head = family.split()[0]
+        table |= dict.fromkeys(family.split(), (head, topic))
+    for noun in NOUNS.values():
+        for form in (*noun.forms, *map(plural, noun.forms)):
+            table.setdefault(_spelled(form), (noun.name, noun.group))
+    return table
+
+
+_TABLE = _table()
+CANONICAL: Mapping[str, str] = MappingProxyType({form: head for form, (head, _) in _TABLE.items()})
+"""Known form → head of its family, British spelling: "gray" → "grey"."""
+TOPIC: Mapping[str, str] = MappingProxyType(dict(_TABLE.values()))
+"""Head → topic."""
+TOKEN: Mapping[str, int] = MappingProxyType(
+    {head: 3 + i for i, head in enumerate((*(family.split()[0] for _, family in _FAMILIES), *NOUNS))}
+)
+"""Head → id."""
+KNOWN: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        topic: tuple(head for head, its in TOPIC.items() if its == topic)
+        for topic in dict.fromkeys(TOPIC.values())
+        if topic != "grammar"
+    }
+)
+"""Topic → heads; the last topics are `GROUPS`."""
+PLURALS = frozenset(
+    form
+    for head in (*KNOWN["shapes"], *KNOWN["things"], *NOUNS)
+    for form in map(_spelled, map(plural, NOUNS[head].forms if head in NOUNS else (head,)))
+    if form not in map(_spelled, NOUNS[head].forms if head in NOUNS else (head,))
+)
+"""Forms that name more than one thing."""
+_ID_OF_FORM: Mapping[str, int] = MappingProxyType({form: TOKEN[head] for form, head in CANONICAL.items()})
+_LONGEST = max(form.count(" ") + 1 for form in CANONICAL)
+
+
+def split_terms(text: str) -> list[str]:
+    """Return the words of `text`, with every known phrase ("polar bear") as one term; the longest phrase wins."""
+    words, terms, at = split_words(text), [], 0
+    while at < len(words):
+        lengths = range(min(_LONGEST, len(words) - at), 1, -1)
+        length = next((n for n in lengths if " ".join(words[at : at + n]) in CANONICAL), 1)
+        terms.append(" ".join(words[at : at + length]))
+        at += length
+    return terms
+
+
 def tokenise(text: str) -> list[int]:
-    """Return `CONTEXT` ids: start, one per known word, end, padding. Unknown words and stop words are dropped."""
-    ids = [_ID_OF_FORM[word] for word in split_words(text) if word in _ID_OF_FORM][: CONTEXT - 2]
+    """Return `CONTEXT` ids: start, one per known term, end, padding. Unknown words and stop words are dropped."""
+    ids = [_ID_OF_FORM[term] for term in split_terms(text) if term in _ID_OF_FORM][: CONTEXT - 2]
     return [START, *ids, END, *[PAD] * (CONTEXT - 2 - len(ids))]
 
 
 def says_something(text: str) -> bool:
-    """Whether any token is left of `text`."""
+    """Whether `text` has at least one known term."""
     return any(token > max(START, END) for token in tokenise(text))
 
 
 def unknown_words(text: str) -> tuple[str, ...]:
-    """Return the words of `text` that no primer model has seen, each once, in order."""
-    words = dict.fromkeys(split_words(text))
-    return tuple(word for word in words if word not in CANONICAL and word not in _STOP_WORDS)
+    """Return the words of `text` that no primer model reads, each once, in order."""
+    terms = dict.fromkeys(split_terms(text))
+    return tuple(term for term in terms if term not in CANONICAL and term not in _STOP_WORDS)
+
+
+def surroundings(text: str) -> str:
+    """Return what `text` says apart from the nouns of the icon sets and the colours, numbers and sizes before them.
+
+    A text of which nothing is left becomes "a", which has no token.
+    """
+    kept: list[str] = []
+    for term in split_terms(text):
+        if TOPIC.get(CANONICAL.get(term, ""), "") not in GROUPS:
+            kept.append(term)
+            continue
+        while kept and TOPIC.get(CANONICAL.get(kept[-1], ""), "") in ("colours", "numbers", "sizes"):
+            kept.pop()
+    return " ".join(kept) or "a"

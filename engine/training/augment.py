@@ -1,4 +1,4 @@
-"""What pictures look like while they are still forming: blurred, noisy, cropped. For nets that judge such pictures."""
+"""Blur, noise and crops, as pictures show them during sampling. For nets that judge such pictures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 
 def uniform(count: int, low: float, high: float, generator: torch.Generator) -> Tensor:
-    """[count, 1, 1, 1] numbers between *low* and *high*."""
+    """Return [count, 1, 1, 1] uniform numbers between *low* and *high*."""
     return low + (high - low) * torch.rand(count, 1, 1, 1, generator=generator)
 
 
@@ -18,7 +18,7 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def blurred(images: Tensor, generator: torch.Generator, share: float = 0.5) -> Tensor:
-    """A *share* of the batch loses detail: averaged down by 2, 4 or 8 and drawn up again."""
+    """Blur a *share* of the batch: average down by 2, 4 or 8 and enlarge again."""
     count = int(share * len(images))
     if not count:
         return images
@@ -30,13 +30,13 @@ def blurred(images: Tensor, generator: torch.Generator, share: float = 0.5) -> T
 
 
 def noisy(images: Tensor, generator: torch.Generator, most: float = 0.5) -> Tensor:
-    """Gaussian noise of a strength of its own for every picture, up to *most*; small strengths are likelier."""
+    """Add Gaussian noise whose strength differs per picture, up to *most*; small strengths are likelier."""
     strength = most * uniform(len(images), 0, 1, generator) ** 2
     return images + strength * torch.randn(images.shape, generator=generator)
 
 
 def zoomed(images: Tensor, generator: torch.Generator, least: float = 0.75, share: float = 0.5) -> Tensor:
-    """A *share* of the batch is seen through a random square window, *least* … 1 of the side, drawn to full size."""
+    """Crop a *share* of the batch to a random square window, *least* to 1 of the side, enlarged to full size."""
     count = int(share * len(images))
     if not count:
         return images

@@ -41,7 +41,7 @@ def load_state(path: Path) -> dict[str, object]:
 
 
 def unsuitable(path: Path, why: str) -> WeightsError:
-    """The refusal of a training state, and the way out."""
+    """Return the error for an unusable training state; it names `--anew`."""
     return WeightsError(f"The training state {path} {why}; --anew begins again without it.")
 
 
@@ -61,7 +61,7 @@ def save_weights(
 
 
 def copy_weights(source: Path, target: Path) -> None:
-    """Put the file *source* in the place of *target*, which somebody may be reading."""
+    """Replace *target* by a copy of *source* atomically; readers of the old file are not disturbed."""
     with _replacing(target) as unfinished:
         shutil.copyfile(source, unfinished.path)
 

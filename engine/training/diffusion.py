@@ -1,4 +1,4 @@
-"""Learning to denoise: the task behind the primer's diffusion model and behind fine-tuning one on a folder of pictures.
+"""The denoising task: trains the primer's diffusion model, and fine-tunes one on a folder of pictures.
 
 The net predicts x_0. Per-step weights are those of v-prediction (Salimans & Ho 2022), SNR + 1, capped: uncapped they
 weigh almost clean pictures a hundred times more, and the net learns grain instead of structure (Hang et al. 2023).
@@ -28,7 +28,7 @@ from engine.training.task import Batch, Scores, Task
 
 _TEST_LEVELS = (250, 500, 750)
 _BLIND = 0.03
-"""ᾱ below which x̂_0 is a mean of many pictures whatever it learns."""
+"""ᾱ below which x̂_0 is always a mean of many pictures."""
 _SHIFT = 8
 """Pixels; more than a patch of the nets that see."""
 
@@ -43,7 +43,8 @@ class DiffusionTask(Task):
     *hard_share*. *features*: x̂_0 must look right to these as well, with the weight *perceptual*, except where hardly
     anything of the picture is left in the noise. *encode*: pictures [N, 3, H, W] in [0, 1] → contexts; a share
     *looking* of the samples is told by its own picture instead of its text, so that pictures can be prompts too.
-    *teachers*: the nets behind *features* and *encode*, which go where the net goes.
+    *teachers*: the nets behind *features* and *encode*, which go where the net goes. *sketch*: rows → the sketches
+    [M, 4, H, W] of those pictures, dropped with the text; *test_sketches*: those of *held_out*.
     """
 
     name = "diffusion"
@@ -67,6 +68,8 @@ class DiffusionTask(Task):
         encode: Callable[[Tensor], Tensor] | None = None,
         looking: float = 0.1,
         teachers: Sequence[nn.Module] = (),
+        sketch: Callable[[Tensor], Tensor] | None = None,
+        test_sketches: Tensor | None = None,
     ) -> None:
         self.net: nn.Module = net
         self._teachers, self._device = teachers, torch.device("cpu")
@@ -77,17 +80,18 @@ class DiffusionTask(Task):
         self._features, self._perceptual = features, perceptual
         self._dwelt_on, self._dwelling = dwelt_on, dwelling
         self._encode, self._looking = encode, looking
+        self._sketch, self._test_sketches = sketch, None if test_sketches is None else test_sketches[:192]
         self.alpha_bar = alphas_cumprod(net.flags.noise_schedule, net.flags.diffusion_steps)
         self._test = torch.from_numpy(held_out[0][:192]), None if held_out[1] is None else held_out[1][:192]
 
     def to(self, device: torch.device) -> None:
-        """The net and its teachers."""
+        """Move the net and its teachers."""
         for module in (self.net, *self._teachers):
             module.to(device)
         self._device = device
 
     def batch(self, count: int, generator: torch.Generator, done: float = 1.0) -> Batch:
-        """Pictures, their contexts, noise, and timesteps one per equal stretch of the schedule (less variance)."""
+        """Return pictures, contexts, noise, and timesteps stratified over the schedule, which lowers the variance."""
         rows = self._dwell(self._rows(count, generator, done), generator)
         images = to_signed_images(self.pictures[rows])
         steps = len(self.alpha_bar)
@@ -101,11 +105,13 @@ class DiffusionTask(Task):
             batch["contexts"] = self.contexts[rows].float()
             batch["told"] = torch.rand(count, generator=generator) >= self._dropout
             self._look(batch, generator)
+        if self._sketch is not None:
+            batch["sketches"] = self._sketch(rows)
         return batch
 
     @torch.no_grad()
     def _look(self, batch: dict[str, Tensor], generator: torch.Generator) -> None:
-        """Some are told what their pictures look like."""
+        """Replace the context of some samples by the embedding of their picture."""
         if self._encode is None:
             return
         looking = torch.rand(len(batch["images"]), generator=generator) < self._looking
@@ -114,7 +120,7 @@ class DiffusionTask(Task):
             batch["contexts"][looking] = self._encode(seen.to(self._device)).to(batch["contexts"])
 
     def _rows(self, count: int, generator: torch.Generator, done: float) -> Tensor:
-        """Which pictures: easy ones, and more and more of the others."""
+        """Draw rows: easy ones, and a growing share of the others."""
         total = len(self.pictures)
         if not 0 < self._easy < total:
             return torch.randint(total, (count,), generator=generator)
@@ -123,17 +129,18 @@ class DiffusionTask(Task):
         return torch.where(hard, torch.randint(self._easy, total, (count,), generator=generator), easy_rows)
 
     def _dwell(self, rows: Tensor, generator: torch.Generator) -> Tensor:
-        """Some of the rows give way to those that need more time."""
+        """Replace some rows by rows of `dwelt_on`."""
         if self._dwelt_on is None or not len(self._dwelt_on):
             return rows
         instead = self._dwelt_on[torch.randint(len(self._dwelt_on), rows.shape, generator=generator)]
         return torch.where(torch.rand(rows.shape, generator=generator) < self._dwelling, instead, rows)
 
     def loss(self, batch: Batch) -> Tensor:
-        """min(SNR + 1, cap) · |x_0 - x̂_0|², averaged, and what *features* see."""
+        """Return the mean of min(SNR + 1, cap) · |x_0 - x̂_0|², plus the perceptual term if there are *features*."""
         bar = per_sample(self.alpha_bar[batch["timesteps"].cpu()])
         x_t = q_sample(batch["images"], batch["noise"], bar)
-        guess = self.net(x_t, batch["timesteps"], context=batch.get("contexts"), context_mask=batch.get("told"))
+        told = {"context": batch.get("contexts"), "context_mask": batch.get("told"), "sketch": batch.get("sketches")}
+        guess = self.net(x_t, batch["timesteps"], **told)
         weight = (1 / (1 - bar)).clamp(max=self._cap).to(guess)  # SNR + 1 = 1 / (1 - ᾱ)
         loss: Tensor = (weight * (guess.float() - batch["images"]).square()).mean()
         if self._features is not None:
@@ -142,7 +149,7 @@ class DiffusionTask(Task):
         return loss
 
     def scores(self, net: nn.Module) -> Scores:
-        """Mean squared error of x̂_0 on held-out pictures at three noise levels, with their text."""
+        """Return the mean squared error of x̂_0 on held-out pictures at three noise levels, with their text."""
         images, contexts = to_signed_images(self._test[0]), self._test[1]
         device = next(net.parameters()).device
         noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
@@ -151,27 +158,29 @@ class DiffusionTask(Task):
             timesteps = torch.full((len(images),), level)
             x_t = q_sample(images, noise, per_sample(self.alpha_bar[timesteps]))
             told = None if contexts is None else contexts.float().to(device)
-            guess = net(x_t.to(device), timesteps.to(device), context=told)
+            seen = None if self._test_sketches is None else self._test_sketches.to(device)
+            guess = net(x_t.to(device), timesteps.to(device), context=told, sketch=seen)
             out[f"mse{level}"] = float((guess.cpu() - images).square().mean())
         return out
 
     def sheet(self, net: nn.Module) -> Image.Image | None:
-        """32 pictures from the texts of the first held-out ones, beside a row without any text."""
+        """Return 24 samples from held-out texts and 8 without text."""
         contexts = self._test[1]
         count = 24
         told = None if contexts is None else contexts[:count].float()
-        pictures = sample(cast(UNetModel, net), count, contexts=told, cfg_scale=2.5, seed=1)
+        sketches = None if self._test_sketches is None else self._test_sketches[:count]
+        pictures = sample(cast(UNetModel, net), count, contexts=told, sketches=sketches, cfg_scale=2.5, seed=1)
         if told is not None:
             pictures = torch.cat([pictures, sample(cast(UNetModel, net), 8, seed=2)])
         return grid([to_image(picture) for picture in pictures])
 
     def flags(self) -> Mapping[str, object]:
-        """What `build_adm` needs."""
+        """Return what `build_adm` needs."""
         return asdict(self._flags)
 
 
 def _shift(timesteps: Tensor) -> tuple[int, int]:
-    """By lot, and the same again in a run that is resumed: out of the batch's own lots."""
+    """Return a pseudo-random shift that follows from the batch, so that a resumed run repeats it."""
     lot = int(timesteps.sum())
     return lot % _SHIFT, lot // _SHIFT % _SHIFT
 

@@ -1,4 +1,4 @@
-"""The loop: steps, schedule, average, files, words. It knows no task."""
+"""The training loop: steps, learning rate, average, files, log. Independent of the task."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MOST_BAD_STEPS = 20
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How long, how fast, how carefully. A run ends after `steps`, or after `minutes` if given and over first."""
+    """Hyperparameters of a run. It ends after `steps`, or after `minutes` if they are given and over first."""
 
     steps: int
     batch: int
@@ -52,7 +52,7 @@ class Recipe:
 
 @dataclass(slots=True)
 class _Due:
-    """Fires at most every *seconds*."""
+    """A timer that is true at most once every *seconds*."""
 
     seconds: float
     last: float = field(default_factory=time.perf_counter)
@@ -105,7 +105,7 @@ class Trainer:
 
     @property
     def done(self) -> float:
-        """0 … 1: by steps or by minutes, whichever is further."""
+        """Progress, 0 to 1: by steps or by minutes, the larger of the two."""
         by_time = self.seconds / 60 / self.recipe.minutes if self.recipe.minutes else 0.0
         return max(self.step / self.recipe.steps, by_time)
 
@@ -233,11 +233,11 @@ class Trainer:
 
     @property
     def plan(self) -> dict[str, object]:
-        """What a run has to have in common with this one to end like it."""
+        """All settings that decide the result; equal plans give equal weights."""
         return {**asdict(self.recipe), **self.facts, "start": self.start}
 
     def story(self) -> dict[str, object]:
-        """The recipe and what came of it, for the metadata of the weights."""
+        """Return the recipe and its results, for the metadata of the weights."""
         return {
             **asdict(self.recipe),
             **self.facts,
@@ -287,13 +287,13 @@ def bfloat16_pays(device: torch.device) -> bool:
 
 
 def usual_threads(device: torch.device) -> Threads:
-    """As many threads as OMP_NUM_THREADS says, else whatever turns out to be faster, one or all."""
+    """Return the threads that OMP_NUM_THREADS names, or else the faster of one and all."""
     wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip() if device.type == "cpu" else "1"
     return Threads(wanted if wanted.isdecimal() and int(wanted) else AUTO, os.cpu_count() or 1)
 
 
 def learning_rate(step: int, done: float, recipe: Recipe) -> float:
-    """The factor at a step: up over `warmup` steps, level, down to zero over the last `decay` of the run."""
+    """Return the factor at a step: linear warm-up, constant, then linear decay to zero over the last `decay`."""
     rise = min(1.0, (step + 1) / recipe.warmup) if recipe.warmup else 1.0
     fall = min(1.0, (1 - done) / recipe.decay) if recipe.decay else 1.0
     return rise * max(fall, 0.0)

@@ -1,4 +1,4 @@
-"""How a run tells what it is doing: a bar on a terminal, lines in a log."""
+"""Progress reports of a run: a bar on a terminal, lines in a log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Meter:
         self._marks: list[tuple[float, int]] = []
 
     def count(self, pictures: int) -> float:
-        """Note that *pictures* are done in all; returns pictures per second."""
+        """Record the total of *pictures* and return pictures per second."""
         now = self._clock()
         self._marks.append((now, pictures))
         while len(self._marks) > 2 and now - self._marks[1][0] > self._window:
@@ -53,7 +53,7 @@ class Reporter:
         self._write(f"\r\x1b[K{line}" if self._live else f"{line}\n")
 
     def note(self, text: str) -> None:
-        """A line that stays."""
+        """Write a line that the progress bar does not replace."""
         self._write(f"\r\x1b[K{text}\n" if self._live else f"{text}\n")
 
     def _write(self, text: str) -> None:

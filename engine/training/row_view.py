@@ -1,4 +1,4 @@
-"""Several arrays read as one, row after row, and none of them copied: an album of pictures fills gigabytes."""
+"""Several arrays read as one without a copy: an album of pictures fills gigabytes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Rows:
         return self._ends[-1]
 
     def __getitem__(self, rows: Tensor) -> Tensor:
-        """Whole numbers [M], 0 to len - 1 → those rows, [M, …]."""
+        """Return the rows [M, …] of the indices [M], 0 to len - 1."""
         taken = self._parts[0].new_empty((len(rows), *self._parts[0].shape[1:]))
         for part, end in zip(self._parts, self._ends, strict=True):
             here = (rows >= end - len(part)) & (rows < end)

@@ -1,4 +1,4 @@
-"""What a run leaves to go on from. All of it is checked before any of it is used: half a state is worse than none."""
+"""The state from which a run resumes. All of it is checked before any of it is used."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _UNMARKED: Mapping[str, object] = {"start": "", "plan": {}, "finished": False}
 
 @dataclass(frozen=True, kw_only=True)
 class RunState:
-    """A run between two steps."""
+    """The state of a run between two steps."""
 
     step: int
     seconds: float
@@ -48,12 +48,12 @@ class RunState:
     finished: bool
 
     def write(self, path: Path) -> None:
-        """Into *path*, whole or not at all."""
+        """Write the state to *path* atomically."""
         save_state(path, {field.name: getattr(self, field.name) for field in fields(self)})
 
     @classmethod
     def read(cls, path: Path) -> RunState:
-        """What `write` wrote. Raises WeightsError."""
+        """Read what `write` wrote. Raises WeightsError."""
         state = {**_UNMARKED, **load_state(path)}
         for name, kind in _KINDS.items():
             if not isinstance(state.get(name), kind):

@@ -1,4 +1,4 @@
-"""What is learned, apart from how: a net, its batches, its loss, its scores."""
+"""The interface of a task: a net, its batches, its loss, its scores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Scores: TypeAlias = Mapping[str, float]
 
 
 class Task(Protocol):
-    """One thing to learn. The loop owns optimiser, EMA, schedule and files; the task owns data and meaning."""
+    """A task. The loop owns optimiser, EMA, schedule and files; the task owns data and loss."""
 
     name: str
     net: nn.Module
@@ -24,16 +24,16 @@ class Task(Protocol):
         self.net.to(device)
 
     def batch(self, count: int, generator: torch.Generator, done: float = 1.0) -> Batch:
-        """*count* training samples on the CPU, drawn with *generator*; *done* of the run (0 … 1) lies behind."""
+        """Return *count* samples on the CPU, drawn with *generator*; *done* is the progress of the run, 0 to 1."""
 
     def loss(self, batch: Batch) -> Tensor:
-        """The scalar to minimise, of `net` in training mode."""
+        """Return the scalar to minimise, of `net` in training mode."""
 
     def scores(self, net: nn.Module) -> Scores:
-        """Held-out figures of *net* (the averaged copy, in eval mode, gradients off): name → value, for the log."""
+        """Return held-out figures of *net* (the averaged copy, in eval mode, gradients off): name → value."""
 
     def sheet(self, net: nn.Module) -> Image.Image | None:
-        """A picture to look at, or none for a task that makes none."""
+        """Return a sample sheet, or None for a task that makes no pictures."""
 
     def flags(self) -> Mapping[str, object]:
-        """What rebuilds the net from a weights file: written into its metadata as JSON."""
+        """Return the flags that rebuild the net; they are written into the metadata as JSON."""

@@ -27,7 +27,7 @@ def _load(device: torch.device, dtype: torch.dtype = torch.float32) -> UpscalerN
         raise ModelUnavailable("The small upscaler's weights are not installed; “lanczos” is always there.")
     checkpoint = read_checkpoint(WEIGHTS)
     try:
-        net = compact_from(checkpoint.tensors)
+        net = compact_from(checkpoint.tensors, str(checkpoint.flags.get("base", "nearest")))
     except KeyError as error:
         raise WeightsError(f"“{WEIGHTS.name}” does not hold a compact upscaler: {error} is missing.") from error
     checkpoint.fill(net)

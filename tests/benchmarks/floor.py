@@ -26,8 +26,8 @@ from engine.nets import onednn_linear as swift
 from engine.nets.adm import build_adm
 from engine.nets.compact import compact_from
 from engine.nets.onednn_patch import quicken
+from engine.nets.primer.small_clip import build_small_clip
 from engine.nets.secondary import SecondaryNet
-from engine.nets.small_clip import build_small_clip
 from tests.benchmarks.measure import Figure, cpu_seconds
 from tests.engine.upscalers import published
 

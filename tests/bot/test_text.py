@@ -71,7 +71,8 @@ def test_links_lead_into_servers_and_direct_messages() -> None:
 
 def test_unknown_words_are_named_once_and_alternatives_offered() -> None:
     [note] = words_notes(build_request("cyberpunk castle | cyberpunk dali"))
-    assert note.startswith("The small model does not know “cyberpunk” and “dali”. It knows owl, ")
+    assert note == "I don’t know “cyberpunk” and “dali”."
+    assert ["I don’t know “dragn”; closest: dragon, lizard, dinosaur."] == words_notes(build_request("a dragn"))
 
 
 def test_known_words_need_no_note() -> None:
@@ -80,5 +81,5 @@ def test_known_words_need_no_note() -> None:
 
 def test_many_unknown_words_are_not_all_named() -> None:
     [note] = words_notes(build_request("qa qb qc qd qe qf qg qh"))
-    assert "“qf” and more." in note
-    assert "qg" not in note
+    assert note.startswith("I don’t know “qa”, “qb”, “qc” and more")
+    assert "qd" not in note

@@ -17,7 +17,7 @@ from engine.methods import Method
 from engine.methods._base import Failed, Finished, State, Step
 from engine.nets.adm import build_adm
 from engine.nets.adm_flags import read_flags
-from engine.nets.small_clip import build_small_clip
+from engine.nets.primer.small_clip import build_small_clip
 from engine.protocol.messages import Job
 from engine.requests.request import DreamRequest, build_request
 from engine.runtime.runtime import Runtime

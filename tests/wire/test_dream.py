@@ -47,7 +47,7 @@ async def test_the_answer_shows_the_prompt_as_it_was_understood(max_: Person) ->
 async def test_words_that_the_small_model_lacks_are_named(max_: Person) -> None:
     message = await dreamt(max_, "a cyberpunk owl")
 
-    assert "The small model does not know “cyberpunk”." in message.text
+    assert "I don’t know “cyberpunk”" in message.text
 
 
 async def test_several_pictures_come_as_one_grid_with_buttons_for_each(max_: Person) -> None:

@@ -1,4 +1,4 @@
-"""What people would type for a scene: short captions, whole or in part, and captions wrong in exactly one respect.
+"""Captions of a scene: short, whole or in part; and captions that are wrong in exactly one respect.
 
 A caption is a scene put into words by a plan. The hard negative is another scene, changed in one respect that the
 plan tells, put into words by the same plan.
@@ -49,7 +49,7 @@ def plan(scene: Scene, rng: np.random.Generator) -> Plan:
         tells.add("extras")
     if luck[2] < 0.12:
         tells.discard("articles")
-    if luck[3] < 0.35 and all(thing.colour == NATURAL_COLOUR[thing.kind] for thing in scene.things):
+    if luck[3] < 0.35 and all(thing.colour == NATURAL_COLOUR.get(thing.kind, "") for thing in scene.things):
         tells.discard("colour")
     if scene.time == "day" and luck[4] < 0.75:
         tells.discard("time")

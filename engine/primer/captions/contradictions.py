@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.primer.captions.wording import Plan, when_told
 from engine.primer.painter.scenes import COLOURS, OBJECTS, PLACES, SHAPES, STYLES, TIMES, Scene, Thing
+from engine.primer.things import NOUNS
 
 _OPPOSITE = {
     "left": "right", "right": "left", "top": "bottom", "bottom": "top", "small": "big", "big": "small",
@@ -36,7 +37,7 @@ def _told(scene: Scene, plan: Plan, respect: str) -> bool:
     return {
         "swap": "colour" in tells and _two_colours(scene, plan) is not None,
         "kind": bool(things),
-        "colour": bool(things) and "colour" in tells,
+        "colour": any(thing.colour for thing in things) and "colour" in tells,
         "background": len(scene.background) == 1 and "background" in tells,
         "place": bool(scene.place) and "place" in tells,
         "time": bool(when_told(scene, plan)),
@@ -50,7 +51,9 @@ def _told(scene: Scene, plan: Plan, respect: str) -> bool:
 
 
 def _two_colours(scene: Scene, plan: Plan) -> tuple[str, str] | None:
-    colours = [thing.colour for thing in scene.things]
+    colours = [thing.colour for thing in scene.things[:2]]
+    if "" in colours:
+        return None
     if len(scene.background) == 1 and "background" in plan.tells:
         colours.append(scene.background[0])
     return (colours[0], colours[1]) if len(colours) > 1 and colours[0] != colours[1] else None
@@ -60,7 +63,7 @@ def _swap(scene: Scene, rng: np.random.Generator) -> Scene:
     first, *others = scene.things
     if others:
         one, other = others[0].colour, first.colour
-        return replace(scene, things=(replace(first, colour=one), replace(others[0], colour=other)))
+        return replace(scene, things=(replace(first, colour=one), replace(others[0], colour=other), *others[1:]))
     return replace(scene, things=(replace(first, colour=scene.background[0]),), background=(first.colour,))
 
 
@@ -78,13 +81,18 @@ def _change_thing(scene: Scene, rng: np.random.Generator, change: Callable[[Thin
 
 def _kind(scene: Scene, rng: np.random.Generator) -> Scene:
     kinds = [thing.kind for thing in scene.things]
-    shape, thing = _other(SHAPES, kinds, rng), _other(OBJECTS, kinds, rng)
-    return _change_thing(scene, rng, lambda t: replace(t, kind=shape if t.kind in SHAPES else thing))
+    shape, thing, noun = (_other(known, kinds, rng) for known in (SHAPES, OBJECTS, tuple(NOUNS)))
+
+    def changed(old: Thing) -> Thing:
+        new = noun if old.kind in NOUNS else shape if old.kind in SHAPES else thing
+        return replace(old, kind=new, look="")
+
+    return _change_thing(scene, rng, changed)
 
 
 def _colour(scene: Scene, rng: np.random.Generator) -> Scene:
     new = _other(COLOURS, [*(thing.colour for thing in scene.things), *scene.background], rng)
-    return _change_thing(scene, rng, lambda t: replace(t, colour=new))
+    return _change_thing(scene, rng, lambda t: replace(t, colour=new) if t.colour else t)
 
 
 def _background(scene: Scene, rng: np.random.Generator) -> Scene:

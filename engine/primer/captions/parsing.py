@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 
 from engine.errors import InvalidRequest
 from engine.primer.painter.scenes import FLYING, NATURAL_COLOUR, SHAPES, Scene, Thing
-from engine.primer.vocabulary import CANONICAL, KNOWN, TOPIC, split_words, unknown_words
+from engine.primer.things import GROUPS, NOUNS
+from engine.primer.vocabulary import CANONICAL, KNOWN, PLURALS, TOPIC, split_terms, unknown_words
 
 _NUMBERS = {word: i + 1 for i, word in enumerate(KNOWN["numbers"])}
 _OF = {"left": "left of", "right": "right of", "top": "on", "bottom": "below"}
@@ -66,8 +67,8 @@ class _Reader:
             self.joint = "inside"
         elif head in ("background", "gradient"):
             self._background(word)
-        if topic in ("shapes", "things") and not (head == "tree" and before == "pine"):
-            self._thing(head, plural=word.endswith("s"))
+        if (topic in ("shapes", "things") or head in NOUNS) and not (head == "tree" and before == "pine"):
+            self._thing(head, plural=word in PLURALS)
         elif topic in ("sky", "places", "times"):
             self._surrounding(head, topic)
 
@@ -85,21 +86,21 @@ class _Reader:
         self.background, self.colours, self.joint = tuple(self.colours), [], ""
 
     def _thing(self, kind: str, plural: bool) -> None:
-        if len(self.things) == 2:
-            raise UnpaintableCaption(f'A picture holds at most two kinds of things: "{kind}" is one too many.')
+        if len(self.things) == 3:
+            raise UnpaintableCaption(f'A picture holds at most three kinds of things: "{kind}" is one too many.')
         if len(self.colours) > 1:
             raise UnpaintableCaption(f"A {kind} has one colour here, not {' and '.join(self.colours)}.")
         if self.things:
-            self.relation = self.joint or "beside"
-        colour = self.colours[0] if self.colours else NATURAL_COLOUR[kind]
-        count = self.count or (3 if plural and kind != "cross" else 1)
+            self.relation = self.joint or "beside" if len(self.things) == 1 else ""
+        colour = self.colours[0] if self.colours else NATURAL_COLOUR.get(kind, "")
+        count = self.count or (3 if plural else 1)
         self.things.append(Thing(kind, colour, count, self.size, self.position))
         self.colours, self.count, self.size, self.position, self.joint = [], 0, "medium", "middle", ""
 
     def _surrounding(self, head: str, topic: str) -> None:
         odd = [colour for colour in self.colours if colour not in _OWN_COLOURS.get(head, ())]
         if odd:
-            raise UnpaintableCaption(f'"{odd[0]}" cannot be placed: the {head} has a colour of its own here.')
+            raise UnpaintableCaption(f'"{odd[0]}" cannot be placed: the {head} keeps its own colour here.')
         self.colours, self.joint = [], ""
         if head == "starry":
             self.time = self.time or "night"
@@ -115,13 +116,13 @@ def parse_scene(text: str) -> Scene:
     """Return the scene that `text` describes; what it leaves open is filled in plainly.
 
     Raises:
-        UnpaintableCaption: a word is not known, or has no place in a picture of at most two kinds of things.
+        UnpaintableCaption: a word is not known, or has no place in a picture of at most three kinds of things.
     """
     strange = unknown_words(text)
     if strange:
-        known = "; ".join(f"{topic}: {', '.join(words)}" for topic, words in KNOWN.items())
+        known = "; ".join(f"{topic}: {', '.join(words)}" for topic, words in KNOWN.items() if topic not in GROUPS)
         raise UnpaintableCaption(f"The painter does not know {', '.join(map(repr, strange))}. It knows {known}.")
-    words = [word for word in split_words(text) if word in CANONICAL]
+    words = [word for word in split_terms(text) if word in CANONICAL]
     heads = ["", *(CANONICAL[word] for word in words), ""]
     reader = _Reader()
     for i, word in enumerate(words):

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.primer.painter.scenes import Scene, Thing
+from engine.primer.things import NOUNS, plural
 
 _NUMBERS = ("", "one", "two", "three", "four", "five")
-_PLURALS = {"fish": "fish", "butterfly": "butterflies", "cross": "crosses"}
 _PLACE = {
     "meadow": ("in a meadow", "on the grass", "in a field"), "sea": ("in the sea", "on the sea", "in the ocean"),
     "beach": ("on a beach", "on the beach", "on the sand"), "snow": ("in the snow", "in snow", "in winter"),
@@ -69,6 +69,8 @@ def _things(scene: Scene, plan: Plan) -> str:
     phrases = [_thing(thing, plan, alone=len(scene.things) == 1) for thing in scene.things]
     if len(phrases) < 2:
         return "".join(phrases)
+    if len(phrases) > 2:
+        return f"{', '.join(phrases[:-1])} and {phrases[-1]}"
     joint = plan.pick(_RELATION[relation], 3) if "relation" in plan.tells else "and"
     return f"{phrases[0]} {joint} {phrases[1]}"
 
@@ -79,23 +81,25 @@ def _thing(thing: Thing, plan: Plan, alone: bool) -> str:
         words.append(_NUMBERS[thing.count])
     if thing.size != "medium" and "size" in plan.tells:
         words.append(thing.size)
-    if "colour" in plan.tells:
+    if "colour" in plan.tells and thing.colour:
         words.append(thing.colour)
-    words.append(thing.kind if thing.count == 1 else plural(thing.kind))
-    if thing.count == 1 and "articles" in plan.tells:
+    name = _name(thing, plan)
+    words.append(name if thing.count == 1 else plural(name))
+    if thing.count == 1 and "articles" in plan.tells and plural(name) != name:
         words.insert(0, _article(words[0]))
     if alone and "position" in plan.tells and (thing.position != "middle" or _tells_middle(thing, plan)):
         words.append(_POSITION[thing.position])
     return " ".join(words)
 
 
+def _name(thing: Thing, plan: Plan) -> str:
+    """Return the kind's name, or for a noun in one plan of four a synonym."""
+    forms = NOUNS[thing.kind].forms if thing.kind in NOUNS else (thing.kind,)
+    return plan.pick(forms, 18) if (plan.form >> 21) % 4 == 0 else forms[0]
+
+
 def _tells_middle(thing: Thing, plan: Plan) -> bool:
     return thing.count == 1 and thing.size == "small" and plan.form % 5 == 0
-
-
-def plural(kind: str) -> str:
-    """Return the plural of a kind."""
-    return _PLURALS.get(kind, kind + "s")
 
 
 def _article(word: str) -> str:
@@ -111,7 +115,7 @@ def _where(scene: Scene, plan: Plan) -> str:
 
 def _on_background(scene: Scene, plan: Plan) -> str:
     if len(scene.background) == 2:
-        return f"on a {_two(scene, plan)} gradient"
+        return f"on {_article(scene.background[0])} {_two(scene, plan)} gradient"
     colour = scene.background[0]
     if "articles" not in plan.tells:
         return f"on {colour}"
@@ -136,7 +140,7 @@ def _emptiness(scene: Scene, plan: Plan) -> str:
     if scene.place:
         return plan.pick(_ALONE[scene.place], 6)
     if len(scene.background) == 2:
-        return f"a {_two(scene, plan)} gradient"
+        return f"{_article(scene.background[0])} {_two(scene, plan)} gradient"
     return f"{_article(scene.background[0])} {scene.background[0]} background"
 
 

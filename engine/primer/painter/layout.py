@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import NamedTuple
 
-from engine.primer.painter.parts import FOOT, HEAD, SYMMETRIC
+from engine.primer.painter.parts import TURNED, highest, lowest
 from engine.primer.painter.scenes import FLYING, SHAPES, Scene, Thing
 
 _FLOATING = frozenset(SHAPES) | (FLYING - {"owl"})
@@ -40,16 +40,19 @@ class Spot(NamedTuple):
     reach: float
     facing: int
     grounded: bool
+    look: str = ""
 
     @property
     def foot(self) -> float:
-        return self.y + FOOT[self.kind] * self.reach
+        return self.y + lowest(self.kind, self.look) * self.reach
 
 
 def arrange(scene: Scene, lot: random.Random, ground: float) -> list[Spot]:
     """Return the scene's spots, back to front. `ground`: y of the horizon, 1 where there is no ground."""
     if len(scene.things) == 2:
         spots = _pair(scene, lot, ground)
+    elif len(scene.things) == 3:
+        spots = _trio(scene, lot, ground)
     elif scene.things:
         thing = scene.things[0]
         spots = [_alone(thing, lot, ground)] if thing.count == 1 else _many(thing, lot, ground)
@@ -61,18 +64,19 @@ def arrange(scene: Scene, lot: random.Random, ground: float) -> list[Spot]:
 def _spot(thing: Thing, lot: random.Random, x: float, y: float, extent: float) -> Spot:
     """A spot whose visible middle, not its origin, is at `(x, y)`."""
     reach = extent / 2
-    middle = (HEAD[thing.kind] + FOOT[thing.kind]) / 2 * reach
-    return Spot(thing.kind, thing.colour, x, y - middle, reach, _facing(thing, lot), False)
+    middle = (highest(thing.kind, thing.look) + lowest(thing.kind, thing.look)) / 2 * reach
+    return Spot(thing.kind, thing.colour, x, y - middle, reach, _facing(thing, lot), False, thing.look)
 
 
 def _standing(thing: Thing, lot: random.Random, x: float, foot: float, extent: float) -> Spot:
     reach = extent / 2
-    return Spot(thing.kind, thing.colour, x, foot - FOOT[thing.kind] * reach, reach, _facing(thing, lot), True)
+    y = foot - lowest(thing.kind, thing.look) * reach
+    return Spot(thing.kind, thing.colour, x, y, reach, _facing(thing, lot), True, thing.look)
 
 
 def _facing(thing: Thing, lot: random.Random) -> int:
     turned = lot.random() < 0.5
-    return -1 if turned and thing.kind not in SYMMETRIC else 1
+    return -1 if turned and thing.kind in TURNED else 1
 
 
 def _stands(thing: Thing, ground: float) -> bool:
@@ -141,6 +145,19 @@ def _pair(scene: Scene, lot: random.Random, ground: float) -> list[Spot]:
     return [*_side(first, lot, xs[0], one, ground), *_side(second, lot, xs[1], other, ground)]
 
 
+def _trio(scene: Scene, lot: random.Random, ground: float) -> list[Spot]:
+    if ground == 1 and lot.random() < 0.5:
+        places = ((0.5, 0.27), (0.27, 0.73), (0.73, 0.73))
+        return [_spot(thing, lot, x, y, 0.4) for thing, (x, y) in zip(scene.things, places, strict=True)]
+    spots = []
+    for thing, x in zip(scene.things, (0.19, 0.5, 0.81), strict=True):
+        if _stands(thing, ground):
+            spots.append(_standing(thing, lot, x, min(0.95, max(0.74, ground + 0.25)), 0.32))
+        else:
+            spots.append(_spot(thing, lot, x, 0.5, 0.32))
+    return spots
+
+
 _RAISED = {"heart": 0.05, "triangle": -0.12}
 """How far above the centre of a shape there is most room within it."""
 
@@ -163,7 +180,7 @@ def _stacked(upper: Thing, lower: Thing, lot: random.Random, ground: float) -> l
 
 def _mounted(upper: Thing, lower: Thing, lot: random.Random, ground: float) -> list[Spot]:
     base = _standing(lower, lot, 0.5, 0.96 if ground < 1 else 0.94, 0.48)
-    top = base.y + HEAD[lower.kind] * base.reach
-    height = (FOOT[upper.kind] - HEAD[upper.kind]) / 2
+    top = base.y + highest(lower.kind, lower.look) * base.reach
+    height = (lowest(upper.kind, upper.look) - highest(upper.kind, upper.look)) / 2
     extent = min(0.44 * _SCALE[upper.size], (top - 0.03) / height)
     return [base, *[_standing(upper, lot, 0.5 + lot.uniform(-0.02, 0.02), top + 0.025, extent)]]

@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from engine.primer.painter import places, skies
+from engine.primer.painter.icons import icon
 from engine.primer.painter.layout import Spot, arrange
 from engine.primer.painter.palette import MAIN, SKY, Tones, mix, tones, under_light, vary
 from engine.primer.painter.parts import PARTS
 from engine.primer.painter.pen import Pen
-from engine.primer.painter.scenes import SHAPES, Scene
+from engine.primer.painter.scenes import SHAPES, SUBMERGED, Scene
 from engine.primer.painter.styles import apply_style
+from engine.primer.things import NOUNS
 
 _OVERSAMPLING = 3
 _TINT = {"morning": 0.04, "sunset": 0.08, "night": 0.14, "fog": 0.14}
@@ -43,18 +45,23 @@ def paint(scene: Scene, size: int, seed: int, play: float = 1.0) -> NDArray[np.u
 
 def paint_plain(scene: Scene, size: int, seed: int, play: float = 1.0) -> Image.Image:
     """Return the scene before its style is applied."""
+    return compose(scene, size, seed, play)[0]
+
+
+def compose(scene: Scene, size: int, seed: int, play: float = 1.0) -> tuple[Image.Image, list[Spot]]:
+    """Return the scene before its style is applied, and where its things are, back to front."""
     lot = random.Random(seed) if play == 1 else _Restrained(seed, play)
     side = size * _OVERSAMPLING
     ground = places.horizon(scene, lot)
     canvas = _background(scene, side, lot, ground)
-    draw = ImageDraw.Draw(canvas)
-    pen = Pen(draw, 0, 0, side)
+    pen = Pen(ImageDraw.Draw(canvas), 0, 0, side)
     if scene.place or scene.extras:
         skies.fill_sky(pen, scene, lot, ground)
         places.lay_ground(pen, scene, lot, ground)
-    for spot in arrange(scene, lot, ground):
-        _thing(draw, pen, side, spot, scene, lot)
-    return canvas.reduce(_OVERSAMPLING)
+    spots = arrange(scene, lot, ground)
+    for spot in spots:
+        _thing(canvas, pen, side, spot, scene, lot)
+    return canvas.reduce(_OVERSAMPLING), spots
 
 
 def _background(scene: Scene, side: int, lot: random.Random, ground: float) -> Image.Image:
@@ -66,14 +73,20 @@ def _background(scene: Scene, side: int, lot: random.Random, ground: float) -> I
     return skies.gradient(side, stops)
 
 
-def _thing(draw: ImageDraw.ImageDraw, pen: Pen, side: int, spot: Spot, scene: Scene, lot: random.Random) -> None:
-    colour = _tinted(tones(spot.colour, lot), scene)
+def _thing(canvas: Image.Image, pen: Pen, side: int, spot: Spot, scene: Scene, lot: random.Random) -> None:
+    colour = _tinted(tones(spot.colour, lot), scene) if spot.colour else None
     swims = scene.place == "sea" and spot.grounded
     if spot.grounded and scene.place and not swims and spot.kind not in SHAPES:
         shade = mix(under_light(_GROUND_SHADE.get(scene.place, (70, 70, 80)), scene.time), (20, 20, 40), 0.15)
         pen.ellipse(spot.x, spot.foot - 0.005, spot.reach * 0.8, spot.reach * 0.11, shade)
-    PARTS[spot.kind](Pen(draw, spot.x * side, spot.y * side, spot.reach * side, spot.facing), colour)
-    if swims and spot.kind != "fish":
+    if spot.kind in NOUNS:
+        tint = (SKY[scene.time][0], _TINT[scene.time]) if colour is None and _tint(scene) else None
+        image = icon(spot.kind, spot.look, round(2 * spot.reach * side), colour, tint)
+        canvas.paste(image, (round((spot.x - spot.reach) * side), round((spot.y - spot.reach) * side)), image)
+    elif colour is not None:
+        draw = ImageDraw.Draw(canvas)
+        PARTS[spot.kind](Pen(draw, spot.x * side, spot.y * side, spot.reach * side, spot.facing), colour)
+    if swims and spot.kind not in SUBMERGED:
         places.lap(pen, lot, spot.x, spot.foot - spot.reach * 0.12, spot.reach * 0.8, scene.time)
 
 
@@ -84,8 +97,12 @@ _GROUND_SHADE = {
 
 
 def _tinted(colour: Tones, scene: Scene) -> Tones:
-    share = _TINT.get(scene.time, 0.0) if scene.place not in ("", "space") else 0.0
+    share = _tint(scene)
     if not share:
         return colour
     main, dark, light = (mix(tone, SKY[scene.time][0], share) for tone in colour[:3])
     return Tones(main, dark, light, colour.name)
+
+
+def _tint(scene: Scene) -> float:
+    return _TINT.get(scene.time, 0.0) if scene.place not in ("", "space") else 0.0

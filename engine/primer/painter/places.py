@@ -15,7 +15,7 @@ from engine.primer.painter.skies import mountains
 
 
 def horizon(scene: Scene, lot: random.Random) -> float:
-    """Return the y at which the ground begins; 1 where there is none."""
+    """Return the y at which the ground begins; 1 without ground."""
     if scene.place in ("", "sky", "space"):
         return 1.0
     kinds = [thing.kind for thing in scene.things]

@@ -5,24 +5,16 @@ The folder lies outside the repository: `DREAMBOT_TRAINING`, or the user's cache
 
 from __future__ import annotations
 
-import os
 import shutil
 import uuid
 from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 
+from engine.primer.folder import training_folder
 from engine.primer.painter.scenes import Domain
 from engine.primer.tasks.dataset import Rendered, render, render_pair
-
-
-def training_folder() -> Path:
-    """Where albums, checkpoints and sample sheets of training runs go; made if it is not there."""
-    folder = Path(os.environ.get("DREAMBOT_TRAINING") or platformdirs.user_cache_path("dreambot") / "training")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def album(count: int, seed: int, domain: Domain = "full", *, size: int = 64, large: int = 0) -> Rendered:
@@ -38,7 +30,7 @@ def album(count: int, seed: int, domain: Domain = "full", *, size: int = 64, lar
 
 
 def _write(folder: Path, rendered: Rendered) -> None:
-    """All files into a folder beside it first, so that a half-written album is never read."""
+    """Write into a temporary folder first, so that a half-written album is never read."""
     unfinished = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
     unfinished.mkdir(parents=True)
     for field in fields(rendered):

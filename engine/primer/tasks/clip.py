@@ -5,22 +5,32 @@ The grader is another design, of another seed, trained on other pictures, and ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.nets.small_clip import SmallClip, SmallClipFlags
+from engine.nets.primer.small_clip import SmallClip, SmallClipFlags
 from engine.primer.tasks.dataset import Rendered
+from engine.primer.vocabulary import VOCABULARY_SIZE
 from engine.training.augment import blurred, noisy, to_float, zoomed
 from engine.training.loop import Recipe
+from engine.training.row_view import Rows
 from engine.training.task import Batch, Scores, Task
 
-GUIDE = SmallClipFlags()
+GUIDE = SmallClipFlags(vocabulary=VOCABULARY_SIZE)
 GRADER = SmallClipFlags(
-    dim=128, text_width=96, text_layers=2, widths=(40, 96), blocks=(1, 2), norm="batch", image_layers=2
+    vocabulary=VOCABULARY_SIZE,
+    dim=128,
+    text_width=96,
+    text_layers=2,
+    widths=(40, 96),
+    blocks=(1, 2),
+    norm="batch",
+    image_layers=2,
 )
 GUIDE_RECIPE = Recipe(
     steps=4000, batch=128, lr=1e-3, warmup=150, decay=0.7, weight_decay=0.05, betas=(0.9, 0.98), ema=0.998, seed=1
@@ -34,33 +44,35 @@ _LARGEST_SCALE = 100.0
 class ClipTask(Task):
     """Symmetric cross entropy; every picture must also tell its caption from all hard negatives of the batch.
 
-    *hard*: weight of a term of its own, caption against its own hard negative, which teaches what belongs to what
-    ("red on blue" or "blue on red") long before the batch does. *spoilt*: see pictures as they are while they form.
-    *words_stay*: only the image tower learns, so that a diffusion model which reads the text tower stays in tune.
+    *pictures*: albums, read as one. *held_out*: name → album; the scores of each are logged under that name.
+    *hard*: weight of a term for each caption against its own hard negative, which teaches which colour belongs to which
+    thing earlier than the batch does. *spoilt*: train on blurred, noisy and cropped pictures, as guidance shows them.
+    *known_words*: the embeddings of ids below this and the layers of the text tower stay as they are.
     """
 
     def __init__(
         self,
         name: str,
         flags: SmallClipFlags,
-        pictures: Rendered,
-        held_out: Rendered,
+        pictures: Sequence[Rendered],
+        held_out: Mapping[str, Rendered],
         *,
         spoilt: bool,
         hard: float = 1.0,
-        words_stay: bool = False,
+        known_words: int = 0,
     ) -> None:
         self.name = name
         net = SmallClip(flags)
-        net.text.requires_grad_(not words_stay)
+        if known_words:
+            keep_known_words(net, known_words)
         self.net: nn.Module = net
-        self._images = torch.from_numpy(pictures.images)
-        self._tokens = torch.from_numpy(pictures.tokens)
-        self._negatives = torch.from_numpy(pictures.negatives)
-        self._test, self._spoilt, self._hard = held_out, spoilt, hard
+        self._images = Rows(*(album.images for album in pictures))
+        self._tokens = torch.from_numpy(np.concatenate([album.tokens for album in pictures]))
+        self._negatives = torch.from_numpy(np.concatenate([album.negatives for album in pictures]))
+        self._held_out, self._spoilt, self._hard = held_out, spoilt, hard
 
     def batch(self, count: int, generator: torch.Generator, done: float = 1.0) -> Batch:
-        """Pictures, captions, hard negatives."""
+        """Return pictures, captions and hard negatives."""
         rows = torch.randint(len(self._images), (count,), generator=generator)
         images = to_float(self._images[rows])
         if self._spoilt:
@@ -73,7 +85,7 @@ class ClipTask(Task):
         return {"images": images, "tokens": self._tokens[rows], "negatives": self._negatives[rows]}
 
     def loss(self, batch: Batch) -> Tensor:
-        """Contrastive loss of the batch."""
+        """Return the contrastive loss of the batch."""
         net = self.net
         assert isinstance(net, SmallClip)
         tokens, count = batch["tokens"], len(batch["tokens"])
@@ -90,32 +102,23 @@ class ClipTask(Task):
         return contrast + self._hard * F.softplus(margin).mean()
 
     def scores(self, net: nn.Module) -> Scores:
-        """On held-out pictures: the right caption first among 64 and 256, preferred to its hard negative."""
+        """Return, per held-out album, the share that finds its caption among 64 and prefers it to its hard negative."""
         assert isinstance(net, SmallClip)
-        images, texts, negatives = self._embedded(net)
-        own = (images * texts).sum(dim=1)
-        return {
-            **{f"top1of{among}": top_1(images, texts, among) for among in (64, 256) if among <= len(images)},
-            "hard": float((own > (images * negatives).sum(dim=1)).float().mean()),
-            "similarity": float(own.mean()),
-        }
-
-    def _embedded(self, net: SmallClip) -> tuple[Tensor, Tensor, Tensor]:
-        device = next(net.parameters()).device
-        images, texts, negatives = [], [], []
-        for start in range(0, min(2048, len(self._test.images)), 256):
-            rows = slice(start, start + 256)
-            images.append(net.encode_image(to_float(torch.from_numpy(self._test.images[rows])).to(device)).cpu())
-            texts.append(net.encode_text(torch.from_numpy(self._test.tokens[rows]).to(device)).cpu())
-            negatives.append(net.encode_text(torch.from_numpy(self._test.negatives[rows]).to(device)).cpu())
-        return torch.cat(images), torch.cat(texts), torch.cat(negatives)
+        found: dict[str, float] = {}
+        for name, album in self._held_out.items():
+            images, texts, negatives = _embedded(net, album)
+            own = (images * texts).sum(dim=1)
+            found[f"{name}_top1of64"] = top_1(images, texts, 64)
+            found[f"{name}_hard"] = float((own > (images * negatives).sum(dim=1)).float().mean())
+            found[f"{name}_similarity"] = float(own.mean())
+        return found
 
     def sheet(self, net: nn.Module) -> Image.Image | None:
-        """It makes no pictures."""
+        """Return nothing: a CLIP makes no pictures."""
         return None
 
     def flags(self) -> Mapping[str, object]:
-        """What `build_small_clip` needs."""
+        """Return what `build_small_clip` needs."""
         assert isinstance(self.net, SmallClip)
         return self.net.as_mapping()
 
@@ -130,3 +133,42 @@ def top_1(images: Tensor, texts: Tensor, among: int) -> float:
         right += int((own >= best - 1e-6).sum())
         total += among
     return right / max(total, 1)
+
+
+def _embedded(net: SmallClip, album: Rendered) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the embeddings of pictures, captions and hard negatives, [N, D] each, of the first 2,048."""
+    device = next(net.parameters()).device
+    images, texts, negatives = [], [], []
+    for start in range(0, min(2048, len(album.images)), 256):
+        rows = slice(start, start + 256)
+        images.append(net.encode_image(to_float(torch.from_numpy(album.images[rows])).to(device)).cpu())
+        texts.append(net.encode_text(torch.from_numpy(album.tokens[rows]).to(device)).cpu())
+        negatives.append(net.encode_text(torch.from_numpy(album.negatives[rows]).to(device)).cpu())
+    return torch.cat(images), torch.cat(texts), torch.cat(negatives)
+
+
+def keep_known_words(net: SmallClip, count: int) -> None:
+    """Let the text tower learn nothing but the embeddings of ids from *count* on.
+
+    A diffusion model that reads the embeddings of texts without new words keeps reading the same ones.
+    """
+    net.text.requires_grad_(False)
+    words = net.text.words.weight.requires_grad_(True)
+
+    def mask(gradient: Tensor) -> Tensor:
+        masked = gradient.clone()
+        masked[:count] = 0
+        return masked
+
+    words.register_hook(mask)  # type: ignore[no-untyped-call]
+
+
+def grown(tensors: Mapping[str, Tensor], vocabulary: int, known: int) -> dict[str, Tensor]:
+    """Return the weights of a CLIP with room for more words; rows from *known* on start near the mean of the others."""
+    rows = tensors["text.words.weight"].float()
+    generator = torch.Generator().manual_seed(0)
+    taught = rows[3:known]
+    spread = taught.std(dim=0) * torch.randn(vocabulary, rows.shape[1], generator=generator)
+    new = taught.mean(dim=0) + 0.5 * spread
+    new[:known] = rows[:known]
+    return {**tensors, "text.words.weight": new}

@@ -15,13 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.primer.captions.captions import caption_pair
-from engine.primer.painter.painter import paint
+from engine.primer.painter.looks import MOST_COUNT, MOST_SPOTS, MOST_THINGS, spot_array, thing_array
+from engine.primer.painter.painter import compose
 from engine.primer.painter.scenes import COLOURS, KINDS, Domain, Scene, sample_scene
+from engine.primer.painter.styles import apply_style
 from engine.primer.vocabulary import CONTEXT, tokenise
 
 _CHUNK = 250
-_PLAY: dict[Domain, float] = {"tidy": 0.15, "narrow": 1.0, "full": 1.0}
+_PLAY: dict[Domain, float] = {"tidy": 0.15}
 """How freely sizes, spots and shades vary between pictures of one scene."""
+_SPOTS, _THINGS = (MOST_SPOTS, 6), (MOST_THINGS, 3 + 3 * MOST_COUNT)
 _KIND = {kind: i for i, kind in enumerate(KINDS)}
 _COLOUR = {colour: i for i, colour in enumerate(COLOURS)}
 
@@ -32,15 +35,19 @@ class Rendered:
 
     images: NDArray[np.uint8]
     """[N, size, size, 3]"""
-    tokens: NDArray[np.uint8]
+    tokens: NDArray[np.int16]
     """[N, 24], the captions"""
-    negatives: NDArray[np.uint8]
+    negatives: NDArray[np.int16]
     """[N, 24], the hard negatives"""
     captions: list[str]
     labels: NDArray[np.int16]
     """[N], the index into `scenes.KINDS` where the picture shows a single thing, else -1"""
     colours: NDArray[np.int16]
     """[N], the index into `scenes.COLOURS` of that thing's colour, else -1 (always -1 in ink)"""
+    spots: NDArray[np.float32]
+    """[N, 6, 6], see `looks.spot_array`"""
+    things: NDArray[np.float32]
+    """[N, 3, 18], see `looks.thing_array`"""
     large: NDArray[np.uint8] | None = None
     """[N, large, large, 3], the same pictures at a second size, if asked for"""
 
@@ -76,24 +83,28 @@ def scene_at(seed: int, index: int, domain: Domain = "full") -> Scene:
 
 def _render(count: int, seed: int, sizes: tuple[int, ...], domain: Domain, workers: int | None, first: int) -> Rendered:
     images = [np.empty((count, size, size, 3), np.uint8) for size in sizes]
-    tokens = np.zeros((2, count, CONTEXT), np.uint8)
+    tokens = np.zeros((2, count, CONTEXT), np.int16)
     labels = np.full((2, count), -1, np.int16)
+    spots, things = np.zeros((count, *_SPOTS), np.float32), np.zeros((count, *_THINGS), np.float32)
     captions: list[str] = []
     for part in _chunks(count, seed, sizes, domain, workers, first):
         rows = slice(len(captions), len(captions) + len(part.captions))
         for whole, piece in zip(images, part.images, strict=True):
             whole[rows] = piece
         tokens[:, rows], labels[:, rows] = part.tokens, part.labels
+        spots[rows], things[rows] = part.spots, part.things
         captions += part.captions
     large = images[1] if len(images) > 1 else None
-    return Rendered(images[0], tokens[0], tokens[1], captions, labels[0], labels[1], large)
+    return Rendered(images[0], tokens[0], tokens[1], captions, labels[0], labels[1], spots, things, large)
 
 
 @dataclass(frozen=True)
 class _Part:
     images: list[NDArray[np.uint8]]
-    tokens: NDArray[np.uint8]
+    tokens: NDArray[np.int16]
     labels: NDArray[np.int16]
+    spots: NDArray[np.float32]
+    things: NDArray[np.float32]
     captions: list[str]
 
 
@@ -116,8 +127,9 @@ def _draw(span: tuple[int, int], seed: int, sizes: tuple[int, ...], domain: Doma
     """Draw the pictures of one span; runs in a worker."""
     count = span[1] - span[0]
     images = [np.empty((count, size, size, 3), np.uint8) for size in sizes]
-    tokens = np.zeros((2, count, CONTEXT), np.uint8)
+    tokens = np.zeros((2, count, CONTEXT), np.int16)
     labels = np.full((2, count), -1, np.int16)
+    spots, things = np.zeros((count, *_SPOTS), np.float32), np.zeros((count, *_THINGS), np.float32)
     captions = []
     for row, index in enumerate(range(*span)):
         rng = np.random.default_rng([seed, index])
@@ -128,12 +140,14 @@ def _draw(span: tuple[int, int], seed: int, sizes: tuple[int, ...], domain: Doma
         labels[:, row] = _label(scene)
         lot = int(rng.integers(1 << 31))
         for size, array in zip(sizes, images, strict=True):
-            array[row] = paint(scene, size, lot, _PLAY[domain])
-    return _Part(images, tokens, labels, captions)
+            picture, places = compose(scene, size, lot, _PLAY.get(domain, 1.0))
+            array[row] = np.asarray(apply_style(picture, scene.style, lot))
+            spots[row], things[row] = spot_array(places), thing_array(scene, places, tokens[0, row].tolist())
+    return _Part(images, tokens, labels, spots, things, captions)
 
 
 def _label(scene: Scene) -> tuple[int, int]:
     if len(scene.things) != 1 or scene.things[0].count != 1:
         return (-1, -1)
     thing = scene.things[0]
-    return (_KIND[thing.kind], -1 if scene.style == "ink" else _COLOUR[thing.colour])
+    return (_KIND[thing.kind], -1 if scene.style == "ink" else _COLOUR.get(thing.colour, -1))

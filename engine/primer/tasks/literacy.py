@@ -1,4 +1,4 @@
-"""How the diffusion model's reader learns to read, before anything is painted: to name what a caption says.
+"""Pre-training of the diffusion model's reader: to name what a caption says.
 
 Denoising teaches it too, but slowly: most of a picture's error does not depend on which thing the caption names. Half a
 minute of naming leaves hidden layers from which kind, colour, size and place are read by one matrix, and the net begins
@@ -28,7 +28,7 @@ _ROUNDS = 30
 
 
 def answers(caption: str) -> list[int]:
-    """The right answer to each of QUESTIONS. Raises UnpaintableCaption."""
+    """Return the right answer to each of QUESTIONS. Raises UnpaintableCaption."""
     scene = parse_scene(caption)
     first, second = (*scene.things, None, None)[:2]
     said = (*_describe(first), *_describe(second), *_surroundings(scene))
@@ -78,12 +78,12 @@ def teach_reading(reader: TextReader, contexts: Tensor, captions: Sequence[str],
 
 
 def keep_reading(reader: TextReader) -> None:
-    """From now on the body does not learn any more: what denoising says of it is noise at first, and silenced it."""
+    """Freeze the body: the first, noisy gradients of denoising would silence its layers."""
     reader.body.requires_grad_(False)
 
 
 def _exercises(captions: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Which captions can be followed, and the answers to them, [M, questions]."""
+    """Return the rows of captions that can be parsed, [M], and their answers, [M, questions]."""
     rows, right = [], []
     for row, caption in enumerate(captions):
         try:

@@ -1,7 +1,7 @@
 """Each of the primer's nets from nothing: its pictures, its task, its recipe, its place.
 
-The order is clip, then diffusion and vqgan (told by the guide), then the upscaler (taught by the diffusion model's own
-grain); grader and classifier need nothing but the painter.
+The order is clip and composer, then diffusion (told by both) and vqgan (judged by the guide), then the upscaler (taught
+by what the diffusion model gives). Grader and classifier need nothing but the painter. All need the icon sets.
 """
 
 from __future__ import annotations
@@ -16,13 +16,17 @@ from torch import Tensor
 from engine.errors import InvalidRequest
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
 from engine.nets.adm import UNetModel, build_adm
-from engine.nets.small_clip import SmallClip, build_small_clip
+from engine.nets.primer.composer import Composer, build_composer
+from engine.nets.primer.small_clip import SmallClip, build_small_clip
+from engine.primer.folder import training_folder
+from engine.primer.painter.scenes import Domain
 from engine.primer.tasks import classifier as train_classifier
 from engine.primer.tasks import clip as train_clip
+from engine.primer.tasks import composer as train_composer
 from engine.primer.tasks import diffusion as train_diffusion
 from engine.primer.tasks import upscaler as train_upscaler
 from engine.primer.tasks import vqgan as train_vqgan
-from engine.primer.tasks.albums import album, training_folder
+from engine.primer.tasks.albums import album
 from engine.primer.tasks.dataset import Rendered
 from engine.training.checkpoints import copy_weights
 from engine.training.loop import Recipe, Trainer
@@ -30,7 +34,8 @@ from engine.training.states import STATE, RunState, refuse_other_start
 from engine.training.task import Task
 
 GUIDE_SEED, GRADER_SEED, TIDY_SEED, UPSCALER_SEED, HELD_OUT_SEED = 12, 13, 14, 16, 901
-"""Series of the painter. The grader's and the classifier's are not the guide's; nobody learns from the held-out one."""
+WORLD_SEED, JUDGED_SEED, HELD_WORLD_SEED = 21, 22, 990
+"""Series of the painter. Grader and classifier learn from other series than the guide; no net sees held-out ones."""
 DREAMS = 1500
 
 Begun = Mapping[str, Tensor] | None
@@ -46,7 +51,7 @@ def trainer(
     start: Path | None = None,
     anew: bool = False,
 ) -> Trainer:
-    """The run that remakes net *name* out of so many *pictures*, in a folder of its own outside the repository.
+    """Return the run that remakes net *name* out of so many *pictures*, in a folder outside the repository.
 
     *minutes* 0 = as long as the recipe says. *start*: finished weights to begin with instead of random ones; then the
     guide's text tower stays as it is, because the diffusion model reads it. *anew*: whatever lies in its folder.
@@ -71,7 +76,7 @@ def trainer(
 
 
 def install(run: Trainer, name: str) -> Path:
-    """Put the weights of a run that is done where the package looks for them. Raises InvalidRequest for another."""
+    """Copy the weights of a finished run into the package. Raises InvalidRequest for an unfinished one."""
     if run.done < 1:
         raise InvalidRequest(f"The run of {name} is not finished, and what it has learned is not installed.")
     target = PRIMER_WEIGHTS / f"{name}.safetensors"
@@ -80,7 +85,7 @@ def install(run: Trainer, name: str) -> Path:
 
 
 def load_guide() -> SmallClip:
-    """The guide as it is installed. Raises WeightsError."""
+    """Return the installed guide. Raises WeightsError."""
     checkpoint = read_checkpoint(PRIMER_WEIGHTS / "clip.safetensors")
     guide = build_small_clip(checkpoint.flags)
     checkpoint.fill(guide)
@@ -88,57 +93,86 @@ def load_guide() -> SmallClip:
 
 
 def load_diffusion() -> UNetModel:
-    """The diffusion net as it is installed. Raises WeightsError."""
+    """Return the installed diffusion net. Raises WeightsError."""
     checkpoint = read_checkpoint(PRIMER_WEIGHTS / "diffusion.safetensors")
     net = build_adm(checkpoint.flags)
     checkpoint.fill(net)
     return net.eval().requires_grad_(False)
 
 
+def load_composer() -> Composer:
+    """Return the installed composer. Raises WeightsError."""
+    checkpoint = read_checkpoint(PRIMER_WEIGHTS / "composer.safetensors")
+    composer = build_composer(checkpoint.flags)
+    checkpoint.fill(composer)
+    return composer.eval().requires_grad_(False)
+
+
 def _clip(pictures: int, begun: Begun) -> tuple[Task, Recipe]:
-    painted = album(pictures, GUIDE_SEED)
-    task = train_clip.ClipTask(
-        "clip", train_clip.GUIDE, painted, _held_out(), spoilt=True, words_stay=begun is not None
-    )
+    painted = _world(pictures)
+    known = 0 if begun is None else len(begun["text.words.weight"])
+    task = train_clip.ClipTask("clip", train_clip.GUIDE, painted, _held_out(), spoilt=True, known_words=known)
     return task, train_clip.GUIDE_RECIPE
 
 
+def _composer(pictures: int, begun: Begun) -> tuple[Task, Recipe]:
+    return train_composer.ComposerTask(_world(pictures), album(4096, HELD_WORLD_SEED, "held")), train_composer.RECIPE
+
+
 def _grader(pictures: int, begun: Begun) -> tuple[Task, Recipe]:
-    task = train_clip.ClipTask("grader", train_clip.GRADER, album(pictures, GRADER_SEED), _held_out(), spoilt=False)
+    task = train_clip.ClipTask("grader", train_clip.GRADER, _judged(pictures), _held_out(), spoilt=False)
     return task, train_clip.GRADER_RECIPE
 
 
 def _classifier(pictures: int, begun: Begun) -> tuple[Task, Recipe]:
-    return train_classifier.ClassifierTask(album(pictures, GRADER_SEED), _held_out()), train_classifier.RECIPE
+    return train_classifier.ClassifierTask(_judged(pictures), _held_out()), train_classifier.RECIPE
 
 
 def _diffusion(pictures: int, begun: Begun) -> tuple[Task, Recipe]:
-    tidy, full = album(pictures, TIDY_SEED, "tidy"), album(pictures, GUIDE_SEED)
-    tuning = begun is not None
+    tidy, held_out = album(pictures, TIDY_SEED, "tidy"), album(4096, HELD_WORLD_SEED, "held")
     reads = begun is not None and any(name.startswith("reader.") for name in begun)
-    task = train_diffusion.diffusion_task(load_guide(), tidy, full, _held_out(), tuning=tuning, reads=reads)
-    return task, train_diffusion.TUNING if tuning else train_diffusion.RECIPE
+    task = train_diffusion.diffusion_task(
+        load_guide(), load_composer(), tidy, _world(pictures), held_out, tuning=begun is not None, reads=reads
+    )
+    return task, train_diffusion.RECIPE if begun is None else train_diffusion.TUNING
 
 
 def _upscaler(pictures: int, begun: Begun) -> tuple[Task, Recipe]:
-    count = max(pictures // 25, DREAMS)  # large pictures are large; windows of them are many
-    painted = album(count, UPSCALER_SEED, large=256)
-    contexts = train_diffusion.told(load_guide(), painted)
-    dreamt = train_upscaler.dreamt_pictures(load_diffusion(), painted, contexts, min(DREAMS, count))
-    return train_upscaler.UpscalerTask(painted, album(256, HELD_OUT_SEED, large=256), dreamt), train_upscaler.RECIPE
+    count = max(pictures // 50, DREAMS)
+    guide, net, composer = load_guide(), load_diffusion(), load_composer()
+    lessons = [
+        train_upscaler.lesson(net, guide, composer, album(count, UPSCALER_SEED + i, domain, large=256))
+        for i, domain in enumerate(_BOTH)
+    ]
+    once_more = album(count // 10, UPSCALER_SEED, "world", size=256, large=1024)
+    held_out = album(256, HELD_OUT_SEED, large=256)
+    return train_upscaler.UpscalerTask(lessons, once_more, held_out), train_upscaler.RECIPE
 
 
 def _vqgan(pictures: int, begun: Begun) -> tuple[Task, Recipe]:
     eye = load_guide().image
-    return train_vqgan.VqganTask(album(pictures, GUIDE_SEED), _held_out(), eye), train_vqgan.RECIPE
+    return train_vqgan.VqganTask(album(pictures, GUIDE_SEED), _held_out()["old"], eye), train_vqgan.RECIPE
 
 
-def _held_out() -> Rendered:
-    return album(4096, HELD_OUT_SEED)
+_BOTH: tuple[Domain, Domain] = ("world", "full")
+
+
+def _world(pictures: int) -> list[Rendered]:
+    """Return albums: two thirds of the pictures with nouns of the icon sets, one third without."""
+    return [album(pictures * 2 // 3, WORLD_SEED, "world"), album(pictures // 3, GUIDE_SEED)]
+
+
+def _judged(pictures: int) -> list[Rendered]:
+    return [album(pictures * 2 // 3, JUDGED_SEED, "judged"), album(pictures // 3, GRADER_SEED)]
+
+
+def _held_out() -> dict[str, Rendered]:
+    return {"world": album(4096, HELD_WORLD_SEED, "held"), "old": album(4096, HELD_OUT_SEED)}
 
 
 _TASKS: Mapping[str, Callable[[int, Begun], tuple[Task, Recipe]]] = {
     "clip": _clip,
+    "composer": _composer,
     "grader": _grader,
     "classifier": _classifier,
     "diffusion": _diffusion,

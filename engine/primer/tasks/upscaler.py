@@ -1,27 +1,33 @@
-"""How the upscaler is made: painted pictures at 64 and 256 pixels, the small ones spoilt as the diffusion model spoils.
+"""How the upscaler is made: what the diffusion model gives at 64 pixels, against the same pictures from vectors at 256.
 
-Clean input alone would teach it to sharpen whatever it gets: grain became cells. So it also sees blur, grain and, once
-there is a diffusion model, that model's own guesses of slightly noisy pictures.
+Clean input alone taught it to sharpen whatever it got: grain became cells, and edges kept the stairs of the small
+picture. A second pass, from 256 to 1,024 pixels, is learned by the same net.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.diffusion.denoiser import q_sample
+from engine.diffusion.denoiser import predict_eps, q_sample
 from engine.diffusion.schedules import alphas_cumprod
 from engine.images.tensors import per_sample
 from engine.nets.adm import UNetModel
 from engine.nets.compact import Compact
+from engine.nets.primer.composer import Composer
+from engine.nets.primer.small_clip import SmallClip
 from engine.primer.painter.sheet import contact_sheet
 from engine.primer.tasks.dataset import Rendered
+from engine.primer.tasks.diffusion import told
 from engine.training.augment import to_float, uniform
 from engine.training.loop import Recipe
+from engine.training.row_view import Rows
 from engine.training.task import Batch, Scores, Task
 
 RECIPE = Recipe(
@@ -36,49 +42,68 @@ RECIPE = Recipe(
     clip=0.5,
     seed=4,
 )
-FEATURES, LAYERS = 32, 10
+FEATURES, LAYERS, BASE = 32, 10, "bilinear"
 _WINDOW, _TRIES = 24, 3
-"""Side of the small windows it learns from, and how many are drawn to choose one."""
+"""Side of the small windows that it learns from, and how many are drawn to choose one."""
+_NOISIEST = 420
+"""Timestep; beyond it the model's picture leaves the true one."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Pictures [N, 64, 64, 3], what a diffusion model gives for them, and the truth [N, 256, 256, 3]; all uint8."""
+
+    clean: Tensor
+    dreamt: Tensor
+    large: Tensor
 
 
 class UpscalerTask(Task):
-    """Charbonnier loss on random windows, plus that of their gradients, which is what makes an edge crisp.
+    """Charbonnier loss on random windows, plus that of their gradients, which makes edges crisp.
 
-    *dreamt*: uint8 [M, 64, 64, 3], what a diffusion model made of the first M small pictures (see `dreamt_pictures`).
+    *lessons*: pictures at 64 and 256 pixels. *once_more*: pictures at 256 and 1,024, for the second of two passes.
     """
 
     name = "upscaler"
 
-    def __init__(self, pictures: Rendered, held_out: Rendered, dreamt: Tensor | None = None) -> None:
-        assert pictures.large is not None and held_out.large is not None
-        self.net: nn.Module = awakened(Compact(FEATURES, LAYERS, scale=4))
-        self._small, self._large = torch.from_numpy(pictures.images), torch.from_numpy(pictures.large)
+    def __init__(self, lessons: Sequence[Lesson], once_more: Rendered, held_out: Rendered) -> None:
+        assert once_more.large is not None and held_out.large is not None
+        self.net: nn.Module = awakened(Compact(FEATURES, LAYERS, scale=4, base=BASE))
+        self._clean = Rows(*(lesson.clean.numpy() for lesson in lessons))
+        self._dreamt = Rows(*(lesson.dreamt.numpy() for lesson in lessons))
+        self._large = Rows(*(lesson.large.numpy() for lesson in lessons))
+        self._middle, self._huge = torch.from_numpy(once_more.images), torch.from_numpy(once_more.large)
         self._test = torch.from_numpy(held_out.images[:64]), torch.from_numpy(held_out.large[:64])
-        self._dreamt = dreamt
 
     def batch(self, count: int, generator: torch.Generator, done: float = 1.0) -> Batch:
-        """Windows, flipped at random; a third clean, a third soft and grainy, a third dreamt (if there are any)."""
-        dreams = 0 if self._dreamt is None else count // 3
-        rows = torch.randint(len(self._small), (count,), generator=generator)
-        small = self._small[rows]
-        if self._dreamt is not None:
-            rows[:dreams] = torch.randint(len(self._dreamt), (dreams,), generator=generator)
-            small[:dreams] = self._dreamt[rows[:dreams]]
-        small, large = to_float(small), to_float(self._large[rows])
+        """Return windows, flipped at random: a third dreamt, half clean or worn, the rest of the second pass."""
+        dreams, again = count // 3, count // 6
+        rows = torch.randint(len(self._large), (count - again,), generator=generator)
+        small = torch.cat([self._dreamt[rows[:dreams]], self._clean[rows[dreams:]]])
+        small = to_float(small)
         small = torch.cat([small[:dreams], _worn(small[dreams:], generator)])
-        low, high = _windows(small, large, generator)
+        pairs = _windows(small, self._large[rows], generator)
+        pairs += _windows(*self._second_pass(again, generator), generator)
+        low, high = (torch.stack(part) for part in zip(*pairs, strict=True))
         if torch.rand((), generator=generator) < 0.5:
             low, high = low.flip(3), high.flip(3)
         return {"low": low, "high": high}
 
+    def _second_pass(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return corners [N, 3, 64, 64] of pictures of 256 pixels, slightly softened, and of those of 1,024."""
+        rows = torch.randint(len(self._middle), (count,), generator=generator)
+        top, left = (16 * int(torch.randint(13, (), generator=generator)) for _ in range(2))
+        middle = to_float(self._middle[rows, top : top + 64, left : left + 64])
+        return _worn(middle, generator), self._huge[rows, 4 * top : 4 * top + 256, 4 * left : 4 * left + 256]
+
     def loss(self, batch: Batch) -> Tensor:
-        """Mean √(d² + ε²) of the pixels, and of their differences to the right and downwards."""
+        """Return the mean √(d² + ε²) of the pixels, plus that of their differences rightwards and downwards."""
         guess, high = self.net(batch["low"]).float(), batch["high"]
         edges = _charbonnier(guess.diff(dim=2) - high.diff(dim=2)) + _charbonnier(guess.diff(dim=3) - high.diff(dim=3))
         return _charbonnier(guess - high) + edges
 
     def scores(self, net: nn.Module) -> Scores:
-        """Mean absolute error on clean held-out pictures, its own and that of bicubic enlargement."""
+        """Return the mean absolute error on clean held-out pictures, and that of bicubic enlargement."""
         small, large = (to_float(images) for images in self._test)
         device = next(net.parameters()).device
         guess = torch.cat([net(part.to(device)).cpu() for part in torch.split(small, 16)]).clamp(0, 1)
@@ -86,7 +111,7 @@ class UpscalerTask(Task):
         return {"l1": float((guess - large).abs().mean()), "bicubic": float((plain - large).abs().mean())}
 
     def sheet(self, net: nn.Module) -> Image.Image | None:
-        """Small pictures (enlarged plainly), what the net makes of them, and what they should be."""
+        """Return small pictures, the enlarged ones, and the true ones."""
         small = to_float(self._test[0][:6])
         guess = net(small.to(next(net.parameters()).device)).cpu().clamp(0, 1)
         plain = F.interpolate(small, scale_factor=4, mode="nearest")
@@ -94,13 +119,13 @@ class UpscalerTask(Task):
         return contact_sheet(rows.mul(255).round().byte().permute(0, 2, 3, 1).numpy(), columns=6)
 
     def flags(self) -> Mapping[str, object]:
-        """The tensors say all of it; this is for people."""
-        return {"architecture": "compact", "features": FEATURES, "layers": LAYERS, "scale": 4}
+        """Return what the tensors do not say (`base`), and for readers what they do."""
+        return {"architecture": "compact", "features": FEATURES, "layers": LAYERS, "scale": 4, "base": BASE}
 
 
 @torch.no_grad()
 def awakened(net: Compact) -> Compact:
-    """A start that keeps the signal's strength through the layers (He et al. 2015) and whispers at the end.
+    """Initialise so that the signal keeps its strength through the layers (He et al. 2015), with a small last layer.
 
     With PyTorch's own start, eleven layers without skips let a thousandth through, and nothing is learned for long.
     """
@@ -113,25 +138,47 @@ def awakened(net: Compact) -> Compact:
     return net
 
 
+def lesson(net: UNetModel, guide: SmallClip, composer: Composer, pictures: Rendered) -> Lesson:
+    """Return *pictures*, which have a large size too, beside what the diffusion model gives for them."""
+    assert pictures.large is not None
+    sketches = composer.sketch(torch.from_numpy(pictures.spots), *pictures.images.shape[1:3])
+    clean = torch.from_numpy(pictures.images)
+    return Lesson(clean, dreamt_pictures(net, clean, told(guide, pictures), sketches), torch.from_numpy(pictures.large))
+
+
 @torch.no_grad()
-def dreamt_pictures(net: UNetModel, pictures: Rendered, contexts: Tensor, count: int, seed: int = 0) -> Tensor:
-    """The model's own blur and grain: its x̂_0 of slightly noisy pictures, uint8 [count, 64, 64, 3]."""
+def dreamt_pictures(net: UNetModel, images: Tensor, contexts: Tensor, sketches: Tensor, seed: int = 0) -> Tensor:
+    """Return what the model gives for pictures made noisy, with its own blur, grain and stairs.
+
+    A deterministic walk (DDIM) of a few steps down from a random level keeps to the picture, as the vectors must.
+
+    Args:
+        images: uint8 [N, S, S, 3].
+        contexts: [N, D].
+        sketches: [N, 4, S, S].
+
+    Returns:
+        uint8 [N, S, S, 3].
+    """
     bars = alphas_cumprod(net.flags.noise_schedule, net.flags.diffusion_steps)
     generator = torch.Generator().manual_seed(seed)
     parts = []
-    for start in range(0, count, 32):
-        rows = slice(start, min(start + 32, count))
-        clean = to_float(torch.from_numpy(pictures.images[rows])) * 2 - 1
-        timesteps = torch.randint(10, 220, (len(clean),), generator=generator)
-        noise = torch.randn(clean.shape, generator=generator)
-        x_t = q_sample(clean, noise, per_sample(bars[timesteps]))
-        guess = net(x_t, timesteps, context=contexts[rows].float()).clamp(-1, 1)
-        parts.append(guess.add(1).mul(127.5).round().byte().permute(0, 2, 3, 1))
+    for start in range(0, len(images), 32):
+        rows = slice(start, start + 32)
+        x = to_float(images[rows]) * 2 - 1
+        level = int(torch.randint(60, _NOISIEST, (), generator=generator))
+        x = q_sample(x, torch.randn(x.shape, generator=generator), per_sample(bars[[level] * len(x)]))
+        for here, there in pairwise([level, level * 2 // 3, level // 3, 0]):
+            timesteps = torch.full((len(x),), here)
+            guess = net(x, timesteps, context=contexts[rows].float(), sketch=sketches[rows]).clamp(-1, 1)
+            eps = predict_eps(x, guess, bars[here])
+            x = q_sample(guess, eps, per_sample(bars[[there] * len(x)])) if there else guess
+        parts.append(x.add(1).mul(127.5).round().byte().permute(0, 2, 3, 1))
     return torch.cat(parts)
 
 
 def _worn(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Half of them clean; the others a little soft, with a little fine and a little coarse grain."""
+    """Return the pictures, half of them clean, the others slightly blurred with fine and coarse grain."""
     count = len(images) // 2
     if not count:
         return images
@@ -147,10 +194,12 @@ def _worn(images: Tensor, generator: torch.Generator) -> Tensor:
     return torch.cat([worn.clamp(0, 1), images[count:]])
 
 
-def _windows(small: Tensor, large: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """One window of every picture: of a few at random the one with most to see, since plain ground teaches nothing."""
-    pairs = [_window(low, high, generator) for low, high in zip(small, large, strict=True)]
-    return torch.stack([low for low, _ in pairs]), torch.stack([high for _, high in pairs])
+def _windows(small: Tensor, large: Tensor, generator: torch.Generator) -> list[tuple[Tensor, Tensor]]:
+    """Return a window of every picture: of a few at random the one with most to see; plain ground teaches nothing.
+
+    *small*: [N, 3, S, S] in [0, 1]; *large*: uint8 [N, 4 S, 4 S, 3].
+    """
+    return [_window(low, high, generator) for low, high in zip(small, large, strict=True)]
 
 
 def _window(low: Tensor, high: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -158,7 +207,8 @@ def _window(low: Tensor, high: Tensor, generator: torch.Generator) -> tuple[Tens
     cut = [low[:, top : top + _WINDOW, left : left + _WINDOW] for top, left in corners]
     best = max(range(_TRIES), key=lambda i: float(cut[i].var(dim=(1, 2)).sum()))
     top, left = (4 * corner for corner in corners[best])
-    return cut[best], high[:, top : top + 4 * _WINDOW, left : left + 4 * _WINDOW]
+    window = high[top : top + 4 * _WINDOW, left : left + 4 * _WINDOW]
+    return cut[best], to_float(window[None])[0]
 
 
 def _charbonnier(difference: Tensor, epsilon: float = 1e-3) -> Tensor:

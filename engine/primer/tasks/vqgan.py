@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.guidance.lpips import perceptual_distance
-from engine.nets.small_clip import ImageTower
+from engine.nets.primer.small_clip import ImageTower
 from engine.nets.vqgan import Vqgan, build_vqgan, straight_through
 from engine.nets.vqgan_flags import read_vqgan_flags
 from engine.primer.painter.sheet import contact_sheet
@@ -67,12 +67,12 @@ class VqganTask(Task):
         self._places: Places | None = None
 
     def to(self, device: torch.device) -> None:
-        """The net and the eye."""
+        """Move the net and the guide's image tower."""
         self.net.to(device)
         self._eye.to(device)
 
     def batch(self, count: int, generator: torch.Generator, done: float = 1.0) -> Batch:
-        """Pictures, all of them mirrored or none."""
+        """Return pictures; the whole batch is mirrored or not."""
         rows = torch.randint(len(self._pictures), (count,), generator=generator)
         images = to_signed_images(self._pictures[rows])
         if torch.rand((), generator=generator) < 0.5:
@@ -81,7 +81,7 @@ class VqganTask(Task):
         return {"images": images, "shift": shift, "settled": torch.tensor(done >= _SETTLED)}
 
     def loss(self, batch: Batch) -> Tensor:
-        """The sum; the codebook takes its step on the way."""
+        """Return the sum of the losses; the codebook moves during the call."""
         images, net = batch["images"], self._vqgan
         z = net.encode(images).float()
         if self._places is None:
@@ -95,7 +95,7 @@ class VqganTask(Task):
         return (guess - images).abs().mean() + _PERCEPTUAL * unlike + _COMMITMENT * F.mse_loss(z, z_q)
 
     def scores(self, net: nn.Module) -> Scores:
-        """Of held-out pictures: mean absolute error (of 2), how unlike they look, and how many vectors they need."""
+        """Return of held-out pictures the mean absolute error (of 2), the perceptual distance and the vectors used."""
         assert isinstance(net, Vqgan)
         images = to_signed_images(self._test).to(net.codebook.device)
         indices = net.indices(net.encode(images))
@@ -105,7 +105,7 @@ class VqganTask(Task):
         return {"l1": float(l1), "unlike": float(unlike), "codes": float(indices.flatten().bincount().count_nonzero())}
 
     def sheet(self, net: nn.Module) -> Image.Image | None:
-        """Held-out pictures, and under each what is left of it."""
+        """Return held-out pictures, and below each its reconstruction."""
         assert isinstance(net, Vqgan)
         images = to_signed_images(self._test[:24]).to(net.codebook.device)
         guess = net.decode(net.lookup(net.indices(net.encode(images)))).clamp(-1, 1).cpu()
@@ -114,12 +114,12 @@ class VqganTask(Task):
         return contact_sheet(torch.cat(pairs).numpy(), columns=8)
 
     def flags(self) -> Mapping[str, object]:
-        """What `read_vqgan_flags` needs."""
+        """Return what `read_vqgan_flags` needs."""
         return self._vqgan.flags.as_mapping()
 
 
 class Places:
-    """Where the vectors of a codebook in training stand, and since when nothing has chosen them."""
+    """Running means of a codebook's vectors in training, and how long each has been unused."""
 
     def __init__(self, net: Vqgan) -> None:
         self._net, book = net, net.codebook
@@ -148,7 +148,7 @@ class Places:
         idle = (self._idle >= _PATIENCE).nonzero().flatten()
         if not len(idle):
             return
-        # Every so-many-th place: a lot that follows from the batch alone, so that a resumed run goes the same way.
+        # Every n-th place: the choice follows from the batch alone, so a resumed run repeats it.
         chosen = torch.linspace(0, len(places) - 1, len(idle), device=places.device).long()
         self._net.codebook[idle] = self._sum[idle] = places[chosen]
         self._chosen[idle], self._idle[idle] = 1.0, 0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bot.requests.autocomplete import LONGEST, MOST, methods, models, more, profiles, sizes
+from bot.requests.autocomplete import LONGEST, MOST, methods, models, more, profiles, prompts, sizes
 from engine.catalogue.models import MODELS
+from engine.primer.welcome import WELCOME_PROMPTS
 from engine.requests.request import METHODS, PROFILES, build_options, painter_by, parse_settings, parse_size
 
 
@@ -14,6 +15,14 @@ def test_methods_say_what_they_are() -> None:
 
     assert "pixels" == value
     assert shown.startswith("pixels – a pyramid of colour grids")
+
+
+def test_the_last_word_of_a_prompt_is_completed_to_things() -> None:
+    offered = [value for _, value in prompts("a red dra", "")]
+    assert offered[:2] == ["a red dra", "a red dragon"]
+    assert WELCOME_PROMPTS[0] == prompts("", "primer")[0][1]
+    assert [] == prompts("a dra", next(name for name, model in MODELS.items() if not model.limited_words))
+    assert all(len(value) <= LONGEST for _, value in prompts("a " * 48 + "dra", ""))
 
 
 def test_what_cannot_be_used_says_why() -> None:

@@ -276,7 +276,7 @@ def test_pictures_that_fail_do_not_take_the_others_along(shell: Shell, monkeypat
         (["--evolution", "small.png/way.gif"], "small.png/way-0.gif cannot be written"),
         (["--best", 1, "--grader", "nope"], "There is no CLIP “nope”"),
         (["--best", 1, "--grader", "ViT-B/32"], "not downloaded; run python -m engine weights download ViT-B/32"),
-        (["--best", 1, "--grader", "primer"], "knows none of these words"),
+        (["--best", 1, "--grader", "primer"], "I don’t know"),
     ],
 )
 @pytest.mark.usefixtures("small")

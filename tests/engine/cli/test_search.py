@@ -137,7 +137,7 @@ def test_what_could_not_be_read_once_is_looked_at_again(shell: Shell, monkeypatc
 def test_words_that_the_small_clip_lacks_are_named(shell: Shell) -> None:
     said = shell("search", "album", "child's boat")
 
-    assert (0, True) == (said.status, "doesn't know: child's" in said.err)
+    assert (0, True) == (said.status, "I don’t know “child's”" in said.err)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_words_that_the_small_clip_lacks_are_named(shell: Shell) -> None:
         (["search", "nowhere", "a cat"], "nowhere is not a folder of pictures"),
         (["search", "album"], "words, or a picture by --like"),
         (["search", "album", "a cat:-x"], "is not a number"),
-        (["search", "album", "zzz"], "knows none of these words"),
+        (["search", "album", "zzz"], "I don’t know “zzz”"),
         (["search", "album", "--like", "absent.png"], "absent.png cannot be read"),
         (["search", "album", "--like", "album/broken.jpg"], "This is not a picture"),
         (["search", "album", "a cat", "--out", "x.jpg"], "The sheet is written as PNG"),

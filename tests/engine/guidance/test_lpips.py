@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.guidance.lpips import perceptual_distance
-from engine.nets.small_clip import SmallClip, SmallClipFlags
+from engine.nets.primer.small_clip import SmallClip, SmallClipFlags
 from engine.primer.tasks.remake import load_guide
 
 

@@ -4,7 +4,7 @@ import torch
 
 from engine.guidance.perceptor import Perceptor
 from engine.guidance.perceptor_loader import primer_tokens
-from engine.nets.small_clip import build_small_clip
+from engine.nets.primer.small_clip import build_small_clip
 
 
 def small() -> Perceptor:

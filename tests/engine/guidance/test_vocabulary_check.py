@@ -21,7 +21,7 @@ def test_unknown_words_are_named_once_beside_known_ones() -> None:
     prompts = parse_prompts("a cyberpunk owl by Dali | cyberpunk fog")
     kept, (note,) = understood(prompts, TITLE)
     assert prompts == kept
-    assert note.startswith("The small model doesn't know: cyberpunk, dali. It knows colours (red, orange, ")
+    assert note == "I don’t know “cyberpunk” and “dali”."
 
 
 def test_a_part_that_says_nothing_is_left_out() -> None:
@@ -30,7 +30,7 @@ def test_a_part_that_says_nothing_is_left_out() -> None:
 
 
 def test_a_prompt_that_says_nothing_is_refused_with_the_words_that_would() -> None:
-    with pytest.raises(InvalidRequest, match=r"The small model knows none of these words\. It knows colours \(red, "):
+    with pytest.raises(InvalidRequest, match=r"I don’t know “cyberpunk” and “zeppelin”.* It knows colours \(red, "):
         understood(parse_prompts("cyberpunk zeppelin"), TITLE)
 
 

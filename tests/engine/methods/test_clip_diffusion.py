@@ -257,12 +257,12 @@ def test_facts_say_what_was_painted_and_how(runtime: Runtime) -> None:
         "perceptor_weights": "",
     } == step.facts["resolved"]
     (note,) = step.facts["notes"]
-    assert note.startswith("The small model doesn't know: cyberpunk, dali. It knows colours (red, ")
+    assert note == "I don’t know “cyberpunk” and “dali”."
 
 
 def test_words_that_the_model_has_none_of_are_refused_before_anything_is_painted(runtime: Runtime) -> None:
     job = job_of("cyberpunk Dali")
-    with pytest.raises(InvalidRequest, match="knows none of these words"):
+    with pytest.raises(InvalidRequest, match="I don’t know “cyberpunk” and “dali”"):
         METHOD.load(job.request, runtime)
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from engine.primer.captions.parsing import parse_scene
 from engine.primer.painter.painter import paint
 from engine.primer.painter.palette import MAIN
-from engine.primer.painter.scenes import COLOURS, KINDS, NATURAL_COLOUR, PLACES, TIMES, Scene, Thing
+from engine.primer.painter.scenes import COLOURS, NATURAL_COLOUR, PLACES, TIMES, VECTOR_KINDS, Scene, Thing
 from engine.primer.tasks.dataset import scene_at
 
 
@@ -43,7 +43,7 @@ def test_every_colour_looks_like_itself(colour: str) -> None:
     assert other == _mean(picture, slice(0, 2), slice(0, 2))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", VECTOR_KINDS)
 def test_every_kind_is_seen_in_its_colour_and_of_a_good_size(kind: str) -> None:
     picture = paint(Scene((Thing(kind, "purple"),), background=("yellow",)), 64, 1)
     assert 0.04 < _share(picture, "purple") < 0.7
@@ -53,7 +53,7 @@ def test_every_kind_is_seen_in_its_colour_and_of_a_good_size(kind: str) -> None:
 
 
 def test_no_two_kinds_look_alike() -> None:
-    pictures = [paint(Scene((Thing(kind, "red"),), background=("white",)), 64, 1).astype(int) for kind in KINDS]
+    pictures = [paint(Scene((Thing(kind, "red"),), background=("white",)), 64, 1).astype(int) for kind in VECTOR_KINDS]
     for i, one in enumerate(pictures):
         for other in pictures[:i]:
             assert np.abs(one - other).mean() > 5
@@ -121,4 +121,4 @@ def test_a_large_picture_is_the_small_one_in_detail() -> None:
 
 
 def test_everything_has_a_natural_colour() -> None:
-    assert set(KINDS) == set(NATURAL_COLOUR)
+    assert set(VECTOR_KINDS) == set(NATURAL_COLOUR)

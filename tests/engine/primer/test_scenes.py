@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from engine.primer.painter.scenes import COLOURS, KINDS, PLACES, RELATIONS, STYLES, TIMES, Scene, sample_scene
+from engine.primer.painter.scenes import COLOURS, PLACES, RELATIONS, STYLES, TIMES, VECTOR_KINDS, Scene, sample_scene
 from engine.primer.tasks.dataset import scene_at
 
 _FULL = [scene_at(3, i, "full") for i in range(4000)]
@@ -32,7 +32,7 @@ def test_most_of_the_full_domain_is_narrow() -> None:
 def test_everything_that_can_be_named_turns_up() -> None:
     kinds = Counter(thing.kind for scene in _NARROW for thing in scene.things)
     colours = Counter(thing.colour for scene in _NARROW for thing in scene.things)
-    assert set(KINDS) == set(kinds)
+    assert set(VECTOR_KINDS) == set(kinds)
     assert set(COLOURS) == set(colours)
     assert min(kinds.values()) > 20
     assert min(colours.values()) > 60

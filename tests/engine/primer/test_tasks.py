@@ -2,26 +2,33 @@
 
 import math
 import tracemalloc
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from engine.nets.classifier import build_classifier
 from engine.nets.compact import compact_from
-from engine.nets.small_clip import SmallClip, SmallClipFlags, build_small_clip
+from engine.nets.primer.classifier import build_classifier
+from engine.nets.primer.composer import Composer, build_composer
+from engine.nets.primer.small_clip import SmallClip, SmallClipFlags, build_small_clip
 from engine.nets.vqgan import build_vqgan
 from engine.nets.vqgan_flags import read_vqgan_flags
+from engine.primer.painter.looks import LOOK_ROWS, rows_of_tokens
+from engine.primer.painter.scenes import COLOURS, KINDS
 from engine.primer.tasks import remake
-from engine.primer.tasks.classifier import ClassifierTask
+from engine.primer.tasks.classifier import LEFT, RIGHT, WHOLE, ClassifierTask, exercises, halves
 from engine.primer.tasks.clip import ClipTask, top_1
-from engine.primer.tasks.dataset import Rendered, render, render_pair
-from engine.primer.tasks.diffusion import diffusion_task, hard_singles, told
-from engine.primer.tasks.upscaler import UpscalerTask, dreamt_pictures
+from engine.primer.tasks.composer import ComposerTask
+from engine.primer.tasks.dataset import Rendered, render, render_pair, scene_at
+from engine.primer.tasks.diffusion import diffusion_task, told
+from engine.primer.tasks.upscaler import UpscalerTask, lesson
 from engine.primer.tasks.vqgan import FLAGS as VQGAN_FLAGS
 from engine.primer.tasks.vqgan import Places, VqganTask
+from engine.primer.vocabulary import VOCABULARY_SIZE
 from engine.training.task import Task
 
-SMALL = SmallClipFlags(dim=16, text_width=32, text_layers=1, widths=(16, 32), blocks=(1, 1))
+SMALL = SmallClipFlags(vocabulary=VOCABULARY_SIZE, dim=16, text_width=32, text_layers=1, widths=(16, 32), blocks=(1, 1))
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +41,21 @@ def tidy() -> Rendered:
     return render(16, 6, domain="tidy", workers=1)
 
 
+def full_composer() -> Composer:
+    """A composer with a white square for every look; its layout net is untrained."""
+    net = Composer(VOCABULARY_SIZE, len(LOOK_ROWS) + 1, 8).eval().requires_grad_(False)
+    net.drawings[1:] = 255
+    net.rows.copy_(torch.from_numpy(rows_of_tokens(VOCABULARY_SIZE)))
+    return net
+
+
+@pytest.fixture(scope="module")
+def composer() -> Composer:
+    return full_composer()
+
+
 def clip_task(painted: Rendered, spoilt: bool = True) -> ClipTask:
-    return ClipTask("clip", SMALL, painted, painted, spoilt=spoilt)
+    return ClipTask("clip", SMALL, [painted], {"old": painted}, spoilt=spoilt)
 
 
 def learns(task: Task) -> None:
@@ -61,15 +81,11 @@ def test_a_picture_and_its_caption_stay_together_in_a_spoilt_batch(painted: Rend
     plain[:] = painted.tokens.sum(axis=1).astype("uint8")[
         :, None, None, None
     ]  # every picture says which caption it has
-    task = ClipTask("clip", SMALL, Rendered(plain, *_rest(painted)), painted, spoilt=True)
+    task = ClipTask("clip", SMALL, [replace(painted, images=plain)], {}, spoilt=True)
     batch = task.batch(64, torch.Generator().manual_seed(0))
     shades = batch["images"].mean(dim=(1, 2, 3)) * 255
     expected = batch["tokens"].sum(dim=1).float() % 256
     assert float((shades - expected).abs().max()) < 8  # noise has a mean of its own
-
-
-def _rest(rendered: Rendered) -> tuple[object, ...]:
-    return rendered.tokens, rendered.negatives, rendered.captions, rendered.labels, rendered.colours
 
 
 def test_a_clip_that_tells_captions_apart_has_less_loss(painted: Rendered) -> None:
@@ -84,11 +100,16 @@ def test_a_clip_that_tells_captions_apart_has_less_loss(painted: Rendered) -> No
     assert float(task.loss(batch).detach()) < before / 2
 
 
-def test_the_words_of_a_finished_guide_can_stay_as_they_are(painted: Rendered) -> None:
-    task = ClipTask("clip", SMALL, painted, painted, spoilt=True, words_stay=True)
-    task.loss(task.batch(4, torch.Generator().manual_seed(0))).backward()
-    learning = {name.split(".")[0] for name, p in task.net.named_parameters() if p.grad is not None}
-    assert {"image", "log_scale"} == learning
+def test_a_guide_can_learn_new_words_and_keep_the_known_ones(painted: Rendered) -> None:
+    known = 20
+    task = ClipTask("clip", SMALL, [painted], {}, spoilt=True, known_words=known)
+    task.loss(task.batch(8, torch.Generator().manual_seed(0))).backward()
+    learning = {name for name, p in task.net.named_parameters() if p.grad is not None}
+    assert {"text.words.weight"} == {name for name in learning if name.startswith("text.")}
+    gradient = task.net.get_parameter("text.words.weight").grad
+    assert gradient is not None
+    assert not gradient[:known].any()
+    assert gradient[known:].any()
 
 
 def test_equal_captions_do_not_count_as_wrong() -> None:
@@ -97,23 +118,52 @@ def test_equal_captions_do_not_count_as_wrong() -> None:
 
 
 def test_the_classifier_learns(painted: Rendered) -> None:
-    task = ClassifierTask(painted, painted)
+    task = ClassifierTask([painted, painted], {"old": painted})
     learns(task)
     build_classifier(task.flags()).load_state_dict(task.net.state_dict())
 
 
-def test_the_diffusion_model_learns_and_reads_the_guide(painted: Rendered, tidy: Rendered) -> None:
+def test_an_exercise_is_a_whole_picture_of_one_kind_or_half_of_a_pair() -> None:
+    album = render(400, 5, 16, workers=1)
+    found = exercises(album)
+    whole = found[found[:, 1] == WHOLE]
+    named = album.labels[whole[:, 0]]
+    assert (whole[named >= 0, 2] == named[named >= 0]).all()
+    for row, part, kind, colour, _ in found[np.isin(found[:, 1], (LEFT, RIGHT))].tolist():
+        scene = scene_at(5, row)
+        thing = next(t for t in scene.things if t.kind == KINDS[kind])
+        assert thing.colour == COLOURS[colour]
+        own = next(x for t, x in zip(scene.things, album.things[row, :, 3], strict=False) if t is thing)
+        assert (own < 0.5) == (part == LEFT)
+
+
+def test_a_half_is_seen_in_the_middle() -> None:
+    image = torch.zeros(1, 3, 8, 8)
+    image[..., 4:] = 1
+    image[..., 7:] = 2
+    (right,) = halves(image, torch.tensor([RIGHT]))
+    assert [1, 1, 1, 1, 1, 2, 2, 2] == right[0, 0].tolist()
+    assert torch.equal(image, halves(image, torch.tensor([WHOLE])))
+
+
+def test_the_diffusion_model_learns_and_reads_the_guide_and_the_sketch(
+    painted: Rendered, tidy: Rendered, composer: Composer
+) -> None:
     guide = SmallClip(SMALL)
     torch.testing.assert_close(told(guide, tidy).float().norm(dim=1), torch.ones(16), atol=2e-3, rtol=0)
-    task = diffusion_task(guide, tidy, painted, painted)
+    task = diffusion_task(guide, composer, tidy, [painted], painted)
     assert (task._rows(100, torch.Generator().manual_seed(0), done=0.1) < len(tidy.images)).all()
-    task.loss(task.batch(2, torch.Generator().manual_seed(0))).backward()
+    batch = task.batch(2, torch.Generator().manual_seed(0))
+    assert (2, 4, 64, 64) == batch["sketches"].shape
+    task.loss(batch).backward()
+    gradient = task.net.get_parameter("fine.sketch_in.weight").grad
+    assert gradient is not None
 
 
-def test_two_albums_are_learned_from_without_a_copy_of_either(painted: Rendered, tidy: Rendered) -> None:
+def test_albums_are_learned_from_without_a_copy(painted: Rendered, tidy: Rendered, composer: Composer) -> None:
     tracemalloc.start()
     try:
-        task = diffusion_task(SmallClip(SMALL), tidy, painted, painted, reads=True)
+        task = diffusion_task(SmallClip(SMALL), composer, tidy, [painted], painted, reads=True)
         largest = max(trace.size for trace in tracemalloc.take_snapshot().traces)
     finally:
         tracemalloc.stop()
@@ -121,47 +171,32 @@ def test_two_albums_are_learned_from_without_a_copy_of_either(painted: Rendered,
     assert len(tidy.images) + len(painted.images) == len(task.pictures)
 
 
-def test_a_diffusion_model_that_is_tuned_must_look_right_to_the_guide_and_meets_all_kinds_at_once(
-    painted: Rendered, tidy: Rendered
+def test_a_diffusion_model_that_is_tuned_meets_all_kinds_at_once(
+    painted: Rendered, tidy: Rendered, composer: Composer
 ) -> None:
     guide = SmallClip(SMALL).eval().requires_grad_(False)
-    task, fresh = (
-        diffusion_task(guide, tidy, painted, painted, tuning=True),
-        diffusion_task(guide, tidy, painted, painted),
-    )
+    task = diffusion_task(guide, composer, tidy, [painted], painted, tuning=True)
     assert (task._rows(100, torch.Generator().manual_seed(0), done=0.0) >= len(tidy.images)).any()
-    batch = task.batch(4, torch.Generator().manual_seed(0))
-    assert task.loss(batch) > fresh.loss(batch)
 
 
-def test_single_things_of_unusual_size_or_aside_or_in_a_style_are_the_hard_ones(painted: Rendered) -> None:
-    hard = set(hard_singles(painted).tolist())
-    assert hard
-    for row, (caption, label) in enumerate(zip(painted.captions, painted.labels, strict=True)):
-        words = set(caption.split())
-        if label < 0 or not words & {
-            "small",
-            "big",
-            "left",
-            "right",
-            "top",
-            "bottom",
-            "ink",
-            "neon",
-            "watercolour",
-            "pixel",
-        }:
-            assert row not in hard
-        elif words & {"small", "big"}:
-            assert row in hard
+def test_the_composer_learns(painted: Rendered, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.primer.tasks.composer.empty_composer", lambda: full_composer().requires_grad_())
+    task = ComposerTask([painted], painted)
+    learns(task)
+    assert task.sheet(task.net) is not None
+    build_composer(task.flags()).load_state_dict(task.net.state_dict())
 
 
-def test_the_upscaler_learns_and_its_tensors_say_what_it_is(painted: Rendered, tidy: Rendered) -> None:
+def test_the_upscaler_learns_and_its_tensors_say_what_it_is(
+    painted: Rendered, tidy: Rendered, composer: Composer
+) -> None:
     guide = SmallClip(SMALL)
-    net = diffusion_task(guide, tidy, painted, painted).net.eval()
-    dreamt = dreamt_pictures(net, painted, told(guide, painted), 4)  # type: ignore[arg-type]
-    assert ((4, 64, 64, 3), torch.uint8) == (tuple(dreamt.shape), dreamt.dtype)
-    task = UpscalerTask(painted, painted, dreamt)
+    net = diffusion_task(guide, composer, tidy, [painted], painted).net.eval()
+    taught = lesson(net, guide, composer, painted)  # type: ignore[arg-type]
+    assert ((32, 64, 64, 3), torch.uint8) == (tuple(taught.dreamt.shape), taught.dreamt.dtype)
+    huge = np.zeros((2, 1024, 1024, 3), np.uint8)
+    again = replace(painted, images=np.zeros((2, 256, 256, 3), np.uint8), large=huge)
+    task = UpscalerTask([taught], again, painted)
     learns(task)
     assert task.sheet(task.net) is not None
     compact_from(task.net.state_dict()).load_state_dict(task.net.state_dict())
@@ -201,4 +236,4 @@ def test_a_vector_that_nothing_chooses_begins_again_until_the_codebook_is_settle
 
 
 def test_there_is_a_recipe_for_every_weights_file() -> None:
-    assert {"clip", "grader", "classifier", "diffusion", "upscaler", "vqgan"} == set(remake.NETS)
+    assert {"clip", "composer", "grader", "classifier", "diffusion", "upscaler", "vqgan"} == set(remake.NETS)

@@ -11,11 +11,15 @@ from engine.primer.vocabulary import (
     CANONICAL,
     CONTEXT,
     END,
+    GROUPS,
     KNOWN,
     PAD,
     START,
     TOKEN,
     VOCABULARY_SIZE,
+    split_terms,
+    split_words,
+    surroundings,
     tokenise,
     unknown_words,
 )
@@ -46,8 +50,8 @@ def test_word_order_is_kept() -> None:
 
 
 def test_unknown_words_are_named_once_in_order_and_dropped_from_the_ids() -> None:
-    text = "a dragon by the Sea, a DRAGON of glass"
-    assert ("dragon", "glass") == unknown_words(text)
+    text = "a zeppelin by the Sea, a ZEPPELIN of glass"
+    assert ("zeppelin", "glass") == unknown_words(text)
     assert [START, TOKEN["sea"], TOKEN["of"], END] == tokenise(text)[:4]
 
 
@@ -80,7 +84,19 @@ def test_what_it_knows_is_listed_by_topic() -> None:
     assert 12 == len(KNOWN["colours"])
     assert 8 == len(KNOWN["shapes"])
     assert "owl" in KNOWN["things"]
-    assert all(CANONICAL[word] == word for words in KNOWN.values() for word in words)
+    assert all(CANONICAL[" ".join(split_words(word))] == word for words in KNOWN.values() for word in words)
+    assert 683 == sum(len(KNOWN[group]) for group in GROUPS)
+
+
+def test_the_longest_phrase_is_one_term() -> None:
+    assert ["two", "polar bears", "and", "a", "hot dog"] == split_terms("two Polar Bears, and a hot-dog")
+    assert tokenise("a T-Rex") == tokenise("dinosaur")
+    assert ("polar",) == unknown_words("a polar car")
+
+
+def test_surroundings_leave_out_nouns_and_what_belongs_to_them() -> None:
+    assert "a beside a red house at night" == surroundings("a small blue dragon beside a red house at night")
+    assert "a" == surroundings("pizza")
 
 
 def test_the_vocabulary_needs_neither_numpy_nor_pillow_nor_torch() -> None:

@@ -4,26 +4,29 @@ import contextlib
 import io
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from engine.nets.small_clip import SmallClip
+from engine.nets.primer.small_clip import SmallClip
 from engine.primer.tasks.classifier import ClassifierTask
 from engine.primer.tasks.clip import ClipTask
+from engine.primer.tasks.composer import ComposerTask
 from engine.primer.tasks.dataset import Rendered, render, render_pair
 from engine.primer.tasks.diffusion import diffusion_task
-from engine.primer.tasks.upscaler import UpscalerTask
+from engine.primer.tasks.upscaler import Lesson, UpscalerTask
 from engine.primer.tasks.vqgan import VqganTask
 from engine.runtime.cpu_threads import Threads
 from engine.training.loop import Recipe, Trainer
 from engine.training.progress import Reporter
 from engine.training.sampling import sample
 from engine.training.task import Task
-from tests.engine.primer.test_tasks import SMALL
+from tests.engine.primer.test_tasks import SMALL, full_composer
 from tests.engine.training.faraway import GPU, FarAway
 from tests.engine.training.toy import Doubling
 
@@ -34,17 +37,26 @@ def guide() -> SmallClip:
 
 def diffusion(painted: Rendered, tuning: bool) -> Task:
     tidy = render(8, 6, domain="tidy", workers=1)
-    task = diffusion_task(guide(), tidy, painted, painted, tuning=tuning, reads=True)
+    task = diffusion_task(guide(), full_composer(), tidy, [painted], painted, tuning=tuning, reads=True)
     task._looking = 1.0
     return task
 
 
+def upscaler(painted: Rendered) -> Task:
+    clean = torch.from_numpy(painted.images)
+    assert painted.large is not None
+    taught = Lesson(clean, clean, torch.from_numpy(painted.large))
+    huge = np.zeros((2, 1024, 1024, 3), np.uint8)
+    return UpscalerTask([taught], replace(painted, images=huge[:, :256, :256], large=huge), painted)
+
+
 TASKS: dict[str, Callable[[Rendered], Task]] = {
-    "classifier": lambda painted: ClassifierTask(painted, painted),
-    "clip": lambda painted: ClipTask("clip", SMALL, painted, painted, spoilt=True),
+    "classifier": lambda painted: ClassifierTask([painted], {"old": painted}),
+    "clip": lambda painted: ClipTask("clip", SMALL, [painted], {"old": painted}, spoilt=True),
+    "composer": lambda painted: ComposerTask([painted], painted),
     "diffusion": lambda painted: diffusion(painted, tuning=False),
     "tuned diffusion": lambda painted: diffusion(painted, tuning=True),
-    "upscaler": lambda painted: UpscalerTask(painted, painted),
+    "upscaler": upscaler,
     "vqgan": lambda painted: VqganTask(painted, painted, guide().image),
 }
 
@@ -58,6 +70,7 @@ def painted() -> Rendered:
 def test_a_task_is_learned_on_a_gpu(name: str, painted: Rendered, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())  # it has none
     monkeypatch.setattr("engine.training.diffusion.sample", partial(sample, steps=1))
+    monkeypatch.setattr("engine.primer.tasks.composer.empty_composer", lambda: full_composer().requires_grad_())
     task = TASKS[name](painted)
     with FarAway():
         task.to(GPU)

@@ -41,7 +41,7 @@ class SmallClipFlags:
 
 
 def build_small_clip(flags: Mapping[str, object]) -> SmallClip:
-    """The net of a weights file. Raises WeightsError for a flag that it has not got."""
+    """Return the untrained net of a weights file. Raises WeightsError for an unknown flag."""
     known = {field.name for field in fields(SmallClipFlags)}
     unknown = sorted(set(flags) - known)
     if unknown:
@@ -69,7 +69,7 @@ class SmallClip(nn.Module):
         return F.normalize(self.image(images), dim=-1)
 
     def as_mapping(self) -> dict[str, object]:
-        """The flags for a weights file."""
+        """Return the flags for a weights file."""
         return asdict(self.flags)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from engine.errors import WeightsError
-from engine.nets.small_clip import SmallClip, build_small_clip
+from engine.nets.primer.small_clip import SmallClip, build_small_clip
 from engine.primer.tasks.clip import GRADER, GUIDE
 from engine.primer.vocabulary import tokenise
 

@@ -1,0 +1,40 @@
+"""`/help words`: the words that the small model reads, with pictures."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.interactions.responder import InteractionResponder
+from bot.services import Client
+from bot.views.words import words_page
+from engine.primer.things import GROUPS
+
+_CHOICES = [app_commands.Choice(name=group, value=group) for group in GROUPS]
+
+
+class Help(commands.Cog):
+    """The commands."""
+
+    topics = app_commands.Group(
+        name="help",
+        description="What the bot can do, and the words that it knows.",
+        allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
+        allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
+    )
+
+    @topics.command(name="words", description="What the small model can paint, with pictures.")
+    @app_commands.describe(group="Which words, animals and plants first.")
+    @app_commands.choices(group=_CHOICES)
+    async def words(
+        self, interaction: discord.Interaction[discord.Client], group: app_commands.Choice[str] | None = None
+    ) -> None:
+        """Show the first page of a group."""
+        responder = InteractionResponder.of(interaction, private=True)
+        await responder.send_private_payload(await words_page(group.value if group else GROUPS[0], 0))
+
+
+async def setup(bot: Client) -> None:
+    """Called by discord.py when the file is loaded."""
+    await bot.add_cog(Help())

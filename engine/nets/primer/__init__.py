@@ -1,0 +1,1 @@
+"""Networks of the small models alone: CLIP, classifier, layout and composer."""

@@ -1,0 +1,27 @@
+"""`/help words`: what can be painted, page by page, with pictures."""
+
+from __future__ import annotations
+
+from tests.wire.people import Person
+
+
+async def test_words_are_shown_with_pictures_and_pages_turn(max_: Person) -> None:
+    page = (await max_.slash("help words", group="food")).message
+    assert page.ephemeral
+    assert "Words: food, page 1 of " in page.text
+    assert "apple" in page.text
+    assert ["words.png"] == list(page.files)
+
+    await max_.click(page, "Page 2")
+    page = await max_.wait_for(page, lambda shown: "page 2 of" in shown.text)
+    assert {"Page 1", "Page 3", "Nature"} <= set(page.buttons)
+    assert "apple," not in page.text
+
+    await max_.click(page, "Nature")
+    page = await max_.wait_for(page, lambda shown: "Words: nature, page 1" in shown.text)
+    assert page.files["words.png"]
+
+
+async def test_the_prompt_s_last_word_is_completed(max_: Person) -> None:
+    offered = await max_.autocomplete("dream", "prompt", prompt="a blue dra")
+    assert "a blue dragon" in [choice["value"] for choice in offered]
