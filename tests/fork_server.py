@@ -16,7 +16,7 @@ from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import DupFd
 
-from engine.client.child_process import Child, start_child
+from engine.client.child_process import EngineProcess, start_child
 from engine.client.transport import FD, SocketPair
 from tests.fake_engine import serve
 
@@ -24,7 +24,7 @@ FAKE = (sys.executable, "-m", "tests.fake_engine")
 
 
 class Forked:
-    """What `Child` needs of an `asyncio.subprocess.Process`, for a process that was forked."""
+    """What `EngineProcess` needs of an `asyncio.subprocess.Process`, for a process that was forked."""
 
     def __init__(self, process: BaseProcess, output: asyncio.StreamReader) -> None:
         self._process, self.stdout = process, output
@@ -51,7 +51,7 @@ class Forked:
         self._ended.set_result(self._process.exitcode)
 
 
-async def start_fake_or_real(command: Sequence[str], environ: Mapping[str, str]) -> Child:
+async def start_fake_or_real(command: Sequence[str], environ: Mapping[str, str]) -> EngineProcess:
     """`start_child`, which forks the fake engine."""
     if tuple(command) != FAKE or sys.platform != "linux":
         return await start_child(command, environ)
@@ -71,7 +71,7 @@ async def start_fake_or_real(command: Sequence[str], environ: Mapping[str, str])
     output = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(output), os.fdopen(near, "rb"))
-    child = Child(Forked(process, output), await link.accept())  # type: ignore[arg-type]
+    child = EngineProcess(Forked(process, output), await link.accept())  # type: ignore[arg-type]
     child.listen()
     return child
 

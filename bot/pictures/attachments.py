@@ -16,7 +16,7 @@ import discord
 
 from bot.errors import CoolingDown, ShuttingDown
 from engine.errors import UnreadablePicture
-from engine.images.decoder import CleanPicture, Decoder
+from engine.images.decoder import CleanPicture, DecoderProcess
 from engine.images.foreign import MAX_BYTES, MAX_PIXELS
 from engine.images.opening import NAMES, sniff
 
@@ -84,7 +84,7 @@ class AttachmentReader:
         self._used: dict[int, tuple[float, float]] = {}
         """Person → (seconds, when): decoding time used by then, as far as it has not come back."""
         self._decoding = {True: asyncio.Lock(), False: asyncio.Lock()}
-        self._decoders: set[Decoder] = set()
+        self._decoders: set[DecoderProcess] = set()
         self._closing = False
 
     async def read(self, attachment: discord.Attachment, user_id: int, *, alpha: bool = False) -> CleanPicture:
@@ -116,7 +116,7 @@ class AttachmentReader:
     async def _decode(self, data: bytes, user_id: int, alpha: bool, share: int) -> CleanPicture:
         if self._closing:
             raise _shutting_down()
-        decoder, begun = Decoder(share), self._ticks()
+        decoder, begun = DecoderProcess(share), self._ticks()
         self._decoders.add(decoder)
         try:
             return await asyncio.to_thread(decoder.decode, data, pixels=self._pixels, alpha=alpha)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.cli._dream_order import Order
-from engine.cli._dream_run import Finished
+from engine.cli._dream_order import DreamOrder
+from engine.cli._dream_run import DreamResult
 from engine.cli._pictures import SEEN
 from engine.cli.console import Bar, read_file, write_file
 from engine.errors import InvalidRequest
@@ -19,7 +19,7 @@ from engine.images.pictures import contact_sheet, to_png, within
 from engine.requests.request import DreamRequest, UpscaleRequest
 
 if TYPE_CHECKING:
-    from engine.guidance.clip_score import Judge, Wish
+    from engine.guidance.clip_score import Judge, PromptVectors
     from engine.worker.in_process import InProcessEngine
 
 SCALE = 4
@@ -28,7 +28,7 @@ CELL = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class BestOf:
     """How the best are to be found. *grader* is a perceptor's name, empty for the fairest there is."""
 
     best: int
@@ -41,12 +41,12 @@ class Grading:
     """By whom and by what pictures will be judged; *note*: why that may not be fair. Its CLIP may leave meanwhile."""
 
     perceptor: str
-    wish: Wish
+    wish: PromptVectors
     note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class RankedPictures:
     """What was found. *grades*: index → cosine with the prompt, as *perceptor* sees it."""
 
     perceptor: str
@@ -58,7 +58,7 @@ class Choice:
     notes: tuple[str, ...] = ()
 
 
-def prepare(order: Order, wanted: Wanted, studio: InProcessEngine) -> Grading | None:
+def prepare(order: DreamOrder, wanted: BestOf, studio: InProcessEngine) -> Grading | None:
     """Find who will judge, and see that it understands what is asked for; None where nothing is to be chosen.
 
     Raises DreamErrors: what keeps the best from being found is said before anything is painted.
@@ -72,7 +72,9 @@ def prepare(order: Order, wanted: Wanted, studio: InProcessEngine) -> Grading | 
     return Grading(name, _judge(name, studio).wish(request.prompts, pictures), note)
 
 
-def choose(finished: Finished, wanted: Wanted, grading: Grading, studio: InProcessEngine, bar: Bar) -> Choice:
+def choose(
+    finished: DreamResult, wanted: BestOf, grading: Grading, studio: InProcessEngine, bar: Bar
+) -> RankedPictures:
     """Grade, rank, draw the sheet, enlarge the best if that is wanted; raises DreamErrors."""
     bar.say("Judging")
     judge, wish = _judge(grading.perceptor, studio), grading.wish
@@ -85,10 +87,10 @@ def choose(finished: Finished, wanted: Wanted, grading: Grading, studio: InProce
     place = finished.order.out.with_stem(f"{finished.order.out.stem}-sheet")
     write_file(place, to_png(sheet))
     larger = _enlarged(finished, best, studio, bar) if wanted.enlarge else {}
-    return Choice(judge.id, grades, best, place, larger, tuple(filter(None, [grading.note, *wish.notes])))
+    return RankedPictures(judge.id, grades, best, place, larger, tuple(filter(None, [grading.note, *wish.notes])))
 
 
-def check_wanted(wanted: Wanted, count: int) -> None:
+def check_wanted(wanted: BestOf, count: int) -> None:
     """Raise InvalidRequest where there is nothing to choose from."""
     if (wanted.grader or wanted.enlarge) and not wanted.best:
         raise InvalidRequest("--grader and --upscale-best belong to --best, which says how many are chosen.")
@@ -106,7 +108,7 @@ def _pictures(request: DreamRequest) -> list[str]:
     return [prompt.image for prompt in request.prompts if prompt.image]
 
 
-def _enlarged(finished: Finished, best: tuple[int, ...], studio: InProcessEngine, bar: Bar) -> dict[int, Path]:
+def _enlarged(finished: DreamResult, best: tuple[int, ...], studio: InProcessEngine, bar: Bar) -> dict[int, Path]:
     larger: dict[int, Path] = {}
     for done in (done for index in best for done in finished.pictures if done.index == index):
         bar.say(f"Enlarging {done.path.name}")

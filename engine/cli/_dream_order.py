@@ -22,7 +22,7 @@ MOST_ALIKE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class DreamOrder:
     """What is to be painted, and where everything goes."""
 
     request: Request
@@ -89,7 +89,7 @@ def unused(place: Path) -> Path:
     return found
 
 
-def painted_before(order: Order) -> dict[int, Done]:
+def painted_before(order: DreamOrder) -> dict[int, Done]:
     """The pictures of this very order that lie there already; raises InvalidRequest where another one does."""
     paths = {index: order.path(index) for index in range(order.request.count)}
     return {index: _recognised(order, index, path) for index, path in paths.items() if path.exists()}
@@ -131,7 +131,7 @@ def _in_the_way(path: Path) -> str:
     )
 
 
-def _recognised(order: Order, index: int, path: Path) -> Done:
+def _recognised(order: DreamOrder, index: int, path: Path) -> Done:
     try:
         png = read_file(path)
         record, image = read_record(png), open_own(png)

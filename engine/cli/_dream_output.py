@@ -7,16 +7,16 @@ from typing import Any
 
 import typer
 
-from engine.cli._dream_best_of import Choice
+from engine.cli._dream_best_of import RankedPictures
 from engine.cli._dream_order import Done
-from engine.cli._dream_run import Finished
+from engine.cli._dream_run import DreamResult
 from engine.cli._image_diff import Likeness, compare, reasons
-from engine.cli.console import Clock, echo_json, errors
+from engine.cli.console import PhaseTimer, echo_json, errors
 from engine.protocol.replay_record import read_record
 from engine.requests.request import DreamRequest
 
 
-def tell(finished: Finished, clock: Clock, choice: Choice | None = None) -> bool:
+def tell(finished: DreamResult, clock: PhaseTimer, choice: RankedPictures | None = None) -> bool:
     """Say it all; False if a replay is not equal to its original."""
     likeness, why = _replayed(finished)
     if finished.order.as_json:
@@ -30,7 +30,7 @@ def tell(finished: Finished, clock: Clock, choice: Choice | None = None) -> bool
     return likeness is None or likeness.equal
 
 
-def _lines(finished: Finished, choice: Choice | None) -> None:
+def _lines(finished: DreamResult, choice: RankedPictures | None) -> None:
     """A line per picture on stdout, the best first where there is a choice; notes on stderr."""
     grades = choice.grades if choice else {}
     for done in sorted(finished.pictures, key=lambda done: -grades.get(done.index, 0.0)):
@@ -54,7 +54,7 @@ def _lines(finished: Finished, choice: Choice | None) -> None:
         errors.print(note, markup=False, soft_wrap=True)
 
 
-def _record(finished: Finished, clock: Clock, choice: Choice | None) -> dict[str, Any]:
+def _record(finished: DreamResult, clock: PhaseTimer, choice: RankedPictures | None) -> dict[str, Any]:
     """All that was asked, resolved and found."""
     replay: Mapping[str, Any] = finished.pictures[0].facts["replay"]
     record = {
@@ -70,7 +70,7 @@ def _record(finished: Finished, clock: Clock, choice: Choice | None) -> dict[str
     return record
 
 
-def _picture_record(finished: Finished, done: Done, choice: Choice | None) -> dict[str, Any]:
+def _picture_record(finished: DreamResult, done: Done, choice: RankedPictures | None) -> dict[str, Any]:
     names = ["width", "height", "clip_score", "perceptor", "sha256"]
     names = ["seed", *names] if isinstance(finished.order.request, DreamRequest) else names
     record = {"path": str(done.path), **{name: done.facts[name] for name in names}}
@@ -80,7 +80,7 @@ def _picture_record(finished: Finished, done: Done, choice: Choice | None) -> di
     return record | {"seconds": _rounded(done.facts["seconds"])}
 
 
-def _replayed(finished: Finished) -> tuple[Likeness | None, list[str]]:
+def _replayed(finished: DreamResult) -> tuple[Likeness | None, list[str]]:
     """How like a replay is to its original, and why it may not be."""
     original, again = finished.order.original, finished.again
     if not original:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-from engine.cli._dream_order import Done, Order
+from engine.cli._dream_order import Done, DreamOrder
 from engine.cli.console import Bar, calm_torch, errors, write_file
 from engine.errors import InvalidRequest
 from engine.images.opening import open_reduced
@@ -25,10 +25,10 @@ LARGEST = max(LARGEST_SIDE.values())
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class DreamResult:
     """What came of an order: its pictures in their order, how long the phases took, sentences for the person."""
 
-    order: Order
+    order: DreamOrder
     pictures: list[Done]
     seconds: Mapping[str, float]
     notes: list[str]
@@ -54,7 +54,9 @@ def start_studio(means: Means) -> InProcessEngine:
     return InProcessEngine(means.device, means.threads, kept if means.compiled else None)
 
 
-def paint(order: Order, studio: InProcessEngine, bar: Bar, before: Mapping[int, Done] | None = None) -> Finished:
+def paint(
+    order: DreamOrder, studio: InProcessEngine, bar: Bar, before: Mapping[int, Done] | None = None
+) -> DreamResult:
     """Paint it and write it, all but what was painted *before*; raises DreamErrors.
 
     Interrupted, it leaves the pictures that are finished.
@@ -82,13 +84,13 @@ def paint(order: Order, studio: InProcessEngine, bar: Bar, before: Mapping[int, 
         notes = (*notes, f"{len(before)} pictures were painted before; how those came to be was not kept.")
     of_pictures: list[Any] = [note for picture in pictures for note in picture.facts["notes"]]
     all_notes = list(dict.fromkeys([*notes, *map(str, of_pictures)]))
-    return Finished(order, pictures, seconds, all_notes, work.last if order.original else b"")
+    return DreamResult(order, pictures, seconds, all_notes, work.last if order.original else b"")
 
 
 class Work:
     """An order while it is being painted: *done* fills with what lies in its file."""
 
-    def __init__(self, order: Order, bar: Bar, done: dict[int, Done]) -> None:
+    def __init__(self, order: DreamOrder, bar: Bar, done: dict[int, Done]) -> None:
         self._order, self._bar, self._done = order, bar, done
         self._frames: dict[int, list[bytes]] = {}
         self._unwritten: list[Path] = []

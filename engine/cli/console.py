@@ -53,7 +53,7 @@ def calm_torch() -> None:
         os.environ.setdefault(name, value)
 
 
-class Clock:
+class PhaseTimer:
     """Seconds since it was made, and how many of them passed before the work began."""
 
     def __init__(self) -> None:

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from engine.catalogue.models import DEFAULT_MODEL, MODELS
-from engine.cli._dream_best_of import Wanted, check_wanted, choose, prepare
-from engine.cli._dream_order import Order, find_place, painted_before
+from engine.cli._dream_best_of import BestOf, check_wanted, choose, prepare
+from engine.cli._dream_order import DreamOrder, find_place, painted_before
 from engine.cli._dream_output import tell
 from engine.cli._dream_request import attach, choose_subject, init_notes
 from engine.cli._dream_run import Means, paint, start_studio
-from engine.cli.console import INTERRUPTED, WRONG, Bar, Clock, Compiled, Device, Threads, errors
+from engine.cli.console import INTERRUPTED, WRONG, Bar, Compiled, Device, PhaseTimer, Threads, errors
 from engine.images.timelapse import check_kind
 from engine.requests.prompts import read_prompts
 from engine.requests.request import METHODS, PROFILES, DreamRequest, parse_settings
@@ -85,7 +85,7 @@ def dream(
         "mask_image": attach(mask, images),
         "settings": ({"profile": profile} if profile else {}) | parse_settings(" ".join(settings or ())),
     }
-    wanted = Wanted(best, grader, upscale_best)
+    wanted = BestOf(best, grader, upscale_best)
     _check(wanted, count, evolution)
     subject = choose_subject(replay, resume, out, asked, images)
     for note in [note for words in (prompt, negative) if words.strip() for note in read_prompts(words).notes]:
@@ -94,23 +94,23 @@ def dream(
         errors.print(note, markup=False, soft_wrap=True)
     usual = subject.usual or f"dream-{subject.request.seed}.png"
     place = find_place(out, str(usual), resume=resume)
-    order = Order(subject.request, images, place, snapshots, evolution, as_json, subject.script, subject.original)
+    order = DreamOrder(subject.request, images, place, snapshots, evolution, as_json, subject.script, subject.original)
     if not _fulfil(order, resume, wanted, Means(device, threads, compiled)):
         raise typer.Exit(WRONG)
 
 
-def _check(wanted: Wanted, count: int, evolution: Path | None) -> None:
+def _check(wanted: BestOf, count: int, evolution: Path | None) -> None:
     """Raise InvalidRequest for what cannot be had of the pictures, whatever they are."""
     check_wanted(wanted, count)
     if evolution:
         check_kind(evolution.suffix)
 
 
-def _fulfil(order: Order, resume: bool, wanted: Wanted, means: Means) -> bool:
+def _fulfil(order: DreamOrder, resume: bool, wanted: BestOf, means: Means) -> bool:
     """Paint, choose, tell; False if a replay is not equal to its original."""
     before = painted_before(order) if resume else {}
     order.check_places()
-    clock = Clock()
+    clock = PhaseTimer()
     try:
         with Bar("Starting") as bar:
             studio = start_studio(means)
@@ -124,7 +124,7 @@ def _fulfil(order: Order, resume: bool, wanted: Wanted, means: Means) -> bool:
     return tell(finished, clock, choice)
 
 
-def _stopped(order: Order) -> str:
+def _stopped(order: DreamOrder) -> str:
     """How far it came, and how to go on."""
     count = order.request.count
     if count == 1:

@@ -25,13 +25,13 @@ from engine.cli.console import (
 )
 from engine.errors import DreamError, InvalidRequest, UnreadablePicture
 from engine.guidance.judge_choice import choose_grader
-from engine.images.index import Album, Entry, Found
+from engine.images.index import Album, Found, IndexedImage
 from engine.images.opening import NAMES, OWN_BYTES, open_reduced
 from engine.images.pictures import contact_sheet, to_png, within
 from engine.requests.prompts import Prompt, parse_prompts
 
 if TYPE_CHECKING:
-    from engine.guidance.clip_score import Judge, Wish
+    from engine.guidance.clip_score import Judge, PromptVectors
 
 TOGETHER = 128
 """So many pictures are looked at, then remembered; an interruption loses no more."""
@@ -112,7 +112,7 @@ def look_at(album: Album, judge: Judge, bar: Bar) -> dict[Path, str]:
     news, unread = album.look(), dict[Path, str]()
     for start in range(0, len(news), TOGETHER):
         bar.count("Looking", start, len(news))
-        entries, images, problems = list[Entry](), list[Image.Image](), list[tuple[Entry, str]]()
+        entries, images, problems = list[IndexedImage](), list[Image.Image](), list[tuple[IndexedImage, str]]()
         for entry in news[start : start + TOGETHER]:
             try:
                 if entry.size > OWN_BYTES:
@@ -139,7 +139,7 @@ def _parts(words: str, like: Sequence[Path]) -> tuple[tuple[Prompt, ...], dict[s
     return prompts, {sha: open_reduced(data, SEEN) for sha, data in files.items()}
 
 
-def _others(album: Album, wish: Wish, count: int, like: Sequence[Path]) -> list[Found]:
+def _others(album: Album, wish: PromptVectors, count: int, like: Sequence[Path]) -> list[Found]:
     """The nearest pictures, but for those that were given to be like."""
     given = {path.resolve() for path in like}
     found = album.search(wish.direction, count + len(given))

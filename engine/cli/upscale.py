@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from engine.cli._dream_order import Order, unused
+from engine.cli._dream_order import DreamOrder, unused
 from engine.cli._dream_output import tell
 from engine.cli._dream_run import Means, paint, start_studio
-from engine.cli.console import MISTAKE, Bar, Clock, Device, Threads, check_writable, errors, is_folder, read_file
+from engine.cli.console import MISTAKE, Bar, Device, PhaseTimer, Threads, check_writable, errors, is_folder, read_file
 from engine.errors import DreamError, InvalidRequest
 from engine.images.opening import NAMES, SUFFIXES_READ, open_own, stored_size
 from engine.images.pictures import SUFFIXES
@@ -46,7 +46,7 @@ def upscale(
         first = _order(files[0], places[0], upscaler, scale, as_json)
     for place in places:
         check_writable(place)
-    clock = Clock()
+    clock = PhaseTimer()
     with Bar("Starting") as bar:
         studio = start_studio(Means(device, threads))
         clock.begin()
@@ -56,7 +56,7 @@ def upscale(
         return
     failed = 0
     for path, place in zip(files, places, strict=True):
-        clock = Clock()
+        clock = PhaseTimer()
         try:
             with Bar(path.name) as bar:
                 finished = paint(_order(path, place, upscaler, scale, as_json), studio, bar)
@@ -99,7 +99,7 @@ def find_places(files: Sequence[Path], out: Path | None, scale: int, *, several:
     return [unused(place) for place in places]
 
 
-def _order(path: Path, place: Path, upscaler: str, scale: int, as_json: bool) -> Order:
+def _order(path: Path, place: Path, upscaler: str, scale: int, as_json: bool) -> DreamOrder:
     data = read_file(path)
     width, height = stored_size(data)
     sha = hashlib.sha256(data).hexdigest()
@@ -109,4 +109,6 @@ def _order(path: Path, place: Path, upscaler: str, scale: int, as_json: bool) ->
         raise InvalidRequest(f"A picture can be enlarged 2 to 8 times, not {scale} times.") from error
     check_large(width, height, scale)
     width, height = open_own(data).size  # the way it stands; a broken one is found before torch is imported
-    return Order(request.model_copy(update={"width": width, "height": height}), {sha: data}, place, as_json=as_json)
+    return DreamOrder(
+        request.model_copy(update={"width": width, "height": height}), {sha: data}, place, as_json=as_json
+    )

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Child:
+class EngineProcess:
     """A running engine process and the client's end of its connection."""
 
     process: asyncio.subprocess.Process
@@ -87,7 +87,7 @@ class Child:
             log.info("%s", line)
 
 
-async def start_child(command: Sequence[str], environ: Mapping[str, str]) -> Child:
+async def start_child(command: Sequence[str], environ: Mapping[str, str]) -> EngineProcess:
     """Start *command* with exactly *environ* and its end of a fresh connection; raises OSError, TimeoutError."""
     link = await offer()
     try:
@@ -103,7 +103,7 @@ async def start_child(command: Sequence[str], environ: Mapping[str, str]) -> Chi
         link.close()
         raise
     try:
-        child = Child(process, await link.accept())
+        child = EngineProcess(process, await link.accept())
     except BaseException:
         link.close()
         process.kill()

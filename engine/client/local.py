@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from engine.client.child_process import DEFAULT_COMMAND, Child
+from engine.client.child_process import DEFAULT_COMMAND, EngineProcess
 from engine.client.event_queue import EventQueue
 from engine.client.supervisor import Supervisor, SupervisorTimeouts
 from engine.environment import MemoryRules, child_environment
@@ -238,7 +238,7 @@ class LocalEngine:
             await asyncio.wait([self._supervising])
         self._events.close()
 
-    def _usable_child(self) -> Child:
+    def _usable_child(self) -> EngineProcess:
         if self._unusable:
             raise EngineUnusable(self._unusable)
         child = self._supervisor.child
@@ -246,7 +246,7 @@ class LocalEngine:
             raise EngineRestarting(RESTARTING)
         return child
 
-    def _write(self, child: Child, command: Command) -> None:
+    def _write(self, child: EngineProcess, command: Command) -> None:
         idle = self.slowest_step() is None
         try:
             child.write(command)

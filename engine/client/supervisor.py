@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from engine.client.child_process import UNUSABLE_STATUS, Child, start_child
+from engine.client.child_process import UNUSABLE_STATUS, EngineProcess, start_child
 from engine.protocol.framing import Message, WireError
 from engine.protocol.messages import Ready, Result
 
@@ -43,7 +43,7 @@ class SupervisorTimeouts:
         return min(max(self.stall_steps * slowest_step, self.stall_least), self.stall)
 
 
-class Client(Protocol):
+class EventReceiver(Protocol):
     """Whom a supervisor reports to. All methods are called on the event loop."""
 
     def frame_budget(self, kind: str, body: Any) -> int | None:
@@ -74,11 +74,11 @@ class Supervisor:
         self,
         command: Sequence[str],
         environ: Mapping[str, str],
-        client: Client,
+        client: EventReceiver,
         timeouts: SupervisorTimeouts,
         pid_file: Path | None = None,
     ) -> None:
-        self.child: Child | None = None
+        self.child: EngineProcess | None = None
         self._command, self._environ = command, environ
         self._client, self._timeouts, self._pid_file = client, timeouts, pid_file
         self._ready = self._useful = self._stopping = False
@@ -157,7 +157,7 @@ class Supervisor:
                 self._name_pid(None)
         return status, child.last_words[-1] if child.last_words else f"it ended with status {status}, without a word"
 
-    async def _read_all(self, child: Child) -> None:
+    async def _read_all(self, child: EngineProcess) -> None:
         """Reads messages until the connection ends; kills a process that breaks the protocol."""
         try:
             while (message := await child.read(self._client.frame_budget)) is not None:
@@ -174,7 +174,7 @@ class Supervisor:
             log.error("The engine's connection broke: %s", error)
             child.kill()
 
-    async def _watch(self, child: Child) -> None:
+    async def _watch(self, child: EngineProcess) -> None:
         """Kills *child* when its silence is too long. Time in which this process itself stood still does not count."""
         pause = min(self._timeouts.stall / 4, self._timeouts.stall_least / 4, 10.0)
         while True:

@@ -20,7 +20,7 @@ SMALL = "the small CLIP"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class PromptVectors:
     """What is wanted: the parts of a prompt as unit vectors [P, D], and the unit vector of their weighted sum [D].
 
     Negative weights push away, so a picture's cosine with *direction* falls with what nobody wants in it.
@@ -66,7 +66,7 @@ class Judge:
         vectors: Floats = see(views(seen, self._perceptor), self._perceptor, self._runtime).cpu().numpy()
         return vectors
 
-    def wish(self, prompts: Sequence[Prompt], pictures: Mapping[str, Image.Image] | None = None) -> Wish:
+    def wish(self, prompts: Sequence[Prompt], pictures: Mapping[str, Image.Image] | None = None) -> PromptVectors:
         """Embed the parts; *pictures*: SHA-256 → what image prompts name.
 
         Raises InvalidRequest where a small perceptor knows no word of them.
@@ -77,7 +77,7 @@ class Judge:
         notes += cut_short(kept, [self._perceptor])
         parts = np.concatenate([self._part(prompt, pictures or {}) for prompt in kept])
         total = np.array([prompt.weight for prompt in kept], dtype=np.float32) @ parts
-        return Wish(kept, parts, total / max(float(np.linalg.norm(total)), 1e-12), notes)
+        return PromptVectors(kept, parts, total / max(float(np.linalg.norm(total)), 1e-12), notes)
 
     def odds(self, cosines: Floats, axis: int = -1) -> Floats:
         """Cosines → probabilities along *axis*, as CLIP was trained to tell texts (or pictures) apart."""

@@ -49,7 +49,7 @@ class CleanPicture:
         return hashlib.sha256(self.png).hexdigest()
 
 
-class Decoder:
+class DecoderProcess:
     """One child for one picture, within 1/*share* of the limits of memory and time.
 
     *cpu_seconds* is what the child says it took; 0 if it said nothing.

@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS pictures (
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class IndexedImage:
     """One file: *path* within the folder, and what changes when the file does."""
 
     path: Path
@@ -53,7 +53,7 @@ class Entry:
 class Known:
     """What the index says of a file: the row of its vector, or None and the *problem* why it could not be opened."""
 
-    entry: Entry
+    entry: IndexedImage
     row: int | None
     problem: str = ""
 
@@ -106,7 +106,7 @@ class Album:
         """Files that could not be opened, and why."""
         return {path: known.problem for path, known in sorted(self._known.items()) if known.row is None}
 
-    def look(self) -> list[Entry]:
+    def look(self) -> list[IndexedImage]:
         """Compare with the folder: what is gone or changed is forgotten, what is new comes back, to be remembered."""
         there = {entry.path: entry for entry in scan(self.root)}
         gone = [path for path, known in self._known.items() if there.get(path) != known.entry]
@@ -118,7 +118,9 @@ class Album:
             self._tidy()
         return [entry for path, entry in there.items() if path not in self._known]
 
-    def remember(self, entries: Sequence[Entry], vectors: Floats, problems: Sequence[tuple[Entry, str]] = ()) -> None:
+    def remember(
+        self, entries: Sequence[IndexedImage], vectors: Floats, problems: Sequence[tuple[IndexedImage, str]] = ()
+    ) -> None:
         """*vectors* [N, dim] are what *entries* look like; *problems* are files that could not be opened, and why."""
         with self._in_words():
             first = self._vectors.add(vectors) if len(entries) else 0
@@ -174,7 +176,7 @@ class Album:
         for path, mtime_ns, size, row, problem in self._index.execute("SELECT * FROM pictures"):
             if not isinstance(path, bytes) or not (row is None or (isinstance(row, int) and 0 <= row < rows)):
                 raise VectorsUnreadable("The index names rows that are not there.")
-            yield Known(Entry(Path(os.fsdecode(path)), mtime_ns, size), row, str(problem))
+            yield Known(IndexedImage(Path(os.fsdecode(path)), mtime_ns, size), row, str(problem))
 
     def _insert(self, news: Sequence[Known]) -> None:
         self._index.executemany(
@@ -228,7 +230,7 @@ class Album:
         )
 
 
-def scan(root: Path) -> Iterator[Entry]:
+def scan(root: Path) -> Iterator[IndexedImage]:
     """Every file below *root* that has a picture's name, in order; hidden ones and linked folders are left out.
 
     Raises InvalidRequest for what is no folder, or one that may not be read.
@@ -242,7 +244,7 @@ def scan(root: Path) -> Iterator[Entry]:
             if path.suffix.lower() in SUFFIXES and not name.startswith("."):
                 with contextlib.suppress(OSError):  # gone in this moment, or a link to nowhere
                     about = path.stat()
-                    yield Entry(path.relative_to(root), about.st_mtime_ns, about.st_size)
+                    yield IndexedImage(path.relative_to(root), about.st_mtime_ns, about.st_size)
 
 
 def _refuse(error: OSError) -> None:

@@ -16,7 +16,7 @@ from engine.loaders.meta_init import NoInit
 from engine.nets.biggan import Biggan, build_biggan
 from engine.nets.biggan_flags import BigganFlags, read_biggan_flags
 from engine.runtime.provider import NetProvider
-from engine.weights.formats.state_dict import Choice, Tensors
+from engine.weights.formats.state_dict import SelectedTensors, Tensors
 from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import Folder, weights_folder
 from engine.weights.store.hashed_file import HashedFile
@@ -62,7 +62,7 @@ def read_biggan(entry: Entry, folder: Folder, device: torch.device) -> BigganNet
     return BigganNet(net.eval().requires_grad_(False).to(device), opened.sha256)
 
 
-def fill_biggan(opened: HashedFile, flags: Mapping[str, object]) -> tuple[Biggan, Choice]:
+def fill_biggan(opened: HashedFile, flags: Mapping[str, object]) -> tuple[Biggan, SelectedTensors]:
     """The net of *flags* with the tensors of the file, and which those were. Raises WeightsError."""
     net = biggan_blueprint(flags)
     raw, choice = read_fitting(opened, net, _without_norms)

@@ -23,7 +23,7 @@ from engine.nets.adm import UNetModel, build_adm
 from engine.nets.adm_flags import AdmFlags
 from engine.nets.primer.composer import Composer, build_composer
 from engine.runtime.provider import NetProvider
-from engine.weights.formats.state_dict import Choice
+from engine.weights.formats.state_dict import SelectedTensors
 from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import Folder, weights_folder
 from engine.weights.store.hashed_file import HashedFile
@@ -113,7 +113,7 @@ def read_diffusion(entry: Entry, folder: Folder, device: torch.device, dtype: to
     return DiffusionNet(net.eval().requires_grad_(False).set_torso_dtype(dtype).to(device), opened.sha256)
 
 
-def fill_diffusion(opened: HashedFile, flags: Mapping[str, object]) -> tuple[UNetModel, Choice]:
+def fill_diffusion(opened: HashedFile, flags: Mapping[str, object]) -> tuple[UNetModel, SelectedTensors]:
     """The net of *flags* with the tensors of the file, and which those were. Raises WeightsError."""
     net = blueprint(flags)
     tensors, choice = read_fitting(opened, net)

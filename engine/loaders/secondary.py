@@ -9,7 +9,7 @@ from engine.diffusion.denoiser import Denoiser, v_denoiser
 from engine.errors import InvalidRequest
 from engine.nets.secondary import MULTIPLE, SecondaryNet
 from engine.runtime.provider import NetProvider
-from engine.weights.formats.state_dict import Choice
+from engine.weights.formats.state_dict import SelectedTensors
 from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import weights_folder
 from engine.weights.store.hashed_file import HashedFile
@@ -31,7 +31,7 @@ def check_sides(sides: tuple[int, int]) -> None:
         )
 
 
-def fill_secondary(opened: HashedFile) -> tuple[SecondaryNet, Choice]:
+def fill_secondary(opened: HashedFile) -> tuple[SecondaryNet, SelectedTensors]:
     """The net with the tensors of the file, and which those were. Raises WeightsError."""
     with torch.device("meta"):
         net = SecondaryNet()

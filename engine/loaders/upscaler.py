@@ -24,7 +24,7 @@ from engine.errors import ModelUnavailable, WeightsError
 from engine.loaders.meta_init import NoInit
 from engine.loaders.torchvision_compat import ensure_torchvision
 from engine.nets.onednn_patch import quicken
-from engine.weights.formats.state_dict import Choice, unknown_choices
+from engine.weights.formats.state_dict import SelectedTensors, unknown_choices
 from engine.weights.formats.tensors import BREAKAGE, read_index, read_tensors
 from engine.weights.store.folder import Folder, weights_folder
 from engine.weights.store.hashed_file import HashedFile
@@ -132,7 +132,7 @@ def read_upscaler(entry: Entry, folder: Folder, device: torch.device, dtype: tor
     return _ready(found, device, dtype, opened.sha256)
 
 
-def describe_file(opened: HashedFile) -> tuple[Any, Choice]:
+def describe_file(opened: HashedFile) -> tuple[Any, SelectedTensors]:
     """spandrel's descriptor of the first tensors in the file that it recognises. Raises WeightsError."""
     for choice in unknown_choices(read_index(opened))[:MAX_CHOICES]:
         tensors = read_tensors(opened, choice)

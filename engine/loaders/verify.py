@@ -10,10 +10,10 @@ from engine.loaders.diffusion import fill_diffusion
 from engine.loaders.secondary import fill_secondary
 from engine.loaders.upscaler import describe_file
 from engine.loaders.vqgan import fill_vqgan
-from engine.weights.formats.state_dict import Choice
+from engine.weights.formats.state_dict import SelectedTensors
 from engine.weights.store.hashed_file import HashedFile
 
-_FILL: Mapping[Kind, Callable[[HashedFile, Entry], tuple[object, Choice]]] = {
+_FILL: Mapping[Kind, Callable[[HashedFile, Entry], tuple[object, SelectedTensors]]] = {
     Kind.DIFFUSION: lambda opened, entry: fill_diffusion(opened, entry.flags),
     Kind.VQGAN: lambda opened, entry: fill_vqgan(opened, entry.flags),
     Kind.BIGGAN: lambda opened, entry: fill_biggan(opened, entry.flags),

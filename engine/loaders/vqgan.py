@@ -19,7 +19,7 @@ from engine.loaders.meta_init import NoInit
 from engine.nets.vqgan import Vqgan, build_vqgan, nearest, straight_through
 from engine.nets.vqgan_flags import read_vqgan_flags
 from engine.runtime.provider import NetProvider
-from engine.weights.formats.state_dict import Choice
+from engine.weights.formats.state_dict import SelectedTensors
 from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import Folder, weights_folder
 from engine.weights.store.hashed_file import HashedFile
@@ -116,7 +116,7 @@ def read_vqgan(entry: Entry, folder: Folder, device: torch.device) -> VqganNet:
     return VqganNet(net.eval().requires_grad_(False).to(device), opened.sha256)
 
 
-def fill_vqgan(opened: HashedFile, flags: Mapping[str, object]) -> tuple[Vqgan, Choice]:
+def fill_vqgan(opened: HashedFile, flags: Mapping[str, object]) -> tuple[Vqgan, SelectedTensors]:
     """The net of *flags* with the tensors of the file, and which those were. Raises WeightsError."""
     net = vqgan_blueprint(flags)
     tensors, choice = read_fitting(opened, net, without=TRAINING)

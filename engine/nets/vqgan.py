@@ -55,7 +55,7 @@ class AttnBlock(nn.Module):
         return out
 
 
-class Downsample(nn.Module):
+class VqganDownsample(nn.Module):
     """Half the sides, by a 3 × 3 convolution that sees a pixel beyond the right and the lower edge."""
 
     def __init__(self, channels: int) -> None:
@@ -68,7 +68,7 @@ class Downsample(nn.Module):
         return out
 
 
-class Upsample(nn.Module):
+class VqganUpsample(nn.Module):
     """Twice the sides: each place four times, then 3 × 3."""
 
     def __init__(self, channels: int) -> None:
@@ -117,7 +117,7 @@ class Middle(nn.Module):
         return out
 
 
-class Encoder(nn.Module):
+class VqganEncoder(nn.Module):
     """[N, 3, H, W] in [-1, 1] → [N, z_channels, H / f, W / f]."""
 
     def __init__(self, flags: VqganFlags) -> None:
@@ -129,7 +129,7 @@ class Encoder(nn.Module):
             first = widths[number - 1] if number else flags.ch
             level = Level([first] + [width] * flags.num_res_blocks, flags.attends(number), groups)
             if number < len(widths) - 1:
-                level.downsample = Downsample(width)
+                level.downsample = VqganDownsample(width)
             self.down.append(level)
         self.mid = Middle(widths[-1], groups)
         self.norm_out = _norm(widths[-1], groups)
@@ -144,7 +144,7 @@ class Encoder(nn.Module):
         return out
 
 
-class Decoder(nn.Module):
+class VqganDecoder(nn.Module):
     """[N, z_channels, h, w] → [N, 3, f·h, f·w], mostly in [-1, 1]."""
 
     def __init__(self, flags: VqganFlags) -> None:
@@ -157,7 +157,7 @@ class Decoder(nn.Module):
             first = widths[min(number + 1, len(widths) - 1)]
             level = Level([first] + [width] * (flags.num_res_blocks + 1), flags.attends(number), groups)
             if number:
-                level.upsample = Upsample(width)
+                level.upsample = VqganUpsample(width)
             self.up.append(level)
         self.norm_out = _norm(widths[0], groups)
         self.conv_out = nn.Conv2d(widths[0], flags.out_ch * flags.patch**2, 3, padding=1)
@@ -216,7 +216,7 @@ class Vqgan(nn.Module):
     def __init__(self, flags: VqganFlags) -> None:
         super().__init__()
         self.flags = flags
-        self.encoder, self.decoder = Encoder(flags), Decoder(flags)
+        self.encoder, self.decoder = VqganEncoder(flags), VqganDecoder(flags)
         self.quantize = GumbelCodebook(flags) if flags.gumbel else Codebook(flags)
         self.quant_conv = nn.Conv2d(flags.z_channels, flags.embed_dim, 1)
         self.post_quant_conv = nn.Conv2d(flags.embed_dim, flags.z_channels, 1)

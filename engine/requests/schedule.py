@@ -116,7 +116,7 @@ def parse_schedule(text: str, name: str = "value") -> Schedule:
     >>> str(parse_schedule("[12]*400 + [4]*600")), parse_schedule("0.5").at(999)
     ('[12]*400+[4]*600', 0.5)
     """
-    return _Reader(text, name).schedule()
+    return _ScheduleReader(text, name).schedule()
 
 
 def _whole(schedule: Schedule) -> Schedule:
@@ -138,7 +138,7 @@ def _validated(value: object, name: str) -> Schedule:
     return constant(value)
 
 
-class _Reader:
+class _ScheduleReader:
     """A cursor over one text."""
 
     def __init__(self, text: str, name: str) -> None:

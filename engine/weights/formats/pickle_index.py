@@ -75,7 +75,7 @@ UNSUPPORTED = {
 }
 
 
-class Refused(Exception):
+class UnsafePickle(Exception):
     """The text is a clause that follows the file's name."""
 
 
@@ -190,7 +190,7 @@ class TensorsOnly(pickle.Unpickler):
             return KNOWN[module, name]
         if module.partition(".")[0] in FRAMEWORKS:
             return Inert
-        raise Refused(f"is not safe to read: it wants to run “{module}.{name}”, which no file of weights needs")
+        raise UnsafePickle(f"is not safe to read: it wants to run “{module}.{name}”, which no file of weights needs")
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__(file)
@@ -214,7 +214,7 @@ def read_legacy(file: BinaryIO) -> dict[str, object]:
     """The index of a file from before PyTorch 1.6: pickles, then each storage as a length and its bytes."""
     magic, version = TensorsOnly(file).load(), TensorsOnly(file).load()
     if magic != LEGACY_MAGIC or version != 1001:
-        raise Refused("is a broken PyTorch file: it does not begin as PyTorch writes it")
+        raise UnsafePickle("is a broken PyTorch file: it does not begin as PyTorch writes it")
     TensorsOnly(file).load()  # of the system that wrote it
     unpickler = TensorsOnly(file)
     groups = list(find_groups(unpickler.load()))
@@ -240,7 +240,7 @@ def find_groups(root: object) -> Iterator[dict[str, Any]]:
         tensors = {name: item for name, item in items if isinstance(name, str) and isinstance(item, Tensor)}
         total += len(tensors)
         if total > MAX_TENSORS or any(len(name) > MAX_NAME for name in tensors):
-            raise Refused(f"holds more than {MAX_TENSORS:,} tensors, or names of more than {MAX_NAME} letters")
+            raise UnsafePickle(f"holds more than {MAX_TENSORS:,} tensors, or names of more than {MAX_NAME} letters")
         if tensors:
             yield {"path": path, "tensors": tensors}
         inner = [(name, i) for name, i in items if isinstance(i, (Mapping, list, tuple)) and not isinstance(i, Tensor)]
@@ -267,7 +267,7 @@ def main(arguments: list[str]) -> int:
     try:
         index = read_legacy(file) if kind == "legacy" else read_archive(file)
         text = json.dumps(index)
-    except Refused as error:
+    except UnsafePickle as error:
         sys.stderr.write(f"{error}\n")
         return REFUSED
     except MemoryError:

@@ -22,7 +22,7 @@ Shapes = Mapping[str, Shape]
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class SelectedTensors:
     """Some tensors of a checkpoint, under the names that the network has for them."""
 
     path: tuple[str, ...]
@@ -50,12 +50,12 @@ class Choice:
 
 def choose_fitting(
     groups: Sequence[Group], expected: Shapes, view: Callable[[Tensors], Tensors] = dict
-) -> tuple[Choice, str]:
+) -> tuple[SelectedTensors, str]:
     """The best choice whose names and shapes are those *expected*, and ""; else the nearest one, and what is wrong.
 
     *view* drops or renames tensors before they are compared, as the network's loader will. *groups* is not empty.
     """
-    found: list[tuple[int, Choice, str]] = []
+    found: list[tuple[int, SelectedTensors, str]] = []
     for choice in _by_prefix(groups, expected, view):
         seen = view(choice.tensors)
         wrong = misfit(expected, {name: stored.shape for name, stored in seen.items()})
@@ -65,10 +65,12 @@ def choose_fitting(
     return choice, wrong
 
 
-def _by_prefix(groups: Sequence[Group], expected: Shapes, view: Callable[[Tensors], Tensors]) -> Iterator[Choice]:
+def _by_prefix(
+    groups: Sequence[Group], expected: Shapes, view: Callable[[Tensors], Tensors]
+) -> Iterator[SelectedTensors]:
     """Every group whole, and the part of it that lies behind each prefix of an expected name."""
     for group in groups:
-        yield Choice(group.path, "", group.tensors)
+        yield SelectedTensors(group.path, "", group.tensors)
         prefixes: Counter[str] = Counter()
         for name in view(group.tensors):
             parts = name.split(".")
@@ -78,14 +80,14 @@ def _by_prefix(groups: Sequence[Group], expected: Shapes, view: Callable[[Tensor
         yield from (_behind(group, prefix) for prefix, _ in prefixes.most_common(MAX_PREFIXES))
 
 
-def unknown_choices(groups: Iterable[Group]) -> list[Choice]:
+def unknown_choices(groups: Iterable[Group]) -> list[SelectedTensors]:
     """Choices for a network that is recognised by its tensors, the likeliest first."""
     choices = []
     for group in groups:
         names = [name for name, stored in group.tensors.items() if stored.shape]  # counters have no sides
         heads = {name.partition(".")[0] for name in names if "." in name}
         prefix = ""
-        choices.append(Choice(group.path, "", group.tensors))
+        choices.append(SelectedTensors(group.path, "", group.tensors))
         while len(heads) == 1 and all(name.startswith(prefix) and "." in name[len(prefix) :] for name in names):
             prefix += f"{heads.pop()}."
             choices.append(_behind(group, prefix))
@@ -95,9 +97,9 @@ def unknown_choices(groups: Iterable[Group]) -> list[Choice]:
     return sorted(choices, key=lambda choice: (not choice.is_averaged, len(choice.path)))
 
 
-def _behind(group: Group, prefix: str) -> Choice:
+def _behind(group: Group, prefix: str) -> SelectedTensors:
     inner = {name.removeprefix(prefix): t for name, t in group.tensors.items() if name.startswith(prefix)}
-    return Choice(group.path, prefix, inner)
+    return SelectedTensors(group.path, prefix, inner)
 
 
 def misfit(expected: Shapes, found: Shapes) -> str:

@@ -17,7 +17,7 @@ from engine.weights.formats.detect import Format, find_format
 from engine.weights.formats.index import Group, Stored, row_major
 from engine.weights.formats.pytorch_file import index_archive, index_legacy
 from engine.weights.formats.safetensors_file import index_safetensors
-from engine.weights.formats.state_dict import Choice, Tensors, choose_fitting
+from engine.weights.formats.state_dict import SelectedTensors, Tensors, choose_fitting
 from engine.weights.store.hashed_file import HashedFile
 
 BREAKAGE = (
@@ -51,7 +51,7 @@ def read_index(opened: HashedFile) -> tuple[Group, ...]:
 
 def read_fitting(
     opened: HashedFile, expected: nn.Module, view: Callable[[Tensors], Tensors] = dict, without: str = ""
-) -> tuple[dict[str, Tensor], Choice]:
+) -> tuple[dict[str, Tensor], SelectedTensors]:
     """The tensors that fit the module *expected*, as `choose_fitting` finds them. Raises WeightsError.
 
     Names with the part *without* are left out.
@@ -77,7 +77,7 @@ def _left_out(groups: tuple[Group, ...], part: str) -> tuple[Group, ...]:
     )
 
 
-def read_tensors(opened: HashedFile, choice: Choice) -> dict[str, Tensor]:
+def read_tensors(opened: HashedFile, choice: SelectedTensors) -> dict[str, Tensor]:
     """Name → tensor, on the CPU, in the order of the file. Raises WeightsError for what is not plain or not finite."""
     wanted = choice.tensors
     if problem := next((stored.problem for stored in wanted.values() if stored.problem), ""):

@@ -15,7 +15,7 @@ from PIL import Image, ImageChops, ImageCms
 import engine
 from engine.errors import UnreadablePicture
 from engine.images import decoder, foreign
-from engine.images.decoder import CleanPicture, Decoder, png_size
+from engine.images.decoder import CleanPicture, DecoderProcess, png_size
 from engine.images.foreign import clean
 from engine.images.opening import open_own
 from tests.engine.images import hostile
@@ -40,13 +40,13 @@ def test_a_photograph_becomes_a_small_clean_png() -> None:
     exif[0x0112], exif[0x010E] = 6, "where I live"
     data = saved(two_halves().resize((2400, 1600)), "JPEG", exif=exif, comment=b"secret", quality=95)
 
-    picture = Decoder().decode(data, pixels=600 * 400)
+    picture = DecoderProcess().decode(data, pixels=600 * 400)
 
     assert ((1600, 2400), (400, 600), "") == (picture.size, png_size(picture.png), picture.note)
     assert ("PNG", "RGB", {}) == (opened(picture).format, opened(picture).mode, opened(picture).info)
     top = opened(picture).getpixel((200, 20))
     assert isinstance(top, tuple) and all(abs(a - b) < 6 for a, b in zip(top, (200, 30, 20), strict=True))
-    assert picture.sha256 == Decoder().decode(data, pixels=600 * 400).sha256
+    assert picture.sha256 == DecoderProcess().decode(data, pixels=600 * 400).sha256
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -72,7 +72,7 @@ def test_every_format_is_decoded_without_an_import_after_the_limits_are_set(name
 
 @pytest.mark.parametrize("name", ["PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF"])
 def test_the_child_decodes_it_within_its_limits(name: str) -> None:
-    picture = Decoder().decode(saved(two_halves().resize((1200, 800)), name))
+    picture = DecoderProcess().decode(saved(two_halves().resize((1200, 800)), name))
 
     assert ((1200, 800), (1200, 800)) == (picture.size, png_size(picture.png))
 
@@ -81,7 +81,7 @@ def test_heic_is_decoded_where_its_package_is_installed() -> None:
     pillow_heif = pytest.importorskip("pillow_heif")
     pillow_heif.register_heif_opener()
 
-    picture = Decoder().decode(saved(two_halves(), "HEIF", quality=95))
+    picture = DecoderProcess().decode(saved(two_halves(), "HEIF", quality=95))
 
     left = opened(picture).getpixel((5, 20))
     assert isinstance(left, tuple) and left[0] > 150 > 80 > left[2]
@@ -90,7 +90,7 @@ def test_heic_is_decoded_where_its_package_is_installed() -> None:
 @pytest.mark.parametrize("name", hostile.REFUSED)
 def test_what_would_cost_much_is_refused_at_once(name: str) -> None:
     with pytest.raises(UnreadablePicture) as refused:
-        Decoder().decode(hostile.REFUSED[name]())
+        DecoderProcess().decode(hostile.REFUSED[name]())
 
     assert str(refused.value) != decoder.SLOW
 
@@ -98,7 +98,7 @@ def test_what_would_cost_much_is_refused_at_once(name: str) -> None:
 @pytest.mark.parametrize("name", hostile.DECODED)
 def test_what_is_within_the_limits_is_decoded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoder, "SECONDS", 100)  # the limit of CPU time holds, however busy the machine is
-    picture = Decoder().decode(hostile.DECODED[name]())
+    picture = DecoderProcess().decode(hostile.DECODED[name]())
 
     assert png_size(picture.png)[0] * png_size(picture.png)[1] <= 1.01 * decoder.USUAL_PIXELS
 
@@ -106,7 +106,7 @@ def test_what_is_within_the_limits_is_decoded(name: str, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\nno", saved(two_halves(), "PNG")[:80], b"%PDF-1.7"])
 def test_what_is_no_picture_is_refused(data: bytes) -> None:
     with pytest.raises(UnreadablePicture, match=r"broken|not a picture that is opened here"):
-        Decoder().decode(data)
+        DecoderProcess().decode(data)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P", "L", "1", "CMYK", "I;16"])
@@ -127,24 +127,24 @@ def test_strips_give_the_same_as_the_whole(mode: str, monkeypatch: pytest.Monkey
 def test_a_mask_keeps_its_alpha_and_a_picture_lies_on_white() -> None:
     data = saved(Image.new("RGBA", (8, 8), (255, 0, 0, 0)), "PNG")
 
-    assert "RGBA" == opened(Decoder().decode(data, alpha=True)).mode
-    assert (255, 255, 255) == opened(Decoder().decode(data)).getpixel((0, 0))
+    assert "RGBA" == opened(DecoderProcess().decode(data, alpha=True)).mode
+    assert (255, 255, 255) == opened(DecoderProcess().decode(data)).getpixel((0, 0))
 
 
 @pytest.mark.parametrize("name", ["GIF", "WEBP", "PNG", "AVIF"])
 def test_an_animated_file_is_said_to_be_one(name: str) -> None:
     data = saved(two_halves(), name, save_all=True, append_images=[two_halves().rotate(90)], duration=50)
 
-    assert "The file is animated; its first frame is used." == Decoder().decode(data).note
+    assert "The file is animated; its first frame is used." == DecoderProcess().decode(data).note
 
 
 def test_a_profile_is_converted_to_srgb_and_left_out() -> None:
     lab = Image.new("LAB", (4, 4), (128, 128, 128))
     p3 = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
-    plain = Decoder().decode(saved(Image.new("RGB", (4, 4), (90, 120, 30)), "PNG", icc_profile=p3))
+    plain = DecoderProcess().decode(saved(Image.new("RGB", (4, 4), (90, 120, 30)), "PNG", icc_profile=p3))
 
     assert (90, 120, 30) == opened(plain).getpixel((0, 0)), "a profile of another colour space does not count"
-    assert "RGB" == opened(Decoder().decode(saved(lab, "TIFF"))).mode
+    assert "RGB" == opened(DecoderProcess().decode(saved(lab, "TIFF"))).mode
 
 
 def test_a_child_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,12 +152,12 @@ def test_a_child_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(decoder, "SECONDS", 0.3)
 
     with pytest.raises(UnreadablePicture, match="takes too long"):
-        Decoder().decode(saved(two_halves(), "PNG"))
+        DecoderProcess().decode(saved(two_halves(), "PNG"))
 
 
 def test_closing_ends_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoder, "_START", "import sys, time; sys.stdin.buffer.read(); time.sleep(600)")
-    one, refused = Decoder(), list[str]()
+    one, refused = DecoderProcess(), list[str]()
 
     def decode() -> None:
         with pytest.raises(UnreadablePicture) as error:
@@ -183,7 +183,7 @@ def child_says(code: str, monkeypatch: pytest.MonkeyPatch) -> str:
         "print(json.dumps({'error': str(said)}))",
     )
     with pytest.raises(UnreadablePicture) as said:
-        Decoder().decode(b"")
+        DecoderProcess().decode(b"")
     return str(said.value)
 
 
@@ -205,4 +205,4 @@ def test_what_a_child_answers_is_not_trusted(monkeypatch: pytest.MonkeyPatch) ->
     for answer in ("nothing", '{"width": 1, "height": 1}\\nGIF89a', "[]", "{}"):
         monkeypatch.setattr(decoder, "_START", f"print('{answer}')")
         with pytest.raises(UnreadablePicture, match="broken"):
-            Decoder().decode(b"")
+            DecoderProcess().decode(b"")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engine.errors import InvalidRequest
-from engine.images.index import Album, Entry, scan
+from engine.images.index import Album, IndexedImage, scan
 from engine.images.vector_file import Floats
 
 DIM = 4
@@ -26,7 +26,7 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-def direction(entry: Entry) -> list[float]:
+def direction(entry: IndexedImage) -> list[float]:
     """a points one way, b another …"""
     vector = [0.0] * DIM
     vector[ord(entry.path.name[0]) % DIM] = 1.0
@@ -41,7 +41,7 @@ def fill(album: Album) -> list[str]:
 
 
 def aim(name: str) -> Floats:
-    return np.array(direction(Entry(Path(name), 0, 0)), np.float32)
+    return np.array(direction(IndexedImage(Path(name), 0, 0)), np.float32)
 
 
 def best(album: Album, name: str) -> str:
@@ -173,7 +173,7 @@ def test_an_index_that_came_with_foreign_pictures_names_nothing_outside(root: Pa
     (tmp_path / "z.png").write_bytes(b"secret")
     with Album(root, "eye", DIM) as album:
         fill(album)
-        outside = Entry(Path("../z.png"), 0, 0)
+        outside = IndexedImage(Path("../z.png"), 0, 0)
         album.remember([outside], aim("z")[None])
 
     with Album(root, "eye", DIM) as album:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.playground.server.actions.state import State
-from bot.playground.server.validation.components import V2_FLAG, Kind, check_components, numbered, walk
+from bot.playground.server.validation.components import V2_FLAG, ComponentKind, check_components, numbered, walk
 from bot.playground.server.validation.errors import ApiError, FormErrors, empty_message, too_large
 from bot.playground.server.validation.limits import (
     ALT_TEXT,
@@ -166,7 +166,7 @@ def _mentions(state: State, channel: Channel, message: Message, body: Json, *, i
         allowed = _USERS_ONLY
     texts = [
         message.content,
-        *(c.get("content") or "" for c in walk(message.components) if c.get("type") == Kind.TEXT_DISPLAY),
+        *(c.get("content") or "" for c in walk(message.components) if c.get("type") == ComponentKind.TEXT_DISPLAY),
     ]
     return found(state.world, channel, message.author_id, "\n".join(texts), allowed)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bot.playground.server.validation.components import SELECTS, Kind
+from bot.playground.server.validation.components import SELECTS, ComponentKind
 from bot.playground.server.world.clock import iso
 from bot.playground.server.world.entities import World
 from bot.playground.server.world.files import Files, StoredFile
@@ -11,10 +11,10 @@ from bot.playground.server.world.messages import Message, Messages
 from bot.playground.server.world.payloads import user_payload
 
 _FILLED_IN: dict[int, Json] = {
-    Kind.CONTAINER: {"accent_color": None, "spoiler": False},
-    Kind.SEPARATOR: {"spacing": 1, "divider": True},
-    Kind.THUMBNAIL: {"description": None, "spoiler": False},
-    Kind.FILE: {"spoiler": False},
+    ComponentKind.CONTAINER: {"accent_color": None, "spoiler": False},
+    ComponentKind.SEPARATOR: {"spacing": 1, "divider": True},
+    ComponentKind.THUMBNAIL: {"description": None, "spoiler": False},
+    ComponentKind.FILE: {"spoiler": False},
     **{kind: {"min_values": 1, "max_values": 1} for kind in SELECTS},
 }
 """Defaults that Discord adds to components."""

@@ -14,7 +14,7 @@ V2_COMPONENTS, V2_TEXT, GALLERY = 40, 4000, 10
 V2_FLAG = 1 << 15
 
 
-class Kind(IntEnum):
+class ComponentKind(IntEnum):
     """docs: components/reference.mdx, "Component Types"."""
 
     ACTION_ROW = 1
@@ -39,15 +39,21 @@ class Kind(IntEnum):
     CHECKBOX = 23
 
 
-SELECTS = {Kind.STRING_SELECT, Kind.USER_SELECT, Kind.ROLE_SELECT, Kind.MENTIONABLE_SELECT, Kind.CHANNEL_SELECT}
+SELECTS = {
+    ComponentKind.STRING_SELECT,
+    ComponentKind.USER_SELECT,
+    ComponentKind.ROLE_SELECT,
+    ComponentKind.MENTIONABLE_SELECT,
+    ComponentKind.CHANNEL_SELECT,
+}
 _V2_TOP = {
-    Kind.ACTION_ROW,
-    Kind.SECTION,
-    Kind.TEXT_DISPLAY,
-    Kind.MEDIA_GALLERY,
-    Kind.FILE,
-    Kind.SEPARATOR,
-    Kind.CONTAINER,
+    ComponentKind.ACTION_ROW,
+    ComponentKind.SECTION,
+    ComponentKind.TEXT_DISPLAY,
+    ComponentKind.MEDIA_GALLERY,
+    ComponentKind.FILE,
+    ComponentKind.SEPARATOR,
+    ComponentKind.CONTAINER,
 }
 _LINK, _PREMIUM = 5, 6
 
@@ -98,7 +104,7 @@ def _check_classic(components: list[Json], errors: FormErrors) -> None:
     if len(components) > ROWS:
         errors.too_long("components", ROWS)
     for number, component in enumerate(components):
-        if component.get("type") != Kind.ACTION_ROW:
+        if component.get("type") != ComponentKind.ACTION_ROW:
             # Without the flag only action rows are known ("Component Types", and IS_COMPONENTS_V2).
             errors.add(f"components.{number}.type", "UNION_TYPE_CHOICES", "Value of field 'type' must be one of (1,).")
 
@@ -106,7 +112,7 @@ def _check_classic(components: list[Json], errors: FormErrors) -> None:
 def _check_v2(components: list[Json], everything: list[Json], errors: FormErrors) -> None:
     if len(everything) > V2_COMPONENTS:
         errors.too_long("components", V2_COMPONENTS)
-    text = sum(len(c.get("content") or "") for c in everything if c.get("type") == Kind.TEXT_DISPLAY)
+    text = sum(len(c.get("content") or "") for c in everything if c.get("type") == ComponentKind.TEXT_DISPLAY)
     if text > V2_TEXT:
         errors.add("components", "COMPONENT_MAX_DISPLAYABLE_TEXT_SIZE", f"Text exceeds maximum size of {V2_TEXT}")
     for number, component in enumerate(components):
@@ -125,15 +131,15 @@ def _check_unique_ids(everything: list[Json], errors: FormErrors) -> None:
 
 def _check_one(component: Json, path: str, errors: FormErrors) -> None:
     kind = component.get("type")
-    if kind == Kind.ACTION_ROW:
+    if kind == ComponentKind.ACTION_ROW:
         _check_row(component, path, errors)
-    elif kind == Kind.BUTTON:
+    elif kind == ComponentKind.BUTTON:
         _check_button(component, path, errors)
     elif kind in SELECTS:
         _check_select(component, path, errors)
-    elif kind == Kind.MEDIA_GALLERY:
+    elif kind == ComponentKind.MEDIA_GALLERY:
         _length(component.get("items") or [], f"{path}.items", 1, GALLERY, errors)
-    elif kind == Kind.TEXT_DISPLAY:
+    elif kind == ComponentKind.TEXT_DISPLAY:
         _length(component.get("content") or "", f"{path}.content", 1, V2_TEXT, errors)
     for number, child in enumerate(component.get("components") or []):
         _check_one(child, f"{path}.components.{number}", errors)
@@ -152,7 +158,7 @@ def _check_row(row: Json, path: str, errors: FormErrors) -> None:
             f"{path}.components", "COMPONENT_LAYOUT_WIDTH_EXCEEDED", "The specified component exceeds the maximum width"
         )
     for number, kind in enumerate(kinds):
-        if kind != Kind.BUTTON and kind not in SELECTS:
+        if kind != ComponentKind.BUTTON and kind not in SELECTS:
             errors.add(
                 f"{path}.components.{number}.type",
                 "UNION_TYPE_CHOICES",
@@ -186,7 +192,7 @@ def _check_select(select: Json, path: str, errors: FormErrors) -> None:
         errors.required(f"{path}.custom_id")
     if len(select.get("placeholder") or "") > PLACEHOLDER:
         errors.too_long(f"{path}.placeholder", PLACEHOLDER)
-    if select.get("type") == Kind.STRING_SELECT:
+    if select.get("type") == ComponentKind.STRING_SELECT:
         check_options(select, path, errors)
 
 

@@ -3,14 +3,14 @@
 from collections.abc import Collection
 from typing import Any
 
-from bot.playground.server.validation.components import CUSTOM_ID, SELECTS, Kind, check_options, numbered, walk
+from bot.playground.server.validation.components import CUSTOM_ID, SELECTS, ComponentKind, check_options, numbered, walk
 from bot.playground.server.validation.errors import FormErrors
 from bot.playground.server.validation.select_values import wrong_choice
 from bot.playground.server.world.json_types import Json
 
 TITLE, COMPONENTS, LABEL, DESCRIPTION, TEXT = 45, 5, 45, 100, 4000
-_CHOOSING = {*SELECTS, Kind.CHECKBOX_GROUP, Kind.FILE_UPLOAD}
-_FIELDS = {*_CHOOSING, Kind.TEXT_INPUT, Kind.RADIO_GROUP, Kind.CHECKBOX}
+_CHOOSING = {*SELECTS, ComponentKind.CHECKBOX_GROUP, ComponentKind.FILE_UPLOAD}
+_FIELDS = {*_CHOOSING, ComponentKind.TEXT_INPUT, ComponentKind.RADIO_GROUP, ComponentKind.CHECKBOX}
 """Children of a label (docs: components/reference.mdx, "Label Child Components")."""
 
 
@@ -35,18 +35,18 @@ def checked_modal(data: Json) -> Json:
 
 def _check_part(part: Json, path: str, errors: FormErrors) -> None:
     kind = part.get("type")
-    if kind == Kind.LABEL:
+    if kind == ComponentKind.LABEL:
         if not 1 <= len(part.get("label") or "") <= LABEL:
             errors.bad_length(f"{path}.label", 1, LABEL)
         if len(part.get("description") or "") > DESCRIPTION:
             errors.too_long(f"{path}.description", DESCRIPTION)
         _check_field(part.get("component") or {}, f"{path}.component", errors, _FIELDS)
-    elif kind == Kind.ACTION_ROW:
+    elif kind == ComponentKind.ACTION_ROW:
         for number, child in enumerate(part.get("components") or []):
-            _check_field(child, f"{path}.components.{number}", errors, {Kind.TEXT_INPUT})
-            if child.get("type") == Kind.TEXT_INPUT and not 1 <= len(child.get("label") or "") <= LABEL:
+            _check_field(child, f"{path}.components.{number}", errors, {ComponentKind.TEXT_INPUT})
+            if child.get("type") == ComponentKind.TEXT_INPUT and not 1 <= len(child.get("label") or "") <= LABEL:
                 errors.bad_length(f"{path}.components.{number}.label", 1, LABEL)
-    elif kind != Kind.TEXT_DISPLAY:
+    elif kind != ComponentKind.TEXT_DISPLAY:
         errors.add(f"{path}.type", "UNION_TYPE_CHOICES", "Value of field 'type' must be one of (1, 10, 18).")
 
 
@@ -54,9 +54,9 @@ def _check_field(field: Json, path: str, errors: FormErrors, allowed: Collection
     if field.get("type") not in allowed:
         kinds = ", ".join(str(int(kind)) for kind in sorted(allowed))
         errors.add(f"{path}.type", "UNION_TYPE_CHOICES", f"Value of field 'type' must be one of ({kinds}).")
-    if field.get("type") in (Kind.STRING_SELECT, Kind.RADIO_GROUP, Kind.CHECKBOX_GROUP):
+    if field.get("type") in (ComponentKind.STRING_SELECT, ComponentKind.RADIO_GROUP, ComponentKind.CHECKBOX_GROUP):
         check_options(field, path, errors)
-    if field.get("type") != Kind.TEXT_INPUT:
+    if field.get("type") != ComponentKind.TEXT_INPUT:
         return
     for key in ("min_length", "max_length"):
         if not 0 <= (field.get(key) or 0) <= TEXT:
@@ -75,9 +75,9 @@ def wrong_answers(modal: Json, values: dict[str, Any]) -> list[str]:
     names = {field["custom_id"] for field in fields_of(modal)}
     wrong = [f"the form has no field {name!r}, only {sorted(names)}" for name in values.keys() - names]
     for field in fields_of(modal):
-        if field["type"] == Kind.TEXT_INPUT:
+        if field["type"] == ComponentKind.TEXT_INPUT:
             wrong += _wrong_text(field, str(values.get(field["custom_id"], field.get("value") or "")))
-        elif field["type"] != Kind.CHECKBOX:
+        elif field["type"] != ComponentKind.CHECKBOX:
             wrong += _wrong_selection(field, _chosen(field, values))
     return wrong
 
@@ -96,7 +96,7 @@ def _wrong_selection(field: Json, chosen: list[str]) -> list[str]:
     if not chosen:
         needed = field.get("required", True) and field.get("min_values") != 0
         return [f"{field['custom_id']} must be chosen"] if needed else []
-    most = field.get("max_values") or (len(field["options"]) if field["type"] == Kind.CHECKBOX_GROUP else 1)
+    most = field.get("max_values") or (len(field["options"]) if field["type"] == ComponentKind.CHECKBOX_GROUP else 1)
     found = wrong_choice({**field, "max_values": most}, chosen)
     return [f"{field['custom_id']}: {found}"] if found else []
 
@@ -105,9 +105,9 @@ def submitted(modal: Json, values: dict[str, Any]) -> list[Json]:
     """The `components` of a modal submit: the form's shape, with values ("Label Interaction Response Structure")."""
     parts: list[Json] = []
     for part in modal["components"]:
-        if part["type"] == Kind.LABEL:
+        if part["type"] == ComponentKind.LABEL:
             parts.append({"type": 18, "id": part["id"], "component": _answer(part["component"], values)})
-        elif part["type"] == Kind.ACTION_ROW:
+        elif part["type"] == ComponentKind.ACTION_ROW:
             answers = [_answer(child, values) for child in part["components"]]
             parts.append({"type": 1, "id": part["id"], "components": answers})
         else:
@@ -120,9 +120,9 @@ def _answer(field: Json, values: dict[str, Any]) -> Json:
     value = values.get(field["custom_id"])
     if field["type"] in _CHOOSING:
         return {**answer, "values": _chosen(field, values)}
-    if field["type"] == Kind.CHECKBOX:
+    if field["type"] == ComponentKind.CHECKBOX:
         return {**answer, "value": bool(value if value is not None else field.get("default"))}
-    if field["type"] == Kind.RADIO_GROUP:
+    if field["type"] == ComponentKind.RADIO_GROUP:
         return {**answer, "value": next(iter(_chosen(field, values)), None)}
     return {**answer, "value": str(value if value is not None else field.get("value") or "")}
 

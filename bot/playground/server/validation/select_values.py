@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from bot.playground.server.validation.components import Kind, walk
+from bot.playground.server.validation.components import ComponentKind, walk
 from bot.playground.server.world.entities import Channel, World
 from bot.playground.server.world.json_types import Json
 from bot.playground.server.world.payloads import channel_payload, interaction_member, role_payload, user_payload
@@ -23,7 +23,10 @@ def wrong_choice(component: Json, values: list[str]) -> str:
     if not low <= len(values) <= high:
         return f"choose {low} to {high} values, not {len(values)}"
     offered = {option["value"] for option in component.get("options") or []}
-    if component["type"] in (Kind.STRING_SELECT, Kind.RADIO_GROUP, Kind.CHECKBOX_GROUP) and not set(values) <= offered:
+    if (
+        component["type"] in (ComponentKind.STRING_SELECT, ComponentKind.RADIO_GROUP, ComponentKind.CHECKBOX_GROUP)
+        and not set(values) <= offered
+    ):
         return f"{sorted(set(values) - offered)} is not offered; offered: {sorted(offered)}"
     return ""
 
@@ -63,10 +66,10 @@ def add_channel(world: World, channel: Channel, value: str, resolved: Json) -> N
 
 
 BY_SELECT: dict[int, Add] = {
-    Kind.USER_SELECT: add_user,
-    Kind.ROLE_SELECT: add_role,
-    Kind.MENTIONABLE_SELECT: add_mentionable,
-    Kind.CHANNEL_SELECT: add_channel,
+    ComponentKind.USER_SELECT: add_user,
+    ComponentKind.ROLE_SELECT: add_role,
+    ComponentKind.MENTIONABLE_SELECT: add_mentionable,
+    ComponentKind.CHANNEL_SELECT: add_channel,
 }
 
 
