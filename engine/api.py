@@ -210,7 +210,7 @@ class Studio:
         on_progress: Callable[[Progress], None] | None,
         plan: ReplayPlan | None = None,
     ) -> list[Dream]:
-        painted = self._engine.paint(request, images, tell=on_progress, script=plan)
+        painted = self._engine.paint(request, images, tell=on_progress, replay_plan=plan)
         return [_dream(painted.pictures[index], painted.notes) for index in sorted(painted.pictures)]
 
 

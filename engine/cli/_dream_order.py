@@ -31,7 +31,7 @@ class DreamOrder:
     snapshots: Path | None = None
     evolution: Path | None = None
     as_json: bool = False
-    script: ReplayPlan | None = None
+    replay_plan: ReplayPlan | None = None
     """What a replay follows."""
     original: bytes = field(default=b"", repr=False)
     """The PNG that is painted again, to be compared with."""

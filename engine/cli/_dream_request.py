@@ -22,10 +22,10 @@ REPLAYS_ONE = "--replay paints one picture, and all of it; leave out --resume an
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A request; a replay also has the *script* of its steps, its *original* and a file's name of its own."""
+    """A request; a replay also has the *replay_plan* of its steps, its *original* and a file's name of its own."""
 
     request: DreamRequest
-    script: ReplayPlan | None = None
+    replay_plan: ReplayPlan | None = None
     original: bytes = field(default=b"", repr=False)
     """The PNG that is painted again."""
     usual: Path | None = None

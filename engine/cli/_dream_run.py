@@ -73,7 +73,7 @@ def paint(
             order.images,
             tell=work.follow,
             keep=work.keep,
-            script=order.script,
+            replay_plan=order.replay_plan,
             only=missing,
             closely=order.evolution is not None,
         )

@@ -94,7 +94,9 @@ def dream(
         errors.print(note, markup=False, soft_wrap=True)
     usual = subject.usual or f"dream-{subject.request.seed}.png"
     place = find_place(out, str(usual), resume=resume)
-    order = DreamOrder(subject.request, images, place, snapshots, evolution, as_json, subject.script, subject.original)
+    order = DreamOrder(
+        subject.request, images, place, snapshots, evolution, as_json, subject.replay_plan, subject.original
+    )
     if not _fulfil(order, resume, wanted, Means(device, threads, compiled)):
         raise typer.Exit(WRONG)
 

@@ -26,7 +26,7 @@ from engine.worker.job_state import Painter
 
 log = logging.getLogger(__name__)
 
-FULL = "There is no memory left for this beside the pictures that are being painted; try again when they are finished."
+FULL = "There is not enough memory while other images are being painted; try again when they are finished."
 FindMethod: TypeAlias = Callable[[str], Method[Any]]
 
 
@@ -48,25 +48,25 @@ class Admitted:
 
 
 def admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method: FindMethod) -> Admitted:
-    """Load what *job* needs and begin its pictures; raises DreamErrors in words.
+    """Loads the models of *job* and begins its images. Raises DreamErrors.
 
-    What can never fit into memory is refused before anything is loaded; what fits in a lighter form begins in that.
-    When memory runs out, nets that belong to no picture under way leave, and it is tried once more.
+    The memory estimate is checked before anything is loaded; it refuses the job or sets its memory level.
+    When memory runs out, models of no image in progress are evicted, then the job is tried once more.
     """
     _check_images(job, images)
     try:
         return _held(job, images, runtime, find_method)
-    except Exception as error:  # only what says that memory is used up
+    except Exception as error:  # anything but out-of-memory is raised again
         if not is_out_of_memory(error):
             raise
-        log.warning("No memory for job %s; idle nets leave.", job.id)
+        log.warning("Out of memory for job %s; evicting idle models.", job.id)
     if not runtime.cache.shed():
         raise OutOfMemory(FULL)
     return _held(job, images, runtime, find_method)
 
 
 def _held(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method: FindMethod) -> Admitted:
-    """The nets of a picture stay from the first that is loaded until it is taken up, however many it needs."""
+    """Keeps every model of the job loaded until the worker has taken up its images."""
     with runtime.cache.lease() as lease:
         admitted = _admit(job, images, runtime, find_method)
         nets = frozenset(lease.keys)
@@ -100,9 +100,9 @@ def _admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method:
 
 
 def _load_upscaler(request: UpscaleRequest, runtime: Runtime) -> tuple[Upscaler[Any], tuple[str, ...]]:
-    """The upscaler that *request* names, loaded; for "auto" the best that loads, and notes about better ones.
+    """Loads the upscaler of *request*; for "auto" the best one that loads, with notes about the failed ones.
 
-    Raises ModelUnavailable or WeightsError for an upscaler that was named and cannot be loaded.
+    Raises ModelUnavailable or WeightsError if a named upscaler cannot be loaded.
     """
     usable = set(usable_upscalers()) if request.upscaler == AUTO else {request.upscaler}
     notes: list[str] = []
@@ -124,6 +124,6 @@ def _load_upscaler(request: UpscaleRequest, runtime: Runtime) -> tuple[Upscaler[
 def _check_images(job: Job, images: Mapping[str, bytes]) -> None:
     for sha in job.request.images:
         if sha not in images:
-            raise InvalidRequest("A picture that this request needs did not come with it; attach it again.")
+            raise InvalidRequest("An image of this request is missing; attach it again.")
         if hashlib.sha256(images[sha]).hexdigest() != sha:
-            raise InvalidRequest("A picture that came with this request is not the one that it names.")
+            raise InvalidRequest("An image of this request does not match its SHA-256.")

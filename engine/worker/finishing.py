@@ -1,4 +1,4 @@
-"""From a method's last step to a `Picture`: the finishing upscale, the facts, the PNG with its replay record."""
+"""Turns a method's result into a `Picture`: finishing upscale, facts, PNG with replay record."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ FALLBACK = "lanczos"
 
 
 def needs_finish(request: Request, image: Image.Image) -> bool:
-    """Whether the method's picture is smaller than what was asked for."""
+    """Whether the method's image differs from the requested size."""
     return isinstance(request, DreamRequest) and image.size != (request.width, request.height)
 
 
 def load_finisher(request: Request, runtime: Runtime) -> tuple[Upscaler[Any], str]:
-    """The upscaler that finishes this request's pictures, and a note where it is not the one it should be."""
+    """The upscaler that finishes this request's images, and a note if a fallback replaces the model's upscaler."""
     assert isinstance(request, DreamRequest)
     name = MODELS[request.model].finish if request.model in MODELS else ""
     problem = catch(_load, name or FALLBACK, runtime)
     if not isinstance(problem, DreamError):
         return problem, ""
-    return _load(FALLBACK, runtime), f"Enlarged by plain resampling: {problem}"
+    return _load(FALLBACK, runtime), f"Upscaled by plain resampling: {problem}"
 
 
 def begin_finish(task: ImageTask, image: Image.Image, runtime: Runtime) -> tuple[Upscaler[Any], State, str]:
@@ -48,20 +48,20 @@ def begin_finish(task: ImageTask, image: Image.Image, runtime: Runtime) -> tuple
     scale = max(math.ceil(request.width / image.width), math.ceil(request.height / image.height))
     wrap = axes(getattr(request.options, "seamless", "none"))
     state = upscaler.enlarge(task.run.job.id, task.index, image, scale, runtime, wrap)
-    script = task.run.script
-    if script and script.core and hasattr(state, "begin_with"):
-        state.begin_with(script.core)
+    replay_plan = task.run.replay_plan
+    if replay_plan and replay_plan.core and hasattr(state, "begin_with"):
+        state.begin_with(replay_plan.core)
     return upscaler, state, note
 
 
 def merged(method: Mapping[str, object], upscaler: Mapping[str, object]) -> dict[str, object]:
-    """The facts of a finished picture: what it was resolved to is said by both who painted it."""
+    """Merges the facts of the method and of its upscaler, `resolved` key by key. The method takes precedence."""
     resolved: list[Any] = [facts.get("resolved") or {} for facts in (method, upscaler)]
     return {**upscaler, **method, "resolved": {**resolved[1], **resolved[0]}}
 
 
 def make_picture(task: ImageTask, image: Image.Image, notes: tuple[str, ...], runtime: Runtime) -> Picture:
-    """Everything that is slow about a finished picture; called on another thread."""
+    """Encodes the PNG with its replay record; runs on an encoding thread."""
     started = time.monotonic()
     request = task.run.job.request
     if isinstance(request, DreamRequest):
@@ -102,7 +102,7 @@ def _load(name: str, runtime: Runtime) -> Upscaler[Any]:
 
 
 def _json(value: object) -> Any:
-    """*value* as JSON can say it: what is not finite becomes None, what JSON has no word for its text."""
+    """*value* as JSON types. Non-finite floats become None; other types become text."""
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):

@@ -1,4 +1,4 @@
-"""The engine in this very process: ask for pictures and wait for them. What the shell uses, and Python may.
+"""The engine in the calling process: `paint` blocks until the images are finished.
 
 studio = InProcessEngine()
 painted = studio.paint(build_request("a red circle", seed=7))
@@ -22,7 +22,7 @@ from engine.worker.worker import Worker
 
 @dataclass(frozen=True, slots=True)
 class Painted:
-    """What came of a request: its pictures by index, how long the phases took, sentences for the person."""
+    """*pictures*: index → image. *seconds*: phase → duration. *notes*: sentences for the user."""
 
     pictures: Mapping[int, Picture]
     seconds: Mapping[str, float]
@@ -45,12 +45,12 @@ class InProcessEngine:
 
     @property
     def ready(self) -> Ready:
-        """What can be painted here, and why not the rest."""
+        """Usable methods, models and upscalers, and why others are unavailable."""
         return self._worker.ready
 
     @property
     def compiles(self) -> bool:
-        """Whether the first step of a kind may wait for minutes."""
+        """Whether networks are compiled; the first step of a kind may then take minutes."""
         return self.runtime.compiler.takes
 
     def paint(
@@ -60,18 +60,18 @@ class InProcessEngine:
         *,
         tell: Callable[[Progress], None] | None = None,
         keep: Callable[[Picture], None] | None = None,
-        script: ReplayPlan | None = None,
+        replay_plan: ReplayPlan | None = None,
         only: Collection[int] = (),
         closely: bool = False,
     ) -> Painted:
-        """Paint *request*; raises DreamErrors in words. *images*: SHA-256 → bytes.
+        """Paints *request*. *images*: SHA-256 → bytes. Raises DreamErrors.
 
-        *tell* is called with progress, *keep* with every picture as soon as it is finished. *only* are the indices of
-        the pictures that are wanted, if not all; *closely* asks for a snapshot of every step. A replay has a *script*.
+        *tell* receives progress, *keep* every finished image. *only*: indices of the images to paint; empty = all.
+        *closely*: a preview of every step. *replay_plan*: recorded conditions of the steps.
         """
         self._events, self._tell, self._keep = [], tell, keep
         job = Job(secrets.token_hex(6), 1, "studio", request)
-        self._worker.submit(job, images or {}, script, only=only, closely=closely)
+        self._worker.submit(job, images or {}, replay_plan, only=only, closely=closely)
         self._loop.run(self._worker)
         end = self._events[-1]
         if isinstance(end, Failure):
@@ -81,7 +81,6 @@ class InProcessEngine:
         return Painted(pictures, end.seconds, end.notes)
 
     def close(self) -> None:
-        """Start nothing more."""
         self._worker.close()
 
     def _hear(self, event: Event) -> None:

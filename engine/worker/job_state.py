@@ -1,4 +1,4 @@
-"""What the worker remembers: an attempt at a job, and each of its pictures on its way. Knows no threads, no torch."""
+"""State of a job attempt (`JobRun`) and of each of its images (`ImageTask`)."""
 
 from __future__ import annotations
 
@@ -21,32 +21,30 @@ if TYPE_CHECKING:
 Painter = Method[Any] | Upscaler[Any]
 
 SNAPSHOT_SECONDS = 0.4
-"""Between two snapshots of one picture."""
+"""Minimum seconds between two previews of one image."""
 PROGRESS_SECONDS = 0.3, 1.0
-"""At least so long between two `Progress` of a job: with snapshots, without."""
+"""Minimum seconds between two `Progress` events of a job: with previews, without."""
 SMOOTHING = 0.3
-"""Weight of the newest step in the mean time of a step."""
+"""Weight of the newest step in the moving average of seconds per step."""
 HEARTBEAT_SECONDS = 5.0
-"""A run that works without news (upscaling, encoding) repeats its latest `Progress` this often, so that its client
-does not take the engine for stalled."""
+"""Seconds between repeats of the latest `Progress` while a run upscales or encodes. Without them, the client would
+consider the engine stalled."""
 
 
 class Stage(Enum):
-    """Where a picture is."""
-
     WAITING = auto()
-    """For one of the engine's slots."""
+    """Waits for a slot."""
     PAINTING = auto()
-    """Its painter advances it, step by step."""
+    """Takes steps."""
     AWAY = auto()
-    """Another thread has it: the upscaler is being loaded, or the PNG written."""
+    """Another thread loads its upscaler or encodes its PNG."""
     DONE = auto()
     FAILED = auto()
 
 
 @dataclass(slots=True)
 class ImageTask:
-    """One picture. *painter* is its method, later perhaps the upscaler that finishes it; *state* belongs to that."""
+    """One image. *painter* is its method, then the upscaler that finishes it; *state* is that painter's state."""
 
     run: JobRun
     index: int
@@ -54,52 +52,51 @@ class ImageTask:
     state: State
     stage: Stage = Stage.WAITING
     turn: int = 0
-    """When it was advanced last, in turns of the worker."""
+    """Number of the scheduler's step in which it was advanced last."""
     steps_done: int = 0
-    """Of its method; a finishing upscale does not count."""
+    """Steps of its method, without those of a finishing upscale."""
     finishing: bool = False
     facts: Mapping[str, object] = field(default_factory=dict)
-    """The method's."""
+    """The facts that its method returned."""
     seconds: dict[str, float] = field(default_factory=dict)
-    """Phase → how long it took."""
+    """Phase → seconds."""
     started: float = 0.0
-    """When its first step began."""
+    """Monotonic time of its first step."""
     since: float = 0.0
-    """When its present phase began."""
+    """Monotonic time at which the current phase began."""
     snapshot_at: float = -1e9
-    """When its last snapshot was ordered."""
+    """Monotonic time of its latest preview."""
     encoding: bool = False
-    """A snapshot of it is being encoded."""
+    """A preview is being encoded."""
     error: DreamError | None = None
     memory: int = 0
-    """Bytes that it took at most, its nets not counted; 0 where the device does not say."""
+    """Peak bytes without the models; 0 if the device does not measure them."""
     needs: MemoryEstimate | None = None
-    """What its method's steps take; nothing where that is not known."""
+    """Memory estimate of its method's steps, if known."""
     nets: frozenset[str] = frozenset()
-    """Keys of the nets that its latest step used, or its beginning before the first."""
+    """Keys of the models that its latest step used; before the first step, those that `begin` used."""
 
     @property
     def expected(self) -> int:
-        """Bytes that its next step is expected to take; 0 if nobody knows."""
+        """Estimated bytes of its next step; 0 if unknown."""
         return self.needs.known(getattr(self.state, "memory_level", 0)) if self.needs and not self.finishing else 0
 
     @property
     def is_over(self) -> bool:
-        """Nothing more comes of it."""
         return self.stage in (Stage.DONE, Stage.FAILED)
 
     @property
     def terms(self) -> StepConditions | None:
-        """On which its next step is to be run; None where that is free, as always but in a replay."""
-        return self._script.at(self.state.step) if self._script.entries else None
+        """Conditions of its next step in a replay; otherwise None."""
+        return self._log.at(self.state.step) if self._log.entries else None
 
     @property
-    def _script(self) -> StepLog:
-        script = self.run.script or ReplayPlan()
-        return script.finish if self.finishing else script.steps
+    def _log(self) -> StepLog:
+        replay_plan = self.run.replay_plan or ReplayPlan()
+        return replay_plan.finish if self.finishing else replay_plan.steps
 
     def prepare(self) -> None:
-        """In a replay, sets the conditions of the next step as they were the first time."""
+        """In a replay, sets the recorded conditions for the next step."""
         if (terms := self.terms) is None:
             return
         if hasattr(self.state, "bucket"):
@@ -110,7 +107,7 @@ class ImageTask:
             self.state.compiled = terms.compiled
 
     def clock(self, phase: str) -> None:
-        """What has passed since the last call was *phase*."""
+        """Adds the time since the previous call to *phase*."""
         now = time.monotonic()
         self.seconds[phase] = self.seconds.get(phase, 0.0) + now - self.since
         self.since = now
@@ -122,28 +119,27 @@ class JobRun:
 
     job: Job
     images: Mapping[str, bytes]
-    script: ReplayPlan | None = None
-    """What a replay follows."""
+    replay_plan: ReplayPlan | None = None
     only: frozenset[int] = frozenset()
-    """Of many pictures, those that are wanted; empty = all."""
+    """Indices of the images to paint; empty = all."""
     closely: bool = False
-    """Every step is shown, not only as many as an eye can follow."""
+    """Sends a preview of every step."""
     quiet: bool = False
-    """The engine's own warm-up: nobody is told."""
+    """The engine's warm-up: sends no events."""
     tasks: list[ImageTask] = field(default_factory=list)
-    """Empty while its nets are being loaded."""
+    """Empty while its models are loaded."""
     steps: int = 0
-    """Of the method, for one picture."""
+    """Steps of the method per image."""
     source: Mapping[str, object] | None = None
-    """The record of the picture that is enlarged."""
+    """Replay record of the image to upscale."""
     notes: tuple[str, ...] = ()
-    """Sentences for the person, about every picture."""
+    """Sentences for the user, about every image."""
     started: float = field(default_factory=time.monotonic)
     seconds: dict[str, float] = field(default_factory=dict)
     snapshots: dict[int, bytes] = field(default_factory=dict)
-    """Encoded, not yet sent."""
+    """Image index → encoded preview that has not been sent."""
     steps_taken: int = 0
-    """Of all images, those of a finishing upscale too."""
+    """Steps of all images, including finishing upscales."""
     _sent_steps: int = 0
     _sent_at: float = -1e9
     _beat_at: float = -1e9
@@ -152,12 +148,11 @@ class JobRun:
 
     @property
     def key(self) -> tuple[str, int]:
-        """Job and attempt."""
         return self.job.id, self.job.attempt
 
     @property
     def pictures_left(self) -> int:
-        """How many are not over yet."""
+        """Images that have neither finished nor failed."""
         if not self.tasks:
             return len(self.only) or self.job.request.count
         return sum(not p.is_over for p in self.tasks)
@@ -168,7 +163,7 @@ class JobRun:
         return bool(self.tasks) and all(p.is_over for p in self.tasks)
 
     def end(self) -> Result | Failure:
-        """Its last word: a `Result` unless every picture has failed."""
+        """`Result`, or the `Failure` of the first image if every image failed."""
         failed = [p for p in self.tasks if p.error]
         if len(failed) == len(self.tasks):
             error = failed[0].error
@@ -178,11 +173,10 @@ class JobRun:
         return Result(*self.key, len(self.tasks) - len(failed), self._all_seconds(), notes)
 
     def failure(self, error: DreamError) -> Failure:
-        """The attempt as ended by *error*."""
         return Failure(*self.key, error.code, str(error))
 
     def progress(self) -> Progress | None:
-        """The progress to send now, if any. Snapshots of one step travel together, so it waits for the last."""
+        """The progress to send now, or None. Waits for all previews of a step, because they are sent together."""
         now, step = time.monotonic(), self._mean_step()
         news = self.snapshots or step > self._sent_step
         waits = any(p.encoding for p in self.tasks) and not self.closely
@@ -201,7 +195,7 @@ class JobRun:
         return works and now - max(self._sent_at, self._beat_at) >= HEARTBEAT_SECONDS
 
     def _all_seconds(self) -> dict[str, float]:
-        """Phase → seconds, of pictures that are painted together those of the slowest."""
+        """Phase → seconds of the slowest image, and `total`."""
         seconds = dict(self.seconds)
         for task in self.tasks:
             for phase, value in task.seconds.items():
@@ -218,7 +212,7 @@ class JobRun:
         return sum(p.steps_done for p in self.tasks) / len(self.tasks)
 
     def _measure(self, step: float, now: float) -> None:
-        """Seconds per step of the whole job, smoothed: times the steps that are left it is the time that is left."""
+        """Updates the moving average of seconds per step of the whole job."""
         since = self._sent_at if self._sent_at > 0 else self.tasks[0].started
         if step > self._sent_step:
             rate = max(now - since, 0.0) / (step - self._sent_step)

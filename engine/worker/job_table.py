@@ -13,7 +13,7 @@ BACKGROUND_TURNS = 8
 
 
 class JobTable:
-    """At most *slots* pictures are under way together; the others wait. One attempt per job."""
+    """At most *slots* images are in progress; the others wait. One attempt per job."""
 
     def __init__(self, slots: int) -> None:
         self._slots = slots
@@ -27,27 +27,25 @@ class JobTable:
         return len(self._runs)
 
     def add(self, run: JobRun) -> None:
-        """From now on."""
         self._runs[run.job.id] = run
 
     def remove(self, job_id: str) -> None:
-        """It is over, or was never there."""
+        """Removes the job, if present."""
         self._runs.pop(job_id, None)
 
     def clear(self) -> None:
-        """Forget everybody."""
         self._runs.clear()
 
     def find(self, job_id: str) -> JobRun | None:
-        """The job's attempt under way."""
+        """The current attempt at the job."""
         return self._runs.get(job_id)
 
     def has(self, run: JobRun) -> bool:
-        """Whether that very attempt is still under way: what comes back from other threads may be too late."""
+        """Whether *run* is still the current attempt. Results of other threads may arrive after it ended."""
         return self._runs.get(run.job.id) is run
 
     def in_progress(self) -> Iterator[ImageTask]:
-        """Every picture that can take a step."""
+        """Images that can take a step."""
         return (p for run in self._runs.values() for p in run.tasks if p.stage is Stage.PAINTING)
 
     def whose_turn(self) -> list[ImageTask]:
@@ -62,7 +60,7 @@ class JobTable:
 
     @property
     def free(self) -> int:
-        """Slots that are left after all waiting images have got one."""
+        """Slots left when every waiting image has one."""
         taken = sum(a.pictures_left for a in self._runs.values() if not (a.quiet or a.job.background))
         return max(self._slots - taken, 0)
 

@@ -1,4 +1,4 @@
-"""The engine child: commands in, events out, one loop. Started by a client, and gone when its connection closes.
+"""The engine process: reads commands, steps the worker, writes events. Exits when its connection closes.
 
 Three threads: one reads commands, one writes events, and the main one steps. torch is imported here and nowhere above.
 """
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from engine.worker.worker import Worker
 
 EXIT_SECONDS = 2.0
-"""A step may take minutes; the process does not wait for it when nobody listens any more."""
+"""Seconds until the process exits after its connection closed. A step may take minutes."""
 
 log = logging.getLogger(__name__)
 
 
 def main() -> int:
-    """Serve until the connection closes or what was left to do after `Drain` is done; returns the exit status."""
+    """Serves until the connection closes or the jobs before `Drain` have ended. Returns the exit status."""
     _prepare_process()
     try:
         wire = SyncWire(take_socket())
@@ -43,7 +43,7 @@ def main() -> int:
         return 2
     try:
         return _serve(wire)
-    except DreamError as error:  # the device, usually: the client shows this line
+    except DreamError as error:  # usually an unusable device; the client shows this line
         print(error, file=sys.stderr)
         return UNUSABLE_STATUS
 
@@ -67,7 +67,7 @@ def _serve(wire: SyncWire) -> int:
     threading.Thread(target=_read, args=(wire, worker, loop), name="reader", daemon=True).start()
     try:
         loop.run(worker)
-    finally:  # also when the device is lost: the client sees the end of the connection and starts another child
+    finally:  # also after DeviceLost: the client notices the closed connection and restarts
         worker.close()
         outbox.close()
         wire.close()
@@ -75,7 +75,7 @@ def _serve(wire: SyncWire) -> int:
 
 
 class Outbox:
-    """Events wait here for the wire, so that a slow reader does not stop the painting."""
+    """Queue of events with a writing thread, so that a slow client does not stop the loop."""
 
     def __init__(self, wire: SyncWire) -> None:
         self._wire = wire
@@ -84,11 +84,10 @@ class Outbox:
         self._writer.start()
 
     def put(self, event: Event) -> None:
-        """Send *event* soon, in order."""
         self._events.put(event)
 
     def close(self) -> None:
-        """Send what is left."""
+        """Waits up to `EXIT_SECONDS` for queued events to be sent."""
         self._events.put(None)
         self._writer.join(EXIT_SECONDS)
 
@@ -96,12 +95,12 @@ class Outbox:
         while (event := self._events.get()) is not None:
             try:
                 self._wire.send(event)
-            except OSError:  # nobody listens: the reader sees it too and ends the process
+            except OSError:  # the reader notices the closed connection, too, and ends the process
                 return
 
 
 def _read(wire: SyncWire, worker: Worker, loop: Loop) -> None:
-    """Commands, until the other side closes or says what nobody understands."""
+    """Posts commands to the loop until the connection closes or a message is invalid."""
     try:
         while (message := wire.receive()) is not None:
             if not isinstance(message, Submit | Cancel | Embed | Drain):
@@ -117,8 +116,7 @@ def _prepare_process() -> None:
     faulthandler.enable()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.captureWarnings(True)
-    # Ctrl-C in the terminal, and the SIGTERM that a machine sends to everybody when it goes down, are the client's to
-    # answer: it lets what runs finish, then closes the connection.
+    # The client handles Ctrl-C and the SIGTERM of a shutdown: it drains the engine, then closes the connection.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
@@ -126,4 +124,4 @@ def _prepare_process() -> None:
 if __name__ == "__main__":
     status = main()
     sys.stderr.flush()
-    os._exit(status)  # threads that still load or encode must not keep a process that nobody listens to
+    os._exit(status)  # loading and encoding threads must not keep the process alive

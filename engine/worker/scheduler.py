@@ -28,40 +28,40 @@ from engine.worker.job_state import ImageTask, Painter
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    Lane: TypeAlias = tuple[int, Hashable]
+    BatchKey: TypeAlias = tuple[int, Hashable]
 
 
 WORTH = 3.0
-"""So many times as long as nets were loaded again steps are taken with them, before others come in their place."""
+"""Reloaded models take steps for this many times their loading time before other models replace them."""
 
 
 @runtime_checkable
 class ReducesMemory(Protocol):
-    """A painter that can do with less memory, at the cost of time."""
+    """A method or upscaler whose steps can take less memory and more time."""
 
     def reduce_memory(self, state: State, runtime: Runtime) -> bool:
-        """Make all further steps of *state* take less, and paint the same; False if that is not possible any more."""
+        """Raises the memory level of *state* without changing its image. Returns False at the highest level."""
         ...
 
 
 class StepScheduler:
-    """Advances groups of pictures. Remembers how many of a lane fit into memory, as long as the lane lives."""
+    """Advances groups of images. Remembers the largest batch per batch key while the key is in use."""
 
     def __init__(self, runtime: Runtime, threads: Threads) -> None:
         self._runtime, self._threads = runtime, threads
         self._turn = 0
-        self._widest: dict[Lane, int] = {}
-        self._each: dict[Lane, int] = {}
-        """Bytes that one picture of a lane takes while it is advanced."""
+        self._widest: dict[BatchKey, int] = {}
+        self._each: dict[BatchKey, int] = {}
+        """Batch key → bytes that one image takes during a step."""
         self._short = False
-        """Memory has run out in this step."""
+        """Memory ran out during this step."""
         self._debt = 0.0
-        """Seconds of steps that are to be taken with the nets that are here, before others come in their place."""
+        """Seconds of steps that the loaded models still run before other models replace them."""
 
     def next_group(self, tasks: Iterable[ImageTask], under_way: Iterable[ImageTask] = ()) -> list[ImageTask]:
-        """The pictures of the next step, all of one painter and lane; empty if there are none.
+        """Images of the next step, all with one batch key; empty if no image can take a step.
 
-        *under_way*: others, which have no turn now; what is known about their lanes is kept, and so are their nets.
+        *under_way*: every image in progress. Their models and measured sizes are kept.
         """
         waiting = _by_turn(tasks)
         known = set(map(id, waiting))
@@ -72,49 +72,49 @@ class StepScheduler:
         self.keep([*waiting, *others], group)
         if not group:
             return []
-        lane = _lane(group[0])
-        return group[: min(self._widest.get(lane, len(group)), self._fitting(lane, group[0].expected))]
+        key = _batch_key(group[0])
+        return group[: min(self._widest.get(key, len(group)), self._fitting(key, group[0].expected))]
 
     def _whose_nets_are_here(self, waiting: list[ImageTask], others: list[ImageTask]) -> list[ImageTask]:
-        """All of the lane whose turn it is, or of one for which nothing has to be loaded while that would not pay."""
+        """Images with the batch key of the longest waiting image, or of loaded models while `_debt` lasts."""
         crowd, first = waiting, waiting[0]
         if self._debt > 0 and not (here := self._runtime.cache.sizes.keys()) >= first.nets:
             first = next((p for p in (*waiting, *others) if here >= p.nets), first)
             crowd = waiting if any(p is first for p in waiting) else others
-        return [p for p in crowd if _lane(p) == _lane(first)]
+        return [p for p in crowd if _batch_key(p) == _batch_key(first)]
 
-    def keep(self, everybody: Sequence[ImageTask], group: Sequence[ImageTask] = ()) -> None:
-        """What is known of lanes, and the nets, of *everybody* under way; *group* is next."""
-        for known in (self._widest, self._each) if everybody else ():
-            for lane in known.keys() - set(map(_lane, everybody)):
-                del known[lane]
-        steps = [max(p.memory, p.expected) for p in everybody]
+    def keep(self, tasks: Sequence[ImageTask], group: Sequence[ImageTask] = ()) -> None:
+        """Keeps the models and measured sizes of all *tasks* and drops the rest. *group* takes the next step."""
+        for known in (self._widest, self._each) if tasks else ():
+            for key in known.keys() - set(map(_batch_key, tasks)):
+                del known[key]
+        steps = [max(p.memory, p.expected) for p in tasks]
         largest = max(steps) if steps and all(steps) else 0
         coming = group[0].nets if group else frozenset()
-        self._runtime.cache.keep(frozenset().union(*(p.nets for p in everybody)), largest, coming)
+        self._runtime.cache.keep(frozenset().union(*(p.nets for p in tasks)), largest, coming)
 
     def advance(self, group: list[ImageTask]) -> list[Step]:
-        """One step for each of *group*, answered in order. Raises DeviceLost."""
+        """Takes one step for each image of *group*; returns the results in order. Raises DeviceLost."""
         self._turn += 1
         for task in group:
             task.turn = self._turn
-        lane = _lane(group[0])
+        key = _batch_key(group[0])
         terms = group[0].terms
         with (
-            self._threads.step((lane, len(group)), terms.threads if terms else 0),
+            self._threads.step((key, len(group)), terms.threads if terms else 0),
             self._runtime.hardware.peak() as peak,
             self._using(group),
         ):
             self._short = False
-            steps = self._advance(group[0].painter, [p.state for p in group], lane)
-        if not self._short:  # else what did not fit counts too
-            self._note(lane, group, peak.bytes // len(group))
+            steps = self._advance(group[0].painter, [p.state for p in group], key)
+        if not self._short:  # otherwise the peak includes the failed allocation
+            self._note(key, group, peak.bytes // len(group))
             _learn(group, steps)
         return steps
 
     @contextmanager
     def _using(self, group: list[ImageTask]) -> Iterator[None]:
-        """Around a step: which nets it uses, and whether they were worth loading yet."""
+        """Records the models that a step uses, and charges their reload time against its duration."""
         began = time.monotonic()
         with self._runtime.cache.lease() as lease:
             yield
@@ -123,52 +123,52 @@ class StepScheduler:
         for task in group:
             task.nets = frozenset(lease.keys)
 
-    def _fitting(self, lane: Lane, expected: int) -> int:
-        """How many images of *lane* memory has room for, at least one. Measured bytes go before *expected* ones.
+    def _fitting(self, key: BatchKey, expected: int) -> int:
+        """How many images of *key* memory has room for, at least one. Measured bytes go before *expected* ones.
 
         Off the CPU batches are filled up to a power of two, so an expected step of three takes as much as one of four.
         """
-        each = self._each.get(lane, 0) or expected
+        each = self._each.get(key, 0) or expected
         if not each:
             return sys.maxsize
         room = max(int(self._runtime.free_memory() * SPARE) // each, 1)
-        filled_up = lane not in self._each and self._runtime.device.type != "cpu"
+        filled_up = key not in self._each and self._runtime.device.type != "cpu"
         return 1 << (room.bit_length() - 1) if filled_up else room
 
-    def _note(self, lane: Lane, group: list[ImageTask], each: int) -> None:
+    def _note(self, key: BatchKey, group: list[ImageTask], each: int) -> None:
         if each:
-            self._each[lane] = max(each, self._each.get(lane, 0))
+            self._each[key] = max(each, self._each.get(key, 0))
         for task in group:
             task.memory = max(task.memory, each)
 
-    def _advance(self, painter: Painter, states: list[State], lane: Lane) -> list[Step]:
-        """Together if it works; else in halves, down to those that fail alone."""
+    def _advance(self, painter: Painter, states: list[State], key: BatchKey) -> list[Step]:
+        """Steps the whole batch. After an error, halves it until only the failing images remain."""
         began = time.monotonic()
         steps = catch(_checked_advance, painter, states, self._runtime)
         if not isinstance(steps, DreamError):
             return steps
         if isinstance(steps, Unexpected) and not self._runtime.hardware.alive():
-            raise DeviceLost("The device does not compute any more.")
+            raise DeviceLost("The device stopped computing.")
         if isinstance(steps, OutOfMemory):
             self._short = True
             self._runtime.hardware.release()
-            self._widest[lane] = max(min(self._widest.get(lane, len(states)), len(states) // 2), 1)
+            self._widest[key] = max(min(self._widest.get(key, len(states)), len(states) // 2), 1)
         if len(states) > 1:
             middle = (len(states) + 1) // 2
-            return [*self._advance(painter, states[:middle], lane), *self._advance(painter, states[middle:], lane)]
+            return [*self._advance(painter, states[:middle], key), *self._advance(painter, states[middle:], key)]
         if isinstance(steps, OutOfMemory) and self._relieve(painter, states[0], began):
-            return self._advance(painter, states, lane)
+            return self._advance(painter, states, key)
         return [Failed(steps)]
 
     def _relieve(self, painter: Painter, state: State, began: float) -> bool:
-        """Whether the step that began then, and ran out of memory with *state* alone, is worth another try."""
+        """Frees memory for a step of one image that ran out of it at *began*. Returns whether to retry."""
         if self._runtime.cache.shed(unused_since=began):
             return True
         return isinstance(painter, ReducesMemory) and painter.reduce_memory(state, self._runtime)
 
 
 def _learn(group: list[ImageTask], steps: list[Step]) -> None:
-    """A picture that is through tells what its kind takes."""
+    """Stores the measured memory of each finished image in the estimate of its kind."""
     for task, step in zip(group, steps, strict=True):
         if isinstance(step, Finished) and task.needs and task.memory and not task.finishing:
             task.needs.learn(getattr(task.state, "memory_level", 0), task.memory)
@@ -178,7 +178,7 @@ def _by_turn(tasks: Iterable[ImageTask]) -> list[ImageTask]:
     return sorted(tasks, key=lambda p: p.turn)
 
 
-def _lane(task: ImageTask) -> Lane:
+def _batch_key(task: ImageTask) -> BatchKey:
     return id(task.painter), task.painter.batch_key(task.state)
 
 

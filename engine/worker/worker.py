@@ -1,10 +1,10 @@
-"""Admits jobs, keeps their pictures moving, and answers for every one of them. Knows no pipe, no Discord.
+"""Admits jobs, advances their images, and ends every attempt with one `Result` or `Failure`.
 
-    handle(command)     on the loop, between two steps
-    step()              one step of one lane; False when there is nothing to do
-    emit(event)         is called, on the loop's thread, with everything that happens
+    handle(command)     runs on the loop, between two steps
+    step()              takes one step of one batch; False if no image can take a step
+    emit(event)         is called on the loop's thread with every event
 
-What is slow (loading, decoding, encoding) happens on other threads and comes back through `Loop.post`.
+Loading, decoding and encoding run on other threads; their results return through `Loop.post`.
 """
 
 from __future__ import annotations
@@ -61,15 +61,15 @@ from engine.worker.thread_pool import Background
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 15.0
-"""Between two looks at what is installed."""
+"""Seconds between two checks for installed weights."""
 WARM_UP = "warm-up"
 WARM_UP_STEPS = 8
 
 
 class Worker:
-    """One engine's work. *threads* is a number of CPU threads or "auto"; *slots* pictures are painted together.
+    """*threads*: number of CPU threads, or "auto". *slots*: images in progress; 0 = as many as suit the device.
 
-    *idle_seconds*: after so long without a job large nets leave; 0 = never.
+    *idle_seconds*: large models are evicted after this time without a job; 0 = never.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Worker:
     ) -> None:
         self.runtime = runtime
         self._loop, self._emit, self._find_method = loop, emit, find_method
-        self._lanes = StepScheduler(runtime, Threads(threads, cores() if runtime.device.type == "cpu" else 1))
+        self._scheduler = StepScheduler(runtime, Threads(threads, cores() if runtime.device.type == "cpu" else 1))
         self._loading, self._encoding = Background(loop, "loading", 2), Background(loop, "encoding", 2)
         self._snapshots = Snapshots(self._encoding, lambda task: self._tell(task.run))
         self._jobs = JobTable(slots or runtime.hardware.slots)
@@ -95,17 +95,15 @@ class Worker:
         self._told: Ready | None = None
         self._largest: Mapping[str, int] = {}
         self._kinds = 0
-        """Of pictures, about which it is known how large they may be."""
+        """Number of memory kinds at the last update of `_largest`."""
         self._idle_seconds, self._busy_at, self._unloaded = idle_seconds, time.monotonic(), False
         self._draining = False
 
     @property
     def ready(self) -> Ready:
-        """What it can do now."""
         return self._can
 
     def handle(self, command: Command) -> None:
-        """Take a command."""
         match command:
             case Submit(job, images):
                 self.submit(job, images)
@@ -119,12 +117,12 @@ class Worker:
                 self._draining = True
 
     def step(self) -> bool:
-        """One step of whoever has waited longest, and news of everybody. Raises DeviceLost."""
+        """Advances the batch that has waited longest and sends due progress. Raises DeviceLost."""
         self._jobs.fill_slots()
         self._announce()
-        group = self._lanes.next_group(self._jobs.whose_turn(), list(self._jobs.in_progress()))
+        group = self._scheduler.next_group(self._jobs.whose_turn(), list(self._jobs.in_progress()))
         if group:
-            for task, step in zip(group, self._lanes.advance(group), strict=True):
+            for task, step in zip(group, self._scheduler.advance(group), strict=True):
                 self._take_step(task, step)
         for run in self._jobs:
             self._tell(run)
@@ -138,38 +136,38 @@ class Worker:
         self,
         job: Job,
         images: Mapping[str, bytes],
-        script: ReplayPlan | None = None,
+        replay_plan: ReplayPlan | None = None,
         *,
         only: Collection[int] = (),
         closely: bool = False,
     ) -> None:
-        """Start *job*. *script*: what a replay follows.
+        """Starts *job*. *replay_plan*: recorded conditions of the steps.
 
-        *only*: the indices of the pictures that are wanted, if not all. *closely*: a snapshot of every step.
+        *only*: indices of the images to paint; empty = all. *closely*: a preview of every step.
         """
-        self._submit(JobRun(job, images, script=script, only=frozenset(only), closely=closely))
+        self._submit(JobRun(job, images, replay_plan=replay_plan, only=frozenset(only), closely=closely))
 
     def warm_up(self) -> None:
-        """Paint a small picture for nobody: nets in memory, kernels chosen, threads counted. Real work ends it."""
+        """Paints a small image to load models, select kernels and measure threads. The first job ends it."""
         method = next((name for name in MODELS[DEFAULT_MODEL].methods if name in self._can.methods), "")
         if method and not self._jobs:
             request = build_request("a red circle", method=method, seed=0, steps=WARM_UP_STEPS)
             self._submit(JobRun(Job(WARM_UP, 0, "", request), {}, quiet=True))
 
     def close(self) -> None:
-        """Leave everything as it is and start nothing more."""
+        """Drops all jobs and stops the background threads."""
         self._jobs.clear()
         self._loading.close()
         self._encoding.close()
 
     def _unload_when_idle(self) -> None:
-        """Large nets leave when nobody has wanted anything for long: others may need the memory."""
+        """Evicts large models after `idle_seconds` without a job or embedding."""
         if self._jobs:
             self._busy_at, self._unloaded = time.monotonic(), False
         elif self._idle_seconds and not self._unloaded and time.monotonic() - self._busy_at > self._idle_seconds:
             self._unloaded = True
             if self.runtime.cache.shed(unused_since=self._busy_at + self._idle_seconds, larger_than=SMALL):
-                log.info("Nobody has wanted anything for %.0f minutes: large nets left.", self._idle_seconds / 60)
+                log.info("Idle for %.0f minutes: evicted large models.", self._idle_seconds / 60)
 
     # before the first step
 
@@ -181,7 +179,7 @@ class Worker:
             self._send(run, run.failure(EngineRestarting("The engine is about to restart; try again.")))
             return
         if older:
-            self._end(older, older.failure(Cancelled("A newer attempt has taken its place.")))
+            self._end(older, older.failure(Cancelled("Replaced by a newer attempt.")))
         self._jobs.remove(WARM_UP)
         self._jobs.add(run)
         self._loading.run(
@@ -195,9 +193,9 @@ class Worker:
             return
         if self._jobs.has(run):
             self._take_up(run, admitted)
-        if admitted.held:  # now that they are among the nets of pictures under way, or of nobody
+        if admitted.held:  # the images in progress hold the models from here on
             self.runtime.cache.end(admitted.held)
-        if run.tasks and isinstance(run.job.request, DreamRequest):  # while the first steps are taken
+        if run.tasks and isinstance(run.job.request, DreamRequest):  # loads during the first steps
             self._loading.run(partial(load_finisher, run.job.request, self.runtime), lambda _: None)
 
     def _take_up(self, run: JobRun, admitted: Admitted) -> None:
@@ -209,9 +207,9 @@ class Worker:
             ImageTask(run, state.index, admitted.painter, state, needs=admitted.needs, nets=admitted.nets)
             for state in states
         ]
-        self._lanes.keep([*self._jobs.in_progress(), *run.tasks])
+        self._scheduler.keep([*self._jobs.in_progress(), *run.tasks])
 
-    # from step to step
+    # steps
 
     def _take_step(self, task: ImageTask, step: Step) -> None:
         task.run.steps_taken += 1
@@ -220,7 +218,7 @@ class Worker:
                 if not task.finishing:
                     task.steps_done = step.step
                     task.run.steps = max(p.state.steps for p in task.run.tasks if not p.finishing)
-                if not task.run.job.background:  # nobody watches so many at a time
+                if not task.run.job.background:  # background images need no previews
                     self._snapshots.offer(task, step)
             case Finished(image, facts):
                 task.stage = Stage.AWAY
@@ -236,7 +234,7 @@ class Worker:
                 self._fail(task, error)
 
     def _finish(self, task: ImageTask, image: Image.Image) -> None:
-        """Enlarge it if it is smaller than what was asked for; then it is done."""
+        """Starts the finishing upscale if the image is too small; otherwise encodes it."""
         if not needs_finish(task.run.job.request, image):
             self._deliver(task, image)
             return
@@ -281,14 +279,14 @@ class Worker:
             answered = Embeddings(question.id, (), question.perceptor, str(answered))
         self._emit(answered)
 
-    # what others are told
+    # events
 
     def _tell(self, run: JobRun) -> None:
         if run.tasks and (progress := run.progress()):
             self._send(run, progress)
 
     def _announce(self) -> None:
-        """`Ready`: at first, and whenever something about it has changed (weights may be installed meanwhile)."""
+        """Sends `Ready` at the start and whenever it changes, e.g. after weights were installed."""
         if time.monotonic() - self._looked_at > LOOK_SECONDS or len(self.runtime.memory.sizes) > self._kinds:
             self._looked_at, self._kinds = time.monotonic(), len(self.runtime.memory.sizes)
             self._can = look_around(self._name, os.getpid(), self.runtime.hardware.description, self._jobs.free)

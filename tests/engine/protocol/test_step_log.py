@@ -72,10 +72,10 @@ def test_rows_that_cannot_be_ours_are_no_course(rows: object) -> None:
 
 @pytest.mark.parametrize(("bucket", "used"), [(4, 4), (0, 1), (2**40, 1), ("4", 1), (True, 1), (None, 1)])
 def test_an_old_record_has_one_bucket_for_all_steps_if_that_is_sensible(bucket: object, used: int) -> None:
-    script = read_replay_plan({"bucket": bucket})
+    plan = read_replay_plan({"bucket": bucket})
 
-    assert {StepConditions(used)} == {script.steps.at(step) for step in range(2000)}
-    assert not script.finish.entries
+    assert {StepConditions(used)} == {plan.steps.at(step) for step in range(2000)}
+    assert not plan.finish.entries
 
 
 @pytest.mark.parametrize("core", [0, 31, 2**40, "96", True, None, [96]])
@@ -92,7 +92,7 @@ def test_a_script_is_all_that_a_record_holds() -> None:
         "upscaler_core": 96,
     }
 
-    script = read_replay_plan(resolved)
+    plan = read_replay_plan(resolved)
 
-    assert isinstance(script, ReplayPlan)
-    assert (resolved["course"], resolved["upscaler_course"], 96) == (script.steps.rows, script.finish.rows, script.core)
+    assert isinstance(plan, ReplayPlan)
+    assert (resolved["course"], resolved["upscaler_course"], 96) == (plan.steps.rows, plan.finish.rows, plan.core)

@@ -147,9 +147,9 @@ def test_a_finish_that_was_shared_is_shared_again() -> None:
     shop.run("pair")
     record = read_record(shop.pictures("pair")[1].png)
     shared = [[3, 1, 0, 1]]
-    script = read_replay_plan({**record["resolved"], "upscaler_course": shared, "upscaler_core": 40})
+    plan = read_replay_plan({**record["resolved"], "upscaler_course": shared, "upscaler_core": 40})
     alone = Workshop(runtime=tiny_runtime(), find=find_method)
-    alone.worker.submit(Job("again", 1, "somebody", replay_request(record)), {}, script)
+    alone.worker.submit(Job("again", 1, "somebody", replay_request(record)), {}, plan)
     alone.run("again")
 
     resolved = alone.pictures("again")[0].facts["replay"]["resolved"]

@@ -253,7 +253,7 @@ def test_a_job_for_which_there_is_no_memory_at_all_fails_in_words() -> None:
     shop.run("a")
 
     assert "OutOfMemory" == shop.ends["a"].error
-    assert "no memory left for this beside the pictures" in shop.ends["a"].message
+    assert "not enough memory while other images" in shop.ends["a"].message
 
 
 def test_large_nets_leave_an_idle_engine_and_small_ones_stay(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -296,7 +296,7 @@ def test_a_small_picture_is_finished_by_an_upscaler(monkeypatch: pytest.MonkeyPa
     picture = shop.pictures("a")[0]
 
     assert (64, 64) == open_own(picture.png).size
-    assert "Enlarged by plain resampling" in picture.facts["notes"][0]
+    assert "Upscaled by plain resampling" in picture.facts["notes"][0]
     assert "lanczos" == picture.facts["replay"]["resolved"]["upscaler"]
     assert {"load", "begin", "steps", "finish", "encode"} == set(picture.facts["seconds"])
 
@@ -308,7 +308,7 @@ def test_a_missing_picture_is_said_so() -> None:
     shop.run("a")
 
     assert Failure("a", 1, "InvalidRequest", shop.ends["a"].message) == shop.ends["a"]
-    assert "did not come with it" in shop.ends["a"].message
+    assert "is missing; attach it" in shop.ends["a"].message
 
 
 def test_a_picture_under_a_wrong_name_is_refused() -> None:
@@ -317,7 +317,7 @@ def test_a_picture_under_a_wrong_name_is_refused() -> None:
     shop.submit("a", init_image="0" * 64, images={"0" * 64: b"something else"})
     shop.run("a")
 
-    assert "not the one that it names" in shop.ends["a"].message
+    assert "does not match its SHA-256" in shop.ends["a"].message
 
 
 def test_the_same_attempt_twice_is_painted_once() -> None:
