@@ -71,7 +71,7 @@ def _vqgan_model(entry: Entry, size: Size | None) -> Model:
         smallest=max(min(VQGAN_MIN_SIDE, own), multiple),
         largest=max(MAX_SIDE // multiple * multiple, own),
         perceptor=entry.perceptor,
-        defaults={"vqgan_clip": dict(entry.defaults)},
+        defaults={"vqgan_clip": {"augment": "vqganclip", **entry.defaults}},
     )
 
 

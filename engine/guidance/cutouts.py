@@ -1,28 +1,29 @@
-"""Views of a picture, as CLIP shall see them: crop and antialiased resize as two matrix products for all cuts at once.
+"""Views of an image for CLIP: crop and antialiased resize as two matrix products for all cuts at once, then changes.
 
-view = A · picture · Bᵀ, where the rows of A [size x H] and B [size x W] hold the triangle filter of one window. It
-equals `interpolate(crop, antialias=True)`, has a static shape whatever the windows are, and a deterministic gradient,
-which `grid_sample`, `interpolate` and adaptive pooling have not on a GPU. Every picture has as many cuts as its
-neighbours in a batch, and its own windows, drawn by `windows` from numbers that have a key.
+view = A · image · Bᵀ, where the rows of A [size x H] and B [size x W] hold the triangle filter of one window. It
+equals `interpolate(crop, antialias=True)`, and has a static shape and a deterministic gradient. On a GPU, `interpolate`
+and adaptive pooling have neither. All images of a batch have equally many cuts. Random numbers have a key.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from engine.guidance.cutout_windows import Windows, draw_windows
+from engine.guidance.warps import Warps, draw_warps, gray, warp
 from engine.images.tensors import noise
+from engine.requests.augment import PLAIN, Augment
 
 
 @dataclass(frozen=True, slots=True)
 class CutRecipe:
-    """How a request wants its cuts. *power*: > 1 prefers small windows; *flip*, *gray*: parts of all.
+    """The cuts of a step. *power*: > 1 prefers small windows; *flip*, *gray*: parts of all.
 
-    *kind* and *overview* are told by `windows.draw_windows`; *overview* counts beside *count*.
+    For *kind* and *overview* see `draw_windows`; *overview* counts beside *count*. *augment*: changes of each view.
     """
 
     count: int
@@ -32,6 +33,7 @@ class CutRecipe:
     noise: float = 0.0
     kind: str = "mixed"
     overview: int = 0
+    augment: Augment = PLAIN
 
     @property
     def total(self) -> int:
@@ -58,13 +60,15 @@ class Cuts:
     """[C, 3, size, size] in [-1, 1]'s scale, or none."""
     rim: bool = False
     """What lies beyond the picture is black; else its edge is repeated."""
+    warps: Warps = field(default=Warps(None, None, None))
+    """Changes of the views."""
 
     def part(self, number: int, parts: int) -> Cuts:
         """The cuts of one of so many *parts*, as equal as it gets."""
         total = len(self.windows)
         some = slice(number * total // parts, (number + 1) * total // parts)
         grain = None if self.noise is None else self.noise[some]
-        return Cuts(self.windows[some], self.flip[some], self.gray[some], grain, self.rim)
+        return Cuts(self.windows[some], self.flip[some], self.gray[some], grain, self.rim, self.warps.part(some))
 
 
 def draw_cuts(
@@ -77,13 +81,14 @@ def draw_cuts(
     found: Windows = draw_windows(recipe, (seed, index, step, f"cuts{lot}"), sides, size)
     shape = (recipe.total, 3, size, size)
     grain = recipe.noise * noise(seed, index, step, f"cut noise{lot}", shape) if recipe.noise else None
-    return Cuts(found.windows, found.flip, found.gray, grain, recipe.rim)
+    warps = draw_warps(recipe.augment, (seed, index, step, f"warps{lot}"), recipe.total)
+    return Cuts(found.windows, found.flip, found.gray, grain, recipe.rim, warps)
 
 
 def cut(images: Tensor, cuts: Sequence[Cuts], size: int) -> Tensor:
     """Cut every picture: [N, 3, H, W] in [-1, 1] and one `Cuts` of C windows each → [N · C, 3, size, size].
 
-    All have a rim or none has.
+    All have a rim or none has, and all are warped in the same kinds of ways.
     """
     n, channels, height, width = images.shape
     rim = cuts[0].rim
@@ -100,13 +105,14 @@ def cut(images: Tensor, cuts: Sequence[Cuts], size: int) -> Tensor:
     if rim:
         covered = rows.sum(-1)[..., :, None] * columns.sum(-1)[..., None, :]
         views = views - (1 - covered)[:, :, None]
-    gray = torch.stack([c.gray for c in cuts]).to(images.device)
-    views = torch.where(gray[..., None, None, None], views.mean(2, keepdim=True), views)
+    grayed = torch.stack([c.gray for c in cuts]).to(images.device)
+    views = torch.where(grayed[..., None, None, None], gray(views), views)
+    views = warp(views.reshape(n * count, channels, size, size), [c.warps for c in cuts])
     grain = [c.noise for c in cuts]
     if any(g is not None for g in grain):
         blank = next(torch.zeros_like(g) for g in grain if g is not None)
-        views = views + torch.stack([blank if g is None else g for g in grain]).to(images)
-    return views.reshape(n * count, channels, size, size)
+        views = views + torch.cat([blank if g is None else g for g in grain]).to(images)
+    return views
 
 
 def window_matrix(start: Tensor, length: Tensor, source: int, target: int, beyond: int = 0) -> Tensor:

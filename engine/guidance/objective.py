@@ -66,7 +66,8 @@ class Objective:
         """Equal for objectives that one batch can hold: CLIPs, numbers of targets and cutouts, active losses."""
         clip_targets = tuple((eye.perceptor, len(eye.targets.weights)) for eye in self.clip_targets)
         looks = self.scales.clip != 0, self.scales.features != 0
-        return clip_targets, self.recipe.total, self.recipe.rim, self.lots, self.parts, self.distance, looks
+        cuts = self.recipe.total, self.recipe.rim, self.recipe.augment
+        return clip_targets, cuts, self.lots, self.parts, self.distance, looks
 
     @property
     def acts(self) -> bool:

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from engine.guidance.cutouts import CutRecipe
 from engine.guidance.objective import ClipTarget, Objective, Scales
+from engine.requests.augment import read_augment
 from engine.requests.options.clip_diffusion import ClipDiffusionOptions
 
 
@@ -19,6 +20,7 @@ def recipe_at(options: ClipDiffusionOptions, timestep: float) -> CutRecipe:
         noise=options.cut_noise,
         kind=options.cut_kind,
         overview=int(options.overview.at(timestep)),
+        augment=read_augment(options.augment),
     )
 
 

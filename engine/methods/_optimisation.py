@@ -29,6 +29,7 @@ from engine.methods._base import Failed, Finished, Running, Step
 from engine.methods._batches import filled, score_fewer_cutouts
 from engine.protocol.messages import Job
 from engine.protocol.step_log import StepConditions, StepLog
+from engine.requests.augment import read_augment
 from engine.requests.clip_weights import Weighted
 from engine.requests.prompts import check_weights
 from engine.requests.request import DreamRequest
@@ -286,7 +287,7 @@ class OptimisationMethod(ABC, Generic[S, G]):
     def _kind(self, key: Hashable, parameters: Tensor, options: Any) -> Hashable:
         """Equal for images that take equally much memory."""
         perceptors = getattr(options, "perceptors", "")
-        return self.name, key, tuple(parameters.shape), str(options.cutouts), perceptors
+        return self.name, key, tuple(parameters.shape), str(options.cutouts), perceptors, options.augment
 
 
 def recipe_at(options: Any, timestep: float) -> CutRecipe:
@@ -298,6 +299,7 @@ def recipe_at(options: Any, timestep: float) -> CutRecipe:
         gray=value_at(options.gray, timestep),
         noise=options.cut_noise,
         kind=getattr(options, "cut_kind", "mixed"),
+        augment=read_augment(options.augment),
     )
 
 

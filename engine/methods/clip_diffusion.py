@@ -196,7 +196,7 @@ def _broken(state: Sample) -> NotFinite:
 
 def _kind(model: Model, x: Tensor, options: ClipDiffusionOptions) -> Hashable:
     """Pictures of one kind take equally much memory."""
-    return METHOD_NAME, model.name, tuple(x.shape), str(options.cutouts), options.perceptors
+    return METHOD_NAME, model.name, tuple(x.shape), str(options.cutouts), options.perceptors, options.augment
 
 
 def _guiding(options: ClipDiffusionOptions, model: Model) -> tuple[Weighted, ...]:

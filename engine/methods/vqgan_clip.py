@@ -2,9 +2,8 @@
 
 Crowson et al. 2022 (arXiv 2204.08583), and the notebooks of 2021 before it. Each cell of the grid takes the nearest
 vector of a codebook, the VQGAN's decoder turns them into an image, CLIP scores cutouts of it, and Adam moves the grid
-against the gradient of the spherical distance from the prompts. Three things differ from the notebooks: the seed fixes
-the start as well; `init_weight` measures the distance from the init image; and cutouts are not rotated or warped,
-because that has no deterministic gradient on a GPU.
+against the gradient of the spherical distance from the prompts. Two things differ from the notebooks: the seed fixes
+the start as well, and `init_weight` measures the distance from the init image.
 """
 
 from __future__ import annotations

@@ -82,6 +82,7 @@ PROFILES: Mapping[str, Profile] = {
                 "cut_noise": 0.01,
                 "flip": 0.5,
                 "gray": 0.15,
+                "augment": "cda",
             },
         ),
         Profile(
@@ -119,6 +120,7 @@ PROFILES: Mapping[str, Profile] = {
                 "cut_noise": 0.0,
                 "flip": 0.5,
                 "gray": 0.15,
+                "augment": "cda",
                 "perceptors": "ViT-B/16",
             },
         ),
@@ -144,6 +146,7 @@ PROFILES: Mapping[str, Profile] = {
                 "cut_batches": 4,
                 "cut_noise": 0.02,
                 "flip": 0.5,
+                "augment": "disco",
                 "gradient": "secondary",
                 "perceptors": "ViT-B/32+ViT-B/16+RN50",
             },

@@ -10,7 +10,6 @@ from pydantic import Field
 
 from engine.catalogue.model_info import Model
 from engine.errors import InvalidRequest
-from engine.requests.clip_weights import relative_view_cost
 from engine.requests.options.generator_methods import GeneratedOptions
 from engine.requests.schedule import Schedule, constant
 
@@ -88,7 +87,7 @@ class BigganClipOptions(GeneratedOptions):
 
     def step_work(self, model: Model) -> float:
         """In passes of the network."""
-        views = self.cut_batches * self.cutouts.mean * relative_view_cost(self.perceptors, model)
+        views = self.cut_batches * self.cutouts.mean * self.view_cost(model)
         return 1 + views * model.view_share
 
     def check_model(self, model: Model, chosen: Collection[str]) -> None:

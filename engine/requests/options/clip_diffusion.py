@@ -11,7 +11,7 @@ from engine.catalogue.flops import NET, clip_cost, gradient_cost
 from engine.catalogue.model_info import Model
 from engine.diffusion.spacing import EVEN, respace, step_count
 from engine.errors import InvalidRequest
-from engine.requests.clip_weights import USUAL, read_perceptors, relative_view_cost
+from engine.requests.clip_weights import USUAL, read_perceptors
 from engine.requests.options.base import Options, option_text
 from engine.requests.options.clip_views import Views
 from engine.requests.schedule import Schedule, WholeSchedule
@@ -174,7 +174,7 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
     def step_work(self, model: Model) -> float:
         """In guided passes of the network without views."""
         back = (1 - FORWARD) * gradient_cost(self.gradient, self.looks_apart) / NET
-        views = self.views * relative_view_cost(self.perceptors, model) if self.clip_guidance_scale.largest else 0.0
+        views = self.views * self.view_cost(model) if self.clip_guidance_scale.largest else 0.0
         if self.init_distance == "features":
             first = read_perceptors(self.perceptors, model.perceptor)[0]
             views += self.looks * FEATURES * clip_cost(first.name) / clip_cost(model.perceptor)

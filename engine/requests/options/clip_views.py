@@ -7,7 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from engine.requests.clip_weights import USUAL
+from engine.catalogue.model_info import Model
+from engine.requests.augment import NONE, read_augment
+from engine.requests.clip_weights import USUAL, relative_view_cost
 from engine.requests.schedule import Schedule, WholeSchedule
 
 
@@ -34,9 +36,20 @@ class Views(BaseModel):
         default=0.0, ge=0, le=1, validate_default=True, description="part of the views without colour"
     )
     cut_noise: float = Field(default=0.1, ge=0, le=1, description="grain on every view")
+    augment: str = Field(
+        default=NONE, max_length=200, description="random changes of every view, as in rotate:10+shift:0.1, or a tool's"
+    )
+
+    def view_cost(self, model: Model) -> float:
+        """Cost of one view through all CLIPs, over a plain one through the *model*'s own."""
+        return relative_view_cost(self.perceptors, model) * read_augment(self.augment).view_cost
 
     def complaints_of_views(self, has_target: bool, *, sizing: str) -> Iterator[str]:
-        """What contradicts itself; cuts of the kind *sizing* have sizes of their own."""
+        """What contradicts itself; cuts of the kind *sizing* have sizes of their own.
+
+        Raises InvalidRequest for an `augment` that cannot be read.
+        """
+        read_augment(self.augment)
         if self.target_weight != 1 and not has_target:
             yield f"target_weight={self.target_weight:g} needs a target picture; leave it out without one."
         if self.cut_kind == sizing and any(power != 1 for power in self.cut_power.numbers):

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from engine.catalogue.model_info import Model
+from engine.requests.augment import read_augment
 from engine.requests.options.optimiser_methods import OptimisedOptions
 
 STROKE_WORK = 0.2
@@ -29,4 +30,4 @@ class ClipdrawOptions(OptimisedOptions):
 
     def step_work(self, model: Model) -> float:
         """In views through CLIP."""
-        return STROKE_WORK * self.strokes + self.cutouts
+        return STROKE_WORK * self.strokes + self.cutouts * read_augment(self.augment).view_cost

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from engine.requests.augment import NONE, read_augment
 from engine.requests.options.base import Options
 
 
@@ -17,4 +18,12 @@ class OptimisedOptions(Options):
     flip: float = Field(default=0.0, ge=0, le=1, description="part of the views that are mirrored")
     gray: float = Field(default=0.0, ge=0, le=1, description="part of the views without colour")
     cut_noise: float = Field(default=0.1, ge=0, le=1, description="grain on every view")
+    augment: str = Field(
+        default=NONE, max_length=200, description="random changes of every view, as in rotate:10+shift:0.1, or a tool's"
+    )
     tv_scale: float = Field(default=0.0, ge=0, le=100000, description="smoothness (total variation)")
+
+    def check(self, *, has_init: bool = False, has_target: bool = False, has_mask: bool = False) -> None:
+        """Raise InvalidRequest for a mask, or an `augment` that cannot be read."""
+        super().check(has_mask=has_mask)
+        read_augment(self.augment)

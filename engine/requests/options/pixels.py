@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from engine.catalogue.model_info import Model
+from engine.requests.augment import read_augment
 from engine.requests.options.optimiser_methods import OptimisedOptions
 
 OWN_WORK = 4.0
@@ -21,4 +22,4 @@ class PixelsOptions(OptimisedOptions):
 
     def step_work(self, model: Model) -> float:
         """In views through CLIP."""
-        return OWN_WORK + self.cutouts
+        return OWN_WORK + self.cutouts * read_augment(self.augment).view_cost

@@ -10,7 +10,6 @@ from pydantic import Field
 
 from engine.catalogue.model_info import Model
 from engine.errors import InvalidRequest
-from engine.requests.clip_weights import relative_view_cost
 from engine.requests.options.generator_methods import GeneratedOptions
 from engine.requests.prompts import MAX_WEIGHT
 from engine.requests.schedule import Schedule
@@ -59,7 +58,7 @@ class VqganClipOptions(GeneratedOptions):
     def step_work(self, model: Model) -> float:
         """In views through the model's CLIP."""
         decoder = SMALL_DECODER_WORK if model.limited_words else DECODER_WORK
-        return decoder + self.cut_batches * self.cutouts.mean * relative_view_cost(self.perceptors, model)
+        return decoder + self.cut_batches * self.cutouts.mean * self.view_cost(model)
 
     def painting_on(self) -> VqganClipOptions:
         """The codes of a picture are a start of their own."""

@@ -55,3 +55,10 @@ def test_holding_on_by_shapes_costs_a_view_and_a_half() -> None:
         for more in ("", "init_distance=features", "init_distance=features cutouts=5")
     )
     assert 1.5 == pytest.approx((by_shapes - by_colours) / (view - by_shapes))
+
+
+@pytest.mark.parametrize("way", [("primer", "pixels"), ("primer", ""), ("biggan-deep-512", "biggan_clip")])
+def test_random_changes_of_views_cost_a_tenth_of_the_views(way: tuple[str, str]) -> None:
+    views = (("cutouts=100", "none"), ("cutouts=110", "none"), ("cutouts=100", "cda"))
+    fewer, plain, changed = (cost(f"{count} augment={change}", *way) for count, change in views)
+    assert fewer < plain == pytest.approx(changed)
