@@ -5,7 +5,8 @@ classic   squares from CLIP's own size to the shorter side (Crowson's notebooks)
 padded    a black rim of a quarter around the picture; every fourth shows all of it, the others squares whose size
           is a normal distribution's around 0.8 (clip-diffusion-art, Quick CLIP Guided Diffusion)
 big_sleep squares of half to nearly all of the shorter side, most of them large (Murdock's “The Big Sleep”)
-disco     so many overviews, in colour, gray and mirrored, beside inner squares as in classic (Disco Diffusion)
+disco     so many overviews, in colour, gray and mirrored, beside inner squares as in classic (Disco Diffusion); it
+          compares with ≤, so that one inner square more than `gray` says has no colour, and one at least
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ def _disco(recipe: WindowRecipe, key: Key, sides: tuple[int, int], size: int) ->
     windows[:whole] = _overview(*sides)
     number = torch.arange(whole + inner)
     varied = (number < whole) if whole <= VARIED_OVERVIEWS else torch.zeros(whole + inner, dtype=torch.bool)
-    gray = (varied & (number % 2 == 1)) | ((number >= whole) & (number < whole + int(recipe.gray * inner)))
+    gray = (varied & (number % 2 == 1)) | ((number >= whole) & (number <= whole + int(recipe.gray * inner)))
     return Windows(windows, (draws[:, 3] < recipe.flip) ^ (varied & (number >= 2)), gray)
 
 

@@ -29,7 +29,7 @@ from engine.diffusion.solvers import GuidedPrediction
 from engine.diffusion.symmetry import kept
 from engine.guidance.losses import limit_rms
 from engine.guidance.noise_key import NoiseKey
-from engine.guidance.objective import Objective, objective_gradient
+from engine.guidance.objective import Objective, objective_gradient, range_gradient
 from engine.guidance.perceptor import Perceptor
 from engine.images.tensors import per_sample
 
@@ -116,9 +116,12 @@ class Guidance:
         """
         with torch.enable_grad():
             leaf = x if x.requires_grad else x.detach().requires_grad_()
-            seen = self._seen(self._base(prediction, leaf, coefficients), leaf, coefficients)
+            base = self._base(prediction, leaf, coefficients)
+            seen = self._seen(base, leaf, coefficients)
         wanted = objective_gradient(self.perceptors, seen, self.objectives, self.noise_keys, self.moved)
-        (gradient,) = torch.autograd.grad(seen, leaf, wanted)
+        inside = range_gradient(base, self.objectives)
+        outputs, gradients = ([seen], [wanted]) if inside is None else ([seen, base], [wanted, inside])
+        (gradient,) = torch.autograd.grad(outputs, leaf, gradients)
         shift = xstart_shift(-limit_rms(gradient, self.limits[:, 0]), coefficients)
         return limit_rms(shift, self.limits[:, 1] * (1 - coefficients.alpha_bar).sqrt().flatten().to(x))
 

@@ -121,7 +121,6 @@ def _small_losses(
     """*total* and all losses that look at pixels. One that counts for nobody is not computed."""
     losses: tuple[tuple[Callable[[Scales], float], Callable[[Tensor], Tensor]], ...] = (
         (lambda s: s.tv, lambda x: tv_loss(rolled(x, *moved) if moved else x)),
-        (lambda s: s.range, range_loss),
         (lambda s: s.saturation, saturation_loss),
         (lambda s: s.init, lambda x: mse_loss(x, _inits(objectives, x))),
     )
@@ -141,7 +140,7 @@ def _look(
 ) -> Tensor:
     """The CLIP loss of one eye and one part of a lot of cuts, of every picture: [N]. Parts add up to their lot."""
     if look is None:
-        return torch.zeros(len(objectives), device=seen.device)
+        return 0 * seen.flatten(1).sum(1)  # part of the graph, for objectives whose other losses see the prediction
     number, lot, part = look
     perceptor, clip_targets = perceptors[number], [p.clip_targets[number] for p in objectives]
     shown = rolled(seen, *moved) if moved else seen
@@ -158,6 +157,19 @@ def _look(
     )
     share = len(cuts[0].windows) / objectives[0].recipe.total
     return _column([p.scales.clip * p.clip_targets[number].weight / p.lots * share for p in objectives], seen) * loss
+
+
+def range_gradient(predicted: Tensor, objectives: Sequence[Objective]) -> Tensor | None:
+    """∂/∂predicted of the range loss of each image, [N, 3, H, W]; None if no image has one.
+
+    Crowson's notebooks measure it on the predicted image, not on the blend that CLIP sees.
+    """
+    scales = [p.scales.range for p in objectives]
+    if not any(scales):
+        return None
+    leaf = predicted.detach().requires_grad_()
+    with torch.enable_grad():
+        return _gradient(leaf, _column(scales, leaf) * range_loss(leaf))
 
 
 def _column(values: Sequence[float], like: Tensor) -> Tensor:

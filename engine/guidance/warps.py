@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -72,7 +73,8 @@ def warp(views: Tensor, warps: Sequence[Warps]) -> Tensor:
 
 def gray(images: Tensor) -> Tensor:
     """[..., 3, H, W] → [..., 1, H, W], by luma."""
-    return sum(part * images[..., i : i + 1, :, :] for i, part in enumerate(LUMA))  # type: ignore[return-value]
+    red, green, blue = (part * images[..., i : i + 1, :, :] for i, part in enumerate(LUMA))
+    return red + green + blue
 
 
 def _places(augment: Augment, draws: Tensor) -> Tensor:
@@ -86,7 +88,9 @@ def _places(augment: Augment, draws: Tensor) -> Tensor:
     rotation = _matrix(cos, -sin, shift * right, sin, cos, shift * down, zero, zero, one)
     shearing = _matrix(one, across, zero, along, one, zero, zero, zero, one)
     amount = augment.perspective[0] * (draws[:, 6] < augment.perspective[1])
-    return torch.linalg.inv(_perspective(amount[:, None] * draws[:, 7:15]) @ rotation @ shearing)
+    move = _perspective(amount[:, None] * draws[:, 7:15]) @ rotation @ shearing
+    place: Tensor = torch.linalg.inv(move)
+    return place
 
 
 def _perspective(inwards: Tensor) -> Tensor:
@@ -176,13 +180,13 @@ class _Resample(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, views: Tensor, grid: Tensor) -> Tensor:
+    def forward(ctx: Any, views: Tensor, grid: Tensor) -> Tensor:
         ctx.save_for_backward(grid)
         return _grid_sample(views, grid)
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        (grid,) = ctx.saved_tensors  # type: ignore[attr-defined]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (grid,) = ctx.saved_tensors
         size, count = gradient.shape[-1], gradient.shape[0]
         steps = PRECISION / gradient.abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-30)
         pixel = ((grid.clamp(-4, 4) + 1) * size - 1) / 2
@@ -199,4 +203,5 @@ class _Resample(torch.autograd.Function):
 
 def resample(views: Tensor, grid: Tensor) -> Tensor:
     """Views [V, C, size, size] at the places *grid* [V, size, size, 2] in [-1, 1]², 0 beyond; reproducible on CUDA."""
-    return _Resample.apply(views, grid)  # type: ignore[no-any-return, no-untyped-call]
+    found: Tensor = _Resample.apply(views, grid)  # type: ignore[no-untyped-call]
+    return found

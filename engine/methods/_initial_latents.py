@@ -69,8 +69,9 @@ def _of_image(
     if options.perlin != "none":
         init = perlin_picture(options.perlin, seed, index, sides).to(device)
     x = noise(seed, index, 0, "x_T", (3, *sides)).to(device)
-    if init is not None:
+    if init is not None or options.skip_steps:  # without an image, the mean of all images: gray (Crowson's fork)
+        begin = torch.zeros_like(x) if init is None else init
         coefficients = stack([schedule.at(len(schedule) - options.skip_steps - 1)])
-        x = q_sample(init[None], x[None], coefficients.alpha_bar)[0]
+        x = q_sample(begin[None], x[None], coefficients.alpha_bar)[0]
     left_right, up_down = (torch.tensor([wanted]) for wanted in axes(options))
     return InitialLatents(mirrored(x[None], left_right, up_down)[0], init, mask)

@@ -26,6 +26,8 @@ DEPENDENTS: Mapping[str, tuple[str, ...]] = {
     "sampler": ("eta", "order"),
     "cut_kind": ("overview", "cut_power"),
     "symmetry": ("symmetry_until",),
+    "steps": ("skip_steps",),
+    "respacing": ("skip_steps",),
 }
 """Option → what a model or a profile says beside it, which falls when somebody chooses another."""
 PERLIN_SKIP = 5
@@ -52,7 +54,7 @@ class Walking(Options):
         default=EVEN, max_length=60, description="which steps of training: even, ddim50 (one stride) or 10,15,25"
     )
     skip_steps: int = Field(
-        default=0, ge=0, le=999, description="with an init picture: leave out this many first steps; usually half"
+        default=0, ge=0, le=999, description="leave out this many first steps; with an init picture usually half"
     )
     cfg_scale: float = Field(
         default=2.5, ge=0, le=30, description="classifier-free guidance, where the net reads the prompt; 1 = none"
@@ -188,7 +190,7 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
     def check(self, *, has_init: bool = False, has_target: bool = False, has_mask: bool = False) -> None:
         """Raise InvalidRequest where options contradict each other or lack the picture that they speak of."""
         read_perceptors(self.perceptors, USUAL)
-        for sentence in (*self._of_steps(has_init), *self._of_samplers(), *self._of_pictures(has_init, has_target)):
+        for sentence in (*self._of_steps(), *self._of_samplers(), *self._of_pictures(has_init, has_target)):
             raise InvalidRequest(sentence)
         if has_mask and not has_init:
             raise InvalidRequest("A mask needs an init picture: what it covers is kept from that.")
@@ -217,14 +219,12 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
         """The first half of the walk is left out, and clouds are no start any more."""
         return self.model_copy(update={"skip_steps": self.steps // 2, "perlin": "none"})
 
-    def _of_steps(self, has_init: bool) -> Iterator[str]:
+    def _of_steps(self) -> Iterator[str]:
         if self.respacing != EVEN and step_count(self.respacing) != self.steps:
             made = step_count(self.respacing)
             yield f"respacing={self.respacing} makes {made} steps, not {self.steps}; leave out steps or say {made}."
         if self.skip_steps >= self.steps:
             yield f"skip_steps={self.skip_steps} leaves nothing of {self.steps} steps; {self.steps - 1} is the most."
-        if self.skip_steps and not has_init and self.perlin == "none":
-            yield f"skip_steps={self.skip_steps} needs an init picture; leave it out without one."
         if self.guide_from >= self.guide_until:
             yield (
                 f"guide_from={self.guide_from:g} is not before guide_until={self.guide_until:g}, "

@@ -196,3 +196,21 @@ def test_the_range_loss_is_no_no_op(perceptor: Perceptor, blended: bool) -> None
     answer = guidance(perceptor, Scales(range=1000), blended=torch.tensor([blended] * 2)).predict(loud, coefficients(3))
     before, after = (p.pred_xstart.abs().clamp_min(1).sum() for p in (answer.plain, answer.guided))
     assert after < before
+
+
+@pytest.mark.parametrize("gradient", ["net", "xstart"])
+@pytest.mark.parametrize("scale", [300, 100])
+def test_colours_out_of_range_are_pulled_in_on_the_predicted_image(
+    perceptor: Perceptor, gradient: str, scale: int
+) -> None:
+    """Written out: ∂ mean (x_0 - clamp x_0)² / ∂x_t, whether CLIP sees x_0 or its blend with x_t."""
+    x, at = 4 * X, coefficients()
+    leaf = x.clone().requires_grad_()
+    predicted = ideal(leaf, at).pred_xstart
+    loss = scale * (predicted - predicted.clamp(-1, 1)).square().mean((1, 2, 3)).sum()
+    (expected,) = torch.autograd.grad(loss, leaf)
+    for blended in (False, True):
+        flags = torch.tensor([blended] * 2)
+        found = guidance(perceptor, Scales(range=scale), gradient, blended=flags).gradient(x, at)
+        assert found is not None and expected.abs().max() > 0
+        torch.testing.assert_close(found, -expected, rtol=1e-4, atol=1e-7)

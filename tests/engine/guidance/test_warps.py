@@ -148,7 +148,7 @@ def test_mistakes_are_refused_in_words(text: str, sentence: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_takes_the_option_and_refuses_mistakes(method: str) -> None:
-    assert "disco" == build_request("an owl", method=method, settings={"augment": "disco"}).options.augment  # type: ignore[union-attr]
+    assert "disco" == build_request("an owl", method=method, settings={"augment": "disco"}).options.augment
     with pytest.raises(InvalidRequest, match="augment has no term “spin”"):
         build_request("an owl", method=method, settings={"augment": "spin"})
 

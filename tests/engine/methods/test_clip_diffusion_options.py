@@ -286,3 +286,11 @@ def test_a_preview_is_there_in_every_step_of_every_sampler(runtime: Runtime) -> 
         (step,) = METHOD.advance(begin(runtime, settings), runtime)
         assert isinstance(step, Running) and step.preview is not None
         assert (64, 64) == step.preview().size
+
+
+def test_skipped_steps_without_an_init_image_begin_with_noise_around_gray(runtime: Runtime) -> None:
+    """As in Crowson's fork, whose init image is then all zeros: x = √(1 - ᾱ) · noise."""
+    (late,), (first,) = (begin(runtime, f"steps=20 skip_steps={skip}") for skip in (10, 0))
+    assert (10, None) == (late.steps, late.start.init)
+    spread = (1 - late.schedule.at(9).alpha_bar) ** 0.5
+    torch.testing.assert_close(late.x, (spread * first.x).to(late.x))
