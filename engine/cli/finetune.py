@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from typer.core import TyperGroup
 
 from engine.cli._dream_order import find_place
-from engine.cli.console import Bar, check_writable, printable, write_file
+from engine.cli._train_progress import TrainBar
+from engine.cli.console import INTERRUPTED, Bar, calm_torch, check_writable, errors, printable, write_file
 
-finetune = typer.Typer(no_args_is_help=True)
+
+class _RunByDefault(TyperGroup):
+    """`train FOLDER` is `train run FOLDER`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] != "--help":
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+finetune = typer.Typer(no_args_is_help=True, cls=_RunByDefault)
 out = Console(highlight=False, emoji=False, soft_wrap=True)
 
 Size = Annotated[int, typer.Option("--image_size", "--image-size", min=8, max=1024, help="Pixels a side.")]
@@ -57,3 +69,86 @@ def prepare(
         out.print(table)
     write_file(place, to_png(found.sheet()))
     out.print(escape(printable(place)))
+
+
+@finetune.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def run(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="Your pictures.", show_default=False)],
+    name: Annotated[str, typer.Option("--out", help="Name of the new model.", show_default=False)],
+    source: Annotated[
+        str, typer.Option("--from", help="primer, a checkpoint's name (lsun-bedroom), a file, or scratch.")
+    ] = "primer",
+    shape: Shape = "crop",
+    min_side: MinSide = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    anew: Annotated[bool, typer.Option("--anew", help="Delete an earlier run of this name and begin again.")] = False,
+) -> None:
+    """Train the model NAME on the pictures in FOLDER; `train FOLDER` is short for this.
+
+    Further options have guided-diffusion's names (--image_size 256 --learn_sigma True --lr 5e-6); `train options` lists
+    them. The same command resumes an interrupted run.
+    """
+    calm_torch()
+    from engine.primer.tasks.albums import training_folder
+    from engine.runtime.device import find_device
+    from engine.training.finetune.command import Training
+    from engine.training.finetune.options import read_words
+    from engine.training.finetune.ranks import join
+
+    flags, options = read_words(context.args)
+    ranks = join(options.batch_size)
+    wanted = f"cuda:{ranks.local}" if ranks.world > 1 and device == "auto" and _has_cuda() else device
+    with TrainBar(name) as bar:
+        training = Training(
+            folder, name, source, flags, options, training_folder() / "finetune", shape=shape, min_side=min_side,
+            device=find_device(wanted), reporter=bar, ranks=ranks, anew=anew, progress=bar.reading,
+        )  # fmt: skip
+        tuner, found = training.tuner, training.found
+        if ranks.leads:
+            bar.note(f"{len(found.files):,} pictures, {len(found.skipped):,} left out (`train prepare` lists them).")
+            if training.start.note:
+                bar.note(training.start.note)
+            if training.resumed:
+                bar.note(f"Resuming at step {tuner.step:,}.")
+        try:
+            tuner.run(name)
+        except KeyboardInterrupt:
+            bar.note(f"Stopped at step {tuner.step:,}, and saved; the same command resumes.")
+            raise typer.Exit(INTERRUPTED) from None
+    if ranks.leads:
+        place = training.finish()
+        out.print(f"{escape(str(place))}\nReport: {escape(str(tuner.folder / 'report.html'))}")
+        out.print(f"Paint with it: python -m engine dream “…” --model {name}, or /dream model:{name} after a restart.")
+    ranks.leave()
+
+
+@finetune.command()
+def options() -> None:
+    """List all options of a run, with guided-diffusion's names."""
+    from engine.training.finetune.options import NET_FLAGS, option_rows
+
+    table = Table("option", "default", "", box=None, header_style="dim", pad_edge=False)
+    for name, default, about in option_rows():
+        table.add_row(f"--{name}", escape(str(default)), escape(about))
+    out.print(table)
+    out.print(f"Flags of the net: {', '.join(sorted(NET_FLAGS - {name for name, *_ in option_rows()}))}.")
+
+
+@finetune.command()
+def export(
+    name: Annotated[str, typer.Argument(help="The model.", show_default=False)],
+    to: Annotated[Path, typer.Option(help="A .pt file.", show_default=False)],
+) -> None:
+    """Write a model in guided-diffusion's own format, and print the flags that its code needs."""
+    calm_torch()
+    from engine.training.finetune.result import export as write
+
+    out.print(escape(f"{write(name, to)}"))
+    errors.print(escape(str(to)), soft_wrap=True)
+
+
+def _has_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()

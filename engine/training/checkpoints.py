@@ -20,7 +20,7 @@ from engine.weights.formats.tensors import BREAKAGE
 
 def save_state(path: Path, state: Mapping[str, object]) -> None:
     """Write tensors and plain values; a crash in between leaves the file that was there."""
-    with _replacing(path) as unfinished:
+    with replacing(path) as unfinished:
         torch.save(dict(state), unfinished.path)
 
 
@@ -56,13 +56,13 @@ def save_weights(
     tensors = {name: _packed(tensor, dtype) for name, tensor in net.state_dict().items()}
     metadata = {"flags": json.dumps(dict(flags)), "recipe": json.dumps(dict(recipe))}
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _replacing(path) as unfinished:
+    with replacing(path) as unfinished:
         save_file(tensors, unfinished.path, metadata)
 
 
 def copy_weights(source: Path, target: Path) -> None:
     """Replace *target* by a copy of *source* atomically; readers of the old file are not disturbed."""
-    with _replacing(target) as unfinished:
+    with replacing(target) as unfinished:
         shutil.copyfile(source, unfinished.path)
 
 
@@ -70,14 +70,14 @@ def _packed(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     return (tensor.to(dtype) if tensor.is_floating_point() else tensor).detach().cpu().contiguous()
 
 
-class _replacing:  # noqa: N801 -- used as a verb
+class replacing:  # noqa: N801 -- used as a verb
     """A new file beside *path* that takes its name, flushed to disk, when the block succeeds."""
 
     def __init__(self, path: Path) -> None:
         self.target = path
         self.path = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
 
-    def __enter__(self) -> _replacing:
+    def __enter__(self) -> replacing:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:

@@ -18,9 +18,11 @@ file = "~/4x-faces.safetensors"
 from __future__ import annotations
 
 import json
+import logging
 import re
 import tomllib
 from collections.abc import Mapping, MutableMapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
@@ -40,12 +42,14 @@ from pydantic import (
 from engine.catalogue.entry import Entry, Kind
 from engine.catalogue.model_builder import build_model, check_flags, paints
 from engine.catalogue.model_info import Model
-from engine.catalogue.models import DEFAULT_MODEL, add_models
+from engine.catalogue.models import DEFAULT_MODEL, PRIMER, add_models
 from engine.catalogue.registry import PUBLISHED, add_entries
 from engine.errors import InvalidRequest, WeightsError
 from engine.requests.request import AUTO, SHIPPED, build_options
+from engine.weights.store.trained_models import trained_tables
 
 OWN_LICENCE = "Yours; you know its terms."
+log = logging.getLogger(__name__)
 VARIABLE = "DREAMBOT_MODELS"
 """How a bot or a shell tells its engine child: the same tables as JSON."""
 
@@ -104,6 +108,11 @@ class CustomModel(BaseModel):
         default_factory=dict, description="Options that suit it.", examples=[{"steps": 50, "clip_guidance_scale": 1000}]
     )
 
+    base: Literal["", "primer"] = Field(
+        default="",
+        description="primer = trained from the small model: painted at 64 pixels, guided by its CLIP and enlarged.",
+    )
+
     @field_validator("flags")
     @classmethod
     def _are_flags(cls, flags: Mapping[str, Flags], found: ValidationInfo) -> Mapping[str, Flags]:
@@ -137,12 +146,17 @@ class CustomModel(BaseModel):
             sources=self.sources,
             sha256=self.sha256,
             flags=dict(self.flags),
-            perceptor=self.perceptor,
+            perceptor=self.base or self.perceptor,
             defaults=dict(self.defaults),
         )
 
     def model(self, name: str) -> Model:
-        return build_model(self.entry(name), self.size)
+        entry = self.entry(name)
+        if not self.base:
+            return build_model(entry, self.size)
+        usual = {**PRIMER.defaults["clip_diffusion"], **entry.defaults}
+        defaults = {"clip_diffusion": usual}
+        return replace(PRIMER, name=name, title=entry.title, methods=("clip_diffusion",), defaults=defaults)
 
 
 _OWN: TypeAdapter[dict[str, CustomModel]] = TypeAdapter(dict[ModelName, CustomModel])
@@ -167,6 +181,16 @@ def check_custom_models(own: Mapping[str, CustomModel]) -> None:
     for name, model in own.items():
         if model.paints:
             _check_settings(name, model.model(name))
+
+
+def check_name(name: str) -> None:
+    """Raises InvalidRequest for a name that a trained model cannot have."""
+    try:
+        _name(name)
+    except ValueError as error:
+        raise InvalidRequest(f"“{name}”: {error}.") from error
+    if name in PUBLISHED.keys() | {DEFAULT_MODEL, AUTO, *SHIPPED}:
+        raise InvalidRequest(f"The name “{name}” is taken by a model; choose another.")
 
 
 def _check_settings(name: str, model: Model) -> None:
@@ -205,8 +229,23 @@ def add_custom_models(own: Mapping[str, CustomModel]) -> None:
     add_models(model.model(name) for name, model in own.items() if model.paints)
 
 
+def find_trained_models(environ: Mapping[str, str]) -> dict[str, CustomModel]:
+    """The models that were trained here. One that cannot be used is left out with a warning."""
+    found = {}
+    for name, table in trained_tables(environ).items():
+        try:
+            found.update(read_custom_models({name: table}))
+        except WeightsError as error:
+            log.warning("The trained model %s is left out: %s", name, error)
+    return found
+
+
 def share_custom_models(own: Mapping[str, CustomModel], environ: MutableMapping[str, str]) -> None:
-    """Registers the models in this process and in every engine that is started with *environ*."""
+    """Registers *own* and the trained models in this process and in every engine that is started with *environ*.
+
+    A model of the configuration hides a trained one of the same name.
+    """
+    own = {**find_trained_models(environ), **own}
     check_custom_models(own)
     add_custom_models(own)
     environ[VARIABLE] = _OWN.dump_json(dict(own), exclude_unset=True).decode()

@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
+import torch
 from PIL import Image
 
-from tests.engine.shell import Shell
+from engine.loaders.checkpoint import read_checkpoint
+from engine.training.finetune.options import read_words
+from engine.training.finetune.start import load_start
+from tests.engine.shell import Said, Shell
 
 
 def save_scenes(folder: Path, count: int, side: int = 24) -> None:
@@ -32,3 +37,60 @@ def test_prepare_counts_and_lists_what_is_left_out(shell: Shell, tmp_path: Path)
 def test_prepare_refuses_a_folder_that_is_missing(shell: Shell) -> None:
     said = shell("train", "prepare", "absent")
     assert (2, "error: absent is not a folder.") == (said.status, said.err.strip())
+
+
+ARGUMENTS = (
+    "--image_size 8 --num_channels 16 --channel_mult 1,2 --num_res_blocks 1 --attention_resolutions 4 --num_heads 1 "
+    "--learn_sigma True --lr 1e-3 --save_interval 2 --batch_size 4 --steps 2 --sample_interval 2 --ema_rate 0.9 "
+    "--device cpu"
+)
+TINY = ARGUMENTS.split()
+
+
+@pytest.fixture
+def trained(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Said:
+    """A model “mine” after two steps."""
+    monkeypatch.setenv("DREAMBOT_TRAINING", str(tmp_path / "training"))
+    save_scenes(tmp_path / "pictures", 5)
+    return shell("train", "pictures", "--from", "scratch", "--out", "mine", *TINY)
+
+
+def test_a_trained_model_is_an_own_model_at_once(shell: Shell, trained: Said, tmp_path: Path) -> None:
+    assert 0 == trained.status, trained.err
+    folder = tmp_path / "no weights" / "trained" / "mine"
+    assert str(folder) == trained.out.splitlines()[0]
+    assert {"README.md", "model.json", "weights.safetensors"} == {path.name for path in folder.iterdir()}
+    listed = shell("weights", "list", "mine").out
+    assert "mine, trained from scratch" in listed
+    assert "num_channels=16" in listed
+    assert "mine" in shell("models").out
+    assert 0 == shell("weights", "verify", "mine").status
+    assert "trained from scratch on 5 pictures" in (folder / "README.md").read_text()
+    assert (tmp_path / "training" / "finetune" / "mine" / "report.html").is_file()
+
+
+def test_an_export_loads_back_equal(shell: Shell, trained: Said, tmp_path: Path) -> None:
+    said = shell("train", "export", "mine", "--to", "ema_0.9_000002.pt")
+    assert 0 == said.status, said.err
+    flags, _ = read_words(said.out.split())
+    back = load_start(str(tmp_path / "ema_0.9_000002.pt"), flags).net.state_dict()
+    own = read_checkpoint(tmp_path / "no weights" / "trained" / "mine" / "weights.safetensors").tensors
+    assert own.keys() == back.keys()
+    assert all(torch.equal(tensor, back[name]) for name, tensor in own.items())
+
+
+def test_a_trained_model_can_be_trained_on(shell: Shell, trained: Said) -> None:
+    words = [word for word in TINY if word not in ("--num_channels", "16")]
+    said = shell("train", "pictures", "--from", "mine", "--out", "more", *words)
+    assert 0 == said.status, said.err
+    assert "more, trained from mine" in shell("weights", "list", "more").out
+
+
+def test_a_name_that_is_taken_is_refused(shell: Shell, tmp_path: Path) -> None:
+    save_scenes(tmp_path / "pictures", 2)
+    said = shell("train", "pictures", "--from", "scratch", "--out", "primer", *TINY)
+    assert (2, "error: The name “primer” is taken by a model; choose another.") == (said.status, said.err.strip())
+
+
+def test_options_are_listed(shell: Shell) -> None:
+    assert "--rescale_learned_sigmas" in shell("train", "options").out

@@ -1,0 +1,80 @@
+"""The log of a run: a CSV file, TensorBoard where it is installed, Weights & Biases where a project is named."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from engine.errors import InvalidRequest
+
+Row = Mapping[str, float]
+FILE = "log.csv"
+
+
+class Ledger:
+    """Writes the rows of one run into *folder*. Raises InvalidRequest if wandb is wanted and not installed."""
+
+    def __init__(
+        self, folder: Path, step: int, *, project: str = "", name: str = "", config: Mapping[str, object] | None = None
+    ) -> None:
+        self.folder = folder
+        self.note = ""
+        """For the person who begins the run; empty if everything is logged."""
+        self._board: Any = None
+        self._wandb: Any = None
+        if importlib.util.find_spec("tensorboard"):
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step or None)
+        else:
+            self.note = f"TensorBoard is not installed (extra “train”); the log is {folder / FILE}."
+        if project:
+            if not importlib.util.find_spec("wandb"):
+                raise InvalidRequest("--wandb_project needs the package wandb: pip install 'dreambot[wandb]'.")
+            import wandb
+
+            self._wandb = wandb.init(project=project, name=name, dir=str(folder), config=dict(config or {}))
+
+    def row(self, step: int, row: Row) -> None:
+        """Send one row on; `write` puts all of them into the file."""
+        if self._board:
+            for key, value in row.items():
+                self._board.add_scalar(key, value, step)
+        if self._wandb:
+            self._wandb.log(dict(row), step=step)
+
+    def grid(self, step: int, image: Image.Image) -> None:
+        if self._board:
+            self._board.add_image("samples", np.asarray(image), step, dataformats="HWC")
+        if self._wandb:
+            import wandb
+
+            self._wandb.log({"samples": wandb.Image(image)}, step=step)
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """All rows so far into the CSV file, whole or not at all."""
+        if not rows:
+            return
+        text = io.StringIO()
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        writer = csv.DictWriter(text, names)
+        writer.writeheader()
+        writer.writerows(rows)
+        part = self.folder / f".{FILE}.part"
+        part.write_text(text.getvalue(), encoding="utf-8")
+        part.replace(self.folder / FILE)
+        if self._board:
+            self._board.flush()
+
+    def close(self) -> None:
+        if self._board:
+            self._board.close()
+        if self._wandb:
+            self._wandb.finish()

@@ -1,0 +1,123 @@
+"""A finished run as an own model: weights, model card, table; and the same in guided-diffusion's format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import torch
+
+from engine.catalogue.registry import find_entry
+from engine.errors import WeightsError
+from engine.loaders.diffusion import fill_diffusion
+from engine.nets.adm import UNetModel
+from engine.nets.adm_flags import AdmFlags, read_flags
+from engine.training.checkpoints import replacing, save_weights
+from engine.weights.store.disk_errors import disk_errors
+from engine.weights.store.folder import weights_folder
+from engine.weights.store.hashed_file import open_hashed
+from engine.weights.store.trained_models import TABLE, trained_folder
+
+WEIGHTS, CARD = "weights.safetensors", "README.md"
+_FOREIGN = ("context_dim", "reader", "patch", "fine", "norm_groups", "predict_v")
+"""Flags of nets that guided-diffusion's code cannot build."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What the model card says."""
+
+    name: str
+    begun_with: str
+    sha256: str
+    licence: str
+    base: str
+    images: int
+    steps: int
+    minutes: float
+    options: Mapping[str, object]
+
+
+def install(net: UNetModel, flags: Mapping[str, object], made: Provenance, root: Path | None = None) -> Path:
+    """Write the model *made.name* into the folder of trained models. Raises WeightsError if it cannot be written."""
+    folder = (root or trained_folder()) / made.name
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in flags.items()}
+    story = {field.name: getattr(made, field.name) for field in fields(made)}
+    with disk_errors(f"The model {made.name} cannot be written into {folder}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        save_weights(folder / WEIGHTS, net, plain, story, torch.float32)
+        with open_hashed(folder / WEIGHTS, made.name) as opened:
+            sha256 = opened.sha256
+        (folder / CARD).write_text(_card(made, plain, sha256), encoding="utf-8")
+        entry = {
+            "file": str(folder / WEIGHTS),
+            "flags": plain,
+            "title": f"{made.name}, trained from {made.begun_with}"[:60],
+            "sha256": sha256,
+            "licence": made.licence,
+            **({"base": made.base} if made.base else {}),
+        }
+        with replacing(folder / TABLE) as unfinished:  # last: the model appears when its files are whole
+            unfinished.path.write_text(json.dumps(entry, indent=1), encoding="utf-8")
+    return folder
+
+
+def _card(made: Provenance, flags: Mapping[str, object], sha256: str) -> str:
+    begun = made.begun_with + (f" (SHA-256 {made.sha256})" if made.sha256 else "")
+    return "\n".join(
+        [
+            f"# {made.name}",
+            "",
+            f"A diffusion model trained from {begun} on {made.images:,} pictures.",
+            "",
+            f"- Steps: {made.steps:,} in {made.minutes:.1f} minutes",
+            f"- Licence of the weights that it began with: {made.licence}",
+            f"- SHA-256: {sha256}",
+            "",
+            "## Options",
+            "",
+            "```json",
+            json.dumps(dict(made.options), indent=1),
+            "```",
+            "",
+            "## Flags of the net",
+            "",
+            f"`{reference_flags(flags)}`",
+            "",
+            f'Paint with it: `python -m engine dream "…" --model {made.name}`.',
+            "",
+        ]
+    )
+
+
+def reference_flags(flags: Mapping[str, object]) -> str:
+    """As on guided-diffusion's command line, without what has its default value."""
+    usual = {item.name: item.default for item in fields(AdmFlags)}
+    given = {key: tuple(value) if isinstance(value, list) else value for key, value in flags.items()}
+    shown = {key: value for key, value in given.items() if value != usual.get(key)}
+    return " ".join(
+        f"--{key} {','.join(f'{part:g}' for part in value) if isinstance(value, tuple) else value}"
+        for key, value in shown.items()
+    )
+
+
+def export(name: str, path: Path) -> str:
+    """Write the model *name* as guided-diffusion does, a plain state dict; returns its command line flags.
+
+    Raises ModelUnavailable for an unknown model, WeightsError for a net that guided-diffusion cannot build.
+    """
+    entry = find_entry(name)
+    flags = read_flags(entry.flags)
+    usual = AdmFlags()
+    foreign = [flag for flag in _FOREIGN if getattr(flags, flag) != getattr(usual, flag)]
+    if foreign:
+        raise WeightsError(f"guided-diffusion cannot build “{entry.name}”: it does not have {', '.join(foreign)}.")
+    with weights_folder().open(entry) as opened:
+        net, _ = fill_diffusion(opened, entry.flags)
+    with disk_errors(f"{path} cannot be written"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as unfinished:
+            torch.save(net.state_dict(), unfinished.path)
+    return reference_flags(entry.flags)

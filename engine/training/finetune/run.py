@@ -1,0 +1,332 @@
+"""The loop. All random numbers of a step follow from the seed and the step: a resumed run repeats the same curve."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.errors import NotFinite, WeightsError
+from engine.nets.adm import UNetModel
+from engine.training.checkpoints import save_weights
+from engine.training.ema import Ema
+from engine.training.finetune.ledger import Ledger
+from engine.training.finetune.lora import add_adapters, merged
+from engine.training.finetune.options import TrainOptions, differences
+from engine.training.finetune.process import Process
+from engine.training.finetune.ranks import Ranks
+from engine.training.finetune.samples import sample_grid
+from engine.training.finetune.saves import newest_state, write_state
+from engine.training.finetune.timesteps import timestep_sampler
+from engine.training.interrupts import unhurried
+from engine.training.optimizers import make_optimizers
+from engine.training.progress import Meter, Reporter
+
+HELD_OUT, MOST_HELD_OUT = 0.05, 64
+FEWEST = 20
+"""Images from which on a share is held out."""
+MOST_BAD_STEPS = 20
+FREE = frozenset(("steps", "log_interval", "save_interval", "sample_interval", "keep", "prompts", "wandb_project"))
+"""Options that a resumed run may change: they do not change the curve."""
+
+
+@dataclass(frozen=True)
+class Album:
+    """What is learned from."""
+
+    images: NDArray[np.uint8]
+    """[N, S, S, 3]"""
+    contexts: Tensor | None = None
+    """[N, D] for a net that reads."""
+    prompts: Tensor | None = None
+    """[P, D]: what the sample grids show."""
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(np.ascontiguousarray(self.images).data).hexdigest()
+
+
+class FineTuner:
+    """One run in *folder*: `state-STEP.pt` to resume from, `best.safetensors`, `samples-STEP.png`, the log."""
+
+    def __init__(
+        self,
+        net: UNetModel,
+        album: Album,
+        options: TrainOptions,
+        folder: Path,
+        *,
+        device: str | torch.device = "cpu",
+        reporter: Reporter | None = None,
+        ranks: Ranks | None = None,
+        facts: Mapping[str, object] | None = None,
+    ) -> None:
+        self.album, self.options, self.folder = album, options, folder
+        self.device, self.ranks = torch.device(device), ranks or Ranks()
+        self.reporter = reporter or Reporter("train")
+        self.flags = {**asdict(net.flags), "use_fp16": False, "use_checkpoint": False}
+        torch.manual_seed(options.seed)
+        self.adapted = add_adapters(net, options.lora) if options.lora else []
+        net.thrifty = options.use_checkpoint
+        self.net = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.process = Process(net.flags, options.losses())
+        self.emas = [Ema(self.net, rate) for rate in options.ema_rates]
+        self.parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
+        [self.optimizer] = make_optimizers(net, lr=options.lr, weight_decay=options.weight_decay, betas=(0.9, 0.999))
+        self.scaler = torch.amp.GradScaler(
+            self.device.type, 2.0**16, growth_interval=round(1 / options.fp16_scale_growth), enabled=options.use_fp16
+        )
+        self.sampler = timestep_sampler(options.schedule_sampler, self.process.steps)
+        self.training, self.held_out = split(len(album.images), options.seed)
+        self.step, self.seconds, self.bad_steps = 0, 0.0, 0
+        self.best = math.inf
+        self.log: list[dict[str, float]] = []
+        free = {name: value for name, value in asdict(options).items() if name not in FREE}
+        self.plan = {**free, **(facts or {}), "images": album.sha256}
+        self._order: tuple[int, Tensor] = (-1, torch.empty(0))
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def resume(self) -> bool:
+        """Go on from the newest saved state, if there is one. Raises WeightsError for one of another run."""
+        state: dict[str, Any] | None = newest_state(self.folder)
+        if state is None:
+            return False
+        other = differences(state["plan"], self.plan)
+        if other:
+            raise WeightsError(
+                f"{self.folder} holds a run with other options: {other}. Give those again, or begin with --anew."
+            )
+        self.net.load_state_dict(state["net"])
+        for ema, stored in zip(self.emas, state["emas"], strict=True):
+            ema.net.load_state_dict(stored)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.sampler.restore(state["sampler"])
+        self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
+        self.log = state["log"]
+        return True
+
+    def run(self, name: str = "") -> None:
+        """Train to the end. Ctrl-C saves, and is raised again. Raises NotFinite or WeightsError (full disk)."""
+        options, meter = self.options, Meter()
+        ledger = self._ledger(name)
+        try:
+            while self.step < options.steps:
+                with unhurried():
+                    begun = time.perf_counter()
+                    loss, norm = self._step()
+                    self.seconds += time.perf_counter() - begun
+                self._report(ledger, meter, loss, norm)
+                if self.step % options.save_interval == 0 or self.step == options.steps:
+                    self.save(ledger)
+                if self.step % (options.sample_interval or options.save_interval) == 0 or self.step == options.steps:
+                    self._grid(ledger)
+        except KeyboardInterrupt:
+            if self.ranks.leads:  # other processes may be a step further: nothing waits for them
+                self._write(ledger)
+            raise
+        finally:
+            if ledger:
+                ledger.close()
+
+    def _ledger(self, name: str) -> Ledger | None:
+        if not self.ranks.leads:
+            return None
+        ledger = Ledger(self.folder, self.step, project=self.options.wandb_project, name=name, config=self.plan)
+        if ledger.note:
+            self.reporter.note(ledger.note)
+        return ledger
+
+    def batch(self) -> dict[str, Tensor]:
+        """The whole batch of the present step, the same for every process: rows, timesteps, noise, texts."""
+        options, count = self.options, self.options.batch_size
+        generator = _generator(options.seed, "step", self.step)
+        rows = self._rows(self.step * count, count)
+        images = to_signed(self.album.images[rows.numpy()])
+        if options.random_flip:
+            mirrored = torch.rand(count, generator=generator) < 0.5
+            images = torch.where(mirrored.view(-1, 1, 1, 1), images.flip(3), images)
+        timesteps, weights = self.sampler.draw(count, generator)
+        batch = {"images": images, "timesteps": timesteps, "weights": weights}
+        batch["noise"] = torch.randn(images.shape, generator=generator)
+        if self.album.contexts is not None:
+            batch["contexts"] = self.album.contexts[rows]
+            batch["told"] = torch.rand(count, generator=generator) >= options.text_dropout
+        return batch
+
+    def _rows(self, start: int, count: int) -> Tensor:
+        """Samples *start* to *start* + *count* of an endless shuffled order: each epoch shows every image once."""
+        total, rows = len(self.training), []
+        for position in range(start, start + count):
+            epoch, place = divmod(position, total)
+            if self._order[0] != epoch:
+                order = torch.randperm(total, generator=_generator(self.options.seed, "epoch", epoch))
+                self._order = (epoch, order)
+            rows.append(self.training[self._order[1][place]])
+        return torch.stack(rows)
+
+    def _step(self) -> tuple[float, float]:
+        options = self.options
+        for group in self.optimizer.param_groups:
+            group["lr"] = options.rate(self.step)
+        self.optimizer.zero_grad(set_to_none=True)
+        whole = self.batch()
+        share = {key: value[self.ranks.share(options.batch_size)].to(self.device) for key, value in whole.items()}
+        torch.manual_seed(_number(options.seed, "dropout", self.step * self.ranks.world + self.ranks.rank))
+        self.net.train()
+        losses = []
+        for part in _parts(share, max(1, options.part // self.ranks.world)):
+            loss = self._losses(self.net, part)
+            self.scaler.scale((loss * part["weights"]).sum() / options.batch_size).backward()  # type: ignore[no-untyped-call]
+            losses.append(loss.detach())
+        self.ranks.add_gradients(self.parameters)
+        self.scaler.unscale_(self.optimizer)
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, options.clip or math.inf)
+        gathered = self.ranks.gather(torch.cat(losses)).cpu()
+        self._move(gathered, float(norm), whole)
+        return float((gathered * whole["weights"]).mean()), float(norm)
+
+    def _move(self, losses: Tensor, norm: float, whole: Mapping[str, Tensor]) -> None:
+        """One step of the optimiser, unless a gradient is not finite; too many of those end the run."""
+        sound = math.isfinite(norm)
+        if sound or self.options.use_fp16:  # the scaler skips the step itself, and halves its scale
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        self.step += 1
+        if sound:
+            self.bad_steps = 0
+            self.sampler.note(whole["timesteps"], losses)
+            for ema in self.emas:
+                ema.update(self.net, self.step)
+            return
+        self.bad_steps += 1
+        if self.bad_steps > MOST_BAD_STEPS:
+            raise NotFinite(f"{self.bad_steps} gradients in a row are not finite; use an lr below {self.options.lr:g}.")
+
+    def _losses(self, net: UNetModel, part: Mapping[str, Tensor]) -> Tensor:
+        """[N]"""
+        told = {"context": part["contexts"], "context_mask": part["told"]} if "contexts" in part else {}
+        dtype = torch.bfloat16 if self.options.use_bf16 else torch.float16
+
+        def answer(x_t: Tensor, timesteps: Tensor) -> Tensor:
+            with torch.autocast(self.device.type, dtype, enabled=self.options.use_bf16 or self.options.use_fp16):
+                out: Tensor = net(x_t.contiguous(memory_format=torch.channels_last), timesteps, **told)
+            return out
+
+        return self.process.losses(answer, part["images"], part["timesteps"], part["noise"])["loss"]
+
+    @torch.no_grad()
+    def score(self) -> float:
+        """Mean loss of the averaged net on the held-out images, at fixed timesteps and noise."""
+        images = to_signed(self.album.images[self.held_out.numpy()])
+        count, generator = len(images), _generator(0, "score", 0)
+        batch = {"images": images, "noise": torch.randn(images.shape, generator=generator)}
+        batch["timesteps"] = ((torch.arange(count) + 0.5) * self.process.steps / count).long()
+        if self.album.contexts is not None:
+            batch["contexts"], batch["told"] = self.album.contexts[self.held_out], torch.ones(count, dtype=torch.bool)
+        parts = _parts({key: value.to(self.device) for key, value in batch.items()}, self.options.part)
+        return float(torch.cat([self._losses(self.averaged, part) for part in parts]).mean())
+
+    @property
+    def averaged(self) -> UNetModel:
+        """The net of the first EMA rate."""
+        net: UNetModel = self.emas[0].net  # type: ignore[assignment]
+        return net
+
+    def result(self) -> UNetModel:
+        """The averaged net, adapters merged."""
+        return merged(self.averaged)
+
+    def save(self, ledger: Ledger | None = None) -> None:
+        """Write the state of this step; a new best score also writes `best.safetensors`."""
+        if self.ranks.leads:
+            self._write(ledger)
+        self.ranks.wait()
+
+    def _write(self, ledger: Ledger | None) -> None:
+        score = self.score()
+        self.reporter.note(f"step {self.step:,}: held-out loss {score:.5g}")
+        better, self.best = score < self.best, min(score, self.best)
+        self.log.append({"step": self.step, "held_out": score})
+        if ledger:
+            ledger.row(self.step, {"held_out": score})
+            ledger.write(self.log)
+        write_state(self.folder, self.step, self._state(), self.options.keep)
+        if better:
+            save_weights(self.folder / "best.safetensors", self.result(), self.flags, self.plan, torch.float32)
+
+    def _state(self) -> dict[str, object]:
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "best": self.best,
+            "log": self.log,
+            "plan": self.plan,
+            "net": self.net.state_dict(),
+            "emas": [ema.net.state_dict() for ema in self.emas],
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "sampler": self.sampler.state(),
+        }
+
+    def _report(self, ledger: Ledger | None, meter: Meter, loss: float, norm: float) -> None:
+        options, images = self.options, self.step * self.options.batch_size
+        rate = meter.count(images)
+        if not ledger:
+            return
+        row = {"loss": loss, "gradient": norm, "lr": options.rate(self.step - 1), "images_per_second": rate}
+        if options.use_fp16:
+            row["loss_scale"] = self.scaler.get_scale()
+        if self.device.type == "cuda":
+            row["gigabytes"] = torch.cuda.max_memory_allocated(self.device) / 1e9
+        if self.step % options.log_interval == 0 or self.step == 1:
+            self.log.append({"step": self.step, **row})
+            ledger.row(self.step, row)
+        eta = self.seconds / self.step * (options.steps - self.step)
+        shown = {key: value for key, value in row.items() if key in ("loss", "gigabytes")}
+        self.reporter.progress(self.step / options.steps, images, rate, eta, shown)
+
+    def _grid(self, ledger: Ledger | None) -> None:
+        if ledger:
+            prompts = self.album.prompts
+            image = sample_grid(self.averaged.eval(), 4 if prompts is None else len(prompts), contexts=prompts)
+            image.save(self.folder / f"samples-{self.step:07}.png")
+            ledger.grid(self.step, image)
+        self.ranks.wait()
+
+
+def split(count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Rows to train on and rows held out; a collection below FEWEST images is scored on the images it trains on."""
+    order = torch.randperm(count, generator=_generator(seed, "split", 0))
+    if count < FEWEST:
+        return order, order
+    held = min(math.ceil(HELD_OUT * count), MOST_HELD_OUT)
+    return order[held:], order[:held]
+
+
+def to_signed(images: NDArray[np.uint8]) -> Tensor:
+    """uint8 [N, H, W, 3] → float [N, 3, H, W] in [-1, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous()
+
+
+def _parts(batch: Mapping[str, Tensor], size: int) -> Sequence[dict[str, Tensor]]:
+    count = len(batch["images"])
+    return [{key: value[i : i + size] for key, value in batch.items()} for i in range(0, count, size)]
+
+
+def _number(seed: int, purpose: str, position: int) -> int:
+    digest = hashlib.blake2b(f"{seed}/{purpose}/{position}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+def _generator(seed: int, purpose: str, position: int) -> torch.Generator:
+    return torch.Generator().manual_seed(_number(seed, purpose, position))

@@ -1,0 +1,21 @@
+"""The report is one file without scripts."""
+
+from pathlib import Path
+
+from PIL import Image
+
+from engine.training.finetune.report import write_report
+
+
+def test_it_holds_every_curve_and_grid(tmp_path: Path) -> None:
+    for step in (5, 10):
+        Image.new("RGB", (8, 8), "red").save(tmp_path / f"samples-{step:07}.png")
+    rows = [{"step": 1.0, "loss": 2.0}, {"step": 2.0, "loss": 1.0}, {"step": 2.0, "held_out": float("nan")}]
+    page = write_report(tmp_path, "<mine>", rows, {"Pictures": 3}).read_text()
+    assert "<h1>&lt;mine&gt;</h1>" in page
+    assert "<td>Pictures</td><td>3</td>" in page
+    assert 1 == page.count("<polyline")
+    assert "40.0,40.0 600.0,180.0" in page
+    assert page.index("step 5") < page.index("step 10")
+    assert 2 == page.count("data:image/png;base64,")
+    assert "<script" not in page

@@ -1,0 +1,170 @@
+"""A run: the same curve after every kind of interruption, however its batches are computed."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine.errors import NotFinite, WeightsError
+from engine.training.finetune.run import FineTuner
+from engine.training.finetune.saves import saved_states, write_state
+from tests.engine.training.finetune.tiny import curve, tiny_net, tiny_run
+
+STEPS = 6
+
+
+def weights(run: FineTuner) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in run.averaged.parameters()])
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> FineTuner:
+    """Six steps without an interruption."""
+    run = tiny_run(tmp_path_factory.mktemp("whole"))
+    run.run()
+    return run
+
+
+def test_a_killed_run_continues_the_same_curve(whole: FineTuner, tmp_path: Path) -> None:
+    """SIGKILL comes after the save of step 3 and in the middle of what follows."""
+    program = (
+        "import sys, time; from pathlib import Path; from tests.engine.training.finetune.tiny import tiny_run\n"
+        "run = tiny_run(Path(sys.argv[1])); step = run._step\n"
+        "def held():\n    if run.step == 5: print('here', flush=True); time.sleep(600)\n    return step()\n"
+        "run._step = held; run.run()"
+    )
+    child = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    assert b"here\n" == child.stdout.readline()
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    again = tiny_run(tmp_path)
+    assert again.resume()
+    assert 3 == again.step
+    again.run()
+    assert curve(whole) == curve(again)
+    assert torch.equal(weights(whole), weights(again))
+
+
+def test_ctrl_c_saves_between_two_steps(whole: FineTuner, tmp_path: Path) -> None:
+    run = tiny_run(tmp_path)
+    step = run._step
+
+    def pressed() -> tuple[float, float]:
+        if run.step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step()
+
+    run._step = pressed  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        run.run()
+    again = tiny_run(tmp_path)
+    assert again.resume()
+    assert 4 == again.step
+    again.run()
+    assert torch.equal(weights(whole), weights(again))
+
+
+def test_microbatches_and_checkpointing_change_nothing(tmp_path: Path) -> None:
+    runs = [tiny_run(tmp_path / "a", tiny_net(dropout=0)), tiny_run(tmp_path / "b", tiny_net(dropout=0), microbatch=2)]
+    runs.append(tiny_run(tmp_path / "c", tiny_net(dropout=0), use_checkpoint=True))
+    for run in runs:
+        run._step()
+        run._step()
+    torch.testing.assert_close(weights(runs[0]), weights(runs[1]), rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(weights(runs[0]), weights(runs[2]), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["use_fp16", "use_bf16"])
+def test_half_precision_follows_full_precision(precision: str, tmp_path: Path) -> None:
+    full, half = (
+        tiny_run(tmp_path / "full", tiny_net(dropout=0)),
+        tiny_run(tmp_path / "half", tiny_net(dropout=0), **{precision: True}),
+    )
+    losses = [[run._step()[0] for _ in range(3)] for run in (full, half)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+
+
+def test_an_overflow_halves_the_loss_scale_and_skips_the_step(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path, use_fp16=True)
+    run.scaler = torch.amp.GradScaler("cpu", 2.0**120)
+    before = weights(run).clone()
+    run._step()
+    assert 2.0**119 == run.scaler.get_scale()
+    assert torch.equal(before, weights(run))
+
+
+def test_gradients_that_stay_infinite_end_the_run(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path, steps=100)
+    with torch.no_grad():
+        run.net.time_embed[0].weight.fill_(float("nan"))
+    with pytest.raises(NotFinite, match=r"21 gradients in a row are not finite; use an lr below 0.001"):
+        run.run()
+
+
+def test_every_average_has_its_rate(whole: FineTuner) -> None:
+    assert [0.9, 0.2] == [ema.decay for ema in whole.emas]
+    assert not torch.equal(weights(whole), torch.cat([p.flatten() for p in whole.emas[1].net.parameters()]))
+
+
+def test_an_epoch_shows_every_image_once(whole: FineTuner) -> None:
+    assert sorted(whole.training.tolist()) == sorted(whole._rows(0, 22).tolist())
+    assert {*whole.training.tolist()}.isdisjoint(whole.held_out.tolist())
+
+
+def test_a_run_with_other_options_is_not_resumed(whole: FineTuner) -> None:
+    with pytest.raises(WeightsError, match=r"lr 0.001 \(now 0.01\). Give those again, or begin with --anew"):
+        tiny_run(whole.folder, lr=0.01).resume()
+    longer = tiny_run(whole.folder, steps=12)
+    assert longer.resume()
+
+
+def test_the_newest_states_and_the_best_weights_are_kept(whole: FineTuner, tmp_path: Path) -> None:
+    assert ["state-0000003.pt", "state-0000006.pt"] == [path.name for path in saved_states(whole.folder)]
+    assert (whole.folder / "best.safetensors").is_file()
+    for step in range(5):
+        write_state(tmp_path, step, {"step": step}, 2)
+    assert [3, 4] == [int(path.stem.split("-")[1]) for path in saved_states(tmp_path)]
+
+
+def test_a_full_disk_keeps_the_last_good_state(tmp_path: Path) -> None:
+    write_state(tmp_path, 1, {"step": 1}, 1)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(WeightsError, match=r"Free some disk space; state-0000001.pt stays"):
+            write_state(tmp_path, 2, {"net": torch.zeros(50_000)}, 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert ["state-0000001.pt"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_the_log_is_a_table(whole: FineTuner) -> None:
+    lines = (whole.folder / "log.csv").read_text().splitlines()
+    assert ["step", "loss", "gradient", "lr", "images_per_second", "held_out"] == lines[0].split(",")
+    assert STEPS + 2 == len(lines) - 1
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_curve_of_one(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import sys; from pathlib import Path\n"
+        "from engine.training.finetune.ranks import join; from tests.engine.training.finetune.tiny import *\n"
+        "ranks = join(4); run = tiny_run(Path(sys.argv[1]), tiny_net(dropout=0)); run.ranks = ranks; run.run()\n"
+    )
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    folder = tmp_path / "two"
+    environ = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    subprocess.run([*torchrun, str(program), str(folder)], check=True, env=environ)
+    one, two = tiny_run(tmp_path / "one", tiny_net(dropout=0)), tiny_run(folder, tiny_net(dropout=0))
+    one.run()
+    assert two.resume()
+    assert curve(one) == pytest.approx(curve(two), rel=1e-4)
