@@ -90,7 +90,7 @@ def run(
     them. The same command resumes an interrupted run.
     """
     calm_torch()
-    from engine.primer.tasks.albums import training_folder
+    from engine.primer.folder import training_folder
     from engine.runtime.device import find_device
     from engine.training.finetune.command import Training
     from engine.training.finetune.options import read_words
