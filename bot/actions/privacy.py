@@ -75,7 +75,7 @@ class Farewell:
     def _admit(self, user_id: int, now: float) -> None:
         self._copied = {who: at for who, at in self._copied.items() if at + COPY_SECONDS > now >= at}
         if (last := self._copied.get(user_id)) is not None:
-            raise CoolingDown("You have just had a copy of your data. Try again in a minute.", last + COPY_SECONDS)
+            raise CoolingDown("You have just received a copy of your data. Try again in a minute.", last + COPY_SECONDS)
         self._copied[user_id] = now
 
     def _pack(

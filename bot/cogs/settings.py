@@ -239,7 +239,7 @@ def _size_note(usual: Choices | ServerRules) -> str:
     try:
         model.check_size(*parse_size(usual.size or f"{model.size[0]}x{model.size[1]}"))
     except InvalidRequest as error:
-        return f"The usual size {usual.size} is not used with this model: {error}"
+        return f"The default size {usual.size} is not used with this model: {error}"
     return ""
 
 

@@ -57,9 +57,9 @@ def _engine(status: Status) -> str:
 def _add_operation(embed: discord.Embed, status: Status) -> None:
     seen = status.metrics
     embed.add_field(name="Since", value=f"{relative(seen.since)}, engine restarted {count(status.pulse.ends, 'time')}")
-    embed.add_field(name="Ended", value=_tally(totals(seen.ended)) or "nothing yet")
+    embed.add_field(name="Finished jobs", value=_tally(totals(seen.ended)) or "none yet")
     if (wait := seen.waits.median) is not None:
-        embed.add_field(name="Waits", value=f"{number(round(wait, 1))} s (median)")
+        embed.add_field(name="Waiting time", value=f"{number(round(wait, 1))} s (median)")
     if seen.misses.count:
         share = totals(seen.in_range)[""] / seen.misses.count
         median = number(round(seen.misses.median or 0.0, 1))
@@ -73,7 +73,7 @@ def _add_operation(embed: discord.Embed, status: Status) -> None:
         embed.add_field(name="Compiled", value=shorten(status.ready.compiled, 300))
     embed.add_field(name="Errors logged", value=str(sum(totals(seen.errors).values())))
     if status.pulse.ends and status.pulse.last_words:
-        embed.add_field(name="Last error of the engine", value=shorten(status.pulse.last_words, 300), inline=False)
+        embed.add_field(name="Last engine error", value=shorten(status.pulse.last_words, 300), inline=False)
     if missing := _missing(status):
         embed.add_field(name="Not available", value=missing, inline=False)
 

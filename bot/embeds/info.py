@@ -37,10 +37,10 @@ def info_embed(job: JobRow, keepers: Collection[int] = (), user_id: int = 0, fil
     if isinstance(request, DreamRequest):
         if request.images:
             needed = "that picture and mask (image:, mask:)" if request.mask_image else "that picture (image:)"
-            what = f"This picture was painted from another one. Add {needed} to the commands."
+            what = f"This picture started from another one. Add {needed} to the commands."
             embed.add_field(name="Starting picture", value=what, inline=False)
     elif isinstance(request, Comparison):
-        embed.add_field(name="Ways", value=shorten("\n".join(map(_way, request.ways)), _FIELD), inline=False)
+        embed.add_field(name="Compared", value=shorten("\n".join(map(_way, request.ways)), _FIELD), inline=False)
     else:
         text = f"{request.width}×{request.height}, {request.scale}×, with {_upscaler(job, request)}"
         embed.add_field(name="Upscaled from", value=text, inline=False)
@@ -95,10 +95,10 @@ def _lines(job: JobRow) -> dict[str, str]:
     """The command lines to be copied, by what they are for."""
     if isinstance(job.request, DreamRequest):
         return {
-            "Same picture in Discord": slash_command(job.request),
-            "Same picture in a shell": shell_command(job.request),
+            "Discord command": slash_command(job.request),
+            "Shell command": shell_command(job.request),
         }
-    return {"Same picture in Discord": compare_command(job.request)} if isinstance(job.request, Comparison) else {}
+    return {"Discord command": compare_command(job.request)} if isinstance(job.request, Comparison) else {}
 
 
 def _fits(line: str) -> bool:

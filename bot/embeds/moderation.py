@@ -42,7 +42,7 @@ def rules_embed(rules: ServerRules) -> discord.Embed:
     embed = discord.Embed(title="Server settings", colour=COLOUR)
     lines = {
         "Where": listed(list(map(mention_channel, rules.channels)), "or") or "everywhere",
-        "Who": listed(list(map(mention_role, rules.roles)), "or") or "everybody",
+        "Who": listed(list(map(mention_role, rules.roles)), "or") or "everyone",
         "Default model, method, size, profile": _usual(rules),
         "Limits": _limits(rules),
         "Adult content": _MATURE[rules.mature],

@@ -83,7 +83,7 @@ def quota_embed(
     """
     embed = discord.Embed(title="Your quota", colour=COLOUR, description=_balance(balance))
     if server is not None:
-        shared = f"{_units(server[0])} of {_units(server[1])} units left for all its members together"
+        shared = f"{_units(server[0])} of {_units(server[1])} units left, shared by all members"
         embed.add_field(name="This server", value=shared, inline=False)
     lines = [_entry(entry, jobs.get(entry.job_id)) for entry in entries]
     while sum(len(line) + 1 for line in lines) > _FIELD:
@@ -102,9 +102,9 @@ def _balance(balance: Balance) -> str:
         f"{_units(balance.allowance)} units left"
     ]
     if balance.reserved:
-        lines.append(f"{_units(balance.reserved)} of the rest are reserved for unfinished jobs.")
+        lines.append(f"{_units(balance.reserved)} units are reserved for unfinished jobs.")
     if balance.credit:
-        lines.append(f"{_units(balance.credit)} of these are granted units, which do not expire.")
+        lines.append(f"{_units(balance.credit)} of the units left were granted and do not expire.")
     if balance.resets_at is not None:
         lines.append(f"More becomes available {relative(balance.resets_at)}.")
     return "\n".join(lines)

@@ -44,8 +44,8 @@ _REMEMBER_SECONDS = 3600.0
 """After a restart, costs within this time still count in the fair order."""
 _OVER: Mapping[JobState, str] = {
     JobState.DONE: "This picture is already finished; there is nothing to cancel.",
-    JobState.FAILED: "This has already failed; there is nothing to cancel.",
-    JobState.CANCELLED: "This is already cancelled.",
+    JobState.FAILED: "This job has already failed; there is nothing to cancel.",
+    JobState.CANCELLED: "This job is already cancelled.",
 }
 
 
@@ -267,7 +267,7 @@ class JobService:
         running = self.registry.row(job.id)
         ended = await self._transitions.cancelled(job, None if job.owned_by(by) and not reason else by, reason)
         if ended is None:
-            raise NothingToCancel(_OVER.get(job.state, "This has just ended; there is nothing to cancel."))
+            raise NothingToCancel(_OVER.get(job.state, "This job has just finished; there is nothing to cancel."))
         if running is not None and running.state is JobState.RUNNING:
             await self._engine_loop.cancel(running)
         self._engine_loop.wake()

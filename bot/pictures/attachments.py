@@ -45,16 +45,15 @@ def check_attachment(attachment: discord.Attachment) -> None:
     """Raise UnreadablePicture for an attachment that is not fetched, by what Discord says about it."""
     kind = (attachment.content_type or "").partition(";")[0].strip().lower()
     if kind not in UNSAID and (not kind.startswith("image/") or kind.removeprefix("image/") not in KINDS):
-        raise UnreadablePicture(f"The attachment is of the kind “{kind}”; a picture is {NAMES} or HEIC.")
+        raise UnreadablePicture(f"Attach a picture ({NAMES} or HEIC). This file is “{kind}”.")
     if attachment.size > MAX_BYTES:
         raise UnreadablePicture(
-            f"The picture has {attachment.size / 2**20:.1f} MB; {MAX_BYTES / 2**20:.0f} MB is the most that I open."
+            f"The picture has {attachment.size / 2**20:.1f} MB; the limit is {MAX_BYTES / 2**20:.0f} MB."
         )
     pixels = (attachment.width or 0) * (attachment.height or 0)
     if kind != "image/jpeg" and pixels > MAX_PIXELS:
         raise UnreadablePicture(
-            f"The picture is {attachment.width}×{attachment.height}; "
-            f"{MAX_PIXELS / 1e6:.0f} megapixels is the most that I open."
+            f"The picture is {attachment.width}×{attachment.height}; the limit is {MAX_PIXELS / 1e6:.0f} megapixels."
         )
     if urlsplit(attachment.url).hostname not in CDN:
         raise UnreadablePicture("I only fetch pictures that were attached in Discord.")
@@ -94,7 +93,7 @@ class AttachmentReader:
         async with self._turn(user_id, small):
             data = await _fetch(attachment)
             if not sniff(data):
-                raise UnreadablePicture(f"This is not a picture that is opened here: {NAMES} and HEIC are.")
+                raise UnreadablePicture(f"This file is not a picture that can be opened; {NAMES} and HEIC can.")
             async with self._decoding[small]:
                 return await self._decode(data, user_id, alpha, SMALL_SHARE if small else 1)
 
@@ -173,7 +172,7 @@ async def _fetch(attachment: discord.Attachment) -> bytes:
         async with asyncio.timeout(DOWNLOAD_SECONDS):
             return await attachment.read()
     except (discord.HTTPException, aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise UnreadablePicture("Discord did not hand the attachment over; please attach it again.") from error
+        raise UnreadablePicture("I could not download the attachment from Discord. Please attach it again.") from error
 
 
 def _is_small(attachment: discord.Attachment) -> bool:

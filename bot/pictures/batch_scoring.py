@@ -68,7 +68,7 @@ class Grades:
             facts = {index: {"grade": cosine, "grader": name} for index, cosine in cosines.items()}
             await self._store.pictures.learn(job.id, facts)
         except (DreamError, StoreError) as error:
-            log.info("pictures of batch %s could not be judged: %s", job.id, error)
+            log.info("pictures of batch %s could not be scored: %s", job.id, error)
             return job
         pictures = (replace(one, facts={**one.facts, **facts.get(one.index, {})}) for one in job.pictures)
         return replace(job, pictures=tuple(pictures))

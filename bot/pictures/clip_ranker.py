@@ -68,7 +68,7 @@ class Critic:
     ) -> Mapping[int, float]:
         parts = [prompt for prompt in prompts if _is_read(prompt, name)]
         if not parts:
-            raise Refused(f"The CLIP that would judge, {name}, knows none of these words.")
+            raise Refused(f"{name}, the model that scores pictures, does not know any word of this prompt.")
         seen = [(picture.index, view) for picture in pictures if (view := await _view(picture))]
         if not seen:
             return {}

@@ -42,10 +42,10 @@ async def make_mask(mask: CleanPicture, picture: CleanPicture) -> Mask:
 def _mask(sent: CleanPicture, picture: CleanPicture) -> Mask:
     mask, size = _greys(open_own(sent.png, alpha=True)), picture.size
     if mask.getbbox() is None:  # all zeros
-        raise Refused("The mask is black all over, so nothing would be painted: white is where it is.")
+        raise Refused("The mask is completely black. Make the areas to repaint white.")
     note = ""
     if sent.size != size:
-        note = f"The mask is {_by(sent.size)} and the picture {_by(size)}, so it was stretched over it."
+        note = f"The mask was stretched from {_by(sent.size)} to the picture's {_by(size)}."
     shrink = min(1.0, SIDE / max(size))
     fitting = max(round(size[0] * shrink), 1), max(round(size[1] * shrink), 1)
     return Mask(to_png(mask.resize(fitting, Image.Resampling.BILINEAR) if mask.size != fitting else mask), note)

@@ -24,8 +24,8 @@ SIDE = 336
 """Pixels; no CLIP of this family sees more."""
 SECONDS = 30.0
 """The longest that a picture waits to be looked at."""
-COVERED = "Covered: to a CLIP this looks like something for adults. It errs."
-UNSEEN = "Covered: the safety check could not look at this picture."
+COVERED = "Hidden: the safety check took this for adult content. It can be wrong."
+UNSEEN = "Hidden: the safety check could not examine this picture."
 
 Vectors = Sequence[Sequence[float]]
 
@@ -46,7 +46,7 @@ class Safety:
             async with asyncio.timeout(SECONDS):
                 found = COVERED if await self.excess(picture.png) > self._section.margin else ""
         except (DreamError, TimeoutError) as error:
-            log.warning("picture %d of job %s was not looked at: %s", picture.index, picture.job_id, error)
+            log.warning("picture %d of job %s was not checked: %s", picture.index, picture.job_id, error)
             found = UNSEEN
         if not found:
             return picture

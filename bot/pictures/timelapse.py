@@ -91,7 +91,7 @@ class Evolutions:
                 if await self._store.jobs.find(job_id) is None:  # forgotten meanwhile, with all that is its owner's
                     await files.remove(self._store.frames.path(job_id))
         except StoreError as error:
-            log.info("how job %s came to be is not kept: %s", job_id, error)
+            log.info("the timelapse of job %s was not stored: %s", job_id, error)
 
 
 def _film(frames: Sequence[Frame], pngs: Sequence[bytes], limit: int) -> bytes:

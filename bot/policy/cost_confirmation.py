@@ -51,7 +51,7 @@ class CostConfirmation:
         """The open question to that person. Raises Lapsed, or NotAllowed for another person's question."""
         question = await self._store.questions.find(question_id)
         if question is not None and question.owner != owner_of(user_id):
-            raise NotAllowed("That question was asked to somebody else.")
+            raise NotAllowed("This question is for another person.")
         if question is not None and question.answer:
             raise Lapsed(ANSWERED)
         if question is None or self._clock() - question.asked_at > VALID_SECONDS:

@@ -39,7 +39,7 @@ def _check_size(request: Request, limits: LimitsSection) -> None:
         if side * request.scale > limits.max_upscaled:
             raise TooLarge(
                 f"Upscaled {request.scale}×, {request.width}×{request.height} would be {side * request.scale} pixels "
-                f"long; the limit here is {limits.max_upscaled}. {_fitting(side, limits.max_upscaled)}"
+                f"wide or high; the limit here is {limits.max_upscaled}. {_fitting(side, limits.max_upscaled)}"
             )
 
 
@@ -63,7 +63,7 @@ def _check_available(request: Request, ready: Ready) -> None:
         _has("model", request.model, ready.models, ready)
         for name in request.helpers:
             if why := ready.unavailable.get(name):
-                raise ModelUnavailable(f"This needs the {name}, which is not here: {why}.".replace("..", "."))
+                raise ModelUnavailable(f"This needs the {name}, which is not available: {why}.".replace("..", "."))
         _fits(request, ready)
     elif request.upscaler != AUTO:
         _has("upscaler", request.upscaler, ready.upscalers, ready)
@@ -73,8 +73,8 @@ def check_room(folder: Path, megabytes: int) -> None:
     """Raise NoRoom if the disk under *folder* has less than *megabytes* free."""
     if not has_room(folder, megabytes):
         raise NoRoom(
-            "The disk of this bot is nearly full, so it accepts no new jobs. Queued jobs are still painted. "
-            "Its host has to free some space."
+            "The disk of this bot is nearly full, so it accepts no new jobs. Queued jobs still finish. "
+            "Ask the host to free some space."
         )
 
 
@@ -100,7 +100,7 @@ def check_cooldown(last: float | None, standing: Standing, now: float) -> None:
     if last is not None and 0 <= now - last < standing.cooldown:
         seconds = math.ceil(last + standing.cooldown - now)
         raise CoolingDown(
-            f"That was quick: please wait {seconds} more second{'s' * (seconds != 1)}.", last + standing.cooldown
+            f"Please wait {seconds} second{'s' * (seconds != 1)} before you ask again.", last + standing.cooldown
         )
 
 

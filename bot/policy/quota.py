@@ -161,7 +161,7 @@ class Quota:
             when = f" The next day begins {_when((now // DAY + 1) * DAY, now)}." if self._config.window == "day" else ""
             raise QuotaUsedUp(
                 f"This costs {_units(pixel_steps(units))} units, and this server has {_units(left)} of its "
-                f"{_units(pixel_steps(allowance))} left for all its members together.{when}"
+                f"{_units(pixel_steps(allowance))} left, shared by all members.{when}"
             )
 
     async def charge(self, session: Session, job_id: str, now: float, share: float = 1.0) -> None:

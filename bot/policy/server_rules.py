@@ -167,7 +167,7 @@ class QueuePause(Kept):
     @property
     def words(self) -> str:
         """The text for people who ask while nothing new is taken."""
-        return f"Nothing new is taken for now{because(self.halt_reason)} What waits already is still painted."
+        return f"New jobs are not accepted right now{because(self.halt_reason)} Queued jobs still finish."
 
 
 class Choices(Kept):

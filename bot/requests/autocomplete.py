@@ -147,7 +147,7 @@ def _fitting(typed: str, shown: Iterator[Suggestion], unavailable: Mapping[str, 
 
 
 def _unless(name: str, text: str, unavailable: Mapping[str, str]) -> str:
-    return f"{name} – not here: {unavailable[name]}" if name in unavailable else text
+    return f"{name} – unavailable: {unavailable[name]}" if name in unavailable else text
 
 
 def _cut(suggestions: list[Suggestion]) -> list[Suggestion]:
@@ -161,6 +161,8 @@ def ways(typed: str, unavailable: Mapping[str, str]) -> list[tuple[str, str]]:
     shown += [(f"{profile.name} – {profile.about}", profile.name) for profile in PROFILES.values()]
     shown += [(f"{name} – a method", name) for name in METHODS]
     shown += [(f"{model.name} – {model.title}", model.name) for model in MODELS.values()]
-    shown = [(f"{name} – not here: {unavailable[name]}" if name in unavailable else text, name) for text, name in shown]
+    shown = [
+        (f"{name} – unavailable: {unavailable[name]}" if name in unavailable else text, name) for text, name in shown
+    ]
     fitting = [(text, name) for text, name in shown if typed.strip().lower() in name.lower()]
     return sorted(fitting, key=lambda one: one[1] in unavailable)[:25] or [(typed, typed)] * (len(typed) <= LONGEST)

@@ -175,7 +175,7 @@ _REMEDIES = {
     sqlite3.SQLITE_READONLY: " Its file or folder is write-protected; the bot's user must be allowed to write there.",
     sqlite3.SQLITE_BUSY: " Another program holds it; please try again in a moment.",
     sqlite3.SQLITE_CORRUPT: " Restore it from a backup: python -m bot restore.",
-    sqlite3.SQLITE_NOTADB: " Move it away to begin anew, or restore a backup: python -m bot restore.",
+    sqlite3.SQLITE_NOTADB: " Move it away to start with an empty one, or restore a backup: python -m bot restore.",
 }
 """By SQLite's primary result code (https://sqlite.org/rescode.html)."""
 

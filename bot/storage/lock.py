@@ -41,7 +41,7 @@ class FolderLock:
             self.release()
             holder = self._holder()
             raise FolderInUse(
-                f"Another dreambot{f' (process {holder})' if holder else ''} is working on {self._folder}. "
+                f"Another dreambot{f' (process {holder})' if holder else ''} is using {self._folder}. "
                 "Stop it, or set DREAMBOT_DATA to another folder for this one."
             ) from error
         except BaseException:

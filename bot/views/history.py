@@ -69,7 +69,7 @@ class HistoryMenu(ui.DynamicItem[ui.Select[ui.View]], template="dream:history"):
             for value, label, text in (option_of(line, place) for place, line in enumerate(lines, 1))
         ]
         menu: ui.Select[ui.View] = ui.Select(
-            custom_id="dream:history", placeholder="Open one of them …", options=options, row=0
+            custom_id="dream:history", placeholder="Open a result …", options=options, row=0
         )
         super().__init__(menu)
 

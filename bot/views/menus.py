@@ -72,7 +72,7 @@ class PickMenu(JobMenu, template=template("pick")):
     """Shows one image of a batch in a message with all buttons. Anyone may."""
 
     action = "pick"
-    placeholder = "Show one of them …"
+    placeholder = "Show one image …"
 
     def opens_modal(self, interaction: AnyInteraction, value: str) -> bool:
         """Never."""
@@ -88,7 +88,7 @@ class UpscaleMenu(JobMenu, template=template("enlarge")):
     """Upscales one image of a batch. Anyone may, at their own cost."""
 
     action = "enlarge"
-    placeholder = "Upscale one of them …"
+    placeholder = "Upscale one image …"
 
     def opens_modal(self, interaction: AnyInteraction, value: str) -> bool:
         """Where there is a choice of upscalers."""
@@ -151,7 +151,7 @@ def _option(job: JobRow, picture: PictureRow, place: int) -> discord.SelectOptio
     """*place*: 1 is the best, 0 if the images are not ranked."""
     score, seed = independent_score(job, picture), picture.facts.get("seed")
     facts = [
-        {0: "", 1: "best"}.get(place, f"place {place}"),
+        {0: "", 1: "best"}.get(place, f"rank {place}"),
         f"CLIP {score:.3f}" if score is not None else "",
         f"seed {seed}" if seed is not None else "",
     ]

@@ -69,7 +69,7 @@ class ReportDecisionButton(IdButton, template=template("never")):
         """Decide, then update the report's message."""
         job = await press.services.jobs.find(self.job_id)
         if job is None:
-            raise Refused("This picture's records are deleted.")
+            raise Refused("This picture has already been deleted.")
         await press.responder.defer()
         await self.decide(press.services.reporting, job, press.caller)
         await press.services.reporting.refresh(job)

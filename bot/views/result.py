@@ -131,9 +131,9 @@ class DeleteModal(ui.Modal):
 
     def __init__(self, job: JobRow) -> None:
         super().__init__(title="Delete this picture?", custom_id=custom_id("erase", job.id), timeout=MODAL_SECONDS)
-        text = "This message is deleted. The picture stays in its owner's history for now."
+        text = "This deletes the message. The picture stays in its owner's history."
         if not job.state.over:
-            text = "The job is cancelled and its messages are deleted."
+            text = "This cancels the job and deletes its messages."
         self.add_item(ui.TextDisplay(text))
 
 

@@ -57,7 +57,7 @@ def _strided(steps: int, count: int) -> tuple[int, ...]:
         f"ddim{count} does not exist: no whole stride meets {count} of {steps} steps; "
         f"the nearest that does is ddim{nearest}, and plain {count} works too."
         if count <= steps
-        else f"{count} steps are more than the {steps} that the net was trained with; {steps} is the most."
+        else f"{count} steps are more than the {steps} that the net was trained with; the limit is {steps}."
     )
 
 
@@ -68,7 +68,7 @@ def _sections(steps: int, counts: Sequence[int]) -> tuple[int, ...]:
     for i, count in enumerate(counts):
         length = size + (1 if i < extra else 0)
         if count > length:
-            raise InvalidRequest(f"{count} steps do not fit into a section of {length}; {length} is the most.")
+            raise InvalidRequest(f"{count} steps do not fit into a section of {length}; the limit is {length}.")
         stride = (length - 1) / (count - 1) if count > 1 else 1.0
         position = 0.0
         for _ in range(count):

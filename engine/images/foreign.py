@@ -88,7 +88,7 @@ def _check_memory(kind: str, size: tuple[int, int], depth: float, more: int = 0)
     if needed > MEMORY:
         raise UnreadablePicture(
             f"The picture is {size[0]}×{size[1]}, and decoding it would take {needed / 2**20:.0f} MB of memory; "
-            f"{MEMORY / 2**20:.0f} MB is the most. Make it smaller."
+            f"the limit is {MEMORY / 2**20:.0f} MB. Make it smaller."
         )
 
 

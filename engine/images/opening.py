@@ -123,12 +123,10 @@ def upright_size(data: bytes) -> tuple[tuple[int, int], bool]:
 def decoding(data: bytes, max_bytes: int, max_pixels: int) -> Iterator[Image.Image]:
     """The image whose header was read; everything that a decoder raises inside becomes UnreadablePicture."""
     if len(data) > max_bytes:
-        raise UnreadablePicture(
-            f"The picture has {megabytes(len(data))}; {megabytes(max_bytes)} is the most that is opened here."
-        )
+        raise UnreadablePicture(f"The picture has {megabytes(len(data))}; the limit is {megabytes(max_bytes)}.")
     name = sniff(data)
     if not name:
-        raise UnreadablePicture(f"This is not a picture that is opened here: {NAMES} and HEIC are.")
+        raise UnreadablePicture(f"This file is not a picture that can be opened; {NAMES} and HEIC can.")
     if name == "HEIF":
         register_heif()
     try:
@@ -137,7 +135,7 @@ def decoding(data: bytes, max_bytes: int, max_pixels: int) -> Iterator[Image.Ima
             yield image
     except UnidentifiedImageError as error:
         raise UnreadablePicture(
-            f"This is not a picture that is opened here: it begins like {FORMATS[name]}, but its header is broken."
+            f"This file is not a picture that can be opened: it starts like {FORMATS[name]}, but its header is broken."
         ) from error
     except Image.DecompressionBombError as error:
         raise UnreadablePicture(f"The picture is over {max_pixels / 1e6:.0f} megapixels.") from error
@@ -149,7 +147,7 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
     """Raise UnreadablePicture beyond *max_pixels* or MAX_SIDE."""
     if width * height > max_pixels or max(width, height) > MAX_SIDE:
         raise UnreadablePicture(
-            f"The picture is {width}×{height}; the most that is opened here is {max_pixels / 1e6:.0f} megapixels "
+            f"The picture is {width}×{height}; the limit is {max_pixels / 1e6:.0f} megapixels "
             f"and {MAX_SIDE} pixels a side."
         )
 
@@ -209,7 +207,7 @@ def _to_srgb(image: Image.Image, icc: bytes) -> Image.Image:
 def register_heif() -> None:
     """Register the HEIC plugin with Pillow. Raises UnreadablePicture where pillow-heif is not installed."""
     if "pillow_heif" not in sys.modules and importlib.util.find_spec("pillow_heif") is None:
-        raise UnreadablePicture("This is a HEIC picture, which is not opened here; save it as JPEG or PNG.")
+        raise UnreadablePicture("HEIC pictures are not supported here; save it as JPEG or PNG.")
     import pillow_heif
 
     pillow_heif.register_heif_opener()

@@ -34,7 +34,7 @@ def read_perceptors(text: str, usual: str) -> tuple[Weighted, ...]:
     found = tuple(_one(part.strip(), usual) for part in text.split("+"))
     names = [one.name for one in found]
     if len(found) > MOST:
-        raise InvalidRequest(f"perceptors names {len(found)} CLIPs; {MOST} is the most.")
+        raise InvalidRequest(f"perceptors names {len(found)} CLIPs; the limit is {MOST}.")
     if twice := next((name for name in names if names.count(name) > 1), ""):
         raise InvalidRequest(f"perceptors names {twice} twice; give it a weight instead, as in {twice}:2.")
     return found

@@ -77,14 +77,14 @@ def read_prompts(source: str) -> Reading:
     if not source.strip():
         raise PromptError("The prompt is empty: say what to paint.", source, 0)
     if len(source) > MAX_SOURCE:
-        raise PromptError(f"The prompt has {len(source)} characters; {MAX_PROMPT} is the most.", source, MAX_PROMPT)
+        raise PromptError(f"The prompt has {len(source)} characters; the limit is {MAX_PROMPT}.", source, MAX_PROMPT)
     notes: list[str] = []
     prompts = tuple(_parse_part(source, start, part, notes) for start, part in _split(source))
     # Only the words are measured: what `format_prompts` makes of a prompt that was taken is longer, and is taken too.
     if (length := sum(len(p.text) for p in prompts)) > MAX_PROMPT:
-        raise PromptError(f"The prompt has {length} characters; {MAX_PROMPT} is the most.", source, MAX_PROMPT)
+        raise PromptError(f"The prompt has {length} characters; the limit is {MAX_PROMPT}.", source, MAX_PROMPT)
     if len(prompts) > MAX_PARTS:
-        raise PromptError(f"{len(prompts)} parts are too many; {MAX_PARTS} is the most.", source, len(source) - 1)
+        raise PromptError(f"{len(prompts)} parts are too many; the limit is {MAX_PARTS}.", source, len(source) - 1)
     check_weights(prompts, source)
     return Reading(prompts, (*notes, *_foreign(source)))
 
@@ -150,10 +150,10 @@ def _parse_part(source: str, start: int, part: str, notes: list[str]) -> Prompt:
         elif _NUMBERISH.match(raw):
             raise PromptError(f"“{raw}” is not a number; a weight looks like 2 or -0.5.", source, at)
         if abs(weight) > MAX_WEIGHT:
-            raise PromptError(f"The weight {raw} is too large; ±{MAX_WEIGHT:g} is the most.", source, at)
+            raise PromptError(f"The weight {raw} is too large; the limit is ±{MAX_WEIGHT:g}.", source, at)
     text = text.replace("\\|", "|").replace("\\:", ":").strip()
     if len(text) > MAX_PROMPT:
-        raise PromptError(f"The prompt has {len(text)} characters; {MAX_PROMPT} is the most.", source, MAX_PROMPT)
+        raise PromptError(f"The prompt has {len(text)} characters; the limit is {MAX_PROMPT}.", source, MAX_PROMPT)
     if not text:
         raise PromptError("A weight stands here without words before it.", source, start)
     return Prompt(text=text, weight=weight)

@@ -86,7 +86,7 @@ async def test_cancelling_what_has_just_ended_is_answered_in_words(world: World,
 
     answer = await max_.click(message, custom_id)
 
-    said = "This is already cancelled."
+    said = "This job is already cancelled."
     await world.until(lambda: [said] == [one.text for one in answer.messages if one.ephemeral], what="the words")
     assert is_over(message)
 

@@ -70,7 +70,7 @@ async def test_info_has_commands_that_paint_the_same_again(max_: Person, mo: Per
     slash = f"/dream prompt:castle:2 | it's foggy negative:people {ways} size:256x256 steps:25 seed:7 more:eta=0.5"
     assert f"```\n{slash}\n```" in text
     assert "--size 256x256 --steps 25 --seed 7 --set eta=0.5\n```" in text
-    assert "256×256 · seed 7 · " in text
+    assert re.search(r"256×256 · seed 7 · \d+ kB · pixels `[0-9a-f]{12}`", text)
     assert "1.64 units" in text
 
 
@@ -79,9 +79,9 @@ async def test_a_line_that_is_too_long_for_info_is_handed_over_whole(max_: Perso
 
     info = (await mo.click(message, "Info")).message
 
-    assert "Same picture in Discord: See the file commands.txt." in info.text
+    assert "Discord command: See the file commands.txt." in info.text
     said = info.files["commands.txt"].decode()
-    assert "Same picture in Discord:\n/dream prompt:an owl\\: ```ooo" in said
+    assert "Discord command:\n/dream prompt:an owl\\: ```ooo" in said
     assert "ooo method:clip_diffusion model:primer profile:none size:256x256 steps:25 seed:7\n" in said
     await mo.click(info, "Save")
     await mo.wait_for(info, lambda m: "Unsave" in m.buttons)

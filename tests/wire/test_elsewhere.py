@@ -61,7 +61,7 @@ async def test_in_a_direct_message_everything_works(world: World, max_: Person) 
     await max_.wait_for(again, is_result)
 
     assert "2 jobs" in whispered(await max_.slash("history", channel=here))
-    assert "Who: everybody" not in whispered(await max_.slash("settings server", channel=here))
+    assert "Who: everyone" not in whispered(await max_.slash("settings server", channel=here))
     assert "I am not a member of this server" in whispered(await max_.slash("settings server", channel=here))
 
 

@@ -158,7 +158,7 @@ async def test_what_could_not_be_delivered_is_found_here(world: World, max_: Per
     again = await shown(max_, page, jobs[0].id)
 
     assert 1 == len(again.pictures)
-    assert "could not be shown" not in (await opened(max_, channel="gallery")).text
+    assert "could not post" not in (await opened(max_, channel="gallery")).text
 
 
 async def test_nobody_is_shown_the_history_of_somebody_else(max_: Person, mo: Person) -> None:

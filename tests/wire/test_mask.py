@@ -47,17 +47,17 @@ async def test_a_mask_of_another_size_is_stretched_and_whoever_asks_is_told(worl
     await max_.wait_for(answer.messages[0], is_result)
 
     told = [message for message in answer.messages if message.ephemeral]
-    assert ["The mask is 30×30 and the picture 64×48, so it was stretched over it."] == [one.text for one in told]
+    assert ["The mask was stretched from 30×30 to the picture's 64×48."] == [one.text for one in told]
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"mask": upload(mask())}, "Attach the picture as image, too."),
-        ({"image": upload(picture()), "mask": upload(b"\x89PNG\r\n\x1a\nno")}, "not a picture that is opened here"),
-        ({"image": upload(picture()), "mask": upload(to_png(Image.new("L", (8, 8))))}, "black all over"),
+        ({"image": upload(picture()), "mask": upload(b"\x89PNG\r\n\x1a\nno")}, "not a picture that can be opened"),
+        ({"image": upload(picture()), "mask": upload(to_png(Image.new("L", (8, 8))))}, "completely black"),
         ({"image": upload(picture()), "mask": upload(mask()), "method": "pixels"}, "takes no mask"),
-        ({"image": upload(picture()), "mask": upload(b"<svg/>", "mask.svg")}, "of the kind"),
+        ({"image": upload(picture()), "mask": upload(b"<svg/>", "mask.svg")}, "This file is “image/svg+xml”."),
     ],
 )
 async def test_what_is_no_use_as_a_mask_is_refused_in_a_sentence(

@@ -124,7 +124,7 @@ async def test_words_that_are_too_long_are_given_back_as_a_file(max_: Person) ->
 
     sent = await max_.submit(await max_.click(parent, "Remix"), prompt="owls " * 300)
 
-    assert "The prompt has 1499 characters; 1000 is the most." in whispered(sent)
+    assert "The prompt has 1499 characters; the limit is 1000." in whispered(sent)
     assert {"prompt.txt": b"owls " * 300} == sent.message.files
 
 

@@ -156,7 +156,7 @@ async def test_a_private_request_that_is_refused_leaves_nothing_behind(max_: Per
 
 
 async def test_anybody_may_read_the_rules_and_managers_alone_may_change_them(max_: Person, mo: Person) -> None:
-    assert "Where: everywhere\nWho: everybody" in whispered(await max_.slash("settings server"))
+    assert "Where: everywhere\nWho: everyone" in whispered(await max_.slash("settings server"))
     answer = await max_.slash("settings server", max_steps=5)
     assert "Only people who can manage this server can do this." == whispered(answer)
     assert "max steps: 5." in (await mo.slash("settings server", max_steps=5)).message.content
@@ -297,10 +297,10 @@ async def test_a_server_has_an_allowance_for_all_its_members_together(max_: Pers
     await dreamt(max_, "an owl")
 
     assert (
-        "This costs 1.64 units, and this server has 1.36 of its 3 left for all its members together. "
+        "This costs 1.64 units, and this server has 1.36 of its 3 left, shared by all members. "
         "The next day begins at 00:00 UTC"
     ) in await refusal(mo)
-    assert "This server: 1.36 of 3 units left for all its members together" in whispered(await mo.slash("quota"))
+    assert "This server: 1.36 of 3 units left, shared by all members" in whispered(await mo.slash("quota"))
     assert "This server" not in whispered(await mo.slash("quota", channel=dm(mo)))
     failed = await mo.slash("dream", prompt="broken", steps=10)
     await mo.wait_for(failed.message, is_over)
@@ -319,9 +319,9 @@ async def test_the_cost_and_the_time_are_known_before_anything_is_spent(max_: Pe
 async def test_a_usual_size_that_the_usual_model_cannot_paint_is_said(olive: Person, max_: Person) -> None:
     """The model's own size is then painted."""
     said = whispered(await max_.slash("settings mine", size="1000x1000"))
-    assert "The usual size 1000x1000 is not used with this model: " in said
+    assert "The default size 1000x1000 is not used with this model: " in said
     assert "cannot paint 1000×1000" in said
     assert "is not used" not in whispered(await max_.slash("settings mine", size="256x256"))
 
     announced = await olive.slash("settings server", size="1000x1000")
-    assert "The usual size 1000x1000 is not used with this model: " in announced.message.content
+    assert "The default size 1000x1000 is not used with this model: " in announced.message.content

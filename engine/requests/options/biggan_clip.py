@@ -109,7 +109,7 @@ def read_classes(text: str) -> tuple[tuple[int, float], ...]:
     """``980:2+483`` → ((980, ⅔), (483, ⅓)): numbers of classes, with parts of 1. Raises InvalidRequest in words."""
     found = [_class(part.strip()) for part in text.split("+")]
     if len(found) > MOST_CLASSES:
-        raise InvalidRequest(f"classes names {len(found)}; {MOST_CLASSES} is the most.")
+        raise InvalidRequest(f"classes names {len(found)}; the limit is {MOST_CLASSES}.")
     numbers = [number for number, _ in found]
     if twice := [number for number in numbers if numbers.count(number) > 1]:
         raise InvalidRequest(f"classes names {twice[0]} twice; give it a weight instead, as in {twice[0]}:2.")

@@ -224,7 +224,7 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
             made = step_count(self.respacing)
             yield f"respacing={self.respacing} makes {made} steps, not {self.steps}; leave out steps or say {made}."
         if self.skip_steps >= self.steps:
-            yield f"skip_steps={self.skip_steps} leaves nothing of {self.steps} steps; {self.steps - 1} is the most."
+            yield f"skip_steps={self.skip_steps} leaves nothing of {self.steps} steps; the limit is {self.steps - 1}."
         if self.guide_from >= self.guide_until:
             yield (
                 f"guide_from={self.guide_from:g} is not before guide_until={self.guide_until:g}, "

@@ -76,7 +76,7 @@ def read_noise_prompts(text: str) -> tuple[tuple[int, float], ...]:
     """``7:0.3+12`` → ((7, 0.3), (12, 1.0)). Raises InvalidRequest in words."""
     parts = [part.strip() for part in re.split(r"\+(?=\s*\d)", text)] if text.strip() not in ("", NONE) else []
     if len(parts) > MOST_NOISE_PROMPTS:
-        raise InvalidRequest(f"noise_prompts names {len(parts)} seeds; {MOST_NOISE_PROMPTS} is the most.")
+        raise InvalidRequest(f"noise_prompts names {len(parts)} seeds; the limit is {MOST_NOISE_PROMPTS}.")
     return tuple(_noise_prompt(part) for part in parts)
 
 
@@ -86,5 +86,5 @@ def _noise_prompt(part: str) -> tuple[int, float]:
         raise InvalidRequest(f"noise_prompts: “{part}” is not a seed with a weight, as in 7:0.3.")
     weight = float(match.group(2) or 1)
     if abs(weight) > MAX_WEIGHT:
-        raise InvalidRequest(f"noise_prompts: the weight {match.group(2)} is too large; ±{MAX_WEIGHT:g} is the most.")
+        raise InvalidRequest(f"noise_prompts: the weight {match.group(2)} is too large; the limit is ±{MAX_WEIGHT:g}.")
     return int(match.group(1)), weight

@@ -50,7 +50,7 @@ def test_ones_own_jobs_are_shown_however_long_the_queue_is_and_wherever_one_look
     text = queue_embed([], [*others, (job("my owl"), place(12))], "discord:30", 500).description or ""
 
     assert "12. **you** · my owl" in text
-    assert "11. somebody" not in text
+    assert "11. someone else" not in text
     assert "… 12 jobs queued in total." in text
 
 
@@ -72,8 +72,8 @@ def test_the_quota_says_what_is_left_held_granted_and_when_it_comes_back() -> No
     text = quota_embed(Balance(200.0, 90.0, 10.0, 20.0, NOW + 3600), [], {}).description or ""
 
     assert "**120** of 200 units left" in text
-    assert "10 of the rest are reserved for unfinished jobs." in text
-    assert "20 of these are granted units, which do not expire." in text
+    assert "10 units are reserved for unfinished jobs." in text
+    assert "20 of the units left were granted and do not expire." in text
     assert f"More becomes available <t:{NOW + 3600:.0f}:R>." in text
 
 

@@ -209,7 +209,7 @@ async def test_the_cooldown_counts_from_submission_and_not_for_upscales(tmp_path
     async with running_core(tmp_path, config(queue={"cooldown_seconds": 10.0})) as core:
         job = await core.ask()
         core.clock.advance(4)
-        with pytest.raises(CoolingDown, match="please wait 6 more seconds") as refused:
+        with pytest.raises(CoolingDown, match=r"^Please wait 6 seconds before you ask again\.$") as refused:
             await core.ask()
         assert core.clock() + 6 == refused.value.retry_at
 
@@ -265,7 +265,7 @@ async def test_what_is_too_large_for_the_host_is_refused_in_words(
 async def test_an_upscale_that_would_be_too_large_says_what_fits(tmp_path: Path) -> None:
     request = UpscaleRequest(image=SHA, width=1200, height=900, scale=4)
     async with running_core(tmp_path) as core:
-        with pytest.raises(TooLarge, match=r"would be 4800 pixels long; the limit here is 4096\. 3× would fit"):
+        with pytest.raises(TooLarge, match=r"would be 4800 pixels wide or high; the limit here is 4096\. 3× would fit"):
             await core.jobs.submit(Submission(request, origin(kind="upscale"), {SHA: b"attached"}))
 
 
@@ -691,7 +691,7 @@ async def test_speed_is_learnt_from_what_was_painted(tmp_path: Path) -> None:
 
 async def test_a_second_bot_on_the_same_folder_is_refused_in_words(tmp_path: Path) -> None:
     async with running_core(tmp_path):
-        with pytest.raises(FolderInUse, match=r"Another dreambot \(process \d+\) is working on"):
+        with pytest.raises(FolderInUse, match=r"Another dreambot \(process \d+\) is using"):
             await Store.open(tmp_path)
 
 
@@ -757,12 +757,12 @@ def test_no_configuration_is_a_configuration() -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"perceptors": "ViT-B/16"}, "This needs the CLIP ViT-B/16, which is not here: not downloaded; run …."),
+        ({"perceptors": "ViT-B/16"}, "This needs the CLIP ViT-B/16, which is not available: not downloaded; run …."),
         (
             {"perceptors": "usual+ViT-B/16:0.5"},
-            "This needs the CLIP ViT-B/16, which is not here: not downloaded; run ….",
+            "This needs the CLIP ViT-B/16, which is not available: not downloaded; run ….",
         ),
-        ({"gradient": "secondary"}, "This needs the secondary net, which is not here: not downloaded; run that."),
+        ({"gradient": "secondary"}, "This needs the secondary net, which is not available: not downloaded; run that."),
     ],
 )
 async def test_what_a_picture_needs_beside_its_model_is_said_before_it_is_queued(

@@ -66,6 +66,6 @@ def test_what_is_refused_says_of_which_way() -> None:
 
 
 def test_what_is_not_here_is_offered_last() -> None:
-    assert ("pixels – not here: no weights", "pixels") == offered("pixel", {"pixels": "no weights"})[-1]
+    assert ("pixels – unavailable: no weights", "pixels") == offered("pixel", {"pixels": "no weights"})[-1]
     assert (25, "usual") == (len(offered("", {})), offered("", {})[0][1])
     assert [("draft eta=0.5", "draft eta=0.5")] == offered("draft eta=0.5", {})

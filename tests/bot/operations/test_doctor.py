@@ -100,7 +100,7 @@ def test_a_running_bot_is_noticed(tmp_path: Path) -> None:
     lock = FolderLock(tmp_path)
     lock.acquire()
 
-    assert "is working on" in check_lock(tmp_path).text
+    assert "is using" in check_lock(tmp_path).text
     lock.release()
 
 

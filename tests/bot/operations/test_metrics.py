@@ -187,7 +187,7 @@ def test_members_see_what_can_be_painted_and_hosts_everything() -> None:
     assert "engine restarted 2 times" in str(fields["Since"])
     assert "0% ended within the range; median error 4 s" == fields["Forecasts"]
     assert "bot 90 MB, engine 2048 MB" == fields["Memory"]
-    assert "CUDA error: out of memory" == fields["Last error of the engine"]
+    assert "CUDA error: out of memory" == fields["Last engine error"]
     assert "wikiart: not downloaded" == fields["Not available"]
 
 

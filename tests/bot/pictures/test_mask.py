@@ -60,7 +60,7 @@ async def test_another_size_is_stretched_over_the_picture_and_said() -> None:
     mask = await make_mask(png(half("L", 255, 0, (30, 30))), PICTURE)
 
     assert (64, 48) == opened(mask.png).size
-    assert "The mask is 30×30 and the picture 64×48, so it was stretched over it." == mask.note
+    assert "The mask was stretched from 30×30 to the picture's 64×48." == mask.note
 
 
 async def test_a_large_mask_keeps_its_shape_and_no_more_pixels_than_are_of_use() -> None:
@@ -72,5 +72,5 @@ async def test_a_large_mask_keeps_its_shape_and_no_more_pixels_than_are_of_use()
 
 
 async def test_a_mask_that_paints_nothing_is_refused() -> None:
-    with pytest.raises(Refused, match="black all over"):
+    with pytest.raises(Refused, match="completely black"):
         await make_mask(png(Image.new("RGB", (64, 48))), PICTURE)

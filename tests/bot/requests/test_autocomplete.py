@@ -26,7 +26,7 @@ def test_the_last_word_of_a_prompt_is_completed_to_things() -> None:
 
 
 def test_what_cannot_be_used_says_why() -> None:
-    assert ("primer – not here: no weights", "primer") in models("prim", "", {"primer": "no weights"})
+    assert ("primer – unavailable: no weights", "primer") in models("prim", "", {"primer": "no weights"})
 
 
 def test_what_can_be_used_stands_first() -> None:

@@ -130,7 +130,7 @@ def test_a_folder_is_enlarged_picture_by_picture_and_a_broken_one_harms_no_other
 
     lines = ["large/a-x2.png  80×60, by lanczos", "large/b-x2.png  80×60, by lanczos"]
     assert (2, lines) == (said.status, said.out.splitlines())
-    assert "many/broken.png: This is not a picture" in said.err
+    assert "many/broken.png: This file is not a picture" in said.err
     assert "1 of 3 could not be enlarged." in said.err
 
 

@@ -148,12 +148,12 @@ def test_what_is_alike_is_too_close_to_call(shell: Shell) -> None:
     [
         (["score", "circle.png"], "Say what the pictures shall show by --text"),
         (["score", "absent.png", "--text", "owl"], "absent.png cannot be read"),
-        (["score", "junk.png", "--text", "owl"], "junk.png: This is not a picture"),
+        (["score", "junk.png", "--text", "owl"], "junk.png: This file is not a picture"),
         (["score", "circle.png", "--text", "zzz"], "I don’t know “zzz”"),
         (["score", "circle.png", "--text", ""], "The prompt is empty"),
         (["compare", "circle.png"], "at least two pictures"),
         (["compare", "circle.png", "owl.png"], "circle.png holds no record of its words"),
-        (["compare", "circle.png", "junk.png", "--text", "owl"], "junk.png: This is not a picture"),
+        (["compare", "circle.png", "junk.png", "--text", "owl"], "junk.png: This file is not a picture"),
     ],
 )
 @pytest.mark.usefixtures("pictures")

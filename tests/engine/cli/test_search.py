@@ -109,7 +109,7 @@ def test_where_nothing_can_be_opened_every_problem_is_named(shell: Shell) -> Non
 
     assert (2, 1) == (said.status, len(said.err.splitlines()))
     assert "no other pictures in album" in said.err
-    assert "0.jpg: This is not a picture that is opened here: PNG, " in said.err
+    assert "0.jpg: This file is not a picture that can be opened; PNG, " in said.err
     assert said.err.endswith("And 2 more.\n") and "5.jpg" not in said.err
 
 
@@ -148,7 +148,7 @@ def test_words_that_the_small_clip_lacks_are_named(shell: Shell) -> None:
         (["search", "album", "a cat:-x"], "is not a number"),
         (["search", "album", "zzz"], "I don’t know “zzz”"),
         (["search", "album", "--like", "absent.png"], "absent.png cannot be read"),
-        (["search", "album", "--like", "album/broken.jpg"], "This is not a picture"),
+        (["search", "album", "--like", "album/broken.jpg"], "it starts like JPEG, but its header is broken"),
         (["search", "album", "a cat", "--out", "x.jpg"], "The sheet is written as PNG"),
         (["search", "empty", "a cat"], "no other pictures in empty"),
     ],

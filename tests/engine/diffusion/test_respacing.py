@@ -36,9 +36,9 @@ def test_as_many_steps_as_there_are_is_no_respacing() -> None:
     ("spec", "words"),
     [
         ("ddim150", "ddim143, and plain 150 works"),
-        ("ddim2000", "1000 is the most"),
-        ("1001", "1000 is the most"),
-        ("600,10", "500 is the most"),
+        ("ddim2000", "the limit is 1000"),
+        ("1001", "the limit is 1000"),
+        ("600,10", "the limit is 500"),
         ("fast", "“fast” is no way"),
         ("0", "“0” is no way"),
         ("10,,5", "“10,,5” is no way"),

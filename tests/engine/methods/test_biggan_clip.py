@@ -210,7 +210,7 @@ def test_facts_say_how_near_it_came_and_what_painted_it(easel: Easel) -> None:
         ("classes=5:101", r"the weight 101 is out of range \(> 0, ≤ 100\)"),
         ("classes=5+7+5", "names 5 twice; give it a weight instead, as in 5:2"),
         ("classes=5+7 max_classes=1", "names 2 to begin with, and max_classes=1 lets fewer mix"),
-        (f"classes={'+'.join(map(str, range(21)))}", "classes names 21; 20 is the most"),
+        (f"classes={'+'.join(map(str, range(21)))}", "classes names 21; the limit is 20"),
         ("perceptors=nobody", "There is no CLIP “nobody”"),
         ("profile=fast", "biggan_clip has no profiles"),
     ],

@@ -174,7 +174,7 @@ def test_the_shipped_small_model_is_loaded_and_says_no_to_words_it_cannot_read()
         ("noise_prompts=x", "noise_prompts: “x” is not a seed with a weight"),
         ("noise_prompts=7:1000", "the weight 1000 is too large"),
         ("noise_prompts=7:-1", "weights add up to zero"),
-        (f"noise_prompts={'+'.join('123456789')}", "names 9 seeds; 8 is the most"),
+        (f"noise_prompts={'+'.join('123456789')}", "names 9 seeds; the limit is 8"),
         ("sampler=ddim", "vqgan_clip has no option “sampler”"),
         ("profile=fast", "vqgan_clip has no profiles"),
     ],

@@ -34,7 +34,7 @@ def test_with_an_init_picture_half_of_the_steps_are_left_out_unless_somebody_say
     [
         (
             {"steps": 20, "init_image": INIT, "settings": {"skip_steps": "20"}},
-            "skip_steps=20 leaves nothing .* 19 is the most",
+            "skip_steps=20 leaves nothing .* the limit is 19",
         ),
         ({"settings": {"init_scale": "100"}}, "init_scale=100 needs an init picture"),
         ({"settings": {"init_distance": "features"}}, "init_distance=features says how init_scale measures"),
@@ -45,7 +45,7 @@ def test_with_an_init_picture_half_of_the_steps_are_left_out_unless_somebody_say
         ({"steps": 40, "settings": {"respacing": "ddim50"}}, "respacing=ddim50 makes 50 steps, not 40"),
         ({"settings": {"respacing": "ddim150"}}, "the nearest that does is ddim143"),
         ({"settings": {"respacing": "soon"}}, "“soon” is no way to space the steps"),
-        ({"settings": {"respacing": "300,600"}}, "500 is the most"),
+        ({"settings": {"respacing": "300,600"}}, "the limit is 500"),
         ({"settings": {"overview": "4"}}, "overview=4 counts views of cut_kind=disco"),
         ({"settings": {"cut_kind": "padded", "cut_power": "2"}}, "cut_power=2 changes nothing with cut_kind=padded"),
         ({"settings": {"guide_from": "0.8", "guide_until": "0.2"}}, "guide_from=0.8 is not before guide_until=0.2"),
@@ -62,11 +62,11 @@ def test_with_an_init_picture_half_of_the_steps_are_left_out_unless_somebody_say
         ({"settings": {"perceptors": "primer:0"}}, "“0” is no weight"),
         ({"settings": {"perceptors": "ViT-B/23"}}, "There is no CLIP “ViT-B/23”; did you mean “ViT-B/"),
         ({"settings": {"perceptors": "/etc/passwd"}}, "There is no CLIP"),
-        ({"settings": {"eta": "1.5"}}, r"eta=1.5 is out of range \(0–1\); 1 is the most"),
+        ({"settings": {"eta": "1.5"}}, r"eta=1.5 is out of range \(0–1\); the limit is 1"),
         ({"settings": {"steps": "1"}}, r"steps=1 is out of range \(2–1000\); 2 is the least"),
         (
             {"settings": {"cutouts": "[4]*2+[400]"}},
-            r"cutouts=\[4\]\*2\+\[400\] is out of range \(1–256\); 256 is the most",
+            r"cutouts=\[4\]\*2\+\[400\] is out of range \(1–256\); the limit is 256",
         ),
         ({"settings": {"cutouts": "2.5"}}, "cutouts=2.5 is no whole number; its range is 1–256"),
         ({"settings": {"eta": "much"}}, "eta=much is no number; its range is 0–1"),

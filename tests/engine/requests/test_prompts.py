@@ -46,7 +46,7 @@ def test_the_longest_prompt_may_be_nothing_but_signs(sign: str) -> None:
 
 @pytest.mark.parametrize("source", ["o" * (MAX_PROMPT + 1), "o" * 600 + "|" + "o" * 401, "o:1" + " " * MAX_SOURCE])
 def test_more_words_are_refused_with_the_most(source: str) -> None:
-    with pytest.raises(PromptError, match=rf"^The prompt has \d+ characters; {MAX_PROMPT} is the most\.$"):
+    with pytest.raises(PromptError, match=rf"^The prompt has \d+ characters; the limit is {MAX_PROMPT}\.$"):
         parse_prompts(source)
 
 
