@@ -44,7 +44,8 @@ class ModalEvents(commands.Cog):
         press = Press(interaction, responder, Invocation.of_interaction(interaction), self.services)
         listener = PromptReturner(responder, modal_values(press.data).get("prompt", ""))
         async with report_errors(listener, f"the modal {action}"):
-            await MODALS[action](press, match["job"], None if index is None else int(index))
+            with self.services.handlers.running():
+                await MODALS[action](press, match["job"], None if index is None else int(index))
 
 
 def is_unknown(custom_id: str) -> bool:

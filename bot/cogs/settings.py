@@ -186,7 +186,8 @@ class Settings(commands.Cog):
         missing = [_NAMES[name] for name in _NEEDED if not getattr(allowed, name)]
         if missing:
             raise Refused(
-                f"I cannot post reports in {mention_channel(channel_id)}: the {listed(missing)} permission is missing."
+                f"I cannot post reports in {mention_channel(channel_id)} without the "
+                f"permission{'s' * (len(missing) > 1)} {listed(missing)}."
             )
         return channel_id
 

@@ -57,7 +57,7 @@ def _one(part: str, usual: str) -> Weighted:
     if not mark:
         name, weight = part, "1"
     if not _WEIGHT.match(weight) or not 0 < float(weight) <= MOST_WEIGHT:
-        raise InvalidRequest(f"perceptors: “{weight}” is no weight; one is a number over 0, {MOST_WEIGHT:g} at most.")
+        raise InvalidRequest(f"perceptors: “{weight}” is not a weight; use a number above 0, up to {MOST_WEIGHT:g}.")
     return Weighted(_known(name, usual), float(weight))
 
 

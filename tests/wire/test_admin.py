@@ -198,10 +198,10 @@ async def test_a_block_holds_for_buttons_and_reactions_too_until_it_is_lifted(
     owl = await dreamt(mo, "an owl")
     await olive.slash("admin block", user=max_.id, reason="floods")
 
-    assert "you do not paint in this server" in whispered(await max_.click(owl, "Again"))
+    assert "A moderator has blocked you in this server" in whispered(await max_.click(owl, "Again"))
     world.forward(1)  # the press has been long enough ago
     max_.react(owl, "🔁")
-    await max_.wait_for_message(lambda m: "you do not paint in this server: floods." in m.text, channel="dm")
+    await max_.wait_for_message(lambda m: "A moderator has blocked you in this server: floods." in m.text, channel="dm")
 
     assert f"{max_.mention} is unblocked." == whispered(await olive.slash("admin unblock", user=max_.id))
     assert "This person is not blocked here." == whispered(await olive.slash("admin unblock", user=max_.id))
@@ -262,7 +262,9 @@ async def test_blocked_words_are_refused_with_the_reason_in_whatever_letters(oli
 
 @pytest.mark.slow
 async def test_what_is_no_word_cannot_be_blocked(olive: Person) -> None:
-    assert "it has neither letters nor digits" in whispered(await olive.slash("admin words add", phrase="…​"))
+    assert "A blocked word needs at least one letter or digit." in whispered(
+        await olive.slash("admin words add", phrase="…​")
+    )
 
 
 @pytest.mark.slow
@@ -284,7 +286,7 @@ async def test_reports_cannot_go_where_the_bot_may_not_write(world: World, olive
     answer = await olive.slash("settings server", report_channel=world.channel("quiet").id)
 
     quiet = world.channel("quiet").id
-    assert f"I cannot post reports in <#{quiet}>: I lack Send Messages" in whispered(answer)
+    assert f"I cannot post reports in <#{quiet}> without the permissions Send Messages, " in whispered(answer)
 
 
 async def filled(world: World, olive: Person, entries: int) -> None:

@@ -151,8 +151,8 @@ async def test_a_reaction_is_told_where_it_can_be_asked(world: World, max_: Pers
 
     max_.react(parent, "🔁")
 
-    told = await max_.wait_for_message(lambda message: "I ask first" in message.text, channel="dm")
-    assert "where you use a command or a button. Nothing is painted or charged yet." in told.text
+    told = await max_.wait_for_message(lambda message: "needs your confirmation" in message.text, channel="dm")
+    assert "Use a command or a button instead. Nothing was painted or charged." in told.text
     assert 1 == len(await world.jobs_of(max_))
 
 
@@ -196,4 +196,4 @@ async def test_the_small_model_never_asks_as_it_comes(world: World, max_: Person
 @pytest.mark.slow
 @pytest.mark.bot(quota={"units": 30.0})
 async def test_much_of_what_is_left_is_asked_about_without_any_settings(max_: Person) -> None:
-    assert "This costs 15.99 units of the 30 that you have left" in (await asked(max_, steps=122, count=2)).content
+    assert "This costs 15.99 units of the 30 you have left" in (await asked(max_, steps=122, count=2)).content

@@ -82,7 +82,7 @@ async def test_a_forum_stands_for_its_posts(world: World, olive: Person, max_: P
     await olive.slash("settings server", add_channel=parent)
 
     await dreamt(max_, "an owl", channel=post)
-    assert f"pictures are painted in <#{parent}>" in whispered(await max_.slash("dream", prompt="an owl"))
+    assert f"This server only allows pictures in <#{parent}>" in whispered(await max_.slash("dream", prompt="an owl"))
 
 
 @pytest.mark.slow

@@ -56,7 +56,7 @@ async def test_a_mask_of_another_size_is_stretched_and_whoever_asks_is_told(worl
         ({"mask": upload(mask())}, "Attach the picture as image, too."),
         ({"image": upload(picture()), "mask": upload(b"\x89PNG\r\n\x1a\nno")}, "not a picture that can be opened"),
         ({"image": upload(picture()), "mask": upload(to_png(Image.new("L", (8, 8))))}, "completely black"),
-        ({"image": upload(picture()), "mask": upload(mask()), "method": "pixels"}, "takes no mask"),
+        ({"image": upload(picture()), "mask": upload(mask()), "method": "pixels"}, "does not support a mask"),
         ({"image": upload(picture()), "mask": upload(b"<svg/>", "mask.svg")}, "This file is “image/svg+xml”."),
     ],
 )

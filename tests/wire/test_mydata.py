@@ -205,7 +205,7 @@ async def test_a_block_outlives_being_forgotten(world: World, olive: Person, max
 
     await forgotten(max_)
 
-    assert "you do not paint in this server: floods." in whispered(await max_.slash("dream", prompt="a fox"))
+    assert "A moderator has blocked you in this server: floods." in whispered(await max_.slash("dream", prompt="a fox"))
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ async def test_what_is_found_stays_covered_and_so_does_what_is_made_of_it(world:
 
     assert len(shown(owl)) > 1
     assert all(name.startswith("SPOILER_") for name in shown(owl))
-    assert "Hidden: the safety check took this for adult content. It can be wrong." in owl.text
+    assert r"-# Hidden\: the safety check took this for adult content. It can be wrong." in owl.text
     await world.restart_bot()
     enlarged = (await max_.click(owl, "Upscale")).message
     await max_.wait_for(enlarged, is_result)

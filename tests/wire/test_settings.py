@@ -210,7 +210,7 @@ async def test_painting_may_be_for_a_role(world: World, olive: Person, max_: Per
     role: Role = next(role for role in guild.roles.values() if role.name == "Moderator")
     await olive.slash("settings server", add_role=role.id)
 
-    assert f"In this server painting is for <@&{role.id}>." in await refusal(max_)
+    assert f"Only members with the role <@&{role.id}> can paint in this server." in await refusal(max_)
     await dreamt(mo, "an owl")
 
 
@@ -241,7 +241,9 @@ async def test_mature_words_are_painted_in_age_restricted_channels_only(max_: Pe
 async def test_a_server_may_have_nothing_of_the_kind(olive: Person, max_: Person) -> None:
     await olive.slash("settings server", mature="never")
 
-    assert "this server paints nothing of that kind." in await refusal(max_, "a naked owl", channel="late-night")
+    assert "is adult content, which this server does not allow." in await refusal(
+        max_, "a naked owl", channel="late-night"
+    )
 
 
 @pytest.mark.slow

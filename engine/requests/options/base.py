@@ -55,7 +55,7 @@ class Options(BaseModel):
     def check(self, *, has_init: bool = False, has_target: bool = False, has_mask: bool = False) -> None:
         """Raise InvalidRequest for what contradicts itself, or lacks the picture that it speaks of."""
         if has_mask:
-            refuse(f"{self.method} takes no mask; clip_diffusion does.")
+            refuse(f"{self.method} does not support a mask; clip_diffusion does.")
 
     def check_model(self, model: Model, chosen: Collection[str]) -> None:
         """Raise InvalidRequest for what *model* cannot do; somebody has *chosen* the options of these names."""
@@ -131,18 +131,13 @@ def _complaint(first: Mapping[str, Any], field: FieldInfo | None) -> str:
     kind, given = first["type"], first.get("input")
     shown = f"={option_text(given)[:SHOWN]}" if isinstance(given, str | int | float) else ""
     if kind in ("greater_than_equal", "greater_than", "less_than_equal", "less_than") and field:
-        most = kind.startswith("less")
-        limit = first["ctx"][
-            "lt" if kind == "less_than" else "le" if most else "gt" if kind == "greater_than" else "ge"
-        ]
-        edge = f"; {limit:g} is the {'most' if most else 'least'}" if kind.endswith("equal") else ""
-        return f"{shown} is out of range ({option_span(field)}){edge}"
+        return f"{shown} is out of range ({option_span(field)})"
     if kind == "literal_error" and field:
-        return f"{shown} is none of its words{guess(str(given), choices(field))}"
+        return f"{shown} is not one of its values{guess(str(given), choices(field))}"
     if kind in ("int_parsing", "int_from_float", "int_type") and field:
-        return f"{shown} is no whole number; its range is {option_span(field)}"
+        return f"{shown} is not a whole number; its range is {option_span(field)}"
     if kind in ("float_parsing", "float_type", "finite_number") and field:
-        return f"{shown} is no number; its range is {option_span(field)}"
+        return f"{shown} is not a number; its range is {option_span(field)}"
     reason = str(first.get("ctx", {}).get("error", first["msg"])).rstrip(".")
     return f"{shown or ''}: {reason[0].lower()}{reason[1:]}"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import discord
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,3 +65,14 @@ def test_no_prompt_is_too_long_or_too_strange_for_discord(words: str, negative: 
         assert len(embed.description or "") <= 4096
         assert all(0 < len(field.value or "") <= 1024 for field in embed.fields)
         assert all((field.value or "").count("```") in (0, 2) for field in embed.fields)
+
+
+@given(st.sampled_from("\u061c\u200b\u200e\u200f\u202a\u202e\u2060\u2066\u2069\ufeff"), st.integers(0, 6))
+def test_marks_that_reverse_or_hide_text_are_never_shown(mark: str, place: int) -> None:
+    """Copied commands must paint the same picture, so they are put into a file instead of being changed."""
+    prompt = "an owl"[:place] + mark + "gpj.x"
+
+    embed = info_embed(done(prompt))
+
+    assert mark not in json.dumps(embed.to_dict(), ensure_ascii=False)
+    assert "commands.txt" in fields(embed)["Discord command"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from bot.embeds.queue import queue_embed, quota_embed
@@ -104,3 +105,16 @@ def test_a_long_history_fits_into_its_field() -> None:
 
     [field] = quota_embed(Balance(200.0, 0.0, 0.0, 0.0, None), entries, jobs).fields
     assert len(field.value or "") <= 1000
+
+
+def test_brackets_in_a_prompt_do_not_break_the_links_of_the_quota_and_the_queue() -> None:
+    owl = replace(job("an [owl](https://evil.example) [grey] \\]"), message_id=5, id="1")
+    entry = LedgerEntry(NOW, "charged", 1.64, "1", "")
+
+    quota = quota_embed(Balance(200.0, 90.0, 10.0, 20.0, NOW), [entry], {"1": owl})
+    queue = queue_embed([], [(owl, place(1))], "discord:30", 20)
+
+    for text in (quota.fields[0].value or "", queue.description or ""):
+        assert ["https://discord.com/channels/10/20/5"] == re.findall(r"\]\(([^)]*)\)", text)
+        assert 1 == text.count("[")
+        assert 1 == text.count("]")
