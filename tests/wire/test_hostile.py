@@ -277,10 +277,11 @@ async def test_no_custom_id_leads_to_a_job_that_the_person_cannot_see(world: Wor
 
 async def forged_choice(world: World, person: Person, message: Shown, action: str, job: str, value: str) -> Answer:
     """Choose from a menu that the message never had."""
-    menu = {"type": 3, "id": 98, "custom_id": f"dream:{action}:{job}", "options": [{"label": "x", "value": value}]}
+    custom_id = f"dream:{action}:{job}"
+    menu = {"type": 3, "id": 98, "custom_id": custom_id, "options": [{"label": "x", "value": value}]}
     message.state.components.append({"type": 1, "id": 99, "components": [menu]})
     try:
-        return await person._answer(world.site.people.click(person.id, message.state, menu["custom_id"], [value]))
+        return await person._answer(world.site.people.click(person.id, message.state, custom_id, [value]))
     finally:
         message.state.components.pop()
 

@@ -59,7 +59,7 @@ def test_with_an_init_picture_half_of_the_steps_are_left_out_unless_somebody_say
         ({"model": "imagenet-256", "settings": {"cfg_scale": "3"}}, "cfg_scale=3 guides nets that read the prompt"),
         ({"target_image": INIT, "settings": {"target_weight": "-1"}}, "add up to zero"),
         ({"settings": {"perceptors": "primer+primer"}}, "names primer twice"),
-        ({"settings": {"perceptors": "primer:0"}}, "“0” is no weight"),
+        ({"settings": {"perceptors": "primer:0"}}, "“0” is not a weight; use a number above 0, up to"),
         ({"settings": {"perceptors": "ViT-B/23"}}, "There is no CLIP “ViT-B/23”; did you mean “ViT-B/"),
         ({"settings": {"perceptors": "/etc/passwd"}}, "There is no CLIP"),
         ({"settings": {"eta": "1.5"}}, r"eta=1.5 is out of range \(0–1\)"),
