@@ -59,7 +59,7 @@ class Reader(AttachmentReader):
         self.now, self.seconds = 0.0, seconds
         self.loop, self.go = asyncio.get_running_loop(), asyncio.Event()
         self.order: list[bytes] = []
-        monkeypatch.setattr(attachments, "Decoder", lambda share: SlowDecoder(self))
+        monkeypatch.setattr(attachments, "DecoderProcess", lambda share: SlowDecoder(self))
 
     async def finish(self, data: bytes) -> CleanPicture:
         await self.go.wait()

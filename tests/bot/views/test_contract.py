@@ -41,6 +41,7 @@ COGS = (
 PERSISTED = {
     *("up", "again", "vary", "remix", "rank", "info", "watch", "keep", "letgo", "cancel", "refresh", "delete", "post"),
     *("older", "newer", "keptolder", "keptnewer", "report", "rdelete", "rblock", "rdismiss", "forget", "yes", "no"),
+    "words",
 }
 """Actions in the custom ids of messages that were sent by earlier versions."""
 FOLKLORE = re.compile(
