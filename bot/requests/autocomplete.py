@@ -15,11 +15,9 @@ from bot.text import shorten
 from engine.catalogue.models import DEFAULT_MODEL, MODELS, Model
 from engine.primer.closest import complete
 from engine.primer.welcome import WELCOME_PROMPTS
-from engine.requests.request import METHODS, PROFILES, Options, option_span, option_text
+from engine.requests.request import METHODS, Options, option_span, option_text, profiles_of
 
 Suggestion: TypeAlias = tuple[str, str]
-PROFILED = "clip_diffusion"
-"""The method that has profiles."""
 MOST = 25
 LONGEST = 100
 _SHAPES = ((1, 1), (3, 2), (2, 3), (4, 3), (3, 4), (16, 9), (9, 16), (2, 1), (1, 2))
@@ -55,9 +53,8 @@ def models(typed: str, method: str, unavailable: Mapping[str, str]) -> list[Sugg
 def profiles(typed: str, model_name: str, method: str, price: Callable[[str], str] | None = None) -> list[Suggestion]:
     """Words for many options, where the chosen method has such; *price*: what to say of a profile's cost."""
     model = MODELS.get(model_name, MODELS[DEFAULT_MODEL])
-    if (method or model.methods[0]) != PROFILED:
-        return []
-    shown = ((f"{name}{price(name) if price else ''} · {profile.about}", name) for name, profile in PROFILES.items())
+    able = profiles_of(method or model.methods[0])
+    shown = ((f"{one.name}{price(one.name) if price else ''} · {one.about}", one.name) for one in able)
     return _fitting(typed, shown, {})
 
 
@@ -116,11 +113,11 @@ def more(typed: str, method: str, model_name: str) -> list[Suggestion]:
 
 def _profiles(head: str, typed: str, method: str, taken: Collection[str]) -> list[Suggestion]:
     """Words for many options, once somebody begins to type “profile”."""
-    if not typed or not "profile".startswith(typed) or "profile" in taken or method != PROFILED:
+    if not typed or not "profile".startswith(typed) or "profile" in taken:
         return []
     return [
         (f"profile={profile.name} · {profile.about} · {profile.teraflops:.0f} TFLOP", f"{head}profile={profile.name}")
-        for profile in PROFILES.values()
+        for profile in profiles_of(method)
     ]
 
 
@@ -158,7 +155,7 @@ def _cut(suggestions: list[Suggestion]) -> list[Suggestion]:
 def ways(typed: str, unavailable: Mapping[str, str]) -> list[tuple[str, str]]:
     """(what is shown, what is filled in) of every way that begins to be typed; first what can be used here."""
     shown = [(f"{USUAL} – the defaults of /dream", USUAL)]
-    shown += [(f"{profile.name} – {profile.about}", profile.name) for profile in PROFILES.values()]
+    shown += [(f"{profile.name} – {profile.about}", profile.name) for profile in profiles_of("clip_diffusion")]
     shown += [(f"{name} – a method", name) for name in METHODS]
     shown += [(f"{model.name} – {model.title}", model.name) for model in MODELS.values()]
     shown = [

@@ -12,12 +12,11 @@ from pydantic import ValidationError
 
 from bot.models.comparison import PLACES, Comparison, Way
 from bot.policy.server_rules import NO_PROFILE
-from bot.requests.autocomplete import PROFILED
 from bot.requests.parse import USUAL, Wanted, parse_label, parse_way
 from engine.catalogue.models import DEFAULT_MODEL, MODELS
 from engine.errors import DreamError, PromptError
 from engine.requests.prompts import MAX_WEIGHT, Prompt, format_prompts, parse_prompts
-from engine.requests.request import METHODS, NEGATIVE_WEIGHT, DreamRequest, build_options, option_text
+from engine.requests.request import METHODS, NEGATIVE_WEIGHT, DreamRequest, build_options, option_text, profiles_of
 
 
 def slash_command(request: DreamRequest) -> str:
@@ -98,7 +97,7 @@ def _ways(request: DreamRequest) -> dict[str, str]:
     return {
         "method": request.method,
         "model": request.model,
-        **({"profile": NO_PROFILE} if request.method == PROFILED else {}),
+        **({"profile": NO_PROFILE} if profiles_of(request.method) else {}),
     }
 
 

@@ -101,7 +101,7 @@ def parse_label(label: str) -> Iterator[tuple[str, str]]:
 
 
 def _kind(word: str) -> str:
-    kinds: Mapping[str, Mapping[str, object]] = {"profile": PROFILES, "method": METHODS, "model": MODELS}
+    kinds: Mapping[str, Mapping[str, object]] = {"method": METHODS, "profile": PROFILES, "model": MODELS}
     for kind, known in kinds.items():
         if word in known:
             return kind

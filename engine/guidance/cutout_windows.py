@@ -1,4 +1,4 @@
-"""Where the cuts lie. Five recipes, each with numbers that have a key:
+"""Where the cuts lie. Seven recipes; random numbers have a key:
 
 mixed     every fourth shows the whole picture, the others squares of at least 0.7 of the shorter side
 classic   squares from CLIP's own size to the shorter side (Crowson's notebooks)
@@ -7,10 +7,13 @@ padded    a black rim of a quarter around the picture; every fourth shows all of
 big_sleep squares of half to nearly all of the shorter side, most of them large (Murdock's “The Big Sleep”)
 disco     so many overviews, in colour, gray and mirrored, beside inner squares as in classic (Disco Diffusion); it
           compares with ≤, so that one inner square more than `gray` says has no colour, and one at least
+clipdraw  rectangles of 0.7 to 0.9 of the area (CLIPDraw)
+whole     all of the picture, stretched to a square (VQGAN-CLIP, without its half of max pooling)
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -29,6 +32,8 @@ RIM_PART = 4
 PADDED_MEAN, PADDED_SPREAD = 0.8, 0.3
 SLEEP_SIZES = 0.5, 0.95
 """Of the shorter side, with a normal distribution's mean and spread as in padded."""
+CROP_AREAS, CROP_RATIO = (0.7, 0.9), 4 / 3
+"""Smallest and largest area over the picture's, and the largest ratio of the sides."""
 VARIED_OVERVIEWS = 4
 """Up to so many, overviews differ: colour, gray, mirrored, both. More of them are all plain."""
 
@@ -110,12 +115,31 @@ def _disco(recipe: WindowRecipe, key: Key, sides: tuple[int, int], size: int) ->
     return Windows(windows, (draws[:, 3] < recipe.flip) ^ (varied & (number >= 2)), gray)
 
 
+def _clipdraw(recipe: WindowRecipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
+    draws, (height, width) = _draws(key, recipe.count), sides
+    area = CROP_AREAS[0] + (CROP_AREAS[1] - CROP_AREAS[0]) * draws[:, 0]
+    ratio = torch.exp(math.log(CROP_RATIO) * (2 * uniform(*key[:3], f"{key[3]} ratios", (recipe.count,)).double() - 1))
+    ratio = torch.minimum(torch.maximum(ratio, area * width / height), width / height / area)  # so that it fits
+    tall, wide = ((area * height * width / ratio).sqrt(), (area * height * width * ratio).sqrt())
+    tall, wide = tall.round().clamp(max=height), wide.round().clamp(max=width)
+    top, left = (draws[:, 1] * (height - tall + 1)).floor(), (draws[:, 2] * (width - wide + 1)).floor()
+    return Windows(torch.stack([top, left, tall, wide], dim=1), draws[:, 3] < recipe.flip, draws[:, 4] < recipe.gray)
+
+
+def _whole(recipe: WindowRecipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
+    draws = _draws(key, recipe.count)
+    windows = torch.tensor([0, 0, *sides], dtype=torch.float64).repeat(recipe.count, 1)
+    return Windows(windows, draws[:, 3] < recipe.flip, draws[:, 4] < recipe.gray)
+
+
 KINDS: Mapping[str, Callable[[WindowRecipe, Key, tuple[int, int], int], Windows]] = {
     "mixed": _mixed,
     "classic": _classic,
     "padded": _padded,
     "big_sleep": _big_sleep,
     "disco": _disco,
+    "clipdraw": _clipdraw,
+    "whole": _whole,
 }
 """By the option's words."""
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from engine.catalogue.models import MODELS, Model
 from engine.guidance.objective import ClipTarget
-from engine.methods._adam import adam_update, cosine_decay
+from engine.methods._adam import adam_update, cosine_decay, decay_in_steps
 from engine.methods._optimisation import OptimisationMethod, OptimisedImage, Start
 from engine.requests.request import DreamRequest
 from engine.runtime.provider import NetProvider
@@ -50,7 +50,7 @@ C = TypeVar("C", bound=ParametricCanvas)
 
 
 class CanvasMethod(OptimisationMethod[CanvasImage, C]):
-    """Everything but the canvas. The learning rate falls to 0 along half a cosine."""
+    """Everything but the canvas. The learning rate falls to 0 along half a cosine, or in steps."""
 
     state = CanvasImage
 
@@ -90,7 +90,7 @@ class CanvasMethod(OptimisationMethod[CanvasImage, C]):
     def update(self, generator: C, batch: Sequence[CanvasImage], gradient: Tensor) -> Mapping[str, Tensor]:
         """A step of Adam, clamped to the canvas."""
         before, mean, square = (torch.stack([getattr(s, k) for s in batch]) for k in ("parameters", "mean", "square"))
-        rates = [s.options.learning_rate * cosine_decay(s.step, s.steps) for s in batch]
+        rates = [s.options.learning_rate * _decay(s) for s in batch]
         counts = [s.step + 1 for s in batch]
         move, mean, square = adam_update((mean, square), gradient, counts, rates, betas=BETAS, epsilon=EPSILON)
         after = before - move * generator.rates().to(gradient)
@@ -101,3 +101,8 @@ class CanvasMethod(OptimisationMethod[CanvasImage, C]):
         """The image at the size that the canvas can give it."""
         canvas: ParametricCanvas = state.generator_key  # type: ignore[assignment]
         return canvas.finish(state.parameters)
+
+
+def _decay(state: CanvasImage) -> float:
+    decay = decay_in_steps if getattr(state.options, "decay", "cosine") == "steps" else cosine_decay
+    return decay(state.step, state.steps)

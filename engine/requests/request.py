@@ -23,7 +23,7 @@ from engine.requests.options.clipdraw import ClipdrawOptions
 from engine.requests.options.pixels import PixelsOptions
 from engine.requests.options.synonyms import guess_option
 from engine.requests.options.vqgan_clip import VqganClipOptions
-from engine.requests.profiles import PROFILES, Profile, find_profile
+from engine.requests.profiles import PROFILES, Profile, find_profile, profiles_of
 from engine.requests.prompts import MAX_PARTS, Prompt, check_weights, parse_prompts
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "painter_by",
     "parse_settings",
     "parse_size",
+    "profiles_of",
     "request_from_json",
     "request_to_json",
 ]
@@ -315,9 +316,12 @@ def build_options(model: Model, method: str, settings: Mapping[str, str]) -> Met
 def _profile(method: str, settings: Mapping[str, str]) -> Profile | None:
     if PROFILE not in settings:
         return None
-    if METHODS[method] is not ClipDiffusionOptions:
-        refuse(f"{method} has no profiles; clip_diffusion has.")
-    return find_profile(settings[PROFILE])
+    found, able = find_profile(settings[PROFILE]), profiles_of(method)
+    if found not in able:
+        names = ", ".join(profile.name for profile in able)
+        other = f"take method={found.method}, or one of {names}" if able else f"take method={found.method}"
+        refuse(f"The profile “{found.name}” is for {found.method}, not {method}: {other}.")
+    return found
 
 
 def parse_settings(text: str) -> dict[str, str]:

@@ -83,7 +83,7 @@ class BigganClipOptions(GeneratedOptions):
         if self.class_temperature != 2 and not self.max_classes:
             yield f"class_temperature={self.class_temperature:g} is one of max_classes; set that too, or leave it out."
         yield from super().complaints(has_init, has_target)
-        yield from self.complaints_of_views(has_target, sizing="big_sleep")
+        yield from self.complaints_of_views(has_target, sizing=("big_sleep",))
 
     def step_work(self, model: Model) -> float:
         """In passes of the network."""

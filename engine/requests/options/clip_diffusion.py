@@ -253,7 +253,7 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
             yield f"overview={self.overview} counts views of cut_kind=disco; leave it out, or take that."
         if self.symmetry_until < 1 and self.symmetry == "none":
             yield f"symmetry_until={self.symmetry_until:g} needs symmetry, as in symmetry=vertical."
-        yield from self.complaints_of_views(has_target, sizing="padded")
+        yield from self.complaints_of_views(has_target, sizing=("padded",))
 
 
 def settled(usual: Mapping[str, object], chosen: Mapping[str, str]) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -44,13 +44,14 @@ class Views(BaseModel):
         """Cost of one view through all CLIPs, over a plain one through the *model*'s own."""
         return relative_view_cost(self.perceptors, model) * read_augment(self.augment).view_cost
 
-    def complaints_of_views(self, has_target: bool, *, sizing: str) -> Iterator[str]:
-        """What contradicts itself; cuts of the kind *sizing* have sizes of their own.
+    def complaints_of_views(self, has_target: bool, *, sizing: Collection[str]) -> Iterator[str]:
+        """What contradicts itself; kinds in *sizing* draw the sizes of their cuts.
 
         Raises InvalidRequest for an `augment` that cannot be read.
         """
         read_augment(self.augment)
         if self.target_weight != 1 and not has_target:
             yield f"target_weight={self.target_weight:g} needs a target picture; leave it out without one."
-        if self.cut_kind == sizing and any(power != 1 for power in self.cut_power.numbers):
-            yield f"cut_power={self.cut_power} changes nothing with cut_kind={sizing}, which draws its own sizes."
+        if self.cut_kind in sizing and any(power != 1 for power in self.cut_power.numbers):
+            kind = f"cut_kind={self.cut_kind}, which draws its own sizes"
+            yield f"cut_power={self.cut_power} changes nothing with {kind}."

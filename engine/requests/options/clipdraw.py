@@ -22,6 +22,12 @@ class ClipdrawOptions(OptimisedOptions):
     learning_rate: float = Field(
         default=2.0, gt=0, le=20, description="how far a point may move in a step, in 224ths of the picture"
     )
+    decay: Literal["cosine", "steps"] = Field(
+        default="cosine", description="of the learning rate: to nothing, or as in the paper to 0.4, then 0.1"
+    )
+    cut_kind: Literal["mixed", "classic", "clipdraw"] = Field(
+        default="mixed", description="where views lie: our mix, random squares, or nearly all of it, as in the paper"
+    )
     strokes: int = Field(default=64, ge=1, le=512, description="curves that are drawn one over the other")
     curves: int = Field(default=2, ge=1, le=3, description="cubic Bézier pieces of a stroke")
     stroke_width: float = Field(default=3.0, ge=0.2, le=20, description="at the beginning, in % of the longer side")

@@ -31,8 +31,8 @@ class VqganClipOptions(GeneratedOptions):
     init_weight: Schedule = Field(
         default=0.0, ge=0, le=1000, validate_default=True, description="how hard the init picture's codes hold on"
     )
-    cut_kind: Literal["mixed", "classic", "padded"] = Field(
-        default="classic", description="where views lie: our mix, random squares, or those with a black rim"
+    cut_kind: Literal["mixed", "classic", "padded", "whole"] = Field(
+        default="classic", description="where views lie: our mix, random squares, with black rim, or the whole picture"
     )
     flip: float = Field(default=0.5, ge=0, le=1, description="part of the views that are mirrored")
     decay: Literal["none", "cosine"] = Field(
@@ -69,7 +69,7 @@ class VqganClipOptions(GeneratedOptions):
         if has_init and self.start != "codes":
             yield f"start={self.start} and an init picture are two starts; leave out one of them."
         yield from super().complaints(has_init, has_target)
-        yield from self.complaints_of_views(has_target, sizing="padded")
+        yield from self.complaints_of_views(has_target, sizing=("padded", "whole"))
 
 
 def read_noise_prompts(text: str) -> tuple[tuple[int, float], ...]:

@@ -7,7 +7,8 @@ import pytest
 from bot.requests.autocomplete import LONGEST, MOST, methods, models, more, profiles, prompts, sizes
 from engine.catalogue.models import MODELS
 from engine.primer.welcome import WELCOME_PROMPTS
-from engine.requests.request import METHODS, PROFILES, build_options, painter_by, parse_settings, parse_size
+from engine.requests.profiles import profiles_of
+from engine.requests.request import METHODS, build_options, painter_by, parse_settings, parse_size
 
 
 def test_methods_say_what_they_are() -> None:
@@ -53,7 +54,8 @@ def test_sizes_follow_what_was_typed() -> None:
 
 
 def test_profiles_are_offered_where_there_are_any() -> None:
-    assert list(PROFILES) == [name for _, name in profiles("", "", "")]
+    assert [one.name for one in profiles_of("clip_diffusion")] == [name for _, name in profiles("", "", "")]
+    assert ["clipdraw"] == [name for _, name in profiles("", "primer", "clipdraw")]
     assert [] == profiles("", "primer", "pixels")
     [(shown, _)] = profiles("disc", "", "", lambda name: f" · {name} costs much")
     assert shown.startswith("disco · disco costs much · overview first")

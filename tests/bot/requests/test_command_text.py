@@ -15,6 +15,7 @@ from bot.requests.format import compare_command, shell_command, slash_command
 from bot.requests.parse import Wanted, parse_comparison
 from engine.catalogue.models import DEFAULT_MODEL, MODELS
 from engine.errors import DreamError
+from engine.requests.profiles import profiles_of
 from engine.requests.request import MAX_SEED, PROFILES, DreamRequest, build_request, parse_settings
 
 OPTIONS = ("prompt", "negative", *Ways._fields, "steps", "seed", "count", "more", *PLACES)
@@ -68,7 +69,7 @@ def test_a_line_asks_for_the_same_where_other_things_are_usual(
     assert request == painted(slash_command(request), usual)
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", [one.name for one in profiles_of("clip_diffusion")])
 @given(model=st.sampled_from([name for name, method in WAYS if method == "clip_diffusion"]), usual=USUAL)
 def test_a_profile_is_said_by_its_options(profile: str, model: str, usual: Choices) -> None:
     request = build_request("an owl", model=model, seed=7, settings={"profile": profile})

@@ -77,3 +77,15 @@ def test_one_pictures_grain_stays_when_its_neighbour_wants_none() -> None:
     together = cut(picture, [grainy, plain], 8)
     assert torch.equal(cut(picture[:1], [grainy], 8), together[:2])
     assert torch.equal(cut(picture[1:], [plain], 8), together[2:])
+
+
+def test_clipdraws_rectangles_have_most_of_the_area() -> None:
+    top, left, height, width = draw(CutRecipe(500, kind="clipdraw")).windows.T
+    area = height * width / (64 * 96)
+    assert 0.62 < area.min() and 0.85 < area.max() < 0.93
+    assert (top + height).max() <= 64 and (left + width).max() <= 96 and min(top.min(), left.min()) >= 0
+    assert not torch.equal(height, width)
+
+
+def test_whole_views_show_all_of_the_picture() -> None:
+    assert [[0, 0, 64, 96]] * 3 == draw(CutRecipe(3, kind="whole")).windows.tolist()
