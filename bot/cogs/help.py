@@ -19,13 +19,13 @@ class Help(commands.Cog):
 
     topics = app_commands.Group(
         name="help",
-        description="What the bot can do, and the words that it knows.",
+        description="Help with prompts.",
         allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
         allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
     )
 
     @topics.command(name="words", description="What the small model can paint, with pictures.")
-    @app_commands.describe(group="Which words, animals and plants first.")
+    @app_commands.describe(group="The group of words to show.")
     @app_commands.choices(group=_CHOICES)
     async def words(
         self, interaction: discord.Interaction[discord.Client], group: app_commands.Choice[str] | None = None

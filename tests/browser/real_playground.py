@@ -93,5 +93,5 @@ async def latest(page: Page, words: str) -> Locator:
 
 async def enlarged(page: Page) -> None:
     """Wait for an upscaled image at the end of the list."""
-    await expect(page.locator(".message").last).to_contain_text("Enlarged")
+    await expect(page.locator(".message").last).to_contain_text("Upscaled 4×")
     await expect(page.locator(".message").last.locator(".picture img")).to_have_count(1)

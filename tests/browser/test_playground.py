@@ -67,7 +67,7 @@ async def test_upscale_and_remix_post_new_images(page: Page) -> None:
     await page.get_by_role("dialog").get_by_role("button", name="Submit").click()
     remix = await latest(page, "two owls")
     await expect(remix.locator(".button", has_text="Remix")).to_be_visible()
-    await expect(remix).to_contain_text("Remixed from")
+    await expect(remix).to_contain_text("Remix of")
 
 
 async def test_cancel_stops_a_running_job(page: Page) -> None:

@@ -248,7 +248,7 @@ async def test_a_button_of_somebody_elses_job_gives_no_rights(world: World, max_
 
 HIDDEN = "This picture is not available here. It may have been deleted."
 ANYWHERE = {"older", "newer", "keptolder", "keptnewer", "forget", "yes", "no", "rdelete", "rblock", "rdismiss", "words"}
-"""Actions whose custom ids name no job to see: own pages, own questions, help, and reports, which check the moderator."""
+"""Actions whose custom ids name no job: own pages and questions, help, and reports, which check the moderator."""
 
 
 @pytest.mark.bot(queue={"per_user": 9})
