@@ -1,1 +1,4 @@
-"""Pure mathematics of diffusion: schedules, respacing, samplers. Takes any callable as the net, knows none."""
+"""Mathematics of diffusion: schedules, respacing, samplers. Networks are passed in as callables.
+
+Imports images.tensors and errors only.
+"""

@@ -18,7 +18,7 @@ from engine.diffusion.respacing import BatchCoefficients
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The picture and the noise that x_t is taken to be made of; *log_variance* where the net has learned it."""
+    """Predicted x_0 and ε of x_t, [N, 3, H, W] each; *log_variance* only if the network has learned it."""
 
     pred_xstart: Tensor
     eps: Tensor
@@ -26,7 +26,7 @@ class Prediction:
 
 
 SPREAD = 0.5
-"""Of a pixel's values over many pictures, in [-1, 1]."""
+"""Standard deviation of a pixel over natural images in [-1, 1]."""
 Net: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """x_t [N, 3, H, W] and timesteps [N] → [N, 3 or 6, H, W]."""
 Denoiser: TypeAlias = Callable[[Tensor, BatchCoefficients], Prediction]
@@ -38,17 +38,17 @@ def predict_xstart(x_t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
 
 
 def predict_eps(x_t: Tensor, pred_xstart: Tensor, alpha_bar: Tensor) -> Tensor:
-    """Solve the same equation for ε."""
+    """Solve x_t = √ᾱ·x_0 + √(1-ᾱ)·ε for ε."""
     return ((1 / alpha_bar).sqrt().to(x_t) * x_t - pred_xstart) / (1 / alpha_bar - 1).sqrt().to(x_t)
 
 
 def q_sample(x_start: Tensor, noise: Tensor, alpha_bar: Tensor) -> Tensor:
-    """The noisy picture x_t = √ᾱ·x_0 + √(1-ᾱ)·ε (Ho et al. 2020, eq. 4)."""
+    """The noisy image x_t = √ᾱ·x_0 + √(1-ᾱ)·ε (Ho et al. 2020, eq. 4)."""
     return alpha_bar.sqrt().to(x_start) * x_start + (1 - alpha_bar).sqrt().to(x_start) * noise
 
 
 def eps_denoiser(net: Net, learned_variance: bool) -> Denoiser:
-    """Wrap a net that predicts ε, and behind it, if it has learned it, where between β̃ and β the variance lies."""
+    """Wraps a network that predicts ε and, with *learned_variance*, the interpolation between log β̃ and log β."""
 
     def denoise(x_t: Tensor, coefficients: BatchCoefficients) -> Prediction:
         out = net(x_t, coefficients.timestep.to(x_t.device))
@@ -59,7 +59,7 @@ def eps_denoiser(net: Net, learned_variance: bool) -> Denoiser:
 
 
 def xstart_denoiser(net: Net, learned_variance: bool = False) -> Denoiser:
-    """Wrap a net that predicts x_0 itself."""
+    """Wraps a network that predicts x_0."""
 
     def denoise(x_t: Tensor, coefficients: BatchCoefficients) -> Prediction:
         out = net(x_t, coefficients.timestep.to(x_t.device))
@@ -70,7 +70,7 @@ def xstart_denoiser(net: Net, learned_variance: bool = False) -> Denoiser:
 
 
 def velocity_denoiser(net: Net, learned_variance: bool = False) -> Denoiser:
-    """Wrap a net that predicts v = √ᾱ·ε - √(1-ᾱ)·x_0 at the steps of its schedule (Salimans & Ho 2022)."""
+    """Wraps a network that predicts v = √ᾱ·ε - √(1-ᾱ)·x_0 at the steps of its schedule (Salimans & Ho 2022)."""
 
     def denoise(x_t: Tensor, coefficients: BatchCoefficients) -> Prediction:
         out = net(x_t, coefficients.timestep.to(x_t.device))
@@ -82,7 +82,7 @@ def velocity_denoiser(net: Net, learned_variance: bool = False) -> Denoiser:
 
 
 def v_denoiser(net: Net) -> Denoiser:
-    """Wrap a net that predicts v = α·ε - σ·x_0 at the cosine time 2/π·atan2(σ, α) (Salimans & Ho 2022)."""
+    """Wraps a network that predicts v = α·ε - σ·x_0 at the cosine time 2/π·atan2(σ, α) (Salimans & Ho 2022)."""
 
     def denoise(x_t: Tensor, coefficients: BatchCoefficients) -> Prediction:
         alpha, sigma = coefficients.alpha_bar.sqrt(), (1 - coefficients.alpha_bar).sqrt()
@@ -95,7 +95,7 @@ def v_denoiser(net: Net) -> Denoiser:
 
 
 def plain_slope(coefficients: BatchCoefficients) -> Tensor:
-    """∂x_0/∂x_t of the ideal net for pixels that know nothing of one another: s²√ᾱ / (s²ᾱ + 1-ᾱ). [N, 1, 1, 1]."""
+    """∂x_0/∂x_t of the ideal denoiser for independent Gaussian pixels: s²√ᾱ / (s²ᾱ + 1-ᾱ), [N, 1, 1, 1]."""
     bar = coefficients.alpha_bar
     return SPREAD**2 * bar.sqrt() / (SPREAD**2 * bar + 1 - bar)
 
@@ -103,11 +103,11 @@ def plain_slope(coefficients: BatchCoefficients) -> Tensor:
 def free_guidance(
     reading: Denoiser, blind: Denoiser, scale: Tensor, against: Denoiser | None = None, aversion: Tensor | None = None
 ) -> Denoiser:
-    """Classifier-free guidance (Ho & Salimans 2022): from what *blind* says, *scale* times towards what *reading* says.
+    """Classifier-free guidance (Ho & Salimans 2022): blind + scale · (reading - blind - aversion · (against - blind)).
 
-    What *against* says, a net that reads what is not wanted, is subtracted *aversion* times (composable diffusion,
-    Liu et al. 2022). *scale* and *aversion* are [N, 1, 1, 1]; a scale of 1 is *reading* alone, of 0 *blind* alone.
-    Only *reading* is differentiated: that is a fraction of the work, and its gradient points the same way.
+    *reading* is conditioned on the prompt, *blind* on nothing, *against* on the negative prompt (composable diffusion,
+    Liu et al. 2022). *scale* and *aversion* are [N, 1, 1, 1]; scale 1 equals *reading*, scale 0 *blind*.
+    Only *reading* is differentiated, because that costs a third of the work and keeps the gradient's direction.
     """
 
     def denoise(x_t: Tensor, coefficients: BatchCoefficients) -> Prediction:
@@ -127,29 +127,24 @@ def free_guidance(
 def clipped(
     prediction: Prediction, x_t: Tensor, coefficients: BatchCoefficients, low: float = -1, high: float = 1
 ) -> Prediction:
-    """The prediction with its picture clamped, and the noise that follows from that."""
+    """Clamps the predicted x_0 to [low, high] and recomputes ε."""
     return with_xstart(prediction, prediction.pred_xstart.clamp(low, high), x_t, coefficients)
 
 
-def conditioned(prediction: Prediction, gradient: Tensor, x_t: Tensor, coefficients: BatchCoefficients) -> Prediction:
-    """Lean towards *gradient* = ∇ log p(y | x_t): ε' = ε - √(1-ᾱ)·g, x_0' follows (Song et al. 2020, eq. 14)."""
-    return with_xstart(prediction, prediction.pred_xstart + xstart_shift(gradient, coefficients), x_t, coefficients)
-
-
 def xstart_shift(gradient: Tensor, coefficients: BatchCoefficients) -> Tensor:
-    """What leaning towards *gradient* changes in x_0: (1-ᾱ)/√ᾱ · g, the same equation solved for the picture."""
+    """Change of x_0 by *gradient* g = ∇ log p(y | x_t): (1-ᾱ)/√ᾱ · g (Song et al. 2020, eq. 14, solved for x_0)."""
     return ((1 - coefficients.alpha_bar) / coefficients.alpha_bar.sqrt()).to(gradient) * gradient
 
 
 def gradient_of_shift(shift: Tensor, coefficients: BatchCoefficients) -> Tensor:
-    """The gradient that changes x_0 by *shift*: the inverse of `xstart_shift`."""
+    """The inverse of `xstart_shift`."""
     return (coefficients.alpha_bar.sqrt() / (1 - coefficients.alpha_bar)).to(shift) * shift
 
 
 def with_xstart(
     prediction: Prediction, pred_xstart: Tensor, x_t: Tensor, coefficients: BatchCoefficients
 ) -> Prediction:
-    """Another picture in the same x_t, and so another noise."""
+    """Replaces the predicted x_0 and recomputes ε from x_t."""
     return replace(prediction, pred_xstart=pred_xstart, eps=predict_eps(x_t, pred_xstart, coefficients.alpha_bar))
 
 

@@ -1,4 +1,4 @@
-"""Clouds to start from: Perlin noise (1985) in two layers, large and small, as Disco Diffusion's init has them."""
+"""Perlin noise (1985) as a start image: two layers, coarse and fine, as in Disco Diffusion."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch import Tensor
 from engine.images.tensors import noise, to_signed
 
 LAYERS = ((1, 12), (4, 8))
-"""Cells along each side of a layer's first octave, and its octaves: each has twice the cells of the one before."""
+"""Per layer: cells per side in the first octave, and octaves. The cells double with each octave."""
 FALL = 1.5
-"""Each octave is this many times weaker than the one before."""
+"""Amplitude of an octave over that of the next finer one."""
 KINDS: Mapping[str, tuple[int, int]] = {"color": (3, 3), "gray": (1, 1), "mixed": (3, 1)}
-"""The option's words → channels of the two layers."""
+"""Value of the option `perlin` → channels of the two layers."""
 
 
 def perlin_picture(kind: str, seed: int, index: int, sides: tuple[int, int]) -> Tensor:
-    """Clouds with *sides* (height, width) of picture *index*: [3, H, W] in [-1, 1], each channel from end to end."""
+    """Noise for image *index*: [3, H, W] in [-1, 1], where *sides* = (H, W). Each channel spans the whole range."""
     layers = [
         _layer(number, cells, octaves, channels, seed, index, sides)
         for number, ((cells, octaves), channels) in enumerate(zip(LAYERS, KINDS[kind], strict=True))
@@ -29,7 +29,7 @@ def perlin_picture(kind: str, seed: int, index: int, sides: tuple[int, int]) -> 
 def _layer(
     number: int, cells: int, octaves: int, channels: int, seed: int, index: int, sides: tuple[int, int]
 ) -> Tensor:
-    """[3, H, W], stretched to [0, 1]. Octaves finer than two pixels a cell would be noise, and are left out."""
+    """[3, H, W], stretched to [0, 1]. Octaves with cells smaller than two pixels are left out."""
     total = torch.zeros(channels, *sides, dtype=torch.float64)
     for octave in range(octaves):
         across = cells * 2**octave
@@ -57,12 +57,12 @@ def _octave(corners: Tensor, sides: tuple[int, int]) -> Tensor:
 
 
 def _inside(side: int, cells: int) -> tuple[Tensor, Tensor]:
-    """For every pixel of a side: its cell, and where in it, 0 to 1."""
+    """For each pixel of a side: its cell, and its position in the cell, 0 to 1."""
     place = (torch.arange(side, dtype=torch.float64) + 0.5) / side * cells
     cell = place.floor().clamp(max=cells - 1)
     return cell.long(), place - cell
 
 
 def _eased(t: Tensor) -> Tensor:
-    """Flat at both ends, also in its curvature (Perlin 2002)."""
+    """6t⁵ - 15t⁴ + 10t³: zero slope and curvature at 0 and 1 (Perlin 2002)."""
     return t**3 * (t * (6 * t - 15) + 10)

@@ -15,7 +15,7 @@ from engine.images.tensors import per_sample
 
 @dataclass(frozen=True, slots=True)
 class StepCoefficients:
-    """One stop: the timestep as the net knows it, ᾱ there, and ᾱ at the stop that comes next (1 at the end)."""
+    """One step: the timestep as the network receives it, its ᾱ, and ᾱ after the step (1 after the last one)."""
 
     timestep: float
     alpha_bar: float
@@ -26,45 +26,44 @@ class StepCoefficients:
 
 @dataclass(frozen=True, slots=True)
 class BatchCoefficients:
-    """One stop for each sample. Float64 on the CPU, [N, 1, 1, 1]; *timestep* is [N].
+    """`StepCoefficients` of a batch: float64 on the CPU, [N, 1, 1, 1]; *timestep* is [N].
 
-    The coefficients that samplers make from these are rounded only when they meet a picture: `coefficient.to(x)`.
+    Samplers compute in float64 and cast only when a coefficient multiplies an image: `coefficient.to(x)`.
     """
 
     timestep: Tensor
     alpha_bar: Tensor
     alpha_bar_prev: Tensor
     log_variance_small: Tensor
-    """log of the posterior's variance (Ho et al. 2020, eq. 7); at the last stop, that of the last but one."""
+    """log β̃, the posterior variance (Ho et al. 2020, eq. 7); the last step uses that of the step before."""
     log_variance_large: Tensor
-    """log β of the walk."""
+    """log β of the respaced process."""
 
 
 @dataclass(frozen=True)
 class RespacedSchedule:
-    """The stops of a respaced process. *timesteps* rise, so stop 0 is the last before the picture."""
+    """The steps of a respaced process. *timesteps* rise, so sampling runs from the last stop to stop 0."""
 
     timesteps: tuple[int, ...]
     alphas_cumprod: Tensor
-    """ᾱ at the stops: [len(timesteps)], float64."""
+    """ᾱ at *timesteps*: [len(timesteps)], float64."""
     steps: int = 1000
-    """Of the whole process, that these stops are picked from."""
+    """Steps of the training process."""
     timestep_scale: float = 1.0
-    """What the net's timesteps are multiplied by, for nets whose training had other than 1000 steps."""
+    """Factor of the network's timesteps, for networks trained with `rescale_timesteps`."""
 
     def __len__(self) -> int:
         return len(self.timesteps)
 
     def at(self, stop: int) -> StepCoefficients:
-        """The moment of that stop."""
-        return self._moments[stop]
+        return self._steps[stop]
 
     def noisiness(self, stop: int) -> float:
-        """The timestep of that stop as schedules count it: 0, the picture, to 999, noise, however long the process."""
+        """The timestep of that stop on the scale of option schedules: 0 (image) to 999 (noise)."""
         return self.timesteps[stop] * 1000 / self.steps
 
     @cached_property
-    def _moments(self) -> tuple[StepCoefficients, ...]:
+    def _steps(self) -> tuple[StepCoefficients, ...]:
         bar = self.alphas_cumprod
         prev = torch.cat([bar.new_ones(1), bar[:-1]])
         beta = 1 - bar / prev
@@ -76,7 +75,7 @@ class RespacedSchedule:
 
 
 def respaced_schedule(alphas_cumprod: Tensor, spec: str, rescale_timesteps: bool = False) -> RespacedSchedule:
-    """Respace the process with these ᾱ (of all training steps) by *spec*; see `respace` for what that may be."""
+    """Respaces a process; *alphas_cumprod* is ᾱ of all training steps, *spec* is described at `respace`."""
     steps = len(alphas_cumprod)
     timesteps = respace(steps, spec)
     return RespacedSchedule(
@@ -85,6 +84,6 @@ def respaced_schedule(alphas_cumprod: Tensor, spec: str, rescale_timesteps: bool
 
 
 def stack(coefficients: Sequence[StepCoefficients]) -> BatchCoefficients:
-    """One moment per sample → their batch."""
+    """Batches the coefficients of N samples."""
     rows = torch.tensor([astuple(m) for m in coefficients], dtype=torch.float64)
     return BatchCoefficients(rows[:, 0].float(), *(per_sample(column) for column in rows[:, 1:].unbind(1)))

@@ -1,6 +1,6 @@
-"""From x_t to x_{t-1}, given what the net said. Pure functions of a batch in which every sample has its own moment.
+"""Sampler steps from x_t to x_{t-1}. Each sample of a batch has its own timestep.
 
-x, predictions and noise are NCHW; eta is a number or [N, 1, 1, 1].
+x, predictions and noise are [N, C, H, W]; eta is a number or [N, 1, 1, 1].
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ ADAMS_BASHFORTH: tuple[tuple[float, ...], ...] = (
     (23 / 12, -16 / 12, 5 / 12),
     (55 / 24, -59 / 24, 37 / 24, -9 / 24),
 )
-"""Coefficients of order 1 to 4 (Liu et al. 2022, PLMS), the newest first."""
+"""Adams–Bashforth coefficients of order 1 to 4 (PLMS, Liu et al. 2022), newest first."""
 
 
 def ddim_step(prediction: Prediction, coefficients: BatchCoefficients, eta: float | Tensor, noise: Tensor) -> Tensor:
-    """One step of DDIM (Song et al. 2020, eq. 12 and 16): eta 0 is deterministic, eta 1 as noisy as DDPM."""
+    """One step of DDIM (Song et al. 2020, eq. 12 and 16): eta 0 is deterministic, eta 1 has the noise of DDPM."""
     bar, prev = coefficients.alpha_bar, coefficients.alpha_bar_prev
     sigma = eta * ((1 - prev) / (1 - bar)).sqrt() * (1 - bar / prev).sqrt()
     direction = (1 - prev - sigma**2).clamp_min(0).sqrt()
@@ -43,8 +43,8 @@ def ancestral_step(
 ) -> Tensor:
     """One step of DDPM (Ho et al. 2020, algorithm 2).
 
-    With *gradient* = ∇ log p(y | x_t) the mean moves by Σ·g (Dhariwal & Nichol 2021, algorithm 1), so *prediction* is
-    then the one before guidance. The variance is the learned one, or β̃ where the net has learned none.
+    *gradient* g = ∇ log p(y | x_t) moves the mean by Σ·g (Dhariwal & Nichol 2021, algorithm 1); *prediction* is then
+    the unguided one. The variance is the learned one, or β̃ without a learned variance.
     """
     log_variance = prediction.log_variance
     if log_variance is None:
@@ -59,8 +59,8 @@ def ancestral_step(
 def plms_eps(history: Tensor, depth: Tensor) -> Tensor:
     """The ε of a pseudo linear multi-step (Liu et al. 2022, eq. 12): [K, N, C, H, W] → [N, C, H, W].
 
-    *history* holds the ε of this and the former steps, the newest first; of each sample, the first *depth* [N] count,
-    which is the order: 4 at most.
+    *history* holds ε of this step and of those before, newest first. *depth* [N] is the order, 1 to 4: a sample uses
+    its first *depth* entries.
     """
     table = torch.tensor([row + (0.0,) * (4 - len(row)) for row in ADAMS_BASHFORTH], dtype=torch.float64)
     weights = table[depth.clamp(1, 4) - 1].T[: len(history)]
@@ -68,10 +68,10 @@ def plms_eps(history: Tensor, depth: Tensor) -> Tensor:
 
 
 def euler_step(x_t: Tensor, eps: Tensor, coefficients: BatchCoefficients, last: Tensor) -> Tensor:
-    """Carry x_t along *eps* to the next stop: DDIM without noise. Samples at their last stop take *last* instead.
+    """DDIM without noise, along *eps*. Samples at their last step take *last* instead.
 
-    The first step of PLMS (pseudo improved Euler) is this twice: with ε, and again with the mean of ε and the ε found
-    where the first one led, at the next stop.
+    The first step of PLMS (pseudo improved Euler) applies it twice: with ε(x_t), then with the mean of ε(x_t) and ε at
+    the result of the first application.
     """
     prev = coefficients.alpha_bar_prev
     x_start = predict_xstart(x_t, eps, coefficients.alpha_bar)
@@ -80,10 +80,10 @@ def euler_step(x_t: Tensor, eps: Tensor, coefficients: BatchCoefficients, last: 
 
 
 def guidance_step(x_t: Tensor, gradient: Tensor, here: Tensor, coefficients: BatchCoefficients, share: float) -> Tensor:
-    """An Euler step of the guidance alone, for a *share* of the way to the next stop; x_t stays as noisy as it is.
+    """Euler step of the guidance alone over a *share* (0 to 1) of the step. The noise level of x_t is unchanged.
 
     With x̄ = x/√ᾱ and σ = √(1/ᾱ - 1), the flow is dx̄/dσ = ε - √(1-ᾱ)·g; this is its second term (Wizadwongsa &
-    Suwajanakorn 2023, eq. 11). *here* [N, 1, 1, 1] is ᾱ of x_t: of this stop, or already of the next.
+    Suwajanakorn 2023, eq. 11). *here* [N, 1, 1, 1] is ᾱ of x_t: before or after the step.
     """
     span = (1 / coefficients.alpha_bar - 1).sqrt() - (1 / coefficients.alpha_bar_prev - 1).sqrt()
     return x_t + (share * here.sqrt() * span * (1 - here).sqrt()).to(x_t) * gradient
@@ -94,8 +94,8 @@ def dpmpp_2m_step(
 ) -> Tensor:
     """One step of DPM-Solver++(2M) (Lu et al. 2022, algorithm 2), of second order, without noise.
 
-    *former* is the pred_xstart of the step before, taken at *alpha_bar_former* [N, 1, 1, 1]. Where there was none that
-    is 0, and the step is of first order (which is DDIM without noise); so is the last one, which has no end in λ.
+    *former* is pred_xstart of the previous step at *alpha_bar_former* [N, 1, 1, 1], which is 0 in the first step. The
+    first and the last step are of first order (DDIM without noise), because λ is infinite at the end.
     """
     bar, prev = coefficients.alpha_bar, coefficients.alpha_bar_prev
     step, before = _log_snr(prev) - _log_snr(bar), _log_snr(bar) - _log_snr(alpha_bar_former)

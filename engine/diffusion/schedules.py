@@ -1,4 +1,4 @@
-"""How much of the picture is left at each step: ᾱ_t, in float64, because 1 - ᾱ_0 is a difference of near equals."""
+"""Noise schedules: ᾱ_t in float64, because 1 - ᾱ_0 is the difference of nearly equal numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.errors import WeightsError
 
 
 def linear_betas(steps: int) -> Tensor:
-    """Ho et al. 2020: β from 1e-4 to 0.02 in 1000 steps, scaled so that fewer steps destroy as much. [steps]."""
+    """Ho et al. 2020: β from 1e-4 to 0.02 in 1000 steps, scaled so that fewer steps add the same noise. [steps]."""
     scale = 1000 / steps
     return torch.linspace(scale * 1e-4, scale * 0.02, steps, dtype=torch.float64)
 
@@ -28,7 +28,7 @@ SCHEDULES: Mapping[str, Callable[[int], Tensor]] = {"linear": linear_betas, "cos
 
 
 def alphas_cumprod(schedule: str, steps: int) -> Tensor:
-    """ᾱ_t = Π (1 - β_s) for s ≤ t: [steps], float64, falling. Raises WeightsError for an unknown schedule."""
+    """ᾱ_t = Π (1 - β_s) for s ≤ t: [steps], float64, decreasing. Raises WeightsError for an unknown schedule."""
     if schedule not in SCHEDULES:
         raise WeightsError(f"There is no noise schedule “{schedule}”; there is {', '.join(SCHEDULES)}.")
     return torch.cumprod(1 - SCHEDULES[schedule](steps), dim=0)

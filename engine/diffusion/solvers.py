@@ -1,7 +1,7 @@
-"""Samplers: one step of a whole batch, and what a multistep sampler remembers of it.
+"""Samplers: one step of a batch, and the predictions that multistep samplers need from former steps.
 
 Everything is per sample: coefficients, noise, and the number of former predictions a multistep sampler has. Missing
-predictions get a weight of exactly 0, so an image is the same alone and in a batch. No state is kept here.
+predictions get a weight of exactly 0, so an image is the same alone and in a batch. Samplers hold no state.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from engine.diffusion.respacing import BatchCoefficients
 from engine.diffusion.samplers import ancestral_step, ddim_step, dpmpp_2m_step, euler_step, guidance_step, plms_eps
 
 FAINTEST = 1e-6
-"""ᾱ. Below it (the first stop of a cosine schedule) a rounding error of ε is a picture, and PLMS starts plainly."""
+"""Smallest ᾱ at which x_0 is computed from ε. Below it (the first stop of a cosine schedule) x_0 is rounding error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,33 +28,33 @@ class GuidedPrediction:
     plain: Prediction
     guided: Prediction
     gradient: Tensor | None = None
-    """∇ log p(y | x_t), limited; none where nothing guides."""
+    """∇ log p(y | x_t), limited; None without guidance."""
 
 
 @dataclass(frozen=True, slots=True)
 class SolverInput:
-    """Everything that a sampler needs of a batch before a step."""
+    """A batch before a step."""
 
     x: Tensor
     coefficients: BatchCoefficients
     ahead: BatchCoefficients
-    """The next stops; at the last one, that itself."""
+    """Coefficients of the next step; those of this step at the last one."""
     history: Tensor
-    """[K, N, C, H, W]: what solvers had to remember, the newest first, 0 where nothing is."""
+    """[K, N, C, H, W]: `SolverStep.memory` of former steps, newest first, padded with 0."""
     depth: Tensor
-    """[N], on the CPU: how many entries of it there are."""
+    """[N], on the CPU: number of valid entries of *history*."""
     former_alpha_bar: Tensor
-    """[N, 1, 1, 1]: ᾱ one stop earlier; 0 where no step was taken yet."""
+    """[N, 1, 1, 1]: ᾱ of the previous step; 0 before the first step."""
     eta: Tensor
-    """[N, 1, 1, 1]."""
+    """[N, 1, 1, 1]: noise of `Ddim`, 0 to 1."""
     order: Tensor
-    """[N], on the CPU."""
+    """[N], on the CPU: order of multistep samplers, 1 to 4."""
     noise: Tensor
 
 
 @dataclass(frozen=True, slots=True)
 class SolverStep:
-    """The batch after a step: the next x_t, the predicted image, and what the sampler wants to remember."""
+    """A batch after a step. *memory* enters `SolverInput.history` of the next step."""
 
     x: Tensor
     pred_xstart: Tensor
@@ -65,7 +65,7 @@ class GuidedModel(Protocol):
     """A network and its guidance, as samplers call them."""
 
     def predict(self, x: Tensor, coefficients: BatchCoefficients, /) -> GuidedPrediction:
-        """Both predictions, of one forward pass."""
+        """The prediction without and with guidance, from one forward pass."""
         ...
 
     def plain(self, x: Tensor, coefficients: BatchCoefficients, /) -> Prediction:
@@ -78,45 +78,42 @@ class GuidedModel(Protocol):
 
 
 class Solver(Protocol):
-    """One way to take a step. *memory* says how many former answers it wants to have beside the present one."""
+    """A sampler. *memory*: number of former steps whose predictions it needs."""
 
     memory: int
 
     def step(self, given: SolverInput, model: GuidedModel) -> SolverStep:
-        """From these stops to the next."""
+        """Takes one step."""
         ...
 
 
 class Ddim:
-    """Song et al. 2020, with as much fresh noise as `eta` says."""
+    """DDIM (Song et al. 2020) with noise `eta`. One evaluation per step."""
 
     memory = 0
 
     def step(self, given: SolverInput, model: GuidedModel) -> SolverStep:
-        """One evaluation."""
         guided = model.predict(given.x, given.coefficients).guided
         return SolverStep(ddim_step(guided, given.coefficients, given.eta, given.noise), guided.pred_xstart)
 
 
 class Ancestral:
-    """DDPM (Ho et al. 2020), with the learned variance where there is one; guidance moves the mean."""
+    """DDPM (Ho et al. 2020) with the learned variance, if any; guidance moves the mean. One evaluation per step."""
 
     memory = 0
 
     def step(self, given: SolverInput, model: GuidedModel) -> SolverStep:
-        """One evaluation."""
         answer = model.predict(given.x, given.coefficients)
         x = ancestral_step(given.x, answer.plain, given.coefficients, given.noise, answer.gradient)
         return SolverStep(x, answer.guided.pred_xstart)
 
 
 class Plms:
-    """Pseudo linear multi-step (Liu et al. 2022), begun by one improved Euler step, which evaluates twice."""
+    """Pseudo linear multi-step (Liu et al. 2022). The first step, an improved Euler step, evaluates twice."""
 
     memory = 3
 
     def step(self, given: SolverInput, model: GuidedModel) -> SolverStep:
-        """One evaluation; two where `begins`, for all of the batch."""
         now = model.predict(given.x, given.coefficients).guided
         depth = torch.minimum(given.depth + 1, given.order)
         eps = plms_eps(torch.cat([now.eps[None], given.history]), depth)
@@ -127,24 +124,22 @@ class Plms:
 
 
 class DpmPlusPlus:
-    """DPM-Solver++(2M) (Lu et al. 2022): of second order, one evaluation a step, good in few steps."""
+    """DPM-Solver++(2M) (Lu et al. 2022), of second order. One evaluation per step."""
 
     memory = 1
 
     def step(self, given: SolverInput, model: GuidedModel) -> SolverStep:
-        """One evaluation."""
         now = model.predict(given.x, given.coefficients).guided
         x = dpmpp_2m_step(given.x, now, given.coefficients, given.history[0], given.former_alpha_bar)
         return SolverStep(x, now.pred_xstart, now.pred_xstart)
 
 
 class Split:
-    """Operator splitting (Wizadwongsa & Suwajanakorn 2023): the walk without guidance by a pseudo linear multi-step,
-    and guidance by Euler steps of its own, which no extrapolation amplifies: a part *before* it, a part *behind*.
+    """Operator splitting (Wizadwongsa & Suwajanakorn 2023): a multistep without guidance and Euler steps of guidance.
 
-    All before is Lie and Trotter's, half and half Strang's: nearer, for one more look of guidance. Both are of first
-    order, also Strang's: the multi-step remembers answers that guidance has moved already, so its slope counts that
-    twice. The first step is plain, as theirs; a double one as PLMS has it would be lost beside guidance's error.
+    *before* and *behind* are the shares of guidance before and after the multistep: (1, 0) is Lie–Trotter splitting,
+    (½, ½) Strang splitting, which evaluates guidance twice. Both are of first order, because ε of former steps was
+    computed at guided points. The first step is a plain Euler step, as in the paper.
     """
 
     memory = 3
@@ -153,9 +148,8 @@ class Split:
         self._before, self._behind = before, behind
 
     def step(self, given: SolverInput, model: GuidedModel) -> SolverStep:
-        """One evaluation, and one of guidance for each part."""
         here = given.coefficients
-        sighted = here.alpha_bar >= FAINTEST  # where all is noise, nothing is seen that could be pulled at
+        sighted = here.alpha_bar >= FAINTEST  # x_0 is rounding error below
         x = _pulled(given.x, model, here, given, self._before, sighted)
         now = model.plain(x, here)
         eps = plms_eps(torch.cat([now.eps[None], given.history]), torch.minimum(given.depth + 1, given.order))
@@ -167,7 +161,7 @@ class Split:
 def _pulled(
     x: Tensor, model: GuidedModel, there: BatchCoefficients, given: SolverInput, share: float, able: Tensor
 ) -> Tensor:
-    """*x*, which has got to *there*, a share of the step further along guidance, where that is *able* [N, 1, 1, 1]."""
+    """Applies a *share* of the guidance to *x* at the coefficients *there*, where *able* [N, 1, 1, 1]."""
     gradient = model.gradient(x, there) if share and able.any() else None
     if gradient is None:
         return x
@@ -175,14 +169,14 @@ def _pulled(
 
 
 def begins(given: SolverInput) -> bool:
-    """Whether PLMS takes its first, double step: a batch begins together or not at all."""
+    """Whether PLMS takes an improved Euler step, which needs every sample of the batch to begin."""
     coefficients = given.coefficients
     able = can_begin(coefficients.alpha_bar.flatten(), coefficients.alpha_bar_prev.flatten())
     return bool(((given.depth == 0) & (given.order > 1) & able).all())
 
 
 def can_begin(alpha_bar: Tensor, alpha_bar_prev: Tensor) -> Tensor:
-    """Where the double step is possible: before the last stop, and where x_0 can be told from ε at all."""
+    """Whether an improved Euler step is possible: not at the last step, and not below `FAINTEST`."""
     return (alpha_bar >= FAINTEST) & (alpha_bar_prev < 1)
 
 
@@ -194,4 +188,4 @@ SOLVERS: Mapping[str, Solver] = {
     "ltsp": Split(1.0, 0.0),
     "stsp": Split(0.5, 0.5),
 }
-"""By the option's words."""
+"""Value of the option `sampler` → sampler."""

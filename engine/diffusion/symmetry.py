@@ -1,6 +1,6 @@
-"""What holds for the whole frame: halves that mirror each other, edges that fit, parts that stay as they are.
+"""Constraints on the whole image: mirror symmetry, seamless edges, masks. Each sample of a batch has its own.
 
-Each sample of a batch has its own wish. Pictures are NCHW.
+Images are [N, C, H, W].
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from engine.diffusion.respacing import BatchCoefficients
 
 
 def mirrored(x: Tensor, left_right: Tensor, up_down: Tensor) -> Tensor:
-    """The left half over the right one where *left_right* [N] says so, the upper over the lower where *up_down* does.
+    """Copies the mirrored left half to the right where *left_right* [N], the upper half down where *up_down* [N].
 
-    A half is copied, not averaged with the other: the mean of two noises would be less noisy (Disco Diffusion).
+    Halves are copied as in Disco Diffusion, because the mean of two noises has less variance.
     """
     for flags, dim in ((left_right, -1), (up_down, -2)):
         if flags.any():
@@ -30,7 +30,7 @@ def mirrored(x: Tensor, left_right: Tensor, up_down: Tensor) -> Tensor:
 
 
 def rolled(x: Tensor, down: Tensor, across: Tensor) -> Tensor:
-    """Each picture moved by its own whole number of pixels [N], what leaves at one edge entering at the other."""
+    """Rolls each image by its own numbers of pixels, *down* [N] and *across* [N], like `torch.roll`."""
     n, _, height, width = x.shape
     rows = (torch.arange(height) - down[:, None]) % height
     columns = (torch.arange(width) - across[:, None]) % width
@@ -40,10 +40,10 @@ def rolled(x: Tensor, down: Tensor, across: Tensor) -> Tensor:
 
 
 def wandering(denoise: Denoiser, down: Tensor, across: Tensor, margin: tuple[int, int] = (0, 0)) -> Denoiser:
-    """*denoise*, seeing each picture moved by so many pixels [N], and beyond its edges a *margin* of what comes there.
+    """Rolls each image by *down* and *across* [N] pixels before *denoise*, and back after it.
 
-    Moved otherwise in every step, a picture has no edges; the margin (pixels above and below, left and right) keeps
-    the last steps from leaving a trace of where they were.
+    Different offsets in each step make the image seamless. The circular *margin* (pixels above and below, pixels left
+    and right) keeps the last steps from leaving visible edges.
     """
     high, wide = margin
 
@@ -58,7 +58,7 @@ def wandering(denoise: Denoiser, down: Tensor, across: Tensor, margin: tuple[int
 
 
 def beyond_edges(x: Tensor, down: Tensor, across: Tensor, margin: tuple[int, int]) -> Tensor:
-    """Return each picture moved by so many pixels [N], with a margin of its own other side around it."""
+    """Rolls each image, then pads it circularly by *margin*: [N, C, H + 2·high, W + 2·wide]."""
     high, wide = margin
     return F.pad(rolled(x, down, across), (wide, wide, high, high), "circular")
 
@@ -70,9 +70,9 @@ def _cropped(x: Tensor, high: int, wide: int) -> Tensor:
 def kept(
     prediction: Prediction, stays: Tensor, mask: Tensor, x_t: Tensor, coefficients: BatchCoefficients
 ) -> Prediction:
-    """The prediction where *mask* [N, 1, H, W] is 1, the picture *stays* where it is 0, and the noise that follows.
+    """Replaces the predicted x_0 by *stays* where *mask* [N, 1, H, W] is 0, and recomputes ε there.
 
-    Whatever the sampler, such a walk ends exactly in *stays* there, and the net sees on the way what it borders on.
+    The result equals *stays* there with every sampler, and the network sees the kept part in each step.
     """
     pred_xstart = torch.where(mask == 1, prediction.pred_xstart, mask * prediction.pred_xstart + (1 - mask) * stays)
     found = with_xstart(prediction, pred_xstart, x_t, coefficients)

@@ -57,14 +57,14 @@ class Cuts:
     gray: Tensor
     """[C], bool."""
     noise: Tensor | None
-    """[C, 3, size, size] in [-1, 1]'s scale, or none."""
+    """[C, 3, size, size], added to views in [-1, 1]."""
     rim: bool = False
-    """What lies beyond the picture is black; else its edge is repeated."""
+    """Pixels outside the image are black; otherwise its edge is repeated."""
     warps: Warps = field(default=Warps(None, None, None))
     """Changes of the views."""
 
     def part(self, number: int, parts: int) -> Cuts:
-        """The cuts of one of so many *parts*, as equal as it gets."""
+        """Part *number* of *parts* nearly equal parts."""
         total = len(self.windows)
         some = slice(number * total // parts, (number + 1) * total // parts)
         grain = None if self.noise is None else self.noise[some]
@@ -86,9 +86,9 @@ def draw_cuts(
 
 
 def cut(images: Tensor, cuts: Sequence[Cuts], size: int) -> Tensor:
-    """Cut every picture: [N, 3, H, W] in [-1, 1] and one `Cuts` of C windows each → [N · C, 3, size, size].
+    """Cuts every image: [N, 3, H, W] in [-1, 1] and one `Cuts` of C windows each → [N · C, 3, size, size].
 
-    All have a rim or none has, and all are warped in the same kinds of ways.
+    `rim` and the kinds of warps must be equal in all *cuts*.
     """
     n, channels, height, width = images.shape
     rim = cuts[0].rim

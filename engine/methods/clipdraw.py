@@ -1,8 +1,7 @@
 """CLIPDraw: strokes of a pen or a brush, moved by CLIP alone; sharp at any size.
 
-Frans, Soros & Witkowski 2021 (arXiv 2106.14843): Bézier curves with a width, a colour and an opacity lie on paper,
-CLIP looks at the drawing, and the gradient moves points, widths and colours. CLIP sees a small drawing; the last one
-is drawn once more at full size, since curves have no pixels.
+Frans, Soros & Witkowski 2021 (arXiv 2106.14843): Adam optimises the points, widths, colours and opacities of Bézier
+curves by CLIP's gradient. CLIP sees a small drawing; the final one is rendered at full size.
 """
 
 from __future__ import annotations
@@ -24,29 +23,29 @@ from engine.methods._stroke_renderer import Strokes, draw
 from engine.requests.request import ClipdrawOptions, DreamRequest
 
 LARGEST_SIDE = 224
-"""Pixels of the drawing that CLIP sees: as many as most CLIPs look at."""
+"""Longer side in pixels of the drawing that CLIP sees: the input size of most CLIPs."""
 INKS: Mapping[str, tuple[float, ...]] = {"black": (0.0, 0.0, 0.0), "white": (1.0, 1.0, 1.0)}
 PAPERS: Mapping[str, str] = {"white": "#ffffff", "black": "#101014", "cream": "#f6efdf"}
 REACH = 0.1
-"""A control point lies within this of the one before it, at first; in units of the longer side."""
+"""Maximum initial distance between two control points along each axis, in units of the longer side."""
 THINNEST, THICKEST = 0.25, 4.0
-"""A stroke's width stays within these times that of the beginning."""
+"""Limits of a stroke's width, in units of the initial one."""
 PALEST = 0.3
-"""Opacity of the palest stroke, at first."""
+"""Minimum initial opacity."""
 POINT_RATE, WIDTH_RATE, COLOUR_RATE = 1 / 224, 0.1 / 224, 0.01
-"""The paper's rates for points (one pixel of 224), widths and colours."""
+"""Learning rates of the paper for points (1 pixel of 224), widths and colours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The parameters of each stroke: its points, its width, red, green, blue, opacity."""
+    """Layout of the parameters. Each stroke has its points, width, red, green, blue and opacity."""
 
     height: int
     width: int
-    """Of the drawing that CLIP sees."""
+    """Size in pixels of the drawing that CLIP sees."""
     full_height: int
     full_width: int
-    """Of the finished one."""
+    """Size in pixels of the final drawing."""
     strokes: int
     curves: int
     stroke_width: float
@@ -56,7 +55,7 @@ class Sheet:
 
     @property
     def coordinates(self) -> int:
-        """Of one stroke."""
+        """Number of coordinates of one stroke."""
         return 2 * (3 * self.curves + 1)
 
     @property
@@ -70,13 +69,13 @@ class Sheet:
         return to_signed(self._drawn(parameters, (self.height, self.width)))
 
     def rates(self) -> Tensor:
-        """Points are quick, widths slow; a given ink stays as it is."""
+        """Learning rate of each parameter, [P]; 0 for the colour of a fixed ink."""
         colour = 0.0 if self.ink in INKS else COLOUR_RATE
         one = [POINT_RATE] * self.coordinates + [WIDTH_RATE] + [colour] * 3 + [COLOUR_RATE]
         return torch.tensor(one).repeat(self.strokes)
 
     def settle(self, parameters: Tensor) -> Tensor:
-        """Widths, colours and opacities within what they may be; points may leave the sheet."""
+        """Clamps widths, colours and opacities to their ranges; points may leave the sheet."""
         points, width, rest = self._parts(parameters)
         width = width.clamp(THINNEST * self.stroke_width, THICKEST * self.stroke_width)
         return torch.cat([points, width, rest.clamp(0, 1)], dim=-1).flatten(-2)
@@ -100,12 +99,10 @@ class Sheet:
 
 
 class Clipdraw(CanvasMethod[Sheet]):
-    """The method; see the module's docstring."""
-
     name = "clipdraw"
 
     def canvas(self, request: DreamRequest, model: Model) -> Sheet:
-        """A sheet that is small while CLIP looks, and as large as asked for in the end."""
+        """A sheet whose drawing for CLIP has at most `LARGEST_SIDE` pixels per side."""
         options = request.options
         assert isinstance(options, ClipdrawOptions)
         scale = max(model.scale, math.ceil(max(request.height, request.width) / LARGEST_SIDE))
@@ -122,7 +119,7 @@ class Clipdraw(CanvasMethod[Sheet]):
         )
 
     def first(self, request: DreamRequest, canvas: Sheet, images: Mapping[str, bytes], index: int) -> Tensor:
-        """Short strokes anywhere, of any colour, or of the init picture's where they begin."""
+        """Short strokes at random places, with random colours or those of the init image at their first point."""
         lots = uniform(request.seed, index, 0, "strokes", (canvas.strokes, 6))
         start = lots[:, None, :2] * torch.tensor(canvas.corner)
         way = REACH * (2 * uniform(request.seed, index, 0, "ways", (canvas.strokes, 3 * canvas.curves, 2)) - 1)
@@ -142,7 +139,7 @@ METHOD = Clipdraw()
 
 
 def _colours_at(image: Image.Image, canvas: Sheet, places: Tensor) -> Tensor:
-    """The colours of *image*, as large as the *canvas*, at *places* [S, 2]: [S, 3]."""
+    """Colours of *image* (of the size of *canvas*) at *places* [S, 2] in units of the longer side: [S, 3]."""
     picture = to_tensor(image)
     x, y = (places * max(canvas.height, canvas.width)).long().unbind(1)
     return picture[:, y.clamp(max=canvas.height - 1), x.clamp(max=canvas.width - 1)].T

@@ -1,8 +1,8 @@
-"""Pixels: a pyramid of colour grids painted by CLIP alone; no generator, the look of an abstract painter.
+"""Pixels: a pyramid of colour grids optimised by CLIP alone; abstract, painterly images without a generator.
 
-The picture is tanh of a sum of grids, from coarse to fine, each enlarged smoothly; Adam moves their colours against the
-same losses that guide diffusion. Coarse grids make large forms cheap, as in multi-resolution "feature visualisation"
-(Olah et al. 2017); nothing but the perceptor needs weights.
+The image is tanh of the sum of all grids, coarse to fine, each upsampled bilinearly. Adam optimises their colours with
+the losses of guided diffusion. Coarse grids form large shapes in few steps, as in multi-resolution feature
+visualisation (Olah et al. 2017). Only the perceptor needs weights.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from engine.methods._canvas import CanvasMethod
 from engine.requests.request import DreamRequest
 
 FACTORS = (16, 8, 4, 2, 1)
-"""How much smaller than the picture the grids are."""
+"""Side of the image over that of each grid."""
 LARGEST_PIXEL = 4
-"""The grids' picture is at most this many times smaller than the finished one: no net ties it to a size."""
+"""Maximum side of the finished image over that of the finest grid."""
 SPREAD = 0.1
-"""Of the colours that painting starts with."""
+"""Standard deviation of the initial parameters."""
 RIM = 0.97
-"""An init picture's colours are drawn in to this, where tanh can still be inverted and moved."""
+"""Largest absolute colour of an init image, so that atanh and its gradient stay finite."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grids:
-    """The parameters are the colours of all grids, coarse to fine, each [3, h, w]."""
+    """Layout of the parameters: colours of all grids, coarse to fine, each [3, h, w]."""
 
     height: int
     width: int
 
     @property
     def sides(self) -> tuple[int, int]:
-        """Of the picture."""
+        """Height and width of the image."""
         return self.height, self.width
 
     @property
@@ -62,30 +62,28 @@ class Grids:
         return total.tanh()
 
     def rates(self) -> Tensor:
-        """All alike."""
+        """One learning rate for all parameters."""
         return torch.ones(1)
 
     def settle(self, parameters: Tensor) -> Tensor:
-        """tanh takes whatever comes."""
+        """No limits, because tanh bounds the colours."""
         return parameters
 
     def finish(self, parameters: Tensor) -> Image.Image:
-        """[P] → a picture of the grids' size."""
+        """[P] → the image at the size of the finest grid."""
         return to_image(to_unit(self.paint(parameters[None])[0]))
 
 
 class Pixels(CanvasMethod[Grids]):
-    """The method; see the module's docstring."""
-
     name = "pixels"
 
     def canvas(self, request: DreamRequest, model: Model) -> Grids:
-        """Grids for a picture that the model's finish enlarges."""
+        """Grids for an image that the model's upscaler finishes."""
         scale = min(model.scale, LARGEST_PIXEL)
         return Grids(request.height // scale, request.width // scale)
 
     def first(self, request: DreamRequest, canvas: Grids, images: Mapping[str, bytes], index: int) -> Tensor:
-        """Faint colours, or the init picture's."""
+        """Random faint colours, or those of the init image."""
         if not request.init_image:
             return SPREAD * noise(request.seed, index, 0, "colours", (sum(canvas.sizes),))
         return _colours_of(open_own(images[request.init_image]), canvas, request.options.init_fit)
@@ -95,7 +93,7 @@ METHOD = Pixels()
 
 
 def _resized(images: Tensor, sides: tuple[int, int]) -> Tensor:
-    """Bilinear and antialiased, as two matrix products: [N, 3, h, w] → [N, 3, H, W]."""
+    """Bilinear, antialiased resize as two matrix products: [N, 3, h, w] → [N, 3, H, W]."""
     rows, columns = (
         window_matrix(
             torch.zeros((), device=images.device), torch.tensor(float(source), device=images.device), source, target
@@ -106,7 +104,7 @@ def _resized(images: Tensor, sides: tuple[int, int]) -> Tensor:
 
 
 def _colours_of(image: Image.Image, canvas: Grids, how: str) -> Tensor:
-    """A picture as grids: each holds what the coarser ones miss. [P]."""
+    """Laplacian pyramid of *image*, [P]: each grid holds the residual of the coarser ones."""
     picture = to_signed(to_tensor(fit(image, canvas.width, canvas.height, how)))[None]
     rest, grids = (RIM * picture).atanh(), list[Tensor]()
     for shape in canvas.shapes:

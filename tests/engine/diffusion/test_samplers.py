@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.diffusion.denoiser import Denoiser, Prediction, clipped, conditioned, predict_eps, predict_xstart, q_sample
+from engine.diffusion.denoiser import Denoiser, Prediction, clipped, predict_eps, predict_xstart, q_sample
 from engine.diffusion.respacing import BatchCoefficients, RespacedSchedule, respaced_schedule, stack
 from engine.diffusion.samplers import ancestral_step, ddim_step, posterior_mean
 from engine.diffusion.schedules import alphas_cumprod
@@ -15,6 +15,7 @@ from tests.engine.diffusion.walks import (
     Guide,
     answering,
     clamped_pull,
+    conditioned,
     denoiser_of,
     everywhere,
     predict,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.diffusion.denoiser import Denoiser, Prediction, clipped, conditioned, eps_denoiser
+from engine.diffusion.denoiser import Denoiser, Prediction, clipped, eps_denoiser, with_xstart, xstart_shift
 from engine.diffusion.respacing import BatchCoefficients, RespacedSchedule, StepCoefficients, respaced_schedule, stack
 from engine.diffusion.schedules import alphas_cumprod
 from engine.diffusion.solvers import SOLVERS, GuidedModel, GuidedPrediction, SolverInput
@@ -17,6 +17,11 @@ from engine.nets.adm import build_adm
 from tests.golden import Golden
 
 Guide = Callable[[Tensor, Prediction], Tensor]
+
+
+def conditioned(prediction: Prediction, gradient: Tensor, x_t: Tensor, coefficients: BatchCoefficients) -> Prediction:
+    """ε' = ε - √(1-ᾱ)·∇ log p(y | x_t), and x_0' of it (Song et al. 2020, eq. 14)."""
+    return with_xstart(prediction, prediction.pred_xstart + xstart_shift(gradient, coefficients), x_t, coefficients)
 
 
 def walk_of(file: Golden) -> RespacedSchedule:

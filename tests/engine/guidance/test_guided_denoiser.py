@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.diffusion.denoiser import Prediction, conditioned, plain_slope, predict_eps
+from engine.diffusion.denoiser import Prediction, plain_slope, predict_eps
 from engine.diffusion.respacing import BatchCoefficients, respaced_schedule, stack
 from engine.diffusion.schedules import alphas_cumprod
 from engine.diffusion.solvers import GuidedPrediction
@@ -17,6 +17,7 @@ from engine.guidance.objective import ClipTarget, Objective, Scales, objective_g
 from engine.guidance.perceptor import Perceptor
 from engine.guidance.targets import Targets, make_targets
 from engine.requests.prompts import parse_prompts
+from tests.engine.diffusion.walks import conditioned
 from tests.engine.tiny import tiny_perceptor
 from tests.golden import seeded
 
