@@ -26,6 +26,7 @@ from tests.engine.diffusion.walks import (
 from tests.golden import TOLERANCE, Golden, distance, golden, seeded
 
 FULL = ("adm_uncond_256_style", "adm_lsun_style")
+WALKED = (pytest.param("adm_uncond_256_style", marks=pytest.mark.slow), "adm_lsun_style")
 X_T = seeded((2, 3, 32, 32), 11)
 X = seeded((2, 3, 32, 32), 7)
 NOISE = seeded((2, 3, 32, 32), 13)
@@ -65,7 +66,7 @@ def test_mean_and_variance_at_two_moments_at_once_are_the_references(name: str) 
     assert distance(file["p_mean_variance.variance"], out.log_variance.exp()) < TOLERANCE
 
 
-@pytest.mark.parametrize("name", FULL)
+@pytest.mark.parametrize("name", WALKED)
 @pytest.mark.parametrize(
     ("tensor", "guide", "clip"),
     [
@@ -79,7 +80,7 @@ def test_ddim_is_the_references(name: str, tensor: str, guide: Guide | None, cli
     assert distance(file[tensor], ddim_loop(schedule, denoise, guide, clip)) < TOLERANCE
 
 
-@pytest.mark.parametrize("name", FULL)
+@pytest.mark.parametrize("name", WALKED)
 @pytest.mark.parametrize(
     ("tensor", "order", "guide"), [("plms_order2", 2, None), ("plms_order4_guided", 4, clamped_pull)]
 )

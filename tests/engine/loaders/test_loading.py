@@ -253,8 +253,15 @@ LEGACY_HEAD = saved({}, archive=False)[: saved({}, archive=False).rindex(b"\x80\
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limits on CPU time and memory of a process")
-@pytest.mark.parametrize("archive", [True, False])
-@pytest.mark.parametrize("bomb", [SLOW_HASH, LARGE_MEMO], ids=["time", "memory"])
+@pytest.mark.parametrize(
+    ("bomb", "archive"),
+    [
+        pytest.param(SLOW_HASH, True, id="time, archive"),
+        pytest.param(LARGE_MEMO, False, id="memory, legacy"),
+        pytest.param(SLOW_HASH, False, id="time, legacy", marks=pytest.mark.slow),
+        pytest.param(LARGE_MEMO, True, id="memory, archive", marks=pytest.mark.slow),
+    ],
+)
 def test_a_pickle_that_is_a_bomb_costs_little(
     folder: Folder, bomb: bytes, archive: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,7 +43,7 @@ def test_with_an_init_picture_half_of_the_steps_are_left_out_unless_somebody_say
         ({"settings": {"order": "3"}}, "order=3 is one of plms, ltsp and stsp"),
         ({"settings": {"eta": "1", "sampler": "stsp"}}, "eta=1 sets the noise of ddim, and stsp adds none"),
         ({"steps": 40, "settings": {"respacing": "ddim50"}}, "respacing=ddim50 makes 50 steps, not 40"),
-        ({"settings": {"respacing": "ddim150"}}, "the nearest that does is ddim143"),
+        ({"settings": {"respacing": "ddim150"}}, "use ddim143"),
         ({"settings": {"respacing": "soon"}}, "“soon” is not a valid respacing"),
         ({"settings": {"respacing": "300,600"}}, "500 is the most"),
         ({"settings": {"overview": "4"}}, "overview=4 counts views of cut_kind=disco"),
