@@ -45,7 +45,7 @@ def test_with_an_init_picture_half_of_the_steps_are_left_out_unless_somebody_say
         ({"steps": 40, "settings": {"respacing": "ddim50"}}, "respacing=ddim50 makes 50 steps, not 40"),
         ({"settings": {"respacing": "ddim150"}}, "use ddim143"),
         ({"settings": {"respacing": "soon"}}, "“soon” is not a valid respacing"),
-        ({"settings": {"respacing": "300,600"}}, "500 is the most"),
+        ({"settings": {"respacing": "300,600"}}, "the limit is 500"),
         ({"settings": {"overview": "4"}}, "overview=4 counts views of cut_kind=disco"),
         ({"settings": {"cut_kind": "padded", "cut_power": "2"}}, "cut_power=2 changes nothing with cut_kind=padded"),
         ({"settings": {"guide_from": "0.8", "guide_until": "0.2"}}, "guide_from=0.8 is not before guide_until=0.2"),
