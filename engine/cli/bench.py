@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -76,17 +77,23 @@ def prompts(
 
 def _respects(count: int, runtime: Runtime, judges: Judges, settings: Mapping[str, str], batch: int) -> Iterator[str]:
     """Yield a line for every single respect, for the lattice and for the diversity."""
+    from engine.errors import ModelUnavailable
     from engine.evaluation import respects
-    from engine.evaluation.prompts import dream, enlarged
+    from engine.evaluation.prompts import dream, enlarged, painted
 
     pictures: list[Image.Image] = []
     for name in respects.RESPECTS:
         asked = respects.asked_about(name, count)
         pictures = list(dream([question.text for question in asked], runtime, settings, batch=batch))
         yield f"{name:8} right: {respects.judged(name, asked, pictures, judges)}"
+        with contextlib.suppress(ModelUnavailable):  # without the icon sets nothing is known of the painter's own
+            yield f"{name:8} painter itself: {respects.judged(name, asked, painted(asked), judges)}"
     for scale in (4, 16):
         shares = [respects.lattice_share(image, scale) for image in enlarged(pictures[:8], runtime, scale)]
         yield f"strong steps on the lattice at x{scale}: {respects.total(shares)}"
+    discs = list(dream(["a red circle on a blue background"] * 8, runtime, settings, batch=batch))
+    rims = [respects.roundness(image) for image in enlarged(discs, runtime)]
+    yield f"rim of a circle at 256 pixels: {sum(rims) / len(rims):.2f} px rms from the fitted circle"
     prompts = [question.text for question in respects.asked_about("small", 8)]
     seeds = [list(dream(prompts, runtime, settings, batch=batch, seed=1000 * seed)) for seed in range(4)]
     pixels, meaning = respects.diversity(list(zip(*seeds, strict=True)), judges)

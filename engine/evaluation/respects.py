@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -115,9 +116,9 @@ def _pairs(asked: Sequence[Question], images: Sequence[Image.Image], judges: Jud
 
 
 def _seen(judges: Judges, image: Image.Image, part: int) -> tuple[str, str]:
+    """Return the kind in a half, and the likeliest of the named colours: the captions name one for each thing."""
     answers = judges.answers([image], part)
-    colour = int(answers.colours.argmax())
-    return judges.classes[int(answers.kinds.argmax())], (*COLOURS, "")[colour]
+    return judges.classes[int(answers.kinds.argmax())], COLOURS[int(answers.colours[:, : len(COLOURS)].argmax())]
 
 
 def lattice_share(image: Image.Image, scale: int) -> Share:
@@ -133,6 +134,32 @@ def lattice_share(image: Image.Image, scale: int) -> Share:
         hits += int(along[scale - 1 :: scale].sum())
         total += int(along.sum())
     return Share(hits, total)
+
+
+def roundness(image: Image.Image) -> float:
+    """Return how far the rim of a red disc on blue is from the circle that fits it best, rms in pixels.
+
+    The rim is where red minus blue changes its sign, found between pixels by linear interpolation; the fit is that of
+    Kåsa (1976). Not a number for a picture without a rim.
+    """
+    pixels = np.asarray(image.convert("RGB")).astype(np.float64)
+    warm = pixels[..., 0] - pixels[..., 2]
+    rim = np.concatenate([_crossings(warm), _crossings(warm.T)[:, ::-1]])
+    if len(rim) < 3:
+        return float("nan")
+    x, y = rim.T
+    matrix = np.stack([x, y, np.ones(len(rim))], axis=1)
+    (a, b, c), *_ = np.linalg.lstsq(matrix, x**2 + y**2, rcond=None)
+    radius = np.sqrt(c + (a**2 + b**2) / 4)
+    return float(np.sqrt(np.mean((np.hypot(x - a / 2, y - b / 2) - radius) ** 2)))
+
+
+def _crossings(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return x and y of all sign changes along rows, [M, 2]."""
+    before, after = values[:, :-1], values[:, 1:]
+    rows, columns = np.nonzero((before > 0) != (after > 0))
+    low, high = before[rows, columns], after[rows, columns]
+    return np.stack([columns + low / (low - high), rows], axis=1)
 
 
 def total(shares: Sequence[Share]) -> Share:

@@ -73,6 +73,8 @@ class Composer(nn.Module):
         copies = int((blind.counts[0, places].argmax(dim=1) + 1).sum())
         known = torch.tensor([len(places) > 1, copies > 1])
         bits = torch.where(luck[:2] < blind.bits[0].sigmoid(), 1.0, -1.0) * known
+        if len(places) == MOST_NOUNS:  # in a row, or in a triangle with the first above: the bits go together
+            bits[0] = bits[1]
         layout = self.layout(tokens, bits[None])
         found: list[list[float]] = []
         for i, place in enumerate(places):

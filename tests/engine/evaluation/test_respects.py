@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from engine.evaluation.figures import Share
-from engine.evaluation.respects import RESPECTS, asked_about, lattice_share, total
+from engine.evaluation.respects import RESPECTS, asked_about, lattice_share, roundness, total
 from engine.primer.painter.scenes import is_held_out
 
 
@@ -33,6 +33,16 @@ def test_stairs_lie_on_the_lattice_and_a_slanted_edge_does_not() -> None:
     y, x = np.mgrid[:256, :256]
     slanted = Image.fromarray(((x + 0.3 * y > 140) * 255).astype(np.uint8)[..., None].repeat(3, 2))
     assert 0.2 < lattice_share(slanted, 4).value < 0.3
+
+
+def test_a_disc_is_rounder_than_a_square() -> None:
+    y, x = np.mgrid[:256, :256]
+    colours = np.array([[40, 90, 210], [220, 40, 50]], np.uint8)
+    disc = Image.fromarray(colours[(np.hypot(x - 120.3, y - 130.7) < 80).astype(int)])
+    square = Image.fromarray(colours[((abs(x - 128) < 80) & (abs(y - 128) < 80)).astype(int)])
+    assert roundness(disc) < 0.5
+    assert roundness(square) > 5
+    assert np.isnan(roundness(Image.new("RGB", (64, 64), "blue")))
 
 
 def test_shares_are_pooled() -> None:

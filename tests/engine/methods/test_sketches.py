@@ -9,6 +9,7 @@ import torch
 
 from engine.loaders.diffusion import load_diffusion_net
 from engine.methods._text_conditioning import sketched, without_nouns
+from engine.primer.vocabulary import tokenise
 from engine.requests.prompts import parse_prompts
 from engine.runtime.runtime import Runtime
 
@@ -40,6 +41,17 @@ def test_two_things_have_their_own_colours() -> None:
 def test_copies_are_counted() -> None:
     one, three = (float(sketch(p)[3].sum()) for p in ("a small penguin", "three penguins"))
     assert three > 1.5 * one
+
+
+def test_three_things_stand_apart() -> None:
+    composer = load_diffusion_net("primer", runtime()).composer
+    assert composer is not None
+    tokens = torch.tensor(tokenise("a green frog, a pink flamingo and a hat"))
+    for seed in range(8):
+        spots = composer.spots(tokens, torch.rand(64, generator=torch.Generator().manual_seed(seed)))
+        assert 3 == len(spots)
+        centres = spots[:, 2:4]
+        assert float(torch.pdist(centres).min()) > 0.22
 
 
 def test_positions_are_kept() -> None:
