@@ -29,7 +29,7 @@ class SmallClipFlags:
 
     size: int = 64
     dim: int = 192
-    vocabulary: int = 256
+    vocabulary: int = 1024
     context: int = 24
     text_width: int = 128
     text_layers: int = 3
