@@ -32,12 +32,22 @@ DISTANCES: Mapping[str, Distance] = {"spherical": spherical_distance, "cos_spher
 """By the option's words."""
 
 
-def clip_loss(views: Tensor, targets: Tensor, weights: Tensor, distance: Distance = spherical_distance) -> Tensor:
+def clip_loss(
+    views: Tensor,
+    targets: Tensor,
+    weights: Tensor,
+    distance: Distance = spherical_distance,
+    stops: Tensor | None = None,
+) -> Tensor:
     """Σ over targets of weight · distance, averaged over views.
 
-    views [N, C, D] and targets [N, P, D] are unit vectors, weights are [N, P]. Answers [N].
+    views [N, C, D] and targets [N, P, D] are unit vectors, weights are [N, P]. Answers [N]. A distance times the sign
+    of its weight that is below its stop, [N, P], counts but has no gradient (VQGAN-CLIP).
     """
     distances = distance(views[:, :, None], targets[:, None])
+    if stops is not None:
+        reached = distances * weights.sign()[:, None] < stops[:, None]
+        distances = torch.where(reached, distances.detach(), distances)
     return (distances * weights[:, None]).sum(-1).mean(-1)
 
 

@@ -64,7 +64,9 @@ class Objective:
     @property
     def shape(self) -> Hashable:
         """Equal for objectives that one batch can hold: CLIPs, numbers of targets and cutouts, active losses."""
-        clip_targets = tuple((eye.perceptor, len(eye.targets.weights)) for eye in self.clip_targets)
+        clip_targets = tuple(
+            (eye.perceptor, len(eye.targets.weights), eye.targets.stops is None) for eye in self.clip_targets
+        )
         looks = self.scales.clip != 0, self.scales.features != 0
         cuts = self.recipe.total, self.recipe.rim, self.recipe.augment
         return clip_targets, cuts, self.lots, self.parts, self.distance, looks
@@ -152,8 +154,13 @@ def _look(
     views = perceptor.encode_image(to_unit(cut(shown, cuts, perceptor.size)))
     targets = torch.stack([eye.targets.vectors for eye in clip_targets])
     weights = torch.stack([eye.targets.weights for eye in clip_targets])
+    stops = [eye.targets.stops for eye in clip_targets]
     loss = clip_loss(
-        views.view(len(objectives), -1, views.shape[-1]), targets, weights, DISTANCES[objectives[0].distance]
+        views.view(len(objectives), -1, views.shape[-1]),
+        targets,
+        weights,
+        DISTANCES[objectives[0].distance],
+        None if any(stop is None for stop in stops) else torch.stack(stops),  # type: ignore[arg-type]
     )
     share = len(cuts[0].windows) / objectives[0].recipe.total
     return _column([p.scales.clip * p.clip_targets[number].weight / p.lots * share for p in objectives], seen) * loss

@@ -32,6 +32,8 @@ class Targets:
     """[P, D]."""
     weights: Tensor
     """[P]."""
+    stops: Tensor | None = None
+    """[P]: `Prompt.stop`, minus infinity for none; None if no prompt has one."""
 
     @property
     def wanted(self) -> Tensor:
@@ -63,16 +65,19 @@ def make_targets(
 
     Weights are divided by the absolute value of their sum, as in all tools of this family: so `a:2|b:2` is `a|b`.
     """
-    vectors, weights = list[Tensor](), list[Tensor]()
+    vectors, weights, stops = list[Tensor](), list[Tensor](), list[float]()
     for prompt in prompts:
         found = _embed(perceptor, prompt, pictures, recipe)
         vectors.append(found)
+        stops += [-math.inf if prompt.stop is None else prompt.stop] * len(found)
         weights.append(torch.full((len(found),), prompt.weight / len(found), device=found.device))
     for seed, weight in directions:
         vectors.append(F.normalize(noise(seed, 0, 0, "direction", (1, perceptor.dim)), dim=-1).to(vectors[0]))
         weights.append(torch.full((1,), weight, device=vectors[0].device))
     all_weights = torch.cat(weights)
-    return _padded(Targets(torch.cat(vectors), all_weights / all_weights.sum().abs()))
+    stops += [-math.inf] * (len(all_weights) - len(stops))
+    stopped = torch.tensor(stops).to(all_weights) if any(stop > -math.inf for stop in stops) else None
+    return _padded(Targets(torch.cat(vectors), all_weights / all_weights.sum().abs(), stopped))
 
 
 def decode(request: DreamRequest, images: Mapping[str, bytes], device: torch.device) -> dict[str, Tensor]:
@@ -99,4 +104,5 @@ def _embed(perceptor: Perceptor, prompt: Prompt, pictures: Mapping[str, Tensor],
 
 def _padded(targets: Targets) -> Targets:
     missing = max(power_of_two(len(targets.weights)), FEWEST) - len(targets.weights)
-    return Targets(F.pad(targets.vectors, (0, 0, 0, missing)), F.pad(targets.weights, (0, missing)))
+    stops = None if targets.stops is None else F.pad(targets.stops, (0, missing))
+    return Targets(F.pad(targets.vectors, (0, 0, 0, missing)), F.pad(targets.weights, (0, missing)), stops)

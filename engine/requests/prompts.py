@@ -22,6 +22,8 @@ MAX_PARTS = 12
 MAX_SOURCE = 2 * MAX_PROMPT + 32 * MAX_PARTS
 """Characters of a prompt as it is written: every character may need a backslash, every part a weight of many digits."""
 MAX_WEIGHT = 100.0
+MAX_STOP = 5.0
+"""The largest distance of two directions is π² / 2."""
 _WEIGHT = re.compile(r"(?<!\\):{1,2}\s*([^:|\s]*)\s*$")
 _STOP = re.compile(r"(?<![\\\d:]):\s*([+-]?[\d.]+):([+-]?[\d.]+)\s*$")
 _CLOCK = re.compile(r"(\d+(?::\d+)*:\d+)\s*$")
@@ -48,6 +50,8 @@ class Prompt(BaseModel):
     text: str = Field(default="", max_length=MAX_PROMPT)
     image: str = Field(default="", description="SHA-256 of the picture's bytes")
     weight: float = Field(default=1.0, ge=-MAX_WEIGHT, le=MAX_WEIGHT)
+    stop: float | None = Field(default=None, ge=-MAX_STOP, le=MAX_STOP, allow_inf_nan=False)
+    """The distance from which on a view is not pulled any nearer, as in VQGAN-CLIP; negative for negative weights."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Prompt:
@@ -103,10 +107,11 @@ def format_prompts(prompts: Iterable[Prompt]) -> str:
 
 def _format(prompt: Prompt) -> str:
     text = prompt.text.replace("|", "\\|").replace(":", "\\:") if prompt.text else "[picture]"
-    if prompt.weight == 1:
+    if prompt.weight == 1 and prompt.stop is None:
         return text
     apart = " " if text[-1] == "\\" or text[-1].isdigit() else ""  # or the colon would belong to the text
-    return f"{text}{apart}:{number_text(prompt.weight)}"
+    stop = "" if prompt.stop is None else f":{number_text(prompt.stop)}"
+    return f"{text}{apart}:{number_text(prompt.weight)}{stop}"
 
 
 def _split(source: str) -> Iterator[tuple[int, str]]:
@@ -130,9 +135,12 @@ def _parse_part(source: str, start: int, part: str, notes: list[str]) -> Prompt:
     if not part.strip():
         raise PromptError("There is nothing between these bars.", source, min(start, len(source) - 1))
     text, weight = part, 1.0
+    stop: float | None = None
     if (match := _STOP.search(part)) and _NUMBER.match(match[1]) and _NUMBER.match(match[2]):
-        notes.append(f"“{match[0].strip()}” was read as the weight {match[1]}; a stop value does nothing here.")
-        part = part[: match.end(1)]
+        part, stop = part[: match.end(1)], float(match[2])
+        if abs(stop) > MAX_STOP:
+            at = start + match.start(2)
+            raise PromptError(f"The stop value {match[2]} is too large; ±{MAX_STOP:g} is the most.", source, at)
     if clock := _CLOCK.search(part):
         before, _, last = clock[1].rpartition(":")
         notes.append(
@@ -156,4 +164,4 @@ def _parse_part(source: str, start: int, part: str, notes: list[str]) -> Prompt:
         raise PromptError(f"The prompt has {len(text)} characters; the limit is {MAX_PROMPT}.", source, MAX_PROMPT)
     if not text:
         raise PromptError("A weight stands here without words before it.", source, start)
-    return Prompt(text=text, weight=weight)
+    return Prompt(text=text, weight=weight, stop=stop)

@@ -87,3 +87,19 @@ def test_a_picture_that_is_not_finite_leaves_its_neighbours_gradient_alone() -> 
     alone = limit_rms(x[:1], torch.tensor([0.05]))
     x[1] = math.nan
     assert torch.equal(alone, limit_rms(x, torch.tensor([0.05, 0.05]))[:1])
+
+
+def test_from_its_stop_value_on_a_view_is_not_pulled_nearer() -> None:
+    """`replace_grad(d, max(d, stop))` of VQGAN-CLIP, with d = sign(weight) · distance."""
+    views = F.normalize(torch.randn(1, 4, 8), dim=-1).requires_grad_()
+    targets, weights = F.normalize(torch.randn(1, 2, 8), dim=-1), torch.tensor([[1.5, -0.5]])
+    distances = spherical_distance(views[:, :, None], targets[:, None])
+    stops = torch.stack([distances[0, :, 0].median(), -distances[0, :, 1].median()]).detach()[None] + 1e-3  # halves of equal numbers would both have a gradient
+    signed = distances * weights.sign()[:, None]
+    backward = torch.maximum(signed, stops[:, None]) * weights.abs()[:, None]
+    (expected,) = torch.autograd.grad(backward.sum(-1).mean(-1).sum(), views, retain_graph=True)
+    loss = clip_loss(views, targets, weights, stops=stops)
+    (found,) = torch.autograd.grad(loss.sum(), views)
+    torch.testing.assert_close(loss, clip_loss(views, targets, weights))
+    torch.testing.assert_close(found, expected)
+    assert not torch.allclose(found, torch.autograd.grad(clip_loss(views, targets, weights).sum(), views)[0])

@@ -61,8 +61,8 @@ def test_weights_are_shown_as_they_may_be_typed(weight: float, shown: str) -> No
 @pytest.mark.parametrize(
     ("source", "read", "note"),
     [
-        ("a red circle:1:0.5", "a red circle", "“:1:0.5” was read as the weight 1"),
-        ("owl:2:-1 | fog", "owl:2 | fog", "a stop value does nothing here"),
+        ("a red circle:1:0.5", "a red circle:1:0.5", ""),
+        ("owl:-2:-1 | room 7 :3:0.25 | fog:0.5", "owl:-2:-1 | room 7 :3:0.25 | fog:0.5", ""),
         ("owl::2", "owl:2", ""),
         ("hot::2 | dog::-1", "hot:2 | dog:-1", ""),
         ("an owl at 10:30 | fog", "an owl at 10\\:30 | fog", "put a blank before the colon: “10 :30”"),
@@ -105,3 +105,11 @@ def test_a_stored_request_with_a_huge_prompt_is_refused_shortly() -> None:
     stored["prompts"] = [{"text": "o", "image": "", "weight": 1.0}] * 100
     with pytest.raises(InvalidRequest):
         request_from_json(json.dumps(stored))
+
+
+def test_a_stop_value_is_read_and_shown_as_it_may_be_typed() -> None:
+    prompts = parse_prompts("owl:2:0.8 | room 101 :1:0.5 | fog:-0.5:-0.9 | sea:3")
+    assert [0.8, 0.5, -0.9, None] == [prompt.stop for prompt in prompts]
+    assert prompts == parse_prompts(format_prompts(prompts))
+    with pytest.raises(PromptError, match="stop value 9 is too large; ±5 is the most"):
+        parse_prompts("owl:2:9")
