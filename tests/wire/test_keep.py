@@ -44,10 +44,10 @@ async def test_what_is_kept_stays_over_a_restart_and_years_and_can_be_enlarged(
 
     answer = await mo.click(info, "Save")
 
-    await mo.wait_for(info, lambda m: "Saved: by you" in m.text)
+    await mo.wait_for(info, lambda m: "Saved: by you" in m.text.splitlines())
     words = "Saved. 1 of 100 slots used."
     await world.until(lambda: [words] == said(answer, info))
-    assert "Saved: by 1 other person" in (await informed(max_, owl)).text
+    assert "Saved: by 1 other person" in (await informed(max_, owl)).text.splitlines()
     await world.restart_bot()
     await years_go_by(world)
     assert "has expired" in whispered(await mo.click(fox, "Upscale"))

@@ -12,7 +12,7 @@ import pytest
 
 from bot.playground.server.actions.interactions import Callback
 from bot.playground.server.actions.people import NotPossibleError
-from bot.playground.server.validation.command_access import offered
+from bot.playground.server.validation.command_access import usable_commands
 from bot.playground.server.validation.commands import CHAT_INPUT, SUB_COMMAND, SUB_COMMAND_GROUP
 from bot.playground.server.validation.components import walk
 from bot.playground.server.world.json_types import Json
@@ -85,7 +85,7 @@ class Monkey:
         site = self.world.site
         found = [
             leaf
-            for command in offered(site.world, site.commands, self.world.channel(place), person.id)
+            for command in usable_commands(site.world, site.commands, self.world.channel(place), person.id)
             if command["type"] == CHAT_INPUT
             for leaf in leaves(command, command["name"])
         ]
