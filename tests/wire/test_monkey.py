@@ -83,9 +83,10 @@ class Monkey:
     def _command(self, person: Person, place: str) -> tuple[str, list[Json]]:
         """Any command that this person is offered there: its full name and its options."""
         site = self.world.site
+        channel = self.world.channel(place)
         found = [
             leaf
-            for command in usable_commands(site.world, site.commands, self.world.channel(place), person.id)
+            for command in usable_commands(site.world, site.commands.usable(channel.guild_id), channel, person.id)
             if command["type"] == CHAT_INPUT
             for leaf in leaves(command, command["name"])
         ]
