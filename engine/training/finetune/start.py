@@ -27,6 +27,8 @@ from engine.weights.store.folder import weights_folder
 from engine.weights.store.hashed_file import open_hashed
 
 SCRATCH, PRIMER = "scratch", "primer"
+ALIASES = {"lsun-bedroom": "bedrooms"}
+"""The catalogue names these weights otherwise than their authors."""
 _OWN_LICENCE = "Yours; you know its terms."
 _OPTIMISER = re.compile(r"opt\d*\.pt")
 _RAW = re.compile(r"model(\d+)\.pt")
@@ -75,7 +77,7 @@ def load_start(source: str, given: Mapping[str, object], seed: int = 0) -> Start
 
 
 def _from_entry(name: str, given: Mapping[str, object]) -> Start:
-    entry, folder = find_entry(name), weights_folder()
+    entry, folder = find_entry(ALIASES.get(name, name)), weights_folder()
     if entry.kind is not Kind.DIFFUSION:
         raise InvalidRequest(f"“{entry.name}” is a {entry.kind.value}; training begins with a diffusion model.")
     with folder.open(entry) as opened:

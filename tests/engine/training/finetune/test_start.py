@@ -1,13 +1,22 @@
 """What a run can begin with, and the files of the reference trainer."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import torch
 
-from engine.errors import InvalidRequest, WeightsError
+from engine.catalogue.registry import find_entry
+from engine.errors import InvalidRequest, ModelUnavailable, WeightsError
+from engine.loaders.meta_init import blueprint
+from engine.training.finetune.options import read_words
 from engine.training.finetune.start import load_start
+from tests.engine.training.finetune.test_options import ARTICLE
 from tests.engine.training.finetune.tiny import FLAGS, tiny_net
+
+
+def shapes(flags: Mapping[str, object]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in blueprint(flags).state_dict().items()}
 
 
 @pytest.fixture
@@ -41,6 +50,15 @@ def test_a_missing_file_and_a_net_with_classes_are_refused() -> None:
         load_start("absent.pt", {})
     with pytest.raises(WeightsError, match="A net with classes cannot be trained on a folder"):
         load_start("scratch", {**FLAGS, "class_cond": True})
+
+
+def test_the_articles_weights_have_its_name_and_its_flags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DREAMBOT_WEIGHTS", str(tmp_path))
+    with pytest.raises(ModelUnavailable, match="run python -m engine weights download bedrooms"):
+        load_start("lsun-bedroom", {})
+    flags, _ = read_words(ARTICLE.split())
+    entry = find_entry("bedrooms")
+    assert shapes(entry.flags) == shapes({**entry.flags, **flags})
 
 
 def test_scratch_is_the_same_for_the_same_seed() -> None:
