@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bot.errors import Refused, StoreError
+from bot.interactions.connector import local_connector
 from bot.storage.jobs import Jobs
 from tests.wire.looks import dreamt, is_result, whispered
 from tests.wire.people import Person
@@ -107,6 +108,32 @@ async def test_a_command_under_way_is_finished_before_the_bot_closes(
     await max_.wait_for(answer.message, is_result)
 
 
+async def test_a_modal_that_is_being_handled_is_finished_before_the_bot_closes(
+    world: World, max_: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owl = await dreamt(max_, "an owl")
+    deletions, begun, go_on = world.services.deletions, asyncio.Event(), asyncio.Event()
+    delete = deletions.delete
+
+    async def slowly(*given: Any) -> str:
+        begun.set()
+        await go_on.wait()
+        return str(await delete(*given))
+
+    monkeypatch.setattr(deletions, "delete", slowly)
+    asked = asyncio.create_task(max_.submit(await max_.click(owl, "Delete")))
+    await begun.wait()
+    closing = asyncio.create_task(world.stop_bot())
+    await world.until(lambda: world.services.handlers._closing)
+
+    assert not closing.done()
+    go_on.set()
+    await asked
+    await closing
+
+    assert owl.gone
+
+
 async def test_what_was_asked_in_a_server_that_has_thrown_the_bot_out_meanwhile_costs_nothing(
     world: World, max_: Person
 ) -> None:
@@ -128,8 +155,6 @@ async def test_what_was_asked_in_a_server_that_has_thrown_the_bot_out_meanwhile_
 
 
 def world_connector(world: World) -> Any:
-    from tests.wire.world import local_connector
-
     return local_connector(world.site.port, world.site.authority.pem)
 
 

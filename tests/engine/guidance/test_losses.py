@@ -94,7 +94,8 @@ def test_from_its_stop_value_on_a_view_is_not_pulled_nearer() -> None:
     views = F.normalize(torch.randn(1, 4, 8), dim=-1).requires_grad_()
     targets, weights = F.normalize(torch.randn(1, 2, 8), dim=-1), torch.tensor([[1.5, -0.5]])
     distances = spherical_distance(views[:, :, None], targets[:, None])
-    stops = torch.stack([distances[0, :, 0].median(), -distances[0, :, 1].median()]).detach()[None] + 1e-3  # halves of equal numbers would both have a gradient
+    medians = torch.stack([distances[0, :, 0].median(), -distances[0, :, 1].median()]).detach()
+    stops = medians[None] + 1e-3  # at equal values both branches of `maximum` would have a gradient
     signed = distances * weights.sign()[:, None]
     backward = torch.maximum(signed, stops[:, None]) * weights.abs()[:, None]
     (expected,) = torch.autograd.grad(backward.sum(-1).mean(-1).sum(), views, retain_graph=True)
