@@ -14,7 +14,7 @@ from bot.bot import DreamBot, make_bot
 from bot.config.settings import Config
 from bot.errors import EXIT_FAILED, EXIT_UNUSABLE, ConfigError
 from bot.interactions.connector import connector_from_file, read_link
-from bot.interactions.failure_text import failure_text
+from bot.interactions.handlers import failure_text
 from bot.interactions.message_api import FAILURES
 from bot.operations.doctor_discord import PORTAL
 from engine.errors import DreamError

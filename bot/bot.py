@@ -24,7 +24,7 @@ from discord.ext import commands
 from bot import cogs
 from bot.config.settings import Config
 from bot.errors import ShuttingDown
-from bot.interactions.error_reporting import describe_error
+from bot.interactions.handlers import describe_error
 from bot.interactions.responder import TOO_LATE, InteractionResponder
 from bot.operations.command_sync import register_commands
 from bot.operations.database_watch import watch_database
@@ -32,7 +32,7 @@ from bot.operations.metrics import ErrorCount, Metrics
 from bot.operations.metrics_server import MetricsServer
 from bot.operations.status import Shards, Status
 from bot.retry import supervise
-from bot.services import Buttons, Client, build_services
+from bot.services import BotClient, Buttons, build_services
 from bot.storage import Store
 from bot.views.confirm_cost import question_payload
 from bot.views.layout import ITEMS, buttons_for, private_buttons_for
@@ -85,7 +85,7 @@ class DreamTree(app_commands.CommandTree["DreamBot"]):
         await InteractionResponder.of(interaction).send_private(describe_error(error, f"the command /{name}"))
 
 
-class DreamBot(Client):
+class DreamBot(BotClient):
     """The bot. `services` and `store` exist from `setup_hook` on."""
 
     config: Config
@@ -250,8 +250,8 @@ class DreamBot(Client):
         await services.jobs.close(self.drain_seconds)
         await services.delivery.settle(SETTLE_SECONDS)
         await services.delivery.close()
-        await services.grades.close()
-        await services.evolutions.close()
+        await services.batch_scorer.close()
+        await services.timelapses.close()
 
 
 def local_engine(config: Config) -> LocalEngine:

@@ -12,25 +12,26 @@ from discord.ext import commands
 
 from bot.actions.create import JobActions
 from bot.actions.delete import Deletions
-from bot.actions.history import Archive
-from bot.actions.moderate import Moderation, takes_reports
-from bot.actions.privacy import Farewell
+from bot.actions.history import HistoryActions
+from bot.actions.moderate import Moderation
+from bot.actions.privacy import Privacy
 from bot.actions.report import Reporting
 from bot.config.settings import Config
 from bot.delivery.deletion_queue import DeletionQueue
 from bot.delivery.renderer import MessageRenderer
 from bot.delivery.service import Delivery
 from bot.interactions.handlers import Handlers
-from bot.interactions.payload import EphemeralPayload
+from bot.interactions.message_api import EphemeralPayload
 from bot.jobs.service import JobService
 from bot.models.job import JobRow
 from bot.operations.metrics import Metrics
 from bot.operations.status import Shards, Sources, Status, look
 from bot.pictures.attachments import AttachmentReader
-from bot.pictures.batch_scoring import Grades
-from bot.pictures.clip_ranker import Critic
-from bot.pictures.timelapse import Evolutions
+from bot.pictures.batch_scoring import BatchScorer
+from bot.pictures.clip_ranker import ClipRanker
+from bot.pictures.timelapse import Timelapses
 from bot.policy.limits import has_room
+from bot.policy.server_rules import takes_reports
 from bot.storage import Store
 from engine.client.local import Engine
 
@@ -65,13 +66,13 @@ class Services:
     moderation: Moderation
     job_actions: JobActions
     deletions: Deletions
-    archive: Archive
-    farewell: Farewell
+    history: HistoryActions
+    privacy: Privacy
     deletion_queue: DeletionQueue
-    critic: Critic
-    grades: Grades
+    clip_ranker: ClipRanker
+    batch_scorer: BatchScorer
     reporting: Reporting
-    evolutions: Evolutions
+    timelapses: Timelapses
     attachments: AttachmentReader
     handlers: Handlers
     look: Callable[[], Awaitable[Status]]
@@ -83,7 +84,7 @@ class Services:
         return self.engine.ready.unavailable if self.engine.ready else {}
 
 
-class Client(commands.AutoShardedBot):
+class BotClient(commands.AutoShardedBot):
     """A Discord client that carries the services. `services` exists from `setup_hook` on."""
 
     services: Services
@@ -106,16 +107,16 @@ def build_services(
 ) -> Services:
     """Connect the services to one another; starts nothing."""
     jobs = JobService(config, store, engine, clock=clock, ticks=time.monotonic)
-    critic = Critic(engine)
-    grades = Grades(critic, store)
+    clip_ranker = ClipRanker(engine)
+    batch_scorer = BatchScorer(clip_ranker, store)
     renderer = MessageRenderer(
-        store, buttons.job, partial(takes_reports, store), clock, wary=config.safety.enabled, graded=grades.graded
+        store, buttons.job, partial(takes_reports, store), clock, wary=config.safety.enabled, graded=batch_scorer.graded
     )
-    evolutions = Evolutions(store, partial(has_room, config.folder, config.retention.free_megabytes))
-    jobs.registry.subscribe(grades.hear)
+    timelapses = Timelapses(store, partial(has_room, config.folder, config.retention.free_megabytes))
+    jobs.registry.subscribe(batch_scorer.hear)
     delivery = Delivery(client, config, jobs, store, renderer, clock, metrics.sent)
     jobs.registry.subscribe(metrics.hear)
-    jobs.registry.subscribe(evolutions.hear)
+    jobs.registry.subscribe(timelapses.hear)
     moderation = Moderation(store, jobs, clock, config.discord.owner_ids)
     sources = Sources(
         store=store,
@@ -140,13 +141,13 @@ def build_services(
         moderation=moderation,
         job_actions=JobActions(client, config, store, jobs, moderation, delivery, renderer, buttons.question),
         deletions=Deletions(client, store, jobs, delivery, moderation),
-        archive=Archive(store, config.retention, clock),
-        farewell=Farewell(store, jobs, delivery, clock),
+        history=HistoryActions(store, config.retention, clock),
+        privacy=Privacy(store, jobs, delivery, clock),
         deletion_queue=DeletionQueue(client, store),
-        critic=critic,
-        grades=grades,
+        clip_ranker=clip_ranker,
+        batch_scorer=batch_scorer,
         reporting=Reporting(client, store, jobs, moderation, delivery, renderer, buttons.report),
-        evolutions=evolutions,
+        timelapses=timelapses,
         attachments=AttachmentReader(pixels=2 * config.limits.max_size**2),
         handlers=Handlers(),
         look=partial(look, sources),

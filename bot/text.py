@@ -1,4 +1,4 @@
-"""Small pieces of text that messages are made of: prompts as parsed, bars, times, counts. Pure; no Discord."""
+"""Formats pieces of messages: prompts, progress bars, times, counts, mentions."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ _MARKUP = re.compile(r"([\\*_~`|>#\[\]()<@:])")
 _BRACKETS = re.compile(r"\\?[\[\]]")
 _BLANKS = re.compile(r"\s+")
 _INVISIBLE = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
-"""Marks that turn the text after them around or hide in it; joiners stay, emoji and Persian need them."""
+"""Marks that hide or reverse text; joiners stay, because emoji and Persian need them."""
 NO_BREAK = "\u00a0"
 BAR = 10
 """Cells of a progress bar."""
 PROMPT_SHOWN = 600
-"""Characters of a prompt that a message shows; the whole of it is one press on Info away."""
+"""Most characters of a prompt in a message; Info shows all of it."""
 
 
 def plain(text: str) -> str:
-    """*text* so that Discord shows it as it is: no bold, links, mentions, timestamps, line breaks, reversed text."""
+    """Escape *text*, so that Discord shows no bold, links, mentions, timestamps, line breaks or reversed text."""
     return _MARKUP.sub(r"\\\1", _BLANKS.sub(" ", _INVISIBLE.sub("", text)).strip())
 
 
@@ -35,7 +35,7 @@ def plain_lines(text: str) -> str:
 
 
 def because(reason: str) -> str:
-    """``: too dark.``, or the full stop alone; closes a sentence with what somebody has typed."""
+    """``: too dark.``, or a full stop for an empty reason; ends a sentence with a typed reason."""
     said = plain(reason).rstrip(". ")
     return f": {said}{'' if said[-1] in '!?…' else '.'}" if said else "."
 
@@ -80,7 +80,7 @@ def bar(share: float, cells: int = BAR) -> str:
 
 
 def relative(unix: float) -> str:
-    """A time that Discord lets tick by itself: “in 2 minutes”, “5 seconds ago”."""
+    """A time that Discord shows as “in 2 minutes” or “5 seconds ago” and keeps up to date."""
     return f"<t:{round(unix)}:R>"
 
 
@@ -95,17 +95,17 @@ def clock_date(unix: float) -> str:
 
 
 def mention(user_id: int) -> str:
-    """A person's name; inside an embed it pings nobody."""
+    """A mention of a person, which does not ping inside an embed."""
     return f"<@{user_id}>"
 
 
 def mention_channel(channel_id: int) -> str:
-    """A channel's name, as a link to it."""
+    """A mention of a channel."""
     return f"<#{channel_id}>"
 
 
 def mention_role(role_id: int) -> str:
-    """A role's name; inside an embed it pings nobody."""
+    """A mention of a role, which does not ping inside an embed."""
     return f"<@&{role_id}>"
 
 

@@ -245,6 +245,16 @@ def test_it_is_imported_without_torch(module: str) -> None:
     assert ("[]", 0) == (done.stdout.strip(), done.returncode), done.stderr
 
 
+def test_no_two_classes_have_one_name() -> None:
+    places: dict[str, list[str]] = {}
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(module)
+
+    assert {} == {name: modules for name, modules in places.items() if len(modules) > 1}
+
+
 def test_files_stay_small_enough_to_be_read() -> None:
     lines = {name: path.read_text(encoding="utf-8").count("\n") for name, path in MODULES.items()}
 

@@ -1,4 +1,4 @@
-"""What people can ask for, by command, button, modal or reaction: one way into the queue, one way to the answer.
+"""Creates jobs for commands, buttons, modals and reactions: one way into the queue, one way to the response.
 
 Every action checks the place first, then submits the job in one transaction, then answers with the message that will
 hold the picture. Failures are raised as DreamErrors; the caller turns them into text.
@@ -20,12 +20,11 @@ from bot.delivery.service import Delivery
 from bot.errors import NotAllowed, PictureGone, Refused, Unconfirmed
 from bot.interactions.context import Invocation
 from bot.interactions.direct_message import DirectMessageResponder
-from bot.interactions.payload import EphemeralPayload
+from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import Responder
 from bot.jobs.admission import Once, Submission
 from bot.jobs.service import JobService
-from bot.models.comparison import Asked
-from bot.models.job import JobRow, JobState, Kind, PictureRow, Update
+from bot.models.job import JobRequest, JobRow, JobState, Kind, PictureRow, Update
 from bot.pictures.ranking import best
 from bot.policy.cost_confirmation import question_words
 from bot.requests.derive import again, upscale, variation
@@ -76,7 +75,7 @@ class JobActions:
         self._question_payload = question_payload
         self._existing_results = ExistingResults(client, store, jobs.takedowns)
 
-    async def check(self, request: Asked, caller: Invocation) -> None:
+    async def check(self, request: JobRequest, caller: Invocation) -> None:
         """Raise what `dream` would raise now, before any attachment of *request* is fetched or decoded.
 
         Checks blocks, place, words, cooldown, queue room and quota with two queries.
@@ -87,7 +86,7 @@ class JobActions:
         await self._jobs.check(Submission(request, caller.origin(), roles=caller.roles, location=caller.location))
 
     async def dream(
-        self, request: Asked, caller: Invocation, responder: Responder, images: Mapping[str, bytes] = NO_PICTURES
+        self, request: JobRequest, caller: Invocation, responder: Responder, images: Mapping[str, bytes] = NO_PICTURES
     ) -> None:
         """Render a typed request. *images*: SHA-256 → bytes of its attachments."""
         await self._place(request, caller, responder, "dream", ParentPicture(), images)
@@ -106,7 +105,7 @@ class JobActions:
             variation(job, index), caller, responder, "variation", ParentPicture(job.id, index), once=once
         )
 
-    async def remix(self, job: JobRow, request: Asked, caller: Invocation, responder: Responder) -> None:
+    async def remix(self, job: JobRow, request: JobRequest, caller: Invocation, responder: Responder) -> None:
         """Render an edited prompt of a result."""
         await self._place(request, caller, responder, "remix", ParentPicture(job.id))
 
@@ -132,7 +131,7 @@ class JobActions:
         return ready.upscalers if ready else ()
 
     def scales(self, job: JobRow, index: int | None) -> list[int]:
-        """Possible upscale factors of that picture, the default first. Raises Refused if there is none."""
+        """Possible upscale factors of that picture, the default first. Raises Refused if none fits the limit."""
         self._check_done(job)
         picture = picture_of(job, index)
         usual, most = self._scale(picture), self._config.limits.max_upscaled
@@ -171,11 +170,6 @@ class JobActions:
             return
         await self._place(request, caller, responder, question.kind, parent, answers=question.id)
 
-    async def cancel(self, job: JobRow, caller: Invocation) -> None:
-        """Cancel an unfinished job. Raises NotAllowed or NothingToCancel."""
-        caller.check_owner(job, "cancel this")
-        await self._jobs.cancel(job.id, caller.user_id, caller.moderator)
-
     async def post_again(self, job: JobRow, caller: Invocation, responder: Responder) -> None:
         """Post a result from its owner's history in the channel where the owner is."""
         if not job.owned_by(caller.user_id):
@@ -199,7 +193,7 @@ class JobActions:
 
     async def _place(
         self,
-        request: Asked,
+        request: JobRequest,
         caller: Invocation,
         responder: Responder,
         kind: Kind,
@@ -274,7 +268,7 @@ class JobActions:
     async def _shown_upscaled(
         self, parent: ParentPicture, request: UpscaleRequest, caller: Invocation, responder: Responder
     ) -> bool:
-        """Post an existing upscale again instead of rendering it (free); False if there is none.
+        """Post an existing upscale again instead of rendering it (free); False if none exists.
 
         Raises Refused with a link if the caller can see one already.
         """
@@ -293,7 +287,7 @@ class JobActions:
             return False
         return True
 
-    def _check_guest(self, request: Asked, caller: Invocation) -> None:
+    def _check_guest(self, request: JobRequest, caller: Invocation) -> None:
         """Raise Refused for a job that may outlast the interaction's token where the bot is only a guest."""
         if caller.resident:
             return

@@ -1,4 +1,4 @@
-"""Delete one message of a job. Only a message that is gone, or certain to go, counts as deleted."""
+"""Deletes one message of a job. A message counts as deleted once it is gone or queued for deletion."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bot.actions.notify_moderators import tell_moderators
 from bot.delivery.service import Delivery
 from bot.errors import Refused
 from bot.interactions.context import Invocation
-from bot.interactions.message_api import Erase, Removal
+from bot.interactions.message_api import DeletionResult, Erase
 from bot.jobs.service import JobService
 from bot.models.job import JobRow
 from bot.storage import Store
@@ -59,9 +59,9 @@ class Deletions:
     async def _remove(self, job: JobRow, message_id: int, caller: Invocation, erase: Erase | None) -> bool:
         """Return False if the message has to be deleted later. Raises Refused."""
         removal = await self._delivery.erase(job, caller.channel_id, message_id, erase)
-        if removal is Removal.REFUSED:
+        if removal is DeletionResult.REFUSED:
             raise Refused("Discord does not let me delete this here. A person who can manage messages can delete it.")
-        later = removal is Removal.LATER
+        later = removal is DeletionResult.LATER
         if await self._jobs.takedowns.taken_down(
             job, caller.channel_id, message_id, caller.user_id, caller.guild_id, later=later
         ):

@@ -12,7 +12,7 @@ import discord
 
 from bot.errors import Refused
 from bot.interactions.context import Invocation
-from bot.interactions.message_api import FAILURES, Removal, removal_of
+from bot.interactions.message_api import FAILURES, DeletionResult, removal_of
 from bot.jobs.takedown import Takedowns
 from bot.models.job import JobRow, JobState
 from bot.storage import Store
@@ -31,7 +31,7 @@ class ExistingResults:
         self._takedowns = takedowns
 
     async def upscaled(self, job_id: str, index: int, request: UpscaleRequest, caller: Invocation) -> JobRow | None:
-        """A finished upscale of that picture that can be posted again; None if there is none.
+        """A finished upscale of that picture that can be posted again, or None.
 
         Raises Refused if the caller can see one already, or while one is being rendered.
         """
@@ -69,7 +69,7 @@ class ExistingResults:
             await self._client.get_partial_messageable(channel_id, guild_id=guild_id).fetch_message(message_id)
         except FAILURES as error:
             log.info("a message cannot be fetched: %s", error)
-            if removal_of(error) is not Removal.GONE:
+            if removal_of(error) is not DeletionResult.GONE:
                 return caller.resident
             await self._takedowns.lost(channel_id, message_id)
             return False

@@ -1,4 +1,4 @@
-"""What one person has made, and what they keep: their pages of history. Knows no Discord."""
+"""Pages of a person's history and of their saved pictures; saving and unsaving."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from bot.config.sections import RetentionSection
 from bot.errors import PictureGone, Refused
 from bot.interactions.context import Invocation
-from bot.models.history import Line, Page
+from bot.models.history import HistoryLine, HistoryPage
 from bot.models.job import JobRow, JobState, PictureRow, owner_of
 from bot.pictures.ranking import best
 from bot.storage import Store, files
@@ -16,25 +16,25 @@ from bot.text import count
 PAGE = 5
 """Jobs on one page."""
 KEPT_SHARE = 0.5
-"""Of the disk that pictures may take: what all people together may keep. New pictures need room, too."""
+"""Share of the disk budget that saved pictures of all people may use; the rest is for new pictures."""
 
 
-class Archive:
-    """Reads and changes what belongs to a person. *clock* is unix seconds."""
+class HistoryActions:
+    """*clock* is unix seconds."""
 
     def __init__(self, store: Store, retention: RetentionSection, clock: Callable[[], float]) -> None:
         self._store = store
         self._retention = retention
         self._clock = clock
 
-    async def page(self, user_id: int, beside: str = "", *, older: bool = True, only_kept: bool = False) -> Page:
-        """The newest jobs, or those next to the job *beside*; a place that is gone leads back to the newest."""
+    async def page(self, user_id: int, beside: str = "", *, older: bool = True, only_kept: bool = False) -> HistoryPage:
+        """The newest jobs, or those next to the job *beside*; an unknown *beside* gives the newest."""
         whose, jobs = user_id if only_kept else owner_of(user_id), self._store.jobs
         rows = await jobs.page(whose, PAGE, beside, older=older) or await jobs.page(whose, PAGE)
-        keeps, may_keep = await self._store.keeps.pictures_of(user_id), self._retention.keep_pictures
+        keeps, may_keep = await self._store.saved_jobs.pictures_of(user_id), self._retention.keep_pictures
         if not rows:
-            return Page(only_kept=only_kept, keeps=keeps, may_keep=may_keep)
-        return Page(
+            return HistoryPage(only_kept=only_kept, keeps=keeps, may_keep=may_keep)
+        return HistoryPage(
             await self._lines(user_id, rows),
             await jobs.count_of(whose),
             newer=bool(await jobs.page(whose, 1, rows[0].id, older=False)),
@@ -61,27 +61,26 @@ class Archive:
             return True
         if any(channel_id == caller.channel_id for channel_id, _ in await self._store.messages.of_job(job.id)):
             return True
-        return caller.user_id in await self._store.keeps.keepers(job.id)
+        return caller.user_id in await self._store.saved_jobs.keepers(job.id)
 
     async def shown(self, job: JobRow) -> None:
-        """The owner has seen what could not be delivered."""
+        """Note that the owner has seen an undeliverable result."""
         await self._store.deliveries.shown(job.id, self._clock())
 
     async def png(self, picture: PictureRow) -> bytes | None:
-        """The picture's bytes, or None where its file is gone."""
+        """The picture's bytes, or None if its file is deleted."""
         return await files.read(picture.path) if picture.path else None
 
     async def keepers(self, job: JobRow) -> frozenset[int]:
-        """Who keeps it."""
-        return await self._store.keeps.keepers(job.id)
+        """User ids of everyone who saved the job."""
+        return await self._store.saved_jobs.keepers(job.id)
 
-    async def keep(self, job: JobRow, user_id: int) -> str:
-        """Retention passes this job's pictures over from now on; what that means, in words.
+    async def save(self, job: JobRow, user_id: int) -> str:
+        """Save a job, so that retention deletes its pictures last; returns a text for the person. Idempotent.
 
-        Raises PictureGone where there is nothing left to keep, and Refused where this person, or all of them together,
-        keep as much as they may. Repeating it changes nothing.
+        Raises PictureGone if no picture is left, and Refused beyond the limit of this person or of all people.
         """
-        keeps = self._store.keeps
+        keeps = self._store.saved_jobs
         async with self._store.transaction() as session:
             pictures = await self._store.pictures.of_job(job.id, session)
             here = sum(picture.path is not None for picture in pictures)
@@ -97,9 +96,9 @@ class Archive:
                 self._check_room(await keeps.bytes(session))
         return f"Saved. {mine} of {self._retention.keep_pictures} slots used."
 
-    async def keep_no_longer(self, job: JobRow, user_id: int) -> str:
-        """These pictures go when their time has come; that, in words."""
-        await self._store.keeps.lift(job.id, user_id)
+    async def unsave(self, job: JobRow, user_id: int) -> str:
+        """Unsave a job; returns a text for the person."""
+        await self._store.saved_jobs.lift(job.id, user_id)
         return "Removed from your saved pictures. It will expire normally."
 
     def _check_own_room(self, mine: int, more: int) -> None:
@@ -113,7 +112,7 @@ class Archive:
             )
 
     def _check_room(self, kept_bytes: int) -> None:
-        """Raise Refused, which undoes the transaction, when people keep too much of the disk."""
+        """Raise Refused, which undoes the transaction, if saved pictures exceed `KEPT_SHARE` of the budget."""
         budget = self._retention.pictures_megabytes * 1_000_000
         if budget and kept_bytes > budget * KEPT_SHARE:
             raise Refused(
@@ -121,15 +120,15 @@ class Archive:
                 "More can be saved once others are unsaved."
             )
 
-    async def _lines(self, user_id: int, jobs: list[JobRow]) -> tuple[Line, ...]:
-        kept = await self._store.keeps.among(user_id, [job.id for job in jobs])
+    async def _lines(self, user_id: int, jobs: list[JobRow]) -> tuple[HistoryLine, ...]:
+        kept = await self._store.saved_jobs.among(user_id, [job.id for job in jobs])
         return tuple([await self._line(user_id, job, job.id in kept) for job in jobs])
 
-    async def _line(self, user_id: int, job: JobRow, keeps: bool) -> Line:
+    async def _line(self, user_id: int, job: JobRow, keeps: bool) -> HistoryLine:
         own = job.owned_by(user_id)
         on_disk = [picture for picture in job.pictures if picture.path is not None]
         kept = best(on_disk) if on_disk and job.state is JobState.DONE else None
-        return Line(job, await self._undelivered(job) if own else "", keeps, own, kept)
+        return HistoryLine(job, await self._undelivered(job) if own else "", keeps, own, kept)
 
     async def _undelivered(self, job: JobRow) -> str:
         delivery = await self._store.deliveries.find(job.id) if job.state.over else None

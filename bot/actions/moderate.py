@@ -1,6 +1,6 @@
-"""What moderators decide: rules, blocks, pauses. Every decision is one transaction together with its audit row.
+"""Decisions of moderators: rules, blocks, pauses. Every decision is one transaction together with its audit row.
 
-A server's moderators decide for their server; hosts may decide for all of them (server None). Knows no Discord.
+A server's moderators decide for their server; hosts may decide for all servers (None).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from bot.errors import NotAllowed, NothingToCancel, Refused
 from bot.jobs.service import JobService
 from bot.models.audit import LOG_PAGE, AuditFilter, LogPage
 from bot.models.job import JobRow, owner_of
-from bot.policy.server_rules import Choices, QueuePause, ServerRules, Word
+from bot.policy.server_rules import Preferences, QueuePause, ServerRules, Word
 from bot.policy.word_filter import fold
 from bot.scheduling.fair_queue import EVERYTHING
 from bot.storage import Store
@@ -21,18 +21,11 @@ from bot.storage.moderation import EVERYWHERE, Block
 from bot.text import because
 
 WORDS = 500
-"""Words that one server may keep from being painted."""
-
-
-async def takes_reports(store: Store, job: JobRow) -> bool:
-    """Whether the server of *job* has a channel for reports."""
-    server = job.origin.guild_id
-    rules = ServerRules.read(await store.settings.all("server", str(server))) if server else None
-    return rules is not None and bool(rules.report_channel)
+"""Most blocked words of one server."""
 
 
 class Moderation:
-    """Decides, and remembers who did. *clock* is unix seconds; *hosts* are people whom nobody can block."""
+    """Rules, blocks and pauses. *clock* is unix seconds; *hosts* (user ids) cannot be blocked."""
 
     def __init__(self, store: Store, jobs: JobService, clock: Callable[[], float], hosts: Collection[int] = ()) -> None:
         self._hosts = frozenset(hosts)
@@ -41,24 +34,24 @@ class Moderation:
         self._clock = clock
 
     async def restore(self) -> None:
-        """After a start, before anything is handed over: what was paused is paused."""
+        """Restore the pauses after a start, before jobs are handed over."""
         self._jobs.hold(await self._paused())
 
     # Rules
 
     async def rules(self, server_id: int | None) -> ServerRules:
-        """What holds in that server; the defaults outside of servers."""
+        """The rules of a server; the defaults outside of servers."""
         return ServerRules.read(await self._store.settings.all("server", str(server_id)) if server_id else {})
 
     async def change_rules(self, server_id: int, by: int, changes: Mapping[str, object]) -> ServerRules:
-        """Change some rules; None puts a rule back to its default. The rules as they are then."""
+        """Change some rules (None resets one); returns the new rules."""
         async with self._store.transaction() as session:
             await self._put(session, server_id, changes)
             await self._note(session, server_id, by, "rules", str(server_id), changes=dict(changes))
         return await self.rules(server_id)
 
     async def add_member(self, server_id: int, by: int, key: str, member: int, *, present: bool) -> ServerRules:
-        """Put an id into one of the lists (channels, roles) or take it out of it; two at once lose neither."""
+        """Add an id to a list (channels, roles) or remove it, in one transaction."""
         async with self._store.transaction() as session:
             rules = ServerRules.read(await self._store.settings.all("server", str(server_id), session))
             others = [one for one in getattr(rules, key) if one != member]
@@ -68,7 +61,7 @@ class Moderation:
         return await self.rules(server_id)
 
     async def add_word(self, server_id: int, by: int, word: Word) -> None:
-        """Block a word or phrase, or give it another reason. Raises Refused for what is no word, or one too many."""
+        """Block a word or phrase, or change its reason. Raises Refused without letters or beyond `WORDS`."""
         if not fold(word.phrase).strip() or not any(char.isalnum() for char in word.phrase):
             raise Refused("A blocked word needs at least one letter or digit.")
         async with self._store.transaction() as session:
@@ -82,7 +75,7 @@ class Moderation:
             )
 
     async def remove_word(self, server_id: int, by: int, phrase: str) -> None:
-        """Let a word be painted again. Raises Refused if it is not blocked."""
+        """Unblock a word. Raises Refused if it is not blocked."""
         async with self._store.transaction() as session:
             words = await self._words(session, server_id)
             rest = [one for one in words if fold(one.phrase) != fold(phrase)]
@@ -93,26 +86,26 @@ class Moderation:
 
     # People
 
-    async def choices(self, user_id: int) -> Choices:
-        """What a person has chosen for themselves."""
-        return Choices.read(await self._store.settings.all("person", str(user_id)))
+    async def choices(self, user_id: int) -> Preferences:
+        """The preferences of a person."""
+        return Preferences.read(await self._store.settings.all("person", str(user_id)))
 
-    async def choose(self, user_id: int, changes: Mapping[str, object]) -> Choices:
-        """Change some choices; None puts one back to its default."""
+    async def choose(self, user_id: int, changes: Mapping[str, object]) -> Preferences:
+        """Change some preferences; None resets one."""
         async with self._store.transaction() as session:
             for key, value in changes.items():
                 await self._store.settings.put("person", str(user_id), key, value, session)
         return await self.choices(user_id)
 
     def check_may_be_blocked(self, user_id: int) -> None:
-        """Raise NotAllowed for whoever runs the bot."""
+        """Raise NotAllowed for a host."""
         if user_id in self._hosts:
             raise NotAllowed("A host cannot be blocked.")
 
     async def block(
         self, server_id: int | None, user_id: int, by: int, reason: str, until: float | None = None
     ) -> Sequence[JobRow]:
-        """Keep a person from painting; what they have waiting or running there is cancelled and returned.
+        """Block a person; their unfinished jobs there are cancelled and returned.
 
         Raises NotAllowed for a host.
         """
@@ -124,25 +117,25 @@ class Moderation:
         cancelled = []
         for job in await self._store.jobs.alive():
             if job.origin.user_id == user_id and where in (EVERYWHERE, job.origin.server_id):
-                with contextlib.suppress(NothingToCancel):  # it has just ended by itself
+                with contextlib.suppress(NothingToCancel):  # it has just ended
                     cancelled.append(await self._jobs.cancel(job.id, by, moderator=True, reason=reason))
         return cancelled
 
     async def unblock(self, server_id: int | None, user_id: int, by: int, reason: str) -> None:
-        """Lift a block. Raises Refused if there is none."""
+        """Lift a block. Raises Refused if the person is not blocked."""
         async with self._store.transaction() as session:
             if not await self._store.blocks.lift(session, server_id or EVERYWHERE, user_id):
                 raise Refused("This person is not blocked here.")
             await self._note(session, server_id, by, "unblock", owner_of(user_id), reason=reason)
 
     async def blocks(self, server_id: int | None) -> list[Block]:
-        """Who is blocked there now."""
+        """The present blocks of a server (None: of all servers)."""
         return await self._store.blocks.of_server(server_id or EVERYWHERE, self._clock())
 
     # The queue
 
     async def halt(self, server_id: int | None, by: int, halt: QueuePause) -> None:
-        """Pause, drain or (an empty halt) go on: one server's queue, or everybody's. Raises Refused if it is so now."""
+        """Pause, drain or (empty) resume the queue of one server or of all. Raises Refused if nothing would change."""
         scope, subject = ("server", str(server_id)) if server_id else ("bot", "")
         async with self._store.transaction() as session:
             before = QueuePause.read(await self._store.settings.all(scope, subject, session))  # type: ignore[arg-type]
@@ -156,7 +149,7 @@ class Moderation:
         self._jobs.hold(await self._paused())
 
     async def halted(self, server_id: int | None) -> QueuePause:
-        """How that server's queue (None: everybody's) stands."""
+        """The pause of a server's queue (None: of all servers)."""
         scope, subject = ("server", str(server_id)) if server_id else ("bot", "")
         return QueuePause.read(await self._store.settings.all(scope, subject))  # type: ignore[arg-type]
 
@@ -166,7 +159,7 @@ class Moderation:
     # The record
 
     async def log(self, wanted: AuditFilter, beside: int | None = None, *, older: bool = True) -> LogPage:
-        """What was decided, newest first: the last page, or the one next to the entry *beside*."""
+        """A page of the log, newest first: the last one, or the one next to the entry *beside*."""
         audit = self._store.audit
         entries = await audit.page(wanted, LOG_PAGE, beside, older=older) or await audit.page(wanted, LOG_PAGE)
         if not entries:
@@ -180,7 +173,7 @@ class Moderation:
         )
 
     async def _paused(self) -> dict[int, str]:
-        """Server → why its queue is paused."""
+        """Server → reason of its pause."""
         settings = self._store.settings
         servers, reasons = (
             await settings.everywhere("server", "halt"),
@@ -206,7 +199,7 @@ class Moderation:
 
 
 def by_host(halt: QueuePause) -> str:
-    """What moderators read while all servers' queues stand as *halt* says; empty if they go on."""
+    """A text for moderators about a pause of all servers; empty without one."""
     match halt.halt:
         case "paused":
             return f"A host has paused all servers{because(halt.halt_reason)} Only a host can resume."

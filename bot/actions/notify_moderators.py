@@ -1,4 +1,4 @@
-"""Where a moderator's decision is said aloud, besides the place that it is about: in the moderators' own channel."""
+"""Posts moderators' decisions in the report channel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bot.policy.server_rules import ServerRules
 
 
 async def tell_moderators(client: discord.Client, server_id: int | None, rules: ServerRules, words: str) -> None:
-    """One line in the server's report channel, if it has one; pings nobody and never raises."""
+    """Post a line in the server's report channel, if it has one, without pings. Never raises."""
     if rules.report_channel:
         channel = client.get_partial_messageable(rules.report_channel, guild_id=server_id)
         with contextlib.suppress(*FAILURES):

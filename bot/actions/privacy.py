@@ -16,7 +16,7 @@ from pathlib import Path
 from bot.delivery.service import Delivery
 from bot.errors import CoolingDown, NothingToCancel, Refused
 from bot.jobs.service import JobService
-from bot.models.history import Belongings
+from bot.models.history import StoredCounts
 from bot.models.job import owner_of
 from bot.policy.quota import LedgerEntry
 from bot.storage import Store, files
@@ -39,7 +39,7 @@ class Copy:
     left_out: int
 
 
-class Farewell:
+class Privacy:
     """*clock* returns unix seconds."""
 
     def __init__(self, store: Store, jobs: JobService, delivery: Delivery, clock: Callable[[], float]) -> None:
@@ -49,8 +49,8 @@ class Farewell:
         self._clock = clock
         self._copied: dict[int, float] = {}
 
-    async def belongings(self, user_id: int) -> Belongings:
-        return Belongings(*await self._store.farewells.counts(owner_of(user_id)))
+    async def belongings(self, user_id: int) -> StoredCounts:
+        return StoredCounts(*await self._store.erasure.counts(owner_of(user_id)))
 
     async def copy(self, user_id: int, most_bytes: int) -> Copy:
         """A ZIP of at most *most_bytes*: all records as JSON, then pictures (newest first) and previews that fit.
@@ -60,10 +60,10 @@ class Farewell:
         now = self._clock()
         self._admit(user_id, now)
         owner = owner_of(user_id)
-        jobs, pictures, questions = await self._store.farewells.rows(owner)
+        jobs, pictures, questions = await self._store.erasure.rows(owner)
         entries = await self._jobs.quota.history(user_id, _EVERYTHING)
         settings = await self._store.settings.all("person", str(user_id))
-        keeps = await self._store.keeps.of_person(user_id)
+        keeps = await self._store.saved_jobs.of_person(user_id)
         about: dict[str, object] = {
             "person": str(user_id),
             "copied_at": _time(now),
@@ -109,9 +109,9 @@ class Farewell:
         owner = owner_of(user_id)
         for _ in range(_TRIES):
             await self._cancel_all(owner, user_id)
-            await files.remove(*await self._store.farewells.files(owner))
+            await files.remove(*await self._store.erasure.files(owner))
             if await self._delete(owner, user_id):
-                await self._store.inputs.drop_unneeded()
+                await self._store.attachments.drop_unneeded()
                 return
         raise Refused("New pictures keep arriving while your data is deleted. Stop for a moment, then try again.")
 
@@ -126,10 +126,10 @@ class Farewell:
         """Returns False if a new job has arrived."""
         now = self._clock()
         async with self._store.transaction() as session:
-            if await self._store.farewells.alive(session, owner):
+            if await self._store.erasure.alive(session, owner):
                 return False
             since = self._jobs.quota.window_start(now)
-            await self._store.farewells.forget(session, owner, user_id, since, now)
+            await self._store.erasure.forget(session, owner, user_id, since, now)
         return True
 
 

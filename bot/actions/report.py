@@ -1,4 +1,4 @@
-"""From “this should not be here” to a moderator's decision: one message per reported job, however many report it.
+"""Reports of pictures, and moderators' decisions about them: one message per reported job for all reports of it.
 
 reported     the voice is kept, the moderators' channel shows job, place and reasons
 dealt with   exactly once: deleted, its owner blocked, or dismissed; the message says by whom
@@ -17,8 +17,16 @@ from bot.delivery.service import Delivery
 from bot.embeds.job import headline
 from bot.errors import NotAllowed, Refused
 from bot.interactions.context import Invocation
-from bot.interactions.message_api import FAILURES, Address, Post, Removal, Trouble, nonce, trouble_of
-from bot.interactions.payload import MessagePayload
+from bot.interactions.message_api import (
+    FAILURES,
+    Address,
+    DeletionResult,
+    MessagePayload,
+    Post,
+    Trouble,
+    nonce,
+    trouble_of,
+)
 from bot.jobs.service import JobService
 from bot.models.job import JobRow, Update, owner_of
 from bot.storage import Store
@@ -39,7 +47,7 @@ _DEALT = {
 
 
 class Reporting:
-    """Takes reports and lets moderators deal with them. *buttons*: those of an open report of that job."""
+    """Takes reports and applies decisions. *buttons* builds the buttons of an open report from a job id."""
 
     def __init__(
         self,
@@ -61,7 +69,7 @@ class Reporting:
         self._posting = asyncio.Lock()
 
     async def check(self, job: JobRow, caller: Invocation) -> int:
-        """The channel that a report from here would go to. Raises Refused."""
+        """The channel for a report from here. Raises Refused."""
         if caller.guild_id is None or not caller.resident:
             raise Refused("Reports go to the moderators of a server, and I am not a member of one here.")
         if job.origin.server_id != caller.guild_id and not await self._is_shown(job, caller.channel_id):
@@ -75,11 +83,11 @@ class Reporting:
         return channel
 
     async def _is_shown(self, job: JobRow, channel_id: int) -> bool:
-        """Whether it was posted in that channel, wherever it was painted."""
+        """Whether a message of the job is in that channel."""
         return any(channel == channel_id for channel, _ in await self._store.messages.of_job(job.id))
 
     async def report(self, job: JobRow, caller: Invocation, reason: str, message_id: int | None) -> None:
-        """Tell the moderators, once per person. Raises Refused."""
+        """Report a job to the moderators, once per person. Raises Refused."""
         channel = await self.check(job, caller)
         assert caller.guild_id is not None
         now = self._delivery.now()
@@ -95,7 +103,7 @@ class Reporting:
                 raise Refused("Moderators have already reviewed this picture.")
             if not await self._store.reports.add_voice(session, job.id, Voice(caller.user_id, reason, now)):
                 raise Refused("You have already reported this picture.")
-        async with self._posting:  # two people at once make one message
+        async with self._posting:  # so that simultaneous reports share one message
             try:
                 await self._show(job)
             except FAILURES as error:
@@ -105,16 +113,16 @@ class Reporting:
                 ) from error
 
     async def dismiss(self, job: JobRow, caller: Invocation) -> None:
-        """The picture may stay."""
+        """Dismiss the report; the picture stays."""
         await self._deal(job, caller, "dismissed")
 
     async def delete(self, job: JobRow, caller: Invocation) -> None:
-        """The picture goes from wherever these moderators may say so, which is said there."""
+        """Delete the picture where these moderators may, and announce that in the channel."""
         if await self._deal(job, caller, "deleted"):
             await self._take_away(job, caller)
 
     async def block(self, job: JobRow, caller: Invocation) -> None:
-        """The picture goes, and its owner does not paint here any more. For people who may manage the server."""
+        """Delete the picture and block its owner. Raises NotAllowed for people who cannot manage the server."""
         if not caller.manager:
             raise NotAllowed("Only people who can manage this server can block others.")
         self._moderation.check_may_be_blocked(job.origin.user_id)
@@ -124,12 +132,12 @@ class Reporting:
             await self._moderation.block(caller.guild_id, job.origin.user_id, caller.user_id, reason)
 
     async def refresh(self, job: JobRow) -> None:
-        """Let the report's message show how things stand."""
+        """Update the report's message."""
         async with self._posting:
             await self._show(job)
 
     async def _deal(self, job: JobRow, caller: Invocation, state: ReportState) -> bool:
-        """Close the report, on record; also again for whoever closed it so, should they have been interrupted."""
+        """Close the report with an audit row. A moderator may repeat the same decision after a crash."""
         report = await self._store.reports.find(job.id)
         if report is None or report.server_id != caller.guild_id:
             raise Refused("There is no report about this picture in this server.")
@@ -147,7 +155,7 @@ class Reporting:
         return fresh or bool(await self._store.messages.of_job(job.id))
 
     async def _take_away(self, job: JobRow, caller: Invocation) -> None:
-        """All of it from the server in which it was asked for; of what came from elsewhere only what is shown here."""
+        """Delete all messages of a job from this server; of a job from elsewhere only the messages in this server."""
         messages = await self._store.messages.of_job(job.id)
         if job.origin.server_id == caller.guild_id:
             await self._jobs.discard(job.id, caller.user_id, moderator=True, server_id=caller.guild_id)
@@ -155,7 +163,7 @@ class Reporting:
         else:
             messages = [place for place in messages if self._server_of(place[0]) == caller.guild_id]
             for channel_id, message_id in messages:
-                later = await self._delivery.erase(job, channel_id, message_id) is not Removal.GONE
+                later = await self._delivery.erase(job, channel_id, message_id) is not DeletionResult.GONE
                 await self._jobs.takedowns.taken_down(
                     job, channel_id, message_id, caller.user_id, caller.guild_id, later=later
                 )
@@ -182,7 +190,7 @@ class Reporting:
                 await self._send(report, job, face)
 
     async def _send(self, report: Report, job: JobRow, face: MessagePayload) -> None:
-        """Post it where reports go now, which need not be where they went when this one was begun."""
+        """Post the report in the server's present report channel."""
         channel_id = (await self._moderation.rules(report.server_id)).report_channel or report.channel_id
         key = nonce(job.id, f"report after {report.message_id}" if report.message_id else "report")
         message_id = await self._post(report.server_id, channel_id, job).send(face, key)
@@ -192,7 +200,7 @@ class Reporting:
         return Post(self._client, Address(server_id, channel_id, job.origin.user_id))
 
     async def _face(self, report: Report, job: JobRow, upload_limit: int) -> MessagePayload:
-        """Job, place, reasons; the picture is covered, and shown only as long as the report is open."""
+        """The report: job, channel, reasons. The picture is a spoiler, and removed when the report is closed."""
         embed = report_embed(report, job)
         if report.state != "open":
             return MessagePayload(embed)
@@ -202,7 +210,7 @@ class Reporting:
 
 
 def report_embed(report: Report, job: JobRow) -> discord.Embed:
-    """What moderators read about a reported job."""
+    """The embed of a report."""
     times = "once" if len(report.voices) == 1 else f"by {len(report.voices)} people"
     embed = discord.Embed(
         title=f"Reported {times}",

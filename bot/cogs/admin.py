@@ -1,7 +1,7 @@
-"""`/admin`: what moderators decide. Discord shows it to people who may manage the server; that is checked again here.
+"""`/admin`: decisions of moderators. Discord shows it to people who may manage the server; that is checked again here.
 
-Every decision leaves a line in the record, and is said where it belongs: a cancelled job says so itself, what concerns
-everybody is said to everybody, and the moderators' channel hears of all of it.
+Every decision is logged. A cancelled job's message shows the cancellation; decisions about all members are announced in
+the channel, and all decisions in the report channel.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bot.interactions.context import Invocation
 from bot.interactions.responder import InteractionResponder
 from bot.models.job import JobRow
 from bot.policy.server_rules import QueuePause, Word
-from bot.services import Client
+from bot.services import BotClient
 from bot.text import because, count, mention, number, plain, shorten
 from bot.views.audit_log import LogQuery, log_payload
 
@@ -31,9 +31,7 @@ _DAY = 86_400.0
 _EVERYWHERE = "For all servers (hosts only)."
 
 
-class Admin(commands.Cog):
-    """The commands."""
-
+class AdminCog(commands.Cog):
     admin = app_commands.Group(
         name="admin",
         description="Moderation, for people who can manage this server.",
@@ -43,14 +41,14 @@ class Admin(commands.Cog):
     )
     words = app_commands.Group(name="words", description="Blocked words.", parent=admin)
 
-    def __init__(self, bot: Client) -> None:
+    def __init__(self, bot: BotClient) -> None:
         self.bot = bot
         self.services = bot.services
 
     @admin.command(name="cancel", description="Cancel a queued or running job; nothing is charged.")
     @app_commands.describe(job="The job's id, shown by Info and /history.", reason="The reason, shown in its message.")
     async def cancel(self, interaction: AnyInteraction, job: Id, reason: Reason | None = None) -> None:
-        """Stop it; its own message announces that."""
+        """Cancel the job; its message shows that."""
         responder, caller = self._begin(interaction, private=True)
         row = await self.services.jobs.find(job.strip().lower())
         host = self._is_host(caller)
@@ -75,7 +73,7 @@ class Admin(commands.Cog):
     @admin.command(name="pause", description="Pause this server's queue. Queued jobs keep their places.")
     @app_commands.describe(reason="The reason, shown to everyone.", everywhere=_EVERYWHERE)
     async def pause(self, interaction: AnyInteraction, reason: Reason, everywhere: bool = False) -> None:
-        """Hold what waits; what is being painted is finished."""
+        """Pause the queue; running jobs finish."""
         await self._halt(
             interaction,
             QueuePause(halt="paused", halt_reason=reason),
@@ -86,14 +84,14 @@ class Admin(commands.Cog):
     @admin.command(name="drain", description="Stop accepting new jobs until you resume. Queued jobs still finish.")
     @app_commands.describe(reason="The reason, shown to everyone.", everywhere=_EVERYWHERE)
     async def drain(self, interaction: AnyInteraction, reason: Reason, everywhere: bool = False) -> None:
-        """Take nothing new."""
+        """Accept no new jobs."""
         words = "stopped accepting new jobs; queued jobs still finish"
         await self._halt(interaction, QueuePause(halt="draining", halt_reason=reason), everywhere, words)
 
     @admin.command(name="resume", description="Resume the queue and accept new jobs.")
     @app_commands.describe(everywhere=_EVERYWHERE)
     async def resume(self, interaction: AnyInteraction, everywhere: bool = False) -> None:
-        """Go on as usual."""
+        """Resume the queue."""
         await self._halt(interaction, QueuePause(), everywhere, "resumed the queue")
 
     async def _halt(self, interaction: AnyInteraction, halt: QueuePause, everywhere: bool, words: str) -> None:
@@ -119,7 +117,7 @@ class Admin(commands.Cog):
         days: app_commands.Range[float, 0.01, 3650.0] | None = None,
         everywhere: bool = False,
     ) -> None:
-        """Block; the person reads why when they next ask."""
+        """Block a person, who reads the reason with their next request."""
         responder, caller = self._begin(interaction, private=True)
         scope = self._scope(caller, everywhere)
         until = None if days is None else self.services.clock() + days * _DAY
@@ -137,7 +135,7 @@ class Admin(commands.Cog):
         reason: Reason | None = None,
         everywhere: bool = False,
     ) -> None:
-        """Lift a block."""
+        """Unblock a person."""
         responder, caller = self._begin(interaction, private=True)
         await self.services.moderation.unblock(self._scope(caller, everywhere), user.id, caller.user_id, reason or "")
         await responder.send_private(f"{mention(user.id)} is unblocked.")
@@ -147,7 +145,6 @@ class Admin(commands.Cog):
 
     @admin.command(name="blocked", description="List blocked people and the reasons.")
     async def blocked(self, interaction: AnyInteraction) -> None:
-        """Show it to the one who asks."""
         responder, caller = self._begin(interaction, private=True)
         await responder.send_private("", blocks_embed(await self.services.moderation.blocks(caller.guild_id)))
 
@@ -164,7 +161,7 @@ class Admin(commands.Cog):
         units: app_commands.Range[float, -1e6, 1e6],
         reason: Reason,
     ) -> None:
-        """Give units."""
+        """Grant units, or take granted ones back."""
         responder, caller = self._begin(interaction)
         self._check_may_grant(caller)
         moved = await self.services.jobs.quota.grant(user.id, units, caller.user_id, reason, caller.guild_id)
@@ -177,7 +174,7 @@ class Admin(commands.Cog):
     @admin.command(name="reset", description="Reset a person's quota to the full allowance.")
     @app_commands.describe(user="The person.", reason="The reason, shown to everyone.")
     async def reset(self, interaction: AnyInteraction, user: discord.User, reason: Reason) -> None:
-        """Start their window afresh."""
+        """Restart the person's quota window."""
         responder, caller = self._begin(interaction)
         self._check_may_grant(caller)
         await self.services.jobs.quota.reset(user.id, caller.user_id, reason, caller.guild_id)
@@ -196,7 +193,7 @@ class Admin(commands.Cog):
         action: app_commands.Choice[str] | None = None,
         everywhere: bool = False,
     ) -> None:
-        """Show the newest page to the one who asks."""
+        """Show the newest page privately."""
         responder, caller = self._begin(interaction, private=True)
         query = LogQuery(everywhere, user.id if user else None, action.value if action else "")
         await responder.send_private_payload(await log_payload(self.services, caller, query))
@@ -206,7 +203,7 @@ class Admin(commands.Cog):
         phrase="Whole words; look-alike letters are recognised.", reason="The reason, shown to people who use the word."
     )
     async def add_word(self, interaction: AnyInteraction, phrase: Phrase, reason: Reason | None = None) -> None:
-        """Block it."""
+        """Block a word."""
         responder, caller = self._begin(interaction, private=True)
         word = Word(phrase=phrase, reason=reason or "")
         await self.services.moderation.add_word(self._server(caller), caller.user_id, word)
@@ -216,7 +213,7 @@ class Admin(commands.Cog):
     @words.command(name="remove", description="Unblock a word.")
     @app_commands.describe(phrase="The word or phrase.")
     async def remove_word(self, interaction: AnyInteraction, phrase: Phrase) -> None:
-        """Unblock it."""
+        """Unblock a word."""
         responder, caller = self._begin(interaction, private=True)
         await self.services.moderation.remove_word(self._server(caller), caller.user_id, phrase)
         await responder.send_private(f"“{plain(phrase)}” is no longer blocked.")
@@ -224,13 +221,12 @@ class Admin(commands.Cog):
 
     @words.command(name="list", description="List blocked words and the reasons.")
     async def list_words(self, interaction: AnyInteraction) -> None:
-        """Show it to the one who asks."""
         responder, caller = self._begin(interaction, private=True)
         rules = await self.services.moderation.rules(self._server(caller))
         await responder.send_private("", words_embed(rules.words))
 
     def _begin(self, interaction: AnyInteraction, *, private: bool = False) -> tuple[InteractionResponder, Invocation]:
-        """Who asks, and their answer. Raises NotAllowed: the server's own permissions may show /admin to anybody."""
+        """The invocation and responder. Raises NotAllowed, because a server can show /admin to all members."""
         responder = InteractionResponder.of(interaction, private=private)
         caller = Invocation.of_interaction(interaction)
         caller.check_manager(self.services.config.discord.owner_ids)
@@ -246,7 +242,7 @@ class Admin(commands.Cog):
         return caller.user_id in self.services.config.discord.owner_ids
 
     def _scope(self, caller: Invocation, everywhere: bool) -> int | None:
-        """The server that a decision is for; None for all. Raises NotAllowed."""
+        """The server of a decision; None for all servers. Raises NotAllowed."""
         if everywhere and not self._is_host(caller):
             raise NotAllowed("Only the bot's hosts can decide for all servers.")
         return None if everywhere else caller.guild_id
@@ -256,7 +252,7 @@ class Admin(commands.Cog):
             raise NotAllowed("Only the bot's hosts can change quotas here.")
 
     async def _announce(self, responder: InteractionResponder, caller: Invocation, words: str) -> None:
-        """Say it to everybody here, and in the moderators' channel if that is another one."""
+        """Announce a decision here, and in the report channel if that is another channel."""
         await responder.announce(words)
         await self._tell_moderators(caller, words)
 
@@ -267,10 +263,9 @@ class Admin(commands.Cog):
 
 
 def _seen(job: JobRow) -> str:
-    """What a job is about, as far as moderators are to see it: not what goes to its owner alone."""
+    """The request of a job for moderators; that of a private job is hidden."""
     return f"a private {job.origin.kind}" if job.origin.guild_id is None else show_request(job.request)
 
 
-async def setup(bot: Client) -> None:
-    """Called by discord.py when the file is loaded."""
-    await bot.add_cog(Admin(bot))
+async def setup(bot: BotClient) -> None:
+    await bot.add_cog(AdminCog(bot))

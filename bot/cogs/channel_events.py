@@ -1,4 +1,4 @@
-"""Servers, channels and threads that go away while somebody waits there: nobody paints for a place that is gone."""
+"""Fails waiting jobs of deleted servers, channels and threads, so that nothing is painted for them."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ import discord
 from discord.ext import commands
 
 from bot.interactions.message_api import FAILURES
-from bot.services import Client
+from bot.services import BotClient
 
 log = logging.getLogger(__name__)
 
 
-class Places(commands.Cog):
-    """Listens to the gateway. An outage of Discord's (`guild_unavailable`) is no removal and comes elsewhere."""
+class ChannelEvents(commands.Cog):
+    """Listens to the gateway. An outage of Discord (`guild_unavailable`) is another event and fails no job."""
 
-    def __init__(self, bot: Client) -> None:
+    def __init__(self, bot: BotClient) -> None:
         self.bot = bot
         self.services = bot.services
 
     @commands.Cog.listener()
     async def on_guild_remove(self, guild: discord.Guild) -> None:
-        """The bot was thrown out, or the server was deleted."""
+        """The bot was removed, or the server was deleted."""
         lost = await self.services.jobs.abandon(guild_id=guild.id)
         log.warning("the bot is no longer in the server %d; %d waiting jobs ended", guild.id, lost)
 
     @commands.Cog.listener()
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
-        """With a channel go its threads, also those that are archived and that nobody has cached."""
+        """A channel was deleted with its threads, which may be archived and uncached."""
         await self._gone(channel.id)
 
     @commands.Cog.listener()
     async def on_raw_thread_delete(self, event: discord.RawThreadDeleteEvent) -> None:
-        """Threads that nobody has cached, too."""
+        """A thread was deleted, which may be uncached."""
         await self._gone(event.thread_id)
 
     @commands.Cog.listener()
     async def on_thread_remove(self, thread: discord.Thread) -> None:
-        """Somebody has taken the bot out of a thread: a private one it does not see any more."""
+        """The bot was removed from a thread; it can no longer see a private one."""
         if thread.is_private():
             await self._gone(thread.id)
 
     @commands.Cog.listener()
     async def on_at_work(self, shard_id: int) -> None:
-        """Ask Discord about channels of queued jobs that the cache lacks: they may have been deleted meanwhile."""
+        """Ask Discord about uncached channels of queued jobs, which may have been deleted during an outage."""
         for channel_id, guild_id in {
             (job.origin.channel_id, job.origin.guild_id) for job, _ in self.services.jobs.registry.waiting()
         }:
@@ -66,6 +66,5 @@ class Places(commands.Cog):
             log.info("the channel %d is gone; %d waiting jobs ended", channel_id, lost)
 
 
-async def setup(bot: Client) -> None:
-    """Called by discord.py when the file is loaded."""
-    await bot.add_cog(Places(bot))
+async def setup(bot: BotClient) -> None:
+    await bot.add_cog(ChannelEvents(bot))

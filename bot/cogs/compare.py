@@ -1,4 +1,4 @@
-"""`/compare`: the same words and the same seed, painted in several ways, side by side."""
+"""`/compare`: one prompt and seed with several profiles, methods or models, side by side."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from discord.ext import commands
 
 from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
-from bot.policy.server_rules import Choices, ServerRules, Ways, preferred
+from bot.policy.server_rules import PaintChoice, Preferences, ServerRules, preferred
 from bot.requests import autocomplete as completion
-from bot.requests.parse import Wanted, parse_comparison
-from bot.services import Client
+from bot.requests.parse import ParsedCommand, parse_comparison
+from bot.services import BotClient
 from engine.catalogue.models import DEFAULT_MODEL
 from engine.requests.prompts import MAX_SOURCE
 from engine.requests.request import MAX_SEED
@@ -21,10 +21,8 @@ Words = app_commands.Range[str, 1, MAX_SOURCE]
 WayWords = app_commands.Range[str, 1, 1000]
 
 
-class Compare(commands.Cog):
-    """The command, and what it offers while somebody types."""
-
-    def __init__(self, bot: Client) -> None:
+class CompareCog(commands.Cog):
+    def __init__(self, bot: BotClient) -> None:
         self.services = bot.services
 
     @app_commands.command(name="compare", description="Paint the same prompt in two to four ways, side by side.")
@@ -52,18 +50,18 @@ class Compare(commands.Cog):
         size: str | None = None,
         seed: app_commands.Range[int, 0, MAX_SEED] | None = None,
     ) -> None:
-        """Check every way from the words alone, then queue all of them as one job."""
+        """Check all ways, then queue them as one job."""
         responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)
         choices = await self.services.moderation.choices(caller.user_id)
         if not choices.private:
             caller.check_place()
         usual = choices, await self.services.moderation.rules(caller.guild_id)
         texts = [text for text in (first, second, third, fourth) if text]
-        wanted = Wanted(prompt, negative or "", size or "", seed)
+        wanted = ParsedCommand(prompt, negative or "", size or "", seed)
         comparison = parse_comparison(texts, wanted, self._preferring(usual))
         await self.services.job_actions.dream(comparison, caller, responder)
 
-    def _preferring(self, usual: tuple[Choices, ServerRules]) -> Callable[[Ways], Ways]:
+    def _preferring(self, usual: tuple[Preferences, ServerRules]) -> Callable[[PaintChoice], PaintChoice]:
         return lambda ways: preferred(ways, usual, DEFAULT_MODEL, self.services.unavailable)
 
     @compare.autocomplete("first")
@@ -75,6 +73,5 @@ class Compare(commands.Cog):
         return [app_commands.Choice(name=text[:100], value=value) for text, value in shown if value]
 
 
-async def setup(bot: Client) -> None:
-    """Called by discord.py when the file is loaded."""
-    await bot.add_cog(Compare(bot))
+async def setup(bot: BotClient) -> None:
+    await bot.add_cog(CompareCog(bot))

@@ -1,4 +1,4 @@
-"""`/dream`: words in, a picture out."""
+"""`/dream`: paints a picture from a prompt; with autocomplete."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.pictures.attachments import AttachmentReader
 from bot.pictures.mask import ALONE, make_mask
-from bot.policy.server_rules import NO_PROFILE, Ways, preferred
+from bot.policy.server_rules import NO_PROFILE, PaintChoice, preferred
 from bot.requests import autocomplete as completion
-from bot.services import Client
+from bot.services import BotClient
 from bot.text import duration, plain, units
 from engine.catalogue.models import DEFAULT_MODEL
 from engine.errors import DreamError
@@ -26,14 +26,12 @@ from engine.requests.request import MAX_COUNT, MAX_SEED, DreamRequest, build_req
 
 Words = app_commands.Range[str, 1, MAX_SOURCE]
 NOT_YET = "0" * 64
-"""Stands for the hash of a picture that has not been fetched."""
+"""Placeholder for the hash of an attachment that is not fetched yet."""
 Choices: TypeAlias = list[app_commands.Choice[str]]
 
 
-class Dream(commands.Cog):
-    """The command, and what it offers while somebody types."""
-
-    def __init__(self, bot: Client) -> None:
+class DreamCog(commands.Cog):
+    def __init__(self, bot: BotClient) -> None:
         self.services = bot.services
 
     @app_commands.command(name="dream", description="Paint a picture from a prompt.")
@@ -75,7 +73,7 @@ class Dream(commands.Cog):
             caller.check_place()
         if mask and not image:
             raise Refused(ALONE)
-        ways = await self._ways(interaction, Ways(model or "", method or "", size or "", profile or ""))
+        ways = await self._ways(interaction, PaintChoice(model or "", method or "", size or "", profile or ""))
         request = build_request(
             prompt,
             negative=negative or "",
@@ -98,8 +96,8 @@ class Dream(commands.Cog):
         if note := " ".join(filter(None, (*map(plain, readings), attached.note, attached.fitted(request)))):
             await responder.send_private(note)
 
-    async def _ways(self, interaction: AnyInteraction, typed: Ways) -> Ways:
-        """What was typed, and what this person and this place usually want."""
+    async def _ways(self, interaction: AnyInteraction, typed: PaintChoice) -> PaintChoice:
+        """What was typed, completed by the preferences of the person and the server."""
         choices = await self.services.moderation.choices(interaction.user.id)
         rules = await self.services.moderation.rules(interaction.guild_id)
         return preferred(typed, (choices, rules), DEFAULT_MODEL, self.services.unavailable)
@@ -133,12 +131,12 @@ class Dream(commands.Cog):
             )
         )
 
-    async def _ways_so_far(self, interaction: AnyInteraction) -> Ways:
-        typed = Ways(*(_typed(interaction, name) for name in Ways._fields))
+    async def _ways_so_far(self, interaction: AnyInteraction) -> PaintChoice:
+        typed = PaintChoice(*(_typed(interaction, name) for name in PaintChoice._fields))
         return await self._ways(interaction, typed)
 
-    def _price(self, interaction: AnyInteraction, ways: Ways) -> str:
-        """`` · 1.64 units, about 5 s``: what all that is typed so far costs and takes; empty if it makes no sense."""
+    def _price(self, interaction: AnyInteraction, ways: PaintChoice) -> str:
+        """`` · 1.64 units, about 5 s``: cost and duration of the options typed so far; empty if they are invalid."""
         steps, count = _typed(interaction, "steps"), _typed(interaction, "count")
         try:
             request = build_request(
@@ -161,24 +159,24 @@ class Dream(commands.Cog):
 
 @dataclass(frozen=True, slots=True)
 class _Attached:
-    """Names (SHA-256) of what came along, and its bytes by name; *note*: what had to be done to it."""
+    """SHA-256 of the attachments, and their bytes by hash; *note* says how they were changed."""
 
     image: str = ""
     mask: str = ""
     images: Mapping[str, bytes] = field(default_factory=dict)
     note: str = ""
     size: tuple[int, int] = (1, 1)
-    """Of the image, as it was sent."""
+    """Width and height of the image as sent."""
 
     def fitted(self, request: DreamRequest) -> str:
-        """What happens to an image of another shape than the *request*'s; a mask was made for its shape anyway."""
+        """A note if the image has another aspect ratio than the *request*; a mask is fitted already."""
         return request.init_note(*self.size) if self.image and not self.mask else ""
 
 
 async def _fetched(
     reader: AttachmentReader, user_id: int, image: discord.Attachment | None, mask: discord.Attachment | None
 ) -> _Attached:
-    """Raises UnreadablePicture for an attachment that is no image, Refused for a mask without a choice."""
+    """Raises UnreadablePicture for an attachment that is no image, Refused for an all-black mask."""
     if image is None:
         return _Attached()
     picture = await reader.read(image, user_id)
@@ -191,7 +189,7 @@ async def _fetched(
 
 
 def _typed(interaction: AnyInteraction, option: str) -> str:
-    """What stands in another option so far."""
+    """The present value of another option."""
     return str(getattr(interaction.namespace, option, "") or "")
 
 
@@ -199,6 +197,5 @@ def _choices(suggestions: list[completion.Suggestion]) -> Choices:
     return [app_commands.Choice(name=name, value=value) for name, value in suggestions]
 
 
-async def setup(bot: Client) -> None:
-    """Called by discord.py when the file is loaded."""
-    await bot.add_cog(Dream(bot))
+async def setup(bot: BotClient) -> None:
+    await bot.add_cog(DreamCog(bot))

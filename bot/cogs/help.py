@@ -7,7 +7,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.interactions.responder import InteractionResponder
-from bot.services import Client
+from bot.services import BotClient
 from bot.views.words import words_page
 from engine.primer.things import GROUPS
 
@@ -15,8 +15,6 @@ _CHOICES = [app_commands.Choice(name=group, value=group) for group in GROUPS]
 
 
 class Help(commands.Cog):
-    """The commands."""
-
     topics = app_commands.Group(
         name="help",
         description="Help with prompts.",
@@ -35,6 +33,5 @@ class Help(commands.Cog):
         await responder.send_private_payload(await words_page(group.value if group else GROUPS[0], 0))
 
 
-async def setup(bot: Client) -> None:
-    """Called by discord.py when the file is loaded."""
+async def setup(bot: BotClient) -> None:
     await bot.add_cog(Help())

@@ -1,4 +1,4 @@
-"""Routes submitted modals by custom id, and answers components that no version of the bot knows."""
+"""Routes submitted modals by custom id, and replies to unknown buttons."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import discord
 from discord.ext import commands
 
 from bot.interactions.context import Invocation
-from bot.interactions.error_reporting import report_errors
+from bot.interactions.handlers import report_errors
 from bot.interactions.responder import InteractionResponder
-from bot.services import Client
+from bot.services import BotClient
 from bot.views.base import JOB, PREFIX, Press, modal_values
 from bot.views.layout import ITEMS, MODALS
 from bot.views.remix_modal import PromptReturner
@@ -25,12 +25,12 @@ UNKNOWN = "This button is from another version of the bot and no longer works."
 class ModalEvents(commands.Cog):
     """Reads the custom id, so a modal that was opened before a restart can be submitted after it."""
 
-    def __init__(self, bot: Client) -> None:
+    def __init__(self, bot: BotClient) -> None:
         self.services = bot.services
 
     @commands.Cog.listener()
     async def on_interaction(self, interaction: discord.Interaction[discord.Client]) -> None:
-        """Every interaction passes here; commands and known buttons are handled elsewhere."""
+        """Handle submitted modals and unknown buttons; discord.py passes every interaction."""
         data = cast(dict[str, Any], interaction.data or {})
         custom_id = str(data.get("custom_id", ""))
         if interaction.type is discord.InteractionType.component and is_unknown(custom_id):
@@ -54,6 +54,5 @@ def is_unknown(custom_id: str) -> bool:
     return custom_id.startswith(f"{PREFIX}:") and not any(pattern.fullmatch(custom_id) for pattern in known)
 
 
-async def setup(bot: Client) -> None:
-    """Called by discord.py when the file is loaded."""
+async def setup(bot: BotClient) -> None:
     await bot.add_cog(ModalEvents(bot))

@@ -1,4 +1,4 @@
-"""`/mydata` and `/forget`: a copy of everything that is kept about oneself, and its end."""
+"""`/mydata` and `/forget`: a copy of everything stored about a person, and its deletion."""
 
 from __future__ import annotations
 
@@ -6,26 +6,24 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.interactions.payload import EphemeralPayload
+from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import InteractionResponder
-from bot.services import Client
+from bot.services import BotClient
 from bot.text import count
 from bot.views.confirm_erasure import erasure_payload
 
 
-class MyData(commands.Cog):
-    """The two commands."""
-
-    def __init__(self, bot: Client) -> None:
+class PrivacyCog(commands.Cog):
+    def __init__(self, bot: BotClient) -> None:
         self.services = bot.services
 
     @app_commands.command(name="mydata", description="Get a copy of everything stored about you.")
     @app_commands.allowed_installs(guilds=True, users=True)
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
     async def mydata(self, interaction: discord.Interaction[discord.Client]) -> None:
-        """Hand a ZIP to the one who asks."""
+        """Send a ZIP file privately."""
         responder = InteractionResponder.of(interaction, private=True)
-        copy = await self.services.farewell.copy(interaction.user.id, responder.upload_limit)
+        copy = await self.services.privacy.copy(interaction.user.id, responder.upload_limit)
         words = f"Your jobs, prompts, settings and ledger, with {count(copy.pictures, 'picture')}."
         if copy.left_out:
             missing = count(copy.left_out, "older picture does", "older pictures do")
@@ -36,13 +34,12 @@ class MyData(commands.Cog):
     @app_commands.allowed_installs(guilds=True, users=True)
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
     async def forget(self, interaction: discord.Interaction[discord.Client]) -> None:
-        """Say what would be deleted, with the button that does it."""
+        """Show what would be deleted, with a button to confirm."""
         responder = InteractionResponder.of(interaction, private=True)
         await responder.send_private_payload(
-            erasure_payload(await self.services.farewell.belongings(interaction.user.id))
+            erasure_payload(await self.services.privacy.belongings(interaction.user.id))
         )
 
 
-async def setup(bot: Client) -> None:
-    """Called by discord.py when the file is loaded."""
-    await bot.add_cog(MyData(bot))
+async def setup(bot: BotClient) -> None:
+    await bot.add_cog(PrivacyCog(bot))

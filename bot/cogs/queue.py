@@ -1,4 +1,4 @@
-"""`/queue`: who is painted now, who comes next, and when."""
+"""`/queue`: running and waiting jobs with their expected times."""
 
 from __future__ import annotations
 
@@ -9,26 +9,22 @@ from discord.ext import commands
 from bot.embeds.queue import queue_embed
 from bot.interactions.responder import InteractionResponder
 from bot.models.job import owner_of
-from bot.services import Client
+from bot.services import BotClient
 
 
-class Queue(commands.Cog):
-    """The command."""
-
-    def __init__(self, bot: Client) -> None:
+class QueueCog(commands.Cog):
+    def __init__(self, bot: BotClient) -> None:
         self.services = bot.services
 
     @app_commands.command(name="queue", description="Show running and queued jobs.")
     @app_commands.allowed_installs(guilds=True, users=True)
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
     async def queue(self, interaction: discord.Interaction[discord.Client]) -> None:
-        """Show it to the one who asks."""
         registry, asker = self.services.jobs.registry, owner_of(interaction.user.id)
         running = [(job, registry.ready_at(job.id)) for job in registry.running()]
         embed = queue_embed(running, registry.waiting(), asker, interaction.channel_id or 0)
         await InteractionResponder.of(interaction, private=True).send_private("", embed)
 
 
-async def setup(bot: Client) -> None:
-    """Called by discord.py when the file is loaded."""
-    await bot.add_cog(Queue(bot))
+async def setup(bot: BotClient) -> None:
+    await bot.add_cog(QueueCog(bot))

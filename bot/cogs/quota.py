@@ -1,4 +1,4 @@
-"""`/quota`: what one may still spend, what it was spent on, and when more comes back."""
+"""`/quota`: a person's balance and recent bookings."""
 
 from __future__ import annotations
 
@@ -9,20 +9,17 @@ from discord.ext import commands
 from bot.embeds.queue import quota_embed
 from bot.interactions.context import Invocation
 from bot.interactions.responder import InteractionResponder
-from bot.services import Client
+from bot.services import BotClient
 
 
-class Quota(commands.Cog):
-    """The command."""
-
-    def __init__(self, bot: Client) -> None:
+class QuotaCog(commands.Cog):
+    def __init__(self, bot: BotClient) -> None:
         self.services = bot.services
 
     @app_commands.command(name="quota", description="Show your quota and recent spending.")
     @app_commands.allowed_installs(guilds=True, users=True)
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
     async def quota(self, interaction: discord.Interaction[discord.Client]) -> None:
-        """Show it to the one who asks."""
         responder, caller = InteractionResponder.of(interaction, private=True), Invocation.of_interaction(interaction)
         balance = await self.services.jobs.quota.balance(caller.user_id, caller.roles)
         entries = await self.services.jobs.quota.history(caller.user_id)
@@ -31,6 +28,5 @@ class Quota(commands.Cog):
         await responder.send_private("", quota_embed(balance, entries, {job.id: job for job in jobs if job}, server))
 
 
-async def setup(bot: Client) -> None:
-    """Called by discord.py when the file is loaded."""
-    await bot.add_cog(Quota(bot))
+async def setup(bot: BotClient) -> None:
+    await bot.add_cog(QuotaCog(bot))

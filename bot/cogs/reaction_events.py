@@ -1,4 +1,4 @@
-"""Reactions on results do what the buttons do, also on messages that nobody has cached, and after a restart.
+"""Reactions on results do what the buttons do, also on uncached messages and after a restart.
 
 What was reacted to while the bot was away is read again once it is back, for recent results. Which reactions have been
 dealt with is kept in the store, so that nothing is done twice.
@@ -14,27 +14,27 @@ import discord
 from discord.ext import commands
 
 from bot.interactions.context import Invocation
-from bot.interactions.error_reporting import report_errors
+from bot.interactions.handlers import report_errors
 from bot.interactions.message_api import FAILURES
-from bot.interactions.reaction_parser import Reaction, Wish, read_reaction
+from bot.interactions.reaction_parser import Reaction, ReactionAction, read_reaction
 from bot.interactions.responder import ReactionResponder
 from bot.models.job import JobRow, JobState
-from bot.services import Client
+from bot.services import BotClient
 
 log = logging.getLogger(__name__)
 
 RECENT_SECONDS = 24 * 3600.0
 RECENT_MESSAGES = 50
 REMEMBERED_SECONDS = 7 * 24 * 3600.0
-"""How long a reaction counts as dealt with; longer than anything that is read again."""
+"""How long a handled reaction is remembered; longer than `RECENT_SECONDS`."""
 PEOPLE = 25
-"""People whose reaction of one kind is read again at most."""
+"""Most people whose reactions with one emoji are read again."""
 
 
-class Reactions(commands.Cog):
-    """Listens, and looks back once after every start."""
+class ReactionEvents(commands.Cog):
+    """Handles reactions, and reads missed ones after each start."""
 
-    def __init__(self, bot: Client) -> None:
+    def __init__(self, bot: BotClient) -> None:
         self.bot = bot
         self.services = bot.services
         self._catching_up: dict[int, asyncio.Task[None]] = {}
@@ -47,7 +47,7 @@ class Reactions(commands.Cog):
 
     @commands.Cog.listener()
     async def on_raw_reaction_add(self, event: discord.RawReactionActionEvent) -> None:
-        """Somebody reacted to some message, in nearly all cases not one of ours."""
+        """Handle a reaction; most are on messages of other people."""
         reaction = read_reaction(event.emoji.name) if event.emoji.is_unicode_emoji() else None
         if reaction is None or event.user_id == self.bot.application_id or (event.member and event.member.bot):
             return
@@ -55,7 +55,7 @@ class Reactions(commands.Cog):
         if job is not None:
             await self._seen(event.message_id, str(event.emoji), event.user_id)
             caller = Invocation.of_reaction(self.bot, event)
-            if event.member is None and job.owned_by(caller.user_id):  # a direct message names nobody
+            if event.member is None and job.owned_by(caller.user_id):  # in a direct message the event has no member
                 caller = replace(caller, user_name=job.origin.user_name)
             await self._grant(job, reaction, event.message_id, caller)
 
@@ -77,17 +77,17 @@ class Reactions(commands.Cog):
     ) -> None:
         job_actions = self.services.job_actions
         match reaction.wish:
-            case Wish.UPSCALE:
+            case ReactionAction.UPSCALE:
                 await job_actions.upscale(job, reaction.index, caller, responder)
-            case Wish.AGAIN:
+            case ReactionAction.AGAIN:
                 await job_actions.again(job, caller, responder)
-            case Wish.AWAY if job.state.over:
+            case ReactionAction.AWAY if job.state.over:
                 await self.services.deletions.delete(job, message_id, caller)
-            case Wish.AWAY:
-                await job_actions.cancel(job, caller)
+            case ReactionAction.AWAY:
+                await self.services.jobs.cancel(job.id, caller.user_id, caller.moderator)
 
     async def _seen(self, message_id: int, emoji: str, user_id: int) -> bool:
-        """Whether this reaction is new; from now on it is not."""
+        """Whether this reaction is new; records it."""
         key = f"reaction:{message_id}:{emoji}:{user_id}"
         return await self.services.store.presses.first(key, self.services.clock(), REMEMBERED_SECONDS)
 
@@ -122,7 +122,7 @@ class Reactions(commands.Cog):
         channel_id: int,
         person: discord.Member | discord.User,
     ) -> None:
-        """Grant a missed reaction. A person who has left the server is skipped, so that the others are not."""
+        """Handle a missed reaction; one by a person who left the server is skipped."""
         try:
             caller = await self._caller(guild, channel_id, person)
         except FAILURES as error:
@@ -135,7 +135,7 @@ class Reactions(commands.Cog):
         return self.bot.shard_of(guild.id if guild else None)
 
     def _guild_of(self, job: JobRow, channel_id: int) -> discord.Guild | None:
-        """Where a message of the job is: a copy may be in another server, or in a direct message."""
+        """The server of a message of the job; a copy may be in another server or a direct message."""
         if channel_id == job.origin.channel_id:
             return self.bot.get_guild(job.origin.guild_id) if job.origin.guild_id else None
         return getattr(self.bot.get_channel(channel_id), "guild", None)
@@ -143,11 +143,10 @@ class Reactions(commands.Cog):
     async def _caller(
         self, guild: discord.Guild | None, channel_id: int, person: discord.Member | discord.User
     ) -> Invocation:
-        """The list of people who reacted has no roles; those are asked for, one person at a time."""
+        """Fetch the member, because the list of people who reacted has no roles."""
         member = await guild.fetch_member(person.id) if guild else person
         return Invocation.of_person(self.bot, channel_id, guild, member)
 
 
-async def setup(bot: Client) -> None:
-    """Called by discord.py when the file is loaded."""
-    await bot.add_cog(Reactions(bot))
+async def setup(bot: BotClient) -> None:
+    await bot.add_cog(ReactionEvents(bot))

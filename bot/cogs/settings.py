@@ -1,4 +1,4 @@
-"""`/settings mine` and `/settings server`: what is usual for a person, and what holds in a server."""
+"""`/settings mine` and `/settings server`: preferences of a person, rules of a server."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from bot.embeds.moderation import USUAL, changes_words, choices_embed, rules_emb
 from bot.errors import Refused
 from bot.interactions.context import Invocation
 from bot.interactions.responder import InteractionResponder
-from bot.policy.server_rules import NO_PROFILE, Choices, ServerRules, profile_setting
+from bot.policy.server_rules import NO_PROFILE, Preferences, ServerRules, profile_setting
 from bot.requests import autocomplete as completion
-from bot.services import Client
+from bot.services import BotClient
 from bot.text import listed, mention, mention_channel, mention_role
 from engine.catalogue.models import DEFAULT_MODEL
 from engine.errors import InvalidRequest
@@ -30,9 +30,7 @@ _NAMES = {
 }
 
 
-class Settings(commands.Cog):
-    """The two commands."""
-
+class SettingsCog(commands.Cog):
     settings = app_commands.Group(
         name="settings",
         description="Your settings and the server's settings.",
@@ -40,7 +38,7 @@ class Settings(commands.Cog):
         allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
     )
 
-    def __init__(self, bot: Client) -> None:
+    def __init__(self, bot: BotClient) -> None:
         self.bot = bot
         self.services = bot.services
 
@@ -63,7 +61,7 @@ class Settings(commands.Cog):
         pings: bool | None = None,
         private: bool | None = None,
     ) -> None:
-        """Change what was given, and show all of it to the one who asks."""
+        """Change the given preferences, and show all of them privately."""
         responder, caller = InteractionResponder.of(interaction, private=True), Invocation.of_interaction(interaction)
         changes = _usual(model, method, size, profile)
         changes |= {key: value for key, value in (("pings", pings), ("private", private)) if value is not None}
@@ -121,7 +119,7 @@ class Settings(commands.Cog):
         report_channel: app_commands.AppCommandChannel | None = None,
         no_reports: bool | None = None,
     ) -> None:
-        """Show the rules privately, or change them for everybody to read."""
+        """Show the rules privately, or change them and announce the changes."""
         responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)
         server_id = self._server_of(caller)
         changes = _usual(model, method, size, profile)
@@ -177,7 +175,7 @@ class Settings(commands.Cog):
         return caller.guild_id
 
     def _report_channel(self, server_id: int, channel_id: int) -> int:
-        """Raise Refused unless reports can be posted there."""
+        """Raise Refused unless the bot can post reports there."""
         guild = self.bot.get_guild(server_id)
         channel = guild.get_channel_or_thread(channel_id) if guild else None
         if guild is None or not isinstance(channel, discord.TextChannel | discord.Thread):
@@ -216,7 +214,7 @@ class Settings(commands.Cog):
 
 
 def _usual(model: str | None, method: str | None, size: str | None, profile: str | None) -> dict[str, object]:
-    """What to store of what is usual; checked now, so that no picture fails for it later."""
+    """The changed defaults to store; checked now, so that no job fails later."""
     everything = (("model", model), ("method", method), ("size", size), ("profile", profile))
     given = {key: value for key, value in everything if value is not None}
     named = {key: value for key, value in given.items() if value != USUAL}
@@ -234,8 +232,8 @@ def _usual(model: str | None, method: str | None, size: str | None, profile: str
     return {key: named.get(key) for key in given}
 
 
-def _size_note(usual: Choices | ServerRules) -> str:
-    """Says that the usual size does not fit the usual model and is not used with it; empty if it fits."""
+def _size_note(usual: Preferences | ServerRules) -> str:
+    """A note if the default size does not fit the default model; empty if it fits."""
     model = find_model(usual.model or DEFAULT_MODEL)
     try:
         model.check_size(*parse_size(usual.size or f"{model.size[0]}x{model.size[1]}"))
@@ -249,6 +247,5 @@ def _choices(suggestions: list[completion.Suggestion]) -> list[app_commands.Choi
     return [app_commands.Choice(name=name, value=value) for name, value in [*suggestions[: completion.MOST - 1], usual]]
 
 
-async def setup(bot: Client) -> None:
-    """Called by discord.py when the file is loaded."""
-    await bot.add_cog(Settings(bot))
+async def setup(bot: BotClient) -> None:
+    await bot.add_cog(SettingsCog(bot))

@@ -9,7 +9,7 @@ import logging
 import discord
 
 from bot.errors import StoreError
-from bot.interactions.message_api import Removal, erased
+from bot.interactions.message_api import DeletionResult, erased
 from bot.storage import Store
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class DeletionQueue:
                     await self._news.wait()
             self._news.clear()
             try:
-                while messages := await self._store.farewells.to_remove(_BATCH):
+                while messages := await self._store.erasure.to_remove(_BATCH):
                     for channel_id, message_id in messages:
                         await self._remove(channel_id, message_id)
                         await asyncio.sleep(self._pause)
@@ -52,7 +52,7 @@ class DeletionQueue:
 
     async def _remove(self, channel_id: int, message_id: int) -> None:
         message = self._client.get_partial_messageable(channel_id).get_partial_message(message_id)
-        if await erased(message.delete) is Removal.LATER:
+        if await erased(message.delete) is DeletionResult.LATER:
             await asyncio.sleep(LATER)
         else:  # a refused deletion cannot succeed later either
-            await self._store.farewells.removed(channel_id, message_id)
+            await self._store.erasure.removed(channel_id, message_id)

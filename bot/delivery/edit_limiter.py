@@ -128,7 +128,7 @@ class EditBudget:
 
 
 @dataclass(slots=True)
-class _Waiting:
+class _WaitingEdit:
     urgency: Urgency
     granted: asyncio.Future[None]
 
@@ -139,12 +139,12 @@ class EditLimiter:
     def __init__(self, budget: EditBudget, clock: Clock = time.monotonic) -> None:
         self._budget = budget
         self._clock = clock
-        self._waiting: dict[MessageKey, _Waiting] = {}
+        self._waiting: dict[MessageKey, _WaitingEdit] = {}
         self._changed = asyncio.Event()
 
     async def turn(self, key: MessageKey, urgency: Urgency) -> None:
         """Return when *key* may be edited; one waiter per message."""
-        waiting = _Waiting(urgency, asyncio.get_running_loop().create_future())
+        waiting = _WaitingEdit(urgency, asyncio.get_running_loop().create_future())
         self._waiting[key] = waiting
         self._changed.set()
         try:

@@ -12,12 +12,18 @@ import discord
 
 from bot.embeds.job import Parent, captions, embed_for
 from bot.errors import PictureGone
-from bot.interactions.payload import MessagePayload
-from bot.models.comparison import Comparison, parts_of
-from bot.models.job import JobRow, JobState, Update
+from bot.interactions.message_api import MessagePayload
+from bot.models.job import Comparison, JobRow, JobState, Update, parts_of
 from bot.pictures.contact_sheet import thumbnail
 from bot.pictures.ranking import ordered
-from bot.pictures.uploads import Upload, batch_so_far, batch_upload, comparison_upload, result_upload, snapshot_upload
+from bot.pictures.uploads import (
+    ImageUpload,
+    batch_so_far,
+    batch_upload,
+    comparison_upload,
+    result_upload,
+    snapshot_upload,
+)
 from bot.storage import Store
 from bot.text import message_link
 from engine.errors import UnreadablePicture
@@ -74,7 +80,9 @@ class MessageRenderer:
         note = f"Discord does not accept this picture: {why}. It is stored in your history and was charged."
         return await self._payload(update, None, [note], update.job)
 
-    async def _payload(self, update: Update, upload: Upload | None, notes: list[str], job: JobRow) -> MessagePayload:
+    async def _payload(
+        self, update: Update, upload: ImageUpload | None, notes: list[str], job: JobRow
+    ) -> MessagePayload:
         covered = upload is not None and (job.origin.spoiler or (self._wary and not job.state.over))
         embed = embed_for(
             update,
@@ -87,10 +95,10 @@ class MessageRenderer:
             upload = replace(upload, name=f"SPOILER_{upload.name}")
         files = ((upload.name, upload.data),) if upload else ()
         return MessagePayload(
-            embed, files, partial(self._buttons, job, job.state.over and await self._takes_reports(job))
+            embed, files, partial(self._buttons, job, job.state is JobState.DONE and await self._takes_reports(job))
         )
 
-    async def _upload(self, update: Update, limit: int) -> Upload | None:
+    async def _upload(self, update: Update, limit: int) -> ImageUpload | None:
         job = update.job
         if job.in_parts:
             return await self._sheet_upload(job, limit)
@@ -101,7 +109,7 @@ class MessageRenderer:
             return await snapshot_upload(job.id, update.progress.snapshots, job.request.count)
         return None
 
-    async def _sheet_upload(self, job: JobRow, limit: int) -> Upload | None:
+    async def _sheet_upload(self, job: JobRow, limit: int) -> ImageUpload | None:
         """The contact sheet of a batch or a comparison; thumbnails are cached until the job ends."""
         known = self._thumbnails.pop(job.id, {})
         for picture in job.pictures:

@@ -21,7 +21,7 @@ from bot.delivery.message_updater import MessageUpdater
 from bot.delivery.renderer import MessageRenderer
 from bot.errors import StoreError
 from bot.failpoints import failpoint
-from bot.interactions.message_api import Address, Counted, Erase, Post, Removal, erased
+from bot.interactions.message_api import Address, Counted, DeletionResult, Erase, Post, erased
 from bot.interactions.responder import UNSAID, Responder
 from bot.jobs.service import JobService
 from bot.models.job import JobRow, Update
@@ -135,7 +135,7 @@ class Delivery:
             if updater.job.owner == owner:
                 self._stop(job_id)
 
-    async def erase(self, job: JobRow, channel_id: int, message_id: int, erase: Erase | None = None) -> Removal:
+    async def erase(self, job: JobRow, channel_id: int, message_id: int, erase: Erase | None = None) -> DeletionResult:
         """Delete one message of *job*, by *erase* first: as a guest, the bot's own token can delete nothing."""
         updater = self._updaters.get(job.id)
         if updater and message_id == updater.message_id:
@@ -153,13 +153,13 @@ class Delivery:
         return all(gone)
 
     async def remove_calls(self, job: JobRow) -> None:
-        for place in await self._store.calls.take(job.id):
+        for place in await self._store.pings.take(job.id):
             await self._take_down(job, *place)
 
     async def _take_down(self, job: JobRow, channel_id: int, message_id: int) -> bool:
-        gone = await erased(self._by_own_token(job, channel_id, message_id)) is Removal.GONE
+        gone = await erased(self._by_own_token(job, channel_id, message_id)) is DeletionResult.GONE
         if gone:
-            await self._store.farewells.removed(channel_id, message_id)
+            await self._store.erasure.removed(channel_id, message_id)
         return gone
 
     def _by_own_token(self, job: JobRow, channel_id: int, message_id: int) -> Erase:

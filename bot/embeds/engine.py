@@ -1,4 +1,4 @@
-"""The message of `/engine`: what can be painted here, and for hosts the state of the whole bot."""
+"""The embed of `/engine`: available models, and for hosts the state of the bot."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from bot.operations.status import Status
 from bot.text import count, number, relative, shorten
 
 _FIELD = 1000
-"""Characters of a field."""
+"""Most characters of a field."""
 _MORE = 6
-"""Reasons that are shown."""
+"""Most reasons shown."""
 _SHARDS = 16
-"""Shards that are shown."""
+"""Most shards shown."""
 
 
 def engine_embed(status: Status, host: bool) -> discord.Embed:
-    """For everyone: state, capabilities and speed of the engine. For a *host*: waits, memory, errors, too."""
+    """State, capabilities and speed of the engine; for a *host* also waits, memory and errors."""
     embed = discord.Embed(title="The engine", colour=COLOUR, description=_state(status))
     if status.ready is not None:
         for name, values in (

@@ -1,4 +1,4 @@
-"""How one's history looks: a page of jobs, each with a thumbnail, what became of it and what it cost. Pure."""
+"""The embeds of a history page: each job with thumbnail, state and cost."""
 
 from __future__ import annotations
 
@@ -7,22 +7,21 @@ from collections.abc import Collection
 import discord
 
 from bot.embeds.job import COLOURS, show_request
-from bot.models.comparison import share_of
-from bot.models.history import Line, Page
-from bot.models.job import JobRow, JobState
+from bot.models.history import HistoryLine, HistoryPage
+from bot.models.job import JobRow, JobState, share_of
 from bot.text import count, link, mention, message_link, number, plain, relative, shorten
 
 _WORDS = 200
 _WHY = 120
 _LABEL = 100
-"""Characters that a line of a menu takes."""
+"""Most characters of a menu option."""
 NOTHING = "You have not painted anything yet. Try /dream."
 NOTHING_KEPT = "You have no saved pictures yet. To save one, press Info under it, then Save."
 PIN = "📌"
-"""Marks what somebody keeps."""
+"""Marks saved jobs."""
 
 
-def title(page: Page) -> str:
+def title(page: HistoryPage) -> str:
     """``Your 23 jobs, newest first.``"""
     if not page.lines:
         return NOTHING_KEPT if page.only_kept else NOTHING
@@ -33,8 +32,8 @@ def title(page: Page) -> str:
     return f"Your {count(page.total, 'job')}, newest first. Only you can see this.{also}"
 
 
-def embed_of(line: Line, thumbnails: Collection[str]) -> discord.Embed:
-    """One job; its thumbnail is among the files named *thumbnails*, or there is none."""
+def embed_of(line: HistoryLine, thumbnails: Collection[str]) -> discord.Embed:
+    """The embed of one job; *thumbnails*: names of the files in the message."""
     job = line.job
     head = f"**{shorten(show_request(job.request), _WORDS)}**"
     embed = discord.Embed(colour=COLOURS[job.state], description=f"{head}\n{_state(line)}\n-# {_facts(line)}")
@@ -43,13 +42,13 @@ def embed_of(line: Line, thumbnails: Collection[str]) -> discord.Embed:
     return embed
 
 
-def option_of(line: Line, place: int) -> tuple[str, str, str]:
-    """A line of the menu: value, label, description."""
+def option_of(line: HistoryLine, place: int) -> tuple[str, str, str]:
+    """A menu option: (value, label, description)."""
     label = f"{place}. {_bare(show_request(line.job.request))}"
     return line.job.id, shorten(label, _LABEL), shorten(_bare(_state(line)), _LABEL)
 
 
-def _state(line: Line) -> str:
+def _state(line: HistoryLine) -> str:
     job = line.job
     match job.state:
         case JobState.QUEUED:
@@ -68,7 +67,7 @@ def _state(line: Line) -> str:
     return painted
 
 
-def _facts(line: Line) -> str:
+def _facts(line: HistoryLine) -> str:
     job = line.job
     facts = [relative(job.created_at), _cost(job) if line.own else f"by {mention(job.origin.user_id)}"]
     if job.message_id:
@@ -85,5 +84,5 @@ def _cost(job: JobRow) -> str:
 
 
 def _bare(text: str) -> str:
-    """Without the signs that keep Discord from formatting: menus do not format."""
+    """*text* without escapes, because menus do not format."""
     return text.replace("\\", "")

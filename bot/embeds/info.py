@@ -1,4 +1,4 @@
-"""Everything that is known about one result, for the one who asks: commands to copy, seeds, scores, timings."""
+"""The embed of Info: commands to copy, seeds, scores, timings of one result."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from collections.abc import Collection, Iterator
 import discord
 
 from bot.embeds.job import COLOURS, headline
-from bot.models.comparison import Comparison, Way
-from bot.models.job import RUNNING, JobRow, PictureRow
+from bot.models.job import RUNNING, Comparison, JobRow, PictureRow, Way
 from bot.pictures.ranking import independent_score
 from bot.requests.format import compare_command, shell_command, slash_command
 from bot.text import count, duration, has_invisible, listed, mention, plain, shorten, units
 from engine.requests.request import DreamRequest, UpscaleRequest
 
 _FIELD = 1000
-"""Characters that a field takes, code block included."""
+"""Most characters of a field, code block included."""
 _PHASES = 6
 THE_FILE = "This file"
 THE_LINES = "commands.txt"
@@ -25,9 +24,9 @@ _WORTH_SAYING = 0.05
 
 
 def info_embed(job: JobRow, keepers: Collection[int] = (), user_id: int = 0, file: str = "") -> discord.Embed:
-    """The facts of *job* as one embed; command lines stand in code blocks, to be copied.
+    """The facts of *job* as one embed; command lines are in code blocks for copying.
 
-    *keepers*: the people who keep it, as *user_id* reads it. *file*: what has to be known about the file that is shown.
+    *keepers*: user ids of everyone who saved the job; *user_id*: the reader. *file*: a remark about the shown file.
     """
     embed = discord.Embed(colour=COLOURS[job.state], description=f"**{headline(job, None)}**")
     request = job.request
@@ -58,7 +57,7 @@ def info_embed(job: JobRow, keepers: Collection[int] = (), user_id: int = 0, fil
 
 
 def about_file(job: JobRow, name: str) -> str:
-    """What whoever saves the shown file *name* has to know: that it is no PNG, and where the PNG is. Else nothing."""
+    """A remark for people who save the shown file *name* if it is not the PNG; otherwise empty."""
     format_ = _LOSSY.get(name.rpartition(".")[2].lower())
     if format_ is None or job.in_parts:
         return ""
@@ -77,7 +76,7 @@ def _way(way: Way) -> str:
 
 
 def _upscaler(job: JobRow, request: UpscaleRequest) -> str:
-    """The one that was really used; the request may have left the choice to the engine."""
+    """The upscaler that was used; the request may have left the choice to the engine."""
     for picture in job.pictures:
         match picture.facts.get("replay"):
             case {"resolved": {"upscaler": str(name)}}:
@@ -86,13 +85,13 @@ def _upscaler(job: JobRow, request: UpscaleRequest) -> str:
 
 
 def long_lines(job: JobRow) -> tuple[tuple[str, bytes], ...]:
-    """Name and bytes of the file that holds the command lines which the embed cannot; nothing where it holds all."""
+    """(name, bytes) of a file with the command lines that do not fit into the embed; empty if all fit."""
     lines = [f"{name}:\n{line}\n" for name, line in _lines(job).items() if not _fits(line)]
     return ((THE_LINES, "\n".join(lines).encode()),) if lines else ()
 
 
 def _lines(job: JobRow) -> dict[str, str]:
-    """The command lines to be copied, by what they are for."""
+    """Purpose → command line."""
     if isinstance(job.request, DreamRequest):
         return {
             "Discord command": slash_command(job.request),
@@ -102,7 +101,7 @@ def _lines(job: JobRow) -> dict[str, str]:
 
 
 def _fits(line: str) -> bool:
-    """Whether a code block in a field can hold *line* as it is: what is cut or changed does not paint the same."""
+    """Whether a code block in a field can hold *line* unchanged; a changed line would paint something else."""
     return len(line) <= _FIELD and "```" not in line and not line.endswith("`") and not has_invisible(line)
 
 
@@ -123,7 +122,7 @@ def _facts(job: JobRow, picture: PictureRow) -> Iterator[str]:
 
 
 def _kept(job: JobRow, keepers: Collection[int], user_id: int) -> str:
-    """Whether it stays when older pictures go."""
+    """Who saved the job."""
     if not job.on_disk:
         return "no; the file has expired, and only Discord has a copy"
     others = len(keepers) - (user_id in keepers)

@@ -1,11 +1,11 @@
-"""How a job looks at each moment of its life: one embed from one `Update`. Pure functions.
+"""The embed of a job in each state, built from an `Update`.
 
-    queued      what was understood, the place in the queue, a time that ticks by itself
-    painting    the picture as far as it is, a bar, the step, the time
-    done        the picture, what it takes to paint it again, how well CLIP finds the words in it
-    failed      why, in words, and that nothing was charged
+    queued      the prompt as parsed, the queue position, the expected time
+    running     the preview, a progress bar, the step, the expected time
+    done        the picture, its settings, its CLIP score
+    failed      the reason, and that nothing was charged
 
-Text of people passes `wording.plain`, so that it can neither ping, link nor format.
+People's text passes `bot.text.plain`, so that it can neither ping, link nor format.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.models.comparison import Asked, Comparison
-from bot.models.job import RUNNING, JobRow, JobState, PictureRow, QueuePosition, Ranking, Update
+from bot.models.job import RUNNING, Comparison, JobRequest, JobRow, JobState, PictureRow, QueuePosition, Ranking, Update
 from bot.pictures.ranking import independent_score, ordered
 from bot.text import (
     bar,
@@ -47,29 +46,29 @@ COLOURS = {
     JobState.CANCELLED: 0x6C757D,
 }
 HEADLINE = 1200
-"""Characters of the words above a picture."""
+"""Most characters of the headline."""
 NOTE = 300
-"""Characters of one note."""
+"""Most characters of one note."""
 TOO_CLOSE = 0.003
-"""Cosines that differ by less say nothing."""
+"""Smaller differences of cosines are noise."""
 BEST = 3
-"""Pictures of a batch that are named."""
+"""Number of best pictures of a batch that are listed."""
 COARSE = 30.0
-"""Seconds to which it is said when a batch will be ready: it moves with every other job."""
+"""Rounding in seconds of a batch's expected end, which every other job changes."""
 NOTES = 5
-"""Notes that one message shows at most."""
+"""Most notes in one message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """The picture that a job comes from: whose, where, and what was asked for when it was painted."""
+    """The picture that a job was derived from: its owner, message and request."""
 
     user_id: int
     link: str
     dream: DreamRequest | None
     pictures: int
     sheet: str = "batch"
-    """What many pictures under one message are called."""
+    """The noun for a message with several pictures."""
 
 
 def embed_for(
@@ -96,14 +95,14 @@ def _description(update: Update, now: float, parent: Parent | None, notes: Seque
 
 
 def headline(job: JobRow, parent: Parent | None) -> str:
-    """The words a picture was painted from; an enlarged picture keeps those of its parent."""
+    """The prompt, or that of the parent of an upscale."""
     if not isinstance(job.request, DreamRequest) and parent and parent.dream:
         return shorten(show_prompts(parent.dream.prompts), HEADLINE)
     return shorten(show_request(job.request), HEADLINE)
 
 
 def status_line(update: Update, now: float) -> str:
-    """What is happening, in a line or two; empty when the picture speaks for itself."""
+    """The state of the job in one or two lines; empty for a finished job."""
     job = update.job
     match job.state:
         case JobState.QUEUED if job.in_parts and job.pictures:
@@ -145,7 +144,7 @@ def _paused(place: QueuePosition) -> str:
 
 
 def _parts(update: Update, now: float) -> str:
-    """How far something is that has begun and is painted in parts."""
+    """The progress of a batch or comparison."""
     job = update.job
     painted, wanted = len(job.pictures), job.request.count
     lines = [f"{bar(painted / wanted)} {painted} of {wanted} painted"]
@@ -164,7 +163,7 @@ def _parts(update: Update, now: float) -> str:
 
 
 def _ranks(job: JobRow) -> list[str]:
-    """Which pictures of a batch are the best, and who says so."""
+    """The best pictures of a batch, and the model that scored them."""
     if not job.is_batch or job.state is not JobState.DONE or len(job.pictures) < 2:
         return []
     order = ordered(job)
@@ -183,7 +182,7 @@ def _running(progress: Progress | None, now: float, *, enlarging: bool) -> str:
 
 
 def _lineage(job: JobRow, parent: Parent | None) -> list[str]:
-    """Where the picture comes from: ``Remixed from a picture of @a``, as a link."""
+    """The parent of the picture: ``Remix of picture by @a``, with a link."""
     if parent is None:
         return []
     here = _linked(f"image {job.origin.parent_index + 1}" if parent.pictures > 1 else "picture", parent)
@@ -212,7 +211,7 @@ def _linked(text: str, parent: Parent) -> str:
 
 
 def all_notes(job: JobRow) -> list[str]:
-    """Notes of the engine about the pictures; before there are any, a note about unknown words of the prompt."""
+    """Notes of the engine about the pictures; before the first, a note about unknown words of the prompt."""
     said = list(dict.fromkeys(note for picture in job.pictures for note in _notes(picture)))
     return said if said or job.state in (JobState.FAILED, JobState.CANCELLED) else words_notes(job.request)
 
@@ -243,7 +242,7 @@ def seeds(request: DreamRequest) -> str:
 
 
 def ranking_text(ranking: Ranking) -> str:
-    """Which picture fits best and by how much, then all of them, then who says so."""
+    """The best picture and its lead, then all pictures, then the scoring model."""
     (first, value), (second, next_value) = ranking.order[:2]
     ahead = value - next_value
     verdict = f"Image {first + 1} matches the prompt best, {ahead:.3f} ahead of image {second + 1}."
@@ -255,7 +254,7 @@ def ranking_text(ranking: Ranking) -> str:
 
 
 def captions(job: JobRow) -> list[str]:
-    """What stands under each picture of a comparison: its way, and how long it took once it is painted."""
+    """The caption of each picture of a comparison: its label, and its duration once painted."""
     if not isinstance(job.request, Comparison):
         return []
     took = {picture.index: _seconds(picture) for picture in job.pictures}
@@ -266,7 +265,7 @@ def captions(job: JobRow) -> list[str]:
 
 
 def _seconds(picture: PictureRow) -> float:
-    """How long a picture took by itself, without the loading of nets; 0 where nobody measured it."""
+    """Duration of one picture in seconds without loading models; 0 if unknown."""
     phases = picture.facts.get("seconds")
     values = [value for phase, value in phases.items() if phase != "load"] if isinstance(phases, Mapping) else []
     return sum(value for value in values if isinstance(value, int | float) and math.isfinite(value))
@@ -283,7 +282,7 @@ def scores(job: JobRow) -> str:
 
 
 def took(job: JobRow) -> str:
-    """Rendering time without the wait, measured by a monotonic clock; empty for a picture that was only shown."""
+    """Rendering time without the wait, by a monotonic clock; empty for a copied picture."""
     if not job.cost:
         return ""
     if isinstance(job.request, Comparison):  # the sum of its captions
@@ -293,14 +292,14 @@ def took(job: JobRow) -> str:
     return duration(seconds) if seconds else ""
 
 
-def show_request(request: Asked) -> str:
-    """What a request is about, in one line: its prompts, or what is enlarged how far."""
+def show_request(request: JobRequest) -> str:
+    """A request in one line: its prompts, or the upscale."""
     if isinstance(request, DreamRequest | Comparison):
         return show_prompts(request.prompts)
     return f"{request.width}×{request.height} upscaled {request.scale}×"
 
 
-def words_notes(request: Asked) -> list[str]:
+def words_notes(request: JobRequest) -> list[str]:
     """Return one line about the words that a model of few words does not read, or none."""
     if isinstance(request, Comparison):
         return list(dict.fromkeys(note for way in request.ways for note in words_notes(way.request)))

@@ -1,4 +1,4 @@
-"""How rules, choices and the record of decisions look: pure functions from values to embeds."""
+"""Embeds of rules, preferences, blocks and the moderation log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import discord
 from bot.embeds.queue import COLOUR
 from bot.models.audit import LOG_PAGE, AuditEntry, LogPage
 from bot.policy.quota import Balance
-from bot.policy.server_rules import NO_PROFILE, Choices, ServerRules, Word
+from bot.policy.server_rules import NO_PROFILE, Preferences, ServerRules, Word
 from bot.storage.moderation import Block
 from bot.text import clock_date, count, listed, mention, mention_channel, mention_role, number, plain, relative, shorten
 
@@ -17,7 +17,7 @@ _FIELD = 1000
 _DESCRIPTION = 3900
 _REASON = 150
 USUAL = "usual"
-"""What is typed to put a setting back."""
+"""Typed to reset a setting."""
 _MATURE = {"restricted": "in age-restricted (18+) channels", "never": "nowhere"}
 _SPOILERS = {"never": "none", "mature": "adult content", "always": "all"}
 ACTIONS: Mapping[str, str] = {
@@ -38,7 +38,7 @@ ACTIONS: Mapping[str, str] = {
 
 
 def rules_embed(rules: ServerRules) -> discord.Embed:
-    """Everything that holds in one server."""
+    """The embed of a server's rules."""
     embed = discord.Embed(title="Server settings", colour=COLOUR)
     lines = {
         "Where": listed(list(map(mention_channel, rules.channels)), "or") or "everywhere",
@@ -57,8 +57,8 @@ def rules_embed(rules: ServerRules) -> discord.Embed:
     return embed
 
 
-def choices_embed(choices: Choices, balance: Balance) -> discord.Embed:
-    """What one person has chosen."""
+def choices_embed(choices: Preferences, balance: Balance) -> discord.Embed:
+    """The embed of a person's preferences."""
     embed = discord.Embed(title="Your settings", colour=COLOUR)
     embed.add_field(name="Default model, method, size, profile", value=_usual(choices), inline=False)
     embed.add_field(name="Ping after a long wait", value="yes" if choices.pings else "no")
@@ -76,13 +76,13 @@ def changes_words(changes: Mapping[str, object]) -> str:
 
 
 def words_embed(words: Sequence[Word]) -> discord.Embed:
-    """Every blocked word with its reason."""
+    """The embed of blocked words with reasons."""
     lines = [f"“{plain(word.phrase)}”" + (f": {plain(word.reason)}" if word.reason else "") for word in words]
     return discord.Embed(title="Blocked words", colour=COLOUR, description=_fitting(lines, "None."))
 
 
 def blocks_embed(blocks: Sequence[Block]) -> discord.Embed:
-    """Everybody who may not paint."""
+    """The embed of blocked people."""
     lines = [
         f"{mention(block.user_id)} since {clock_date(block.at)}"
         f"{f' until {clock_date(block.until)}' if block.until else ''}: {plain(shorten(block.reason, _REASON))}"
@@ -92,7 +92,7 @@ def blocks_embed(blocks: Sequence[Block]) -> discord.Embed:
 
 
 def log_embed(page: LogPage) -> discord.Embed:
-    """What was decided, by whom, and why."""
+    """The embed of a page of the log."""
     lines = [
         shorten(f"{relative(entry.at)} {_person(entry.actor)} {_deed(entry)}", _DESCRIPTION // LOG_PAGE)
         for entry in page.entries
@@ -125,13 +125,13 @@ def _deed(entry: AuditEntry) -> str:
 
 
 def _person(name: str) -> str:
-    """``discord:7`` → a name that pings nobody inside an embed."""
+    """``discord:7`` → a mention, which does not ping inside an embed."""
     _, _, user_id = name.partition(":")
     return mention(int(user_id)) if user_id.isdecimal() else "a person whose data is deleted"
 
 
 def _setting(key: str, value: object) -> str:
-    """A stored setting as people read it: ids of channels and roles become mentions."""
+    """A stored setting for people: ids of channels and roles become mentions."""
     mentions: Mapping[str, Callable[[int], str]] = {
         "channels": mention_channel,
         "roles": mention_role,
@@ -151,7 +151,7 @@ def _value(value: object) -> str:
     return number(value) if isinstance(value, float) else str(value)
 
 
-def _usual(values: ServerRules | Choices) -> str:
+def _usual(values: ServerRules | Preferences) -> str:
     profile = {"": "", NO_PROFILE: "no profile"}.get(values.profile, values.profile)
     return " · ".join(one for one in (values.model, values.method, values.size, profile) if one) or USUAL
 
@@ -166,7 +166,7 @@ def _limits(rules: ServerRules) -> str:
 
 
 def _fitting(lines: Sequence[str], nothing: str) -> str:
-    """As many lines as fit; the rest is counted."""
+    """As many lines as fit, and the number of the others."""
     kept: list[str] = []
     for line in lines:
         if sum(len(one) + 1 for one in kept) + len(line) > _DESCRIPTION:

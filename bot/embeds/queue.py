@@ -1,4 +1,4 @@
-"""How the queue and a person's quota look: pure functions from rows to embeds."""
+"""Embeds of the queue and of a person's quota."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from bot.text import bar, count, link, mention, message_link, number, plain, rel
 
 COLOUR = 0x4F7CAC
 SHOWN = 10
-"""Lines of a list."""
+"""Most lines of a list."""
 _WORDS = 80
 _FIELD = 1000
-"""Characters of a field."""
+"""Most characters of a field."""
 _QUEUE = 4000
-"""Characters of the queue; Discord takes some more."""
+"""Most characters of the queue, below Discord's limit."""
 _ENTRIES = {
     "reserved": "held for",
     "charged": "spent on",
@@ -118,7 +118,7 @@ def _entry(entry: LedgerEntry, job: JobRow | None) -> str:
 
 
 def _job(job: JobRow | None) -> str:
-    """What it was, as a link where its message is known."""
+    """The request of a job, with a link to its message if that is known."""
     if job is None:
         return " a deleted job"
     return f" {_linked(job, shorten(show_request(job.request), _WORDS // 2))}"

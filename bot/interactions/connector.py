@@ -1,7 +1,7 @@
-"""Leads a bot to the local Discord through discord.py's documented `connector=` option; the library is not patched.
+"""Connects a bot to the local Discord through discord.py's documented `connector=` option, without patches.
 
-The bot goes on speaking to https://discord.com and wss://gateway.discord.gg. Only the resolver (each name of Discord is
-127.0.0.1) and the trusted certificate authority differ. Any other host name is refused: nothing outside is contacted.
+The bot still uses https://discord.com and wss://gateway.discord.gg. Only the resolver (Discord's names lead to
+127.0.0.1) and the trusted certificate authority differ. Other host names are refused, so nothing outside is contacted.
 """
 
 import json
@@ -19,7 +19,7 @@ HOSTS = ("discord.com", "gateway.discord.gg", "cdn.discordapp.com", "media.disco
 
 @dataclass(frozen=True)
 class Link:
-    """What a bot must know to join a local Discord."""
+    """Port, certificate and token of a local Discord."""
 
     port: int
     ca: str
@@ -47,10 +47,9 @@ class LoopbackResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """This machine, for Discord's hosts; OSError for all others."""
         self.asked.add(host)
         if host not in HOSTS:
-            raise OSError(None, f"{host} is not part of the local Discord, and nothing else is contacted")
+            raise OSError(None, f"{host} is not a host of the local Discord; other hosts are refused")
         return [
             ResolveResult(
                 hostname=host,
@@ -63,11 +62,11 @@ class LoopbackResolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Holds no resources."""
 
 
 def local_connector(port: int, ca: str) -> aiohttp.TCPConnector:
-    """A connector to the local Discord. The session that uses it closes it: make a new one for every start of a bot."""
+    """A connector to the local Discord. Its session closes it, so every start of a bot needs a new one."""
     trust = ssl.create_default_context(cadata=ca)
     return aiohttp.TCPConnector(resolver=LoopbackResolver(port), ssl=trust, limit=0, use_dns_cache=False)
 

@@ -1,7 +1,6 @@
-"""Who asks, and where: one value, whether it came by a command, a button or a reaction.
+"""The person and place of a command, button press or reaction, with the bot's permissions there.
 
-What the bot may do at that place is known before anything is queued, so that no picture is painted for a channel that
-it cannot be posted to.
+Permissions are checked before a job is queued, so that no picture is painted that cannot be posted.
 """
 
 from __future__ import annotations
@@ -24,39 +23,37 @@ _NEEDED = {
     "embed_links": "Embed Links",
 }
 TOKEN_SECONDS = 15 * 60
-"""How long an interaction's token lives."""
+"""Lifetime of an interaction's token."""
 TOKEN_MARGIN = 120
-"""Seconds of it that are kept for delivering the picture."""
+"""Seconds of the token's lifetime that are reserved for the delivery."""
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """A person in a place, and what the bot may do there."""
-
     user_id: int
     user_name: str
     channel_id: int
     guild_id: int | None
     roles: tuple[int, ...]
     moderator: bool
-    """May manage messages here, and so everybody's pictures."""
+    """The person may manage messages here, so they moderate all pictures in the channel."""
     allowed: discord.Permissions
-    """What the bot may do here."""
+    """Permissions of the bot here."""
     in_thread: bool
     resident: bool
-    """The bot is a member of this place: it can write here by itself, without an interaction's token."""
+    """The bot is a member of the server, so it can post without an interaction's token."""
     manager: bool = False
-    """May manage this server, and so decide about its rules and its members."""
+    """The person may manage this server, its rules and its members."""
     above: tuple[int, ...] = ()
-    """What the channel is part of: a thread's or post's parent, the category."""
+    """Ids of the parent (of a thread or post) and of the category."""
     restricted: bool = False
-    """Whether Discord shows this place to adults only."""
+    """Whether the channel is age-restricted (18+)."""
     interaction_id: int | None = None
     interaction_token: str = field(default="", repr=False)
 
     @classmethod
     def of_interaction(cls, interaction: discord.Interaction[discord.Client]) -> Invocation:
-        """Who used a command, pressed a button or sent a form."""
+        """The person who used a command, pressed a button or submitted a modal."""
         member = interaction.user if isinstance(interaction.user, discord.Member) else None
         guild = interaction.client.get_guild(interaction.guild_id) if interaction.guild_id else None
         return cls(
@@ -78,7 +75,7 @@ class Invocation:
 
     @classmethod
     def of_reaction(cls, client: discord.Client, event: discord.RawReactionActionEvent) -> Invocation:
-        """Who reacted to a message, as far as the gateway's event and the cache say."""
+        """The person who reacted to a message, from the gateway's event and the cache."""
         guild = client.get_guild(event.guild_id) if event.guild_id else None
         return cls.of_person(client, event.channel_id, guild, event.member or discord.Object(event.user_id))
 
@@ -90,7 +87,7 @@ class Invocation:
         guild: discord.Guild | None,
         person: discord.Member | discord.User | discord.Object,
     ) -> Invocation:
-        """A person of whom only the cache knows more; in a direct message everything is allowed."""
+        """A person known from the cache only; in a direct message everything is allowed."""
         channel = guild.get_channel_or_thread(channel_id) if guild else None
         member = person if isinstance(person, discord.Member) else None
         return cls(
@@ -110,12 +107,11 @@ class Invocation:
 
     @property
     def location(self) -> Location:
-        """The place, as far as rules care."""
         return Location(self.guild_id, (self.channel_id, *self.above), self.restricted, self.roles)
 
     @property
     def in_own_talk(self) -> bool:
-        """Whether this is the direct message with the bot."""
+        """Whether this is a direct message with the bot."""
         return self.guild_id is None and self.resident
 
     def check_manager(self, hosts: Collection[int]) -> None:
@@ -133,7 +129,7 @@ class Invocation:
             )
 
     def _missing(self) -> list[str]:
-        """Discord's names of the permissions that are lacking; whoever may not write may do nothing else either."""
+        """Discord's names of the missing permissions; without the right to write, only that one."""
         if self.guild_id and self.resident:
             for name in ("view_channel", "send_messages_in_threads" if self.in_thread else "send_messages"):
                 if not getattr(self.allowed, name):
@@ -141,7 +137,7 @@ class Invocation:
         return [_NEEDED[name] for name in ("attach_files", "embed_links") if not getattr(self.allowed, name)]
 
     def check_time(self, seconds: float) -> None:
-        """Where the bot is a guest, only the interaction's token can deliver, so long waits are refused at once."""
+        """Raise Refused for a wait longer than the token lives, where only the interaction's token can deliver."""
         if not self.resident and seconds > TOKEN_SECONDS - TOKEN_MARGIN:
             raise Refused(
                 "I am not a member here, so I can only answer for 15 minutes, and the queue is longer than that. "
@@ -154,7 +150,7 @@ class Invocation:
             raise NotAllowed(f"Only {plain(job.origin.user_name) or 'its owner'} or a moderator can {doing}.")
 
     def origin(self, kind: Kind = "dream", parent_job: str = "", parent_index: int = 0) -> Origin:
-        """What the store remembers of this."""
+        """The origin to be stored with a job."""
         return Origin(
             channel_id=self.channel_id,
             user_id=self.user_id,
@@ -172,14 +168,14 @@ class Invocation:
 
 
 def _above(channel: object) -> tuple[int, ...]:
-    """Ids of a channel's parent (of a thread or a forum's post) and category, as far as they are known."""
+    """Ids of a channel's parent (of a thread or post) and category, as far as they are cached."""
     parent_id = channel.parent_id if isinstance(channel, discord.Thread) else None
     parent = channel.parent if isinstance(channel, discord.Thread) else channel  # a parent may not be cached
     return tuple(found for found in (parent_id, getattr(parent, "category_id", None)) if found)
 
 
 def _is_restricted(channel: object) -> bool:
-    """Whether Discord shows it to adults only; a thread is what its parent is. What is not known is not restricted."""
+    """Whether the channel is age-restricted; a thread follows its parent. An unknown channel is not restricted."""
     if not isinstance(channel, discord.abc.GuildChannel | discord.Thread):
         return False
     parent = channel.parent if isinstance(channel, discord.Thread) else channel

@@ -1,19 +1,30 @@
-"""The commands, presses and reactions that are being handled: at shutdown they finish before anything is closed."""
+"""Runs the handlers of commands, presses and reactions: counts them for the shutdown, and turns their errors into text.
+
+A DreamError has a text for people; any other exception is logged under an id. Only the person who acted sees the text,
+where Discord allows that.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Protocol
+
+import discord
+from discord import app_commands
 
 from bot.errors import ShuttingDown
+from bot.text import shorten
+from engine.errors import DreamError, PromptError
 
 log = logging.getLogger(__name__)
 
 
 class Handlers:
-    """Counts handlers under way."""
+    """Counts running handlers. At shutdown they finish before anything is closed."""
 
     def __init__(self) -> None:
         self._running = 0
@@ -42,4 +53,67 @@ class Handlers:
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
         except TimeoutError:
-            log.error("%d handlers did not finish within %.0f s; closing all the same", self._running, seconds)
+            log.error("%d handlers did not finish within %.0f s; closing anyway", self._running, seconds)
+
+
+LONGEST = 800
+"""Most characters of an error text; Discord allows 2000 in total."""
+WINDOW = 46
+"""Characters of the prompt shown around a mistake, so that the caret stays under it on a narrow screen."""
+
+
+class Listener(Protocol):
+    async def send_private(self, words: str) -> None:
+        """Send *words* to the person alone; never raises."""
+        ...
+
+
+@asynccontextmanager
+async def report_errors(responder: Listener, doing: str = "a request") -> AsyncIterator[None]:
+    """The error boundary of handlers without an error hook in discord.py: tells every error to the person who acted."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - the error boundary
+        await responder.send_private(describe_error(error, doing))
+
+
+def describe_error(error: BaseException, doing: str = "a request") -> str:
+    """A text for people; an exception that is no DreamError is logged with its traceback. *doing*: what failed."""
+    error = getattr(error, "original", error)
+    if isinstance(error, PromptError):
+        return f"{shorten(str(error), LONGEST)}\n{_pointer(error)}"
+    if isinstance(error, DreamError):
+        return shorten(str(error), LONGEST)
+    if isinstance(error, app_commands.CommandSignatureMismatch | app_commands.CommandNotFound):
+        return "This command has changed. Type it again; Discord may need a minute to update it."
+    number = secrets.token_hex(3)
+    log.error("%s failed (id %s)", doing, number, exc_info=error)
+    return f"Something went wrong. The error is logged (id {number})."
+
+
+def _pointer(error: PromptError) -> str:
+    """A code block with the part of the prompt around the mistake, and a caret under the character."""
+    source = "".join(" " if char.isspace() else char for char in error.source).replace("`", "ˋ")
+    first = max(0, min(error.position - WINDOW // 2, len(source) - WINDOW))
+    shown = source[first : first + WINDOW]
+    start, end = "…" if first else "", "…" if first + WINDOW < len(source) else ""
+    caret = " " * (len(start) + min(error.position, len(source)) - first) + "^"
+    return f"```\n{start}{shown}{end}\n{caret}\n```"
+
+
+_LONGEST = 200
+"""Characters."""
+
+
+def failure_text(error: BaseException) -> str:
+    """One line of at most 200 characters; HTML pages, which proxies send, are left out."""
+    if isinstance(error, discord.GatewayNotFound) and isinstance(error.__cause__, discord.HTTPException):
+        error = error.__cause__
+    if isinstance(error, discord.HTTPException):
+        said = f" ({error.text})" if error.text and "<" not in error.text else ""
+        text = f"HTTP {error.status} {error.response.reason or ''}".strip() + said
+    elif isinstance(error, discord.ConnectionClosed):
+        text = f"the gateway closed the connection with code {error.code}"
+    else:
+        text = str(error).partition(" ssl:")[0] or type(error).__name__
+    return shorten(" ".join(text.split()), _LONGEST).rstrip(".")

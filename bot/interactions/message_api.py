@@ -1,11 +1,16 @@
-"""Talking to Discord about one message: edit it, post it, find it again; and what each refusal means for the next try.
+"""Requests to Discord about one message: edit, post, find, delete; and what each failure means for the next attempt.
 
-Knows nothing of jobs' states; `bot.delivery.message_updater` decides what to do about a `Trouble`.
+A `MessagePayload` is what a job's message shows; an `EphemeralPayload` is what one person alone sees. Both keep bytes
+and ids, so that they can be sent any number of times. discord.File and discord.ui.View are single-use: a second send of
+a File uploads nothing, and a View sent twice can unregister its buttons for the whole process. So both are made anew
+for every request.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -17,41 +22,86 @@ from typing import TypeAlias
 import aiohttp
 import discord
 
-from bot.interactions.payload import MessagePayload
+
+@dataclass(frozen=True, slots=True)
+class MessagePayload:
+    """The whole of a message, ready to be sent, edited into place, and sent again."""
+
+    embed: discord.Embed
+    files: tuple[tuple[str, bytes], ...] = ()
+    """Name and bytes."""
+    buttons: Callable[[], discord.ui.View] | None = None
+
+    def new_files(self) -> list[discord.File]:
+        return [discord.File(io.BytesIO(data), name) for name, data in self.files]
+
+    def new_view(self) -> discord.ui.View | None:
+        """A fresh set of buttons, for one request."""
+        return self.buttons() if self.buttons else None
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for faces that look the same: an edit that changes nothing is not worth a request."""
+        view = self.new_view()
+        shown = json.dumps([self.embed.to_dict(), view.to_components() if view else []], sort_keys=True, default=str)
+        digest = hashlib.blake2b(shown.encode(), digest_size=16)
+        for name, data in self.files:
+            digest.update(name.encode() + b"\0" + data)
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class EphemeralPayload:
+    """The whole of an answer that one person alone sees."""
+
+    words: str = ""
+    embeds: tuple[discord.Embed, ...] = ()
+    files: tuple[tuple[str, bytes], ...] = ()
+    """Name and bytes."""
+    buttons: Callable[[], discord.ui.View] | None = None
+
+    def new_files(self) -> list[discord.File]:
+        return [discord.File(io.BytesIO(data), name) for name, data in self.files]
+
+    def new_view(self) -> discord.ui.View | None:
+        """A fresh set of buttons, for one request; None where there is nothing to press."""
+        view = self.buttons() if self.buttons else None
+        return view if view and view.children else None
+
 
 log = logging.getLogger(__name__)
 
 HISTORY = 100
-"""Messages that are searched for a lost one."""
+"""Most messages of a channel that are searched for a lost one."""
 UNTOLD_SECONDS = 60.0
-"""How long a limit is taken to last that does not say so."""
+"""Assumed length of a rate limit without `retry_after`."""
 FOREIGN = (
-    "An interaction was answered with a job that is not ours, in channel %d. A second process is running with this "
-    "bot's token and renders and charges every job again: stop it, or reset the token."
+    "A second process answers interactions with this bot's token (seen in channel %d). It renders and charges every "
+    "job again: stop it, or reset the token."
 )
 SLACK = 30.0
-"""Seconds that clocks may differ by."""
+"""Tolerated difference of clocks in seconds."""
 
 
 class Trouble(Enum):
-    """Why a message could not be sent, by what can be done about it."""
+    """Classes of failed requests, by the remedy."""
 
     GONE = auto()
-    """The message is no longer there: post another."""
+    """The message was deleted: post another."""
     TOO_OLD = auto()
-    """Discord lets nobody edit it any more (30046): post another."""
+    """Too many edits of an old message (30046): post another."""
     ARCHIVED = auto()
-    """Its thread is archived: a new message opens it again, unless it is locked, too."""
+    """The thread is archived: a new message reopens it unless it is locked."""
     TOO_LARGE = auto()
     """The files are over the limit: send smaller ones."""
     NO_ACCESS = auto()
-    """The bot may not write here: another way, or none."""
+    """The bot may not write here: use another route."""
     EXPIRED = auto()
-    """The interaction's token is dead."""
+    """The interaction's token has expired."""
     LATER = auto()
-    """Discord or the network is busy: the same again after a while."""
+    """A transient error: retry later."""
     REFUSED = auto()
-    """Discord does not want this content: say so in words."""
+    """Discord rejects the content: send text instead."""
 
 
 _BY_CODE = {
@@ -77,19 +127,19 @@ _BY_STATUS = {
     413: Trouble.TOO_LARGE,
     429: Trouble.LATER,
 }
-WEATHER = (discord.DiscordServerError, discord.RateLimited, aiohttp.ClientError, OSError, TimeoutError)
-"""What passes by itself."""
-FAILURES = (discord.HTTPException, *WEATHER)
-"""All that a request to Discord may raise."""
+TRANSIENT = (discord.DiscordServerError, discord.RateLimited, aiohttp.ClientError, OSError, TimeoutError)
+"""Transient errors."""
+FAILURES = (discord.HTTPException, *TRANSIENT)
+"""Errors that a request to Discord may raise."""
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether *error* passes by itself: no network, a rate limit, or any status of 500 and more."""
-    return isinstance(error, WEATHER) or (isinstance(error, discord.HTTPException) and error.status >= 500)
+    """Whether *error* is transient: no network, a rate limit, or a status of 500 or more."""
+    return isinstance(error, TRANSIENT) or (isinstance(error, discord.HTTPException) and error.status >= 500)
 
 
 def trouble_of(error: BaseException) -> Trouble:
-    """What *error* (one of FAILURES) means for the next try."""
+    """The class of *error* (one of FAILURES)."""
     if isinstance(error, discord.RateLimited):  # longer than the library may wait: for one message that means 30046
         return Trouble.TOO_OLD
     if is_transient(error) or not isinstance(error, discord.HTTPException):
@@ -98,50 +148,48 @@ def trouble_of(error: BaseException) -> Trouble:
 
 
 def patience_for(error: BaseException, tries: int) -> float:
-    """Seconds to wait after LATER: what Discord says, else 1, 2, 4 … 60."""
+    """Seconds until the retry after LATER: `retry_after`, else 1, 2, 4 … 60."""
     return error.retry_after if isinstance(error, discord.RateLimited) else min(60.0, 2.0**tries)
 
 
-class Removal(Enum):
-    """What has become of the attempt to delete a message."""
-
+class DeletionResult(Enum):
     GONE = auto()
-    """It is no longer there, whoever deleted it."""
+    """The message is deleted."""
     LATER = auto()
-    """Not now: the same again after a while."""
+    """A transient error: retry later."""
     REFUSED = auto()
-    """Discord does not let us, and will not."""
+    """Discord refuses the deletion for good."""
 
 
-def removal_of(error: BaseException) -> Removal:
-    """What *error* (one of FAILURES) means for a message that was to be deleted."""
+def removal_of(error: BaseException) -> DeletionResult:
+    """The result of a deletion that raised *error* (one of FAILURES)."""
     if is_transient(error):
-        return Removal.LATER
+        return DeletionResult.LATER
     if getattr(error, "code", 0) in _GONE_WITH:
-        return Removal.GONE
-    return _REMOVALS.get(trouble_of(error), Removal.REFUSED)
+        return DeletionResult.GONE
+    return _REMOVALS.get(trouble_of(error), DeletionResult.REFUSED)
 
 
 _GONE_WITH = frozenset({10003, 10004})
-"""The channel or the server is no longer there, and its messages neither."""
-_REMOVALS = {Trouble.GONE: Removal.GONE, Trouble.LATER: Removal.LATER}
+"""The channel or server is gone, and so are its messages."""
+_REMOVALS = {Trouble.GONE: DeletionResult.GONE, Trouble.LATER: DeletionResult.LATER}
 Erase: TypeAlias = Callable[[], Awaitable[None]]
 """One way to delete a message."""
 
 
-async def erased(*ways: Erase) -> Removal:
-    """Delete a message in one of these *ways*, the next one where the one before is refused or put off."""
-    left = Removal.REFUSED
+async def erased(*ways: Erase) -> DeletionResult:
+    """Delete a message; tries *ways* in order until one succeeds."""
+    left = DeletionResult.REFUSED
     for way in ways:
         try:
             await way()
         except FAILURES as error:
             log.info("a message cannot be deleted: %s", error)
-            if (removal := removal_of(error)) is Removal.GONE:
+            if (removal := removal_of(error)) is DeletionResult.GONE:
                 return removal
-            left = Removal.LATER if Removal.LATER in (left, removal) else Removal.REFUSED
+            left = DeletionResult.LATER if DeletionResult.LATER in (left, removal) else DeletionResult.REFUSED
         else:
-            return Removal.GONE
+            return DeletionResult.GONE
     return left
 
 
@@ -166,8 +214,8 @@ def asked_at(created_at: float, interaction_id: int | None) -> float:
 
 
 @contextmanager
-def _endless_limits_told() -> Iterator[None]:
-    """A 429 that does not say for how long breaks discord.py; it is a limit that nobody can wait for."""
+def _unlimited_429() -> Iterator[None]:
+    """discord.py raises KeyError on a 429 without `retry_after`; treat it as a rate limit of `UNTOLD_SECONDS`."""
     try:
         yield
     except KeyError as error:
@@ -182,7 +230,7 @@ def nonce(job_id: str, purpose: str) -> str:
 
 
 Counted = Callable[[str, str], None]
-"""Is told of every request: what it did, and the name of its `Trouble` or nothing."""
+"""Called after every request with its kind and the name of its `Trouble`, or an empty text."""
 
 
 class Post:
@@ -196,25 +244,25 @@ class Post:
 
     @property
     def upload_limit(self) -> int:
-        """Bytes that one file may have when the bot itself sends it here."""
+        """Most bytes of one file that the bot posts here."""
         guild = self._client.get_guild(self.address.guild_id) if self.address.guild_id else None
         return guild.filesize_limit if guild else discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
 
     async def edit(self, message_id: int, face: MessagePayload) -> None:
-        """Make the message look like *face*, with the bot's own token. Repeatable: the files are named explicitly."""
+        """Edit the message to *face* with the bot's token. Idempotent, because files are named explicitly."""
         message = self.channel.get_partial_message(message_id)
         with self._counting("edit"):
             await message.edit(content=None, embed=face.embed, attachments=face.new_files(), view=face.new_view())
 
     async def edit_by_token(self, message_id: int, face: MessagePayload) -> None:
-        """The same through the interaction, where the bot is a guest."""
+        """Edit by the interaction's token, where the bot is a guest."""
         with self._counting("edit by token"):
             await self._webhook().edit_message(
                 message_id, content=None, embed=face.embed, attachments=face.new_files(), view=face.new_view()
             )
 
     async def send(self, face: MessagePayload, key: str) -> int:
-        """Post a new message, once per *key* as far as Discord remembers; its id."""
+        """Post a message, once per *key* within Discord's memory of nonces; returns its id."""
         with self._counting("post"):
             sent = await self.channel.send(
                 embed=face.embed,
@@ -225,7 +273,7 @@ class Post:
         return sent.id
 
     async def send_directly(self, face: MessagePayload, key: str) -> tuple[int, int]:
-        """To the person alone, where nothing else is left; (channel, message)."""
+        """Send a direct message; returns (channel, message)."""
         with self._counting("direct message"):
             direct = await self._client.create_dm(discord.Object(self.address.user_id))
             sent = await direct.send(
@@ -238,7 +286,7 @@ class Post:
         return direct.id, sent.id
 
     async def reply(self, message_id: int, words: str, key: str) -> int:
-        """A short reply that pings the person, and nobody else; its id."""
+        """Post a short reply that pings the person only; returns its id."""
         person = discord.Object(self.address.user_id)
         with self._counting("reply"):
             sent = await self.channel.send(
@@ -254,12 +302,11 @@ class Post:
         return sent.id
 
     async def delete(self, message_id: int) -> None:
-        """Remove a message of ours."""
         with self._counting("delete"):
             await self.channel.get_partial_message(message_id).delete()
 
     async def find(self, job_id: str, since: float, without: int | None = None) -> int | None:
-        """The id of our message about *job_id* that was posted after *since* (unix seconds), other than *without*."""
+        """The id of the bot's message about *job_id* after *since* (unix seconds), other than *without*."""
         return await self._original(job_id, without) or await self._in_history(job_id, since, without)
 
     async def _original(self, job_id: str, without: int | None) -> int | None:
@@ -268,7 +315,7 @@ class Post:
         hook = self._webhook()
         try:
             original = await hook.fetch_message("@original")  # type: ignore[arg-type]
-            if original.flags.loading:  # “thinking …”, for ever: its answer got lost
+            if original.flags.loading:  # a lasting “thinking …”: the response was lost
                 await hook.delete_message("@original")  # type: ignore[arg-type]
                 return None
         except FAILURES as error:
@@ -292,7 +339,7 @@ class Post:
     @contextmanager
     def _counting(self, what: str) -> Iterator[None]:
         try:
-            with _endless_limits_told():
+            with _unlimited_429():
                 yield
         except FAILURES as error:
             self._counted(what, trouble_of(error).name.lower())
@@ -307,7 +354,7 @@ class Post:
 
 
 def _custom_ids(message: discord.Message) -> set[str]:
-    """The job ids that a message's buttons carry."""
+    """Job ids in the custom ids of a message."""
     found = set()
     for row in message.components:
         for item in getattr(row, "children", ()):

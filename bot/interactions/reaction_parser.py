@@ -1,9 +1,9 @@
-"""What a reaction on one of our messages asks for. Pure.
+"""Maps reactions on the bot's messages to actions.
 
-⬆️        enlarge; on a grid the picture that CLIP likes best
-1️⃣ … 🔟   enlarge that picture
-🔁        the same words with another seed
-❌        delete a result, cancel what is not finished; for the owner and moderators
+⬆️        upscale; on a grid the picture with the best CLIP score
+1️⃣ … 🔟   upscale that picture
+🔁        same prompt, new seed
+❌        delete a result, or cancel an unfinished job; for the owner and moderators
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ _VARIATION_SELECTOR = "\ufe0f"
 _KEYCAP = "\u20e3"
 
 
-class Wish(Enum):
-    """What somebody wants."""
-
+class ReactionAction(Enum):
     UPSCALE = "upscale"
     AGAIN = "again"
     AWAY = "away"
@@ -25,22 +23,27 @@ class Wish(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
-    """A wish, and the picture it is about (None: the best, or all)."""
+    """An action and its picture (None: the best, or all)."""
 
-    wish: Wish
+    wish: ReactionAction
     index: int | None = None
 
 
-_PLAIN = {"⬆": Wish.UPSCALE, "🔼": Wish.UPSCALE, "🔁": Wish.AGAIN, "❌": Wish.AWAY}
+_PLAIN = {
+    "⬆": ReactionAction.UPSCALE,
+    "🔼": ReactionAction.UPSCALE,
+    "🔁": ReactionAction.AGAIN,
+    "❌": ReactionAction.AWAY,
+}
 
 
 def read_reaction(emoji: str) -> Reaction | None:
-    """The meaning of a standard emoji, with or without its variation selector; None if it has none here."""
+    """The action of a standard emoji, with or without its variation selector; None if it has none."""
     bare = emoji.replace(_VARIATION_SELECTOR, "")
     if bare in _PLAIN:
         return Reaction(_PLAIN[bare])
     if bare == "🔟":
-        return Reaction(Wish.UPSCALE, 9)
+        return Reaction(ReactionAction.UPSCALE, 9)
     if len(bare) == 2 and bare[1] == _KEYCAP and bare[0] in "123456789":
-        return Reaction(Wish.UPSCALE, int(bare[0]) - 1)
+        return Reaction(ReactionAction.UPSCALE, int(bare[0]) - 1)
     return None

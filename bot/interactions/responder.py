@@ -1,9 +1,8 @@
-"""How the bot answers whoever asked: once in public with the message that will hold the picture, or privately in words.
+"""Responds to the person who acted: in public with the message that will hold the picture, or privately with text.
 
-An interaction must be answered within three seconds and can be answered once. If the work takes long, or the files that
-go along would take long to upload, the answer defers by itself; words that only one person may read are then sent after
-the public “thinking …” has been removed, because Discord makes the first follow-up of a public deferral public,
-whatever it asks for.
+An interaction must be answered within three seconds, and only once. The responder defers by itself if the work or the
+upload takes long. Discord makes the first followup of a public deferral public, so a private text is sent after the
+“thinking …” message was deleted.
 """
 
 from __future__ import annotations
@@ -16,35 +15,34 @@ from typing import Any, Protocol, TypeAlias
 
 import discord
 
-from bot.interactions.message_api import FAILURES
-from bot.interactions.payload import EphemeralPayload, MessagePayload
+from bot.interactions.message_api import FAILURES, EphemeralPayload, MessagePayload
 from bot.text import mention, message_link
 
 log = logging.getLogger(__name__)
 
 PATIENCE = 1.6
-"""Seconds of silence before an interaction is deferred; Discord gives up after three, network included."""
+"""Seconds before an interaction is deferred; Discord's limit is three, network included."""
 LIGHT = 256 * 1024
-"""Bytes of files that may go with the first answer: as much passes the slowest uplink well within the three seconds."""
+"""Most bytes of files in the first response, so that a slow uplink sends them within three seconds."""
 LAST_MOMENT = 2.3
-"""Seconds after which even what should open a form is deferred: no form can follow any more, but words can."""
+"""Seconds after which even a press that should open a modal is deferred; then only text can follow."""
 PRESS_AGAIN = "That took too long. Please press again."
 ERASE_SECONDS = 5.0
-"""How long a press may take to delete its message; discord.py waits for the limits of webhooks without end."""
+"""Longest deletion by a press; discord.py would wait for webhook rate limits without end."""
 VANISHES = 20.0
-"""Seconds that a word in public, meant for one person, stays."""
+"""Seconds until a public reply to one person is deleted."""
 TOO_LATE = frozenset({10062, 10015, 50027, 40060})
-"""Discord's codes for an interaction that nobody can answer any more."""
+"""Discord's error codes for an interaction that can no longer be answered."""
 NO_DIRECT_MESSAGES = frozenset({50007, 50278, 40003})
 
 AnyInteraction: TypeAlias = discord.Interaction[discord.Client]
 
 UNSAID = (*FAILURES, RuntimeError)
-"""Why an answer may not reach anybody: refused, too late, no network; or (a RuntimeError) we are leaving just now."""
+"""Errors of a failed response: refused, too late, no network; RuntimeError while the bot shuts down."""
 
 
 class Responder(Protocol):
-    """One answer to one person; at most one of these."""
+    """Responds to one person."""
 
     @property
     def upload_limit(self) -> int:
@@ -53,28 +51,28 @@ class Responder(Protocol):
 
     @property
     def can_ask(self) -> bool:
-        """Whether a question with buttons can be put to the person alone, by `hand`."""
+        """Whether `send_private_payload` can send buttons."""
         ...
 
     async def send_public(self, face: MessagePayload) -> int | None:
-        """Post *face* for everybody; the id of the message, or None where it is unknown."""
+        """Post *face* in public; returns the message id, or None if it is unknown."""
         ...
 
     async def announce(self, words: str) -> None:
-        """Say *words* to everybody, pinging nobody; never raises."""
+        """Post *words* in public without pings; never raises."""
         ...
 
     async def send_private(self, words: str) -> None:
-        """Say *words* to the person alone; never raises."""
+        """Send *words* to the person alone; never raises."""
         ...
 
     async def send_private_payload(self, sheet: EphemeralPayload) -> None:
-        """Hand more than words to the person alone, where that is possible, else the words; never raises."""
+        """Send embeds, files and buttons to the person alone, or only the text where that is all; never raises."""
         ...
 
 
 class InteractionResponder:
-    """The answer to a command, a button or a form."""
+    """The response to a command, a button or a modal."""
 
     can_ask = True
 
@@ -84,15 +82,15 @@ class InteractionResponder:
         self._lock = asyncio.Lock()
         self._deferred = False
         self._apart = False
-        """The first answer is gone, and was another message than the one whose button was pressed."""
+        """The deferred response was deleted, so the pressed message is edited by a followup."""
         self._timer = asyncio.create_task(self._defer_after(LAST_MOMENT if form else PATIENCE))
 
     @classmethod
     def of(cls, interaction: AnyInteraction, *, private: bool = False, form: bool = False) -> InteractionResponder:
-        """The one answer of *interaction*; it starts to watch the clock when it is first asked for.
+        """The one responder of *interaction*; its timer starts with the first call.
 
-        *private*: nobody else will see the answer, so the “thinking …” need not be seen either. *form*: a form is meant
-        to open, which can only be the first answer.
+        *private*: the response, and so “thinking …”, is ephemeral. *form*: a modal may open, which must be the first
+        response.
         """
         responder = interaction.extras.get("answer")
         if not isinstance(responder, cls):
@@ -100,7 +98,7 @@ class InteractionResponder:
         return responder
 
     async def send_public(self, face: MessagePayload) -> int | None:
-        """Answer in public. Raises what Discord raises: too late, no permission."""
+        """Respond in public. Raises what Discord raises: too late, no permission."""
         async with self._lock:
             self._timer.cancel()
             if _is_heavy(face.files):
@@ -108,7 +106,7 @@ class InteractionResponder:
             files, view = face.new_files(), face.new_view()
             if self._deferred:
                 edited = await self._interaction.edit_original_response(embed=face.embed, attachments=files, view=view)
-                self._deferred = False  # it is no “thinking …” any more, which whispered words would have to remove
+                self._deferred = False  # “thinking …” is replaced, so a private response need not delete it
                 return edited.id
             response = await self._interaction.response.send_message(
                 embed=face.embed, files=files, view=view or discord.utils.MISSING
@@ -116,7 +114,6 @@ class InteractionResponder:
             return response.message_id
 
     async def announce(self, words: str) -> None:
-        """Answer for everybody to read."""
         async with self._lock:
             self._timer.cancel()
             with contextlib.suppress(*UNSAID):
@@ -134,20 +131,20 @@ class InteractionResponder:
         return self._interaction.filesize_limit
 
     async def send_private(self, words: str, embed: discord.Embed | None = None) -> None:
-        """Answer privately, whatever has been said in public before."""
+        """Respond privately, even after a public response."""
         await self.send_private_payload(EphemeralPayload(words, (embed,) if embed else ()))
 
     async def send_private_payload(self, sheet: EphemeralPayload) -> None:
-        """Answer privately with more than words; never raises."""
+        """Respond privately with embeds, files and buttons; never raises."""
         async with self._lock:
             self._timer.cancel()
             try:
-                await self._whisper(sheet)
+                await self._respond_privately(sheet)
             except UNSAID as error:
-                log.info("an answer came too late or was refused: %s", error)
+                log.info("a response was too late or refused: %s", error)
 
     async def replace(self, sheet: EphemeralPayload) -> None:
-        """Put *sheet* in the place of the message whose button was pressed. `nod` first: what is slow comes between."""
+        """Replace the pressed message by *sheet*. Call `defer` first, because rendering takes time."""
         async with self._lock:
             with contextlib.suppress(*UNSAID):
                 await self._edit_pressed(
@@ -155,20 +152,20 @@ class InteractionResponder:
                 )
 
     async def set_view(self, view: discord.ui.View) -> None:
-        """Give the message whose button was pressed other buttons, and leave the rest of it as it is. `nod` first."""
+        """Replace the buttons of the pressed message. Call `defer` first."""
         async with self._lock:
             with contextlib.suppress(*UNSAID):
                 await self._edit_pressed(view=view)
 
     async def delete_ephemeral(self) -> None:
-        """Delete the message whose button was pressed, which one person alone sees. The press is answered by now."""
+        """Delete the pressed ephemeral message, after the press was answered."""
         async with self._lock:
             if self._interaction.message is not None:
                 with contextlib.suppress(*UNSAID):
                     await self._interaction.followup.delete_message(self._interaction.message.id)
 
     async def delete(self) -> None:
-        """Delete the message whose button was pressed, wherever it is. Raises what Discord raises."""
+        """Delete the pressed message, also where the bot is a guest. Raises what Discord raises."""
         async with self._lock:
             self._timer.cancel()
             async with asyncio.timeout(ERASE_SECONDS):
@@ -179,7 +176,7 @@ class InteractionResponder:
                     await self._interaction.followup.delete_message(self._interaction.message.id)
 
     async def defer(self) -> None:
-        """Take note of a button without a word: the message that it belongs to will change by itself."""
+        """Acknowledge a press without a reply; the pressed message changes later."""
         async with self._lock:
             self._timer.cancel()
             with contextlib.suppress(*UNSAID):
@@ -190,7 +187,7 @@ class InteractionResponder:
                     await self._interaction.response.defer()
 
     async def open_modal(self, form: discord.ui.Modal) -> None:
-        """Open a form; where it is too late for one, say so."""
+        """Open a modal, or reply that it is too late."""
         async with self._lock:
             self._timer.cancel()
             if not self._interaction.response.is_done():
@@ -204,7 +201,7 @@ class InteractionResponder:
         else:
             await self._interaction.edit_original_response(**changes)
 
-    async def _whisper(self, sheet: EphemeralPayload) -> None:
+    async def _respond_privately(self, sheet: EphemeralPayload) -> None:
         if _is_heavy(sheet.files):
             await self._defer(private=True)
         embeds, files, view = list(sheet.embeds), sheet.new_files(), sheet.new_view() or discord.utils.MISSING
@@ -227,7 +224,7 @@ class InteractionResponder:
                 log.info("an interaction could not be deferred: %s", error)
 
     async def _defer(self, *, private: bool) -> None:
-        """Show “thinking …”, where nothing has been answered yet."""
+        """Show “thinking …” if no response was sent yet."""
         if not self._interaction.response.is_done():
             await self._interaction.response.defer(thinking=True, ephemeral=private)
             self._deferred, self._private = True, private
@@ -238,7 +235,7 @@ def _is_heavy(files: Sequence[tuple[str, bytes]]) -> bool:
 
 
 class ReactionResponder:
-    """The answer to a reaction: a reply to the message, or a direct message to the one who reacted."""
+    """Responds to a reaction: by a reply to the message, or by a direct message to the person."""
 
     can_ask = False
 
@@ -253,7 +250,7 @@ class ReactionResponder:
 
     @property
     def upload_limit(self) -> int:
-        """What Discord takes from everybody."""
+        """Discord's default limit in bytes."""
         return discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
 
     async def send_public(self, face: MessagePayload) -> int | None:
@@ -267,12 +264,12 @@ class ReactionResponder:
         return sent.id
 
     async def announce(self, words: str) -> None:
-        """A message of its own: the one that was reacted to may be gone."""
+        """Post without a reference, because the message with the reaction may be deleted."""
         with contextlib.suppress(*UNSAID):
             await self._channel.send(words)
 
     async def send_private(self, words: str) -> None:
-        """A direct message; where those are closed, a short reply that removes itself."""
+        """Send a direct message; if those are closed, a short reply that is deleted after `VANISHES` seconds."""
         try:
             await self._direct(f"{words}\n-# This is about {self._link}")
         except UNSAID as error:
@@ -282,7 +279,7 @@ class ReactionResponder:
                 await self._reply(words)
 
     async def send_private_payload(self, sheet: EphemeralPayload) -> None:
-        """The words alone: buttons would lead from a direct message to nowhere."""
+        """Send the text only, because the buttons do not work in a direct message."""
         await self.send_private(sheet.words)
 
     async def _direct(self, words: str) -> None:

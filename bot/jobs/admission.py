@@ -9,14 +9,12 @@ from dataclasses import dataclass, field, replace
 from bot.config.settings import Config, Standing
 from bot.errors import Blocked, Lapsed, PictureGone, Refused, ShuttingDown, Unconfirmed
 from bot.failpoints import failpoint
-from bot.models.comparison import Asked
-from bot.models.job import JobRow, JobState, Origin, Priority, new_job_id
-from bot.policy.cost_confirmation import ANSWERED, worth_asking
-from bot.policy.limits import check_available, check_cooldown, check_size, check_waiting
-from bot.policy.lineage import meant_by
+from bot.models.job import JobRequest, JobRow, JobState, Origin, Priority, new_job_id
+from bot.policy.cost_confirmation import ANSWERED
+from bot.policy.limits import check_available, check_cooldown, check_size, check_waiting, worth_asking
 from bot.policy.quota import Quota
-from bot.policy.server_rules import NOWHERE, Location, QueuePause, ServerRules, blocked_words
-from bot.requests.batches import single_request
+from bot.policy.server_rules import NOWHERE, Location, QueuePause, ServerRules, blocked_words, meant_by
+from bot.requests.derive import single_request
 from bot.storage import Store, files
 from bot.storage.database import Session
 from engine.errors import InvalidRequest
@@ -35,7 +33,7 @@ class Once:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    request: Asked
+    request: JobRequest
     origin: Origin
     images: Mapping[str, bytes] = field(default_factory=dict)
     """SHA-256 → bytes of attached images; stored images and pictures of earlier jobs need no bytes."""
@@ -133,7 +131,7 @@ class Admission:
     async def _check_repetition(self, session: Session, submission: Submission, now: float) -> None:
         """Raise Lapsed for a question answered twice, Refused for a repeated press or interaction."""
         owner, answers = submission.origin.owner, submission.answers
-        if answers and not await self._store.questions.answer(session, answers, owner, "yes"):
+        if answers and not await self._store.confirmations.answer(session, answers, owner, "yes"):
             raise Lapsed(ANSWERED)
         for once in submission.once:
             if not await self._store.presses.first(once.key, now, once.seconds, session):
@@ -193,9 +191,9 @@ class Admission:
         """Store every image that the request names, so that it survives a restart. Raises PictureGone."""
         for sha256 in job.request.images:
             if sha256 in images:
-                await self._store.inputs.keep(session, job.id, sha256, images[sha256], now)
-            elif await self._store.inputs.has(session, sha256):
-                await self._store.inputs.link(session, job.id, sha256)
+                await self._store.attachments.keep(session, job.id, sha256, images[sha256], now)
+            elif await self._store.attachments.has(session, sha256):
+                await self._store.attachments.link(session, job.id, sha256)
             elif await self._store.pictures.by_sha(sha256, session) is None:
                 raise PictureGone("The starting picture has expired. Attach it again.")
 
@@ -207,7 +205,7 @@ def check_bytes(images: Mapping[str, bytes]) -> None:
             raise InvalidRequest("An attached picture does not match the request; attach it again.")
 
 
-def _new_job(request: Asked, origin: Origin, standing: Standing, priority: Priority, now: float) -> JobRow:
+def _new_job(request: JobRequest, origin: Origin, standing: Standing, priority: Priority, now: float) -> JobRow:
     return JobRow(
         id=new_job_id(),
         attempt=1,

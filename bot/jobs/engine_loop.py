@@ -5,22 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from itertools import count, takewhile
 
 from bot.errors import PictureGone, SetAside, StoreError
 from bot.failpoints import failpoint
 from bot.jobs.registry import JobRegistry
 from bot.jobs.transitions import JobTransitions
-from bot.models.job import JobRow, Update
-from bot.pictures.nsfw_check import Safety
-from bot.requests.batches import Portion, handed_out, next_portion, of_the_whole
+from bot.models.job import PORTION, JobRow, Update
+from bot.pictures.nsfw_check import NsfwCheck
 from bot.retry import patiently
 from bot.storage import Store, files
 from bot.text import listed
 from engine.client.local import Engine
 from engine.errors import Cancelled, EngineRestarting, EngineUnusable, NotFinite, error_from_code
-from engine.protocol.messages import Event, Failure, Job, Picture, Progress, Ready, Result
+from engine.protocol.messages import Event, Failure, Job, Picture, Progress, Ready, Request, Result
+from engine.requests.request import DreamRequest
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ class EngineLoop:
     """Keeps the engine busy in the queue's order and stores what it answers."""
 
     def __init__(
-        self, store: Store, engine: Engine, registry: JobRegistry, transitions: JobTransitions, safety: Safety
+        self, store: Store, engine: Engine, registry: JobRegistry, transitions: JobTransitions, safety: NsfwCheck | None
     ) -> None:
         self._store = store
         self._engine = engine
@@ -160,7 +161,7 @@ class EngineLoop:
         """SHA-256 → bytes of every image that the request names; None if one is gone."""
         found: dict[str, bytes] = {}
         for sha256 in job.request.images:
-            data = await self._store.inputs.read(sha256)
+            data = await self._store.attachments.read(sha256)
             if data is None and (picture := await self._store.pictures.by_sha(sha256)) and picture.path:
                 data = await files.read(picture.path)
             if data is None:
@@ -201,7 +202,7 @@ class EngineLoop:
     async def _keep(self, job: JobRow, picture: Picture) -> None:
         """Store a picture; if that fails for good, the job fails."""
         try:
-            judged = await self._safety.judged(picture)
+            judged = await self._safety.judged(picture) if self._safety else picture
             await patiently(lambda: self._transitions.picture(job, judged), PICTURE_TRIES)
         except StoreError as error:
             log.error("picture %d of job %s cannot be stored: %s", picture.index, job.id, error)
@@ -247,3 +248,64 @@ def _failures(failed: Mapping[int, str]) -> str:
     numbers = listed([str(index + 1) for index in sorted(failed)])
     what = "Picture {} failed and does not" if len(failed) == 1 else "Pictures {} failed and do not"
     return f"{what.format(numbers)} count: {next(iter(failed.values()))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """The part of a job that the engine gets at a time: *request* renders its pictures from index *first* on.
+
+    Picture *i* of a batch equals the single picture of its prompt with seed + *i*, so a portion of a batch is the same
+    request with another seed and fewer pictures; of a comparison it is the next way. Finished pictures are durable and
+    are not rendered again after a crash. *before*: number of pictures that were stored already.
+    """
+
+    request: Request
+    first: int = 0
+    before: int = 0
+
+    @property
+    def indices(self) -> range:
+        return range(self.first, self.first + self.request.count)
+
+
+def next_portion(job: JobRow, room: int, failed: Collection[int] = ()) -> Portion | None:
+    """What to hand over of *job* to an engine with *room* for so many pictures; None if nothing is missing.
+
+    *failed*: indices of pictures that are not tried again.
+    """
+    if not job.in_parts:
+        return Portion(job.parts[0].request)
+    missing = set(job.missing) - set(failed)
+    if not missing:
+        return None
+    first = min(missing)
+    request = job.part(first).request
+    if job.is_batch and isinstance(request, DreamRequest):
+        together = sum(1 for _ in takewhile(missing.__contains__, count(first)))
+        request = request.model_copy(update={"count": min(together, PORTION, max(room, 1))})
+    return Portion(request, first, len(job.pictures))
+
+
+def handed_out(job: JobRow, part: Portion) -> int:
+    """For how many pictures *part* was counted when the queue handed it out."""
+    return min(PORTION, job.request.count - part.before) if job.is_batch else part.request.count
+
+
+def of_the_whole(
+    event: Progress | Picture | Result | Failure, job: JobRow, part: Portion
+) -> Progress | Picture | Result | Failure:
+    """Translate an event about *part* into one about the whole job."""
+    if not job.in_parts:
+        return event
+    if isinstance(event, Picture):
+        return replace(event, index=part.first + event.index)
+    if isinstance(event, Progress):
+        painted, all_of_them = part.request.count, job.request.count
+        return replace(
+            event,
+            step=part.before * event.steps + painted * event.step,
+            steps=all_of_them * event.steps,
+            seconds_per_step=event.seconds_per_step / painted,
+            snapshots={},
+        )
+    return event

@@ -6,14 +6,10 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-from bot.models.comparison import Asked, share_of
-from bot.models.job import JobRow, JobState, PictureRow, QueuePosition, Update
-from bot.requests.batches import PORTION
-from bot.scheduling.durations import DurationRange
-from bot.scheduling.eta_correction import EtaCorrection
-from bot.scheduling.eta_simulator import Forecast, RunningJob, forecast
+from bot.models.job import PORTION, JobRequest, JobRow, JobState, PictureRow, QueuePosition, Update, share_of
+from bot.scheduling.eta_simulator import EtaCorrection, Forecast, RunningJob, forecast
 from bot.scheduling.fair_queue import EVERYTHING, FairQueue, Ticket
-from bot.scheduling.throughput import RemainingWork, ThroughputModel, Workload
+from bot.scheduling.throughput import DurationRange, RemainingWork, ThroughputModel, Workload
 from engine.protocol.messages import Progress, Ready
 
 Subscriber = Callable[[Update], None]
@@ -92,7 +88,7 @@ class JobRegistry:
         """When a running job will probably be finished (unix seconds)."""
         return self._forecast().ready.get(job_id)
 
-    def expect(self, request: Asked) -> DurationRange:
+    def expect(self, request: JobRequest) -> DurationRange:
         """How long rendering *request* takes alone, without the wait."""
         return self.throughput.durations.expect(Workload.of(request).costs)
 

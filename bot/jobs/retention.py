@@ -63,7 +63,7 @@ class Retention:
         ]
         if by_age:
             steps.append(partial(self._let_old_go, now))
-            steps.append(partial(self._store.farewells.erase_names, window_start(self._config.quota, now)))
+            steps.append(partial(self._store.erasure.erase_names, window_start(self._config.quota, now)))
         for step in steps:
             try:
                 await step()
@@ -73,16 +73,16 @@ class Retention:
     async def _forget_questions(self, now: float) -> None:
         """Delete questions some time after they expired, so that a late answer still gets the right message."""
         async with self._store.transaction() as session:
-            gone = await self._store.questions.forget(session, now - 2 * VALID_SECONDS)
+            gone = await self._store.confirmations.forget(session, now - 2 * VALID_SECONDS)
         if gone:
-            await self._store.inputs.drop_unneeded()
+            await self._store.attachments.drop_unneeded()
 
     async def _let_old_go(self, now: float) -> None:
         days = self._config.retention.pictures_days
         if days:
             for picture in await self._store.pictures.aged(now - days * _DAY, _BATCH):
                 await self._store.pictures.let_go(picture)
-            await self._store.inputs.let_go(now - days * _DAY)
+            await self._store.attachments.let_go(now - days * _DAY)
 
     async def _keep_within_budget(self, now: float) -> None:
         """Delete in this order: timelapse frames, attachments, pictures, saved pictures."""
@@ -91,7 +91,7 @@ class Retention:
         if over > 0:
             over -= await self._store.frames.let_go(over)
         if over > 0:
-            over -= await self._store.inputs.let_go(now, over)
+            over -= await self._store.attachments.let_go(now, over)
         if over > 0:
             await self._let_pictures_go(over)
 

@@ -24,7 +24,7 @@ from bot.jobs.retention import EVERY_SECONDS, ClockMonitor, Retention
 from bot.jobs.takedown import Takedowns
 from bot.jobs.transitions import JobTransitions
 from bot.models.job import RUNNING, JobRow, JobState, Update
-from bot.pictures.nsfw_check import Safety
+from bot.pictures.nsfw_check import NsfwCheck
 from bot.policy.cost_confirmation import CostConfirmation
 from bot.policy.limits import check_room
 from bot.policy.quota import Quota
@@ -73,7 +73,7 @@ class JobService:
         self.confirmation = CostConfirmation(config, store, self.quota, clock)
         self.admission = Admission(config, store, self.quota, clock)
         self._transitions = JobTransitions(config, store, self.quota, self.registry, clock)
-        safety = Safety(engine, config.safety)
+        safety = NsfwCheck(engine, config.safety) if config.safety.enabled else None
         self._engine_loop = EngineLoop(store, engine, self.registry, self._transitions, safety)
         self._retention = Retention(config, store)
         self._clock_monitor = ClockMonitor()
@@ -260,7 +260,7 @@ class JobService:
         if job is None:
             raise NothingToCancel(f"There is no job {job_id}.")
         if not (moderator or job.owned_by(by)):
-            raise NotAllowed(f"Only {plain(job.origin.user_name)} or a moderator can {what} this.")
+            raise NotAllowed(f"Only {plain(job.origin.user_name) or 'its owner'} or a moderator can {what} this.")
         return job
 
     async def _cancel(self, job: JobRow, by: int, reason: str = "") -> JobRow:

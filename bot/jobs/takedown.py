@@ -45,7 +45,7 @@ class Takedowns:
         async with self._store.transaction() as session:
             await self._store.messages.forget(session, channel_id, message_id)
             if later:
-                await self._store.farewells.remove_later(session, channel_id, message_id)
+                await self._store.erasure.remove_later(session, channel_id, message_id)
             if last := not await self._store.messages.left(session, job.id):
                 await self._hide(session, job)
             elif message_id == job.message_id:  # the final update of that message is obsolete
@@ -55,7 +55,7 @@ class Takedowns:
 
     async def _hide(self, session: Session, job: JobRow) -> None:
         await self._store.deliveries.drop(session, job.id, self._clock())
-        await self._store.keeps.forget(session, job.id)
+        await self._store.saved_jobs.forget(session, job.id)
 
     async def _record(self, session: Session, job: JobRow, by: int, server_id: int | None) -> None:
         if not job.owned_by(by):

@@ -13,10 +13,9 @@ from bot.config.settings import Config
 from bot.errors import SetAside
 from bot.failpoints import failpoint
 from bot.jobs.registry import JobRegistry
-from bot.models.comparison import share_of
-from bot.models.job import RUNNING, JobRow, JobState, owner_of
+from bot.models.job import RUNNING, JobRow, JobState, owner_of, share_of
 from bot.policy.quota import Quota
-from bot.policy.server_rules import Choices
+from bot.policy.server_rules import Preferences
 from bot.storage import Store
 from bot.storage.database import Session
 from bot.text import because
@@ -145,8 +144,8 @@ class JobTransitions:
             )
             await self._quota.refund(session, job_id, now)
 
-    async def _choices(self, session: Session, job: JobRow) -> Choices:
-        return Choices.read(await self._store.settings.all("person", str(job.origin.user_id), session))
+    async def _choices(self, session: Session, job: JobRow) -> Preferences:
+        return Preferences.read(await self._store.settings.all("person", str(job.origin.user_id), session))
 
     async def _go_back(self, job: JobRow, crash_count: int, painted: float = 0.0) -> None:
         """Start the next attempt: of everything, or of the missing parts."""

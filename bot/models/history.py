@@ -8,7 +8,7 @@ from bot.models.job import JobRow, PictureRow
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class HistoryLine:
     job: JobRow
     undelivered: str = ""
     """Why Discord did not show the result; empty if it did."""
@@ -21,10 +21,10 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class HistoryPage:
     """Part of a person's jobs, or (*only_kept*) of those they have saved, newest first."""
 
-    lines: tuple[Line, ...] = ()
+    lines: tuple[HistoryLine, ...] = ()
     total: int = 0
     """Jobs on all pages together."""
     newer: bool = False
@@ -39,7 +39,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Belongings:
+class StoredCounts:
     jobs: int
     pictures: int
     unfinished: int

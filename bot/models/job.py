@@ -2,19 +2,163 @@
 
 from __future__ import annotations
 
+import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from pathlib import Path
+from threading import Lock
 from typing import Literal, TypeAlias
 
-from bot.models.comparison import Asked, Part, parts_of, picture_of
-from engine.protocol.messages import Progress
-from engine.requests.request import DreamRequest
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from engine.errors import DreamError, InvalidRequest, PromptError
+from engine.protocol.messages import Progress, Request
+from engine.requests.prompts import Prompt
+from engine.requests.request import DreamRequest, request_from_json, request_to_json
+
+PLACES = ("first", "second", "third", "fourth")
+"""What the ways are called before they have names."""
+MOST = len(PLACES)
+
+
+class Way(BaseModel):
+    """One way to paint it, and what people call it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: str
+    request: DreamRequest
+
+
+class Comparison(BaseModel):
+    """The ways, in the order in which they were named. Picture *i* is painted in way *i*."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    kind: Literal["compare"] = "compare"
+    ways: tuple[Way, ...] = Field(min_length=2, max_length=MOST)
+
+    @property
+    def prompts(self) -> tuple[Prompt, ...]:
+        return self.ways[0].request.prompts
+
+    @property
+    def seed(self) -> int:
+        return self.ways[0].request.seed
+
+    @property
+    def count(self) -> int:
+        return len(self.ways)
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """SHA-256 of every picture that one of the ways needs beside it."""
+        return tuple(dict.fromkeys(sha for way in self.ways for sha in way.request.images))
+
+    @property
+    def cost(self) -> float:
+        return sum(way.request.cost for way in self.ways)
+
+    def with_seed(self, seed: int) -> Comparison:
+        ways = (way.model_copy(update={"request": way.request.model_copy(update={"seed": seed})}) for way in self.ways)
+        return self.model_copy(update={"ways": tuple(ways)})
+
+
+JobRequest: TypeAlias = Request | Comparison
+"""The request of a job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An engine request of a job. *first*: index of its first picture in the job; *label*: the way's name, or empty."""
+
+    request: Request
+    first: int = 0
+    label: str = ""
+
+    @property
+    def indices(self) -> range:
+        return range(self.first, self.first + self.request.count)
+
+
+def parts_of(request: JobRequest) -> tuple[Part, ...]:
+    """One part per way of a comparison, else one."""
+    if isinstance(request, Comparison):
+        return tuple(Part(way.request, index, way.label) for index, way in enumerate(request.ways))
+    return (Part(request),)
+
+
+def picture_of(request: DreamRequest, index: int) -> DreamRequest:
+    return request.model_copy(update={"seed": request.seed + index, "count": 1})
+
+
+@contextmanager
+def named(label: str) -> Iterator[None]:
+    """Prefix errors with *label* if there is one; an error in the prompt concerns all parts and gets no prefix."""
+    try:
+        yield
+    except PromptError:
+        raise
+    except DreamError as error:
+        if label:
+            error.args = (f"{label}: {error}",)
+        raise
+
+
+def share_of(request: JobRequest, indices: Collection[int]) -> float:
+    """The share (0…1) of the cost of *request* that its pictures *indices* cost."""
+    parts = parts_of(request)
+    if len(parts) == 1:
+        return min(len(indices) / request.count, 1.0)
+    return min(sum(part.request.cost for part in parts if part.first in indices) / request.cost, 1.0)
+
+
+_PARSED: dict[str, JobRequest] = {}
+"""Stored form → request, of the most recent ones: parsing is expensive, and requests are immutable."""
+_REMEMBERED = 1000
+_LOCK = Lock()
+
+
+def job_request_to_json(request: JobRequest) -> str:
+    """The stored form; `job_request_from_json` reads it back."""
+    raw = request.model_dump_json() if isinstance(request, Comparison) else request_to_json(request)
+    _remember(raw, request)
+    return raw
+
+
+def job_request_from_json(raw: str) -> JobRequest:
+    """Parse the stored form of any version. Raises InvalidRequest."""
+    if (known := _PARSED.get(raw)) is not None:
+        return known
+    request = _parse(raw)
+    _remember(raw, request)
+    return request
+
+
+def _remember(raw: str, request: JobRequest) -> None:
+    with _LOCK:
+        while len(_PARSED) >= _REMEMBERED:
+            del _PARSED[next(iter(_PARSED))]
+        _PARSED[raw] = request
+
+
+def _parse(raw: str) -> JobRequest:
+    try:
+        if json.loads(raw).get("kind") == "compare":
+            return Comparison.model_validate_json(raw)
+    except (ValueError, AttributeError, ValidationError) as error:
+        raise InvalidRequest("This comparison was stored by another version.") from error
+    return request_from_json(raw)
+
 
 Kind: TypeAlias = Literal["dream", "again", "variation", "remix", "upscale", "pick"]
 ID_LENGTH = 10
+PORTION = 8
+"""Most pictures of a batch that are rendered together, and lost if the engine crashes."""
 RUNNING = "running"
 """Key of `JobRow.seconds`: seconds for which the engine had the job, by the bot's monotonic clock."""
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u to misread
@@ -104,7 +248,7 @@ class JobRow:
     """Engine crashes while this job ran; crashes of the bot do not count."""
     origin: Origin
     owner: str
-    request: Asked
+    request: JobRequest
     priority: Priority
     state: JobState
     error_code: str
@@ -131,7 +275,7 @@ class JobRow:
 
     @property
     def is_batch(self) -> bool:
-        """Many pictures that are rendered in the background, in portions (`bot.requests.batches`)."""
+        """Many pictures that are rendered in the background, in portions of up to `PORTION`."""
         return self.priority is Priority.BACKGROUND
 
     @property

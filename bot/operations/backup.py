@@ -27,7 +27,7 @@ from bot.text import count
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class BackupFile:
     """A file of the data folder that goes into the backup."""
 
     name: str
@@ -91,15 +91,15 @@ def _write(file: IO[bytes], folder: Path, copy: Path, schema: int) -> int:
     return damaged
 
 
-def _kept(copy: Path) -> Iterator[Kept]:
+def _kept(copy: Path) -> Iterator[BackupFile]:
     with closing(sqlite3.connect(copy)) as connection:
         rows = connection.execute(
             "SELECT path, sha256, state = 'done' FROM pictures JOIN jobs ON jobs.id = job_id"
             " WHERE path IS NOT NULL ORDER BY path"
         ).fetchall()
         inputs = connection.execute("SELECT sha256 FROM inputs ORDER BY sha256").fetchall()
-    yield from (Kept(path, sha256, bool(final)) for path, sha256, final in rows)
-    yield from (Kept(f"inputs/{sha256}", sha256, True) for (sha256,) in inputs)
+    yield from (BackupFile(path, sha256, bool(final)) for path, sha256, final in rows)
+    yield from (BackupFile(f"inputs/{sha256}", sha256, True) for (sha256,) in inputs)
 
 
 def _forget(copy: Path, name: str) -> None:

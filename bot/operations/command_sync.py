@@ -17,9 +17,9 @@ import discord
 from discord import app_commands
 
 from bot.errors import StoreError
-from bot.interactions.failure_text import failure_text
+from bot.interactions.handlers import failure_text
 from bot.interactions.message_api import FAILURES
-from bot.storage.settings import Settings
+from bot.storage.settings import SettingsTable
 
 Tree: TypeAlias = app_commands.CommandTree[Any]
 
@@ -34,7 +34,7 @@ PAUSES = (5.0, 30.0, 120.0, 600.0)
 """Seconds between tries; after the last one the next start tries again."""
 
 
-async def register_commands(tree: Tree, settings: Settings, test_guild: int) -> None:
+async def register_commands(tree: Tree, settings: SettingsTable, test_guild: int) -> None:
     """Bring Discord's list of commands up to date. Failures are logged and retried."""
     guild = discord.Object(test_guild) if test_guild else None
     if guild:
@@ -49,7 +49,7 @@ async def register_commands(tree: Tree, settings: Settings, test_guild: int) -> 
             await asyncio.sleep(pause)
 
 
-async def _register(tree: Tree, settings: Settings, guild: discord.Object | None) -> None:
+async def _register(tree: Tree, settings: SettingsTable, guild: discord.Object | None) -> None:
     """Register here, then empty all other places. A place is noted first, because the bot may stop in between."""
     here = guild.id if guild else EVERYWHERE
     places = await _places(settings)
@@ -62,7 +62,7 @@ async def _register(tree: Tree, settings: Settings, guild: discord.Object | None
     await settings.put("bot", "", PLACES, [here])
 
 
-async def _places(settings: Settings) -> list[int]:
+async def _places(settings: SettingsTable) -> list[int]:
     """Places that may hold commands; global if none was noted."""
     noted = (await settings.all("bot")).get(PLACES)
     return [int(place) for place in noted] if isinstance(noted, list) else [EVERYWHERE]
@@ -78,7 +78,7 @@ async def _empty(tree: Tree, place: int) -> None:
     log.info("removed the commands %s", f"of server {place}" if place else "that were global")
 
 
-async def _bring_up_to_date(tree: Tree, settings: Settings, guild: discord.Object | None) -> None:
+async def _bring_up_to_date(tree: Tree, settings: SettingsTable, guild: discord.Object | None) -> None:
     """Register unless the commands equal those registered last and those that Discord lists."""
     wanted = digest(tree, guild)
     stored = (await settings.all("bot")).get(SETTING)

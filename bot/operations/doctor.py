@@ -16,7 +16,7 @@ from typing import Any
 from bot.config.settings import Config
 from bot.operations.doctor_data import check_folder
 from bot.operations.doctor_discord import check_discord
-from bot.operations.doctor_report import Finding, Verdict, bad, can_colour, good, note, render, summary
+from bot.operations.doctor_report import Finding, Severity, bad, can_colour, good, note, render, summary
 from bot.text import count
 from engine.client.local import LocalEngine
 from engine.protocol.messages import Ready
@@ -34,7 +34,7 @@ async def examine(config: Config) -> int:
         print(render(finding, colour=can_colour()), flush=True)
         findings.append(finding)
     print(summary(findings))
-    return int(any(finding.verdict is Verdict.BAD for finding in findings))
+    return int(any(finding.verdict is Severity.BAD for finding in findings))
 
 
 async def _findings(config: Config) -> AsyncIterator[Finding]:

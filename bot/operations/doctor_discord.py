@@ -11,7 +11,7 @@ import discord
 
 from bot.config.settings import Config
 from bot.interactions.connector import connector_from_file, read_link
-from bot.interactions.failure_text import failure_text
+from bot.interactions.handlers import failure_text
 from bot.interactions.message_api import FAILURES
 from bot.operations.doctor_report import Finding, bad, good, note
 from bot.text import count, listed

@@ -11,7 +11,7 @@ from enum import Enum
 from bot.text import count
 
 
-class Verdict(Enum):
+class Severity(Enum):
     GOOD = "ok"
     WORTH_KNOWING = "note"
     BAD = "problem"
@@ -22,26 +22,26 @@ class Finding:
     """The result of one check. *remedy* says what to do; empty if nothing."""
 
     name: str
-    verdict: Verdict
+    verdict: Severity
     text: str
     remedy: str = ""
 
 
 def good(name: str, text: str) -> Finding:
-    return Finding(name, Verdict.GOOD, text)
+    return Finding(name, Severity.GOOD, text)
 
 
 def note(name: str, text: str, remedy: str = "") -> Finding:
     """Something that works only partly, or needs attention soon."""
-    return Finding(name, Verdict.WORTH_KNOWING, text, remedy)
+    return Finding(name, Severity.WORTH_KNOWING, text, remedy)
 
 
 def bad(name: str, text: str, remedy: str) -> Finding:
-    return Finding(name, Verdict.BAD, text, remedy)
+    return Finding(name, Severity.BAD, text, remedy)
 
 
-_SIGNS = {Verdict.GOOD: "✓", Verdict.WORTH_KNOWING: "·", Verdict.BAD: "✗"}
-_COLOURS = {Verdict.GOOD: 32, Verdict.WORTH_KNOWING: 33, Verdict.BAD: 31}
+_SIGNS = {Severity.GOOD: "✓", Severity.WORTH_KNOWING: "·", Severity.BAD: "✗"}
+_COLOURS = {Severity.GOOD: 32, Severity.WORTH_KNOWING: 33, Severity.BAD: 31}
 _WIDTH = 100
 _MARGIN = " " * 15
 
@@ -64,7 +64,7 @@ def _wrapped(text: str) -> str:
 
 
 def summary(findings: Iterable[Finding]) -> str:
-    problems = sum(finding.verdict is Verdict.BAD for finding in findings)
+    problems = sum(finding.verdict is Severity.BAD for finding in findings)
     if not problems:
         return "No problems found."
     return f"{count(problems, 'problem')} found; the fixes are listed above."

@@ -23,28 +23,28 @@ from engine.images.opening import NAMES, sniff
 CDN = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
 """The only hosts that attachments are fetched from."""
 KINDS = frozenset({"png", "jpeg", "webp", "gif", "tiff", "bmp", "x-ms-bmp", "avif", "heic", "heif"})
-UNSAID = frozenset({"", "application/octet-stream"})
-"""Content types that say nothing: the bytes decide."""
+UNNAMED = frozenset({"", "application/octet-stream"})
+"""Content types that do not name a format; the bytes decide."""
 DOWNLOAD_SECONDS = 20.0
 AT_ONCE = 2
 """Attachments of a lane that are read at the same time: one is fetched while another is decoded."""
 SMALL_PIXELS, SMALL_BYTES = 2_500_000, 4 * 2**20
-"""Attachments up to these have a lane and a decoder of their own, so that they never wait for large ones."""
+"""Attachments up to these limits have a separate lane and decoder, so that they never wait for large ones."""
 SMALL_SHARE = 3
 """Small pictures are decoded within this fraction of the decoder's limits."""
 WAITING = 3
 """Attachments of one person that may wait."""
 PERSON_SECONDS = 15.0
-"""Decoding time that one person may use at once; it comes back within a minute."""
+"""Decoding time that one person may use at once; it refills within a minute."""
 REFUSED_SECONDS = 2.0
-"""What a picture that is refused costs beyond its decoding time."""
+"""Charge for a refused picture on top of its decoding time."""
 _REFILL = PERSON_SECONDS / 60
 
 
 def check_attachment(attachment: discord.Attachment) -> None:
-    """Raise UnreadablePicture for an attachment that is not fetched, by what Discord says about it."""
+    """Raise UnreadablePicture for an attachment whose type, size or host, as Discord reports them, is not allowed."""
     kind = (attachment.content_type or "").partition(";")[0].strip().lower()
-    if kind not in UNSAID and (not kind.startswith("image/") or kind.removeprefix("image/") not in KINDS):
+    if kind not in UNNAMED and (not kind.startswith("image/") or kind.removeprefix("image/") not in KINDS):
         raise UnreadablePicture(f"Attach a picture ({NAMES} or HEIC). This file is “{kind}”.")
     if attachment.size > MAX_BYTES:
         raise UnreadablePicture(
@@ -81,13 +81,13 @@ class AttachmentReader:
         self._admitted: dict[int, bool] = {}
         """Person → whether the attachment is small."""
         self._used: dict[int, tuple[float, float]] = {}
-        """Person → (seconds, when): decoding time used by then, as far as it has not come back."""
+        """Person → (seconds, when): decoding time used by then, minus the refill."""
         self._decoding = {True: asyncio.Lock(), False: asyncio.Lock()}
         self._decoders: set[DecoderProcess] = set()
         self._closing = False
 
     async def read(self, attachment: discord.Attachment, user_id: int, *, alpha: bool = False) -> CleanPicture:
-        """Fetch and decode. Raises UnreadablePicture, CoolingDown (this person has used much time), ShuttingDown."""
+        """Fetch and decode. Raises UnreadablePicture, CoolingDown (too much decoding time used), ShuttingDown."""
         check_attachment(attachment)
         small = _is_small(attachment)
         async with self._turn(user_id, small):
@@ -98,7 +98,7 @@ class AttachmentReader:
                 return await self._decode(data, user_id, alpha, SMALL_SHARE if small else 1)
 
     def close(self) -> None:
-        """End the child that decodes; everything that waits raises ShuttingDown."""
+        """End the decoder processes; waiting reads raise ShuttingDown."""
         self._closing = True
         for decoder in self._decoders:
             decoder.close()
@@ -108,7 +108,7 @@ class AttachmentReader:
         self._tickets.clear()
 
     def used(self, user_id: int) -> float:
-        """Seconds of decoding time that this person has used and that have not come back."""
+        """Seconds of decoding time that this person has used, minus the refill."""
         seconds, at = self._used.get(user_id, (0.0, 0.0))
         return max(0.0, seconds - (self._ticks() - at) * _REFILL)
 

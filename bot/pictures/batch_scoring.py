@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from bot.errors import StoreError
 from bot.models.job import JobRow, PictureRow, Update
-from bot.pictures.clip_ranker import Critic
+from bot.pictures.clip_ranker import ClipRanker
 from bot.storage import Store
 from engine.errors import DreamError
 from engine.requests.request import DreamRequest
@@ -20,10 +20,10 @@ from engine.requests.request import DreamRequest
 log = logging.getLogger(__name__)
 
 
-class Grades:
-    """Asks the critic, one batch after the other. One per bot."""
+class BatchScorer:
+    """Scores one batch after the other with `ClipRanker`. Subscribe `hear` to the job registry."""
 
-    def __init__(self, critic: Critic, store: Store) -> None:
+    def __init__(self, critic: ClipRanker, store: Store) -> None:
         self._critic, self._store = critic, store
         self._waiting: dict[str, JobRow] = {}
         self._turn = asyncio.Lock()
@@ -37,12 +37,12 @@ class Grades:
                 self._working = asyncio.create_task(self._work(), name="grades")
 
     async def graded(self, job: JobRow) -> JobRow:
-        """*job* with what is known about its pictures; of a batch what is not known yet is asked for."""
+        """*job* with the stored scores of its pictures; unscored pictures of a batch are scored first."""
         if not job.is_batch or not job.pictures:
             return job
         async with self._turn:
             known = await self._store.jobs.find(job.id)
-            if known is None:  # forgotten meanwhile
+            if known is None:  # its owner's data was erased
                 return job
             job = replace(job, pictures=known.pictures)
             ungraded = [picture for picture in job.pictures if "grade" not in picture.facts]

@@ -1,7 +1,6 @@
-"""Which of several pictures fits its words best, as a CLIP sees it that did not guide them. Knows no Discord.
+"""Ranks the pictures of a job by CLIP: the cosine between prompt and picture, by a CLIP that did not guide them.
 
-The engine embeds pictures and words between two of its steps; what it said of a result never changes, so it is
-remembered for a while.
+The engine embeds pictures and prompts between two of its steps. Rankings never change, so recent ones are cached.
 """
 
 from __future__ import annotations
@@ -27,25 +26,25 @@ from engine.requests.prompts import Prompt
 from engine.requests.request import DreamRequest
 
 SIDE = 336
-"""Pixels; no CLIP of this family sees more."""
+"""Pixels of the longer side; CLIPs of this family see no more."""
 REMEMBERED = 200
 SECONDS = 60.0
-"""The longest that anybody waits for the engine."""
+"""Longest wait for the engine."""
 PAUSE = 0.25
-"""Seconds until it is asked again."""
+"""Seconds between two attempts while the engine restarts."""
 FEWER = "Fewer than two of these pictures are left, so there is nothing to rank."
 SMALL = "primer"
-"""Perceptors whose names begin so know only the words of the primer's vocabulary."""
+"""Prefix of perceptors that only know the words of the primer's vocabulary."""
 
 
-class Critic:
+class ClipRanker:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._said: OrderedDict[str, Ranking] = OrderedDict()
         self._turn = asyncio.Lock()
 
     async def rank(self, job: JobRow) -> Ranking:
-        """Rank a finished job's pictures. Raises PictureGone, Refused and what the engine says."""
+        """Rank a finished job's pictures. Raises PictureGone, Refused, or an error of the engine."""
         request = dream_of(job)
         name, note = choose_grader(guides_of(request))
         async with self._turn:
@@ -59,7 +58,7 @@ class Critic:
             return self._said[job.id]
 
     async def cosines(self, request: DreamRequest, pictures: Sequence[PictureRow]) -> tuple[str, Mapping[int, float]]:
-        """The judge's name, and index → cosine for each of *pictures* that is still kept. Raises as `rank` does."""
+        """(name of the scoring CLIP, index → cosine) of the *pictures* still on disk. Raises as `rank` does."""
         name, _ = choose_grader(guides_of(request))
         return name, await self._cosines(pictures, request.prompts, name)
 
@@ -83,7 +82,7 @@ class Critic:
         return {index: float(cosine) for (index, _), cosine in zip(seen, cosines, strict=True)}
 
     async def _embed(self, name: str, *, texts: Sequence[str] = (), images: Sequence[bytes] = ()) -> Embeddings:
-        """An engine that is starting is waited for."""
+        """Embed; waits while the engine restarts."""
         while True:
             try:
                 return await self._engine.embed(texts=texts, images=images, perceptor=name)
@@ -98,11 +97,12 @@ def _is_read(prompt: Prompt, perceptor: str) -> bool:
 
 
 async def _view(picture: PictureRow) -> bytes | None:
-    """What the perceptor needs to see of a picture; None where the file is gone."""
+    """The picture at the size that the perceptor sees; None if its file is gone."""
     png = await files.read(picture.path) if picture.path else None
-    return await asyncio.to_thread(_small, png) if png else None
+    return await asyncio.to_thread(clip_view, png) if png else None
 
 
-def _small(png: bytes) -> bytes:
+def clip_view(png: bytes) -> bytes:
+    """*png* with at most `SIDE` pixels a side. Blocks."""
     image = open_own(png)
     return to_png(within(image, SIDE) if max(image.size) > SIDE else image)

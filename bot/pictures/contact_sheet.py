@@ -1,4 +1,4 @@
-"""One picture of many pictures: each with its number, the best first once they are judged. Drawn off the event loop.
+"""Draws a contact sheet: numbered thumbnails, best first once they are scored. Blocks; call it in a thread.
 
 Discord shows a sheet about 550 pixels wide, so numbers are as high as a fifth of their picture.
 """
@@ -19,14 +19,14 @@ THUMBNAIL = 256
 WIDEST = 2048
 """Pixels of a sheet."""
 BEST = 3
-"""So many of the first have a frame, in gold, silver and bronze."""
+"""Number of pictures that get a frame: gold, silver, bronze."""
 FRAMES = ((250, 190, 60), (196, 202, 210), (193, 128, 78))
 BACKGROUND = (30, 31, 34)
 EMPTY = (43, 45, 49)
 
 
 def thumbnail(png: bytes) -> bytes:
-    """A picture as it stands on a sheet, encoded."""
+    """A picture for a sheet, as WebP."""
     image = open_own(png)
     buffer = io.BytesIO()
     (within(image, THUMBNAIL) if max(image.size) > THUMBNAIL else image).save(buffer, "WEBP", quality=92, method=2)
@@ -34,7 +34,7 @@ def thumbnail(png: bytes) -> bytes:
 
 
 def sheet_so_far(thumbnails: Mapping[int, bytes], pictures: int) -> bytes:
-    """A sheet of places for all *pictures*, in which stands what is painted, as WebP. Needs at least one."""
+    """A sheet with a cell for each of *pictures*, filled as far as painted, as WebP. Needs at least one thumbnail."""
     cells = [thumbnails.get(index) for index in range(pictures)]
     buffer = io.BytesIO()
     _drawn(cells, range(pictures), framed=False).save(buffer, "WEBP", quality=85, method=2)
@@ -42,12 +42,12 @@ def sheet_so_far(thumbnails: Mapping[int, bytes], pictures: int) -> bytes:
 
 
 def ranked_sheet(thumbnails: Mapping[int, bytes], order: Sequence[int], *, judged: bool) -> bytes:
-    """The pictures of *order*, the best first, as PNG; *judged*: the order is a judgement, so the best have frames."""
+    """The pictures of *order*, the best first, as PNG; *judged*: they are ranked, so the best get frames."""
     return to_png(_drawn([thumbnails[index] for index in order], order, framed=judged))
 
 
 def side_by_side(thumbnails: Mapping[int, bytes], captions: Sequence[str]) -> bytes:
-    """A few pictures with a caption under each, as PNG; dark where one is missing. Needs at least one."""
+    """Pictures with a caption under each, as PNG; a missing one is dark. Needs at least one."""
     known = {index: _opened(data) for index, data in thumbnails.items()}
     largest = max(known.values(), key=lambda image: image.size)
     images = [known.get(index) or Image.new("RGB", largest.size, EMPTY) for index in range(len(captions))]

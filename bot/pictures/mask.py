@@ -1,6 +1,6 @@
-"""A mask from a person: which part of a picture is painted anew. White is painted, black stays; greys are in between.
+"""Reads a mask for inpainting: white is repainted, black stays, greys blend.
 
-Editors say the same with holes: where a mask has transparency, that alone counts, and what is transparent is painted.
+A mask with transparency is read by its alpha channel alone: transparent parts are repainted.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from engine.images.opening import open_own
 from engine.images.pictures import to_png
 
 SIDE = 2048
-"""Pixels that a mask keeps on its longer side; no net paints finer."""
+"""Most pixels of a mask's longer side; no model paints at a higher resolution."""
 ALONE = "A mask needs a picture. Attach the picture as image, too."
 
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """A PNG in greys with the shape of its picture; *note* says what had to be done to it, or nothing."""
+    """A greyscale PNG with its picture's aspect ratio; *note* says how it was changed, if it was."""
 
     png: bytes
     note: str = ""
 
     @property
     def sha256(self) -> str:
-        """The name by which a request asks for it."""
+        """The name by which a request refers to it."""
         return hashlib.sha256(self.png).hexdigest()
 
 
@@ -52,7 +52,7 @@ def _mask(sent: CleanPicture, picture: CleanPicture) -> Mask:
 
 
 def _greys(mask: Image.Image) -> Image.Image:
-    """One channel: 255 where it is painted."""
+    """One channel; 255 is repainted."""
     if mask.mode == "RGBA":
         holes = ImageChops.invert(mask.getchannel("A"))
         if holes.getbbox() is not None:

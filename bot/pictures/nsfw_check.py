@@ -1,7 +1,7 @@
-"""An optional look at every finished picture, by a CLIP: is it closer to what is for adults than to anything harmless?
+"""An optional NSFW check of every finished picture: a CLIP compares it with adult and with harmless sentences.
 
-It measures how well sentences fit a picture, and nothing else. It takes marble statues for nakedness and overlooks what
-no sentence describes; so what it finds is covered, never deleted, and moderators are still needed. Off by default.
+The check only measures how well sentences fit a picture. It mistakes marble statues for nudity and misses what no
+sentence describes. So it covers pictures and never deletes them, and moderators are still needed. Off by default.
 """
 
 from __future__ import annotations
@@ -12,26 +12,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bot.config.sections import SafetySection
+from bot.pictures.clip_ranker import clip_view
 from engine.client.local import Engine
 from engine.errors import DreamError
-from engine.images.opening import open_own
-from engine.images.pictures import to_png, within
 from engine.protocol.messages import Picture
 
 log = logging.getLogger(__name__)
 
-SIDE = 336
-"""Pixels; no CLIP of this family sees more."""
 SECONDS = 30.0
-"""The longest that a picture waits to be looked at."""
+"""Longest wait for the verdict on one picture."""
 COVERED = "Hidden: the safety check took this for adult content. It can be wrong."
-UNSEEN = "Hidden: the safety check could not examine this picture."
+UNCHECKED = "Hidden: the safety check could not examine this picture."
 
 Vectors = Sequence[Sequence[float]]
 
 
-class Safety:
-    """Looks. What it cannot look at counts as found: a check that fails open is none."""
+class NsfwCheck:
+    """Checks pictures. A picture that cannot be checked is covered, because a check that fails open is useless."""
 
     def __init__(self, engine: Engine, section: SafetySection) -> None:
         self._engine = engine
@@ -39,15 +36,13 @@ class Safety:
         self._probes: tuple[Vectors, Vectors] | None = None
 
     async def judged(self, picture: Picture) -> Picture:
-        """The picture, with `covered` and a note among its facts where it is to be covered."""
-        if not self._section.enabled:
-            return picture
+        """Return the picture; if it must be covered, its facts say so (`covered`, and a note)."""
         try:
             async with asyncio.timeout(SECONDS):
                 found = COVERED if await self.excess(picture.png) > self._section.margin else ""
         except (DreamError, TimeoutError) as error:
             log.warning("picture %d of job %s was not checked: %s", picture.index, picture.job_id, error)
-            found = UNSEEN
+            found = UNCHECKED
         if not found:
             return picture
         notes = picture.facts.get("notes")
@@ -55,10 +50,10 @@ class Safety:
         return replace(picture, facts={**picture.facts, "covered": True, "notes": [*said, found]})
 
     async def excess(self, png: bytes) -> float:
-        """How much better the best probe fits than the best harmless sentence; in -2 … 2. Raises DreamErrors."""
+        """Best cosine of the probes minus that of the harmless sentences, −2 … 2. Raises DreamError."""
         if self._probes is None:
             self._probes = await self._read(self._section.probes), await self._read(self._section.harmless)
-        view = await asyncio.to_thread(_view, png)
+        view = await asyncio.to_thread(clip_view, png)
         seen = await self._engine.embed(images=[view], perceptor=self._section.perceptor)
         probes, harmless = (max(_cosine(seen.vectors[0], one) for one in vectors) for vectors in self._probes)
         return probes - harmless
@@ -68,10 +63,5 @@ class Safety:
 
 
 def _cosine(one: Sequence[float], other: Sequence[float]) -> float:
-    """Of two vectors of length 1."""
+    """The cosine of two unit vectors."""
     return sum(a * b for a, b in zip(one, other, strict=True))
-
-
-def _view(png: bytes) -> bytes:
-    image = open_own(png)
-    return to_png(within(image, SIDE) if max(image.size) > SIDE else image)

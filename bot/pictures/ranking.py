@@ -1,11 +1,10 @@
-"""In which order the pictures of a batch are shown, and who says so. Pure.
+"""The order in which the pictures of a batch are shown, and which CLIP scored them.
 
-    grade       the cosine between picture and words, as the judge sees it
-    grader      the CLIP that judged
-    clip_score  the same cosine as the CLIP sees it that guided
+    grade       cosine of picture and prompt by a CLIP chosen for scoring
+    grader      the name of that CLIP
+    clip_score  the same cosine by the CLIP that guided the picture
 
-The first two are in a picture's facts once `bot.pictures.batch_scoring` has asked for them, the third comes with the
-picture.
+`bot.pictures.batch_scoring` adds the first two to a picture's facts; the third comes with the picture.
 """
 
 from __future__ import annotations
@@ -20,27 +19,27 @@ from engine.requests.request import DreamRequest
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """The pictures of a job, the best first. *judged*: they have scores; *words*: the judge, for people to read."""
+class PictureOrder:
+    """The pictures of a job, the best first. *judged*: they have scores; *words*: a sentence about who scored them."""
 
     pictures: tuple[PictureRow, ...]
     judged: bool
     words: str
 
 
-def ordered(job: JobRow) -> Order:
-    """How *job*'s pictures are shown, from what is known about them."""
+def ordered(job: JobRow) -> PictureOrder:
+    """The pictures of *job* by score, or as painted without scores."""
     grades = [figure(picture, "grade") for picture in job.pictures]
     if all(grade is not None for grade in grades):
-        return Order(_by(job.pictures, "grade"), True, _judge(job))
+        return PictureOrder(_by(job.pictures, "grade"), True, _judge(job))
     if all(figure(picture, "clip_score") is not None for picture in job.pictures):
         words = "Ranked by the CLIP that guided them, because no other model was available."
-        return Order(_by(job.pictures, "clip_score"), True, words)
-    return Order(job.pictures, False, "Not ranked, because no model could score them.")
+        return PictureOrder(_by(job.pictures, "clip_score"), True, words)
+    return PictureOrder(job.pictures, False, "Not ranked, because no model could score them.")
 
 
 def merit(picture: PictureRow) -> float | None:
-    """The judge's cosine, else the guiding CLIP's; None without either."""
+    """The grade, else the score of the guiding CLIP, else None."""
     grade = figure(picture, "grade")
     return figure(picture, "clip_score") if grade is None else grade
 
@@ -56,7 +55,7 @@ def independent_score(job: JobRow, picture: PictureRow) -> float | None:
 
 
 def best(pictures: Sequence[PictureRow]) -> PictureRow:
-    """The picture that CLIP likes best; the first one where nothing was measured. Needs at least one."""
+    """The picture with the highest score, or the first without scores. Needs at least one."""
     return max(pictures, key=lambda picture: (-1.0 if (value := merit(picture)) is None else value, -picture.index))
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from bot.errors import PictureGone, StoreError
 from bot.models.job import JobRow, JobState, Update
-from bot.pictures.uploads import Upload
+from bot.pictures.uploads import ImageUpload
 from bot.storage import Store, files
 from bot.storage.timelapses import Frame
 from engine.errors import UnreadablePicture
@@ -25,16 +25,16 @@ from engine.requests.request import DreamRequest
 log = logging.getLogger(__name__)
 
 FEWEST = 3
-"""Frames; less is no way to look at."""
+"""Fewest frames of a timelapse."""
 SIDE = 256
-"""Pixels of one picture in the film."""
+"""Pixels of one picture in the timelapse."""
 DARK = (30, 31, 34)
-"""What stands for a picture that has not begun."""
+"""Colour of a picture that has not begun."""
 GONE = "The timelapse has expired."
 
 
-class Evolutions:
-    """One per bot. *has_room*: whether the disk has room for snapshots."""
+class Timelapses:
+    """Subscribe `hear` to the job registry. *has_room*: whether the disk has room for snapshots."""
 
     def __init__(self, store: Store, has_room: Callable[[], bool]) -> None:
         self._store, self._has_room = store, has_room
@@ -55,8 +55,8 @@ class Evolutions:
     async def has(self, job: JobRow) -> bool:
         return await self._store.frames.has(job.id)
 
-    async def film(self, job: JobRow, limit: int) -> Upload:
-        """The job's pictures coming to be, as a GIF of at most *limit* bytes. Raises PictureGone."""
+    async def film(self, job: JobRow, limit: int) -> ImageUpload:
+        """The timelapse of a job as a GIF of at most *limit* bytes. Raises PictureGone."""
         frames = await self._store.frames.read(job.id)
         pngs = [png for picture in job.pictures if picture.path and (png := await files.read(picture.path))]
         if len(frames) < FEWEST or len(pngs) < len(job.pictures) or not pngs:
@@ -65,10 +65,10 @@ class Evolutions:
             data = await asyncio.to_thread(_film, frames, pngs, min(limit, MAX_BYTES))
         except UnreadablePicture as error:  # damaged on disk
             raise PictureGone(GONE) from error
-        return Upload(f"{'SPOILER_' if job.origin.spoiler else ''}{job.id}-evolution.gif", data)
+        return ImageUpload(f"{'SPOILER_' if job.origin.spoiler else ''}{job.id}-evolution.gif", data)
 
     async def close(self) -> None:
-        """Let what is being written be written."""
+        """Wait until pending frames are written."""
         if self._keeping:
             await asyncio.wait(self._keeping)
 
@@ -88,7 +88,7 @@ class Evolutions:
         try:
             if self._has_room():
                 await self._store.frames.keep(job_id, frames)
-                if await self._store.jobs.find(job_id) is None:  # forgotten meanwhile, with all that is its owner's
+                if await self._store.jobs.find(job_id) is None:  # its owner's data was erased
                     await files.remove(self._store.frames.path(job_id))
         except StoreError as error:
             log.info("the timelapse of job %s was not stored: %s", job_id, error)

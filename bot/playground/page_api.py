@@ -15,7 +15,7 @@ from bot.playground.page_requests import (
     Say,
     SetFault,
     Slash,
-    Submit,
+    SubmitAction,
     UserCommand,
 )
 from bot.playground.server.actions.people import AttachedFile, NotPossibleError
@@ -77,7 +77,7 @@ class PageApi:
                 people.on_user(user, act.channel, act.target, act.command, nonce=act.nonce)
             case Click():
                 people.click(user, self._message(user, act), act.custom_id, act.values, nonce=act.nonce)
-            case Submit():
+            case SubmitAction():
                 opened = self._site.interactions.get(act.modal)
                 if opened is None:
                     raise NotPossibleError("this form is no longer open")

@@ -65,7 +65,7 @@ class Click(_Act):
     values: list[Text] = []
 
 
-class Submit(_Act):
+class SubmitAction(_Act):
     """Send the form that the interaction *modal* opened."""
 
     type: Literal["submit"]
@@ -96,7 +96,7 @@ class Delete(_Act):
     message: Id
 
 
-Act = Slash | Autocomplete | MessageCommand | UserCommand | Click | Submit | React | Say | Delete
+Act = Slash | Autocomplete | MessageCommand | UserCommand | Click | SubmitAction | React | Say | Delete
 
 
 class SetFault(_Request):

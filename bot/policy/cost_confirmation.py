@@ -8,14 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping
 
-from bot.config.sections import QuotaSection
 from bot.config.settings import Config
 from bot.errors import Lapsed, NotAllowed, Unconfirmed
-from bot.models.comparison import Asked
-from bot.models.job import Origin, new_job_id, owner_of
+from bot.models.job import JobRequest, Origin, new_job_id, owner_of
+from bot.policy.limits import worth_asking
 from bot.policy.quota import Quota
 from bot.storage import Store
-from bot.storage.confirmations import VALID_SECONDS, Question
+from bot.storage.confirmations import VALID_SECONDS, Confirmation
 from bot.storage.database import unbroken
 from bot.text import duration, number, units
 from engine.requests.request import UpscaleRequest
@@ -34,22 +33,22 @@ class CostConfirmation:
         self._quota = quota
         self._clock = clock
 
-    async def check(self, request: Asked, user_id: int, roles: Collection[int]) -> None:
+    async def check(self, request: JobRequest, user_id: int, roles: Collection[int]) -> None:
         left = (await self._quota.balance(user_id, roles)).left
         if request.cost <= left and worth_asking(request.cost, left, self._config.quota):
             raise Unconfirmed(left)
 
-    async def ask(self, request: Asked, origin: Origin, images: Mapping[str, bytes] = NO_PICTURES) -> Question:
+    async def ask(self, request: JobRequest, origin: Origin, images: Mapping[str, bytes] = NO_PICTURES) -> Confirmation:
         """Store a question about *request*, with its attached *images* (SHA-256 → bytes)."""
-        question = Question(
+        question = Confirmation(
             new_job_id(), origin.owner, origin.kind, origin.parent_job, origin.parent_index, request, self._clock()
         )
         await unbroken(self._remember(question, images))
         return question
 
-    async def question(self, question_id: str, user_id: int) -> Question:
+    async def question(self, question_id: str, user_id: int) -> Confirmation:
         """The open question to that person. Raises Lapsed, or NotAllowed for another person's question."""
-        question = await self._store.questions.find(question_id)
+        question = await self._store.confirmations.find(question_id)
         if question is not None and question.owner != owner_of(user_id):
             raise NotAllowed("This question is for another person.")
         if question is not None and question.answer:
@@ -62,41 +61,30 @@ class CostConfirmation:
         """Answer no. Raises as `question` does."""
         question = await self.question(question_id, user_id)
         async with self._store.transaction() as session:
-            if not await self._store.questions.answer(session, question.id, question.owner, "no"):
+            if not await self._store.confirmations.answer(session, question.id, question.owner, "no"):
                 raise Lapsed(ANSWERED)
-        await self._store.inputs.drop_unneeded()
+        await self._store.attachments.drop_unneeded()
 
-    async def _remember(self, question: Question, images: Mapping[str, bytes]) -> None:
+    async def _remember(self, question: Confirmation, images: Mapping[str, bytes]) -> None:
         async with self._store.transaction() as session:
-            await self._store.questions.ask(session, question)
+            await self._store.confirmations.ask(session, question)
             for sha256 in question.request.images:
-                await self._store.inputs.hold(session, question.id, sha256, images.get(sha256), question.asked_at)
-        await self._store.inputs.drop_unneeded()
+                await self._store.attachments.hold(session, question.id, sha256, images.get(sha256), question.asked_at)
+        await self._store.attachments.drop_unneeded()
 
 
-def worth_asking(cost: float, left: float, quota: QuotaSection) -> bool:
-    """Whether *cost* exceeds `confirm_cost`, or `confirm_share` of what is *left* (infinite without a limit).
-
-    All in units. A cost below `confirm_least` is not asked about because of its share.
-    """
-    if quota.confirm_cost and cost > quota.confirm_cost:
-        return True
-    share = quota.confirm_share
-    return bool(share) and cost >= quota.confirm_least and not math.isinf(left) and cost > share * left
-
-
-def question_words(request: Asked, left: float, seconds: float) -> str:
+def question_words(request: JobRequest, left: float, seconds: float) -> str:
     """``This costs 12 units of the 18 you have left and takes about 3 min. Paint it?``"""
     of_what = "" if math.isinf(left) else f" of the {number(round(left, 2))} you have left"
     return f"This costs {units(request.cost)}{of_what} and takes about {duration(_rounded(seconds))}. {_ask(request)}"
 
 
-def _ask(request: Asked) -> str:
+def _ask(request: JobRequest) -> str:
     if isinstance(request, UpscaleRequest):
         return f"Upscale to {request.width * request.scale}×{request.height * request.scale}?"
     return "Paint it?" if request.count == 1 else f"Paint all {request.count} pictures?"
 
 
 def _rounded(seconds: float) -> float:
-    """Whole minutes where there are some: “about” with seconds behind it is no “about”."""
+    """From 90 seconds on, whole minutes: an estimate is not exact to the second."""
     return seconds if seconds < 90 else round(seconds / 60) * 60

@@ -1,4 +1,4 @@
-"""Limits that are checked before a job costs anything: size, availability, disk space, queue length, cooldown."""
+"""Limits that are checked before a job costs anything: size, availability, disk space, queue length, cooldown, cost."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import math
 import shutil
 from pathlib import Path
 
-from bot.config.sections import LimitsSection, QueueSection
+from bot.config.sections import LimitsSection, QueueSection, QuotaSection
 from bot.config.settings import Standing
 from bot.errors import CoolingDown, NoRoom, QueueFull, TooLarge
-from bot.models.comparison import Asked, named, parts_of
+from bot.models.job import JobRequest, named, parts_of
 from bot.text import count
 from engine.catalogue.models import MODELS
 from engine.errors import EngineUnusable, ModelUnavailable
@@ -17,7 +17,7 @@ from engine.protocol.messages import Ready, Request
 from engine.requests.request import AUTO, DreamRequest, check_aims
 
 
-def check_size(request: Asked, limits: LimitsSection) -> None:
+def check_size(request: JobRequest, limits: LimitsSection) -> None:
     """Raise TooLarge for a part that exceeds the host's *limits*."""
     for part in parts_of(request):
         with named(part.label):
@@ -43,7 +43,7 @@ def _check_size(request: Request, limits: LimitsSection) -> None:
             )
 
 
-def check_available(request: Asked, ready: Ready | None) -> None:
+def check_available(request: JobRequest, ready: Ready | None) -> None:
     """Raise ModelUnavailable for what this engine lacks, EngineUnusable if it cannot start.
 
     While it restarts (*ready* is None) nothing is refused, and the job waits.
@@ -134,3 +134,14 @@ def _fitting(side: int, most: int) -> str:
 
 def _jobs(number: int) -> str:
     return "one job" if number == 1 else f"{number} jobs"
+
+
+def worth_asking(cost: float, left: float, quota: QuotaSection) -> bool:
+    """Whether *cost* exceeds `confirm_cost`, or `confirm_share` of what is *left* (infinite without a limit).
+
+    All in units. A cost below `confirm_least` is not asked about because of its share.
+    """
+    if quota.confirm_cost and cost > quota.confirm_cost:
+        return True
+    share = quota.confirm_share
+    return bool(share) and cost >= quota.confirm_least and not math.isinf(left) and cost > share * left

@@ -15,37 +15,39 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bot.config.sections import LimitsSection
 from bot.errors import BlockedWords, Refused
-from bot.models.comparison import Asked, parts_of
+from bot.models.job import JobRequest, JobRow, parts_of
 from bot.policy.word_filter import about_minors, first_found, is_mature, is_sexual
+from bot.storage import Store
+from bot.storage.database import Session
 from bot.storage.moderation import Block
 from bot.text import because, clock_date, listed, mention_channel, mention_role, plain
 from engine.catalogue.models import MODELS, Model
 from engine.errors import DreamError, InvalidRequest
-from engine.requests.request import PROFILE, build_options, painter_by, parse_size
+from engine.requests.request import PROFILE, UpscaleRequest, build_options, painter_by, parse_size
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where something is asked for, as far as rules care."""
+    """The facts about a place that rules depend on."""
 
     server_id: int | None = None
     """None in direct messages and where the bot is a guest."""
     channels: tuple[int, ...] = ()
     """The channel, and what it is part of: a thread's or post's parent, the category."""
     restricted: bool = False
-    """Whether Discord shows this place to adults only."""
+    """Whether the channel is age-restricted (18+)."""
     roles: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PromptLineage:
-    """The words that a picture is to show, with those of the pictures that it is made from."""
+    """The prompt texts of a picture and of every picture that it was made from."""
 
     texts: tuple[str, ...] = ()
     known: bool = True
-    """Whether these are all: of a picture that is enlarged the records may be gone."""
+    """False if the records of a source picture are gone, so that texts may be missing."""
 
 
 FORGOTTEN = (
@@ -53,11 +55,11 @@ FORGOTTEN = (
     "shown in an age-restricted channel."
 )
 NO_PROFILE = "none"
-"""What is typed to paint by no profile, whatever is usual."""
+"""Typed instead of a profile to use none, even if the server has a default."""
 
 
-class Ways(NamedTuple):
-    """How to paint, by name; what is empty is left to what is usual."""
+class PaintChoice(NamedTuple):
+    """Model, method, size and profile by name; an empty one is left to the defaults."""
 
     model: str = ""
     method: str = ""
@@ -78,35 +80,35 @@ NOWHERE = Location()
 """A direct message, or a place without rules."""
 
 
-class Kept(BaseModel):
-    """Values of the table `settings`, one key each. What cannot be read is left at its default and logged."""
+class StoredSettings(BaseModel):
+    """Values of the table `settings`, one key each. An unreadable value is logged, and its default applies."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     @classmethod
     def read(cls, values: Mapping[str, object]) -> Self:
-        """From rows that this version or another one wrote."""
+        """Read rows that this version or another one wrote."""
         known = {key: value for key, value in values.items() if key in cls.model_fields}
         while True:
             try:
                 return cls.model_validate(known)
             except ValidationError as error:
                 key = str(error.errors()[0]["loc"][0])
-                log.error("the stored setting %s=%r cannot be read and does not count", key, known.pop(key, None))
+                log.error("the stored setting %s=%r is unreadable; its default applies", key, known.pop(key, None))
 
 
-class Word(Kept):
+class Word(StoredSettings):
     phrase: str
     reason: str = ""
 
 
-class ServerRules(Kept):
-    """What holds in one server. The defaults hold in direct messages too."""
+class ServerRules(StoredSettings):
+    """The rules of one server. The defaults also apply in direct messages."""
 
     channels: tuple[int, ...] = ()
-    """Where the bot paints; none named: everywhere."""
+    """Channels where the bot paints; empty: all."""
     roles: tuple[int, ...] = ()
-    """Who may paint; none named: everybody."""
+    """Roles that may paint; empty: all members."""
     size: str = ""
     method: str = ""
     model: str = ""
@@ -122,7 +124,7 @@ class ServerRules(Kept):
     words: tuple[Word, ...] = ()
 
     def limits(self, host: LimitsSection) -> LimitsSection:
-        """The host's limits, or the server's where those are tighter."""
+        """The tighter of the host's and the server's limits."""
         own = {key: getattr(self, key) for key in ("max_size", "max_steps", "max_count")}
         own["max_batch"] = self.max_count  # a limit on pictures holds for batches too
         return host.model_copy(
@@ -130,7 +132,7 @@ class ServerRules(Kept):
         )
 
     def check_place(self, location: Location) -> None:
-        """Raise Refused where this server does not paint, or for whom."""
+        """Raise Refused if the server's rules exclude the channel or the person's roles."""
         if self.channels and not set(self.channels) & set(location.channels):
             places = listed(list(map(mention_channel, self.channels)), "or")
             raise Refused(f"This server only allows pictures in {places}.")
@@ -139,7 +141,7 @@ class ServerRules(Kept):
             raise Refused(f"Only members with the role {roles} can paint in this server.")
 
     def check_words(self, meant: PromptLineage, location: Location) -> None:
-        """Raise BlockedWords, with the reason, for what is not painted here."""
+        """Raise BlockedWords, with the reason, for texts that are not allowed here."""
         texts = meant.texts
         if blocked := first_found(texts, [word.phrase for word in self.words]):
             reason = next(word.reason for word in self.words if word.phrase == blocked)
@@ -158,19 +160,19 @@ class ServerRules(Kept):
         return self.spoilers == "always" or (self.spoilers == "mature" and bool(is_mature(meant.texts)))
 
 
-class QueuePause(Kept):
-    """Whether a server's queue, or everybody's, stands still. *paused*: what waits stays; *draining*: nothing new."""
+class QueuePause(StoredSettings):
+    """Pause of one server's queue or of all. *paused*: no job starts; *draining*: no new job is accepted."""
 
     halt: Literal["", "paused", "draining"] = ""
     halt_reason: str = ""
 
     @property
     def words(self) -> str:
-        """The text for people who ask while nothing new is taken."""
+        """The refusal while the queue drains."""
         return f"New jobs are not accepted right now{because(self.halt_reason)} Queued jobs still finish."
 
 
-class Choices(Kept):
+class Preferences(StoredSettings):
     size: str = ""
     method: str = ""
     model: str = ""
@@ -180,23 +182,32 @@ class Choices(Kept):
     """Results come by direct message."""
 
 
+async def takes_reports(store: Store, job: JobRow) -> bool:
+    """Whether the server of *job* accepts reports."""
+    server = job.origin.guild_id
+    rules = ServerRules.read(await store.settings.all("server", str(server))) if server else None
+    return rules is not None and bool(rules.report_channel)
+
+
 def blocked_words(block: Block) -> str:
     where = "in this server" if block.server_id else "anywhere"
     until = f" until {clock_date(block.until)}" if block.until else ""
     return f"A moderator has blocked you {where}{until}{because(block.reason)}"
 
 
-def wanted_texts(request: Asked) -> tuple[str, ...]:
+def wanted_texts(request: JobRequest) -> tuple[str, ...]:
     """The texts of all prompts with a positive weight; negative prompts may name anything."""
     prompts = [prompt for part in parts_of(request) if part.request.kind == "dream" for prompt in part.request.prompts]
     return tuple(dict.fromkeys(prompt.text for prompt in prompts if prompt.text and prompt.weight > 0))
 
 
-def preferred(wanted: Ways, choices: Iterable[Choices | ServerRules], usual: str, absent: Collection[str] = ()) -> Ways:
-    """What was typed, else the first choice that fits what is known so far, else *usual* and the model's own ways.
+def preferred(
+    wanted: PaintChoice, choices: Iterable[Preferences | ServerRules], usual: str, absent: Collection[str] = ()
+) -> PaintChoice:
+    """What was typed, else the first preference that fits, else the model *usual* and its own defaults.
 
     A preferred method, size or profile that the model cannot do is ignored.
-    So is a preferred model that cannot paint by the method that was typed; those that are *absent* are taken last.
+    So is a preferred model that lacks the typed method. Models that are *absent* (not installed) are chosen last.
     """
     order = list(choices)
     model = next((one.model for one in order if one.model in MODELS), usual)
@@ -208,7 +219,7 @@ def preferred(wanted: Ways, choices: Iterable[Choices | ServerRules], usual: str
     size = wanted.size or next((one.size for one in order if one.size and _takes(known, one.size)), "")
     profiles = (one.profile for one in order if one.profile and _does(known, method, one.profile))
     profile = wanted.profile or next(profiles, NO_PROFILE)
-    return Ways(model, method, size, profile)
+    return PaintChoice(model, method, size, profile)
 
 
 def _takes(model: Model, size: str) -> bool:
@@ -225,3 +236,51 @@ def _does(model: Model, method: str, profile: str) -> bool:
     except DreamError:
         return False
     return True
+
+
+ANCESTORS = 50
+"""Most source pictures that are followed back."""
+
+
+async def meant_by(store: Store, session: Session, request: JobRequest, parent_job: str = "") -> PromptLineage:
+    """The lineage of *request*; *parent_job* is the job whose button or reaction started it.
+
+    An upscaled picture has no prompt, and a remix may start from a picture of another prompt.
+    """
+    texts, known, seen = dict.fromkeys(wanted_texts(request)), True, set[str]()
+    line: list[tuple[JobRequest, str]] = [(request, parent_job)]
+    for asked, parent in line:  # the loop appends to it
+        for sha256 in asked.images:
+            if sha256 in seen or len(seen) >= ANCESTORS:
+                continue
+            seen.add(sha256)
+            source = await _source(store, session, sha256, parent)
+            if source is not None:
+                texts.update(dict.fromkeys(wanted_texts(source[0])))
+                line.append(source)
+            elif isinstance(asked, UpscaleRequest):  # else it is an attachment
+                known = False
+    return PromptLineage(tuple(texts), known)
+
+
+async def _source(store: Store, session: Session, sha256: str, parent_job: str) -> tuple[JobRequest, str] | None:
+    """The request that painted a picture, and its parent job; None for an attachment or an erased job."""
+    kept = await store.pictures.by_sha(sha256, session)
+    if kept is not None and (job := await store.jobs.find(kept.job_id, session)) is not None:
+        return _painter(job, kept.index), job.origin.parent_job
+    for _ in range(ANCESTORS):  # the file is gone, but a parent job may have painted it
+        parent = await store.jobs.find(parent_job, session) if parent_job else None
+        if parent is None:
+            return None
+        for picture in parent.pictures:
+            if picture.sha256 == sha256:
+                return _painter(parent, picture.index), parent.origin.parent_job
+        if sha256 not in parent.request.images:
+            return None
+        parent_job = parent.origin.parent_job
+    return None
+
+
+def _painter(job: JobRow, index: int) -> JobRequest:
+    parts = parts_of(job.request)
+    return job.request if len(parts) == 1 else parts[index].request

@@ -1,7 +1,7 @@
-"""Finds words and phrases in a text, however their letters are disguised, and names the words for adults.
+"""Finds listed words and phrases in a text despite disguised letters, and lists words of adult content.
 
 Letters are folded to plain ones by the confusables of Unicode UTS #39 (package confusable_homoglyphs) and by the names
-of enclosed and small capital letters. A word list finds what was listed, and nothing that is meant but not written.
+of enclosed and small capital letters. A word list only finds what it lists, not paraphrases.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _NAMED = re.compile(
     r" ([A-Z])(?: WITH .*)?|(?:CROSSED )?NEGATIVE (?:SQUARED|CIRCLED) LATIN CAPITAL LETTER ([A-Z])"
     r"|REGIONAL INDICATOR SYMBOL LETTER ([A-Z])"
 )
-"""Unicode's names of letters that are one Latin letter in another dress."""
+"""Unicode names of styled variants of a Latin letter."""
 _NO_WORD = re.compile(r"[\W_]+")
 _POSSESSIVE = re.compile(r"['’]s\b")
 _INSIDE = re.compile(r"(?<=\w)[^\w\s]+(?=\w)|_")
@@ -84,7 +84,7 @@ class _Word:
 
 
 def is_mature(texts: Iterable[str]) -> str:
-    """The first word for adults in *texts*, or an empty string."""
+    """The first word of adult content in *texts*, or an empty string."""
     return first_found(texts, (*SEXUAL, *CRUEL))
 
 
@@ -101,7 +101,7 @@ def contains(text: str, phrase: str) -> bool:
 
 
 def first_found(texts: Iterable[str], phrases: Iterable[str]) -> str:
-    """The first of *phrases* in *texts*, or an empty string. The parts of a prompt are read one by one and together."""
+    """The first of *phrases* in *texts*, or an empty string. Parts of a prompt are read singly and joined."""
     parts = list(texts)
     readings = [reading for text in parts for reading in _readings(text)]
     if len(parts) > 1:
@@ -170,7 +170,7 @@ def _follows(words: tuple[_Word, ...], wanted: tuple[_Word, ...]) -> bool:
 
 @lru_cache(maxsize=4096)
 def _wanted(phrase: str) -> tuple[_Word, ...]:
-    """The words of a listed phrase; cached, because lists are long and the same for everybody."""
+    """The words of a listed phrase; cached, because lists are long and change rarely."""
     return _words(fold(phrase))
 
 

@@ -6,13 +6,11 @@ import secrets
 from collections.abc import Collection
 
 from bot.errors import PictureGone, Refused
-from bot.models.comparison import Asked, Comparison
-from bot.models.job import JobRow, PictureRow
+from bot.models.job import Comparison, JobRequest, JobRow, PictureRow, picture_of
 from engine.requests.request import AUTO, MAX_SEED, USUAL_SCALE, DreamRequest, UpscaleRequest, best_upscaler
 
 
 def new_seed() -> int:
-    """A random seed."""
     return secrets.randbelow(MAX_SEED + 1)
 
 
@@ -25,7 +23,14 @@ def dream_of(job: JobRow) -> DreamRequest:
     return job.request
 
 
-def again(job: JobRow) -> Asked:
+def single_request(job: JobRow, index: int) -> DreamRequest:
+    """The request that renders one picture of a batch or a comparison by itself. Raises Refused for an upscale."""
+    if job.in_parts and index < job.request.count and isinstance(request := job.part(index).request, DreamRequest):
+        return request
+    return picture_of(dream_of(job), index)
+
+
+def again(job: JobRow) -> JobRequest:
     """The same prompt with a new seed; a job without pictures is tried unchanged."""
     if isinstance(job.request, UpscaleRequest) or not job.pictures:
         return job.request

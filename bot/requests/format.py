@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import ValidationError
 
-from bot.models.comparison import PLACES, Comparison, Way
+from bot.models.job import PLACES, Comparison, Way
 from bot.policy.server_rules import NO_PROFILE
-from bot.requests.parse import USUAL, Wanted, parse_label, parse_way
+from bot.requests.parse import USUAL, ParsedCommand, parse_label, parse_way
 from engine.catalogue.models import DEFAULT_MODEL, MODELS
 from engine.errors import DreamError, PromptError
 from engine.requests.prompts import MAX_WEIGHT, Prompt, format_prompts, parse_prompts
@@ -39,7 +39,7 @@ def compare_command(comparison: Comparison) -> str:
     first = comparison.ways[0].request
     prompt, negative = words_of(first)
     sizes = {_size(way.request) for way in comparison.ways}
-    wanted = Wanted(prompt, negative, _size(first) if len(sizes) == 1 else "", comparison.seed)
+    wanted = ParsedCommand(prompt, negative, _size(first) if len(sizes) == 1 else "", comparison.seed)
     parts = [f"/compare prompt:{prompt}"]
     parts += [f"{place}:{text}" for place, text in zip(PLACES, _texts(comparison, wanted), strict=False)]
     if negative:
@@ -67,7 +67,7 @@ def shell_command(request: DreamRequest) -> str:
     return " ".join(parts)
 
 
-def _texts(comparison: Comparison, wanted: Wanted) -> list[str]:
+def _texts(comparison: Comparison, wanted: ParsedCommand) -> list[str]:
     """What each way is called in the line, no two alike; ways that paint the same may have had names of their own."""
     texts: list[str] = []
     for way in comparison.ways:
@@ -78,7 +78,7 @@ def _texts(comparison: Comparison, wanted: Wanted) -> list[str]:
     return texts
 
 
-def _told(way: Way, wanted: Wanted) -> str:
+def _told(way: Way, wanted: ParsedCommand) -> str:
     """What it was called, and what that leaves to what is usual; where the name means something else by now, all."""
     named = dict(parse_label(way.label))
     ways = _ways(way.request) | ({} if wanted.size else {"size": _size(way.request)})

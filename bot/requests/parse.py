@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.errors import Refused
-from bot.models.comparison import Comparison, Way, named
-from bot.models.job import JobRow
-from bot.policy.server_rules import Ways
+from bot.models.job import Comparison, JobRow, Way, named
+from bot.policy.server_rules import PaintChoice
 from bot.requests.derive import dream_of, new_seed
 from engine.catalogue.models import MODELS
 from engine.requests.prompts import parse_prompts
@@ -24,7 +23,7 @@ _REQUEST_KEYS = ("size", "steps", "seed", "count", "method", "model")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ParsedCommand:
     """What a comparison is about, as typed; empty values fall back to the defaults."""
 
     prompt: str
@@ -60,7 +59,9 @@ def _whole(key: str, text: str) -> int:
     return int(text)
 
 
-def parse_comparison(texts: Sequence[str], wanted: Wanted, settle: Callable[[Ways], Ways]) -> Comparison:
+def parse_comparison(
+    texts: Sequence[str], wanted: ParsedCommand, settle: Callable[[PaintChoice], PaintChoice]
+) -> Comparison:
     """One comparison of the ways that *texts* name; *settle* fills in defaults.
 
     Raises PromptError for the prompt, and InvalidRequest or Refused for a way, with its name.
@@ -77,10 +78,14 @@ def parse_comparison(texts: Sequence[str], wanted: Wanted, settle: Callable[[Way
     return Comparison(ways=tuple(ways))
 
 
-def parse_way(label: str, wanted: Wanted, seed: int, settle: Callable[[Ways], Ways]) -> DreamRequest:
+def parse_way(
+    label: str, wanted: ParsedCommand, seed: int, settle: Callable[[PaintChoice], PaintChoice]
+) -> DreamRequest:
     """The request of one way of a comparison. Raises PromptError, InvalidRequest or Refused."""
     settings = dict(parse_label(label))
-    chosen = settle(Ways(**{"size": wanted.size} | {name: settings.pop(name) for name in NAMES if name in settings}))
+    chosen = settle(
+        PaintChoice(**{"size": wanted.size} | {name: settings.pop(name) for name in NAMES if name in settings})
+    )
     return build_request(
         wanted.prompt,
         negative=wanted.negative,

@@ -1,4 +1,4 @@
-"""The fair queue and its forecasts: virtual-time order, durations, throughput, ETA simulation.
+"""The fair queue, a throughput model of the engine, and forecasts of start and end times.
 
 Imports models only. Does no I/O.
 """

@@ -68,7 +68,7 @@ class Ticket:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class _Waiting:
+class _WaitingJob:
     """A ticket in its owner's line: by priority, then by arrival."""
 
     rank: int
@@ -76,7 +76,7 @@ class _Waiting:
     ticket: Ticket
 
     @classmethod
-    def of(cls, ticket: Ticket, arrival: int) -> _Waiting:
+    def of(cls, ticket: Ticket, arrival: int) -> _WaitingJob:
         return cls(-int(ticket.priority), arrival, ticket)
 
 
@@ -84,9 +84,9 @@ class FairQueue:
     """Waiting and running jobs. Costs and virtual times are in units."""
 
     def __init__(self) -> None:
-        self._lines: dict[str, list[_Waiting]] = {}
+        self._lines: dict[str, list[_WaitingJob]] = {}
         self._virtual: dict[str, float] = {}
-        self._running: dict[str, _Waiting] = {}
+        self._running: dict[str, _WaitingJob] = {}
         self._now = self._share = 0.0
         self._arrivals = count()
         self._held: frozenset[int] = frozenset()
@@ -110,7 +110,7 @@ class FairQueue:
         """Join the owner's line. A returning owner starts at the present virtual time, so absence gains nothing."""
         if ticket.owner not in self._present():
             self._virtual[ticket.owner] = max(self._virtual.get(ticket.owner, self._now), self._now)
-        self._join(_Waiting.of(ticket, next(self._arrivals)))
+        self._join(_WaitingJob.of(ticket, next(self._arrivals)))
 
     def remember(self, costs: Mapping[str, float]) -> None:
         """After a restart: the recent cost of each owner, in units."""
@@ -135,7 +135,7 @@ class FairQueue:
         self._advance(start, entry.ticket.span)
         return entry.ticket
 
-    def _next_behind(self, front: _Waiting | None) -> _Waiting | None:
+    def _next_behind(self, front: _WaitingJob | None) -> _WaitingJob | None:
         """The background job that may start while *front* (if any) waits; none while *front* needs an idle engine."""
         if front is not None and front.ticket.isolated:
             return None
@@ -149,7 +149,7 @@ class FairQueue:
         """
         entry = self._running.pop(job_id)
         self._virtual[entry.ticket.owner] -= entry.ticket.span * (1 - painted)
-        self._join(_Waiting.of(ticket or entry.ticket, entry.arrival))
+        self._join(_WaitingJob.of(ticket or entry.ticket, entry.arrival))
 
     def remove(self, job_id: str) -> bool:
         """Remove a waiting job; False if it does not wait."""
@@ -174,12 +174,12 @@ class FairQueue:
         Background jobs come after all others, held jobs last.
         """
         virtual = dict(self._virtual)
-        groups: dict[tuple[bool, bool], list[list[_Waiting]]] = {}
+        groups: dict[tuple[bool, bool], list[list[_WaitingJob]]] = {}
         for line in self._lines.values():
             if not self._held and all(entry.ticket.priority is not Priority.BACKGROUND for entry in line):
                 groups.setdefault((False, False), []).append(line)
                 continue
-            split: dict[tuple[bool, bool], list[_Waiting]] = {}
+            split: dict[tuple[bool, bool], list[_WaitingJob]] = {}
             for entry in line:
                 split.setdefault(self._group(entry.ticket), []).append(entry)
             for group, entries in split.items():
@@ -190,7 +190,7 @@ class FairQueue:
     def _group(self, ticket: Ticket) -> tuple[bool, bool]:
         return self.holds(ticket), ticket.background
 
-    def _merged(self, waiting: list[list[_Waiting]], virtual: dict[str, float]) -> Iterator[Ticket]:
+    def _merged(self, waiting: list[list[_WaitingJob]], virtual: dict[str, float]) -> Iterator[Ticket]:
         """Merge the lines of several owners, none of them empty; advances their *virtual* times."""
         heap = [(*self._candidate(line[0], virtual), 0, line) for line in waiting]
         heapq.heapify(heap)
@@ -204,13 +204,13 @@ class FairQueue:
             else:
                 heapq.heappop(heap)
 
-    def _candidate(self, entry: _Waiting, virtual: Mapping[str, float]) -> tuple[float, int, _Waiting]:
+    def _candidate(self, entry: _WaitingJob, virtual: Mapping[str, float]) -> tuple[float, int, _WaitingJob]:
         return virtual[entry.ticket.owner] - HEAD_START[entry.ticket.priority], entry.arrival, entry
 
-    def _key(self, entry: _Waiting) -> tuple[float, int]:
+    def _key(self, entry: _WaitingJob) -> tuple[float, int]:
         return self._candidate(entry, self._virtual)[:2]
 
-    def _eligible(self, *, background: bool) -> Iterator[_Waiting]:
+    def _eligible(self, *, background: bool) -> Iterator[_WaitingJob]:
         """The first job of every line that is not held, if its owner may run one more job.
 
         Only one *background* job runs at a time.
@@ -232,10 +232,10 @@ class FairQueue:
             return False
         return ticket.pictures <= room or all(other.background for other in others)
 
-    def _join(self, entry: _Waiting) -> None:
+    def _join(self, entry: _WaitingJob) -> None:
         insort(self._lines.setdefault(entry.ticket.owner, []), entry)
 
-    def _leave(self, entry: _Waiting) -> None:
+    def _leave(self, entry: _WaitingJob) -> None:
         line = self._lines[entry.ticket.owner]
         line.remove(entry)
         if not line:

@@ -18,19 +18,17 @@ from types import TracebackType
 
 from bot.errors import StoreError
 from bot.storage import attachments, files, pictures, timelapses
-from bot.storage.attachments import Inputs
-from bot.storage.confirmations import Questions
+from bot.storage.attachments import Attachments
+from bot.storage.confirmations import Confirmations
 from bot.storage.database import Database
-from bot.storage.erasure import Farewells
+from bot.storage.erasure import Erasure
 from bot.storage.jobs import Jobs
-from bot.storage.keeps import Keeps
 from bot.storage.ledger import LedgerRows
 from bot.storage.lock import FolderLock
-from bot.storage.messages import Calls, Interactions, Messages, Presses
+from bot.storage.messages import Deliveries, InteractionTokens, JobMessages, Pings, Presses
 from bot.storage.moderation import Blocks, Reports
-from bot.storage.outbox import Deliveries
-from bot.storage.pictures import Pictures
-from bot.storage.settings import Audit, Settings
+from bot.storage.pictures import Pictures, SavedJobs
+from bot.storage.settings import Audit, SettingsTable
 from bot.storage.timelapses import Frames
 
 log = logging.getLogger(__name__)
@@ -48,20 +46,20 @@ class Store:
         self._lock = lock
         self.pictures = Pictures(database, folder)
         self.jobs = Jobs(database, self.pictures)
-        self.inputs = Inputs(database, folder)
+        self.attachments = Attachments(database, folder)
         self.frames = Frames(folder)
-        self.keeps = Keeps(database)
+        self.saved_jobs = SavedJobs(database)
         self.ledger = LedgerRows(database)
-        self.interactions = Interactions(database)
-        self.messages = Messages(database)
-        self.calls = Calls(database)
+        self.interactions = InteractionTokens(database)
+        self.messages = JobMessages(database)
+        self.pings = Pings(database)
         self.presses = Presses(database)
         self.deliveries = Deliveries(database)
-        self.settings = Settings(database)
+        self.settings = SettingsTable(database)
         self.blocks = Blocks(database)
         self.reports = Reports(database)
-        self.questions = Questions(database)
-        self.farewells = Farewells(database, folder)
+        self.confirmations = Confirmations(database)
+        self.erasure = Erasure(database, folder)
         self.audit = Audit(database)
 
     @classmethod
@@ -93,7 +91,7 @@ class Store:
         known = await self.jobs.ids()
         sweeps: tuple[Awaitable[None], ...] = (
             files.sweep_temporaries(self.folder),
-            self.inputs.sweep(),
+            self.attachments.sweep(),
             self.pictures.sweep(),
             self.frames.sweep(known),
         )
@@ -105,7 +103,7 @@ class Store:
 
     async def used_bytes(self) -> int:
         """Bytes on disk of pictures, attachments and frames. Raises StoreError."""
-        return await self.pictures.kept_bytes() + await self.inputs.kept_bytes() + await self.frames.kept_bytes()
+        return await self.pictures.kept_bytes() + await self.attachments.kept_bytes() + await self.frames.kept_bytes()
 
     async def close(self) -> None:
         """Close the database and unlock the folder. Idempotent."""

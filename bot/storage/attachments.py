@@ -16,7 +16,7 @@ _BATCH = 50
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-class Inputs:
+class Attachments:
     """The tables `inputs`, `job_inputs` and `question_inputs`, and their folder."""
 
     def __init__(self, database: Database, data: Path) -> None:

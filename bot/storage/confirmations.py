@@ -6,8 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
 
-from bot.models.comparison import Asked, asked_from_json, asked_to_json
-from bot.models.job import Kind
+from bot.models.job import JobRequest, Kind, job_request_from_json, job_request_to_json
 from bot.storage.database import Database, Session
 from engine.errors import InvalidRequest
 
@@ -19,7 +18,7 @@ MOST_OPEN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Confirmation:
     """A request that awaits its confirmation. *answer* is empty while it is open."""
 
     id: str
@@ -27,18 +26,18 @@ class Question:
     kind: Kind
     parent_job: str
     parent_index: int
-    request: Asked
+    request: JobRequest
     asked_at: float
     answer: Reply = ""
 
 
-class Questions:
+class Confirmations:
     """The table `questions`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def ask(self, session: Session, question: Question) -> None:
+    async def ask(self, session: Session, question: Confirmation) -> None:
         await session.run(
             "DELETE FROM questions WHERE id IN ("
             " SELECT id FROM questions WHERE owner = ? ORDER BY asked_at DESC, id LIMIT -1 OFFSET ?)",
@@ -53,17 +52,17 @@ class Questions:
             question.kind,
             question.parent_job,
             question.parent_index,
-            asked_to_json(question.request),
+            job_request_to_json(question.request),
             question.asked_at,
         )
 
-    async def find(self, question_id: str) -> Question | None:
+    async def find(self, question_id: str) -> Confirmation | None:
         """The question, answered or not; None if it does not exist or this version cannot read it."""
         async with self._database.reading() as session:
             row = await session.one("SELECT * FROM questions WHERE id = ?", question_id)
         return None if row is None else _question(row)
 
-    async def of_owner(self, owner: str) -> list[Question]:
+    async def of_owner(self, owner: str) -> list[Confirmation]:
         """Questions of one person, oldest first."""
         async with self._database.reading() as session:
             rows = await session.all("SELECT * FROM questions WHERE owner = ? ORDER BY asked_at, id", owner)
@@ -86,12 +85,12 @@ class Questions:
         return bool(await session.all("DELETE FROM questions WHERE asked_at < ? RETURNING id", before))
 
 
-def _question(row: sqlite3.Row) -> Question | None:
+def _question(row: sqlite3.Row) -> Confirmation | None:
     try:
-        request = asked_from_json(row["request"])
+        request = job_request_from_json(row["request"])
     except InvalidRequest:
         return None
-    return Question(
+    return Confirmation(
         id=row["id"],
         owner=row["owner"],
         kind=cast(Kind, row["kind"]),

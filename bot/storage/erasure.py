@@ -12,7 +12,7 @@ FORGOTTEN = "forgotten"
 """Owner of the charges of forgotten people."""
 
 
-class Farewells:
+class Erasure:
     """The tables `forgotten` and `removals`. Jobs are deleted here only."""
 
     def __init__(self, database: Database, data: Path) -> None:

@@ -9,8 +9,17 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from bot.models.comparison import Asked, asked_from_json, asked_to_json
-from bot.models.job import JobRow, JobState, Kind, Origin, PictureRow, Priority
+from bot.models.job import (
+    JobRequest,
+    JobRow,
+    JobState,
+    Kind,
+    Origin,
+    PictureRow,
+    Priority,
+    job_request_from_json,
+    job_request_to_json,
+)
 from bot.storage.database import Database, Session
 from bot.storage.pictures import Pictures
 from engine.errors import InvalidRequest
@@ -71,7 +80,7 @@ class Jobs:
             origin.parent_index,
             int(job.priority),
             job.running_limit,
-            asked_to_json(job.request),
+            job_request_to_json(job.request),
             pixel_steps(job.cost),
             job.state.value,
             job.created_at,
@@ -235,16 +244,16 @@ def _which(whose: str | int) -> str:
     return _OWN if isinstance(whose, str) else _KEPT
 
 
-def _request(row: sqlite3.Row) -> Asked | None:
+def _request(row: sqlite3.Row) -> JobRequest | None:
     """The job's request, or None (and a log line) for a request that this version cannot read."""
     try:
-        return asked_from_json(row["request"])
+        return job_request_from_json(row["request"])
     except InvalidRequest as error:
         log.error("job %s cannot be read by this version: %s", row["id"], error)
         return None
 
 
-def _job(row: sqlite3.Row, request: Asked, pictures: tuple[PictureRow, ...]) -> JobRow:
+def _job(row: sqlite3.Row, request: JobRequest, pictures: tuple[PictureRow, ...]) -> JobRow:
     return JobRow(
         id=row["id"],
         attempt=row["attempt"],

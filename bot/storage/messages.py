@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from bot.models.job import Origin
 from bot.storage.database import Database, Session
@@ -11,7 +12,7 @@ TOKEN_SECONDS = 15 * 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Interaction:
+class InteractionToken:
     """The interaction that a job came from. Discord accepts its token until *expires_at* (unix seconds)."""
 
     job_id: str
@@ -20,7 +21,7 @@ class Interaction:
     expires_at: float
 
 
-class Interactions:
+class InteractionTokens:
     """The table `interactions`, the only place of tokens; they are erased after delivery or 15 minutes."""
 
     def __init__(self, database: Database) -> None:
@@ -36,11 +37,11 @@ class Interactions:
                 now + TOKEN_SECONDS,
             )
 
-    async def find(self, job_id: str, now: float) -> Interaction | None:
+    async def find(self, job_id: str, now: float) -> InteractionToken | None:
         """The job's interaction if its token is still valid at *now*, else None."""
         async with self._database.reading() as session:
             row = await session.one("SELECT * FROM interactions WHERE job_id = ? AND expires_at > ?", job_id, now)
-        return None if row is None else Interaction(*row)
+        return None if row is None else InteractionToken(*row)
 
     async def erase(self, job_id: str) -> None:
         async with self._database.transaction() as session:
@@ -51,7 +52,7 @@ class Interactions:
             await session.run("DELETE FROM interactions WHERE expires_at <= ?", now)
 
 
-class Messages:
+class JobMessages:
     """The table `messages`: message id ↔ job id. A job's current message is its newest one in its channel."""
 
     def __init__(self, database: Database) -> None:
@@ -109,7 +110,7 @@ class Messages:
         await session.run("DELETE FROM messages WHERE job_id = ?", job_id)
 
 
-class Calls:
+class Pings:
     """The table `calls`: short replies that pinged an owner after a long wait."""
 
     def __init__(self, database: Database) -> None:
@@ -165,3 +166,100 @@ class Presses:
     async def forget(self, before: float) -> None:
         async with self._database.transaction() as session:
             await session.run("DELETE FROM presses WHERE at < ?", before)
+
+
+Purpose: TypeAlias = Literal["result", "ping"]
+DeliveryState: TypeAlias = Literal["pending", "delivered", "undeliverable", "dropped"]
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEntry:
+    """One row. *purpose*: the final update of the job's message, or the short reply that pings its owner."""
+
+    job_id: str
+    purpose: Purpose
+    state: DeliveryState
+    tries: int
+    not_before: float
+    """Unix seconds of the next try."""
+    error: str
+    """Why the last try failed, or why none is made."""
+    created_at: float
+    closed_at: float | None
+
+
+class Deliveries:
+    """The table `deliveries`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, session: Session, job_id: str, purpose: Purpose, now: float) -> None:
+        """Add a row, once per job and purpose."""
+        await session.run(
+            "INSERT INTO deliveries (job_id, purpose, state, created_at) VALUES (?, ?, 'pending', ?)"
+            " ON CONFLICT DO NOTHING",
+            job_id,
+            purpose,
+            now,
+        )
+
+    async def pending(self) -> list[OutboxEntry]:
+        """Open rows, oldest first; results before pings of the same time."""
+        async with self._database.reading() as session:
+            rows = await session.all(
+                "SELECT * FROM deliveries WHERE state = 'pending' ORDER BY created_at, purpose DESC, job_id"
+            )
+        return [OutboxEntry(*row) for row in rows]
+
+    async def find(self, job_id: str, purpose: Purpose = "result") -> OutboxEntry | None:
+        async with self._database.reading() as session:
+            row = await session.one("SELECT * FROM deliveries WHERE job_id = ? AND purpose = ?", job_id, purpose)
+        return None if row is None else OutboxEntry(*row)
+
+    async def tried(self, job_id: str, purpose: Purpose, error: str, not_before: float) -> None:
+        """Note a failed try; the next is at *not_before* (unix seconds)."""
+        async with self._database.transaction() as session:
+            await session.run(
+                "UPDATE deliveries SET tries = tries + 1, error = ?, not_before = ?"
+                " WHERE job_id = ? AND purpose = ? AND state = 'pending'",
+                error,
+                not_before,
+                job_id,
+                purpose,
+            )
+
+    async def delivered(self, job_id: str, purpose: Purpose, now: float) -> None:
+        """Close the row: Discord has it. Idempotent."""
+        await self._close(job_id, purpose, "delivered", "", now)
+
+    async def undeliverable(self, job_id: str, purpose: Purpose, error: str, now: float) -> None:
+        """Close the row: no channel, or no permission. The picture stays in its owner's history."""
+        await self._close(job_id, purpose, "undeliverable", error, now)
+
+    async def shown(self, job_id: str, now: float) -> None:
+        """Mark an undeliverable result as delivered, because its owner saw it in the history."""
+        async with self._database.transaction() as session:
+            await session.run(
+                "UPDATE deliveries SET state = 'delivered', closed_at = ?"
+                " WHERE job_id = ? AND purpose = 'result' AND state = 'undeliverable'",
+                now,
+                job_id,
+            )
+
+    async def drop(self, session: Session, job_id: str, now: float) -> None:
+        await session.run(
+            "UPDATE deliveries SET state = 'dropped', closed_at = ? WHERE job_id = ? AND state = 'pending'", now, job_id
+        )
+
+    async def _close(self, job_id: str, purpose: Purpose, state: DeliveryState, error: str, now: float) -> None:
+        async with self._database.transaction() as session:
+            await session.run(
+                "UPDATE deliveries SET state = ?, error = ?, closed_at = ?"
+                " WHERE job_id = ? AND purpose = ? AND state = 'pending'",
+                state,
+                error,
+                now,
+                job_id,
+                purpose,
+            )

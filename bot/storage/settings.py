@@ -12,7 +12,7 @@ from bot.storage.database import Database, Session
 Scope: TypeAlias = Literal["bot", "server", "person"]
 
 
-class Settings:
+class SettingsTable:
     """The table `settings`: JSON values by scope, subject (a server's or person's id) and key."""
 
     def __init__(self, database: Database) -> None:

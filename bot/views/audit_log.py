@@ -12,7 +12,7 @@ from discord import ui
 from bot.embeds.moderation import log_embed
 from bot.errors import NotAllowed
 from bot.interactions.context import Invocation
-from bot.interactions.payload import EphemeralPayload
+from bot.interactions.message_api import EphemeralPayload
 from bot.models.audit import AuditFilter, LogPage
 from bot.models.job import owner_of
 from bot.services import Services

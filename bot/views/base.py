@@ -17,7 +17,7 @@ import discord
 from discord import ui
 
 from bot.interactions.context import Invocation
-from bot.interactions.error_reporting import report_errors
+from bot.interactions.handlers import report_errors
 from bot.interactions.responder import InteractionResponder
 from bot.models.job import JobRow
 from bot.services import Services
@@ -34,7 +34,6 @@ def template(action: str) -> str:
 
 
 def custom_id(action: str, job_id: str, index: int | None = None) -> str:
-    """``dream:up:7k2m9x0a1b:2``."""
     return f"{PREFIX}:{action}:{job_id}" + ("" if index is None else f":{index}")
 
 
@@ -57,9 +56,19 @@ class Press:
         """What Discord sent: custom id, chosen values, modal components."""
         return cast(dict[str, Any], self.interaction.data or {})
 
+    async def shows_copy(self, job: JobRow) -> bool:
+        """Whether the pressed message is ephemeral and not the job's own message.
+
+        Where Discord forces the bot's answers to be ephemeral, the job's own message is ephemeral too.
+        """
+        shown = self.message
+        if shown is None or not shown.flags.ephemeral:
+            return False
+        return await self.services.store.messages.job_id(shown.channel.id, shown.id) != job.id
+
     async def job(self, job_id: str) -> JobRow:
         """Return the job. Raises Refused for an unknown id and for a job that the caller cannot see here."""
-        return await self.services.archive.visible(job_id, self.caller)
+        return await self.services.history.visible(job_id, self.caller)
 
 
 async def handle(
@@ -99,7 +108,6 @@ class IdButton(ui.DynamicItem[ui.Button[ui.View]], ABC, template=template("none"
 
     @classmethod
     async def from_custom_id(cls, interaction: AnyInteraction, item: ui.Item[ui.View], match: re.Match[str], /) -> Self:
-        """Rebuild the button that was pressed."""
         index = match["index"]
         return cls(match["job"], None if index is None else int(index))
 
@@ -122,7 +130,6 @@ class JobButton(IdButton, template=template("never")):
     """A button about one job, or one image of it."""
 
     async def act(self, press: Press) -> None:
-        """Find the job, then run `pressed`."""
         await self.pressed(press, await press.job(self.job_id))
 
     @abstractmethod

@@ -8,7 +8,7 @@ import discord
 from discord import ui
 
 from bot.errors import Lapsed
-from bot.interactions.payload import EphemeralPayload
+from bot.interactions.message_api import EphemeralPayload
 from bot.views.base import IdButton, Press, template
 
 

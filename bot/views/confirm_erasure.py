@@ -5,8 +5,8 @@ from __future__ import annotations
 import discord
 from discord import ui
 
-from bot.interactions.payload import EphemeralPayload
-from bot.models.history import Belongings
+from bot.interactions.message_api import EphemeralPayload
+from bot.models.history import StoredCounts
 from bot.text import count
 from bot.views.base import IdButton, Press, template
 
@@ -25,13 +25,13 @@ class ForgetButton(IdButton, template=template("forget")):
     async def act(self, press: Press) -> None:
         """Delete the data and replace the question."""
         await press.responder.defer()
-        await press.services.farewell.forget(press.caller.user_id)
+        await press.services.privacy.forget(press.caller.user_id)
         press.services.deletion_queue.wake()
         text = "Your data is deleted. The messages that show your pictures are being deleted now."
         await press.responder.replace(EphemeralPayload(text))
 
 
-def erasure_payload(stored: Belongings) -> EphemeralPayload:
+def erasure_payload(stored: StoredCounts) -> EphemeralPayload:
     """What will be deleted, what stays, and the button."""
     verb = "is" if stored.unfinished == 1 else "are"
     unfinished = f" {count(stored.unfinished, 'unfinished job')} {verb} cancelled first." if stored.unfinished else ""

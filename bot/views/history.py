@@ -11,10 +11,10 @@ from discord import ui
 
 from bot.embeds.history import embed_of, option_of, title
 from bot.errors import NotAllowed
-from bot.interactions.payload import EphemeralPayload
-from bot.models.history import Line, Page
+from bot.interactions.message_api import EphemeralPayload
+from bot.models.history import HistoryLine, HistoryPage
 from bot.models.job import JobRow, Update
-from bot.pictures.uploads import Upload, thumbnail
+from bot.pictures.uploads import ImageUpload, thumbnail
 from bot.services import Services
 from bot.views.base import AnyInteraction, IdButton, JobButton, Press, handle, template
 from engine.errors import UnreadablePicture
@@ -29,7 +29,6 @@ class OlderButton(IdButton, template=template("older")):
     only_saved: ClassVar[bool] = False
 
     async def act(self, press: Press) -> None:
-        """Turn the page. The job in the custom id need not exist any more."""
         await press.responder.defer()
         user_id = press.caller.user_id
         payload = await history_payload(
@@ -63,7 +62,7 @@ class SavedNewerButton(NewerButton, template=template("keptnewer")):
 class HistoryMenu(ui.DynamicItem[ui.Select[ui.View]], template="dream:history"):
     """Opens one job of the page."""
 
-    def __init__(self, lines: tuple[Line, ...] = ()) -> None:
+    def __init__(self, lines: tuple[HistoryLine, ...] = ()) -> None:
         options = [
             discord.SelectOption(value=value, label=label, description=text)
             for value, label, text in (option_of(line, place) for place, line in enumerate(lines, 1))
@@ -75,7 +74,6 @@ class HistoryMenu(ui.DynamicItem[ui.Select[ui.View]], template="dream:history"):
 
     @classmethod
     async def from_custom_id(cls, interaction: AnyInteraction, item: ui.Item[ui.View], match: re.Match[str], /) -> Self:
-        """Rebuild the menu; the interaction holds the choice."""
         return cls()
 
     async def callback(self, interaction: AnyInteraction) -> None:
@@ -95,7 +93,6 @@ class PostButton(JobButton, template=template("post")):
     style = discord.ButtonStyle.success
 
     async def pressed(self, press: Press, job: JobRow) -> None:
-        """Post it in public."""
         await press.services.job_actions.post_again(job, press.caller, press.responder)
 
 
@@ -103,7 +100,7 @@ async def history_payload(
     services: Services, user_id: int, beside: str = "", *, older: bool = True, only_saved: bool = False
 ) -> EphemeralPayload:
     """One page of the person's jobs, or of the pictures that they have saved."""
-    page = await services.archive.page(user_id, beside, older=older, only_kept=only_saved)
+    page = await services.history.page(user_id, beside, older=older, only_kept=only_saved)
     uploads = [upload for line in page.lines if (upload := await _thumbnail(services, line))]
     files = tuple((upload.name, upload.data) for upload in uploads)
     embeds = tuple(embed_of(line, {name for name, _ in files}) for line in page.lines)
@@ -131,24 +128,13 @@ async def refresh_public(press: Press, job: JobRow) -> None:
     await press.responder.replace(EphemeralPayload("", (message.embed,), message.files, message.buttons))
 
 
-async def is_private(press: Press, job: JobRow) -> bool:
-    """Whether the pressed message is ephemeral and not the job's own message.
-
-    Where Discord forces the bot's answers to be ephemeral, the job's own message is ephemeral too.
-    """
-    shown = press.message
-    if shown is None or not shown.flags.ephemeral:
-        return False
-    return await press.services.store.messages.job_id(shown.channel.id, shown.id) != job.id
-
-
 def _now(services: Services, job: JobRow) -> Update:
     return Update(job, services.jobs.registry.progress(job.id), services.jobs.registry.place(job.id))
 
 
 async def _payload(press: Press, job: JobRow) -> EphemeralPayload:
     services, user_id = press.services, press.caller.user_id
-    saved = user_id in await services.archive.keepers(job)
+    saved = user_id in await services.history.keepers(job)
     if not (saved or job.owned_by(user_id)):
         raise NotAllowed("This picture is in another person's history.")
     message = await services.renderer.render(_now(services, job), press.responder.upload_limit)
@@ -158,10 +144,10 @@ async def _payload(press: Press, job: JobRow) -> EphemeralPayload:
 
 async def _mark_seen(press: Press, job: JobRow) -> None:
     if job.owned_by(press.caller.user_id):
-        await press.services.archive.shown(job)
+        await press.services.history.shown(job)
 
 
-def _buttons(page: Page) -> ui.View:
+def _buttons(page: HistoryPage) -> ui.View:
     view = ui.View(timeout=None)
     if page.lines:
         view.add_item(HistoryMenu(page.lines))
@@ -173,8 +159,8 @@ def _buttons(page: Page) -> ui.View:
     return view
 
 
-async def _thumbnail(services: Services, line: Line) -> Upload | None:
-    png = await services.archive.png(line.kept) if line.kept and not line.job.origin.spoiler else None
+async def _thumbnail(services: Services, line: HistoryLine) -> ImageUpload | None:
+    png = await services.history.png(line.kept) if line.kept and not line.job.origin.spoiler else None
     try:
         return await thumbnail(line.job.id, png) if png else None
     except UnreadablePicture:  # damaged on disk: the line appears without a thumbnail

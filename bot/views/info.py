@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from discord import ui
 
 from bot.embeds.info import THE_FILE, THE_LINES, about_file, info_embed, long_lines
-from bot.interactions.payload import EphemeralPayload
+from bot.interactions.message_api import EphemeralPayload
 from bot.models.job import JobRow
 from bot.views.base import PREFIX, JobButton, Press, template
 
@@ -22,7 +22,6 @@ class InfoButton(JobButton, template=template("info")):
     private = True
 
     async def pressed(self, press: Press, job: JobRow) -> None:
-        """Show them."""
         await press.responder.send_private_payload(await info_payload(press, job))
 
 
@@ -34,8 +33,7 @@ class WatchButton(JobButton, template=template("watch")):
     private = True
 
     async def pressed(self, press: Press, job: JobRow) -> None:
-        """Send the film."""
-        film = await press.services.evolutions.film(job, press.responder.upload_limit)
+        film = await press.services.timelapses.film(job, press.responder.upload_limit)
         await press.responder.send_private_payload(EphemeralPayload("", files=((film.name, film.data),)))
 
 
@@ -50,7 +48,7 @@ class SaveButton(JobButton, template=template("keep")):
     async def pressed(self, press: Press, job: JobRow) -> None:
         """Save or unsave it, and swap the button."""
         services, user_id = press.services, press.caller.user_id
-        text = await (services.archive.keep if self.saves else services.archive.keep_no_longer)(job, user_id)
+        text = await (services.history.save if self.saves else services.history.unsave)(job, user_id)
         await press.responder.defer()
         if _has_info(press):
             await press.responder.set_view(services.buttons.private(job, job.owned_by(user_id), self.saves))
@@ -70,7 +68,7 @@ class UnsaveButton(SaveButton, template=template("letgo")):
 async def info_payload(press: Press, job: JobRow) -> EphemeralPayload:
     """The facts about a job, with the presser's buttons."""
     services, user_id = press.services, press.caller.user_id
-    watchable, savers = await services.evolutions.has(job), await services.archive.keepers(job)
+    watchable, savers = await services.timelapses.has(job), await services.history.keepers(job)
 
     def buttons() -> ui.View:
         view = ui.View(timeout=None)

@@ -27,8 +27,8 @@ from bot.views.result import (
     UpscaleButton,
     VariationButton,
     submit_delete,
+    submit_upscale,
 )
-from bot.views.upscale_modal import submit_upscale
 from bot.views.words import WordsButton
 from engine.requests.request import DreamRequest
 

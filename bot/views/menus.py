@@ -11,8 +11,7 @@ import discord
 from discord import ui
 
 from bot.errors import Refused
-from bot.models.comparison import Comparison
-from bot.models.job import JobRow, PictureRow
+from bot.models.job import Comparison, JobRow, PictureRow
 from bot.pictures.ranking import independent_score, ordered
 from bot.text import shorten
 from bot.views.base import AnyInteraction, JobButton, Press, custom_id, handle, template
@@ -41,11 +40,9 @@ class JobMenu(ui.DynamicItem[ui.Select[ui.View]], ABC, template=template("never"
 
     @classmethod
     async def from_custom_id(cls, interaction: AnyInteraction, item: ui.Item[ui.View], match: re.Match[str], /) -> Self:
-        """Rebuild the menu that was used."""
         return cls(match["job"])
 
     async def callback(self, interaction: AnyInteraction) -> None:
-        """Run `chosen` inside the error boundary."""
         values = cast(dict[str, Any], interaction.data or {}).get("values") or [""]
         value = str(values[0])
 
@@ -75,11 +72,9 @@ class PickMenu(JobMenu, template=template("pick")):
     placeholder = "Show one image …"
 
     def opens_modal(self, interaction: AnyInteraction, value: str) -> bool:
-        """Never."""
         return False
 
     async def chosen(self, press: Press, value: str) -> None:
-        """Show it in public."""
         job = await press.job(self.job_id)
         await press.services.job_actions.pick(job, _index(value), press.caller, press.responder)
 
@@ -91,11 +86,9 @@ class UpscaleMenu(JobMenu, template=template("enlarge")):
     placeholder = "Upscale one image …"
 
     def opens_modal(self, interaction: AnyInteraction, value: str) -> bool:
-        """Where there is a choice of upscalers."""
         return has_choice(interaction)
 
     async def chosen(self, press: Press, value: str) -> None:
-        """Upscale it."""
         await upscale(press, await press.job(self.job_id), _index(value))
 
 
@@ -109,15 +102,12 @@ class MoreMenu(JobMenu, template=template("more")):
     }
 
     def is_private(self, value: str) -> bool:
-        """As the button."""
         return value in self.kinds and self.kinds[value].private
 
     def opens_modal(self, interaction: AnyInteraction, value: str) -> bool:
-        """As the button."""
         return value in self.kinds and self.kinds[value](self.job_id).opens_modal(interaction)
 
     async def chosen(self, press: Press, value: str) -> None:
-        """Press the button."""
         if value not in self.kinds:
             raise Refused("This menu entry no longer exists.")
         await self.kinds[value](self.job_id).act(press)

@@ -6,7 +6,7 @@ import discord
 
 from bot.models.job import JobRow
 from bot.views.base import JobButton, Press, template
-from bot.views.history import is_private, open_private, refresh_private, refresh_public
+from bot.views.history import open_private, refresh_private, refresh_public
 
 
 class CancelButton(JobButton, template=template("cancel")):
@@ -23,16 +23,16 @@ class CancelButton(JobButton, template=template("cancel")):
         A message with this button whose job has ended is out of date, and this press updates it. Ephemeral
         copies are only updated by a press, so they show the result at once.
         """
-        if await is_private(press, job):
+        if await press.shows_copy(job):
             if not job.state.over:
-                await press.services.job_actions.cancel(job, press.caller)
+                await press.services.jobs.cancel(job.id, press.caller.user_id, press.caller.moderator)
                 job = await press.job(job.id)
             await refresh_private(press, job)
             return
         shown, messages = press.message, press.services.store.messages
         if job.state.over and shown and await messages.job_id(shown.channel.id, shown.id) == job.id:
             await refresh_public(press, job)
-        await press.services.job_actions.cancel(job, press.caller)
+        await press.services.jobs.cancel(job.id, press.caller.user_id, press.caller.moderator)
         await press.responder.defer()
 
 
@@ -44,6 +44,5 @@ class RefreshButton(JobButton, template=template("refresh")):
     private = True
 
     async def pressed(self, press: Press, job: JobRow) -> None:
-        """Show the current state."""
-        show = refresh_private if await is_private(press, job) else open_private
+        show = refresh_private if await press.shows_copy(job) else open_private
         await show(press, job)

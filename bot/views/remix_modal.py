@@ -8,7 +8,7 @@ from __future__ import annotations
 import discord
 from discord import ui
 
-from bot.interactions.payload import EphemeralPayload
+from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import InteractionResponder
 from bot.models.job import JobRow
 from bot.requests.derive import dream_of

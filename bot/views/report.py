@@ -43,11 +43,9 @@ class ReportButton(JobButton, template=template("report")):
     private = True
 
     def opens_modal(self, interaction: AnyInteraction) -> bool:
-        """Always."""
         return True
 
     async def pressed(self, press: Press, job: JobRow) -> None:
-        """Ask for the reason."""
         await press.services.reporting.check(job, press.caller)
         await press.responder.open_modal(ReportModal(job))
 
@@ -87,7 +85,6 @@ class ReportDeleteButton(ReportDecisionButton, template=template("rdelete")):
     style = discord.ButtonStyle.danger
 
     async def decide(self, reporting: Reporting, job: JobRow, caller: Invocation) -> None:
-        """Delete it."""
         await reporting.delete(job, caller)
 
 
@@ -99,7 +96,6 @@ class ReportBlockButton(ReportDecisionButton, template=template("rblock")):
     style = discord.ButtonStyle.danger
 
     async def decide(self, reporting: Reporting, job: JobRow, caller: Invocation) -> None:
-        """Delete it, and block the owner."""
         await reporting.block(job, caller)
 
 
@@ -110,7 +106,6 @@ class ReportDismissButton(ReportDecisionButton, template=template("rdismiss")):
     label = "Dismiss"
 
     async def decide(self, reporting: Reporting, job: JobRow, caller: Invocation) -> None:
-        """Leave the picture as it is."""
         await reporting.dismiss(job, caller)
 
 

@@ -1,7 +1,11 @@
-"""The buttons under a finished picture."""
+"""The buttons under a finished picture, and the Upscale modal.
+
+A press of Upscale opens the modal only if more upscalers are installed than the bundled ones.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import discord
@@ -9,13 +13,63 @@ from discord import ui
 
 from bot.actions.create import picture_of
 from bot.embeds.job import ranking_text
-from bot.interactions.payload import EphemeralPayload
-from bot.models.job import JobRow
+from bot.errors import Refused
+from bot.interactions.message_api import EphemeralPayload
+from bot.models.job import JobRow, PictureRow
 from bot.pictures.ranking import best
 from bot.services import Services
-from bot.views.base import AnyInteraction, JobButton, Press, custom_id, template
+from bot.text import listed
+from bot.views.base import AnyInteraction, JobButton, Press, custom_id, modal_values, template
 from bot.views.remix_modal import MODAL_SECONDS, RemixModal
-from bot.views.upscale_modal import UpscaleModal, is_choice
+from engine.requests.request import AUTO, LEARNED, SHIPPED, best_upscaler
+
+SCALES = (2, 3, 4, 8)
+MOST = 24
+"""Upscalers in the menu; Discord allows 25 options, and the first is “automatic”."""
+
+
+def is_choice(upscalers: Sequence[str]) -> bool:
+    """Whether upscalers other than the bundled ones are installed."""
+    return any(name not in SHIPPED for name in upscalers)
+
+
+class UpscaleModal(ui.Modal):
+    """A choice of *upscalers* and *scales* for *picture*. The first scale is the default."""
+
+    def __init__(
+        self, job: JobRow, index: int | None, picture: PictureRow, upscalers: Sequence[str], scales: Sequence[int]
+    ) -> None:
+        super().__init__(title="Upscale", custom_id=custom_id("upform", job.id, index), timeout=MODAL_SECONDS)
+        best = best_upscaler(upscalers, scales[0])
+        how = [discord.SelectOption(value=AUTO, label="Best available", description=best, default=True)]
+        how += [
+            discord.SelectOption(value=name, label=name, description=({**LEARNED, **SHIPPED}).get(name))
+            for name in upscalers[:MOST]
+        ]
+        far = [
+            discord.SelectOption(
+                value=str(scale),
+                label=f"{scale}×",
+                description=f"{picture.width * scale}×{picture.height * scale}",
+                default=scale == scales[0],
+            )
+            for scale in sorted(scales)
+        ]
+        self.add_item(ui.Label(text="Upscaler", component=ui.Select(custom_id="upscaler", options=how)))
+        self.add_item(ui.Label(text="Scale", component=ui.Select(custom_id="scale", options=far)))
+
+
+async def submit_upscale(press: Press, job_id: str, index: int | None) -> None:
+    """Upscale as chosen. Anyone may, at their own cost. Raises Refused for a scale that was not offered."""
+    values = modal_values(press.data)
+    job = await press.job(job_id)
+    upscaler, scale = values.get("upscaler", AUTO), values.get("scale", "")
+    if scale not in map(str, SCALES):
+        raise Refused(
+            f"The scale must be {listed([f'{one}×' for one in SCALES], 'or')}; this form says “{scale[:20]}”."
+        )
+    chosen = "" if upscaler == AUTO else upscaler
+    await press.services.job_actions.upscale(job, index, press.caller, press.responder, chosen, int(scale))
 
 
 def has_choice(interaction: AnyInteraction) -> bool:
@@ -44,11 +98,9 @@ class UpscaleButton(JobButton, template=template("up")):
     style = discord.ButtonStyle.primary
 
     def opens_modal(self, interaction: AnyInteraction) -> bool:
-        """Where there is a choice of upscalers."""
         return has_choice(interaction)
 
     async def pressed(self, press: Press, job: JobRow) -> None:
-        """Submit the upscale."""
         await upscale(press, job, self.index)
 
 
@@ -59,7 +111,6 @@ class AgainButton(JobButton, template=template("again")):
     label = "Again"
 
     async def pressed(self, press: Press, job: JobRow) -> None:
-        """Submit the job."""
         await press.services.job_actions.again(job, press.caller, press.responder)
 
 
@@ -71,7 +122,6 @@ class VariationButton(JobButton, template=template("vary")):
     numbered = "V"
 
     async def pressed(self, press: Press, job: JobRow) -> None:
-        """Submit the job."""
         index = best(job.pictures).index if self.index is None and job.pictures else self.index or 0
         await press.services.job_actions.variation(job, index, press.caller, press.responder)
 
@@ -84,7 +134,6 @@ class RemixButton(JobButton, template=template("remix")):
     private = True
 
     def opens_modal(self, interaction: AnyInteraction) -> bool:
-        """Always."""
         return True
 
     async def pressed(self, press: Press, job: JobRow) -> None:
@@ -101,8 +150,7 @@ class RankButton(JobButton, template=template("rank")):
     private = True
 
     async def pressed(self, press: Press, job: JobRow) -> None:
-        """Rank them."""
-        ranking = await press.services.critic.rank(job)
+        ranking = await press.services.clip_ranker.rank(job)
         first = ranking.order[0][0]
         await press.responder.send_private_payload(
             EphemeralPayload(ranking_text(ranking), buttons=partial(_upscale_view, job.id, first))
@@ -121,7 +169,6 @@ class DeleteButton(JobButton, template=template("delete")):
         return True
 
     async def pressed(self, press: Press, job: JobRow) -> None:
-        """Ask first."""
         press.caller.check_owner(job, "delete this")
         await press.responder.open_modal(DeleteModal(job))
 

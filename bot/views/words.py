@@ -9,7 +9,7 @@ import discord
 from discord import ui
 
 from bot.errors import Refused
-from bot.interactions.payload import EphemeralPayload
+from bot.interactions.message_api import EphemeralPayload
 from bot.pictures.word_sheet import nouns_of, word_sheet
 from bot.views.base import IdButton, Press, template
 from engine.primer.things import GROUPS

@@ -13,7 +13,7 @@ import pytest
 
 import bot.actions.privacy
 import bot.storage.jobs
-from bot.actions.privacy import COPY_SECONDS, Farewell
+from bot.actions.privacy import COPY_SECONDS, Privacy
 from bot.errors import CoolingDown
 from bot.models.job import JobState, owner_of
 from bot.storage.database import Session
@@ -27,8 +27,8 @@ class NoMessages:
         assert owner == owner_of(ANN)
 
 
-def privacy(core: Core) -> Farewell:
-    return Farewell(core.store, core.jobs, NoMessages(), core.clock)  # type: ignore[arg-type]
+def privacy(core: Core) -> Privacy:
+    return Privacy(core.store, core.jobs, NoMessages(), core.clock)  # type: ignore[arg-type]
 
 
 async def multiply(core: Core, copies: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from tests.opinions.looks import Look, look
+from tests.opinions.looks import Recipe, look
 from tests.opinions.painter import Painter
 from tests.wire.people import Answer, Person, Shown
 from tests.wire.world import World
@@ -60,7 +60,7 @@ class LocalStage:
         await self.painter.finish()
         await self.quiet()
 
-    def look(self, message: int) -> Look:
+    def look(self, message: int) -> Recipe:
         state = self.shown(message).state
         return look(state.content, state.embeds, state.components, len(state.files), ephemeral=state.ephemeral)
 

@@ -21,7 +21,7 @@ _DIFFERENT = [
 
 
 @dataclass(frozen=True)
-class Look:
+class Recipe:
     """One message as it looks: its words, its buttons that can be pressed, how many pictures, and who sees it."""
 
     text: str
@@ -32,7 +32,7 @@ class Look:
 
 def look(
     content: str, embeds: Sequence[Mapping[str, Any]], components: Sequence[Any], files: int, *, ephemeral: bool
-) -> Look:
+) -> Recipe:
     """From the parts of Discord's message object. Pictures inside embeds count, or files where no embed has one."""
     texts = [content]
     for embed in embeds:
@@ -42,7 +42,7 @@ def look(
     shown = [part for part in walk(list(components)) if part.get("type") == 2 and not part.get("disabled")]
     inside = sum("image" in embed for embed in embeds)
     labels = tuple(part.get("label") or "" for part in shown)
-    return Look(same("\n".join(filter(None, texts))), labels, inside or files, ephemeral)
+    return Recipe(same("\n".join(filter(None, texts))), labels, inside or files, ephemeral)
 
 
 def same(text: str) -> str:

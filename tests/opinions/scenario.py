@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from tests.opinions.looks import Look, same
+from tests.opinions.looks import Recipe, same
 
 
 class Stage(Protocol):
@@ -34,7 +34,7 @@ class Stage(Protocol):
         """Let the engine finish everything, and wait until the bot has told about it."""
         ...
 
-    def look(self, message: int) -> Look:
+    def look(self, message: int) -> Recipe:
         """How a message looks now."""
         ...
 

@@ -11,7 +11,7 @@ import simcord  # type: ignore[import-untyped]
 
 import bot
 from bot.bot import DreamBot
-from tests.opinions.looks import Look, look
+from tests.opinions.looks import Recipe, look
 from tests.opinions.painter import Painter
 
 QUIET = 0.12
@@ -93,7 +93,7 @@ class SimcordStage:
             await self.env.advance_time(5)
             await asyncio.sleep(QUIET)
 
-    def look(self, message: int) -> Look:
+    def look(self, message: int) -> Recipe:
         shown = self.message(message)
         embeds = [embed.to_dict() for embed in shown.embeds]
         return look(

@@ -55,7 +55,7 @@ async def test_the_original_that_is_deleted_leaves_its_copy_to_reactions_and_kee
 ) -> None:
     owl = await dreamt(max_, "an owl")
     copy = await posted_again(max_, owl)
-    await world.services.archive.keep(await world.services.jobs.find(job_id(owl)), mo.id)
+    await world.services.history.keep(await world.services.jobs.find(job_id(owl)), mo.id)
 
     await deleted(max_, owl)
 
@@ -75,7 +75,7 @@ async def test_being_forgotten_deletes_every_copy_that_is_left(world: World, max
     await forgotten(max_)
 
     await world.until(lambda: owl.gone and copies[1].gone)
-    while await world.bot.store.farewells.to_remove(1):
+    while await world.bot.store.erasure.to_remove(1):
         await asyncio.sleep(0.01)
 
 
@@ -102,7 +102,7 @@ async def test_what_discord_puts_off_is_deleted_later(
     assert "Discord does not allow this deletion right now. I will delete it as soon as possible." == words
     world.services.deletion_queue.wake()
     await max_.wait_for(owl, lambda m: m.gone)
-    while await world.bot.store.farewells.to_remove(1):
+    while await world.bot.store.erasure.to_remove(1):
         await asyncio.sleep(0.01)
 
 

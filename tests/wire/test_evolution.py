@@ -118,8 +118,8 @@ async def test_whoever_is_forgotten_leaves_no_way_behind_and_their_copy_holds_it
     await dreamt(mo, "a fox")
     job, other = await kept(world, max_), await kept(world, mo)
 
-    copy = await world.services.farewell.copy(max_.id, 10_000_000)
-    await world.services.farewell.forget(max_.id)
+    copy = await world.services.privacy.copy(max_.id, 10_000_000)
+    await world.services.privacy.forget(max_.id)
 
     assert f"frames/{job.id}.zip" in zipfile.ZipFile(io.BytesIO(copy.data)).namelist()
     assert 1 == copy.pictures

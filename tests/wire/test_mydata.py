@@ -150,7 +150,7 @@ async def test_a_limit_that_lasts_long_puts_a_deletion_off(
 
 
 async def nothing_left_to_remove(world: World) -> None:
-    while await world.bot.store.farewells.to_remove(1):
+    while await world.bot.store.erasure.to_remove(1):
         await asyncio.sleep(0.01)
 
 
@@ -190,7 +190,7 @@ async def test_being_forgotten_pays_for_no_picture(world: World, olive: Person, 
     assert "a deleted job" in text
     assert "a prize" not in text
     world.forward(86_400)
-    await world.bot.store.farewells.erase_names(world.site.clock.now() - 60)
+    await world.bot.store.erasure.erase_names(world.site.clock.now() - 60)
     assert 0 == await count(world.bot.store, "charges", f"owner = 'discord:{max_.id}'")
     assert 0 == await count(world.bot.store, "credits", f"owner = 'discord:{max_.id}'")
     assert 0 == await count(world.bot.store, "forgotten")

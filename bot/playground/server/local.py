@@ -9,7 +9,7 @@ from bot.playground.server.actions.command_registry import CommandRegistry
 from bot.playground.server.actions.interactions import Interactions
 from bot.playground.server.actions.people import People
 from bot.playground.server.actions.posting import Posting
-from bot.playground.server.actions.state import State
+from bot.playground.server.actions.state import SiteState
 from bot.playground.server.gateway.gateway import Gateway
 from bot.playground.server.rest.faults import Faults
 from bot.playground.server.rest.rate_limits import RateLimits
@@ -36,7 +36,7 @@ class LocalDiscord(Site):
         ids = Snowflakes(clock)
         world = world or small_world(clock, ids)
         files = Files(clock)
-        state = State(clock, ids, world, files, Messages(world, files), EventBus())
+        state = SiteState(clock, ids, world, files, Messages(world, files), EventBus())
         self.authority = authority or Authority()
         self.record = Record()
         self.faults = Faults()

@@ -15,8 +15,8 @@ from engine.training.finetune.pictures import Collection, Shape, read_folder
 from engine.training.finetune.ranks import Ranks
 from engine.training.finetune.report import write_report
 from engine.training.finetune.result import Provenance, install
-from engine.training.finetune.run import Album, FineTuner
-from engine.training.finetune.start import Reader, Start, load_start
+from engine.training.finetune.run import FineTuner, SampleAlbum
+from engine.training.finetune.start import Reader, TrainingStart, load_start
 from engine.training.progress import Reporter
 from engine.weights.store.custom_models import check_name
 
@@ -88,12 +88,12 @@ class Training:
         return install(tuner.result(), start.flags, made)
 
 
-def _album(found: Collection, start: Start, options: TrainOptions) -> Album:
+def _album(found: Collection, start: TrainingStart, options: TrainOptions) -> SampleAlbum:
     prompts = [text.strip() for text in options.prompts.split(";") if text.strip()]
     if not start.net.flags.context_dim:
         if prompts:
             raise InvalidRequest(f"{start.name} reads no prompts; leave --prompts out.")
-        return Album(found.images)
+        return SampleAlbum(found.images)
     reader = Reader(start.net.flags)
     shown = prompts or [text for text in dict.fromkeys(found.captions) if text][:8]
-    return Album(found.images, reader.contexts(found), reader.texts(shown) if shown else None)
+    return SampleAlbum(found.images, reader.contexts(found), reader.texts(shown) if shown else None)

@@ -40,7 +40,7 @@ FREE = frozenset(("steps", "log_interval", "save_interval", "sample_interval", "
 
 
 @dataclass(frozen=True)
-class Album:
+class SampleAlbum:
     """What is learned from."""
 
     images: NDArray[np.uint8]
@@ -61,7 +61,7 @@ class FineTuner:
     def __init__(
         self,
         net: UNetModel,
-        album: Album,
+        album: SampleAlbum,
         options: TrainOptions,
         folder: Path,
         *,

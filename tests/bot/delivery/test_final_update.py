@@ -9,9 +9,8 @@ from typing import Any, cast
 import discord
 import pytest
 
-from bot.delivery.final_update import FinalUpdate, Route
-from bot.interactions.message_api import Address, Post, Trouble, nonce, trouble_of
-from bot.interactions.payload import MessagePayload
+from bot.delivery.message_updater import DeliveryRoute, FinalUpdate
+from bot.interactions.message_api import Address, MessagePayload, Post, Trouble, nonce, trouble_of
 from bot.models.job import JobState, Update
 from tests.bot.samples import done, job
 
@@ -81,7 +80,7 @@ class FakeRenderer:
 
 
 async def deliver(post: FakePost, **changes: Any) -> FinalUpdate:
-    given: dict[str, Any] = {"message_id": 1, "route": Route.EDIT, "searched": True, **changes}
+    given: dict[str, Any] = {"message_id": 1, "route": DeliveryRoute.EDIT, "searched": True, **changes}
     update = given.pop("update", Update(done()))
     ending = FinalUpdate(update, cast(Post, post), FakeRenderer(), **given)
     await ending.deliver()

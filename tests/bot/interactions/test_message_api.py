@@ -8,7 +8,7 @@ from typing import Any
 import discord
 import pytest
 
-from bot.interactions.message_api import Removal, Trouble, removal_of, trouble_of
+from bot.interactions.message_api import DeletionResult, Trouble, removal_of, trouble_of
 
 
 @pytest.mark.parametrize("kind", [discord.HTTPException, discord.DiscordServerError, discord.NotFound])
@@ -17,4 +17,4 @@ def test_every_status_from_500_on_passes_by_itself(kind: type[discord.HTTPExcept
     response: Any = SimpleNamespace(status=status, reason="no reason")
     error = kind(response, {"message": "broken", "code": 0})
 
-    assert (Trouble.LATER, Removal.LATER) == (trouble_of(error), removal_of(error))
+    assert (Trouble.LATER, DeletionResult.LATER) == (trouble_of(error), removal_of(error))

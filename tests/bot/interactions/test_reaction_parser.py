@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from bot.interactions.reaction_parser import Reaction, Wish, read_reaction
+from bot.interactions.reaction_parser import Reaction, ReactionAction, read_reaction
 
 
 @pytest.mark.parametrize(
     ("meaning", "emoji"),
     [
-        (Reaction(Wish.UPSCALE), "⬆️"),
-        (Reaction(Wish.UPSCALE), "⬆"),
-        (Reaction(Wish.UPSCALE, 0), "1️⃣"),
-        (Reaction(Wish.UPSCALE, 3), "4⃣"),
-        (Reaction(Wish.UPSCALE, 9), "🔟"),
-        (Reaction(Wish.AGAIN), "🔁"),
-        (Reaction(Wish.AWAY), "❌"),
+        (Reaction(ReactionAction.UPSCALE), "⬆️"),
+        (Reaction(ReactionAction.UPSCALE), "⬆"),
+        (Reaction(ReactionAction.UPSCALE, 0), "1️⃣"),
+        (Reaction(ReactionAction.UPSCALE, 3), "4⃣"),
+        (Reaction(ReactionAction.UPSCALE, 9), "🔟"),
+        (Reaction(ReactionAction.AGAIN), "🔁"),
+        (Reaction(ReactionAction.AWAY), "❌"),
     ],
 )
 def test_some_emoji_ask_for_something(meaning: Reaction, emoji: str) -> None:

@@ -16,7 +16,7 @@ import pytest
 from bot.errors import Lapsed, Refused, Unconfirmed
 from bot.jobs.admission import Submission
 from bot.models.job import JobRow, JobState, owner_of
-from bot.storage.confirmations import Question
+from bot.storage.confirmations import Confirmation
 from tests.bot.core import ANN, BOB, CID, MOD, Core, config, dream, history, origin, running_core
 from tests.bot.fakes import FakeClock
 
@@ -43,7 +43,7 @@ class Life:
         self.random = random.Random(seed)
         self.clock = FakeClock()
         self.stack = AsyncExitStack()
-        self.questions: list[tuple[Question, int]] = []
+        self.questions: list[tuple[Confirmation, int]] = []
         self.core: Core
 
     async def begin(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot.actions.moderate import Moderation
-from bot.actions.privacy import Farewell
+from bot.actions.privacy import Privacy
 from bot.errors import Refused
 from bot.jobs.admission import Submission
 from bot.models.job import Origin
@@ -94,7 +94,7 @@ class ModeratedLife(Life):
     async def forget(self) -> None:
         person = self.random.choice(PEOPLE)
         delivery: Any = Silence()
-        await Farewell(self.core.store, self.core.jobs, delivery, self.clock).forget(person)
+        await Privacy(self.core.store, self.core.jobs, delivery, self.clock).forget(person)
         assert [] == await history(self.core.store, person)
         balance = await self.core.jobs.quota.balance(person)
         assert (0, 0) == (balance.reserved, round(balance.credit, 6))
@@ -128,7 +128,7 @@ async def live(folder: Path, seed: int, acts: int) -> None:
             await life.check()
         await life.finish()
         await life.check()
-        await life.core.store.farewells.erase_names(life.clock() + 7200)
+        await life.core.store.erasure.erase_names(life.clock() + 7200)
         await life.check()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.actions.history import Archive
+from bot.actions.history import HistoryActions
 from bot.config.settings import Config
 from bot.errors import PictureGone, Refused
 from bot.jobs.admission import Submission
@@ -42,8 +42,8 @@ async def painted(core: Core, user: int = ANN, pictures: int = 1, size: int = 40
     return await core.row(job.id)
 
 
-def archive(core: Core, **retention: object) -> Archive:
-    return Archive(core.store, config(retention=retention).retention, core.clock)
+def archive(core: Core, **retention: object) -> HistoryActions:
+    return HistoryActions(core.store, config(retention=retention).retention, core.clock)
 
 
 async def tidied(core: Core, later: float = 0.0, **retention: object) -> None:
@@ -90,7 +90,7 @@ async def test_the_attachment_of_what_is_kept_stays_too(core: Core) -> None:
 
     await tidied(core, 5 * DAY, pictures_days=1.0)
 
-    assert b"attached" == await core.store.inputs.read(sha)
+    assert b"attached" == await core.store.attachments.read(sha)
 
 
 async def test_one_person_keeps_so_many_pictures_and_no_more(core: Core) -> None:
@@ -115,7 +115,7 @@ async def test_two_presses_at_once_do_not_keep_more_than_is_allowed(core: Core) 
     said = await asyncio.gather(*(mine.keep(job, ANN) for job in jobs), return_exceptions=True)
 
     assert [Refused] == [type(one) for one in said if isinstance(one, Exception)]
-    assert 2 == await core.store.keeps.pictures_of(ANN)
+    assert 2 == await core.store.saved_jobs.pictures_of(ANN)
 
 
 async def test_where_nobody_may_keep_anything_that_is_said(core: Core) -> None:
@@ -163,12 +163,12 @@ async def test_ways_to_pictures_go_first_then_attachments_then_pictures_and_at_l
     await core.store.frames.keep(other.id, WAY)
     sha = hashlib.sha256(b"x" * 300_000).hexdigest()
     async with core.store.transaction() as session:
-        await core.store.inputs.keep(session, kept.id, sha, b"x" * 300_000, core.clock())
+        await core.store.attachments.keep(session, kept.id, sha, b"x" * 300_000, core.clock())
         await session.run("DELETE FROM job_inputs")
 
     async def left() -> tuple[bool, bool, bool, bool]:
         there = await here(core, kept, other)
-        return (await core.store.frames.has(other.id), bool(await core.store.inputs.read(sha)), there[1], there[0])
+        return (await core.store.frames.has(other.id), bool(await core.store.attachments.read(sha)), there[1], there[0])
 
     async def budget(bytes_: int) -> None:
         core.clock.advance(10)

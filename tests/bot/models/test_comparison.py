@@ -8,12 +8,12 @@ import pytest
 
 from bot.embeds.job import show_request
 from bot.errors import Refused
-from bot.models.comparison import Comparison, asked_from_json, asked_to_json, named, share_of
-from bot.models.job import JobRow
+from bot.jobs.engine_loop import next_portion, of_the_whole
+from bot.models.job import Comparison, JobRow, job_request_from_json, job_request_to_json, named, share_of
 from bot.policy.server_rules import preferred, wanted_texts
 from bot.requests.autocomplete import ways as offered
-from bot.requests.batches import next_portion, of_the_whole, single_request
-from bot.requests.parse import Wanted, parse_comparison
+from bot.requests.derive import single_request
+from bot.requests.parse import ParsedCommand, parse_comparison
 from engine.errors import InvalidRequest
 from engine.protocol.messages import Progress
 from engine.requests.request import build_request
@@ -21,7 +21,7 @@ from tests.bot.samples import job, picture
 
 
 def three() -> Comparison:
-    wanted = Wanted("castle:2 | fog", "people", seed=7)
+    wanted = ParsedCommand("castle:2 | fog", "people", seed=7)
     return parse_comparison(("draft", "pixels", "usual"), wanted, lambda ways: preferred(ways, (), "primer"))
 
 
@@ -32,10 +32,10 @@ def row(*painted: int) -> JobRow:
 def test_what_is_stored_is_read_back() -> None:
     dream = build_request("an owl", seed=1)
 
-    assert [three(), dream] == [asked_from_json(asked_to_json(asked)) for asked in (three(), dream)]
+    assert [three(), dream] == [job_request_from_json(job_request_to_json(asked)) for asked in (three(), dream)]
     for broken in ('{"kind": "compare", "ways": []}', '{"kind": "compare", "version": 9}', "[]", "no"):
         with pytest.raises(InvalidRequest):
-            asked_from_json(broken)
+            job_request_from_json(broken)
 
 
 def test_its_parts_are_its_ways_one_after_the_other() -> None:

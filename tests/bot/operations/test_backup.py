@@ -54,7 +54,7 @@ async def test_what_a_running_bot_holds_comes_back_whole(tmp_path: Path) -> None
     async with running_core(tmp_path / "new", engine_up=False) as core:
         assert png == await core.store.pictures.png(job_id, 0)
         assert [waiting.id] == [job.id for job, _ in core.jobs.registry.waiting()]
-        assert b"attached" == await core.store.inputs.read(SHA)
+        assert b"attached" == await core.store.attachments.read(SHA)
         assert waiting.cost == (await core.jobs.quota.balance(BOB)).reserved
 
 

@@ -15,7 +15,7 @@ from bot.interactions.connector import Link
 from bot.operations.doctor import compile_finding, device_findings, engine_findings
 from bot.operations.doctor_data import check_database, check_folder, check_lock, check_pictures, check_rights
 from bot.operations.doctor_discord import check_discord
-from bot.operations.doctor_report import Finding, Verdict, bad, good, render, summary
+from bot.operations.doctor_report import Finding, Severity, bad, good, render, summary
 from bot.playground.server.local import LocalDiscord
 from bot.playground.server.rest.faults import Fault
 from bot.storage import DATABASE
@@ -47,13 +47,13 @@ def torch(*devices: dict[str, Any]) -> dict[str, Any]:
 def test_a_gpu_that_this_torch_no_longer_serves_is_recognised() -> None:
     found = device_findings(torch(gpu(), CPU), "auto")[1]
 
-    assert Verdict.BAD is found.verdict
+    assert Severity.BAD is found.verdict
     assert "NVIDIA GeForce GTX 1070, 8 GB: this torch (2.13.0) no longer serves it" in found.text
     assert "https://download.pytorch.org/whl/cu126" in found.remedy
 
 
 def test_a_gpu_that_works_is_good() -> None:
-    assert Verdict.GOOD is device_findings(torch(gpu(problem=""), CPU), "auto")[1].verdict
+    assert Severity.GOOD is device_findings(torch(gpu(problem=""), CPU), "auto")[1].verdict
 
 
 def test_a_broken_gpu_is_reported_with_its_own_words() -> None:
@@ -63,7 +63,7 @@ def test_a_broken_gpu_is_reported_with_its_own_words() -> None:
 
 
 def test_no_gpu_is_worth_knowing_and_no_problem() -> None:
-    assert [Verdict.GOOD, Verdict.GOOD, Verdict.WORTH_KNOWING] == [
+    assert [Severity.GOOD, Severity.GOOD, Severity.WORTH_KNOWING] == [
         f.verdict for f in device_findings(torch(CPU), "auto")
     ]
 
@@ -73,27 +73,27 @@ def test_a_device_that_is_not_there_is_a_problem() -> None:
 
 
 def test_a_torch_that_cannot_be_imported_is_a_problem() -> None:
-    assert Verdict.BAD is device_findings({"error": "No module named 'torch'"}, "auto")[0].verdict
+    assert Severity.BAD is device_findings({"error": "No module named 'torch'"}, "auto")[0].verdict
 
 
 def test_what_cannot_be_compiled_is_worth_knowing_and_no_problem() -> None:
-    assert Verdict.GOOD is compile_finding({"problem": ""}).verdict
+    assert Severity.GOOD is compile_finding({"problem": ""}).verdict
     for found in ({"problem": "No working C++ compiler found"}, {"error": "No working C++ compiler found"}):
         finding = compile_finding(found)
-        assert Verdict.WORTH_KNOWING is finding.verdict
+        assert Severity.WORTH_KNOWING is finding.verdict
         assert "No working C++ compiler found" in finding.text
         assert "apt install g++" in finding.remedy
 
 
 def test_a_fresh_folder_is_good(tmp_path: Path) -> None:
-    assert {Verdict.GOOD} == {finding.verdict for finding in check_folder(tmp_path / "new", USUAL)}
+    assert {Severity.GOOD} == {finding.verdict for finding in check_folder(tmp_path / "new", USUAL)}
 
 
 def test_a_folder_that_is_a_file_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
 
     [found] = check_folder(tmp_path / "file", USUAL)
-    assert Verdict.BAD is found.verdict
+    assert Severity.BAD is found.verdict
 
 
 def test_a_running_bot_is_noticed(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_damaged_database_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "x.sqlite3").write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
 
     [found] = check_database(tmp_path / "x.sqlite3")
-    assert (Verdict.BAD, True) == (found.verdict, "is damaged" in found.text)
+    assert (Severity.BAD, True) == (found.verdict, "is damaged" in found.text)
 
 
 def test_a_whole_database_is_good(tmp_path: Path) -> None:
@@ -123,12 +123,12 @@ def test_a_whole_database_is_good(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("schema", "verdict", "words"),
     [
-        (4, Verdict.WORTH_KNOWING, "Make a backup first"),
-        (newest_schema() + 1, Verdict.BAD, "Install the newer version"),
+        (4, Severity.WORTH_KNOWING, "Make a backup first"),
+        (newest_schema() + 1, Severity.BAD, "Install the newer version"),
     ],
 )
 def test_a_database_of_another_version_is_known_before_the_start(
-    tmp_path: Path, schema: int, verdict: Verdict, words: str
+    tmp_path: Path, schema: int, verdict: Severity, words: str
 ) -> None:
     with sqlite3.connect(tmp_path / "x.sqlite3") as connection:
         connection.execute("CREATE TABLE jobs (id)")
@@ -167,7 +167,7 @@ def test_room_that_is_nearly_used_up_is_worth_knowing(tmp_path: Path) -> None:
         connection.execute("UPDATE pictures SET size = 490000")
     connection.close()
 
-    assert [Verdict.WORTH_KNOWING] == [
+    assert [Severity.WORTH_KNOWING] == [
         f.verdict for f in check_pictures(folder, RetentionSection(pictures_megabytes=1))
     ]
 
@@ -175,7 +175,7 @@ def test_room_that_is_nearly_used_up_is_worth_knowing(tmp_path: Path) -> None:
 def test_a_disk_on_which_nothing_new_is_taken_is_a_problem(tmp_path: Path) -> None:
     found = check_folder(tmp_path, RetentionSection(free_megabytes=10**9))[0]
 
-    assert (Verdict.BAD, True) == (found.verdict, "accepts no new jobs" in found.text)
+    assert (Severity.BAD, True) == (found.verdict, "accepts no new jobs" in found.text)
 
 
 def test_files_of_another_user_are_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +193,7 @@ def test_files_of_another_user_are_named_with_what_to_do(tmp_path: Path, monkeyp
 def test_an_engine_that_does_not_start_is_a_problem(ready: Ready | str) -> None:
     [found] = engine_findings(ready)
 
-    assert Verdict.BAD is found.verdict
+    assert Severity.BAD is found.verdict
 
 
 def test_missing_weights_are_named() -> None:
@@ -235,8 +235,8 @@ async def test_near_2500_servers_shards_are_explained(tmp_path: Path, monkeypatc
         monkeypatch.setattr(bot.operations.doctor_discord, "MANY_SERVERS", 1)
         many = await looked_at(site, tmp_path, monkeypatch)
 
-    assert (Verdict.GOOD, "1 server, 1 shard recommended") == (few["servers"].verdict, few["servers"].text)
-    assert Verdict.WORTH_KNOWING == many["servers"].verdict
+    assert (Severity.GOOD, "1 server, 1 shard recommended") == (few["servers"].verdict, few["servers"].text)
+    assert Severity.WORTH_KNOWING == many["servers"].verdict
     assert many["servers"].text.startswith("1 server, 2 shards recommended. Discord requires several shards")
 
 

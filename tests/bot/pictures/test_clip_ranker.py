@@ -15,7 +15,7 @@ from bot.embeds.job import ranking_text
 from bot.errors import PictureGone, Refused
 from bot.models.job import JobRow, Ranking
 from bot.pictures import clip_ranker as critic
-from bot.pictures.clip_ranker import SIDE, Critic
+from bot.pictures.clip_ranker import SIDE, ClipRanker
 from engine.images.pictures import to_png
 from engine.protocol.messages import Embeddings
 from engine.requests.request import build_request
@@ -58,13 +58,13 @@ def painted(tmp_path: Path, prompt: str, *colours: str) -> JobRow:
 
 
 async def test_the_picture_that_fits_comes_first(tmp_path: Path) -> None:
-    ranking = await Critic(Eye()).rank(painted(tmp_path, "green", "red", "blue", "lime"))
+    ranking = await ClipRanker(Eye()).rank(painted(tmp_path, "green", "red", "blue", "lime"))
 
     assert ((2, 1.0), "primer-grader", "") == (ranking.order[0], ranking.perceptor, ranking.note)
 
 
 async def test_what_is_unwanted_comes_last(tmp_path: Path) -> None:
-    ranking = await Critic(Eye()).rank(painted(tmp_path, "blue | red:-0.5", "red", "lime", "blue"))
+    ranking = await ClipRanker(Eye()).rank(painted(tmp_path, "blue | red:-0.5", "red", "lime", "blue"))
 
     assert [2, 1, 0] == [index for index, _ in ranking.order]
 
@@ -72,16 +72,16 @@ async def test_what_is_unwanted_comes_last(tmp_path: Path) -> None:
 async def test_words_that_the_judge_cannot_read_are_left_out_of_it(tmp_path: Path) -> None:
     eye = Eye()
 
-    await Critic(eye).rank(painted(tmp_path, "red | zzzz | the", "red", "blue"))
+    await ClipRanker(eye).rank(painted(tmp_path, "red | zzzz | the", "red", "blue"))
     with pytest.raises(Refused, match=r"primer.*, the model that scores pictures, does not know any word"):
-        await Critic(eye).rank(painted(tmp_path, "zzzz", "red", "blue"))
+        await ClipRanker(eye).rank(painted(tmp_path, "zzzz", "red", "blue"))
 
     assert [("red",)] == eye.asked
 
 
 async def test_large_pictures_travel_small_and_a_second_question_not_at_all(tmp_path: Path) -> None:
     eye = Eye()
-    judge, job = Critic(eye), painted(tmp_path, "red", "red", "blue")
+    judge, job = ClipRanker(eye), painted(tmp_path, "red", "red", "blue")
 
     assert await judge.rank(job) == await judge.rank(job)
 
@@ -94,14 +94,14 @@ async def test_a_busy_engine_is_not_waited_for_for_ever(tmp_path: Path, monkeypa
     eye.wait = 5
 
     with pytest.raises(Refused, match="too busy to rank"):
-        await Critic(eye).rank(painted(tmp_path, "red", "red", "blue"))
+        await ClipRanker(eye).rank(painted(tmp_path, "red", "red", "blue"))
 
 
 async def test_nothing_is_ranked_where_there_is_no_choice(tmp_path: Path) -> None:
     with pytest.raises(PictureGone):
-        await Critic(Eye()).rank(painted(tmp_path, "red", "red"))
+        await ClipRanker(Eye()).rank(painted(tmp_path, "red", "red"))
     with pytest.raises(Refused, match="upscaled"):
-        await Critic(Eye()).rank(enlarged())
+        await ClipRanker(Eye()).rank(enlarged())
 
 
 def test_a_lead_is_said_in_figures_and_no_lead_is_a_matter_of_taste() -> None:

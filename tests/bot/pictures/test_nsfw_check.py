@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from bot.config.sections import SafetySection
-from bot.pictures.nsfw_check import COVERED, UNSEEN, Safety
+from bot.pictures.nsfw_check import COVERED, UNCHECKED, NsfwCheck
 from engine.errors import ModelUnavailable
 from engine.images.opening import open_own
 from engine.images.pictures import to_png
@@ -43,7 +43,7 @@ def picture(colour: str) -> Picture:
 
 
 async def test_what_fits_a_probe_best_is_covered_with_a_word_about_it() -> None:
-    judged = await Safety(SeesColours(), ON).judged(picture("red"))
+    judged = await NsfwCheck(SeesColours(), ON).judged(picture("red"))
 
     assert (True, ["Before.", COVERED]) == (judged.facts["covered"], judged.facts["notes"])
 
@@ -51,12 +51,12 @@ async def test_what_fits_a_probe_best_is_covered_with_a_word_about_it() -> None:
 async def test_what_is_harmless_passes_untouched() -> None:
     seen = picture("blue")
 
-    assert seen is await Safety(SeesColours(), ON).judged(seen)
+    assert seen is await NsfwCheck(SeesColours(), ON).judged(seen)
 
 
 async def test_the_probes_are_read_once() -> None:
     engine = SeesColours()
-    safety = Safety(engine, ON)
+    safety = NsfwCheck(engine, ON)
     for _ in range(3):
         await safety.judged(picture("blue"))
 
@@ -68,22 +68,14 @@ async def test_what_cannot_be_looked_at_is_covered(data: bytes | None) -> None:
     engine, seen = SeesColours(), picture("blue")
     engine.broken = data is None
 
-    judged = await Safety(engine, ON).judged(Picture("abc", 1, 0, data or seen.png, {}))
+    judged = await NsfwCheck(engine, ON).judged(Picture("abc", 1, 0, data or seen.png, {}))
 
-    assert [UNSEEN] == judged.facts["notes"]
+    assert [UNCHECKED] == judged.facts["notes"]
 
 
 async def test_a_margin_asks_for_more_certainty() -> None:
     engine = SeesColours()
 
-    assert 1.0 == await Safety(engine, ON).excess(picture("red").png)
+    assert 1.0 == await NsfwCheck(engine, ON).excess(picture("red").png)
     strict = ON.model_copy(update={"margin": 1.5})
-    assert "covered" not in (await Safety(engine, strict).judged(picture("red"))).facts
-
-
-async def test_without_it_nobody_is_asked() -> None:
-    engine = SeesColours()
-
-    await Safety(engine, SafetySection()).judged(picture("red"))
-
-    assert [] == engine.asked
+    assert "covered" not in (await NsfwCheck(engine, strict).judged(picture("red"))).facts

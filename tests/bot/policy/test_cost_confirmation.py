@@ -15,8 +15,9 @@ from bot.errors import CoolingDown, Lapsed, NotAllowed, QuotaUsedUp, Unconfirmed
 from bot.jobs.admission import Submission
 from bot.jobs.retention import Retention
 from bot.models.job import JobState
-from bot.policy.cost_confirmation import NO_PICTURES, question_words, worth_asking
-from bot.storage.confirmations import MOST_OPEN, VALID_SECONDS, Question
+from bot.policy.cost_confirmation import NO_PICTURES, question_words
+from bot.policy.limits import worth_asking
+from bot.storage.confirmations import MOST_OPEN, VALID_SECONDS, Confirmation
 from engine.catalogue.models import MODELS
 from engine.requests.request import UpscaleRequest, build_request
 from tests.bot.core import ANN, BOB, Core, config, count, dream, origin, running_core
@@ -62,7 +63,7 @@ def test_the_question_in_words() -> None:
     ).replace("\xa0", " ")
 
 
-async def ask(core: Core, user: int = ANN, images: Mapping[str, bytes] = NO_PICTURES) -> Question:
+async def ask(core: Core, user: int = ANN, images: Mapping[str, bytes] = NO_PICTURES) -> Confirmation:
     """A refusal that becomes a question."""
     request = DEAR.model_copy(update={"init_image": next(iter(images))}) if images else DEAR
     with pytest.raises(Unconfirmed):
@@ -170,13 +171,13 @@ async def test_nobody_fills_the_disk_with_questions(tmp_path: Path) -> None:
 async def test_who_is_forgotten_has_been_asked_nothing(tmp_path: Path) -> None:
     async with running_core(tmp_path, config(quota=ASKS)) as core:
         question = await ask(core, images={hashlib.sha256(b"one").hexdigest(): b"one"})
-        assert [question] == await core.store.questions.of_owner("discord:11")
+        assert [question] == await core.store.confirmations.of_owner("discord:11")
         async with core.store.transaction() as session:
-            await core.store.farewells.forget(session, "discord:11", ANN, 0.0, core.clock())
-        await core.store.inputs.drop_unneeded()
+            await core.store.erasure.forget(session, "discord:11", ANN, 0.0, core.clock())
+        await core.store.attachments.drop_unneeded()
 
         assert (0, 0, 0) == await traces(core)
-        assert [] == await core.store.questions.of_owner("discord:11")
+        assert [] == await core.store.confirmations.of_owner("discord:11")
 
 
 async def traces(core: Core) -> tuple[int, int, int]:

@@ -10,10 +10,8 @@ import pytest
 
 from bot.errors import BlockedWords
 from bot.jobs.admission import Submission
-from bot.models.comparison import Asked, Comparison, Way
-from bot.models.job import JobRow, Kind
-from bot.policy.lineage import meant_by
-from bot.policy.server_rules import Location, PromptLineage
+from bot.models.job import Comparison, JobRequest, JobRow, Kind, Way
+from bot.policy.server_rules import Location, PromptLineage, meant_by
 from bot.requests.derive import variation
 from engine.requests.request import build_request
 from tests.bot.core import ANN, BOB, Core, dream, origin, running_core, upscale_of
@@ -21,7 +19,7 @@ from tests.bot.core import ANN, BOB, Core, dream, origin, running_core, upscale_
 PLAIN, ADULT = Location(400, (500,)), Location(400, (500,), restricted=True)
 
 
-async def painted(core: Core, request: Asked, parent: str = "", kind: Kind = "dream", user: int = ANN) -> JobRow:
+async def painted(core: Core, request: JobRequest, parent: str = "", kind: Kind = "dream", user: int = ANN) -> JobRow:
     job = await core.jobs.submit(Submission(request, origin(user, kind=kind, parent=parent), location=ADULT))
     async with asyncio.timeout(10):
         while not (row := await core.row(job.id)).state.over:
@@ -114,7 +112,7 @@ async def test_what_was_made_from_forgotten_words_is_shown_to_adults_alone(tmp_p
     async with running_core(tmp_path) as core:
         larger = await enlarged(core, await painted(core, dream("a fox")), user=BOB)
         async with core.store.transaction() as session:
-            await core.store.farewells.forget(session, f"discord:{ANN}", ANN, 0.0, core.clock())
+            await core.store.erasure.forget(session, f"discord:{ANN}", ANN, 0.0, core.clock())
 
         await core.jobs.admission.check_showing(larger, BOB, ADULT)
         with pytest.raises(BlockedWords, match="is no longer stored"):

@@ -10,11 +10,11 @@ from bot.config.sections import LimitsSection
 from bot.errors import BlockedWords, Refused
 from bot.policy.server_rules import (
     NOWHERE,
-    Choices,
     Location,
+    PaintChoice,
+    Preferences,
     PromptLineage,
     ServerRules,
-    Ways,
     Word,
     preferred,
     wanted_texts,
@@ -24,41 +24,49 @@ from engine.requests.request import build_request
 
 
 def test_what_was_typed_goes_first_then_mine_then_the_servers() -> None:
-    mine, here = Choices(size="320x256", profile="disco"), ServerRules(size="256x320", profile="draft", model="primer")
-    typed = Ways(method="clip_diffusion", size="256x256", profile="art")
+    mine, here = (
+        Preferences(size="320x256", profile="disco"),
+        ServerRules(size="256x320", profile="draft", model="primer"),
+    )
+    typed = PaintChoice(method="clip_diffusion", size="256x256", profile="art")
 
-    assert (DEFAULT_MODEL, "", "320x256", "disco") == preferred(Ways(), (mine, here), DEFAULT_MODEL)
-    assert (DEFAULT_MODEL, "", "256x320", "draft") == preferred(Ways(), (Choices(), here), DEFAULT_MODEL)
+    assert (DEFAULT_MODEL, "", "320x256", "disco") == preferred(PaintChoice(), (mine, here), DEFAULT_MODEL)
+    assert (DEFAULT_MODEL, "", "256x320", "draft") == preferred(PaintChoice(), (Preferences(), here), DEFAULT_MODEL)
     assert typed._replace(model=DEFAULT_MODEL) == preferred(typed, (mine, here), DEFAULT_MODEL)
-    assert (DEFAULT_MODEL, "", "", "none") == preferred(Ways(), (), DEFAULT_MODEL)
+    assert (DEFAULT_MODEL, "", "", "none") == preferred(PaintChoice(), (), DEFAULT_MODEL)
 
 
 def test_what_a_model_cannot_do_is_passed_over() -> None:
-    mine, here = Choices(size="2000x16", method="oil", model="gone", profile="baroque"), ServerRules(size="256x320")
+    mine, here = Preferences(size="2000x16", method="oil", model="gone", profile="baroque"), ServerRules(size="256x320")
 
-    assert (DEFAULT_MODEL, "", "256x320", "none") == preferred(Ways(), (mine, here), DEFAULT_MODEL)
+    assert (DEFAULT_MODEL, "", "256x320", "none") == preferred(PaintChoice(), (mine, here), DEFAULT_MODEL)
 
 
 def test_whoever_names_a_method_alone_means_a_model_that_can_paint_by_it_and_is_here() -> None:
-    mine, by = Choices(model="imagenet-256"), Ways(method="biggan_clip")
+    mine, by = Preferences(model="imagenet-256"), PaintChoice(method="biggan_clip")
 
     assert "biggan-deep-512" == preferred(by, (mine,), DEFAULT_MODEL).model
     assert "biggan-deep-256" == preferred(by, (), DEFAULT_MODEL, {"biggan-deep-512": "not downloaded"}).model
-    assert DEFAULT_MODEL == preferred(Ways(method="pixels"), (mine,), DEFAULT_MODEL).model
-    assert "imagenet-256" == preferred(Ways(method="oil"), (mine,), DEFAULT_MODEL).model
+    assert DEFAULT_MODEL == preferred(PaintChoice(method="pixels"), (mine,), DEFAULT_MODEL).model
+    assert "imagenet-256" == preferred(PaintChoice(method="oil"), (mine,), DEFAULT_MODEL).model
     assert "primer" == preferred(by._replace(model="primer"), (), DEFAULT_MODEL).model
 
 
 def test_a_profile_is_passed_over_where_the_method_has_none_and_none_is_a_choice_too() -> None:
-    mine, here = Choices(profile="disco"), ServerRules(method="pixels", profile="draft")
+    mine, here = Preferences(profile="disco"), ServerRules(method="pixels", profile="draft")
 
-    assert ("pixels", "none") == preferred(Ways(), (mine, here), DEFAULT_MODEL)[1::2]
-    assert ("clip_diffusion", "disco") == preferred(Ways(method="clip_diffusion"), (mine, here), DEFAULT_MODEL)[1::2]
-    assert "none" == preferred(Ways(), (Choices(profile="none"), ServerRules(profile="draft")), DEFAULT_MODEL).profile
+    assert ("pixels", "none") == preferred(PaintChoice(), (mine, here), DEFAULT_MODEL)[1::2]
+    assert ("clip_diffusion", "disco") == preferred(PaintChoice(method="clip_diffusion"), (mine, here), DEFAULT_MODEL)[
+        1::2
+    ]
+    assert (
+        "none"
+        == preferred(PaintChoice(), (Preferences(profile="none"), ServerRules(profile="draft")), DEFAULT_MODEL).profile
+    )
     assert ({"profile": "art"}, {}, {}) == (
-        Ways(profile="art").settings,
-        Ways(profile="none").settings,
-        Ways().settings,
+        PaintChoice(profile="art").settings,
+        PaintChoice(profile="none").settings,
+        PaintChoice().settings,
     )
 
 

@@ -9,22 +9,22 @@ import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from bot.models.comparison import PLACES, Comparison
-from bot.policy.server_rules import Choices, Ways, preferred
+from bot.models.job import PLACES, Comparison
+from bot.policy.server_rules import PaintChoice, Preferences, preferred
 from bot.requests.format import compare_command, shell_command, slash_command
-from bot.requests.parse import Wanted, parse_comparison
+from bot.requests.parse import ParsedCommand, parse_comparison
 from engine.catalogue.models import DEFAULT_MODEL, MODELS
 from engine.errors import DreamError
 from engine.requests.profiles import profiles_of
 from engine.requests.request import MAX_SEED, PROFILES, DreamRequest, build_request, parse_settings
 
-OPTIONS = ("prompt", "negative", *Ways._fields, "steps", "seed", "count", "more", *PLACES)
+OPTIONS = ("prompt", "negative", *PaintChoice._fields, "steps", "seed", "count", "more", *PLACES)
 WORDS = st.text(st.sampled_from("owl é|:'\\ "), min_size=1, max_size=20).map(
     lambda text: f"x{text.replace(chr(92), '')}x".replace("|", "\\|").replace(":", "\\:")
 )
 WAYS = [(model.name, method) for model in MODELS.values() for method in model.methods]
 USUAL = st.builds(
-    Choices,
+    Preferences,
     model=st.sampled_from(["", *MODELS]),
     method=st.sampled_from(["", "pixels", "clip_diffusion", "vqgan_clip"]),
     size=st.sampled_from(["", "192x256", "512x512"]),
@@ -38,10 +38,10 @@ def typed(line: str) -> dict[str, str]:
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def painted(line: str, usual: Choices, init: str = "") -> DreamRequest:
+def painted(line: str, usual: Preferences, init: str = "") -> DreamRequest:
     """The request that `/dream` makes of *line* where *usual* holds."""
     said = typed(line)
-    wanted = Ways(*(said.get(name, "") for name in Ways._fields))
+    wanted = PaintChoice(*(said.get(name, "") for name in PaintChoice._fields))
     ways = preferred(wanted, (usual,), DEFAULT_MODEL)
     return build_request(
         said["prompt"],
@@ -59,7 +59,7 @@ def painted(line: str, usual: Choices, init: str = "") -> DreamRequest:
 
 @given(WORDS, st.sampled_from([1.0, 2.0, 0.123456789]), st.sampled_from(WAYS), USUAL, st.integers(0, MAX_SEED))
 def test_a_line_asks_for_the_same_where_other_things_are_usual(
-    words: str, weight: float, way: tuple[str, str], usual: Choices, seed: int
+    words: str, weight: float, way: tuple[str, str], usual: Preferences, seed: int
 ) -> None:
     model, method = way
     request = build_request(
@@ -71,7 +71,7 @@ def test_a_line_asks_for_the_same_where_other_things_are_usual(
 
 @pytest.mark.parametrize("profile", [one.name for one in profiles_of("clip_diffusion")])
 @given(model=st.sampled_from([name for name, method in WAYS if method == "clip_diffusion"]), usual=USUAL)
-def test_a_profile_is_said_by_its_options(profile: str, model: str, usual: Choices) -> None:
+def test_a_profile_is_said_by_its_options(profile: str, model: str, usual: Preferences) -> None:
     request = build_request("an owl", model=model, seed=7, settings={"profile": profile})
 
     line = slash_command(request)
@@ -92,7 +92,7 @@ def test_a_profile_is_said_by_its_options(profile: str, model: str, usual: Choic
     ],
 )
 @given(usual=USUAL)
-def test_options_of_every_kind_are_said(settings: str, usual: Choices) -> None:
+def test_options_of_every_kind_are_said(settings: str, usual: Preferences) -> None:
     request = build_request("an owl", seed=7, settings=parse_settings(settings))
 
     assert request == painted(slash_command(request), usual)
@@ -102,7 +102,7 @@ def test_options_of_every_kind_are_said(settings: str, usual: Choices) -> None:
 def test_with_its_picture_beside_it_a_line_begins_as_the_first_one_did(skipped: str) -> None:
     request = build_request("an owl", seed=7, init_image="f" * 64, settings=parse_settings(skipped))
 
-    assert request == painted(slash_command(request), Choices(profile="draft"), "f" * 64)
+    assert request == painted(slash_command(request), Preferences(profile="draft"), "f" * 64)
 
 
 @given(
@@ -117,23 +117,23 @@ def test_with_its_picture_beside_it_a_line_begins_as_the_first_one_did(skipped: 
     there=USUAL,
 )
 def test_a_comparison_is_the_same_where_other_things_are_usual(
-    labels: list[str], size: str, here: Choices, there: Choices
+    labels: list[str], size: str, here: Preferences, there: Preferences
 ) -> None:
     here = here.model_copy(update={"model": "", "size": size})
     try:
-        comparison = parse_comparison(labels, Wanted("owl:2 | fog", "people", size, 7), _settling(here))
+        comparison = parse_comparison(labels, ParsedCommand("owl:2 | fog", "people", size, 7), _settling(here))
     except DreamError:
         reject()  # as draft is none of pixels
 
     said = typed(compare_command(comparison))
 
     texts = [said[place] for place in PLACES if place in said]
-    wanted = Wanted(said["prompt"], said["negative"], said.get("size", ""), int(said["seed"]))
+    wanted = ParsedCommand(said["prompt"], said["negative"], said.get("size", ""), int(said["seed"]))
     assert _requests(comparison) == _requests(parse_comparison(texts, wanted, _settling(there)))
     assert max(map(len, texts)) <= 1000
 
 
-def _settling(usual: Choices):  # type: ignore[no-untyped-def]
+def _settling(usual: Preferences):  # type: ignore[no-untyped-def]
     return lambda ways: preferred(ways, (usual,), DEFAULT_MODEL)
 
 
@@ -142,7 +142,7 @@ def _requests(comparison: Comparison) -> list[DreamRequest]:
 
 
 def test_what_a_way_was_called_stays_in_its_line() -> None:
-    comparison = parse_comparison(["draft", "pixels"], Wanted("an owl", seed=7), _settling(Choices()))
+    comparison = parse_comparison(["draft", "pixels"], ParsedCommand("an owl", seed=7), _settling(Preferences()))
 
     assert (
         "/compare prompt:an owl first:draft method=clip_diffusion model=primer second:pixels model=primer "

@@ -10,11 +10,9 @@ import pytest
 
 from bot.models.job import Priority, QueuePosition
 from bot.scheduling import eta_simulator
-from bot.scheduling.durations import DurationModel, DurationRange
-from bot.scheduling.eta_correction import EtaCorrection
-from bot.scheduling.eta_simulator import RunningJob, forecast
+from bot.scheduling.eta_simulator import EtaCorrection, RunningJob, forecast
 from bot.scheduling.fair_queue import Ticket
-from bot.scheduling.throughput import RemainingWork, ThroughputModel, Workload
+from bot.scheduling.throughput import DurationModel, DurationRange, RemainingWork, ThroughputModel, Workload
 from engine.requests.request import UpscaleRequest
 from tests.benchmarks.forecast import MACHINES, Day
 from tests.bot.core import dream

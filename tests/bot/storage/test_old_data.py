@@ -12,7 +12,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from bot.actions.history import Archive
+from bot.actions.history import HistoryActions
 from bot.jobs.retention import Retention
 from bot.models.job import JobState
 from bot.storage import DATABASE
@@ -81,9 +81,9 @@ async def test_old_pictures_are_read_with_their_records(tmp_path: Path) -> None:
 
 async def test_pictures_of_a_time_before_keeping_are_kept_like_new_ones(tmp_path: Path) -> None:
     async with running_core(old_folder(tmp_path, 5)) as core:
-        archive = Archive(core.store, core.settings.retention, core.clock)
+        archive = HistoryActions(core.store, core.settings.retention, core.clock)
         assert frozenset() == await archive.keepers(await core.row(DREAM))
-        assert [(500, 900)] == await core.store.farewells.to_remove(9)
+        assert [(500, 900)] == await core.store.erasure.to_remove(9)
         assert [CID] == [block.user_id for block in await core.store.blocks.of_server(400, core.clock())]
 
         words = await archive.keep(await core.row(DREAM), ANN)

@@ -22,7 +22,7 @@ from bot.jobs.admission import Submission
 from bot.models.audit import AuditFilter
 from bot.models.job import JobRow, JobState
 from bot.storage import Store
-from bot.storage.confirmations import Question
+from bot.storage.confirmations import Confirmation
 from bot.storage.database import Database, Session
 from bot.storage.moderation import Block, Voice
 from bot.storage.timelapses import Frames
@@ -157,11 +157,11 @@ async def arguments(core: Core) -> Values:
     """Parameter → what it is tried with, whatever repository has it; there are rows that these find."""
     job = await painted_from_attachment(core)
     owner = job.owner
-    question = Question("qqqqqqqqqq", owner, "dream", job.id, 0, job.request, NOW)
+    question = Confirmation("qqqqqqqqqq", owner, "dream", job.id, 0, job.request, NOW)
     async with core.store.transaction() as session:
-        await core.store.keeps.put(session, job.id, ANN, NOW)
+        await core.store.saved_jobs.put(session, job.id, ANN, NOW)
         await core.store.reports.open(session, job.id, 400, 500, "here", NOW)
-        await core.store.questions.ask(session, question)
+        await core.store.confirmations.ask(session, question)
         await session.run("INSERT INTO forgotten VALUES (?, ?)", owner, NOW)
     picture = Picture(job.id, 1, 0, b"png", {"width": 8, "height": 8})
     words = ("action", "actor", "by", "error", "error_code", "error_text", "key", "shown_at", "subject", "value", "why")

@@ -130,7 +130,7 @@ async def test_the_data_folder_can_be_moved(tmp_path: Path) -> None:
 
 async def test_a_name_that_is_no_hash_never_becomes_a_path(core: Core) -> None:
     with pytest.raises(ValueError, match="is not a SHA-256"):
-        await core.store.inputs.read("../../etc/passwd")
+        await core.store.attachments.read("../../etc/passwd")
 
 
 # Retention
@@ -214,11 +214,11 @@ async def test_attachments_go_when_no_living_job_needs_them(core: Core) -> None:
     job = await core.jobs.submit(Submission(dream(init_image=sha), origin(), {sha: b"attached"}))
     upkeep = Retention(config(retention={"pictures_days": 1.0}), core.store)
     await upkeep.tidy(core.clock() + 5 * DAY)
-    assert b"attached" == await core.store.inputs.read(sha)
+    assert b"attached" == await core.store.attachments.read(sha)
 
     await core.jobs.cancel(job.id, ANN)
     await upkeep.tidy(core.clock() + 5 * DAY)
-    assert await core.store.inputs.read(sha) is None
+    assert await core.store.attachments.read(sha) is None
     with pytest.raises(PictureGone):
         await core.jobs.submit(Submission(dream(init_image=sha), origin()))
 

@@ -28,15 +28,15 @@ from bot.views.menus import MoreMenu
 from tests.bot.samples import done, enlarged, job
 
 COGS = (
-    bot.cogs.admin.Admin,
-    bot.cogs.compare.Compare,
-    bot.cogs.dream.Dream,
-    bot.cogs.engine.EngineCommand,
-    bot.cogs.history.History,
-    bot.cogs.privacy.MyData,
-    bot.cogs.queue.Queue,
-    bot.cogs.quota.Quota,
-    bot.cogs.settings.Settings,
+    bot.cogs.admin.AdminCog,
+    bot.cogs.compare.CompareCog,
+    bot.cogs.dream.DreamCog,
+    bot.cogs.engine.EngineCog,
+    bot.cogs.history.HistoryCog,
+    bot.cogs.privacy.PrivacyCog,
+    bot.cogs.queue.QueueCog,
+    bot.cogs.quota.QuotaCog,
+    bot.cogs.settings.SettingsCog,
 )
 PERSISTED = {
     *("up", "again", "vary", "remix", "rank", "info", "watch", "keep", "letgo", "cancel", "refresh", "delete", "post"),

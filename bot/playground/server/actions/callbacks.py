@@ -12,7 +12,7 @@ from bot.playground.server.actions.interactions import (
 )
 from bot.playground.server.actions.message_body import Body, edit_message, new_message
 from bot.playground.server.actions.posting import Posting
-from bot.playground.server.actions.state import State
+from bot.playground.server.actions.state import SiteState
 from bot.playground.server.validation.commands import check_choices
 from bot.playground.server.validation.errors import ApiError, FormErrors, unknown
 from bot.playground.server.validation.modals import checked_modal
@@ -33,7 +33,7 @@ _ALLOWED = {
 class Callbacks:
     """Carries out callbacks and the requests to an interaction's webhook."""
 
-    state: State
+    state: SiteState
     posting: Posting
     interactions: Interactions
 

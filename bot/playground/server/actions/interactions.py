@@ -5,7 +5,7 @@ import secrets
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from bot.playground.server.actions.state import State
+from bot.playground.server.actions.state import SiteState
 from bot.playground.server.validation.command_access import context_of
 from bot.playground.server.validation.errors import already_acknowledged, expired_token, unknown
 from bot.playground.server.validation.limits import file_limit
@@ -91,7 +91,7 @@ class Interaction:
 class Interactions:
     """All interactions, by id and by token."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: SiteState) -> None:
         self._state = state
         self._by_id: dict[int, Interaction] = {}
         self._by_token: dict[str, Interaction] = {}

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.playground.server.actions.state import State
+from bot.playground.server.actions.state import SiteState
 from bot.playground.server.validation.components import V2_FLAG, ComponentKind, check_components, numbered, walk
 from bot.playground.server.validation.errors import ApiError, FormErrors, empty_message, too_large
 from bot.playground.server.validation.limits import (
@@ -71,7 +71,7 @@ def unknown_fields(body: Json) -> list[str]:
 
 
 def new_message(
-    state: State,
+    state: SiteState,
     channel: Channel,
     given: Body,
     *,
@@ -112,7 +112,7 @@ def new_message(
     return message
 
 
-def edit_message(state: State, message: Message, given: Body, *, interaction: bool = False) -> None:
+def edit_message(state: SiteState, message: Message, given: Body, *, interaction: bool = False) -> None:
     """Apply *given*: a missing key keeps the value, null clears it. Raises ApiError before any change."""
     body, errors = given.fields, FormErrors()
     given.findings += unknown_fields(body)
@@ -159,7 +159,7 @@ def _check(body: Json, embeds: list[Json], components: list[Json], flags: int, e
                 errors.add(field, code, f"The '{field}' field cannot be used when using MessageFlags.IS_COMPONENTS_V2")
 
 
-def _mentions(state: State, channel: Channel, message: Message, body: Json, *, interaction: bool) -> Mentions:
+def _mentions(state: SiteState, channel: Channel, message: Message, body: Json, *, interaction: bool) -> Mentions:
     """By default a response to an interaction mentions users only, another message all that it names."""
     allowed: Any = body.get("allowed_mentions")
     if allowed is None and interaction:
@@ -199,7 +199,9 @@ def _shown_by_address(file: StoredFile, embeds: list[Json]) -> bool:
     return any(file.path in url for url in urls)
 
 
-def _new_files(state: State, channel: Channel, given: Body, errors: FormErrors, *, ephemeral: bool) -> list[StoredFile]:
+def _new_files(
+    state: SiteState, channel: Channel, given: Body, errors: FormErrors, *, ephemeral: bool
+) -> list[StoredFile]:
     """The uploads as files; the `attachments` entry with the same number gives name and description."""
     limit = file_limit(state.world.guild_of(channel))
     if any(len(upload.data) > limit for upload in given.uploads):
@@ -211,7 +213,7 @@ def _new_files(state: State, channel: Channel, given: Body, errors: FormErrors, 
 
 
 def _new_file(
-    state: State,
+    state: SiteState,
     channel: Channel,
     upload: Upload,
     entries: dict[str, Json],
@@ -252,7 +254,7 @@ def lost_pictures(message: Message) -> list[str]:
     return [f"an embed refers to {url}, but the message has no such file" for url in lost]
 
 
-def reference_of(state: State, channel: Channel, body: Json) -> int | None:
+def reference_of(state: SiteState, channel: Channel, body: Json) -> int | None:
     """The id of the message to reply to; raises ApiError if it is missing, unless fail_if_not_exists is false."""
     reference = body.get("message_reference")
     if not reference:

@@ -7,7 +7,7 @@ from typing import Any
 from bot.playground.server.actions.command_registry import CommandRegistry
 from bot.playground.server.actions.interactions import Interaction, Interactions, InteractionType
 from bot.playground.server.actions.posting import Posting
-from bot.playground.server.actions.state import State
+from bot.playground.server.actions.state import SiteState
 from bot.playground.server.validation.command_access import refusal_reason
 from bot.playground.server.validation.command_options import FilledOptions, fill
 from bot.playground.server.validation.commands import CHAT_INPUT, MESSAGE, USER
@@ -50,7 +50,9 @@ def can_see(world: World, channel: Channel, user: int) -> bool:
 class People:
     """Acts for any person, by id. Checks each action as Discord's client would; raises NotPossibleError."""
 
-    def __init__(self, state: State, posting: Posting, commands: CommandRegistry, interactions: Interactions) -> None:
+    def __init__(
+        self, state: SiteState, posting: Posting, commands: CommandRegistry, interactions: Interactions
+    ) -> None:
         self._state = state
         self._posting = posting
         self._commands = commands

@@ -1,7 +1,7 @@
 """Posts, changes and deletes messages and reactions, and publishes the events."""
 
 from bot.playground.server.actions.message_payload import emoji_payload
-from bot.playground.server.actions.state import State
+from bot.playground.server.actions.state import SiteState
 from bot.playground.server.world.entities import Channel
 from bot.playground.server.world.events import Event, Intent, fixed
 from bot.playground.server.world.json_types import Json
@@ -12,7 +12,7 @@ from bot.playground.server.world.payloads import member_payload
 class Posting:
     """The operations on messages; each publishes its event."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: SiteState) -> None:
         self._state = state
 
     def post(self, message: Message) -> Message:

@@ -14,7 +14,7 @@ from bot.playground.server.world.snowflakes import Snowflakes
 
 
 @dataclass
-class State:
+class SiteState:
     """World, messages and files, with the clock, the ids and the event bus that changes go through."""
 
     clock: Clock

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from bot.playground.server.gateway.compression import packer
-from bot.playground.server.gateway.session import Session
+from bot.playground.server.gateway.session import GatewaySession
 from bot.playground.server.gateway.sessions import Sessions
 from bot.playground.server.world.events import KNOWN_BITS, PRIVILEGED
 from bot.playground.server.world.json_types import Json
@@ -45,7 +45,7 @@ class Connection:
         self._frames: asyncio.Queue[Json] = asyncio.Queue()
         self._sent_at: deque[float] = deque()
         self._alarm: asyncio.TimerHandle | None = None
-        self.session: Session | None = None
+        self.session: GatewaySession | None = None
 
     def send(self, frame: Json) -> None:
         self._frames.put_nowait(frame)
@@ -158,7 +158,7 @@ class Connection:
             self.session.dispatch("GUILD_CREATE", guild_create_payload(self._world, guild, self._world.app.id))
         self._sessions.announce()
 
-    def _ready(self, session: Session) -> Json:
+    def _ready(self, session: GatewaySession) -> Json:
         """docs: events/gateway-events.mdx, "Ready"."""
         world = self._world
         guilds = [{"id": str(guild.id), "unavailable": True} for guild in session.guilds()]
@@ -200,7 +200,7 @@ class Connection:
         elif op == 8:
             self._send_members(self.session, data)
 
-    def _send_members(self, session: Session, data: Json) -> None:
+    def _send_members(self, session: GatewaySession, data: Json) -> None:
         """Request Guild Members by ids or by a prefix of the name; one chunk (events/gateway-events.mdx)."""
         world = self._world
         guild = world.guilds[int(data["guild_id"])]

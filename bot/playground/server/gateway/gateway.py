@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from bot.playground.server.actions.state import State
+from bot.playground.server.actions.state import SiteState
 from bot.playground.server.gateway.connection import Connection
 from bot.playground.server.gateway.sessions import Sessions
 from bot.playground.server.world.record import Record
@@ -11,7 +11,7 @@ from bot.playground.server.world.record import Record
 class Gateway(Sessions):
     """Accepts sockets; the sessions that they carry outlive them."""
 
-    def __init__(self, state: State, record: Record) -> None:
+    def __init__(self, state: SiteState, record: Record) -> None:
         super().__init__(state, record)
         self._connections: set[Connection] = set()
 

@@ -16,7 +16,7 @@ REPLAYED = 2000
 
 
 @dataclass
-class Session:
+class GatewaySession:
     """One identified shard with its past events. It outlives its socket."""
 
     world: World

@@ -3,9 +3,9 @@
 import secrets
 from collections.abc import Callable
 
-from bot.playground.server.actions.state import State
+from bot.playground.server.actions.state import SiteState
 from bot.playground.server.gateway.identify_limit import IdentifyLimit
-from bot.playground.server.gateway.session import Session
+from bot.playground.server.gateway.session import GatewaySession
 from bot.playground.server.world.json_types import Json
 from bot.playground.server.world.record import Record
 
@@ -15,10 +15,10 @@ HEARTBEAT_MS = 41_250
 class Sessions:
     """All sessions by id, and the limits and settings that apply to each."""
 
-    def __init__(self, state: State, record: Record) -> None:
+    def __init__(self, state: SiteState, record: Record) -> None:
         self.state = state
         self._record = record
-        self._sessions: dict[str, tuple[Session, Callable[[], None]]] = {}
+        self._sessions: dict[str, tuple[GatewaySession, Callable[[], None]]] = {}
         self.listeners: list[Callable[[bool], None]] = []
         """Called with `online` after each change of it."""
         self.identifies = IdentifyLimit(state.clock)
@@ -37,16 +37,16 @@ class Sessions:
         """Numbers of the shards that have a session with an open socket."""
         return {session.shard[0] for session, _ in self._sessions.values() if session.send is not None}
 
-    def begin(self, intents: int, shard: tuple[int, int], send: Callable[[Json], None]) -> Session:
+    def begin(self, intents: int, shard: tuple[int, int], send: Callable[[Json], None]) -> GatewaySession:
         """A new session whose frames go to *send*."""
-        session = Session(self.state.world, self._record, intents, shard, send)
+        session = GatewaySession(self.state.world, self._record, intents, shard, send)
         self._sessions[session.id] = (session, self.state.hub.subscribe(session))
         return session
 
-    def find(self, session_id: str) -> Session | None:
+    def find(self, session_id: str) -> GatewaySession | None:
         return self._sessions[session_id][0] if session_id in self._sessions else None
 
-    def drop(self, session: Session) -> None:
+    def drop(self, session: GatewaySession) -> None:
         """Forget a session, so that it can no longer be resumed. Idempotent."""
         _, unsubscribe = self._sessions.pop(session.id, (session, lambda: None))
         unsubscribe()

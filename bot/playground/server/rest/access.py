@@ -1,6 +1,6 @@
 """Looks up the objects of a path; raises ApiError 404 for unknown ones, 403 without the permission."""
 
-from bot.playground.server.actions.state import State
+from bot.playground.server.actions.state import SiteState
 from bot.playground.server.rest.routing import Call
 from bot.playground.server.validation.errors import (
     missing_access,
@@ -23,7 +23,7 @@ def channel_of(call: Call, needed: int = 0) -> Channel:
     return channel
 
 
-def check(state: State, channel: Channel, needed: int) -> None:
+def check(state: SiteState, channel: Channel, needed: int) -> None:
     """Raises ApiError unless the bot sees *channel* and has all of *needed* there."""
     bits = permissions(state.world, channel, state.world.app.id)
     if not bits & Permission.VIEW_CHANNEL:
@@ -36,7 +36,7 @@ def send_permission(channel: Channel) -> Permission:
     return Permission.SEND_MESSAGES_IN_THREADS if channel.is_thread else Permission.SEND_MESSAGES
 
 
-def check_editable(state: State, channel: Channel) -> None:
+def check_editable(state: SiteState, channel: Channel) -> None:
     """Raises ApiError in an archived thread, and in a locked one without MANAGE_THREADS."""
     if channel.archived:
         raise thread_archived()
@@ -44,7 +44,7 @@ def check_editable(state: State, channel: Channel) -> None:
         raise thread_locked()
 
 
-def open_thread(state: State, channel: Channel) -> None:
+def open_thread(state: SiteState, channel: Channel) -> None:
     """A message opens an archived thread; a locked one raises ApiError (topics/threads.mdx)."""
     if channel.locked and not _manages_threads(state, channel):
         raise thread_archived() if channel.archived else thread_locked()
@@ -53,7 +53,7 @@ def open_thread(state: State, channel: Channel) -> None:
         state.channel_changed(channel)
 
 
-def _manages_threads(state: State, channel: Channel) -> bool:
+def _manages_threads(state: SiteState, channel: Channel) -> bool:
     return bool(permissions(state.world, channel, state.world.app.id) & Permission.MANAGE_THREADS)
 
 

@@ -6,13 +6,13 @@ from bot.playground.server.actions.callbacks import Callbacks
 from bot.playground.server.actions.command_registry import CommandRegistry
 from bot.playground.server.actions.interactions import Interactions
 from bot.playground.server.actions.posting import Posting
-from bot.playground.server.actions.state import State
+from bot.playground.server.actions.state import SiteState
 from bot.playground.server.gateway.gateway import Gateway
 from bot.playground.server.rest.rate_limits import RateLimits
 
 
 @dataclass
-class Site(State):
+class Site(SiteState):
     """The state with the actions, the gateway and the rate limits."""
 
     posting: Posting

@@ -10,7 +10,7 @@ import torch
 
 from engine.nets.adm import UNetModel, build_adm
 from engine.training.finetune.options import TrainOptions
-from engine.training.finetune.run import Album, FineTuner
+from engine.training.finetune.run import FineTuner, SampleAlbum
 
 FLAGS: dict[str, object] = {
     "image_size": 8,
@@ -31,11 +31,11 @@ def tiny_net(**flags: object) -> UNetModel:
     return build_adm({**FLAGS, **flags})
 
 
-def tiny_album(count: int = 24) -> Album:
+def tiny_album(count: int = 24) -> SampleAlbum:
     levels = np.linspace(0, 255, count, dtype=np.uint8)
     images = np.zeros((count, 8, 8, 3), np.uint8)
     images[..., 0], images[..., 1] = levels[:, None, None], np.arange(0, 256, 32, dtype=np.uint8)[None, :, None]
-    return Album(images)
+    return SampleAlbum(images)
 
 
 def tiny_run(folder: Path, net: UNetModel | None = None, **options: Any) -> FineTuner:

@@ -10,7 +10,7 @@ import pytest
 from discord import app_commands
 
 from bot.errors import QueueFull
-from bot.interactions.error_reporting import describe_error
+from bot.interactions.handlers import describe_error
 from engine.errors import PromptError
 
 
@@ -48,5 +48,5 @@ def test_anything_else_is_logged_under_the_id_that_is_shown(caplog: pytest.LogCa
 
     found = re.fullmatch(r"Something went wrong\. The error is logged \(id (\w{6})\)\.", words)
     assert found
-    assert f"the command /dream broke (id {found[1]})" in caplog.text
+    assert f"the command /dream failed (id {found[1]})" in caplog.text
     assert "ZeroDivisionError: by zero" in caplog.text

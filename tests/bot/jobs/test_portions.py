@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bot.errors import TooLarge
-from bot.models.job import JobRow, JobState, Priority
-from bot.requests.batches import PORTION, Portion, next_portion, of_the_whole
+from bot.jobs.engine_loop import Portion, next_portion, of_the_whole
+from bot.models.job import PORTION, JobRow, JobState, Priority
 from bot.scheduling.fair_queue import FairQueue, Ticket
 from engine.protocol.messages import Progress
 from tests.bot.core import ANN, BOB, MOD, Core, config, count, dream, running_core
