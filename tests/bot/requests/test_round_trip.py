@@ -7,7 +7,7 @@ import shlex
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bot.policy.server_rules import Choices
+from bot.policy.server_rules import Preferences
 from bot.requests.format import form_of, shell_command, slash_command
 from bot.requests.parse import parse_remix
 from engine.catalogue.models import MODELS
@@ -70,7 +70,7 @@ def test_a_remix_modal_sent_back_unchanged_asks_for_the_same(request: DreamReque
 
 @given(requests())
 def test_a_slash_command_asks_for_the_same_under_other_defaults(request: DreamRequest) -> None:
-    usual = Choices(profile="draft", size="192x256", method="pixels")
+    usual = Preferences(profile="draft", size="192x256", method="pixels")
 
     assert request == painted(slash_command(request), usual, request.init_image)
 
