@@ -36,7 +36,7 @@ _TRAINING_ONLY = ("use_fp16", "use_checkpoint")
 
 
 @dataclass(frozen=True)
-class Start:
+class TrainingStart:
     net: UNetModel
     name: str
     sha256: str
@@ -52,7 +52,7 @@ class Start:
         return {key: value for key, value in asdict(self.net.flags).items() if key not in _TRAINING_ONLY}
 
 
-def load_start(source: str, given: Mapping[str, object], seed: int = 0) -> Start:
+def load_start(source: str, given: Mapping[str, object], seed: int = 0) -> TrainingStart:
     """The net of *source*: “primer”, a checkpoint's name, a file or “scratch”. *given*: flags of the command line.
 
     Raises InvalidRequest, ModelUnavailable or WeightsError.
@@ -60,12 +60,12 @@ def load_start(source: str, given: Mapping[str, object], seed: int = 0) -> Start
     given = {name: value for name, value in given.items() if name not in _TRAINING_ONLY}
     if source == SCRATCH:
         torch.manual_seed(seed)
-        start = Start(build_adm(given), SCRATCH, "", _OWN_LICENCE)
+        start = TrainingStart(build_adm(given), SCRATCH, "", _OWN_LICENCE)
     elif source == PRIMER:
         found = read_checkpoint(PRIMER_WEIGHTS / "diffusion.safetensors")
         net = build_adm({**found.flags, **given})
         found.fill(net)
-        start = Start(net, PRIMER, found.sha256, "As this program.", PRIMER)
+        start = TrainingStart(net, PRIMER, found.sha256, "As this program.", PRIMER)
     elif Path(source).is_file():
         start = _from_file(Path(source), given)
     elif Path(source).suffix in (".pt", ".pth", ".ckpt", ".safetensors"):
@@ -76,17 +76,17 @@ def load_start(source: str, given: Mapping[str, object], seed: int = 0) -> Start
     return start
 
 
-def _from_entry(name: str, given: Mapping[str, object]) -> Start:
+def _from_entry(name: str, given: Mapping[str, object]) -> TrainingStart:
     entry, folder = find_entry(ALIASES.get(name, name)), weights_folder()
     if entry.kind is not Kind.DIFFUSION:
         raise InvalidRequest(f"“{entry.name}” is a {entry.kind.value}; training begins with a diffusion model.")
     with folder.open(entry) as opened:
         net, _ = fill_diffusion(opened, {**entry.flags, **given})
         sha256 = opened.sha256
-    return Start(net, entry.name, sha256, entry.licence, PRIMER if entry.perceptor == PRIMER else "")
+    return TrainingStart(net, entry.name, sha256, entry.licence, PRIMER if entry.perceptor == PRIMER else "")
 
 
-def _from_file(path: Path, given: Mapping[str, object]) -> Start:
+def _from_file(path: Path, given: Mapping[str, object]) -> TrainingStart:
     """A file of the reference trainer: `ema_RATE_STEP.pt` and `modelSTEP.pt` hold weights, `optSTEP.pt` does not."""
     if _OPTIMISER.fullmatch(path.name):
         raise WeightsError(f"“{path.name}” holds the optimiser's state; the weights are in ema_….pt and model….pt.")
@@ -99,7 +99,7 @@ def _from_file(path: Path, given: Mapping[str, object]) -> Start:
     note = ""
     if (raw := _RAW.fullmatch(path.name)) and (averaged := sorted(path.parent.glob(f"ema_*_{raw[1]}.pt"))):
         note = f"{averaged[0].name} holds the averaged weights of the same step; they paint better."
-    return Start(net, path.name, sha256, _OWN_LICENCE, note=note)
+    return TrainingStart(net, path.name, sha256, _OWN_LICENCE, note=note)
 
 
 class Reader:
