@@ -35,7 +35,7 @@ class Options(BaseModel):
     steps: int
     init_fit: Literal["crop", "stretch", "pad"] = Field(
         default="crop",
-        description="what becomes of an init picture of another shape; pad: with its mean colour",
+        description="how an init image of another aspect ratio is fitted; pad fills with its mean colour",
     )
 
     @classmethod

@@ -26,40 +26,45 @@ class BigganClipOptions(GeneratedOptions):
     """BigGAN+CLIP: classes and random numbers of a GAN that CLIP moves until their picture fits; “The Big Sleep”."""
 
     method: Literal["biggan_clip"] = "biggan_clip"
-    steps: int = Field(default=200, ge=2, le=2000, description="optimiser steps; Big Sleep takes 1000 and more")
-    learning_rate: float = Field(default=0.07, gt=0, le=1, description="of Adam")
+    steps: int = Field(default=200, ge=2, le=2000, description="optimisation steps; Big Sleep uses 1000 or more")
+    learning_rate: float = Field(default=0.07, gt=0, le=1, description="learning rate of Adam")
     init_weight: Schedule = Field(
         default=0.0,
         ge=0,
         le=10000,
         validate_default=True,
-        description=f"how hard the init picture's colours hold on; with one usually {HOLD:g}",
+        description=f"strength of the similarity to the init image's colours; {HOLD:g} by default with an init image",
     )
     cut_kind: Literal["big_sleep", "mixed", "classic"] = Field(
-        default="big_sleep", description="where views lie: as in Big Sleep, our mix, or random squares"
+        default="big_sleep", description="placement of cutouts: as in Big Sleep, mixed sizes, or random squares"
     )
-    cut_noise: float = Field(default=0.0, ge=0, le=1, description="grain on every view")
+    cut_noise: float = Field(
+        default=0.0, ge=0, le=1, description="standard deviation of the noise added to each cutout"
+    )
     classes: str = Field(
         default=LIKELY,
         max_length=200,
-        description="to begin with: likely = what CLIP finds near the prompt, all = every one, faintly, or 980:2+483",
+        description="initial classes: likely = those nearest to the prompt by CLIP, all = a faint mix of all, or 980:2+483",
     )
-    max_classes: int = Field(default=0, ge=0, le=100, description="so many classes mix at most; 0 = all may")
+    max_classes: int = Field(default=0, ge=0, le=100, description="maximum number of mixed classes; 0 = no limit")
     class_temperature: float = Field(
-        default=2.0, ge=0.05, le=50, description="with max_classes: lower lets the strongest class count for more"
+        default=2.0, ge=0.05, le=50, description="with max_classes: lower values favour the strongest class"
     )
-    class_weight: float = Field(default=1.0, ge=0, le=100, description="how hard all classes but the strongest fade")
+    class_weight: float = Field(default=1.0, ge=0, le=100, description="penalty on all classes but the strongest")
     latents: Literal["each", "one"] = Field(
-        default="each", description="every block of the net has numbers and classes of its own, or one set serves all"
+        default="each", description="each block has separate latents and classes, or all blocks share one set"
     )
     latent_weight: float = Field(
-        default=1.0, ge=0, le=100, description="how hard the random numbers are kept as the net knows them"
+        default=1.0, ge=0, le=100, description="penalty that keeps the latents normally distributed"
     )
     truncation: float = Field(
-        default=1.0, ge=0.02, le=1, description="spread of the random numbers; less is cleaner and more usual"
+        default=1.0, ge=0.02, le=1, description="truncation of the latents; lower is cleaner and less varied"
     )
     ema_decay: float = Field(
-        default=0.5, ge=0, le=0.999, description="the finished picture is of averaged numbers; 0 = of the last ones"
+        default=0.5,
+        ge=0,
+        le=0.999,
+        description="decay of the moving average of the latents that gives the final image; 0 = the last latents",
     )
 
     @property

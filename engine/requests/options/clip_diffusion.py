@@ -21,7 +21,7 @@ NOISE_OF: Mapping[str, float] = {"ddpm": 1.0, "plms": 0.0, "dpmpp_2m": 0.0, "lts
 USUAL_ORDER: Mapping[str, int] = {"plms": 2, "ltsp": 4, "stsp": 4}
 """Sampler → the order of its multi-step, unless somebody says otherwise; others have none to choose."""
 LOOKS_APART: Mapping[str, int] = {"ltsp": 1, "stsp": 2}
-"""Sampler → how often in a step guidance looks for itself; with others it looks at what the net says anyway."""
+"""Sampler → separate evaluations of guidance per step; others use the network's own prediction."""
 DEPENDENTS: Mapping[str, tuple[str, ...]] = {
     "sampler": ("eta", "order"),
     "cut_kind": ("overview", "cut_power"),
@@ -29,9 +29,9 @@ DEPENDENTS: Mapping[str, tuple[str, ...]] = {
     "steps": ("skip_steps",),
     "respacing": ("skip_steps",),
 }
-"""Option → what a model or a profile says beside it, which falls when somebody chooses another."""
+"""Option → options of a model or profile that no longer apply when the user sets that option."""
 PERLIN_SKIP = 5
-"""One in so many steps is left out for a Perlin start, unless somebody says otherwise."""
+"""With a Perlin start, 1 in `PERLIN_SKIP` steps is skipped by default."""
 FORWARD = 0.5
 """Share of the forward pass in a guided pass of the network; the backward pass costs as much."""
 FEATURES = 1.5
@@ -39,106 +39,131 @@ FEATURES = 1.5
 
 
 class Walking(Options):
-    """From noise to picture: how many steps, which, and by which solver."""
+    """Steps and sampler."""
 
     steps: int = Field(default=25, ge=2, le=1000, description="denoising steps; more is slower and cleaner")
     sampler: Literal["ddim", "ddpm", "plms", "dpmpp_2m", "ltsp", "stsp"] = Field(
         default="ddim",
-        description="the solver: ddim with eta, ddpm (ancestral), or without noise plms, dpmpp_2m, ltsp, stsp",
+        description="ddim (noise by eta), ddpm (ancestral), or without noise plms, dpmpp_2m, ltsp, stsp",
     )
-    eta: float = Field(default=1.0, ge=0, le=1, description="fresh noise per step: 0 = plain DDIM, 1 = as much as DDPM")
+    eta: float = Field(
+        default=1.0, ge=0, le=1, description="noise added per step: 0 = deterministic DDIM, 1 = as much as DDPM"
+    )
     order: int = Field(
-        default=0, ge=0, le=4, description="of plms, ltsp and stsp, 1 to 4; 0 = usual, 2 of plms, else 4"
+        default=0, ge=0, le=4, description="order of plms, ltsp and stsp, 1 to 4; 0 = default (2 for plms, otherwise 4)"
     )
     respacing: str = Field(
-        default=EVEN, max_length=60, description="which steps of training: even, ddim50 (one stride) or 10,15,25"
+        default=EVEN,
+        max_length=60,
+        description="selection of training steps: even, ddim50 (one stride) or 10,15,25 (sections)",
     )
     skip_steps: int = Field(
-        default=0, ge=0, le=999, description="leave out this many first steps; with an init picture usually half"
+        default=0,
+        ge=0,
+        le=999,
+        description="number of first steps to skip; with an init image, half of the steps by default",
     )
     cfg_scale: float = Field(
-        default=2.5, ge=0, le=30, description="classifier-free guidance, where the net reads the prompt; 1 = none"
+        default=2.5,
+        ge=0,
+        le=30,
+        description="scale of classifier-free guidance, for models conditioned on the prompt; 1 = off",
     )
     class_id: int = Field(
-        default=-1, ge=-1, le=999, description="ImageNet class, for a net that has them; -1 = another in every step"
+        default=-1,
+        ge=-1,
+        le=999,
+        description="ImageNet class, for class-conditional models; -1 = a random class in each step",
     )
 
 
 class Looking(Views):
-    """What CLIP is shown of the picture."""
+    """Cutouts for CLIP."""
 
     cut_kind: Literal["mixed", "classic", "padded", "disco"] = Field(
-        default="mixed", description="where views lie: our mix, random squares, with black rim, overview beside inner"
+        default="mixed",
+        description="placement of cutouts: mixed sizes, random squares, squares with a black border, overview plus inner",
     )
     cutouts: WholeSchedule = Field(
-        default=4, ge=1, le=256, validate_default=True, description="views of the picture that CLIP sees in each step"
+        default=4, ge=1, le=256, validate_default=True, description="number of cutouts that CLIP sees in each step"
     )
     overview: WholeSchedule = Field(
-        default=0, ge=0, le=64, validate_default=True, description="with cut_kind=disco: views of the whole beside them"
+        default=0,
+        ge=0,
+        le=64,
+        validate_default=True,
+        description="with cut_kind=disco: additional cutouts of the whole image",
     )
     sees: Literal["predicted", "blended"] = Field(
-        default="predicted", description="CLIP sees the predicted picture, or, as in the notebooks, that over the noisy"
+        default="predicted",
+        description="image that CLIP sees: the prediction, or its blend with the noisy image, as in the notebooks",
     )
 
 
 class Pulling(BaseModel):
-    """What draws the picture, how hard, in which steps, and through which net."""
+    """Losses of guidance, their scales and limits, and the guided steps."""
 
     clip_guidance_scale: Schedule = Field(
-        default=1000.0, ge=0, le=1000000, validate_default=True, description="how hard CLIP pulls; 0 = not at all"
+        default=1000.0, ge=0, le=1000000, validate_default=True, description="strength of CLIP guidance; 0 = off"
     )
     tv_scale: Schedule = Field(
-        default=0.0, ge=0, le=100000, validate_default=True, description="smoothness (total variation)"
+        default=0.0,
+        ge=0,
+        le=100000,
+        validate_default=True,
+        description="penalty on total variation; higher is smoother",
     )
     range_scale: Schedule = Field(
-        default=0.0, ge=0, le=100000, validate_default=True, description="penalty on colours out of range"
+        default=0.0, ge=0, le=100000, validate_default=True, description="penalty on colours outside the valid range"
     )
     saturation_scale: Schedule = Field(
         default=0.0, ge=0, le=100000, validate_default=True, description="penalty on oversaturated colours"
     )
     init_scale: Schedule = Field(
-        default=0.0, ge=0, le=100000, validate_default=True, description="how hard the init picture holds on"
+        default=0.0, ge=0, le=100000, validate_default=True, description="strength of the similarity to the init image"
     )
     init_distance: Literal["pixels", "features"] = Field(
-        default="pixels", description="of init_scale: between colours, or between shapes, as the guiding CLIP sees them"
+        default="pixels", description="distance for init_scale: colours, or feature maps of the first CLIP"
     )
     clamp_max: Schedule = Field(
         default=0.05,
         ge=0,
         le=10,
         validate_default=True,
-        description="largest rms of guidance's gradient; 0 = no limit",
+        description="maximum RMS of the guidance gradient; 0 = no limit",
     )
     shift_max: Schedule = Field(
         default=0.0,
         ge=0,
         le=10,
         validate_default=True,
-        description="largest change that guidance makes in one step, as rms; 0 = no limit",
+        description="maximum RMS of the change by guidance in one step; 0 = no limit",
     )
     gradient: Literal["net", "secondary", "xstart"] = Field(
         default="net",
-        description="taken through the net, through the small secondary net, or of the predicted picture alone",
+        description="computed through the network, through the small secondary network, or of the prediction alone",
     )
     guide_every: WholeSchedule = Field(
-        default=1, ge=1, le=100, validate_default=True, description="guide every k-th step only"
+        default=1, ge=1, le=100, validate_default=True, description="guide only every k-th step"
     )
-    guide_from: float = Field(default=0.0, ge=0, le=1, description="part of the walk before which nothing is guided")
-    guide_until: float = Field(default=1.0, ge=0, le=1, description="part of the walk after which nothing is guided")
+    guide_from: float = Field(default=0.0, ge=0, le=1, description="share of the steps before guidance starts")
+    guide_until: float = Field(default=1.0, ge=0, le=1, description="share of the steps after which guidance ends")
 
 
 class Framing(BaseModel):
-    """Where it starts from, and what holds for the picture as a whole."""
+    """Start image, symmetry and seamless edges."""
 
     perlin: Literal["none", "mixed", "color", "gray"] = Field(
-        default="none", description="start from clouds (Perlin noise) instead of an init picture"
+        default="none", description="start from Perlin noise instead of an init image"
     )
     symmetry: Literal["none", "vertical", "horizontal", "both"] = Field(
-        default="none", description="mirrored across that axis: vertical makes left and right alike"
+        default="none", description="mirror axis: vertical makes the left and the right half equal"
     )
-    symmetry_until: float = Field(default=1.0, gt=0, le=1, description="part of the walk in which symmetry is enforced")
+    symmetry_until: float = Field(
+        default=1.0, gt=0, le=1, description="share of the steps in which symmetry is enforced"
+    )
     seamless: Literal["none", "across", "down", "both"] = Field(
-        default="none", description="edges that fit each other, for tiles laid across, down or both"
+        default="none", description="matching edges, for tiling across, down or both"
     )
 
 

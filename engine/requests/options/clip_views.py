@@ -1,4 +1,4 @@
-"""What CLIP is shown of a picture, which CLIP, and how near is near: alike where several CLIPs may guide."""
+"""Options of methods that several CLIPs can guide: perceptors, distance and cutouts."""
 
 from __future__ import annotations
 
@@ -14,40 +14,51 @@ from engine.requests.schedule import Schedule, WholeSchedule
 
 
 class Views(BaseModel):
-    """Which views there are is another question in each method."""
+    """Each method has its own values of `cut_kind`."""
 
     perceptors: str = Field(
-        default=USUAL, max_length=200, description="the CLIPs that guide, as in ViT-B/32+RN50:0.5; usual = the model's"
+        default=USUAL,
+        max_length=200,
+        description="the guiding CLIPs with weights, as in ViT-B/32+RN50:0.5; usual = the model's CLIP",
     )
-    target_weight: float = Field(default=1.0, ge=-100, le=100, description="of the target picture, among the prompts")
+    target_weight: float = Field(
+        default=1.0, ge=-100, le=100, description="weight of the target image among the prompts"
+    )
     distance: Literal["spherical", "cos_spherical"] = Field(
-        default="spherical", description="between view and prompt; cos_spherical pulls harder on what is far"
+        default="spherical",
+        description="distance between cutout and prompt; cos_spherical has a larger gradient at large distances",
     )
     cut_kind: str = "mixed"
     cutouts: WholeSchedule = Field(
-        default=32, ge=1, le=256, validate_default=True, description="views of the picture that CLIP sees in each step"
+        default=32, ge=1, le=256, validate_default=True, description="number of cutouts that CLIP sees in each step"
     )
-    cut_batches: int = Field(default=1, ge=1, le=16, description="so many times the views, one lot after the other")
+    cut_batches: int = Field(
+        default=1, ge=1, le=16, description="batches of cutouts per step, evaluated one after another"
+    )
     cut_power: Schedule = Field(
-        default=1.0, ge=0.1, le=10, validate_default=True, description="> 1 prefers small views, < 1 large ones"
+        default=1.0, ge=0.1, le=10, validate_default=True, description="> 1 prefers small cutouts, < 1 large ones"
     )
-    flip: float = Field(default=0.0, ge=0, le=1, description="part of the views that are mirrored")
+    flip: float = Field(default=0.0, ge=0, le=1, description="share of cutouts that are mirrored, 0 to 1")
     gray: Schedule = Field(
-        default=0.0, ge=0, le=1, validate_default=True, description="part of the views without colour"
+        default=0.0, ge=0, le=1, validate_default=True, description="share of cutouts in grayscale, 0 to 1"
     )
-    cut_noise: float = Field(default=0.1, ge=0, le=1, description="grain on every view")
+    cut_noise: float = Field(
+        default=0.1, ge=0, le=1, description="standard deviation of the noise added to each cutout"
+    )
     augment: str = Field(
-        default=NONE, max_length=200, description="random changes of every view, as in rotate:10+shift:0.1, or a tool's"
+        default=NONE,
+        max_length=200,
+        description="random changes of each cutout, as in rotate:10+shift:0.1, or the name of a preset",
     )
 
     def view_cost(self, model: Model) -> float:
-        """Cost of one view through all CLIPs, over a plain one through the *model*'s own."""
+        """Cost of one cutout through all CLIPs over an unchanged one through the *model*'s CLIP."""
         return relative_view_cost(self.perceptors, model) * read_augment(self.augment).view_cost
 
     def complaints_of_views(self, has_target: bool, *, sizing: Collection[str]) -> Iterator[str]:
-        """What contradicts itself; kinds in *sizing* draw the sizes of their cuts.
+        """Messages about contradictory options; cut kinds in *sizing* ignore `cut_power`.
 
-        Raises InvalidRequest for an `augment` that cannot be read.
+        Raises InvalidRequest for an invalid `augment`.
         """
         read_augment(self.augment)
         if self.target_weight != 1 and not has_target:

@@ -18,9 +18,9 @@ class ClipdrawOptions(OptimisedOptions):
     """CLIPDraw: strokes of a pen or a brush, moved by CLIP alone; sharp at any size."""
 
     method: Literal["clipdraw"] = "clipdraw"
-    steps: int = Field(default=150, ge=5, le=2000, description="optimiser steps")
+    steps: int = Field(default=150, ge=5, le=2000, description="optimisation steps")
     learning_rate: float = Field(
-        default=2.0, gt=0, le=20, description="how far a point may move in a step, in 224ths of the picture"
+        default=2.0, gt=0, le=20, description="distance that a point can move per step, in 1/224 of the longer side"
     )
     decay: Literal["cosine", "steps"] = Field(
         default="cosine", description="of the learning rate: to nothing, or as in the paper to 0.4, then 0.1"
@@ -28,11 +28,11 @@ class ClipdrawOptions(OptimisedOptions):
     cut_kind: Literal["mixed", "classic", "clipdraw"] = Field(
         default="mixed", description="where views lie: our mix, random squares, or nearly all of it, as in the paper"
     )
-    strokes: int = Field(default=64, ge=1, le=512, description="curves that are drawn one over the other")
-    curves: int = Field(default=2, ge=1, le=3, description="cubic Bézier pieces of a stroke")
-    stroke_width: float = Field(default=3.0, ge=0.2, le=20, description="at the beginning, in % of the longer side")
-    ink: Literal["colour", "black", "white"] = Field(default="colour", description="what is drawn with")
-    paper: Literal["white", "black", "cream"] = Field(default="white", description="what is drawn on")
+    strokes: int = Field(default=64, ge=1, le=512, description="number of strokes; later ones cover earlier ones")
+    curves: int = Field(default=2, ge=1, le=3, description="cubic Bézier curves per stroke")
+    stroke_width: float = Field(default=3.0, ge=0.2, le=20, description="initial stroke width, in % of the longer side")
+    ink: Literal["colour", "black", "white"] = Field(default="colour", description="stroke colour; colour = optimised")
+    paper: Literal["white", "black", "cream"] = Field(default="white", description="paper colour")
 
     def step_work(self, model: Model) -> float:
         """In views through CLIP."""

@@ -1,4 +1,4 @@
-"""What the methods share whose picture a generator paints, from numbers that Adam moves and CLIP draws."""
+"""Options of methods that optimise the latents of a generator: `vqgan_clip` and `biggan_clip`."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from engine.requests.schedule import Schedule
 
 
 class _Moving(Options):
-    steps: int = Field(default=200, ge=2, le=2000, description="optimiser steps")
-    learning_rate: float = Field(default=0.1, gt=0, le=2, description="of Adam")
+    steps: int = Field(default=200, ge=2, le=2000, description="optimisation steps")
+    learning_rate: float = Field(default=0.1, gt=0, le=2, description="learning rate of Adam")
     init_weight: Schedule = Field(
-        default=0.0, ge=0, le=1000, validate_default=True, description="how hard the init picture holds on"
+        default=0.0, ge=0, le=1000, validate_default=True, description="strength of the similarity to the init image"
     )
 
 
 class GeneratedOptions(Views, _Moving):
-    """Steps, views, and how smooth the picture should be."""
-
     tv_scale: Schedule = Field(
-        default=0.0, ge=0, le=100000, validate_default=True, description="smoothness (total variation)"
+        default=0.0,
+        ge=0,
+        le=100000,
+        validate_default=True,
+        description="penalty on total variation; higher is smoother",
     )
 
     def check(self, *, has_init: bool = False, has_target: bool = False, has_mask: bool = False) -> None:
@@ -36,6 +38,6 @@ class GeneratedOptions(Views, _Moving):
             raise InvalidRequest(complaint)
 
     def complaints(self, has_init: bool, has_target: bool) -> Iterator[str]:
-        """What contradicts itself, or lacks the picture that it speaks of."""
+        """Messages about contradictory options, or options that need an init or target image."""
         if self.init_weight.largest and not has_init:
             yield f"init_weight={self.init_weight} needs an init picture; leave it out without one."

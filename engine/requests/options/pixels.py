@@ -18,7 +18,7 @@ class PixelsOptions(OptimisedOptions):
     """Pixels: a pyramid of colour grids painted by CLIP alone; no generator, the look of an abstract painter."""
 
     method: Literal["pixels"] = "pixels"
-    tv_scale: float = Field(default=3.0, ge=0, le=100000, description="smoothness (total variation)")
+    tv_scale: float = Field(default=3.0, ge=0, le=100000, description="penalty on total variation; higher is smoother")
 
     def step_work(self, model: Model) -> float:
         """In views through CLIP."""

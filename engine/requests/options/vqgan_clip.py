@@ -26,28 +26,33 @@ class VqganClipOptions(GeneratedOptions):
 
     primer_weights: ClassVar[tuple[str, ...]] = ("clip", "vqgan")
     method: Literal["vqgan_clip"] = "vqgan_clip"
-    steps: int = Field(default=200, ge=2, le=2000, description="optimiser steps; the notebooks took 300 to 500")
-    learning_rate: float = Field(default=0.1, gt=0, le=2, description="of the optimiser, in the codebook's own units")
+    steps: int = Field(default=200, ge=2, le=2000, description="optimisation steps; the notebooks used 300 to 500")
+    learning_rate: float = Field(default=0.1, gt=0, le=2, description="learning rate, in units of the codebook")
     init_weight: Schedule = Field(
-        default=0.0, ge=0, le=1000, validate_default=True, description="how hard the init picture's codes hold on"
+        default=0.0,
+        ge=0,
+        le=1000,
+        validate_default=True,
+        description="strength of the similarity to the codes of the init image",
     )
     cut_kind: Literal["mixed", "classic", "padded", "whole"] = Field(
         default="classic", description="where views lie: our mix, random squares, with black rim, or the whole picture"
     )
-    flip: float = Field(default=0.5, ge=0, le=1, description="part of the views that are mirrored")
+    flip: float = Field(default=0.5, ge=0, le=1, description="share of cutouts that are mirrored, 0 to 1")
     decay: Literal["none", "cosine"] = Field(
-        default="none", description="of the learning rate: as in the notebooks it stays, or it falls to nothing"
+        default="none", description="learning rate schedule: constant as in the notebooks, or cosine to 0"
     )
     optimizer: Literal["adam", "adamw"] = Field(
-        default="adam", description="adamw also draws the grid towards zero, by 1 % of the learning rate"
+        default="adam", description="optimiser; adamw has a weight decay of 0.01"
     )
     start: Literal["codes", "pixels", "gradient"] = Field(
-        default="codes", description="without an init picture: random codes, encoded noise, or an encoded gradient"
+        default="codes",
+        description="start without an init image: random codes, encoded noise, or an encoded colour gradient",
     )
     noise_prompts: str = Field(
         default=NONE,
         max_length=200,
-        description="random directions to pull in, by seed and weight, as in 7:0.3+12:-0.2",
+        description="random target directions as seed:weight, as in 7:0.3+12:-0.2",
     )
 
     @property
