@@ -44,7 +44,7 @@ class BigganClipOptions(GeneratedOptions):
     classes: str = Field(
         default=LIKELY,
         max_length=200,
-        description="initial classes: likely = those nearest to the prompt by CLIP, all = a faint mix of all, or 980:2+483",
+        description="initial classes: likely = nearest to the prompt by CLIP, all = a faint mix of all, or 980:2+483",
     )
     max_classes: int = Field(default=0, ge=0, le=100, description="maximum number of mixed classes; 0 = no limit")
     class_temperature: float = Field(

@@ -82,7 +82,7 @@ class Looking(Views):
 
     cut_kind: Literal["mixed", "classic", "padded", "disco"] = Field(
         default="mixed",
-        description="placement of cutouts: mixed sizes, random squares, squares with a black border, overview plus inner",
+        description="placement of cutouts: mixed sizes, random squares, with a black border, overview plus inner",
     )
     cutouts: WholeSchedule = Field(
         default=4, ge=1, le=256, validate_default=True, description="number of cutouts that CLIP sees in each step"
@@ -96,7 +96,7 @@ class Looking(Views):
     )
     sees: Literal["predicted", "blended"] = Field(
         default="predicted",
-        description="image that CLIP sees: the prediction, or its blend with the noisy image, as in the notebooks",
+        description="image that CLIP sees: the prediction, or, as in the notebooks, its blend with the noisy image",
     )
 
 

@@ -36,7 +36,8 @@ class VqganClipOptions(GeneratedOptions):
         description="strength of the similarity to the codes of the init image",
     )
     cut_kind: Literal["mixed", "classic", "padded", "whole"] = Field(
-        default="classic", description="where views lie: our mix, random squares, with black rim, or the whole picture"
+        default="classic",
+        description="placement of cutouts: mixed sizes, random squares, with a black border, or the whole image",
     )
     flip: float = Field(default=0.5, ge=0, le=1, description="share of cutouts that are mirrored, 0 to 1")
     decay: Literal["none", "cosine"] = Field(
