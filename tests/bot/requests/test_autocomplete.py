@@ -64,7 +64,7 @@ def test_profiles_are_offered_where_there_are_any() -> None:
 def test_options_are_offered_with_range_and_usual_value() -> None:
     [(shown, value)] = more("et", "clip_diffusion", "primer")
 
-    assert shown.startswith(f"{value} · 0 to 1 · fresh noise per step")
+    assert shown.startswith(f"{value} · 0 to 1 · noise added per step")
 
 
 def test_options_that_stand_already_are_not_offered_twice() -> None:
