@@ -318,8 +318,8 @@ def _profile(method: str, settings: Mapping[str, str]) -> Profile | None:
         return None
     found, able = find_profile(settings[PROFILE]), profiles_of(method)
     if found not in able:
-        names = ", ".join(profile.name for profile in able)
-        other = f"take method={found.method}, or one of {names}" if able else f"take method={found.method}"
+        names = " or ".join(profile.name for profile in able)
+        other = f"take method={found.method}, or profile={names}" if able else f"take method={found.method}"
         refuse(f"The profile “{found.name}” is for {found.method}, not {method}: {other}.")
     return found
 

@@ -76,13 +76,15 @@ async def test_profiles_are_offered_with_their_cost_and_checked_at_once(max_: Pe
     [size, *_] = await max_.autocomplete("dream", "size", prompt="an owl", size="256x256", profile="draft")
     assert "256x256 usual · 0.56 units" in size["name"]
     mine = await max_.autocomplete("settings mine", "profile", profile="")
-    assert ["draft", "fast", "classic", "art", "disco", "none", "usual"] == [choice["value"] for choice in mine]
+    assert ["draft", "fast", "qcgd", "classic", "art", "cda", "disco", "none", "usual"] == [
+        choice["value"] for choice in mine
+    ]
     assert ["none", "usual"] == [
         choice["value"] for choice in await max_.autocomplete("settings mine", "profile", method="pixels", profile="")
     ]
     refused = whispered(await max_.slash("settings mine", profile="darft"))
     assert "There is no profile “darft”; did you mean “draft”?" == refused
-    assert "pixels has no profiles; clip_diffusion has." == whispered(
+    assert "The profile “draft” is for clip_diffusion, not pixels: take method=clip_diffusion." == whispered(
         await max_.slash("settings mine", method="pixels", profile="draft")
     )
 

@@ -212,7 +212,7 @@ def test_facts_say_how_near_it_came_and_what_painted_it(easel: Easel) -> None:
         ("classes=5+7 max_classes=1", "names 2 to begin with, and max_classes=1 lets fewer mix"),
         (f"classes={'+'.join(map(str, range(21)))}", "classes names 21; the limit is 20"),
         ("perceptors=nobody", "There is no CLIP “nobody”"),
-        ("profile=fast", "biggan_clip has no profiles"),
+        ("profile=fast", "not biggan_clip: take method=clip_diffusion, or profile=bigsleep"),
     ],
 )
 def test_what_cannot_be_is_refused_in_words(settings: str, words: str) -> None:

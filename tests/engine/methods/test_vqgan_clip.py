@@ -176,7 +176,7 @@ def test_the_shipped_small_model_is_loaded_and_says_no_to_words_it_cannot_read()
         ("noise_prompts=7:-1", "weights add up to zero"),
         (f"noise_prompts={'+'.join('123456789')}", "names 9 seeds; the limit is 8"),
         ("sampler=ddim", "vqgan_clip has no option “sampler”"),
-        ("profile=fast", "vqgan_clip has no profiles"),
+        ("profile=fast", "not vqgan_clip: take method=clip_diffusion, or profile=vqganclip"),
     ],
 )
 def test_what_cannot_be_is_refused_in_words(settings: str, words: str) -> None:

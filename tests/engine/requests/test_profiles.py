@@ -120,7 +120,7 @@ def test_a_profile_that_is_none_is_guessed_at() -> None:
 def test_a_profile_of_another_method_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="“fast” is for clip_diffusion, not pixels: take method=clip_diffusion"):
         build_options(MODELS["primer"], "pixels", {"profile": "fast"})
-    with pytest.raises(InvalidRequest, match="not clipdraw: take method=clip_diffusion, or one of clipdraw"):
+    with pytest.raises(InvalidRequest, match="not clipdraw: take method=clip_diffusion, or profile=clipdraw"):
         build_options(MODELS["primer"], "clipdraw", {"profile": "fast"})
 
 
