@@ -66,8 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     common.add_argument("--config", type=Path, metavar="PATH", help="the settings; without it ./config.toml, if there")
     parser = argparse.ArgumentParser(prog="python -m bot", description="A Discord bot that paints.", parents=[common])
-    parser.set_defaults(config=None, command="run", exit_with_parent=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    parser.set_defaults(config=None, command="run", exit_with_parent=False)  # before `add_subparsers` it has no effect
     made = {
         name: commands.add_parser(name, help=text, description=text, parents=[common])
         for name, text in COMMANDS.items()

@@ -41,8 +41,11 @@ async def ran(folder: Path, *arguments: str, **more: str) -> tuple[int, str]:
     return process.returncode or 0, out.decode()
 
 
-async def test_without_a_token_two_lines_say_how_to_get_one_and_what_needs_none(tmp_path: Path) -> None:
-    code, out = await ran(tmp_path, "run")
+@pytest.mark.parametrize("command", [["run"], []], ids=["run", "no command"])
+async def test_without_a_token_two_lines_say_how_to_get_one_and_what_needs_none(
+    tmp_path: Path, command: list[str]
+) -> None:
+    code, out = await ran(tmp_path, *command)
 
     first, second = out.strip().splitlines()
     assert (78, True, True) == (code, "DISCORD_TOKEN is not set." in first, "python -m bot playground" in second)
