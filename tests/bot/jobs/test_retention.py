@@ -59,11 +59,11 @@ async def here(core: Core, *jobs: JobRow) -> list[bool]:
 
 async def test_what_somebody_keeps_does_not_go_for_its_age_until_it_is_kept_no_longer(core: Core) -> None:
     kept, other = await painted(core), await painted(core)
-    await archive(core).keep(kept, BOB)
+    await archive(core).save(kept, BOB)
 
     await tidied(core, 5 * DAY, pictures_days=1.0)
     assert [True, False] == await here(core, kept, other)
-    await archive(core).keep_no_longer(kept, BOB)
+    await archive(core).unsave(kept, BOB)
     await tidied(core, 5 * DAY, pictures_days=1.0)
 
     assert [False] == await here(core, kept)
@@ -72,8 +72,8 @@ async def test_what_somebody_keeps_does_not_go_for_its_age_until_it_is_kept_no_l
 async def test_a_picture_goes_only_when_nobody_keeps_it_any_longer(core: Core) -> None:
     job = await painted(core)
     for person in (ANN, BOB):
-        await archive(core).keep(job, person)
-    await archive(core).keep_no_longer(job, ANN)
+        await archive(core).save(job, person)
+    await archive(core).unsave(job, ANN)
 
     await tidied(core, 5 * DAY, pictures_days=1.0)
 
@@ -86,7 +86,7 @@ async def test_the_attachment_of_what_is_kept_stays_too(core: Core) -> None:
     await core.handed(job.id)
     core.engine.paint(job.id)
     await core.until_state(job.id, JobState.DONE)
-    await archive(core).keep(await core.row(job.id), ANN)
+    await archive(core).save(await core.row(job.id), ANN)
 
     await tidied(core, 5 * DAY, pictures_days=1.0)
 
@@ -96,23 +96,23 @@ async def test_the_attachment_of_what_is_kept_stays_too(core: Core) -> None:
 async def test_one_person_keeps_so_many_pictures_and_no_more(core: Core) -> None:
     grid, single = await painted(core, pictures=3), await painted(core)
     mine = archive(core, keep_pictures=3)
-    words = await mine.keep(grid, ANN)
+    words = await mine.save(grid, ANN)
     assert "Saved. 3 of 3 slots used." == words
 
     with pytest.raises(Refused, match="You have saved 3 of 3 pictures, so 1 more will not fit"):
-        await mine.keep(single, ANN)
+        await mine.save(single, ANN)
 
-    assert words == await mine.keep(grid, ANN)
-    assert "1 of 3 slots used" in await mine.keep(single, BOB)
-    await mine.keep_no_longer(grid, ANN)
-    assert "1 of 3 slots used" in await mine.keep(single, ANN)
+    assert words == await mine.save(grid, ANN)
+    assert "1 of 3 slots used" in await mine.save(single, BOB)
+    await mine.unsave(grid, ANN)
+    assert "1 of 3 slots used" in await mine.save(single, ANN)
 
 
 async def test_two_presses_at_once_do_not_keep_more_than_is_allowed(core: Core) -> None:
     jobs = [await painted(core) for _ in range(3)]
     mine = archive(core, keep_pictures=2)
 
-    said = await asyncio.gather(*(mine.keep(job, ANN) for job in jobs), return_exceptions=True)
+    said = await asyncio.gather(*(mine.save(job, ANN) for job in jobs), return_exceptions=True)
 
     assert [Refused] == [type(one) for one in said if isinstance(one, Exception)]
     assert 2 == await core.store.saved_jobs.pictures_of(ANN)
@@ -120,20 +120,20 @@ async def test_two_presses_at_once_do_not_keep_more_than_is_allowed(core: Core) 
 
 async def test_where_nobody_may_keep_anything_that_is_said(core: Core) -> None:
     with pytest.raises(Refused, match="Saving pictures is turned off"):
-        await archive(core, keep_pictures=0).keep(await painted(core), ANN)
+        await archive(core, keep_pictures=0).save(await painted(core), ANN)
 
 
 async def test_all_together_keep_half_of_the_room_and_a_refusal_leaves_nothing_behind(core: Core) -> None:
     first, second, third = [await painted(core) for _ in range(3)]
     small = archive(core, pictures_megabytes=2)
-    await small.keep(first, ANN)
-    await small.keep(second, BOB)
+    await small.save(first, ANN)
+    await small.save(second, BOB)
 
     with pytest.raises(Refused, match="use half of this bot's disk space"):
-        await small.keep(third, CID)
+        await small.save(third, CID)
 
     assert 2 == await count(core.store, "keeps")
-    assert "1 of 100" in await small.keep(first, CID)  # what is kept already takes no more room
+    assert "1 of 100" in await small.save(first, CID)  # what is kept already takes no more room
 
 
 async def test_what_has_gone_cannot_be_kept(core: Core) -> None:
@@ -141,13 +141,13 @@ async def test_what_has_gone_cannot_be_kept(core: Core) -> None:
     await core.store.pictures.let_go(job.pictures[0])
 
     with pytest.raises(PictureGone, match="Only Discord has a copy"):
-        await archive(core).keep(job, ANN)
+        await archive(core).save(job, ANN)
 
 
 async def test_what_was_deleted_on_purpose_is_kept_by_nobody(core: Core) -> None:
     job = await painted(core)
     for person in (ANN, BOB):
-        await archive(core).keep(job, person)
+        await archive(core).save(job, person)
 
     await core.jobs.discard(job.id, ANN)
 
@@ -159,7 +159,7 @@ async def test_what_was_deleted_on_purpose_is_kept_by_nobody(core: Core) -> None
 
 async def test_ways_to_pictures_go_first_then_attachments_then_pictures_and_at_last_what_is_kept(core: Core) -> None:
     kept, other = await painted(core), await painted(core)
-    await archive(core).keep(kept, BOB)
+    await archive(core).save(kept, BOB)
     await core.store.frames.keep(other.id, WAY)
     sha = hashlib.sha256(b"x" * 300_000).hexdigest()
     async with core.store.transaction() as session:
@@ -204,7 +204,7 @@ async def test_a_host_reads_in_the_log_that_something_kept_had_to_go(
     core: Core, caplog: pytest.LogCaptureFixture
 ) -> None:
     job = await painted(core, size=2_000_000)
-    await archive(core).keep(job, ANN)
+    await archive(core).save(job, ANN)
 
     await tidied(core, pictures_megabytes=1)
 

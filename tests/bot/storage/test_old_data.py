@@ -86,7 +86,7 @@ async def test_pictures_of_a_time_before_keeping_are_kept_like_new_ones(tmp_path
         assert [(500, 900)] == await core.store.erasure.to_remove(9)
         assert [CID] == [block.user_id for block in await core.store.blocks.of_server(400, core.clock())]
 
-        words = await archive.keep(await core.row(DREAM), ANN)
+        words = await archive.save(await core.row(DREAM), ANN)
 
         assert "Saved. 1 of 100 slots used." == words
         await core.handed(WAITED)
