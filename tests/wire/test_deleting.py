@@ -55,7 +55,7 @@ async def test_the_original_that_is_deleted_leaves_its_copy_to_reactions_and_kee
 ) -> None:
     owl = await dreamt(max_, "an owl")
     copy = await posted_again(max_, owl)
-    await world.services.history.keep(await world.services.jobs.find(job_id(owl)), mo.id)
+    await world.services.history.save(await world.services.jobs.find(job_id(owl)), mo.id)
 
     await deleted(max_, owl)
 
