@@ -1,4 +1,4 @@
-"""The best of many pictures: ranked by a CLIP that did not guide them, on a sheet, the first few enlarged."""
+"""`--best`: ranks images by a CLIP that did not guide them, draws a contact sheet, upscales the best."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 SCALE = 4
 CELL = 256
-"""Pixels; a sheet of a hundred is ten times as wide."""
+"""Side of a cell of the contact sheet, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class BestOf:
-    """How the best are to be found. *grader* is a perceptor's name, empty for the fairest there is."""
+    """*best*: number of images to mark. *grader*: name of a perceptor; empty = one that did not guide."""
 
     best: int
     grader: str = ""
@@ -38,7 +38,7 @@ class BestOf:
 
 @dataclass(frozen=True, slots=True)
 class Grading:
-    """By whom and by what pictures will be judged; *note*: why that may not be fair. Its CLIP may leave meanwhile."""
+    """The ranking CLIP and the embedded prompt. *note*: why the ranking may be biased."""
 
     perceptor: str
     wish: PromptVectors
@@ -47,21 +47,21 @@ class Grading:
 
 @dataclass(frozen=True, slots=True)
 class RankedPictures:
-    """What was found. *grades*: index → cosine with the prompt, as *perceptor* sees it."""
+    """*grades*: index → cosine similarity to the prompt by *perceptor*."""
 
     perceptor: str
     grades: Mapping[int, float]
     best: tuple[int, ...]
-    """Indices, the best first."""
+    """Indices, best first."""
     sheet: Path
     larger: Mapping[int, Path] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
 def prepare(order: DreamOrder, wanted: BestOf, studio: InProcessEngine) -> Grading | None:
-    """Find who will judge, and see that it understands what is asked for; None where nothing is to be chosen.
+    """Loads the ranking CLIP and embeds the prompt; None without --best.
 
-    Raises DreamErrors: what keeps the best from being found is said before anything is painted.
+    Raises DreamErrors before anything is painted.
     """
     if not wanted.best:
         return None
@@ -75,7 +75,7 @@ def prepare(order: DreamOrder, wanted: BestOf, studio: InProcessEngine) -> Gradi
 def choose(
     finished: DreamResult, wanted: BestOf, grading: Grading, studio: InProcessEngine, bar: Bar
 ) -> RankedPictures:
-    """Grade, rank, draw the sheet, enlarge the best if that is wanted; raises DreamErrors."""
+    """Ranks the images, writes the contact sheet and upscales the best. Raises DreamErrors."""
     bar.say("Judging")
     judge, wish = _judge(grading.perceptor, studio), grading.wish
     images = {done.index: open_reduced(read_file(done.path), SEEN) for done in finished.pictures}
@@ -91,11 +91,11 @@ def choose(
 
 
 def check_wanted(wanted: BestOf, count: int) -> None:
-    """Raise InvalidRequest where there is nothing to choose from."""
+    """Raises InvalidRequest unless 1 ≤ --best ≤ --count, or for its options without --best."""
     if (wanted.grader or wanted.enlarge) and not wanted.best:
-        raise InvalidRequest("--grader and --upscale-best belong to --best, which says how many are chosen.")
+        raise InvalidRequest("--grader and --upscale-best need --best, the number of pictures to choose.")
     if wanted.best and not 1 <= wanted.best <= count:
-        raise InvalidRequest(f"--best {wanted.best} of --count {count} cannot be chosen; 1 to {count} can.")
+        raise InvalidRequest(f"--best {wanted.best} is out of range for --count {count} (1 to {count}).")
 
 
 def _judge(name: str, studio: InProcessEngine) -> Judge:
@@ -111,7 +111,7 @@ def _pictures(request: DreamRequest) -> list[str]:
 def _enlarged(finished: DreamResult, best: tuple[int, ...], studio: InProcessEngine, bar: Bar) -> dict[int, Path]:
     larger: dict[int, Path] = {}
     for done in (done for index in best for done in finished.pictures if done.index == index):
-        bar.say(f"Enlarging {done.path.name}")
+        bar.say(f"Upscaling {done.path.name}")
         data = read_file(done.path)
         sha = hashlib.sha256(data).hexdigest()
         request = UpscaleRequest(image=sha, scale=SCALE, width=done.facts["width"], height=done.facts["height"])

@@ -1,4 +1,4 @@
-"""An order from the shell: what is to be painted, where it goes, and what of it was painted before. No torch."""
+"""`DreamOrder`: a request of the shell, its output files, and its images of an interrupted run."""
 
 from __future__ import annotations
 
@@ -23,8 +23,6 @@ MOST_ALIKE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class DreamOrder:
-    """What is to be painted, and where everything goes."""
-
     request: Request
     images: Mapping[str, bytes]
     out: Path
@@ -32,34 +30,31 @@ class DreamOrder:
     evolution: Path | None = None
     as_json: bool = False
     replay_plan: ReplayPlan | None = None
-    """What a replay follows."""
     original: bytes = field(default=b"", repr=False)
-    """The PNG that is painted again, to be compared with."""
+    """In a replay, the PNG to compare with."""
 
     def path(self, index: int) -> Path:
-        """The file of one picture."""
         return self.numbered(self.out, index)
 
     def numbered(self, path: Path, index: int) -> Path:
-        """*path* for one picture: of many, each has its index in its name."""
+        """*path* for image *index*: with several images, its stem ends in ``-INDEX``."""
         return path if self.request.count == 1 else path.with_stem(f"{path.stem}-{index}")
 
     def check_places(self) -> None:
-        """Raise InvalidRequest for what could not be written, before anything is painted; makes missing folders."""
+        """Creates missing folders. Raises InvalidRequest for a path that cannot be written."""
         named = (self.out, self.evolution) if self.evolution else (self.out,)
         places = [self.numbered(path, index) for path in named for index in range(self.request.count)]
         for place in [*places, *([self.snapshot(0, 0)] if self.snapshots else [])]:
             check_writable(place)
 
     def snapshot(self, index: int, step: int) -> Path:
-        """The file of a picture on the way."""
         assert self.snapshots
         return self.snapshots / f"{self.out.stem}-{index}-step-{step:04d}.webp"
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A picture that lies in its file. *facts* as in `engine.protocol.messages.Picture`, as far as they are known."""
+    """A written image. *facts*: known keys of `engine.protocol.messages.Picture.facts`."""
 
     index: int
     path: Path
@@ -67,20 +62,22 @@ class Done:
 
 
 def find_place(out: Path | None, usual: str, *, resume: bool = False) -> Path:
-    """The PNG that *out* names, or one of the *usual* name in the folder *out*; raises InvalidRequest.
+    """The PNG *out*, or the file *usual* in the folder *out*. Raises InvalidRequest for another file type.
 
-    A file that exists under the usual name is kept, except to *resume*: the new one gets a number.
+    An existing file of the usual name is kept, unless *resume*: the new name gets a number.
     """
     if out is None or is_folder(out) or not out.suffix:
         place = Path(usual) if out is None else out / usual
         return place if resume else unused(place)
     if out.suffix.lower() != ".png":
-        raise InvalidRequest(f"Pictures are written as PNG, which can hold how they were made; not as {out.name}.")
+        raise InvalidRequest(
+            f"Pictures are written as PNG, because it holds their replay record; {out.name} has another type."
+        )
     return out
 
 
 def unused(place: Path) -> Path:
-    """*place*, or ``name.2.png``, ``name.3.png`` …: the first under which no file lies, nor any of several."""
+    """*place*, or ``name.2.png``, ``name.3.png`` …: the first name without a file or numbered files."""
     stems = (place.stem, *(f"{place.stem}.{number}" for number in range(2, MOST_ALIKE)))
     free = (place.with_stem(stem) for stem in stems if not _numbered_files(place.with_stem(stem)))
     found = next((one for one in free if not one.exists()), None)
@@ -90,13 +87,13 @@ def unused(place: Path) -> Path:
 
 
 def painted_before(order: DreamOrder) -> dict[int, Done]:
-    """The pictures of this very order that lie there already; raises InvalidRequest where another one does."""
+    """Existing images of this order by index. Raises InvalidRequest for an image of another request."""
     paths = {index: order.path(index) for index in range(order.request.count)}
     return {index: _recognised(order, index, path) for index, path in paths.items() if path.exists()}
 
 
 def begun_seed(request: DreamRequest, out: Path) -> int:
-    """The seed with which *request* was begun under that name; raises InvalidRequest if it was not."""
+    """The seed of the interrupted run of *request* at *out*. Raises InvalidRequest without such a run."""
     others = list[Path]()
     for index, path in _numbered_files(out):
         try:
@@ -110,15 +107,15 @@ def begun_seed(request: DreamRequest, out: Path) -> int:
             others.append(path)
     if others:
         raise InvalidRequest(_in_the_way(others[0]))
-    raise InvalidRequest(f"Nothing that could be resumed lies at {out}; to begin, leave --resume out or give a --seed.")
+    raise InvalidRequest(f"Nothing to resume at {out}; to start, leave out --resume or give a --seed.")
 
 
 def _numbered_files(out: Path) -> list[tuple[int, Path]]:
-    """What lies where the pictures of an order that goes to *out* would lie, with their indices."""
+    """Existing numbered files of *out*, with their indices."""
     named = re.compile(rf"{re.escape(out.stem)}-(0|[1-9][0-9]{{0,5}}){re.escape(out.suffix)}")
     try:
         names = [path.name for path in out.parent.iterdir()]
-    except OSError:  # no such folder, so nothing was begun
+    except OSError:  # no such folder
         return []
     found = filter(None, map(named.fullmatch, names))
     return sorted((int(match[1]), out.with_name(match[0])) for match in found)
@@ -126,8 +123,8 @@ def _numbered_files(out: Path) -> list[tuple[int, Path]]:
 
 def _in_the_way(path: Path) -> str:
     return (
-        f"{path} is in the way of --resume: it was painted with other words or settings. Choose another --out, "
-        "or leave --resume out to paint over it."
+        f"{path} is in the way of --resume: it was painted with another prompt or other settings. Choose another --out "
+        "or leave out --resume to overwrite it."
     )
 
 
@@ -159,5 +156,5 @@ def _asked(record: Mapping[str, Any]) -> Request:
 
 
 def _but_count(request: Request) -> Request:
-    """More pictures may be asked for than the first time."""
+    """*request* without its count, which may change between runs."""
     return request.model_copy(update={"count": 1}) if isinstance(request, DreamRequest) else request

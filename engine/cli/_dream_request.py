@@ -1,4 +1,4 @@
-"""What `dream` is to paint: what its words ask for, the record of a PNG, or the rest of what was begun. No torch."""
+"""The request of `dream`: from its arguments, from the replay record of a PNG, or from an interrupted run."""
 
 from __future__ import annotations
 
@@ -17,27 +17,29 @@ from engine.protocol.replay_record import check_model, read_record, replay_reque
 from engine.protocol.step_log import ReplayPlan, read_replay_plan
 from engine.requests.request import DreamRequest, build_request, check_aims
 
-REPLAYS_ONE = "--replay paints one picture, and all of it; leave out --resume and --count."
+REPLAYS_ONE = "--replay repaints exactly one picture; leave out --resume and --count."
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A request; a replay also has the *replay_plan* of its steps, its *original* and a file's name of its own."""
+    """A request. *replay_plan*, *original* and *usual* are only set in a replay."""
 
     request: DreamRequest
     replay_plan: ReplayPlan | None = None
     original: bytes = field(default=b"", repr=False)
-    """The PNG that is painted again."""
+    """The PNG to repaint."""
     usual: Path | None = None
-    """Where it goes if nobody says."""
+    """Default output file."""
 
 
 def attach(path: Path | None, images: dict[str, bytes]) -> str:
-    """Put a file among *images*; returns its SHA-256, or nothing for no file."""
+    """Adds a file to *images*. Returns its SHA-256, or an empty string without a file."""
     if path is None:
         return ""
     if str(path).startswith(("http:/", "https:/")):
-        raise InvalidRequest(f"{path.name} is on the web; --init, --target and --mask take files: download it first.")
+        raise InvalidRequest(
+            f"{path.name} is a web address, but --init, --target and --mask need files. Download it first."
+        )
     data = read_file(path)
     sha = hashlib.sha256(data).hexdigest()
     images[sha] = data
@@ -45,7 +47,7 @@ def attach(path: Path | None, images: dict[str, bytes]) -> str:
 
 
 def init_notes(request: DreamRequest, images: Mapping[str, bytes]) -> Iterator[str]:
-    """What the person should know of the file to start from. Raises UnreadablePicture."""
+    """Notes about the init image: animation, cropping. Raises UnreadablePicture."""
     if request.init_image:
         size, moves = upright_size(images[request.init_image])
         if moves:
@@ -57,7 +59,7 @@ def init_notes(request: DreamRequest, images: Mapping[str, bytes]) -> Iterator[s
 def choose_subject(
     replay: Path | None, resume: bool, out: Path | None, asked: Mapping[str, Any], images: Mapping[str, bytes]
 ) -> Subject:
-    """One of the three; *asked* is what `build_request` takes. Raises InvalidRequest, PromptError."""
+    """*asked*: arguments of `build_request`. Raises InvalidRequest or PromptError."""
     if replay and resume:
         raise InvalidRequest(REPLAYS_ONE)
     if replay:
@@ -68,39 +70,39 @@ def choose_subject(
 
 
 def resumed(out: Path | None, asked: Mapping[str, Any]) -> Subject:
-    """As *asked*, with the seed of what lies at *out* if none is given."""
+    """The request *asked*, by default with the seed of the images at *out*."""
     if asked["count"] == 1:
-        raise InvalidRequest("--resume goes on with several pictures: give the --count of all of them.")
+        raise InvalidRequest("--resume continues a run of several pictures: give its --count.")
     request = build_request(**asked)
     if asked["seed"] is not None:
         return Subject(request)
     if out is None or is_folder(out) or not out.suffix:
-        raise InvalidRequest("--resume needs the --seed of the first time, or the PNG file that --out named.")
+        raise InvalidRequest("--resume needs the --seed of the interrupted run, or the PNG file of its --out.")
     return Subject(request.model_copy(update={"seed": begun_seed(request, out)}))
 
 
 def replayed(path: Path, asked: Mapping[str, Any], images: Mapping[str, bytes]) -> Subject:
-    """What the record in a PNG says; raises InvalidRequest where it does not say all, or more is *asked* for."""
+    """The request in the record of a PNG. Raises InvalidRequest for missing images or other arguments."""
     _check_nothing_else(asked)
     png = read_file(path)
     record = read_record(png)
     request = replay_request(record)
     if not isinstance(request, DreamRequest):
-        raise InvalidRequest(f"{path} was enlarged, not painted; use upscale with the picture that it was made from.")
+        raise InvalidRequest(f"{path} was upscaled, not painted. Run upscale on its original instead.")
     check_model(request)
     missing = [sha for sha in request.images if sha not in images]
     if missing:
         raise InvalidRequest(
-            f"This picture was painted from another one (SHA-256 {missing[0][:12]}…): "
-            "add it by --init, --target or --mask."
+            f"This picture was painted from another one (SHA-256 {missing[0][:12]}…). "
+            "Add it with --init, --target or --mask."
         )
     return Subject(request, read_replay_plan(record["resolved"]), png, Path(f"{path.stem}-again.png"))
 
 
 def _check_nothing_else(asked: Mapping[str, Any]) -> None:
-    """Pictures excepted: a record only names those that it was painted from."""
+    """Raises InvalidRequest for arguments beside images, which a record only names by their SHA-256."""
     if asked["count"] > 1:
         raise InvalidRequest(REPLAYS_ONE)
     given = [name for name, value in asked.items() if value not in ("", None, {}) and not name.endswith("_image")]
     if changed := [name for name in given if name != "count"]:
-        raise InvalidRequest(f"--replay paints the picture as it was; leave out {', '.join(changed)}.")
+        raise InvalidRequest(f"--replay repaints the recorded picture; leave out {', '.join(changed)}.")

@@ -1,4 +1,4 @@
-"""Painting an order from the shell: every picture is in its file as soon as it is finished."""
+"""Paints an order of the shell; writes every image as soon as it is finished."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LARGEST = max(LARGEST_SIDE.values())
 
 @dataclass(frozen=True, slots=True)
 class DreamResult:
-    """What came of an order: its pictures in their order, how long the phases took, sentences for the person."""
+    """*pictures* by rising index; *seconds*: phase → duration; *notes*: sentences for the user."""
 
     order: DreamOrder
     pictures: list[Done]
@@ -38,15 +38,13 @@ class DreamResult:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What an engine in this process is given to paint with."""
-
     device: str = "auto"
     threads: str = "auto"
     compiled: bool = False
 
 
 def start_studio(means: Means) -> InProcessEngine:
-    """The engine in this process; takes two seconds of torch."""
+    """Starts the engine in this process; importing torch takes seconds."""
     calm_torch()
     from engine.worker.in_process import InProcessEngine
 
@@ -57,9 +55,9 @@ def start_studio(means: Means) -> InProcessEngine:
 def paint(
     order: DreamOrder, studio: InProcessEngine, bar: Bar, before: Mapping[int, Done] | None = None
 ) -> DreamResult:
-    """Paint it and write it, all but what was painted *before*; raises DreamErrors.
+    """Paints and writes every image that is not in *before*. Raises DreamErrors.
 
-    Interrupted, it leaves the pictures that are finished.
+    Finished images stay on disk after an interruption.
     """
     done = dict(before or {})
     missing = [index for index in range(order.request.count) if index not in done]
@@ -81,14 +79,14 @@ def paint(
         work.check_written()
     pictures = [done[index] for index in sorted(done)]
     if before and (order.evolution or order.snapshots):
-        notes = (*notes, f"{len(before)} pictures were painted before; how those came to be was not kept.")
+        notes = (*notes, f"{len(before)} pictures are from an earlier run, so their steps are missing.")
     of_pictures: list[Any] = [note for picture in pictures for note in picture.facts["notes"]]
     all_notes = list(dict.fromkeys([*notes, *map(str, of_pictures)]))
     return DreamResult(order, pictures, seconds, all_notes, work.last if order.original else b"")
 
 
 class Work:
-    """An order while it is being painted: *done* fills with what lies in its file."""
+    """An order in progress; adds written images to *done*."""
 
     def __init__(self, order: DreamOrder, bar: Bar, done: dict[int, Done]) -> None:
         self._order, self._bar, self._done = order, bar, done

@@ -1,4 +1,4 @@
-"""How commands talk to people: errors in one line, a bar that moves while a picture forms. No torch."""
+"""Console output of all commands: errors in one line, progress bar, JSON records."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from engine.errors import DreamError, InvalidRequest, PromptError
 from engine.protocol.messages import Progress as Step
 
 WRONG = 1
-"""Nobody made a mistake, but the answer is no."""
+"""Exit status of a negative result, e.g. a replay that differs."""
 MISTAKE = 2
 INTERRUPTED = 130
 BLOCK = 4096
@@ -54,14 +54,14 @@ def calm_torch() -> None:
 
 
 class PhaseTimer:
-    """Seconds since it was made, and how many of them passed before the work began."""
+    """Seconds since its creation; *start*: those before the work began."""
 
     def __init__(self) -> None:
         self._made = time.monotonic()
         self.start = 0.0
 
     def begin(self) -> None:
-        """All is ready; the work begins."""
+        """Marks the end of the start phase."""
         self.start = self.seconds
 
     @property
@@ -71,7 +71,7 @@ class PhaseTimer:
 
 
 class Bar:
-    """A progress bar on stderr while it is entered; nothing where stderr is no terminal."""
+    """A progress bar on stderr; silent if stderr is not a terminal."""
 
     def __init__(self, doing: str) -> None:
         self._bar = Progress(
@@ -109,7 +109,7 @@ class Bar:
 
 
 def read_file(path: Path) -> bytes:
-    """The bytes of a file that somebody named; raises InvalidRequest."""
+    """The bytes of a file. Raises InvalidRequest."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -117,14 +117,14 @@ def read_file(path: Path) -> bytes:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether *path* is a folder; what cannot even be asked about, a name too long for one, is none."""
+    """Whether *path* is a folder; False for an invalid path, e.g. a name that is too long."""
     with contextlib.suppress(OSError):
         return path.is_dir()
     return False
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write, with the folders that are missing, all of it or nothing; raises InvalidRequest."""
+    """Writes a file atomically and creates missing folders. Raises InvalidRequest."""
     with _part_of(path) as part:
         with part.open("wb") as file:
             file.write(data)
@@ -134,7 +134,7 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Make the folders that are missing and see whether `write_file` would succeed now; raises InvalidRequest."""
+    """Creates missing folders and checks that `write_file` would succeed. Raises InvalidRequest."""
     with _part_of(path) as part:
         part.write_bytes(bytes(BLOCK))  # a full disk still takes empty files
         part.unlink()
@@ -171,12 +171,12 @@ def echo_json(record: object) -> None:
 
 
 def printable(text: object) -> str:
-    """What comes from strangers, a file's name for one, without what could steer a terminal."""
+    """*text* without control characters, which could control the terminal."""
     return "".join(letter if letter.isprintable() else "�" for letter in str(text))
 
 
 Device: TypeAlias = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Compiled: TypeAlias = Annotated[
-    bool, typer.Option("--compile", help="Let PyTorch compile the nets first, and keep that; meant for GPUs.")
+    bool, typer.Option("--compile", help="Compile the networks with PyTorch and cache the result; for GPUs.")
 ]
-Threads: TypeAlias = Annotated[str, typer.Option(help="CPU threads; auto finds out what is fastest.")]
+Threads: TypeAlias = Annotated[str, typer.Option(help="Number of CPU threads; auto measures the fastest.")]

@@ -1,4 +1,4 @@
-"""`python -m engine dream "a red circle" --seed 7 --out circle.png`: from words to pictures."""
+"""`python -m engine dream "a red circle" --seed 7 --out circle.png`: paints images from a prompt."""
 
 from __future__ import annotations
 
@@ -19,42 +19,47 @@ from engine.requests.prompts import read_prompts
 from engine.requests.request import METHODS, PROFILES, DreamRequest, parse_settings
 
 PROMPT = typer.Argument(
-    help="What to paint, as in “castle:2 | fog | people:-0.5”: parts, and weights if they differ.", show_default=False
+    help="What to paint, as in “castle:2 | fog | people:-0.5”: parts separated by “|”, with optional weights.",
+    show_default=False,
 )
 MODEL = typer.Option(
-    help=f"{' or '.join(MODELS)}; if empty {DEFAULT_MODEL}, or the first that can paint by the method."
+    help=f"{' or '.join(MODELS)}; default: {DEFAULT_MODEL}, or the first model that supports the method."
 )
-METHOD = typer.Option(help=f"{' or '.join(METHODS)}; if empty the model's usual one.")
-SIZE = typer.Option(help="Width x height, as in 256x256; if empty the model's usual one.")
-MASK = typer.Option(help="With --init: painted where it is white, kept where black.", show_default=False)
-SET = typer.Option("--set", metavar="OPTION=VALUE", help="An option of the method (below); repeatable.")
-REPLAY = typer.Option(help="Paint this PNG again from the record in it, and compare.", show_default=False)
+METHOD = typer.Option(help=f"{' or '.join(METHODS)}; default: the model's first method.")
+SIZE = typer.Option(help="Width x height, as in 256x256; default: the model's size.")
+MASK = typer.Option(help="With --init: white areas are painted, black areas are kept.", show_default=False)
+SET = typer.Option("--set", metavar="OPTION=VALUE", help="An option of the method (see below); repeatable.")
+REPLAY = typer.Option(help="Repaint this PNG from its replay record, and compare the pixels.", show_default=False)
 OUT = typer.Option(
-    help="A PNG file, or a folder; of many, each has its index in its name.", show_default="dream-SEED.png"
+    help="A PNG file or a folder; with --count, each file name gets an index.", show_default="dream-SEED.png"
 )
-RESUME = typer.Option("--resume", help="Go on where the same command was interrupted: what is finished stays.")
-BEST = typer.Option(help="Rank them by a CLIP that did not guide, draw a sheet and mark so many.", show_default=False)
-GRADER = typer.Option(help="The CLIP that ranks; as for score.", show_default="one that did not guide")
-ENLARGE = typer.Option("--upscale-best", help="Enlarge the best as well.")
-EVOLUTION = typer.Option(
-    help="A .gif, .webp or .mp4 of how each picture came to be.", metavar="FILE", show_default=False
+RESUME = typer.Option("--resume", help="Continue an interrupted command; finished images are kept.")
+BEST = typer.Option(
+    help="Rank the images by a CLIP that did not guide, and mark this many on a contact sheet.", show_default=False
 )
-SNAPSHOTS = typer.Option(help="A folder for the pictures on the way.", show_default=False)
+GRADER = typer.Option(help="The CLIP that ranks; same names as for score.", show_default="one that did not guide")
+ENLARGE = typer.Option("--upscale-best", help="Upscale the best images, too.")
+EVOLUTION = typer.Option(help="A .gif, .webp or .mp4 timelapse of each image.", metavar="FILE", show_default=False)
+SNAPSHOTS = typer.Option(help="A folder for previews of every step.", show_default=False)
 
 
 def dream(
     prompt: Annotated[str, PROMPT] = "",
-    negative: Annotated[str, typer.Option(help="What to keep away from.")] = "",
+    negative: Annotated[str, typer.Option(help="What to avoid.")] = "",
     model: Annotated[str, MODEL] = "",
     method: Annotated[str, METHOD] = "",
     size: Annotated[str, SIZE] = "",
-    steps: Annotated[int | None, typer.Option(help="More is slower and cleaner.", show_default=False)] = None,
-    seed: Annotated[int | None, typer.Option(help="Equal seeds, equal pictures.", show_default="random")] = None,
-    count: Annotated[int, typer.Option(help="So many pictures, with the seeds SEED, SEED+1, …")] = 1,
-    init: Annotated[Path | None, typer.Option(help="A picture to start from.", show_default=False)] = None,
-    target: Annotated[Path | None, typer.Option(help="A picture to come near to.", show_default=False)] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Number of steps; more is slower and cleaner.", show_default=False)
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Random seed; the same seed gives the same image.", show_default="random")
+    ] = None,
+    count: Annotated[int, typer.Option(help="Number of images, with the seeds SEED, SEED+1, …")] = 1,
+    init: Annotated[Path | None, typer.Option(help="An image to start from.", show_default=False)] = None,
+    target: Annotated[Path | None, typer.Option(help="An image to approach.", show_default=False)] = None,
     mask: Annotated[Path | None, MASK] = None,
-    profile: Annotated[str, typer.Option(help=f"A word for many options: {' or '.join(PROFILES)}.")] = "",
+    profile: Annotated[str, typer.Option(help=f"A named set of options: {' or '.join(PROFILES)}.")] = "",
     settings: Annotated[list[str] | None, SET] = None,
     replay: Annotated[Path | None, REPLAY] = None,
     out: Annotated[Path | None, OUT] = None,
@@ -64,7 +69,7 @@ def dream(
     upscale_best: Annotated[bool, ENLARGE] = False,
     evolution: Annotated[Path | None, EVOLUTION] = None,
     snapshots: Annotated[Path | None, SNAPSHOTS] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one record of all that was asked and found.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the request and the results as JSON.")] = False,
     device: Device = "auto",
     threads: Threads = "auto",
     compiled: Compiled = False,
@@ -102,14 +107,14 @@ def dream(
 
 
 def _check(wanted: BestOf, count: int, evolution: Path | None) -> None:
-    """Raise InvalidRequest for what cannot be had of the pictures, whatever they are."""
+    """Raises InvalidRequest for impossible --best or --evolution, before anything is painted."""
     check_wanted(wanted, count)
     if evolution:
         check_kind(evolution.suffix)
 
 
 def _fulfil(order: DreamOrder, resume: bool, wanted: BestOf, means: Means) -> bool:
-    """Paint, choose, tell; False if a replay is not equal to its original."""
+    """Paints, ranks and reports. Returns False if a replay differs from its original."""
     before = painted_before(order) if resume else {}
     order.check_places()
     clock = PhaseTimer()
@@ -127,10 +132,10 @@ def _fulfil(order: DreamOrder, resume: bool, wanted: BestOf, means: Means) -> bo
 
 
 def _stopped(order: DreamOrder) -> str:
-    """How far it came, and how to go on."""
+    """Number of finished images, and the command that continues."""
     count = order.request.count
     if count == 1:
         return "Stopped."
     there = sum(order.path(index).exists() for index in range(count))
     seed = f"--seed {order.request.seed} " if isinstance(order.request, DreamRequest) else ""
-    return f"Stopped with {there} of {count} pictures there; the same command with {seed}--resume goes on."
+    return f"Stopped after {there} of {count} pictures. Run the same command with {seed}--resume to continue."

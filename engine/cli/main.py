@@ -26,7 +26,7 @@ from engine.weights.store.custom_models import find_custom_models, share_custom_
 
 app = typer.Typer(
     name="engine",
-    help="Paint pictures from words, enlarge and judge them, train the small models.",
+    help="Paint, upscale and score images; train the small models.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,

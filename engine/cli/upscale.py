@@ -1,4 +1,4 @@
-"""`python -m engine upscale small.png --out large.png`: enlarge a picture, several, or a folder of them."""
+"""`python -m engine upscale small.png --out large.png`: upscales images and folders of images."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from engine.images.pictures import SUFFIXES
 from engine.requests.request import AUTO, LEARNED, SHIPPED, USUAL_SCALE, UpscaleRequest
 from engine.upscalers import check_known, check_large
 
-PICTURES = typer.Argument(help=f"{NAMES}, HEIC; folders stand for the pictures in them.", show_default=False)
-OUT = typer.Option(help="A PNG, WebP or JPEG file; a folder for several pictures.", show_default="NAME-x4.png")
-UPSCALER = typer.Option(help=f"auto takes the best that is here of {', '.join((*LEARNED, *SHIPPED))} and your own.")
+PICTURES = typer.Argument(help=f"{NAMES}, HEIC; a folder stands for its images.", show_default=False)
+OUT = typer.Option(help="A PNG, WebP or JPEG file, or a folder for several images.", show_default="NAME-x4.png")
+UPSCALER = typer.Option(help=f"auto = the best installed one of {', '.join((*LEARNED, *SHIPPED))} and your own.")
 
 
 def upscale(
     pictures: Annotated[list[Path], PICTURES],
     out: Annotated[Path | None, OUT] = None,
     upscaler: Annotated[str, UPSCALER] = AUTO,
-    scale: Annotated[int, typer.Option(help="So many times larger, 2 to 8.")] = USUAL_SCALE,
+    scale: Annotated[int, typer.Option(help="Factor, 2 to 8.")] = USUAL_SCALE,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print a record for each: all that was asked, found.")
+        bool, typer.Option("--json", help="Print the request and the result of each image as JSON.")
     ] = False,
     device: Device = "auto",
     threads: Threads = "auto",
 ) -> None:
-    """Enlarge PICTURES. A PNG holds the record of how it was made, and of how the picture in it was."""
+    """Upscale PICTURES. A PNG holds its replay record and that of its original."""
     if upscaler != AUTO:
         check_known(upscaler)
     several = len(pictures) > 1 or pictures[0].is_dir()
@@ -70,13 +70,13 @@ def upscale(
 
 
 def find_pictures(given: Sequence[Path]) -> list[Path]:
-    """Files as they are given; instead of a folder what it holds, by name. Raises InvalidRequest for an empty one."""
+    """The given files; a folder is replaced by its images by name. Raises InvalidRequest for an empty folder."""
     found: list[Path] = []
     for path in given:
         if path.is_dir():
             inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES_READ and p.is_file())
             if not inside:
-                raise InvalidRequest(f"There are no pictures in {path}; {NAMES} and HEIC are looked for.")
+                raise InvalidRequest(f"There are no pictures in {path} (of {NAMES} or HEIC).")
             found += inside
         else:
             found.append(path)
@@ -87,7 +87,7 @@ def find_places(files: Sequence[Path], out: Path | None, scale: int, *, several:
     """Where each of them goes. Raises InvalidRequest where two would have one place, or the name is of another kind."""
     if out is not None and out.suffix and not is_folder(out):
         if several:
-            raise InvalidRequest(f"{out.name} is the name of one picture; for several, --out names a folder.")
+            raise InvalidRequest(f"{out.name} names one picture; for several pictures, --out must be a folder.")
         if out.suffix.lower() not in SUFFIXES:
             raise InvalidRequest(
                 f"Pictures are written as PNG, WebP or JPEG; {out.name} is the name of something else."
@@ -95,7 +95,7 @@ def find_places(files: Sequence[Path], out: Path | None, scale: int, *, several:
         return [out]
     places = [(out or Path()) / f"{path.stem}-x{scale}.png" for path in files]
     if twice := next((place for place in places if places.count(place) > 1), None):
-        raise InvalidRequest(f"Two of these pictures would become {twice}; enlarge them one after the other.")
+        raise InvalidRequest(f"Two of these pictures would be written to {twice}; upscale them separately.")
     return [unused(place) for place in places]
 
 

@@ -72,7 +72,7 @@ def test_a_replay_takes_no_other_wishes(shell: Shell) -> None:
 
     said = shell("dream", "--replay", "x.png", "--seed", 8, "--negative", "dogs")
 
-    assert (2, "error: --replay paints the picture as it was; leave out negative, seed.\n") == (said.status, said.err)
+    assert (2, "error: --replay repaints the recorded picture; leave out negative, seed.\n") == (said.status, said.err)
 
 
 def test_pictures_on_the_way_are_written_where_they_are_wanted(shell: Shell) -> None:
@@ -242,7 +242,7 @@ def test_the_help_of_dream_names_options_and_ranges(shell: Shell) -> None:
         (["upscale", "small.png", "--upscaler", "realesrgan"], "did you mean “realesrgan-anime”"),
         (["upscale", "small.png", "--out", "x.gif"], "written as PNG, WebP or JPEG; x.gif is"),
         (["upscale", "small.png", "small.png"], "Two of these pictures would become small-x4.png"),
-        (["upscale", "small.png", "a.png", "--out", "x.png"], "x.png is the name of one picture"),
+        (["upscale", "small.png", "a.png", "--out", "x.png"], "x.png names one picture"),
         (["upscale", "absent.png"], "absent.png cannot be read: No such file"),
         (["primer", "paint", "cyberpunk"], "cyberpunk"),
         (["primer", "paint", "a red circle", "--out", "x.jpg"], "Pictures are written as PNG"),
@@ -304,7 +304,7 @@ def test_what_may_be_meant_otherwise_is_said(shell: Shell) -> None:
 def test_an_address_is_no_file(shell: Shell) -> None:
     said = shell("dream", "an owl", "--init", "https://example.org/owl.png")
 
-    assert (2, True) == (said.status, "owl.png is on the web; --init, --target and --mask take files" in said.err)
+    assert (2, True) == (said.status, "owl.png is a web address, but --init, --target and --mask need files" in said.err)
 
 
 def test_what_becomes_of_an_init_picture_of_another_shape_is_said(shell: Shell) -> None:

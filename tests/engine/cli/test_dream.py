@@ -81,7 +81,7 @@ def test_an_interrupted_run_keeps_its_pictures_and_goes_on_where_it_was(
 
     assert (0, 130, 0) == (whole.status, stopped.status, resumed.status)
     assert 1 <= len(there) <= 5
-    assert f"Stopped with {len(there)} of 6 pictures there; the same command with --seed 7 --resume" in stopped.err
+    assert f"Stopped after {len(there)} of 6 pictures. Run the same command with --seed 7 --resume" in stopped.err
     assert times == {name: Path(name).stat().st_mtime_ns for name in there}
     assert 6 == len(resumed.out.splitlines())
     for index in range(6):
@@ -97,7 +97,7 @@ def test_more_can_be_asked_for_later_and_the_seed_is_found_in_what_is_there(shel
     assert [f"x-{i}.png  256×256, seed {7 + i}" for i in range(3)] == [
         line.partition(", CLIP")[0] for line in said.out.splitlines()
     ]
-    assert "2 pictures were painted before; how those came to be was not kept." in said.err
+    assert "2 pictures are from an earlier run, so their steps are missing." in said.err
     assert ["way-2.gif"] == [path.name for path in Path().glob("way*")]
 
 
@@ -128,7 +128,7 @@ def test_what_was_begun_with_other_words_is_named(shell: Shell) -> None:
     said = shell("dream", "a cat", "--steps", 3, "--count", 2, "--out", "x.png", "--resume")
 
     assert 2 == said.status
-    assert "x-0.png is in the way of --resume: it was painted with other words or settings" in said.err
+    assert "x-0.png is in the way of --resume: it was painted with another prompt or other settings" in said.err
 
 
 @pytest.mark.parametrize(
@@ -229,13 +229,13 @@ def test_the_real_small_model_paints_its_pictures_again_pixel_by_pixel(
     ("words", "error"),
     [
         (["dream", "a cat", "--resume", "--seed", 7], "give the --count of all of them"),
-        (["dream", "a cat", "--count", 3, "--resume"], "--resume needs the --seed of the first time"),
+        (["dream", "a cat", "--count", 3, "--resume"], "--resume needs the --seed of the interrupted run"),
         (
             ["dream", "a cat", "--count", 3, "--resume", "--out", "new.png"],
-            "Nothing that could be resumed lies at new.png",
+            "Nothing to resume at new.png",
         ),
-        (["dream", "a cat", "--best", 3, "--count", 2], "--best 3 of --count 2 cannot be chosen; 1 to 2 can"),
-        (["dream", "a cat", "--grader", "primer"], "belong to --best"),
+        (["dream", "a cat", "--best", 3, "--count", 2], "--best 3 is out of range for --count 2 (1 to 2)"),
+        (["dream", "a cat", "--grader", "primer"], "need --best"),
         (["dream", "a cat", "--threads", "nope"], "“nope” is no number of CPU threads"),
         (["dream", "a cat", "--threads", "-3"], "“-3” is no number of CPU threads: it must be from 1 to 1024, or auto"),
         (["dream", "a cat", "--evolution", "way.avi"], "An evolution ends in .gif, .webp, .mp4"),
