@@ -304,7 +304,7 @@ def test_what_may_be_meant_otherwise_is_said(shell: Shell) -> None:
 def test_an_address_is_no_file(shell: Shell) -> None:
     said = shell("dream", "an owl", "--init", "https://example.org/owl.png")
 
-    assert (2, True) == (said.status, "owl.png is a web address, but --init, --target and --mask need files" in said.err)
+    assert (2, True) == (said.status, "owl.png is a web address, but --init, --target" in said.err)
 
 
 def test_what_becomes_of_an_init_picture_of_another_shape_is_said(shell: Shell) -> None:
