@@ -134,9 +134,9 @@ def test_what_was_begun_with_other_words_is_named(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (["dream", "a dog", "--seed", 7, "--steps", 3, "--count", 2], "painted with other words or settings"),
-        (["dream", "a cat", "--seed", 7, "--steps", 4, "--count", 2], "painted with other words or settings"),
-        (["dream", "a cat", "--seed", 8, "--steps", 3, "--count", 2], "painted with other words or settings"),
+        (["dream", "a dog", "--seed", 7, "--steps", 3, "--count", 2], "painted with another prompt or other settings"),
+        (["dream", "a cat", "--seed", 7, "--steps", 4, "--count", 2], "painted with another prompt or other settings"),
+        (["dream", "a cat", "--seed", 8, "--steps", 3, "--count", 2], "painted with another prompt or other settings"),
     ],
 )
 def test_other_pictures_in_the_way_are_not_painted_over(shell: Shell, words: list[Any], error: str) -> None:
