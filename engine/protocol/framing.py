@@ -1,11 +1,11 @@
-"""How messages travel between a client and its engine: a small JSON header, then raw bytes. No pickle, no torch.
+"""Framing of messages between client and engine: a JSON header, then raw bytes. No pickle.
 
     ┌ 4 bytes ┬ 4 bytes ──────┬ header ────────────────────────────────────────────┬ blobs ┐
     │ "DRM1"  │ header length │ {"type", "body", "blobs": [{"path": […], "size"}]} │ …     │
     └─────────┴───────────────┴────────────────────────────────────────────────────┴───────┘
 
-Every `bytes` value of a message is cut out of the body and follows as a blob; its path says where it belongs.
-Either side may be broken or hostile: whatever is not exactly this raises `WireError`, before memory is taken for it.
+Every `bytes` value of a message is replaced by null and follows as a blob; its path names its place in the body.
+Invalid input raises `WireError` before memory is allocated for it, because either side may be broken or hostile.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ Budget: TypeAlias = Callable[[str, Any], int | None]
 MAGIC = b"DRM1"
 MAX_HEADER = 32 * 2**20
 MAX_EVENT_HEADER = 8 * 2**20
-"""Of messages from the engine; the largest are 256 embeddings of 1,024 numbers."""
+"""Bytes of a header from the engine. The largest holds 256 embeddings of 1,024 numbers."""
 MAX_BLOBS = 1024
 MAX_BYTES = 512 * 2**20
-"""Of all blobs of one message together."""
+"""Bytes of all blobs of one message."""
 SKIP_BYTES = 2**16
 
 _PREFIX = struct.Struct("!4sI")
@@ -41,7 +41,7 @@ _TYPES: Mapping[str, type[Any]] = {cls.__name__: cls for alias in (Command, Even
 
 
 class WireError(ValueError):
-    """What came (or should go) over the wire is not a message."""
+    """Invalid data was received, or a message cannot be sent."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class _Header:
 
 
 def encode(message: Message) -> list[bytes]:
-    """One message → the pieces to write, in order: prefix with header, then each blob uncopied."""
+    """The bytes to write, in order: prefix and header, then each blob without a copy. Raises WireError."""
     blobs: list[tuple[tuple[str | int, ...], bytes]] = []
     body = _plain(message, (), blobs)
     _check_sizes([len(data) for _, data in blobs])
@@ -75,7 +75,7 @@ def encode(message: Message) -> list[bytes]:
 
 
 def decode(data: bytes) -> Message:
-    """The inverse of `encode` for one message that is complete in memory."""
+    """The inverse of `encode`, for the joined bytes of one message. Raises WireError."""
     size = _header_size(data[: _PREFIX.size])
     start = _PREFIX.size + size
     header = _parse_header(data[_PREFIX.size : start])
@@ -89,18 +89,18 @@ def decode(data: bytes) -> Message:
 
 
 class SyncWire:
-    """The child's end: blocking. One thread may read while another writes."""
+    """Blocking end of the engine process. One thread may read while another writes."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
 
     def send(self, message: Message) -> None:
-        """Write one message; raises WireError, or OSError when the other side is gone."""
+        """Writes one message. Raises WireError, or OSError for a closed connection."""
         for piece in encode(message):
             self._sock.sendall(piece)
 
     def receive(self) -> Message | None:
-        """The next message, or None when the other side closed; raises WireError, OSError."""
+        """The next message, or None for a closed connection. Raises WireError or OSError."""
         prefix = self._read(_PREFIX.size, eof_is_fine=True)
         if not prefix:
             return None
@@ -108,7 +108,7 @@ class SyncWire:
         return _assemble(header, [self._read(blob.size) for blob in header.blobs])
 
     def close(self) -> None:
-        """End the connection for both sides; a `receive` under way returns or raises."""
+        """Closes the connection; a blocked `receive` returns or raises."""
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
         self._sock.close()
@@ -127,9 +127,9 @@ class SyncWire:
 
 
 async def read_message(reader: asyncio.StreamReader, budget: Budget | None = None) -> Message | None:
-    """The client's end: the next message, or None when the engine closed; raises WireError, OSError.
+    """The client's end: the next message, or None for a closed connection. Raises WireError or OSError.
 
-    *budget*: message type and body (without its blobs) → bytes of blobs that it may carry; None skips the message.
+    *budget*: message type and body (without blobs) → maximum bytes of its blobs; None skips the message.
     """
     while True:
         try:
@@ -154,18 +154,18 @@ async def read_message(reader: asyncio.StreamReader, budget: Budget | None = Non
 
 
 async def _skip(reader: asyncio.StreamReader, size: int) -> None:
-    """Reads *size* bytes and keeps none of them."""
+    """Reads and discards *size* bytes."""
     while size:
         size -= len(await reader.readexactly(min(size, SKIP_BYTES)))
 
 
 def write_message(writer: asyncio.StreamWriter, message: Message) -> None:
-    """Put one message into the writer's buffer; follow it by `await writer.drain()`."""
+    """Adds one message to the writer's buffer; call `await writer.drain()` afterwards."""
     writer.writelines(encode(message))
 
 
 def _plain(value: object, path: tuple[str | int, ...], blobs: list[tuple[tuple[str | int, ...], bytes]]) -> Any:
-    """*value* as JSON's types; every bytes value is moved to *blobs* and leaves None behind."""
+    """*value* as JSON types. Moves every bytes value to *blobs* and leaves None in its place."""
     if isinstance(value, bytes):
         blobs.append((path, value))
         return None
@@ -185,7 +185,7 @@ def _plain(value: object, path: tuple[str | int, ...], blobs: list[tuple[tuple[s
 
 def _header_size(prefix: bytes, most: int = MAX_HEADER) -> int:
     if len(prefix) != _PREFIX.size:
-        raise WireError(f"A message begins with {_PREFIX.size} bytes; here are {len(prefix)}.")
+        raise WireError(f"A message begins with {_PREFIX.size} bytes, not {len(prefix)}.")
     magic, size = _PREFIX.unpack(prefix)
     if magic != MAGIC:
         raise WireError(f"A message begins with {MAGIC!r}, this one with {magic!r}.")
@@ -198,9 +198,9 @@ def _parse_header(raw: bytes) -> _Header:
     try:
         header = _header_adapter().validate_python(json.loads(raw, parse_constant=_no_constant))
     except (ValueError, RecursionError) as error:
-        raise WireError(f"The header is not one of ours: {_brief(error)}") from error
+        raise WireError(f"Invalid header: {_brief(error)}") from error
     if header.type not in _TYPES:
-        raise WireError(f"There is no message type {header.type!r}.")
+        raise WireError(f"Unknown message type {header.type!r}.")
     _check_sizes([blob.size for blob in header.blobs])
     return header
 
@@ -228,7 +228,7 @@ def _assemble(header: _Header, blobs: list[bytes]) -> Message:
 
 
 def _put(body: Any, path: tuple[str | int, ...], data: bytes) -> None:
-    """Lay *data* into *body* at *path*, where None must have kept its place."""
+    """Stores *data* in *body* at *path*, which must hold None. Raises WireError."""
     try:
         for key in path[:-1]:
             body = body[key]

@@ -1,10 +1,10 @@
-"""All that crosses the border between a client and the engine process: frozen values, no machinery, no torch.
+"""Messages between a client and the engine process, as frozen values.
 
     client → engine    Submit, Cancel, Embed, Drain
     engine → client    Ready, Progress, Picture, Result | Failure, Embeddings
 
-Every attempt of a job ends in exactly one `Result` or `Failure`. Answers carry the attempt, so that late ones
-can be dropped. Field types are JSON's, plus `bytes`; how they travel is `engine/protocol/framing.py`'s business.
+Every attempt at a job ends in exactly one `Result` or `Failure`. Events carry the attempt, so that a client can drop
+late ones. Field types are those of JSON and `bytes`; `engine.protocol.framing` encodes them.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ Request: TypeAlias = DreamRequest | UpscaleRequest
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One attempt at one request. *owner* is opaque to the engine: it does not know that it is a Discord user."""
+    """One attempt at one request. *owner* is an opaque id to the engine."""
 
     id: str
     attempt: int
     owner: str
     request: Request
     background: bool = False
-    """Takes no slot from others: while one of theirs is painted, it gets one step in a few."""
+    """Uses separate slots, and takes one step in several while other images are in progress."""
 
 
 # client → engine
@@ -35,7 +35,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """Start *job*. *images* holds the bytes of every picture that its request names by SHA-256."""
+    """Starts *job*. *images*: SHA-256 → bytes of every image that its request names."""
 
     job: Job
     images: Mapping[str, bytes] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Submit:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Stop an attempt within one step. Answered by its `Failure(error="Cancelled")`, or by the end that was faster."""
+    """Stops an attempt within one step. The answer is `Failure(error="Cancelled")`, or an earlier end."""
 
     job_id: str
     attempt: int
@@ -51,7 +51,7 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Embed:
-    """Ask for CLIP embeddings, answered between two steps. Exactly one of *texts* and *images* is not empty."""
+    """Requests CLIP embeddings, computed between two steps. Exactly one of *texts* and *images* is not empty."""
 
     id: str
     texts: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ class Embed:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Admit nothing more, finish what runs, then exit."""
+    """Stops admission; the engine exits after the running jobs."""
 
 
 Command: TypeAlias = Submit | Cancel | Embed | Drain
@@ -72,27 +72,27 @@ Command: TypeAlias = Submit | Cancel | Embed | Drain
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What this engine can do; the first event, and again whenever it changes."""
+    """Capabilities of the engine; the first event, sent again after each change."""
 
     worker: str
     pid: int
     device: str
     slots: int
-    """How many more pictures it can take now."""
+    """Free slots for images."""
     methods: tuple[str, ...]
     upscalers: tuple[str, ...]
     models: tuple[str, ...]
     unavailable: Mapping[str, str] = field(default_factory=dict)
-    """Name of a method or model, `upscaler <name>`, one of `DreamRequest.helpers`, or `engine` → why it is not here."""
+    """Name of a method or model, `upscaler <name>`, one of `DreamRequest.helpers`, or `engine` → the reason."""
     largest: Mapping[str, int] = field(default_factory=dict)
-    """`DreamRequest.memory_kind` → pixels of the largest picture for which there is memory, where that is known."""
+    """`DreamRequest.memory_kind` → pixels of the largest image that fits into memory, if known."""
     compiled: str = ""
-    """How far its nets are compiled, or why not, in a sentence without its full stop; empty where nobody wants that."""
+    """State of compilation as a sentence without its full stop; empty without compilation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an attempt is. *snapshots*: picture index → encoded image (WebP or JPEG) of the current pred_xstart."""
+    """Progress of an attempt. *snapshots*: image index → encoded image (WebP or JPEG) of the current pred_xstart."""
 
     job_id: str
     attempt: int
@@ -104,11 +104,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One finished picture of a job of many; durable at once. *facts* is JSON.
+    """One finished image of a job, sent as soon as it is encoded. *facts* is JSON.
 
     Keys of *facts*: `replay` (the replay record, also in the PNG's text chunk), `width`, `height`, `seed`,
-    `seconds` (phase → s), `memory` (bytes that it took at most beside its nets, or None), `clip_score` (cosine with
-    the weighted positive prompts, or None), `notes` (sentences for the person), `embedding` (list of floats, or None),
+    `seconds` (phase → s), `memory` (peak bytes without the models, or None), `clip_score` (cosine with
+    the weighted positive prompts, or None), `notes` (sentences for the user), `embedding` (list of floats, or None),
     `perceptor`, `sha256` (of the RGB pixels).
     """
 
@@ -121,9 +121,9 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The attempt ended well: every one of its *pictures* has been sent. *seconds*: phase → s.
+    """Success: all *pictures* (their number) have been sent. *seconds*: phase → s.
 
-    Where some of many pictures failed, *pictures* is less than was asked for and *notes* say which, and why.
+    If some images failed, *pictures* is smaller than the requested count, and *notes* name them and the reasons.
     """
 
     job_id: str
@@ -135,7 +135,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The attempt ended badly. *error* is the code of a DreamError, *message* what its person reads."""
+    """Failure of an attempt. *error*: code of a DreamError; *message*: text for the user."""
 
     job_id: str
     attempt: int

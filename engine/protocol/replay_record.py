@@ -1,10 +1,10 @@
-"""The replay record: what was asked for and what it was resolved to, enough to paint a picture again. No torch.
+"""The replay record: a request and its resolved values, from which an image can be painted again.
 
-It travels in the finished PNG twice: as JSON under `dreambot`, and under `parameters` as a line that people and other
-programs can read. The promise: equal pixels on one machine, because each step is run as it was run the first time (see
-`engine.protocol.step_log`); elsewhere within rounding.
+A finished PNG holds it as JSON under `dreambot`, and as readable text under `parameters`. A replay gives equal pixels
+on one machine, because it repeats the conditions of each step (see `engine.protocol.step_log`). On other machines, pixels
+may differ by rounding.
 
-A PNG may come from anywhere, so nothing in its record is believed before it is checked.
+Records of PNGs are untrusted input: `read_record` checks them.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ RECORD_VERSION = 1
 KEYWORD = "dreambot"
 KEPT = ("record", "engine", "request", "index", "resolved", "pixels", "source")
 LONGEST_SOURCE = 32_768
-"""Characters of a record within a record; ours are a tenth of it."""
+"""Maximum characters of a record inside a record; ten times the usual length."""
 LARGEST_RECORD = 256 * 1024
-"""Characters; ours have a few thousand."""
+"""Maximum characters of a record; usual ones have a few thousand."""
 
 
 def make_record(request: Request, index: int, resolved: Mapping[str, object], pixels: str = "") -> dict[str, object]:
-    """The record of picture *index* of *request*; *resolved* is JSON: hashes of weights, dtype, course, device.
+    """The record of image *index* of *request*; *resolved* is JSON: hashes of weights, dtype, step log, device.
 
-    *pixels*: SHA-256 of what was painted, by which a picture that was changed later is noticed.
+    *pixels*: SHA-256 of the RGB pixels, which detects later changes.
     """
     return {
         "record": RECORD_VERSION,
@@ -45,20 +45,22 @@ def make_record(request: Request, index: int, resolved: Mapping[str, object], pi
 
 
 def text_chunks(record: Mapping[str, Any]) -> dict[str, str]:
-    """The text chunks of a PNG with that record."""
+    """PNG text chunks with *record*: keyword → text."""
     return {KEYWORD: json.dumps(record, ensure_ascii=False, allow_nan=False), "parameters": describe(record)}
 
 
 def read_record(png: bytes) -> dict[str, Any]:
-    """The record in a PNG; raises UnreadablePicture for what is no PNG, InvalidRequest for one without a good record.
+    """The record of a PNG. Raises UnreadablePicture for other files, InvalidRequest for a missing or invalid record.
 
-    What comes back has the form of ours; whether its request can be painted is `check_model`'s question.
+    Only the form is checked; `check_model` checks whether the request can be painted.
     """
     text = read_text(png).get(KEYWORD)
     if text is None:
-        raise InvalidRequest("This PNG holds no record of how it was made; pictures painted here do.")
+        raise InvalidRequest("This PNG has no replay record; only pictures painted by dreambot have one.")
     if len(text) > LARGEST_RECORD:
-        raise InvalidRequest(f"The record in this PNG has {len(text)} characters; no record of ours is so long.")
+        raise InvalidRequest(
+            f"The record in this PNG is too long: {len(text)} characters; the limit is {LARGEST_RECORD}."
+        )
     try:
         record = json.loads(text)
         json.dumps(record, ensure_ascii=False).encode()  # half a surrogate pair is JSON, and cannot be written
@@ -69,7 +71,7 @@ def read_record(png: bytes) -> dict[str, Any]:
     if record["record"] > RECORD_VERSION:
         raise InvalidRequest(
             f"The record in this PNG has the form {record['record']}, and engine {engine_version()} reads forms up to "
-            f"{RECORD_VERSION}: it was painted by a newer engine; replay it there."
+            f"{RECORD_VERSION}: it was painted by a newer engine. Update to replay it."
         )
     index = record.get("index")
     if type(index) is not int or not 0 <= index < MAX_COUNT or not isinstance(record.get("request"), dict):
@@ -83,7 +85,7 @@ def read_record(png: bytes) -> dict[str, Any]:
 
 
 def find_record(data: bytes) -> dict[str, Any] | None:
-    """The record in a picture from anywhere, made safe to be kept in another one; None if there is none to be kept."""
+    """The checked record of an untrusted image, for storage in another record; None without a valid one."""
     try:
         record = read_record(data)
         describe(record)
@@ -94,17 +96,17 @@ def find_record(data: bytes) -> dict[str, Any] | None:
 
 
 def replay_request(record: Mapping[str, Any]) -> Request:
-    """The request that paints the record's one picture again; raises InvalidRequest."""
+    """The request for the recorded image alone. Raises InvalidRequest."""
     request = request_from_json(json.dumps(record["request"]))
     if not isinstance(request, DreamRequest):
         return request
     if record["index"] >= request.count:
-        raise InvalidRequest("The record in this PNG contradicts itself: there was no such picture in its request.")
+        raise InvalidRequest("The record in this PNG contradicts itself: its request has no such picture.")
     return request.model_copy(update={"seed": request.seed + record["index"], "count": 1})
 
 
 def check_model(request: DreamRequest) -> None:
-    """Raise InvalidRequest unless there is such a model that paints so: a record came past the edge that asks that."""
+    """Raises InvalidRequest for an unknown model, size or method, which `build_request` checks for other requests."""
     model = find_model(request.model)
     model.check_size(request.width, request.height)
     if request.method not in model.methods:
@@ -112,7 +114,7 @@ def check_model(request: DreamRequest) -> None:
 
 
 def describe(record: Mapping[str, Any]) -> str:
-    """One paragraph for people: the prompt, then what else was chosen."""
+    """Readable text: the prompt, then the options that differ from their defaults."""
     request = request_from_json(json.dumps(record["request"]))
     if not isinstance(request, DreamRequest):
         by = record.get("resolved", {}).get("upscaler") or request.upscaler
@@ -128,7 +130,7 @@ def describe(record: Mapping[str, Any]) -> str:
 
 
 def _notable(request: DreamRequest) -> dict[str, object]:
-    """The method, the steps, and every option that is not as it usually is."""
+    """The method, the steps, and every option that differs from its default."""
     fields = type(request.options).model_fields
     values = request.options.model_dump()
     return {
@@ -137,7 +139,7 @@ def _notable(request: DreamRequest) -> dict[str, object]:
 
 
 def engine_version() -> str:
-    """Of the installed package."""
+    """Version of the installed package."""
     try:
         return importlib.metadata.version("dreambot")
     except importlib.metadata.PackageNotFoundError:

@@ -228,7 +228,7 @@ def test_the_real_small_model_paints_its_pictures_again_pixel_by_pixel(
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (["dream", "a cat", "--resume", "--seed", 7], "give the --count of all of them"),
+        (["dream", "a cat", "--resume", "--seed", 7], "give its --count"),
         (["dream", "a cat", "--count", 3, "--resume"], "--resume needs the --seed of the interrupted run"),
         (
             ["dream", "a cat", "--count", 3, "--resume", "--out", "new.png"],

