@@ -1,8 +1,8 @@
 """The replay record: a request and its resolved values, from which an image can be painted again.
 
 A finished PNG holds it as JSON under `dreambot`, and as readable text under `parameters`. A replay gives equal pixels
-on one machine, because it repeats the conditions of each step (see `engine.protocol.step_log`). On other machines, pixels
-may differ by rounding.
+on one machine, because it repeats the conditions of each step (see `engine.protocol.step_log`). On other machines,
+pixels may differ by rounding.
 
 Records of PNGs are untrusted input: `read_record` checks them.
 """
