@@ -1,4 +1,4 @@
-"""The secondary net of Crowson (2021), by its names: a small convolutional U-Net that stands in for a large one.
+"""The secondary net of Crowson (2021), a small convolutional U-Net that approximates a large one.
 
 It predicts v (Salimans & Ho 2022) at the cosine time t, for which α = cos(πt/2) and σ = sin(πt/2), and has no
 attention: sides may be any multiples of 32.
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 WIDTHS = (64, 128, 128, 256, 256, 512)
 FEATURES = 16
 MULTIPLE = 2 ** (len(WIDTHS) - 1)
-"""Of which both sides of a picture are multiples."""
+"""Both sides of an image are multiples of it."""
 
 
 class FourierFeatures(nn.Module):
@@ -25,7 +25,6 @@ class FourierFeatures(nn.Module):
         self.weight = nn.Parameter(torch.randn(FEATURES // 2, 1))
 
     def forward(self, t: Tensor) -> Tensor:
-        """Of every time."""
         angle = 2 * math.pi * t @ self.weight.T
         return torch.cat([angle.cos(), angle.sin()], dim=-1)
 
@@ -38,7 +37,7 @@ class ConvBlock(nn.Sequential):
 
 
 class SkipBlock(nn.Module):
-    """What *main* makes of its input, and the input beside it."""
+    """Concatenates the output of *main* and its input."""
 
     def __init__(self, *main: nn.Module) -> None:
         super().__init__()
@@ -72,7 +71,7 @@ class SecondaryNet(nn.Module):
 
 
 def _level(depth: int) -> SkipBlock:
-    """The net from *depth* down, between its halving and its doubling of the picture."""
+    """The levels from *depth* down, with the pooling before and the upsampling after them."""
     above, width = WIDTHS[depth - 1], WIDTHS[depth]
     if depth == len(WIDTHS) - 1:
         inner: list[nn.Module] = [ConvBlock(width, width)]

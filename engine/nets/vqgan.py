@@ -1,10 +1,10 @@
-"""The VQGAN of taming-transformers (Esser et al. 2021), by its names: picture → grid of codes → picture.
+"""The VQGAN of taming-transformers (Esser et al. 2021): image → grid of codes → image.
 
-An encoder halves the picture's sides level by level, each place of its grid takes the nearest vector of a codebook, and
-a decoder makes the picture again. Parts have the reference's names and shapes, so that its checkpoints fit; the flags
-are those of its `ddconfig`. Two flags are ours, for small nets: `patch` and `norm_groups`.
+The encoder halves the sides at each level, each vector of its grid is replaced by the nearest one of a codebook, and the
+decoder reconstructs the image. Modules have the reference's names and shapes; flags are those of its `ddconfig`, and
+`patch` and `norm_groups` for small networks.
 
-The discriminator and the perceptual net that its checkpoints bring along belong to training, and are not here.
+The discriminator and the perceptual network of the checkpoints are only needed for training and are omitted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from engine.nets.vqgan_flags import VqganFlags
 
 
 class ResnetBlock(nn.Module):
-    """Norm, SiLU, 3 × 3, twice, added to what came in (through 1 × 1 where the width changes)."""
+    """Residual block: norm, SiLU, 3 × 3 convolution, twice; a 1 × 1 shortcut if the width changes."""
 
     def __init__(self, channels: int, out_channels: int, groups: int) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class ResnetBlock(nn.Module):
 
 
 class AttnBlock(nn.Module):
-    """One head over all places, added to what came in."""
+    """Residual self-attention with one head over all positions."""
 
     def __init__(self, channels: int, groups: int) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class AttnBlock(nn.Module):
 
 
 class VqganDownsample(nn.Module):
-    """Half the sides, by a 3 × 3 convolution that sees a pixel beyond the right and the lower edge."""
+    """Strided 3 × 3 convolution, padded by one pixel at the right and the lower edge."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class VqganDownsample(nn.Module):
 
 
 class VqganUpsample(nn.Module):
-    """Twice the sides: each place four times, then 3 × 3."""
+    """Nearest-neighbour upsampling, then a 3 × 3 convolution."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class VqganUpsample(nn.Module):
 
 
 class Level(nn.Module):
-    """The blocks of one size, each with attention behind it or none, and the way to the next size."""
+    """Blocks of one resolution, with optional attention, and the resampling to the next."""
 
     def __init__(self, widths: list[int], attends: bool, groups: int) -> None:
         super().__init__()
@@ -91,7 +91,6 @@ class Level(nn.Module):
         self.attn = nn.ModuleList(AttnBlock(after, groups) for _, after in pairs if attends)
 
     def forward(self, x: Tensor) -> Tensor:
-        """All blocks, then down or up."""
         for i, block in enumerate(self.block):
             x = block(x)
             if len(self.attn):
@@ -103,7 +102,7 @@ class Level(nn.Module):
 
 
 class Middle(nn.Module):
-    """Block, attention, block, where the grid is smallest."""
+    """Block, attention, block at the lowest resolution."""
 
     def __init__(self, channels: int, groups: int) -> None:
         super().__init__()
@@ -171,7 +170,7 @@ class VqganDecoder(nn.Module):
 
 
 class Codebook(nn.Module):
-    """`VectorQuantizer`'s part: n_embed vectors; what is quantised takes the nearest."""
+    """`VectorQuantizer`: the nearest of n_embed vectors."""
 
     def __init__(self, flags: VqganFlags) -> None:
         super().__init__()
@@ -184,14 +183,14 @@ class Codebook(nn.Module):
         return self.embedding.weight
 
     def indices(self, z: Tensor) -> Tensor:
-        """What the encoder says, [N, embed_dim, h, w] → the codes, [N, h, w]."""
+        """Encoder output [N, embed_dim, h, w] → codes [N, h, w]."""
         return nearest(z, self.vectors)
 
 
 class GumbelCodebook(nn.Module):
-    """`GumbelQuantize`'s part: the encoder's answer becomes a score for each vector, and the best is taken.
+    """`GumbelQuantize`: the vector with the highest score of a linear projection.
 
-    In training the reference draws by those scores; what is drawn is never needed here.
+    The reference samples by these scores, but only in training.
     """
 
     def __init__(self, flags: VqganFlags) -> None:
@@ -205,13 +204,13 @@ class GumbelCodebook(nn.Module):
         return self.embed.weight
 
     def indices(self, z: Tensor) -> Tensor:
-        """What the encoder says, [N, z_channels, h, w] → the codes, [N, h, w]."""
+        """Encoder output [N, z_channels, h, w] → codes [N, h, w]."""
         scores: Tensor = self.proj(z)
         return scores.argmax(1)
 
 
 class Vqgan(nn.Module):
-    """Encoder, codebook and decoder. Pictures are [N, 3, H, W] in [-1, 1], their sides multiples of `flags.factor`."""
+    """Encoder, codebook and decoder. Images are [N, 3, H, W] in [-1, 1]; sides are multiples of `flags.factor`."""
 
     def __init__(self, flags: VqganFlags) -> None:
         super().__init__()
@@ -227,39 +226,38 @@ class Vqgan(nn.Module):
         return self.quantize.vectors
 
     def encode(self, pictures: Tensor) -> Tensor:
-        """Pictures → what is to be quantised: [N, embed_dim, h, w]."""
+        """Images → vectors before quantisation, [N, embed_dim, h, w]."""
         out: Tensor = self.quant_conv(self.encoder(pictures))
         return out
 
     def indices(self, z: Tensor) -> Tensor:
-        """What `encode` answered → the number of the vector at each place: [N, h, w]."""
+        """Result of `encode` → codes [N, h, w]."""
         found: Tensor = self.quantize.indices(z)
         return found
 
     def lookup(self, indices: Tensor) -> Tensor:
-        """Numbers [N, h, w] → vectors [N, embed_dim, h, w]."""
+        """Codes [N, h, w] → vectors [N, embed_dim, h, w]."""
         return F.embedding(indices, self.codebook).permute(0, 3, 1, 2)
 
     def decode(self, z_q: Tensor) -> Tensor:
-        """Vectors of the codebook, or anything near them, [N, embed_dim, h, w] → pictures."""
+        """Vectors [N, embed_dim, h, w], quantised or not → images."""
         out: Tensor = self.decoder(self.post_quant_conv(z_q))
         return out
 
 
 def nearest(z: Tensor, codebook: Tensor) -> Tensor:
-    """The number of the vector [K, D] that lies nearest to each place of *z* [N, D, h, w]: [N, h, w]."""
+    """Index of the nearest row of *codebook* [K, D] to each vector of *z* [N, D, h, w]: [N, h, w]."""
     places = z.permute(0, 2, 3, 1)
     distances = places.square().sum(-1, keepdim=True) + codebook.square().sum(1) - 2 * places @ codebook.T
     return distances.argmin(-1)
 
 
 def straight_through(z: Tensor, z_q: Tensor) -> Tensor:
-    """*z_q*, whose gradient goes to *z* as if nothing had happened between them (van den Oord et al. 2017)."""
+    """*z_q* with the straight-through gradient to *z* (van den Oord et al. 2017)."""
     return z_q.detach() + (z - z.detach())
 
 
 def build_vqgan(flags: VqganFlags) -> Vqgan:
-    """The net that these flags describe."""
     return Vqgan(flags)
 
 
