@@ -1,8 +1,8 @@
 """The VQGAN of taming-transformers (Esser et al. 2021): image → grid of codes → image.
 
 The encoder halves the sides at each level, each vector of its grid is replaced by the nearest one of a codebook, and
-the decoder reconstructs the image. Modules have the reference's names and shapes; flags are those of its `ddconfig`, and
-`patch` and `norm_groups` for small networks.
+the decoder reconstructs the image. Modules have the reference's names and shapes; flags are those of its `ddconfig`
+and `patch` and `norm_groups` for small networks.
 
 The discriminator and the perceptual network of the checkpoints are only needed for training and are omitted.
 """
