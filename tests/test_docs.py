@@ -15,9 +15,9 @@ from discord import app_commands
 from bot import cogs
 from engine.cli.listing import option_rows
 from engine.primer.vocabulary import unknown_words
-from engine.requests.options.base import schedulable
 from engine.requests.profiles import profile_rows
 from engine.requests.request import METHODS, ClipDiffusionOptions
+from engine.requests.schedule import Schedule
 
 ROOT = Path(__file__).parent.parent
 USING = (ROOT / "docs" / "using.md").read_text(encoding="utf-8")
@@ -83,7 +83,7 @@ def test_every_profile_is_in_the_documentation_with_its_cost_and_source() -> Non
 
 
 def test_every_option_that_may_change_along_the_walk_is_named() -> None:
-    names = [f"`{name}`" for name, field in ClipDiffusionOptions.model_fields.items() if schedulable(field)]
+    names = [f"`{name}`" for name, field in ClipDiffusionOptions.model_fields.items() if field.annotation is Schedule]
     assert f"These options may change: {', '.join(names)}." in METHODS_PAGE.read_text(encoding="utf-8")
 
 

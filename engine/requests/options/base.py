@@ -14,7 +14,6 @@ from engine.catalogue.model_info import Model
 from engine.errors import InvalidRequest
 from engine.requests.numbers import number_text
 from engine.requests.prompts import Prompt
-from engine.requests.schedule import Schedule
 
 SHOWN = 60
 """Characters of a wrong value that a sentence repeats."""
@@ -102,11 +101,6 @@ def option_span(field: FieldInfo) -> str:
 def choices(field: FieldInfo) -> tuple[str, ...]:
     """The words that an option may be, if it is one of few words."""
     return tuple(map(str, typing.get_args(field.annotation))) if _is_literal(field) else ()
-
-
-def schedulable(field: FieldInfo) -> bool:
-    """Whether it may change along the walk."""
-    return field.annotation is Schedule
 
 
 def guess(word: str, known: Iterable[str], *, nearest: bool = True) -> str:
