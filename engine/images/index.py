@@ -13,9 +13,10 @@ import hashlib
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
@@ -23,11 +24,11 @@ from engine.errors import InvalidRequest
 from engine.images.vector_file import Floats, Vectors, VectorsUnreadable
 
 FOLDER = ".dreambot"
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif"})
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".avif", ".heic")
 WASTE = 0.25
 """So much of the vectors may belong to pictures that are gone before the others are written anew."""
 _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_FORM = 2
+_FORM = 3
 """Of the index; raise it when more kinds of pictures are opened than before."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS pictures (
@@ -49,13 +50,13 @@ class IndexedImage:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the index says of a file: the row of its vector, or None and the *problem* why it could not be opened."""
+class Row(NamedTuple):
+    """What the index says of a file: its vector's number, or None and the *problem* why it could not be opened."""
 
-    entry: IndexedImage
-    row: int | None
-    problem: str = ""
+    mtime_ns: int
+    size: int
+    place: int | None
+    problem: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,44 +99,44 @@ class Album:
         self._index.close()
 
     def __len__(self) -> int:
-        """Pictures that can be found."""
-        return sum(known.row is not None for known in self._known.values())
+        """Number of images that a search can find."""
+        return sum(row.place is not None for row in self._known.values())
 
     @property
     def problems(self) -> dict[Path, str]:
         """Files that could not be opened, and why."""
-        return {path: known.problem for path, known in sorted(self._known.items()) if known.row is None}
+        return {Path(path): row.problem for path, row in sorted(self._known.items()) if row.place is None}
 
     def look(self) -> list[IndexedImage]:
-        """Compare with the folder: what is gone or changed is forgotten, what is new comes back, to be remembered."""
-        there = {entry.path: entry for entry in scan(self.root)}
-        gone = [path for path, known in self._known.items() if there.get(path) != known.entry]
+        """Compare with the folder: forget what is gone or changed, return what is new, to be remembered."""
+        there = dict(scan(self.root))
+        gone = [path for path, row in self._known.items() if there.get(path) != row[:2]]
         with self._in_words(), self._transaction():
             self._index.executemany("DELETE FROM pictures WHERE path = ?", [(os.fsencode(path),) for path in gone])
         for path in gone:
             del self._known[path]
         if len(self._vectors) - len(self) > WASTE * len(self._vectors):
             self._tidy()
-        return [entry for path, entry in there.items() if path not in self._known]
+        return [IndexedImage(Path(path), *stamp) for path, stamp in there.items() if path not in self._known]
 
     def remember(
         self, entries: Sequence[IndexedImage], vectors: Floats, problems: Sequence[tuple[IndexedImage, str]] = ()
     ) -> None:
-        """*vectors* [N, dim] are what *entries* look like; *problems* are files that could not be opened, and why."""
+        """*vectors* [N, dim]: embeddings of *entries*. *problems*: files that could not be opened, and why."""
         with self._in_words():
             first = self._vectors.add(vectors) if len(entries) else 0
-            news = [Known(entry, first + i) for i, entry in enumerate(entries)]
-            news += [Known(entry, None, problem) for entry, problem in problems]
+            news = {str(e.path): Row(e.mtime_ns, e.size, first + i, "") for i, e in enumerate(entries)}
+            news |= {str(e.path): Row(e.mtime_ns, e.size, None, problem) for e, problem in problems}
             with self._transaction():
                 self._insert(news)
-        self._known.update((known.entry.path, known) for known in news)
+        self._known.update(news)
 
     def search(self, direction: Floats, count: int) -> list[Found]:
-        """The *count* pictures that point most in the direction of that unit vector, the best first."""
-        paths = {known.row: path for path, known in self._known.items() if known.row is not None}
+        """The *count* images with the largest cosine with that unit vector, best first."""
+        paths = {row.place: path for path, row in self._known.items() if row.place is not None}
         alive = np.zeros(len(self._vectors), bool)
         alive[list(paths)] = True
-        return [Found(paths[row], score) for row, score in self._vectors.nearest(direction, count, alive)]
+        return [Found(Path(paths[place]), score) for place, score in self._vectors.nearest(direction, count, alive)]
 
     def _open(self) -> None:
         self._place.mkdir(parents=True, exist_ok=True)
@@ -151,11 +152,11 @@ class Album:
             self._renew()
             self._index.execute("COMMIT")
             self._vectors = self._vectors_of(self._generation)
-            self._known = {known.entry.path: known for known in self._read()}
+            self._known = self._read()
         except (sqlite3.DatabaseError, VectorsUnreadable):
             self._index.close()
             raise
-        self._vectors.cut(max((known.row + 1 for known in self._known.values() if known.row is not None), default=0))
+        self._vectors.cut(max((row.place + 1 for row in self._known.values() if row.place is not None), default=0))
 
     def _renew(self) -> None:
         """What an older version could not open is looked at again: it opened less, and took passing errors for good."""
@@ -171,34 +172,38 @@ class Album:
     def _vectors_of(self, generation: int) -> Vectors:
         return Vectors(self._place / f"vectors-{generation}", self._key, self._dim)
 
-    def _read(self) -> Iterator[Known]:
-        rows = len(self._vectors)
-        for path, mtime_ns, size, row, problem in self._index.execute("SELECT * FROM pictures"):
-            if not isinstance(path, bytes) or not (row is None or (isinstance(row, int) and 0 <= row < rows)):
-                raise VectorsUnreadable("The index names rows that are not there.")
-            yield Known(IndexedImage(Path(os.fsdecode(path)), mtime_ns, size), row, str(problem))
+    def _read(self) -> dict[str, Row]:
+        """Path → row. Raises VectorsUnreadable if a row names a vector that is not there."""
+        rows = self._index.execute("SELECT path, mtime_ns, size, place, problem FROM pictures").fetchall()
+        count = len(self._vectors)
+        if not all(
+            isinstance(path, bytes) and (place is None or (isinstance(place, int) and 0 <= place < count))
+            for path, _, _, place, _ in rows
+        ):
+            raise VectorsUnreadable("The index names rows that are not there.")
+        return {os.fsdecode(path): Row._make(values) for path, *values in rows}
 
-    def _insert(self, news: Sequence[Known]) -> None:
+    def _insert(self, news: Mapping[str, Row]) -> None:
         self._index.executemany(
             "INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?)",
-            [(os.fsencode(k.entry.path), k.entry.mtime_ns, k.entry.size, k.row, k.problem) for k in news],
+            [(os.fsencode(path), *row) for path, row in news.items()],
         )
 
     def _tidy(self) -> None:
         """Copy the vectors that are still used into a new file, and switch the index to it."""
-        kept = [known for known in self._known.values() if known.row is not None]
+        kept = [(path, row) for path, row in self._known.items() if row.place is not None]
         generation = self._generation + 1
         with self._in_words():
             new = self._vectors_of(generation)
             new.cut(0)
-            new.add(self._vectors.rows(np.array([known.row for known in kept], dtype=np.int64)))
-            moved = [Known(known.entry, row) for row, known in enumerate(kept)]
+            new.add(self._vectors.rows(np.array([row.place for _, row in kept], dtype=np.int64)))
+            moved = {path: row._replace(place=place) for place, (path, row) in enumerate(kept)}
             with self._transaction():
                 self._insert(moved)
                 self._index.execute(f"PRAGMA user_version = {generation}")
             self._vectors.path.unlink()
         self._vectors = new
-        self._known.update((known.entry.path, known) for known in moved)
+        self._known.update(moved)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -230,24 +235,37 @@ class Album:
         )
 
 
-def scan(root: Path) -> Iterator[IndexedImage]:
-    """Every file below *root* that has a picture's name, in order; hidden ones and linked folders are left out.
+def scan(root: Path) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Every image file below *root*: its path within it, and (mtime in ns, size). In order, depth first.
 
-    Raises InvalidRequest for what is no folder, or one that may not be read.
+    Hidden files and linked folders are left out. Raises InvalidRequest for a folder that cannot be read. Paths are
+    text, because a hundred thousand Path objects take longer than the search.
     """
     if not root.is_dir():
         raise InvalidRequest(f"{root} is not a folder of pictures.")
-    for folder, folders, names in os.walk(root, onerror=_refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(folder, name)
-            if path.suffix.lower() in SUFFIXES and not name.startswith("."):
-                with contextlib.suppress(OSError):  # gone in this moment, or a link to nowhere
-                    about = path.stat()
-                    yield IndexedImage(path.relative_to(root), about.st_mtime_ns, about.st_size)
+    yield from _scan(str(root), "")
 
 
-def _refuse(error: OSError) -> None:
+def _scan(folder: str, prefix: str) -> Iterator[tuple[str, tuple[int, int]]]:
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted((e for e in found if not e.name.startswith(".")), key=lambda e: e.name)
+    except OSError as error:
+        _refuse(error)
+    folders = []
+    for entry in entries:
+        with contextlib.suppress(OSError):  # deleted in the meantime, or a link to nowhere
+            if entry.is_dir():
+                if not entry.is_symlink():
+                    folders.append(entry)
+            elif entry.name.lower().endswith(SUFFIXES):
+                about = entry.stat()
+                yield prefix + entry.name, (about.st_mtime_ns, about.st_size)
+    for entry in folders:
+        yield from _scan(entry.path, f"{prefix}{entry.name}{os.sep}")
+
+
+def _refuse(error: OSError) -> NoReturn:
     raise InvalidRequest(f"{error.filename} cannot be read: {error.strerror or error}.") from error
 
 
