@@ -33,6 +33,7 @@ COMMANDS: list[Json] = [
                 "name": "prompt",
                 "description": "What to paint, as in: castle:2 | fog | people:-0.5",
                 "required": True,
+                "autocomplete": True,
             },
             {"type": 3, "name": "negative", "description": "What to keep out"},
             {"type": 11, "name": "image", "description": "A picture to begin with"},

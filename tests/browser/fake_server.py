@@ -176,7 +176,7 @@ class FakeServer:
             self.remove(body["message"])
         elif kind == "autocomplete":
             typed = str(body["options"].get(body["focused"], ""))
-            choices = [word for word in SUGGESTIONS[body["focused"]] if typed in word]
+            choices = [word for word in SUGGESTIONS.get(body["focused"], ()) if typed in word]
             return {"choices": [{"name": word, "value": word} for word in choices]}
         elif not self.online:
             raise ValueError("The bot is offline; it cannot answer.")

@@ -18,10 +18,11 @@ export const BOOLEAN = 5;
 export const NUMBER = 10;
 export const ATTACHMENT = 11;
 
-/** @param {Command} command @returns {Option|undefined} the option that free text fills: the first text without choices */
+/** @param {Command} command @returns {Option|undefined} the option that free text fills: a required text, else one without suggestions */
 export function mainOption(command) {
-  const texts = command.options.filter((option) => option.type === STRING && !option.choices?.length && !option.autocomplete);
-  return texts.find((option) => option.required) ?? texts[0];
+  const texts = command.options.filter((option) => option.type === STRING && !option.choices?.length);
+  const plain = texts.filter((option) => !option.autocomplete);
+  return plain.find((option) => option.required) ?? texts.find((option) => option.required) ?? plain[0];
 }
 
 /** @param {string} text @param {Command[]} commands @returns {Command|undefined} the one whose full name begins the text */
