@@ -14,4 +14,4 @@ WELCOME_PROMPTS = (
     "a blue guitar on an orange background",
     "three strawberries on a white background",
 )
-"""Chosen for the highest and steadiest marks of the grader over many seeds; see `python -m engine bench welcome`."""
+"""Chosen of 24 by the mean and the least mark of the grader over eight seeds, and by eye."""
