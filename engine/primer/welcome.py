@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 WELCOME_PROMPTS = (
-    "a red dragon in the mountains at sunset",
-    "a penguin in the snow",
-    "a pizza on a blue background",
-    "a purple octopus in the sea",
-    "a fox in the forest in the morning",
-    "a yellow car beside a red house",
     "a rocket in space",
-    "a sunflower in a meadow with a sun",
-    "a blue guitar on an orange background",
+    "a castle on a hill at sunset",
+    "a purple octopus in the sea",
+    "a red dragon in the mountains at sunset",
+    "an owl at night with a moon",
+    "a penguin in the snow",
     "three strawberries on a white background",
+    "a red balloon in the sky with clouds",
+    "a whale in the sea",
+    "a blue guitar on an orange background",
 )
-"""Chosen of 24 by the mean and the least mark of the grader over eight seeds, and by eye."""
+"""Chosen of 24 by the mean and the least mark of the grader over six seeds, and by eye."""

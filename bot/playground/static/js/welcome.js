@@ -4,8 +4,8 @@ import { el } from "./dom.js";
 
 /** Prompts whose words the bundled model knows. */
 export const PROMPTS = [
-  "a red circle on a blue background",
-  "a watercolor owl in the forest",
+  "a rocket in space",
+  "an owl at night with a moon",
   "a sailboat on the sea at sunset",
   "a castle on a hill | fog:0.5 | green:-0.3",
 ];
