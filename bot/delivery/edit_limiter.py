@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 Clock = Callable[[], float]
-PRUNE = 256
-"""Buckets from which on full ones are dropped."""
-PATIENCE = 5.0
+PRUNE_ABOVE = 256
+"""Number of buckets above which full ones are dropped."""
+POSITION_DELAY_FACTOR = 5.0
 """Queue positions change for all jobs at once, so their edits wait this many times longer than progress."""
 
 
@@ -23,9 +23,9 @@ class Urgency(IntEnum):
     """Order among waiting edits."""
 
     FINAL = 0
-    PARTING = 1
+    SHUTDOWN = 1
     PROGRESS = 2
-    PLACE = 3
+    QUEUE_POSITION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +83,16 @@ class EditBudget:
         self._message = Rate(burst, seconds)
         self._channel = Rate(3, seconds * share)
         self._bot = Rate(8, 1 / per_second)
-        self._place_seconds = PATIENCE * seconds
+        self._place_seconds = POSITION_DELAY_FACTOR * seconds
         self._buckets: dict[Hashable, TokenBucket] = {}
         self._places: dict[Hashable, float] = {}
-        self._prune_at = PRUNE
+        self._prune_at = PRUNE_ABOVE
 
     def wait(self, key: MessageKey, urgency: Urgency, now: float) -> float:
         """Seconds until *key* may be edited; final and parting updates wait for the bot's bucket only."""
-        if urgency in (Urgency.FINAL, Urgency.PARTING):
+        if urgency in (Urgency.FINAL, Urgency.SHUTDOWN):
             return self._of_bot(now).wait(now)
-        later = self._places.get(key.message, now) - now if urgency is Urgency.PLACE else 0.0
+        later = self._places.get(key.message, now) - now if urgency is Urgency.QUEUE_POSITION else 0.0
         return max(later, *(bucket.wait(now) for bucket in self._all(key, now)))
 
     def take(self, key: MessageKey, now: float) -> None:
@@ -114,7 +114,7 @@ class EditBudget:
         """Drop full buckets, which are equal to new ones, and pauses that are over."""
         self._buckets = {key: bucket for key, bucket in self._buckets.items() if not bucket.full(now)}
         self._places = {message: at for message, at in self._places.items() if at > now}
-        self._prune_at = max(PRUNE, 2 * len(self._buckets))
+        self._prune_at = max(PRUNE_ABOVE, 2 * len(self._buckets))
 
     def _all(self, key: MessageKey, now: float) -> tuple[TokenBucket, TokenBucket, TokenBucket]:
         message = self._bucket(("message", key.message), self._message, now)

@@ -207,8 +207,8 @@ class MessageUpdater:
         if self.job.state.over:
             return Urgency.FINAL
         if self.newest.parting:
-            return Urgency.PARTING
-        return Urgency.PLACE if self.job.state is JobState.QUEUED else Urgency.PROGRESS
+            return Urgency.SHUTDOWN
+        return Urgency.QUEUE_POSITION if self.job.state is JobState.QUEUED else Urgency.PROGRESS
 
     def offer(self, update: Update) -> None:
         """Take a newer update. Only another end replaces an end."""

@@ -11,6 +11,7 @@ from itertools import count, takewhile
 
 from bot.errors import PictureGone, SetAside, StoreError
 from bot.failpoints import failpoint
+from bot.jobs.recovery import Recovery
 from bot.jobs.registry import JobRegistry
 from bot.jobs.transitions import JobTransitions
 from bot.models.job import PORTION, JobRow, Update
@@ -35,12 +36,19 @@ class EngineLoop:
     """Keeps the engine busy in the queue's order and stores what it answers."""
 
     def __init__(
-        self, store: Store, engine: Engine, registry: JobRegistry, transitions: JobTransitions, safety: NsfwCheck | None
+        self,
+        store: Store,
+        engine: Engine,
+        registry: JobRegistry,
+        transitions: JobTransitions,
+        recovery: Recovery,
+        safety: NsfwCheck | None,
     ) -> None:
         self._store = store
         self._engine = engine
         self._registry = registry
         self._transitions = transitions
+        self._recovery = recovery
         self._safety = safety
         self._wake = asyncio.Event()
         self._stopping = False
@@ -220,7 +228,7 @@ class EngineLoop:
             await self._transitions.requeue(job)
         elif event.error == EngineRestarting.__name__:
             got_on = job.in_parts and len(job.pictures) > part.before
-            await self._transitions.engine_crashed(replace(job, crash_count=0) if got_on else job)
+            await self._recovery.after_engine_crash(replace(job, crash_count=0) if got_on else job)
         elif event.error == Cancelled.__name__:
             await self._transitions.cancelled(job)
         else:

@@ -19,6 +19,7 @@ from bot.config.settings import Config
 from bot.errors import NotAllowed, NothingToCancel, PlaceGone, ShuttingDown, StoreError
 from bot.jobs.admission import Admission, Submission
 from bot.jobs.engine_loop import EngineLoop
+from bot.jobs.recovery import Recovery
 from bot.jobs.registry import JobRegistry
 from bot.jobs.retention import EVERY_SECONDS, ClockMonitor, Retention
 from bot.jobs.takedown import Takedowns
@@ -74,7 +75,8 @@ class JobService:
         self.admission = Admission(config, store, self.quota, clock)
         self._transitions = JobTransitions(config, store, self.quota, self.registry, clock)
         safety = NsfwCheck(engine, config.safety) if config.safety.enabled else None
-        self._engine_loop = EngineLoop(store, engine, self.registry, self._transitions, safety)
+        self._recovery = Recovery(store, self.registry, self._transitions, config.queue.deaths)
+        self._engine_loop = EngineLoop(store, engine, self.registry, self._transitions, self._recovery, safety)
         self._retention = Retention(config, store)
         self._clock_monitor = ClockMonitor()
         self._tasks: list[asyncio.Task[None]] = []
@@ -97,7 +99,7 @@ class JobService:
             if (seconds := job.seconds.get(RUNNING)) and job.finished_at and not job.in_parts
         )
         self.registry.queue.remember(await self._store.jobs.costs_since(self._clock() - _REMEMBER_SECONDS))
-        await self._transitions.recover()
+        await self._recovery.after_start()
         self._begin("hand over", self._engine_loop.hand_over)
         self._begin("listen", self._engine_loop.listen)
         self._begin("tidy", self._tidy)

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bot.config.settings import Config
-from bot.errors import SetAside
 from bot.failpoints import failpoint
 from bot.jobs.registry import JobRegistry
 from bot.models.job import RUNNING, JobRow, JobState, owner_of, share_of
@@ -29,21 +28,11 @@ class JobTransitions:
     def __init__(
         self, config: Config, store: Store, quota: Quota, registry: JobRegistry, clock: Callable[[], float]
     ) -> None:
-        self._config = config
+        self._ping_after = config.delivery.ping_after_seconds
         self._store = store
         self._quota = quota
         self._registry = registry
         self._clock = clock
-
-    async def recover(self) -> None:
-        """After a start: requeue the jobs that ran, without counting a crash, and register all unfinished jobs."""
-        for job_id, attempt in await self._store.jobs.unreadable():
-            await self._give_up(job_id, attempt)
-        for job in await self._store.jobs.alive():
-            if job.state is JobState.RUNNING:
-                await self.requeue(job)
-        for job in await self._store.jobs.alive():
-            self._registry.add(job)
 
     async def start(self, job: JobRow) -> JobRow | None:
         """queued → running; None if the job was cancelled in the meantime."""
@@ -78,7 +67,7 @@ class JobTransitions:
         """running → done; the finished pictures are charged."""
 
         async def also(session: Session, now: float) -> None:
-            long = now - job.created_at >= self._config.delivery.ping_after_seconds
+            long = now - job.created_at >= self._ping_after
             if long and (await self._choices(session, job)).pings:
                 await self._store.deliveries.add(session, job.id, "ping", now)
 
@@ -113,21 +102,9 @@ class JobTransitions:
             end = _End(JobState.CANCELLED, Cancelled.__name__, f"A moderator cancelled this{because(reason)}")
         return await self._end(job, end, also, attempt=None)
 
-    async def engine_crashed(self, job: JobRow) -> None:
-        """The engine crashed while *job* ran: requeue it, or fail it after `queue.deaths` crashes.
-
-        Jobs that shared the crashed engine are retried alone (`Ticket.isolated`). Only a solo crash counts as the
-        job's fault.
-        """
-        crashes = job.crash_count + 1
-        if crashes >= self._config.queue.deaths and self._registry.was_isolated(job.id):
-            await self.failed(job, apology(crashes))
-        else:
-            await self._go_back(job, crashes)
-
-    async def requeue(self, job: JobRow) -> None:
-        """running → queued without blame: the bot stops, has just started, or the engine was unavailable."""
-        await self._go_back(job, job.crash_count)
+    async def requeue(self, job: JobRow, crash_count: int | None = None) -> None:
+        """running → queued: the bot stops or has just started, or the engine crashed or was unavailable."""
+        await self._go_back(job, job.crash_count if crash_count is None else crash_count)
 
     async def requeue_part(self, job: JobRow, painted: float) -> None:
         """running → queued after a finished part, which resets `crash_count`.
@@ -136,7 +113,8 @@ class JobTransitions:
         """
         await self._go_back(job, 0, painted)
 
-    async def _give_up(self, job_id: str, attempt: int) -> None:
+    async def unreadable(self, job_id: str, attempt: int) -> None:
+        """→ failed, refunded: the row was written by another version and cannot be parsed."""
         now, why = self._clock(), "This job was created by another version of the bot and cannot be read."
         async with self._store.transaction() as session:
             await self._store.jobs.end(
@@ -217,14 +195,3 @@ class _End:
 
 async def _nothing(session: Session, now: float) -> None:
     """No further rows."""
-
-
-def apology(crashes: int) -> SetAside:
-    return SetAside(
-        f"Sorry, the engine crashed {_times(crashes)} while it painted this, so it will not be tried again. "
-        "Other settings may work."
-    )
-
-
-def _times(number: int) -> str:
-    return {1: "once", 2: "twice"}.get(number, f"{number} times")

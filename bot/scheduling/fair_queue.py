@@ -8,8 +8,8 @@ does the virtual time of newcomers.
 Differences from the paper: a line is priced when its head starts, not when a job joins it, so cancelling a job moves
 the owner's other jobs forward; the unused cost of a cancelled job is refunded. Priority is a head start in cost plus a
 larger share. Both are bounded, so a lower priority waits longer but not forever. Background jobs (batches) come after
-all others, one at a time. The engine lets all others pass between two steps, so they take neither room nor one of their
-owner's running jobs.
+all others, one at a time. The engine prefers other jobs at each step, so background jobs use neither room nor their
+owner's limit of running jobs.
 """
 
 from __future__ import annotations

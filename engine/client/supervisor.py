@@ -19,12 +19,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SupervisorTimeouts:
-    """All in seconds, but for *tries* and *stall_steps*."""
+    """All in seconds, except *tries* and *stall_steps*."""
 
     backoff: tuple[float, float] = (0.5, 30.0)
     """Pause before the first restart, and the longest. It doubles while engines finish nothing."""
     tries: int = 4
-    """The engine counts as unusable when so many processes in a row ended before they were ready."""
+    """The engine counts as unusable after this many processes in a row have ended before becoming ready."""
     start: float = 300.0
     """Until a process must be ready; importing torch from a slow disk takes long."""
     stall: float = 900.0

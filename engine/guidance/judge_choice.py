@@ -43,13 +43,13 @@ def choose_grader(guides: Collection[str], environ: Mapping[str, str] = os.envir
         return fair, ""
     if not guiding:
         return GRADER, (
-            "The small grader sees; it knows the small models' world only. For other pictures "
+            "The small grader is used; it knows the small models' world only. For other pictures "
             f"run {COMMAND} download {CLIPS[0].name}."
         )
     guide = min(sorted(guides), key=lambda name: name in SMALL)
     other = next(name for name in ("ViT-B/32", "ViT-B/16") if plain(name) not in guiding)
     return guide, (
-        f"Judged by {guide}, which guided these pictures itself and likes its own; for a fairer word run {COMMAND} "
+        f"Judged by {guide}, which guided these pictures and favours them; for a fairer judgement run {COMMAND} "
         f"download {other}."
     )
 

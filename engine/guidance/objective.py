@@ -29,7 +29,7 @@ class Scales:
     init: float = 0.0
     """Of the distance from the init picture in pixels."""
     features: float = 0.0
-    """Of that in the feature maps of the first eye."""
+    """Of that in the feature maps of the first perceptor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +52,13 @@ class Objective:
     """[3, H, W] in [-1, 1]: the picture that `scales.init` and `scales.features` hold on to."""
     distance: str = "spherical"
     lots: int = 1
-    """So many times the cuts of the recipe; only one lot is in memory at a time."""
+    """How many times the recipe's cuts are drawn; only one lot is in memory at a time."""
     parts: int = 1
-    """A lot's cuts are looked at in so many parts, one after the other: less memory, the same gradient."""
+    """Number of parts in which a lot's cuts are evaluated: less memory, the same gradient."""
 
     @property
     def targets(self) -> Targets:
-        """The prompts, as the first eye knows them."""
+        """The prompts, as the first perceptor embeds them."""
         return self.clip_targets[0].targets
 
     @property
@@ -106,7 +106,7 @@ def objective_gradient(
 
 
 def _looks(clip_targets: int, objective: Objective, *, rehearsed: bool) -> list[tuple[int, int, int]]:
-    """Every eye, lot and part; where it is only rehearsed, of each eye the first and the last, which is the largest."""
+    """Every perceptor, lot and part; in a dry run the first and last (largest) of each perceptor."""
     looks = [(lot, part) for lot in range(objective.lots) for part in range(objective.parts)]
     some = dict.fromkeys((looks[0], looks[-1])) if rehearsed else looks
     return [(eye, lot, part) for eye in range(clip_targets) for lot, part in some]

@@ -127,7 +127,7 @@ def _foreign(source: str) -> Iterator[str]:
     for found in _EMPHASIS.finditer(source):
         yield f"“{found[0]}” was read as words. A weight ends a part: “{found[1].strip()}:{found[2]} | …”."
     for found in _FLAG.finditer(source):
-        instead = _INSTEAD.get(found[1], "options do not stand in the prompt")
+        instead = _INSTEAD.get(found[1], "options do not belong in the prompt")
         yield f"“{found[0].strip()}” was read as words; {instead}."
 
 

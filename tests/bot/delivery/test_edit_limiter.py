@@ -55,7 +55,7 @@ def test_places_in_the_queue_wait_longer_than_progress() -> None:
     pace.take(ONE, 100.0)
 
     assert 0 == pace.wait(ONE, Urgency.PROGRESS, 100.0)
-    assert 15 == pace.wait(ONE, Urgency.PLACE, 100.0)
+    assert 15 == pace.wait(ONE, Urgency.QUEUE_POSITION, 100.0)
 
 
 def test_a_turn_that_was_not_needed_is_given_back() -> None:
@@ -101,14 +101,14 @@ class Turns:
 
 async def test_the_most_urgent_goes_first() -> None:
     turns = Turns(EditBudget(0.05, 1, per_second=1000))
-    waiting = [Urgency.PLACE, Urgency.FINAL, Urgency.PROGRESS]
+    waiting = [Urgency.QUEUE_POSITION, Urgency.FINAL, Urgency.PROGRESS]
     asking = [asyncio.create_task(turns.ask(MessageKey(urgency.name, n), urgency)) for n, urgency in enumerate(waiting)]
     await asyncio.sleep(0)
     running = asyncio.create_task(turns.edit_limiter.run())
 
     await asyncio.wait_for(asyncio.gather(*asking), 2)
 
-    assert ["FINAL", "PROGRESS", "PLACE"] == turns.order
+    assert ["FINAL", "PROGRESS", "QUEUE_POSITION"] == turns.order
     running.cancel()
 
 
