@@ -19,16 +19,19 @@ from engine.loaders.meta_init import blueprint
 CHILD = """
 import json, resource, sys, time
 import torch
-from engine.weights import diffusion, folder, table
+from pathlib import Path
 from engine.catalogue.entry import Entry, Kind
+from engine.catalogue.registry import PUBLISHED
+from engine.loaders.diffusion import read_diffusion
+from engine.weights.store.folder import Folder
 torch.set_num_threads(1)
 root, file, sha256 = sys.argv[1:]
-flags = table.PUBLISHED["bedrooms"].flags
+flags = PUBLISHED["bedrooms"].flags
 entry = Entry("bedrooms", Kind.DIFFUSION, "", file, "", (), sha256, flags=flags)
-place = folder.Folder(folder.Path(root))
+place = Folder(Path(root))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 started = time.process_time()
-net = diffusion.read_diffusion(entry, place, torch.device("cpu"), torch.float32).net
+net = read_diffusion(entry, place, torch.device("cpu"), torch.float32).net
 seconds = time.process_time() - started
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
 found = sum(parameter.double().sum().item() for parameter in net.parameters())
