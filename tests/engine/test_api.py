@@ -89,7 +89,7 @@ def test_mistakes_are_said_in_words(studio: Studio, owl: Dream, tmp_path: Path) 
         studio.upscale(tmp_path / "nothing.png")
     with pytest.raises(UnreadablePicture):
         studio.dream("an owl", init=b"no picture", **QUICK)
-    with pytest.raises(InvalidRequest, match="no record"):
+    with pytest.raises(InvalidRequest, match="no replay record"):
         studio.replay(Image.new("RGB", (8, 8)))
     with pytest.raises(InvalidRequest, match="made from another picture"):
         studio.replay(studio.dream("an owl", init=owl, seed=1, **QUICK))

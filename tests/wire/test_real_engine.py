@@ -28,7 +28,7 @@ async def test_a_real_picture_forms_and_is_enlarged(world: World, max_: Person) 
     assert red > blue
     red, _, blue = picture.getpixel((8, 8))  # type: ignore[misc]
     assert blue > red
-    assert "CLIP 0." in message.text
+    assert "seed 7 · 256×256" in message.text
     answer = await max_.click(message, "Upscale")
     child = await max_.wait_for(answer.message, is_enlarged, SECONDS)
     assert (1024, 1024) == Image.open(io.BytesIO(child.pictures[0])).size

@@ -212,18 +212,19 @@ def test_init_scale_holds_on_to_the_init_picture(plain: Runtime) -> None:
     assert distance("1000") < distance("0") - 5
 
 
-def test_held_by_shapes_a_picture_ends_nearer_to_its_init_as_the_guide_sees_it(plain: Runtime) -> None:
+def test_held_by_shapes_a_picture_ends_nearer_to_its_init_as_the_guide_sees_it() -> None:
+    primer = Runtime.open("cpu")
     sha, data = png(half_red())
     init = to_signed(to_tensor(half_red().resize((64, 64))))[None]
 
     def distance(scale: str) -> float:
         held = {"init_scale": scale, "init_distance": "features"} if scale != "0" else {}
         settings = {"steps": "10", "skip_steps": "5", "clip_guidance_scale": "0", "shift_max": "0.5", **held}
-        states = METHOD.begin(job_of(PROMPT, settings, seed=7, init_image=sha), {sha: data}, plain)
-        painted = to_signed(to_tensor(Image.fromarray(finish(plain, states)[0].astype(np.uint8))))[None]
-        return float(feature_distance(load_perceptor("primer", plain), painted, init, [NoiseKey(1, 0, 0)]))
+        states = METHOD.begin(job_of(PROMPT, settings, seed=7, init_image=sha), {sha: data}, primer)
+        painted = to_signed(to_tensor(Image.fromarray(finish(primer, states)[0].astype(np.uint8))))[None]
+        return float(feature_distance(load_perceptor("primer", primer), painted, init, [NoiseKey(1, 0, 0)]))
 
-    assert distance("30000") < 0.9 * distance("0")
+    assert distance("10000") < 0.8 * distance("0")
 
 
 def test_a_clip_that_hides_its_maps_cannot_hold_by_shapes() -> None:
