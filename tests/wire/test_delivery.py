@@ -132,8 +132,8 @@ async def test_a_picture_over_the_upload_limit_is_re_encoded_with_a_note(world: 
     assert (1900, 1900) == Image.open(io.BytesIO(data)).size
     info = (await max_.click(message, "Info")).message
     told = (
-        "This file: WebP, because the PNG is too large for Discord: it lost a little, and no record "
-        "to replay is in it. The PNG is stored by the bot: Upscale and Variation start from there."
+        "This file: WebP, because the PNG is too large for Discord. It lost some quality and has no replay record. "
+        "The PNG is stored by the bot; Upscale and Variation use it."
     )
     assert told in info.text
     await max_.click(info, "Save")

@@ -44,7 +44,7 @@ async def test_the_host_sees_how_everything_is_doing(world: World, max_: Person)
 
     text = whispered(await max_.slash("engine"))
 
-    assert "Ended: 1 done" in text
+    assert "Finished jobs: 1 done" in text
     assert "engine restarted 0 times" in text
     assert "message requests in the last minute" in text
 

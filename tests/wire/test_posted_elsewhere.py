@@ -63,7 +63,7 @@ async def test_from_another_server_it_can_be_reported_to_the_moderators_of_this_
     await mo.wait_for(told, lambda m: "Deleted by" in m.text)
     assert copy.gone
     assert not owl.gone
-    assert f"{mo.mention} deleted a picture of {max_.mention} that was reported." == max_.sees()[-1].content
+    assert not any("reported" in message.content for message in max_.sees())
     assert [owl.id] == [message.id for message in max_.sees(annex)]
 
 

@@ -130,7 +130,7 @@ async def test_a_mistake_of_ours_is_logged_under_an_id(world: World, max_: Perso
     message = await dreamt(max_, "an owl")
     async with world.bot.store.transaction() as session:
         await session.run("UPDATE pictures SET facts = '[]'")
-    world.allow(r"broke \(id", "letter of job")
+    world.allow(r"failed \(id", "letter of job")
 
     answer = await max_.click(message, "Info")
 
