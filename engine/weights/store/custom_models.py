@@ -110,7 +110,7 @@ class CustomModel(BaseModel):
 
     base: Literal["", "primer"] = Field(
         default="",
-        description="primer = trained from the small model: painted at 64 pixels, guided by its CLIP and enlarged.",
+        description="With “primer”, a model trained from the small one: 64 pixels, guided by its CLIP and upscaled.",
     )
 
     @field_validator("flags")
