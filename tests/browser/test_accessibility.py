@@ -156,5 +156,7 @@ async def test_reduced_motion_disables_the_crossfade(page: Page) -> None:
 
 async def test_an_empty_channel_shows_examples(page: Page) -> None:
     await expect(page.locator(".welcome h2")).to_have_text("What would you like to see?")
-    await page.locator(".example").first.click()
-    await expect(page.locator("#line")).to_have_value("/dream a red circle on a blue background")
+    example = page.locator(".example").first
+    prompt = await example.inner_text()
+    await example.click()
+    await expect(page.locator("#line")).to_have_value(f"/dream {prompt}")
