@@ -163,4 +163,6 @@ async def test_twenty_senders_of_two_hundred_files_disturb_nobody(
     )
     assert 200 == refused + taken
     peak.check()
-    assert 8 == len(under), "every honest picture arrives; the ratio to the usual time depends on the machine's load"
+    assert 8 == len(under)
+    if (ratio := statistics.median(under) / usual) > 2:
+        pytest.xfail(f"known: honest pictures take {ratio:.1f} times as long under attack; the aim is 2")
