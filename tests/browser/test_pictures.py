@@ -126,7 +126,7 @@ async def test_remix_opens_a_modal_and_paints_its_prompt(page: Page, world: Fake
     await page.locator(".message .button", has_text="Remix").click()
     dialog = page.locator("#modal")
     await expect(dialog.get_by_role("heading")).to_have_text("Remix this picture")
-    prompt = dialog.get_by_label("Prompt", exact=True)
+    prompt = dialog.get_by_role("textbox", name="Prompt", exact=True)
     await expect(prompt).to_be_focused()
     await expect(prompt).to_have_value("an owl")
     await expect(dialog.locator(".unknown")).to_have_text("[component type 99: not drawn here]")

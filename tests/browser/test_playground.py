@@ -61,7 +61,7 @@ async def test_upscale_and_remix_post_new_images(page: Page) -> None:
     await message.locator(".button", has_text="Upscale").click()
     await enlarged(page)
     await message.locator(".button", has_text="Remix").click()
-    prompt = page.get_by_role("dialog").get_by_label("Prompt", exact=True)
+    prompt = page.get_by_role("dialog").get_by_role("textbox", name="Prompt", exact=True)
     await expect(prompt).to_have_value("an owl")
     await prompt.fill("two owls")
     await page.get_by_role("dialog").get_by_role("button", name="Submit").click()

@@ -18,11 +18,15 @@ export const BOOLEAN = 5;
 export const NUMBER = 10;
 export const ATTACHMENT = 11;
 
-/** @param {Command} command @returns {Option|undefined} the option that free text fills: a required text, else one without suggestions */
+/**
+ * The option that free text fills: a required text. One with suggestions only if it comes first, like the prompt of /dream.
+ * @param {Command} command @returns {Option|undefined}
+ */
 export function mainOption(command) {
   const texts = command.options.filter((option) => option.type === STRING && !option.choices?.length);
   const plain = texts.filter((option) => !option.autocomplete);
-  return plain.find((option) => option.required) ?? texts.find((option) => option.required) ?? plain[0];
+  const leading = texts.find((option) => option.required && option === command.options[0]);
+  return plain.find((option) => option.required) ?? leading ?? plain[0];
 }
 
 /** @param {string} text @param {Command[]} commands @returns {Command|undefined} the one whose full name begins the text */
