@@ -87,7 +87,7 @@ def _place(loc: tuple[str | int, ...]) -> str:
 def _guess(loc: list[str], model: type[BaseModel]) -> str:
     known = _keys_at(loc[:-1], model)
     near = difflib.get_close_matches(loc[-1], known, n=1, cutoff=0.5)
-    return f"; did you mean “{near[0]}”?" if near else f"; there is {', '.join(sorted(known))}."
+    return f"; did you mean “{near[0]}”?" if near else f"; available: {', '.join(sorted(known))}."
 
 
 def _keys_at(path: list[str], model: type[BaseModel]) -> list[str]:

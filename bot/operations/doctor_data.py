@@ -70,7 +70,7 @@ def check_lock(folder: Path) -> Finding:
 
 
 def check_rights(folder: Path) -> list[Finding]:
-    """Names the first file of another user, as `sudo … restore` leaves it; nothing if there is none."""
+    """The first file owned by another user, as `sudo … restore` leaves it; empty without one."""
     locked = [path for path in _inside(folder) if not os.access(path, os.R_OK | os.W_OK)]
     if not locked:
         return []

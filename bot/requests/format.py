@@ -133,7 +133,7 @@ def settings_of(request: DreamRequest) -> str:
 
 
 def unusual_ways(request: DreamRequest) -> dict[str, str]:
-    """Model and method, where they are not those of whoever says nothing."""
+    """Model and method, if they differ from the defaults."""
     model = MODELS.get(request.model)
     named = {}
     if model is None or request.model != DEFAULT_MODEL:

@@ -40,7 +40,7 @@ class DatabaseFile:
         return ""
 
     def _corrupt(self) -> str:
-        """A connection of its own, so that the bot goes on meanwhile."""
+        """Opens a separate connection, so that the bot is not blocked."""
         try:
             with closing(sqlite3.connect(f"{self._path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
                 [verdict] = connection.execute("PRAGMA quick_check(1)").fetchone()

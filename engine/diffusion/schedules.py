@@ -30,5 +30,5 @@ SCHEDULES: Mapping[str, Callable[[int], Tensor]] = {"linear": linear_betas, "cos
 def alphas_cumprod(schedule: str, steps: int) -> Tensor:
     """ᾱ_t = Π (1 - β_s) for s ≤ t: [steps], float64, decreasing. Raises WeightsError for an unknown schedule."""
     if schedule not in SCHEDULES:
-        raise WeightsError(f"There is no noise schedule “{schedule}”; there is {', '.join(SCHEDULES)}.")
+        raise WeightsError(f"There is no noise schedule “{schedule}”; available: {', '.join(SCHEDULES)}.")
     return torch.cumprod(1 - SCHEDULES[schedule](steps), dim=0)

@@ -234,12 +234,12 @@ def _background_pair(index: int) -> tuple[str, str]:
 def domain_named(name: str) -> Domain:
     """Return the painter's domain of that name. Raises InvalidRequest."""
     if name not in get_args(Domain):
-        raise InvalidRequest(f"There is no domain “{name}”; there is {', '.join(get_args(Domain))}.")
+        raise InvalidRequest(f"There is no domain “{name}”; available: {', '.join(get_args(Domain))}.")
     return cast(Domain, name)
 
 
 def mode_settings(name: str) -> Mapping[str, str]:
     """Return the options of a mode; "real" has none. Raises InvalidRequest."""
     if name not in MODES and name != "real":
-        raise InvalidRequest(f"There is no mode “{name}”; there is {', '.join(MODES)} and real.")
+        raise InvalidRequest(f"There is no mode “{name}”; available: {', '.join(MODES)} and real.")
     return MODES.get(name, {})

@@ -120,7 +120,7 @@ def _gradient(leaf: Tensor, loss: Tensor) -> Tensor:
 def _small_losses(
     seen: Tensor, objectives: Sequence[Objective], moved: tuple[Tensor, Tensor] | None, total: Tensor
 ) -> Tensor:
-    """*total* and all losses that look at pixels. One that counts for nobody is not computed."""
+    """*total* and all losses that look at pixels. A loss whose scale is 0 for every image is not computed."""
     losses: tuple[tuple[Callable[[Scales], float], Callable[[Tensor], Tensor]], ...] = (
         (lambda s: s.tv, lambda x: tv_loss(rolled(x, *moved) if moved else x)),
         (lambda s: s.saturation, saturation_loss),

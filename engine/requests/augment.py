@@ -99,7 +99,7 @@ def read_augment(text: str) -> Augment:
 def _term(name: str, part: str, numbers: list[str]) -> Term:
     if name not in MOST:
         known = ", ".join((NONE, *TOOLS, *MOST, "together", "white"))
-        raise InvalidRequest(f"augment has no term “{part}”; there is {known}.")
+        raise InvalidRequest(f"augment has no term “{part}”; available: {known}.")
     if len(numbers) not in (1, 2) or not all(_NUMBER.fullmatch(number) for number in numbers):
         raise InvalidRequest(f"augment: “{part}” is not name:amount or name:amount:share, as in rotate:15:0.7.")
     amount, share = float(numbers[0]), float(numbers[1]) if len(numbers) == 2 else 1.0

@@ -79,7 +79,7 @@ def check_known(name: str) -> None:
     """Raises ModelUnavailable, with a suggestion, for an unknown name."""
     if name not in upscaler_names():
         near = difflib.get_close_matches(name, upscaler_names(), n=1, cutoff=0.5)
-        known = f"; did you mean “{near[0]}”?" if near else f"; there is {', '.join(upscaler_names())}."
+        known = f"; did you mean “{near[0]}”?" if near else f"; available: {', '.join(upscaler_names())}."
         raise ModelUnavailable(f"There is no upscaler “{name}”{known}")
 
 

@@ -59,7 +59,7 @@ def trainer(
     anything is painted where its folder has the state of an unfinished run that began with other weights.
     """
     if name not in _TASKS:
-        raise InvalidRequest(f"There is no small model “{name}”; there is {', '.join(_TASKS)}.")
+        raise InvalidRequest(f"There is no small model “{name}”; available: {', '.join(_TASKS)}.")
     folder = training_folder() / name
     given = None if start is None else read_checkpoint(start)
     begun, sha256 = (given.tensors, given.sha256) if given else (None, "")

@@ -108,7 +108,7 @@ def guess(word: str, known: Iterable[str], *, nearest: bool = True) -> str:
     names = sorted(known)
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.5) if nearest else []
     some = ", ".join(names[:LISTED]) + ", …" * (len(names) > LISTED)
-    return f"; did you mean “{near[0]}”?" if near else f"; there is {some}"
+    return f"; did you mean “{near[0]}”?" if near else f"; available: {some}"
 
 
 def first_problem(error: ValidationError, methods: Mapping[str, type[Options]], method: str = "") -> str:

@@ -83,5 +83,5 @@ def timestep_sampler(name: str, steps: int) -> TimestepSampler:
         "loss-second-moment": LossSecondMoment,
     }
     if name not in kinds:
-        raise InvalidRequest(f"There is no schedule sampler “{name}”; there is {' and '.join(kinds)}.")
+        raise InvalidRequest(f"There is no schedule sampler “{name}”; available: {' and '.join(kinds)}.")
     return kinds[name](steps)

@@ -30,5 +30,5 @@ def test_half_of_the_picture_is_left_half_way_through_the_cosine() -> None:
 
 
 def test_an_unknown_schedule_is_named() -> None:
-    with pytest.raises(WeightsError, match="“sigmoid”; there is linear, cosine"):
+    with pytest.raises(WeightsError, match="“sigmoid”; available: linear, cosine"):
         alphas_cumprod("sigmoid", 10)

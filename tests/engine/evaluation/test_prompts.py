@@ -43,7 +43,7 @@ def test_every_mode_is_a_request_that_the_method_accepts(name: str) -> None:
 
 
 def test_unknown_modes_and_domains_are_errors_in_words() -> None:
-    with pytest.raises(InvalidRequest, match="no mode “magic”; there is default"):
+    with pytest.raises(InvalidRequest, match="no mode “magic”; available: default"):
         mode_settings("magic")
-    with pytest.raises(InvalidRequest, match="no domain “huge”; there is tidy"):
+    with pytest.raises(InvalidRequest, match="no domain “huge”; available: tidy"):
         domain_named("huge")

@@ -130,7 +130,7 @@ def test_what_can_be_read(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("spin:3", "augment has no term “spin:3”; there is none, disco"),
+        ("spin:3", "augment has no term “spin:3”; available: none, disco"),
         ("rotate", "“rotate” is not name:amount"),
         ("rotate:x", "“rotate:x” is not name:amount"),
         ("rotate:1:2:3", "is not name:amount"),

@@ -30,7 +30,7 @@ from engine.requests.request import METHODS, build_request, option_names
         (
             "zzz",
             "pixels",
-            "there is augment, cut_noise, cut_power, cutouts, flip, gray, init_fit, learning_rate, profile, steps",
+            "available: augment, cut_noise, cut_power, cutouts, flip, gray, init_fit, learning_rate, profile, steps",
         ),
     ],
 )

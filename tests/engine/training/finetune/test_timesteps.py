@@ -49,5 +49,5 @@ def test_a_restored_sampler_draws_the_same() -> None:
 
 
 def test_an_unknown_sampler_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match="no schedule sampler “best”; there is uniform and loss-second-moment"):
+    with pytest.raises(InvalidRequest, match="no schedule sampler “best”; available: uniform and loss-second-moment"):
         timestep_sampler("best", 4)
