@@ -134,7 +134,9 @@ def _split(name: str) -> tuple[str, str]:
     architecture, _, tag = name.rpartition("/")
     if (architecture, tag) in open_clip.list_pretrained():
         return architecture, tag
-    raise ModelUnavailable(f"There is no CLIP “{name}”; available: primer, ViT-B/32, ViT-B/16, RN50, ViT-L/14 and more.")
+    raise ModelUnavailable(
+        f"There is no CLIP “{name}”; available: primer, ViT-B/32, ViT-B/16, RN50, ViT-L/14 and more."
+    )
 
 
 def uses_quick_gelu(architecture: str, tag: str) -> bool:

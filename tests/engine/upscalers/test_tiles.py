@@ -494,7 +494,9 @@ def test_weights_of_another_architecture_are_refused(weights: Path, runtime: Run
 
 
 def test_an_unknown_upscaler_is_named(runtime: Runtime) -> None:
-    with pytest.raises(DreamError, match="There is no upscaler “magic”; available: lanczos, primer, realesrgan-x4plus,"):
+    with pytest.raises(
+        DreamError, match="There is no upscaler “magic”; available: lanczos, primer, realesrgan-x4plus,"
+    ):
         find_upscaler("magic")
     with pytest.raises(DreamError, match="did you mean “realesrgan-x4plus”"):
         find_upscaler("realesrgan_x4plus")
