@@ -162,8 +162,9 @@ class DreamBot(BotClient):
         closers.push_async_callback(self._close_services)
         await self.services.jobs.start(paused=True)
         asyncio.get_running_loop().call_later(RESUME_SECONDS, self.services.jobs.resume)
-        for module in pkgutil.iter_modules(cogs.__path__, f"{cogs.__name__}."):
-            await self.load_extension(module.name)
+        for module in pkgutil.walk_packages(cogs.__path__, f"{cogs.__name__}."):
+            if not module.ispkg:
+                await self.load_extension(module.name)
         self.add_dynamic_items(*ITEMS)
         self._registering = self._begin(
             register_commands(self.tree, self.store.settings, self.config.discord.test_guild)

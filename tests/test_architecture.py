@@ -21,6 +21,7 @@ LAYERS = (
     "bot.cogs",
     "bot.views",
     "bot.services",
+    "bot.community",
     "bot.actions",
     "bot.delivery",
     "bot.jobs",

@@ -1,0 +1,1 @@
+"""Slash commands and message commands of `bot.community`: one feature per module."""

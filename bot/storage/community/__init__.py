@@ -1,0 +1,1 @@
+"""Tables of `bot.community`: one repository per feature."""
