@@ -22,7 +22,8 @@ from tests.wire.people import Person, upload
 from tests.wire.world import World
 
 HARMLESS = to_png(Image.effect_noise((512, 384), 40).convert("RGB"))
-OWN_MEGABYTES, TREE_MEGABYTES = 100, 200
+OWN_MEGABYTES, TREE_MEGABYTES = 100, 150
+SENDERS, FILES = 20, 200
 
 
 def newcomer(world: World, number: int) -> Person:
@@ -98,14 +99,19 @@ def made() -> list[bytes]:
     return [make() for make in (*hostile.REFUSED.values(), *hostile.DECODED.values())]
 
 
-async def attack(world: World, made: list[bytes], senders: int, files: int) -> tuple[int, int]:
+def drawn(number: int, made: list[bytes]) -> list[bytes]:
+    """The files that one of SENDERS sends."""
+    dice = random.Random(number)
+    return [dice.choice(made) for _ in range(FILES // SENDERS)]
+
+
+async def attack(world: World, files: list[list[bytes]]) -> tuple[int, int]:
     """Each sender sends one file after the other; how many were refused, and how many were answered otherwise."""
 
     async def send(number: int) -> list[str]:
-        person, dice, said = newcomer(world, number), random.Random(number), []
+        person, said = newcomer(world, number), []
         await asyncio.sleep(number * 0.25)  # people do not press Enter in the same millisecond
-        for _ in range(files // senders):
-            data = dice.choice(made)
+        for data in files[number]:
             answer = await person.slash("dream", prompt="an owl", image=upload(data))
             if answer.failed:  # Discord's three seconds have passed, on a busy machine
                 said.append("late")
@@ -113,21 +119,22 @@ async def attack(world: World, made: list[bytes], senders: int, files: int) -> t
             said.append(answer.message.text if answer.message.ephemeral else "")
         return said
 
-    said = [text for texts in await asyncio.gather(*map(send, range(senders))) for text in texts]
-    assert files // senders * senders == len(said)
+    said = [text for texts in await asyncio.gather(*map(send, range(len(files)))) for text in texts]
+    assert sum(map(len, files)) == len(said)
     assert not [text for text in said if "Something went wrong" in text]
     return sum(bool(text) for text in said), sum(not text for text in said)
 
 
-async def honest(person: Person, times: int) -> list[float]:
-    """Seconds from the command with a harmless picture to its result, several times."""
-    seconds = []
+async def honest(person: Person, times: int) -> tuple[float, float]:
+    """Median seconds from the command with a harmless picture to its message, and to its result."""
+    answered, painted = [], []
     for _ in range(times):
         begun = time.monotonic()
         answer = await person.slash("dream", prompt="a fox", image=upload(HARMLESS))
+        answered.append(time.monotonic() - begun)
         await person.wait_for(answer.message, is_result, seconds=60)
-        seconds.append(time.monotonic() - begun)
-    return seconds
+        painted.append(time.monotonic() - begun)
+    return statistics.median(answered), statistics.median(painted)
 
 
 @pytest.mark.bot(quota={"units": 0.0})
@@ -136,9 +143,11 @@ async def test_hostile_pictures_are_refused_while_others_are_painted(
 ) -> None:
     peak = Peak()
     with peak.looking():
-        (refused, taken), seconds = await asyncio.gather(attack(world, made, 3, 9), honest(max_, 2))
+        (refused, taken), _ = await asyncio.gather(
+            attack(world, [drawn(number, made)[:3] for number in range(3)]), honest(max_, 2)
+        )
 
-    assert (9, 2) == (refused + taken, len(seconds))
+    assert 9 == refused + taken
     peak.check()
 
 
@@ -148,21 +157,25 @@ async def test_hostile_pictures_are_refused_while_others_are_painted(
 async def test_twenty_senders_of_two_hundred_files_disturb_nobody(
     world: World, max_: Person, made: list[bytes]
 ) -> None:
+    """Compared with the same senders, each of whose jobs begins with a harmless picture instead."""
     world.allow("429", "10062", "handlers did not finish")
-    usual = statistics.median(await honest(max_, 5))
+    hostile_files = [drawn(number, made) for number in range(SENDERS)]
+    accepted = {make() for make in hostile.DECODED.values()}
+    harmless_files = [[HARMLESS for data in files if data in accepted] for files in hostile_files]
+    crowd = asyncio.create_task(attack(world, harmless_files))
+    await asyncio.sleep(1)
+    usual = await honest(max_, 8)
+    await crowd
+
     peak = Peak()
     with peak.looking():
-        attacking = asyncio.create_task(attack(world, made, 20, 200))
+        attacking = asyncio.create_task(attack(world, hostile_files))
         await asyncio.sleep(1)
         under = await honest(max_, 8)
         refused, taken = await attacking
 
-    print(
-        f"{usual=:.2f} {statistics.median(under)=:.2f} {max(under)=:.2f} {refused=} {taken=} {peak.lag=:.2f}",
-        peak.megabytes(),
-    )
-    assert 200 == refused + taken
+    print(f"{usual=} {under=} {refused=} {taken=} {peak.lag=:.2f}", peak.megabytes())
+    assert FILES == refused + taken
     peak.check()
-    assert 8 == len(under)
-    if (ratio := statistics.median(under) / usual) > 2:
-        pytest.xfail(f"known: honest pictures take {ratio:.1f} times as long under attack; the aim is 2")
+    for before, now in zip(usual, under, strict=True):
+        assert now <= 2 * before
