@@ -246,8 +246,8 @@ class DreamBot(BotClient):
 
     async def _close_services(self) -> None:
         services = self.services
+        services.attachments.close()  # first: handlers wait for their pictures
         await services.handlers.close(HANDLER_SECONDS)
-        services.attachments.close()
         await services.jobs.close(self.drain_seconds)
         await services.delivery.settle(SETTLE_SECONDS)
         await services.delivery.close()

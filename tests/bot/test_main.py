@@ -15,7 +15,10 @@ from pathlib import Path
 import pytest
 
 from bot.interactions.connector import Link
+from bot.playground.server.actions.people import AttachedFile
 from bot.playground.server.local import LocalDiscord
+from bot.playground.server.world.entities import Member, User
+from tests.engine.images import hostile
 
 ROOT = Path(__file__).parents[2]
 
@@ -141,6 +144,12 @@ async def running(folder: Path, site: LocalDiscord, **more: str) -> AsyncIterato
             await process.wait()
 
 
+def children(pid: int) -> list[str]:
+    """The ids of the processes that any thread of a process has started. Linux only."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return [child for thread in threads for child in (thread / "children").read_text().split()]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 async def test_a_running_bot_is_small_knows_no_torch_and_ends_at_a_signal(tmp_path: Path) -> None:
     async with LocalDiscord() as site, running(tmp_path, site) as bot:
@@ -178,6 +187,31 @@ async def test_a_picture_under_way_is_finished_before_the_bot_obeys_a_signal(tmp
         assert ["Info"] == [c["label"] for row in message.components for c in row["components"] if c["label"] == "Info"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGTERM")
+async def test_hostile_pictures_do_not_hold_up_a_signal(tmp_path: Path) -> None:
+    slow = [hostile.DECODED[name]() for name in ("scans within the limit", "the largest PNG", "the largest WebP")]
+    async with LocalDiscord() as site, running(tmp_path, site) as bot:
+        await bot.until("registered the commands")
+        await bot.until("ready as Dreambot")
+        channel = site.world.channel_named("studio")
+        for number in range(24):
+            user = User(site.ids.next(), f"person{number}")
+            site.world.users[user.id] = user
+            for guild in site.world.guilds.values():
+                guild.members[user.id] = Member(user.id, site.world.now())
+            files = {"image": AttachedFile("picture.png", slow[number % len(slow)])}
+            site.people.slash(user.id, channel.id, "dream", {"prompt": "an owl"}, files)
+        if sys.platform == "linux":
+            async with asyncio.timeout(30):
+                while len(children(bot.process.pid)) < 2:  # the engine, and a decoder
+                    await asyncio.sleep(0.01)
+
+        bot.process.send_signal(signal.SIGTERM)
+
+        assert 0 == await bot.ended()
+        assert not re.search("Traceback|handlers did not finish|closed|disconnected", bot.log)
+
+
 async def test_a_token_that_discord_does_not_accept_is_said_in_words(tmp_path: Path) -> None:
     async with LocalDiscord() as site:
         site.world.app.token = "another"
@@ -192,8 +226,7 @@ async def test_a_token_that_discord_does_not_accept_is_said_in_words(tmp_path: P
 async def test_children_of_the_bot_do_not_inherit_the_token(tmp_path: Path) -> None:
     async with LocalDiscord() as site, running(tmp_path, site, DISCORD_TOKEN="secret-of-the-environment") as bot:
         await bot.until("ready as Dreambot")
-        children = Path(f"/proc/{bot.process.pid}/task/{bot.process.pid}/children").read_text().split()
-        environments = [Path(f"/proc/{child}/environ").read_bytes() for child in children]
+        environments = [Path(f"/proc/{child}/environ").read_bytes() for child in children(bot.process.pid)]
 
     assert environments
     assert not any(b"secret-of-the-environment" in environment for environment in environments)
