@@ -156,6 +156,22 @@ async def test_a_message_command_contains_its_message(
     assert "a fox in fog" == data["resolved"]["messages"][str(said.id)]["content"]
 
 
+async def test_the_response_to_a_message_command_refers_to_its_message(
+    raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int
+) -> None:
+    await register(raw, {"name": "Remix this", "type": 3})
+    said = site.people.say(max_id, studio.id, "a fox in fog")
+    interaction = site.people.on_message(max_id, said, "Remix this")
+    body = {"type": 4, "data": {"content": "done"}}
+    await raw.ask("POST", f"/interactions/{interaction.id}/{interaction.token}/callback", body)
+
+    assert interaction.original is not None
+    shown = site.show(interaction.original, max_id)
+    assert 23 == shown["type"]
+    assert str(said.id) == shown["interaction_metadata"]["target_message_id"]
+    assert str(said.id) == shown["message_reference"]["message_id"] == shown["referenced_message"]["id"]
+
+
 async def test_commands_are_usable_in_their_contexts(
     raw: RawBot, site: LocalDiscord, studio: Channel, max_id: int, mo_id: int
 ) -> None:

@@ -108,6 +108,7 @@ class Callbacks:
         message.type = _type(interaction, first=first)
         if first and interaction.type is InteractionType.COMMAND:
             message.command = interaction.command_name
+            message.reference = interaction.target  # docs: resources/message.mdx, `target_message_id`
         if message.type == REPLY:
             replied_to = interaction.source if first and interaction.source else interaction.original
             message.reference = replied_to.id if replied_to else None

@@ -7,6 +7,7 @@ from enum import IntEnum
 
 from bot.playground.server.actions.state import SiteState
 from bot.playground.server.validation.command_access import context_of
+from bot.playground.server.validation.commands import MESSAGE
 from bot.playground.server.validation.errors import already_acknowledged, expired_token, unknown
 from bot.playground.server.validation.limits import file_limit
 from bot.playground.server.world.entities import Channel, ChannelType
@@ -76,6 +77,11 @@ class Interaction:
     followups: int = 0
     over: bool = False
     """The bot did not respond in time, so the token is invalid."""
+
+    @property
+    def target(self) -> int | None:
+        """The message that a message command was used on."""
+        return int(self.data["target_id"]) if self.data.get("type") == MESSAGE else None
 
     @property
     def command_name(self) -> str:
@@ -184,6 +190,8 @@ class Interactions:
         }
         if interaction.type is InteractionType.COMMAND:
             metadata |= {"name": interaction.command_name, "command_type": interaction.data["type"]}
+            if interaction.target is not None:
+                metadata["target_message_id"] = str(interaction.target)
         if interaction.type is InteractionType.COMPONENT and interaction.source:
             metadata["interacted_message_id"] = str(interaction.source.id)
         if interaction.parent is not None:

@@ -1,6 +1,7 @@
 /** One message. An update redraws only the parts that have changed. */
 
 import { drawComponents } from "./components.js";
+import { onContextMenu } from "./context_menu.js";
 import { clockTime } from "./timestamps.js";
 import { el, icon, iconButton, present } from "./dom.js";
 import { drawAttachments, drawEmbeds } from "./embeds.js";
@@ -9,7 +10,7 @@ import { avatar } from "./people.js";
 import { PictureFrame } from "./pictures.js";
 import { openPopover } from "./popover.js";
 import { addReactionButton, drawReactions, openPalette } from "./reactions.js";
-import { displayName, isEphemeral, isThinking } from "./store.js";
+import { SLASH, displayName, isEphemeral, isThinking } from "./store.js";
 
 /** @typedef {import("./types.js").Message} Message */
 /** @typedef {import("./types.js").Picture} Picture */
@@ -43,6 +44,7 @@ export class MessageView {
     this.parts = Object.fromEntries(PARTS.map((name) => [name, el("div", { class: `part ${name}` })]));
     this.element = el("article", { class: "message", tabindex: "-1", data: { id: message.id } }, this.parts.reference,
       avatar(message.author), el("div", { class: "column" }, ...PARTS.slice(1, -1).map((name) => this.parts[name])), this.parts.tools);
+    onContextMenu(this.element, (at) => this.#openMenu(at));
     this.update(message);
   }
 
@@ -132,7 +134,8 @@ export class MessageView {
     const metadata = message.interaction_metadata;
     const user = message.interaction?.user ?? metadata?.user;
     const name = message.interaction?.name ?? metadata?.name;
-    if (user && name) return [icon("reply"), el("b", {}, displayName(user)), " used ", el("span", { class: "mention" }, `/${name}`)];
+    const slash = (metadata?.command_type ?? SLASH) === SLASH ? "/" : "";
+    if (user && name) return [icon("reply"), el("b", {}, displayName(user)), " used ", el("span", { class: "mention" }, `${slash}${name}`)];
     const original = message.referenced_message;
     if (!message.message_reference) return [];
     if (!original) return [icon("reply"), el("i", {}, "The original message was deleted.")];
@@ -176,14 +179,22 @@ export class MessageView {
     const remove = this.around.mayDelete(message) && iconButton("trash", "Delete this message", () => this.around.remove(this.message));
     const answer = iconButton("reply", "Reply", () => this.around.reply(this.message));
     const names = this.around.commands();
-    const apps = iconButton("more", "Commands for this message", () => this.#openCommands(apps, names));
+    const apps = iconButton("more", "Commands for this message", () => this.#openCommands(apps));
     return [react, answer, names.length > 0 && apps, remove];
   }
 
-  /** @param {HTMLElement} anchor @param {string[]} names */
-  #openCommands(anchor, names) {
-    const buttons = names.map((name) => el("button", { type: "button", on: { click: () => this.around.apply(this.message, name) } }, name));
-    openPopover(anchor, "apps", "Commands for this message", buttons, 1);
+  /** @param {HTMLElement} anchor @param {import("./popover.js").Point} [at] */
+  #openCommands(anchor, at) {
+    const buttons = this.around.commands().map((name) =>
+      el("button", { type: "button", on: { click: () => this.around.apply(this.message, name) } }, name));
+    openPopover(anchor, "apps", "Commands for this message", buttons, 1, at);
+  }
+
+  /** The menu of a right-click, a long press or the menu key. @param {import("./popover.js").Point} at @returns {boolean} */
+  #openMenu(at) {
+    if (isEphemeral(this.message) || !this.around.commands().length) return false;
+    this.#openCommands(this.element, at);
+    return true;
   }
 
   /** @returns {string} the custom id of the control that has the focus, if it is ours */

@@ -13,7 +13,7 @@
 
 const EPHEMERAL = 1 << 6;
 const LOADING = 1 << 7;
-const SLASH = 1;
+export const SLASH = 1;
 const ON_USER = 2;
 const ON_MESSAGE = 3;
 const DIRECT = [1, 3];

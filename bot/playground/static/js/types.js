@@ -26,7 +26,7 @@
  *            components?: Component[], reactions?: Reaction[], mentions?: User[],
  *            message_reference?: {message_id?: string}|null, referenced_message?: Message|null,
  *            interaction?: {name: string, user: User}|null,
- *            interaction_metadata?: {user: User, name?: string, type: number}|null}} Message
+ *            interaction_metadata?: {user: User, name?: string, command_type?: number, type: number}|null}} Message
  * @typedef {string|number|boolean} OptionValue
  * @typedef {{name: string, value: string|number}} Choice
  * @typedef {{name: string, description: string, type: number, required?: boolean, choices?: Choice[],
