@@ -16,6 +16,7 @@ from bot.actions.history import HistoryActions
 from bot.actions.moderate import Moderation
 from bot.actions.privacy import Privacy
 from bot.actions.report import Reporting
+from bot.community.held_pictures import HeldPictures
 from bot.config.settings import Config
 from bot.delivery.deletion_queue import DeletionQueue
 from bot.delivery.renderer import MessageRenderer
@@ -74,6 +75,7 @@ class Services:
     reporting: Reporting
     timelapses: Timelapses
     attachments: AttachmentReader
+    held_pictures: HeldPictures
     handlers: Handlers
     look: Callable[[], Awaitable[Status]]
     """Reads the state of the whole bot, for `/engine`, /metrics and /health."""
@@ -117,6 +119,7 @@ def build_services(
     delivery = Delivery(client, config, jobs, store, renderer, clock, metrics.sent)
     jobs.registry.subscribe(metrics.hear)
     jobs.registry.subscribe(timelapses.hear)
+    attachments = AttachmentReader(pixels=2 * config.limits.max_size**2)
     moderation = Moderation(store, jobs, clock, config.discord.owner_ids)
     sources = Sources(
         store=store,
@@ -148,7 +151,8 @@ def build_services(
         batch_scorer=batch_scorer,
         reporting=Reporting(client, store, jobs, moderation, delivery, renderer, buttons.report),
         timelapses=timelapses,
-        attachments=AttachmentReader(pixels=2 * config.limits.max_size**2),
+        attachments=attachments,
+        held_pictures=HeldPictures(store, attachments, clock),
         handlers=Handlers(),
         look=partial(look, sources),
     )

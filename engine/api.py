@@ -141,7 +141,7 @@ class Studio:
         OutOfMemory.
         """
         files = {name: _encoded(given) for name, given in (("init", init), ("target", target), ("mask", mask)) if given}
-        hashes = {f"{name}_image": hashlib.sha256(data).hexdigest() for name, data in files.items()}
+        hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
         request = build_request(
             prompt,
             negative=negative,
@@ -152,9 +152,11 @@ class Studio:
             seed=seed,
             count=count,
             settings={name: _as_text(value) for name, value in options.items()},
-            **hashes,
+            init_image=hashes.get("init", ""),
+            target_image=hashes.get("target", ""),
+            mask_image=hashes.get("mask", ""),
         )
-        images = {hashlib.sha256(data).hexdigest(): data for data in files.values()}
+        images = {hashes[name]: data for name, data in files.items()}
         return self._paint(request, images, on_progress)
 
     def upscale(

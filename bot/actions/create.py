@@ -30,7 +30,7 @@ from bot.policy.cost_confirmation import question_words
 from bot.requests.derive import again, upscale, variation
 from bot.storage import Store
 from engine.errors import DreamError
-from engine.requests.request import DreamRequest, UpscaleRequest
+from engine.requests.request import AUTO, DreamRequest, UpscaleRequest, best_upscaler
 
 log = logging.getLogger(__name__)
 
@@ -86,10 +86,17 @@ class JobActions:
         await self._jobs.check(Submission(request, caller.origin(), roles=caller.roles, location=caller.location))
 
     async def dream(
-        self, request: JobRequest, caller: Invocation, responder: Responder, images: Mapping[str, bytes] = NO_PICTURES
+        self,
+        request: JobRequest,
+        caller: Invocation,
+        responder: Responder,
+        images: Mapping[str, bytes] = NO_PICTURES,
+        *,
+        kind: Kind = "dream",
+        parent: ParentPicture | None = None,
     ) -> None:
-        """Render a typed request. *images*: SHA-256 → bytes of its attachments."""
-        await self._place(request, caller, responder, "dream", ParentPicture(), images)
+        """Render a typed request. *images*: SHA-256 → bytes of its attachments; *parent*: the result it starts from."""
+        await self._place(request, caller, responder, kind, parent or ParentPicture(), images)
 
     async def again(self, job: JobRow, caller: Invocation, responder: Responder) -> None:
         """Render the same prompt with a new seed; a failed job is tried unchanged."""
@@ -134,8 +141,19 @@ class JobActions:
         """Possible upscale factors of that picture, the default first. Raises Refused if none fits the limit."""
         self._check_done(job)
         picture = picture_of(job, index)
-        usual, most = self._scale(picture), self._config.limits.max_upscaled
+        usual, most = self._scale(picture.width, picture.height), self._config.limits.max_upscaled
         return [usual, *(n for n in FORM_SCALES if n != usual and max(picture.width, picture.height) * n <= most)]
+
+    def attached_upscale(self, sha256: str, width: int, height: int) -> UpscaleRequest:
+        """The request that upscales an attached picture of that size. Raises Refused if none fits the limit."""
+        scale = self._scale(width, height)
+        return UpscaleRequest(
+            image=sha256,
+            upscaler=best_upscaler(self.upscalers, scale) if self.upscalers else AUTO,
+            scale=scale,
+            width=width,
+            height=height,
+        )
 
     async def upscale(
         self,
@@ -149,7 +167,7 @@ class JobActions:
         """Upscale one picture of a result, by default (None, "", 0) the best one, by the best upscaler, by `SCALES`."""
         self._check_done(job)
         picture = picture_of(job, index)
-        request = upscale(picture, self.upscalers, upscaler, scale or self._scale(picture))
+        request = upscale(picture, self.upscalers, upscaler, scale or self._scale(picture.width, picture.height))
         caller.check_place()
         parent = ParentPicture(job.id, picture.index)
         if await self._shown_upscaled(parent, request, caller, responder):
@@ -308,14 +326,12 @@ class JobActions:
             "You have just pressed that; the result will follow.",
         )
 
-    def _scale(self, picture: PictureRow) -> int:
+    def _scale(self, width: int, height: int) -> int:
         most = self._config.limits.max_upscaled
         for scale in SCALES:
-            if max(picture.width, picture.height) * scale <= most:
+            if max(width, height) * scale <= most:
                 return scale
-        raise Refused(
-            f"This picture is already {picture.width}×{picture.height}; the limit here is {most} pixels a side."
-        )
+        raise Refused(f"This picture is already {width}×{height}; the limit here is {most} pixels a side.")
 
     def _check_done(self, job: JobRow) -> None:
         self._check_over(job)

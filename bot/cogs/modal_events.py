@@ -17,7 +17,7 @@ from bot.views.layout import ITEMS, MODALS
 from bot.views.remix_modal import PromptReturner
 
 MODAL_ID = re.compile(rf"{PREFIX}:(?P<action>{'|'.join(MODALS)}):(?P<job>{JOB})(?::(?P<index>[0-9]{{1,2}}))?")
-PUBLIC = ("form", "upform")
+PUBLIC = ("form", "upform", "start", "startheld", "target", "targetheld")
 """Modals whose result is a public message."""
 UNKNOWN = "This button is from another version of the bot and no longer works."
 

@@ -193,6 +193,14 @@ def _lineage(job: JobRow, parent: Parent | None) -> list[str]:
             return [f"Remix of {here}{whose}{asked}"]
         case "variation":
             return [f"Variation of {here}{whose}{asked}"]
+        case "init":
+            return [f"Started from {here}{whose}{asked}"]
+        case "target":
+            return [f"Painted towards {here}{whose}{asked}"]
+        case "outpaint":
+            return [f"Extended from {here}{whose}{asked}"]
+        case "crop":
+            return [f"Cropped from {here}{whose}{asked}"]
         case "pick":
             return [f"Image {job.origin.parent_index + 1} of {_linked(parent.sheet, parent)}{whose}{asked}"]
         case "again":

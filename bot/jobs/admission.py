@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from bot.config.settings import Config, Standing
@@ -66,7 +66,7 @@ class Admission:
         job = _new_job(request, origin, standing, Priority.BACKGROUND if batch else standing.priority, now)
         async with self._store.transaction() as session:
             await self._check_repetition(session, submission, now)
-            job = await self._by_the_rules(session, job, submission.location, now)
+            job = await self._by_the_rules(session, job, submission.location, now, submission.images)
             await self._check(session, job, standing, now)
             await self._store.jobs.insert(session, job)
             left = await self._reserve(session, job, standing, now)
@@ -89,7 +89,7 @@ class Admission:
         standing = self._config.standing(origin.user_id, submission.roles)
         job = _new_job(request, origin, standing, standing.priority, now)
         async with self._store.database.reading() as session:
-            job = await self._by_the_rules(session, job, submission.location, now)
+            job = await self._by_the_rules(session, job, submission.location, now, job.request.images)
             await self._check(session, job, standing, now)
             await self._check_server_quota(session, job, standing, now)
             await self._quota.check(session, job.owner, job.cost, standing.units, now)
@@ -149,12 +149,14 @@ class Admission:
         if (server_id := job.origin.server_id) is not None and standing.units:
             await self._quota.check_server(session, server_id, job.cost, self._config.server_units(server_id), now)
 
-    async def _by_the_rules(self, session: Session, job: JobRow, location: Location, now: float) -> JobRow:
+    async def _by_the_rules(
+        self, session: Session, job: JobRow, location: Location, now: float, attached: Collection[str]
+    ) -> JobRow:
         """Apply the place's rules, read in the same transaction; returns the job with its spoiler flag."""
         rules = await self._rules(session, job.origin.user_id, location, now)
         if rules_say := await self._not_taking(session, location):
             raise ShuttingDown(rules_say)
-        meant = await meant_by(self._store, session, job.request, job.origin.parent_job)
+        meant = await meant_by(self._store, session, job.request, job.origin.parent_job, attached)
         rules.check_words(meant, location)
         check_size(job.request, rules.limits(self._config.limits))
         parent = await self._store.jobs.find(job.origin.parent_job, session) if job.origin.parent_job else None

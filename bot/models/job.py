@@ -155,7 +155,9 @@ def _parse(raw: str) -> JobRequest:
     return request_from_json(raw)
 
 
-Kind: TypeAlias = Literal["dream", "again", "variation", "remix", "upscale", "pick"]
+Kind: TypeAlias = Literal[
+    "dream", "again", "variation", "remix", "upscale", "pick", "init", "target", "blend", "outpaint", "crop"
+]
 ID_LENGTH = 10
 PORTION = 8
 """Most pictures of a batch that are rendered together, and lost if the engine crashes."""

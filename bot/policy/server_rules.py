@@ -242,8 +242,12 @@ ANCESTORS = 50
 """Most source pictures that are followed back."""
 
 
-async def meant_by(store: Store, session: Session, request: JobRequest, parent_job: str = "") -> PromptLineage:
+async def meant_by(
+    store: Store, session: Session, request: JobRequest, parent_job: str = "", attached: Collection[str] = ()
+) -> PromptLineage:
     """The lineage of *request*; *parent_job* is the job whose button or reaction started it.
+
+    *attached*: SHA-256 of pictures that come with the request and are not stored yet.
 
     An upscaled picture has no prompt, and a remix may start from a picture of another prompt.
     """
@@ -258,8 +262,12 @@ async def meant_by(store: Store, session: Session, request: JobRequest, parent_j
             if source is not None:
                 texts.update(dict.fromkeys(wanted_texts(source[0])))
                 line.append(source)
-            elif isinstance(asked, UpscaleRequest):  # else it is an attachment
-                known = False
+            elif (
+                isinstance(asked, UpscaleRequest)
+                and sha256 not in attached
+                and not await store.attachments.has(session, sha256)
+            ):
+                known = False  # a picture whose job is gone; all else is an attachment
     return PromptLineage(tuple(texts), known)
 
 

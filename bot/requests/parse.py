@@ -18,7 +18,7 @@ USUAL = "usual"
 """Names the defaults of `/dream` in a comparison."""
 NAMES = ("model", "method", "profile", "size")
 """Settings of a comparison that are no options of a method."""
-_REQUEST_KEYS = ("size", "steps", "seed", "count", "method", "model")
+REQUEST_KEYS = ("size", "steps", "seed", "count", "method", "model")
 """Settings of the Remix modal that are no options of a method."""
 
 
@@ -36,7 +36,7 @@ def parse_remix(job: JobRow, prompt: str, negative: str, settings: str) -> Dream
     """The request of a submitted Remix modal, with the pictures of the original. Raises InvalidRequest, PromptError."""
     original = dream_of(job)
     typed = parse_settings(settings)
-    numbers = {key: _whole(key, typed[key]) for key in ("steps", "seed", "count") if key in typed}
+    numbers = {key: whole_number(key, typed[key]) for key in ("steps", "seed", "count") if key in typed}
     return build_request(
         prompt,
         negative=negative,
@@ -49,11 +49,13 @@ def parse_remix(job: JobRow, prompt: str, negative: str, settings: str) -> Dream
         init_image=original.init_image,
         target_image=original.target_image,
         mask_image=original.mask_image,
-        settings={key: value for key, value in typed.items() if key not in _REQUEST_KEYS},
+        pictures=[part for part in original.prompts if part.image],
+        settings={key: value for key, value in typed.items() if key not in REQUEST_KEYS},
     )
 
 
-def _whole(key: str, text: str) -> int:
+def whole_number(key: str, text: str) -> int:
+    """The number of a setting. Raises Refused."""
     if not text.isdecimal() or len(text) > 10:
         raise Refused(f"{key} must be a whole number, for example “{key}=7”, not “{text}”.")
     return int(text)

@@ -34,7 +34,8 @@ _HASH = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _USED = """
     EXISTS (
         SELECT 1 FROM jobs child WHERE child.parent_job = pictures.job_id AND child.parent_job <> ''
-        AND child.parent_index = pictures.idx AND child.kind IN ('upscale', 'variation')
+        AND child.parent_index = pictures.idx
+        AND child.kind IN ('upscale', 'variation', 'init', 'target', 'outpaint', 'crop')
     )
 """
 """Another picture was made from it. The partial index needs the condition that parent_job is not empty."""

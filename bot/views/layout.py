@@ -11,6 +11,14 @@ from discord import ui
 from bot.models.job import JobRow, JobState
 from bot.views.audit_log import LogNewerButton, LogOlderButton
 from bot.views.base import IdButton, JobButton, Press
+from bot.views.community.use_picture import (
+    START,
+    TARGET,
+    submit_held_start,
+    submit_held_target,
+    submit_start,
+    submit_target,
+)
 from bot.views.confirm_cost import ConfirmButton, DeclineButton
 from bot.views.confirm_erasure import ForgetButton
 from bot.views.history import HistoryMenu, NewerButton, OlderButton, PostButton, SavedNewerButton, SavedOlderButton
@@ -75,6 +83,10 @@ MODALS: Mapping[str, Callable[[Press, str, int | None], Awaitable[None]]] = {
     "upform": submit_upscale,
     "complaint": submit_report,
     "erase": submit_delete,
+    START.action: submit_start,
+    START.held: submit_held_start,
+    TARGET.action: submit_target,
+    TARGET.held: submit_held_target,
 }
 """Action of a modal's custom id → what handles its submission; takes the press, the job id and the image index."""
 PER_ROW = 5

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
@@ -245,16 +245,20 @@ def build_request(
     init_image: str = "",
     target_image: str = "",
     mask_image: str = "",
+    pictures: Sequence[Prompt] = (),
     settings: Mapping[str, str] | None = None,
 ) -> DreamRequest:
     """Everything a person typed → one resolved request. Raises InvalidRequest or PromptError in words.
+
+    *pictures*: image prompts, which guide like the parts of *prompt*; beside them *prompt* may be empty.
 
     *size* is ``WxH``; *settings* are the method's options by name as text, and `profile`; what is missing comes from
     the profile, then from the model's defaults. A missing *seed* is drawn at random; a missing *model* is the usual
     one, or another that can paint by *method*.
     """
     chosen = find_model(model or painter_by(method))
-    prompts = parse_prompts(prompt) + tuple(
+    wanted = (*(parse_prompts(prompt) if prompt.strip() or not pictures else ()), *pictures)
+    prompts = wanted + tuple(
         part.model_copy(update={"weight": part.weight * NEGATIVE_WEIGHT})
         for part in (parse_prompts(negative) if negative.strip() else ())
     )
