@@ -28,6 +28,7 @@ from bot.interactions.handlers import describe_error
 from bot.interactions.responder import TOO_LATE, InteractionResponder
 from bot.operations.command_sync import register_commands
 from bot.operations.database_watch import watch_database
+from bot.operations.login_watch import LoginWatch
 from bot.operations.metrics import ErrorCount, Metrics
 from bot.operations.metrics_server import MetricsServer
 from bot.operations.status import Shards, Status
@@ -122,6 +123,9 @@ class DreamBot(BotClient):
         self.at_work = False
         """Whether the gateway was ready once, and the work that an earlier process left was resumed."""
         self.live_shards: set[int] = set()
+        self.logins = 0
+        """IDENTIFYs of this process, counted before they are sent."""
+        self.login_watch = LoginWatch(self._remaining_logins, lambda: self.logins)
         self.drain_seconds = config.queue.drain_seconds
         self._closers = contextlib.AsyncExitStack()
         self._connecting: asyncio.Task[object] | None = None
@@ -197,12 +201,21 @@ class DreamBot(BotClient):
         for task in self._background:
             task.cancel()
 
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        self.logins += 1
+        await super().before_identify_hook(shard_id, initial=initial)
+
+    async def _remaining_logins(self) -> int:
+        _, _, limit = await self.http.get_bot_gateway()
+        return limit["remaining"]
+
     async def on_ready(self) -> None:
         """All shards are ready. discord.py may repeat this; the work of an earlier process is resumed once."""
         log.info("ready as %s in %d servers", self.user, len(self.guilds))
         if self.at_work:
             return
         self._begin(supervise("the deletion queue", self.services.deletion_queue.run))
+        self._begin(supervise("the login watch", self.login_watch.run))
         await self.services.jobs.abandon_servers(lambda guild_id: self.get_guild(guild_id) is not None)
         self.services.jobs.resume()
         await self.services.delivery.start()

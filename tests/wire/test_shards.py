@@ -66,3 +66,19 @@ async def test_the_other_shard_reads_nothing_again(world: World, max_: Person) -
     await world.until(lambda: world.bot.online, 30, what="the shard to be back")
 
     assert read == [one for one in world.site.record.exchanges if one.path.endswith(f"/messages/{owl.id}")]
+
+
+async def test_a_login_of_another_process_is_noticed(world: World) -> None:
+    watch = world.bot.login_watch
+    await watch.look()
+    world.site.gateway.invalidate(home(world))
+    await world.until(lambda: not world.bot.online, what="the shard to be missed")
+    await world.until(lambda: world.bot.online, 30, what="the shard to be back")
+    await watch.look()
+    assert 0 == watch.foreign  # our own
+
+    world.allow("Another process has logged in")
+    world.site.gateway.identifies.take()
+    await watch.look()
+
+    assert 1 == watch.foreign

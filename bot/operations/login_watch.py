@@ -1,0 +1,56 @@
+"""Notices that another process logs in with this bot's token, by the logins that Discord still allows today."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+import discord
+
+log = logging.getLogger(__name__)
+
+SECONDS = 300.0
+"""Between two questions to Discord."""
+FOREIGN = (
+    "Another process has logged in with this bot's token (%d logins that are not ours). Both answer every command, so "
+    "members pay twice. Stop the other process, or reset the token in the developer portal."
+)
+
+
+class LoginWatch:
+    """Compares Discord's count of logins (IDENTIFY) with our own.
+
+    *remaining* reads `session_start_limit.remaining` of GET /gateway/bot; *own* counts our logins in this process,
+    each before it is sent.
+    """
+
+    def __init__(self, remaining: Callable[[], Awaitable[int]], own: Callable[[], int]) -> None:
+        self._remaining = remaining
+        self._own = own
+        self._start: tuple[int, int] | None = None
+        self.foreign = 0
+        """Logins of other processes that were seen since the limit was last reset."""
+
+    async def look(self) -> None:
+        """Ask once. An answer that cannot be had changes nothing."""
+        own = self._own()
+        try:
+            remaining = await self._remaining()
+        except (discord.DiscordException, aiohttp.ClientError, TimeoutError, OSError) as error:
+            log.debug("the logins cannot be counted: %s", error)
+            return
+        if self._start is None or remaining > self._start[0]:  # Discord has reset the limit
+            self._start, self.foreign = (remaining, own), 0
+            return
+        foreign = self._start[0] - remaining - (self._own() - self._start[1])
+        if foreign > self.foreign:
+            self.foreign = foreign
+            log.error(FOREIGN, foreign)
+
+    async def run(self) -> None:
+        """Look now and then until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(SECONDS)
