@@ -17,6 +17,8 @@ from bot.actions.moderate import Moderation
 from bot.actions.privacy import Privacy
 from bot.actions.report import Reporting
 from bot.community.held_pictures import HeldPictures
+from bot.community.insights import Insights
+from bot.community.votes import Votes
 from bot.config.settings import Config
 from bot.delivery.deletion_queue import DeletionQueue
 from bot.delivery.renderer import MessageRenderer
@@ -25,6 +27,7 @@ from bot.interactions.handlers import Handlers
 from bot.interactions.message_api import EphemeralPayload
 from bot.jobs.service import JobService
 from bot.models.job import JobRow
+from bot.models.vote import Vote
 from bot.operations.metrics import Metrics
 from bot.operations.status import Shards, Sources, Status, look
 from bot.pictures.attachments import AttachmentReader
@@ -49,6 +52,8 @@ class Buttons:
     """Takes a job id."""
     question: Callable[[str, str], EphemeralPayload]
     """Takes a question id and the text of the question."""
+    ballot: Callable[[Vote], discord.ui.View]
+    """Takes an open vote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,8 @@ class Services:
     attachments: AttachmentReader
     held_pictures: HeldPictures
     handlers: Handlers
+    votes: Votes
+    insights: Insights
     look: Callable[[], Awaitable[Status]]
     """Reads the state of the whole bot, for `/engine`, /metrics and /health."""
 
@@ -132,6 +139,7 @@ def build_services(
         running=lambda: len(jobs.registry.running()),
         free_megabytes=config.retention.free_megabytes,
     )
+    deletion_queue = DeletionQueue(client, store)
     return Services(
         config=config,
         clock=clock,
@@ -146,7 +154,7 @@ def build_services(
         deletions=Deletions(client, store, jobs, delivery, moderation),
         history=HistoryActions(store, config.retention, clock),
         privacy=Privacy(store, jobs, delivery, clock),
-        deletion_queue=DeletionQueue(client, store),
+        deletion_queue=deletion_queue,
         clip_ranker=clip_ranker,
         batch_scorer=batch_scorer,
         reporting=Reporting(client, store, jobs, moderation, delivery, renderer, buttons.report),
@@ -154,5 +162,7 @@ def build_services(
         attachments=attachments,
         held_pictures=HeldPictures(store, attachments, clock),
         handlers=Handlers(),
+        votes=Votes(client, store, jobs, buttons.ballot, deletion_queue.wake, clock),
+        insights=Insights(store),
         look=partial(look, sources),
     )

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from string import ascii_uppercase
 
 from bot.delivery.service import Delivery
 from bot.errors import CoolingDown, NothingToCancel, Refused
@@ -69,6 +70,7 @@ class Privacy:
             "copied_at": _time(now),
             "settings": settings,
             "keeps": [{"job": keep.job_id, "since": _time(keep.at)} for keep in keeps],
+            "votes": [_vote(row) for row in await self._store.votes.of_person(user_id)],
         }
         return await asyncio.to_thread(self._pack, about, jobs, pictures, questions, entries, most_bytes)
 
@@ -172,6 +174,18 @@ def _job(job: sqlite3.Row, pictures: Iterable[sqlite3.Row]) -> dict[str, object]
             {"file": one["path"] and f"pictures/{Path(one['path']).name}", "facts": json.loads(one["facts"])}
             for one in pictures
         ],
+    }
+
+
+def _vote(row: sqlite3.Row) -> dict[str, object]:
+    return {
+        "vote": row["id"],
+        "server": str(row["server_id"]),
+        "title": row["title"],
+        "ends_at": _time(row["ends_at"]),
+        "started_by_you": bool(row["started"]),
+        "your_choice": None if row["place"] is None else ascii_uppercase[row["place"]],
+        "voted_at": None if row["at"] is None else _time(row["at"]),
     }
 
 

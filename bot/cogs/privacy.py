@@ -24,7 +24,7 @@ class PrivacyCog(commands.Cog):
         """Send a ZIP file privately."""
         responder = InteractionResponder.of(interaction, private=True)
         copy = await self.services.privacy.copy(interaction.user.id, responder.upload_limit)
-        words = f"Your jobs, prompts, settings and ledger, with {count(copy.pictures, 'picture')}."
+        words = f"Your jobs, prompts, settings, votes and ledger, with {count(copy.pictures, 'picture')}."
         if copy.left_out:
             missing = count(copy.left_out, "older picture does", "older pictures do")
             words += f" {missing} not fit into the file; see /history."

@@ -1,6 +1,7 @@
 """Removes a job's messages from the records: one message, or all of them.
 
-Without a message, the job's outbox rows are closed and its pictures are unsaved; they stay in the owner's history.
+Without a message, the job's outbox rows are closed, its pictures are unsaved and leave their votes; they stay in the
+owner's history.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class Takedowns:
     async def _hide(self, session: Session, job: JobRow) -> None:
         await self._store.deliveries.drop(session, job.id, self._clock())
         await self._store.saved_jobs.forget(session, job.id)
+        await self._store.votes.withdraw(session, job.id)
 
     async def _record(self, session: Session, job: JobRow, by: int, server_id: int | None) -> None:
         if not job.owned_by(by):

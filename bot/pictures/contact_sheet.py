@@ -1,4 +1,6 @@
-"""Draws a contact sheet: numbered thumbnails, best first once they are scored. Blocks; call it in a thread.
+"""Draws contact sheets: numbered thumbnails, best first once they are scored; the sheets of votes with letters.
+
+Every function blocks; call it in a thread.
 
 Discord shows a sheet about 550 pixels wide, so numbers are as high as a fifth of their picture.
 """
@@ -7,22 +9,29 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
 from engine.images.opening import open_own
-from engine.images.pictures import contact_sheet, to_png, within
+from engine.images.pictures import contact_sheet, shortened, to_png, within
 
 THUMBNAIL = 256
 """Pixels of a picture's longer side, at most."""
 WIDEST = 2048
 """Pixels of a sheet."""
-BEST = 3
-"""Number of pictures that get a frame: gold, silver, bronze."""
 FRAMES = ((250, 190, 60), (196, 202, 210), (193, 128, 78))
+"""Of the best three: gold, silver, bronze."""
+NO_FRAMES: Mapping[int, tuple[int, int, int]] = {}
+BLANK = Image.new("RGB", (THUMBNAIL, THUMBNAIL))
 BACKGROUND = (30, 31, 34)
 EMPTY = (43, 45, 49)
+TEXT = (220, 221, 222)
+NARROW, SMALLEST = 400, 11
+"""Captions are at least SMALLEST pixels high on a sheet that is shown NARROW pixels wide, as on a phone."""
+_LATIN = re.compile(r"[^\x20-\u024f\u2010-\u2026\u2212]+")
+"""Characters that the font lacks."""
 
 
 def thumbnail(png: bytes) -> bytes:
@@ -37,13 +46,24 @@ def sheet_so_far(thumbnails: Mapping[int, bytes], pictures: int) -> bytes:
     """A sheet with a cell for each of *pictures*, filled as far as painted, as WebP. Needs at least one thumbnail."""
     cells = [thumbnails.get(index) for index in range(pictures)]
     buffer = io.BytesIO()
-    _drawn(cells, range(pictures), framed=False).save(buffer, "WEBP", quality=85, method=2)
+    _drawn(cells, _numbers(range(pictures))).save(buffer, "WEBP", quality=85, method=2)
     return buffer.getvalue()
 
 
 def ranked_sheet(thumbnails: Mapping[int, bytes], order: Sequence[int], *, judged: bool) -> bytes:
     """The pictures of *order*, the best first, as PNG; *judged*: they are ranked, so the best get frames."""
-    return to_png(_drawn([thumbnails[index] for index in order], order, framed=judged))
+    frames = dict(enumerate(FRAMES)) if judged else {}
+    return to_png(_drawn([thumbnails[index] for index in order], _numbers(order), frames))
+
+
+def lettered_sheet(
+    cells: Sequence[bytes | None], letters: Sequence[str], captions: Sequence[str] = (), winners: Collection[int] = ()
+) -> bytes:
+    """The sheet of a vote as PNG: a letter on each cell, with *captions* a line under each, *winners* with a frame.
+
+    A cell without a picture (None) stays dark.
+    """
+    return to_png(_drawn(cells, letters, dict.fromkeys(winners, FRAMES[0]), captions))
 
 
 def side_by_side(thumbnails: Mapping[int, bytes], captions: Sequence[str]) -> bytes:
@@ -55,29 +75,49 @@ def side_by_side(thumbnails: Mapping[int, bytes], captions: Sequence[str]) -> by
     return to_png(contact_sheet(images, numbered, columns=2 if len(images) == 4 else len(images)))
 
 
-def _drawn(cells: Sequence[bytes | None], numbers: Sequence[int], *, framed: bool) -> Image.Image:
+def _numbers(indices: Sequence[int]) -> list[str]:
+    return [str(index + 1) for index in indices]
+
+
+def _drawn(
+    cells: Sequence[bytes | None],
+    badges: Sequence[str],
+    frames: Mapping[int, tuple[int, int, int]] = NO_FRAMES,
+    captions: Sequence[str] = (),
+) -> Image.Image:
+    """*frames*: position → colour."""
     images = [_opened(cell) if cell else None for cell in cells]
-    largest = max((image for image in images if image), key=lambda image: image.size)
+    largest = max((image for image in images if image), key=lambda image: image.size, default=BLANK)
     columns = math.ceil(math.sqrt(len(cells)))
     scale = min(1.0, WIDEST / columns / max(largest.size))
     width, height = (max(round(side * scale), 1) for side in largest.size)
     gap = max(6, width // 28)
-    rows = math.ceil(len(cells) / columns)
-    sheet = Image.new("RGB", (columns * (width + gap) + gap, rows * (height + gap) + gap), BACKGROUND)
+    rows, full = math.ceil(len(cells) / columns), columns * (width + gap) + gap
+    small = ImageFont.load_default(caption_size(full))
+    footer = round(1.5 * caption_size(full)) if captions else 0
+    sheet = Image.new("RGB", (full, rows * (height + footer + gap) + gap), BACKGROUND)
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(max(round(min(width, height) / 5), 12))
-    for place, (image, number) in enumerate(zip(images, numbers, strict=True)):
-        x, y = gap + place % columns * (width + gap), gap + place // columns * (height + gap)
+    for place, (image, badge) in enumerate(zip(images, badges, strict=True)):
+        x, y = gap + place % columns * (width + gap), gap + place // columns * (height + footer + gap)
+        if captions:
+            text = shortened(_LATIN.sub("", captions[place]), small, width)
+            draw.text((x + width / 2, y + height + footer / 2), text, TEXT, small, anchor="mm")
         if image is None:
             draw.rectangle((x, y, x + width - 1, y + height - 1), fill=EMPTY)
             continue
         sheet.paste(image.resize((width, height), Image.Resampling.LANCZOS), (x, y))
-        if framed and place < BEST:
+        if place in frames:
             edge = gap // 2
             box = (x - edge, y - edge, x + width - 1 + edge, y + height - 1 + edge)
-            draw.rectangle(box, None, FRAMES[place], edge + 2)
-        _badge(draw, (x, y), str(number + 1), font)
+            draw.rectangle(box, None, frames[place], edge + 2)
+        _badge(draw, (x, y), badge, font)
     return sheet
+
+
+def caption_size(width: int) -> int:
+    """Font size in pixels of captions on a sheet of that width."""
+    return max(round(SMALLEST * width / NARROW), SMALLEST)
 
 
 def _badge(

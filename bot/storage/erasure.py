@@ -76,6 +76,8 @@ class Erasure:
         await session.run("DELETE FROM settings WHERE scope = 'person' AND subject = ?", str(user_id))
         await session.run("DELETE FROM keeps WHERE user_id = ?", user_id)
         await session.run("DELETE FROM questions WHERE owner = ?", owner)
+        await session.run("DELETE FROM ballots WHERE user_id = ?", user_id)
+        await session.run("UPDATE votes SET starter_id = 0 WHERE starter_id = ?", user_id)
         await session.run("DELETE FROM report_voices WHERE user_id = ?", user_id)
         await session.run("UPDATE charges SET owner = ? WHERE owner = ? AND reserved_at < ?", FORGOTTEN, owner, since)
         await session.run("DELETE FROM credits WHERE owner = ? AND NOT (kind = 'reset' AND at >= ?)", owner, since)

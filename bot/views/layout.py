@@ -19,6 +19,7 @@ from bot.views.community.use_picture import (
     submit_start,
     submit_target,
 )
+from bot.views.community.votes import BallotButton, StartVoteButton, VoteButton
 from bot.views.confirm_cost import ConfirmButton, DeclineButton
 from bot.views.confirm_erasure import ForgetButton
 from bot.views.history import HistoryMenu, NewerButton, OlderButton, PostButton, SavedNewerButton, SavedOlderButton
@@ -66,6 +67,9 @@ BUTTONS: tuple[type[IdButton], ...] = (
     ConfirmButton,
     DeclineButton,
     WordsButton,
+    VoteButton,
+    StartVoteButton,
+    BallotButton,
 )
 """Every button whose custom id holds an id, to be registered with discord.py at start."""
 ITEMS: tuple[type[ui.DynamicItem[Any]], ...] = (
@@ -157,24 +161,25 @@ def _is_sheet(job: JobRow) -> bool:
 def _layout(job: JobRow) -> _Layout:
     """The buttons that public and ephemeral messages share."""
     painted = isinstance(job.request, DreamRequest)
-    remix = [RemixButton] if painted else []
+    remix: list[type[JobButton]] = [RemixButton] if painted else []
     if not job.state.over:
         return _Layout([_plain(CancelButton)])
     if job.state is not JobState.DONE:
         return _Layout([_plain(AgainButton, *remix)])
+    vote: list[type[JobButton]] = [VoteButton] if job.origin.guild_id is not None else []
     if _is_sheet(job):
-        return _Layout([_plain(AgainButton, *remix, InfoButton)])
+        return _Layout([_plain(AgainButton, *remix, InfoButton), _plain(*vote)])
     if not painted:
         return _Layout([_plain(UpscaleButton, InfoButton)])
     if len(job.pictures) <= 1:
         return _Layout([_plain(UpscaleButton, VariationButton, AgainButton, RemixButton), _plain(InfoButton)])
-    return _grid(job)
+    return _grid(job, vote)
 
 
-def _grid(job: JobRow) -> _Layout:
+def _grid(job: JobRow, vote: list[type[JobButton]]) -> _Layout:
     """``U1 U2 U3 U4 Again / V1 V2 V3 V4 Remix / More``; full rows leave Again and Remix to the menu."""
     ups, variations = _per_picture(UpscaleButton, job), _per_picture(VariationButton, job)
-    rare: list[type[JobButton]] = [RankButton, InfoButton]
+    rare: list[type[JobButton]] = [*vote, RankButton, InfoButton]
     if len(job.pictures) >= PER_ROW:
         return _Layout([*ups, *variations], [AgainButton, RemixButton, *rare])
     return _Layout([[*ups[0], (AgainButton, None)], [*variations[0], (RemixButton, None)]], rare)

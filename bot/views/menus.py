@@ -15,6 +15,7 @@ from bot.models.job import Comparison, JobRow, PictureRow
 from bot.pictures.ranking import independent_score, ordered
 from bot.text import shorten
 from bot.views.base import AnyInteraction, JobButton, Press, custom_id, handle, template
+from bot.views.community.votes import VoteButton
 from bot.views.info import InfoButton
 from bot.views.report import ReportButton
 from bot.views.result import AgainButton, DeleteButton, RankButton, RemixButton, has_choice, upscale
@@ -98,7 +99,8 @@ class MoreMenu(JobMenu, template=template("more")):
     action = "more"
     placeholder = "More …"
     kinds: ClassVar[dict[str, type[JobButton]]] = {
-        kind.action: kind for kind in (AgainButton, RemixButton, RankButton, InfoButton, DeleteButton, ReportButton)
+        kind.action: kind
+        for kind in (AgainButton, RemixButton, VoteButton, RankButton, InfoButton, DeleteButton, ReportButton)
     }
 
     def is_private(self, value: str) -> bool:

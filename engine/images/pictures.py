@@ -63,7 +63,7 @@ def contact_sheet(
     sheet, corners = _lay_out(images, columns or math.ceil(math.sqrt(len(images))), max(4, side // 32), size * 2)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size)
     for place, ((x, y), caption) in enumerate(zip(corners, captions, strict=True)):
-        text = _shortened(caption, font, side)
+        text = shortened(caption, font, side)
         if place in marked:
             cell = max(image.height for image in images)
             draw.rectangle(
@@ -155,7 +155,8 @@ def _lay_out(
     return sheet, corners
 
 
-def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+def shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    """*text* on one line of at most *width* pixels, cut with an ellipsis."""
     line = " ".join(text.split())
     if font.getlength(line) <= width:
         return line

@@ -46,7 +46,7 @@ async def test_a_batch_ends_as_one_sheet_with_the_best_first(world: World, max_:
     best = " · ".join(str(index + 1) for index in order[:3])
     assert f"Best: {best}. Scored by primer-grader, which did not guide them." in message.text
     assert "seeds 100–111" in message.text
-    assert ["Again", "Remix", "Info", "Delete"] == list(message.buttons)
+    assert ["Again", "Remix", "Info", "Vote", "Delete"] == list(message.buttons)
     assert (4 * 256, 3 * 256) < Image.open(io.BytesIO(message.pictures[0])).size < (4 * 300, 3 * 300)
 
 

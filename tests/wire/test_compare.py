@@ -34,7 +34,7 @@ async def test_ways_are_painted_side_by_side_from_one_seed_and_cost_their_sum(wo
         256 < sheet.height < 340,
     )
     assert ["1 · draft", "2 · pixels steps=20", "3 · usual"] == [line["label"] for line in menu(message, PICK)]
-    assert ["Again", "Info", "Delete"] == list(message.buttons)
+    assert ["Again", "Info", "Vote", "Delete"] == list(message.buttons)
     assert "seed 9 · 3 ways" in message.text
     info = whispered(await max_.click(message, "Info"))
     assert (

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import stat
 import sys
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,10 +16,12 @@ import pytest
 from bot.interactions.connector import Link
 from bot.playground.server.local import LocalDiscord
 from bot.playground.server.tls import Authority
+from bot.storage import DATABASE
 from tests.wire import schemas
 from tests.wire.conftest import dreambot_maker
 from tests.wire.crashing_bot import CAME_BY, KILLED
-from tests.wire.looks import is_result
+from tests.wire.looks import dreamt, is_result
+from tests.wire.people import Shown
 from tests.wire.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +42,7 @@ POINTS = [
     "pinged",
 ]
 """After every commit, before and after every call of Discord's, between a file and its row."""
+VOTE_POINTS = ["vote stored", "vote posted", "vote closed", "vote edited"]
 WRITES = ("POST", "PATCH", "PUT", "DELETE")
 
 
@@ -69,6 +75,64 @@ async def test_whatever_dies_wherever_there_is_one_job_one_charge_and_one_messag
         assert [] == site.record.findings()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("point", VOTE_POINTS)
+async def test_a_bot_that_dies_anywhere_in_a_vote_leaves_one_vote_that_ends_once(
+    authority: Authority, tmp_path: Path, point: str
+) -> None:
+    async with LocalDiscord(authority) as site:
+        schemas.check(site.record)
+        world = World(site, dreambot_maker({}), tmp_path / "data")
+        (tmp_path / "data").mkdir()
+        await world.start_bot()
+        sheet = await dreamt(world.max, "an owl", count=2)
+        question = (await world.max.click(sheet, "Vote")).message
+        starts = point in ("vote stored", "vote posted")
+        if not starts:
+            await world.max.click(question, "10 minutes")
+            vote = await world.max.wait_for_message(is_vote)
+            await world.max.click(vote, "B")
+        await world.stop_bot()
+        if not starts:
+            with closing(sqlite3.connect(tmp_path / "data" / DATABASE)) as connection:
+                connection.execute("UPDATE votes SET ends_at = 0")
+                connection.commit()
+
+        def press() -> None:
+            if starts:
+                site.people.click(world.max.id, question.state, question.buttons["10 minutes"], None)
+
+        await one_life(world, tmp_path, point, "bot", press)
+        await world.start_bot()
+        if starts:
+            vote = await world.max.wait_for_message(is_vote)
+            await world.max.click(vote, "B")
+            world.forward(601)
+        message = await world.max.wait_for_message(lambda m: "Winner: **B" in m.text, seconds=60)
+        await nothing_to_show(world)
+        await world.stop_bot()
+        before = written(world)
+        await world.start_bot()
+        await nothing_to_show(world)
+        await world.stop_bot()
+
+        assert [message.id] == [one.id for one in world.max.sees() if "Press a letter" in one.text or "Win" in one.text]
+        assert before == written(world)
+        assert [] == site.record.findings()
+
+
+def is_vote(message: Shown) -> bool:
+    return "Press a letter" in message.text
+
+
+async def nothing_to_show(world: World) -> None:
+    """Wait until the messages of all votes are up to date."""
+    async with asyncio.timeout(60):
+        while await world.bot.store.votes.owed(float("inf")):
+            await asyncio.sleep(0.02)
+
+
 async def outcome(world: World) -> tuple[object, ...]:
     """Messages with a picture, pings, the job's state, pictures kept, its charge, what became of its deliveries."""
     await nothing_is_owed(world)
@@ -87,8 +151,11 @@ def written(world: World) -> int:
     return sum(exchange.method in WRITES for exchange in world.site.record.exchanges)
 
 
-async def one_life(world: World, folder: Path, point: str, who: str) -> None:
-    """Start a bot in a process of its own, ask it for a picture, and wait for what happens at *point*, then its end."""
+async def one_life(world: World, folder: Path, point: str, who: str, act: Callable[[], object] | None = None) -> None:
+    """Start a bot in a process of its own, ask it for a picture, and wait for what happens at *point*, then its end.
+
+    *act* takes the place of asking.
+    """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -108,7 +175,10 @@ async def one_life(world: World, folder: Path, point: str, who: str) -> None:
     )
     try:
         await world.until(lambda: world.site.gateway.online and world.site.commands.all(), 60, what="the first life")
-        world.site.people.slash(world.max.id, world.channel("studio").id, "dream", {"prompt": "an owl"})
+        if act is None:
+            world.site.people.slash(world.max.id, world.channel("studio").id, "dream", {"prompt": "an owl"})
+        else:
+            act()
         if who == "engine":  # the bot lives on, and is stopped as usual
             await world.until((folder / "data" / CAME_BY).exists, 60, what=f"the point “{point}”")
             process.terminate()

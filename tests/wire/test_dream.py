@@ -54,7 +54,7 @@ async def test_several_pictures_come_as_one_grid_with_buttons_for_each(max_: Per
     message = await dreamt(max_, "an owl", count=3, seed=1)
 
     assert ["U1", "U2", "U3", "Again", "V1", "V2", "V3", "Remix"] == list(message.buttons)
-    assert ["Which is best?", "Info", "Delete"] == list(message.options)
+    assert ["Vote", "Which is best?", "Info", "Delete"] == list(message.options)
     assert "seeds 1–3" in message.text
     assert 256 * 2 < Image.open(io.BytesIO(message.pictures[0])).width < 256 * 2 + 20
 

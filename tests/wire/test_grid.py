@@ -27,13 +27,13 @@ async def test_a_grid_fits_its_buttons_in_two_rows_and_a_menu(max_: Person) -> N
         ["V1", "V2", "V3", "V4", "Remix"],
         ["More …"],
     ] == rows(grid)
-    assert ["Which is best?", "Info", "Delete"] == list(grid.options)
+    assert ["Vote", "Which is best?", "Info", "Delete"] == list(grid.options)
 
 
 async def test_the_more_menu_does_what_the_buttons_do(world: World, olive: Person, max_: Person, mo: Person) -> None:
     await take_reports(olive)
     grid = await dreamt(max_, "an owl", count=2)
-    assert ["Which is best?", "Info", "Delete", "Report"] == list(grid.options)
+    assert ["Vote", "Which is best?", "Info", "Delete", "Report"] == list(grid.options)
 
     assert "matches the prompt best" in whispered(await mo.click(grid, "Which is best?"))
     assert "Discord command" in whispered(await mo.click(grid, "Info"))

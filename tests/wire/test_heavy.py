@@ -47,7 +47,7 @@ async def test_a_copy_of_ones_data_follows_a_private_thinking(world: World, max_
     await world.until(heavy(answer), what="the ZIP")
     (message,) = answer.messages
     assert message.ephemeral
-    assert message.content.startswith("Your jobs, prompts, settings and ledger, with 1 picture.")
+    assert message.content.startswith("Your jobs, prompts, settings, votes and ledger, with 1 picture.")
     assert max(first_files(world)) <= answers.LIGHT
 
 

@@ -21,6 +21,7 @@ import pytest
 from bot.jobs.admission import Submission
 from bot.models.audit import AuditFilter
 from bot.models.job import JobRow, JobState
+from bot.models.vote import Candidate, Vote, VotePlace
 from bot.storage import Store
 from bot.storage.confirmations import Confirmation
 from bot.storage.database import Database, Session
@@ -158,7 +159,12 @@ async def arguments(core: Core) -> Values:
     job = await painted_from_attachment(core)
     owner = job.owner
     question = Confirmation("qqqqqqqqqq", owner, "dream", job.id, 0, job.request, NOW)
+    candidate = Candidate(job.id, 0, ANN, "ink")
+    vote = Vote(
+        "vvvvvvvvvv", VotePlace(500, 500), 1, ANN, "", False, False, False, True, NOW, NOW, 1, 0, 0, (candidate,)
+    )
     async with core.store.transaction() as session:
+        await core.store.votes.insert(session, vote)
         await core.store.saved_jobs.put(session, job.id, ANN, NOW)
         await core.store.reports.open(session, job.id, 400, 500, "here", NOW)
         await core.store.confirmations.ask(session, question)
@@ -200,6 +206,10 @@ async def arguments(core: Core) -> Values:
         "scope": ("server",),
         "sha256": (SHA,),
         "user_id": (ANN,),
+        "VoteRows.insert.vote": (replace(vote, id="wwwwwwwwww"),),
+        "place": (0,),
+        "revision": (1,),
+        "vote_id": (vote.id,),
         "voice": (Voice(BOB, "", NOW),),
         "wanted": (AuditFilter(),),
         "whose": (owner, ANN),

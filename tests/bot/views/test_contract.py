@@ -13,6 +13,7 @@ import pytest
 from discord import app_commands
 
 import bot.cogs.admin
+import bot.cogs.community.insights
 import bot.cogs.compare
 import bot.cogs.dream
 import bot.cogs.engine
@@ -29,6 +30,7 @@ from tests.bot.samples import done, enlarged, job
 
 COGS = (
     bot.cogs.admin.AdminCog,
+    bot.cogs.community.insights.InsightsCog,
     bot.cogs.compare.CompareCog,
     bot.cogs.dream.DreamCog,
     bot.cogs.engine.EngineCog,
@@ -41,7 +43,7 @@ COGS = (
 PERSISTED = {
     *("up", "again", "vary", "remix", "rank", "info", "watch", "keep", "letgo", "cancel", "refresh", "delete", "post"),
     *("older", "newer", "keptolder", "keptnewer", "report", "rdelete", "rblock", "rdismiss", "forget", "yes", "no"),
-    "words",
+    *("words", "vote", "votefor", "ballot"),
 }
 """Actions in the custom ids of messages that were sent by earlier versions."""
 FOLKLORE = re.compile(

@@ -38,7 +38,7 @@ async def test_a_grid_has_two_rows_of_buttons_and_a_menu() -> None:
     assert [
         ["U1", "U2", "U3", "U4", "Again"],
         ["V1", "V2", "V3", "V4", "Remix"],
-        ["Which is best?", "Info", "Delete", "Report"],
+        ["Vote", "Which is best?", "Info", "Delete", "Report"],
     ] == public(done(pictures=4), reports=True)
 
 
@@ -46,7 +46,7 @@ async def test_the_largest_grid_still_fits_into_a_message() -> None:
     row = done(pictures=10)
 
     assert [5, 5, 5, 5] == [len(one) for one in public(row)[:4]]
-    assert ["Again", "Remix", "Which is best?", "Info", "Delete"] == public(row)[4]
+    assert ["Again", "Remix", "Vote", "Which is best?", "Info", "Delete"] == public(row)[4]
     assert ["Again", "Remix", "Info", "Unsave", "Post here"] == labels(private_buttons_for(row, True, True))[4]
 
 

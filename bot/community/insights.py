@@ -1,0 +1,73 @@
+"""What the votes of a server say: which option or prompt part beats which other one."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+
+from bot.models.vote import Candidate, Duel, Trait, Vote, VotePlace
+from bot.storage import Store
+
+LATEST = 500
+"""Votes of a server that are counted, newest first."""
+_Z = 1.96
+"""The 97.5 % quantile of the normal distribution."""
+
+
+class Insights:
+    """Win rates per server."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def duels(self, server_id: int, shows: Callable[[VotePlace], bool], *, mature: bool) -> list[Duel]:
+        """The pairs of the server's votes, most decided first.
+
+        *shows*: whether the reader can see a channel. *mature*: votes with mature words count too.
+        """
+        votes = await self._store.votes.closed_in(server_id, LATEST)
+        return duels_of(vote for vote in votes if shows(vote.where) and (mature or not vote.mature))
+
+
+def duels_of(votes: Iterable[Vote]) -> list[Duel]:
+    """All pairs of values with at least one ballot, most decided first."""
+    ballots: Counter[tuple[Trait, Trait]] = Counter()
+    spelling: dict[Trait, str] = {}
+    for vote in votes:  # the newest first: its spelling is shown
+        for one, other, number in _compared(vote):
+            ballots[_key(one), _key(other)] += number
+            for trait in (one, other):
+                spelling.setdefault(_key(trait), trait[1])
+    found = [
+        Duel(one[0], spelling[one], spelling[other], wins, ballots[other, one])
+        for (one, other), wins in ballots.items()
+        if wins > (losses := ballots[other, one]) or (wins == losses and wins and one < other)
+    ]
+    return sorted(found, key=lambda duel: (-decidedness(duel.wins, duel.losses), duel.winner.casefold()))
+
+
+def decidedness(wins: int, losses: int) -> float:
+    """Lower bound (0…1) of the share of *wins* (Wilson 1927, eq. 2, at 95 %): 14 : 5 is more decided than 1 : 0."""
+    total = wins + losses
+    share = wins / total
+    middle = share + _Z**2 / (2 * total)
+    return (middle - _Z * math.sqrt((share * (1 - share) + _Z**2 / (4 * total)) / total)) / (1 + _Z**2 / total)
+
+
+def _compared(vote: Vote) -> Iterator[tuple[Trait, Trait, int]]:
+    """(value, its rival, ballots for the value): candidates that differ in nothing but that value are compared."""
+    sides: dict[tuple[Trait, Trait], dict[int, Candidate]] = {}
+    for one in vote.candidates:
+        for other in vote.candidates:
+            mine, theirs = set(one.traits) - set(other.traits), set(other.traits) - set(one.traits)
+            if len(mine) == len(theirs) == 1:
+                (own,), (rival,) = mine, theirs
+                if own[0] == rival[0] and _key(own) != _key(rival):
+                    sides.setdefault((own, rival), {})[one.place] = one
+    for (own, rival), candidates in sides.items():
+        yield own, rival, sum(vote.counts.get(place, 0) for place in candidates)
+
+
+def _key(trait: Trait) -> Trait:
+    return trait[0], " ".join(trait[1].casefold().split())

@@ -1,0 +1,303 @@
+"""Blind votes: a letter for each picture, one ballot per person, counts and labels only at the end.
+
+    start    one transaction stores the vote and its candidates; then its message is posted
+    cast     a ballot is stored or changed while the vote is open
+    close    one transaction closes all votes whose time is over; then their messages are edited
+
+A message that does not show the newest revision of its vote is owed. `run` sends what is owed until Discord has it, so
+a crash or a failure repeats an edit that changes nothing. Where a message is gone, the vote ends quietly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+
+import discord
+
+from bot.community.vote_message import vote_embed, vote_sheet
+from bot.errors import Blocked, PictureGone, Refused, StoreError
+from bot.failpoints import failpoint
+from bot.interactions.context import Invocation
+from bot.interactions.message_api import (
+    FAILURES,
+    Address,
+    MessagePayload,
+    Post,
+    Trouble,
+    nonce,
+    patience_for,
+    trouble_of,
+)
+from bot.jobs.service import JobService
+from bot.models.job import Comparison, JobRow, JobState, new_job_id, parts_of
+from bot.models.vote import MOST_CANDIDATES, PROMPT, Candidate, Trait, Vote, VotePlace
+from bot.pictures.contact_sheet import thumbnail
+from bot.pictures.ranking import ordered
+from bot.policy.server_rules import ServerRules, blocked_words, meant_by
+from bot.policy.word_filter import is_mature
+from bot.storage import Store
+from bot.storage.database import Session
+from bot.text import message_link
+from engine.errors import UnreadablePicture
+from engine.requests.prompts import format_prompts
+from engine.requests.request import DreamRequest
+
+log = logging.getLogger(__name__)
+
+MOST_OPEN = 5
+"""Open votes that one person may have started."""
+POLL_SECONDS = 2.0
+"""Interval in which ends and owed messages are looked for."""
+SETTLED = (Trouble.GONE, Trouble.ARCHIVED, Trouble.NO_ACCESS, Trouble.EXPIRED, Trouble.REFUSED, Trouble.TOO_LARGE)
+"""Failures after which no attempt can succeed."""
+
+
+class Votes:
+    """One per bot. *buttons*: a fresh view of an open vote. *deletes*: a message was queued for deletion.
+
+    *clock*: unix seconds.
+    """
+
+    def __init__(
+        self,
+        client: discord.Client,
+        store: Store,
+        jobs: JobService,
+        buttons: Callable[[Vote], discord.ui.View],
+        deletes: Callable[[], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._jobs = jobs
+        self._buttons = buttons
+        self._deletes = deletes
+        self._clock = clock
+        self._news = asyncio.Event()
+        self._showing = asyncio.Lock()
+
+    async def start_over(self, job: JobRow, caller: Invocation, seconds: float) -> Vote:
+        """Start a vote over the pictures of one job in the channel where they are shown. Raises Refused."""
+        if caller.guild_id is None or not caller.resident:
+            raise Refused("Votes work in servers where I am a member.")
+        caller.check_place()
+        if all(channel_id != caller.channel_id for channel_id, _ in await self._store.messages.of_job(job.id)):
+            raise Refused("Only pictures that are posted in this channel can be voted on. Post them here first.")
+        await self._jobs.admission.check_showing(job, caller.user_id, caller.location)
+        where = VotePlace(
+            caller.guild_id, caller.channel_id, caller.above[0] if caller.in_thread and caller.above else None
+        )
+        return await self.start(where, caller.user_id, title_of(job), candidates_of(job), seconds)
+
+    async def start(
+        self,
+        where: VotePlace,
+        starter_id: int,
+        title: str,
+        candidates: Sequence[Candidate],
+        seconds: float,
+        *,
+        others_only: bool = False,
+    ) -> Vote:
+        """Store a vote of *seconds* over 2 to 25 pictures and post its message; letters are given at random.
+
+        *others_only*: nobody may vote for their own picture. Raises Refused: too many votes, or no right to post.
+        """
+        if not 2 <= len(candidates) <= MOST_CANDIDATES:
+            raise Refused(f"A vote needs 2 to {MOST_CANDIDATES} pictures; this has {len(candidates)}.")
+        shuffled = secrets.SystemRandom().sample(candidates, len(candidates))
+        lettered = tuple(replace(one, place=place) for place, one in enumerate(shuffled))
+        now = self._clock()
+        async with self._store.transaction() as session:
+            rows = self._store.votes
+            for job_id in {one.job_id for one in lettered}:
+                if (known := await rows.open_over(session, job_id, where.channel_id)) is not None:
+                    raise Refused(await self._running(known, session))
+            if starter_id and await rows.count_open(session, starter_id) >= MOST_OPEN:
+                raise Refused(f"You have {MOST_OPEN} open votes. Wait until one of them ends.")
+            spoiler, mature = await self._cover(where, lettered, session)
+            vote = Vote(
+                id=new_job_id(),
+                where=where,
+                message_id=None,
+                starter_id=starter_id,
+                title=title,
+                others_only=others_only,
+                spoiler=spoiler,
+                mature=mature,
+                is_open=True,
+                created_at=now,
+                ends_at=now + seconds,
+                revision=1,
+                shown=0,
+                tries=0,
+                candidates=lettered,
+            )
+            await rows.insert(session, vote)
+        failpoint("vote stored")
+        await self._show(vote.id, fresh=True)
+        shown = await self._store.votes.find(vote.id)
+        if shown is None:
+            raise Refused("I cannot post the vote in this channel.")
+        return shown
+
+    async def cast(self, vote_id: str, place: int, caller: Invocation) -> Vote:
+        """Store or change the caller's ballot. Raises Refused or Blocked."""
+        vote = await self._store.votes.find(vote_id)
+        if vote is None or vote.where.channel_id != caller.channel_id:
+            raise Refused("This vote no longer exists.")
+        chosen = next((one for one in vote.candidates if one.place == place), None)
+        if chosen is None:
+            raise Refused("This picture has been removed from the vote. Choose another one.")
+        if vote.others_only and chosen.author_id == caller.user_id:
+            raise Refused("This is your own picture. Vote for another one.")
+        now = self._clock()
+        if block := await self._store.blocks.find(caller.user_id, vote.where.server_id, now):
+            raise Blocked(blocked_words(block))
+        async with self._store.transaction() as session:
+            if not await self._store.votes.cast(session, vote_id, caller.user_id, place, now):
+                raise Refused("This vote has ended. Your last choice counts.")
+        return vote
+
+    async def find(self, vote_id: str) -> Vote | None:
+        """The vote; its counts and winners are known once it is closed."""
+        return await self._store.votes.find(vote_id)
+
+    def wake(self) -> None:
+        """Look for owed messages now."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Close votes in time and keep their messages up to date."""
+        while True:
+            try:
+                await self._work()
+            except StoreError as error:
+                log.error("votes are continued later: %s", error)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._news.wait()
+            self._news.clear()
+
+    async def _work(self) -> None:
+        if await self._store.votes.close_due(self._clock()):
+            failpoint("vote closed")
+        for vote_id in await self._store.votes.owed(self._clock()):
+            await self._show(vote_id)
+
+    async def _show(self, vote_id: str, *, fresh: bool = False) -> None:
+        """Bring the message of a vote up to date. *fresh*: no message can exist yet."""
+        async with self._showing:
+            vote = await self._store.votes.find(vote_id)
+            if vote is None or vote.shown >= vote.revision:
+                return
+            if len(vote.candidates) < 2:  # their owners deleted the others
+                await self._store.votes.delete(vote_id)
+                self._deletes()
+                return
+            where = vote.where
+            post = Post(self._client, Address(where.server_id, where.channel_id, vote.starter_id))
+            try:
+                await self._send(vote, post, fresh=fresh)
+            except FAILURES as error:
+                await self._learn(vote, error)
+
+    async def _send(self, vote: Vote, post: Post, *, fresh: bool) -> None:
+        payload = await self._payload(vote, post.upload_limit)
+        message_id = vote.message_id
+        if message_id is None and not fresh:
+            message_id = await post.find(vote.id, vote.created_at)
+        try:
+            if message_id is not None:
+                await post.edit(message_id, payload)
+                failpoint("vote edited")
+        except FAILURES as error:
+            if trouble_of(error) not in (Trouble.ARCHIVED, Trouble.TOO_OLD) or isinstance(error, discord.RateLimited):
+                raise
+            message_id = None  # a new message opens the thread again
+        if message_id is None:
+            message_id = await post.send(payload, nonce(vote.id, f"vote {vote.is_open}"))
+            failpoint("vote posted")
+        await self._store.votes.posted(vote.id, message_id, vote.revision)
+
+    async def _learn(self, vote: Vote, error: BaseException) -> None:
+        if trouble_of(error) not in SETTLED:
+            await self._store.votes.retry(vote.id, self._clock() + patience_for(error, vote.tries))
+            return
+        log.info("the message of vote %s is gone or refused: %s", vote.id, error)
+        if vote.message_id is None:
+            await self._store.votes.delete(vote.id)
+        else:
+            await self._store.votes.give_up(vote.id)
+
+    async def _payload(self, vote: Vote, limit: int) -> MessagePayload:
+        cells = [await self._cell(one) for one in vote.candidates]
+        buttons = partial(self._buttons, vote) if vote.is_open else None
+        if not any(cells):
+            return MessagePayload(vote_embed(vote), (), buttons)
+        sheet = await asyncio.to_thread(vote_sheet, vote, cells, limit)
+        name = f"SPOILER_{sheet.name}" if vote.spoiler else sheet.name
+        return MessagePayload(vote_embed(vote, "" if vote.spoiler else name), ((name, sheet.data),), buttons)
+
+    async def _cell(self, one: Candidate) -> bytes | None:
+        """The thumbnail of a candidate; None if its file has expired."""
+        try:
+            return await asyncio.to_thread(thumbnail, await self._store.pictures.png(one.job_id, one.index))
+        except (PictureGone, UnreadablePicture):
+            return None
+
+    async def _cover(self, where: VotePlace, candidates: Sequence[Candidate], session: Session) -> tuple[bool, bool]:
+        """(spoiler, mature): whether the sheet is covered, and whether a prompt has mature words or is unknown."""
+        rules = ServerRules.read(await self._store.settings.all("server", str(where.server_id), session))
+        spoiler = mature = False
+        for job_id in {one.job_id for one in candidates}:
+            job = await self._store.jobs.find(job_id, session)
+            if job is None:
+                raise Refused("One of these pictures has just been deleted.")
+            meant = await meant_by(self._store, session, job.request, job.origin.parent_job)
+            spoiler = spoiler or job.origin.spoiler or rules.covers(meant)
+            mature = mature or bool(is_mature(meant.texts)) or not meant.known
+        return spoiler, mature
+
+    async def _running(self, vote_id: str, session: Session) -> str:
+        vote = await self._store.votes.find(vote_id, session)
+        if vote is None or vote.message_id is None:
+            return "A vote on these pictures is already open here."
+        link = message_link(vote.where.server_id, vote.where.channel_id, vote.message_id)
+        return f"A vote on these pictures is already open here: {link}"
+
+
+def candidates_of(job: JobRow) -> tuple[Candidate, ...]:
+    """The pictures of a finished job that are on disk, at most the best 25. Raises Refused for fewer than two."""
+    pictures = [picture for picture in ordered(job).pictures if picture.path is not None]
+    if job.state is not JobState.DONE or len(pictures) < 2:
+        raise Refused("A vote needs a result with at least two pictures that are still stored.")
+    found = []
+    for picture in pictures[:MOST_CANDIDATES]:
+        label, traits = f"seed {picture.facts.get('seed', '?')}", tuple[Trait, ...]()
+        if isinstance(job.request, Comparison):
+            way = job.request.ways[picture.index]
+            label, traits = way.label, (("way", way.label),)
+        elif isinstance(job.request, DreamRequest):
+            traits = traits_of(job.request)
+        found.append(Candidate(job.id, picture.index, job.origin.user_id, label, traits))
+    return tuple(found)
+
+
+def traits_of(request: DreamRequest) -> tuple[Trait, ...]:
+    """Prompt parts with a positive weight, method and model."""
+    parts = tuple((PROMPT, prompt.text) for prompt in request.prompts if prompt.text and prompt.weight > 0)
+    return tuple(dict.fromkeys((*parts, ("method", request.method), ("model", request.model))))
+
+
+def title_of(job: JobRow) -> str:
+    """The prompt that all pictures share, as typed; empty if they differ, because it would give the labels away."""
+    asked = [part.request for part in parts_of(job.request)]
+    prompts = {request.prompts if isinstance(request, DreamRequest) else () for request in asked}
+    return format_prompts(prompts.pop()) if len(prompts) == 1 else ""

@@ -1,0 +1,189 @@
+"""Blind votes: the vote, its candidates, one ballot per person, and what its message still has to show."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from bot.models.vote import Candidate, Vote, VotePlace
+from bot.storage.database import Database, Session
+
+
+class VoteRows:
+    """The tables `votes`, `vote_candidates` and `ballots`. Methods raise StoreError."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def insert(self, session: Session, vote: Vote) -> None:
+        """Insert an open vote with its candidates; its message is owed."""
+        where = vote.where
+        await session.run(
+            "INSERT INTO votes (id, server_id, channel_id, thread_of, starter_id, title, others_only, spoiler, mature,"
+            " state, created_at, ends_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ?)",
+            vote.id,
+            where.server_id,
+            where.channel_id,
+            where.thread_of,
+            vote.starter_id,
+            vote.title,
+            int(vote.others_only),
+            int(vote.spoiler),
+            int(vote.mature),
+            vote.created_at,
+            vote.ends_at,
+        )
+        for one in vote.candidates:
+            await session.run(
+                "INSERT INTO vote_candidates VALUES (?, ?, ?, ?, ?, ?, ?)",
+                vote.id,
+                one.place,
+                one.job_id,
+                one.index,
+                one.author_id,
+                one.label,
+                json.dumps(one.traits, ensure_ascii=False),
+            )
+
+    async def find(self, vote_id: str, session: Session | None = None) -> Vote | None:
+        """The vote with its candidates in the order of their letters; the counts of an open vote are left out."""
+        async with self._database.reading(session) as own:
+            row = await own.one("SELECT * FROM votes WHERE id = ?", vote_id)
+            if row is None:
+                return None
+            return await _complete(own, row)
+
+    async def open_over(self, session: Session, job_id: str, channel_id: int) -> str | None:
+        """Id of an open vote over pictures of that job in that channel, or None."""
+        row = await session.one(
+            "SELECT id FROM votes WHERE state = 'open' AND channel_id = ?"
+            " AND id IN (SELECT vote_id FROM vote_candidates WHERE job_id = ?) LIMIT 1",
+            channel_id,
+            job_id,
+        )
+        return None if row is None else str(row[0])
+
+    async def count_open(self, session: Session, user_id: int) -> int:
+        """Number of open votes that this person has started."""
+        row = await session.one("SELECT count(*) FROM votes WHERE starter_id = ? AND state = 'open'", user_id)
+        return 0 if row is None else int(row[0])
+
+    async def cast(self, session: Session, vote_id: str, user_id: int, place: int, now: float) -> bool:
+        """Store or change a person's ballot; False if the vote has ended or has no such candidate."""
+        row = await session.one(
+            "INSERT INTO ballots SELECT vote_id, ?2, place, ?4 FROM vote_candidates JOIN votes ON votes.id = vote_id"
+            " WHERE vote_id = ?1 AND place = ?3 AND state = 'open' AND ends_at > ?4"
+            " ON CONFLICT (vote_id, user_id) DO UPDATE SET place = ?3, at = ?4 RETURNING 1",
+            vote_id,
+            user_id,
+            place,
+            now,
+        )
+        return row is not None
+
+    async def close_due(self, now: float) -> list[str]:
+        """Close all votes that have ended, each of them once; returns their ids."""
+        async with self._database.transaction() as session:
+            rows = await session.all(
+                "UPDATE votes SET state = 'closed', revision = revision + 1, tries = 0, not_before = 0"
+                " WHERE state = 'open' AND ends_at <= ? RETURNING id",
+                now,
+            )
+        return [row[0] for row in rows]
+
+    async def owed(self, now: float) -> list[str]:
+        """Ids of votes whose message is to be sent or edited now, oldest attempt first."""
+        async with self._database.reading() as session:
+            rows = await session.all(
+                "SELECT id FROM votes WHERE shown < revision AND not_before <= ? ORDER BY not_before", now
+            )
+        return [row[0] for row in rows]
+
+    async def posted(self, vote_id: str, message_id: int, revision: int) -> None:
+        """Note that this message shows that revision."""
+        async with self._database.transaction() as session:
+            await session.run(
+                "UPDATE votes SET message_id = ?, shown = ?, tries = 0 WHERE id = ?", message_id, revision, vote_id
+            )
+
+    async def retry(self, vote_id: str, not_before: float) -> None:
+        async with self._database.transaction() as session:
+            await session.run("UPDATE votes SET tries = tries + 1, not_before = ? WHERE id = ?", not_before, vote_id)
+
+    async def give_up(self, vote_id: str) -> None:
+        """Close the vote without its message, which is gone."""
+        async with self._database.transaction() as session:
+            await session.run("UPDATE votes SET state = 'closed', shown = revision WHERE id = ?", vote_id)
+
+    async def delete(self, vote_id: str) -> None:
+        """Delete the vote with its ballots, and queue its message for deletion."""
+        async with self._database.transaction() as session:
+            await session.run(
+                "INSERT OR IGNORE INTO removals"
+                " SELECT channel_id, message_id FROM votes WHERE id = ? AND message_id IS NOT NULL",
+                vote_id,
+            )
+            await session.run("DELETE FROM votes WHERE id = ?", vote_id)
+
+    async def withdraw(self, session: Session, job_id: str) -> None:
+        """Take the pictures of a job out of all votes."""
+        await session.run("DELETE FROM vote_candidates WHERE job_id = ?", job_id)
+
+    async def closed_in(self, server_id: int, limit: int) -> list[Vote]:
+        """The latest closed votes of a server with their counts, newest first.
+
+        Votes with a private picture, or with one of another server, are left out.
+        """
+        async with self._database.reading() as session:
+            rows = await session.all(
+                "SELECT * FROM votes WHERE server_id = ?1 AND state = 'closed' AND NOT EXISTS ("
+                " SELECT 1 FROM vote_candidates JOIN jobs ON jobs.id = job_id"
+                " WHERE vote_id = votes.id AND jobs.guild_id IS NOT ?1) ORDER BY ends_at DESC LIMIT ?2",
+                server_id,
+                limit,
+            )
+            return [await _complete(session, row) for row in rows]
+
+    async def of_person(self, user_id: int) -> list[sqlite3.Row]:
+        """A person's ballots (vote, server, title, place, at, started), and the votes that they started."""
+        async with self._database.reading() as session:
+            return await session.all(
+                "SELECT votes.id, server_id, title, ends_at, starter_id = ?1 AS started, place, at"
+                " FROM votes LEFT JOIN ballots ON vote_id = votes.id AND user_id = ?1"
+                " WHERE votes.id IN (SELECT vote_id FROM ballots WHERE user_id = ?1"
+                "  UNION SELECT id FROM votes WHERE starter_id = ?1)"
+                " ORDER BY votes.created_at",
+                user_id,
+            )
+
+
+async def _complete(session: Session, row: sqlite3.Row) -> Vote:
+    """A row of `votes` with its candidates and, once it is closed, its counts."""
+    candidates = await session.all("SELECT * FROM vote_candidates WHERE vote_id = ? ORDER BY place", row["id"])
+    counts: dict[int, int] = {}
+    if row["state"] == "closed":
+        cast = await session.all("SELECT place, count(*) FROM ballots WHERE vote_id = ? GROUP BY place", row["id"])
+        counts = {one[0]: one[1] for one in cast}
+    return Vote(
+        id=row["id"],
+        where=VotePlace(row["server_id"], row["channel_id"], row["thread_of"]),
+        message_id=row["message_id"],
+        starter_id=row["starter_id"],
+        title=row["title"],
+        others_only=bool(row["others_only"]),
+        spoiler=bool(row["spoiler"]),
+        mature=bool(row["mature"]),
+        is_open=row["state"] == "open",
+        created_at=row["created_at"],
+        ends_at=row["ends_at"],
+        revision=row["revision"],
+        shown=row["shown"],
+        tries=row["tries"],
+        candidates=tuple(map(_candidate, candidates)),
+        counts=counts,
+    )
+
+
+def _candidate(row: sqlite3.Row) -> Candidate:
+    traits = tuple((str(axis), str(value)) for axis, value in json.loads(row["traits"]))
+    return Candidate(row["job_id"], row["idx"], row["author_id"], row["label"], traits, row["place"])

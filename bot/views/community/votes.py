@@ -1,0 +1,89 @@
+"""Blind votes: the button that offers one, the choice of its length, and a button for each picture."""
+
+from __future__ import annotations
+
+from discord import ui
+
+from bot.errors import Refused
+from bot.interactions.message_api import EphemeralPayload
+from bot.models.job import JobRow
+from bot.models.vote import Vote
+from bot.text import message_link, relative
+from bot.views.base import IdButton, JobButton, Press, template
+
+LENGTHS = (("10 minutes", 600), ("1 hour", 3600), ("24 hours", 86_400))
+"""Label and seconds."""
+PER_ROW = 5
+
+
+class VoteButton(JobButton, template=template("vote")):
+    """Offers to start a blind vote over the pictures of a result."""
+
+    action = "vote"
+    label = "Vote"
+    private = True
+
+    async def pressed(self, press: Press, job: JobRow) -> None:
+        text = (
+            "Start a blind vote on these pictures? Members choose a letter; labels and counts stay hidden until the "
+            "end. It costs nothing. How long should it last?"
+        )
+        await press.responder.send_private_payload(EphemeralPayload(text, buttons=lambda: _lengths(job.id)))
+
+
+class StartVoteButton(JobButton, template=template("votefor")):
+    """Starts the vote; the index says for how long."""
+
+    action = "votefor"
+    label = "Start"
+    private = True
+
+    def __init__(self, job_id: str, index: int | None = None, row: int | None = None) -> None:
+        super().__init__(job_id, index, row)
+        self.item.label = LENGTHS[(index or 0) % len(LENGTHS)][0]
+
+    async def pressed(self, press: Press, job: JobRow) -> None:
+        """Post the vote and replace the question by a link to it."""
+        if self.index is None or self.index >= len(LENGTHS):
+            raise Refused("This button no longer works. Press Vote again.")
+        await press.responder.defer()
+        vote = await press.services.votes.start_over(job, press.caller, LENGTHS[self.index][1])
+        where = vote.where
+        text = f"The vote will be posted in a moment and ends {relative(vote.ends_at)}."
+        if vote.message_id is not None:
+            link = message_link(where.server_id, where.channel_id, vote.message_id)
+            text = f"The vote is open until {relative(vote.ends_at)}: {link}"
+        await press.responder.replace(EphemeralPayload(text))
+
+
+class BallotButton(IdButton, template=template("ballot")):
+    """Votes for a picture. The custom id holds the id of the vote in place of a job id, and the picture's letter."""
+
+    action = "ballot"
+    label = "Vote"
+    private = True
+
+    def __init__(self, job_id: str, index: int | None = None, row: int | None = None) -> None:
+        super().__init__(job_id, index, row)
+        self.item.label = chr(ord("A") + (index or 0) % 26)
+
+    async def act(self, press: Press) -> None:
+        vote = await press.services.votes.cast(self.job_id, self.index or 0, press.caller)
+        await press.responder.send_private(
+            f"You voted for **{self.item.label}**. You can change your vote until the end: {relative(vote.ends_at)}."
+        )
+
+
+def ballot_buttons(vote: Vote) -> ui.View:
+    """A fresh button for each picture of an open vote."""
+    view = ui.View(timeout=None)
+    for position, one in enumerate(vote.candidates):
+        view.add_item(BallotButton(vote.id, one.place, position // PER_ROW))
+    return view
+
+
+def _lengths(job_id: str) -> ui.View:
+    view = ui.View(timeout=None)
+    for index in range(len(LENGTHS)):
+        view.add_item(StartVoteButton(job_id, index))
+    return view
