@@ -24,11 +24,13 @@ from PIL import Image
 
 from engine.errors import InvalidRequest
 from engine.guidance.clip_score import Judge
+from engine.images.icons.spec import PREFIX
 from engine.images.opening import open_own, stored_size
 from engine.images.pictures import to_png
 from engine.protocol.messages import Picture, Progress, Request
 from engine.protocol.replay_record import check_model, read_record, replay_request
 from engine.protocol.step_log import ReplayPlan, read_replay_plan
+from engine.requests.icons import draw_icons
 from engine.requests.prompts import parse_prompts
 from engine.requests.request import AUTO, USUAL_SCALE, DreamRequest, UpscaleRequest, build_request
 from engine.worker.in_process import InProcessEngine
@@ -136,11 +138,13 @@ class Studio:
         """*count* images of *prompt*, with the seeds *seed*, *seed* + 1, …
 
         *size*: ``"512x384"`` or (width, height). *init*: the image to start from; *mask*: white where it is repainted;
-        *target*: an image that is a prompt as well. *on_progress* is called with steps and previews. *options*: the
-        method's own, and `profile`. Raises InvalidRequest, PromptError, UnreadablePicture, ModelUnavailable,
-        OutOfMemory.
+        *target*: an image that is a prompt as well; ``"icon:owl"`` stands for an icon as either of them.
+        *on_progress* is called with steps and previews. *options*: the method's own, and `profile`. Raises
+        InvalidRequest, PromptError, UnreadablePicture, ModelUnavailable, OutOfMemory.
         """
-        files = {name: _encoded(given) for name, given in (("init", init), ("target", target), ("mask", mask)) if given}
+        given = {"init": init, "target": target, "mask": mask}
+        icons = {name: str(one) for name, one in given.items() if str(one).startswith(PREFIX)}
+        files = {name: _encoded(one) for name, one in given.items() if one and name not in icons}
         hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
         request = build_request(
             prompt,
@@ -155,9 +159,11 @@ class Studio:
             init_image=hashes.get("init", ""),
             target_image=hashes.get("target", ""),
             mask_image=hashes.get("mask", ""),
+            init_icon=icons.get("init", ""),
+            target_icon=icons.get("target", ""),
         )
         images = {hashes[name]: data for name, data in files.items()}
-        return self._paint(request, images, on_progress)
+        return self._paint(draw_icons(request, images), images, on_progress)
 
     def upscale(
         self,
@@ -186,12 +192,13 @@ class Studio:
         Raises InvalidRequest for a PNG without a record, or one that needs an input image.
         """
         record = read_record(_encoded(image))
-        request = replay_request(record)
+        request, images = replay_request(record), dict[str, bytes]()
         if isinstance(request, DreamRequest):
             check_model(request)
-        if request.images:
+            request = draw_icons(request, images)
+        if any(sha not in images for sha in request.images):
             raise InvalidRequest("This picture was made from another picture; paint it again with that as init image.")
-        (again,) = self._paint(request, {}, None, read_replay_plan(record["resolved"]))
+        (again,) = self._paint(request, images, None, read_replay_plan(record["resolved"]))
         return again
 
     def score(self, images: ImageLike | Iterable[ImageLike], text: str, *, perceptor: str = GRADER) -> list[float]:

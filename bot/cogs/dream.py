@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -21,6 +22,8 @@ from bot.services import BotClient
 from bot.text import duration, plain, units
 from engine.catalogue.models import DEFAULT_MODEL
 from engine.errors import DreamError
+from engine.images.icons.spec import MAX_TEXT
+from engine.requests.icons import draw_icons
 from engine.requests.prompts import MAX_SOURCE, read_prompts
 from engine.requests.request import MAX_COUNT, MAX_SEED, DreamRequest, build_request, parse_settings
 
@@ -39,6 +42,8 @@ class DreamCog(commands.Cog):
         prompt="What to paint. Parts and weights: castle:2 | fog | people:-0.5",
         negative="What the picture should avoid.",
         image="A picture to start from.",
+        icon="A figure to start from in place of a picture, for example owl size=0.6",
+        target_icon="A figure to approach.",
         mask="White (or transparent) areas are repainted; black areas stay.",
         method="The method.",
         model="The model.",
@@ -58,6 +63,8 @@ class DreamCog(commands.Cog):
         negative: Words | None = None,
         image: discord.Attachment | None = None,
         mask: discord.Attachment | None = None,
+        icon: app_commands.Range[str, 1, MAX_TEXT] | None = None,
+        target_icon: app_commands.Range[str, 1, MAX_TEXT] | None = None,
         method: str | None = None,
         model: str | None = None,
         profile: str | None = None,
@@ -73,6 +80,8 @@ class DreamCog(commands.Cog):
             caller.check_place()
         if mask and not image:
             raise Refused(ALONE)
+        if icon and image:
+            raise Refused("Choose image or icon to start from, not both.")
         ways = await self._ways(interaction, PaintChoice(model or "", method or "", size or "", profile or ""))
         request = build_request(
             prompt,
@@ -85,13 +94,17 @@ class DreamCog(commands.Cog):
             count=count or 1,
             init_image=NOT_YET if image else "",
             mask_image=NOT_YET if mask else "",
+            init_icon=icon or "",
+            target_icon=target_icon or "",
             settings=ways.settings | parse_settings(more or ""),
         )
         if image:
             await self.services.job_actions.check(request, caller)
         attached = await _fetched(self.services.attachments, caller.user_id, image, mask)
+        images = dict(attached.images)
         request = request.model_copy(update={"init_image": attached.image, "mask_image": attached.mask})
-        await self.services.job_actions.dream(request, caller, responder, attached.images)
+        request = await asyncio.to_thread(draw_icons, request, images)
+        await self.services.job_actions.dream(request, caller, responder, images)
         readings = (*read_prompts(prompt).notes, *(read_prompts(negative).notes if negative else ()))
         if note := " ".join(filter(None, (*map(plain, readings), attached.note, attached.fitted(request)))):
             await responder.send_private(note)
@@ -105,6 +118,14 @@ class DreamCog(commands.Cog):
     @dream.autocomplete("prompt")
     async def _prompts(self, interaction: AnyInteraction, typed: str) -> Choices:
         return _choices(completion.prompts(typed, _typed(interaction, "model")))
+
+    @dream.autocomplete("icon")
+    async def _icons(self, interaction: AnyInteraction, typed: str) -> Choices:
+        return _choices(await asyncio.to_thread(completion.icons, typed))
+
+    @dream.autocomplete("target_icon")
+    async def _target_icons(self, interaction: AnyInteraction, typed: str) -> Choices:
+        return _choices(await asyncio.to_thread(completion.icons, typed))
 
     @dream.autocomplete("method")
     async def _methods(self, interaction: AnyInteraction, typed: str) -> Choices:

@@ -34,7 +34,7 @@ def info_embed(job: JobRow, keepers: Collection[int] = (), user_id: int = 0, fil
         value = f"```\n{line}\n```" if _fits(line) else f"See the file {THE_LINES}."
         embed.add_field(name=name, value=value, inline=False)
     if isinstance(request, DreamRequest):
-        if request.images:
+        if request.attachments:
             needed = "that picture and mask (image:, mask:)" if request.mask_image else "that picture (image:)"
             what = f"This picture started from another one. Add {needed} to the commands."
             embed.add_field(name="Starting picture", value=what, inline=False)

@@ -13,6 +13,8 @@ from pydantic.fields import FieldInfo
 from bot.requests.parse import USUAL
 from bot.text import shorten
 from engine.catalogue.models import DEFAULT_MODEL, MODELS, Model
+from engine.images.icons.sets import suggest
+from engine.images.icons.spec import PREFIX, Icon
 from engine.primer.closest import complete
 from engine.primer.welcome import WELCOME_PROMPTS
 from engine.requests.request import METHODS, Options, option_span, option_text, profiles_of
@@ -34,6 +36,20 @@ def prompts(typed: str, model_name: str) -> list[Suggestion]:
         return _cut([(prompt, prompt) for prompt in WELCOME_PROMPTS])
     completed = (f"{head} {name}".strip() for name in complete(word)) if len(word) > 1 else ()
     return _cut([(prompt, prompt) for prompt in dict.fromkeys([typed, *completed])])
+
+
+def icons(typed: str) -> list[Suggestion]:
+    """Icons that begin with the name in what was typed, then the settings of an icon."""
+    done, _, word = typed.removeprefix(PREFIX).rpartition(" ")
+    fields = {key: field for key, field in Icon.model_fields.items() if key != "name"}
+    settings = [
+        (f"{key}={option_text(field.default)} · {field.description}", f"{done} {key}={option_text(field.default)}")
+        for key, field in fields.items()
+        if done and key.startswith(word) and f"{key}=" not in done
+    ]
+    named = [] if "=" in typed else suggest(f"{done} {word}".strip())
+    typed_out = [(typed, typed)] if "=" in word else []
+    return _cut([*((f"{name} – {kind}", name) for name, kind in named), *settings, *typed_out])
 
 
 def methods(typed: str, model_name: str, unavailable: Mapping[str, str]) -> list[Suggestion]:

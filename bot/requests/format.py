@@ -15,6 +15,7 @@ from bot.policy.server_rules import NO_PROFILE
 from bot.requests.parse import USUAL, ParsedCommand, parse_label, parse_way
 from engine.catalogue.models import DEFAULT_MODEL, MODELS
 from engine.errors import DreamError, PromptError
+from engine.images.icons.spec import PREFIX
 from engine.requests.prompts import MAX_WEIGHT, Prompt, format_prompts, parse_prompts
 from engine.requests.request import METHODS, NEGATIVE_WEIGHT, DreamRequest, build_options, option_text, profiles_of
 
@@ -25,6 +26,8 @@ def slash_command(request: DreamRequest) -> str:
     parts = [f"/dream prompt:{prompt}"]
     if negative:
         parts.append(f"negative:{negative}")
+    icons = {"icon": request.init_icon, "target_icon": request.target_icon}
+    parts += [f"{name}:{text.removeprefix(PREFIX)}" for name, text in icons.items() if text]
     parts += [f"{name}:{value}" for name, value in _ways(request).items()]
     parts.append(f"size:{_size(request)} steps:{request.options.steps} seed:{request.seed}")
     if request.count > 1:
@@ -61,7 +64,9 @@ def shell_command(request: DreamRequest) -> str:
     parts += [f"--{name} {value}" for name, value in unusual_ways(request).items()]
     parts += [f"--set {key}={value}" for key, value in needed_options(request).items()]
     if request.init_image:
-        parts.append("--init PICTURE.png")
+        parts.append(f"--init {_quoted(request.init_icon) if request.init_icon else 'PICTURE.png'}")
+    if request.target_image:
+        parts.append(f"--target {_quoted(request.target_icon) if request.target_icon else 'TARGET.png'}")
     if request.mask_image:
         parts.append("--mask MASK.png")
     return " ".join(parts)

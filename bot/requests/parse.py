@@ -37,7 +37,7 @@ def parse_remix(job: JobRow, prompt: str, negative: str, settings: str) -> Dream
     original = dream_of(job)
     typed = parse_settings(settings)
     numbers = {key: whole_number(key, typed[key]) for key in ("steps", "seed", "count") if key in typed}
-    return build_request(
+    request = build_request(
         prompt,
         negative=negative,
         model=typed.get("model", ""),
@@ -52,6 +52,9 @@ def parse_remix(job: JobRow, prompt: str, negative: str, settings: str) -> Dream
         pictures=[part for part in original.prompts if part.image],
         settings={key: value for key, value in typed.items() if key not in REQUEST_KEYS},
     )
+    if (request.width, request.height) != (original.width, original.height):
+        return request  # its pictures show icons of the old size, which their texts would not make again
+    return request.model_copy(update={"init_icon": original.init_icon, "target_icon": original.target_icon})
 
 
 def whole_number(key: str, text: str) -> int:

@@ -12,9 +12,11 @@ from engine.cli._dream_order import begun_seed
 from engine.cli.console import is_folder, read_file
 from engine.errors import InvalidRequest
 from engine.images.decoder import ANIMATED
+from engine.images.icons.spec import PREFIX
 from engine.images.opening import upright_size
 from engine.protocol.replay_record import check_model, read_record, replay_request
 from engine.protocol.step_log import ReplayPlan, read_replay_plan
+from engine.requests.icons import draw_icons
 from engine.requests.request import DreamRequest, build_request, check_aims
 
 REPLAYS_ONE = "--replay repaints exactly one picture; leave out --resume and --count."
@@ -34,7 +36,7 @@ class Subject:
 
 def attach(path: Path | None, images: dict[str, bytes]) -> str:
     """Adds a file to *images*. Returns its SHA-256, or an empty string without a file."""
-    if path is None:
+    if path is None or icon_of(path):
         return ""
     if str(path).startswith(("http:/", "https:/")):
         raise InvalidRequest(
@@ -44,6 +46,11 @@ def attach(path: Path | None, images: dict[str, bytes]) -> str:
     sha = hashlib.sha256(data).hexdigest()
     images[sha] = data
     return sha
+
+
+def icon_of(path: Path | None) -> str:
+    """The description of the icon that is named in place of a file, as in ``icon:owl``; empty for a file."""
+    return str(path) if str(path).startswith(PREFIX) else ""
 
 
 def init_notes(request: DreamRequest, images: Mapping[str, bytes]) -> Iterator[str]:
@@ -57,23 +64,23 @@ def init_notes(request: DreamRequest, images: Mapping[str, bytes]) -> Iterator[s
 
 
 def choose_subject(
-    replay: Path | None, resume: bool, out: Path | None, asked: Mapping[str, Any], images: Mapping[str, bytes]
+    replay: Path | None, resume: bool, out: Path | None, asked: Mapping[str, Any], images: dict[str, bytes]
 ) -> Subject:
     """*asked*: arguments of `build_request`. Raises InvalidRequest or PromptError."""
     if replay and resume:
         raise InvalidRequest(REPLAYS_ONE)
     if replay:
         return replayed(replay, asked, images)
-    subject = resumed(out, asked) if resume else Subject(build_request(**asked))
+    request = draw_icons(build_request(**asked), images)
+    subject = resumed(out, asked, request) if resume else Subject(request)
     check_aims(subject.request)
     return subject
 
 
-def resumed(out: Path | None, asked: Mapping[str, Any]) -> Subject:
-    """The request *asked*, by default with the seed of the images at *out*."""
+def resumed(out: Path | None, asked: Mapping[str, Any], request: DreamRequest) -> Subject:
+    """The *request* of what was *asked*, by default with the seed of the images at *out*."""
     if asked["count"] == 1:
         raise InvalidRequest("--resume continues a run of several pictures: give its --count.")
-    request = build_request(**asked)
     if asked["seed"] is not None:
         return Subject(request)
     if out is None or is_folder(out) or not out.suffix:
@@ -81,7 +88,7 @@ def resumed(out: Path | None, asked: Mapping[str, Any]) -> Subject:
     return Subject(request.model_copy(update={"seed": begun_seed(request, out)}))
 
 
-def replayed(path: Path, asked: Mapping[str, Any], images: Mapping[str, bytes]) -> Subject:
+def replayed(path: Path, asked: Mapping[str, Any], images: dict[str, bytes]) -> Subject:
     """The request in the record of a PNG. Raises InvalidRequest for missing images or other arguments."""
     _check_nothing_else(asked)
     png = read_file(path)
@@ -90,6 +97,7 @@ def replayed(path: Path, asked: Mapping[str, Any], images: Mapping[str, bytes]) 
     if not isinstance(request, DreamRequest):
         raise InvalidRequest(f"{path} was upscaled, not painted. Run upscale on its original instead.")
     check_model(request)
+    request = draw_icons(request, images)
     missing = [sha for sha in request.images if sha not in images]
     if missing:
         raise InvalidRequest(

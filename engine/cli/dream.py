@@ -11,7 +11,7 @@ from engine.catalogue.models import DEFAULT_MODEL, MODELS
 from engine.cli._dream_best_of import BestOf, check_wanted, choose, prepare
 from engine.cli._dream_order import DreamOrder, find_place, painted_before
 from engine.cli._dream_output import tell
-from engine.cli._dream_request import attach, choose_subject, init_notes
+from engine.cli._dream_request import attach, choose_subject, icon_of, init_notes
 from engine.cli._dream_run import Means, paint, start_studio
 from engine.cli.console import INTERRUPTED, WRONG, Bar, Compiled, Device, PhaseTimer, Threads, errors
 from engine.images.timelapse import check_kind
@@ -56,8 +56,8 @@ def dream(
         int | None, typer.Option(help="Random seed; the same seed gives the same image.", show_default="random")
     ] = None,
     count: Annotated[int, typer.Option(help="Number of images, with the seeds SEED, SEED+1, …")] = 1,
-    init: Annotated[Path | None, typer.Option(help="An image to start from.", show_default=False)] = None,
-    target: Annotated[Path | None, typer.Option(help="An image to approach.", show_default=False)] = None,
+    init: Annotated[Path | None, typer.Option(help="An image to start from, or icon:NAME.", show_default=False)] = None,
+    target: Annotated[Path | None, typer.Option(help="An image to approach, or icon:NAME.", show_default=False)] = None,
     mask: Annotated[Path | None, MASK] = None,
     profile: Annotated[str, typer.Option(help=f"A named set of options: {' or '.join(PROFILES)}.")] = "",
     settings: Annotated[list[str] | None, SET] = None,
@@ -88,6 +88,8 @@ def dream(
         "init_image": attach(init, images),
         "target_image": attach(target, images),
         "mask_image": attach(mask, images),
+        "init_icon": icon_of(init),
+        "target_icon": icon_of(target),
         "settings": ({"profile": profile} if profile else {}) | parse_settings(" ".join(settings or ())),
     }
     wanted = BestOf(best, grader, upscale_best)

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from engine.catalogue.models import DEFAULT_MODEL, MODELS, Model
 from engine.errors import InvalidRequest
+from engine.images.icons.spec import MAX_TEXT, read_icon
 from engine.requests.clip_weights import USUAL, read_perceptors
 from engine.requests.options.base import Options, first_problem, guess, option_names, option_span, option_text, refuse
 from engine.requests.options.biggan_clip import BigganClipOptions
@@ -25,10 +26,15 @@ from engine.requests.options.synonyms import guess_option
 from engine.requests.options.vqgan_clip import VqganClipOptions
 from engine.requests.profiles import PROFILES, Profile, find_profile, profiles_of
 from engine.requests.prompts import MAX_PARTS, Prompt, check_weights, parse_prompts
+from engine.requests.upscaling import AUTO, LEARNED, SHIPPED, USUAL_SCALE, UpscaleRequest, best_upscaler
 
 __all__ = [
+    "AUTO",
+    "LEARNED",
     "METHODS",
     "PROFILES",
+    "SHIPPED",
+    "USUAL_SCALE",
     "BigganClipOptions",
     "ClipDiffusionOptions",
     "ClipdrawOptions",
@@ -38,6 +44,7 @@ __all__ = [
     "PixelsOptions",
     "UpscaleRequest",
     "VqganClipOptions",
+    "best_upscaler",
     "build_options",
     "build_request",
     "check_aims",
@@ -56,25 +63,11 @@ __all__ = [
 REQUEST_VERSION: Literal[1] = 1
 MAX_SEED = 2**32 - 1
 MAX_COUNT = 100
+UNDRAWN = "0" * 64
+"""Stands for the hash of an icon that is not drawn yet."""
 SAME_SHAPE = 0.02
 """Difference of two aspect ratios that is not worth a word."""
 NEGATIVE_WEIGHT = -0.3
-AUTO = "auto"
-"""The upscaler that suits best of those that are here."""
-LEARNED: Mapping[str, str] = {
-    "realesrgan-x4plus": "photographs and paintings",
-    "realesr-general": "small and fast",
-    "swinir-l": "real-world pictures, slow",
-    "swinir-m": "real-world pictures",
-    "realesrgan-x2plus": "made for twice the size",
-    "realesrgan-anime": "drawings",
-}
-SHIPPED: Mapping[str, str] = {
-    "primer": "small, clean pictures like the small model's",
-    "lanczos": "plain resampling: invents nothing",
-}
-"""What "auto" takes: the first of the learned ones that is here, then one's own, then what ships with the package."""
-USUAL_SCALE = 4
 PROFILE = "profile"
 """Beside a method's options: a word for many of them."""
 
@@ -106,6 +99,9 @@ class DreamRequest(BaseModel):
     target_image: str = ""
     mask_image: str = ""
     """White where it is painted, black where the init picture stays."""
+    init_icon: str = Field(default="", max_length=MAX_TEXT)
+    target_icon: str = Field(default="", max_length=MAX_TEXT)
+    """The icons that the init and the target picture show, as `read_icon` reads them; empty for other pictures."""
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> DreamRequest:
@@ -150,9 +146,15 @@ class DreamRequest(BaseModel):
         named = [self.init_image, self.target_image, self.mask_image, *(p.image for p in self.prompts)]
         return tuple(dict.fromkeys(sha for sha in named if sha))
 
+    @property
+    def attachments(self) -> tuple[str, ...]:
+        """SHA-256 of the pictures that its text does not make again, as it does with icons."""
+        drawn = {self.init_image if self.init_icon else "", self.target_image if self.target_icon else ""}
+        return tuple(sha for sha in self.images if sha not in drawn)
+
     def starting_from(self, image: str) -> DreamRequest:
         """The same, but from the picture *image* in place of noise, clouds or another, with half of the steps left."""
-        return self.model_copy(update={"init_image": image, "options": self.options.painting_on()})
+        return self.model_copy(update={"init_image": image, "init_icon": "", "options": self.options.painting_on()})
 
     def init_note(self, width: int, height: int) -> str:
         """What happens to an init picture of that size, if it has another shape; else an empty string."""
@@ -169,42 +171,6 @@ class DreamRequest(BaseModel):
         model = MODELS.get(self.model)
         each = self.options.effort(model) if model else 1.0
         return self.width * self.height * self.options.steps * self.count * each / 1e6
-
-
-class UpscaleRequest(BaseModel):
-    """Enlarge one picture."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: Literal[1] = REQUEST_VERSION
-    kind: Literal["upscale"] = "upscale"
-    image: str
-    upscaler: str = AUTO
-    scale: int = Field(default=USUAL_SCALE, ge=2, le=8)
-    width: int = Field(ge=1, le=16384, description="of the picture that comes in")
-    height: int = Field(ge=1, le=16384)
-
-    @property
-    def images(self) -> tuple[str, ...]:
-        """SHA-256 of the picture that this request needs beside it."""
-        return (self.image,)
-
-    @property
-    def count(self) -> int:
-        """Pictures that come out."""
-        return 1
-
-    @property
-    def cost(self) -> float:
-        """Megapixel steps: an output pixel counts as one step."""
-        return self.width * self.height * self.scale**2 / 1e6
-
-
-def best_upscaler(usable: Collection[str], scale: int) -> str:
-    """What "auto" stands for where these can be used; for twice the size the net that was made for it."""
-    doubling = ("realesrgan-x2plus",) if scale == 2 else ()
-    own = (name for name in usable if name not in (*LEARNED, *SHIPPED))
-    return next((name for name in (*doubling, *LEARNED, *own, *SHIPPED) if name in usable), "lanczos")
 
 
 SECONDARY_NET = "secondary net"
@@ -246,6 +212,8 @@ def build_request(
     target_image: str = "",
     mask_image: str = "",
     pictures: Sequence[Prompt] = (),
+    init_icon: str = "",
+    target_icon: str = "",
     settings: Mapping[str, str] | None = None,
 ) -> DreamRequest:
     """Everything a person typed → one resolved request. Raises InvalidRequest or PromptError in words.
@@ -254,7 +222,7 @@ def build_request(
 
     *size* is ``WxH``; *settings* are the method's options by name as text, and `profile`; what is missing comes from
     the profile, then from the model's defaults. A missing *seed* is drawn at random; a missing *model* is the usual
-    one, or another that can paint by *method*.
+    one, or another that can paint by *method*. Icons stand for pictures that `engine.requests.icons` draws.
     """
     chosen = find_model(model or painter_by(method))
     wanted = (*(parse_prompts(prompt) if prompt.strip() or not pictures else ()), *pictures)
@@ -266,7 +234,7 @@ def build_request(
     width, height = parse_size(size) if size else chosen.size
     chosen.check_size(width, height)
     options = build_options(chosen, method, ({} if steps is None else {"steps": str(steps)}) | dict(settings or {}))
-    if init_image:
+    if init_image or init_icon:
         options = options.for_init(settings or {}, masked=bool(mask_image))
     try:
         return DreamRequest(
@@ -277,9 +245,11 @@ def build_request(
             height=height,
             seed=secrets.randbelow(MAX_SEED + 1) if seed is None else seed,
             count=count,
-            init_image=init_image,
-            target_image=target_image,
+            init_image=init_image or UNDRAWN * bool(init_icon),
+            target_image=target_image or UNDRAWN * bool(target_icon),
             mask_image=mask_image,
+            init_icon=read_icon(init_icon).text if init_icon else "",
+            target_icon=read_icon(target_icon, plain=True).text if target_icon else "",
         )
     except ValidationError as error:
         raise InvalidRequest(first_problem(error, METHODS)) from error

@@ -94,3 +94,20 @@ async def test_methods_models_sizes_and_options_are_offered_while_typing(max_: P
     assert "256x256" == (await offered("size", "2"))[0]
     assert ["eta=0.5 tv_scale="] == [value.rstrip("0123456789.") for value in await offered("more", "eta=0.5 tv")]
     assert ["learning_rate="] == [v.rstrip("0123456789.") for v in await offered("more", "lea", method="pixels")]
+
+
+async def test_an_icon_is_what_painting_starts_from(world: World, max_: Person) -> None:
+    answer = await max_.slash("dream", prompt="an owl", steps=20, icon="owl size=0.5", target_icon="robot")
+    await max_.wait_for(answer.message, is_result)
+
+    [job] = await world.jobs_of(max_)
+    assert ("icon:owl size=0.5", 10) == (job.request.init_icon, job.request.options.skip_steps)
+    assert 2 == len(set(job.request.images))
+    assert "owl" in [choice["value"] for choice in await max_.autocomplete("dream", "icon", prompt="a", icon="ow")]
+
+
+async def test_an_unknown_icon_is_refused_in_words(world: World, max_: Person) -> None:
+    answer = await max_.slash("dream", prompt="an owl", icon="fa-robott")
+
+    assert "Unknown icon “fa-robott”; similar: " in whispered(answer)
+    assert [] == await world.jobs_of(max_)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.requests.autocomplete import LONGEST, MOST, methods, models, more, profiles, prompts, sizes
+from bot.requests.autocomplete import LONGEST, MOST, icons, methods, models, more, profiles, prompts, sizes
 from engine.catalogue.models import MODELS
 from engine.primer.welcome import WELCOME_PROMPTS
 from engine.requests.profiles import profiles_of
@@ -88,3 +88,10 @@ def test_nothing_is_longer_or_more_than_discord_takes(typed: str) -> None:
     for offered in (more(typed, "", ""), methods(typed, "", {}), sizes(typed, "", 4096), costly):
         assert len(offered) <= MOST
         assert all(0 < len(shown) <= LONGEST and 0 < len(value) <= LONGEST for shown, value in offered)
+
+
+def test_icons_are_offered_by_name_then_their_settings() -> None:
+    assert ("owl – drawing", "owl") in icons("ow")
+    assert {"owl size=0.8", "owl colour=own"} <= {value for _, value in icons("owl ")}
+    assert ["owl size=0.5"] == [value for _, value in icons("owl size=0.5")]
+    assert len(icons("")) == MOST and all(len(shown) <= LONGEST for shown, _ in icons("a"))

@@ -170,5 +170,12 @@ def test_a_picture_to_start_from_has_its_place_in_the_shell() -> None:
     assert "--init PICTURE.png" in shell_command(request)
 
 
+def test_an_icon_is_part_of_both_commands() -> None:
+    request = build_request("owl", seed=1, init_icon="owl size=0.5", target_icon="robot")
+
+    assert "--init 'icon:owl size=0.5' --target 'icon:robot background_noise=0'" in shell_command(request)
+    assert " icon:owl size=0.5 target_icon:robot background_noise=0 method:" in slash_command(request)
+
+
 def test_another_method_is_named_in_the_shell() -> None:
     assert "--method pixels" in shell_command(build_request("owl", method="pixels", seed=1))
