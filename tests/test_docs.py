@@ -18,6 +18,8 @@ from engine.primer.vocabulary import unknown_words
 from engine.requests.profiles import profile_rows
 from engine.requests.request import METHODS, ClipDiffusionOptions
 from engine.requests.schedule import Schedule
+from tests import benchmarks
+from tests.benchmarks.docs import published
 
 ROOT = Path(__file__).parent.parent
 USING = (ROOT / "docs" / "using.md").read_text(encoding="utf-8")
@@ -44,7 +46,7 @@ def option_table(method: str) -> str:
 def slash_commands() -> list[app_commands.Command[Any, ..., Any]]:
     """Every slash command of every cog."""
     modules = [
-        importlib.import_module(found.name) for found in pkgutil.iter_modules(cogs.__path__, f"{cogs.__name__}.")
+        importlib.import_module(found.name) for found in pkgutil.walk_packages(cogs.__path__, f"{cogs.__name__}.")
     ]
     members = [
         member
@@ -109,3 +111,14 @@ def renew_option_tables() -> None:
 
 if __name__ == "__main__":
     renew_option_tables()
+
+
+def test_every_benchmark_has_a_table_of_figures() -> None:
+    tables = published()
+
+    modules = {module.name for module in pkgutil.iter_modules(benchmarks.__path__)}
+    assert modules - {"docs", "measure", "__main__"} == set(tables)
+    assert [] == [name for name, table in tables.items() if not table.values]
+    assert [] == [
+        name for name, table in tables.items() if not re.match(r"\*20\d\d-\d\d-\d\d, .* torch ", table.origin)
+    ]

@@ -19,7 +19,7 @@ from engine.guidance.perceptor import CLIP_MEAN, CLIP_STD, Perceptor
 from engine.loaders.clip import read_clip
 from engine.loaders.meta_init import NoInit
 from engine.loaders.torchvision_compat import ensure_torchvision
-from engine.nets.onednn_patch import quicken
+from engine.nets.onednn_patch import use_onednn
 from engine.weights.store.folder import weights_folder
 from engine.weights.store.hashed_file import HashedFile, open_hashed
 
@@ -77,7 +77,7 @@ def shape_of(name: str) -> Perceptor:
         raise ModelUnavailable(f"The shape of the CLIP “{name}” is not known before it is loaded.")
     with torch.device("meta"), NoInit():
         net = importlib.import_module("open_clip.model").CLIP(**config)
-    return from_open_clip(name, quicken(net), torch.device("meta"), architecture)
+    return from_open_clip(name, use_onednn(net), torch.device("meta"), architecture)
 
 
 def from_open_clip(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from engine.guidance.perceptor import Perceptor
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
-from engine.nets.onednn_patch import quicken
+from engine.nets.onednn_patch import use_onednn
 from engine.nets.primer.small_clip import build_small_clip
 from engine.primer.vocabulary import tokenise
 from engine.runtime.model_cache import modules_in
@@ -30,7 +30,7 @@ def load_perceptor(name: str, runtime: NetProvider) -> Perceptor:
     def load() -> Perceptor:
         perceptor = read_perceptor(name, runtime.device)
         for net in modules_in(perceptor):
-            quicken(net)
+            use_onednn(net)
         if tower := perceptor.image_tower:
             runtime.compiler.take(tower)
         return perceptor

@@ -25,7 +25,7 @@ from engine.runtime.provider import NetProvider
 def step_together(net: DiffusionNet, batch: Sequence[Sample], runtime: NetProvider) -> SolverStep:
     """Where every sample of the batch is one stop further on."""
     sampler, moved = batch[0].options.sampler, _moved(batch)
-    net.net.thrifty = batch[0].memory_level > 0
+    net.net.checkpointing = batch[0].memory_level > 0
     denoise = _denoiser(net, batch, moved)
     if moved:
         denoise = wandering(denoise, *moved, _margins(batch))

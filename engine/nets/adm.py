@@ -1,10 +1,12 @@
-"""The ADM U-Net of guided-diffusion (Dhariwal & Nichol 2021), written anew, reading the reference's checkpoints.
+"""The ADM U-Net of guided-diffusion (Dhariwal & Nichol 2021). Its state dict has the names of the reference.
 
-`build_adm(flags)` makes the net that a mapping of guided-diffusion's option names describes; its state dict has the
-reference's names. Five additions, absent from a reference checkpoint: a text embedding may steer the net through its
-time embedding (`context_dim`) and be read more deeply for it (`reader`), a sketch of the nouns may be an input
-(`sketch`, see `engine.nets.primer.composer`), a pixel-unshuffle may stand before the net (`patch`), which makes a small
-one fast, and a small head behind it (`fine`) refines small things.
+Five parts are ours and absent from reference checkpoints:
+
+context_dim   a text embedding, added to the time embedding
+reader        an MLP between the text embedding and the time embedding
+sketch        a rough layout of the nouns as further input channels (`engine.nets.primer.composer`)
+patch         a pixel-unshuffle before the first convolution, for speed
+fine          a head at half the patch size that refines small things
 """
 
 from __future__ import annotations
@@ -34,22 +36,22 @@ NUM_CLASSES = 1000
 
 
 def build_adm(flags: Mapping[str, object]) -> UNetModel:
-    """The net that guided-diffusion's option names describe, in float32. Raises WeightsError for a wrong flag."""
+    """Build the network of guided-diffusion's option names, in float32. Raises WeightsError for a wrong flag."""
     return UNetModel(read_flags(flags))
 
 
 class UNetModel(nn.Module):
-    """x_t and t → what the net was trained to predict (eps or x_0), with learned variances behind it if it has them."""
+    """Predicts eps, x_0 or v from x_t and t, followed by learned variances if `learn_sigma` is set."""
 
     later = ("fine.", "reader.", "sketch_in.")
-    """Parts that a finished net can be given afterwards."""
+    """Prefixes of parts that may be missing from a checkpoint: they start as the identity."""
 
     def __init__(self, flags: AdmFlags) -> None:
         super().__init__()
         self.flags = flags
         self.torso_dtype = torch.float32
-        self.thrifty = False
-        """Blocks are computed again on the way back instead of being remembered, as with the flag `use_checkpoint`."""
+        self.checkpointing = False
+        """Recompute activations in the backward pass instead of storing them, as with the flag `use_checkpoint`."""
         self.model_channels = flags.num_channels
         self.emb_channels = 4 * flags.num_channels
         self.time_embed = nn.Sequential(
@@ -72,7 +74,7 @@ class UNetModel(nn.Module):
             self.fine = FineHead(flags, self.emb_channels)
 
     def _build_blocks(self) -> None:
-        """Down, middle and up, in the reference's order, which is that of its state dict."""
+        """Down, middle and up blocks, in the order of the reference's state dict."""
         flags = self.flags
         width = int(flags.channel_mult[0] * flags.num_channels)
         stem = nn.Conv2d(flags.in_channels, width, 3, padding=1)
@@ -128,7 +130,7 @@ class UNetModel(nn.Module):
         )
 
     def set_torso_dtype(self, dtype: torch.dtype) -> UNetModel:
-        """Keep the convolutions between stem and head in *dtype*; norms, embeddings and head stay in float32."""
+        """Convert the convolutions between stem and head to *dtype*; norms, embeddings and head stay in float32."""
         self.torso_dtype = dtype
         for blocks in (self.input_blocks, self.middle_block, self.output_blocks):
             for module in blocks.modules():
@@ -150,10 +152,10 @@ class UNetModel(nn.Module):
         Args:
             x: [N, 3, H, W] in [-1, 1] plus noise; sides are multiples of patch x 2^(levels - 1).
             timesteps: [N], in the 1000 steps of training; may be fractional.
-            y: [N] class numbers, for a net with `class_cond`.
-            context: [N, context_dim] unit vectors, for a net that reads text; missing = dropped for all.
-            context_mask: [N], true (or 1) where context and sketch count, false where both are dropped.
-            sketch: [N, 4, H, W] from a composer, for a net with `sketch`; missing = an empty one for all.
+            y: [N] class indices, required with `class_cond`.
+            context: [N, context_dim] unit vectors, for `context_dim`; None drops the text for all samples.
+            context_mask: [N], true where context and sketch apply, false where both are dropped.
+            sketch: [N, 4, H, W] from a composer, for `sketch`; None is an empty sketch for all samples.
 
         Returns:
             [N, 3, H, W], or [N, 6, H, W] with learned variances.
@@ -186,7 +188,7 @@ class UNetModel(nn.Module):
             return emb
         if context is None:
             return emb + self.context_null
-        # Unit vectors have entries of about 1/√D; a Linear starts and learns well from entries of about 1.
+        # The entries of a unit vector are about 1/√D; the default initialisation of Linear expects about 1.
         even = context * self.flags.context_dim**0.5
         steer: Tensor = self.context_embed(even)
         if self.flags.reader:
@@ -196,8 +198,8 @@ class UNetModel(nn.Module):
         return emb + steer
 
     def _run(self, block: nn.Module, h: Tensor, emb: Tensor) -> Tensor:
-        if (self.flags.use_checkpoint or self.thrifty) and torch.is_grad_enabled():
-            # The re-entrant form asks for the gradients of the weights too and fails when they are frozen.
+        if (self.flags.use_checkpoint or self.checkpointing) and torch.is_grad_enabled():
+            # The reentrant form fails for frozen weights.
             again: Tensor = checkpoint(block, h, emb, use_reentrant=False)
             return again
         out: Tensor = block(h, emb)

@@ -1,4 +1,4 @@
-"""The parts of the ADM U-Net (Dhariwal & Nichol 2021, appendix A); child names are the reference checkpoints'."""
+"""Blocks of the ADM U-Net (Dhariwal & Nichol 2021, appendix A), named as in the reference checkpoints."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.nets.attention import attend
-from engine.nets.onednn_linear import PointConv1d, PointConv2d
+from engine.nets.onednn_linear import PointwiseConv1d, PointwiseConv2d
 
 M = TypeVar("M", bound=nn.Module)
 
 
 class GroupNorm32(nn.GroupNorm):
-    """32 groups (fewer for a width that 32 does not divide), always in float32: half precision overflows here first."""
+    """GroupNorm in float32, because half precision overflows. Uses gcd(groups, channels) groups."""
 
     def __init__(self, channels: int, groups: int = 32) -> None:
         super().__init__(math.gcd(groups, channels), channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """NCHW or NCT → the same."""
+        """[N, C, …] → [N, C, …], in the dtype of the input."""
         return super().forward(x.float()).to(x.dtype)
 
 
 class Downsample(nn.Module):
-    """Halve the map, by a strided convolution or, without weights, by averaging."""
+    """Halves height and width by a strided convolution if *learned*, else by average pooling."""
 
     def __init__(self, channels: int, learned: bool) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Downsample(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Double the map by repetition, with a convolution after it if *learned*."""
+    """Doubles height and width by nearest-neighbour interpolation, followed by a convolution if *learned*."""
 
     def __init__(self, channels: int, learned: bool) -> None:
         super().__init__()
@@ -53,7 +53,10 @@ class Upsample(nn.Module):
 
 
 class ResBlock(nn.Module):
-    """Norm, SiLU, convolution, twice, with the time embedding in between; may halve or double the map on its way."""
+    """Residual block: norm, SiLU, convolution, twice, with the time embedding added in between.
+
+    *resample* halves or doubles both branches. *scale_shift*: the embedding scales and shifts the second norm.
+    """
 
     def __init__(
         self,
@@ -82,7 +85,7 @@ class ResBlock(nn.Module):
             zeroed(nn.Conv2d(out_channels, out_channels, 3, padding=1)),
         )
         self.skip_connection: nn.Module = (
-            nn.Identity() if channels == out_channels else PointConv2d(channels, out_channels)
+            nn.Identity() if channels == out_channels else PointwiseConv2d(channels, out_channels)
         )
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
@@ -101,20 +104,20 @@ class ResBlock(nn.Module):
 
 
 class AttentionBlock(nn.Module):
-    """Every place of the map looks at every other.
+    """Residual self-attention over all positions.
 
-    *new_order*: the rows of `qkv` are (q|k|v) x heads; otherwise, as in the first checkpoints, heads x (q|k|v).
+    *new_order*: the rows of `qkv` are (q|k|v) × heads; otherwise heads × (q|k|v), as in the first checkpoints.
     """
 
     def __init__(self, channels: int, heads: int, new_order: bool, groups: int = 32) -> None:
         super().__init__()
         self.heads, self.new_order = heads, new_order
         self.norm = GroupNorm32(channels, groups)
-        self.qkv = PointConv1d(channels, 3 * channels)
-        self.proj_out = zeroed(PointConv1d(channels, channels))
+        self.qkv = PointwiseConv1d(channels, 3 * channels)
+        self.proj_out = zeroed(PointwiseConv1d(channels, channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, C, H, W] → the same."""
+        """[N, C, H, W] → [N, C, H, W]."""
         n, c, height, width = x.shape
         flat = x.reshape(n, c, height * width)
         qkv = self.qkv(self.norm(flat))
@@ -122,7 +125,7 @@ class AttentionBlock(nn.Module):
             q, k, v = qkv.view(n, 3, self.heads, c // self.heads, -1).transpose(-1, -2).unbind(1)
         else:
             q, k, v = qkv.view(n, self.heads, 3, c // self.heads, -1).transpose(-1, -2).unbind(2)
-        # Of rows that lie crosswise in memory, an odd number is rounded by a picture's place in the batch.
+        # With transposed strides, the rounding would depend on the image's position in the batch.
         h = attend(q.contiguous(), k.contiguous(), v.contiguous())
         h = h.transpose(-1, -2).reshape(n, c, -1)
         out: Tensor = flat + self.proj_out(h)
@@ -130,7 +133,7 @@ class AttentionBlock(nn.Module):
 
 
 class EmbeddedSequential(nn.Sequential):
-    """A sequence that hands the time embedding to those of its children that want it."""
+    """A sequence whose residual blocks receive the time embedding."""
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:  # type: ignore[override]
         """x [N, C, H, W], emb [N, E] → [N, C', H', W']."""
@@ -140,7 +143,7 @@ class EmbeddedSequential(nn.Sequential):
 
 
 def timestep_embedding(timesteps: Tensor, dim: int, max_period: float = 10000.0) -> Tensor:
-    """Sinusoids, cosines first (Vaswani et al. 2017): [N] → [N, dim], float32. Timesteps may be fractional."""
+    """Sinusoidal embedding, cosines first (Vaswani et al. 2017): [N] → [N, dim], float32. Accepts fractional steps."""
     half = dim // 2
     steps = torch.arange(half, dtype=torch.float32, device=timesteps.device)
     freqs = torch.exp(-math.log(max_period) * steps / half)
@@ -149,7 +152,7 @@ def timestep_embedding(timesteps: Tensor, dim: int, max_period: float = 10000.0)
 
 
 def zeroed(module: M) -> M:
-    """The module with all its weights at zero, so that its block starts as the identity."""
+    """Set all weights of *module* to zero, so that a residual block starts as the identity."""
     for parameter in module.parameters():
         nn.init.zeros_(parameter)
     return module

@@ -1,11 +1,17 @@
-"""The options that say which ADM U-Net a checkpoint holds: guided-diffusion's own names, read from any mapping.
+"""The configuration of an ADM U-Net, under the option names of guided-diffusion.
 
-Seven names are additions: `predict_v` (the net predicts v = √ᾱ·ε - √(1-ᾱ)·x_0), `context_dim` (the net reads a text
-embedding of that size), `reader` (through hidden layers so wide), `sketch` (it sees a sketch of so many channels),
-`patch` (a pixel-unshuffle of that factor stands before the net), `fine` (a head of so many channels refines its answer
-at half that patch) and `norm_groups` (a narrow net with 32 groups would normalise nearly every channel by itself and so
-forget how bright its plain areas are). `image_size` is the picture's; `attention_resolutions` are those of the feature
-maps: with a patch of 2 a 64-pixel picture has maps of 32, 16, ….
+Seven options are ours:
+
+predict_v     the network predicts v = √ᾱ·ε - √(1-ᾱ)·x_0
+context_dim   size of the text embedding that it reads; 0: none
+reader        width of the MLP that reads the text embedding; 0: a single linear layer
+sketch        channels of the sketch input; 0: none
+patch         factor of the pixel-unshuffle before the network
+fine          channels of the head that refines the result at half the patch size; 0: none
+norm_groups   groups of each norm; with 32 in a narrow network almost every channel would lose its mean
+
+`image_size` is in pixels of the image. `attention_resolutions` are in pixels of the feature maps: with patch = 2, an
+image of 64 pixels has maps of 32, 16, ….
 """
 
 from __future__ import annotations
@@ -23,12 +29,12 @@ CHANNEL_MULT_BY_SIZE: Mapping[int, tuple[float, ...]] = {
     64: (1, 2, 3, 4),
 }
 SAMPLING_FLAGS = frozenset(("timestep_respacing", "use_kl", "rescale_learned_sigmas", "num_heads_upsample"))
-"""Flags of the reference that say nothing about the net, or nothing that its checkpoints use: accepted, not read."""
+"""Options of the reference that do not change the network: accepted and ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdmFlags:
-    """One net, and the process that it was trained for. Defaults are the reference's `model_and_diffusion_defaults`."""
+    """One network and its diffusion process. Defaults: `model_and_diffusion_defaults` of the reference."""
 
     image_size: int = 64
     num_channels: int = 128
@@ -60,44 +66,44 @@ class AdmFlags:
 
     @property
     def in_channels(self) -> int:
-        """Channels that the inner net reads."""
+        """Channels after the pixel-unshuffle."""
         return 3 * self.patch**2
 
     @property
     def out_channels(self) -> int:
-        """Channels that the inner net writes: a prediction, and with `learn_sigma` as many for the variance."""
+        """Channels before the pixel-shuffle; `learn_sigma` doubles them."""
         return self.in_channels * (2 if self.learn_sigma else 1)
 
     def attends(self, downsampling: int) -> bool:
-        """Whether feature maps that are *downsampling* times smaller than the net's input get attention."""
+        """Whether feature maps at 1/*downsampling* of the input size have attention."""
         return downsampling in {self.image_size // self.patch // size for size in self.attention_resolutions}
 
     def heads(self, channels: int) -> int:
-        """Attention heads at this width."""
+        """Number of attention heads for *channels* channels."""
         return self.num_heads if self.num_head_channels == -1 else channels // self.num_head_channels
 
 
 def read_flags(raw: Mapping[str, object]) -> AdmFlags:
-    """A checkpoint's flags → `AdmFlags`; `model_channels` is another name for `num_channels`. Raises WeightsError."""
+    """Read the options of a checkpoint. `model_channels` is an alias of `num_channels`. Raises WeightsError."""
     flags = dict(raw)
     if "model_channels" in flags:
         flags["num_channels"] = flags.pop("model_channels")
     if flags.pop("use_neighborhood_attention", False):
-        raise WeightsError("This checkpoint needs neighbourhood attention, which this engine has not got.")
+        raise WeightsError("This checkpoint needs neighbourhood attention, which is not supported.")
     known = {f.name: f.type for f in fields(AdmFlags)}
     values: dict[str, object] = {}
     for name, value in flags.items():
         if name not in known and name not in SAMPLING_FLAGS:
-            raise WeightsError(f"There is no model flag “{name}”{_guess(name, known)}.")
+            raise WeightsError(f"Unknown model flag “{name}”{_guess(name, known)}.")
         if name in known:
             values[name] = _read(name, str(known[name]), value)
     read = _with_channel_mult(AdmFlags(**values))  # type: ignore[arg-type]
     if read.predict_xstart and read.predict_v:
-        raise WeightsError("A net predicts x_0 or v: only one of predict_xstart and predict_v can be true.")
+        raise WeightsError("Only one of predict_xstart and predict_v can be true.")
     if read.fine and read.patch % 2:
-        raise WeightsError(f"A net with the flag “fine” needs a patch that is even; this one has {read.patch}.")
+        raise WeightsError(f"The flag “fine” needs an even patch; patch is {read.patch}.")
     if read.reader and not read.context_dim:
-        raise WeightsError("A net with the flag “reader” needs a text embedding to read: context_dim is missing.")
+        raise WeightsError("The flag “reader” needs context_dim.")
     return read
 
 
@@ -106,13 +112,13 @@ def _with_channel_mult(flags: AdmFlags) -> AdmFlags:
         return flags
     if flags.image_size not in CHANNEL_MULT_BY_SIZE:
         sizes = ", ".join(map(str, sorted(CHANNEL_MULT_BY_SIZE)))
-        raise WeightsError(f"A net for {flags.image_size} pixels needs channel_mult; only {sizes} have a usual one.")
+        raise WeightsError(f"channel_mult is missing. image_size={flags.image_size} has no default; {sizes} have one.")
     values = {f.name: getattr(flags, f.name) for f in fields(flags)}
     return AdmFlags(**{**values, "channel_mult": CHANNEL_MULT_BY_SIZE[flags.image_size]})
 
 
 def _read(name: str, kind: str, value: object) -> object:
-    """One flag as its type; comma lists may be text, as on the reference's command line."""
+    """Convert one option to its type. Lists may be comma-separated text, as on the reference's command line."""
     try:
         if kind.startswith("tuple"):
             items = [v for v in value.split(",") if v] if isinstance(value, str) else value
@@ -122,7 +128,7 @@ def _read(name: str, kind: str, value: object) -> object:
             return _read_bool(value)
         return {"int": int, "float": float, "str": str}[kind](value)
     except (TypeError, ValueError, AssertionError) as error:
-        raise WeightsError(f"The model flag {name}={value!r} is not of the kind {kind}.") from error
+        raise WeightsError(f"The model flag {name}={value!r} is not of type {kind}.") from error
 
 
 def _read_bool(value: object) -> bool:

@@ -1,9 +1,9 @@
-"""The generator of BigGAN-deep (Brock et al. 2019, appendix B), by the names of pytorch-pretrained-biggan.
+"""The generator of BigGAN-deep (Brock et al. 2019, appendix B), named as in pytorch-pretrained-biggan.
 
-A class and random numbers become one condition, from which the first grid of 4 × 4 is made and which scales and moves
-every channel of every block. Here each block may have a condition of its own, as Murdock's “The Big Sleep” (2021) wants
-it. Norms hold their statistics for many truncations; between two of them we interpolate, the nearer one counting more
-(the reference has the two weights exchanged). Spectral norms are folded into the weights before they come here.
+The condition is the noise z and the class embedding, concatenated. The first layer turns it into a 4 × 4 grid, and it
+scales and shifts the channels in every block. Each block takes its own condition, as in Murdock's “The Big Sleep”
+(2021). The norms hold statistics for several truncations and interpolate linearly between them (the reference swaps the
+two weights). Spectral norms must be folded into the weights before loading.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from torch.nn import functional as F
 
 from engine.nets.biggan_flags import FIRST_WIDTH, NARROWING, SMALLEST, BigganFlags
 
-Standing: TypeAlias = tuple[Tensor, Tensor]
-"""Of each picture: the statistics at or before its truncation, [N], and how far it is to the next ones, [N, 1]."""
+TruncationIndex: TypeAlias = tuple[Tensor, Tensor]
+"""For each image: the index of the statistics at or below its truncation, [N], and the fraction to the next, [N, 1]."""
 
 
-class StandingNorm(nn.Module):
-    """What both kinds of norm have: means and variances that were measured once, for every truncation."""
+class TruncationNorm(nn.Module):
+    """Batch norm with fixed means and variances for each of `n_stats` truncations."""
 
     running_means: Tensor
     running_vars: Tensor
@@ -32,9 +32,9 @@ class StandingNorm(nn.Module):
         self.register_buffer("running_means", torch.zeros(flags.n_stats, channels))
         self.register_buffer("running_vars", torch.ones(flags.n_stats, channels))
 
-    def normed(self, x: Tensor, standing: Standing, gain: Tensor, bias: Tensor) -> Tensor:
-        """(x - mean) / deviation · gain + bias: [N, C, H, W]; *gain* and *bias* are [N, C] or [C]."""
-        first, part = standing
+    def normalise(self, x: Tensor, index: TruncationIndex, gain: Tensor, bias: Tensor) -> Tensor:
+        """(x - mean) / √(variance + eps) · gain + bias, [N, C, H, W]. *gain* and *bias*: [N, C] or [C]."""
+        first, part = index
         mean, variance = (
             torch.lerp(known[first], known[first + 1], part) for known in (self.running_means, self.running_vars)
         )
@@ -42,32 +42,35 @@ class StandingNorm(nn.Module):
         return torch.addcmul((bias - mean * scale)[..., None, None], x, scale[..., None, None])
 
 
-class ConditionalNorm(StandingNorm):
-    """The condition says how much of each channel there is, and where it lies."""
+class ConditionalNorm(TruncationNorm):
+    """Batch norm whose gain and bias are linear functions of the condition."""
 
     def __init__(self, channels: int, flags: BigganFlags) -> None:
         super().__init__(channels, flags)
         self.scale, self.offset = (nn.Linear(2 * flags.z_dim, channels, bias=False) for _ in range(2))
 
-    def forward(self, x: Tensor, condition: Tensor, standing: Standing) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor, index: TruncationIndex) -> Tensor:
         """[N, C, H, W] and [N, 2z] → [N, C, H, W]."""
-        return self.normed(x, standing, 1 + self.scale(condition), self.offset(condition))
+        return self.normalise(x, index, 1 + self.scale(condition), self.offset(condition))
 
 
-class PlainNorm(StandingNorm):
-    """The last one: the same for all conditions."""
+class PlainNorm(TruncationNorm):
+    """Batch norm with learned gain and bias, before the last convolution."""
 
     def __init__(self, channels: int, flags: BigganFlags) -> None:
         super().__init__(channels, flags)
         self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
 
-    def forward(self, x: Tensor, standing: Standing) -> Tensor:
+    def forward(self, x: Tensor, index: TruncationIndex) -> Tensor:
         """[N, C, H, W] → the same shape."""
-        return self.normed(x, standing, self.weight, self.bias)
+        return self.normalise(x, index, self.weight, self.bias)
 
 
 class GenBlock(nn.Module):
-    """Narrow, twice 3 × 3, wide again, each behind norm and ReLU; added to what came in, less half of its channels."""
+    """Residual bottleneck block: 1×1, 3×3, 3×3 and 1×1 convolutions, each after a norm and a ReLU.
+
+    The shortcut drops the last channels if the block narrows. *doubles*: height and width are doubled.
+    """
 
     def __init__(self, doubles: bool, channels: int, out_channels: int, flags: BigganFlags) -> None:
         super().__init__()
@@ -82,20 +85,20 @@ class GenBlock(nn.Module):
         self.bn_3 = ConditionalNorm(narrow, flags)
         self.conv_3 = nn.Conv2d(narrow, out_channels, 1)
 
-    def forward(self, x: Tensor, condition: Tensor, standing: Standing) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor, index: TruncationIndex) -> Tensor:
         """[N, C, H, W] → [N, C', H', W']."""
-        h = self.conv_0(F.relu(self.bn_0(x, condition, standing)))
-        h = F.relu(self.bn_1(h, condition, standing))
+        h = self.conv_0(F.relu(self.bn_0(x, condition, index)))
+        h = F.relu(self.bn_1(h, condition, index))
         h = self.conv_1(doubled(h) if self._doubles else h)
-        h = self.conv_2(F.relu(self.bn_2(h, condition, standing)))
-        h = self.conv_3(F.relu(self.bn_3(h, condition, standing)))
+        h = self.conv_2(F.relu(self.bn_2(h, condition, index)))
+        h = self.conv_3(F.relu(self.bn_3(h, condition, index)))
         kept = x[:, : self._kept]
         out: Tensor = h + (doubled(kept) if self._doubles else kept)
         return out
 
 
 class SelfAttn(nn.Module):
-    """Every place asks all patches of 2 × 2 (Zhang et al. 2019); what it hears is added, `gamma` times."""
+    """Self-attention with 2×2 max-pooled keys and values (Zhang et al. 2019), added with the weight `gamma`."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -107,15 +110,15 @@ class SelfAttn(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] → the same shape; H and W are even."""
-        asked = self.snconv1x1_theta(x), _pooled(self.snconv1x1_phi(x)), _pooled(self.snconv1x1_g(x))
-        q, k, v = (part.flatten(2).transpose(1, 2).contiguous() for part in asked)
-        heard = F.scaled_dot_product_attention(q, k, v, scale=1.0).transpose(1, 2)
-        out: Tensor = x + self.gamma * self.snconv1x1_o_conv(heard.reshape(len(x), -1, *x.shape[2:]))
+        projected = self.snconv1x1_theta(x), _pooled(self.snconv1x1_phi(x)), _pooled(self.snconv1x1_g(x))
+        q, k, v = (part.flatten(2).transpose(1, 2).contiguous() for part in projected)
+        attended = F.scaled_dot_product_attention(q, k, v, scale=1.0).transpose(1, 2)
+        out: Tensor = x + self.gamma * self.snconv1x1_o_conv(attended.reshape(len(x), -1, *x.shape[2:]))
         return out
 
 
 class Generator(nn.Module):
-    """Conditions → a picture."""
+    """Conditions → images."""
 
     def __init__(self, flags: BigganFlags) -> None:
         super().__init__()
@@ -127,32 +130,35 @@ class Generator(nn.Module):
         self.layers.insert(flags.attention_layer_position, SelfAttn(flags.attention_width))
         self.bn = PlainNorm(width, flags)
         self.conv_to_rgb = nn.Conv2d(width, width, 3, padding=1)
-        self._last_standing = flags.n_stats - 1
+        self._last_index = flags.n_stats - 1
 
     def forward(self, conditions: Tensor, truncation: Tensor) -> Tensor:
-        """[N, L, 2z], one condition for the beginning and one for each block, and [N] → [N, 3, H, W] in [-1, 1]."""
-        standing = self._standing(truncation)
+        """Conditions [N, L, 2·z_dim] and truncations [N] → images [N, 3, H, W] in [-1, 1].
+
+        L = 1 + number of blocks: the first condition makes the 4 × 4 grid.
+        """
+        index = self._index(truncation)
         first, *others = conditions.unbind(1)
         h = self.gen_z(first).view(len(first), SMALLEST, SMALLEST, -1).permute(0, 3, 1, 2).contiguous()
         following = iter(others)
         for layer in self.layers:
-            h = layer(h, next(following), standing) if isinstance(layer, GenBlock) else layer(h)
-        return self._rgb(F.relu(self.bn(h, standing))).tanh()
+            h = layer(h, next(following), index) if isinstance(layer, GenBlock) else layer(h)
+        return self._rgb(F.relu(self.bn(h, index))).tanh()
 
-    def _standing(self, truncation: Tensor) -> Standing:
-        place = truncation.clamp(0, 1) * self._last_standing
-        first = place.floor().clamp(max=self._last_standing - 1)
+    def _index(self, truncation: Tensor) -> TruncationIndex:
+        place = truncation.clamp(0, 1) * self._last_index
+        first = place.floor().clamp(max=self._last_index - 1)
         return first.long(), (place - first)[:, None]
 
     def _rgb(self, x: Tensor) -> Tensor:
-        """The first three channels of the last convolution; the reference computes the others too."""
+        """The first three channels of the last convolution; the reference computes all and drops the rest."""
         weight, bias = self.conv_to_rgb.weight, self.conv_to_rgb.bias
         assert bias is not None
         return F.conv2d(x, weight[:3], bias[:3], padding=1)
 
 
 class Biggan(nn.Module):
-    """Random numbers and classes → pictures."""
+    """BigGAN-deep: noise and classes → images."""
 
     def __init__(self, flags: BigganFlags) -> None:
         super().__init__()
@@ -161,25 +167,27 @@ class Biggan(nn.Module):
         self.generator = Generator(flags)
 
     def forward(self, z: Tensor, classes: Tensor, truncation: Tensor) -> Tensor:
-        """[N, L, z] (normal), [N, L, classes] (weights from 0 to 1) and [N] (0 to 1) → [N, 3, H, W] in [-1, 1].
+        """Images [N, 3, H, W] in [-1, 1]. L is `flags.conditions`.
 
-        L is `flags.conditions`: one for the beginning, one for each block.
+        Args:
+            z: [N, L, z_dim], normally distributed, usually truncated.
+            classes: [N, L, num_classes], weights in [0, 1].
+            truncation: [N], in [0, 1]; selects the statistics of the norms.
         """
         out: Tensor = self.generator(torch.cat([z, self.embeddings(classes)], dim=-1), truncation)
         return out
 
 
 def doubled(x: Tensor) -> Tensor:
-    """Each place four times: [N, C, H, W] → [N, C, 2H, 2W]."""
+    """Nearest-neighbour upsampling, [N, C, H, W] → [N, C, 2H, 2W], with a deterministic gradient on CUDA."""
     return x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
 
 
 def build_biggan(flags: BigganFlags) -> Biggan:
-    """The net that these flags describe."""
     return Biggan(flags)
 
 
 def _pooled(x: Tensor) -> Tensor:
-    """The largest of every 2 × 2, with a gradient that is deterministic on a GPU too."""
+    """2×2 max pooling with a deterministic gradient on CUDA."""
     n, channels, height, width = x.shape
     return x.view(n, channels, height // 2, 2, width // 2, 2).amax((3, 5))

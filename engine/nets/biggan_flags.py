@@ -1,4 +1,4 @@
-"""What a BigGAN-deep is: the configuration of pytorch-pretrained-biggan, by its names, read and checked. No torch."""
+"""The configuration of a BigGAN-deep, under the names of pytorch-pretrained-biggan. Imports no torch."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from engine.errors import WeightsError
 
 MOST_CHANNELS, MOST_CLASSES, MOST_LAYERS, MOST_STATS = 4096, 2**20, 64, 1001
 SMALLEST = 4
-"""Pixels a side, before the first block."""
+"""Side in pixels before the first block."""
 FIRST_WIDTH = 16
-"""Channels of the first block, in channel widths."""
+"""Width of the first block, in units of `channel_width` channels."""
 NARROWING = 4
-"""Within a block there are so many times fewer channels."""
+"""Ratio of a block's input channels to its inner channels."""
 
 Layer: TypeAlias = tuple[bool, int, int]
-"""Whether the block doubles the sides; how wide what comes in and what goes out are, in channel widths."""
+"""(doubles the sides, input width, output width), in units of `channel_width` channels."""
 
 
 @dataclass(frozen=True, slots=True)
 class BigganFlags:
-    """The defaults are those of the published net for 128 pixels."""
+    """Defaults: the published network for 128 × 128 pixels."""
 
     output_dim: int = 128
     z_dim: int = 128
@@ -36,31 +36,31 @@ class BigganFlags:
         *((False, 4, 4), (True, 4, 2), (False, 2, 2), (True, 2, 1)),
     )
     attention_layer_position: int = 8
-    """The number of the block that attention stands before."""
+    """Index of the block that attention precedes."""
     eps: float = 1e-4
     n_stats: int = 51
-    """For so many truncations, evenly from 0 to 1, the statistics of every norm are known."""
+    """Number of truncations, evenly spaced from 0 to 1, for which the norms hold statistics."""
 
     @property
     def conditions(self) -> int:
-        """How many may differ: one for the beginning, and one for each block."""
+        """Conditions per image: one for the first grid and one for each block."""
         return len(self.layers) + 1
 
     @property
     def attention_width(self) -> int:
-        """Channels where attention stands."""
+        """Channels of the attention layer."""
         return self.channel_width * self.layers[self.attention_layer_position][1]
 
     def as_mapping(self) -> dict[str, object]:
-        """For a weights file."""
+        """As metadata of a weights file."""
         return asdict(self)
 
 
 def read_biggan_flags(flags: Mapping[str, object]) -> BigganFlags:
-    """Raises WeightsError, in words, for names that are none and for numbers that make no net."""
+    """Read and check the configuration. Raises WeightsError for unknown names and inconsistent values."""
     known = {field.name: field for field in fields(BigganFlags)}
     if unknown := sorted(set(flags) - known.keys()):
-        raise WeightsError(f"A BigGAN has no flag “{unknown[0]}”; it has {', '.join(sorted(known))}.")
+        raise WeightsError(f"Unknown BigGAN flag “{unknown[0]}”; available: {', '.join(sorted(known))}.")
     found = BigganFlags(**{name: _value(name, value) for name, value in flags.items()})  # type: ignore[arg-type]
     if complaint := _complaint(found):
         raise WeightsError(complaint)
@@ -68,28 +68,28 @@ def read_biggan_flags(flags: Mapping[str, object]) -> BigganFlags:
 
 
 def _complaint(flags: BigganFlags) -> str:
-    """What keeps these from being a net."""
+    """Why these flags describe no valid network, or an empty text."""
     widths = [FIRST_WIDTH, *(out for _, _, out in flags.layers)]
     for number, ((before, after), (_, taken, _)) in enumerate(zip(pairwise(widths), flags.layers, strict=True)):
         if taken != before:
-            return f"Block {number} of a BigGAN takes {taken} widths, and {before} come to it."
+            return f"Block {number} of the BigGAN has input width {taken}; the output before it has {before}."
         if after not in (before, before // 2):
-            return (
-                f"Block {number} of a BigGAN gives as many widths as it takes, or half; {after} of {before} is neither."
-            )
+            return f"Block {number} of the BigGAN must keep or halve its width; input {before}, output {after}."
         if flags.channel_width * before < NARROWING:
-            return f"Block {number} of a BigGAN has {flags.channel_width * before} channels; {NARROWING} is the least."
+            return (
+                f"Block {number} of the BigGAN has {flags.channel_width * before} channels; the minimum is {NARROWING}."
+            )
     sides = SMALLEST << sum(doubles for doubles, _, _ in flags.layers)
     if widths[-1] != 1 or flags.channel_width < 3:
-        return "The last block of a BigGAN gives one width, which has three channels at least: red, green and blue."
+        return "The last block of a BigGAN must have output width 1 and at least three channels."
     if sides != flags.output_dim:
-        return f"The blocks of this BigGAN paint {sides} pixels a side, and output_dim={flags.output_dim}."
+        return f"The blocks of the BigGAN produce {sides} pixels per side, but output_dim={flags.output_dim}."
     if flags.class_embed_dim != flags.z_dim:
-        return "A BigGAN embeds its classes with as many numbers as z has: class_embed_dim is z_dim."
+        return "class_embed_dim of a BigGAN must equal z_dim."
     if flags.attention_layer_position >= len(flags.layers):
-        return f"attention_layer_position={flags.attention_layer_position} is none of {len(flags.layers)} blocks."
+        return f"attention_layer_position={flags.attention_layer_position} is outside the {len(flags.layers)} blocks."
     if flags.attention_width % 8:
-        return f"Attention of a BigGAN needs a multiple of 8 channels; it has {flags.attention_width}."
+        return f"The attention layer of a BigGAN needs a multiple of 8 channels; it has {flags.attention_width}."
     return ""
 
 
@@ -98,7 +98,7 @@ def _value(name: str, value: object) -> object:
         return _layers(value)
     if name == "eps":
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
-            raise WeightsError(f"The flag eps={value} is no number between 0 and 1.")
+            raise WeightsError(f"The flag eps={value} is not a number between 0 and 1.")
         return float(value)
     if name == "attention_layer_position":
         return _number(name, value, MOST_LAYERS, least=0)
@@ -107,23 +107,27 @@ def _value(name: str, value: object) -> object:
 
 
 def _layers(value: object) -> tuple[Layer, ...]:
-    """A list of triples, or the same as text (JSON), as `config.toml` may have it."""
+    """A list of triples, or the same as JSON text, as in config.toml."""
     try:
         given = json.loads(value) if isinstance(value, str) else value
     except ValueError as error:
-        raise WeightsError(f"The flag layers is no list of blocks: {error}.") from error
+        raise WeightsError(f"The flag layers is not a list of blocks: {error}.") from error
     if not isinstance(given, list | tuple) or not 1 <= len(given) <= MOST_LAYERS:
-        raise WeightsError(f"The flag layers is a list of 1 to {MOST_LAYERS} blocks, as in [[true, 16, 8], …].")
+        raise WeightsError(
+            f"The flag layers must be a list of 1 to {MOST_LAYERS} blocks, for example [[true, 16, 8], …]."
+        )
     return tuple(_layer(one) for one in given)
 
 
 def _layer(value: object) -> Layer:
     if not isinstance(value, list | tuple) or len(value) != 3 or not isinstance(value[0], bool):
-        raise WeightsError(f"A block of a BigGAN is written [doubles, takes, gives], as in [true, 16, 8], not {value}.")
+        raise WeightsError(
+            f"A block of a BigGAN is [doubles, input width, output width], for example [true, 16, 8], not {value}."
+        )
     return value[0], _number("layers", value[1], FIRST_WIDTH), _number("layers", value[2], FIRST_WIDTH)
 
 
 def _number(name: str, value: object, most: int, least: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise WeightsError(f"The flag {name}={value} is no whole number from {least} to {most}.")
+        raise WeightsError(f"The flag {name}={value} is not a whole number from {least} to {most}.")
     return value

@@ -1,7 +1,7 @@
-"""A head at half the patch size: it refines small things that coarse patches blur.
+"""A head at half the patch size. It refines small things that patches blur.
 
-A net that writes patches of 4 x 4 pixels has to know every outline once for each of 16 places in a patch; convolutions
-over patches of 2 x 2 know it for four. It starts as no change, so that it can be added to a finished net.
+A network with patches of 4 × 4 pixels must learn every outline at 16 offsets; with patches of 2 × 2, at four. The head
+starts as the identity, so it can be added to a trained network.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _BLOCKS = 2
 
 
 class FineHead(nn.Module):
-    """The noisy picture, the coarse net's answer and its last feature map → the answer, corrected."""
+    """Corrects the prediction of the coarse network from x_t, that prediction and the last feature map."""
 
     def __init__(self, flags: AdmFlags, emb_channels: int) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class FineHead(nn.Module):
     def forward(self, x: Tensor, coarse: Tensor, features: Tensor, emb: Tensor, sketch: Tensor | None = None) -> Tensor:
         """x [N, 3, H, W], coarse [N, 3 or 6, H, W], features [N, C, H/patch, W/patch], emb [N, E] → as coarse.
 
-        *sketch*: [N, 4, H, W], for a net that sees one.
+        *sketch*: [N, 4, H, W], if the network has one.
         """
         seen = torch.cat([F.pixel_unshuffle(x, self.patch), F.pixel_unshuffle(coarse, self.patch)], dim=1)
         h = self.stem(seen) + F.interpolate(self.lift(features.to(seen.dtype)), scale_factor=2.0, mode="nearest")

@@ -1,10 +1,8 @@
-"""Large matrix products of frozen nets through oneDNN: 2.2 times as fast as torch's own on an AMD with AVX-512.
+"""Large matrix products of frozen networks through oneDNN, 2.2 times as fast as MKL on AMD processors with AVX-512.
 
-torch multiplies by MKL, which uses half of the vector width on processors that are not Intel's. oneDNN uses all of it
-with AVX-512. With AVX2 alone MKL is faster, so `get_cpu_capability` decides. Linear layers, attention and 1×1
-convolutions are products. The choice depends on the processor and on shapes, so equal batches are rounded equally.
-
-torch's own way remains for weights that are trained, for half precision, and where oneDNN's numbers are wrong.
+torch multiplies with MKL, which uses half of the vector width on processors not made by Intel; oneDNN uses all of it.
+With AVX2 alone MKL is faster. The choice depends only on the processor and the shapes, so equal batches round equally.
+Weights that are trained, and half precision, always use torch's own product.
 """
 
 from __future__ import annotations
@@ -15,19 +13,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-WORTH = 2e7
-"""Multiplications and additions from which oneDNN is faster; smaller products do not pay for its preparation."""
+MIN_FLOPS = 2e7
+"""Floating-point operations from which oneDNN is faster despite its setup cost."""
 CAPABILITY = "AVX512"
-"""torch's name for the processors on which oneDNN is faster (measured: 2.2 × with AVX-512, 0.85 × with AVX2)."""
-NEAR = 1e-4
-_VERDICT: list[bool] = []
+"""The `get_cpu_capability()` with which oneDNN is faster (measured: 2.2 × with AVX-512, 0.85 × with AVX2)."""
+TOLERANCE = 1e-4
+_USABLE: list[bool] = []
 
 
 def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
-    """a [..., M, K] · b [K, N] + bias [N], in float32 on a processor; both may be transposed views."""
-    # torch's compiler has ideas of its own about oneDNN's operation and stumbles over them; ours it leaves as it is.
-    take = _compilable if torch.compiler.is_dynamo_compiling() else _product
-    out: Tensor = take(a, b, bias)
+    """a [..., M, K] · b [K, N] + bias [N], in float32 on the CPU. Both may be transposed views."""
+    # torch.compile fails on the mkldnn operation; it keeps a custom operation as it is.
+    multiply = _compilable if torch.compiler.is_dynamo_compiling() else _product
+    out: Tensor = multiply(a, b, bias)
     return out
 
 
@@ -48,10 +46,10 @@ _compilable = torch.ops.dreambot.product
 
 
 def usable() -> bool:
-    """Whether the processor has AVX-512 and torch's oneDNN multiplies correctly; tried once per process."""
-    if not _VERDICT:  # a list, and no `cache`: what is compiled reads it, and cannot see through a cache
-        _VERDICT.append(_tried())
-    return _VERDICT[0]
+    """Whether the processor has AVX-512 and oneDNN multiplies correctly. Tested once per process."""
+    if not _USABLE:  # a list instead of functools.cache, which torch.compile cannot trace
+        _USABLE.append(_tried())
+    return _USABLE[0]
 
 
 def _tried() -> bool:
@@ -59,19 +57,19 @@ def _tried() -> bool:
         return False
     try:
         a, b = torch.linspace(-1, 1, 12).view(3, 4), torch.linspace(2, -1, 20).view(4, 5)
-        return bool((product(a, b) - a @ b).abs().max() < NEAR)
+        return bool((product(a, b) - a @ b).abs().max() < TOLERANCE)
     except (AttributeError, NotImplementedError, RuntimeError):
         return False
 
 
-def is_worth(x: Tensor, weight: Tensor, rows: int) -> bool:
-    """Whether the product of *weight* and *rows* rows of *x* goes through oneDNN."""
+def is_faster(x: Tensor, weight: Tensor, rows: int) -> bool:
+    """Whether oneDNN is used, and faster, for the product of *weight* and *rows* rows of *x*."""
     plain = x.dtype is weight.dtype is torch.float32 and x.device.type == "cpu" and not weight.requires_grad
-    return plain and 2 * rows * weight.numel() >= WORTH and not torch.is_autocast_enabled("cpu") and usable()
+    return plain and 2 * rows * weight.numel() >= MIN_FLOPS and not torch.is_autocast_enabled("cpu") and usable()
 
 
 class _Linear(torch.autograd.Function):
-    """x [..., I] → x·Wᵀ + bias [..., O], differentiable by x alone."""
+    """x [..., I] → x·Wᵀ + bias [..., O], differentiable with respect to x only."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -85,7 +83,7 @@ class _Linear(torch.autograd.Function):
 
 
 class _Pointwise(torch.autograd.Function):
-    """x [N, I, P] → W·x + bias [N, O, P], differentiable by x alone."""
+    """x [N, I, P] → W·x + bias [N, O, P], differentiable with respect to x only."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -100,25 +98,25 @@ class _Pointwise(torch.autograd.Function):
 
 
 def _each(weight: Tensor, x: Tensor) -> Tensor:
-    """[O, I] times each picture [I, P] of x, one by one: a picture's neighbours do not matter."""
+    """[O, I] · x [N, I, P], image by image, so that the rounding does not depend on the batch."""
     return product(weight, x[0])[None] if len(x) == 1 else torch.stack([product(weight, picture) for picture in x])
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """`F.linear`, the faster way."""
-    if not is_worth(x, weight, x.numel() // max(x.shape[-1], 1)):
+    """`F.linear`, through oneDNN where that is faster."""
+    if not is_faster(x, weight, x.numel() // max(x.shape[-1], 1)):
         return F.linear(x, weight, bias)
     out: Tensor = _Linear.apply(x.contiguous(), weight, bias)  # type: ignore[no-untyped-call]
     return out
 
 
 def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """A convolution that looks at one place at a time: x [N, I, P], weight [O, I] → [N, O, P]. Not for small ones."""
+    """1×1 convolution through oneDNN: x [N, I, P], weight [O, I] → [N, O, P]."""
     out: Tensor = _Pointwise.apply(x.contiguous(), weight, bias)  # type: ignore[no-untyped-call]
     return out
 
 
-class PointConv1d(nn.Conv1d):
+class PointwiseConv1d(nn.Conv1d):
     """A 1×1 convolution of [N, C, T]."""
 
     def __init__(self, channels: int, out_channels: int) -> None:
@@ -126,12 +124,12 @@ class PointConv1d(nn.Conv1d):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, T] → [N, O, T]."""
-        if not is_worth(x, self.weight, x.shape[2]):
+        if not is_faster(x, self.weight, x.shape[2]):
             return super().forward(x)
         return pointwise(x, self.weight[:, :, 0], self.bias)
 
 
-class PointConv2d(nn.Conv2d):
+class PointwiseConv2d(nn.Conv2d):
     """A 1×1 convolution of [N, C, H, W]."""
 
     def __init__(self, channels: int, out_channels: int) -> None:
@@ -139,6 +137,6 @@ class PointConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] → [N, O, H, W]."""
-        if not is_worth(x, self.weight, x.shape[2] * x.shape[3]):
+        if not is_faster(x, self.weight, x.shape[2] * x.shape[3]):
             return super().forward(x)
         return pointwise(x.flatten(2), self.weight[:, :, 0, 0], self.bias).view(len(x), -1, *x.shape[2:])

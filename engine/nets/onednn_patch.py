@@ -1,6 +1,6 @@
-"""Makes networks of other libraries use the products of `engine.nets.onednn_linear`.
+"""Replaces layers of any network by subclasses that multiply through `engine.nets.onednn_linear`.
 
-`quicken(net)` changes the class of layers; names, weights and results stay.
+Names, weights and results stay the same.
 """
 
 from __future__ import annotations
@@ -11,24 +11,22 @@ import torch
 from torch import Tensor, nn
 
 from engine.nets.attention import attend
-from engine.nets.onednn_linear import is_worth, linear
+from engine.nets.onednn_linear import is_faster, linear
 
 M = TypeVar("M", bound=nn.Module)
 
 
-class SwiftLinear(nn.Linear):
-    """A linear layer."""
-
+class OneDNNLinear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """[..., I] → [..., O]."""
         return linear(x, self.weight, self.bias)
 
 
-class SwiftAttention(nn.MultiheadAttention):
-    """Self-attention; other attention goes torch's own way."""
+class OneDNNAttention(nn.MultiheadAttention):
+    """Self-attention; any other use falls back to `nn.MultiheadAttention`."""
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: Any) -> Any:
-        """[N, T, C] three times → [N, T, C] and None."""
+        """Query, key and value [N, T, C] → ([N, T, C], None)."""
         mask = kwargs.get("attn_mask")
         itself = query is key is value and self._qkv_same_embed_dim and self.batch_first and query.ndim == 3
         plain = not args and kwargs.keys() <= {"need_weights", "attn_mask"} and not kwargs.get("need_weights", True)
@@ -42,29 +40,29 @@ class SwiftAttention(nn.MultiheadAttention):
         return linear(h, self.out_proj.weight, self.out_proj.bias), None
 
 
-class SwiftPatches(nn.Conv2d):
-    """A convolution with adjacent windows, as at the beginning of a vision transformer: a product."""
+class OneDNNPatchConv(nn.Conv2d):
+    """A convolution with stride = kernel size, as in the patch embedding of a vision transformer."""
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] → [N, O, H/p, W/p]."""
         (down, across), (n, _, height, width) = self.kernel_size, x.shape
         weight = self.weight.flatten(1)
         whole = not height % down and not width % across
-        if not whole or not is_worth(x, weight, n * (height // down) * (width // across)):
+        if not whole or not is_faster(x, weight, n * (height // down) * (width // across)):
             return super().forward(x)
         patches = x.reshape(n, -1, height // down, down, width // across, across).permute(0, 2, 4, 1, 3, 5).flatten(3)
         return linear(patches, weight, self.bias).permute(0, 3, 1, 2)
 
 
-def quicken(net: M) -> M:
-    """The same *net*, its layers replaced where there is a faster class."""
+def use_onednn(net: M) -> M:
+    """Change the classes of the layers of *net* in place; returns *net*."""
     for module in net.modules():
         if type(module) is nn.Linear:
-            module.__class__ = SwiftLinear
+            module.__class__ = OneDNNLinear
         elif type(module) is nn.MultiheadAttention:
-            module.__class__ = SwiftAttention
+            module.__class__ = OneDNNAttention
         elif type(module) is nn.Conv2d and _is_patches(module):
-            module.__class__ = SwiftPatches
+            module.__class__ = OneDNNPatchConv
     return net
 
 

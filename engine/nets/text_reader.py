@@ -1,8 +1,7 @@
-"""Hidden layers between a text embedding and the net: one matrix cannot read what the embedding holds.
+"""An MLP that reads a CLIP text embedding for the diffusion network.
 
-The embedding of a CLIP tells texts apart by their angles. Which thing "a small red owl on blue" names is not one of its
-directions: a single layer reads it from three quarters of the texts, two hidden layers from nearly all. It starts as no
-change, so that it can be added to a finished net.
+A linear layer recovers the named thing from three quarters of the texts, two hidden layers from nearly all: the noun is
+not a linear function of the embedding. The output starts at zero, so the MLP can be added to a trained network.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from engine.nets.adm_blocks import zeroed
 
 
 class TextReader(nn.Module):
-    """A text embedding [N, D], scaled to entries of about 1 → what is added to the net's own reading of it, [N, E]."""
+    """Text embeddings [N, D], scaled to entries of about 1 → a term of the time embedding, [N, E]."""
 
     def __init__(self, context_dim: int, width: int, emb_channels: int) -> None:
         super().__init__()

@@ -1,4 +1,7 @@
-"""`python -m tests.benchmarks [NAME …]`: run them, print their figures, and with `--out FILE` keep them as a table."""
+"""`python -m tests.benchmarks [NAME …]`: run benchmarks and print each figure beside that of docs/performance.md.
+
+`--write` puts the new figures into that page.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,10 @@ import torch
 
 from engine.environment import MALLOC
 from engine.runtime.runtime import Runtime
+from tests.benchmarks import docs
 from tests.benchmarks.measure import Figure
 
-TOOLS = ("measure", "__main__")
+TOOLS = ("docs", "measure", "__main__")
 NAMES = tuple(m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)]) if m.name not in TOOLS)
 
 
@@ -25,16 +29,17 @@ def main() -> int:
     """Run what was asked for; 0 if everything could be measured."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; none = all")
-    parser.add_argument("--out", type=Path, help="write the figures there, as a Markdown table")
+    parser.add_argument("--write", action="store_true", help="put the figures into docs/performance.md")
     chosen = parser.parse_args()
     if unknown := [name for name in chosen.names if name not in NAMES]:
-        parser.error(f"there is no benchmark {unknown[0]!r}; there is {', '.join(NAMES)}")
+        parser.error(f"unknown benchmark {unknown[0]!r}; available: {', '.join(NAMES)}")
     _as_the_engine_is()
     torch.set_num_threads(1)
     print(machine(), flush=True)
-    sections = [(name, measured(name)) for name in chosen.names or NAMES]
-    if chosen.out:
-        chosen.out.write_text("\n".join([f"Measured on {machine()}.", *(table(*s) for s in sections), ""]), "utf-8")
+    for name in chosen.names or NAMES:
+        figures = measured(name)
+        if chosen.write:
+            docs.write(name, figures, machine())
     return 0
 
 
@@ -45,21 +50,14 @@ def _as_the_engine_is() -> None:
 
 
 def measured(name: str) -> list[Figure]:
-    """Run one benchmark and print its figures."""
+    """Run one benchmark and print its figures beside those of the page."""
     started = time.perf_counter()
     print(f"\n{name}", flush=True)
     figures: list[Figure] = importlib.import_module(f"tests.benchmarks.{name}").run()
-    for figure in figures:
-        print(f"  {figure}")
+    for line in docs.comparison(figures, docs.published().get(name, docs.Published("", {}))):
+        print(f"  {line}")
     print(f"  ({time.perf_counter() - started:.0f} s)", flush=True)
     return figures
-
-
-def table(name: str, figures: list[Figure]) -> str:
-    """One benchmark as a section of the report."""
-    about = (importlib.import_module(f"tests.benchmarks.{name}").__doc__ or "").strip()
-    rows = [f"| {f.what} | {f.value:.3g} {f.unit} | {f.aim or '–'} |" for f in figures]
-    return "\n".join(["", f"## {name}", "", about, "", "| What | Measured | Aim |", "|---|---|---|", *rows])
 
 
 def machine() -> str:
@@ -68,8 +66,10 @@ def machine() -> str:
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         cpu = next((line.split(": ", 1)[1] for line in lines if line.startswith("model name")), cpu)
+    capability = torch.backends.cpu.get_cpu_capability()
     return (
-        f"{Runtime.open().hardware.description}, {cpu}, Python {platform.python_version()}, torch {torch.__version__}"
+        f"{Runtime.open().hardware.description}, {cpu} ({capability}), Python {platform.python_version()}, "
+        f"torch {torch.__version__}"
     )
 
 

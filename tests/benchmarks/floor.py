@@ -25,7 +25,7 @@ from engine.loaders.upscaler import recognise
 from engine.nets import onednn_linear as swift
 from engine.nets.adm import build_adm
 from engine.nets.compact import compact_from
-from engine.nets.onednn_patch import quicken
+from engine.nets.onednn_patch import use_onednn
 from engine.nets.primer.small_clip import build_small_clip
 from engine.nets.secondary import SecondaryNet
 from tests.benchmarks.measure import Figure, cpu_seconds
@@ -149,7 +149,7 @@ def _primer_clip() -> Run:
 
 def _clip() -> Run:
     perceptor = from_open_clip("ViT-B/32", open_clip.create_model("ViT-B-32"), torch.device("cpu"))
-    quicken(perceptor.towers)
+    use_onednn(perceptor.towers)
     return _guiding(perceptor.towers.encode_image, 32, 3, perceptor.size, perceptor.size)
 
 

@@ -24,7 +24,7 @@ from engine.guidance.perceptor import Perceptor
 from engine.loaders.diffusion import DiffusionNet
 from engine.methods import find_method
 from engine.nets.adm import UNetModel, build_adm
-from engine.nets.onednn_patch import quicken
+from engine.nets.onednn_patch import use_onednn
 from engine.protocol.messages import Job
 from engine.requests.request import build_request
 from engine.runtime.runtime import Runtime
@@ -40,7 +40,7 @@ def run() -> list[Figure]:
     runtime = Runtime.open("cpu", dtype=torch.float32)
     net, theirs = _net(), _perceptor()
     perceptor = copy.deepcopy(theirs)
-    quicken(perceptor.towers)  # as the engine does with what it loads; the reference keeps PyTorch's own layers
+    use_onednn(perceptor.towers)  # as the engine does with what it loads; the reference keeps PyTorch's own layers
     runtime.net(f"diffusion:{MODEL}", lambda: DiffusionNet(net))
     runtime.net(f"perceptor:{MODELS[MODEL].perceptor}", lambda: perceptor)
     ours = _our_step(runtime)

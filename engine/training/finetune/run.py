@@ -76,7 +76,7 @@ class FineTuner:
         self.flags = {**asdict(net.flags), "use_fp16": False, "use_checkpoint": False}
         torch.manual_seed(options.seed)
         self.adapted = add_adapters(net, options.lora) if options.lora else []
-        net.thrifty = options.use_checkpoint
+        net.checkpointing = options.use_checkpoint
         self.net = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.process = Process(net.flags, options.losses())
         self.emas = [Ema(self.net, rate) for rate in options.ema_rates]

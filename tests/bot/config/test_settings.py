@@ -131,7 +131,7 @@ def test_every_key_is_described() -> None:
         ),
         (
             '[models.mine]\nfile = "a.pt"\nflags = { num_chanels = 128 }',
-            "FILE, [models.mine] flags: There is no model flag “num_chanels”; did you mean “num_channels”?",
+            "FILE, [models.mine] flags: Unknown model flag “num_chanels”; did you mean “num_channels”?",
         ),
         (
             "[quota]\nunits = 1979-05-27",

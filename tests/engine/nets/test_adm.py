@@ -158,9 +158,9 @@ def test_half_precision_is_kept_to_the_convolutions_of_the_torso() -> None:
     ("flags", "words"),
     [
         ({"num_chanels": 64}, "did you mean “num_channels”"),
-        ({"image_size": 40}, "needs channel_mult"),
-        ({"fine": 16, "patch": 1}, "a patch that is even; this one has 1"),
-        ({"reader": 16, "context_dim": 0}, "context_dim is missing"),
+        ({"image_size": 40}, "channel_mult is missing"),
+        ({"fine": 16, "patch": 1}, "needs an even patch; patch is 1"),
+        ({"reader": 16, "context_dim": 0}, "needs context_dim"),
         ({"num_channels": "many"}, "num_channels='many'"),
         ({"use_fp16": "True,"}, "use_fp16='True,'"),
         ({"use_neighborhood_attention": True}, "neighbourhood attention"),

@@ -87,7 +87,7 @@ def test_between_two_truncations_the_nearer_one_counts_more(truncation: float, e
     norm.running_means.copy_(torch.arange(6.0)[:, None].expand(-1, 4))
     norm.weight.fill_(1.0)
     norm.bias.zero_()
-    standing = small().generator._standing(torch.tensor([truncation]))
+    standing = small().generator._index(torch.tensor([truncation]))
     assert -expected == pytest.approx(float(norm(torch.zeros(1, 4, 2, 2), standing)[0, 0, 0, 0]), abs=1e-3)
 
 
@@ -102,7 +102,7 @@ def test_every_picture_of_a_batch_has_its_own_truncation() -> None:
     assert distance(both[0], net(Z[:1], CLASSES[:1], torch.tensor([0.9]))[0]) > 0.01
 
 
-def test_the_beginning_and_every_block_hear_a_condition_of_their_own() -> None:
+def test_the_first_grid_and_every_block_have_their_own_condition() -> None:
     net, truncation = small(), torch.ones(2)
     plain = net(Z, CLASSES, truncation)
     for number in range(net.flags.conditions):
@@ -111,7 +111,7 @@ def test_the_beginning_and_every_block_hear_a_condition_of_their_own() -> None:
         assert distance(plain, net(z, CLASSES, truncation)) > 1e-4, number
 
 
-def test_attention_stands_before_the_block_that_its_flag_names() -> None:
+def test_attention_precedes_the_block_of_its_flag() -> None:
     names = [type(layer).__name__ for layer in small().generator.layers]
     assert ["GenBlock"] * 3 + ["SelfAttn"] + ["GenBlock"] * 2 == names
 
@@ -119,26 +119,26 @@ def test_attention_stands_before_the_block_that_its_flag_names() -> None:
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ({"codes": 3}, "has no flag “codes”; it has attention_layer_position, channel_width, "),
-        ({"z_dim": 0}, "z_dim=0 is no whole number from 1 to 4096"),
-        ({"channel_width": 10**9}, "channel_width=1000000000 is no whole number"),
-        ({"z_dim": 8}, "class_embed_dim is z_dim"),
-        ({"n_stats": 1}, "n_stats=1 is no whole number from 2"),
-        ({"eps": 0}, "eps=0 is no number between 0 and 1"),
-        ({"output_dim": 32}, "paint 16 pixels a side, and output_dim=32"),
+        ({"codes": 3}, "Unknown BigGAN flag “codes”; available: attention_layer_position, channel_width, "),
+        ({"z_dim": 0}, "z_dim=0 is not a whole number from 1 to 4096"),
+        ({"channel_width": 10**9}, "channel_width=1000000000 is not a whole number"),
+        ({"z_dim": 8}, "must equal z_dim"),
+        ({"n_stats": 1}, "n_stats=1 is not a whole number from 2"),
+        ({"eps": 0}, "eps=0 is not a number between 0 and 1"),
+        ({"output_dim": 32}, "produce 16 pixels per side, but output_dim=32"),
         ({"layers": []}, "a list of 1 to 64 blocks"),
-        ({"layers": "[[true"}, "is no list of blocks"),
-        ({"layers": [[1, 16, 16]]}, r"\[doubles, takes, gives\]"),
-        ({"layers": [[True, 16, 99]]}, "layers=99 is no whole number from 1 to 16"),
-        ({"layers": [[True, 8, 8]]}, "Block 0 of a BigGAN takes 8 widths, and 16 come to it"),
-        ({"layers": [[True, 16, 4]]}, "as many widths as it takes, or half; 4 of 16 is neither"),
-        ({"layers": [[True, 16, 16]]}, "The last block of a BigGAN gives one width"),
-        ({"channel_width": 2}, "three channels at least"),
-        ({"attention_layer_position": 5}, "attention_layer_position=5 is none of 5 blocks"),
+        ({"layers": "[[true"}, "is not a list of blocks"),
+        ({"layers": [[1, 16, 16]]}, r"\[doubles, input width, output width\]"),
+        ({"layers": [[True, 16, 99]]}, "layers=99 is not a whole number from 1 to 16"),
+        ({"layers": [[True, 8, 8]]}, "Block 0 of the BigGAN has input width 8; the output before it has 16"),
+        ({"layers": [[True, 16, 4]]}, "must keep or halve its width; input 16, output 4"),
+        ({"layers": [[True, 16, 16]]}, "The last block of a BigGAN must have output width 1"),
+        ({"channel_width": 2}, "at least three channels"),
+        ({"attention_layer_position": 5}, "attention_layer_position=5 is outside the 5 blocks"),
         ({"attention_layer_position": 4, "channel_width": 3}, "multiple of 8 channels; it has 6"),
     ],
 )
-def test_flags_that_make_no_net_are_refused_in_words(flags: dict[str, object], words: str) -> None:
+def test_invalid_flags_are_refused(flags: dict[str, object], words: str) -> None:
     with pytest.raises(WeightsError, match=words):
         read_biggan_flags({**SMALL, **flags})
 

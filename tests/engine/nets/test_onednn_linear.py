@@ -10,15 +10,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.nets import onednn_linear as swift
-from engine.nets.onednn_linear import PointConv1d, PointConv2d, is_worth, linear
-from engine.nets.onednn_patch import SwiftAttention, SwiftLinear, SwiftPatches, quicken
+from engine.nets.onednn_linear import PointwiseConv1d, PointwiseConv2d, is_faster, linear
+from engine.nets.onednn_patch import OneDNNAttention, OneDNNLinear, OneDNNPatchConv, use_onednn
 from tests.golden import distance, seeded
 
 NEAR = 1e-5
 
 
 class Small(nn.Module):
-    """All that `quicken` changes, as the towers of CLIP have it."""
+    """All that `use_onednn` changes, as the towers of CLIP have it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,10 +35,10 @@ class Small(nn.Module):
 def any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small products take the detour too."""
     monkeypatch.setattr(swift, "CAPABILITY", torch.backends.cpu.get_cpu_capability())
-    monkeypatch.setattr(swift, "_VERDICT", [])
+    monkeypatch.setattr(swift, "_USABLE", [])
     if not swift.usable():
         pytest.skip("this torch has no oneDNN")
-    monkeypatch.setattr(swift, "WORTH", 1)
+    monkeypatch.setattr(swift, "MIN_FLOPS", 1)
 
 
 def with_gradient(net: nn.Module, x: Tensor, *more: Tensor) -> tuple[Tensor, Tensor]:
@@ -56,10 +56,10 @@ def assert_alike(expected: tuple[Tensor, Tensor], actual: tuple[Tensor, Tensor])
 def test_a_quickened_net_says_the_same_under_the_same_names(masked: bool) -> None:
     torch.manual_seed(0)
     net = Small().eval().requires_grad_(False)
-    fast = quicken(copy.deepcopy(net))
+    fast = use_onednn(copy.deepcopy(net))
     mask = [torch.full((16, 16), -torch.inf).triu(1)] if masked else []
 
-    assert [SwiftPatches, SwiftAttention, SwiftLinear] == [type(module) for module in fast.children()]
+    assert [OneDNNPatchConv, OneDNNAttention, OneDNNLinear] == [type(module) for module in fast.children()]
     assert net.state_dict().keys() == fast.state_dict().keys()
     assert_alike(
         with_gradient(net, seeded((2, 3, 64, 64), 1), *mask), with_gradient(fast, seeded((2, 3, 64, 64), 1), *mask)
@@ -69,8 +69,8 @@ def test_a_quickened_net_says_the_same_under_the_same_names(masked: bool) -> Non
 @pytest.mark.parametrize(
     ("mine", "theirs", "shape"),
     [
-        (PointConv2d(24, 40), nn.Conv2d(24, 40, 1), (3, 24, 6, 10)),
-        (PointConv1d(24, 40), nn.Conv1d(24, 40, 1), (3, 24, 60)),
+        (PointwiseConv2d(24, 40), nn.Conv2d(24, 40, 1), (3, 24, 6, 10)),
+        (PointwiseConv1d(24, 40), nn.Conv1d(24, 40, 1), (3, 24, 60)),
     ],
 )
 def test_a_convolution_of_single_places_is_one(mine: nn.Module, theirs: nn.Module, shape: tuple[int, ...]) -> None:
@@ -83,14 +83,14 @@ def test_a_convolution_of_single_places_is_one(mine: nn.Module, theirs: nn.Modul
 
 def test_a_row_does_not_depend_on_its_place_in_the_batch() -> None:
     torch.manual_seed(0)
-    net, x = quicken(Small().eval().requires_grad_(False)), seeded((8, 3, 64, 64), 3)
+    net, x = use_onednn(Small().eval().requires_grad_(False)), seeded((8, 3, 64, 64), 3)
 
     assert all(torch.equal(net(x), net(x.roll(by, 0)).roll(-by, 0)) for by in range(1, 8))
 
 
 def test_what_is_trained_has_gradients_of_its_weights() -> None:
-    net = quicken(Small())
-    point = PointConv2d(3, 5)
+    net = use_onednn(Small())
+    point = PointwiseConv2d(3, 5)
 
     (net(seeded((1, 3, 32, 32), 4)).sum() + point(seeded((1, 3, 8, 8), 5)).sum()).backward()
 
@@ -100,13 +100,13 @@ def test_what_is_trained_has_gradients_of_its_weights() -> None:
 def test_other_formats_trained_weights_and_small_products_go_torch_s_way(monkeypatch: pytest.MonkeyPatch) -> None:
     x, weight = torch.rand(64, 64), torch.rand(64, 64)
 
-    assert is_worth(x, weight, 64)
-    assert not is_worth(x.half(), weight.half(), 64)
-    assert not is_worth(x, weight.clone().requires_grad_(), 64)
+    assert is_faster(x, weight, 64)
+    assert not is_faster(x.half(), weight.half(), 64)
+    assert not is_faster(x, weight.clone().requires_grad_(), 64)
     with torch.autocast("cpu", torch.bfloat16):
-        assert not is_worth(x, weight, 64)
-    monkeypatch.setattr(swift, "WORTH", 2e7)
-    assert not is_worth(x, weight, 64)
+        assert not is_faster(x, weight, 64)
+    monkeypatch.setattr(swift, "MIN_FLOPS", 2e7)
+    assert not is_faster(x, weight, 64)
 
 
 def test_without_onednn_everything_is_torch_s(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,9 +123,9 @@ def test_the_processor_decides_which_way_is_taken(
 ) -> None:
     monkeypatch.setattr(swift, "CAPABILITY", "AVX512")
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
-    monkeypatch.setattr(swift, "_VERDICT", [])
+    monkeypatch.setattr(swift, "_USABLE", [])
 
-    assert taken == is_worth(torch.rand(64, 64), torch.rand(64, 64), 64)
+    assert taken == is_faster(torch.rand(64, 64), torch.rand(64, 64), 64)
 
 
 def test_a_onednn_that_multiplies_wrongly_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
