@@ -16,8 +16,10 @@ from bot.actions.history import HistoryActions
 from bot.actions.moderate import Moderation
 from bot.actions.privacy import Privacy
 from bot.actions.report import Reporting
+from bot.community.defaults import Defaults
 from bot.community.held_pictures import HeldPictures
 from bot.community.insights import Insights
+from bot.community.styles import Styles
 from bot.community.votes import Votes
 from bot.config.settings import Config
 from bot.delivery.deletion_queue import DeletionQueue
@@ -84,6 +86,8 @@ class Services:
     handlers: Handlers
     votes: Votes
     insights: Insights
+    styles: Styles
+    defaults: Defaults
     look: Callable[[], Awaitable[Status]]
     """Reads the state of the whole bot, for `/engine`, /metrics and /health."""
 
@@ -121,6 +125,7 @@ def build_services(
     renderer = MessageRenderer(
         store, buttons.job, partial(takes_reports, store), clock, wary=config.safety.enabled, graded=batch_scorer.graded
     )
+    styles = Styles(store, clock)
     timelapses = Timelapses(store, partial(has_room, config.folder, config.retention.free_megabytes))
     jobs.registry.subscribe(batch_scorer.hear)
     delivery = Delivery(client, config, jobs, store, renderer, clock, metrics.sent)
@@ -164,5 +169,7 @@ def build_services(
         handlers=Handlers(),
         votes=Votes(client, store, jobs, buttons.ballot, deletion_queue.wake, clock),
         insights=Insights(store),
+        styles=styles,
+        defaults=Defaults(store, styles, config.limits),
         look=partial(look, sources),
     )

@@ -24,7 +24,7 @@ from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import Responder
 from bot.jobs.admission import Once, Submission
 from bot.jobs.service import JobService
-from bot.models.job import JobRequest, JobRow, JobState, Kind, PictureRow, Update
+from bot.models.job import Applied, JobRequest, JobRow, JobState, Kind, PictureRow, Update
 from bot.pictures.ranking import best
 from bot.policy.cost_confirmation import question_words
 from bot.requests.derive import again, upscale, variation
@@ -94,9 +94,13 @@ class JobActions:
         *,
         kind: Kind = "dream",
         parent: ParentPicture | None = None,
+        applied: tuple[Applied, ...] = (),
     ) -> None:
-        """Render a typed request. *images*: SHA-256 → bytes of its attachments; *parent*: the result it starts from."""
-        await self._place(request, caller, responder, kind, parent or ParentPicture(), images)
+        """Render a typed request. *images*: SHA-256 → bytes of its attachments; *parent*: the result it starts from.
+
+        *applied*: defaults that the request contains.
+        """
+        await self._place(request, caller, responder, kind, parent or ParentPicture(), images, applied=applied)
 
     async def again(self, job: JobRow, caller: Invocation, responder: Responder) -> None:
         """Render the same prompt with a new seed; a failed job is tried unchanged."""
@@ -186,7 +190,9 @@ class JobActions:
         if isinstance(request, UpscaleRequest) and await self._shown_upscaled(parent, request, caller, responder):
             await self._jobs.confirmation.decline(question.id, caller.user_id)
             return
-        await self._place(request, caller, responder, question.kind, parent, answers=question.id)
+        await self._place(
+            request, caller, responder, question.kind, parent, answers=question.id, applied=question.applied
+        )
 
     async def post_again(self, job: JobRow, caller: Invocation, responder: Responder) -> None:
         """Post a result from its owner's history in the channel where the owner is."""
@@ -220,11 +226,12 @@ class JobActions:
         *,
         once: Once | None = None,
         answers: str = "",
+        applied: tuple[Applied, ...] = (),
     ) -> None:
         """Submit a request, or ask first if it costs much. *answers*: id of the cost question that this confirms."""
         submission = Submission(
             request=request,
-            origin=caller.origin(kind, parent.job_id, parent.index),
+            origin=replace(caller.origin(kind, parent.job_id, parent.index), applied=applied),
             images=images,
             roles=caller.roles,
             location=caller.location,
@@ -262,7 +269,7 @@ class JobActions:
     ) -> None:
         """Submit with a direct message as the job's message. The interaction only links to it."""
         if not submission.answers and not picked:  # ask before a direct message is sent
-            await self._jobs.confirmation.check(submission.request, caller.user_id, caller.roles)
+            await self._jobs.confirmation.check(submission.request, caller.user_id, caller.roles, caller.guild_id)
         direct = await DirectMessageResponder.open(self._client, caller.user_id, responder)
         origin = replace(
             submission.origin,

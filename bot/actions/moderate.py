@@ -12,6 +12,7 @@ from bot.errors import NotAllowed, NothingToCancel, Refused
 from bot.jobs.service import JobService
 from bot.models.audit import LOG_PAGE, AuditFilter, LogPage
 from bot.models.job import JobRow, owner_of
+from bot.policy.days import Calendar
 from bot.policy.server_rules import Preferences, QueuePause, ServerRules, Word
 from bot.policy.word_filter import fold
 from bot.scheduling.fair_queue import EVERYTHING
@@ -49,6 +50,27 @@ class Moderation:
             await self._put(session, server_id, changes)
             await self._note(session, server_id, by, "rules", str(server_id), changes=dict(changes))
         return await self.rules(server_id)
+
+    async def change_channel(self, server_id: int, channel_id: int, by: int, changes: Mapping[str, object]) -> None:
+        """Change some defaults of a channel or thread; None inherits one again."""
+        async with self._store.transaction() as session:
+            for key, value in changes.items():
+                await self._store.settings.put("channel", str(channel_id), key, value, session)
+            await self._note(session, server_id, by, "channel", str(channel_id), changes=dict(changes))
+
+    async def forget_channel(self, channel_id: int) -> None:
+        """Delete the defaults of a deleted channel or thread."""
+        await self._store.settings.clear("channel", str(channel_id))
+
+    async def set_time_zone(self, server_id: int, by: int, zone: str) -> float:
+        """Change the time zone; returns when the first day that follows it begins (unix seconds)."""
+        now = self._clock()
+        async with self._store.transaction() as session:
+            before = Calendar.of(await self._store.settings.all("server", str(server_id), session))
+            after = before.changed(zone, now)
+            await self._put(session, server_id, after.settings)
+            await self._note(session, server_id, by, "rules", str(server_id), changes={"timezone": zone})
+        return after.since if after.since > now else after.at(now).start
 
     async def add_member(self, server_id: int, by: int, key: str, member: int, *, present: bool) -> ServerRules:
         """Add an id to a list (channels, roles) or remove it, in one transaction."""

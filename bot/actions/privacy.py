@@ -69,6 +69,7 @@ class Privacy:
             "person": str(user_id),
             "copied_at": _time(now),
             "settings": settings,
+            **await self._store.styles.of_person(user_id),
             "keeps": [{"job": keep.job_id, "since": _time(keep.at)} for keep in keeps],
             "votes": [_vote(row) for row in await self._store.votes.of_person(user_id)],
         }
@@ -130,8 +131,9 @@ class Privacy:
         async with self._store.transaction() as session:
             if await self._store.erasure.alive(session, owner):
                 return False
-            since = self._jobs.quota.window_start(now)
+            since = await self._jobs.quota.start_for(session, owner, now)
             await self._store.erasure.forget(session, owner, user_id, since, now)
+            await self._store.styles.forget(session, user_id)
         return True
 
 

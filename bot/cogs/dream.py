@@ -11,6 +11,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.community.defaults import Typed
 from bot.errors import Refused
 from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
@@ -48,7 +49,8 @@ class DreamCog(commands.Cog):
         method="The method.",
         model="The model.",
         profile="A named set of options, for example draft.",
-        size="Width x height, for example 256x256.",
+        style="A style of this server, for example ink.",
+        size="Width x height, for example 384x256, or 3:2, square, portrait, landscape.",
         steps="More steps are slower and cleaner.",
         seed="The same seed and prompt give the same picture.",
         count="How many pictures. Large batches run in the background.",
@@ -68,6 +70,7 @@ class DreamCog(commands.Cog):
         method: str | None = None,
         model: str | None = None,
         profile: str | None = None,
+        style: str | None = None,
         size: str | None = None,
         steps: app_commands.Range[int, 1, 2000] | None = None,
         seed: app_commands.Range[int, 0, MAX_SEED] | None = None,
@@ -82,21 +85,27 @@ class DreamCog(commands.Cog):
             raise Refused(ALONE)
         if icon and image:
             raise Refused("Choose image or icon to start from, not both.")
-        ways = await self._ways(interaction, PaintChoice(model or "", method or "", size or "", profile or ""))
-        request = build_request(
+        typed = Typed(
             prompt,
-            negative=negative or "",
-            model=ways.model,
-            method=ways.method,
-            size=ways.size,
-            steps=steps,
+            negative or "",
+            style or "",
+            PaintChoice(model or "", method or "", size or "", profile or ""),
+            parse_settings(more or "") | ({} if steps is None else {"steps": str(steps)}),
+        )
+        settled = await self.services.defaults.settle(typed, caller.user_id, caller.location, self.services.unavailable)
+        request = build_request(
+            settled.prompt,
+            negative=settled.negative,
+            model=settled.ways.model,
+            method=settled.ways.method,
+            size=settled.ways.size,
             seed=seed,
             count=count or 1,
             init_image=NOT_YET if image else "",
             mask_image=NOT_YET if mask else "",
             init_icon=icon or "",
             target_icon=target_icon or "",
-            settings=ways.settings | parse_settings(more or ""),
+            settings=settled.settings,
         )
         if image:
             await self.services.job_actions.check(request, caller)
@@ -104,16 +113,11 @@ class DreamCog(commands.Cog):
         images = dict(attached.images)
         request = request.model_copy(update={"init_image": attached.image, "mask_image": attached.mask})
         request = await asyncio.to_thread(draw_icons, request, images)
-        await self.services.job_actions.dream(request, caller, responder, images)
+        await self.services.job_actions.dream(request, caller, responder, images, applied=settled.applied)
         readings = (*read_prompts(prompt).notes, *(read_prompts(negative).notes if negative else ()))
-        if note := " ".join(filter(None, (*map(plain, readings), attached.note, attached.fitted(request)))):
+        notes = (*map(plain, readings), *settled.notes, attached.note, attached.fitted(request))
+        if note := " ".join(filter(None, notes)):
             await responder.send_private(note)
-
-    async def _ways(self, interaction: AnyInteraction, typed: PaintChoice) -> PaintChoice:
-        """What was typed, completed by the preferences of the person and the server."""
-        choices = await self.services.moderation.choices(interaction.user.id)
-        rules = await self.services.moderation.rules(interaction.guild_id)
-        return preferred(typed, (choices, rules), DEFAULT_MODEL, self.services.unavailable)
 
     @dream.autocomplete("prompt")
     async def _prompts(self, interaction: AnyInteraction, typed: str) -> Choices:
@@ -153,8 +157,16 @@ class DreamCog(commands.Cog):
         )
 
     async def _ways_so_far(self, interaction: AnyInteraction) -> PaintChoice:
+        """The options typed so far, completed by the defaults."""
         typed = PaintChoice(*(_typed(interaction, name) for name in PaintChoice._fields))
-        return await self._ways(interaction, typed)
+        levels = await self.services.defaults.levels(
+            interaction.user.id, Invocation.of_interaction(interaction).location
+        )
+        return preferred(typed, [level.values for level in levels], DEFAULT_MODEL, self.services.unavailable)
+
+    @dream.autocomplete("style")
+    async def _styles(self, interaction: AnyInteraction, typed: str) -> Choices:
+        return _choices(completion.styles(typed, await self.services.styles.all(interaction.guild_id)))
 
     def _price(self, interaction: AnyInteraction, ways: PaintChoice) -> str:
         """`` · 1.64 units, about 5 s``: cost and duration of the options typed so far; empty if they are invalid."""

@@ -21,7 +21,7 @@ class QuotaCog(commands.Cog):
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
     async def quota(self, interaction: discord.Interaction[discord.Client]) -> None:
         responder, caller = InteractionResponder.of(interaction, private=True), Invocation.of_interaction(interaction)
-        balance = await self.services.jobs.quota.balance(caller.user_id, caller.roles)
+        balance = await self.services.jobs.quota.balance(caller.user_id, caller.roles, caller.guild_id)
         entries = await self.services.jobs.quota.history(caller.user_id)
         jobs = [await self.services.jobs.find(job_id) for job_id in {entry.job_id for entry in entries} if job_id]
         server = await self.services.jobs.quota.server_left(caller.guild_id)

@@ -1,4 +1,4 @@
-"""`/settings mine` and `/settings server`: preferences of a person, rules of a server."""
+"""`/settings mine`, `channel` and `server`: preferences of a person, defaults of a channel, rules of a server."""
 
 from __future__ import annotations
 
@@ -7,20 +7,26 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.actions.notify_moderators import tell_moderators
-from bot.embeds.moderation import USUAL, changes_words, choices_embed, rules_embed
+from bot.community.defaults import check_negative
+from bot.embeds.moderation import USUAL, changes_words, channel_embed, choices_embed, rules_embed
 from bot.errors import Refused
 from bot.interactions.context import Invocation
 from bot.interactions.responder import InteractionResponder
-from bot.policy.server_rules import NO_PROFILE, Preferences, ServerRules, profile_setting
+from bot.models.style import NO_STYLE
+from bot.policy.days import UTC_NAME, check_zone, zones
+from bot.policy.enforced_negative import MAX_ENFORCED, check_enforced
+from bot.policy.server_rules import NO_PROFILE, ChannelDefaults, Preferences, ServerRules, profile_setting
 from bot.requests import autocomplete as completion
 from bot.services import BotClient
-from bot.text import listed, mention, mention_channel, mention_role
+from bot.text import clock_date, listed, mention, mention_channel, mention_role
 from engine.catalogue.models import DEFAULT_MODEL
 from engine.errors import InvalidRequest
-from engine.requests.request import build_options, find_model, painter_by, parse_size
+from engine.requests.request import build_options, find_model, find_size, painter_by, parse_shape, parse_size
 
 AnyInteraction = discord.Interaction[discord.Client]
+MAX_NEGATIVE = 500
 Name = app_commands.Range[str, 1, 60]
+Negative = app_commands.Range[str, 1, MAX_NEGATIVE]
 _NEEDED = ("view_channel", "send_messages", "embed_links", "attach_files")
 _NAMES = {
     "view_channel": "View Channel",
@@ -46,7 +52,7 @@ class SettingsCog(commands.Cog):
     @app_commands.describe(
         model="Your default model; “usual” resets it.",
         method="Your default method; “usual” resets it.",
-        size="Your default width x height; “usual” resets it.",
+        size="Your default size, for example 384x256 or 3:2; “usual” resets it.",
         profile="Your default profile; “none” for no profile, “usual” resets it.",
         pings="Ping you when a picture that took long is ready.",
         private="Send your results by direct message, so that only you see them.",
@@ -66,7 +72,7 @@ class SettingsCog(commands.Cog):
         changes = _usual(model, method, size, profile)
         changes |= {key: value for key, value in (("pings", pings), ("private", private)) if value is not None}
         choices = await self.services.moderation.choose(caller.user_id, changes)
-        balance = await self.services.jobs.quota.balance(caller.user_id, caller.roles)
+        balance = await self.services.jobs.quota.balance(caller.user_id, caller.roles, caller.guild_id)
         await responder.send_private(_size_note(choices), choices_embed(choices, balance))
 
     @settings.command(
@@ -79,8 +85,12 @@ class SettingsCog(commands.Cog):
         remove_role="Remove this role from the list.",
         model="The default model; “usual” resets it.",
         method="The default method; “usual” resets it.",
-        size="The default width x height; “usual” resets it.",
+        size="The default size, for example 384x256 or 3:2; “usual” resets it.",
         profile="The default profile; “usual” resets it.",
+        style="The default style; “usual” resets it.",
+        negative="The negative prompt of people who type none; “usual” resets it.",
+        enforced="A negative prompt that is added to every request; “usual” resets it.",
+        timezone="The time zone of the quota's day and of deadlines; “usual” means UTC.",
         max_size="Longest side of a picture in pixels; 0 = the host's limit.",
         max_steps="Steps per picture; 0 = the host's limit.",
         max_count="Pictures per job; 0 = the host's limit.",
@@ -111,6 +121,10 @@ class SettingsCog(commands.Cog):
         method: Name | None = None,
         size: Name | None = None,
         profile: Name | None = None,
+        style: Name | None = None,
+        negative: Negative | None = None,
+        enforced: app_commands.Range[str, 1, MAX_ENFORCED] | None = None,
+        timezone: Name | None = None,
         max_size: app_commands.Range[int, 0, 4096] | None = None,
         max_steps: app_commands.Range[int, 0, 2000] | None = None,
         max_count: app_commands.Range[int, 0, 10] | None = None,
@@ -123,6 +137,10 @@ class SettingsCog(commands.Cog):
         responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)
         server_id = self._server_of(caller)
         changes = _usual(model, method, size, profile)
+        changes |= await self._words(server_id, style, negative)
+        if enforced is not None:
+            changes["enforced"] = None if enforced == USUAL else _enforceable(enforced)
+        zone = None if timezone is None else UTC_NAME if timezone == USUAL else check_zone(timezone)
         limits = {"max_size": max_size, "max_steps": max_steps, "max_count": max_count}
         changes |= {key: value or None for key, value in limits.items() if value is not None}
         changes |= {key: value for key, value in (("mature", mature), ("spoilers", spoilers)) if value is not None}
@@ -140,11 +158,11 @@ class SettingsCog(commands.Cog):
             )
             if thing is not None
         ]
-        if not changes and not members:
+        if not changes and not members and zone is None:
             await responder.send_private("", rules_embed(await self.services.moderation.rules(server_id)))
             return
         caller.check_manager(self.services.config.discord.owner_ids)
-        await self._change(responder, caller, server_id, changes, members)
+        await self._change(responder, caller, server_id, changes, members, zone)
 
     async def _change(
         self,
@@ -153,8 +171,12 @@ class SettingsCog(commands.Cog):
         server_id: int,
         changes: dict[str, object],
         members: list[tuple[str, int, bool]],
+        zone: str | None,
     ) -> None:
         moderation, said = self.services.moderation, []
+        if zone is not None:
+            since = await moderation.set_time_zone(server_id, caller.user_id, zone)
+            said.append(f"the time zone is {zone}; the first day that follows it begins {clock_date(since)}")
         if changes:
             await moderation.change_rules(server_id, caller.user_id, changes)
             said.append(changes_words(changes))
@@ -168,6 +190,55 @@ class SettingsCog(commands.Cog):
         await responder.announce(words)
         if rules.report_channel != caller.channel_id:
             await tell_moderators(self.bot, server_id, rules, words)
+
+    @settings.command(
+        name="channel",
+        description="Show the defaults of this channel or thread. Moderators can change them.",
+    )
+    @app_commands.describe(
+        model="The default model here; “usual” inherits it.",
+        method="The default method here; “usual” inherits it.",
+        size="The default size here, for example 384x256 or 3:2; “usual” inherits it.",
+        profile="The default profile here; “usual” inherits it.",
+        style="The default style here; “none” for no style, “usual” inherits it.",
+        negative="The negative prompt of people who type none; “usual” inherits it.",
+    )
+    async def channel(
+        self,
+        interaction: AnyInteraction,
+        model: Name | None = None,
+        method: Name | None = None,
+        size: Name | None = None,
+        profile: Name | None = None,
+        style: Name | None = None,
+        negative: Negative | None = None,
+    ) -> None:
+        """Show the defaults privately, or change them and announce the changes."""
+        responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)
+        server_id, defaults = self._server_of(caller), self.services.defaults
+        changes = _usual(model, method, size, profile) | await self._words(server_id, style, negative)
+        if not changes:
+            levels = await defaults.levels(caller.user_id, caller.location)
+            await responder.send_private("", channel_embed(levels[1:]))
+            return
+        caller.check_moderator(self.services.config.discord.owner_ids)
+        await self.services.moderation.change_channel(server_id, caller.channel_id, caller.user_id, changes)
+        here = await defaults.channel(caller.channel_id)
+        words = f"{mention(caller.user_id)} changed the defaults of {mention_channel(caller.channel_id)}: "
+        await responder.announce(f"{words}{changes_words(changes)}.\n{_size_note(here)}".strip())
+
+    async def _words(self, server_id: int, style: str | None, negative: str | None) -> dict[str, object]:
+        """The changed default style and negative prompt to store. Raises Refused or PromptError."""
+        changes: dict[str, object] = {}
+        if style is not None:
+            plain_words = style in (USUAL, NO_STYLE)
+            name = style if plain_words else (await self.services.styles.find(server_id, style)).name
+            changes["style"] = None if name == USUAL else name
+        if negative is not None:
+            if negative != USUAL:
+                check_negative(negative)
+            changes["negative"] = None if negative == USUAL else negative
+        return changes
 
     def _server_of(self, caller: Invocation) -> int:
         if caller.guild_id is None or not caller.resident:
@@ -190,27 +261,48 @@ class SettingsCog(commands.Cog):
         return channel_id
 
     @mine.autocomplete("method")
+    @channel.autocomplete("method")
     @server.autocomplete("method")
     async def _methods(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
         model = str(getattr(interaction.namespace, "model", "") or "")
         return _choices(completion.methods(typed, model, self.services.unavailable))
 
     @mine.autocomplete("model")
+    @channel.autocomplete("model")
     @server.autocomplete("model")
     async def _models(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
         return _choices(completion.models(typed, "", self.services.unavailable))
 
     @mine.autocomplete("profile")
+    @channel.autocomplete("profile")
     @server.autocomplete("profile")
     async def _profiles(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
         model, method = (str(getattr(interaction.namespace, name, "") or "") for name in ("model", "method"))
         return _choices([*completion.profiles(typed, model, method), (f"{NO_PROFILE} – no profile", NO_PROFILE)])
 
     @mine.autocomplete("size")
+    @channel.autocomplete("size")
     @server.autocomplete("size")
     async def _sizes(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
         model = str(getattr(interaction.namespace, "model", "") or "")
         return _choices(completion.sizes(typed, model, self.services.config.limits.max_size))
+
+    @channel.autocomplete("style")
+    @server.autocomplete("style")
+    async def _styles(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
+        return _choices(completion.styles(typed, await self.services.styles.all(interaction.guild_id)))
+
+    @server.autocomplete("timezone")
+    async def _zones(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
+        wanted = typed.strip().replace(" ", "_").casefold()
+        found = sorted(zone for zone in zones() if wanted in zone.casefold())
+        return _choices([(zone, zone) for zone in found])
+
+
+def _enforceable(negative: str) -> str:
+    """Raises PromptError or Refused."""
+    check_enforced(negative)
+    return negative
 
 
 def _usual(model: str | None, method: str | None, size: str | None, profile: str | None) -> dict[str, object]:
@@ -224,7 +316,7 @@ def _usual(model: str | None, method: str | None, size: str | None, profile: str
         method = named.get("method", "")
         painter = chosen if "model" in named else find_model(painter_by(method))
         build_options(painter, method, wanted)
-    if "size" in named:
+    if "size" in named and parse_shape(named["size"]) is None:
         width, height = parse_size(named["size"])
         named["size"] = f"{width}x{height}"
         if "model" in named:
@@ -232,11 +324,11 @@ def _usual(model: str | None, method: str | None, size: str | None, profile: str
     return {key: named.get(key) for key in given}
 
 
-def _size_note(usual: Preferences | ServerRules) -> str:
+def _size_note(usual: Preferences | ChannelDefaults | ServerRules) -> str:
     """A note if the default size does not fit the default model; empty if it fits."""
     model = find_model(usual.model or DEFAULT_MODEL)
     try:
-        model.check_size(*parse_size(usual.size or f"{model.size[0]}x{model.size[1]}"))
+        model.check_size(*(find_size(usual.size, model) if usual.size else model.size))
     except InvalidRequest as error:
         return f"The default size {usual.size} is not used with this model: {error}"
     return ""

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 
 import discord
 
+from bot.embeds.applied import applied_lines
 from bot.embeds.job import COLOURS, headline
 from bot.models.job import RUNNING, Comparison, JobRow, PictureRow, Way
 from bot.pictures.ranking import independent_score
@@ -33,6 +34,8 @@ def info_embed(job: JobRow, keepers: Collection[int] = (), user_id: int = 0, fil
     for name, line in _lines(job).items():
         value = f"```\n{line}\n```" if _fits(line) else f"See the file {THE_LINES}."
         embed.add_field(name=name, value=value, inline=False)
+    if job.origin.applied:
+        embed.add_field(name="Defaults", value=shorten(applied_lines(job.origin.applied), _FIELD), inline=False)
     if isinstance(request, DreamRequest):
         if request.attachments:
             needed = "that picture and mask (image:, mask:)" if request.mask_image else "that picture (image:)"
@@ -94,7 +97,7 @@ def _lines(job: JobRow) -> dict[str, str]:
     """Purpose → command line."""
     if isinstance(job.request, DreamRequest):
         return {
-            "Discord command": slash_command(job.request),
+            "Discord command": slash_command(job.request, placed=bool(job.origin.applied)),
             "Shell command": shell_command(job.request),
         }
     return {"Discord command": compare_command(job.request)} if isinstance(job.request, Comparison) else {}

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import discord
 
+from bot.embeds.applied import applied_note
 from bot.models.job import RUNNING, Comparison, JobRequest, JobRow, JobState, PictureRow, QueuePosition, Ranking, Update
 from bot.pictures.ranking import independent_score, ordered
 from bot.text import (
@@ -87,7 +88,7 @@ def embed_for(
 
 def _description(update: Update, now: float, parent: Parent | None, notes: Sequence[str]) -> str:
     job = update.job
-    small = [*_lineage(job, parent), *_ranks(job), *all_notes(job), *notes][: NOTES + 1]
+    small = [*_lineage(job, parent), *_ranks(job), *applied_note(job), *all_notes(job), *notes][: NOTES + 1]
     lines = [f"**{headline(job, parent)}**", *(f"-# {line}" for line in small)]
     if status := status_line(update, now):
         lines += ["", status]

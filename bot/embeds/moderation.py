@@ -9,7 +9,7 @@ import discord
 from bot.embeds.queue import COLOUR
 from bot.models.audit import LOG_PAGE, AuditEntry, LogPage
 from bot.policy.quota import Balance
-from bot.policy.server_rules import NO_PROFILE, Preferences, ServerRules, Word
+from bot.policy.server_rules import NO_PROFILE, ChannelDefaults, Preferences, ServerRules, Word
 from bot.storage.moderation import Block
 from bot.text import clock_date, count, listed, mention, mention_channel, mention_role, number, plain, relative, shorten
 
@@ -32,6 +32,7 @@ ACTIONS: Mapping[str, str] = {
     "resume": "resumed the queue",
     "drain": "stopped accepting new jobs",
     "rules": "changed the settings: {changes}",
+    "channel": "changed the defaults of a channel: {changes}",
     "block word": "blocked “{phrase}”",
     "unblock word": "unblocked “{phrase}”",
 }
@@ -44,6 +45,9 @@ def rules_embed(rules: ServerRules) -> discord.Embed:
         "Where": listed(list(map(mention_channel, rules.channels)), "or") or "everywhere",
         "Who": listed(list(map(mention_role, rules.roles)), "or") or "everyone",
         "Default model, method, size, profile": _usual(rules),
+        "Default style and negative prompt": _words(rules),
+        "Always avoided": f"“{plain(rules.enforced)}”" if rules.enforced else "nothing",
+        "Time zone": rules.timezone or "UTC",
         "Limits": _limits(rules),
         "Adult content": _MATURE[rules.mature],
         "Spoilers": _SPOILERS[rules.spoilers],
@@ -55,6 +59,15 @@ def rules_embed(rules: ServerRules) -> discord.Embed:
     for name, value in lines.items():
         embed.add_field(name=name, value=shorten(value, _FIELD), inline=True)
     return embed
+
+
+def channel_embed(levels: Sequence[tuple[str, ChannelDefaults | ServerRules | Preferences]]) -> discord.Embed:
+    """The embed of a channel's defaults; *levels*: whose they are, and their values, the first to count first."""
+    embed = discord.Embed(title="Defaults here", colour=COLOUR)
+    for whose, values in levels:
+        lines = f"model, method, size, profile: {_usual(values)}\nstyle, negative prompt: {_words(values)}"
+        embed.add_field(name=whose.capitalize(), value=shorten(lines, _FIELD), inline=False)
+    return embed.set_footer(text="What you type in /dream and your own settings go first.")
 
 
 def choices_embed(choices: Preferences, balance: Balance) -> discord.Embed:
@@ -151,7 +164,12 @@ def _value(value: object) -> str:
     return number(value) if isinstance(value, float) else str(value)
 
 
-def _usual(values: ServerRules | Preferences) -> str:
+def _words(values: ServerRules | ChannelDefaults | Preferences) -> str:
+    style, negative = getattr(values, "style", ""), getattr(values, "negative", "")
+    return " · ".join(filter(None, (plain(style), f"“{plain(negative)}”" if negative else ""))) or USUAL
+
+
+def _usual(values: ServerRules | ChannelDefaults | Preferences) -> str:
     profile = {"": "", NO_PROFILE: "no profile"}.get(values.profile, values.profile)
     return " · ".join(one for one in (values.model, values.method, values.size, profile) if one) or USUAL
 

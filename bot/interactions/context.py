@@ -119,6 +119,11 @@ class Invocation:
         if not self.manager and self.user_id not in hosts:
             raise NotAllowed("Only people who can manage this server can do this.")
 
+    def check_moderator(self, hosts: Collection[int]) -> None:
+        """Raise NotAllowed unless this person moderates this channel, or is one of the *hosts*."""
+        if not (self.moderator or self.manager or self.user_id in hosts):
+            raise NotAllowed("Only people who can manage messages here can do this.")
+
     def check_place(self) -> None:
         """Raise Refused, naming what is missing, unless a picture can be posted here."""
         missing = self._missing()

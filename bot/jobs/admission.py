@@ -10,7 +10,9 @@ from bot.config.settings import Config, Standing
 from bot.errors import Blocked, Lapsed, PictureGone, Refused, ShuttingDown, Unconfirmed
 from bot.failpoints import failpoint
 from bot.models.job import JobRequest, JobRow, JobState, Origin, Priority, new_job_id
+from bot.models.style import folded
 from bot.policy.cost_confirmation import ANSWERED
+from bot.policy.enforced_negative import enforced
 from bot.policy.limits import check_available, check_cooldown, check_size, check_waiting, worth_asking
 from bot.policy.quota import Quota
 from bot.policy.server_rules import NOWHERE, Location, QueuePause, ServerRules, blocked_words, meant_by
@@ -69,6 +71,7 @@ class Admission:
             job = await self._by_the_rules(session, job, submission.location, now, submission.images)
             await self._check(session, job, standing, now)
             await self._store.jobs.insert(session, job)
+            await self._count_style(session, job)
             left = await self._reserve(session, job, standing, now)
             await self._store.interactions.insert(session, job.id, origin, now)
             await self._keep_images(session, job, submission.images, now)
@@ -92,7 +95,7 @@ class Admission:
             job = await self._by_the_rules(session, job, submission.location, now, job.request.images)
             await self._check(session, job, standing, now)
             await self._check_server_quota(session, job, standing, now)
-            await self._quota.check(session, job.owner, job.cost, standing.units, now)
+            await self._quota.check(session, job.owner, job.cost, standing.units, now, job.origin.server_id)
 
     async def pick(self, batch: JobRow, index: int, submission: Submission) -> JobRow:
         """Copy one picture of *batch* into a finished job without cost. Raises Refused or PictureGone."""
@@ -140,9 +143,14 @@ class Admission:
     async def _reserve(self, session: Session, job: JobRow, standing: Standing, now: float) -> float:
         """Reserve the cost in both quotas; returns the units that the person had left before."""
         await self._check_server_quota(session, job, standing, now)
-        left = await self._quota.left(session, job.owner, standing.units, now)
+        left = await self._quota.left(session, job.owner, standing.units, now, job.origin.server_id)
         await self._quota.reserve(session, job.id, job.owner, job.cost, standing.units, now, job.origin.server_id)
         return left
+
+    async def _count_style(self, session: Session, job: JobRow) -> None:
+        style = next((one.value for one in job.origin.applied if one.what == "style"), "")
+        if style and job.origin.server_id is not None:
+            await self._store.styles.used(session, job.origin.server_id, folded(style))
 
     async def _check_server_quota(self, session: Session, job: JobRow, standing: Standing, now: float) -> None:
         """Raise QuotaUsedUp if the server's shared quota does not cover the job; hosts do not count against it."""
@@ -159,6 +167,7 @@ class Admission:
         meant = await meant_by(self._store, session, job.request, job.origin.parent_job, attached)
         rules.check_words(meant, location)
         check_size(job.request, rules.limits(self._config.limits))
+        job = enforced(job, rules.enforced)
         parent = await self._store.jobs.find(job.origin.parent_job, session) if job.origin.parent_job else None
         covered = rules.covers(meant) or bool(parent and parent.origin.spoiler)
         return replace(job, origin=replace(job.origin, spoiler=covered))

@@ -9,7 +9,7 @@ from functools import partial
 
 from bot.config.settings import Config
 from bot.errors import StoreError
-from bot.policy.quota import window_start
+from bot.policy.quota import oldest_window
 from bot.storage import Store
 from bot.storage.confirmations import VALID_SECONDS
 
@@ -63,7 +63,7 @@ class Retention:
         ]
         if by_age:
             steps.append(partial(self._let_old_go, now))
-            steps.append(partial(self._store.erasure.erase_names, window_start(self._config.quota, now)))
+            steps.append(partial(self._erase_names, now))
         for step in steps:
             try:
                 await step()
@@ -76,6 +76,9 @@ class Retention:
             gone = await self._store.confirmations.forget(session, now - 2 * VALID_SECONDS)
         if gone:
             await self._store.attachments.drop_unneeded()
+
+    async def _erase_names(self, now: float) -> None:
+        await self._store.erasure.erase_names(await oldest_window(self._config.quota, self._store.ledger, now))
 
     async def _let_old_go(self, now: float) -> None:
         days = self._config.retention.pictures_days

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from threading import Lock
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -191,6 +191,14 @@ class Priority(IntEnum):
     HOST = 3
 
 
+class Applied(NamedTuple):
+    """A default that a job used: *what* ("style", "negative", …), its *value*, and *whose* it is ("this channel")."""
+
+    what: str
+    value: str
+    whose: str
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a job comes from: person, channel, and the job whose button or reaction asked for it."""
@@ -213,6 +221,8 @@ class Origin:
     """The bot is not a member of the server (user-installed)."""
     thread_of: int | None = None
     """The parent channel, if `channel_id` is a thread or a forum post."""
+    applied: tuple[Applied, ...] = ()
+    """Defaults that the request contains, beside those of the person and the model."""
 
     def is_in(self, channel_id: int) -> bool:
         return channel_id in (self.channel_id, self.thread_of)

@@ -33,15 +33,24 @@ class CostConfirmation:
         self._quota = quota
         self._clock = clock
 
-    async def check(self, request: JobRequest, user_id: int, roles: Collection[int]) -> None:
-        left = (await self._quota.balance(user_id, roles)).left
+    async def check(
+        self, request: JobRequest, user_id: int, roles: Collection[int], server_id: int | None = None
+    ) -> None:
+        left = (await self._quota.balance(user_id, roles, server_id)).left
         if request.cost <= left and worth_asking(request.cost, left, self._config.quota):
             raise Unconfirmed(left)
 
     async def ask(self, request: JobRequest, origin: Origin, images: Mapping[str, bytes] = NO_PICTURES) -> Confirmation:
         """Store a question about *request*, with its attached *images* (SHA-256 → bytes)."""
         question = Confirmation(
-            new_job_id(), origin.owner, origin.kind, origin.parent_job, origin.parent_index, request, self._clock()
+            new_job_id(),
+            origin.owner,
+            origin.kind,
+            origin.parent_job,
+            origin.parent_index,
+            request,
+            self._clock(),
+            applied=origin.applied,
         )
         await unbroken(self._remember(question, images))
         return question

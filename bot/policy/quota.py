@@ -9,8 +9,8 @@ Units are megapixel steps (`request.cost`).
 
 from __future__ import annotations
 
+import itertools
 import math
-import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
@@ -19,12 +19,15 @@ from bot.config.sections import QuotaSection
 from bot.config.settings import Config
 from bot.errors import QuotaUsedUp
 from bot.models.job import owner_of
+from bot.policy.days import UTC_NAME, Calendar, Day, local_time
 from bot.storage.database import Session
 from bot.storage.jobs import STEPS_PER_UNIT, pixel_steps
 from bot.storage.ledger import Charge, LedgerRows, Totals
 from bot.storage.settings import Audit
 
 DAY = 86_400.0
+_LOOK_BACK = 3 * DAY
+"""The places of a person's jobs within this time decide which days count. A day has up to 48 h: see `Calendar`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,11 @@ class LedgerEntry:
 
 
 class Quota:
-    """Windows and limits over the table of charges. *clock* is unix seconds."""
+    """Windows and limits over the table of charges. *clock* is unix seconds.
+
+    A window of kind "day" is a day in the time zone of the server. For a person who asks in servers of different time
+    zones it is the one that began first, so that no allowance comes back twice a day.
+    """
 
     def __init__(self, config: Config, rows: LedgerRows, audit: Audit, clock: Callable[[], float]) -> None:
         self._all = config
@@ -75,9 +82,10 @@ class Quota:
         self._audit = audit
         self._clock = clock
 
-    async def balance(self, user_id: int, roles: Collection[int] = ()) -> Balance:
-        """The balance of a person with these Discord *roles*."""
-        return await self.balance_of(owner_of(user_id), self._all.standing(user_id, roles).units, self._clock())
+    async def balance(self, user_id: int, roles: Collection[int] = (), server_id: int | None = None) -> Balance:
+        """The balance of a person with these Discord *roles*, as it counts in a server (None: elsewhere)."""
+        units = self._all.standing(user_id, roles).units
+        return await self.balance_of(owner_of(user_id), units, self._clock(), server_id)
 
     async def server_left(self, server_id: int | None) -> tuple[float, float] | None:
         """(left, allowance) of a server's shared quota in units; None without a limit."""
@@ -85,7 +93,8 @@ class Quota:
         if server_id is None or not allowance:
             return None
         async with self._rows.database.reading() as session:
-            used = await self._rows.of_server(session, server_id, window_start(self._config, self._clock()))
+            window = await self._of_server(session, server_id, self._clock())
+            used = await self._rows.of_server(session, server_id, window.since)
         return max(0.0, allowance - used / STEPS_PER_UNIT), allowance
 
     async def history(self, user_id: int, limit: int = 10) -> list[LedgerEntry]:
@@ -125,40 +134,46 @@ class Quota:
         """Hold *units* for a job. *allowance* per window; 0 = no limit. Raises QuotaUsedUp."""
         if await self._rows.find(session, job_id) is not None:
             return
-        from_credit = await self.check(session, owner, units, allowance, now)
+        from_credit = await self.check(session, owner, units, allowance, now, guild)
         await self._rows.reserve(session, job_id, owner, guild, pixel_steps(units), from_credit, now)
 
-    async def check(self, session: Session, owner: str, units: float, allowance: float, now: float) -> int:
+    async def check(
+        self, session: Session, owner: str, units: float, allowance: float, now: float, server_id: int | None = None
+    ) -> int:
         """Raise QuotaUsedUp unless *owner* can pay *units*; returns the pixel steps that credit would pay.
 
         *allowance* is in units per window; 0 = no limit. Nothing is written.
         """
         amount, limit = pixel_steps(units), pixel_steps(allowance)
-        since = await self._since(session, owner, now)
-        totals = await self._rows.totals(session, owner, since)
+        window = await self._window(session, owner, now, server_id)
+        totals = await self._rows.totals(session, owner, window.since)
         from_credit = 0 if not limit else max(0, amount - max(0, limit - totals.used - totals.held))
         if from_credit > totals.credit:
-            charges = await self._rows.counted_since(session, owner, since)
+            charges = await self._rows.counted_since(session, owner, window.since)
             missing = from_credit - totals.credit
-            retry_at = self._enough_at(charges, missing, now) if amount <= limit + totals.credit else None
-            raise QuotaUsedUp(_used_up(amount, limit, totals, retry_at, now), retry_at)
+            back = self._enough_at(window, charges, missing) if amount <= limit + totals.credit else None
+            raise QuotaUsedUp(_used_up(amount, limit, totals, back, now), back.at if back else None)
         return from_credit
 
-    async def left(self, session: Session, owner: str, allowance: float, now: float) -> float:
+    async def left(
+        self, session: Session, owner: str, allowance: float, now: float, server_id: int | None = None
+    ) -> float:
         """Units that *owner* may still spend with that *allowance* per window; infinite without a limit."""
         if not allowance:
             return math.inf
-        totals = await self._rows.totals(session, owner, await self._since(session, owner, now))
+        window = await self._window(session, owner, now, server_id)
+        totals = await self._rows.totals(session, owner, window.since)
         return (max(0, pixel_steps(allowance) - totals.used - totals.held) + totals.credit) / STEPS_PER_UNIT
 
     async def check_server(self, session: Session, server_id: int, units: float, allowance: float, now: float) -> None:
         """Raise QuotaUsedUp if *units* more exceed the server's shared *allowance* (0 = no limit)."""
         if not allowance:
             return
-        used = await self._rows.of_server(session, server_id, window_start(self._config, now))
+        window = await self._of_server(session, server_id, now)
+        used = await self._rows.of_server(session, server_id, window.since)
         if used + pixel_steps(units) > pixel_steps(allowance):
             left = max(0, pixel_steps(allowance) - used)
-            when = f" The next day begins {_when((now // DAY + 1) * DAY, now)}." if self._config.window == "day" else ""
+            when = f" The next day begins {_when(_ends(window.days[0]), now)}." if window.days else ""
             raise QuotaUsedUp(
                 f"This costs {_units(pixel_steps(units))} units, and this server has {_units(left)} of its "
                 f"{_units(pixel_steps(allowance))} left, shared by all members.{when}"
@@ -176,16 +191,16 @@ class Quota:
     async def refund(self, session: Session, job_id: str, now: float) -> None:
         await self._rows.close(session, job_id, 0, 0, now)
 
-    async def balance_of(self, owner: str, allowance: float, now: float) -> Balance:
+    async def balance_of(self, owner: str, allowance: float, now: float, server_id: int | None = None) -> Balance:
         async with self._rows.database.reading() as session:
-            since = await self._since(session, owner, now)
-            totals = await self._rows.totals(session, owner, since)
+            window = await self._window(session, owner, now, server_id)
+            totals = await self._rows.totals(session, owner, window.since)
         return Balance(
             allowance=allowance,
             used=totals.used / STEPS_PER_UNIT,
             reserved=totals.held / STEPS_PER_UNIT,
             credit=totals.credit / STEPS_PER_UNIT,
-            resets_at=self._resets_at(totals, now) if allowance else None,
+            resets_at=self._resets_at(window, totals) if allowance else None,
         )
 
     async def credit(self, session: Session, owner: str, units: float, now: float, by: str, reason: str) -> float:
@@ -198,34 +213,86 @@ class Quota:
     async def reset_window(self, session: Session, owner: str, now: float, by: str, reason: str) -> None:
         await self._rows.credit(session, owner, "reset", 0, now, by, reason)
 
-    def window_start(self, now: float) -> float:
-        return window_start(self._config, now)
+    async def start_for(self, session: Session, owner: str, now: float) -> float:
+        """Start of the person's present window without resets, in unix seconds."""
+        return min((day.start for day in await self._days(session, owner, now, None)), default=self._rolling(now))
 
-    async def _since(self, session: Session, owner: str, now: float) -> float:
+    async def _window(self, session: Session, owner: str, now: float, server_id: int | None) -> _Window:
+        days = await self._days(session, owner, now, server_id)
+        start = days[0].start if days else self._rolling(now)
         reset = await self._rows.last_reset(session, owner)
-        start = window_start(self._config, now)
         # Ignore a reset in the future: the clock was set back, and everything would be free until then.
-        return start if reset is None or reset > now else max(start, math.nextafter(reset, math.inf))
+        since = start if reset is None or reset > now else max(start, math.nextafter(reset, math.inf))
+        return _Window(since, days)
+
+    async def _of_server(self, session: Session, server_id: int, now: float) -> _Window:
+        if self._config.window != "day":
+            return _Window(self._rolling(now))
+        day = Calendar.of((await self._rows.calendars(session, (server_id,))).get(server_id, {})).at(now)
+        return _Window(day.start, (day,))
+
+    async def _days(self, session: Session, owner: str, now: float, server_id: int | None) -> tuple[Day, ...]:
+        """The present days of the places where the person asks and has lately asked, by their starts."""
+        if self._config.window != "day":
+            return ()
+        servers = {server_id, *await self._rows.servers_since(session, owner, now - _LOOK_BACK)}
+        settings = await self._rows.calendars(session, [server for server in servers if server is not None])
+        calendars = {Calendar.of(settings.get(server or 0, {})) for server in servers}
+        return tuple(sorted((one.at(now) for one in calendars), key=lambda day: (day.start, day.zone)))
+
+    def _rolling(self, now: float) -> float:
+        return _rolling_start(self._config, now)
 
     @property
     def _seconds(self) -> float:
         return self._config.hours * 3600.0
 
-    def _resets_at(self, totals: Totals, now: float) -> float | None:
+    def _resets_at(self, window: _Window, totals: Totals) -> float | None:
         if totals.oldest is None:
             return None
-        return (now // DAY + 1) * DAY if self._config.window == "day" else totals.oldest + self._seconds
+        return window.days[0].end if window.days else totals.oldest + self._seconds
 
-    def _enough_at(self, charges: list[Charge], missing: int, now: float) -> float:
+    def _enough_at(self, window: _Window, charges: list[Charge], missing: int) -> _Back:
         """When *missing* pixel steps of the allowance will be available again."""
-        if self._config.window == "day":
-            return (now // DAY + 1) * DAY
-        return _freed(charges, missing) + self._seconds
+        if not window.days:
+            return _Back(_freed(charges, missing) + self._seconds)
+        for day, later in itertools.pairwise(window.days):  # after the first one ends, the window begins at the second
+            if sum(charge.counted for charge in charges if charge.reserved_at < later.start) >= missing:
+                return _ends(day)
+        return _ends(window.days[-1])
 
 
-def window_start(section: QuotaSection, now: float) -> float:
-    """Start of the present window without resets, in unix seconds."""
-    return now // DAY * DAY if section.window == "day" else math.nextafter(now - section.hours * 3600.0, math.inf)
+async def oldest_window(section: QuotaSection, rows: LedgerRows, now: float) -> float:
+    """Start of the oldest present window of anybody, in unix seconds."""
+    if section.window != "day":
+        return _rolling_start(section, now)
+    async with rows.database.reading() as session:
+        settings = await rows.calendars(session)
+    return min(calendar.at(now).start for calendar in (Calendar(), *map(Calendar.of, settings.values())))
+
+
+def _rolling_start(section: QuotaSection, now: float) -> float:
+    return math.nextafter(now - section.hours * 3600.0, math.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """*since*: unix seconds. *days*: the present days of its places, by their starts; empty for a rolling window."""
+
+    since: float
+    days: tuple[Day, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Back:
+    """When something comes back, in unix seconds, and the time zone to say it in."""
+
+    at: float
+    zone: str = UTC_NAME
+
+
+def _ends(day: Day) -> _Back:
+    return _Back(day.end, day.zone)
 
 
 def _freed(charges: list[Charge], missing: int) -> float:
@@ -237,11 +304,11 @@ def _freed(charges: list[Charge], missing: int) -> float:
     return charges[-1].reserved_at
 
 
-def _used_up(amount: int, limit: int, totals: Totals, retry_at: float | None, now: float) -> str:
+def _used_up(amount: int, limit: int, totals: Totals, back: _Back | None, now: float) -> str:
     left = max(0, limit - totals.used - totals.held) + totals.credit
     text = f"This costs {_units(amount)} units and you have {_units(left)} of {_units(limit)} left"
-    if retry_at is not None:
-        return f"{text}; there will be enough again {_when(retry_at, now)}."
+    if back is not None:
+        return f"{text}; there will be enough again {_when(back, now)}."
     return f"{text}, which will never be enough. Ask for fewer steps, fewer pictures or a smaller size."
 
 
@@ -249,8 +316,8 @@ def _units(steps: int) -> str:
     return f"{steps / STEPS_PER_UNIT:.3g}" if steps < 1000 * STEPS_PER_UNIT else f"{steps / STEPS_PER_UNIT:.0f}"
 
 
-def _when(at: float, now: float) -> str:
-    minutes = max(1, math.ceil((at - now) / 60))
+def _when(back: _Back, now: float) -> str:
+    minutes = max(1, math.ceil((back.at - now) / 60))
     hours, rest = divmod(minutes, 60)
     wait = f"{hours} h {rest} min" if hours else f"{minutes} min"
-    return f"at {time.strftime('%H:%M', time.gmtime(at))} UTC (in {wait})"
+    return f"at {local_time(back.zone, back.at):%H:%M} {back.zone} (in {wait})"

@@ -23,7 +23,7 @@ from bot.storage.moderation import Block
 from bot.text import because, clock_date, listed, mention_channel, mention_role, plain
 from engine.catalogue.models import MODELS, Model
 from engine.errors import DreamError, InvalidRequest
-from engine.requests.request import PROFILE, UpscaleRequest, build_options, painter_by, parse_size
+from engine.requests.request import PROFILE, UpscaleRequest, build_options, find_size, painter_by
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,8 @@ FORGOTTEN = (
 )
 NO_PROFILE = "none"
 """Typed instead of a profile to use none, even if the server has a default."""
+NO_NEGATIVE = "none"
+"""Typed instead of a negative prompt to use none, even if the channel has a default."""
 
 
 class PaintChoice(NamedTuple):
@@ -122,6 +124,19 @@ class ServerRules(StoredSettings):
     """Which pictures are posted as spoilers."""
     report_channel: int = 0
     words: tuple[Word, ...] = ()
+    style: str = ""
+    negative: str = ""
+    """The negative prompt of people who type none."""
+    enforced: str = ""
+    """A negative prompt that is added to every request."""
+    timezone: str = ""
+    """IANA name; empty = UTC."""
+    timezone_from: float = 0.0
+    """Unix seconds from which on the days of `timezone` count."""
+    timezone_day: float = 0.0
+    """Start of the day that lasts until `timezone_from`, in unix seconds."""
+    challenge_role: int = 0
+    """Members with this role may start challenges, besides moderators; 0 = none."""
 
     def limits(self, host: LimitsSection) -> LimitsSection:
         """The tighter of the host's and the server's limits."""
@@ -158,6 +173,17 @@ class ServerRules(StoredSettings):
 
     def covers(self, meant: PromptLineage) -> bool:
         return self.spoilers == "always" or (self.spoilers == "mature" and bool(is_mature(meant.texts)))
+
+
+class ChannelDefaults(StoredSettings):
+    """The defaults of a channel, thread or category; an empty one is inherited."""
+
+    size: str = ""
+    method: str = ""
+    model: str = ""
+    profile: str = ""
+    style: str = ""
+    negative: str = ""
 
 
 class QueuePause(StoredSettings):
@@ -202,7 +228,10 @@ def wanted_texts(request: JobRequest) -> tuple[str, ...]:
 
 
 def preferred(
-    wanted: PaintChoice, choices: Iterable[Preferences | ServerRules], usual: str, absent: Collection[str] = ()
+    wanted: PaintChoice,
+    choices: Iterable[Preferences | ChannelDefaults | ServerRules],
+    usual: str,
+    absent: Collection[str] = (),
 ) -> PaintChoice:
     """What was typed, else the first preference that fits, else the model *usual* and its own defaults.
 
@@ -224,7 +253,7 @@ def preferred(
 
 def _takes(model: Model, size: str) -> bool:
     try:
-        model.check_size(*parse_size(size))
+        model.check_size(*find_size(size, model))
     except InvalidRequest:
         return False
     return True

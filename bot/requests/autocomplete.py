@@ -5,11 +5,12 @@ A suggestion is (what is shown, what is filled in); Discord takes 25 of at most 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from pydantic.fields import FieldInfo
 
+from bot.models.style import NO_STYLE, PLACE, Style, folded
 from bot.requests.parse import USUAL
 from bot.text import shorten
 from engine.catalogue.models import DEFAULT_MODEL, MODELS, Model
@@ -17,7 +18,16 @@ from engine.images.icons.sets import suggest
 from engine.images.icons.spec import PREFIX, Icon
 from engine.primer.closest import complete
 from engine.primer.welcome import WELCOME_PROMPTS
-from engine.requests.request import METHODS, Options, option_span, option_text, profiles_of
+from engine.requests.request import (
+    METHODS,
+    SHAPES,
+    Options,
+    find_size,
+    option_span,
+    option_text,
+    parse_shape,
+    profiles_of,
+)
 
 Suggestion: TypeAlias = tuple[str, str]
 MOST = 25
@@ -80,9 +90,19 @@ def sizes(
     """Sizes that the model can paint, its own first; nothing over *max_side*. *price*: what to say of a size's cost."""
     model = MODELS.get(model_name, MODELS[DEFAULT_MODEL])
     wanted = typed.lower().replace("×", "x").replace(" ", "")
+    if shapes := _shapes(wanted):
+        found = [(shape, *find_size(shape, model, max_side)) for shape in shapes]
+        return [(f"{shape} · {w}x{h}{price(w, h) if price else ''}", shape) for shape, w, h in found]
     offered = [(f"{w}x{h}", shape, w, h) for w, h, shape in _sizes(model, max_side)]
     fitting = [one for one in offered if one[0].startswith(wanted)][:MOST]
     return [(f"{size} {shape}{price(w, h) if price else ''}", size) for size, shape, w, h in fitting]
+
+
+def _shapes(typed: str) -> list[str]:
+    """The shapes that *typed* names or begins."""
+    if parse_shape(typed):
+        return [typed]
+    return [name for name in SHAPES if typed and name.startswith(typed)]
 
 
 def _sizes(model: Model, max_side: int) -> Iterator[tuple[int, int, str]]:
@@ -150,6 +170,22 @@ def _limit(field: FieldInfo, names: Collection[str]) -> float | None:
 
 def _first_line(options: type[Options]) -> str:
     return (options.__doc__ or "").strip().splitlines()[0].partition(": ")[2].rstrip(".")
+
+
+def styles(typed: str, known: Iterable[Style]) -> list[Suggestion]:
+    """Styles whose name or template contains *typed*, and “none”."""
+    wanted = folded(typed)
+    fitting = [one for one in known if wanted in one.key or wanted in one.template.casefold()]
+    fitting.sort(key=lambda one: not one.key.startswith(wanted))
+    shown = [(f"{one.name} · {'for larger models · ' * one.large}{_about(one)}", one.name) for one in fitting]
+    return _cut([*shown[: MOST - 1], *([(f"{NO_STYLE} – no style", NO_STYLE)] if NO_STYLE.startswith(wanted) else [])])
+
+
+def _about(style: Style) -> str:
+    """What the style adds: its template, or its options where the template adds nothing."""
+    if style.template != PLACE:
+        return style.template
+    return " ".join(f"{key}={value}" for key, value in style.options.items())
 
 
 def _fitting(typed: str, shown: Iterator[Suggestion], unavailable: Mapping[str, str]) -> list[Suggestion]:

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydantic import ValidationError
 
 from bot.models.job import PLACES, Comparison, Way
-from bot.policy.server_rules import NO_PROFILE
+from bot.models.style import NO_STYLE
+from bot.policy.server_rules import NO_NEGATIVE, NO_PROFILE
 from bot.requests.parse import USUAL, ParsedCommand, parse_label, parse_way
 from engine.catalogue.models import DEFAULT_MODEL, MODELS
 from engine.errors import DreamError, PromptError
@@ -20,12 +21,14 @@ from engine.requests.prompts import MAX_WEIGHT, Prompt, format_prompts, parse_pr
 from engine.requests.request import METHODS, NEGATIVE_WEIGHT, DreamRequest, build_options, option_text, profiles_of
 
 
-def slash_command(request: DreamRequest) -> str:
-    """The `/dream` that asks for the same picture."""
+def slash_command(request: DreamRequest, *, placed: bool = False) -> str:
+    """The `/dream` that asks for the same picture; *placed*: also where channel or server have a style or negative."""
     prompt, negative = words_of(request)
     parts = [f"/dream prompt:{prompt}"]
-    if negative:
-        parts.append(f"negative:{negative}")
+    if negative or placed:
+        parts.append(f"negative:{negative or NO_NEGATIVE}")
+    if placed:
+        parts.append(f"style:{NO_STYLE}")
     icons = {"icon": request.init_icon, "target_icon": request.target_icon}
     parts += [f"{name}:{text.removeprefix(PREFIX)}" for name, text in icons.items() if text]
     parts += [f"{name}:{value}" for name, value in _ways(request).items()]

@@ -19,6 +19,7 @@ from types import TracebackType
 from bot.errors import StoreError
 from bot.storage import attachments, files, pictures, timelapses
 from bot.storage.attachments import Attachments
+from bot.storage.community.styles import StyleRows
 from bot.storage.community.votes import VoteRows
 from bot.storage.confirmations import Confirmations
 from bot.storage.database import Database
@@ -63,6 +64,7 @@ class Store:
         self.erasure = Erasure(database, folder)
         self.audit = Audit(database)
         self.votes = VoteRows(database)
+        self.styles = StyleRows(database)
 
     @classmethod
     async def open(cls, folder: Path) -> Store:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
 
-from bot.models.job import JobRequest, Kind, job_request_from_json, job_request_to_json
+from bot.models.job import Applied, JobRequest, Kind, job_request_from_json, job_request_to_json
 from bot.storage.database import Database, Session
 from engine.errors import InvalidRequest
 
@@ -29,6 +30,7 @@ class Confirmation:
     request: JobRequest
     asked_at: float
     answer: Reply = ""
+    applied: tuple[Applied, ...] = ()
 
 
 class Confirmations:
@@ -45,8 +47,8 @@ class Confirmations:
             MOST_OPEN - 1,
         )
         await session.run(
-            "INSERT INTO questions (id, owner, kind, parent_job, parent_index, request, asked_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO questions (id, owner, kind, parent_job, parent_index, request, asked_at, applied)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             question.id,
             question.owner,
             question.kind,
@@ -54,6 +56,7 @@ class Confirmations:
             question.parent_index,
             job_request_to_json(question.request),
             question.asked_at,
+            json.dumps(question.applied, ensure_ascii=False),
         )
 
     async def find(self, question_id: str) -> Confirmation | None:
@@ -99,4 +102,5 @@ def _question(row: sqlite3.Row) -> Confirmation | None:
         request=request,
         asked_at=row["asked_at"],
         answer=row["answer"],
+        applied=tuple(Applied(*one) for one in json.loads(row["applied"])),
     )

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from bot.models.job import (
+    Applied,
     JobRequest,
     JobRow,
     JobState,
@@ -64,8 +65,8 @@ class Jobs:
         await session.run(
             "INSERT INTO jobs (id, attempt, deaths, owner, kind, user_id, user_name, guild_id, channel_id,"
             " interaction_id, parent_job, parent_index, priority, running_limit, request, cost, state, created_at,"
-            " server_id, spoiler, thread_of, guest)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " server_id, spoiler, thread_of, guest, applied)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             job.id,
             job.attempt,
             job.crash_count,
@@ -88,6 +89,7 @@ class Jobs:
             int(origin.spoiler),
             origin.thread_of,
             int(origin.guest),
+            json.dumps(origin.applied, ensure_ascii=False),
         )
 
     async def find(self, job_id: str, session: Session | None = None) -> JobRow | None:
@@ -290,4 +292,5 @@ def _origin(row: sqlite3.Row) -> Origin:
         spoiler=bool(row["spoiler"]),
         thread_of=row["thread_of"],
         guest=bool(row["guest"]),
+        applied=tuple(Applied(*one) for one in json.loads(row["applied"])),
     )

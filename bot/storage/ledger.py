@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -75,6 +77,26 @@ class LedgerRows:
             since,
         )
         return 0 if row is None else int(row[0])
+
+    async def servers_since(self, session: Session, owner: str, since: float) -> set[int | None]:
+        """The servers where that person has asked for jobs since *since*; None stands for other places."""
+        rows = await session.all(
+            "SELECT DISTINCT guild_id FROM charges WHERE owner = ? AND reserved_at >= ?", owner, since
+        )
+        return {row[0] for row in rows}
+
+    async def calendars(self, session: Session, servers: Collection[int] | None = None) -> dict[int, dict[str, object]]:
+        """Server → its settings of the time zone, for *servers* (None: all) that have some."""
+        rows = await session.all(
+            "SELECT subject, key, value FROM settings WHERE scope = 'server'"
+            " AND key IN ('timezone', 'timezone_from', 'timezone_day')"
+            " AND (?1 IS NULL OR subject IN (SELECT CAST(value AS TEXT) FROM json_each(?1)))",
+            None if servers is None else json.dumps(list(servers)),
+        )
+        found: dict[int, dict[str, object]] = {}
+        for row in rows:
+            found.setdefault(int(row["subject"]), {})[row["key"]] = json.loads(row["value"])
+        return found
 
     async def counted_since(self, session: Session, owner: str, since: float) -> list[Charge]:
         """Charges since *since* that were not refunded, oldest first."""

@@ -9,11 +9,11 @@ from typing import Literal, TypeAlias
 from bot.models.audit import AuditEntry, AuditFilter
 from bot.storage.database import Database, Session
 
-Scope: TypeAlias = Literal["bot", "server", "person"]
+Scope: TypeAlias = Literal["bot", "server", "channel", "person"]
 
 
 class SettingsTable:
-    """The table `settings`: JSON values by scope, subject (a server's or person's id) and key."""
+    """The table `settings`: JSON values by scope, subject (the id of a server, channel or person) and key."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -38,6 +38,10 @@ class SettingsTable:
                 await own.run(
                     "INSERT OR REPLACE INTO settings VALUES (?, ?, ?, ?)", scope, subject, key, json.dumps(value)
                 )
+
+    async def clear(self, scope: Scope, subject: str, session: Session | None = None) -> None:
+        async with self._database.within(session) as own:
+            await own.run("DELETE FROM settings WHERE scope = ? AND subject = ?", scope, subject)
 
 
 class Audit:

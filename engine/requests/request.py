@@ -26,6 +26,7 @@ from engine.requests.options.synonyms import guess_option
 from engine.requests.options.vqgan_clip import VqganClipOptions
 from engine.requests.profiles import PROFILES, Profile, find_profile, profiles_of
 from engine.requests.prompts import MAX_PARTS, Prompt, check_weights, parse_prompts
+from engine.requests.sizes import SHAPES, find_size, parse_shape, parse_size
 from engine.requests.upscaling import AUTO, LEARNED, SHIPPED, USUAL_SCALE, UpscaleRequest, best_upscaler
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "LEARNED",
     "METHODS",
     "PROFILES",
+    "SHAPES",
     "SHIPPED",
     "USUAL_SCALE",
     "BigganClipOptions",
@@ -49,11 +51,13 @@ __all__ = [
     "build_request",
     "check_aims",
     "find_model",
+    "find_size",
     "option_names",
     "option_span",
     "option_text",
     "painter_by",
     "parse_settings",
+    "parse_shape",
     "parse_size",
     "profiles_of",
     "request_from_json",
@@ -220,9 +224,10 @@ def build_request(
 
     *pictures*: image prompts, which guide like the parts of *prompt*; beside them *prompt* may be empty.
 
-    *size* is ``WxH``; *settings* are the method's options by name as text, and `profile`; what is missing comes from
-    the profile, then from the model's defaults. A missing *seed* is drawn at random; a missing *model* is the usual
-    one, or another that can paint by *method*. Icons stand for pictures that `engine.requests.icons` draws.
+    *size* is ``WxH``, ``3:2`` or a name such as ``portrait``; *settings* are the method's options by name as text, and
+    `profile`; what is missing comes from the profile, then from the model's defaults. A missing *seed* is drawn at
+    random; a missing *model* is the usual one, or another that can paint by *method*. Icons stand for pictures that
+    `engine.requests.icons` draws.
     """
     chosen = find_model(model or painter_by(method))
     wanted = (*(parse_prompts(prompt) if prompt.strip() or not pictures else ()), *pictures)
@@ -231,7 +236,7 @@ def build_request(
         for part in (parse_prompts(negative) if negative.strip() else ())
     )
     check_weights(prompts, prompt)
-    width, height = parse_size(size) if size else chosen.size
+    width, height = find_size(size, chosen) if size else chosen.size
     chosen.check_size(width, height)
     options = build_options(chosen, method, ({} if steps is None else {"steps": str(steps)}) | dict(settings or {}))
     if init_image or init_icon:
@@ -315,14 +320,6 @@ def parse_settings(text: str) -> dict[str, str]:
 
 _AROUND = re.compile(r"\s*([+*])\s*")
 _BETWEEN = re.compile(r"\s*,?\s+|,(?=[a-z_]+=|$)")
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """``384x256`` → (384, 256); raises InvalidRequest."""
-    width, _, height = text.lower().replace("×", "x").replace(" ", "").partition("x")
-    if not (width.isdecimal() and height.isdecimal() and len(width) < 6 and len(height) < 6):
-        raise InvalidRequest(f"“{text}” is not a size; a size looks like 256x256 (width x height).")
-    return int(width), int(height)
 
 
 def find_model(name: str) -> Model:

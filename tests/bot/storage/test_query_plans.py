@@ -21,6 +21,7 @@ import pytest
 from bot.jobs.admission import Submission
 from bot.models.audit import AuditFilter
 from bot.models.job import JobRow, JobState
+from bot.models.style import Style
 from bot.models.vote import Candidate, Vote, VotePlace
 from bot.storage import Store
 from bot.storage.confirmations import Confirmation
@@ -170,7 +171,20 @@ async def arguments(core: Core) -> Values:
         await core.store.confirmations.ask(session, question)
         await session.run("INSERT INTO forgotten VALUES (?, ?)", owner, NOW)
     picture = Picture(job.id, 1, 0, b"png", {"width": 8, "height": 8})
-    words = ("action", "actor", "by", "error", "error_code", "error_text", "key", "shown_at", "subject", "value", "why")
+    words = (
+        "action",
+        "actor",
+        "by",
+        "error",
+        "error_code",
+        "error_text",
+        "key",
+        "name",
+        "shown_at",
+        "subject",
+        "value",
+        "why",
+    )
     return {
         **dict.fromkeys(words, ("x",)),
         **dict.fromkeys(
@@ -204,7 +218,10 @@ async def arguments(core: Core) -> Values:
         "question": (question,),
         "question_id": (question.id,),
         "scope": ("server",),
+        "servers": ((500,), None),
         "sha256": (SHA,),
+        "style": (Style("ssssssssss", "Ink wash", "{prompt}, ink"),),
+        "style_id": ("ssssssssss",),
         "user_id": (ANN,),
         "VoteRows.insert.vote": (replace(vote, id="wwwwwwwwww"),),
         "place": (0,),

@@ -1,0 +1,246 @@
+"""What a request becomes in its place: typed options, the style, then defaults of person, channel and server.
+
+A default that cannot be used is skipped, with a sentence for the person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+from bot.community.styles import Styles, method_options, styled
+from bot.config.sections import LimitsSection
+from bot.errors import Refused
+from bot.models.job import Applied
+from bot.models.style import NO_STYLE, Style
+from bot.policy.server_rules import (
+    NO_NEGATIVE,
+    NO_PROFILE,
+    ChannelDefaults,
+    Location,
+    PaintChoice,
+    Preferences,
+    ServerRules,
+    preferred,
+)
+from bot.storage import Store
+from bot.text import plain
+from engine.catalogue.models import DEFAULT_MODEL, MODELS
+from engine.errors import DreamError
+from engine.requests.prompts import parse_prompts
+from engine.requests.request import METHODS, find_size, option_names, parse_shape
+
+YOURS, CHANNEL, SERVER = "your settings", "this channel", "this server"
+Values: TypeAlias = Preferences | ChannelDefaults | ServerRules
+
+
+NOTHING = PaintChoice()
+
+
+class DefaultsLevel(NamedTuple):
+    """The defaults of a person or place, and what it is called."""
+
+    whose: str
+    values: Values
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What a person typed into `/dream`; empty texts are left to the defaults."""
+
+    prompt: str
+    negative: str = ""
+    style: str = ""
+    ways: PaintChoice = NOTHING
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Options of the method by name, and perhaps `steps`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What is painted. `ways.size` is ``WxH`` or empty; *settings* contain the profile and the style's options."""
+
+    prompt: str
+    negative: str
+    ways: PaintChoice
+    settings: Mapping[str, str]
+    applied: tuple[Applied, ...] = ()
+    notes: tuple[str, ...] = ()
+    """Defaults that were skipped, in sentences for the person."""
+
+
+class Defaults:
+    """Reads the defaults of a person, a channel with what it is part of, and a server."""
+
+    def __init__(self, store: Store, styles: Styles, limits: LimitsSection) -> None:
+        self._store = store
+        self._styles = styles
+        self._limits = limits
+
+    async def levels(self, user_id: int, location: Location) -> tuple[DefaultsLevel, ...]:
+        """Defaults of the person, the channel (thread, parent, category) and the server; the first one counts."""
+        settings = self._store.settings
+        async with self._store.database.reading() as session:
+            levels = [DefaultsLevel(YOURS, Preferences.read(await settings.all("person", str(user_id), session)))]
+            if location.server_id:
+                for channel in location.channels:
+                    values = ChannelDefaults.read(await settings.all("channel", str(channel), session))
+                    levels.append(DefaultsLevel(CHANNEL, values))
+                rules = ServerRules.read(await settings.all("server", str(location.server_id), session))
+                levels.append(DefaultsLevel(SERVER, rules))
+        return tuple(levels)
+
+    async def channel(self, channel_id: int) -> ChannelDefaults:
+        return ChannelDefaults.read(await self._store.settings.all("channel", str(channel_id)))
+
+    async def settle(
+        self, typed: Typed, user_id: int, location: Location, unavailable: Collection[str] = ()
+    ) -> Settled:
+        """Complete what was typed. Raises Refused for an unknown typed style, PromptError for the prompt."""
+        levels = await self.levels(user_id, location)
+        style, applied, notes = await self._style(typed, levels, location.server_id)
+        if style:
+            levels = (DefaultsLevel(f"the style “{style.name}”", _values(style)), *levels)
+        ways = preferred(typed.ways, [level.values for level in levels], DEFAULT_MODEL, unavailable)
+        notes += skipped(typed.ways, levels, ways)
+        applied += used(typed.ways, levels, ways)
+        ways, applied = self._sized(ways, levels, applied)
+        extra, unfit = _options(style, ways, typed.settings)
+        negative, given = _negative(typed.negative, style, levels)
+        return Settled(
+            prompt=styled(style, typed.prompt) if style else typed.prompt,
+            negative=negative,
+            ways=ways,
+            settings=ways.settings | extra | dict(typed.settings),
+            applied=(*applied, *given),
+            notes=(*notes, *unfit),
+        )
+
+    async def _style(
+        self, typed: Typed, levels: Sequence[DefaultsLevel], server_id: int | None
+    ) -> tuple[Style | None, list[Applied], list[str]]:
+        """The style, the record of it, and what was skipped."""
+        if typed.style == NO_STYLE:
+            return None, [], []
+        if typed.style:
+            style = await self._styles.find(server_id, typed.style)
+            return style, [Applied("style", style.name, "")], []
+        notes: list[str] = []
+        for whose, values in levels:
+            if name := getattr(values, "style", ""):
+                if name == NO_STYLE:
+                    break
+                try:
+                    style = await self._styles.find(server_id, name)
+                    return style, [Applied("style", style.name, whose)], notes
+                except Refused:
+                    notes.append(f"The default style “{plain(name)}” of {whose} was deleted, so it is not used.")
+        return None, [], notes
+
+    def _sized(
+        self, ways: PaintChoice, levels: Sequence[DefaultsLevel], applied: list[Applied]
+    ) -> tuple[PaintChoice, list[Applied]]:
+        """*ways* with a size ``WxH`` in place of a shape, and *applied* with what the shape became."""
+        model = MODELS.get(ways.model)
+        if model is None or not ways.size or parse_shape(ways.size) is None:
+            return ways, applied
+        width, height = find_size(ways.size, model, self.max_side(levels))
+        whose = next((one.whose for one in applied if one.what == "size"), "")
+        shape = Applied("size", f"{ways.size} → {width}×{height}", whose)
+        return ways._replace(size=f"{width}x{height}"), [*(one for one in applied if one.what != "size"), shape]
+
+    def max_side(self, levels: Sequence[DefaultsLevel]) -> int:
+        """The longest side that host and server allow, in pixels."""
+        rules = [level.values for level in levels if isinstance(level.values, ServerRules)]
+        return (rules[0].limits(self._limits) if rules else self._limits).max_size
+
+
+def _values(style: Style) -> ChannelDefaults:
+    """The ways of a style as defaults."""
+    return ChannelDefaults.read({key: value for key, value in style.options.items() if key in PaintChoice._fields})
+
+
+def used(typed: PaintChoice, levels: Sequence[DefaultsLevel], chosen: PaintChoice) -> list[Applied]:
+    """The defaults of places that *chosen* contains; a person knows their own settings."""
+    found = []
+    for key in PaintChoice._fields:
+        level = None if getattr(typed, key) else next(_setting(key, levels, chosen), None)
+        if level and level.whose in (CHANNEL, SERVER):
+            found.append(Applied(key, getattr(level.values, key), level.whose))
+    return found
+
+
+def skipped(typed: PaintChoice, levels: Sequence[DefaultsLevel], chosen: PaintChoice) -> list[str]:
+    """A sentence for each default that would have counted but cannot be used with *chosen*."""
+    notes = []
+    for key in PaintChoice._fields:
+        if getattr(typed, key):
+            continue
+        taken = next(_setting(key, levels, chosen), None)
+        for level in levels:
+            if level is taken:
+                break
+            if value := getattr(level.values, key):
+                notes.append(
+                    f"The default {key} “{plain(value)}” of {level.whose} is not used: {_why(key, value, chosen)}"
+                )
+    return notes
+
+
+def _setting(key: str, levels: Sequence[DefaultsLevel], chosen: PaintChoice) -> Iterator[DefaultsLevel]:
+    """Levels whose default *key* is the chosen one."""
+    value = getattr(chosen, key)
+    return (level for level in levels if value and getattr(level.values, key) == value)
+
+
+def _why(key: str, value: str, chosen: PaintChoice) -> str:
+    model = MODELS.get(chosen.model)
+    if key == "model":
+        return f"it cannot paint by {chosen.method}." if value in MODELS and chosen.method else "it is unknown here."
+    if model is None:
+        return "the model is unknown."
+    if key == "size":
+        try:
+            model.check_size(*find_size(value, model))
+        except DreamError as error:
+            return str(error)
+    if key == "profile" and value != NO_PROFILE:
+        return f"{chosen.method or model.methods[0]} does not have it."
+    return f"{model.title} cannot paint by it."
+
+
+def _options(style: Style | None, ways: PaintChoice, typed: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """The style's options that the method has and nobody typed, with its steps, and what was skipped."""
+    if style is None:
+        return {}, []
+    model = MODELS.get(ways.model)
+    method = ways.method or (model.methods[0] if model else "")
+    known = option_names(METHODS[method]) if method in METHODS else ()
+    wanted = {**method_options(style.options), **{k: v for k, v in style.options.items() if k == "steps"}}
+    wanted.pop("profile", None)
+    extra = {key: value for key, value in wanted.items() if key not in typed and (key in known or key == "steps")}
+    unfit = [key for key in wanted if key not in known and key != "steps"]
+    name = plain(style.name)
+    return extra, [f"The option {key} of the style “{name}” is not used: {method} does not have it." for key in unfit]
+
+
+def _negative(typed: str, style: Style | None, levels: Sequence[DefaultsLevel]) -> tuple[str, list[Applied]]:
+    """The negative prompt, and the record of a default; the style's is added to what is typed."""
+    if typed.strip().casefold() == NO_NEGATIVE:
+        return "", []
+    added = [style.negative] if style and style.negative else []
+    if typed.strip():
+        return " | ".join([typed, *added]), []
+    for whose, values in levels:
+        if default := getattr(values, "negative", ""):
+            if default == NO_NEGATIVE:
+                break
+            return " | ".join([default, *added]), [Applied("negative", default, whose)]
+    return " | ".join(added), []
+
+
+def check_negative(text: str) -> None:
+    """Raise PromptError unless *text* can be a negative prompt."""
+    if text != NO_NEGATIVE:
+        parse_prompts(text)
