@@ -26,7 +26,14 @@ from engine.errors import DreamError
 from engine.images.icons.spec import MAX_TEXT
 from engine.requests.icons import draw_icons
 from engine.requests.prompts import MAX_SOURCE, read_prompts
-from engine.requests.request import MAX_COUNT, MAX_SEED, DreamRequest, build_request, parse_settings
+from engine.requests.request import (
+    MAX_COUNT,
+    MAX_SEED,
+    DreamRequest,
+    adapted_model,
+    build_request,
+    parse_settings,
+)
 
 Words = app_commands.Range[str, 1, MAX_SOURCE]
 NOT_YET = "0" * 64
@@ -48,6 +55,7 @@ class DreamCog(commands.Cog):
         mask="White (or transparent) areas are repainted; black areas stay.",
         method="The method.",
         model="The model.",
+        adapter="A trained style of the model, for example mine:0.6",
         profile="A named set of options, for example draft.",
         style="A style of this server, for example ink.",
         size="Width x height, for example 384x256, or 3:2, square, portrait, landscape.",
@@ -69,6 +77,7 @@ class DreamCog(commands.Cog):
         target_icon: app_commands.Range[str, 1, MAX_TEXT] | None = None,
         method: str | None = None,
         model: str | None = None,
+        adapter: app_commands.Range[str, 1, 200] | None = None,
         profile: str | None = None,
         style: str | None = None,
         size: str | None = None,
@@ -89,8 +98,10 @@ class DreamCog(commands.Cog):
             prompt,
             negative or "",
             style or "",
-            PaintChoice(model or "", method or "", size or "", profile or ""),
-            parse_settings(more or "") | ({} if steps is None else {"steps": str(steps)}),
+            PaintChoice(model or adapted_model(adapter or ""), method or "", size or "", profile or ""),
+            ({"adapter": adapter} if adapter else {})
+            | parse_settings(more or "")
+            | ({} if steps is None else {"steps": str(steps)}),
         )
         settled = await self.services.defaults.settle(typed, caller.user_id, caller.location, self.services.unavailable)
         request = build_request(
@@ -138,6 +149,10 @@ class DreamCog(commands.Cog):
     @dream.autocomplete("model")
     async def _models(self, interaction: AnyInteraction, typed: str) -> Choices:
         return _choices(completion.models(typed, _typed(interaction, "method"), self.services.unavailable))
+
+    @dream.autocomplete("adapter")
+    async def _adapters(self, interaction: AnyInteraction, typed: str) -> Choices:
+        return _choices(completion.adapters(typed, _typed(interaction, "model"), self.services.unavailable))
 
     @dream.autocomplete("profile")
     async def _profiles(self, interaction: AnyInteraction, typed: str) -> Choices:

@@ -22,7 +22,9 @@ from engine.requests.request import (
     METHODS,
     SHAPES,
     Options,
+    adapter_key,
     find_size,
+    known_adapters,
     option_span,
     option_text,
     parse_shape,
@@ -74,6 +76,24 @@ def models(typed: str, method: str, unavailable: Mapping[str, str]) -> list[Sugg
     usable = (model for model in MODELS.values() if method in model.methods or method not in METHODS)
     shown = ((f"{model.name} – {model.title}, {model.size[0]}×{model.size[1]}", model.name) for model in usable)
     return _fitting(typed, shown, unavailable)
+
+
+def adapters(typed: str, model_name: str, unavailable: Mapping[str, str]) -> list[Suggestion]:
+    """Adapters of the chosen model, or all; behind a “+” another one."""
+    done, plus, word = typed.replace(" ", "").rpartition("+")
+    taken = {part.partition(":")[0] for part in done.split("+")}
+    head, problems = f"{done}{plus}", {f"{done}{plus}{name}": why for name, why in _of_adapters(unavailable)}
+    shown = (
+        (f"{head}{name} – {entry.title}, for the model {entry.adapts}", f"{head}{name}")
+        for name, entry in known_adapters(model_name).items()
+        if name not in taken
+    )
+    return _fitting(f"{head}{word}", shown, problems) or _cut([(typed, typed)] if ":" in word else [])
+
+
+def _of_adapters(unavailable: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Adapter → why it is not available."""
+    return ((name, unavailable[key]) for name in known_adapters() if (key := adapter_key(name)) in unavailable)
 
 
 def profiles(typed: str, model_name: str, method: str, price: Callable[[str], str] | None = None) -> list[Suggestion]:

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     BIGGAN = "biggan"
     CLIP = "clip"
     UPSCALER = "upscaler"
+    ADAPTER = "adapter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ class Entry:
     """The CLIP that guides a model with these weights."""
     defaults: Mapping[str, object] = field(default_factory=dict)
     """Option values that suit a model with these weights."""
+    adapts: str = ""
+    """The model that an adapter changes."""
 
     @property
     def is_own(self) -> bool:

@@ -14,6 +14,7 @@ from engine.protocol.step_log import StepConditions, read_step_log
 
 WORDS = {
     "weights": "the net's weights",
+    "adapters": "the adapters",
     "perceptor": "the guiding CLIP",
     "perceptor_weights": "the guiding CLIP's weights",
     "upscaler": "the upscaler",

@@ -29,6 +29,9 @@ METHOD = typer.Option(help=f"{' or '.join(METHODS)}; default: the model's first 
 SIZE = typer.Option(help="Width x height, as in 256x256; default: the model's size.")
 MASK = typer.Option(help="With --init: white areas are painted, black areas are kept.", show_default=False)
 SET = typer.Option("--set", metavar="OPTION=VALUE", help="An option of the method (see below); repeatable.")
+ADAPTER = typer.Option(
+    metavar="NAME[:STRENGTH]", help="An adapter of the model, as in mine:0.6; repeatable.", show_default=False
+)
 REPLAY = typer.Option(help="Repaint this PNG from its replay record, and compare the pixels.", show_default=False)
 OUT = typer.Option(
     help="A PNG file or a folder; with --count, each file name gets an index.", show_default="dream-SEED.png"
@@ -60,6 +63,7 @@ def dream(
     target: Annotated[Path | None, typer.Option(help="An image to approach, or icon:NAME.", show_default=False)] = None,
     mask: Annotated[Path | None, MASK] = None,
     profile: Annotated[str, typer.Option(help=f"A named set of options: {' or '.join(PROFILES)}.")] = "",
+    adapter: Annotated[list[str] | None, ADAPTER] = None,
     settings: Annotated[list[str] | None, SET] = None,
     replay: Annotated[Path | None, REPLAY] = None,
     out: Annotated[Path | None, OUT] = None,
@@ -90,7 +94,9 @@ def dream(
         "mask_image": attach(mask, images),
         "init_icon": icon_of(init),
         "target_icon": icon_of(target),
-        "settings": ({"profile": profile} if profile else {}) | parse_settings(" ".join(settings or ())),
+        "settings": ({"profile": profile} if profile else {})
+        | ({"adapter": "+".join(adapter)} if adapter else {})
+        | parse_settings(" ".join(settings or ())),
     }
     wanted = BestOf(best, grader, upscale_best)
     _check(wanted, count, evolution)

@@ -83,6 +83,7 @@ def run(
     min_side: MinSide = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     anew: Annotated[bool, typer.Option("--anew", help="Delete an earlier run of this name and begin again.")] = False,
+    merge: Annotated[bool, typer.Option("--merge", help="With --lora: make a model, not an adapter.")] = False,
 ) -> None:
     """Train the model NAME on the pictures in FOLDER; `train FOLDER` is short for this.
 
@@ -102,7 +103,7 @@ def run(
     with TrainBar(name) as bar:
         training = Training(
             folder, name, source, flags, options, training_folder() / "finetune", shape=shape, min_side=min_side,
-            device=find_device(wanted), reporter=bar, ranks=ranks, anew=anew, progress=bar.reading,
+            device=find_device(wanted), reporter=bar, ranks=ranks, anew=anew, merge=merge, progress=bar.reading,
         )  # fmt: skip
         tuner, found = training.tuner, training.found
         if ranks.leads:
@@ -119,7 +120,10 @@ def run(
     if ranks.leads:
         place = training.finish()
         out.print(f"{escape(str(place))}\nReport: {escape(str(tuner.folder / 'report.html'))}")
-        out.print(f"Paint with it: python -m engine dream “…” --model {name}, or /dream model:{name} after a restart.")
+        kind = "adapter" if training.is_adapter else "model"
+        out.print(
+            f"Paint with it: python -m engine dream “…” --{kind} {name}, or /dream {kind}:{name} after a restart."
+        )
     ranks.leave()
 
 

@@ -138,7 +138,7 @@ def _check_contents(opened: HashedFile, entry: Entry) -> str:
 
 def _describe(entry: Entry, folder: Folder) -> None:
     rows = {
-        "for": entry.kind.value,
+        "for": f"{entry.kind.value} of {entry.adapts}" if entry.adapts else entry.kind.value,
         "here": _state(entry, folder) or "no",
         "file": str(folder.find(entry) or folder.file(entry)),
         "size": f"{'' if entry.exact else 'about '}{entry.size:,} bytes" if entry.size else "unknown",

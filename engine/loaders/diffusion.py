@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,17 +17,20 @@ from engine.diffusion.denoiser import Denoiser, eps_denoiser, velocity_denoiser,
 from engine.diffusion.respacing import RespacedSchedule, respaced_schedule
 from engine.diffusion.schedules import alphas_cumprod
 from engine.errors import ModelUnavailable
+from engine.loaders.adapters import adapt, load_adapters
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
 from engine.loaders.meta_init import blueprint
 from engine.nets.adm import UNetModel, build_adm
 from engine.nets.adm_flags import AdmFlags
 from engine.nets.primer.composer import Composer, build_composer
+from engine.requests.adapters import WeightedAdapter
 from engine.runtime.provider import NetProvider
 from engine.weights.formats.state_dict import SelectedTensors
 from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import Folder, weights_folder
 from engine.weights.store.hashed_file import HashedFile
 
+COMPOSER = "composer.safetensors"
 FILES = {"primer": PRIMER_WEIGHTS / "diffusion.safetensors"}
 
 
@@ -40,6 +43,8 @@ class DiffusionNet:
     composer: Composer | None = None
     """Makes the sketches of a net that sees them; on the CPU."""
     composer_sha256: str = ""
+    adapters: str = ""
+    """Names, strengths and SHA-256 of the adapters in the weights, for the record; empty for none."""
 
     @property
     def flags(self) -> AdmFlags:
@@ -65,19 +70,34 @@ class DiffusionNet:
         return wrap(net, flags.learn_sigma)
 
 
-def load_diffusion_net(model: str, runtime: NetProvider) -> DiffusionNet:
-    """The net of *model* from the runtime's cache. Raises ModelUnavailable or WeightsError."""
+def load_diffusion_net(model: str, runtime: NetProvider, adapters: Sequence[WeightedAdapter] = ()) -> DiffusionNet:
+    """The net of *model* with *adapters* from the runtime's cache. Raises ModelUnavailable or WeightsError.
+
+    Each combination of adapters is a net of its own, so the net without adapters stays as it is.
+    """
     if model in FILES:
         read, expected = partial(read_diffusion_net, FILES[model]), 0
     else:
         read, expected = partial(load_diffusion, model), net_bytes(model, runtime.dtype)
 
     def load() -> DiffusionNet:
-        found = read(runtime.device, runtime.dtype)
+        found = read(runtime.device, torch.float32 if adapters else runtime.dtype)
+        if adapters:
+            found = _adapted(found, model, adapters, runtime.dtype)
         runtime.compiler.take(found.net)
         return found
 
-    return runtime.net(f"diffusion:{model}", load, expected=expected)
+    return runtime.net("+".join((f"diffusion:{model}", *map(str, adapters))), load, expected=expected)
+
+
+def _adapted(found: DiffusionNet, model: str, adapters: Sequence[WeightedAdapter], dtype: torch.dtype) -> DiffusionNet:
+    """*found*, whose weights are changed in place and then brought into *dtype*."""
+    loaded = load_adapters(model, adapters)
+    for adapter, one in zip(loaded, adapters, strict=True):
+        adapt(found.net, adapter, one.strength)
+    found.net.set_torso_dtype(dtype)
+    record = ", ".join(f"{one} {adapter.sha256[:16]}" for adapter, one in zip(loaded, adapters, strict=True))
+    return replace(found, adapters=record)
 
 
 def read_diffusion_net(path: Path, device: torch.device, dtype: torch.dtype) -> DiffusionNet:
@@ -85,13 +105,20 @@ def read_diffusion_net(path: Path, device: torch.device, dtype: torch.dtype) -> 
     checkpoint = read_checkpoint(path)
     net = build_adm(checkpoint.flags)
     checkpoint.fill(net)
+    return _with_composer(net, checkpoint.sha256, device, dtype, path.with_name(COMPOSER))
+
+
+def _with_composer(
+    net: UNetModel, sha256: str, device: torch.device, dtype: torch.dtype, path: Path = PRIMER_WEIGHTS / COMPOSER
+) -> DiffusionNet:
+    """*net*, frozen, its torso in *dtype*, with the composer at *path* if it sees sketches."""
     net = net.eval().requires_grad_(False).set_torso_dtype(dtype).to(device)
     if not net.flags.sketch:
-        return DiffusionNet(net, checkpoint.sha256)
-    sketches = read_checkpoint(path.with_name("composer.safetensors"))
+        return DiffusionNet(net, sha256)
+    sketches = read_checkpoint(path)
     composer = build_composer(sketches.flags)
     sketches.fill(composer)
-    return DiffusionNet(net, checkpoint.sha256, composer.eval().requires_grad_(False), sketches.sha256)
+    return DiffusionNet(net, sha256, composer.eval().requires_grad_(False), sketches.sha256)
 
 
 def load_diffusion(
@@ -104,13 +131,14 @@ def load_diffusion(
 def read_diffusion(entry: Entry, folder: Folder, device: torch.device, dtype: torch.dtype) -> DiffusionNet:
     """The frozen net, its torso in *dtype*. Raises ModelUnavailable (file missing) or WeightsError (wrong file).
 
-    The net is built without memory and filled with the file's tensors, so loading takes little more than their size.
+    The net is built without memory and filled with the file's tensors, so loading takes little more than their size. A
+    net trained from the small model sees sketches, and gets the package's composer.
     """
     if entry.kind is not Kind.DIFFUSION:
         raise ModelUnavailable(f"“{entry.name}” is no diffusion model but a checkpoint of the kind {entry.kind.value}.")
     with folder.open(entry) as opened:
         net, _ = fill_diffusion(opened, entry.flags)
-    return DiffusionNet(net.eval().requires_grad_(False).set_torso_dtype(dtype).to(device), opened.sha256)
+    return _with_composer(net, opened.sha256, device, dtype)
 
 
 def fill_diffusion(opened: HashedFile, flags: Mapping[str, object]) -> tuple[UNetModel, SelectedTensors]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from engine.catalogue.entry import Entry, Kind
+from engine.loaders.adapters import read_adapter
 from engine.loaders.biggan import fill_biggan
 from engine.loaders.diffusion import fill_diffusion
 from engine.loaders.secondary import fill_secondary
@@ -18,6 +19,7 @@ _FILL: Mapping[Kind, Callable[[HashedFile, Entry], tuple[object, SelectedTensors
     Kind.VQGAN: lambda opened, entry: fill_vqgan(opened, entry.flags),
     Kind.BIGGAN: lambda opened, entry: fill_biggan(opened, entry.flags),
     Kind.SECONDARY: lambda opened, entry: fill_secondary(opened),
+    Kind.ADAPTER: lambda opened, entry: read_adapter(opened),
     Kind.UPSCALER: lambda opened, entry: describe_file(opened),
 }
 

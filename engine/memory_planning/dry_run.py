@@ -138,6 +138,7 @@ def _views(state: State) -> tuple[bool, int, int]:
 def _shape(key: str, dtype: torch.dtype) -> Any:
     """The network of *key* without weights; None for the package's own, which are small enough to be read."""
     kind, _, name = key.partition(":")
+    name = name.partition("+")[0]  # adapters change no shape
     if name.startswith(SHIPPED):
         return None
     if key == SECONDARY:

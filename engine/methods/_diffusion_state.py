@@ -120,4 +120,5 @@ class Sample:
         solver = options.sampler, self.begins, options.gradient
         frame = self.start.mask is not None, options.seamless, self.margin
         frugal = self.memory_level, self.bucket, self.compiled
-        return self.model.name, tuple(self.x.shape), objective.shape, objective.acts, reads, solver, frame, frugal
+        net = self.model.name, options.adapters
+        return net, tuple(self.x.shape), objective.shape, objective.acts, reads, solver, frame, frugal

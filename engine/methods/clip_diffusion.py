@@ -51,7 +51,7 @@ class ClipDiffusion:
         model, options = MODELS[request.model], request.options
         assert isinstance(options, ClipDiffusionOptions)
         readable(request, model)
-        net = load_diffusion_net(model.name, runtime)
+        net = load_diffusion_net(model.name, runtime, options.adapters)
         net.walk(options.spacing)
         if options.class_id >= 0 and not net.flags.class_cond:
             raise InvalidRequest(f"class_id={options.class_id} needs a net with classes; {model.title} has none.")
@@ -70,7 +70,7 @@ class ClipDiffusion:
         request = job.request
         assert isinstance(request, DreamRequest) and isinstance(request.options, ClipDiffusionOptions)
         model, options = MODELS[request.model], request.options
-        net = load_diffusion_net(model.name, runtime)
+        net = load_diffusion_net(model.name, runtime, options.adapters)
         prompts, notes = readable(request, model)
         pictures, schedule = decode(request, images, runtime.device), net.walk(options.spacing)
         recipe = recipe_at(options, schedule.noisiness(len(schedule) - 1))
@@ -134,7 +134,7 @@ class ClipDiffusion:
 
     def advance(self, states: list[Sample], runtime: NetProvider) -> list[Step]:
         """One denoising step for each."""
-        net = load_diffusion_net(states[0].model.name, runtime)
+        net = load_diffusion_net(states[0].model.name, runtime, states[0].options.adapters)
         batch = filled(states, runtime.device)
         bucket = len(batch)
         move, compiled = runtime.compiler.step(
@@ -147,6 +147,8 @@ class ClipDiffusion:
         resolved = {"weights": net.sha256, "dtype": dtype, "bucket": bucket, **named(*guides)}
         if net.composer_sha256:
             resolved["composer"] = net.composer_sha256
+        if net.adapters:
+            resolved["adapters"] = net.adapters
         return [
             _commit(state, move, i, runtime, terms, resolved) if alive[i] else Failed(_broken(state))
             for i, state in enumerate(states)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from engine.catalogue.models import DEFAULT_MODEL, MODELS, Model
 from engine.errors import InvalidRequest
 from engine.images.icons.spec import MAX_TEXT, read_icon
+from engine.requests.adapters import adapted_model, known_adapters
 from engine.requests.clip_weights import USUAL, read_perceptors
 from engine.requests.options.base import Options, first_problem, guess, option_names, option_span, option_text, refuse
 from engine.requests.options.biggan_clip import BigganClipOptions
@@ -46,12 +47,14 @@ __all__ = [
     "PixelsOptions",
     "UpscaleRequest",
     "VqganClipOptions",
+    "adapted_model",
     "best_upscaler",
     "build_options",
     "build_request",
     "check_aims",
     "find_model",
     "find_size",
+    "known_adapters",
     "option_names",
     "option_span",
     "option_text",
@@ -126,11 +129,12 @@ class DreamRequest(BaseModel):
 
     @property
     def helpers(self) -> tuple[str, ...]:
-        """What it needs beside its model, by the names of `Ready.unavailable`: CLIPs that guide, the secondary net."""
+        """What it needs beside its model, by the names of `Ready.unavailable`: guiding CLIPs, adapters, other nets."""
         usual = MODELS[self.model].perceptor if self.model in MODELS else ""
         clips = read_perceptors(getattr(self.options, "perceptors", USUAL), usual)
         second = (SECONDARY_NET,) if getattr(self.options, "gradient", "") == "secondary" else ()
-        return (*(clip_key(clip.name) for clip in clips), *second)
+        adapters = getattr(self.options, "adapters", ())
+        return (*(clip_key(clip.name) for clip in clips), *(adapter_key(one.name) for one in adapters), *second)
 
     @property
     def memory_kind(self) -> str:
@@ -185,6 +189,11 @@ def clip_key(name: str) -> str:
     return f"CLIP {name}"
 
 
+def adapter_key(name: str) -> str:
+    """How an adapter is called among what is not here."""
+    return f"adapter {name}"
+
+
 AnyRequest: TypeAlias = Annotated[DreamRequest | UpscaleRequest, Field(discriminator="kind")]
 _REQUEST: TypeAdapter[DreamRequest | UpscaleRequest] = TypeAdapter(AnyRequest)
 
@@ -226,10 +235,11 @@ def build_request(
 
     *size* is ``WxH``, ``3:2`` or a name such as ``portrait``; *settings* are the method's options by name as text, and
     `profile`; what is missing comes from the profile, then from the model's defaults. A missing *seed* is drawn at
-    random; a missing *model* is the usual one, or another that can paint by *method*. Icons stand for pictures that
+    random; a missing *model* is that of the adapter, the usual one, or another that can paint by *method*. Icons
+    stand for pictures that
     `engine.requests.icons` draws.
     """
-    chosen = find_model(model or painter_by(method))
+    chosen = find_model(model or adapted_model((settings or {}).get("adapter", "")) or painter_by(method))
     wanted = (*(parse_prompts(prompt) if prompt.strip() or not pictures else ()), *pictures)
     prompts = wanted + tuple(
         part.model_copy(update={"weight": part.weight * NEGATIVE_WEIGHT})

@@ -53,11 +53,22 @@ def save_weights(
     dtype: torch.dtype = torch.float16,
 ) -> None:
     """Write *net* as safetensors, with `flags` (how to build it) and `recipe` (how it was made) as metadata."""
-    tensors = {name: _packed(tensor, dtype) for name, tensor in net.state_dict().items()}
+    save_tensors(path, net.state_dict(), flags, recipe, dtype)
+
+
+def save_tensors(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    flags: Mapping[str, object],
+    recipe: Mapping[str, object],
+    dtype: torch.dtype = torch.float16,
+) -> None:
+    """Write *tensors* like `save_weights`."""
+    packed = {name: _packed(tensor, dtype) for name, tensor in tensors.items()}
     metadata = {"flags": json.dumps(dict(flags)), "recipe": json.dumps(dict(recipe))}
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as unfinished:
-        save_file(tensors, unfinished.path, metadata)
+        save_file(packed, unfinished.path, metadata)
 
 
 def copy_weights(source: Path, target: Path) -> None:

@@ -12,7 +12,7 @@ from engine.errors import DreamError
 from engine.loaders.checkpoint import PRIMER_WEIGHTS
 from engine.methods import method_names
 from engine.protocol.messages import Ready
-from engine.requests.request import METHODS, SECONDARY_NET, clip_key
+from engine.requests.request import METHODS, SECONDARY_NET, adapter_key, clip_key, known_adapters
 from engine.runtime.error_boundary import catch
 from engine.upscalers import find_upscaler, upscaler_names
 from engine.weights.store.presence import missing_files, missing_weights
@@ -26,6 +26,7 @@ def look_around(worker: str, pid: int, device: str, slots: int) -> Ready:
     models = {name: _model_problem(name) for name in MODELS}
     upscalers = {name: _problem(_upscaler_problem, name) for name in upscaler_names()}
     helpers = {clip_key(clip.name): _problem(missing_files, [clip]) for clip in CLIPS}
+    helpers |= {adapter_key(name): _problem(missing_files, [entry]) for name, entry in known_adapters().items()}
     helpers[SECONDARY_NET] = _problem(missing_files, [find_entry("secondary")])
     named = methods | models | {f"upscaler {name}": problem for name, problem in upscalers.items()} | helpers
     return Ready(

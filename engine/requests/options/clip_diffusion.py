@@ -11,6 +11,7 @@ from engine.catalogue.flops import NET, clip_cost, gradient_cost
 from engine.catalogue.model_info import Model
 from engine.diffusion.spacing import EVEN, respace, step_count
 from engine.errors import InvalidRequest
+from engine.requests.adapters import NONE, WeightedAdapter, check_adapters, read_adapters
 from engine.requests.clip_weights import USUAL, read_perceptors
 from engine.requests.options.base import Options, option_text
 from engine.requests.options.clip_views import Views
@@ -74,6 +75,9 @@ class Walking(Options):
         ge=-1,
         le=999,
         description="ImageNet class, for class-conditional models; -1 = a random class in each step",
+    )
+    adapter: str = Field(
+        default=NONE, max_length=200, description="trained adapters of the model with strengths, as in mine:0.6+ink"
     )
 
 
@@ -179,6 +183,11 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
         return str(self.steps) if self.respacing == EVEN else self.respacing
 
     @property
+    def adapters(self) -> tuple[WeightedAdapter, ...]:
+        """What changes the net's weights, sorted by name."""
+        return read_adapters(self.adapter)
+
+    @property
     def looks_apart(self) -> int:
         """How often in a guided step guidance looks for itself."""
         return LOOKS_APART.get(self.sampler, 0)
@@ -215,6 +224,7 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
     def check(self, *, has_init: bool = False, has_target: bool = False, has_mask: bool = False) -> None:
         """Raise InvalidRequest where options contradict each other or lack the picture that they speak of."""
         read_perceptors(self.perceptors, USUAL)
+        read_adapters(self.adapter)
         for sentence in (*self._of_steps(), *self._of_samplers(), *self._of_pictures(has_init, has_target)):
             raise InvalidRequest(sentence)
         if has_mask and not has_init:
@@ -223,8 +233,9 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
             raise InvalidRequest("A mask and symmetry contradict each other: leave out one of them.")
 
     def check_model(self, model: Model, chosen: Collection[str]) -> None:
-        """Raise InvalidRequest for steps, classes or a text that *model* does not have."""
+        """Raise InvalidRequest for steps, classes, adapters or a text that *model* does not have."""
         respace(model.train_steps, self.spacing)
+        check_adapters(self.adapters, model)
         if self.class_id >= model.classes:
             of_model = (
                 f"its classes are 0 to {model.classes - 1}"

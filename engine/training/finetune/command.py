@@ -9,12 +9,13 @@ from pathlib import Path
 
 import torch
 
+from engine.catalogue.models import MODELS
 from engine.errors import InvalidRequest
 from engine.training.finetune.options import TrainOptions
 from engine.training.finetune.pictures import Collection, Shape, read_folder
 from engine.training.finetune.ranks import Ranks
 from engine.training.finetune.report import write_report
-from engine.training.finetune.result import Provenance, install
+from engine.training.finetune.result import Provenance, install, install_adapter
 from engine.training.finetune.run import FineTuner, SampleAlbum
 from engine.training.finetune.start import Reader, TrainingStart, load_start
 from engine.training.progress import Reporter
@@ -42,11 +43,13 @@ class Training:
         reporter: Reporter | None = None,
         ranks: Ranks | None = None,
         anew: bool = False,
+        merge: bool = False,
         progress: Callable[[int, int], None] = lambda done, of: None,
     ) -> None:
         check_name(name)
         self.name, self.ranks = name, ranks or Ranks()
         self.start = load_start(source, flags, options.seed)
+        self.is_adapter = _is_adapter(self.start.name, options.lora, merge)
         net_flags = self.start.net.flags
         if net_flags.predict_xstart and not options.min_snr_gamma:
             options = replace(options, min_snr_gamma=XSTART_GAMMA)
@@ -70,7 +73,7 @@ class Training:
         self.resumed = self.tuner.resume()
 
     def finish(self) -> Path:
-        """The report, and the model in the table of own models; returns its folder."""
+        """The report, and the model or the adapter in the table of own models; returns its folder."""
         tuner, start = self.tuner, self.start
         made = Provenance(
             name=self.name,
@@ -85,7 +88,16 @@ class Training:
         )
         facts = {"Begun with": start.name, "Pictures": made.images, "Steps": made.steps, "Minutes": made.minutes}
         write_report(tuner.folder, self.name, tuner.log, facts)
-        return install(tuner.result(), start.flags, made)
+        return install_adapter(tuner.adapter(), made) if self.is_adapter else install(tuner.result(), start.flags, made)
+
+
+def _is_adapter(model: str, rank: int, merge: bool) -> bool:
+    """Whether the run makes an adapter. Raises InvalidRequest where there can be none, before anything is read."""
+    if merge and not rank:
+        raise InvalidRequest("--merge makes a model of an adapter; give --lora too.")
+    if rank and not merge and model not in MODELS:
+        raise InvalidRequest(f"An adapter needs a model with a name, and {model} is none; add --merge for a new model.")
+    return bool(rank) and not merge
 
 
 def _album(found: Collection, start: TrainingStart, options: TrainOptions) -> SampleAlbum:

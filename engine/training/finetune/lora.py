@@ -35,6 +35,23 @@ def add_adapters(net: UNetModel, rank: int) -> list[str]:
     return adapted
 
 
+def adapter_tensors(net: UNetModel) -> dict[str, Tensor]:
+    """`LAYER.a` and `LAYER.b` of every adapter of *net*, as `engine.loaders.adapters` reads them.
+
+    Both get the same norm, so that half precision rounds neither of them away.
+    """
+    tensors: dict[str, Tensor] = {}
+    for name, module in net.named_modules():
+        if not parametrize.is_parametrized(module, "weight"):
+            continue
+        (adapter,) = module.parametrizations.weight
+        assert isinstance(adapter, LowRank)
+        a, b = adapter.a.detach(), adapter.b.detach()
+        scale = (b.norm() / a.norm()).sqrt() if b.any() else a.new_ones(())
+        tensors |= {f"{name}.a": a * scale, f"{name}.b": b / scale}
+    return tensors
+
+
 def merged(net: UNetModel) -> UNetModel:
     """A copy of *net* without adapters that computes the same."""
     state = {name: tensor for name, tensor in net.state_dict().items() if ".parametrizations." not in name}

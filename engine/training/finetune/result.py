@@ -1,4 +1,4 @@
-"""A finished run as an own model: weights, model card, table; and the same in guided-diffusion's format."""
+"""A finished run as an own model or adapter: weights, model card, table; a model also in guided-diffusion's format."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from engine.catalogue.registry import find_entry
 from engine.errors import WeightsError
 from engine.loaders.diffusion import fill_diffusion
 from engine.nets.adm import UNetModel
 from engine.nets.adm_flags import AdmFlags, read_flags
-from engine.training.checkpoints import replacing, save_weights
+from engine.training.checkpoints import replacing, save_tensors, save_weights
 from engine.weights.store.disk_errors import disk_errors
 from engine.weights.store.folder import weights_folder
 from engine.weights.store.hashed_file import open_hashed
@@ -44,33 +45,53 @@ def install(net: UNetModel, flags: Mapping[str, object], made: Provenance, root:
     """Write the model *made.name* into the folder of trained models. Raises WeightsError if it cannot be written."""
     folder = (root or trained_folder()) / made.name
     plain = {key: list(value) if isinstance(value, tuple) else value for key, value in flags.items()}
-    story = {field.name: getattr(made, field.name) for field in fields(made)}
     with disk_errors(f"The model {made.name} cannot be written into {folder}"):
-        folder.mkdir(parents=True, exist_ok=True)
-        save_weights(folder / WEIGHTS, net, plain, story, torch.float32)
-        with open_hashed(folder / WEIGHTS, made.name) as opened:
-            sha256 = opened.sha256
-        (folder / CARD).write_text(_card(made, plain, sha256), encoding="utf-8")
-        entry = {
-            "file": str(folder / WEIGHTS),
-            "flags": plain,
-            "title": f"{made.name}, trained from {made.begun_with}"[:60],
-            "sha256": sha256,
-            "licence": made.licence,
-            **({"base": made.base} if made.base else {}),
-        }
-        with replacing(folder / TABLE) as unfinished:  # last: the model appears when its files are whole
-            unfinished.path.write_text(json.dumps(entry, indent=1), encoding="utf-8")
+        save_weights(folder / WEIGHTS, net, plain, _story(made), torch.float32)
+        _enter(folder, made, {"flags": plain, **({"base": made.base} if made.base else {})})
     return folder
 
 
-def _card(made: Provenance, flags: Mapping[str, object], sha256: str) -> str:
+def install_adapter(tensors: Mapping[str, Tensor], made: Provenance, root: Path | None = None) -> Path:
+    """Write the adapter *made.name* of the model *made.begun_with* there. Raises WeightsError."""
+    folder = (root or trained_folder()) / made.name
+    flags = {"adapts": made.begun_with, "adapts_sha256": made.sha256}
+    with disk_errors(f"The adapter {made.name} cannot be written into {folder}"):
+        save_tensors(folder / WEIGHTS, tensors, flags, _story(made))
+        _enter(folder, made, {"kind": "adapter", "adapts": made.begun_with})
+    return folder
+
+
+def _story(made: Provenance) -> dict[str, object]:
+    return {field.name: getattr(made, field.name) for field in fields(made)}
+
+
+def _enter(folder: Path, made: Provenance, facts: Mapping[str, object]) -> None:
+    """Write model card and table beside the finished weights."""
+    with open_hashed(folder / WEIGHTS, made.name) as opened:
+        sha256 = opened.sha256
+    (folder / CARD).write_text(_card(made, facts, sha256), encoding="utf-8")
+    entry = {
+        "file": str(folder / WEIGHTS),
+        "title": f"{made.name}, trained from {made.begun_with}"[:60],
+        "sha256": sha256,
+        "licence": made.licence,
+        **facts,
+    }
+    with replacing(folder / TABLE) as unfinished:  # last: the model appears when its files are whole
+        unfinished.path.write_text(json.dumps(entry, indent=1), encoding="utf-8")
+
+
+def _card(made: Provenance, facts: Mapping[str, object], sha256: str) -> str:
+    adapter = "adapts" in facts
+    what = f"A low-rank adapter for the model {made.begun_with}," if adapter else "A diffusion model"
+    flags = facts.get("flags")
+    net = ["", "## Flags of the net", "", f"`{reference_flags(flags)}`"] if isinstance(flags, Mapping) else []
     begun = made.begun_with + (f" (SHA-256 {made.sha256})" if made.sha256 else "")
     return "\n".join(
         [
             f"# {made.name}",
             "",
-            f"A diffusion model trained from {begun} on {made.images:,} pictures.",
+            f"{what} trained from {begun} on {made.images:,} pictures.",
             "",
             f"- Steps: {made.steps:,} in {made.minutes:.1f} minutes",
             f"- Licence of the weights that it began with: {made.licence}",
@@ -81,12 +102,9 @@ def _card(made: Provenance, flags: Mapping[str, object], sha256: str) -> str:
             "```json",
             json.dumps(dict(made.options), indent=1),
             "```",
+            *net,
             "",
-            "## Flags of the net",
-            "",
-            f"`{reference_flags(flags)}`",
-            "",
-            f'Paint with it: `python -m engine dream "…" --model {made.name}`.',
+            f'Paint with it: `python -m engine dream "…" --{"adapter" if adapter else "model"} {made.name}`.',
             "",
         ]
     )

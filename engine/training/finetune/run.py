@@ -20,7 +20,7 @@ from engine.nets.adm import UNetModel
 from engine.training.checkpoints import save_weights
 from engine.training.ema import Ema
 from engine.training.finetune.ledger import Ledger
-from engine.training.finetune.lora import add_adapters, merged
+from engine.training.finetune.lora import adapter_tensors, add_adapters, merged
 from engine.training.finetune.options import TrainOptions, differences
 from engine.training.finetune.process import Process
 from engine.training.finetune.ranks import Ranks
@@ -245,6 +245,10 @@ class FineTuner:
     def result(self) -> UNetModel:
         """The averaged net, adapters merged."""
         return merged(self.averaged)
+
+    def adapter(self) -> dict[str, Tensor]:
+        """The averaged adapters alone; empty for a run without."""
+        return adapter_tensors(self.averaged)
 
     def save(self, ledger: Ledger | None = None) -> None:
         """Write the state of this step; a new best score also writes `best.safetensors`."""

@@ -79,7 +79,9 @@ def load_start(source: str, given: Mapping[str, object], seed: int = 0) -> Train
 def _from_entry(name: str, given: Mapping[str, object]) -> TrainingStart:
     entry, folder = find_entry(ALIASES.get(name, name)), weights_folder()
     if entry.kind is not Kind.DIFFUSION:
-        raise InvalidRequest(f"“{entry.name}” is a {entry.kind.value}; training begins with a diffusion model.")
+        raise InvalidRequest(
+            f"“{entry.name}” is of the kind {entry.kind.value}; training begins with a diffusion model."
+        )
     with folder.open(entry) as opened:
         net, _ = fill_diffusion(opened, {**entry.flags, **given})
         sha256 = opened.sha256

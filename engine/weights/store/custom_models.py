@@ -13,6 +13,11 @@ flags = { n_embed = 4096, resolution = 256 }
 [models.my-faces]
 kind = "upscaler"
 file = "~/4x-faces.safetensors"
+
+[models.my-ink]
+kind = "adapter"
+file = "~/ink.safetensors"
+adapts = "primer"
 """
 
 from __future__ import annotations
@@ -45,6 +50,7 @@ from engine.catalogue.model_info import Model
 from engine.catalogue.models import DEFAULT_MODEL, PRIMER, add_models
 from engine.catalogue.registry import PUBLISHED, add_entries
 from engine.errors import InvalidRequest, WeightsError
+from engine.requests.adapters import NONE
 from engine.requests.request import AUTO, SHIPPED, build_options
 from engine.weights.store.trained_models import trained_tables
 
@@ -74,7 +80,7 @@ Flags: TypeAlias = Flag | list[Flag | list[Flag]]
 
 
 class CustomModel(BaseModel):
-    """A model or an upscaler of the host: the file with its weights, and the network that they belong to.
+    """A model, an upscaler or an adapter of the host: the file with its weights, and the network that they belong to.
 
     An upscaler may be any that spandrel recognises (ESRGAN, Compact, SwinIR, HAT …); it needs no flags.
     """
@@ -82,9 +88,9 @@ class CustomModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     file: str = Field(min_length=1, description="Its weights: safetensors, or a PyTorch file.", examples=["~/mine.pt"])
-    kind: Literal["diffusion", "vqgan", "biggan", "upscaler"] = Field(
+    kind: Literal["diffusion", "vqgan", "biggan", "upscaler", "adapter"] = Field(
         default="diffusion",
-        description="What it is: for clip_diffusion, vqgan_clip or biggan_clip, or for enlarging.",
+        description="What it is: for clip_diffusion, vqgan_clip or biggan_clip, for enlarging, or a change to a model.",
     )
     flags: Mapping[str, Flags] = Field(
         default_factory=dict,
@@ -112,6 +118,7 @@ class CustomModel(BaseModel):
         default="",
         description="With “primer”, a model trained from the small one: 64 pixels, guided by its CLIP and upscaled.",
     )
+    adapts: str = Field(default="", max_length=40, description="The model that an adapter changes.")
 
     @field_validator("flags")
     @classmethod
@@ -128,8 +135,10 @@ class CustomModel(BaseModel):
         if self.paints and "flags" not in self.model_fields_set:
             raise ValueError(f"a {self.kind} model needs its flags, as they were when it was trained")
         odd = {"flags", "size", "perceptor", "defaults"} & self.model_fields_set
-        if self.kind == "upscaler" and odd:
-            raise ValueError(f"an upscaler has no {' and no '.join(sorted(odd))}; its file says all that is needed")
+        if not self.paints and odd:
+            raise ValueError(f"an {self.kind} has no {' and no '.join(sorted(odd))}; its file says all that is needed")
+        if (self.kind == "adapter") != bool(self.adapts):
+            raise ValueError("an adapter, and nothing else, needs adapts: the name of the model that it changes")
         return self
 
     @property
@@ -148,6 +157,7 @@ class CustomModel(BaseModel):
             flags=dict(self.flags),
             perceptor=self.base or self.perceptor,
             defaults=dict(self.defaults),
+            adapts=self.adapts,
         )
 
     def model(self, name: str) -> Model:
@@ -159,6 +169,7 @@ class CustomModel(BaseModel):
         return replace(PRIMER, name=name, title=entry.title, methods=("clip_diffusion",), defaults=defaults)
 
 
+_TAKEN = PUBLISHED.keys() | {DEFAULT_MODEL, AUTO, NONE, *SHIPPED}
 _OWN: TypeAdapter[dict[str, CustomModel]] = TypeAdapter(dict[ModelName, CustomModel])
 
 
@@ -176,7 +187,7 @@ def read_custom_models(tables: object) -> dict[str, CustomModel]:
 
 def check_custom_models(own: Mapping[str, CustomModel]) -> None:
     """Checks names, sizes and settings when the configuration is read. Raises WeightsError."""
-    if taken := sorted((PUBLISHED.keys() | {DEFAULT_MODEL, AUTO, *SHIPPED}) & own.keys()):
+    if taken := sorted(_TAKEN & own.keys()):
         raise WeightsError(f"models.{taken[0]}: that name is taken; choose another.")
     for name, model in own.items():
         if model.paints:
@@ -189,7 +200,7 @@ def check_name(name: str) -> None:
         _name(name)
     except ValueError as error:
         raise InvalidRequest(f"“{name}”: {error}.") from error
-    if name in PUBLISHED.keys() | {DEFAULT_MODEL, AUTO, *SHIPPED}:
+    if name in _TAKEN:
         raise InvalidRequest(f"The name “{name}” is taken by a model; choose another.")
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bot.requests.autocomplete import LONGEST, MOST, icons, methods, models, more, profiles, prompts, sizes
+from bot.requests.autocomplete import LONGEST, MOST, adapters, icons, methods, models, more, profiles, prompts, sizes
+from engine.catalogue import registry
+from engine.catalogue.entry import Entry, Kind
 from engine.catalogue.models import MODELS
 from engine.primer.welcome import WELCOME_PROMPTS
 from engine.requests.profiles import profiles_of
@@ -95,3 +97,16 @@ def test_icons_are_offered_by_name_then_their_settings() -> None:
     assert {"owl size=0.8", "owl colour=own"} <= {value for _, value in icons("owl ")}
     assert ["owl size=0.5"] == [value for _, value in icons("owl size=0.5")]
     assert len(icons("")) == MOST and all(len(shown) <= LONGEST for shown, _ in icons("a"))
+
+
+def test_adapters_of_the_model_are_offered_also_behind_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    adapts = {"ink": "primer", "gold": "primer", "cats": "bedrooms"}
+    own = {name: Entry(name, Kind.ADAPTER, f"my {name}", "/w", "free.", adapts=net) for name, net in adapts.items()}
+    monkeypatch.setattr(registry, "_own", own)
+
+    assert [("ink – my ink, for the model primer", "ink")] == adapters("in", "primer", {})
+    assert ["ink", "gold"] == [value for _, value in adapters("", "primer", {})]
+    assert 3 == len(adapters("", "", {}))
+    assert ["gold", "ink"] == [value for _, value in adapters("", "primer", {"adapter ink": "not trusted"})]
+    assert ["ink:0.5+gold"] == [value for _, value in adapters("ink:0.5+", "primer", {})]
+    assert ["ink:0.5"] == [value for _, value in adapters("ink:0.5", "primer", {})]

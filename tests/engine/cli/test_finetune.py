@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 from engine.catalogue import models, registry
 from engine.loaders.checkpoint import read_checkpoint
+from engine.methods.clip_diffusion import METHOD
 from engine.training.finetune.options import read_words
 from engine.training.finetune.start import load_start
 from engine.weights.store.custom_models import VARIABLE
@@ -109,3 +111,61 @@ def test_a_name_that_is_taken_is_refused(shell: Shell, tmp_path: Path) -> None:
 
 def test_options_are_listed(shell: Shell) -> None:
     assert "--rescale_learned_sigmas" in shell("train", "options").out
+
+
+@pytest.fixture
+def adapter(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Said:
+    """A model “mine” and its adapter “ink”, after two steps each at a high learning rate; the real method paints."""
+    monkeypatch.setattr("engine.methods.clip_diffusion.METHOD", METHOD)
+    monkeypatch.setenv("DREAMBOT_TRAINING", str(tmp_path / "training"))
+    save_scenes(tmp_path / "pictures", 5)
+    quick = [*TINY, "--lr", 0.05, "--warmup", 0]
+    shell("train", "pictures", "--from", "scratch", "--out", "mine", *quick)
+    return shell("train", "pictures", "--from", "mine", "--out", "ink", *quick, "--lora", 2)
+
+
+DREAM = "a red circle --model mine --size 16x16 --steps 2 --seed 3 --set perceptors=primer --set cutouts=1 --device cpu"
+
+
+def test_an_adapter_is_a_small_file_that_dream_takes(shell: Shell, adapter: Said, tmp_path: Path) -> None:
+    assert 0 == adapter.status, adapter.err
+    assert "--adapter ink" in adapter.out
+    table = json.loads((tmp_path / "no weights" / "trained" / "ink" / "model.json").read_text())
+    assert ("adapter", "mine") == (table["kind"], table["adapts"])
+    assert "adapter of mine" in shell("weights", "list", "ink").out
+    assert 0 == shell("weights", "verify", "ink").status
+    words = ["a red circle", *DREAM.split()[3:]]
+    plain, adapted, again = (
+        shell("dream", *words, *more, "--out", f"{name}.png")
+        for name, more in (("plain", ()), ("adapted", ("--adapter", "ink:1.5")), ("again", ()))
+    )
+    assert (0, 0, 0) == (plain.status, adapted.status, again.status), adapted.err
+    pixels = [np.asarray(Image.open(tmp_path / f"{name}.png")).tobytes() for name in ("plain", "adapted", "again")]
+    assert pixels[0] != pixels[1]
+    assert pixels[0] == pixels[2]
+
+
+def test_a_replay_wears_the_recorded_adapter(shell: Shell, adapter: Said) -> None:
+    said = shell("dream", "a red circle", *DREAM.split()[3:], "--adapter", "ink", "--out", "ink.png")
+    assert 0 == said.status, said.err
+    assert "Equal: the same picture" in shell("dream", "--replay", "ink.png", "--device", "cpu").err
+
+
+def test_adapters_can_be_merged_into_a_model(shell: Shell, trained: Said, tmp_path: Path) -> None:
+    words = [word for word in TINY if word not in ("--num_channels", "16")]
+    said = shell("train", "pictures", "--from", "mine", "--out", "more", *words, "--lora", 2, "--merge")
+    assert 0 == said.status, said.err
+    assert "num_channels=16" in shell("weights", "list", "more").out
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--lora", 2), "An adapter needs a model with a name, and scratch is none; add --merge for a new model."),
+        (("--merge",), "--merge makes a model of an adapter; give --lora too."),
+    ],
+)
+def test_an_adapter_of_nothing_is_refused(shell: Shell, tmp_path: Path, more: tuple[object, ...], said: str) -> None:
+    save_scenes(tmp_path / "pictures", 2)
+    found = shell("train", "pictures", "--from", "scratch", "--out", "mine", *TINY, *more)
+    assert (2, f"error: {said}") == (found.status, found.err.strip())

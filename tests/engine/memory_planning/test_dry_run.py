@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import torch
 
+from engine.catalogue import registry
+from engine.catalogue.entry import Entry, Kind
 from engine.catalogue.registry import find_entry
 from engine.guidance.perceptor_loader import load_perceptor
 from engine.memory_planning.dry_run import DryRunRuntime, UnknownShape, dry_run
@@ -106,6 +108,18 @@ def test_a_published_network_needs_no_weights_for_a_dry_run() -> None:
     assert find_entry("bedrooms").size == pytest.approx(found.models["diffusion:bedrooms"], rel=0.02)
     assert 151_277_313 * 4 == pytest.approx(found.models["perceptor:ViT-B/32"], rel=0.001), "parameters, as published"
     assert found.step > 2 * 10**9
+
+
+def test_a_net_with_an_adapter_is_counted_beside_the_one_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = {"ink": Entry("ink", Kind.ADAPTER, "ink", "/w", "free.", adapts="bedrooms")}
+    monkeypatch.setattr(registry, "_own", own)
+    plain, adapted = (
+        dry_run(find_method("clip_diffusion"), request_for("bedrooms", **settings), torch.float32)
+        for settings in ({"cutouts": "1"}, {"cutouts": "1", "adapter": "ink:0.5"})
+    )
+
+    assert plain.models["diffusion:bedrooms"] == adapted.models["diffusion:bedrooms+ink:0.5"]
+    assert plain.step == adapted.step
 
 
 @pytest.mark.slow

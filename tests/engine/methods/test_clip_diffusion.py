@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import hashlib
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from engine.catalogue import registry
+from engine.catalogue.entry import Entry, Kind
 from engine.errors import InvalidRequest
 from engine.guidance.feature_distance import feature_distance
 from engine.guidance.noise_key import NoiseKey
@@ -20,7 +23,7 @@ from engine.runtime.cpu_threads import Threads
 from engine.runtime.runtime import Runtime
 from engine.worker.job_state import ImageTask, JobRun, Stage
 from engine.worker.scheduler import StepScheduler
-from tests.engine.tiny import gaussian_runtime, job_of, paint, tiny_perceptor, tiny_runtime
+from tests.engine.tiny import gaussian_runtime, job_of, paint, tiny_net, tiny_perceptor, tiny_runtime
 
 PROMPT = "a red circle on a blue background"
 QUICK = {"steps": "5", "cutouts": "2"}
@@ -281,6 +284,26 @@ def test_lanes_tell_apart_what_cannot_share_a_pass(runtime: Runtime) -> None:
     others = [batch_key(settings=s) for s in ({"cutouts": "3"}, {"clip_guidance_scale": "0"}, {"cfg_scale": "1"})]
     others += [batch_key("owl|cat|boat|house|a car"), batch_key(size="320x256"), batch_key("an owl | fog:-0.3")]
     assert 7 == len({batch_key(), *others})
+
+
+def test_only_images_with_equal_adapters_share_a_batch_and_their_record_names_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = {name: Entry(name, Kind.ADAPTER, name, "/w", "free.", adapts="primer") for name in ("ink", "gold")}
+    monkeypatch.setattr(registry, "_own", own)
+    runtime = tiny_runtime()
+    for key in ("ink:1", "ink:0.5", "gold:1+ink:1"):
+        runtime.net(f"diffusion:primer+{key}", lambda key=key: replace(tiny_net(), adapters=key))  # type: ignore[misc]
+
+    def begun(adapter: str) -> Sample:
+        return begin(runtime, settings={"adapter": adapter})[0]
+
+    assert METHOD.batch_key(begun("ink+gold")) == METHOD.batch_key(begun("gold + ink:1"))
+    assert 4 == len({METHOD.batch_key(begun(text)) for text in ("none", "ink", "ink:0.5", "gold+ink")})
+    (step,) = paint(METHOD, [begun("ink:0.5")], runtime)
+    assert isinstance(step, Finished) and "ink:0.5" == step.facts["resolved"]["adapters"]  # type: ignore[index]
+    (step,) = paint(METHOD, [begun("none")], runtime)
+    assert isinstance(step, Finished) and "adapters" not in step.facts["resolved"]  # type: ignore[operator]
 
 
 def test_more_steps_than_the_net_was_trained_with_are_refused(runtime: Runtime) -> None:
