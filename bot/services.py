@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,9 +17,13 @@ from bot.actions.moderate import Moderation
 from bot.actions.privacy import Privacy
 from bot.actions.report import Reporting
 from bot.community.defaults import Defaults
+from bot.community.favorites import Favorites
+from bot.community.gallery import Gallery
 from bot.community.held_pictures import HeldPictures
+from bot.community.indexer import PictureIndexer
 from bot.community.insights import Insights
 from bot.community.styles import Styles
+from bot.community.visibility import Visibility, is_restricted
 from bot.community.votes import Votes
 from bot.config.settings import Config
 from bot.delivery.deletion_queue import DeletionQueue
@@ -35,6 +39,7 @@ from bot.operations.status import Shards, Sources, Status, look
 from bot.pictures.attachments import AttachmentReader
 from bot.pictures.batch_scoring import BatchScorer
 from bot.pictures.clip_ranker import ClipRanker
+from bot.pictures.thumbnails import Thumbnails
 from bot.pictures.timelapse import Timelapses
 from bot.policy.limits import has_room
 from bot.policy.server_rules import takes_reports
@@ -48,8 +53,8 @@ class Buttons:
 
     job: Callable[[JobRow, bool], discord.ui.View]
     """Takes a job, and whether its server accepts reports."""
-    private: Callable[[JobRow, bool, bool], discord.ui.View]
-    """Takes a job, whether the reader owns it, and whether the reader has saved it."""
+    private: Callable[[JobRow, bool, Collection[int]], discord.ui.View]
+    """Takes a job, whether the reader owns it, and which of its pictures the reader has starred."""
     report: Callable[[str], discord.ui.View]
     """Takes a job id."""
     question: Callable[[str, str], EphemeralPayload]
@@ -81,6 +86,10 @@ class Services:
     batch_scorer: BatchScorer
     reporting: Reporting
     timelapses: Timelapses
+    thumbnails: Thumbnails
+    favorites: Favorites
+    gallery: Gallery
+    indexer: PictureIndexer
     attachments: AttachmentReader
     held_pictures: HeldPictures
     handlers: Handlers
@@ -128,6 +137,7 @@ def build_services(
     styles = Styles(store, clock)
     timelapses = Timelapses(store, partial(has_room, config.folder, config.retention.free_megabytes))
     jobs.registry.subscribe(batch_scorer.hear)
+    indexer = PictureIndexer(store, partial(is_restricted, client))
     delivery = Delivery(client, config, jobs, store, renderer, clock, metrics.sent)
     jobs.registry.subscribe(metrics.hear)
     jobs.registry.subscribe(timelapses.hear)
@@ -166,6 +176,10 @@ def build_services(
         timelapses=timelapses,
         attachments=attachments,
         held_pictures=HeldPictures(store, attachments, clock),
+        thumbnails=Thumbnails(),
+        favorites=Favorites(store, config.retention, clock),
+        gallery=Gallery(store, indexer, Visibility(client, store)),
+        indexer=indexer,
         handlers=Handlers(),
         votes=Votes(client, store, jobs, buttons.ballot, deletion_queue.wake, clock),
         insights=Insights(store),

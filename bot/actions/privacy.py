@@ -64,14 +64,14 @@ class Privacy:
         jobs, pictures, questions = await self._store.erasure.rows(owner)
         entries = await self._jobs.quota.history(user_id, _EVERYTHING)
         settings = await self._store.settings.all("person", str(user_id))
-        keeps = await self._store.saved_jobs.of_person(user_id)
+        stars = await self._store.stars.of_person(user_id)
         about: dict[str, object] = {
             "person": str(user_id),
             "copied_at": _time(now),
             "settings": settings,
             **await self._store.styles.of_person(user_id),
-            "keeps": [{"job": keep.job_id, "since": _time(keep.at)} for keep in keeps],
             "votes": [_vote(row) for row in await self._store.votes.of_person(user_id)],
+            "stars": [{"job": one.job_id, "picture": one.index + 1, "since": _time(one.at)} for one in stars],
         }
         return await asyncio.to_thread(self._pack, about, jobs, pictures, questions, entries, most_bytes)
 
@@ -134,6 +134,7 @@ class Privacy:
             since = await self._jobs.quota.start_for(session, owner, now)
             await self._store.erasure.forget(session, owner, user_id, since, now)
             await self._store.styles.forget(session, user_id)
+            await self._store.picture_index.erase_words(session)
         return True
 
 

@@ -1,4 +1,4 @@
-"""`/history`: a person's jobs or saved pictures, shown privately."""
+"""`/history`: a person's jobs, shown privately."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ class HistoryCog(commands.Cog):
     @app_commands.command(name="history", description="Your pictures; open or post any of them again.")
     @app_commands.allowed_installs(guilds=True, users=True)
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
-    @app_commands.describe(kept="Only pictures you have saved, including other people's.")
-    async def history(self, interaction: discord.Interaction[discord.Client], kept: bool = False) -> None:
+    async def history(self, interaction: discord.Interaction[discord.Client]) -> None:
         """Show the newest page privately."""
         responder = InteractionResponder.of(interaction, private=True)
-        await responder.send_private_payload(await history_payload(self.services, interaction.user.id, only_saved=kept))
+        await responder.send_private_payload(await history_payload(self.services, interaction.user.id))
 
 
 async def setup(bot: BotClient) -> None:

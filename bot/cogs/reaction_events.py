@@ -60,6 +60,17 @@ class ReactionEvents(commands.Cog):
             await self._grant(job, reaction, event.message_id, caller)
 
     @commands.Cog.listener()
+    async def on_raw_reaction_remove(self, event: discord.RawReactionActionEvent) -> None:
+        """A person removed a star; other reactions cannot be taken back."""
+        reaction = read_reaction(event.emoji.name) if event.emoji.is_unicode_emoji() else None
+        if reaction is None or reaction.wish is not ReactionAction.STAR:
+            return
+        job_id = await self.services.store.messages.job_id(event.channel_id, event.message_id)
+        if job_id is not None:
+            with self.services.handlers.running():
+                await self.services.favorites.unreact(job_id, None, event.user_id)
+
+    @commands.Cog.listener()
     async def on_at_work(self, shard_id: int) -> None:
         """Read the reactions that the shard missed while it had no session."""
         if shard_id in self._catching_up:
@@ -81,6 +92,8 @@ class ReactionEvents(commands.Cog):
                 await job_actions.upscale(job, reaction.index, caller, responder)
             case ReactionAction.AGAIN:
                 await job_actions.again(job, caller, responder)
+            case ReactionAction.STAR:
+                await self.services.favorites.star(job, (), caller, by_reaction=True)
             case ReactionAction.AWAY if job.state.over:
                 await self.services.deletions.delete(job, message_id, caller)
             case ReactionAction.AWAY:
@@ -105,13 +118,29 @@ class ReactionEvents(commands.Cog):
         guild = self._guild_of(job, channel_id)
         channel = self.bot.get_partial_messageable(channel_id, guild_id=guild.id if guild else None)
         message = await channel.fetch_message(message_id)
+        stars = next((group for group in message.reactions if _is_star(group)), None)
+        if channel_id == job.origin.channel_id and (stars is None or stars.count <= PEOPLE):
+            people = [person async for person in stars.users(limit=PEOPLE)] if stars else []
+            await self._reconcile_stars(job, {person.id for person in people})
         for group in message.reactions:
             reaction = read_reaction(str(group.emoji)) if isinstance(group.emoji, str) else None
             if reaction is None:
                 continue
             async for person in group.users(limit=PEOPLE):
-                if not person.bot and await self._seen(message_id, str(group.emoji), person.id):
+                if not person.bot and await self._is_missed(job, reaction, message_id, str(group.emoji), person.id):
                     await self._grant_late(job, reaction, message_id, guild, channel_id, person)
+
+    async def _reconcile_stars(self, job: JobRow, people: set[int]) -> None:
+        """Remove the stars whose reactions were removed in the meantime."""
+        for star in await self.services.store.stars.of_job(job.id):
+            if star.by_reaction and star.user_id not in people:
+                await self.services.favorites.unreact(job.id, star.index, star.user_id)
+
+    async def _is_missed(self, job: JobRow, reaction: Reaction, message_id: int, emoji: str, user_id: int) -> bool:
+        """Whether this reaction has had no effect yet. A star may be removed and given again."""
+        if reaction.wish is ReactionAction.STAR:
+            return all(star.user_id != user_id for star in await self.services.store.stars.of_job(job.id))
+        return await self._seen(message_id, emoji, user_id)
 
     async def _grant_late(
         self,
@@ -146,6 +175,11 @@ class ReactionEvents(commands.Cog):
         """Fetch the member, because the list of people who reacted has no roles."""
         member = await guild.fetch_member(person.id) if guild else person
         return Invocation.of_person(self.bot, channel_id, guild, member)
+
+
+def _is_star(group: discord.Reaction) -> bool:
+    reaction = read_reaction(group.emoji) if isinstance(group.emoji, str) else None
+    return reaction is not None and reaction.wish is ReactionAction.STAR
 
 
 async def setup(bot: BotClient) -> None:

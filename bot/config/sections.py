@@ -235,15 +235,15 @@ class RetentionSection(Section):
         ge=0,
         le=10**9,
         description="Disk space of pictures, attachments and timelapses; 0 = no limit. Beyond it the oldest files are "
-        "deleted, in this order: timelapses, attachments, pictures from which no other was made, other pictures, saved "
-        "pictures.",
+        "deleted, in this order: timelapses, attachments, pictures from which no other was made, other pictures, "
+        "starred pictures.",
     )
     keep_pictures: int = Field(
-        default=100,
+        default=1000,
         ge=0,
         le=10**6,
-        description="Pictures that one person may save, so that they are not deleted for their age; 0 = none. All "
-        "saved pictures together take at most half of `pictures_megabytes`.",
+        description="Pictures that one person may star, so that they are not deleted for their age; 0 = none. All "
+        "starred pictures together take at most half of `pictures_megabytes`.",
     )
     free_megabytes: int = Field(
         default=500, ge=0, le=10**9, description="New jobs are refused while the disk has less free space than this."

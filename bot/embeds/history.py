@@ -9,26 +9,22 @@ import discord
 from bot.embeds.job import COLOURS, show_request
 from bot.models.history import HistoryLine, HistoryPage
 from bot.models.job import JobRow, JobState, share_of
-from bot.text import count, link, mention, message_link, number, plain, relative, shorten
+from bot.text import count, link, message_link, number, plain, relative, shorten
 
 _WORDS = 200
 _WHY = 120
 _LABEL = 100
 """Most characters of a menu option."""
 NOTHING = "You have not painted anything yet. Try /dream."
-NOTHING_KEPT = "You have no saved pictures yet. To save one, press Info under it, then Save."
-PIN = "📌"
-"""Marks saved jobs."""
+STAR = "⭐"
 
 
 def title(page: HistoryPage) -> str:
     """``Your 23 jobs, newest first.``"""
     if not page.lines:
-        return NOTHING_KEPT if page.only_kept else NOTHING
-    keeps = f"{page.keeps} of {count(page.may_keep, 'saved picture')}"
-    if page.only_kept:
-        return f"{keeps}, from {count(page.total, 'job')}, newest first. Only you can see this."
-    also = f"\n{PIN} {keeps}." if page.keeps else ""
+        return NOTHING
+    stars = f"{page.stars} of {count(page.most_stars, 'star')} used; /favorites shows the pictures."
+    also = f"\n{STAR} {stars}" if page.stars else ""
     return f"Your {count(page.total, 'job')}, newest first. Only you can see this.{also}"
 
 
@@ -61,7 +57,7 @@ def _state(line: HistoryLine) -> str:
             return "Cancelled"
     if line.kept is None:
         return "Done; the files have expired"
-    painted = f"Done: {count(len(job.pictures), 'picture')}{f' · {PIN} saved' if line.keeps else ''}"
+    painted = f"Done: {count(len(job.pictures), 'picture')}{f' · {STAR} {line.stars}' if line.stars else ''}"
     if line.undelivered:
         return f"{painted}, but I could not post it in its channel. Open it below."
     return painted
@@ -69,7 +65,7 @@ def _state(line: HistoryLine) -> str:
 
 def _facts(line: HistoryLine) -> str:
     job = line.job
-    facts = [relative(job.created_at), _cost(job) if line.own else f"by {mention(job.origin.user_id)}"]
+    facts = [relative(job.created_at), _cost(job)]
     if job.message_id:
         where = message_link(job.origin.guild_id, job.origin.channel_id, job.message_id)
         facts.append(link("message", where))

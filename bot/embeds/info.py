@@ -24,10 +24,10 @@ _WORTH_SAYING = 0.05
 """Seconds."""
 
 
-def info_embed(job: JobRow, keepers: Collection[int] = (), user_id: int = 0, file: str = "") -> discord.Embed:
+def info_embed(job: JobRow, people: Collection[int] = (), user_id: int = 0, file: str = "") -> discord.Embed:
     """The facts of *job* as one embed; command lines are in code blocks for copying.
 
-    *keepers*: user ids of everyone who saved the job; *user_id*: the reader. *file*: a remark about the shown file.
+    *people*: user ids of everyone who starred it; *user_id*: the reader. *file*: a remark about the shown file.
     """
     embed = discord.Embed(colour=COLOURS[job.state], description=f"**{headline(job, None)}**")
     request = job.request
@@ -51,7 +51,7 @@ def info_embed(job: JobRow, keepers: Collection[int] = (), user_id: int = 0, fil
         embed.add_field(name="Pictures", value=shorten(lines, _FIELD), inline=False)
         if file:
             embed.add_field(name=THE_FILE, value=file, inline=False)
-        embed.add_field(name="Saved", value=_kept(job, keepers, user_id), inline=False)
+        embed.add_field(name="Starred", value=_starred(job, people, user_id), inline=False)
     embed.add_field(name="Time", value=_times(job), inline=True)
     embed.add_field(name="Cost", value=f"{job.cost:.2f} units", inline=True)
     embed.add_field(name="By", value=mention(job.origin.user_id), inline=True)
@@ -124,12 +124,12 @@ def _facts(job: JobRow, picture: PictureRow) -> Iterator[str]:
         yield f"pixels `{pixels[:12]}`"
 
 
-def _kept(job: JobRow, keepers: Collection[int], user_id: int) -> str:
-    """Who saved the job."""
+def _starred(job: JobRow, people: Collection[int], user_id: int) -> str:
+    """Who starred one of its pictures."""
     if not job.on_disk:
         return "no; the file has expired, and only Discord has a copy"
-    others = len(keepers) - (user_id in keepers)
-    who = [*(["you"] if user_id in keepers else []), *([count(others, "other person", "others")] if others else [])]
+    others = len(people) - (user_id in people)
+    who = [*(["you"] if user_id in people else []), *([count(others, "other person", "others")] if others else [])]
     return f"by {listed(who)}" if who else "no; the oldest files are deleted when space is needed"
 
 

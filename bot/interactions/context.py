@@ -50,6 +50,8 @@ class Invocation:
     """Whether the channel is age-restricted (18+)."""
     interaction_id: int | None = None
     interaction_token: str = field(default="", repr=False)
+    member: discord.Member | None = field(default=None, repr=False, compare=False)
+    """The person in this server, for permissions in other channels."""
 
     @classmethod
     def of_interaction(cls, interaction: discord.Interaction[discord.Client]) -> Invocation:
@@ -71,6 +73,7 @@ class Invocation:
             restricted=_is_restricted(interaction.channel),
             interaction_id=interaction.id,
             interaction_token=interaction.token,
+            member=member,
         )
 
     @classmethod
@@ -103,7 +106,28 @@ class Invocation:
             manager=bool(member and guild and member.guild_permissions.manage_guild),
             above=_above(channel),
             restricted=_is_restricted(channel),
+            member=member,
         )
+
+    def sees(self, channel_id: int) -> bool:
+        """Whether the person can read that channel of this server, and its pictures may be shown here.
+
+        False for channels that are not cached, for private threads, and for age-restricted channels elsewhere.
+        """
+        channel = self.member.guild.get_channel_or_thread(channel_id) if self.member and self.resident else None
+        return channel is not None and self.sees_channel(channel)
+
+    def sees_channel(self, channel: discord.abc.GuildChannel | discord.Thread) -> bool:
+        """Like `sees`, for a channel that was fetched."""
+        if self.member is None or (_is_restricted(channel) and not self.restricted):
+            return False
+        if isinstance(channel, discord.Thread):
+            if channel.is_private() and channel.id != self.channel_id:
+                return False
+            if channel.parent is None:
+                return False
+        allowed = channel.permissions_for(self.member)
+        return allowed.view_channel and allowed.read_message_history
 
     @property
     def location(self) -> Location:

@@ -3,6 +3,7 @@
 ⬆️        upscale; on a grid the picture with the best CLIP score
 1️⃣ … 🔟   upscale that picture
 🔁        same prompt, new seed
+⭐        star it; on a grid the picture with the best CLIP score. Removing the reaction removes the star
 ❌        delete a result, or cancel an unfinished job; for the owner and moderators
 """
 
@@ -19,6 +20,7 @@ class ReactionAction(Enum):
     UPSCALE = "upscale"
     AGAIN = "again"
     AWAY = "away"
+    STAR = "star"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ _PLAIN = {
     "🔼": ReactionAction.UPSCALE,
     "🔁": ReactionAction.AGAIN,
     "❌": ReactionAction.AWAY,
+    "⭐": ReactionAction.STAR,
 }
 
 

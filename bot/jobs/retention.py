@@ -88,7 +88,7 @@ class Retention:
             await self._store.attachments.let_go(now - days * _DAY)
 
     async def _keep_within_budget(self, now: float) -> None:
-        """Delete in this order: timelapse frames, attachments, pictures, saved pictures."""
+        """Delete in this order: timelapse frames, attachments, pictures, starred pictures."""
         budget = self._config.retention.pictures_megabytes * 1_000_000
         over = await self._store.used_bytes() - budget if budget else 0
         if over > 0:
@@ -104,7 +104,7 @@ class Retention:
                 break
             if kept:
                 log.warning(
-                    "saved pictures exceed pictures_megabytes: deleting a saved picture of job %s", picture.job_id
+                    "starred pictures exceed pictures_megabytes: deleting a starred picture of job %s", picture.job_id
                 )
             await self._store.pictures.let_go(picture)
             over -= picture.size

@@ -174,7 +174,7 @@ class JobService:
     async def discard(self, job_id: str, by: int, moderator: bool = False, server_id: int | None = None) -> JobRow:
         """Cancel the job if it is unfinished, close its outbox rows and schedule its messages for deletion.
 
-        Its pictures stay in the owner's history, unsaved. *server_id*: the moderator's server.
+        Its pictures stay in the owner's history, without stars. *server_id*: the moderator's server.
         Raises NotAllowed or NothingToCancel (unknown job).
         """
         job = await self._touchable(job_id, by, moderator, "delete")

@@ -1,6 +1,6 @@
 """Removes a job's messages from the records: one message, or all of them.
 
-Without a message, the job's outbox rows are closed, its pictures are unsaved and leave their votes; they stay in the
+Without a message, the outbox rows are closed, and its pictures lose their stars and leave their votes; they stay in the
 owner's history.
 """
 
@@ -56,8 +56,8 @@ class Takedowns:
 
     async def _hide(self, session: Session, job: JobRow) -> None:
         await self._store.deliveries.drop(session, job.id, self._clock())
-        await self._store.saved_jobs.forget(session, job.id)
         await self._store.votes.withdraw(session, job.id)
+        await self._store.stars.forget(session, job.id)
 
     async def _record(self, session: Session, job: JobRow, by: int, server_id: int | None) -> None:
         if not job.owned_by(by):

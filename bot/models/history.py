@@ -12,17 +12,15 @@ class HistoryLine:
     job: JobRow
     undelivered: str = ""
     """Why Discord did not show the result; empty if it did."""
-    keeps: bool = False
-    """The reader has saved the job."""
-    own: bool = True
-    """The reader created the job."""
+    stars: int = 0
+    """Number of its pictures that the reader starred."""
     kept: PictureRow | None = None
     """The best picture that is still on disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """Part of a person's jobs, or (*only_kept*) of those they have saved, newest first."""
+    """Part of a person's jobs, newest first."""
 
     lines: tuple[HistoryLine, ...] = ()
     total: int = 0
@@ -31,11 +29,10 @@ class HistoryPage:
     """A newer page exists."""
     older: bool = False
     """An older page exists."""
-    only_kept: bool = False
-    keeps: int = 0
-    """Pictures that the person has saved."""
-    may_keep: int = 0
-    """Pictures that the person may save."""
+    stars: int = 0
+    """Pictures that the person has starred."""
+    most_stars: int = 0
+    """Pictures that the person may star."""
 
 
 @dataclass(frozen=True, slots=True)

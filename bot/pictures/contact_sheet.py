@@ -75,6 +75,47 @@ def side_by_side(thumbnails: Mapping[int, bytes], captions: Sequence[str]) -> by
     return to_png(contact_sheet(images, numbered, columns=2 if len(images) == 4 else len(images)))
 
 
+def gallery_sheet(cells: Sequence[bytes | None], stars: Sequence[int]) -> bytes:
+    """Thumbnails of any shape in square cells, numbered, with their stars; a missing one is dark. As WebP."""
+    columns = math.ceil(math.sqrt(len(cells)))
+    gap, rows = THUMBNAIL // 28, math.ceil(len(cells) / columns)
+    sheet = Image.new("RGB", (columns * (THUMBNAIL + gap) + gap, rows * (THUMBNAIL + gap) + gap), BACKGROUND)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(THUMBNAIL // 6)
+    for place, (cell, votes) in enumerate(zip(cells, stars, strict=True)):
+        x, y = (gap + part * (THUMBNAIL + gap) for part in (place % columns, place // columns))
+        draw.rectangle((x, y, x + THUMBNAIL - 1, y + THUMBNAIL - 1), fill=EMPTY)
+        if cell is not None:
+            image = within(_opened(cell), THUMBNAIL)
+            sheet.paste(image, (x + (THUMBNAIL - image.width) // 2, y + (THUMBNAIL - image.height) // 2))
+        _badge(draw, (x, y), str(place + 1), font)
+        if votes:
+            _stars(draw, (x, y + THUMBNAIL), votes, font)
+    buffer = io.BytesIO()
+    sheet.save(buffer, "WEBP", quality=88, method=2)
+    return buffer.getvalue()
+
+
+def _stars(
+    draw: ImageDraw.ImageDraw, corner: tuple[int, int], votes: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
+) -> None:
+    """A golden star with a number on a dark ground in a picture's lower left corner."""
+    x, y = corner
+    left, top, right, bottom = draw.textbbox((0, 0), text := str(votes), font=font)
+    size, pad = bottom - top, max(round((bottom - top) / 4), 3)
+    width, height = round(size * 1.3 + right - left + 3 * pad), round(size + 2 * pad)
+    draw.rectangle((x, y - height, x + width, y - 1), fill=(20, 21, 24))
+    centre, radius = (x + pad + size * 0.6, y - height / 2), size * 0.62
+    points = [
+        (
+            centre[0] + radius * (0.42 if step % 2 else 1.0) * math.sin(math.pi * step / 5),
+            centre[1] - radius * (0.42 if step % 2 else 1.0) * math.cos(math.pi * step / 5),
+        )
+        for step in range(10)
+    ]
+    draw.polygon(points, fill=FRAMES[0])
+    draw.text((x + 2 * pad + size * 1.25 - left, y - height + pad - top), text, font=font, fill=(245, 245, 245))
+
+
 def _numbers(indices: Sequence[int]) -> list[str]:
     return [str(index + 1) for index in indices]
 

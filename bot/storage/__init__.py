@@ -19,6 +19,8 @@ from types import TracebackType
 from bot.errors import StoreError
 from bot.storage import attachments, files, pictures, timelapses
 from bot.storage.attachments import Attachments
+from bot.storage.community.picture_index import PictureIndex
+from bot.storage.community.stars import Stars
 from bot.storage.community.styles import StyleRows
 from bot.storage.community.votes import VoteRows
 from bot.storage.confirmations import Confirmations
@@ -29,7 +31,7 @@ from bot.storage.ledger import LedgerRows
 from bot.storage.lock import FolderLock
 from bot.storage.messages import Deliveries, InteractionTokens, JobMessages, Pings, Presses
 from bot.storage.moderation import Blocks, Reports
-from bot.storage.pictures import Pictures, SavedJobs
+from bot.storage.pictures import Pictures
 from bot.storage.settings import Audit, SettingsTable
 from bot.storage.timelapses import Frames
 
@@ -50,7 +52,8 @@ class Store:
         self.jobs = Jobs(database, self.pictures)
         self.attachments = Attachments(database, folder)
         self.frames = Frames(folder)
-        self.saved_jobs = SavedJobs(database)
+        self.stars = Stars(database)
+        self.picture_index = PictureIndex(database, folder)
         self.ledger = LedgerRows(database)
         self.interactions = InteractionTokens(database)
         self.messages = JobMessages(database)

@@ -55,7 +55,7 @@ class Attachments:
         return 0 if row is None else int(row[0])
 
     async def let_go(self, before: float, most_bytes: float = math.inf) -> int:
-        """Delete attachments older than *before* (unix seconds) that no question and no unfinished or saved job needs.
+        """Delete attachments older than *before* (unix seconds) that no question, unfinished or starred job needs.
 
         Oldest first, until *most_bytes* are free; returns the bytes freed.
         """
@@ -64,7 +64,7 @@ class Attachments:
             rows = await session.all(
                 "SELECT sha256, size FROM inputs WHERE created_at < ? AND NOT EXISTS ("
                 " SELECT 1 FROM job_inputs JOIN jobs ON jobs.id = job_id WHERE job_inputs.sha256 = inputs.sha256"
-                " AND (state IN ('queued', 'running') OR job_id IN (SELECT job_id FROM keeps)))"
+                " AND (state IN ('queued', 'running') OR job_id IN (SELECT job_id FROM stars)))"
                 " AND sha256 NOT IN (SELECT sha256 FROM question_inputs)"
                 " ORDER BY created_at LIMIT ?",
                 before,

@@ -44,8 +44,6 @@ _OLDER = f"AND (created_at, rowid) < {_BESIDE} ORDER BY created_at DESC, rowid D
 _NEWER = f"AND (created_at, rowid) > {_BESIDE} ORDER BY created_at, rowid LIMIT ?"
 _ALIVE = "state IN ('queued', 'running')"
 """SQLite uses the partial index on unfinished jobs only for a query with the same condition."""
-_OWN = "owner = ?"
-_KEPT = "id IN (SELECT job_id FROM keeps WHERE user_id = ?)"
 
 
 def pixel_steps(units: float) -> int:
@@ -113,25 +111,23 @@ class Jobs:
             "WHERE owner = ? AND created_at < ? ORDER BY created_at DESC, rowid DESC LIMIT ?", owner, until, limit
         )
 
-    async def page(self, whose: str | int, limit: int, beside: str = "", *, older: bool = True) -> list[JobRow]:
-        """Up to *limit* jobs of the owner *whose* (text), or saved by the person *whose* (a user id), newest first.
+    async def page(self, owner: str, limit: int, beside: str = "", *, older: bool = True) -> list[JobRow]:
+        """Up to *limit* jobs of one person, newest first.
 
         *beside* is a job id: the page holds the jobs next to it, older or newer ones.
         """
-        which = f"WHERE {_which(whose)} "
         if not beside:
-            return await self._rows(f"{which} ORDER BY created_at DESC, rowid DESC LIMIT ?", whose, limit)
-        rows = await self._rows(which + (_OLDER if older else _NEWER), whose, beside, limit)
+            return await self._rows("WHERE owner = ? ORDER BY created_at DESC, rowid DESC LIMIT ?", owner, limit)
+        rows = await self._rows("WHERE owner = ? " + (_OLDER if older else _NEWER), owner, beside, limit)
         return rows if older else rows[::-1]
 
     async def ids(self) -> frozenset[str]:
         async with self._database.reading() as session:
             return frozenset([row[0] for row in await session.all("SELECT id FROM jobs")])
 
-    async def count_of(self, whose: str | int) -> int:
-        """Number of jobs of an owner (text), or saved by a person (a user id)."""
+    async def count_of(self, owner: str) -> int:
         async with self._database.reading() as session:
-            row = await session.one(f"SELECT count(*) FROM jobs WHERE {_which(whose)}", whose)  # noqa: S608 - ours
+            row = await session.one("SELECT count(*) FROM jobs WHERE owner = ?", owner)
         return 0 if row is None else int(row[0])
 
     async def children(self, job_id: str) -> list[JobRow]:
@@ -240,10 +236,6 @@ class Jobs:
             for row in rows
             if (request := _request(row)) is not None
         ]
-
-
-def _which(whose: str | int) -> str:
-    return _OWN if isinstance(whose, str) else _KEPT
 
 
 def _request(row: sqlite3.Row) -> JobRequest | None:

@@ -9,8 +9,7 @@ import re
 import sqlite3
 import struct
 import time
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bot.errors import PictureGone
@@ -22,7 +21,9 @@ from engine.protocol.messages import Picture
 
 FOLDER = "pictures"
 _IDLE = """
-    SELECT *, job_id IN (SELECT job_id FROM keeps) AS kept FROM pictures
+    SELECT *, EXISTS (
+        SELECT 1 FROM stars WHERE stars.job_id = pictures.job_id AND stars.idx = pictures.idx
+    ) AS kept FROM pictures
     WHERE path IS NOT NULL
     AND job_id NOT IN (SELECT job_id FROM deliveries WHERE state = 'pending')
     AND job_id NOT IN (SELECT id FROM jobs WHERE state IN ('queued', 'running'))
@@ -136,14 +137,14 @@ class Pictures:
         await session.run("DELETE FROM pictures WHERE job_id = ?", job_id)
 
     async def aged(self, before: float, limit: int) -> list[PictureRow]:
-        """Unsaved pictures on disk that were finished before *before* (unix seconds), oldest first."""
+        """Unstarred pictures on disk that were finished before *before* (unix seconds), oldest first."""
         rows = await self._idle("created_at < ? AND NOT kept ORDER BY created_at LIMIT ?", before, limit)
         return [self.parse(row) for row in rows]
 
     async def least_missed(self, limit: int) -> list[tuple[PictureRow, bool]]:
-        """(picture on disk, whether it is saved), in the order in which they are deleted to make room.
+        """(picture on disk, whether it is starred), in the order in which they are deleted to make room.
 
-        First pictures that no other was made from, then the other unsaved ones, then saved ones; oldest first.
+        First pictures that no other was made from, then the other unstarred ones, then starred ones; oldest first.
         """
         rows: list[sqlite3.Row] = []
         for worth in _BY_WORTH:  # one query each, so that each stops at its limit
@@ -219,67 +220,3 @@ def _packed(embedding: object) -> bytes | None:
     if not isinstance(embedding, Sequence) or isinstance(embedding, str):
         return None
     return struct.pack(f"<{len(embedding)}e", *embedding)
-
-
-@dataclass(frozen=True, slots=True)
-class SavedJob:
-    """A job that a person saved at *at* (unix seconds)."""
-
-    job_id: str
-    at: float
-
-
-class SavedJobs:
-    """The table `keeps`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def put(self, session: Session, job_id: str, user_id: int, now: float) -> None:
-        """Save a job. Idempotent."""
-        await session.run("INSERT INTO keeps VALUES (?, ?, ?) ON CONFLICT DO NOTHING", job_id, user_id, now)
-
-    async def lift(self, job_id: str, user_id: int) -> None:
-        async with self._database.transaction() as session:
-            await session.run("DELETE FROM keeps WHERE job_id = ? AND user_id = ?", job_id, user_id)
-
-    async def forget(self, session: Session, job_id: str) -> None:
-        """Remove all saves of a job, because it was taken down."""
-        await session.run("DELETE FROM keeps WHERE job_id = ?", job_id)
-
-    async def keepers(self, job_id: str, session: Session | None = None) -> frozenset[int]:
-        async with self._database.reading(session) as own:
-            rows = await own.all("SELECT user_id FROM keeps WHERE job_id = ?", job_id)
-        return frozenset(row[0] for row in rows)
-
-    async def among(self, user_id: int, job_ids: Collection[str]) -> frozenset[str]:
-        marks = ", ".join("?" * len(job_ids))
-        async with self._database.reading() as session:
-            rows = await session.all(
-                f"SELECT job_id FROM keeps WHERE user_id = ? AND job_id IN ({marks})",  # noqa: S608 - question marks
-                user_id,
-                *job_ids,
-            )
-        return frozenset(row[0] for row in rows)
-
-    async def of_person(self, user_id: int) -> list[SavedJob]:
-        """All saves of this person, oldest first."""
-        async with self._database.reading() as session:
-            rows = await session.all("SELECT job_id, at FROM keeps WHERE user_id = ? ORDER BY at, job_id", user_id)
-        return [SavedJob(*row) for row in rows]
-
-    async def pictures_of(self, user_id: int, session: Session | None = None) -> int:
-        """Number of pictures on disk that this person saved."""
-        async with self._database.reading(session) as own:
-            row = await own.one(
-                "SELECT count(*) FROM keeps JOIN pictures USING (job_id) WHERE user_id = ? AND path IS NOT NULL",
-                user_id,
-            )
-        return 0 if row is None else int(row[0])
-
-    async def bytes(self, session: Session) -> int:
-        row = await session.one(
-            "SELECT coalesce(sum(size), 0) FROM pictures"
-            " WHERE path IS NOT NULL AND job_id IN (SELECT job_id FROM keeps)"
-        )
-        return 0 if row is None else int(row[0])

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self, TypeAlias, cast
 
 import discord
 from discord import ui
 
+from bot.errors import Refused
 from bot.interactions.context import Invocation
 from bot.interactions.handlers import report_errors
 from bot.interactions.responder import InteractionResponder
@@ -135,6 +136,53 @@ class JobButton(IdButton, template=template("never")):
     @abstractmethod
     async def pressed(self, press: Press, job: JobRow) -> None:
         """Do what the button says, and respond."""
+
+
+class JobMenu(ui.DynamicItem[ui.Select[ui.View]], ABC, template=template("never")):
+    """A menu about one job; the interaction holds the choice."""
+
+    action: ClassVar[str]
+    placeholder: ClassVar[str]
+
+    def __init__(self, job_id: str, options: Iterable[discord.SelectOption] = (), row: int | None = None) -> None:
+        self.job_id = job_id
+        menu: ui.Select[ui.View] = ui.Select(
+            custom_id=custom_id(self.action, job_id), placeholder=self.placeholder, options=list(options), row=row
+        )
+        super().__init__(menu)
+
+    @classmethod
+    async def from_custom_id(cls, interaction: AnyInteraction, item: ui.Item[ui.View], match: re.Match[str], /) -> Self:
+        return cls(match["job"])
+
+    async def callback(self, interaction: AnyInteraction) -> None:
+        values = cast(dict[str, Any], interaction.data or {}).get("values") or [""]
+        value = str(values[0])
+
+        async def choose(press: Press) -> None:
+            await self.chosen(press, value)
+
+        private, modal = self.is_private(value), self.opens_modal(interaction, value)
+        await handle(interaction, choose, private=private, modal=modal, doing=f"the menu {self.action}")
+
+    def is_private(self, value: str) -> bool:
+        """Whether the result is shown to the person only."""
+        return False
+
+    @abstractmethod
+    def opens_modal(self, interaction: AnyInteraction, value: str) -> bool:
+        """Whether the choice opens a modal."""
+
+    @abstractmethod
+    async def chosen(self, press: Press, value: str) -> None:
+        """Do what was chosen, and respond."""
+
+
+def chosen_index(value: str) -> int:
+    """The index that a menu's value names. Raises Refused for a value that the menu never offers."""
+    if not (value.isascii() and value.isdecimal() and len(value) < 4):
+        raise Refused("This menu entry does not name an image. Choose again.")
+    return int(value)
 
 
 def modal_values(data: Mapping[str, Any]) -> dict[str, str]:

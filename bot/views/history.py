@@ -1,4 +1,4 @@
-"""`/history`: pages of one's jobs or saved pictures, a menu to open one of them, a button to post it."""
+"""`/history`: pages of one's jobs, a menu to open one of them, a button to post it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 import discord
 from discord import ui
 
+from bot.community.gallery import GalleryView
 from bot.embeds.history import embed_of, option_of, title
 from bot.errors import NotAllowed
 from bot.interactions.message_api import EphemeralPayload
@@ -17,6 +18,7 @@ from bot.models.job import JobRow, Update
 from bot.pictures.uploads import ImageUpload, thumbnail
 from bot.services import Services
 from bot.views.base import AnyInteraction, IdButton, JobButton, Press, handle, template
+from bot.views.community.gallery import gallery_payload
 from engine.errors import UnreadablePicture
 
 
@@ -26,14 +28,10 @@ class OlderButton(IdButton, template=template("older")):
     action = "older"
     label = "Older"
     older: ClassVar[bool] = True
-    only_saved: ClassVar[bool] = False
 
     async def act(self, press: Press) -> None:
         await press.responder.defer()
-        user_id = press.caller.user_id
-        payload = await history_payload(
-            press.services, user_id, self.job_id, older=self.older, only_saved=self.only_saved
-        )
+        payload = await history_payload(press.services, press.caller.user_id, self.job_id, older=self.older)
         await press.responder.replace(payload)
 
 
@@ -46,17 +44,20 @@ class NewerButton(OlderButton, template=template("newer")):
 
 
 class SavedOlderButton(OlderButton, template=template("keptolder")):
-    """Shows the next page of saved pictures."""
+    """Of messages of earlier versions, which listed saved pictures: shows the favourites."""
 
     action = "keptolder"
-    only_saved = True
+
+    async def act(self, press: Press) -> None:
+        await press.responder.defer()
+        await press.responder.replace(await gallery_payload(press.services, GalleryView(favorites=True), press.caller))
 
 
-class SavedNewerButton(NewerButton, template=template("keptnewer")):
-    """Shows the previous page of saved pictures."""
+class SavedNewerButton(SavedOlderButton, template=template("keptnewer")):
+    """Like `SavedOlderButton`."""
 
     action = "keptnewer"
-    only_saved = True
+    label = "Newer"
 
 
 class HistoryMenu(ui.DynamicItem[ui.Select[ui.View]], template="dream:history"):
@@ -97,10 +98,10 @@ class PostButton(JobButton, template=template("post")):
 
 
 async def history_payload(
-    services: Services, user_id: int, beside: str = "", *, older: bool = True, only_saved: bool = False
+    services: Services, user_id: int, beside: str = "", *, older: bool = True
 ) -> EphemeralPayload:
-    """One page of the person's jobs, or of the pictures that they have saved."""
-    page = await services.history.page(user_id, beside, older=older, only_kept=only_saved)
+    """One page of the person's jobs."""
+    page = await services.history.page(user_id, beside, older=older)
     uploads = [upload for line in page.lines if (upload := await _thumbnail(services, line))]
     files = tuple((upload.name, upload.data) for upload in uploads)
     embeds = tuple(embed_of(line, {name for name, _ in files}) for line in page.lines)
@@ -108,7 +109,7 @@ async def history_payload(
 
 
 async def open_private(press: Press, job: JobRow) -> None:
-    """Send a job to its owner or to a person who has saved it. Raises NotAllowed."""
+    """Send a job to its owner or to a person who has starred it. Raises NotAllowed."""
     await press.responder.send_private_payload(await _payload(press, job))
     await _mark_seen(press, job)
 
@@ -134,11 +135,12 @@ def _now(services: Services, job: JobRow) -> Update:
 
 async def _payload(press: Press, job: JobRow) -> EphemeralPayload:
     services, user_id = press.services, press.caller.user_id
-    saved = user_id in await services.history.keepers(job)
-    if not (saved or job.owned_by(user_id)):
+    stars = await services.store.stars.of_job(job.id)
+    starred = frozenset(star.index for star in stars if star.user_id == user_id)
+    if not (starred or job.owned_by(user_id)):
         raise NotAllowed("This picture is in another person's history.")
     message = await services.renderer.render(_now(services, job), press.responder.upload_limit)
-    buttons = partial(services.buttons.private, job, job.owned_by(user_id), saved)
+    buttons = partial(services.buttons.private, job, job.owned_by(user_id), starred)
     return EphemeralPayload("", (message.embed,), message.files, buttons)
 
 
@@ -151,11 +153,10 @@ def _buttons(page: HistoryPage) -> ui.View:
     view = ui.View(timeout=None)
     if page.lines:
         view.add_item(HistoryMenu(page.lines))
-    newer, older = (SavedNewerButton, SavedOlderButton) if page.only_kept else (NewerButton, OlderButton)
     if page.newer:
-        view.add_item(newer(page.lines[0].job.id, row=1))
+        view.add_item(NewerButton(page.lines[0].job.id, row=1))
     if page.older:
-        view.add_item(older(page.lines[-1].job.id, row=1))
+        view.add_item(OlderButton(page.lines[-1].job.id, row=1))
     return view
 
 

@@ -1,9 +1,8 @@
-"""The Info button, and what can be done from there: watch the timelapse, save or unsave the picture."""
+"""The Info button, and what can be done from there: watch the timelapse, star the picture."""
 
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import ClassVar
 from urllib.parse import urlsplit
 
 from discord import ui
@@ -11,7 +10,8 @@ from discord import ui
 from bot.embeds.info import THE_FILE, THE_LINES, about_file, info_embed, long_lines
 from bot.interactions.message_api import EphemeralPayload
 from bot.models.job import JobRow
-from bot.views.base import PREFIX, JobButton, Press, template
+from bot.views.base import JobButton, Press, template
+from bot.views.community.stars import StarButton, StarOneButton, UnstarButton
 
 
 class InfoButton(JobButton, template=template("info")):
@@ -37,50 +37,23 @@ class WatchButton(JobButton, template=template("watch")):
         await press.responder.send_private_payload(EphemeralPayload("", files=((film.name, film.data),)))
 
 
-class SaveButton(JobButton, template=template("keep")):
-    """Saves a picture for the presser: it is not deleted when space is needed."""
-
-    action = "keep"
-    label = "Save"
-    private = True
-    saves: ClassVar[bool] = True
-
-    async def pressed(self, press: Press, job: JobRow) -> None:
-        """Save or unsave it, and swap the button."""
-        services, user_id = press.services, press.caller.user_id
-        text = await (services.history.save if self.saves else services.history.unsave)(job, user_id)
-        await press.responder.defer()
-        if _has_info(press):
-            await press.responder.set_view(services.buttons.private(job, job.owned_by(user_id), self.saves))
-        else:
-            await press.responder.replace(await info_payload(press, job))
-        await press.responder.send_private(text)
-
-
-class UnsaveButton(SaveButton, template=template("letgo")):
-    """Makes a saved picture expire normally again."""
-
-    action = "letgo"
-    label = "Unsave"
-    saves = False
-
-
 async def info_payload(press: Press, job: JobRow) -> EphemeralPayload:
     """The facts about a job, with the presser's buttons."""
     services, user_id = press.services, press.caller.user_id
-    watchable, savers = await services.timelapses.has(job), await services.history.keepers(job)
+    watchable, stars = await services.timelapses.has(job), await services.store.stars.of_job(job.id)
+    people = frozenset(star.user_id for star in stars)
 
     def buttons() -> ui.View:
         view = ui.View(timeout=None)
         if watchable:
             view.add_item(WatchButton(job.id))
-        if user_id in savers:
-            view.add_item(UnsaveButton(job.id))
+        if user_id in people:
+            view.add_item(UnstarButton(job.id))
         elif job.on_disk:
-            view.add_item(SaveButton(job.id))
+            view.add_item(StarButton(job.id) if len(job.pictures) == 1 else StarOneButton(job.id))
         return view
 
-    embed = info_embed(job, savers, user_id, _file(press, job))
+    embed = info_embed(job, people, user_id, _file(press, job))
     return EphemeralPayload("", (embed,), long_lines(job), buttons)
 
 
@@ -97,10 +70,3 @@ def _file(press: Press, job: JobRow) -> str:
             return about_file(job, name)
     said = [field.value or "" for embed in message.embeds for field in embed.fields if field.name == THE_FILE]
     return said[0] if said else ""
-
-
-def _has_info(press: Press) -> bool:
-    """Whether the pressed message has an Info button; then it shows the picture and is not Info itself."""
-    rows = press.message.components if press.message else []
-    ids = [getattr(item, "custom_id", None) or "" for row in rows for item in getattr(row, "children", ())]
-    return any(one.startswith(f"{PREFIX}:{InfoButton.action}:") for one in ids)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -11,6 +11,16 @@ from discord import ui
 from bot.models.job import JobRow, JobState
 from bot.views.audit_log import LogNewerButton, LogOlderButton
 from bot.views.base import IdButton, JobButton, Press
+from bot.views.community.gallery import GalleryButton, PictureMenu
+from bot.views.community.stars import (
+    SaveButton,
+    StarButton,
+    StarMenu,
+    StarOneButton,
+    UnsaveButton,
+    UnstarButton,
+    star_menu,
+)
 from bot.views.community.use_picture import (
     START,
     TARGET,
@@ -23,7 +33,7 @@ from bot.views.community.votes import BallotButton, StartVoteButton, VoteButton
 from bot.views.confirm_cost import ConfirmButton, DeclineButton
 from bot.views.confirm_erasure import ForgetButton
 from bot.views.history import HistoryMenu, NewerButton, OlderButton, PostButton, SavedNewerButton, SavedOlderButton
-from bot.views.info import InfoButton, SaveButton, UnsaveButton, WatchButton
+from bot.views.info import InfoButton, WatchButton
 from bot.views.menus import MoreMenu, PickMenu, UpscaleMenu, batch_menus, more_menu
 from bot.views.progress import CancelButton, RefreshButton
 from bot.views.remix_modal import submit_remix
@@ -49,6 +59,9 @@ BUTTONS: tuple[type[IdButton], ...] = (
     RankButton,
     InfoButton,
     WatchButton,
+    StarButton,
+    UnstarButton,
+    StarOneButton,
     SaveButton,
     UnsaveButton,
     CancelButton,
@@ -78,6 +91,9 @@ ITEMS: tuple[type[ui.DynamicItem[Any]], ...] = (
     PickMenu,
     UpscaleMenu,
     MoreMenu,
+    StarMenu,
+    GalleryButton,
+    PictureMenu,
     LogOlderButton,
     LogNewerButton,
 )
@@ -103,6 +119,8 @@ class _Layout:
 
     rows: list[Row]
     more: list[type[JobButton]] = field(default_factory=list)
+    stars: bool = False
+    """A menu of pictures to star follows the rows."""
 
 
 def buttons_for(job: JobRow, reports: bool = False) -> ui.View:
@@ -122,11 +140,16 @@ def buttons_for(job: JobRow, reports: bool = False) -> ui.View:
     return _view(job, layout)
 
 
-def private_buttons_for(job: JobRow, own: bool, saved: bool) -> ui.View:
-    """A fresh view for an ephemeral message. *own*: the reader owns the job; *saved*: the reader has saved it."""
+def private_buttons_for(job: JobRow, own: bool, starred: Collection[int]) -> ui.View:
+    """A fresh view for an ephemeral message. *own*: the reader owns the job; *starred*: pictures that they starred."""
     layout, extra = _layout(job), _plain(*([] if job.state.over else [RefreshButton]))
-    if saved or job.on_disk:
-        extra += _plain(UnsaveButton if saved else SaveButton)
+    if len(job.pictures) > 1 and job.on_disk and job.state is JobState.DONE and not _is_sheet(job):
+        extra += _plain(StarOneButton)
+        layout.stars = False
+    if starred:
+        unstar: Row = [(UnstarButton, None)]
+        layout.rows = [[one for one in row if one[0] is not StarButton] for row in layout.rows]
+        extra += unstar
     if own and job.state is JobState.DONE:
         extra += _plain(PostButton)
     if not layout.more:
@@ -134,7 +157,9 @@ def private_buttons_for(job: JobRow, own: bool, saved: bool) -> ui.View:
     elif len(layout.rows) < PER_ROW - 1:
         layout.rows.append(extra)
     else:  # ten images leave one row, which cannot hold both a menu and buttons
-        layout.rows.append(_plain(AgainButton, RemixButton, InfoButton) + extra)
+        layout.rows.append(
+            _plain(AgainButton, RemixButton, InfoButton) + [one for one in extra if one[0] is not UnstarButton]
+        )
         layout.more = []
     return _view(job, layout)
 
@@ -148,8 +173,12 @@ def _view(job: JobRow, layout: _Layout) -> ui.View:
     for number, row in enumerate(rows, len(above)):
         for kind, index in row:
             view.add_item(kind(job.id, index, number))
+    below = len(above) + len(rows)
+    if layout.stars and job.on_disk:
+        view.add_item(star_menu(job, below))
+        below += 1
     if layout.more:
-        view.add_item(more_menu(job, layout.more, len(above) + len(rows)))
+        view.add_item(more_menu(job, layout.more, below))
     return view
 
 
@@ -170,19 +199,21 @@ def _layout(job: JobRow) -> _Layout:
     if _is_sheet(job):
         return _Layout([_plain(AgainButton, *remix, InfoButton), _plain(*vote)])
     if not painted:
-        return _Layout([_plain(UpscaleButton, InfoButton)])
+        return _Layout([_plain(UpscaleButton, StarButton, InfoButton)])
     if len(job.pictures) <= 1:
-        return _Layout([_plain(UpscaleButton, VariationButton, AgainButton, RemixButton), _plain(InfoButton)])
+        return _Layout(
+            [_plain(UpscaleButton, VariationButton, AgainButton, RemixButton, StarButton), _plain(InfoButton)]
+        )
     return _grid(job, vote)
 
 
 def _grid(job: JobRow, vote: list[type[JobButton]]) -> _Layout:
-    """``U1 U2 U3 U4 Again / V1 V2 V3 V4 Remix / More``; full rows leave Again and Remix to the menu."""
+    """``U1 U2 U3 U4 Again / V1 V2 V3 V4 Remix / Star / More``; full rows leave Again, Remix and Star to the menu."""
     ups, variations = _per_picture(UpscaleButton, job), _per_picture(VariationButton, job)
     rare: list[type[JobButton]] = [*vote, RankButton, InfoButton]
     if len(job.pictures) >= PER_ROW:
-        return _Layout([*ups, *variations], [AgainButton, RemixButton, *rare])
-    return _Layout([[*ups[0], (AgainButton, None)], [*variations[0], (RemixButton, None)]], rare)
+        return _Layout([*ups, *variations], [AgainButton, RemixButton, StarOneButton, *rare])
+    return _Layout([[*ups[0], (AgainButton, None)], [*variations[0], (RemixButton, None)]], rare, stars=True)
 
 
 def _plain(*kinds: type[JobButton]) -> Row:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any, ClassVar, Self, cast
+from typing import ClassVar
 
 import discord
-from discord import ui
 
 from bot.errors import Refused
 from bot.models.job import Comparison, JobRow, PictureRow
 from bot.pictures.ranking import independent_score, ordered
 from bot.text import shorten
-from bot.views.base import AnyInteraction, JobButton, Press, custom_id, handle, template
+from bot.views.base import AnyInteraction, JobButton, JobMenu, Press, chosen_index, template
+from bot.views.community.stars import StarMenu, StarOneButton
 from bot.views.community.votes import VoteButton
 from bot.views.info import InfoButton
 from bot.views.report import ReportButton
@@ -24,46 +22,6 @@ MOST = 25
 """Options that Discord allows in a menu."""
 LABEL = 100
 """Characters of an option's label."""
-
-
-class JobMenu(ui.DynamicItem[ui.Select[ui.View]], ABC, template=template("never")):
-    """A menu about one job; the interaction holds the choice."""
-
-    action: ClassVar[str]
-    placeholder: ClassVar[str]
-
-    def __init__(self, job_id: str, options: Iterable[discord.SelectOption] = (), row: int | None = None) -> None:
-        self.job_id = job_id
-        menu: ui.Select[ui.View] = ui.Select(
-            custom_id=custom_id(self.action, job_id), placeholder=self.placeholder, options=list(options), row=row
-        )
-        super().__init__(menu)
-
-    @classmethod
-    async def from_custom_id(cls, interaction: AnyInteraction, item: ui.Item[ui.View], match: re.Match[str], /) -> Self:
-        return cls(match["job"])
-
-    async def callback(self, interaction: AnyInteraction) -> None:
-        values = cast(dict[str, Any], interaction.data or {}).get("values") or [""]
-        value = str(values[0])
-
-        async def choose(press: Press) -> None:
-            await self.chosen(press, value)
-
-        private, modal = self.is_private(value), self.opens_modal(interaction, value)
-        await handle(interaction, choose, private=private, modal=modal, doing=f"the menu {self.action}")
-
-    def is_private(self, value: str) -> bool:
-        """Whether the result is shown to the person only."""
-        return False
-
-    @abstractmethod
-    def opens_modal(self, interaction: AnyInteraction, value: str) -> bool:
-        """Whether the choice opens a modal."""
-
-    @abstractmethod
-    async def chosen(self, press: Press, value: str) -> None:
-        """Do what was chosen, and respond."""
 
 
 class PickMenu(JobMenu, template=template("pick")):
@@ -77,7 +35,7 @@ class PickMenu(JobMenu, template=template("pick")):
 
     async def chosen(self, press: Press, value: str) -> None:
         job = await press.job(self.job_id)
-        await press.services.job_actions.pick(job, _index(value), press.caller, press.responder)
+        await press.services.job_actions.pick(job, chosen_index(value), press.caller, press.responder)
 
 
 class UpscaleMenu(JobMenu, template=template("enlarge")):
@@ -90,7 +48,7 @@ class UpscaleMenu(JobMenu, template=template("enlarge")):
         return has_choice(interaction)
 
     async def chosen(self, press: Press, value: str) -> None:
-        await upscale(press, await press.job(self.job_id), _index(value))
+        await upscale(press, await press.job(self.job_id), chosen_index(value))
 
 
 class MoreMenu(JobMenu, template=template("more")):
@@ -100,7 +58,16 @@ class MoreMenu(JobMenu, template=template("more")):
     placeholder = "More …"
     kinds: ClassVar[dict[str, type[JobButton]]] = {
         kind.action: kind
-        for kind in (AgainButton, RemixButton, VoteButton, RankButton, InfoButton, DeleteButton, ReportButton)
+        for kind in (
+            AgainButton,
+            RemixButton,
+            StarOneButton,
+            VoteButton,
+            RankButton,
+            InfoButton,
+            DeleteButton,
+            ReportButton,
+        )
     }
 
     def is_private(self, value: str) -> bool:
@@ -121,8 +88,8 @@ def more_menu(job: JobRow, kinds: Iterable[type[JobButton]], row: int) -> MoreMe
     return MoreMenu(job.id, options, row)
 
 
-def batch_menus(job: JobRow) -> tuple[PickMenu, UpscaleMenu]:
-    """Both menus for a finished batch or comparison of two or more images, best first."""
+def batch_menus(job: JobRow) -> tuple[JobMenu, ...]:
+    """The menus for a finished batch or comparison of two or more images, best first."""
     if isinstance(job.request, Comparison):
         ways = job.request.ways
         options = [_way_option(picture, ways[picture.index].label) for picture in job.pictures]
@@ -132,7 +99,7 @@ def batch_menus(job: JobRow) -> tuple[PickMenu, UpscaleMenu]:
             _option(job, picture, place if order.judged else 0)
             for place, picture in enumerate(order.pictures[:MOST], 1)
         ]
-    return PickMenu(job.id, options, 0), UpscaleMenu(job.id, options, 1)
+    return PickMenu(job.id, options, 0), UpscaleMenu(job.id, options, 1), StarMenu(job.id, options, 2)
 
 
 def _way_option(picture: PictureRow, label: str) -> discord.SelectOption:
@@ -149,10 +116,3 @@ def _option(job: JobRow, picture: PictureRow, place: int) -> discord.SelectOptio
     ]
     label, description = f"Image {picture.index + 1}", " · ".join(filter(None, facts))
     return discord.SelectOption(value=str(picture.index), label=label, description=description or None)
-
-
-def _index(value: str) -> int:
-    """Raises Refused for a value that the menu never offers."""
-    if not (value.isascii() and value.isdecimal() and len(value) < 4):
-        raise Refused("This menu entry does not name an image. Choose again.")
-    return int(value)

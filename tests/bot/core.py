@@ -8,7 +8,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import discord
+
 from bot.config.settings import Config
+from bot.interactions.context import Invocation
 from bot.jobs.admission import Submission
 from bot.jobs.service import JobService
 from bot.models.job import JobRow, JobState, Kind, Origin, Update, owner_of
@@ -43,6 +46,11 @@ def origin(user: int = ANN, *, kind: Kind = "dream", token: str = "", parent: st
         kind=kind,
         parent_job=parent,
     )
+
+
+def invocation(user: int = ANN, *, server: int | None = 400, channel: int = 500) -> Invocation:
+    """A person who presses a button there."""
+    return Invocation(user, NAMES[user], channel, server, (), False, discord.Permissions.all(), False, True)
 
 
 @dataclass

@@ -55,15 +55,15 @@ async def test_the_original_that_is_deleted_leaves_its_copy_to_reactions_and_kee
 ) -> None:
     owl = await dreamt(max_, "an owl")
     copy = await posted_again(max_, owl)
-    await world.services.history.save(await world.services.jobs.find(job_id(owl)), mo.id)
+    await mo.click(owl, "Star")
 
     await deleted(max_, owl)
 
-    assert 1 == await count(world.bot.store, "keeps")
+    assert 1 == await count(world.bot.store, "stars")
     max_.react(copy, "❌")
     await max_.wait_for(copy, lambda m: m.gone)
     await none_known(world)
-    assert 0 == await count(world.bot.store, "keeps")
+    assert 0 == await count(world.bot.store, "stars")
 
 
 @pytest.mark.bot(delivery={"press_seconds": 0.0})

@@ -19,21 +19,23 @@ async def take_reports(olive: Person) -> None:
     await olive.slash("settings server", report_channel=olive.world.channel("gallery").id)
 
 
-async def test_a_grid_fits_its_buttons_in_two_rows_and_a_menu(max_: Person) -> None:
+async def test_a_grid_fits_its_buttons_in_two_rows_and_two_menus(max_: Person) -> None:
     grid = await dreamt(max_, "an owl", count=4)
 
     assert [
         ["U1", "U2", "U3", "U4", "Again"],
         ["V1", "V2", "V3", "V4", "Remix"],
+        ["⭐ Star one image …"],
         ["More …"],
     ] == rows(grid)
-    assert ["Vote", "Which is best?", "Info", "Delete"] == list(grid.options)
+    images = [f"Image {number}" for number in (1, 2, 3, 4)]
+    assert [*images, "Vote", "Which is best?", "Info", "Delete"] == list(grid.options)
 
 
 async def test_the_more_menu_does_what_the_buttons_do(world: World, olive: Person, max_: Person, mo: Person) -> None:
     await take_reports(olive)
     grid = await dreamt(max_, "an owl", count=2)
-    assert ["Vote", "Which is best?", "Info", "Delete", "Report"] == list(grid.options)
+    assert ["Image 1", "Image 2", "Vote", "Which is best?", "Info", "Delete", "Report"] == list(grid.options)
 
     assert "matches the prompt best" in whispered(await mo.click(grid, "Which is best?"))
     assert "Discord command" in whispered(await mo.click(grid, "Info"))

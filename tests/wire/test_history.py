@@ -97,7 +97,7 @@ async def test_one_of_them_is_shown_again_with_buttons_that_work(max_: Person) -
         "V2",
         "Again",
         "Remix",
-        "Save",
+        "⭐ Star one …",
         "Post here",
     } == set(again.buttons)
     answer = await max_.click(again, "Again")

@@ -1,4 +1,4 @@
-"""What somebody keeps stays when older pictures go; how much one person, and all, may keep; what goes first."""
+"""What somebody starred stays when older pictures go; how much one person, and all, may keep; what goes first."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import asyncio
 import hashlib
 import os
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from bot.actions.history import HistoryActions
+from bot.community.favorites import Favorites
 from bot.config.settings import Config
 from bot.errors import PictureGone, Refused
 from bot.jobs.admission import Submission
 from bot.jobs.retention import Retention
 from bot.models.job import JobRow, JobState
-from tests.bot.core import ANN, BOB, CID, Core, config, count, dream, running_core
+from tests.bot.core import ANN, BOB, CID, Core, config, count, dream, invocation, running_core
 
 DAY = 86_400.0
 WAY = [{0: b"a" * 100_000}, {0: b"b" * 100_000}, {0: b"c" * 99_000}]
@@ -42,8 +43,22 @@ async def painted(core: Core, user: int = ANN, pictures: int = 1, size: int = 40
     return await core.row(job.id)
 
 
-def archive(core: Core, **retention: object) -> HistoryActions:
-    return HistoryActions(core.store, config(retention=retention).retention, core.clock)
+@dataclass
+class Sky:
+    """Stars all pictures of a job."""
+
+    core: Core
+    favorites: Favorites
+
+    async def star(self, job: JobRow, user: int) -> str:
+        return await self.favorites.star(job, [picture.index for picture in job.pictures], invocation(user))
+
+    async def unstar(self, job: JobRow, user: int) -> str:
+        return await self.favorites.unstar(job, None, user)
+
+
+def sky(core: Core, **retention: object) -> Sky:
+    return Sky(core, Favorites(core.store, config(retention=retention).retention, core.clock))
 
 
 async def tidied(core: Core, later: float = 0.0, **retention: object) -> None:
@@ -59,11 +74,11 @@ async def here(core: Core, *jobs: JobRow) -> list[bool]:
 
 async def test_what_somebody_keeps_does_not_go_for_its_age_until_it_is_kept_no_longer(core: Core) -> None:
     kept, other = await painted(core), await painted(core)
-    await archive(core).save(kept, BOB)
+    await sky(core).star(kept, BOB)
 
     await tidied(core, 5 * DAY, pictures_days=1.0)
     assert [True, False] == await here(core, kept, other)
-    await archive(core).unsave(kept, BOB)
+    await sky(core).unstar(kept, BOB)
     await tidied(core, 5 * DAY, pictures_days=1.0)
 
     assert [False] == await here(core, kept)
@@ -72,8 +87,8 @@ async def test_what_somebody_keeps_does_not_go_for_its_age_until_it_is_kept_no_l
 async def test_a_picture_goes_only_when_nobody_keeps_it_any_longer(core: Core) -> None:
     job = await painted(core)
     for person in (ANN, BOB):
-        await archive(core).save(job, person)
-    await archive(core).unsave(job, ANN)
+        await sky(core).star(job, person)
+    await sky(core).unstar(job, ANN)
 
     await tidied(core, 5 * DAY, pictures_days=1.0)
 
@@ -86,7 +101,7 @@ async def test_the_attachment_of_what_is_kept_stays_too(core: Core) -> None:
     await core.handed(job.id)
     core.engine.paint(job.id)
     await core.until_state(job.id, JobState.DONE)
-    await archive(core).save(await core.row(job.id), ANN)
+    await sky(core).star(await core.row(job.id), ANN)
 
     await tidied(core, 5 * DAY, pictures_days=1.0)
 
@@ -95,45 +110,54 @@ async def test_the_attachment_of_what_is_kept_stays_too(core: Core) -> None:
 
 async def test_one_person_keeps_so_many_pictures_and_no_more(core: Core) -> None:
     grid, single = await painted(core, pictures=3), await painted(core)
-    mine = archive(core, keep_pictures=3)
-    words = await mine.save(grid, ANN)
-    assert "Saved. 3 of 3 slots used." == words
+    mine = sky(core, keep_pictures=3)
+    words = await mine.star(grid, ANN)
+    assert "⭐ Starred. 3 of 3 stars used; see /favorites." == words
 
-    with pytest.raises(Refused, match="You have saved 3 of 3 pictures, so 1 more will not fit"):
-        await mine.save(single, ANN)
+    with pytest.raises(Refused, match=r"You have starred 3 of 3 pictures. Unstar some first: /favorites"):
+        await mine.star(single, ANN)
 
-    assert words == await mine.save(grid, ANN)
-    assert "1 of 3 slots used" in await mine.save(single, BOB)
-    await mine.unsave(grid, ANN)
-    assert "1 of 3 slots used" in await mine.save(single, ANN)
+    assert words.replace("Starred", "Already starred") == await mine.star(grid, ANN)
+    assert "1 of 3 stars used" in await mine.star(single, BOB)
+    await mine.unstar(grid, ANN)
+    assert "1 of 3 stars used" in await mine.star(single, ANN)
 
 
 async def test_two_presses_at_once_do_not_keep_more_than_is_allowed(core: Core) -> None:
     jobs = [await painted(core) for _ in range(3)]
-    mine = archive(core, keep_pictures=2)
+    mine = sky(core, keep_pictures=2)
 
-    said = await asyncio.gather(*(mine.save(job, ANN) for job in jobs), return_exceptions=True)
+    said = await asyncio.gather(*(mine.star(job, ANN) for job in jobs), return_exceptions=True)
 
     assert [Refused] == [type(one) for one in said if isinstance(one, Exception)]
-    assert 2 == await core.store.saved_jobs.pictures_of(ANN)
+    assert 2 == await core.store.stars.pictures_of(ANN)
+
+
+async def test_one_star_keeps_one_picture_of_a_grid(core: Core) -> None:
+    grid = await painted(core, pictures=3)
+    await sky(core).favorites.star(grid, (1,), invocation(BOB))
+
+    await tidied(core, 5 * DAY, pictures_days=1.0)
+
+    assert [False, True, False] == [picture.path is not None for picture in (await core.row(grid.id)).pictures]
 
 
 async def test_where_nobody_may_keep_anything_that_is_said(core: Core) -> None:
-    with pytest.raises(Refused, match="Saving pictures is turned off"):
-        await archive(core, keep_pictures=0).save(await painted(core), ANN)
+    with pytest.raises(Refused, match="Stars are turned off"):
+        await sky(core, keep_pictures=0).star(await painted(core), ANN)
 
 
 async def test_all_together_keep_half_of_the_room_and_a_refusal_leaves_nothing_behind(core: Core) -> None:
     first, second, third = [await painted(core) for _ in range(3)]
-    small = archive(core, pictures_megabytes=2)
-    await small.save(first, ANN)
-    await small.save(second, BOB)
+    small = sky(core, pictures_megabytes=2)
+    await small.star(first, ANN)
+    await small.star(second, BOB)
 
     with pytest.raises(Refused, match="use half of this bot's disk space"):
-        await small.save(third, CID)
+        await small.star(third, CID)
 
-    assert 2 == await count(core.store, "keeps")
-    assert "1 of 100" in await small.save(first, CID)  # what is kept already takes no more room
+    assert 2 == await count(core.store, "stars")
+    assert "1 of 1000" in await small.star(first, CID)  # what is kept already takes no more room
 
 
 async def test_what_has_gone_cannot_be_kept(core: Core) -> None:
@@ -141,17 +165,17 @@ async def test_what_has_gone_cannot_be_kept(core: Core) -> None:
     await core.store.pictures.let_go(job.pictures[0])
 
     with pytest.raises(PictureGone, match="Only Discord has a copy"):
-        await archive(core).save(job, ANN)
+        await sky(core).star(job, ANN)
 
 
 async def test_what_was_deleted_on_purpose_is_kept_by_nobody(core: Core) -> None:
     job = await painted(core)
     for person in (ANN, BOB):
-        await archive(core).save(job, person)
+        await sky(core).star(job, person)
 
     await core.jobs.discard(job.id, ANN)
 
-    assert frozenset() == await archive(core).keepers(job)
+    assert [] == await core.store.stars.of_job(job.id)
 
 
 # What makes room
@@ -159,7 +183,7 @@ async def test_what_was_deleted_on_purpose_is_kept_by_nobody(core: Core) -> None
 
 async def test_ways_to_pictures_go_first_then_attachments_then_pictures_and_at_last_what_is_kept(core: Core) -> None:
     kept, other = await painted(core), await painted(core)
-    await archive(core).save(kept, BOB)
+    await sky(core).star(kept, BOB)
     await core.store.frames.keep(other.id, WAY)
     sha = hashlib.sha256(b"x" * 300_000).hexdigest()
     async with core.store.transaction() as session:
@@ -204,12 +228,12 @@ async def test_a_host_reads_in_the_log_that_something_kept_had_to_go(
     core: Core, caplog: pytest.LogCaptureFixture
 ) -> None:
     job = await painted(core, size=2_000_000)
-    await archive(core).save(job, ANN)
+    await sky(core).star(job, ANN)
 
     await tidied(core, pictures_megabytes=1)
 
-    assert f"saved pictures exceed pictures_megabytes: deleting a saved picture of job {job.id}" in caplog.text
+    assert f"starred pictures exceed pictures_megabytes: deleting a starred picture of job {job.id}" in caplog.text
 
 
-def test_everybody_may_keep_a_hundred_pictures_where_nothing_else_is_said() -> None:
-    assert 100 == Config().retention.keep_pictures
+def test_everybody_may_star_a_thousand_pictures_where_nothing_else_is_said() -> None:
+    assert 1000 == Config().retention.keep_pictures

@@ -440,15 +440,15 @@ async def test_one_message_taken_down_leaves_the_others_and_what_people_keep(tmp
             await core.jobs.link_message(job.id, channel, 9001)
         job = await core.until_state(job.id, JobState.DONE)
         async with core.store.transaction() as session:
-            await core.store.saved_jobs.put(session, job.id, BOB, core.clock())
+            await core.store.stars.put(session, job.id, 0, BOB, None, False, core.clock())
 
         assert not await core.jobs.takedowns.taken_down(job, 600, 9001, MOD, 401)
 
         assert [(500, 9001)] == await core.store.messages.of_job(job.id)
-        assert frozenset({BOB}) == await core.store.saved_jobs.keepers(job.id)
+        assert [BOB] == [star.user_id for star in await core.store.stars.of_job(job.id)]
         assert ["delete"] == [one.action for one in await core.store.audit.newest(server_id=401)]
         assert await core.jobs.takedowns.taken_down(job, 500, 9001, ANN, None, later=True)
-        assert frozenset() == await core.store.saved_jobs.keepers(job.id)
+        assert [] == await core.store.stars.of_job(job.id)
         assert [] == await core.store.deliveries.pending()
         assert [(500, 9001)] == await core.store.erasure.to_remove(9)
 

@@ -12,14 +12,18 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from bot.actions.history import HistoryActions
+import bot.storage
+from bot.community.favorites import Favorites
+from bot.community.indexer import PictureIndexer
 from bot.jobs.retention import Retention
+from bot.models.gallery import Viewer
 from bot.models.job import JobState
 from bot.storage import DATABASE
+from bot.storage.community.stars import Star
 from bot.storage.database import newest_schema
 from engine.protocol.replay_record import read_record, replay_request
 from engine.requests.request import DreamRequest
-from tests.bot.core import ANN, BOB, CID, config, history, running_core
+from tests.bot.core import ANN, BOB, CID, config, history, invocation, running_core
 
 SAMPLES = Path(__file__).parent / "samples"
 DREAM, ENLARGED, FAILED, PAINTED, WAITED, CANCELLED = (
@@ -79,16 +83,16 @@ async def test_old_pictures_are_read_with_their_records(tmp_path: Path) -> None:
     assert "upscale" == replay_request(read_record(enlarged)).kind
 
 
-async def test_pictures_of_a_time_before_keeping_are_kept_like_new_ones(tmp_path: Path) -> None:
+async def test_pictures_of_a_time_before_stars_are_starred_like_new_ones(tmp_path: Path) -> None:
     async with running_core(old_folder(tmp_path, 5)) as core:
-        archive = HistoryActions(core.store, core.settings.retention, core.clock)
-        assert frozenset() == await archive.keepers(await core.row(DREAM))
+        favorites = Favorites(core.store, core.settings.retention, core.clock)
+        assert [] == await core.store.stars.of_job(DREAM)
         assert [(500, 900)] == await core.store.erasure.to_remove(9)
         assert [CID] == [block.user_id for block in await core.store.blocks.of_server(400, core.clock())]
 
-        words = await archive.save(await core.row(DREAM), ANN)
+        words = await favorites.star(await core.row(DREAM), (), invocation(ANN))
 
-        assert "Saved. 1 of 100 slots used." == words
+        assert "⭐ Starred. 1 of 1000 stars used; see /favorites." == words
         await core.handed(WAITED)
         core.engine.paint(WAITED)
         await core.until_state(WAITED, JobState.DONE)
@@ -97,3 +101,31 @@ async def test_pictures_of_a_time_before_keeping_are_kept_like_new_ones(tmp_path
         await core.store.deliveries.delivered(ENLARGED, "result", core.clock())
         await Retention(config(retention={"pictures_days": 1.0}), core.store).tidy(core.clock() + 5 * 86_400)
         assert [1, 0] == [(await core.row(job)).on_disk for job in (DREAM, ENLARGED)]
+
+
+async def test_saved_jobs_of_an_earlier_version_become_stars(tmp_path: Path) -> None:
+    """The table `keeps` of schemas 6 to 10 held whole jobs."""
+    schema = sorted((Path(bot.storage.__file__).parent / "schema").glob("*.sql"))[5:10]
+    with closing(sqlite3.connect(old_folder(tmp_path, 5) / DATABASE)) as connection:
+        for step in schema:
+            connection.executescript(step.read_text(encoding="utf-8"))
+        connection.executescript(
+            f"INSERT INTO keeps VALUES ('{DREAM}', {BOB}, 7.0), ('{WAITED}', {BOB}, 8.0); PRAGMA user_version = 10;"
+        )
+
+    async with running_core(tmp_path, engine_up=False) as core:
+        stars = await core.store.stars.of_person(BOB)
+
+    assert [Star(DREAM, 0, BOB, None, False, 7.0)] == stars
+
+
+async def test_pictures_of_an_old_database_are_indexed(tmp_path: Path) -> None:
+    async with running_core(old_folder(tmp_path), engine_up=False) as core:
+        await PictureIndexer(core.store, lambda _: False).catch_up()
+        viewer = Viewer(CID, 400, (500,))
+        found = await core.store.picture_index.page(viewer, "newest", None, "fox", 9, 0)
+        unwanted = await core.store.picture_index.page(viewer, "newest", None, "fog", 9, 0)
+        left = await core.store.picture_index.unindexed(9)
+
+    assert [("a fox", DREAM, ANN, 1001)] == [(p.words, p.job_id, p.owner, p.message_id) for p in found]
+    assert [] == left == unwanted  # fog had a negative weight

@@ -20,10 +20,12 @@ import pytest
 
 from bot.jobs.admission import Submission
 from bot.models.audit import AuditFilter
+from bot.models.gallery import Viewer
 from bot.models.job import JobRow, JobState
 from bot.models.style import Style
 from bot.models.vote import Candidate, Vote, VotePlace
 from bot.storage import Store
+from bot.storage.community.picture_index import IndexEntry
 from bot.storage.confirmations import Confirmation
 from bot.storage.database import Database, Session
 from bot.storage.moderation import Block, Voice
@@ -43,7 +45,17 @@ SELDOM = {
     "Audit.count": "when a moderator asks",
 }
 """What may take its time, and when it runs."""
-SHORT = {"forgotten", "removals", "questions", "question_inputs", "settings", "blocks", "keeps"}
+SHORT = {
+    "forgotten",
+    "removals",
+    "questions",
+    "question_inputs",
+    "settings",
+    "blocks",
+    "stars",
+    "unindexed",
+    "unlisted",
+}
 """Tables in which there is never much, or only what people have put there one by one."""
 WHOLE_INDEXES = {
     "jobs_alive": "no longer than the queue",
@@ -85,13 +97,19 @@ async def test_nothing_that_runs_often_reads_a_long_table_from_end_to_end(
 async def test_what_hangs_on_a_row_is_found_by_an_index(core: Core) -> None:
     async with core.store.database.reading() as session:
         tables = [row[0] for row in await session.all("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-        keys = [(one, row["from"]) for one in tables for row in await session.all(f"PRAGMA foreign_key_list({one})")]
+        keys: dict[tuple[str, int], list[str]] = {}
+        for table in tables:
+            for row in await session.all(f"PRAGMA foreign_key_list({table})"):
+                keys.setdefault((table, row["id"]), []).append(row["from"])
         plans = {
-            (table, column): await session.all(f"EXPLAIN QUERY PLAN SELECT 1 FROM {table} WHERE {column} = ?", SHA)
-            for table, column in keys
+            (table, *columns): await session.all(
+                f"EXPLAIN QUERY PLAN SELECT 1 FROM {table} WHERE {' AND '.join(f'{column} = ?' for column in columns)}",
+                *[SHA] * len(columns),
+            )
+            for (table, _), columns in keys.items()
         }
 
-    assert ("job_inputs", "sha256") in plans
+    assert {("job_inputs", "sha256"), ("stars", "job_id", "idx")} < set(plans)
     assert [] == [key for key, plan in plans.items() if not plan[0]["detail"].startswith("SEARCH")]
 
 
@@ -166,7 +184,7 @@ async def arguments(core: Core) -> Values:
     )
     async with core.store.transaction() as session:
         await core.store.votes.insert(session, vote)
-        await core.store.saved_jobs.put(session, job.id, ANN, NOW)
+        await core.store.stars.put(session, job.id, 0, ANN, 400, False, NOW)
         await core.store.reports.open(session, job.id, 400, 500, "here", NOW)
         await core.store.confirmations.ask(session, question)
         await session.run("INSERT INTO forgotten VALUES (?, ?)", owner, NOW)
@@ -201,6 +219,13 @@ async def arguments(core: Core) -> Values:
         "LedgerRows.reserve.job_id": ("nnnnnnnnnn",),
         "answer": ("yes",),
         "beside": ("", job.id),
+        "by_reaction": (True,),
+        "entries": ([IndexEntry(job.id, 0, ANN, 400, 500, False, "a fox")],),
+        "offset": (0,),
+        "order": ("newest", "starred"),
+        "person": (None, ANN),
+        "viewer": (Viewer(ANN, 400, (500,)),),
+        "words": ("", "a fox"),
         "block": (Block(400, BOB, "x", "", NOW, None),),
         "data": (ATTACHED,),
         "facts": ({0: {"x": 1}},),
@@ -229,7 +254,6 @@ async def arguments(core: Core) -> Values:
         "vote_id": (vote.id,),
         "voice": (Voice(BOB, "", NOW),),
         "wanted": (AuditFilter(),),
-        "whose": (owner, ANN),
     }
 
 

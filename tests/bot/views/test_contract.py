@@ -13,6 +13,7 @@ import pytest
 from discord import app_commands
 
 import bot.cogs.admin
+import bot.cogs.community.gallery
 import bot.cogs.community.insights
 import bot.cogs.compare
 import bot.cogs.dream
@@ -31,6 +32,7 @@ from tests.bot.samples import done, enlarged, job
 COGS = (
     bot.cogs.admin.AdminCog,
     bot.cogs.community.insights.InsightsCog,
+    bot.cogs.community.gallery.GalleryCog,
     bot.cogs.compare.CompareCog,
     bot.cogs.dream.DreamCog,
     bot.cogs.engine.EngineCog,
@@ -43,7 +45,7 @@ COGS = (
 PERSISTED = {
     *("up", "again", "vary", "remix", "rank", "info", "watch", "keep", "letgo", "cancel", "refresh", "delete", "post"),
     *("older", "newer", "keptolder", "keptnewer", "report", "rdelete", "rblock", "rdismiss", "forget", "yes", "no"),
-    *("words", "vote", "votefor", "ballot"),
+    *("words", "vote", "votefor", "ballot", "star", "unstar", "starone"),
 }
 """Actions in the custom ids of messages that were sent by earlier versions."""
 FOLKLORE = re.compile(
@@ -80,7 +82,7 @@ def test_every_item_runs_inside_the_error_boundary(kind: type[discord.ui.Dynamic
 @pytest.mark.parametrize("row", [job(), done(), done(pictures=2), done(pictures=5), done(pictures=10), enlarged()])
 @pytest.mark.parametrize("private", [False, True])
 async def test_every_layout_fits_into_a_message(row: object, private: bool) -> None:
-    view = private_buttons_for(row, True, False) if private else buttons_for(row, True)  # type: ignore[arg-type]
+    view = private_buttons_for(row, True, {0}) if private else buttons_for(row, True)  # type: ignore[arg-type]
     rows = view.to_components()
     ids = [item["custom_id"] for line in rows for item in line["components"]]
 

@@ -1,0 +1,61 @@
+"""`/gallery` and `/favorites`: pages of a server's pictures and of one's starred ones, shown privately."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.community.gallery import GalleryView
+from bot.interactions.context import Invocation
+from bot.interactions.responder import InteractionResponder
+from bot.models.gallery import Order
+from bot.services import BotClient
+from bot.views.community.gallery import WORDS, gallery_payload
+
+AnyInteraction = discord.Interaction[discord.Client]
+
+
+class GalleryCog(commands.Cog):
+    def __init__(self, bot: BotClient) -> None:
+        self.services = bot.services
+
+    @app_commands.command(name="gallery", description="The pictures of this server.")
+    @app_commands.guild_only()
+    @app_commands.describe(
+        order="The order of the pictures.",
+        by="Only pictures by this person.",
+        prompt="Only pictures whose prompt has all these words.",
+    )
+    @app_commands.choices(
+        order=[
+            app_commands.Choice(name="newest", value="newest"),
+            app_commands.Choice(name="most starred", value="starred"),
+        ]
+    )
+    async def gallery(
+        self,
+        interaction: AnyInteraction,
+        order: str = "newest",
+        by: discord.User | None = None,
+        prompt: app_commands.Range[str, 1, WORDS] = "",
+    ) -> None:
+        """Show the first page privately."""
+        chosen: Order = "starred" if order == "starred" else "newest"
+        await self._show(interaction, GalleryView(order=chosen, person=by.id if by else None, words=prompt.strip()))
+
+    @app_commands.command(name="favorites", description="The pictures that you starred, including other people's.")
+    @app_commands.allowed_installs(guilds=True, users=True)
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+    async def favorites(self, interaction: AnyInteraction) -> None:
+        """Show the first page privately."""
+        await self._show(interaction, GalleryView(favorites=True))
+
+    async def _show(self, interaction: AnyInteraction, view: GalleryView) -> None:
+        responder = InteractionResponder.of(interaction, private=True)
+        caller = Invocation.of_interaction(interaction)
+        await responder.send_private_payload(await gallery_payload(self.services, view, caller))
+
+
+async def setup(bot: BotClient) -> None:
+    await bot.add_cog(GalleryCog(bot))

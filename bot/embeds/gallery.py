@@ -1,0 +1,50 @@
+"""Embeds of gallery pages and of one opened picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import discord
+
+from bot.embeds.job import COLOURS
+from bot.models.gallery import IndexedPicture
+from bot.models.job import JobState
+from bot.text import link, mention, plain, relative, shorten
+
+_LINE = 90
+_WORDS = 1200
+_LABEL = 100
+"""Most characters of a menu option."""
+NO_WORDS = "(no words)"
+
+
+def list_embed(
+    title: str, pictures: Sequence[IndexedPicture], notes: Sequence[str] = (), *, footer: str = ""
+) -> discord.Embed:
+    """The pictures of a page, one line each, with links to their messages. *notes*: one remark per picture, or none."""
+    lines = [_line(place, picture, notes[place - 1] if notes else "") for place, picture in enumerate(pictures, 1)]
+    embed = discord.Embed(title=title, colour=COLOURS[JobState.DONE], description="\n".join(lines))
+    return embed.set_footer(text=footer) if footer else embed
+
+
+def picture_embed(picture: IndexedPicture) -> discord.Embed:
+    """One picture: its words, its author, its stars, and where it is shown."""
+    facts = [f"by {mention(picture.owner)}", relative(picture.created_at), *_facts(picture), f"job {picture.job_id}"]
+    words = plain(shorten(picture.words, _WORDS)) or NO_WORDS
+    return discord.Embed(colour=COLOURS[JobState.DONE], description=f"**{words}**\n-# {' · '.join(facts)}")
+
+
+def option_of(picture: IndexedPicture, place: int) -> tuple[str, str]:
+    """A menu option: (value, label)."""
+    return f"{picture.job_id}:{picture.index}", shorten(f"{place}. {picture.words or NO_WORDS}", _LABEL)
+
+
+def _line(place: int, picture: IndexedPicture, note: str) -> str:
+    words = plain(shorten(picture.words, _LINE)) or NO_WORDS
+    facts = [f"by {mention(picture.owner)}", *_facts(picture), *([note] if note else [])]
+    return f"**{place}** · {words}\n-# {' · '.join(facts)}"
+
+
+def _facts(picture: IndexedPicture) -> list[str]:
+    stars = [f"⭐ {picture.stars}"] if picture.stars else []
+    return stars + ([link("message", picture.link)] if picture.link else [])

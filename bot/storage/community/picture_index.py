@@ -1,0 +1,213 @@
+"""The tables `picture_index` and `picture_words`: who may see which picture, and the words that it is found by.
+
+Every query takes a `Viewer` and returns only pictures that exist as files, that a message still shows, and that this
+viewer may see. A private result has no server, so only its owner finds it.
+"""
+
+# ruff: noqa: S608 - all statements are built from constants of this module
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.models.gallery import IndexedPicture, Order, Viewer
+from bot.storage.database import Database, Session
+
+MOST_WORDS = 12
+"""Words of a query that count."""
+_LISTED = "EXISTS (SELECT 1 FROM messages WHERE messages.job_id = p.job_id AND messages.channel_id = p.channel_id)"
+_SHOWN = "EXISTS (SELECT 1 FROM messages WHERE messages.job_id = p.job_id)"
+_PUBLIC = (
+    "p.server_id = ?2 AND (p.mature = 0 OR ?4) AND p.channel_id IN (SELECT value FROM json_each(?3))"
+    f" AND f.path IS NOT NULL AND {_LISTED}"
+)
+"""A picture that the viewer's server shows in one of the viewer's channels."""
+_OWN = f"p.owner = ?1 AND (p.mature = 0 OR ?4) AND f.path IS NOT NULL AND {_SHOWN}"
+_MESSAGE = (
+    "(SELECT message_id FROM messages WHERE messages.job_id = p.job_id AND messages.channel_id = p.channel_id"
+    " ORDER BY created_at DESC, message_id DESC LIMIT 1)"
+)
+_STARS = (
+    "(SELECT count(*) FROM stars WHERE stars.job_id = p.job_id AND stars.idx = p.idx"
+    " AND stars.server_id = p.server_id AND stars.user_id <> p.owner)"
+)
+_COLUMNS = (
+    "p.id, p.job_id, p.idx, p.owner, p.server_id, p.channel_id, p.mature, p.words, f.path, f.sha256, f.created_at,"
+    f" j.spoiler, {_MESSAGE}, {_STARS}"
+)
+_STARRED = "stars s JOIN picture_index p ON p.job_id = s.job_id AND p.idx = s.idx"
+_JOINED = "JOIN pictures f ON f.job_id = p.job_id AND f.idx = p.idx JOIN jobs j ON j.id = p.job_id"
+_PAGE = "LIMIT ?5 OFFSET ?6"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """What the index stores of one picture before it is embedded."""
+
+    job_id: str
+    index: int
+    owner: int
+    server_id: int | None
+    channel_id: int
+    mature: bool
+    words: str
+
+
+class PictureIndex:
+    """Queries of the index. Methods raise StoreError."""
+
+    def __init__(self, database: Database, data: Path) -> None:
+        self._database = database
+        self._data = data
+
+    async def unindexed(self, limit: int) -> list[str]:
+        """Ids of finished jobs that are not in the index yet, oldest first."""
+        async with self._database.reading() as session:
+            rows = await session.all("SELECT job_id FROM unindexed ORDER BY rowid LIMIT ?", limit)
+        return [row[0] for row in rows]
+
+    async def add(self, session: Session, job_id: str, entries: Sequence[IndexEntry]) -> None:
+        """Index the pictures of a finished job, and take it off the queue. Idempotent."""
+        for entry in entries:
+            row = await session.one(
+                "INSERT INTO picture_index (job_id, idx, owner, server_id, channel_id, mature, words)"
+                " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7"
+                " WHERE EXISTS (SELECT 1 FROM pictures WHERE job_id = ?1 AND idx = ?2) ON CONFLICT DO NOTHING"
+                " RETURNING id",
+                entry.job_id,
+                entry.index,
+                entry.owner,
+                entry.server_id,
+                entry.channel_id,
+                int(entry.mature),
+                entry.words,
+            )
+            if row is not None:
+                place = " ".join(
+                    [_owner_word(entry.owner), *([_server_word(entry.server_id)] if entry.server_id else [])]
+                )
+                await session.run(
+                    "INSERT INTO picture_words (rowid, words, place) VALUES (?, ?, ?)", row[0], entry.words, place
+                )
+        await session.run("DELETE FROM unindexed WHERE job_id = ?", job_id)
+
+    async def erase_words(self, session: Session) -> None:
+        """Remove the words of pictures that are no longer in the index; nothing of them stays in the file."""
+        if await session.one("SELECT 1 FROM unlisted LIMIT 1") is not None:
+            await session.run("DELETE FROM picture_words WHERE rowid IN (SELECT id FROM unlisted)")
+            await session.run("INSERT INTO picture_words (picture_words) VALUES ('optimize')")
+
+    async def entry(self, session: Session, job_id: str, index: int) -> tuple[str, bool] | None:
+        """(words, mature) of one picture, or None."""
+        row = await session.one("SELECT words, mature FROM picture_index WHERE job_id = ? AND idx = ?", job_id, index)
+        return None if row is None else (row[0], bool(row[1]))
+
+    async def find(self, job_id: str, index: int, session: Session | None = None) -> IndexedPicture | None:
+        """One picture on disk, for whoever may see it; None if it is not indexed or its file is gone."""
+        async with self._database.reading(session) as own:
+            row = await own.one(
+                f"SELECT {_COLUMNS} FROM picture_index p {_JOINED}"
+                " WHERE p.job_id = ? AND p.idx = ? AND f.path IS NOT NULL",
+                job_id,
+                index,
+            )
+        return None if row is None else self._parse(row)
+
+    async def channels(self, server_id: int) -> list[tuple[int, int | None]]:
+        """(channel id, its parent if it is a thread) of all channels of a server that have pictures."""
+        async with self._database.reading() as session:
+            rows = await session.all(
+                "SELECT channel_id, (SELECT thread_of FROM picture_index q JOIN jobs ON jobs.id = q.job_id"
+                " WHERE q.server_id = p.server_id AND q.channel_id = p.channel_id LIMIT 1)"
+                " FROM picture_index p WHERE server_id = ? GROUP BY channel_id",
+                server_id,
+            )
+        return [(row[0], row[1]) for row in rows]
+
+    async def page(
+        self, viewer: Viewer, order: Order, person: int | None, words: str, limit: int, offset: int
+    ) -> list[IndexedPicture]:
+        """Pictures of the viewer's server, of one person and with all *words* if given."""
+        where, values = (
+            _PUBLIC,
+            [*_values(viewer), limit, offset, person, _match(words, _server_word(viewer.server_id))],
+        )
+        if person is not None:
+            where += " AND p.owner = ?7"
+        if order == "starred":
+            sql = (
+                f"SELECT {_COLUMNS} FROM {_STARRED} {_JOINED}"
+                f" WHERE s.server_id = ?2 AND s.user_id <> p.owner AND {where}"
+                + (" AND p.id IN (SELECT rowid FROM picture_words WHERE picture_words MATCH ?8)" if words else "")
+                + f" GROUP BY s.job_id, s.idx ORDER BY count(*) DESC, max(s.at) DESC, p.id DESC {_PAGE}"
+            )
+        elif words:
+            sql = (
+                f"SELECT {_COLUMNS} FROM picture_words w JOIN picture_index p ON p.id = w.rowid {_JOINED}"
+                f" WHERE w.picture_words MATCH ?8 AND {where} ORDER BY w.rowid DESC {_PAGE}"
+            )
+        else:
+            sql = f"SELECT {_COLUMNS} FROM picture_index p {_JOINED} WHERE {where} ORDER BY p.id DESC {_PAGE}"
+        return await self._all(sql, *values[: 8 if words else 7 if person is not None else 6])
+
+    async def favorites(self, viewer: Viewer, limit: int, offset: int) -> list[IndexedPicture]:
+        """Pictures that the viewer starred, newest star first, wherever they are from."""
+        return await self._all(
+            f"SELECT {_COLUMNS} FROM {_STARRED} {_JOINED}"
+            f" WHERE s.user_id = ?1 AND (p.mature = 0 OR ?2) AND f.path IS NOT NULL AND (p.owner = ?1 OR {_SHOWN})"
+            " ORDER BY s.at DESC, p.id DESC LIMIT ?3 OFFSET ?4",
+            viewer.user_id,
+            int(viewer.restricted),
+            limit,
+            offset,
+        )
+
+    async def _all(self, sql: str, *values: object) -> list[IndexedPicture]:
+        async with self._database.reading() as session:
+            return [self._parse(row) for row in await session.all(sql, *values)]
+
+    def _parse(self, row: sqlite3.Row) -> IndexedPicture:
+        id_, job_id, index, owner, server_id, channel_id, mature, words, path, sha256, at, spoiler, message, stars = row
+        return IndexedPicture(
+            id=id_,
+            job_id=job_id,
+            index=index,
+            owner=owner,
+            server_id=server_id,
+            channel_id=channel_id,
+            mature=bool(mature),
+            words=words,
+            path=self._data / path,
+            sha256=sha256,
+            created_at=at,
+            spoiler=bool(spoiler),
+            message_id=message,
+            stars=stars,
+        )
+
+
+def _values(viewer: Viewer) -> list[object]:
+    """The first four values of a query: ?1 … ?4."""
+    return [viewer.user_id, viewer.server_id, json.dumps(viewer.channels), int(viewer.restricted)]
+
+
+def _owner_word(user_id: int) -> str:
+    return f"u{user_id}"
+
+
+def _server_word(server_id: int | None) -> str:
+    return f"s{server_id or 0}"
+
+
+def _match(words: str, *places: str) -> str:
+    """An FTS5 query: all words, the last one as a prefix, and one of the places."""
+    typed = [word for word in words.replace('"', " ").split() if any(map(str.isalnum, word))]
+    if not typed:
+        return '""'
+    terms = [f'"{word}"' for word in typed[:MOST_WORDS]]
+    among = " OR ".join(f'"{place}"' for place in places)
+    return f"words : ({' AND '.join(terms)} *) AND place : ({among})"
