@@ -195,6 +195,8 @@ class DreamBot(BotClient):
 
     def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
+        if self._shutdown is not None:  # `on_ready` may still run while the bot closes
+            task.cancel()
         self._background.append(task)
         return task
 
