@@ -12,7 +12,7 @@ from engine.training.progress import Reporter, clock_time
 
 
 class TrainBar(Reporter):
-    """Shows share, images per second, time left, loss and GPU memory while it is entered."""
+    """Context manager: shows progress, images per second, time left, loss and GPU memory."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -36,7 +36,7 @@ class TrainBar(Reporter):
         self._bar.stop()
 
     def reading(self, done: int, of: int) -> None:
-        """So many of so many files are read."""
+        """Show that *done* of *of* files are read."""
         self._bar.update(self._task, completed=done / of, told=f"reading {done:,} of {of:,} files")
 
     def progress(self, done: float, pictures: int, rate: float, eta: float, facts: Mapping[str, float]) -> None:

@@ -1,4 +1,4 @@
-"""`python -m engine bench prompts`: how well the small model paints what it is told, in figures with intervals."""
+"""`python -m engine bench prompts`: how well the small model follows prompts, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from engine.evaluation.prompts import Judges
     from engine.runtime.runtime import Runtime
 
-bench = typer.Typer(help="How good the pictures are.", no_args_is_help=True)
+bench = typer.Typer(help="Measure the quality of pictures.", no_args_is_help=True)
 
 
 @bench.callback()
 def about() -> None:
-    """How good the pictures are, in figures with their uncertainty."""
+    """Measure the quality of pictures, with confidence intervals."""
 
 
 @bench.command()
@@ -32,22 +32,20 @@ def prompts(
         str, typer.Option(help="held: held-out combinations with nouns. full, narrow or tidy: without nouns.")
     ] = "held",
     modes: Annotated[
-        str, typer.Option(help="Which of default, clip, cfg, none, real; commas between.")
+        str, typer.Option(help="Comma-separated: default, clip, cfg, none, real.")
     ] = "real,default,clip,none",
     settings: Annotated[str, typer.Option(help="Options of the method for all modes, as in “steps=40 eta=0.5”.")] = "",
     weights: Annotated[
-        str, typer.Option(help="Negative weights to try; commas between, empty for none.")
+        str, typer.Option(help="Comma-separated negative weights to test; empty for none.")
     ] = "-0.2,-0.3,-0.5",
-    respects: Annotated[
-        int, typer.Option(min=0, help="Captions for each single respect: small, position, count, pair.")
-    ] = 128,
+    respects: Annotated[int, typer.Option(min=0, help="Captions for each of: small, position, count, pair.")] = 128,
     sheet: Annotated[
         Path | None, typer.Option(help="A PNG for the first 64 pictures of the first painted mode.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     batch: Annotated[int, typer.Option(min=1, help="Pictures painted together.")] = 16,
 ) -> None:
-    """Paint held-out captions; judges that never guide say how well the pictures fit."""
+    """Paint held-out captions and score them with models that never guide."""
     from engine.requests.request import parse_settings
 
     given = parse_settings(settings)
@@ -76,7 +74,7 @@ def prompts(
 
 
 def _respects(count: int, runtime: Runtime, judges: Judges, settings: Mapping[str, str], batch: int) -> Iterator[str]:
-    """Yield a line for every single respect, for the lattice and for the diversity."""
+    """Yield a line for small things, positions, counts and pairs, for the lattice and for the diversity."""
     from engine.errors import ModelUnavailable
     from engine.evaluation import respects
     from engine.evaluation.prompts import dream, enlarged, painted
@@ -86,7 +84,7 @@ def _respects(count: int, runtime: Runtime, judges: Judges, settings: Mapping[st
         asked = respects.asked_about(name, count)
         pictures = list(dream([question.text for question in asked], runtime, settings, batch=batch))
         yield f"{name:8} right: {respects.judged(name, asked, pictures, judges)}"
-        with contextlib.suppress(ModelUnavailable):  # without the icon sets nothing is known of the painter's own
+        with contextlib.suppress(ModelUnavailable):  # the painter needs the icon sets
             yield f"{name:8} painter itself: {respects.judged(name, asked, painted(asked), judges)}"
     for scale in (4, 16):
         shares = [respects.lattice_share(image, scale) for image in enlarged(pictures[:8], runtime, scale)]

@@ -1,4 +1,4 @@
-"""`python -m engine compare a.png b.png …`: which of these fits its words best, and why."""
+"""`python -m engine compare a.png b.png …`: rank pictures by CLIP score."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from engine.errors import InvalidRequest
 from engine.requests.prompts import Prompt, format_prompts, parse_prompts
 
 CLEAR = 2.0
-"""The bet on the best is at least so many times that on the second, or it is too close to call."""
+"""The first place is clear if its softmax is at least this many times that of the second."""
 Text: TypeAlias = tuple[Prompt, ...]
-TEXT = typer.Option(help="Words to judge them by.", show_default="the prompts in their own records")
+TEXT = typer.Option(help="A prompt for all pictures.", show_default="each picture's own prompt")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One picture's place. *bet*: the softmax over the pictures, or where their words differ, over all those words."""
+    """One picture in the ranking. *bet*: softmax over the pictures, or over the texts if the texts differ."""
 
     path: Path
     prompt: str
@@ -39,12 +39,12 @@ def compare(
     pictures: Annotated[list[Path], PICTURES],
     text: Annotated[str, TEXT] = "",
     perceptor: Annotated[str, PERCEPTOR] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print a record.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     device: Device = "auto",
 ) -> None:
-    """Rank PICTUREs by how well they fit words: --text, or the prompts that they were painted from."""
+    """Rank PICTUREs by their CLIP score with --text, or with the prompts that they were painted from."""
     if len(pictures) < 2:
-        raise InvalidRequest("Name at least two pictures to compare; score judges one.")
+        raise InvalidRequest("Name at least two pictures. `score` takes one.")
     given = parse_prompts(text) if text else ()
     shown = open_all(pictures)
     prompts = [given or _own_words(one) for one in shown]
@@ -59,14 +59,14 @@ def compare(
     typer.echo(verdict)
     for note in scores.notes:
         errors.print(note, markup=False, soft_wrap=True)
-    errors.print(f"seen by {scores.perceptor}", markup=False)
+    errors.print(f"scored by {scores.perceptor}", markup=False)
 
 
 def _own_words(one: Shown) -> Text:
-    """The prompt of its record, without the pictures in it."""
+    """The text prompts of the picture's record. Raises InvalidRequest without a record."""
     prompts = tuple(prompt for prompt in one.request.prompts if prompt.text) if one.request else ()
     if not prompts:
-        raise InvalidRequest(f"{one.path} holds no record of its words; say by --text what all of them shall show.")
+        raise InvalidRequest(f"{one.path} has no record of its prompt. Give a prompt for all pictures with --text.")
     return prompts
 
 
@@ -80,22 +80,25 @@ def _ranked(shown: Sequence[Shown], prompts: Sequence[Text], texts: Sequence[Tex
 
 
 def _verdict(ranking: Sequence[Place], *, one_text: bool) -> str:
-    """One sentence."""
+    """One sentence about the first place."""
     first, second = ranking[:2]
     ahead = first.score - second.score
     name, other = printable(first.path), printable(second.path)
     if not one_text:
-        return f"{name} keeps closest to its own words, {ahead:.3f} ahead of {other}; other words, other measure."
+        return (
+            f"{name} matches its own prompt best, {ahead:.3f} ahead of {other}. "
+            "Scores of different prompts are hard to compare."
+        )
     if first.bet < CLEAR * second.bet:
-        return f"{name} fits best, but only {ahead:.3f} ahead of {other}: too close to call."
-    return f"{name} fits best, {ahead:.3f} ahead of {other}."
+        return f"{name} matches best, but only {ahead:.3f} ahead of {other}: too close to call."
+    return f"{name} matches best, {ahead:.3f} ahead of {other}."
 
 
 def _print(ranking: Sequence[Place], *, one_text: bool) -> None:
-    """Place, picture, score and bet; the parts of a prompt that all share, or each one's own words."""
+    """Rank, picture, score, softmax; then the scores of the prompt's parts, or each picture's own prompt."""
     parts = list(ranking[0].parts) if one_text and len(ranking[0].parts) > 1 else []
-    more = [escape(printable(part)) for part in parts] if one_text else ["its words"]
-    table = Table("", "", "score", "bet", *more, box=None, header_style="dim", pad_edge=False)
+    more = [escape(printable(part)) for part in parts] if one_text else ["prompt"]
+    table = Table("", "", "score", "softmax", *more, box=None, header_style="dim", pad_edge=False)
     for number, place in enumerate(ranking, 1):
         own = [f"{place.parts[part]:+.3f}" for part in parts] if one_text else [escape(printable(place.prompt))]
         path = escape(printable(place.path))

@@ -98,7 +98,7 @@ class Bar:
         self._bar.update(self._task, description=doing)
 
     def count(self, doing: str, done: int, of: int) -> None:
-        """So many of so many."""
+        """Show *done* of *of*."""
         self._bar.update(self._task, description=doing, completed=done, total=of)
 
     def move(self, progress: Step) -> None:

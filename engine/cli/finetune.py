@@ -82,7 +82,7 @@ def run(
     shape: Shape = "crop",
     min_side: MinSide = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
-    anew: Annotated[bool, typer.Option("--anew", help="Delete an earlier run of this name and begin again.")] = False,
+    anew: Annotated[bool, typer.Option("--anew", help="Delete an earlier run of this name and start again.")] = False,
     merge: Annotated[bool, typer.Option("--merge", help="With --lora: make a model, not an adapter.")] = False,
 ) -> None:
     """Train the model NAME on the pictures in FOLDER; `train FOLDER` is short for this.

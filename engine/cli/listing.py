@@ -1,4 +1,4 @@
-"""`python -m engine models`, `methods`, `profiles`: what there is, from the catalogue and the options themselves."""
+"""`python -m engine models`, `methods`, `profiles`: list the catalogue and the options."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from engine.upscalers import upscaler_names
 
 
 def models() -> None:
-    """The models: what they can paint, and whether they are installed here."""
+    """List the models with their sizes and methods, and whether they are installed."""
     calm_torch()
     from engine.worker.capabilities import look_around
 
     ready = look_around("shell", 0, "", 0)
     table = Table("", "", "size", "methods", box=None, header_style="dim", pad_edge=False)
-    table.add_column("here", overflow="fold")
+    table.add_column("installed", overflow="fold")
     for model in MODELS.values():
         others = f"{model.smallest}–{model.largest} by {model.multiple}"
-        sizes = f"{model.size[0]}×{model.size[1]}\n[dim]{others if model.smallest < model.largest else 'alone'}[/dim]"
+        sizes = f"{model.size[0]}×{model.size[1]}\n[dim]{others if model.smallest < model.largest else 'only'}[/dim]"
         here = "yes" if model.name in ready.models else ready.unavailable[model.name].partition("; run ")[0]
         table.add_row(f"[bold]{model.name}[/bold]", escape(model.title), sizes, "\n".join(model.methods), escape(here))
     for name in upscaler_names():
@@ -34,11 +34,11 @@ def models() -> None:
         table.add_row(f"[bold]{name}[/bold]", escape(title or SHIPPED[name]), size, "upscale", escape(reason))
     console = Console(highlight=False)
     console.print(table)
-    console.print("[dim]python -m engine weights list NAME[/dim] says where to get a model.")
+    console.print("[dim]python -m engine weights list NAME[/dim] shows where to get a model.")
 
 
 def methods() -> None:
-    """The methods: how each paints, and every option with its range and default."""
+    """List the methods, and every option with its range and default."""
     console = Console()
     for name, options in METHODS.items():
         console.print(f"[bold]{name}[/bold]  {options.__doc__}", highlight=False)
@@ -50,24 +50,24 @@ def methods() -> None:
 
 
 def profiles() -> None:
-    """The profiles: words for many options of clip_diffusion, whose settings they are, and what a picture costs."""
+    """List the profiles (named sets of options of clip_diffusion) with their source and cost."""
     console = Console(highlight=False)
     for name, about, teraflops, settings, source in profile_rows():
         console.print(f"[bold]{name}[/bold]  {about}")
         console.print(f"  {source}", markup=False, style="dim")
         console.print(f"  {settings}", markup=False)
-        console.print(f"  {teraflops} TFLOP for 256×256 on the 256-pixel ImageNet net", style="dim")
+        console.print(f"  {teraflops} TFLOP for 256×256 with the 256-pixel ImageNet model", style="dim")
         console.print()
 
 
 def options_help() -> str:
-    """For the end of `dream --help`: each method's options with defaults and ranges."""
+    """Options of each method with defaults and ranges, for the end of `dream --help`."""
     paragraphs = [
         f"[bold]--set, for {name}:[/bold] "
         + ", ".join(f"{option}={default} [dim]({span})[/dim]" for option, span, default, _ in option_rows(options))
         for name, options in METHODS.items()
     ]
-    return "\n\n".join([*paragraphs, "[dim]python -m engine methods[/dim] says what each of them does."])
+    return "\n\n".join([*paragraphs, "[dim]python -m engine methods[/dim] explains each option."])
 
 
 def option_rows(options: type[Options]) -> list[tuple[str, str, str, str]]:

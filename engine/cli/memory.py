@@ -1,4 +1,4 @@
-"""`python -m engine memory NAME…`: what pictures take, and in which form they would begin, before anything is there."""
+"""`python -m engine memory NAME…`: estimate the memory of a picture, also for models that are not installed."""
 
 from __future__ import annotations
 
@@ -14,23 +14,28 @@ from engine.cli.console import Device, calm_torch
 from engine.requests.request import PROFILES, DreamRequest, build_request, find_model, parse_settings
 
 PROMPT = "red"
-"""What is painted makes no difference."""
+"""The prompt does not change the estimate."""
 
 
 def memory(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[MODEL…]", help="All that are here, without.")] = None,
-    size: Annotated[str, typer.Option(help="Width x height; if empty each model's usual one.")] = "",
-    profile: Annotated[str, typer.Option(help=f"A word for many options: {' or '.join(PROFILES)}.")] = "",
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[MODEL…]", help="All installed models if empty.")
+    ] = None,
+    size: Annotated[str, typer.Option(help="Width x height; the model's default if empty.")] = "",
+    profile: Annotated[str, typer.Option(help=f"A named set of options: {' or '.join(PROFILES)}.")] = "",
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="An option of the method; repeatable.")
     ] = None,
-    method: Annotated[str, typer.Option(help="If empty the model's usual one.")] = "",
+    method: Annotated[str, typer.Option(help="The model's default if empty.")] = "",
     card: Annotated[
-        float, typer.Option(min=0, help="Suppose an empty NVIDIA card of so many GB; 0 = this machine.")
+        float, typer.Option(min=0, help="Memory in GB of an imagined empty NVIDIA card; 0 = this machine.")
     ] = 0,
     device: Device = "auto",
 ) -> None:
-    """What a picture takes: its nets, its largest step, and the form in which it would begin. Nothing is downloaded."""
+    """Estimate the memory for the models of a picture and its largest step, and the form that fits.
+
+    Nothing is downloaded or painted.
+    """
     given = parse_settings(" ".join(settings or ())) | ({"profile": profile} if profile else {})
     for name in names or ():
         find_model(name)
@@ -41,20 +46,22 @@ def memory(
     from engine.worker.capabilities import look_around
 
     runtime = Runtime.on(VirtualDevice(card)) if card else Runtime.open(device)
-    table = Table("", "picture", "nets", "its step", "begins", box=None, header_style="dim", pad_edge=False)
+    table = Table("", "picture", "models", "step", "form", box=None, header_style="dim", pad_edge=False)
     requests = [_request(name, size, method, given) for name in names or look_around("shell", 0, "", 0).models]
     for request in requests:
         found = report_memory(request, runtime)
-        lighter = "as it is" if found.begins == found.step else f"lighter, {amount(found.begins)}"
+        lighter = "full" if found.begins == found.step else f"lighter, {amount(found.begins)}"
         begins = escape(found.refusal) or lighter
         table.add_row(
             f"[bold]{request.model}[/bold]",
             f"{request.width}×{request.height}",
-            *([amount(found.models), amount(found.step), begins] if found.step else ["", "", "cannot be said before"]),
+            *([amount(found.models), amount(found.step), begins] if found.step else ["", "", "unknown"]),
         )
     console = Console(highlight=False)
     console.print(table)
-    console.print(f"[dim]{amount(runtime.hardware.reach())} for nets and one step; counted, not measured.[/dim]")
+    console.print(
+        f"[dim]{amount(runtime.hardware.reach())} available for models and one step. Estimated, not measured.[/dim]"
+    )
 
 
 def _request(model: str, size: str, method: str, given: dict[str, str]) -> DreamRequest:

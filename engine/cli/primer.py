@@ -26,7 +26,7 @@ def paint(
     out: Annotated[Path, typer.Option(help="A PNG file, or a folder.")] = Path("painted.png"),
     size: Annotated[int, typer.Option(min=16, max=1024, help="Pixels a side.")] = 256,
     seed: Annotated[int, typer.Option(help="Of the first picture.")] = 0,
-    count: Annotated[int, typer.Option(min=1, max=64, help="So many, on one sheet.")] = 1,
+    count: Annotated[int, typer.Option(min=1, max=64, help="Number of pictures on the sheet.")] = 1,
 ) -> None:
     """Draw CAPTION as the painter would: what the small models were taught by, without any net."""
     from PIL import Image

@@ -1,4 +1,4 @@
-"""`python -m engine score picture.png --text "a red circle"`: how well pictures fit words, as a CLIP sees it."""
+"""`python -m engine score picture.png --text "a red circle"`: CLIP scores of pictures and texts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engine.images.opening import NAMES
 from engine.requests.prompts import Prompt, parse_prompts
 
 PICTURES = typer.Argument(metavar="PICTURE…", help=f"{NAMES} or HEIC.", show_default=False)
-TEXT = typer.Option(help="Words, in parts and with weights as in a prompt; repeatable.", show_default=False)
+TEXT = typer.Option(help="A prompt, with parts and weights; repeatable.", show_default=False)
 PERCEPTOR = typer.Option(
     help="primer, primer-grader, an OpenAI or open_clip name (ViT-B/32), or a file.",
     show_default="one that did not guide",
@@ -29,7 +29,10 @@ DIGITS = 5
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """N pictures, T texts: *cosines* and *odds* are [N][T]; *parts* are for each text its parts, and [N] cosines."""
+    """Scores of N pictures and T texts.
+
+    *cosines* and *odds* (softmax): [N][T]. *parts*: for each text, its parts with [N] cosines.
+    """
 
     perceptor: str
     cosines: list[list[float]]
@@ -42,16 +45,16 @@ def score(
     pictures: Annotated[list[Path], PICTURES],
     text: Annotated[list[str] | None, TEXT] = None,
     perceptor: Annotated[str, PERCEPTOR] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print a record.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     device: Device = "auto",
 ) -> None:
-    """Judge every PICTURE by every text: the cosine between them, 1 is the most, and how it would bet.
+    """Score every PICTURE with every text: the cosine (at most 1) and the softmax.
 
-    The bet is the softmax over the texts, or over the pictures if there is one text. A guide likes what it has guided,
-    so a CLIP judges that did not guide, where there is one.
+    The softmax runs over the texts, or over the pictures if there is one text. By default the scoring CLIP is one that
+    did not guide the picture, because a guide overrates its own pictures.
     """
     if not text:
-        raise InvalidRequest("Say what the pictures shall show by --text; compare judges them by their own prompts.")
+        raise InvalidRequest("Name the text with --text. `compare` scores pictures with their own prompts.")
     prompts = [parse_prompts(words) for words in text]
     shown = open_all(pictures)
     scores = find_scores(shown, prompts, perceptor, device)
@@ -66,11 +69,11 @@ def score(
         _print(shown, text, scores)
     for note in scores.notes:
         errors.print(note, markup=False, soft_wrap=True)
-    errors.print(f"seen by {scores.perceptor}", markup=False)
+    errors.print(f"scored by {scores.perceptor}", markup=False)
 
 
 def find_scores(shown: Sequence[Shown], texts: Sequence[Sequence[Prompt]], perceptor: str, device: str) -> Scores:
-    """Every picture by every text, which is a prompt with its parts; raises DreamErrors."""
+    """Score every picture with every text. Raises DreamErrors."""
     name, note = (perceptor, "") if perceptor else fair_grader(shown)
     calm_torch()
     import numpy as np

@@ -1,4 +1,4 @@
-"""`python -m engine search FOLDER "child's drawing"`: the pictures of a folder that fit words or other pictures."""
+"""`python -m engine search FOLDER "child's drawing"`: find pictures in a folder by text or by example."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from engine.guidance.clip_score import Judge, PromptVectors
 
 TOGETHER = 128
-"""So many pictures are looked at, then remembered; an interruption loses no more."""
+"""Pictures that are embedded and stored at a time; an interruption loses at most these."""
 CELL = 256
 SHOWN = 5
-"""Files that cannot be opened, by name; of more, the number."""
-WORDS = typer.Argument(help="Words, in parts and with weights as in a prompt.", show_default=False)
-LIKE = typer.Option(help="A picture to be near to; repeatable, alone or besides words.", show_default=False)
+"""Unreadable files that are listed by name."""
+WORDS = typer.Argument(help="A prompt, with parts and weights.", show_default=False)
+LIKE = typer.Option(help="A picture to resemble; repeatable, with or without words.", show_default=False)
 PERCEPTOR = typer.Option(
     help="primer-grader, an OpenAI or open_clip name (ViT-B/32), or a file.", show_default="the best CLIP here"
 )
@@ -48,19 +48,19 @@ CACHE = typer.Option(help="Where to remember how pictures look.", show_default="
 
 
 def search(
-    folder: Annotated[Path, typer.Argument(help="Everything below it counts.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(help="Searched with its subfolders.", show_default=False)],
     words: Annotated[str, WORDS] = "",
     like: Annotated[list[Path] | None, LIKE] = None,
-    count: Annotated[int, typer.Option(min=1, max=1000, help="So many are found.")] = 20,
+    count: Annotated[int, typer.Option(min=1, max=1000, help="Number of results.")] = 20,
     perceptor: Annotated[str, PERCEPTOR] = "",
     out: Annotated[Path | None, OUT] = None,
     cache: Annotated[Path | None, CACHE] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a record.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     device: Device = "auto",
 ) -> None:
-    """Find the pictures in FOLDER that fit WORDS best, and show them on one sheet.
+    """Find the pictures in FOLDER that match WORDS best, and draw them on one sheet.
 
-    Every picture is looked at once; the next search only looks at what is new. Each line is the cosine, 1 is the most.
+    The embeddings are stored, so later searches only embed new pictures. Each line is a cosine, at most 1.
     """
     prompts, pictures = _parts(words, like or [])
     place = _sheet_name(out, words, like or [])
@@ -80,9 +80,9 @@ def search(
             found = _others(album, wish, count, like or [])
             looked, problems, mended = len(album), {**album.problems, **unread}, album.mended
     if not found:
-        nothing = f"There are no other pictures in {folder} that could be opened ({NAMES} or HEIC)."
+        nothing = f"No other readable pictures in {folder} ({NAMES} or HEIC)."
         raise InvalidRequest(" ".join([nothing, *_reasons(problems)]))
-    mends = "What was remembered of this folder was broken; all of it was looked at again." if mended else ""
+    mends = "The index of this folder was damaged and has been rebuilt." if mended else ""
     notes = [text for text in (note, *wish.notes, mends, _told(problems)) if text]
     _draw(folder, found, place)
     if as_json:
@@ -101,13 +101,13 @@ def search(
     typer.echo(printable(place))
     for text in notes:
         errors.print(text, markup=False, soft_wrap=True)
-    errors.print(f"{len(found)} of {looked:,} pictures, seen by {judge.id}", markup=False)
+    errors.print(f"{len(found)} of {looked:,} pictures, scored by {judge.id}", markup=False)
 
 
 def look_at(album: Album, judge: Judge, bar: Bar) -> dict[Path, str]:
-    """Let *judge* see what is new in the album's folder; what is no picture is remembered as that.
+    """Embed the new pictures of the folder. Files that are no pictures are stored as such.
 
-    Returns what could not be read this time, and why: the next search tries again.
+    Returns path → reason for files that could not be read; the next search tries them again.
     """
     news, unread = album.look(), dict[Path, str]()
     for start in range(0, len(news), TOGETHER):
@@ -116,7 +116,7 @@ def look_at(album: Album, judge: Judge, bar: Bar) -> dict[Path, str]:
         for entry in news[start : start + TOGETHER]:
             try:
                 if entry.size > OWN_BYTES:
-                    raise UnreadablePicture(f"It has more than {OWN_BYTES // 2**20} MB.")
+                    raise UnreadablePicture(f"It is larger than {OWN_BYTES // 2**20} MB.")
                 image = open_reduced(read_file(album.root / entry.path), SEEN)
             except UnreadablePicture as error:
                 problems.append((entry, str(error)))
@@ -131,16 +131,16 @@ def look_at(album: Album, judge: Judge, bar: Bar) -> dict[Path, str]:
 
 
 def _parts(words: str, like: Sequence[Path]) -> tuple[tuple[Prompt, ...], dict[str, Image.Image]]:
-    """What is wanted, as prompts and the pictures that they name."""
+    """The query as prompts, and the pictures that they name, by SHA-256."""
     if not words.strip() and not like:
-        raise InvalidRequest("Say what to look for: words, or a picture by --like.")
+        raise InvalidRequest("Name what to search for: words, or a picture with --like.")
     files = {hashlib.sha256(data).hexdigest(): data for data in map(read_file, like)}
     prompts = (parse_prompts(words) if words.strip() else ()) + tuple(Prompt(image=sha) for sha in files)
     return prompts, {sha: open_reduced(data, SEEN) for sha, data in files.items()}
 
 
 def _others(album: Album, wish: PromptVectors, count: int, like: Sequence[Path]) -> list[Found]:
-    """The nearest pictures, but for those that were given to be like."""
+    """The nearest pictures without those of --like."""
     given = {path.resolve() for path in like}
     found = album.search(wish.direction, count + len(given))
     return [one for one in found if (album.root / one.path).resolve() not in given][:count]
@@ -151,7 +151,7 @@ def _draw(folder: Path, found: Sequence[Found], place: Path) -> None:
     for one in found:
         try:
             image = open_reduced(read_file(folder / one.path), CELL)
-        except DreamError:  # gone since it was looked at
+        except DreamError:  # deleted since the index was updated
             image = Image.new("RGB", (CELL, CELL))
         images.append(within(image, CELL))
         captions.append(f"{one.score:.3f}  {printable(one.path.with_suffix(''))}")
@@ -160,21 +160,21 @@ def _draw(folder: Path, found: Sequence[Found], place: Path) -> None:
 
 def _sheet_name(out: Path | None, words: str, like: Sequence[Path]) -> Path:
     if out is not None and out.suffix.lower() != ".png":
-        raise InvalidRequest(f"The sheet is written as PNG, not as {out.name}.")
+        raise InvalidRequest(f"The sheet is a PNG; --out must end in .png, not {out.name}.")
     named = re.sub(r"[^\w]+", "-", words.replace("'", "")).strip("-")[:40] or (like[0].stem if like else "")
     return out or Path(f"search-{named or 'sheet'}.png")
 
 
 def _reasons(problems: Mapping[Path, str]) -> list[str]:
-    """Why those could not be, each by name; of more, the number."""
+    """One line for each unreadable file, at most SHOWN, and the number of the others."""
     shown = [f"{printable(path)}: {problem}" for path, problem in list(problems.items())[:SHOWN]]
     return [*shown, *([f"And {len(problems) - SHOWN:,} more."] if len(problems) > SHOWN else [])]
 
 
 def _told(problems: Mapping[Path, str]) -> str:
-    """In one sentence, which files could not be opened."""
+    """One sentence about the unreadable files, or an empty text."""
     if not problems:
         return ""
     names = [printable(path) for path in list(problems)[:SHOWN]]
     more = f" and {len(problems) - SHOWN:,} more" if len(problems) > SHOWN else ""
-    return f"Left out, because they cannot be opened: {', '.join(names)}{more}."
+    return f"Skipped unreadable files: {', '.join(names)}{more}."

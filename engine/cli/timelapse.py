@@ -1,4 +1,4 @@
-"""`python -m engine evolution FOLDER --out way.mp4`: kept snapshots as a moving picture. No torch."""
+"""`python -m engine evolution FOLDER --out film.mp4`: a timelapse of saved snapshots. Imports no torch."""
 
 from __future__ import annotations
 
@@ -14,48 +14,53 @@ from engine.images.opening import open_reduced
 from engine.images.timelapse import LARGEST_SIDE, animate, check_kind
 
 STEP = re.compile(r"(?P<name>.+)-(?P<index>\d+)-step-(?P<step>\d+)\.webp")
-"""How `dream --snapshots` names them."""
+"""File names of `dream --snapshots`."""
 MOST = 5000
 LARGEST = max(LARGEST_SIDE.values())
 
 
 def evolution(
-    folder: Annotated[Path, typer.Argument(help="What dream --snapshots has filled.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="A .gif, .webp or .mp4.")] = Path("evolution.webp"),
-    picture: Annotated[Path | None, typer.Option(help="The finished picture, to end with.", show_default=False)] = None,
+    folder: Annotated[Path, typer.Argument(help="The folder of dream --snapshots.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="A .gif, .webp or .mp4 file.")] = Path("evolution.webp"),
+    picture: Annotated[
+        Path | None, typer.Option(help="The finished picture, as the last frame.", show_default=False)
+    ] = None,
     of: Annotated[
-        str, typer.Option(help="Which, where there are several: NAME-INDEX, as their files begin.", show_default=False)
+        str,
+        typer.Option(
+            help="Which picture, if there are several: NAME-INDEX, the start of its file names.", show_default=False
+        ),
     ] = "",
 ) -> None:
-    """Show how a picture came to be, from the snapshots in FOLDER."""
+    """Make a timelapse of one picture from the snapshots in FOLDER."""
     check_kind(out.suffix)
     check_writable(out)
-    ways = _ways(folder)
-    if of and of not in ways:
-        raise InvalidRequest(f"There are no snapshots of {of} in {folder}; there are of {_listed(ways)}.")
-    if not of and len(ways) > 1:
-        raise InvalidRequest(f"There are snapshots of several pictures in {folder}; choose by --of: {_listed(ways)}.")
-    paths = [path for _, path in sorted(ways[of or next(iter(ways))])]
+    snapshots = _snapshots(folder)
+    if of and of not in snapshots:
+        raise InvalidRequest(f"{folder} has no snapshots of {of}. Available: {_listed(snapshots)}.")
+    if not of and len(snapshots) > 1:
+        raise InvalidRequest(f"{folder} has snapshots of several pictures. Choose one with --of: {_listed(snapshots)}.")
+    paths = [path for _, path in sorted(snapshots[of or next(iter(snapshots))])]
     frames = [open_reduced(read_file(path), LARGEST) for path in [*paths, *([picture] if picture else [])]]
     write_file(out, animate(frames, out.suffix))
     typer.echo(f"{printable(out)}  {len(frames)} pictures")
 
 
-def _ways(folder: Path) -> dict[str, list[tuple[int, Path]]]:
-    """Name and index → steps and files; raises InvalidRequest where there are none."""
+def _snapshots(folder: Path) -> dict[str, list[tuple[int, Path]]]:
+    """Picture → (step, file) of its snapshots. Raises InvalidRequest if there are none."""
     if not folder.is_dir():
         raise InvalidRequest(f"{folder} is not a folder of snapshots.")
-    ways: dict[str, list[tuple[int, Path]]] = {}
+    snapshots: dict[str, list[tuple[int, Path]]] = {}
     for path in sorted(folder.iterdir()):
         if match := STEP.fullmatch(path.name):
-            ways.setdefault(f"{match['name']}-{match['index']}", []).append((int(match["step"]), path))
-    if not ways:
-        raise InvalidRequest(f"There are no snapshots in {folder}; dream --snapshots FOLDER keeps them.")
-    if max(map(len, ways.values())) > MOST:
-        raise InvalidRequest(f"There are more than {MOST} snapshots of one picture in {folder}.")
-    return ways
+            snapshots.setdefault(f"{match['name']}-{match['index']}", []).append((int(match["step"]), path))
+    if not snapshots:
+        raise InvalidRequest(f"{folder} has no snapshots. `dream --snapshots FOLDER` saves them.")
+    if max(map(len, snapshots.values())) > MOST:
+        raise InvalidRequest(f"{folder} has more than {MOST} snapshots of one picture.")
+    return snapshots
 
 
-def _listed(ways: dict[str, list[tuple[int, Path]]]) -> str:
-    names = [printable(name) for name in ways]
+def _listed(snapshots: dict[str, list[tuple[int, Path]]]) -> str:
+    names = [printable(name) for name in snapshots]
     return ", ".join(names[:8]) + (" …" if len(names) > 8 else "")

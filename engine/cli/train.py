@@ -10,7 +10,7 @@ import typer
 from engine.cli.console import INTERRUPTED, Threads, calm_torch, errors
 
 Minutes = Annotated[float, typer.Option(min=0, help="Stop after so long; 0 = as long as the recipe says.")]
-Pictures = Annotated[int, typer.Option(min=500, help="So many are painted to learn from.")]
+Pictures = Annotated[int, typer.Option(min=500, help="Number of painted training pictures.")]
 
 
 def train(
@@ -21,7 +21,7 @@ def train(
     pictures: Pictures = 150_000,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     threads: Threads = "auto",
-    anew: Annotated[bool, typer.Option("--anew", help="Forget the run before instead of going on with it.")] = False,
+    anew: Annotated[bool, typer.Option("--anew", help="Start a new run instead of resuming.")] = False,
     start: Annotated[Path | None, typer.Option(help="Finished weights to begin with, instead of random ones.")] = None,
     install: Annotated[bool, typer.Option("--install", help="Then put the weights where the engine looks.")] = False,
 ) -> None:

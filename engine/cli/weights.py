@@ -1,4 +1,4 @@
-"""`python -m engine weights list|download|verify|remove|path`: published checkpoints, and your own. No torch."""
+"""`python -m engine weights list|download|verify|remove|path`: manage checkpoints. Imports no torch."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ weights = typer.Typer(
 )
 out = Console(highlight=False, emoji=False, soft_wrap=True)
 
-Names = Annotated[list[str], typer.Argument(metavar="NAME…", help="As `list` shows them, or a file's name.")]
-Trust = Annotated[bool, typer.Option("--trust", help="Where nobody has published a hash: take it, and remember its.")]
+Names = Annotated[list[str], typer.Argument(metavar="NAME…", help="A name shown by `list`, or a file name.")]
+Trust = Annotated[bool, typer.Option("--trust", help="Accept a file without a published hash, and pin its hash.")]
 WRONG = 1
 
 
@@ -37,38 +37,40 @@ def about() -> None:
 
 
 @weights.command(name="list")
-def show(names: Annotated[list[str] | None, typer.Argument(metavar="[NAME…]", help="For all details.")] = None) -> None:
-    """All checkpoints and which of them are here; with names: where they come from and what their authors allow."""
+def show(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME…]", help="Show all details of these.")] = None,
+) -> None:
+    """List all checkpoints and whether they are installed. With names: their sources and licences."""
     folder = weights_folder()
     if names:
         for entry in map(find_entry, names):
             _describe(entry, folder)
         return
-    table = Table("", "for", "", "size", "here", box=None, header_style="dim", pad_edge=False)
+    table = Table("", "kind", "", "size", "installed", box=None, header_style="dim", pad_edge=False)
     for entry in entries().values():
         size = f"{entry.size / 1e6:,.0f} MB" if entry.size else ""
         table.add_row(
             f"[bold]{escape(entry.name)}[/bold]", entry.kind.value, escape(entry.title), size, _state(entry, folder)
         )
     Console(highlight=False, emoji=False).print(table)
-    out.print(f"[dim]They lie in {escape(str(folder.root))}[/dim]")
+    out.print(f"[dim]Folder: {escape(str(folder.root))}[/dim]")
 
 
 @weights.command()
 def download(
     names: Names,
     trust: Trust = False,
-    source: Annotated[str, typer.Option("--from", metavar="ADDRESS", help="From there, not from where I know.")] = "",
+    source: Annotated[str, typer.Option("--from", metavar="ADDRESS", help="Download from this URL instead.")] = "",
 ) -> None:
-    """Download checkpoints, from where an earlier attempt ended; a file counts only when its hash is right."""
+    """Download checkpoints and check their hashes. An interrupted download is resumed."""
     wanted = [find_entry(name) for name in names]
     if source and len(wanted) > 1:
-        raise InvalidRequest("--from names the address of one file; download the others by themselves.")
+        raise InvalidRequest("--from is the URL of one file. Download one checkpoint at a time with it.")
     folder = weights_folder()
     for entry in wanted:
         if folder.find(entry) and folder.expected(entry):
             with _hashing(entry, folder) as advance, folder.open(entry, advance):
-                out.print(f"{escape(entry.name)} is here already, and its hash is right.")
+                out.print(f"{escape(entry.name)} is already installed; its hash is correct.")
             continue
         out.print(
             f"[bold]{escape(entry.name)}[/bold]  {escape(entry.title)}\n[dim]Licence: {escape(entry.licence)}[/dim]"
@@ -83,46 +85,46 @@ def download(
 @weights.command()
 def verify(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME…]", help="All that are here, without names.")
+        list[str] | None, typer.Argument(metavar="[NAME…]", help="All installed checkpoints if empty.")
     ] = None,
     trust: Trust = False,
 ) -> None:
-    """Hash the files that are here again. The exit status is 1 if one is not what it should be."""
+    """Check the hashes of installed checkpoints. The exit status is 1 if one is wrong."""
     folder = weights_folder()
     wanted = [find_entry(name) for name in names] if names else [e for e in entries().values() if folder.find(e)]
     if not wanted:
-        out.print(f"There are no weights in {escape(str(folder.root))} yet.")
+        out.print(f"No checkpoints are installed in {escape(str(folder.root))} yet.")
     if sum(not _is_right(entry, folder, trust, bool(names)) for entry in wanted):
         raise typer.Exit(WRONG)
 
 
 @weights.command()
 def remove(names: Names) -> None:
-    """Delete downloaded files, what was converted from them, and what is remembered of them."""
+    """Delete downloaded files, their conversions and their pinned hashes."""
     folder = weights_folder()
     for entry in map(find_entry, names):
         freed = folder.remove(entry)
-        stays = f" {entry.file} stays: it is yours." if entry.is_own else ""
+        stays = f" {entry.file} is your own file and is kept." if entry.is_own else ""
         said = f"{freed / 1e6:,.1f} MB freed." if freed else "nothing to delete."
         out.print(f"{escape(entry.name)}: {said}{escape(stays)}")
 
 
 @weights.command()
-def path(name: Annotated[str, typer.Argument(help="A checkpoint; without one, the folder.")] = "") -> None:
-    """Print where weights lie, or where one does."""
+def path(name: Annotated[str, typer.Argument(help="A checkpoint; the folder if empty.")] = "") -> None:
+    """Print the path of the weights folder, or of one checkpoint."""
     folder = weights_folder()
     print((folder.find(entry) or folder.file(entry)) if name and (entry := find_entry(name)) else folder.root)
 
 
 def _is_right(entry: Entry, folder: Folder, trust: bool, named: bool) -> bool:
-    """Prints whether one file is the right one. *named*: `--trust` replaces the pin of a file that has changed."""
+    """Check one file and print the result. *named*: `--trust` may replace the pin of a changed file."""
     try:
         if trust:
             folder.trust(entry, _check_contents, again=named)
         with _hashing(entry, folder) as advance, folder.open(entry, advance) as opened:
             note = "" if entry.sha256 and not entry.is_own else _check_contents(opened, entry)
             used = f"  [dim]{escape(note)}[/dim]" if note else ""
-            out.print(f"[green]right[/green]  {escape(entry.name)}  {escape(str(opened.path))}{used}")
+            out.print(f"[green]ok[/green]  {escape(entry.name)}  {escape(str(opened.path))}{used}")
     except DreamError as error:
         out.print(f"[red]wrong[/red]  {escape(str(error))}")
         return False
@@ -130,21 +132,21 @@ def _is_right(entry: Entry, folder: Folder, trust: bool, named: bool) -> bool:
 
 
 def _check_contents(opened: HashedFile, entry: Entry) -> str:
-    """Which of the file's tensors are used. Raises WeightsError for a file that holds something else, or NaN."""
-    from engine.loaders.verify import check_contents  # torch: `list` and `download` start without it
+    """Describe the tensors that are used. Raises WeightsError for wrong contents or NaN."""
+    from engine.loaders.verify import check_contents  # imports torch, which `list` does not need
 
     return check_contents(opened, entry)
 
 
 def _describe(entry: Entry, folder: Folder) -> None:
     rows = {
-        "for": f"{entry.kind.value} of {entry.adapts}" if entry.adapts else entry.kind.value,
-        "here": _state(entry, folder) or "no",
+        "kind": f"{entry.kind.value} of {entry.adapts}" if entry.adapts else entry.kind.value,
+        "status": _state(entry, folder).replace("yes", "installed") or "not installed",
         "file": str(folder.find(entry) or folder.file(entry)),
         "size": f"{'' if entry.exact else 'about '}{entry.size:,} bytes" if entry.size else "unknown",
-        "SHA-256": entry.sha256 or folder.expected(entry) or "nobody has published one",
+        "SHA-256": entry.sha256 or folder.expected(entry) or "not published",
         "licence": entry.licence,
-        "from": "\n".join(entry.sources) or entry.page or "nowhere: it is yours",
+        "from": "\n".join(entry.sources) or entry.page or "your own file",
         "flags": " ".join(f"{key}={value}" for key, value in entry.flags.items()),
     }
     out.print(f"[bold]{escape(entry.name)}[/bold]  {escape(entry.title)}")
@@ -153,7 +155,7 @@ def _describe(entry: Entry, folder: Folder) -> None:
     table.add_column(overflow="fold")
     for key, value in rows.items():
         if value:
-            table.add_row(f"[dim]{key}[/dim]", escape(value) if key != "here" else value)
+            table.add_row(f"[dim]{key}[/dim]", escape(value) if key != "status" else value)
     out.print(table)
 
 
@@ -161,12 +163,12 @@ def _state(entry: Entry, folder: Folder) -> str:
     if folder.find(entry):
         return "[green]yes[/green]" if folder.expected(entry) else "[yellow]not trusted yet[/yellow]"
     part = folder.part(entry)
-    return f"[yellow]{part.stat().st_size / 1e6:,.0f} MB of it[/yellow]" if is_there(part) else ""
+    return f"[yellow]{part.stat().st_size / 1e6:,.0f} MB downloaded[/yellow]" if is_there(part) else ""
 
 
 @contextmanager
 def _downloading(name: str) -> Iterator[Report]:
-    """A bar that follows a download."""
+    """Progress bar of a download: (done, total) in bytes."""
     with _progress() as bar:
         task = bar.add_task(name, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
@@ -174,7 +176,7 @@ def _downloading(name: str) -> Iterator[Report]:
 
 @contextmanager
 def _hashing(entry: Entry, folder: Folder) -> Iterator[Callable[[int], None]]:
-    """A bar that follows the reading of a file."""
+    """Progress bar of hashing a file; advances by bytes."""
     found = folder.find(entry)
     with _progress() as bar:
         task = bar.add_task(entry.name, total=found.stat().st_size if found else None)

@@ -1,9 +1,8 @@
 """Index of a folder of images by the embeddings of one CLIP.
 
-The folder holds `.dreambot/`, and in it for every perceptor a folder with `index.db` (SQLite: path, time, size,
-row) and a file of vectors. Vectors are written first and the index after them, so whatever dies between leaves an index
-that is right about less. Only what the folder itself holds now is ever found; an index that came along with foreign
-pictures names nothing.
+`.dreambot/` in the folder has a subfolder for each perceptor, with `index.db` (SQLite: path, time, size, row) and a
+file of vectors. Vectors are written before their rows, so a crash in between loses only new entries. Results are
+limited to files that exist in the folder, because an index from strangers may name any path.
 """
 
 from __future__ import annotations
@@ -26,10 +25,10 @@ from engine.images.vector_file import Floats, Vectors, VectorsUnreadable
 FOLDER = ".dreambot"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".avif", ".heic")
 WASTE = 0.25
-"""So much of the vectors may belong to pictures that are gone before the others are written anew."""
+"""Share of unused vectors above which the file is rewritten."""
 _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _FORM = 3
-"""Of the index; raise it when more kinds of pictures are opened than before."""
+"""Version of the index; raise it when more file formats can be opened."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS pictures (
     path BLOB PRIMARY KEY,
@@ -43,7 +42,7 @@ CREATE TABLE IF NOT EXISTS pictures (
 
 @dataclass(frozen=True, slots=True)
 class IndexedImage:
-    """One file: *path* within the folder, and what changes when the file does."""
+    """One file: *path* relative to the folder, modification time and size."""
 
     path: Path
     mtime_ns: int
@@ -51,7 +50,7 @@ class IndexedImage:
 
 
 class Row(NamedTuple):
-    """What the index says of a file: its vector's number, or None and the *problem* why it could not be opened."""
+    """The entry of a file: the index of its vector, or None and the *problem* with the file."""
 
     mtime_ns: int
     size: int
@@ -61,17 +60,17 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One answer to a search; *path* within the folder."""
+    """One search result; *path* relative to the folder."""
 
     path: Path
     score: float
 
 
 class Album:
-    """The folder *root* as the perceptor *key* sees it, with vectors of *dim* numbers; one process at a time.
+    """The index of the folder *root* for the perceptor *key*, with vectors of *dim* numbers. Exclusive to one process.
 
-    A broken index is made anew, and `mended` says so. *cache* is another place for it than beside the pictures. Raises
-    InvalidRequest if the folder cannot be written, or another process has the index open.
+    A damaged index is rebuilt, and `mended` is set. *cache*: another folder for the index. Raises InvalidRequest if the
+    folder is not writable or another process uses the index.
     """
 
     def __init__(self, root: Path, key: str, dim: int, cache: Path | None = None) -> None:
@@ -95,7 +94,6 @@ class Album:
         self.close()
 
     def close(self) -> None:
-        """Let go of the files."""
         self._index.close()
 
     def __len__(self) -> int:
@@ -108,7 +106,7 @@ class Album:
         return {Path(path): row.problem for path, row in sorted(self._known.items()) if row.place is None}
 
     def look(self) -> list[IndexedImage]:
-        """Compare with the folder: forget what is gone or changed, return what is new, to be remembered."""
+        """Compare with the folder: remove entries of deleted or changed files, and return the new files."""
         there = dict(scan(self.root))
         gone = [path for path, row in self._known.items() if there.get(path) != row[:2]]
         with self._in_words(), self._transaction():
@@ -122,7 +120,7 @@ class Album:
     def remember(
         self, entries: Sequence[IndexedImage], vectors: Floats, problems: Sequence[tuple[IndexedImage, str]] = ()
     ) -> None:
-        """*vectors* [N, dim]: embeddings of *entries*. *problems*: files that could not be opened, and why."""
+        """Store *vectors* [N, dim], the embeddings of *entries*, and *problems*, unreadable files with reasons."""
         with self._in_words():
             first = self._vectors.add(vectors) if len(entries) else 0
             news = {str(e.path): Row(e.mtime_ns, e.size, first + i, "") for i, e in enumerate(entries)}
@@ -132,7 +130,7 @@ class Album:
         self._known.update(news)
 
     def search(self, direction: Floats, count: int) -> list[Found]:
-        """The *count* images with the largest cosine with that unit vector, best first."""
+        """The *count* images with the largest cosine to the unit vector *direction* [dim], best first."""
         paths = {row.place: path for path, row in self._known.items() if row.place is not None}
         alive = np.zeros(len(self._vectors), bool)
         alive[list(paths)] = True
@@ -159,28 +157,28 @@ class Album:
         self._vectors.cut(max((row.place + 1 for row in self._known.values() if row.place is not None), default=0))
 
     def _renew(self) -> None:
-        """What an older version could not open is looked at again: it opened less, and took passing errors for good."""
+        """Retry files that an older version could not open."""
         if self._index.execute("PRAGMA application_id").fetchone()[0] != _FORM:
             self._index.execute("DELETE FROM pictures WHERE place IS NULL")
             self._index.execute(f"PRAGMA application_id = {_FORM}")
 
     @property
     def _generation(self) -> int:
-        """Which file of vectors the index speaks of; it changes in one transaction with the rows."""
+        """Number of the current file of vectors; changes in one transaction with the rows."""
         return int(self._index.execute("PRAGMA user_version").fetchone()[0])
 
     def _vectors_of(self, generation: int) -> Vectors:
         return Vectors(self._place / f"vectors-{generation}", self._key, self._dim)
 
     def _read(self) -> dict[str, Row]:
-        """Path → row. Raises VectorsUnreadable if a row names a vector that is not there."""
+        """Path → row. Raises VectorsUnreadable if a row refers to a missing vector."""
         rows = self._index.execute("SELECT path, mtime_ns, size, place, problem FROM pictures").fetchall()
         count = len(self._vectors)
         if not all(
             isinstance(path, bytes) and (place is None or (isinstance(place, int) and 0 <= place < count))
             for path, _, _, place, _ in rows
         ):
-            raise VectorsUnreadable("The index names rows that are not there.")
+            raise VectorsUnreadable("The index refers to missing vectors.")
         return {os.fsdecode(path): Row._make(values) for path, *values in rows}
 
     def _insert(self, news: Mapping[str, Row]) -> None:
@@ -190,7 +188,7 @@ class Album:
         )
 
     def _tidy(self) -> None:
-        """Copy the vectors that are still used into a new file, and switch the index to it."""
+        """Copy the used vectors into a new file and switch the index to it."""
         kept = [(path, row) for path, row in self._known.items() if row.place is not None]
         generation = self._generation + 1
         with self._in_words():
@@ -221,24 +219,19 @@ class Album:
             yield
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-                raise InvalidRequest(
-                    f"Another search is at {self.root} just now; try again when it is done."
-                ) from error
+                raise InvalidRequest(f"Another search is using {self.root}. Try again when it has finished.") from error
             raise InvalidRequest(self._refusal(str(error))) from error
         except OSError as error:
             raise InvalidRequest(self._refusal(error.strerror or str(error))) from error
 
     def _refusal(self, why: str) -> str:
-        return (
-            f"How the pictures look cannot be remembered in {self._place}: {why}. Name another place by --cache, or "
-            "make room."
-        )
+        return f"The index cannot be written to {self._place}: {why}. Free space, or name another folder with --cache."
 
 
 def scan(root: Path) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Every image file below *root*: its path within it, and (mtime in ns, size). In order, depth first.
+    """Every image file below *root*: relative path and (mtime in ns, size), sorted, depth first.
 
-    Hidden files and linked folders are left out. Raises InvalidRequest for a folder that cannot be read. Paths are
+    Skips hidden files and linked folders. Raises InvalidRequest for a folder that cannot be read. Paths are
     text, because a hundred thousand Path objects take longer than the search.
     """
     if not root.is_dir():
@@ -254,7 +247,7 @@ def _scan(folder: str, prefix: str) -> Iterator[tuple[str, tuple[int, int]]]:
         _refuse(error)
     folders = []
     for entry in entries:
-        with contextlib.suppress(OSError):  # deleted in the meantime, or a link to nowhere
+        with contextlib.suppress(OSError):  # deleted in the meantime, or a dangling link
             if entry.is_dir():
                 if not entry.is_symlink():
                     folders.append(entry)
@@ -270,6 +263,6 @@ def _refuse(error: OSError) -> NoReturn:
 
 
 def _slug(key: str) -> str:
-    """A folder's name for a perceptor: readable, and different for different keys."""
+    """A readable and unique folder name for *key*."""
     plain = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in key.split(" ")[0])[:40]
     return f"{plain.strip('.') or 'perceptor'}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"

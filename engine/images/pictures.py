@@ -14,7 +14,7 @@ from engine.images.opening import OWN_BYTES, OWN_PIXELS, decoding, megabytes, op
 
 SNAPSHOT_SIDE = 256
 SUFFIXES = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
-"""In which format a file of that name is written."""
+"""File suffix → Pillow format."""
 _WEBP_SIDE = 16_383
 _JPEG_SIDE = 65_535
 _QUALITIES = (95, 90, 80, 65, 50)
@@ -39,12 +39,12 @@ def fit(image: Image.Image, width: int, height: int, how: str = "crop", border: 
 
 
 def within(image: Image.Image, side: int) -> Image.Image:
-    """*image* in RGB, enlarged or reduced so that its longer side has *side* pixels; nothing is cut off."""
+    """*image* in RGB, scaled to a longer side of *side* pixels, without cropping."""
     return ImageOps.contain(image.convert("RGB"), (side, side), method=Image.Resampling.LANCZOS)
 
 
 def grid(images: Sequence[Image.Image]) -> Image.Image:
-    """All pictures in one, as square as it gets, with narrow gaps; a single picture comes back as it is."""
+    """A nearly square grid of all pictures with narrow gaps. A single picture is returned as it is."""
     if len(images) == 1:
         return images[0].convert("RGB")
     columns = math.ceil(math.sqrt(len(images)))
@@ -54,9 +54,9 @@ def grid(images: Sequence[Image.Image]) -> Image.Image:
 def contact_sheet(
     images: Sequence[Image.Image], captions: Sequence[str], *, columns: int = 0, marked: Collection[int] = ()
 ) -> Image.Image:
-    """All pictures in rows, each with a caption of one line under it; *columns* 0 chooses.
+    """A grid of all pictures with a one-line caption under each. *columns*: 0 chooses.
 
-    Those whose position is in *marked* get a frame.
+    Pictures whose index is in *marked* get a frame.
     """
     side = max(image.width for image in images)
     size = min(max(side // 14, 11), 28)
@@ -74,7 +74,7 @@ def contact_sheet(
 
 
 def to_png(image: Image.Image, text: Mapping[str, str] | None = None) -> bytes:
-    """*image* as PNG; *text* goes into iTXt chunks (UTF-8) before the pixels, where `read_text` finds it."""
+    """Encode *image* as PNG with *text* in iTXt chunks (UTF-8) before the pixels; see `read_text`."""
     chunks = PngImagePlugin.PngInfo()
     for key, value in (text or {}).items():
         chunks.add_itxt(key, value, zip=len(value) > 1024)
@@ -82,7 +82,7 @@ def to_png(image: Image.Image, text: Mapping[str, str] | None = None) -> bytes:
 
 
 def in_format(png: bytes, suffix: str) -> bytes:
-    """A PNG in the format that a file's *suffix* names; raises UnreadablePicture where a side is too long for it."""
+    """Convert a PNG to the format of *suffix*. Raises UnreadablePicture if a side is too long for the format."""
     name = SUFFIXES[suffix.lower()]
     if name == "PNG":
         return png
@@ -96,30 +96,30 @@ def in_format(png: bytes, suffix: str) -> bytes:
 
 
 def read_text(png: bytes) -> dict[str, str]:
-    """The text chunks of a PNG by keyword; empty for one without. Raises UnreadablePicture for what is no PNG."""
+    """The text chunks of a PNG by keyword. Raises UnreadablePicture for other files."""
     if sniff(png) != "PNG":
-        raise UnreadablePicture("This is not a PNG, so there is no record of how it was made in it.")
+        raise UnreadablePicture("This is not a PNG, so it holds no record of how it was made.")
     with decoding(png, OWN_BYTES, OWN_PIXELS) as image:
         return {str(key): str(value) for key, value in image.info.items() if isinstance(value, str)}
 
 
 def snapshot(image: Image.Image, side: int = SNAPSHOT_SIDE, quality: int = 80) -> bytes:
-    """A small WebP to look at while the picture forms; its longer side is *side* pixels, enlarged if need be."""
+    """A WebP preview whose longer side is *side* pixels; small images are enlarged."""
     scale = side / max(image.size)
     size = (max(round(image.width * scale), 1), max(round(image.height * scale), 1))
     return _encoded(image.convert("RGB").resize(size, Image.Resampling.BICUBIC), "WEBP", quality=quality, method=2)
 
 
 def pixels_sha256(image: Image.Image) -> str:
-    """SHA-256 of the RGB pixels, row by row: equal pictures are equal, however they were compressed."""
+    """SHA-256 of the RGB pixels, row by row; independent of the compression."""
     return hashlib.sha256(image.convert("RGB").tobytes()).hexdigest()
 
 
 def fit_to_bytes(png: bytes, limit: int) -> tuple[bytes, str, str]:
-    """*png* within *limit* bytes → (bytes, file extension, a note for the person, empty if nothing was done).
+    """Re-encode *png* to at most *limit* bytes: (bytes, file extension, note for the person or empty).
 
-    The ladder: as it is; WebP at falling quality (JPEG where a side is too long for WebP); then smaller and smaller.
-    Raises UnreadablePicture if even that does not help.
+    Tries WebP with falling quality (JPEG if a side is too long for WebP), then smaller sizes. Raises UnreadablePicture
+    if nothing fits.
     """
     if len(png) <= limit:
         return png, "png", ""
@@ -137,13 +137,13 @@ def fit_to_bytes(png: bytes, limit: int) -> tuple[bytes, str, str]:
         data = _encoded(image, name, quality=80)
         if len(data) <= limit:
             return data, extension, f"Made smaller ({image.width}×{image.height}, {_title(name)}): {why}."
-    raise UnreadablePicture(f"The picture cannot be made to fit into {limit} bytes.")
+    raise UnreadablePicture(f"The picture cannot be reduced to {limit} bytes.")
 
 
 def _lay_out(
     images: Sequence[Image.Image], columns: int, gap: int, footer: int
 ) -> tuple[Image.Image, list[tuple[int, int]]]:
-    """The sheet, and the corner at the lower left of each picture's cell (under its footer)."""
+    """The sheet, and the lower left corner of each cell, footer included."""
     width, height = max(i.width for i in images), max(i.height for i in images) + footer
     rows = math.ceil(len(images) / columns)
     sheet = Image.new("RGB", (columns * (width + gap) - gap, rows * (height + gap) - gap), _BACKGROUND)

@@ -1,6 +1,6 @@
 """Encodes snapshots and the finished image as a timelapse: GIF, WebP or MP4.
 
-The snapshots take about three seconds, however many they are; the finished image stays longer, so that loops show it.
+All snapshots together last about three seconds. The finished image stays longer, so that it is visible in a loop.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from PIL import Image
 from engine.errors import InvalidRequest
 from engine.images.pictures import fit
 
-WAY_MS = 3000
+SNAPSHOTS_MS = 3000
 FRAME_MS = 60, 250
-"""One picture of the way is seen at least and at most so long."""
-HELD_MS = 2000
-"""The finished picture."""
+"""Shortest and longest duration of a snapshot."""
+FINISHED_MS = 2000
+"""Duration of the finished image."""
 MOST_FRAMES = 48
 LARGEST_SIDE = {".gif": 384, ".webp": 512, ".mp4": 512}
 MAX_BYTES = 8 * 2**20
-"""Below what Discord takes from anybody."""
+"""Below the upload limit of every Discord server."""
 LEAST_SHRINK = 0.9
 SMALLEST_SIDE = 64
 FPS = 25
@@ -35,49 +35,49 @@ NO_VIDEO = "MP4 needs the package “av”: pip install 'dreambot[video]', or ch
 
 
 def check_kind(suffix: str) -> None:
-    """Raise InvalidRequest unless files that end so can be made here."""
+    """Raise InvalidRequest unless files with this *suffix* can be encoded."""
     if suffix.lower() not in LARGEST_SIDE:
-        raise InvalidRequest(f"An evolution ends in {', '.join(LARGEST_SIDE)}; not in “{suffix}”.")
+        raise InvalidRequest(f"Unknown film format “{suffix}”. Available: {', '.join(LARGEST_SIDE)}.")
     if suffix.lower() == ".mp4" and importlib.util.find_spec("av") is None:
         raise InvalidRequest(NO_VIDEO)
 
 
 def animate(pictures: Sequence[Image.Image], suffix: str, max_bytes: int = MAX_BYTES) -> bytes:
-    """*pictures* in their order, the last one finished, as a file that ends in *suffix*: .gif, .webp or .mp4.
+    """Encode *pictures* as a film in the format of *suffix*: .gif, .webp or .mp4. The last picture is the finished one.
 
-    All get the last one's shape. The longer side is at most `LARGEST_SIDE`, less where *max_bytes* demand it. Raises
-    InvalidRequest for another suffix, for no pictures, and where the video library is not installed.
+    All frames get the shape of the last picture. The longer side is at most `LARGEST_SIDE`, and smaller if *max_bytes*
+    requires it. Raises InvalidRequest for another suffix, for no pictures, or without the video library.
     """
     check_kind(suffix)
     if not pictures:
-        raise InvalidRequest("There are no pictures to make an evolution from.")
+        raise InvalidRequest("A film needs at least one picture.")
     kind = suffix.lower()
-    way = _spread(pictures[:-1], MOST_FRAMES - 1)
+    snapshots = _spread(pictures[:-1], MOST_FRAMES - 1)
     side = min(max(pictures[-1].size), LARGEST_SIDE[kind])
     while True:
         size = _scaled(pictures[-1].size, side)
-        data = _ENCODERS[kind]([fit(picture, *size) for picture in (*way, pictures[-1])], pace(len(way)))
+        data = _ENCODERS[kind]([fit(picture, *size) for picture in (*snapshots, pictures[-1])], pace(len(snapshots)))
         if len(data) <= max_bytes or side <= SMALLEST_SIDE:
             return data
         shrink = min(math.sqrt(max_bytes / len(data)), LEAST_SHRINK)
         side = max(int(side * shrink), SMALLEST_SIDE)
 
 
-def pace(way: int) -> list[int]:
-    """Milliseconds of every picture: *way* of them on the way, then the finished one."""
-    each = min(max(WAY_MS // max(way, 1), FRAME_MS[0]), FRAME_MS[1])
-    return [each] * way + [HELD_MS]
+def pace(snapshots: int) -> list[int]:
+    """Durations in milliseconds of *snapshots* snapshots and the finished image."""
+    each = min(max(SNAPSHOTS_MS // max(snapshots, 1), FRAME_MS[0]), FRAME_MS[1])
+    return [each] * snapshots + [FINISHED_MS]
 
 
 def _spread(pictures: Sequence[Image.Image], most: int) -> list[Image.Image]:
-    """At most so many, evenly; the first and the last are always among them."""
+    """At most *most* pictures, evenly spaced, with the first and the last."""
     if len(pictures) <= most:
         return list(pictures)
     return [pictures[round(i * (len(pictures) - 1) / (most - 1))] for i in range(most)]
 
 
 def _scaled(size: tuple[int, int], side: int) -> tuple[int, int]:
-    """Even numbers, as video wants them; the longer is *side* or one less."""
+    """Scale *size* to a longer side of *side*, rounded down to even numbers, which video codecs need."""
     scale = side / max(size)
     width, height = (max(int(length * scale) // 2 * 2, 2) for length in size)
     return width, height
@@ -98,7 +98,7 @@ def _pillow(pictures: Sequence[Image.Image], name: str, **options: object) -> by
 
 
 def _mp4(pictures: Sequence[Image.Image], durations: Sequence[int]) -> bytes:
-    """H.264 that browsers and Discord play, its index in front, so that it begins before all of it is there."""
+    """H.264 in yuv420p, which browsers and Discord play, with the index first for streaming."""
     av: Any = importlib.import_module("av")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "evolution.mp4"

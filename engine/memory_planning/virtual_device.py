@@ -19,7 +19,7 @@ RESERVED = 0.6 * 2**30
 
 
 class VirtualDevice(Device):
-    """An empty card of so many GiB that computes in half precision."""
+    """An empty GPU with *gigabytes* GiB that computes in half precision."""
 
     def __init__(self, gigabytes: float) -> None:
         super().__init__(torch.device("cpu"), torch.float16)

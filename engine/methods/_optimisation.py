@@ -256,7 +256,7 @@ class OptimisationMethod(ABC, Generic[S, G]):
         facts = judge(load_perceptor(state.own.perceptor, runtime), shown, state.own.targets) if finishes else {}
         for name, values in updated.items():
             setattr(state, name, values.clone())
-        state.step, state.step_log = state.step + 1, state.step_log.then(conditions)
+        state.step, state.step_log = state.step + 1, state.step_log.appended(conditions)
         if not finishes:
             kept = shown.clone()
             return Running(state.step, state.steps, lambda: to_image(kept))

@@ -178,7 +178,7 @@ def _commit(
     if state.step + 1 == state.steps:
         perceptor = load_perceptor(state.own.perceptor, runtime)
         facts = judge(perceptor, to_unit(move.x[i]), state.own.targets)
-    state.x, state.step, state.step_log = move.x[i].clone(), state.step + 1, state.step_log.then(terms)
+    state.x, state.step, state.step_log = move.x[i].clone(), state.step + 1, state.step_log.appended(terms)
     if move.memory is not None:
         most = SOLVERS[state.options.sampler].memory
         state.history = (move.memory[i].clone(), *state.history)[:most]

@@ -15,101 +15,101 @@ LARGEST_BUCKET = 256
 MOST_THREADS = 256
 MOST_MEMORY_LEVEL = 16
 MOST_STEPS = 4096
-"""Of one course: more than any method takes, and than any finish has tiles."""
+"""Upper bound of the steps of a method and of the tiles of an upscale."""
 CORES = 32, 1024
-"""A core's side in small pixels."""
+"""Smallest and largest side of a tile's core, in pixels before upscaling."""
 
 
 class StepConditions(NamedTuple):
-    """On which one step is run."""
+    """The conditions of one step."""
 
     bucket: int = 1
-    """Pictures in the batch, those counted that only fill it up."""
+    """Batch size, padding included."""
     threads: int = 0
-    """Of the CPU; 0 = as it comes."""
+    """CPU threads; 0 = not fixed."""
     memory_level: int = 0
-    """How much memory is saved at the cost of time: see `engine.methods`."""
+    """How far memory is saved at the cost of time: see `engine.methods`."""
     compiled: bool = False
-    """Whether the nets ran compiled: see `engine.runtime.compiler`."""
+    """Whether the networks were compiled: see `engine.runtime.compiler`."""
 
 
 class LogEntry(NamedTuple):
-    """So many steps on the same terms."""
+    """A number of consecutive steps under equal conditions."""
 
-    terms: StepConditions
+    conditions: StepConditions
     steps: int
 
 
 @dataclass(frozen=True, slots=True)
 class StepLog:
-    """The terms of each step, from the first on."""
+    """The conditions of each step, first step first."""
 
     entries: tuple[LogEntry, ...] = ()
 
     @classmethod
-    def steady(cls, terms: StepConditions) -> StepLog:
-        """All steps on the same terms."""
-        return cls((LogEntry(terms, MOST_STEPS),))
+    def uniform(cls, conditions: StepConditions) -> StepLog:
+        """A log in which all steps have equal conditions."""
+        return cls((LogEntry(conditions, MOST_STEPS),))
 
     @property
     def steps(self) -> int:
-        """How many it knows."""
-        return sum(stretch.steps for stretch in self.entries)
+        """Number of recorded steps."""
+        return sum(entry.steps for entry in self.entries)
 
     @property
     def rows(self) -> list[list[int]]:
-        """As JSON has it."""
-        return [[*terms[:3], steps, *([1] if terms.compiled else [])] for terms, steps in self.entries]
+        """The rows of the replay record."""
+        return [[*c[:3], steps, *([1] if c.compiled else [])] for c, steps in self.entries]
 
     def at(self, step: int) -> StepConditions:
-        """The terms of that step, from 0; beyond its end those of the last one."""
-        for stretch in self.entries:
-            if step < stretch.steps:
-                return stretch.terms
-            step -= stretch.steps
-        return self.entries[-1].terms if self.entries else StepConditions()
+        """The conditions of *step*, from 0. Steps after the last one have its conditions."""
+        for entry in self.entries:
+            if step < entry.steps:
+                return entry.conditions
+            step -= entry.steps
+        return self.entries[-1].conditions if self.entries else StepConditions()
 
-    def then(self, terms: StepConditions) -> StepLog:
-        """One step more."""
-        if self.entries and self.entries[-1].terms == terms:
-            return StepLog((*self.entries[:-1], LogEntry(terms, self.entries[-1].steps + 1)))
-        return StepLog((*self.entries, LogEntry(terms, 1)))
+    def appended(self, conditions: StepConditions) -> StepLog:
+        """This log with one more step."""
+        if self.entries and self.entries[-1].conditions == conditions:
+            return StepLog((*self.entries[:-1], LogEntry(conditions, self.entries[-1].steps + 1)))
+        return StepLog((*self.entries, LogEntry(conditions, 1)))
 
     def first(self, steps: int) -> StepLog:
-        """Only so many of its steps."""
+        """The first *steps* steps of this log."""
         kept, left = list[LogEntry](), steps
-        for stretch in self.entries:
+        for entry in self.entries:
             if left > 0:
-                kept.append(LogEntry(stretch.terms, min(stretch.steps, left)))
-            left -= stretch.steps
+                kept.append(LogEntry(entry.conditions, min(entry.steps, left)))
+            left -= entry.steps
         return StepLog(tuple(kept))
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayPlan:
-    """What a replay follows: the courses of the first time, and how large the tiles of the finish were."""
+    """What a replay repeats: the conditions of the original steps and the tile size of the upscale."""
 
     steps: StepLog = field(default_factory=StepLog)
     finish: StepLog = field(default_factory=StepLog)
     core: int = 0
-    """The side of a tile's core in small pixels; 0 = as it comes."""
+    """Side of a tile's core in pixels before upscaling; 0 = not fixed."""
 
 
 def read_replay_plan(resolved: Mapping[str, Any]) -> ReplayPlan:
-    """What a record resolved, believed only where it is sensible; old ones know no more than one bucket for all."""
+    """Read the replay plan of a record. Invalid values are ignored. Old records hold one bucket for all steps."""
     core, bucket = resolved.get("upscaler_core"), resolved.get("bucket")
     steps = read_step_log(resolved.get("course"))
     if not steps.entries:
-        steps = StepLog.steady(StepConditions(_within(bucket, 1, LARGEST_BUCKET) or 1))
+        steps = StepLog.uniform(StepConditions(_within(bucket, 1, LARGEST_BUCKET) or 1))
     return ReplayPlan(steps, read_step_log(resolved.get("upscaler_course")), _within(core, *CORES))
 
 
 def read_step_log(value: object) -> StepLog:
-    """The course of such rows; an empty one for anything else, also if only one row of them is wrong."""
+    """Parse the rows of a replay record. Returns an empty log if any row is invalid."""
     if not isinstance(value, list) or len(value) > MOST_STEPS or not all(_is_row(row) for row in value):
         return StepLog()
-    course = StepLog(tuple(LogEntry(StepConditions(row[0], row[1], row[2], len(row) == 5), row[3]) for row in value))
-    return course if course.steps <= MOST_STEPS else StepLog()
+    log = StepLog(tuple(LogEntry(StepConditions(row[0], row[1], row[2], len(row) == 5), row[3]) for row in value))
+    return log if log.steps <= MOST_STEPS else StepLog()
 
 
 def _is_row(row: object) -> bool:
@@ -121,5 +121,5 @@ def _is_row(row: object) -> bool:
 
 
 def _within(value: object, low: int, high: int) -> int:
-    """*value* if it is a whole number that may be; else 0."""
+    """*value* if it is an int in the range, else 0."""
     return value if isinstance(value, int) and type(value) is int and low <= value <= high else 0

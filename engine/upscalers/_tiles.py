@@ -130,7 +130,7 @@ class Canvas:
             self.large.paste(enlarged, (left * self.scale, top * self.scale))
         self.step += 1
         if terms:
-            self.step_log = self.step_log.then(terms)
+            self.step_log = self.step_log.appended(terms)
         if self.step < self.steps:
             return Running(self.step, self.steps, self.preview)
         way = {"upscaler_course": self.step_log.rows, "upscaler_core": self.cutting.core} if terms else {}

@@ -9,7 +9,7 @@ from engine.worker.job_state import ImageTask, JobRun, Stage
 
 UNDER_WAY = (Stage.PAINTING, Stage.AWAY)
 BACKGROUND_TURNS = 8
-"""While other images are in progress, background images take one step in so many."""
+"""Background images take one step for this many steps of other images."""
 
 
 class JobTable:

@@ -238,7 +238,7 @@ def test_the_real_small_model_paints_its_pictures_again_pixel_by_pixel(
         (["dream", "a cat", "--grader", "primer"], "need --best"),
         (["dream", "a cat", "--threads", "nope"], "“nope” is no number of CPU threads"),
         (["dream", "a cat", "--threads", "-3"], "“-3” is no number of CPU threads: it must be from 1 to 1024, or auto"),
-        (["dream", "a cat", "--evolution", "way.avi"], "An evolution ends in .gif, .webp, .mp4"),
+        (["dream", "a cat", "--evolution", "way.avi"], "Unknown film format “.avi”. Available: .gif, .webp, .mp4"),
         (["dream", "--replay", "small.png", "--model", "lsun"], "leave out model"),
         (["dream", "--replay", "small.png", "--count", 3], "leave out --resume and --count"),
     ],

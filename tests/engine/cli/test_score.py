@@ -37,7 +37,7 @@ def test_one_picture_and_one_text_are_one_number(shell: Shell, pictures: list[st
     other = shell("score", "circle.png", "--text", OWL)
 
     assert float(said.out) > 0.5 > float(other.out)
-    assert "seen by primer-grader" in said.err
+    assert "scored by primer-grader" in said.err
 
 
 def test_what_was_enlarged_is_judged_too(shell: Shell, pictures: list[str]) -> None:
@@ -101,7 +101,7 @@ def test_the_picture_that_fits_best_wins_and_the_table_says_why(shell: Shell, pi
     head, first, second, verdict = said.out.splitlines()
     assert "a red circle" in head and "a blue background" in head
     assert ("circle.png", "owl.png") == (first.split()[1], second.split()[1])
-    assert verdict.startswith("circle.png fits best, ")
+    assert verdict.startswith("circle.png matches best, ")
 
 
 def test_without_words_pictures_are_judged_by_their_own(shell: Shell) -> None:
@@ -112,7 +112,7 @@ def test_without_words_pictures_are_judged_by_their_own(shell: Shell) -> None:
 
     assert ["kept.png", "broke.png"] == [place["path"] for place in record["ranking"]]
     assert {CIRCLE} == {place["prompt"] for place in record["ranking"]}
-    assert "kept.png fits best" in record["verdict"]
+    assert "kept.png matches best" in record["verdict"]
 
 
 def test_pictures_of_different_words_are_not_measured_with_one_measure(shell: Shell) -> None:
@@ -121,7 +121,7 @@ def test_pictures_of_different_words_are_not_measured_with_one_measure(shell: Sh
 
     said = shell("compare", "circle.png", "boat.png")
 
-    assert "other words, other measure" in said.out
+    assert "Scores of different prompts are hard to compare" in said.out
     assert CIRCLE in said.out and BOAT in said.out
 
 
@@ -146,13 +146,13 @@ def test_what_is_alike_is_too_close_to_call(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (["score", "circle.png"], "Say what the pictures shall show by --text"),
+        (["score", "circle.png"], "Name the text with --text"),
         (["score", "absent.png", "--text", "owl"], "absent.png cannot be read"),
         (["score", "junk.png", "--text", "owl"], "junk.png: This file is not a picture"),
         (["score", "circle.png", "--text", "zzz"], "I don’t know “zzz”"),
         (["score", "circle.png", "--text", ""], "The prompt is empty"),
         (["compare", "circle.png"], "at least two pictures"),
-        (["compare", "circle.png", "owl.png"], "circle.png holds no record of its words"),
+        (["compare", "circle.png", "owl.png"], "circle.png has no record of its prompt"),
         (["compare", "circle.png", "junk.png", "--text", "owl"], "junk.png: This file is not a picture"),
     ],
 )

@@ -44,8 +44,8 @@ def test_words_find_their_picture_and_a_sheet_shows_it(shell: Shell) -> None:
     for name, words in SCENES.items():
         said = shell("search", "album", words, "--count", 2, "--out", "sheet.png")
         assert (0, name, 2) == (said.status, names(said)[0], len(names(said)))
-        assert "Left out, because they cannot be opened: broken.jpg." in said.err
-        assert "2 of 4 pictures, seen by primer-grader" in said.err
+        assert "Skipped unreadable files: broken.jpg." in said.err
+        assert "2 of 4 pictures, scored by primer-grader" in said.err
 
     assert "sheet.png" == said.out.splitlines()[-1]
     assert Image.open("sheet.png").width > 128
@@ -108,7 +108,7 @@ def test_where_nothing_can_be_opened_every_problem_is_named(shell: Shell) -> Non
     said = shell("search", "album", "a cat")
 
     assert (2, 1) == (said.status, len(said.err.splitlines()))
-    assert "no other pictures in album" in said.err
+    assert "No other readable pictures in album" in said.err
     assert "0.jpg: This file is not a picture that can be opened; PNG, " in said.err
     assert said.err.endswith("And 2 more.\n") and "5.jpg" not in said.err
 
@@ -144,13 +144,13 @@ def test_words_that_the_small_clip_lacks_are_named(shell: Shell) -> None:
     ("words", "error"),
     [
         (["search", "nowhere", "a cat"], "nowhere is not a folder of pictures"),
-        (["search", "album"], "words, or a picture by --like"),
+        (["search", "album"], "words, or a picture with --like"),
         (["search", "album", "a cat:-x"], "is not a number"),
         (["search", "album", "zzz"], "I don’t know “zzz”"),
         (["search", "album", "--like", "absent.png"], "absent.png cannot be read"),
         (["search", "album", "--like", "album/broken.jpg"], "it starts like JPEG, but its header is broken"),
-        (["search", "album", "a cat", "--out", "x.jpg"], "The sheet is written as PNG"),
-        (["search", "empty", "a cat"], "no other pictures in empty"),
+        (["search", "album", "a cat", "--out", "x.jpg"], "The sheet is a PNG"),
+        (["search", "empty", "a cat"], "No other readable pictures in empty"),
     ],
 )
 @pytest.mark.usefixtures("folder")

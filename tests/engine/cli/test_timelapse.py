@@ -48,12 +48,12 @@ def test_the_finished_picture_may_have_been_enlarged(shell: Shell, way: Path) ->
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (["way"], "choose by --of: x-0, x-1"),
-        (["way", "--of", "y-0"], "no snapshots of y-0 in way; there are of x-0, x-1"),
-        (["way", "--of", "x-0", "--out", "x.avi"], "An evolution ends in .gif, .webp, .mp4"),
+        (["way"], "Choose one with --of: x-0, x-1"),
+        (["way", "--of", "y-0"], "way has no snapshots of y-0. Available: x-0, x-1"),
+        (["way", "--of", "x-0", "--out", "x.avi"], "Unknown film format “.avi”. Available: .gif, .webp, .mp4"),
         (["way", "--of", "x-0", "--picture", "absent.png"], "absent.png cannot be read"),
         (["nowhere"], "nowhere is not a folder of snapshots"),
-        (["."], "no snapshots in ."),
+        (["."], "has no snapshots"),
     ],
 )
 @pytest.mark.usefixtures("way")

@@ -50,7 +50,7 @@ def test_a_download_shows_the_licence_and_where_the_file_lies(folder: Path) -> N
     assert 0 == result.exit_code, result.output
     assert "good  the good one\nLicence: Free for all." in result.output
     assert f"{folder / 'good.pth'}  0.0 MB, SHA-256 {hashlib.sha256(CONTENT).hexdigest()}" in result.output
-    assert "good is here already, and its hash is right." in run("download", "good").output
+    assert "good is already installed; its hash is correct." in run("download", "good").output
 
 
 def test_without_a_published_hash_trust_is_needed_once(folder: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_file_of_ones_own_that_was_trained_further_is_trusted_again_by_name(fo
     trusted = run("verify", "--trust", "mine")
 
     assert 0 == trusted.exit_code
-    assert f"right  mine  {mine}  the averaged weights under “params_ema”" in trusted.output
+    assert f"ok  mine  {mine}  the averaged weights under “params_ema”" in trusted.output
 
 
 @pytest.mark.parametrize("number", [torch.nan, torch.inf])
@@ -116,7 +116,7 @@ def test_a_file_that_was_put_there_by_hand_can_be_trusted(folder: Path) -> None:
     assert "not trusted yet" in run("list").output
     assert 1 == run("verify").exit_code
     assert 0 == run("verify", "--trust", "unknown").exit_code
-    assert "right" in run("verify").output
+    assert "ok" in run("verify").output
 
 
 def test_the_list_says_what_is_here(folder: Path) -> None:
@@ -133,7 +133,7 @@ def test_another_address_may_be_named(folder: Path, shelf: Shelf) -> None:
     with serving(Shelf(CONTENT)) as other:
         assert 0 == run("download", "good", "--from", other.address + "/mirror").exit_code
     assert ([], [("/mirror", "")]) == (shelf.requests, other.requests)
-    assert "--from names the address of one file" in str(run("download", "good", "bad", "--from", "http://x").exception)
+    assert "--from is the URL of one file" in str(run("download", "good", "bad", "--from", "http://x").exception)
 
 
 def files(folder: Path) -> set[str]:
@@ -156,7 +156,7 @@ def test_a_file_of_ones_own_is_never_deleted(folder: Path, tmp_path: Path) -> No
     mine.write_bytes(CONTENT)
     table.add_entries([Entry("mine", Kind.CLIP, "my own", str(mine), "Mine.")])
     assert 0 == run("verify", "--trust", "mine").exit_code
-    assert f"mine: nothing to delete. {mine} stays: it is yours." in run("remove", "mine").output
+    assert f"mine: nothing to delete. {mine} is your own file and is kept." in run("remove", "mine").output
     assert CONTENT == mine.read_bytes()
     assert 1 == run("verify", "mine").exit_code
 

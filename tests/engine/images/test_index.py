@@ -190,7 +190,7 @@ def test_every_perceptor_has_vectors_of_its_own(root: Path) -> None:
 
 
 def test_two_at_once_do_not_get_into_each_others_way(root: Path) -> None:
-    with Album(root, "eye", DIM), pytest.raises(InvalidRequest, match="Another search is at"):
+    with Album(root, "eye", DIM), pytest.raises(InvalidRequest, match="Another search is using"):
         Album(root, "eye", DIM)
 
 
@@ -209,7 +209,7 @@ def test_names_that_are_no_text_are_kept(root: Path) -> None:
 def test_a_place_where_nothing_can_be_written_is_named(root: Path) -> None:
     (root / ".dreambot").write_bytes(b"a file")
 
-    with pytest.raises(InvalidRequest, match=r"cannot be remembered in .*Name another place by --cache"):
+    with pytest.raises(InvalidRequest, match=r"cannot be written to .*another folder with --cache"):
         Album(root, "eye", DIM)
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from engine.errors import InvalidRequest
 from engine.images import timelapse as evolution
-from engine.images.timelapse import FRAME_MS, HELD_MS, MOST_FRAMES, animate, check_kind, pace
+from engine.images.timelapse import FRAME_MS, FINISHED_MS, MOST_FRAMES, animate, check_kind, pace
 
 
 def way(count: int, size: tuple[int, int] = (64, 48)) -> list[Image.Image]:
@@ -37,7 +37,7 @@ def test_the_way_is_walked_in_order_and_its_end_is_held(suffix: str) -> None:
     pictures, durations = frames(animate(way(12), suffix))
 
     light = [float(np.asarray(picture).mean()) for picture in pictures]
-    assert (12, HELD_MS) == (len(pictures), durations[-1])
+    assert (12, FINISHED_MS) == (len(pictures), durations[-1])
     assert sorted(light) == light
     assert {250} == set(durations[:-1])
 
@@ -47,7 +47,7 @@ def test_a_long_way_is_thinned_evenly_and_a_short_one_is_slow() -> None:
 
     assert MOST_FRAMES == len(pictures)
     assert FRAME_MS[0] <= durations[0] < 100
-    assert [FRAME_MS[1], HELD_MS] == pace(1)
+    assert [FRAME_MS[1], FINISHED_MS] == pace(1)
 
 
 def test_all_frames_take_the_shape_of_the_last() -> None:
@@ -88,5 +88,5 @@ def test_without_the_library_a_video_is_refused_in_words(monkeypatch: pytest.Mon
 
 
 def test_another_kind_of_file_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(InvalidRequest, match=r"\.gif, \.webp, \.mp4; not in “\.avi”"):
+    with pytest.raises(InvalidRequest, match=r"“\.avi”. Available: \.gif, \.webp, \.mp4"):
         check_kind(".avi")

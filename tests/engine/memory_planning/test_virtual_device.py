@@ -77,7 +77,7 @@ def test_the_shell_says_what_would_fit_into_a_card_that_one_has_not_got(shell: S
     said = shell("memory", "biggan-deep-512", "--card", "4").out
     refused = shell("memory", "biggan-deep-512", "--card", "1.5").out
 
-    assert "840 MB" in said and "as it is" in said and "3.7 GB for nets and one step" in said
+    assert "840 MB" in said and "full" in said and "3.7 GB available for models and one step" in said
     assert "no size of it would fit" in " ".join(refused.split())
 
 

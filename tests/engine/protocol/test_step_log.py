@@ -14,7 +14,7 @@ ALONE, CROWDED = StepConditions(1, 1), StepConditions(8, 2)
 def test_a_stretch_of_equal_steps_is_one_row() -> None:
     course = StepLog()
     for terms in (ALONE, CROWDED, CROWDED, ALONE):
-        course = course.then(terms)
+        course = course.appended(terms)
 
     assert [[1, 1, 0, 1], [8, 2, 0, 2], [1, 1, 0, 1]] == course.rows
     assert [ALONE, CROWDED, CROWDED, ALONE] == [course.at(step) for step in range(course.steps)]
@@ -22,19 +22,19 @@ def test_a_stretch_of_equal_steps_is_one_row() -> None:
 
 
 def test_steps_of_compiled_nets_have_rows_of_their_own() -> None:
-    course = StepLog().then(ALONE).then(ALONE._replace(compiled=True))
+    course = StepLog().appended(ALONE).appended(ALONE._replace(compiled=True))
 
     assert [[1, 1, 0, 1], [1, 1, 0, 1, 1]] == course.rows
     assert course == read_step_log(json.loads(json.dumps(course.rows)))
 
 
 def test_beyond_its_end_the_last_terms_hold_and_without_any_the_usual_ones() -> None:
-    assert CROWDED == StepLog().then(ALONE).then(CROWDED).at(99)
+    assert CROWDED == StepLog().appended(ALONE).appended(CROWDED).at(99)
     assert StepConditions() == StepLog().at(3)
 
 
 def test_steps_that_are_done_again_are_forgotten() -> None:
-    course = StepLog().then(ALONE).then(CROWDED).then(CROWDED)
+    course = StepLog().appended(ALONE).appended(CROWDED).appended(CROWDED)
 
     assert [[1, 1, 0, 1], [8, 2, 0, 1]] == course.first(2).rows
     assert [] == course.first(0).rows

@@ -106,7 +106,7 @@ def test_in_the_same_bucket_it_is_equal_to_the_bit() -> None:
     for neighbours in (0, 3):
         shop = Workshop(runtime=tiny_runtime(), find=find_method)
         request = build_request("a red circle", size="192x192", seed=7, steps=6)
-        shop.worker.submit(Job("a", 1, "somebody", request), {}, ReplayPlan(StepLog.steady(StepConditions(4))))
+        shop.worker.submit(Job("a", 1, "somebody", request), {}, ReplayPlan(StepLog.uniform(StepConditions(4))))
         if neighbours:
             submit(shop, "b", seed=1, steps=20, count=neighbours)
         shop.run("a")
