@@ -54,8 +54,19 @@ def show_prompts(prompts: Iterable[Prompt]) -> str:
     >>> from engine.requests.prompts import parse_prompts
     >>> show_prompts(parse_prompts("castle:2 | fog | people:-.5"))
     'castle ×2 · fog · people ×−0.5'
+    >>> show_prompts(parse_prompts("0: a seed | 40%: a tree"))
+    'at first: a seed · from 40 %: a tree'
     """
-    return " · ".join(_show(prompt) for prompt in prompts)
+    shown, since = list[str](), None
+    for prompt in prompts:
+        begins = prompt.since is not None and prompt.since != since
+        shown.append(f"{_show_start(prompt.since or 0)}: {_show(prompt)}" if begins else _show(prompt))
+        since = prompt.since
+    return " · ".join(shown)
+
+
+def _show_start(since: float) -> str:
+    return f"from step {since:g}" if since >= 1 else f"from {100 * since:g} %" if since else "at first"
 
 
 def _show(prompt: Prompt) -> str:

@@ -22,7 +22,7 @@ from engine.images.opening import open_own
 from engine.images.pictures import to_png, within
 from engine.primer.vocabulary import says_something
 from engine.protocol.messages import Embeddings
-from engine.requests.prompts import Prompt
+from engine.requests.prompts import Prompt, last_phase
 from engine.requests.request import DreamRequest
 
 SIDE = 336
@@ -65,7 +65,7 @@ class ClipRanker:
     async def _cosines(
         self, pictures: Sequence[PictureRow], prompts: Sequence[Prompt], name: str
     ) -> Mapping[int, float]:
-        parts = [prompt for prompt in prompts if _is_read(prompt, name)]
+        parts = [prompt for prompt in last_phase(prompts) if _is_read(prompt, name)]
         if not parts:
             raise Refused(f"{name}, the model that scores pictures, does not know any word of this prompt.")
         seen = [(picture.index, view) for picture in pictures if (view := await _view(picture))]

@@ -202,7 +202,9 @@ def _places(parts: Sequence[Prompt]) -> Iterator[int]:
 
 
 def _split_parts(parts: Sequence[Prompt], at: int) -> tuple[str, str] | None:
-    """None if one of the weights from there on cannot come from a negative prompt."""
+    """None if one of the parts from there on cannot come from a negative prompt."""
+    if any(prompt.since is not None for prompt in parts[at:]):
+        return None
     weights = [_before(prompt.weight) for prompt in parts[at:]]
     if None in weights:
         return None

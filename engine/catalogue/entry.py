@@ -18,6 +18,7 @@ class Kind(StrEnum):
     """The network that a checkpoint holds."""
 
     DIFFUSION = "diffusion"
+    V_DIFFUSION = "v-diffusion"
     SECONDARY = "secondary"
     VQGAN = "vqgan"
     BIGGAN = "biggan"

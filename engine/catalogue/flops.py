@@ -50,6 +50,11 @@ def view_share(channels: int, size: int, perceptor: str) -> float:
     return clip_cost(perceptor) / net
 
 
+def v_view_share(teraflops: float, perceptor: str) -> float:
+    """Cost of one view through *perceptor* over one guided pass of a net whose forward pass costs *teraflops*."""
+    return clip_cost(perceptor) / (2 * teraflops)
+
+
 def biggan_view_share(channels: int, size: int, perceptor: str) -> float:
     """Cost of one view through *perceptor* over one forward and backward pass of a BigGAN."""
     nearest = min(BIGGAN, key=lambda side: abs(side - size))

@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable, Mapping
 
 from engine.catalogue.entry import Entry, Kind
-from engine.catalogue.flops import biggan_view_share, view_share
+from engine.catalogue.flops import biggan_view_share, v_view_share, view_share
 from engine.catalogue.model_info import Model
 from engine.nets.adm_flags import read_flags
 from engine.nets.biggan_flags import read_biggan_flags
+from engine.nets.v_diffusion.flags import read_v_diffusion_flags
 from engine.nets.vqgan_flags import read_vqgan_flags
 
 MAX_SIDE = 1536
@@ -59,6 +60,26 @@ def _diffusion_model(entry: Entry, size: Size | None) -> Model:
     )
 
 
+def _v_diffusion_model(entry: Entry, size: Size | None) -> Model:
+    flags = read_v_diffusion_flags(entry.flags)
+    own, multiple = flags.image_size, flags.multiple
+    return Model(
+        name=entry.name,
+        title=entry.title,
+        methods=("clip_diffusion",),
+        size=size or (own, own),
+        multiple=multiple,
+        smallest=max(own // 2, multiple),
+        largest=max(MAX_SIDE, own) // multiple * multiple,
+        perceptor=entry.perceptor,
+        view_share=v_view_share(flags.teraflops(own), entry.perceptor),
+        train_steps=flags.diffusion_steps,
+        reads=bool(flags.context_dim),
+        free_guidance=flags.free_guidance,
+        defaults={"clip_diffusion": dict(entry.defaults)},
+    )
+
+
 def _vqgan_model(entry: Entry, size: Size | None) -> Model:
     flags = read_vqgan_flags(entry.flags)
     own, multiple = flags.resolution, math.lcm(VQGAN_MULTIPLE, flags.factor)
@@ -97,11 +118,13 @@ def _biggan_model(entry: Entry, size: Size | None) -> Model:
 
 _BUILDERS: Mapping[Kind, Callable[[Entry, Size | None], Model]] = {
     Kind.DIFFUSION: _diffusion_model,
+    Kind.V_DIFFUSION: _v_diffusion_model,
     Kind.VQGAN: _vqgan_model,
     Kind.BIGGAN: _biggan_model,
 }
 _READERS: Mapping[Kind, Callable[[Mapping[str, object]], object]] = {
     Kind.DIFFUSION: read_flags,
+    Kind.V_DIFFUSION: read_v_diffusion_flags,
     Kind.VQGAN: read_vqgan_flags,
     Kind.BIGGAN: read_biggan_flags,
 }

@@ -39,6 +39,8 @@ class Model:
     """Classes of its training; the network needs one of them. 0 = unconditional."""
     reads: bool = False
     """Whether its network is conditioned on the prompt."""
+    free_guidance: bool = True
+    """Whether a network that reads was also trained without a prompt, for classifier-free guidance."""
     limited_words: bool = False
     """Whether it knows only the words of `engine.primer.vocabulary`."""
     defaults: Mapping[str, Mapping[str, object]] = field(default_factory=dict)

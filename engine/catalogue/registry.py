@@ -79,7 +79,7 @@ class Catalogue(_Table):
                 flags=net.flags | row.flags,
                 page=row.page,
                 perceptor=row.perceptor,
-                defaults=self.settings[row.settings] if row.kind is Kind.DIFFUSION else {},
+                defaults=self.settings[row.settings] if row.kind in (Kind.DIFFUSION, Kind.V_DIFFUSION) else {},
             )
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from engine.guidance.embeddings import see, views
 from engine.guidance.perceptor_loader import PRIMER_FILES, load_perceptor
 from engine.guidance.vocabulary_check import cut_short, understood
-from engine.requests.prompts import Prompt
+from engine.requests.prompts import Prompt, last_phase
 from engine.runtime.provider import NetProvider
 
 Floats = NDArray[np.float32]
@@ -67,11 +67,11 @@ class Judge:
         return vectors
 
     def wish(self, prompts: Sequence[Prompt], pictures: Mapping[str, Image.Image] | None = None) -> PromptVectors:
-        """Embed the parts; *pictures*: SHA-256 → what image prompts name.
+        """Embed the parts that hold at the end; *pictures*: SHA-256 → what image prompts name.
 
         Raises InvalidRequest where a small perceptor knows no word of them.
         """
-        kept, notes = tuple(prompts), tuple[str, ...]()
+        kept, notes = last_phase(tuple(prompts)), tuple[str, ...]()
         if self.id in PRIMER_FILES:
             kept, notes = understood(kept, SMALL)
         notes += cut_short(kept, [self._perceptor])

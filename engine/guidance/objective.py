@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from engine.guidance.noise_key import NoiseKey
 from engine.guidance.perceptor import Perceptor
 from engine.guidance.targets import Targets
 from engine.images.tensors import to_unit
+from engine.requests.clip_weights import Weighted
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,17 @@ class ClipTarget:
     perceptor: str
     targets: Targets
     weight: float = 1.0
+    recipe: CutRecipe | None = None
+    """Its own cuts; None = those of the objective."""
+    guide: Weighted | None = None
+    """Its schedules, which `at` reads."""
+
+    def at(self, timestep: float, recipe: CutRecipe) -> ClipTarget:
+        """The same with weight and cuts of *timestep*; *recipe* is that of CLIPs without cuts of their own."""
+        if self.guide is None:
+            return self
+        own = None if self.guide.cutouts is None else replace(recipe, count=int(self.guide.cutouts.at(timestep)))
+        return replace(self, weight=float(self.guide.weight.at(timestep)), recipe=own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +77,22 @@ class Objective:
     def shape(self) -> Hashable:
         """Equal for objectives that one batch can hold: CLIPs, numbers of targets and cutouts, active losses."""
         clip_targets = tuple(
-            (eye.perceptor, len(eye.targets.weights), eye.targets.stops is None) for eye in self.clip_targets
+            (eye.perceptor, len(eye.targets.weights), eye.targets.stops is None, eye.weight != 0, cuts.total)
+            for eye, cuts in zip(self.clip_targets, self.recipes, strict=True)
         )
         looks = self.scales.clip != 0, self.scales.features != 0
         cuts = self.recipe.total, self.recipe.rim, self.recipe.augment
         return clip_targets, cuts, self.lots, self.parts, self.distance, looks
+
+    @property
+    def recipes(self) -> tuple[CutRecipe, ...]:
+        """The cuts of each CLIP."""
+        return tuple(eye.recipe or self.recipe for eye in self.clip_targets)
+
+    @property
+    def most_cuts(self) -> int:
+        """The largest number of cuts that one CLIP sees."""
+        return max(recipe.total for recipe in self.recipes)
 
     @property
     def acts(self) -> bool:
@@ -92,24 +115,27 @@ def objective_gradient(
     """
     leaf = seen.detach().requires_grad_()
     with torch.enable_grad():
-        looks = _looks(len(perceptors), objectives[0], rehearsed=leaf.is_meta)
-        first = looks[0] if objectives[0].scales.clip else None
+        looks = _looks(objectives[0], rehearsed=leaf.is_meta) if objectives[0].scales.clip else []
+        first = looks[0] if looks else None
         total = _look(perceptors, leaf, objectives, noise_keys, moved, first)
         total = _small_losses(leaf, objectives, moved, total)
         if objectives[0].scales.features:
             unlike = feature_distance(perceptors[0], leaf, _inits(objectives, leaf), noise_keys)
             total = total + _column([p.scales.features for p in objectives], leaf) * unlike
         gradient = _gradient(leaf, total)
-        for look in looks[1:] if objectives[0].scales.clip else ():
+        for look in looks[1:]:
             gradient = gradient + _gradient(leaf, _look(perceptors, leaf, objectives, noise_keys, moved, look))
     return gradient
 
 
-def _looks(clip_targets: int, objective: Objective, *, rehearsed: bool) -> list[tuple[int, int, int]]:
-    """Every perceptor, lot and part; in a dry run the first and last (largest) of each perceptor."""
-    looks = [(lot, part) for lot in range(objective.lots) for part in range(objective.parts)]
-    some = dict.fromkeys((looks[0], looks[-1])) if rehearsed else looks
-    return [(eye, lot, part) for eye in range(clip_targets) for lot, part in some]
+def _looks(objective: Objective, *, rehearsed: bool) -> list[tuple[int, int, int]]:
+    """Every CLIP that counts, lot and part; in a dry run the first and last (largest) of each CLIP."""
+    found = list[tuple[int, int, int]]()
+    for number, (eye, recipe) in enumerate(zip(objective.clip_targets, objective.recipes, strict=True)):
+        parts = min(objective.parts, recipe.total)
+        looks = [(number, lot, part) for lot in range(objective.lots) for part in range(parts)] if eye.weight else []
+        found += dict.fromkeys((looks[0], looks[-1])) if rehearsed and looks else looks
+    return found
 
 
 def _gradient(leaf: Tensor, loss: Tensor) -> Tensor:
@@ -145,11 +171,12 @@ def _look(
         return 0 * seen.flatten(1).sum(1)  # part of the graph, for objectives whose other losses see the prediction
     number, lot, part = look
     perceptor, clip_targets = perceptors[number], [p.clip_targets[number] for p in objectives]
+    recipes = [p.recipes[number] for p in objectives]
     shown = rolled(seen, *moved) if moved else seen
     sides, name = (seen.shape[2], seen.shape[3]), f" {number}/{lot}" if number or lot else ""
     cuts = [
-        draw_cuts(p.recipe, t.seed, t.index, t.step, sides, perceptor.size, name).part(part, p.parts)
-        for p, t in zip(objectives, noise_keys, strict=True)
+        draw_cuts(recipe, t.seed, t.index, t.step, sides, perceptor.size, name).part(part, min(p.parts, recipe.total))
+        for p, t, recipe in zip(objectives, noise_keys, recipes, strict=True)
     ]
     views = perceptor.encode_image(to_unit(cut(shown, cuts, perceptor.size)))
     targets = torch.stack([eye.targets.vectors for eye in clip_targets])
@@ -162,7 +189,7 @@ def _look(
         DISTANCES[objectives[0].distance],
         None if any(stop is None for stop in stops) else torch.stack(stops),  # type: ignore[arg-type]
     )
-    share = len(cuts[0].windows) / objectives[0].recipe.total
+    share = len(cuts[0].windows) / recipes[0].total
     return _column([p.scales.clip * p.clip_targets[number].weight / p.lots * share for p in objectives], seen) * loss
 
 

@@ -28,10 +28,10 @@ def objective_at(
     options: ClipDiffusionOptions, clip_targets: tuple[ClipTarget, ...], init: Tensor | None, timestep: float, step: int
 ) -> Objective:
     """What draws the picture in *step* of all steps, at *timestep*; nothing where that step is not guided."""
-    guided = guides(options, timestep, step)
+    guided, recipe = guides(options, timestep, step), recipe_at(options, timestep)
     return Objective(
-        clip_targets=clip_targets,
-        recipe=recipe_at(options, timestep),
+        clip_targets=tuple(target.at(timestep, recipe) for target in clip_targets),
+        recipe=recipe,
         scales=_scales(options, timestep) if guided else Scales(),
         init=init,
         distance=options.distance,

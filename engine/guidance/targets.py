@@ -18,6 +18,8 @@ from engine.requests.prompts import Prompt
 from engine.requests.request import DreamRequest
 
 FEWEST = 4
+FUZZY_COPIES = 25
+"""Noisy copies of each prompt, as in Disco Diffusion."""
 LARGEST = 1024
 
 
@@ -58,16 +60,19 @@ def make_targets(
     pictures: Mapping[str, Tensor],
     recipe: CutRecipe,
     directions: Sequence[tuple[int, float]] = (),
+    fuzzy: float = 0.0,
 ) -> Targets:
     """Embed every prompt. *pictures*: SHA-256 → [3, H, W] in [0, 1]; a picture becomes as many targets as it has cuts.
 
-    *directions*: seeds and weights of random vectors that are targets as well ("noise prompts").
+    *directions*: seeds and weights of random vectors that are targets as well ("noise prompts"). *fuzzy*: length of
+    the noise in each of the `FUZZY_COPIES` that replace a prompt, over the length of its embedding.
 
     Weights are divided by the absolute value of their sum, as in all tools of this family: so `a:2|b:2` is `a|b`.
     """
     vectors, weights, stops = list[Tensor](), list[Tensor](), list[float]()
-    for prompt in prompts:
+    for number, prompt in enumerate(prompts):
         found = _embed(perceptor, prompt, pictures, recipe)
+        found = _blurred(found, fuzzy, number) if fuzzy else found
         vectors.append(found)
         stops += [-math.inf if prompt.stop is None else prompt.stop] * len(found)
         weights.append(torch.full((len(found),), prompt.weight / len(found), device=found.device))
@@ -100,6 +105,17 @@ def _embed(perceptor: Perceptor, prompt: Prompt, pictures: Mapping[str, Tensor],
     cuts = draw_cuts(recipe, 0, 0, 0, (picture.shape[2], picture.shape[3]), perceptor.size)
     with torch.no_grad():
         return perceptor.encode_image(to_unit(cut(picture, [cuts], perceptor.size)))
+
+
+def _blurred(vectors: Tensor, fuzzy: float, number: int) -> Tensor:
+    """[P, D] → [P · FUZZY_COPIES, D]: unit vectors around those of prompt *number*, the same for every seed.
+
+    Disco Diffusion adds 0.05 per entry to an embedding that is not normalised, which is about 0.1 for ViT-B/32, and
+    clamps the result to [0, 1], which loses its direction and is left out.
+    """
+    count, dim = vectors.shape
+    grain = noise(0, number, 0, "fuzzy", (count, FUZZY_COPIES, dim)).to(vectors) / math.sqrt(dim)
+    return F.normalize(vectors[:, None] + fuzzy * grain, dim=-1).flatten(0, 1)
 
 
 def _padded(targets: Targets) -> Targets:

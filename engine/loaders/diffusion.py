@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,16 +13,19 @@ from torch import Tensor
 
 from engine.catalogue.entry import Entry, Kind
 from engine.catalogue.registry import find_entry
-from engine.diffusion.denoiser import Denoiser, eps_denoiser, velocity_denoiser, xstart_denoiser
+from engine.diffusion.continuous import continuous_schedule
+from engine.diffusion.denoiser import Denoiser, eps_denoiser, v_denoiser, velocity_denoiser, xstart_denoiser
 from engine.diffusion.respacing import RespacedSchedule, respaced_schedule
 from engine.diffusion.schedules import alphas_cumprod
 from engine.errors import ModelUnavailable
 from engine.loaders.adapters import adapt, load_adapters
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
-from engine.loaders.meta_init import blueprint
+from engine.loaders.meta_init import blueprint, v_blueprint
 from engine.nets.adm import UNetModel, build_adm
 from engine.nets.adm_flags import AdmFlags
 from engine.nets.primer.composer import Composer, build_composer
+from engine.nets.v_diffusion.flags import VDiffusionFlags
+from engine.nets.v_diffusion.net import VDiffusionNet
 from engine.requests.adapters import WeightedAdapter
 from engine.runtime.provider import NetProvider
 from engine.weights.formats.state_dict import SelectedTensors
@@ -38,7 +41,7 @@ FILES = {"primer": PRIMER_WEIGHTS / "diffusion.safetensors"}
 class DiffusionNet:
     """Frozen weights on their device."""
 
-    net: UNetModel
+    net: UNetModel | VDiffusionNet
     sha256: str = ""
     composer: Composer | None = None
     """Makes the sketches of a net that sees them; on the CPU."""
@@ -47,13 +50,16 @@ class DiffusionNet:
     """Names, strengths and SHA-256 of the adapters in the weights, for the record; empty for none."""
 
     @property
-    def flags(self) -> AdmFlags:
+    def flags(self) -> AdmFlags | VDiffusionFlags:
         return self.net.flags
 
     def walk(self, spacing: str) -> RespacedSchedule:
         """The process of the net's training, respaced. Raises InvalidRequest for an impossible spacing."""
-        bars = alphas_cumprod(self.flags.noise_schedule, self.flags.diffusion_steps)
-        return respaced_schedule(bars, spacing, self.flags.rescale_timesteps)
+        flags = self.flags
+        if isinstance(flags, VDiffusionFlags):
+            return continuous_schedule(flags.noise_schedule, spacing)
+        bars = alphas_cumprod(flags.noise_schedule, flags.diffusion_steps)
+        return respaced_schedule(bars, spacing, flags.rescale_timesteps)
 
     def denoiser(
         self, context: Tensor | None = None, classes: Tensor | None = None, sketch: Tensor | None = None
@@ -66,6 +72,8 @@ class DiffusionNet:
             return out
 
         flags = self.flags
+        if isinstance(flags, VDiffusionFlags):
+            return v_denoiser(net)
         wrap = xstart_denoiser if flags.predict_xstart else velocity_denoiser if flags.predict_v else eps_denoiser
         return wrap(net, flags.learn_sigma)
 
@@ -92,6 +100,8 @@ def load_diffusion_net(model: str, runtime: NetProvider, adapters: Sequence[Weig
 
 def _adapted(found: DiffusionNet, model: str, adapters: Sequence[WeightedAdapter], dtype: torch.dtype) -> DiffusionNet:
     """*found*, whose weights are changed in place and then brought into *dtype*."""
+    if not isinstance(found.net, UNetModel):
+        raise ModelUnavailable(f"Adapters change nets of guided-diffusion, and “{model}” is a net of v-diffusion.")
     loaded = load_adapters(model, adapters)
     for adapter, one in zip(loaded, adapters, strict=True):
         adapt(found.net, adapter, one.strength)
@@ -109,7 +119,7 @@ def read_diffusion_net(path: Path, device: torch.device, dtype: torch.dtype) -> 
 
 
 def _with_composer(
-    net: UNetModel, sha256: str, device: torch.device, dtype: torch.dtype, path: Path = PRIMER_WEIGHTS / COMPOSER
+    net: UNetModel | VDiffusionNet, sha256: str, device: torch.device, dtype: torch.dtype, path: Path = PRIMER_WEIGHTS / COMPOSER
 ) -> DiffusionNet:
     """*net*, frozen, its torso in *dtype*, with the composer at *path* if it sees sketches."""
     net = net.eval().requires_grad_(False).set_torso_dtype(dtype).to(device)
@@ -134,10 +144,11 @@ def read_diffusion(entry: Entry, folder: Folder, device: torch.device, dtype: to
     The net is built without memory and filled with the file's tensors, so loading takes little more than their size. A
     net trained from the small model sees sketches, and gets the package's composer.
     """
-    if entry.kind is not Kind.DIFFUSION:
+    net: UNetModel | VDiffusionNet
+    if entry.kind not in FILLED_BY:
         raise ModelUnavailable(f"“{entry.name}” is no diffusion model but a checkpoint of the kind {entry.kind.value}.")
     with folder.open(entry) as opened:
-        net, _ = fill_diffusion(opened, entry.flags)
+        net, _ = FILLED_BY[entry.kind](opened, entry.flags)
     return _with_composer(net, opened.sha256, device, dtype)
 
 
@@ -147,6 +158,22 @@ def fill_diffusion(opened: HashedFile, flags: Mapping[str, object]) -> tuple[UNe
     tensors, choice = read_fitting(opened, net)
     fit(net, tensors)
     return net, choice
+
+
+def fill_v_diffusion(
+    opened: HashedFile, flags: Mapping[str, object]
+) -> tuple[UNetModel | VDiffusionNet, SelectedTensors]:
+    """The same for a v-diffusion net."""
+    net = v_blueprint(flags)
+    tensors, choice = read_fitting(opened, net)
+    fit(net, tensors)
+    return net, choice
+
+
+FILLED_BY: Mapping[Kind, Callable[..., tuple[UNetModel | VDiffusionNet, SelectedTensors]]] = {
+    Kind.DIFFUSION: fill_diffusion,
+    Kind.V_DIFFUSION: fill_v_diffusion,
+}
 
 
 def net_bytes(name: str, dtype: torch.dtype, environ: Mapping[str, str] = os.environ) -> int:

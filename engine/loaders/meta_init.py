@@ -9,6 +9,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from engine.nets.adm import UNetModel, build_adm
+from engine.nets.v_diffusion.net import VDiffusionNet, build_v_diffusion
 
 
 class NoInit(TorchFunctionMode):
@@ -35,3 +36,9 @@ def blueprint(flags: Mapping[str, object]) -> UNetModel:
     """The ADM network of these flags on the meta device: names, shapes and dtypes, no numbers."""
     with torch.device("meta"), NoInit():
         return build_adm(flags)
+
+
+def v_blueprint(flags: Mapping[str, object]) -> VDiffusionNet:
+    """The same of a v-diffusion network."""
+    with torch.device("meta"), NoInit():
+        return build_v_diffusion(flags)

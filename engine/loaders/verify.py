@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from engine.catalogue.entry import Entry, Kind
 from engine.loaders.adapters import read_adapter
 from engine.loaders.biggan import fill_biggan
-from engine.loaders.diffusion import fill_diffusion
+from engine.loaders.diffusion import fill_diffusion, fill_v_diffusion
 from engine.loaders.secondary import fill_secondary
 from engine.loaders.upscaler import describe_file
 from engine.loaders.vqgan import fill_vqgan
@@ -16,6 +16,7 @@ from engine.weights.store.hashed_file import HashedFile
 
 _FILL: Mapping[Kind, Callable[[HashedFile, Entry], tuple[object, SelectedTensors]]] = {
     Kind.DIFFUSION: lambda opened, entry: fill_diffusion(opened, entry.flags),
+    Kind.V_DIFFUSION: lambda opened, entry: fill_v_diffusion(opened, entry.flags),
     Kind.VQGAN: lambda opened, entry: fill_vqgan(opened, entry.flags),
     Kind.BIGGAN: lambda opened, entry: fill_biggan(opened, entry.flags),
     Kind.SECONDARY: lambda opened, entry: fill_secondary(opened),

@@ -17,13 +17,14 @@ from typing import Any, TypeVar, cast
 import torch
 from PIL import Image
 
+from engine.catalogue.entry import Kind
 from engine.catalogue.registry import entries, find_entry
 from engine.errors import ModelUnavailable
 from engine.guidance.perceptor import Perceptor
 from engine.images.pictures import to_png
 from engine.loaders.biggan import BigganNet, biggan_blueprint
 from engine.loaders.diffusion import DiffusionNet
-from engine.loaders.meta_init import NoInit, blueprint
+from engine.loaders.meta_init import NoInit, blueprint, v_blueprint
 from engine.loaders.secondary import NAME as SECONDARY
 from engine.loaders.vqgan import VqganNet, vqgan_blueprint
 from engine.memory_planning.meta_memory import META, LiveBytes
@@ -132,7 +133,7 @@ def _variants(method: Method[Any], state: State) -> list[State]:
 def _views(state: State) -> tuple[bool, int, int]:
     """Sort key: whether the step is guided, the margin that the network sees, the number of cutouts."""
     objective = getattr(state, "objective", None)
-    return (objective.acts, getattr(state, "margin", 0), objective.recipe.total) if objective else (False, 0, 0)
+    return (objective.acts, getattr(state, "margin", 0), objective.most_cuts) if objective else (False, 0, 0)
 
 
 def _shape(key: str, dtype: torch.dtype) -> Any:
@@ -166,7 +167,9 @@ def _shipped(key: str, dtype: torch.dtype, load: Callable[[], T]) -> Any:
 
 @lru_cache(maxsize=4)
 def _diffusion(name: str, dtype: torch.dtype) -> DiffusionNet:
-    return DiffusionNet(blueprint(find_entry(name).flags).eval().requires_grad_(False).set_torso_dtype(dtype))
+    entry = find_entry(name)
+    net = v_blueprint(entry.flags) if entry.kind is Kind.V_DIFFUSION else blueprint(entry.flags)
+    return DiffusionNet(net.eval().requires_grad_(False).set_torso_dtype(dtype))
 
 
 @lru_cache(maxsize=2)

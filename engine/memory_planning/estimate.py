@@ -16,6 +16,7 @@ import torch
 from engine.errors import DreamError
 from engine.memory_planning.dry_run import SHIPPED, DryRun, dry_run
 from engine.methods import Method
+from engine.requests.clip_weights import ALL_ALIKE, USUAL, read_perceptors
 from engine.requests.options.biggan_clip import ALL
 from engine.requests.request import DreamRequest
 from engine.requests.schedule import Schedule, constant
@@ -91,20 +92,27 @@ def with_one_cutout(request: DreamRequest) -> DreamRequest:
         for name, count in (("cutouts", 1), ("overview", 0))
         if hasattr(request.options, name)
     }
+    if hasattr(request.options, "clip_cutouts"):
+        least["clip_cutouts"] = ALL_ALIKE
     return request.model_copy(update={"options": request.options.model_copy(update=least)})
 
 
 def uses_shipped_only(request: DreamRequest) -> bool:
     """Whether the model and all CLIPs of *request* are the package's own, which are small."""
-    clips = getattr(request.options, "perceptors", "usual").replace("usual", SHIPPED).split("+")
-    return request.model == SHIPPED and all(clip.strip().startswith(SHIPPED) for clip in clips)
+    clips = read_perceptors(getattr(request.options, "perceptors", USUAL), SHIPPED)
+    return request.model == SHIPPED and all(clip.name.startswith(SHIPPED) for clip in clips)
 
 
 def ceiling(request: DreamRequest) -> int:
     """An upper bound in bytes for an image of the package's networks. A test compares it with dry runs."""
     options = request.options
     views = sum(_most(getattr(options, name, 0)) for name in ("cutouts", "overview"))
-    clips = getattr(options, "perceptors", "").count("+") + 1
+    own = getattr(options, "clip_cutouts", ALL_ALIKE)
+    guides = read_perceptors(getattr(options, "perceptors", USUAL), SHIPPED, own)
+    clips = len(guides)
+    views = max(
+        views, *(_most(clip.cutouts) + _most(getattr(options, "overview", 0)) for clip in guides if clip.cutouts), 0
+    )
     strokes = getattr(options, "strokes", 0)
     return int(request.width * request.height * 2**8 + (2 * views * clips + 2 * strokes + 16) * 2**20)
 

@@ -16,6 +16,7 @@ from engine.guidance.objective import ClipTarget, Objective
 from engine.guidance.schedule_values import limits_at, objective_at
 from engine.images.tensors import uniform
 from engine.methods._initial_latents import InitialLatents
+from engine.methods._phases import Phases, PhaseTargets, phase_at
 from engine.methods._text_conditioning import TextCondition
 from engine.protocol.step_log import StepLog
 from engine.requests.options.clip_diffusion import USUAL_ORDER, ClipDiffusionOptions
@@ -39,12 +40,8 @@ class Sample:
     x: Tensor
     """[3, H, W], noisy, in [-1, 1] and beyond."""
     start: InitialLatents
-    clip_targets: tuple[ClipTarget, ...]
-    """Those that guide."""
-    own: ClipTarget
-    """The one that judges the finished picture."""
-    condition: TextCondition | None
-    """For a net that reads text."""
+    phases: Phases
+    """What guides, phase by phase of the prompts' timeline."""
     notes: tuple[str, ...]
     history: tuple[Tensor, ...] = ()
     """What the sampler has to remember of former steps, the newest first."""
@@ -64,13 +61,38 @@ class Sample:
         return self.steps - self.step - 1
 
     @property
+    def phase(self) -> PhaseTargets:
+        """The phase of the next step."""
+        return phase_at(self.phases, self.step_of_all, self.options.steps)
+
+    @property
+    def clip_targets(self) -> tuple[ClipTarget, ...]:
+        """The CLIPs that guide the next step."""
+        return self.phase.clip_targets
+
+    @property
+    def own(self) -> ClipTarget:
+        """The CLIP that scores the finished picture."""
+        return self.phases[-1].own
+
+    @property
+    def condition(self) -> TextCondition | None:
+        """What a net that reads text is told in the next step."""
+        return self.phase.condition
+
+    @property
+    def step_of_all(self) -> int:
+        """The number of the next step, steps that are skipped included."""
+        return self.options.steps - self.stop - 1
+
+    @property
     def objective(self) -> Objective:
         """What draws it in the next step."""
         at = self.schedule.noisiness(self.stop)
-        found = objective_at(self.options, self.clip_targets, self.start.init, at, self.options.steps - self.stop - 1)
+        found = objective_at(self.options, self.clip_targets, self.start.init, at, self.step_of_all)
         if self.memory_level < 2:
             return found
-        return replace(found, parts=min(2 ** (self.memory_level - 1), found.recipe.total))
+        return replace(found, parts=min(2 ** (self.memory_level - 1), found.most_cuts))
 
     @property
     def noise_key(self) -> NoiseKey:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -27,11 +27,12 @@ from engine.guidance.vocabulary_check import cut_short, readable
 from engine.images.tensors import to_image, to_unit
 from engine.methods._base import Failed, Finished, Running, Step
 from engine.methods._batches import filled, score_fewer_cutouts
+from engine.methods._phases import Phases, PhaseTargets, make_phases, phase_at
 from engine.protocol.messages import Job
 from engine.protocol.step_log import StepConditions, StepLog
 from engine.requests.augment import read_augment
 from engine.requests.clip_weights import Weighted
-from engine.requests.prompts import check_weights
+from engine.requests.prompts import Prompt, check_weights
 from engine.requests.request import DreamRequest
 from engine.requests.schedule import TIMESTEPS
 from engine.runtime.provider import NetProvider
@@ -51,10 +52,8 @@ class OptimisedImage:
     notes: tuple[str, ...]
     generator_key: Hashable
     """Equal for images that one call of the generator can decode."""
-    clip_targets: tuple[ClipTarget, ...]
-    """The CLIPs that guide."""
-    own: ClipTarget
-    """The CLIP that scores the finished image."""
+    phases: Phases
+    """What guides, phase by phase of the prompts' timeline."""
     parameters: Tensor
     held: Tensor | None = None
     """What the init image left, for the next steps to stay near to."""
@@ -68,6 +67,16 @@ class OptimisedImage:
     step_log: StepLog = field(default_factory=StepLog)
     compiled: bool | None = None
     """Whether networks run compiled; None = as the host has it. A replay sets it before every step."""
+
+    @property
+    def clip_targets(self) -> tuple[ClipTarget, ...]:
+        """The CLIPs that guide the next step."""
+        return phase_at(self.phases, self.step, self.steps).clip_targets
+
+    @property
+    def own(self) -> ClipTarget:
+        """The CLIP that scores the finished image."""
+        return self.phases[-1].own
 
     @property
     def timestep(self) -> float:
@@ -87,15 +96,14 @@ class OptimisedImage:
     @property
     def objective(self) -> Objective:
         """The objective of the next step."""
-        recipe = self.recipe
-        return Objective(
-            clip_targets=self.clip_targets,
-            recipe=recipe,
+        found = Objective(
+            clip_targets=tuple(target.at(self.timestep, self.recipe) for target in self.clip_targets),
+            recipe=self.recipe,
             scales=self.scales,
             distance=getattr(self.options, "distance", "spherical"),
             lots=getattr(self.options, "cut_batches", 1),
-            parts=min(2**self.memory_level, recipe.total),
         )
+        return replace(found, parts=min(2**self.memory_level, found.most_cuts))
 
 
 S = TypeVar("S", bound=OptimisedImage)
@@ -173,7 +181,7 @@ class OptimisationMethod(ABC, Generic[S, G]):
         request = job.request
         assert isinstance(request, DreamRequest)
         options, generator = request.options, self.generator(request, runtime)
-        own, clip_targets, notes = self._targets(request, images, runtime)
+        phases, notes = self._phases(request, images, runtime)
         key = self.generator_key(request)
         return [
             self.state(
@@ -186,15 +194,14 @@ class OptimisationMethod(ABC, Generic[S, G]):
                 seed=request.seed,
                 notes=(*notes, *start.notes),
                 generator_key=key,
-                clip_targets=clip_targets,
-                own=own,
+                phases=phases,
                 parameters=start.parameters.clone(),
                 held=start.held,
                 mean=torch.zeros_like(start.parameters),
                 square=torch.zeros_like(start.parameters),
                 memory_level=runtime.memory.level(self._kind(key, start.parameters, options)),
             )
-            for index, start in enumerate(self.starts(generator, request, images, clip_targets[0], runtime))
+            for index, start in enumerate(self.starts(generator, request, images, phases[0].clip_targets[0], runtime))
         ]
 
     def generator_key(self, request: DreamRequest) -> Hashable:
@@ -209,7 +216,7 @@ class OptimisationMethod(ABC, Generic[S, G]):
     def reduce_memory(self, state: S, runtime: NetProvider) -> bool:
         """Makes CLIP score half as many cutouts at once; false if it scores them one by one already."""
         kind = self._kind(state.generator_key, state.parameters, state.options)
-        return score_fewer_cutouts(state, kind, state.recipe.total, runtime)
+        return score_fewer_cutouts(state, kind, state.objective.most_cuts, runtime)
 
     def advance(self, states: list[S], runtime: NetProvider) -> list[Step]:
         """One step of the optimiser for each of *states*."""
@@ -263,30 +270,38 @@ class OptimisationMethod(ABC, Generic[S, G]):
         facts |= {"notes": list(state.notes), "resolved": {**resolved, "course": state.step_log.rows}}
         return Finished(self.finish(state, shown), facts)
 
-    def _targets(
+    def _phases(
         self, request: DreamRequest, images: Mapping[str, bytes], runtime: NetProvider
-    ) -> tuple[ClipTarget, tuple[ClipTarget, ...], tuple[str, ...]]:
-        """The target of the CLIP that scores, those of the CLIPs that guide, and notes for the request's owner."""
+    ) -> tuple[Phases, tuple[str, ...]]:
+        """The targets of every phase, and notes for the request's owner."""
         model, options = MODELS[request.model], request.options
         prompts, notes = readable(request, model)
         check_weights((*prompts, *options.direction_weights))
         pictures, recipe = decode(request, images, runtime.device), recipe_at(options, TIMESTEPS - 1)
+        plain = not (options.directions or options.fuzzy)
 
-        def target(clip: Weighted, directions: tuple[tuple[int, float], ...]) -> ClipTarget:
-            perceptor = load_perceptor(clip.name, runtime)
-            return ClipTarget(clip.name, make_targets(perceptor, prompts, pictures, recipe, directions), clip.weight)
+        def targets(since: float, prompts: tuple[Prompt, ...]) -> PhaseTargets:
+            def own() -> ClipTarget:
+                perceptor = load_perceptor(model.perceptor, runtime)
+                return ClipTarget(model.perceptor, make_targets(perceptor, prompts, pictures, recipe))
 
-        own = target(Weighted(model.perceptor), ())
-        guiding = tuple(
-            own if clip == Weighted(own.perceptor) and not options.directions else target(clip, options.directions)
-            for clip in self.guides(request)
-        )
-        notes += cut_short(prompts, (load_perceptor(t.perceptor, runtime) for t in (own, *guiding)))
-        return own, guiding, notes
+            def guide(clip: Weighted) -> ClipTarget:
+                perceptor = load_perceptor(clip.name, runtime)
+                found = make_targets(perceptor, prompts, pictures, recipe, options.directions, options.fuzzy)
+                return ClipTarget(clip.name, found, float(clip.weight.largest), guide=clip)
+
+            scores = own()
+            usual = Weighted(scores.perceptor)
+            guiding = (scores if plain and clip == usual else guide(clip) for clip in self.guides(request))
+            return PhaseTargets(since, tuple(guiding), scores)
+
+        phases = make_phases(prompts, targets)
+        names = dict.fromkeys(target.perceptor for target in (phases[0].own, *phases[0].clip_targets))
+        return phases, notes + cut_short(prompts, (load_perceptor(name, runtime) for name in names))
 
     def _kind(self, key: Hashable, parameters: Tensor, options: Any) -> Hashable:
         """Equal for images that take equally much memory."""
-        perceptors = getattr(options, "perceptors", "")
+        perceptors = getattr(options, "perceptors", ""), getattr(options, "clip_cutouts", "")
         return self.name, key, tuple(parameters.shape), str(options.cutouts), perceptors, options.augment
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from engine.diffusion.denoiser import Denoiser, free_guidance
 from engine.guidance.targets import Targets
@@ -37,8 +38,15 @@ class TextCondition:
     """[4, H, W], for a network that sees one."""
 
 
-def text_condition(targets: Targets, sketch: Tensor | None = None) -> TextCondition | None:
-    """The condition of *targets* and a sketch; None if no target has a positive weight."""
+def text_condition(
+    targets: Targets, sketch: Tensor | None = None, *, free_guidance: bool = True
+) -> TextCondition | None:
+    """The condition of *targets* and a sketch; None if no target has a positive weight.
+
+    A network without *free_guidance* is told the weighted sum, negative weights included, as in v-diffusion.
+    """
+    if not free_guidance:
+        return TextCondition(F.normalize(targets.weights @ targets.vectors, dim=-1), None, 0.0)
     if not targets.wanted.any():
         return None
     overlap = max(float(targets.wanted @ targets.unwanted), 0.0)

@@ -57,7 +57,8 @@ class BigganClip(OptimisationMethod[BigganImage, BigganNet]):
     def guides(self, request: DreamRequest) -> tuple[Weighted, ...]:
         """The CLIPs that the request names."""
         assert isinstance(request.options, BigganClipOptions)
-        return read_perceptors(request.options.perceptors, MODELS[request.model].perceptor)
+        options = request.options
+        return read_perceptors(options.perceptors, MODELS[request.model].perceptor, options.clip_cutouts)
 
     def load(self, request: DreamRequest, runtime: NetProvider) -> None:
         """Also checks the classes, because a request may come from a replay record. Raises InvalidRequest."""

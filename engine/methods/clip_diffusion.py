@@ -9,6 +9,7 @@ the gradient of the losses, before a sampler takes the step. Nets that read text
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -30,11 +31,12 @@ from engine.methods._batches import filled
 from engine.methods._diffusion_state import Sample
 from engine.methods._diffusion_step import step_together
 from engine.methods._initial_latents import initial_latents
+from engine.methods._phases import Phases, PhaseTargets, make_phases
 from engine.methods._text_conditioning import TextCondition, sketched, text_condition, without_nouns
 from engine.protocol.messages import Job
 from engine.protocol.step_log import StepConditions
 from engine.requests.clip_weights import Weighted, read_perceptors
-from engine.requests.prompts import Prompt
+from engine.requests.prompts import Prompt, phases_of
 from engine.requests.request import ClipDiffusionOptions, DreamRequest
 from engine.runtime.provider import NetProvider
 
@@ -74,20 +76,29 @@ class ClipDiffusion:
         prompts, notes = readable(request, model)
         pictures, schedule = decode(request, images, runtime.device), net.walk(options.spacing)
         recipe = recipe_at(options, schedule.noisiness(len(schedule) - 1))
+        guiding = _guiding(options, model)
+        own = model.perceptor if net.flags.context_dim or model.perceptor in _names(guiding) else guiding[0].name
 
-        def eye(clip: Weighted) -> ClipTarget:
-            return ClipTarget(
-                clip.name, make_targets(load_perceptor(clip.name, runtime), prompts, pictures, recipe), clip.weight
+        def targets(clip: Weighted, prompts: Sequence[Prompt], fuzzy: float = 0.0) -> ClipTarget:
+            found = make_targets(load_perceptor(clip.name, runtime), prompts, pictures, recipe, fuzzy=fuzzy)
+            return ClipTarget(clip.name, found, float(clip.weight.largest), guide=clip)
+
+        def phase(since: float, prompts: Sequence[Prompt]) -> PhaseTargets:
+            guides = tuple(targets(clip, prompts, options.fuzzy) for clip in guiding)
+            return PhaseTargets(since, guides, targets(Weighted(own), prompts))
+
+        phases = make_phases(prompts, phase)
+        shown = [without_nouns(part.prompts) if net.composer else part.prompts for part in phases_of(prompts)]
+        told = [targets(Weighted(own), words).targets for words in shown]
+
+        def conditioned(index: int) -> Phases:
+            """The phases of one picture: a network that sees a sketch has another for each."""
+            return tuple(
+                replace(made, condition=_condition(request, index, net, words, part.prompts))
+                for made, words, part in zip(phases, told, phases_of(prompts), strict=True)
             )
 
-        clip_targets = tuple(eye(clip) for clip in _guiding(options, model))
-        own = next((e for e in clip_targets if e.perceptor == model.perceptor), None)
-        if own is None:
-            own = eye(Weighted(model.perceptor)) if net.flags.context_dim else clip_targets[0]
-        told = own.targets
-        if net.composer is not None:
-            told = make_targets(load_perceptor(model.perceptor, runtime), without_nouns(prompts), pictures, recipe)
-        notes += cut_short(prompts, (load_perceptor(e.perceptor, runtime) for e in (own, *clip_targets)))
+        notes += cut_short(prompts, (load_perceptor(name, runtime) for name in dict.fromkeys((own, *_names(guiding)))))
         return [
             Sample(
                 job_id=job.id,
@@ -100,9 +111,7 @@ class ClipDiffusion:
                 schedule=schedule,
                 x=start.x,
                 start=start,
-                clip_targets=clip_targets,
-                own=own,
-                condition=_condition(request, index, net, told, prompts),
+                phases=conditioned(index),
                 notes=notes,
                 memory_level=runtime.memory.level(_kind(model, start.x, options)),
             )
@@ -125,7 +134,7 @@ class ClipDiffusion:
             return True
         objective = state.objective
         if not objective.acts or (
-            state.memory_level and (objective.parts == objective.recipe.total or not objective.scales.clip)
+            state.memory_level and (objective.parts == objective.most_cuts or not objective.scales.clip)
         ):
             return False
         state.memory_level += 1
@@ -167,7 +176,9 @@ def _condition(
     if not (net.flags.context_dim and options.cfg_scale):
         return None
     luck = uniform(request.seed, index, 0, "layout", (64,))
-    return text_condition(told, sketched(net, prompts, luck, _sides(request, MODELS[request.model])))
+    model = MODELS[request.model]
+    sketch = sketched(net, prompts, luck, _sides(request, model))
+    return text_condition(told, sketch, free_guidance=model.free_guidance)
 
 
 def _commit(
@@ -198,11 +209,16 @@ def _broken(state: Sample) -> NotFinite:
 
 def _kind(model: Model, x: Tensor, options: ClipDiffusionOptions) -> Hashable:
     """Pictures of one kind take equally much memory."""
-    return METHOD_NAME, model.name, tuple(x.shape), str(options.cutouts), options.perceptors, options.augment
+    views = str(options.cutouts), options.perceptors, options.clip_cutouts, options.augment
+    return METHOD_NAME, model.name, tuple(x.shape), views
+
+
+def _names(clips: Sequence[Weighted]) -> tuple[str, ...]:
+    return tuple(clip.name for clip in clips)
 
 
 def _guiding(options: ClipDiffusionOptions, model: Model) -> tuple[Weighted, ...]:
-    return read_perceptors(options.perceptors, model.perceptor)
+    return read_perceptors(options.perceptors, model.perceptor, options.clip_cutouts)
 
 
 def _sides(request: DreamRequest, model: Model) -> tuple[int, int]:

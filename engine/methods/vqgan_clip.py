@@ -62,7 +62,8 @@ class VqganClip(OptimisationMethod[VqganImage, VqganNet]):
     def guides(self, request: DreamRequest) -> tuple[Weighted, ...]:
         """The CLIPs that the request names."""
         assert isinstance(request.options, VqganClipOptions)
-        return read_perceptors(request.options.perceptors, MODELS[request.model].perceptor)
+        options = request.options
+        return read_perceptors(options.perceptors, MODELS[request.model].perceptor, options.clip_cutouts)
 
     def starts(
         self,

@@ -2,19 +2,21 @@
 
 Parts are separated by ``|``. A part may end in ``:weight``; without one its weight is 1. Negative weights push away.
 ``\\|`` and ``\\:`` stand for the characters themselves. ``::weight`` (Midjourney) and ``:weight:stop`` (VQGAN-CLIP) are
-read too. A whole number after a digit, as in ``at 10:30``, is no weight.
+read too. A whole number after a digit, as in ``at 10:30``, is no weight. ``0: a seed | 400: a tree`` changes the prompt
+at step 400; see `engine.requests.timeline`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from engine.errors import PromptError
 from engine.requests.numbers import number_text
+from engine.requests.timeline import MAX_STEP, split_parts, unread_phase
 
 MAX_PROMPT = 1000
 """Characters of the words."""
@@ -53,11 +55,23 @@ class Prompt(BaseModel):
     stop: float | None = Field(default=None, ge=-MAX_STOP, le=MAX_STOP, allow_inf_nan=False)
     """The distance from which on a view is not pulled any nearer, as in VQGAN-CLIP; negative for negative weights."""
 
+    since: float | None = Field(default=None, ge=0, le=MAX_STEP)
+    """The step from which on it holds until the next phase; below 1 a share of the steps. None = in all steps."""
+
     @model_validator(mode="after")
     def _one_of_both(self) -> Prompt:
         if bool(self.text) == bool(self.image):
             raise ValueError("a prompt is either a text or a picture")
+        if self.since is not None and self.since >= 1 and not self.since.is_integer():
+            raise ValueError("a prompt begins at a whole step or at a share below 1")
         return self
+
+
+class Phase(NamedTuple):
+    """The prompts that hold together from a step on; *since* as in `Prompt`."""
+
+    since: float
+    prompts: tuple[Prompt, ...]
 
 
 class Reading(NamedTuple):
@@ -65,6 +79,8 @@ class Reading(NamedTuple):
 
     prompts: tuple[Prompt, ...]
     notes: tuple[str, ...]
+    places: Mapping[float, int]
+    """`Prompt.since` → where it stands in the source."""
 
 
 def parse_prompts(source: str) -> tuple[Prompt, ...]:
@@ -83,47 +99,90 @@ def read_prompts(source: str) -> Reading:
     if len(source) > MAX_SOURCE:
         raise PromptError(f"The prompt has {len(source)} characters; the limit is {MAX_PROMPT}.", source, MAX_PROMPT)
     notes: list[str] = []
-    prompts = tuple(_parse_part(source, start, part, notes) for start, part in _split(source))
+    segments = split_parts(source)
+    places = {segment.since: segment.number_at for segment in segments if segment.since is not None}
+    if any(since >= 1 for since in places) and (shares := [since for since in places if 0 < since < 1]):
+        raise PromptError("Steps and shares of the steps do not mix in one timeline.", source, places[shares[0]])
+    prompts = in_order(
+        _parse_part(source, segment.start, segment.text, notes).model_copy(update={"since": segment.since})
+        for segment in segments
+    )
     # Only the words are measured: what `format_prompts` makes of a prompt that was taken is longer, and is taken too.
     if (length := sum(len(p.text) for p in prompts)) > MAX_PROMPT:
         raise PromptError(f"The prompt has {length} characters; the limit is {MAX_PROMPT}.", source, MAX_PROMPT)
     if len(prompts) > MAX_PARTS:
         raise PromptError(f"{len(prompts)} parts are too many; the limit is {MAX_PARTS}.", source, len(source) - 1)
     check_weights(prompts, source)
-    return Reading(prompts, (*notes, *_foreign(source)))
+    return Reading(prompts, (*notes, *_foreign(source)), places)
 
 
 def check_weights(prompts: Iterable[Prompt], source: str = "") -> None:
-    """Weights that cancel out leave nothing to paint: they are later divided by the absolute value of their sum."""
-    total = sum(p.weight for p in prompts)
-    if abs(total) < 1e-3:
-        raise PromptError("The weights add up to zero, which leaves nothing to aim at: change one of them.", source, 0)
+    """Weights that cancel out leave nothing to paint: they are later divided by the absolute value of their sum.
+
+    Raises PromptError also for a timeline with nothing at its beginning.
+    """
+    for phase in phases_of(tuple(prompts)):
+        if not phase.prompts:
+            raise PromptError("The timeline says nothing about step 0: begin with “0: …”.", source, 0)
+        if abs(sum(p.weight for p in phase.prompts)) < 1e-3:
+            when = f" from {number_text(phase.since)} on" if phase.since else ""
+            raise PromptError(
+                f"The weights{when} add up to zero, which leaves nothing to aim at: change one of them.", source, 0
+            )
+
+
+def check_steps(reading: Reading, steps: int, source: str) -> None:
+    """Raise PromptError for a phase that begins after the last of *steps*."""
+    for since, place in reading.places.items():
+        if since >= 1 and since >= steps:
+            raise PromptError(
+                f"Step {number_text(since)} is never reached: there are {steps} steps. "
+                "A share of the steps is written as 0.4 or 40%.",
+                source,
+                place,
+            )
+
+
+def in_order(prompts: Iterable[Prompt]) -> tuple[Prompt, ...]:
+    """Those of all phases first, then phase by phase; otherwise as they come."""
+    return tuple(sorted(prompts, key=lambda p: -1.0 if p.since is None else p.since))
+
+
+def phases_of(prompts: Sequence[Prompt]) -> tuple[Phase, ...]:
+    """The phases of a timeline, the first at step 0; one phase for prompts without a timeline."""
+    starts = {p.since for p in prompts if p.since is not None} | {0.0}
+    return tuple(Phase(start, tuple(p for p in prompts if p.since in (None, start))) for start in sorted(starts))
+
+
+def last_phase(prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
+    """The prompts that hold in the last step, which a finished picture is judged by."""
+    return phases_of(prompts)[-1].prompts
 
 
 def format_prompts(prompts: Iterable[Prompt]) -> str:
     """The inverse of `parse_prompts` for texts; pictures are shown as ``[picture]``."""
-    return " | ".join(_format(p) for p in prompts)
+    parts, since = list[str](), None
+    for prompt in in_order(prompts):
+        begins = prompt.since is not None and prompt.since != since
+        parts.append(f"{number_text(prompt.since or 0)}: {_format(prompt, begins)}" if begins else _format(prompt))
+        since = prompt.since
+    return " | ".join(parts)
 
 
-def _format(prompt: Prompt) -> str:
+def _format(prompt: Prompt, begins: bool = False) -> str:
     text = prompt.text.replace("|", "\\|").replace(":", "\\:") if prompt.text else "[picture]"
-    if prompt.weight == 1 and prompt.stop is None:
+    only_number = begins and _NUMBERISH.match(text)  # “0: 5” is the text 0 with the weight 5
+    if prompt.weight == 1 and prompt.stop is None and not only_number:
         return text
     apart = " " if text[-1] == "\\" or text[-1].isdigit() else ""  # or the colon would belong to the text
     stop = "" if prompt.stop is None else f":{number_text(prompt.stop)}"
     return f"{text}{apart}:{number_text(prompt.weight)}{stop}"
 
 
-def _split(source: str) -> Iterator[tuple[int, str]]:
-    start = 0
-    for match in re.finditer(r"(?<!\\)\|", source):
-        yield start, source[start : match.start()]
-        start = match.end()
-    yield start, source[start:]
-
-
 def _foreign(source: str) -> Iterator[str]:
     """A sentence for each spelling of another program that was read as words."""
+    if phase := unread_phase(source):
+        yield f"“{phase}” was read as words. A timeline begins at step 0, as in “0: a seed | 10: a tree”."
     for found in _EMPHASIS.finditer(source):
         yield f"“{found[0]}” was read as words. A weight ends a part: “{found[1].strip()}:{found[2]} | …”."
     for found in _FLAG.finditer(source):

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from engine.catalogue.models import DEFAULT_MODEL, MODELS, Model
-from engine.errors import InvalidRequest
+from engine.errors import InvalidRequest, PromptError
 from engine.images.icons.spec import MAX_TEXT, read_icon
 from engine.requests.adapters import adapted_model, known_adapters
 from engine.requests.clip_weights import USUAL, read_perceptors
@@ -26,7 +26,16 @@ from engine.requests.options.pixels import PixelsOptions
 from engine.requests.options.synonyms import guess_option
 from engine.requests.options.vqgan_clip import VqganClipOptions
 from engine.requests.profiles import PROFILES, Profile, find_profile, profiles_of
-from engine.requests.prompts import MAX_PARTS, Prompt, check_weights, parse_prompts
+from engine.requests.prompts import (
+    MAX_PARTS,
+    Prompt,
+    Reading,
+    check_steps,
+    check_weights,
+    in_order,
+    phases_of,
+    read_prompts,
+)
 from engine.requests.sizes import SHAPES, find_size, parse_shape, parse_size
 from engine.requests.upscaling import AUTO, LEARNED, SHIPPED, USUAL_SCALE, UpscaleRequest, best_upscaler
 
@@ -240,15 +249,13 @@ def build_request(
     `engine.requests.icons` draws.
     """
     chosen = find_model(model or adapted_model((settings or {}).get("adapter", "")) or painter_by(method))
-    wanted = (*(parse_prompts(prompt) if prompt.strip() or not pictures else ()), *pictures)
-    prompts = wanted + tuple(
-        part.model_copy(update={"weight": part.weight * NEGATIVE_WEIGHT})
-        for part in (parse_prompts(negative) if negative.strip() else ())
-    )
+    reading = read_prompts(prompt) if prompt.strip() or not pictures else Reading((), (), {})
+    prompts = in_order((*reading.prompts, *pictures, *_pushed_away(negative)))
     check_weights(prompts, prompt)
     width, height = find_size(size, chosen) if size else chosen.size
     chosen.check_size(width, height)
     options = build_options(chosen, method, ({} if steps is None else {"steps": str(steps)}) | dict(settings or {}))
+    check_steps(reading, options.steps, prompt)
     if init_image or init_icon:
         options = options.for_init(settings or {}, masked=bool(mask_image))
     try:
@@ -270,9 +277,22 @@ def build_request(
         raise InvalidRequest(first_problem(error, METHODS)) from error
 
 
+def _pushed_away(negative: str) -> Iterator[Prompt]:
+    """The parts of a negative prompt with their weights. Raises PromptError."""
+    reading = read_prompts(negative) if negative.strip() else None
+    for part in reading.prompts if reading else ():
+        if reading and reading.places:
+            raise PromptError(
+                "A negative prompt holds in all steps; in a timeline write “400: a tree | fog:-0.5”.",
+                negative,
+                min(reading.places.values()),
+            )
+        yield part.model_copy(update={"weight": part.weight * NEGATIVE_WEIGHT})
+
+
 def check_aims(request: DreamRequest) -> None:
     """Raise InvalidRequest where every prompt only pushes away. The methods can do that; a person never means it."""
-    if all(target.weight < 0 for target in request.targets):
+    if any(all(target.weight < 0 for target in phase.prompts) for phase in phases_of(request.targets)):
         refuse("Every part has a negative weight, so nothing is left to paint: add one without.")
 
 

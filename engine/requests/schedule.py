@@ -73,6 +73,11 @@ class Schedule:
         return sum(sum(run.values) * run.times for run in self.runs) / self._length
 
     @property
+    def share(self) -> float:
+        """Share of the walk in which it is not 0."""
+        return sum(sum(value != 0 for value in run.values) * run.times for run in self.runs) / self._length
+
+    @property
     def plain(self) -> Number | str:
         """As it is stored and shown: a number if it is one, else its text."""
         return self.runs[0].values[0] if self._length == 1 else str(self)

@@ -246,6 +246,8 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
         if "cfg_scale" in chosen and self.cfg_scale != 1 and not model.reads:
             guides = "guides nets that read the prompt"
             raise InvalidRequest(f"cfg_scale={self.cfg_scale:g} {guides}, and {model.title} does not.")
+        if self.cfg_scale != 1 and model.reads and not model.free_guidance:
+            raise InvalidRequest(f"{model.subject} was never trained without a prompt: only cfg_scale=1 is possible.")
 
     def for_init(self, chosen: Collection[str], *, masked: bool) -> ClipDiffusionOptions:
         """With a picture to begin with, the first half of the walk is left out; with a mask there is more to paint."""

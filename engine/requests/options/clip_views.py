@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from engine.catalogue.model_info import Model
 from engine.requests.augment import NONE, read_augment
-from engine.requests.clip_weights import USUAL, relative_view_cost
+from engine.requests.clip_weights import ALL_ALIKE, USUAL, read_perceptors, relative_view_cost
 from engine.requests.schedule import Schedule, WholeSchedule
 
 
@@ -21,8 +21,19 @@ class Views(BaseModel):
         max_length=200,
         description="the guiding CLIPs with weights, as in ViT-B/32+RN50:0.5; usual = the model's CLIP",
     )
+    clip_cutouts: str = Field(
+        default=ALL_ALIKE,
+        max_length=400,
+        description="cutouts of each CLIP in the order of perceptors, as in 32/[16]*400+[4]*600; alike = cutouts",
+    )
     target_weight: float = Field(
         default=1.0, ge=-100, le=100, description="weight of the target image among the prompts"
+    )
+    fuzzy: float = Field(
+        default=0.0,
+        ge=0,
+        le=2,
+        description="noise in 25 copies of each prompt over its length; Disco Diffusion's fuzzy_prompt is about 0.1",
     )
     distance: Literal["spherical", "cos_spherical"] = Field(
         default="spherical",
@@ -53,14 +64,16 @@ class Views(BaseModel):
 
     def view_cost(self, model: Model) -> float:
         """Cost of one cutout through all CLIPs over an unchanged one through the *model*'s CLIP."""
-        return relative_view_cost(self.perceptors, model) * read_augment(self.augment).view_cost
+        share = relative_view_cost(self.perceptors, model, self.clip_cutouts, self.cutouts.mean)
+        return share * read_augment(self.augment).view_cost
 
     def complaints_of_views(self, has_target: bool, *, sizing: Collection[str]) -> Iterator[str]:
         """Messages about contradictory options; cut kinds in *sizing* ignore `cut_power`.
 
-        Raises InvalidRequest for an invalid `augment`.
+        Raises InvalidRequest for an invalid `augment`, `perceptors` or `clip_cutouts`.
         """
         read_augment(self.augment)
+        read_perceptors(self.perceptors, "primer", self.clip_cutouts)
         if self.target_weight != 1 and not has_target:
             yield f"target_weight={self.target_weight:g} needs a target picture; leave it out without one."
         if self.cut_kind in sizing and any(power != 1 for power in self.cut_power.numbers):

@@ -23,6 +23,12 @@ class OptimisedOptions(Options):
         max_length=200,
         description="random changes of each cutout, as in rotate:10+shift:0.1, or the name of a preset",
     )
+    fuzzy: float = Field(
+        default=0.0,
+        ge=0,
+        le=2,
+        description="noise in 25 copies of each prompt over its length; Disco Diffusion's fuzzy_prompt is about 0.1",
+    )
     tv_scale: float = Field(default=0.0, ge=0, le=100000, description="penalty on total variation; higher is smoother")
 
     def check(self, *, has_init: bool = False, has_target: bool = False, has_mask: bool = False) -> None:

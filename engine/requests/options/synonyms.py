@@ -22,6 +22,8 @@ _MEANT: Mapping[str, str] = {
     "steps": "iterations max_iterations num_iterations iters epochs num_steps n_steps sampling_steps "
     "num_inference_steps quality q",
     "cutouts": "cutn cut_n cuts n_cuts num_cuts num_cutouts",
+    "clip_cutouts": "cut_schedules_group clip_models_schedules",
+    "fuzzy": "fuzzy_prompt rand_mag",
     "cut_batches": "cutn_batches num_cutn_batches gradient_accumulate_every accum_iter",
     "cut_power": "cut_pow cutpow cut_ic_pow",
     "cut_kind": "cut_method augments aug",

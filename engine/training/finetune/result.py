@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from engine.catalogue.entry import Kind
 from engine.catalogue.registry import find_entry
 from engine.errors import WeightsError
 from engine.loaders.diffusion import fill_diffusion
@@ -127,6 +128,8 @@ def export(name: str, path: Path) -> str:
     Raises ModelUnavailable for an unknown model, WeightsError for a net that guided-diffusion cannot build.
     """
     entry = find_entry(name)
+    if entry.kind is not Kind.DIFFUSION:
+        raise WeightsError(f"guided-diffusion cannot build “{entry.name}”, a {entry.kind.value}.")
     flags = read_flags(entry.flags)
     usual = AdmFlags()
     foreign = [flag for flag in _FOREIGN if getattr(flags, flag) != getattr(usual, flag)]

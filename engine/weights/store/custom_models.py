@@ -88,7 +88,7 @@ class CustomModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     file: str = Field(min_length=1, description="Its weights: safetensors, or a PyTorch file.", examples=["~/mine.pt"])
-    kind: Literal["diffusion", "vqgan", "biggan", "upscaler", "adapter"] = Field(
+    kind: Literal["diffusion", "v-diffusion", "vqgan", "biggan", "upscaler", "adapter"] = Field(
         default="diffusion",
         description="What it is: for clip_diffusion, vqgan_clip or biggan_clip, for enlarging, or a change to a model.",
     )

@@ -15,7 +15,9 @@ from engine.requests.prompts import (
     MAX_SOURCE,
     Prompt,
     format_prompts,
+    in_order,
     parse_prompts,
+    phases_of,
     read_prompts,
 )
 from engine.requests.request import build_request, check_aims, request_from_json, request_to_json
@@ -25,6 +27,9 @@ WEIGHTS = st.sampled_from([1.0, 2.0, 0.125, 99.5, 0.3333, 5e-5, -1e-7, 0.1234567
 
 
 PROMPTS = st.lists(st.builds(Prompt, text=TEXTS, weight=WEIGHTS), min_size=1, max_size=MAX_PARTS).map(tuple)
+TIMELINES = st.lists(
+    st.builds(Prompt, text=TEXTS, weight=WEIGHTS, since=st.sampled_from([None, 0.0, 0.25, 0.5])), min_size=1, max_size=6
+).map(in_order)
 
 
 def aims(prompts: tuple[Prompt, ...]) -> bool:
@@ -32,8 +37,17 @@ def aims(prompts: tuple[Prompt, ...]) -> bool:
     return abs(sum(prompt.weight for prompt in prompts)) >= 1e-3
 
 
+def by_phase(prompts: tuple[Prompt, ...]) -> list[tuple[Prompt, ...]]:
+    return [phase.prompts for phase in phases_of(prompts)]
+
+
 @given(PROMPTS.filter(aims))
 def test_every_prompt_that_is_taken_is_taken_again_as_it_is_shown(prompts: tuple[Prompt, ...]) -> None:
+    assert prompts == parse_prompts(format_prompts(prompts))
+
+
+@given(TIMELINES.filter(lambda prompts: any(p.since == 0 for p in prompts) and all(map(aims, by_phase(prompts)))))
+def test_every_timeline_that_is_taken_is_taken_again_as_it_is_shown(prompts: tuple[Prompt, ...]) -> None:
     assert prompts == parse_prompts(format_prompts(prompts))
 
 
@@ -113,3 +127,76 @@ def test_a_stop_value_is_read_and_shown_as_it_may_be_typed() -> None:
     assert prompts == parse_prompts(format_prompts(prompts))
     with pytest.raises(PromptError, match="stop value 9 is too large; ±5 is the most"):
         parse_prompts("owl:2:9")
+
+
+@pytest.mark.parametrize(
+    ("source", "read"),
+    [
+        ("0: a seed | 400: a tree", "0: a seed | 400: a tree"),
+        ("0: a seed:2 | fog:-0.5 | 40%: a tree", "0: a seed:2 | fog:-0.5 | 0.4: a tree"),
+        ("400: a tree | 0: a seed | snow", "0: a seed | snow | 400: a tree"),
+        ("watercolour | 0: a seed | 0.5: a tree", "watercolour | 0: a seed | 0.5: a tree"),
+        ('{0: "a seed", 400: "a tree"}', "0: a seed | 400: a tree"),
+        ("{0: ['a seed:2', 'fog:-1'], 10: [“a tree | sun”],}", "0: a seed:2 | fog:-1 | 10: a tree | sun"),
+        ('0: ["a seed"], 10: ["a tree"]', "0: a seed | 10: a tree"),
+        ('0: "a seed", 10: "a tree"', "0: a seed | 10: a tree"),
+        ("0\\: a seed | 5", "0\\: a seed | 5"),
+        ("0: 5", "0 :5"),
+        ("{red, blue} owl", "{red, blue} owl"),
+    ],
+)
+def test_a_timeline_is_read_in_every_spelling(source: str, read: str) -> None:
+    reading = read_prompts(source)
+
+    assert (read, ()) == (format_prompts(reading.prompts), reading.notes)
+    assert reading.prompts == parse_prompts(read)
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence", "pointed"),
+    [
+        ('{0: "a seed" 400: "a tree"}', "here “}” or a comma and the next step are missing", '400: "a tree"}'),
+        ('{0: "a seed", 400: a tree}', "here a text in quotes is missing", "a tree}"),
+        ('{0: "a seed', 'the closing " is missing', '"a seed'),
+        ('{0: "a seed", tree: "a tree"}', "here a step and a colon are missing", 'tree: "a tree"}'),
+        ('{0: ["a seed", "fog"}', "here “]” or a comma and the next text are missing", "}"),
+        ('{0: "a seed"} and more', "nothing can follow here", "and more"),
+        ("0: a seed | 100%: a tree", "100% leaves no steps", "100%: a tree"),
+        ("0: a seed | 1.5: a tree", "neither a step like 40 nor a share like 0.4", "1.5: a tree"),
+        ("0: a seed | 0.5: a tree | 20: fog", "Steps and shares of the steps do not mix", "0.5: a tree | 20: fog"),
+        ('{0: "a seed", 4: "fog:x2"} '.replace("x2", "2x"), "“2x” is not a number", '2x"} '),
+        ('{4: "a tree"}', "The timeline says nothing about step 0", '{4: "a tree"}'),
+        ("0: a seed | 5: fog:1 | rain:-1", "The weights from 5 on add up to zero", "0: a seed | 5: fog:1 | rain:-1"),
+    ],
+)
+def test_a_broken_timeline_is_refused_at_its_character(source: str, sentence: str, pointed: str) -> None:
+    with pytest.raises(PromptError) as refused:
+        parse_prompts(source)
+
+    assert sentence in str(refused.value)
+    assert pointed == source[refused.value.position :]
+
+
+def test_a_number_before_a_title_is_no_timeline_and_said_so() -> None:
+    reading = read_prompts("2001: A Space Odyssey")
+
+    assert ("2001: A Space Odyssey",) == tuple(prompt.text for prompt in reading.prompts)
+    assert "“2001: …” was read as words" in reading.notes[0]
+
+
+def test_a_step_that_is_never_reached_is_refused_at_its_number() -> None:
+    source = "0: a seed | 400: a tree"
+    with pytest.raises(PromptError, match="Step 400 is never reached: there are 25 steps") as refused:
+        build_request(source)
+
+    assert "400: a tree" == source[refused.value.position :]
+    request = build_request(source, steps=500, negative="fog")
+    assert [None, 0, 400] == [prompt.since for prompt in request.prompts]
+    assert request == request_from_json(request_to_json(request))
+
+
+def test_a_negative_prompt_has_no_timeline() -> None:
+    with pytest.raises(PromptError, match="A negative prompt holds in all steps"):
+        build_request("an owl", negative="0: fog | 5: rain")
+    with pytest.raises(InvalidRequest, match="Every part has a negative weight"):
+        check_aims(build_request("0: an owl | 5: fog:-1"))

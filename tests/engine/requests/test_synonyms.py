@@ -26,11 +26,13 @@ from engine.requests.request import METHODS, build_request, option_names
         ("seed", "clip_diffusion", "the seed is given as seed."),
         ("width", "clip_diffusion", "width and height are given as size, as in 512x288."),
         ("negative_prompt", "clip_diffusion", "what to avoid is given as negative."),
+        ("fuzzy_prompt", "pixels", "did you mean “fuzzy”?"),
+        ("clip_models_schedules", "vqgan_clip", "did you mean “clip_cutouts”?"),
         ("cutout", "clip_diffusion", "did you mean “cutouts”?"),
         (
             "zzz",
             "pixels",
-            "available: augment, cut_noise, cut_power, cutouts, flip, gray, init_fit, learning_rate, profile, steps",
+            "available: augment, cut_noise, cut_power, cutouts, flip, fuzzy, gray, init_fit, learning_rate, profile, steps",
         ),
     ],
 )
