@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -214,7 +215,7 @@ def _level(flags: VDiffusionFlags, level: int) -> Iterator[nn.Module]:
 
 def _blocks(flags: VDiffusionFlags, level: int, widths: list[int], *, last: bool = False) -> Iterator[nn.Module]:
     """Blocks from each of *widths* to the next, with attention behind each where the level has it."""
-    for number, (channels, out_channels) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for number, (channels, out_channels) in enumerate(pairwise(widths)):
         ends = last and number == len(widths) - 2
         yield VBlock(channels, flags.widths[level], out_channels, flags, last=ends)
         if flags.attends(level):

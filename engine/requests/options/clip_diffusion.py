@@ -306,6 +306,8 @@ def settled(usual: Mapping[str, object], chosen: Mapping[str, str]) -> dict[str,
     sampler = str(found.get("sampler", known["sampler"].default))
     if sampler in NOISE_OF and "eta" not in chosen:
         found["eta"] = NOISE_OF[sampler]
+    if sampler not in USUAL_ORDER and "order" not in chosen:
+        found.pop("order", None)
     if found.get("perlin", "none") != "none" and "skip_steps" not in chosen:
         found["skip_steps"] = _as_int(found.get("steps", known["steps"].default)) // PERLIN_SKIP
     return found

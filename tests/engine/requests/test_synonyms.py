@@ -32,7 +32,8 @@ from engine.requests.request import METHODS, build_request, option_names
         (
             "zzz",
             "pixels",
-            "available: augment, cut_noise, cut_power, cutouts, flip, fuzzy, gray, init_fit, learning_rate, profile, steps",
+            "available: augment, cut_noise, cut_power, cutouts, flip, fuzzy, gray, init_fit, learning_rate, profile, "
+            "steps",
         ),
     ],
 )
