@@ -56,7 +56,8 @@ class Modulation(nn.Module):
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """x [N, C, H, W], condition [N, mapping] → [N, C, H, W]."""
         scale, shift = self.layer(condition.to(self.layer.weight.dtype)).to(x.dtype)[..., None, None].chunk(2, dim=1)
-        return x * (scale + 1) + shift
+        out: Tensor = x * (scale + 1) + shift
+        return out
 
 
 class VBlock(nn.Module):
