@@ -119,7 +119,11 @@ def read_diffusion_net(path: Path, device: torch.device, dtype: torch.dtype) -> 
 
 
 def _with_composer(
-    net: UNetModel | VDiffusionNet, sha256: str, device: torch.device, dtype: torch.dtype, path: Path = PRIMER_WEIGHTS / COMPOSER
+    net: UNetModel | VDiffusionNet,
+    sha256: str,
+    device: torch.device,
+    dtype: torch.dtype,
+    path: Path = PRIMER_WEIGHTS / COMPOSER,
 ) -> DiffusionNet:
     """*net*, frozen, its torso in *dtype*, with the composer at *path* if it sees sketches."""
     net = net.eval().requires_grad_(False).set_torso_dtype(dtype).to(device)
