@@ -7,7 +7,7 @@ hold the picture. Failures are raised as DreamErrors; the caller turns them into
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
 import discord
@@ -29,6 +29,7 @@ from bot.pictures.ranking import best
 from bot.policy.cost_confirmation import question_words
 from bot.requests.derive import again, upscale, variation
 from bot.storage import Store
+from bot.storage.database import Session
 from engine.errors import DreamError
 from engine.requests.request import AUTO, DreamRequest, UpscaleRequest, best_upscaler
 
@@ -101,6 +102,19 @@ class JobActions:
         *applied*: defaults that the request contains.
         """
         await self._place(request, caller, responder, kind, parent or ParentPicture(), images, applied=applied)
+
+    async def enter(
+        self,
+        request: DreamRequest,
+        caller: Invocation,
+        responder: Responder,
+        also: Callable[[Session, JobRow], Awaitable[None]],
+        applied: tuple[Applied, ...] = (),
+    ) -> None:
+        """Render an entry of a challenge, which costs no quota. *also* enters it in the same transaction."""
+        origin = replace(caller.origin("entry"), applied=applied)
+        submission = Submission(request, origin, roles=caller.roles, location=caller.location, free=True, also=also)
+        await self._take(submission, caller, responder)
 
     async def again(self, job: JobRow, caller: Invocation, responder: Responder) -> None:
         """Render the same prompt with a new seed; a failed job is tried unchanged."""
@@ -268,7 +282,7 @@ class JobActions:
         self, submission: Submission, caller: Invocation, responder: Responder, picked: tuple[JobRow, int] | None
     ) -> None:
         """Submit with a direct message as the job's message. The interaction only links to it."""
-        if not submission.answers and not picked:  # ask before a direct message is sent
+        if not submission.answers and not picked and not submission.free:  # ask before a direct message is sent
             await self._jobs.confirmation.check(submission.request, caller.user_id, caller.roles, caller.guild_id)
         direct = await DirectMessageResponder.open(self._client, caller.user_id, responder)
         origin = replace(

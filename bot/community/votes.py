@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -104,10 +104,12 @@ class Votes:
         seconds: float,
         *,
         others_only: bool = False,
+        also: Callable[[Session, Vote], Awaitable[None]] | None = None,
     ) -> Vote:
         """Store a vote of *seconds* over 2 to 25 pictures and post its message; letters are given at random.
 
-        *others_only*: nobody may vote for their own picture. Raises Refused: too many votes, or no right to post.
+        *others_only*: nobody may vote for their own picture. *also* runs in the same transaction. Raises Refused: too
+        many votes, or no right to post.
         """
         if not 2 <= len(candidates) <= MOST_CANDIDATES:
             raise Refused(f"A vote needs 2 to {MOST_CANDIDATES} pictures; this has {len(candidates)}.")
@@ -140,6 +142,8 @@ class Votes:
                 candidates=lettered,
             )
             await rows.insert(session, vote)
+            if also is not None:
+                await also(session, vote)
         failpoint("vote stored")
         await self._show(vote.id, fresh=True)
         shown = await self._store.votes.find(vote.id)

@@ -156,7 +156,7 @@ def _parse(raw: str) -> JobRequest:
 
 
 Kind: TypeAlias = Literal[
-    "dream", "again", "variation", "remix", "upscale", "pick", "init", "target", "blend", "outpaint", "crop"
+    "dream", "again", "variation", "remix", "upscale", "pick", "init", "target", "blend", "outpaint", "crop", "entry"
 ]
 ID_LENGTH = 10
 PORTION = 8

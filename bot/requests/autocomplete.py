@@ -192,13 +192,14 @@ def _first_line(options: type[Options]) -> str:
     return (options.__doc__ or "").strip().splitlines()[0].partition(": ")[2].rstrip(".")
 
 
-def styles(typed: str, known: Iterable[Style]) -> list[Suggestion]:
-    """Styles whose name or template contains *typed*, and “none”."""
+def styles(typed: str, known: Iterable[Style], *, none: bool = True) -> list[Suggestion]:
+    """Styles whose name or template contains *typed*, and with *none* the word for no style."""
     wanted = folded(typed)
     fitting = [one for one in known if wanted in one.key or wanted in one.template.casefold()]
     fitting.sort(key=lambda one: not one.key.startswith(wanted))
     shown = [(f"{one.name} · {'for larger models · ' * one.large}{_about(one)}", one.name) for one in fitting]
-    return _cut([*shown[: MOST - 1], *([(f"{NO_STYLE} – no style", NO_STYLE)] if NO_STYLE.startswith(wanted) else [])])
+    absent = [(f"{NO_STYLE} – no style", NO_STYLE)] if none and NO_STYLE.startswith(wanted) else []
+    return _cut([*shown[: MOST - len(absent)], *absent])
 
 
 def _about(style: Style) -> str:

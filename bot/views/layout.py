@@ -21,6 +21,15 @@ from bot.views.community.stars import (
     UnstarButton,
     star_menu,
 )
+from bot.views.community.styles import (
+    FORM,
+    StyleDeleteButton,
+    StylePaintButton,
+    StylesMenu,
+    StylesPageButton,
+    StyleStarButton,
+    submit_style,
+)
 from bot.views.community.use_picture import (
     START,
     TARGET,
@@ -83,11 +92,16 @@ BUTTONS: tuple[type[IdButton], ...] = (
     VoteButton,
     StartVoteButton,
     BallotButton,
+    StylesPageButton,
+    StyleStarButton,
+    StylePaintButton,
+    StyleDeleteButton,
 )
 """Every button whose custom id holds an id, to be registered with discord.py at start."""
 ITEMS: tuple[type[ui.DynamicItem[Any]], ...] = (
     *BUTTONS,
     HistoryMenu,
+    StylesMenu,
     PickMenu,
     UpscaleMenu,
     MoreMenu,
@@ -103,6 +117,7 @@ MODALS: Mapping[str, Callable[[Press, str, int | None], Awaitable[None]]] = {
     "upform": submit_upscale,
     "complaint": submit_report,
     "erase": submit_delete,
+    FORM: submit_style,
     START.action: submit_start,
     START.held: submit_held_start,
     TARGET.action: submit_target,
