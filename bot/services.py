@@ -17,6 +17,7 @@ from bot.actions.moderate import Moderation
 from bot.actions.privacy import Privacy
 from bot.actions.report import Reporting
 from bot.community.defaults import Defaults
+from bot.community.experiments import Experiments
 from bot.community.favorites import Favorites
 from bot.community.gallery import Gallery
 from bot.community.held_pictures import HeldPictures
@@ -97,6 +98,7 @@ class Services:
     insights: Insights
     styles: Styles
     defaults: Defaults
+    experiments: Experiments
     look: Callable[[], Awaitable[Status]]
     """Reads the state of the whole bot, for `/engine`, /metrics and /health."""
 
@@ -135,6 +137,7 @@ def build_services(
         store, buttons.job, partial(takes_reports, store), clock, wary=config.safety.enabled, graded=batch_scorer.graded
     )
     styles = Styles(store, clock)
+    defaults = Defaults(store, styles, config.limits)
     timelapses = Timelapses(store, partial(has_room, config.folder, config.retention.free_megabytes))
     jobs.registry.subscribe(batch_scorer.hear)
     indexer = PictureIndexer(store, partial(is_restricted, client))
@@ -184,6 +187,7 @@ def build_services(
         votes=Votes(client, store, jobs, buttons.ballot, deletion_queue.wake, clock),
         insights=Insights(store),
         styles=styles,
-        defaults=Defaults(store, styles, config.limits),
+        defaults=defaults,
+        experiments=Experiments(defaults, styles),
         look=partial(look, sources),
     )

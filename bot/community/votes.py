@@ -35,7 +35,8 @@ from bot.interactions.message_api import (
     trouble_of,
 )
 from bot.jobs.service import JobService
-from bot.models.job import Comparison, JobRow, JobState, new_job_id, parts_of
+from bot.models.comparison import SEED, WAY, Comparison
+from bot.models.job import JobRow, JobState, new_job_id, parts_of
 from bot.models.vote import MOST_CANDIDATES, PROMPT, Candidate, Trait, Vote, VotePlace
 from bot.pictures.contact_sheet import thumbnail
 from bot.pictures.ranking import ordered
@@ -287,7 +288,8 @@ def candidates_of(job: JobRow) -> tuple[Candidate, ...]:
         label, traits = f"seed {picture.facts.get('seed', '?')}", tuple[Trait, ...]()
         if isinstance(job.request, Comparison):
             way = job.request.ways[picture.index]
-            label, traits = way.label, (("way", way.label),)
+            label = way.label
+            traits = tuple(one for one in way.traits or ((WAY, way.label),) if one[0] != SEED)
         elif isinstance(job.request, DreamRequest):
             traits = traits_of(job.request)
         found.append(Candidate(job.id, picture.index, job.origin.user_id, label, traits))
