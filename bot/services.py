@@ -17,15 +17,17 @@ from bot.actions.moderate import Moderation
 from bot.actions.privacy import Privacy
 from bot.actions.report import Reporting
 from bot.community.defaults import Defaults
-from bot.community.experiments import Experiments
 from bot.community.favorites import Favorites
 from bot.community.gallery import Gallery
 from bot.community.held_pictures import HeldPictures
 from bot.community.indexer import PictureIndexer
 from bot.community.insights import Insights
+from bot.community.lineage.access import ResultAccess
+from bot.community.picture_requests import PictureRequests
 from bot.community.styles import Styles
 from bot.community.visibility import Visibility, is_restricted
 from bot.community.votes import Votes
+from bot.community.words.actions import PictureWords
 from bot.config.settings import Config
 from bot.delivery.deletion_queue import DeletionQueue
 from bot.delivery.renderer import MessageRenderer
@@ -93,12 +95,14 @@ class Services:
     indexer: PictureIndexer
     attachments: AttachmentReader
     held_pictures: HeldPictures
+    picture_requests: PictureRequests
+    access: ResultAccess
+    picture_words: PictureWords
     handlers: Handlers
     votes: Votes
     insights: Insights
     styles: Styles
     defaults: Defaults
-    experiments: Experiments
     look: Callable[[], Awaitable[Status]]
     """Reads the state of the whole bot, for `/engine`, /metrics and /health."""
 
@@ -188,6 +192,8 @@ def build_services(
         insights=Insights(store),
         styles=styles,
         defaults=defaults,
-        experiments=Experiments(defaults, styles),
+        picture_requests=PictureRequests(defaults),
+        access=ResultAccess(store),
+        picture_words=PictureWords(store, engine),
         look=partial(look, sources),
     )

@@ -223,7 +223,8 @@ def embed(question: Embed) -> Embeddings:
         keys = [t.encode() for t in question.texts] + [open_own(i).tobytes() for i in question.images]
     except DreamError as error:
         return Embeddings(question.id, (), "fake", str(error))
-    return Embeddings(question.id, tuple(vector(key) for key in keys), question.perceptor or "fake")
+    pulls = tuple(1.0 + number for number, _ in enumerate(question.texts)) if question.pulls else ()
+    return Embeddings(question.id, tuple(map(vector, keys)), question.perceptor or "fake", pulls=pulls)
 
 
 def serve() -> None:

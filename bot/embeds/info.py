@@ -8,8 +8,7 @@ import discord
 
 from bot.embeds.applied import applied_lines
 from bot.embeds.job import COLOURS, headline
-from bot.models.comparison import Comparison, Way
-from bot.models.job import RUNNING, JobRow, PictureRow
+from bot.models.job import RUNNING, Comparison, JobRow, PictureRow, Way
 from bot.pictures.ranking import independent_score
 from bot.requests.format import compare_command, shell_command, slash_command
 from bot.text import count, duration, has_invisible, listed, mention, plain, shorten, units
@@ -38,10 +37,8 @@ def info_embed(job: JobRow, people: Collection[int] = (), user_id: int = 0, file
     if job.origin.applied:
         embed.add_field(name="Defaults", value=shorten(applied_lines(job.origin.applied), _FIELD), inline=False)
     if isinstance(request, DreamRequest):
-        if request.attachments:
-            needed = "that picture and mask (image:, mask:)" if request.mask_image else "that picture (image:)"
-            what = f"This picture started from another one. Add {needed} to the commands."
-            embed.add_field(name="Starting picture", value=what, inline=False)
+        for name, what in _sources(request):
+            embed.add_field(name=name, value=what, inline=False)
     elif isinstance(request, Comparison):
         embed.add_field(name="Compared", value=shorten("\n".join(map(_way, request.ways)), _FIELD), inline=False)
     else:
@@ -58,6 +55,20 @@ def info_embed(job: JobRow, people: Collection[int] = (), user_id: int = 0, file
     embed.add_field(name="By", value=mention(job.origin.user_id), inline=True)
     embed.set_footer(text=f"job {job.id}")
     return embed
+
+
+def _sources(request: DreamRequest) -> Iterator[tuple[str, str]]:
+    """Names and texts of fields about the pictures that a command line lacks."""
+    if request.init_image in request.attachments:
+        needed = "that picture and mask (image:, mask:)" if request.mask_image else "that picture (image:)"
+        yield "Starting picture", f"This picture started from another one. Add {needed} to the commands."
+    if request.target_image in request.attachments:
+        yield "Target", "This picture was painted towards another one. Add that picture (target:) to the commands."
+    if blended := sum(bool(prompt.image) for prompt in request.prompts):
+        yield (
+            "Blended",
+            f"Add {'that picture' if blended == 1 else f'these {blended} pictures'} (first:, …) to `/blend`.",
+        )
 
 
 def about_file(job: JobRow, name: str) -> str:

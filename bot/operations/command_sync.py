@@ -30,6 +30,8 @@ PLACES = "commands_places"
 """The setting that lists every place where commands may be registered."""
 EVERYWHERE = 0
 """The place of global commands; other places are server ids."""
+MESSAGE_COMMANDS = 15
+"""Message commands that Discord allows an app (interactions/application-commands.mdx, "Registering a Command")."""
 PAUSES = (5.0, 30.0, 120.0, 600.0)
 """Seconds between tries; after the last one the next start tries again."""
 
@@ -38,7 +40,7 @@ async def register_commands(tree: Tree, settings: SettingsTable, test_guild: int
     """Bring Discord's list of commands up to date. Failures are logged and retried."""
     guild = discord.Object(test_guild) if test_guild else None
     if guild:
-        tree.copy_global_to(guild=guild)
+        _copy_to(tree, guild)
     for pause in (*PAUSES, None):
         try:
             await _register(tree, settings, guild)
@@ -47,6 +49,26 @@ async def register_commands(tree: Tree, settings: SettingsTable, test_guild: int
             log.warning("the commands could not be registered: %s", failure_text(error))
         if pause is not None:
             await asyncio.sleep(pause)
+
+
+def add_menu(tree: Tree, menu: app_commands.ContextMenu) -> None:
+    """Add a global message command. `CommandTree.add_command` stops at 5; Discord's limit is `MESSAGE_COMMANDS`.
+
+    Raises CommandLimitReached.
+    """
+    kind = menu.type.value
+    if sum(1 for _, place, other in tree._context_menus if place is None and other == kind) >= MESSAGE_COMMANDS:
+        raise app_commands.CommandLimitReached(guild_id=None, limit=MESSAGE_COMMANDS, type=menu.type)
+    tree._context_menus[(menu.name, None, kind)] = menu
+
+
+def _copy_to(tree: Tree, guild: discord.Object) -> None:
+    """As `CommandTree.copy_global_to`, with all message commands."""
+    for command in tree.get_commands():
+        if isinstance(command, app_commands.ContextMenu):
+            tree._context_menus[(command.name, guild.id, command.type.value)] = command
+        else:
+            tree.add_command(command, guild=guild, override=True)
 
 
 async def _register(tree: Tree, settings: SettingsTable, guild: discord.Object | None) -> None:

@@ -36,7 +36,7 @@ _USED = """
     EXISTS (
         SELECT 1 FROM jobs child WHERE child.parent_job = pictures.job_id AND child.parent_job <> ''
         AND child.parent_index = pictures.idx
-        AND child.kind IN ('upscale', 'variation', 'init', 'target', 'outpaint', 'crop')
+        AND child.kind IN ('upscale', 'variation', 'init', 'target', 'blend', 'outpaint', 'crop')
     )
 """
 """Another picture was made from it. The partial index needs the condition that parent_job is not empty."""

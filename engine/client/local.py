@@ -89,9 +89,9 @@ class Engine(Protocol):
         ...
 
     async def embed(
-        self, *, texts: Sequence[str] = (), images: Sequence[bytes] = (), perceptor: str = ""
+        self, *, texts: Sequence[str] = (), images: Sequence[bytes] = (), perceptor: str = "", pulls: bool = False
     ) -> Embeddings:
-        """CLIP embeddings of texts or images; raises DreamErrors in words."""
+        """CLIP embeddings of texts or images, or of one image and texts with their *pulls*; raises DreamErrors."""
         ...
 
     def events(self) -> AsyncIterator[Event]:
@@ -204,13 +204,13 @@ class LocalEngine:
             run.cancelling = loop.call_later(self._timeouts.cancel, self._report, _cancelled(run))
 
     async def embed(
-        self, *, texts: Sequence[str] = (), images: Sequence[bytes] = (), perceptor: str = ""
+        self, *, texts: Sequence[str] = (), images: Sequence[bytes] = (), perceptor: str = "", pulls: bool = False
     ) -> Embeddings:
-        """CLIP embeddings of texts or images; raises EngineRestarting if the process dies, DreamError for a refusal."""
+        """CLIP embeddings as of `Embed`; raises EngineRestarting if the process dies, DreamError for a refusal."""
         child = self._usable_child()
         number = str(next(self._numbers))
         answer: asyncio.Future[Embeddings] = asyncio.get_running_loop().create_future()
-        self._write(child, Embed(number, tuple(texts), tuple(images), perceptor))
+        self._write(child, Embed(number, tuple(texts), tuple(images), perceptor, pulls))
         self._questions[number] = answer
         try:
             embeddings = await answer

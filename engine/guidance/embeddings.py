@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from engine.errors import InvalidRequest
+from engine.guidance.losses import spherical_distance
 from engine.guidance.perceptor import Perceptor
 from engine.guidance.perceptor_loader import load_perceptor
 from engine.images.opening import open_own
@@ -20,23 +21,51 @@ from engine.runtime.provider import NetProvider
 DEFAULT_PERCEPTOR = "primer"
 MOST = 256
 BATCH = 32
+MOST_PULLS = 16
+"""Each costs a backward pass."""
 
 
 def prepare(question: Embed, runtime: NetProvider) -> tuple[Perceptor, Tensor | None]:
     """The slow part, on another thread: the perceptor, and the images as [N, 3, size, size] in [0, 1]."""
     count = len(question.texts) + len(question.images)
-    if bool(question.texts) == bool(question.images) or count > MOST:
+    if question.pulls:
+        if len(question.images) != 1 or not 1 <= len(question.texts) <= MOST_PULLS:
+            raise InvalidRequest(f"Ask about the pulls of 1 to {MOST_PULLS} texts on one picture (got {count - 1}).")
+    elif bool(question.texts) == bool(question.images) or count > MOST:
         raise InvalidRequest(f"Ask about 1 to {MOST} texts, or as many pictures, not both (got {count}).")
     perceptor = load_perceptor(question.perceptor or DEFAULT_PERCEPTOR, runtime)
-    if question.texts:
+    if not question.images:
         return perceptor, None
     return perceptor, views(map(open_own, question.images), perceptor)
 
 
 def answer(question: Embed, perceptor: Perceptor, images: Tensor | None, runtime: NetProvider) -> Embeddings:
     """The fast part, on the stepping loop."""
-    vectors = perceptor.encode_text(question.texts) if images is None else see(images, perceptor, runtime)
-    return Embeddings(question.id, tuple(tuple(row) for row in vectors.float().tolist()), perceptor.id)
+    texts = [perceptor.encode_text(question.texts)] if question.texts else []
+    seen = [] if images is None else [see(images, perceptor, runtime)]
+    vectors = torch.cat([*texts, *seen])
+    pulls = _pulls(images.to(runtime.device), texts[0], perceptor) if question.pulls and images is not None else ()
+    return Embeddings(
+        question.id,
+        tuple(tuple(row) for row in vectors.float().tolist()),
+        perceptor.id,
+        scale=float(perceptor.scale),
+        pulls=pulls,
+    )
+
+
+def _pulls(image: Tensor, texts: Tensor, perceptor: Perceptor) -> tuple[float, ...]:
+    """The norm of each text's gradient by the *image* [1, 3, size, size]."""
+    leaf = image.detach().requires_grad_()
+    with torch.enable_grad():
+        view = perceptor.encode_image(leaf)
+        distances = spherical_distance(view, texts)
+        last = len(texts) - 1
+        gradients = [
+            torch.autograd.grad(distance, leaf, retain_graph=number < last)[0]
+            for number, distance in enumerate(distances.unbind())
+        ]
+    return tuple(float(gradient.norm()) for gradient in gradients)
 
 
 def views(images: Iterable[Image.Image], perceptor: Perceptor) -> Tensor:

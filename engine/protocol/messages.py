@@ -51,12 +51,16 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Embed:
-    """Requests CLIP embeddings, computed between two steps. Exactly one of *texts* and *images* is not empty."""
+    """Requests CLIP embeddings, computed between two steps. Exactly one of *texts* and *images* is not empty.
+
+    With *pulls*, it asks about one image and up to 16 texts.
+    """
 
     id: str
     texts: tuple[str, ...] = ()
     images: tuple[bytes, ...] = ()
     perceptor: str = ""
+    pulls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +149,18 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
-    """The answer to `Embed`: one L2-normalised vector per text or image, or *error* in words."""
+    """The answer to `Embed`: one L2-normalised vector per text, then per image, or *error* in words.
+
+    *scale*: what cosines are multiplied by before a softmax, as in the perceptor's training. *pulls*: if requested, the
+    norm of the gradient of each text's loss (squared spherical distance) by the image.
+    """
 
     id: str
     vectors: tuple[tuple[float, ...], ...]
     perceptor: str
     error: str = ""
+    scale: float = 100.0
+    pulls: tuple[float, ...] = ()
 
 
 Event: TypeAlias = Ready | Progress | Picture | Result | Failure | Embeddings

@@ -58,9 +58,10 @@ class FakeEngine:
             self.fail(job_id, "Cancelled", "Stopped.")
 
     async def embed(
-        self, *, texts: Sequence[str] = (), images: Sequence[bytes] = (), perceptor: str = ""
+        self, *, texts: Sequence[str] = (), images: Sequence[bytes] = (), perceptor: str = "", pulls: bool = False
     ) -> Embeddings:
-        return Embeddings("1", tuple((1.0, 0.0) for _ in (*texts, *images)), perceptor)
+        found = tuple((1.0, 0.0) for _ in (*texts, *images))
+        return Embeddings("1", found, perceptor, pulls=(1.0,) * len(texts) if pulls else ())
 
     async def events(self) -> AsyncIterator[Event]:
         while (event := await self._events.get()) is not None:

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
 from bot.community.held_pictures import attached_picture
+from bot.community.picture_requests import FormText
+from bot.community.words.actions import Asked
 from bot.errors import PictureGone
 from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
-from bot.models.job import JobRequest, JobRow, JobState, new_job_id
+from bot.models.job import JobRow, JobState, new_job_id
+from bot.operations.command_sync import add_menu
 from bot.pictures.attachments import check_attachment
-from bot.policy.server_rules import PaintChoice
 from bot.services import BotClient, Services
 from bot.views.base import Press
-from bot.views.community.use_picture import REMIX, START, TARGET, PictureForm, PictureUse, settler
+from bot.views.community.use_picture import REMIX, START, TARGET, PictureForm, PictureUse
+from bot.views.community.words import ExplainForm, answer_describe
 from bot.views.remix_modal import RemixModal
 from bot.views.result import has_choice, upscale
 from engine.images.opening import stored_size
-from engine.requests.request import DreamRequest, build_request
+from engine.requests.request import DreamRequest
 
-ANYTHING = "a"
+ANYTHING = FormText("a")
 """The prompt of the admission check before the real one is typed."""
 NOT_YET = "0" * 64
 """Placeholder for the hash of an attachment that is not fetched yet."""
@@ -37,6 +41,8 @@ class MessageCommands(commands.Cog):
         self._menus = [
             _menu("Use as start", self.start),
             _menu("Use as target", self.target),
+            _menu("Describe", self.describe),
+            _menu("Explain", self.explain),
             _menu("Upscale", self.upscale),
             _menu("Remix", self.remix),
         ]
@@ -44,7 +50,7 @@ class MessageCommands(commands.Cog):
     async def cog_load(self) -> None:
         """Add the commands to the tree; discord.py has no decorator for them in a cog."""
         for menu in self._menus:
-            self.bot.tree.add_command(menu)
+            add_menu(self.bot.tree, menu)
 
     async def cog_unload(self) -> None:
         for menu in self._menus:
@@ -83,24 +89,47 @@ class MessageCommands(commands.Cog):
         request = actions.attached_upscale(picture.sha256, *stored_size(picture.png))
         await actions.dream(request, press.caller, press.responder, {picture.sha256: picture.png}, kind="upscale")
 
+    async def describe(self, interaction: AnyInteraction, message: discord.Message) -> None:
+        """Describe the picture to the person alone."""
+        press = self._press(interaction, form=False, private=True)
+        if (job := await self._result(press, message)) is not None:
+            await answer_describe(press, await self.services.picture_words.of_result(job))
+            return
+        attachment = await self._checked(press, message)
+        assert attachment is not None
+        picture = await self.services.attachments.read(attachment, press.caller.user_id)
+        await answer_describe(press, Asked(picture.png))
+
+    async def explain(self, interaction: AnyInteraction, message: discord.Message) -> None:
+        """Ask for the texts to compare the picture with."""
+        await self._open(self._press(interaction), message, ExplainForm)
+
     async def _open_form(self, interaction: AnyInteraction, message: discord.Message, use: PictureUse) -> None:
+        await self._open(self._press(interaction), message, partial(PictureForm, use))
+
+    async def _open(
+        self, press: Press, message: discord.Message, form: Callable[[JobRow | str], discord.ui.Modal]
+    ) -> None:
         """Check what `/dream` would, open the form, then read an attachment while the form is filled in."""
-        press = self._press(interaction)
         job = await self._result(press, message)
+        attachment = await self._checked(press, message, job)
+        if job is not None:
+            await press.responder.open_modal(form(job))
+        elif attachment is not None:
+            held_id = new_job_id()
+            await press.responder.open_modal(form(held_id))
+            await self.services.held_pictures.hold(held_id, attachment, press.caller.user_id)
+
+    async def _checked(
+        self, press: Press, message: discord.Message, job: JobRow | None = None
+    ) -> discord.Attachment | None:
+        """The attached picture of a message that is no result. Raises what `/dream` would."""
         attachment = None if job else attached_picture(message)
         if attachment is not None:
             check_attachment(attachment)
-        await self.services.job_actions.check(await self._anything(press.caller), press.caller)
-        if job is not None:
-            await press.responder.open_modal(PictureForm(use, job))
-        elif attachment is not None:
-            held_id = new_job_id()
-            await press.responder.open_modal(PictureForm(use, held_id))
-            await self.services.held_pictures.hold(held_id, attachment, press.caller.user_id)
-
-    async def _anything(self, caller: Invocation) -> JobRequest:
-        ways = (await settler(self.services, caller))(PaintChoice())
-        return build_request(ANYTHING, model=ways.model, method=ways.method, size=ways.size, settings=ways.settings)
+        built = await self.services.picture_requests.towards(ANYTHING, (), press.caller, self.services.unavailable)
+        await self.services.job_actions.check(built.request, press.caller)
+        return attachment
 
     async def _result(self, press: Press, message: discord.Message) -> JobRow | None:
         """The job that the message shows, or None. Raises PictureGone if it has no picture."""
@@ -112,8 +141,8 @@ class MessageCommands(commands.Cog):
             raise PictureGone("This job has no finished picture.")
         return job
 
-    def _press(self, interaction: AnyInteraction, *, form: bool = True) -> Press:
-        responder = InteractionResponder.of(interaction, private=form, form=form)
+    def _press(self, interaction: AnyInteraction, *, form: bool = True, private: bool = False) -> Press:
+        responder = InteractionResponder.of(interaction, private=private or form, form=form)
         return Press(interaction, responder, Invocation.of_interaction(interaction), self.services)
 
 

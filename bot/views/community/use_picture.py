@@ -6,23 +6,25 @@ a restart can be submitted after it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import discord
 from discord import ui
 
 from bot.actions.create import ParentPicture, picture_of
-from bot.interactions.context import Invocation
+from bot.community.picture_requests import (
+    SIMILARITIES,
+    USUAL_SIMILARITY,
+    FormText,
+    PictureRequest,
+    weight_of,
+)
 from bot.models.job import JobRow, Kind
 from bot.pictures.ranking import best
-from bot.policy.server_rules import PaintChoice, preferred
 from bot.requests.format import unusual_ways, words_of
-from bot.requests.from_picture import SIMILARITIES, USUAL_SIMILARITY, FormText, from_start, towards
-from bot.services import Services
 from bot.views.base import Press, custom_id, modal_values
 from bot.views.remix_modal import FIELD, MODAL_SECONDS
-from engine.catalogue.models import DEFAULT_MODEL
+from engine.requests.prompts import Prompt
 from engine.requests.request import DreamRequest
 
 MOST_PICTURES = 25
@@ -105,28 +107,33 @@ async def submit_held_target(press: Press, held_id: str, index: int | None) -> N
     await _submit(press, TARGET, await press.services.held_pictures.take(held_id, press.caller.user_id))
 
 
-async def settler(services: Services, caller: Invocation) -> Callable[[PaintChoice], PaintChoice]:
-    """What completes typed options by the preferences of the person and the server."""
-    usual = await services.moderation.choices(caller.user_id), await services.moderation.rules(caller.guild_id)
-    return lambda ways: preferred(ways, usual, DEFAULT_MODEL, services.unavailable)
-
-
 async def _submit(press: Press, use: PictureUse, subject: JobRow | str) -> None:
     values = modal_values(press.data)
     form = FormText(
         values.get("prompt", ""),
         values.get("settings", ""),
-        values.get("similarity", USUAL_SIMILARITY),
-        values.get("weight", ""),
+        similarity=values.get("similarity", USUAL_SIMILARITY),
+        weight=values.get("weight", ""),
     )
-    sha256, parent, kind = subject if isinstance(subject, str) else "", None, use.kind
+    sha256, parent = subject if isinstance(subject, str) else "", None
     if isinstance(subject, JobRow):
         chosen = values.get("picture", "")
         picture = picture_of(subject, int(chosen) if chosen.isdecimal() else None)
         sha256, parent = picture.sha256, ParentPicture(subject.id, picture.index)
-    settle = await settler(press.services, press.caller)
-    request = (towards if use.target else from_start)(form, sha256, settle)
-    await press.services.job_actions.dream(request, press.caller, press.responder, kind=kind, parent=parent)
+    built = await _built(press, use, form, sha256)
+    await press.services.job_actions.dream(
+        built.request, press.caller, press.responder, kind=use.kind, parent=parent, applied=built.applied
+    )
+    if built.notes:
+        await press.responder.send_private(" ".join(built.notes))
+
+
+async def _built(press: Press, use: PictureUse, form: FormText, sha256: str) -> PictureRequest:
+    requests, unavailable = press.services.picture_requests, press.services.unavailable
+    if not use.target:
+        return await requests.from_start(form, sha256, press.caller, unavailable)
+    target = Prompt(image=sha256, weight=weight_of(form.weight or "1"))
+    return await requests.towards(form, (target,), press.caller, unavailable)
 
 
 def _pictures(job: JobRow) -> ui.Select[ui.View]:

@@ -1,0 +1,78 @@
+"""`/describe` and `/explain`: a picture in words, and how well texts fit it."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.community.picture_requests import FormText
+from bot.community.words.actions import Asked
+from bot.errors import Refused
+from bot.interactions.context import Invocation
+from bot.interactions.responder import AnyInteraction, InteractionResponder
+from bot.pictures.attachments import check_attachment
+from bot.services import BotClient
+from bot.views.base import Press
+from bot.views.community.words import answer_describe, answer_explain
+from engine.requests.prompts import MAX_SOURCE
+
+ONE_OF_BOTH = "Attach a picture, or give the link of a message with a picture of mine: one of both."
+Link = app_commands.Range[str, 1, 200]
+
+
+class WordsCog(commands.Cog):
+    def __init__(self, bot: BotClient) -> None:
+        self.services = bot.services
+
+    @app_commands.command(
+        name="describe", description="Describe a picture: four prompts, and the words CLIP sees in it."
+    )
+    @app_commands.describe(picture="A picture.", link="Or the link of a message with a picture of mine.")
+    @app_commands.allowed_installs(guilds=True, users=True)
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+    async def describe(
+        self, interaction: AnyInteraction, picture: discord.Attachment | None = None, link: Link | None = None
+    ) -> None:
+        """Answer privately; the buttons under the answer paint in public."""
+        press = self._press(interaction)
+        await answer_describe(press, await self._asked(press, picture, link))
+
+    @app_commands.command(name="explain", description="See which words CLIP hears in a picture, as a chart.")
+    @app_commands.describe(
+        texts="Up to eight texts, for example: a fox | an owl | fog. Empty: the parts of its prompt.",
+        picture="A picture.",
+        link="Or the link of a message with a picture of mine.",
+    )
+    @app_commands.allowed_installs(guilds=True, users=True)
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+    async def explain(
+        self,
+        interaction: AnyInteraction,
+        texts: app_commands.Range[str, 1, MAX_SOURCE] | None = None,
+        picture: discord.Attachment | None = None,
+        link: Link | None = None,
+    ) -> None:
+        """Answer privately."""
+        press = self._press(interaction)
+        await answer_explain(press, await self._asked(press, picture, link), texts or "")
+
+    async def _asked(self, press: Press, picture: discord.Attachment | None, link: str | None) -> Asked:
+        if bool(picture) == bool(link):
+            raise Refused(ONE_OF_BOTH)
+        services, caller = self.services, press.caller
+        if link:
+            return await services.picture_words.of_result(await services.access.named(link, caller))
+        assert picture is not None
+        check_attachment(picture)
+        built = await services.picture_requests.towards(FormText("a"), (), caller, services.unavailable)
+        await services.job_actions.check(built.request, caller)
+        return Asked((await services.attachments.read(picture, caller.user_id)).png)
+
+    def _press(self, interaction: AnyInteraction) -> Press:
+        responder = InteractionResponder.of(interaction, private=True)
+        return Press(interaction, responder, Invocation.of_interaction(interaction), self.services)
+
+
+async def setup(bot: BotClient) -> None:
+    await bot.add_cog(WordsCog(bot))

@@ -1,0 +1,1 @@
+"""Where pictures come from: who may see which ancestor, the tree of a result, and its drawing."""

@@ -1,0 +1,115 @@
+"""Requests that start from a picture or paint towards pictures, for message commands and `/blend`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from bot.community.defaults import Defaults, Typed
+from bot.errors import Refused
+from bot.interactions.context import Invocation
+from bot.models.job import Applied
+from bot.models.style import NO_STYLE
+from bot.policy.server_rules import PaintChoice
+from bot.requests.parse import NAMES, REQUEST_KEYS, whole_number
+from engine.requests.prompts import MAX_WEIGHT, Prompt
+from engine.requests.request import DreamRequest, build_request, parse_settings
+
+SIMILARITIES: Mapping[str, float] = {"a little": 0.25, "half": 0.5, "most": 0.75}
+"""How much of the starting picture stays → share of the steps that is left out."""
+USUAL_SIMILARITY = "half"
+
+
+@dataclass(frozen=True, slots=True)
+class FormText:
+    """What was typed. *settings*: ``size=256x256 seed=7``; *weight* is text, because a form has no number fields."""
+
+    prompt: str
+    settings: str = ""
+    negative: str = ""
+    similarity: str = USUAL_SIMILARITY
+    weight: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureRequest:
+    """A request, the defaults that it contains, and sentences about defaults that were skipped."""
+
+    request: DreamRequest
+    applied: tuple[Applied, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class PictureRequests:
+    """One per bot. Methods raise PromptError, InvalidRequest or Refused; *unavailable*: what the engine lacks."""
+
+    def __init__(self, defaults: Defaults) -> None:
+        self._defaults = defaults
+
+    async def from_start(
+        self, form: FormText, sha256: str, caller: Invocation, unavailable: Collection[str]
+    ) -> PictureRequest:
+        """Begin with a picture."""
+        built, typed = await self._build(form, caller, unavailable, init_image=sha256)
+        share, request = SIMILARITIES.get(form.similarity), built.request
+        if share is None or "skip_steps" in typed or not hasattr(request.options, "skip_steps"):
+            return built
+        options = request.options.model_copy(update={"skip_steps": round(request.options.steps * share)})
+        return PictureRequest(request.model_copy(update={"options": options}), built.applied, built.notes)
+
+    async def towards(
+        self, form: FormText, pictures: Sequence[Prompt], caller: Invocation, unavailable: Collection[str]
+    ) -> PictureRequest:
+        """Paint the words, if any, towards pictures."""
+        built, _ = await self._build(form, caller, unavailable, pictures=pictures)
+        return built
+
+    async def _build(
+        self,
+        form: FormText,
+        caller: Invocation,
+        unavailable: Collection[str],
+        *,
+        init_image: str = "",
+        pictures: Sequence[Prompt] = (),
+    ) -> tuple[PictureRequest, Mapping[str, str]]:
+        typed = parse_settings(form.settings)
+        numbers = {key: whole_number(key, typed[key]) for key in ("seed", "count") if key in typed}
+        settled = await self._defaults.settle(
+            Typed(
+                form.prompt,
+                form.negative,
+                "" if form.prompt.strip() else NO_STYLE,
+                PaintChoice(**{name: typed[name] for name in NAMES if name in typed}),
+                {key: value for key, value in typed.items() if key == "steps" or key not in (*REQUEST_KEYS, *NAMES)},
+            ),
+            caller.user_id,
+            caller.location,
+            unavailable,
+        )
+        request = build_request(
+            settled.prompt,
+            negative=settled.negative,
+            model=settled.ways.model,
+            method=settled.ways.method,
+            size=settled.ways.size,
+            seed=numbers.get("seed"),
+            count=numbers.get("count", 1),
+            init_image=init_image,
+            pictures=pictures,
+            settings=settled.settings,
+        )
+        return PictureRequest(request, settled.applied, settled.notes), typed
+
+
+def weight_of(text: str) -> float:
+    """A typed weight of a picture. Raises Refused."""
+    try:
+        weight = float(text.strip().replace("−", "-").replace(",", "."))
+    except ValueError:
+        weight = float("nan")
+    if not abs(weight) <= MAX_WEIGHT or not weight:
+        raise Refused(
+            f"A weight is a number such as 1 or 0.5, at most {MAX_WEIGHT:g} and not 0; this one is “{text[:20]}”."
+        )
+    return weight

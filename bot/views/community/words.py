@@ -1,0 +1,146 @@
+"""What a picture says in words: the answers of `/describe` and `/explain`, and the buttons that paint a description.
+
+A button's custom id contains its prompt, so that it works for ever.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import partial
+from typing import Self
+
+import discord
+from discord import ui
+
+from bot.community.picture_requests import FormText
+from bot.community.words.actions import Asked
+from bot.community.words.describe import Description, Seen
+from bot.community.words.explain import MOST_TEXTS, Explanation
+from bot.interactions.message_api import EphemeralPayload
+from bot.models.job import JobRow
+from bot.text import plain, shorten
+from bot.views.base import PREFIX, AnyInteraction, Press, custom_id, handle, modal_values
+from bot.views.remix_modal import FIELD, MODAL_SECONDS
+from engine.requests.prompts import format_prompts
+from engine.requests.request import DreamRequest
+
+ID = 100
+"""Characters of a custom id."""
+START = f"{PREFIX}:say:"
+CHART = "explanation.png"
+COLOUR = 0xF0B541
+TEXT = 200
+"""Characters of one text in an answer."""
+EXPLAIN, EXPLAIN_HELD = "explain", "explainheld"
+"""Actions of the custom ids of the form, for a job and for a held picture."""
+
+
+class SayButton(ui.DynamicItem[ui.Button[ui.View]], template=rf"{START}(?P<text>.{{1,{ID - len(START)}}})"):
+    """Paints a prompt with the presser's defaults. Anyone may, at their own cost."""
+
+    def __init__(self, text: str, number: int = 0) -> None:
+        self.text = text
+        style = discord.ButtonStyle.primary
+        super().__init__(ui.Button(label=f"Paint {number}" if number else "Paint", style=style, custom_id=START + text))
+
+    @classmethod
+    async def from_custom_id(cls, interaction: AnyInteraction, item: ui.Item[ui.View], match: re.Match[str], /) -> Self:
+        return cls(match["text"])
+
+    async def callback(self, interaction: AnyInteraction) -> None:
+        await handle(interaction, self._paint, private=False, doing="a button that paints a description")
+
+    async def _paint(self, press: Press) -> None:
+        services = press.services
+        built = await services.picture_requests.towards(FormText(self.text), (), press.caller, services.unavailable)
+        await services.job_actions.dream(built.request, press.caller, press.responder, applied=built.applied)
+
+
+class ExplainForm(ui.Modal):
+    """The texts to compare; for a result they begin as the parts of its prompt."""
+
+    def __init__(self, subject: JobRow | str) -> None:
+        job = subject if isinstance(subject, JobRow) else None
+        action, id_ = (EXPLAIN, job.id) if job else (EXPLAIN_HELD, str(subject))
+        super().__init__(title="Explain", custom_id=custom_id(action, id_), timeout=MODAL_SECONDS)
+        request = job.request if job and isinstance(job.request, DreamRequest) else None
+        parts = [part for part in request.prompts if part.text][:MOST_TEXTS] if request else []
+        self.add_item(
+            ui.Label(
+                text="Texts",
+                description=f"Up to {MOST_TEXTS} texts, separated by |. CLIP says how well each fits the picture.",
+                component=ui.TextInput(
+                    custom_id="prompt",
+                    style=discord.TextStyle.paragraph,
+                    default=format_prompts(parts) or None,
+                    max_length=FIELD,
+                ),
+            )
+        )
+
+
+async def submit_explain(press: Press, job_id: str, index: int | None) -> None:
+    """Explain a result."""
+    asked = await press.services.picture_words.of_result(await press.job(job_id), index)
+    await answer_explain(press, asked, modal_values(press.data).get("prompt", ""))
+
+
+async def submit_held_explain(press: Press, held_id: str, index: int | None) -> None:
+    """Explain the held picture of another message."""
+    services = press.services
+    sha256 = await services.held_pictures.take(held_id, press.caller.user_id)
+    png = await services.store.attachments.read(sha256) or b""
+    await answer_explain(press, Asked(png), modal_values(press.data).get("prompt", ""))
+
+
+async def answer_describe(press: Press, asked: Asked) -> None:
+    """Send a description to the presser alone."""
+    found = await press.services.picture_words.describe(asked, press.caller.user_id)
+    await press.responder.send_private_payload(description_payload(found))
+
+
+async def answer_explain(press: Press, asked: Asked, texts: str) -> None:
+    """Send the chart of an explanation to the presser alone."""
+    found, chart = await press.services.picture_words.explain(asked, texts, press.caller.user_id)
+    await press.responder.send_private_payload(explanation_payload(found, chart))
+
+
+def description_payload(found: Description) -> EphemeralPayload:
+    """The prompts with buttons, and the closest words of each kind."""
+    lines = [f"**{number}.** {plain(one.text)} · {one.cosine:.3f}" for number, one in enumerate(found.prompts, 1)]
+    embed = discord.Embed(title="What CLIP sees", colour=COLOUR, description="\n".join(lines))
+    for name, words in (("Things", found.things), ("Colours", found.colours), ("Styles", found.styles)):
+        embed.add_field(name=name, value=_listed(words), inline=False)
+    embed.set_footer(text=f"Cosines with the picture by {found.perceptor}; 1 is the most.")
+    said = plain(found.note) if found.note else ""
+    return EphemeralPayload(said, (embed,), buttons=partial(_paint_buttons, [one.text for one in found.prompts]))
+
+
+def explanation_payload(found: Explanation, chart: bytes) -> EphemeralPayload:
+    """The chart, and its numbers as text."""
+    lines = [
+        f"**{number}.** {plain(shorten(fit.text, TEXT))} · {fit.share:.0%} · cosine {fit.cosine:.3f}"
+        for number, fit in enumerate(found.fits, 1)
+    ]
+    if found.unread:
+        lines.append(f"-# Not read: {plain(shorten(', '.join(found.unread), TEXT))}")
+    lines.append(
+        "-# Share: how CLIP would choose among these texts. Pull: how hard each part still changes the finished "
+        "picture, as a share of all gradients."
+    )
+    embed = discord.Embed(title=f"How {found.perceptor} reads it", colour=COLOUR, description="\n".join(lines))
+    embed.set_image(url=f"attachment://{CHART}")
+    return EphemeralPayload(plain(found.note) if found.note else "", (embed,), ((CHART, chart),))
+
+
+def _listed(words: Sequence[Seen]) -> str:
+    return ", ".join(f"{plain(one.text)} {one.cosine:.2f}" for one in words) or "nothing"
+
+
+def _paint_buttons(prompts: Sequence[str]) -> ui.View:
+    view = ui.View(timeout=None)
+    for number, text in enumerate(prompts, 1):
+        if len(START + text) <= ID:
+            view.add_item(SayButton(text, number))
+    return view
