@@ -12,7 +12,7 @@ from PIL import Image
 
 from engine.errors import InvalidRequest
 from engine.images import timelapse as evolution
-from engine.images.timelapse import FRAME_MS, FINISHED_MS, MOST_FRAMES, animate, check_kind, pace
+from engine.images.timelapse import FINISHED_MS, FRAME_MS, MOST_FRAMES, animate, check_kind, pace
 
 
 def way(count: int, size: tuple[int, int] = (64, 48)) -> list[Image.Image]:
