@@ -14,6 +14,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -107,7 +108,7 @@ class Album:
 
     def look(self) -> list[IndexedImage]:
         """Compare with the folder: remove entries of deleted or changed files, and return the new files."""
-        there = dict(scan(self.root))
+        there = scan(self.root)
         gone = [path for path, row in self._known.items() if there.get(path) != row[:2]]
         with self._in_words(), self._transaction():
             self._index.executemany("DELETE FROM pictures WHERE path = ?", [(os.fsencode(path),) for path in gone])
@@ -172,14 +173,14 @@ class Album:
 
     def _read(self) -> dict[str, Row]:
         """Path → row. Raises VectorsUnreadable if a row refers to a missing vector."""
-        rows = self._index.execute("SELECT path, mtime_ns, size, place, problem FROM pictures").fetchall()
-        count = len(self._vectors)
-        if not all(
-            isinstance(path, bytes) and (place is None or (isinstance(place, int) and 0 <= place < count))
-            for path, _, _, place, _ in rows
+        count, known = len(self._vectors), dict[str, Row]()
+        for path, mtime_ns, size, place, problem in self._index.execute(
+            "SELECT path, mtime_ns, size, place, problem FROM pictures"
         ):
-            raise VectorsUnreadable("The index refers to missing vectors.")
-        return {os.fsdecode(path): Row._make(values) for path, *values in rows}
+            if type(path) is not bytes or not (place is None or (type(place) is int and 0 <= place < count)):
+                raise VectorsUnreadable("The index refers to missing vectors.")
+            known[os.fsdecode(path)] = Row(mtime_ns, size, place, problem)
+        return known
 
     def _insert(self, news: Mapping[str, Row]) -> None:
         self._index.executemany(
@@ -228,34 +229,41 @@ class Album:
         return f"The index cannot be written to {self._place}: {why}. Free space, or name another folder with --cache."
 
 
-def scan(root: Path) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Every image file below *root*: relative path and (mtime in ns, size), sorted, depth first.
+def scan(root: Path) -> dict[str, tuple[int, int]]:
+    """Every image file below *root*: relative path → (mtime in ns, size), sorted, depth first.
 
-    Skips hidden files and linked folders. Raises InvalidRequest for a folder that cannot be read. Paths are
-    text, because a hundred thousand Path objects take longer than the search.
+    Skips hidden files and linked folders. Raises InvalidRequest for a folder that cannot be read. Paths are text,
+    because a hundred thousand Path objects take longer than the search.
     """
     if not root.is_dir():
         raise InvalidRequest(f"{root} is not a folder of pictures.")
-    yield from _scan(str(root), "")
+    found: dict[str, tuple[int, int]] = {}
+    _scan(str(root), "", found)
+    return found
 
 
-def _scan(folder: str, prefix: str) -> Iterator[tuple[str, tuple[int, int]]]:
+def _scan(folder: str, prefix: str, found: dict[str, tuple[int, int]]) -> None:
     try:
-        with os.scandir(folder) as found:
-            entries = sorted((e for e in found if not e.name.startswith(".")), key=lambda e: e.name)
+        with os.scandir(folder) as listed:
+            entries = sorted(listed, key=attrgetter("name"))
     except OSError as error:
         _refuse(error)
     folders = []
     for entry in entries:
-        with contextlib.suppress(OSError):  # deleted in the meantime, or a dangling link
+        name = entry.name
+        if name[0] == ".":
+            continue
+        try:
             if entry.is_dir():
                 if not entry.is_symlink():
                     folders.append(entry)
-            elif entry.name.lower().endswith(SUFFIXES):
+            elif name.endswith(SUFFIXES) or name.lower().endswith(SUFFIXES):
                 about = entry.stat()
-                yield prefix + entry.name, (about.st_mtime_ns, about.st_size)
+                found[prefix + name] = about.st_mtime_ns, about.st_size
+        except OSError:  # deleted in the meantime, or a dangling link
+            continue
     for entry in folders:
-        yield from _scan(entry.path, f"{prefix}{entry.name}{os.sep}")
+        _scan(entry.path, f"{prefix}{entry.name}{os.sep}", found)
 
 
 def _refuse(error: OSError) -> NoReturn:
