@@ -24,6 +24,7 @@ from bot.community.indexer import PictureIndexer
 from bot.community.insights import Insights
 from bot.community.lineage.access import ResultAccess
 from bot.community.picture_requests import PictureRequests
+from bot.community.starboard import Starboard
 from bot.community.styles import Styles
 from bot.community.visibility import Visibility, is_restricted
 from bot.community.votes import Votes
@@ -62,6 +63,8 @@ class Buttons:
     """Takes a job id."""
     question: Callable[[str, str], EphemeralPayload]
     """Takes a question id and the text of the question."""
+    star: Callable[[str, int], discord.ui.View]
+    """Takes a job id and the index of the picture that a starboard entry shows."""
     ballot: Callable[[Vote], discord.ui.View]
     """Takes an open vote."""
 
@@ -93,6 +96,7 @@ class Services:
     favorites: Favorites
     gallery: Gallery
     indexer: PictureIndexer
+    starboard: Starboard
     attachments: AttachmentReader
     held_pictures: HeldPictures
     picture_requests: PictureRequests
@@ -162,6 +166,7 @@ def build_services(
         free_megabytes=config.retention.free_megabytes,
     )
     deletion_queue = DeletionQueue(client, store)
+    starboard = Starboard(client, store, delivery, indexer, jobs.takedowns, buttons.star, deletion_queue.wake, clock)
     return Services(
         config=config,
         clock=clock,
@@ -184,7 +189,8 @@ def build_services(
         attachments=attachments,
         held_pictures=HeldPictures(store, attachments, clock),
         thumbnails=Thumbnails(),
-        favorites=Favorites(store, config.retention, clock),
+        favorites=Favorites(store, config.retention, clock, starboard.wake),
+        starboard=starboard,
         gallery=Gallery(store, indexer, Visibility(client, store)),
         indexer=indexer,
         handlers=Handlers(),

@@ -64,6 +64,8 @@ class HistoryActions:
         here = where.guild_id is not None and where.guild_id == caller.guild_id and not where.guest
         if here and where.channel_id in shown and caller.sees(where.channel_id):
             return True
+        if await self._store.starboard.is_in(job.id, caller.channel_id):
+            return True
         return any(star.user_id == caller.user_id for star in await self._store.stars.of_job(job.id))
 
     async def shown(self, job: JobRow) -> None:

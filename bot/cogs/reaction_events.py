@@ -52,7 +52,9 @@ class ReactionEvents(commands.Cog):
         if reaction is None or event.user_id == self.bot.application_id or (event.member and event.member.bot):
             return
         job = await self.services.jobs.find_by_message(event.channel_id, event.message_id)
-        if job is not None:
+        if job is None and reaction.wish is ReactionAction.STAR:
+            await self._star_entry(event)
+        elif job is not None:
             await self._seen(event.message_id, str(event.emoji), event.user_id)
             caller = Invocation.of_reaction(self.bot, event)
             if event.member is None and job.owned_by(caller.user_id):  # in a direct message the event has no member
@@ -65,10 +67,24 @@ class ReactionEvents(commands.Cog):
         reaction = read_reaction(event.emoji.name) if event.emoji.is_unicode_emoji() else None
         if reaction is None or reaction.wish is not ReactionAction.STAR:
             return
-        job_id = await self.services.store.messages.job_id(event.channel_id, event.message_id)
-        if job_id is not None:
+        store = self.services.store
+        job_id = await store.messages.job_id(event.channel_id, event.message_id)
+        entry = await store.starboard.find_message(event.channel_id, event.message_id) if job_id is None else None
+        picture = (job_id, None) if job_id is not None else entry
+        if picture is not None:
             with self.services.handlers.running():
-                await self.services.favorites.unreact(job_id, None, event.user_id)
+                await self.services.favorites.unreact(picture[0], picture[1], event.user_id)
+
+    async def _star_entry(self, event: discord.RawReactionActionEvent) -> None:
+        """A star on an entry of the starboard counts like one on the picture's own message."""
+        entry = await self.services.store.starboard.find_message(event.channel_id, event.message_id)
+        job = await self.services.jobs.find(entry[0]) if entry else None
+        if entry is not None and job is not None:
+            caller = Invocation.of_reaction(self.bot, event)
+            responder = ReactionResponder(self.bot, event.channel_id, event.message_id, event.guild_id, event.user_id)
+            async with report_errors(responder, "the reaction star"):
+                with self.services.handlers.running():
+                    await self.services.favorites.star(job, (entry[1],), caller, by_reaction=True)
 
     @commands.Cog.listener()
     async def on_at_work(self, shard_id: int) -> None:

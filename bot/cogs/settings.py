@@ -98,6 +98,9 @@ class SettingsCog(commands.Cog):
         spoilers="Which pictures are hidden behind a spoiler.",
         report_channel="The channel for reports and moderation notices.",
         no_reports="Stop accepting reports.",
+        starboard="The channel for copies of starred pictures; make it 18+ to include adult content.",
+        stars="Stars of other people that a picture needs for the starboard.",
+        no_starboard="Stop adding pictures to the starboard.",
     )
     @app_commands.choices(
         mature=[
@@ -132,6 +135,9 @@ class SettingsCog(commands.Cog):
         spoilers: str | None = None,
         report_channel: app_commands.AppCommandChannel | None = None,
         no_reports: bool | None = None,
+        starboard: app_commands.AppCommandChannel | None = None,
+        stars: app_commands.Range[int, 1, 100] | None = None,
+        no_starboard: bool | None = None,
     ) -> None:
         """Show the rules privately, or change them and announce the changes."""
         responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)
@@ -145,9 +151,15 @@ class SettingsCog(commands.Cog):
         changes |= {key: value or None for key, value in limits.items() if value is not None}
         changes |= {key: value for key, value in (("mature", mature), ("spoilers", spoilers)) if value is not None}
         if report_channel is not None:
-            changes["report_channel"] = self._report_channel(server_id, report_channel.id)
+            changes["report_channel"] = self._postable(server_id, report_channel.id, "reports")
         elif no_reports:
             changes["report_channel"] = None
+        if starboard is not None:
+            changes["starboard"] = self._postable(server_id, starboard.id, "starred pictures")
+        elif no_starboard:
+            changes["starboard"] = None
+        if stars is not None:
+            changes["stars"] = stars
         members = [
             (key, thing.id, present)
             for key, thing, present in (
@@ -245,17 +257,17 @@ class SettingsCog(commands.Cog):
             raise Refused("I am not a member of this server, so it has no settings.")
         return caller.guild_id
 
-    def _report_channel(self, server_id: int, channel_id: int) -> int:
-        """Raise Refused unless the bot can post reports there."""
+    def _postable(self, server_id: int, channel_id: int, what: str) -> int:
+        """Raise Refused unless the bot can post *what* there."""
         guild = self.bot.get_guild(server_id)
         channel = guild.get_channel_or_thread(channel_id) if guild else None
         if guild is None or not isinstance(channel, discord.TextChannel | discord.Thread):
-            raise Refused("Choose a text channel or a thread for reports.")
+            raise Refused(f"Choose a text channel or a thread for {what}.")
         allowed = channel.permissions_for(guild.me)
         missing = [_NAMES[name] for name in _NEEDED if not getattr(allowed, name)]
         if missing:
             raise Refused(
-                f"I cannot post reports in {mention_channel(channel_id)} without the "
+                f"I cannot post {what} in {mention_channel(channel_id)} without the "
                 f"permission{'s' * (len(missing) > 1)} {listed(missing)}."
             )
         return channel_id

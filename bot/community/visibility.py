@@ -68,3 +68,14 @@ def is_restricted(client: discord.Client, channel_id: int) -> bool:
     channel = client.get_channel(channel_id)
     parent = channel.parent if isinstance(channel, discord.Thread) else channel
     return bool(getattr(parent, "nsfw", False))
+
+
+def opens(guild: discord.Guild, channel_id: int, board: discord.abc.GuildChannel | discord.Thread) -> bool | None:
+    """Whether every role that can see *board* can see that channel too; None for a channel that is not cached."""
+    channel = guild.get_channel_or_thread(channel_id)
+    if channel is None:
+        return None
+    if isinstance(channel, discord.Thread) and (channel.is_private() or channel.parent is None):
+        return False
+    seeing = [role for role in guild.roles if board.permissions_for(role).view_channel]
+    return all(channel.permissions_for(role).view_channel for role in seeing)

@@ -16,7 +16,7 @@ from functools import partial
 import discord
 
 from bot.config.settings import Config
-from bot.delivery.edit_limiter import EditBudget, EditLimiter
+from bot.delivery.edit_limiter import EditBudget, EditLimiter, MessageKey, Urgency
 from bot.delivery.message_updater import MessageUpdater
 from bot.delivery.renderer import MessageRenderer
 from bot.errors import StoreError
@@ -104,6 +104,10 @@ class Delivery:
         finally:
             self._keep(job.id, self._run(updater))
         failpoint("answered")
+
+    async def edit_turn(self, key: MessageKey) -> None:
+        """Return when a message that shows no job may be edited, within the budget of all edits."""
+        await self._limiter.turn(key, Urgency.PROGRESS)
 
     async def close(self) -> None:
         """Stop at once; undelivered updates stay in the outbox."""

@@ -9,13 +9,14 @@ import discord
 from bot.embeds.job import COLOURS
 from bot.models.gallery import IndexedPicture
 from bot.models.job import JobState
-from bot.text import link, mention, plain, relative, shorten
+from bot.text import link, mention, mention_channel, plain, relative, shorten
 
 _LINE = 90
 _WORDS = 1200
 _LABEL = 100
 """Most characters of a menu option."""
 NO_WORDS = "(no words)"
+GOLD = 0xFABE3C
 
 
 def list_embed(
@@ -32,6 +33,15 @@ def picture_embed(picture: IndexedPicture) -> discord.Embed:
     facts = [f"by {mention(picture.owner)}", relative(picture.created_at), *_facts(picture), f"job {picture.job_id}"]
     words = plain(shorten(picture.words, _WORDS)) or NO_WORDS
     return discord.Embed(colour=COLOURS[JobState.DONE], description=f"**{words}**\n-# {' · '.join(facts)}")
+
+
+def starboard_embed(picture: IndexedPicture, file: str) -> discord.Embed:
+    """A picture on the starboard. *file*: the name of its copy, or empty for a spoiler."""
+    facts = [f"by {mention(picture.owner)}", mention_channel(picture.channel_id)]
+    facts += [link("message", picture.link)] if picture.link else []
+    words = plain(shorten(picture.words, _WORDS)) or NO_WORDS
+    embed = discord.Embed(colour=GOLD, description=f"⭐ **{picture.stars}** · {words}\n-# {' · '.join(facts)}")
+    return embed.set_image(url=f"attachment://{file}") if file else embed
 
 
 def option_of(picture: IndexedPicture, place: int) -> tuple[str, str]:

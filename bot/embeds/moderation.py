@@ -55,6 +55,9 @@ def rules_embed(rules: ServerRules) -> discord.Embed:
         "Reports": f"to {mention_channel(rules.report_channel)}"
         if rules.report_channel
         else "off; set report_channel to accept reports",
+        "Starboard": f"{mention_channel(rules.starboard)}, from {count(rules.stars, 'star')} on"
+        if rules.starboard
+        else "off; set starboard to a channel",
     }
     for name, value in lines.items():
         embed.add_field(name=name, value=shorten(value, _FIELD), inline=True)
@@ -149,6 +152,7 @@ def _setting(key: str, value: object) -> str:
         "channels": mention_channel,
         "roles": mention_role,
         "report_channel": mention_channel,
+        "starboard": mention_channel,
     }
     if key not in mentions or not value:
         return plain(shorten(_value(value), _REASON))

@@ -254,6 +254,12 @@ class Post:
         with self._counting("edit"):
             await message.edit(content=None, embed=face.embed, attachments=face.new_files(), view=face.new_view())
 
+    async def edit_embed(self, message_id: int, embed: discord.Embed) -> None:
+        """Replace the embed; files and buttons stay."""
+        message = self.channel.get_partial_message(message_id)
+        with self._counting("edit"):
+            await message.edit(embed=embed)
+
     async def edit_by_token(self, message_id: int, face: MessagePayload) -> None:
         """Edit by the interaction's token, where the bot is a guest."""
         with self._counting("edit by token"):

@@ -36,7 +36,7 @@ class IndexedPicture:
     channel_id: int
     mature: bool
     words: str
-    path: Path
+    path: Path | None
     sha256: str
     created_at: float
     spoiler: bool

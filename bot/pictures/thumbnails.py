@@ -18,12 +18,12 @@ class Thumbnails:
     def __init__(self) -> None:
         self._known: OrderedDict[str, bytes] = OrderedDict()
 
-    async def of(self, path: Path, sha256: str) -> bytes | None:
+    async def of(self, path: Path | None, sha256: str) -> bytes | None:
         """The thumbnail of a file, as WebP; None if the file is gone or damaged. Raises StoreError."""
         if (known := self._known.get(sha256)) is not None:
             self._known.move_to_end(sha256)
             return known
-        png = await files.read(path)
+        png = await files.read(path) if path else None
         if png is None:
             return None
         try:

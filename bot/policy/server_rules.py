@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bot.config.sections import LimitsSection
 from bot.errors import BlockedWords, Refused
@@ -123,6 +123,10 @@ class ServerRules(StoredSettings):
     spoilers: Literal["never", "mature", "always"] = "never"
     """Which pictures are posted as spoilers."""
     report_channel: int = 0
+    starboard: int = 0
+    """The channel that shows copies of starred pictures; 0: none."""
+    stars: int = Field(default=3, ge=1, le=100)
+    """Stars of other people that a picture needs for it."""
     words: tuple[Word, ...] = ()
     style: str = ""
     negative: str = ""

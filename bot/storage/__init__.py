@@ -20,6 +20,7 @@ from bot.errors import StoreError
 from bot.storage import attachments, files, pictures, timelapses
 from bot.storage.attachments import Attachments
 from bot.storage.community.picture_index import PictureIndex
+from bot.storage.community.starboard import StarboardRows
 from bot.storage.community.stars import Stars
 from bot.storage.community.styles import StyleRows
 from bot.storage.community.votes import VoteRows
@@ -53,6 +54,7 @@ class Store:
         self.attachments = Attachments(database, folder)
         self.frames = Frames(folder)
         self.stars = Stars(database)
+        self.starboard = StarboardRows(database)
         self.picture_index = PictureIndex(database, folder)
         self.ledger = LedgerRows(database)
         self.interactions = InteractionTokens(database)

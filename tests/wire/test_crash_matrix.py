@@ -42,6 +42,7 @@ POINTS = [
     "pinged",
 ]
 """After every commit, before and after every call of Discord's, between a file and its row."""
+STARBOARD_POINTS = ["starboard posting", "starboard posted"]
 VOTE_POINTS = ["vote stored", "vote posted", "vote closed", "vote edited"]
 WRITES = ("POST", "PATCH", "PUT", "DELETE")
 
@@ -130,6 +131,45 @@ async def nothing_to_show(world: World) -> None:
     """Wait until the messages of all votes are up to date."""
     async with asyncio.timeout(60):
         while await world.bot.store.votes.owed(float("inf")):
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("point", STARBOARD_POINTS)
+async def test_a_bot_that_dies_while_it_posts_a_starred_picture_posts_it_once(
+    authority: Authority, tmp_path: Path, point: str
+) -> None:
+    async with LocalDiscord(authority) as site:
+        schemas.check(site.record)
+        world = World(site, dreambot_maker({}), tmp_path / "data")
+        (tmp_path / "data").mkdir()
+        await world.start_bot()
+        await world.olive.slash("settings server", starboard=world.channel("gallery").id, stars=1)
+        owl = await dreamt(world.max, "an owl")
+        await world.stop_bot()
+
+        await one_life(world, tmp_path, point, "bot", lambda: world.mo.react(owl, "⭐"))
+
+        for _ in range(2):
+            await world.start_bot()
+            entries = await settled_entries(world)
+            await world.stop_bot()
+        shown = [message for message in world.max.sees("gallery") if message.pictures]
+        assert entries == [message.id for message in shown]
+        assert "⭐ **1** · an owl" in shown[0].text
+        assert [] == site.record.findings()
+
+
+async def settled_entries(world: World) -> list[int]:
+    """The messages of all entries of the starboard, once nothing about them is left to do."""
+    async with asyncio.timeout(60):
+        while True:
+            async with world.bot.store.database.reading() as session:
+                rows = await session.all("SELECT message_id FROM starboard")
+                left = await session.all("SELECT * FROM star_changes")
+            if rows and not left and all(row[0] for row in rows):
+                return [row[0] for row in rows]
             await asyncio.sleep(0.02)
 
 

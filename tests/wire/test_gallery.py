@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -22,7 +23,7 @@ def listed(page: Shown) -> list[str]:
     return [line.partition(" · ")[2] for line in lines]
 
 
-async def gallery(person: Person, **options: object) -> Shown:
+async def gallery(person: Person, **options: Any) -> Shown:
     return (await person.slash("gallery", **options)).message
 
 

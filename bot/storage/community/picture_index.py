@@ -106,14 +106,17 @@ class PictureIndex:
         row = await session.one("SELECT words, mature FROM picture_index WHERE job_id = ? AND idx = ?", job_id, index)
         return None if row is None else (row[0], bool(row[1]))
 
-    async def find(self, job_id: str, index: int, session: Session | None = None) -> IndexedPicture | None:
-        """One picture on disk, for whoever may see it; None if it is not indexed or its file is gone."""
+    async def find(
+        self, job_id: str, index: int, session: Session | None = None, *, on_disk: bool = True
+    ) -> IndexedPicture | None:
+        """One picture, whoever may see it; None if it is not indexed, or (*on_disk*) if its file is gone."""
         async with self._database.reading(session) as own:
             row = await own.one(
                 f"SELECT {_COLUMNS} FROM picture_index p {_JOINED}"
-                " WHERE p.job_id = ? AND p.idx = ? AND f.path IS NOT NULL",
+                " WHERE p.job_id = ? AND p.idx = ? AND (f.path IS NOT NULL OR NOT ?)",
                 job_id,
                 index,
+                int(on_disk),
             )
         return None if row is None else self._parse(row)
 
@@ -181,7 +184,7 @@ class PictureIndex:
             channel_id=channel_id,
             mature=bool(mature),
             words=words,
-            path=self._data / path,
+            path=None if path is None else self._data / path,
             sha256=sha256,
             created_at=at,
             spoiler=bool(spoiler),

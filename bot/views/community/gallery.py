@@ -126,7 +126,7 @@ async def list_payload(
 
 async def opened_payload(press: Press, picture: IndexedPicture) -> EphemeralPayload:
     """One picture, with buttons about it. Raises PictureGone."""
-    png = await files.read(picture.path)
+    png = await files.read(picture.path) if picture.path else None
     if png is None:
         raise PictureGone("This picture has expired.")
     upload = await result_upload(f"{picture.job_id}-{picture.index + 1}", [png], press.responder.upload_limit)

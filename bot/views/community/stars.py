@@ -95,6 +95,13 @@ class StarOneButton(JobButton, template=template("starone")):
         await press.responder.send_private_payload(EphemeralPayload("", buttons=partial(_menu, job)))
 
 
+def star_buttons(job_id: str, index: int) -> ui.View:
+    """The buttons of a starboard entry."""
+    view = ui.View(timeout=None)
+    view.add_item(StarButton(job_id, index))
+    return view
+
+
 def star_menu(job: JobRow, row: int | None = None) -> StarMenu:
     """A menu of the pictures that are still on disk."""
     options = [

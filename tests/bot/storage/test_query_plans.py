@@ -26,6 +26,7 @@ from bot.models.style import Style
 from bot.models.vote import Candidate, Vote, VotePlace
 from bot.storage import Store
 from bot.storage.community.picture_index import IndexEntry
+from bot.storage.community.starboard import StarboardEntry
 from bot.storage.confirmations import Confirmation
 from bot.storage.database import Database, Session
 from bot.storage.moderation import Block, Voice
@@ -55,6 +56,8 @@ SHORT = {
     "stars",
     "unindexed",
     "unlisted",
+    "starboard",
+    "star_changes",
 }
 """Tables in which there is never much, or only what people have put there one by one."""
 WHOLE_INDEXES = {
@@ -220,6 +223,9 @@ async def arguments(core: Core) -> Values:
         "answer": ("yes",),
         "beside": ("", job.id),
         "by_reaction": (True,),
+        "entry": (StarboardEntry(job.id, 0, 400, 600, 7, "x.png", 3, False, NOW),),
+        "on_disk": (True,),
+        "stars": (2,),
         "entries": ([IndexEntry(job.id, 0, ANN, 400, 500, False, "a fox")],),
         "offset": (0,),
         "order": ("newest", "starred"),

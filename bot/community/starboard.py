@@ -1,0 +1,250 @@
+"""The starboard: a copy of every picture that enough members starred, in a channel of the server's choice.
+
+    star        a trigger queues the picture in `star_changes`
+    settle      one transaction takes the change, and adds, keeps or removes the entry
+    post, edit  Discord follows; a crash before the message is known searches for it first
+
+An entry appears at the threshold. It stays while at least half of that many stars are left, so that one person cannot
+make it come and go. Owners' own stars do not count.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+import discord
+
+from bot.community.indexer import PictureIndexer
+from bot.community.visibility import is_restricted, opens
+from bot.delivery.edit_limiter import MessageKey
+from bot.delivery.service import Delivery
+from bot.embeds.gallery import starboard_embed
+from bot.errors import StoreError
+from bot.failpoints import failpoint
+from bot.interactions.message_api import (
+    FAILURES,
+    HISTORY,
+    SLACK,
+    Address,
+    DeletionResult,
+    MessagePayload,
+    Post,
+    Trouble,
+    nonce,
+    patience_for,
+    removal_of,
+    trouble_of,
+)
+from bot.jobs.takedown import Takedowns
+from bot.models.gallery import IndexedPicture
+from bot.pictures.uploads import result_upload
+from bot.policy.server_rules import ServerRules
+from bot.storage import Store, files
+from bot.storage.community.starboard import StarboardEntry
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 2.0
+"""Interval in which changes are looked for that no star announced: deleted pictures."""
+_BATCH = 20
+
+
+class Starboard:
+    """Keeps the entries in step with the stars; `run` it in a task. *clock* is unix seconds.
+
+    *buttons*: the view of an entry, from job id and index. *removed*: called when a message is to be deleted.
+    """
+
+    def __init__(
+        self,
+        client: discord.Client,
+        store: Store,
+        delivery: Delivery,
+        indexer: PictureIndexer,
+        takedowns: Takedowns,
+        buttons: Callable[[str, int], discord.ui.View],
+        removed: Callable[[], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._delivery = delivery
+        self._indexer = indexer
+        self._takedowns = takedowns
+        self._buttons = buttons
+        self._removed = removed
+        self._clock = clock
+        self._news = asyncio.Event()
+        self._tries = 0
+
+    def wake(self) -> None:
+        """A star was given or removed."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Settle changes until cancelled."""
+        await self._store.starboard.resume()
+        while True:
+            self._news.clear()
+            try:
+                await self._work()
+            except StoreError as error:
+                log.error("the starboard is continued later: %s", error)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._news.wait()
+
+    async def _work(self) -> None:
+        while changes := await self._store.starboard.changes(_BATCH):
+            await self._indexer.catch_up()
+            for job_id, index in changes:
+                await self._settle(job_id, index)
+
+    async def _settle(self, job_id: str, index: int) -> None:
+        rows, new = self._store.starboard, None
+        async with self._store.transaction() as session:
+            await rows.claim(session, job_id, index)
+            entry = await rows.entry(session, job_id, index)
+            picture = await self._store.picture_index.find(job_id, index, session, on_disk=False)
+            server_id = picture.server_id if picture else None
+            if picture is None or server_id is None or (entry is not None and entry.closed):
+                return
+            rules = ServerRules.read(await self._store.settings.all("server", str(server_id), session))
+            channel_id = entry.channel_id if entry else rules.starboard
+            needed = (rules.stars + 1) // 2 if entry else rules.stars
+            wanted = picture.stars >= needed and self._may_show(picture, server_id, channel_id, known=entry is not None)
+            if entry is not None and not wanted:
+                await rows.remove(session, job_id, index)
+            elif entry is None and wanted and picture.path is not None:
+                new = StarboardEntry(
+                    job_id, index, server_id, channel_id, None, "", picture.stars, False, self._clock()
+                )
+                await rows.add(session, new)
+        if entry is not None and not wanted:
+            self._removed()
+        elif (shown := entry or new) is not None:
+            await self._show(shown, picture, fresh=entry is None)
+
+    def _may_show(self, picture: IndexedPicture, server_id: int, channel_id: int, *, known: bool) -> bool:
+        """Whether the picture is still shown, and whether everyone who sees the starboard may see it.
+
+        An archived thread is not cached: that keeps a *known* entry and prevents a new one.
+        """
+        guild = self._client.get_guild(server_id)
+        board = guild.get_channel_or_thread(channel_id) if guild and channel_id else None
+        if guild is None or board is None or picture.message_id is None:
+            return False
+        mature = picture.mature or is_restricted(self._client, picture.channel_id)
+        seen = opens(guild, picture.channel_id, board)
+        return (not mature or is_restricted(self._client, channel_id)) and (known if seen is None else seen)
+
+    async def _show(self, entry: StarboardEntry, picture: IndexedPicture, *, fresh: bool) -> None:
+        """Post or edit the message of an entry."""
+        post = Post(self._client, Address(entry.server_id, entry.channel_id, picture.owner))
+        try:
+            if entry.message_id is None:
+                await self._post(entry, picture, post, fresh=fresh)
+            elif entry.stars != picture.stars:
+                await self._edit(entry, picture, post)
+            self._tries = 0
+        except FAILURES as error:
+            await self._failed(entry, error)
+
+    async def _post(self, entry: StarboardEntry, picture: IndexedPicture, post: Post, *, fresh: bool) -> None:
+        found = None if fresh else await self._find(entry, post)
+        if found is None:
+            payload = await self._payload(picture, post.upload_limit)
+            if payload is None:  # its file is gone
+                await self._drop(entry)
+                return
+            failpoint("starboard posting")
+            message_id = await post.send(payload, nonce(f"{entry.job_id}:{entry.index}", "star"))
+            failpoint("starboard posted")
+            found = message_id, payload.files[0][0]
+        stored = replace(entry, message_id=found[0], file=found[1], stars=picture.stars)
+        await self._store.starboard.posted(stored)
+        await self._store.starboard.queue(entry.job_id, entry.index)  # stars may have changed in the meantime
+
+    async def _edit(self, entry: StarboardEntry, picture: IndexedPicture, post: Post) -> None:
+        assert entry.message_id is not None
+        if await self._is_gone(picture):
+            return
+        await self._delivery.edit_turn(MessageKey(("star", entry.message_id), entry.channel_id))
+        newest = await self._store.picture_index.find(entry.job_id, entry.index, on_disk=False)
+        if newest is not None:
+            await post.edit_embed(entry.message_id, self._embed(newest, entry.file))
+            await self._store.starboard.shown(entry.job_id, entry.index, newest.stars)
+
+    async def _is_gone(self, picture: IndexedPicture) -> bool:
+        """Whether the picture's own message was deleted on Discord, which the gateway does not report to this bot."""
+        if picture.message_id is None:
+            return True
+        source = self._client.get_partial_messageable(picture.channel_id, guild_id=picture.server_id)
+        try:
+            await source.fetch_message(picture.message_id)
+        except FAILURES as error:
+            if removal_of(error) is DeletionResult.GONE:
+                await self._takedowns.lost(picture.channel_id, picture.message_id)
+                return True
+        return False
+
+    async def _failed(self, entry: StarboardEntry, error: BaseException) -> None:
+        trouble = trouble_of(error)
+        if trouble in (Trouble.LATER, Trouble.TOO_OLD):
+            await self._store.starboard.queue(entry.job_id, entry.index)
+            await asyncio.sleep(patience_for(error, self._tries))
+            self._tries += 1
+        elif entry.message_id is None:
+            log.warning("the starboard entry of job %s cannot be posted: %s", entry.job_id, error)
+            await self._drop(entry)
+        elif trouble is Trouble.GONE:
+            await self._store.starboard.close(entry.job_id, entry.index)
+        else:
+            log.warning("the starboard entry of job %s cannot be edited: %s", entry.job_id, error)
+
+    async def _drop(self, entry: StarboardEntry) -> None:
+        """Forget an entry that has no message, so that the next star tries again."""
+        async with self._store.transaction() as session:
+            await self._store.starboard.remove(session, entry.job_id, entry.index)
+
+    async def _find(self, entry: StarboardEntry, post: Post) -> tuple[int, str] | None:
+        """(id, file name) of the message of an entry that an earlier run posted but did not store."""
+        after = datetime.fromtimestamp(max(0.0, entry.created_at - SLACK), UTC)
+        rows = self._buttons(entry.job_id, entry.index).to_components()
+        wanted = {item["custom_id"] for row in rows for item in row["components"]}
+        async for message in post.channel.history(limit=HISTORY, after=after, oldest_first=True):
+            items = [item for row in message.components for item in getattr(row, "children", ())]
+            shown = {getattr(item, "custom_id", None) for item in items}
+            if self._client.user is not None and message.author.id == self._client.user.id and wanted & shown:
+                return message.id, _file(message)
+        return None
+
+    async def _payload(self, picture: IndexedPicture, limit: int) -> MessagePayload | None:
+        png = await files.read(picture.path) if picture.path else None
+        if png is None:
+            return None
+        upload = await result_upload(_name(picture), [png], limit)
+        name = f"SPOILER_{upload.name}" if picture.spoiler else upload.name
+        buttons = partial(self._buttons, picture.job_id, picture.index)
+        return MessagePayload(self._embed(picture, name), ((name, upload.data),), buttons)
+
+    def _embed(self, picture: IndexedPicture, name: str) -> discord.Embed:
+        return starboard_embed(picture, "" if picture.spoiler else name)
+
+
+def _file(message: discord.Message) -> str:
+    """The name of the picture in an entry's message. A file that an embed shows is not among the attachments."""
+    addresses = [*(file.url for file in message.attachments), *(embed.image.url for embed in message.embeds)]
+    return next((PurePosixPath(urlsplit(address).path).name for address in addresses if address), "")
+
+
+def _name(picture: IndexedPicture) -> str:
+    return f"{picture.job_id}-{picture.index + 1}"
