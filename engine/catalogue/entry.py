@@ -24,6 +24,8 @@ class Kind(StrEnum):
     BIGGAN = "biggan"
     CLIP = "clip"
     UPSCALER = "upscaler"
+    VGG = "vgg"
+    LPIPS = "lpips"
     ADAPTER = "adapter"
 
 

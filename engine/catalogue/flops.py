@@ -9,6 +9,8 @@ NET = 2.24
 NET_CHANNELS = 256
 SECONDARY = 0.1
 """Forward and backward of the secondary net at 256x256."""
+LPIPS = 0.12
+"""LPIPS of an image of 256x256: forward and backward, and forward of the init image."""
 CLIP: Mapping[str, float] = {
     "ViT-B/32": 0.0177,
     "ViT-B/16": 0.072,

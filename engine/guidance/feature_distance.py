@@ -1,22 +1,53 @@
 """How far a picture looks from its init picture to a CLIP: LPIPS's distance (Zhang et al. 2018) in that net's own maps.
 
-The classic tools asked a VGG whose channels had learned weights. Any net that knows pictures sees shapes, and the one
-that guides is loaded already.
+The classic tools asked a VGG whose channels had learned weights. `engine.nets.vgg_lpips` is that net; its files are not
+in the package. Any net that knows pictures sees shapes, and the one that guides is loaded already, so it stands in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
+from engine.diffusion.perlin import perlin_picture
 from engine.diffusion.symmetry import rolled
 from engine.guidance.cutouts import Cuts, cut
 from engine.guidance.lpips import perceptual_distance
 from engine.guidance.noise_key import NoiseKey
 from engine.guidance.perceptor import Perceptor
 from engine.images.tensors import uniform
+
+Resemblance: TypeAlias = Callable[[Tensor, Tensor, Sequence[NoiseKey]], Tensor]
+"""Images, their init images (both [N, 3, H, W] in [-1, 1]) and their noise keys → distances [N]."""
+HOLD = 7.0
+"""Stand-in distance of two unrelated images. With it, init_scale=1000 holds the small model's images as well as 10000
+does by `feature_distance` itself, which is what they need. LPIPS is about 0.7 there, and steeper for like images."""
+SAMPLES, SIDE = 4, 64
+_units: WeakKeyDictionary[Perceptor, float] = WeakKeyDictionary()
+
+
+def stand_in(perceptor: Perceptor) -> Resemblance:
+    """`feature_distance` in the maps of *perceptor*, scaled so that init_scale holds about as it does with LPIPS."""
+    unit = _unit(perceptor)
+    return lambda seen, inits, noise_keys: unit * feature_distance(perceptor, seen, inits, noise_keys)
+
+
+@torch.no_grad()
+def _unit(perceptor: Perceptor) -> float:
+    """`HOLD` over the mean distance of unrelated clouds, in two digits: equal on all devices. Measured once."""
+    if perceptor not in _units:
+        clouds = torch.stack([perlin_picture("color", seed, 0, (SIDE, SIDE)) for seed in range(SAMPLES)])
+        clouds = clouds.to(perceptor.device)
+        keys = [NoiseKey(seed, 0, 0) for seed in range(SAMPLES)]
+        mean = feature_distance(perceptor, clouds, clouds.roll(1, 0), keys).mean()
+        if mean.is_meta:
+            return 1.0
+        _units[perceptor] = float(f"{HOLD / max(float(mean), 1e-3):.2g}")
+    return _units[perceptor]
 
 
 def feature_distance(perceptor: Perceptor, seen: Tensor, inits: Tensor, noise_keys: Sequence[NoiseKey]) -> Tensor:

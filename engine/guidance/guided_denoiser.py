@@ -27,6 +27,7 @@ from engine.diffusion.denoiser import (
 from engine.diffusion.respacing import BatchCoefficients
 from engine.diffusion.solvers import GuidedPrediction
 from engine.diffusion.symmetry import kept
+from engine.guidance.feature_distance import Resemblance
 from engine.guidance.losses import limit_rms
 from engine.guidance.noise_key import NoiseKey
 from engine.guidance.objective import Objective, objective_gradient, range_gradient
@@ -64,6 +65,8 @@ class Guidance:
     moved: tuple[Tensor, Tensor] | None = None
     """[N] each: how far down and across CLIP sees the picture moved."""
     inpaint: InpaintMask | None = None
+    resemblance: Resemblance | None = None
+    """Distance from the init pictures in feature maps; None = in those of the first perceptor."""
 
     @property
     def acts(self) -> bool:
@@ -118,7 +121,9 @@ class Guidance:
             leaf = x if x.requires_grad else x.detach().requires_grad_()
             base = self._base(prediction, leaf, coefficients)
             seen = self._seen(base, leaf, coefficients)
-        wanted = objective_gradient(self.perceptors, seen, self.objectives, self.noise_keys, self.moved)
+        wanted = objective_gradient(
+            self.perceptors, seen, self.objectives, self.noise_keys, self.moved, self.resemblance
+        )
         inside = range_gradient(base, self.objectives)
         outputs, gradients = ([seen], [wanted]) if inside is None else ([seen, base], [wanted, inside])
         (gradient,) = torch.autograd.grad(outputs, leaf, gradients)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import astuple, dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from engine.diffusion.symmetry import rolled
 from engine.guidance.cutouts import CutRecipe, cut, draw_cuts
-from engine.guidance.feature_distance import feature_distance
+from engine.guidance.feature_distance import Resemblance, feature_distance
 from engine.guidance.losses import DISTANCES, clip_loss, mse_loss, range_loss, saturation_loss, tv_loss
 from engine.guidance.noise_key import NoiseKey
 from engine.guidance.perceptor import Perceptor
@@ -30,7 +31,7 @@ class Scales:
     init: float = 0.0
     """Of the distance from the init picture in pixels."""
     features: float = 0.0
-    """Of that in the feature maps of the first perceptor."""
+    """Of that in feature maps: those of the first perceptor, or LPIPS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +107,14 @@ def objective_gradient(
     objectives: Sequence[Objective],
     noise_keys: Sequence[NoiseKey],
     moved: tuple[Tensor, Tensor] | None = None,
+    resemblance: Resemblance | None = None,
 ) -> Tensor:
     """∂/∂seen of the sum of all losses of each picture: [N, 3, H, W] in [-1, 1] → the same shape.
 
     *objectives* (of equal `shape`) and *noise_keys*: one per image. *perceptors*: those of the objectives' CLIP
-    targets. *moved*: [N] pixels down and across by which CLIP and the smoothness loss see each image rolled. The
-    autograd graph of each lot, or part of one, is freed before the next is built.
+    targets. *moved*: [N] pixels down and across by which CLIP and the smoothness loss see each image rolled.
+    *resemblance*: distance from the init pictures; None = in the first perceptor's maps. The autograd graph of each
+    lot, or part of one, is freed before the next is built.
     """
     leaf = seen.detach().requires_grad_()
     with torch.enable_grad():
@@ -120,7 +123,8 @@ def objective_gradient(
         total = _look(perceptors, leaf, objectives, noise_keys, moved, first)
         total = _small_losses(leaf, objectives, moved, total)
         if objectives[0].scales.features:
-            unlike = feature_distance(perceptors[0], leaf, _inits(objectives, leaf), noise_keys)
+            distance = resemblance or partial(feature_distance, perceptors[0])
+            unlike = distance(leaf, _inits(objectives, leaf), noise_keys)
             total = total + _column([p.scales.features for p in objectives], leaf) * unlike
         gradient = _gradient(leaf, total)
         for look in looks[1:]:

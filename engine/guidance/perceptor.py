@@ -86,6 +86,11 @@ class Perceptor:
         return F.normalize(self.towers.encode_image((images - self._mean) / self._std).float(), dim=-1)
 
     @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return self._device
+
+    @property
     def image_tower(self) -> nn.Module | None:
         """The net that looks, by any of its names; None for one that is no module."""
         found = (getattr(self.towers, name, None) for name in ("visual", "image"))

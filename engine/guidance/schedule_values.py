@@ -58,5 +58,5 @@ def _scales(options: ClipDiffusionOptions, timestep: float) -> Scales:
         range=options.range_scale.at(timestep),
         saturation=options.saturation_scale.at(timestep),
         init=init.get("pixels", 0.0),
-        features=init.get("features", 0.0),
+        features=init.get("features", 0.0) + init.get("lpips", 0.0),
     )

@@ -8,6 +8,7 @@ from engine.catalogue.entry import Entry, Kind
 from engine.loaders.adapters import read_adapter
 from engine.loaders.biggan import fill_biggan
 from engine.loaders.diffusion import fill_diffusion, fill_v_diffusion
+from engine.loaders.lpips import fill_heads, fill_vgg
 from engine.loaders.secondary import fill_secondary
 from engine.loaders.upscaler import describe_file
 from engine.loaders.vqgan import fill_vqgan
@@ -21,6 +22,8 @@ _FILL: Mapping[Kind, Callable[[HashedFile, Entry], tuple[object, SelectedTensors
     Kind.BIGGAN: lambda opened, entry: fill_biggan(opened, entry.flags),
     Kind.SECONDARY: lambda opened, entry: fill_secondary(opened),
     Kind.ADAPTER: lambda opened, entry: read_adapter(opened),
+    Kind.VGG: lambda opened, entry: fill_vgg(opened),
+    Kind.LPIPS: lambda opened, entry: fill_heads(opened),
     Kind.UPSCALER: lambda opened, entry: describe_file(opened),
 }
 

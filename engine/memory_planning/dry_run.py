@@ -24,6 +24,8 @@ from engine.guidance.perceptor import Perceptor
 from engine.images.pictures import to_png
 from engine.loaders.biggan import BigganNet, biggan_blueprint
 from engine.loaders.diffusion import DiffusionNet
+from engine.loaders.lpips import KEY as LPIPS
+from engine.loaders.lpips import lpips_blueprint
 from engine.loaders.meta_init import NoInit, blueprint, v_blueprint
 from engine.loaders.secondary import NAME as SECONDARY
 from engine.loaders.vqgan import VqganNet, vqgan_blueprint
@@ -144,6 +146,8 @@ def _shape(key: str, dtype: torch.dtype) -> Any:
         return None
     if key == SECONDARY:
         return _secondary()
+    if key == LPIPS:
+        return lpips_blueprint().eval().requires_grad_(False)
     if kind == "diffusion" and name in entries():
         return _diffusion(name, dtype)
     if kind in GENERATORS and name in entries():

@@ -43,6 +43,8 @@ class Sample:
     phases: Phases
     """What guides, phase by phase of the prompts' timeline."""
     notes: tuple[str, ...]
+    lpips: bool = False
+    """Whether `init_distance=lpips` is measured by VGG16; otherwise the first CLIP stands in."""
     history: tuple[Tensor, ...] = ()
     """What the sampler has to remember of former steps, the newest first."""
     bucket: int = 1
@@ -143,4 +145,5 @@ class Sample:
         frame = self.start.mask is not None, options.seamless, self.margin
         frugal = self.memory_level, self.bucket, self.compiled
         net = self.model.name, options.adapters
-        return net, tuple(self.x.shape), objective.shape, objective.acts, reads, solver, frame, frugal
+        looks = objective.shape, objective.acts, options.init_distance, self.lpips
+        return net, tuple(self.x.shape), looks, reads, solver, frame, frugal

@@ -11,10 +11,12 @@ from engine.diffusion.denoiser import Denoiser
 from engine.diffusion.respacing import stack
 from engine.diffusion.solvers import SOLVERS, SolverInput, SolverStep
 from engine.diffusion.symmetry import beyond_edges, mirrored, wandering
+from engine.guidance.feature_distance import Resemblance, stand_in
 from engine.guidance.guided_denoiser import Guidance, InpaintMask
 from engine.guidance.perceptor_loader import load_perceptor
 from engine.images.tensors import noise, per_sample, uniform
 from engine.loaders.diffusion import DiffusionNet
+from engine.loaders.lpips import load_lpips
 from engine.loaders.secondary import load_secondary
 from engine.methods._diffusion_state import Sample
 from engine.methods._initial_latents import axes
@@ -77,7 +79,18 @@ def _guidance(
         secondary=load_secondary(runtime) if through == "secondary" else None,
         moved=moved,
         inpaint=InpaintMask(_stacked(inits), _stacked(masks)) if masked else None,
+        resemblance=_resemblance(first, runtime),
     )
+
+
+def _resemblance(sample: Sample, runtime: NetProvider) -> Resemblance | None:
+    """LPIPS, or what stands in where its files are missing; None for samples that do not ask for it."""
+    if sample.options.init_distance != "lpips":
+        return None
+    if not sample.lpips:
+        return stand_in(load_perceptor(sample.clip_targets[0].perceptor, runtime))
+    net = load_lpips(runtime)
+    return lambda seen, inits, noise_keys: net(seen, inits)
 
 
 def _stand(batch: Sequence[Sample], memory: int, runtime: NetProvider) -> SolverInput:

@@ -25,6 +25,7 @@ from engine.guidance.verdict import judge, named
 from engine.guidance.vocabulary_check import cut_short, readable
 from engine.images.tensors import to_image, to_unit, uniform
 from engine.loaders.diffusion import DiffusionNet, load_diffusion_net
+from engine.loaders.lpips import HEADS, VGG, has_lpips, load_lpips
 from engine.loaders.secondary import check_sides, load_secondary
 from engine.methods._base import Failed, Finished, Running, Step
 from engine.methods._batches import filled
@@ -39,8 +40,13 @@ from engine.requests.clip_weights import Weighted, read_perceptors
 from engine.requests.prompts import Prompt, phases_of
 from engine.requests.request import ClipDiffusionOptions, DreamRequest
 from engine.runtime.provider import NetProvider
+from engine.weights.store.folder import COMMAND
 
 METHOD_NAME = "clip_diffusion"
+NO_LPIPS = (
+    "The likeness to the init picture was measured by the first CLIP, because the files of LPIPS are missing: "
+    f"{COMMAND} download --trust {VGG} {HEADS}."
+)
 
 __all__ = ["METHOD", "ClipDiffusion", "Sample"]
 
@@ -63,8 +69,11 @@ class ClipDiffusion:
         for clip in (*_guiding(options, model), *([Weighted(model.perceptor)] if net.flags.context_dim else [])):
             load_perceptor(clip.name, runtime)
         first = _guiding(options, model)[0].name
-        if options.init_distance == "features" and not load_perceptor(first, runtime).shows_features:
-            raise InvalidRequest(f"init_distance=features needs a CLIP that shows its feature maps; {first} does not.")
+        if options.init_distance == "lpips" and has_lpips():
+            load_lpips(runtime)
+        elif options.init_distance != "pixels" and not load_perceptor(first, runtime).shows_features:
+            kind = options.init_distance
+            raise InvalidRequest(f"init_distance={kind} needs a CLIP that shows its feature maps; {first} does not.")
 
     @torch.no_grad()
     def begin(self, job: Job, images: Mapping[str, bytes], runtime: NetProvider) -> list[Sample]:
@@ -99,6 +108,9 @@ class ClipDiffusion:
             )
 
         notes += cut_short(prompts, (load_perceptor(name, runtime) for name in dict.fromkeys((own, *_names(guiding)))))
+        lpips = options.init_distance == "lpips" and has_lpips()
+        if options.init_distance == "lpips" and not lpips:
+            notes += (NO_LPIPS,)
         return [
             Sample(
                 job_id=job.id,
@@ -113,6 +125,7 @@ class ClipDiffusion:
                 start=start,
                 phases=conditioned(index),
                 notes=notes,
+                lpips=lpips,
                 memory_level=runtime.memory.level(_kind(model, start.x, options)),
             )
             for index, start in enumerate(
@@ -154,6 +167,8 @@ class ClipDiffusion:
         guides = [load_perceptor(eye.perceptor, runtime) for eye in states[0].clip_targets]
         terms = StepConditions(bucket, torch.get_num_threads(), states[0].memory_level, compiled)
         resolved = {"weights": net.sha256, "dtype": dtype, "bucket": bucket, **named(*guides)}
+        if states[0].lpips:
+            resolved["lpips"] = load_lpips(runtime).sha256
         if net.composer_sha256:
             resolved["composer"] = net.composer_sha256
         if net.adapters:

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
-from engine.catalogue.flops import NET, clip_cost, gradient_cost
+from engine.catalogue.flops import LPIPS, NET, clip_cost, gradient_cost
 from engine.catalogue.model_info import Model
 from engine.diffusion.spacing import EVEN, respace, step_count
 from engine.errors import InvalidRequest
@@ -126,8 +126,9 @@ class Pulling(BaseModel):
     init_scale: Schedule = Field(
         default=0.0, ge=0, le=100000, validate_default=True, description="strength of the similarity to the init image"
     )
-    init_distance: Literal["pixels", "features"] = Field(
-        default="pixels", description="distance for init_scale: colours, or feature maps of the first CLIP"
+    init_distance: Literal["pixels", "features", "lpips"] = Field(
+        default="pixels",
+        description="distance for init_scale: colours, feature maps of the first CLIP, or LPIPS as in the notebooks",
     )
     clamp_max: Schedule = Field(
         default=0.05,
@@ -214,6 +215,8 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
         if self.init_distance == "features":
             first = read_perceptors(self.perceptors, model.perceptor)[0]
             views += self.looks * FEATURES * clip_cost(first.name) / clip_cost(model.perceptor)
+        if self.init_distance == "lpips":
+            views += self.looks * LPIPS / clip_cost(model.perceptor)
         return FORWARD + self.guided_share * (back + views * model.view_share)
 
     @classmethod

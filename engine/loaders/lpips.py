@@ -1,0 +1,68 @@
+"""LPIPS from two files: torchvision's VGG16 and the authors' heads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import torch
+
+from engine.catalogue.registry import find_entry
+from engine.loaders.meta_init import NoInit
+from engine.nets.vgg_lpips import Lpips, LpipsHeads, VggStages
+from engine.runtime.provider import NetProvider
+from engine.weights.formats.state_dict import SelectedTensors
+from engine.weights.formats.tensors import fit, read_fitting
+from engine.weights.store.folder import weights_folder
+from engine.weights.store.hashed_file import HashedFile
+
+VGG, HEADS = "vgg16", "lpips-vgg"
+"""Names of the two checkpoints."""
+KEY = "lpips"
+"""In the runtime's cache."""
+
+
+def has_lpips(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether both files are in this environment's folder."""
+    folder = weights_folder(environ)
+    return all(folder.find(find_entry(name)) for name in (VGG, HEADS))
+
+
+def load_lpips(runtime: NetProvider) -> Lpips:
+    """The net from the runtime's cache. Raises ModelUnavailable or WeightsError."""
+    return runtime.net(KEY, lambda: _read(runtime.device))
+
+
+def fill_vgg(opened: HashedFile) -> tuple[VggStages, SelectedTensors]:
+    """The stages with the tensors of the file; the classifier behind them is left out. Raises WeightsError."""
+    with torch.device("meta"), NoInit():
+        net = VggStages()
+    tensors, choice = read_fitting(opened, net, without="classifier")
+    fit(net, tensors)
+    return net, choice
+
+
+def fill_heads(opened: HashedFile) -> tuple[LpipsHeads, SelectedTensors]:
+    """The heads with the tensors of the file. Raises WeightsError."""
+    with torch.device("meta"), NoInit():
+        net = LpipsHeads()
+    tensors, choice = read_fitting(opened, net)
+    fit(net, tensors)
+    return net, choice
+
+
+def lpips_blueprint() -> Lpips:
+    """The net on the meta device."""
+    with torch.device("meta"), NoInit():
+        return Lpips(VggStages(), LpipsHeads())
+
+
+def _read(device: torch.device) -> Lpips:
+    folder = weights_folder()
+    with folder.open(find_entry(VGG)) as opened:
+        vgg, _ = fill_vgg(opened)
+        sha256 = opened.sha256
+    with folder.open(find_entry(HEADS)) as opened:
+        heads, _ = fill_heads(opened)
+        sha256 = f"{sha256}+{opened.sha256}"
+    return Lpips(vgg, heads, sha256).eval().requires_grad_(False).to(device)
