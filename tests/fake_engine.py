@@ -188,7 +188,7 @@ class FakeEngine:
                 pid=os.getpid(),
                 device="CPU (fake)",
                 slots=max(self.slots - taken, 0),
-                methods=("clip_diffusion", "pixels"),
+                methods=("clip_diffusion", "clipdraw", "pixels"),
                 upscalers=self.upscalers,
                 models=("primer",),
             )

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from discord import ui
 
 from bot.embeds.info import THE_FILE, THE_LINES, about_file, info_embed, long_lines
+from bot.errors import PictureGone
 from bot.interactions.message_api import EphemeralPayload
-from bot.models.job import JobRow
+from bot.models.job import JobRow, PictureRow
+from bot.storage import files
 from bot.views.base import JobButton, Press, template
 from bot.views.community.stars import StarButton, StarOneButton, UnstarButton
+from engine.errors import UnreadablePicture
+from engine.images.pictures import SVG, read_text
+from engine.requests.request import DreamRequest
+
+MOST_FILES = 10
+"""Files that Discord takes in one message."""
 
 
 class InfoButton(JobButton, template=template("info")):
@@ -37,6 +46,22 @@ class WatchButton(JobButton, template=template("watch")):
         await press.responder.send_private_payload(EphemeralPayload("", files=((film.name, film.data),)))
 
 
+class DrawingButton(JobButton, template=template("svg")):
+    """Sends the strokes of a drawing as SVG files."""
+
+    action = "svg"
+    label = "SVG"
+    private = True
+
+    async def pressed(self, press: Press, job: JobRow) -> None:
+        drawn = {picture.index: await _svg(picture) for picture in job.pictures[:MOST_FILES]}
+        name = f"{'SPOILER_' if job.origin.spoiler else ''}{job.id}"
+        sent = tuple((f"{name}-{index + 1}.svg", svg.encode()) for index, svg in drawn.items() if svg)
+        if not sent:
+            raise PictureGone("The drawing has expired, or is older than drawings as SVG.")
+        await press.responder.send_private_payload(EphemeralPayload("", files=sent))
+
+
 async def info_payload(press: Press, job: JobRow) -> EphemeralPayload:
     """The facts about a job, with the presser's buttons."""
     services, user_id = press.services, press.caller.user_id
@@ -47,6 +72,8 @@ async def info_payload(press: Press, job: JobRow) -> EphemeralPayload:
         view = ui.View(timeout=None)
         if watchable:
             view.add_item(WatchButton(job.id))
+        if isinstance(job.request, DreamRequest) and job.request.method == "clipdraw" and job.on_disk:
+            view.add_item(DrawingButton(job.id))
         if user_id in people:
             view.add_item(UnstarButton(job.id))
         elif job.on_disk:
@@ -55,6 +82,15 @@ async def info_payload(press: Press, job: JobRow) -> EphemeralPayload:
 
     embed = info_embed(job, people, user_id, _file(press, job))
     return EphemeralPayload("", (embed,), long_lines(job), buttons)
+
+
+async def _svg(picture: PictureRow) -> str:
+    """The drawing in a stored PNG; empty without one."""
+    png = await files.read(picture.path) if picture.path else None
+    try:
+        return (await asyncio.to_thread(read_text, png)).get(SVG, "") if png else ""
+    except UnreadablePicture:  # damaged on disk
+        return ""
 
 
 def _file(press: Press, job: JobRow) -> str:

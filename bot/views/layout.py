@@ -34,7 +34,7 @@ from bot.views.community.words import EXPLAIN, EXPLAIN_HELD, SayButton, submit_e
 from bot.views.confirm_cost import ConfirmButton, DeclineButton
 from bot.views.confirm_erasure import ForgetButton
 from bot.views.history import HistoryMenu, NewerButton, OlderButton, PostButton, SavedNewerButton, SavedOlderButton
-from bot.views.info import InfoButton, WatchButton
+from bot.views.info import DrawingButton, InfoButton, WatchButton
 from bot.views.menus import MoreMenu, PickMenu, UpscaleMenu, batch_menus, more_menu
 from bot.views.progress import CancelButton, RefreshButton
 from bot.views.remix_modal import submit_remix
@@ -63,6 +63,7 @@ BUTTONS: tuple[type[IdButton], ...] = (
     StarButton,
     UnstarButton,
     StarOneButton,
+    DrawingButton,
     SaveButton,
     UnsaveButton,
     CancelButton,

@@ -16,7 +16,7 @@ DEFAULT_MODEL = "primer"
 PRIMER = Model(
     name="primer",
     title="the small model",
-    methods=("clip_diffusion", "clipdraw", "pixels", "vqgan_clip"),
+    methods=("clip_diffusion", "clipdraw", "pixel_art", "pixels", "vqgan_clip"),
     size=(256, 256),
     multiple=64,
     smallest=192,
@@ -29,6 +29,7 @@ PRIMER = Model(
     defaults={
         "clip_diffusion": {"clamp_max": 0.0, "shift_max": 0.1},
         "clipdraw": {},
+        "pixel_art": {},
         "pixels": {},
         "vqgan_clip": {
             "steps": 80,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from engine.protocol.step_log import ReplayPlan
 from engine.requests.request import DreamRequest, request_from_json
 
 MOST_ALIKE = 10_000
+BESIDE = {"svg": "clipdraw", "sprite": "pixel_art"}
+"""Second files of an image, and the method that has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class DreamOrder:
     snapshots: Path | None = None
     evolution: Path | None = None
     as_json: bool = False
+    beside: tuple[str, ...] = ()
+    """What is written beside each image: of `BESIDE`."""
     replay_plan: ReplayPlan | None = None
     original: bytes = field(default=b"", repr=False)
     """In a replay, the PNG to compare with."""
@@ -42,10 +46,15 @@ class DreamOrder:
 
     def check_places(self) -> None:
         """Creates missing folders. Raises InvalidRequest for a path that cannot be written."""
-        named = (self.out, self.evolution) if self.evolution else (self.out,)
+        named = (self.out, *([self.evolution] if self.evolution else []))
+        named += tuple(self.beside_of(self.out, kind) for kind in self.beside)
         places = [self.numbered(path, index) for path in named for index in range(self.request.count)]
         for place in [*places, *([self.snapshot(0, 0)] if self.snapshots else [])]:
             check_writable(place)
+
+    def beside_of(self, path: Path, kind: str) -> Path:
+        """Where the second file of the image at *path* is written."""
+        return path.with_suffix(".svg") if kind == "svg" else path.with_stem(f"{path.stem}-sprite")
 
     def snapshot(self, index: int, step: int) -> Path:
         assert self.snapshots
@@ -84,6 +93,13 @@ def unused(place: Path) -> Path:
     if found is None:
         raise InvalidRequest(f"There are {MOST_ALIKE} files named like {place}; name another --out.")
     return found
+
+
+def check_beside(beside: Iterable[str], request: Request) -> None:
+    """Raises InvalidRequest for a second file that the method of *request* does not have."""
+    for kind in beside:
+        if not isinstance(request, DreamRequest) or request.method != BESIDE[kind]:
+            raise InvalidRequest(f"--{kind} needs the method {BESIDE[kind]}.")
 
 
 def painted_before(order: DreamOrder) -> dict[int, Done]:

@@ -13,10 +13,11 @@ import platformdirs
 from engine.cli._dream_order import Done, DreamOrder
 from engine.cli.console import Bar, calm_torch, errors, write_file
 from engine.errors import InvalidRequest
-from engine.images.opening import open_reduced
-from engine.images.pictures import in_format
+from engine.images.opening import open_own, open_reduced
+from engine.images.pictures import SVG, in_format, read_text, to_png
 from engine.images.timelapse import LARGEST_SIDE, animate
-from engine.protocol.messages import Picture, Progress
+from engine.protocol.messages import Picture, Progress, Request
+from engine.requests.request import DreamRequest
 
 if TYPE_CHECKING:
     from engine.worker.in_process import InProcessEngine
@@ -111,6 +112,8 @@ class Work:
             keep_elsewhere(path, picture.png)
         self._done[picture.index] = Done(picture.index, path, picture.facts)
         self.last = picture.png
+        for kind in self._order.beside:
+            self._write(self._order.beside_of(path, kind), second_file(picture.png, kind, self._order.request))
         if self._order.evolution:
             frames = [*self._frames.pop(picture.index, []), picture.png]
             place = self._order.numbered(self._order.evolution, picture.index)
@@ -132,6 +135,16 @@ class Work:
             self._unwritten.append(path)
             return False
         return True
+
+
+def second_file(png: bytes, kind: str, request: Request) -> bytes:
+    """The strokes of a drawing as SVG, or the sprite of a picture of cells as PNG."""
+    if kind == "svg":
+        return read_text(png)[SVG].encode()
+    from engine.methods.pixel_art import sprite_of
+
+    assert isinstance(request, DreamRequest)
+    return to_png(sprite_of(open_own(png), request))
 
 
 def keep_elsewhere(path: Path, png: bytes) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from engine.catalogue.models import DEFAULT_MODEL, MODELS
 from engine.cli._dream_best_of import BestOf, check_wanted, choose, prepare
-from engine.cli._dream_order import DreamOrder, find_place, painted_before
+from engine.cli._dream_order import DreamOrder, check_beside, find_place, painted_before
 from engine.cli._dream_output import tell
 from engine.cli._dream_request import attach, choose_subject, icon_of, init_notes
 from engine.cli._dream_run import Means, paint, start_studio
@@ -43,6 +43,8 @@ BEST = typer.Option(
 GRADER = typer.Option(help="The CLIP that ranks; same names as for score.", show_default="one that did not guide")
 ENLARGE = typer.Option("--upscale-best", help="Upscale the best images, too.")
 EVOLUTION = typer.Option(help="A .gif, .webp or .mp4 timelapse of each image.", metavar="FILE", show_default=False)
+SVG = typer.Option("--svg", help="clipdraw: also write the strokes of each image as an SVG.")
+SPRITE = typer.Option("--sprite", help="pixel_art: also write each image with one pixel per cell.")
 SNAPSHOTS = typer.Option(help="A folder for previews of every step.", show_default=False)
 
 
@@ -73,6 +75,8 @@ def dream(
     upscale_best: Annotated[bool, ENLARGE] = False,
     evolution: Annotated[Path | None, EVOLUTION] = None,
     snapshots: Annotated[Path | None, SNAPSHOTS] = None,
+    svg: Annotated[bool, SVG] = False,
+    sprite: Annotated[bool, SPRITE] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the request and the results as JSON.")] = False,
     device: Device = "auto",
     threads: Threads = "auto",
@@ -101,6 +105,8 @@ def dream(
     wanted = BestOf(best, grader, upscale_best)
     _check(wanted, count, evolution)
     subject = choose_subject(replay, resume, out, asked, images)
+    beside = tuple(kind for kind, chosen in (("svg", svg), ("sprite", sprite)) if chosen)
+    check_beside(beside, subject.request)
     for note in [note for words in (prompt, negative) if words.strip() for note in read_prompts(words).notes]:
         errors.print(note, markup=False, soft_wrap=True)
     for note in init_notes(subject.request, images):
@@ -108,7 +114,15 @@ def dream(
     usual = subject.usual or f"dream-{subject.request.seed}.png"
     place = find_place(out, str(usual), resume=resume)
     order = DreamOrder(
-        subject.request, images, place, snapshots, evolution, as_json, subject.replay_plan, subject.original
+        subject.request,
+        images,
+        place,
+        snapshots,
+        evolution,
+        as_json,
+        beside,
+        subject.replay_plan,
+        subject.original,
     )
     if not _fulfil(order, resume, wanted, Means(device, threads, compiled)):
         raise typer.Exit(WRONG)

@@ -13,6 +13,8 @@ from engine.errors import UnreadablePicture
 from engine.images.opening import OWN_BYTES, OWN_PIXELS, decoding, megabytes, open_own, sniff, to_rgb
 
 SNAPSHOT_SIDE = 256
+SVG = "svg"
+"""The keyword of the text chunk that holds a drawing of strokes as SVG."""
 SUFFIXES = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
 """File suffix → Pillow format."""
 _WEBP_SIDE = 16_383

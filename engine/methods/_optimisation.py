@@ -147,6 +147,10 @@ class OptimisationMethod(ABC, Generic[S, G]):
     def update(self, generator: G, batch: Sequence[S], gradient: Tensor) -> Mapping[str, Tensor]:
         """New values [N, …] of the states' fields: `parameters`, `mean`, `square` and what else a method keeps."""
 
+    def moved(self, batch: Sequence[S], sides: tuple[int, int]) -> tuple[Tensor, Tensor] | None:
+        """[N] pixels down and across by which CLIP sees each image of *sides* (height, width) rolled; None = not."""
+        return None
+
     def extra_gradient(self, batch: Sequence[S]) -> Tensor | None:
         """The gradient [N, …] of losses that CLIP has no part in; None = there are none."""
         return None
@@ -158,6 +162,10 @@ class OptimisationMethod(ABC, Generic[S, G]):
     def finish(self, state: S, picture: Tensor) -> Image.Image:
         """The finished image; *picture* is what `decode` made of it, [3, H, W] in [0, 1]."""
         return to_image(picture)
+
+    def extra_facts(self, state: S) -> dict[str, object]:
+        """More facts about the finished image, besides those of `_commit`."""
+        return {}
 
     def guides(self, request: DreamRequest) -> tuple[Weighted, ...]:
         """The CLIPs that guide, with their weights."""
@@ -229,7 +237,13 @@ class OptimisationMethod(ABC, Generic[S, G]):
         keys = [NoiseKey(s.seed, s.index, s.step) for s in batch]
         of_picture, compiled = runtime.compiler.step(
             (self.name, self.batch_key(states[0]), len(batch)),
-            lambda: objective_gradient(guides, picture, [s.objective for s in batch], keys),
+            lambda: objective_gradient(
+                guides,
+                picture,
+                [s.objective for s in batch],
+                keys,
+                self.moved(batch, (picture.shape[2], picture.shape[3])),
+            ),
             states[0].compiled,
         )
         (gradient,) = torch.autograd.grad(picture, parameters, of_picture)
@@ -267,7 +281,10 @@ class OptimisationMethod(ABC, Generic[S, G]):
         if not finishes:
             kept = shown.clone()
             return Running(state.step, state.steps, lambda: to_image(kept))
-        facts |= {"notes": list(state.notes), "resolved": {**resolved, "course": state.step_log.rows}}
+        facts |= self.extra_facts(state) | {
+            "notes": list(state.notes),
+            "resolved": {**resolved, "course": state.step_log.rows},
+        }
         return Finished(self.finish(state, shown), facts)
 
     def _phases(

@@ -18,8 +18,10 @@ from engine.catalogue.models import Model
 from engine.images.opening import open_own
 from engine.images.pictures import fit
 from engine.images.tensors import noise, to_image, to_signed, to_tensor, uniform
-from engine.methods._canvas import CanvasMethod
+from engine.methods._canvas import CanvasImage, CanvasMethod
+from engine.methods._edges import strokes_on_edges
 from engine.methods._stroke_renderer import Strokes, draw
+from engine.methods._svg import strokes_to_svg
 from engine.requests.request import ClipdrawOptions, DreamRequest
 
 LARGEST_SIDE = 224
@@ -30,6 +32,8 @@ REACH = 0.1
 """Maximum initial distance between two control points along each axis, in units of the longer side."""
 THINNEST, THICKEST = 0.25, 4.0
 """Limits of a stroke's width, in units of the initial one."""
+EDGE_REACH = 0.2
+"""Length of an initial stroke along an edge, in units of the longer side."""
 PALEST = 0.3
 """Minimum initial opacity."""
 POINT_RATE, WIDTH_RATE, COLOUR_RATE = 1 / 224, 0.1 / 224, 0.01
@@ -85,11 +89,18 @@ class Sheet:
         """[P] → the drawing at full size."""
         return to_image(self._drawn(parameters[None], (self.full_height, self.full_width))[0])
 
+    def svg(self, parameters: Tensor) -> str:
+        """[P] → the drawing as an SVG of the final size: one path per stroke."""
+        size = (self.full_width, self.full_height)
+        return strokes_to_svg(self._strokes(parameters.detach().cpu()), PAPERS[self.paper], size)
+
     def _drawn(self, parameters: Tensor, size: tuple[int, int]) -> Tensor:
-        points, width, rest = self._parts(parameters)
-        strokes = Strokes(points.reshape(*points.shape[:-1], -1, 2), width[..., 0], rest[..., :3], rest[..., 3])
         paper = torch.tensor(ImageColor.getrgb(PAPERS[self.paper])) / 255
-        return draw(strokes, paper.to(parameters), size)
+        return draw(self._strokes(parameters), paper.to(parameters), size)
+
+    def _strokes(self, parameters: Tensor) -> Strokes:
+        points, width, rest = self._parts(parameters)
+        return Strokes(points.reshape(*points.shape[:-1], -1, 2), width[..., 0], rest[..., :3], rest[..., 3])
 
     def _parts(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """[..., P] → points [..., S, 2V], width [..., S, 1], colour and opacity [..., S, 4]."""
@@ -119,27 +130,38 @@ class Clipdraw(CanvasMethod[Sheet]):
         )
 
     def first(self, request: DreamRequest, canvas: Sheet, images: Mapping[str, bytes], index: int) -> Tensor:
-        """Short strokes at random places, with random colours or those of the init image at their first point."""
+        """Short strokes at random places, with random colours; of an init image, its colours and perhaps its edges."""
         lots = uniform(request.seed, index, 0, "strokes", (canvas.strokes, 6))
         start = lots[:, None, :2] * torch.tensor(canvas.corner)
         way = REACH * (2 * uniform(request.seed, index, 0, "ways", (canvas.strokes, 3 * canvas.curves, 2)) - 1)
-        points = torch.cat([start, start + way.cumsum(1)], dim=1).flatten(1)
+        points = torch.cat([start, start + way.cumsum(1)], dim=1)
         width = canvas.stroke_width * (0.25 * noise(request.seed, index, 0, "widths", (canvas.strokes, 1))).exp()
         colours = lots[:, 2:5]
         if request.init_image:
-            image = fit(open_own(images[request.init_image]), canvas.width, canvas.height, request.options.init_fit)
-            colours = _colours_at(image, canvas, start[:, 0])
+            picture = to_tensor(
+                fit(open_own(images[request.init_image]), canvas.width, canvas.height, request.options.init_fit)
+            )
+            longer = max(canvas.height, canvas.width)
+            if isinstance(request.options, ClipdrawOptions) and request.options.placement == "edges":
+                found = strokes_on_edges(picture, lots[:, 0], 3 * canvas.curves + 1, EDGE_REACH * longer)
+                points = found / longer
+            colours = _colours_at(picture, points[:, len(points[0]) // 2] * longer)
         if canvas.ink in INKS:
             colours = torch.tensor(INKS[canvas.ink]).expand(canvas.strokes, 3)
         opacity = PALEST + (1 - PALEST) * lots[:, 5:]
-        return canvas.settle(torch.cat([points, width, colours, opacity], dim=1).flatten())
+        return canvas.settle(torch.cat([points.flatten(1), width, colours, opacity], dim=1).flatten())
+
+    def extra_facts(self, state: CanvasImage) -> dict[str, object]:
+        """The drawing as SVG."""
+        canvas = state.generator_key
+        assert isinstance(canvas, Sheet)
+        return {"svg": canvas.svg(state.parameters)}
 
 
 METHOD = Clipdraw()
 
 
-def _colours_at(image: Image.Image, canvas: Sheet, places: Tensor) -> Tensor:
-    """Colours of *image* (of the size of *canvas*) at *places* [S, 2] in units of the longer side: [S, 3]."""
-    picture = to_tensor(image)
-    x, y = (places * max(canvas.height, canvas.width)).long().unbind(1)
-    return picture[:, y.clamp(max=canvas.height - 1), x.clamp(max=canvas.width - 1)].T
+def _colours_at(picture: Tensor, places: Tensor) -> Tensor:
+    """Colours of *picture* [3, H, W] at *places* [S, 2] in pixels: [S, 3]."""
+    x, y = places.long().unbind(1)
+    return picture[:, y.clamp(0, picture.shape[1] - 1), x.clamp(0, picture.shape[2] - 1)].T

@@ -22,6 +22,7 @@ from engine.requests.options.base import Options, first_problem, guess, option_n
 from engine.requests.options.biggan_clip import BigganClipOptions
 from engine.requests.options.clip_diffusion import ClipDiffusionOptions
 from engine.requests.options.clipdraw import ClipdrawOptions
+from engine.requests.options.pixel_art import PixelArtOptions
 from engine.requests.options.pixels import PixelsOptions
 from engine.requests.options.synonyms import guess_option
 from engine.requests.options.vqgan_clip import VqganClipOptions
@@ -53,6 +54,7 @@ __all__ = [
     "DreamRequest",
     "MethodOptions",
     "Options",
+    "PixelArtOptions",
     "PixelsOptions",
     "UpscaleRequest",
     "VqganClipOptions",
@@ -88,7 +90,7 @@ PROFILE = "profile"
 """Beside a method's options: a word for many of them."""
 
 MethodOptions: TypeAlias = Annotated[
-    ClipDiffusionOptions | ClipdrawOptions | PixelsOptions | VqganClipOptions | BigganClipOptions,
+    ClipDiffusionOptions | ClipdrawOptions | PixelArtOptions | PixelsOptions | VqganClipOptions | BigganClipOptions,
     Field(discriminator="method"),
 ]
 METHODS: Mapping[str, type[Options]] = {

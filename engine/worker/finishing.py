@@ -11,7 +11,7 @@ from PIL import Image
 
 from engine.catalogue.models import MODELS
 from engine.errors import DreamError
-from engine.images.pictures import fit, pixels_sha256, to_png
+from engine.images.pictures import SVG, fit, pixels_sha256, to_png
 from engine.methods._base import State
 from engine.protocol.messages import Picture, Request
 from engine.protocol.replay_record import make_record, text_chunks
@@ -75,7 +75,8 @@ def make_picture(task: ImageTask, image: Image.Image, notes: tuple[str, ...], ru
     record = make_record(request, task.index, resolved, pixels)
     if task.run.source is not None:
         record["source"] = task.run.source
-    png = to_png(image, text_chunks(record))
+    svg = facts.pop("svg", None)
+    png = to_png(image, text_chunks(record) | ({SVG: svg} if svg else {}))
     return Picture(
         *task.run.key,
         task.index,

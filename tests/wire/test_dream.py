@@ -89,7 +89,7 @@ async def test_methods_models_sizes_and_options_are_offered_while_typing(max_: P
         given = {"prompt": "an owl", **others, option: typed}
         return [choice["value"] for choice in await max_.autocomplete("dream", option, **given)]
 
-    assert ["pixels"] == await offered("method", "pix")
+    assert ["pixel_art", "pixels"] == sorted(await offered("method", "pix"))
     assert "primer" == (await offered("model", "p"))[0]
     assert "256x256" == (await offered("size", "2"))[0]
     assert ["eta=0.5 tv_scale="] == [value.rstrip("0123456789.") for value in await offered("more", "eta=0.5 tv")]

@@ -11,6 +11,7 @@ from PIL import Image
 
 from bot.operations.backup import make_backup
 from bot.operations.restore import restore
+from engine.images.pictures import to_png
 from tests.wire.looks import begun, dreamt, is_result, whispered
 from tests.wire.people import Person, Shown
 from tests.wire.world import World
@@ -124,3 +125,17 @@ async def test_whoever_is_forgotten_leaves_no_way_behind_and_their_copy_holds_it
     assert f"frames/{job.id}.zip" in zipfile.ZipFile(io.BytesIO(copy.data)).namelist()
     assert 1 == copy.pictures
     assert [f"{other.id}.zip"] == [path.name for path in (world.bot.store.folder / "frames").iterdir()]
+
+
+async def test_the_strokes_of_a_drawing_come_as_svg(world: World, max_: Person, mo: Person) -> None:
+    result = await dreamt(max_, "an owl", method="clipdraw")
+    plain = await dreamt(max_, "an owl", method="pixels")
+    [job] = [job for job in await world.jobs_of(max_) if job.request.method == "clipdraw"]
+    info = (await mo.click(result, "Info")).message
+
+    assert "The drawing has expired" in whispered(await mo.click(info, "SVG")), "the tiny engine draws none"
+    path = job.pictures[0].path
+    path.write_bytes(to_png(Image.open(path), {"svg": "<svg/>"}))
+    sent = await mo.wait_for((await mo.click(info, "SVG")).message, lambda message: message.files)
+    assert sent.ephemeral and {f"{job.id}-1.svg": b"<svg/>"} == sent.files
+    assert "SVG" not in (await mo.click(plain, "Info")).message.buttons

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from engine.catalogue.model_info import Model
 from engine.requests.augment import read_augment
+from engine.requests.options.base import refuse
 from engine.requests.options.optimiser_methods import OptimisedOptions
 
 STROKE_WORK = 0.2
@@ -31,8 +32,17 @@ class ClipdrawOptions(OptimisedOptions):
     strokes: int = Field(default=64, ge=1, le=512, description="number of strokes; later ones cover earlier ones")
     curves: int = Field(default=2, ge=1, le=3, description="cubic Bézier curves per stroke")
     stroke_width: float = Field(default=3.0, ge=0.2, le=20, description="initial stroke width, in % of the longer side")
+    placement: Literal["random", "edges"] = Field(
+        default="random", description="with an init image: strokes begin anywhere, or lie on its edges as in CLIPasso"
+    )
     ink: Literal["colour", "black", "white"] = Field(default="colour", description="stroke colour; colour = optimised")
     paper: Literal["white", "black", "cream"] = Field(default="white", description="paper colour")
+
+    def check(self, *, has_init: bool = False, has_target: bool = False, has_mask: bool = False) -> None:
+        """Raises InvalidRequest for edges without an init image."""
+        super().check(has_init=has_init, has_target=has_target, has_mask=has_mask)
+        if self.placement == "edges" and not has_init:
+            refuse("placement=edges needs an init picture, whose edges the strokes follow.")
 
     def step_work(self, model: Model) -> float:
         """In views through CLIP."""

@@ -14,7 +14,7 @@ from engine.requests.request import METHODS, build_options, painter_by, parse_se
 
 
 def test_methods_say_what_they_are() -> None:
-    [(shown, value)] = methods("pix", "", {})
+    [(shown, value)] = methods("pixels", "", {})
 
     assert "pixels" == value
     assert shown.startswith("pixels – a pyramid of colour grids")

@@ -16,7 +16,7 @@ from engine.catalogue.entry import Entry, Kind
 from engine.catalogue.models import MODELS
 from engine.loaders.biggan import BigganNet
 from engine.loaders.vqgan import VqganNet
-from engine.methods import Method, biggan_clip, clip_diffusion, clipdraw, vqgan_clip
+from engine.methods import Method, biggan_clip, clip_diffusion, clipdraw, pixel_art, vqgan_clip
 from engine.methods import pixels as pixels_method
 from engine.methods._base import Finished
 from engine.nets.biggan import build_biggan
@@ -106,6 +106,7 @@ def shipped_easel(name: str) -> Iterator[Easel]:
     method, settings = {
         "clip_diffusion": (clip_diffusion.METHOD, {"steps": "6", "cutouts": "2"}),
         "pixels": (pixels_method.METHOD, {"steps": "6", "cutouts": "2"}),
+        "pixel_art": (pixel_art.METHOD, {"steps": "6", "cutouts": "2", "cells": "8", "palette": "pico8"}),
         "clipdraw": (clipdraw.METHOD, {"steps": "6", "cutouts": "2", "strokes": "5", "curves": "1"}),
     }[name]
     yield Easel(method, tiny_runtime(), {"method": name}, settings)
@@ -114,6 +115,6 @@ def shipped_easel(name: str) -> Iterator[Easel]:
 EASELS = {
     "biggan_clip": biggan_easel,
     "vqgan_clip": vqgan_easel,
-    **{name: partial(shipped_easel, name) for name in ("clip_diffusion", "pixels", "clipdraw")},
+    **{name: partial(shipped_easel, name) for name in ("clip_diffusion", "pixels", "pixel_art", "clipdraw")},
 }
 """Every method at tiny size."""

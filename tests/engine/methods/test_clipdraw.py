@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from resvg_py import svg_to_bytes
 
+from engine.errors import InvalidRequest
+from engine.images.pictures import read_text
 from engine.methods._base import Finished
 from engine.methods._canvas import CanvasImage
+from engine.methods._edges import edges_of, strokes_on_edges
 from engine.methods.clipdraw import METHOD, Sheet
 from engine.runtime.runtime import Runtime
+from tests.engine.shell import Shell
 from tests.engine.tiny import job_of, paint, tiny_runtime
 
 PROMPT = "a red circle on a blue background"
@@ -91,6 +97,60 @@ def test_strokes_begin_with_the_colours_of_an_init_picture(runtime: Runtime) -> 
     assert isinstance(state.generator_key, Sheet)
     colours = state.generator_key._parts(state.parameters)[2][:, :3]
     torch.testing.assert_close(torch.tensor([0, 128 / 255, 1]).expand(5, 3), colours)
+
+
+def test_the_svg_shows_the_same_drawing(runtime: Runtime) -> None:
+    settings = {"strokes": "12", "curves": "2", "paper": "cream"}
+    for size in ("320x192", "192x256"):
+        (step,) = paint(METHOD, begin(runtime, settings=settings, size=size), runtime)
+        assert isinstance(step, Finished)
+        rendered = Image.open(io.BytesIO(bytes(svg_to_bytes(svg_string=str(step.facts["svg"]))))).convert("RGB")
+
+        assert rendered.size == step.image.size
+        assert np.abs(np.asarray(rendered).astype(int) - drawing(step)).mean() < 4
+        assert 12 == str(step.facts["svg"]).count("<path ")
+
+
+def test_edges_are_where_a_picture_changes_and_strokes_follow_them() -> None:
+    y, x = torch.meshgrid(torch.arange(64) + 0.5, torch.arange(96) + 0.5, indexing="ij")
+    disc = ((x - 48) ** 2 + (y - 32) ** 2 < 20**2).float().expand(3, 64, 96)
+    strength, tangent = edges_of(disc)
+    strokes = strokes_on_edges(disc, torch.rand(50, generator=torch.Generator().manual_seed(3)), 4, 20.0)
+    radius = ((strokes - torch.tensor([48.0, 32.0])) ** 2).sum(-1).sqrt()
+    length = (strokes[:, 1:] - strokes[:, :-1]).norm(dim=-1).sum(1)
+
+    assert (
+        1 == pytest.approx(float(strength.sum())) and 0.99 < strength[((x - 48) ** 2 + (y - 32) ** 2).sqrt() > 17].sum()
+    )
+    assert 0.99 < abs(float(tangent[32, 68, 1])), "at the right of a disc, its edge runs down"
+    assert radius.min() > 16 and radius.max() < 26
+    assert length.median() > 12, "and not across it"
+
+
+def test_strokes_can_begin_on_the_edges_of_an_init_picture(runtime: Runtime) -> None:
+    picture = Image.new("RGB", (256, 256), "white")
+    picture.paste((255, 0, 0), (0, 0, 128, 256))
+    data = io.BytesIO()
+    picture.save(data, "PNG")
+    sha = hashlib.sha256(data.getvalue()).hexdigest()
+    settings = {"strokes": "20", "placement": "edges"}
+    job = job_of(PROMPT, {**QUICK, **settings}, method="clipdraw", seed=7, init_image=sha)
+    (state,) = METHOD.begin(job, {sha: data.getvalue()}, runtime)
+
+    points = state.parameters.reshape(20, -1)[:, :8].reshape(20, 4, 2)
+    assert (points[..., 0] - 0.5).abs().max() < 0.06 and 0.5 < points[..., 1].max() - points[..., 1].min()
+    with pytest.raises(InvalidRequest, match="placement=edges needs an init picture"):
+        begin(runtime, settings={"placement": "edges"})
+
+
+def test_the_shell_writes_the_svg_beside_the_picture(shell: Shell) -> None:
+    order = ("dream", "an owl", "--seed", 3, "--steps", 5, "--size", "192x192", "--out", "a.png")
+    said = shell(*order, "--method", "clipdraw", "--set", "strokes=3", "--svg")
+
+    assert 0 == said.status, said.err
+    assert Path("a.svg").read_text() == read_text(Path("a.png").read_bytes())["svg"]
+    assert 'viewBox="0 0 192 192"' in Path("a.svg").read_text()
+    assert "--svg needs the method clipdraw." in shell(*order, "--method", "pixels", "--svg").err
 
 
 def test_lanes_tell_apart_what_cannot_be_drawn_together(runtime: Runtime) -> None:
