@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import logging
 import math
-import os
 import pkgutil
 import time
 from collections import Counter
@@ -28,6 +27,7 @@ from bot.interactions.handlers import describe_error
 from bot.interactions.responder import TOO_LATE, InteractionResponder
 from bot.operations.command_sync import register_commands
 from bot.operations.database_watch import watch_database
+from bot.operations.engine_process import local_engine
 from bot.operations.login_watch import LoginWatch
 from bot.operations.metrics import ErrorCount, Metrics
 from bot.operations.metrics_server import MetricsServer
@@ -40,8 +40,7 @@ from bot.views.community.votes import ballot_buttons
 from bot.views.confirm_cost import question_payload
 from bot.views.layout import ITEMS, buttons_for, private_buttons_for
 from bot.views.report import report_buttons
-from engine.client.local import Engine, LocalEngine
-from engine.client.supervisor import SupervisorTimeouts
+from engine.client.local import Engine
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +118,7 @@ class DreamBot(BotClient):
         )
         self.config = config
         self.clock = clock
-        self.engine = engine or local_engine(config)
+        self.engine = engine or local_engine(config.engine, config.folder)
         self.opened = False
         """Whether `setup_hook` has succeeded."""
         self.at_work = False
@@ -272,22 +271,6 @@ class DreamBot(BotClient):
         await services.delivery.close()
         await services.batch_scorer.close()
         await services.timelapses.close()
-
-
-def local_engine(config: Config) -> LocalEngine:
-    """The engine as a child of this process, by the settings."""
-    settings = config.engine
-    return LocalEngine(
-        [settings.python, "-m", "engine.worker.main"] if settings.python else None,
-        data=config.folder,
-        environ=os.environ,
-        threads=settings.threads or "auto",
-        device=settings.device,
-        nets_megabytes=settings.nets_megabytes,
-        idle_minutes=settings.idle_minutes,
-        compiled=config.folder / "compiled" if settings.compile == "on" else None,
-        timeouts=SupervisorTimeouts(stall=settings.stall_seconds, stall_steps=settings.stall_steps),
-    )
 
 
 def make_bot(

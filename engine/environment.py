@@ -20,6 +20,10 @@ ALLOWED = frozenset(_ALLOWED.split())
 _PREFIXES = "LC_ XDG_ CUDA_ NVIDIA_ HIP_ ROCR_ HSA_ PYTORCH_ OMP_ GOMP_ KMP_ MKL_ MALLOC_ DREAMBOT_FAKE_"
 MEMORY_VARIABLES = ("DREAMBOT_NETS_MEGABYTES", "DREAMBOT_IDLE_MINUTES")
 COMPILED_VARIABLE = "DREAMBOT_COMPILED"
+WORKER_VARIABLE = "DREAMBOT_WORKER"
+"""The name of one worker of several."""
+LOCAL = "local"
+"""The name of a single worker."""
 PREFIXES = tuple(_PREFIXES.split())
 """The last one steers the child of the tests."""
 

@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from PIL import Image
 
 from engine.client.transport import take_socket
+from engine.environment import WORKER_VARIABLE
 from engine.errors import Cancelled, DreamError, EngineRestarting, NotFinite
 from engine.images.opening import open_own
 from engine.images.pictures import grid, pixels_sha256, snapshot, to_png
@@ -45,6 +46,7 @@ from engine.protocol.messages import (
     Ready,
     Result,
     Submit,
+    WorkerState,
 )
 from engine.protocol.replay_record import make_record, text_chunks
 from engine.requests.request import DreamRequest
@@ -182,12 +184,14 @@ class FakeEngine:
 
     def send_ready(self) -> None:
         taken = sum(painting.job.request.count for painting in self.paintings.values())
+        name, free = os.environ.get(WORKER_VARIABLE, "fake"), max(self.slots - taken, 0)
         self.wire.send(
             Ready(
-                worker="fake",
+                worker=name,
                 pid=os.getpid(),
                 device="CPU (fake)",
-                slots=max(self.slots - taken, 0),
+                slots=free,
+                workers=(WorkerState(name, os.getpid(), "CPU (fake)", self.slots, free, memory=2**24),),
                 methods=("clip_diffusion", "clipdraw", "pixels"),
                 upscalers=self.upscalers,
                 models=("primer",),

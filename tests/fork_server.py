@@ -1,6 +1,7 @@
 """Starts fake engines by forking one warm process, because importing what they need takes 0.85 CPU seconds each time.
 
-`engine.client.supervisor.start_child` is replaced while tests run: `FAKE` is forked, every other command is executed.
+`engine.client.supervisor.start_child` is replaced while tests run: `FAKE` is forked, and so is `ROUTER` with fake
+workers, which that router forks; every other command is executed.
 """
 
 from __future__ import annotations
@@ -10,17 +11,24 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import stat
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import DupFd
+from pathlib import Path
 
+from engine.client import supervisor
 from engine.client.child_process import EngineProcess, start_child
 from engine.client.transport import FD, SocketPair
+from engine.environment import WORKER_VARIABLE
+from engine.router import main as router
+from engine.router.settings import ROUTER_VARIABLE, RouterSettings
 from tests.fake_engine import serve
 
 FAKE = (sys.executable, "-m", "tests.fake_engine")
+ROUTER = (sys.executable, "-m", "engine.router.main")
 
 
 class Forked:
@@ -52,15 +60,33 @@ class Forked:
 
 
 async def start_fake_or_real(command: Sequence[str], environ: Mapping[str, str]) -> EngineProcess:
-    """`start_child`, which forks the fake engine."""
-    if tuple(command) != FAKE or sys.platform != "linux":
+    """`start_child`, which forks the fake engine and the router of fake engines."""
+    fakes = tuple(command) == ROUTER and RouterSettings.of(environ).command == FAKE
+    if sys.platform != "linux" or not (fakes or tuple(command) == FAKE):
         return await start_child(command, environ)
+
+    def start(sock: int, output: int) -> BaseProcess:
+        run = _run_router if fakes else _run
+        args = dict(environ), DupFd(sock), DupFd(output)
+        return _context().Process(target=run, args=args, daemon=not fakes)  # a daemon may not fork
+
+    return await _forked(start, environ)
+
+
+async def _start_worker(_: Sequence[str], environ: Mapping[str, str]) -> EngineProcess:
+    """In a forked router: `start_child`, which forks that process."""
+
+    def start(sock: int, output: int) -> BaseProcess:
+        return multiprocessing.get_context("fork").Process(target=_become, args=(dict(environ), sock, output, serve))
+
+    return await _forked(start, environ)
+
+
+async def _forked(make: Callable[[int, int], BaseProcess], environ: Mapping[str, str]) -> EngineProcess:
     link = await SocketPair.make()
     near, far = os.pipe()
     try:
-        process = _context().Process(
-            target=_run, args=(dict(environ), DupFd(link.far.fileno()), DupFd(far)), daemon=True
-        )
+        process = make(link.far.fileno(), far)
         process.start()
     except BaseException:
         link.close()
@@ -71,23 +97,43 @@ async def start_fake_or_real(command: Sequence[str], environ: Mapping[str, str])
     output = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(output), os.fdopen(near, "rb"))
-    child = EngineProcess(Forked(process, output), await link.accept())  # type: ignore[arg-type]
+    forked, name = Forked(process, output), environ.get(WORKER_VARIABLE, "")
+    child = EngineProcess(forked, await link.accept(), name)  # type: ignore[arg-type]
     child.listen()
     return child
 
 
 def _context() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.fake_engine"])
+    context.set_forkserver_preload(["tests.fake_engine", "tests.fork_server"])
     return context
 
 
 def _run(environ: dict[str, str], sock: DupFd, output: DupFd) -> None:
     """In the forked process: as if it had been executed with *environ* and these descriptors."""
+    _become(environ, sock.detach(), output.detach(), serve)
+
+
+def _run_router(environ: dict[str, str], sock: DupFd, output: DupFd) -> None:
+    supervisor.start_child = _start_worker  # type: ignore[assignment]
+    _become(environ, sock.detach(), output.detach(), router.main)
+    os._exit(0)
+
+
+def _become(environ: dict[str, str], sock: int, output: int, run: Callable[[], object]) -> None:
     os.environ.clear()
     os.environ.update(environ)
-    out = output.detach()
-    os.dup2(out, 1)
-    os.dup2(out, 2)
-    os.environ[FD] = str(sock.detach())
-    serve()
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.environ[FD] = str(sock)
+    for path in list(Path("/proc/self/fd").iterdir()):  # a fork inherits the sockets of others, which must close
+        with contextlib.suppress(OSError):
+            if int(path.name) != sock and stat.S_ISSOCK(os.fstat(int(path.name)).st_mode):
+                os.close(int(path.name))
+    run()
+
+
+def router_of(workers: int, **settings: object) -> dict[str, str]:
+    """The environment of a `ROUTER` with so many fake workers: `cpu-1`, `cpu-2`, …"""
+    found = RouterSettings.model_validate({"command": FAKE, "devices": ("cpu",) * workers, **settings})
+    return {ROUTER_VARIABLE: found.model_dump_json()}

@@ -61,6 +61,7 @@ LAYERS = (
     "engine.guidance",
     "engine.loaders",
     "engine.runtime",
+    "engine.router",
     "engine.client",
     "engine.protocol",
     "engine.weights",
@@ -107,6 +108,7 @@ BOT_MAY_USE = {
     "engine.requests.icons",
     "engine.requests.prompts",
     "engine.requests.request",
+    "engine.router.settings",
     "engine.weights.store.custom_models",
 }
 """All that the bot may import of the engine."""
@@ -116,7 +118,14 @@ PLUGINS = ("engine/methods", "engine/upscalers", "bot/cogs")
 
 TORCH_FREE = sorted(
     BOT_MAY_USE
-    | {"bot.__main__", "bot.bot", "bot.jobs.service", "bot.playground.supervisor", "engine.protocol.framing"}
+    | {
+        "bot.__main__",
+        "bot.bot",
+        "bot.jobs.service",
+        "bot.playground.supervisor",
+        "engine.protocol.framing",
+        "engine.router.main",
+    }
 )
 
 

@@ -11,7 +11,7 @@ import discord
 import pytest
 import yaml
 
-from bot.config.settings import Config
+from bot.config.settings import Config, load_config
 from bot.operations.doctor_discord import WANTED
 from bot.operations.metrics_server import exposition
 from tests.bot.operations.test_metrics import figures, lived
@@ -114,8 +114,8 @@ def test_every_threat_names_a_test() -> None:
     assert [] == [row for row in rows if "`tests/" not in row.rpartition(" | ")[2]]
 
 
-LOGGERS = {"train", "wandb"}
-"""Extras with training logs for TensorBoard and Weights & Biases, which neither CI nor the image installs."""
+NOT_LOCKED = {"train", "wandb", "ray"}
+"""Extras that neither CI nor the image installs: logs for TensorBoard and Weights & Biases; several machines."""
 
 
 def test_the_locks_hold_the_tested_versions_with_hashes() -> None:
@@ -132,7 +132,7 @@ def test_the_locks_hold_the_tested_versions_with_hashes() -> None:
 
     assert {} == {name: version for name, version in tested.items() if locked.get(name) not in (None, version)}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = {name: extra for name, extra in project["optional-dependencies"].items() if name not in LOGGERS}
+    extras = {name: extra for name, extra in project["optional-dependencies"].items() if name not in NOT_LOCKED}
     declared = [*project["dependencies"], *itertools.chain(*extras.values())]
     names = {canonical(re.split(r"[^\w.-]", text)[0]) for text in declared}
     assert set() == names - locked.keys() - {"dreambot"}
@@ -140,3 +140,17 @@ def test_the_locks_hold_the_tested_versions_with_hashes() -> None:
 
 def canonical(package: str) -> str:
     return re.sub(r"[-_.]+", "-", package).lower()
+
+
+def test_the_manifest_for_kubernetes_has_settings_that_are_right(tmp_path: Path) -> None:
+    manifest = (ROOT / "docs" / "dreambot-kuberay.yaml").read_text(encoding="utf-8")
+    parts = {part["kind"]: part for part in yaml.safe_load_all(manifest)}
+    path = tmp_path / "config.toml"
+    path.write_text(parts["ConfigMap"]["data"]["config.toml"], encoding="utf-8")
+
+    settings = load_config(path, {}).engine
+
+    assert ("ray", 1.0) == (settings.workers, settings.ray.gpus_per_worker)
+    assert settings.ray.workers == parts["RayCluster"]["spec"]["workerGroupSpecs"][0]["replicas"]
+    assert 1 == parts["Deployment"]["spec"]["replicas"]
+    assert "env -u DISCORD_TOKEN ray start" in manifest

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+MOST_WORKERS = 64
+"""Worker processes of one machine."""
 
 
 class Section(BaseModel):
@@ -35,13 +39,45 @@ class DataSection(Section):
     )
 
 
+class RaySection(Section):
+    """Workers on several machines, where [engine] workers is "ray". Needs pip install dreambot[ray]; see
+    docs/scaling.md."""
+
+    address: str = Field(
+        default="auto",
+        min_length=1,
+        description='"auto" joins the Ray cluster that this machine is part of; "host:6379" names one; "local" starts '
+        "one for tests.",
+    )
+    workers: int = Field(default=2, ge=1, le=1024, description="Workers in the whole cluster.")
+    gpus_per_worker: float = Field(
+        default=1.0, ge=0, le=64, description="GPUs of Ray that each worker takes; 0 = it paints on the CPU."
+    )
+    resources: Mapping[str, float] = Field(
+        default_factory=dict,
+        description="Custom resources of Ray that each worker takes, to choose the machines.",
+        examples=[{}],
+    )
+
+
 class EngineSection(Section):
     """The process that paints."""
 
     device: str = Field(
         default="auto", min_length=1, description='Device to paint on: "auto", "cpu", "cuda", "cuda:1", "mps".'
     )
-    threads: int = Field(default=0, ge=0, le=1024, description="CPU threads of the engine; 0 = one per core.")
+    devices: tuple[str, ...] = Field(
+        default=(),
+        max_length=64,
+        description='Several devices, such as ["cuda:0", "cuda:1"]: one process paints on each; empty = on `device` '
+        "alone.",
+    )
+    workers: int | Literal["local", "ray"] = Field(
+        default="local",
+        description='"local": one process per device. A number: so many processes, which share the devices. "ray": the '
+        "processes that [engine.ray] describes, on several machines.",
+    )
+    threads: int = Field(default=0, ge=0, le=1024, description="CPU threads of each engine; 0 = one per core.")
     python: str = Field(default="", description="Python that runs the engine; empty = the one that runs the bot.")
     nets_megabytes: int = Field(
         default=0,
@@ -73,6 +109,29 @@ class EngineSection(Section):
         'result in the folder "compiled" of the data folder. Meant for GPUs, but not measured on one. It needs a C++ '
         "compiler, or Triton.",
     )
+    ray: RaySection = Field(default=RaySection(), description="Workers on several machines.")
+
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _known_workers(cls, workers: object) -> object:
+        if workers in ("local", "ray") or (type(workers) is int and 1 <= workers <= MOST_WORKERS):
+            return workers
+        raise ValueError(f"workers is “local”, “ray” or a number from 1 to {MOST_WORKERS}")
+
+    @field_validator("devices")
+    @classmethod
+    def _named_devices(cls, devices: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not device.strip() for device in devices):
+            raise ValueError("devices holds an empty name; torch’s names are like “cuda:0” and “cpu”")
+        return devices
+
+    @property
+    def worker_devices(self) -> tuple[str, ...]:
+        """The device of each worker process of this machine; one entry = a single engine without a router."""
+        devices = self.devices or (self.device,)
+        if not isinstance(self.workers, int):
+            return devices
+        return tuple(devices[number % len(devices)] for number in range(self.workers))
 
 
 class QueueSection(Section):

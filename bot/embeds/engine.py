@@ -8,11 +8,14 @@ from bot.embeds.queue import COLOUR
 from bot.operations.metrics import totals
 from bot.operations.status import Status
 from bot.text import count, number, relative, shorten
+from engine.protocol.messages import WorkerState
 
 _FIELD = 1000
 """Most characters of a field."""
 _MORE = 6
 """Most reasons shown."""
+_WORKERS = 8
+"""Most workers shown."""
 _SHARDS = 16
 """Most shards shown."""
 
@@ -64,8 +67,10 @@ def _add_operation(embed: discord.Embed, status: Status) -> None:
         share = totals(seen.in_range)[""] / seen.misses.count
         median = number(round(seen.misses.median or 0.0, 1))
         embed.add_field(name="Forecasts", value=f"{share:.0%} ended within the range; median error {median} s")
+    if workers := _workers(status):
+        embed.add_field(name="Workers", value=workers, inline=False)
     memory = ", ".join(f"{process} {size / 2**20:.0f} MB" for process, size in status.memory.items())
-    embed.add_field(name="Memory", value=memory or "unknown")
+    embed.add_field(name="Memory", value=shorten(memory, _FIELD) or "unknown")
     disk = f"pictures {status.kept_bytes / 1e9:.1f} GB, {status.free_bytes / 1e9:.1f} GB free"
     embed.add_field(name="Disk", value=disk)
     embed.add_field(name="Discord", value=_discord(status))
@@ -76,6 +81,23 @@ def _add_operation(embed: discord.Embed, status: Status) -> None:
         embed.add_field(name="Last engine error", value=shorten(status.pulse.last_words, 300), inline=False)
     if missing := _missing(status):
         embed.add_field(name="Not available", value=missing, inline=False)
+
+
+def _workers(status: Status) -> str:
+    """One line for each of several workers."""
+    workers = status.ready.workers if status.ready else ()
+    if len(workers) < 2:
+        return ""
+    lines = [_worker(worker) for worker in workers[:_WORKERS]]
+    more = [f"and {len(workers) - _WORKERS} more"] if len(workers) > _WORKERS else []
+    return shorten("\n".join([*lines, *more]), _FIELD)
+
+
+def _worker(worker: WorkerState) -> str:
+    state = f"**takes no jobs: {worker.trouble}**" if worker.trouble else f"{worker.free} of {worker.slots} slots free"
+    memory = f", {worker.memory / 2**20:.0f} MB" if worker.memory else ""
+    ends = f", restarted {count(worker.ends, 'time')}" if worker.ends else ""
+    return f"{worker.name}: {worker.device}, process {worker.pid or 'unknown'}{memory}{ends}; {state}"
 
 
 def _discord(status: Status) -> str:

@@ -57,8 +57,6 @@ class EngineLoop:
         self._last: Ready | None = None
         self._crossing: JobRow | None = None
         self._handling: JobEvent | None = None
-        self._in_flight: dict[str, int] = {}
-        """Job → pictures handed over that the engine's free slots do not count yet."""
         self._parts: dict[str, Portion] = {}
         """Job → the part that the engine has."""
         self._failed_indices: dict[str, dict[int, str]] = {}
@@ -125,13 +123,8 @@ class EngineLoop:
     def _next(self) -> JobRow | None:
         if self._paused or self._stopping or self._down or self._engine.ready is None:
             return None
-        ticket = self._registry.queue.next(self._room)
+        ticket = self._registry.queue.next()
         return None if ticket is None else self._registry.row(ticket.job_id)
-
-    @property
-    def _room(self) -> int:
-        """Free slots of the engine, in pictures."""
-        return self._engine.ready.slots - sum(self._in_flight.values()) if self._engine.ready else 0
 
     async def _cross(self, job: JobRow) -> None:
         started = await patiently(lambda: self._transitions.start(job))
@@ -146,19 +139,18 @@ class EngineLoop:
             await self._submit(started, images)
 
     async def _submit(self, job: JobRow, images: dict[str, bytes]) -> None:
-        part = next_portion(job, self._room, self._failed_indices.get(job.id, ()))
+        worker = self._registry.workers.load_of(job.id)
+        part = next_portion(job, worker.free if worker else 0, self._failed_indices.get(job.id, ()))
         if part is None:  # the previous run stored all pictures but crashed before it stored the end
             await patiently(lambda: self._transitions.done(job, Result(job.id, job.attempt, len(job.pictures))))
             return
         self._parts[job.id] = part
-        if not job.is_batch:  # a batch runs beside others and takes no slot
-            self._in_flight[job.id] = part.request.count
+        name = worker.state.name if worker else ""
         try:
-            await self._engine.submit(Job(job.id, job.attempt, job.owner, part.request, job.is_batch), images)
+            await self._engine.submit(Job(job.id, job.attempt, job.owner, part.request, job.is_batch, name), images)
         except (EngineRestarting, EngineUnusable) as error:
             log.info("job %s could not be handed over: %s", job.id, error)
             self._down = True  # until the engine reports that it is ready
-            self._in_flight.pop(job.id, None)
             await patiently(lambda: self._transitions.requeue(job))
             return
         failpoint("handed over")
@@ -198,13 +190,12 @@ class EngineLoop:
             self.wake()
 
     def _is_ready(self, ready: Ready) -> None:
-        fresh = self._last is None or self._last.pid != ready.pid
         self._last, self._down = ready, False
-        self._registry.set_capacity(ready, fresh)
+        self._registry.set_capacity(ready)
         self.wake()
 
     def _seen(self, job_id: str) -> None:
-        if self._in_flight.pop(job_id, None) is not None:
+        if self._registry.workers.seen(job_id):
             self.wake()
 
     async def _keep(self, job: JobRow, picture: Picture) -> None:
@@ -224,8 +215,8 @@ class EngineLoop:
             await self._go_on(job, part, event)
         elif isinstance(event, Result):
             await self._transitions.done(job, event)
-        elif event.error == EngineRestarting.__name__ and self._stopping:  # the bot is stopping
-            await self._transitions.requeue(job)
+        elif event.error == EngineUnusable.__name__ or (event.error == EngineRestarting.__name__ and self._stopping):
+            await self._transitions.requeue(job)  # its worker had ended before it came, or the bot is stopping
         elif event.error == EngineRestarting.__name__:
             got_on = job.in_parts and len(job.pictures) > part.before
             await self._recovery.after_engine_crash(replace(job, crash_count=0) if got_on else job)

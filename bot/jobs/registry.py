@@ -6,10 +6,13 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-from bot.models.job import PORTION, JobRequest, JobRow, JobState, PictureRow, QueuePosition, Update, share_of
-from bot.scheduling.eta_simulator import EtaCorrection, Forecast, RunningJob, forecast
-from bot.scheduling.fair_queue import EVERYTHING, FairQueue, Ticket
+from bot.models.job import PORTION, JobRequest, JobRow, JobState, PictureRow, QueuePosition, Update, parts_of, share_of
+from bot.scheduling.eta_correction import EtaCorrection
+from bot.scheduling.eta_simulator import Forecast, RunningJob, forecast
+from bot.scheduling.fair_queue import EVERYTHING, FairQueue
 from bot.scheduling.throughput import DurationRange, RemainingWork, ThroughputModel, Workload
+from bot.scheduling.ticket import JobNeeds, Ticket
+from bot.scheduling.worker_pool import WorkerPool
 from engine.protocol.messages import Progress, Ready
 
 Subscriber = Callable[[Update], None]
@@ -24,16 +27,19 @@ class JobRegistry:
     """
 
     def __init__(self, clock: Callable[[], float], ticks: Callable[[], float] | None = None) -> None:
-        self.queue = FairQueue()
         self.throughput = ThroughputModel()
+        self.workers = WorkerPool(lambda: self.throughput.together, self.throughput.durations.slow)
+        self.queue = FairQueue(self.workers)
         self.eta_correction = EtaCorrection()
         self._clock = clock
         self._ticks = ticks or clock
         self._shared: set[str] = set()
+        """Running jobs that had company on their worker."""
+        self._crashed: dict[str, frozenset[str]] = {}
+        """Job → workers that crashed under it."""
         self._rows: dict[str, JobRow] = {}
         self._progress: dict[str, Progress] = {}
         self._reasons: Mapping[int, str] = {}
-        self._slots = 1
         self._subscribers: list[Subscriber] = []
         self._movers: list[Callable[[Collection[str]], None]] = []
         self._loads: dict[str, Workload] = {}
@@ -63,7 +69,7 @@ class JobRegistry:
         return [self._rows[ticket.job_id] for ticket in self.queue.running]
 
     def was_isolated(self, job_id: str) -> bool:
-        """Whether the engine had no other job during this job's present attempt."""
+        """Whether its worker had no other job during this job's present attempt."""
         return job_id not in self._shared
 
     def progress(self, job_id: str) -> Progress | None:
@@ -105,12 +111,14 @@ class JobRegistry:
 
     def started(self, job: JobRow) -> None:
         self.eta_correction.starts(job.id, self._clock())
+        worker = self.workers.load_of(job.id)
         if not job.in_parts:
-            self.throughput.started(job.id, self._loads[job.id], self._ticks())
+            name, device = (worker.state.name, worker.state.device) if worker else ("", "")
+            self.throughput.started(job.id, self._loads[job.id], self._ticks(), name, device)
         self._started[job.id] = self._ticks()
         self._rows[job.id] = job
-        if len(there := {ticket.job_id for ticket in self.queue.running}) > 1:
-            self._shared |= there
+        if worker is not None and len(worker.jobs) > 1:
+            self._shared |= worker.jobs.keys()
         self._changed(job)
 
     def requeued(self, job: JobRow, painted: float = 0.0) -> None:
@@ -118,7 +126,9 @@ class JobRegistry:
 
         *painted* (0…1): the share of the handed-out cost that counts against its owner.
         """
-        self._rows[job.id] = job
+        former, self._rows[job.id] = self._rows[job.id], job
+        if job.crash_count > former.crash_count:
+            self._crashed[job.id] = self._crashed.get(job.id, frozenset()) | {self.workers.worker_of(job.id)}
         if painted:
             self._measured[job.id] = self.measured(job.id)
         self._started.pop(job.id, None)
@@ -140,7 +150,7 @@ class JobRegistry:
         self.eta_correction.forget(job.id)
         self._shared.discard(job.id)
         del self._rows[job.id]
-        for known in (self._loads, self._works, self._measured, self._started):
+        for known in (self._loads, self._works, self._measured, self._started, self._crashed):
             known.pop(job.id, None)
         self._changed(job)
         self._progress.pop(job.id, None)
@@ -174,9 +184,9 @@ class JobRegistry:
         if job_id in self._rows and self._rows[job_id].origin.channel_id == channel_id:
             self._rows[job_id] = replace(self._rows[job_id], message_id=message_id)
 
-    def set_capacity(self, ready: Ready, fresh: bool) -> None:
-        """Update the engine's slots: the maximum that one engine process (*fresh*: a new one) reported as free."""
-        self._slots = max(ready.slots, 1 if fresh else self._slots)
+    def set_capacity(self, ready: Ready) -> None:
+        """Update the workers and their slots."""
+        self.workers.update(ready)
         self._forecast_until = 0.0
 
     def subscribe(self, callback: Subscriber) -> Callable[[], None]:
@@ -216,9 +226,11 @@ class JobRegistry:
     def _forecast(self) -> Forecast:
         now = self._clock()
         if self._forecasted is None or not 0 <= self._forecast_until - now <= _FRESH_SECONDS:
-            under_way = [self._underway(ticket) for ticket in self.queue.running]
+            ticks = self._ticks()
+            under_way = [self._underway(ticket, ticks) for ticket in self.queue.running]
+            workers = self.workers.capacities()
             self._forecasted = forecast(
-                self.queue.order(), under_way, self._expect, self._slots, now, self.throughput.together
+                self.queue.order(), under_way, self._expect, workers, now, self.throughput.together
             )
             self._forecast_until = now + _FRESH_SECONDS
         return self._forecasted
@@ -246,11 +258,12 @@ class JobRegistry:
             work = self._works[ticket.job_id] = self.throughput.work(self._loads[ticket.job_id])
         return work
 
-    def _underway(self, ticket: Ticket) -> RunningJob:
-        left = self.throughput.left(ticket.job_id, self._painted(ticket.job_id), self._ticks())
+    def _underway(self, ticket: Ticket, ticks: float) -> RunningJob:
+        painted, worker = self._painted(ticket.job_id), self.workers.worker_of(ticket.job_id)
+        left = self.throughput.left(ticket.job_id, painted, ticks)
         if left is None:
-            return RunningJob(ticket, self._expect(ticket), 1.0)
-        return RunningJob(ticket, left, 1 - self._painted(ticket.job_id))
+            return RunningJob(ticket, self._expect(ticket), 1.0, worker)
+        return RunningJob(ticket, left, 1 - painted, worker)
 
     def _painted(self, job_id: str) -> float:
         progress = self._progress.get(job_id)
@@ -261,6 +274,9 @@ class JobRegistry:
             portion = min(PORTION, len(job.missing)) / job.request.count
         else:
             portion = share_of(job.request, job.missing[:1]) if job.in_parts and job.missing else 1.0
+        request = (
+            job.part(min(job.missing)).request if job.in_parts and job.missing else parts_of(job.request)[0].request
+        )
         return Ticket(
             job_id=job.id,
             owner=job.owner,
@@ -269,5 +285,7 @@ class JobRegistry:
             priority=job.priority,
             running_limit=job.running_limit,
             server=job.origin.server_id or 0,
-            isolated=job.crash_count > (1 if job.is_batch else 0),  # a batch would wait for an idle engine too long
+            isolated=job.crash_count > (1 if job.is_batch else 0),  # a batch would wait for an idle worker too long
+            shuns=self._crashed.get(job.id, frozenset()),
+            needs=JobNeeds.of(request),
         )

@@ -30,7 +30,7 @@ from bot.policy.cost_confirmation import CostConfirmation
 from bot.policy.limits import check_room
 from bot.policy.quota import Quota
 from bot.retry import supervise
-from bot.scheduling.throughput import Workload
+from bot.scheduling.throughput import PastJob, Workload
 from bot.storage import Store
 from bot.storage.database import unbroken
 from bot.text import plain
@@ -94,7 +94,7 @@ class JobService:
         """
         await self._tidy_once()
         self.registry.throughput.replay(
-            (job.id, Workload.of(job.request), job.finished_at - seconds, job.finished_at)
+            PastJob(job.id, Workload.of(job.request), job.finished_at - seconds, job.finished_at, *_rendered_by(job))
             for job in await self._store.jobs.lately_done(_LEARN_FROM)
             if (seconds := job.seconds.get(RUNNING)) and job.finished_at and not job.in_parts
         )
@@ -280,3 +280,11 @@ class JobService:
             job = await self._cancel(job, by)
         await self.takedowns.discard(job, by, server_id)
         return job
+
+
+def _rendered_by(job: JobRow) -> tuple[str, str]:
+    """Worker and device by the replay record of its first picture; empty where it does not say."""
+    record = job.pictures[0].facts.get("replay") if job.pictures else None
+    resolved = record.get("resolved") if isinstance(record, dict) else None
+    found = resolved if isinstance(resolved, dict) else {}
+    return str(found.get("worker", "")), str(found.get("device", ""))

@@ -17,9 +17,9 @@ from bot.config.settings import Config
 from bot.operations.doctor_data import check_folder
 from bot.operations.doctor_discord import check_discord
 from bot.operations.doctor_report import Finding, Severity, bad, can_colour, good, note, render, summary
+from bot.operations.engine_process import local_engine
 from bot.text import count
-from engine.client.local import LocalEngine
-from engine.protocol.messages import Ready
+from engine.protocol.messages import STARTING, Ready
 
 ENGINE_SECONDS = 120.0
 """Limit for a start of the engine; importing torch takes long on a slow disk."""
@@ -43,7 +43,8 @@ async def _findings(config: Config) -> AsyncIterator[Finding]:
     for finding in check_folder(config.folder, config.retention):
         yield finding
     python = config.engine.python or sys.executable
-    for finding in device_findings(await probe(python), config.engine.device):
+    wanted = () if config.engine.workers == "ray" else config.engine.worker_devices
+    for finding in device_findings(await probe(python), *wanted):
         yield finding
     if config.engine.compile == "on":
         yield compile_finding(await probe(python, "--compile", config.engine.device))
@@ -74,17 +75,18 @@ async def probe(python: str, *question: str) -> dict[str, Any]:
     return found
 
 
-def device_findings(found: dict[str, Any], wanted: str) -> list[Finding]:
-    """One finding for torch and one for each device."""
+def device_findings(found: dict[str, Any], *wanted: str) -> list[Finding]:
+    """One finding for torch, one for each device, and one for each of the *wanted* ones that does not exist."""
     if "error" in found:
         return [bad("torch", f"torch cannot be used: {found['error']}.", "Install dreambot again: pip install -e .")]
     devices = found["devices"]
     build = f"CUDA {found['cuda']}" if found["cuda"] else "CPU build"
     findings = [good("torch", f"{found['torch']} ({build})"), *(_device(device, found) for device in devices)]
     names = {device["name"] for device in devices} | {device["name"].split(":")[0] for device in devices}
-    if wanted not in {"auto", *names}:
-        remedy = f"Set [engine] device to auto or one of {', '.join(sorted(names))}."
-        findings.append(bad("device", f"config.toml names “{wanted}”, which does not exist.", remedy))
+    if missing := sorted({*wanted} - {"auto", *names}):
+        key = "devices to some" if len(wanted) > 1 else "device to auto or one"
+        remedy = f"Set [engine] {key} of {', '.join(sorted(names))}."
+        findings += [bad("device", f"config.toml names “{name}”, which does not exist.", remedy) for name in missing]
     elif names == {"cpu"}:
         remedy = (
             "With an NVIDIA GPU, install its driver and a torch with CUDA (https://pytorch.org/get-started/locally)."
@@ -122,18 +124,12 @@ def compile_finding(found: dict[str, Any]) -> Finding:
 
 async def first_ready(config: Config) -> Ready | str:
     """Start the engine once as the bot would. Returns its capabilities, or why it does not start."""
-    settings = config.engine
-    engine = LocalEngine(
-        [settings.python, "-m", "engine.worker.main"] if settings.python else None,
-        environ=os.environ,
-        threads=settings.threads or "auto",
-        device=settings.device,
-    )
+    engine = local_engine(config.engine, None)
     await engine.start()
     try:
         async with asyncio.timeout(ENGINE_SECONDS):
             async for event in engine.events():
-                if isinstance(event, Ready):
+                if isinstance(event, Ready) and not any(worker.trouble == STARTING for worker in event.workers):
                     return event
     except TimeoutError:
         return f"it was not ready after {ENGINE_SECONDS:.0f} seconds"
@@ -152,6 +148,13 @@ def engine_findings(ready: Ready | str) -> list[Finding]:
     kinds = {"methods": ready.methods, "models": ready.models, "upscalers": ready.upscalers}
     able = "; ".join(f"{kind} {', '.join(names) or 'none'}" for kind, names in kinds.items())
     findings = [good("engine", f"starts on {ready.device}; {able}")]
+    if len(ready.workers) > 1:
+        findings += [
+            bad("worker", f"{worker.name} takes no jobs: {worker.trouble}.", again)
+            if worker.trouble
+            else good("worker", f"{worker.name} paints on {worker.device}, {worker.slots} pictures at a time")
+            for worker in ready.workers
+        ]
     if not ready.unavailable:
         return [*findings, good("weights", "complete")]
     absent = {name for name, why in ready.unavailable.items() if why.startswith("not downloaded")}

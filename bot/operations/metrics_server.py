@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from bot.config.sections import MonitorSection
 from bot.errors import ConfigError
 from bot.operations.status import Status
+from engine.protocol.messages import WorkerState
 
 log = logging.getLogger(__name__)
 
@@ -104,9 +105,26 @@ class _Gauges(Collector):
         yield _gauge("engine_stalled", "1 while the engine has work and makes no progress.", now.pulse.stalled)
         yield _gauge("engine_free_slots", "Pictures that the engine could take now.", ready.slots if ready else 0)
         yield CounterMetricFamily("dreambot_engine_restarts", "Ends of the engine's process.", now.pulse.ends)
+        if ready is not None and len(ready.workers) > 1:
+            yield from _worker_metrics(ready.workers)
         yield _gauge("pictures_bytes", "Disk that pictures, attachments and previews take.", now.kept_bytes)
         yield _gauge("disk_free_bytes", "Free disk.", now.free_bytes)
         yield _labelled("memory_bytes", "Resident memory, by process.", "process", now.memory)
+
+
+def _worker_metrics(workers: Sequence[WorkerState]) -> Iterable[Metric]:
+    """Of each of several workers. *info* is always 1; its labels name device and process."""
+    info = GaugeMetricFamily("dreambot_worker_info", "Device and process.", labels=["worker", "device", "pid"])
+    for worker in workers:
+        info.add_metric([worker.name, worker.device, str(worker.pid)], 1.0)
+    yield info
+    for name, text, values in (
+        ("up", "1 while this worker takes jobs.", {worker.name: not worker.trouble for worker in workers}),
+        ("slots", "Pictures that it renders at a time.", {worker.name: worker.slots for worker in workers}),
+        ("free_slots", "Pictures that it could take now.", {worker.name: worker.free for worker in workers}),
+        ("restarts", "Ends of its process.", {worker.name: worker.ends for worker in workers}),
+    ):
+        yield _labelled(f"worker_{name}", text, "worker", values)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

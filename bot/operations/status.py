@@ -113,8 +113,6 @@ async def look(sources: Sources) -> Status:
         database = True
     except StoreError:
         database = False
-    pid = sources.engine.ready.pid if sources.engine.ready else 0
-    memory = {"bot": resident_bytes(), **({"engine": resident_bytes(pid)} if pid and pid != os.getpid() else {})}
     shards = sources.shards()
     return Status(
         metrics=sources.metrics,
@@ -132,5 +130,15 @@ async def look(sources: Sources) -> Status:
         owed=owed,
         kept_bytes=kept,
         free_bytes=shutil.disk_usage(store.folder).free,
-        memory=memory,
+        memory={"bot": resident_bytes(), **_engine_memory(sources.engine.ready)},
     )
+
+
+def _engine_memory(ready: Ready | None) -> dict[str, int]:
+    """Process → resident bytes: the engine, or the router and what each of its workers reports, also from afar."""
+    if ready is None or ready.pid in (0, os.getpid()):
+        return {}
+    own = resident_bytes(ready.pid)
+    if len(ready.workers) < 2:
+        return {"engine": own}
+    return {"router": own, **{worker.name: worker.memory for worker in ready.workers if worker.memory}}

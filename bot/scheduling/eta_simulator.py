@@ -1,7 +1,10 @@
-"""When waiting jobs will start and end: the fair order simulated in rounds, as the engine renders.
+"""When waiting jobs will start and end: the fair order simulated in rounds, as each worker renders.
 
-The first `HEAD` jobs are simulated exactly. Behind them the engine is saturated, so each job delays the next ones by
-the engine time that it takes: the rest is extrapolated from sums, in one pass.
+The first `HEAD` jobs are simulated exactly. Behind them the workers are saturated, so each job delays the next ones by
+the time that it takes of all of them: the rest is extrapolated from sums, in one pass.
+
+Of many workers, `MOST` are simulated, with as large a share of the waiting jobs; the times of the others follow by
+interpolation.
 """
 
 from __future__ import annotations
@@ -10,24 +13,35 @@ import heapq
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from operator import attrgetter
 
 from bot.models.job import QueuePosition
-from bot.scheduling.fair_queue import Ticket
 from bot.scheduling.throughput import TOGETHER, DurationRange, RemainingWork, round_seconds
+from bot.scheduling.ticket import Ticket
 
 HEAD = 32
 """Waiting jobs that are simulated exactly."""
+MOST = 4
+"""Workers that are simulated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """A worker: pictures that it renders at a time, and how many times longer its steps take than on the first."""
+
+    slots: int
+    slow: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class RunningJob:
-    """A running job: its ticket, what it still takes, and the share (0…1) of it that this renders."""
+    """A running job: its ticket, what it still takes on its *worker*, and the share (0…1) of it that this renders."""
 
     ticket: Ticket
     left: RemainingWork
     share_left: float
+    worker: str = ""
 
 
 class Forecast(Mapping[str, QueuePosition]):
@@ -70,17 +84,18 @@ def forecast(
     order: Iterable[Ticket],
     running: Sequence[RunningJob],
     expect: Callable[[Ticket], RemainingWork],
-    slots: int,
+    workers: int | Mapping[str, Capacity],
     now: float,
     together: float = TOGETHER,
 ) -> Forecast:
-    """The positions of all waiting jobs. *slots*: pictures that the engine renders at a time; *now*: unix seconds.
+    """The positions of all waiting jobs. *workers*: by name, or the slots of a single one; *now*: unix seconds.
 
     *together* as in `bot.scheduling.throughput`. Simulated three times, with the low, the likely and the high duration
     of every job, so ends that depend on many jobs get wide ranges.
     """
+    capacities = {"": Capacity(workers)} if isinstance(workers, int) else workers or {"": Capacity(1)}
     waiting = [(ticket, expect(ticket)) for ticket in order]
-    plays = [_Simulation(waiting, running, pick, slots, now, together) for pick in (_LOW, _LIKELY, _HIGH)]
+    plays = [_Play(waiting, running, pick, capacities, now, together) for pick in (_LOW, _LIKELY, _HIGH)]
     low, likely, high = (play.plan() for play in plays)
     ahead, costs = sum(job.ticket.cost * job.share_left for job in running if not job.ticket.background), []
     for ticket, _ in waiting:
@@ -90,171 +105,219 @@ def forecast(
 
 
 _LOW, _LIKELY, _HIGH = attrgetter("low"), attrgetter("likely"), attrgetter("high")
+_Times = list[tuple[float, float]]
 
 
 @dataclass(slots=True)
-class _Simulation:
-    """One possible course. A job takes as many slots as it has pictures; no job overtakes one that waits for room.
+class _SimulatedWorker:
+    """The foreground jobs of one worker. *at*: the time at which it is in round *round*."""
 
-    Background jobs take no slot: one after the other, they fill the time that all others leave.
+    name: str
+    capacity: Capacity
+    pick: Callable[[DurationRange], float]
+    together: float
+    at: float
+    round: float = 0.0
+    inside: list[tuple[float, int, float, Ticket]] = field(default_factory=list)
+    """Round in which it ends, number, seconds of one of its steps alone, ticket."""
+    pictures: int = 0
+    isolated: int = 0
+    """Jobs inside that must have the worker for themselves."""
+    steps: float = 0.0
+    """Seconds of one step of each job inside, alone."""
+
+    @property
+    def round_lasts(self) -> float:
+        return round_seconds([step for _, _, step, _ in self.inside], self.pictures, self.together)
+
+    @property
+    def next_end(self) -> float:
+        return self.at + (self.inside[0][0] - self.round) * self.round_lasts if self.inside else math.inf
+
+    @property
+    def room(self) -> int:
+        return self.capacity.slots - self.pictures
+
+    def takes(self, ticket: Ticket) -> bool:
+        """The rule of `WorkerPool`."""
+        fits = ticket.pictures <= self.room and not ticket.isolated and not self.isolated
+        return fits or not self.inside
+
+    def enter(self, number: int, ticket: Ticket, work: RemainingWork, now: float) -> None:
+        if now > self.at and self.inside:
+            self.round += (now - self.at) / self.round_lasts
+        self.at = max(self.at, now)
+        step = self.pick(work.alone) / work.rounds
+        heapq.heappush(self.inside, (self.round + work.rounds, number, step, ticket))
+        self._count(ticket, step, 1)
+
+    def leave(self) -> tuple[int, Ticket]:
+        """Whose end comes next, at the time `at`."""
+        self.at = self.next_end
+        self.round, number, step, ticket = heapq.heappop(self.inside)
+        self._count(ticket, step, -1)
+        return number, ticket
+
+    def _count(self, ticket: Ticket, step: float, by: int) -> None:
+        self.pictures += by * ticket.pictures
+        self.isolated += by * ticket.isolated
+        self.steps += by * step
+
+
+@dataclass(slots=True)
+class _Play:
+    """One possible course. A job takes as many slots of one worker as it has pictures; one that waits for room keeps a
+    worker for itself.
+
+    Background jobs take no slot: one after the other on each worker, they fill the time that all others leave.
     """
 
     waiting: Sequence[tuple[Ticket, RemainingWork]]
     running: Sequence[RunningJob]
     pick: Callable[[DurationRange], float]
-    slots: int
+    capacities: Mapping[str, Capacity]
     now: float
     together: float
     ready: dict[str, float] = field(default_factory=dict)
     """Running job → its end."""
-    _round: float = 0.0
-    _inside: list[tuple[float, int, float, Ticket]] = field(default_factory=list)
-    """Round in which it ends, number, seconds of one of its steps alone, ticket."""
+    _workers: list[_SimulatedWorker] = field(default_factory=list)
     _busy: Counter[str] = field(default_factory=Counter)
     """Owner → jobs inside."""
-    _pictures: int = 0
-    _isolated: int = 0
-    """Jobs inside that must have the engine for themselves."""
 
     def plan(self) -> Sequence[tuple[float, float]]:
         """(start, end) of each waiting job."""
         times = [(self.now, self.now)] * len(self.waiting)
-        for number, job in enumerate(self.running, 1):
-            if not job.ticket.background:
-                self._enter(-number, job.ticket, job.left)
+        chosen = dict(list(self.capacities.items())[:MOST])
+        self._workers = [
+            _SimulatedWorker(name, one, self.pick, self.together, self.now) for name, one in chosen.items()
+        ]
+        self._finish(self._begin())
         foreground = [number for number, (ticket, _) in enumerate(self.waiting) if not ticket.background]
-        exact = len(foreground) if len(foreground) <= HEAD + self.slots else HEAD
-        left = foreground[: exact + self.slots]
-        while left or self._inside:
-            if (turn := self._turn(left)) is not None:
-                number = left.pop(turn)
-                times[number] = self.now, self.now
-                self._enter(number, *self.waiting[number])
-            else:
-                self._leave(times)
-        self._extrapolate(times, foreground, exact)
+        share = max(len(self.capacities) / len(self._workers), 1.0)
+        played = foreground if share == 1.0 else _every(foreground, share)
+        slots = sum(worker.capacity.slots for worker in self._workers)
+        exact = len(played) if len(played) <= HEAD + slots else HEAD
+        self._play(times, played[: exact + slots])
+        self._extrapolate(times, played, exact)
+        if share > 1.0:
+            _interpolate(times, foreground, played, [self.pick(self.waiting[number][1].alone) for number in foreground])
         self._background(times)
         return times
 
-    def _extrapolate(self, times: list[tuple[float, float]], foreground: Sequence[int], exact: int) -> None:
-        """Times of the jobs behind the *exact* ones, for a saturated engine."""
+    def _begin(self) -> list[RunningJob]:
+        """Running jobs enter their workers. Returns those of workers that are not simulated."""
+        names = {worker.name: worker for worker in self._workers}
+        outside = []
+        for number, job in enumerate(self.running, 1):
+            if job.ticket.background:
+                continue
+            worker = self._workers[0] if len(self.capacities) == 1 else names.get(job.worker)
+            if worker is None:
+                outside.append(job)
+            else:
+                self._enter(worker, -number, job.ticket, job.left)
+        return outside
+
+    def _play(self, times: _Times, left: list[int]) -> None:
+        while left or any(worker.inside for worker in self._workers):
+            if (turn := self._turn(left)) is not None:
+                place, worker = turn
+                number = left.pop(place)
+                ticket, work = self.waiting[number]
+                times[number] = self.now, self.now
+                self._enter(worker, number, ticket, work.times(worker.capacity.slow))
+            else:
+                self._leave(times)
+
+    def _extrapolate(self, times: _Times, foreground: Sequence[int], exact: int) -> None:
+        """Times of the jobs behind the *exact* ones, for saturated workers."""
         if exact == len(foreground):
             return
         head = foreground[:exact]
         spent = sum(end - start for start, end in (times[number] for number in head))
         per_round = spent / sum(self.waiting[number][1].rounds for number in head)
-        faster = self.slots ** (self.together - 1)
+        speed = sum(worker.capacity.slots ** (1 - self.together) / worker.capacity.slow for worker in self._workers)
         last = foreground[exact - 1]
-        start = times[last][0] + self.pick(self.waiting[last][1].alone) * faster
+        start = times[last][0] + self.pick(self.waiting[last][1].alone) / speed
         for number in foreground[exact:]:
             work = self.waiting[number][1]
             times[number] = start, start + work.rounds * per_round
-            start += self.pick(work.alone) * faster
+            start += self.pick(work.alone) / speed
         self.now = max(self.now, times[foreground[-1]][1])
 
-    def _background(self, times: list[tuple[float, float]]) -> None:
+    def _finish(self, outside: Sequence[RunningJob]) -> None:
+        """Ends of the running jobs of the workers that were not simulated, which stay as crowded as they are."""
+        crowds: dict[str, list[RunningJob]] = {}
+        for job in outside:
+            crowds.setdefault(job.worker, []).append(job)
+        for jobs in crowds.values():
+            steps = [self.pick(job.left.alone) / job.left.rounds for job in jobs]
+            lasts = round_seconds(steps, sum(job.ticket.pictures for job in jobs), self.together)
+            for job in jobs:
+                self.ready[job.ticket.job_id] = self.now + job.left.rounds * lasts
+
+    def _background(self, times: _Times) -> None:
+        ends = [self.now] * len(self.capacities)
         for job in self.running:
             if job.ticket.background:
-                self.now += self.pick(job.left.alone)
-                self.ready[job.ticket.job_id] = self.now
+                end = heapq.heappop(ends) + self.pick(job.left.alone)
+                self.ready[job.ticket.job_id] = end
+                heapq.heappush(ends, end)
         for number, (ticket, work) in enumerate(self.waiting):
             if ticket.background:
-                times[number] = self.now, self.now + self.pick(work.alone)
-                self.now = times[number][1]
+                start = heapq.heappop(ends)
+                times[number] = start, start + self.pick(work.alone)
+                heapq.heappush(ends, times[number][1])
 
-    def _enter(self, number: int, ticket: Ticket, work: RemainingWork) -> None:
-        step = self.pick(work.alone) / work.rounds
-        heapq.heappush(self._inside, (self._round + work.rounds, number, step, ticket))
-        self._count(ticket, 1)
+    def _enter(self, worker: _SimulatedWorker, number: int, ticket: Ticket, work: RemainingWork) -> None:
+        worker.enter(number, ticket, work, self.now)
+        self._busy[ticket.owner] += 1
 
-    def _leave(self, times: list[tuple[float, float]]) -> None:
-        round_lasts = round_seconds([step for _, _, step, _ in self._inside], self._pictures, self.together)
-        end, number, _, ticket = heapq.heappop(self._inside)
-        self.now += (end - self._round) * round_lasts
-        self._round = end
-        self._count(ticket, -1)
+    def _leave(self, times: _Times) -> None:
+        worker = min(self._workers, key=lambda one: one.next_end)
+        number, ticket = worker.leave()
+        self.now = max(self.now, worker.at)
+        self._busy[ticket.owner] -= 1
         if number >= 0:
             times[number] = times[number][0], self.now
         else:
             self.ready[ticket.job_id] = self.now
 
-    def _count(self, ticket: Ticket, by: int) -> None:
-        self._busy[ticket.owner] += by
-        self._pictures += by * ticket.pictures
-        self._isolated += by * ticket.isolated
-
-    def _turn(self, left: Sequence[int]) -> int | None:
-        """Index of the next job among *left*, if there is room: the rule of `FairQueue.next`."""
+    def _turn(self, left: Sequence[int]) -> tuple[int, _SimulatedWorker] | None:
+        """Index of the next job among *left* and its worker, if there is room: the rule of `FairQueue.next`."""
+        free = list(self._workers)
         for turn, number in enumerate(left):
             ticket = self.waiting[number][0]
-            if self._busy[ticket.owner] < ticket.running_limit:
-                room = ticket.pictures <= self.slots - self._pictures and not ticket.isolated and not self._isolated
-                return turn if room or not self._inside else None
+            if self._busy[ticket.owner] >= ticket.running_limit:
+                continue
+            able = [worker for worker in free if worker.takes(ticket)]
+            if able:
+                return turn, min(able, key=lambda worker: ((worker.steps + 1e-9) * worker.capacity.slow, -worker.room))
+            if ticket.isolated:
+                free.remove(min(free, key=lambda worker: len(worker.inside)))
+            else:
+                free.remove(max(free, key=lambda worker: worker.room))
+            if not free:
+                return None
         return None
 
 
-_GROUPS = (1, 2, 4, 8, 16)
-"""Groups by the number of jobs ahead: upper bounds; the rest is one more group."""
-_MEMORY = 0.08
-_WIDE = 1.3
-"""Standard deviations to either side: about 80 % of a normal distribution."""
-_SHORTEST = 1.0
-"""Seconds; shorter waits are ignored."""
+def _every(numbers: Sequence[int], share: float) -> list[int]:
+    """One of *share* of them, spread evenly."""
+    return [numbers[int(place * share)] for place in range(math.ceil(len(numbers) / share))]
 
 
-@dataclass(slots=True)
-class _Late:
-    """Mean and variance of log(actual wait / forecast wait)."""
-
-    mean: float = 0.0
-    variance: float = 0.15**2
-
-    def learn(self, value: float) -> None:
-        error = value - self.mean
-        self.mean += _MEMORY * error
-        self.variance = (1 - _MEMORY) * (self.variance + _MEMORY * error**2)
-
-
-@dataclass(slots=True)
-class EtaCorrection:
-    """Corrects positions by the outcome of earlier forecasts. Times are unix seconds."""
-
-    _groups: dict[int, _Late] = field(default_factory=dict)
-    _foretold: dict[str, tuple[float, QueuePosition]] = field(default_factory=dict)
-
-    def foretell(self, job_id: str, place: QueuePosition, now: float) -> None:
-        """Remember the first, uncorrected forecast of a job."""
-        if place.starts - now >= _SHORTEST and not place.held:
-            self._foretold.setdefault(job_id, (now, place))
-
-    def forget(self, *job_ids: str) -> None:
-        """Drop forecasts of jobs that ended before their start or were held."""
-        for job_id in job_ids:
-            self._foretold.pop(job_id, None)
-
-    def starts(self, job_id: str, now: float) -> None:
-        asked, place = self._foretold.pop(job_id, (now, None))
-        if place is not None:
-            late = math.log(max(now - asked, _SHORTEST) / (place.starts - asked))
-            self._late(place).learn(min(max(late, -1.5), 1.5))
-
-    def corrected(self, place: QueuePosition, now: float) -> QueuePosition:
-        wait, rest = place.starts - now, place.ready - now
-        if wait <= 0 or rest <= 0:
-            return place
-        late = self._late(place)
-        unsure = _WIDE * math.sqrt(late.variance) * wait / rest
-        early = math.hypot(math.log(rest / max(place.earliest - now, rest / 100)), unsure)
-        tardy = math.hypot(math.log(max(place.latest - now, rest) / rest), unsure)
-        more = wait * (math.exp(late.mean) - 1)
-        return replace(
-            place,
-            starts=place.starts + more,
-            earliest=now + (rest + more) * math.exp(-early),
-            ready=place.ready + more,
-            latest=now + (rest + more) * math.exp(tardy),
-        )
-
-    def _late(self, place: QueuePosition) -> _Late:
-        group = sum(place.position - 1 >= limit for limit in _GROUPS)
-        return self._groups.setdefault(group, _Late())
+def _interpolate(times: _Times, numbers: Sequence[int], played: Sequence[int], alone: Sequence[float]) -> None:
+    """Times of the jobs between the *played* ones: they start between those, and take as long by their durations."""
+    if not played:
+        return
+    place = {number: position for position, number in enumerate(numbers)}
+    for before, after in zip(played, [*played[1:], None], strict=True):
+        start, end = times[before]
+        first = place[before]
+        last = place[after] if after is not None else len(numbers)
+        until = times[after][0] if after is not None else start
+        stretch = (end - start) / max(alone[first], 1e-9)
+        for position in range(first + 1, last):
+            begins = start + (max(until, start) - start) * (position - first) / (last - first)
+            times[numbers[position]] = begins, begins + alone[position] * stretch

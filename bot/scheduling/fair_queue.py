@@ -8,19 +8,25 @@ does the virtual time of newcomers.
 Differences from the paper: a line is priced when its head starts, not when a job joins it, so cancelling a job moves
 the owner's other jobs forward; the unused cost of a cancelled job is refunded. Priority is a head start in cost plus a
 larger share. Both are bounded, so a lower priority waits longer but not forever. Background jobs (batches) come after
-all others, one at a time. The engine prefers other jobs at each step, so background jobs use neither room nor their
+all others, one per worker. The engine prefers other jobs at each step, so background jobs use neither room nor their
 owner's limit of running jobs.
+
+A decision takes O(log n) for n owners and O(k) for k workers: heaps hold the first job of each owner. An entry is valid
+while it equals the owner's present one; others are dropped when they come up.
 """
 
 from __future__ import annotations
 
 import heapq
 from bisect import insort
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 
 from bot.models.job import Priority
+from bot.scheduling.ticket import SHARE, Ticket
+from bot.scheduling.worker_pool import WorkerPool
 
 HEAD_START: Mapping[Priority, float] = {
     Priority.HOST: 50.0,
@@ -30,41 +36,8 @@ HEAD_START: Mapping[Priority, float] = {
     Priority.BACKGROUND: 0.0,
 }
 """Units of cost by which a job may start before its owner's virtual time. A default picture costs about 1.6."""
-SHARE: Mapping[Priority, float] = {
-    Priority.HOST: 4.0,
-    Priority.ROLE: 2.0,
-    Priority.NORMAL: 1.0,
-    Priority.BATCH: 0.5,
-    Priority.BACKGROUND: 1.0,
-}
-"""Divisor of the cost by which an owner's virtual time grows."""
 EVERYTHING = -1
 """A server id that stands for all servers and for direct messages."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    job_id: str
-    owner: str
-    cost: float
-    """Units, > 0."""
-    pictures: int = 1
-    priority: Priority = Priority.NORMAL
-    running_limit: int = 1
-    """Jobs of this owner that may run at a time."""
-    server: int = 0
-    """Where it was asked for; 0 = no server. A server can be held."""
-    isolated: bool = False
-    """Suspected of crashing the engine: runs with no other job, so that a crash is attributable."""
-
-    @property
-    def background(self) -> bool:
-        return self.priority is Priority.BACKGROUND
-
-    @property
-    def span(self) -> float:
-        """The growth of its owner's virtual time."""
-        return self.cost / SHARE[self.priority]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -80,19 +53,34 @@ class _WaitingJob:
         return cls(-int(ticket.priority), arrival, ticket)
 
 
+_Candidate = tuple[float, int, str]
+"""Start in virtual time (less the head start), arrival, owner."""
+
+
 class FairQueue:
     """Waiting and running jobs. Costs and virtual times are in units."""
 
-    def __init__(self) -> None:
+    def __init__(self, workers: WorkerPool | None = None) -> None:
+        self.workers = workers or WorkerPool()
         self._lines: dict[str, list[_WaitingJob]] = {}
+        self._waiting: dict[str, _WaitingJob] = {}
         self._virtual: dict[str, float] = {}
         self._running: dict[str, _WaitingJob] = {}
+        self._owners: Counter[str] = Counter()
+        """Owner → running jobs."""
+        self._busy: Counter[str] = Counter()
+        """Owner → running jobs that are no background jobs."""
+        self._front: list[_Candidate] = []
+        self._behind: list[_Candidate] = []
+        """Heaps of the first job of each owner; background jobs are behind."""
+        self._oldest: list[tuple[float, str]] = []
+        """Heap of the virtual times of owners who wait."""
         self._now = self._share = 0.0
         self._arrivals = count()
         self._held: frozenset[int] = frozenset()
 
     def __len__(self) -> int:
-        return sum(map(len, self._lines.values()))
+        return len(self._waiting)
 
     @property
     def running(self) -> list[Ticket]:
@@ -102,13 +90,14 @@ class FairQueue:
     def hold(self, servers: Collection[int]) -> None:
         """Start no job of these *servers* from now on; `EVERYTHING` among them holds all jobs."""
         self._held = frozenset(servers)
+        self._rebuild()
 
     def holds(self, ticket: Ticket) -> bool:
         return EVERYTHING in self._held or ticket.server in self._held
 
     def add(self, ticket: Ticket) -> None:
         """Join the owner's line. A returning owner starts at the present virtual time, so absence gains nothing."""
-        if ticket.owner not in self._present():
+        if ticket.owner not in self._lines and ticket.owner not in self._owners:
             self._virtual[ticket.owner] = max(self._virtual.get(ticket.owner, self._now), self._now)
         self._join(_WaitingJob.of(ticket, next(self._arrivals)))
 
@@ -116,56 +105,55 @@ class FairQueue:
         """After a restart: the recent cost of each owner, in units."""
         for owner, cost in costs.items():
             self._virtual[owner] = self._now + cost
+        self._rebuild()
 
-    def next(self, room: int) -> Ticket | None:
-        """Hand out the next job if the engine has *room* for its pictures; None if it must wait.
+    def next(self, room: int | None = None) -> Ticket | None:
+        """Hand out the next job that a worker has room for; None if all must wait. `workers` then know where it is.
 
-        No job overtakes one that waits for room, else large jobs would starve. With nothing running it starts anyway.
-        A background job starts when no other job can.
+        *room*: the free slots, where there is a single worker. A job that waits for room keeps a worker for itself
+        (see `WorkerPool`). A background job starts when no other job can.
         """
-        entry = min(self._eligible(background=False), key=self._key, default=None)
-        if entry is None or not self._may_start(entry.ticket, room):
-            entry = self._next_behind(entry)
-        if entry is None:
+        if room is not None:
+            self.workers.set_room(room)
+        self.workers.begin_choice()
+        found = self._find(self._front, background=False) or self._find(self._behind, background=True)
+        if found is None:
             return None
+        entry, worker = found
         self._leave(entry)
         self._running[entry.ticket.job_id] = entry
+        self._owners[entry.ticket.owner] += 1
+        self._busy[entry.ticket.owner] += not entry.ticket.background
+        self.workers.assign(entry.ticket, worker)
         start = self._virtual[entry.ticket.owner]
         self._virtual[entry.ticket.owner] = start + entry.ticket.span
+        self._touch(entry.ticket.owner)
         self._advance(start, entry.ticket.span)
         return entry.ticket
-
-    def _next_behind(self, front: _WaitingJob | None) -> _WaitingJob | None:
-        """The background job that may start while *front* (if any) waits; none while *front* needs an idle engine."""
-        if front is not None and front.ticket.isolated:
-            return None
-        entry = min(self._eligible(background=True), key=self._key, default=None)
-        return entry if entry is not None and self._may_start(entry.ticket, entry.ticket.pictures) else None
 
     def give_back(self, job_id: str, ticket: Ticket | None = None, painted: float = 0.0) -> None:
         """A running job waits again in its old place, with a new *ticket* if something changed.
 
         The share *painted* (0…1) of its cost counts.
         """
-        entry = self._running.pop(job_id)
-        self._virtual[entry.ticket.owner] -= entry.ticket.span * (1 - painted)
+        entry = self._stop(self._running.pop(job_id), painted)
         self._join(_WaitingJob.of(ticket or entry.ticket, entry.arrival))
 
     def remove(self, job_id: str) -> bool:
         """Remove a waiting job; False if it does not wait."""
-        for line in self._lines.values():
-            for entry in line:
-                if entry.ticket.job_id == job_id:
-                    self._leave(entry)
-                    self._settle()
-                    return True
-        return False
+        if (entry := self._waiting.get(job_id)) is None:
+            return False
+        self._leave(entry)
+        self._touch(entry.ticket.owner)
+        self._settle()
+        return True
 
     def ended(self, job_id: str, painted: float = 1.0) -> None:
         """A running job has ended; the share *painted* (0…1) of its cost counts. Unknown jobs are ignored."""
         entry = self._running.pop(job_id, None)
         if entry is not None:
-            self._virtual[entry.ticket.owner] -= entry.ticket.span * (1 - painted)
+            self._stop(entry, painted)
+            self._touch(entry.ticket.owner)
             self._settle()
 
     def order(self) -> Iterator[Ticket]:
@@ -192,54 +180,87 @@ class FairQueue:
 
     def _merged(self, waiting: list[list[_WaitingJob]], virtual: dict[str, float]) -> Iterator[Ticket]:
         """Merge the lines of several owners, none of them empty; advances their *virtual* times."""
-        heap = [(*self._candidate(line[0], virtual), 0, line) for line in waiting]
+        heap = [(*self._key(line[0], virtual), 0, line) for line in waiting]
         heapq.heapify(heap)
         while heap:
-            _, _, entry, place, line = heap[0]
-            ticket = entry.ticket
+            _, _, _, place, line = heap[0]
+            ticket = line[place].ticket
             yield ticket
             virtual[ticket.owner] += ticket.cost / SHARE[ticket.priority]
             if place + 1 < len(line):
-                heapq.heapreplace(heap, (*self._candidate(line[place + 1], virtual), place + 1, line))
+                heapq.heapreplace(heap, (*self._key(line[place + 1], virtual), place + 1, line))
             else:
                 heapq.heappop(heap)
 
-    def _candidate(self, entry: _WaitingJob, virtual: Mapping[str, float]) -> tuple[float, int, _WaitingJob]:
-        return virtual[entry.ticket.owner] - HEAD_START[entry.ticket.priority], entry.arrival, entry
+    def _find(self, heap: list[_Candidate], *, background: bool) -> tuple[_WaitingJob, str] | None:
+        """The first job that a worker takes now, and that worker. Jobs that wait keep workers for themselves."""
+        passed: list[_Candidate] = []
+        found = None
+        while heap and (background or not passed or self.workers.has_room):
+            entry = self._first(heap[0][2], background)
+            if entry is None or self._key(entry, self._virtual) != heap[0]:
+                heapq.heappop(heap)
+                continue
+            if (worker := self.workers.place(entry.ticket)) is not None:
+                found = entry, worker
+                break
+            passed.append(heapq.heappop(heap))
+            if background or not self.workers.reserve(entry.ticket):
+                break
+        for candidate in passed:
+            heapq.heappush(heap, candidate)
+        return found
 
-    def _key(self, entry: _WaitingJob) -> tuple[float, int]:
-        return self._candidate(entry, self._virtual)[:2]
+    def _first(self, owner: str, background: bool) -> _WaitingJob | None:
+        """The first job of *owner* that is not held, if they may run one more. Their limit spares background jobs."""
+        group = False, background
+        first = next((entry for entry in self._lines.get(owner, ()) if self._group(entry.ticket) == group), None)
+        if first is None or (not background and self._busy[owner] >= first.ticket.running_limit):
+            return None
+        return first
 
-    def _eligible(self, *, background: bool) -> Iterator[_WaitingJob]:
-        """The first job of every line that is not held, if its owner may run one more job.
+    def _key(self, entry: _WaitingJob, virtual: Mapping[str, float]) -> _Candidate:
+        owner = entry.ticket.owner
+        return virtual[owner] - HEAD_START[entry.ticket.priority], entry.arrival, owner
 
-        Only one *background* job runs at a time.
-        """
-        busy: dict[str, int] = {}
-        for ticket in self.running:
-            if ticket.background and background:
-                return
-            if not ticket.background:
-                busy[ticket.owner] = busy.get(ticket.owner, 0) + 1
-        for owner, line in self._lines.items():
-            first = next((entry for entry in line if self._group(entry.ticket) == (False, background)), None)
-            if first is not None and (background or busy.get(owner, 0) < first.ticket.running_limit):
-                yield first
+    def _touch(self, owner: str) -> None:
+        """Enter the present candidates of *owner* after a change of their line, virtual time or running jobs."""
+        if owner not in self._lines:
+            return
+        for heap, background in ((self._front, False), (self._behind, True)):
+            if (entry := self._first(owner, background)) is not None:
+                heapq.heappush(heap, self._key(entry, self._virtual))
+        heapq.heappush(self._oldest, (self._virtual[owner], owner))
+        if len(self._front) + len(self._behind) + len(self._oldest) > 16 * len(self._lines) + 256:
+            self._rebuild()
 
-    def _may_start(self, ticket: Ticket, room: int) -> bool:
-        others = self.running
-        if others and (ticket.isolated or any(other.isolated for other in others)):
-            return False
-        return ticket.pictures <= room or all(other.background for other in others)
+    def _rebuild(self) -> None:
+        self._front, self._behind, self._oldest = [], [], []
+        for owner in self._lines:
+            self._touch(owner)
 
     def _join(self, entry: _WaitingJob) -> None:
         insort(self._lines.setdefault(entry.ticket.owner, []), entry)
+        self._waiting[entry.ticket.job_id] = entry
+        self._touch(entry.ticket.owner)
 
     def _leave(self, entry: _WaitingJob) -> None:
+        del self._waiting[entry.ticket.job_id]
         line = self._lines[entry.ticket.owner]
         line.remove(entry)
         if not line:
             del self._lines[entry.ticket.owner]
+
+    def _stop(self, entry: _WaitingJob, painted: float) -> _WaitingJob:
+        """*entry* runs no more; its owner gets the unpainted share back."""
+        owner = entry.ticket.owner
+        self.workers.release(entry.ticket.job_id)
+        for counter, by in ((self._owners, 1), (self._busy, int(not entry.ticket.background))):
+            counter[owner] -= by
+            if counter[owner] <= 0:
+                del counter[owner]
+        self._virtual[owner] -= entry.ticket.span * (1 - painted)
+        return entry
 
     def _advance(self, started: float, span: float) -> None:
         """Advance the present virtual time, at which newcomers join; it never goes back.
@@ -248,20 +269,29 @@ class FairQueue:
         advances by each owner's share of each job, as in Parekh and Gallager (1993), because an endless series of
         newcomers at one virtual time would starve all earlier owners.
         """
-        waiting = (self._virtual[owner] for owner in self._lines)
-        self._now = max(self._now + self._share, min([started, *waiting]))
-        self._share = span / len(self._present())  # of the job that starts: it counts when the next one does
+        while self._oldest:
+            virtual, owner = self._oldest[0]
+            if owner in self._lines and self._virtual[owner] == virtual:
+                started = min(started, virtual)
+                break
+            heapq.heappop(self._oldest)
+        self._now = max(self._now + self._share, started)
+        self._share = span / self._present()  # of the job that starts: it counts when the next one does
 
-    def _present(self) -> set[str]:
-        return self._lines.keys() | {entry.ticket.owner for entry in self._running.values()}
+    def _present(self) -> int:
+        """Owners who wait or run."""
+        return len(self._lines) + sum(owner not in self._lines for owner in self._owners)
 
     def _settle(self) -> None:
         """Drop owners without debt; when no job waits or runs, drop all (the busy period is over)."""
         if not self._lines and not self._running:
             self._virtual.clear()
             self._now = self._share = 0.0
+            self._rebuild()
             return
-        busy = self._present()
-        self._virtual = {
-            owner: virtual for owner, virtual in self._virtual.items() if virtual > self._now or owner in busy
-        }
+        if len(self._virtual) > 2 * self._present() + 64:
+            self._virtual = {
+                owner: virtual
+                for owner, virtual in self._virtual.items()
+                if virtual > self._now or owner in self._lines or owner in self._owners
+            }

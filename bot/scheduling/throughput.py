@@ -1,7 +1,8 @@
 """Throughput model of concurrent jobs: k images at a time take k**`together` times as long as one.
 
-Jobs in the engine share its time: in every round each of them takes one step. The model learns how long each kind of
-work takes alone (`DurationModel`) and how much rendering together saves (`together`; 1 saves nothing).
+Jobs on one worker share its time: in every round each of them takes one step. The model learns how long each kind of
+work takes alone (`DurationModel`), how much rendering together saves (`together`; 1 saves nothing), and how much slower
+each device is than the first one.
 """
 
 from __future__ import annotations
@@ -65,13 +66,20 @@ class DurationModel:
         self.version = 0
         self._rates: dict[Kind, _Rate] = {}
         self._per_unit: dict[Kind, DurationRange] = {}
+        self._devices: dict[str, _Rate] = {}
+        """Device → log of its slowness. The first device is the reference and stays at 0."""
 
-    def learn(self, cost: tuple[Kind, float], seconds: float) -> None:
-        """Work of that kind and of so many units took *seconds* alone."""
+    def slow(self, device: str) -> float:
+        """How many times longer a step takes on *device* than on the first one; 1 for an unknown one."""
+        rate = self._devices.get(device)
+        return 1.0 if rate is None else math.exp(rate.mean)
+
+    def learn(self, cost: tuple[Kind, float], seconds: float, device: str = "") -> None:
+        """Work of that kind and of so many units took *seconds* alone on *device* (empty: not known)."""
         kind, units = cost
         if seconds <= 0 or units <= 0:
             return
-        value = math.log(seconds / units)
+        value = self._without_device(kind, math.log(seconds / units), device)
         if (rate := self._rates.get(kind)) is None:
             self._rates[kind] = _Rate(value)
         else:
@@ -79,8 +87,21 @@ class DurationModel:
         self._per_unit.clear()
         self.version += 1
 
+    def _without_device(self, kind: Kind, value: float, device: str) -> float:
+        """What *value*, a log of seconds per unit, would have been on the first device."""
+        if not device:
+            return value
+        if device not in self._devices:
+            self._devices[device] = _Rate(0.0, seen=0)
+        if next(iter(self._devices)) == device:
+            return value
+        own = self._devices[device]
+        if (rate := self._rates.get(kind)) is not None:
+            own.learn(value - rate.mean)
+        return value - own.mean
+
     def expect(self, costs: Sequence[tuple[Kind, float]]) -> DurationRange:
-        """Duration of parts that run one after the other, each (kind, units)."""
+        """Duration on the first device of parts that run one after the other, each (kind, units)."""
         low = likely = high = 0.0
         for kind, units in costs:
             rate = self._per_unit.get(kind) or self._seconds_per_unit(kind)
@@ -142,11 +163,31 @@ class RemainingWork:
     rounds: float
     pictures: int = 1
 
+    def times(self, slow: float) -> RemainingWork:
+        """The same on a device whose steps take *slow* times as long."""
+        if slow == 1.0:
+            return self
+        alone = DurationRange(self.alone.low * slow, self.alone.likely * slow, self.alone.high * slow)
+        return RemainingWork(alone, self.rounds, self.pictures)
+
+
+@dataclass(frozen=True, slots=True)
+class PastJob:
+    """A finished job: its start and end in seconds, and who rendered it; empty = not known."""
+
+    id: str
+    load: Workload
+    began: float
+    ended: float
+    worker: str = ""
+    device: str = ""
+
 
 @dataclass(slots=True)
 class _Member:
     load: Workload
     work: RemainingWork
+    device: str = ""
     expected: float = 0.0
     """Rounds that should be done by now."""
     present: float = 0.0
@@ -155,52 +196,78 @@ class _Member:
 
 
 @dataclass(slots=True)
+class _Company:
+    """The jobs of one worker."""
+
+    members: dict[str, _Member] = field(default_factory=dict)
+    until: float = 0.0
+
+    def advance(self, at: float, together: float) -> None:
+        seconds, self.until = max(0.0, at - self.until), at
+        if not self.members or not seconds:
+            return
+        members = self.members.values()
+        pictures = sum(member.work.pictures for member in members)
+        rounds = seconds / round_seconds(
+            [member.work.alone.likely / member.work.rounds for member in members], pictures, together
+        )
+        for member in members:
+            member.expected += rounds
+            member.present += seconds
+            member.crowd += seconds * math.log(pictures)
+
+
+@dataclass(slots=True)
 class ThroughputModel:
-    """The jobs in the engine. It learns from every job that finishes. Times are seconds of a monotonic clock."""
+    """The jobs on the workers. It learns from every job that finishes. Times are seconds of a monotonic clock."""
 
     durations: DurationModel = field(default_factory=DurationModel)
     together: float = TOGETHER
-    _members: dict[str, _Member] = field(default_factory=dict)
-    _until: float = 0.0
+    _companies: dict[str, _Company] = field(default_factory=dict)
+    _where: dict[str, _Company] = field(default_factory=dict)
     _mean: float = math.log(2)
     _variance: float = 0.25
 
-    def started(self, job_id: str, load: Workload, at: float) -> None:
-        """The engine renders the job from now on."""
-        self._advance(at)
-        self._members[job_id] = _Member(load, self.work(load))
+    def started(self, job_id: str, load: Workload, at: float, worker: str = "", device: str = "") -> None:
+        """That worker renders the job from now on, on *device*."""
+        company = self._where[job_id] = self._companies.setdefault(worker, _Company())
+        company.advance(at, self.together)
+        company.members[job_id] = _Member(load, self.work(load).times(self.durations.slow(device)), device)
 
     def stopped(self, job_id: str, at: float, *, finished: bool) -> None:
         """The engine renders the job no more; a *finished* one teaches the duration of its kind of work."""
-        self._advance(at)
-        member = self._members.pop(job_id, None)
-        if member is not None and finished and member.expected > 0:
+        if (company := self._where.pop(job_id, None)) is None:
+            return
+        company.advance(at, self.together)
+        member = company.members.pop(job_id)
+        if finished and member.expected > 0:
             self._learn(member)
 
-    def replay(self, past: Iterable[tuple[str, Workload, float, float]]) -> None:
-        """Learn from finished jobs of the previous run: id, workload, start, end."""
-        happened: list[tuple[float, bool, str, Workload]] = []
-        for job_id, load, began, ended in past:
-            happened += [(began, False, job_id, load), (ended, True, job_id, load)]
-        for at, over, job_id, load in sorted(happened, key=lambda one: one[:2]):
+    def replay(self, past: Iterable[PastJob]) -> None:
+        """Learn from finished jobs of the previous run."""
+        happened: list[tuple[float, bool, PastJob]] = []
+        for job in past:
+            happened += [(job.began, False, job), (job.ended, True, job)]
+        for at, over, job in sorted(happened, key=lambda one: one[:2]):
             if over:
-                self.stopped(job_id, at, finished=True)
+                self.stopped(job.id, at, finished=True)
             else:
-                self.started(job_id, load, at)
+                self.started(job.id, job.load, at, job.worker, job.device)
+        self._companies.clear()
 
     def work(self, load: Workload) -> RemainingWork:
-        """What that workload takes from start to end."""
+        """What that workload takes from start to end, on the first device."""
         return RemainingWork(self.durations.expect(load.costs), load.rounds, load.pictures)
 
     def left(self, job_id: str, painted: float, at: float) -> RemainingWork | None:
-        """What a running job still takes after the share *painted* (0…1); None for a job that does not run.
+        """What a running job still takes on its device after the share *painted* (0…1); None for one that does not run.
 
         Its speed so far is the best predictor of its further speed.
         """
-        self._advance(at)
-        member = self._members.get(job_id)
-        if member is None:
+        if (company := self._where.get(job_id)) is None:
             return None
+        company.advance(at, self.together)
+        member = company.members[job_id]
         whole, done = member.work, painted * member.work.rounds
         low, high = _TRUST
         if painted > 0:
@@ -213,23 +280,10 @@ class ThroughputModel:
         alone = DurationRange(whole.alone.low * rest, whole.alone.likely * rest, whole.alone.high * max(rest, 0.3))
         return RemainingWork(alone, whole.rounds * rest, whole.pictures)
 
-    def _advance(self, at: float) -> None:
-        seconds, self._until = max(0.0, at - self._until), at
-        if not self._members:
-            return
-        members = self._members.values()
-        pictures = sum(member.work.pictures for member in members)
-        rounds = seconds / round_seconds(
-            [member.work.alone.likely / member.work.rounds for member in members], pictures, self.together
-        )
-        for member in members:
-            member.expected += rounds
-            member.present += seconds
-            member.crowd += seconds * math.log(pictures)
-
     def _learn(self, member: _Member) -> None:
         if len(member.load.costs) == 1:
-            self.durations.learn(member.load.costs[0], member.work.alone.likely * member.expected / member.work.rounds)
+            seconds = member.work.alone.likely * member.expected / member.work.rounds
+            self.durations.learn(member.load.costs[0], seconds, member.device)
         if member.present <= 0:
             return
         crowd, slower = member.crowd / member.present, math.log(member.expected / member.work.rounds)

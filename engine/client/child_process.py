@@ -9,8 +9,10 @@ import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from engine.client.transport import Streams, offer
+from engine.environment import WORKER_VARIABLE
 from engine.errors import printable
 from engine.protocol.framing import Budget, Message, read_message, write_message
 from engine.protocol.messages import Command
@@ -23,12 +25,41 @@ EXIT_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
 
+class EngineConnection(Protocol):
+    """An engine that runs somewhere, and the client's end of its connection."""
+
+    last_words: deque[str]
+    """What it has printed last."""
+
+    @property
+    def pid(self) -> int:
+        """Of its process; it may have ended."""
+        ...
+
+    async def read(self, budget: Budget) -> Message | None:
+        """The next message, None at the end; raises WireError, OSError. *budget*: see `read_message`."""
+        ...
+
+    def write(self, command: Command) -> None:
+        """Hands *command* over; raises ConnectionError when the engine has ended, WireError for an invalid command."""
+        ...
+
+    def kill(self) -> None:
+        """Ends it now; `read` then returns or raises."""
+        ...
+
+    async def end(self) -> int:
+        """Closes the connection and waits until the engine has ended; returns its exit status."""
+        ...
+
+
 @dataclass(slots=True)
 class EngineProcess:
-    """A running engine process and the client's end of its connection."""
+    """`EngineConnection` of a child process. *name* precedes what it prints in the log."""
 
     process: asyncio.subprocess.Process
     streams: Streams
+    name: str = ""
     last_words: deque[str] = field(default_factory=lambda: deque(maxlen=30))
     _listener: asyncio.Task[None] | None = None
 
@@ -84,7 +115,7 @@ class EngineProcess:
         line = printable(raw.decode(errors="replace").rstrip())[:2000]
         if line:
             self.last_words.append(line)
-            log.info("%s", line)
+            log.info("%s%s", f"[{self.name}] " if self.name else "", line)
 
 
 async def start_child(command: Sequence[str], environ: Mapping[str, str]) -> EngineProcess:
@@ -103,7 +134,7 @@ async def start_child(command: Sequence[str], environ: Mapping[str, str]) -> Eng
         link.close()
         raise
     try:
-        child = EngineProcess(process, await link.accept())
+        child = EngineProcess(process, await link.accept(), environ.get(WORKER_VARIABLE, ""))
     except BaseException:
         link.close()
         process.kill()

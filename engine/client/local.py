@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from engine.client.child_process import DEFAULT_COMMAND, EngineProcess
+from engine.client.child_process import DEFAULT_COMMAND, EngineConnection
 from engine.client.event_queue import EventQueue
-from engine.client.supervisor import Supervisor, SupervisorTimeouts
+from engine.client.supervisor import StartEngine, Supervisor, SupervisorTimeouts
 from engine.environment import MemoryRules, child_environment
 from engine.errors import Cancelled, DreamError, EngineRestarting, EngineUnusable
 from engine.protocol.framing import Message, WireError
@@ -129,6 +129,7 @@ class LocalEngine:
 
     *data*: the folder in which `engine.pid` names the process. *threads*: a number, or "auto". *nets_megabytes* and
     *idle_minutes*: see `engine.environment.MemoryRules`. *compiled*: the folder for compiled networks, None = off.
+    *variables*: more of the child's environment. *start*: starts an engine somewhere else; None = as a child.
     """
 
     def __init__(
@@ -143,6 +144,8 @@ class LocalEngine:
         idle_minutes: float = 0.0,
         compiled: Path | None = None,
         timeouts: SupervisorTimeouts | None = None,
+        variables: Mapping[str, str] | None = None,
+        start: StartEngine | None = None,
     ) -> None:
         self.ready: Ready | None = None
         self._timeouts = timeouts or SupervisorTimeouts()
@@ -154,10 +157,12 @@ class LocalEngine:
                 threads=str(threads),
                 memory=MemoryRules(nets_megabytes, idle_minutes),
                 compiled=compiled,
-            ),
+            )
+            | dict(variables or {}),
             self,
             self._timeouts,
             data / "engine.pid" if data else None,
+            start,
         )
         self._supervising: asyncio.Task[None] | None = None
         self._events = EventQueue()
@@ -172,6 +177,11 @@ class LocalEngine:
         """The state of the process."""
         supervisor = self._supervisor
         return Pulse(supervisor.ends, supervisor.rest, supervisor.last_words, supervisor.stalled)
+
+    @property
+    def busy(self) -> bool:
+        """Whether an attempt is in progress."""
+        return bool(self._runs)
 
     async def start(self) -> None:
         """Starts the process and keeps one running from now on."""
@@ -229,6 +239,10 @@ class LocalEngine:
                 self._write(child, Drain())
             await asyncio.wait([self._supervising], timeout=seconds)
 
+    async def restart(self) -> None:
+        """Lets the process end after its attempts in progress; the next one then starts. Raises EngineRestarting."""
+        self._write(self._usable_child(), Drain())
+
     async def close(self) -> None:
         """Ends the process; attempts in progress end as EngineRestarting, then the events end."""
         self._closing = True
@@ -238,7 +252,7 @@ class LocalEngine:
             await asyncio.wait([self._supervising])
         self._events.close()
 
-    def _usable_child(self) -> EngineProcess:
+    def _usable_child(self) -> EngineConnection:
         if self._unusable:
             raise EngineUnusable(self._unusable)
         child = self._supervisor.child
@@ -246,7 +260,7 @@ class LocalEngine:
             raise EngineRestarting(RESTARTING)
         return child
 
-    def _write(self, child: EngineProcess, command: Command) -> None:
+    def _write(self, child: EngineConnection, command: Command) -> None:
         idle = self.slowest_step() is None
         try:
             child.write(command)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
-from engine.client.child_process import UNUSABLE_STATUS, EngineProcess, start_child
+from engine.client.child_process import UNUSABLE_STATUS, EngineConnection, start_child
+from engine.environment import WORKER_VARIABLE
 from engine.protocol.framing import Message, WireError
 from engine.protocol.messages import Ready, Result
+
+StartEngine: TypeAlias = Callable[[Sequence[str], Mapping[str, str]], Awaitable[EngineConnection]]
+"""Command and environment → a running engine. Raises OSError or TimeoutError."""
 
 log = logging.getLogger(__name__)
 
@@ -77,9 +81,12 @@ class Supervisor:
         client: EventReceiver,
         timeouts: SupervisorTimeouts,
         pid_file: Path | None = None,
+        start: StartEngine | None = None,
     ) -> None:
-        self.child: EngineProcess | None = None
-        self._command, self._environ = command, environ
+        self.child: EngineConnection | None = None
+        self._command, self._environ, self._start = command, environ, start
+        worker = environ.get(WORKER_VARIABLE)
+        self._name = f"[{worker}] " if worker else ""
         self._client, self._timeouts, self._pid_file = client, timeouts, pid_file
         self._ready = self._useful = self._stopping = False
         self._heard = 0.0
@@ -122,7 +129,7 @@ class Supervisor:
                 pause = self._timeouts.backoff[0]
             if status == UNUSABLE_STATUS or failures >= self._timeouts.tries:
                 self._client.gave_up(last_words)
-            log.warning("The engine ended (status %s); it is started again in %.1f s.", status, pause)
+            log.warning("%sThe engine ended (status %s); it is started again in %.1f s.", self._name, status, pause)
             self._rests_until = time.monotonic() + pause
             await asyncio.sleep(pause)
             pause = min(pause * 2, longest)
@@ -138,7 +145,7 @@ class Supervisor:
     async def _live_once(self) -> tuple[int, str]:
         self._ready = self._useful = False
         try:
-            child = await start_child(self._command, self._environ)
+            child = await (self._start or start_child)(self._command, self._environ)
         except (OSError, TimeoutError) as error:
             return -1, f"it could not be started: {error}"
         self.child = child
@@ -157,7 +164,7 @@ class Supervisor:
                 self._name_pid(None)
         return status, child.last_words[-1] if child.last_words else f"it ended with status {status}, without a word"
 
-    async def _read_all(self, child: EngineProcess) -> None:
+    async def _read_all(self, child: EngineConnection) -> None:
         """Reads messages until the connection ends; kills a process that breaks the protocol."""
         try:
             while (message := await child.read(self._client.frame_budget)) is not None:
@@ -169,12 +176,12 @@ class Supervisor:
                 if self._client.received(message):
                     self.touch()
         except ConnectionError as error:  # the process died with unread data
-            log.info("The engine's connection is gone: %s", error)
+            log.info("%sThe engine's connection is gone: %s", self._name, error)
         except (WireError, OSError) as error:
-            log.error("The engine's connection broke: %s", error)
+            log.error("%sThe engine's connection broke: %s", self._name, error)
             child.kill()
 
-    async def _watch(self, child: EngineProcess) -> None:
+    async def _watch(self, child: EngineConnection) -> None:
         """Kills *child* when its silence is too long. Time in which this process itself stood still does not count."""
         pause = min(self._timeouts.stall / 4, self._timeouts.stall_least / 4, 10.0)
         while True:
@@ -184,7 +191,7 @@ class Supervisor:
                 self._heard += lost
             allowed = self._allowed_silence()
             if allowed is not None and time.monotonic() - self._heard > allowed:
-                log.error("The engine has shown no progress for %.0f s; it is killed.", allowed)
+                log.error("%sThe engine has shown no progress for %.0f s; it is killed.", self._name, allowed)
                 child.kill()
 
     def _allowed_silence(self) -> float | None:

@@ -28,6 +28,8 @@ class Job:
     request: Request
     background: bool = False
     """Uses separate slots, and takes one step in several while other images are in progress."""
+    worker: str = ""
+    """Name of the worker that takes it, one of `Ready.workers`; a single engine process ignores it."""
 
 
 # client → engine
@@ -74,6 +76,35 @@ Command: TypeAlias = Submit | Cancel | Embed | Drain
 # engine → client
 
 
+STARTING = "it is starting"
+"""`WorkerState.trouble` of a worker whose process is not ready yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """One worker process, which owns one device."""
+
+    name: str
+    pid: int
+    device: str
+    slots: int
+    """Images that it advances at a time."""
+    free: int
+    """Slots without an image; images may be waiting for theirs, then 0."""
+    loaded: tuple[str, ...] = ()
+    """`DreamRequest.nets`, or `clip_key` of a perceptor, of everything that it can begin without loading weights."""
+    memory: int = 0
+    """Resident bytes of the process, to 16 MiB; 0 = unknown."""
+    lacks: tuple[str, ...] = ()
+    """Names, as in `Ready.unavailable`, that other workers have and this one has not."""
+    largest: Mapping[str, int] = field(default_factory=dict)
+    """As `Ready.largest`, of this worker."""
+    ends: int = 0
+    """How often its process has ended."""
+    trouble: str = ""
+    """Why it takes no jobs now, without a full stop; empty if it takes them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ready:
     """Capabilities of the engine; the first event, sent again after each change."""
@@ -92,6 +123,8 @@ class Ready:
     """`DreamRequest.memory_kind` → pixels of the largest image that fits into memory, if known."""
     compiled: str = ""
     """State of compilation as a sentence without its full stop; empty without compilation."""
+    workers: tuple[WorkerState, ...] = ()
+    """Every worker, also those that are restarting. A single engine process names itself."""
 
 
 @dataclass(frozen=True, slots=True)

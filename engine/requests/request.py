@@ -148,6 +148,11 @@ class DreamRequest(BaseModel):
         return (*(clip_key(clip.name) for clip in clips), *(adapter_key(one.name) for one in adapters), *second)
 
     @property
+    def nets(self) -> str:
+        """Requests of equal text need the same networks: ``imagenet-512 by clip_diffusion, clip ViT-B/32``."""
+        return ", ".join((f"{self.model} by {self.method}", *self.helpers))
+
+    @property
     def memory_kind(self) -> str:
         """Pictures of one kind take at least so much memory by their size: ``imagenet-512 by net, ViT-B/32``."""
         usual = MODELS[self.model].perceptor if self.model in MODELS else ""

@@ -44,6 +44,11 @@ class UpscaleRequest(BaseModel):
         return (self.image,)
 
     @property
+    def nets(self) -> str:
+        """As `DreamRequest.nets`."""
+        return f"upscaler {self.upscaler}"
+
+    @property
     def count(self) -> int:
         """Pictures that come out."""
         return 1

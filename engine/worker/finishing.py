@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from engine.catalogue.models import MODELS
+from engine.environment import LOCAL
 from engine.errors import DreamError
 from engine.images.pictures import SVG, fit, pixels_sha256, to_png
 from engine.methods._base import State
@@ -60,17 +61,18 @@ def merged(method: Mapping[str, object], upscaler: Mapping[str, object]) -> dict
     return {**upscaler, **method, "resolved": {**resolved[1], **resolved[0]}}
 
 
-def make_picture(task: ImageTask, image: Image.Image, notes: tuple[str, ...], runtime: Runtime) -> Picture:
-    """Encodes the PNG with its replay record; runs on an encoding thread."""
+def make_picture(
+    task: ImageTask, image: Image.Image, notes: tuple[str, ...], runtime: Runtime, worker: str = LOCAL
+) -> Picture:
+    """Encodes the PNG with its replay record; runs on an encoding thread. The record names one *worker* of several."""
     started = time.monotonic()
     request = task.run.job.request
     if isinstance(request, DreamRequest):
         image = fit(image, request.width, request.height)
     facts = {str(key): _json(value) for key, value in task.facts.items()}
     own = facts.pop("resolved", None)
-    resolved = {"device": runtime.hardware.description, "dtype": str(runtime.dtype).removeprefix("torch.")} | (
-        own or {}
-    )
+    resolved = {"device": runtime.hardware.description, "dtype": str(runtime.dtype).removeprefix("torch.")}
+    resolved |= ({} if worker == LOCAL else {"worker": worker}) | (own or {})
     pixels = pixels_sha256(image)
     record = make_record(request, task.index, resolved, pixels)
     if task.run.source is not None:

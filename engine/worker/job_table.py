@@ -16,7 +16,7 @@ class JobTable:
     """At most *slots* images are in progress; the others wait. One attempt per job."""
 
     def __init__(self, slots: int) -> None:
-        self._slots = slots
+        self.slots = slots
         self._runs: dict[str, JobRun] = {}
         self._turns = 0
 
@@ -62,7 +62,7 @@ class JobTable:
     def free(self) -> int:
         """Slots left when every waiting image has one."""
         taken = sum(a.pictures_left for a in self._runs.values() if not (a.quiet or a.job.background))
-        return max(self._slots - taken, 0)
+        return max(self.slots - taken, 0)
 
     def fill_slots(self) -> None:
         """Gives each free slot to the run that has the fewest, so that a large job does not shut out others.
@@ -73,7 +73,7 @@ class JobTable:
             self._fill([run for run in self._runs.values() if run.job.background is background])
 
     def _fill(self, runs: list[JobRun]) -> None:
-        for _ in range(self._slots - sum(map(_under_way, runs))):
+        for _ in range(self.slots - sum(map(_under_way, runs))):
             waiting = [a for a in runs if any(p.stage is Stage.WAITING for p in a.tasks)]
             if not waiting:
                 return

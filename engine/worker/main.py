@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from engine.client.child_process import UNUSABLE_STATUS
 from engine.client.transport import take_socket
-from engine.environment import COMPILED_VARIABLE, MemoryRules
+from engine.environment import COMPILED_VARIABLE, LOCAL, WORKER_VARIABLE, MemoryRules
 from engine.errors import DreamError
 from engine.protocol.framing import SyncWire, WireError
 from engine.protocol.messages import Cancel, Drain, Embed, Event, Submit
@@ -62,7 +62,8 @@ def _serve(wire: SyncWire) -> int:
     compiler = make_compiler(Path(folder) if folder else None)
     runtime = Runtime.open(os.environ.get("DREAMBOT_DEVICE", "auto"), models=memory.nets_bytes, compiler=compiler)
     threads = os.environ.get("DREAMBOT_THREADS") or "auto"
-    worker = Worker(runtime, loop, outbox.put, threads=threads, idle_seconds=memory.idle_seconds)
+    name = os.environ.get(WORKER_VARIABLE) or LOCAL
+    worker = Worker(runtime, loop, outbox.put, name=name, threads=threads, idle_seconds=memory.idle_seconds)
     loop.post(worker.warm_up)
     threading.Thread(target=_read, args=(wire, worker, loop), name="reader", daemon=True).start()
     try:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
+import psutil
 from PIL import Image
 from torch import Tensor
 
@@ -39,9 +40,10 @@ from engine.protocol.messages import (
     Ready,
     Result,
     Submit,
+    WorkerState,
 )
 from engine.protocol.step_log import ReplayPlan
-from engine.requests.request import DreamRequest, build_request
+from engine.requests.request import DreamRequest, build_request, clip_key
 from engine.runtime.cpu_threads import Threads
 from engine.runtime.device import cores
 from engine.runtime.error_boundary import catch
@@ -54,6 +56,7 @@ from engine.worker.event_loop import Loop
 from engine.worker.finishing import begin_finish, load_finisher, make_picture, merged, needs_finish
 from engine.worker.job_state import ImageTask, JobRun, Stage
 from engine.worker.job_table import JobTable
+from engine.worker.loaded_nets import LoadedNets
 from engine.worker.previews import Snapshots
 from engine.worker.scheduler import StepScheduler
 from engine.worker.thread_pool import Background
@@ -62,6 +65,8 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 15.0
 """Seconds between two checks for installed weights."""
+MEMORY_BYTES = 16 * 2**20
+"""Resident memory is reported in multiples of this, so that it does not change all the time."""
 WARM_UP = "warm-up"
 WARM_UP_STEPS = 8
 
@@ -93,6 +98,8 @@ class Worker:
         self._name, self._looked_at = name, time.monotonic()
         self._can = look_around(name, os.getpid(), runtime.hardware.description, self._jobs.free)
         self._told: Ready | None = None
+        self._loaded = LoadedNets(runtime.cache)
+        self._resident = _resident_bytes()
         self._largest: Mapping[str, int] = {}
         self._kinds = 0
         """Number of memory kinds at the last update of `_largest`."""
@@ -112,7 +119,9 @@ class Worker:
                     self._end(found, found.failure(Cancelled("Cancelled.")))
             case Embed():
                 self._busy_at, self._unloaded = time.monotonic(), False
-                self._loading.run(partial(embedding.prepare, command, self.runtime), partial(self._answer, command))
+                kind = clip_key(command.perceptor or embedding.DEFAULT_PERCEPTOR)
+                prepare = partial(self._loaded.noting, kind, embedding.prepare, command, self.runtime)
+                self._loading.run(prepare, partial(self._answer, command))
             case Drain():
                 self._draining = True
 
@@ -200,6 +209,7 @@ class Worker:
 
     def _take_up(self, run: JobRun, admitted: Admitted) -> None:
         run.images, run.source = {}, admitted.source
+        self._loaded.note(run.job.request.nets, admitted.nets)
         states = [state for state in admitted.states if not run.only or state.index in run.only]
         run.seconds.update(admitted.seconds)
         run.steps = max(state.steps for state in states)
@@ -254,7 +264,8 @@ class Worker:
 
     def _deliver(self, task: ImageTask, image: Image.Image) -> None:
         notes = task.run.notes
-        self._encoding.run(partial(make_picture, task, image, notes, self.runtime), partial(self._hand_over, task))
+        encode = partial(make_picture, task, image, notes, self.runtime, self._name)
+        self._encoding.run(encode, partial(self._hand_over, task))
 
     def _hand_over(self, task: ImageTask, picture: Picture | DreamError) -> None:
         if not self._jobs.has(task.run):
@@ -291,12 +302,31 @@ class Worker:
             self._looked_at, self._kinds = time.monotonic(), len(self.runtime.memory.sizes)
             self._can = look_around(self._name, os.getpid(), self.runtime.hardware.description, self._jobs.free)
             self._largest = self.runtime.memory.largest(self.runtime.hardware.most()) if self._kinds else {}
+            self._resident = _resident_bytes()
         self._can = dataclasses.replace(
-            self._can, slots=self._jobs.free, compiled=self.runtime.compiler.state, largest=self._largest
+            self._can,
+            slots=self._jobs.free,
+            compiled=self.runtime.compiler.state,
+            largest=self._largest,
+            workers=(self._state,),
         )
         if self._can != self._told:
             self._told = self._can
             self._emit(self._can)
+
+    @property
+    def _state(self) -> WorkerState:
+        """This worker as one of several."""
+        return WorkerState(
+            name=self._name,
+            pid=os.getpid(),
+            device=self.runtime.hardware.description,
+            slots=self._jobs.slots,
+            free=self._jobs.free,
+            loaded=self._loaded.here,
+            memory=self._resident,
+            largest=self._largest,
+        )
 
     def _end_if_over(self, run: JobRun) -> None:
         if run.is_over:
@@ -311,3 +341,9 @@ class Worker:
             self._emit(event)
         elif isinstance(event, Failure):
             log.warning("Warming up failed: %s", event.message)
+
+
+def _resident_bytes() -> int:
+    """Resident memory of this process, in multiples of `MEMORY_BYTES`."""
+    resident = int(psutil.Process().memory_info().rss)  # type: ignore[no-untyped-call]
+    return round(resident / MEMORY_BYTES) * MEMORY_BYTES

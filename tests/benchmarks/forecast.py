@@ -112,7 +112,7 @@ class Day:
 
     def play(self) -> list[Outcome]:
         """From midnight until everything is painted."""
-        self.tell_ready(fresh=True)
+        self.tell_ready()
         for number in range(self.machine.people):
             priority = Priority.ROLE if number % 12 == 0 else Priority.NORMAL
             person = self.people[number] = Person(number, priority)
@@ -251,15 +251,15 @@ class Day:
 
     def is_back(self) -> None:
         self.up = True
-        self.tell_ready(fresh=True)
+        self.tell_ready()
         self.hands_over()
 
     def slows_down(self) -> None:
         """Another program wants the machine too."""
         self._slow_until = self.now + 900.0
 
-    def tell_ready(self, *, fresh: bool) -> None:
-        self.board.set_capacity(Ready("day", 1, "none", self.room, (), (), (), {}), fresh)
+    def tell_ready(self) -> None:
+        self.board.set_capacity(Ready("day", 1, "none", self.room, (), (), (), {}))
 
 
 def wanted(random_: random.Random) -> Request:

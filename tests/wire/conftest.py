@@ -23,6 +23,7 @@ from bot.config.settings import Config
 from bot.playground.server.local import LocalDiscord
 from bot.playground.server.tls import Authority
 from engine.client.local import LocalEngine
+from tests.fork_server import ROUTER, router_of
 from tests.wire import schemas
 from tests.wire.people import Person
 from tests.wire.protocol_bot import ProtocolBot
@@ -82,14 +83,26 @@ def mo(world: World) -> Person:
 
 
 def dreambot_maker(options: dict[str, Any]) -> MakeBot:
-    """Makes the project's bot: *options* are sections of its settings, `real_engine` and `environ`."""
-    real, environ = options.pop("real_engine", False), options.pop("environ", {})
+    """Makes the project's bot: *options* are sections of its settings, `real_engine`, `environ` and `workers`.
+
+    *workers*: a router with so many fake engines instead of one.
+    """
+    real, environ, workers = (
+        options.pop(name, usual) for name, usual in (("real_engine", False), ("environ", {}), ("workers", 0))
+    )
     sections = {name: {**SETTINGS.get(name, {}), **options.get(name, {})} for name in {*SETTINGS, *options}}
 
     def make(world: World, connector: aiohttp.BaseConnector) -> discord.Client:
         config = Config.model_validate({**sections, "data": {"folder": str(world.folder)}})
-        command = REAL_ENGINE if real else FAKE_ENGINE
-        engine = LocalEngine(command, data=world.folder, environ={**os.environ, **environ}, threads=1, device="cpu")
+        command = ROUTER if workers else REAL_ENGINE if real else FAKE_ENGINE
+        engine = LocalEngine(
+            command,
+            data=world.folder,
+            environ={**os.environ, **environ},
+            threads=1,
+            device="cpu",
+            variables=router_of(workers) if workers else {},
+        )
         bot = make_bot(config, connector=connector, engine=engine, clock=world.site.clock.now)
         bot.drain_seconds = DRAIN_SECONDS
         return bot

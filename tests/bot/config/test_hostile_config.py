@@ -17,10 +17,16 @@ EXAMPLE = (Path(__file__).parents[3] / "config.example.toml").read_text(encoding
 
 
 def keys() -> list[tuple[str, str]]:
-    sections = {
-        name: field.default for name, field in Config.model_fields.items() if isinstance(field.default, Section)
-    }
-    return [(name, key) for name, one in sections.items() for key in type(one).model_fields if key != "token"]
+    return [found for name, field in Config.model_fields.items() for found in keys_of(name, field.default)]
+
+
+def keys_of(name: str, section: object) -> list[tuple[str, str]]:
+    """(section, key), also of the sections inside."""
+    found: list[tuple[str, str]] = []
+    for key in type(section).model_fields if isinstance(section, Section) else ():
+        value = getattr(section, key)
+        found += keys_of(f"{name}.{key}", value) if isinstance(value, Section) else [(name, key)]
+    return [(section, key) for section, key in found if key != "token"]
 
 
 def loaded(folder: Path, text: str | bytes) -> Config | str:

@@ -10,7 +10,8 @@ import pytest
 from bot.errors import TooLarge
 from bot.jobs.engine_loop import Portion, next_portion, of_the_whole
 from bot.models.job import PORTION, JobRow, JobState, Priority
-from bot.scheduling.fair_queue import FairQueue, Ticket
+from bot.scheduling.fair_queue import FairQueue
+from bot.scheduling.ticket import Ticket
 from engine.protocol.messages import Progress
 from tests.bot.core import ANN, BOB, MOD, Core, config, count, dream, running_core
 from tests.bot.samples import job as sample

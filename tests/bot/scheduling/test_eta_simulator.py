@@ -10,9 +10,10 @@ import pytest
 
 from bot.models.job import Priority, QueuePosition
 from bot.scheduling import eta_simulator
-from bot.scheduling.eta_simulator import EtaCorrection, RunningJob, forecast
-from bot.scheduling.fair_queue import Ticket
-from bot.scheduling.throughput import DurationModel, DurationRange, RemainingWork, ThroughputModel, Workload
+from bot.scheduling.eta_correction import EtaCorrection
+from bot.scheduling.eta_simulator import RunningJob, forecast
+from bot.scheduling.throughput import DurationModel, DurationRange, PastJob, RemainingWork, ThroughputModel, Workload
+from bot.scheduling.ticket import Ticket
 from engine.requests.request import UpscaleRequest
 from tests.benchmarks.forecast import MACHINES, Day
 from tests.bot.core import dream
@@ -128,7 +129,7 @@ def test_an_earlier_life_is_learnt_from_with_the_company_of_that_time() -> None:
     company = ThroughputModel(together=1.0)
     company.replay(
         [
-            (f"{number}", Workload.of(dream()), 1e9 + number // 2 * 20, 1e9 + number // 2 * 20 + 20)
+            PastJob(f"{number}", Workload.of(dream()), 1e9 + number // 2 * 20, 1e9 + number // 2 * 20 + 20)
             for number in range(40)
         ]
     )

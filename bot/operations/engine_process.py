@@ -1,0 +1,55 @@
+"""The engine as a child of the bot, by the settings: one process, or a router with several workers."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from bot.config.sections import EngineSection
+from engine.client.child_process import DEFAULT_COMMAND
+from engine.client.local import LocalEngine
+from engine.client.supervisor import SupervisorTimeouts
+from engine.router.settings import RaySettings, RouterSettings, router_timeouts
+
+
+def local_engine(settings: EngineSection, folder: Path | None, environ: Mapping[str, str] = os.environ) -> LocalEngine:
+    """Not started yet. *folder*: the data folder, which names its process and keeps compiled networks."""
+    timeouts = SupervisorTimeouts(stall=settings.stall_seconds, stall_steps=settings.stall_steps)
+    python = settings.python or sys.executable
+    command, variables = (python, *DEFAULT_COMMAND[1:]), dict[str, str]()
+    if (workers := router_settings(settings)) is not None:
+        variables, timeouts = workers.variables, router_timeouts(timeouts)
+        command = (python, "-m", "engine.router.main")
+        if workers.ray is not None:  # the token of the cluster, among others
+            variables |= {name: value for name, value in environ.items() if name.startswith("RAY_")}
+    return LocalEngine(
+        command,
+        data=folder,
+        environ=environ,
+        threads=settings.threads or "auto",
+        device=settings.worker_devices[0],
+        nets_megabytes=settings.nets_megabytes,
+        idle_minutes=settings.idle_minutes,
+        compiled=folder / "compiled" if folder and settings.compile == "on" else None,
+        timeouts=timeouts,
+        variables=variables,
+    )
+
+
+def router_settings(settings: EngineSection) -> RouterSettings | None:
+    """What the router is told; None where one process paints."""
+    devices, ray = settings.worker_devices, None
+    if settings.workers == "ray":
+        ray = RaySettings.model_validate(settings.ray.model_dump())
+    elif len(devices) == 1:
+        return None
+    return RouterSettings(
+        command=(settings.python or sys.executable, *DEFAULT_COMMAND[1:]),
+        devices=() if ray else devices,
+        threads=str(settings.threads or "auto"),
+        stall=settings.stall_seconds,
+        stall_steps=settings.stall_steps,
+        ray=ray,
+    )

@@ -1,0 +1,116 @@
+"""One worker as the router sees it: its engine, how often it ended, and whether it takes jobs."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from engine.client.local import LocalEngine
+from engine.errors import EngineRestarting, EngineUnusable
+from engine.protocol.messages import STARTING, Event, Ready, Result, WorkerState
+
+log = logging.getLogger(__name__)
+
+CRASHES = 3
+"""A worker that has ended so often …"""
+CRASH_SECONDS = 600.0
+"""… within this time, without finishing a job in between, …"""
+REST_SECONDS = 300.0
+"""… takes no jobs for so long, unless no other worker can."""
+FLAPS = f"it crashed {CRASHES} times without finishing a job and rests for {REST_SECONDS / 60:.0f} minutes"
+
+
+class WatchedEngine(LocalEngine):
+    """A `LocalEngine` that reports the end of its process at once, also without a job."""
+
+    def __init__(self, on_end: Callable[[], None], *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._on_end = on_end
+
+    def died(self) -> None:
+        """See `LocalEngine`."""
+        super().died()
+        self._on_end()
+
+
+class ManagedWorker:
+    """*make_engine* gets the callback for the end of a process."""
+
+    def __init__(
+        self,
+        name: str,
+        make_engine: Callable[[Callable[[], None]], WatchedEngine],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self.on_change: Callable[[], None] = lambda: None
+        self.engine = make_engine(self._died)
+        self.known: Ready | None = None
+        """The latest `Ready`, also while the process restarts."""
+        self._clock = clock
+        self._crashes: deque[float] = deque(maxlen=CRASHES)
+        self._rests_until = 0.0
+        self._restarting = False
+
+    @property
+    def unusable(self) -> str:
+        """Why it cannot start before the host does something; empty if it can."""
+        return self.known.unavailable.get("engine", "") if self.known is not None else ""
+
+    @property
+    def cannot(self) -> str:
+        """Why it cannot take a job now, without a full stop; empty if it can."""
+        if self.unusable:
+            return self.unusable.rstrip(".")
+        ready = self.engine.ready
+        if ready is None or self.known is None or self.known.pid != ready.pid:  # the last: its `Ready` is on its way
+            return STARTING
+        return "it restarts after its present jobs" if self._restarting else ""
+
+    @property
+    def should_not(self) -> str:
+        """Why others are better, without a full stop; empty if nothing speaks against it."""
+        if self._clock() < self._rests_until:
+            return FLAPS
+        return "it has work and makes no progress" if self.engine.pulse.stalled else ""
+
+    def state(self) -> WorkerState:
+        """Of its process; without `trouble` and `lacks`, which depend on the other workers."""
+        known = self.known
+        if known is None:
+            return WorkerState(self.name, 0, "unknown", 0, 0)
+        own = known.workers[0] if known.workers else WorkerState("", known.pid, known.device, known.slots, known.slots)
+        free = 0 if self.cannot else known.slots
+        return replace(own, name=self.name, free=free, ends=self.engine.pulse.ends, largest=known.largest)
+
+    def hear(self, event: Event) -> None:
+        """Learns from an event of its engine."""
+        if isinstance(event, Ready):
+            self.known = event
+        elif isinstance(event, Result):
+            self._crashes.clear()
+            self._rests_until = 0.0
+
+    async def restart(self) -> bool:
+        """Lets its process end after its present jobs, which starts a new one; false while it has no process."""
+        self._restarting = True
+        try:
+            await self.engine.restart()
+        except (EngineRestarting, EngineUnusable):
+            self._restarting = False
+        self.on_change()
+        return self._restarting
+
+    def _died(self) -> None:
+        if not self._restarting:
+            now = self._clock()
+            self._crashes.append(now)
+            if len(self._crashes) == CRASHES and now - self._crashes[0] < CRASH_SECONDS:
+                self._rests_until = now + REST_SECONDS
+                log.warning("Worker %s: %s.", self.name, FLAPS)
+        self._restarting = False
+        self.on_change()

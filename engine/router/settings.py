@@ -1,0 +1,106 @@
+"""What the router is told by its client, in one environment variable as JSON."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from engine.client.child_process import DEFAULT_COMMAND
+from engine.client.supervisor import SupervisorTimeouts
+from engine.errors import EngineUnusable
+
+ROUTER_VARIABLE = "DREAMBOT_ROUTER"
+_USUAL = SupervisorTimeouts()
+
+
+class RaySettings(BaseModel):
+    """A Ray cluster. *address*: `local` starts one in this machine; `auto` joins the one that runs here."""
+
+    model_config = ConfigDict(frozen=True)
+
+    address: str = "auto"
+    workers: int = Field(default=1, ge=1)
+    gpus_per_worker: float = Field(default=1.0, ge=0)
+    resources: Mapping[str, float] = Field(default_factory=dict)
+    """Custom resources of Ray that a worker takes, besides its GPUs."""
+
+
+class RouterSettings(BaseModel):
+    """*devices*: one worker for each, by the names that torch gives them. With *ray*, Ray chooses the devices."""
+
+    model_config = ConfigDict(frozen=True)
+
+    command: tuple[str, ...] = DEFAULT_COMMAND
+    devices: tuple[str, ...] = ()
+    threads: str = "auto"
+    stall: float = _USUAL.stall
+    stall_steps: float = _USUAL.stall_steps
+    stall_least: float = _USUAL.stall_least
+    backoff: tuple[float, float] = _USUAL.backoff
+    tries: int = _USUAL.tries
+    ray: RaySettings | None = None
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> RouterSettings:
+        """As `variables` has written it. Raises EngineUnusable."""
+        try:
+            return cls.model_validate_json(environ.get(ROUTER_VARIABLE, ""))
+        except ValidationError as error:
+            raise EngineUnusable(f"{ROUTER_VARIABLE} does not describe any workers: {error}") from error
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """For the environment of the router."""
+        return {ROUTER_VARIABLE: self.model_dump_json()}
+
+    @property
+    def timeouts(self) -> SupervisorTimeouts:
+        """Of the workers, as the router supervises them."""
+        return SupervisorTimeouts(
+            backoff=self.backoff,
+            tries=self.tries,
+            stall=self.stall,
+            stall_steps=self.stall_steps,
+            stall_least=self.stall_least,
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the workers: their device, numbered where several share it; for Ray `ray-1`, `ray-2`, …"""
+        if self.ray is not None:
+            return tuple(f"ray-{number}" for number in range(1, self.ray.workers + 1))
+        return _numbered(self.devices)
+
+    @property
+    def threads_each(self) -> str:
+        """CPU threads of each worker: workers that share the processor's cores divide them."""
+        sharing = self.devices.count("cpu")
+        if self.threads != "auto" or self.ray is not None or sharing < 2:
+            return self.threads
+        return str(max((os.cpu_count() or 1) // sharing, 1))
+
+
+def router_timeouts(workers: SupervisorTimeouts) -> SupervisorTimeouts:
+    """Of the client for the router: longer than those of the *workers*, which the router must notice first."""
+    return SupervisorTimeouts(
+        backoff=workers.backoff,
+        tries=workers.tries,
+        start=workers.start + 60,
+        stall=workers.stall * 1.5 + 60,
+        stall_steps=workers.stall_steps * 2,
+        stall_least=workers.stall_least * 2,
+        cancel=workers.cancel + 2,
+    )
+
+
+def _numbered(names: Sequence[str]) -> tuple[str, ...]:
+    """Each name once: `cpu-1`, `cpu-2` where one occurs twice."""
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(f"{name}-{seen[name]}" if names.count(name) > 1 else name)
+    return tuple(found)

@@ -1,0 +1,180 @@
+"""Several workers behind a router: every job ends once and is charged once, whichever of the processes dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import pytest
+
+from bot.models.job import JobState
+from engine.protocol.messages import WorkerState
+from tests.wire.looks import dreamt, is_painting, is_result
+from tests.wire.people import Person
+from tests.wire.world import World
+
+TWO = pytest.mark.bot(workers=2)
+THREE = pytest.mark.bot(workers=3)
+
+
+def workers(world: World) -> dict[str, WorkerState]:
+    ready = world.bot.engine.ready
+    return {state.name: state for state in ready.workers} if ready else {}
+
+
+async def all_up(world: World, count: int) -> None:
+    await world.until(
+        lambda: sum(not state.trouble for state in workers(world).values()) == count, 60, what=f"{count} workers"
+    )
+
+
+def where(world: World) -> dict[str, str]:
+    """Running job → its worker."""
+    pool = world.services.jobs.registry.workers
+    return {job.id: pool.worker_of(job.id) for job in world.services.jobs.registry.running()}
+
+
+async def charged_once(world: World, *people: Person) -> list[Any]:
+    """The job of each, whose cost was charged once."""
+    found = []
+    for person in people:
+        [job] = await world.jobs_of(person)
+        assert JobState.DONE is job.state
+        assert job.cost == (await world.services.jobs.quota.balance(person.id)).used
+        assert 1 == len([shown for shown in person.sees() if is_result(shown) and shown.id == job.message_id])
+        found.append(job)
+    return found
+
+
+@TWO
+async def test_two_jobs_are_painted_by_two_workers(world: World, max_: Person, mo: Person) -> None:
+    await all_up(world, 2)
+    first = await max_.slash("dream", prompt="slowly an owl")
+    second = await mo.slash("dream", prompt="slowly a fox")
+
+    await world.until(lambda: len(where(world)) == 2, what="both to run")
+    assert {"cpu-1", "cpu-2"} == set(where(world).values())
+    await max_.wait_for(first.message, is_result)
+    await mo.wait_for(second.message, is_result)
+    await charged_once(world, max_, mo)
+
+
+@THREE
+async def test_a_killed_worker_costs_its_own_jobs_a_second_attempt_and_the_others_nothing(
+    world: World, max_: Person, mo: Person, olive: Person
+) -> None:
+    await all_up(world, 3)
+    shown = {person: await person.slash("dream", prompt="slowly an owl") for person in (max_, mo, olive)}
+    for person, answer in shown.items():
+        await person.wait_for(answer.message, is_painting)
+    [mine] = await world.jobs_of(max_)
+
+    os.kill(workers(world)[where(world)[mine.id]].pid, signal.SIGKILL)
+
+    for person, answer in shown.items():
+        await person.wait_for(answer.message, is_result, seconds=30)
+    jobs = await charged_once(world, max_, mo, olive)
+    assert [(1, 2), (0, 1), (0, 1)] == [(job.crash_count, job.attempt) for job in jobs]
+
+
+@TWO
+async def test_a_job_is_retried_on_the_worker_that_did_not_crash(world: World, max_: Person) -> None:
+    await all_up(world, 2)
+    answer = await max_.slash("dream", prompt="slowly an owl")
+    await max_.wait_for(answer.message, is_painting)
+    [first] = where(world).values()
+
+    os.kill(workers(world)[first].pid, signal.SIGKILL)
+    await world.until(lambda: where(world) and set(where(world).values()) != {first}, what="the second attempt")
+
+    await max_.wait_for(answer.message, is_result, seconds=30)
+    await charged_once(world, max_)
+
+
+@TWO
+async def test_a_job_that_kills_its_workers_fails_and_the_other_jobs_are_painted(
+    world: World, max_: Person, mo: Person
+) -> None:
+    await all_up(world, 2)
+    other = await mo.slash("dream", prompt="slowly a fox")
+    await mo.wait_for(other.message, is_painting)
+    bad = await max_.slash("dream", prompt="die always")
+
+    message = await max_.wait_for(bad.message, lambda m: "Sorry" in m.text, seconds=30)
+
+    assert 1 == message.text.count("Nothing was charged")
+    await mo.wait_for(other.message, is_result, seconds=60)
+    [fox] = await world.jobs_of(mo)
+    assert JobState.DONE is fox.state
+
+
+@TWO
+async def test_a_killed_router_costs_no_job(world: World, max_: Person, mo: Person) -> None:
+    await all_up(world, 2)
+    shown = {person: await person.slash("dream", prompt="slowly an owl") for person in (max_, mo)}
+    for person, answer in shown.items():
+        await person.wait_for(answer.message, is_painting)
+
+    os.kill(world.bot.engine.ready.pid, signal.SIGKILL)
+
+    for person, answer in shown.items():
+        await person.wait_for(answer.message, is_result, seconds=30)
+    await charged_once(world, max_, mo)
+
+
+@TWO
+async def test_a_bot_stopped_while_workers_paint_finishes_the_same_messages_after_its_return(
+    world: World, max_: Person, mo: Person
+) -> None:
+    await all_up(world, 2)
+    shown = {person: await person.slash("dream", prompt="slowly an owl") for person in (max_, mo)}
+    for person, answer in shown.items():
+        await person.wait_for(answer.message, is_painting)
+
+    await world.restart_bot()
+
+    for person, answer in shown.items():
+        await person.wait_for(answer.message, is_result, seconds=30)
+    await charged_once(world, max_, mo)
+
+
+@TWO
+async def test_workers_that_restart_one_at_a_time_lose_no_job(world: World, max_: Person) -> None:
+    await all_up(world, 2)
+    former = {state.pid for state in workers(world).values()}
+    answer = await max_.slash("dream", prompt="slowly an owl")
+    await max_.wait_for(answer.message, is_painting)
+
+    os.kill(world.bot.engine.ready.pid, signal.SIGHUP)
+
+    await world.until(lambda: not former & {state.pid for state in workers(world).values()}, 60, what="new workers")
+    await all_up(world, 2)
+    await max_.wait_for(answer.message, is_result, seconds=30)
+    [job] = await charged_once(world, max_)
+    assert (0, 1) == (job.crash_count, job.attempt)
+
+
+@TWO
+async def test_hosts_see_each_worker(world: World, olive: Person) -> None:
+    await all_up(world, 2)
+    world.make_host(olive)
+
+    answer = await olive.slash("engine")
+
+    assert "2 × CPU (fake) and can take 8 more pictures now" in answer.message.text
+    for state in workers(world).values():
+        assert f"{state.name}: CPU (fake), process {state.pid}, 16 MB; 4 of 4 slots free" in answer.message.text
+
+
+@TWO
+async def test_a_picture_is_painted_while_one_worker_is_down(world: World, max_: Person) -> None:
+    await all_up(world, 2)
+    os.kill(workers(world)["cpu-1"].pid, signal.SIGSTOP)
+    try:
+        os.kill(workers(world)["cpu-2"].pid, signal.SIGKILL)
+        await world.until(lambda: workers(world)["cpu-2"].ends == 1 and not workers(world)["cpu-2"].trouble, 30)
+    finally:
+        os.kill(workers(world)["cpu-1"].pid, signal.SIGCONT)
+
+    await dreamt(max_, "an owl")
