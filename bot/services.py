@@ -23,6 +23,7 @@ from bot.community.held_pictures import HeldPictures
 from bot.community.indexer import PictureIndexer
 from bot.community.insights import Insights
 from bot.community.lineage.access import ResultAccess
+from bot.community.lineage.family import Families
 from bot.community.picture_requests import PictureRequests
 from bot.community.starboard import Starboard
 from bot.community.styles import Styles
@@ -101,6 +102,7 @@ class Services:
     held_pictures: HeldPictures
     picture_requests: PictureRequests
     access: ResultAccess
+    families: Families
     picture_words: PictureWords
     handlers: Handlers
     votes: Votes
@@ -146,6 +148,7 @@ def build_services(
     )
     styles = Styles(store, clock)
     defaults = Defaults(store, styles, config.limits)
+    access = ResultAccess(store)
     timelapses = Timelapses(store, partial(has_room, config.folder, config.retention.free_megabytes))
     jobs.registry.subscribe(batch_scorer.hear)
     indexer = PictureIndexer(store, partial(is_restricted, client))
@@ -199,7 +202,8 @@ def build_services(
         styles=styles,
         defaults=defaults,
         picture_requests=PictureRequests(defaults),
-        access=ResultAccess(store),
+        access=access,
+        families=Families(store, access),
         picture_words=PictureWords(store, engine),
         look=partial(look, sources),
     )

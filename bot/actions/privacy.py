@@ -70,6 +70,10 @@ class Privacy:
             "copied_at": _time(now),
             "settings": settings,
             **await self._store.styles.of_person(user_id),
+            "made_from": [
+                {"job": one.child, "parent": one.parent, "image": one.index, "how": one.relation}
+                for one in await self._store.ancestry.of_owner(owner)
+            ],
             "votes": [_vote(row) for row in await self._store.votes.of_person(user_id)],
             "stars": [{"job": one.job_id, "picture": one.index + 1, "since": _time(one.at)} for one in stars],
         }

@@ -24,10 +24,13 @@ _WORTH_SAYING = 0.05
 """Seconds."""
 
 
-def info_embed(job: JobRow, people: Collection[int] = (), user_id: int = 0, file: str = "") -> discord.Embed:
+def info_embed(
+    job: JobRow, people: Collection[int] = (), user_id: int = 0, file: str = "", remixes: tuple[int, int] = (0, 0)
+) -> discord.Embed:
     """The facts of *job* as one embed; command lines are in code blocks for copying.
 
     *people*: user ids of everyone who starred it; *user_id*: the reader. *file*: a remark about the shown file.
+    *remixes*: how many jobs were made from it, and by how many people.
     """
     embed = discord.Embed(colour=COLOURS[job.state], description=f"**{headline(job, None)}**")
     request = job.request
@@ -50,6 +53,9 @@ def info_embed(job: JobRow, people: Collection[int] = (), user_id: int = 0, file
         if file:
             embed.add_field(name=THE_FILE, value=file, inline=False)
         embed.add_field(name="Starred", value=_starred(job, people, user_id), inline=False)
+    if remixes[0]:
+        made = f"{count(remixes[0], 'time')} by {count(remixes[1], 'person', 'people')}"
+        embed.add_field(name="Made into others", value=made, inline=False)
     embed.add_field(name="Time", value=_times(job), inline=True)
     embed.add_field(name="Cost", value=f"{job.cost:.2f} units", inline=True)
     embed.add_field(name="By", value=mention(job.origin.user_id), inline=True)

@@ -71,6 +71,7 @@ class Admission:
             job = await self._by_the_rules(session, job, submission.location, now, submission.images)
             await self._check(session, job, standing, now)
             await self._store.jobs.insert(session, job)
+            await self._store.ancestry.insert(session, job)
             await self._count_style(session, job)
             left = await self._reserve(session, job, standing, now)
             await self._store.interactions.insert(session, job.id, origin, now)
@@ -114,6 +115,7 @@ class Admission:
         async with self._store.transaction() as session:
             await self._check_repetition(session, submission, now)
             await self._store.jobs.insert(session, job)
+            await self._store.ancestry.insert(session, job)
             await self._store.interactions.insert(session, job.id, origin, now)
             await self._store.jobs.start(session, job.id, job.attempt, now)
             copy = Picture(job.id, job.attempt, 0, png, facts)

@@ -19,6 +19,7 @@ from types import TracebackType
 from bot.errors import StoreError
 from bot.storage import attachments, files, pictures, timelapses
 from bot.storage.attachments import Attachments
+from bot.storage.community.ancestry import Ancestry
 from bot.storage.community.picture_index import PictureIndex
 from bot.storage.community.starboard import StarboardRows
 from bot.storage.community.stars import Stars
@@ -70,6 +71,7 @@ class Store:
         self.audit = Audit(database)
         self.votes = VoteRows(database)
         self.styles = StyleRows(database)
+        self.ancestry = Ancestry(database)
 
     @classmethod
     async def open(cls, folder: Path) -> Store:

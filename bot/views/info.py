@@ -11,9 +11,10 @@ from discord import ui
 from bot.embeds.info import THE_FILE, THE_LINES, about_file, info_embed, long_lines
 from bot.errors import PictureGone
 from bot.interactions.message_api import EphemeralPayload
-from bot.models.job import JobRow, PictureRow
+from bot.models.job import JobRow, JobState, PictureRow
 from bot.storage import files
 from bot.views.base import JobButton, Press, template
+from bot.views.community.lineage import LineageButton
 from bot.views.community.stars import StarButton, StarOneButton, UnstarButton
 from engine.errors import UnreadablePicture
 from engine.images.pictures import SVG, read_text
@@ -67,6 +68,8 @@ async def info_payload(press: Press, job: JobRow) -> EphemeralPayload:
     services, user_id = press.services, press.caller.user_id
     watchable, stars = await services.timelapses.has(job), await services.store.stars.of_job(job.id)
     people = frozenset(star.user_id for star in stars)
+    ancestry = services.store.ancestry
+    remixes, relatives = await ancestry.remixes(job.id), await ancestry.parents([job.id])
 
     def buttons() -> ui.View:
         view = ui.View(timeout=None)
@@ -74,13 +77,15 @@ async def info_payload(press: Press, job: JobRow) -> EphemeralPayload:
             view.add_item(WatchButton(job.id))
         if isinstance(job.request, DreamRequest) and job.request.method == "clipdraw" and job.on_disk:
             view.add_item(DrawingButton(job.id))
+        if job.state is JobState.DONE and (relatives or remixes[0]):
+            view.add_item(LineageButton(job.id))
         if user_id in people:
             view.add_item(UnstarButton(job.id))
         elif job.on_disk:
             view.add_item(StarButton(job.id) if len(job.pictures) == 1 else StarOneButton(job.id))
         return view
 
-    embed = info_embed(job, people, user_id, _file(press, job))
+    embed = info_embed(job, people, user_id, _file(press, job), remixes)
     return EphemeralPayload("", (embed,), long_lines(job), buttons)
 
 

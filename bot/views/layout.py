@@ -12,6 +12,7 @@ from bot.models.job import JobRow, JobState
 from bot.views.audit_log import LogNewerButton, LogOlderButton
 from bot.views.base import IdButton, JobButton, Press
 from bot.views.community.gallery import GalleryButton, PictureMenu
+from bot.views.community.lineage import LineageButton
 from bot.views.community.stars import (
     SaveButton,
     StarButton,
@@ -60,6 +61,7 @@ BUTTONS: tuple[type[IdButton], ...] = (
     RankButton,
     InfoButton,
     WatchButton,
+    LineageButton,
     StarButton,
     UnstarButton,
     StarOneButton,

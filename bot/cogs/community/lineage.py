@@ -1,0 +1,42 @@
+"""`/lineage`: what a result was made from, and what was made from it, as a tree."""
+
+from __future__ import annotations
+
+from discord import app_commands
+from discord.ext import commands
+
+from bot.errors import Refused
+from bot.interactions.context import Invocation
+from bot.interactions.responder import AnyInteraction, InteractionResponder
+from bot.models.job import JobRow, JobState, owner_of
+from bot.services import BotClient
+from bot.views.base import Press
+from bot.views.community.lineage import answer_lineage
+
+RECENT = 20
+"""Jobs among which the newest finished one is looked for."""
+
+
+class LineageCog(commands.Cog):
+    def __init__(self, bot: BotClient) -> None:
+        self.services = bot.services
+
+    @app_commands.command(name="lineage", description="See what a picture was made from, and what was made from it.")
+    @app_commands.describe(link="The link of a message with a picture of mine. Empty: your newest picture.")
+    @app_commands.allowed_installs(guilds=True, users=True)
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+    async def lineage(self, interaction: AnyInteraction, link: app_commands.Range[str, 1, 200] | None = None) -> None:
+        """Answer privately, because everybody sees other parts of the tree."""
+        responder, caller = InteractionResponder.of(interaction, private=True), Invocation.of_interaction(interaction)
+        job = await self.services.access.named(link, caller) if link else await self._newest(caller.user_id)
+        await answer_lineage(Press(interaction, responder, caller, self.services), job)
+
+    async def _newest(self, user_id: int) -> JobRow:
+        for job in await self.services.store.jobs.of_owner(owner_of(user_id), RECENT):
+            if job.state is JobState.DONE:
+                return job
+        raise Refused("You have no finished picture yet. Give the link of a message with a picture of mine.")
+
+
+async def setup(bot: BotClient) -> None:
+    await bot.add_cog(LineageCog(bot))

@@ -1,0 +1,84 @@
+"""The Lineage button under Info and the answer of `/lineage`: the family tree of a result."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import discord
+
+from bot.community.lineage.drawing import family_tree, relation_word
+from bot.community.lineage.family import Family, Relative
+from bot.errors import Refused
+from bot.interactions.message_api import EphemeralPayload
+from bot.models.job import JobRow, JobState, parts_of
+from bot.storage import files
+from bot.text import link, mention, message_link, plain, shorten, show_prompts
+from bot.views.base import JobButton, Press, template
+from engine.requests.request import DreamRequest
+
+FILE = "lineage.png"
+COLOUR = 0xF0B541
+PROMPT = 120
+"""Characters of a prompt in the list."""
+ALONE = "This picture was made from no other, and none was made from it yet."
+
+
+class LineageButton(JobButton, template=template("lineage")):
+    """Shows what a result was made from, and what was made from it."""
+
+    action = "lineage"
+    label = "Lineage"
+    private = True
+
+    async def pressed(self, press: Press, job: JobRow) -> None:
+        await answer_lineage(press, job)
+
+
+async def answer_lineage(press: Press, job: JobRow) -> None:
+    """Send the tree to the presser alone. Raises Refused for a result without relatives."""
+    if job.state is not JobState.DONE:
+        raise Refused("This job has no finished picture.")
+    family = await press.services.families.of(job, press.caller)
+    if len(family.members) == 1:
+        raise Refused(ALONE)
+    shown = {one.key: png for one in family.members if (png := await _png(one)) is not None}
+    names = {one.key: one.job.origin.user_name for one in family.numbered if one.job}
+    tree = await asyncio.to_thread(family_tree, family, shown, names)
+    await press.responder.send_private_payload(lineage_payload(family, tree))
+
+
+def lineage_payload(family: Family, tree: bytes) -> EphemeralPayload:
+    """The tree, and its members by number."""
+    embed = discord.Embed(title="Lineage", colour=COLOUR, description="\n".join(_lines(family)))
+    embed.set_image(url=f"attachment://{FILE}")
+    return EphemeralPayload("", (embed,), ((FILE, tree),))
+
+
+def _lines(family: Family) -> Iterator[str]:
+    for number, member in enumerate(family.numbered, 1):
+        job = member.job
+        assert job is not None
+        words = show_prompts(request.prompts) if (request := _dream(member)) else ""
+        shown = job.message_id and job.origin.guild_id
+        name = f"**{number}.** {mention(job.origin.user_id)}"
+        how = f" · {relation_word(member.relation)}" if member.relation else ""
+        where = f" · {link('open', message_link(job.origin.guild_id, job.origin.channel_id, job.message_id or 0))}"
+        yield f"{name}{how}{where if shown else ''}{f' · {shorten(words, PROMPT)}' if words else ''}"
+    hidden = sum(one.look == "private" for one in family.members)
+    if hidden:
+        yield plain("Grey boxes are private, or from places that you cannot see here.")
+
+
+def _dream(member: Relative) -> DreamRequest | None:
+    parts = parts_of(member.job.request) if member.job else ()
+    request = parts[member.index if 0 < member.index < len(parts) else 0].request if parts else None
+    return request if isinstance(request, DreamRequest) else None
+
+
+async def _png(member: Relative) -> bytes | None:
+    """The picture of a member that is shown, if its file is left."""
+    if member.job is None or member.look != "shown":
+        return None
+    picture = next((one for one in member.job.pictures if one.index == member.index), None)
+    return await files.read(picture.path) if picture and picture.path else None
