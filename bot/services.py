@@ -17,6 +17,7 @@ from bot.actions.moderate import Moderation
 from bot.actions.privacy import Privacy
 from bot.actions.report import Reporting
 from bot.community.defaults import Defaults
+from bot.community.experiments import Experiments
 from bot.community.favorites import Favorites
 from bot.community.gallery import Gallery
 from bot.community.held_pictures import HeldPictures
@@ -109,6 +110,7 @@ class Services:
     insights: Insights
     styles: Styles
     defaults: Defaults
+    experiments: Experiments
     look: Callable[[], Awaitable[Status]]
     """Reads the state of the whole bot, for `/engine`, /metrics and /health."""
 
@@ -201,6 +203,7 @@ def build_services(
         insights=Insights(store),
         styles=styles,
         defaults=defaults,
+        experiments=Experiments(defaults, styles),
         picture_requests=PictureRequests(defaults),
         access=access,
         families=Families(store, access),

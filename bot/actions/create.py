@@ -7,7 +7,7 @@ hold the picture. Failures are raised as DreamErrors; the caller turns them into
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
 import discord
@@ -24,11 +24,12 @@ from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import Responder
 from bot.jobs.admission import Once, Submission
 from bot.jobs.service import JobService
-from bot.models.job import Applied, JobRequest, JobRow, JobState, Kind, PictureRow, Update
+from bot.models.job import Applied, JobRequest, JobRow, JobState, Kind, Origin, PictureRow, Update
 from bot.pictures.ranking import best
 from bot.policy.cost_confirmation import question_words
 from bot.requests.derive import again, upscale, variation
 from bot.storage import Store
+from bot.storage.database import Session
 from engine.errors import DreamError
 from engine.requests.request import AUTO, DreamRequest, UpscaleRequest, best_upscaler
 
@@ -95,12 +96,33 @@ class JobActions:
         kind: Kind = "dream",
         parent: ParentPicture | None = None,
         applied: tuple[Applied, ...] = (),
+        asks: bool = False,
     ) -> None:
         """Render a typed request. *images*: SHA-256 → bytes of its attachments; *parent*: the result it starts from.
 
-        *applied*: defaults that the request contains.
+        *applied*: defaults that the request contains. *asks*: the cost is confirmed first, however small it is.
         """
-        await self._place(request, caller, responder, kind, parent or ParentPicture(), images, applied=applied)
+        parent = parent or ParentPicture()
+        if asks and responder.can_ask:
+            await self.check(request, caller)
+            left = (await self._jobs.quota.balance(caller.user_id, caller.roles, caller.guild_id)).left
+            origin = replace(caller.origin(kind, parent.job_id, parent.index), applied=applied)
+            await self._ask(request, origin, images, left, responder)
+        else:
+            await self._place(request, caller, responder, kind, parent, images, applied=applied)
+
+    async def enter(
+        self,
+        request: DreamRequest,
+        caller: Invocation,
+        responder: Responder,
+        also: Callable[[Session, JobRow], Awaitable[None]],
+        applied: tuple[Applied, ...] = (),
+    ) -> None:
+        """Render an entry of a challenge, which costs no quota. *also* enters it in the same transaction."""
+        origin = replace(caller.origin("entry"), applied=applied)
+        submission = Submission(request, origin, roles=caller.roles, location=caller.location, free=True, also=also)
+        await self._take(submission, caller, responder)
 
     async def again(self, job: JobRow, caller: Invocation, responder: Responder) -> None:
         """Render the same prompt with a new seed; a failed job is tried unchanged."""
@@ -116,9 +138,11 @@ class JobActions:
             variation(job, index), caller, responder, "variation", ParentPicture(job.id, index), once=once
         )
 
-    async def remix(self, job: JobRow, request: JobRequest, caller: Invocation, responder: Responder) -> None:
+    async def remix(
+        self, job: JobRow, request: JobRequest, caller: Invocation, responder: Responder, index: int = 0
+    ) -> None:
         """Render an edited prompt of a result."""
-        await self._place(request, caller, responder, "remix", ParentPicture(job.id))
+        await self._place(request, caller, responder, "remix", ParentPicture(job.id, index))
 
     async def pick(self, job: JobRow, index: int, caller: Invocation, responder: Responder) -> None:
         """Show one picture of a batch in a message with the usual buttons, at no cost."""
@@ -243,11 +267,17 @@ class JobActions:
         except Unconfirmed as error:
             if not responder.can_ask:
                 raise
-            question = await self._jobs.confirmation.ask(request, submission.origin, images)
-            seconds = self._jobs.registry.expect(request).likely
-            await responder.send_private_payload(
-                self._question_payload(question.id, question_words(request, error.left, seconds))
-            )
+            await self._ask(request, submission.origin, images, error.left, responder)
+
+    async def _ask(
+        self, request: JobRequest, origin: Origin, images: Mapping[str, bytes], left: float, responder: Responder
+    ) -> None:
+        """Send the question about the cost, with its buttons."""
+        question = await self._jobs.confirmation.ask(request, origin, images)
+        seconds = self._jobs.registry.expect(request).likely
+        await responder.send_private_payload(
+            self._question_payload(question.id, question_words(request, left, seconds))
+        )
 
     async def _take(
         self, submission: Submission, caller: Invocation, responder: Responder, picked: tuple[JobRow, int] | None = None
@@ -268,7 +298,7 @@ class JobActions:
         self, submission: Submission, caller: Invocation, responder: Responder, picked: tuple[JobRow, int] | None
     ) -> None:
         """Submit with a direct message as the job's message. The interaction only links to it."""
-        if not submission.answers and not picked:  # ask before a direct message is sent
+        if not submission.answers and not picked and not submission.free:  # ask before a direct message is sent
             await self._jobs.confirmation.check(submission.request, caller.user_id, caller.roles, caller.guild_id)
         direct = await DirectMessageResponder.open(self._client, caller.user_id, responder)
         origin = replace(

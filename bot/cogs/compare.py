@@ -1,19 +1,15 @@
-"""`/compare`: one prompt and seed with several profiles, methods or models, side by side."""
+"""`/compare`: lists of words and values, or several ways to paint, side by side in one job."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 from discord import app_commands
 from discord.ext import commands
 
 from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
-from bot.policy.server_rules import PaintChoice, Preferences, ServerRules, preferred
 from bot.requests import autocomplete as completion
-from bot.requests.parse import ParsedCommand, parse_comparison
+from bot.requests.parse import ParsedCommand
 from bot.services import BotClient
-from engine.catalogue.models import DEFAULT_MODEL
 from engine.requests.prompts import MAX_SOURCE
 from engine.requests.request import MAX_SEED
 
@@ -25,9 +21,12 @@ class CompareCog(commands.Cog):
     def __init__(self, bot: BotClient) -> None:
         self.services = bot.services
 
-    @app_commands.command(name="compare", description="Paint the same prompt in two to four ways, side by side.")
+    @app_commands.command(
+        name="compare", description="Paint one prompt with lists of words, values or ways, side by side."
+    )
     @app_commands.describe(
-        prompt="What to paint. Parts and weights: castle:2 | fog | people:-0.5",
+        prompt="What to paint. A list paints one picture for each: a [red|blue] fox",
+        values="Lists of settings: steps=[10,25,50] or seed=[1..9] or style=[ink|watercolour]",
         first="A profile, method or model, with options if needed, for example draft eta=0.5",
         second="Another profile, method or model.",
         third="Another profile, method or model.",
@@ -42,27 +41,30 @@ class CompareCog(commands.Cog):
         self,
         interaction: AnyInteraction,
         prompt: Words,
-        first: WayWords,
-        second: WayWords,
+        values: WayWords | None = None,
+        first: WayWords | None = None,
+        second: WayWords | None = None,
         third: WayWords | None = None,
         fourth: WayWords | None = None,
         negative: Words | None = None,
         size: str | None = None,
         seed: app_commands.Range[int, 0, MAX_SEED] | None = None,
     ) -> None:
-        """Check all ways, then queue them as one job."""
+        """Check all pictures, then queue them as one job."""
         responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)
-        choices = await self.services.moderation.choices(caller.user_id)
-        if not choices.private:
+        if not (await self.services.moderation.choices(caller.user_id)).private:
             caller.check_place()
-        usual = choices, await self.services.moderation.rules(caller.guild_id)
-        texts = [text for text in (first, second, third, fourth) if text]
+        ways = [text for text in (first, second, third, fourth) if text]
         wanted = ParsedCommand(prompt, negative or "", size or "", seed)
-        comparison = parse_comparison(texts, wanted, self._preferring(usual))
-        await self.services.job_actions.dream(comparison, caller, responder)
+        services = self.services
+        made = await services.experiments.prepare(wanted, values or "", ways, caller, services.unavailable)
+        await services.job_actions.dream(made.request, caller, responder, applied=made.applied)
+        if made.notes:
+            await responder.send_private(" ".join(made.notes))
 
-    def _preferring(self, usual: tuple[Preferences, ServerRules]) -> Callable[[PaintChoice], PaintChoice]:
-        return lambda ways: preferred(ways, usual, DEFAULT_MODEL, self.services.unavailable)
+    @compare.autocomplete("values")
+    async def _values(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
+        return [app_commands.Choice(name=text, value=value) for text, value in completion.lists(typed)]
 
     @compare.autocomplete("first")
     @compare.autocomplete("second")

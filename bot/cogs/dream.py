@@ -11,21 +11,24 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.community.defaults import Typed
+from bot.community.defaults import Settled, Typed
 from bot.errors import Refused
 from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
+from bot.models.comparison import Comparison, changed
 from bot.pictures.attachments import AttachmentReader
 from bot.pictures.mask import ALONE, make_mask
 from bot.policy.server_rules import NO_PROFILE, PaintChoice, preferred
 from bot.requests import autocomplete as completion
+from bot.requests.derive import new_seed
+from bot.requests.experiment import plan_dream
 from bot.services import BotClient
-from bot.text import duration, plain, units
+from bot.text import duration, units
 from engine.catalogue.models import DEFAULT_MODEL
 from engine.errors import DreamError
 from engine.images.icons.spec import MAX_TEXT
 from engine.requests.icons import draw_icons
-from engine.requests.prompts import MAX_SOURCE, read_prompts
+from engine.requests.prompts import MAX_SOURCE
 from engine.requests.request import (
     MAX_COUNT,
     MAX_SEED,
@@ -47,7 +50,7 @@ class DreamCog(commands.Cog):
 
     @app_commands.command(name="dream", description="Paint a picture from a prompt.")
     @app_commands.describe(
-        prompt="What to paint. Parts and weights: castle:2 | fog | people:-0.5",
+        prompt="What to paint: castle:2 | fog | people:-0.5. {red|blue} paints one picture for each.",
         negative="What the picture should avoid.",
         image="A picture to start from.",
         icon="A figure to start from in place of a picture, for example owl size=0.6",
@@ -107,42 +110,45 @@ class DreamCog(commands.Cog):
             | parse_settings(more or "")
             | ({} if steps is None else {"steps": str(steps)}),
         )
-        settled = await self.services.defaults.settle(typed, caller.user_id, caller.location, self.services.unavailable)
-        request = build_request(
-            settled.prompt,
-            negative=settled.negative,
-            model=settled.ways.model,
-            method=settled.ways.method,
-            size=settled.ways.size,
-            seed=seed,
-            count=count or 1,
-            init_image=NOT_YET if image else "",
-            mask_image=NOT_YET if mask else "",
-            target_image=NOT_YET if target else "",
-            init_icon=icon or "",
-            target_icon=target_icon or "",
-            settings=settled.settings,
-        )
+        if count and count > 1 and len(plan_dream(prompt)) > 1:
+            raise Refused("A prompt with {…|…} paints one picture per text. Leave count out.")
+        drawn_seed = new_seed() if seed is None else seed
+
+        def build(settled: Settled) -> DreamRequest:
+            return build_request(
+                settled.prompt,
+                negative=settled.negative,
+                model=settled.ways.model,
+                method=settled.ways.method,
+                size=settled.ways.size,
+                seed=drawn_seed,
+                count=count or 1,
+                init_image=NOT_YET if image else "",
+                mask_image=NOT_YET if mask else "",
+                target_image=NOT_YET if target else "",
+                init_icon=icon or "",
+                target_icon=target_icon or "",
+                settings=settled.settings,
+            )
+
+        made = await self.services.experiments.texts(typed, caller, self.services.unavailable, build)
         if image or target:
-            await self.services.job_actions.check(request, caller)
+            await self.services.job_actions.check(made.request, caller)
         attached = await _fetched(self.services.attachments, caller.user_id, image, mask)
-        images = dict(attached.images)
-        request = request.model_copy(update={"init_image": attached.image, "mask_image": attached.mask})
         aim = await self.services.attachments.read(target, caller.user_id) if target else None
-        if aim:
-            images[aim.sha256] = aim.png
-            request = request.model_copy(update={"target_image": aim.sha256})
-        request = await asyncio.to_thread(draw_icons, request, images)
-        await self.services.job_actions.dream(request, caller, responder, images, applied=settled.applied)
-        readings = (*read_prompts(prompt).notes, *(read_prompts(negative).notes if negative else ()))
-        notes = (
-            *map(plain, readings),
-            *settled.notes,
-            attached.note,
-            attached.fitted(request),
-            aim.note if aim else "",
-        )
-        if note := " ".join(filter(None, notes)):
+        images = {**attached.images, **({aim.sha256: aim.png} if aim else {})}
+
+        def attach(one: DreamRequest) -> DreamRequest:
+            named = {"init_image": attached.image, "mask_image": attached.mask}
+            return draw_icons(one.model_copy(update=named | ({"target_image": aim.sha256} if aim else {})), images)
+
+        request = await asyncio.to_thread(changed, made.request, attach)
+        asks = isinstance(request, Comparison)
+        await self.services.job_actions.dream(request, caller, responder, images, applied=made.applied, asks=asks)
+        first = request.ways[0].request if isinstance(request, Comparison) else request
+        if note := " ".join(
+            filter(None, (*made.notes, attached.note, attached.fitted(first), aim.note if aim else ""))
+        ):
             await responder.send_private(note)
 
     @dream.autocomplete("prompt")

@@ -1,4 +1,4 @@
-"""`/help words`: the words that the small model reads, with pictures."""
+"""`/help words` and `/help styles`: what the small model reads, and what styles do, with pictures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from discord.ext import commands
 
 from bot.interactions.responder import InteractionResponder
 from bot.services import BotClient
+from bot.views.community.styles import help_payload
 from bot.views.words import words_page
 from engine.primer.things import GROUPS
 
@@ -31,6 +32,11 @@ class Help(commands.Cog):
         """Show the first page of a group."""
         responder = InteractionResponder.of(interaction, private=True)
         await responder.send_private_payload(await words_page(group.value if group else GROUPS[0], 0))
+
+    @topics.command(name="styles", description="What the styles that come with the bot do, with pictures.")
+    async def styles(self, interaction: discord.Interaction[discord.Client]) -> None:
+        responder = InteractionResponder.of(interaction, private=True)
+        await responder.send_private_payload(await help_payload())
 
 
 async def setup(bot: BotClient) -> None:

@@ -29,7 +29,7 @@ from bot.text import plain
 from engine.catalogue.models import DEFAULT_MODEL, MODELS
 from engine.errors import DreamError
 from engine.requests.prompts import parse_prompts
-from engine.requests.request import METHODS, find_size, option_names, parse_shape
+from engine.requests.request import METHODS, DreamRequest, build_request, find_size, option_names, parse_shape
 
 YOURS, CHANNEL, SERVER = "your settings", "this channel", "this server"
 Values: TypeAlias = Preferences | ChannelDefaults | ServerRules
@@ -68,6 +68,18 @@ class Settled:
     applied: tuple[Applied, ...] = ()
     notes: tuple[str, ...] = ()
     """Defaults that were skipped, in sentences for the person."""
+
+    def request(self) -> DreamRequest:
+        """One picture with a new seed. Raises InvalidRequest or PromptError."""
+        ways = self.ways
+        return build_request(
+            self.prompt,
+            negative=self.negative,
+            model=ways.model,
+            method=ways.method,
+            size=ways.size,
+            settings=self.settings,
+        )
 
 
 class Defaults:

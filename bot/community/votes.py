@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -35,7 +35,8 @@ from bot.interactions.message_api import (
     trouble_of,
 )
 from bot.jobs.service import JobService
-from bot.models.job import Comparison, JobRow, JobState, new_job_id, parts_of
+from bot.models.comparison import SEED, WAY, Comparison
+from bot.models.job import JobRow, JobState, new_job_id, parts_of
 from bot.models.vote import MOST_CANDIDATES, PROMPT, Candidate, Trait, Vote, VotePlace
 from bot.pictures.contact_sheet import thumbnail
 from bot.pictures.ranking import ordered
@@ -104,10 +105,12 @@ class Votes:
         seconds: float,
         *,
         others_only: bool = False,
+        also: Callable[[Session, Vote], Awaitable[None]] | None = None,
     ) -> Vote:
         """Store a vote of *seconds* over 2 to 25 pictures and post its message; letters are given at random.
 
-        *others_only*: nobody may vote for their own picture. Raises Refused: too many votes, or no right to post.
+        *others_only*: nobody may vote for their own picture. *also* runs in the same transaction. Raises Refused: too
+        many votes, or no right to post.
         """
         if not 2 <= len(candidates) <= MOST_CANDIDATES:
             raise Refused(f"A vote needs 2 to {MOST_CANDIDATES} pictures; this has {len(candidates)}.")
@@ -140,6 +143,8 @@ class Votes:
                 candidates=lettered,
             )
             await rows.insert(session, vote)
+            if also is not None:
+                await also(session, vote)
         failpoint("vote stored")
         await self._show(vote.id, fresh=True)
         shown = await self._store.votes.find(vote.id)
@@ -283,7 +288,8 @@ def candidates_of(job: JobRow) -> tuple[Candidate, ...]:
         label, traits = f"seed {picture.facts.get('seed', '?')}", tuple[Trait, ...]()
         if isinstance(job.request, Comparison):
             way = job.request.ways[picture.index]
-            label, traits = way.label, (("way", way.label),)
+            label = way.label
+            traits = tuple(one for one in way.traits or ((WAY, way.label),) if one[0] != SEED)
         elif isinstance(job.request, DreamRequest):
             traits = traits_of(job.request)
         found.append(Candidate(job.id, picture.index, job.origin.user_id, label, traits))

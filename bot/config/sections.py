@@ -224,6 +224,9 @@ class LimitsSection(Section):
     max_batch: int = Field(
         default=24, ge=0, le=100, description="Pictures of a batch, which are painted one after the other; 0 = none."
     )
+    max_compare: int = Field(
+        default=16, ge=2, le=25, description="Pictures of one comparison, or of one prompt with lists."
+    )
     max_upscaled: int = Field(default=4096, ge=256, le=16_384, description="Longest side after an upscale, in pixels.")
 
 

@@ -13,7 +13,8 @@ import discord
 from bot.embeds.job import Parent, captions, embed_for
 from bot.errors import PictureGone
 from bot.interactions.message_api import MessagePayload
-from bot.models.job import Comparison, JobRow, JobState, Update, parts_of
+from bot.models.comparison import Comparison
+from bot.models.job import JobRow, JobState, Update, parts_of
 from bot.pictures.contact_sheet import thumbnail
 from bot.pictures.ranking import ordered
 from bot.pictures.uploads import (
@@ -121,7 +122,7 @@ class MessageRenderer:
         elif job.state is not JobState.DONE:
             return None
         if isinstance(job.request, Comparison):
-            return await comparison_upload(job.id, known, captions(job), limit)
+            return await comparison_upload(job.id, known, captions(job), job.request.grid, limit)
         if job.state.over:
             return await batch_upload(job.id, known, ordered(job), limit)
         return await batch_so_far(job.id, known, job.request.count)

@@ -8,7 +8,8 @@ import discord
 
 from bot.embeds.applied import applied_lines
 from bot.embeds.job import COLOURS, headline
-from bot.models.job import RUNNING, Comparison, JobRow, PictureRow, Way
+from bot.models.comparison import Comparison, Way
+from bot.models.job import RUNNING, JobRow, PictureRow
 from bot.pictures.ranking import independent_score
 from bot.requests.format import compare_command, shell_command, slash_command
 from bot.text import count, duration, has_invisible, listed, mention, plain, shorten, units

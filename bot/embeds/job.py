@@ -17,9 +17,11 @@ from dataclasses import dataclass
 import discord
 
 from bot.embeds.applied import applied_note
-from bot.models.job import RUNNING, Comparison, JobRequest, JobRow, JobState, PictureRow, QueuePosition, Ranking, Update
+from bot.models.comparison import Comparison
+from bot.models.job import RUNNING, JobRequest, JobRow, JobState, PictureRow, QueuePosition, Ranking, Update
 from bot.pictures.ranking import independent_score, ordered
 from bot.text import (
+    PROMPT_SHOWN,
     bar,
     because,
     count,
@@ -240,7 +242,9 @@ def footer(job: JobRow) -> str:
     if isinstance(request, DreamRequest):
         facts = [seeds(request), size, count(request.options.steps, "step"), request.method, request.model]
     elif isinstance(request, Comparison):
-        facts = [f"seed {request.seed}", f"{len(job.pictures)} ways", units(job.cost)]
+        what = "picture" if request.source else "way"
+        seed = "" if request.has_seeds else f"seed {request.seed}"
+        facts = [seed, count(len(job.pictures), what), units(job.cost)]
     else:
         facts = [size, f"upscaler {request.upscaler}"]
     return " · ".join(fact for fact in (*facts, scores(job), took(job)) if fact)
@@ -304,7 +308,10 @@ def took(job: JobRow) -> str:
 
 
 def show_request(request: JobRequest) -> str:
-    """A request in one line: its prompts, or the upscale."""
+    """A request in one line: its prompts, the lists of a comparison as typed, or the upscale."""
+    if isinstance(request, Comparison) and request.source:
+        lists = f" · {plain(shorten(request.lists, PROMPT_SHOWN))}" if request.lists else ""
+        return plain(shorten(request.source, PROMPT_SHOWN)) + lists
     if isinstance(request, DreamRequest | Comparison):
         return show_prompts(request.prompts)
     return f"{request.width}×{request.height} upscaled {request.scale}×"

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum, auto
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import aiohttp
 import discord
@@ -71,6 +71,9 @@ class EphemeralPayload:
 
 log = logging.getLogger(__name__)
 
+WEEK: Literal[10080] = 10080
+"""Minutes without a message after which a thread is archived."""
+HAS_THREAD = 160004
 HISTORY = 100
 """Most messages of a channel that are searched for a lost one."""
 UNTOLD_SECONDS = 60.0
@@ -306,6 +309,21 @@ class Post:
                 nonce=key,
             )
         return sent.id
+
+    async def start_thread(self, message_id: int, name: str) -> int:
+        """Start a thread from a message; returns its id, also if the message has one already."""
+        with self._counting("thread"):
+            try:
+                message = self.channel.get_partial_message(message_id)
+                return (await message.create_thread(name=name, auto_archive_duration=WEEK)).id
+            except discord.HTTPException as error:
+                if error.code != HAS_THREAD:
+                    raise
+                return message_id  # such a thread has the id of its message
+
+    async def pin(self, message_id: int) -> None:
+        with self._counting("pin"):
+            await self.channel.get_partial_message(message_id).pin()
 
     async def delete(self, message_id: int) -> None:
         with self._counting("delete"):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping
+import math
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from bot.config.settings import Config, Standing
@@ -46,6 +47,10 @@ class Submission:
     answers: str = ""
     """Id of the cost question that this confirms, which closes it."""
     once: tuple[Once, ...] = ()
+    free: bool = False
+    """It costs neither the person's nor the server's quota: an entry of a challenge."""
+    also: Callable[[Session, JobRow], Awaitable[None]] | None = None
+    """Runs in the transaction that stores the job; what it raises undoes the job."""
 
 
 class Admission:
@@ -73,11 +78,13 @@ class Admission:
             await self._store.jobs.insert(session, job)
             await self._store.ancestry.insert(session, job)
             await self._count_style(session, job)
-            left = await self._reserve(session, job, standing, now)
+            left = await self._reserve(session, job, standing, now, free=submission.free)
             await self._store.interactions.insert(session, job.id, origin, now)
             await self._keep_images(session, job, submission.images, now)
+            if submission.also is not None:
+                await submission.also(session, job)
             # Checked last: raising here rolls the whole transaction back.
-            if not submission.answers and worth_asking(job.cost, left, self._config.quota):
+            if not submission.answers and not submission.free and worth_asking(job.cost, left, self._config.quota):
                 raise Unconfirmed(left)
         failpoint("submitted")
         return job
@@ -142,8 +149,11 @@ class Admission:
             if not await self._store.presses.first(once.key, now, once.seconds, session):
                 raise Refused(once.refusal)
 
-    async def _reserve(self, session: Session, job: JobRow, standing: Standing, now: float) -> float:
-        """Reserve the cost in both quotas; returns the units that the person had left before."""
+    async def _reserve(self, session: Session, job: JobRow, standing: Standing, now: float, *, free: bool) -> float:
+        """Reserve the cost in both quotas, or nothing; returns the units that the person had left before."""
+        if free:
+            await self._quota.reserve(session, job.id, job.owner, 0.0, 0.0, now, job.origin.server_id)
+            return math.inf
         await self._check_server_quota(session, job, standing, now)
         left = await self._quota.left(session, job.owner, standing.units, now, job.origin.server_id)
         await self._quota.reserve(session, job.id, job.owner, job.cost, standing.units, now, job.origin.server_id)

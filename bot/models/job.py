@@ -12,61 +12,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Literal, NamedTuple, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
+from bot.models.comparison import Comparison
 from engine.errors import DreamError, InvalidRequest, PromptError
 from engine.protocol.messages import Progress, Request
-from engine.requests.prompts import Prompt
 from engine.requests.request import DreamRequest, request_from_json, request_to_json
-
-PLACES = ("first", "second", "third", "fourth")
-"""What the ways are called before they have names."""
-MOST = len(PLACES)
-
-
-class Way(BaseModel):
-    """One way to paint it, and what people call it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    label: str
-    request: DreamRequest
-
-
-class Comparison(BaseModel):
-    """The ways, in the order in which they were named. Picture *i* is painted in way *i*."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: Literal[1] = 1
-    kind: Literal["compare"] = "compare"
-    ways: tuple[Way, ...] = Field(min_length=2, max_length=MOST)
-
-    @property
-    def prompts(self) -> tuple[Prompt, ...]:
-        return self.ways[0].request.prompts
-
-    @property
-    def seed(self) -> int:
-        return self.ways[0].request.seed
-
-    @property
-    def count(self) -> int:
-        return len(self.ways)
-
-    @property
-    def images(self) -> tuple[str, ...]:
-        """SHA-256 of every picture that one of the ways needs beside it."""
-        return tuple(dict.fromkeys(sha for way in self.ways for sha in way.request.images))
-
-    @property
-    def cost(self) -> float:
-        return sum(way.request.cost for way in self.ways)
-
-    def with_seed(self, seed: int) -> Comparison:
-        ways = (way.model_copy(update={"request": way.request.model_copy(update={"seed": seed})}) for way in self.ways)
-        return self.model_copy(update={"ways": tuple(ways)})
-
 
 JobRequest: TypeAlias = Request | Comparison
 """The request of a job."""
@@ -156,7 +107,7 @@ def _parse(raw: str) -> JobRequest:
 
 
 Kind: TypeAlias = Literal[
-    "dream", "again", "variation", "remix", "upscale", "pick", "init", "target", "blend", "outpaint", "crop"
+    "dream", "again", "variation", "remix", "upscale", "pick", "init", "target", "blend", "outpaint", "crop", "entry"
 ]
 ID_LENGTH = 10
 PORTION = 8

@@ -12,10 +12,10 @@ import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from engine.images.opening import open_own
-from engine.images.pictures import contact_sheet, shortened, to_png, within
+from engine.images.pictures import shortened, to_png, within
 
 THUMBNAIL = 256
 """Pixels of a picture's longer side, at most."""
@@ -24,7 +24,6 @@ WIDEST = 2048
 FRAMES = ((250, 190, 60), (196, 202, 210), (193, 128, 78))
 """Of the best three: gold, silver, bronze."""
 NO_FRAMES: Mapping[int, tuple[int, int, int]] = {}
-BLANK = Image.new("RGB", (THUMBNAIL, THUMBNAIL))
 BACKGROUND = (30, 31, 34)
 EMPTY = (43, 45, 49)
 TEXT = (220, 221, 222)
@@ -67,12 +66,16 @@ def lettered_sheet(
 
 
 def side_by_side(thumbnails: Mapping[int, bytes], captions: Sequence[str]) -> bytes:
-    """Pictures with a caption under each, as PNG; a missing one is dark. Needs at least one."""
-    known = {index: _opened(data) for index, data in thumbnails.items()}
-    largest = max(known.values(), key=lambda image: image.size)
-    images = [known.get(index) or Image.new("RGB", largest.size, EMPTY) for index in range(len(captions))]
-    numbered = [f"{number} · {caption}" for number, caption in enumerate(captions, 1)]
-    return to_png(contact_sheet(images, numbered, columns=2 if len(images) == 4 else len(images)))
+    """Numbered pictures with a caption under each, as PNG; a missing one is dark. Needs at least one."""
+    cells = [thumbnails.get(index) for index in range(len(captions))]
+    columns = len(cells) if len(cells) < 4 else math.ceil(math.sqrt(len(cells)))
+    return to_png(_drawn(cells, _numbers(range(len(cells))), captions=captions, columns=columns))
+
+
+def crossed(thumbnails: Mapping[int, bytes], rows: Sequence[str], columns: Sequence[str]) -> bytes:
+    """Numbered pictures, row by row, with the labels of columns above and of each row before it, as PNG."""
+    cells = [thumbnails.get(index) for index in range(len(rows) * len(columns))]
+    return to_png(_drawn(cells, _numbers(range(len(cells))), columns=len(columns), heads=columns, sides=rows))
 
 
 def gallery_sheet(cells: Sequence[bytes | None], stars: Sequence[int]) -> bytes:
@@ -125,35 +128,51 @@ def _drawn(
     badges: Sequence[str],
     frames: Mapping[int, tuple[int, int, int]] = NO_FRAMES,
     captions: Sequence[str] = (),
+    *,
+    columns: int = 0,
+    heads: Sequence[str] = (),
+    sides: Sequence[str] = (),
 ) -> Image.Image:
-    """*frames*: position → colour."""
+    """*frames*: position → colour. *captions* go under the cells, *heads* above columns, *sides* above each row."""
     images = [_opened(cell) if cell else None for cell in cells]
-    largest = max((image for image in images if image), key=lambda image: image.size, default=BLANK)
-    columns = math.ceil(math.sqrt(len(cells)))
-    scale = min(1.0, WIDEST / columns / max(largest.size))
-    width, height = (max(round(side * scale), 1) for side in largest.size)
+    sizes = [image.size for image in images if image] or [(THUMBNAIL, THUMBNAIL)]
+    columns = columns or math.ceil(math.sqrt(len(cells)))
+    scale = min(1.0, WIDEST / columns / max(map(max, sizes)))
+    width, height = (max(round(max(size[axis] for size in sizes) * scale), 1) for axis in (0, 1))
     gap = max(6, width // 28)
     rows, full = math.ceil(len(cells) / columns), columns * (width + gap) + gap
-    small = ImageFont.load_default(caption_size(full))
-    footer = round(1.5 * caption_size(full)) if captions else 0
-    sheet = Image.new("RGB", (full, rows * (height + footer + gap) + gap), BACKGROUND)
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(max(round(min(width, height) / 5), 12))
+    strip = round(1.5 * caption_size(full))
+    top, side, footer = (strip if texts else 0 for texts in (heads, sides, captions))
+    row_height = side + height + footer + gap
+    sheet = Image.new("RGB", (full, gap + top + rows * row_height), BACKGROUND)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(max(round(min(width, height) / 5), 12))
+    for column, head in enumerate(heads):
+        _line(draw, (gap + column * (width + gap) + width / 2, gap / 2 + top / 2), head, width, full)
+    for row, label in enumerate(sides):
+        _line(draw, (gap, gap + top + row * row_height + side / 2), label, full - 2 * gap, full, "lm")
     for place, (image, badge) in enumerate(zip(images, badges, strict=True)):
-        x, y = gap + place % columns * (width + gap), gap + place // columns * (height + footer + gap)
+        x, y = gap + place % columns * (width + gap), gap + top + place // columns * row_height + side
         if captions:
-            text = shortened(_LATIN.sub("", captions[place]), small, width)
-            draw.text((x + width / 2, y + height + footer / 2), text, TEXT, small, anchor="mm")
+            _line(draw, (x + width / 2, y + height + footer / 2), captions[place], width, full)
         if image is None:
             draw.rectangle((x, y, x + width - 1, y + height - 1), fill=EMPTY)
             continue
-        sheet.paste(image.resize((width, height), Image.Resampling.LANCZOS), (x, y))
+        fitted = ImageOps.contain(image, (width, height), Image.Resampling.LANCZOS)
+        sheet.paste(fitted, (x + (width - fitted.width) // 2, y + (height - fitted.height) // 2))
         if place in frames:
             edge = gap // 2
             box = (x - edge, y - edge, x + width - 1 + edge, y + height - 1 + edge)
             draw.rectangle(box, None, frames[place], edge + 2)
         _badge(draw, (x, y), badge, font)
     return sheet
+
+
+def _line(
+    draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, width: int, sheet: int, anchor: str = "mm"
+) -> None:
+    """One line of at most *width* pixels on a sheet of *sheet* pixels."""
+    font = ImageFont.load_default(caption_size(sheet))
+    draw.text(at, shortened(_LATIN.sub("", text), font, width), TEXT, font, anchor=anchor)
 
 
 def caption_size(width: int) -> int:

@@ -6,16 +6,19 @@ import asyncio
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from PIL import Image
 
-from bot.pictures.contact_sheet import ranked_sheet, sheet_so_far, side_by_side
+from bot.pictures.contact_sheet import crossed, ranked_sheet, sheet_so_far, side_by_side
 from bot.pictures.ranking import PictureOrder
 from engine.images.opening import open_own
 from engine.images.pictures import fit_to_bytes, grid, snapshot, to_png
 
 THUMBNAIL_SIDE = 160
 """Pixels."""
+Grid: TypeAlias = tuple[Sequence[str], Sequence[str]]
+"""Labels of the rows and of the columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +57,15 @@ async def batch_so_far(job_id: str, thumbnails: Mapping[int, bytes], pictures: i
 
 
 async def comparison_upload(
-    job_id: str, thumbnails: Mapping[int, bytes], captions: Sequence[str], limit: int
+    job_id: str, thumbnails: Mapping[int, bytes], captions: Sequence[str], grid: Grid | None, limit: int
 ) -> ImageUpload | None:
-    """The pictures of a comparison side by side, with captions; None before the first."""
+    """The pictures of a comparison with captions, or in a *grid* with labels; None before the first."""
     if not thumbnails:
         return None
-    png = await asyncio.to_thread(side_by_side, thumbnails, captions)
+    if grid:
+        png = await asyncio.to_thread(crossed, thumbnails, *grid)
+    else:
+        png = await asyncio.to_thread(side_by_side, thumbnails, captions)
     data, extension, note = await asyncio.to_thread(fit_to_bytes, png, limit)
     return ImageUpload(f"{job_id}.{extension}", data, note)
 

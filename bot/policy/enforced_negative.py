@@ -7,7 +7,8 @@ from dataclasses import replace
 from pydantic import ValidationError
 
 from bot.errors import Refused
-from bot.models.job import Applied, Comparison, JobRequest, JobRow
+from bot.models.comparison import Comparison
+from bot.models.job import Applied, JobRequest, JobRow
 from bot.text import plain, shorten
 from engine.errors import DreamError
 from engine.requests.prompts import Prompt, parse_prompts

@@ -9,6 +9,7 @@ from pathlib import Path
 from bot.config.sections import LimitsSection, QueueSection, QuotaSection
 from bot.config.settings import Standing
 from bot.errors import CoolingDown, NoRoom, QueueFull, TooLarge
+from bot.models.comparison import Comparison
 from bot.models.job import JobRequest, named, parts_of
 from bot.text import count
 from engine.catalogue.models import MODELS
@@ -18,7 +19,9 @@ from engine.requests.request import AUTO, DreamRequest, check_aims
 
 
 def check_size(request: JobRequest, limits: LimitsSection) -> None:
-    """Raise TooLarge for a part that exceeds the host's *limits*."""
+    """Raise TooLarge for a part that exceeds the host's *limits*, or for too many parts."""
+    if isinstance(request, Comparison) and request.count > limits.max_compare:
+        raise TooLarge(f"This makes {request.count} pictures; the limit for one comparison is {limits.max_compare}.")
     for part in parts_of(request):
         with named(part.label):
             _check_size(part.request, limits)

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bot.config.sections import LimitsSection
 from bot.errors import BlockedWords, Refused
+from bot.models.comparison import PLACES
 from bot.models.job import JobRequest, JobRow, parts_of
 from bot.policy.word_filter import about_minors, first_found, is_mature, is_sexual
 from bot.storage import Store
@@ -146,6 +147,7 @@ class ServerRules(StoredSettings):
         """The tighter of the host's and the server's limits."""
         own = {key: getattr(self, key) for key in ("max_size", "max_steps", "max_count")}
         own["max_batch"] = self.max_count  # a limit on pictures holds for batches too
+        own["max_compare"] = self.max_count and max(self.max_count, len(PLACES))  # four ways are always allowed
         return host.model_copy(
             update={key: min(value, getattr(host, key)) for key, value in own.items() if value is not None}
         )

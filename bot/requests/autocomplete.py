@@ -167,6 +167,26 @@ def more(typed: str, method: str, model_name: str) -> list[Suggestion]:
     )
 
 
+EXAMPLES = (
+    "steps=[10,25,50]",
+    "seed=[1..9]",
+    "style=[ink|watercolour|neon]",
+    "size=[256x256|384x256]",
+    "profile=[draft|disco]",
+    "method=[clip_diffusion|pixels]",
+)
+"""Lists that `/compare values:` offers."""
+
+
+def lists(typed: str) -> list[Suggestion]:
+    """What was typed with its last word completed to an example of a list."""
+    head, _, word = typed.rpartition(" ")
+    taken = {part.partition("=")[0] for part in head.split()}
+    found = [one for one in EXAMPLES if one.startswith(word) and one.partition("=")[0] not in taken]
+    texts = [f"{head} {one}".strip() for one in found]
+    return _cut([(text, text) for text in dict.fromkeys([*([typed] if typed.strip() else []), *texts])])
+
+
 def _profiles(head: str, typed: str, method: str, taken: Collection[str]) -> list[Suggestion]:
     """Words for many options, once somebody begins to type “profile”."""
     if not typed or not "profile".startswith(typed) or "profile" in taken:
@@ -192,13 +212,14 @@ def _first_line(options: type[Options]) -> str:
     return (options.__doc__ or "").strip().splitlines()[0].partition(": ")[2].rstrip(".")
 
 
-def styles(typed: str, known: Iterable[Style]) -> list[Suggestion]:
-    """Styles whose name or template contains *typed*, and “none”."""
+def styles(typed: str, known: Iterable[Style], *, none: bool = True) -> list[Suggestion]:
+    """Styles whose name or template contains *typed*, and with *none* the word for no style."""
     wanted = folded(typed)
     fitting = [one for one in known if wanted in one.key or wanted in one.template.casefold()]
     fitting.sort(key=lambda one: not one.key.startswith(wanted))
     shown = [(f"{one.name} · {'for larger models · ' * one.large}{_about(one)}", one.name) for one in fitting]
-    return _cut([*shown[: MOST - 1], *([(f"{NO_STYLE} – no style", NO_STYLE)] if NO_STYLE.startswith(wanted) else [])])
+    absent = [(f"{NO_STYLE} – no style", NO_STYLE)] if none and NO_STYLE.startswith(wanted) else []
+    return _cut([*shown[: MOST - len(absent)], *absent])
 
 
 def _about(style: Style) -> str:

@@ -6,7 +6,8 @@ import secrets
 from collections.abc import Collection
 
 from bot.errors import PictureGone, Refused
-from bot.models.job import Comparison, JobRequest, JobRow, PictureRow, picture_of
+from bot.models.comparison import Comparison
+from bot.models.job import JobRequest, JobRow, PictureRow, picture_of
 from engine.requests.request import AUTO, MAX_SEED, USUAL_SCALE, DreamRequest, UpscaleRequest, best_upscaler
 
 
@@ -14,8 +15,10 @@ def new_seed() -> int:
     return secrets.randbelow(MAX_SEED + 1)
 
 
-def dream_of(job: JobRow) -> DreamRequest:
-    """The dream request of a job. Raises Refused for an upscale or a comparison, which have none."""
+def dream_of(job: JobRow, index: int | None = None) -> DreamRequest:
+    """The dream request of a job, or of one picture of a comparison. Raises Refused for those that have none."""
+    if isinstance(job.request, Comparison) and index is not None and index < job.request.count:
+        return job.request.ways[index].request
     if isinstance(job.request, Comparison):
         raise Refused("This is a comparison. Pick one of its pictures first, then use the buttons there.")
     if not isinstance(job.request, DreamRequest):

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import ValidationError
 
-from bot.models.job import PLACES, Comparison, Way
+from bot.models.comparison import PLACES, WAY, Comparison, Way
 from bot.models.style import NO_STYLE
 from bot.policy.server_rules import NO_NEGATIVE, NO_PROFILE
 from bot.requests.parse import USUAL, ParsedCommand, parse_label, parse_way
@@ -28,7 +28,10 @@ def slash_command(request: DreamRequest, *, placed: bool = False) -> str:
     """
     if any(prompt.image for prompt in request.prompts):
         return _blend_command(request, placed=placed)
-    prompt, negative = words_of(request)
+    return _dream_command(*words_of(request), request, placed=placed)
+
+
+def _dream_command(prompt: str, negative: str, request: DreamRequest, *, placed: bool = False) -> str:
     parts = [f"/dream prompt:{prompt}"]
     if negative or placed:
         parts.append(f"negative:{negative or NO_NEGATIVE}")
@@ -62,6 +65,8 @@ def _blend_command(request: DreamRequest, *, placed: bool) -> str:
 def compare_command(comparison: Comparison) -> str:
     """The `/compare` that asks for the same pictures."""
     first = comparison.ways[0].request
+    if comparison.source:
+        return _experiment_command(comparison)
     prompt, negative = words_of(first)
     sizes = {_size(way.request) for way in comparison.ways}
     wanted = ParsedCommand(prompt, negative, _size(first) if len(sizes) == 1 else "", comparison.seed)
@@ -72,6 +77,24 @@ def compare_command(comparison: Comparison) -> str:
     if wanted.size:
         parts.append(f"size:{wanted.size}")
     return " ".join([*parts, f"seed:{comparison.seed}"])
+
+
+def _experiment_command(comparison: Comparison) -> str:
+    """The line with the lists as they were typed; lists in braces belong to `/dream`."""
+    first = comparison.ways[0].request
+    if comparison.command == "dream":
+        return _dream_command(comparison.source, comparison.negative, first)
+    parts = [f"/compare prompt:{comparison.source}"]
+    if values := f"{comparison.lists} {comparison.usual}".strip():
+        parts.append(f"values:{values}")
+    ways = dict.fromkeys(value for way in comparison.ways for axis, value in way.traits if axis == WAY)
+    parts += [f"{place}:{text}" for place, text in zip(PLACES, ways, strict=False)]
+    if comparison.negative:
+        parts.append(f"negative:{comparison.negative}")
+    sizes = {_size(way.request) for way in comparison.ways}
+    if len(sizes) == 1 and "size=" not in comparison.lists:
+        parts.append(f"size:{sizes.pop()}")
+    return " ".join(parts if comparison.has_seeds else [*parts, f"seed:{comparison.seed}"])
 
 
 def shell_command(request: DreamRequest) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.errors import Refused
-from bot.models.job import Comparison, JobRow, Way, named
+from bot.models.comparison import Comparison, Way
+from bot.models.job import JobRow, named
 from bot.policy.server_rules import PaintChoice
 from bot.requests.derive import dream_of, new_seed
 from engine.catalogue.models import MODELS
@@ -32,9 +33,9 @@ class ParsedCommand:
     seed: int | None = None
 
 
-def parse_remix(job: JobRow, prompt: str, negative: str, settings: str) -> DreamRequest:
+def parse_remix(job: JobRow, prompt: str, negative: str, settings: str, index: int | None = None) -> DreamRequest:
     """The request of a submitted Remix modal, with the pictures of the original. Raises InvalidRequest, PromptError."""
-    original = dream_of(job)
+    original = dream_of(job, index)
     typed = parse_settings(settings)
     numbers = {key: whole_number(key, typed[key]) for key in ("steps", "seed", "count") if key in typed}
     request = build_request(

@@ -22,6 +22,15 @@ from bot.views.community.stars import (
     UnstarButton,
     star_menu,
 )
+from bot.views.community.styles import (
+    FORM,
+    StyleDeleteButton,
+    StylePaintButton,
+    StylesMenu,
+    StylesPageButton,
+    StyleStarButton,
+    submit_style,
+)
 from bot.views.community.use_picture import (
     START,
     TARGET,
@@ -36,7 +45,7 @@ from bot.views.confirm_cost import ConfirmButton, DeclineButton
 from bot.views.confirm_erasure import ForgetButton
 from bot.views.history import HistoryMenu, NewerButton, OlderButton, PostButton, SavedNewerButton, SavedOlderButton
 from bot.views.info import DrawingButton, InfoButton, WatchButton
-from bot.views.menus import MoreMenu, PickMenu, UpscaleMenu, batch_menus, more_menu
+from bot.views.menus import MoreMenu, PickMenu, SeedMenu, UpscaleMenu, more_menu, sheet_menus
 from bot.views.progress import CancelButton, RefreshButton
 from bot.views.remix_modal import submit_remix
 from bot.views.report import ReportBlockButton, ReportButton, ReportDeleteButton, ReportDismissButton, submit_report
@@ -87,13 +96,19 @@ BUTTONS: tuple[type[IdButton], ...] = (
     VoteButton,
     StartVoteButton,
     BallotButton,
+    StylesPageButton,
+    StyleStarButton,
+    StylePaintButton,
+    StyleDeleteButton,
 )
 """Every button whose custom id holds an id, to be registered with discord.py at start."""
 ITEMS: tuple[type[ui.DynamicItem[Any]], ...] = (
     *BUTTONS,
     HistoryMenu,
+    StylesMenu,
     PickMenu,
     UpscaleMenu,
+    SeedMenu,
     MoreMenu,
     StarMenu,
     GalleryButton,
@@ -108,6 +123,7 @@ MODALS: Mapping[str, Callable[[Press, str, int | None], Awaitable[None]]] = {
     "upform": submit_upscale,
     "complaint": submit_report,
     "erase": submit_delete,
+    FORM: submit_style,
     START.action: submit_start,
     START.held: submit_held_start,
     TARGET.action: submit_target,
@@ -173,7 +189,7 @@ def private_buttons_for(job: JobRow, own: bool, starred: Collection[int]) -> ui.
 
 def _view(job: JobRow, layout: _Layout) -> ui.View:
     view = ui.View(timeout=None)
-    above = batch_menus(job) if _is_sheet(job) else ()
+    above = sheet_menus(job) if _is_sheet(job) else ()
     for menu in above:
         view.add_item(menu)
     rows = [row for row in layout.rows if row]
@@ -204,7 +220,9 @@ def _layout(job: JobRow) -> _Layout:
         return _Layout([_plain(AgainButton, *remix)])
     vote: list[type[JobButton]] = [VoteButton] if job.origin.guild_id is not None else []
     if _is_sheet(job):
-        return _Layout([_plain(AgainButton, *remix, InfoButton), _plain(*vote)])
+        if painted:
+            return _Layout([_plain(AgainButton, RemixButton, InfoButton), _plain(*vote)])
+        return _Layout([_plain(AgainButton, InfoButton, *vote)])  # four menus may leave one row
     if not painted:
         return _Layout([_plain(UpscaleButton, StarButton, InfoButton)])
     if len(job.pictures) <= 1:

@@ -8,13 +8,15 @@ from typing import ClassVar
 import discord
 
 from bot.errors import Refused
-from bot.models.job import Comparison, JobRow, PictureRow
+from bot.models.comparison import Comparison
+from bot.models.job import JobRow, PictureRow
 from bot.pictures.ranking import independent_score, ordered
 from bot.text import shorten
 from bot.views.base import AnyInteraction, JobButton, JobMenu, Press, chosen_index, template
 from bot.views.community.stars import StarMenu, StarOneButton
 from bot.views.community.votes import VoteButton
 from bot.views.info import InfoButton
+from bot.views.remix_modal import RemixModal
 from bot.views.report import ReportButton
 from bot.views.result import AgainButton, DeleteButton, RankButton, RemixButton, has_choice, upscale
 
@@ -49,6 +51,24 @@ class UpscaleMenu(JobMenu, template=template("enlarge")):
 
     async def chosen(self, press: Press, value: str) -> None:
         await upscale(press, await press.job(self.job_id), chosen_index(value))
+
+
+class SeedMenu(JobMenu, template=template("useseed")):
+    """Opens the Remix form with one seed of a comparison of seeds. Anyone may, at their own cost."""
+
+    action = "useseed"
+    placeholder = "Use this seed …"
+
+    def is_private(self, value: str) -> bool:
+        return True
+
+    def opens_modal(self, interaction: AnyInteraction, value: str) -> bool:
+        return True
+
+    async def chosen(self, press: Press, value: str) -> None:
+        job = await press.job(self.job_id)
+        press.caller.check_place()
+        await press.responder.open_modal(RemixModal(job, chosen_index(value)))
 
 
 class MoreMenu(JobMenu, template=template("more")):
@@ -88,18 +108,20 @@ def more_menu(job: JobRow, kinds: Iterable[type[JobButton]], row: int) -> MoreMe
     return MoreMenu(job.id, options, row)
 
 
-def batch_menus(job: JobRow) -> tuple[JobMenu, ...]:
-    """The menus for a finished batch or comparison of two or more images, best first."""
+def sheet_menus(job: JobRow) -> tuple[JobMenu, ...]:
+    """The menus of a finished batch or comparison of two or more images, best first; one more for seeds."""
+    menus: tuple[type[JobMenu], ...] = (PickMenu, UpscaleMenu, StarMenu)
     if isinstance(job.request, Comparison):
         ways = job.request.ways
         options = [_way_option(picture, ways[picture.index].label) for picture in job.pictures]
+        menus = (*menus, SeedMenu) if job.request.has_seeds else menus
     else:
         order = ordered(job)
         options = [
             _option(job, picture, place if order.judged else 0)
             for place, picture in enumerate(order.pictures[:MOST], 1)
         ]
-    return PickMenu(job.id, options, 0), UpscaleMenu(job.id, options, 1), StarMenu(job.id, options, 2)
+    return tuple(menu(job.id, options, row) for row, menu in enumerate(menus))
 
 
 def _way_option(picture: PictureRow, label: str) -> discord.SelectOption:

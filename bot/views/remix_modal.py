@@ -25,11 +25,14 @@ SHOWN = 1000
 
 
 class RemixModal(ui.Modal):
-    """Prompt, negative prompt and settings. Raises Refused for an upscaled image."""
+    """Prompt, negative prompt and settings, of one image of a comparison by its *index*.
 
-    def __init__(self, job: JobRow) -> None:
-        prompt, negative, settings = form_of(dream_of(job))
-        super().__init__(title="Remix", custom_id=custom_id("form", job.id), timeout=MODAL_SECONDS)
+    Raises Refused for an upscaled image.
+    """
+
+    def __init__(self, job: JobRow, index: int | None = None) -> None:
+        prompt, negative, settings = form_of(dream_of(job, index))
+        super().__init__(title="Remix", custom_id=custom_id("form", job.id, index), timeout=MODAL_SECONDS)
         long = discord.TextStyle.paragraph
         self.add_item(
             ui.Label(
@@ -62,8 +65,9 @@ async def submit_remix(press: Press, job_id: str, index: int | None) -> None:
     """Submit what was typed. Anyone may remix, at their own cost."""
     values = modal_values(press.data)
     job = await press.job(job_id)
-    request = parse_remix(job, values.get("prompt", ""), values.get("negative", ""), values.get("settings", ""))
-    await press.services.job_actions.remix(job, request, press.caller, press.responder)
+    prompt, settings = values.get("prompt", ""), values.get("settings", "")
+    request = parse_remix(job, prompt, values.get("negative", ""), settings, index)
+    await press.services.job_actions.remix(job, request, press.caller, press.responder, index or 0)
 
 
 class PromptReturner:

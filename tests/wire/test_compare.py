@@ -12,6 +12,8 @@ from tests.wire.people import Person, Shown
 from tests.wire.test_batch import ENLARGE, PICK, choose, menu
 from tests.wire.world import World
 
+SEEDS = "dream:useseed:"
+
 
 async def parse_comparison(person: Person, *ways: str, **options: object) -> Shown:
     named = dict(zip(("first", "second", "third", "fourth"), ways, strict=False))
@@ -104,6 +106,97 @@ async def test_what_cannot_be_compared_is_refused_by_the_name_of_the_way(world: 
         assert said in whispered(await max_.slash("compare", **{"prompt": "an owl", **options})), options
     assert [] == await world.jobs_of(max_)
     assert 0 == (await world.services.jobs.quota.balance(max_.id)).reserved
+
+
+async def experiment(person: Person, prompt: str, values: str = "", **options: object) -> Shown:
+    given = {"values": values, **options} if values else options
+    answer = await person.slash("compare", prompt=prompt, **given)
+    return await person.wait_for(answer.message, is_result, 30, what="the experiment")
+
+
+async def test_two_lists_are_crossed_in_one_job_with_one_price_and_one_sheet(world: World, max_: Person) -> None:
+    message = await experiment(max_, "a [red|blue] fox", "steps=[5,10,20]", seed=9)
+
+    [job] = await world.jobs_of(max_)
+    assert [(5, "a red fox"), (5, "a blue fox"), (10, "a red fox"), (10, "a blue fox"), (20, "a red fox")] == [
+        (way.request.options.steps, way.request.prompts[0].text) for way in job.request.ways
+    ][:5]
+    assert {9} == {way.request.seed for way in job.request.ways}
+    assert pytest.approx(job.cost) == (await world.services.jobs.quota.balance(max_.id)).used
+    assert 2 * 256 < (sheet := Image.open(io.BytesIO(message.pictures[0]))).width < 2 * 280
+    assert 3 * 270 < sheet.height < 3 * 310
+    assert ["1 · steps=5 · red", "6 · steps=20 · blue"] == [menu(message, PICK)[i]["label"] for i in (0, 5)]
+    assert r"a \[red\|blue\] fox · steps=\[5,10,20\]" in message.text
+    assert "seed 9 · 6 pictures" in message.text
+    info = whispered(await max_.click(message, "Info"))
+    assert (
+        "/compare prompt:a [red|blue] fox values:steps=[5,10,20] model=primer profile=none size:256x256 seed:9" in info
+    )
+
+
+async def test_a_seed_of_a_search_is_used_in_the_remix_form_after_a_restart(
+    world: World, max_: Person, mo: Person
+) -> None:
+    sheet = await experiment(max_, "an owl", "seed=[41..49]")
+    assert [f"{n} · seed={40 + n}" for n in range(1, 10)] == [one["label"] for one in menu(sheet, SEEDS)]
+    await world.restart_bot()
+
+    form = await choose(mo, sheet, SEEDS, "6")
+    assert "seed=47" in str(form.modal)
+    remix = await mo.submit(form, prompt="an owl in fog")
+
+    shown = await mo.wait_for(remix.message, is_result)
+    assert "seed 47" in shown.text and f"Remix of [image 7]({link(world, sheet)}) by {max_.mention}" in shown.text
+    [job] = await world.jobs_of(mo)
+    assert (47, "an owl in fog") == (job.request.seed, job.request.prompts[0].text)
+
+
+async def test_a_comparison_of_one_seed_has_no_menu_for_seeds(max_: Person) -> None:
+    assert [] == menu(await experiment(max_, "a [red|blue] fox"), SEEDS)
+
+
+async def test_braces_paint_one_picture_per_text_once_the_cost_is_confirmed(world: World, max_: Person) -> None:
+    question = (await max_.slash("dream", prompt="a {red|blue} fox | fog", steps=10)).message
+    assert question.ephemeral and "Paint all 2 pictures?" in question.text and "units" in question.text
+    assert [] == await world.jobs_of(max_)
+    await world.restart_bot()
+
+    painted = await max_.click(question, "Paint")
+    sheet = await max_.wait_for(painted.message, is_result, 20)
+
+    [job] = await world.jobs_of(max_)
+    assert ["a red fox", "a blue fox"] == [way.request.prompts[0].text for way in job.request.ways]
+    assert 1 == len({way.request.seed for way in job.request.ways})
+    assert ["1 · red", "2 · blue"] == [line["label"] for line in menu(sheet, PICK)]
+    assert "/dream prompt:a {red|blue} fox | fog method:" in whispered(await max_.click(sheet, "Info"))
+    refused = await max_.slash("dream", prompt="a {red|blue} fox", count=2)
+    assert "Leave count out." in whispered(refused)
+
+
+async def test_errors_point_at_the_character_and_cost_nothing(world: World, max_: Person) -> None:
+    for options, pointer in (
+        ({"prompt": "a [red|blue fox"}, "a [red|blue fox\n  ^"),
+        ({"prompt": "a fox", "values": "steps=[10,abc]"}, "steps=[10,abc]\n          ^"),
+        ({"prompt": "a [red|blue:z9] fox:1x"}, "a [red|blue:z9] fox:1x\n                    ^"),
+    ):
+        assert pointer in whispered(await max_.slash("compare", **options)), options
+    said = whispered(await max_.slash("compare", prompt="a fox", first="draft"))
+    assert "There is nothing to compare yet." in said
+    said = whispered(await max_.slash("dream", prompt="a {red|red} fox"))
+    assert "“red” appears twice in this list." in said
+    assert [] == await world.jobs_of(max_)
+
+
+@pytest.mark.bot(limits={"max_compare": 4})
+async def test_the_host_limits_the_pictures_of_a_comparison(world: World, max_: Person) -> None:
+    said = whispered(await max_.slash("compare", prompt="a fox", values="seed=[1..5]"))
+    assert "This makes 5 pictures; the limit for one comparison is 4." in said
+    assert "limit for one comparison is 4" in whispered(await max_.slash("dream", prompt="a {a|b|c|d|e} fox"))
+
+
+async def test_lists_are_offered_while_somebody_types(max_: Person) -> None:
+    offered = await max_.autocomplete("compare", "values", prompt="a fox", values="st")
+    assert ["st", "steps=[10,25,50]", "style=[ink|watercolour|neon]"] == [one["value"] for one in offered]
 
 
 async def test_ways_are_offered_while_somebody_types(max_: Person) -> None:

@@ -15,7 +15,7 @@ from bot.text import plain
 from tests.bot.core import count
 from tests.wire.looks import deleted, dreamt, job_id, link, whispered
 from tests.wire.people import Person, Shown
-from tests.wire.test_compare import parse_comparison
+from tests.wire.test_compare import experiment, parse_comparison
 from tests.wire.test_mydata import copied, forgotten
 from tests.wire.world import World
 
@@ -206,6 +206,23 @@ async def test_insights_count_what_was_voted_and_show_it_where_it_may_be_seen(
         == [line for line in said.splitlines() if "beats" in line]  # fmt: skip
     assert "usual 2 : 0" not in whispered(await max_.slash("insights", about="pixels"))
     assert "No vote has compared “ink” yet." in whispered(await max_.slash("insights", about="ink"))
+
+
+async def test_a_vote_on_crossed_lists_compares_rows_and_columns(
+    world: World, max_: Person, mo: Person, olive: Person
+) -> None:
+    sheet = await experiment(max_, "a [red|blue] fox", "style=[ink|watercolour] steps=5")
+    vote = await vote_on(max_, sheet)
+    assert "Which picture is best?" in vote.text and "ink" not in vote.text
+    by_label = {label: letter for letter, label in (await letters(world, vote)).items()}
+    for person, choice in ((max_, "red · ink"), (mo, "blue · ink"), (olive, "red · watercolour")):
+        await person.click(vote, by_label[choice])
+    await ended(world, max_, vote)
+
+    said = whispered(await max_.slash("insights"))
+    assert {"**ink** beats **watercolour** 2 : 1", "**red** beats **blue** 2 : 1"} == {
+        line for line in said.splitlines() if "beats" in line
+    }
 
 
 async def test_votes_on_mature_pictures_count_in_restricted_channels_only(world: World, max_: Person) -> None:

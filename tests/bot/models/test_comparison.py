@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 
 from bot.embeds.job import show_request
 from bot.errors import Refused
 from bot.jobs.engine_loop import next_portion, of_the_whole
-from bot.models.job import Comparison, JobRow, job_request_from_json, job_request_to_json, named, share_of
+from bot.models.comparison import Comparison
+from bot.models.job import JobRow, job_request_from_json, job_request_to_json, named, share_of
 from bot.policy.server_rules import preferred, wanted_texts
 from bot.requests.autocomplete import ways as offered
 from bot.requests.derive import single_request
@@ -36,6 +38,16 @@ def test_what_is_stored_is_read_back() -> None:
     for broken in ('{"kind": "compare", "ways": []}', '{"kind": "compare", "version": 9}', "[]", "no"):
         with pytest.raises(InvalidRequest):
             job_request_from_json(broken)
+
+
+def test_a_comparison_of_earlier_versions_is_read() -> None:
+    way = {"label": "draft", "request": json.loads(build_request("an owl", seed=1).model_dump_json())}
+    old = json.dumps({"version": 1, "kind": "compare", "ways": [way, way]})
+
+    found = job_request_from_json(old)
+
+    assert isinstance(found, Comparison)
+    assert (2, (), "", None) == (found.count, found.ways[0].traits, found.source, found.grid)
 
 
 def test_its_parts_are_its_ways_one_after_the_other() -> None:

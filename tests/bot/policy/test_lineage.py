@@ -10,7 +10,8 @@ import pytest
 
 from bot.errors import BlockedWords
 from bot.jobs.admission import Submission
-from bot.models.job import Comparison, JobRequest, JobRow, Kind, Way
+from bot.models.comparison import Comparison, Way
+from bot.models.job import JobRequest, JobRow, Kind
 from bot.policy.server_rules import Location, PromptLineage, meant_by
 from bot.requests.derive import variation
 from engine.requests.request import build_request

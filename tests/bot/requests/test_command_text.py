@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from bot.models.job import PLACES, Comparison
+from bot.models.comparison import PLACES, Comparison
 from bot.policy.server_rules import PaintChoice, Preferences, preferred
 from bot.requests.format import compare_command, shell_command, slash_command
 from bot.requests.parse import ParsedCommand, parse_comparison

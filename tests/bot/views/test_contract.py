@@ -15,6 +15,7 @@ from discord import app_commands
 import bot.cogs.admin
 import bot.cogs.community.gallery
 import bot.cogs.community.insights
+import bot.cogs.community.styles
 import bot.cogs.compare
 import bot.cogs.dream
 import bot.cogs.engine
@@ -33,6 +34,7 @@ COGS = (
     bot.cogs.admin.AdminCog,
     bot.cogs.community.insights.InsightsCog,
     bot.cogs.community.gallery.GalleryCog,
+    bot.cogs.community.styles.StylesCog,
     bot.cogs.compare.CompareCog,
     bot.cogs.dream.DreamCog,
     bot.cogs.engine.EngineCog,
@@ -46,6 +48,7 @@ PERSISTED = {
     *("up", "again", "vary", "remix", "rank", "info", "watch", "keep", "letgo", "cancel", "refresh", "delete", "post"),
     *("older", "newer", "keptolder", "keptnewer", "report", "rdelete", "rblock", "rdismiss", "forget", "yes", "no"),
     *("words", "vote", "votefor", "ballot", "star", "unstar", "starone"),
+    *("styles", "stylestar", "stylepaint", "styledelete"),
 }
 """Actions in the custom ids of messages that were sent by earlier versions."""
 FOLKLORE = re.compile(

@@ -72,7 +72,7 @@ def _frame(message: Message, world: World) -> Json:
         "edited_timestamp": iso(message.edited_at) if message.edited_at else None,
         "flags": message.flags,
         "tts": message.tts,
-        "pinned": False,
+        "pinned": message.pinned,
         "mention_everyone": message.mentions.everyone,
         "mentions": [user_payload(world.users[user]) for user in message.mentions.users],
         "mention_roles": [str(role) for role in message.mentions.roles],

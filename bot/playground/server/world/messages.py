@@ -42,6 +42,7 @@ class Message:
     """The id of the user who sees an ephemeral message."""
     by_webhook: bool = False
     tts: bool = False
+    pinned: bool = False
     old_edits: list[float] = field(default_factory=list)
 
     @property

@@ -28,6 +28,7 @@ class Permission(IntFlag):
     MODERATE_MEMBERS = 1 << 40
     SEND_POLLS = 1 << 49
     USE_EXTERNAL_APPS = 1 << 50
+    PIN_MESSAGES = 1 << 51
 
 
 ALL = (1 << 53) - 1
@@ -43,6 +44,7 @@ EVERYDAY = (
     | Permission.CREATE_PUBLIC_THREADS
     | Permission.SEND_MESSAGES_IN_THREADS
     | Permission.USE_EXTERNAL_APPS
+    | Permission.PIN_MESSAGES
 )
 """The permissions of @everyone in a new server."""
 

@@ -20,6 +20,7 @@ routes = Routes()
 NONCE_SECONDS = 300.0
 """enforce_nonce covers "the past few minutes" (docs: "Create Message")."""
 BULK_SECONDS = 14 * 86_400.0
+MOST_PINS = 250
 
 
 @routes.add("POST", "/channels/{channel}/messages")
@@ -99,6 +100,18 @@ async def delete_message(call: Call) -> Reply:
     if message.author_id != call.site.world.app.id:
         check(call.site, call.site.world.channels[message.channel_id], Permission.MANAGE_MESSAGES)
     call.site.posting.delete(message)
+    return NO_CONTENT
+
+
+@routes.add("PUT", "/channels/{channel}/messages/pins/{message}")
+async def pin_message(call: Call) -> Reply:
+    """At most 250 in a channel ("Pin Message"). No system message is posted: see assumptions.md."""
+    message = message_of(call, Permission.PIN_MESSAGES)
+    if not message.pinned:
+        if sum(one.pinned for one in call.site.messages.of(message.channel_id)) >= MOST_PINS:
+            raise ApiError(400, 30003, "Maximum number of pins reached for the channel (250)")
+        message.pinned = True
+        call.site.posting.changed(message, edited=False)
     return NO_CONTENT
 
 

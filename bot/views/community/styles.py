@@ -1,0 +1,208 @@
+"""Pages of `/style list`, one style with its buttons, and the form that paints with it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Self, cast
+
+import discord
+from discord import ui
+
+from bot.community.defaults import Typed
+from bot.community.starter_styles import PAINTED
+from bot.community.style_embed import FILE, help_embed, list_embed, page_of, pages_of, style_embed
+from bot.errors import Refused
+from bot.interactions.context import Invocation
+from bot.interactions.message_api import EphemeralPayload
+from bot.interactions.responder import Responder
+from bot.models.style import Style
+from bot.pictures.style_sheet import style_picture, style_sheet
+from bot.services import Services
+from bot.text import plain, shorten
+from bot.views.base import AnyInteraction, IdButton, Press, custom_id, handle, modal_values, template
+from bot.views.remix_modal import FIELD, MODAL_SECONDS
+
+ALL = "all"
+"""In custom ids of pages, in the place of a job id."""
+FORM = "styleform"
+_LABEL = 100
+
+
+class StylesPageButton(IdButton, template=template("styles")):
+    """A page of the list."""
+
+    action = "styles"
+    label = "Page"
+    private = True
+
+    async def act(self, press: Press) -> None:
+        await press.responder.defer()
+        await press.responder.replace(await list_payload(press.services, press.caller.guild_id, self.index or 0))
+
+
+class StylesMenu(ui.DynamicItem[ui.Select[ui.View]], template="dream:style"):
+    """Shows one style of the page."""
+
+    def __init__(self, styles: Sequence[Style] = ()) -> None:
+        options = [
+            discord.SelectOption(
+                value=one.id, label=shorten(one.name, _LABEL), description=shorten(one.template, _LABEL)
+            )
+            for one in styles
+        ]
+        menu: ui.Select[ui.View] = ui.Select(
+            custom_id="dream:style", placeholder="Show a style …", options=options, row=0
+        )
+        super().__init__(menu)
+
+    @classmethod
+    async def from_custom_id(cls, interaction: AnyInteraction, item: ui.Item[ui.View], match: re.Match[str], /) -> Self:
+        return cls()
+
+    async def callback(self, interaction: AnyInteraction) -> None:
+        values = cast(dict[str, Any], interaction.data or {}).get("values") or [""]
+
+        async def show(press: Press) -> None:
+            style = await press.services.styles.by_id(press.caller.guild_id, str(values[0]))
+            await press.responder.defer()
+            await press.responder.replace(await style_payload(style, press.caller))
+
+        await handle(interaction, show, doing="the menu of styles")
+
+
+class StyleStarButton(IdButton, template=template("stylestar")):
+    """Stars a style, or takes the star back."""
+
+    action = "stylestar"
+    label = "Star"
+    private = True
+
+    async def act(self, press: Press) -> None:
+        styles, caller = press.services.styles, press.caller
+        style = await styles.by_id(caller.guild_id, self.job_id)
+        if caller.guild_id is None:
+            raise Refused("Stars count in servers only.")
+        await styles.turn_star(caller.guild_id, style, caller.user_id)
+        await press.responder.defer()
+        await press.responder.replace(await style_payload(await styles.by_id(caller.guild_id, style.id), caller))
+
+
+class StylePaintButton(IdButton, template=template("stylepaint")):
+    """Asks for a prompt and paints it with the style."""
+
+    action = "stylepaint"
+    label = "Paint …"
+    style = discord.ButtonStyle.primary
+    private = True
+
+    def opens_modal(self, interaction: AnyInteraction) -> bool:
+        return True
+
+    async def act(self, press: Press) -> None:
+        style = await press.services.styles.by_id(press.caller.guild_id, self.job_id)
+        press.caller.check_place()
+        await press.responder.open_modal(StyleModal(style))
+
+
+class StyleDeleteButton(IdButton, template=template("styledelete")):
+    """Deletes a style. For its author and moderators."""
+
+    action = "styledelete"
+    label = "Delete"
+    style = discord.ButtonStyle.danger
+    private = True
+
+    async def act(self, press: Press) -> None:
+        styles, caller = press.services.styles, press.caller
+        style = await styles.by_id(caller.guild_id, self.job_id)
+        if caller.guild_id is not None:
+            await styles.delete(caller.guild_id, style.name, caller.user_id, moderator=caller.moderator)
+        await press.responder.defer()
+        await press.responder.replace(EphemeralPayload(f"The style “{plain(style.name)}” is deleted."))
+
+
+class StyleModal(ui.Modal):
+    """A prompt for one style."""
+
+    def __init__(self, style: Style) -> None:
+        title = shorten(f"Paint with the style {style.name}", 45)
+        super().__init__(title=title, custom_id=custom_id(FORM, style.id), timeout=MODAL_SECONDS)
+        words = ui.TextInput[ui.View](custom_id="prompt", style=discord.TextStyle.paragraph, max_length=FIELD)
+        self.add_item(ui.Label(text="Prompt", description=shorten(style.template, _LABEL), component=words))
+
+
+async def submit_style(press: Press, style_id: str, index: int | None) -> None:
+    """Paint what was typed, at the cost of the person."""
+    style = await press.services.styles.by_id(press.caller.guild_id, style_id)
+    prompt = modal_values(press.data).get("prompt", "")
+    await paint_styled(press.services, Typed(prompt, style=style.name), press.caller, press.responder)
+
+
+async def paint_styled(services: Services, typed: Typed, caller: Invocation, responder: Responder) -> None:
+    """Complete what was typed by the defaults of the place, and paint it."""
+    settled = await services.defaults.settle(typed, caller.user_id, caller.location, services.unavailable)
+    await services.job_actions.dream(settled.request(), caller, responder, applied=settled.applied)
+    if settled.notes:
+        await responder.send_private(" ".join(settled.notes))
+
+
+async def list_payload(services: Services, server_id: int | None, page: int) -> EphemeralPayload:
+    """A page of the styles of a server (None: the shipped ones), from 0 and clamped."""
+    styles = await services.styles.all(server_id)
+    here, shown = page_of(styles, page)
+    return EphemeralPayload(
+        "", (list_embed(styles, here),), buttons=partial(_page_buttons, tuple(shown), here, pages_of(styles))
+    )
+
+
+async def style_payload(style: Style, caller: Invocation) -> EphemeralPayload:
+    """One style, with its picture where it was painted here, and its buttons."""
+    files: tuple[tuple[str, bytes], ...] = ()
+    for place, one in enumerate(PAINTED):
+        if one.id == style.id:
+            files = ((FILE, await asyncio.to_thread(style_picture, place, style.name)),)
+    own = style.author == caller.user_id
+    deletable = not style.starter and (own or caller.moderator)
+    starrable = caller.guild_id is not None and not own
+    embed = style_embed(style, bool(files))
+    return EphemeralPayload("", (embed,), files, partial(_style_buttons, style.id, starrable, deletable))
+
+
+async def help_payload() -> EphemeralPayload:
+    """The shipped styles with their pictures."""
+    sheet = await asyncio.to_thread(style_sheet, [style.name for style in PAINTED])
+    return EphemeralPayload("", (help_embed(),), ((FILE, sheet),), _help_buttons)
+
+
+def _help_buttons() -> ui.View:
+    view = ui.View(timeout=None)
+    view.add_item(_labelled(StylesPageButton(ALL, 0), "All styles"))
+    return view
+
+
+def _page_buttons(shown: Sequence[Style], here: int, pages: int) -> ui.View:
+    view = ui.View(timeout=None)
+    view.add_item(StylesMenu(shown))
+    for page in (here - 1, here + 1):
+        if 0 <= page < pages:
+            view.add_item(StylesPageButton(ALL, page, row=1))
+    return view
+
+
+def _style_buttons(style_id: str, starrable: bool, deletable: bool) -> ui.View:
+    view = ui.View(timeout=None)
+    view.add_item(StylePaintButton(style_id))
+    if starrable:
+        view.add_item(StyleStarButton(style_id))
+    if deletable:
+        view.add_item(StyleDeleteButton(style_id))
+    view.add_item(_labelled(StylesPageButton(ALL, 0), "All styles"))
+    return view
+
+
+def _labelled(button: StylesPageButton, label: str) -> StylesPageButton:
+    button.item.label = label
+    return button
