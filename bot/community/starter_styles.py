@@ -19,7 +19,6 @@ def _large(key: str, name: str, words: str = "") -> Style:
 PAINTED = (
     _style("watercolor", "watercolor", "{prompt}, watercolor"),
     _style("ink", "ink", "{prompt}, ink sketch"),
-    _style("pixelart", "pixel art", "{prompt}, pixel art"),
     _style("neon", "neon", "{prompt}, neon"),
     _style("lines", "line drawing", "{prompt}", method="clipdraw"),
     _style("vqgan", "vqgan dream", "{prompt}", method="vqgan_clip"),
@@ -31,6 +30,7 @@ FOR_LARGE_MODELS = (
     _large("oil", "oil on canvas", "oil on canvas, visible brush strokes"),
     _large("unreal", "unreal engine", "rendered in unreal engine"),
     _large("voxels", "voxels", "made of voxels, isometric"),
+    _large("pixelart", "pixel art"),
     _large("pencil", "pencil sketch", "pencil sketch on paper"),
     _large("lowpoly", "low poly", "low poly 3d render"),
     _large("glass", "stained glass", "stained glass window"),
@@ -50,7 +50,7 @@ FOR_LARGE_MODELS = (
     _large("photo", "photograph", "photograph, 35mm film"),
     _large("mosaic", "mosaic", "mosaic of small tiles"),
 )
-"""Styles whose words only CLIPs and models larger than the shipped ones know."""
+"""Styles that only models larger than the shipped one paint."""
 
 STARTERS: Mapping[str, Style] = MappingProxyType({style.key: style for style in (*PAINTED, *FOR_LARGE_MODELS)})
 """By folded name."""

@@ -31,7 +31,7 @@ class Style:
     starter: bool = False
     """Whether it ships with the bot."""
     large: bool = False
-    """Whether only larger models than the shipped one know its words."""
+    """Whether only models larger than the shipped one paint it."""
 
     @property
     def key(self) -> str:
