@@ -202,5 +202,5 @@ async def test_lists_are_offered_while_somebody_types(max_: Person) -> None:
 async def test_ways_are_offered_while_somebody_types(max_: Person) -> None:
     given = {"prompt": "an owl", "first": "dr"}
     assert "draft" in [choice["value"] for choice in await max_.autocomplete("compare", "first", **given)]
-    given = {"prompt": "an owl", "first": "draft", "second": "pix"}
+    given = {"prompt": "an owl", "first": "draft", "second": "pixels"}
     assert "pixels" == (await max_.autocomplete("compare", "second", **given))[0]["value"]

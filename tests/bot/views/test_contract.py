@@ -47,7 +47,7 @@ COGS = (
 PERSISTED = {
     *("up", "again", "vary", "remix", "rank", "info", "watch", "keep", "letgo", "cancel", "refresh", "delete", "post"),
     *("older", "newer", "keptolder", "keptnewer", "report", "rdelete", "rblock", "rdismiss", "forget", "yes", "no"),
-    *("words", "vote", "votefor", "ballot", "star", "unstar", "starone"),
+    *("words", "vote", "votefor", "ballot", "svg", "lineage", "star", "unstar", "starone"),
     *("styles", "stylestar", "stylepaint", "styledelete"),
 }
 """Actions in the custom ids of messages that were sent by earlier versions."""
