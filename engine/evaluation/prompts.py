@@ -86,13 +86,14 @@ def dream(
     settings: Mapping[str, str],
     *,
     method: str = "",
+    model: str = "",
     batch: int = 16,
     seed: int = 0,
 ) -> Iterator[Image.Image]:
     """Paint every prompt with the real method, picture i with the seed *seed* + i, at the net's own size, in order."""
     for start in range(0, len(prompts), batch):
         requests = [
-            build_request(prompt, method=method, seed=seed + start + i, settings=settings)
+            build_request(prompt, method=method, model=model, seed=seed + start + i, settings=settings)
             for i, prompt in enumerate(prompts[start : start + batch])
         ]
         yield from _paint(requests, runtime)

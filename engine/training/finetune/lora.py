@@ -24,11 +24,14 @@ class LowRank(nn.Module):
 
 
 def add_adapters(net: UNetModel, rank: int) -> list[str]:
-    """Freeze *net* and give adapters of *rank* to every convolution between stem and head; returns their names."""
+    """Freeze *net* and give adapters of *rank* to every convolution between stem and head; returns their names.
+
+    The blocks of a fine head count too: lines and grain are its work.
+    """
     net.requires_grad_(False)
     adapted = []
     for name, module in list(net.named_modules()):
-        inside = name.startswith(("input_blocks.", "middle_block.", "output_blocks."))
+        inside = name.startswith(("input_blocks.", "middle_block.", "output_blocks.", "fine.blocks."))
         if inside and name != "input_blocks.0.0" and isinstance(module, nn.Conv1d | nn.Conv2d):
             parametrize.register_parametrization(module, "weight", LowRank(module.weight, rank))
             adapted.append(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,7 @@ class FineTuner:
         self.adapted = add_adapters(net, options.lora) if options.lora else []
         net.checkpointing = options.use_checkpoint
         self.net = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.stepped: Callable[..., Tensor] = torch.compile(self.net) if options.compile else self.net
         self.process = Process(net.flags, options.losses())
         self.emas = [Ema(self.net, rate) for rate in options.ema_rates]
         self.parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
@@ -185,7 +186,7 @@ class FineTuner:
         self.net.train()
         losses = []
         for part in _parts(share, max(1, options.part // self.ranks.world)):
-            loss = self._losses(self.net, part)
+            loss = self._losses(self.stepped, part)
             self.scaler.scale((loss * part["weights"]).sum() / options.batch_size).backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
         self.ranks.add_gradients(self.parameters)
@@ -212,7 +213,7 @@ class FineTuner:
         if self.bad_steps > MOST_BAD_STEPS:
             raise NotFinite(f"{self.bad_steps} gradients in a row are not finite; use an lr below {self.options.lr:g}.")
 
-    def _losses(self, net: UNetModel, part: Mapping[str, Tensor]) -> Tensor:
+    def _losses(self, net: Callable[..., Tensor], part: Mapping[str, Tensor]) -> Tensor:
         """[N]"""
         told = {"context": part["contexts"], "context_mask": part["told"]} if "contexts" in part else {}
         dtype = torch.bfloat16 if self.options.use_bf16 else torch.float16

@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -168,3 +169,16 @@ def test_two_processes_have_the_curve_of_one(tmp_path: Path) -> None:
     one.run()
     assert two.resume()
     assert curve(one) == pytest.approx(curve(two), rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_compiled_run_has_the_same_curve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The backend traces everything and generates no machine code, which would take minutes."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    plain, compiled = (
+        tiny_run(tmp_path / str(choice), tiny_net(dropout=0), steps=3, compile=choice) for choice in (False, True)
+    )
+    plain.run()
+    compiled.run()
+    assert curve(plain) == pytest.approx(curve(compiled), rel=1e-3)
