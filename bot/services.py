@@ -170,7 +170,7 @@ def build_services(
         running=lambda: len(jobs.registry.running()),
         free_megabytes=config.retention.free_megabytes,
     )
-    deletion_queue = DeletionQueue(client, store)
+    deletion_queue, visibility = DeletionQueue(client, store), Visibility(client, store)
     starboard = Starboard(client, store, delivery, indexer, jobs.takedowns, buttons.star, deletion_queue.wake, clock)
     return Services(
         config=config,
@@ -196,11 +196,11 @@ def build_services(
         thumbnails=Thumbnails(),
         favorites=Favorites(store, config.retention, clock, starboard.wake),
         starboard=starboard,
-        gallery=Gallery(store, indexer, Visibility(client, store)),
+        gallery=Gallery(store, indexer, visibility),
         indexer=indexer,
         handlers=Handlers(),
         votes=Votes(client, store, jobs, buttons.ballot, deletion_queue.wake, clock),
-        insights=Insights(store),
+        insights=Insights(store, visibility),
         styles=styles,
         defaults=defaults,
         experiments=Experiments(defaults, styles),

@@ -27,6 +27,8 @@ RECENT_SECONDS = 24 * 3600.0
 RECENT_MESSAGES = 50
 REMEMBERED_SECONDS = 7 * 24 * 3600.0
 """How long a handled reaction is remembered; longer than `RECENT_SECONDS`."""
+VOTE_SECONDS = 3600.0
+"""How long a vote lasts that a reaction starts."""
 PEOPLE = 25
 """Most people whose reactions with one emoji are read again."""
 
@@ -110,6 +112,8 @@ class ReactionEvents(commands.Cog):
                 await job_actions.again(job, caller, responder)
             case ReactionAction.STAR:
                 await self.services.favorites.star(job, (), caller, by_reaction=True)
+            case ReactionAction.VOTE:
+                await self.services.votes.start_over(job, caller, VOTE_SECONDS)
             case ReactionAction.AWAY if job.state.over:
                 await self.services.deletions.delete(job, message_id, caller)
             case ReactionAction.AWAY:

@@ -59,7 +59,7 @@ class Experiments:
             negative=wanted.negative,
             usual=_usual(planned, settled),
         )
-        return Prepared(comparison, settled[0].applied, _notes(planned, settled, wanted.negative))
+        return Prepared(comparison, _common(settled), _notes(planned, settled, wanted.negative))
 
     async def texts(
         self,
@@ -77,7 +77,7 @@ class Experiments:
         request: DreamRequest | Comparison = made[0].request
         if len(made) > 1:
             request = Comparison(ways=tuple(made), source=typed.prompt, negative=typed.negative, command="dream")
-        return Prepared(request, settled[0].applied, _notes(planned, settled, typed.negative))
+        return Prepared(request, _common(settled), _notes(planned, settled, typed.negative))
 
     async def _settle(self, one: Planned, typed: Typed, caller: Invocation, unavailable: Collection[str]) -> Settled:
         """*typed* with the planned prompt, style and settings, completed by the defaults.
@@ -131,6 +131,11 @@ def _usual(planned: Sequence[Planned], settled: Sequence[Settled]) -> str:
     typed = {name for one in planned for name in NAMES if getattr(one.ways, name)}
     found = {name: {getattr(one.ways, name) for one in settled} for name in NAMES if name not in {"size", *typed}}
     return " ".join(f"{name}={value}" for name, (value, *others) in found.items() if value and not others)
+
+
+def _common(settled: Sequence[Settled]) -> tuple[Applied, ...]:
+    """The defaults that all pictures use."""
+    return tuple(one for one in settled[0].applied if all(one in other.applied for other in settled))
 
 
 def _notes(planned: Sequence[Planned], settled: Sequence[Settled], negative: str) -> tuple[str, ...]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
-from bot.models.vote import Candidate, Duel, Trait, Vote, VotePlace
+from bot.community.visibility import Visibility
+from bot.interactions.context import Invocation
+from bot.models.vote import Candidate, Duel, Trait, Vote
 from bot.storage import Store
 
 LATEST = 500
@@ -18,16 +20,25 @@ _Z = 1.96
 class Insights:
     """Win rates per server."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, visibility: Visibility) -> None:
         self._store = store
+        self._visibility = visibility
 
-    async def duels(self, server_id: int, shows: Callable[[VotePlace], bool], *, mature: bool) -> list[Duel]:
-        """The pairs of the server's votes, most decided first.
+    async def duels(self, caller: Invocation) -> list[Duel]:
+        """The pairs of the server's votes in channels that the caller can read, most decided first.
 
-        *shows*: whether the reader can see a channel. *mature*: votes with mature words count too.
+        Votes with mature words count in age-restricted channels only.
         """
-        votes = await self._store.votes.closed_in(server_id, LATEST)
-        return duels_of(vote for vote in votes if shows(vote.where) and (mature or not vote.mature))
+        if caller.guild_id is None:
+            return []
+        votes = await self._store.votes.closed_in(caller.guild_id, LATEST)
+        archived = (await self._visibility.viewer(caller)).channels
+        return duels_of(
+            vote
+            for vote in votes
+            if caller.sees(vote.where.channel_id) or vote.where.channel_id in archived
+            if caller.restricted or not vote.mature
+        )
 
 
 def duels_of(votes: Iterable[Vote]) -> list[Duel]:

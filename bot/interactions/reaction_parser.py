@@ -4,6 +4,7 @@
 1️⃣ … 🔟   upscale that picture
 🔁        same prompt, new seed
 ⭐        star it; on a grid the picture with the best CLIP score. Removing the reaction removes the star
+🗳️        start a blind vote of an hour on the pictures of a grid, batch or comparison
 ❌        delete a result, or cancel an unfinished job; for the owner and moderators
 """
 
@@ -21,6 +22,7 @@ class ReactionAction(Enum):
     AGAIN = "again"
     AWAY = "away"
     STAR = "star"
+    VOTE = "vote"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ _PLAIN = {
     "🔁": ReactionAction.AGAIN,
     "❌": ReactionAction.AWAY,
     "⭐": ReactionAction.STAR,
+    "🗳": ReactionAction.VOTE,
 }
 
 

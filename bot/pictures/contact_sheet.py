@@ -27,8 +27,8 @@ NO_FRAMES: Mapping[int, tuple[int, int, int]] = {}
 BACKGROUND = (30, 31, 34)
 EMPTY = (43, 45, 49)
 TEXT = (220, 221, 222)
-NARROW, SMALLEST = 400, 11
-"""Captions are at least SMALLEST pixels high on a sheet that is shown NARROW pixels wide, as on a phone."""
+NARROW, SMALLEST = 300, 11
+"""Captions have SMALLEST pixels on a sheet that is shown NARROW pixels wide: in an embed on a phone of 400 pixels."""
 _LATIN = re.compile(r"[^\x20-\u024f\u2010-\u2026\u2212]+")
 """Characters that the font lacks."""
 

@@ -151,6 +151,20 @@ async def test_a_seed_of_a_search_is_used_in_the_remix_form_after_a_restart(
     assert (47, "an owl in fog") == (job.request.seed, job.request.prompts[0].text)
 
 
+async def test_a_style_axis_takes_saved_styles_and_plain_words(max_: Person, world: World) -> None:
+    template = "{prompt}, neon | paper:0.5"
+    await max_.slash("style save", name="wash", template=template, options="steps=7")
+    sheet = await experiment(max_, "an owl | fog:-0.5", "style=[wash|glowing]")
+
+    [job] = await world.jobs_of(max_)
+    assert [["an owl, neon", "fog", "paper"], ["an owl, glowing", "fog"]] == [
+        [part.text for part in way.request.prompts] for way in job.request.ways
+    ]
+    assert 7 == job.request.ways[0].request.options.steps != job.request.ways[1].request.options.steps
+    assert "style wash" not in sheet.text
+    assert ["1 · wash", "2 · glowing"] == [line["label"] for line in menu(sheet, PICK)]
+
+
 async def test_a_comparison_of_one_seed_has_no_menu_for_seeds(max_: Person) -> None:
     assert [] == menu(await experiment(max_, "a [red|blue] fox"), SEEDS)
 

@@ -107,6 +107,19 @@ async def test_the_question_works_after_a_restart_and_one_vote_is_open_at_a_time
     assert (await vote_on(mo, sheet, "24 hours")).id > vote.id
 
 
+async def test_a_reaction_starts_a_vote_of_an_hour_once(world: World, max_: Person, mo: Person) -> None:
+    sheet = await dreamt(max_, "an owl", count=2)
+    mo.react(sheet, "🗳️")
+    vote = await mo.wait_for_message(lambda m: "Press a letter" in m.text)
+    await world.restart_bot()
+
+    await mo.click(vote, "A")
+    await ended(world, mo, vote, 3601)
+
+    assert "1 vote ·" in vote.text
+    assert 1 == await count(world.bot.store, "votes")
+
+
 async def test_a_late_ballot_is_refused_before_the_message_says_so(
     world: World, max_: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,9 +25,12 @@ import bot.cogs.queue
 import bot.cogs.quota
 import bot.cogs.settings
 from bot.bot import LateAutocomplete
+from bot.models.comparison import Comparison, Way
+from bot.models.job import JobRow
 from bot.views.base import JobButton, handle
 from bot.views.layout import BUTTONS, ITEMS, MODALS, buttons_for, private_buttons_for
 from bot.views.menus import MoreMenu
+from engine.requests.request import build_request
 from tests.bot.samples import done, enlarged, job
 
 COGS = (
@@ -82,7 +85,19 @@ def test_every_item_runs_inside_the_error_boundary(kind: type[discord.ui.Dynamic
     assert handle.__name__ in inspect.getsource(kind.callback)
 
 
-@pytest.mark.parametrize("row", [job(), done(), done(pictures=2), done(pictures=5), done(pictures=10), enlarged()])
+def seeds(ways: int) -> JobRow:
+    """A finished comparison of seeds, which has the most menus."""
+    asked = [build_request("an owl", seed=seed) for seed in range(ways)]
+    compared = Comparison(
+        ways=tuple(Way(label=f"seed={one.seed}", request=one, traits=(("seed", str(one.seed)),)) for one in asked),
+        source="an owl",
+    )
+    return done(pictures=ways, request=compared)
+
+
+@pytest.mark.parametrize(
+    "row", [seeds(2), seeds(25), job(), done(), done(pictures=2), done(pictures=5), done(pictures=10), enlarged()]
+)
 @pytest.mark.parametrize("private", [False, True])
 async def test_every_layout_fits_into_a_message(row: object, private: bool) -> None:
     view = private_buttons_for(row, True, {0}) if private else buttons_for(row, True)  # type: ignore[arg-type]
