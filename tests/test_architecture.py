@@ -51,6 +51,7 @@ LAYERS = (
     "engine.__main__",
     "engine.cli",
     "engine.api",
+    "engine.film",
     "engine.evaluation",
     "engine.primer",
     "engine.training",

@@ -14,6 +14,7 @@ from engine.cli.compare import compare
 from engine.cli.console import speaking
 from engine.cli.drawing.icon import icon
 from engine.cli.dream import dream
+from engine.cli.film import film
 from engine.cli.finetune import finetune
 from engine.cli.listing import methods, models, options_help, profiles
 from engine.cli.memory import memory
@@ -34,7 +35,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command(epilog=options_help())(dream)
-for command in (upscale, evolution, icon, score, compare, search, models, methods, profiles, memory):
+for command in (upscale, film, evolution, icon, score, compare, search, models, methods, profiles, memory):
     app.command()(command)
 app.add_typer(finetune, name="train")
 app.add_typer(primer, name="primer")

@@ -1,16 +1,20 @@
-"""Encodes snapshots and the finished image as a timelapse: GIF, WebP or MP4.
+"""Encodes films: GIF, WebP or MP4. A timelapse shows snapshots and then the finished image.
 
 All snapshots together last about three seconds. The finished image stays longer, so that it is visible in a loop.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import io
 import math
+import shutil
+import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +35,14 @@ MAX_BYTES = 8 * 2**20
 LEAST_SHRINK = 0.9
 SMALLEST_SIDE = 64
 FPS = 25
-NO_VIDEO = "MP4 needs the package “av”: pip install 'dreambot[video]', or choose .gif or .webp."
+NO_VIDEO = "MP4 needs ffmpeg, or the package “av”: pip install 'dreambot[video]', or choose .gif or .webp."
 
 
 def check_kind(suffix: str) -> None:
     """Raise InvalidRequest unless files with this *suffix* can be encoded."""
     if suffix.lower() not in LARGEST_SIDE:
         raise InvalidRequest(f"Unknown film format “{suffix}”. Available: {', '.join(LARGEST_SIDE)}.")
-    if suffix.lower() == ".mp4" and importlib.util.find_spec("av") is None:
+    if suffix.lower() == ".mp4" and importlib.util.find_spec("av") is None and shutil.which("ffmpeg") is None:
         raise InvalidRequest(NO_VIDEO)
 
 
@@ -56,11 +60,21 @@ def animate(pictures: Sequence[Image.Image], suffix: str, max_bytes: int = MAX_B
     side = min(max(pictures[-1].size), LARGEST_SIDE[kind])
     while True:
         size = _scaled(pictures[-1].size, side)
-        data = _ENCODERS[kind]([fit(picture, *size) for picture in (*snapshots, pictures[-1])], pace(len(snapshots)))
+        fitted = [fit(picture, *size) for picture in (*snapshots, pictures[-1])]
+        data = _ENCODERS[kind](fitted, pace(len(snapshots)), FPS)
         if len(data) <= max_bytes or side <= SMALLEST_SIDE:
             return data
         shrink = min(math.sqrt(max_bytes / len(data)), LEAST_SHRINK)
         side = max(int(side * shrink), SMALLEST_SIDE)
+
+
+def film_of(frames: Iterable[Image.Image], suffix: str, fps: int) -> bytes:
+    """Encode *frames* of one size in the format of *suffix* at *fps* frames per second, all of them at full size.
+
+    Sides of an MP4 are cut to even numbers. Raises InvalidRequest for another suffix, or without the video library.
+    """
+    check_kind(suffix)
+    return _ENCODERS[suffix.lower()]((frame.convert("RGB") for frame in frames), repeat(1000 / fps), fps)
 
 
 def pace(snapshots: int) -> list[int]:
@@ -83,37 +97,75 @@ def _scaled(size: tuple[int, int], side: int) -> tuple[int, int]:
     return width, height
 
 
-def _gif(pictures: Sequence[Image.Image], durations: Sequence[int]) -> bytes:
-    return _pillow([picture.quantize(256) for picture in pictures], "GIF", duration=list(durations), loop=0)
+def _gif(pictures: Iterable[Image.Image], durations: Iterable[float], fps: int) -> bytes:
+    return _pillow((picture.quantize(256) for picture in pictures), "GIF", durations)
 
 
-def _webp(pictures: Sequence[Image.Image], durations: Sequence[int]) -> bytes:
-    return _pillow(pictures, "WEBP", duration=list(durations), loop=0, quality=85, method=4)
+def _webp(pictures: Iterable[Image.Image], durations: Iterable[float], fps: int) -> bytes:
+    return _pillow(pictures, "WEBP", durations, quality=85, method=4)
 
 
-def _pillow(pictures: Sequence[Image.Image], name: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    pictures[0].save(buffer, name, save_all=True, append_images=pictures[1:], **options)
+def _pillow(pictures: Iterable[Image.Image], name: str, durations: Iterable[float], **options: object) -> bytes:
+    """Frames are encoded one by one. Pillow wants the durations of all, or one for all."""
+    buffer, frames = io.BytesIO(), iter(pictures)
+    first = next(frames)
+    one = durations if isinstance(durations, list) else round(next(iter(durations)))
+    first.save(buffer, name, save_all=True, append_images=frames, duration=one, loop=0, **options)
     return buffer.getvalue()
 
 
-def _mp4(pictures: Sequence[Image.Image], durations: Sequence[int]) -> bytes:
+def _mp4(pictures: Iterable[Image.Image], durations: Iterable[float], fps: int) -> bytes:
     """H.264 in yuv420p, which browsers and Discord play, with the index first for streaming."""
-    av: Any = importlib.import_module("av")
+    shown = _repeated(pictures, durations, fps)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "evolution.mp4"
-        with av.open(str(path), "w", options={"movflags": "faststart"}) as film:
-            stream = film.add_stream("libx264", rate=FPS, options={"crf": "18"})
-            stream.width, stream.height = pictures[0].size
-            stream.pix_fmt = "yuv420p"
-            for picture, duration in zip(pictures, durations, strict=True):
-                for _ in range(max(round(duration * FPS / 1000), 1)):
-                    film.mux(stream.encode(av.VideoFrame.from_image(picture)))
-            film.mux(stream.encode())
+        path = Path(folder) / "film.mp4"
+        (_by_av if importlib.util.find_spec("av") else _by_ffmpeg)(shown, path, fps)
         return path.read_bytes()
 
 
-_ENCODERS: dict[str, Callable[[Sequence[Image.Image], Sequence[int]], bytes]] = {
+def _repeated(pictures: Iterable[Image.Image], durations: Iterable[float], fps: int) -> Iterator[Image.Image]:
+    """Every picture as often as its duration lasts, its sides cut to even numbers."""
+    for picture, duration in zip(pictures, durations, strict=False):
+        even = picture.crop((0, 0, picture.width // 2 * 2, picture.height // 2 * 2))
+        for _ in range(max(round(duration * fps / 1000), 1)):
+            yield even
+
+
+def _by_av(pictures: Iterator[Image.Image], path: Path, fps: int) -> None:
+    av: Any = importlib.import_module("av")
+    with av.open(str(path), "w", options={"movflags": "faststart"}) as film:
+        stream = film.add_stream("libx264", rate=fps, options={"crf": "18"})
+        stream.pix_fmt = "yuv420p"
+        for number, picture in enumerate(pictures):
+            if not number:
+                stream.width, stream.height = picture.size
+            film.mux(stream.encode(av.VideoFrame.from_image(picture)))
+        film.mux(stream.encode())
+
+
+def _by_ffmpeg(pictures: Iterator[Image.Image], path: Path, fps: int) -> None:
+    """Raises InvalidRequest where the program fails, as one without H.264 does."""
+    first = next(pictures)
+    size = f"{first.width}x{first.height}"
+    source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(fps), "-i", "-"]
+    target = ["-c:v", "libx264", "-crf", "18", "-pix_fmt", "yuv420p", "-movflags", "faststart", "-y", str(path)]
+    with subprocess.Popen(  # noqa: S603 -- fixed words
+        [shutil.which("ffmpeg") or "ffmpeg", "-loglevel", "error", *source, *target],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as program:
+        assert program.stdin and program.stderr
+        with contextlib.suppress(BrokenPipeError):
+            for picture in chain((first,), pictures):
+                program.stdin.write(picture.tobytes())
+            program.stdin.close()
+        said = program.stderr.read().decode(errors="replace").strip()
+    if program.returncode:
+        raise InvalidRequest(f"ffmpeg could not write the MP4: {said.splitlines()[0] if said else 'it failed'}.")
+
+
+_ENCODERS: dict[str, Callable[[Iterable[Image.Image], Iterable[float], int], bytes]] = {
     ".gif": _gif,
     ".webp": _webp,
     ".mp4": _mp4,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from PIL import Image
 
 from engine.errors import InvalidRequest
 from engine.images import timelapse as evolution
-from engine.images.timelapse import FINISHED_MS, FRAME_MS, MOST_FRAMES, animate, check_kind, pace
+from engine.images.timelapse import FINISHED_MS, FRAME_MS, MOST_FRAMES, animate, check_kind, film_of, pace
 
 
 def way(count: int, size: tuple[int, int] = (64, 48)) -> list[Image.Image]:
@@ -82,6 +84,7 @@ def test_a_video_is_what_browsers_play() -> None:
 
 def test_without_the_library_a_video_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evolution.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setenv("PATH", "")
 
     with pytest.raises(InvalidRequest, match=r"dreambot\[video\]', or choose \.gif or \.webp"):
         animate(way(3), ".mp4")
@@ -90,3 +93,47 @@ def test_without_the_library_a_video_is_refused_in_words(monkeypatch: pytest.Mon
 def test_another_kind_of_file_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(InvalidRequest, match=r"“\.avi”. Available: \.gif, \.webp, \.mp4"):
         check_kind(".avi")
+
+
+@pytest.mark.parametrize("kind", [".gif", ".webp"])
+def test_a_film_shows_every_frame_at_its_size_for_equal_times(kind: str) -> None:
+    pictures, durations = frames(film_of(iter(way(12, (65, 49))), kind, 20))
+
+    assert (12, {(65, 49)}, {50}) == (len(pictures), {picture.size for picture in pictures}, set(durations))
+    light = [np.asarray(picture.convert("L")).mean() for picture in pictures]
+    assert light[0] < light[6] < light[11]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("av") is None, reason="needs the extra “video”")
+def test_a_films_frames_follow_at_the_wanted_rate() -> None:
+    import av
+
+    with av.open(io.BytesIO(film_of(way(30, (65, 49)), ".mp4", 10))) as film:
+        stream = film.streams.video[0]
+        assert (30, 3.0) == (stream.frames, pytest.approx(float(stream.duration * stream.time_base), abs=0.11))
+        assert (64, 48) == (stream.width, stream.height)
+
+
+PROGRAM = """#!{python}
+import pathlib, sys
+data = sys.stdin.buffer.read()
+if {fails}:
+    sys.exit("Unknown encoder 'libx264'")
+pathlib.Path(sys.argv[-1]).write_text(f"{{len(data)}} {{' '.join(sys.argv[1:-1])}}")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a script in the place of the program")
+def test_ffmpeg_writes_the_video_where_the_library_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "ffmpeg"
+    monkeypatch.setattr(evolution.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for fails in (False, True):
+        program.write_text(PROGRAM.format(python=sys.executable, fails=fails))
+        program.chmod(0o755)
+        if not fails:
+            size, words = film_of(way(3, (65, 49)), ".mp4", 12).decode().split(" ", 1)
+            assert 3 * 64 * 48 * 3 == int(size)
+            assert "-s 64x48 -r 12 -i -" in words and "-c:v libx264" in words and "-pix_fmt yuv420p" in words
+    with pytest.raises(InvalidRequest, match=r"ffmpeg could not write the MP4: Unknown encoder 'libx264'\."):
+        film_of(way(3), ".mp4", 12)

@@ -1,0 +1,169 @@
+"""`python -m engine film "an owl ^ a castle" --zoom 1.03`: frames that are each painted from the one before, moved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from engine.cli._dream_order import unused
+from engine.cli._dream_request import attach, init_notes
+from engine.cli._dream_run import Means, start_studio
+from engine.cli.console import (
+    INTERRUPTED,
+    Bar,
+    Compiled,
+    Device,
+    Threads,
+    check_writable,
+    errors,
+    printable,
+    read_file,
+    write_file,
+)
+from engine.cli.dream import SET
+from engine.errors import InvalidRequest
+from engine.film.camera import Edges, read_camera
+from engine.film.plan import KEEP, Film, check_film, frame_path, paint_film
+from engine.film.scenes import read_story
+from engine.images.opening import open_own
+from engine.images.timelapse import check_kind, film_of
+from engine.protocol.replay_record import read_record, replay_request
+from engine.requests.prompts import format_prompts
+from engine.requests.request import DreamRequest, build_request, parse_settings
+
+EDGES = ("mirror", "wrap", "stretch", "black")
+FRAMES, FPS, MOST_FPS = 48, 12, 60
+FADE, MOST_FADE = 6, 1000
+"""A crossfade is never longer than its scene."""
+
+
+def film(
+    prompt: Annotated[str, typer.Argument(help="Scenes: “a ^ b”, or “0: a | 40: b” with frames.", show_default=False)],
+    frames: Annotated[int, typer.Option(help="Number of frames.")] = FRAMES,
+    fps: Annotated[int, typer.Option(help="Frames per second.")] = FPS,
+    zoom: Annotated[str, typer.Option(help="Zoom per frame, or key frames as in 0:1, 50:1.05.")] = "1.02",
+    angle: Annotated[str, typer.Option(help="Rotation per frame in degrees, counter-clockwise.")] = "0",
+    x: Annotated[str, typer.Option(help="Shift to the right per frame, in percent of the width.")] = "0",
+    y: Annotated[str, typer.Option(help="Shift downwards per frame, in percent of the height.")] = "0",
+    edges: Annotated[str, typer.Option(help=f"What appears at the edge: {', '.join(EDGES)}.")] = EDGES[0],
+    fade: Annotated[int, typer.Option(help="Frames in which one scene turns into the next.")] = FADE,
+    keep: Annotated[float, typer.Option(help="clip_diffusion: share of the steps that later frames skip.")] = KEEP,
+    frame_steps: Annotated[int, typer.Option(help="vqgan_clip: steps of later frames; 0 = a tenth.")] = 0,
+    hold: Annotated[float, typer.Option(help="init_scale or init_weight of later frames.")] = 0.0,
+    model: Annotated[str, typer.Option(help="Model name; see models.", show_default=False)] = "",
+    method: Annotated[str, typer.Option(help="clip_diffusion or vqgan_clip.", show_default=False)] = "",
+    negative: Annotated[str, typer.Option(help="What to avoid.", show_default=False)] = "",
+    size: Annotated[str, typer.Option(help="Width × height, as in 512x288.", show_default=False)] = "",
+    steps: Annotated[int | None, typer.Option(help="Steps of the first frame.", show_default=False)] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of the first frame; frame n adds n.", show_default=False)
+    ] = None,
+    init: Annotated[Path | None, typer.Option(help="An image to start from.", show_default=False)] = None,
+    profile: Annotated[str, typer.Option(help="A named set of options; see profiles.")] = "",
+    settings: Annotated[list[str] | None, SET] = None,
+    out: Annotated[Path | None, typer.Option(help="A .webp, .gif or .mp4 file.", show_default=False)] = None,
+    resume: Annotated[bool, typer.Option(help="Continue a film whose frames were painted in part.")] = False,
+    device: Device = "auto",
+    threads: Threads = "auto",
+    compiled: Compiled = False,
+) -> None:
+    """Paint a film: each frame starts from the one before, moved. The camera moves in two dimensions."""
+    images: dict[str, bytes] = {}
+    story = read_story(prompt, frames, fade)
+    request = build_request(
+        format_prompts(story.scenes[0].prompts),
+        model=model,
+        negative=negative,
+        method=method,
+        size=size,
+        steps=steps,
+        seed=seed,
+        init_image=attach(init, images),
+        settings=({"profile": profile} if profile else {}) | parse_settings(" ".join(settings or ())),
+    )
+    story = replace(story, always=request.prompts[len(story.scenes[0].prompts) :])
+    wanted = Film(
+        request,
+        frames,
+        story,
+        read_camera(zoom, angle, x, y, _edges(edges)),
+        keep,
+        frame_steps,
+        hold,
+    )
+    _check(wanted, fps, fade)
+    if resume and seed is None and out is None:
+        raise InvalidRequest("--resume needs the --seed of the interrupted film, or its --out.")
+    usual = Path(f"film-{request.seed}.webp")
+    place = out or (usual if resume else unused(usual))
+    check_kind(place.suffix)
+    check_writable(place)
+    folder = place.with_name(f"{place.stem}-frames")
+    if resume and seed is None:
+        wanted = _with_seed_of(wanted, folder)
+    elif not resume and frame_path(folder, 0).exists():
+        raise InvalidRequest(f"{folder} has the frames of a film. --resume continues it; another --out begins anew.")
+    for note in init_notes(request, images):
+        errors.print(note, markup=False, soft_wrap=True)
+    paths = _painted(wanted, images, folder, resume, Means(device, threads, compiled))
+    write_file(place, film_of((open_own(read_file(path)) for path in paths), place.suffix, fps))
+    typer.echo(f"{printable(place)}  {frames} frames, {frames / fps:.1f} s, seed {wanted.first.seed}")
+    typer.echo(f"{printable(folder)}")
+
+
+def _check(wanted: Film, fps: int, fade: int) -> None:
+    """Raises InvalidRequest before anything is painted."""
+    check_film(wanted)
+    if not 1 <= fps <= MOST_FPS:
+        raise InvalidRequest(f"--fps {fps} is out of range (1–{MOST_FPS}).")
+    if not 0 <= fade <= MOST_FADE:
+        raise InvalidRequest(f"--fade {fade} is out of range (0–{MOST_FADE}).")
+
+
+def _edges(name: str) -> Edges:
+    if name not in EDGES:
+        raise InvalidRequest(f"Unknown edges “{name}”. Available: {', '.join(EDGES)}.")
+    return cast(Edges, name)
+
+
+def _with_seed_of(wanted: Film, folder: Path) -> Film:
+    """*wanted* with the seed of the film whose frames are in *folder*. Raises InvalidRequest."""
+    first = frame_path(folder, 0)
+    if not first.exists():
+        raise InvalidRequest(f"Nothing to resume in {folder}; to start, leave out --resume or give a --seed.")
+    asked = replay_request(read_record(read_file(first)))
+    if not isinstance(asked, DreamRequest):
+        raise InvalidRequest(f"{first} is in the way of --resume: it was upscaled, not painted.")
+    return replace(wanted, first=wanted.first.model_copy(update={"seed": asked.seed}))
+
+
+def _painted(wanted: Film, images: dict[str, bytes], folder: Path, resume: bool, means: Means) -> list[Path]:
+    """All frames, on disk. Ctrl-C keeps those that are finished."""
+    notes: dict[str, None] = {}
+    try:
+        with Bar("Starting") as bar:
+            studio = start_studio(means)
+
+            def paint(frame: int, request: DreamRequest, own: dict[str, bytes]) -> bytes:
+                bar.count("Frame", frame, wanted.frames)
+                done = studio.paint(request, {**images, **own})
+                picture = done.pictures[0]
+                notes.update(dict.fromkeys((*done.notes, *cast(Any, picture.facts["notes"]))))
+                return picture.png
+
+            paths = paint_film(wanted, folder, paint, write_file, resume=resume)
+    except KeyboardInterrupt:
+        done = sum(frame_path(folder, frame).exists() for frame in range(wanted.frames))
+        errors.print(
+            f"Stopped after {done} of {wanted.frames} frames. "
+            f"Run the same command with --seed {wanted.first.seed} --resume to continue.",
+            markup=False,
+            soft_wrap=True,
+        )
+        raise typer.Exit(INTERRUPTED) from None
+    for note in notes:
+        errors.print(note, markup=False, soft_wrap=True)
+    return paths

@@ -1,0 +1,9 @@
+"""Films: frames that are each painted from the one before, moved. No torch; the caller paints.
+
+    key_frames   numbers that change along a film: ``0:1, 50:1.05``
+    camera       zoom, rotation and shift of a frame
+    scenes       prompts along a film: ``a ^ b ^ c`` or ``0: a | 40: b``, with crossfades
+    plan         the request of every frame, and which frames exist
+
+The camera moves in two dimensions; there is no depth.
+"""

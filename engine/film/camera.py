@@ -1,0 +1,87 @@
+"""The camera of a film in two dimensions: zoom, rotation and shift of a whole image, with Disco Diffusion's signs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from engine.film.key_frames import KeyFrames, read_key_frames
+
+Edges: TypeAlias = Literal["mirror", "wrap", "stretch", "black"]
+MARGIN = 3
+"""Pixels beyond the sampled ones that the bicubic filter reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """Motion per frame: factor, degrees counter-clockwise, and shares of width and height to the right and down."""
+
+    zoom: KeyFrames
+    angle: KeyFrames
+    x: KeyFrames
+    y: KeyFrames
+    edges: Edges = "mirror"
+    """What appears beyond the image's edge."""
+
+    def move(self, image: Image.Image, frame: int) -> Image.Image:
+        """The image from which *frame* starts; *image* is the frame before it, in RGB."""
+        shift = self.x.at(frame) * image.width, self.y.at(frame) * image.height
+        return moved(image, self.zoom.at(frame), self.angle.at(frame), shift, self.edges)
+
+
+def read_camera(zoom: str, angle: str, x: str, y: str, edges: Edges) -> Camera:
+    """A camera from key frames as text; *x* and *y* in percent. Raises PromptError at the character."""
+    percent = [read_key_frames(text, name, -50, 50) for text, name in ((x, "x"), (y, "y"))]
+    across, down = (KeyFrames(found.frames, tuple(value / 100 for value in found.values)) for found in percent)
+    return Camera(
+        read_key_frames(zoom, "zoom", 0.5, 2), read_key_frames(angle, "angle", -180, 180), across, down, edges
+    )
+
+
+def moved(image: Image.Image, zoom: float, angle: float, shift: tuple[float, float], edges: Edges) -> Image.Image:
+    """*image* shifted by so many pixels right and down, then rotated and enlarged around its centre; its size stays."""
+    if zoom == 1 and not angle and shift == (0, 0):
+        return image.copy()
+    width, height = image.size
+    cosine, sine = math.cos(math.radians(angle)) / zoom, math.sin(math.radians(angle)) / zoom
+    middle = width / 2, height / 2
+    # A pixel of the result (u, v) → a place in the image: Pillow's affine transform goes this way.
+    a, b = cosine, -sine
+    c = middle[0] - cosine * middle[0] + sine * middle[1] - shift[0]
+    d, e = sine, cosine
+    f = middle[1] - sine * middle[0] - cosine * middle[1] - shift[1]
+    corners = [(a * u + b * v + c, d * u + e * v + f) for u in (0, width) for v in (0, height)]
+    left, top = (math.floor(min(corner[k] for corner in corners)) - MARGIN for k in (0, 1))
+    right, bottom = (math.ceil(max(corner[k] for corner in corners)) + MARGIN for k in (0, 1))
+    canvas = _beyond(np.asarray(image.convert("RGB")), (top, bottom), (left, right), edges)
+    return Image.fromarray(canvas).transform(
+        image.size, Image.Transform.AFFINE, (a, b, c - left, d, e, f - top), Image.Resampling.BICUBIC
+    )
+
+
+def _beyond(
+    pixels: NDArray[np.uint8], rows: tuple[int, int], columns: tuple[int, int], edges: Edges
+) -> NDArray[np.uint8]:
+    """The rows and columns from … to of an image that goes on beyond its *edges*."""
+    height, width = pixels.shape[:2]
+    down, across = np.arange(*rows), np.arange(*columns)
+    found: NDArray[np.uint8] = pixels[_folded(down, height, edges)][:, _folded(across, width, edges)]
+    if edges == "black":
+        outside = ((down < 0) | (down >= height))[:, None] | ((across < 0) | (across >= width))[None]
+        found[outside] = 0
+    return found
+
+
+def _folded(places: NDArray[np.int_], side: int, edges: Edges) -> NDArray[np.int_]:
+    """Places on a line, some of them outside of 0 … side - 1 → those whose pixels stand there."""
+    if edges == "wrap":
+        return places % side
+    if edges == "mirror":
+        period = places % (2 * side)
+        return np.minimum(period, 2 * side - 1 - period)
+    return places.clip(0, side - 1)
