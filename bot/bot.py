@@ -224,6 +224,7 @@ class DreamBot(BotClient):
         await self.services.delivery.start()
         self._begin(supervise("the votes", self.services.votes.run))
         self._begin(supervise("the starboard", self.services.starboard.run))
+        self._begin(supervise("the search index", self.services.embedder.run))
         self.at_work = True
         for shard_id in sorted(self.live_shards):
             self.dispatch("at_work", shard_id)

@@ -17,8 +17,10 @@ from bot.actions.moderate import Moderation
 from bot.actions.privacy import Privacy
 from bot.actions.report import Reporting
 from bot.community.defaults import Defaults
+from bot.community.embedder import PictureEmbedder
 from bot.community.experiments import Experiments
 from bot.community.favorites import Favorites
+from bot.community.finder import Finder
 from bot.community.gallery import Gallery
 from bot.community.held_pictures import HeldPictures
 from bot.community.indexer import PictureIndexer
@@ -99,6 +101,8 @@ class Services:
     gallery: Gallery
     indexer: PictureIndexer
     starboard: Starboard
+    embedder: PictureEmbedder
+    finder: Finder
     attachments: AttachmentReader
     held_pictures: HeldPictures
     picture_requests: PictureRequests
@@ -153,7 +157,9 @@ def build_services(
     access = ResultAccess(store)
     timelapses = Timelapses(store, partial(has_room, config.folder, config.retention.free_megabytes))
     jobs.registry.subscribe(batch_scorer.hear)
-    indexer = PictureIndexer(store, partial(is_restricted, client))
+    indexer, visibility = PictureIndexer(store, partial(is_restricted, client)), Visibility(client, store)
+    embedder = PictureEmbedder(store, engine, indexer, config.search.perceptor, lambda: bool(jobs.registry.waiting()))
+    jobs.registry.subscribe(embedder.hear)
     delivery = Delivery(client, config, jobs, store, renderer, clock, metrics.sent)
     jobs.registry.subscribe(metrics.hear)
     jobs.registry.subscribe(timelapses.hear)
@@ -185,7 +191,7 @@ def build_services(
         job_actions=JobActions(client, config, store, jobs, moderation, delivery, renderer, buttons.question),
         deletions=Deletions(client, store, jobs, delivery, moderation),
         history=HistoryActions(store, config.retention, clock),
-        privacy=Privacy(store, jobs, delivery, clock),
+        privacy=Privacy(store, jobs, delivery, clock, embedder.purge),
         deletion_queue=deletion_queue,
         clip_ranker=clip_ranker,
         batch_scorer=batch_scorer,
@@ -197,6 +203,8 @@ def build_services(
         favorites=Favorites(store, config.retention, clock, starboard.wake),
         starboard=starboard,
         gallery=Gallery(store, indexer, visibility),
+        embedder=embedder,
+        finder=Finder(store, indexer, embedder, visibility, clock),
         indexer=indexer,
         handlers=Handlers(),
         votes=Votes(client, store, jobs, buttons.ballot, deletion_queue.wake, clock),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import io
 import json
 import sqlite3
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,20 +42,28 @@ class Copy:
 
 
 class Privacy:
-    """*clock* returns unix seconds."""
+    """*clock* returns unix seconds. *purge* removes the vectors of deleted pictures."""
 
-    def __init__(self, store: Store, jobs: JobService, delivery: Delivery, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        jobs: JobService,
+        delivery: Delivery,
+        clock: Callable[[], float],
+        purge: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._store = store
         self._jobs = jobs
         self._delivery = delivery
         self._clock = clock
+        self._purge = purge
         self._copied: dict[int, float] = {}
 
     async def belongings(self, user_id: int) -> StoredCounts:
         return StoredCounts(*await self._store.erasure.counts(owner_of(user_id)))
 
     async def copy(self, user_id: int, most_bytes: int) -> Copy:
-        """A ZIP of at most *most_bytes*: all records as JSON, then pictures (newest first) and previews that fit.
+        """A ZIP of at most *most_bytes*: records as JSON, then vectors, pictures (newest first), previews, if they fit.
 
         Raises CoolingDown for a second copy within `COPY_SECONDS`. Everything large happens in a thread.
         """
@@ -65,6 +74,8 @@ class Privacy:
         entries = await self._jobs.quota.history(user_id, _EVERYTHING)
         settings = await self._store.settings.all("person", str(user_id))
         stars = await self._store.stars.of_person(user_id)
+        searches = await self._store.searches.of_person(user_id)
+        indexed = await self._store.picture_index.of_owner(user_id)
         about: dict[str, object] = {
             "person": str(user_id),
             "copied_at": _time(now),
@@ -75,9 +86,11 @@ class Privacy:
                 for one in await self._store.ancestry.of_owner(owner)
             ],
             "votes": [_vote(row) for row in await self._store.votes.of_person(user_id)],
+            "searches": [{"at": _time(one.at), "words": one.words, "in": one.place} for one in searches],
+            "search_index": [_indexed(row) for row in indexed],
             "stars": [{"job": one.job_id, "picture": one.index + 1, "since": _time(one.at)} for one in stars],
         }
-        return await asyncio.to_thread(self._pack, about, jobs, pictures, questions, entries, most_bytes)
+        return await asyncio.to_thread(self._pack, about, jobs, pictures, questions, entries, indexed, most_bytes)
 
     def _admit(self, user_id: int, now: float) -> None:
         self._copied = {who: at for who, at in self._copied.items() if at + COPY_SECONDS > now >= at}
@@ -92,6 +105,7 @@ class Privacy:
         pictures: Sequence[sqlite3.Row],
         questions: Sequence[sqlite3.Row],
         entries: Sequence[LedgerEntry],
+        indexed: Sequence[sqlite3.Row],
         most_bytes: int,
     ) -> Copy:
         of_job: dict[str, list[sqlite3.Row]] = {}
@@ -105,7 +119,7 @@ class Privacy:
         text = json.dumps(about, ensure_ascii=False, indent=1)
         paths = [self._store.folder / one["path"] for job in jobs for one in of_job.get(job["id"], ()) if one["path"]]
         frames = [self._store.frames.path(job["id"]) for job in jobs]
-        return _zip(text, paths, frames, most_bytes)
+        return _zip(text, json.dumps([_vector(row) for row in indexed if row["vector"]]), paths, frames, most_bytes)
 
     async def forget(self, user_id: int) -> None:
         """Cancel unfinished jobs, then delete everything. Messages on Discord are queued for deletion.
@@ -119,6 +133,8 @@ class Privacy:
             await files.remove(*await self._store.erasure.files(owner))
             if await self._delete(owner, user_id):
                 await self._store.attachments.drop_unneeded()
+                if self._purge is not None:
+                    await self._purge()
                 return
         raise Refused("New pictures keep arriving while your data is deleted. Stop for a moment, then try again.")
 
@@ -142,10 +158,12 @@ class Privacy:
         return True
 
 
-def _zip(text: str, pictures: list[Path], frames: list[Path], most_bytes: int) -> Copy:
+def _zip(text: str, vectors: str, pictures: list[Path], frames: list[Path], most_bytes: int) -> Copy:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("data.json", text)
+        if buffer.tell() + len(vectors) + _SPARE < most_bytes:
+            archive.writestr("vectors.json", vectors)
         packed = _pack_files(archive, buffer, "pictures", pictures, most_bytes)
         _pack_files(archive, buffer, "frames", frames, most_bytes)
     return Copy(buffer.getvalue(), packed, len(pictures) - packed)
@@ -194,6 +212,22 @@ def _vote(row: sqlite3.Row) -> dict[str, object]:
         "your_choice": None if row["place"] is None else ascii_uppercase[row["place"]],
         "voted_at": None if row["at"] is None else _time(row["at"]),
     }
+
+
+def _indexed(row: sqlite3.Row) -> dict[str, object]:
+    """What the search knows of a picture; its vector is in vectors.json."""
+    return {
+        "job": row["job_id"],
+        "picture": row["idx"] + 1,
+        "words": row["words"],
+        "adult": bool(row["mature"]),
+        "perceptor": row["perceptor"],
+    }
+
+
+def _vector(row: sqlite3.Row) -> dict[str, object]:
+    """The CLIP embedding of a picture: little-endian half floats in base64."""
+    return {"job": row["job_id"], "picture": row["idx"] + 1, "vector": base64.b64encode(row["vector"]).decode()}
 
 
 def _entry(entry: LedgerEntry) -> dict[str, object]:

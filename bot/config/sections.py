@@ -288,6 +288,16 @@ class SafetySection(Section):
     )
 
 
+class SearchSection(Section):
+    """How `/find` and “More like this” compare pictures. They also search the words of prompts."""
+
+    perceptor: str = Field(
+        default="",
+        description="The CLIP that embeds every picture while no job waits; empty = the best one that is installed, "
+        '"off" = search words only. After a change all pictures are embedded again, a few at a time.',
+    )
+
+
 class RetentionSection(Section):
     """How long files are kept. Job records stay; their pictures are deleted."""
 

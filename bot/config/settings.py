@@ -29,6 +29,7 @@ from bot.config.sections import (
     RetentionSection,
     RoleSection,
     SafetySection,
+    SearchSection,
     Section,
     ServerSection,
 )
@@ -70,6 +71,7 @@ class Config(Section):
     limits: LimitsSection = LimitsSection()
     delivery: DeliverySection = DeliverySection()
     safety: SafetySection = SafetySection()
+    search: SearchSection = SearchSection()
     retention: RetentionSection = RetentionSection()
     log: LogSection = LogSection()
     monitor: MonitorSection = MonitorSection()

@@ -59,6 +59,7 @@ class Retention:
             partial(self._store.interactions.erase_expired, now),
             partial(self._store.presses.forget, now - max(self._config.delivery.press_seconds, _DAY)),
             partial(self._forget_questions, now),
+            partial(self._store.searches.expire, now - _DAY),
             partial(self._keep_within_budget, now),
         ]
         if by_age:

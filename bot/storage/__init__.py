@@ -4,6 +4,7 @@
 <data>/dreambot.sqlite3     jobs, charges, messages, settings; every file below has a row here
 <data>/pictures/<year>/     finished pictures
 <data>/inputs/              attachments, by SHA-256
+<data>/search/              vectors of pictures, a cache; backups leave them out
 <data>/frames/              previews for timelapses; backups leave them out
 
 May import: bot.models, bot.errors, bot.retry, engine.
@@ -21,6 +22,7 @@ from bot.storage import attachments, files, pictures, timelapses
 from bot.storage.attachments import Attachments
 from bot.storage.community.ancestry import Ancestry
 from bot.storage.community.picture_index import PictureIndex
+from bot.storage.community.searches import Searches
 from bot.storage.community.starboard import StarboardRows
 from bot.storage.community.stars import Stars
 from bot.storage.community.styles import StyleRows
@@ -56,6 +58,7 @@ class Store:
         self.frames = Frames(folder)
         self.stars = Stars(database)
         self.starboard = StarboardRows(database)
+        self.searches = Searches(database)
         self.picture_index = PictureIndex(database, folder)
         self.ledger = LedgerRows(database)
         self.interactions = InteractionTokens(database)

@@ -75,6 +75,7 @@ class Erasure:
         await session.run("DELETE FROM jobs WHERE owner = ?", owner)
         await session.run("DELETE FROM settings WHERE scope = 'person' AND subject = ?", str(user_id))
         await session.run("DELETE FROM stars WHERE user_id = ?", user_id)
+        await session.run("DELETE FROM searches WHERE user_id = ?", user_id)
         await session.run("DELETE FROM questions WHERE owner = ?", owner)
         await session.run("DELETE FROM ballots WHERE user_id = ?", user_id)
         await session.run("UPDATE votes SET starter_id = 0 WHERE starter_id = ?", user_id)

@@ -11,8 +11,9 @@ from discord import ui
 from bot.models.job import JobRow, JobState
 from bot.views.audit_log import LogNewerButton, LogOlderButton
 from bot.views.base import IdButton, JobButton, Press
-from bot.views.community.gallery import GalleryButton, PictureMenu
+from bot.views.community.gallery import GalleryButton
 from bot.views.community.lineage import LineageButton
+from bot.views.community.picture_lists import FoundButton, PictureMenu, SimilarButton
 from bot.views.community.stars import (
     SaveButton,
     StarButton,
@@ -77,6 +78,8 @@ BUTTONS: tuple[type[IdButton], ...] = (
     DrawingButton,
     SaveButton,
     UnsaveButton,
+    SimilarButton,
+    FoundButton,
     CancelButton,
     RefreshButton,
     DeleteButton,
@@ -224,10 +227,13 @@ def _layout(job: JobRow) -> _Layout:
             return _Layout([_plain(AgainButton, RemixButton, InfoButton), _plain(*vote)])
         return _Layout([_plain(AgainButton, InfoButton, *vote)])  # four menus may leave one row
     if not painted:
-        return _Layout([_plain(UpscaleButton, StarButton, InfoButton)])
+        return _Layout([_plain(UpscaleButton, StarButton), _plain(InfoButton, SimilarButton)])
     if len(job.pictures) <= 1:
         return _Layout(
-            [_plain(UpscaleButton, VariationButton, AgainButton, RemixButton, StarButton), _plain(InfoButton)]
+            [
+                _plain(UpscaleButton, VariationButton, AgainButton, RemixButton, StarButton),
+                _plain(InfoButton, SimilarButton),
+            ]
         )
     return _grid(job, vote)
 
@@ -235,7 +241,7 @@ def _layout(job: JobRow) -> _Layout:
 def _grid(job: JobRow, vote: list[type[JobButton]]) -> _Layout:
     """``U1 U2 U3 U4 Again / V1 V2 V3 V4 Remix / Star / More``; full rows leave Again, Remix and Star to the menu."""
     ups, variations = _per_picture(UpscaleButton, job), _per_picture(VariationButton, job)
-    rare: list[type[JobButton]] = [*vote, RankButton, InfoButton]
+    rare: list[type[JobButton]] = [*vote, RankButton, SimilarButton, InfoButton]
     if len(job.pictures) >= PER_ROW:
         return _Layout([*ups, *variations], [AgainButton, RemixButton, StarOneButton, *rare])
     return _Layout([[*ups[0], (AgainButton, None)], [*variations[0], (RemixButton, None)]], rare, stars=True)

@@ -51,6 +51,7 @@ def answer(question: Embed, perceptor: Perceptor, images: Tensor | None, runtime
         perceptor.id,
         scale=float(perceptor.scale),
         pulls=pulls,
+        weights=perceptor.sha256,
     )
 
 

@@ -185,7 +185,8 @@ class Embeddings:
     """The answer to `Embed`: one L2-normalised vector per text, then per image, or *error* in words.
 
     *scale*: what cosines are multiplied by before a softmax, as in the perceptor's training. *pulls*: if requested, the
-    norm of the gradient of each text's loss (squared spherical distance) by the image.
+    norm of the gradient of each text's loss (squared spherical distance) by the image. *weights*: SHA-256 of the
+    perceptor's weights, if known.
     """
 
     id: str
@@ -194,6 +195,7 @@ class Embeddings:
     error: str = ""
     scale: float = 100.0
     pulls: tuple[float, ...] = ()
+    weights: str = ""
 
 
 Event: TypeAlias = Ready | Progress | Picture | Result | Failure | Embeddings

@@ -112,7 +112,7 @@ async def test_one_of_them_is_shown_by_itself_with_the_usual_buttons_also_after_
 
     shown = (await choose(mo, sheet, PICK, "6")).message
 
-    assert ["Upscale", "Variation", "Again", "Remix", "Star", "Info", "Delete"] == list(shown.buttons)
+    assert ["Upscale", "Variation", "Again", "Remix", "Star", "Info", "More like this", "Delete"] == list(shown.buttons)
     assert f"Image 7 of [batch]({link(world, sheet)}) by {max_.mention}" in shown.text
     assert "seed 106 · 256×256" in shown.text
     [row] = await world.jobs_of(mo)

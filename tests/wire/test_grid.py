@@ -29,13 +29,15 @@ async def test_a_grid_fits_its_buttons_in_two_rows_and_two_menus(max_: Person) -
         ["More …"],
     ] == rows(grid)
     images = [f"Image {number}" for number in (1, 2, 3, 4)]
-    assert [*images, "Vote", "Which is best?", "Info", "Delete"] == list(grid.options)
+    assert [*images, "Vote", "Which is best?", "More like this", "Info", "Delete"] == list(grid.options)
 
 
 async def test_the_more_menu_does_what_the_buttons_do(world: World, olive: Person, max_: Person, mo: Person) -> None:
     await take_reports(olive)
     grid = await dreamt(max_, "an owl", count=2)
-    assert ["Image 1", "Image 2", "Vote", "Which is best?", "Info", "Delete", "Report"] == list(grid.options)
+    assert ["Image 1", "Image 2", "Vote", "Which is best?", "More like this", "Info", "Delete", "Report"] == list(
+        grid.options
+    )
 
     assert "matches the prompt best" in whispered(await mo.click(grid, "Which is best?"))
     assert "Discord command" in whispered(await mo.click(grid, "Info"))

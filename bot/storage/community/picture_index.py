@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bot.models.gallery import IndexedPicture, Order, Viewer
+from bot.storage.community.searches import Place
+from bot.storage.community.vector_table import VectorRow
 from bot.storage.database import Database, Session
 
 MOST_WORDS = 12
@@ -41,6 +43,16 @@ _COLUMNS = (
 )
 _STARRED = "stars s JOIN picture_index p ON p.job_id = s.job_id AND p.idx = s.idx"
 _JOINED = "JOIN pictures f ON f.job_id = p.job_id AND f.idx = p.idx JOIN jobs j ON j.id = p.job_id"
+_FAVORITE = (
+    f"(p.mature = 0 OR ?4) AND f.path IS NOT NULL AND (p.owner = ?1 OR {_SHOWN}) AND EXISTS ("
+    "SELECT 1 FROM stars WHERE stars.job_id = p.job_id AND stars.idx = p.idx AND stars.user_id = ?1)"
+)
+_WHERE: Mapping[Place, str] = {
+    "all": f"({_OWN}) OR ({_PUBLIC})",
+    "mine": _OWN,
+    "server": _PUBLIC,
+    "favorites": _FAVORITE,
+}
 _PAGE = "LIMIT ?5 OFFSET ?6"
 
 
@@ -74,9 +86,9 @@ class PictureIndex:
         """Index the pictures of a finished job, and take it off the queue. Idempotent."""
         for entry in entries:
             row = await session.one(
-                "INSERT INTO picture_index (job_id, idx, owner, server_id, channel_id, mature, words)"
-                " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7"
-                " WHERE EXISTS (SELECT 1 FROM pictures WHERE job_id = ?1 AND idx = ?2) ON CONFLICT DO NOTHING"
+                "INSERT INTO picture_index (job_id, idx, owner, server_id, channel_id, mature, words, due)"
+                " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, path IS NOT NULL FROM pictures WHERE job_id = ?1 AND idx = ?2"
+                " ON CONFLICT DO NOTHING"
                 " RETURNING id",
                 entry.job_id,
                 entry.index,
@@ -100,6 +112,105 @@ class PictureIndex:
         if await session.one("SELECT 1 FROM unlisted LIMIT 1") is not None:
             await session.run("DELETE FROM picture_words WHERE rowid IN (SELECT id FROM unlisted)")
             await session.run("INSERT INTO picture_words (picture_words) VALUES ('optimize')")
+
+    async def removed(self) -> list[int]:
+        """Ids of pictures that were removed from the index since the last `clear_removed`."""
+        async with self._database.reading() as session:
+            return [row[0] for row in await session.all("SELECT id FROM unlisted")]
+
+    async def clear_removed(self, ids: Sequence[int]) -> None:
+        """Forget ids that are removed everywhere."""
+        async with self._database.transaction() as session:
+            await self.erase_words(session)
+            await session.run("DELETE FROM unlisted WHERE id IN (SELECT value FROM json_each(?))", json.dumps(ids))
+
+    async def of_owner(self, user_id: int) -> list[sqlite3.Row]:
+        """job_id, idx, words, mature, perceptor and vector of this person's pictures."""
+        async with self._database.reading() as session:
+            return await session.all(
+                "SELECT job_id, idx, words, mature, perceptor, vector FROM picture_index WHERE owner = ? ORDER BY id",
+                user_id,
+            )
+
+    async def due(self, limit: int) -> list[IndexedPicture]:
+        """Pictures on disk that the present perceptor has not embedded yet, newest first."""
+        return await self._all(
+            f"SELECT {_COLUMNS} FROM picture_index p {_JOINED} WHERE p.due = 1 AND f.path IS NOT NULL"
+            " ORDER BY p.id DESC LIMIT ?",
+            limit,
+        )
+
+    async def set_perceptor(self, perceptor: str) -> None:
+        """From now on only vectors of this perceptor count; pictures with others are due."""
+        async with self._database.transaction() as session:
+            await session.run(
+                "UPDATE picture_index SET perceptor = '', vector = NULL, due = EXISTS (SELECT 1 FROM pictures f"
+                " WHERE f.job_id = picture_index.job_id AND f.idx = picture_index.idx AND f.path IS NOT NULL)"
+                " WHERE perceptor <> ?",
+                perceptor,
+            )
+
+    async def embedded(self, picture_id: int, perceptor: str, vector: bytes | None) -> bool:
+        """Store a vector (None: the picture cannot be read); False if the picture is gone."""
+        async with self._database.transaction() as session:
+            row = await session.one(
+                "UPDATE picture_index SET due = 0, perceptor = ?, vector = ? WHERE id = ? RETURNING id",
+                perceptor,
+                vector,
+                picture_id,
+            )
+        return row is not None
+
+    async def embedded_ids(self, perceptor: str) -> list[int]:
+        """Ids of all pictures that this perceptor has embedded."""
+        async with self._database.reading() as session:
+            rows = await session.all(
+                "SELECT id FROM picture_index WHERE perceptor = ? AND vector IS NOT NULL ORDER BY id", perceptor
+            )
+        return [row[0] for row in rows]
+
+    async def vectors(self, picture_ids: Sequence[int]) -> list[VectorRow]:
+        """The stored vectors of these pictures."""
+        async with self._database.reading() as session:
+            rows = await session.all(
+                "SELECT id, server_id, owner, vector FROM picture_index"
+                " WHERE id IN (SELECT value FROM json_each(?)) AND vector IS NOT NULL",
+                json.dumps(picture_ids),
+            )
+        return [VectorRow(*row) for row in rows]
+
+    async def starred(self, user_id: int) -> list[int]:
+        """Ids of the pictures that this person starred."""
+        async with self._database.reading() as session:
+            rows = await session.all(
+                "SELECT id FROM stars JOIN picture_index USING (job_id, idx) WHERE user_id = ?", user_id
+            )
+        return [row[0] for row in rows]
+
+    async def match(self, viewer: Viewer, place: Place, words: str, every: bool, limit: int) -> list[int]:
+        """Ids of pictures whose prompt has these words (*every*: all of them), newest first."""
+        me, here = _owner_word(viewer.user_id), _server_word(viewer.server_id)
+        places = {"all": (me, here), "mine": (me,), "server": (here,), "favorites": ()}[place]
+        async with self._database.reading() as session:
+            rows = await session.all(
+                f"SELECT p.id FROM picture_words w JOIN picture_index p ON p.id = w.rowid {_JOINED}"
+                f" WHERE w.picture_words MATCH ?5 AND ({_WHERE[place]}) ORDER BY w.rowid DESC LIMIT ?6",
+                *_values(viewer),
+                _match(words, *places, every=every),
+                limit,
+            )
+        return [row[0] for row in rows]
+
+    async def among(self, viewer: Viewer, place: Place, picture_ids: Sequence[int]) -> dict[int, IndexedPicture]:
+        """Those of the pictures that the viewer may see there, by id."""
+        found = await self._all(
+            # CROSS JOIN: the ids come first, not all pictures of the server.
+            f"SELECT {_COLUMNS} FROM json_each(?5) wanted CROSS JOIN picture_index p ON p.id = wanted.value {_JOINED}"
+            f" WHERE {_WHERE[place]}",
+            *_values(viewer),
+            json.dumps(picture_ids),
+        )
+        return {picture.id: picture for picture in found}
 
     async def entry(self, session: Session, job_id: str, index: int) -> tuple[str, bool] | None:
         """(words, mature) of one picture, or None."""
@@ -206,11 +317,12 @@ def _server_word(server_id: int | None) -> str:
     return f"s{server_id or 0}"
 
 
-def _match(words: str, *places: str) -> str:
-    """An FTS5 query: all words, the last one as a prefix, and one of the places."""
+def _match(words: str, *places: str, every: bool = True) -> str:
+    """An FTS5 query: all words or (not *every*) one of them, the last as a prefix, and one of the places, if any."""
     typed = [word for word in words.replace('"', " ").split() if any(map(str.isalnum, word))]
     if not typed:
         return '""'
     terms = [f'"{word}"' for word in typed[:MOST_WORDS]]
+    found = f"words : ({(' AND ' if every else ' OR ').join(terms)} *)"
     among = " OR ".join(f'"{place}"' for place in places)
-    return f"words : ({' AND '.join(terms)} *) AND place : ({among})"
+    return f"{found} AND place : ({among})" if places else found

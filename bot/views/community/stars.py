@@ -22,7 +22,6 @@ class StarButton(JobButton, template=template("star")):
 
     action = "star"
     label = "Star"
-    numbered = "Star "
     private = True
 
     def __init__(self, job_id: str, index: int | None = None, row: int | None = None) -> None:

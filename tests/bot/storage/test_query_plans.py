@@ -26,6 +26,7 @@ from bot.models.style import Style
 from bot.models.vote import Candidate, Vote, VotePlace
 from bot.storage import Store
 from bot.storage.community.picture_index import IndexEntry
+from bot.storage.community.searches import Search
 from bot.storage.community.starboard import StarboardEntry
 from bot.storage.confirmations import Confirmation
 from bot.storage.database import Database, Session
@@ -41,6 +42,9 @@ SELDOM = {
     "Pictures.png": "reads one row by `find`, then its file",
     "Attachments.sweep": "at the start",
     "Attachments.drop_unneeded": "when somebody is forgotten, or has not answered a question",
+    "PictureIndex.set_perceptor": "when the perceptor changes",
+    "PictureIndex.removed": "reads what was just deleted",
+    "PictureIndex.clear_removed": "when somebody is forgotten",
     "Audit.newest": "when a moderator asks",
     "Audit.page": "when a moderator asks",
     "Audit.count": "when a moderator asks",
@@ -58,9 +62,11 @@ SHORT = {
     "unlisted",
     "starboard",
     "star_changes",
+    "searches",
 }
 """Tables in which there is never much, or only what people have put there one by one."""
 WHOLE_INDEXES = {
+    "picture_index_due": "ends with the first few that are to be embedded",
     "jobs_alive": "no longer than the queue",
     "deliveries_open": "no longer than what is to be said",
     "pictures_by_age": "adds sizes up, or ends with the first few that may go",
@@ -225,6 +231,16 @@ async def arguments(core: Core) -> Values:
         "by_reaction": (True,),
         "entry": (StarboardEntry(job.id, 0, 400, 600, 7, "x.png", 3, False, NOW),),
         "on_disk": (True,),
+        "every": (True, False),
+        "ids": ((1,),),
+        "perceptor": ("fake",),
+        "picture_id": (1,),
+        "picture_ids": ((1,),),
+        "vector": (b"12",),
+        "search": (Search("ssssssssss", ANN, "all", "a fox", None, "", None, NOW),),
+        "search_id": ("ssssssssss",),
+        "PictureIndex.among.place": ("all", "mine", "server", "favorites"),
+        "PictureIndex.match.place": ("all", "mine", "server", "favorites"),
         "stars": (2,),
         "entries": ([IndexEntry(job.id, 0, ANN, 400, 500, False, "a fox")],),
         "offset": (0,),

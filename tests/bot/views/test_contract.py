@@ -13,6 +13,7 @@ import pytest
 from discord import app_commands
 
 import bot.cogs.admin
+import bot.cogs.community.find
 import bot.cogs.community.gallery
 import bot.cogs.community.insights
 import bot.cogs.community.styles
@@ -36,6 +37,7 @@ from tests.bot.samples import done, enlarged, job
 COGS = (
     bot.cogs.admin.AdminCog,
     bot.cogs.community.insights.InsightsCog,
+    bot.cogs.community.find.FindCog,
     bot.cogs.community.gallery.GalleryCog,
     bot.cogs.community.styles.StylesCog,
     bot.cogs.compare.CompareCog,
@@ -50,7 +52,7 @@ COGS = (
 PERSISTED = {
     *("up", "again", "vary", "remix", "rank", "info", "watch", "keep", "letgo", "cancel", "refresh", "delete", "post"),
     *("older", "newer", "keptolder", "keptnewer", "report", "rdelete", "rblock", "rdismiss", "forget", "yes", "no"),
-    *("words", "vote", "votefor", "ballot", "svg", "lineage", "star", "unstar", "starone"),
+    *("words", "vote", "votefor", "ballot", "svg", "lineage", "star", "unstar", "starone", "similar", "found"),
     *("styles", "stylestar", "stylepaint", "styledelete"),
 }
 """Actions in the custom ids of messages that were sent by earlier versions."""

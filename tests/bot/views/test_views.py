@@ -31,8 +31,8 @@ async def test_an_unfinished_job_can_be_cancelled() -> None:
 
 async def test_a_picture_offers_report_only_where_reports_are_taken() -> None:
     first = ["Upscale", "Variation", "Again", "Remix", "Star"]
-    assert [first, ["Info", "Delete"]] == public(done())
-    assert [first, ["Info", "Delete", "Report"]] == public(done(), reports=True)
+    assert [first, ["Info", "More like this", "Delete"]] == public(done())
+    assert [first, ["Info", "More like this", "Delete", "Report"]] == public(done(), reports=True)
 
 
 async def test_a_grid_has_two_rows_of_buttons_and_two_menus() -> None:
@@ -40,7 +40,7 @@ async def test_a_grid_has_two_rows_of_buttons_and_two_menus() -> None:
         ["U1", "U2", "U3", "U4", "Again"],
         ["V1", "V2", "V3", "V4", "Remix"],
         ["Image 1", "Image 2", "Image 3", "Image 4"],
-        ["Vote", "Which is best?", "Info", "Delete", "Report"],
+        ["Vote", "Which is best?", "More like this", "Info", "Delete", "Report"],
     ] == public(done(pictures=4), reports=True)
 
 
@@ -48,19 +48,21 @@ async def test_the_largest_grid_still_fits_into_a_message() -> None:
     row = done(pictures=10)
 
     assert [5, 5, 5, 5] == [len(one) for one in public(row)[:4]]
-    assert ["Again", "Remix", "⭐ Star one …", "Vote", "Which is best?", "Info", "Delete"] == public(row)[4]
+    assert ["Again", "Remix", "⭐ Star one …", "Vote", "Which is best?", "More like this", "Info", "Delete"] == public(
+        row
+    )[4]
     assert ["Again", "Remix", "Info", "⭐ Star one …", "Post here"] == labels(private_buttons_for(row, True, {0}))[4]
 
 
 async def test_a_starred_picture_offers_to_take_the_star_back() -> None:
     assert ["Upscale", "Variation", "Again", "Remix", "Star"] == labels(private_buttons_for(done(), True, ()))[0]
-    assert [["Upscale", "Variation", "Again", "Remix"], ["Info", "Unstar", "Post here"]] == labels(
+    assert [["Upscale", "Variation", "Again", "Remix"], ["Info", "More like this", "Unstar", "Post here"]] == labels(
         private_buttons_for(done(), True, {0})
     )
 
 
 async def test_an_upscaled_picture_has_no_prompt_to_remix() -> None:
-    assert [["Upscale", "Star", "Info", "Delete"]] == public(enlarged())
+    assert [["Upscale", "Star"], ["Info", "More like this", "Delete"]] == public(enlarged())
 
 
 @pytest.mark.parametrize("state", [JobState.FAILED, JobState.CANCELLED])

@@ -1,0 +1,165 @@
+"""Finds pictures by the words of their prompts and by their look, among those that the reader may see."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bot.community.embedder import PictureEmbedder
+from bot.community.gallery import PAGE
+from bot.community.indexer import PictureIndexer
+from bot.community.visibility import Visibility
+from bot.errors import Lapsed, Refused
+from bot.interactions.context import Invocation
+from bot.models.gallery import IndexedPicture, Viewer
+from bot.models.job import new_job_id
+from bot.storage import Store
+from bot.storage.community.searches import Place, Search
+from engine.errors import DreamError
+from engine.images.vector_file import Floats
+
+log = logging.getLogger(__name__)
+
+MOST = 90
+"""Results of one search."""
+BY_LOOK = 45
+"""Most results by look alone; further ones have little to do with the search."""
+RANK = 60
+"""Constant of reciprocal rank fusion (Cormack, Clarke, Büttcher 2009): a result at rank r counts 1 / (60 + r)."""
+ALL_WORDS = 2.0
+"""Weight of a prompt with all words, beside 1 for one with some of them and for the look."""
+EXPIRED = "This search is more than a day old. Search again with /find."
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPage:
+    """One page of results. *notes*: how each picture was found; *hint*: what the search could not do."""
+
+    search: Search
+    page: int
+    pictures: tuple[IndexedPicture, ...]
+    notes: tuple[str, ...]
+    more: bool
+    hint: str = ""
+
+
+class Finder:
+    """*clock* is unix seconds."""
+
+    def __init__(
+        self,
+        store: Store,
+        indexer: PictureIndexer,
+        embedder: PictureEmbedder,
+        visibility: Visibility,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._indexer = indexer
+        self._embedder = embedder
+        self._visibility = visibility
+        self._clock = clock
+
+    async def by_words(self, words: str, place: Place, caller: Invocation, png: bytes | None = None) -> FoundPage:
+        """Search for words, for pictures that resemble *png*, or both. Without the engine only words count."""
+        vector, hint = None, ""
+        try:
+            if png is not None:
+                vector = await self._embedder.of_image(png)
+            elif self._embedder.can_read(words):
+                vector = await self._embedder.of_text(words)
+            elif self._embedder.enabled:
+                hint = "The CLIP of this bot knows none of these words, so only prompts were searched."
+        except (DreamError, TimeoutError) as error:
+            log.info("a search is answered by words only: %s", error)
+            if png is not None:
+                raise Refused("The engine is too busy to look at pictures right now. Try again in a minute.") from error
+            hint = "The engine is busy, so only prompts were searched."
+        return await self._begin(words, place, caller, vector, None, hint)
+
+    async def like(self, picture: IndexedPicture, caller: Invocation) -> FoundPage:
+        """Search for pictures that resemble one. Raises Refused."""
+        if not self._embedder.enabled:
+            raise Refused("This bot does not compare pictures.")
+        try:
+            vector = await self._embedder.of_picture(picture)
+        except (DreamError, TimeoutError) as error:
+            if isinstance(error, Refused):
+                raise
+            raise Refused("The engine is too busy to look at pictures right now. Try again in a minute.") from error
+        return await self._begin("", "all", caller, vector, picture.id)
+
+    async def page(self, search_id: str, page: int, caller: Invocation) -> FoundPage:
+        """Another page of a search of this person. Raises Lapsed."""
+        search = await self._store.searches.find(search_id)
+        if search is None or search.user_id != caller.user_id:
+            raise Lapsed(EXPIRED)
+        return await self._page(search, page, caller)
+
+    async def _begin(
+        self,
+        words: str,
+        place: Place,
+        caller: Invocation,
+        vector: tuple[str, Floats] | None,
+        like_id: int | None,
+        hint: str = "",
+    ) -> FoundPage:
+        perceptor, halves = (vector[0], vector[1].astype("<f2").tobytes()) if vector else ("", None)
+        search = Search(new_job_id(), caller.user_id, place, words, like_id, perceptor, halves, self._clock())
+        await self._store.searches.put(search)
+        return await self._page(search, 0, caller, hint)
+
+    async def _page(self, search: Search, page: int, caller: Invocation, hint: str = "") -> FoundPage:
+        await self._indexer.catch_up()
+        viewer = await self._visibility.viewer(caller)
+        worded = await self._by_words(search, viewer)
+        looks = await self._by_look(search, viewer)
+        scores: dict[int, float] = {}
+        for ranking in (worded, dict.fromkeys(looks, 1.0)):
+            for rank, (picture_id, weight) in enumerate(ranking.items(), 1):
+                scores[picture_id] = scores.get(picture_id, 0.0) + weight / (RANK + rank)
+        order = sorted(scores, key=lambda one: (-scores[one], -one))[:MOST]
+        here = order[PAGE * page : PAGE * (page + 1)]
+        seen = await self._store.picture_index.among(viewer, search.place, here)
+        shown = [seen[one] for one in here if one in seen]
+        notes = tuple(_note(picture.id in worded, looks.get(picture.id)) for picture in shown)
+        return FoundPage(search, page, tuple(shown), notes, len(order) > PAGE * (page + 1), hint)
+
+    async def _by_words(self, search: Search, viewer: Viewer) -> Mapping[int, float]:
+        """Picture id → weight: those with all words, newest first, then those with some of them."""
+        if not search.words:
+            return {}
+        match = self._store.picture_index.match
+        found = dict.fromkeys(await match(viewer, search.place, search.words, True, MOST), ALL_WORDS)
+        if len(found) < PAGE and len(search.words.split()) > 1:
+            found = dict.fromkeys(await match(viewer, search.place, search.words, False, MOST), 1.0) | found
+            found = dict(sorted(found.items(), key=lambda one: -one[1]))
+        return found
+
+    async def _by_look(self, search: Search, viewer: Viewer) -> Mapping[int, float]:
+        """Picture id → cosine of the nearest that the viewer may see, best first."""
+        if search.vector is None:
+            return {}
+        vector = np.frombuffer(search.vector, "<f2").astype(np.float32)
+        among = await self._store.picture_index.starred(viewer.user_id) if search.place == "favorites" else None
+        server_id = viewer.server_id if search.place in ("all", "server") else None
+        owner = viewer.user_id if search.place in ("all", "mine") else 0
+        count = 2 * BY_LOOK
+        while True:
+            nearest = await self._embedder.nearest(search.perceptor, vector, count, server_id, owner, among)
+            cosines = {one: cosine for one, cosine in nearest if one != search.like_id}
+            seen = await self._store.picture_index.among(viewer, search.place, list(cosines))
+            if len(seen) >= BY_LOOK or len(nearest) < count:
+                return dict([(one, cosine) for one, cosine in cosines.items() if one in seen][:BY_LOOK])
+            count *= 4
+
+
+def _note(by_words: bool, cosine: float | None) -> str:
+    """How a picture was found."""
+    if cosine is None:
+        return "by words"
+    return f"by words and look ({cosine:.2f})" if by_words else f"by look ({cosine:.2f})"

@@ -1,0 +1,60 @@
+"""The table `searches`: what was searched for, for the buttons that turn the pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from bot.storage.database import Database
+
+Place: TypeAlias = Literal["all", "mine", "server", "favorites"]
+"""Where a search looks: one's own pictures and the server's, one of them, or what one starred."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One search. *vector*: halves of the CLIP *perceptor*, or None; *like_id*: a picture that is not a result."""
+
+    id: str
+    user_id: int
+    place: Place
+    words: str
+    like_id: int | None
+    perceptor: str
+    vector: bytes | None
+    at: float
+
+
+class Searches:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def put(self, search: Search) -> None:
+        async with self._database.transaction() as session:
+            await session.run(
+                "INSERT INTO searches VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                search.id,
+                search.user_id,
+                search.place,
+                search.words,
+                search.like_id,
+                search.perceptor,
+                search.vector,
+                search.at,
+            )
+
+    async def find(self, search_id: str) -> Search | None:
+        async with self._database.reading() as session:
+            row = await session.one("SELECT * FROM searches WHERE id = ?", search_id)
+        return None if row is None else Search(*row)
+
+    async def of_person(self, user_id: int) -> list[Search]:
+        """This person's searches, oldest first."""
+        async with self._database.reading() as session:
+            rows = await session.all("SELECT * FROM searches WHERE user_id = ? ORDER BY at", user_id)
+        return [Search(*row) for row in rows]
+
+    async def expire(self, before: float) -> None:
+        """Delete searches older than *before* (unix seconds)."""
+        async with self._database.transaction() as session:
+            await session.run("DELETE FROM searches WHERE at < ?", before)

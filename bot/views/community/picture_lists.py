@@ -1,0 +1,177 @@
+"""Lists of pictures: a sheet, a menu that opens one of them, search results, and the button More like this."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from functools import partial
+from typing import Self
+
+import discord
+from discord import ui
+
+from bot.community.finder import FoundPage
+from bot.embeds.gallery import list_embed, option_of, picture_embed
+from bot.errors import PictureGone, Refused
+from bot.interactions.message_api import EphemeralPayload
+from bot.models.gallery import IndexedPicture
+from bot.models.job import JobRow
+from bot.pictures.contact_sheet import gallery_sheet
+from bot.pictures.ranking import best
+from bot.pictures.uploads import result_upload
+from bot.services import Services
+from bot.storage import files
+from bot.text import plain, shorten
+from bot.views.base import JOB, PREFIX, AnyInteraction, IdButton, JobButton, Press, handle, template
+from bot.views.community.stars import StarButton, UnstarButton
+from bot.views.info import InfoButton
+from bot.views.result import UpscaleButton, VariationButton
+
+_SHEET = "gallery.webp"
+_TITLE = 80
+NOTHING = "Nothing found among the pictures that you can see here."
+
+
+class PictureMenu(ui.DynamicItem[ui.Select[ui.View]], template=f"{PREFIX}:picture"):
+    """Opens one picture of a page; the values hold job and index."""
+
+    def __init__(self, pictures: Sequence[IndexedPicture] = ()) -> None:
+        options = [
+            discord.SelectOption(value=value, label=label)
+            for value, label in (option_of(picture, place) for place, picture in enumerate(pictures, 1))
+        ]
+        menu: ui.Select[ui.View] = ui.Select(
+            custom_id=f"{PREFIX}:picture", placeholder="Open a picture …", options=options, row=0
+        )
+        super().__init__(menu)
+
+    @classmethod
+    async def from_custom_id(cls, interaction: AnyInteraction, item: ui.Item[ui.View], match: re.Match[str], /) -> Self:
+        return cls()
+
+    async def callback(self, interaction: AnyInteraction) -> None:
+        await handle(interaction, self._open, private=True, doing="a choice from a gallery")
+
+    async def _open(self, press: Press) -> None:
+        chosen = re.fullmatch(rf"({JOB}):([0-9]{{1,3}})", str((press.data.get("values") or [""])[0]))
+        if chosen is None:
+            raise Refused("This menu entry does not name a picture. Choose again.")
+        await press.job(chosen[1])
+        picture = await press.services.gallery.picture(chosen[1], int(chosen[2]), press.caller)
+        await press.responder.send_private_payload(await opened_payload(press, picture))
+
+
+class FoundButton(IdButton, template=template("found")):
+    """Another page of a search; the custom id holds the search in the place of a job."""
+
+    action = "found"
+    label = "Page"
+    private = True
+
+    async def act(self, press: Press) -> None:
+        """Show the page in the place of the one before."""
+        page = await press.services.finder.page(self.job_id, self.index or 0, press.caller)
+        payload = await found_payload(press.services, page)
+        await press.responder.defer()
+        await press.responder.replace(payload)
+
+
+class SimilarButton(JobButton, template=template("similar")):
+    """Finds pictures that resemble one; without an index the best one."""
+
+    action = "similar"
+    label = "More like this"
+    private = True
+
+    def __init__(self, job_id: str, index: int | None = None, row: int | None = None) -> None:
+        super().__init__(job_id, index, row)
+        self.item.label = self.label
+
+    async def pressed(self, press: Press, job: JobRow) -> None:
+        await press.responder.send_private_payload(await similar_payload(press, job, self.index))
+
+
+async def list_payload(
+    services: Services,
+    title: str,
+    pictures: Sequence[IndexedPicture],
+    notes: Sequence[str] = (),
+    *,
+    buttons: partial[ui.View],
+) -> EphemeralPayload:
+    """A sheet of the pictures, and a line for each. A spoiler among them makes the whole sheet one."""
+    cells = [await services.thumbnails.of(picture.path, picture.sha256) for picture in pictures]
+    sheet = await asyncio.to_thread(gallery_sheet, cells, [picture.stars for picture in pictures])
+    embed = list_embed(title, pictures, notes)
+    covered = any(picture.spoiler for picture in pictures)
+    name = f"SPOILER_{_SHEET}" if covered else _SHEET
+    if not covered:
+        embed.set_image(url=f"attachment://{name}")
+    return EphemeralPayload("", (embed,), ((name, sheet),), buttons)
+
+
+async def opened_payload(press: Press, picture: IndexedPicture) -> EphemeralPayload:
+    """One picture, with buttons about it. Raises PictureGone."""
+    png = await files.read(picture.path) if picture.path else None
+    if png is None:
+        raise PictureGone("This picture has expired.")
+    upload = await result_upload(f"{picture.job_id}-{picture.index + 1}", [png], press.responder.upload_limit)
+    name = f"SPOILER_{upload.name}" if picture.spoiler else upload.name
+    embed = picture_embed(picture)
+    if not picture.spoiler:
+        embed.set_image(url=f"attachment://{name}")
+    stars = await press.services.store.stars.of_job(picture.job_id)
+    starred = any(star.index == picture.index and star.user_id == press.caller.user_id for star in stars)
+    buttons = partial(_picture_buttons, picture.job_id, picture.index, starred)
+    return EphemeralPayload("", (embed,), ((name, upload.data),), buttons)
+
+
+def _picture_buttons(job_id: str, index: int, starred: bool) -> ui.View:
+    view = ui.View(timeout=None)
+    view.add_item((UnstarButton if starred else StarButton)(job_id, index))
+    for kind in (UpscaleButton, VariationButton):
+        button = kind(job_id, index)
+        button.item.label = kind.label
+        view.add_item(button)
+    view.add_item(InfoButton(job_id))
+    view.add_item(SimilarButton(job_id, index))
+    return view
+
+
+async def similar_payload(press: Press, job: JobRow, index: int | None) -> EphemeralPayload:
+    """The pictures that resemble one of *job*. Raises PictureGone or Refused."""
+    here = [picture for picture in job.pictures if picture.path is not None]
+    if not here:
+        raise PictureGone("This picture has expired, so it cannot be compared.")
+    chosen = best(here).index if index is None else index
+    picture = await press.services.gallery.picture(job.id, chosen, press.caller)
+    return await found_payload(press.services, await press.services.finder.like(picture, press.caller))
+
+
+async def found_payload(services: Services, page: FoundPage) -> EphemeralPayload:
+    """One page of results."""
+    hint = f"\n-# {page.hint}" if page.hint else ""
+    if not page.pictures:
+        return EphemeralPayload(f"{NOTHING}{hint}", buttons=partial(_buttons, page))
+    title = f"{_title(page)}, page {page.page + 1}"
+    payload = await list_payload(services, title, page.pictures, page.notes, buttons=partial(_buttons, page))
+    return EphemeralPayload(hint.strip(), payload.embeds, payload.files, payload.buttons)
+
+
+def _title(page: FoundPage) -> str:
+    if page.search.words:
+        return f"Found: “{plain(shorten(page.search.words, _TITLE))}”"
+    return "More like this" if page.search.like_id is not None else "Pictures that resemble yours"
+
+
+def _buttons(page: FoundPage) -> ui.View:
+    view = ui.View(timeout=None)
+    if page.pictures:
+        view.add_item(PictureMenu(page.pictures))
+    for number, label in ((page.page - 1, "Back"), (page.page + 1, "Next")):
+        if number >= 0 and (number < page.page or page.more):
+            button = FoundButton(page.search.id, number, 1)
+            button.item.label, button.item.style = label, discord.ButtonStyle.secondary
+            view.add_item(button)
+    return view
