@@ -17,20 +17,20 @@ from bot.actions.moderate import Moderation
 from bot.actions.privacy import Privacy
 from bot.actions.report import Reporting
 from bot.community.defaults import Defaults
-from bot.community.embedder import PictureEmbedder
 from bot.community.experiments import Experiments
-from bot.community.favorites import Favorites
-from bot.community.finder import Finder
-from bot.community.gallery import Gallery
+from bot.community.gallery.embedder import PictureEmbedder
+from bot.community.gallery.favorites import Favorites
+from bot.community.gallery.finder import Finder
+from bot.community.gallery.indexer import PictureIndexer
+from bot.community.gallery.pages import Gallery
+from bot.community.gallery.starboard import Starboard
+from bot.community.gallery.visibility import Visibility, is_restricted
 from bot.community.held_pictures import HeldPictures
-from bot.community.indexer import PictureIndexer
 from bot.community.insights import Insights
 from bot.community.lineage.access import ResultAccess
 from bot.community.lineage.family import Families
 from bot.community.picture_requests import PictureRequests
-from bot.community.starboard import Starboard
 from bot.community.styles import Styles
-from bot.community.visibility import Visibility, is_restricted
 from bot.community.votes import Votes
 from bot.community.words.actions import PictureWords
 from bot.config.settings import Config

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from bot.community.visibility import Visibility
+from bot.community.gallery.visibility import Visibility
 from bot.interactions.context import Invocation
 from bot.models.vote import Candidate, Duel, Trait, Vote
 from bot.storage import Store

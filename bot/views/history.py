@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 import discord
 from discord import ui
 
-from bot.community.gallery import GalleryView
+from bot.community.gallery.pages import GalleryView
 from bot.embeds.history import embed_of, option_of, title
 from bot.errors import NotAllowed
 from bot.interactions.message_api import EphemeralPayload

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bot.community.embedder import PictureEmbedder
-from bot.community.finder import Finder
+from bot.community.gallery.embedder import PictureEmbedder
+from bot.community.gallery.finder import Finder
 from bot.models.gallery import Viewer
 from bot.storage import Store
 from bot.storage.community.searches import Search

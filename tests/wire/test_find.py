@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from bot.community.finder import EXPIRED
+from bot.community.gallery.finder import EXPIRED
 from tests.bot.core import count
 from tests.wire.looks import child_of, deleted, dreamt, job_id, link, whispered
 from tests.wire.people import Person, Shown, upload

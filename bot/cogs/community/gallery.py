@@ -6,7 +6,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.community.gallery import GalleryView
+from bot.community.gallery.pages import GalleryView
 from bot.interactions.context import Invocation
 from bot.interactions.responder import InteractionResponder
 from bot.models.gallery import Order

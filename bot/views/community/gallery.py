@@ -12,7 +12,7 @@ from typing import Self
 
 from discord import ui
 
-from bot.community.gallery import LAST_PAGE, GalleryPage, GalleryView
+from bot.community.gallery.pages import LAST_PAGE, GalleryPage, GalleryView
 from bot.interactions.context import Invocation
 from bot.interactions.message_api import EphemeralPayload
 from bot.models.gallery import Order

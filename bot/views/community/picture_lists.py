@@ -11,7 +11,7 @@ from typing import Self
 import discord
 from discord import ui
 
-from bot.community.finder import FoundPage
+from bot.community.gallery.finder import FoundPage
 from bot.embeds.gallery import list_embed, option_of, picture_embed
 from bot.errors import PictureGone, Refused
 from bot.interactions.message_api import EphemeralPayload

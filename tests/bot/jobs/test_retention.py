@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.community.favorites import Favorites
+from bot.community.gallery.favorites import Favorites
 from bot.config.settings import Config
 from bot.errors import PictureGone, Refused
 from bot.jobs.admission import Submission

@@ -22,8 +22,8 @@ from urllib.parse import urlsplit
 
 import discord
 
-from bot.community.indexer import PictureIndexer
-from bot.community.visibility import is_restricted, opens
+from bot.community.gallery.indexer import PictureIndexer
+from bot.community.gallery.visibility import is_restricted, opens
 from bot.delivery.edit_limiter import MessageKey
 from bot.delivery.service import Delivery
 from bot.embeds.gallery import starboard_embed

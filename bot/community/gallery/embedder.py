@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bot.community.indexer import PictureIndexer
+from bot.community.gallery.indexer import PictureIndexer
 from bot.errors import Refused, StoreError
 from bot.models.gallery import IndexedPicture
 from bot.models.job import Update

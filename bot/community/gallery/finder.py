@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bot.community.embedder import PictureEmbedder
-from bot.community.gallery import PAGE
-from bot.community.indexer import PictureIndexer
-from bot.community.visibility import Visibility
+from bot.community.gallery.embedder import PictureEmbedder
+from bot.community.gallery.indexer import PictureIndexer
+from bot.community.gallery.pages import PAGE
+from bot.community.gallery.visibility import Visibility
 from bot.errors import Lapsed, Refused
 from bot.interactions.context import Invocation
 from bot.models.gallery import IndexedPicture, Viewer

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.community.indexer import PictureIndexer
-from bot.community.visibility import Visibility
+from bot.community.gallery.indexer import PictureIndexer
+from bot.community.gallery.visibility import Visibility
 from bot.errors import Refused
 from bot.interactions.context import Invocation
 from bot.models.gallery import IndexedPicture, Order
