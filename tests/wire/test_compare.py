@@ -187,6 +187,20 @@ async def test_braces_paint_one_picture_per_text_once_the_cost_is_confirmed(worl
     assert "Leave count out." in whispered(refused)
 
 
+async def test_values_of_every_script_and_hostile_ones_stay_text(world: World, max_: Person) -> None:
+    words = ("🦊 🦊", "שלום", "```x```", "<@&1> @everyone", "\u202eowl", "w" * 700)
+    sheet = await experiment(max_, f"a [{'|'.join(words)}] owl")
+
+    assert "```" not in sheet.text and "\u202e" not in sheet.text and len(sheet.text) < 6000
+    assert r"\@everyone" in sheet.text
+    labels = [line["label"] for line in menu(sheet, PICK)]
+    assert (6, True) == (len(set(labels)), all(len(label) <= 100 for label in labels))
+    vote_labels = whispered(await max_.click(sheet, "Info"))
+    assert "commands.txt" in vote_labels or "/compare" in vote_labels
+    [job] = await world.jobs_of(max_)
+    assert [f"a {word} owl" for word in words] == [way.request.prompts[0].text for way in job.request.ways]
+
+
 async def test_errors_point_at_the_character_and_cost_nothing(world: World, max_: Person) -> None:
     for options, pointer in (
         ({"prompt": "a [red|blue fox"}, "a [red|blue fox\n  ^"),

@@ -10,10 +10,12 @@ import re
 import pytest
 from PIL import Image
 
+from bot.community.votes import traits_of
+from bot.models.vote import Candidate, VotePlace
 from bot.playground.server.world.permissions import Permission
 from bot.text import plain
 from tests.bot.core import count
-from tests.wire.looks import deleted, dreamt, job_id, link, whispered
+from tests.wire.looks import deleted, dreamt, is_result, job_id, link, whispered
 from tests.wire.people import Person, Shown
 from tests.wire.test_compare import experiment, parse_comparison
 from tests.wire.test_mydata import copied, forgotten
@@ -201,6 +203,51 @@ async def test_a_picture_that_is_deleted_leaves_its_vote(world: World, max_: Per
 
     await mo.wait_for(vote, lambda m: m.gone, what="the vote to go with its pictures")
     assert 0 == await count(world.bot.store, "votes")
+
+
+async def test_nobody_votes_for_themselves_where_several_people_stand(
+    world: World, max_: Person, mo: Person, olive: Person
+) -> None:
+    candidates = []
+    for person, prompt in ((max_, "a fox"), (mo, "an owl"), (olive, "a cat")):
+        await dreamt(person, prompt)
+        [job, *_] = await world.jobs_of(person)
+        candidates.append(Candidate(job.id, 0, person.id, prompt, traits_of(job.request)))
+    studio = world.channel("studio")
+    where = VotePlace(studio.guild_id or 0, studio.id)
+    started = await world.services.votes.start(where, 0, "animals", candidates, 600, others_only=True)
+    vote = await max_.wait_for_message(lambda m: "Press a letter" in m.text)
+    of = {one.author_id: one.letter for one in started.candidates}
+
+    assert "You cannot vote for your own picture." in vote.text
+    assert "This is your own picture." in whispered(await max_.click(vote, of[max_.id]))
+    assert "You voted for" in whispered(await max_.click(vote, of[mo.id]))
+    await olive.click(vote, of[mo.id])
+    await forgotten(olive)
+    await mo.wait_for(vote, lambda m: of[olive.id] not in m.buttons, what="the forgotten picture to leave the vote")
+
+    await ended(world, max_, vote)
+    assert f"Winner: **{of[mo.id]} · an owl by {mo.mention}**" in vote.text
+    assert "a cat" not in vote.text and "1 vote ·" in vote.text
+    found = await world.services.votes.find(started.id)
+    assert [mo.id] == [one.author_id for one in found.winners]
+
+
+async def test_the_end_of_a_vote_in_an_archived_thread_is_a_new_message(world: World, max_: Person) -> None:
+    answer = await max_.slash("dream", prompt="an owl", count=2, channel="owl studies")
+    sheet = await max_.wait_for(answer.message, is_result)
+    question = (await max_.click(sheet, "Vote")).message
+    await max_.click(question, "10 minutes")
+    vote = await max_.wait_for_message(lambda m: "Press a letter" in m.text, channel="owl studies")
+    await max_.click(vote, "A")
+    world.allow(r"refused: PATCH .*50083")
+    world.close_thread("owl studies")
+
+    world.forward(601)
+
+    shown = await max_.wait_for_message(lambda m: "Winner: **A" in m.text, channel="owl studies")
+    assert shown.id > vote.id
+    assert "This vote has ended." in whispered(await max_.click(vote, "B"))
 
 
 async def test_insights_count_what_was_voted_and_show_it_where_it_may_be_seen(
