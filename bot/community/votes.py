@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -27,11 +27,13 @@ from bot.interactions.context import Invocation
 from bot.interactions.message_api import (
     FAILURES,
     Address,
+    DeletionResult,
     MessagePayload,
     Post,
     Trouble,
     nonce,
     patience_for,
+    removal_of,
     trouble_of,
 )
 from bot.jobs.service import JobService
@@ -116,11 +118,12 @@ class Votes:
             raise Refused(f"A vote needs 2 to {MOST_CANDIDATES} pictures; this has {len(candidates)}.")
         shuffled = secrets.SystemRandom().sample(candidates, len(candidates))
         lettered = tuple(replace(one, place=place) for place, one in enumerate(shuffled))
-        now = self._clock()
+        now, job_ids = self._clock(), {one.job_id for one in lettered}
+        await self._end_deleted(job_ids, where.channel_id)
         async with self._store.transaction() as session:
             rows = self._store.votes
-            for job_id in {one.job_id for one in lettered}:
-                if (known := await rows.open_over(session, job_id, where.channel_id)) is not None:
+            for job_id in job_ids:
+                if (known := await rows.open_over(job_id, where.channel_id, session)) is not None:
                     raise Refused(await self._running(known, session))
             if starter_id and await rows.count_open(session, starter_id) >= MOST_OPEN:
                 raise Refused(f"You have {MOST_OPEN} open votes. Wait until one of them ends.")
@@ -269,6 +272,19 @@ class Votes:
             spoiler = spoiler or job.origin.spoiler or rules.covers(meant)
             mature = mature or bool(is_mature(meant.texts)) or not meant.known
         return spoiler, mature
+
+    async def _end_deleted(self, job_ids: Collection[str], channel_id: int) -> None:
+        """Close open votes over these jobs whose message somebody has deleted; Discord does not tell the bot."""
+        for job_id in job_ids:
+            known = await self._store.votes.open_over(job_id, channel_id)
+            vote = await self._store.votes.find(known) if known else None
+            if vote is not None and vote.message_id is not None:
+                channel = self._client.get_partial_messageable(channel_id, guild_id=vote.where.server_id)
+                try:
+                    await channel.fetch_message(vote.message_id)
+                except FAILURES as error:
+                    if removal_of(error) is DeletionResult.GONE:
+                        await self._store.votes.give_up(vote.id)
 
     async def _running(self, vote_id: str, session: Session) -> str:
         vote = await self._store.votes.find(vote_id, session)

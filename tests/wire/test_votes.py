@@ -152,6 +152,18 @@ async def test_a_vote_whose_message_is_gone_ends_quietly(world: World, max_: Per
     assert [] == [m for m in max_.sees() if "Winner" in m.text]
 
 
+async def test_a_deleted_vote_makes_room_for_another_one(world: World, max_: Person, mo: Person) -> None:
+    sheet = await dreamt(max_, "an owl", count=2)
+    first = await vote_on(max_, sheet, "24 hours")
+    world.allow(r"refused: GET .*10008")
+    world.delete_behind(first)
+
+    second = await vote_on(mo, sheet)
+
+    assert second.id > first.id
+    assert 1 == await count(world.bot.store, "votes", "state = 'open'")
+
+
 async def test_the_end_is_tried_again_when_discord_fails(world: World, max_: Person) -> None:
     vote = await vote_on(max_, await dreamt(max_, "an owl", count=2))
     await max_.click(vote, "B")

@@ -53,14 +53,15 @@ class VoteRows:
                 return None
             return await _complete(own, row)
 
-    async def open_over(self, session: Session, job_id: str, channel_id: int) -> str | None:
+    async def open_over(self, job_id: str, channel_id: int, session: Session | None = None) -> str | None:
         """Id of an open vote over pictures of that job in that channel, or None."""
-        row = await session.one(
-            "SELECT id FROM votes WHERE state = 'open' AND channel_id = ?"
-            " AND id IN (SELECT vote_id FROM vote_candidates WHERE job_id = ?) LIMIT 1",
-            channel_id,
-            job_id,
-        )
+        async with self._database.reading(session) as own:
+            row = await own.one(
+                "SELECT id FROM votes WHERE state = 'open' AND channel_id = ?"
+                " AND id IN (SELECT vote_id FROM vote_candidates WHERE job_id = ?) LIMIT 1",
+                channel_id,
+                job_id,
+            )
         return None if row is None else str(row[0])
 
     async def count_open(self, session: Session, user_id: int) -> int:
