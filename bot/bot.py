@@ -35,6 +35,7 @@ from bot.operations.status import Shards, Status
 from bot.retry import supervise
 from bot.services import BotClient, Buttons, build_services
 from bot.storage import Store
+from bot.views.community.challenges import challenge_buttons, result_buttons
 from bot.views.community.stars import star_buttons
 from bot.views.community.votes import ballot_buttons
 from bot.views.confirm_cost import question_payload
@@ -153,7 +154,16 @@ class DreamBot(BotClient):
             self.store,
             self.engine,
             self.metrics,
-            Buttons(buttons_for, private_buttons_for, report_buttons, question_payload, star_buttons, ballot_buttons),
+            Buttons(
+                buttons_for,
+                private_buttons_for,
+                report_buttons,
+                question_payload,
+                star_buttons,
+                ballot_buttons,
+                challenge_buttons,
+                result_buttons,
+            ),
             self._is_connected,
             self._shards,
             self.clock,
@@ -225,6 +235,7 @@ class DreamBot(BotClient):
         self._begin(supervise("the votes", self.services.votes.run))
         self._begin(supervise("the starboard", self.services.starboard.run))
         self._begin(supervise("the search index", self.services.embedder.run))
+        self._begin(supervise("the challenges", self.services.challenges.run))
         self.at_work = True
         for shard_id in sorted(self.live_shards):
             self.dispatch("at_work", shard_id)

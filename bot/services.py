@@ -16,6 +16,8 @@ from bot.actions.history import HistoryActions
 from bot.actions.moderate import Moderation
 from bot.actions.privacy import Privacy
 from bot.actions.report import Reporting
+from bot.community.challenges.course import Challenges, takes_entries
+from bot.community.challenges.poster import ChallengePoster
 from bot.community.defaults import Defaults
 from bot.community.experiments import Experiments
 from bot.community.gallery.embedder import PictureEmbedder
@@ -30,7 +32,7 @@ from bot.community.insights import Insights
 from bot.community.lineage.access import ResultAccess
 from bot.community.lineage.family import Families
 from bot.community.picture_requests import PictureRequests
-from bot.community.styles import Styles
+from bot.community.styles.library import Styles
 from bot.community.votes import Votes
 from bot.community.words.actions import PictureWords
 from bot.config.settings import Config
@@ -59,8 +61,8 @@ from engine.client.local import Engine
 class Buttons:
     """Functions from `bot.views` that the layers below need to attach buttons to their messages."""
 
-    job: Callable[[JobRow, bool], discord.ui.View]
-    """Takes a job, and whether its server accepts reports."""
+    job: Callable[[JobRow, bool, bool], discord.ui.View]
+    """Takes a job, whether its server accepts reports, and whether it has a challenge that takes entries."""
     private: Callable[[JobRow, bool, Collection[int]], discord.ui.View]
     """Takes a job, whether the reader owns it, and which of its pictures the reader has starred."""
     report: Callable[[str], discord.ui.View]
@@ -71,6 +73,10 @@ class Buttons:
     """Takes a job id and the index of the picture that a starboard entry shows."""
     ballot: Callable[[Vote], discord.ui.View]
     """Takes an open vote."""
+    challenge: Callable[[str], discord.ui.View]
+    """Takes the id of an open challenge."""
+    challenge_result: Callable[[str], discord.ui.View]
+    """Takes the id of a challenge that has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +119,7 @@ class Services:
     votes: Votes
     insights: Insights
     styles: Styles
+    challenges: Challenges
     defaults: Defaults
     experiments: Experiments
     look: Callable[[], Awaitable[Status]]
@@ -150,7 +157,13 @@ def build_services(
     clip_ranker = ClipRanker(engine)
     batch_scorer = BatchScorer(clip_ranker, store)
     renderer = MessageRenderer(
-        store, buttons.job, partial(takes_reports, store), clock, wary=config.safety.enabled, graded=batch_scorer.graded
+        store,
+        buttons.job,
+        partial(takes_reports, store),
+        partial(takes_entries, store),
+        clock,
+        wary=config.safety.enabled,
+        graded=batch_scorer.graded,
     )
     styles = Styles(store, clock)
     defaults = Defaults(store, styles, config.limits)
@@ -178,6 +191,8 @@ def build_services(
     )
     deletion_queue, visibility = DeletionQueue(client, store), Visibility(client, store)
     starboard = Starboard(client, store, delivery, indexer, jobs.takedowns, buttons.star, deletion_queue.wake, clock)
+    votes = Votes(client, store, jobs, buttons.ballot, deletion_queue.wake, clock)
+    poster = ChallengePoster(client, store, buttons.challenge, buttons.challenge_result, clock)
     return Services(
         config=config,
         clock=clock,
@@ -207,9 +222,10 @@ def build_services(
         finder=Finder(store, indexer, embedder, visibility, clock),
         indexer=indexer,
         handlers=Handlers(),
-        votes=Votes(client, store, jobs, buttons.ballot, deletion_queue.wake, clock),
+        votes=votes,
         insights=Insights(store, visibility),
         styles=styles,
+        challenges=Challenges(client, store, jobs, votes, poster, clock),
         defaults=defaults,
         experiments=Experiments(defaults, styles),
         picture_requests=PictureRequests(defaults),

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from bot.config.settings import Config, load_config
-from bot.operations.doctor_discord import WANTED
+from bot.operations.doctor_discord import INVITED
 from bot.operations.metrics_server import exposition
 from tests.bot.operations.test_metrics import figures, lived
 
@@ -32,11 +32,11 @@ def sources() -> str:
 
 
 def test_the_invitation_asks_for_what_the_bot_needs() -> None:
-    address = discord.utils.oauth_url(1, permissions=WANTED, scopes=("bot", "applications.commands"))
+    address = discord.utils.oauth_url(1, permissions=INVITED, scopes=("bot", "applications.commands"))
 
-    assert f"`{WANTED.value}`" in HOSTING
+    assert f"`{INVITED.value}`" in HOSTING
     assert address.replace("client_id=1&", "client_id=YOUR_APPLICATION_ID&") in HOSTING.splitlines()
-    assert not WANTED.administrator
+    assert not INVITED.administrator
 
 
 def test_every_message_in_the_list_of_troubles_is_one_that_is_said() -> None:

@@ -85,6 +85,7 @@ class Privacy:
                 {"job": one.child, "parent": one.parent, "image": one.index, "how": one.relation}
                 for one in await self._store.ancestry.of_owner(owner)
             ],
+            **await self._store.challenges.of_person(user_id),
             "votes": [_vote(row) for row in await self._store.votes.of_person(user_id)],
             "searches": [{"at": _time(one.at), "words": one.words, "in": one.place} for one in searches],
             "search_index": [_indexed(row) for row in indexed],
@@ -154,6 +155,7 @@ class Privacy:
             since = await self._jobs.quota.start_for(session, owner, now)
             await self._store.erasure.forget(session, owner, user_id, since, now)
             await self._store.styles.forget(session, user_id)
+            await self._store.challenges.forget(session, user_id)
             await self._store.picture_index.erase_words(session)
         return True
 

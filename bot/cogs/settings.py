@@ -101,6 +101,8 @@ class SettingsCog(commands.Cog):
         starboard="The channel for copies of starred pictures; make it 18+ to include adult content.",
         stars="Stars of other people that a picture needs for the starboard.",
         no_starboard="Stop adding pictures to the starboard.",
+        challenge_role="Members with this role may start challenges, besides moderators.",
+        no_challenge_role="Only moderators may start challenges.",
     )
     @app_commands.choices(
         mature=[
@@ -138,6 +140,8 @@ class SettingsCog(commands.Cog):
         starboard: app_commands.AppCommandChannel | None = None,
         stars: app_commands.Range[int, 1, 100] | None = None,
         no_starboard: bool | None = None,
+        challenge_role: discord.Role | None = None,
+        no_challenge_role: bool | None = None,
     ) -> None:
         """Show the rules privately, or change them and announce the changes."""
         responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)
@@ -160,6 +164,8 @@ class SettingsCog(commands.Cog):
             changes["starboard"] = None
         if stars is not None:
             changes["stars"] = stars
+        if challenge_role is not None or no_challenge_role:
+            changes["challenge_role"] = challenge_role.id if challenge_role else None
         members = [
             (key, thing.id, present)
             for key, thing, present in (

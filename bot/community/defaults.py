@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from bot.community.styles import Styles, method_options, styled
+from bot.community.styles.library import Styles, method_options, styled
 from bot.config.sections import LimitsSection
 from bot.errors import Refused
 from bot.models.job import Applied

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from bot.community.defaults import Defaults, Settled, Typed
-from bot.community.styles import Styles
+from bot.community.styles.library import Styles
 from bot.errors import Refused
 from bot.interactions.context import Invocation
 from bot.models.comparison import WAY, Comparison, Way

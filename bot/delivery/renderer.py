@@ -37,15 +37,17 @@ ANCESTORS = 20
 class MessageRenderer:
     """Renders updates; caches thumbnails and parents of unfinished jobs until `forget`.
 
-    *buttons*: a fresh view for a job. *wary*: previews are spoilers until the NSFW check has seen the picture.
+    *buttons*: a fresh view for a job, with whether its server takes reports and entries of a challenge.
+    *wary*: previews are spoilers until the NSFW check has seen the picture.
     *graded*: adds scores to the pictures of a finished batch. *clock* is unix seconds.
     """
 
     def __init__(
         self,
         store: Store,
-        buttons: Callable[[JobRow, bool], discord.ui.View],
+        buttons: Callable[[JobRow, bool, bool], discord.ui.View],
         takes_reports: Callable[[JobRow], Awaitable[bool]],
+        takes_entries: Callable[[JobRow], Awaitable[bool]],
         clock: Callable[[], float] = time.time,
         *,
         wary: bool = False,
@@ -55,6 +57,7 @@ class MessageRenderer:
         self._buttons = buttons
         self._clock = clock
         self._takes_reports = takes_reports
+        self._takes_entries = takes_entries
         self._wary = wary
         self._graded = graded
         self._thumbnails: dict[str, dict[int, bytes]] = {}
@@ -95,9 +98,9 @@ class MessageRenderer:
         if upload and covered:
             upload = replace(upload, name=f"SPOILER_{upload.name}")
         files = ((upload.name, upload.data),) if upload else ()
-        return MessagePayload(
-            embed, files, partial(self._buttons, job, job.state is JobState.DONE and await self._takes_reports(job))
-        )
+        done = job.state is JobState.DONE
+        reports, entries = done and await self._takes_reports(job), done and await self._takes_entries(job)
+        return MessagePayload(embed, files, partial(self._buttons, job, reports, entries))
 
     async def _upload(self, update: Update, limit: int) -> ImageUpload | None:
         job = update.job

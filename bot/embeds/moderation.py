@@ -24,6 +24,7 @@ ACTIONS: Mapping[str, str] = {
     "cancel": "cancelled a job of {about}",
     "delete": "deleted a picture of {about}",
     "dismiss report": "dismissed a report about a picture of {about}",
+    "prize": "gave a prize of {units} units to {subject}",
     "grant": "granted {units} units to {subject}",
     "reset quota": "reset the quota of {subject}",
     "block": "blocked {subject}",
@@ -48,6 +49,8 @@ def rules_embed(rules: ServerRules) -> discord.Embed:
         "Default style and negative prompt": _words(rules),
         "Always avoided": f"“{plain(rules.enforced)}”" if rules.enforced else "nothing",
         "Time zone": rules.timezone or "UTC",
+        "Who starts challenges": "moderators"
+        + (f" and {mention_role(rules.challenge_role)}" if rules.challenge_role else ""),
         "Limits": _limits(rules),
         "Adult content": _MATURE[rules.mature],
         "Spoilers": _SPOILERS[rules.spoilers],
@@ -153,6 +156,7 @@ def _setting(key: str, value: object) -> str:
         "roles": mention_role,
         "report_channel": mention_channel,
         "starboard": mention_channel,
+        "challenge_role": mention_role,
     }
     if key not in mentions or not value:
         return plain(shorten(_value(value), _REASON))

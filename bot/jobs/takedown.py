@@ -57,6 +57,7 @@ class Takedowns:
     async def _hide(self, session: Session, job: JobRow) -> None:
         await self._store.deliveries.drop(session, job.id, self._clock())
         await self._store.votes.withdraw(session, job.id)
+        await self._store.challenges.withdraw_job(session, job.id)
         await self._store.stars.forget(session, job.id)
 
     async def _record(self, session: Session, job: JobRow, by: int, server_id: int | None) -> None:

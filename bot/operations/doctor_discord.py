@@ -26,7 +26,9 @@ WANTED = discord.Permissions(
     read_message_history=True,
     add_reactions=True,
 )
-"""The permissions of the invitation."""
+"""The permissions that the bot needs."""
+INVITED = WANTED | discord.Permissions(create_public_threads=True, pin_messages=True)
+"""The permissions of the invitation: challenges also make threads and pin their results."""
 SERVERS = 200
 """Servers whose permissions are checked."""
 MANY_SERVERS = 2000
@@ -61,7 +63,7 @@ async def check_discord(config: Config) -> AsyncIterator[Finding]:
 async def _application(client: discord.Client) -> AsyncIterator[Finding]:
     yield good("intents", "servers and reactions only; none needs approval")
     invitation = discord.utils.oauth_url(
-        client.application_id or 0, permissions=WANTED, scopes=("bot", "applications.commands")
+        client.application_id or 0, permissions=INVITED, scopes=("bot", "applications.commands")
     )
     async for finding in _size(client):
         yield finding

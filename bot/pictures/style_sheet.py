@@ -1,7 +1,7 @@
 """Pictures of the shipped styles that the small model paints. Pillow only.
 
 `styles.webp` beside this module is one row of squares: the prompt without a style, then each style of
-`bot.community.starter_styles.PAINTED` with the same prompt and seed. They were painted by the shipped model:
+`bot.community.styles.starters.PAINTED` with the same prompt and seed. They were painted by the shipped model:
 ``python -m engine dream "an owl in a forest, ink sketch" --seed 4`` (and so on).
 """
 

@@ -21,6 +21,7 @@ from bot.errors import StoreError
 from bot.storage import attachments, files, pictures, timelapses
 from bot.storage.attachments import Attachments
 from bot.storage.community.ancestry import Ancestry
+from bot.storage.community.challenges import ChallengeRows
 from bot.storage.community.picture_index import PictureIndex
 from bot.storage.community.searches import Searches
 from bot.storage.community.starboard import StarboardRows
@@ -75,6 +76,7 @@ class Store:
         self.votes = VoteRows(database)
         self.styles = StyleRows(database)
         self.ancestry = Ancestry(database)
+        self.challenges = ChallengeRows(database)
 
     @classmethod
     async def open(cls, folder: Path) -> Store:

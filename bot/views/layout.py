@@ -11,6 +11,14 @@ from discord import ui
 from bot.models.job import JobRow, JobState
 from bot.views.audit_log import LogNewerButton, LogOlderButton
 from bot.views.base import IdButton, JobButton, Press
+from bot.views.community.challenges import (
+    ENTRY_FORM,
+    BoardButton,
+    EnterButton,
+    PaintEntryButton,
+    WithdrawButton,
+    submit_entry,
+)
 from bot.views.community.gallery import GalleryButton
 from bot.views.community.lineage import LineageButton
 from bot.views.community.picture_lists import FoundButton, PictureMenu, SimilarButton
@@ -103,6 +111,10 @@ BUTTONS: tuple[type[IdButton], ...] = (
     StyleStarButton,
     StylePaintButton,
     StyleDeleteButton,
+    PaintEntryButton,
+    EnterButton,
+    WithdrawButton,
+    BoardButton,
 )
 """Every button whose custom id holds an id, to be registered with discord.py at start."""
 ITEMS: tuple[type[ui.DynamicItem[Any]], ...] = (
@@ -127,6 +139,7 @@ MODALS: Mapping[str, Callable[[Press, str, int | None], Awaitable[None]]] = {
     "complaint": submit_report,
     "erase": submit_delete,
     FORM: submit_style,
+    ENTRY_FORM: submit_entry,
     START.action: submit_start,
     START.held: submit_held_start,
     TARGET.action: submit_target,
@@ -149,8 +162,8 @@ class _Layout:
     """A menu of pictures to star follows the rows."""
 
 
-def buttons_for(job: JobRow, reports: bool = False) -> ui.View:
-    """A fresh view for a public message. *reports*: the server accepts reports.
+def buttons_for(job: JobRow, reports: bool = False, challenge: bool = False) -> ui.View:
+    """A fresh view for a public message. *reports*: the server accepts reports. *challenge*: one takes entries there.
 
     It holds DynamicItems only and never times out, because discord.py unregisters a kind of button for the whole
     process when a view that mixes it with other items ends.
@@ -158,7 +171,13 @@ def buttons_for(job: JobRow, reports: bool = False) -> ui.View:
     public: list[type[JobButton]] = [] if not job.state.over else [DeleteButton]
     if reports and job.state is JobState.DONE and job.origin.guild_id is not None:
         public.append(ReportButton)
+    if challenge and job.state is JobState.DONE and job.origin.guild_id is not None:
+        public.append(EnterButton)
     layout = _layout(job)
+    if EnterButton in public and not layout.more and len(layout.rows[-1]) + len(public) > PER_ROW:
+        public.remove(EnterButton)  # Info has it too
+        if not _is_sheet(job):
+            layout.rows.append(_plain(EnterButton))
     if layout.more:
         layout.more += public
     elif public:

@@ -9,7 +9,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.community.defaults import Typed, check_negative
-from bot.community.styles import MAX_NAME, MAX_OPTIONS, MAX_TEMPLATE
+from bot.community.styles.library import MAX_NAME, MAX_OPTIONS, MAX_TEMPLATE
 from bot.errors import Refused
 from bot.interactions.context import Invocation
 from bot.interactions.responder import InteractionResponder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.community.starter_styles import FOR_LARGE_MODELS
+from bot.community.styles.starters import FOR_LARGE_MODELS
 from engine.primer.vocabulary import KNOWN, PLURALS
 
 SMALL = "primer"

@@ -12,6 +12,7 @@ from typing import Self
 
 from discord import ui
 
+from bot.community.challenges.message import trophy
 from bot.community.gallery.pages import LAST_PAGE, GalleryPage, GalleryView
 from bot.interactions.context import Invocation
 from bot.interactions.message_api import EphemeralPayload
@@ -63,7 +64,9 @@ async def gallery_payload(services: Services, view: GalleryView, caller: Invocat
     page = await services.gallery.page(view, caller)
     if not page.pictures:
         return EphemeralPayload(_NOTHING[view.favorites] + _of_what(view), buttons=partial(_buttons, page))
-    return await list_payload(services, _title(view), page.pictures, buttons=partial(_buttons, page))
+    won = await services.store.challenges.themes_won(caller.guild_id or 0, [one.job_id for one in page.pictures])
+    notes = [trophy(won.get((one.job_id, one.index), "")) for one in page.pictures]
+    return await list_payload(services, _title(view), page.pictures, notes, buttons=partial(_buttons, page))
 
 
 def _buttons(page: GalleryPage) -> ui.View:

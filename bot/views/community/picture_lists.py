@@ -11,6 +11,7 @@ from typing import Self
 import discord
 from discord import ui
 
+from bot.community.challenges.message import trophy
 from bot.community.gallery.finder import FoundPage
 from bot.embeds.gallery import list_embed, option_of, picture_embed
 from bot.errors import PictureGone, Refused
@@ -119,6 +120,9 @@ async def opened_payload(press: Press, picture: IndexedPicture) -> EphemeralPayl
     upload = await result_upload(f"{picture.job_id}-{picture.index + 1}", [png], press.responder.upload_limit)
     name = f"SPOILER_{upload.name}" if picture.spoiler else upload.name
     embed = picture_embed(picture)
+    won = await press.services.store.challenges.themes_won(press.caller.guild_id or 0, [picture.job_id])
+    if theme := won.get((picture.job_id, picture.index), ""):
+        embed.add_field(name="Won", value=trophy(theme))
     if not picture.spoiler:
         embed.set_image(url=f"attachment://{name}")
     stars = await press.services.store.stars.of_job(picture.job_id)

@@ -12,8 +12,8 @@ import discord
 from discord import ui
 
 from bot.community.defaults import Typed
-from bot.community.starter_styles import PAINTED
-from bot.community.style_embed import FILE, help_embed, list_embed, page_of, pages_of, style_embed
+from bot.community.styles.embed import FILE, help_embed, list_embed, page_of, pages_of, style_embed
+from bot.community.styles.starters import PAINTED
 from bot.errors import Refused
 from bot.interactions.context import Invocation
 from bot.interactions.message_api import EphemeralPayload

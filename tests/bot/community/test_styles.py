@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.community.starter_styles import PAINTED, STARTERS, SYNONYMS
-from bot.community.styles import (
+from bot.community.styles.library import (
     MAX_OWN,
     MAX_STYLES,
     Styles,
@@ -19,6 +18,7 @@ from bot.community.styles import (
     check_template,
     styled,
 )
+from bot.community.styles.starters import PAINTED, STARTERS, SYNONYMS
 from bot.errors import BlockedWords, NotAllowed, Refused
 from bot.models.style import Style
 from bot.policy.server_rules import NOWHERE, PromptLineage, ServerRules, Word

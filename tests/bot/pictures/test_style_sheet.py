@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image, ImageChops
 
 import bot.pictures.style_sheet
-from bot.community.starter_styles import PAINTED
+from bot.community.styles.starters import PAINTED
 from bot.pictures.style_sheet import style_picture, style_sheet
 
 

@@ -20,6 +20,7 @@ import pytest
 
 from bot.jobs.admission import Submission
 from bot.models.audit import AuditFilter
+from bot.models.challenge import Challenge, ChallengeEntry, ChallengeState, Winner
 from bot.models.gallery import Viewer
 from bot.models.job import JobRow, JobState
 from bot.models.style import Style
@@ -68,12 +69,18 @@ SHORT = {
 WHOLE_INDEXES = {
     "picture_index_due": "ends with the first few that are to be embedded",
     "jobs_alive": "no longer than the queue",
+    "challenges_open": "one per server at most",
+    "challenges_running": "as few as run at the moment",
     "deliveries_open": "no longer than what is to be said",
     "pictures_by_age": "adds sizes up, or ends with the first few that may go",
     "inputs_by_age": "adds sizes up",
 }
 """Indexes that may be read from end to end, for they are short or hold all that is wanted."""
 NOW, ATTACHED = 1_800_000_000.0, b"attached"
+CHALLENGE = Challenge(
+    "cccccccccc", 500, 500, None, None, ANN, "owls", 1, 60.0, 0.0, ChallengeState.OPEN, "", NOW, NOW, None, "", None,
+    False, 1, 0, 0,
+)  # fmt: skip
 SHA = hashlib.sha256(ATTACHED).hexdigest()
 Values = Mapping[str, tuple[Any, ...]]
 
@@ -196,6 +203,7 @@ async def arguments(core: Core) -> Values:
         await core.store.stars.put(session, job.id, 0, ANN, 400, False, NOW)
         await core.store.reports.open(session, job.id, 400, 500, "here", NOW)
         await core.store.confirmations.ask(session, question)
+        await core.store.challenges.insert(session, CHALLENGE)
         await session.run("INSERT INTO forgotten VALUES (?, ?)", owner, NOW)
     picture = Picture(job.id, 1, 0, b"png", {"width": 8, "height": 8})
     words = (
@@ -265,6 +273,14 @@ async def arguments(core: Core) -> Values:
         "question": (question,),
         "question_id": (question.id,),
         "scope": ("server",),
+        "ChallengeRows.insert.challenge": (replace(CHALLENGE, id="dddddddddd", server_id=501),),
+        "challenge_id": (CHALLENGE.id,),
+        "ChallengeRows.enter.entry": (ChallengeEntry(job.id, 0, ANN, True),),
+        "listed": (True, False),
+        "ChallengeRows.end.reason": ("x",),
+        "thread_id": (500,),
+        "ChallengeRows.end.state": (ChallengeState.ENDED,),
+        "winners": ((Winner(ANN, job.id, 0, 1, 1.0),),),
         "servers": ((500,), None),
         "sha256": (SHA,),
         "style": (Style("ssssssssss", "Ink wash", "{prompt}, ink"),),

@@ -13,6 +13,7 @@ import pytest
 from discord import app_commands
 
 import bot.cogs.admin
+import bot.cogs.community.challenges
 import bot.cogs.community.find
 import bot.cogs.community.gallery
 import bot.cogs.community.insights
@@ -40,6 +41,7 @@ COGS = (
     bot.cogs.community.find.FindCog,
     bot.cogs.community.gallery.GalleryCog,
     bot.cogs.community.styles.StylesCog,
+    bot.cogs.community.challenges.ChallengesCog,
     bot.cogs.compare.CompareCog,
     bot.cogs.dream.DreamCog,
     bot.cogs.engine.EngineCog,
@@ -53,7 +55,7 @@ PERSISTED = {
     *("up", "again", "vary", "remix", "rank", "info", "watch", "keep", "letgo", "cancel", "refresh", "delete", "post"),
     *("older", "newer", "keptolder", "keptnewer", "report", "rdelete", "rblock", "rdismiss", "forget", "yes", "no"),
     *("words", "vote", "votefor", "ballot", "svg", "lineage", "star", "unstar", "starone", "similar", "found"),
-    *("styles", "stylestar", "stylepaint", "styledelete"),
+    *("styles", "stylestar", "stylepaint", "styledelete", "challenge", "enter", "withdraw", "leaders"),
 }
 """Actions in the custom ids of messages that were sent by earlier versions."""
 FOLKLORE = re.compile(

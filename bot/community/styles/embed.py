@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import discord
 
-from bot.community.starter_styles import FOR_LARGE_MODELS, PAINTED
+from bot.community.styles.starters import FOR_LARGE_MODELS, PAINTED
 from bot.embeds.queue import COLOUR
 from bot.models.style import PLACE, Style
 from bot.text import count, mention, plain, shorten

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from bot.community.starter_styles import STARTERS, SYNONYMS
+from bot.community.styles.starters import STARTERS, SYNONYMS
 from bot.errors import NotAllowed, Refused
 from bot.models.job import new_job_id
 from bot.models.style import NO_STYLE, PLACE, Style, folded

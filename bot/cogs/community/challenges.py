@@ -1,0 +1,176 @@
+"""`/challenge start|enter|list|cancel` and `/leaderboard`."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.community.challenges.message import THEME, list_embed
+from bot.community.defaults import Typed
+from bot.errors import NotAllowed, Refused
+from bot.interactions.context import Invocation
+from bot.interactions.responder import InteractionResponder
+from bot.models.challenge import MOST_EACH, Challenge
+from bot.policy.days import UTC_NAME
+from bot.requests import autocomplete as completion
+from bot.requests.deadlines import parse_deadline, parse_length
+from bot.services import BotClient
+from bot.text import message_link, plain, relative, shorten
+from bot.views.community.challenges import board_payload, paint_entry
+from engine.requests.prompts import MAX_SOURCE
+
+AnyInteraction = discord.Interaction[discord.Client]
+LISTED = 5
+"""Challenges that the list shows."""
+SHORTEST_VOTE, LONGEST_VOTE, USUAL_VOTE = 60.0, 14 * 86_400.0, "24h"
+
+
+class ChallengesCog(commands.Cog):
+    group = app_commands.Group(name="challenge", description="Challenges of this server.", guild_only=True)
+
+    def __init__(self, bot: BotClient) -> None:
+        self.services = bot.services
+
+    @group.command(name="start", description="Start a challenge in this channel.")
+    @app_commands.describe(
+        theme="What to paint.",
+        deadline="When the entries close: 24h, 3 days, 18:00 or 2026-12-24 18:00.",
+        entries="Entries per person.",
+        vote="How long the blind vote lasts: 24h, 3 days.",
+        prize="Units for the winner, shared if there are several.",
+    )
+    async def start(
+        self,
+        interaction: AnyInteraction,
+        theme: app_commands.Range[str, 1, THEME],
+        deadline: app_commands.Range[str, 1, 40],
+        entries: app_commands.Range[int, 1, MOST_EACH] = 1,
+        vote: app_commands.Range[str, 1, 20] = USUAL_VOTE,
+        prize: app_commands.Range[float, 0.0, 1e6] = 0.0,
+    ) -> None:
+        """Announce the challenge with its thread."""
+        responder, caller = (
+            InteractionResponder.of(interaction, private=True),
+            Invocation.of_interaction(interaction),
+        )
+        rules = await self.services.moderation.rules(caller.guild_id)
+        if not (self._moderates(caller) or (rules.challenge_role and rules.challenge_role in caller.roles)):
+            raise NotAllowed("Only moderators, and members with the role that the server chose, can start challenges.")
+        if prize:
+            self._check_may_grant(caller)
+        await self.services.moderation.check_not_blocked(caller.user_id, caller.guild_id or 0)
+        until = parse_deadline(deadline, self.services.clock(), rules.timezone or UTC_NAME)
+        challenge = await self.services.challenges.start(
+            caller, " ".join(theme.split()), until, entries, _vote(vote), prize
+        )
+        await responder.send_private(f"The challenge is open until {relative(challenge.deadline)}. {_place(challenge)}")
+
+    @group.command(name="enter", description="Paint an entry for the challenge; it costs none of your quota.")
+    @app_commands.describe(
+        prompt="What to paint.", style="A style of this server.", size="For example 3:2 or portrait."
+    )
+    async def enter(
+        self,
+        interaction: AnyInteraction,
+        prompt: app_commands.Range[str, 1, MAX_SOURCE],
+        style: str | None = None,
+        size: str | None = None,
+    ) -> None:
+        responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)
+        if not (await self.services.moderation.choices(caller.user_id)).private:
+            caller.check_place()
+        challenge = await self.services.challenges.open_in(caller.guild_id)
+        typed = Typed(prompt, style=style or "")
+        typed = Typed(prompt, style=style or "", ways=typed.ways._replace(size=size or ""))
+        await paint_entry(self.services, challenge, typed, caller, responder)
+
+    @group.command(name="list", description="Show the latest challenges of this server.")
+    async def list_(self, interaction: AnyInteraction) -> None:
+        responder, caller = (
+            InteractionResponder.of(interaction, private=True),
+            Invocation.of_interaction(interaction),
+        )
+        rows = self.services.store.challenges
+        found = await rows.of_server(caller.guild_id or 0, LISTED)
+        winners = [await rows.winners(one.id) for one in found]
+        await responder.send_private("", list_embed(found, winners))
+
+    @group.command(name="cancel", description="Cancel a challenge. For moderators and the person who started it.")
+    @app_commands.describe(challenge="The challenge.", reason="The reason, shown to everyone.")
+    async def cancel(
+        self, interaction: AnyInteraction, challenge: str, reason: app_commands.Range[str, 1, 200] | None = None
+    ) -> None:
+        responder, caller = (
+            InteractionResponder.of(interaction, private=True),
+            Invocation.of_interaction(interaction),
+        )
+        cancelled = await self.services.challenges.cancel(
+            challenge, caller, reason or "", moderator=self._moderates(caller)
+        )
+        await responder.send_private(
+            f"The challenge “{plain(cancelled.theme)}” is cancelled. All pictures stay with their owners."
+        )
+
+    @cancel.autocomplete("challenge")
+    async def _running(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
+        caller = Invocation.of_interaction(interaction)
+        found = await self.services.store.challenges.of_server(caller.guild_id or 0, 25)
+        mine = [one for one in found if not one.state.over and self._may_cancel(caller, one)]
+        return [
+            app_commands.Choice(name=shorten(one.theme, 100), value=one.id)
+            for one in mine
+            if typed.casefold() in one.theme.casefold()
+        ]
+
+    @enter.autocomplete("style")
+    async def _styles(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
+        known = await self.services.styles.all(interaction.guild_id)
+        return [
+            app_commands.Choice(name=name, value=value) for name, value in completion.styles(typed, known, none=False)
+        ]
+
+    @app_commands.command(
+        name="leaderboard", description="Show wins, stars and entries of members who want to be listed."
+    )
+    @app_commands.describe(join="Put yourself on the leaderboard of this server, or take yourself off.")
+    @app_commands.guild_only()
+    async def leaderboard(self, interaction: AnyInteraction, join: bool | None = None) -> None:
+        responder, caller = (
+            InteractionResponder.of(interaction, private=True),
+            Invocation.of_interaction(interaction),
+        )
+        if caller.guild_id is None or not caller.resident:
+            raise Refused("Leaderboards work in servers where I am a member.")
+        if join is not None:
+            await self.services.store.challenges.join(caller.guild_id, caller.user_id, listed=join)
+        await responder.send_private_payload(await board_payload(self.services, caller.guild_id, caller.user_id))
+
+    def _moderates(self, caller: Invocation) -> bool:
+        return caller.moderator or caller.manager or caller.user_id in self.services.config.discord.owner_ids
+
+    def _may_cancel(self, caller: Invocation, challenge: Challenge) -> bool:
+        return self._moderates(caller) or challenge.host_id == caller.user_id
+
+    def _check_may_grant(self, caller: Invocation) -> None:
+        """Raise NotAllowed unless this person may give units away."""
+        host = caller.user_id in self.services.config.discord.owner_ids
+        if not (host or (caller.manager and self.services.config.quota.moderators_grant)):
+            raise NotAllowed("Only people who may grant units with /admin grant can offer a prize.")
+
+
+def _vote(text: str) -> float:
+    seconds = parse_length(text)
+    if seconds is None or not SHORTEST_VOTE <= seconds <= LONGEST_VOTE:
+        raise Refused(f"“{plain(text)}” is not the length of a vote. Type 1h, 24h or 3 days; at most 14 days.")
+    return seconds
+
+
+def _place(challenge: Challenge) -> str:
+    if challenge.message_id is None:
+        return "Its announcement follows in a moment."
+    return message_link(challenge.server_id, challenge.channel_id, challenge.message_id)
+
+
+async def setup(bot: BotClient) -> None:
+    await bot.add_cog(ChallengesCog(bot))

@@ -1,0 +1,1 @@
+"""Styles: templates for prompts. `library` keeps them, `starters` ship with the bot, `embed` shows them."""

@@ -1,0 +1,296 @@
+"""Challenges with their entries and winners, and the leaderboard. A change of state names the state it starts from."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable
+
+from bot.models.challenge import Challenge, ChallengeEntry, ChallengeState, Rank, Winner
+from bot.storage.database import Database, Session
+from bot.storage.jobs import STEPS_PER_UNIT, pixel_steps
+
+_ALIVE = "state IN ('open', 'voting')"
+"""SQLite uses the partial index only for a query with the same condition."""
+
+
+class ChallengeRows:
+    """The tables `challenges`, `challenge_entries`, `challenge_winners` and `leaderboard`. Methods raise StoreError."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def insert(self, session: Session, challenge: Challenge) -> None:
+        """Insert an open challenge; its announcement is owed."""
+        await session.run(
+            "INSERT INTO challenges (id, server_id, channel_id, host_id, theme, entries_each, vote_seconds, prize,"
+            " state, created_at, deadline) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ?)",
+            challenge.id,
+            challenge.server_id,
+            challenge.channel_id,
+            challenge.host_id,
+            challenge.theme,
+            challenge.entries_each,
+            challenge.vote_seconds,
+            pixel_steps(challenge.prize),
+            challenge.created_at,
+            challenge.deadline,
+        )
+
+    async def find(self, challenge_id: str, session: Session | None = None) -> Challenge | None:
+        async with self._database.reading(session) as own:
+            row = await own.one("SELECT * FROM challenges WHERE id = ?", challenge_id)
+        return None if row is None else _challenge(row)
+
+    async def open_in(self, server_id: int, session: Session | None = None) -> Challenge | None:
+        """The challenge of a server that takes entries, or None."""
+        async with self._database.reading(session) as own:
+            row = await own.one("SELECT * FROM challenges WHERE server_id = ? AND state = 'open'", server_id)
+        return None if row is None else _challenge(row)
+
+    async def of_server(self, server_id: int, limit: int) -> list[Challenge]:
+        """The latest challenges of a server, newest first."""
+        async with self._database.reading() as session:
+            rows = await session.all(
+                "SELECT * FROM challenges WHERE server_id = ? ORDER BY created_at DESC LIMIT ?", server_id, limit
+            )
+        return [_challenge(row) for row in rows]
+
+    async def running(self) -> list[Challenge]:
+        """Challenges that take entries or votes, the first deadline first."""
+        async with self._database.reading() as session:
+            rows = await session.all(f"SELECT * FROM challenges WHERE {_ALIVE} ORDER BY deadline")  # noqa: S608 - ours
+        return [_challenge(row) for row in rows]
+
+    async def owed(self, now: float) -> list[Challenge]:
+        """Challenges whose messages are to be sent or edited now."""
+        async with self._database.reading() as session:
+            rows = await session.all(
+                "SELECT * FROM challenges WHERE shown < revision AND not_before <= ? ORDER BY not_before", now
+            )
+        return [_challenge(row) for row in rows]
+
+    async def enter(self, session: Session, challenge_id: str, entry: ChallengeEntry, now: float) -> None:
+        """Add an entry, or enter a withdrawn one again."""
+        await session.run(
+            "INSERT INTO challenge_entries VALUES (?, ?, ?, ?, ?, 0, ?)"
+            " ON CONFLICT (challenge_id, job_id, idx) DO UPDATE SET withdrawn = 0, at = excluded.at",
+            challenge_id,
+            entry.job_id,
+            entry.index,
+            entry.user_id,
+            int(entry.painted),
+            now,
+        )
+
+    async def withdraw(self, session: Session, challenge_id: str, job_id: str, index: int) -> bool:
+        """Take an entry out; False if it is not in."""
+        row = await session.one(
+            "UPDATE challenge_entries SET withdrawn = 1"
+            " WHERE challenge_id = ? AND job_id = ? AND idx = ? AND withdrawn = 0 RETURNING 1",
+            challenge_id,
+            job_id,
+            index,
+        )
+        return row is not None
+
+    async def withdraw_job(self, session: Session, job_id: str) -> None:
+        """Take all pictures of a job, whose messages were deleted, out of challenges that take entries."""
+        await session.run(
+            "UPDATE challenge_entries SET withdrawn = 1 WHERE job_id = ? AND challenge_id IN"
+            " (SELECT id FROM challenges WHERE state = 'open')",
+            job_id,
+        )
+
+    async def entries(self, challenge_id: str, session: Session | None = None) -> list[ChallengeEntry]:
+        """The entries whose job was neither cancelled nor failed, oldest first."""
+        async with self._database.reading(session) as own:
+            rows = await own.all(
+                "SELECT e.* FROM challenge_entries AS e JOIN jobs ON jobs.id = job_id"
+                " WHERE challenge_id = ? AND withdrawn = 0 AND state NOT IN ('failed', 'cancelled')"
+                " ORDER BY at, job_id",
+                challenge_id,
+            )
+        return [ChallengeEntry(row["job_id"], row["idx"], row["user_id"], bool(row["painted"])) for row in rows]
+
+    async def painted_by(self, session: Session, challenge_id: str, user_id: int) -> int:
+        """How many pictures were painted for this person: all that the engine began and did not fail at."""
+        row = await session.one(
+            "SELECT count(*) FROM challenge_entries JOIN jobs ON jobs.id = job_id"
+            " WHERE challenge_id = ? AND challenge_entries.user_id = ? AND painted = 1"
+            " AND state <> 'failed' AND (state <> 'cancelled' OR started_at IS NOT NULL)",
+            challenge_id,
+            user_id,
+        )
+        return 0 if row is None else int(row[0])
+
+    async def start_vote(self, session: Session, challenge_id: str, vote_id: str) -> bool:
+        """open → voting; False if it is not open."""
+        row = await session.one(
+            "UPDATE challenges SET state = 'voting', vote_id = ?, revision = revision + 1, tries = 0, not_before = 0"
+            " WHERE id = ? AND state = 'open' RETURNING 1",
+            vote_id,
+            challenge_id,
+        )
+        return row is not None
+
+    async def end(
+        self, session: Session, challenge_id: str, state: ChallengeState, now: float, reason: str = ""
+    ) -> bool:
+        """open or voting → *state*; False if it was over."""
+        row = await session.one(
+            f"UPDATE challenges SET state = ?, ended_at = ?, reason = ?, revision = revision + 1, tries = 0,"  # noqa: S608
+            f" not_before = 0 WHERE id = ? AND {_ALIVE} RETURNING 1",
+            state.value,
+            now,
+            reason,
+            challenge_id,
+        )
+        return row is not None
+
+    async def add_winners(self, session: Session, challenge_id: str, winners: Iterable[Winner]) -> None:
+        for one in winners:
+            await session.run(
+                "INSERT INTO challenge_winners VALUES (?, ?, ?, ?, ?, ?)",
+                challenge_id,
+                one.job_id,
+                one.index,
+                one.user_id,
+                one.votes,
+                pixel_steps(one.units),
+            )
+
+    async def winners(self, challenge_id: str) -> list[Winner]:
+        async with self._database.reading() as session:
+            rows = await session.all("SELECT * FROM challenge_winners WHERE challenge_id = ?", challenge_id)
+        return [
+            Winner(row["user_id"], row["job_id"], row["idx"], row["votes"], row["prize"] / STEPS_PER_UNIT)
+            for row in rows
+        ]
+
+    async def themes_won(self, server_id: int, job_ids: Collection[str]) -> dict[tuple[str, int], str]:
+        """(job id, index) → theme of the last challenge of this server that the picture has won, of those jobs."""
+        async with self._database.reading() as session:
+            rows = await session.all(
+                "SELECT job_id, idx, theme FROM json_each(?1) JOIN challenge_winners ON job_id = json_each.value"
+                " JOIN challenges ON challenges.id = challenge_id WHERE server_id = ?2 ORDER BY ended_at",
+                json.dumps(list(job_ids)),
+                server_id,
+            )
+        return {(row["job_id"], row["idx"]): row["theme"] for row in rows}
+
+    async def posted(self, challenge_id: str, message_id: int) -> None:
+        """Note the announcement's message, of which a thread is to be made."""
+        async with self._database.transaction() as session:
+            await session.run("UPDATE challenges SET message_id = ? WHERE id = ?", message_id, challenge_id)
+
+    async def threaded(self, challenge_id: str, thread_id: int) -> None:
+        async with self._database.transaction() as session:
+            await session.run("UPDATE challenges SET thread_id = ? WHERE id = ?", thread_id, challenge_id)
+
+    async def result_posted(self, challenge_id: str, message_id: int) -> None:
+        async with self._database.transaction() as session:
+            await session.run("UPDATE challenges SET result_id = ? WHERE id = ?", message_id, challenge_id)
+
+    async def result_pinned(self, challenge_id: str) -> None:
+        async with self._database.transaction() as session:
+            await session.run("UPDATE challenges SET pinned = 1 WHERE id = ?", challenge_id)
+
+    async def shown(self, challenge_id: str, revision: int) -> None:
+        """Note that the messages show that revision."""
+        async with self._database.transaction() as session:
+            await session.run("UPDATE challenges SET shown = ?, tries = 0 WHERE id = ?", revision, challenge_id)
+
+    async def retry(self, challenge_id: str, not_before: float) -> None:
+        async with self._database.transaction() as session:
+            await session.run(
+                "UPDATE challenges SET tries = tries + 1, not_before = ? WHERE id = ?", not_before, challenge_id
+            )
+
+    async def in_place(self, channel_id: int) -> list[str]:
+        """Ids of running challenges in a channel or thread."""
+        async with self._database.reading() as session:
+            rows = await session.all(
+                f"SELECT id FROM challenges WHERE {_ALIVE} AND ? IN (channel_id, thread_id)",  # noqa: S608 - ours
+                channel_id,
+            )
+        return [row[0] for row in rows]
+
+    async def join(self, server_id: int, user_id: int, *, listed: bool) -> None:
+        """List a person on the leaderboard of a server, or take them off."""
+        async with self._database.transaction() as session:
+            await session.run("DELETE FROM leaderboard WHERE server_id = ? AND user_id = ?", server_id, user_id)
+            if listed:
+                await session.run("INSERT INTO leaderboard VALUES (?, ?)", server_id, user_id)
+
+    async def listed(self, server_id: int) -> list[int]:
+        """User ids of the people on the leaderboard of a server."""
+        async with self._database.reading() as session:
+            rows = await session.all("SELECT user_id FROM leaderboard WHERE server_id = ?", server_id)
+        return [row[0] for row in rows]
+
+    async def rank(self, server_id: int, user_id: int) -> Rank:
+        """Wins, stars of others and entries of a person in a server."""
+        async with self._database.reading() as session:
+            row = await session.one(
+                "SELECT (SELECT count(DISTINCT challenge_id) FROM challenge_winners JOIN challenges"
+                "   ON challenges.id = challenge_id WHERE user_id = ?2 AND server_id = ?1),"
+                " (SELECT count(*) FROM challenge_entries JOIN challenges ON challenges.id = challenge_id"
+                "   WHERE user_id = ?2 AND server_id = ?1 AND withdrawn = 0 AND state IN ('voting', 'ended')),"
+                " (SELECT count(*) FROM stars JOIN jobs ON jobs.id = job_id WHERE stars.server_id = ?1"
+                "   AND jobs.guild_id = ?1 AND jobs.user_id = ?2 AND stars.user_id <> ?2)",
+                server_id,
+                user_id,
+            )
+        return Rank(user_id, int(row[0]), int(row[2]), int(row[1])) if row else Rank(user_id, 0, 0, 0)
+
+    async def of_person(self, user_id: int) -> dict[str, list[dict[str, object]]]:
+        """What `/mydata` shows: challenges that the person hosted, their entries, wins and leaderboards."""
+        async with self._database.reading() as session:
+            hosted = await session.all("SELECT id, server_id, theme FROM challenges WHERE host_id = ?", user_id)
+            entries = await session.all(
+                "SELECT challenge_id, theme, job_id, idx, painted, withdrawn FROM challenge_entries"
+                " JOIN challenges ON challenges.id = challenge_id WHERE user_id = ?",
+                user_id,
+            )
+            won = await session.all(
+                "SELECT challenge_id, job_id, idx, votes, prize FROM challenge_winners WHERE user_id = ?", user_id
+            )
+            boards = await session.all("SELECT server_id FROM leaderboard WHERE user_id = ?", user_id)
+        return {
+            "challenges_started": [{**dict(row), "server_id": str(row["server_id"])} for row in hosted],
+            "challenge_entries": [dict(row) for row in entries],
+            "challenges_won": [{**dict(row), "prize": row["prize"] / STEPS_PER_UNIT} for row in won],
+            "leaderboards": [{"server": str(row[0])} for row in boards],
+        }
+
+    async def forget(self, session: Session, user_id: int) -> None:
+        """Take a person's name off challenges and leaderboards; entries and wins go with their jobs."""
+        await session.run("UPDATE challenges SET host_id = 0 WHERE host_id = ?", user_id)
+        await session.run("DELETE FROM leaderboard WHERE user_id = ?", user_id)
+
+
+def _challenge(row: sqlite3.Row) -> Challenge:
+    return Challenge(
+        id=row["id"],
+        server_id=row["server_id"],
+        channel_id=row["channel_id"],
+        message_id=row["message_id"],
+        thread_id=row["thread_id"],
+        host_id=row["host_id"],
+        theme=row["theme"],
+        entries_each=row["entries_each"],
+        vote_seconds=row["vote_seconds"],
+        prize=row["prize"] / STEPS_PER_UNIT,
+        state=ChallengeState(row["state"]),
+        vote_id=row["vote_id"],
+        created_at=row["created_at"],
+        deadline=row["deadline"],
+        ended_at=row["ended_at"],
+        reason=row["reason"],
+        result_id=row["result_id"],
+        pinned=bool(row["pinned"]),
+        revision=row["revision"],
+        shown=row["shown"],
+        tries=row["tries"],
+    )

@@ -1,0 +1,172 @@
+"""The buttons of challenges: paint an entry, enter a result, withdraw it, show the leaderboard."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import discord
+from discord import ui
+
+from bot.community.challenges.message import board_embed
+from bot.community.defaults import Typed
+from bot.errors import Refused
+from bot.interactions.context import Invocation
+from bot.interactions.message_api import EphemeralPayload
+from bot.interactions.responder import Responder
+from bot.models.challenge import Challenge
+from bot.models.job import Applied, JobRow
+from bot.services import Services
+from bot.text import clock_date, plain, shorten
+from bot.views.base import AnyInteraction, IdButton, JobButton, Press, custom_id, modal_values, template
+from bot.views.remix_modal import FIELD, MODAL_SECONDS
+
+ENTRY_FORM = "entryform"
+_PER_ROW, _MOST = 5, 25
+
+
+class PaintEntryButton(IdButton, template=template("challenge")):
+    """Asks for a prompt and paints an entry. The custom id holds the id of the challenge in place of a job id."""
+
+    action = "challenge"
+    label = "Enter …"
+    style = discord.ButtonStyle.primary
+    private = True
+
+    def opens_modal(self, interaction: AnyInteraction) -> bool:
+        return True
+
+    async def act(self, press: Press) -> None:
+        challenge = await open_challenge(press.services, press.caller, self.job_id)
+        press.caller.check_place()
+        await press.responder.open_modal(EntryModal(challenge))
+
+
+class EntryModal(ui.Modal):
+    """A prompt for one challenge."""
+
+    def __init__(self, challenge: Challenge) -> None:
+        super().__init__(
+            title=shorten(f"Challenge: {challenge.theme}", 45),
+            custom_id=custom_id(ENTRY_FORM, challenge.id),
+            timeout=MODAL_SECONDS,
+        )
+        words = ui.TextInput[ui.View](custom_id="prompt", style=discord.TextStyle.paragraph, max_length=FIELD)
+        self.add_item(ui.Label(text="Prompt", description="Costs none of your quota.", component=words))
+
+
+async def submit_entry(press: Press, challenge_id: str, index: int | None) -> None:
+    """Paint what was typed as an entry."""
+    challenge = await open_challenge(press.services, press.caller, challenge_id)
+    prompt = modal_values(press.data).get("prompt", "")
+    await paint_entry(press.services, challenge, Typed(prompt), press.caller, press.responder)
+
+
+class EnterButton(JobButton, template=template("enter")):
+    """Enters a result of the presser's into the challenge of this server."""
+
+    action = "enter"
+    label = "Enter challenge"
+    numbered = "Enter "
+    private = True
+
+    async def pressed(self, press: Press, job: JobRow) -> None:
+        """Ask which picture, if there are several and none is named."""
+        challenges = press.services.challenges
+        if self.index is None and len(job.pictures) > 1:
+            await challenges.open_in(press.caller.guild_id)
+            await press.responder.send_private_payload(
+                EphemeralPayload("Which picture do you enter?", buttons=partial(_choice, job))
+            )
+            return
+        index = self.index if self.index is not None else job.pictures[0].index if job.pictures else 0
+        challenge = await challenges.enter(job, index, press.caller)
+        text = (
+            f"Your picture is entered in the challenge “{plain(challenge.theme)}”. The blind vote begins "
+            f"{clock_date(challenge.deadline)}."
+        )
+        await press.responder.send_private_payload(EphemeralPayload(text, buttons=partial(_withdraw, job.id, index)))
+
+
+class WithdrawButton(JobButton, template=template("withdraw")):
+    """Takes an entry out of the challenge."""
+
+    action = "withdraw"
+    label = "Withdraw"
+    numbered = "Withdraw "
+    private = True
+
+    async def pressed(self, press: Press, job: JobRow) -> None:
+        await press.services.challenges.withdraw(job, self.index or 0, press.caller)
+        await press.responder.send_private("Your picture is no longer entered.")
+
+
+class BoardButton(IdButton, template=template("leaders")):
+    """Shows the leaderboard of this server to the presser."""
+
+    action = "leaders"
+    label = "Leaderboard"
+    private = True
+
+    async def act(self, press: Press) -> None:
+        if press.caller.guild_id is None:
+            raise Refused("Leaderboards belong to servers.")
+        await press.responder.send_private_payload(
+            await board_payload(press.services, press.caller.guild_id, press.caller.user_id)
+        )
+
+
+async def open_challenge(services: Services, caller: Invocation, challenge_id: str) -> Challenge:
+    """The challenge of a button while it takes entries. Raises Refused."""
+    challenge = await services.challenges.open_in(caller.guild_id)
+    if challenge.id != challenge_id:
+        raise Refused("The entries of this challenge are closed.")
+    return challenge
+
+
+async def paint_entry(
+    services: Services, challenge: Challenge, typed: Typed, caller: Invocation, responder: Responder
+) -> None:
+    """Complete what was typed by the defaults of the place, and paint it outside of the person's quota."""
+    settled = await services.defaults.settle(typed, caller.user_id, caller.location, services.unavailable)
+    applied = (*settled.applied, Applied("challenge", challenge.theme, ""))
+    await services.job_actions.enter(
+        settled.request(), caller, responder, services.challenges.entering(challenge, caller), applied
+    )
+    if settled.notes:
+        await responder.send_private(" ".join(settled.notes))
+
+
+async def board_payload(services: Services, server_id: int, user_id: int) -> EphemeralPayload:
+    """The leaderboard of a server."""
+    ranks = await services.challenges.board(server_id)
+    here = user_id in await services.store.challenges.listed(server_id)
+    return EphemeralPayload("", (board_embed(ranks, here),))
+
+
+def challenge_buttons(challenge_id: str) -> ui.View:
+    """Under the announcement of an open challenge."""
+    view = ui.View(timeout=None)
+    view.add_item(PaintEntryButton(challenge_id))
+    return view
+
+
+def result_buttons(challenge_id: str) -> ui.View:
+    """Under the result of a challenge."""
+    view = ui.View(timeout=None)
+    view.add_item(BoardButton(challenge_id))
+    return view
+
+
+def _choice(job: JobRow) -> ui.View:
+    view = ui.View(timeout=None)
+    for place, picture in enumerate(job.pictures[:_MOST]):
+        view.add_item(EnterButton(job.id, picture.index, place // _PER_ROW))
+    return view
+
+
+def _withdraw(job_id: str, index: int) -> ui.View:
+    view = ui.View(timeout=None)
+    button = WithdrawButton(job_id, index)
+    button.item.label = WithdrawButton.label
+    view.add_item(button)
+    return view

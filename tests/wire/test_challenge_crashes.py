@@ -1,0 +1,149 @@
+"""The bot dies at each point of a challenge: one announcement, thread, vote, result and prize, then peace."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bot.playground.server.local import LocalDiscord
+from bot.playground.server.tls import Authority
+from bot.storage import DATABASE
+from tests.wire import schemas
+from tests.wire.conftest import dreambot_maker
+from tests.wire.test_challenges import DAY, balance, entered, result_of, start, thread_of, vote_of
+from tests.wire.test_crash_matrix import one_life, written
+from tests.wire.world import World
+
+STARTING = ["challenge stored", "challenge announced", "thread made"]
+ENTERING = ["submitted"]
+VOTING = ["vote stored", "vote posted"]
+ENDING = ["challenge decided", "result posted", "result pinned"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("point", [*STARTING, *ENTERING, *VOTING, *ENDING])
+async def test_a_bot_that_dies_anywhere_in_a_challenge_leaves_one_that_ends_once(
+    authority: Authority, tmp_path: Path, point: str
+) -> None:
+    async with LocalDiscord(authority) as site:
+        schemas.check(site.record)
+        world = World(site, dreambot_maker({}), tmp_path / "data")
+        (tmp_path / "data").mkdir()
+        await prepare(world, point)
+        if point in VOTING:
+            change(tmp_path, "UPDATE challenges SET deadline = 0")
+        if point in ENDING:
+            change(tmp_path, "UPDATE votes SET ends_at = 1")
+
+        def press() -> None:
+            studio = world.channel("studio").id
+            if point in STARTING:
+                typed = {"theme": "owls", "deadline": "24h", "vote": "1h", "prize": 50.0}
+                site.people.slash(world.olive.id, studio, "challenge start", typed)
+            if point in ENTERING:
+                site.people.slash(world.max.id, studio, "challenge enter", {"prompt": "an owl"})
+
+        await one_life(world, tmp_path, point, "bot", press)
+        await world.start_bot()
+        await finish(world, point)
+        await nothing_is_owed(world)
+        first = await outcome(world)
+        await world.stop_bot()
+        before = written(world)
+        await world.start_bot()
+        await nothing_is_owed(world)
+        second = await outcome(world)
+        await world.stop_bot()
+
+        assert (1, 1, 1, 1, 2, (0.0, 50.0)) == first
+        assert first == second
+        assert before == written(world)
+        assert [] == site.record.findings()
+
+
+async def prepare(world: World, point: str) -> None:
+    """Go as far as the life that ends at *point* begins."""
+    await world.start_bot()
+    if point not in STARTING:
+        announcement = await start(world.olive, prize=50)
+        await entered(world.mo, "a fox", announcement)
+        if point not in ENTERING:
+            await entered(world.max, "an owl", announcement)
+        if point in ENDING:
+            world.forward(DAY + 1)
+            vote = await vote_of(world.max, announcement)
+            found = await world.bot.store.votes.find(
+                vote.state.components[0]["components"][0]["custom_id"].split(":")[2]
+            )
+            letter = next(one.letter for one in found.candidates if one.author_id == world.max.id)
+            await world.mo.click(vote, letter)
+    await world.stop_bot()
+
+
+async def finish(world: World, point: str) -> None:
+    """Go on from *point* to the end of the challenge."""
+    announcement = await world.max.wait_for_message(lambda m: "**Challenge: owls**" in m.text, seconds=60)
+    await world.until(lambda: announcement.id in world.site.world.channels, 60, what="the thread")
+    if point in STARTING:
+        await world.max.wait_for(announcement, lambda m: "Enter …" in m.buttons)
+        await entered(world.mo, "a fox", announcement)
+    if point in STARTING:
+        await entered(world.max, "an owl", announcement)
+    if point in ENTERING:
+        async with asyncio.timeout(60):
+            while [job.state.value for job in await world.jobs_of(world.max)] != ["done"]:
+                await asyncio.sleep(0.02)
+    if point not in ENDING:
+        world.forward(DAY + 1)
+        vote = await vote_of(world.max, announcement)
+        found = await world.bot.store.votes.find(vote.state.components[0]["components"][0]["custom_id"].split(":")[2])
+        letter = next(one.letter for one in found.candidates if one.author_id == world.max.id)
+        await world.mo.click(vote, letter)
+        world.forward(3601)
+    await result_of(world.max, announcement)
+
+
+async def outcome(world: World) -> tuple[object, ...]:
+    """Numbers of announcements, votes, results, winners and entries; what the winner used and was given."""
+    [announcement, *others] = [m for m in world.max.sees() if "**Challenge: owls**" in m.text]
+    inside = world.max.sees(thread_of(announcement))
+    async with world.bot.store.database.reading() as session:
+        winners = await session.all("SELECT user_id FROM challenge_winners")
+        entries = await session.all("SELECT * FROM challenge_entries")
+    assert [world.max.id] == [row[0] for row in winners]
+    results = [m for m in inside if "Leaderboard" in m.buttons]
+    assert all(m.raw["pinned"] for m in results)
+    votes = [m for m in inside if "· ended <t:" in m.text]
+    return (
+        1 + len(others),
+        len(votes),
+        len(results),
+        len(winners),
+        len(entries),
+        await balance(world, world.max),
+    )
+
+
+async def nothing_is_owed(world: World) -> None:
+    """Wait until all messages of votes and challenges are up to date."""
+    store = world.bot.store
+    async with asyncio.timeout(60):
+        while (
+            await store.votes.owed(float("inf"))
+            or await store.challenges.owed(float("inf"))
+            or await store.challenges.running()
+            or await store.deliveries.pending()
+        ):
+            await asyncio.sleep(0.02)
+
+
+def change(folder: Path, sql: str) -> None:
+    """Change the database between two lives."""
+    with closing(sqlite3.connect(folder / "data" / DATABASE)) as connection:
+        connection.execute(sql)
+        connection.commit()

@@ -1,0 +1,306 @@
+"""Challenges: announced, entered outside of the quota, voted on blindly, won once; whatever stops, nothing is lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.wire.looks import deleted, dreamt, is_result, whispered
+from tests.wire.people import Person, Shown
+from tests.wire.test_mydata import copied, forgotten
+from tests.wire.world import World
+
+DAY = 86_400.0
+
+
+async def start(person: Person, theme: str = "owls", **options: Any) -> Shown:
+    """Start a challenge in the studio; its announcement, once it has its thread."""
+    given = {"theme": theme, "deadline": "24h", "vote": "1h", **options}
+    answer = await person.slash("challenge start", **given)
+    assert "The challenge is open until" in whispered(answer)
+    return await person.wait_for_message(lambda m: f"**Challenge: {theme}**" in m.text and "Enter …" in m.buttons)
+
+
+def thread_of(announcement: Shown) -> str:
+    """The thread of a challenge: it has the id of its announcement."""
+    return str(announcement.id)
+
+
+async def entered(person: Person, prompt: str, announcement: Shown) -> Shown:
+    """Paint an entry in the thread of a challenge."""
+    answer = await person.slash("challenge enter", prompt=prompt, channel=thread_of(announcement))
+    return await person.wait_for(answer.message, is_result, what="the entry")
+
+
+async def vote_of(person: Person, announcement: Shown) -> Shown:
+    """The blind vote in the thread of a challenge."""
+    return await person.wait_for_message(lambda m: "Press a letter" in m.text, channel=thread_of(announcement))
+
+
+async def result_of(person: Person, announcement: Shown) -> Shown:
+    """The result in the thread of a challenge."""
+    return await person.wait_for_message(lambda m: "Leaderboard" in m.buttons, channel=thread_of(announcement))
+
+
+async def letter(world: World, vote: Shown, author: Person) -> str:
+    """The letter of that person's entry."""
+    found = await world.bot.store.votes.find(vote.state.components[0]["components"][0]["custom_id"].split(":")[2])
+    return next(one.letter for one in found.candidates if one.author_id == author.id)
+
+
+async def balance(world: World, person: Person) -> tuple[float, float]:
+    """(used, credit) of a person."""
+    found = await world.services.jobs.quota.balance(person.id)
+    return found.used + found.reserved, found.credit
+
+
+async def test_a_challenge_from_its_start_to_its_prize_through_restarts(
+    world: World, max_: Person, mo: Person, olive: Person
+) -> None:
+    announcement = await start(olive, prize=50)
+    assert "1 entry each. Prize: 50 units." in announcement.text
+    await world.restart_bot()
+
+    await entered(max_, "an owl", announcement)
+    assert (0.0, 0.0) == await balance(world, max_)
+    form = await mo.click(announcement, "Enter …")
+    await world.restart_bot()
+    painted = await mo.submit(form, prompt="a fox")
+    await mo.wait_for(painted.message, is_result)
+    assert (0.0, 0.0) == await balance(world, mo)
+    assert "challenge owls" in painted.message.text
+    world.forward(DAY + 1)
+
+    vote = await vote_of(max_, announcement)
+    assert (
+        "The entries are closed. Vote in <#" in (await max_.wait_for(announcement, lambda m: "Vote in" in m.text)).text
+    )
+    assert not any(person.mention in vote.text for person in (max_, mo, olive))
+    assert "This is your own picture" in whispered(await max_.click(vote, await letter(world, vote, max_)))
+    await olive.click(vote, await letter(world, vote, max_))
+    await mo.click(vote, await letter(world, vote, max_))
+    await world.restart_bot()
+    world.forward(3601)
+
+    result = await result_of(max_, announcement)
+    assert f"🏆 {max_.mention} · 2 votes · 50 units" in result.text
+    assert result.pictures
+    await max_.wait_for(result, lambda m: m.raw["pinned"], what="the pin")
+    await max_.wait_for(announcement, lambda m: f"🏆 {max_.mention}" in m.text and not m.buttons)
+    assert (0.0, 50.0) == await balance(world, max_)
+    assert "Prize\\: owls" in whispered(await max_.slash("quota"))
+    assert "gave a prize of 50 units to" in whispered(await olive.slash("admin log"))
+    await world.restart_bot()
+    assert (0.0, 50.0) == await balance(world, max_)
+    assert 1 == len([m for m in max_.sees(thread_of(announcement)) if "Leaderboard" in m.buttons])
+    assert "🏆" in whispered(await mo.slash("challenge list"))
+
+
+async def test_deadlines_that_pass_while_the_bot_is_away_are_met_at_the_start(
+    world: World, max_: Person, mo: Person, olive: Person
+) -> None:
+    announcement = await start(olive)
+    for person, prompt in ((max_, "an owl"), (mo, "a fox")):
+        await entered(person, prompt, announcement)
+    await world.stop_bot()
+    world.forward(DAY + 1)
+    await world.start_bot()
+    vote = await vote_of(max_, announcement)
+    await olive.click(vote, "A")
+    await world.stop_bot()
+    world.forward(3601)
+    await world.start_bot()
+
+    result = await result_of(max_, announcement)
+    assert "🏆" in result.text
+    assert "units" not in result.text
+
+
+async def test_a_result_is_entered_by_its_button_or_by_info_and_withdrawn(
+    world: World, max_: Person, mo: Person, olive: Person
+) -> None:
+    before = await dreamt(max_, "an owl")
+    assert "Enter challenge" not in before.buttons
+    announcement = await start(olive, entries=2)
+    after = await dreamt(max_, "a fox")
+    grid = await dreamt(max_, "a cat", count=2)
+
+    assert "You can only enter pictures of your own." == whispered(await mo.click(after, "Enter challenge"))
+    done = await max_.click(after, "Enter challenge")
+    assert "is entered in the challenge “owls”" in whispered(done)
+    assert "This picture is already entered." == whispered(await max_.click(after, "Enter challenge"))
+    info = (await max_.click(before, "Info")).message
+    assert "Enter challenge" in info.buttons
+    assert "Enter challenge" not in (await mo.click(before, "Info")).message.buttons
+    assert "is entered" in whispered(await max_.click(info, "Enter challenge"))
+    await world.restart_bot()
+    choice = (await max_.click(grid, "Enter challenge")).message
+    assert ["Enter 1", "Enter 2"] == list(choice.buttons)
+    assert "You have 2 entries in this challenge, which is the limit" in whispered(await max_.click(choice, "Enter 2"))
+    assert "no longer entered" in whispered(await max_.click(done.message, "Withdraw"))
+    assert "This picture is not entered." == whispered(await max_.click(done.message, "Withdraw"))
+    assert "is entered" in whispered(await max_.click(choice, "Enter 2"))
+    await deleted(max_, before)
+    world.forward(DAY + 1)
+    await max_.wait_for(announcement, lambda m: "fewer than two entries" in m.text)
+
+
+async def test_painted_entries_have_a_limit_of_their_own_that_withdrawing_does_not_lift(
+    world: World, max_: Person, olive: Person
+) -> None:
+    announcement = await start(olive)
+    entry = await entered(max_, "an owl", announcement)
+    refused = whispered(await max_.slash("challenge enter", prompt="a fox"))
+    assert "I have painted 1 entry for you, which is the limit" in refused
+    [job, *_] = await world.jobs_of(max_)
+    assert ("entry", 1) == (job.origin.kind, len(await world.jobs_of(max_)))
+
+    again = await max_.click(entry, "Again")  # at their own cost
+    await max_.wait_for(again.message, is_result)
+    assert (job.cost, 0.0) == await balance(world, max_)
+    refusal = await max_.slash("challenge enter", prompt="broken owl")
+    assert "which is the limit" in whispered(refusal)
+
+
+async def test_what_is_private_mature_or_gone_cannot_be_entered(world: World, max_: Person, olive: Person) -> None:
+    await max_.slash("settings mine", private=True)
+    await max_.slash("dream", prompt="an owl")
+    secret = await max_.wait_for_message(is_result, channel="dm")
+    await max_.slash("settings mine", private=False)
+    mature = await dreamt(max_, "a naked owl", channel="late-night")
+    await start(olive)
+    page = (await max_.slash("history")).message
+    jobs = {job.request.prompts[0].text: job for job in await world.jobs_of(max_)}
+    challenges, caller = world.services.challenges, await invocation(world, max_)
+
+    assert "Enter challenge" not in (await max_.click(secret, "Info")).message.buttons
+    shown = (await max_.click(page, "dream:history", [jobs["an owl"].id])).messages[-1]
+    assert "Enter challenge" not in (await max_.click(shown, "Info")).message.buttons
+    with pytest.raises(Exception, match="This picture is private"):
+        await challenges.enter(jobs["an owl"], 0, caller)
+    info = (await max_.click(mature, "Info")).message
+    assert "is only allowed in 18+ channels" in whispered(await max_.click(info, "Enter challenge"))
+    assert "is only allowed in 18+ channels" in whispered(
+        await max_.slash("challenge enter", prompt="a naked fox", channel="late-night")
+    )
+    assert [] == await world.bot.store.challenges.entries((await challenges.open_in(caller.guild_id)).id)
+
+
+async def invocation(world: World, person: Person) -> Any:
+    """That person, acting in the studio."""
+    from bot.interactions.context import Invocation
+
+    guild = world.bot.get_guild(world.channel("studio").guild_id)
+    member = await guild.fetch_member(person.id)
+    return Invocation.of_person(world.bot, world.channel("studio").id, guild, member)
+
+
+async def test_moderators_start_and_cancel_and_a_role_may_start(
+    world: World, max_: Person, mo: Person, olive: Person
+) -> None:
+    given = {"theme": "owls", "deadline": "24h"}
+    assert "Only moderators" in whispered(await max_.slash("challenge start", **given))
+    everyone = world.channel("studio").guild_id
+    await olive.slash("settings server", challenge_role=everyone)
+    assert "Who starts challenges: moderators and <@&" in whispered(await max_.slash("settings server"))
+    refused = whispered(await max_.slash("challenge start", prize=5, **given))
+    assert "Only people who may grant units" in refused
+    announcement = await start(mo)
+    assert "A challenge already takes entries in this server: https://" in whispered(
+        await olive.slash("challenge start", **given)
+    )
+    assert [] == await max_.autocomplete("challenge cancel", "challenge", challenge="")
+    [offered] = await mo.autocomplete("challenge cancel", "challenge", challenge="ow")
+    assert "Only the person who started it" in whispered(
+        await max_.slash("challenge cancel", challenge=offered["value"])
+    )
+
+    await mo.slash("challenge cancel", challenge=offered["value"], reason="too cold")
+
+    await max_.wait_for(announcement, lambda m: "Cancelled: too cold" in m.text and not m.buttons)
+    assert "already over" in whispered(await mo.slash("challenge cancel", challenge=offered["value"]))
+    assert "No challenge takes entries" in whispered(await max_.slash("challenge enter", prompt="an owl"))
+    await olive.slash("settings server", no_challenge_role=True)
+    assert "Only moderators" in whispered(await max_.slash("challenge start", **given))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"deadline": "soon"}, "is not a deadline"),
+        ({"deadline": "2020-01-01"}, "between one minute and 60 days"),
+        ({"vote": "5 s"}, "is not the length of a vote"),
+        ({"theme": "a naked king"}, "is only allowed in 18+ channels"),
+        ({"channel": "owl studies"}, "it gets a thread of its own"),
+    ],
+)
+async def test_what_cannot_be_started_is_said(mo: Person, changes: dict[str, str], said: str) -> None:
+    given = {"theme": "owls", "deadline": "24h", "vote": "1h", **changes}
+
+    assert said in whispered(await mo.slash("challenge start", **given))
+
+
+async def test_a_deleted_thread_or_channel_ends_the_challenge_quietly(
+    world: World, max_: Person, mo: Person, olive: Person
+) -> None:
+    announcement = await start(olive)
+    await entered(max_, "an owl", announcement)
+    world.delete_thread(thread_of(announcement))
+    await max_.wait_for(announcement, lambda m: "Cancelled" in m.text)
+    [job] = await world.jobs_of(max_)
+    assert job.on_disk
+
+    await olive.slash("challenge start", theme="foxes", deadline="24h", channel="gallery")
+    world.delete_channel("gallery")
+    rows, server = world.bot.store.challenges, world.channel("studio").guild_id
+    for _ in range(1000):
+        if await rows.open_in(server) is None:
+            break
+        await max_.slash("challenge list")
+    assert await rows.open_in(server) is None
+    await start(olive, "cats")
+
+
+async def test_the_leaderboard_lists_who_wants_to_be_listed(
+    world: World, max_: Person, mo: Person, olive: Person
+) -> None:
+    announcement = await start(olive)
+    for person, prompt in ((max_, "an owl"), (mo, "a fox")):
+        await entered(person, prompt, announcement)
+    world.forward(DAY + 1)
+    vote = await vote_of(max_, announcement)
+    await olive.click(vote, await letter(world, vote, max_))
+    world.forward(3601)
+    result = await result_of(max_, announcement)
+
+    assert "The list is empty" in whispered(await mo.click(result, "Leaderboard"))
+    assert f"🥇 {max_.mention} · 1 win · 0 stars · 1 entry" in whispered(await max_.slash("leaderboard", join=True))
+    await world.restart_bot()
+    board = whispered(await mo.click(result, "Leaderboard"))
+    assert max_.mention in board
+    assert mo.mention not in board
+    assert "The list is empty" in whispered(await max_.slash("leaderboard", join=False))
+
+
+async def test_a_copy_shows_entries_and_who_is_forgotten_leaves_none(
+    world: World, max_: Person, mo: Person, olive: Person
+) -> None:
+    announcement = await start(olive, prize=10)
+    for person, prompt in ((max_, "an owl"), (mo, "a fox")):
+        await entered(person, prompt, announcement)
+    await max_.slash("leaderboard", join=True)
+    data, _ = await copied(max_)
+    assert ["owls"] == [one["theme"] for one in data["challenge_entries"]]
+    assert 1 == len(data["leaderboards"])
+    assert ["owls"] == [one["theme"] for one in (await copied(olive))[0]["challenges_started"]]
+
+    await forgotten(max_)
+    await forgotten(olive)
+    world.forward(DAY + 1)
+
+    await mo.wait_for(announcement, lambda m: "fewer than two entries" in m.text)
+    async with world.bot.store.database.reading() as session:
+        for table, column in (("challenge_entries", "user_id"), ("leaderboard", "user_id"), ("challenges", "host_id")):
+            rows = await session.all(f"SELECT 1 FROM {table} WHERE {column} IN (?, ?)", max_.id, olive.id)
+            assert [] == rows, table
