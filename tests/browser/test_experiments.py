@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.browser.conftest import Watch
+from tests.browser.conftest import Watch, send
 from tests.browser.real_playground import opened, playing
 
 pytestmark = [
@@ -18,11 +18,14 @@ pytestmark = [
 ]
 
 
-async def test_the_welcome_leads_from_a_comparison_to_a_vote(browser: Browser, tmp_path: Path, watch: Watch) -> None:
+async def test_the_welcome_leads_from_a_comparison_to_a_vote_and_a_search(
+    browser: Browser, tmp_path: Path, watch: Watch
+) -> None:
     async with playing(tmp_path, fake=True) as address, opened(browser, address, watch) as page:
         steps = page.locator(".experiments li")
         await expect(steps.nth(0)).to_contain_text("Compare")
         await expect(steps.nth(1)).to_contain_text("Press Vote under the sheet")
+        find = await steps.nth(2).locator(".example").inner_text()
         await steps.nth(0).locator(".example").click()
         await expect(page.locator("#line")).to_have_value("/compare a [red|blue] balloon in the sky")
         await page.keyboard.press("Escape")
@@ -35,3 +38,7 @@ async def test_the_welcome_leads_from_a_comparison_to_a_vote(browser: Browser, t
         await expect(vote.locator(".picture img")).to_have_count(1)
         await vote.locator(".button", has_text="B").click()
         await expect(page.locator(".message").last).to_contain_text("You voted for B.")
+
+        await send(page, find)
+        await expect(page.locator(".message").last).to_contain_text("balloon")
+        await expect(page.locator(".message").last.locator("img").first).to_be_visible()
