@@ -44,10 +44,11 @@ from bot.pictures.contact_sheet import thumbnail
 from bot.pictures.ranking import ordered
 from bot.policy.server_rules import ServerRules, blocked_words, meant_by
 from bot.policy.word_filter import is_mature
+from bot.retry import pause_after
 from bot.storage import Store
 from bot.storage.database import Session
 from bot.text import message_link
-from engine.errors import UnreadablePicture
+from engine.errors import DreamError, UnreadablePicture
 from engine.requests.prompts import format_prompts
 from engine.requests.request import DreamRequest
 
@@ -215,6 +216,9 @@ class Votes:
                 await self._send(vote, post, fresh=fresh)
             except FAILURES as error:
                 await self._learn(vote, error)
+            except DreamError as error:  # its pictures cannot be read or drawn at the moment
+                log.error("the message of vote %s has to wait: %s", vote.id, error)
+                await self._store.votes.retry(vote.id, self._clock() + pause_after(vote.tries))
 
     async def _send(self, vote: Vote, post: Post, *, fresh: bool) -> None:
         payload = await self._payload(vote, post.upload_limit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping, Sequence
 
 from bot.models.vote import Candidate, Vote, VotePlace
 from bot.storage.database import Database, Session
@@ -49,9 +50,7 @@ class VoteRows:
         """The vote with its candidates in the order of their letters; the counts of an open vote are left out."""
         async with self._database.reading(session) as own:
             row = await own.one("SELECT * FROM votes WHERE id = ?", vote_id)
-            if row is None:
-                return None
-            return await _complete(own, row)
+            return None if row is None else (await _complete(own, [row]))[0]
 
     async def open_over(self, job_id: str, channel_id: int, session: Session | None = None) -> str | None:
         """Id of an open vote over pictures of that job in that channel, or None."""
@@ -143,7 +142,7 @@ class VoteRows:
                 server_id,
                 limit,
             )
-            return [await _complete(session, row) for row in rows]
+            return await _complete(session, rows)
 
     async def of_person(self, user_id: int) -> list[sqlite3.Row]:
         """A person's ballots (vote, server, title, place, at, started), and the votes that they started."""
@@ -158,13 +157,21 @@ class VoteRows:
             )
 
 
-async def _complete(session: Session, row: sqlite3.Row) -> Vote:
-    """A row of `votes` with its candidates and, once it is closed, its counts."""
-    candidates = await session.all("SELECT * FROM vote_candidates WHERE vote_id = ? ORDER BY place", row["id"])
-    counts: dict[int, int] = {}
-    if row["state"] == "closed":
-        cast = await session.all("SELECT place, count(*) FROM ballots WHERE vote_id = ? GROUP BY place", row["id"])
-        counts = {one[0]: one[1] for one in cast}
+async def _complete(session: Session, rows: Sequence[sqlite3.Row]) -> list[Vote]:
+    """Rows of `votes` with their candidates and, of closed ones, their counts. Two queries."""
+    ids = json.dumps([row["id"] for row in rows])
+    which = "vote_id IN (SELECT value FROM json_each(?))"
+    candidates: dict[str, list[sqlite3.Row]] = {}
+    for one in await session.all(f"SELECT * FROM vote_candidates WHERE {which} ORDER BY place", ids):  # noqa: S608
+        candidates.setdefault(one["vote_id"], []).append(one)
+    counts: dict[str, dict[int, int]] = {}
+    cast = f"SELECT vote_id, place, count(*) FROM ballots WHERE {which} GROUP BY vote_id, place"  # noqa: S608
+    for vote_id, place, number in await session.all(cast, ids):
+        counts.setdefault(vote_id, {})[place] = number
+    return [_vote(row, candidates.get(row["id"], []), counts.get(row["id"], {})) for row in rows]
+
+
+def _vote(row: sqlite3.Row, candidates: Sequence[sqlite3.Row], counts: Mapping[int, int]) -> Vote:
     return Vote(
         id=row["id"],
         where=VotePlace(row["server_id"], row["channel_id"], row["thread_of"]),
@@ -181,7 +188,7 @@ async def _complete(session: Session, row: sqlite3.Row) -> Vote:
         shown=row["shown"],
         tries=row["tries"],
         candidates=tuple(map(_candidate, candidates)),
-        counts=counts,
+        counts={} if row["state"] == "open" else counts,
     )
 
 
