@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.wire.looks import deleted, dreamt, is_result, whispered
+from tests.wire.looks import child_of, deleted, dreamt, is_result, whispered
 from tests.wire.people import Person, Shown
 from tests.wire.test_mydata import copied, forgotten
 from tests.wire.world import World
@@ -194,6 +194,36 @@ async def invocation(world: World, person: Person) -> Any:
     guild = world.bot.get_guild(world.channel("studio").guild_id)
     member = await guild.fetch_member(person.id)
     return Invocation.of_person(world.bot, world.channel("studio").id, guild, member)
+
+
+async def test_a_copy_or_an_upscale_of_another_persons_picture_cannot_be_entered(
+    world: World, max_: Person, mo: Person, olive: Person
+) -> None:
+    await start(olive)
+    shown = await dreamt(max_, "an owl")
+    await mo.click(shown, "Upscale")
+    large = await child_of(mo, shown)
+
+    assert "This is a picture of another person." in whispered(await mo.click(large, "Enter challenge"))
+    remix = await mo.submit(await mo.click(shown, "Remix"), prompt="a blue owl")
+    await mo.wait_for(remix.message, is_result)
+    assert "is entered" in whispered(await mo.click(remix.message, "Enter challenge"))
+
+
+async def test_a_private_entry_is_shown_to_others_in_the_vote_only(
+    world: World, max_: Person, mo: Person, olive: Person
+) -> None:
+    announcement = await start(olive)
+    await max_.slash("settings mine", private=True)
+    await max_.slash("challenge enter", prompt="an owl")
+    await max_.wait_for_message(is_result, channel="dm")
+    await entered(mo, "a fox", announcement)
+
+    assert not [m for m in mo.sees() if "an owl" in m.text]
+    world.forward(DAY + 1)
+    vote = await vote_of(mo, announcement)
+    await mo.click(vote, await letter(world, vote, max_))
+    assert "an owl" not in vote.text
 
 
 async def test_moderators_start_and_cancel_and_a_role_may_start(

@@ -40,6 +40,8 @@ async def test_what_cannot_be_saved_is_said_and_lost_is_nothing(max_: Person, mo
     assert "every server has" in await refused(name="neon")
     assert "up to 32 letters" in await refused(name="@everyone")
     assert "“naked” is only allowed in 18+ channels" in await refused(name="other", template="a naked {prompt}")
+    mature = await mo.slash("style save", **{**WASH, "name": "other", "template": "naked"}, channel="late-night")
+    assert "is only allowed in 18+ channels" in whispered(mature)  # for it is listed in all of them
     assert "A style cannot set seed" in await refused(name="other", options="seed=7")
     assert "This style does not work: pixels has no option “eta”" in await refused(
         name="other", options="method=pixels eta=0.5"

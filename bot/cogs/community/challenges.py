@@ -13,6 +13,8 @@ from bot.interactions.context import Invocation
 from bot.interactions.responder import InteractionResponder
 from bot.models.challenge import MOST_EACH, Challenge
 from bot.policy.days import UTC_NAME
+from bot.policy.server_rules import PaintChoice
+from bot.policy.word_filter import is_mature
 from bot.requests import autocomplete as completion
 from bot.requests.deadlines import parse_deadline, parse_length
 from bot.services import BotClient
@@ -81,8 +83,7 @@ class ChallengesCog(commands.Cog):
         if not (await self.services.moderation.choices(caller.user_id)).private:
             caller.check_place()
         challenge = await self.services.challenges.open_in(caller.guild_id)
-        typed = Typed(prompt, style=style or "")
-        typed = Typed(prompt, style=style or "", ways=typed.ways._replace(size=size or ""))
+        typed = Typed(prompt, style=style or "", ways=PaintChoice(size=size or ""))
         await paint_entry(self.services, challenge, typed, caller, responder)
 
     @group.command(name="list", description="Show the latest challenges of this server.")
@@ -92,7 +93,8 @@ class ChallengesCog(commands.Cog):
             Invocation.of_interaction(interaction),
         )
         rows = self.services.store.challenges
-        found = await rows.of_server(caller.guild_id or 0, LISTED)
+        latest = await rows.of_server(caller.guild_id or 0, LISTED)
+        found = [one for one in latest if caller.restricted or not is_mature((one.theme,))]
         winners = [await rows.winners(one.id) for one in found]
         await responder.send_private("", list_embed(found, winners))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import discord
@@ -63,7 +64,7 @@ class StylesCog(commands.Cog):
             template,
             negative or "",
             options or "",
-            partial(rules.check_words, location=caller.location),
+            partial(rules.check_words, location=replace(caller.location, restricted=False)),  # shown in all channels
         )
         await responder.announce(
             f"{mention(caller.user_id)} saved the style “{plain(style.name)}”: {plain(style.template)}\n"

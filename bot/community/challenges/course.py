@@ -42,6 +42,8 @@ GRACE_SECONDS = 900.0
 """How long after the deadline the vote waits for entries that are still being painted."""
 NONE_OPEN = "No challenge takes entries in this server right now."
 _LABEL = 60
+_COPIES, _ANCESTORS = ("upscale", "pick", "crop"), 20
+"""Kinds of jobs whose picture is still that of the parent, and how many parents are followed."""
 BOARD = 20
 """People that a leaderboard shows."""
 
@@ -136,6 +138,7 @@ class Challenges:
             )
         if job.state is not JobState.DONE or not any(one.index == index and one.path for one in job.pictures):
             raise PictureGone("This picture is no longer stored, so it cannot be entered.")
+        await self._check_own(job, caller.user_id)
         await self._jobs.admission.check_showing(job, caller.user_id, self._location(challenge, caller))
         async with self._store.transaction() as session:
             await self._check_room(session, challenge, caller.user_id, (job.id, index))
@@ -315,6 +318,16 @@ class Challenges:
             raise Refused(
                 f"You have {count(mine, 'entry', 'entries')} in this challenge, which is the limit. Withdraw one first."
             )
+
+    async def _check_own(self, job: JobRow, user_id: int) -> None:
+        """Raise Refused for a copy or an upscale of another person's picture."""
+        source: JobRow | None = job
+        for _ in range(_ANCESTORS):
+            if source is None or source.origin.kind not in _COPIES:
+                return
+            source = await self._store.jobs.find(source.origin.parent_job)
+            if source is not None and not source.owned_by(user_id):
+                raise Refused("This is a picture of another person. Only its author can enter it.")
 
     async def _rules(self, session: Session, server_id: int) -> ServerRules:
         return ServerRules.read(await self._store.settings.all("server", str(server_id), session))

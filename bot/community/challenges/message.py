@@ -9,6 +9,7 @@ import discord
 from bot.embeds.job import COLOURS
 from bot.models.challenge import Challenge, ChallengeState, Rank, Winner
 from bot.models.job import JobState
+from bot.policy.word_filter import is_mature
 from bot.text import clock_date, count, link, mention, mention_channel, message_link, plain, relative, shorten, units
 
 THEME = 200
@@ -62,7 +63,9 @@ def board_embed(ranks: Sequence[Rank], listed_here: bool) -> discord.Embed:
 
 def trophy(theme: str) -> str:
     """The mark of a picture that won the challenge of that *theme*; empty for an empty theme."""
-    return f"🏆 {plain(shorten(theme, 60))}" if theme else ""
+    if not theme or is_mature((theme,)):  # a gallery may be shown outside of 18+ channels
+        return "🏆" * bool(theme)
+    return f"🏆 {plain(shorten(theme, 60))}"
 
 
 def _state(challenge: Challenge, winners: Sequence[Winner]) -> Iterator[str]:
@@ -71,8 +74,11 @@ def _state(challenge: Challenge, winners: Sequence[Winner]) -> Iterator[str]:
         case ChallengeState.OPEN:
             each = count(challenge.entries_each, "entry", "entries")
             yield f"Enter until {clock_date(challenge.deadline)} ({relative(challenge.deadline)}), {each} each.{prize}"
-            yield "Press **Enter …** to paint an entry, which costs none of your quota, or **Info** and then"
-            yield "**Enter challenge** under a picture of yours. A blind vote follows; you cannot vote for yourself."
+            yield (
+                "Press **Enter …** to paint an entry, which costs none of your quota. Or press **Enter challenge** under "
+                "a picture of yours, or in its **Info**."
+            )
+            yield "-# A blind vote follows. You cannot vote for your own picture."
         case ChallengeState.VOTING:
             where = f" in {mention_channel(challenge.thread_id)}" if challenge.thread_id else ""
             yield f"The entries are closed. Vote{where}!{prize}"
