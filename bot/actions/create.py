@@ -27,16 +27,14 @@ from bot.jobs.service import JobService
 from bot.models.job import Applied, JobRequest, JobRow, JobState, Kind, Origin, PictureRow, Update
 from bot.pictures.ranking import best
 from bot.policy.cost_confirmation import question_words
-from bot.requests.derive import again, upscale, variation
+from bot.requests.derive import again, upscale, usual_scale, variation
 from bot.storage import Store
 from bot.storage.database import Session
 from engine.errors import DreamError
-from engine.requests.request import AUTO, DreamRequest, UpscaleRequest, best_upscaler
+from engine.requests.request import DreamRequest, UpscaleRequest
 
 log = logging.getLogger(__name__)
 
-SCALES = (4, 3, 2)
-"""Upscale factors by preference; the first within the host's limit is the default."""
 FORM_SCALES = (2, 3, 4, 8)
 """Upscale factors that the modal offers, within the same limit."""
 NO_PICTURES: Mapping[str, bytes] = {}
@@ -97,10 +95,12 @@ class JobActions:
         parent: ParentPicture | None = None,
         applied: tuple[Applied, ...] = (),
         asks: bool = False,
+        press: str = "",
     ) -> None:
         """Render a typed request. *images*: SHA-256 → bytes of its attachments; *parent*: the result it starts from.
 
         *applied*: defaults that the request contains. *asks*: the cost is confirmed first, however small it is.
+        *press*: names a press that a second one must not repeat.
         """
         parent = parent or ParentPicture()
         if asks and responder.can_ask:
@@ -109,7 +109,8 @@ class JobActions:
             origin = replace(caller.origin(kind, parent.job_id, parent.index), applied=applied)
             await self._ask(request, origin, images, left, responder)
         else:
-            await self._place(request, caller, responder, kind, parent, images, applied=applied)
+            once = self._once(press, caller) if press else None
+            await self._place(request, caller, responder, kind, parent, images, once=once, applied=applied)
 
     async def enter(
         self,
@@ -159,6 +160,22 @@ class JobActions:
         )
         await self._take(submission, caller, responder, (job, index))
 
+    async def crop(
+        self, job: JobRow, request: DreamRequest, png: bytes, caller: Invocation, responder: Responder
+    ) -> None:
+        """Show a cropped picture of a result in a message with the usual buttons, at no cost."""
+        self._check_done(job)
+        caller.check_place()
+        index = picture_of(job, None).index
+        submission = Submission(
+            request,
+            caller.origin("crop", job.id, index),
+            location=caller.location,
+            once=(self._once(f"crop:{job.id}", caller),),
+            cropped=png,
+        )
+        await self._take(submission, caller, responder, (job, index))
+
     @property
     def upscalers(self) -> tuple[str, ...]:
         """Names of the engine's upscalers; empty while it restarts."""
@@ -169,19 +186,9 @@ class JobActions:
         """Possible upscale factors of that picture, the default first. Raises Refused if none fits the limit."""
         self._check_done(job)
         picture = picture_of(job, index)
-        usual, most = self._scale(picture.width, picture.height), self._config.limits.max_upscaled
+        most = self._config.limits.max_upscaled
+        usual = usual_scale(picture.width, picture.height, most)
         return [usual, *(n for n in FORM_SCALES if n != usual and max(picture.width, picture.height) * n <= most)]
-
-    def attached_upscale(self, sha256: str, width: int, height: int) -> UpscaleRequest:
-        """The request that upscales an attached picture of that size. Raises Refused if none fits the limit."""
-        scale = self._scale(width, height)
-        return UpscaleRequest(
-            image=sha256,
-            upscaler=best_upscaler(self.upscalers, scale) if self.upscalers else AUTO,
-            scale=scale,
-            width=width,
-            height=height,
-        )
 
     async def upscale(
         self,
@@ -195,7 +202,12 @@ class JobActions:
         """Upscale one picture of a result, by default (None, "", 0) the best one, by the best upscaler, by `SCALES`."""
         self._check_done(job)
         picture = picture_of(job, index)
-        request = upscale(picture, self.upscalers, upscaler, scale or self._scale(picture.width, picture.height))
+        request = upscale(
+            picture,
+            self.upscalers,
+            upscaler,
+            scale or usual_scale(picture.width, picture.height, self._config.limits.max_upscaled),
+        )
         caller.check_place()
         parent = ParentPicture(job.id, picture.index)
         if await self._shown_upscaled(parent, request, caller, responder):
@@ -362,13 +374,6 @@ class JobActions:
             self._config.delivery.press_seconds,
             "You have just pressed that; the result will follow.",
         )
-
-    def _scale(self, width: int, height: int) -> int:
-        most = self._config.limits.max_upscaled
-        for scale in SCALES:
-            if max(width, height) * scale <= most:
-                return scale
-        raise Refused(f"This picture is already {width}×{height}; the limit here is {most} pixels a side.")
 
     def _check_done(self, job: JobRow) -> None:
         self._check_over(job)

@@ -51,6 +51,8 @@ class Submission:
     """It costs neither the person's nor the server's quota: an entry of a challenge."""
     also: Callable[[Session, JobRow], Awaitable[None]] | None = None
     """Runs in the transaction that stores the job; what it raises undoes the job."""
+    cropped: bytes = b""
+    """For `pick`: a PNG of this request's size in the place of the picture."""
 
 
 class Admission:
@@ -113,12 +115,16 @@ class Admission:
         png = await files.read(picture.path) if picture and picture.path else None
         if picture is None or png is None:
             raise PictureGone(f"Picture {index + 1} has expired.")
-        request = batch.request if isinstance(batch.request, UpscaleRequest) else single_request(batch, index)
+        request: JobRequest = submission.request
+        if not submission.cropped:
+            request = batch.request if isinstance(batch.request, UpscaleRequest) else single_request(batch, index)
         standing = self._config.standing(origin.user_id)
         job = replace(_new_job(request, origin, standing, standing.priority, now), cost=0.0)
         facts = dict(picture.facts)
         if known := await self._store.pictures.embedding(batch.id, index):
             facts["embedding"] = list(known[1])
+        if submission.cropped:
+            png, facts = submission.cropped, _facts_of_crop(submission)
         async with self._store.transaction() as session:
             await self._check_repetition(session, submission, now)
             await self._store.jobs.insert(session, job)
@@ -219,6 +225,12 @@ class Admission:
                 await self._store.attachments.link(session, job.id, sha256)
             elif await self._store.pictures.by_sha(sha256, session) is None:
                 raise PictureGone("The starting picture has expired. Attach it again.")
+
+
+def _facts_of_crop(submission: Submission) -> dict[str, object]:
+    request = submission.request
+    size = {"width": request.width, "height": request.height} if isinstance(request, DreamRequest) else {}
+    return {**size, "notes": [], "clip_score": None, "perceptor": ""}
 
 
 def check_bytes(images: Mapping[str, bytes]) -> None:

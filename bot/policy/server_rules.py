@@ -289,6 +289,11 @@ async def meant_by(
     texts, known, seen = dict.fromkeys(wanted_texts(request)), True, set[str]()
     line: list[tuple[JobRequest, str]] = [(request, parent_job)]
     for asked, parent in line:  # the loop appends to it
+        if getattr(asked, "mask_image", "") and parent not in seen and len(seen) < ANCESTORS:
+            seen.add(parent)  # what the mask keeps may be a part of the parent's picture
+            if (origin := await store.jobs.find(parent, session) if parent else None) is not None:
+                texts.update(dict.fromkeys(wanted_texts(origin.request)))
+                line.append((origin.request, origin.origin.parent_job))
         for sha256 in asked.images:
             if sha256 in seen or len(seen) >= ANCESTORS:
                 continue

@@ -10,6 +10,9 @@ from bot.models.comparison import Comparison
 from bot.models.job import JobRequest, JobRow, PictureRow, picture_of
 from engine.requests.request import AUTO, MAX_SEED, USUAL_SCALE, DreamRequest, UpscaleRequest, best_upscaler
 
+SCALES = (4, 3, 2)
+"""Upscale factors by preference; the first within the host's limit is the default."""
+
 
 def new_seed() -> int:
     return secrets.randbelow(MAX_SEED + 1)
@@ -67,3 +70,18 @@ def upscale(picture: PictureRow, upscalers: Collection[str], upscaler: str = "",
         width=picture.width,
         height=picture.height,
     )
+
+
+def usual_scale(width: int, height: int, most: int) -> int:
+    """The first of `SCALES` whose result has sides of at most *most* pixels. Raises Refused."""
+    for scale in SCALES:
+        if max(width, height) * scale <= most:
+            return scale
+    raise Refused(f"This picture is already {width}×{height}; the limit here is {most} pixels a side.")
+
+
+def upscale_attached(sha256: str, width: int, height: int, upscalers: Collection[str], most: int) -> UpscaleRequest:
+    """The request that upscales an attached picture with the best of *upscalers*. Raises Refused."""
+    scale = usual_scale(width, height, most)
+    best = best_upscaler(upscalers, scale) if upscalers else AUTO
+    return UpscaleRequest(image=sha256, upscaler=best, scale=scale, width=width, height=height)

@@ -19,6 +19,7 @@ from bot.views.community.challenges import (
     WithdrawButton,
     submit_entry,
 )
+from bot.views.community.edges import EdgesMenu, edges_menu
 from bot.views.community.gallery import GalleryButton
 from bot.views.community.lineage import LineageButton
 from bot.views.community.picture_lists import FoundButton, PictureMenu, SimilarButton
@@ -125,6 +126,7 @@ ITEMS: tuple[type[ui.DynamicItem[Any]], ...] = (
     UpscaleMenu,
     SeedMenu,
     MoreMenu,
+    EdgesMenu,
     StarMenu,
     GalleryButton,
     PictureMenu,
@@ -160,6 +162,8 @@ class _Layout:
     more: list[type[JobButton]] = field(default_factory=list)
     stars: bool = False
     """A menu of pictures to star follows the rows."""
+    edges: bool = False
+    """A menu that extends, crops and tiles the picture follows the rows."""
 
 
 def buttons_for(job: JobRow, reports: bool = False, challenge: bool = False) -> ui.View:
@@ -222,6 +226,9 @@ def _view(job: JobRow, layout: _Layout) -> ui.View:
     if layout.stars and job.on_disk:
         view.add_item(star_menu(job, below))
         below += 1
+    if layout.edges and job.on_disk:
+        view.add_item(edges_menu(job, below))
+        below += 1
     if layout.more:
         view.add_item(more_menu(job, layout.more, below))
     return view
@@ -252,7 +259,8 @@ def _layout(job: JobRow) -> _Layout:
             [
                 _plain(UpscaleButton, VariationButton, AgainButton, RemixButton, StarButton),
                 _plain(InfoButton, SimilarButton),
-            ]
+            ],
+            edges=True,
         )
     return _grid(job, vote)
 

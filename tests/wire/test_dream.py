@@ -15,7 +15,9 @@ async def test_a_dream_is_one_message_that_ends_as_a_picture(max_: Person) -> No
     message = await dreamt(max_, "a fox in fog", seed=7)
 
     assert [message.id] == [shown.id for shown in max_.sees()]
-    assert ["Upscale", "Variation", "Again", "Remix", "Info", "Delete"] == list(message.buttons)
+    assert ["Upscale", "Variation", "Again", "Remix", "Star", "Info", "More like this", "Delete"] == list(
+        message.buttons
+    )
     assert "**a fox in fog**" in message.text
     assert "seed 7 · 256×256 · 25 steps · clip_diffusion · primer · " in message.text
     assert "CLIP" not in message.text
@@ -54,7 +56,9 @@ async def test_several_pictures_come_as_one_grid_with_buttons_for_each(max_: Per
     message = await dreamt(max_, "an owl", count=3, seed=1)
 
     assert ["U1", "U2", "U3", "Again", "V1", "V2", "V3", "Remix"] == list(message.buttons)
-    assert ["Vote", "Which is best?", "Info", "Delete"] == list(message.options)
+    images = [f"Image {number}" for number in (1, 2, 3)]
+    rare = ["Vote", "Which is best?", "More like this", "Info", "Delete"]
+    assert [*images, *rare] == list(message.options)
     assert "seeds 1–3" in message.text
     assert 256 * 2 < Image.open(io.BytesIO(message.pictures[0])).width < 256 * 2 + 20
 

@@ -27,7 +27,7 @@ async def test_the_button_enlarges_and_says_what(world: World, max_: Person) -> 
     upscaled = f"**an owl**\n-# Upscaled 4× to 1024×1024: [picture]({link(world, parent)})"
     assert f"{upscaled} · requested by {max_.mention}" in child.text
     assert 1024 == width(child)
-    assert ["Upscale", "Info", "Delete"] == list(child.buttons)
+    assert ["Upscale", "Star", "Info", "More like this", "Delete"] == list(child.buttons)
 
 
 async def test_the_reaction_does_the_same_as_a_reply(max_: Person) -> None:

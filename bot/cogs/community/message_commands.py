@@ -18,6 +18,7 @@ from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.models.job import JobRow, JobState, new_job_id
 from bot.operations.command_sync import add_menu
 from bot.pictures.attachments import check_attachment
+from bot.requests.derive import upscale_attached
 from bot.services import BotClient, Services
 from bot.views.base import Press
 from bot.views.community.use_picture import REMIX, START, TARGET, PictureForm, PictureUse
@@ -82,11 +83,10 @@ class MessageCommands(commands.Cog):
             return
         attachment, actions = attached_picture(message), self.services.job_actions
         check_attachment(attachment)
-        await actions.check(
-            actions.attached_upscale(NOT_YET, attachment.width or 1, attachment.height or 1), press.caller
-        )
+        upscaled = partial(upscale_attached, upscalers=actions.upscalers, most=self.services.config.limits.max_upscaled)
+        await actions.check(upscaled(NOT_YET, attachment.width or 1, attachment.height or 1), press.caller)
         picture = await self.services.attachments.read(attachment, press.caller.user_id)
-        request = actions.attached_upscale(picture.sha256, *stored_size(picture.png))
+        request = upscaled(picture.sha256, *stored_size(picture.png))
         await actions.dream(request, press.caller, press.responder, {picture.sha256: picture.png}, kind="upscale")
 
     async def describe(self, interaction: AnyInteraction, message: discord.Message) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from discord import ui
 
@@ -24,6 +26,11 @@ def public(row: JobRow, reports: bool = False) -> list[list[str]]:
     return labels(buttons_for(row, reports))
 
 
+EDGES = [
+    "Extend to the left", "Extend to the right", "Extend upwards", "Extend downwards", "Zoom out", "Show as a pattern",
+]  # fmt: skip
+
+
 async def test_an_unfinished_job_can_be_cancelled() -> None:
     assert [["Cancel"]] == public(job())
     assert [["Cancel"]] == public(job(state=JobState.RUNNING))
@@ -31,8 +38,17 @@ async def test_an_unfinished_job_can_be_cancelled() -> None:
 
 async def test_a_picture_offers_report_only_where_reports_are_taken() -> None:
     first = ["Upscale", "Variation", "Again", "Remix", "Star"]
-    assert [first, ["Info", "More like this", "Delete"]] == public(done())
-    assert [first, ["Info", "More like this", "Delete", "Report"]] == public(done(), reports=True)
+    assert [first, ["Info", "More like this", "Delete"], EDGES] == public(done())
+    assert [first, ["Info", "More like this", "Delete", "Report"], EDGES] == public(done(), reports=True)
+
+
+async def test_a_picture_offers_what_its_method_and_shape_allow() -> None:
+    wide = done()
+    wide = replace(wide, pictures=(replace(wide.pictures[0], width=512),))
+    assert [*EDGES[:-1], "Crop to a square", EDGES[-1]] == public(wide)[2]
+    assert EDGES[-1:] == public(done(method="pixels"))[2]
+    gone = replace(wide, pictures=(replace(wide.pictures[0], path=None),))
+    assert 2 == len(public(gone))
 
 
 async def test_a_grid_has_two_rows_of_buttons_and_two_menus() -> None:
@@ -56,9 +72,11 @@ async def test_the_largest_grid_still_fits_into_a_message() -> None:
 
 async def test_a_starred_picture_offers_to_take_the_star_back() -> None:
     assert ["Upscale", "Variation", "Again", "Remix", "Star"] == labels(private_buttons_for(done(), True, ()))[0]
-    assert [["Upscale", "Variation", "Again", "Remix"], ["Info", "More like this", "Unstar", "Post here"]] == labels(
-        private_buttons_for(done(), True, {0})
-    )
+    assert [
+        ["Upscale", "Variation", "Again", "Remix"],
+        ["Info", "More like this", "Unstar", "Post here"],
+        EDGES,
+    ] == labels(private_buttons_for(done(), True, {0}))
 
 
 async def test_an_upscaled_picture_has_no_prompt_to_remix() -> None:
