@@ -27,6 +27,8 @@ def _short(one: Applied) -> str:
     value = plain(shorten(one.value, _VALUE))
     if one.what == ENFORCED:
         return f"always avoided in this server: “{value}”"
+    if one.what == "challenge":
+        return f"entry of the challenge “{value}”, which costs no quota"
     if one.what == "negative":
         return f"avoided by default in {one.whose}: “{value}”"
     return f"{one.what} {value}" + (f" ({one.whose})" if one.whose else "")

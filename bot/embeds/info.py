@@ -58,7 +58,7 @@ def info_embed(
         made = f"{count(remixes[0], 'time')} by {count(remixes[1], 'person', 'people')}"
         embed.add_field(name="Made into others", value=made, inline=False)
     embed.add_field(name="Time", value=_times(job), inline=True)
-    embed.add_field(name="Cost", value=f"{job.cost:.2f} units", inline=True)
+    embed.add_field(name="Cost", value=_cost(job), inline=True)
     embed.add_field(name="By", value=mention(job.origin.user_id), inline=True)
     embed.set_footer(text=f"job {job.id}")
     return embed
@@ -150,6 +150,10 @@ def _starred(job: JobRow, people: Collection[int], user_id: int) -> str:
     others = len(people) - (user_id in people)
     who = [*(["you"] if user_id in people else []), *([count(others, "other person", "others")] if others else [])]
     return f"by {listed(who)}" if who else "no; the oldest files are deleted when space is needed"
+
+
+def _cost(job: JobRow) -> str:
+    return f"{job.cost:.2f} units{', not charged' if job.origin.kind == 'entry' else ''}"
 
 
 def _times(job: JobRow) -> str:

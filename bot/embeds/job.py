@@ -135,8 +135,9 @@ def _queued(update: Update) -> str:
     if (place := update.place) and place.held:
         lines.append(_paused(place))
     elif place:
+        cost = "" if update.job.origin.kind == "entry" else f" · {units(update.job.cost)}"
         where = "Next in line" if place.position == 1 else f"Number {place.position} of {place.waiting} in the queue"
-        lines.append(f"{where} · ready {relative(place.latest)} · {units(update.job.cost)}")
+        lines.append(f"{where} · ready {relative(place.latest)}{cost}")
         if update.job.is_batch:
             lines.append(f"-# {update.job.request.count} pictures run in the background, one after another.")
     return "\n".join(lines) or "Waiting for the engine …"

@@ -14,7 +14,7 @@ from bot.interactions.message_api import EphemeralPayload
 from bot.models.job import JobRow, JobState, PictureRow
 from bot.storage import files
 from bot.views.base import JobButton, Press, template
-from bot.views.community.challenges import EnterButton
+from bot.views.community.challenges import entry_button
 from bot.views.community.lineage import LineageButton
 from bot.views.community.stars import StarButton, StarOneButton, UnstarButton
 from engine.errors import UnreadablePicture
@@ -68,14 +68,7 @@ async def info_payload(press: Press, job: JobRow) -> EphemeralPayload:
     """The facts about a job, with the presser's buttons."""
     services, user_id = press.services, press.caller.user_id
     watchable, stars = await services.timelapses.has(job), await services.store.stars.of_job(job.id)
-    challenges, server_id = services.store.challenges, job.origin.guild_id
-    enterable = (
-        job.on_disk > 0
-        and job.owned_by(user_id)
-        and server_id is not None
-        and server_id == press.caller.guild_id
-        and await challenges.open_in(server_id) is not None
-    )
+    entry = await entry_button(services, job, press.caller) if job.on_disk else None
     people = frozenset(star.user_id for star in stars)
     ancestry = services.store.ancestry
     remixes, relatives = await ancestry.remixes(job.id), await ancestry.parents([job.id])
@@ -92,8 +85,8 @@ async def info_payload(press: Press, job: JobRow) -> EphemeralPayload:
             view.add_item(UnstarButton(job.id))
         elif job.on_disk:
             view.add_item(StarButton(job.id) if len(job.pictures) == 1 else StarOneButton(job.id))
-        if enterable:
-            view.add_item(EnterButton(job.id))
+        if entry is not None:
+            view.add_item(entry(job.id))
         return view
 
     embed = info_embed(job, people, user_id, _file(press, job), remixes)

@@ -172,16 +172,17 @@ def buttons_for(job: JobRow, reports: bool = False, challenge: bool = False) -> 
     It holds DynamicItems only and never times out, because discord.py unregisters a kind of button for the whole
     process when a view that mixes it with other items ends.
     """
+    entry: type[JobButton] = WithdrawButton if job.origin.kind == "entry" else EnterButton
     public: list[type[JobButton]] = [] if not job.state.over else [DeleteButton]
     if reports and job.state is JobState.DONE and job.origin.guild_id is not None:
         public.append(ReportButton)
     if challenge and job.state is JobState.DONE and job.origin.guild_id is not None:
-        public.append(EnterButton)
+        public.append(entry)
     layout = _layout(job)
-    if EnterButton in public and not layout.more and len(layout.rows[-1]) + len(public) > PER_ROW:
-        public.remove(EnterButton)  # Info has it too
+    if entry in public and not layout.more and len(layout.rows[-1]) + len(public) > PER_ROW:
+        public.remove(entry)  # Info has it too
         if not _is_sheet(job):
-            layout.rows.append(_plain(EnterButton))
+            layout.rows.append(_plain(entry))
     if layout.more:
         layout.more += public
     elif public:

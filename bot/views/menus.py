@@ -13,7 +13,7 @@ from bot.models.job import JobRow, PictureRow
 from bot.pictures.ranking import independent_score, ordered
 from bot.text import shorten
 from bot.views.base import AnyInteraction, JobButton, JobMenu, Press, chosen_index, template
-from bot.views.community.challenges import EnterButton
+from bot.views.community.challenges import EnterButton, WithdrawButton
 from bot.views.community.picture_lists import SimilarButton
 from bot.views.community.stars import StarMenu, StarOneButton
 from bot.views.community.votes import VoteButton
@@ -86,6 +86,7 @@ class MoreMenu(JobMenu, template=template("more")):
             StarOneButton,
             VoteButton,
             EnterButton,
+            WithdrawButton,
             RankButton,
             SimilarButton,
             InfoButton,

@@ -69,7 +69,7 @@ async def test_a_challenge_from_its_start_to_its_prize_through_restarts(
     painted = await mo.submit(form, prompt="a fox")
     await mo.wait_for(painted.message, is_result)
     assert (0.0, 0.0) == await balance(world, mo)
-    assert "challenge owls" in painted.message.text
+    assert "entry of the challenge “owls”, which costs no quota" in painted.message.text
     world.forward(DAY + 1)
 
     vote = await vote_of(max_, announcement)
@@ -155,6 +155,14 @@ async def test_painted_entries_have_a_limit_of_their_own_that_withdrawing_does_n
     assert "I have painted 1 entry for you, which is the limit" in refused
     [job, *_] = await world.jobs_of(max_)
     assert ("entry", 1) == (job.origin.kind, len(await world.jobs_of(max_)))
+
+    assert "Enter challenge" not in entry.buttons
+    assert "Withdraw" in (await max_.click(entry, "Info")).message.buttons
+    assert "no longer entered" in whispered(await max_.click(entry, "Withdraw"))
+    info = (await max_.click(entry, "Info")).message
+    assert "1.64 units, not charged" in info.text
+    assert "which is the limit" in whispered(await max_.slash("challenge enter", prompt="a fox"))
+    assert "is entered" in whispered(await max_.click(info, "Enter challenge"))
 
     again = await max_.click(entry, "Again")  # at their own cost
     await max_.wait_for(again.message, is_result)

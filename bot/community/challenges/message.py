@@ -75,8 +75,8 @@ def _state(challenge: Challenge, winners: Sequence[Winner]) -> Iterator[str]:
             each = count(challenge.entries_each, "entry", "entries")
             yield f"Enter until {clock_date(challenge.deadline)} ({relative(challenge.deadline)}), {each} each.{prize}"
             yield (
-                "Press **Enter …** to paint an entry, which costs none of your quota. Or press **Enter challenge** under "
-                "a picture of yours, or in its **Info**."
+                "Press **Enter …** to paint an entry, which costs none of your quota. Or press **Enter challenge** "
+                "under a picture of yours, or in its **Info**."
             )
             yield "-# A blind vote follows. You cannot vote for your own picture."
         case ChallengeState.VOTING:

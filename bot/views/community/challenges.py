@@ -143,6 +143,18 @@ async def board_payload(services: Services, server_id: int, user_id: int) -> Eph
     return EphemeralPayload("", (board_embed(ranks, here),))
 
 
+async def entry_button(services: Services, job: JobRow, caller: Invocation) -> type[JobButton] | None:
+    """The button that enters or withdraws a result of the caller's, if a challenge of its server takes entries."""
+    server = job.origin.guild_id
+    if server is None or server != caller.guild_id or not job.owned_by(caller.user_id):
+        return None
+    challenge = await services.store.challenges.open_in(server)
+    if challenge is None:
+        return None
+    entered = {one.job_id for one in await services.store.challenges.entries(challenge.id)}
+    return WithdrawButton if job.id in entered and len(job.pictures) == 1 else EnterButton
+
+
 def challenge_buttons(challenge_id: str) -> ui.View:
     """Under the announcement of an open challenge."""
     view = ui.View(timeout=None)
