@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -11,7 +12,7 @@ from bot.interactions.context import Invocation
 from bot.models.vote import Candidate, Duel, Trait, Vote
 from bot.storage import Store
 
-LATEST = 500
+LATEST = 200
 """Votes of a server that are counted, newest first."""
 _Z = 1.96
 """The 97.5 % quantile of the normal distribution."""
@@ -33,12 +34,13 @@ class Insights:
             return []
         votes = await self._store.votes.closed_in(caller.guild_id, LATEST)
         archived = (await self._visibility.viewer(caller)).channels
-        return duels_of(
+        shown = [
             vote
             for vote in votes
             if caller.sees(vote.where.channel_id) or vote.where.channel_id in archived
             if caller.restricted or not vote.mature
-        )
+        ]
+        return await asyncio.to_thread(duels_of, shown)
 
 
 def duels_of(votes: Iterable[Vote]) -> list[Duel]:
