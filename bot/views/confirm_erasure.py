@@ -39,8 +39,9 @@ def erasure_payload(stored: StoredCounts) -> EphemeralPayload:
     text = (
         f"**This deletes everything stored about you**: {count(stored.jobs, 'job')} with prompts, "
         f"{count(stored.pictures, 'picture')}, the messages that show them or mention you, copies in reports, your "
-        f"settings, stars, votes and granted units, and your name in the ledger.{unfinished}\n"
-        "Pictures that others made from yours stay theirs, and the moderation log stays. Recent spending keeps "
+        f"settings, stars, votes, challenge entries and granted units, and your name in the ledger.{unfinished}\n"
+        "Styles that you saved and challenges that you started stay without your name. Pictures that others made from "
+        "yours stay theirs, and the moderation log stays. Recent spending keeps "
         "counting until its time window ends, then it is deleted too.\n"
         "This cannot be undone. Use /mydata to get a copy first."
     )

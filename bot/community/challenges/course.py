@@ -356,7 +356,8 @@ def _candidate(entry: ChallengeEntry, job: JobRow | None) -> Candidate | None:
     asked = job.part(entry.index).request
     if not isinstance(asked, DreamRequest):
         return Candidate(job.id, entry.index, entry.user_id, "an upscaled picture")
-    label = shorten(format_prompts(asked.prompts), _LABEL)
+    words = format_prompts(prompt for prompt in asked.prompts if prompt.weight > 0)
+    label = shorten(words, _LABEL)
     return Candidate(job.id, entry.index, entry.user_id, label, traits_of(asked))
 
 
