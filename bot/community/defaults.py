@@ -31,7 +31,7 @@ from engine.errors import DreamError
 from engine.requests.prompts import parse_prompts
 from engine.requests.request import METHODS, DreamRequest, build_request, find_size, option_names, parse_shape
 
-YOURS, CHANNEL, SERVER = "your settings", "this channel", "this server"
+YOURS, CHANNEL, ABOVE, SERVER = "your settings", "this channel", "the channel above", "this server"
 Values: TypeAlias = Preferences | ChannelDefaults | ServerRules
 
 
@@ -96,9 +96,10 @@ class Defaults:
         async with self._store.database.reading() as session:
             levels = [DefaultsLevel(YOURS, Preferences.read(await settings.all("person", str(user_id), session)))]
             if location.server_id:
-                for channel in location.channels:
+                for place, channel in enumerate(location.channels):
                     values = ChannelDefaults.read(await settings.all("channel", str(channel), session))
-                    levels.append(DefaultsLevel(CHANNEL, values))
+                    if not place or values != ChannelDefaults():
+                        levels.append(DefaultsLevel(ABOVE if place else CHANNEL, values))
                 rules = ServerRules.read(await settings.all("server", str(location.server_id), session))
                 levels.append(DefaultsLevel(SERVER, rules))
         return tuple(levels)
@@ -178,7 +179,7 @@ def used(typed: PaintChoice, levels: Sequence[DefaultsLevel], chosen: PaintChoic
     found = []
     for key in PaintChoice._fields:
         level = None if getattr(typed, key) else next(_setting(key, levels, chosen), None)
-        if level and level.whose in (CHANNEL, SERVER):
+        if level and level.whose in (CHANNEL, ABOVE, SERVER):
             found.append(Applied(key, getattr(level.values, key), level.whose))
     return found
 

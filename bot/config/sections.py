@@ -165,8 +165,8 @@ class QuotaSection(Section):
     units: float = Field(default=200.0, ge=0, le=1e9, description="Units per person and window; 0 = no limit.")
     window: Literal["day", "rolling"] = Field(
         default="day",
-        description='"day" restarts at midnight in the time zone of the server, UTC by default; "rolling" looks back over '
-        "the last `hours`.",
+        description='"day" restarts at midnight in the time zone of the server, UTC by default; "rolling" looks back '
+        "over the last `hours`.",
     )
     hours: float = Field(default=24.0, gt=0, le=24 * 366, description='Length of a "rolling" window.')
     server_units: float = Field(

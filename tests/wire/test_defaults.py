@@ -28,11 +28,12 @@ async def test_a_channels_defaults_hold_there_also_in_threads_and_after_a_restar
 
     thread = await dreamt(max_, "an owl", channel="owl studies")
     assert [("an owl, ink sketch", 1.0), ("blurry", -0.3)] == await prompts_of(world, max_)
-    assert (
-        "style ink (this channel) · size 3:2 → 384×256 (this channel) · avoided by default in this channel: “blurry”"
-        in bare(thread.text)
-    )
+    assert "style ink (the channel above) · size 3:2 → 384×256 (the channel above)" in bare(thread.text)
     assert "384×256" in thread.text.splitlines()[-1]
+    assert "avoided by default in the channel above: “blurry”" in bare(thread.text)
+    assert "The channel above: model, method, size, profile: 3:2" in bare(
+        whispered(await max_.slash("settings channel", channel="owl studies"))
+    ).replace("clip_diffusion · ", "")
     await dreamt(max_, "an owl", channel="gallery")
     assert [("an owl", 1.0)] == await prompts_of(world, max_)
 
