@@ -75,10 +75,13 @@ class PictureEmbedder:
 
     async def run(self) -> None:
         """Index and embed until cancelled."""
-        await self._open()
+        opened = False
         while True:
             self._news.clear()
             try:
+                if not opened:
+                    await self._open()
+                    opened = True
                 await self._indexer.catch_up()
                 await self.purge()
                 if self.enabled:

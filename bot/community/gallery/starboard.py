@@ -91,10 +91,13 @@ class Starboard:
 
     async def run(self) -> None:
         """Settle changes until cancelled."""
-        await self._store.starboard.resume()
+        resumed = False
         while True:
             self._news.clear()
             try:
+                if not resumed:
+                    await self._store.starboard.resume()
+                    resumed = True
                 await self._work()
             except StoreError as error:
                 log.error("the starboard is continued later: %s", error)
