@@ -248,18 +248,8 @@ async def test_a_button_of_somebody_elses_job_gives_no_rights(world: World, max_
 
 HIDDEN = "This picture is not available here. It may have been deleted."
 ANYWHERE = {
-    "found",
-    "older",
-    "newer",
-    "keptolder",
-    "keptnewer",
-    "forget",
-    "yes",
-    "no",
-    "rdelete",
-    "rblock",
-    "rdismiss",
-    "words",
+    *("older", "newer", "keptolder", "keptnewer", "forget", "yes", "no", "rdelete", "rblock", "rdismiss", "words"),
+    *("found", "votefor", "ballot", "styles", "stylestar", "stylepaint", "styledelete"),
 }
 """Actions whose custom ids name no job: own pages and questions, help, and reports, which check the moderator."""
 

@@ -301,6 +301,7 @@ EVENTS = st.one_of(
 )
 
 
+# No shrinking: an example takes a second.
 @settings(max_examples=20, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(st.lists(EVENTS, min_size=5, max_size=40))
 def test_no_list_shows_what_its_reader_must_not_see(events: list[tuple[Any, ...]]) -> None:
