@@ -9,7 +9,7 @@ from bot.views.menus import MoreMenu
 from tests.wire.looks import dreamt
 from tests.wire.people import Answer, Person, Shown
 from tests.wire.test_elsewhere import second_server
-from tests.wire.test_hostile import ANYWHERE, HIDDEN, forged, forged_choice
+from tests.wire.test_hostile import ANYWHERE, FORMS_WITHOUT_JOB, HIDDEN, forged, forged_choice
 from tests.wire.world import World
 
 PLACES = ("own private", "own public", "public", "private of another", "another server", "age-restricted")
@@ -39,7 +39,7 @@ async def tried(world: World, mo: Person, mine: Shown, job: str) -> dict[str, st
 
     for menu, value in (("pick", "0"), ("enlarge", "0"), *(("more", name) for name in MoreMenu.kinds)):
         await note(f"{menu} {value}", await forged_choice(world, mo, mine, menu, job, value))
-    for action in MODALS:
+    for action in sorted(MODALS.keys() - FORMS_WITHOUT_JOB):
         opened = await mo.click(mine, "Remix")
         opened.modal["custom_id"] = f"dream:{action}:{job}"
         if action != "erase":
