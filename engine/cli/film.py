@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from engine.cli._dream_order import unused
-from engine.cli._dream_request import attach, init_notes
+from engine.cli._dream_request import attach, icon_of, init_notes
 from engine.cli._dream_run import Means, start_studio
 from engine.cli.console import (
     INTERRUPTED,
@@ -31,6 +31,7 @@ from engine.film.scenes import read_story
 from engine.images.opening import open_own
 from engine.images.timelapse import check_kind, film_of
 from engine.protocol.replay_record import read_record, replay_request
+from engine.requests.icons import draw_icons
 from engine.requests.prompts import format_prompts
 from engine.requests.request import DreamRequest, build_request, parse_settings
 
@@ -73,7 +74,7 @@ def film(
     """Paint a film: each frame starts from the one before, moved. The camera moves in two dimensions."""
     images: dict[str, bytes] = {}
     story = read_story(prompt, frames, fade)
-    request = build_request(
+    asked = build_request(
         format_prompts(story.scenes[0].prompts),
         model=model,
         negative=negative,
@@ -82,8 +83,10 @@ def film(
         steps=steps,
         seed=seed,
         init_image=attach(init, images),
+        init_icon=icon_of(init),
         settings=({"profile": profile} if profile else {}) | parse_settings(" ".join(settings or ())),
     )
+    request = draw_icons(asked, images)
     story = replace(story, always=request.prompts[len(story.scenes[0].prompts) :])
     wanted = Film(
         request,

@@ -52,7 +52,7 @@ class Film:
         png = to_png(self.camera.move(open_own(before).convert("RGB"), frame))
         sha = hashlib.sha256(png).hexdigest()
         seed = (self.first.seed + frame) % (MAX_SEED + 1)
-        changes = {"prompts": prompts, "seed": seed, "init_image": sha, "mask_image": "", "options": self._later()}
+        changes = {"prompts": prompts, "seed": seed, "init_image": sha, "init_icon": "", "options": self._later()}
         return DreamRequest.model_validate({**dict(self.first), **changes}), {sha: png}
 
     def _later(self) -> MethodOptions:

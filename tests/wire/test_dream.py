@@ -46,6 +46,12 @@ async def test_the_answer_shows_the_prompt_as_it_was_understood(max_: Person) ->
     assert "**castle ×2 · fog · people ×−0.5**" in message.text
 
 
+async def test_the_answer_shows_when_a_prompt_changes(max_: Person) -> None:
+    message = await dreamt(max_, "0: a seed | 40%: a tree:2", negative="fog")
+
+    assert "**fog ×−0.3 · at first: a seed · from 40 %: a tree ×2**" in message.text
+
+
 async def test_words_that_the_small_model_lacks_are_named(max_: Person) -> None:
     message = await dreamt(max_, "a cyberpunk owl")
 

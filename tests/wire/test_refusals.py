@@ -23,6 +23,18 @@ async def test_a_mistake_in_the_prompt_is_pointed_at(world: World, max_: Person)
     assert [] == await world.jobs_of(max_)
 
 
+async def test_a_mistake_in_a_timeline_is_pointed_at(world: World, max_: Person) -> None:
+    late = await max_.slash("dream", prompt="0: a seed | 400: a tree")
+    broken = await max_.slash("dream", prompt='{0: "a seed", 4: a tree}')
+
+    assert (
+        "Step 400 is never reached: there are 25 steps. A share of the steps is written as 0.4 or 40%."
+        "\n```\n0: a seed | 400: a tree\n            ^\n```" == whispered(late)
+    )
+    assert "here a text in quotes is missing" in whispered(broken)
+    assert [] == await world.jobs_of(max_)
+
+
 async def test_the_caret_stays_under_the_mistake_in_a_long_prompt(max_: Person) -> None:
     answer = await max_.slash(
         "dream", prompt=f"{'a very long story about an owl, ' * 20} | fog:1.x | more words to come"

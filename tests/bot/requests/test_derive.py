@@ -131,6 +131,14 @@ def test_a_negative_prompt_comes_back_as_one() -> None:
     )
 
 
+@pytest.mark.parametrize("prompt", ["0: a seed | 0.4: a tree:2 | fog:-0.3", "snow | 0: a seed | 10: a tree"])
+@pytest.mark.parametrize("negative", ["", "people | rain:2"])
+def test_a_timeline_comes_back_from_a_form_whatever_it_avoids(prompt: str, negative: str) -> None:
+    request = build_request(prompt, negative=negative, seed=7)
+
+    assert request == parse_remix(done(), *form_of(request))
+
+
 def test_other_negative_weights_stay_in_the_prompt() -> None:
     assert "owl:2 | people:-0.5" == form_of(build_request("owl:2 | people:-0.5"))[0]
 
