@@ -54,6 +54,9 @@ def film(
     keep: Annotated[float, typer.Option(help="clip_diffusion: share of the steps that later frames skip.")] = KEEP,
     frame_steps: Annotated[int, typer.Option(help="vqgan_clip: steps of later frames; 0 = a tenth.")] = 0,
     hold: Annotated[float, typer.Option(help="init_scale or init_weight of later frames.")] = 0.0,
+    hold_by: Annotated[
+        str, typer.Option(help="clip_diffusion: pixels, features or lpips; see init_distance.")
+    ] = "pixels",
     model: Annotated[str, typer.Option(help="Model name; see models.", show_default=False)] = "",
     method: Annotated[str, typer.Option(help="clip_diffusion or vqgan_clip.", show_default=False)] = "",
     negative: Annotated[str, typer.Option(help="What to avoid.", show_default=False)] = "",
@@ -96,6 +99,7 @@ def film(
         keep,
         frame_steps,
         hold,
+        hold_by,
     )
     _check(wanted, fps, fade)
     if resume and seed is None and out is None:

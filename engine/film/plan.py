@@ -43,6 +43,8 @@ class Film:
     """vqgan_clip: steps of later frames; 0 = a tenth of those of the first."""
     hold: float = 0.0
     """Pull towards the moved frame: init_scale or init_weight of later frames."""
+    hold_by: str = "pixels"
+    """clip_diffusion: init_distance of later frames, if `hold` is not 0."""
 
     def request(self, frame: int, before: bytes = b"") -> tuple[DreamRequest, dict[str, bytes]]:
         """The request of *frame* and its images (SHA-256 → bytes). *before*: the PNG of the frame before it."""
@@ -60,7 +62,9 @@ class Film:
         changes: dict[str, object]
         if isinstance(options, ClipDiffusionOptions):
             skipped = min(round(self.keep * options.steps), options.steps - 1)
-            changes = {"skip_steps": skipped, "perlin": "none", "init_scale": self.hold or options.init_scale}
+            changes = {"skip_steps": skipped, "perlin": "none"}
+            if self.hold:
+                changes |= {"init_scale": self.hold, "init_distance": self.hold_by}
         else:
             steps = self.frame_steps or max(round(SHARE * options.steps), LEAST_STEPS)
             changes = {"steps": steps, "start": "codes", "init_weight": self.hold}
@@ -82,6 +86,8 @@ def check_film(film: Film) -> None:
         refuse(
             "frame-steps belongs to vqgan_clip; with clip_diffusion --keep says how much of a frame is painted anew."
         )
+    if film.hold_by != "pixels" and (not film.hold or not isinstance(film.first.options, ClipDiffusionOptions)):
+        refuse(f"hold-by={film.hold_by} says how --hold measures with clip_diffusion; say that too, as in --hold 1500.")
     if film.first.count > 1 or film.first.mask_image:
         refuse("A film is one picture after the other, without a mask.")
     for scene in film.story.scenes:

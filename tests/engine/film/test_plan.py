@@ -28,7 +28,7 @@ from tests.engine.tiny import paint
 
 
 def film(prompt: str = "a red circle ^ snow", frames: int = 6, zoom: str = "1.1", **more: Any) -> Film:
-    own = {name: more.pop(name) for name in ("keep", "frame_steps", "hold") if name in more}
+    own = {name: more.pop(name) for name in ("keep", "frame_steps", "hold", "hold_by") if name in more}
     request = build_request("a red circle", seed=7, **{"steps": 10, **more})
     return Film(request, frames, read_story(prompt, frames, 1), read_camera(zoom, "3", "5", "0", "mirror"), **own)
 
@@ -52,10 +52,12 @@ def test_a_later_frame_starts_from_the_moved_one_before() -> None:
 
 def test_keep_hold_and_frame_steps_say_how_a_later_frame_is_painted() -> None:
     held, _ = film(keep=0.25, hold=500.0).request(1, picture(1))
+    shapes, _ = film(hold=1500.0, hold_by="lpips").request(1, picture(1))
     codes, _ = film(method="vqgan_clip", steps=100, hold=2.0).request(1, picture(1))
     quick, _ = film(method="vqgan_clip", frame_steps=7).request(1, picture(1))
 
     assert (2, 500) == (held.options.skip_steps, held.options.init_scale.plain)  # type: ignore[union-attr]
+    assert ("pixels", "lpips") == (held.options.init_distance, shapes.options.init_distance)  # type: ignore[union-attr]
     assert (10, 2) == (codes.options.steps, codes.options.init_weight.plain)  # type: ignore[union-attr]
     assert 7 == quick.options.steps
 
@@ -114,6 +116,8 @@ def test_frames_of_another_film_are_in_the_way_and_stay(tmp_path: Path, change: 
         (lambda: film(frame_steps=5), "frame-steps belongs to vqgan_clip"),
         (lambda: film(method="vqgan_clip", frame_steps=1), "frame-steps=1 is out of range"),
         (lambda: film(method="vqgan_clip", hold=5000.0), "init_weight=5000 is out of range"),
+        (lambda: film(hold=5.0, hold_by="vgg"), "init_distance=vgg is not one of its values"),
+        (lambda: film(hold_by="lpips"), "hold-by=lpips says how --hold measures"),
         (lambda: film(count=2), "one picture after the other"),
         (lambda: film(prompt="an owl ^ fog:-1"), "Every part of a scene has a negative weight"),
     ],
