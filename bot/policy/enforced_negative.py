@@ -11,7 +11,7 @@ from bot.models.comparison import Comparison
 from bot.models.job import Applied, JobRequest, JobRow
 from bot.text import plain, shorten
 from engine.errors import DreamError
-from engine.requests.prompts import Prompt, parse_prompts
+from engine.requests.prompts import Prompt, in_order, parse_prompts, phases_of
 from engine.requests.request import NEGATIVE_WEIGHT, DreamRequest, UpscaleRequest
 
 ENFORCED = "enforced"
@@ -50,7 +50,7 @@ def _dream(request: DreamRequest, negative: str) -> DreamRequest:
     if not lacking:
         return request
     try:
-        return DreamRequest(**{**dict(request), "prompts": (*request.prompts, *lacking)})
+        return DreamRequest(**{**dict(request), "prompts": in_order((*request.prompts, *lacking))})
     except (ValidationError, DreamError) as error:
         added = plain(shorten(negative, MAX_ENFORCED))
         raise Refused(
@@ -60,6 +60,8 @@ def _dream(request: DreamRequest, negative: str) -> DreamRequest:
 
 
 def _contains(request: DreamRequest, part: Prompt) -> bool:
-    return any(
-        one.text.casefold() == part.text.casefold() and one.weight <= part.weight for one in request.prompts if one.text
+    """Whether every phase of the prompt has *part* with at least that weight."""
+    return all(
+        any(one.text.casefold() == part.text.casefold() and one.weight <= part.weight for one in phase.prompts)
+        for phase in phases_of(request.prompts)
     )

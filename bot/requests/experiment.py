@@ -154,6 +154,11 @@ def seed_of(text: str) -> int:
 
 
 def with_style(prompt: str, style: str) -> str:
-    """*prompt* with a style word after the words of its first part. Raises PromptError."""
-    first, *others = parse_prompts(prompt)
-    return format_prompts([first.model_copy(update={"text": f"{first.text}, {style}"}), *others])
+    """*prompt* with a style word after the words of its first part, or of every phase's first. Raises PromptError."""
+    parts = parse_prompts(prompt)
+    first = {part.since: number for number, part in reversed(list(enumerate(parts)))}
+    chosen = {0} if parts[0].since is None else set(first.values())
+    return format_prompts(
+        part.model_copy(update={"text": f"{part.text}, {style}"}) if number in chosen else part
+        for number, part in enumerate(parts)
+    )

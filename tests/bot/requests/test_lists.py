@@ -19,7 +19,7 @@ from bot.models.job import job_request_from_json, job_request_to_json
 from bot.policy.limits import check_size
 from bot.policy.server_rules import Location, ServerRules, preferred
 from bot.requests.autocomplete import lists as offered
-from bot.requests.experiment import plan_dream
+from bot.requests.experiment import plan_dream, with_style
 from bot.requests.format import compare_command
 from bot.requests.lists import CURLY, read_template
 from bot.requests.parse import ParsedCommand
@@ -279,3 +279,15 @@ def test_a_template_keeps_every_character_outside_its_lists(text: str) -> None:
         filled = template.fill({one: one.values[0] for one in template.lists})
         assert len(filled.origins) == len(filled.text) + 1
         assert all(text[at] == char for at, char in zip(filled.origins, filled.text, strict=False))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("an owl:2 | fog", "an owl, ink:2 | fog"),
+        ("0: an owl | fog:-0.5 | 10: a cat", "0: an owl, ink | fog:-0.5 | 10: a cat, ink"),
+        ("snow | 0: an owl | 10: a cat", "snow, ink | 0: an owl | 10: a cat"),
+    ],
+)
+def test_a_style_word_holds_in_every_phase_of_a_timeline(prompt: str, expected: str) -> None:
+    assert expected == with_style(prompt, "ink")
