@@ -70,13 +70,12 @@ async def test_markdown_becomes_elements(sheet: Page, text: str, html: str) -> N
     assert html == await sheet.evaluate(DRAW, text)
 
 
-async def test_long_hostile_text_does_not_block_the_page(sheet: Page) -> None:
-    seconds = await sheet.evaluate(
-        f"async () => {{ const draw = {DRAW}; const start = performance.now();"
-        " await draw('*_~|`['.repeat(700)); await draw('**a'.repeat(1300));"
-        " return (performance.now() - start) / 1000; }"
-    )
-    assert seconds < 1.5
+@pytest.mark.parametrize("text", ["*_~|`[", "**a", "[a]("])
+async def test_long_hostile_text_is_drawn(sheet: Page, text: str) -> None:
+    """Backtracking would need longer than the timeout of a test."""
+    html = await sheet.evaluate(DRAW, text * 1300)
+
+    assert text[-1] in html
 
 
 @pytest.mark.parametrize(
