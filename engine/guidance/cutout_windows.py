@@ -1,14 +1,14 @@
-"""Where the cuts lie. Seven recipes; random numbers have a key:
+"""Positions and sizes of cutouts. Seven recipes, with keyed random numbers:
 
-mixed     every fourth shows the whole picture, the others squares of at least 0.7 of the shorter side
-classic   squares from CLIP's own size to the shorter side (Crowson's notebooks)
-padded    a black rim of a quarter around the picture; every fourth shows all of it, the others squares whose size
-          is a normal distribution's around 0.8 (clip-diffusion-art, Quick CLIP Guided Diffusion)
-big_sleep squares of half to nearly all of the shorter side, most of them large (Murdock's “The Big Sleep”)
-disco     so many overviews, in colour, gray and mirrored, beside inner squares as in classic (Disco Diffusion); it
-          compares with ≤, so that one inner square more than `gray` says has no colour, and one at least
+mixed     a quarter shows the whole image, the others squares of at least 0.7 of the shorter side
+classic   squares from CLIP's input size to the shorter side (Crowson's notebooks)
+padded    the image gets a black rim of a quarter of its height; a quarter of the cutouts shows all of it, the others
+          squares of normally distributed size around 0.8 (clip-diffusion-art, Quick CLIP Guided Diffusion)
+big_sleep squares of 0.5 to 0.95 of the shorter side, mostly large (Murdock's “The Big Sleep”)
+disco     `overview` views of the whole image in colour, gray and mirrored, and inner squares as in classic (Disco
+          Diffusion). The reference compares with ≤, so one more inner square is gray than `gray` says
 clipdraw  rectangles of 0.7 to 0.9 of the area (CLIPDraw)
-whole     all of the picture, stretched to a square (VQGAN-CLIP, without its half of max pooling)
+whole     the whole image, stretched to a square (VQGAN-CLIP, without its max pooling)
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from torch import Tensor
 from engine.images.tensors import noise, uniform
 
 SMALLEST_PART = 0.7
-"""Of the shorter side: no window of the mixed kind is smaller, unless CLIP's own size is."""
+"""Smallest window of `mixed` over the shorter side, or CLIP's input size if that is smaller."""
 OVERVIEW_PART = 4
-"""One in so many cuts shows the whole picture."""
+"""One of this many cutouts shows the whole image."""
 RIM_PART = 4
-"""The rim is this many times narrower than the picture is high."""
+"""Height of the image over width of the rim."""
 PADDED_MEAN, PADDED_SPREAD = 0.8, 0.3
 SLEEP_SIZES = 0.5, 0.95
-"""Of the shorter side, with a normal distribution's mean and spread as in padded."""
+"""Limits over the shorter side; normally distributed as in `padded`."""
 CROP_AREAS, CROP_RATIO = (0.7, 0.9), 4 / 3
-"""Smallest and largest area over the picture's, and the largest ratio of the sides."""
+"""Smallest and largest share of the area, and the largest ratio of the sides."""
 VARIED_OVERVIEWS = 4
-"""Up to so many, overviews differ: colour, gray, mirrored, both. More of them are all plain."""
+"""Up to four overviews are varied: plain, gray, mirrored, both. More of them are all plain."""
 
 Key: TypeAlias = tuple[int, int, int, str]
-"""seed, index, step, purpose: see `tensors.noise`."""
+"""(seed, index, step, purpose) of `tensors.noise`."""
 
 
 class WindowRecipe(Protocol):
-    """What a kind wants to know; see `cutouts.CutRecipe`."""
+    """The part of `cutouts.CutRecipe` that windows depend on."""
 
     @property
     def count(self) -> int: ...
@@ -60,7 +60,7 @@ class WindowRecipe(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """[C, 4] (top, left, height, width in whole pixels), and two of [C], bool."""
+    """*windows*: [C, 4], top, left, height and width in whole pixels. *flip*, *gray*: [C], bool."""
 
     windows: Tensor
     flip: Tensor
@@ -68,7 +68,7 @@ class Windows:
 
 
 def draw_windows(recipe: WindowRecipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
-    """The windows of *recipe* in a picture with *sides* (height, width), for a CLIP that sees *size* pixels."""
+    """Draw windows in an image of *sides* (height, width) for a CLIP with an input of *size* pixels."""
     return KINDS[recipe.kind](recipe, key, sides, size)
 
 
@@ -162,6 +162,6 @@ def _placed(draws: Tensor, side: Tensor, height: int, width: int) -> Tensor:
 
 
 def _overview(height: int, width: int) -> Tensor:
-    """The smallest square that holds the whole picture in its middle."""
+    """The smallest square around the whole image, centred."""
     side = max(height, width)
     return torch.tensor([(height - side) // 2, (width - side) // 2, side, side], dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Views of an image for CLIP: crop and antialiased resize as two matrix products for all cuts at once, then changes.
+"""Cutouts: crop and antialiased resize as two matrix products for all cutouts at once, then augmentations.
 
 view = A · image · Bᵀ, where the rows of A [size x H] and B [size x W] hold the triangle filter of one window. It
 equals `interpolate(crop, antialias=True)`, and has a static shape and a deterministic gradient. On a GPU, `interpolate`
@@ -21,9 +21,9 @@ from engine.requests.augment import PLAIN, Augment
 
 @dataclass(frozen=True, slots=True)
 class CutRecipe:
-    """The cuts of a step. *power*: > 1 prefers small windows; *flip*, *gray*: parts of all.
+    """How to draw the cutouts of a step. *power* > 1 prefers small windows; *flip*, *gray*: shares of all cutouts.
 
-    For *kind* and *overview* see `draw_windows`; *overview* counts beside *count*. *augment*: changes of each view.
+    *kind*: see `cutout_windows`. *overview*: views of the whole image, besides *count*. *augment*: warps of each view.
     """
 
     count: int
@@ -37,21 +37,21 @@ class CutRecipe:
 
     @property
     def total(self) -> int:
-        """All views of a lot."""
+        """Cutouts of a lot."""
         return self.count + self.overview
 
     @property
     def rim(self) -> bool:
-        """Whether windows see black beyond the picture; else they see its edge go on."""
+        """Whether windows are black outside the image; otherwise its edge is repeated."""
         return self.kind in ("padded", "disco")
 
 
 @dataclass(frozen=True, slots=True)
 class Cuts:
-    """One picture's cuts in one step; all of it small and on the CPU."""
+    """The cutouts of one image in one step; small tensors on the CPU."""
 
     windows: Tensor
-    """[C, 4]: top, left, height, width in whole pixels. A window may reach beyond the picture."""
+    """[C, 4]: top, left, height, width in whole pixels. A window may extend beyond the image."""
     flip: Tensor
     """[C], bool."""
     gray: Tensor
@@ -61,7 +61,7 @@ class Cuts:
     rim: bool = False
     """Pixels outside the image are black; otherwise its edge is repeated."""
     warps: Warps = field(default=Warps(None, None, None))
-    """Changes of the views."""
+    """Augmentations of the views."""
 
     def part(self, number: int, parts: int) -> Cuts:
         """Part *number* of *parts* nearly equal parts."""
@@ -86,13 +86,15 @@ def draw_cuts(
 
 
 def cut(images: Tensor, cuts: Sequence[Cuts], size: int) -> Tensor:
-    """Cuts every image: [N, 3, H, W] in [-1, 1] and one `Cuts` of C windows each → [N · C, 3, size, size].
+    """Cut every image: [N, 3, H, W] in [-1, 1] and one `Cuts` of C windows each → [N · C, 3, size, size].
 
     `rim` and the kinds of warps must be equal in all *cuts*.
     """
     n, channels, height, width = images.shape
     rim = cuts[0].rim
-    beyond = max(height, width) // 2 if rim else 0  # of the size alone: how sums are rounded must not depend on windows
+    beyond = (
+        max(height, width) // 2 if rim else 0
+    )  # depends on the size alone, so that rounding does not depend on the windows
     windows = torch.stack([c.windows for c in cuts]).to(images)
     count = windows.shape[1]
     rows = window_matrix(windows[..., 0], windows[..., 2], height, size, beyond)
@@ -116,10 +118,10 @@ def cut(images: Tensor, cuts: Sequence[Cuts], size: int) -> Tensor:
 
 
 def window_matrix(start: Tensor, length: Tensor, source: int, target: int, beyond: int = 0) -> Tensor:
-    """The rows that resize the pixels [start, start + length) of *source* to *target*: [...] → [..., target, source].
+    """Matrices that resize the pixels [start, start + length) of *source* to *target*: [...] → [..., target, source].
 
-    A triangle filter as wide as one target pixel, at least as one source pixel. What lies outside of the picture
-    repeats its edge; or it counts as 0, up to so many pixels *beyond*, so that rows there add up to less than 1.
+    A triangle filter as wide as one target pixel, or one source pixel if that is wider. Outside the image its edge is
+    repeated. With *beyond* > 0, that many pixels outside count as 0, and rows there sum to less than 1.
     """
     scale = (length / target)[..., None]
     centre = start[..., None] + (torch.arange(target, device=start.device, dtype=start.dtype) + 0.5) * scale

@@ -37,12 +37,12 @@ from engine.images.tensors import per_sample
 
 @dataclass(frozen=True, slots=True)
 class InpaintMask:
-    """What stays outside of a mask, of every sample of a batch."""
+    """Images and masks of inpainting, one per sample."""
 
     picture: Tensor
     """[N, 3, H, W]."""
     mask: Tensor
-    """[N, 1, H, W]: 1 where it is painted."""
+    """[N, 1, H, W]: 1 where the image is repainted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +55,18 @@ class Guidance:
     limits: Tensor
     """[N, 2]: clamp_max and shift_max; 0 = none."""
     blended: Tensor
-    """[N], bool: whether CLIP sees the predicted picture over the noisy one."""
+    """[N], bool: whether CLIP sees a blend of the predicted and the noisy image."""
     path: str
-    """What the gradient goes back through: net, secondary or xstart; see the module's docstring."""
+    """The path of the gradient: net, secondary or xstart; see the module's docstring."""
     denoise: Denoiser
     clips: bool = False
     """Whether predicted images are clamped to [-1, 1]."""
     secondary: Denoiser | None = None
     moved: tuple[Tensor, Tensor] | None = None
-    """[N] each: how far down and across CLIP sees the picture moved."""
+    """[N] each: pixels down and across by which the image is rolled for CLIP."""
     inpaint: InpaintMask | None = None
     resemblance: Resemblance | None = None
-    """Distance from the init pictures in feature maps; None = in those of the first perceptor."""
+    """Distance to the init images in feature maps; None = in those of the first perceptor."""
 
     @property
     def acts(self) -> bool:
@@ -74,7 +74,7 @@ class Guidance:
         return self.objectives[0].acts
 
     def predict(self, x: Tensor, coefficients: BatchCoefficients) -> GuidedPrediction:
-        """The network's prediction without and with guidance, of one forward pass. *x*: [N, 3, H, W]."""
+        """The prediction without and with guidance, from one forward pass. *x*: [N, 3, H, W]."""
         if not self.acts:
             plain = self.plain(x, coefficients)
             return GuidedPrediction(plain, plain)
@@ -94,7 +94,7 @@ class Guidance:
         return self._framed(self.denoise(x, coefficients), x, coefficients)
 
     def gradient(self, x: Tensor, coefficients: BatchCoefficients) -> Tensor | None:
-        """∇ log p(y | x_t), limited; None if nothing guides. The network is not run where a secondary one is."""
+        """∇ log p(y | x_t), limited; None without guidance. With a secondary network, the network itself is not run."""
         if not self.acts:
             return None
         prediction, leaf = (None, x.detach()) if self.secondary is not None else self._forward(x, coefficients)
@@ -111,11 +111,10 @@ class Guidance:
         return gradient if self.inpaint is None else gradient * self.inpaint.mask
 
     def _shift(self, prediction: Prediction | None, x: Tensor, coefficients: BatchCoefficients) -> Tensor:
-        """How the predicted picture changes: against the gradient of all losses with respect to x_t.
+        """The change of the predicted image, against the gradient of all losses with respect to x_t.
 
-        Two limits, both per sample: `clamp_max` on the rms of the gradient, as the notebooks have it; `shift_max`,
-        times √(1-ᾱ), on the rms of what becomes of it in the picture, which keeps the first, noisiest steps from
-        deciding all.
+        Two limits per sample: `clamp_max` on the rms of the gradient, as in the notebooks, and `shift_max` · √(1-ᾱ) on
+        the rms of the change, which limits the influence of the first, noisiest steps.
         """
         with torch.enable_grad():
             leaf = x if x.requires_grad else x.detach().requires_grad_()
@@ -131,7 +130,7 @@ class Guidance:
         return limit_rms(shift, self.limits[:, 1] * (1 - coefficients.alpha_bar).sqrt().flatten().to(x))
 
     def _base(self, prediction: Prediction | None, x: Tensor, coefficients: BatchCoefficients) -> Tensor:
-        """The predicted picture, with the graph that the gradient shall take."""
+        """The predicted image, with the autograd graph of `path`."""
         if self.secondary is not None:
             return self.secondary(x, coefficients).pred_xstart
         assert prediction is not None
@@ -140,7 +139,7 @@ class Guidance:
         return prediction.pred_xstart.detach() + plain_slope(coefficients).to(x) * (x - x.detach())
 
     def _seen(self, base: Tensor, x: Tensor, coefficients: BatchCoefficients) -> Tensor:
-        """What CLIP looks at. Blended it is x_0·√(1-ᾱ) + x_t·(1-√(1-ᾱ)): the noisier, the more of the prediction."""
+        """The input of CLIP. Blended: x_0·√(1-ᾱ) + x_t·(1-√(1-ᾱ)), so a noisier x_t has less weight."""
         if self.inpaint is not None:
             base = torch.lerp(self.inpaint.picture, base, self.inpaint.mask)
         if not self.blended.any():

@@ -1,6 +1,6 @@
-"""Small losses that guidance adds up: each takes pictures and answers one number per sample.
+"""Losses of guidance. Each returns one number per sample, so a sample's gradient does not depend on the batch.
 
-Pictures are NCHW in [-1, 1]. A sum over samples then has, for each sample, the gradient it would have alone.
+Images are [N, 3, H, W] in [-1, 1].
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from torch.nn import functional as F
 def spherical_distance(x: Tensor, y: Tensor) -> Tensor:
     """Half the squared angle between unit vectors, 2·arcsin(|x - y| / 2)² (Crowson 2021): [..., D] → [...].
 
-    Written by the cosine and held off the two poles, where the derivative of the arc is infinite.
+    Computed from the cosine, clamped away from the poles, where the derivative of arcsin is infinite.
     """
     half_chord = ((1 - (x * y).sum(-1)) / 2).clamp(1e-7, 1 - 1e-7).sqrt()
     return 2 * half_chord.arcsin() ** 2
 
 
 def cos_spherical_distance(x: Tensor, y: Tensor) -> Tensor:
-    """The same, and ½·exp(2·(1 - cos)), which weighs more on what is far (clip-diffusion-art)."""
+    """`spherical_distance` + ½·exp(2·(1 - cos)), which weighs large distances more (clip-diffusion-art)."""
     return spherical_distance(x, y) + ((1 - (x * y).sum(-1)) / 0.5).exp() / 2
 
 
 Distance: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 DISTANCES: Mapping[str, Distance] = {"spherical": spherical_distance, "cos_spherical": cos_spherical_distance}
-"""By the option's words."""
+"""Option value → distance."""
 
 
 def clip_loss(
@@ -41,8 +41,8 @@ def clip_loss(
 ) -> Tensor:
     """Σ over targets of weight · distance, averaged over views.
 
-    views [N, C, D] and targets [N, P, D] are unit vectors, weights are [N, P]. Answers [N]. A distance times the sign
-    of its weight that is below its stop, [N, P], counts but has no gradient (VQGAN-CLIP).
+    *views* [N, C, D] and *targets* [N, P, D] are unit vectors; *weights*: [N, P]. Returns [N]. Below its stop (*stops*:
+    [N, P]), a distance times the sign of its weight has no gradient (VQGAN-CLIP).
     """
     distances = distance(views[:, :, None], targets[:, None])
     if stops is not None:
@@ -60,24 +60,24 @@ def tv_loss(x: Tensor) -> Tensor:
 
 
 def range_loss(x: Tensor) -> Tensor:
-    """How far colours lie out of [-1, 1], squared. [N]."""
+    """Mean squared excess beyond [-1, 1]: [N]."""
     return (x - x.clamp(-1, 1)).square().mean((1, 2, 3))
 
 
 def saturation_loss(x: Tensor) -> Tensor:
-    """How far colours lie out of [-1, 1]. [N]."""
+    """Mean absolute excess beyond [-1, 1]: [N]."""
     return (x - x.clamp(-1, 1)).abs().mean((1, 2, 3))
 
 
 def mse_loss(x: Tensor, y: Tensor) -> Tensor:
-    """Mean squared difference. [N]."""
+    """Mean squared difference: [N]."""
     return (x - y).square().mean((1, 2, 3))
 
 
 def limit_rms(gradient: Tensor, most: Tensor) -> Tensor:
-    """Scale each sample's gradient so that its rms is at most *most* [N]; where that is 0, there is no limit.
+    """Scale the gradient of each sample to an rms of at most *most* [N]; 0 means no limit.
 
-    Per sample: a limit over the batch, as all public tools have it, makes a picture depend on its neighbours.
+    Public tools limit the whole batch, which makes an image depend on its neighbours.
     """
     rms = gradient.square().mean((1, 2, 3)).sqrt().clamp_min(1e-20)
     factor = torch.where(most > 0, torch.minimum(rms, most) / rms, torch.ones_like(rms))

@@ -22,32 +22,32 @@ from engine.requests.clip_weights import Weighted
 
 @dataclass(frozen=True, slots=True)
 class Scales:
-    """How much each loss counts; 0 = not at all."""
+    """The weight of each loss; 0 turns it off."""
 
     clip: float = 0.0
     tv: float = 0.0
     range: float = 0.0
     saturation: float = 0.0
     init: float = 0.0
-    """Of the distance from the init picture in pixels."""
+    """Of the squared distance to the init image in pixels."""
     features: float = 0.0
-    """Of that in feature maps: those of the first perceptor, or LPIPS."""
+    """Of the distance to the init image in feature maps: of the first perceptor, or LPIPS."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClipTarget:
-    """One CLIP that looks: its name, how much its gradient counts, and where the prompts lie for it."""
+    """One guiding CLIP: its name, the embedded prompts, and the weight of its loss."""
 
     perceptor: str
     targets: Targets
     weight: float = 1.0
     recipe: CutRecipe | None = None
-    """Its own cuts; None = those of the objective."""
+    """Its own cutouts; None = those of the objective."""
     guide: Weighted | None = None
-    """Its schedules, which `at` reads."""
+    """Schedules of its weight and number of cutouts, read by `at`."""
 
     def at(self, timestep: float, recipe: CutRecipe) -> ClipTarget:
-        """The same with weight and cuts of *timestep*; *recipe* is that of CLIPs without cuts of their own."""
+        """This target with the scheduled weight and cutouts at *timestep*. *recipe*: the default cutouts."""
         if self.guide is None:
             return self
         own = None if self.guide.cutouts is None else replace(recipe, count=int(self.guide.cutouts.at(timestep)))
@@ -56,43 +56,49 @@ class ClipTarget:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What one picture is drawn towards in one step."""
+    """All losses of one image in one step."""
 
     clip_targets: tuple[ClipTarget, ...]
     recipe: CutRecipe
     scales: Scales
     init: Tensor | None = field(default=None, compare=False)
-    """[3, H, W] in [-1, 1]: the picture that `scales.init` and `scales.features` hold on to."""
+    """[3, H, W] in [-1, 1]: the init image of `scales.init` and `scales.features`."""
     distance: str = "spherical"
     lots: int = 1
-    """How many times the recipe's cuts are drawn; only one lot is in memory at a time."""
+    """Number of batches of cutouts per step (`cutn_batches`); only one is in memory at a time."""
     parts: int = 1
-    """Number of parts in which a lot's cuts are evaluated: less memory, the same gradient."""
+    """Number of parts in which a lot is evaluated: less memory, the same gradient."""
 
     @property
     def targets(self) -> Targets:
-        """The prompts, as the first perceptor embeds them."""
+        """The prompts, embedded by the first perceptor."""
         return self.clip_targets[0].targets
 
     @property
     def shape(self) -> Hashable:
         """Equal for objectives that one batch can hold: CLIPs, numbers of targets and cutouts, active losses."""
         clip_targets = tuple(
-            (eye.perceptor, len(eye.targets.weights), eye.targets.stops is None, eye.weight != 0, cuts.total)
-            for eye, cuts in zip(self.clip_targets, self.recipes, strict=True)
+            (
+                target.perceptor,
+                len(target.targets.weights),
+                target.targets.stops is None,
+                target.weight != 0,
+                cuts.total,
+            )
+            for target, cuts in zip(self.clip_targets, self.recipes, strict=True)
         )
-        looks = self.scales.clip != 0, self.scales.features != 0
+        losses = self.scales.clip != 0, self.scales.features != 0
         cuts = self.recipe.total, self.recipe.rim, self.recipe.augment
-        return clip_targets, cuts, self.lots, self.parts, self.distance, looks
+        return clip_targets, cuts, self.lots, self.parts, self.distance, losses
 
     @property
     def recipes(self) -> tuple[CutRecipe, ...]:
-        """The cuts of each CLIP."""
-        return tuple(eye.recipe or self.recipe for eye in self.clip_targets)
+        """The cutouts of each CLIP."""
+        return tuple(target.recipe or self.recipe for target in self.clip_targets)
 
     @property
     def most_cuts(self) -> int:
-        """The largest number of cuts that one CLIP sees."""
+        """The largest number of cutouts of a CLIP."""
         return max(recipe.total for recipe in self.recipes)
 
     @property
@@ -109,36 +115,40 @@ def objective_gradient(
     moved: tuple[Tensor, Tensor] | None = None,
     resemblance: Resemblance | None = None,
 ) -> Tensor:
-    """∂/∂seen of the sum of all losses of each picture: [N, 3, H, W] in [-1, 1] → the same shape.
+    """The gradient ∂/∂seen of the summed losses of each image: [N, 3, H, W] in [-1, 1] → [N, 3, H, W].
 
     *objectives* (of equal `shape`) and *noise_keys*: one per image. *perceptors*: those of the objectives' CLIP
-    targets. *moved*: [N] pixels down and across by which CLIP and the smoothness loss see each image rolled.
-    *resemblance*: distance from the init pictures; None = in the first perceptor's maps. The autograd graph of each
-    lot, or part of one, is freed before the next is built.
+    targets. *moved*: [N] pixels down and across by which each image is rolled for CLIP and the smoothness loss.
+    *resemblance*: distance to the init images; None = in the maps of the first perceptor. The autograd graph of each
+    lot or part is freed before the next one is built.
     """
     leaf = seen.detach().requires_grad_()
     with torch.enable_grad():
-        looks = _looks(objectives[0], rehearsed=leaf.is_meta) if objectives[0].scales.clip else []
-        first = looks[0] if looks else None
-        total = _look(perceptors, leaf, objectives, noise_keys, moved, first)
-        total = _small_losses(leaf, objectives, moved, total)
+        passes = _passes(objectives[0], rehearsed=leaf.is_meta) if objectives[0].scales.clip else []
+        first = passes[0] if passes else None
+        total = _clip_losses(perceptors, leaf, objectives, noise_keys, moved, first)
+        total = _pixel_losses(leaf, objectives, moved, total)
         if objectives[0].scales.features:
             distance = resemblance or partial(feature_distance, perceptors[0])
             unlike = distance(leaf, _inits(objectives, leaf), noise_keys)
             total = total + _column([p.scales.features for p in objectives], leaf) * unlike
         gradient = _gradient(leaf, total)
-        for look in looks[1:]:
-            gradient = gradient + _gradient(leaf, _look(perceptors, leaf, objectives, noise_keys, moved, look))
+        for clip_pass in passes[1:]:
+            gradient = gradient + _gradient(
+                leaf, _clip_losses(perceptors, leaf, objectives, noise_keys, moved, clip_pass)
+            )
     return gradient
 
 
-def _looks(objective: Objective, *, rehearsed: bool) -> list[tuple[int, int, int]]:
-    """Every CLIP that counts, lot and part; in a dry run the first and last (largest) of each CLIP."""
+def _passes(objective: Objective, *, rehearsed: bool) -> list[tuple[int, int, int]]:
+    """All (CLIP, lot, part) with a weight. In a dry run only the first and the last, largest part of each CLIP."""
     found = list[tuple[int, int, int]]()
-    for number, (eye, recipe) in enumerate(zip(objective.clip_targets, objective.recipes, strict=True)):
+    for number, (target, recipe) in enumerate(zip(objective.clip_targets, objective.recipes, strict=True)):
         parts = min(objective.parts, recipe.total)
-        looks = [(number, lot, part) for lot in range(objective.lots) for part in range(parts)] if eye.weight else []
-        found += dict.fromkeys((looks[0], looks[-1])) if rehearsed and looks else looks
+        passes = (
+            [(number, lot, part) for lot in range(objective.lots) for part in range(parts)] if target.weight else []
+        )
+        found += dict.fromkeys((passes[0], passes[-1])) if rehearsed and passes else passes
     return found
 
 
@@ -147,10 +157,10 @@ def _gradient(leaf: Tensor, loss: Tensor) -> Tensor:
     return gradient
 
 
-def _small_losses(
+def _pixel_losses(
     seen: Tensor, objectives: Sequence[Objective], moved: tuple[Tensor, Tensor] | None, total: Tensor
 ) -> Tensor:
-    """*total* and all losses that look at pixels. A loss whose scale is 0 for every image is not computed."""
+    """*total* plus all losses on pixels. Losses with scale 0 for every image are not computed."""
     losses: tuple[tuple[Callable[[Scales], float], Callable[[Tensor], Tensor]], ...] = (
         (lambda s: s.tv, lambda x: tv_loss(rolled(x, *moved) if moved else x)),
         (lambda s: s.saturation, saturation_loss),
@@ -162,18 +172,18 @@ def _small_losses(
     return total
 
 
-def _look(
+def _clip_losses(
     perceptors: Sequence[Perceptor],
     seen: Tensor,
     objectives: Sequence[Objective],
     noise_keys: Sequence[NoiseKey],
     moved: tuple[Tensor, Tensor] | None,
-    look: tuple[int, int, int] | None,
+    clip_pass: tuple[int, int, int] | None,
 ) -> Tensor:
-    """The CLIP loss of one eye and one part of a lot of cuts, of every picture: [N]. Parts add up to their lot."""
-    if look is None:
-        return 0 * seen.flatten(1).sum(1)  # part of the graph, for objectives whose other losses see the prediction
-    number, lot, part = look
+    """The loss of one CLIP for one part of a lot, for each image: [N]. The parts of a lot sum to its loss."""
+    if clip_pass is None:
+        return 0 * seen.flatten(1).sum(1)  # keeps the graph if only other losses use the prediction
+    number, lot, part = clip_pass
     perceptor, clip_targets = perceptors[number], [p.clip_targets[number] for p in objectives]
     recipes = [p.recipes[number] for p in objectives]
     shown = rolled(seen, *moved) if moved else seen
@@ -183,9 +193,9 @@ def _look(
         for p, t, recipe in zip(objectives, noise_keys, recipes, strict=True)
     ]
     views = perceptor.encode_image(to_unit(cut(shown, cuts, perceptor.size)))
-    targets = torch.stack([eye.targets.vectors for eye in clip_targets])
-    weights = torch.stack([eye.targets.weights for eye in clip_targets])
-    stops = [eye.targets.stops for eye in clip_targets]
+    targets = torch.stack([target.targets.vectors for target in clip_targets])
+    weights = torch.stack([target.targets.weights for target in clip_targets])
+    stops = [target.targets.stops for target in clip_targets]
     loss = clip_loss(
         views.view(len(objectives), -1, views.shape[-1]),
         targets,
