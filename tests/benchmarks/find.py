@@ -72,8 +72,8 @@ class _Nothing:
         return
 
 
-def unit(rows: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-    found: np.ndarray = rows / np.linalg.norm(rows, axis=1, keepdims=True)  # type: ignore[type-arg]
+def unit(rows: np.ndarray) -> np.ndarray:
+    found: np.ndarray = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     return found
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import re
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
+from engine.images.pictures import to_png
+from tests.bot.core import count
 from tests.wire.looks import is_enlarged, is_painting, is_result
-from tests.wire.people import Person
+from tests.wire.people import Person, upload
 from tests.wire.world import World
 
 SECONDS = 90.0
@@ -42,3 +46,25 @@ async def test_a_real_picture_by_another_method(world: World, max_: Person) -> N
 
     message = await max_.wait_for(answer.message, is_result, SECONDS)
     assert "20 steps · pixels · primer" in message.text
+
+
+@pytest.mark.slow
+@pytest.mark.bot(real_engine=True)
+async def test_a_real_picture_is_found_by_a_small_mirrored_copy(world: World, max_: Person) -> None:
+    await world.until(lambda: world.bot.engine.ready, SECONDS, what="the engine")
+    painted: dict[str, bytes] = {}
+    for words in ("a red circle", "a blue square", "a green triangle"):
+        answer = await max_.slash("dream", prompt=words, seed=7)
+        painted[words] = (await max_.wait_for(answer.message, is_result, SECONDS)).pictures[0]
+    async with asyncio.timeout(SECONDS):
+        while await count(world.bot.store, "picture_index", "vector IS NOT NULL") < 3:
+            await asyncio.sleep(0.1)
+    with Image.open(io.BytesIO(painted["a blue square"])) as picture:
+        copy = ImageOps.mirror(picture.convert("RGB").resize((96, 96)))
+
+    page = (await max_.slash("find", picture=upload(to_png(copy)))).message
+
+    assert "**1** · a blue square" in page.text
+    async with world.bot.store.database.reading() as session:
+        [(perceptor,)] = {tuple(row) for row in await session.all("SELECT perceptor FROM picture_index")}
+    assert re.fullmatch("primer-grader [0-9a-f]{64}", perceptor)

@@ -126,6 +126,24 @@ async def test_the_entry_goes_with_its_picture(world: World, olive: Person, max_
     assert 0 == await count(world.bot.store, "starboard")
 
 
+async def test_a_deletion_by_somebody_else_is_noticed_in_time(
+    world: World, olive: Person, max_: Person, mo: Person
+) -> None:
+    world.allow("messages/[0-9]+ → 404")
+    await board(olive)
+    owl, fox = await dreamt(max_, "an owl"), await dreamt(max_, "a fox")
+    for picture in (owl, fox):
+        await starred(mo, picture)
+    await world.until(lambda: 2 == len(entries(mo)))
+    world.delete_behind(owl)
+
+    for _ in range(3):
+        await world.services.starboard.check_next()
+
+    await world.until(lambda: 1 == len(entries(mo)))
+    assert "a fox" in entries(mo)[0].text
+
+
 async def test_an_entry_that_a_moderator_deletes_does_not_come_back(
     world: World, olive: Person, max_: Person, mo: Person
 ) -> None:

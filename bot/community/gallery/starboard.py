@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -52,6 +53,8 @@ from bot.storage.community.starboard import StarboardEntry
 
 log = logging.getLogger(__name__)
 
+CHECK_SECONDS = 60.0
+"""One entry is checked in this interval: whether its picture's own message still exists."""
 POLL_SECONDS = 2.0
 """Interval in which changes are looked for that no star announced: deleted pictures."""
 _BATCH = 20
@@ -84,6 +87,7 @@ class Starboard:
         self._clock = clock
         self._news = asyncio.Event()
         self._tries = 0
+        self._checked: tuple[str, int] = ("", 0)
 
     def wake(self) -> None:
         """A star was given or removed."""
@@ -91,7 +95,7 @@ class Starboard:
 
     async def run(self) -> None:
         """Settle changes until cancelled."""
-        resumed = False
+        resumed, check_at = False, time.monotonic() + CHECK_SECONDS
         while True:
             self._news.clear()
             try:
@@ -99,6 +103,9 @@ class Starboard:
                     await self._store.starboard.resume()
                     resumed = True
                 await self._work()
+                if time.monotonic() >= check_at:
+                    check_at = time.monotonic() + CHECK_SECONDS
+                    await self.check_next()
             except StoreError as error:
                 log.error("the starboard is continued later: %s", error)
             with contextlib.suppress(TimeoutError):
@@ -110,6 +117,14 @@ class Starboard:
             await self._indexer.catch_up()
             for job_id, index in changes:
                 await self._settle(job_id, index)
+
+    async def check_next(self) -> None:
+        """Look at one entry after the other, because the gateway does not report deletions by other people."""
+        found = await self._store.starboard.next_entry(*self._checked)
+        self._checked = found or ("", 0)
+        picture = await self._store.picture_index.find(*found, on_disk=False) if found else None
+        if picture is not None and await self._is_gone(picture):
+            await self._work()
 
     async def _settle(self, job_id: str, index: int) -> None:
         rows, new = self._store.starboard, None
@@ -187,7 +202,7 @@ class Starboard:
             await self._store.starboard.shown(entry.job_id, entry.index, newest.stars)
 
     async def _is_gone(self, picture: IndexedPicture) -> bool:
-        """Whether the picture's own message was deleted on Discord, which the gateway does not report to this bot."""
+        """Whether the picture's own message was deleted on Discord; then it is forgotten, which queues the entry."""
         if picture.message_id is None:
             return True
         source = self._client.get_partial_messageable(picture.channel_id, guild_id=picture.server_id)

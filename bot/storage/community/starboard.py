@@ -98,6 +98,17 @@ class StarboardRows:
                 "UPDATE starboard SET closed = 1, message_id = NULL WHERE job_id = ? AND idx = ?", job_id, index
             )
 
+    async def next_entry(self, job_id: str, index: int) -> tuple[str, int] | None:
+        """(job id, index) of the posted entry after this one, in the order of their ids; None after the last."""
+        async with self._database.reading() as session:
+            row = await session.one(
+                "SELECT job_id, idx FROM starboard WHERE (job_id, idx) > (?, ?) AND message_id IS NOT NULL"
+                " ORDER BY job_id, idx LIMIT 1",
+                job_id,
+                index,
+            )
+        return None if row is None else (row[0], row[1])
+
     async def find_message(self, channel_id: int, message_id: int) -> tuple[str, int] | None:
         """(job id, index) of the picture that a message of a starboard shows, or None."""
         async with self._database.reading() as session:
