@@ -33,6 +33,7 @@ from engine.protocol.step_log import ReplayPlan, read_replay_plan
 from engine.requests.icons import draw_icons
 from engine.requests.prompts import parse_prompts
 from engine.requests.request import AUTO, USUAL_SCALE, DreamRequest, UpscaleRequest, build_request
+from engine.requests.upscaling import LEAST_SCALE, MOST_SCALE, SCALES_SAID
 from engine.worker.in_process import InProcessEngine
 
 ImageLike: TypeAlias = "Image.Image | Dream | bytes | str | Path"
@@ -168,19 +169,21 @@ class Studio:
     def upscale(
         self,
         image: ImageLike,
-        scale: int = USUAL_SCALE,
+        scale: float = USUAL_SCALE,
         *,
         upscaler: str = AUTO,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> Dream:
-        """*image*, *scale* (2 to 8) times larger. *upscaler*: "auto" takes the best that is installed.
+        """*image*, *scale* (1 to 8, as in 1.5) times larger. *upscaler*: "auto" takes the best that is installed.
 
         Raises InvalidRequest, UnreadablePicture, ModelUnavailable, OutOfMemory.
         """
         data = _encoded(image)
         width, height = stored_size(data)
-        if not 2 <= scale <= 8:
-            raise InvalidRequest(f"A picture can be enlarged 2 to 8 times, not {scale} times.")
+        if not LEAST_SCALE <= scale <= MOST_SCALE:
+            raise InvalidRequest(f"{SCALES_SAID}, not {scale:g} times.")
+        if scale == 1 and upscaler == AUTO:
+            raise InvalidRequest("A scale of 1 is for nets that restore pictures: name one as upscaler.")
         sha256 = hashlib.sha256(data).hexdigest()
         request = UpscaleRequest(image=sha256, upscaler=upscaler, scale=scale, width=width, height=height)
         (large,) = self._paint(request, {sha256: data}, on_progress)

@@ -28,19 +28,15 @@ EXAMPLE = re.compile(r'dream "([^"]+)"|/dream ([a-z][^`:]*?)(?= \w+:|`|$)')
 METHODS_PAGE = ROOT / "docs" / "methods.md"
 
 
+def introduction(method: str) -> str:
+    """The heading of one method, and what its options model says it is."""
+    return f"### {method}\n\n{(METHODS[method].__doc__ or '').strip()}\n"
+
+
 def option_table(method: str) -> str:
-    """The documentation of one method, from its options model."""
-    options = METHODS[method]
-    rows = [f"| `{name}` | {default} | {span} | {text} |" for name, span, default, text in option_rows(options)]
-    head = [
-        f"### {method}",
-        "",
-        (options.__doc__ or "").strip(),
-        "",
-        "| Option | Usual | Range | Meaning |",
-        "|---|---|---|---|",
-    ]
-    return "\n".join([*head, *rows])
+    """The table of one method's options, from their model."""
+    rows = [f"| `{name}` | {default} | {span} | {text} |" for name, span, default, text in option_rows(METHODS[method])]
+    return "\n".join(["| Option | Usual | Range | Meaning |", "|---|---|---|---|", *rows])
 
 
 def slash_commands() -> list[app_commands.Command[Any, ..., Any]]:
@@ -61,7 +57,7 @@ def slash_commands() -> list[app_commands.Command[Any, ..., Any]]:
 def test_the_options_of_every_method_are_in_the_documentation_as_they_are(method: str) -> None:
     page = METHODS_PAGE.read_text(encoding="utf-8")
 
-    assert option_table(method) in page, "python -m tests.test_docs renews the tables"
+    assert introduction(method) in page and option_table(method) in page, "python -m tests.test_docs renews the tables"
 
 
 def test_every_command_and_every_option_of_it_is_in_the_documentation() -> None:
@@ -103,9 +99,15 @@ def renew_option_tables() -> None:
     """Write the option tables of docs/methods.md anew; the prose around them stays."""
     page = METHODS_PAGE.read_text(encoding="utf-8")
     for method in METHODS:
-        table = option_table(method)
-        old = re.search(rf"### {method}\n.*?\n\n\|.*?(?=\n\n|\Z)", page, re.DOTALL)
-        page = page.replace(old[0].rstrip(), table) if old else f"{page.rstrip()}\n\n{table}\n"
+        start = introduction(method)
+        if f"### {method}\n" not in page:
+            page = f"{page.rstrip()}\n\n{start}\n{option_table(method)}\n"
+        page = re.sub(rf"### {method}\n\n.*\n", lambda _, text=start: text, page)
+        before, section = page.split(start, 1)
+        section = re.sub(
+            r"\| Option \|.*?(?=\n\n|\Z)", lambda _, m=method: option_table(m), section, count=1, flags=re.DOTALL
+        )
+        page = before + start + section.rstrip("\n") + "\n"
     METHODS_PAGE.write_text(page, encoding="utf-8")
 
 

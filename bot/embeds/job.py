@@ -214,7 +214,7 @@ def _lineage(job: JobRow, parent: Parent | None) -> list[str]:
         case "upscale":
             if not isinstance(job.request, UpscaleRequest):
                 return []
-            size = f"{job.request.width * job.request.scale}×{job.request.height * job.request.scale}"
+            size = "{}×{}".format(*job.request.result)
             return [f"Upscaled {job.request.scale}× to {size}: {here}{whose}{asked}"]
         case _:
             return []

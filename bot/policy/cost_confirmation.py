@@ -90,7 +90,7 @@ def question_words(request: JobRequest, left: float, seconds: float) -> str:
 
 def _ask(request: JobRequest) -> str:
     if isinstance(request, UpscaleRequest):
-        return f"Upscale to {request.width * request.scale}×{request.height * request.scale}?"
+        return "Upscale to {}×{}?".format(*request.result)
     return "Paint it?" if request.count == 1 else f"Paint all {request.count} pictures?"
 
 

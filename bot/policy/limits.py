@@ -41,7 +41,7 @@ def _check_size(request: Request, limits: LimitsSection) -> None:
         side = max(request.width, request.height)
         if side * request.scale > limits.max_upscaled:
             raise TooLarge(
-                f"Upscaled {request.scale}×, {request.width}×{request.height} would be {side * request.scale} pixels "
+                f"Upscaled {request.scale}×, {request.width}×{request.height} would be {max(request.result)} pixels "
                 f"wide or high; the limit here is {limits.max_upscaled}. {_fitting(side, limits.max_upscaled)}"
             )
 

@@ -104,7 +104,7 @@ def _biggan_model(entry: Entry, size: Size | None) -> Model:
     return Model(
         name=entry.name,
         title=entry.title,
-        methods=("biggan_clip",),
+        methods=("biggan_clip", "biggan"),
         size=size or (own, own),
         multiple=own,
         smallest=own,
@@ -112,7 +112,7 @@ def _biggan_model(entry: Entry, size: Size | None) -> Model:
         perceptor=entry.perceptor,
         view_share=biggan_view_share(flags.channel_width, own, entry.perceptor),
         classes=flags.num_classes,
-        defaults={"biggan_clip": nameless | dict(entry.defaults)},
+        defaults={"biggan_clip": nameless | dict(entry.defaults), "biggan": {}},
     )
 
 

@@ -16,7 +16,7 @@ DEFAULT_MODEL = "primer"
 PRIMER = Model(
     name="primer",
     title="the small model",
-    methods=("clip_diffusion", "clipdraw", "pixel_art", "pixels", "vqgan_clip"),
+    methods=("clip_diffusion", "clipdraw", "pixel_art", "pixels", "siren", "vqgan_clip"),
     size=(256, 256),
     multiple=64,
     smallest=192,
@@ -31,6 +31,7 @@ PRIMER = Model(
         "clipdraw": {},
         "pixel_art": {},
         "pixels": {},
+        "siren": {},
         "vqgan_clip": {
             "steps": 80,
             "cutouts": 6,

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from engine.cli._pictures import Shown, open_all
 from engine.cli.console import Device, echo_json, errors, printable
+from engine.cli.drawing.all_methods import paint_methods, read_methods
 from engine.cli.score import PERCEPTOR, PICTURES, Scores, find_scores
 from engine.errors import InvalidRequest
 from engine.requests.prompts import Prompt, format_prompts, parse_prompts
@@ -21,6 +22,7 @@ from engine.requests.prompts import Prompt, format_prompts, parse_prompts
 CLEAR = 2.0
 """The first place is clear if its softmax is at least this many times that of the second."""
 Text: TypeAlias = tuple[Prompt, ...]
+METHODS = typer.Option(help="all, or methods as in pixels,clipdraw: paint --text by each of them.", show_default=False)
 TEXT = typer.Option(help="A prompt for all pictures.", show_default="each picture's own prompt")
 
 
@@ -36,13 +38,25 @@ class Place:
 
 
 def compare(
-    pictures: Annotated[list[Path], PICTURES],
+    pictures: Annotated[list[Path] | None, PICTURES] = None,
     text: Annotated[str, TEXT] = "",
     perceptor: Annotated[str, PERCEPTOR] = "",
+    methods: Annotated[str, METHODS] = "",
+    seed: Annotated[int | None, typer.Option(help="With --methods: the seed.", show_default="random")] = None,
+    steps: Annotated[int | None, typer.Option(help="With --methods: the steps.", show_default="usual")] = None,
+    out: Annotated[Path, typer.Option(help="With --methods: the folder of the pictures.")] = Path("methods"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     device: Device = "auto",
 ) -> None:
-    """Rank PICTUREs by their CLIP score with --text, or with the prompts that they were painted from."""
+    """Rank PICTUREs by their CLIP score with --text, or with the prompts that they were painted from.
+
+    With --methods, --text is painted by several methods first.
+    """
+    pictures = list(pictures or ())
+    if methods:
+        if pictures or not text:
+            raise InvalidRequest("--methods paints --text, and takes no pictures.")
+        pictures = paint_methods(read_methods(methods), text, out, seed, steps, device)
     if len(pictures) < 2:
         raise InvalidRequest("Name at least two pictures. `score` takes one.")
     given = parse_prompts(text) if text else ()

@@ -12,6 +12,7 @@ import typer
 from engine.cli.bench import bench
 from engine.cli.compare import compare
 from engine.cli.console import speaking
+from engine.cli.drawing.gallery import gallery
 from engine.cli.drawing.icon import icon
 from engine.cli.dream import dream
 from engine.cli.film import film
@@ -41,6 +42,7 @@ app.add_typer(finetune, name="train")
 app.add_typer(primer, name="primer")
 app.add_typer(weights, name="weights")
 app.add_typer(bench, name="bench")
+app.add_typer(gallery, name="gallery")
 
 
 def commands() -> set[str]:

@@ -18,10 +18,14 @@ from engine.errors import DreamError, InvalidRequest
 from engine.images.opening import NAMES, SUFFIXES_READ, open_own, stored_size
 from engine.images.pictures import SUFFIXES
 from engine.requests.request import AUTO, LEARNED, SHIPPED, USUAL_SCALE, UpscaleRequest
-from engine.upscalers import check_known, check_large
+from engine.requests.upscaling import SCALES_SAID
+from engine.upscalers import BLEND, MILDER, check_known, check_large, check_share
 
 PICTURES = typer.Argument(help=f"{NAMES}, HEIC; a folder stands for its images.", show_default=False)
 OUT = typer.Option(help="A PNG, WebP or JPEG file, or a folder for several images.", show_default="NAME-x4.png")
+DENOISE = typer.Option(
+    help="realesr-general: 1 removes all noise, 0 keeps it; needs realesr-general-wdn.", show_default=False
+)
 UPSCALER = typer.Option(help=f"auto = the best installed one of {', '.join((*LEARNED, *SHIPPED))} and your own.")
 
 
@@ -29,7 +33,10 @@ def upscale(
     pictures: Annotated[list[Path], PICTURES],
     out: Annotated[Path | None, OUT] = None,
     upscaler: Annotated[str, UPSCALER] = AUTO,
-    scale: Annotated[int, typer.Option(help="Factor, 2 to 8.")] = USUAL_SCALE,
+    scale: Annotated[
+        float, typer.Option(help="Factor, 1 to 8, as in 1.5; 1 is for nets that restore.", show_default="4")
+    ] = USUAL_SCALE,
+    denoise: Annotated[float | None, DENOISE] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the request and the result of each image as JSON.")
     ] = False,
@@ -37,8 +44,13 @@ def upscale(
     threads: Threads = "auto",
 ) -> None:
     """Upscale PICTURES. A PNG holds its replay record and that of its original."""
+    scale = int(scale) if scale == int(scale) else scale
+    if denoise is not None:
+        upscaler = blend_of(upscaler, denoise)
     if upscaler != AUTO:
         check_known(upscaler)
+    elif scale == 1:
+        raise InvalidRequest("A scale of 1 is for nets that restore pictures: name one with --upscaler.")
     several = len(pictures) > 1 or pictures[0].is_dir()
     files = find_pictures(pictures)
     places = find_places(files, out, scale, several=several)
@@ -69,6 +81,15 @@ def upscale(
         raise typer.Exit(MISTAKE)
 
 
+def blend_of(upscaler: str, denoise: float) -> str:
+    """The name of the blend of two nets. Raises InvalidRequest for upscalers that have no milder one."""
+    name = next(iter(MILDER)) if upscaler == AUTO else upscaler
+    if name not in MILDER:
+        raise InvalidRequest(f"--denoise blends two nets of {' or '.join(MILDER)}; {name} is only one.")
+    check_share(str(denoise))
+    return f"{name}{BLEND}{denoise:g}"
+
+
 def find_pictures(given: Sequence[Path]) -> list[Path]:
     """The given files; a folder is replaced by its images by name. Raises InvalidRequest for an empty folder."""
     found: list[Path] = []
@@ -83,7 +104,7 @@ def find_pictures(given: Sequence[Path]) -> list[Path]:
     return found
 
 
-def find_places(files: Sequence[Path], out: Path | None, scale: int, *, several: bool) -> list[Path]:
+def find_places(files: Sequence[Path], out: Path | None, scale: float, *, several: bool) -> list[Path]:
     """Where each of them goes. Raises InvalidRequest where two would have one place, or the name is of another kind."""
     if out is not None and out.suffix and not is_folder(out):
         if several:
@@ -93,20 +114,20 @@ def find_places(files: Sequence[Path], out: Path | None, scale: int, *, several:
                 f"Pictures are written as PNG, WebP or JPEG; {out.name} is the name of something else."
             )
         return [out]
-    places = [(out or Path()) / f"{path.stem}-x{scale}.png" for path in files]
+    places = [(out or Path()) / f"{path.stem}-x{scale:g}.png" for path in files]
     if twice := next((place for place in places if places.count(place) > 1), None):
         raise InvalidRequest(f"Two of these pictures would be written to {twice}; upscale them separately.")
     return [unused(place) for place in places]
 
 
-def _order(path: Path, place: Path, upscaler: str, scale: int, as_json: bool) -> DreamOrder:
+def _order(path: Path, place: Path, upscaler: str, scale: float, as_json: bool) -> DreamOrder:
     data = read_file(path)
     width, height = stored_size(data)
     sha = hashlib.sha256(data).hexdigest()
     try:
         request = UpscaleRequest(image=sha, upscaler=upscaler, scale=scale, width=width, height=height)
     except ValidationError as error:
-        raise InvalidRequest(f"A picture can be enlarged 2 to 8 times, not {scale} times.") from error
+        raise InvalidRequest(f"{SCALES_SAID}, not {scale:g} times.") from error
     check_large(width, height, scale)
     width, height = open_own(data).size  # the way it stands; a broken one is found before torch is imported
     return DreamOrder(

@@ -350,5 +350,5 @@ def _cancelled(run: _Run) -> Failure:
 
 def _picture_bytes(request: Request) -> int:
     """An upper bound of the PNG of one image of *request*: four bytes a pixel, and its text chunks."""
-    scale = request.scale if isinstance(request, UpscaleRequest) else 1
-    return 4 * request.width * request.height * scale**2 + PICTURE_OVERHEAD
+    width, height = request.result if isinstance(request, UpscaleRequest) else (request.width, request.height)
+    return 4 * width * height + PICTURE_OVERHEAD

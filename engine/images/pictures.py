@@ -40,6 +40,13 @@ def fit(image: Image.Image, width: int, height: int, how: str = "crop", border: 
     return ImageOps.fit(image, size, method=Image.Resampling.LANCZOS)
 
 
+def resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """*image* (L, RGB or RGBA) at *size*, by Lanczos; transparent pixels lend no colour to others."""
+    if image.mode != "RGBA":
+        return image.resize(size, Image.Resampling.LANCZOS)
+    return image.convert("RGBa").resize(size, Image.Resampling.LANCZOS).convert("RGBA")
+
+
 def within(image: Image.Image, side: int) -> Image.Image:
     """*image* in RGB, scaled to a longer side of *side* pixels, without cropping."""
     return ImageOps.contain(image.convert("RGB"), (side, side), method=Image.Resampling.LANCZOS)
@@ -81,6 +88,11 @@ def to_png(image: Image.Image, text: Mapping[str, str] | None = None) -> bytes:
     for key, value in (text or {}).items():
         chunks.add_itxt(key, value, zip=len(value) > 1024)
     return _encoded(image, "PNG", alpha=True, pnginfo=chunks, compress_level=6)
+
+
+def to_webp(image: Image.Image, quality: int) -> bytes:
+    """*image* in RGB as a small WebP, encoded slowly."""
+    return _encoded(image, "WEBP", quality=quality, method=6)
 
 
 def in_format(png: bytes, suffix: str) -> bytes:

@@ -31,7 +31,9 @@ from engine.weights.store.hashed_file import HashedFile
 
 MAX_CHOICES = 8
 """Groups of tensors of one file that spandrel is asked about."""
-SCALES = range(2, 9)
+SCALES = range(1, 9)
+PURPOSES = ("SR", "Restoration")
+"""Of spandrel's nets: those that enlarge, and those that remove noise, blur or artefacts. Faces stay out."""
 FAR = 32
 """Pixels. Nets of many layers reach further in principle; what is beyond changes nothing that could be seen."""
 DENSE = 12
@@ -118,6 +120,31 @@ def load_upscaler(
 ) -> UpscalerNet:
     """The upscaler *name* from this environment's folder; see `read_upscaler`."""
     return read_upscaler(find_entry(name), weights_folder(environ), device, dtype)
+
+
+def blend_upscalers(
+    names: tuple[str, str],
+    share: float,
+    device: torch.device,
+    dtype: torch.dtype,
+    environ: Mapping[str, str] = os.environ,
+) -> UpscalerNet:
+    """*share* of the first net's weights and the rest of the second's (deep network interpolation, Wang et al. 2019).
+
+    Raises ModelUnavailable or WeightsError, also for nets of different shapes.
+    """
+    folder, tensors, hashes = weights_folder(environ), [], []
+    for name in names:
+        with folder.open(find_entry(name)) as opened:
+            found, _ = describe_file(opened)
+            tensors.append(found.model.state_dict())
+            hashes.append(opened.sha256)
+    first, second = tensors
+    shapes = [{key: tuple(value.shape) for key, value in one.items()} for one in tensors]
+    if shapes[0] != shapes[1]:
+        raise WeightsError(f"{names[0]} and {names[1]} are not of one shape, so they cannot be blended.")
+    found.model.load_state_dict({key: torch.lerp(second[key], first[key], share) for key in first})
+    return _ready(found, device, dtype, "+".join(hashes))
 
 
 def read_upscaler(entry: Entry, folder: Folder, device: torch.device, dtype: torch.dtype) -> UpscalerNet:
@@ -207,8 +234,12 @@ def check_layers(name: str, tensors: Mapping[str, Tensor]) -> None:
 
 def _check_purpose(name: str, found: Any, spandrel: Any) -> None:
     kind = f"“{name}” holds a net of the kind {found.architecture.name}"
-    if not isinstance(found, spandrel.ImageModelDescriptor) or found.purpose != "SR" or found.scale not in SCALES:
-        raise WeightsError(f"{kind}, which does not enlarge pictures.")
+    if (
+        not isinstance(found, spandrel.ImageModelDescriptor)
+        or found.purpose not in PURPOSES
+        or found.scale not in SCALES
+    ):
+        raise WeightsError(f"{kind}, which neither enlarges nor restores pictures.")
     if (found.input_channels, found.output_channels) != (3, 3):
         raise WeightsError(
             f"{kind} that takes {found.input_channels} channels and gives {found.output_channels}; "

@@ -295,7 +295,8 @@ class OptimisationMethod(ABC, Generic[S, G]):
         prompts, notes = readable(request, model)
         check_weights((*prompts, *options.direction_weights))
         pictures, recipe = decode(request, images, runtime.device), recipe_at(options, TIMESTEPS - 1)
-        plain = not (options.directions or options.fuzzy)
+        fuzzy: float = getattr(options, "fuzzy", 0.0)
+        plain = not (options.directions or fuzzy)
 
         def targets(since: float, prompts: tuple[Prompt, ...]) -> PhaseTargets:
             def own() -> ClipTarget:
@@ -304,7 +305,7 @@ class OptimisationMethod(ABC, Generic[S, G]):
 
             def guide(clip: Weighted) -> ClipTarget:
                 perceptor = load_perceptor(clip.name, runtime)
-                found = make_targets(perceptor, prompts, pictures, recipe, options.directions, options.fuzzy)
+                found = make_targets(perceptor, prompts, pictures, recipe, options.directions, fuzzy)
                 return ClipTarget(clip.name, found, float(clip.weight.largest), guide=clip)
 
             scores = own()

@@ -19,11 +19,13 @@ from engine.images.icons.spec import MAX_TEXT, read_icon
 from engine.requests.adapters import adapted_model, known_adapters
 from engine.requests.clip_weights import USUAL, read_perceptors
 from engine.requests.options.base import Options, first_problem, guess, option_names, option_span, option_text, refuse
+from engine.requests.options.biggan import BigganOptions
 from engine.requests.options.biggan_clip import BigganClipOptions
 from engine.requests.options.clip_diffusion import ClipDiffusionOptions
 from engine.requests.options.clipdraw import ClipdrawOptions
 from engine.requests.options.pixel_art import PixelArtOptions
 from engine.requests.options.pixels import PixelsOptions
+from engine.requests.options.siren import SirenOptions
 from engine.requests.options.synonyms import guess_option
 from engine.requests.options.vqgan_clip import VqganClipOptions
 from engine.requests.profiles import PROFILES, Profile, find_profile, profiles_of
@@ -49,6 +51,7 @@ __all__ = [
     "SHIPPED",
     "USUAL_SCALE",
     "BigganClipOptions",
+    "BigganOptions",
     "ClipDiffusionOptions",
     "ClipdrawOptions",
     "DreamRequest",
@@ -56,6 +59,7 @@ __all__ = [
     "Options",
     "PixelArtOptions",
     "PixelsOptions",
+    "SirenOptions",
     "UpscaleRequest",
     "VqganClipOptions",
     "adapted_model",
@@ -90,7 +94,14 @@ PROFILE = "profile"
 """Beside a method's options: a word for many of them."""
 
 MethodOptions: TypeAlias = Annotated[
-    ClipDiffusionOptions | ClipdrawOptions | PixelArtOptions | PixelsOptions | VqganClipOptions | BigganClipOptions,
+    ClipDiffusionOptions
+    | ClipdrawOptions
+    | PixelArtOptions
+    | PixelsOptions
+    | SirenOptions
+    | VqganClipOptions
+    | BigganClipOptions
+    | BigganOptions,
     Field(discriminator="method"),
 ]
 METHODS: Mapping[str, type[Options]] = {
@@ -142,7 +153,7 @@ class DreamRequest(BaseModel):
     def helpers(self) -> tuple[str, ...]:
         """What it needs beside its model, by the names of `Ready.unavailable`: guiding CLIPs, adapters, other nets."""
         usual = MODELS[self.model].perceptor if self.model in MODELS else ""
-        clips = read_perceptors(getattr(self.options, "perceptors", USUAL), usual)
+        clips = read_perceptors(getattr(self.options, "perceptors", USUAL), usual) if self.options.guided else ()
         second = (SECONDARY_NET,) if getattr(self.options, "gradient", "") == "secondary" else ()
         adapters = getattr(self.options, "adapters", ())
         return (*(clip_key(clip.name) for clip in clips), *(adapter_key(one.name) for one in adapters), *second)

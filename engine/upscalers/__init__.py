@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from engine.runtime.runtime import Runtime
 
 S = TypeVar("S", bound=State)
+MILDER = {"realesr-general": "realesr-general-wdn"}
+"""A net that removes noise → one of the same shape that removes less of it; ``NAME@0.5`` is half of each."""
+BLEND = "@"
 
 
 class Upscaler(Protocol[S]):
@@ -78,12 +81,27 @@ def find_upscaler(name: str) -> Upscaler[Any]:
 def check_known(name: str) -> None:
     """Raises ModelUnavailable, with a suggestion, for an unknown name."""
     if name not in upscaler_names():
+        base, mark, share = name.partition(BLEND)
+        if mark and base in MILDER and base in upscaler_names():
+            check_share(share)
+            return
         near = difflib.get_close_matches(name, upscaler_names(), n=1, cutoff=0.5)
         known = f"; did you mean “{near[0]}”?" if near else f"; available: {', '.join(upscaler_names())}."
         raise ModelUnavailable(f"There is no upscaler “{name}”{known}")
 
 
-def check_large(width: int, height: int, scale: int) -> None:
+def check_share(text: str) -> float:
+    """The share of the strong net in a blend, 0 to 1. Raises InvalidRequest."""
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise InvalidRequest(f"The strength of noise removal is a number from 0 to 1, not {text[:20]}.")
+    return share
+
+
+def check_large(width: int, height: int, scale: float) -> None:
     """Raises InvalidRequest, with the largest possible scale, if the result would be too large."""
     most = min(MAX_SIDE // max(width, height), math.isqrt(OWN_PIXELS // (width * height)))
     if scale > most:
@@ -107,10 +125,17 @@ def _files() -> tuple[str, ...]:
 
 @cache
 def _of_checkpoint(name: str) -> Upscaler[Any]:
-    from engine.loaders.upscaler import load_upscaler
+    from engine.loaders.upscaler import blend_upscalers, load_upscaler
     from engine.upscalers._net import NetUpscaler  # torch
 
-    def missing() -> str:
-        return missing_files([find_entry(name)])
-
-    return NetUpscaler(name, lambda device, dtype: load_upscaler(name, device, dtype), missing)
+    base, mark, text = name.partition(BLEND)
+    if not mark:
+        return NetUpscaler(
+            name, lambda device, dtype: load_upscaler(name, device, dtype), lambda: missing_files([find_entry(name)])
+        )
+    pair, share = (base, MILDER[base]), check_share(text)
+    return NetUpscaler(
+        name,
+        lambda device, dtype: blend_upscalers(pair, share, device, dtype),
+        lambda: missing_files([find_entry(one) for one in pair]),
+    )

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from engine.errors import NotFinite
+from engine.errors import ModelUnavailable, NotFinite
 from engine.images.tensors import to_image, to_tensor
 from engine.methods._base import Failed, Running, Step
 from engine.protocol.messages import Job
@@ -54,8 +54,12 @@ class NetUpscaler:
         return self._missing()
 
     def load(self, request: object, runtime: Runtime) -> None:
-        """Raises ModelUnavailable or WeightsError."""
-        self._net(runtime)
+        """Raises WeightsError, or ModelUnavailable, also for a net that restores where enlarging is asked for."""
+        own, scale = self._net(runtime).scale, getattr(request, "scale", None)
+        if scale == 1 and own != 1:
+            raise ModelUnavailable(f"{self.name} enlarges pictures; a scale of 1 is for nets that restore them.")
+        if scale != 1 and own == 1:
+            raise ModelUnavailable(f"{self.name} restores pictures at their own size; it needs a scale of 1.")
 
     def begin(self, job: Job, images: Mapping[str, bytes], runtime: Runtime) -> list[Canvas]:
         """Raises UnreadablePicture, InvalidRequest."""

@@ -231,7 +231,9 @@ def resample(image: Image.Image, box: Box, size: tuple[int, int]) -> Image.Image
 
 
 def open_small(job: Job, images: Mapping[str, bytes]) -> tuple[Image.Image, int, Axes]:
-    """The image (RGB or RGBA) of an upscale job, the scale and its seamless axes, by its record.
+    """The image (RGB or RGBA) of an upscale job, its seamless axes by its record, and the scale as a whole number.
+
+    A scale between whole numbers is rounded up here; the worker reduces the result.
 
     Raises UnreadablePicture, InvalidRequest or OutOfMemory.
     """
@@ -239,8 +241,9 @@ def open_small(job: Job, images: Mapping[str, bytes]) -> tuple[Image.Image, int,
     assert isinstance(request, UpscaleRequest)
     image = open_own(images[request.image], alpha=True)
     check_large(image.width, image.height, request.scale)
-    check_room(image.width * image.height * request.scale**2)
-    return image, request.scale, axes_of(find_record(images[request.image]))
+    scale = math.ceil(request.scale)
+    check_room(image.width * image.height * scale**2)
+    return image, scale, axes_of(find_record(images[request.image]))
 
 
 def check_room(pixels: int) -> None:

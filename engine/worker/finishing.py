@@ -12,7 +12,7 @@ from PIL import Image
 from engine.catalogue.models import MODELS
 from engine.environment import LOCAL
 from engine.errors import DreamError
-from engine.images.pictures import SVG, fit, pixels_sha256, to_png
+from engine.images.pictures import SVG, fit, pixels_sha256, resized, to_png
 from engine.methods._base import State
 from engine.protocol.messages import Picture, Request
 from engine.protocol.replay_record import make_record, text_chunks
@@ -69,6 +69,8 @@ def make_picture(
     request = task.run.job.request
     if isinstance(request, DreamRequest):
         image = fit(image, request.width, request.height)
+    elif image.size != request.result:  # a scale between whole numbers
+        image = resized(image, request.result)
     facts = {str(key): _json(value) for key, value in task.facts.items()}
     own = facts.pop("resolved", None)
     resolved = {"device": runtime.hardware.description, "dtype": str(runtime.dtype).removeprefix("torch.")}

@@ -83,7 +83,7 @@ def test_images_can_be_started_from_upscaled_and_scored(studio: Studio, owl: Dre
 def test_mistakes_are_said_in_words(studio: Studio, owl: Dream, tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="stepz"):
         studio.dream("an owl", stepz=5)
-    with pytest.raises(InvalidRequest, match="2 to 8 times, not 9"):
+    with pytest.raises(InvalidRequest, match="1 to 8 times, not 9"):
         studio.upscale(owl, 9)
     with pytest.raises(InvalidRequest, match="cannot be read"):
         studio.upscale(tmp_path / "nothing.png")

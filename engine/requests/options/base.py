@@ -30,6 +30,9 @@ class Options(BaseModel):
     primer_weights: ClassVar[tuple[str, ...]] = ("clip",)
     """The files of the built-in model that the method loads, without ``.safetensors``."""
 
+    guided: ClassVar[bool] = True
+    """Whether a CLIP guides, so that one has to be here."""
+
     method: str
     steps: int
     init_fit: Literal["crop", "stretch", "pad"] = Field(

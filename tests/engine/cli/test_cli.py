@@ -237,7 +237,7 @@ def test_the_help_of_dream_names_options_and_ranges(shell: Shell) -> None:
         (["dream", ""], "The prompt is empty"),
         (["dream", "cat", "--device", "tpu9"], "The device “tpu9” does not work"),
         (["dream", "nan"], "became infinite"),
-        (["upscale", "small.png", "--scale", "99"], "2 to 8 times, not 99"),
+        (["upscale", "small.png", "--scale", "99"], "1 to 8 times, not 99"),
         (["upscale", "small.png", "--upscaler", "magic"], "There is no upscaler “magic”"),
         (["upscale", "small.png", "--upscaler", "realesrgan"], "did you mean “realesrgan-anime”"),
         (["upscale", "small.png", "--out", "x.gif"], "written as PNG, WebP or JPEG; x.gif is"),
@@ -316,3 +316,32 @@ def test_what_becomes_of_an_init_picture_of_another_shape_is_said(shell: Shell) 
     assert "The file is animated; its first frame is used." in cropped.err
     assert "is 90×30 and was cropped to 256×256; init_fit=pad or init_fit=stretch keeps all of it." in cropped.err
     assert "is 90×30 and was padded to 256×256." in padded.err
+
+
+def test_a_scale_may_lie_between_whole_numbers(shell: Shell, small: Path) -> None:
+    clear = Image.open(small).convert("RGBA")
+    clear.putalpha(Image.linear_gradient("L").rotate(90).resize(clear.size))
+    clear.save("clear.png")
+
+    assert 0 == shell("upscale", small, "--scale", 1.5, "--upscaler", "lanczos", "--out", "a.png").status
+    assert 0 == shell("upscale", "clear.png", "--scale", 1.5, "--upscaler", "primer").status
+    large, plain = Image.open("a.png").convert("RGB"), Image.open(small).convert("RGB").resize((60, 45), 1)
+    assert np.abs(np.asarray(large).astype(int) - np.asarray(plain)).mean() < 3
+    assert ((60, 45), "RGBA") == (Image.open("clear-x1.5.png").size, Image.open("clear-x1.5.png").mode)
+    assert 1.5 == read_record(Path("a.png").read_bytes())["request"]["scale"]
+
+
+@pytest.mark.parametrize(
+    "words, problem",
+    [
+        (("--scale", "1"), "A scale of 1 is for nets that restore pictures: name one with --upscaler."),
+        (("--scale", "0.5"), "1 to 8 times, not 0.5"),
+        (("--denoise", "0.5", "--upscaler", "lanczos"), "--denoise blends two nets of realesr-general"),
+        (("--denoise", "1.5"), "a number from 0 to 1, not 1.5"),
+        (("--denoise", "0.5"), "The weights “realesr-general” are not downloaded"),
+    ],
+)
+def test_what_cannot_be_upscaled_so_is_said(shell: Shell, small: Path, words: tuple[str, ...], problem: str) -> None:
+    said = shell("upscale", small, *words)
+
+    assert (2, True) == (said.status, problem in said.err), said.err

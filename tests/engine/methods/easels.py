@@ -16,7 +16,7 @@ from engine.catalogue.entry import Entry, Kind
 from engine.catalogue.models import MODELS
 from engine.loaders.biggan import BigganNet
 from engine.loaders.vqgan import VqganNet
-from engine.methods import Method, biggan_clip, clip_diffusion, clipdraw, pixel_art, vqgan_clip
+from engine.methods import Method, biggan, biggan_clip, clip_diffusion, clipdraw, pixel_art, siren, vqgan_clip
 from engine.methods import pixels as pixels_method
 from engine.methods._base import Finished
 from engine.nets.biggan import build_biggan
@@ -79,15 +79,20 @@ def tiny_vqgan() -> VqganNet:
 
 
 @contextmanager
-def biggan_easel() -> Iterator[Easel]:
-    """The tiny net as the model “tiny”, which the tiny CLIP guides."""
+def biggan_easel(name: str = "biggan_clip") -> Iterator[Easel]:
+    """The tiny net as the model “tiny”, which the tiny CLIP guides, or a walk without a CLIP."""
     tiny = replace(MODELS["biggan-deep-128"], name="tiny", title="the tiny net", perceptor="primer", **TINY)  # type: ignore[arg-type]
     models._models["tiny"] = tiny
     table._own["tiny"] = Entry("tiny", Kind.BIGGAN, "the tiny net", "/w/tiny.bin", "free", flags=BIGGAN)
     runtime = tiny_runtime()
     runtime.net("biggan:tiny", tiny_biggan)
     try:
-        yield Easel(biggan_clip.METHOD, runtime, {"model": "tiny"}, {"steps": "6", "cutouts": "2", "classes": "all"})
+        if name == "biggan":
+            walk = {"steps": "6", "classes": "980:2+483", "through": "3"}
+            yield Easel(biggan.METHOD, runtime, {"model": "tiny", "method": name}, walk)
+        else:
+            settings = {"steps": "6", "cutouts": "2", "classes": "all"}
+            yield Easel(biggan_clip.METHOD, runtime, {"model": "tiny"}, settings)
     finally:
         del models._models["tiny"], table._own["tiny"]
 
@@ -107,6 +112,7 @@ def shipped_easel(name: str) -> Iterator[Easel]:
         "clip_diffusion": (clip_diffusion.METHOD, {"steps": "6", "cutouts": "2"}),
         "pixels": (pixels_method.METHOD, {"steps": "6", "cutouts": "2"}),
         "pixel_art": (pixel_art.METHOD, {"steps": "6", "cutouts": "2", "cells": "8", "palette": "pico8"}),
+        "siren": (siren.METHOD, {"steps": "6", "cutouts": "2", "layers": "2", "width": "16"}),
         "clipdraw": (clipdraw.METHOD, {"steps": "6", "cutouts": "2", "strokes": "5", "curves": "1"}),
     }[name]
     yield Easel(method, tiny_runtime(), {"method": name}, settings)
@@ -114,7 +120,8 @@ def shipped_easel(name: str) -> Iterator[Easel]:
 
 EASELS = {
     "biggan_clip": biggan_easel,
+    "biggan": partial(biggan_easel, "biggan"),
     "vqgan_clip": vqgan_easel,
-    **{name: partial(shipped_easel, name) for name in ("clip_diffusion", "pixels", "pixel_art", "clipdraw")},
+    **{name: partial(shipped_easel, name) for name in ("clip_diffusion", "pixels", "pixel_art", "clipdraw", "siren")},
 }
 """Every method at tiny size."""

@@ -95,6 +95,7 @@ FULL: Mapping[str, Shapes] = {
     "realesrgan-x2plus": rrdb(channels=12),
     "realesrgan-anime": rrdb(blocks=6),
     "realesr-general": srvgg(),
+    "realesr-general-wdn": srvgg(),
     "swinir-m": swinir(dim=180, heads=6, depths=(6,) * 6, conv="1conv"),
     "swinir-l": swinir(dim=240, heads=8, depths=(6,) * 9, conv="3conv"),
 }

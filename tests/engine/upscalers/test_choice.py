@@ -25,10 +25,11 @@ from engine.weights.store.folder import VARIABLE
         (("lanczos", "primer", "my-faces", "swinir-m", "realesr-general"), 4, "realesr-general"),
         (("lanczos", "realesrgan-x2plus", "realesrgan-x4plus"), 4, "realesrgan-x4plus"),
         (("lanczos", "realesrgan-x2plus", "realesrgan-x4plus"), 2, "realesrgan-x2plus"),
+        (("lanczos", "realesrgan-x2plus", "realesrgan-x4plus"), 1.5, "realesrgan-x2plus"),
         (("lanczos", "realesrgan-x2plus"), 3, "realesrgan-x2plus"),
     ],
 )
-def test_auto_takes_the_best_that_is_here(usable: tuple[str, ...], scale: int, expected: str) -> None:
+def test_auto_takes_the_best_that_is_here(usable: tuple[str, ...], scale: float, expected: str) -> None:
     assert expected == best_upscaler(usable, scale)
 
 

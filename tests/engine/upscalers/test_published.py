@@ -17,17 +17,21 @@ from PIL import Image
 from engine.catalogue import registry as table
 from engine.catalogue.entry import Entry, Kind
 from engine.catalogue.registry import PUBLISHED
-from engine.errors import ModelUnavailable, WeightsError
+from engine.errors import InvalidRequest, ModelUnavailable, WeightsError
+from engine.images.opening import open_own
+from engine.images.pictures import to_png
 from engine.images.tensors import to_image, to_tensor
 from engine.loaders.meta_init import NoInit
 from engine.loaders.upscaler import UpscalerNet, describe, load_upscaler, recognise
 from engine.methods._base import Finished
+from engine.requests.upscaling import UpscaleRequest
 from engine.runtime.runtime import Runtime
 from engine.upscalers import find_upscaler, upscaler_names
 from engine.upscalers._alpha import prepare
 from engine.upscalers._net import plan
 from engine.upscalers._tiles import Canvas, Cutting, cut
 from engine.weights.store.folder import VARIABLE
+from engine.worker.in_process import InProcessEngine
 from tests.engine.upscalers.published import FULL, SCALES, TINY, srvgg, tensors
 from tests.engine.weights.made import Harm, rezipped, saved
 
@@ -208,6 +212,52 @@ def test_an_upscaler_of_ones_own_is_used_by_its_name(folder: Path, monkeypatch: 
     assert 2 == load_upscaler("my-faces", CPU, torch.float32).scale
 
 
+def test_a_net_that_restores_needs_a_scale_of_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(folder, monkeypatch, "my-denoiser", saved(tensors(srvgg(features=8, layers=2, scale=1))), own=True)
+    install(folder, monkeypatch, "my-faces", saved(tensors(srvgg(features=8, layers=2, scale=2))), own=True)
+    image, runtime = photo(40, 30), Runtime.open("cpu")
+    sha = hashlib.sha256(to_png(image)).hexdigest()
+
+    def request(upscaler: str, scale: float) -> UpscaleRequest:
+        return UpscaleRequest(image=sha, upscaler=upscaler, scale=scale, width=40, height=30)
+
+    restored = InProcessEngine("cpu").paint(request("my-denoiser", 1), {sha: to_png(image)})
+    net = load_upscaler("my-denoiser", CPU, torch.float32)
+    expected = to_image(net.enlarge(to_tensor(image)[None])[0])
+    assert difference(expected, open_own(restored.pictures[0].png)) <= 1
+    with pytest.raises(ModelUnavailable, match="my-denoiser restores pictures at their own size"):
+        find_upscaler("my-denoiser").load(request("my-denoiser", 2), runtime)
+    with pytest.raises(ModelUnavailable, match="my-faces enlarges pictures"):
+        find_upscaler("my-faces").load(request("my-faces", 1), runtime)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_a_blend_has_a_share_of_each_net(share: float, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    strong, mild = tensors(TINY["realesr-general"]), tensors(TINY["realesr-general"])
+    mild = {key: value * 0.5 + 0.1 for key, value in mild.items()}
+    install(folder, monkeypatch, "realesr-general", saved(strong))
+    name = f"realesr-general@{share}"
+    assert "download --trust realesr-general-wdn" in find_upscaler(name).missing()
+    install(folder, monkeypatch, "realesr-general-wdn", saved(mild))
+    upscaler, runtime = find_upscaler(name), Runtime.open("cpu")
+    wanted = recognise("x", {k: share * strong[k] + (1 - share) * mild[k] for k in strong}, CPU, torch.float32)
+
+    upscaler.load(None, runtime)
+    (step,) = upscaler.advance([upscaler.enlarge("a", 0, photo(20, 17), 4, runtime)], runtime)
+
+    assert isinstance(step, Finished)
+    assert difference(to_image(wanted.enlarge(to_tensor(photo(20, 17))[None])[0]), step.image) <= 1
+    assert 2 == str(step.facts["resolved"]["upscaler_weights"]).count("+") + 1  # type: ignore[index]
+
+
+@pytest.mark.parametrize("name", ["realesr-general@2", "realesr-general@x", "realesr-general@"])
+def test_a_share_is_a_number_up_to_one(name: str) -> None:
+    with pytest.raises(InvalidRequest, match="a number from 0 to 1"):
+        find_upscaler(name)
+    with pytest.raises(ModelUnavailable, match=r"no upscaler “swinir-m@0\.5”"):
+        find_upscaler("swinir-m@0.5")
+
+
 HOLES = tensors(TINY["realesr-general"])
 
 
@@ -219,7 +269,9 @@ HOLES = tensors(TINY["realesr-general"])
         pytest.param({k: v for k, v in HOLES.items() if k != "body.2.bias"}, "no whole net: .*body.2.bias", id="hole"),
         pytest.param({**HOLES, "body.900000.weight": torch.ones(1)}, "“body.900000.weight” counts", id="deep"),
         pytest.param({**HOLES, "body.0.weight": torch.ones(1).expand(10**6, 3, 3, 3)}, "stride 0", id="inflated"),
-        pytest.param(tensors(srvgg(features=8, layers=2, scale=1)), "which does not enlarge", id="scale 1"),
+        pytest.param(
+            tensors(srvgg(features=8, layers=2, scale=9)), "which neither enlarges nor restores", id="scale 9"
+        ),
     ],
 )
 def test_what_is_no_upscaler_is_refused_with_a_sentence(

@@ -1,0 +1,83 @@
+"""Paints one prompt by several methods, with the same seed: for `compare --methods`, and for the documentation."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from engine.catalogue.models import DEFAULT_MODEL, MODELS
+from engine.cli._dream_order import Done, DreamOrder
+from engine.cli._dream_run import Means, paint, start_studio
+from engine.cli.console import Bar, check_writable, errors, write_file
+from engine.errors import DreamError, InvalidRequest
+from engine.images.opening import open_reduced
+from engine.images.pictures import contact_sheet, to_png
+from engine.requests.options.base import guess
+from engine.requests.request import MAX_SEED, METHODS, DreamRequest, build_request, painter_by
+
+ALL = "all"
+SHEET = "sheet.png"
+SIDE = 256
+"""Pixels of the shorter side of a picture on the sheet."""
+
+
+def read_methods(text: str) -> tuple[str, ...]:
+    """``all``, or ``pixels,clipdraw``. Raises InvalidRequest for an unknown name, or for one method alone."""
+    if text.strip() == ALL:
+        return tuple(METHODS)
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    for name in names:
+        if name not in METHODS:
+            raise InvalidRequest(f"Unknown method “{name}”{guess(name, METHODS)}.".replace("?.", "?"))
+    if len(names) < 2:
+        raise InvalidRequest("Name at least two methods to compare, as in --methods pixels,clipdraw, or all.")
+    return names
+
+
+def paint_methods(
+    methods: Sequence[str], prompt: str, folder: Path, seed: int | None, steps: int | None, device: str
+) -> list[Path]:
+    """The pictures ``METHOD.png`` of *prompt* in *folder*, and a sheet of them all. Raises DreamErrors.
+
+    Methods whose weights are missing are named on stderr and left out.
+    """
+    drawn = secrets.randbelow(MAX_SEED + 1) if seed is None else seed
+    requests = {method: request_by(method, prompt, drawn, steps) for method in methods}
+    for place in (folder / SHEET, *(folder / f"{method}.png" for method in methods)):
+        check_writable(place)
+    with Bar("Starting") as bar:
+        studio = start_studio(Means(device))
+        ready = studio.ready
+        done: dict[str, Done] = {}
+        for method, request in requests.items():
+            if request.model not in ready.models:
+                reason = ready.unavailable.get(request.model, "its weights are missing").partition("; run ")[0]
+                errors.print(f"{method} is left out: {request.model} – {reason}", markup=False, soft_wrap=True)
+                continue
+            bar.say(f"Painting by {method}")
+            try:
+                (done[method],) = paint(DreamOrder(request, {}, folder / f"{method}.png"), studio, bar).pictures
+            except DreamError as error:  # the other methods are not to blame
+                errors.print(f"{method} is left out: {error}", markup=False, soft_wrap=True)
+    if len(done) < 2:
+        raise InvalidRequest("Fewer than two of these methods could paint, so there is nothing to compare.")
+    write_file(folder / SHEET, to_png(_sheet(done)))
+    errors.print(f"seed {drawn}; {folder / SHEET} shows them side by side", markup=False, soft_wrap=True)
+    return [one.path for one in done.values()]
+
+
+def request_by(
+    method: str, prompt: str, seed: int, steps: int | None = None, settings: Mapping[str, str] | None = None
+) -> DreamRequest:
+    """The usual request by *method*, of the usual model if it can; *steps* where the method counts them."""
+    model = painter_by(method, DEFAULT_MODEL)
+    counted = steps if METHODS[method].guided else None
+    return build_request(prompt, model=MODELS[model].name, method=method, seed=seed, steps=counted, settings=settings)
+
+
+def _sheet(done: dict[str, Done]) -> Image.Image:
+    images = [open_reduced(one.path.read_bytes(), SIDE) for one in done.values()]
+    return contact_sheet(images, list(done))
