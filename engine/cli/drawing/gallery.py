@@ -25,7 +25,7 @@ SIDE, QUALITY = 224, 80
 FOLDER = Path("docs") / "pictures" / "methods"
 PAINTED = MODELS[DEFAULT_MODEL].methods
 """The methods that the shipped model can paint by; others need weights that do not ship."""
-SETTINGS: Mapping[str, Mapping[str, str]] = {"pixel_art": {"palette": "sweetie16"}}
+SETTINGS: Mapping[str, Mapping[str, str]] = {"pixel_art": {"palette": "sweetie16", "augment": "cda", "cutouts": "8"}}
 """Where a picture shows more than the defaults do."""
 
 gallery = typer.Typer(help="Pictures for the documentation.", no_args_is_help=True)
