@@ -51,8 +51,7 @@ class PixelArtOptions(OptimisedOptions):
     palette: str = Field(
         default="learned",
         max_length=600,
-        description=f"free, learned (n colours), picture (those of the init or target image), {', '.join(PALETTES)}, "
-        "or a list as in #000000+#ff8800",
+        description="free, learned, picture (init or target), a name as pico8, or colours as in #000000+#ff8800",
     )
     colours: int = Field(default=12, ge=2, le=MOST_COLOURS, description="with palette=learned or picture: how many")
     dither: Literal["none", "checker", "bayer"] = Field(
