@@ -49,16 +49,18 @@ async def test_a_bot_that_dies_anywhere_in_a_challenge_leaves_one_that_ends_once
                 site.people.slash(world.max.id, studio, "challenge enter", {"prompt": "an owl"})
 
         await one_life(world, tmp_path, point, "bot", press)
-        await world.start_bot()
-        await finish(world, point)
-        await nothing_is_owed(world)
-        first = await outcome(world)
-        await world.stop_bot()
-        before = written(world)
-        await world.start_bot()
-        await nothing_is_owed(world)
-        second = await outcome(world)
-        await world.stop_bot()
+        try:
+            await world.start_bot()
+            await finish(world, point)
+            await nothing_is_owed(world)
+            first = await outcome(world)
+            await world.stop_bot()
+            before = written(world)
+            await world.start_bot()
+            await nothing_is_owed(world)
+            second = await outcome(world)
+        finally:
+            await world.stop_bot()
 
         assert (1, 1, 1, 1, 2, (0.0, 50.0)) == first
         assert first == second
@@ -98,8 +100,9 @@ async def finish(world: World, point: str) -> None:
         async with asyncio.timeout(60):
             while [job.state.value for job in await world.jobs_of(world.max)] != ["done"]:
                 await asyncio.sleep(0.02)
-    if point not in ENDING:
+    if point not in (*VOTING, *ENDING):
         world.forward(DAY + 1)
+    if point not in ENDING:
         vote = await vote_of(world.max, announcement)
         found = await world.bot.store.votes.find(vote.state.components[0]["components"][0]["custom_id"].split(":")[2])
         letter = next(one.letter for one in found.candidates if one.author_id == world.max.id)
