@@ -194,7 +194,8 @@ class SettingsCog(commands.Cog):
         moderation, said = self.services.moderation, []
         if zone is not None:
             since = await moderation.set_time_zone(server_id, caller.user_id, zone)
-            said.append(f"the time zone is {zone}; the first day that follows it begins {clock_date(since)}")
+            days = self.services.config.quota.window == "day"
+            said.append(f"the time zone is {zone}" + days * f"; the first quota day in it begins {clock_date(since)}")
         if changes:
             await moderation.change_rules(server_id, caller.user_id, changes)
             said.append(changes_words(changes))

@@ -26,7 +26,7 @@ MODEL = typer.Option(
     help=f"{' or '.join(MODELS)}; default: {DEFAULT_MODEL}, or the first model that supports the method."
 )
 METHOD = typer.Option(help=f"{' or '.join(METHODS)}; default: the model's first method.")
-SIZE = typer.Option(help="Width x height, as in 256x256; default: the model's size.")
+SIZE = typer.Option(help="Width x height, as in 256x256, or a shape: 3:2, square, portrait; default: the model's size.")
 MASK = typer.Option(help="With --init: white areas are painted, black areas are kept.", show_default=False)
 SET = typer.Option("--set", metavar="OPTION=VALUE", help="An option of the method (see below); repeatable.")
 ADAPTER = typer.Option(

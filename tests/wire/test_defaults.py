@@ -134,7 +134,7 @@ async def test_the_quotas_day_follows_the_servers_time_zone(world: World, max_: 
     offered = await olive.autocomplete("settings server", "timezone", timezone="berl")
     assert ["Europe/Berlin", "usual"] == [choice["value"] for choice in offered]
     said = await olive.slash("settings server", timezone="europe/berlin")
-    assert "the time zone is Europe/Berlin; the first day that follows it begins <t:" in said.message.content
+    assert "the time zone is Europe/Berlin; the first quota day in it begins <t:" in said.message.content
     assert "Time zone: Europe/Berlin" in whispered(await max_.slash("settings server"))
     assert "is not a time zone" in whispered(await olive.slash("settings server", timezone="Atlantis"))
 
