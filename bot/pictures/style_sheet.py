@@ -15,7 +15,7 @@ from PIL import Image
 
 from engine.images.pictures import contact_sheet, to_png
 
-_COLUMNS = 3
+_COLUMNS = 4
 
 
 @lru_cache(maxsize=1)

@@ -11,7 +11,7 @@ from bot.models.comparison import Comparison
 from bot.models.job import Applied, JobRequest, JobRow
 from bot.text import plain, shorten
 from engine.errors import DreamError
-from engine.requests.prompts import Prompt, in_order, parse_prompts, phases_of
+from engine.requests.prompts import Prompt, in_order, parse_prompts
 from engine.requests.request import NEGATIVE_WEIGHT, DreamRequest, UpscaleRequest
 
 ENFORCED = "enforced"
@@ -60,8 +60,8 @@ def _dream(request: DreamRequest, negative: str) -> DreamRequest:
 
 
 def _contains(request: DreamRequest, part: Prompt) -> bool:
-    """Whether every phase of the prompt has *part* with at least that weight."""
-    return all(
-        any(one.text.casefold() == part.text.casefold() and one.weight <= part.weight for one in phase.prompts)
-        for phase in phases_of(request.prompts)
+    """Whether *request* avoids that text in all steps, at least as much."""
+    return any(
+        one.text.casefold() == part.text.casefold() and one.weight <= part.weight and one.since is None
+        for one in request.prompts
     )

@@ -20,6 +20,7 @@ PAINTED = (
     _style("watercolor", "watercolor", "{prompt}, watercolor"),
     _style("ink", "ink", "{prompt}, ink sketch"),
     _style("neon", "neon", "{prompt}, neon"),
+    _style("pixelart", "pixel art", "{prompt}", method="pixel_art"),
     _style("lines", "line drawing", "{prompt}", method="clipdraw"),
     _style("vqgan", "vqgan dream", "{prompt}", method="vqgan_clip"),
 )
@@ -30,7 +31,6 @@ FOR_LARGE_MODELS = (
     _large("oil", "oil on canvas", "oil on canvas, visible brush strokes"),
     _large("unreal", "unreal engine", "rendered in unreal engine"),
     _large("voxels", "voxels", "made of voxels, isometric"),
-    _large("pixelart", "pixel art"),
     _large("pencil", "pencil sketch", "pencil sketch on paper"),
     _large("lowpoly", "low poly", "low poly 3d render"),
     _large("glass", "stained glass", "stained glass window"),
