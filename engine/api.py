@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
@@ -23,6 +23,9 @@ from typing import Any, TypeAlias
 from PIL import Image
 
 from engine.errors import InvalidRequest
+from engine.film.camera import Edges, read_camera
+from engine.film.plan import KEEP, Film, check_film
+from engine.film.scenes import read_story
 from engine.guidance.clip_score import Judge
 from engine.images.icons.spec import PREFIX
 from engine.images.opening import open_own, stored_size
@@ -31,7 +34,7 @@ from engine.protocol.messages import Picture, Progress, Request
 from engine.protocol.replay_record import check_model, read_record, replay_request
 from engine.protocol.step_log import ReplayPlan, read_replay_plan
 from engine.requests.icons import draw_icons
-from engine.requests.prompts import parse_prompts
+from engine.requests.prompts import format_prompts, parse_prompts
 from engine.requests.request import AUTO, USUAL_SCALE, DreamRequest, UpscaleRequest, build_request
 from engine.requests.upscaling import LEAST_SCALE, MOST_SCALE, SCALES_SAID
 from engine.worker.in_process import InProcessEngine
@@ -144,27 +147,69 @@ class Studio:
         InvalidRequest, PromptError, UnreadablePicture, ModelUnavailable, OutOfMemory.
         """
         given = {"init": init, "target": target, "mask": mask}
-        icons = {name: str(one) for name, one in given.items() if str(one).startswith(PREFIX)}
-        files = {name: _encoded(one) for name, one in given.items() if one and name not in icons}
-        hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-        request = build_request(
-            prompt,
-            negative=negative,
-            model=model,
-            method=method,
-            size=size if isinstance(size, str) else f"{size[0]}x{size[1]}",
-            steps=steps,
-            seed=seed,
-            count=count,
-            settings={name: _as_text(value) for name, value in options.items()},
-            init_image=hashes.get("init", ""),
-            target_image=hashes.get("target", ""),
-            mask_image=hashes.get("mask", ""),
-            init_icon=icons.get("init", ""),
-            target_icon=icons.get("target", ""),
+        wanted = {"negative": negative, "model": model, "method": method, "steps": steps, "seed": seed, "count": count}
+        request, images = _asked(prompt, size, given, wanted, options)
+        return self._paint(request, images, on_progress)
+
+    def film(
+        self,
+        prompt: str,
+        *,
+        frames: int = 48,
+        zoom: float | str = 1.02,
+        angle: float | str = 0,
+        x: float | str = 0,
+        y: float | str = 0,
+        edges: Edges = "mirror",
+        fade: int = 6,
+        keep: float = KEEP,
+        frame_steps: int = 0,
+        hold: float = 0.0,
+        hold_by: str = "pixels",
+        negative: str = "",
+        model: str = "",
+        method: str = "",
+        size: str | tuple[int, int] = "",
+        steps: int | None = None,
+        seed: int | None = None,
+        init: ImageLike | None = None,
+        target: ImageLike | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+        **options: object,
+    ) -> Iterator[Dream]:
+        """The frames of a film, one after the other, each painted from the one before, moved.
+
+        *prompt*: scenes as in ``"an owl ^ a castle"``, or ``"0: an owl | 30: a castle"``. *zoom*, *angle* (degrees),
+        *x* and *y* (percent) per frame, as numbers or key frames (``"0:1, 24:1.05"``); the other settings are those of
+        `python -m engine film`. Raises what `dreams` raises, the mistakes of a film before its first frame.
+        """
+        story = read_story(prompt, frames, fade)
+        first = story.scenes[0].prompts
+        given = {"init": init, "target": target}
+        wanted = {"negative": negative, "model": model, "method": method, "steps": steps, "seed": seed}
+        request, images = _asked(format_prompts(first), size, given, wanted, options)
+        film = Film(
+            request,
+            frames,
+            replace(story, always=request.prompts[len(first) :]),
+            read_camera(str(zoom), str(angle), str(x), str(y), edges),
+            keep,
+            frame_steps,
+            hold,
+            hold_by,
         )
-        images = {hashes[name]: data for name, data in files.items()}
-        return self._paint(draw_icons(request, images), images, on_progress)
+        check_film(film)
+        return self._frames(film, images, on_progress)
+
+    def _frames(
+        self, film: Film, images: Mapping[str, bytes], on_progress: Callable[[Progress], None] | None
+    ) -> Iterator[Dream]:
+        before = b""
+        for frame in range(film.frames):
+            request, own = film.request(frame, before)
+            (dream,) = self._paint(request, {**images, **own}, on_progress)
+            before = dream.png
+            yield dream
 
     def upscale(
         self,
@@ -233,6 +278,32 @@ def dream(prompt: str, **settings: Any) -> Dream:
     """
     with Studio() as studio:
         return studio.dream(prompt, **settings)
+
+
+def _asked(
+    prompt: str,
+    size: str | tuple[int, int],
+    given: Mapping[str, ImageLike | None],
+    wanted: Mapping[str, Any],
+    options: Mapping[str, object],
+) -> tuple[DreamRequest, dict[str, bytes]]:
+    """The request and its images. *given*: init, target and mask; *wanted*: other arguments of `build_request`."""
+    icons = {name: str(one) for name, one in given.items() if str(one).startswith(PREFIX)}
+    files = {name: _encoded(one) for name, one in given.items() if one and name not in icons}
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    request = build_request(
+        prompt,
+        size=size if isinstance(size, str) else f"{size[0]}x{size[1]}",
+        settings={name: _as_text(value) for name, value in options.items()},
+        init_image=hashes.get("init", ""),
+        target_image=hashes.get("target", ""),
+        mask_image=hashes.get("mask", ""),
+        init_icon=icons.get("init", ""),
+        target_icon=icons.get("target", ""),
+        **wanted,
+    )
+    images = {hashes[name]: data for name, data in files.items()}
+    return draw_icons(request, images), images
 
 
 def _dream(picture: Picture, notes: Sequence[str]) -> Dream:

@@ -57,6 +57,17 @@ def test_several_images_have_the_seeds_that_follow(studio: Studio, owl: Dream) -
     assert images[0].image.tobytes() != images[1].image.tobytes()
 
 
+def test_a_films_frames_come_one_by_one_and_follow_one_another(studio: Studio) -> None:
+    frames = list(studio.film("a yellow owl ^ snow", frames=3, zoom="0:1, 2:1.2", negative="fog", seed=7, **QUICK))
+
+    assert [7, 8, 9] == [frame.seed for frame in frames]
+    told = [frame.record["request"] for frame in frames]
+    assert ["", 64, 64] == [one["init_image"] and len(one["init_image"]) for one in told]
+    assert all(any(part["text"] == "fog" and part["weight"] == -0.3 for part in one["prompts"]) for one in told)
+    with pytest.raises(InvalidRequest, match="Films are painted by"):
+        studio.film("an owl", method="pixels")
+
+
 def test_progress_is_reported(studio: Studio) -> None:
     seen = []
     studio.dream("an owl", seed=1, on_progress=seen.append, **{**QUICK, "steps": 12})
