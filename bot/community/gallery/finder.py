@@ -31,6 +31,8 @@ RANK = 60
 """Constant of reciprocal rank fusion (Cormack, Clarke, Büttcher 2009): a result at rank r counts 1 / (60 + r)."""
 ALL_WORDS = 2.0
 """Weight of a prompt with all words, beside 1 for one with some of them and for the look."""
+UNRELATED = 0.0
+"""Cosine up to which a look has nothing to do with the search."""
 EXPIRED = "This search is more than a day old. Search again with /find."
 
 
@@ -151,9 +153,9 @@ class Finder:
         count = 2 * BY_LOOK
         while True:
             nearest = await self._embedder.nearest(search.perceptor, vector, count, server_id, owner, among)
-            cosines = {one: cosine for one, cosine in nearest if one != search.like_id}
+            cosines = {one: cosine for one, cosine in nearest if one != search.like_id and cosine > UNRELATED}
             seen = await self._store.picture_index.among(viewer, search.place, list(cosines))
-            if len(seen) >= BY_LOOK or len(nearest) < count:
+            if len(seen) >= BY_LOOK or len(nearest) < count or nearest[-1][1] <= UNRELATED:
                 return dict([(one, cosine) for one, cosine in cosines.items() if one in seen][:BY_LOOK])
             count *= 4
 
