@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bot.playground.server.world.permissions import Permission
 from tests.wire.looks import child_of, deleted, dreamt, is_result, whispered
 from tests.wire.people import Person, Shown
 from tests.wire.test_mydata import copied, forgotten
@@ -234,6 +235,13 @@ async def test_a_private_entry_is_shown_to_others_in_the_vote_only(
     assert "an owl" not in vote.text
 
 
+async def test_a_challenge_needs_the_right_to_make_threads(world: World, mo: Person) -> None:
+    given = {"theme": "owls", "deadline": "24h"}
+    world.take_permission(Permission.CREATE_PUBLIC_THREADS)
+
+    assert "without the permission Create Public Threads" in whispered(await mo.slash("challenge start", **given))
+
+
 async def test_moderators_start_and_cancel_and_a_role_may_start(
     world: World, max_: Person, mo: Person, olive: Person
 ) -> None:
@@ -304,8 +312,9 @@ async def test_the_leaderboard_lists_who_wants_to_be_listed(
     world: World, max_: Person, mo: Person, olive: Person
 ) -> None:
     announcement = await start(olive)
-    for person, prompt in ((max_, "an owl"), (mo, "a fox")):
-        await entered(person, prompt, announcement)
+    owl, _ = await entered(max_, "an owl", announcement), await entered(mo, "a fox", announcement)
+    for person in (mo, max_):  # a star of one's own does not count
+        await person.click(owl, "Star")
     world.forward(DAY + 1)
     vote = await vote_of(max_, announcement)
     await olive.click(vote, await letter(world, vote, max_))
@@ -313,7 +322,7 @@ async def test_the_leaderboard_lists_who_wants_to_be_listed(
     result = await result_of(max_, announcement)
 
     assert "The list is empty" in whispered(await mo.click(result, "Leaderboard"))
-    assert f"🥇 {max_.mention} · 1 win · 0 stars · 1 entry" in whispered(await max_.slash("leaderboard", join=True))
+    assert f"🥇 {max_.mention} · 1 win · 1 star · 1 entry" in whispered(await max_.slash("leaderboard", join=True))
     await world.restart_bot()
     board = whispered(await mo.click(result, "Leaderboard"))
     assert max_.mention in board

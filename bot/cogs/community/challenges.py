@@ -66,6 +66,8 @@ class ChallengesCog(commands.Cog):
         challenge = await self.services.challenges.start(
             caller, " ".join(theme.split()), until, entries, _vote(vote), prize
         )
+        if challenge.state.over:
+            raise Refused("I could not announce the challenge in this channel, so it is cancelled.")
         await responder.send_private(f"The challenge is open until {relative(challenge.deadline)}. {_place(challenge)}")
 
     @group.command(name="enter", description="Paint an entry for the challenge; it costs none of your quota.")

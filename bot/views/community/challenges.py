@@ -78,7 +78,7 @@ class EnterButton(JobButton, template=template("enter")):
                 EphemeralPayload("Which picture do you enter?", buttons=partial(_choice, job))
             )
             return
-        index = self.index if self.index is not None else job.pictures[0].index if job.pictures else 0
+        index = _index(self.index, job)
         challenge = await challenges.enter(job, index, press.caller)
         text = (
             f"Your picture is entered in the challenge “{plain(challenge.theme)}”. The blind vote begins "
@@ -96,7 +96,7 @@ class WithdrawButton(JobButton, template=template("withdraw")):
     private = True
 
     async def pressed(self, press: Press, job: JobRow) -> None:
-        await press.services.challenges.withdraw(job, self.index or 0, press.caller)
+        await press.services.challenges.withdraw(job, _index(self.index, job), press.caller)
         await press.responder.send_private("Your picture is no longer entered.")
 
 
@@ -167,6 +167,13 @@ def result_buttons(challenge_id: str) -> ui.View:
     view = ui.View(timeout=None)
     view.add_item(BoardButton(challenge_id))
     return view
+
+
+def _index(index: int | None, job: JobRow) -> int:
+    """The picture of a button; without an index the first one."""
+    if index is not None:
+        return index
+    return job.pictures[0].index if job.pictures else 0
 
 
 def _choice(job: JobRow) -> ui.View:
