@@ -115,10 +115,10 @@ def long_lines(job: JobRow) -> tuple[tuple[str, bytes], ...]:
 def _lines(job: JobRow) -> dict[str, str]:
     """Purpose → command line."""
     if isinstance(job.request, DreamRequest):
-        return {
-            "Discord command": slash_command(job.request, placed=bool(job.origin.applied)),
-            "Shell command": shell_command(job.request),
-        }
+        lines = {"Discord command": slash_command(job.request, placed=bool(job.origin.applied))}
+        if not any(prompt.image for prompt in job.request.prompts):  # a shell cannot blend
+            lines["Shell command"] = shell_command(job.request)
+        return lines
     return {"Discord command": compare_command(job.request)} if isinstance(job.request, Comparison) else {}
 
 

@@ -38,7 +38,13 @@ class RemixModal(ui.Modal):
             ui.Label(
                 text="Prompt",
                 description="Separate parts with |. A part may end in a weight: castle:2 | fog | people:-0.5",
-                component=ui.TextInput(custom_id="prompt", style=long, default=prompt, max_length=FIELD),
+                component=ui.TextInput(
+                    custom_id="prompt",
+                    style=long,
+                    default=prompt or None,
+                    max_length=FIELD,
+                    required=bool(prompt),  # a blend of pictures needs no words
+                ),
             )
         )
         self.add_item(

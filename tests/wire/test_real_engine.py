@@ -7,7 +7,7 @@ import io
 import re
 
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageOps, ImageStat
 
 from engine.images.pictures import to_png
 from tests.bot.core import count
@@ -68,3 +68,32 @@ async def test_a_real_picture_is_found_by_a_small_mirrored_copy(world: World, ma
     async with world.bot.store.database.reading() as session:
         [(perceptor,)] = {tuple(row) for row in await session.all("SELECT perceptor FROM picture_index")}
     assert re.fullmatch("primer-grader [0-9a-f]{64}", perceptor)
+
+
+def circle(colour: str) -> bytes:
+    image = Image.new("RGB", (256, 256), "white")
+    ImageDraw.Draw(image).ellipse((64, 64, 192, 192), fill=colour)
+    return to_png(image)
+
+
+@pytest.mark.slow
+@pytest.mark.bot(real_engine=True)
+async def test_a_real_picture_is_described_explained_and_resembled(world: World, max_: Person) -> None:
+    await world.until(lambda: world.bot.engine.ready, SECONDS, what="the engine")
+
+    described = (await max_.slash("describe", picture=upload(circle("red")))).message
+    await max_.wait_for(described, lambda m: "Colours:" in m.text, SECONDS)
+    colours = described.text.partition("Colours: ")[2]
+    assert colours.startswith("red ")
+    assert "red" in described.text.partition("\n")[2].splitlines()[0]
+
+    texts = "a red circle on white | a blue circle on white"
+    explained = (await max_.slash("explain", picture=upload(circle("red")), texts=texts)).message
+    await max_.wait_for(explained, lambda m: m.pictures, SECONDS)
+    first, second = (float(line.split(" · ")[1].rstrip("%")) for line in explained.text.splitlines()[1:3])
+    assert first > 90 > 10 > second
+
+    answer = await max_.slash("blend", first=upload(circle("red")), second=upload(circle("orange")), seed=7)
+    message = await max_.wait_for(answer.message, is_result, SECONDS)
+    red, _, blue = ImageStat.Stat(Image.open(io.BytesIO(message.pictures[0])).convert("RGB")).mean
+    assert red > blue + 20

@@ -76,6 +76,14 @@ async def test_a_blend_of_two_pictures_needs_no_words(world: World, max_: Person
     answer = await max_.slash("blend", first=upload(picture("red")), second=upload(picture("blue")))
     message = await max_.wait_for(answer.message, is_result)
     assert "**the picture · the picture**" in message.text
+    info = whispered(await max_.click(message, "Info"))
+    assert "/blend weights:1 1 size:" in info
+    assert "Shell command" not in info
+
+    await max_.submit(await max_.click(message, "Remix"), settings="seed=7")
+    await max_.wait_for_message(lambda m: m.id > message.id and is_result(m))
+    remix, blend = await world.jobs_of(max_)
+    assert blend.request.prompts == remix.request.prompts
 
 
 @pytest.mark.parametrize(
