@@ -11,6 +11,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from engine.nets.resampling import DoubleBilinear
+
 WIDTHS = (64, 128, 128, 256, 256, 512)
 FEATURES = 16
 MULTIPLE = 2 ** (len(WIDTHS) - 1)
@@ -83,5 +85,5 @@ def _level(depth: int) -> SkipBlock:
         ConvBlock(width, width),
         *inner,
         ConvBlock(width, above),
-        nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
+        DoubleBilinear(),
     )

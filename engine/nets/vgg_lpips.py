@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine.nets.resampling import HalfMax
+
 WIDTHS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 """Convolutions of each stage; the distance is taken behind the last ReLU of each, before pooling."""
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
@@ -30,7 +32,7 @@ class VggStages(nn.Module):
         """[N, 3, H, W] → five maps [N, C, h, w], the largest first."""
         maps, h = list[Tensor](), x
         for layer in self.features:
-            if isinstance(layer, nn.MaxPool2d):
+            if isinstance(layer, HalfMax):
                 maps.append(h)
             h = layer(h)
         return maps
@@ -86,4 +88,4 @@ def _layers() -> Iterator[nn.Module]:
             yield nn.Conv2d(channels, width, 3, padding=1)
             yield nn.ReLU()
             channels = width
-        yield nn.MaxPool2d(2)
+        yield HalfMax()

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from engine.nets.attention import attend
+from engine.nets.resampling import DoubleBilinear, DoubleNearest
 from engine.nets.v_diffusion.flags import MAPPED_FEATURES, TIME_FEATURES, VDiffusionFlags, read_v_diffusion_flags
 
 
@@ -210,8 +211,7 @@ def _level(flags: VDiffusionFlags, level: int) -> Iterator[nn.Module]:
         yield DeeperLevel(list(_level(flags, level + 1)), skip_first=flags.ported)
     yield from _blocks(flags, level, behind, last=not level)
     if level:
-        nearest = nn.Upsample(scale_factor=2, mode="nearest")
-        yield nearest if flags.ported else nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+        yield DoubleNearest() if flags.ported else DoubleBilinear()
 
 
 def _blocks(flags: VDiffusionFlags, level: int, widths: list[int], *, last: bool = False) -> Iterator[nn.Module]:
