@@ -68,7 +68,7 @@ async def median(finder: Finder, viewer: Viewer, words: str) -> float:
 class _Nothing:
     """An index that is complete."""
 
-    async def catch_up(self) -> None:
+    async def catch_up(self, rounds: int | None = None) -> None:
         return
 
 

@@ -143,3 +143,11 @@ async def test_in_a_direct_message_there_is_no_gallery(world: World, max_: Perso
     assert "gallery" not in [
         command["name"] for command in world.site.commands.all() if 1 in (command.get("contexts") or [0, 1])
     ]
+
+
+async def test_each_picture_of_a_comparison_is_listed_by_its_own_prompt(world: World, max_: Person) -> None:
+    answer = await max_.slash("compare", prompt="a [red|blue] fox")
+    await max_.wait_for(answer.message, lambda m: "⭐ Star one image …" in m.text or is_result(m))
+
+    assert {"a red fox", "a blue fox"} == set(listed(await gallery(max_)))
+    assert ["a red fox"] == listed(await gallery(max_, prompt="red"))

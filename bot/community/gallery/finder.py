@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bot.community.gallery.embedder import PictureEmbedder
-from bot.community.gallery.indexer import PictureIndexer
+from bot.community.gallery.indexer import ROUNDS, PictureIndexer
 from bot.community.gallery.pages import PAGE
 from bot.community.gallery.visibility import Visibility
 from bot.errors import Lapsed, Refused
@@ -116,7 +116,7 @@ class Finder:
         return await self._page(search, 0, caller, hint)
 
     async def _page(self, search: Search, page: int, caller: Invocation, hint: str = "") -> FoundPage:
-        await self._indexer.catch_up()
+        await self._indexer.catch_up(ROUNDS)
         viewer = await self._visibility.viewer(caller)
         worded = await self._by_words(search, viewer)
         looks = await self._by_look(search, viewer)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable
 
 from bot.models.job import JobRow, PictureRow
-from bot.policy.server_rules import PromptLineage, meant_by, wanted_texts
+from bot.policy.server_rules import ANCESTORS, PromptLineage, meant_by, wanted_texts
 from bot.policy.word_filter import is_mature
 from bot.storage import Store
 from bot.storage.community.picture_index import IndexEntry
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 20
 """Jobs that one transaction indexes."""
+ROUNDS = 5
+"""Transactions that one answer waits for."""
 MOST_TEXT = 4000
 """Characters of a prompt that are searched."""
 MADE_FROM = ("upscale", "variation", "pick")
@@ -32,15 +35,27 @@ class PictureIndexer:
         self._restricted = restricted
         self._turn = asyncio.Lock()
 
-    async def catch_up(self) -> None:
-        """Index every finished job that is not indexed yet, also those of earlier versions. Raises StoreError."""
-        async with self._turn:
-            while job_ids := await self._store.picture_index.unindexed(AT_ONCE):
+    async def catch_up(self, rounds: int | None = None) -> None:
+        """Index finished jobs that are not indexed yet, also those of earlier versions. Raises StoreError.
+
+        *rounds*: at most so many transactions, for an answer that must not wait for all of an old database.
+        """
+        for _ in itertools.count() if rounds is None else range(rounds):
+            async with self._turn:
+                job_ids = await self._store.picture_index.unindexed(AT_ONCE)
+                if not job_ids:
+                    return
                 async with self._store.transaction() as session:
                     for job_id in job_ids:
                         await self._index(session, job_id)
 
-    async def _index(self, session: Session, job_id: str) -> None:
+    async def ensure(self, job_id: str) -> None:
+        """Index this job now if it waits for it. Raises StoreError."""
+        async with self._turn, self._store.transaction() as session:
+            if await self._store.picture_index.waits(session, job_id):
+                await self._index(session, job_id)
+
+    async def _index(self, session: Session, job_id: str, depth: int = 0) -> None:
         job = await self._store.jobs.find(job_id, session)
         if job is None:
             log.warning("job %s is not indexed, because this version cannot read it", job_id)
@@ -48,7 +63,7 @@ class PictureIndexer:
             return
         meant = await meant_by(self._store, session, job.request, job.origin.parent_job)
         mature = self._restricted(job.origin.channel_id) or bool(is_mature(meant.texts)) or not meant.known
-        mature = mature or await self._from_mature(session, job)
+        mature |= await self._from_mature(session, job, depth)
         origin = job.origin
         entries = [
             IndexEntry(
@@ -64,11 +79,14 @@ class PictureIndexer:
         ]
         await self._store.picture_index.add(session, job.id, entries)
 
-    async def _from_mature(self, session: Session, job: JobRow) -> bool:
+    async def _from_mature(self, session: Session, job: JobRow, depth: int) -> bool:
         """Whether a picture that the job was made from is adult content, by its words or by the safety check."""
         sources = [(job.origin.parent_job, job.origin.parent_index)] if job.origin.kind in MADE_FROM else []
         used = [await self._store.pictures.by_sha(sha256, session) for sha256 in job.request.images]
         sources += [(source.job_id, source.index) for source in used if source is not None]
+        for job_id, _ in sources:
+            if depth < ANCESTORS and await self._store.picture_index.waits(session, job_id):
+                await self._index(session, job_id, depth + 1)
         found = [await self._store.picture_index.entry(session, *source) for source in sources]
         return any(entry is not None and entry[1] for entry in found)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.community.gallery.indexer import PictureIndexer
+from bot.community.gallery.indexer import ROUNDS, PictureIndexer
 from bot.community.gallery.visibility import Visibility
 from bot.errors import Refused
 from bot.interactions.context import Invocation
@@ -44,7 +44,7 @@ class Gallery:
 
     async def page(self, view: GalleryView, caller: Invocation) -> GalleryPage:
         """One page, as the caller may see it here. Raises Refused outside of servers."""
-        await self._indexer.catch_up()
+        await self._indexer.catch_up(ROUNDS)
         viewer = await self._visibility.viewer(caller)
         offset = PAGE * view.page
         if view.favorites:
@@ -57,7 +57,7 @@ class Gallery:
 
     async def picture(self, job_id: str, index: int, caller: Invocation) -> IndexedPicture:
         """One picture of a job that the caller may see. Raises Refused if it is gone, or not for this channel."""
-        await self._indexer.catch_up()
+        await self._indexer.ensure(job_id)
         found = await self._store.picture_index.find(job_id, index)
         shown = found is not None and await self._store.messages.of_job(job_id)
         if found is None or not (shown or found.owner == caller.user_id):

@@ -114,8 +114,8 @@ class Starboard:
 
     async def _work(self) -> None:
         while changes := await self._store.starboard.changes(_BATCH):
-            await self._indexer.catch_up()
             for job_id, index in changes:
+                await self._indexer.ensure(job_id)
                 await self._settle(job_id, index)
 
     async def check_next(self) -> None:

@@ -82,6 +82,10 @@ class PictureIndex:
             rows = await session.all("SELECT job_id FROM unindexed ORDER BY rowid LIMIT ?", limit)
         return [row[0] for row in rows]
 
+    async def waits(self, session: Session, job_id: str) -> bool:
+        """Whether this job is finished but not indexed yet."""
+        return await session.one("SELECT 1 FROM unindexed WHERE job_id = ?", job_id) is not None
+
     async def add(self, session: Session, job_id: str, entries: Sequence[IndexEntry]) -> None:
         """Index the pictures of a finished job, and take it off the queue. Idempotent."""
         for entry in entries:

@@ -129,3 +129,15 @@ async def test_pictures_of_an_old_database_are_indexed(tmp_path: Path) -> None:
 
     assert [("a fox", DREAM, ANN, 1001)] == [(p.words, p.job_id, p.owner, p.message_id) for p in found]
     assert [] == left == unwanted  # fog had a negative weight
+
+
+async def test_a_picture_is_indexed_after_what_it_was_made_from(tmp_path: Path) -> None:
+    """However many jobs wait: an upscaled picture has the words of its source, and is adult content if that is."""
+    async with running_core(old_folder(tmp_path), engine_up=False) as core:
+        indexer = PictureIndexer(core.store, lambda channel: channel == 500)
+
+        await indexer.ensure(ENLARGED)
+
+        async with core.store.database.reading() as session:
+            assert ("a fox", True) == await core.store.picture_index.entry(session, ENLARGED, 0)
+            assert ("a fox", True) == await core.store.picture_index.entry(session, DREAM, 0)
