@@ -52,6 +52,8 @@ from engine.protocol.replay_record import make_record, text_chunks
 from engine.requests.request import DreamRequest
 
 STEPS = 8
+STAMPED = os.environ.get("DREAMBOT_FAKE_STAMP") == "1"
+"""Whether `Progress.seconds_per_step` is the time at which it was sent, for the measurement of delays."""
 
 
 @dataclass
@@ -150,7 +152,14 @@ class FakeEngine:
         if isinstance(request, DreamRequest):
             snapshots = {i: snapshot(paint(request, i, 32, 32, done), 128) for i in range(request.count)}
         self.wire.send(
-            Progress(painting.job.id, painting.job.attempt, painting.step, painting.steps, self.step_seconds, snapshots)
+            Progress(
+                painting.job.id,
+                painting.job.attempt,
+                painting.step,
+                painting.steps,
+                time.time() if STAMPED else self.step_seconds,
+                snapshots,
+            )
         )
 
     def finish(self, painting: Painting) -> None:

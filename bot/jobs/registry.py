@@ -16,6 +16,8 @@ from bot.scheduling.worker_pool import WorkerPool
 from engine.protocol.messages import Progress, Ready
 
 Subscriber = Callable[[Update], None]
+_RESTS = 20.0
+"""After a change the last forecast still counts for so many times the time that it took, which long queues need."""
 _FRESH_SECONDS = 1.0
 """A forecast is reused for this long if nothing changes."""
 
@@ -79,14 +81,17 @@ class JobRegistry:
     def waiting(self) -> list[tuple[JobRow, QueuePosition]]:
         """Waiting jobs in the expected order."""
         found = self._forecast()
-        return [(self._rows[ticket.job_id], self._position(found, ticket)) for ticket in found.order]
+        waiting = [(job, ticket) for ticket in found.order if (job := self._queued(ticket.job_id)) is not None]
+        return [(job, self._position(found, ticket)) for job, ticket in waiting]
 
     def queued(self) -> list[JobRow]:
         """Waiting jobs in no order."""
         return [job for job in self._rows.values() if job.state is JobState.QUEUED]
 
     def place(self, job_id: str) -> QueuePosition | None:
-        found = self._forecast()
+        if self._queued(job_id) is None:
+            return None
+        found = self._forecast(job_id)
         number = found.index.get(job_id)
         return None if number is None else self._position(found, found.order[number])
 
@@ -175,7 +180,7 @@ class JobRegistry:
         self._reasons = dict(reasons)
         self.queue.hold(self._reasons)
         self.eta_correction.forget(*self._rows)
-        self._forecast_until = 0.0
+        self._forecasted = None
         for job, place in self.waiting():
             self.tell(Update(job, None, place))
 
@@ -187,7 +192,11 @@ class JobRegistry:
     def set_capacity(self, ready: Ready) -> None:
         """Update the workers and their slots."""
         self.workers.update(ready)
-        self._forecast_until = 0.0
+        self._stale = True
+        self._stale = False
+        """Something has changed since the last forecast."""
+        self._rests_until = 0.0
+        """Ticks until which a stale forecast counts."""
 
     def subscribe(self, callback: Subscriber) -> Callable[[], None]:
         """Call *callback* on the event loop after each change of any job; returns a function that unsubscribes.
@@ -209,31 +218,50 @@ class JobRegistry:
             loop.call_soon(callback, update)
 
     def _changed(self, job: JobRow) -> None:
-        self._forecast_until = 0.0
+        self._stale = True
         self.tell(Update(job, self._progress.get(job.id), self.place(job.id)))
         if not self._telling:
             self._telling = True
             asyncio.get_running_loop().call_soon(self._tell_moved)
 
+    def _queued(self, job_id: str) -> JobRow | None:
+        """The job, if it waits."""
+        job = self._rows.get(job_id)
+        return job if job is not None and job.state is JobState.QUEUED else None
+
     def _tell_moved(self) -> None:
         """Announce the jobs whose position changed, once per iteration of the event loop."""
         self._telling = False
+        if self._stale and (rest := self._rests_until - self._ticks()) > 0:
+            self._telling = True
+            asyncio.get_running_loop().call_later(rest, self._tell_moved)
+            return
         before, self._told = self._told, self._forecast().index
         moved = {job_id for job_id, number in self._told.items() if before.get(job_id, number) != number}
         for callback in self._movers if moved else ():
             callback(moved)
 
-    def _forecast(self) -> Forecast:
-        now = self._clock()
-        if self._forecasted is None or not 0 <= self._forecast_until - now <= _FRESH_SECONDS:
-            ticks = self._ticks()
-            under_way = [self._underway(ticket, ticks) for ticket in self.queue.running]
-            workers = self.workers.capacities()
-            self._forecasted = forecast(
-                self.queue.order(), under_way, self._expect, workers, now, self.throughput.together
-            )
-            self._forecast_until = now + _FRESH_SECONDS
-        return self._forecasted
+    def _forecast(self, job_id: str = "") -> Forecast:
+        """The present forecast, or the last one while it counts; always with the waiting job *job_id*, if named."""
+        now, ticks, last = self._clock(), self._ticks(), self._forecasted
+        if last is None or (job_id and job_id not in last.index):
+            return self._forecast_now(now, ticks)
+        stale = self._stale and ticks >= self._rests_until
+        return (
+            last if 0 <= self._forecast_until - now <= _FRESH_SECONDS and not stale else self._forecast_now(now, ticks)
+        )
+
+    def _forecast_now(self, now: float, ticks: float) -> Forecast:
+        under_way = [self._underway(ticket, ticks) for ticket in self.queue.running]
+        workers, together = self.workers.capacities(), self.throughput.together
+        found = self._forecasted = forecast(self.queue.order(), under_way, self._expect, workers, now, together)
+        after = self._ticks()
+        self._stale, self._forecast_until, self._rests_until = (
+            False,
+            now + _FRESH_SECONDS,
+            after + _RESTS * (after - ticks),
+        )
+        return found
 
     def _position(self, found: Forecast, ticket: Ticket) -> QueuePosition:
         """Correct a forecast position, and remember the first one to learn from the outcome."""

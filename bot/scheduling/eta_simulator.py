@@ -95,7 +95,10 @@ def forecast(
     """
     capacities = {"": Capacity(workers)} if isinstance(workers, int) else workers or {"": Capacity(1)}
     waiting = [(ticket, expect(ticket)) for ticket in order]
-    plays = [_Play(waiting, running, pick, capacities, now, together) for pick in (_LOW, _LIKELY, _HIGH)]
+    groups: tuple[list[int], list[int]] = ([], [])
+    for number, (ticket, _) in enumerate(waiting):
+        groups[ticket.background].append(number)
+    plays = [_Play(waiting, *groups, running, pick, capacities, now, together) for pick in (_LOW, _LIKELY, _HIGH)]
     low, likely, high = (play.plan() for play in plays)
     ahead, costs = sum(job.ticket.cost * job.share_left for job in running if not job.ticket.background), []
     for ticket, _ in waiting:
@@ -173,6 +176,9 @@ class _Play:
     """
 
     waiting: Sequence[tuple[Ticket, RemainingWork]]
+    foreground: Sequence[int]
+    background: Sequence[int]
+    """Indices of the waiting jobs."""
     running: Sequence[RunningJob]
     pick: Callable[[DurationRange], float]
     capacities: Mapping[str, Capacity]
@@ -192,7 +198,7 @@ class _Play:
             _SimulatedWorker(name, one, self.pick, self.together, self.now) for name, one in chosen.items()
         ]
         self._finish(self._begin())
-        foreground = [number for number, (ticket, _) in enumerate(self.waiting) if not ticket.background]
+        foreground = self.foreground
         share = max(len(self.capacities) / len(self._workers), 1.0)
         played = foreground if share == 1.0 else _every(foreground, share)
         slots = sum(worker.capacity.slots for worker in self._workers)
@@ -263,11 +269,10 @@ class _Play:
                 end = heapq.heappop(ends) + self.pick(job.left.alone)
                 self.ready[job.ticket.job_id] = end
                 heapq.heappush(ends, end)
-        for number, (ticket, work) in enumerate(self.waiting):
-            if ticket.background:
-                start = heapq.heappop(ends)
-                times[number] = start, start + self.pick(work.alone)
-                heapq.heappush(ends, times[number][1])
+        for number in self.background:
+            start = heapq.heappop(ends)
+            times[number] = start, start + self.pick(self.waiting[number][1].alone)
+            heapq.heappush(ends, times[number][1])
 
     def _enter(self, worker: _SimulatedWorker, number: int, ticket: Ticket, work: RemainingWork) -> None:
         worker.enter(number, ticket, work, self.now)

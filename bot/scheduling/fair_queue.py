@@ -36,6 +36,8 @@ HEAD_START: Mapping[Priority, float] = {
     Priority.BACKGROUND: 0.0,
 }
 """Units of cost by which a job may start before its owner's virtual time. A default picture costs about 1.6."""
+LOOKED_AT = 16
+"""Jobs that may wait for room while later ones start."""
 EVERYTHING = -1
 """A server id that stands for all servers and for direct messages."""
 
@@ -196,7 +198,7 @@ class FairQueue:
         """The first job that a worker takes now, and that worker. Jobs that wait keep workers for themselves."""
         passed: list[_Candidate] = []
         found = None
-        while heap and (background or not passed or self.workers.has_room):
+        while heap and len(passed) < LOOKED_AT and (background or not passed or self.workers.has_room):
             entry = self._first(heap[0][2], background)
             if entry is None or self._key(entry, self._virtual) != heap[0]:
                 heapq.heappop(heap)

@@ -11,9 +11,11 @@ overtakes one that waits for room.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 from bot.scheduling.eta_simulator import Capacity
 from bot.scheduling.ticket import JobNeeds, Ticket
@@ -22,6 +24,9 @@ from engine.protocol.messages import Ready, WorkerState
 LOADING = 1.0
 """Loading weights counts as so many times the job's own duration."""
 
+_ANY = sys.maxsize
+"""The room of a worker that paints nothing."""
+
 
 @dataclass(slots=True)
 class WorkerLoad:
@@ -29,45 +34,75 @@ class WorkerLoad:
 
     state: WorkerState
     jobs: dict[str, Ticket] = field(default_factory=dict)
-    unseen: dict[str, int] = field(default_factory=dict)
+    pictures: int = 0
+    """In progress, without background jobs."""
+    isolated: int = 0
+    """Jobs that must be alone."""
+    background: int = 0
+    batches: Counter[str] = field(default_factory=Counter)
+    """`JobNeeds.batch` → pictures in progress."""
+    _unseen: dict[str, int] = field(default_factory=dict)
     """Job → pictures that `state.free` does not count yet."""
+    free: int = 0
+    """Free slots; negative where a job has more pictures than the worker has slots."""
 
-    @property
-    def free(self) -> int:
-        """Free slots; negative where a job has more pictures than the worker has slots."""
-        return self.state.free - sum(self.unseen.values())
+    def __post_init__(self) -> None:
+        self.free = self.state.free
 
-    @property
-    def pictures(self) -> int:
-        """Pictures in progress, without background jobs."""
-        return sum(ticket.pictures for ticket in self.jobs.values() if not ticket.background)
+    def report(self, state: WorkerState) -> None:
+        """What the worker says of itself."""
+        self.state = state
+        self.free = state.free - sum(self._unseen.values())
 
-    @property
-    def isolated(self) -> bool:
-        """Whether it runs a job that must be alone."""
-        return any(ticket.isolated for ticket in self.jobs.values())
+    def add(self, ticket: Ticket) -> None:
+        self.jobs[ticket.job_id] = ticket
+        self._count(ticket, 1)
+        if not ticket.background:
+            self._unseen[ticket.job_id] = ticket.pictures
+            self.free -= ticket.pictures
+
+    def seen(self, job_id: str) -> bool:
+        """`state.free` counts that job from now on; false if it did before."""
+        pictures = self._unseen.pop(job_id, 0)
+        self.free += pictures
+        return pictures > 0
+
+    def remove(self, job_id: str) -> None:
+        self.seen(job_id)
+        if (ticket := self.jobs.pop(job_id, None)) is not None:
+            self._count(ticket, -1)
 
     def has_room(self, ticket: Ticket) -> bool:
         """With nothing else to paint it takes a job of any size; a background job takes no slot."""
         if self.isolated or (ticket.isolated and self.jobs):
             return False
         if ticket.background:
-            return not any(other.background for other in self.jobs.values())
+            return not self.background
         return ticket.pictures <= self.free or not self.pictures
 
     def can(self, needs: JobNeeds) -> bool:
         """Whether it has the weights and the memory."""
         most = self.state.largest.get(needs.memory)
-        return (most is None or needs.pixels <= most) and needs.names.isdisjoint(self.state.lacks)
+        return (most is None or needs.pixels <= most) and (
+            not self.state.lacks or needs.names.isdisjoint(self.state.lacks)
+        )
 
     def duration(self, ticket: Ticket, together: float) -> float:
         """How many times longer than alone the job would take here, by `bot.scheduling.throughput`."""
-        groups = Counter({ticket.needs.batch: ticket.pictures})
-        for other in self.jobs.values():
-            if not other.background:
-                groups[other.needs.batch] += other.pictures
-        crowd = float(sum(pictures**together for pictures in groups.values()) / ticket.pictures**together)
+        others = sum(pictures**together for batch, pictures in self.batches.items() if batch != ticket.needs.batch)
+        own = (self.batches[ticket.needs.batch] + ticket.pictures) ** together
+        crowd = float((others + own) / ticket.pictures**together)
         return crowd + (LOADING if self.state.loaded and ticket.needs.nets not in self.state.loaded else 0.0)
+
+    def _count(self, ticket: Ticket, by: int) -> None:
+        self.isolated += by * ticket.isolated
+        if ticket.background:
+            self.background += by
+            return
+        self.pictures += by * ticket.pictures
+        self.batches[ticket.needs.batch] += by * ticket.pictures
+        if not self.batches[ticket.needs.batch]:
+            del self.batches[ticket.needs.batch]
 
 
 class WorkerPool:
@@ -81,6 +116,8 @@ class WorkerPool:
         self._where: dict[str, str] = {}
         self._reserved: dict[str, bool] = {}
         """Worker → whether not even background jobs may use it, during one choice."""
+        self._room = 1
+        """The largest number of free slots of a worker that is not reserved, during one choice."""
 
     def __iter__(self) -> Iterator[WorkerLoad]:
         return iter(self._loads.values())
@@ -92,38 +129,40 @@ class WorkerPool:
             former = next(iter(self._loads.values())).state
             most = max(ready.slots, former.slots if former.pid == ready.pid else 1)
             states = (WorkerState(ready.worker, ready.pid, ready.device, most, ready.slots, largest=ready.largest),)
-        loads = {}
+        before, self._loads = self._loads, {}
         for state in states:
-            loads[state.name] = load = self._loads.get(state.name) or WorkerLoad(state)
-            load.state = state
-        for name, load in self._loads.items():  # jobs of a worker that is gone are about to fail
-            if name not in loads and load.jobs:
-                target = next(iter(loads.values())) if len(loads) == 1 else load
-                target.jobs |= load.jobs
-                target.unseen |= load.unseen
-                self._where |= dict.fromkeys(load.jobs, target.state.name)
-        self._loads = loads
+            load = self._loads[state.name] = before.pop(state.name, None) or WorkerLoad(state)
+            load.report(state)
+        for name, load in before.items():
+            if load.jobs:  # they are about to fail
+                self._loads[name] = load
+                load.report(replace(load.state, free=0, trouble="it is gone"))
 
     def set_room(self, room: int) -> None:
         """The free slots of a single worker."""
         for load in self._loads.values():
-            load.state, load.unseen = replace(load.state, slots=max(load.state.slots, room), free=room), {}
+            for job_id in load.jobs:
+                load.seen(job_id)
+            load.report(replace(load.state, slots=max(load.state.slots, room), free=room))
 
     def begin_choice(self) -> None:
         """Forgets the workers that were kept for jobs."""
         self._reserved.clear()
+        self._measure()
 
     @property
     def has_room(self) -> bool:
         """Whether any job at all might find a place."""
-        return any(
-            load.free > 0 or not load.pictures
-            for name, load in self._loads.items()
-            if name not in self._reserved and not load.state.trouble
-        )
+        return self._room > 0
+
+    def _measure(self) -> None:
+        loads = [load for name, load in self._loads.items() if name not in self._reserved and not load.state.trouble]
+        self._room = max((load.free if load.pictures else _ANY for load in loads), default=0)
 
     def place(self, ticket: Ticket) -> str | None:
         """The worker that *ticket* should go to now; None if it has to wait."""
+        if not ticket.background and ticket.pictures > self._room:
+            return None
         best: tuple[tuple[bool, float, int], str] | None = None
         together = self._together()
         for load in self._able(ticket):
@@ -143,29 +182,26 @@ class WorkerPool:
             if ticket.isolated:
                 chosen = min(able, key=lambda load: (load.isolated, len(load.jobs), load.pictures))
             else:
-                chosen = max(able, key=lambda load: load.free)
+                chosen = max(able, key=attrgetter("free"))
             self._reserved[chosen.state.name] = ticket.isolated
+            self._measure()
         return len(self._reserved) < len(self._loads)
 
     def assign(self, ticket: Ticket, worker: str) -> None:
         """*ticket* is handed to *worker*."""
-        load = self._loads[worker]
-        load.jobs[ticket.job_id] = ticket
+        self._loads[worker].add(ticket)
         self._where[ticket.job_id] = worker
-        if not ticket.background:
-            load.unseen[ticket.job_id] = ticket.pictures
 
     def seen(self, job_id: str) -> bool:
         """The worker counts that job among its own from now on; false if it did before."""
-        load = self._loads.get(self._where.get(job_id, ""))
-        return load is not None and load.unseen.pop(job_id, None) is not None
+        load = self.load_of(job_id)
+        return load is not None and load.seen(job_id)
 
     def release(self, job_id: str) -> None:
         """The job has left its worker."""
-        load = self._loads.get(self._where.pop(job_id, ""))
-        if load is not None:
-            load.jobs.pop(job_id, None)
-            load.unseen.pop(job_id, None)
+        if (load := self.load_of(job_id)) is not None:
+            load.remove(job_id)
+        self._where.pop(job_id, None)
 
     def worker_of(self, job_id: str) -> str:
         """The name of its worker; empty for a job that no worker has."""
@@ -173,7 +209,7 @@ class WorkerPool:
 
     def load_of(self, job_id: str) -> WorkerLoad | None:
         """Its worker."""
-        return self._loads.get(self._where.get(job_id, "")) if job_id in self._where else None
+        return self._loads.get(self._where[job_id]) if job_id in self._where else None
 
     def capacities(self) -> Mapping[str, Capacity]:
         """What each worker that takes jobs renders at a time; all of them while none does."""
@@ -186,12 +222,16 @@ class WorkerPool:
         A worker that crashed under the job is the last choice. What no worker at all can paint goes to any of them,
         which then says why.
         """
-        everyone = list(self._loads.values())
-        able = [load for load in everyone if load.can(ticket.needs)] or everyone
+        needs, reserved = ticket.needs, self._reserved
+        everyone = self._loads.values()
+        able = [load for load in everyone if load.can(needs)] or everyone
         usable = [load for load in able if not load.state.trouble]
-        fresh = [load for load in usable if load.state.name not in ticket.shuns] or usable
+        if ticket.shuns:
+            usable = [load for load in usable if load.state.name not in ticket.shuns] or usable
+        if not reserved:
+            return usable
         return [
             load
-            for load in fresh
-            if (kept := self._reserved.get(load.state.name)) is None or (ticket.background and not kept)
+            for load in usable
+            if (kept := reserved.get(load.state.name)) is None or (ticket.background and not kept)
         ]

@@ -21,7 +21,7 @@ from itertools import count
 
 from bot.jobs.registry import JobRegistry
 from bot.models.job import JobRow, JobState, Origin, Priority, QueuePosition, owner_of
-from engine.protocol.messages import Progress, Ready, Request
+from engine.protocol.messages import STARTING, Progress, Ready, Request, WorkerState
 from engine.requests.request import DreamRequest, UpscaleRequest, build_request
 from tests.benchmarks.measure import Figure, cpu_seconds
 
@@ -39,16 +39,25 @@ AHEAD = ((1, 3), (4, 9), (10, 24), (25, 999))
 
 @dataclass(frozen=True)
 class Machine:
-    """*unit*: seconds for a unit painted alone; *together*: k pictures at a time take k to this power as long."""
+    """*unit*: seconds for a unit painted alone; *together*: k pictures at a time take k to this power as long.
+
+    *slots*: of each worker. *slow*: for each worker, how many times longer its steps take.
+    """
 
     name: str
     people: int
     unit: float
     slots: int
     together: float
+    slow: tuple[float, ...] = (1.0,)
 
 
-MACHINES = (Machine("a CPU", 90, 4.5, 4, 1.0), Machine("a GPU with a large model", 120, 4.0, 8, 0.6))
+MACHINES = (
+    Machine("a CPU", 90, 4.5, 4, 1.0),
+    Machine("a GPU with a large model", 120, 4.0, 8, 0.6),
+    Machine("two GPUs", 240, 4.0, 8, 0.6, (1.0, 1.0)),
+    Machine("four GPUs, two of them half as fast", 360, 4.0, 8, 0.6, (1.0, 1.0, 2.0, 2.0)),
+)
 
 
 @dataclass
@@ -71,6 +80,7 @@ class Painting:
     steps: int
     work: float
     """Units of one step of all its pictures."""
+    worker: str
     step: int = 0
 
 
@@ -104,15 +114,15 @@ class Day:
         self.promises: dict[str, Promise] = {}
         self.outcomes: list[Outcome] = []
         self.people: dict[int, Person] = {}
-        self.up = True
+        self.slow = {f"worker {number}": slow for number, slow in enumerate(machine.slow)}
+        self.down: set[str] = set()
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count(1)
-        self._rounding = False
+        self._rounding: set[str] = set()
         self._slow_until = 0.0
 
     def play(self) -> list[Outcome]:
         """From midnight until everything is painted."""
-        self.tell_ready()
         for number in range(self.machine.people):
             priority = Priority.ROLE if number % 12 == 0 else Priority.NORMAL
             person = self.people[number] = Person(number, priority)
@@ -174,32 +184,37 @@ class Day:
     # The engine
 
     def hands_over(self) -> None:
-        while self.up and (ticket := self.board.queue.next(self.room)) is not None:
+        self.tell_ready()
+        while len(self.down) < len(self.slow) and (ticket := self.board.queue.next()) is not None:
             job = self.board.row(ticket.job_id)
             assert job is not None
             started = replace(job, state=JobState.RUNNING, started_at=self.now)
             self.board.started(started)
             steps = job.request.options.steps if isinstance(job.request, DreamRequest) else 4
-            self.painting[job.id] = Painting(started, steps, job.cost / steps)
-        if self.up and self.painting and not self._rounding:
-            self._rounding = True
-            self.at(self.now + self.round_seconds(), self.steps)
+            worker = self.board.workers.worker_of(job.id)
+            self.painting[job.id] = Painting(started, steps, job.cost / steps, worker)
+        for worker in {painting.worker for painting in self.painting.values()} - self._rounding:
+            self._rounding.add(worker)
+            self.at(self.now + self.round_seconds(worker), partial(self.steps, worker))
 
-    @property
-    def room(self) -> int:
-        return self.machine.slots - sum(painting.job.request.count for painting in self.painting.values())
+    def inside(self, worker: str) -> list[Painting]:
+        return [painting for painting in self.painting.values() if painting.worker == worker]
 
-    def round_seconds(self) -> float:
-        """One step of everything that is painted: scatters from step to step, and more at bad times."""
-        pictures = sum(painting.job.request.count for painting in self.painting.values())
-        work = sum(painting.work * speed(painting.job.request) for painting in self.painting.values())
+    def room(self, worker: str) -> int:
+        return max(self.machine.slots - sum(painting.job.request.count for painting in self.inside(worker)), 0)
+
+    def round_seconds(self, worker: str) -> float:
+        """One step of everything that a worker paints: scatters from step to step, and more at bad times."""
+        inside = self.inside(worker)
+        pictures = sum(painting.job.request.count for painting in inside)
+        work = sum(painting.work * speed(painting.job.request) for painting in inside) * self.slow[worker]
         slow = 1.6 if self.now < self._slow_until else 1.0
         scatter = self.random.lognormvariate(0, 0.08)
         return self.machine.unit * work * pictures ** (self.machine.together - 1) * slow * scatter
 
-    def steps(self) -> None:
-        self._rounding = False
-        for painting in list(self.painting.values()):
+    def steps(self, worker: str) -> None:
+        self._rounding.discard(worker)
+        for painting in self.inside(worker):
             painting.step += 1
             job = painting.job
             if painting.step < painting.steps:
@@ -238,20 +253,21 @@ class Day:
         )
 
     def dies(self) -> None:
-        """The engine is gone for as long as importing torch takes; what it had begins anew."""
-        self.up = False
-        for painting in list(self.painting.values()):
+        """A worker is gone for as long as importing torch takes; what it had begins anew."""
+        worker = self.random.choice(list(self.slow))
+        self.down.add(worker)
+        for painting in self.inside(worker):
             job = painting.job
             back = replace(
                 job, state=JobState.QUEUED, attempt=job.attempt + 1, crash_count=job.crash_count + 1, started_at=None
             )
             self.board.requeued(back)
-        self.painting.clear()
-        self.at(self.now + 8.0, self.is_back)
+            del self.painting[job.id]
+        self.at(self.now + 8.0, partial(self.is_back, worker))
+        self.hands_over()
 
-    def is_back(self) -> None:
-        self.up = True
-        self.tell_ready()
+    def is_back(self, worker: str) -> None:
+        self.down.discard(worker)
         self.hands_over()
 
     def slows_down(self) -> None:
@@ -259,7 +275,21 @@ class Day:
         self._slow_until = self.now + 900.0
 
     def tell_ready(self) -> None:
-        self.board.set_capacity(Ready("day", 1, "none", self.room, (), (), (), {}))
+        for job_id in self.painting:
+            self.board.workers.seen(job_id)
+        states = [
+            WorkerState(
+                worker,
+                1,
+                f"device {slow}",
+                self.machine.slots,
+                self.room(worker),
+                trouble=STARTING if worker in self.down else "",
+            )
+            for worker, slow in self.slow.items()
+        ]
+        free = sum(state.free for state in states)
+        self.board.set_capacity(Ready("day", 1, "none", free, (), (), (), workers=tuple(states)))
 
 
 def wanted(random_: random.Random) -> Request:

@@ -104,10 +104,11 @@ async def running_core(
     *,
     clock: FakeClock | None = None,
     slots: int = 1,
+    workers: int = 0,
     engine_up: bool = True,
 ) -> AsyncIterator[Core]:
     """A started job service on *folder*, taken down at the end unless it has crashed by then."""
-    settings, clock, engine = settings or config(), clock or FakeClock(), FakeEngine(slots)
+    settings, clock, engine = settings or config(), clock or FakeClock(), FakeEngine(slots, workers)
     store = await Store.open(folder)
     core = Core(folder, settings, clock, engine, store, JobService(settings, store, engine, clock=clock))
     core.jobs.registry.subscribe(core.updates.append)

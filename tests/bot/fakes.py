@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 from engine.client.local import Pulse
 from engine.errors import EngineRestarting
-from engine.protocol.messages import Embeddings, Event, Failure, Job, Picture, Progress, Ready, Result
+from engine.protocol.messages import (
+    STARTING,
+    Embeddings,
+    Event,
+    Failure,
+    Job,
+    Picture,
+    Progress,
+    Ready,
+    Result,
+    WorkerState,
+)
 from engine.requests.request import DreamRequest
 
 
@@ -29,9 +40,12 @@ class FakeEngine:
     """Satisfies `engine.client.local.Engine`. Nothing happens by itself: tests say what is painted, what fails, what
     dies."""
 
-    def __init__(self, slots: int = 1) -> None:
+    def __init__(self, slots: int = 1, workers: int = 0) -> None:
         self.ready: Ready | None = None
         self.all_slots = slots
+        self.workers = [f"worker {number}" for number in range(1, workers + 1)]
+        """Names of several workers with *slots* each; none = a single process."""
+        self.down: set[str] = set()
         self.under_way: dict[str, Job] = {}
         self.images: dict[str, Mapping[str, bytes]] = {}
         self.handed: list[Job] = []
@@ -76,18 +90,32 @@ class FakeEngine:
     # What tests make happen
 
     def tell_ready(self, unavailable: Mapping[str, str] | None = None) -> None:
-        taken = sum(job.request.count for job in self.under_way.values())
+        states = tuple(map(self.state, self.workers))
         self.ready = Ready(
             worker="fake",
             pid=self.pid,
             device="none",
-            slots=max(0, self.all_slots - taken),
+            slots=sum(state.free for state in states) if states else self.free(self.under_way),
             methods=("clip_diffusion", "pixels"),
             upscalers=("primer", "lanczos"),
             models=("primer",),
             unavailable=unavailable or {},
+            workers=states,
         )
         self.say(self.ready)
+
+    def state(self, worker: str) -> WorkerState:
+        trouble = STARTING if worker in self.down else ""
+        return WorkerState(
+            worker, 1, "none", self.all_slots, 0 if trouble else self.free(self.inside(worker)), trouble=trouble
+        )
+
+    def inside(self, worker: str) -> list[str]:
+        return [job_id for job_id, job in self.under_way.items() if job.worker == worker]
+
+    def free(self, job_ids: Iterable[str]) -> int:
+        taken = (self.under_way[job_id] for job_id in job_ids)
+        return max(0, self.all_slots - sum(job.request.count for job in taken if not job.background))
 
     def say(self, event: Event) -> None:
         self._events.put_nowait(event)
@@ -130,6 +158,19 @@ class FakeEngine:
 
     def revive(self) -> None:
         self.pid += 1
+        self.down.clear()
+        self.tell_ready()
+
+    def die_worker(self, worker: str) -> None:
+        """As the router does when one worker is gone; `revive_worker` follows."""
+        self.down.add(worker)
+        dead = [self.under_way.pop(job_id) for job_id in self.inside(worker)]
+        self.tell_ready()
+        for job in dead:
+            self.say(Failure(job.id, job.attempt, "EngineRestarting", "The engine is restarting."))
+
+    def revive_worker(self, worker: str) -> None:
+        self.down.discard(worker)
         self.tell_ready()
 
 

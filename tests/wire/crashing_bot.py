@@ -1,6 +1,7 @@
 """`python -m bot` in which something dies at a named crash point as if it had been killed.
 
-DREAMBOT_CRASH_AT names the point, DREAMBOT_CRASH_WHO what dies there: the bot, the engine, or both.
+DREAMBOT_CRASH_AT names the point, DREAMBOT_CRASH_WHO what dies there: the bot, the engine (of several workers, their
+router), both, or the workers.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import os
 import signal
 import sys
 from pathlib import Path
+
+import psutil
 
 from bot import failpoints
 from bot.__main__ import main
@@ -27,6 +30,9 @@ def die(name: str) -> None:
     if os.environ["DREAMBOT_CRASH_WHO"] in ("engine", "both"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError, ValueError):
             os.kill(int((folder / "engine.pid").read_text()), signal.SIGKILL)
+    if os.environ["DREAMBOT_CRASH_WHO"] == "workers":
+        for worker in psutil.Process(int((folder / "engine.pid").read_text())).children():
+            worker.kill()
     if os.environ["DREAMBOT_CRASH_WHO"] in ("bot", "both"):
         os._exit(KILLED)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import json
 import os
 import sqlite3
 import stat
@@ -42,6 +44,7 @@ POINTS = [
     "pinged",
 ]
 """After every commit, before and after every call of Discord's, between a file and its row."""
+PAINTING = ["started", "handed over", "picture file", "picture row", "ended"]
 STARBOARD_POINTS = ["starboard posting", "starboard posted"]
 VOTE_POINTS = ["vote stored", "vote posted", "vote closed", "vote edited"]
 WRITES = ("POST", "PATCH", "PUT", "DELETE")
@@ -54,11 +57,27 @@ WRITES = ("POST", "PATCH", "PUT", "DELETE")
 async def test_whatever_dies_wherever_there_is_one_job_one_charge_and_one_message(
     authority: Authority, tmp_path: Path, point: str, who: str
 ) -> None:
+    await two_lives(authority, tmp_path, point, who, workers=0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("point", "who"),
+    [*itertools.product(POINTS, ["router", "workers"]), *itertools.product(PAINTING, ["bot"])],
+)
+async def test_the_same_with_two_workers(authority: Authority, tmp_path: Path, point: str, who: str) -> None:
+    await two_lives(authority, tmp_path, point, "engine" if who == "router" else who, workers=2)
+
+
+async def two_lives(authority: Authority, tmp_path: Path, point: str, who: str, workers: int) -> None:
+    """A first life, in which *who* dies at *point*, then two more."""
     async with LocalDiscord(authority) as site:
         schemas.check(site.record)
-        world = World(site, dreambot_maker({"delivery": {"ping_after_seconds": 0.0}}), tmp_path / "data")
+        options = {"delivery": {"ping_after_seconds": 0.0}, "workers": workers}
+        world = World(site, dreambot_maker(options), tmp_path / "data")
         (tmp_path / "data").mkdir()
-        await one_life(world, tmp_path, point, who)
+        await one_life(world, tmp_path, point, who, workers=workers)
 
         await world.start_bot()
         message = await world.max.wait_for_message(is_result, seconds=60)
@@ -191,7 +210,9 @@ def written(world: World) -> int:
     return sum(exchange.method in WRITES for exchange in world.site.record.exchanges)
 
 
-async def one_life(world: World, folder: Path, point: str, who: str, act: Callable[[], object] | None = None) -> None:
+async def one_life(
+    world: World, folder: Path, point: str, who: str, act: Callable[[], object] | None = None, workers: int = 0
+) -> None:
     """Start a bot in a process of its own, ask it for a picture, and wait for what happens at *point*, then its end.
 
     *act* takes the place of asking.
@@ -201,7 +222,7 @@ async def one_life(world: World, folder: Path, point: str, who: str, act: Callab
         "-m",
         "tests.wire.crashing_bot",
         "--config",
-        str(settings(folder)),
+        str(settings(folder, workers)),
         cwd=ROOT,
         env={
             **os.environ,
@@ -219,23 +240,29 @@ async def one_life(world: World, folder: Path, point: str, who: str, act: Callab
             world.site.people.slash(world.max.id, world.channel("studio").id, "dream", {"prompt": "an owl"})
         else:
             act()
-        if who == "engine":  # the bot lives on, and is stopped as usual
+        if who in ("engine", "workers"):  # the bot lives on, and is stopped as usual
             await world.until((folder / "data" / CAME_BY).exists, 60, what=f"the point “{point}”")
             process.terminate()
-        assert (0 if who == "engine" else KILLED) == await asyncio.wait_for(process.wait(), 60)
+        assert (0 if who in ("engine", "workers") else KILLED) == await asyncio.wait_for(process.wait(), 60)
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
 
 
-def settings(folder: Path) -> Path:
-    """Settings with the fake engine, and a ping for every picture."""
+def settings(folder: Path, workers: int) -> Path:
+    """Settings with the fake engine, or a router with so many of them, and a ping for every picture."""
     fake = folder / "fake-python"
-    fake.write_text(f"#!/bin/sh\nexec {sys.executable} -m tests.fake_engine\n")
+    fake.write_text(
+        f'#!/bin/sh\n[ "$2" = engine.router.main ] && exec {sys.executable} "$@"\n'
+        f"exec {sys.executable} -m tests.fake_engine\n"
+    )
     fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
     path = folder / "config.toml"
-    path.write_text(f'[engine]\npython = "{fake}"\n[delivery]\nedit_seconds = 0.1\nping_after_seconds = 0.0\n')
+    devices = json.dumps(["cpu"] * workers)
+    path.write_text(
+        f'[engine]\npython = "{fake}"\ndevices = {devices}\n[delivery]\nedit_seconds = 0.1\nping_after_seconds = 0.0\n'
+    )
     return path
 
 

@@ -38,8 +38,9 @@ BOOKED = {
 class Life:
     """One folder, and one core on it at a time."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, folder: Path, seed: int, workers: int = 0) -> None:
         self.folder = folder
+        self.workers = workers
         self.random = random.Random(seed)
         self.clock = FakeClock()
         self.stack = AsyncExitStack()
@@ -48,7 +49,7 @@ class Life:
 
     async def begin(self) -> None:
         self.core = await self.stack.enter_async_context(
-            running_core(self.folder, SETTINGS, clock=self.clock, slots=self.random.randint(1, 4))
+            running_core(self.folder, SETTINGS, clock=self.clock, slots=self.random.randint(1, 4), workers=self.workers)
         )
 
     async def act(self) -> None:
@@ -113,8 +114,14 @@ class Life:
             self.core.engine.fail(self.random.choice(under_way), "NotFinite", "It broke.")
 
     async def die(self) -> None:
-        self.core.engine.die()
-        self.core.engine.revive()
+        engine = self.core.engine
+        if self.workers and self.random.random() < 0.7:
+            engine.die_worker(self.random.choice(engine.workers))
+            for worker in list(engine.down) if self.random.random() < 0.7 else ():
+                engine.revive_worker(worker)
+        else:
+            engine.die()
+            engine.revive()
 
     async def crash(self) -> None:
         await self.stack.aclose()
@@ -157,6 +164,7 @@ class Life:
 
     async def finish(self) -> None:
         """Nothing dies any more; everything comes to its end."""
+        self.core.engine.revive()
         while alive := await self.core.store.jobs.alive():
             missing = sum(len(job.missing) for job in alive)  # of a batch a part is painted at a time
             await self.core.until(lambda: bool(self.core.engine.under_way))
@@ -164,8 +172,8 @@ class Life:
             assert sum(len(job.missing) for job in await self.core.store.jobs.alive()) < missing
 
 
-async def live(folder: Path, seed: int, acts: int) -> None:
-    life = Life(folder, seed)
+async def live(folder: Path, seed: int, acts: int, workers: int = 0) -> None:
+    life = Life(folder, seed, workers)
     await life.begin()
     async with life.stack:
         for _ in range(acts):
@@ -186,8 +194,13 @@ async def test_nothing_is_lost_or_doubled(tmp_path: Path, seed: int) -> None:
     await live(tmp_path, seed, 40)
 
 
+@pytest.mark.parametrize(("workers", "seed"), [(2, 20), (2, 21), (4, 22)])
+async def test_nothing_is_lost_or_doubled_with_several_workers(tmp_path: Path, workers: int, seed: int) -> None:
+    await live(tmp_path, seed, 40, workers)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 async def test_nothing_is_lost_or_doubled_in_many_lives(tmp_path: Path) -> None:
     for seed in range(100, 160):
-        await live(tmp_path / str(seed), seed, 100)
+        await live(tmp_path / str(seed), seed, 100, workers=(0, 2, 3)[seed % 3])

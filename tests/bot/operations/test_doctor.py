@@ -21,7 +21,7 @@ from bot.playground.server.rest.faults import Fault
 from bot.storage import DATABASE
 from bot.storage.database import newest_schema
 from bot.storage.lock import FolderLock
-from engine.protocol.messages import Ready
+from engine.protocol.messages import Ready, WorkerState
 from tests.bot.storage.test_old_data import old_folder
 
 USUAL = RetentionSection()
@@ -194,6 +194,25 @@ def test_an_engine_that_does_not_start_is_a_problem(ready: Ready | str) -> None:
     [found] = engine_findings(ready)
 
     assert Severity.BAD is found.verdict
+
+
+def test_each_of_several_workers_is_named() -> None:
+    good_one = WorkerState("cuda:0", 2, "Card", 4, 4)
+    bad_one = WorkerState("cuda:1", 0, "unknown", 0, 0, trouble="the device cannot be used")
+    ready = Ready("router", 1, "Card", 4, ("pixels",), (), ("primer",), workers=(good_one, bad_one))
+
+    found = [(finding.verdict, finding.text) for finding in engine_findings(ready)]
+
+    assert (Severity.GOOD, "cuda:0 paints on Card, 4 pictures at a time") in found
+    assert (Severity.BAD, "cuda:1 takes no jobs: the device cannot be used.") in found
+
+
+def test_devices_that_do_not_exist_are_named() -> None:
+    torch = {"torch": "2", "cuda": "", "devices": [{"name": "cpu", "title": "CPU", "bytes": 0, "problem": ""}]}
+
+    found = device_findings(torch, "cpu", "cuda:0", "cuda:1")
+
+    assert ["cuda:0", "cuda:1"] == [f.text.split("“")[1].split("”")[0] for f in found if f.verdict is Severity.BAD]
 
 
 def test_missing_weights_are_named() -> None:

@@ -18,7 +18,7 @@ from bot.operations.metrics import ErrorCount, Metrics, Timing, totals
 from bot.operations.metrics_server import exposition
 from bot.operations.status import Status
 from engine.client.local import Pulse
-from engine.protocol.messages import Ready
+from engine.protocol.messages import Ready, WorkerState
 from tests.bot.core import running_core
 from tests.bot.fakes import FakeClock
 from tests.bot.samples import NOW, done, job, running
@@ -238,3 +238,18 @@ async def test_a_core_is_measured_from_its_updates(tmp_path: Path) -> None:
             metrics.durations.total,
             metrics.misses.count,
         )
+
+
+def test_each_of_several_workers_has_figures() -> None:
+    workers = (
+        WorkerState("cuda:0", 11, "Card", 4, 3, memory=2**30),
+        WorkerState("cuda:1", 12, "Card", 4, 0, ends=3, trouble="it is starting"),
+    )
+
+    text = exposition(figures(ready=replace(READY, workers=workers))).decode()
+
+    assert 'dreambot_worker_info{device="Card",pid="11",worker="cuda:0"} 1.0' in text
+    assert 'dreambot_worker_up{worker="cuda:1"} 0.0' in text
+    assert 'dreambot_worker_free_slots{worker="cuda:0"} 3.0' in text
+    assert 'dreambot_worker_restarts{worker="cuda:1"} 3.0' in text
+    assert "dreambot_worker" not in exposition(figures()).decode()

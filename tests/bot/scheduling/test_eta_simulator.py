@@ -11,11 +11,11 @@ import pytest
 from bot.models.job import Priority, QueuePosition
 from bot.scheduling import eta_simulator
 from bot.scheduling.eta_correction import EtaCorrection
-from bot.scheduling.eta_simulator import RunningJob, forecast
+from bot.scheduling.eta_simulator import Capacity, RunningJob, forecast
 from bot.scheduling.throughput import DurationModel, DurationRange, PastJob, RemainingWork, ThroughputModel, Workload
 from bot.scheduling.ticket import Ticket
 from engine.requests.request import UpscaleRequest
-from tests.benchmarks.forecast import MACHINES, Day
+from tests.benchmarks.forecast import MACHINES, Day, Machine
 from tests.bot.core import dream
 
 
@@ -192,8 +192,9 @@ def test_an_unsteady_machine_gives_wider_ranges() -> None:
 
 
 @pytest.mark.slow
-async def test_most_promises_of_a_simulated_day_are_kept() -> None:
-    outcomes = Day(MACHINES[0], 0).play()
+@pytest.mark.parametrize("machine", [MACHINES[0], *MACHINES[2:]], ids=lambda machine: machine.name)
+async def test_most_promises_of_a_simulated_day_are_kept(machine: Machine) -> None:
+    outcomes = Day(machine, 0).play()
 
     assert len(outcomes) > 300
     assert 0.65 < sum(outcome.within for outcome in outcomes) / len(outcomes)
@@ -228,3 +229,105 @@ def test_a_job_whose_parts_are_all_painted_still_has_an_end() -> None:
     places = forecast([ticket("B1")], [RunningJob(ticket("A1"), left, 0.0)], lambda _: left, 1, now=100.0)
 
     assert 100 < places["B1"].starts < places["B1"].ready
+
+
+TWO_WORKERS = {"one": Capacity(4), "two": Capacity(4)}
+
+
+def test_jobs_on_two_workers_run_beside_one_another() -> None:
+    places = forecast([ticket("A1"), ticket("B1")], [], ten_seconds_a_unit, {"one": Capacity(1), "two": Capacity(1)}, 0)
+
+    assert [0, 0] == [places[name].starts for name in ("A1", "B1")]
+    assert [10, 10] == [places[name].ready for name in ("A1", "B1")]
+
+
+def test_a_slow_worker_takes_longer_and_comes_second() -> None:
+    workers = {"old": Capacity(1, slow=3.0), "new": Capacity(1)}
+
+    places = forecast([ticket("A1"), ticket("B1")], [], ten_seconds_a_unit, workers, 0)
+
+    assert [10, 30] == sorted(places[name].ready for name in ("A1", "B1"))
+
+
+def test_four_free_slots_in_two_workers_do_not_hold_a_job_of_four() -> None:
+    left = RemainingWork(DurationRange(8, 8, 8), 10, 2)
+    running = [RunningJob(ticket(f"{name}1", pictures=2), left, 1.0, name) for name in ("one", "two")]
+
+    waiting = [ticket("A1", pictures=4), ticket("B1")]
+    places = forecast(waiting, running, ten_seconds_a_unit, TWO_WORKERS, now=0, together=1.0)
+
+    assert places["A1"].starts == 8
+    assert places["B1"].starts == 0  # in the worker that is not kept for A1
+
+
+def test_a_suspect_waits_for_one_empty_worker_only() -> None:
+    left = RemainingWork(DurationRange(8, 8, 8), 10)
+    running = [RunningJob(ticket(f"{name}1"), left, 1.0, name) for name in ("one", "two")]
+    suspect = replace(ticket("A1"), isolated=True)
+
+    places = forecast([suspect, ticket("B1")], running, ten_seconds_a_unit, TWO_WORKERS, now=0, together=1.0)
+
+    assert (8, 0) == (places["A1"].starts, places["B1"].starts)
+
+
+def test_background_jobs_are_spread_over_the_workers() -> None:
+    behind = [replace(ticket(f"{name}1"), priority=Priority.BACKGROUND) for name in "ABC"]
+
+    places = forecast(behind, [], ten_seconds_a_unit, TWO_WORKERS, now=0)
+
+    assert [0, 0, 10] == sorted(place.starts for place in places.values())
+
+
+@pytest.mark.parametrize("workers", [8, 64])
+def test_many_workers_are_foretold_by_a_few(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The simulation of four of them is near that of all."""
+
+    def expect(one: Ticket) -> RemainingWork:
+        seconds = 20.0 + int(one.job_id[1:]) % 7
+        return RemainingWork(DurationRange(seconds * 0.8, seconds, seconds * 1.2), 25, one.pictures)
+
+    capacities = {str(number): Capacity(4) for number in range(workers)}
+    waiting = [replace(one, owner=one.job_id) for one in crowd(workers * 40)]
+    few = forecast(waiting, [], expect, capacities, now=0, together=0.7)
+    monkeypatch.setattr(eta_simulator, "MOST", 1000)
+    everyone = forecast(waiting, [], expect, capacities, now=0, together=0.7)
+
+    last = max(everyone[one.job_id].starts for one in waiting)
+    for one in waiting[:: workers // 4]:
+        assert abs(everyone[one.job_id].starts - few[one.job_id].starts) < 0.12 * last
+
+
+def test_speeds_are_learnt_per_device() -> None:
+    speeds, [cost] = DurationModel(), Workload.of(dream()).costs
+    for _ in range(12):
+        speeds.learn(cost, 4.0, "new card")
+        speeds.learn(cost, 10.0, "old card")
+
+    assert (1.0, pytest.approx(2.5, rel=0.1)) == (speeds.slow("new card"), speeds.slow("old card"))
+    assert pytest.approx(4.0, rel=0.1) == speeds.expect([cost]).likely
+    assert 1.0 == speeds.slow("another card")
+
+
+def test_what_one_device_has_painted_teaches_what_the_other_will_take() -> None:
+    speeds = DurationModel()
+    [cost], [large] = (
+        Workload.of(dream()).costs,
+        Workload.of(UpscaleRequest(image="0" * 64, width=256, height=256)).costs,
+    )
+    for _ in range(12):
+        speeds.learn(cost, 4.0, "new card")
+        speeds.learn(cost, 8.0, "old card")
+    speeds.learn(large, 6.0, "old card")
+
+    assert pytest.approx(3.0, rel=0.1) == speeds.expect([large]).likely
+
+
+def test_jobs_of_different_workers_do_not_slow_one_another_down() -> None:
+    company = ThroughputModel(together=1.0)
+    for number in range(20):
+        for worker in ("one", "two"):
+            company.started(f"{worker}{number}", Workload.of(dream()), number * 10.0, worker, "card")
+        for worker in ("one", "two"):
+            company.stopped(f"{worker}{number}", number * 10.0 + 10.0, finished=True)
+
+    assert pytest.approx(10, rel=0.05) == company.work(Workload.of(dream())).alone.likely

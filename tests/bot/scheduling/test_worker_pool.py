@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,8 +55,9 @@ def test_jobs_spread_over_idle_workers() -> None:
 def test_four_free_slots_in_two_workers_do_not_hold_a_job_of_four() -> None:
     queue = queue_of(worker("one", free=2), worker("two", free=2))
     handed(queue, ticket("A1", 2), ticket("B1", 2))
-    for load in queue.workers:
-        load.unseen.clear()
+    for job in ("A1", "B1"):
+        queue.workers.seen(job)
+    queue.workers.update(ready(worker("one", free=2), worker("two", free=2)))
 
     assert {} == handed(queue, ticket("C1", 4))
 
@@ -193,3 +196,27 @@ def test_every_job_starts_once_and_no_worker_has_more_pictures_than_slots(count:
         queue.ended(draw.choice(queue.running).job_id)
 
     assert sorted(waiting) == sorted(started)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_two_people_who_both_wait_get_equal_shares_on_any_number_of_workers(count: int) -> None:
+    """One asks for single pictures, the other for four at a time; jobs of equal cost per picture, ends at random."""
+    draw = random.Random(count)
+    queue = queue_of(*(worker(str(number)) for number in range(count)))
+    had = Counter[str]()
+    for number in range(400):
+        queue.add(Ticket(f"A{number}", "A", 1.0, 1, running_limit=99))
+        if number % 4 == 0:
+            queue.add(Ticket(f"B{number}", "B", 4.0, 4, running_limit=99))
+    for _ in range(200 * count):
+        while (one := queue.next()) is not None:
+            queue.workers.seen(one.job_id)
+            queue.workers.update(ready(*(worker(w.state.name, free=4 - w.pictures) for w in queue.workers)))
+        ending = draw.choice(queue.running)
+        had[ending.owner] += int(ending.cost)
+        queue.ended(ending.job_id)
+        queue.workers.update(ready(*(worker(w.state.name, free=4 - w.pictures) for w in queue.workers)))
+        if had.total() > 300:
+            break
+
+    assert abs(had["A"] - had["B"]) <= 4 * (count + 2)
