@@ -203,7 +203,7 @@ class _Play:
         played = foreground if share == 1.0 else _every(foreground, share)
         slots = sum(worker.capacity.slots for worker in self._workers)
         exact = len(played) if len(played) <= HEAD + slots else HEAD
-        self._play(times, played[: exact + slots])
+        self._play(times, list(played[: exact + slots]))
         self._extrapolate(times, played, exact)
         if share > 1.0:
             _interpolate(times, foreground, played, [self.pick(self.waiting[number][1].alone) for number in foreground])

@@ -131,7 +131,7 @@ class WorkerPool:
             states = (WorkerState(ready.worker, ready.pid, ready.device, most, ready.slots, largest=ready.largest),)
         before, self._loads = self._loads, {}
         for state in states:
-            load = self._loads[state.name] = before.pop(state.name, None) or WorkerLoad(state)
+            load = self._loads[state.name] = before.pop(state.name) if state.name in before else WorkerLoad(state)
             load.report(state)
         for name, load in before.items():
             if load.jobs:  # they are about to fail
