@@ -17,7 +17,7 @@ from pathlib import Path
 from engine.client.child_process import UNUSABLE_STATUS
 from engine.client.supervisor import StartEngine
 from engine.client.transport import BUFFER, take_socket
-from engine.environment import COMPILED_VARIABLE, WORKER_VARIABLE, MemoryRules
+from engine.environment import COMPILED_VARIABLE, SHARING_VARIABLE, WORKER_VARIABLE, MemoryRules
 from engine.errors import DreamError
 from engine.router.managed_worker import ManagedWorker, WatchedEngine
 from engine.router.ray_cluster import join_cluster, leave_cluster
@@ -83,7 +83,7 @@ def _engine(
         idle_minutes=memory.idle_minutes,
         compiled=Path(compiled) if compiled else None,
         timeouts=settings.timeouts,
-        variables={WORKER_VARIABLE: name},
+        variables={WORKER_VARIABLE: name, SHARING_VARIABLE: str(settings.sharing(device))},
         start=start,
     )
 

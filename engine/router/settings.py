@@ -74,6 +74,12 @@ class RouterSettings(BaseModel):
             return tuple(f"ray-{number}" for number in range(1, self.ray.workers + 1))
         return _numbered(self.devices)
 
+    def sharing(self, device: str) -> int:
+        """How many of the workers share *device*."""
+        if self.ray is not None:
+            return max(round(1 / self.ray.gpus_per_worker), 1) if self.ray.gpus_per_worker else 1
+        return self.devices.count(device)
+
     @property
     def threads_each(self) -> str:
         """CPU threads of each worker: workers that share the processor's cores divide them."""

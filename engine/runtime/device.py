@@ -29,17 +29,21 @@ class Peak:
 
 
 class Device:
-    """One torch device. *dtype* is the number format of large networks; None picks `fast_dtype`."""
+    """One torch device. *dtype* is the number format of large networks; None picks `fast_dtype`.
 
-    def __init__(self, device: torch.device, dtype: torch.dtype | None = None) -> None:
+    *sharing*: how many processes like this one share it; each takes an equal share of its memory.
+    """
+
+    def __init__(self, device: torch.device, dtype: torch.dtype | None = None, sharing: int = 1) -> None:
         self.torch = device
+        self._sharing = max(sharing, 1)
         self.dtype = dtype or fast_dtype(device)
         self._held = held_memory()
 
     @property
     def total(self) -> int:
-        """Bytes of memory in all."""
-        return device_memory(self.torch)
+        """Bytes of memory in all, or of this process' share."""
+        return device_memory(self.torch) // self._sharing
 
     def reach(self) -> int:
         """Bytes that models and the largest step can take together, whatever is loaded now."""
@@ -101,7 +105,7 @@ class Device:
     def description(self) -> str:
         """For people: ``NVIDIA H200 (143 GB)``, ``CPU (2 cores)``."""
         if self.torch.type == "cuda":
-            return f"{torch.cuda.get_device_name(self.torch)} ({self.total / 1e9:.0f} GB)"
+            return f"{torch.cuda.get_device_name(self.torch)} ({device_memory(self.torch) / 1e9:.0f} GB)"
         return f"CPU ({cores()} cores)" if self.torch.type == "cpu" else self.torch.type.upper()
 
 

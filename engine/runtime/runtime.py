@@ -43,13 +43,14 @@ class Runtime:
         dtype: torch.dtype | None = None,
         models: int = 0,
         compiler: Compiler | None = None,
+        sharing: int = 1,
     ) -> Runtime:
         """A runtime on *device* ("auto", "cpu", "cuda", "cuda:1", "mps"); raises EngineUnusable.
 
         *models*: bytes that loaded models may take together; 0 = a share of the device's memory. Without a *compiler*
-        nothing is compiled.
+        nothing is compiled. *sharing*: see `Device`.
         """
-        return cls.on(Device(find_device(device), dtype), models=models, compiler=compiler)
+        return cls.on(Device(find_device(device), dtype, sharing), models=models, compiler=compiler)
 
     @classmethod
     def on(cls, hardware: Device, *, models: int = 0, compiler: Compiler | None = None) -> Runtime:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from engine.client.child_process import UNUSABLE_STATUS
 from engine.client.transport import take_socket
-from engine.environment import COMPILED_VARIABLE, LOCAL, WORKER_VARIABLE, MemoryRules
+from engine.environment import COMPILED_VARIABLE, LOCAL, SHARING_VARIABLE, WORKER_VARIABLE, MemoryRules
 from engine.errors import DreamError
 from engine.protocol.framing import SyncWire, WireError
 from engine.protocol.messages import Cancel, Drain, Embed, Event, Submit
@@ -60,7 +60,8 @@ def _serve(wire: SyncWire) -> int:
     memory = MemoryRules.of(os.environ)
     folder = os.environ.get(COMPILED_VARIABLE)
     compiler = make_compiler(Path(folder) if folder else None)
-    runtime = Runtime.open(os.environ.get("DREAMBOT_DEVICE", "auto"), models=memory.nets_bytes, compiler=compiler)
+    device, sharing = os.environ.get("DREAMBOT_DEVICE", "auto"), int(os.environ.get(SHARING_VARIABLE) or "1")
+    runtime = Runtime.open(device, models=memory.nets_bytes, compiler=compiler, sharing=sharing)
     threads = os.environ.get("DREAMBOT_THREADS") or "auto"
     name = os.environ.get(WORKER_VARIABLE) or LOCAL
     worker = Worker(runtime, loop, outbox.put, name=name, threads=threads, idle_seconds=memory.idle_seconds)

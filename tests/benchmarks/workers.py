@@ -24,7 +24,7 @@ from tests.benchmarks.measure import Figure
 from tests.fork_server import FAKE, ROUTER
 
 PICTURES = 16
-STEPS = 25
+STEPS = 10
 EVENTS = 400
 CLUSTER, WAITING, DECISIONS, SUBMISSIONS = 64, 10_000, 400, 30
 

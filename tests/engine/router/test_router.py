@@ -241,3 +241,10 @@ def test_names_say_the_device_and_number_where_several_share_one() -> None:
     assert ("cuda:0", "cuda:1") == RouterSettings(devices=("cuda:0", "cuda:1")).names
     assert ("cpu-1", "cpu-2", "cuda") == RouterSettings(devices=("cpu", "cpu", "cuda")).names
     assert ("ray-1", "ray-2") == RouterSettings.model_validate({"ray": {"workers": 2}}).names
+
+
+def test_workers_that_share_a_device_are_counted() -> None:
+    three = RouterSettings(devices=("cuda:0", "cuda:0", "cuda:1"))
+    halves = RouterSettings.model_validate({"ray": {"workers": 4, "gpus_per_worker": 0.5}})
+
+    assert (2, 1, 2) == (three.sharing("cuda:0"), three.sharing("cuda:1"), halves.sharing("auto"))

@@ -176,3 +176,11 @@ def test_a_small_card_begins_fewer_pictures_and_keeps_fewer_nets(
 
     assert slots == card.slots
     assert 0.5 < Runtime.on(card).cache._budget / (gibibytes * 2**30) < 0.7, "images need the rest"
+
+
+def test_processes_that_share_a_card_divide_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.runtime.device.device_memory", lambda device: 24 * 2**30)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda device: "Card")
+    card = Device(torch.device("cuda"), torch.float16, sharing=3)
+
+    assert (8 * 2**30, 3, "Card (26 GB)") == (card.total, card.slots, card.description)
