@@ -137,3 +137,14 @@ def router_of(workers: int, **settings: object) -> dict[str, str]:
     """The environment of a `ROUTER` with so many fake workers: `cpu-1`, `cpu-2`, …"""
     found = RouterSettings.model_validate({"command": FAKE, "devices": ("cpu",) * workers, **settings})
     return {ROUTER_VARIABLE: found.model_dump_json()}
+
+
+def main() -> int:
+    """`python -m tests.fork_server`: a router whose workers are fakes, whatever its settings say."""
+    settings = RouterSettings.of(os.environ).model_copy(update={"command": FAKE})
+    os.environ.update(settings.variables)
+    return router.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

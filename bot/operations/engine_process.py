@@ -46,7 +46,6 @@ def router_settings(settings: EngineSection) -> RouterSettings | None:
     elif len(devices) == 1:
         return None
     return RouterSettings(
-        command=(settings.python or sys.executable, *DEFAULT_COMMAND[1:]),
         devices=() if ray else devices,
         threads=str(settings.threads or "auto"),
         stall=settings.stall_seconds,

@@ -75,7 +75,7 @@ def _engine(
     compiled = environ.get(COMPILED_VARIABLE)
     return WatchedEngine(
         on_end,
-        settings.command,
+        settings.command or None,
         environ=environ,
         threads=settings.threads_each,
         device=device,

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from engine.client.child_process import DEFAULT_COMMAND
 from engine.client.supervisor import SupervisorTimeouts
 from engine.errors import EngineUnusable
 
@@ -33,7 +32,8 @@ class RouterSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    command: tuple[str, ...] = DEFAULT_COMMAND
+    command: tuple[str, ...] = ()
+    """Of a worker; empty = `engine.worker.main` with the router's own Python."""
     devices: tuple[str, ...] = ()
     threads: str = "auto"
     stall: float = _USUAL.stall

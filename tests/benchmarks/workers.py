@@ -5,6 +5,7 @@ of a decision of the queue for 64 workers and 10,000 waiting jobs.
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import random
 import statistics
@@ -18,12 +19,12 @@ from bot.models.job import JobState, Priority
 from engine.client.local import LocalEngine
 from engine.protocol.messages import Event, Job, Progress, Ready, Result, WorkerState
 from engine.requests.request import build_request
-from engine.router.settings import RouterSettings
+from engine.router.settings import RaySettings, RouterSettings
 from tests.benchmarks.forecast import Person, row, wanted
 from tests.benchmarks.measure import Figure
 from tests.fork_server import FAKE, ROUTER
 
-PICTURES = 16
+PICTURES = 24
 STEPS = 10
 EVENTS = 400
 CLUSTER, WAITING, DECISIONS, SUBMISSIONS = 64, 10_000, 400, 30
@@ -88,10 +89,12 @@ async def anext_where(events: AsyncIterator[Event], wanted_: Callable[[Any], boo
 
 async def latencies() -> AsyncIterator[Figure]:
     """From the step of a fake engine to its progress at the client; its clock is this machine's."""
-    for name, command, variables in (
-        ("directly", FAKE, {}),
-        ("through the router", ROUTER, RouterSettings(command=FAKE, devices=("cpu", "cpu")).variables),
-    ):
+    two = RouterSettings(command=FAKE, devices=("cpu", "cpu"))
+    ways = [("directly", FAKE, "", {}), ("through the router", ROUTER, "cpu-2", two.variables)]
+    if importlib.util.find_spec("ray") is not None:
+        ray = RouterSettings(command=FAKE, ray=RaySettings(address="local", workers=2, gpus_per_worker=0))
+        ways.append(("through Ray", ROUTER, "ray-2", ray.variables))
+    for name, command, worker, variables in ways:
         engine = LocalEngine(command, environ={**os.environ, "DREAMBOT_FAKE_STAMP": "1"}, variables=variables)
         await engine.start()
         try:
@@ -102,7 +105,7 @@ async def latencies() -> AsyncIterator[Figure]:
             while len(late) < EVENTS:
                 number += 1
                 request = build_request("an owl", seed=number)
-                await engine.submit(Job(str(number), 1, "bench", request, worker="cpu-2"), {})
+                await engine.submit(Job(str(number), 1, "bench", request, worker=worker), {})
                 async for event in events:
                     if isinstance(event, Progress):
                         late.append(1000 * (time.time() - event.seconds_per_step))

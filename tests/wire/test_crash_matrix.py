@@ -254,7 +254,7 @@ def settings(folder: Path, workers: int) -> Path:
     """Settings with the fake engine, or a router with so many of them, and a ping for every picture."""
     fake = folder / "fake-python"
     fake.write_text(
-        f'#!/bin/sh\n[ "$2" = engine.router.main ] && exec {sys.executable} "$@"\n'
+        f'#!/bin/sh\n[ "$2" = engine.router.main ] && exec {sys.executable} -m tests.fork_server\n'
         f"exec {sys.executable} -m tests.fake_engine\n"
     )
     fake.chmod(fake.stat().st_mode | stat.S_IXUSR)

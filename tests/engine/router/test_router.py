@@ -12,10 +12,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from engine.client.local import LocalEngine
-from engine.errors import DreamError
+from engine.errors import DreamError, EngineUnusable
 from engine.protocol.messages import Failure, Job, Picture, Progress, Ready, Result, WorkerState
 from engine.requests.request import build_request
-from engine.router.settings import RouterSettings, router_timeouts
+from engine.router.ray_cluster import join_cluster
+from engine.router.settings import ROUTER_VARIABLE, RaySettings, RouterSettings, router_timeouts
 from tests.engine.client.test_local import QUICK, Client, is_running
 from tests.fork_server import FAKE, ROUTER, router_of
 
@@ -248,3 +249,23 @@ def test_workers_that_share_a_device_are_counted() -> None:
     halves = RouterSettings.model_validate({"ray": {"workers": 4, "gpus_per_worker": 0.5}})
 
     assert (2, 1, 2) == (three.sharing("cuda:0"), three.sharing("cuda:1"), halves.sharing("auto"))
+
+
+async def test_without_ray_the_host_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+
+    with pytest.raises(EngineUnusable, match=r"needs Ray: pip install dreambot\[ray\]"):
+        await join_cluster(RaySettings())
+
+
+async def test_a_router_that_cannot_work_says_why() -> None:
+    engine = LocalEngine(
+        (sys.executable, "-m", "engine.router.main"), variables={ROUTER_VARIABLE: "{}x"}, timeouts=QUICK
+    )
+    await engine.start()
+    client = Workers(engine)
+    try:
+        await client.until(lambda _: bool(client.readies))
+        assert "DREAMBOT_ROUTER does not describe any workers" in client.readies[0].unavailable["engine"]
+    finally:
+        await engine.close()
