@@ -66,6 +66,7 @@ async def test_more_like_this_finds_the_same_look_under_other_words(world: World
     await dreamt(max_, "a fox", seed=7)
     twin = await dreamt(mo, "an owl", seed=7)
     await embedded(world, 3)
+    await world.restart_bot()
 
     for page in (
         (await mo.click(owl, "More like this")).message,
