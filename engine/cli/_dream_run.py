@@ -74,7 +74,7 @@ def paint(
             keep=work.keep,
             replay_plan=order.replay_plan,
             only=missing,
-            closely=order.evolution is not None,
+            closely=order.evolution is not None or order.snapshots is not None,
         )
         seconds, notes = painted.seconds, painted.notes
         work.check_written()

@@ -131,7 +131,7 @@ def test_codes_and_sleepers_of_ones_own_are_models_of_their_methods_in_every_pro
     codes, asleep = (own[name].model(name) for name in ("codes", "asleep"))
     assert (("vqgan_clip",), (384, 256), 16, 128) == (codes.methods, codes.size, codes.multiple, codes.smallest)
     assert {"learning_rate": 0.2, "augment": "vqganclip"} == codes.defaults["vqgan_clip"]
-    assert (("biggan_clip",), (16, 16), 7) == (asleep.methods, asleep.size, asleep.classes)
+    assert (("biggan_clip", "biggan"), (16, 16), 7) == (asleep.methods, asleep.size, asleep.classes)
     assert {"classes": "all"} == asleep.defaults["biggan_clip"]
     assert [Kind.VQGAN, Kind.BIGGAN] == [own[name].entry(name).kind for name in own]
 
