@@ -77,6 +77,26 @@ class ReactionEvents(commands.Cog):
             with self.services.handlers.running():
                 await self.services.favorites.unreact(picture[0], picture[1], event.user_id)
 
+    @commands.Cog.listener()
+    async def on_raw_reaction_clear(self, event: discord.RawReactionClearEvent) -> None:
+        """A moderator removed all reactions of a message."""
+        await self._stars_cleared(event.channel_id, event.message_id)
+
+    @commands.Cog.listener()
+    async def on_raw_reaction_clear_emoji(self, event: discord.RawReactionClearEmojiEvent) -> None:
+        """A moderator removed all reactions with one emoji."""
+        reaction = read_reaction(event.emoji.name) if event.emoji.is_unicode_emoji() else None
+        if reaction is not None and reaction.wish is ReactionAction.STAR:
+            await self._stars_cleared(event.channel_id, event.message_id)
+
+    async def _stars_cleared(self, channel_id: int, message_id: int) -> None:
+        job_id = await self.services.store.messages.job_id(channel_id, message_id)
+        if job_id is not None:
+            with self.services.handlers.running():
+                for star in await self.services.store.stars.of_job(job_id):
+                    if star.by_reaction:
+                        await self.services.favorites.unreact(job_id, star.index, star.user_id)
+
     async def _star_entry(self, event: discord.RawReactionActionEvent) -> None:
         """A star on an entry of the starboard counts like one on the picture's own message."""
         entry = await self.services.store.starboard.find_message(event.channel_id, event.message_id)

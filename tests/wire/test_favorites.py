@@ -117,6 +117,21 @@ async def test_a_reaction_stars_the_best_picture_and_removing_it_removes_the_sta
     await until_stars(world, (job_id(owl), 0, mo.id))  # also starred by button
 
 
+async def test_stars_go_with_reactions_that_a_moderator_clears(
+    world: World, max_: Person, mo: Person, olive: Person
+) -> None:
+    for emoji in (None, "⭐"):
+        owl = await dreamt(max_, "an owl")
+        mo.react(owl, "⭐")
+        await until_stars(world, (job_id(owl), 0, mo.id))
+        await starred(olive, owl)
+
+        world.site.posting.clear_reactions(owl.state, emoji)
+
+        await until_stars(world, (job_id(owl), 0, olive.id))
+        await world.services.favorites.unstar(await world.services.jobs.find(job_id(owl)), None, olive.id)
+
+
 async def test_reactions_given_and_removed_while_the_bot_was_away_count(world: World, max_: Person, mo: Person) -> None:
     owl, fox = await dreamt(max_, "an owl"), await dreamt(max_, "a fox")
     mo.react(owl, "⭐")
