@@ -31,7 +31,7 @@ async def test_the_tree_names_authors_and_the_parent_counts_its_remixes(world: W
     assert f"**1.** {max_.mention} · [open]({link(world, parent)}) · an owl" in tree.text
     assert f"**2.** {mo.mention} · remix · [open]({link(world, child)}) · a fox" in tree.text
     assert f"**3.** {max_.mention} · upscaled" in tree.text
-    assert 800 == open_own(tree.files["lineage.png"]).width
+    assert 480 == open_own(tree.files["lineage.png"]).width
     jobs = await world.jobs_of(mo)
     assert [("remix", 1)] == [(job.origin.kind, len(job.pictures)) for job in jobs]
     assert jobs[0].cost > 0  # the remixer pays

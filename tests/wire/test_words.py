@@ -166,7 +166,7 @@ async def test_an_explanation_is_a_chart_with_its_numbers(world: World, max_: Pe
     assert "**1.** an owl · " in message.text
     assert "cosine" in message.text
     chart = open_own(message.files["explanation.png"])
-    assert 800 == chart.width
+    assert 640 == chart.width
 
     other = await said(mo, await mo.slash("explain", picture=upload(picture()), texts="a cat | zeitgeist"))
     assert "Not read: zeitgeist" in other.text

@@ -1,6 +1,7 @@
 """Draws a family tree: thumbnails with numbers, names and lines. Blocks; call it in a thread.
 
-The sheet has its own dark ground, so it looks the same in light and dark themes, and is legible at half its width.
+The sheet has its own dark ground, so it looks the same in light and dark themes. It is as narrow as its widest row
+allows, because a phone shows it about 300 pixels wide.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from engine.errors import UnreadablePicture
 from engine.images.opening import open_own
 from engine.images.pictures import fit, to_png
 
-WIDTH = 800
+NARROWEST = 480
 GROUND, PANEL, EDGE = (30, 31, 34), (58, 60, 66), (120, 124, 132)
 INK, SOFT, GOLD = (240, 240, 242), (190, 193, 200), (240, 181, 65)
 SIDE, GAP, MARGIN = 160, 24, 20
-NAME, SMALL = 26, 22
+NAME, SMALL = 30, 26
 ROW = SIDE + 2 * NAME + 34
 """Pixels of a generation: thumbnail, name, relation, and room for lines."""
 WORDS: Mapping[str, str] = {
@@ -43,12 +44,13 @@ def relation_word(relation: str) -> str:
 def family_tree(family: Family, pictures: Mapping[str, bytes], title: Mapping[str, str]) -> bytes:
     """The tree as PNG. *pictures*: key → PNG of the members that are shown; *title*: key → name of the author."""
     rows = list(family.generations.values())
+    width = max(NARROWEST, max(map(len, rows)) * (SIDE + GAP) - GAP + 2 * MARGIN)
     places = {
-        member.key: (_left(number, len(row)), MARGIN + level * ROW)
+        member.key: (_left(width, number, len(row)), MARGIN + level * ROW)
         for level, row in enumerate(rows)
         for number, member in enumerate(row)
     }
-    sheet = Image.new("RGB", (WIDTH, MARGIN + len(rows) * ROW), GROUND)
+    sheet = Image.new("RGB", (width, MARGIN + len(rows) * ROW), GROUND)
     draw = ImageDraw.Draw(sheet)
     for parent, child in family.lines:
         _line(draw, places[parent], places[child])
@@ -61,8 +63,8 @@ def family_tree(family: Family, pictures: Mapping[str, bytes], title: Mapping[st
     return to_png(sheet)
 
 
-def _left(number: int, many: int) -> int:
-    return (WIDTH - many * SIDE - (many - 1) * GAP) // 2 + number * (SIDE + GAP)
+def _left(width: int, number: int, many: int) -> int:
+    return (width - many * SIDE - (many - 1) * GAP) // 2 + number * (SIDE + GAP)
 
 
 def _line(draw: ImageDraw.ImageDraw, parent: tuple[int, int], child: tuple[int, int]) -> None:

@@ -1,7 +1,7 @@
 """Draws how well texts fit a picture: the picture, and for each text its shares as bars. Blocks; call it in a thread.
 
-The chart has its own dark ground, so it looks the same in light and dark themes. A phone shows it 400 pixels wide, half
-its size.
+The chart has its own dark ground, so it looks the same in light and dark themes. A phone shows it about 300 pixels wide,
+half its size.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from bot.pictures.drawn_text import fitting, font_of
 from engine.images.opening import open_own
 from engine.images.pictures import to_png, within
 
-WIDTH = 800
+WIDTH = 640
 GROUND, PANEL, INK, SOFT = (30, 31, 34), (43, 45, 49), (240, 240, 242), (176, 179, 186)
 GOLD, BLUE = (240, 181, 65), (96, 150, 214)
 MARGIN, TEXT, SMALL, BAR = 28, 30, 24, 20

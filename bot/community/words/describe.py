@@ -1,13 +1,15 @@
 """Describes a picture in prompts: CLIP compares it with texts of known words, and the closest texts are kept.
 
 The search goes through things, colours, places, times and styles. A word is only added if the text then comes closer to
-the picture by at least `GAIN`, so that nothing is claimed that CLIP does not see. Equal pictures give equal prompts.
+the picture by at least `GAIN`, so that nothing is claimed that CLIP does not see. Texts are chosen by the mean of their
+own cosine and that of the thing alone, because colour and place together can outweigh a wrong thing. Equal pictures
+give equal prompts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -55,7 +57,13 @@ Compare: TypeAlias = Callable[[Sequence[str]], Awaitable[list[Seen]]]
 @dataclass(frozen=True, slots=True)
 class _Draft:
     thing: str
+    alone: float
+    """Cosine of the thing without any other word."""
     seen: Seen
+
+    @property
+    def rank(self) -> tuple[float, str]:
+        return -(self.alone + self.seen.cosine), self.seen.text
 
 
 async def describe(reader: ClipReader, perceptor: str, png: bytes, note: str = "") -> Description:
@@ -77,7 +85,7 @@ async def describe(reader: ClipReader, perceptor: str, png: bytes, note: str = "
     styled = await compare([pattern.format(with_article(subject)) for pattern in styles])
     return Description(
         perceptor,
-        tuple(draft.seen for draft in drafts[:PROMPTS]),
+        tuple(sorted((draft.seen for draft in drafts[:PROMPTS]), key=_order)),
         tuple(Seen(names[one.text], one.cosine) for one in sorted(things, key=_order)[:LISTED]),
         tuple(_named(COLOURS, colours)[:LISTED]),
         tuple(_named([pattern.format("…") for pattern in styles], styled)[:LISTED]),
@@ -89,7 +97,7 @@ async def _coloured(compare: Compare, subjects: Sequence[tuple[str, Seen]]) -> l
     patterns = [f"{colour} {{}}" for colour in COLOURS]
     texts = [with_article(pattern.format(thing)) for thing, _ in subjects for pattern in patterns]
     found = await compare(texts)
-    return _chosen([_Draft(thing, seen) for thing, seen in subjects], found, len(patterns), GAIN)
+    return _chosen([_Draft(thing, seen.cosine, seen) for thing, seen in subjects], found, len(patterns), GAIN)
 
 
 async def _extended(compare: Compare, drafts: Sequence[_Draft], patterns: Sequence[str], gain: float) -> list[_Draft]:
@@ -102,8 +110,8 @@ def _chosen(drafts: Sequence[_Draft], found: Sequence[Seen], each: int, gain: fl
     chosen = []
     for number, draft in enumerate(drafts):
         best = min(found[number * each : (number + 1) * each], key=_order)
-        chosen.append(_Draft(draft.thing, best) if best.cosine >= draft.seen.cosine + gain else draft)
-    return sorted(chosen, key=lambda draft: _order(draft.seen))
+        chosen.append(replace(draft, seen=best) if best.cosine >= draft.seen.cosine + gain else draft)
+    return sorted(chosen, key=lambda draft: draft.rank)
 
 
 def _by_cosine(texts: Sequence[str], vectors: Vectors, picture: Vectors) -> list[Seen]:

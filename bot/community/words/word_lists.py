@@ -21,6 +21,10 @@ MODIFIERS = tuple(style.template.replace("{prompt}", "{}") for style in FOR_LARG
 """More styles, for CLIPs that were trained on the web."""
 
 
+_SINGULAR = ("ss", "us", "is")
+"""Ends of words in s that name one thing."""
+
+
 def is_small(perceptor: str) -> bool:
     """Whether the CLIP knows the primer's vocabulary only."""
     return perceptor.startswith(SMALL)
@@ -32,7 +36,7 @@ def styles_for(perceptor: str) -> tuple[str, ...]:
 
 
 def with_article(words: str) -> str:
-    """``an owl``; words that name several things get no article."""
-    if words.split(" ", 1)[-1] in PLURALS or words in PLURALS:
+    """``an owl``; words that name several things, such as ``dolls``, get no article."""
+    if words in PLURALS or (words.endswith("s") and not words.endswith(_SINGULAR)):
         return words
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bot.community.lineage.access import ResultAccess
-from bot.community.lineage.drawing import ROW, WIDTH, family_tree
+from bot.community.lineage.drawing import NARROWEST, ROW, family_tree
 from bot.community.lineage.family import PER_ROW, Families, Family, Relative
 from bot.interactions.context import Invocation
 from bot.models.job import JobRow, JobState, Kind, Origin, owner_of
@@ -218,7 +218,7 @@ def test_the_tree_is_drawn_with_gold_around_the_result_and_grey_boxes_without_pi
     )
     family = Family("r", members, (("p", "r"), ("d", "r"), ("r", "c")))
     tree = open_own(family_tree(family, {"r": png("r"), "c": png("c")}, {"r": "Ж" * 50, "c": "Max"}))
-    assert (WIDTH, 20 + 3 * ROW) == tree.size
+    assert (NARROWEST, 20 + 3 * ROW) == tree.size
     colours = {colour for _, colour in tree.getcolors(1_000_000) or ()}
     assert tuple(hashlib.sha256(b"r").digest()[:3]) in colours
     assert (240, 181, 65) in colours

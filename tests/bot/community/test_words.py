@@ -95,7 +95,8 @@ async def test_a_small_clip_is_only_asked_about_words_that_it_knows() -> None:
 
 
 def test_things_have_articles() -> None:
-    assert ("an owl", "a castle") == (with_article("owl"), with_article("castle"))
+    assert ("an owl", "a red bus") == (with_article("owl"), with_article("red bus"))
+    assert ("hina dolls", "red owls") == (with_article("hina dolls"), with_article("red owls"))
     assert len(THINGS) > 650
 
 
