@@ -17,6 +17,7 @@ from engine.errors import PromptError
 
 LONGEST = 100
 """Values of a range that are written out before the limits refuse them."""
+_LONGEST_NAME = 64
 _NAME = re.compile(r"(?<!\S)([a-z_]+)=$")
 _RANGE = re.compile(r"\s*(\d{1,10})\s*\.\.\s*(\d{1,10})\s*")
 _BAR = re.compile(r"(?<!\\)\|")
@@ -96,7 +97,7 @@ def read_template(source: str, brackets: Brackets = SQUARE, settings: Collection
 
 
 def _pieces(source: str, brackets: Brackets, settings: Collection[str]) -> Iterator[Words | ValueList]:
-    start = at = 0
+    start, at, ends = 0, 0, _ends(source, brackets)
     while at < len(source):
         if source[at] == "\\" and at + 1 < len(source):
             if source[at + 1] in brackets:
@@ -104,8 +105,8 @@ def _pieces(source: str, brackets: Brackets, settings: Collection[str]) -> Itera
                 start = at + 1
             at += 2
         elif source[at] == brackets[0]:
-            name = _NAME.search(source, start, at) if settings else None
-            end = _end(source, at, brackets)
+            name = _NAME.search(source, max(start, at - _LONGEST_NAME), at) if settings else None
+            end = ends.get(at, -1)
             found = _list(source, at, end, name[1] if name else "", brackets, settings)
             if found is not None:
                 yield Words(source[start : name.start() if name else at], start)
@@ -117,22 +118,25 @@ def _pieces(source: str, brackets: Brackets, settings: Collection[str]) -> Itera
     yield Words(source[start:], start)
 
 
-def _end(source: str, at: int, brackets: Brackets) -> int:
-    """The position of the bracket that closes the one at *at*, or -1."""
-    depth = 0
-    for place in range(at, len(source)):
-        if source[place] in brackets and source[place - 1 : place] != "\\":
-            depth += 1 if source[place] == brackets[0] else -1
-            if not depth:
-                return place
-    return -1
+def _ends(source: str, brackets: Brackets) -> dict[int, int]:
+    """Position of each opening bracket → that of the bracket that closes it; unclosed ones are left out."""
+    ends, opened, at = dict[int, int](), list[int](), 0
+    while at < len(source):
+        if source[at] == "\\":
+            at += 1
+        elif source[at] == brackets[0]:
+            opened.append(at)
+        elif source[at] == brackets[1] and opened:
+            ends[opened.pop()] = at
+        at += 1
+    return ends
 
 
 def _list(source: str, at: int, end: int, name: str, brackets: Brackets, settings: Collection[str]) -> ValueList | None:
     """The list in the brackets, or None if they are words."""
     opening, closing = brackets
     inside = source[at + 1 : end if end >= 0 else len(source)]
-    is_list = bool(_BAR.search(inside)) or bool(name and ("," in inside or ".." in inside))
+    is_list = ("|" in inside and bool(_BAR.search(inside))) or bool(name and ("," in inside or ".." in inside))
     if not is_list or _TIMELINE.match(inside):
         return None
     if end < 0:
@@ -145,12 +149,13 @@ def _list(source: str, at: int, end: int, name: str, brackets: Brackets, setting
         near = difflib.get_close_matches(name, settings, n=1)
         hint = f" Did you mean “{near[0]}”?" if near else ""
         raise PromptError(f"“{name}” is not a setting that can have a list.{hint}", source, at - len(name) - 1)
-    values = tuple(_values(source, at + 1, inside, name))
-    for place, value in enumerate(values):
+    values, texts = tuple(_values(source, at + 1, inside, name)), set[str]()
+    for value in values:
         if name and not value.text:
             raise PromptError("A value is missing here.", source, value.start)
-        if any(value.text == other.text for other in values[:place]):
+        if value.text in texts:
             raise PromptError(f"“{value.text}” appears twice in this list.", source, value.start)
+        texts.add(value.text)
     if len(values) < 2:
         raise PromptError("A list needs two values or more.", source, at)
     return ValueList(name or PROMPT, values, at - len(name) - 1 if name else at)

@@ -19,9 +19,9 @@ from bot.models.job import job_request_from_json, job_request_to_json
 from bot.policy.limits import check_size
 from bot.policy.server_rules import Location, ServerRules, preferred
 from bot.requests.autocomplete import lists as offered
-from bot.requests.experiment import plan_dream, with_style
+from bot.requests.experiment import SETTINGS, plan_comparison, plan_dream, with_style
 from bot.requests.format import compare_command
-from bot.requests.lists import CURLY, read_template
+from bot.requests.lists import CURLY, SQUARE, read_template
 from bot.requests.parse import ParsedCommand
 from engine.errors import DreamError, PromptError
 from engine.requests.request import DreamRequest, build_request
@@ -291,3 +291,20 @@ def test_a_template_keeps_every_character_outside_its_lists(text: str) -> None:
 )
 def test_a_style_word_holds_in_every_phase_of_a_timeline(prompt: str, expected: str) -> None:
     assert expected == with_style(prompt, "ink")
+
+
+def test_hostile_lists_are_read_within_the_timeout() -> None:
+    for brackets in (SQUARE, CURLY):
+        opening = brackets[0]
+        read_template(opening * 30_000, brackets, SETTINGS)
+        read_template(f"{opening}a " * 10_000, brackets, SETTINGS)
+    ranges = "|".join(f"{start}..{start + 99}" for start in range(0, 100_000, 100))
+    [seeds] = read_template(f"seed=[{ranges}]", settings=SETTINGS).lists
+    assert 100_000 == len(seeds.values)
+    with pytest.raises(PromptError, match="is not a setting|100000 pictures"):
+        plan_comparison("an owl", f"seed=[{ranges}]", ())
+
+
+def test_brackets_behind_an_escaped_backslash_are_a_list() -> None:
+    [colours] = read_template(r"a \\[red|blue] fox").lists
+    assert ["red", "blue"] == [value.text for value in colours.values]
