@@ -105,6 +105,12 @@ def clock_date(unix: float) -> str:
     return f"<t:{round(unix)}:f>"
 
 
+def snowflake(digits: str) -> int:
+    """A Discord id from typed or forged digits; 0, which nothing has, if it does not fit into 63 bits."""
+    number_of = int(digits)
+    return number_of if number_of < 1 << 63 else 0
+
+
 def mention(user_id: int) -> str:
     """A mention of a person, which does not ping inside an embed."""
     return f"<@{user_id}>"

@@ -386,6 +386,9 @@ class JobActions:
 
 
 def picture_of(job: JobRow, index: int | None) -> PictureRow:
+    """The picture of that index, by default the best. Raises PictureGone or Refused."""
+    if not job.pictures:
+        raise PictureGone("This job has no picture.")
     if index is None:
         return best(job.pictures)
     for picture in job.pictures:

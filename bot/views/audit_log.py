@@ -16,6 +16,7 @@ from bot.interactions.message_api import EphemeralPayload
 from bot.models.audit import AuditFilter, LogPage
 from bot.models.job import owner_of
 from bot.services import Services
+from bot.text import snowflake
 from bot.views.base import PREFIX, AnyInteraction, Press, handle
 
 _REST = r":(?P<entry>\d{1,18}):(?P<where>here|all):(?P<user>\d{0,20}):(?P<action>[a-z ]{0,30})"
@@ -47,7 +48,7 @@ class LogOlderButton(ui.DynamicItem[ui.Button[ui.View]], template=rf"{PREFIX}:lo
     @classmethod
     async def from_custom_id(cls, interaction: AnyInteraction, item: ui.Item[ui.View], match: re.Match[str], /) -> Self:
         """Rebuild the button that was pressed."""
-        user_id = int(match["user"]) if match["user"] else None
+        user_id = snowflake(match["user"]) if match["user"] else None
         return cls(int(match["entry"]), LogQuery(match["where"] == "all", user_id, match["action"]))
 
     async def callback(self, interaction: AnyInteraction) -> None:

@@ -12,6 +12,7 @@ from bot.errors import Refused
 from bot.interactions.context import Invocation
 from bot.models.job import JobRow
 from bot.storage import Store
+from bot.text import snowflake
 
 LINK = re.compile(r"https://(?:\w+\.)?discord(?:app)?\.com/channels/(?:\d{1,20}|@me)/(\d{1,20})/(\d{1,20})/?")
 JOB_ID = re.compile(r"[0-9a-z]{10}")
@@ -37,7 +38,7 @@ class ResultAccess:
         """The result that a message link or a job id names. Raises Refused; an unknown one reads the same."""
         job_id, text = None, text.strip().strip("<>")
         if link := LINK.fullmatch(text):
-            job_id = await self._store.messages.job_id(int(link[1]), int(link[2]))
+            job_id = await self._store.messages.job_id(snowflake(link[1]), snowflake(link[2]))
         elif JOB_ID.fullmatch(text):
             job_id = text
         job = await self._store.jobs.find(job_id) if job_id else None

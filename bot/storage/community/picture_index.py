@@ -9,6 +9,7 @@ viewer may see. A private result has no server, so only its owner finds it.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from bot.storage.database import Database, Session
 
 MOST_WORDS = 12
 """Words of a query that count."""
+_NO_WORD = re.compile(r'["\x00-\x1f\ud800-\udfff]')
+"""Characters that end the text of a query, or that SQLite does not take."""
 _LISTED = "EXISTS (SELECT 1 FROM messages WHERE messages.job_id = p.job_id AND messages.channel_id = p.channel_id)"
 _SHOWN = "EXISTS (SELECT 1 FROM messages WHERE messages.job_id = p.job_id)"
 _PUBLIC = (
@@ -323,7 +326,7 @@ def _server_word(server_id: int | None) -> str:
 
 def _match(words: str, *places: str, every: bool = True) -> str:
     """An FTS5 query: all words or (not *every*) one of them, the last as a prefix, and one of the places, if any."""
-    typed = [word for word in words.replace('"', " ").split() if any(map(str.isalnum, word))]
+    typed = [word for word in _NO_WORD.sub(" ", words).split() if any(map(str.isalnum, word))]
     if not typed:
         return '""'
     terms = [f'"{word}"' for word in typed[:MOST_WORDS]]

@@ -18,7 +18,7 @@ from bot.interactions.context import Invocation
 from bot.interactions.message_api import EphemeralPayload
 from bot.models.gallery import Order
 from bot.services import Services
-from bot.text import plain
+from bot.text import plain, snowflake
 from bot.views.base import PREFIX, AnyInteraction, Press, handle
 from bot.views.community.picture_lists import PictureMenu, list_payload
 
@@ -46,7 +46,7 @@ class GalleryButton(
 
     @classmethod
     async def from_custom_id(cls, interaction: AnyInteraction, item: ui.Item[ui.View], match: re.Match[str], /) -> Self:
-        person = int(match["person"]) if match["person"] else None
+        person = snowflake(match["person"]) if match["person"] else None
         order: Order = "starred" if match["order"] == "s" else "newest"
         return cls(GalleryView(match["list"] == "f", order, person, match["words"], int(match["page"])))
 

@@ -22,7 +22,7 @@ from bot.community.picture_requests import (
 from bot.models.job import JobRow, Kind
 from bot.pictures.ranking import best
 from bot.requests.format import unusual_ways, words_of
-from bot.views.base import Press, custom_id, modal_values
+from bot.views.base import Press, chosen_index, custom_id, modal_values
 from bot.views.remix_modal import FIELD, MODAL_SECONDS
 from engine.requests.prompts import Prompt
 from engine.requests.request import DreamRequest
@@ -118,7 +118,7 @@ async def _submit(press: Press, use: PictureUse, subject: JobRow | str) -> None:
     sha256, parent = subject if isinstance(subject, str) else "", None
     if isinstance(subject, JobRow):
         chosen = values.get("picture", "")
-        picture = picture_of(subject, int(chosen) if chosen.isdecimal() else None)
+        picture = picture_of(subject, chosen_index(chosen) if chosen else None)
         sha256, parent = picture.sha256, ParentPicture(subject.id, picture.index)
     built = await _built(press, use, form, sha256)
     await press.services.job_actions.dream(

@@ -301,7 +301,7 @@ def test_hostile_lists_are_read_within_the_timeout() -> None:
     ranges = "|".join(f"{start}..{start + 99}" for start in range(0, 100_000, 100))
     [seeds] = read_template(f"seed=[{ranges}]", settings=SETTINGS).lists
     assert 100_000 == len(seeds.values)
-    with pytest.raises(PromptError, match="is not a setting|100000 pictures"):
+    with pytest.raises(PromptError, match="100000 pictures"):
         plan_comparison("an owl", f"seed=[{ranges}]", ())
 
 
