@@ -189,6 +189,8 @@ class DreamRequest(BaseModel):
 
     def starting_from(self, image: str) -> DreamRequest:
         """The same, but from the picture *image* in place of noise, clouds or another, with half of the steps left."""
+        if not self.options.guided:  # it looks at no picture: another seed is its variation
+            return self
         return self.model_copy(update={"init_image": image, "init_icon": "", "options": self.options.painting_on()})
 
     def init_note(self, width: int, height: int) -> str:

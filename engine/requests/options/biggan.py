@@ -13,7 +13,7 @@ from engine.errors import InvalidRequest
 from engine.requests.options.base import Options, refuse
 from engine.requests.options.biggan_clip import IMAGENET_CLASSES, read_classes
 
-NAMED = "named"
+NAMED, NO_WALK = "named", "none"
 WALK_STEPS = 48
 """Pictures of a walk, if nobody says how many."""
 MOST_SEEDS = 16
@@ -37,7 +37,7 @@ class BigganOptions(Options):
         default=0.5, ge=0.02, le=1, description="truncation of the latents; lower is cleaner and less varied"
     )
     through: str = Field(
-        default="",
+        default=NO_WALK,
         max_length=200,
         description="seeds that a walk passes before it returns to its own, as in 12+31; shown by the timelapse",
     )
@@ -45,13 +45,13 @@ class BigganOptions(Options):
     @classmethod
     def settle(cls, usual: Mapping[str, object], chosen: Mapping[str, str]) -> Self:
         """A walk has `WALK_STEPS` pictures."""
-        walk = {"steps": WALK_STEPS} if chosen.get("through") else {}
+        walk = {"steps": WALK_STEPS} if chosen.get("through", NO_WALK) != NO_WALK else {}
         return cls.model_validate({**usual, **walk, **chosen})
 
     @property
     def seeds(self) -> tuple[int, ...]:
         """The seeds that a walk passes. Raises InvalidRequest."""
-        words = [word.strip() for word in self.through.split("+")] if self.through else []
+        words = [word.strip() for word in self.through.split("+")] if self.through != NO_WALK else []
         if wrong := next((word for word in words if not _SEED.match(word)), None):
             refuse(f"through: “{wrong[:40]}” is not a seed, as in 12+31.")
         if len(words) > MOST_SEEDS:

@@ -20,7 +20,7 @@ from engine.loaders.biggan import load_biggan_net
 from engine.methods._base import Finished, Running
 from engine.methods.biggan import METHOD, named_classes, slerp, truncated
 from engine.requests.prompts import parse_prompts
-from engine.requests.request import build_request
+from engine.requests.request import build_request, request_from_json, request_to_json
 from tests.engine.loaders.test_biggan import tiny_tensors
 from tests.engine.methods.easels import Easel, biggan_easel
 from tests.engine.weights.made import saved
@@ -35,7 +35,9 @@ def easel() -> Iterator[Easel]:
 
 
 def test_a_picture_is_what_the_net_makes_of_its_class_and_numbers(easel: Easel) -> None:
-    (state,) = easel.begin("a castle", {"steps": "1", "through": "", "classes": "named", "truncation": "0.4"}, seed=5)
+    (state,) = easel.begin(
+        "a castle", {"steps": "1", "through": "none", "classes": "named", "truncation": "0.4"}, seed=5
+    )
     (step,) = METHOD.advance([state], easel.runtime)
     net = load_biggan_net("tiny", easel.runtime)
     weights = torch.zeros(1, 1, 1000)
@@ -67,7 +69,7 @@ def test_a_walk_turns_along_great_circles_and_returns(easel: Easel) -> None:
             assert torch.allclose(state.z, stations[(number + 1) // 3 % 3], atol=1e-6)
         frames += METHOD.advance([state], easel.runtime)
     previews = [frame.preview() for frame in frames if isinstance(frame, Running) and frame.preview]
-    (alone,) = easel.begin(settings={"steps": "1", "through": ""})
+    (alone,) = easel.begin(settings={"steps": "1", "through": "none"})
     (single,) = METHOD.advance([alone], easel.runtime)
 
     assert 8 == len(previews) and isinstance(frames[-1], Finished) and isinstance(single, Finished)
@@ -103,6 +105,8 @@ def test_what_cannot_be_walked_is_said(settings: dict[str, str], words: str) -> 
 def test_it_needs_no_clip_and_a_walk_has_its_length() -> None:
     request = build_request("an owl", model="biggan-deep-128", method="biggan", settings={"through": "3"})
 
+    again = request_from_json(request_to_json(request.starting_from("f" * 64)))
+    assert request == again, "a variation is another seed"
     assert () == request.helpers and 48 == request.options.steps
     assert 1 == build_request("an owl", model="biggan-deep-128", method="biggan").options.steps
     with pytest.raises(InvalidRequest, match="looks at no picture"):
