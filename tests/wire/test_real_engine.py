@@ -70,6 +70,11 @@ async def test_a_real_picture_is_found_by_a_small_mirrored_copy(world: World, ma
     assert re.fullmatch("primer-grader [0-9a-f]{64}", perceptor)
 
 
+def numbered(text: str) -> list[str]:
+    """The lines ``**1.** …`` of an answer."""
+    return [line for line in text.splitlines() if re.match(r"\*\*\d\.\*\*", line)]
+
+
 def circle(colour: str) -> bytes:
     image = Image.new("RGB", (256, 256), "white")
     ImageDraw.Draw(image).ellipse((64, 64, 192, 192), fill=colour)
@@ -85,12 +90,12 @@ async def test_a_real_picture_is_described_explained_and_resembled(world: World,
     await max_.wait_for(described, lambda m: "Colours:" in m.text, SECONDS)
     colours = described.text.partition("Colours: ")[2]
     assert colours.startswith("red ")
-    assert "red" in described.text.partition("\n")[2].splitlines()[0]
+    assert all(" red " in line for line in numbered(described.text)), described.text
 
     texts = "a red circle on white | a blue circle on white"
     explained = (await max_.slash("explain", picture=upload(circle("red")), texts=texts)).message
     await max_.wait_for(explained, lambda m: m.pictures, SECONDS)
-    first, second = (float(line.split(" · ")[1].rstrip("%")) for line in explained.text.splitlines()[1:3])
+    first, second = (float(line.split(" · ")[1].rstrip("%")) for line in numbered(explained.text))
     assert first > 90 > 10 > second
 
     answer = await max_.slash("blend", first=upload(circle("red")), second=upload(circle("orange")), seed=7)

@@ -1,7 +1,7 @@
 """Draws how well texts fit a picture: the picture, and for each text its shares as bars. Blocks; call it in a thread.
 
-The chart has its own dark ground, so it looks the same in light and dark themes. A phone shows it about 300 pixels wide,
-half its size.
+The chart has its own dark ground, so it looks the same in light and dark themes. A phone shows it about 300 pixels
+wide, half its size.
 """
 
 from __future__ import annotations
