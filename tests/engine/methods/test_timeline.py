@@ -13,14 +13,17 @@ from engine.errors import InvalidRequest
 from engine.guidance.perceptor_loader import load_perceptor
 from engine.guidance.targets import FUZZY_COPIES
 from engine.methods import find_method
-from engine.requests.request import build_request, request_from_json, request_to_json
+from engine.requests.request import METHODS, build_request, request_from_json, request_to_json
 from tests.engine.methods.easels import EASELS, Easel
 from tests.engine.tiny import job_of, tiny_runtime
 
 CHANGING = "0: a red circle | 3: an owl"
 
 
-@pytest.fixture(scope="module", params=list(EASELS))
+GUIDED = [name for name in EASELS if METHODS[name].guided]
+
+
+@pytest.fixture(scope="module", params=GUIDED)
 def easel(request: pytest.FixtureRequest) -> Iterator[Easel]:
     with EASELS[request.param]() as found:
         yield found
