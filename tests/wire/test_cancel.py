@@ -184,7 +184,7 @@ async def test_a_sheet_is_refreshed_by_its_button(world: World, max_: Person) ->
     await max_.click(sheet, "Refresh")
 
     await max_.wait_for(sheet, is_result)
-    assert {"Post here", "Save", "Upscale"} < set(sheet.buttons)
+    assert {"Post here", "Star", "Upscale"} < set(sheet.buttons)
     assert not {"Cancel", "Refresh", "Delete", "Report"} & set(sheet.buttons)
 
 

@@ -83,6 +83,5 @@ async def test_a_line_that_is_too_long_for_info_is_handed_over_whole(max_: Perso
     said = info.files["commands.txt"].decode()
     assert "Discord command:\n/dream prompt:an owl\\: ```ooo" in said
     assert "ooo method:clip_diffusion model:primer profile:none size:256x256 steps:25 seed:7\n" in said
-    await mo.click(info, "Save")
-    await mo.wait_for(info, lambda m: "Unsave" in m.buttons)
+    assert "Unstar" in (await mo.click(info, "Star")).message.buttons
     assert said == info.files["commands.txt"].decode()

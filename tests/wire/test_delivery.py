@@ -136,8 +136,6 @@ async def test_a_picture_over_the_upload_limit_is_re_encoded_with_a_note(world: 
         "The PNG is stored by the bot; Upscale and Variation use it."
     )
     assert told in info.text
-    await max_.click(info, "Save")
-    await max_.wait_for(info, lambda m: "Unsave" in m.buttons and told in m.text)
 
 
 async def test_a_busy_discord_is_waited_for(world: World, max_: Person) -> None:

@@ -21,10 +21,10 @@ async def test_an_interaction_that_is_delivered_twice_is_one_job(
     actions, refused = world.services.job_actions, list[str]()
     dream = actions.dream
 
-    async def twice(*given: Any) -> None:
-        await dream(*given)
+    async def twice(*given: Any, **named: Any) -> None:
+        await dream(*given, **named)
         with pytest.raises(Refused) as second:
-            await dream(*given)
+            await dream(*given, **named)
         refused.append(str(second.value))
 
     monkeypatch.setattr(actions, "dream", twice)
@@ -85,10 +85,10 @@ async def test_a_command_under_way_is_finished_before_the_bot_closes(
     actions, begun, go_on = world.services.job_actions, asyncio.Event(), asyncio.Event()
     dream = actions.dream
 
-    async def slowly(*given: Any) -> None:
+    async def slowly(*given: Any, **named: Any) -> None:
         begun.set()
         await go_on.wait()
-        await dream(*given)
+        await dream(*given, **named)
 
     monkeypatch.setattr(actions, "dream", slowly)
     asked = asyncio.create_task(max_.slash("dream", prompt="an owl"))
