@@ -132,7 +132,7 @@ class DreamCog(commands.Cog):
             )
 
         made = await self.services.experiments.texts(typed, caller, self.services.unavailable, build)
-        if image or target:
+        if image or target or icon or target_icon:
             await self.services.job_actions.check(made.request, caller)
         attached = await _fetched(self.services.attachments, caller.user_id, image, mask)
         aim = await self.services.attachments.read(target, caller.user_id) if target else None

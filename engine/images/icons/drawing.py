@@ -37,7 +37,7 @@ def draw_icon(icon: Icon, width: int, height: int) -> Image.Image:
     return Image.fromarray(levels.round().astype(np.uint8), "RGBA")
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)
 def icon_png(icon: Icon, width: int, height: int) -> tuple[str, bytes]:
     """SHA-256 and bytes of *icon* as a PNG in RGB; what is transparent is white."""
     image = draw_icon(icon, width, height)

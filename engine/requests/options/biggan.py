@@ -39,7 +39,7 @@ class BigganOptions(Options):
     through: str = Field(
         default=NO_WALK,
         max_length=200,
-        description="seeds that a walk passes before it returns to its own, as in 12+31; shown by the timelapse",
+        description="seeds that a walk passes before it returns to its own, as in 12+31; filmed by --evolution",
     )
 
     @classmethod
