@@ -158,7 +158,10 @@ async def test_words_that_the_perceptor_cannot_read_search_prompts_only(world: W
 async def test_without_a_perceptor_words_are_searched(world: World, max_: Person) -> None:
     owl = await dreamt(max_, "an owl")
 
-    assert ["an owl"] == listed(await find(max_, "owl"))
+    for words in ("owl", "OWL", "\ud83d owl", 'an "owl"', "owl\x00", "ow", "owl OR"):
+        assert ["an owl"] == listed(await find(max_, words)), words
+    for words in ("🦊", "...", ") OR (", "\u202e"):
+        assert "Nothing found" in (await find(max_, words)).text, words
     assert "This bot does not compare pictures." in whispered(await max_.click(owl, "More like this"))
     assert 0 == await count(world.bot.store, "picture_index", "vector IS NOT NULL")
 

@@ -64,10 +64,11 @@ class FindCog(commands.Cog):
         """Show the first page privately."""
         responder = InteractionResponder.of(interaction, private=True)
         caller = Invocation.of_interaction(interaction)
-        if not words.strip() and picture is None:
+        words = words.encode(errors="ignore").decode().strip()  # without halves of surrogate pairs
+        if not words and picture is None:
             raise Refused("Type words or attach a picture to search for.")
         chosen: Place = place if place in PLACES.values() else "all"  # type: ignore[assignment]
-        await responder.send_private_payload(await self._found(words.strip(), chosen, caller, picture))
+        await responder.send_private_payload(await self._found(words, chosen, caller, picture))
 
     async def more_like_this(self, interaction: AnyInteraction, message: discord.Message) -> None:
         """Show pictures that resemble a result, or the attached picture of another message."""
