@@ -158,6 +158,7 @@ class Admission:
     async def _reserve(self, session: Session, job: JobRow, standing: Standing, now: float, *, free: bool) -> float:
         """Reserve the cost in both quotas, or nothing; returns the units that the person had left before."""
         if free:
+            await self._quota.check_free(session, job.owner, standing.units, now)
             await self._quota.reserve(session, job.id, job.owner, 0.0, 0.0, now, job.origin.server_id)
             return math.inf
         await self._check_server_quota(session, job, standing, now)

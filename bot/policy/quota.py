@@ -26,6 +26,8 @@ from bot.storage.ledger import Charge, LedgerRows, Totals
 from bot.storage.settings import Audit
 
 DAY = 86_400.0
+FREE_JOBS = 5
+"""Jobs of one person per `DAY` that cost no quota: entries of challenges."""
 _LOOK_BACK = 3 * DAY
 """The places of a person's jobs within this time decide which days count. A day has up to 48 h: see `Calendar`."""
 
@@ -164,6 +166,17 @@ class Quota:
         window = await self._window(session, owner, now, server_id)
         totals = await self._rows.totals(session, owner, window.since)
         return (max(0, pixel_steps(allowance) - totals.used - totals.held) + totals.credit) / STEPS_PER_UNIT
+
+    async def check_free(self, session: Session, owner: str, allowance: float, now: float) -> None:
+        """Raise QuotaUsedUp unless *owner* may have another job that costs nothing; 0 = no limit.
+
+        Reservations survive `/forget` and the end of a challenge, so neither gives further free jobs.
+        """
+        if allowance and await self._rows.free_since(session, owner, now - DAY) >= FREE_JOBS:
+            raise QuotaUsedUp(
+                f"I have painted {FREE_JOBS} entries for you within a day, which is the limit. You can still enter a "
+                "picture that you have painted yourself."
+            )
 
     async def check_server(self, session: Session, server_id: int, units: float, allowance: float, now: float) -> None:
         """Raise QuotaUsedUp if *units* more exceed the server's shared *allowance* (0 = no limit)."""

@@ -78,6 +78,17 @@ class LedgerRows:
         )
         return 0 if row is None else int(row[0])
 
+    async def free_since(self, session: Session, owner: str, since: float) -> int:
+        """Number of jobs since *since* that cost nothing; those that failed or never began are left out."""
+        row = await session.one(
+            "SELECT count(*) FROM charges LEFT JOIN jobs ON jobs.id = job_id"
+            " WHERE charges.owner = ? AND reserved_at >= ? AND reserved = 0 AND (jobs.id IS NULL"
+            " OR (jobs.state <> 'failed' AND (jobs.state <> 'cancelled' OR started_at IS NOT NULL)))",
+            owner,
+            since,
+        )
+        return 0 if row is None else int(row[0])
+
     async def servers_since(self, session: Session, owner: str, since: float) -> set[int | None]:
         """The servers where that person has asked for jobs since *since*; None stands for other places."""
         rows = await session.all(

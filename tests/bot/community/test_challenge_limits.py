@@ -1,0 +1,91 @@
+"""What costs nothing has a limit that neither deleting one's data nor further challenges lift."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.errors import QuotaUsedUp
+from bot.jobs.admission import Submission
+from bot.models.job import JobRow, JobState, owner_of
+from bot.models.vote import Candidate, Vote, VotePlace
+from bot.policy.quota import DAY, FREE_JOBS
+from tests.bot.core import ANN, BOB, Core, config, count, dream, origin, running_core
+
+
+async def free(core: Core, user: int = ANN) -> JobRow:
+    """Begin a job that costs nothing."""
+    return await core.jobs.submit(Submission(dream(), origin(user, kind="entry"), free=True))
+
+
+async def painted(core: Core, user: int = ANN) -> None:
+    job = await free(core, user)
+    await core.handed(job.id)
+    core.engine.paint(job.id)
+    await core.until_state(job.id, JobState.DONE)
+
+
+async def test_free_jobs_have_a_daily_limit_that_deleting_ones_data_does_not_lift(tmp_path: Path) -> None:
+    async with running_core(tmp_path) as core:
+        for _ in range(FREE_JOBS - 1):
+            await painted(core)
+        unfinished = await free(core)
+        with pytest.raises(QuotaUsedUp, match="within a day, which is the limit"):
+            await free(core)
+        await core.jobs.cancel(unfinished.id, ANN)
+        began = core.store.jobs
+        if (await core.row(unfinished.id)).started_at is None:
+            await painted(core)
+        with pytest.raises(QuotaUsedUp):
+            await free(core)
+        await painted(core, BOB)
+
+        async with core.store.transaction() as session:
+            since = await core.jobs.quota.start_for(session, owner_of(ANN), core.clock())
+            await core.store.erasure.forget(session, owner_of(ANN), ANN, since, core.clock())
+        assert [] == await began.of_owner(owner_of(ANN), 10)
+        with pytest.raises(QuotaUsedUp):
+            await free(core)
+
+        core.clock.now += DAY + 1
+        await painted(core)
+
+
+@pytest.mark.parametrize("units", [0.0])
+async def test_without_a_quota_nothing_that_costs_nothing_is_refused(tmp_path: Path, units: float) -> None:
+    async with running_core(tmp_path, config(quota={"units": units})) as core:
+        for _ in range(FREE_JOBS + 1):
+            await painted(core)
+
+
+async def test_a_vote_that_is_deleted_while_its_message_is_sent_leaves_no_message(tmp_path: Path) -> None:
+    async with running_core(tmp_path) as core:
+        await painted(core)
+        await painted(core)
+        jobs = await core.store.jobs.of_owner(owner_of(ANN), 2)
+        vote = Vote(
+            id="vote000001",
+            where=VotePlace(400, 500),
+            message_id=None,
+            starter_id=0,
+            title="owls",
+            others_only=True,
+            spoiler=False,
+            mature=False,
+            is_open=True,
+            created_at=core.clock(),
+            ends_at=core.clock() + 60,
+            revision=1,
+            shown=0,
+            tries=0,
+            candidates=tuple(Candidate(job.id, 0, ANN, "a fox", (), place) for place, job in enumerate(jobs)),
+        )
+        async with core.store.transaction() as session:
+            await core.store.votes.insert(session, vote)
+        await core.store.votes.delete(vote.id)
+        assert 0 == await count(core.store, "removals")
+
+        assert not await core.store.votes.posted(vote, 77)
+
+        assert [(500, 77)] == await core.store.erasure.to_remove(5)
