@@ -112,18 +112,19 @@ class Votes:
     ) -> Vote:
         """Store a vote of *seconds* over 2 to 25 pictures and post its message; letters are given at random.
 
-        *others_only*: nobody may vote for their own picture. *also* runs in the same transaction. Raises Refused: too
-        many votes, or no right to post.
+        *others_only*, of challenges: nobody may vote for their own picture, and no other vote over these pictures
+        stands in the way. *also* runs in the same transaction. Raises Refused: too many votes, or no right to post.
         """
         if not 2 <= len(candidates) <= MOST_CANDIDATES:
             raise Refused(f"A vote needs 2 to {MOST_CANDIDATES} pictures; this has {len(candidates)}.")
         shuffled = secrets.SystemRandom().sample(candidates, len(candidates))
         lettered = tuple(replace(one, place=place) for place, one in enumerate(shuffled))
         now, job_ids = self._clock(), {one.job_id for one in lettered}
-        await self._end_deleted(job_ids, where.channel_id)
+        alone = () if others_only else job_ids
+        await self._end_deleted(alone, where.channel_id)
         async with self._store.transaction() as session:
             rows = self._store.votes
-            for job_id in job_ids:
+            for job_id in alone:
                 if (known := await rows.open_over(job_id, where.channel_id, session)) is not None:
                     raise Refused(await self._running(known, session))
             if starter_id and await rows.count_open(session, starter_id) >= MOST_OPEN:
@@ -236,7 +237,8 @@ class Votes:
         if message_id is None:
             message_id = await post.send(payload, nonce(vote.id, f"vote {vote.is_open}"))
             failpoint("vote posted")
-        await self._store.votes.posted(vote.id, message_id, vote.revision)
+        if not await self._store.votes.posted(vote, message_id):  # deleted while the message was sent
+            self._deletes()
 
     async def _learn(self, vote: Vote, error: BaseException) -> None:
         if trouble_of(error) not in SETTLED:

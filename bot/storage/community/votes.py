@@ -99,12 +99,21 @@ class VoteRows:
             )
         return [row[0] for row in rows]
 
-    async def posted(self, vote_id: str, message_id: int, revision: int) -> None:
-        """Note that this message shows that revision."""
+    async def posted(self, vote: Vote, message_id: int) -> bool:
+        """Note that this message shows this revision; if the vote is gone by now, queue the message for deletion.
+
+        Returns whether the vote is there.
+        """
         async with self._database.transaction() as session:
-            await session.run(
-                "UPDATE votes SET message_id = ?, shown = ?, tries = 0 WHERE id = ?", message_id, revision, vote_id
+            row = await session.one(
+                "UPDATE votes SET message_id = ?, shown = ?, tries = 0 WHERE id = ? RETURNING 1",
+                message_id,
+                vote.revision,
+                vote.id,
             )
+            if row is None:
+                await session.run("INSERT OR IGNORE INTO removals VALUES (?, ?)", vote.where.channel_id, message_id)
+        return row is not None
 
     async def retry(self, vote_id: str, not_before: float) -> None:
         async with self._database.transaction() as session:

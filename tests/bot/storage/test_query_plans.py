@@ -234,6 +234,8 @@ async def arguments(core: Core) -> Values:
         "Confirmations.ask.question": (replace(question, id="rrrrrrrrrr"),),
         "Reports.close.state": ("dismissed",),
         "LedgerRows.reserve.job_id": ("nnnnnnnnnn",),
+        "ChallengeRows.result_moved.challenge": (replace(CHALLENGE, result_id=9),),
+        "vote": (vote,),
         "answer": ("yes",),
         "beside": ("", job.id),
         "by_reaction": (True,),
