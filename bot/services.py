@@ -192,7 +192,7 @@ def build_services(
     deletion_queue, visibility = DeletionQueue(client, store), Visibility(client, store)
     starboard = Starboard(client, store, delivery, indexer, jobs.takedowns, buttons.star, deletion_queue.wake, clock)
     votes = Votes(client, store, jobs, buttons.ballot, deletion_queue.wake, clock)
-    poster = ChallengePoster(client, store, buttons.challenge, buttons.challenge_result, clock)
+    poster = ChallengePoster(client, store, buttons.challenge, buttons.challenge_result, deletion_queue.wake, clock)
     return Services(
         config=config,
         clock=clock,

@@ -351,3 +351,48 @@ async def test_a_copy_shows_entries_and_who_is_forgotten_leaves_none(
         for table, column in (("challenge_entries", "user_id"), ("leaderboard", "user_id"), ("challenges", "host_id")):
             rows = await session.all(f"SELECT 1 FROM {table} WHERE {column} IN (?, ?)", max_.id, olive.id)
             assert [] == rows, table
+
+
+@pytest.mark.parametrize("way", ["deleted", "forgotten"])
+async def test_a_winning_picture_that_is_deleted_leaves_the_result(
+    world: World, max_: Person, mo: Person, olive: Person, way: str
+) -> None:
+    announcement = await start(olive)
+    owl = await entered(max_, "an owl", announcement)
+    await entered(mo, "a fox", announcement)
+    world.forward(DAY + 1)
+    vote = await vote_of(max_, announcement)
+    await olive.click(vote, await letter(world, vote, max_))
+    world.forward(3601)
+    result = await result_of(max_, announcement)
+    await max_.wait_for(result, lambda m: m.raw["pinned"], what="the pin")
+    assert result.pictures
+
+    if way == "deleted":
+        await deleted(max_, owl)
+    else:
+        await forgotten(max_)
+
+    await mo.wait_for(result, lambda m: not m.pictures and not m.files, what="the result without its picture")
+    await mo.wait_for(announcement, lambda m: (max_.mention in m.text) == (way == "deleted"))
+    assert (max_.mention in result.text) == (way == "deleted")
+
+
+async def test_a_vote_on_an_entry_in_the_thread_does_not_hold_up_the_challenge(
+    world: World, max_: Person, mo: Person, olive: Person
+) -> None:
+    announcement = await start(olive, deadline="1h")
+    thread = thread_of(announcement)
+    grid = await dreamt(max_, "an owl", count=2, channel=thread)
+    await max_.click((await max_.click(grid, "Enter challenge")).message, "Enter 1")
+    await entered(mo, "a fox", announcement)
+    question = (await max_.click(grid, "Vote")).message
+    await max_.click(question, "24 hours")
+    await max_.wait_for(question, lambda m: "The vote is open" in m.text, what="the other vote")
+    own = await vote_of(max_, announcement)
+
+    world.forward(3601)
+
+    await olive.wait_for_message(
+        lambda m: m.id != own.id and "Press a letter" in m.text and "your own picture" in m.text, channel=thread
+    )

@@ -18,6 +18,7 @@ from bot.interactions.message_api import (
     Address,
     MessagePayload,
     Post,
+    Trouble,
     nonce,
     patience_for,
     trouble_of,
@@ -34,7 +35,10 @@ _THREAD_NAME = 90
 
 
 class ChallengePoster:
-    """*entering*: the buttons of an open challenge; *after*: those of a result. *clock*: unix seconds."""
+    """*entering*: the buttons of an open challenge; *after*: those of a result. *clock*: unix seconds.
+
+    *deletes*: a message was queued for deletion.
+    """
 
     def __init__(
         self,
@@ -42,12 +46,14 @@ class ChallengePoster:
         store: Store,
         entering: Callable[[str], discord.ui.View],
         after: Callable[[str], discord.ui.View],
+        deletes: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:
         self._client = client
         self._store = store
         self._entering = entering
         self._after = after
+        self._deletes = deletes
         self._clock = clock
         self._showing = asyncio.Lock()
 
@@ -88,7 +94,7 @@ class ChallengePoster:
             await self._store.challenges.threaded(challenge.id, thread_id)
 
     async def _tell_result(self, challenge_id: str) -> None:
-        """Post the result in the thread, once, and pin it."""
+        """Post the result in the thread, once, and pin it; a result that is there is brought up to date."""
         challenge = await self._store.challenges.find(challenge_id)
         if challenge is None:
             return
@@ -103,11 +109,27 @@ class ChallengePoster:
                 failpoint("result posted")
             await self._store.challenges.result_posted(challenge.id, message_id)
         else:
-            message_id = challenge.result_id
-        if not challenge.pinned:
+            message_id = await self._renew(challenge, challenge.result_id, place, post)
+        if not challenge.pinned or message_id != challenge.result_id:
             await _unless_gone(post.pin(message_id))
             failpoint("result pinned")
             await self._store.challenges.result_pinned(challenge.id)
+
+    async def _renew(self, challenge: Challenge, message_id: int, place: int, post: Post) -> int:
+        """Edit the result, because a winning picture was deleted; returns the id of its message.
+
+        A message of an archived thread cannot be edited: it is replaced, which opens the thread again.
+        """
+        payload = await self._result(challenge, post.upload_limit)
+        try:
+            await post.edit(message_id, payload)
+        except FAILURES as error:
+            if trouble_of(error) not in (Trouble.ARCHIVED, Trouble.TOO_OLD) or isinstance(error, discord.RateLimited):
+                raise
+            message_id = await post.send(payload, nonce(challenge.id, f"result {challenge.revision}"))
+            await self._store.challenges.result_moved(challenge, place, message_id)
+            self._deletes()
+        return message_id
 
     async def _result(self, challenge: Challenge, limit: int) -> MessagePayload:
         winners = await self._store.challenges.winners(challenge.id)
@@ -120,9 +142,11 @@ class ChallengePoster:
         return MessagePayload(embed, ((name, upload.data),), buttons)
 
     async def _picture(self, winners: Sequence[Winner], limit: int) -> tuple[ImageUpload | None, bool]:
-        """The winning picture (of several the first one that is stored), and whether it is a spoiler."""
+        """The winning picture (of several the first one that is still shown), and whether it is a spoiler."""
         for one in winners:
             job = await self._store.jobs.find(one.job_id)
+            if not await self._store.messages.of_job(one.job_id):  # its author or a moderator deleted it
+                continue
             try:
                 png = await self._store.pictures.png(one.job_id, one.index)
                 upload = await result_upload(one.job_id, [png], limit)

@@ -95,10 +95,18 @@ class ChallengeRows:
         return row is not None
 
     async def withdraw_job(self, session: Session, job_id: str) -> None:
-        """Take all pictures of a job, whose messages were deleted, out of challenges that take entries."""
+        """Take all pictures of a job, whose messages were deleted, out of challenges that take entries, and of results.
+
+        Wins count on; only the picture leaves the result.
+        """
         await session.run(
             "UPDATE challenge_entries SET withdrawn = 1 WHERE job_id = ? AND challenge_id IN"
             " (SELECT id FROM challenges WHERE state = 'open')",
+            job_id,
+        )
+        await session.run(
+            "UPDATE challenges SET revision = revision + 1, tries = 0, not_before = 0 WHERE id IN"
+            " (SELECT challenge_id FROM challenge_winners WHERE job_id = ?)",
             job_id,
         )
 
@@ -191,6 +199,12 @@ class ChallengeRows:
     async def result_posted(self, challenge_id: str, message_id: int) -> None:
         async with self._database.transaction() as session:
             await session.run("UPDATE challenges SET result_id = ? WHERE id = ?", message_id, challenge_id)
+
+    async def result_moved(self, challenge: Challenge, place: int, message_id: int) -> None:
+        """Note the message that replaces the result, and queue the former one for deletion."""
+        async with self._database.transaction() as session:
+            await session.run("UPDATE challenges SET result_id = ?, pinned = 0 WHERE id = ?", message_id, challenge.id)
+            await session.run("INSERT OR IGNORE INTO removals VALUES (?, ?)", place, challenge.result_id)
 
     async def result_pinned(self, challenge_id: str) -> None:
         async with self._database.transaction() as session:
