@@ -17,9 +17,9 @@ from bot.requests.derive import dream_of
 from bot.storage import files
 from engine.client.local import Engine
 from engine.errors import EngineRestarting
-from engine.guidance.judge_choice import choose_grader, guides_of
 from engine.images.opening import open_own
 from engine.images.pictures import to_png, within
+from engine.perceptors.judge_choice import choose_grader, guides_of
 from engine.primer.vocabulary import says_something
 from engine.protocol.messages import Embeddings
 from engine.requests.prompts import Prompt, last_phase

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.models.job import JobRow, PictureRow
-from engine.guidance.judge_choice import guides_of
+from engine.perceptors.judge_choice import guides_of
 from engine.requests.request import DreamRequest
 
 

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from engine.catalogue.models import DEFAULT_MODEL, MODELS
-from engine.cli._dream_best_of import BestOf, check_wanted, choose, prepare
-from engine.cli._dream_order import DreamOrder, check_beside, find_place, painted_before
-from engine.cli._dream_output import tell
-from engine.cli._dream_request import attach, choose_subject, icon_of, init_notes
-from engine.cli._dream_run import Means, paint, start_studio
+from engine.cli._dream.best_of import BestOf, check_wanted, choose, prepare
+from engine.cli._dream.order import DreamOrder, check_beside, find_place, painted_before
+from engine.cli._dream.output import tell
+from engine.cli._dream.request import attach, choose_subject, icon_of, init_notes
+from engine.cli._dream.run import Means, paint, start_studio
 from engine.cli.console import INTERRUPTED, WRONG, Bar, Compiled, Device, PhaseTimer, Threads, errors
 from engine.images.timelapse import check_kind
 from engine.requests.prompts import read_prompts

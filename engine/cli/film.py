@@ -8,9 +8,9 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from engine.cli._dream_order import unused
-from engine.cli._dream_request import attach, icon_of, init_notes
-from engine.cli._dream_run import Means, start_studio
+from engine.cli._dream.order import unused
+from engine.cli._dream.request import attach, icon_of, init_notes
+from engine.cli._dream.run import Means, start_studio
 from engine.cli.console import (
     INTERRUPTED,
     Bar,

@@ -16,13 +16,13 @@ from engine.cli.drawing.gallery import gallery
 from engine.cli.drawing.icon import icon
 from engine.cli.dream import dream
 from engine.cli.film import film
-from engine.cli.finetune import finetune
 from engine.cli.listing import methods, models, options_help, profiles
 from engine.cli.memory import memory
-from engine.cli.primer import primer
 from engine.cli.score import score
 from engine.cli.search import search
 from engine.cli.timelapse import evolution
+from engine.cli.training.finetune import finetune
+from engine.cli.training.primer import primer
 from engine.cli.upscale import upscale
 from engine.cli.weights import weights
 from engine.weights.store.custom_models import find_custom_models, share_custom_models

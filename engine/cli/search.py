@@ -24,10 +24,10 @@ from engine.cli.console import (
     write_file,
 )
 from engine.errors import DreamError, InvalidRequest, UnreadablePicture
-from engine.guidance.judge_choice import choose_grader
 from engine.images.index import Album, Found, IndexedImage
 from engine.images.opening import NAMES, OWN_BYTES, open_reduced
 from engine.images.pictures import contact_sheet, to_png, within
+from engine.perceptors.judge_choice import choose_grader
 from engine.requests.prompts import Prompt, parse_prompts
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from engine.cli._dream_order import DreamOrder, unused
-from engine.cli._dream_output import tell
-from engine.cli._dream_run import Means, paint, start_studio
+from engine.cli._dream.order import DreamOrder, unused
+from engine.cli._dream.output import tell
+from engine.cli._dream.run import Means, paint, start_studio
 from engine.cli.console import MISTAKE, Bar, Device, PhaseTimer, Threads, check_writable, errors, is_folder, read_file
 from engine.errors import DreamError, InvalidRequest
 from engine.images.opening import NAMES, SUFFIXES_READ, open_own, stored_size

@@ -17,12 +17,12 @@ from torch import Tensor
 
 from engine.errors import InvalidRequest
 from engine.evaluation.figures import Mean, Share, mean, r_precision
-from engine.guidance.perceptor_loader import load_perceptor
 from engine.images.tensors import to_tensor
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
 from engine.methods import find_method
 from engine.methods._base import Finished, State
 from engine.nets.primer.classifier import Answers, build_classifier
+from engine.perceptors.perceptor_loader import load_perceptor
 from engine.primer.captions.captions import caption
 from engine.primer.painter.painter import paint
 from engine.primer.painter.scenes import COLOURS, Domain, Scene

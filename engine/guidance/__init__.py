@@ -1,4 +1,4 @@
-"""CLIP guidance: perceptors, targets, cutouts, losses, and the gradient that leans a denoiser towards the prompts.
+"""CLIP guidance: targets, cutouts, losses, and the gradient that leans a denoiser towards the prompts.
 
-Imports diffusion, loaders, nets, runtime, images, requests and catalogue.
+Imports perceptors, diffusion, loaders, nets, runtime, images, requests and catalogue.
 """

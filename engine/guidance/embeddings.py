@@ -10,11 +10,11 @@ from torch import Tensor
 
 from engine.errors import InvalidRequest
 from engine.guidance.losses import spherical_distance
-from engine.guidance.perceptor import Perceptor
-from engine.guidance.perceptor_loader import load_perceptor
 from engine.images.opening import open_own
 from engine.images.pictures import fit
 from engine.images.tensors import to_tensor
+from engine.perceptors.perceptor import Perceptor
+from engine.perceptors.perceptor_loader import load_perceptor
 from engine.protocol.messages import Embed, Embeddings
 from engine.runtime.provider import NetProvider
 

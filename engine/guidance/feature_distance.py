@@ -16,10 +16,10 @@ from torch import Tensor
 from engine.diffusion.perlin import perlin_picture
 from engine.diffusion.symmetry import rolled
 from engine.guidance.cutouts import Cuts, cut
-from engine.guidance.lpips import perceptual_distance
 from engine.guidance.noise_key import NoiseKey
-from engine.guidance.perceptor import Perceptor
 from engine.images.tensors import uniform
+from engine.perceptors.lpips import perceptual_distance
+from engine.perceptors.perceptor import Perceptor
 
 Resemblance: TypeAlias = Callable[[Tensor, Tensor, Sequence[NoiseKey]], Tensor]
 """Images, their init images (both [N, 3, H, W] in [-1, 1]) and their noise keys → distances [N]."""

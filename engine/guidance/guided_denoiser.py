@@ -31,8 +31,8 @@ from engine.guidance.feature_distance import Resemblance
 from engine.guidance.losses import limit_rms
 from engine.guidance.noise_key import NoiseKey
 from engine.guidance.objective import Objective, objective_gradient, range_gradient
-from engine.guidance.perceptor import Perceptor
 from engine.images.tensors import per_sample
+from engine.perceptors.perceptor import Perceptor
 
 
 @dataclass(frozen=True, slots=True)

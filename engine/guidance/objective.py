@@ -14,9 +14,9 @@ from engine.guidance.cutouts import CutRecipe, cut, draw_cuts
 from engine.guidance.feature_distance import Resemblance, feature_distance
 from engine.guidance.losses import DISTANCES, clip_loss, mse_loss, range_loss, saturation_loss, tv_loss
 from engine.guidance.noise_key import NoiseKey
-from engine.guidance.perceptor import Perceptor
 from engine.guidance.targets import Targets
 from engine.images.tensors import to_unit
+from engine.perceptors.perceptor import Perceptor
 from engine.requests.clip_weights import Weighted
 
 

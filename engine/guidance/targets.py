@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.guidance.cutouts import CutRecipe, cut, draw_cuts
-from engine.guidance.perceptor import Perceptor
 from engine.images.opening import open_own
 from engine.images.tensors import noise, to_signed, to_tensor, to_unit
+from engine.perceptors.perceptor import Perceptor
 from engine.requests.prompts import Prompt
 from engine.requests.request import DreamRequest
 

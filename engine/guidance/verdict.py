@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from engine.guidance.cutouts import CutRecipe, cut, draw_cuts
-from engine.guidance.perceptor import Perceptor
 from engine.guidance.targets import Targets
 from engine.images.tensors import to_signed, to_unit
+from engine.perceptors.perceptor import Perceptor
 
 DIGITS = 5
 

@@ -20,7 +20,6 @@ from PIL import Image
 from engine.catalogue.entry import Kind
 from engine.catalogue.registry import entries, find_entry
 from engine.errors import ModelUnavailable
-from engine.guidance.perceptor import Perceptor
 from engine.images.pictures import to_png
 from engine.loaders.biggan import BigganNet, biggan_blueprint
 from engine.loaders.diffusion import DiffusionNet
@@ -33,6 +32,7 @@ from engine.memory_planning.meta_memory import META, LiveBytes
 from engine.methods import Method
 from engine.methods._base import State
 from engine.nets.secondary import SecondaryNet
+from engine.perceptors.perceptor import Perceptor
 from engine.protocol.messages import Job
 from engine.requests.request import DreamRequest
 from engine.runtime.compiler import Compiler
@@ -198,7 +198,7 @@ def _secondary() -> SecondaryNet:
 
 @lru_cache(maxsize=6)
 def _clip(name: str) -> Perceptor:
-    from engine.guidance.open_clip import shape_of  # takes seconds to import
+    from engine.perceptors.open_clip import shape_of  # takes seconds to import
 
     try:
         return shape_of(name)

@@ -20,14 +20,14 @@ from engine.errors import NotFinite
 from engine.guidance.cutouts import CutRecipe
 from engine.guidance.noise_key import NoiseKey
 from engine.guidance.objective import ClipTarget, Objective, Scales, objective_gradient
-from engine.guidance.perceptor_loader import load_perceptor
 from engine.guidance.targets import decode, make_targets
 from engine.guidance.verdict import judge, named
-from engine.guidance.vocabulary_check import cut_short, readable
 from engine.images.tensors import to_image, to_unit
 from engine.methods._base import Failed, Finished, Running, Step
 from engine.methods._batches import filled, score_fewer_cutouts
-from engine.methods._phases import Phases, PhaseTargets, make_phases, phase_at
+from engine.methods._diffusion.phases import Phases, PhaseTargets, make_phases, phase_at
+from engine.perceptors.perceptor_loader import load_perceptor
+from engine.perceptors.vocabulary_check import cut_short, readable
 from engine.protocol.messages import Job
 from engine.protocol.step_log import StepConditions, StepLog
 from engine.requests.augment import read_augment

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from engine.catalogue.models import MODELS, Model
 from engine.errors import InvalidRequest, NotFinite
-from engine.guidance.imagenet_classes import NAMES, class_name
 from engine.images.tensors import noise, to_image, to_unit
 from engine.loaders.biggan import BigganNet, load_biggan_net
 from engine.methods._base import Failed, Finished, Running, Step
 from engine.methods._batches import filled
+from engine.perceptors.imagenet_classes import NAMES, class_name
 from engine.protocol.messages import Job
 from engine.protocol.step_log import StepConditions, StepLog
 from engine.requests.options.biggan import BigganOptions

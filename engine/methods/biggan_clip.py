@@ -15,9 +15,7 @@ from torch import Tensor
 
 from engine.catalogue.models import MODELS
 from engine.guidance.cutouts import CutRecipe, cut, draw_cuts
-from engine.guidance.imagenet_classes import class_name, class_vectors
 from engine.guidance.objective import ClipTarget
-from engine.guidance.perceptor_loader import load_perceptor
 from engine.images.tensors import noise, to_unit
 from engine.loaders.biggan import BigganNet, load_biggan_net
 from engine.methods._biggan_state import (
@@ -31,6 +29,8 @@ from engine.methods._biggan_state import (
 )
 from engine.methods._init_image import init_image
 from engine.methods._optimisation import OptimisationMethod, Start
+from engine.perceptors.imagenet_classes import class_name, class_vectors
+from engine.perceptors.perceptor_loader import load_perceptor
 from engine.requests.clip_weights import Weighted, read_perceptors
 from engine.requests.options.biggan_clip import ALL, BigganClipOptions
 from engine.requests.request import DreamRequest

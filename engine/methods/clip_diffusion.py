@@ -18,22 +18,22 @@ from engine.catalogue.models import MODELS, Model
 from engine.diffusion.solvers import SOLVERS, SolverStep
 from engine.errors import InvalidRequest, NotFinite
 from engine.guidance.objective import ClipTarget
-from engine.guidance.perceptor_loader import load_perceptor
 from engine.guidance.schedule_values import recipe_at
 from engine.guidance.targets import Targets, decode, make_targets
 from engine.guidance.verdict import judge, named
-from engine.guidance.vocabulary_check import cut_short, readable
 from engine.images.tensors import to_image, to_unit, uniform
 from engine.loaders.diffusion import DiffusionNet, load_diffusion_net
 from engine.loaders.lpips import HEADS, VGG, has_lpips, load_lpips
 from engine.loaders.secondary import check_sides, load_secondary
 from engine.methods._base import Failed, Finished, Running, Step
 from engine.methods._batches import filled
-from engine.methods._diffusion_state import Sample
-from engine.methods._diffusion_step import step_together
-from engine.methods._initial_latents import initial_latents
-from engine.methods._phases import Phases, PhaseTargets, make_phases
-from engine.methods._text_conditioning import TextCondition, sketched, text_condition, without_nouns
+from engine.methods._diffusion.initial_latents import initial_latents
+from engine.methods._diffusion.phases import Phases, PhaseTargets, make_phases
+from engine.methods._diffusion.state import Sample
+from engine.methods._diffusion.step import step_together
+from engine.methods._diffusion.text_conditioning import TextCondition, sketched, text_condition, without_nouns
+from engine.perceptors.perceptor_loader import load_perceptor
+from engine.perceptors.vocabulary_check import cut_short, readable
 from engine.protocol.messages import Job
 from engine.protocol.step_log import StepConditions
 from engine.requests.clip_weights import Weighted, read_perceptors

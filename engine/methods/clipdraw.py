@@ -18,10 +18,10 @@ from engine.catalogue.models import Model
 from engine.images.opening import open_own
 from engine.images.pictures import fit
 from engine.images.tensors import noise, to_image, to_signed, to_tensor, uniform
-from engine.methods._canvas import CanvasImage, CanvasMethod
-from engine.methods._edges import strokes_on_edges
-from engine.methods._stroke_renderer import Strokes, draw
-from engine.methods._svg import strokes_to_svg
+from engine.methods._drawing.canvas import CanvasImage, CanvasMethod
+from engine.methods._drawing.edges import strokes_on_edges
+from engine.methods._drawing.stroke_renderer import Strokes, draw
+from engine.methods._drawing.svg import strokes_to_svg
 from engine.requests.request import ClipdrawOptions, DreamRequest
 
 LARGEST_SIDE = 224

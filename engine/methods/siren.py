@@ -19,7 +19,7 @@ from engine.catalogue.models import Model
 from engine.images.opening import open_own
 from engine.images.pictures import fit
 from engine.images.tensors import to_image, to_signed, to_tensor, to_unit, uniform
-from engine.methods._canvas import CanvasMethod
+from engine.methods._drawing.canvas import CanvasMethod
 from engine.requests.request import DreamRequest, SirenOptions
 
 HIDDEN_FREQUENCY = 30.0

@@ -24,9 +24,9 @@ from torch import Tensor
 from engine.catalogue.models import DEFAULT_MODEL, MODELS
 from engine.errors import Cancelled, DreamError, EngineRestarting
 from engine.guidance import embeddings as embedding
-from engine.guidance.perceptor import Perceptor
 from engine.methods import find_method
 from engine.methods._base import Failed, Finished, Running, State, Step
+from engine.perceptors.perceptor import Perceptor
 from engine.protocol.messages import (
     Cancel,
     Command,

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from engine.guidance.cutouts import CutRecipe, cut, draw_cuts
-from engine.guidance.open_clip import from_open_clip, open_clip
-from engine.guidance.perceptor import Perceptor
-from engine.guidance.perceptor_loader import load_perceptor
 from engine.images.tensors import to_unit
+from engine.perceptors.open_clip import from_open_clip, open_clip
+from engine.perceptors.perceptor import Perceptor
+from engine.perceptors.perceptor_loader import load_perceptor
 from engine.requests.augment import TOOLS, read_augment
 from engine.runtime.runtime import Runtime
 from tests.benchmarks.measure import Figure, side_by_side

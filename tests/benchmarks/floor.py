@@ -19,7 +19,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from engine.catalogue.registry import PUBLISHED
-from engine.guidance.open_clip import from_open_clip, open_clip
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
 from engine.loaders.upscaler import recognise
 from engine.nets import onednn_linear as swift
@@ -28,6 +27,7 @@ from engine.nets.compact import compact_from
 from engine.nets.onednn_patch import use_onednn
 from engine.nets.primer.small_clip import build_small_clip
 from engine.nets.secondary import SecondaryNet
+from engine.perceptors.open_clip import from_open_clip, open_clip
 from tests.benchmarks.measure import Figure, cpu_seconds
 from tests.engine.upscalers import published
 

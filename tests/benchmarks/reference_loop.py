@@ -19,12 +19,12 @@ from torch.nn import functional as F
 
 from engine.catalogue.models import MODELS
 from engine.catalogue.registry import PUBLISHED
-from engine.guidance.open_clip import from_open_clip, open_clip
-from engine.guidance.perceptor import Perceptor
 from engine.loaders.diffusion import DiffusionNet
 from engine.methods import find_method
 from engine.nets.adm import UNetModel, build_adm
 from engine.nets.onednn_patch import use_onednn
+from engine.perceptors.open_clip import from_open_clip, open_clip
+from engine.perceptors.perceptor import Perceptor
 from engine.protocol.messages import Job
 from engine.requests.request import build_request
 from engine.runtime.runtime import Runtime

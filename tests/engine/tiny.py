@@ -9,8 +9,6 @@ from torch import nn
 
 from engine.diffusion.denoiser import predict_eps
 from engine.diffusion.schedules import alphas_cumprod
-from engine.guidance.perceptor import Perceptor
-from engine.guidance.perceptor_loader import primer_tokens
 from engine.images.tensors import per_sample
 from engine.loaders.diffusion import DiffusionNet
 from engine.methods import Method
@@ -18,6 +16,8 @@ from engine.methods._base import Failed, Finished, State, Step
 from engine.nets.adm import build_adm
 from engine.nets.adm_flags import read_flags
 from engine.nets.primer.small_clip import build_small_clip
+from engine.perceptors.perceptor import Perceptor
+from engine.perceptors.perceptor_loader import primer_tokens
 from engine.protocol.messages import Job
 from engine.requests.request import DreamRequest, build_request
 from engine.runtime.runtime import Runtime

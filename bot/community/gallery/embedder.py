@@ -23,8 +23,8 @@ from bot.storage import Store, files
 from bot.storage.community.vector_table import FOLDER, VectorRow, VectorTable
 from engine.client.local import Engine
 from engine.errors import DreamError, UnreadablePicture
-from engine.guidance.judge_choice import choose_grader
 from engine.images.vector_file import Floats
+from engine.perceptors.judge_choice import choose_grader
 from engine.primer.vocabulary import says_something
 from engine.protocol.messages import Embeddings
 

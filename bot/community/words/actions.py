@@ -16,7 +16,7 @@ from bot.models.job import JobRow, picture_of
 from bot.pictures.ranking import best
 from bot.storage import Store
 from engine.client.local import Engine
-from engine.guidance.judge_choice import choose_grader, guides_of
+from engine.perceptors.judge_choice import choose_grader, guides_of
 from engine.requests.request import DreamRequest
 
 NO_TEXTS = "Say which texts to compare with the picture, for example: a fox | an owl | fog"

@@ -9,8 +9,8 @@ from pathlib import Path
 from PIL import Image
 
 from engine.catalogue.models import DEFAULT_MODEL, MODELS
-from engine.cli._dream_order import Done, DreamOrder
-from engine.cli._dream_run import Means, paint, start_studio
+from engine.cli._dream.order import Done, DreamOrder
+from engine.cli._dream.run import Means, paint, start_studio
 from engine.cli.console import Bar, check_writable, errors, write_file
 from engine.errors import DreamError, InvalidRequest
 from engine.images.opening import open_reduced

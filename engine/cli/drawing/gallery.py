@@ -10,7 +10,7 @@ import typer
 from PIL import Image
 
 from engine.catalogue.models import DEFAULT_MODEL, MODELS
-from engine.cli._dream_run import Means, start_studio
+from engine.cli._dream.run import Means, start_studio
 from engine.cli.console import Bar, Device, Threads, printable, write_file
 from engine.cli.drawing.all_methods import request_by
 from engine.errors import InvalidRequest

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli._dream_order import find_place
+from engine.cli._dream.order import find_place
 from engine.cli.console import echo_json, printable, write_file
 from engine.errors import InvalidRequest
 from engine.images.icons.drawing import draw_icon

@@ -14,10 +14,10 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.guidance.lpips import perceptual_distance
 from engine.nets.primer.small_clip import ImageTower
 from engine.nets.vqgan import Vqgan, build_vqgan, straight_through
 from engine.nets.vqgan_flags import read_vqgan_flags
+from engine.perceptors.lpips import perceptual_distance
 from engine.primer.painter.sheet import contact_sheet
 from engine.primer.tasks.dataset import Rendered
 from engine.training.diffusion import to_signed_images

@@ -15,12 +15,12 @@ from engine.catalogue.entry import Kind
 from engine.catalogue.registry import find_entry
 from engine.errors import InvalidRequest, WeightsError
 from engine.guidance.embeddings import views
-from engine.guidance.perceptor import Perceptor
-from engine.guidance.perceptor_loader import read_perceptor
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
 from engine.loaders.diffusion import fill_diffusion
 from engine.nets.adm import UNetModel, build_adm
 from engine.nets.adm_flags import AdmFlags
+from engine.perceptors.perceptor import Perceptor
+from engine.perceptors.perceptor_loader import read_perceptor
 from engine.training.finetune.options import refuse_classes
 from engine.training.finetune.pictures import Collection
 from engine.weights.store.folder import weights_folder

@@ -13,11 +13,11 @@ from engine.catalogue.entry import Kind
 from engine.catalogue.models import DEFAULT_MODEL, MODELS
 from engine.catalogue.registry import find_entry
 from engine.errors import InvalidRequest, WeightsError
-from engine.guidance.open_clip import from_open_clip, open_clip
 from engine.loaders.verify import check_contents
 from engine.methods import find_method
 from engine.methods._base import Finished
 from engine.methods.clip_diffusion import METHOD
+from engine.perceptors.open_clip import from_open_clip, open_clip
 from engine.requests.request import ClipDiffusionOptions, build_options, build_request
 from engine.runtime.runtime import Runtime
 from engine.weights.store.custom_models import add_custom_models, read_custom_models

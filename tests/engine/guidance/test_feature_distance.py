@@ -12,14 +12,14 @@ from engine.guidance.feature_distance import feature_distance
 from engine.guidance.losses import mse_loss
 from engine.guidance.noise_key import NoiseKey
 from engine.guidance.objective import ClipTarget, Objective, Scales, objective_gradient
-from engine.guidance.open_clip import from_open_clip
-from engine.guidance.perceptor import Perceptor
-from engine.guidance.perceptor_loader import load_perceptor
 from engine.guidance.targets import make_targets
 from engine.images.tensors import to_signed, to_tensor
+from engine.perceptors.open_clip import from_open_clip
+from engine.perceptors.perceptor import Perceptor
+from engine.perceptors.perceptor_loader import load_perceptor
 from engine.requests.prompts import parse_prompts
 from engine.runtime.runtime import Runtime
-from tests.engine.guidance.test_open_clip import clip_of
+from tests.engine.perceptors.test_open_clip import clip_of
 from tests.engine.tiny import tiny_perceptor
 from tests.golden import golden
 

@@ -14,8 +14,8 @@ from engine.guidance.cutouts import CutRecipe
 from engine.guidance.guided_denoiser import Guidance, InpaintMask
 from engine.guidance.noise_key import NoiseKey
 from engine.guidance.objective import ClipTarget, Objective, Scales, objective_gradient
-from engine.guidance.perceptor import Perceptor
 from engine.guidance.targets import Targets, make_targets
+from engine.perceptors.perceptor import Perceptor
 from engine.requests.prompts import parse_prompts
 from tests.engine.diffusion.walks import conditioned
 from tests.engine.tiny import tiny_perceptor

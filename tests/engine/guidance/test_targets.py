@@ -8,7 +8,7 @@ import torch
 from engine.guidance.cutouts import CutRecipe
 from engine.guidance.targets import make_targets, power_of_two
 from engine.requests.prompts import Prompt, parse_prompts
-from tests.engine.guidance.test_perceptor import small
+from tests.engine.perceptors.test_perceptor import small
 
 
 def test_weights_are_divided_by_their_sum() -> None:

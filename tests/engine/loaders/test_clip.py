@@ -9,9 +9,9 @@ import torch
 
 from engine.catalogue.clips import CLIPS, clip_named
 from engine.errors import ModelUnavailable, WeightsError
-from engine.guidance.open_clip import from_open_clip, from_openai, load_open_clip, open_clip, shape_of
 from engine.loaders.clip import read_clip
 from engine.loaders.meta_init import NoInit
+from engine.perceptors.open_clip import from_open_clip, from_openai, load_open_clip, open_clip, shape_of
 from engine.weights.store.hashed_file import open_hashed
 from tests.engine.weights.made import Harm, saved
 
@@ -104,7 +104,7 @@ def test_the_activation_is_the_one_that_the_weights_were_trained_with(
             return create(name, **{**options, "device": "meta"})
 
     monkeypatch.setattr(open_clip, "create_model", without_download)
-    monkeypatch.setattr("engine.guidance.open_clip.from_open_clip", lambda name, net, *_: nets.append(net))
+    monkeypatch.setattr("engine.perceptors.open_clip.from_open_clip", lambda name, net, *_: nets.append(net))
 
     load_open_clip(f"{architecture}/{tag}", torch.device("meta"))
     shape_of(f"{architecture}/{tag}")

@@ -10,11 +10,11 @@ import torch
 from engine.catalogue import registry
 from engine.catalogue.entry import Entry, Kind
 from engine.catalogue.registry import find_entry
-from engine.guidance.perceptor_loader import load_perceptor
 from engine.memory_planning.dry_run import DryRunRuntime, UnknownShape, dry_run
 from engine.memory_planning.estimate import ceiling
 from engine.memory_planning.meta_memory import LiveBytes
 from engine.methods import find_method
+from engine.perceptors.perceptor_loader import load_perceptor
 from engine.protocol.messages import Job
 from engine.requests.request import DreamRequest, build_request
 from engine.runtime.runtime import Runtime

@@ -12,8 +12,6 @@ from torch.nn import functional as F
 from engine.catalogue import models
 from engine.catalogue.models import MODELS
 from engine.errors import DreamError, InvalidRequest
-from engine.guidance.imagenet_classes import NAMES, class_vectors
-from engine.guidance.perceptor_loader import load_perceptor
 from engine.images.opening import open_own
 from engine.memory_planning.dry_run import dry_run
 from engine.memory_planning.meta_memory import LiveBytes
@@ -21,6 +19,8 @@ from engine.methods import find_method
 from engine.methods._base import Finished, Step
 from engine.methods._biggan_state import BigganImage, class_loss, class_weights, prior_gradient, prior_loss, updated
 from engine.methods.biggan_clip import METHOD, BigganClip
+from engine.perceptors.imagenet_classes import NAMES, class_vectors
+from engine.perceptors.perceptor_loader import load_perceptor
 from engine.protocol.messages import Job, Submit
 from engine.protocol.replay_record import read_record, replay_request
 from engine.protocol.step_log import read_replay_plan

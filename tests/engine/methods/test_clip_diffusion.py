@@ -14,11 +14,11 @@ from engine.catalogue.entry import Entry, Kind
 from engine.errors import InvalidRequest
 from engine.guidance.feature_distance import feature_distance
 from engine.guidance.noise_key import NoiseKey
-from engine.guidance.perceptor import Perceptor
-from engine.guidance.perceptor_loader import load_perceptor
 from engine.images.tensors import to_signed, to_tensor
 from engine.methods._base import Failed, Finished, Running
 from engine.methods.clip_diffusion import METHOD, Sample
+from engine.perceptors.perceptor import Perceptor
+from engine.perceptors.perceptor_loader import load_perceptor
 from engine.runtime.cpu_threads import Threads
 from engine.runtime.runtime import Runtime
 from engine.worker.job_state import ImageTask, JobRun, Stage

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from engine.errors import InvalidRequest, ModelUnavailable
-from engine.guidance.perceptor import Perceptor
 from engine.methods._base import Finished, Running
 from engine.methods.clip_diffusion import METHOD, Sample
 from engine.nets.secondary import SecondaryNet
+from engine.perceptors.perceptor import Perceptor
 from engine.requests.request import parse_settings
 from engine.runtime.runtime import Runtime
 from tests.engine.tiny import gaussian_runtime, job_of, paint, tiny_perceptor, tiny_runtime

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from engine.guidance.perceptor_loader import load_perceptor
 from engine.methods import method_names
 from engine.methods._base import Failed, Finished, Running
 from engine.methods._batches import filled
+from engine.perceptors.perceptor_loader import load_perceptor
 from engine.requests.request import METHODS
 from tests.engine.methods.easels import EASELS, PROMPT, Easel
 from tests.engine.methods.seen import pixels

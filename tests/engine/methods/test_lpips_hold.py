@@ -9,12 +9,12 @@ import torch
 
 from engine.guidance.feature_distance import feature_distance
 from engine.guidance.noise_key import NoiseKey
-from engine.guidance.perceptor_loader import load_perceptor
 from engine.images.tensors import to_signed, to_tensor
 from engine.methods import clip_diffusion
 from engine.methods._base import Finished
 from engine.methods.clip_diffusion import METHOD
 from engine.nets.vgg_lpips import Lpips, LpipsHeads, VggStages
+from engine.perceptors.perceptor_loader import load_perceptor
 from engine.runtime.runtime import Runtime
 from engine.weights.store.folder import VARIABLE
 from tests.engine.methods.test_clip_diffusion import half_red, png

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from engine.methods._base import Finished
-from engine.methods._canvas import CanvasImage
+from engine.methods._drawing.canvas import CanvasImage
 from engine.methods.pixels import METHOD, Grids
 from engine.runtime.runtime import Runtime
 from tests.engine.tiny import job_of, paint, tiny_runtime

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from engine.methods import _stroke_renderer as module
-from engine.methods._stroke_renderer import PIECES, Strokes, draw, flattened
+from engine.methods._drawing.stroke_renderer import PIECES, Strokes, draw, flattened
 
 WHITE = torch.ones(3)
 RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from engine.errors import InvalidRequest
-from engine.guidance.perceptor_loader import load_perceptor
 from engine.guidance.targets import FUZZY_COPIES
 from engine.methods import find_method
+from engine.perceptors.perceptor_loader import load_perceptor
 from engine.requests.request import METHODS, build_request, request_from_json, request_to_json
 from tests.engine.methods.easels import EASELS, Easel
 from tests.engine.tiny import job_of, tiny_runtime

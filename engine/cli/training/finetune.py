@@ -11,9 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 from typer.core import TyperGroup
 
-from engine.cli._dream_order import find_place
-from engine.cli._train_progress import TrainBar
+from engine.cli._dream.order import find_place
 from engine.cli.console import INTERRUPTED, Bar, calm_torch, check_writable, errors, printable, write_file
+from engine.cli.training.progress import TrainBar
 
 
 class _RunByDefault(TyperGroup):

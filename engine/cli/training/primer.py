@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from engine.cli._dream_order import find_place
+from engine.cli._dream.order import find_place
 from engine.cli.console import check_writable, write_file
-from engine.cli.train import train
+from engine.cli.training.train import train
 from engine.images.pictures import contact_sheet, to_png
 
 primer = typer.Typer(help="The small models that ship with the package.", no_args_is_help=True)

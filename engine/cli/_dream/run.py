@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-from engine.cli._dream_order import Done, DreamOrder
+from engine.cli._dream.order import Done, DreamOrder
 from engine.cli.console import Bar, calm_torch, errors, write_file
 from engine.errors import InvalidRequest
 from engine.images.opening import open_own, open_reduced

@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engine.guidance.open_clip import open_clip
-from engine.guidance.perceptor_loader import load_perceptor
+from engine.perceptors.open_clip import open_clip
+from engine.perceptors.perceptor_loader import load_perceptor
 from engine.runtime.provider import NetProvider
 
 NAMES: tuple[str, ...] = tuple(open_clip.IMAGENET_CLASSNAMES)

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.guidance.lpips import perceptual_distance
 from engine.nets.primer.small_clip import SmallClip, SmallClipFlags
+from engine.perceptors.lpips import perceptual_distance
 from engine.primer.tasks.remake import load_guide
 
 

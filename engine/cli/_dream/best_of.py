@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.cli._dream_order import DreamOrder
-from engine.cli._dream_run import DreamResult
+from engine.cli._dream.order import DreamOrder
+from engine.cli._dream.run import DreamResult
 from engine.cli._pictures import SEEN
 from engine.cli.console import Bar, read_file, write_file
 from engine.errors import InvalidRequest
-from engine.guidance.judge_choice import choose_grader, guides_of
 from engine.images.opening import open_own, open_reduced
 from engine.images.pictures import contact_sheet, to_png, within
+from engine.perceptors.judge_choice import choose_grader, guides_of
 from engine.requests.request import DreamRequest, UpscaleRequest
 
 if TYPE_CHECKING:

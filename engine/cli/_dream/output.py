@@ -7,9 +7,9 @@ from typing import Any
 
 import typer
 
-from engine.cli._dream_best_of import RankedPictures
-from engine.cli._dream_order import Done
-from engine.cli._dream_run import DreamResult
+from engine.cli._dream.best_of import RankedPictures
+from engine.cli._dream.order import Done
+from engine.cli._dream.run import DreamResult
 from engine.cli._image_diff import Likeness, compare, reasons
 from engine.cli.console import PhaseTimer, echo_json, errors
 from engine.protocol.replay_record import read_record

@@ -14,12 +14,12 @@ from torch import Tensor
 from engine.catalogue.clips import OPENAI_TAG, clip_named, clip_of_hash, plain
 from engine.catalogue.entry import Entry
 from engine.errors import ModelUnavailable
-from engine.guidance.lpips import Features
-from engine.guidance.perceptor import CLIP_MEAN, CLIP_STD, Perceptor
 from engine.loaders.clip import read_clip
 from engine.loaders.meta_init import NoInit
 from engine.loaders.torchvision_compat import ensure_torchvision
 from engine.nets.onednn_patch import use_onednn
+from engine.perceptors.lpips import Features
+from engine.perceptors.perceptor import CLIP_MEAN, CLIP_STD, Perceptor
 from engine.weights.store.folder import weights_folder
 from engine.weights.store.hashed_file import HashedFile, open_hashed
 

@@ -14,7 +14,7 @@ from engine.requests.prompts import Prompt, check_weights
 from engine.requests.request import DreamRequest
 
 if TYPE_CHECKING:  # torch
-    from engine.guidance.perceptor import Perceptor
+    from engine.perceptors.perceptor import Perceptor
 
 EXAMPLES = 4
 """Words shown of each topic."""

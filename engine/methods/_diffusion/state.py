@@ -15,9 +15,9 @@ from engine.guidance.noise_key import NoiseKey
 from engine.guidance.objective import ClipTarget, Objective
 from engine.guidance.schedule_values import limits_at, objective_at
 from engine.images.tensors import uniform
-from engine.methods._initial_latents import InitialLatents
-from engine.methods._phases import Phases, PhaseTargets, phase_at
-from engine.methods._text_conditioning import TextCondition
+from engine.methods._diffusion.initial_latents import InitialLatents
+from engine.methods._diffusion.phases import Phases, PhaseTargets, phase_at
+from engine.methods._diffusion.text_conditioning import TextCondition
 from engine.protocol.step_log import StepLog
 from engine.requests.options.clip_diffusion import USUAL_ORDER, ClipDiffusionOptions
 

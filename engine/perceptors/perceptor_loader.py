@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from engine.guidance.perceptor import Perceptor
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
 from engine.nets.onednn_patch import use_onednn
 from engine.nets.primer.small_clip import build_small_clip
+from engine.perceptors.perceptor import Perceptor
 from engine.primer.vocabulary import tokenise
 from engine.runtime.model_cache import modules_in
 from engine.runtime.provider import NetProvider
@@ -42,7 +42,7 @@ def read_perceptor(name: str, device: torch.device) -> Perceptor:
     """A fresh copy of the CLIP *name* on *device*; see `load_perceptor`."""
     if name in PRIMER_FILES:
         return read_small_clip(name, PRIMER_FILES[name], device)
-    from engine.guidance.open_clip import load_open_clip  # takes seconds to import, and the primer does not need it
+    from engine.perceptors.open_clip import load_open_clip  # takes seconds to import, and the primer does not need it
 
     return load_open_clip(name, device)
 

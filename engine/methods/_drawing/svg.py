@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from engine.methods._stroke_renderer import Strokes
+from engine.methods._drawing.stroke_renderer import Strokes
 
 
 def strokes_to_svg(strokes: Strokes, paper: str, size: tuple[int, int]) -> str:

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import torch
 
-from engine.guidance.perceptor import Perceptor
-from engine.guidance.perceptor_loader import primer_tokens
 from engine.nets.primer.small_clip import build_small_clip
+from engine.perceptors.perceptor import Perceptor
+from engine.perceptors.perceptor_loader import primer_tokens
 
 
 def small() -> Perceptor:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from engine.guidance.objective import ClipTarget
-from engine.methods._text_conditioning import TextCondition
+from engine.methods._diffusion.text_conditioning import TextCondition
 from engine.requests.prompts import Prompt, phases_of
 from engine.requests.timeline import reached
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.cli._dream_order import begun_seed
+from engine.cli._dream.order import begun_seed
 from engine.cli.console import is_folder, read_file
 from engine.errors import InvalidRequest
 from engine.images.decoder import ANIMATED

@@ -13,14 +13,14 @@ from engine.diffusion.solvers import SOLVERS, SolverInput, SolverStep
 from engine.diffusion.symmetry import beyond_edges, mirrored, wandering
 from engine.guidance.feature_distance import Resemblance, stand_in
 from engine.guidance.guided_denoiser import Guidance, InpaintMask
-from engine.guidance.perceptor_loader import load_perceptor
 from engine.images.tensors import noise, per_sample, uniform
 from engine.loaders.diffusion import DiffusionNet
 from engine.loaders.lpips import load_lpips
 from engine.loaders.secondary import load_secondary
-from engine.methods._diffusion_state import Sample
-from engine.methods._initial_latents import axes
-from engine.methods._text_conditioning import conditioned_denoiser
+from engine.methods._diffusion.initial_latents import axes
+from engine.methods._diffusion.state import Sample
+from engine.methods._diffusion.text_conditioning import conditioned_denoiser
+from engine.perceptors.perceptor_loader import load_perceptor
 from engine.runtime.provider import NetProvider
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from engine.errors import ModelUnavailable, WeightsError
-from engine.guidance.open_clip import from_open_clip, load_open_clip, open_clip, tokenizer
-from engine.guidance.perceptor import Perceptor
+from engine.perceptors.open_clip import from_open_clip, load_open_clip, open_clip, tokenizer
+from engine.perceptors.perceptor import Perceptor
 from tests.engine.tiny import tiny_perceptor
 from tests.golden import TOLERANCE, Golden, distance, golden
 from tests.shared import shared

@@ -1,0 +1,1 @@
+"""Parts of `clip_diffusion`: state, step, phases of a timeline, text conditioning, start."""

@@ -1,0 +1,1 @@
+"""Parts of the methods that draw: canvas, strokes, cells, palettes, SVG."""
