@@ -97,7 +97,8 @@ def _worker(worker: WorkerState) -> str:
     state = f"**takes no jobs: {worker.trouble}**" if worker.trouble else f"{worker.free} of {worker.slots} slots free"
     memory = f", {worker.memory / 2**20:.0f} MB" if worker.memory else ""
     ends = f", restarted {count(worker.ends, 'time')}" if worker.ends else ""
-    return f"{worker.name}: {worker.device}, process {worker.pid or 'unknown'}{memory}{ends}; {state}"
+    error = f" (last error: {shorten(worker.last_words, 100)})" if worker.trouble and worker.last_words else ""
+    return f"{worker.name}: {worker.device}, process {worker.pid or 'unknown'}{memory}{ends}; {state}{error}"
 
 
 def _discord(status: Status) -> str:

@@ -101,6 +101,8 @@ class WorkerState:
     """As `Ready.largest`, of this worker."""
     ends: int = 0
     """How often its process has ended."""
+    last_words: str = ""
+    """The last line that the latest process to end has printed, or why it could not be started."""
     trouble: str = ""
     """Why it takes no jobs now, without a full stop; empty if it takes them."""
 

@@ -21,6 +21,8 @@ CRASH_SECONDS = 600.0
 """… within this time, without finishing a job in between, …"""
 REST_SECONDS = 300.0
 """… takes no jobs for so long, unless no other worker can."""
+MOST_WORDS = 200
+"""Characters of the last words that are passed on."""
 FLAPS = f"it crashed {CRASHES} times without finishing a job and rests for {REST_SECONDS / 60:.0f} minutes"
 
 
@@ -80,12 +82,13 @@ class ManagedWorker:
 
     def state(self) -> WorkerState:
         """Of its process; without `trouble` and `lacks`, which depend on the other workers."""
-        known = self.known
+        known, pulse = self.known, self.engine.pulse
+        words = pulse.last_words[:MOST_WORDS]
         if known is None:
-            return WorkerState(self.name, 0, "unknown", 0, 0)
+            return WorkerState(self.name, 0, "unknown", 0, 0, ends=pulse.ends, last_words=words)
         own = known.workers[0] if known.workers else WorkerState("", known.pid, known.device, known.slots, known.slots)
         free = 0 if self.cannot else known.slots
-        return replace(own, name=self.name, free=free, ends=self.engine.pulse.ends, largest=known.largest)
+        return replace(own, name=self.name, free=free, ends=pulse.ends, last_words=words, largest=known.largest)
 
     def hear(self, event: Event) -> None:
         """Learns from an event of its engine."""

@@ -253,3 +253,21 @@ def test_each_of_several_workers_has_figures() -> None:
     assert 'dreambot_worker_free_slots{worker="cuda:0"} 3.0' in text
     assert 'dreambot_worker_restarts{worker="cuda:1"} 3.0' in text
     assert "dreambot_worker" not in exposition(figures()).decode()
+
+
+def test_the_embed_of_the_engine_names_the_worker_in_trouble_and_its_last_error() -> None:
+    workers = (
+        WorkerState("cuda:0", 11, "Card", 4, 3, memory=2**30),
+        WorkerState("cuda:1", 0, "Card", 4, 0, ends=3, last_words="no kernel image", trouble="it is starting"),
+    )
+
+    embed = engine_embed(figures(ready=replace(READY, workers=workers)), host=True)
+    [shown] = [field.value for field in embed.fields if field.name == "Workers"]
+
+    assert shown is not None
+    assert [
+        "cuda:0: Card, process 11, 1024 MB; 3 of 4 slots free",
+        "cuda:1: Card, process unknown, restarted 3 times; **takes no jobs: it is starting** "
+        "(last error: no kernel image)",
+    ] == shown.splitlines()
+    assert "Workers" not in {field.name for field in engine_embed(figures(), host=True).fields}
