@@ -5,7 +5,8 @@ The grader is another design, of another seed, trained on other pictures, and ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from torch.nn import functional as F
 from engine.nets.primer.small_clip import SmallClip, SmallClipFlags
 from engine.primer.tasks.dataset import Rendered
 from engine.primer.vocabulary import VOCABULARY_SIZE
-from engine.training.augment import blurred, noisy, to_float, zoomed
+from engine.training.augment import blurred, noisy, to_float, uniform, zoomed
 from engine.training.loop import Recipe
 from engine.training.row_view import Rows
 from engine.training.task import Batch, Scores, Task
@@ -38,7 +39,11 @@ GUIDE_RECIPE = Recipe(
 GRADER_RECIPE = Recipe(
     steps=4000, batch=128, lr=1.5e-3, warmup=150, decay=0.7, weight_decay=0.05, betas=(0.9, 0.98), ema=0.998, seed=2
 )
+GUIDE_TUNING = replace(GUIDE_RECIPE, batch=96, decay=0.8, weight_decay=0.0)
+"""For a finished guide, with a diffusion model at hand."""
+ATTACKED = 1.0
 _LARGEST_SCALE = 100.0
+_DENOISED_SHARE = 0.25
 
 
 class ClipTask(Task):
@@ -48,6 +53,10 @@ class ClipTask(Task):
     *hard*: weight of a term for each caption against its own hard negative, which teaches which colour belongs to which
     thing earlier than the batch does. *spoilt*: train on blurred, noisy and cropped pictures, as guidance shows them.
     *known_words*: the embeddings of ids below this and the layers of the text tower stay as they are.
+    *denoised*: pictures [N, 3, H, W] in [0, 1] → what a diffusion model told nothing predicts from them in noise, which
+    guidance looks at; a quarter of the batch is replaced by it. *attacked*: half of the batch moves against its caption
+    by up to this L2 distance (Goodfellow et al. 2015): the gradients of a net that withstands it show what a text names
+    (Santurkar et al. 2019). *teachers*: the nets behind *denoised*, which go where the net goes.
     """
 
     def __init__(
@@ -60,6 +69,9 @@ class ClipTask(Task):
         spoilt: bool,
         hard: float = 1.0,
         known_words: int = 0,
+        denoised: Callable[[Tensor, torch.Generator], Tensor] | None = None,
+        attacked: float = 0.0,
+        teachers: Sequence[nn.Module] = (),
     ) -> None:
         self.name = name
         net = SmallClip(flags)
@@ -70,6 +82,12 @@ class ClipTask(Task):
         self._tokens = torch.from_numpy(np.concatenate([album.tokens for album in pictures]))
         self._negatives = torch.from_numpy(np.concatenate([album.negatives for album in pictures]))
         self._held_out, self._spoilt, self._hard = held_out, spoilt, hard
+        self._denoised, self._attacked, self._teachers = denoised, attacked, teachers
+
+    def to(self, device: torch.device) -> None:
+        """Move the net and its teachers."""
+        for module in (self.net, *self._teachers):
+            module.to(device)
 
     def batch(self, count: int, generator: torch.Generator, done: float = 1.0) -> Batch:
         """Return pictures, captions and hard negatives."""
@@ -79,18 +97,43 @@ class ClipTask(Task):
             order = torch.randperm(count, generator=generator)
             images = zoomed(images, generator)[order]
             rows = rows[order]
-            images = noisy(blurred(images, generator, share=0.5), generator)
+            images = blurred(images, generator, share=0.5)
+            if self._denoised is not None:
+                kept = count - int(_DENOISED_SHARE * count)
+                images = torch.cat([images[:kept], self._denoised(images[kept:], generator)])
+            images = noisy(images, generator)
         else:
             images = noisy(blurred(images, generator, share=0.15), generator, most=0.1)
-        return {"images": images, "tokens": self._tokens[rows], "negatives": self._negatives[rows]}
+        batch = {"images": images, "tokens": self._tokens[rows], "negatives": self._negatives[rows]}
+        if self._attacked:
+            batch["distance"] = self._attacked * uniform(count, 0, 1, generator)
+        return batch
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the contrastive loss of the batch."""
         net = self.net
         assert isinstance(net, SmallClip)
-        tokens, count = batch["tokens"], len(batch["tokens"])
-        images = net.encode_image(batch["images"])
-        texts = net.encode_text(torch.cat([tokens, batch["negatives"]]))
+        texts = net.encode_text(torch.cat([batch["tokens"], batch["negatives"]]))
+        images = batch["images"]
+        if self._attacked:
+            images = torch.cat([self._attack(net, batch, texts.detach()), images[len(images) // 2 :]])
+        return self._contrast(net.encode_image(images), texts, batch["tokens"])
+
+    def _attack(self, net: SmallClip, batch: Batch, texts: Tensor) -> Tensor:
+        """Move the first half of the pictures along the gradient of their loss; *texts* [2 N, D], negatives last."""
+        half, count = len(batch["images"]) // 2, len(batch["images"])
+        images = batch["images"][:half].requires_grad_()
+        known = torch.cat([texts[:half], texts[count : count + half]])
+        loss = self._contrast(net.encode_image(images), known, batch["tokens"][:half])
+        (gradient,) = torch.autograd.grad(loss, images)
+        direction = gradient / gradient.flatten(1).norm(dim=1).clamp_min(1e-12)[:, None, None, None]
+        moved: Tensor = images + batch["distance"][:half] * direction
+        return moved.detach()
+
+    def _contrast(self, images: Tensor, texts: Tensor, tokens: Tensor) -> Tensor:
+        """Return the loss of pictures [N, D] and texts [2 N, D], the hard negatives last."""
+        net, count = self.net, len(images)
+        assert isinstance(net, SmallClip)
         logits = images @ texts.T * net.log_scale.exp().clamp(max=_LARGEST_SCALE)
         own = torch.arange(count, device=logits.device)
         margin = logits[own, own + count] - logits[own, own]

@@ -5,12 +5,15 @@ It is told by the guide's text embedding and by sketches of the nouns.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from engine.diffusion.denoiser import q_sample
+from engine.diffusion.schedules import alphas_cumprod
+from engine.images.tensors import per_sample
 from engine.nets.adm import UNetModel, build_adm
 from engine.nets.primer.composer import CHANNELS, Composer
 from engine.nets.primer.small_clip import SmallClip
@@ -48,6 +51,9 @@ RECIPE = Recipe(
 )  # fmt: skip
 TUNING = replace(RECIPE, lr=1e-3, decay=0.7, steps=9000)
 """For a finished net: a learning rate that falls for most of the run."""
+
+_GUIDED = 0.1, 0.85
+"""Of the schedule: where CLIP still changes what is painted, and something of it can be seen."""
 
 
 def build_diffusion(context_dim: int) -> UNetModel:
@@ -91,6 +97,23 @@ def diffusion_task(
         sketch=lambda rows: composer.sketch(spots[rows], *net_sides(net)),
         test_sketches=composer.sketch(torch.from_numpy(held_out.spots[:192]), *net_sides(net)),
     )
+
+
+def untold_guesses(net: UNetModel) -> Callable[[Tensor, torch.Generator], Tensor]:
+    """Return what turns pictures [N, 3, H, W] in [0, 1] into what *net*, told nothing, predicts from them in noise."""
+    alpha_bar = alphas_cumprod(net.flags.noise_schedule, net.flags.diffusion_steps)
+    first, last = (int(part * len(alpha_bar)) for part in _GUIDED)
+
+    @torch.no_grad()
+    def guess(images: Tensor, generator: torch.Generator) -> Tensor:
+        timesteps = torch.randint(first, last, (len(images),), generator=generator)
+        noise = torch.randn(images.shape, generator=generator)
+        x_t = q_sample(images * 2 - 1, noise, per_sample(alpha_bar[timesteps]))
+        device = next(net.parameters()).device
+        found: Tensor = net(x_t.to(device), timesteps.to(device)).float().cpu()
+        return found.clamp(-1, 1) / 2 + 0.5
+
+    return guess
 
 
 def net_sides(net: UNetModel) -> tuple[int, int]:

@@ -28,6 +28,8 @@ from engine.primer.tasks import upscaler as train_upscaler
 from engine.primer.tasks import vqgan as train_vqgan
 from engine.primer.tasks.albums import album
 from engine.primer.tasks.dataset import Rendered
+from engine.primer.things import NOUNS
+from engine.primer.vocabulary import TOKEN
 from engine.training.checkpoints import copy_weights
 from engine.training.loop import Recipe, Trainer
 from engine.training.states import STATE, RunState, refuse_other_start
@@ -54,7 +56,8 @@ def trainer(
     """Return the run that remakes net *name* out of so many *pictures*, in a folder outside the repository.
 
     *minutes* 0 = as long as the recipe says. *start*: finished weights to begin with instead of random ones; then the
-    guide's text tower stays as it is, because the diffusion model reads it. *anew*: whatever lies in its folder.
+    guide's text tower learns nothing but nouns, because the diffusion model reads it. *anew*: whatever lies in its
+    folder.
     Raises InvalidRequest for an unknown name, WeightsError where a net that it builds on is missing, and before
     anything is painted where its folder has the state of an unfinished run that began with other weights.
     """
@@ -110,9 +113,22 @@ def load_composer() -> Composer:
 
 def _clip(pictures: int, begun: Begun) -> tuple[Task, Recipe]:
     painted = _world(pictures)
-    known = 0 if begun is None else len(begun["text.words.weight"])
-    task = train_clip.ClipTask("clip", train_clip.GUIDE, painted, _held_out(), spoilt=True, known_words=known)
-    return task, train_clip.GUIDE_RECIPE
+    if begun is None:
+        task = train_clip.ClipTask("clip", train_clip.GUIDE, painted, _held_out(), spoilt=True)
+        return task, train_clip.GUIDE_RECIPE
+    net = load_diffusion()
+    task = train_clip.ClipTask(
+        "clip",
+        train_clip.GUIDE,
+        painted,
+        _held_out(),
+        spoilt=True,
+        known_words=TOKEN[next(iter(NOUNS))],
+        denoised=train_diffusion.untold_guesses(net),
+        attacked=train_clip.ATTACKED,
+        teachers=(net,),
+    )
+    return task, train_clip.GUIDE_TUNING
 
 
 def _composer(pictures: int, begun: Begun) -> tuple[Task, Recipe]:

@@ -21,7 +21,7 @@ from engine.primer.tasks.classifier import LEFT, RIGHT, WHOLE, ClassifierTask, e
 from engine.primer.tasks.clip import ClipTask, top_1
 from engine.primer.tasks.composer import ComposerTask
 from engine.primer.tasks.dataset import Rendered, render, render_pair, scene_at
-from engine.primer.tasks.diffusion import diffusion_task, told
+from engine.primer.tasks.diffusion import diffusion_task, told, untold_guesses
 from engine.primer.tasks.upscaler import UpscalerTask, lesson
 from engine.primer.tasks.vqgan import FLAGS as VQGAN_FLAGS
 from engine.primer.tasks.vqgan import Places, VqganTask
@@ -110,6 +110,41 @@ def test_a_guide_can_learn_new_words_and_keep_the_known_ones(painted: Rendered) 
     assert gradient is not None
     assert not gradient[:known].any()
     assert gradient[known:].any()
+
+
+def test_a_guide_sees_what_guidance_sees_and_pictures_moved_against_their_captions(painted: Rendered) -> None:
+    shown: list[torch.Tensor] = []
+
+    def denoised(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        shown.append(images)
+        return torch.zeros_like(images)
+
+    task = ClipTask("clip", SMALL, [painted], {}, spoilt=True, denoised=denoised, attacked=2.0)
+    batch = task.batch(16, torch.Generator().manual_seed(0))
+    assert [4] == [len(images) for images in shown]
+    assert batch["images"][12:].abs().mean() < 0.5 * batch["images"][:12].abs().mean()
+    net = task.net
+    assert isinstance(net, SmallClip)
+    texts = net.encode_text(torch.cat([batch["tokens"], batch["negatives"]]))
+    moved = task._attack(net, batch, texts)
+    shift = (moved - batch["images"][:8]).flatten(1).norm(dim=1)
+    torch.testing.assert_close(shift, batch["distance"][:8].flatten())
+    wrong, right = (
+        task._contrast(net.encode_image(images), torch.cat([texts[:8], texts[16:24]]), batch["tokens"][:8])
+        for images in (moved, batch["images"][:8])
+    )
+    assert float(wrong.detach()) > float(right.detach())
+    task.loss(batch).backward()
+    assert all(p.grad is not None for p in net.image.parameters())
+
+
+def test_an_untold_guess_is_a_picture_near_the_one_behind_the_noise(painted: Rendered) -> None:
+    images = torch.from_numpy(painted.images[:8]).permute(0, 3, 1, 2) / 255
+    guesses = untold_guesses(remake.load_diffusion())(images, torch.Generator().manual_seed(0))
+    assert images.shape == guesses.shape
+    assert 0 <= float(guesses.min()) and float(guesses.max()) <= 1
+    own = (guesses - images).square().mean()
+    assert own < 0.5 * (guesses - images.roll(1, 0)).square().mean()
 
 
 def test_equal_captions_do_not_count_as_wrong() -> None:
