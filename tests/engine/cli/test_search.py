@@ -53,8 +53,8 @@ def test_words_find_their_picture_and_a_sheet_shows_it(shell: Shell) -> None:
 
 @pytest.mark.usefixtures("folder")
 def test_what_is_pushed_away_goes_down(shell: Shell) -> None:
-    plain = shell("search", "album", "a tree | a boat:0.8")
-    against = shell("search", "album", "a tree | a boat:-0.8")
+    plain = shell("search", "album", "a tree | a boat on the sea:0.8")
+    against = shell("search", "album", "a tree | a boat on the sea:-0.8")
 
     assert names(plain).index("boat.png") < 2
     assert ("tree.png", "boat.png") == (names(against)[0], names(against)[-1])
