@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,20 +47,16 @@ class ClipReader:
 
     async def texts(self, perceptor: str, texts: Sequence[str]) -> Vectors:
         """[N, D], each of length 1."""
-        missing = [text for text in dict.fromkeys(texts) if (perceptor, text) not in self._known]
-        fresh: Mapping[tuple[str, str], Vectors] = {}
+        found = {text: self._known[perceptor, text] for text in texts if (perceptor, text) in self._known}
+        missing = [text for text in dict.fromkeys(texts) if text not in found]
         for start in range(0, len(missing), AT_ONCE):
             part = missing[start : start + AT_ONCE]
-            found = await self._embed(perceptor, texts=part)
-            fresh = {
-                **fresh,
-                **{(perceptor, text): np.array(row, np.float32) for text, row in zip(part, found.vectors, strict=True)},
-            }
-        rows = [fresh[key] if (key := (perceptor, text)) in fresh else self._known[key] for text in texts]
-        self._known.update(fresh)
-        while len(self._known) > REMEMBERED:
+            answer = await self._embed(perceptor, texts=part)
+            found.update((text, np.array(row, np.float32)) for text, row in zip(part, answer.vectors, strict=True))
+        self._known.update(((perceptor, text), found[text]) for text in missing)
+        while len(self._known) > REMEMBERED:  # perhaps texts of another question that is being answered
             self._known.popitem(last=False)
-        return np.stack(rows)
+        return np.stack([found[text] for text in texts])
 
     async def picture(self, perceptor: str, png: bytes) -> Vectors:
         """[D], of length 1."""

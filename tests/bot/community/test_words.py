@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -169,3 +171,33 @@ def test_letters_that_the_font_lacks_are_left_out() -> None:
     assert "an owl and a fox" == drawable("an owl 🦉 and\na fox")
     assert "" == drawable("بومة 猫")
     assert "Ł ż é" == drawable("Ł ż é")
+
+
+class WaitingEngine(WordEngine):
+    """Answers about a fox only once it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__("fox")
+        self.asked, self.let_go = asyncio.Event(), asyncio.Event()
+
+    async def embed(self, *, texts: Sequence[str] = (), **given: Any) -> Embeddings:
+        if "a fox" in texts:
+            self.asked.set()
+            await self.let_go.wait()
+        return await super().embed(texts=texts, **given)
+
+
+async def test_questions_at_the_same_time_may_push_each_others_texts_out_of_the_cache(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bot.community.words.clip_reader.REMEMBERED", 4)
+    engine = WaitingEngine()
+    reader = ClipReader(engine)  # type: ignore[arg-type]
+    await reader.texts("primer", ["an owl", "a cat"])
+    first = asyncio.create_task(reader.texts("primer", ["an owl", "a cat", "a fox"]))
+    await engine.asked.wait()
+
+    assert 200 == len(await reader.texts("primer", [f"{number} dogs" for number in range(200)]))
+    engine.let_go.set()
+
+    np.testing.assert_allclose((await first)[1], vector_of(["a", "cat"]), atol=1e-6)
