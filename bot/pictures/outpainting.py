@@ -9,8 +9,10 @@ import numpy as np
 from PIL import Image
 
 from engine.images.opening import open_own
-from engine.images.pictures import to_png
+from engine.images.pictures import to_png, within
 
+WIDEST = 4096
+"""Pixels of a pattern's longer side, at most; an enlarged picture may be larger by itself."""
 BAND = 16
 """Share of a side, as its reciprocal, in which the mask fades into the picture, so that no seam is seen."""
 
@@ -53,8 +55,10 @@ def centre_square(png: bytes) -> bytes:
 
 
 def tiled(png: bytes) -> bytes:
-    """The picture two by two, as PNG: how it looks as a pattern."""
+    """The picture two by two, as PNG of at most `WIDEST` pixels a side: how it looks as a pattern."""
     picture = open_own(png)
+    if max(picture.size) > WIDEST // 2:
+        picture = within(picture, WIDEST // 2)
     sheet = Image.new("RGB", (2 * picture.width, 2 * picture.height))
     for x in (0, picture.width):
         for y in (0, picture.height):

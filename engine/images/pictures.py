@@ -174,9 +174,11 @@ def shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, wid
     line = " ".join(text.split())
     if font.getlength(line) <= width:
         return line
-    while line and font.getlength(line + "…") > width:
-        line = line[:-1]
-    return line + "…"
+    low, high = 0, len(line)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if font.getlength(line[:middle] + "…") <= width else (low, middle - 1)
+    return line[:low] + "…"
 
 
 def _encoded(image: Image.Image, name: str, *, alpha: bool = False, **options: object) -> bytes:

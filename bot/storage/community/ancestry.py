@@ -11,6 +11,9 @@ from bot.models.job import JobRow, parts_of
 from bot.storage.database import Database, Session
 from engine.requests.request import DreamRequest
 
+MOST_CHILDREN = 200
+"""Descendants that are looked at, because a popular picture may have thousands."""
+
 
 @dataclass(frozen=True, slots=True)
 class Descent:
@@ -48,11 +51,11 @@ class Ancestry:
         return await self._rows("a.job_id IN (SELECT value FROM json_each(?)) ORDER BY a.job_id, parent_job", job_ids)
 
     async def children(self, job_ids: Sequence[str]) -> list[Descent]:
-        """What was made from these jobs and is done, oldest first."""
+        """What was made from these jobs and is done, oldest first, at most `MOST_CHILDREN`."""
         return await self._rows(
             "parent_job IN (SELECT value FROM json_each(?))"
             " AND EXISTS (SELECT 1 FROM jobs WHERE jobs.id = a.job_id AND state = 'done')"
-            " ORDER BY (SELECT created_at FROM jobs WHERE jobs.id = a.job_id), a.job_id",
+            f" ORDER BY (SELECT created_at FROM jobs WHERE jobs.id = a.job_id), a.job_id LIMIT {MOST_CHILDREN}",
             job_ids,
         )
 

@@ -12,7 +12,6 @@ from bot.community.lineage.family import Family, Relative
 from bot.errors import Refused
 from bot.interactions.message_api import EphemeralPayload
 from bot.models.job import JobRow, JobState, parts_of
-from bot.storage import files
 from bot.text import link, mention, message_link, plain, shorten, show_prompts
 from bot.views.base import JobButton, Press, template
 from engine.requests.request import DreamRequest
@@ -42,7 +41,7 @@ async def answer_lineage(press: Press, job: JobRow) -> None:
     family = await press.services.families.of(job, press.caller)
     if len(family.members) == 1:
         raise Refused(ALONE)
-    shown = {one.key: png for one in family.members if (png := await _png(one)) is not None}
+    shown = {one.key: small for one in family.members if (small := await _thumbnail(press, one)) is not None}
     names = {one.key: one.job.origin.user_name for one in family.numbered if one.job}
     tree = await asyncio.to_thread(family_tree, family, shown, names)
     await press.responder.send_private_payload(lineage_payload(family, tree))
@@ -76,9 +75,9 @@ def _dream(member: Relative) -> DreamRequest | None:
     return request if isinstance(request, DreamRequest) else None
 
 
-async def _png(member: Relative) -> bytes | None:
-    """The picture of a member that is shown, if its file is left."""
+async def _thumbnail(press: Press, member: Relative) -> bytes | None:
+    """The small picture of a member that is shown, if its file is left."""
     if member.job is None or member.look != "shown":
         return None
     picture = next((one for one in member.job.pictures if one.index == member.index), None)
-    return await files.read(picture.path) if picture and picture.path else None
+    return await press.services.thumbnails.of(picture.path, picture.sha256) if picture else None

@@ -15,7 +15,7 @@ from PIL import Image
 from bot.community.edges import SIDES, ZOOM, can_outpaint, outpaint, plan, squared
 from bot.errors import Refused
 from bot.models.job import JobRow
-from bot.pictures.outpainting import BAND, centre_square, outpaint_canvas, tiled
+from bot.pictures.outpainting import BAND, WIDEST, centre_square, outpaint_canvas, tiled
 from engine.catalogue.models import MODELS
 from engine.images.pictures import to_png
 from engine.requests.request import build_request
@@ -152,3 +152,9 @@ def test_no_seam_is_painted() -> None:
     abrupt = extended.copy()
     abrupt[:, 256:] = 255 - abrupt[:, 256:]
     assert steps_across(abrupt, 256) > 2 * usual  # what the measure would find
+
+
+def test_the_pattern_of_a_large_picture_has_a_limit() -> None:
+    sheet = Image.open(io.BytesIO(tiled(to_png(Image.new("RGB", (WIDEST, WIDEST // 4))))))
+
+    assert (WIDEST, WIDEST // 4) == sheet.size

@@ -19,6 +19,7 @@ from bot.community.lineage.family import PER_ROW, Families, Family, Relative
 from bot.interactions.context import Invocation
 from bot.models.job import JobRow, JobState, Kind, Origin, owner_of
 from bot.storage import Store
+from bot.storage.community.ancestry import MOST_CHILDREN
 from bot.views.community.lineage import lineage_payload
 from engine.images.opening import open_own
 from engine.images.pictures import to_png
@@ -222,3 +223,19 @@ def test_the_tree_is_drawn_with_gold_around_the_result_and_grey_boxes_without_pi
     colours = {colour for _, colour in tree.getcolors(1_000_000) or ()}
     assert tuple(hashlib.sha256(b"r").digest()[:3]) in colours
     assert (240, 181, 65) in colours
+
+
+async def test_of_thousands_of_children_only_some_are_read(tmp_path: Path) -> None:
+    async with await Store.open(tmp_path) as store:
+        root = await stored(store, "root")
+        for number in range(3):
+            await stored(store, f"child{number}", parent="root")
+        async with store.transaction() as session:
+            await session.run(
+                "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers LIMIT 300)"
+                " INSERT INTO ancestry SELECT 'child1', 'parent' || n, 0, 'remix' FROM numbers"
+            )
+        parents = [f"parent{number}" for number in range(1, 301)]
+
+        assert MOST_CHILDREN == len(await store.ancestry.children(parents))
+        assert 3 == len((await Families(store, ResultAccess(store)).of(root, viewer())).members) - 1
