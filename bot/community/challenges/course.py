@@ -297,9 +297,7 @@ class Challenges:
 
     async def board(self, server_id: int) -> list[Rank]:
         """The people on the leaderboard of a server, the most wins first."""
-        people = await self._store.challenges.listed(server_id)
-        ranks = [await self._store.challenges.rank(server_id, user_id) for user_id in people]
-        return sorted(ranks, key=lambda one: (-one.wins, -one.stars, -one.entries))[:BOARD]
+        return await self._store.challenges.ranks(server_id, BOARD)
 
     # Checks
 

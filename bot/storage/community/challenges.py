@@ -237,26 +237,32 @@ class ChallengeRows:
             if listed:
                 await session.run("INSERT INTO leaderboard VALUES (?, ?)", server_id, user_id)
 
-    async def listed(self, server_id: int) -> list[int]:
-        """User ids of the people on the leaderboard of a server."""
+    async def is_listed(self, server_id: int, user_id: int) -> bool:
+        """Whether a person is on the leaderboard of a server."""
         async with self._database.reading() as session:
-            rows = await session.all("SELECT user_id FROM leaderboard WHERE server_id = ?", server_id)
-        return [row[0] for row in rows]
+            row = await session.one("SELECT 1 FROM leaderboard WHERE server_id = ? AND user_id = ?", server_id, user_id)
+        return row is not None
 
-    async def rank(self, server_id: int, user_id: int) -> Rank:
-        """Wins, stars of others and entries of a person in a server."""
+    async def ranks(self, server_id: int, limit: int) -> list[Rank]:
+        """Wins, stars of others and entries of the people on the leaderboard of a server, the most wins first."""
         async with self._database.reading() as session:
-            row = await session.one(
-                "SELECT (SELECT count(DISTINCT challenge_id) FROM challenge_winners JOIN challenges"
-                "   ON challenges.id = challenge_id WHERE user_id = ?2 AND server_id = ?1),"
-                " (SELECT count(*) FROM challenge_entries JOIN challenges ON challenges.id = challenge_id"
-                "   WHERE user_id = ?2 AND server_id = ?1 AND withdrawn = 0 AND state IN ('voting', 'ended')),"
-                " (SELECT count(*) FROM stars JOIN jobs ON jobs.id = job_id WHERE stars.server_id = ?1"
-                "   AND jobs.guild_id = ?1 AND jobs.user_id = ?2 AND stars.user_id <> ?2)",
+            rows = await session.all(
+                "SELECT user_id, sum(won), sum(starred), sum(entered) FROM ("
+                " SELECT user_id, 0 AS won, 0 AS starred, 0 AS entered FROM leaderboard WHERE server_id = ?1"
+                " UNION ALL SELECT user_id, count(DISTINCT challenge_id), 0, 0 FROM challenges"
+                "  CROSS JOIN challenge_winners ON challenge_id = challenges.id WHERE server_id = ?1 GROUP BY user_id"
+                " UNION ALL SELECT jobs.user_id, 0, count(*), 0 FROM stars CROSS JOIN jobs ON jobs.id = job_id"
+                "  WHERE stars.server_id = ?1 AND jobs.guild_id = ?1 AND stars.user_id <> jobs.user_id"
+                "  GROUP BY jobs.user_id"
+                " UNION ALL SELECT user_id, 0, 0, count(*) FROM challenges"
+                "  CROSS JOIN challenge_entries ON challenge_id = challenges.id"
+                "  WHERE server_id = ?1 AND withdrawn = 0 AND state IN ('voting', 'ended') GROUP BY user_id"
+                ") WHERE user_id IN (SELECT user_id FROM leaderboard WHERE server_id = ?1)"
+                " GROUP BY user_id ORDER BY 2 DESC, 3 DESC, 4 DESC, user_id LIMIT ?2",
                 server_id,
-                user_id,
+                limit,
             )
-        return Rank(user_id, int(row[0]), int(row[2]), int(row[1])) if row else Rank(user_id, 0, 0, 0)
+        return [Rank(*row) for row in rows]
 
     async def of_person(self, user_id: int) -> dict[str, list[dict[str, object]]]:
         """What `/mydata` shows: challenges that the person hosted, their entries, wins and leaderboards."""

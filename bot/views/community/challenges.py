@@ -139,7 +139,7 @@ async def paint_entry(
 async def board_payload(services: Services, server_id: int, user_id: int) -> EphemeralPayload:
     """The leaderboard of a server."""
     ranks = await services.challenges.board(server_id)
-    here = user_id in await services.store.challenges.listed(server_id)
+    here = await services.store.challenges.is_listed(server_id, user_id)
     return EphemeralPayload("", (board_embed(ranks, here),))
 
 

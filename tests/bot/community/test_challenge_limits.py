@@ -8,10 +8,11 @@ import pytest
 
 from bot.errors import QuotaUsedUp
 from bot.jobs.admission import Submission
+from bot.models.challenge import Rank
 from bot.models.job import JobRow, JobState, owner_of
 from bot.models.vote import Candidate, Vote, VotePlace
 from bot.policy.quota import DAY, FREE_JOBS
-from tests.bot.core import ANN, BOB, Core, config, count, dream, origin, running_core
+from tests.bot.core import ANN, BOB, CID, MOD, Core, config, count, dream, origin, running_core
 
 
 async def free(core: Core, user: int = ANN) -> JobRow:
@@ -89,3 +90,38 @@ async def test_a_vote_that_is_deleted_while_its_message_is_sent_leaves_no_messag
         assert not await core.store.votes.posted(vote, 77)
 
         assert [(500, 77)] == await core.store.erasure.to_remove(5)
+
+
+async def test_a_leaderboard_counts_wins_stars_of_others_and_entries_of_its_own_server(tmp_path: Path) -> None:
+    async with running_core(tmp_path) as core:
+        for user in (ANN, BOB, BOB):
+            await painted(core, user)
+        [ann], [bob, other] = [await core.store.jobs.of_owner(owner_of(user), 2) for user in (ANN, BOB)]
+        async with core.store.transaction() as session:
+            for server, challenge_id in ((400, "here"), (400, "again"), (401, "there")):
+                await session.run(
+                    "INSERT INTO challenges (id, server_id, channel_id, host_id, theme, entries_each, vote_seconds,"
+                    " prize, state, created_at, deadline) VALUES (?, ?, 1, 1, 'owls', 1, 1.0, 0, 'ended', 1.0, 2.0)",
+                    challenge_id,
+                    server,
+                )
+            for challenge_id, job, user in (("here", bob, BOB), ("here", other, BOB), ("there", ann, ANN)):
+                await session.run("INSERT INTO challenge_winners VALUES (?, ?, 0, ?, 3, 0)", challenge_id, job.id, user)
+            for challenge_id, job, withdrawn in (("here", ann, 0), ("again", ann, 1), ("here", bob, 0)):
+                await session.run(
+                    "INSERT INTO challenge_entries VALUES (?, ?, 0, ?, 0, ?, 1.0)",
+                    challenge_id,
+                    job.id,
+                    job.origin.user_id,
+                    withdrawn,
+                )
+            for job, giver, server in ((ann, BOB, 400), (ann, CID, 401), (bob, BOB, 400), (bob, CID, 400)):
+                await core.store.stars.put(session, job.id, 0, giver, server, False, 1.0)
+        for user in (ANN, BOB, CID, MOD):
+            await core.store.challenges.join(400, user, listed=user != MOD)
+
+        ranks = await core.store.challenges.ranks(400, 20)
+
+        assert [Rank(BOB, 1, 1, 1), Rank(ANN, 0, 1, 1), Rank(CID, 0, 0, 0)] == ranks
+        assert ranks[:1] == await core.store.challenges.ranks(400, 1)
+        assert [True, False] == [await core.store.challenges.is_listed(400, user) for user in (ANN, MOD)]
