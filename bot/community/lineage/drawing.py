@@ -42,7 +42,7 @@ def relation_word(relation: str) -> str:
 
 
 def family_tree(family: Family, pictures: Mapping[str, bytes], title: Mapping[str, str]) -> bytes:
-    """The tree as PNG. *pictures*: key → a small copy of the members that are shown; *title*: key → name of the author."""
+    """The tree as PNG. *pictures*: key → small copy of the members shown; *title*: key → name of the author."""
     rows = list(family.generations.values())
     width = max(NARROWEST, max(map(len, rows)) * (SIDE + GAP) - GAP + 2 * MARGIN)
     places = {

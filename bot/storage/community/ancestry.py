@@ -53,7 +53,7 @@ class Ancestry:
     async def children(self, job_ids: Sequence[str]) -> list[Descent]:
         """What was made from these jobs and is done, oldest first, at most `MOST_CHILDREN`."""
         return await self._rows(
-            "parent_job IN (SELECT value FROM json_each(?))"
+            "parent_job IN (SELECT value FROM json_each(?))"  # noqa: S608 - ours
             " AND EXISTS (SELECT 1 FROM jobs WHERE jobs.id = a.job_id AND state = 'done')"
             f" ORDER BY (SELECT created_at FROM jobs WHERE jobs.id = a.job_id), a.job_id LIMIT {MOST_CHILDREN}",
             job_ids,
