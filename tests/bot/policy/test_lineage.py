@@ -14,6 +14,7 @@ from bot.models.comparison import Comparison, Way
 from bot.models.job import JobRequest, JobRow, Kind
 from bot.policy.server_rules import Location, PromptLineage, meant_by
 from bot.requests.derive import variation
+from engine.requests.prompts import Prompt
 from engine.requests.request import build_request
 from tests.bot.core import ANN, BOB, Core, dream, origin, running_core, upscale_of
 
@@ -129,3 +130,16 @@ async def test_two_pictures_that_name_each_other_end_the_search(tmp_path: Path) 
             await session.run("UPDATE jobs SET request = ? WHERE id = ?", raw, fox.id)
 
         assert PromptLineage(("a cat", "a fox")) == await meant(core, cat)
+
+
+async def test_what_is_made_from_a_spoiler_among_others_is_one(tmp_path: Path) -> None:
+    async with running_core(tmp_path) as core:
+        first, second = [await painted(core, dream(prompt)) for prompt in ("a fox", "an owl")]
+        async with core.store.transaction() as session:
+            await core.store.jobs.cover(session, second.id)
+        both = [Prompt(image=job.pictures[0].sha256) for job in (first, second)]
+
+        blend = await painted(core, build_request("", pictures=both), first.id, "blend")
+        alone = await painted(core, build_request("a cat", pictures=both[:1]), first.id, "blend")
+
+        assert [True, False] == [job.origin.spoiler for job in (blend, alone)]
