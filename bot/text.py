@@ -21,7 +21,12 @@ PROMPT_SHOWN = 600
 
 def plain(text: str) -> str:
     """Escape *text*, so that Discord shows no bold, links, mentions, timestamps, line breaks or reversed text."""
-    return _MARKUP.sub(r"\\\1", _BLANKS.sub(" ", _INVISIBLE.sub("", text)).strip())
+    return _MARKUP.sub(r"\\\1", in_one_line(text))
+
+
+def in_one_line(text: str) -> str:
+    """*text* without marks that hide or reverse it, for names that Discord shows without formatting."""
+    return _BLANKS.sub(" ", _INVISIBLE.sub("", text)).strip()
 
 
 def has_invisible(text: str) -> bool:

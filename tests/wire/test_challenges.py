@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from bot.playground.server.world.permissions import Permission
-from tests.wire.looks import child_of, deleted, dreamt, is_result, whispered
+from bot.playground.server.world.entities import Overwrite
+from bot.playground.server.world.permissions import Permission
+from tests.wire.looks import child_of, deleted, dreamt, is_result, job_id, whispered
 from tests.wire.people import Person, Shown
+from tests.wire.test_hostile import forged
 from tests.wire.test_mydata import copied, forgotten
 from tests.wire.world import World
 
@@ -193,7 +196,7 @@ async def test_what_is_private_mature_or_gone_cannot_be_entered(world: World, ma
     assert "is only allowed in 18+ channels" in whispered(
         await max_.slash("challenge enter", prompt="a naked fox", channel="late-night")
     )
-    assert [] == await world.bot.store.challenges.entries((await challenges.open_in(caller.guild_id)).id)
+    assert [] == await world.bot.store.challenges.entries((await challenges.open_to(caller)).id)
 
 
 async def invocation(world: World, person: Person) -> Any:
@@ -396,3 +399,38 @@ async def test_a_vote_on_an_entry_in_the_thread_does_not_hold_up_the_challenge(
     await olive.wait_for_message(
         lambda m: m.id != own.id and "Press a letter" in m.text and "your own picture" in m.text, channel=thread
     )
+
+
+async def test_a_challenge_in_a_channel_that_a_member_cannot_read_stays_there(
+    world: World, max_: Person, mo: Person, olive: Person
+) -> None:
+    picture = await dreamt(max_, "an owl")
+    gallery = world.channel("gallery")
+    gallery.overwrites[max_.id] = Overwrite(max_.id, 1, deny=Permission.VIEW_CHANNEL)
+    world.site.channel_changed(gallery)
+    await olive.slash("challenge start", theme="secret owls", deadline="24h", channel="gallery")
+    challenge = await world.bot.store.challenges.open_in(gallery.guild_id)
+    await dreamt(mo, "a fox")
+
+    info = (await max_.click(picture, "Info")).message
+    assert "Enter challenge" not in info.buttons
+    none = "No challenge takes entries in this server right now."
+    assert none == whispered(await max_.slash("challenge enter", prompt="an owl"))
+    assert none == whispered(await forged(world, max_, info, f"dream:challenge:{challenge.id}"))
+    assert none == whispered(await forged(world, max_, info, f"dream:enter:{job_id(picture)}:0"))
+    assert "secret" not in whispered(await max_.slash("challenge list"))
+    assert "secret" in whispered(await mo.slash("challenge list"))
+    assert [] == await world.bot.store.challenges.entries(challenge.id)
+
+
+@pytest.mark.parametrize(
+    ("theme", "shown"), [("\u202eowls\u202c\u200b  at\nnight", "owls at night"), ("\u200b \u2060", ""), ("   ", "")]
+)
+async def test_a_theme_has_no_marks_that_hide_or_reverse_text(
+    world: World, olive: Person, theme: str, shown: str
+) -> None:
+    said = whispered(await olive.slash("challenge start", theme=theme, deadline="24h"))
+
+    challenge = await world.bot.store.challenges.open_in(world.channel("studio").guild_id)
+    assert shown == (challenge.theme if challenge else "")
+    assert ("needs a theme" in said) == (not shown)

@@ -6,6 +6,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.community.challenges.course import is_seen
 from bot.community.challenges.message import THEME, list_embed
 from bot.community.defaults import Typed
 from bot.errors import NotAllowed, Refused
@@ -23,8 +24,8 @@ from bot.views.community.challenges import board_payload, paint_entry
 from engine.requests.prompts import MAX_SOURCE
 
 AnyInteraction = discord.Interaction[discord.Client]
-LISTED = 5
-"""Challenges that the list shows."""
+READ, LISTED = 50, 5
+"""Challenges that are read for the list, and that it shows."""
 SHORTEST_VOTE, LONGEST_VOTE, USUAL_VOTE = 60.0, 14 * 86_400.0, "24h"
 
 
@@ -63,9 +64,7 @@ class ChallengesCog(commands.Cog):
             self._check_may_grant(caller)
         await self.services.moderation.check_not_blocked(caller.user_id, caller.guild_id or 0)
         until = parse_deadline(deadline, self.services.clock(), rules.timezone or UTC_NAME)
-        challenge = await self.services.challenges.start(
-            caller, " ".join(theme.split()), until, entries, _vote(vote), prize
-        )
+        challenge = await self.services.challenges.start(caller, theme, until, entries, _vote(vote), prize)
         if challenge.state.over:
             raise Refused("I could not announce the challenge in this channel, so it is cancelled.")
         await responder.send_private(f"The challenge is open until {relative(challenge.deadline)}. {_place(challenge)}")
@@ -84,7 +83,7 @@ class ChallengesCog(commands.Cog):
         responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)
         if not (await self.services.moderation.choices(caller.user_id)).private:
             caller.check_place()
-        challenge = await self.services.challenges.open_in(caller.guild_id)
+        challenge = await self.services.challenges.open_to(caller)
         typed = Typed(prompt, style=style or "", ways=PaintChoice(size=size or ""))
         await paint_entry(self.services, challenge, typed, caller, responder)
 
@@ -95,8 +94,9 @@ class ChallengesCog(commands.Cog):
             Invocation.of_interaction(interaction),
         )
         rows = self.services.store.challenges
-        latest = await rows.of_server(caller.guild_id or 0, LISTED)
-        found = [one for one in latest if caller.restricted or not is_mature((one.theme,))]
+        latest = await rows.of_server(caller.guild_id or 0, READ)
+        seen = [one for one in latest if is_seen(one, caller) and (caller.restricted or not is_mature((one.theme,)))]
+        found = seen[:LISTED]
         winners = [await rows.winners(one.id) for one in found]
         await responder.send_private("", list_embed(found, winners))
 

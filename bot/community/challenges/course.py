@@ -30,7 +30,7 @@ from bot.models.vote import Candidate, Vote, VotePlace
 from bot.policy.server_rules import Location, PromptLineage, ServerRules, meant_by
 from bot.storage import Store
 from bot.storage.database import Session
-from bot.text import count, message_link, shorten
+from bot.text import count, in_one_line, message_link, shorten
 from engine.requests.prompts import format_prompts
 from engine.requests.request import DreamRequest
 
@@ -76,6 +76,8 @@ class Challenges:
         """Store a challenge and announce it in the caller's channel. Raises Refused or BlockedWords."""
         if caller.guild_id is None or not caller.resident:
             raise Refused("Challenges work in servers where I am a member.")
+        if not (theme := in_one_line(theme)):
+            raise Refused("A challenge needs a theme in words.")
         if caller.in_thread:
             raise Refused("Start a challenge in a channel; it gets a thread of its own.")
         caller.check_place()
@@ -118,9 +120,14 @@ class Challenges:
         self.wake()
         return await self._store.challenges.find(challenge.id) or challenge
 
-    async def open_in(self, server_id: int | None) -> Challenge:
-        """The challenge of a server that takes entries. Raises Refused."""
-        found = await self._store.challenges.open_in(server_id) if server_id else None
+    async def seen_by(self, caller: Invocation) -> Challenge | None:
+        """The challenge of the caller's server that takes entries, in a channel that the caller can read here."""
+        found = await self._store.challenges.open_in(caller.guild_id) if caller.guild_id else None
+        return found if found is not None and is_seen(found, caller) else None
+
+    async def open_to(self, caller: Invocation) -> Challenge:
+        """The challenge that the caller can enter here. Raises Refused."""
+        found = await self.seen_by(caller)
         if found is None:
             raise Refused(NONE_OPEN)
         if self._clock() >= found.deadline:
@@ -129,7 +136,7 @@ class Challenges:
 
     async def enter(self, job: JobRow, index: int, caller: Invocation) -> Challenge:
         """Enter a finished picture of the caller's. Raises Refused, NotAllowed, PictureGone or BlockedWords."""
-        challenge = await self.open_in(caller.guild_id)
+        challenge = await self.open_to(caller)
         if not job.owned_by(caller.user_id):
             raise NotAllowed("You can only enter pictures of your own.")
         if job.origin.guild_id != challenge.server_id:
@@ -167,7 +174,7 @@ class Challenges:
 
     async def withdraw(self, job: JobRow, index: int, caller: Invocation) -> None:
         """Take an entry of the caller's out before the deadline. Raises Refused or NotAllowed."""
-        challenge = await self.open_in(caller.guild_id)
+        challenge = await self.open_to(caller)
         if not job.owned_by(caller.user_id):
             raise NotAllowed("You can only withdraw pictures of your own.")
         async with self._store.transaction() as session:
@@ -337,6 +344,12 @@ class Challenges:
         places = (challenge.thread_id, challenge.channel_id, category)
         restricted = bool(getattr(channel, "nsfw", False))
         return Location(challenge.server_id, tuple(one for one in places if one), restricted, caller.roles)
+
+
+def is_seen(challenge: Challenge, caller: Invocation) -> bool:
+    """Whether the caller may hear of a challenge here: in its place, or where they can read its channel."""
+    places = (challenge.channel_id, challenge.thread_id)
+    return caller.channel_id in places or caller.sees(challenge.channel_id)
 
 
 async def takes_entries(store: Store, job: JobRow) -> bool:

@@ -9,7 +9,7 @@ import discord
 from bot.community.styles.starters import FOR_LARGE_MODELS, PAINTED
 from bot.embeds.queue import COLOUR
 from bot.models.style import PLACE, Style
-from bot.text import count, mention, plain, shorten
+from bot.text import count, in_one_line, mention, plain, shorten
 
 PAGE = 10
 """Styles on a page."""
@@ -109,4 +109,4 @@ def _author(style: Style) -> str:
 
 
 def _code(text: str) -> str:
-    return f"```\n{shorten(text, _FIELD).replace('`', 'ˋ')}\n```"
+    return f"```\n{shorten(in_one_line(text), _FIELD).replace('`', 'ˋ')}\n```"

@@ -14,7 +14,7 @@ from bot.models.job import new_job_id
 from bot.models.style import NO_STYLE, PLACE, Style, folded
 from bot.policy.server_rules import PromptLineage
 from bot.storage import Store
-from bot.text import plain
+from bot.text import in_one_line, plain
 from engine.errors import DreamError
 from engine.requests.prompts import MAX_PARTS, MAX_PROMPT, Prompt, format_prompts, parse_prompts
 from engine.requests.request import build_request, parse_settings
@@ -87,7 +87,7 @@ class Styles:
             id=new_job_id(),
             name=check_name(name),
             template=check_template(template),
-            negative=negative.strip(),
+            negative=in_one_line(negative),
             options=check_options(options),
             author=user_id,
             created_at=self._clock(),
@@ -145,7 +145,7 @@ def check_name(name: str) -> str:
 
 def check_template(template: str) -> str:
     """*template* with one place for the prompt: ``oil on canvas`` → ``{prompt}, oil on canvas``. Raises Refused."""
-    text = " ".join(template.split())
+    text = in_one_line(template)
     if len(text) > MAX_TEMPLATE:
         raise Refused(f"The template has {len(text)} characters; the limit is {MAX_TEMPLATE}.")
     if text.count(PLACE) > 1:

@@ -73,7 +73,7 @@ class EnterButton(JobButton, template=template("enter")):
         """Ask which picture, if there are several and none is named."""
         challenges = press.services.challenges
         if self.index is None and len(job.pictures) > 1:
-            await challenges.open_in(press.caller.guild_id)
+            await challenges.open_to(press.caller)
             await press.responder.send_private_payload(
                 EphemeralPayload("Which picture do you enter?", buttons=partial(_choice, job))
             )
@@ -117,7 +117,7 @@ class BoardButton(IdButton, template=template("leaders")):
 
 async def open_challenge(services: Services, caller: Invocation, challenge_id: str) -> Challenge:
     """The challenge of a button while it takes entries. Raises Refused."""
-    challenge = await services.challenges.open_in(caller.guild_id)
+    challenge = await services.challenges.open_to(caller)
     if challenge.id != challenge_id:
         raise Refused("The entries of this challenge are closed.")
     return challenge
@@ -148,7 +148,7 @@ async def entry_button(services: Services, job: JobRow, caller: Invocation) -> t
     server = job.origin.guild_id
     if server is None or server != caller.guild_id or not job.owned_by(caller.user_id):
         return None
-    challenge = await services.store.challenges.open_in(server)
+    challenge = await services.challenges.seen_by(caller)
     if challenge is None:
         return None
     entered = {one.job_id for one in await services.store.challenges.entries(challenge.id)}
