@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from bot.playground.server.world.permissions import Permission
 from bot.playground.server.world.entities import Overwrite
 from bot.playground.server.world.permissions import Permission
 from tests.wire.looks import child_of, deleted, dreamt, is_result, job_id, whispered
