@@ -193,7 +193,7 @@ class Day:
             steps = job.request.options.steps if isinstance(job.request, DreamRequest) else 4
             worker = self.board.workers.worker_of(job.id)
             self.painting[job.id] = Painting(started, steps, job.cost / steps, worker)
-        for worker in {painting.worker for painting in self.painting.values()} - self._rounding:
+        for worker in sorted({painting.worker for painting in self.painting.values()} - self._rounding):
             self._rounding.add(worker)
             self.at(self.now + self.round_seconds(worker), partial(self.steps, worker))
 

@@ -192,11 +192,11 @@ def test_an_unsteady_machine_gives_wider_ranges() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("machine", [MACHINES[0], *MACHINES[2:]], ids=lambda machine: machine.name)
-async def test_most_promises_of_a_simulated_day_are_kept(machine: Machine) -> None:
+@pytest.mark.parametrize(("machine", "waited"), [(MACHINES[0], 300), (MACHINES[2], 200), (MACHINES[3], 200)])
+async def test_most_promises_of_a_simulated_day_are_kept(machine: Machine, waited: int) -> None:
     outcomes = Day(machine, 0).play()
 
-    assert len(outcomes) > 300
+    assert len(outcomes) > waited
     assert 0.65 < sum(outcome.within for outcome in outcomes) / len(outcomes)
     assert 0.25 > statistics.median(outcome.finish for outcome in outcomes)
 
