@@ -18,8 +18,10 @@ from engine.requests.request import DreamRequest
 
 FILE = "lineage.png"
 COLOUR = 0xF0B541
-PROMPT = 120
-"""Characters of a prompt in the list."""
+DETAILS = ((120, True), (60, True), (24, True), (24, False))
+"""Characters of a prompt in the list, and whether it has links: the first that fits into an embed is used."""
+MOST_TEXT = 4096
+"""Characters of an embed's description."""
 ALONE = "This picture was made from no other, and none was made from it yet."
 
 
@@ -49,21 +51,24 @@ async def answer_lineage(press: Press, job: JobRow) -> None:
 
 def lineage_payload(family: Family, tree: bytes) -> EphemeralPayload:
     """The tree, and its members by number."""
-    embed = discord.Embed(title="Lineage", colour=COLOUR, description="\n".join(_lines(family)))
+    texts = ("\n".join(_lines(family, *details)) for details in DETAILS)
+    text = next(text for text in texts if len(text) <= MOST_TEXT)
+    embed = discord.Embed(title="Lineage", colour=COLOUR, description=text)
     embed.set_image(url=f"attachment://{FILE}")
     return EphemeralPayload("", (embed,), ((FILE, tree),))
 
 
-def _lines(family: Family) -> Iterator[str]:
+def _lines(family: Family, most: int, links: bool) -> Iterator[str]:
+    """One line per member, with *most* characters of its prompt."""
     for number, member in enumerate(family.numbered, 1):
         job = member.job
         assert job is not None
         words = show_prompts(request.prompts) if (request := _dream(member)) else ""
-        shown = job.message_id and job.origin.guild_id
+        shown = links and job.message_id and job.origin.guild_id
         name = f"**{number}.** {mention(job.origin.user_id)}"
         how = f" · {relation_word(member.relation)}" if member.relation else ""
         where = f" · {link('open', message_link(job.origin.guild_id, job.origin.channel_id, job.message_id or 0))}"
-        yield f"{name}{how}{where if shown else ''}{f' · {shorten(words, PROMPT)}' if words else ''}"
+        yield f"{name}{how}{where if shown else ''}{f' · {shorten(words, most)}' if words else ''}"
     hidden = sum(one.look == "private" for one in family.members)
     if hidden:
         yield plain("Grey boxes are private, or from places that you cannot see here.")

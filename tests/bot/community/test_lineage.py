@@ -15,7 +15,7 @@ from PIL import Image
 
 from bot.community.lineage.access import ResultAccess
 from bot.community.lineage.drawing import NARROWEST, ROW, family_tree
-from bot.community.lineage.family import PER_ROW, Families, Family, Relative
+from bot.community.lineage.family import DOWN, PER_ROW, UP, Families, Family, Relative
 from bot.interactions.context import Invocation
 from bot.models.job import JobRow, JobState, Kind, Origin, owner_of
 from bot.storage import Store
@@ -239,3 +239,16 @@ async def test_of_thousands_of_children_only_some_are_read(tmp_path: Path) -> No
 
         assert MOST_CHILDREN == len(await store.ancestry.children(parents))
         assert 3 == len((await Families(store, ResultAccess(store)).of(root, viewer())).members) - 1
+
+
+def test_the_list_of_the_largest_family_fits_into_an_embed() -> None:
+    job = samples.done(prompt="*" * 300)
+    origin = replace(job.origin, guild_id=10**19 - 1, channel_id=10**19 - 1, user_id=10**19 - 1)
+    job = replace(job, origin=origin, message_id=10**19 - 1)
+    members = [Relative(f"{row} {place}", row, "shown", job, relation="remix")
+               for row in range(-UP, DOWN + 1) for place in range(PER_ROW if row else 1)]  # fmt: skip
+    for family in (members, members[:12], members[:2]):
+        text = lineage_payload(Family(family[0].key, tuple(family), ()), b"").embeds[0].description or ""
+
+        assert len(text) <= 4096
+        assert len(family) == len(text.splitlines())
