@@ -9,6 +9,8 @@ from bot.storage.database import Database
 
 Place: TypeAlias = Literal["all", "mine", "server", "favorites"]
 """Where a search looks: one's own pictures and the server's, one of them, or what one starred."""
+MOST_KEPT = 50
+"""Searches of one person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,14 @@ class Searches:
         self._database = database
 
     async def put(self, search: Search) -> None:
+        """Store a search; of each person, the latest `MOST_KEPT` stay."""
         async with self._database.transaction() as session:
+            await session.run(
+                "DELETE FROM searches WHERE id IN (SELECT id FROM searches WHERE user_id = ? ORDER BY at DESC, id"
+                " LIMIT -1 OFFSET ?)",
+                search.user_id,
+                MOST_KEPT - 1,
+            )
             await session.run(
                 "INSERT INTO searches VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 search.id,

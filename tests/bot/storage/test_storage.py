@@ -15,6 +15,7 @@ from bot.jobs.admission import Submission
 from bot.jobs.retention import Retention
 from bot.models.job import JobState
 from bot.storage import DATABASE, Store, files
+from bot.storage.community.searches import MOST_KEPT, Search
 from tests.bot.core import ANN, BOB, Core, config, count, dream, history, origin, running_core, upscale_of
 
 DAY = 86_400.0
@@ -271,3 +272,15 @@ async def test_a_refused_open_does_not_keep_the_lock(tmp_path: Path) -> None:
 
 def test_the_default_configuration_keeps_pictures_for_ever() -> None:
     assert 0 == Config().retention.pictures_days
+
+
+async def test_of_each_person_only_the_latest_searches_are_kept(tmp_path: Path) -> None:
+    async with await Store.open(tmp_path) as store:
+        for number in range(MOST_KEPT + 3):
+            await store.searches.put(Search(f"search{number:04}", 1, "all", "owls", None, "", None, float(number)))
+        await store.searches.put(Search("other00000", 2, "all", "owls", None, "", None, 0.0))
+
+        assert [float(number) for number in range(3, MOST_KEPT + 3)] == [
+            one.at for one in await store.searches.of_person(1)
+        ]
+        assert 1 == len(await store.searches.of_person(2))
