@@ -71,17 +71,21 @@ def plan(picture: PictureRow, model: Model, way: str, most: int) -> OutpaintPlan
     return OutpaintPlan(size, (more if way == "left" else 0, more if way == "up" else 0))
 
 
-def outpaint(job: JobRow, picture: PictureRow, png: bytes, way: str, most: int) -> tuple[DreamRequest, OutpaintCanvas]:
-    """The request that paints beyond the edges of a result, and its canvas. Blocks; raises Refused."""
+def outpaint_size(job: JobRow, picture: PictureRow, way: str, most: int) -> tuple[DreamRequest, OutpaintPlan]:
+    """The request of the new size without its pictures, to be checked before the canvas is drawn. Raises Refused."""
     painted = single_request(job, picture.index)
     if not can_outpaint(painted):
         raise Refused(f"{painted.method} cannot paint beyond the edges of a picture; clip_diffusion can.")
     planned = plan(picture, MODELS[painted.model], way, most)
+    return painted.model_copy(update={"width": planned.size[0], "height": planned.size[1]}), planned
+
+
+def outpaint(job: JobRow, picture: PictureRow, png: bytes, way: str, most: int) -> tuple[DreamRequest, OutpaintCanvas]:
+    """The request that paints beyond the edges of a result, and its canvas. Blocks; raises Refused."""
+    painted, planned = outpaint_size(job, picture, way, most)
     canvas = outpaint_canvas(png, planned.size, planned.at, planned.scale)
     request = painted.model_copy(
         update={
-            "width": planned.size[0],
-            "height": planned.size[1],
             "seed": new_seed(),
             "init_image": canvas.init_sha256,
             "init_icon": "",

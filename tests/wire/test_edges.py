@@ -102,3 +102,18 @@ async def test_mature_words_of_the_original_stay_in_restricted_channels(world: W
     shown = await max_.wait_for(opened.message, lambda m: m.pictures)
     assert job_id(second) in next(iter(shown.files))
     assert "only allowed in 18+ channels" in whispered(await max_.click(shown, "Zoom out"))
+
+
+@pytest.mark.bot(quota={"units": 2.0})
+async def test_no_canvas_is_drawn_for_what_is_refused(
+    world: World, max_: Person, mo: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = await dreamt(max_, "an owl")
+    drawn: list[str] = []
+    monkeypatch.setattr("bot.views.community.edges.outpaint", lambda *given: drawn.append(given[3]))
+
+    assert "you have" in whispered(await max_.click(parent, "Zoom out"))
+    await world.services.moderation.block(None, mo.id, max_.id, "spam")
+    assert "has blocked you" in whispered(await mo.click(parent, "Extend upwards"))
+
+    assert [] == drawn

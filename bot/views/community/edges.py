@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import discord
 
 from bot.actions.create import ParentPicture, picture_of
-from bot.community.edges import SIDES, ZOOM, can_outpaint, outpaint, squared
+from bot.community.edges import SIDES, ZOOM, can_outpaint, outpaint, outpaint_size, squared
 from bot.errors import Refused
 from bot.interactions.message_api import EphemeralPayload
 from bot.models.job import JobRow
@@ -66,8 +66,9 @@ def edges_menu(job: JobRow, row: int) -> EdgesMenu:
 
 async def _outpaint(press: Press, job: JobRow, way: str) -> None:
     services, picture = press.services, picture_of(job, None)
-    png = await services.store.pictures.png(job.id, picture.index)
     most = services.config.limits.max_size
+    await services.job_actions.check(outpaint_size(job, picture, way, most)[0], press.caller)
+    png = await services.store.pictures.png(job.id, picture.index)
     request, canvas = await asyncio.to_thread(outpaint, job, picture, png, way, most)
     await services.job_actions.dream(
         request,
