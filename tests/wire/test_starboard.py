@@ -12,6 +12,7 @@ from tests.bot.core import count
 from tests.wire.looks import deleted, dreamt, job_id, whispered
 from tests.wire.people import Person, Shown
 from tests.wire.test_favorites import starred
+from tests.wire.test_hostile import forged
 from tests.wire.test_mydata import forgotten
 from tests.wire.world import World
 
@@ -142,6 +143,23 @@ async def test_a_deletion_by_somebody_else_is_noticed_in_time(
 
     await world.until(lambda: 1 == len(entries(mo)))
     assert "a fox" in entries(mo)[0].text
+
+
+async def test_a_picture_that_somebody_else_deleted_gets_no_entry(
+    world: World, olive: Person, max_: Person, mo: Person
+) -> None:
+    world.allow("messages/[0-9]+ → 404")
+    await board(olive, stars=2)
+    owl = await dreamt(max_, "an owl")
+    await starred(mo, owl)
+    info = (await olive.click(owl, "Info")).message
+    world.delete_behind(owl)
+
+    await forged(world, olive, info, f"dream:star:{job_id(owl)}:0")
+
+    await settled(world)
+    assert [] == entries(mo)
+    assert 0 == await count(world.bot.store, "starboard")
 
 
 async def test_an_entry_that_a_moderator_deletes_does_not_come_back(

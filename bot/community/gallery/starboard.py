@@ -179,6 +179,8 @@ class Starboard:
     async def _post(self, entry: StarboardEntry, picture: IndexedPicture, post: Post, *, fresh: bool) -> None:
         found = None if fresh else await self._find(entry, post)
         if found is None:
+            if await self._is_gone(picture):
+                return
             payload = await self._payload(picture, post.upload_limit)
             if payload is None:  # its file is gone
                 await self._drop(entry)
