@@ -274,13 +274,16 @@ class Challenges:
 
     async def _decide(self, challenge: Challenge, vote: Vote, now: float) -> None:
         """Store the winners, credit their shares of the prize, and end the challenge: once, in one transaction."""
-        best = vote.winners
-        won = [
-            Winner(one.author_id, one.job_id, one.index, vote.counts.get(one.place, 0), challenge.prize / len(best))
-            for one in best
-        ]
-        reason = "" if won else "No votes were cast, so nobody won."
         async with self._store.transaction() as session:
+            counted = await self._store.votes.find(vote.id, session)  # a winner may have just been deleted
+            if counted is None:
+                return
+            best = counted.winners
+            won = [
+                Winner(one.author_id, one.job_id, one.index, counted.counts[one.place], challenge.prize / len(best))
+                for one in best
+            ]
+            reason = "" if won else "No votes were cast, so nobody won."
             if not await self._store.challenges.end(session, challenge.id, ChallengeState.ENDED, now, reason):
                 return
             await self._store.challenges.add_winners(session, challenge.id, won)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from bot.models.challenge import Rank
 from bot.models.job import JobRow, JobState, owner_of
 from bot.models.vote import Candidate, Vote, VotePlace
 from bot.policy.quota import DAY, FREE_JOBS
+from tests.bot.community.test_server_borders import two_challenges
 from tests.bot.core import ANN, BOB, CID, MOD, Core, config, count, dream, origin, running_core
 
 
@@ -60,30 +62,37 @@ async def test_without_a_quota_nothing_that_costs_nothing_is_refused(tmp_path: P
             await painted(core)
 
 
+async def open_vote(core: Core, *jobs: JobRow) -> Vote:
+    """A vote over the first pictures of these jobs."""
+    vote = Vote(
+        id="vote000001",
+        where=VotePlace(400, 500),
+        message_id=None,
+        starter_id=0,
+        title="owls",
+        others_only=True,
+        spoiler=False,
+        mature=False,
+        is_open=True,
+        created_at=core.clock(),
+        ends_at=core.clock() + 60,
+        revision=1,
+        shown=0,
+        tries=0,
+        candidates=tuple(
+            Candidate(job.id, 0, job.origin.user_id, "a fox", (), place) for place, job in enumerate(jobs)
+        ),
+    )
+    async with core.store.transaction() as session:
+        await core.store.votes.insert(session, vote)
+    return vote
+
+
 async def test_a_vote_that_is_deleted_while_its_message_is_sent_leaves_no_message(tmp_path: Path) -> None:
     async with running_core(tmp_path) as core:
         await painted(core)
         await painted(core)
-        jobs = await core.store.jobs.of_owner(owner_of(ANN), 2)
-        vote = Vote(
-            id="vote000001",
-            where=VotePlace(400, 500),
-            message_id=None,
-            starter_id=0,
-            title="owls",
-            others_only=True,
-            spoiler=False,
-            mature=False,
-            is_open=True,
-            created_at=core.clock(),
-            ends_at=core.clock() + 60,
-            revision=1,
-            shown=0,
-            tries=0,
-            candidates=tuple(Candidate(job.id, 0, ANN, "a fox", (), place) for place, job in enumerate(jobs)),
-        )
-        async with core.store.transaction() as session:
-            await core.store.votes.insert(session, vote)
+        vote = await open_vote(core, *await core.store.jobs.of_owner(owner_of(ANN), 2))
         await core.store.votes.delete(vote.id)
         assert 0 == await count(core.store, "removals")
 
@@ -125,3 +134,30 @@ async def test_a_leaderboard_counts_wins_stars_of_others_and_entries_of_its_own_
         assert [Rank(BOB, 1, 1, 1), Rank(ANN, 0, 1, 1), Rank(CID, 0, 0, 0)] == ranks
         assert ranks[:1] == await core.store.challenges.ranks(400, 1)
         assert [True, False] == [await core.store.challenges.is_listed(400, user) for user in (ANN, MOD)]
+
+
+async def test_a_winner_who_is_forgotten_while_the_vote_is_counted_wins_nothing(tmp_path: Path) -> None:
+    async with running_core(tmp_path) as core:
+        for user in (ANN, BOB):
+            await painted(core, user)
+        jobs = [job for user in (ANN, BOB) for job in await core.store.jobs.of_owner(owner_of(user), 1)]
+        challenges, vote = await two_challenges(core), await open_vote(core, *jobs)
+        challenge = await core.store.challenges.find("challenge400")
+        assert challenge is not None
+        async with core.store.transaction() as session:
+            assert await core.store.votes.cast(session, vote.id, CID, 0, core.clock())
+        core.clock.now += 61
+        await core.store.votes.close_due(core.clock())
+        counted = await core.store.votes.find(vote.id)
+        assert counted is not None
+        assert [ANN] == [one.author_id for one in counted.winners]
+        async with core.store.transaction() as session:
+            await core.store.erasure.forget(session, owner_of(ANN), ANN, 0.0, core.clock())
+
+        await challenges._decide(replace(challenge, prize=50.0), counted, core.clock())
+
+        assert [] == await core.store.challenges.winners(challenge.id)
+        assert 0 == await count(core.store, "credits")
+        ended = await core.store.challenges.find(challenge.id)
+        assert ended is not None
+        assert ended.state.over
