@@ -14,8 +14,8 @@ from bot.pictures.uploads import ImageUpload
 from bot.text import bar, count, listed, mention, plain, relative, shorten
 from engine.images.pictures import fit_to_bytes
 
-TITLE, LABEL = 300, 50
-"""Most characters in the message; 25 labels fit into an embed even if every character is escaped."""
+TITLE, LABEL, LABEL_BY = 300, 50, 34
+"""Most characters in the message, the last beside an author; 25 labels fit into an embed if all are escaped."""
 QUESTION = "Which picture is best?"
 
 
@@ -66,8 +66,9 @@ def _closed(vote: Vote) -> Iterator[str]:
 
 
 def _named(one: Candidate, vote: Vote) -> str:
-    author = f" by {mention(one.author_id)}" if len(vote.authors) > 1 else ""
-    return f"{one.letter} · {plain(shorten(one.label, LABEL))}{author}"
+    if len(vote.authors) > 1:
+        return f"{one.letter} · {plain(shorten(one.label, LABEL_BY))} by {mention(one.author_id)}"
+    return f"{one.letter} · {plain(shorten(one.label, LABEL))}"
 
 
 def _title(vote: Vote) -> str:

@@ -255,7 +255,7 @@ ANYWHERE = {
 
 
 FORMS_WITHOUT_JOB = {"styleform", "entryform", "startheld", "targetheld", "explainheld"}
-"""Modals whose custom ids name a style, a challenge, or a picture that the person holds themselves."""
+"""Modals whose custom ids name a style, a challenge, or a picture that the person holds: see `test_forged_ids`."""
 
 
 @pytest.mark.bot(queue={"per_user": 9})

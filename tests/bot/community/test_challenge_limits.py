@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.community.vote_message import vote_embed
 from bot.errors import QuotaUsedUp
 from bot.jobs.admission import Submission
 from bot.models.challenge import Rank
@@ -161,3 +162,16 @@ async def test_a_winner_who_is_forgotten_while_the_vote_is_counted_wins_nothing(
         ended = await core.store.challenges.find(challenge.id)
         assert ended is not None
         assert ended.state.over
+
+
+@pytest.mark.parametrize("authors", [1, 25])
+@pytest.mark.parametrize("winners", [1, 25])
+def test_the_result_of_the_largest_vote_fits_into_an_embed(authors: int, winners: int) -> None:
+    people = [10**19 - 1 - place % authors for place in range(25)]
+    candidates = tuple(Candidate("j", 0, user, "*" * 200, (), place) for place, user in enumerate(people))
+    counts = {place: 99_999 if place < winners else 99_998 for place in range(25)}
+    where = VotePlace(400, 500)
+    vote = Vote("v", where, 1, 0, "*" * 400, True, False, False, False, 0.0, 1e10, 1, 0, 0, candidates, counts)
+
+    assert len(vote_embed(vote).description or "") <= 4096
+    assert len(vote_embed(replace(vote, is_open=True)).description or "") <= 4096
