@@ -433,3 +433,28 @@ async def test_a_theme_has_no_marks_that_hide_or_reverse_text(
     challenge = await world.bot.store.challenges.open_in(world.channel("studio").guild_id)
     assert shown == (challenge.theme if challenge else "")
     assert ("needs a theme" in said) == (not shown)
+
+
+async def test_a_deleted_winner_leaves_the_result_in_an_archived_thread_too(
+    world: World, max_: Person, mo: Person, olive: Person
+) -> None:
+    world.allow("50083")
+    announcement = await start(olive)
+    owl = await max_.wait_for((await max_.slash("challenge enter", prompt="an owl")).message, is_result)
+    await entered(mo, "a fox", announcement)
+    world.forward(DAY + 1)
+    vote = await vote_of(max_, announcement)
+    await olive.click(vote, await letter(world, vote, max_))
+    world.forward(3601)
+    result = await result_of(max_, announcement)
+    await max_.wait_for(result, lambda m: m.raw["pinned"], what="the pin")
+    world.close_thread(thread_of(announcement))
+
+    await deleted(max_, owl)
+
+    thread = thread_of(announcement)
+    renewed = await mo.wait_for_message(lambda m: m.id > result.id and "Leaderboard" in m.buttons, channel=thread)
+    assert max_.mention in renewed.text
+    assert not renewed.pictures
+    await mo.wait_for(renewed, lambda m: m.raw["pinned"], what="the new pin")
+    await world.until(lambda: result.gone, what="the former result to be deleted")
