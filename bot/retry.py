@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 from collections.abc import Awaitable, Callable
@@ -50,3 +51,11 @@ async def supervise(name: str, work: Callable[[], Awaitable[None]]) -> None:
         log.error("%s crashed; starting it again in %.1f s", name, pause_after(crashes), exc_info=error)
         await asyncio.sleep(pause_after(crashes))
         crashes += 1
+
+
+async def wait_for_news(news: asyncio.Event, seconds: float) -> None:
+    """Return when *news* is set, at the latest after *seconds*, and clear it."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await news.wait()
+    news.clear()

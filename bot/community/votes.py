@@ -11,7 +11,6 @@ a crash or a failure repeats an edit that changes nothing. Where a message is go
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -44,7 +43,7 @@ from bot.pictures.contact_sheet import thumbnail
 from bot.pictures.ranking import ordered
 from bot.policy.server_rules import ServerRules, blocked_words, meant_by
 from bot.policy.word_filter import is_mature
-from bot.retry import pause_after
+from bot.retry import pause_after, wait_for_news
 from bot.storage import Store
 from bot.storage.database import Session
 from bot.text import message_link
@@ -190,10 +189,7 @@ class Votes:
                 await self._work()
             except StoreError as error:
                 log.error("votes are continued later: %s", error)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(POLL_SECONDS):
-                    await self._news.wait()
-            self._news.clear()
+            await wait_for_news(self._news, POLL_SECONDS)
 
     async def _work(self) -> None:
         if await self._store.votes.close_due(self._clock()):

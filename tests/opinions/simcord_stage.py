@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import discord
+import pytest
 import simcord  # type: ignore[import-untyped]
 
 import bot
 from bot.bot import DreamBot
+from bot.community import votes
+from bot.community.challenges import course
+from bot.community.gallery import embedder, starboard
 from tests.opinions.looks import Recipe, look
 from tests.opinions.painter import Painter
 
@@ -28,11 +34,24 @@ class Resting(dict[asyncio.Task[Any], str]):
         return "waits for work" if resting else super().get(task, default)
 
 
-def running(client: DreamBot) -> Any:
-    """`async with running(client) as env`. The test looks at what commands raised: mistakes told in words are meant."""
+@asynccontextmanager
+async def running(client: DreamBot) -> AsyncIterator[Any]:
+    """A SimCord with the bot. The test looks at what commands raised: mistakes told in words are meant.
+
+    Polls rest, because SimCord waits for each of their timers.
+    """
+    client.login_watch.look = _not_asked  # type: ignore[method-assign]  # SimCord has no GET /gateway/bot
     run = simcord.run(client, shard_count=1, settle_timeout=20.0, check_errors=False)
     run._env._work.external_waits = Resting()  # there is no public way to say it before the bot starts
-    return run
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (votes, starboard, embedder, course):
+            patch.setattr(module, "POLL_SECONDS", 3600.0)
+        async with run as env:
+            yield env
+
+
+async def _not_asked() -> None:
+    """In place of `LoginWatch.look`."""
 
 
 class SimcordStage:

@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -28,6 +27,7 @@ from bot.models.challenge import MOST_ENTRIES, Challenge, ChallengeEntry, Challe
 from bot.models.job import JobRow, JobState, new_job_id, owner_of
 from bot.models.vote import Candidate, Vote, VotePlace
 from bot.policy.server_rules import Location, PromptLineage, ServerRules, meant_by
+from bot.retry import wait_for_news
 from bot.storage import Store
 from bot.storage.database import Session
 from bot.text import count, in_one_line, message_link, shorten
@@ -216,10 +216,7 @@ class Challenges:
                 await self.work()
             except StoreError as error:
                 log.error("challenges are continued later: %s", error)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(POLL_SECONDS):
-                    await self._news.wait()
-            self._news.clear()
+            await wait_for_news(self._news, POLL_SECONDS)
 
     async def work(self) -> None:
         """One round."""

@@ -7,7 +7,6 @@ few at a time, and until then only those with a new vector are found by their lo
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ from bot.errors import Refused, StoreError
 from bot.models.gallery import IndexedPicture
 from bot.models.job import Update
 from bot.pictures.clip_ranker import SMALL, clip_view
+from bot.retry import wait_for_news
 from bot.storage import Store, files
 from bot.storage.community.vector_table import FOLDER, VectorRow, VectorTable
 from engine.client.local import Engine
@@ -77,7 +77,6 @@ class PictureEmbedder:
         """Index and embed until cancelled."""
         opened = False
         while True:
-            self._news.clear()
             try:
                 if not opened:
                     await self._open()
@@ -90,9 +89,7 @@ class PictureEmbedder:
                 log.info("pictures are embedded later: %s", error)
             except (StoreError, OSError) as error:
                 log.error("the search index is continued later: %s", error)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(POLL_SECONDS):
-                    await self._news.wait()
+            await wait_for_news(self._news, POLL_SECONDS)
 
     async def purge(self) -> None:
         """Remove the words and the vectors of deleted pictures from the disk."""

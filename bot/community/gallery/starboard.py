@@ -11,7 +11,6 @@ make it come and go. Owners' own stars do not count.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -48,6 +47,7 @@ from bot.jobs.takedown import Takedowns
 from bot.models.gallery import IndexedPicture
 from bot.pictures.uploads import result_upload
 from bot.policy.server_rules import ServerRules
+from bot.retry import wait_for_news
 from bot.storage import Store, files
 from bot.storage.community.starboard import StarboardEntry
 
@@ -97,7 +97,6 @@ class Starboard:
         """Settle changes until cancelled."""
         resumed, check_at = False, time.monotonic() + CHECK_SECONDS
         while True:
-            self._news.clear()
             try:
                 if not resumed:
                     await self._store.starboard.resume()
@@ -108,9 +107,7 @@ class Starboard:
                     await self.check_next()
             except StoreError as error:
                 log.error("the starboard is continued later: %s", error)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(POLL_SECONDS):
-                    await self._news.wait()
+            await wait_for_news(self._news, POLL_SECONDS)
 
     async def _work(self) -> None:
         while changes := await self._store.starboard.changes(_BATCH):
