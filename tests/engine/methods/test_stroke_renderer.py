@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.methods import _stroke_renderer as module
+from engine.methods._drawing import stroke_renderer as module
 from engine.methods._drawing.stroke_renderer import PIECES, Strokes, draw, flattened
 
 WHITE = torch.ones(3)
