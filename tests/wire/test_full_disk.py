@@ -38,7 +38,7 @@ async def kept(world: World, folder: Path) -> AsyncIterator[BotAndEngine]:
         "DREAMBOT_FAKE_STEP": "0.1",
         DATA_VARIABLE: str(folder / "data"),
     }
-    config = settings(folder)
+    config = settings(folder, 1)
     config.write_text(config.read_text() + "[queue]\ncooldown_seconds = 0.0\n")
 
     async def start() -> Child:
