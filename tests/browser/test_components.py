@@ -164,6 +164,7 @@ async def test_the_menu_of_a_message_opens_by_mouse_key_and_finger(page: Page, w
 
 async def test_links_keep_the_browsers_own_menu(page: Page) -> None:
     await send(page, "hello there")
+    await expect(page.locator(".message .prose").first).to_be_visible()
     assert await page.evaluate(
         """() => {
             const link = Object.assign(document.createElement("a"), { href: "#x", textContent: "x" });
