@@ -28,7 +28,7 @@ UNNAMED = frozenset({"", "application/octet-stream"})
 DOWNLOAD_SECONDS = 20.0
 AT_ONCE = 2
 """Attachments of a lane that are read at the same time: one is fetched while another is decoded."""
-SMALL_PIXELS, SMALL_BYTES = 1_900_000, 4 * 2**20
+SMALL_PIXELS, SMALL_BYTES = 1_850_000, 4 * 2**20
 """Attachments up to these limits have a separate lane and decoder, so that they never wait for large ones."""
 SMALL_SHARE = 3
 """Small pictures are decoded within this fraction of the decoder's limits."""

@@ -28,8 +28,8 @@ from engine.images.opening import check_size, decoding, lies_on_its_side, regist
 MAX_BYTES = 32 * 2**20
 MAX_PIXELS = 50_000_000
 """Of the decoded image. A JPEG is decoded at 1/2, 1/4 or 1/8 of its size, so that it may have more."""
-MEMORY = 84 * 2**20
-"""Bytes that decoding may take by estimate; a PNG of 4096×4096 takes 80 MiB. The address space is limited to
+MEMORY = 80 * 2**20
+"""Bytes that decoding may take by estimate; a PNG of 4096×4096 takes just this. The address space is limited to
 MEMORY + SPARE beyond that of the start."""
 SPARE = 56 * 2**20
 CPU_SECONDS = 3

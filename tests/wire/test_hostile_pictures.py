@@ -22,7 +22,7 @@ from tests.wire.people import Person, upload
 from tests.wire.world import World
 
 HARMLESS = to_png(Image.effect_noise((512, 384), 40).convert("RGB"))
-OWN_MEGABYTES, TREE_MEGABYTES = 100, 160
+OWN_MEGABYTES, TREE_MEGABYTES = 100, 150
 SENDERS, FILES = 20, 200
 
 

@@ -6,8 +6,9 @@ import asyncio
 import io
 import re
 
+import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageOps, ImageStat
+from PIL import Image, ImageDraw, ImageOps
 
 from engine.images.pictures import to_png
 from tests.bot.core import count
@@ -100,5 +101,9 @@ async def test_a_real_picture_is_described_explained_and_resembled(world: World,
 
     answer = await max_.slash("blend", first=upload(circle("red")), second=upload(circle("orange")), seed=7)
     message = await max_.wait_for(answer.message, is_result, SECONDS)
-    red, _, blue = ImageStat.Stat(Image.open(io.BytesIO(message.pictures[0])).convert("RGB")).mean
-    assert red > blue + 10  # a picture of white alone has no difference
+    pixels = np.asarray(Image.open(io.BytesIO(message.pictures[0])).convert("RGB")).astype(int)
+    coloured = pixels[np.ptp(pixels, axis=2) > 60]
+    assert len(coloured) > 0.02 * pixels.shape[0] * pixels.shape[1]
+    assert (coloured[:, 0] > coloured[:, 2] + 60).mean() > 0.95, "a colour that is neither red nor orange"
+    red, _, blue = pixels.mean((0, 1))
+    assert red > blue + 15

@@ -86,8 +86,8 @@ REFUSED: dict[str, Callable[[], bytes]] = {
 """What the decoder refuses at once, by name."""
 DECODED: dict[str, Callable[[], bytes]] = {
     "scans within the limit": lambda: scan_bomb(2000, 90),
-    "the largest PNG": lambda: png_bomb(4190, depth=16, colour=6),
-    "the largest WebP": lambda: saved(Image.new("RGB", (2420, 2420)), "WEBP", lossless=True, method=0),
+    "the largest PNG": lambda: png_bomb(4096, depth=16, colour=6),
+    "the largest WebP": lambda: saved(Image.new("RGB", (2360, 2360)), "WEBP", lossless=True, method=0),
     "a broken profile": broken_profile,
     "a TIFF in a loop": tiff_loop,
     "many frames": lambda: gif_frames(300),
