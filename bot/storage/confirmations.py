@@ -40,6 +40,7 @@ class Confirmations:
         self._database = database
 
     async def ask(self, session: Session, question: Confirmation) -> None:
+        """Store a question. Of the owner's others only the newest `MOST_OPEN` − 1 stay."""
         await session.run(
             "DELETE FROM questions WHERE id IN ("
             " SELECT id FROM questions WHERE owner = ? ORDER BY asked_at DESC, id LIMIT -1 OFFSET ?)",

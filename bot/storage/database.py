@@ -114,6 +114,11 @@ class Database:
                     await unbroken(self._session.run("ROLLBACK"))
                 raise
 
+    async def run(self, sql: str, *values: object) -> None:
+        """Run one statement in a transaction of its own. Raises StoreError; RuntimeError inside another transaction."""
+        async with self.transaction() as session:
+            await session.run(sql, *values)
+
     @asynccontextmanager
     async def reading(self, session: Session | None = None) -> AsyncIterator[Session]:
         """Reads without writes in between: in the caller's *session*, or in a new one."""

@@ -123,5 +123,4 @@ class Erasure:
 
     async def removed(self, channel_id: int, message_id: int) -> None:
         """Take the message off the queue: it is deleted, or cannot be."""
-        async with self._database.transaction() as session:
-            await session.run("DELETE FROM removals WHERE channel_id = ? AND message_id = ?", channel_id, message_id)
+        await self._database.run("DELETE FROM removals WHERE channel_id = ? AND message_id = ?", channel_id, message_id)

@@ -162,6 +162,7 @@ class LedgerRows:
         by: str,
         why: str,
     ) -> None:
+        """Note *amount* pixel steps at *now* (unix seconds); 0 for a reset. What jobs use of them is in `charges`."""
         await session.run(
             "INSERT INTO credits (owner, kind, amount, at, by, reason) VALUES (?, ?, ?, ?, ?, ?)",
             owner,

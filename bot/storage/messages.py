@@ -44,12 +44,10 @@ class InteractionTokens:
         return None if row is None else InteractionToken(*row)
 
     async def erase(self, job_id: str) -> None:
-        async with self._database.transaction() as session:
-            await session.run("DELETE FROM interactions WHERE job_id = ?", job_id)
+        await self._database.run("DELETE FROM interactions WHERE job_id = ?", job_id)
 
     async def erase_expired(self, now: float) -> None:
-        async with self._database.transaction() as session:
-            await session.run("DELETE FROM interactions WHERE expires_at <= ?", now)
+        await self._database.run("DELETE FROM interactions WHERE expires_at <= ?", now)
 
 
 class JobMessages:
@@ -160,12 +158,10 @@ class Presses:
 
     async def release(self, key: str) -> None:
         """Forget a press whose action failed, so that it can be repeated."""
-        async with self._database.transaction() as session:
-            await session.run("DELETE FROM presses WHERE key = ?", key)
+        await self._database.run("DELETE FROM presses WHERE key = ?", key)
 
     async def forget(self, before: float) -> None:
-        async with self._database.transaction() as session:
-            await session.run("DELETE FROM presses WHERE at < ?", before)
+        await self._database.run("DELETE FROM presses WHERE at < ?", before)
 
 
 Purpose: TypeAlias = Literal["result", "ping"]
@@ -219,15 +215,14 @@ class Deliveries:
 
     async def tried(self, job_id: str, purpose: Purpose, error: str, not_before: float) -> None:
         """Note a failed try; the next is at *not_before* (unix seconds)."""
-        async with self._database.transaction() as session:
-            await session.run(
-                "UPDATE deliveries SET tries = tries + 1, error = ?, not_before = ?"
-                " WHERE job_id = ? AND purpose = ? AND state = 'pending'",
-                error,
-                not_before,
-                job_id,
-                purpose,
-            )
+        await self._database.run(
+            "UPDATE deliveries SET tries = tries + 1, error = ?, not_before = ?"
+            " WHERE job_id = ? AND purpose = ? AND state = 'pending'",
+            error,
+            not_before,
+            job_id,
+            purpose,
+        )
 
     async def delivered(self, job_id: str, purpose: Purpose, now: float) -> None:
         """Close the row: Discord has it. Idempotent."""
@@ -239,13 +234,12 @@ class Deliveries:
 
     async def shown(self, job_id: str, now: float) -> None:
         """Mark an undeliverable result as delivered, because its owner saw it in the history."""
-        async with self._database.transaction() as session:
-            await session.run(
-                "UPDATE deliveries SET state = 'delivered', closed_at = ?"
-                " WHERE job_id = ? AND purpose = 'result' AND state = 'undeliverable'",
-                now,
-                job_id,
-            )
+        await self._database.run(
+            "UPDATE deliveries SET state = 'delivered', closed_at = ?"
+            " WHERE job_id = ? AND purpose = 'result' AND state = 'undeliverable'",
+            now,
+            job_id,
+        )
 
     async def drop(self, session: Session, job_id: str, now: float) -> None:
         await session.run(
@@ -253,13 +247,12 @@ class Deliveries:
         )
 
     async def _close(self, job_id: str, purpose: Purpose, state: DeliveryState, error: str, now: float) -> None:
-        async with self._database.transaction() as session:
-            await session.run(
-                "UPDATE deliveries SET state = ?, error = ?, closed_at = ?"
-                " WHERE job_id = ? AND purpose = ? AND state = 'pending'",
-                state,
-                error,
-                now,
-                job_id,
-                purpose,
-            )
+        await self._database.run(
+            "UPDATE deliveries SET state = ?, error = ?, closed_at = ?"
+            " WHERE job_id = ? AND purpose = ? AND state = 'pending'",
+            state,
+            error,
+            now,
+            job_id,
+            purpose,
+        )

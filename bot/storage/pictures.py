@@ -189,10 +189,9 @@ class Pictures:
         if picture.path is not None:
             await files.remove(picture.path)
             await files.remove(frames_path(self._data, picture.job_id))
-        async with self._database.transaction() as session:
-            await session.run(
-                "UPDATE pictures SET path = NULL WHERE job_id = ? AND idx = ?", picture.job_id, picture.index
-            )
+        await self._database.run(
+            "UPDATE pictures SET path = NULL WHERE job_id = ? AND idx = ?", picture.job_id, picture.index
+        )
 
     def parse(self, row: sqlite3.Row) -> PictureRow:
         return PictureRow(

@@ -189,16 +189,13 @@ class ChallengeRows:
 
     async def posted(self, challenge_id: str, message_id: int) -> None:
         """Note the announcement's message, of which a thread is to be made."""
-        async with self._database.transaction() as session:
-            await session.run("UPDATE challenges SET message_id = ? WHERE id = ?", message_id, challenge_id)
+        await self._database.run("UPDATE challenges SET message_id = ? WHERE id = ?", message_id, challenge_id)
 
     async def threaded(self, challenge_id: str, thread_id: int) -> None:
-        async with self._database.transaction() as session:
-            await session.run("UPDATE challenges SET thread_id = ? WHERE id = ?", thread_id, challenge_id)
+        await self._database.run("UPDATE challenges SET thread_id = ? WHERE id = ?", thread_id, challenge_id)
 
     async def result_posted(self, challenge_id: str, message_id: int) -> None:
-        async with self._database.transaction() as session:
-            await session.run("UPDATE challenges SET result_id = ? WHERE id = ?", message_id, challenge_id)
+        await self._database.run("UPDATE challenges SET result_id = ? WHERE id = ?", message_id, challenge_id)
 
     async def result_moved(self, challenge: Challenge, place: int, message_id: int) -> None:
         """Note the message that replaces the result, and queue the former one for deletion."""
@@ -207,19 +204,16 @@ class ChallengeRows:
             await session.run("INSERT OR IGNORE INTO removals VALUES (?, ?)", place, challenge.result_id)
 
     async def result_pinned(self, challenge_id: str) -> None:
-        async with self._database.transaction() as session:
-            await session.run("UPDATE challenges SET pinned = 1 WHERE id = ?", challenge_id)
+        await self._database.run("UPDATE challenges SET pinned = 1 WHERE id = ?", challenge_id)
 
     async def shown(self, challenge_id: str, revision: int) -> None:
         """Note that the messages show that revision."""
-        async with self._database.transaction() as session:
-            await session.run("UPDATE challenges SET shown = ?, tries = 0 WHERE id = ?", revision, challenge_id)
+        await self._database.run("UPDATE challenges SET shown = ?, tries = 0 WHERE id = ?", revision, challenge_id)
 
     async def retry(self, challenge_id: str, not_before: float) -> None:
-        async with self._database.transaction() as session:
-            await session.run(
-                "UPDATE challenges SET tries = tries + 1, not_before = ? WHERE id = ?", not_before, challenge_id
-            )
+        await self._database.run(
+            "UPDATE challenges SET tries = tries + 1, not_before = ? WHERE id = ?", not_before, challenge_id
+        )
 
     async def in_place(self, channel_id: int) -> list[str]:
         """Ids of running challenges in a channel or thread."""

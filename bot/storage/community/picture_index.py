@@ -149,13 +149,12 @@ class PictureIndex:
 
     async def set_perceptor(self, perceptor: str) -> None:
         """From now on only vectors of this perceptor count; pictures with others are due."""
-        async with self._database.transaction() as session:
-            await session.run(
-                "UPDATE picture_index SET perceptor = '', vector = NULL, due = EXISTS (SELECT 1 FROM pictures f"
-                " WHERE f.job_id = picture_index.job_id AND f.idx = picture_index.idx AND f.path IS NOT NULL)"
-                " WHERE perceptor <> ?",
-                perceptor,
-            )
+        await self._database.run(
+            "UPDATE picture_index SET perceptor = '', vector = NULL, due = EXISTS (SELECT 1 FROM pictures f"
+            " WHERE f.job_id = picture_index.job_id AND f.idx = picture_index.idx AND f.path IS NOT NULL)"
+            " WHERE perceptor <> ?",
+            perceptor,
+        )
 
     async def embedded(self, picture_id: int, perceptor: str, vector: bytes | None) -> bool:
         """Store a vector (None: the picture cannot be read); False if the picture is gone."""

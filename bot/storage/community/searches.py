@@ -65,5 +65,4 @@ class Searches:
 
     async def expire(self, before: float) -> None:
         """Delete searches older than *before* (unix seconds)."""
-        async with self._database.transaction() as session:
-            await session.run("DELETE FROM searches WHERE at < ?", before)
+        await self._database.run("DELETE FROM searches WHERE at < ?", before)

@@ -30,13 +30,12 @@ class StarboardRows:
 
     async def resume(self) -> None:
         """Queue every entry that an earlier run left unposted or with another number of stars."""
-        async with self._database.transaction() as session:
-            await session.run(
-                "INSERT OR IGNORE INTO star_changes SELECT job_id, idx FROM starboard JOIN picture_index p"
-                " USING (job_id, idx) WHERE NOT closed AND (message_id IS NULL OR starboard.stars <> ("
-                " SELECT count(*) FROM stars WHERE stars.job_id = starboard.job_id AND stars.idx = starboard.idx"
-                " AND stars.server_id = p.server_id AND stars.user_id <> p.owner))"
-            )
+        await self._database.run(
+            "INSERT OR IGNORE INTO star_changes SELECT job_id, idx FROM starboard JOIN picture_index p"
+            " USING (job_id, idx) WHERE NOT closed AND (message_id IS NULL OR starboard.stars <> ("
+            " SELECT count(*) FROM stars WHERE stars.job_id = starboard.job_id AND stars.idx = starboard.idx"
+            " AND stars.server_id = p.server_id AND stars.user_id <> p.owner))"
+        )
 
     async def changes(self, limit: int) -> list[tuple[str, int]]:
         """(job id, index) of pictures whose entry may have to change."""
@@ -50,8 +49,7 @@ class StarboardRows:
 
     async def queue(self, job_id: str, index: int) -> None:
         """Put a change back, because Discord could not be reached."""
-        async with self._database.transaction() as session:
-            await session.run("INSERT OR IGNORE INTO star_changes VALUES (?, ?)", job_id, index)
+        await self._database.run("INSERT OR IGNORE INTO star_changes VALUES (?, ?)", job_id, index)
 
     async def entry(self, session: Session, job_id: str, index: int) -> StarboardEntry | None:
         row = await session.one("SELECT * FROM starboard WHERE job_id = ? AND idx = ?", job_id, index)
@@ -88,15 +86,13 @@ class StarboardRows:
                 await session.run("INSERT OR IGNORE INTO removals VALUES (?, ?)", entry.channel_id, entry.message_id)
 
     async def shown(self, job_id: str, index: int, stars: int) -> None:
-        async with self._database.transaction() as session:
-            await session.run("UPDATE starboard SET stars = ? WHERE job_id = ? AND idx = ?", stars, job_id, index)
+        await self._database.run("UPDATE starboard SET stars = ? WHERE job_id = ? AND idx = ?", stars, job_id, index)
 
     async def close(self, job_id: str, index: int) -> None:
         """The message was deleted on Discord: never post or edit this entry again."""
-        async with self._database.transaction() as session:
-            await session.run(
-                "UPDATE starboard SET closed = 1, message_id = NULL WHERE job_id = ? AND idx = ?", job_id, index
-            )
+        await self._database.run(
+            "UPDATE starboard SET closed = 1, message_id = NULL WHERE job_id = ? AND idx = ?", job_id, index
+        )
 
     async def next_entry(self, job_id: str, index: int) -> tuple[str, int] | None:
         """(job id, index) of the posted entry after this one, in the order of their ids; None after the last."""

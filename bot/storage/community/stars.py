@@ -53,14 +53,13 @@ class Stars:
 
     async def lift(self, job_id: str, index: int | None, user_id: int, *, by_reaction: bool = False) -> None:
         """Remove a person's star, or all on the job (None). *by_reaction*: only those that a reaction gave."""
-        async with self._database.transaction() as session:
-            await session.run(
-                "DELETE FROM stars WHERE job_id = ? AND idx = coalesce(?, idx) AND user_id = ? AND by_reaction >= ?",
-                job_id,
-                index,
-                user_id,
-                int(by_reaction),
-            )
+        await self._database.run(
+            "DELETE FROM stars WHERE job_id = ? AND idx = coalesce(?, idx) AND user_id = ? AND by_reaction >= ?",
+            job_id,
+            index,
+            user_id,
+            int(by_reaction),
+        )
 
     async def forget(self, session: Session, job_id: str) -> None:
         """Remove all stars of a job, because it was taken down."""

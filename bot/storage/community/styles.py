@@ -23,6 +23,7 @@ class StyleRows:
         self._database = database
 
     async def insert(self, session: Session, server_id: int, style: Style) -> None:
+        """Raises sqlite3.IntegrityError if the server has a style with the same key."""
         await session.run(
             "INSERT INTO styles (id, server_id, key, name, template, negative, options, author, created_at)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",

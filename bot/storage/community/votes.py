@@ -116,13 +116,11 @@ class VoteRows:
         return row is not None
 
     async def retry(self, vote_id: str, not_before: float) -> None:
-        async with self._database.transaction() as session:
-            await session.run("UPDATE votes SET tries = tries + 1, not_before = ? WHERE id = ?", not_before, vote_id)
+        await self._database.run("UPDATE votes SET tries = tries + 1, not_before = ? WHERE id = ?", not_before, vote_id)
 
     async def give_up(self, vote_id: str) -> None:
         """Close the vote without its message, which is gone."""
-        async with self._database.transaction() as session:
-            await session.run("UPDATE votes SET state = 'closed', shown = revision WHERE id = ?", vote_id)
+        await self._database.run("UPDATE votes SET state = 'closed', shown = revision WHERE id = ?", vote_id)
 
     async def delete(self, vote_id: str) -> None:
         """Delete the vote with its ballots, and queue its message for deletion."""
