@@ -15,15 +15,15 @@ from bot.actions.notify_moderators import tell_moderators
 from bot.embeds.job import show_request
 from bot.embeds.moderation import ACTIONS, blocks_embed, words_embed
 from bot.errors import NotAllowed, Refused
+from bot.interactions.commands import Choices
 from bot.interactions.context import Invocation
-from bot.interactions.responder import InteractionResponder
+from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.models.job import JobRow
 from bot.policy.server_rules import QueuePause, Word
 from bot.services import BotClient
 from bot.text import because, count, mention, number, plain, shorten
 from bot.views.audit_log import LogQuery, log_payload
 
-AnyInteraction = discord.Interaction[discord.Client]
 Reason = app_commands.Range[str, 1, 200]
 Phrase = app_commands.Range[str, 1, 60]
 Id = app_commands.Range[str, 1, 12]
@@ -60,7 +60,7 @@ class AdminCog(commands.Cog):
         await self._tell_moderators(caller, words)
 
     @cancel.autocomplete("job")
-    async def _jobs(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
+    async def _jobs(self, interaction: AnyInteraction, typed: str) -> Choices:
         caller, jobs = Invocation.of_interaction(interaction), self.services.jobs
         if not (caller.manager or self._is_host(caller)):
             return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from discord import app_commands
 from discord.ext import commands
 
+from bot.interactions.commands import Choices, choices, everywhere
 from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.requests import autocomplete as completion
@@ -35,8 +36,7 @@ class CompareCog(commands.Cog):
         size="Width x height, for example 256x256.",
         seed="The seed for all of them.",
     )
-    @app_commands.allowed_installs(guilds=True, users=True)
-    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+    @everywhere
     async def compare(
         self,
         interaction: AnyInteraction,
@@ -63,14 +63,14 @@ class CompareCog(commands.Cog):
             await responder.send_private(" ".join(made.notes))
 
     @compare.autocomplete("values")
-    async def _values(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
-        return [app_commands.Choice(name=text, value=value) for text, value in completion.lists(typed)]
+    async def _values(self, interaction: AnyInteraction, typed: str) -> Choices:
+        return choices(completion.lists(typed))
 
     @compare.autocomplete("first")
     @compare.autocomplete("second")
     @compare.autocomplete("third")
     @compare.autocomplete("fourth")
-    async def _ways(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
+    async def _ways(self, interaction: AnyInteraction, typed: str) -> Choices:
         shown = completion.ways(typed, self.services.unavailable)
         return [app_commands.Choice(name=text[:100], value=value) for text, value in shown if value]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 import discord
 from discord import app_commands
@@ -13,6 +12,7 @@ from discord.ext import commands
 
 from bot.community.defaults import Settled, Typed
 from bot.errors import Refused
+from bot.interactions.commands import Choices, choices, everywhere
 from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.models.comparison import Comparison, changed
@@ -41,7 +41,6 @@ from engine.requests.request import (
 Words = app_commands.Range[str, 1, MAX_SOURCE]
 NOT_YET = "0" * 64
 """Placeholder for the hash of an attachment that is not fetched yet."""
-Choices: TypeAlias = list[app_commands.Choice[str]]
 
 
 class DreamCog(commands.Cog):
@@ -68,8 +67,7 @@ class DreamCog(commands.Cog):
         count="How many pictures. Large batches run in the background.",
         more="More options, for example eta=0.5 cutouts=8",
     )
-    @app_commands.allowed_installs(guilds=True, users=True)
-    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+    @everywhere
     async def dream(
         self,
         interaction: AnyInteraction,
@@ -115,6 +113,7 @@ class DreamCog(commands.Cog):
         drawn_seed = new_seed() if seed is None else seed
 
         def build(settled: Settled) -> DreamRequest:
+            """The request with placeholders for attachments. Raises PromptError and InvalidRequest."""
             return build_request(
                 settled.prompt,
                 negative=settled.negative,
@@ -153,27 +152,27 @@ class DreamCog(commands.Cog):
 
     @dream.autocomplete("prompt")
     async def _prompts(self, interaction: AnyInteraction, typed: str) -> Choices:
-        return _choices(completion.prompts(typed, _typed(interaction, "model")))
+        return choices(completion.prompts(typed, _typed(interaction, "model")))
 
     @dream.autocomplete("icon")
     async def _icons(self, interaction: AnyInteraction, typed: str) -> Choices:
-        return _choices(await asyncio.to_thread(completion.icons, typed))
+        return choices(await asyncio.to_thread(completion.icons, typed))
 
     @dream.autocomplete("target_icon")
     async def _target_icons(self, interaction: AnyInteraction, typed: str) -> Choices:
-        return _choices(await asyncio.to_thread(completion.icons, typed))
+        return choices(await asyncio.to_thread(completion.icons, typed))
 
     @dream.autocomplete("method")
     async def _methods(self, interaction: AnyInteraction, typed: str) -> Choices:
-        return _choices(completion.methods(typed, _typed(interaction, "model"), self.services.unavailable))
+        return choices(completion.methods(typed, _typed(interaction, "model"), self.services.unavailable))
 
     @dream.autocomplete("model")
     async def _models(self, interaction: AnyInteraction, typed: str) -> Choices:
-        return _choices(completion.models(typed, _typed(interaction, "method"), self.services.unavailable))
+        return choices(completion.models(typed, _typed(interaction, "method"), self.services.unavailable))
 
     @dream.autocomplete("adapter")
     async def _adapters(self, interaction: AnyInteraction, typed: str) -> Choices:
-        return _choices(completion.adapters(typed, _typed(interaction, "model"), self.services.unavailable))
+        return choices(completion.adapters(typed, _typed(interaction, "model"), self.services.unavailable))
 
     @dream.autocomplete("profile")
     async def _profiles(self, interaction: AnyInteraction, typed: str) -> Choices:
@@ -181,12 +180,12 @@ class DreamCog(commands.Cog):
         offered = completion.profiles(
             typed, ways.model, ways.method, lambda name: self._price(interaction, ways._replace(profile=name))
         )
-        return _choices([*offered, (f"{NO_PROFILE} – no profile", NO_PROFILE)])
+        return choices([*offered, (f"{NO_PROFILE} – no profile", NO_PROFILE)])
 
     @dream.autocomplete("size")
     async def _sizes(self, interaction: AnyInteraction, typed: str) -> Choices:
         most, ways = self.services.config.limits.max_size, await self._ways_so_far(interaction)
-        return _choices(
+        return choices(
             completion.sizes(
                 typed, ways.model, most, lambda w, h: self._price(interaction, ways._replace(size=f"{w}x{h}"))
             )
@@ -202,7 +201,7 @@ class DreamCog(commands.Cog):
 
     @dream.autocomplete("style")
     async def _styles(self, interaction: AnyInteraction, typed: str) -> Choices:
-        return _choices(completion.styles(typed, await self.services.styles.all(interaction.guild_id)))
+        return choices(completion.styles(typed, await self.services.styles.all(interaction.guild_id)))
 
     def _price(self, interaction: AnyInteraction, ways: PaintChoice) -> str:
         """`` · 1.64 units, about 5 s``: cost and duration of the options typed so far; empty if they are invalid."""
@@ -223,7 +222,7 @@ class DreamCog(commands.Cog):
 
     @dream.autocomplete("more")
     async def _more(self, interaction: AnyInteraction, typed: str) -> Choices:
-        return _choices(completion.more(typed, _typed(interaction, "method"), _typed(interaction, "model")))
+        return choices(completion.more(typed, _typed(interaction, "method"), _typed(interaction, "model")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,10 +259,6 @@ async def _fetched(
 def _typed(interaction: AnyInteraction, option: str) -> str:
     """The present value of another option."""
     return str(getattr(interaction.namespace, option, "") or "")
-
-
-def _choices(suggestions: list[completion.Suggestion]) -> Choices:
-    return [app_commands.Choice(name=name, value=value) for name, value in suggestions]
 
 
 async def setup(bot: BotClient) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import discord
 from discord import app_commands
 from discord.ext import commands
 
 from bot.embeds.engine import engine_embed
-from bot.interactions.responder import InteractionResponder
+from bot.interactions.commands import everywhere
+from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.services import BotClient
 
 
@@ -16,9 +16,8 @@ class EngineCog(commands.Cog):
         self.services = bot.services
 
     @app_commands.command(name="engine", description="Show the available models and the speed.")
-    @app_commands.allowed_installs(guilds=True, users=True)
-    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
-    async def engine(self, interaction: discord.Interaction[discord.Client]) -> None:
+    @everywhere
+    async def engine(self, interaction: AnyInteraction) -> None:
         host = interaction.user.id in self.services.config.discord.owner_ids
         embed = engine_embed(await self.services.look(), host)
         await InteractionResponder.of(interaction, private=True).send_private("", embed)

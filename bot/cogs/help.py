@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.interactions.responder import InteractionResponder
+from bot.interactions.commands import everywhere
+from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.services import BotClient
 from bot.views.community.styles import help_payload
 from bot.views.words import words_page
@@ -16,25 +16,18 @@ _CHOICES = [app_commands.Choice(name=group, value=group) for group in GROUPS]
 
 
 class Help(commands.Cog):
-    topics = app_commands.Group(
-        name="help",
-        description="Help with prompts.",
-        allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
-        allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
-    )
+    topics = everywhere(app_commands.Group(name="help", description="Help with prompts."))
 
     @topics.command(name="words", description="What the small model can paint, with pictures.")
     @app_commands.describe(group="The group of words to show.")
     @app_commands.choices(group=_CHOICES)
-    async def words(
-        self, interaction: discord.Interaction[discord.Client], group: app_commands.Choice[str] | None = None
-    ) -> None:
+    async def words(self, interaction: AnyInteraction, group: app_commands.Choice[str] | None = None) -> None:
         """Show the first page of a group."""
         responder = InteractionResponder.of(interaction, private=True)
         await responder.send_private_payload(await words_page(group.value if group else GROUPS[0], 0))
 
     @topics.command(name="styles", description="What the styles that come with the bot do, with pictures.")
-    async def styles(self, interaction: discord.Interaction[discord.Client]) -> None:
+    async def styles(self, interaction: AnyInteraction) -> None:
         responder = InteractionResponder.of(interaction, private=True)
         await responder.send_private_payload(await help_payload())
 

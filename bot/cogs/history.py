@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.interactions.responder import InteractionResponder
+from bot.interactions.commands import everywhere
+from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.services import BotClient
 from bot.views.history import history_payload
 
@@ -16,9 +16,8 @@ class HistoryCog(commands.Cog):
         self.services = bot.services
 
     @app_commands.command(name="history", description="Your pictures; open or post any of them again.")
-    @app_commands.allowed_installs(guilds=True, users=True)
-    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
-    async def history(self, interaction: discord.Interaction[discord.Client]) -> None:
+    @everywhere
+    async def history(self, interaction: AnyInteraction) -> None:
         """Show the newest page privately."""
         responder = InteractionResponder.of(interaction, private=True)
         await responder.send_private_payload(await history_payload(self.services, interaction.user.id))

@@ -10,7 +10,7 @@ from discord.ext import commands
 
 from bot.interactions.context import Invocation
 from bot.interactions.handlers import report_errors
-from bot.interactions.responder import InteractionResponder
+from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.services import BotClient
 from bot.views.base import JOB, PREFIX, Press, modal_values
 from bot.views.community.challenges import ENTRY_FORM
@@ -31,7 +31,7 @@ class ModalEvents(commands.Cog):
         self.services = bot.services
 
     @commands.Cog.listener()
-    async def on_interaction(self, interaction: discord.Interaction[discord.Client]) -> None:
+    async def on_interaction(self, interaction: AnyInteraction) -> None:
         """Handle submitted modals and unknown buttons; discord.py passes every interaction."""
         data = cast(dict[str, Any], interaction.data or {})
         custom_id = str(data.get("custom_id", ""))
@@ -40,7 +40,7 @@ class ModalEvents(commands.Cog):
         if interaction.type is discord.InteractionType.modal_submit and (match := MODAL_ID.fullmatch(custom_id)):
             await self._submit(interaction, match)
 
-    async def _submit(self, interaction: discord.Interaction[discord.Client], match: re.Match[str]) -> None:
+    async def _submit(self, interaction: AnyInteraction, match: re.Match[str]) -> None:
         action, index = match["action"], match["index"]
         responder = InteractionResponder.of(interaction, private=action not in PUBLIC)
         press = Press(interaction, responder, Invocation.of_interaction(interaction), self.services)

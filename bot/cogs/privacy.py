@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.interactions.commands import everywhere
 from bot.interactions.message_api import EphemeralPayload
-from bot.interactions.responder import InteractionResponder
+from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.services import BotClient
 from bot.text import count
 from bot.views.confirm_erasure import erasure_payload
@@ -18,9 +18,8 @@ class PrivacyCog(commands.Cog):
         self.services = bot.services
 
     @app_commands.command(name="mydata", description="Get a copy of everything stored about you.")
-    @app_commands.allowed_installs(guilds=True, users=True)
-    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
-    async def mydata(self, interaction: discord.Interaction[discord.Client]) -> None:
+    @everywhere
+    async def mydata(self, interaction: AnyInteraction) -> None:
         """Send a ZIP file privately."""
         responder = InteractionResponder.of(interaction, private=True)
         copy = await self.services.privacy.copy(interaction.user.id, responder.upload_limit)
@@ -31,9 +30,8 @@ class PrivacyCog(commands.Cog):
         await responder.send_private_payload(EphemeralPayload(words, files=(("dreambot-mydata.zip", copy.data),)))
 
     @app_commands.command(name="forget", description="Delete everything stored about you; asks first.")
-    @app_commands.allowed_installs(guilds=True, users=True)
-    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
-    async def forget(self, interaction: discord.Interaction[discord.Client]) -> None:
+    @everywhere
+    async def forget(self, interaction: AnyInteraction) -> None:
         """Show what would be deleted, with a button to confirm."""
         responder = InteractionResponder.of(interaction, private=True)
         await responder.send_private_payload(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import discord
 from discord import app_commands
 from discord.ext import commands
 
 from bot.embeds.queue import queue_embed
-from bot.interactions.responder import InteractionResponder
+from bot.interactions.commands import everywhere
+from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.models.job import owner_of
 from bot.services import BotClient
 
@@ -17,9 +17,8 @@ class QueueCog(commands.Cog):
         self.services = bot.services
 
     @app_commands.command(name="queue", description="Show running and queued jobs.")
-    @app_commands.allowed_installs(guilds=True, users=True)
-    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
-    async def queue(self, interaction: discord.Interaction[discord.Client]) -> None:
+    @everywhere
+    async def queue(self, interaction: AnyInteraction) -> None:
         registry, asker = self.services.jobs.registry, owner_of(interaction.user.id)
         running = [(job, registry.ready_at(job.id)) for job in registry.running()]
         embed = queue_embed(running, registry.waiting(), asker, interaction.channel_id or 0)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import discord
 from discord import app_commands
 from discord.ext import commands
 
 from bot.embeds.queue import quota_embed
+from bot.interactions.commands import everywhere
 from bot.interactions.context import Invocation
-from bot.interactions.responder import InteractionResponder
+from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.services import BotClient
 
 
@@ -17,9 +17,8 @@ class QuotaCog(commands.Cog):
         self.services = bot.services
 
     @app_commands.command(name="quota", description="Show your quota and recent spending.")
-    @app_commands.allowed_installs(guilds=True, users=True)
-    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
-    async def quota(self, interaction: discord.Interaction[discord.Client]) -> None:
+    @everywhere
+    async def quota(self, interaction: AnyInteraction) -> None:
         responder, caller = InteractionResponder.of(interaction, private=True), Invocation.of_interaction(interaction)
         balance = await self.services.jobs.quota.balance(caller.user_id, caller.roles, caller.guild_id)
         entries = await self.services.jobs.quota.history(caller.user_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import discord
 from discord import app_commands
 from discord.ext import commands
@@ -10,8 +12,9 @@ from bot.actions.notify_moderators import tell_moderators
 from bot.community.defaults import check_negative
 from bot.embeds.moderation import USUAL, changes_words, channel_embed, choices_embed, rules_embed
 from bot.errors import Refused
+from bot.interactions.commands import Choices, choices, everywhere
 from bot.interactions.context import Invocation
-from bot.interactions.responder import InteractionResponder
+from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.models.style import NO_STYLE
 from bot.policy.days import UTC_NAME, check_zone, zones
 from bot.policy.enforced_negative import MAX_ENFORCED, check_enforced
@@ -23,12 +26,11 @@ from engine.catalogue.models import DEFAULT_MODEL
 from engine.errors import InvalidRequest
 from engine.requests.request import build_options, find_model, find_size, painter_by, parse_shape, parse_size
 
-AnyInteraction = discord.Interaction[discord.Client]
 MAX_NEGATIVE = 500
 Name = app_commands.Range[str, 1, 60]
 Negative = app_commands.Range[str, 1, MAX_NEGATIVE]
-_NEEDED = ("view_channel", "send_messages", "embed_links", "attach_files")
-_NAMES = {
+T = TypeVar("T")
+_NEEDED = {
     "view_channel": "View Channel",
     "send_messages": "Send Messages",
     "embed_links": "Embed Links",
@@ -36,13 +38,14 @@ _NAMES = {
 }
 
 
+def _usual_options(text: str) -> dict[str, str]:
+    """Descriptions of the options that `_usual` reads. *text* has places for the option's name and an example."""
+    examples = {"size": ", for example 384x256 or 3:2", "profile": ", or “none” for no profile"}
+    return {name: text.format(name, examples.get(name, "")) for name in ("model", "method", "size", "profile")}
+
+
 class SettingsCog(commands.Cog):
-    settings = app_commands.Group(
-        name="settings",
-        description="Your settings and the server's settings.",
-        allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
-        allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
-    )
+    settings = everywhere(app_commands.Group(name="settings", description="Your settings and the server's settings."))
 
     def __init__(self, bot: BotClient) -> None:
         self.bot = bot
@@ -50,10 +53,7 @@ class SettingsCog(commands.Cog):
 
     @settings.command(name="mine", description="Show or change your settings.")
     @app_commands.describe(
-        model="Your default model; “usual” resets it.",
-        method="Your default method; “usual” resets it.",
-        size="Your default size, for example 384x256 or 3:2; “usual” resets it.",
-        profile="Your default profile; “none” for no profile, “usual” resets it.",
+        **_usual_options("Your default {}{}; “usual” resets it."),
         pings="Ping you when a picture that took long is ready.",
         private="Send your results by direct message, so that only you see them.",
     )
@@ -70,7 +70,7 @@ class SettingsCog(commands.Cog):
         """Change the given preferences, and show all of them privately."""
         responder, caller = InteractionResponder.of(interaction, private=True), Invocation.of_interaction(interaction)
         changes = _usual(model, method, size, profile)
-        changes |= {key: value for key, value in (("pings", pings), ("private", private)) if value is not None}
+        changes |= _given(pings=pings, private=private)
         choices = await self.services.moderation.choose(caller.user_id, changes)
         balance = await self.services.jobs.quota.balance(caller.user_id, caller.roles, caller.guild_id)
         await responder.send_private(_size_note(choices), choices_embed(choices, balance))
@@ -83,10 +83,7 @@ class SettingsCog(commands.Cog):
         remove_channel="Remove this channel or category from the list.",
         add_role="Allow this role. Once any is listed, all others are off.",
         remove_role="Remove this role from the list.",
-        model="The default model; “usual” resets it.",
-        method="The default method; “usual” resets it.",
-        size="The default size, for example 384x256 or 3:2; “usual” resets it.",
-        profile="The default profile; “usual” resets it.",
+        **_usual_options("The default {}{}; “usual” resets it."),
         style="The default style; “usual” resets it.",
         negative="The negative prompt of people who type none; “usual” resets it.",
         enforced="A negative prompt that is added to every request; “usual” resets it.",
@@ -105,15 +102,8 @@ class SettingsCog(commands.Cog):
         no_challenge_role="Only moderators may start challenges.",
     )
     @app_commands.choices(
-        mature=[
-            app_commands.Choice(name="in age-restricted (18+) channels", value="restricted"),
-            app_commands.Choice(name="nowhere", value="never"),
-        ],
-        spoilers=[
-            app_commands.Choice(name="none", value="never"),
-            app_commands.Choice(name="adult content", value="mature"),
-            app_commands.Choice(name="all", value="always"),
-        ],
+        mature=choices([("in age-restricted (18+) channels", "restricted"), ("nowhere", "never")]),
+        spoilers=choices([("none", "never"), ("adult content", "mature"), ("all", "always")]),
     )
     async def server(
         self,
@@ -151,31 +141,20 @@ class SettingsCog(commands.Cog):
         if enforced is not None:
             changes["enforced"] = None if enforced == USUAL else _enforceable(enforced)
         zone = None if timezone is None else UTC_NAME if timezone == USUAL else check_zone(timezone)
-        limits = {"max_size": max_size, "max_steps": max_steps, "max_count": max_count}
-        changes |= {key: value or None for key, value in limits.items() if value is not None}
-        changes |= {key: value for key, value in (("mature", mature), ("spoilers", spoilers)) if value is not None}
-        if report_channel is not None:
-            changes["report_channel"] = self._postable(server_id, report_channel.id, "reports")
-        elif no_reports:
-            changes["report_channel"] = None
-        if starboard is not None:
-            changes["starboard"] = self._postable(server_id, starboard.id, "starred pictures")
-        elif no_starboard:
-            changes["starboard"] = None
-        if stars is not None:
-            changes["stars"] = stars
+        limits = _given(max_size=max_size, max_steps=max_steps, max_count=max_count)
+        changes |= {key: value or None for key, value in limits.items()}
+        changes |= _given(mature=mature, spoilers=spoilers, stars=stars)
+        for key, channel, none, what in (
+            ("report_channel", report_channel, no_reports, "reports"),
+            ("starboard", starboard, no_starboard, "starred pictures"),
+        ):
+            if channel is not None or none:
+                changes[key] = self._postable(server_id, channel.id, what) if channel else None
         if challenge_role is not None or no_challenge_role:
             changes["challenge_role"] = challenge_role.id if challenge_role else None
-        members = [
-            (key, thing.id, present)
-            for key, thing, present in (
-                ("channels", add_channel, True),
-                ("channels", remove_channel, False),
-                ("roles", add_role, True),
-                ("roles", remove_role, False),
-            )
-            if thing is not None
-        ]
+        added = _given(channels=add_channel, roles=add_role)
+        removed = _given(channels=remove_channel, roles=remove_role)
+        members = [(key, one.id, given is added) for given in (added, removed) for key, one in given.items()]
         if not changes and not members and zone is None:
             await responder.send_private("", rules_embed(await self.services.moderation.rules(server_id)))
             return
@@ -215,10 +194,7 @@ class SettingsCog(commands.Cog):
         description="Show the defaults of this channel or thread. Moderators can change them.",
     )
     @app_commands.describe(
-        model="The default model here; “usual” inherits it.",
-        method="The default method here; “usual” inherits it.",
-        size="The default size here, for example 384x256 or 3:2; “usual” inherits it.",
-        profile="The default profile here; “usual” inherits it.",
+        **_usual_options("The default {} here{}; “usual” inherits it."),
         style="The default style here; “none” for no style, “usual” inherits it.",
         negative="The negative prompt of people who type none; “usual” inherits it.",
     )
@@ -271,7 +247,7 @@ class SettingsCog(commands.Cog):
         if guild is None or not isinstance(channel, discord.TextChannel | discord.Thread):
             raise Refused(f"Choose a text channel or a thread for {what}.")
         allowed = channel.permissions_for(guild.me)
-        missing = [_NAMES[name] for name in _NEEDED if not getattr(allowed, name)]
+        missing = [shown for name, shown in _NEEDED.items() if not getattr(allowed, name)]
         if missing:
             raise Refused(
                 f"I cannot post {what} in {mention_channel(channel_id)} without the "
@@ -282,40 +258,45 @@ class SettingsCog(commands.Cog):
     @mine.autocomplete("method")
     @channel.autocomplete("method")
     @server.autocomplete("method")
-    async def _methods(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
+    async def _methods(self, interaction: AnyInteraction, typed: str) -> Choices:
         model = str(getattr(interaction.namespace, "model", "") or "")
         return _choices(completion.methods(typed, model, self.services.unavailable))
 
     @mine.autocomplete("model")
     @channel.autocomplete("model")
     @server.autocomplete("model")
-    async def _models(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
+    async def _models(self, interaction: AnyInteraction, typed: str) -> Choices:
         return _choices(completion.models(typed, "", self.services.unavailable))
 
     @mine.autocomplete("profile")
     @channel.autocomplete("profile")
     @server.autocomplete("profile")
-    async def _profiles(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
+    async def _profiles(self, interaction: AnyInteraction, typed: str) -> Choices:
         model, method = (str(getattr(interaction.namespace, name, "") or "") for name in ("model", "method"))
         return _choices([*completion.profiles(typed, model, method), (f"{NO_PROFILE} – no profile", NO_PROFILE)])
 
     @mine.autocomplete("size")
     @channel.autocomplete("size")
     @server.autocomplete("size")
-    async def _sizes(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
+    async def _sizes(self, interaction: AnyInteraction, typed: str) -> Choices:
         model = str(getattr(interaction.namespace, "model", "") or "")
         return _choices(completion.sizes(typed, model, self.services.config.limits.max_size))
 
     @channel.autocomplete("style")
     @server.autocomplete("style")
-    async def _styles(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
+    async def _styles(self, interaction: AnyInteraction, typed: str) -> Choices:
         return _choices(completion.styles(typed, await self.services.styles.all(interaction.guild_id)))
 
     @server.autocomplete("timezone")
-    async def _zones(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
+    async def _zones(self, interaction: AnyInteraction, typed: str) -> Choices:
         wanted = typed.strip().replace(" ", "_").casefold()
         found = sorted(zone for zone in zones() if wanted in zone.casefold())
         return _choices([(zone, zone) for zone in found])
+
+
+def _given(**options: T | None) -> dict[str, T]:
+    """The options that were typed."""
+    return {key: value for key, value in options.items() if value is not None}
 
 
 def _enforceable(negative: str) -> str:
@@ -326,8 +307,7 @@ def _enforceable(negative: str) -> str:
 
 def _usual(model: str | None, method: str | None, size: str | None, profile: str | None) -> dict[str, object]:
     """The changed defaults to store; checked now, so that no job fails later."""
-    everything = (("model", model), ("method", method), ("size", size), ("profile", profile))
-    given = {key: value for key, value in everything if value is not None}
+    given = _given(model=model, method=method, size=size, profile=profile)
     named = {key: value for key, value in given.items() if value != USUAL}
     chosen = find_model(named.get("model", DEFAULT_MODEL))
     wanted = profile_setting(named.get("profile", ""))
@@ -353,9 +333,9 @@ def _size_note(usual: Preferences | ChannelDefaults | ServerRules) -> str:
     return ""
 
 
-def _choices(suggestions: list[completion.Suggestion]) -> list[app_commands.Choice[str]]:
+def _choices(suggestions: list[completion.Suggestion]) -> Choices:
     usual = (f"{USUAL} – reset to default", USUAL)
-    return [app_commands.Choice(name=name, value=value) for name, value in [*suggestions[: completion.MOST - 1], usual]]
+    return choices([*suggestions[: completion.MOST - 1], usual])
 
 
 async def setup(bot: BotClient) -> None:

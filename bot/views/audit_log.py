@@ -13,11 +13,12 @@ from bot.embeds.moderation import log_embed
 from bot.errors import NotAllowed
 from bot.interactions.context import Invocation
 from bot.interactions.message_api import EphemeralPayload
+from bot.interactions.responder import AnyInteraction
 from bot.models.audit import AuditFilter, LogPage
 from bot.models.job import owner_of
 from bot.services import Services
 from bot.text import snowflake
-from bot.views.base import PREFIX, AnyInteraction, Press, handle
+from bot.views.base import PREFIX, Press, handle
 
 _REST = r":(?P<entry>\d{1,18}):(?P<where>here|all):(?P<user>\d{0,20}):(?P<action>[a-z ]{0,30})"
 

@@ -11,7 +11,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self, TypeAlias, cast
+from typing import Any, ClassVar, Self, cast
 
 import discord
 from discord import ui
@@ -19,11 +19,10 @@ from discord import ui
 from bot.errors import Refused
 from bot.interactions.context import Invocation
 from bot.interactions.handlers import report_errors
-from bot.interactions.responder import InteractionResponder
+from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.models.job import JobRow
 from bot.services import Services
 
-AnyInteraction: TypeAlias = discord.Interaction[discord.Client]
 PREFIX = "dream"
 JOB = "[0-9a-z]{1,12}"
 """The pattern of a job id."""

@@ -13,11 +13,12 @@ from bot.community.gallery.pages import GalleryView
 from bot.embeds.history import embed_of, option_of, title
 from bot.errors import NotAllowed
 from bot.interactions.message_api import EphemeralPayload
+from bot.interactions.responder import AnyInteraction
 from bot.models.history import HistoryLine, HistoryPage
 from bot.models.job import JobRow, Update
 from bot.pictures.uploads import ImageUpload, thumbnail
 from bot.services import Services
-from bot.views.base import AnyInteraction, IdButton, JobButton, Press, handle, template
+from bot.views.base import IdButton, JobButton, Press, handle, template
 from bot.views.community.gallery import gallery_payload
 from engine.errors import UnreadablePicture
 

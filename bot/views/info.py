@@ -74,6 +74,7 @@ async def info_payload(press: Press, job: JobRow) -> EphemeralPayload:
     remixes, relatives = await ancestry.remixes(job.id), await ancestry.parents([job.id])
 
     def buttons() -> ui.View:
+        """A new view, without a timeout: answers outlive a restart."""
         view = ui.View(timeout=None)
         if watchable:
             view.add_item(WatchButton(job.id))

@@ -8,11 +8,12 @@ from typing import ClassVar
 import discord
 
 from bot.errors import Refused
+from bot.interactions.responder import AnyInteraction
 from bot.models.comparison import Comparison
 from bot.models.job import JobRow, PictureRow
 from bot.pictures.ranking import independent_score, ordered
 from bot.text import shorten
-from bot.views.base import AnyInteraction, JobButton, JobMenu, Press, chosen_index, template
+from bot.views.base import JobButton, JobMenu, Press, chosen_index, template
 from bot.views.community.challenges import EnterButton, WithdrawButton
 from bot.views.community.picture_lists import SimilarButton
 from bot.views.community.stars import StarMenu, StarOneButton

@@ -10,8 +10,9 @@ from discord import ui
 from bot.actions.report import Reporting
 from bot.errors import Refused
 from bot.interactions.context import Invocation
+from bot.interactions.responder import AnyInteraction
 from bot.models.job import JobRow
-from bot.views.base import AnyInteraction, IdButton, JobButton, Press, custom_id, modal_values, template
+from bot.views.base import IdButton, JobButton, Press, custom_id, modal_values, template
 from bot.views.remix_modal import MODAL_SECONDS
 
 MAX_REASON = 300

@@ -15,11 +15,12 @@ from bot.actions.create import picture_of
 from bot.embeds.job import ranking_text
 from bot.errors import Refused
 from bot.interactions.message_api import EphemeralPayload
+from bot.interactions.responder import AnyInteraction
 from bot.models.job import JobRow, PictureRow
 from bot.pictures.ranking import best
 from bot.services import Services
 from bot.text import listed
-from bot.views.base import AnyInteraction, JobButton, Press, custom_id, modal_values, template
+from bot.views.base import JobButton, Press, custom_id, modal_values, template
 from bot.views.remix_modal import MODAL_SECONDS, RemixModal
 from engine.requests.request import AUTO, LEARNED, SHIPPED, best_upscaler
 

@@ -12,6 +12,7 @@ from discord.ext import commands
 from bot.actions.create import ParentPicture, picture_of
 from bot.community.picture_requests import FormText, PictureRequest, weight_of
 from bot.errors import PictureGone, Refused
+from bot.interactions.commands import everywhere
 from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.pictures.attachments import check_attachment
@@ -53,8 +54,7 @@ class BlendCog(commands.Cog):
         seed="The same seed and pictures give the same blend.",
         more="More options, for example steps=50 count=2 model=primer",
     )
-    @app_commands.allowed_installs(guilds=True, users=True)
-    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+    @everywhere
     async def blend(
         self,
         interaction: AnyInteraction,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import discord
 from discord import app_commands
 from discord.ext import commands
 
@@ -10,8 +9,9 @@ from bot.community.challenges.course import is_seen
 from bot.community.challenges.message import THEME, list_embed
 from bot.community.defaults import Typed
 from bot.errors import NotAllowed, Refused
+from bot.interactions.commands import Choices, choices
 from bot.interactions.context import Invocation
-from bot.interactions.responder import InteractionResponder
+from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.models.challenge import MOST_EACH, Challenge
 from bot.policy.days import UTC_NAME
 from bot.policy.server_rules import PaintChoice
@@ -23,7 +23,6 @@ from bot.text import message_link, plain, relative, shorten
 from bot.views.community.challenges import board_payload, paint_entry
 from engine.requests.prompts import MAX_SOURCE
 
-AnyInteraction = discord.Interaction[discord.Client]
 READ, LISTED = 50, 5
 """Challenges that are read for the list, and that it shows."""
 SHORTEST_VOTE, LONGEST_VOTE, USUAL_VOTE = 60.0, 14 * 86_400.0, "24h"
@@ -117,7 +116,7 @@ class ChallengesCog(commands.Cog):
         )
 
     @cancel.autocomplete("challenge")
-    async def _running(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
+    async def _running(self, interaction: AnyInteraction, typed: str) -> Choices:
         caller = Invocation.of_interaction(interaction)
         found = await self.services.store.challenges.of_server(caller.guild_id or 0, 25)
         mine = [one for one in found if not one.state.over and self._may_cancel(caller, one)]
@@ -128,11 +127,9 @@ class ChallengesCog(commands.Cog):
         ]
 
     @enter.autocomplete("style")
-    async def _styles(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
+    async def _styles(self, interaction: AnyInteraction, typed: str) -> Choices:
         known = await self.services.styles.all(interaction.guild_id)
-        return [
-            app_commands.Choice(name=name, value=value) for name, value in completion.styles(typed, known, none=False)
-        ]
+        return choices(completion.styles(typed, known, none=False))
 
     @app_commands.command(
         name="leaderboard", description="Show wins, stars and entries of members who want to be listed."

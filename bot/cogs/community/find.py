@@ -8,16 +8,16 @@ from discord.ext import commands
 
 from bot.community.held_pictures import attached_picture
 from bot.errors import Refused
+from bot.interactions.commands import choices, everywhere
 from bot.interactions.context import Invocation
 from bot.interactions.message_api import EphemeralPayload
-from bot.interactions.responder import InteractionResponder
+from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.operations.command_sync import add_menu
 from bot.services import BotClient
 from bot.storage.community.searches import Place
 from bot.views.base import Press
 from bot.views.community.picture_lists import found_payload, similar_payload
 
-AnyInteraction = discord.Interaction[discord.Client]
 PLACES: dict[str, Place] = {
     "my pictures and this server's": "all",
     "my pictures": "mine",
@@ -30,12 +30,7 @@ class FindCog(commands.Cog):
     def __init__(self, bot: BotClient) -> None:
         self.bot = bot
         self.services = bot.services
-        self._menu = app_commands.ContextMenu(
-            name="More like this",
-            callback=self.more_like_this,
-            allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
-            allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
-        )
+        self._menu = everywhere(app_commands.ContextMenu(name="More like this", callback=self.more_like_this))
 
     async def cog_load(self) -> None:
         """Add the message command to the tree; discord.py has no decorator for it in a cog."""
@@ -45,15 +40,14 @@ class FindCog(commands.Cog):
         self.bot.tree.remove_command(self._menu.name, type=self._menu.type)
 
     @app_commands.command(name="find", description="Find pictures by the words of their prompts and by their look.")
-    @app_commands.allowed_installs(guilds=True, users=True)
-    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+    @everywhere
     @app_commands.describe(
         words="What is in the prompt or in the picture.",
         picture="Find pictures that resemble this one.",
         place="Where to look.",
     )
     @app_commands.rename(place="in")
-    @app_commands.choices(place=[app_commands.Choice(name=name, value=value) for name, value in PLACES.items()])
+    @app_commands.choices(place=choices(PLACES.items()))
     async def find(
         self,
         interaction: AnyInteraction,

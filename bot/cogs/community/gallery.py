@@ -7,13 +7,12 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.community.gallery.pages import GalleryView
+from bot.interactions.commands import everywhere
 from bot.interactions.context import Invocation
-from bot.interactions.responder import InteractionResponder
+from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.models.gallery import Order
 from bot.services import BotClient
 from bot.views.community.gallery import WORDS, gallery_payload
-
-AnyInteraction = discord.Interaction[discord.Client]
 
 
 class GalleryCog(commands.Cog):
@@ -45,8 +44,7 @@ class GalleryCog(commands.Cog):
         await self._show(interaction, GalleryView(order=chosen, person=by.id if by else None, words=prompt.strip()))
 
     @app_commands.command(name="favorites", description="The pictures that you starred, including other people's.")
-    @app_commands.allowed_installs(guilds=True, users=True)
-    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+    @everywhere
     async def favorites(self, interaction: AnyInteraction) -> None:
         """Show the first page privately."""
         await self._show(interaction, GalleryView(favorites=True))

@@ -6,6 +6,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.errors import Refused
+from bot.interactions.commands import everywhere
 from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.models.job import JobRow, JobState, owner_of
@@ -23,8 +24,7 @@ class LineageCog(commands.Cog):
 
     @app_commands.command(name="lineage", description="See what a picture was made from, and what was made from it.")
     @app_commands.describe(link="The link of a message with a picture of mine. Empty: your newest picture.")
-    @app_commands.allowed_installs(guilds=True, users=True)
-    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+    @everywhere
     async def lineage(self, interaction: AnyInteraction, link: app_commands.Range[str, 1, 200] | None = None) -> None:
         """Answer privately, because everybody sees other parts of the tree."""
         responder, caller = InteractionResponder.of(interaction, private=True), Invocation.of_interaction(interaction)

@@ -13,6 +13,7 @@ from bot.community.held_pictures import attached_picture
 from bot.community.picture_requests import FormText
 from bot.community.words.actions import Asked
 from bot.errors import PictureGone
+from bot.interactions.commands import everywhere
 from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.models.job import JobRow, JobState, new_job_id
@@ -147,12 +148,7 @@ class MessageCommands(commands.Cog):
 
 
 def _menu(name: str, handler: Handler) -> app_commands.ContextMenu:
-    return app_commands.ContextMenu(
-        name=name,
-        callback=handler,  # type: ignore[arg-type]
-        allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
-        allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
-    )
+    return everywhere(app_commands.ContextMenu(name=name, callback=handler))  # type: ignore[arg-type]
 
 
 async def setup(bot: BotClient) -> None:

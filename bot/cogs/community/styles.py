@@ -5,32 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-import discord
 from discord import app_commands
 from discord.ext import commands
 
 from bot.community.defaults import Typed, check_negative
 from bot.community.styles.library import MAX_NAME, MAX_OPTIONS, MAX_TEMPLATE
 from bot.errors import Refused
+from bot.interactions.commands import Choices, choices, everywhere
 from bot.interactions.context import Invocation
-from bot.interactions.responder import InteractionResponder
+from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.requests import autocomplete as completion
 from bot.services import BotClient
 from bot.text import mention, plain
 from bot.views.community.styles import list_payload, paint_styled, style_payload
 from engine.requests.prompts import MAX_SOURCE
 
-AnyInteraction = discord.Interaction[discord.Client]
 Name = app_commands.Range[str, 1, MAX_NAME]
 
 
 class StylesCog(commands.Cog):
-    group = app_commands.Group(
-        name="style",
-        description="Styles: templates for prompts.",
-        allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
-        allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
-    )
+    group = everywhere(app_commands.Group(name="style", description="Styles: templates for prompts."))
 
     def __init__(self, bot: BotClient) -> None:
         self.services = bot.services
@@ -50,6 +44,7 @@ class StylesCog(commands.Cog):
         negative: app_commands.Range[str, 1, MAX_TEMPLATE] | None = None,
         options: app_commands.Range[str, 1, MAX_OPTIONS] | None = None,
     ) -> None:
+        """Check place, blocks and blocked words, as for an unrestricted channel; then store and announce the style."""
         responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)
         server_id = self._server(caller)
         if negative:
@@ -108,25 +103,21 @@ class StylesCog(commands.Cog):
 
     @list_.autocomplete("name")
     @use.autocomplete("name")
-    async def _known(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
+    async def _known(self, interaction: AnyInteraction, typed: str) -> Choices:
         known = await self.services.styles.all(interaction.guild_id)
-        return _choices(completion.styles(typed, known, none=False))
+        return choices(completion.styles(typed, known, none=False))
 
     @delete.autocomplete("name")
-    async def _deletable(self, interaction: AnyInteraction, typed: str) -> list[app_commands.Choice[str]]:
+    async def _deletable(self, interaction: AnyInteraction, typed: str) -> Choices:
         caller = Invocation.of_interaction(interaction)
         known = await self.services.styles.all(interaction.guild_id)
         mine = [one for one in known if not one.starter and (caller.moderator or one.author == caller.user_id)]
-        return _choices(completion.styles(typed, mine, none=False))
+        return choices(completion.styles(typed, mine, none=False))
 
     def _server(self, caller: Invocation) -> int:
         if caller.guild_id is None or not caller.resident:
             raise Refused("Styles are saved in servers where I am a member.")
         return caller.guild_id
-
-
-def _choices(suggestions: list[completion.Suggestion]) -> list[app_commands.Choice[str]]:
-    return [app_commands.Choice(name=name, value=value) for name, value in suggestions]
 
 
 async def setup(bot: BotClient) -> None:

@@ -9,6 +9,7 @@ from discord.ext import commands
 from bot.community.picture_requests import FormText
 from bot.community.words.actions import Asked
 from bot.errors import Refused
+from bot.interactions.commands import everywhere
 from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.pictures.attachments import check_attachment
@@ -29,8 +30,7 @@ class WordsCog(commands.Cog):
         name="describe", description="Describe a picture: four prompts, and the words CLIP sees in it."
     )
     @app_commands.describe(picture="A picture.", link="Or the link of a message with a picture of mine.")
-    @app_commands.allowed_installs(guilds=True, users=True)
-    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+    @everywhere
     async def describe(
         self, interaction: AnyInteraction, picture: discord.Attachment | None = None, link: Link | None = None
     ) -> None:
@@ -44,8 +44,7 @@ class WordsCog(commands.Cog):
         picture="A picture.",
         link="Or the link of a message with a picture of mine.",
     )
-    @app_commands.allowed_installs(guilds=True, users=True)
-    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+    @everywhere
     async def explain(
         self,
         interaction: AnyInteraction,

@@ -12,12 +12,12 @@ from bot.community.defaults import Typed
 from bot.errors import Refused
 from bot.interactions.context import Invocation
 from bot.interactions.message_api import EphemeralPayload
-from bot.interactions.responder import Responder
+from bot.interactions.responder import AnyInteraction, Responder
 from bot.models.challenge import Challenge
 from bot.models.job import Applied, JobRow
 from bot.services import Services
 from bot.text import clock_date, plain, shorten
-from bot.views.base import AnyInteraction, IdButton, JobButton, Press, custom_id, modal_values, template
+from bot.views.base import IdButton, JobButton, Press, custom_id, modal_values, template
 from bot.views.remix_modal import FIELD, MODAL_SECONDS
 
 ENTRY_FORM = "entryform"

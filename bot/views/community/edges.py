@@ -11,9 +11,10 @@ from bot.actions.create import ParentPicture, picture_of
 from bot.community.edges import SIDES, ZOOM, can_outpaint, outpaint, outpaint_size, squared
 from bot.errors import Refused
 from bot.interactions.message_api import EphemeralPayload
+from bot.interactions.responder import AnyInteraction
 from bot.models.job import JobRow
 from bot.pictures.outpainting import centre_square, tiled
-from bot.views.base import AnyInteraction, JobMenu, Press, template
+from bot.views.base import JobMenu, Press, template
 from engine.images.pictures import fit_to_bytes
 
 SQUARE, TILE = "square", "tile"

@@ -16,10 +16,11 @@ from bot.community.challenges.message import trophy
 from bot.community.gallery.pages import LAST_PAGE, GalleryPage, GalleryView
 from bot.interactions.context import Invocation
 from bot.interactions.message_api import EphemeralPayload
+from bot.interactions.responder import AnyInteraction
 from bot.models.gallery import Order
 from bot.services import Services
 from bot.text import plain, snowflake
-from bot.views.base import PREFIX, AnyInteraction, Press, handle
+from bot.views.base import PREFIX, Press, handle
 from bot.views.community.picture_lists import PictureMenu, list_payload
 
 WORDS = 50

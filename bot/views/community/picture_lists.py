@@ -16,6 +16,7 @@ from bot.community.gallery.finder import FoundPage
 from bot.embeds.gallery import list_embed, option_of, picture_embed
 from bot.errors import PictureGone, Refused
 from bot.interactions.message_api import EphemeralPayload
+from bot.interactions.responder import AnyInteraction
 from bot.models.gallery import IndexedPicture
 from bot.models.job import JobRow
 from bot.pictures.contact_sheet import gallery_sheet
@@ -24,7 +25,7 @@ from bot.pictures.uploads import result_upload
 from bot.services import Services
 from bot.storage import files
 from bot.text import plain, shorten
-from bot.views.base import JOB, PREFIX, AnyInteraction, IdButton, JobButton, Press, handle, template
+from bot.views.base import JOB, PREFIX, IdButton, JobButton, Press, handle, template
 from bot.views.community.stars import StarButton, UnstarButton
 from bot.views.info import InfoButton
 from bot.views.result import UpscaleButton, VariationButton

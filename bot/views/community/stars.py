@@ -10,8 +10,9 @@ from discord import ui
 
 from bot.errors import PictureGone
 from bot.interactions.message_api import EphemeralPayload
+from bot.interactions.responder import AnyInteraction
 from bot.models.job import JobRow
-from bot.views.base import AnyInteraction, JobButton, JobMenu, Press, chosen_index, template
+from bot.views.base import JobButton, JobMenu, Press, chosen_index, template
 
 MOST = 25
 """Options that Discord allows in a menu."""

@@ -17,12 +17,12 @@ from bot.community.styles.starters import PAINTED
 from bot.errors import Refused
 from bot.interactions.context import Invocation
 from bot.interactions.message_api import EphemeralPayload
-from bot.interactions.responder import Responder
+from bot.interactions.responder import AnyInteraction, Responder
 from bot.models.style import Style
 from bot.pictures.style_sheet import style_picture, style_sheet
 from bot.services import Services
 from bot.text import plain, shorten
-from bot.views.base import AnyInteraction, IdButton, Press, custom_id, handle, modal_values, template
+from bot.views.base import IdButton, Press, custom_id, handle, modal_values, template
 from bot.views.remix_modal import FIELD, MODAL_SECONDS
 
 ALL = "all"

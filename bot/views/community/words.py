@@ -18,9 +18,10 @@ from bot.community.words.actions import Asked
 from bot.community.words.describe import Description, Seen
 from bot.community.words.explain import MOST_TEXTS, Explanation
 from bot.interactions.message_api import EphemeralPayload
+from bot.interactions.responder import AnyInteraction
 from bot.models.job import JobRow
 from bot.text import plain, shorten
-from bot.views.base import PREFIX, AnyInteraction, Press, custom_id, handle, modal_values
+from bot.views.base import PREFIX, Press, custom_id, handle, modal_values
 from bot.views.remix_modal import FIELD, MODAL_SECONDS
 from engine.requests.prompts import format_prompts
 from engine.requests.request import DreamRequest
