@@ -36,6 +36,7 @@ class DeletionQueue:
         self._news.set()
 
     async def run(self) -> None:
+        """Work off the table until cancelled: at every `wake`, and every `LATER` seconds."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LATER):

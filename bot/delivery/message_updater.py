@@ -238,6 +238,7 @@ class MessageUpdater:
         self._searched = not lost
 
     async def run(self, post: Post) -> None:
+        """Keep the message up to date until the job is over; then deliver its result and the owed ping."""
         self._post = post
         if self.message_id is None and not self._searched:
             await self._find()

@@ -47,6 +47,7 @@ class LoopbackResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
+        """127.0.0.1 and the port of the local Discord, whatever *port* is. Raises OSError for names outside `HOSTS`."""
         self.asked.add(host)
         if host not in HOSTS:
             raise OSError(None, f"{host} is not a host of the local Discord; other hosts are refused")

@@ -53,6 +53,10 @@ class EtaCorrection:
             self._late(place).learn(min(max(late, -1.5), 1.5))
 
     def corrected(self, place: QueuePosition, now: float) -> QueuePosition:
+        """*place* with its wait scaled by the learnt error, and its range widened by the spread of that error.
+
+        A job that need not wait keeps its forecast.
+        """
         wait, rest = place.starts - now, place.ready - now
         if wait <= 0 or rest <= 0:
             return place

@@ -186,6 +186,7 @@ class _Resample(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """The gradient of the views [V, C, size, size], summed in units of its largest value / `PRECISION`."""
         (grid,) = ctx.saved_tensors
         size, count = gradient.shape[-1], gradient.shape[0]
         steps = PRECISION / gradient.abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-30)

@@ -299,6 +299,8 @@ class OptimisationMethod(ABC, Generic[S, G]):
         plain = not (options.directions or fuzzy)
 
         def targets(since: float, prompts: tuple[Prompt, ...]) -> PhaseTargets:
+            """The CLIPs that guide from *since* on. Equal to the scoring one, a guide shares its targets."""
+
             def own() -> ClipTarget:
                 perceptor = load_perceptor(model.perceptor, runtime)
                 return ClipTarget(model.perceptor, make_targets(perceptor, prompts, pictures, recipe))

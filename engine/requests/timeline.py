@@ -97,6 +97,7 @@ class _DictionaryReader:
         self._source, self._at = source, 0
 
     def segments(self) -> Iterator[Segment]:
+        """The parts in their order. Raises PromptError with the place of the first mistake."""
         braces = self._takes("{")
         while True:
             self._skip()

@@ -160,6 +160,7 @@ async def join_cluster(settings: RaySettings) -> StartEngine:
     )(WorkerActor)
 
     async def start(command: Sequence[str], environ: Mapping[str, str]) -> RayEngine:
+        """Waits for a free place. Raises TimeoutError after `PLACE_SECONDS`, OSError if Ray fails."""
         variables = {name: value for name, value in environ.items() if name.startswith("DREAMBOT_")}
         variables["DREAMBOT_DEVICE"] = "auto" if settings.gpus_per_worker else "cpu"  # Ray shows an actor its own GPUs
         actor = remote.remote(command, variables)

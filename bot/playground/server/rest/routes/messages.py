@@ -25,6 +25,7 @@ MOST_PINS = 250
 
 @routes.add("POST", "/channels/{channel}/messages")
 async def create_message(call: Call) -> Reply:
+    """Opens an archived thread. With enforce_nonce, a known nonce returns its message ("Create Message")."""
     channel = channel_of(call)
     check(call.site, channel, send_permission(channel) | (Permission.ATTACH_FILES if call.uploads else 0))
     if channel.is_private and not all(call.site.world.users[user].takes_dms for user in channel.recipients):
