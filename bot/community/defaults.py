@@ -39,7 +39,7 @@ NOTHING = PaintChoice()
 
 
 class DefaultsLevel(NamedTuple):
-    """The defaults of a person or place, and what it is called."""
+    """The defaults of a person or place, and its name in messages."""
 
     whose: str
     values: Values
@@ -83,7 +83,7 @@ class Settled:
 
 
 class Defaults:
-    """Reads the defaults of a person, a channel with what it is part of, and a server."""
+    """Reads the defaults of a person, a channel with its parents, and a server."""
 
     def __init__(self, store: Store, styles: Styles, limits: LimitsSection) -> None:
         self._store = store
@@ -224,7 +224,7 @@ def _why(key: str, value: str, chosen: PaintChoice) -> str:
 
 
 def _options(style: Style | None, ways: PaintChoice, typed: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """The style's options that the method has and nobody typed, with its steps, and what was skipped."""
+    """The style's options and steps that apply (the method has them, the person typed none), and the skipped ones."""
     if style is None:
         return {}, []
     model = MODELS.get(ways.model)

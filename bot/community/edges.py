@@ -31,7 +31,7 @@ OFF: Mapping[str, object] = {
 
 @dataclass(frozen=True, slots=True)
 class OutpaintPlan:
-    """The new size, where the picture lies in it, and its scale."""
+    """The new size, the position of the picture in it, and its scale."""
 
     size: tuple[int, int]
     at: tuple[int, int]

@@ -111,7 +111,7 @@ class Votes:
     ) -> Vote:
         """Store a vote of *seconds* over 2 to 25 pictures and post its message; letters are given at random.
 
-        *others_only*, of challenges: nobody may vote for their own picture, and no other vote over these pictures
+        *others_only*, for challenges: people cannot vote for their own picture, and no other vote over these pictures
         stands in the way. *also* runs in the same transaction. Raises Refused: too many votes, or no right to post.
         """
         if not 2 <= len(candidates) <= MOST_CANDIDATES:
@@ -276,7 +276,7 @@ class Votes:
         return spoiler, mature
 
     async def _end_deleted(self, job_ids: Collection[str], channel_id: int) -> None:
-        """Close open votes over these jobs whose message somebody has deleted; Discord does not tell the bot."""
+        """Close open votes over these jobs whose message was deleted; Discord does not notify the bot."""
         for job_id in job_ids:
             known = await self._store.votes.open_over(job_id, channel_id)
             vote = await self._store.votes.find(known) if known else None

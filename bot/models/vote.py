@@ -50,7 +50,7 @@ class Vote:
     starter_id: int
     title: str
     others_only: bool
-    """Nobody may vote for their own picture."""
+    """People cannot vote for their own picture."""
     spoiler: bool
     mature: bool
     """A candidate has mature words, so the results are shown in age-restricted channels only."""
@@ -64,7 +64,7 @@ class Vote:
     tries: int
     candidates: tuple[Candidate, ...]
     counts: Mapping[int, int] = field(default_factory=dict)
-    """VotePlace → ballots; empty while the vote is open, so that nobody can see them."""
+    """Place → ballots; empty while the vote is open, so that counts stay hidden."""
 
     @property
     def authors(self) -> frozenset[int]:

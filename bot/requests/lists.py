@@ -23,7 +23,7 @@ _RANGE = re.compile(r"\s*(\d{1,10})\s*\.\.\s*(\d{1,10})\s*")
 _BAR = re.compile(r"(?<!\\)\|")
 _COMMA = re.compile(r",")
 _TIMELINE = re.compile(r"\s*[\d.]+\s*%?\s*:")
-"""The beginning of a prompt that changes on the way, ``{0: …, 400: …}``, which is no list."""
+"""The start of a timeline, ``{0: …, 400: …}``, which is not a list."""
 
 
 Brackets: TypeAlias = tuple[str, str]
@@ -141,7 +141,7 @@ def _list(source: str, at: int, end: int, name: str, brackets: Brackets, setting
         return None
     if end < 0:
         raise PromptError(
-            f"This list has no end: add “{closing}”. Write “\\{opening}” for a bracket that is no list.", source, at
+            f"This list has no end: add “{closing}”. Write “\\{opening}” for a plain bracket.", source, at
         )
     if (inner := re.search(rf"(?<!\\)\{opening}", inside)) is not None:
         raise PromptError("A list cannot contain another list.", source, at + 1 + inner.start())

@@ -71,7 +71,7 @@ class FairQueue:
         self._owners: Counter[str] = Counter()
         """Owner → running jobs."""
         self._busy: Counter[str] = Counter()
-        """Owner → running jobs that are no background jobs."""
+        """Owner → running foreground jobs."""
         self._front: list[_Candidate] = []
         self._behind: list[_Candidate] = []
         """Heaps of the first job of each owner; background jobs are behind."""

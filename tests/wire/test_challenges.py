@@ -280,7 +280,7 @@ async def test_moderators_start_and_cancel_and_a_role_may_start(
         ({"deadline": "2020-01-01"}, "between one minute and 60 days"),
         ({"vote": "5 s"}, "is not the length of a vote"),
         ({"theme": "a naked king"}, "is only allowed in 18+ channels"),
-        ({"channel": "owl studies"}, "it gets a thread of its own"),
+        ({"channel": "owl studies"}, "It opens its own thread"),
     ],
 )
 async def test_what_cannot_be_started_is_said(mo: Person, changes: dict[str, str], said: str) -> None:

@@ -124,7 +124,7 @@ class MessageCommands(commands.Cog):
     async def _checked(
         self, press: Press, message: discord.Message, job: JobRow | None = None
     ) -> discord.Attachment | None:
-        """The attached picture of a message that is no result. Raises what `/dream` would."""
+        """The picture attached to a message of another author. Raises the errors of `/dream`."""
         attachment = None if job else attached_picture(message)
         if attachment is not None:
             check_attachment(attachment)

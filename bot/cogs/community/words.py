@@ -38,7 +38,7 @@ class WordsCog(commands.Cog):
         press = self._press(interaction)
         await answer_describe(press, await self._asked(press, picture, link))
 
-    @app_commands.command(name="explain", description="See which words CLIP hears in a picture, as a chart.")
+    @app_commands.command(name="explain", description="Compare a picture with texts: a chart of what CLIP sees.")
     @app_commands.describe(
         texts="Up to eight texts, for example: a fox | an owl | fog. Empty: the parts of its prompt.",
         picture="A picture.",

@@ -79,7 +79,7 @@ class Challenges:
         if not (theme := in_one_line(theme)):
             raise Refused("A challenge needs a theme in words.")
         if caller.in_thread:
-            raise Refused("Start a challenge in a channel; it gets a thread of its own.")
+            raise Refused("Start a challenge in a channel. It opens its own thread.")
         caller.check_place()
         missing = [n for n in ("create_public_threads", "send_messages_in_threads") if not getattr(caller.allowed, n)]
         if missing:
@@ -182,7 +182,7 @@ class Challenges:
                 raise Refused("This picture is not entered.")
 
     async def cancel(self, challenge_id: str, caller: Invocation, reason: str, *, moderator: bool) -> Challenge:
-        """Cancel a running challenge. For moderators and whoever started it. Raises Refused or NotAllowed."""
+        """Cancel a running challenge, as a moderator or its host. Raises Refused or NotAllowed."""
         challenge = await self._store.challenges.find(challenge_id)
         if challenge is None or challenge.server_id != caller.guild_id:
             raise Refused("Unknown challenge. `/challenge list` shows those of this server.")
@@ -236,7 +236,9 @@ class Challenges:
             return
         candidates = [found for one in entries if (found := _candidate(one, jobs[one.job_id])) is not None]
         if len(candidates) < 2:
-            await self._end(challenge, ChallengeState.ENDED, "There were fewer than two entries, so nobody won.")
+            await self._end(
+                challenge, ChallengeState.ENDED, "There were fewer than two entries, so there is no winner."
+            )
             return
         where = VotePlace(
             challenge.server_id,
@@ -263,7 +265,7 @@ class Challenges:
     async def _follow_vote(self, challenge: Challenge, now: float) -> None:
         vote = await self._votes.find(challenge.vote_id)
         if vote is None:
-            await self._end(challenge, ChallengeState.ENDED, "The vote could not be held, so nobody won.")
+            await self._end(challenge, ChallengeState.ENDED, "The vote could not be held, so there is no winner.")
         elif not vote.is_open and now < vote.ends_at:
             await self._end(challenge, ChallengeState.CANCELLED, "Its vote was deleted.")
         elif not vote.is_open:
@@ -280,7 +282,7 @@ class Challenges:
                 Winner(one.author_id, one.job_id, one.index, counted.counts[one.place], challenge.prize / len(best))
                 for one in best
             ]
-            reason = "" if won else "No votes were cast, so nobody won."
+            reason = "" if won else "No votes were cast, so there is no winner."
             if not await self._store.challenges.end(session, challenge.id, ChallengeState.ENDED, now, reason):
                 return
             await self._store.challenges.add_winners(session, challenge.id, won)

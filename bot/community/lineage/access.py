@@ -1,6 +1,6 @@
 """Whether a person may see a result from where they are: the one rule of everything that shows other people's pictures.
 
-A result is visible to its owner, and to whoever could open one of its messages in this server now. What was sent by
+A result is visible to its owner, and to all who could open one of its messages in this server now. What was sent by
 direct message or in another server stays there, and what an age-restricted channel holds is shown in such channels.
 """
 
@@ -17,7 +17,7 @@ from bot.text import snowflake
 LINK = re.compile(r"https://(?:\w+\.)?discord(?:app)?\.com/channels/(?:\d{1,20}|@me)/(\d{1,20})/(\d{1,20})/?")
 JOB_ID = re.compile(r"[0-9a-z]{10}")
 UNKNOWN = (
-    "“{}” is no picture of mine that you can see here. Give the link of its message, or the job at the end of Info."
+    "I know no picture “{}” that you can see here. Give the link of its message, or the job id at the end of Info."
 )
 
 

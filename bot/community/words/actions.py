@@ -24,7 +24,7 @@ NO_TEXTS = "Say which texts to compare with the picture, for example: a fox | an
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A picture that somebody asks about. *request*: what painted it, None for an attachment or an upscale."""
+    """The picture of a question. *request*: the request that painted it; None for an attachment or an upscale."""
 
     png: bytes
     request: DreamRequest | None = None

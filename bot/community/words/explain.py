@@ -36,7 +36,7 @@ class Explanation:
     perceptor: str
     fits: tuple[TextFit, ...]
     unread: tuple[str, ...] = ()
-    """Texts of which this CLIP knows no word."""
+    """Texts without a word that this CLIP knows."""
     note: str = ""
 
 

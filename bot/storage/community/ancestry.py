@@ -86,7 +86,7 @@ class Ancestry:
 
 
 def _named(job: JobRow) -> Iterator[tuple[str, str]]:
-    """SHA-256 of every picture that the request names, and what it is to it; masks are no parents."""
+    """SHA-256 of every picture in the request, and its role. Masks do not count as parents."""
     for request in (part.request for part in parts_of(job.request)):
         if not isinstance(request, DreamRequest):
             yield request.image, "upscale"

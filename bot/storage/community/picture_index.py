@@ -226,7 +226,7 @@ class PictureIndex:
     async def find(
         self, job_id: str, index: int, session: Session | None = None, *, on_disk: bool = True
     ) -> IndexedPicture | None:
-        """One picture, whoever may see it; None if it is not indexed, or (*on_disk*) if its file is gone."""
+        """One picture without a check of its viewer; None if it is not indexed, or (*on_disk*) if its file is gone."""
         async with self._database.reading(session) as own:
             row = await own.one(
                 f"SELECT {_COLUMNS} FROM picture_index p {_JOINED}"

@@ -44,7 +44,7 @@ class StarboardRows:
         return [(row[0], row[1]) for row in rows]
 
     async def claim(self, session: Session, job_id: str, index: int) -> None:
-        """Take a change off the queue, in the transaction that reads what it is about."""
+        """Remove a change from the queue, in the transaction that reads its picture."""
         await session.run("DELETE FROM star_changes WHERE job_id = ? AND idx = ?", job_id, index)
 
     async def queue(self, job_id: str, index: int) -> None:

@@ -1,4 +1,4 @@
-"""The vectors of all pictures by one CLIP, memory-mapped: a cache of `picture_index.vector`, made anew when damaged.
+"""The vectors of all pictures by one CLIP, memory-mapped: a cache of `picture_index.vector`, rebuilt when damaged.
 
     <data>/search/<name>.vectors   halves, see `engine.images.vector_file`
     <data>/search/<name>.rows      for every row: picture, server, owner, CRC-32 of the vector
@@ -26,7 +26,7 @@ FOLDER = "search"
 ROW = np.dtype([("picture", "<i8"), ("server", "<i8"), ("owner", "<i8"), ("crc", "<u4"), ("spare", "<u4")])
 """Picture 0: the row is empty; server 0: none."""
 WASTE = 0.25
-"""Share of empty rows above which the table is made anew."""
+"""Share of empty rows above which the table is rebuilt."""
 Ids = NDArray[np.int64]
 
 

@@ -45,7 +45,7 @@ class PictureUse:
 START = PictureUse("Use as start", "start", "startheld", "init")
 TARGET = PictureUse("Use as target", "target", "targetheld", "target", target=True)
 REMIX = PictureUse("Remix", "start", "startheld", "init")
-"""For a picture that is no result: its prompt is unknown."""
+"""For an attached picture, whose prompt is unknown."""
 
 
 class PictureForm(ui.Modal):
