@@ -92,7 +92,7 @@ async def test_a_blend_of_two_pictures_needs_no_words(world: World, max_: Person
         ({}, "two pictures, or one picture and a prompt"),
         ({"first": upload(picture())}, "two pictures, or one picture and a prompt"),
         ({"first": upload(picture()), "links": "a b c d"}, "4 pictures are the limit"),
-        ({"first": upload(picture()), "links": "nonsense"}, "that you can see here"),
+        ({"first": upload(picture()), "links": "nonsense"}, "I know no picture “nonsense” that you can see here"),
         ({"first": upload(picture()), "prompt": "owl:"}, "A weight is missing"),
         ({"first": upload(picture()), "prompt": "an owl", "weights": "1 2"}, "2 weights for 1 pictures"),
         ({"first": upload(picture()), "prompt": "an owl", "weights": "much"}, "A weight is a number"),
@@ -120,7 +120,7 @@ async def test_a_result_of_a_hidden_channel_cannot_be_blended(world: World, max_
     hidden.overwrites[world.site.world.app.id] = Overwrite(world.site.world.app.id, 1, allow=Permission.VIEW_CHANNEL)
     world.site.channel_changed(hidden)
     answer = await max_.slash("blend", links=f"{job_id(parent)}", prompt="fog")
-    assert "that you can see here" in (await said(max_, answer)).text
+    assert "I know no picture" in (text := (await said(max_, answer)).text) and "that you can see here. Give the link of its message" in text
 
 
 @pytest.mark.parametrize("how", ["attached", "link", "menu of a result", "menu of a message"])
