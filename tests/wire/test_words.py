@@ -120,7 +120,8 @@ async def test_a_result_of_a_hidden_channel_cannot_be_blended(world: World, max_
     hidden.overwrites[world.site.world.app.id] = Overwrite(world.site.world.app.id, 1, allow=Permission.VIEW_CHANNEL)
     world.site.channel_changed(hidden)
     answer = await max_.slash("blend", links=f"{job_id(parent)}", prompt="fog")
-    assert "I know no picture" in (text := (await said(max_, answer)).text) and "that you can see here. Give the link of its message" in text
+    text = (await said(max_, answer)).text
+    assert "I know no picture" in text and "that you can see here. Give the link of its message" in text
 
 
 @pytest.mark.parametrize("how", ["attached", "link", "menu of a result", "menu of a message"])
