@@ -53,8 +53,11 @@ async def supervise(name: str, work: Callable[[], Awaitable[None]]) -> None:
         crashes += 1
 
 
-async def wait_for_news(news: asyncio.Event, seconds: float) -> None:
-    """Return when *news* is set, at the latest after *seconds*, and clear it."""
+async def wait_for_news(news: asyncio.Event, seconds: float | None) -> None:
+    """Return when *news* is set, at the latest after *seconds* (None: no limit), and clear it.
+
+    Not `asyncio.wait_for`: in Python 3.11 it swallows a cancellation that arrives together with the event.
+    """
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await news.wait()

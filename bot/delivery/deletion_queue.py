@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 
 import discord
 
 from bot.errors import StoreError
 from bot.interactions.message_api import DeletionResult, erased
+from bot.retry import wait_for_news
 from bot.storage import Store
 
 log = logging.getLogger(__name__)
@@ -38,10 +38,7 @@ class DeletionQueue:
     async def run(self) -> None:
         """Work off the table until cancelled: at every `wake`, and every `LATER` seconds."""
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LATER):
-                    await self._news.wait()
-            self._news.clear()
+            await wait_for_news(self._news, LATER)
             try:
                 while messages := await self._store.erasure.to_remove(_BATCH):
                     for channel_id, message_id in messages:

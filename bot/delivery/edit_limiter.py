@@ -6,11 +6,12 @@ Final updates go first, then progress, then queue positions. A newer update repl
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from enum import IntEnum
+
+from bot.retry import wait_for_news
 
 Clock = Callable[[], float]
 PRUNE_ABOVE = 256
@@ -166,12 +167,7 @@ class EditLimiter:
 
     async def run(self) -> None:
         while True:
-            self._changed.clear()
-            pause = self._open()
-            # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with what it waits for.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._changed.wait()
+            await wait_for_news(self._changed, self._open())
 
     def _open(self) -> float | None:
         """Grant all edits that are possible now; returns the seconds until the next one, or None if none waits."""
