@@ -13,6 +13,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+RIM = 0.97
+"""Largest absolute colour in `before_tanh`."""
+
 
 def noise(seed: int, index: int, step: int, purpose: str, shape: Sequence[int]) -> Tensor:
     """Standard normal numbers, float32 on the CPU, that depend on nothing but these five values.
@@ -49,6 +52,11 @@ def to_unit(image: Tensor) -> Tensor:
 def to_signed(image: Tensor) -> Tensor:
     """[0, 1] → [-1, 1]."""
     return image * 2 - 1
+
+
+def before_tanh(image: Tensor) -> Tensor:
+    """An image in [-1, 1] → values whose tanh shows it, slightly paler so that they and their gradient stay finite."""
+    return (RIM * image).atanh()
 
 
 def per_sample(values: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor
 from engine.catalogue.models import MODELS, Model
 from engine.images.opening import open_own
 from engine.images.pictures import fit
-from engine.images.tensors import noise, to_image, to_signed, to_tensor, to_unit, uniform
+from engine.images.tensors import before_tanh, noise, to_image, to_signed, to_tensor, to_unit, uniform
 from engine.methods._diffusion.pyramid import Pyramid
 from engine.methods._drawing.canvas import CanvasImage, CanvasMethod
 from engine.methods._drawing.cells import LINE, Cells
@@ -31,8 +31,6 @@ LEAST_SEEN = {"square": 1, "hex": 6, "triangle": 6, "knit": 4}
 """Pixels of a cell that CLIP sees, at least, where it has as many."""
 SPREAD = 0.3
 """Standard deviation of the initial parameters of each grid."""
-RIM = 0.97
-"""Largest absolute colour of an init image, so that atanh and its gradient stay finite."""
 PALETTE_RATE = 0.2
 """Learning rate of the palette over that of the cells."""
 
@@ -180,4 +178,4 @@ def _cells_of(image: Image.Image, canvas: CellSheet) -> Tensor:
     pixels = to_signed(to_tensor(image)).flatten(1)
     total = torch.zeros(3, canvas.cells.count).index_add_(1, where, pixels)
     mean = total / torch.bincount(where, minlength=canvas.cells.count).clamp(min=1)
-    return canvas.pyramid.of((RIM * mean).atanh().reshape(3, canvas.cells.rows, canvas.cells.across))
+    return canvas.pyramid.of(before_tanh(mean).reshape(3, canvas.cells.rows, canvas.cells.across))

@@ -17,7 +17,7 @@ from torch import Tensor
 from engine.catalogue.models import Model
 from engine.images.opening import open_own
 from engine.images.pictures import fit
-from engine.images.tensors import noise, to_image, to_signed, to_tensor, to_unit
+from engine.images.tensors import before_tanh, noise, to_image, to_signed, to_tensor, to_unit
 from engine.methods._diffusion.pyramid import Pyramid
 from engine.methods._drawing.canvas import CanvasMethod
 from engine.requests.request import DreamRequest
@@ -26,8 +26,6 @@ LARGEST_PIXEL = 4
 """Maximum side of the finished image over that of the finest grid."""
 SPREAD = 0.1
 """Standard deviation of the initial parameters."""
-RIM = 0.97
-"""Largest absolute colour of an init image, so that atanh and its gradient stay finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +70,7 @@ class Pixels(CanvasMethod[Grids]):
         if not request.init_image:
             return SPREAD * noise(request.seed, index, 0, "colours", (sum(canvas.pyramid.sizes),))
         image = fit(open_own(images[request.init_image]), canvas.width, canvas.height, request.options.init_fit)
-        return canvas.pyramid.of((RIM * to_signed(to_tensor(image))).atanh())
+        return canvas.pyramid.of(before_tanh(to_signed(to_tensor(image))))
 
 
 METHOD = Pixels()

@@ -18,7 +18,7 @@ from torch import Tensor
 from engine.catalogue.models import Model
 from engine.images.opening import open_own
 from engine.images.pictures import fit
-from engine.images.tensors import to_image, to_signed, to_tensor, to_unit, uniform
+from engine.images.tensors import before_tanh, to_image, to_signed, to_tensor, to_unit, uniform
 from engine.methods._drawing.canvas import CanvasMethod
 from engine.requests.request import DreamRequest, SirenOptions
 
@@ -26,8 +26,6 @@ HIDDEN_FREQUENCY = 30.0
 """Of the hidden layers, as in the paper."""
 FITTING_STEPS, FITTING_RATE = 300, 2e-3
 """Steps of Adam that fit the network to an init image; Deep Daze takes 50 of 3e-4 for a larger network."""
-RIM = 0.97
-"""Largest absolute colour of an init image, so that atanh stays finite."""
 AT_ONCE = 1 << 16
 """Pixels that are rendered at once without gradients."""
 
@@ -131,7 +129,7 @@ METHOD = Siren()
 def _fitted(parameters: Tensor, picture: Tensor, canvas: Waves) -> Tensor:
     """[P] → the parameters of *canvas* after Adam has brought its picture near to *picture*, [3, H, W] in [-1, 1]."""
     places = _places(canvas.height, canvas.width)
-    wanted = (RIM * picture).atanh().flatten(1).T[None]
+    wanted = before_tanh(picture).flatten(1).T[None]
     found = parameters[None].clone().requires_grad_()
     adam = torch.optim.Adam([found], lr=FITTING_RATE)
     for _ in range(FITTING_STEPS):

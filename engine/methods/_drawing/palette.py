@@ -11,7 +11,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-LUMA = (0.299, 0.587, 0.114)
+from engine.guidance.warps import LUMA
+
 STEP, SHARPNESS, DARKEST = 0.2, 40.0, 0.25
 """A contour begins where a neighbour is so much brighter; how sharply; what is left of the brightness."""
 THRESHOLDS = {
