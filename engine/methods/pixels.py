@@ -18,8 +18,8 @@ from engine.catalogue.models import Model
 from engine.images.opening import open_own
 from engine.images.pictures import fit
 from engine.images.tensors import before_tanh, noise, to_image, to_signed, to_tensor, to_unit
-from engine.methods._diffusion.pyramid import Pyramid
 from engine.methods._drawing.canvas import CanvasMethod
+from engine.methods._drawing.pyramid import Pyramid
 from engine.requests.request import DreamRequest
 
 LARGEST_PIXEL = 4

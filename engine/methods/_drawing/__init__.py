@@ -1,1 +1,1 @@
-"""Parts of the methods that draw: canvas, strokes, cells, palettes, SVG."""
+"""Parts of the methods that draw: canvas, colour grids, strokes, cells, palettes, SVG."""
