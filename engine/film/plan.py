@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +14,11 @@ from engine.film.camera import Camera
 from engine.film.scenes import Story
 from engine.images.opening import open_own
 from engine.images.pictures import to_png
-from engine.protocol.replay_record import read_record
+from engine.protocol.replay_record import read_record, recorded_request
 from engine.requests.options.base import first_problem, refuse
 from engine.requests.options.clip_diffusion import ClipDiffusionOptions
 from engine.requests.options.vqgan_clip import VqganClipOptions
-from engine.requests.request import MAX_SEED, METHODS, DreamRequest, MethodOptions, request_from_json
+from engine.requests.request import MAX_SEED, METHODS, DreamRequest, MethodOptions
 
 MOST_FRAMES = 10_000
 KEEP = 0.6
@@ -133,7 +132,7 @@ def _recognised(path: Path, request: DreamRequest) -> bytes:
     """The file of a frame that *request* has painted."""
     try:
         png = path.read_bytes()
-        asked = request_from_json(json.dumps(read_record(png)["request"]))
+        asked = recorded_request(read_record(png))
     except (OSError, DreamError) as error:
         raise InvalidRequest(f"{path} is in the way of --resume: {error}") from error
     if asked != request:

@@ -95,9 +95,14 @@ def find_record(data: bytes) -> dict[str, Any] | None:
     return json.loads(kept) if len(kept) <= LONGEST_SOURCE else None
 
 
+def recorded_request(record: Mapping[str, Any]) -> Request:
+    """The request as it was recorded, for all of its images. Raises InvalidRequest."""
+    return request_from_json(json.dumps(record["request"]))
+
+
 def replay_request(record: Mapping[str, Any]) -> Request:
     """The request for the recorded image alone. Raises InvalidRequest."""
-    request = request_from_json(json.dumps(record["request"]))
+    request = recorded_request(record)
     if not isinstance(request, DreamRequest):
         return request
     if record["index"] >= request.count:
@@ -115,7 +120,7 @@ def check_model(request: DreamRequest) -> None:
 
 def describe(record: Mapping[str, Any]) -> str:
     """Readable text: the prompt, then the options that differ from their defaults."""
-    request = request_from_json(json.dumps(record["request"]))
+    request = recorded_request(record)
     if not isinstance(request, DreamRequest):
         by = record.get("resolved", {}).get("upscaler") or request.upscaler
         return f"Upscaled {request.scale} times by {by}, engine {record['engine']}"

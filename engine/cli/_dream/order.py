@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,9 +13,9 @@ from engine.errors import DreamError, InvalidRequest
 from engine.images.opening import open_own
 from engine.images.pictures import pixels_sha256
 from engine.protocol.messages import Request
-from engine.protocol.replay_record import read_record
+from engine.protocol.replay_record import read_record, recorded_request
 from engine.protocol.step_log import ReplayPlan
-from engine.requests.request import DreamRequest, request_from_json
+from engine.requests.request import DreamRequest
 
 MOST_ALIKE = 10_000
 BESIDE = {"svg": "clipdraw", "sprite": "pixel_art"}
@@ -114,7 +113,7 @@ def begun_seed(request: DreamRequest, out: Path) -> int:
     for index, path in _numbered_files(out):
         try:
             record = read_record(read_file(path))
-            asked = _asked(record)
+            asked = recorded_request(record)
         except DreamError:
             continue
         if isinstance(asked, DreamRequest) and record["index"] == index:
@@ -148,7 +147,7 @@ def _recognised(order: DreamOrder, index: int, path: Path) -> Done:
     try:
         png = read_file(path)
         record, image = read_record(png), open_own(png)
-        asked = _asked(record)
+        asked = recorded_request(record)
     except DreamError as error:
         raise InvalidRequest(f"{path} is in the way of --resume: {error}") from error
     if record["index"] != index or _but_count(asked) != _but_count(order.request):
@@ -165,10 +164,6 @@ def _recognised(order: DreamOrder, index: int, path: Path) -> Done:
         "notes": [],
     }
     return Done(index, path, facts)
-
-
-def _asked(record: Mapping[str, Any]) -> Request:
-    return request_from_json(json.dumps(record["request"]))
 
 
 def _but_count(request: Request) -> Request:
