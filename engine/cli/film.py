@@ -25,7 +25,7 @@ from engine.cli.console import (
 )
 from engine.cli.dream import SET
 from engine.errors import InvalidRequest
-from engine.film.camera import Edges, read_camera
+from engine.film.camera import EDGES, Edges, read_camera
 from engine.film.plan import KEEP, Film, check_film, frame_path, paint_film
 from engine.film.scenes import read_story
 from engine.images.opening import open_own
@@ -35,7 +35,6 @@ from engine.requests.icons import draw_icons
 from engine.requests.prompts import format_prompts
 from engine.requests.request import DreamRequest, build_request, parse_settings
 
-EDGES = ("mirror", "wrap", "stretch", "black")
 FRAMES, FPS, MOST_FPS = 48, 12, 60
 FADE, MOST_FADE = 6, 1000
 """A crossfade is never longer than its scene."""
@@ -133,7 +132,7 @@ def _check(wanted: Film, fps: int, fade: int) -> None:
 def _edges(name: str) -> Edges:
     if name not in EDGES:
         raise InvalidRequest(f"Unknown edges “{name}”. Available: {', '.join(EDGES)}.")
-    return cast(Edges, name)
+    return name
 
 
 def _with_seed_of(wanted: Film, folder: Path) -> Film:

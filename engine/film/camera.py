@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from PIL import Image
 from engine.film.key_frames import KeyFrames, read_key_frames
 
 Edges: TypeAlias = Literal["mirror", "wrap", "stretch", "black"]
+EDGES: tuple[Edges, ...] = get_args(Edges)
 MARGIN = 3
 """Pixels beyond the sampled ones that the bicubic filter reads."""
 

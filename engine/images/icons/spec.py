@@ -6,7 +6,7 @@ something to change.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from PIL import ImageColor
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -16,10 +16,8 @@ from engine.errors import InvalidRequest
 PREFIX = "icon:"
 MAX_TEXT = 200
 OWN = "own"
-ALIGNMENTS = (
-    "center", "left", "right", "top", "bottom", "top-left", "top-right", "bottom-left", "bottom-right",
-)  # fmt: skip
 Align = Literal["center", "left", "right", "top", "bottom", "top-left", "top-right", "bottom-left", "bottom-right"]
+ALIGNMENTS: tuple[Align, ...] = get_args(Align)
 _SPELLINGS = {"color": "colour", "background_color": "background", "background_colour": "background"}
 
 
