@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from bot.models.job import Priority
-from bot.scheduling.ticket import SHARE, Ticket
+from bot.scheduling.ticket import Ticket
 from bot.scheduling.worker_pool import WorkerPool
 
 HEAD_START: Mapping[Priority, float] = {
@@ -188,7 +188,7 @@ class FairQueue:
             _, _, _, place, line = heap[0]
             ticket = line[place].ticket
             yield ticket
-            virtual[ticket.owner] += ticket.cost / SHARE[ticket.priority]
+            virtual[ticket.owner] += ticket.span
             if place + 1 < len(line):
                 heapq.heapreplace(heap, (*self._key(line[place + 1], virtual), place + 1, line))
             else:
