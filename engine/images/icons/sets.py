@@ -55,13 +55,12 @@ def suggest(typed: str, most: int = 25) -> list[tuple[str, str]]:
     plain = wanted.removeprefix(GLYPH_PREFIX)
     named = () if wanted.startswith(GLYPH_PREFIX) else complete(wanted, most)
     drawings = [(one, "drawing") for one in named if _row(one) is not None]
-    glyphs = sorted(_glyphs().values(), key=lambda glyph: (not glyph.name.startswith(plain), glyph.name))
     near = [
-        glyph
-        for glyph in glyphs
-        if glyph.name.startswith(plain) or (plain and any(term.startswith(plain) for term in glyph.terms))
+        (not glyph.name.startswith(plain), glyph.name)
+        for glyph in _glyphs().values()
+        if glyph.name.startswith(plain) or any(term.startswith(plain) for term in glyph.terms)
     ]
-    return [*drawings, *((GLYPH_PREFIX + glyph.name, "Font Awesome") for glyph in near)][:most]
+    return [*drawings, *((GLYPH_PREFIX + name, "Font Awesome") for _, name in sorted(near))][:most]
 
 
 def _row(name: str) -> int | None:
