@@ -15,10 +15,9 @@ from engine.images.pictures import fit
 from engine.images.tensors import to_tensor
 from engine.perceptors.perceptor import Perceptor
 from engine.perceptors.perceptor_loader import load_perceptor
-from engine.protocol.messages import Embed, Embeddings
+from engine.protocol.messages import DEFAULT_PERCEPTOR, Embed, Embeddings
 from engine.runtime.provider import NetProvider
 
-DEFAULT_PERCEPTOR = "primer"
 MOST = 256
 BATCH = 32
 MOST_PULLS = 16

@@ -16,6 +16,8 @@ from typing import TypeAlias
 from engine.requests.request import DreamRequest, UpscaleRequest
 
 Request: TypeAlias = DreamRequest | UpscaleRequest
+DEFAULT_PERCEPTOR = "primer"
+"""The CLIP of an `Embed` that names none."""
 
 
 @dataclass(frozen=True, slots=True)

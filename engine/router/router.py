@@ -18,6 +18,7 @@ from engine.client.transport import Streams
 from engine.errors import DreamError, EngineRestarting, EngineUnusable
 from engine.protocol.framing import WireError, read_message, write_message
 from engine.protocol.messages import (
+    DEFAULT_PERCEPTOR,
     Cancel,
     Drain,
     Embed,
@@ -39,7 +40,6 @@ LOOK_SECONDS = 1.0
 DRAIN_SECONDS = 86_400.0
 FLUSH_SECONDS = 2.0
 """Until the client has taken the last events."""
-DEFAULT_PERCEPTOR = "primer"
 NOT_TAKEN = "This worker cannot take a job now; the job waits for another one."
 
 

@@ -28,6 +28,7 @@ from engine.methods import find_method
 from engine.methods._base import Failed, Finished, Running, State, Step
 from engine.perceptors.perceptor import Perceptor
 from engine.protocol.messages import (
+    DEFAULT_PERCEPTOR,
     Cancel,
     Command,
     Drain,
@@ -119,7 +120,7 @@ class Worker:
                     self._end(found, found.failure(Cancelled("Cancelled.")))
             case Embed():
                 self._busy_at, self._unloaded = time.monotonic(), False
-                kind = clip_key(command.perceptor or embedding.DEFAULT_PERCEPTOR)
+                kind = clip_key(command.perceptor or DEFAULT_PERCEPTOR)
                 prepare = partial(self._loaded.noting, kind, embedding.prepare, command, self.runtime)
                 self._loading.run(prepare, partial(self._answer, command))
             case Drain():
